@@ -1,0 +1,51 @@
+/**
+ * Every way the API says no: its stable code, its HTTP status and its default sentence (contract 1,
+ * Errors). A code is never renamed and never given a second status.
+ */
+export const REFUSALS = {
+  malformed: { status: 400, detail: 'The request could not be read.' },
+  bad_path: { status: 400, detail: 'The path is not one a NAS file can have.' },
+  no_mac: { status: 400, detail: 'No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.' },
+  no_token: { status: 401, detail: 'Sign in first: send Authorization: Bearer <token>.' },
+  bad_token: { status: 401, detail: 'This token is not valid. Sign in again.' },
+  bad_credentials: { status: 401, detail: 'Invalid credentials' },
+  refresh_token_now: {
+    status: 401,
+    detail: 'The NAS is awake again and wants a token of its own. Refresh and repeat the call.',
+  },
+  admin_only: { status: 403, detail: 'Only an admin may do this.' },
+  not_allowed: { status: 403, detail: 'You may not do this.' },
+  not_yours: { status: 403, detail: 'You cannot write to this place.' },
+  not_found: { status: 404, detail: 'There is nothing at this address.' },
+  method_not_allowed: { status: 405, detail: 'This address does not take this method.' },
+  too_slow: { status: 408, detail: 'The request came in too slowly and was ended.' },
+  already_awake: { status: 409, detail: 'The NAS is awake already.' },
+  nas_plug_guard: {
+    status: 409,
+    detail: 'This plug feeds the NAS, which is not off. Send {"force": true} to switch it anyway.',
+  },
+  conflict: { status: 409, detail: 'This does not fit the present state.' },
+  too_large: { status: 413, detail: 'The request is larger than this address takes.' },
+  wrong_body_type: { status: 415, detail: 'This address does not take a body of this type.' },
+  range_not_satisfiable: { status: 416, detail: 'The file has no such range.' },
+  invalid: { status: 422, detail: 'Some values are not valid.' },
+  too_many_tries: { status: 429, detail: 'Too many tries. Wait a little.' },
+  nas_busy: { status: 429, detail: 'The NAS is busy. Try again shortly.' },
+  failed: { status: 500, detail: 'Something went wrong here. It was logged.' },
+  nas_bad_answer: { status: 502, detail: 'The NAS gave an answer that makes no sense.' },
+  plug_unreachable: { status: 503, detail: 'The plug does not answer.' },
+  restarting: { status: 503, detail: 'BaluPi is starting its flows. Try again in a moment.' },
+  not_yet: { status: 503, detail: 'This route of the NAS is not served by BaluPi yet.' },
+  nas_asleep: { status: 503, detail: 'The NAS sleeps and this cannot be answered without it.' },
+  nas_never_seen: {
+    status: 503,
+    detail: 'The NAS was never seen. Wake it by hand or run `npm run wake` on the Pi.',
+  },
+  clock_unsynced: { status: 503, detail: 'The clock of the Pi is not set yet. Try again shortly.' },
+  disk_failing: { status: 503, detail: 'The disk of the Pi refused to write. Nothing was accepted.' },
+  deadline: { status: 504, detail: 'This took too long and was ended.' },
+  gateway_timeout: { status: 504, detail: 'The NAS cannot be asked right now. Keep your tokens.' },
+  no_room: { status: 507, detail: 'There is no room for this on the Pi.' },
+} as const satisfies Record<string, { status: number; detail: string }>;
+
+export type RefusalCode = keyof typeof REFUSALS;

@@ -1,0 +1,110 @@
+import type { Readable } from 'node:stream';
+
+/**
+ * What came of asking the NAS for JSON. Only `unreachable` and a 5xx count as "cannot ask"
+ * (contract 2); a refusal is an answer.
+ */
+export type NasJson =
+  | { readonly kind: 'answer'; readonly status: number; readonly body: unknown }
+  /** It answered, but not with JSON (an HTML page of its proxy) or with far too much of it. */
+  | { readonly kind: 'bad_answer'; readonly status: number }
+  | { readonly kind: 'unreachable'; readonly cause: Error };
+
+/** How a call presents itself to the NAS. */
+export interface NasCallOptions {
+  /** Sends `X-Sync-Trigger: auto`, which keeps a soft-sleeping NAS asleep (measured on 1.38). */
+  readonly auto?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** The NAS's own folder row, names as on the wire (BaluHost 1.38, `GET /api/files/list`). */
+export interface NasFileItem {
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  readonly type: 'file' | 'directory';
+  readonly modified_at: string;
+  readonly owner_id: string | null;
+  readonly owner_name: string | null;
+  readonly mime_type: string | null;
+  readonly file_id: number | null;
+  readonly checksum: string | null;
+  readonly can_read: boolean | null;
+  readonly can_write: boolean | null;
+  readonly can_delete: boolean | null;
+}
+
+export type NasListing =
+  | { readonly kind: 'listing'; readonly items: readonly NasFileItem[] }
+  | { readonly kind: 'refused'; readonly status: number }
+  | { readonly kind: 'bad_answer'; readonly status: number }
+  | { readonly kind: 'unreachable'; readonly cause: Error };
+
+/** A byte range to fetch; `lastByte` open means to the end. */
+export interface NasRange {
+  readonly firstByte: number;
+  readonly lastByte?: number;
+  /** ETag the rest must still have, else the NAS sends the whole file with 200. */
+  readonly ifRange?: string;
+}
+
+export type NasDownload =
+  | {
+      readonly kind: 'stream';
+      readonly status: 200 | 206;
+      /** Bytes in this answer. */
+      readonly lengthBytes: number;
+      /** Bytes in the whole file. */
+      readonly sizeBytes: number;
+      readonly etag: string | null;
+      readonly lastModified: string | null;
+      readonly contentType: string | null;
+      /** Must be read or destroyed. Errors when the NAS cuts it short. */
+      readonly body: Readable;
+    }
+  | { readonly kind: 'refused'; readonly status: number }
+  | { readonly kind: 'bad_answer'; readonly status: number }
+  | { readonly kind: 'unreachable'; readonly cause: Error };
+
+/**
+ * One resumable upload on one keep-alive socket: the NAS keeps a session in one worker's memory, so
+ * another connection may not find it (measured: 9 of 12 lost with two workers).
+ */
+export interface NasUploadChannel {
+  init(target: {
+    readonly folder: string;
+    readonly filename: string;
+    readonly sizeBytes: number;
+  }): Promise<NasJson>;
+  /** Sends one chunk. `length` bytes are read from `body`, which is consumed either way. */
+  chunk(uploadId: string, index: number, body: Readable, length: number): Promise<NasJson>;
+  complete(uploadId: string): Promise<NasJson>;
+  /** Lets the socket go. */
+  close(): void;
+}
+
+/** Every call the rooms make. No call throws for what a NAS or a network may do. */
+export interface NasClient {
+  login(username: string, password: string): Promise<NasJson>;
+  verifyTwoFactor(pendingToken: string, code: string): Promise<NasJson>;
+  refresh(refreshToken: string): Promise<NasJson>;
+  logout(token: string): Promise<NasJson>;
+  me(token: string, options?: NasCallOptions): Promise<NasJson>;
+  /** Says whether a token is good and how the NAS sleeps, without waking it. */
+  preflight(token: string, options?: NasCallOptions): Promise<NasJson>;
+  /** `GET /api/system/info` without a token: a 401 proves life and wakes nothing. */
+  systemInfo(): Promise<NasJson>;
+  sharedWithMe(token: string, options?: NasCallOptions): Promise<NasJson>;
+  /** `GET /api/system/sleep/my-permissions`. */
+  myPermissions(token: string, options?: NasCallOptions): Promise<NasJson>;
+  list(token: string, path: string, options?: NasCallOptions): Promise<NasListing>;
+  download(
+    token: string,
+    path: string,
+    range?: NasRange,
+    options?: NasCallOptions,
+  ): Promise<NasDownload>;
+  mkdir(token: string, path: string): Promise<NasJson>;
+  /** Opens the one-socket channel a chunked upload needs, to NAS_DIRECT_URL. */
+  openUpload(token: string): NasUploadChannel;
+}

@@ -1,0 +1,53 @@
+/** What the Pi knows of the NAS at this moment, without asking it. */
+export interface NasState {
+  /** It answered lately and says `awake` or `waking`: files, listings and the queue may use it. */
+  readonly awake: boolean;
+  /** It answered lately, asleep or awake: sign-in, refresh, me and preflight may use it. */
+  readonly reachable: boolean;
+  /** The NAS's own word, or `unreachable` / `unknown`. */
+  readonly sleepState: string;
+  readonly reachableBy: 'http' | 'power' | 'none';
+  readonly everSeen: boolean;
+  readonly version: string | null;
+  /** Epoch ms since when `awake` and `reachable` are as they are. */
+  readonly sinceMs: number;
+  readonly lastSeenMs: number | null;
+  /** As the NAS last told it, ISO 8601. */
+  readonly nextWakeAt: string | null;
+}
+
+/** Awake or asleep, as learnt from every answer and every silence. */
+export interface NasPresence {
+  readonly state: NasState;
+  /** Any HTTP answer came. `sleepState` and more when it told them. */
+  heard(told?: {
+    readonly sleepState?: string;
+    readonly nextWakeAt?: string | null;
+    readonly version?: string;
+  }): void;
+  /** A call found it gone: refused, reset or timed out. */
+  silent(): void;
+  /** Calls back after each change of `awake` or `reachable`. Returns how to stop that. */
+  onChange(listener: (state: NasState) => void): () => void;
+}
+
+export type WakeState = 'idle' | 'waking' | 'awake' | 'failed';
+
+/** One wake at a time, for all who want it. */
+export interface NasWake {
+  readonly status: {
+    readonly state: WakeState;
+    readonly startedAtMs: number | null;
+    readonly attempts: number;
+  };
+  /**
+   * Starts a wake or joins the running one.
+   * @returns at once: what was done. `done` of `started` and `joined` tells how it ended.
+   */
+  wake(): WakeOutcome;
+}
+
+export type WakeOutcome =
+  | { readonly kind: 'started' | 'joined'; readonly packetSent: boolean; readonly done: Promise<'awake' | 'failed'> }
+  | { readonly kind: 'already_awake' }
+  | { readonly kind: 'no_mac' };

@@ -1,0 +1,24 @@
+import type { Migration } from './store.ts';
+import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
+import { CACHE_TABLES } from './schema/cache-tables.ts';
+import { ENERGY_TABLES } from './schema/energy-tables.ts';
+import { FILES_TABLES } from './schema/files-tables.ts';
+import { NAS_TABLES } from './schema/nas-tables.ts';
+import { TAPO_TABLES } from './schema/tapo-tables.ts';
+import { UPLOAD_TABLES } from './schema/upload-tables.ts';
+
+/**
+ * The three files, by what losing them costs: `queue` holds what was accepted and who may come in,
+ * `cache` can be rebuilt from the NAS, `energy` may lose its last minute.
+ */
+export const QUEUE_MIGRATIONS: readonly Migration[] = [
+  { version: 1, sql: [ACCOUNTS_TABLES, NAS_TABLES, UPLOAD_TABLES].join('\n') },
+];
+
+export const CACHE_MIGRATIONS: readonly Migration[] = [
+  { version: 1, sql: [FILES_TABLES, CACHE_TABLES].join('\n') },
+];
+
+export const ENERGY_MIGRATIONS: readonly Migration[] = [
+  { version: 1, sql: [TAPO_TABLES, ENERGY_TABLES].join('\n') },
+];

@@ -1,0 +1,3 @@
+/** Tables of the accounts room. */
+export const ACCOUNTS_TABLES = `
+`;

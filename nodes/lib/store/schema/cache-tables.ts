@@ -1,0 +1,3 @@
+/** Tables of the cache room. */
+export const CACHE_TABLES = `
+`;

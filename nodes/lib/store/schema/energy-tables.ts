@@ -1,0 +1,3 @@
+/** Tables of the energy room. */
+export const ENERGY_TABLES = `
+`;

@@ -1,0 +1,3 @@
+/** Tables of the files room. */
+export const FILES_TABLES = `
+`;

@@ -1,0 +1,3 @@
+/** Tables of the nas room. */
+export const NAS_TABLES = `
+`;

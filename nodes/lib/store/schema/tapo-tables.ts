@@ -1,0 +1,3 @@
+/** Tables of the tapo room. */
+export const TAPO_TABLES = `
+`;

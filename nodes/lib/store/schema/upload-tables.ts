@@ -1,0 +1,3 @@
+/** Tables of the upload room. */
+export const UPLOAD_TABLES = `
+`;

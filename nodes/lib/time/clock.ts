@@ -1,0 +1,23 @@
+/** Stops a pending call made with {@link Clock.after}. Calling it twice is harmless. */
+export type Cancel = () => void;
+
+/**
+ * Time as the rooms see it. Backoff, leases, holds and sampling use the monotonic reading,
+ * because a Pi without a clock battery may see its wall clock jump by decades (contract 1, Time).
+ */
+export interface Clock {
+  /** Wall clock, epoch milliseconds. May jump. */
+  nowMs(): number;
+  /** Milliseconds since an arbitrary start. Never goes back. */
+  monotonicMs(): number;
+  /**
+   * Calls `fn` once after `delayMs` of monotonic time. The timer alone does not keep the process
+   * alive. What `fn` throws is a surprise and goes to the clock's owner.
+   */
+  after(delayMs: number, fn: () => void): Cancel;
+  /**
+   * Resolves after `delayMs` of monotonic time.
+   * @throws the signal's reason when `signal` aborts first
+   */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
