@@ -1,0 +1,84 @@
+/** The house rules of docs/ARCHITECTURE.md. test/house.test.ts plants a violation of each. */
+const ROOMS = {
+  time: [],
+  log: [],
+  store: [],
+  http: [],
+  guard: ['http', 'accounts'],
+  api: ['http'],
+  nas: ['http'],
+  accounts: ['nas', 'http'],
+  files: ['nas', 'accounts', 'http'],
+  cache: ['files', 'nas', 'accounts', 'http'],
+  upload: ['files', 'nas', 'accounts', 'http'],
+  tapo: [],
+  energy: ['tapo'],
+  system: [],
+  rooms: ['.+'],
+};
+const EVERYONE_MAY_USE = ['time', 'log', 'store'];
+
+const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
+  name: `room-${room}`,
+  comment: `nodes/lib/${room} may use: ${[...allowed, ...EVERYONE_MAY_USE].join(', ')}`,
+  severity: 'error',
+  from: { path: `^nodes/lib/${room}/` },
+  to: {
+    path: '^(nodes|host|flows|test|deploy|server|settings|compose)',
+    pathNot: `^nodes/lib/(${[room, ...allowed, ...EVERYONE_MAY_USE].join('|')})/`,
+  },
+}));
+
+module.exports = {
+  forbidden: [
+    ...roomRules,
+    {
+      name: 'lib-knows-no-framework',
+      comment: 'The rooms know neither Node-RED nor Express.',
+      severity: 'error',
+      from: { path: '^nodes/lib/' },
+      to: { path: '(node_modules/)?(node-red|@node-red/.*|@types/node-red|express|@types/express)(/|$)' },
+    },
+    {
+      name: 'no-node-to-node',
+      comment: 'Nodes meet in a flow; each imports its own folder and the rooms.',
+      severity: 'error',
+      from: { path: '^nodes/(?!lib/)([^/]+)/' },
+      to: { path: '^(nodes/(?!lib/)|host|flows|test|deploy|server|settings|compose)', pathNot: '^nodes/$1/' },
+    },
+    {
+      name: 'no-sql-outside-rows',
+      comment: 'SQL stands in the store and in the files that own a table.',
+      severity: 'error',
+      from: { path: '^(nodes|host|flows)/', pathNot: '(^nodes/lib/store/|-rows\\.ts$)' },
+      to: { path: '^(node:)?sqlite$' },
+    },
+    {
+      name: 'node-red-internals-in-one-place',
+      comment: "Node-RED's inner packages are touched by the host and the flow storage only.",
+      severity: 'error',
+      from: { pathNot: '^(host|flows|server\\.ts|test)' },
+      to: { path: '@node-red/' },
+    },
+    {
+      name: 'no-test-in-shipped-code',
+      severity: 'error',
+      from: { pathNot: '^(test|deploy)/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'no-dev-dependency-in-shipped-code',
+      severity: 'error',
+      from: { path: '^(nodes|host|flows|server\\.ts|settings\\.ts|compose\\.ts)' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '@types/' },
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist/' },
+  },
+};

@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** What the import rules found in a set of folders. */
+export interface CruiseReport {
+  readonly modules: number;
+  readonly violations: readonly { readonly rule: string; readonly from: string; readonly to: string }[];
+}
+
+interface CruiseJson {
+  readonly summary: {
+    readonly totalCruised: number;
+    readonly violations: readonly {
+      readonly rule: { readonly name: string };
+      readonly from: string;
+      readonly to: string;
+    }[];
+  };
+}
+
+/** Every place that holds code of ours. */
+export const CODE = [
+  'nodes',
+  'host',
+  'flows',
+  'test',
+  'deploy',
+  'server.ts',
+  'settings.ts',
+  'compose.ts',
+] as const;
+
+/**
+ * Checks the import rules of `.dependency-cruiser.cjs`.
+ * @param places files and folders, as seen from `folder`
+ * @param folder a tree laid out like this one; its own for all but the lint's own test
+ * @throws Error when the tool itself failed
+ */
+export function cruise(places: readonly string[], folder = process.cwd()): CruiseReport {
+  const tool = resolve('node_modules', 'dependency-cruiser', 'bin', 'dependency-cruise.mjs');
+  const rules = resolve('.dependency-cruiser.cjs');
+  const done = spawnSync(
+    process.execPath,
+    [tool, '--config', rules, '--output-type', 'json', ...places],
+    { cwd: folder, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 },
+  );
+  if (done.error !== undefined) throw done.error;
+  if (!done.stdout.startsWith('{')) throw new Error(`dependency-cruiser failed: ${done.stderr}`);
+  const { summary } = JSON.parse(done.stdout) as CruiseJson;
+  return {
+    modules: summary.totalCruised,
+    violations: summary.violations.map(({ rule, from, to }) => ({ rule: rule.name, from, to })),
+  };
+}
+
+/** Joins the flow files as Node-RED would get them, with `$lines` folded back. */
+function joinedFlows(folder: string): unknown[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json') && !name.startsWith('_'))
+    .flatMap((name) => {
+      const text = readFileSync(join(folder, name), 'utf8');
+      return JSON.parse(text, (_key, value: unknown) => unfold(value)) as unknown[];
+    });
+}
+
+function unfold(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('$lines' in value)) return value;
+  return (value.$lines as string[]).join('\n');
+}
+
+/** Runs Node-RED's own linter over the flows as a whole: links cross files. */
+function lintFlows(folder: string): { ok: boolean; output: string } {
+  const scratch = mkdtempSync(join(tmpdir(), 'balupi-lint-'));
+  const file = join(scratch, 'flows.json');
+  writeFileSync(file, JSON.stringify(joinedFlows(folder)));
+  const tool = join('node_modules', 'nrlint', 'bin', 'nrlint.js');
+  const done = spawnSync(process.execPath, [tool, '--config', '.nrlint.cjs', file], {
+    encoding: 'utf8',
+  });
+  rmSync(scratch, { recursive: true });
+  return { ok: done.status === 0, output: done.stdout + done.stderr };
+}
+
+function main(): number {
+  const report = cruise(CODE.filter((place) => existsSync(place)));
+  if (report.modules === 0) {
+    console.error('The import rules looked at no module at all.');
+    return 1;
+  }
+  for (const { rule, from, to } of report.violations) console.error(`${rule}: ${from} → ${to}`);
+  const flows = lintFlows('flows');
+  if (!flows.ok) console.error(flows.output);
+  console.log(
+    `House rules: ${report.modules} modules, ${report.violations.length} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
+  );
+  return report.violations.length === 0 && flows.ok ? 0 : 1;
+}
+
+if (process.argv[1]?.endsWith('lint-house.js')) process.exitCode = main();

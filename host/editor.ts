@@ -1,0 +1,49 @@
+import express, { type Express } from 'express';
+import { refuse } from '../nodes/lib/http/http.ts';
+import { answerNow } from './answer-now.ts';
+import type { HostCheck } from './host-check.ts';
+import type { NodeRedSettings } from './node-red-host.ts';
+
+/** A sign-in to the editor ends after 12 h (contract 7). */
+const SIGN_IN_SECONDS = 12 * 3_600;
+
+/** The accounts' part that the editor needs. */
+export interface EditorSignIn {
+  /** True for a NAS admin; the second factor follows the password behind a space. */
+  editorSignIn(username: string, password: string): Promise<boolean>;
+  /** Whether a signed-in name may go on. */
+  editorUser(username: string): Promise<boolean>;
+}
+
+interface EditorUser {
+  readonly username: string;
+  readonly permissions: '*';
+}
+
+/** Node-RED's own sign-in, asking the accounts instead of a list of passwords. */
+export function editorAuth(signIn: EditorSignIn): NodeRedSettings {
+  const user = (username: string): EditorUser => ({ username, permissions: '*' });
+  return {
+    type: 'credentials',
+    sessionExpiryTime: SIGN_IN_SECONDS,
+    users: async (username: string): Promise<EditorUser | null> =>
+      (await signIn.editorUser(username)) ? user(username) : null,
+    authenticate: async (username: string, password: string): Promise<EditorUser | null> =>
+      (await signIn.editorSignIn(username, password)) ? user(username) : null,
+  };
+}
+
+/** The app of the editor's own listener. */
+export function editorApp(editor: Express, check: HostCheck): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use((request, response, next) => {
+    response.setHeader('X-Frame-Options', 'SAMEORIGIN');
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    response.setHeader('Referrer-Policy', 'no-referrer');
+    if (check.allows(request)) next();
+    else answerNow(request, response, refuse('not_allowed'));
+  });
+  app.use(editor);
+  return app;
+}

@@ -1,0 +1,63 @@
+import { createServer, type Server } from 'node:http';
+import type { Express } from 'express';
+import RED from 'node-red';
+
+/** Settings as Node-RED takes them; its published types lag behind 5.0, so the host names its own. */
+export type NodeRedSettings = Readonly<Record<string, unknown>>;
+
+interface RuntimeEvents {
+  on(event: string, listener: (told: unknown) => void): void;
+}
+
+/**
+ * The one place that touches Node-RED's own life cycle. Node-RED is a singleton of its process, so
+ * there is one of these at a time.
+ */
+export class NodeRedHost {
+  /**
+   * Node-RED attaches its sockets to the server it is given, past every Express guard (measured on
+   * 5.0.7). It gets one that never listens; the real listeners pass on what they let through.
+   */
+  readonly #inner: Server = createServer();
+  #flowsRun = false;
+
+  constructor(settings: NodeRedSettings) {
+    RED.init(this.#inner, settings as unknown as Parameters<typeof RED.init>[1]);
+    const events = RED.events as unknown as RuntimeEvents;
+    events.on('flows:starting', () => (this.#flowsRun = false));
+    events.on('flows:started', () => (this.#flowsRun = true));
+    events.on('flows:stopping', () => (this.#flowsRun = false));
+    // Express would answer `?callback=` with a script; no request can carry this name.
+    this.api.set('jsonp callback name', '\0');
+    this.api.set('etag', false);
+    this.api.disable('x-powered-by');
+  }
+
+  /** False while flows start, stop or are redeployed. */
+  get flowsRun(): boolean {
+    return this.#flowsRun;
+  }
+
+  /** Where `http in` nodes answer. */
+  get api(): Express {
+    return RED.httpNode;
+  }
+
+  /** The editor and its API. */
+  get editor(): Express {
+    return RED.httpAdmin;
+  }
+
+  get inner(): Server {
+    return this.#inner;
+  }
+
+  async start(): Promise<void> {
+    await RED.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#flowsRun = false;
+    await RED.stop();
+  }
+}

@@ -1,0 +1,36 @@
+/** What one check found. `ok` or a stable word; anything else makes the whole `degraded`. */
+export type CheckResult = string;
+
+/** A named question about this moment, answered from memory or by one cheap statement. */
+export interface Check {
+  readonly name: string;
+  /** Words that are fine, beside `ok`: a sleeping NAS is no fault. */
+  readonly fine?: readonly string[];
+  run(): CheckResult;
+}
+
+export interface Health {
+  readonly status: 'ok' | 'degraded';
+  readonly checks: Readonly<Record<string, CheckResult>>;
+}
+
+/** Runs every check. A check that throws is `failing`, and the others still run. */
+export function examine(checks: readonly Check[]): Health {
+  const found: Record<string, CheckResult> = {};
+  let status: Health['status'] = 'ok';
+  for (const check of checks) {
+    const result = runOne(check);
+    found[check.name] = result;
+    if (result !== 'ok' && !(check.fine ?? []).includes(result)) status = 'degraded';
+  }
+  return { status, checks: found };
+}
+
+function runOne(check: Check): CheckResult {
+  try {
+    return check.run();
+  } catch (error) {
+    // The word is all a caller gets; the reason may name a file.
+    return error instanceof Error ? 'failing' : 'unknown';
+  }
+}

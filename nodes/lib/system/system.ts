@@ -1,0 +1,53 @@
+import { hostname } from 'node:os';
+import { type Check, examine, type Health } from './health.ts';
+import type { PiLoad, PiLoadSampler } from './pi-load.ts';
+
+export type { Check } from './health.ts';
+export { PiLoadSampler, readPiLoad } from './pi-load.ts';
+
+/** As the NAS counts versions of its own API; the apps compare (BaluHost 1.38, `GET /api/health`). */
+const API_VERSION = '1';
+
+export interface HealthReport extends Health {
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly minApiVersion: string;
+  readonly hostname: string;
+}
+
+/** The Pi itself: how it is, and how busy. */
+export class System {
+  readonly #version: string;
+  readonly #checks: readonly Check[];
+  readonly #load: PiLoadSampler;
+
+  constructor(version: string, checks: readonly Check[], load: PiLoadSampler) {
+    this.#version = version;
+    this.#checks = checks;
+    this.#load = load;
+  }
+
+  /** True at this moment; asks nobody outside the process. */
+  health(): HealthReport {
+    return {
+      ...examine(this.#checks),
+      version: this.#version,
+      apiVersion: API_VERSION,
+      minApiVersion: API_VERSION,
+      hostname: hostname(),
+    };
+  }
+
+  /** The last background look; null before the first. */
+  load(): PiLoad | null {
+    return this.#load.last;
+  }
+
+  async start(): Promise<void> {
+    await this.#load.start();
+  }
+
+  stop(): void {
+    this.#load.stop();
+  }
+}

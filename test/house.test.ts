@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { CODE, cruise } from '../deploy/lint-house.ts';
+
+/** A rule, and the smallest tree that breaks it and nothing else of interest. */
+interface Planted {
+  readonly rule: string;
+  readonly files: Readonly<Record<string, string>>;
+}
+
+const EMPTY = 'export const nothing = 0;\n';
+const using = (from: string): string => `import * as used from '${from}';\nexport const it = used;\n`;
+
+const PLANTED: readonly Planted[] = [
+  {
+    rule: 'lib-knows-no-framework',
+    files: { 'nodes/lib/energy/bad.ts': using('node-red') },
+  },
+  {
+    rule: 'lib-knows-no-framework',
+    files: { 'nodes/lib/http/bad.ts': using('express') },
+  },
+  {
+    rule: 'room-http',
+    files: { 'nodes/lib/http/bad.ts': using('../cache/cache.ts'), 'nodes/lib/cache/cache.ts': EMPTY },
+  },
+  {
+    rule: 'room-energy',
+    files: { 'nodes/lib/energy/bad.ts': using('../../wol/wol.ts'), 'nodes/wol/wol.ts': EMPTY },
+  },
+  {
+    rule: 'no-node-to-node',
+    files: { 'nodes/wol/bad.ts': using('../nas-proxy/nas-proxy.ts'), 'nodes/nas-proxy/nas-proxy.ts': EMPTY },
+  },
+  {
+    rule: 'no-sql-outside-rows',
+    files: { 'nodes/lib/upload/bad.ts': using('node:sqlite') },
+  },
+  {
+    rule: 'node-red-internals-in-one-place',
+    files: { 'nodes/wol/bad.ts': using('@node-red/runtime') },
+  },
+  {
+    rule: 'no-test-in-shipped-code',
+    files: { 'host/bad.ts': using('../test/fakes/clock.ts'), 'test/fakes/clock.ts': EMPTY },
+  },
+  {
+    rule: 'no-cycles',
+    files: { 'host/a.ts': using('./b.ts'), 'host/b.ts': using('./a.ts') },
+  },
+  { rule: 'no-unresolved', files: { 'host/bad.ts': using('./nowhere.ts') } },
+];
+
+describe('The lint of the house', function () {
+  this.timeout(120_000);
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'balupi-house-'));
+    cpSync('tsconfig.json', join(folder, 'tsconfig.json'));
+    cpSync('package.json', join(folder, 'package.json'));
+    symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  const plant = (files: Readonly<Record<string, string>>): void => {
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), text);
+    }
+  };
+
+  PLANTED.forEach(({ rule, files }) => {
+    it(`finds a planted violation of ${rule} (${Object.keys(files)[0]})`, () => {
+      plant(files);
+      const tops = [...new Set(Object.keys(files).map((name) => name.split('/')[0] ?? name))];
+      const report = cruise(tops, folder);
+      assert.ok(report.modules > 0);
+      assert.ok(
+        report.violations.some((violation) => violation.rule === rule),
+        `expected ${rule}, found ${JSON.stringify(report.violations)}`,
+      );
+    });
+  });
+
+  it('looks at every module of the tree and finds nothing to complain about', () => {
+    const report = cruise(CODE.filter((place) => existsSync(place)));
+    assert.ok(report.modules > 100, `only ${report.modules} modules were looked at`);
+    assert.deepEqual(report.violations, []);
+  });
+
+  it('refuses a promise nobody waits for', () => {
+    const done = spawnSync(
+      process.execPath,
+      [
+        join('node_modules', 'eslint', 'bin', 'eslint.js'),
+        '--stdin',
+        '--stdin-filename',
+        'host/read-body.ts',
+      ],
+      {
+        encoding: 'utf8',
+        input: 'async function work(): Promise<void> { await Promise.resolve(); }\nwork();\n',
+      },
+    );
+    assert.equal(done.status, 1, done.stderr);
+    assert.match(done.stdout, /no-floating-promises/);
+  });
+});
