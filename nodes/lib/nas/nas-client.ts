@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { NasExchange, NasRequest } from './nas-request.ts';
 
 /**
  * What came of asking the NAS for JSON. Only `unreachable` and a 5xx count as "cannot ask"
@@ -6,8 +7,12 @@ import type { Readable } from 'node:stream';
  */
 export type NasJson =
   | { readonly kind: 'answer'; readonly status: number; readonly body: unknown }
-  /** It answered, but not with JSON (an HTML page of its proxy) or with far too much of it. */
+  /**
+   * It answered, but not with JSON (an HTML page of its proxy) or with far too much of it. Status
+   * 502 stands for an answer that was not HTTP.
+   */
   | { readonly kind: 'bad_answer'; readonly status: number }
+  /** `cause` is a `NasCallError`, whose `code` tells why (also `tls`, `mismatch`, `aborted`). */
   | { readonly kind: 'unreachable'; readonly cause: Error };
 
 /** How a call presents itself to the NAS. */
@@ -107,4 +112,21 @@ export interface NasClient {
   mkdir(token: string, path: string): Promise<NasJson>;
   /** Opens the one-socket channel a chunked upload needs, to NAS_DIRECT_URL. */
   openUpload(token: string): NasUploadChannel;
+}
+
+/** A JSON call that has no method of its own in {@link NasClient}. */
+export interface NasApiCall extends NasCallOptions {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Path and query, percent-encoded, from `/api/` on. */
+  readonly path: string;
+  readonly token?: string;
+  readonly body?: unknown;
+}
+
+/** The rest of the NAS's API, for enrolment, kept answers, uploads in one piece and the proxy. */
+export interface NasApi {
+  /** A JSON call; an empty body counts as `bad_answer` with its status, 204 too. */
+  call(wanted: NasApiCall): Promise<NasJson>;
+  /** A request and its answer as they are, streaming both ways. */
+  relay(wanted: NasRequest): Promise<NasExchange>;
 }

@@ -14,7 +14,12 @@ export interface NasState {
   readonly lastSeenMs: number | null;
   /** As the NAS last told it, ISO 8601. */
   readonly nextWakeAt: string | null;
+  /** Set while what answers at the NAS's address is not the NAS. */
+  readonly fault?: NasFault;
 }
+
+/** Another MAC address over http, or another certificate over https. */
+export type NasFault = 'nas_mismatch' | 'nas_tls';
 
 /** Awake or asleep, as learnt from every answer and every silence. */
 export interface NasPresence {
@@ -24,9 +29,11 @@ export interface NasPresence {
     readonly sleepState?: string;
     readonly nextWakeAt?: string | null;
     readonly version?: string;
+    /** `sleep_schedule` of preflight, as it came. */
+    readonly sleepSchedule?: unknown;
   }): void;
-  /** A call found it gone: refused, reset or timed out. */
-  silent(): void;
+  /** A call found it gone: refused, reset or timed out, or somebody else in its place. */
+  silent(fault?: NasFault): void;
   /** Calls back after each change of `awake` or `reachable`. Returns how to stop that. */
   onChange(listener: (state: NasState) => void): () => void;
 }
@@ -48,6 +55,19 @@ export interface NasWake {
 }
 
 export type WakeOutcome =
-  | { readonly kind: 'started' | 'joined'; readonly packetSent: boolean; readonly done: Promise<'awake' | 'failed'> }
+  | {
+      readonly kind: 'started' | 'joined';
+      readonly packetSent: boolean;
+      readonly done: Promise<'awake' | 'failed'>;
+    }
   | { readonly kind: 'already_awake' }
   | { readonly kind: 'no_mac' };
+
+/** What came of a file that is missing here and might be fetched by waking the NAS (contract 3). */
+export type MissWakeOutcome =
+  WakeOutcome | { readonly kind: 'held_back'; readonly retryAfterMs: number };
+
+export interface NasMissWake {
+  /** As {@link NasWake.wake}, under the rules for misses. Joining a running wake is always allowed. */
+  wakeForMiss(): MissWakeOutcome;
+}

@@ -1,0 +1,166 @@
+import type { Log } from '../log/log.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
+import type { NasFault, NasPresence, NasState } from './presence-port.ts';
+import type { ServerProfileBook } from './server-profile.ts';
+
+/** After an accepted goodbye the NAS counts as asleep for this long, ms (contract 3). */
+export const GOODBYE_MS = 2 * 60_000;
+
+export interface PresenceOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly book: ServerProfileBook;
+  /** What the plug with role `nas` measures, watts; null where unknown. Must be quick. */
+  readonly nasPlugWatts: () => number | null;
+  /** NAS_POWER_THRESHOLD_WATTS. */
+  readonly powerThresholdWatts: number;
+}
+
+type Standing = Pick<NasState, 'awake' | 'reachable'>;
+
+/**
+ * Awake and asleep (contract 1). The NAS tells how it sleeps in preflight alone; every other answer
+ * only proves that it lives. So its last word holds while it answers, and a NAS that comes back from
+ * silence without a word counts as awake, because whatever ended the silence woke it.
+ */
+export class Presence implements NasPresence {
+  readonly #options: PresenceOptions;
+  readonly #listeners = new Set<(state: NasState) => void>();
+  #alive = false;
+  #asked = false;
+  #word: string | null = null;
+  #fault: NasFault | null = null;
+  #goodbyeAtMs: number | null = null;
+  #holding = false;
+  #wentSilentInHold = false;
+  #stopHold: Cancel = () => undefined;
+  #standing: Standing = { awake: false, reachable: false };
+  #sinceMs: number;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#sinceMs = options.clock.nowMs();
+  }
+
+  get state(): NasState {
+    const { profile } = this.#options.book;
+    return {
+      ...this.#standing,
+      sleepState: this.#sleepState(),
+      reachableBy: this.#reachableBy(),
+      everSeen: profile.lastSeenMs !== null,
+      version: profile.version,
+      sinceMs: this.#sinceMs,
+      lastSeenMs: profile.lastSeenMs,
+      nextWakeAt: profile.nextWakeAt,
+      ...(this.#fault === null ? {} : { fault: this.#fault }),
+    };
+  }
+
+  /** Monotonic ms since the last accepted goodbye; null when there was none since the start. */
+  get sinceGoodbyeMs(): number | null {
+    if (this.#goodbyeAtMs === null) return null;
+    return this.#options.clock.monotonicMs() - this.#goodbyeAtMs;
+  }
+
+  heard(told: Parameters<NasPresence['heard']>[0] = {}): void {
+    const cameBack = !this.#alive;
+    this.#asked = true;
+    this.#alive = true;
+    this.#fault = null;
+    if (told.sleepState !== undefined) this.#word = told.sleepState;
+    else if (cameBack) this.#word = null;
+    // It went and came back, so the goodbye is history.
+    if (cameBack && this.#holding && this.#wentSilentInHold) this.#endHold();
+    this.#options.book.seen({
+      ...(told.version === undefined ? {} : { version: told.version }),
+      ...(told.nextWakeAt === undefined ? {} : { nextWakeAt: told.nextWakeAt }),
+      ...(told.sleepSchedule === undefined
+        ? {}
+        : { sleepSchedule: JSON.stringify(told.sleepSchedule) }),
+    });
+    this.#settle();
+  }
+
+  silent(fault?: NasFault): void {
+    this.#asked = true;
+    this.#alive = false;
+    this.#word = null;
+    this.#fault = fault ?? null;
+    if (this.#holding) this.#wentSilentInHold = true;
+    this.#settle();
+  }
+
+  /** The NAS said that it goes: asleep from now on, and for two minutes even if it still answers. */
+  goodbye(): void {
+    const { clock } = this.#options;
+    this.#stopHold();
+    this.#goodbyeAtMs = clock.monotonicMs();
+    this.#asked = true;
+    this.#alive = false;
+    this.#word = null;
+    this.#holding = true;
+    this.#wentSilentInHold = false;
+    this.#stopHold = clock.after(GOODBYE_MS, () => {
+      this.#endHold();
+      this.#settle();
+    });
+    this.#settle();
+  }
+
+  /** The NAS said that it comes. It may not serve yet, so this ends the hold and no more. */
+  hello(): void {
+    this.#endHold();
+    this.#settle();
+  }
+
+  onChange(listener: (state: NasState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** Stops its timer. */
+  stop(): void {
+    this.#stopHold();
+  }
+
+  #endHold(): void {
+    this.#stopHold();
+    this.#holding = false;
+  }
+
+  #settle(): void {
+    const reachable = this.#alive && !this.#holding;
+    const awake = reachable && (this.#word === null || /^(awake|waking)$/.test(this.#word));
+    if (awake === this.#standing.awake && reachable === this.#standing.reachable) return;
+    this.#standing = { awake, reachable };
+    this.#sinceMs = this.#options.clock.nowMs();
+    const { state } = this;
+    for (const listener of [...this.#listeners]) this.#tell(listener, state);
+  }
+
+  /** A listener's fault must not reach the call that happened to bring the news. */
+  #tell(listener: (state: NasState) => void, state: NasState): void {
+    try {
+      listener(state);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.log.error(`A listener to the state of the NAS failed: ${reason}`);
+    }
+  }
+
+  #sleepState(): string {
+    if (this.#fault !== null) return this.#fault;
+    if (this.#holding) return 'going_offline';
+    if (!this.#asked) return 'unknown';
+    return this.#alive ? (this.#word ?? 'awake') : 'unreachable';
+  }
+
+  #reachableBy(): NasState['reachableBy'] {
+    if (this.#alive) return 'http';
+    const watts = this.#options.nasPlugWatts();
+    return watts !== null && watts >= this.#options.powerThresholdWatts ? 'power' : 'none';
+  }
+}

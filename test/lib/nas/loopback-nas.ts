@@ -1,0 +1,72 @@
+import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttps, type ServerOptions } from 'node:https';
+import { type AddressInfo, createServer as createTcp, type Socket } from 'node:net';
+
+/** A small server on loopback that stands for a NAS in one test. */
+export interface LoopbackNas {
+  readonly url: URL;
+  /** Connections taken so far. */
+  readonly connections: () => number;
+  readonly close: () => Promise<void>;
+}
+
+export function serveHttp(handler: RequestListener): Promise<LoopbackNas> {
+  return listening(createHttp(handler), 'http');
+}
+
+export function serveHttps(options: ServerOptions, handler: RequestListener): Promise<LoopbackNas> {
+  return listening(createHttps(options, handler), 'https');
+}
+
+/** Answers each request head with raw bytes, whatever they are. */
+export function serveBytes(answer: (socket: Socket, head: string) => void): Promise<LoopbackNas> {
+  const server = createTcp((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (bytes) => {
+      answer(socket, bytes.toString('latin1'));
+    });
+  });
+  return listening(server as Server, 'http');
+}
+
+export function json(body: unknown, status = 200): RequestListener {
+  return (_request, response) => {
+    response.writeHead(status, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify(body));
+  };
+}
+
+/** Lets sockets get on until something is so. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = Date.now() + 3_000;
+  while (!condition()) {
+    if (Date.now() > deadlineMs) throw new Error('It did not come to that within 3 s.');
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
+async function listening(server: Server, scheme: string): Promise<LoopbackNas> {
+  const open = new Set<Socket>();
+  let connections = 0;
+  server.on('connection', (socket: Socket) => {
+    connections += 1;
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: new URL(`${scheme}://127.0.0.1:${port}`),
+    connections: () => connections,
+    close: async () => {
+      for (const socket of open) socket.destroy();
+      await new Promise((resolve) => {
+        server.close(resolve);
+      });
+    },
+  };
+}
