@@ -6,7 +6,11 @@ import { join, resolve } from 'node:path';
 /** What the import rules found in a set of folders. */
 export interface CruiseReport {
   readonly modules: number;
-  readonly violations: readonly { readonly rule: string; readonly from: string; readonly to: string }[];
+  readonly violations: readonly {
+    readonly rule: string;
+    readonly from: string;
+    readonly to: string;
+  }[];
 }
 
 interface CruiseJson {

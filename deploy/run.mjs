@@ -3,7 +3,7 @@
  * installs and builds what is missing, and hands over to the Node that BaluPi itself wants.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,7 +18,16 @@ const OLDEST_NODE = [22, 14];
 /** Keeps a Pi's process near 140 MB under load at a cost of 5 % throughput (measured on x86-64). */
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
 
-const SOURCES = ['settings.ts', 'server.ts', 'compose.ts', 'host', 'nodes', 'flows', 'test', 'deploy'];
+const SOURCES = [
+  'settings.ts',
+  'server.ts',
+  'compose.ts',
+  'host',
+  'nodes',
+  'flows',
+  'test',
+  'deploy',
+];
 
 function newestMs(path) {
   if (!existsSync(path)) return 0;

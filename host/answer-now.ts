@@ -3,6 +3,7 @@ import type { Answer } from '../nodes/lib/http/http.ts';
 
 /** How long the rest of a refused body is read and thrown away (contract 1, Errors). */
 const DISCARD_MS = 2_000;
+const NO_CONTENT = 204;
 
 /**
  * Writes an answer without Node-RED. When the request still has a body under way, the connection is
@@ -15,14 +16,20 @@ export function answerNow(request: IncomingMessage, response: ServerResponse, gi
     return;
   }
   const bodyWaits = !request.complete && hasBody(request);
-  const text = JSON.stringify(given.payload);
-  response.writeHead(given.statusCode, {
-    ...given.headers,
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(text),
-    ...(bodyWaits ? { Connection: 'close' } : {}),
-  });
-  response.end(request.method === 'HEAD' ? undefined : text);
+  const closing = bodyWaits ? { Connection: 'close' } : {};
+  if (given.statusCode === NO_CONTENT) {
+    response.writeHead(NO_CONTENT, { ...given.headers, ...closing });
+    response.end();
+  } else {
+    const text = JSON.stringify(given.payload);
+    response.writeHead(given.statusCode, {
+      ...given.headers,
+      ...closing,
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+    });
+    response.end(request.method === 'HEAD' ? undefined : text);
+  }
   if (bodyWaits) discardRest(request);
 }
 

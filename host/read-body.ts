@@ -54,10 +54,8 @@ export function readJson(bytes: Buffer, contentType: string | undefined): JsonRe
   if (contentType === undefined || !JSON_TYPE.test(contentType)) {
     return { kind: 'wrong_type', got: (contentType ?? 'nothing').slice(0, 100) };
   }
-  const charset = /charset\s*=\s*"?([\w-]+)/i.exec(contentType)?.[1]?.toLowerCase();
-  if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') {
-    return { kind: 'wrong_type', got: `charset ${charset}` };
-  }
+  const charset = /charset\s*=\s*"?([\w-]+)/i.exec(contentType)?.[1] ?? 'utf-8';
+  if (!/^utf-?8$/i.test(charset)) return { kind: 'wrong_type', got: `charset ${charset}` };
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return { kind: 'json', value: JSON.parse(text) as unknown };

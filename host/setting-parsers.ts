@@ -93,7 +93,8 @@ export const hostAndPort: Parser<string> = (value) => {
 /** SHA-256 of a certificate, hex with or without colons; kept in lower case without them. */
 export const fingerprint: Parser<string> = (value) => {
   const digits = value.replace(/:/g, '').toLowerCase();
-  if (!/^[0-9a-f]{64}$/.test(digits)) throw new SettingFault('a SHA-256 fingerprint (64 hex digits)');
+  if (!/^[0-9a-f]{64}$/.test(digits))
+    throw new SettingFault('a SHA-256 fingerprint (64 hex digits)');
   return digits;
 };
 
@@ -101,7 +102,8 @@ export const timeZone: Parser<string> = (value) => {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone;
   } catch (error) {
-    if (error instanceof RangeError) throw new SettingFault('an IANA time zone such as Europe/Berlin');
+    if (error instanceof RangeError)
+      throw new SettingFault('an IANA time zone such as Europe/Berlin');
     throw error;
   }
 };
@@ -121,7 +123,8 @@ export const flushWake: Parser<FlushWake> = (value) => {
 };
 
 /** What people leave standing when they copy an example. */
-const PLACEHOLDER = /change[-_ ]?(me|it|this|in)|placeholder|your[-_ ]|replace[-_ ]?(me|this|with)|example|<[^>]*>/i;
+const PLACEHOLDER =
+  /change[-_ ]?(me|it|this|in)|placeholder|your[-_ ]|replace[-_ ]?(me|this|with)|example|<[^>]*>/i;
 const SECRET_MIN_CHARACTERS = 32;
 /** Fewer different characters than this is a run or a repeated word, not a random key. */
 const SECRET_MIN_DIFFERENT = 8;
@@ -137,7 +140,9 @@ export const secretKey: Parser<string> = (value) => {
 /** An address or an address range of a proxy, kept as text for the matcher. */
 export const addressRange: Parser<string> = (value) => {
   if (!/^[0-9A-Fa-f:.]+(\/\d{1,3})?$/.test(value)) {
-    throw new SettingFault('addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, with commas between');
+    throw new SettingFault(
+      'addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, with commas between',
+    );
   }
   return value;
 };

@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  type Endpoint,
+  type Match,
+  type Matcher,
+  normaliseTarget,
+  type Target,
+  validateParams,
+  validateQuery,
+} from '../nodes/lib/api/api.ts';
+import type { Caller } from '../nodes/lib/accounts/caller.ts';
+import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
+import { type Answer, answer, refuse } from '../nodes/lib/http/http.ts';
+import type { Log } from '../nodes/lib/log/log.ts';
+import { answerNow } from './answer-now.ts';
+import type { Cors } from './cors.ts';
+import type { RemoteAddresses } from './remote-address.ts';
+import { takeBody } from './request-body.ts';
+import { type DoorKeepers, enter } from './request-door.ts';
+import type { RequestWatch } from './request-watch.ts';
+
+/** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
+interface ParsedRequest extends GuardedRequest {
+  body?: unknown;
+  _body?: boolean;
+  skipRawBodyParser?: boolean;
+}
+
+interface GuardParts {
+  readonly matcher: Matcher;
+  readonly keepers: DoorKeepers;
+  readonly watch: RequestWatch;
+  readonly remotes: RemoteAddresses;
+  readonly cors: Cors;
+  readonly log: Log;
+  /** False while flows start, stop or are redeployed. */
+  readonly flowsRun: () => boolean;
+}
+
+type Found = Extract<Match, { kind: 'endpoint' }>;
+
+/** Soon: a deploy takes a second or two. */
+const RESTARTING_RETRY_SECONDS = 5;
+
+/**
+ * Stands in front of Node-RED on every route of the API listeners. Who calls, how large, what form:
+ * all of it is settled here, before a flow sees the request and before a byte of a refused body is
+ * read. Stock `http in` reads a whole body into memory before anybody asks who sent it.
+ */
+export class ApiGuard {
+  readonly #parts: GuardParts;
+
+  constructor(parts: GuardParts) {
+    this.#parts = parts;
+  }
+
+  /** Express middleware; `next` goes to Node-RED. */
+  readonly handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    next: () => void,
+  ): void => {
+    this.#pass(request, response, next).catch((problem: unknown) => {
+      this.#parts.log.error(`A request failed in the guard: ${describe(problem)}`);
+      answerNow(request, response, refuse('failed'));
+    });
+  };
+
+  async #pass(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
+    const id = randomUUID();
+    setCommonHeaders(response, id);
+    const signal = this.#parts.watch.watch(request, response);
+    this.#parts.cors.apply(request, response);
+    const target = normaliseTarget(request.url ?? '/');
+    if (!this.#parts.flowsRun()) {
+      const restarting = refuse('restarting', { retryAfterSeconds: RESTARTING_RETRY_SECONDS });
+      answerNow(request, response, restarting);
+      return;
+    }
+    const match = this.#parts.matcher.match(request.method ?? 'GET', target.path);
+    const call = await this.#judge(request, response, { id, signal, target, match });
+    if (call === null) return;
+    request.url = plainUrl(target, match);
+    request.call = call;
+    request.body = call.body;
+    request._body = true;
+    request.skipRawBodyParser = true;
+    next();
+  }
+
+  /** @returns the call, or null when an answer (or nothing more) was sent */
+  async #judge(
+    request: ParsedRequest,
+    response: ServerResponse,
+    seen: { id: string; signal: AbortSignal; target: Target; match: Match },
+  ): Promise<Call | null> {
+    const say = (given: Answer): null => {
+      answerNow(request, response, given);
+      return null;
+    };
+    const known = answerFromTable(seen.match);
+    if (known !== null) return say(known);
+    const found = seen.match.kind === 'endpoint' ? seen.match : null;
+    const endpoint = found?.endpoint ?? null;
+    const remote = this.#parts.remotes.of(request);
+    const entry = await enter(
+      this.#parts.keepers,
+      endpoint,
+      request.headers.authorization,
+      remote.loopback,
+    );
+    if (entry.kind === 'refused') return say(entry.answer);
+    const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
+    if (asked.kind === 'refused') return say(asked.answer);
+    const no = this.#admit(request, endpoint, entry.caller, asked.query);
+    if (no !== null) return say(no);
+    const taken = await takeBody(request, response, endpoint);
+    if (taken.kind === 'refused') return say(taken.answer);
+    if (taken.kind === 'cut') return null;
+    return {
+      ...describeCall(request, found),
+      id: seen.id,
+      caller: entry.caller,
+      query: asked.query,
+      body: taken.body,
+      address: remote.address,
+      signal: seen.signal,
+    };
+  }
+
+  #admit(
+    request: IncomingMessage,
+    endpoint: Endpoint | null,
+    caller: Caller | null,
+    query: unknown,
+  ): Answer | null {
+    if (endpoint?.body !== 'stream' || caller === null) return null;
+    return this.#parts.keepers.admitUpload(request, caller, query);
+  }
+}
+
+/** What only repeats the request: everything but who sent it and what it holds. */
+function describeCall(
+  request: IncomingMessage,
+  found: Found | null,
+): Pick<Call, 'endpointId' | 'params' | 'rest' | 'auto' | 'language'> {
+  return {
+    endpointId: found?.endpoint.id ?? null,
+    params: found?.params ?? {},
+    rest: found?.rest ?? null,
+    auto: isAuto(request),
+    language: /^de\b/i.test(request.headers['accept-language'] ?? '') ? 'de' : 'en',
+  };
+}
+
+function setCommonHeaders(response: ServerResponse, id: string): void {
+  response.setHeader('X-Request-Id', id);
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.setHeader('Referrer-Policy', 'no-referrer');
+  response.setHeader('Cache-Control', 'no-store');
+}
+
+/** What is published anyway, so that nobody has to sign in to be told. */
+function answerFromTable(match: Match): Answer | null {
+  if (match.kind === 'options') return answer(null, 204, { Allow: match.allow });
+  if (match.kind !== 'method_not_allowed') return null;
+  const given = refuse('method_not_allowed');
+  return { ...given, headers: { ...given.headers, Allow: match.allow } };
+}
+
+type Words =
+  | { readonly kind: 'words'; readonly query: unknown }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+/** An address without a description: the NAS's, or a tinkerer's own. */
+function elsewhere({ match, target }: { match: Match; target: Target }): Words {
+  if (match.kind === 'not_yet') return { kind: 'refused', answer: refuse('not_yet') };
+  if (match.kind === 'never_proxied') {
+    const detail =
+      'This route of the NAS checks no owner, so it is not passed on. Use /api/files/upload.';
+    return { kind: 'refused', answer: refuse('not_allowed', { detail }) };
+  }
+  if (!canDecode(target.path)) return { kind: 'refused', answer: refuse('malformed') };
+  return { kind: 'words', query: {} };
+}
+
+function checkWords(found: Found, target: Target): Words {
+  const { endpoint, params } = found;
+  const query = validateQuery(endpoint.query, target.query);
+  if (query.kind === 'invalid') {
+    return { kind: 'refused', answer: refuse('invalid', { errors: query.errors }) };
+  }
+  const checked = validateParams(endpoint.params, params);
+  // An id of a form that no id has is an id nobody knows.
+  if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
+  return { kind: 'words', query: query.value };
+}
+
+/** The address as Express can always read it; the raw words travel in the call. */
+function plainUrl(target: Target, match: Match): string {
+  const query = target.query === '' ? '' : `?${target.query}`;
+  if (match.kind !== 'endpoint') return target.path + query;
+  return routeOf(match.endpoint, match) + query;
+}
+
+function routeOf(endpoint: Endpoint, match: Found): string {
+  if (endpoint.rest === 'raw') return endpoint.path.replace(/\{\w+\}$/, 'file');
+  return endpoint.path.replace(/\{(\w+)\}/g, (_all, name: string) =>
+    encodeURIComponent(match.params[name] ?? ''),
+  );
+}
+
+function isAuto(request: IncomingMessage): boolean {
+  const trigger = request.headers['x-sync-trigger'];
+  return trigger === 'auto' || trigger === 'scheduled';
+}
+
+function canDecode(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
+}
+
+function describe(problem: unknown): string {
+  return problem instanceof Error ? (problem.stack ?? problem.message) : String(problem);
+}

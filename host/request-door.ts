@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../nodes/lib/accounts/caller.ts';
+import type { Endpoint } from '../nodes/lib/api/api.ts';
+import type { Answer, RefusalCode } from '../nodes/lib/http/http.ts';
+import { refuse } from '../nodes/lib/http/http.ts';
+
+/** What came of looking at a bearer token. */
+export type Authentication =
+  | { readonly kind: 'caller'; readonly caller: Caller }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+/** The rooms' part in letting a request in. */
+export interface DoorKeepers {
+  authenticate(bearer: string): Promise<Authentication>;
+  /** Admins, and users whom the NAS allows it. */
+  mayWake(caller: Caller): boolean;
+  /** Judges an upload by its headers and query alone. Null lets its body come. */
+  admitUpload(request: IncomingMessage, caller: Caller, query: unknown): Answer | null;
+}
+
+export type Entry =
+  | { readonly kind: 'in'; readonly caller: Caller | null }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+const BEARER = /^Bearer +(\S+) *$/i;
+
+/**
+ * Decides who comes in, before a byte of the body is read.
+ * @param endpoint null for an address nobody described, which needs a signed-in caller
+ */
+export async function enter(
+  keepers: DoorKeepers,
+  endpoint: Endpoint | null,
+  authorization: string | undefined,
+  loopback: boolean,
+): Promise<Entry> {
+  const access = endpoint?.access ?? 'caller';
+  if (isOpen(access, loopback)) return { kind: 'in', caller: null };
+  if (authorization === undefined) return refused('no_token');
+  const bearer = BEARER.exec(authorization)?.[1];
+  if (bearer === undefined) return refused('bad_token');
+  const found = await keepers.authenticate(bearer);
+  if (found.kind === 'refused') return found;
+  const code = roleFault(keepers, found.caller, access, endpoint?.wakeScope ?? false);
+  return code === null ? { kind: 'in', caller: found.caller } : refused(code);
+}
+
+function isOpen(access: Endpoint['access'], loopback: boolean): boolean {
+  return access === 'open' || (access === 'caller_or_loopback' && loopback);
+}
+
+function roleFault(
+  keepers: DoorKeepers,
+  caller: Caller,
+  access: Endpoint['access'],
+  wakeScope: boolean,
+): RefusalCode | null {
+  if (caller.scope === 'wake' && !wakeScope) return 'not_allowed';
+  if (access === 'admin' && caller.user.role !== 'admin') return 'admin_only';
+  if (access === 'wake' && caller.user.role !== 'admin' && !keepers.mayWake(caller)) {
+    return 'not_allowed';
+  }
+  return null;
+}
+
+function refused(code: RefusalCode): Entry {
+  const given = refuse(code);
+  if (given.statusCode !== 401) return { kind: 'refused', answer: given };
+  const headers = { ...given.headers, 'WWW-Authenticate': 'Bearer' };
+  return { kind: 'refused', answer: { ...given, headers } };
+}
