@@ -1,0 +1,71 @@
+import { AUTH_ENDPOINTS } from './auth-endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
+import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
+import { faultsOf, type Fault } from './faults.ts';
+import { FILES_ENDPOINTS } from './files-endpoints.ts';
+import { NAS_ENDPOINTS } from './nas-endpoints.ts';
+import { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
+import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
+import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
+
+/** Every endpoint BaluPi answers itself: the one place that says so (contract 1). */
+export const ENDPOINTS = [
+  ...SYSTEM_ENDPOINTS,
+  ...AUTH_ENDPOINTS,
+  ...FILES_ENDPOINTS,
+  ...ENERGY_ENDPOINTS,
+  ...TAPO_ENDPOINTS,
+  ...NAS_ENDPOINTS,
+] as const;
+
+export type EndpointId = (typeof ENDPOINTS)[number]['id'];
+type EndpointOf<Id extends EndpointId> = Extract<(typeof ENDPOINTS)[number], { readonly id: Id }>;
+
+const BY_ID: ReadonlyMap<string, Endpoint> = new Map(
+  ENDPOINTS.map((endpoint): [string, Endpoint] => [endpoint.id, endpoint]),
+);
+
+/** The description of one endpoint, with the types of its query and body. */
+export function endpointById<const Id extends EndpointId>(id: Id): EndpointOf<Id> {
+  return BY_ID.get(id) as EndpointOf<Id>;
+}
+
+/**
+ * Holds an answer against its description, for tests that keep both in step.
+ * @returns the faults; a status the description does not know is one
+ */
+export function answerFaults(
+  endpoint: Endpoint,
+  statusCode: number,
+  payload: unknown,
+): readonly Fault[] {
+  if (statusCode >= 400) {
+    return faultsOf(statusCode === 422 ? ValidationErrorAnswer : ErrorAnswer, payload, 'answer');
+  }
+  const schema = endpoint.responses[statusCode]?.content['application/json'];
+  if (schema !== undefined) return faultsOf(schema, payload, 'answer');
+  if (endpoint.responses[statusCode] !== undefined) return [];
+  return [{ loc: ['status'], msg: 'must be a described status', got: String(statusCode) }];
+}
+
+export type * from './auth-endpoints.ts';
+export type * from './cache-endpoints.ts';
+export { decodeLenient } from './decode.ts';
+export type { DocsAsset } from './docs-page.ts';
+export { DOCS_CONTENT_SECURITY_POLICY, DOCS_PAGE, docsAsset } from './docs-page.ts';
+export type { Access, Endpoint, Method, ResponseShape } from './endpoint.ts';
+export type * from './energy-endpoints.ts';
+export type * from './files-endpoints.ts';
+export type { Match } from './match.ts';
+export { Matcher } from './match.ts';
+export type * from './nas-endpoints.ts';
+export type { Target } from './normalise.ts';
+export { normaliseTarget } from './normalise.ts';
+export { openApiDocument } from './openapi.ts';
+export type * from './price-endpoints.ts';
+export type { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
+export type * from './system-endpoints.ts';
+export type * from './tapo-endpoints.ts';
+export type * from './upload-endpoints.ts';
+export type { Fault, Validated } from './validate.ts';
+export { validateBody, validateParams, validateQuery } from './validate.ts';

@@ -1,0 +1,87 @@
+import { type TNull, type TObject, type TSchema, Type } from '@sinclair/typebox';
+import type { RefusalCode } from '../http/http.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/**
+ * Who may call. `open`: anyone. `caller`: anyone signed in. `caller_or_loopback`: also without a
+ * token from the Pi itself. `admin`: admins of the NAS. `wake`: admins and users who may wake it.
+ */
+export type Access = 'open' | 'caller' | 'caller_or_loopback' | 'admin' | 'wake';
+
+/** An answer that is not a refusal: what it holds by media type. */
+export interface ResponseShape {
+  readonly description: string;
+  readonly content: Readonly<Record<string, TSchema>>;
+}
+
+export const NO_FIELDS = Type.Object({});
+type NoFields = typeof NO_FIELDS;
+
+/** One description that routes, validates, types and publishes an endpoint (contract 1). */
+export interface Endpoint<
+  Id extends string = string,
+  Q extends TObject = TObject,
+  B extends TSchema = TSchema,
+> {
+  readonly id: Id;
+  readonly method: Method;
+  /** In OpenAPI's style: `/api/tapo/devices/{id}/toggle`. */
+  readonly path: string;
+  /** `raw`: the last parameter takes everything to the end, slashes too, as it was sent. */
+  readonly rest: 'none' | 'raw';
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly access: Access;
+  /** Also open to a known admin after the offline grace, who else may do nothing (contract 2). */
+  readonly wakeScope: boolean;
+  readonly body: 'none' | 'json' | 'stream';
+  /** Most the body may hold. Null: the room that takes the stream has a limit of its own. */
+  readonly maxBodyBytes: number | null;
+  readonly params: TObject;
+  readonly query: Q;
+  /** Request headers with a meaning of their own. Published; read by the room. */
+  readonly headers: TObject;
+  /** For `stream` it only publishes the multipart fields. */
+  readonly bodySchema: B;
+  readonly responses: Readonly<Record<number, ResponseShape>>;
+  /** Refusals of its own, beside those that its access, query and body bring. */
+  readonly refusals: readonly RefusalCode[];
+}
+
+/** A JSON body of ours is small; what is larger is not one. */
+const JSON_BODY_BYTES = 64 * 1024;
+/** Clients send `{}` or a form's empty line where nothing is wanted; it is read past. */
+const IGNORED_BODY_BYTES = 1024;
+
+type Given<Id extends string, Q extends TObject, B extends TSchema> = Pick<
+  Endpoint<Id, Q, B>,
+  'id' | 'method' | 'path' | 'summary' | 'access' | 'responses'
+> &
+  Partial<Endpoint<Id, Q, B>> & { readonly tags: readonly string[] };
+
+/** Fills in what most endpoints share. */
+export function endpoint<
+  const Id extends string,
+  Q extends TObject = NoFields,
+  B extends TSchema = TNull,
+>(given: Given<Id, Q, B>): Endpoint<Id, Q, B> {
+  const body = given.body ?? (given.bodySchema === undefined ? 'none' : 'json');
+  return {
+    rest: 'none',
+    wakeScope: false,
+    maxBodyBytes: body === 'none' ? IGNORED_BODY_BYTES : body === 'json' ? JSON_BODY_BYTES : null,
+    params: NO_FIELDS,
+    query: NO_FIELDS as unknown as Q,
+    headers: NO_FIELDS,
+    bodySchema: Type.Null() as unknown as B,
+    refusals: [],
+    ...given,
+    body,
+  };
+}
+
+/** The usual answer. */
+export function json(schema: TSchema, description = 'Done.'): ResponseShape {
+  return { description, content: { 'application/json': schema } };
+}

@@ -1,0 +1,167 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { PRICE_ENDPOINTS } from './price-endpoints.ts';
+import { count, instant, moment, nullable, words } from './wire.ts';
+
+const TAGS = ['energy'];
+const PERIODS = ['day', 'week', 'month', 'year'] as const;
+const RESOLUTIONS = ['raw', '5m', 'hour', 'day', 'auto'] as const;
+
+export type Period = (typeof PERIODS)[number];
+export type Resolution = (typeof RESOLUTIONS)[number];
+
+const deviceId = () => Type.String({ minLength: 1, maxLength: 128 });
+const measured = () => nullable(Type.Number());
+
+export const EnergyCurrent = Type.Object(
+  {
+    devices: Type.Array(
+      Type.Object({
+        device_id: Type.String(),
+        device_name: Type.String(),
+        power_w: measured(),
+        voltage_v: measured(),
+        current_a: measured(),
+        energy_today_wh: measured(),
+        is_online: Type.Boolean(),
+        is_stale: Type.Boolean(),
+        timestamp: nullable(instant('When the plug was last read.')),
+      }),
+    ),
+    total_power_w: measured(),
+  },
+  { title: 'EnergyCurrent' },
+);
+export type EnergyCurrent = Static<typeof EnergyCurrent>;
+
+/** The span `from`–`to` wins over the period, which is a calendar one in TIMEZONE up to now. */
+const SPAN = {
+  device_id: Type.Optional(deviceId()),
+  from: Type.Optional(moment('Begin; wins over the period.')),
+  to: Type.Optional(moment('End, not included.')),
+};
+
+export const EnergyHistoryQuery = Type.Object({
+  ...SPAN,
+  period: words(PERIODS, { default: 'day' }),
+  resolution: words(RESOLUTIONS, {
+    default: 'auto',
+    description: 'At most 1,000 points: a finer wish is coarsened, and the answer says to what.',
+  }),
+});
+export type EnergyHistoryQuery = Static<typeof EnergyHistoryQuery>;
+
+/** The household's sum has no device: both are null. */
+const OF_DEVICE = { device_id: nullable(Type.String()), device_name: nullable(Type.String()) };
+
+export const EnergyHistory = Type.Object(
+  {
+    ...OF_DEVICE,
+    period: words(PERIODS),
+    from: instant(),
+    to: instant(),
+    resolution: words(['raw', '5m', 'hour', 'day']),
+    data: Type.Array(
+      Type.Object({
+        timestamp: instant('Begin of the bucket.'),
+        avg_power_w: measured(),
+        max_power_w: measured(),
+        min_power_w: measured(),
+        energy_wh: measured(),
+        covered_seconds: Type.Number({ minimum: 0 }),
+        estimated: Type.Boolean(),
+      }),
+    ),
+  },
+  { title: 'EnergyHistory' },
+);
+export type EnergyHistory = Static<typeof EnergyHistory>;
+
+export const EnergyCostsQuery = Type.Object({
+  ...SPAN,
+  period: words(PERIODS, { default: 'month' }),
+});
+export type EnergyCostsQuery = Static<typeof EnergyCostsQuery>;
+
+export const EnergyCosts = Type.Object(
+  {
+    ...OF_DEVICE,
+    period: words(PERIODS),
+    total_kwh: measured(),
+    cost_cents: measured(),
+    price_per_kwh_cents: nullable(Type.Number({ description: 'Mean price paid.' })),
+    by_tariff: Type.Array(
+      Type.Object({ name: Type.String(), kwh: Type.Number(), cost_cents: Type.Number() }),
+    ),
+  },
+  { title: 'EnergyCosts' },
+);
+export type EnergyCosts = Static<typeof EnergyCosts>;
+
+export const NAS_STATES = ['off', 'standby', 'idle', 'active', 'unknown'] as const;
+
+export const EnergySummary = Type.Object(
+  {
+    total_devices: count(),
+    total_power_w: measured(),
+    avg_daily_kwh: measured(),
+    monthly_cost_estimate_cents: measured(),
+    month_to_date_cents: measured(),
+    standby_w: measured(),
+    nas_state: words(NAS_STATES),
+    nas_asleep_hours_today: measured(),
+    saved_kwh_month: measured(),
+    saved_cents_month: measured(),
+  },
+  { title: 'EnergySummary' },
+);
+export type EnergySummary = Static<typeof EnergySummary>;
+
+export const ENERGY_ENDPOINTS = [
+  endpoint({
+    id: 'energy-current',
+    method: 'GET',
+    path: '/api/energy/current',
+    summary: 'What every plug draws now. Unknown is null, never 0.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(EnergyCurrent, 'The plugs.') },
+  }),
+  endpoint({
+    id: 'energy-history',
+    method: 'GET',
+    path: '/api/energy/history',
+    summary: 'Power and energy over time, oldest first; with Accept: text/csv all of it as CSV.',
+    tags: TAGS,
+    access: 'caller',
+    query: EnergyHistoryQuery,
+    responses: {
+      200: {
+        description: 'The buckets.',
+        content: { 'application/json': EnergyHistory, 'text/csv': Type.String() },
+      },
+    },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-costs',
+    method: 'GET',
+    path: '/api/energy/costs',
+    summary: 'What the energy cost, every hour at the price that was valid in it.',
+    tags: TAGS,
+    access: 'caller',
+    query: EnergyCostsQuery,
+    responses: { 200: json(EnergyCosts, 'The costs.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-summary',
+    method: 'GET',
+    path: '/api/energy/summary',
+    summary: 'The household at a glance, and what the sleeping NAS saved.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(EnergySummary, 'The summary.') },
+  }),
+  ...PRICE_ENDPOINTS,
+] as const;

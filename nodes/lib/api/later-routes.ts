@@ -1,0 +1,31 @@
+/**
+ * Addresses that exist but are not built yet and that `baluhost-routes.ts` does not name: the
+ * contract's own, forms that only the apps send, and families of BaluHost 1.38 that the apps call
+ * (clients.md, 1a and 1b).
+ */
+const EVERY = 'GET POST PUT PATCH DELETE';
+
+export const LATER_ROUTES: readonly (readonly [methods: string, path: string])[] = [
+  ['GET PUT DELETE', '/api/cache/pins'],
+  ['GET', '/api/nas/credentials'],
+  ['PUT DELETE', '/api/nas/credentials/{username}'],
+  ['GET', '/api/files/conflicts'],
+  ['POST', '/api/files/conflicts/{id}'],
+  ['POST', '/api/handshake/nas-going-offline'],
+  ['POST', '/api/handshake/nas-coming-online'],
+  ['GET', '/api/handshake/status'],
+  ['GET', '/api/handshake/snapshot'],
+  ['DELETE', '/api/mobile/upload/queue/{id}'],
+  ['POST', '/api/mobile/upload/queue/{id}/retry'],
+  ['DELETE', '/api/files'],
+  ['POST', '/api/mobile/sync/folders/{id}/trigger'],
+  ['GET', '/api/mobile/sync/folders/{id}/status'],
+  [EVERY, '/api/admin/{rest*}'],
+  [EVERY, '/api/monitoring/{rest*}'],
+  [EVERY, '/api/notifications/{rest*}'],
+  [EVERY, '/api/plugins/{rest*}'],
+  [EVERY, '/api/shares/{rest*}'],
+  [EVERY, '/api/system/raid/{rest*}'],
+  [EVERY, '/api/system/smart/{rest*}'],
+  [EVERY, '/api/vpn/{rest*}'],
+];

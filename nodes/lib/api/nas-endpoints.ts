@@ -1,0 +1,82 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { NAS_STATES } from './energy-endpoints.ts';
+import { count, instant, nullable, words } from './wire.ts';
+
+const TAGS = ['nas'];
+
+export const NasStatus = Type.Object(
+  {
+    online: Type.Boolean(),
+    version: nullable(Type.String()),
+    url: Type.String(),
+    nas_state: words(NAS_STATES, { description: 'From the plug of the NAS; unknown without one.' }),
+    sleep_state: Type.String({ description: "The NAS's own word, or unreachable or unknown." }),
+    reachable_by: words(['http', 'power', 'none']),
+    power_w: nullable(Type.Number()),
+    since: nullable(instant()),
+    last_seen: nullable(instant()),
+    nas_mismatch: Type.Optional(
+      Type.Boolean({ description: 'Another machine answers at the address of the NAS.' }),
+    ),
+    wake: Type.Object({
+      state: words(['idle', 'waking', 'awake', 'failed']),
+      started_at: nullable(instant()),
+      attempts: count(),
+    }),
+  },
+  { title: 'NasStatus' },
+);
+export type NasStatus = Static<typeof NasStatus>;
+
+export const WolAnswer = Type.Object(
+  {
+    success: Type.Boolean(),
+    mac_address: Type.String(),
+    wol_sent: Type.Boolean({ description: 'False where the call joined a wake that was running.' }),
+    nas_previous_state: Type.String(),
+    estimated_boot_time_s: Type.Number({ minimum: 0 }),
+  },
+  { title: 'WolAnswer' },
+);
+export type WolAnswer = Static<typeof WolAnswer>;
+
+export const SleepWakeAnswer = Type.Object(
+  { success: Type.Boolean(), message: Type.String() },
+  { title: 'SleepWakeAnswer' },
+);
+export type SleepWakeAnswer = Static<typeof SleepWakeAnswer>;
+
+export const NAS_ENDPOINTS = [
+  endpoint({
+    id: 'nas-status',
+    method: 'GET',
+    path: '/api/nas/status',
+    summary: 'How the NAS is, from memory. Never asks it.',
+    tags: TAGS,
+    access: 'caller',
+    wakeScope: true,
+    responses: { 200: json(NasStatus, 'Its state.') },
+  }),
+  endpoint({
+    id: 'nas-wol',
+    method: 'POST',
+    path: '/api/nas/wol',
+    summary: 'Wake the NAS. The outcome shows in the status.',
+    tags: TAGS,
+    access: 'wake',
+    wakeScope: true,
+    responses: { 200: json(WolAnswer, 'It is being woken.') },
+    refusals: ['no_mac', 'already_awake'],
+  }),
+  endpoint({
+    id: 'system-sleep-wake',
+    method: 'POST',
+    path: '/api/system/sleep/wake',
+    summary: "Wake the NAS, in BaluHost's shape.",
+    tags: TAGS,
+    access: 'wake',
+    responses: { 200: json(SleepWakeAnswer, 'It is being woken.') },
+    refusals: ['no_mac', 'already_awake'],
+  }),
+] as const;

@@ -1,0 +1,121 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { count, MessageAnswer, moment, nullable, rowId } from './wire.ts';
+
+const TAGS = ['energy'];
+const PATH = '/api/energy/prices';
+const PARAMS = Type.Object({ id: rowId() });
+
+/** Hours begin and end whole; `24:00` ends a day (contract 5). */
+const wholeHour = () =>
+  nullable(Type.String({ pattern: '^(?:(?:[01][0-9]|2[0-3]):00|24:00)$', description: 'HH:00' }));
+
+/** ISO 8601 numbers of the days: 1 is Monday, 7 is Sunday. Null: every day. */
+const weekdays = () =>
+  nullable(
+    Type.Array(Type.Integer({ minimum: 1, maximum: 7 }), {
+      minItems: 1,
+      maxItems: 7,
+      uniqueItems: true,
+      description: '1 is Monday, 7 is Sunday.',
+    }),
+  );
+
+const FIELDS = {
+  name: Type.String({ minLength: 1, maxLength: 100 }),
+  price_per_kwh_cents: Type.Number({ minimum: 0, maximum: 100_000 }),
+};
+
+const WHEN = {
+  valid_from: nullable(moment('First moment it is valid; null: always was.')),
+  valid_to: nullable(moment('End of its validity, not included; null: open.')),
+  weekdays: weekdays(),
+  time_from: wholeHour(),
+  time_to: wholeHour(),
+  is_active: Type.Boolean(),
+};
+
+export const EnergyPrice = Type.Object(
+  { id: rowId(), ...FIELDS, ...WHEN },
+  { title: 'EnergyPrice' },
+);
+export type EnergyPrice = Static<typeof EnergyPrice>;
+
+export const NewEnergyPriceBody = Type.Object(
+  { ...FIELDS, ...Type.Partial(Type.Object(WHEN)).properties },
+  { title: 'NewEnergyPriceBody' },
+);
+export type NewEnergyPriceBody = Static<typeof NewEnergyPriceBody>;
+
+/** A field that is absent stays as it is. */
+export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WHEN }), {
+  title: 'EnergyPriceChangeBody',
+});
+export type EnergyPriceChangeBody = Static<typeof EnergyPriceChangeBody>;
+
+export const RecalculateBody = Type.Object(
+  { from: moment('From here on stored costs are worked out anew.') },
+  { title: 'RecalculateBody' },
+);
+export type RecalculateBody = Static<typeof RecalculateBody>;
+
+export const RecalculateAnswer = Type.Object(
+  { message: Type.String(), recalculated_hours: count() },
+  { title: 'RecalculateAnswer' },
+);
+export type RecalculateAnswer = Static<typeof RecalculateAnswer>;
+
+export const PRICE_ENDPOINTS = [
+  endpoint({
+    id: 'energy-prices-list',
+    method: 'GET',
+    path: PATH,
+    summary: 'All prices.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(Type.Array(EnergyPrice), 'The prices.') },
+  }),
+  endpoint({
+    id: 'energy-prices-add',
+    method: 'POST',
+    path: PATH,
+    summary: 'Add a price.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: NewEnergyPriceBody,
+    responses: { 201: json(EnergyPrice, 'The new price.') },
+  }),
+  endpoint({
+    id: 'energy-prices-change',
+    method: 'PUT',
+    path: `${PATH}/{id}`,
+    summary: 'Change a price. Costs already stored stay.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    bodySchema: EnergyPriceChangeBody,
+    responses: { 200: json(EnergyPrice, 'The price as it is now.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-prices-delete',
+    method: 'DELETE',
+    path: `${PATH}/{id}`,
+    summary: 'Delete a price. Costs already stored stay.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    responses: { 200: json(MessageAnswer, 'It is gone.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-prices-recalculate',
+    method: 'POST',
+    path: `${PATH}/recalculate`,
+    summary: 'Work out stored costs anew with the prices of now.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: RecalculateBody,
+    responses: { 200: json(RecalculateAnswer, 'Done.') },
+  }),
+] as const;

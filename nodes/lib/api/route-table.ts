@@ -1,0 +1,98 @@
+interface Branch<T> {
+  readonly literals: Map<string, Branch<T>>;
+  param: Branch<T> | null;
+  /** By method, for a path that ends here. */
+  readonly ends: Map<string, T>;
+  /** By method, for a path that goes on from here with anything. */
+  readonly rests: Map<string, T>;
+}
+
+/** What a path led to. `captured` holds the parameters in their order, undecoded. */
+export type RouteFound<T> =
+  | {
+      readonly kind: 'found';
+      readonly value: T;
+      readonly captured: readonly string[];
+      readonly rest: string | null;
+    }
+  | { readonly kind: 'other_methods'; readonly methods: readonly string[] }
+  | { readonly kind: 'none' };
+
+function branch<T>(): Branch<T> {
+  return { literals: new Map(), param: null, ends: new Map(), rests: new Map() };
+}
+
+/**
+ * Routes in a tree of segments, built once. A lookup visits each branch at most once, so its cost
+ * is bounded by the table, not by what a caller sends. A literal wins over a parameter.
+ */
+export class RouteTable<T> {
+  readonly #root: Branch<T> = branch();
+
+  /**
+   * @param pattern `/a/{id}/b`; a last segment written `{name*}` takes everything to the end
+   */
+  add(method: string, pattern: string, value: T): void {
+    let here = this.#root;
+    for (const segment of pattern.split('/').slice(1)) {
+      if (segment.endsWith('*}')) {
+        here.rests.set(method, value);
+        return;
+      }
+      here = segment.startsWith('{') ? (here.param ??= branch()) : literal(here, segment);
+    }
+    here.ends.set(method, value);
+  }
+
+  find(method: string, path: string): RouteFound<T> {
+    const walk = new Walk<T>(method, path.split('/').slice(1));
+    const found = walk.from(this.#root, 0, []);
+    if (found !== null) return found;
+    if (walk.methods.size === 0) return { kind: 'none' };
+    return { kind: 'other_methods', methods: [...walk.methods] };
+  }
+}
+
+function literal<T>(here: Branch<T>, segment: string): Branch<T> {
+  const known = here.literals.get(segment);
+  if (known !== undefined) return known;
+  const added = branch<T>();
+  here.literals.set(segment, added);
+  return added;
+}
+
+/** One lookup. `methods` gathers what the path would have taken instead. */
+class Walk<T> {
+  readonly methods = new Set<string>();
+  readonly #method: string;
+  readonly #segments: readonly string[];
+
+  constructor(method: string, segments: readonly string[]) {
+    this.#method = method;
+    this.#segments = segments;
+  }
+
+  from(here: Branch<T>, index: number, captured: readonly string[]): RouteFound<T> | null {
+    const segment = this.#segments[index];
+    if (segment === undefined) return this.#end(here.ends, captured, null);
+    const next = here.literals.get(segment);
+    const byLiteral = next === undefined ? null : this.from(next, index + 1, captured);
+    if (byLiteral !== null) return byLiteral;
+    const byParam =
+      here.param === null || segment === ''
+        ? null
+        : this.from(here.param, index + 1, [...captured, segment]);
+    return byParam ?? this.#end(here.rests, captured, this.#segments.slice(index).join('/'));
+  }
+
+  #end(
+    methods: ReadonlyMap<string, T>,
+    captured: readonly string[],
+    rest: string | null,
+  ): RouteFound<T> | null {
+    const value = methods.get(this.#method);
+    if (value !== undefined) return { kind: 'found', value, captured, rest };
+    for (const method of methods.keys()) this.methods.add(method);
+    return null;
+  }
+}

@@ -1,0 +1,148 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { count, instant, MessageAnswer, nullable, words } from './wire.ts';
+
+const TAGS = ['tapo'];
+const PATH = '/api/tapo/devices';
+const PARAMS = Type.Object({ id: Type.String({ minLength: 1, maxLength: 128 }) });
+
+export const PLUG_ROLES = ['nas', 'monitor', 'generic'] as const;
+export const PLUG_STATES = [
+  'ok',
+  'unreachable',
+  'wrong_password',
+  'third_party_off',
+  'unsupported_protocol',
+  'session_taken',
+] as const;
+
+export const TapoDevice = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    ip_address: Type.String(),
+    mac_address: nullable(Type.String()),
+    model: nullable(Type.String()),
+    role: words(PLUG_ROLES),
+    is_online: Type.Boolean(),
+    is_on: nullable(Type.Boolean()),
+    firmware: nullable(Type.String()),
+    last_seen: nullable(instant()),
+    state: words(PLUG_STATES),
+    state_hint: nullable(Type.String({ description: 'What to do about the state.' })),
+    device_number: count(),
+  },
+  { title: 'TapoDevice' },
+);
+export type TapoDevice = Static<typeof TapoDevice>;
+
+export const TapoDiscovery = Type.Object(
+  { discovered: count(), new_devices: count(), devices: Type.Array(TapoDevice) },
+  { title: 'TapoDiscovery' },
+);
+export type TapoDiscovery = Static<typeof TapoDiscovery>;
+
+/** A host or IPv4 address, `:port` after it if need be. */
+const plugAddress = () =>
+  Type.String({
+    minLength: 1,
+    maxLength: 260,
+    pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]*)(?::[0-9]{1,5})?$',
+    description: 'Address of the plug; a port may follow.',
+  });
+
+const CHANGEABLE = {
+  name: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  role: Type.Optional(words(PLUG_ROLES)),
+};
+
+export const NewTapoDeviceBody = Type.Object(
+  { ip_address: plugAddress(), ...CHANGEABLE },
+  { title: 'NewTapoDeviceBody' },
+);
+export type NewTapoDeviceBody = Static<typeof NewTapoDeviceBody>;
+
+export const TapoDeviceChangeBody = Type.Object(
+  { ip_address: Type.Optional(plugAddress()), ...CHANGEABLE },
+  { title: 'TapoDeviceChangeBody' },
+);
+export type TapoDeviceChangeBody = Static<typeof TapoDeviceChangeBody>;
+
+export const TapoToggleBody = Type.Object(
+  { force: Type.Boolean({ default: false, description: 'Switch the plug of the NAS anyway.' }) },
+  { title: 'TapoToggleBody' },
+);
+export type TapoToggleBody = Static<typeof TapoToggleBody>;
+
+export const TapoToggleAnswer = Type.Object(
+  { success: Type.Boolean(), device_id: Type.String(), new_state: words(['on', 'off']) },
+  { title: 'TapoToggleAnswer' },
+);
+export type TapoToggleAnswer = Static<typeof TapoToggleAnswer>;
+
+export const TAPO_ENDPOINTS = [
+  endpoint({
+    id: 'tapo-devices-list',
+    method: 'GET',
+    path: PATH,
+    summary: 'All plugs, how they are, and what to do where one is not well.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(Type.Array(TapoDevice), 'The plugs.') },
+  }),
+  endpoint({
+    id: 'tapo-devices-add',
+    method: 'POST',
+    path: PATH,
+    summary: 'Add a plug by its address.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: NewTapoDeviceBody,
+    responses: { 201: json(TapoDevice, 'The new plug.') },
+    refusals: ['conflict', 'plug_unreachable'],
+  }),
+  endpoint({
+    id: 'tapo-devices-discover',
+    method: 'POST',
+    path: `${PATH}/discover`,
+    summary: 'Search the network for plugs.',
+    tags: TAGS,
+    access: 'admin',
+    responses: { 200: json(TapoDiscovery, 'What was found.') },
+  }),
+  endpoint({
+    id: 'tapo-devices-change',
+    method: 'PUT',
+    path: `${PATH}/{id}`,
+    summary: 'Name a plug, give it a role or another address. One plug feeds the NAS.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    bodySchema: TapoDeviceChangeBody,
+    responses: { 200: json(TapoDevice, 'The plug as it is now.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+  endpoint({
+    id: 'tapo-devices-delete',
+    method: 'DELETE',
+    path: `${PATH}/{id}`,
+    summary: 'Forget a plug.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    responses: { 200: json(MessageAnswer, 'It is forgotten.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'tapo-devices-toggle',
+    method: 'POST',
+    path: `${PATH}/{id}/toggle`,
+    summary: 'Switch a plug over. The plug of a NAS that is not off needs force.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    bodySchema: TapoToggleBody,
+    responses: { 200: json(TapoToggleAnswer, 'It is switched.') },
+    refusals: ['not_found', 'nas_plug_guard', 'plug_unreachable'],
+  }),
+] as const;

@@ -1,0 +1,173 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { count, instant, MessageAnswer, nasPath, nullable, words } from './wire.ts';
+
+const TAGS = ['uploads'];
+const PARAMS = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+
+export const UPLOAD_STATES = [
+  'queued',
+  'sending',
+  'waiting',
+  'waiting_for_credential',
+  'synced',
+  'conflict',
+  'failed',
+] as const;
+
+export const UploadAnswer = Type.Object(
+  {
+    message: Type.String(),
+    uploaded: count(),
+    upload_ids: Type.Array(Type.String()),
+    id: Type.String(),
+    filename: Type.String(),
+    size_bytes: count(),
+    status: words(UPLOAD_STATES),
+    files: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        filename: Type.String(),
+        path: Type.String(),
+        size_bytes: count(),
+        sha256: Type.String(),
+        status: words(UPLOAD_STATES),
+      }),
+    ),
+  },
+  { title: 'UploadAnswer' },
+);
+export type UploadAnswer = Static<typeof UploadAnswer>;
+
+const bytes = () => Type.String({ contentEncoding: 'binary' });
+
+/** Parts of the multipart body. Read by the upload room as they stream in, never validated whole. */
+const UploadForm = Type.Object(
+  {
+    file: Type.Optional(bytes()),
+    files: Type.Optional(Type.Array(bytes())),
+    path: Type.Optional(nasPath()),
+  },
+  { title: 'UploadForm' },
+);
+
+const UPLOAD_HEADERS = Type.Object({
+  'Idempotency-Key': Type.Optional(Type.String({ description: 'Counts 24 h per user.' })),
+  'X-Content-SHA256': Type.Optional(Type.String({ description: 'What the content must hash to.' })),
+  'X-Base-Checksum': Type.Optional(Type.String({ description: 'The version this one replaces.' })),
+});
+
+export const SyncStatusQuery = Type.Object({
+  all: Type.Boolean({ default: false, description: "Everybody's; for admins." }),
+});
+export type SyncStatusQuery = Static<typeof SyncStatusQuery>;
+
+export const SyncStatus = Type.Object(
+  {
+    is_syncing: Type.Boolean(),
+    pending_uploads: count(),
+    pending_downloads: count(),
+    conflicts: count(),
+    nas_online: Type.Boolean(),
+    failed_uploads: count(),
+    waiting_for_credential: Type.Array(Type.String(), {
+      description: 'Names of users whose uploads wait.',
+    }),
+    oldest_pending_at: nullable(instant()),
+    last_sync: nullable(instant()),
+  },
+  { title: 'SyncStatus' },
+);
+export type SyncStatus = Static<typeof SyncStatus>;
+
+export const UploadRow = Type.Object(
+  {
+    id: Type.String(),
+    path: Type.String(),
+    size_bytes: count(),
+    sha256: Type.String(),
+    state: words(UPLOAD_STATES),
+    attempts: count(),
+    created_at: instant(),
+    next_attempt_at: nullable(instant()),
+    detail: nullable(Type.String()),
+  },
+  { title: 'Upload' },
+);
+export type UploadRow = Static<typeof UploadRow>;
+
+export const UploadListQuery = Type.Object({ state: Type.Optional(words(UPLOAD_STATES)) });
+export type UploadListQuery = Static<typeof UploadListQuery>;
+
+export const UploadList = Type.Object({ uploads: Type.Array(UploadRow) }, { title: 'UploadList' });
+export type UploadList = Static<typeof UploadList>;
+
+export const UPLOAD_ENDPOINTS = [
+  endpoint({
+    id: 'files-upload',
+    method: 'POST',
+    path: '/api/files/upload',
+    summary: 'Upload files. 200 means they survive a power cut from this moment on.',
+    tags: TAGS,
+    access: 'caller',
+    body: 'stream',
+    query: Type.Object({ path: Type.Optional(nasPath()) }),
+    headers: UPLOAD_HEADERS,
+    bodySchema: UploadForm,
+    responses: { 200: json(UploadAnswer, 'Accepted and safe on the Pi.') },
+    refusals: [
+      'malformed',
+      'bad_path',
+      'not_yours',
+      'too_large',
+      'wrong_body_type',
+      'invalid',
+      'too_slow',
+      'disk_failing',
+      'no_room',
+    ],
+  }),
+  endpoint({
+    id: 'files-sync-status',
+    method: 'GET',
+    path: '/api/files/sync/status',
+    summary: "How the caller's queue stands.",
+    tags: TAGS,
+    access: 'caller',
+    query: SyncStatusQuery,
+    responses: { 200: json(SyncStatus, 'The queue.') },
+    refusals: ['admin_only'],
+  }),
+  endpoint({
+    id: 'files-uploads-list',
+    method: 'GET',
+    path: '/api/files/uploads',
+    summary: "The caller's uploads.",
+    tags: TAGS,
+    access: 'caller',
+    query: UploadListQuery,
+    responses: { 200: json(UploadList, 'The uploads.') },
+  }),
+  endpoint({
+    id: 'files-uploads-retry',
+    method: 'POST',
+    path: '/api/files/uploads/{id}/retry',
+    summary: 'Try an upload again now.',
+    tags: TAGS,
+    access: 'caller',
+    params: PARAMS,
+    responses: { 200: json(UploadRow, 'The upload as it is now.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+  endpoint({
+    id: 'files-uploads-drop',
+    method: 'DELETE',
+    path: '/api/files/uploads/{id}',
+    summary: 'Drop an upload and its bytes.',
+    tags: TAGS,
+    access: 'caller',
+    params: PARAMS,
+    responses: { 200: json(MessageAnswer, 'It is dropped.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+] as const;

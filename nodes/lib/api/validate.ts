@@ -1,0 +1,57 @@
+import type { Static, TObject, TSchema } from '@sinclair/typebox';
+import { coerceQuery } from './query-values.ts';
+import { type Fault, faultsOf } from './faults.ts';
+import { reduce } from './reduce.ts';
+
+export type { Fault } from './faults.ts';
+
+export type Validated<T> =
+  | { readonly kind: 'valid'; readonly value: T }
+  | { readonly kind: 'invalid'; readonly errors: readonly Fault[] };
+
+/**
+ * Checks a query string.
+ * @param rawQuery what followed `?`, undecoded. Unknown parameters are ignored, an empty one counts
+ *   as absent unless it is a path, and one that is given twice is a fault.
+ */
+export function validateQuery<S extends TObject>(
+  schema: S,
+  rawQuery: string,
+): Validated<Static<S>> {
+  const { value, twice } = coerceQuery(schema, rawQuery);
+  if (twice.length > 0) {
+    const errors = twice.map((name) => ({
+      loc: ['query', name],
+      msg: 'must be given once only',
+    }));
+    return { kind: 'invalid', errors };
+  }
+  return judge(schema, value, 'query');
+}
+
+/**
+ * Checks a JSON body. Unknown fields are ignored.
+ * @param body as `JSON.parse` gave it; undefined where none was sent, which is fine as long as no
+ *   field is required
+ */
+export function validateBody<S extends TSchema>(schema: S, body: unknown): Validated<Static<S>> {
+  return judge(schema, reduce(schema, body === undefined ? {} : body), 'body');
+}
+
+/** Checks the parameters of a path, numbers among them given as text. */
+export function validateParams<S extends TObject>(
+  schema: S,
+  params: Readonly<Record<string, string>>,
+): Validated<Static<S>> {
+  const raw = Object.entries(params)
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join('&');
+  return judge(schema, coerceQuery(schema, raw).value, 'path');
+}
+
+function judge<S extends TSchema>(schema: S, value: unknown, place: string): Validated<Static<S>> {
+  const errors = faultsOf(schema, value, place);
+  if (errors.length > 0) return { kind: 'invalid', errors };
+  // TypeBox found no fault, so the value has the type its schema says.
+  return { kind: 'valid', value: value as Static<S> };
+}
