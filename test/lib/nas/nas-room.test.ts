@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import type { RequestListener } from 'node:http';
+import { NasRoom, type NasRoomOptions } from '../../../nodes/lib/nas/nas.ts';
+import { NAS_TABLES } from '../../../nodes/lib/store/schema/nas-tables.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { LogSpy } from './log-spy.ts';
+import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
+
+describe('The nas room', () => {
+  let nas: LoopbackNas;
+  let room: NasRoom;
+  let store: Store;
+  let clock: ManualClock;
+  let answer: RequestListener;
+  let asked: string[];
+  let packets: string[];
+  let neighbours: string;
+
+  async function open(changes: Partial<NasRoomOptions> = {}): Promise<void> {
+    clock = new ManualClock();
+    room = new NasRoom({
+      clock,
+      log: new LogSpy(),
+      store,
+      url: nas.url,
+      directUrl: nas.url,
+      fingerprint: null,
+      macAddress: null,
+      wakeTargets: () => [{ address: '127.0.0.1', port: 9 }],
+      packet: {
+        send: (mac) => {
+          packets.push(mac);
+          return Promise.resolve();
+        },
+      },
+      readNeighbours: () => neighbours,
+      probeIntervalSeconds: 30,
+      powerThresholdWatts: 30,
+      bootTimeoutSeconds: 5,
+      plug: { watts: () => 42.5, powerState: () => 'active' },
+      liveToken: () => null,
+      tokenRefused: () => undefined,
+      ...changes,
+    });
+    room.start();
+    await Promise.resolve();
+  }
+
+  beforeEach(async () => {
+    asked = [];
+    packets = [];
+    neighbours = '';
+    answer = json({ detail: 'No authentication token provided' }, 401);
+    nas = await serveHttp((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      answer(request, response);
+    });
+    store = Store.open({
+      file: ':memory:',
+      name: 'queue',
+      synchronous: 'FULL',
+      migrations: [{ version: 1, sql: NAS_TABLES }],
+    });
+  });
+
+  afterEach(async () => {
+    await room.stop();
+    store.close();
+    await nas.close();
+  });
+
+  it('asks nothing when it starts, and shows what it knows', async () => {
+    const url = new URL(nas.url);
+    url.username = 'someone';
+    url.password = 'secret';
+    await open({ url });
+    assert.deepEqual(room.status(), {
+      online: false,
+      version: null,
+      url: nas.url.origin,
+      powerState: 'active',
+      sleepState: 'unknown',
+      reachableBy: 'power',
+      powerW: 42.5,
+      sinceMs: clock.nowMs(),
+      lastSeenMs: null,
+      nextWakeAt: null,
+      everSeen: false,
+      fault: null,
+      wake: { state: 'idle', startedAtMs: null, attempts: 0 },
+    });
+    assert.deepEqual(asked, []);
+  });
+
+  it('learns by a probe that the NAS lives, and keeps that over a restart', async () => {
+    await open();
+    assert.equal(await room.probe(), 'alive');
+    assert.deepEqual(asked, ['GET /api/system/info']);
+    assert.equal(room.status().online, true);
+    await room.stop();
+    await open();
+    assert.deepEqual([room.status().everSeen, room.status().online], [true, false]);
+  });
+
+  it('follows the sleep that preflight tells', async () => {
+    await open({ liveToken: () => 'live' });
+    answer = json({ current_sleep_state: 'soft_sleep', next_wake_at: '2026-02-23T06:00:00' });
+    assert.equal(await room.probe(), 'told');
+    assert.equal(room.presence.state.sleepState, 'soft_sleep');
+    assert.equal(room.status().nextWakeAt, '2026-02-23T06:00:00');
+    answer = json({ current_sleep_state: 'awake' });
+    await room.probe();
+    assert.equal(room.presence.state.awake, true);
+  });
+
+  it('wakes a soft-sleeping NAS by a plain request and learns its version from it', async () => {
+    let sleepState = 'soft_sleep';
+    answer = (request, response) => {
+      if (request.url === '/api/health') {
+        sleepState = 'awake';
+        assert.equal(request.headers['x-sync-trigger'], undefined);
+        json({ status: 'ok', version: '1.38.0', api_version: '1' })(request, response);
+      } else json({ current_sleep_state: sleepState })(request, response);
+    };
+    await open({ liveToken: () => 'live' });
+    await room.probe();
+    const outcome = room.wake.wake();
+    assert.equal('done' in outcome && (await outcome.done), 'awake');
+    assert.deepEqual(packets, []);
+    assert.equal(room.status().version, '1.38.0');
+  });
+
+  it('learns the MAC address from the neighbour table and wakes by it after a restart', async () => {
+    neighbours = 'head\n127.0.0.1  0x1  0x2  AA:BB:CC:DD:EE:FF  *  eth0\n';
+    await open();
+    await room.probe();
+    await room.stop();
+    await nas.close();
+    await open();
+    const outcome = room.wake.wake();
+    assert.equal('packetSent' in outcome && outcome.packetSent, true);
+    assert.deepEqual(packets, ['aa:bb:cc:dd:ee:ff']);
+  });
+
+  it('shows another machine at the address of the NAS and sends it nothing', async () => {
+    neighbours = 'head\n127.0.0.1  0x1  0x2  02:00:00:00:00:01  *  eth0\n';
+    await open({ macAddress: 'aa:bb:cc:dd:ee:ff' });
+    assert.equal((await room.client.login('alice', 'secret')).kind, 'unreachable');
+    const { online, sleepState, fault } = room.status();
+    assert.deepEqual([online, sleepState, fault], [false, 'nas_mismatch', 'nas_mismatch']);
+    assert.deepEqual(asked, []);
+  });
+
+  it('uploads to the direct address, whose silence says nothing of the NAS', async () => {
+    const direct = await serveHttp(json({ upload_id: 'u', chunk_size: 4 }));
+    await open({ directUrl: direct.url });
+    const target = { folder: 'alice', filename: 'a', sizeBytes: 1 };
+    const first = room.client.openUpload('token');
+    assert.equal((await first.init(target)).kind, 'answer');
+    first.close();
+    assert.deepEqual(asked, []);
+    assert.equal(room.presence.state.awake, true);
+    await direct.close();
+    const second = room.client.openUpload('token');
+    assert.equal((await second.init(target)).kind, 'unreachable');
+    second.close();
+    assert.equal(room.presence.state.awake, true);
+  });
+
+  it('lets go of what runs when it stops', async () => {
+    let hanging = false;
+    answer = () => {
+      hanging = true;
+    };
+    await open();
+    const call = room.client.me('token');
+    await until(() => hanging);
+    await room.stop();
+    assert.equal((await call).kind, 'unreachable');
+  });
+});
