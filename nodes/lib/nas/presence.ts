@@ -69,7 +69,6 @@ export class Presence implements NasPresence {
     this.#alive = true;
     this.#fault = null;
     if (told.sleepState !== undefined) this.#word = told.sleepState;
-    else if (cameBack) this.#word = null;
     // It went and came back, so the goodbye is history.
     if (cameBack && this.#holding && this.#wentSilentInHold) this.#endHold();
     this.#options.book.seen({

@@ -120,18 +120,21 @@ describe('The NAS client', () => {
 
   it('gives up JSON that is announced or turns out larger than 8 MB', async () => {
     const block = Buffer.alloc(1024 * 1024, 0x20);
+    let blocks = 0;
     const { client } = await against((request, response) => {
       if (request.url?.includes('announced') === true) {
         response.writeHead(200, { 'Content-Length': '9000000' }).write('{');
         return;
       }
       const more = (): void => {
+        blocks += 1;
         if (!response.destroyed) response.write(block, more);
       };
       more();
     });
     assert.equal((await client.list('token', 'announced')).kind, 'bad_answer');
     assert.equal((await client.list('token', 'chunked')).kind, 'bad_answer');
+    assert.ok(blocks < 32, `${blocks} MB were taken`);
   });
 
   it('refuses an answer packed although nobody asked for it', async () => {

@@ -54,6 +54,18 @@ describe('An upload channel', () => {
     assert.equal(nas?.connections(), 1);
   });
 
+  it('opens one connection even when its first calls come together', async () => {
+    const { client } = await against((request, response) => {
+      request.resume().on('end', () => {
+        json({})(request, response);
+      });
+    });
+    const channel = client.openUpload('token');
+    await Promise.all([channel.init(TARGET), channel.complete('u'), channel.complete('u')]);
+    channel.close();
+    assert.equal(nas?.connections(), 1);
+  });
+
   it('gives the NAS a minute to answer a chunk', async () => {
     let received = false;
     const { client, clock } = await against((request) => {
