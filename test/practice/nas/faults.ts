@@ -1,0 +1,84 @@
+import type { Cancel } from '../../../nodes/lib/time/clock.ts';
+
+/** What goes wrong with a request. Everything left out goes right. */
+export interface Effect {
+  /** Waits on the clock before anything is done. */
+  readonly latencyMs?: number;
+  /** Cuts the connection before anything is done. */
+  readonly refuse?: boolean;
+  /** Takes the request and never answers, doing nothing. */
+  readonly blackhole?: boolean;
+  /** Answers this status without doing anything: JSON, or nginx's page with `html`. */
+  readonly status?: number;
+  readonly html?: boolean;
+  /** Does everything, then cuts after so many bytes of the answer's body; 0: not even a header. */
+  readonly cutAfterBytes?: number;
+  /** Cuts while this many bytes of the request's body are in. */
+  readonly cutBodyAfterBytes?: number;
+  /** Paces the answer's body and, for an upload, the write into place. */
+  readonly bytesPerSecond?: number;
+  /** A download's second half is another version's, with the right length (measured, nas.md f3). */
+  readonly tornRead?: boolean;
+  /** Listings and check-exists show no checksum. */
+  readonly missingChecksum?: boolean;
+  /** They show one of other bytes. */
+  readonly staleChecksum?: boolean;
+  /** Preflight says so whatever is true. */
+  readonly lyingPreflight?: 'awake' | 'soft_sleep' | 'true_suspend';
+}
+
+/** An effect and the requests it is for: all where neither method nor path is given. */
+export interface Fault extends Effect {
+  readonly method?: string;
+  /** Tested on the percent-decoded path. */
+  readonly path?: RegExp;
+  /** How many requests it meets before it ends; left out: until it is cancelled. */
+  readonly times?: number;
+}
+
+interface Standing {
+  readonly fault: Fault;
+  left: number;
+}
+
+function effectOf(fault: Fault): Effect {
+  const { method: _method, path: _path, times: _times, ...effect } = fault;
+  return effect;
+}
+
+/** The fault switches of a practice NAS. Never for its control routes. */
+export class FaultSwitches {
+  readonly #standing = new Set<Standing>();
+
+  /** Adds a fault. Of several that meet a request the later ones win, field by field. */
+  set(fault: Fault): Cancel {
+    const standing: Standing = { fault, left: fault.times ?? Number.POSITIVE_INFINITY };
+    this.#standing.add(standing);
+    return () => {
+      this.#standing.delete(standing);
+    };
+  }
+
+  clear(): void {
+    this.#standing.clear();
+  }
+
+  /** Whether a fault still waits for requests. */
+  get pending(): number {
+    return this.#standing.size;
+  }
+
+  /** The faults for one request, which count it. */
+  take(method: string, path: string): Effect {
+    let effect: Effect = {};
+    for (const standing of this.#standing) {
+      const { fault } = standing;
+      if (fault.method !== undefined && fault.method !== method) continue;
+      if (fault.path !== undefined && path.search(fault.path) === -1) continue;
+      effect = { ...effect, ...effectOf(fault) };
+      standing.left -= 1;
+      if (standing.left <= 0) this.#standing.delete(standing);
+    }
+    return effect;
+  }
+}

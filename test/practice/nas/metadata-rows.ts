@@ -1,0 +1,96 @@
+import type { Clock } from '../../../nodes/lib/time/clock.ts';
+
+/** What the NAS's database says of a path. It may be missing, stale, or a ghost. */
+export interface MetadataRow {
+  readonly fileId: number;
+  readonly isDirectory: boolean;
+  readonly createdAtMs: number;
+  path: string;
+  ownerId: number;
+  sizeBytes: number;
+  checksum: string | null;
+  updatedAtMs: number | null;
+}
+
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash === -1 ? '' : path.slice(0, slash);
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** The NAS's file_metadata table: beside the disk, not one with it. */
+export class MetadataRows {
+  readonly #clock: Clock;
+  readonly #byPath = new Map<string, MetadataRow>();
+  readonly #byId = new Map<number, MetadataRow>();
+  #lastId = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get(path: string): MetadataRow | undefined {
+    return this.#byPath.get(path);
+  }
+
+  byId(fileId: number): MetadataRow | undefined {
+    return this.#byId.get(fileId);
+  }
+
+  /** In order of their ids. */
+  ownedBy(userId: number): readonly MetadataRow[] {
+    return [...this.#byId.values()].filter((row) => row.ownerId === userId);
+  }
+
+  create(path: string, ownerId: number, isDirectory: boolean): MetadataRow {
+    this.#lastId += 1;
+    const row: MetadataRow = {
+      fileId: this.#lastId,
+      isDirectory,
+      createdAtMs: this.#clock.nowMs(),
+      path,
+      ownerId,
+      sizeBytes: 0,
+      checksum: null,
+      updatedAtMs: null,
+    };
+    this.#byPath.set(path, row);
+    this.#byId.set(row.fileId, row);
+    return row;
+  }
+
+  /** After bytes were stored: the owner of a row that exists stays, as the file_id does. */
+  stored(path: string, ownerId: number, sizeBytes: number, checksum: string): MetadataRow {
+    const known = this.get(path);
+    const row = known ?? this.create(path, ownerId, false);
+    row.sizeBytes = sizeBytes;
+    row.checksum = checksum;
+    if (known !== undefined) row.updatedAtMs = this.#clock.nowMs();
+    return row;
+  }
+
+  remove(path: string): void {
+    const row = this.#byPath.get(path);
+    if (row === undefined) return;
+    this.#byPath.delete(path);
+    this.#byId.delete(row.fileId);
+  }
+
+  /**
+   * Moves one row, never those below it. A row under the new path makes the database refuse
+   * (`taken`): then both stay, one of them a ghost (nas-recorded.md 6).
+   */
+  rename(oldPath: string, newPath: string): 'renamed' | 'missing' | 'taken' {
+    const row = this.#byPath.get(oldPath);
+    if (row === undefined) return 'missing';
+    if (this.#byPath.has(newPath)) return 'taken';
+    this.#byPath.delete(oldPath);
+    row.path = newPath;
+    row.updatedAtMs = this.#clock.nowMs();
+    this.#byPath.set(newPath, row);
+    return 'renamed';
+  }
+}

@@ -1,0 +1,79 @@
+import { ApiKeyRoutes } from './api-key-routes.ts';
+import type { ApiKeys } from './api-keys.ts';
+import { Access } from './access.ts';
+import { AuthRoutes } from './auth-routes.ts';
+import { ChunkedUploads } from './chunked-routes.ts';
+import type { Clock } from '../../../nodes/lib/time/clock.ts';
+import { Downloads } from './download-routes.ts';
+import { FolderChanges } from './folder-routes.ts';
+import { Listings } from './listing-routes.ts';
+import type { MetadataRows } from './metadata-rows.ts';
+import { MobileRoutes } from './mobile-routes.ts';
+import { MultipartUploads } from './multipart-upload.ts';
+import type { SleepSchedule } from './options.ts';
+import { PairingRoutes } from './pairing-routes.ts';
+import { PhoneFolderRoutes } from './phone-folder-routes.ts';
+import type { Route } from './router.ts';
+import type { Sender } from './sending.ts';
+import { ShareRoutes } from './share-routes.ts';
+import type { Shares } from './shares.ts';
+import { SleepRoutes } from './sleep-routes.ts';
+import type { Sleep } from './sleep.ts';
+import type { Space } from './space.ts';
+import type { Storage } from './storage.ts';
+import { SyncRoutes } from './sync-routes.ts';
+import { SystemRoutes } from './system-routes.ts';
+import type { TokenMint } from './tokens.ts';
+import type { UserDirectory } from './users.ts';
+
+/** Everything the routes work on. */
+export interface NasParts {
+  readonly clock: Clock;
+  readonly users: UserDirectory;
+  readonly tokens: TokenMint;
+  readonly keys: ApiKeys;
+  readonly rows: MetadataRows;
+  readonly shares: Shares;
+  readonly storage: Storage;
+  readonly space: Space;
+  readonly sleep: Sleep;
+  readonly sender: Sender;
+  readonly schedule: SleepSchedule | null;
+  readonly macAddress: string;
+  readonly version: string;
+}
+
+function fileRoutes(parts: NasParts): readonly Route[] {
+  const { clock, users, rows, shares, storage, space, sender } = parts;
+  const access = new Access(rows, shares);
+  const listings = new Listings(storage, rows, shares, access, users, () => clock.nowMs());
+  return [
+    ...listings.routes,
+    ...new Downloads(storage, access, sender).routes,
+    ...new MultipartUploads(storage, rows, access, space, clock).routes,
+    ...new FolderChanges(storage, rows, access, space, users).routes,
+    ...new ChunkedUploads(storage, rows, access, space).routes,
+  ];
+}
+
+/** The route table in BaluHost's order, on which its 405s and swallowed routes depend. */
+export function nasRoutes(parts: NasParts): readonly Route[] {
+  const { clock, users, tokens, keys, rows, shares, sleep, schedule } = parts;
+  const auth = new AuthRoutes(users, tokens);
+  const system = new SystemRoutes(parts.version, parts.space, clock);
+  return [
+    ...system.healthRoutes,
+    ...auth.routes,
+    ...fileRoutes(parts),
+    ...system.routes,
+    ...auth.userRoutes,
+    ...new ShareRoutes(shares, rows, users).routes,
+    ...new SyncRoutes(rows, sleep, schedule, clock).routes,
+    ...new MobileRoutes(users, tokens, clock).routes,
+    ...new PhoneFolderRoutes(clock).routes,
+    ...new SleepRoutes(sleep, schedule, parts.macAddress).routes,
+    ...new ApiKeyRoutes(keys, users).routes,
+    ...new PairingRoutes(tokens, clock).routes,
+    ...system.pluginRoutes,
+  ];
+}
