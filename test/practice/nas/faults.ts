@@ -41,11 +41,6 @@ interface Standing {
   left: number;
 }
 
-function effectOf(fault: Fault): Effect {
-  const { method: _method, path: _path, times: _times, ...effect } = fault;
-  return effect;
-}
-
 /** The fault switches of a practice NAS. Never for its control routes. */
 export class FaultSwitches {
   readonly #standing = new Set<Standing>();
@@ -75,7 +70,7 @@ export class FaultSwitches {
       const { fault } = standing;
       if (fault.method !== undefined && fault.method !== method) continue;
       if (fault.path !== undefined && path.search(fault.path) === -1) continue;
-      effect = { ...effect, ...effectOf(fault) };
+      effect = { ...effect, ...fault };
       standing.left -= 1;
       if (standing.left <= 0) this.#standing.delete(standing);
     }

@@ -24,8 +24,14 @@ interface ItemParts {
   readonly share?: Share | undefined;
 }
 
+function rightsOf(share: Share | undefined): object {
+  if (share === undefined) return { can_read: null, can_write: null, can_delete: null };
+  return { can_read: share.canRead, can_write: share.canWrite, can_delete: share.canDelete };
+}
+
 function item(parts: ItemParts): object {
-  const { ownerId = null, share } = parts;
+  const { ownerId = null, ownerName = null, mimeType = null } = parts;
+  const { fileId = null, checksum = null } = parts;
   return {
     name: parts.name,
     path: parts.path,
@@ -33,14 +39,12 @@ function item(parts: ItemParts): object {
     type: parts.isDirectory ? 'directory' : 'file',
     modified_at: parts.modifiedAt,
     owner_id: ownerId === null ? null : String(ownerId),
-    owner_name: parts.ownerName ?? null,
-    mime_type: parts.mimeType ?? null,
-    file_id: parts.fileId ?? null,
-    checksum: parts.checksum ?? null,
+    owner_name: ownerName,
+    mime_type: mimeType,
+    file_id: fileId,
+    checksum,
     sync_info: null,
-    can_read: share?.canRead ?? null,
-    can_write: share?.canWrite ?? null,
-    can_delete: share?.canDelete ?? null,
+    ...rightsOf(parts.share),
   };
 }
 
@@ -156,6 +160,9 @@ export class Listings {
     const open = isShared(entry.path) || this.#access.canView(user, ownerId);
     const share = open ? undefined : this.#shares.covering(entry.path, user.id);
     if (!open && share === undefined) return null;
+    const ofFile = entry.isDirectory
+      ? {}
+      : { mimeType: mediaTypeOf(entry.name), checksum: shownChecksum(exchange, row) };
     return item({
       name: entry.name,
       path: entry.path,
@@ -163,11 +170,10 @@ export class Listings {
       isDirectory: entry.isDirectory,
       modifiedAt: zulu(entry.modifiedAtMs),
       ownerId,
-      ownerName: ownerId === null ? null : (this.#users.byId(ownerId)?.username ?? null),
-      mimeType: entry.isDirectory ? null : mediaTypeOf(entry.name),
+      ownerName: this.#users.byId(ownerId ?? 0)?.username ?? null,
       fileId: row?.fileId ?? null,
-      checksum: entry.isDirectory ? null : shownChecksum(exchange, row),
       share,
+      ...ofFile,
     });
   }
 

@@ -222,11 +222,14 @@ export class PracticeNas {
     this.accounts.revokeRefreshTokens(username);
   }
 
-  /** Shares what has an owner. @returns the share's id */
+  /** Shares what has an owner, in place of an earlier share with that user. @returns its id */
   share(path: string, withUser: string, rights: ShareRights = {}, expiresAtMs?: number): number {
     const row = this.#rows.get(normal(path));
     if (row === undefined) throw new Error(`${path} has no owner who could share it`);
     const { id } = this.#users.mustFind(withUser);
+    for (const share of this.#shares.ofFile(row.fileId)) {
+      if (share.withUserId === id) this.#shares.remove(share.id);
+    }
     return this.#shares.create(row, id, rights, expiresAtMs).id;
   }
 

@@ -1,5 +1,5 @@
 import { jsonBody } from './bodies.ts';
-import { nameOf, type MetadataRows } from './metadata-rows.ts';
+import { nameOf, type MetadataRow, type MetadataRows } from './metadata-rows.ts';
 import { signedIn, type Route } from './router.ts';
 import type { Share, Shares } from './shares.ts';
 import { naive, naiveSeconds } from './times.ts';
@@ -93,10 +93,7 @@ export class ShareRoutes {
       is_accessible: !expired,
       owner_username: this.#users.byId(share.ownerId)?.username ?? null,
       shared_with_username: this.#users.byId(share.withUserId)?.username ?? null,
-      file_name: row === undefined ? null : nameOf(row.path),
-      file_path: row?.path ?? null,
-      file_size: row?.sizeBytes ?? null,
-      is_directory: row?.isDirectory ?? false,
+      ...fileOf(row),
     };
   }
 
@@ -133,6 +130,18 @@ export class ShareRoutes {
     this.#shares.remove(share.id);
     return { kind: 'empty', status: 204 };
   }
+}
+
+function fileOf(row: MetadataRow | undefined): object {
+  if (row === undefined) {
+    return { file_name: null, file_path: null, file_size: null, is_directory: false };
+  }
+  return {
+    file_name: nameOf(row.path),
+    file_path: row.path,
+    file_size: row.sizeBytes,
+    is_directory: row.isDirectory,
+  };
 }
 
 /** A time without a zone is UTC. @throws Refusal 422 */
