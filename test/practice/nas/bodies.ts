@@ -51,7 +51,8 @@ function pythonText(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (Array.isArray(value)) return `[${value.map(pythonText).join(', ')}]`;
-  if (typeof value !== 'object') return String(value);
+  if (typeof value === 'number') return String(value);
+  if (!isRecord(value)) return '';
   const entries = Object.entries(value).map(([key, inner]) => `'${key}': ${pythonText(inner)}`);
   return `{${entries.join(', ')}}`;
 }

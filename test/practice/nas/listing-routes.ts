@@ -157,9 +157,8 @@ export class Listings {
   #entry(exchange: Exchange, entry: Entry, user: NasUser): object | null {
     const row = this.#rows.get(entry.path) ?? this.#adoptFolder(entry, user);
     const ownerId = row?.ownerId ?? null;
-    const open = isShared(entry.path) || this.#access.canView(user, ownerId);
-    const share = open ? undefined : this.#shares.covering(entry.path, user.id);
-    if (!open && share === undefined) return null;
+    const share = this.#view(entry.path, user, ownerId);
+    if (share === null) return null;
     const ofFile = entry.isDirectory
       ? {}
       : { mimeType: mediaTypeOf(entry.name), checksum: shownChecksum(exchange, row) };
@@ -175,6 +174,12 @@ export class Listings {
       share,
       ...ofFile,
     });
+  }
+
+  /** The share by which a user sees it, undefined where none is needed, null where it is hidden. */
+  #view(path: string, user: NasUser, ownerId: number | null): Share | undefined | null {
+    if (isShared(path) || this.#access.canView(user, ownerId)) return undefined;
+    return this.#shares.covering(path, user.id) ?? null;
   }
 
   /** Listing a folder gives its sub-folders rows, its files none. */
