@@ -1,0 +1,196 @@
+import type { Caller, User } from '../accounts/caller.ts';
+import type { NasClient } from '../nas/nas-client.ts';
+import type { NasPresence } from '../nas/presence-port.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import { parseDownloadReference } from './download-reference.ts';
+import { FolderViews, type FolderView } from './folder-views.ts';
+import { GrantRows } from './grant-rows.ts';
+import { ItemRows } from './item-rows.ts';
+import { ListingRows } from './listing-rows.ts';
+import { Listings, type AskOptions } from './listings.ts';
+import { Locator } from './locator.ts';
+import { parseNasPath } from './nas-path.ts';
+import type { ListOutcome, LocateOutcome, QueuedItem, RelistOutcome } from './outcomes.ts';
+import type { PendingUploads } from './pending-uploads.ts';
+import { ShareGrants } from './share-grants.ts';
+import { ShareProbe } from './share-probe.ts';
+import type { StoredItem } from './stored-item.ts';
+
+export { parseDownloadReference } from './download-reference.ts';
+export type { DownloadCandidate, DownloadReference } from './download-reference.ts';
+export type { FileVersion } from './file-version.ts';
+export { sameVersion } from './file-version.ts';
+export { listingHeaders, wireListing } from './listing-wire.ts';
+export type { WireItem, WireListing } from './listing-wire.ts';
+export { belowBounds, isWithin, nameOf, parentOf, parseNasPath } from './nas-path.ts';
+export type { NasPath } from './nas-path.ts';
+export type {
+  Listing,
+  ListOutcome,
+  LocatedFile,
+  LocateOutcome,
+  NasFault,
+  QueuedItem,
+  RelistOutcome,
+} from './outcomes.ts';
+export type { PendingUpload, PendingUploads } from './pending-uploads.ts';
+export { SHARED_FOLDER, SHARED_WITH_ME } from './permission.ts';
+export type { StoredItem } from './stored-item.ts';
+
+export interface FilesPorts {
+  /** The cache database. */
+  readonly store: Store;
+  readonly nas: Pick<NasClient, 'list' | 'sharedWithMe' | 'download'>;
+  readonly presence: Pick<NasPresence, 'state'>;
+  readonly clock: Clock;
+  /** The latest of wall clock, newest time stored and build date, epoch ms (contract 1, Time). */
+  readonly trustedNowMs: () => number;
+  /** The token to show the NAS for a caller: their own, or one from their stored credential. */
+  readonly tokenOf: (caller: Caller) => Promise<string | null>;
+  /** The NAS answered 401 to this token: it is good no more. */
+  readonly tokenRefused: (token: string) => void;
+  readonly pending: PendingUploads;
+}
+
+/** Paths, who may see what, folders as each user was shown them, and stable ids. */
+export class Files {
+  readonly #pending: PendingUploads;
+  readonly #items: ItemRows;
+  readonly #rows: ListingRows;
+  readonly #grants: ShareGrants;
+  readonly #listings: Listings;
+  readonly #views: FolderViews;
+  readonly #probe: ShareProbe;
+  readonly #locator: Locator;
+
+  constructor(ports: FilesPorts) {
+    const { store, nas, clock, pending, tokenRefused, tokenOf, presence, trustedNowMs } = ports;
+    this.#pending = pending;
+    this.#items = new ItemRows(store);
+    this.#rows = new ListingRows(store, this.#items);
+    const grantRows = new GrantRows(store);
+    this.#grants = new ShareGrants({ rows: grantRows, nas, clock, trustedNowMs, tokenRefused });
+    const [rows, grants] = [this.#rows, this.#grants];
+    this.#listings = new Listings({ rows, grants, nas, clock, tokenRefused });
+    const listings = this.#listings;
+    this.#views = new FolderViews({ rows, listings, grants, presence, clock, tokenOf });
+    this.#probe = new ShareProbe({ nas, clock, tokenRefused });
+    const [items, views, probe] = [this.#items, this.#views, this.#probe];
+    this.#locator = new Locator({ items, views, grants, probe, pending });
+  }
+
+  /**
+   * A folder as the caller may see it: the NAS's listing while it is awake, else the kept one.
+   * @param pathText as the caller sent it, decoded
+   */
+  async list(caller: Caller, pathText: string, options: AskOptions = {}): Promise<ListOutcome> {
+    const parsed = parseNasPath(pathText);
+    if (parsed.kind === 'bad_path') return parsed;
+    const { path } = parsed;
+    const access = await this.#views.access(caller);
+    if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
+    const view = await this.#views.view(caller.user, path, access, options);
+    return this.#listed(caller.user, path, view);
+  }
+
+  /**
+   * The file a download means, and its last known version.
+   * @param raw the undecoded rest of `/api/files/download/<rest>`, or the raw value of `?path=`
+   */
+  locate(caller: Caller, raw: string, options: AskOptions = {}): Promise<LocateOutcome> {
+    const reference = parseDownloadReference(raw);
+    if (reference.kind === 'bad_path') return Promise.resolve(reference);
+    return this.#locator.locate(caller, reference.candidates, options);
+  }
+
+  /** As {@link locate} for one exact path that is already parsed. */
+  locatePath(caller: Caller, path: string, options: AskOptions = {}): Promise<LocateOutcome> {
+    return this.#locator.locate(caller, [{ kind: 'path', path }], options);
+  }
+
+  /**
+   * Looks at a file again while the NAS is awake.
+   * @param force with a question begun after this call, not an answer up to 10 s old
+   */
+  relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
+    return this.#locator.relist(caller, path, force);
+  }
+
+  /** The permission rule for one path, by what is known without asking. */
+  mayRead(user: User, path: string, ownerId: string | null): boolean {
+    return this.#grants.mayRead(user, path, ownerId);
+  }
+
+  /** Whether a user may put a file at this path, the same whether anything is there or not. */
+  mayWrite(user: User, path: string): boolean {
+    return this.#grants.mayWrite(user, path);
+  }
+
+  /** What a user's kept listing shows at a path, without asking the NAS. */
+  lastShown(user: User, path: string): StoredItem | null {
+    return this.#views.itemOf(user, path);
+  }
+
+  /** Whether every folder this user was shown was also listed, from the root on. */
+  hasAllFolders(userId: number): boolean {
+    return this.#rows.find(userId, '') !== null && !this.#rows.hasUnlistedFolder(userId);
+  }
+
+  /** The Pi's stable id of a path, made when it has none. */
+  idOf(path: string): number {
+    return this.#items.piIdOf(path);
+  }
+
+  /** A delete, rename or move touched this path: nothing kept about it counts any more. */
+  forget(path: string): void {
+    this.#listings.forget(path);
+    this.#probe.forget();
+  }
+
+  /** Drops everything kept for one user. */
+  dropUser(userId: number): void {
+    this.#listings.dropUser(userId);
+    this.#grants.dropUser(userId);
+    this.#probe.forget();
+  }
+
+  #listed(user: User, path: string, view: FolderView): ListOutcome {
+    const queued = this.#queuedIn(user, path);
+    switch (view.kind) {
+      case 'view': {
+        const { source, ageSeconds } = view;
+        const items = view.row === null ? [] : this.#itemsFor(user, view.row.id);
+        return { kind: 'listing', listing: { path, items, queued, source, ageSeconds } };
+      }
+      case 'unlisted':
+        return { kind: 'asleep' };
+      case 'not_found':
+        // A folder that only the caller's own queue will create is there for them already.
+        if (queued.length === 0) return view;
+        return {
+          kind: 'listing',
+          listing: { path, items: [], queued, source: 'stored', ageSeconds: 0 },
+        };
+      case 'needs_nas_token':
+      case 'token_refused':
+      case 'nas_busy':
+      case 'nas_bad_answer':
+        return view;
+    }
+  }
+
+  #itemsFor(user: User, listingId: number): StoredItem[] {
+    const seen: StoredItem[] = [];
+    for (const item of this.#rows.items(listingId)) {
+      if (this.#grants.mayRead(user, item.path, item.ownerId)) seen.push(item);
+    }
+    return seen;
+  }
+
+  #queuedIn(user: User, path: string): QueuedItem[] {
+    return this.#pending
+      .inFolder(user.id, path)
+      .map((upload) => ({ upload, piId: this.#items.piIdOf(upload.path) }));
+  }
+}

@@ -1,0 +1,58 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import type { ShareGrant } from './permission.ts';
+
+/** The table `share_grants`. */
+export class GrantRows {
+  readonly #store: Store;
+  readonly #of: StatementSync;
+  readonly #clear: StatementSync;
+  readonly #add: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#of = store.prepare(
+      `SELECT path, is_directory, can_read, can_write, expires_at_ms, fetched_at_ms
+       FROM share_grants WHERE user_id = ?`,
+    );
+    this.#clear = store.prepare('DELETE FROM share_grants WHERE user_id = ?');
+    this.#add = store.prepare(
+      `INSERT OR REPLACE INTO share_grants
+         (user_id, path, is_directory, can_read, can_write, expires_at_ms, fetched_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+  }
+
+  of(userId: number): ShareGrant[] {
+    return this.#of.all(userId).map((row) => ({
+      path: String(row['path']),
+      isDirectory: row['is_directory'] === 1,
+      canRead: row['can_read'] === 1,
+      canWrite: row['can_write'] === 1,
+      expiresAtMs: row['expires_at_ms'] === null ? null : Number(row['expires_at_ms']),
+      fetchedAtMs: Number(row['fetched_at_ms']),
+    }));
+  }
+
+  /** Puts the NAS's present word in place of the last one. */
+  replace(userId: number, grants: readonly ShareGrant[]): void {
+    this.#store.transaction(() => {
+      this.#clear.run(userId);
+      for (const grant of grants) {
+        this.#add.run(
+          userId,
+          grant.path,
+          Number(grant.isDirectory),
+          Number(grant.canRead),
+          Number(grant.canWrite),
+          grant.expiresAtMs,
+          grant.fetchedAtMs,
+        );
+      }
+    });
+  }
+
+  clear(userId: number): void {
+    this.#clear.run(userId);
+  }
+}

@@ -1,0 +1,157 @@
+import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { belowBounds } from './nas-path.ts';
+import type { ListedItem, StoredItem } from './stored-item.ts';
+
+/** Where a page ended; the next one begins after it. */
+export interface ItemCursor {
+  readonly isDirectory: boolean;
+  readonly name: string;
+  readonly path: string;
+}
+
+const COLUMNS = `name, path, kind, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
+  owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete`;
+
+/** The tables `file_metadata_cache` and `file_ids`. */
+export class ItemRows {
+  readonly #page: StatementSync;
+  readonly #one: StatementSync;
+  readonly #put: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #forget: StatementSync;
+  readonly #newId: StatementSync;
+  readonly #idOf: StatementSync;
+  readonly #pathOfPiId: StatementSync;
+  readonly #pathOfNasId: StatementSync;
+
+  constructor(store: Store) {
+    // One row-value comparison seeks; the same spelt with OR scans (measured: 60 times slower).
+    this.#page = store.prepare(
+      `SELECT ${COLUMNS} FROM file_metadata_cache
+       WHERE listing_id = ? AND (kind, name, path) > (?, ?, ?)
+       ORDER BY kind, name, path LIMIT ?`,
+    );
+    this.#one = store.prepare(
+      `SELECT ${COLUMNS} FROM file_metadata_cache WHERE path = ? AND listing_id = ? LIMIT 1`,
+    );
+    this.#put = store.prepare(
+      `INSERT OR REPLACE INTO file_metadata_cache
+         (listing_id, kind, name, path, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
+          owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete)
+       VALUES (?1, ?2, ?3, ?4, (SELECT id FROM file_ids WHERE path = ?4),
+               ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`,
+    );
+    this.#remove = store.prepare(
+      `DELETE FROM file_metadata_cache
+       WHERE listing_id = ? AND kind = ? AND name = ? AND path = ?`,
+    );
+    this.#forget = store.prepare(
+      'DELETE FROM file_metadata_cache WHERE path = ? OR (path > ? AND path < ?)',
+    );
+    this.#newId = store.prepare(
+      'INSERT INTO file_ids (path) VALUES (?) ON CONFLICT (path) DO NOTHING',
+    );
+    this.#idOf = store.prepare('SELECT id FROM file_ids WHERE path = ?');
+    this.#pathOfPiId = store.prepare('SELECT path FROM file_ids WHERE id = ?');
+    this.#pathOfNasId = store.prepare(
+      `SELECT item.path FROM file_metadata_cache AS item
+       JOIN listings AS listing ON listing.id = item.listing_id
+       WHERE item.nas_file_id = ? AND listing.user_id = ?
+       ORDER BY listing.listed_at_ms DESC LIMIT 1`,
+    );
+  }
+
+  /** The next `limit` items of a listing: folders first, then by name. */
+  page(listingId: number, after: ItemCursor | null, limit: number): StoredItem[] {
+    const kind = after === null ? -1 : kindOf(after);
+    return this.#page.all(listingId, kind, after?.name ?? '', after?.path ?? '', limit).map(itemOf);
+  }
+
+  one(listingId: number, path: string): StoredItem | null {
+    const row = this.#one.get(path, listingId);
+    return row === undefined ? null : itemOf(row);
+  }
+
+  put(listingId: number, item: ListedItem): void {
+    this.#newId.run(item.path);
+    this.#put.run(
+      listingId,
+      kindOf(item),
+      item.name,
+      item.path,
+      item.sizeBytes,
+      item.modifiedAtText,
+      item.modifiedAtMs,
+      item.ownerId,
+      item.ownerName,
+      item.mimeType,
+      item.nasFileId,
+      item.checksum,
+      flagIn(item.canRead),
+      flagIn(item.canWrite),
+      flagIn(item.canDelete),
+    );
+  }
+
+  remove(listingId: number, item: ListedItem): void {
+    this.#remove.run(listingId, kindOf(item), item.name, item.path);
+  }
+
+  /** Takes a path and all below it out of every listing that shows it. */
+  forget(path: string): void {
+    const { low, high } = belowBounds(path);
+    this.#forget.run(path, low, high);
+  }
+
+  pathOfPiId(id: number): string | null {
+    return textIn(this.#pathOfPiId.get(id)?.['path']);
+  }
+
+  /** The Pi's id of a path that may be new, such as a queued upload's. */
+  piIdOf(path: string): number {
+    this.#newId.run(path);
+    return Number(this.#idOf.get(path)?.['id']);
+  }
+
+  /** What this user was last shown under the NAS's own id, which is unstable (nas.md f2). */
+  pathOfNasId(userId: number, nasFileId: number): string | null {
+    return textIn(this.#pathOfNasId.get(nasFileId, userId)?.['path']);
+  }
+}
+
+function kindOf(item: { readonly isDirectory: boolean }): 0 | 1 {
+  return item.isDirectory ? 0 : 1;
+}
+
+function itemOf(row: Record<string, SQLOutputValue>): StoredItem {
+  return {
+    piId: Number(row['pi_id']),
+    name: String(row['name']),
+    path: String(row['path']),
+    isDirectory: row['kind'] === 0,
+    sizeBytes: Number(row['size_bytes']),
+    modifiedAtText: String(row['modified_at']),
+    modifiedAtMs: Number(row['modified_at_ms']),
+    ownerId: textIn(row['owner_id']),
+    ownerName: textIn(row['owner_name']),
+    mimeType: textIn(row['mime_type']),
+    nasFileId: typeof row['nas_file_id'] === 'number' ? row['nas_file_id'] : null,
+    checksum: textIn(row['checksum']),
+    canRead: flagOut(row['can_read']),
+    canWrite: flagOut(row['can_write']),
+    canDelete: flagOut(row['can_delete']),
+  };
+}
+
+function textIn(value: SQLOutputValue | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function flagIn(value: boolean | null): SQLInputValue {
+  return value === null ? null : Number(value);
+}
+
+function flagOut(value: SQLOutputValue | undefined): boolean | null {
+  return typeof value === 'number' ? value === 1 : null;
+}

@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import type { ItemCursor, ItemRows } from './item-rows.ts';
+import { belowBounds } from './nas-path.ts';
+import type { ListedItem, StoredItem } from './stored-item.ts';
+
+/** A folder one user listed. */
+export interface ListingRow {
+  readonly id: number;
+  readonly listedAtMs: number;
+  readonly itemCount: number;
+}
+
+const PAGE_ITEMS = 500;
+/** Never matches, so that the next answer is compared item by item. */
+const NO_DIGEST = '';
+
+/** The table `listings`, and its items through {@link ItemRows}. */
+export class ListingRows {
+  readonly #store: Store;
+  readonly #items: ItemRows;
+  readonly #find: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #seenAgain: StatementSync;
+  readonly #change: StatementSync;
+  readonly #drop: StatementSync;
+  readonly #dropBelow: StatementSync;
+  readonly #spoil: StatementSync;
+  readonly #dropUser: StatementSync;
+  readonly #unlisted: StatementSync;
+
+  constructor(store: Store, items: ItemRows) {
+    this.#store = store;
+    this.#items = items;
+    this.#find = store.prepare(
+      `SELECT id, listed_at_ms, item_count, digest FROM listings WHERE user_id = ? AND path = ?`,
+    );
+    this.#insert = store.prepare(
+      `INSERT INTO listings (user_id, path, listed_at_ms, item_count, digest)
+       VALUES (?, ?, ?, 0, '')`,
+    );
+    this.#seenAgain = store.prepare('UPDATE listings SET listed_at_ms = ? WHERE id = ?');
+    this.#change = store.prepare(
+      'UPDATE listings SET listed_at_ms = ?, item_count = ?, digest = ? WHERE id = ?',
+    );
+    this.#drop = store.prepare('DELETE FROM listings WHERE user_id = ? AND path = ?');
+    this.#dropBelow = store.prepare(
+      'DELETE FROM listings WHERE path = ? OR (path > ? AND path < ?)',
+    );
+    this.#spoil = store.prepare('UPDATE listings SET digest = ? WHERE path = ?');
+    this.#dropUser = store.prepare('DELETE FROM listings WHERE user_id = ?');
+    this.#unlisted = store.prepare(
+      `SELECT 1 FROM listings AS listing
+       JOIN file_metadata_cache AS item ON item.listing_id = listing.id AND item.kind = 0
+       LEFT JOIN listings AS own ON own.user_id = listing.user_id AND own.path = item.path
+       WHERE listing.user_id = ? AND own.id IS NULL LIMIT 1`,
+    );
+  }
+
+  find(userId: number, path: string): ListingRow | null {
+    const row = this.#find.get(userId, path);
+    if (row === undefined) return null;
+    return {
+      id: Number(row['id']),
+      listedAtMs: Number(row['listed_at_ms']),
+      itemCount: Number(row['item_count']),
+    };
+  }
+
+  /** The entry of a path in a listing, if it has one. */
+  shows(listingId: number, path: string): StoredItem | null {
+    return this.#items.one(listingId, path);
+  }
+
+  /** All items of a listing, page by page. */
+  *items(listingId: number): Generator<StoredItem> {
+    let after: ItemCursor | null = null;
+    for (;;) {
+      const page: StoredItem[] = this.#items.page(listingId, after, PAGE_ITEMS);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE_ITEMS) return;
+      after = last;
+    }
+  }
+
+  /**
+   * Stores what the NAS listed, in one transaction. An answer like the last one costs one row, and
+   * a changed one the rows that differ: an SD card wears by what is written.
+   */
+  store(userId: number, path: string, items: readonly ListedItem[], listedAtMs: number): void {
+    const digest = digestOf(items);
+    this.#store.transaction(() => {
+      const known = this.#find.get(userId, path);
+      if (known !== undefined && known['digest'] === digest) {
+        this.#seenAgain.run(listedAtMs, Number(known['id']));
+        return;
+      }
+      const id =
+        known === undefined
+          ? Number(this.#insert.run(userId, path, listedAtMs).lastInsertRowid)
+          : Number(known['id']);
+      this.#apply(id, items);
+      this.#change.run(listedAtMs, items.length, digest, id);
+    });
+  }
+
+  drop(userId: number, path: string): void {
+    this.#drop.run(userId, path);
+  }
+
+  dropUser(userId: number): void {
+    this.#dropUser.run(userId);
+  }
+
+  /** Forgets a path for every user: its listings, those below it, and its entry in its folder. */
+  forget(path: string, parent: string | null): void {
+    const { low, high } = belowBounds(path);
+    this.#store.transaction(() => {
+      this.#dropBelow.run(path, low, high);
+      this.#items.forget(path);
+      if (parent !== null) this.#spoil.run(NO_DIGEST, parent);
+    });
+  }
+
+  /** Whether some folder this user was shown was never listed by them. */
+  hasUnlistedFolder(userId: number): boolean {
+    return this.#unlisted.get(userId) !== undefined;
+  }
+
+  #apply(listingId: number, items: readonly ListedItem[]): void {
+    const gone = new Map<string, StoredItem>();
+    for (const item of this.items(listingId)) gone.set(keyOf(item), item);
+    const changed = items.filter((item) => {
+      const key = keyOf(item);
+      const before = gone.get(key);
+      gone.delete(key);
+      return before === undefined || textOf(before) !== textOf(item);
+    });
+    // First out, then in: a name that changed only its case has one key in the index.
+    for (const item of gone.values()) this.#items.remove(listingId, item);
+    for (const item of changed) this.#items.put(listingId, item);
+  }
+}
+
+function keyOf(item: ListedItem): string {
+  return `${item.isDirectory ? 0 : 1}\0${item.name}\0${item.path}`;
+}
+
+function textOf(item: ListedItem): string {
+  return JSON.stringify([
+    item.name,
+    item.path,
+    item.isDirectory,
+    item.sizeBytes,
+    item.modifiedAtText,
+    item.ownerId,
+    item.ownerName,
+    item.mimeType,
+    item.nasFileId,
+    item.checksum,
+    item.canRead,
+    item.canWrite,
+    item.canDelete,
+  ]);
+}
+
+function digestOf(items: readonly ListedItem[]): string {
+  const hash = createHash('sha1');
+  for (const item of items) hash.update(textOf(item));
+  return hash.digest('base64');
+}

@@ -1,0 +1,108 @@
+import type { Listing, QueuedItem } from './outcomes.ts';
+import { nameOf } from './nas-path.ts';
+import type { StoredItem } from './stored-item.ts';
+
+/** One entry of `GET /api/files/list`, in BaluHost's vocabulary and in the Pi's (contract 3). */
+export interface WireItem {
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  readonly type: 'file' | 'directory';
+  readonly modified_at: string;
+  readonly owner_id?: string;
+  readonly owner_name?: string;
+  readonly mime_type?: string;
+  readonly file_id: number | null;
+  readonly checksum: string | null;
+  readonly id: number;
+  readonly filename: string;
+  readonly relative_path: string;
+  readonly size_bytes: number;
+  readonly is_directory: boolean;
+  readonly is_cached: boolean;
+  readonly sync_state?: 'queued';
+  readonly can_read?: boolean;
+  readonly can_write?: boolean;
+  readonly can_delete?: boolean;
+}
+
+export interface WireListing {
+  readonly path: string;
+  readonly files: readonly WireItem[];
+}
+
+/**
+ * A listing as the apps read it. A queued upload stands in the place of the NAS's version. The
+ * checksum is shown only where every file has one: BaluApp compares all by hash as soon as one
+ * item carries it, and would see a conflict in each that does not.
+ */
+export function wireListing(listing: Listing, isCached: (path: string) => boolean): WireListing {
+  const queuedPaths = new Set(listing.queued.map(({ upload }) => upload.path));
+  const kept = listing.items.filter((item) => !queuedPaths.has(item.path));
+  const hasAll = kept.every((item) => item.isDirectory || item.checksum !== null);
+  const files = [
+    ...kept.map((item) => wireItem(item, hasAll, isCached)),
+    ...listing.queued.map((item) => wireQueued(item, hasAll)),
+  ];
+  return { path: listing.path, files };
+}
+
+/** The headers that say a listing is a kept one. */
+export function listingHeaders(listing: Listing): Readonly<Record<string, string>> {
+  if (listing.source === 'fresh') return {};
+  return { 'X-Balupi-Cache': 'stale', Age: String(listing.ageSeconds) };
+}
+
+function wireItem(
+  item: StoredItem,
+  showChecksum: boolean,
+  isCached: (path: string) => boolean,
+): WireItem {
+  return {
+    name: item.name,
+    path: item.path,
+    size: item.sizeBytes,
+    type: item.isDirectory ? 'directory' : 'file',
+    modified_at: item.modifiedAtText,
+    ...present('owner_id', item.ownerId),
+    ...present('owner_name', item.ownerName),
+    ...present('mime_type', item.mimeType),
+    file_id: item.nasFileId,
+    checksum: showChecksum ? item.checksum : null,
+    id: item.piId,
+    filename: item.name,
+    relative_path: item.path,
+    size_bytes: item.sizeBytes,
+    is_directory: item.isDirectory,
+    is_cached: !item.isDirectory && isCached(item.path),
+    ...present('can_read', item.canRead),
+    ...present('can_write', item.canWrite),
+    ...present('can_delete', item.canDelete),
+  };
+}
+
+function wireQueued({ upload, piId }: QueuedItem, showChecksum: boolean): WireItem {
+  const name = nameOf(upload.path);
+  return {
+    name,
+    path: upload.path,
+    size: upload.sizeBytes,
+    type: 'file',
+    modified_at: new Date(upload.acceptedAtMs).toISOString(),
+    ...present('mime_type', upload.mimeType),
+    file_id: null,
+    checksum: showChecksum ? upload.sha256 : null,
+    id: piId,
+    filename: name,
+    relative_path: upload.path,
+    size_bytes: upload.sizeBytes,
+    is_directory: false,
+    is_cached: true,
+    sync_state: 'queued',
+  };
+}
+
+/** The apps' parsers take a missing key, but several throw on a null one. */
+function present<K extends string, V>(key: K, value: V | null): Partial<Record<K, V>> {
+  return value === null ? {} : ({ [key]: value } as Record<K, V>);
+}

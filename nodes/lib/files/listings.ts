@@ -1,0 +1,177 @@
+import type { User } from '../accounts/caller.ts';
+import type { NasClient, NasListing } from '../nas/nas-client.ts';
+import type { Clock } from '../time/clock.ts';
+import type { ListingRow, ListingRows } from './listing-rows.ts';
+import { isWithin, parentOf } from './nas-path.ts';
+import { Recent } from './recent.ts';
+import type { ShareGrants } from './share-grants.ts';
+import { listedItem } from './stored-item.ts';
+
+/** The NAS is asked for one user's view of one folder at most this often (contract 3). */
+const ASK_EVERY_MS = 10_000;
+const MOST_FOLDERS = 2_000;
+
+/** What came of asking the NAS for a folder. */
+export type Asked =
+  /** `row` is null for an empty answer that no parent folder confirms, which is not stored. */
+  | { readonly kind: 'listed'; readonly row: ListingRow | null }
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'token_refused' }
+  | { readonly kind: 'nas_busy' }
+  | { readonly kind: 'nas_bad_answer' }
+  | { readonly kind: 'cannot_ask' };
+
+export interface AskOptions {
+  /** The caller wants the NAS to stay in its soft sleep. */
+  readonly auto?: boolean;
+  /** Asks now, whatever was asked before: the check after a fetch must not see an older answer. */
+  readonly force?: boolean;
+}
+
+export interface ListingsPorts {
+  readonly rows: ListingRows;
+  readonly grants: ShareGrants;
+  readonly nas: Pick<NasClient, 'list'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly tokenRefused: (token: string) => void;
+}
+
+/** Folders as the NAS lists them, per user: one question at a time, and none too soon again. */
+export class Listings {
+  readonly #ports: ListingsPorts;
+  readonly #asked: Recent<'stored' | 'unconfirmed'>;
+  readonly #running = new Map<string, Promise<Asked>>();
+  readonly #next = new Map<string, Promise<Asked>>();
+  #generation = 0;
+
+  constructor(ports: ListingsPorts) {
+    this.#ports = ports;
+    this.#asked = new Recent(ports.clock, MOST_FOLDERS);
+  }
+
+  /** Asks the NAS, unless it was asked for this less than 10 s ago. */
+  async ask(user: User, token: string, path: string, options: AskOptions = {}): Promise<Asked> {
+    const key = keyOf(user.id, path);
+    if (options.force === true) return this.#askAfterRunning(key, user, token, path, options);
+    const known = this.#asked.get(key, ASK_EVERY_MS);
+    if (known === 'unconfirmed') return { kind: 'listed', row: null };
+    const row = known === 'stored' ? this.#ports.rows.find(user.id, path) : null;
+    if (row !== null) return { kind: 'listed', row };
+    return this.#running.get(key) ?? this.#start(key, user, token, path, options);
+  }
+
+  /** Forgets a path after a delete, rename or move, for every user. */
+  forget(path: string): void {
+    const parent = parentOf(path);
+    this.#generation += 1;
+    this.#asked.forget((key) => {
+      const folder = key.slice(key.indexOf('\0') + 1);
+      return isWithin(folder, path) || folder === parent;
+    });
+    this.#ports.rows.forget(path, parent);
+  }
+
+  dropUser(userId: number): void {
+    this.#generation += 1;
+    this.#asked.forget((key) => key.startsWith(keyOf(userId, '')));
+    this.#ports.rows.dropUser(userId);
+  }
+
+  /** One question begun after now, for all who want one. */
+  #askAfterRunning(
+    key: string,
+    user: User,
+    token: string,
+    path: string,
+    options: AskOptions,
+  ): Promise<Asked> {
+    const running = this.#running.get(key);
+    if (running === undefined) return this.#start(key, user, token, path, options);
+    const waiting = this.#next.get(key);
+    if (waiting !== undefined) return waiting;
+    const after = running.then(() => {
+      this.#next.delete(key);
+      return this.#running.get(key) ?? this.#start(key, user, token, path, options);
+    });
+    this.#next.set(key, after);
+    return after;
+  }
+
+  #start(
+    key: string,
+    user: User,
+    token: string,
+    path: string,
+    options: AskOptions,
+  ): Promise<Asked> {
+    const asking = this.#askNas(user, token, path, options, true).finally(() => {
+      this.#running.delete(key);
+    });
+    this.#running.set(key, asking);
+    return asking;
+  }
+
+  async #askNas(
+    user: User,
+    token: string,
+    path: string,
+    options: AskOptions,
+    confirmEmpty: boolean,
+  ): Promise<Asked> {
+    const generation = this.#generation;
+    const answer = await this.#ports.nas.list(token, path, { auto: options.auto === true });
+    if (answer.kind !== 'listing') return this.#notListed(answer, user, token, path);
+    const key = keyOf(user.id, path);
+    if (answer.items.length === 0) {
+      const shown = confirmEmpty && (await this.#isShown(user, token, path, options));
+      if (!shown) {
+        this.#ports.rows.drop(user.id, path);
+        this.#asked.set(key, 'unconfirmed');
+        return { kind: 'listed', row: null };
+      }
+    }
+    this.#ports.rows.store(user.id, path, answer.items.map(listedItem), this.#ports.clock.nowMs());
+    // A delete or a rename in the meantime may have outdated this answer: the next call asks anew.
+    if (generation === this.#generation) this.#asked.set(key, 'stored');
+    return { kind: 'listed', row: this.#ports.rows.find(user.id, path) };
+  }
+
+  /**
+   * The NAS lists a folder that does not exist as empty (nas.md a), so an empty one is believed
+   * only where the folder above shows it.
+   */
+  async #isShown(user: User, token: string, path: string, options: AskOptions): Promise<boolean> {
+    const parent = parentOf(path);
+    if (parent === null || this.#ports.grants.sharesFolder(user, path)) return true;
+    if (!this.#ports.grants.mayRead(user, parent, null)) return false;
+    const key = keyOf(user.id, parent);
+    const known = this.#asked.get(key, ASK_EVERY_MS);
+    if (known === undefined) await this.#askNas(user, token, parent, options, false);
+    const row = this.#ports.rows.find(user.id, parent);
+    return row !== null && this.#ports.rows.shows(row.id, path)?.isDirectory === true;
+  }
+
+  #notListed(
+    answer: Exclude<NasListing, { kind: 'listing' }>,
+    user: User,
+    token: string,
+    path: string,
+  ): Asked {
+    if (answer.kind === 'unreachable') return { kind: 'cannot_ask' };
+    if (answer.kind === 'bad_answer') {
+      return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
+    }
+    if (answer.status === 401) {
+      this.#ports.tokenRefused(token);
+      return { kind: 'token_refused' };
+    }
+    if (answer.status === 429) return { kind: 'nas_busy' };
+    if (answer.status >= 500) return { kind: 'cannot_ask' };
+    this.#ports.rows.drop(user.id, path);
+    return { kind: 'not_found' };
+  }
+}
+
+function keyOf(userId: number, path: string): string {
+  return `${userId}\0${path}`;
+}

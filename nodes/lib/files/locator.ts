@@ -1,0 +1,173 @@
+import type { Caller, User } from '../accounts/caller.ts';
+import type { DownloadCandidate } from './download-reference.ts';
+import type { Access, FolderViews } from './folder-views.ts';
+import { versionOf, type StoredItem } from './stored-item.ts';
+import type { ItemRows } from './item-rows.ts';
+import type { AskOptions } from './listings.ts';
+import { nameOf, parentOf } from './nas-path.ts';
+import type { LocatedFile, LocateOutcome, RelistOutcome } from './outcomes.ts';
+import type { PendingUploads } from './pending-uploads.ts';
+import { SHARED_WITH_ME } from './permission.ts';
+import type { ShareGrants } from './share-grants.ts';
+import type { ShareProbe } from './share-probe.ts';
+
+export interface LocatorPorts {
+  readonly items: ItemRows;
+  readonly views: FolderViews;
+  readonly grants: ShareGrants;
+  readonly probe: ShareProbe;
+  readonly pending: PendingUploads;
+}
+
+const NOT_FOUND: LocateOutcome = { kind: 'not_found' };
+
+/** Finds the file a caller means, and which version of it, never saying more than they may know. */
+export class Locator {
+  readonly #ports: LocatorPorts;
+
+  constructor(ports: LocatorPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Tries the readings in order. A file that is surely there wins over one that may be: the first
+   * reading whose folder was never listed is the answer only when no reading is found.
+   */
+  async locate(
+    caller: Caller,
+    candidates: readonly DownloadCandidate[],
+    options: AskOptions,
+  ): Promise<LocateOutcome> {
+    const access = await this.#ports.views.access(caller);
+    let possible: LocateOutcome = NOT_FOUND;
+    for (const candidate of candidates) {
+      const path = this.#pathOf(caller.user, candidate);
+      if (path === null) continue;
+      const outcome = await this.#locatePath(caller.user, path, access, options);
+      const isSure = outcome.kind !== 'located' || outcome.file.known !== 'unlisted';
+      if (outcome.kind !== 'not_found' && isSure) return outcome;
+      if (possible.kind === 'not_found') possible = outcome;
+    }
+    return possible;
+  }
+
+  /** Looks again at a file just fetched, with a question begun after now when `force` is set. */
+  async relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
+    const access = await this.#ports.views.access(caller);
+    if (access.kind !== 'awake') return { kind: 'unknown' };
+    const outcome = await this.#locatePath(caller.user, path, access, { force, auto: true });
+    if (outcome.kind === 'not_found') return { kind: 'gone' };
+    if (outcome.kind === 'queued') {
+      return this.#unqueuedVersion(caller.user, path, access, force);
+    }
+    if (outcome.kind !== 'located' || outcome.file.known !== 'fresh') return { kind: 'unknown' };
+    const { version } = outcome.file;
+    return version === null ? { kind: 'unknown' } : { kind: 'version', version };
+  }
+
+  #pathOf(user: User, candidate: DownloadCandidate): string | null {
+    switch (candidate.kind) {
+      case 'pi_id':
+        return this.#ports.items.pathOfPiId(candidate.id);
+      case 'nas_file_id':
+        return this.#ports.items.pathOfNasId(user.id, candidate.id);
+      case 'path':
+        return candidate.path;
+    }
+  }
+
+  async #locatePath(
+    user: User,
+    path: string,
+    access: Access,
+    options: AskOptions,
+  ): Promise<LocateOutcome> {
+    if (!(await this.#ports.views.mayRead(user, path, access))) return NOT_FOUND;
+    const upload = this.#ports.pending.find(user.id, path);
+    if (upload !== null) return { kind: 'queued', upload };
+    return this.#onNas(user, path, access, options);
+  }
+
+  /** The NAS's own version behind a queued one: a fetch of it may still be running. */
+  async #unqueuedVersion(
+    user: User,
+    path: string,
+    access: Access,
+    force: boolean,
+  ): Promise<RelistOutcome> {
+    const outcome = await this.#onNas(user, path, access, { force, auto: true });
+    if (outcome.kind !== 'located' || outcome.file.version === null) return { kind: 'unknown' };
+    return { kind: 'version', version: outcome.file.version };
+  }
+
+  #onNas(user: User, path: string, access: Access, options: AskOptions): Promise<LocateOutcome> {
+    const parent = parentOf(path);
+    if (parent === null) return Promise.resolve(NOT_FOUND);
+    const owner = this.#ports.views.ownerOf(user, parent);
+    return this.#ports.grants.mayRead(user, parent, owner)
+      ? this.#inFolder(user, parent, path, access, options)
+      : this.#sharedFile(user, path, access, options);
+  }
+
+  async #inFolder(
+    user: User,
+    parent: string,
+    path: string,
+    access: Access,
+    options: AskOptions,
+  ): Promise<LocateOutcome> {
+    const view = await this.#ports.views.view(user, parent, access, options);
+    if (view.kind === 'unlisted') return located(user, path, null, 'unlisted', null);
+    if (view.kind !== 'view') return view;
+    const item = view.row === null ? null : this.#ports.views.entryIn(user, parent, path);
+    if (item === null || item.isDirectory) return NOT_FOUND;
+    if (!this.#ports.grants.mayRead(user, path, item.ownerId)) return NOT_FOUND;
+    const known = view.source;
+    return located(user, path, item, known, view.row?.listedAtMs ?? null, versionOf(item));
+  }
+
+  async #sharedFile(
+    user: User,
+    path: string,
+    access: Access,
+    options: AskOptions,
+  ): Promise<LocateOutcome> {
+    const item = this.#ports.views.entryIn(user, SHARED_WITH_ME, path);
+    if (item?.isDirectory === true || this.#ports.grants.sharesFolder(user, path)) return NOT_FOUND;
+    if (access.kind === 'needs_nas_token') return access;
+    if (access.kind === 'awake') {
+      const force = options.force === true;
+      const probed = await this.#ports.probe.probe(user, access.token, path, force);
+      if (probed.kind === 'version') {
+        const outcome = located(user, path, item, 'fresh', null, probed.version);
+        return outcome;
+      }
+      if (probed.kind !== 'cannot_ask') return probed;
+    }
+    // The kept row shows the share's own clock, which no copy can be compared with.
+    return located(user, path, item, item === null ? 'unlisted' : 'stored', null);
+  }
+}
+
+function located(
+  user: User,
+  path: string,
+  item: StoredItem | null,
+  known: LocatedFile['known'],
+  listedAtMs: number | null,
+  version: LocatedFile['version'] = null,
+): LocateOutcome {
+  return {
+    kind: 'located',
+    file: {
+      user,
+      path,
+      name: nameOf(path),
+      ownerId: item?.ownerId ?? null,
+      mimeType: item?.mimeType ?? null,
+      version,
+      known,
+      listedAtMs,
+    },
+  };
+}

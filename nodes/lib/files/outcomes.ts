@@ -1,0 +1,70 @@
+import type { User } from '../accounts/caller.ts';
+import type { FileVersion } from './file-version.ts';
+import type { PendingUpload } from './pending-uploads.ts';
+import type { StoredItem } from './stored-item.ts';
+
+/** Why a question that needs the NAS came to nothing. */
+export type NasFault =
+  /** The caller has a Pi token and no credential is kept for them: 401 `refresh_token_now`. */
+  | { readonly kind: 'needs_nas_token' }
+  /** The NAS answered 401 to the caller's token; accounts was told. */
+  | { readonly kind: 'token_refused' }
+  | { readonly kind: 'nas_busy' }
+  | { readonly kind: 'nas_bad_answer' };
+
+/** A folder for one caller. */
+export interface Listing {
+  readonly path: string;
+  readonly items: readonly StoredItem[];
+  /** The caller's own uploads into this folder that the NAS does not have yet. */
+  readonly queued: readonly QueuedItem[];
+  /** `stored`: the NAS was not asked; `ageSeconds` is how old its answer is. */
+  readonly source: 'fresh' | 'stored';
+  readonly ageSeconds: number;
+}
+
+export interface QueuedItem {
+  readonly upload: PendingUpload;
+  readonly piId: number;
+}
+
+export type ListOutcome =
+  | { readonly kind: 'listing'; readonly listing: Listing }
+  | { readonly kind: 'bad_path'; readonly reason: string }
+  | { readonly kind: 'not_found' }
+  /** The NAS sleeps and this user never listed the folder. */
+  | { readonly kind: 'asleep' }
+  | NasFault;
+
+/** A file a caller may read, as far as is known now. */
+export interface LocatedFile {
+  readonly user: User;
+  readonly path: string;
+  readonly name: string;
+  /** The owner the caller's listing tells; null where it tells none. */
+  readonly ownerId: string | null;
+  readonly mimeType: string | null;
+  /** Null where only the NAS could tell: asleep, and no listing of this caller shows a version. */
+  readonly version: FileVersion | null;
+  /**
+   * `fresh`: the NAS said so just now. `stored`: the caller's kept listing shows it. `unlisted`: the
+   * caller never listed its folder, so it may or may not exist.
+   */
+  readonly known: 'fresh' | 'stored' | 'unlisted';
+  /** When the listing that shows it came, epoch ms; null where none does. */
+  readonly listedAtMs: number | null;
+}
+
+export type LocateOutcome =
+  | { readonly kind: 'located'; readonly file: LocatedFile }
+  | { readonly kind: 'queued'; readonly upload: PendingUpload }
+  | { readonly kind: 'bad_path'; readonly reason: string }
+  | { readonly kind: 'not_found' }
+  | NasFault;
+
+/** A second look at a file, for whoever just fetched it. */
+export type RelistOutcome =
+  | { readonly kind: 'version'; readonly version: FileVersion }
+  | { readonly kind: 'gone' }
+  /** The NAS could not be asked. */
+  | { readonly kind: 'unknown' };

@@ -1,0 +1,111 @@
+import type { User } from '../accounts/caller.ts';
+import type { NasClient } from '../nas/nas-client.ts';
+import type { Clock } from '../time/clock.ts';
+import type { GrantRows } from './grant-rows.ts';
+import { parseNasPath } from './nas-path.ts';
+import { normaliseTime } from './file-version.ts';
+import { mayRead, mayWrite, type ShareGrant } from './permission.ts';
+import { Recent } from './recent.ts';
+
+/** How often a user's shares are asked for while the NAS is awake (unsharing acts at once there). */
+const REFRESH_MS = 10 * 60_000;
+/** As for listings, where the user looks at the shares themselves (contract 3). */
+const LOOKED_AT_MS = 10_000;
+const MOST_USERS = 1_000;
+
+export interface ShareGrantsPorts {
+  readonly rows: GrantRows;
+  readonly nas: Pick<NasClient, 'sharedWithMe'>;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** The latest of wall clock, newest time stored and build date, epoch ms (contract 1, Time). */
+  readonly trustedNowMs: () => number;
+  readonly tokenRefused: (token: string) => void;
+}
+
+/** What each user was given by others, and the permission rule over it. */
+export class ShareGrants {
+  readonly #ports: ShareGrantsPorts;
+  readonly #asked: Recent<true>;
+  readonly #running = new Map<number, Promise<void>>();
+
+  constructor(ports: ShareGrantsPorts) {
+    this.#ports = ports;
+    this.#asked = new Recent(ports.clock, MOST_USERS);
+  }
+
+  mayRead(user: User, path: string, ownerId: string | null): boolean {
+    // Most paths are decided by the user's name alone; only the rest costs a look at the shares.
+    if (mayRead(user, path, ownerId, [], 0)) return true;
+    return mayRead(user, path, ownerId, this.#ports.rows.of(user.id), this.#ports.trustedNowMs());
+  }
+
+  mayWrite(user: User, path: string): boolean {
+    if (mayWrite(user, path, [], 0)) return true;
+    return mayWrite(user, path, this.#ports.rows.of(user.id), this.#ports.trustedNowMs());
+  }
+
+  /** The share that is exactly this path and a folder. */
+  sharesFolder(user: User, path: string): boolean {
+    return this.#ports.rows.of(user.id).some((grant) => grant.isDirectory && grant.path === path);
+  }
+
+  /**
+   * Asks the NAS when the last word is old; never for long-known users in between.
+   * @param lookedAt the user opens "Shared with me", so its entries must be decidable
+   */
+  async refresh(user: User, token: string, lookedAt: boolean): Promise<void> {
+    const key = String(user.id);
+    if (this.#asked.get(key, lookedAt ? LOOKED_AT_MS : REFRESH_MS) !== undefined) return;
+    const running = this.#running.get(user.id);
+    if (running !== undefined) return running;
+    const asking = this.#ask(user, token).finally(() => this.#running.delete(user.id));
+    this.#running.set(user.id, asking);
+    return asking;
+  }
+
+  dropUser(userId: number): void {
+    this.#ports.rows.clear(userId);
+    this.#asked.forget((key) => key === String(userId));
+  }
+
+  async #ask(user: User, token: string): Promise<void> {
+    const outcome = await this.#ports.nas.sharedWithMe(token, { auto: true });
+    if (outcome.kind === 'unreachable') return;
+    this.#asked.set(String(user.id), true);
+    if (outcome.kind === 'bad_answer') return;
+    if (outcome.status === 401) this.#ports.tokenRefused(token);
+    if (outcome.status !== 200 || !Array.isArray(outcome.body)) return;
+    const fetchedAtMs = this.#ports.trustedNowMs();
+    const grants = outcome.body.flatMap((row: unknown) => grantOf(row, fetchedAtMs));
+    this.#ports.rows.replace(user.id, grants);
+  }
+}
+
+/** One row of the NAS's answer; nothing for a row that makes no sense, which then grants nothing. */
+function grantOf(row: unknown, fetchedAtMs: number): ShareGrant[] {
+  if (typeof row !== 'object' || row === null) return [];
+  const share = row as Readonly<Record<string, unknown>>;
+  if (typeof share['file_path'] !== 'string' || share['is_expired'] === true) return [];
+  const parsed = parseNasPath(share['file_path']);
+  if (parsed.kind === 'bad_path' || parsed.path === '') return [];
+  const expires = expiryOf(share['expires_at']);
+  if (expires === 'unreadable') return [];
+  return [
+    {
+      path: parsed.path,
+      isDirectory: share['is_directory'] === true,
+      canRead: share['can_read'] === true,
+      canWrite: share['can_write'] === true,
+      expiresAtMs: expires,
+      fetchedAtMs,
+    },
+  ];
+}
+
+/** The end is naive UTC. One that cannot be read is no end at all: the share is not believed. */
+function expiryOf(value: unknown): number | null | 'unreadable' {
+  if (value === null || value === undefined) return null;
+  if (typeof value !== 'string') return 'unreadable';
+  const { atMs } = normaliseTime(value);
+  return atMs === 0 ? 'unreadable' : atMs;
+}

@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict';
+import { wireListing, listingHeaders, type Listing } from '../../../nodes/lib/files/files.ts';
+import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
+import { FilesBench } from './files-bench.ts';
+
+describe('Files', () => {
+  let bench: FilesBench;
+
+  beforeEach(() => {
+    bench = new FilesBench();
+    bench.nas.put('alice/a.txt', 'hello');
+    bench.nas.put('alice/docs/b.txt', 'bye');
+    bench.nas.put('Shared/s.txt', 'all');
+    bench.nas.put('bob/secret.txt', 'mine');
+  });
+
+  afterEach(() => {
+    bench.close();
+  });
+
+  async function listing(caller: Caller, path: string): Promise<Listing> {
+    const outcome = await bench.files.list(caller, path);
+    assert.equal(outcome.kind, 'listing');
+    return outcome.listing;
+  }
+
+  async function names(caller: Caller, path: string): Promise<string[]> {
+    return (await listing(caller, path)).items.map((item) => item.name);
+  }
+
+  async function located(caller: Caller, raw: string): Promise<string> {
+    const outcome = await bench.files.locate(caller, raw);
+    return outcome.kind === 'located' ? `${outcome.file.known} ${outcome.file.path}` : outcome.kind;
+  }
+
+  it('asks the NAS once in 10 s for one user and folder, and once for callers at a time', async () => {
+    await Promise.all([names(bench.alice, 'alice'), names(bench.alice, '/alice/')]);
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'a.txt']);
+    assert.equal(bench.nas.count('list token-4 alice'), 1);
+    await bench.nextListing();
+    await names(bench.alice, 'alice');
+    assert.equal(bench.nas.count('list token-4 alice'), 2);
+  });
+
+  it('serves the stored listing with its age while the NAS sleeps, over a restart too', async () => {
+    await names(bench.alice, 'alice');
+    await bench.clock.advance(125_000);
+    bench.awake = false;
+    bench.reopened();
+    const stored = await listing(bench.alice, 'alice');
+    assert.equal(stored.source, 'stored');
+    assert.deepEqual(listingHeaders(stored), { 'X-Balupi-Cache': 'stale', Age: '125' });
+    assert.deepEqual(
+      stored.items.map((item) => item.name),
+      ['docs', 'a.txt'],
+    );
+  });
+
+  it('goes on as asleep when a call finds the NAS gone', async () => {
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    bench.nas.gone = true;
+    assert.equal((await listing(bench.alice, 'alice')).source, 'stored');
+    assert.equal((await bench.files.list(bench.alice, 'alice/docs')).kind, 'asleep');
+  });
+
+  it('tells never listed from not there while the NAS sleeps', async () => {
+    await names(bench.alice, 'alice');
+    bench.awake = false;
+    assert.equal((await bench.files.list(bench.alice, 'alice/docs')).kind, 'asleep');
+    assert.equal((await bench.files.list(bench.alice, 'alice/nope')).kind, 'not_found');
+    assert.equal((await bench.files.list(bench.alice, 'alice/nope/deep')).kind, 'not_found');
+    assert.equal((await bench.files.list(bench.alice, 'Shared')).kind, 'asleep');
+    assert.equal(await located(bench.alice, 'alice/nope.txt'), 'not_found');
+    assert.equal(await located(bench.alice, 'alice/a.txt'), 'stored alice/a.txt');
+    assert.equal(await located(bench.alice, 'alice/docs/b.txt'), 'unlisted alice/docs/b.txt');
+  });
+
+  it('gives an unknown folder as empty while awake and does not store it', async () => {
+    assert.deepEqual(await names(bench.alice, 'alice/nope'), []);
+    bench.nas.folders.add('alice/empty');
+    await bench.nextListing();
+    assert.deepEqual(await names(bench.alice, 'alice/empty'), []);
+    bench.awake = false;
+    assert.equal((await bench.files.list(bench.alice, 'alice/nope')).kind, 'not_found');
+    assert.equal((await bench.files.list(bench.alice, 'alice/empty')).kind, 'listing');
+  });
+
+  it('answers not_found outside, awake and asleep, without asking for the path', async () => {
+    for (const awake of [true, false]) {
+      bench.awake = awake;
+      for (const path of ['bob', 'bob/secret.txt', 'carol', 'Alice', 'sharedx']) {
+        assert.equal((await bench.files.list(bench.alice, path)).kind, 'not_found', path);
+        assert.equal(await located(bench.alice, path), 'not_found');
+      }
+    }
+    assert.equal(bench.nas.count('list'), 0);
+    assert.equal(bench.nas.count('download'), 0);
+  });
+
+  it('hides what belongs to somebody else in one’s own home', async () => {
+    bench.nas.put('alice/foreign.txt', 'x', { ownerId: '1' });
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'a.txt']);
+    assert.equal(await located(bench.alice, 'alice/foreign.txt'), 'not_found');
+    assert.equal(await located(bench.admin, 'alice/foreign.txt'), 'fresh alice/foreign.txt');
+  });
+
+  it('refuses bad paths before anything else', async () => {
+    assert.equal((await bench.files.list(bench.alice, 'alice/../bob')).kind, 'bad_path');
+    assert.equal((await bench.files.locate(bench.alice, 'alice/..%2fbob')).kind, 'bad_path');
+    assert.deepEqual(bench.nas.calls, []);
+  });
+
+  it('tells accounts of a refused token, once and with no stored answer', async () => {
+    bench.nas.users.delete('token-4');
+    assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'token_refused');
+    assert.ok(bench.refused.includes('token-4'));
+  });
+
+  it('wants a NAS token from a Pi session once the NAS is awake', async () => {
+    const pi: Caller = { ...bench.alice, kind: 'pi', nasToken: null };
+    assert.equal((await bench.files.list(pi, 'alice')).kind, 'needs_nas_token');
+    assert.equal((await bench.files.list(pi, 'bob')).kind, 'not_found');
+    assert.equal((await bench.files.locate(pi, 'alice/a.txt')).kind, 'needs_nas_token');
+  });
+
+  it('reports nonsense and a busy NAS as such, but keeps serving what it has when busy', async () => {
+    bench.nas.listings.push({ kind: 'bad_answer', status: 200 });
+    assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'nas_bad_answer');
+    bench.nas.listings.push({ kind: 'refused', status: 429 });
+    assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'nas_busy');
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    bench.nas.listings.push({ kind: 'refused', status: 429 });
+    assert.equal((await listing(bench.alice, 'alice')).source, 'stored');
+  });
+
+  it('opens a shared folder to its user for 24 h without the NAS', async () => {
+    bench.nas.shares.push({ path: 'alice/docs', isDirectory: true, toUserId: 5 });
+    assert.deepEqual(await names(bench.bob, 'alice/docs'), ['b.txt']);
+    assert.equal((await bench.files.list(bench.bob, 'alice')).kind, 'not_found');
+    assert.equal(bench.files.mayWrite(bench.bob.user, 'alice/docs/new.txt'), false);
+    bench.awake = false;
+    assert.deepEqual(await names(bench.bob, 'alice/docs'), ['b.txt']);
+    await bench.clock.advance(24 * 3_600_000 + 1_000);
+    assert.equal((await bench.files.list(bench.bob, 'alice/docs')).kind, 'not_found');
+    assert.equal(await located(bench.bob, 'alice/docs/b.txt'), 'not_found');
+  });
+
+  it('ends a share at its own end, and a withdrawn one at the next refresh', async () => {
+    bench.nas.shares.push(
+      { path: 'alice/docs', isDirectory: true, toUserId: 5, canWrite: true },
+      { path: 'alice/a.txt', isDirectory: false, toUserId: 5, expiresAt: '2026-02-22T15:00:00' },
+    );
+    assert.equal(await located(bench.bob, 'alice/a.txt'), 'fresh alice/a.txt');
+    assert.equal(bench.files.mayWrite(bench.bob.user, 'alice/docs/x'), true);
+    bench.nas.shares = [];
+    await bench.clock.advance(10 * 60_000 + 1);
+    assert.equal(await located(bench.bob, 'alice/docs/b.txt'), 'not_found');
+    assert.equal(bench.files.mayWrite(bench.bob.user, 'alice/docs/x'), false);
+    assert.equal(bench.nas.count('shares token-5'), 2);
+  });
+
+  it('knows a single shared file by a one-byte read, at most every 10 s', async () => {
+    bench.nas.shares.push({ path: 'alice/a.txt', isDirectory: false, toUserId: 5 });
+    const outcome = await bench.files.locate(bench.bob, 'alice/a.txt');
+    assert.equal(outcome.kind, 'located');
+    assert.equal(outcome.file.version?.sizeBytes, 5);
+    assert.match(outcome.file.version.etag ?? '', /^"/);
+    await located(bench.bob, 'alice/a.txt');
+    assert.equal(bench.nas.count('download'), 1);
+    assert.equal(bench.nas.count('list token-5 alice'), 0);
+  });
+
+  it('finds a file by the Pi’s id, the NAS’s id and each spelling of its path', async () => {
+    bench.nas.put('alice/My Photos/a+b 1.jpg', 'x');
+    bench.nas.put('alice/100%.txt', 'x');
+    const [item] = (await listing(bench.alice, 'alice/docs')).items;
+    assert.ok(item !== undefined && item.piId >= 1_000_000_000);
+    assert.equal(await located(bench.alice, String(item.piId)), 'fresh alice/docs/b.txt');
+    assert.equal(await located(bench.alice, '7'), 'fresh alice/docs/b.txt');
+    assert.equal(await located(bench.bob, String(item.piId)), 'not_found');
+    assert.equal(await located(bench.bob, '7'), 'not_found');
+    const photo = 'fresh alice/My Photos/a+b 1.jpg';
+    assert.equal(await located(bench.alice, 'alice%2FMy%20Photos%2Fa%2Bb%201.jpg'), photo);
+    assert.equal(await located(bench.alice, 'alice/My Photos/a+b 1.jpg'), photo);
+    assert.equal(await located(bench.alice, 'alice/100%.txt'), 'fresh alice/100%.txt');
+  });
+
+  it('takes + for a space only where no file has the plus in its name', async () => {
+    bench.nas.put('alice/a b.txt', 'space');
+    assert.equal(await located(bench.alice, 'alice%2Fa+b.txt'), 'fresh alice/a b.txt');
+    bench.nas.put('alice/a+b.txt', 'plus');
+    await bench.nextListing();
+    assert.equal(await located(bench.alice, 'alice%2Fa+b.txt'), 'fresh alice/a+b.txt');
+  });
+
+  it('keeps a path’s id when the file changes, goes and comes back', async () => {
+    const first = (await listing(bench.alice, 'alice')).items.at(-1)?.piId;
+    bench.nas.files.delete('alice/a.txt');
+    await bench.nextListing();
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs']);
+    bench.nas.put('alice/a.txt', 'again');
+    await bench.nextListing();
+    assert.equal((await listing(bench.alice, 'alice')).items.at(-1)?.piId, first);
+  });
+
+  it('forgets what a delete or a rename touched, for every user', async () => {
+    await names(bench.alice, 'alice');
+    await names(bench.alice, 'alice/docs');
+    await names(bench.admin, 'alice');
+    bench.nas.files.delete('alice/docs/b.txt');
+    bench.nas.folders.delete('alice/docs');
+    bench.files.forget('alice/docs');
+    assert.deepEqual(await names(bench.alice, 'alice'), ['a.txt']);
+    bench.awake = false;
+    assert.deepEqual(await names(bench.admin, 'alice'), ['a.txt']);
+    assert.equal((await bench.files.list(bench.alice, 'alice/docs')).kind, 'not_found');
+  });
+
+  it('does not take an answer from before a delete for a fresh one', async () => {
+    bench.nas.beforeListing = () => {
+      bench.nas.beforeListing = () => Promise.resolve();
+      bench.nas.files.delete('alice/a.txt');
+      bench.files.forget('alice/a.txt');
+      return Promise.resolve();
+    };
+    await names(bench.alice, 'alice');
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs']);
+  });
+
+  it('shows the caller’s queued uploads, and nobody else’s, before the NAS has them', async () => {
+    bench.queued.push({
+      userId: 4,
+      uploadId: 'u1',
+      path: 'alice/a.txt',
+      sizeBytes: 9,
+      acceptedAtMs: Date.parse('2026-02-22T14:00:00Z'),
+      sha256: 'f'.repeat(64),
+      mimeType: null,
+      file: 'x',
+    });
+    const wire = wireListing(await listing(bench.alice, 'alice'), () => false);
+    const [, queued] = wire.files;
+    assert.equal(wire.files.length, 2);
+    assert.equal(queued?.sync_state, 'queued');
+    assert.equal(queued.is_cached, true);
+    assert.equal(queued.size, 9);
+    assert.equal(queued.modified_at, '2026-02-22T14:00:00.000Z');
+    assert.equal((await bench.files.locate(bench.alice, 'alice/a.txt')).kind, 'queued');
+    assert.equal(await located(bench.admin, 'alice/a.txt'), 'fresh alice/a.txt');
+  });
+
+  it('shows checksums for all files of an answer or for none, and no null the apps choke on', async () => {
+    const all = wireListing(await listing(bench.alice, 'alice'), (path) => path === 'alice/a.txt');
+    const file = all.files.find((item) => item.type === 'file');
+    assert.equal(file?.checksum?.length, 64);
+    assert.equal(file.is_cached, true);
+    assert.equal(file.relative_path, 'alice/a.txt');
+    bench.nas.put('alice/samba.txt', 'x', { checksum: null, modifiedAt: '2026-01-01T00:00:00' });
+    await bench.nextListing();
+    const none = wireListing(await listing(bench.alice, 'alice'), () => false);
+    for (const item of none.files) {
+      assert.equal(item.checksum, null);
+      assert.match(item.modified_at, /Z$/);
+      for (const key of ['name', 'path', 'size', 'type', 'modified_at', 'owner_id'] as const) {
+        assert.notEqual(item[key], null);
+      }
+    }
+  });
+
+  it('stores 10,000 items, writes only what changed, and pages through all of them', async () => {
+    for (let index = 0; index < 10_000; index += 1) bench.nas.put(`alice/big/${index}.jpg`, 'x');
+    assert.equal((await names(bench.alice, 'alice/big')).length, 10_000);
+    bench.nas.files.delete('alice/big/17.jpg');
+    bench.nas.put('alice/big/18.jpg', 'longer');
+    await bench.nextListing();
+    const items = (await listing(bench.alice, 'alice/big')).items;
+    assert.equal(new Set(items.map((item) => item.path)).size, 9_999);
+    assert.equal(items.find((item) => item.name === '18.jpg')?.sizeBytes, 6);
+  });
+
+  it('keeps names that differ in case, or only in normal form, apart', async () => {
+    for (const name of ['A.txt', 'ä.txt', 'a\u0308.txt']) bench.nas.put(`alice/${name}`, name);
+    const seen = await names(bench.alice, 'alice');
+    for (const name of ['A.txt', 'a.txt', 'ä.txt', 'a\u0308.txt']) assert.ok(seen.includes(name));
+  });
+
+  it('knows when all folders of a user are listed', async () => {
+    assert.equal(bench.files.hasAllFolders(4), false);
+    for (const path of ['', 'alice', 'Shared']) await names(bench.alice, path);
+    assert.equal(bench.files.hasAllFolders(4), false);
+    await names(bench.alice, 'alice/docs');
+    assert.equal(bench.files.hasAllFolders(4), true);
+    bench.files.dropUser(4);
+    assert.equal(bench.files.hasAllFolders(4), false);
+  });
+
+  it('looks again with a question begun after the call', async () => {
+    await names(bench.alice, 'alice');
+    bench.nas.put('alice/a.txt', 'changed!');
+    const lazy = await bench.files.relist(bench.alice, 'alice/a.txt', false);
+    const forced = await bench.files.relist(bench.alice, 'alice/a.txt', true);
+    assert.equal(lazy.kind === 'version' ? lazy.version.sizeBytes : lazy.kind, 5);
+    assert.equal(forced.kind === 'version' ? forced.version.sizeBytes : forced.kind, 8);
+    bench.nas.files.delete('alice/a.txt');
+    assert.equal((await bench.files.relist(bench.alice, 'alice/a.txt', true)).kind, 'gone');
+    bench.awake = false;
+    assert.equal((await bench.files.relist(bench.alice, 'alice/a.txt', true)).kind, 'unknown');
+  });
+});
