@@ -7,6 +7,7 @@ import { describeChanges } from './contract/changes-contract.ts';
 import { describeFiles } from './contract/files-contract.ts';
 import { NasCaller, type Account, type NasUnderTest } from './contract/nas-under-test.ts';
 import { describeRouting } from './contract/routing-contract.ts';
+import { describeSharing } from './contract/sharing-contract.ts';
 import { PRACTICE_USERS } from './nas/options.ts';
 import { PracticeNas } from './nas/practice-nas.ts';
 
@@ -28,6 +29,7 @@ function describeNasContract(name: string, start: () => Promise<NasUnderTest>): 
     describeAccounts(current);
     describeFiles(current);
     describeChanges(current);
+    describeSharing(current);
   });
 }
 

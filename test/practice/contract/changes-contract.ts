@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import type { NasCaller, Reply } from './nas-under-test.ts';
+import { callBy } from './one-socket.ts';
 
 const HELLO = 'hello world 1\n';
 const HELLO_2 = 'hello world, second version\n';
@@ -219,48 +220,4 @@ export function describeChanges(caller: () => NasCaller): void {
       assert.deepEqual(queue.body, { items: [] });
     });
   });
-}
-
-export function callBy(
-  agent: Agent,
-  base: string,
-  token: string,
-  line: string,
-  body?: object | Uint8Array,
-): Promise<Reply> {
-  const [method = 'GET', path = '/'] = line.split(' ');
-  const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-  const sent = request(
-    `${base}${path}`,
-    {
-      method,
-      agent,
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type':
-          body instanceof Uint8Array ? 'application/octet-stream' : 'application/json',
-      },
-    },
-    (response) => {
-      const parts: Buffer[] = [];
-      response.on('data', (part: Buffer) => parts.push(part));
-      response.once('error', reject);
-      response.once('end', () => {
-        const bytes = Buffer.concat(parts);
-        const text = bytes.toString('utf8');
-        const json = (response.headers['content-type'] ?? '').includes('json');
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: new Headers(),
-          bytes,
-          text,
-          body: json ? (JSON.parse(text) as unknown) : undefined,
-        });
-      });
-    },
-  );
-  sent.once('error', reject);
-  if (body === undefined) sent.end();
-  else sent.end(body instanceof Uint8Array ? body : JSON.stringify(body));
-  return promise;
 }

@@ -98,7 +98,8 @@ export class PracticeNas {
     return this.#composed.wakeListener.packets;
   }
 
-  async start({ port = 0, host = '127.0.0.1', wakePort = 0 } = {}): Promise<void> {
+  /** @returns the URL of the direct port */
+  async start({ port = 0, host = '127.0.0.1', wakePort = 0 } = {}): Promise<string> {
     await this.#composed.nas.storage.open(
       this.#composed.nas.users.all.map((user) => user.username),
     );
@@ -110,6 +111,7 @@ export class PracticeNas {
       this.#proxyUrl = await this.#composed.listeners.open('proxy', 0, host);
     }
     this.#wakeAddress = `${host}:${String(await this.#composed.wakeListener.start(wakePort, host))}`;
+    return this.#url;
   }
 
   async stop(): Promise<void> {
