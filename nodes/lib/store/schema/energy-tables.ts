@@ -1,3 +1,106 @@
-/** Tables of the energy room. */
+/**
+ * Tables of the energy room. Times are epoch seconds, energies mWh, powers mW, money micro-cents
+ * (`_uc`), all whole numbers. `device_number` 0 is the household: the sum over all plugs.
+ *
+ * Raw samples are clustered by time, so that one commit a minute touches one page (measured: 3.4
+ * times fewer bytes written than clustered by device); buckets are clustered by device, because they
+ * are written once an hour and read as one plug's range.
+ */
 export const ENERGY_TABLES = `
+CREATE TABLE energy_samples (
+  at_s INTEGER NOT NULL,
+  device_number INTEGER NOT NULL,
+  power_mw INTEGER NOT NULL,
+  voltage_mv INTEGER,
+  current_ma INTEGER,
+  today_wh INTEGER,
+  month_wh INTEGER,
+  relay_on INTEGER NOT NULL,
+  PRIMARY KEY (at_s, device_number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_five_minutes (
+  device_number INTEGER NOT NULL,
+  start_s INTEGER NOT NULL,
+  energy_mwh INTEGER NOT NULL,
+  covered_s INTEGER NOT NULL,
+  avg_mw INTEGER NOT NULL,
+  min_mw INTEGER NOT NULL,
+  max_mw INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  PRIMARY KEY (device_number, start_s)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_hourly (
+  device_number INTEGER NOT NULL,
+  start_s INTEGER NOT NULL,
+  energy_mwh INTEGER NOT NULL,
+  covered_s INTEGER NOT NULL,
+  avg_mw INTEGER NOT NULL,
+  min_mw INTEGER NOT NULL,
+  max_mw INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  cost_uc INTEGER NOT NULL,
+  price_id INTEGER NOT NULL,
+  PRIMARY KEY (device_number, start_s)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_daily (
+  device_number INTEGER NOT NULL,
+  day TEXT NOT NULL,
+  start_s INTEGER NOT NULL,
+  energy_mwh INTEGER NOT NULL,
+  covered_s INTEGER NOT NULL,
+  avg_mw INTEGER NOT NULL,
+  min_mw INTEGER NOT NULL,
+  max_mw INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  cost_uc INTEGER NOT NULL,
+  PRIMARY KEY (device_number, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_daily_tariffs (
+  device_number INTEGER NOT NULL,
+  day TEXT NOT NULL,
+  price_id INTEGER NOT NULL,
+  energy_mwh INTEGER NOT NULL,
+  cost_uc INTEGER NOT NULL,
+  PRIMARY KEY (device_number, day, price_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_price_config (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  price_uc_per_kwh INTEGER NOT NULL CHECK (price_uc_per_kwh >= 0),
+  valid_from_s INTEGER,
+  valid_to_s INTEGER,
+  weekdays TEXT,
+  from_hour INTEGER,
+  to_hour INTEGER,
+  is_active INTEGER NOT NULL,
+  created_at_s INTEGER NOT NULL,
+  deleted_at_s INTEGER
+) STRICT;
+
+CREATE TABLE energy_meters (
+  device_number INTEGER PRIMARY KEY,
+  at_s INTEGER NOT NULL,
+  state TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE energy_gap_hours (
+  device_number INTEGER NOT NULL,
+  start_s INTEGER NOT NULL,
+  energy_wh INTEGER NOT NULL,
+  PRIMARY KEY (device_number, start_s)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_nas_hours (
+  start_s INTEGER PRIMARY KEY,
+  asleep_s INTEGER NOT NULL,
+  asleep_mwh INTEGER NOT NULL,
+  idle_s INTEGER NOT NULL,
+  idle_mwh INTEGER NOT NULL,
+  price_uc_per_kwh INTEGER NOT NULL
+) STRICT;
 `;

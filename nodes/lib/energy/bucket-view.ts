@@ -1,0 +1,155 @@
+import type { BucketRows } from './bucket-rows.ts';
+import {
+  addShare,
+  type Bucket,
+  type DayBucket,
+  dayOf,
+  type HourBucket,
+  HOUSEHOLD,
+  householdHour,
+  overDevices,
+  type TariffShare,
+} from './buckets.ts';
+import { dateOf, type LocalTime } from './local-time.ts';
+import { byStart, type DeviceHour } from './roll-up.ts';
+
+/**
+ * The buckets as they are at this moment: what is in the database, with the hours on top that only
+ * memory has. A view is made for one question and dropped.
+ */
+export class BucketView {
+  readonly #rows: BucketRows;
+  readonly #time: LocalTime;
+  readonly #live: readonly DeviceHour[];
+  #household: { readonly hours: HourBucket[]; readonly fine: Bucket[] } | null = null;
+
+  /** @param live hours that replace those of the database */
+  constructor(rows: BucketRows, time: LocalTime, live: readonly DeviceHour[]) {
+    this.#rows = rows;
+    this.#time = time;
+    this.#live = live;
+  }
+
+  /** Five-minute buckets that start in [fromS, toS), in order. */
+  fine(deviceNumber: number, fromS: number, toS: number): Bucket[] {
+    return merged(
+      this.#rows.fine(deviceNumber, fromS, toS),
+      this.#liveFine(deviceNumber),
+      fromS,
+      toS,
+    );
+  }
+
+  hours(deviceNumber: number, fromS: number, toS: number): HourBucket[] {
+    const live = this.#liveHours(deviceNumber);
+    return merged(this.#rows.hours(deviceNumber, fromS, toS), live, fromS, toS);
+  }
+
+  /** Local days that lie in [fromS, toS) or hold one of the two. */
+  days(deviceNumber: number, fromS: number, toS: number): DayBucket[] {
+    const days = new Map(
+      this.#rows
+        .days(deviceNumber, this.#time.date(fromS), dateOf(this.#time.dayNumber(toS - 1) + 1))
+        .map((day) => [day.day, day]),
+    );
+    for (const startS of this.#liveDays(deviceNumber)) {
+      const endS = this.#time.nextDayStart(startS);
+      if (endS <= fromS || startS >= toS) continue;
+      const day = this.#time.date(startS);
+      days.set(day, dayOf(day, startS, this.hours(deviceNumber, startS, endS)));
+    }
+    return [...days.values()].sort((a, b) => (a.day < b.day ? -1 : 1));
+  }
+
+  /** Energy and cost by price in [fromS, toS), counted in whole hours. */
+  shares(deviceNumber: number, fromS: number, toS: number): TariffShare[] {
+    const shares = new Map<number, TariffShare>();
+    const firstS = this.#time.dayStart(fromS) === fromS ? fromS : this.#time.nextDayStart(fromS);
+    const lastS = Math.max(firstS, this.#time.dayStart(toS));
+    for (const share of this.#wholeDays(deviceNumber, firstS, lastS)) addShare(shares, share);
+    const edges = [
+      ...this.hours(deviceNumber, fromS, Math.min(firstS, toS)),
+      ...this.hours(deviceNumber, lastS, toS),
+    ];
+    for (const hour of edges) addShare(shares, hour);
+    return [...shares.values()].sort((a, b) => a.priceId - b.priceId);
+  }
+
+  /** Shares of whole days; days with live hours are counted by the hour. */
+  #wholeDays(deviceNumber: number, firstS: number, lastS: number): TariffShare[] {
+    const shares: TariffShare[] = [];
+    let atS = firstS;
+    const live = this.#liveDays(deviceNumber).filter(
+      (startS) => startS >= firstS && startS < lastS,
+    );
+    for (const startS of live) {
+      shares.push(...this.#stored(deviceNumber, atS, startS));
+      atS = this.#time.nextDayStart(startS);
+      shares.push(...this.hours(deviceNumber, startS, atS));
+    }
+    return [...shares, ...this.#stored(deviceNumber, atS, lastS)];
+  }
+
+  #stored(deviceNumber: number, fromS: number, toS: number): TariffShare[] {
+    if (toS <= fromS) return [];
+    return this.#rows.shares(deviceNumber, this.#time.date(fromS), this.#time.date(toS));
+  }
+
+  #liveDays(deviceNumber: number): number[] {
+    const starts = this.#liveHours(deviceNumber).map(({ startS }) => this.#time.dayStart(startS));
+    return [...new Set(starts)].sort((a, b) => a - b);
+  }
+
+  #liveHours(deviceNumber: number): HourBucket[] {
+    if (deviceNumber === HOUSEHOLD) return this.#liveHousehold().hours;
+    return this.#live.filter((live) => live.deviceNumber === deviceNumber).map(({ hour }) => hour);
+  }
+
+  #liveFine(deviceNumber: number): readonly Bucket[] {
+    if (deviceNumber === HOUSEHOLD) return this.#liveHousehold().fine;
+    return this.#live
+      .filter((live) => live.deviceNumber === deviceNumber)
+      .flatMap(({ fine }) => fine);
+  }
+
+  #liveHousehold(): { readonly hours: HourBucket[]; readonly fine: Bucket[] } {
+    this.#household ??= this.#sumLive();
+    return this.#household;
+  }
+
+  /** The household in the hours that are live for any plug: live where it is, stored elsewhere. */
+  #sumLive(): { hours: HourBucket[]; fine: Bucket[] } {
+    const devices = new Set([
+      ...this.#rows.devices(),
+      ...this.#live.map(({ deviceNumber }) => deviceNumber),
+    ]);
+    const starts = new Set(this.#live.map(({ hour }) => hour.startS));
+    const hours: HourBucket[] = [];
+    const fine: Bucket[] = [];
+    for (const startS of [...starts].sort((a, b) => a - b)) {
+      const endS = this.#time.hourEnd(startS);
+      const ofHour = [...devices].map((device) => this.fine(device, startS, endS));
+      const slots = [...byStart(ofHour)]
+        .map(([slotS, parts]) => overDevices(slotS, parts))
+        .sort((a, b) => a.startS - b.startS);
+      const parts = [...devices].flatMap((device) => this.hours(device, startS, endS));
+      hours.push(householdHour(startS, parts, slots));
+      fine.push(...slots);
+    }
+    return { hours, fine };
+  }
+}
+
+/** Stored buckets with the live ones in their place or behind them. */
+function merged<B extends Bucket>(
+  stored: readonly B[],
+  live: readonly B[],
+  fromS: number,
+  toS: number,
+): B[] {
+  const wanted = live.filter(({ startS }) => startS >= fromS && startS < toS);
+  if (wanted.length === 0) return [...stored];
+  const replaced = new Set(wanted.map(({ startS }) => startS));
+  const kept = stored.filter(({ startS }) => !replaced.has(startS));
+  return [...kept, ...wanted].sort((a, b) => a.startS - b.startS);
+}

@@ -1,0 +1,166 @@
+import type { MeteredHour } from './interval-meter.ts';
+import { MJ_PER_MWH, SLOT_S } from './slots.ts';
+
+/** The household: the sum over all plugs, kept like a plug of its own. */
+export const HOUSEHOLD = 0;
+
+/** What was used in a stretch of time, in the whole numbers that are stored. */
+export interface Bucket {
+  /** Epoch seconds. */
+  readonly startS: number;
+  readonly energyMwh: number;
+  /** Seconds of the stretch that are known, measured or estimated. */
+  readonly coveredS: number;
+  /** Mean over the covered seconds. */
+  readonly avgMw: number;
+  readonly minMw: number;
+  readonly maxMw: number;
+  /** Part of it was taken from the plug's counter after a gap. */
+  readonly isEstimated: boolean;
+}
+
+export interface HourBucket extends Bucket {
+  readonly costUc: number;
+  readonly priceId: number;
+}
+
+export interface DayBucket extends Bucket {
+  /** `YYYY-MM-DD` on the local calendar. */
+  readonly day: string;
+  readonly costUc: number;
+}
+
+/** Energy and cost of a day under one price; `priceId` 0 is the default price. */
+export interface TariffShare {
+  readonly priceId: number;
+  readonly energyMwh: number;
+  readonly costUc: number;
+}
+
+/**
+ * The slots of an hour in whole mWh. What a slot leaves over goes into the next one, so that the sum
+ * stays true to the mWh over any time.
+ */
+export function slotBuckets(metered: MeteredHour): (Bucket & { readonly isFine: boolean })[] {
+  let restMj = metered.carryMj;
+  return metered.hour.slots.map((slot) => {
+    const totalMj = slot.energyMj + restMj;
+    restMj = totalMj % MJ_PER_MWH;
+    const energyMwh = (totalMj - restMj) / MJ_PER_MWH;
+    const avgMw = Math.round(slot.energyMj / slot.coveredS);
+    return {
+      startS: slot.startS,
+      energyMwh,
+      coveredS: slot.coveredS,
+      avgMw,
+      // A burst between two samples shows in the counter only, and lifts the mean above both.
+      minMw: Math.min(slot.minMw, avgMw),
+      maxMw: Math.max(slot.maxMw, avgMw),
+      isEstimated: slot.isEstimated,
+      isFine: slot.widthS === SLOT_S,
+    };
+  });
+}
+
+/**
+ * One bucket from those that follow each other in it: energies add up, powers are weighted by the
+ * covered seconds.
+ * @throws RangeError for no buckets
+ */
+export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
+  if (parts.length === 0) throw new RangeError('No buckets to put together.');
+  let energyMwh = 0;
+  let coveredS = 0;
+  let weighted = 0;
+  let minMw = Number.MAX_SAFE_INTEGER;
+  let maxMw = 0;
+  let isEstimated = false;
+  for (const part of parts) {
+    energyMwh += part.energyMwh;
+    coveredS += part.coveredS;
+    weighted += part.avgMw * part.coveredS;
+    minMw = Math.min(minMw, part.minMw);
+    maxMw = Math.max(maxMw, part.maxMw);
+    isEstimated ||= part.isEstimated;
+  }
+  const avgMw = coveredS === 0 ? 0 : Math.round(weighted / coveredS);
+  return { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated };
+}
+
+/**
+ * One bucket of the household from the plugs' buckets of the same time. `coveredS` is the mean of
+ * theirs; `minMw` and `maxMw` are the least and the most it can have been.
+ */
+export function overDevices(startS: number, parts: readonly Bucket[]): Bucket {
+  if (parts.length === 0) throw new RangeError('No buckets to put together.');
+  const sum = (of: (part: Bucket) => number): number =>
+    parts.reduce((total, part) => total + of(part), 0);
+  return {
+    startS,
+    energyMwh: sum((part) => part.energyMwh),
+    coveredS: Math.round(sum((part) => part.coveredS) / parts.length),
+    avgMw: sum((part) => part.avgMw),
+    minMw: sum((part) => part.minMw),
+    maxMw: sum((part) => part.maxMw),
+    isEstimated: parts.some((part) => part.isEstimated),
+  };
+}
+
+/**
+ * The household's hour. Its extremes come from its five-minute buckets where there are any: plugs
+ * that peak at different times of the hour did not peak together.
+ */
+export function householdHour(
+  startS: number,
+  devices: readonly HourBucket[],
+  fine: readonly Bucket[],
+): HourBucket {
+  const sum = overDevices(startS, devices);
+  const peaks = fine.length === 0 ? sum : inTime(startS, fine);
+  return {
+    ...sum,
+    minMw: Math.min(sum.avgMw, peaks.minMw),
+    maxMw: Math.max(sum.avgMw, peaks.maxMw),
+    costUc: devices.reduce((total, hour) => total + hour.costUc, 0),
+    priceId: devices[0]?.priceId ?? 0,
+  };
+}
+
+/** A day from its hours. */
+export function dayOf(day: string, startS: number, hours: readonly HourBucket[]): DayBucket {
+  const costUc = hours.reduce((total, hour) => total + hour.costUc, 0);
+  return { ...inTime(startS, hours), day, costUc };
+}
+
+/** The shares of the prices in some hours, by price id. */
+export function sharesOf(hours: readonly HourBucket[]): TariffShare[] {
+  const shares = new Map<number, TariffShare>();
+  for (const hour of hours) addShare(shares, hour);
+  return [...shares.values()].sort((a, b) => a.priceId - b.priceId);
+}
+
+/** Adds a share to the one of the same price. */
+export function addShare(shares: Map<number, TariffShare>, share: TariffShare): void {
+  const { priceId } = share;
+  const known = shares.get(priceId);
+  shares.set(priceId, {
+    priceId,
+    energyMwh: (known?.energyMwh ?? 0) + share.energyMwh,
+    costUc: (known?.costUc ?? 0) + share.costUc,
+  });
+}
+
+/** Groups buckets that are in order by the start of a longer stretch. */
+export function grouped<B extends Bucket>(
+  buckets: readonly B[],
+  startOf: (startS: number) => number,
+): Map<number, B[]> {
+  const groups = new Map<number, B[]>();
+  for (const bucket of buckets) {
+    const startS = startOf(bucket.startS);
+    const group = groups.get(startS);
+    if (group === undefined) groups.set(startS, [bucket]);
+    else group.push(bucket);
+  }
+  return groups;
+}

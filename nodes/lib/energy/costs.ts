@@ -1,0 +1,70 @@
+import type { BucketView } from './bucket-view.ts';
+import type { Histories, WishRefusal } from './history.ts';
+import type { LocalTime } from './local-time.ts';
+import { type Period, rangeOf, type RangeWish } from './periods.ts';
+import type { Prices } from './prices.ts';
+
+export interface CostsWish extends RangeWish {
+  readonly deviceId?: string | undefined;
+}
+
+export interface TariffCost {
+  readonly name: string;
+  readonly energyMwh: number;
+  readonly costUc: number;
+}
+
+export interface Costs {
+  readonly kind: 'costs';
+  readonly deviceId: string | null;
+  readonly deviceName: string | null;
+  readonly period: Period;
+  readonly fromS: number;
+  readonly toS: number;
+  readonly energyMwh: number;
+  /** Micro-cents: the sum over the hours of energy times the price valid then. */
+  readonly costUc: number;
+  /** Mean price paid; the present one where nothing was used. */
+  readonly pricePerKwhCents: number;
+  readonly byTariff: readonly TariffCost[];
+}
+
+interface CostsParts {
+  readonly histories: Histories;
+  readonly prices: Prices;
+  readonly time: LocalTime;
+  readonly view: () => BucketView;
+  readonly nowS: () => number;
+}
+
+/** What a plug, or the household, cost in a stretch of time. */
+export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal {
+  const { time, prices } = parts;
+  const subject = parts.histories.subject(wish.deviceId);
+  if (subject.kind !== 'subject') return subject;
+  const nowS = parts.nowS();
+  const range = rangeOf(wish, 'month', nowS, time);
+  if (range.kind !== 'range') return range;
+  const fromS = time.hourStart(range.fromS);
+  const shares = parts.view().shares(subject.number, fromS, range.toS);
+  const nameOf = prices.nameOf();
+  const energyMwh = shares.reduce((sum, share) => sum + share.energyMwh, 0);
+  const costUc = shares.reduce((sum, share) => sum + share.costUc, 0);
+  const now = prices.tariffs.at(time.hourStart(nowS));
+  return {
+    kind: 'costs',
+    deviceId: subject.device?.id ?? null,
+    deviceName: subject.device?.name ?? null,
+    period: range.period,
+    fromS,
+    toS: range.toS,
+    energyMwh,
+    costUc,
+    pricePerKwhCents: energyMwh === 0 ? now.priceUcPerKwh / 1_000_000 : costUc / energyMwh,
+    byTariff: shares.map((share) => ({
+      name: nameOf(share.priceId),
+      energyMwh: share.energyMwh,
+      costUc: share.costUc,
+    })),
+  };
+}

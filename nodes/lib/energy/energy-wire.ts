@@ -1,0 +1,162 @@
+import type { Bucket } from './buckets.ts';
+import type { Costs } from './costs.ts';
+import type { History, HistoryPages } from './history.ts';
+import type { Current } from './latest.ts';
+import type { PriceFault, PriceWish } from './price-wish.ts';
+import type { Summary } from './summary.ts';
+import { type Price, UC_PER_CENT } from './tariff.ts';
+
+/** The contract's shapes (section 5), from the room's own. Nothing here decides anything. */
+
+export function currentJson(current: Current) {
+  return {
+    devices: current.devices.map((device) => ({
+      device_id: device.deviceId,
+      device_name: device.deviceName,
+      power_w: device.powerW,
+      voltage_v: device.voltageV,
+      current_a: device.currentA,
+      energy_today_wh: device.energyTodayWh,
+      is_online: device.isOnline,
+      is_stale: device.isStale,
+      timestamp: device.atMs === null ? null : isoMs(device.atMs),
+    })),
+    total_power_w: current.totalPowerW,
+  };
+}
+
+export function historyJson(history: History) {
+  return {
+    device_id: history.deviceId,
+    device_name: history.deviceName,
+    period: history.period,
+    from: isoS(history.fromS),
+    to: isoS(history.toS),
+    resolution: history.resolution,
+    data: history.points.map(pointJson),
+  };
+}
+
+export function costsJson(costs: Costs) {
+  return {
+    device_id: costs.deviceId,
+    device_name: costs.deviceName,
+    period: costs.period,
+    total_kwh: kwh(costs.energyMwh),
+    cost_cents: cents(costs.costUc),
+    price_per_kwh_cents: costs.pricePerKwhCents,
+    by_tariff: costs.byTariff.map((tariff) => ({
+      name: tariff.name,
+      kwh: kwh(tariff.energyMwh),
+      cost_cents: cents(tariff.costUc),
+    })),
+  };
+}
+
+export function summaryJson(summary: Summary) {
+  const { nasAsleepSecondsToday } = summary;
+  return {
+    total_devices: summary.totalDevices,
+    total_power_w: summary.totalPowerW,
+    avg_daily_kwh: known(summary.avgDailyMwh, kwh),
+    monthly_cost_estimate_cents: known(summary.monthlyCostEstimateUc, cents),
+    month_to_date_cents: known(summary.monthToDateUc, cents),
+    standby_w: known(summary.standbyMw, thousandth),
+    nas_state: summary.nasState ?? ('unknown' as const),
+    nas_asleep_hours_today: known(nasAsleepSecondsToday, (seconds) => seconds / 3_600),
+    saved_kwh_month: known(summary.savedMwhMonth, kwh),
+    saved_cents_month: known(summary.savedUcMonth, cents),
+  };
+}
+
+export function priceJson(price: Price) {
+  return {
+    id: price.id,
+    name: price.name,
+    price_per_kwh_cents: cents(price.priceUcPerKwh),
+    valid_from: known(price.validFromS, isoS),
+    valid_to: known(price.validToS, isoS),
+    weekdays: price.weekdays === null ? null : [...price.weekdays],
+    time_from: known(price.fromHour, wholeHour),
+    time_to: known(price.toHour, wholeHour),
+    is_active: price.isActive,
+  };
+}
+
+const PRICE_FIELDS: Readonly<Record<keyof PriceWish, string>> = {
+  name: 'name',
+  pricePerKwhCents: 'price_per_kwh_cents',
+  validFrom: 'valid_from',
+  validTo: 'valid_to',
+  weekdays: 'weekdays',
+  timeFrom: 'time_from',
+  timeTo: 'time_to',
+  isActive: 'is_active',
+};
+
+/** A price out of a JSON body; what the body does not name stays away. */
+export function priceWish(body: Readonly<Record<string, unknown>>): PriceWish {
+  const named = Object.entries(PRICE_FIELDS).filter(([, field]) => body[field] !== undefined);
+  return Object.fromEntries(named.map(([name, field]) => [name, body[field]]));
+}
+
+/** The faults of a price as `errors[]` of a 422. */
+export function priceErrors(faults: readonly PriceFault[]) {
+  return faults.map(({ field, message }) => {
+    const place = PRICE_FIELDS[field];
+    return { loc: ['body', place], field: place, msg: `${place} ${message}` };
+  });
+}
+
+const CSV_HEAD =
+  'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated\r\n';
+
+/** A history as CSV (RFC 4180), a piece at a time. */
+export async function* historyCsv(history: HistoryPages): AsyncGenerator<string> {
+  yield CSV_HEAD;
+  for await (const page of history.pages) yield page.map(csvLine).join('');
+}
+
+function csvLine(bucket: Bucket): string {
+  return `${Object.values(pointJson(bucket)).join(',')}\r\n`;
+}
+
+function pointJson(bucket: Bucket) {
+  return {
+    timestamp: isoS(bucket.startS),
+    avg_power_w: thousandth(bucket.avgMw),
+    max_power_w: thousandth(bucket.maxMw),
+    min_power_w: thousandth(bucket.minMw),
+    energy_wh: thousandth(bucket.energyMwh),
+    covered_seconds: bucket.coveredS,
+    estimated: bucket.isEstimated,
+  };
+}
+
+function known<T, U>(value: T | null, show: (value: T) => U): U | null {
+  return value === null ? null : show(value);
+}
+
+function thousandth(value: number): number {
+  return value / 1_000;
+}
+
+function kwh(energyMwh: number): number {
+  return energyMwh / 1_000_000;
+}
+
+function cents(uc: number): number {
+  return uc / UC_PER_CENT;
+}
+
+function wholeHour(hour: number): string {
+  return `${String(hour).padStart(2, '0')}:00`;
+}
+
+function isoS(atS: number): string {
+  return isoMs(atS * 1_000);
+}
+
+function isoMs(atMs: number): string {
+  return new Date(atMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}

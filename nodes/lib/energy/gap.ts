@@ -1,0 +1,172 @@
+import { type Counter, CounterBand, counterMove } from './counter-band.ts';
+import type { LocalTime } from './local-time.ts';
+import type { HistoryHour, Sample } from './sample.ts';
+import { type Course, evenCourse, MJ_PER_WH } from './slots.ts';
+
+/** A stretch of a gap and the energy the plug counted in it; null where nobody counted. */
+interface Stretch {
+  readonly fromS: number;
+  readonly toS: number;
+  readonly energyMj: number | null;
+}
+
+/** Shorter stretches are spread evenly, longer ones by the plug's own hours where it has them. */
+const EVEN_UP_TO_S = 3_600;
+
+/**
+ * Covers a gap from what the plug counted meanwhile: split at the last local midnight by
+ * `today_energy`, and after a new month by the new month's counter. What nobody counted is left
+ * out, never invented.
+ * @param history the plug's own hours, empty when it offers none
+ * @returns courses in order, with holes where nothing is known
+ */
+export function coverGap(
+  band: CounterBand,
+  from: Sample,
+  to: Sample,
+  time: LocalTime,
+  history: readonly HistoryHour[],
+): Course[] {
+  const hours = hoursIn(from.atS, to.atS, time, history);
+  return stretchesOf(band, from, to, time).flatMap((stretch) => spread(stretch, hours));
+}
+
+function stretchesOf(band: CounterBand, from: Sample, to: Sample, time: LocalTime): Stretch[] {
+  const { state } = band;
+  const move = band.isFrozen ? { kind: 'unknown' as const } : counterMove(state.counter, to);
+  const isNewMonth = isMonthChange(move.kind, from, to, time);
+  if (move.kind === 'grew' && !isNewMonth && !isNewDayOnly(state.counter, from, to, time)) {
+    if (band.isAbsurd(move.wh, to.atS)) {
+      band.begin(to, to.atS);
+      return [unknown(from.atS, to.atS)];
+    }
+    const totalMj = Math.max(0, move.wh * MJ_PER_WH - state.sinceMj);
+    band.fit(totalMj, to, to.atS, move.wh);
+    state.flat = null;
+    return splitAtMidnight(from.atS, to, totalMj, time);
+  }
+  if (move.kind !== 'unknown') {
+    band.begin(to, to.atS);
+    return afterReset(from, to, time, isNewMonth);
+  }
+  band.begin(to, to.atS);
+  return [unknown(from.atS, to.atS)];
+}
+
+/**
+ * A new month lies in the gap and the counter restarted with it. A plug whose clock is behind may
+ * not have restarted; on the first day of the month its two counters then differ.
+ */
+function isMonthChange(kind: string, from: Sample, to: Sample, time: LocalTime): boolean {
+  const monthS = time.monthStart(to.atS);
+  if (to.monthWh === null || monthS <= from.atS) return false;
+  if (kind === 'fell' || to.todayWh === null) return true;
+  return time.dayStart(to.atS) > monthS || Math.abs(to.monthWh - to.todayWh) <= 1;
+}
+
+/** Only the day's counter is known and a midnight lies in the gap, so growth says nothing. */
+function isNewDayOnly(before: Counter | null, from: Sample, to: Sample, time: LocalTime): boolean {
+  const isByDay = to.monthWh === null || before?.monthWh === null;
+  return isByDay && time.dayStart(to.atS) > from.atS;
+}
+
+function splitAtMidnight(fromS: number, to: Sample, totalMj: number, time: LocalTime): Stretch[] {
+  const midnightS = time.dayStart(to.atS);
+  const todayMj = to.todayWh === null ? null : to.todayWh * MJ_PER_WH;
+  const isSplit = midnightS > fromS && midnightS < to.atS;
+  // A plug in another zone resets at another hour; its day then says nothing about ours.
+  if (!isSplit || todayMj === null || todayMj > totalMj + MJ_PER_WH) {
+    return [{ fromS, toS: to.atS, energyMj: totalMj }];
+  }
+  const afterMj = Math.min(todayMj, totalMj);
+  return [
+    { fromS, toS: midnightS, energyMj: totalMj - afterMj },
+    { fromS: midnightS, toS: to.atS, energyMj: afterMj },
+  ];
+}
+
+function afterReset(from: Sample, to: Sample, time: LocalTime, isNewMonth: boolean): Stretch[] {
+  const countedMj = (to.monthWh ?? to.todayWh ?? 0) * MJ_PER_WH;
+  const resetS = isNewMonth
+    ? time.monthStart(to.atS)
+    : to.monthWh === null
+      ? Math.max(from.atS, time.dayStart(to.atS))
+      : wipedAt(from, to, countedMj);
+  const known = splitAtMidnight(resetS, to, countedMj, time).filter(isLong);
+  return [unknown(from.atS, resetS), ...known].filter(isLong);
+}
+
+/**
+ * Nobody knows when a counter was wiped. What it has counted since is real; at the power seen before
+ * and after the gap it took so long, and what lies before stays uncovered.
+ */
+function wipedAt(from: Sample, to: Sample, countedMj: number): number {
+  const meanMw = (from.powerMw + to.powerMw) / 2;
+  if (countedMj === 0 || meanMw === 0) return countedMj === 0 ? to.atS : from.atS;
+  return Math.max(from.atS, to.atS - Math.max(1, Math.round(countedMj / meanMw)));
+}
+
+function unknown(fromS: number, toS: number): Stretch {
+  return { fromS, toS, energyMj: null };
+}
+
+function isLong(stretch: Stretch): boolean {
+  return stretch.toS > stretch.fromS;
+}
+
+/** The plug's own hours cut to the gap; `energyMj` null where it has none. */
+function hoursIn(
+  fromS: number,
+  toS: number,
+  time: LocalTime,
+  history: readonly HistoryHour[],
+): Stretch[] {
+  if (history.length === 0) return [];
+  const known = new Map(history.map((hour) => [hour.startS, hour.energyWh]));
+  const hours: Stretch[] = [];
+  for (let startS = time.hourStart(fromS); startS < toS; startS = time.hourEnd(startS)) {
+    const energyWh = known.get(startS);
+    const endS = time.hourEnd(startS);
+    const energyMj = energyWh === undefined ? null : energyWh * MJ_PER_WH;
+    hours.push({ fromS: startS, toS: endS, energyMj });
+  }
+  return hours;
+}
+
+function spread(stretch: Stretch, hours: readonly Stretch[]): Course[] {
+  const { fromS, toS, energyMj } = stretch;
+  const cuts = hours.flatMap((hour) => cutTo(hour, fromS, toS));
+  if (energyMj === null) {
+    return cuts.flatMap((cut) =>
+      cut.energyMj === null ? [] : [evenCourse(cut.fromS, cut.toS, Math.round(cut.energyMj))],
+    );
+  }
+  const weightMj = cuts.reduce((sum, cut) => sum + (cut.energyMj ?? 0), 0);
+  const isComplete = cuts.length > 0 && cuts.every((cut) => cut.energyMj !== null);
+  if (toS - fromS <= EVEN_UP_TO_S || !isComplete || weightMj === 0) {
+    return [evenCourse(fromS, toS, energyMj)];
+  }
+  return weighted(cuts, energyMj, weightMj);
+}
+
+function weighted(cuts: readonly Stretch[], energyMj: number, weightMj: number): Course[] {
+  let passedMj = 0;
+  let givenMj = 0;
+  return cuts.map((cut) => {
+    passedMj += cut.energyMj ?? 0;
+    const upToMj = Math.round(energyMj * (passedMj / weightMj));
+    const course = evenCourse(cut.fromS, cut.toS, upToMj - givenMj);
+    givenMj = upToMj;
+    return course;
+  });
+}
+
+function cutTo(hour: Stretch, fromS: number, toS: number): Stretch[] {
+  const startS = Math.max(hour.fromS, fromS);
+  const endS = Math.min(hour.toS, toS);
+  if (endS <= startS) return [];
+  const share = (endS - startS) / (hour.toS - hour.fromS);
+  return [
+    { fromS: startS, toS: endS, energyMj: hour.energyMj === null ? null : hour.energyMj * share },
+  ];
+}

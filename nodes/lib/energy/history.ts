@@ -1,0 +1,225 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { BucketRows } from './bucket-rows.ts';
+import type { BucketView } from './bucket-view.ts';
+import { type Bucket, grouped, HOUSEHOLD, inTime } from './buckets.ts';
+import type { LocalTime } from './local-time.ts';
+import {
+  bucketStart,
+  MOST_POINTS,
+  type Period,
+  rangeOf,
+  type RangeOutcome,
+  type RangeWish,
+  type Resolution,
+  resolutionFor,
+  RESOLUTIONS,
+} from './periods.ts';
+import type { EnergyDevice, EnergyDevices, Sample } from './sample.ts';
+import type { SampleRows } from './sample-rows.ts';
+import { trapezoidMj } from './slots.ts';
+
+export interface HistoryWish extends RangeWish {
+  /** Missing: the household. */
+  readonly deviceId?: string | undefined;
+  readonly resolution?: string | undefined;
+}
+
+export type WishRefusal =
+  | { readonly kind: 'unknown_device' }
+  | { readonly kind: 'unknown_resolution' }
+  | Exclude<RangeOutcome, { kind: 'range' }>;
+
+interface HistoryHead {
+  readonly deviceId: string | null;
+  readonly deviceName: string | null;
+  readonly period: Period;
+  /** The beginning of the first bucket and the end of the range, epoch seconds. */
+  readonly fromS: number;
+  readonly toS: number;
+  readonly resolution: Resolution;
+}
+
+export interface History extends HistoryHead {
+  readonly kind: 'history';
+  /** Oldest first. Stretches nobody knows anything of are missing. */
+  readonly points: readonly Bucket[];
+}
+
+export interface HistoryPages extends HistoryHead {
+  readonly kind: 'pages';
+  readonly pages: AsyncIterable<readonly Bucket[]>;
+}
+
+interface HistoryParts {
+  readonly buckets: BucketRows;
+  readonly samples: SampleRows;
+  readonly devices: EnergyDevices;
+  readonly time: LocalTime;
+  readonly sampleIntervalS: number;
+  readonly longestS: number;
+  readonly view: () => BucketView;
+  readonly nowS: () => number;
+}
+
+type Subject =
+  | { readonly kind: 'subject'; readonly number: number; readonly device: EnergyDevice | null }
+  | { readonly kind: 'unknown_device' };
+
+type Plan =
+  { readonly kind: 'plan'; readonly number: number; readonly head: HistoryHead } | WishRefusal;
+
+const HOUR_S = 3_600;
+/** How much a page of an export covers, so that each takes a few ms. */
+const PAGE_S: Readonly<Record<Resolution, number>> = {
+  raw: 6 * HOUR_S,
+  '5m': 2 * 24 * HOUR_S,
+  hour: 30 * 24 * HOUR_S,
+  day: 732 * 24 * HOUR_S,
+  week: 52 * 7 * 24 * HOUR_S,
+  month: 366 * 24 * HOUR_S,
+};
+
+/** Questions about the past. */
+export class Histories {
+  readonly #parts: HistoryParts;
+
+  constructor(parts: HistoryParts) {
+    this.#parts = parts;
+  }
+
+  /** At most {@link MOST_POINTS} points; a finer wish is coarsened. */
+  history(wish: HistoryWish): History | WishRefusal {
+    const plan = this.#plan(wish, MOST_POINTS);
+    if (plan.kind !== 'plan') return plan;
+    const { head, number } = plan;
+    const points = this.#points(number, head.resolution, head.fromS, head.toS);
+    return { kind: 'history', ...head, points: points.slice(-MOST_POINTS) };
+  }
+
+  /** The same without the limit, in pages that let other work run in between. */
+  pages(wish: HistoryWish): HistoryPages | WishRefusal {
+    const plan = this.#plan(wish, Number.POSITIVE_INFINITY);
+    if (plan.kind !== 'plan') return plan;
+    return { kind: 'pages', ...plan.head, pages: this.#pages(plan.number, plan.head) };
+  }
+
+  /** Who a question is about; without an id the household. */
+  subject(deviceId: string | undefined): Subject {
+    if (deviceId === undefined) return { kind: 'subject', number: HOUSEHOLD, device: null };
+    const device = this.#parts.devices.list().find(({ id }) => id === deviceId);
+    if (device === undefined) return { kind: 'unknown_device' };
+    return { kind: 'subject', number: device.number, device };
+  }
+
+  #plan(wish: HistoryWish, mostPoints: number): Plan {
+    const { time, sampleIntervalS, nowS } = this.#parts;
+    const subject = this.subject(wish.deviceId);
+    if (subject.kind !== 'subject') return subject;
+    const range = rangeOf(wish, 'day', nowS(), time);
+    if (range.kind !== 'range') return range;
+    const asked = wish.resolution ?? 'auto';
+    const known = RESOLUTIONS.find((candidate) => candidate === asked);
+    if (asked !== 'auto' && known === undefined) return { kind: 'unknown_resolution' };
+    const { period, toS } = range;
+    const exists = (resolution: Resolution): boolean =>
+      this.#exists(subject.number, resolution, range.fromS);
+    const limits = { sampleIntervalS, mostPoints, exists };
+    const resolution = resolutionFor(known ?? 'auto', range.fromS, toS, limits);
+    const fromS = bucketStart(resolution, range.fromS, time);
+    const deviceId = subject.device?.id ?? null;
+    const deviceName = subject.device?.name ?? null;
+    const head = { deviceId, deviceName, period, fromS, toS, resolution };
+    return { kind: 'plan', number: subject.number, head };
+  }
+
+  /** Whether nothing that fine was pruned from the range already. */
+  #exists(number: number, resolution: Resolution, fromS: number): boolean {
+    const { buckets, samples, time } = this.#parts;
+    if (resolution === 'raw') {
+      if (number === HOUSEHOLD) return false;
+      return fromS >= (samples.oldestS() ?? 0) || !this.#hasFineBefore(number, samples.oldestS());
+    }
+    const oldestHourS = buckets.oldestHourS(number);
+    if (oldestHourS === null || resolution === 'day') return true;
+    if (resolution === '5m') {
+      const oldestFineS = buckets.oldestFineS(number);
+      if (oldestFineS === null) return false;
+      return Math.max(fromS, oldestHourS) >= time.hourStart(oldestFineS);
+    }
+    if (resolution !== 'hour') return true;
+    return fromS >= oldestHourS || !this.#hasDayBefore(number, fromS, oldestHourS);
+  }
+
+  #hasFineBefore(number: number, oldestS: number | null): boolean {
+    const fineS = this.#parts.buckets.oldestFineS(number);
+    return oldestS !== null && fineS !== null && fineS + HOUR_S < oldestS;
+  }
+
+  #hasDayBefore(number: number, fromS: number, oldestHourS: number): boolean {
+    const { buckets, time } = this.#parts;
+    return buckets.days(number, time.date(fromS), time.date(oldestHourS)).length > 0;
+  }
+
+  #points(number: number, resolution: Resolution, fromS: number, toS: number): Bucket[] {
+    const { time, view } = this.#parts;
+    switch (resolution) {
+      case 'raw':
+        return this.#raw(number, fromS, toS);
+      case '5m':
+        return view().fine(number, fromS, toS);
+      case 'hour':
+        return view().hours(number, fromS, toS);
+      case 'day':
+        return view().days(number, fromS, toS);
+      case 'week':
+      case 'month': {
+        const days = view().days(number, fromS, toS);
+        const groups = grouped(days, (startS) => bucketStart(resolution, startS, time));
+        return [...groups].map(([startS, parts]) => inTime(startS, parts));
+      }
+    }
+  }
+
+  /** Each sample with the straight line to the next one, as it was measured. */
+  #raw(number: number, fromS: number, toS: number): Bucket[] {
+    const { samples, longestS } = this.#parts;
+    const all = samples.ofDevice(number, fromS, toS + longestS);
+    return all
+      .map((sample, index) => rawBucket(sample, all[index + 1], longestS))
+      .filter(({ startS }) => startS < toS);
+  }
+
+  async *#pages(number: number, head: HistoryHead): AsyncGenerator<readonly Bucket[]> {
+    const { time, nowS, samples, buckets } = this.#parts;
+    const { resolution } = head;
+    const oldestS =
+      resolution === 'raw' ? samples.oldestS() : (buckets.oldestDayS(number) ?? nowS() - 86_400);
+    const lastS = Math.min(head.toS, nowS() + 86_400);
+    let fromS = Math.max(head.fromS, bucketStart(resolution, oldestS ?? nowS(), time));
+    while (fromS < lastS) {
+      const pageS = bucketStart(resolution, fromS + PAGE_S[resolution], time);
+      const toS = Math.min(lastS, pageS);
+      const points = this.#points(number, resolution, fromS, toS);
+      if (points.length > 0) yield points;
+      await nextTurn();
+      fromS = toS;
+    }
+  }
+}
+
+function rawBucket(sample: Sample, next: Sample | undefined, longestS: number): Bucket {
+  const { atS, powerMw } = sample;
+  const spanS = next === undefined ? 0 : next.atS - atS;
+  const isKnown = next !== undefined && spanS <= longestS;
+  const powers = isKnown ? [powerMw, next.powerMw] : [powerMw];
+  const energyMj = isKnown ? trapezoidMj(sample, next) : 0;
+  return {
+    startS: atS,
+    energyMwh: Math.round(energyMj / 3_600),
+    coveredS: isKnown ? spanS : 0,
+    avgMw: isKnown ? Math.round(energyMj / spanS) : powerMw,
+    minMw: Math.min(...powers),
+    maxMw: Math.max(...powers),
+    isEstimated: false,
+  };
+}

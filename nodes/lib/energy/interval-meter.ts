@@ -1,0 +1,160 @@
+import { type BandState, CounterBand } from './counter-band.ts';
+import { coverGap } from './gap.ts';
+import type { LocalTime } from './local-time.ts';
+import type { HistoryHour, Sample } from './sample.ts';
+import {
+  addToSlot,
+  type Course,
+  type Hour,
+  MJ_PER_MWH,
+  restoreEnergy,
+  SLOT_S,
+  slotOf,
+  straightCourse,
+  trapezoidMj,
+} from './slots.ts';
+
+/** An hour with the fraction of a mWh (in mJ) that the hours before it left over. */
+export interface MeteredHour {
+  readonly hour: Hour;
+  readonly carryMj: number;
+}
+
+/** Everything a meter knows, as it is kept over a restart. */
+export interface MeterState {
+  readonly version: 1;
+  last: Sample | null;
+  open: Hour | null;
+  carryMj: number;
+  readonly band: BandState;
+}
+
+/** Inside longer gaps slots are hours: nobody needs a month of invented five-minute rows. */
+const FINE_GAP_S = 2 * 86_400;
+
+/**
+ * Turns the samples of one plug into energy per slot and hour. It is a plain function of the samples
+ * in their order, so the same samples give the same rows after any crash (tapo.md 3).
+ */
+export class IntervalMeter {
+  readonly #time: LocalTime;
+  readonly #longestS: number;
+  readonly #band: CounterBand;
+  readonly #state: MeterState;
+
+  /**
+   * @param longestS two samples further apart than this have a gap between them, seconds
+   * @param state where an earlier meter of this plug stopped
+   */
+  constructor(time: LocalTime, longestS: number, state: MeterState = newMeter()) {
+    this.#time = time;
+    this.#longestS = longestS;
+    this.#state = state;
+    this.#band = new CounterBand(state.band);
+  }
+
+  get state(): Readonly<MeterState> {
+    return this.#state;
+  }
+
+  /** The plug's counter stood still under load and is not used. */
+  get isCounterFrozen(): boolean {
+    return this.#band.isFrozen;
+  }
+
+  /** The hour that later samples still add to. */
+  get open(): MeteredHour | null {
+    const { open, carryMj } = this.#state;
+    return open === null ? null : { hour: open, carryMj };
+  }
+
+  /** Whether covering the gap up to `atS` would profit from the plug's own hours. */
+  wantsHistory(atS: number): boolean {
+    const { last } = this.#state;
+    return last !== null && atS - last.atS > 3_600;
+  }
+
+  /** Starts a new stretch at the next sample, as when the stored time turned out to be nonsense. */
+  forgetLast(): void {
+    this.#state.last = null;
+    this.#state.open = null;
+  }
+
+  /**
+   * Takes the next sample. One that is not later than the last is ignored.
+   * @param history the plug's own hours, asked for when {@link wantsHistory}
+   * @returns the hours that are complete now, oldest first
+   */
+  add(sample: Sample, history: readonly HistoryHour[] = []): MeteredHour[] {
+    const { last } = this.#state;
+    if (last !== null && sample.atS <= last.atS) return [];
+    const closed: MeteredHour[] = [];
+    if (last === null) this.#band.begin(sample, sample.atS);
+    else if (sample.atS - last.atS <= this.#longestS) this.#measure(last, sample, closed);
+    else this.#cover(last, sample, history, closed);
+    this.#state.last = sample;
+    if (this.#state.open !== null && sample.atS >= this.#state.open.endS) this.#close(closed);
+    return closed;
+  }
+
+  #measure(last: Sample, sample: Sample, closed: MeteredHour[]): void {
+    const spanS = sample.atS - last.atS;
+    const surelyMj = Math.min(last.powerMw, sample.powerMw) * spanS;
+    const measuredMj = trapezoidMj(last, sample);
+    const advance = this.#band.advance(sample, sample.atS, last.atS, measuredMj, surelyMj);
+    this.#lay(straightCourse(last, sample, advance.energyMj), SLOT_S, closed);
+    if (advance.restoredMj > 0 && this.#state.open !== null) {
+      restoreEnergy(this.#state.open, advance.restoreFromS, advance.restoredMj);
+    }
+  }
+
+  #cover(
+    last: Sample,
+    sample: Sample,
+    history: readonly HistoryHour[],
+    closed: MeteredHour[],
+  ): void {
+    const isLong = sample.atS - last.atS > FINE_GAP_S;
+    for (const course of coverGap(this.#band, last, sample, this.#time, history)) {
+      this.#lay(course, isLong ? 3_600 : SLOT_S, closed);
+    }
+  }
+
+  /** Cuts a course at the borders of slots and hours. */
+  #lay(course: Course, widthS: number, closed: MeteredHour[]): void {
+    let atS = course.fromS;
+    while (atS < course.toS) {
+      const hour = this.#hourAt(atS, closed);
+      const slotS = Math.max(hour.startS, widthS === SLOT_S ? atS - (atS % SLOT_S) : hour.startS);
+      const endS = Math.min(course.toS, hour.endS, slotS + widthS);
+      addToSlot(slotOf(hour, slotS, widthS), course, atS, endS);
+      atS = endS;
+    }
+  }
+
+  #hourAt(atS: number, closed: MeteredHour[]): Hour {
+    const { open } = this.#state;
+    if (open !== null && atS < open.endS) return open;
+    if (open !== null) this.#close(closed);
+    const hour: Hour = {
+      startS: this.#time.hourStart(atS),
+      endS: this.#time.hourEnd(atS),
+      slots: [],
+    };
+    this.#state.open = hour;
+    return hour;
+  }
+
+  #close(closed: MeteredHour[]): void {
+    const { open, carryMj } = this.#state;
+    if (open === null) return;
+    closed.push({ hour: open, carryMj });
+    this.#state.carryMj =
+      open.slots.reduce((sum, slot) => sum + slot.energyMj, carryMj) % MJ_PER_MWH;
+    this.#state.open = null;
+  }
+}
+
+function newMeter(): MeterState {
+  return { version: 1, last: null, open: null, carryMj: 0, band: new CounterBand().state };
+}

@@ -1,0 +1,233 @@
+import { IntervalMeter, type MeteredHour, type MeterState } from './interval-meter.ts';
+import type { LocalTime } from './local-time.ts';
+import type { HistoryHour, Sample } from './sample.ts';
+import type { SampleRows } from './sample-rows.ts';
+
+interface Entry {
+  readonly meter: IntervalMeter;
+  /** Complete hours that are not in the database yet. */
+  readonly pending: MeteredHour[];
+  /** The open hour has more than the database knows of it. */
+  isOpenDirty: boolean;
+  /** The meter moved since its state was last kept. */
+  isMoved: boolean;
+  /** Hours before this are complete in the database, and the raw samples no longer are. */
+  keepBeforeS: number;
+}
+
+/** An hour of one plug that the database does not have, or not in full. */
+export interface LiveHour {
+  readonly deviceNumber: number;
+  readonly metered: MeteredHour;
+}
+
+/** What a commit writes, and what becomes of the book once it is written. */
+export interface BookDraft {
+  readonly hours: readonly LiveHour[];
+  readonly meters: readonly { deviceNumber: number; atS: number; state: string }[];
+  /** To be called when the transaction is through. */
+  done(): void;
+}
+
+/** No sample is written more than this after a later one, so replay begins this much earlier. */
+const OVERLAP_S = 3_600;
+const REPLAY_PAGE = 2_000;
+
+/**
+ * The meters of all plugs. Their state is kept once an hour, in the transaction that writes the
+ * hours; after a crash the raw samples since then are read again and lead to the same rows.
+ */
+export class MeterBook {
+  readonly #time: LocalTime;
+  readonly #longestS: number;
+  readonly #entries = new Map<number, Entry>();
+
+  /** @param longestS two samples of a plug further apart than this have a gap between them */
+  constructor(time: LocalTime, longestS: number) {
+    this.#time = time;
+    this.#longestS = longestS;
+  }
+
+  /**
+   * Restores the meters.
+   * @param hasHour whether the database has that hour of that plug
+   * @returns the plugs whose kept state could not be read
+   */
+  load(rows: SampleRows, hasHour: (deviceNumber: number, startS: number) => boolean): number[] {
+    const unreadable: number[] = [];
+    let newestS = Number.NEGATIVE_INFINITY;
+    for (const { deviceNumber, atS, state } of rows.meters()) {
+      const parsed = parseState(state);
+      if (parsed === null) {
+        unreadable.push(deviceNumber);
+        continue;
+      }
+      newestS = Math.max(newestS, atS);
+      this.#entries.set(deviceNumber, newEntry(this.#meter(parsed)));
+    }
+    const fromS = unreadable.length > 0 || newestS < 0 ? -1 : newestS - OVERLAP_S;
+    this.#replay(rows, fromS, hasHour);
+    return unreadable;
+  }
+
+  /** Time of the plug's last sample, epoch seconds. */
+  lastS(deviceNumber: number): number | null {
+    return this.#entries.get(deviceNumber)?.meter.state.last?.atS ?? null;
+  }
+
+  newestS(): number | null {
+    let newest: number | null = null;
+    for (const { meter } of this.#entries.values()) {
+      const atS = meter.state.last?.atS ?? null;
+      if (atS !== null && (newest === null || atS > newest)) newest = atS;
+    }
+    return newest;
+  }
+
+  wantsHistory(deviceNumber: number, atS: number): boolean {
+    return this.#entries.get(deviceNumber)?.meter.wantsHistory(atS) ?? false;
+  }
+
+  isCounterFrozen(deviceNumber: number): boolean {
+    return this.#entries.get(deviceNumber)?.meter.isCounterFrozen ?? false;
+  }
+
+  /** @returns whether the sample was new */
+  add(sample: Sample, history: readonly HistoryHour[]): boolean {
+    const { deviceNumber, atS } = sample;
+    const entry = this.#entries.get(deviceNumber) ?? newEntry(this.#meter());
+    this.#entries.set(deviceNumber, entry);
+    const lastS = entry.meter.state.last?.atS ?? null;
+    if (lastS !== null && atS <= lastS) return false;
+    for (const closed of entry.meter.add(sample, history)) {
+      if (closed.hour.startS >= entry.keepBeforeS) entry.pending.push(closed);
+    }
+    entry.isMoved = true;
+    entry.isOpenDirty = true;
+    return true;
+  }
+
+  /** Meters that stopped more than a day ahead of now saw a clock that was wrong; they start anew. */
+  forgetFuture(nowS: number): number[] {
+    const forgotten: number[] = [];
+    for (const [deviceNumber, { meter }] of this.#entries) {
+      if ((meter.state.last?.atS ?? 0) <= nowS + 86_400) continue;
+      meter.forgetLast();
+      forgotten.push(deviceNumber);
+    }
+    return forgotten;
+  }
+
+  /** Hours that the database does not have in full. */
+  live(): LiveHour[] {
+    return [...this.#entries].flatMap(([deviceNumber, entry]) => {
+      const open = entry.isOpenDirty ? openOf(entry) : [];
+      return [...entry.pending, ...open].map((metered) => ({ deviceNumber, metered }));
+    });
+  }
+
+  /**
+   * What is ready for the database: complete hours, and open ones that are over although no later
+   * sample came. States are kept along with hours, or always when `isFinal`.
+   */
+  draft(nowS: number, isFinal: boolean): BookDraft {
+    const hours: LiveHour[] = [];
+    const done: (() => void)[] = [];
+    for (const [deviceNumber, entry] of this.#entries) {
+      const count = entry.pending.length;
+      const over = isFinal
+        ? []
+        : openOf(entry).filter(({ hour }) => hour.endS + this.#longestS < nowS);
+      const late = entry.isOpenDirty ? over : [];
+      for (const metered of [...entry.pending, ...late]) hours.push({ deviceNumber, metered });
+      done.push(() => {
+        entry.pending.splice(0, count);
+        if (late.length > 0) entry.isOpenDirty = false;
+      });
+    }
+    const meters = hours.length > 0 || isFinal ? this.#moved(done) : [];
+    return {
+      hours,
+      meters,
+      done: () => {
+        for (const step of done) step();
+      },
+    };
+  }
+
+  #moved(done: (() => void)[]): BookDraft['meters'] {
+    return [...this.#entries].flatMap(([deviceNumber, entry]) => {
+      const { last } = entry.meter.state;
+      if (!entry.isMoved || last === null) return [];
+      done.push(() => {
+        entry.isMoved = false;
+      });
+      return [{ deviceNumber, atS: last.atS, state: JSON.stringify(entry.meter.state) }];
+    });
+  }
+
+  #replay(
+    rows: SampleRows,
+    fromS: number,
+    hasHour: (deviceNumber: number, startS: number) => boolean,
+  ): void {
+    let place = { atS: fromS, deviceNumber: Number.MAX_SAFE_INTEGER };
+    for (;;) {
+      const page = rows.after(place.atS, place.deviceNumber, REPLAY_PAGE);
+      for (const sample of page) this.#replayOne(rows, sample, hasHour);
+      const last = page.at(-1);
+      if (last === undefined || page.length < REPLAY_PAGE) return;
+      place = last;
+    }
+  }
+
+  #replayOne(
+    rows: SampleRows,
+    sample: Sample,
+    hasHour: (deviceNumber: number, startS: number) => boolean,
+  ): void {
+    const { deviceNumber, atS } = sample;
+    const lastS = this.lastS(deviceNumber);
+    const history =
+      lastS !== null && this.wantsHistory(deviceNumber, atS)
+        ? rows.hours(deviceNumber, lastS - 7_200, atS)
+        : [];
+    const isFirst = !this.#entries.has(deviceNumber);
+    this.add(sample, history);
+    const entry = this.#entries.get(deviceNumber);
+    if (!isFirst || entry === undefined) return;
+    // The raw samples of its first hour may be pruned in part; the hour itself was complete.
+    const startS = this.#time.hourStart(atS);
+    if (hasHour(deviceNumber, startS)) entry.keepBeforeS = this.#time.hourEnd(startS);
+  }
+
+  #meter(state?: MeterState): IntervalMeter {
+    return new IntervalMeter(this.#time, this.#longestS, state);
+  }
+}
+
+function newEntry(meter: IntervalMeter): Entry {
+  return {
+    meter,
+    pending: [],
+    isOpenDirty: meter.open !== null,
+    isMoved: false,
+    keepBeforeS: Number.NEGATIVE_INFINITY,
+  };
+}
+
+function openOf(entry: Entry): MeteredHour[] {
+  const { open } = entry.meter;
+  return open === null || open.hour.startS < entry.keepBeforeS ? [] : [open];
+}
+
+/** Null for a state of another version or one that is no JSON; raw samples then lead back to it. */
+function parseState(text: string): MeterState | null {
+  try {
+    const state = JSON.parse(text) as MeterState;
+    return state.version === 1 ? state : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

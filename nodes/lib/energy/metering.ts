@@ -1,0 +1,183 @@
+import type { Log } from '../log/log.ts';
+import type { Store } from '../store/store.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
+import type { BucketRows } from './bucket-rows.ts';
+import { BucketView } from './bucket-view.ts';
+import type { Latest } from './latest.ts';
+import type { LocalTime } from './local-time.ts';
+import { MeterBook } from './meter-book.ts';
+import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
+import { type NasBorders, nasHourOf } from './nas-watts.ts';
+import type { Prices } from './prices.ts';
+import type { Pruning } from './pruning.ts';
+import { Recorder } from './recorder.ts';
+import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
+import type { HourlyHistory, Reading } from './sample.ts';
+import type { SampleRows } from './sample-rows.ts';
+import { WallAnchor } from './wall-anchor.ts';
+
+interface MeteringParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly time: LocalTime;
+  readonly samples: SampleRows;
+  readonly buckets: BucketRows;
+  readonly nasHours: NasHourRows;
+  readonly rollUp: RollUp;
+  readonly pruning: Pruning;
+  readonly prices: Prices;
+  readonly latest: Latest;
+  readonly history: HourlyHistory | null;
+  readonly isClockTrusted: () => boolean;
+  readonly longestS: number;
+  readonly commitSeconds: number;
+  readonly borders: NasBorders;
+  /** Number of the plug with role `nas`. */
+  readonly nasNumber: () => number | null;
+}
+
+const PRUNE_MS = 3_600_000;
+
+/**
+ * From readings to rows: one transaction every ENERGY_COMMIT_SECONDS holds the samples since the
+ * last one and, once an hour, the hours that are over, what follows from them, and the meters'
+ * state. A transaction that fails loses nothing; the next one tries again.
+ */
+export class Metering {
+  readonly #parts: MeteringParts;
+  readonly #anchor: WallAnchor;
+  readonly #book: MeterBook;
+  readonly #recorder: Recorder;
+  #cancel: Cancel | null = null;
+  #pruneDueMs = 0;
+  #isFailing = false;
+
+  constructor(parts: MeteringParts) {
+    const { clock, latest, history, log } = parts;
+    this.#parts = parts;
+    this.#anchor = new WallAnchor(parts.isClockTrusted);
+    this.#book = new MeterBook(parts.time, parts.longestS);
+    const [anchor, book] = [this.#anchor, this.#book];
+    this.#recorder = new Recorder({ clock, anchor, book, latest, history, log });
+  }
+
+  start(): void {
+    const { buckets, samples, log, clock } = this.#parts;
+    const hasHour = (deviceNumber: number, startS: number): boolean =>
+      buckets.hours(deviceNumber, startS, startS + 1).length > 0;
+    if (this.#book.load(samples, hasHour).length > 0) {
+      log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
+    }
+    this.#recorder.observe();
+    this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.#recorder.release();
+    this.#commit(true);
+  }
+
+  record(readings: readonly Reading[]): void {
+    this.#recorder.record(readings);
+  }
+
+  /** @throws what the database throws; nothing is lost then */
+  rollUp(): void {
+    this.#recorder.observe();
+    this.#commit(false);
+  }
+
+  /** @returns whether more is due */
+  prune(): boolean {
+    return this.#parts.store.transaction(() => this.#parts.pruning.slice());
+  }
+
+  nowS(): number {
+    return Math.floor(this.wallMs(this.#parts.clock.monotonicMs()) / 1_000);
+  }
+
+  /** The wall-clock time of a monotonic one; by the wall clock as it is while that is not trusted. */
+  wallMs(monotonicMs: number): number {
+    const { clock } = this.#parts;
+    const placed = this.#anchor.place(monotonicMs);
+    if (placed.kind === 'placed') return placed.atMs;
+    return clock.nowMs() + monotonicMs - clock.monotonicMs();
+  }
+
+  /** The stored buckets with what only memory has on top. */
+  view(): BucketView {
+    return new BucketView(this.#parts.buckets, this.#parts.time, this.#live());
+  }
+
+  /** The NAS's hours that only memory has. */
+  liveNasHours(): NasHour[] {
+    return this.#nasHoursOf(this.#live());
+  }
+
+  #live(): DeviceHour[] {
+    const { tariffs } = this.#parts.prices;
+    return this.#book
+      .live()
+      .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, tariffs));
+  }
+
+  #schedule(): void {
+    this.#cancel = this.#parts.clock.after(this.#parts.commitSeconds * 1_000, () => {
+      this.#schedule();
+      this.#tick();
+    });
+  }
+
+  #tick(): void {
+    const { clock, log } = this.#parts;
+    try {
+      this.rollUp();
+      if (clock.monotonicMs() >= this.#pruneDueMs && !this.prune()) {
+        this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
+      }
+      if (this.#isFailing) log.info('Energy samples are written again.');
+      this.#isFailing = false;
+    } catch (error) {
+      // Said once per outage of the disk: a full one would fill the log as well.
+      if (!this.#isFailing) {
+        const reason = error instanceof Error ? error.message : 'no reason given';
+        log.error(`Energy samples could not be written and stay in memory: ${reason}`);
+      }
+      this.#isFailing = true;
+    }
+  }
+
+  #commit(isFinal: boolean): void {
+    const { store, samples, prices, rollUp, nasHours } = this.#parts;
+    const draft = this.#book.draft(this.nowS(), isFinal);
+    const hours = draft.hours.map(({ deviceNumber, metered }) =>
+      deviceHour(deviceNumber, metered, prices.tariffs),
+    );
+    const written = store.transaction(() => {
+      const done = this.#recorder.write(samples);
+      rollUp.write(hours);
+      for (const hour of this.#nasHoursOf(hours)) nasHours.put(hour);
+      for (const { deviceNumber, atS, state } of draft.meters) {
+        samples.saveMeter(deviceNumber, atS, state);
+      }
+      return done;
+    });
+    written();
+    draft.done();
+  }
+
+  #nasHoursOf(hours: readonly DeviceHour[]): NasHour[] {
+    const { nasNumber, prices, borders } = this.#parts;
+    const number = nasNumber();
+    return hours
+      .filter(({ deviceNumber }) => deviceNumber === number)
+      .map(({ hour, fine }) => {
+        const { priceUcPerKwh } = prices.tariffs.at(hour.startS);
+        return nasHourOf(hour.startS, fine.length > 0 ? fine : [hour], priceUcPerKwh, borders);
+      });
+  }
+}

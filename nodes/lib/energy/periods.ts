@@ -1,0 +1,146 @@
+import { dayNumberOf, type LocalTime } from './local-time.ts';
+
+export const PERIODS = ['day', 'week', 'month', 'year'] as const;
+export type Period = (typeof PERIODS)[number];
+
+/** From fine to coarse. `week` and `month` are never asked for; very long ranges come to them. */
+export const RESOLUTIONS = ['raw', '5m', 'hour', 'day', 'week', 'month'] as const;
+export type Resolution = (typeof RESOLUTIONS)[number];
+
+export interface RangeWish {
+  readonly period?: string | undefined;
+  /** Epoch ms or a text as {@link parseMoment} takes it. They win over the period. */
+  readonly from?: number | string | undefined;
+  readonly to?: number | string | undefined;
+}
+
+export type RangeOutcome =
+  | {
+      readonly kind: 'range';
+      /** What was asked for or is the standard, also where `from` and `to` win. */
+      readonly period: Period;
+      readonly fromS: number;
+      readonly toS: number;
+    }
+  | { readonly kind: 'unknown_period' }
+  | { readonly kind: 'bad_range' };
+
+const STEP_S: Readonly<Record<Exclude<Resolution, 'raw'>, number>> = {
+  '5m': 300,
+  hour: 3_600,
+  day: 86_400,
+  week: 7 * 86_400,
+  month: 30 * 86_400,
+};
+
+export const MOST_POINTS = 1_000;
+
+/** The stretch of time a caller means. Periods run from their local beginning up to now. */
+export function rangeOf(
+  wish: RangeWish,
+  standard: Period,
+  nowS: number,
+  time: LocalTime,
+): RangeOutcome {
+  const period = PERIODS.find((candidate) => candidate === (wish.period ?? standard));
+  if (period === undefined) return { kind: 'unknown_period' };
+  if (wish.from === undefined && wish.to === undefined) {
+    return { kind: 'range', period, fromS: periodStart(period, nowS, time), toS: nowS };
+  }
+  const toS = wish.to === undefined ? nowS : momentS(wish.to, time);
+  if (toS === null) return { kind: 'bad_range' };
+  const fromS =
+    wish.from === undefined ? periodStart(period, toS - 1, time) : momentS(wish.from, time);
+  if (fromS === null || fromS >= toS) return { kind: 'bad_range' };
+  return { kind: 'range', period, fromS, toS };
+}
+
+/**
+ * A time as callers write it: `2026-02-22T14:30:00Z`, with an offset, without one (local), or a
+ * date alone, which means its first instant.
+ * @returns epoch ms, null when it is neither
+ */
+export function parseMoment(text: string, time: LocalTime): number | null {
+  const day = dayNumberOf(text);
+  if (day !== null) return time.startOfDay(day) * 1_000;
+  if (!/^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}/.test(text)) return null;
+  const isZoned = /(?:[Zz]|[+-]\d{2}:?\d{2})$/.test(text);
+  // A plus sign in a query that nobody escaped arrives as a space.
+  const ms = Date.parse(isZoned ? text.replace(' ', 'T') : `${text.replace(' ', 'T')}Z`);
+  if (Number.isNaN(ms)) return null;
+  return isZoned ? ms : ms - time.offsetS(ms / 1_000 - time.offsetS(ms / 1_000)) * 1_000;
+}
+
+export interface ResolutionLimits {
+  readonly sampleIntervalS: number;
+  /** Whether buckets that fine still exist for the whole range. */
+  readonly exists: (resolution: Resolution) => boolean;
+  /** Without a limit the wish is kept however many points that makes. */
+  readonly mostPoints: number;
+}
+
+/** The resolution that is asked for, or the next coarser one that can be given. */
+export function resolutionFor(
+  wish: Resolution | 'auto',
+  fromS: number,
+  toS: number,
+  limits: ResolutionLimits,
+): Resolution {
+  const asked = wish === 'auto' ? automatic(toS - fromS) : wish;
+  const candidates = RESOLUTIONS.slice(RESOLUTIONS.indexOf(asked));
+  const fits = (resolution: Resolution): boolean => {
+    const stepS = resolution === 'raw' ? limits.sampleIntervalS : STEP_S[resolution];
+    return (toS - fromS) / stepS + 2 <= limits.mostPoints && limits.exists(resolution);
+  };
+  return candidates.find(fits) ?? 'month';
+}
+
+/** The first instant of the bucket that holds `atS`. */
+export function bucketStart(resolution: Resolution, atS: number, time: LocalTime): number {
+  switch (resolution) {
+    case 'raw':
+      return atS;
+    case '5m':
+      return Math.floor(atS / 300) * 300;
+    case 'hour':
+      return time.hourStart(atS);
+    case 'day':
+      return time.dayStart(atS);
+    case 'week':
+      return time.weekStart(atS);
+    case 'month':
+      return time.monthStart(atS);
+  }
+}
+
+/** At most 500 points, the most a chart shows (issue: 500 points a series). */
+function automatic(spanS: number): Resolution {
+  if (spanS <= 26 * 3_600) return '5m';
+  if (spanS <= 8 * 86_400) return 'hour';
+  if (spanS <= 490 * 86_400) return 'day';
+  return spanS <= 3_400 * 86_400 ? 'week' : 'month';
+}
+
+function periodStart(period: Period, atS: number, time: LocalTime): number {
+  switch (period) {
+    case 'day':
+      return time.dayStart(atS);
+    case 'week':
+      return time.weekStart(atS);
+    case 'month':
+      return time.monthStart(atS);
+    case 'year':
+      return time.yearStart(atS);
+  }
+}
+
+/** 9999-01-01: later dates no longer have four digits in their year. */
+const LAST_S = 253_370_764_800;
+
+/** A moment as epoch seconds, null when it is none between 1970 and 9999. */
+export function momentS(moment: number | string, time: LocalTime): number | null {
+  const ms = typeof moment === 'number' ? moment : parseMoment(moment, time);
+  if (ms === null || !Number.isFinite(ms)) return null;
+  const atS = Math.floor(ms / 1_000);
+  return atS < 0 || atS > LAST_S ? null : atS;
+}

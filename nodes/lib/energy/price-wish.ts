@@ -1,0 +1,137 @@
+import type { LocalTime } from './local-time.ts';
+import { parseMoment } from './periods.ts';
+import { type Price, UC_PER_CENT } from './tariff.ts';
+
+/** A price as somebody wants it. What is missing keeps its value, or gets none in a new price. */
+export interface PriceWish {
+  readonly name?: unknown;
+  /** Cents per kWh, 0 or more. */
+  readonly pricePerKwhCents?: unknown;
+  /** ISO 8601 time, or a date (its first instant), or null; `validTo` is not included. */
+  readonly validFrom?: unknown;
+  readonly validTo?: unknown;
+  /** 1 Monday to 7 Sunday; null or missing: every day. */
+  readonly weekdays?: unknown;
+  /** `HH:00` local; a window from 22:00 to 06:00 runs over midnight. */
+  readonly timeFrom?: unknown;
+  readonly timeTo?: unknown;
+  readonly isActive?: unknown;
+}
+
+export interface PriceFault {
+  readonly field: keyof PriceWish;
+  readonly message: string;
+}
+
+export type CheckedPrice =
+  | { readonly kind: 'checked'; readonly price: Omit<Price, 'id'> }
+  | { readonly kind: 'invalid'; readonly faults: readonly PriceFault[] };
+
+type Read<T> = { readonly value: T } | { readonly fault: string };
+
+const MOST_CENTS = 100_000;
+const LONGEST_NAME = 100;
+
+const BLANK: Omit<Price, 'id'> = {
+  name: 'Price',
+  priceUcPerKwh: 0,
+  validFromS: null,
+  validToS: null,
+  weekdays: null,
+  fromHour: null,
+  toHour: null,
+  isActive: true,
+};
+
+/** Checks a wish on top of the price it changes, or on nothing. */
+export function checkedPrice(wish: PriceWish, known: Price | null, time: LocalTime): CheckedPrice {
+  const faults: PriceFault[] = [];
+  const take = <T>(field: keyof PriceWish, standard: T, read: (value: unknown) => Read<T>): T => {
+    const given = wish[field];
+    if (given === undefined) return standard;
+    const result = read(given);
+    if ('value' in result) return result.value;
+    faults.push({ field, message: result.fault });
+    return standard;
+  };
+  if (known === null && wish.pricePerKwhCents === undefined) {
+    faults.push({ field: 'pricePerKwhCents', message: 'a price in cents per kWh is needed' });
+  }
+  const base: Omit<Price, 'id'> = known ?? BLANK;
+  const price: Omit<Price, 'id'> = {
+    name: take('name', base.name, readName),
+    priceUcPerKwh: take('pricePerKwhCents', base.priceUcPerKwh, readCents),
+    validFromS: take('validFrom', base.validFromS, readMoment(time)),
+    validToS: take('validTo', base.validToS, readMoment(time)),
+    weekdays: take('weekdays', base.weekdays, readWeekdays),
+    fromHour: take('timeFrom', base.fromHour, readHour(0)),
+    toHour: take('timeTo', base.toHour, readHour(24)),
+    isActive: take('isActive', base.isActive, readFlag),
+  };
+  faults.push(...faultsBetween(price));
+  return faults.length > 0 ? { kind: 'invalid', faults } : { kind: 'checked', price };
+}
+
+function faultsBetween(price: Omit<Price, 'id'>): PriceFault[] {
+  const faults: PriceFault[] = [];
+  const { validFromS, validToS } = price;
+  if (validFromS !== null && validToS !== null && validToS <= validFromS) {
+    faults.push({ field: 'validTo', message: 'must be later than the begin' });
+  }
+  if ((price.fromHour ?? 0) === (price.toHour ?? 24)) {
+    faults.push({ field: 'timeTo', message: 'must differ from the begin of the window' });
+  }
+  return faults;
+}
+
+function readName(value: unknown): Read<string> {
+  const name = typeof value === 'string' ? value.trim() : '';
+  if (name === '' || name.length > LONGEST_NAME || /\p{Cc}/u.test(name)) {
+    return { fault: `must be 1 to ${LONGEST_NAME} printable characters` };
+  }
+  return { value: name };
+}
+
+function readCents(value: unknown): Read<number> {
+  if (typeof value !== 'number' || !(value >= 0 && value <= MOST_CENTS)) {
+    return { fault: `must be a number from 0 to ${MOST_CENTS}` };
+  }
+  return { value: Math.round(value * UC_PER_CENT) };
+}
+
+function readMoment(time: LocalTime): (value: unknown) => Read<number | null> {
+  return (value) => {
+    if (value === null) return { value };
+    const ms = typeof value === 'string' ? parseMoment(value, time) : null;
+    if (ms === null) return { fault: 'must be an ISO 8601 time, a date, or null' };
+    return { value: Math.floor(ms / 1_000) };
+  };
+}
+
+function readWeekdays(value: unknown): Read<readonly number[] | null> {
+  if (value === null) return { value };
+  const isDay = (day: unknown): day is number =>
+    typeof day === 'number' && Number.isInteger(day) && day >= 1 && day <= 7;
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isDay)) {
+    return { fault: 'must be days from 1 (Monday) to 7 (Sunday), or null' };
+  }
+  const days = [...new Set<number>(value)].sort((a, b) => a - b);
+  return { value: days.length === 7 ? null : days };
+}
+
+/** @param midnight what `00:00` means: the begin of the day or its end */
+function readHour(midnight: 0 | 24): (value: unknown) => Read<number | null> {
+  return (value) => {
+    if (value === null) return { value };
+    const match = typeof value === 'string' ? /^(\d{2}):00(?::00)?$/.exec(value) : null;
+    const hour = Number(match?.[1] ?? Number.NaN);
+    if (!(hour >= 0 && hour <= 24)) {
+      return { fault: 'must be a whole hour such as 06:00, from 00:00 to 24:00' };
+    }
+    return { value: hour === 0 || hour === 24 ? midnight : hour };
+  };
+}
+
+function readFlag(value: unknown): Read<boolean> {
+  return typeof value === 'boolean' ? { value } : { fault: 'must be true or false' };
+}

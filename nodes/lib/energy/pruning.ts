@@ -1,0 +1,87 @@
+import type { BucketRows } from './bucket-rows.ts';
+import { HOUSEHOLD } from './buckets.ts';
+import type { LocalTime } from './local-time.ts';
+import type { NasHourRows } from './nas-hour-rows.ts';
+import type { SampleRows } from './sample-rows.ts';
+
+export interface Retention {
+  readonly rawDays: number;
+  readonly hourlyDays: number;
+}
+
+/** Five-minute buckets are small, and a month of them makes every chart sharp. */
+const FINE_DAYS = 32;
+const DAY_S = 86_400;
+/** What one slice takes at most: some 10 ms on a Pi. */
+const SAMPLES_A_SLICE = 2_000;
+const FINE_DAYS_A_SLICE = 2;
+const HOURLY_DAYS_A_SLICE = 14;
+
+interface PruningParts {
+  readonly samples: SampleRows;
+  readonly buckets: BucketRows;
+  readonly nasHours: NasHourRows;
+  readonly time: LocalTime;
+  readonly retention: Retention;
+}
+
+/**
+ * Forgets old samples and buckets in small slices. "Seven days" are the last seven days that hold
+ * data, counted back from the newest stored one, never from the clock: a clock that jumps to 2038
+ * makes one more day, and wipes nothing.
+ */
+export class Pruning {
+  readonly #parts: PruningParts;
+
+  constructor(parts: PruningParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * One slice, inside a transaction of the caller.
+   * @returns whether more is due
+   */
+  slice(): boolean {
+    const { samples, retention } = this.#parts;
+    const rawS = this.#rawCut();
+    const isMoreRaw = rawS !== null && samples.deleteBefore(rawS, SAMPLES_A_SLICE);
+    if (rawS !== null) samples.deleteHoursBefore(rawS);
+    const fineDays = Math.max(FINE_DAYS, Math.ceil(retention.rawDays) + 1);
+    const fineS = this.#dayWithData(fineDays);
+    const hourS = this.#dayWithData(Math.ceil(retention.hourlyDays));
+    return this.#pruneBuckets(fineS, hourS) || isMoreRaw;
+  }
+
+  /** Slides with the time of day, so that each hour drops an hour. */
+  #rawCut(): number | null {
+    const { samples, buckets, retention } = this.#parts;
+    const baseS = this.#dayWithData(Math.ceil(retention.rawDays));
+    const newestDayS = buckets.dayWithData(0);
+    const newestS = samples.newestS();
+    if (baseS === null || newestDayS === null || newestS === null) return null;
+    return baseS + Math.min(DAY_S, Math.max(0, newestS - newestDayS));
+  }
+
+  #dayWithData(back: number): number | null {
+    return this.#parts.buckets.dayWithData(back);
+  }
+
+  #pruneBuckets(fineS: number | null, hourS: number | null): boolean {
+    const { buckets, nasHours } = this.#parts;
+    let isMore = false;
+    for (const device of [...buckets.devices(), HOUSEHOLD]) {
+      const fine = sliced(fineS, buckets.oldestFineS(device), FINE_DAYS_A_SLICE);
+      const hour = sliced(hourS, buckets.oldestHourS(device), HOURLY_DAYS_A_SLICE);
+      buckets.prune(device, fine, hour);
+      isMore ||= fine !== fineS || hour !== hourS;
+    }
+    if (hourS !== null) nasHours.deleteBefore(hourS);
+    return isMore;
+  }
+}
+
+/** The cut, or an earlier one when that would take more than some days at once. */
+function sliced(cutS: number | null, oldestS: number | null, days: number): number | null {
+  if (cutS === null || oldestS === null || oldestS >= cutS) return cutS;
+  return Math.min(cutS, oldestS + days * DAY_S);
+}

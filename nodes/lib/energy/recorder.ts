@@ -1,0 +1,187 @@
+import type { Log } from '../log/log.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Latest } from './latest.ts';
+import type { MeterBook } from './meter-book.ts';
+import {
+  checkedReading,
+  type HistoryHour,
+  type HourlyHistory,
+  type Reading,
+  type Sample,
+  sampleAt,
+} from './sample.ts';
+import type { SampleRows } from './sample-rows.ts';
+import type { WallAnchor } from './wall-anchor.ts';
+
+interface RecorderParts {
+  readonly clock: Clock;
+  readonly anchor: WallAnchor;
+  readonly book: MeterBook;
+  readonly latest: Latest;
+  readonly history: HourlyHistory | null;
+  readonly log: Log;
+}
+
+/** Readings kept while nobody knows the time; beyond, the oldest go and the counters cover them. */
+const MOST_UNPLACED = 20_000;
+/** Samples kept while the disk refuses to write; the meters go on with what they saw. */
+const MOST_UNWRITTEN = 100_000;
+/** A plug's own history is waited for this long, and its samples with it. */
+const HISTORY_MS = 60_000;
+
+/**
+ * Takes readings in, places them in time, feeds the meters, and keeps what the next commit writes.
+ */
+export class Recorder {
+  readonly #parts: RecorderParts;
+  #unplaced: Reading[] = [];
+  #samples: Sample[] = [];
+  #hours: { deviceNumber: number; hours: readonly HistoryHour[] }[] = [];
+  /** Samples of plugs whose own history is being asked for, in order. */
+  readonly #held = new Map<number, { samples: Sample[]; release: () => void }>();
+  #rejected = 0;
+  readonly #frozen = new Set<number>();
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+  }
+
+  /** Readings refused because their power was no measurement. */
+  get rejected(): number {
+    return this.#rejected;
+  }
+
+  record(readings: readonly Reading[]): void {
+    const { clock, anchor, latest } = this.#parts;
+    const hasSettled = anchor.observe(clock.nowMs(), clock.monotonicMs());
+    if (hasSettled) this.#settle(clock.nowMs());
+    for (const given of readings) {
+      const reading = checkedReading(given);
+      if (reading === null) {
+        this.#reject(given.deviceNumber);
+        continue;
+      }
+      latest.note(reading);
+      this.#place(reading);
+    }
+    if (this.#unplaced.length > MOST_UNPLACED) {
+      this.#unplaced = this.#unplaced.slice(-MOST_UNPLACED);
+    }
+  }
+
+  /** Looks at the clock without a reading, so that waiting ones are placed when no plug answers. */
+  observe(): void {
+    this.record([]);
+  }
+
+  /** Hands what is not written yet to `rows`, inside a transaction of the caller. */
+  write(rows: SampleRows): () => void {
+    const samples = this.#samples;
+    const hours = this.#hours;
+    for (const sample of samples) rows.insert(sample);
+    for (const { deviceNumber, hours: list } of hours) rows.insertHours(deviceNumber, list);
+    return () => {
+      this.#samples = this.#samples.slice(samples.length);
+      this.#hours = this.#hours.slice(hours.length);
+    };
+  }
+
+  /** Lets go of everything that waits for a plug's history. */
+  release(): void {
+    for (const { release } of [...this.#held.values()]) release();
+  }
+
+  #settle(nowMs: number): void {
+    const { book, log } = this.#parts;
+    const forgotten = book.forgetFuture(Math.floor(nowMs / 1_000));
+    if (forgotten.length > 0) {
+      log.warn(
+        'Stored energy samples lie in the future; metering starts anew at the present time.',
+      );
+    }
+    const waiting = this.#unplaced;
+    this.#unplaced = [];
+    for (const reading of waiting) this.#place(reading);
+  }
+
+  #place(reading: Reading): void {
+    const placed = this.#parts.anchor.place(reading.monotonicMs);
+    if (placed.kind === 'untrusted') {
+      this.#unplaced.push(reading);
+      return;
+    }
+    const sample = sampleAt(reading, placed.atMs);
+    const held = this.#held.get(sample.deviceNumber);
+    if (held !== undefined) held.samples.push(sample);
+    else if (this.#wantsHistory(sample)) this.#hold(sample);
+    else this.#feed(sample, []);
+  }
+
+  #wantsHistory(sample: Sample): boolean {
+    const { book, history } = this.#parts;
+    return history !== null && book.wantsHistory(sample.deviceNumber, sample.atS);
+  }
+
+  #feed(sample: Sample, hours: readonly HistoryHour[]): void {
+    const { book, log } = this.#parts;
+    const { deviceNumber } = sample;
+    if (!book.add(sample, hours)) return;
+    this.#samples.push(sample);
+    if (this.#samples.length > MOST_UNWRITTEN) this.#samples.shift();
+    if (hours.length > 0) this.#hours.push({ deviceNumber, hours });
+    const isFrozen = book.isCounterFrozen(deviceNumber);
+    if (isFrozen && !this.#frozen.has(deviceNumber)) {
+      this.#frozen.add(deviceNumber);
+      log.warn(`The counter of plug ${deviceNumber} stands still under load; it is not used now.`);
+    } else if (!isFrozen) this.#frozen.delete(deviceNumber);
+  }
+
+  #hold(sample: Sample): void {
+    const { clock, history, book } = this.#parts;
+    const { deviceNumber, atS } = sample;
+    const samples = [sample];
+    const ending = new AbortController();
+    const finish = (hours: readonly HistoryHour[]): void => {
+      if (this.#held.get(deviceNumber)?.samples !== samples) return;
+      this.#held.delete(deviceNumber);
+      cancel();
+      ending.abort();
+      samples.forEach((held, index) => {
+        this.#feed(held, index === 0 ? hours : []);
+      });
+    };
+    const cancel = clock.after(HISTORY_MS, () => {
+      finish([]);
+    });
+    this.#held.set(deviceNumber, {
+      samples,
+      release: () => {
+        finish([]);
+      },
+    });
+    const fromS = book.lastS(deviceNumber) ?? atS;
+    const asked = history?.hours(deviceNumber, fromS * 1_000, atS * 1_000, ending.signal);
+    Promise.resolve(asked).then(
+      (hours) => {
+        finish((hours ?? []).filter(isHour));
+      },
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.name : 'no reason given';
+        this.#parts.log.warn(`Plug ${deviceNumber} did not tell its own history: ${reason}.`);
+        finish([]);
+      },
+    );
+  }
+
+  #reject(deviceNumber: number): void {
+    this.#rejected += 1;
+    if (this.#rejected % 100 !== 1) return;
+    this.#parts.log.warn(`Plug ${deviceNumber} told a power no plug can have; it was not counted.`);
+  }
+}
+
+function isHour(hour: HistoryHour): boolean {
+  return (
+    Number.isSafeInteger(hour.startS) && Number.isSafeInteger(hour.energyWh) && hour.energyWh >= 0
+  );
+}

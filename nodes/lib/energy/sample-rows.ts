@@ -1,0 +1,130 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import type { HistoryHour, Sample } from './sample.ts';
+
+type Row = Record<string, SQLOutputValue>;
+
+/** SQL of `energy_samples`, `energy_gap_hours` and `energy_meters`. */
+export class SampleRows {
+  readonly #insert: StatementSync;
+  readonly #after: StatementSync;
+  readonly #ofDevice: StatementSync;
+  readonly #newest: StatementSync;
+  readonly #oldest: StatementSync;
+  readonly #sliceEnd: StatementSync;
+  readonly #deleteBefore: StatementSync;
+  readonly #insertHour: StatementSync;
+  readonly #hours: StatementSync;
+  readonly #deleteHours: StatementSync;
+  readonly #saveMeter: StatementSync;
+  readonly #meters: StatementSync;
+
+  constructor(store: Store) {
+    const columns =
+      'at_s, device_number, power_mw, voltage_mv, current_ma, today_wh, month_wh, relay_on';
+    this.#insert = store.prepare(
+      `INSERT OR IGNORE INTO energy_samples (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#after = store.prepare(
+      `SELECT ${columns} FROM energy_samples
+       WHERE (at_s, device_number) > (?, ?) ORDER BY at_s, device_number LIMIT ?`,
+    );
+    this.#ofDevice = store.prepare(
+      `SELECT ${columns} FROM energy_samples
+       WHERE at_s >= ? AND at_s < ? AND device_number = ? ORDER BY at_s`,
+    );
+    this.#newest = store.prepare('SELECT max(at_s) AS at_s FROM energy_samples');
+    this.#oldest = store.prepare('SELECT min(at_s) AS at_s FROM energy_samples');
+    this.#sliceEnd = store.prepare(
+      'SELECT at_s FROM energy_samples ORDER BY at_s, device_number LIMIT 1 OFFSET ?',
+    );
+    this.#deleteBefore = store.prepare('DELETE FROM energy_samples WHERE at_s < ?');
+    this.#insertHour = store.prepare('INSERT OR REPLACE INTO energy_gap_hours VALUES (?, ?, ?)');
+    this.#hours = store.prepare(
+      `SELECT start_s, energy_wh FROM energy_gap_hours
+       WHERE device_number = ? AND start_s >= ? AND start_s < ? ORDER BY start_s`,
+    );
+    this.#deleteHours = store.prepare('DELETE FROM energy_gap_hours WHERE start_s < ?');
+    this.#saveMeter = store.prepare('INSERT OR REPLACE INTO energy_meters VALUES (?, ?, ?)');
+    this.#meters = store.prepare('SELECT device_number, at_s, state FROM energy_meters');
+  }
+
+  insert(sample: Sample): void {
+    const { atS, deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, relay } = sample;
+    const isOn = relay === 'on' ? 1 : 0;
+    this.#insert.run(atS, deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, isOn);
+  }
+
+  /** At most `limit` samples of all plugs after a place in the order of time and plug. */
+  after(atS: number, deviceNumber: number, limit: number): Sample[] {
+    return this.#after.all(atS, deviceNumber, limit).map(sampleOf);
+  }
+
+  /** The samples of one plug in [fromS, toS). */
+  ofDevice(deviceNumber: number, fromS: number, toS: number): Sample[] {
+    return this.#ofDevice.all(fromS, toS, deviceNumber).map(sampleOf);
+  }
+
+  newestS(): number | null {
+    return numberOrNull(this.#newest.get()?.['at_s']);
+  }
+
+  oldestS(): number | null {
+    return numberOrNull(this.#oldest.get()?.['at_s']);
+  }
+
+  /**
+   * Deletes samples before a time, at most about `most` of the oldest.
+   * @returns whether some are left
+   */
+  deleteBefore(atS: number, most: number): boolean {
+    const end = this.#sliceEnd.get(most)?.['at_s'];
+    const sliceS = end === undefined ? atS : Math.min(atS, Math.max(Number(end), 1));
+    this.#deleteBefore.run(sliceS);
+    return sliceS < atS;
+  }
+
+  insertHours(deviceNumber: number, hours: readonly HistoryHour[]): void {
+    for (const hour of hours) this.#insertHour.run(deviceNumber, hour.startS, hour.energyWh);
+  }
+
+  hours(deviceNumber: number, fromS: number, toS: number): HistoryHour[] {
+    return this.#hours.all(deviceNumber, fromS, toS).map((row) => ({
+      startS: Number(row['start_s']),
+      energyWh: Number(row['energy_wh']),
+    }));
+  }
+
+  deleteHoursBefore(startS: number): void {
+    this.#deleteHours.run(startS);
+  }
+
+  saveMeter(deviceNumber: number, atS: number, state: string): void {
+    this.#saveMeter.run(deviceNumber, atS, state);
+  }
+
+  meters(): { deviceNumber: number; atS: number; state: string }[] {
+    return this.#meters.all().map((row) => ({
+      deviceNumber: Number(row['device_number']),
+      atS: Number(row['at_s']),
+      state: String(row['state']),
+    }));
+  }
+}
+
+function sampleOf(row: Row): Sample {
+  return {
+    atS: Number(row['at_s']),
+    deviceNumber: Number(row['device_number']),
+    powerMw: Number(row['power_mw']),
+    voltageMv: numberOrNull(row['voltage_mv']),
+    currentMa: numberOrNull(row['current_ma']),
+    todayWh: numberOrNull(row['today_wh']),
+    monthWh: numberOrNull(row['month_wh']),
+    relay: row['relay_on'] === 1 ? 'on' : 'off',
+  };
+}
+
+function numberOrNull(value: SQLOutputValue | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}

@@ -1,0 +1,100 @@
+/** What the energy room needs to know of the plugs; the tapo room's list fits it. */
+export interface EnergyDevices {
+  list(): readonly EnergyDevice[];
+}
+
+export interface EnergyDevice {
+  /** Stable text id, as the API shows it. */
+  readonly id: string;
+  /** Stable small number from 1 up, as the tables keep it. */
+  readonly number: number;
+  readonly name: string;
+  readonly role: 'nas' | 'monitor' | 'generic';
+  readonly addedAtMs: number;
+  readonly isOnline: boolean;
+}
+
+/** One good answer of a plug, placed by the monotonic clock of this process. */
+export interface Reading {
+  readonly deviceNumber: number;
+  /** `Clock.monotonicMs()` at the middle of the poll. */
+  readonly monotonicMs: number;
+  readonly powerMw: number;
+  readonly voltageMv: number | null;
+  readonly currentMa: number | null;
+  /**
+   * The plug's counters in whole Wh since its local midnight and since its month began; null where
+   * it gives none or where its clock is known to be wrong (more than 10 min off, or before 2020).
+   */
+  readonly todayWh: number | null;
+  readonly monthWh: number | null;
+  readonly relay: 'on' | 'off';
+}
+
+/** A reading at its place on the wall clock, in the whole numbers that are stored. */
+export interface Sample {
+  readonly deviceNumber: number;
+  /** Epoch seconds. */
+  readonly atS: number;
+  readonly powerMw: number;
+  readonly voltageMv: number | null;
+  readonly currentMa: number | null;
+  readonly todayWh: number | null;
+  readonly monthWh: number | null;
+  readonly relay: 'on' | 'off';
+}
+
+/** One hour of a plug's own history (`get_energy_data`, interval 60 min). */
+export interface HistoryHour {
+  readonly startS: number;
+  readonly energyWh: number;
+}
+
+/** Asks a plug for its own hourly history; null when it offers none. */
+export interface HourlyHistory {
+  hours(
+    deviceNumber: number,
+    fromMs: number,
+    toMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly HistoryHour[] | null>;
+}
+
+/** Recorded EU plugs allow at most 3,904 W; what is above is no measurement. */
+export const MAX_POWER_MW = 4_000_000;
+/** Mains voltage and current that no plug of this kind can have. */
+const MAX_VOLTAGE_MV = 400_000;
+const MAX_CURRENT_MA = 20_000;
+/** A month at full load is under 3 MWh. */
+const MAX_COUNTER_WH = 10_000_000;
+
+/**
+ * A reading as whole numbers, or null when its power is no measurement. A voltage, current or
+ * counter that makes no sense becomes unknown; the power beside it still counts.
+ */
+export function checkedReading(reading: Reading): Reading | null {
+  const powerMw = whole(reading.powerMw, MAX_POWER_MW);
+  if (powerMw === null || !Number.isFinite(reading.monotonicMs)) return null;
+  return {
+    deviceNumber: reading.deviceNumber,
+    monotonicMs: reading.monotonicMs,
+    powerMw,
+    voltageMv: whole(reading.voltageMv, MAX_VOLTAGE_MV),
+    currentMa: whole(reading.currentMa, MAX_CURRENT_MA),
+    todayWh: whole(reading.todayWh, MAX_COUNTER_WH),
+    monthWh: whole(reading.monthWh, MAX_COUNTER_WH),
+    relay: reading.relay,
+  };
+}
+
+/** Puts a checked reading at its wall-clock second. */
+export function sampleAt(reading: Reading, atMs: number): Sample {
+  const { deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, relay } = reading;
+  const atS = Math.round(atMs / 1_000);
+  return { deviceNumber, atS, powerMw, voltageMv, currentMa, todayWh, monthWh, relay };
+}
+
+function whole(value: number | null, max: number): number | null {
+  if (value === null || !Number.isFinite(value) || value < 0 || value > max) return null;
+  return Math.round(value);
+}

@@ -1,0 +1,117 @@
+export const SLOT_S = 300;
+export const MJ_PER_WH = 3_600_000;
+export const MJ_PER_MWH = 3_600;
+
+/**
+ * What was measured in a stretch of five minutes, or of an hour inside a very long gap. Energy is
+ * in mJ (mW x s), so that nothing is lost between samples.
+ */
+export interface Slot {
+  readonly startS: number;
+  readonly widthS: number;
+  energyMj: number;
+  coveredS: number;
+  minMw: number;
+  maxMw: number;
+  isEstimated: boolean;
+}
+
+/** An hour of the local clock with its slots in order. Slots nothing was measured in are missing. */
+export interface Hour {
+  readonly startS: number;
+  readonly endS: number;
+  readonly slots: Slot[];
+}
+
+/** How energy and power run between two instants. */
+export interface Course {
+  readonly fromS: number;
+  readonly toS: number;
+  /** Whole mJ from `fromS` to `atS`: 0 at the start, everything at the end, never falling. */
+  energyUpToMj(atS: number): number;
+  /** mW at an instant. */
+  powerAt(atS: number): number;
+  readonly isEstimated: boolean;
+}
+
+/** Between two samples power runs in a straight line; `energyMj` may differ from the area under it. */
+export function straightCourse(
+  from: { readonly atS: number; readonly powerMw: number },
+  to: { readonly atS: number; readonly powerMw: number },
+  energyMj: number,
+): Course {
+  const spanS = to.atS - from.atS;
+  const slope = (to.powerMw - from.powerMw) / spanS;
+  const area = trapezoidMj(from, to);
+  const share = (x: number): number =>
+    area > 0 ? (from.powerMw * x + (slope * x * x) / 2) / area : x / spanS;
+  return {
+    fromS: from.atS,
+    toS: to.atS,
+    energyUpToMj: (atS) =>
+      atS >= to.atS ? energyMj : Math.round(energyMj * Math.min(1, share(atS - from.atS))),
+    powerAt: (atS) => Math.round(from.powerMw + slope * (atS - from.atS)),
+    isEstimated: false,
+  };
+}
+
+/** Energy spread evenly: the best there is where only the plug's counter saw it. */
+export function evenCourse(fromS: number, toS: number, energyMj: number): Course {
+  const spanS = toS - fromS;
+  return {
+    fromS,
+    toS,
+    energyUpToMj: (atS) => Math.round((energyMj * (atS - fromS)) / spanS),
+    powerAt: () => Math.round(energyMj / spanS),
+    isEstimated: true,
+  };
+}
+
+/** mJ under a straight line between two samples. */
+export function trapezoidMj(
+  from: { readonly atS: number; readonly powerMw: number },
+  to: { readonly atS: number; readonly powerMw: number },
+): number {
+  return Math.round(((from.powerMw + to.powerMw) * (to.atS - from.atS)) / 2);
+}
+
+/** Adds the part of a course that lies in one slot. */
+export function addToSlot(slot: Slot, course: Course, fromS: number, toS: number): void {
+  const powers = [course.powerAt(fromS), course.powerAt(toS)];
+  slot.energyMj += course.energyUpToMj(toS) - course.energyUpToMj(fromS);
+  slot.coveredS += toS - fromS;
+  slot.minMw = Math.min(slot.minMw, ...powers);
+  slot.maxMw = Math.max(slot.maxMw, ...powers);
+  slot.isEstimated ||= course.isEstimated;
+}
+
+/** The slot of an hour that starts then, made when missing. */
+export function slotOf(hour: Hour, startS: number, widthS: number): Slot {
+  const last = hour.slots.at(-1);
+  if (last?.startS === startS && last.widthS === widthS) return last;
+  const slot: Slot = {
+    startS,
+    widthS,
+    energyMj: 0,
+    coveredS: 0,
+    minMw: Number.MAX_SAFE_INTEGER,
+    maxMw: 0,
+    isEstimated: false,
+  };
+  hour.slots.push(slot);
+  return slot;
+}
+
+/** Adds energy that was held back to the slots from `fromS` on, by the time each covers. */
+export function restoreEnergy(hour: Hour, fromS: number, energyMj: number): void {
+  const slots = hour.slots.filter((slot) => slot.startS + slot.widthS > fromS);
+  const coveredS = slots.reduce((sum, slot) => sum + slot.coveredS, 0);
+  let passedS = 0;
+  let givenMj = 0;
+  for (const slot of slots) {
+    passedS += slot.coveredS;
+    const upToMj = Math.round((energyMj * passedS) / coveredS);
+    slot.energyMj += upToMj - givenMj;
+    givenMj = upToMj;
+  }
+}

@@ -1,0 +1,119 @@
+import type { BucketView } from './bucket-view.ts';
+import { HOUSEHOLD } from './buckets.ts';
+import { monthEstimateUc, standbyMw, usualDay } from './forecast.ts';
+import type { LocalTime } from './local-time.ts';
+import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
+import { type NasPowerState, nasSavings } from './nas-watts.ts';
+import type { Prices } from './prices.ts';
+import type { EnergyDevice } from './sample.ts';
+
+/** The household at a glance; what is not known yet is null. */
+export interface Summary {
+  readonly totalDevices: number;
+  readonly totalPowerW: number | null;
+  readonly avgDailyMwh: number | null;
+  readonly monthlyCostEstimateUc: number | null;
+  readonly monthToDateUc: number | null;
+  readonly standbyMw: number | null;
+  readonly nasState: NasPowerState | null;
+  readonly nasAsleepSecondsToday: number | null;
+  readonly savedMwhMonth: number | null;
+  readonly savedUcMonth: number | null;
+}
+
+/** Standby of one plug. */
+export interface DeviceStandby {
+  readonly deviceId: string;
+  readonly deviceName: string;
+  readonly standbyMw: number | null;
+  /** A year of it at the present price, micro-cents. */
+  readonly yearlyUc: number | null;
+}
+
+interface SummaryParts {
+  readonly view: BucketView;
+  readonly nasHours: NasHourRows;
+  readonly time: LocalTime;
+  readonly nowS: number;
+  /** The NAS's hours that only memory has. */
+  readonly liveNasHours: readonly NasHour[];
+}
+
+const DAY_S = 86_400;
+const WEEKDAYS_BASIS_S = 56 * DAY_S;
+const AVERAGE_BASIS_S = 30 * DAY_S;
+const STANDBY_BASIS_S = 7 * DAY_S;
+const IDLE_BASIS_S = 30 * DAY_S;
+const YEAR_HOURS = 8_766;
+
+type Costs = Pick<Summary, 'avgDailyMwh' | 'monthlyCostEstimateUc' | 'monthToDateUc' | 'standbyMw'>;
+
+export function householdSummary(parts: SummaryParts): Costs {
+  const { view, time, nowS } = parts;
+  const todayS = time.dayStart(nowS);
+  const complete = view
+    .days(HOUSEHOLD, nowS - WEEKDAYS_BASIS_S, nowS)
+    .filter(({ startS }) => startS < todayS);
+  const recent = complete.filter(({ startS }) => startS >= nowS - AVERAGE_BASIS_S);
+  const average = usualDay(recent);
+  const shares = view.shares(HOUSEHOLD, time.monthStart(nowS), nowS);
+  const toDateUc = shares.reduce((sum, share) => sum + share.costUc, 0);
+  return {
+    avgDailyMwh: average === null ? null : Math.round(average.energyMwh),
+    monthlyCostEstimateUc: monthEstimateUc(complete, toDateUc, nowS, time),
+    monthToDateUc: shares.length === 0 ? null : toDateUc,
+    standbyMw: standbyOf(view, HOUSEHOLD, nowS),
+  };
+}
+
+type Sleep = Pick<Summary, 'nasAsleepSecondsToday' | 'savedMwhMonth' | 'savedUcMonth'>;
+
+/** Without a plug of role `nas`. */
+export const NO_NAS: Sleep = {
+  nasAsleepSecondsToday: null,
+  savedMwhMonth: null,
+  savedUcMonth: null,
+};
+
+export function nasSummary(parts: SummaryParts): Sleep {
+  const { time, nowS } = parts;
+  const monthS = time.monthStart(nowS);
+  const todayS = time.dayStart(nowS);
+  const basisS = Math.min(monthS, nowS - IDLE_BASIS_S);
+  const hours = mergedHours(parts.nasHours.range(basisS, nowS), parts.liveNasHours);
+  const today = hours.filter(({ startS }) => startS >= todayS);
+  const month = hours.filter(({ startS }) => startS >= monthS);
+  const savings = nasSavings(month, hours);
+  return {
+    nasAsleepSecondsToday:
+      today.length === 0 ? null : today.reduce((sum, hour) => sum + hour.asleepS, 0),
+    savedMwhMonth: savings?.savedMwh ?? null,
+    savedUcMonth: savings?.savedUc ?? null,
+  };
+}
+
+export function standbyOfDevices(
+  devices: readonly EnergyDevice[],
+  view: BucketView,
+  prices: Prices,
+  nowS: number,
+  time: LocalTime,
+): DeviceStandby[] {
+  const { priceUcPerKwh } = prices.tariffs.at(time.hourStart(nowS));
+  return devices.map((device) => {
+    const watts = standbyOf(view, device.number, nowS);
+    const yearlyUc =
+      watts === null ? null : Math.round((watts * YEAR_HOURS * priceUcPerKwh) / 1_000_000);
+    return { deviceId: device.id, deviceName: device.name, standbyMw: watts, yearlyUc };
+  });
+}
+
+function standbyOf(view: BucketView, deviceNumber: number, nowS: number): number | null {
+  const buckets = view.fine(deviceNumber, nowS - STANDBY_BASIS_S, nowS);
+  return standbyMw(buckets.filter(({ isEstimated }) => !isEstimated).map(({ avgMw }) => avgMw));
+}
+
+function mergedHours(stored: readonly NasHour[], live: readonly NasHour[]): NasHour[] {
+  const hours = new Map([...stored, ...live].map((hour) => [hour.startS, hour]));
+  return [...hours.values()];
+}

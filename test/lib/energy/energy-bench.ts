@@ -1,0 +1,157 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  Energy,
+  type EnergyDevices,
+  type EnergySettings,
+  type HourlyHistory,
+} from '../../../nodes/lib/energy/energy.ts';
+import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
+import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { devicesOf, generator, type SimulatedPlug } from './simulated-plug.ts';
+
+export interface Weather {
+  readonly seed?: number;
+  /** Share of polls that get no answer. */
+  readonly loss?: number;
+  readonly intervalS?: number;
+  readonly jitterS?: number;
+  /** Stretches [fromS, toS) without any poll. */
+  readonly outages?: readonly (readonly [number, number])[];
+}
+
+/** An energy room over a real file, with a clock that only moves when told. */
+export class Bench {
+  readonly folder = mkdtempSync(join(tmpdir(), 'balupi-energy-'));
+  readonly time: LocalTime;
+  readonly settings: EnergySettings;
+  readonly warnings: string[] = [];
+  devices: EnergyDevices = devicesOf(1, 2, 3);
+  history: HourlyHistory | null = null;
+  isTrusted = true;
+  clock: ManualClock;
+  store: Store;
+  energy: Energy;
+
+  constructor(startS: number, settings: Partial<EnergySettings> = {}) {
+    this.settings = {
+      timeZone: 'Europe/Berlin',
+      sampleIntervalSeconds: 30,
+      rawRetentionDays: 7,
+      hourlyRetentionDays: 365,
+      defaultPriceCents: 32,
+      commitSeconds: 60,
+      nasPowerThresholdWatts: 30,
+      ...settings,
+    };
+    this.time = new LocalTime(this.settings.timeZone);
+    this.clock = new ManualClock(startS * 1_000);
+    this.store = this.#open();
+    this.energy = this.#energy();
+    this.energy.start();
+  }
+
+  get nowS(): number {
+    return this.clock.nowMs() / 1_000;
+  }
+
+  /** Kills the process: nothing is written any more. The next one begins at `atS`. */
+  crash(atS: number): void {
+    this.store.close();
+    this.clock = new ManualClock(atS * 1_000);
+    this.store = this.#open();
+    this.energy = this.#energy();
+    this.energy.start();
+  }
+
+  async restart(atS: number): Promise<void> {
+    await this.energy.stop();
+    this.crash(atS);
+  }
+
+  /** Polls the plugs up to a true time. A commit is asked for every minute or so. */
+  run(plugs: readonly SimulatedPlug[], fromS: number, toS: number, weather: Weather = {}): void {
+    const random = generator(weather.seed ?? 1);
+    const step = weather.intervalS ?? 30;
+    for (let gridS = fromS, count = 0; gridS < toS; gridS += step, count += 1) {
+      if (weather.outages?.some(([from, to]) => gridS >= from && gridS < to) === true) continue;
+      const readings = plugs.flatMap((plug) => {
+        if (random() < (weather.loss ?? 0)) return [];
+        const atS = gridS + (weather.jitterS ?? 0) * (random() * 2 - 1);
+        return [plug.read(atS, this.#monotonicAt(atS))];
+      });
+      this.energy.record(readings);
+      if (count % 2 === 1) this.energy.rollUp();
+    }
+  }
+
+  /** Moves the clock, firing what the room planned. */
+  async moveTo(atS: number): Promise<void> {
+    await this.clock.advance(Math.max(0, atS * 1_000 - this.clock.nowMs()));
+  }
+
+  rows(table: string): string {
+    return JSON.stringify(this.store.prepare(`SELECT * FROM ${table}`).all());
+  }
+
+  sum(sql: string, ...values: (number | string)[]): number {
+    return Number(Object.values(this.store.prepare(sql).get(...values) ?? {})[0] ?? 0);
+  }
+
+  /** Wh of one plug on a local day, as stored and in memory. */
+  dayWh(number: number, atS: number): number {
+    const outcome = this.energy.history({
+      deviceId: `plug-${number}`,
+      from: this.time.dayStart(atS) * 1_000,
+      to: this.time.nextDayStart(atS) * 1_000,
+      resolution: 'day',
+    });
+    if (outcome.kind !== 'history') throw new Error(outcome.kind);
+    return outcome.points.reduce((sum, point) => sum + point.energyMwh, 0) / 1_000;
+  }
+
+  close(): void {
+    this.store.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** True time and this clock's wall time agree when the clock was made, and run alike. */
+  #monotonicAt(atS: number): number {
+    return atS * 1_000 - this.#bornMs();
+  }
+
+  #bornMs(): number {
+    return this.clock.nowMs() - this.clock.monotonicMs() - this.stepMs;
+  }
+
+  /** How far the wall clock was stepped away from the true time. */
+  stepMs = 0;
+
+  #open(): Store {
+    const file = join(this.folder, 'energy.db');
+    return Store.open({
+      file,
+      name: 'energy',
+      synchronous: 'NORMAL',
+      migrations: ENERGY_MIGRATIONS,
+    });
+  }
+
+  #energy(): Energy {
+    const say = (message: string): void => {
+      this.warnings.push(message);
+    };
+    return new Energy({
+      store: this.store,
+      clock: this.clock,
+      settings: this.settings,
+      devices: { list: () => this.devices.list() },
+      log: { debug: () => {}, info: () => {}, warn: say, error: say },
+      isClockTrusted: () => this.isTrusted,
+      history: this.history,
+    });
+  }
+}
