@@ -1,0 +1,248 @@
+import type { Log } from '../log/log.ts';
+import type { NasClient } from '../nas/nas.ts';
+import type { NasPresence } from '../nas/nas.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import { AccountEvents, type ConfirmedListener, type LogoutListener } from './account-events.ts';
+import { Authenticator } from './authenticator.ts';
+import { BackgroundLearning } from './background-learning.ts';
+import type { CallBudget } from './call-budget.ts';
+import type { Caller, User } from './caller.ts';
+import { EditorSessions } from './editor-sessions.ts';
+import type { LiveToken } from './live-tokens.ts';
+import { LoginLimits } from './login-limits.ts';
+import { readNasUser } from './nas-answers.ts';
+import { NasVerdicts } from './nas-verdicts.ts';
+import type { AuthVerdict, PersonOutcome, SignInOutcome } from './outcomes.ts';
+import { PasswordVerifiers } from './password-verifiers.ts';
+import { PersonSignIn, type PersonTry } from './person-sign-in.ts';
+import { PiSignIn } from './pi-sign-in.ts';
+import { PiTokens } from './pi-tokens.ts';
+import { Profile } from './profile.ts';
+import { Refresh } from './refresh.ts';
+import { type LoginTry, type SecondFactorTry, SignIn } from './sign-in.ts';
+import { isRecord } from './token-form.ts';
+import { UserBook } from './user-book.ts';
+
+export type { ConfirmedListener, LogoutListener } from './account-events.ts';
+export type { CallBudget } from './call-budget.ts';
+export type { Caller, User } from './caller.ts';
+export type { LiveToken } from './live-tokens.ts';
+export type { AuthVerdict, PersonOutcome, SignInOutcome, SignInRefusal } from './outcomes.ts';
+export { NewestTimeRows } from './newest-time-rows.ts';
+export { bearerOf } from './token-form.ts';
+
+export interface AccountsParts {
+  /** The queue database. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  /** SECRET_KEY, at least 32 characters. */
+  readonly secretKey: string;
+  /** OFFLINE_GRACE_HOURS, fractions allowed. */
+  readonly offlineGraceHours: number;
+  readonly budget: CallBudget;
+  readonly log: Log;
+}
+
+/** Who is calling: tokens, passwords, roles. The door of this room. */
+export class Accounts {
+  readonly #parts: AccountsParts;
+  readonly #book: UserBook;
+  readonly #authenticator: Authenticator;
+  readonly #signIn: SignIn;
+  readonly #piSignIn: PiSignIn;
+  readonly #refresh: Refresh;
+  readonly #profile: Profile;
+  readonly #persons: PersonSignIn;
+  readonly #editor: EditorSessions;
+  readonly #learning: BackgroundLearning;
+  readonly #events: AccountEvents;
+
+  constructor(parts: AccountsParts) {
+    this.#parts = parts;
+    this.#events = new AccountEvents(parts.log);
+    const { store, clock, time, nas, presence, secretKey } = parts;
+    const graceMs = parts.offlineGraceHours * 3_600_000;
+    const book = new UserBook({ store, time, graceMs });
+    const tokens = new PiTokens({ secretKey, book, time });
+    const onConfirmed: ConfirmedListener = (user, token) => {
+      this.#confirmed(user, token);
+    };
+    const common = { nas, presence, book, time, clock, graceMs, onConfirmed };
+    const verdicts = new NasVerdicts(common);
+    this.#book = book;
+    this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token));
+    this.#piSignIn = new PiSignIn(tokens, book);
+    this.#signIn = new SignIn({
+      ...common,
+      verifiers: new PasswordVerifiers(book.verifiers),
+      limits: new LoginLimits(clock),
+      nowMs: () => time.nowMs(),
+    });
+    this.#refresh = new Refresh({ ...common, piSignIn: this.#piSignIn });
+    this.#profile = new Profile({
+      ...common,
+      piSignIn: this.#piSignIn,
+      onLogout: (userId) => {
+        this.#events.loggedOut(userId);
+      },
+    });
+    this.#persons = new PersonSignIn(this.#signIn, presence);
+    this.#editor = new EditorSessions({
+      ...common,
+      personSignIn: this.#persons,
+      refusedByNas: (token) => {
+        this.refusedByNas(token);
+      },
+    });
+    this.#learning = new BackgroundLearning({ ...common, budget: parts.budget, log: parts.log });
+  }
+
+  /** @param bearer the token as it stands behind `Bearer` (see {@link bearerOf}) */
+  authenticate(bearer: string): Promise<AuthVerdict> {
+    return this.#authenticator.authenticate(bearer);
+  }
+
+  /** `POST /api/auth/login`. */
+  async login(given: LoginTry): Promise<SignInOutcome> {
+    const checked = await this.#signIn.password(given);
+    if (checked.kind === 'refused') return checked;
+    if (checked.kind === 'by_nas') return { ...checked, kind: 'passed' };
+    return this.#piSignIn.issue(checked.user, checked.scope, null);
+  }
+
+  /** `POST /api/auth/verify-2fa`. Only the NAS can check a second factor. */
+  async verifyTwoFactor(given: SecondFactorTry): Promise<SignInOutcome> {
+    const checked = await this.#signIn.secondFactor(given);
+    return checked.kind === 'refused' ? checked : { ...checked, kind: 'passed' };
+  }
+
+  /** `POST /api/auth/refresh`. */
+  refresh(refreshToken: string): Promise<SignInOutcome> {
+    return this.#refresh.refresh(refreshToken);
+  }
+
+  /**
+   * `GET /api/auth/me`.
+   * @param storedToken a NAS token of that user's own, for a caller who came with a Pi token
+   */
+  me(caller: Caller, storedToken: string | null = null): Promise<SignInOutcome> {
+    return this.#profile.me(caller, storedToken);
+  }
+
+  /** `POST /api/auth/logout`: always ends in 200. */
+  logout(caller: Caller): Promise<SignInOutcome> {
+    return this.#profile.logout(caller);
+  }
+
+  /** Any call to the NAS with this token came back 401: it is over at once and for good. */
+  refusedByNas(token: string): void {
+    this.#book.refuse(token);
+  }
+
+  /**
+   * A registration or a pairing went through the Pi: its tokens and its user are known from now on.
+   * @param body the NAS's answer, as it came
+   */
+  learnSignIn(body: unknown): void {
+    const learnt = this.#book.learnSignIn(body);
+    if (learnt.kind === 'user') this.#confirmed(learnt.user, learnt.token);
+  }
+
+  /** The NAS answered `me` to a proxied call over `token`. */
+  rememberMe(token: string, body: unknown): void {
+    const told = readNasUser(body);
+    if (told !== null) this.#book.learnMe(told, token);
+  }
+
+  /** The NAS answered `my-permissions` for that user. */
+  rememberPermissions(userId: number, body: unknown): void {
+    if (isRecord(body)) this.#book.users.keepPermissions(userId, body, this.#parts.time.nowMs());
+  }
+
+  /** May do what the contract keeps for admins. */
+  isAdmin(caller: Caller): boolean {
+    return caller.user.role === 'admin' && caller.scope === 'all';
+  }
+
+  /** May wake the NAS: admins, and users whose last `my-permissions` allowed it. */
+  mayWake(caller: Caller): boolean {
+    if (caller.user.role === 'admin') return true;
+    const permissions = this.#book.users.find(caller.user.id)?.permissions;
+    return permissions?.['can_wol'] === true || permissions?.['can_wake'] === true;
+  }
+
+  /** The newest token of that user the NAS said is good, for delivery while they are here. */
+  liveTokenOf(userId: number): LiveToken | null {
+    return this.#book.live.ofUser(userId);
+  }
+
+  /** Anybody's, for the probe. */
+  anyLiveToken(): LiveToken | null {
+    return this.#book.live.any();
+  }
+
+  /** A user as last known, also while they are away; null when unknown or switched off. */
+  userOf(userId: number): User | null {
+    return this.#book.userOf(userId);
+  }
+
+  /** As {@link userOf}, by the name the NAS last gave. */
+  userNamed(username: string): User | null {
+    const row = this.#book.users.findByName(username);
+    return row === null ? null : this.#book.userOf(row.id);
+  }
+
+  /**
+   * What a page's session of that user stands on: remember it at the sign-in and compare it later.
+   * Another number, or null, means that the session is over (logout, switched off, refused, grace).
+   */
+  standingOf(userId: number): number | null {
+    const row = this.#book.users.find(userId);
+    if (row === null || !row.isActive || !this.#book.withinGrace(row)) return null;
+    return row.endedAtMs ?? 0;
+  }
+
+  /** Signs a person in to a page of the Pi; the password may end with a space and six digits. */
+  signInPerson(given: PersonTry): Promise<PersonOutcome> {
+    return this.#persons.signIn(given);
+  }
+
+  /** Signs an admin in to the editor, for 12 hours. */
+  editorSignIn(
+    username: string,
+    passwordWithOptionalCode: string,
+    address = 'editor',
+  ): Promise<PersonOutcome> {
+    return this.#editor.signIn({ username, password: passwordWithOptionalCode, address });
+  }
+
+  /** Whether that admin's editor session still stands. */
+  editorUser(username: string): Promise<User | null> {
+    return this.#editor.user(username);
+  }
+
+  /** @returns how to stop hearing */
+  onConfirmed(listener: ConfirmedListener): () => void {
+    return this.#events.onConfirmed(listener);
+  }
+
+  /** @returns how to stop hearing */
+  onLogout(listener: LogoutListener): () => void {
+    return this.#events.onLogout(listener);
+  }
+
+  /** Waits for what runs in the background. */
+  async stop(): Promise<void> {
+    await this.#learning.stop();
+  }
+
+  #confirmed(user: User, token: string): void {
+    this.#learning.wanted(user, token);
+    this.#events.confirmed(user, token);
+  }
+}

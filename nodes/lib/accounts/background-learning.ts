@@ -1,0 +1,77 @@
+import type { NasClient, NasJson } from '../nas/nas.ts';
+import type { NasPresence } from '../nas/nas.ts';
+import type { Log } from '../log/log.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { CallBudget } from './call-budget.ts';
+import type { User } from './caller.ts';
+import { readNasUser } from './nas-answers.ts';
+import { isRecord } from './token-form.ts';
+import type { UserBook } from './user-book.ts';
+
+/** Who may wake changes rarely, and the apps' own asks are kept as well. */
+const PERMISSIONS_FRESH_MS = 6 * 3_600_000;
+
+export interface BackgroundLearningParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly time: TrustedClock;
+  readonly budget: CallBudget;
+  readonly log: Log;
+}
+
+/**
+ * Asks for what the Pi will need of a user once the NAS sleeps and nobody has asked yet: `me`, which
+ * BaluDesk must get at its start, and whether they may wake. No caller waits, so the budget rules.
+ */
+export class BackgroundLearning {
+  readonly #parts: BackgroundLearningParts;
+  readonly #running = new Set<number>();
+  readonly #pending = new Set<Promise<void>>();
+  #stopped = false;
+
+  constructor(parts: BackgroundLearningParts) {
+    this.#parts = parts;
+  }
+
+  /** The NAS just confirmed `token`; asks for what is missing, if anything may be asked. */
+  wanted(user: User, token: string): void {
+    if (this.#stopped || this.#running.has(user.id) || !this.#parts.presence.state.awake) return;
+    this.#running.add(user.id);
+    const pending = this.#learn(user, token)
+      .catch((error: unknown) => {
+        this.#parts.log.warn(`What the NAS knows of a user could not be kept: ${String(error)}`);
+      })
+      .finally(() => {
+        this.#running.delete(user.id);
+        this.#pending.delete(pending);
+      });
+    this.#pending.add(pending);
+  }
+
+  /** Starts nothing more and waits for what runs. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#pending);
+  }
+
+  async #learn(user: User, token: string): Promise<void> {
+    const { nas, book, time, budget } = this.#parts;
+    const row = book.users.find(user.id);
+    if (row === null) return;
+    if (row.me === null && budget.take('other')) {
+      const told = readNasUser(bodyOf(await nas.me(token, { auto: true })));
+      if (told?.id === user.id) book.learnMe(told, token);
+    }
+    if (row.role === 'admin') return;
+    const nowMs = time.nowMs();
+    if (row.permissionsAtMs !== null && nowMs - row.permissionsAtMs < PERMISSIONS_FRESH_MS) return;
+    if (!budget.take('other')) return;
+    const told = bodyOf(await nas.myPermissions(token, { auto: true }));
+    if (isRecord(told)) book.users.keepPermissions(user.id, told, time.nowMs());
+  }
+}
+
+function bodyOf(answer: NasJson): unknown {
+  return answer.kind === 'answer' && answer.status === 200 ? answer.body : null;
+}

@@ -1,0 +1,167 @@
+import type { NasClient, NasJson } from '../nas/nas.ts';
+import type { NasPresence } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import { mayAsk, silentCode } from './asking.ts';
+import type { User } from './caller.ts';
+import { readNasUser, saysInactive } from './nas-answers.ts';
+import type { AuthVerdict } from './outcomes.ts';
+import { SingleFlight } from './single-flight.ts';
+import { hashToken, readTokenForm, type TokenForm } from './token-form.ts';
+import type { UserBook } from './user-book.ts';
+import type { VerdictRow } from './verdict-rows.ts';
+
+/** Contract 2: at most 5 minutes while the NAS answers. */
+const FRESH_MS = 300_000;
+
+/** After a silent ask, kept verdicts do not ask again this long: each would wait for a timeout. */
+const SILENCE_MS = 5_000;
+
+type Form = Exclude<TokenForm, { kind: 'none' }>;
+type Asked = AuthVerdict | { readonly kind: 'silent' };
+
+const REFUSED: AuthVerdict = { kind: 'refused', code: 'bad_token' };
+
+export interface NasVerdictsParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly graceMs: number;
+  /** Hears of each token right after the NAS confirmed it. */
+  readonly onConfirmed: (user: User, token: string) => void;
+}
+
+/**
+ * Whether the NAS vouches for a token. The Pi never owns the NAS's key, so it asks, by a route that
+ * wakes nothing, and keeps the answer: a short while as long as it could ask again, and through the
+ * sleep until the token's own end plus the grace.
+ */
+export class NasVerdicts {
+  readonly #parts: NasVerdictsParts;
+  readonly #flight = new SingleFlight<Asked>();
+  #silentUntilMs = -Infinity;
+
+  constructor(parts: NasVerdictsParts) {
+    this.#parts = parts;
+  }
+
+  async judge(token: string): Promise<AuthVerdict> {
+    const form = readTokenForm(token);
+    if (form.kind === 'none') return REFUSED;
+    const hash = hashToken(token);
+    const kept = this.#parts.book.verdicts.find(hash);
+    if (this.#isOver(hash, kept)) return REFUSED;
+    if (kept !== null && this.#isFresh(kept)) return this.#letIn(kept, token);
+    if (!this.#mayAsk(kept)) return this.#withoutNas(kept, form, token);
+    const asked = await this.#flight.run(hash.toString('base64'), () =>
+      this.#ask(token, hash, form),
+    );
+    if (asked.kind !== 'silent') return asked;
+    // Read again: the token may have been refused while the ask was under way.
+    const now = this.#parts.book.verdicts.find(hash);
+    return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
+  }
+
+  #isOver(hash: Buffer, kept: VerdictRow | null): boolean {
+    return (kept !== null && kept.endedAtMs !== null) || this.#parts.book.isRefused(hash);
+  }
+
+  #isFresh(kept: VerdictRow): boolean {
+    const nowMs = this.#parts.time.nowMs();
+    const ended = kept.expiresAtMs !== null && nowMs >= kept.expiresAtMs;
+    return !ended && nowMs - kept.confirmedAtMs < FRESH_MS;
+  }
+
+  #mayAsk(kept: VerdictRow | null): boolean {
+    const { presence, clock } = this.#parts;
+    if (!mayAsk(presence.state)) return false;
+    return kept === null || clock.monotonicMs() >= this.#silentUntilMs;
+  }
+
+  #letIn(kept: VerdictRow, token: string): AuthVerdict {
+    const user = this.#parts.book.userOf(kept.userId);
+    if (user === null) return REFUSED;
+    return { kind: 'caller', caller: { user, kind: 'nas', nasToken: token, scope: 'all' } };
+  }
+
+  /** By what is kept: until the token's own end plus the grace. */
+  #withoutNas(kept: VerdictRow | null, form: Form, token: string): AuthVerdict {
+    const { time, graceMs, presence } = this.#parts;
+    const cannotAsk = { kind: 'cannot_ask', code: silentCode(presence.state) } as const;
+    const endMs = form.kind === 'jwt' ? form.claims.expiresAtMs : (kept?.confirmedAtMs ?? 0);
+    if (time.nowMs() < endMs + graceMs) {
+      return kept === null ? cannotAsk : this.#letIn(kept, token);
+    }
+    // A JWT that long expired is over whoever is asked; a key may well be good still.
+    return form.kind === 'jwt' ? REFUSED : cannotAsk;
+  }
+
+  async #ask(token: string, hash: Buffer, form: Form): Promise<Asked> {
+    const answer = await this.#preflight(token);
+    const said = this.#read(answer, token, form);
+    if (said !== 'good') return said;
+    const user = await this.#whose(token, hash, form);
+    if (user === null) return REFUSED;
+    if (user === 'silent') return { kind: 'silent' };
+    const kept = this.#parts.book.verdicts.find(hash);
+    // Refused by another call meanwhile, or its user just switched off.
+    if (kept === null || this.#isOver(hash, kept)) return REFUSED;
+    this.#parts.onConfirmed(user, token);
+    return this.#letIn(kept, token);
+  }
+
+  async #preflight(token: string): Promise<NasJson> {
+    const { nas, presence } = this.#parts;
+    const answer = await nas.preflight(token, { auto: true });
+    const { reachable, awake } = presence.state;
+    const shut = answer.kind === 'answer' && answer.status === 503 && reachable && !awake;
+    // Some sync routes answer 503 to `auto` in soft sleep; a plain preflight was measured to be
+    // answered then, and to wake nothing.
+    return shut ? nas.preflight(token) : answer;
+  }
+
+  #read(answer: NasJson, token: string, form: Form): Asked | 'good' {
+    if (answer.kind !== 'answer' || answer.status >= 500) {
+      this.#silentUntilMs = this.#parts.clock.monotonicMs() + SILENCE_MS;
+      return { kind: 'silent' };
+    }
+    const { status, body } = answer;
+    if (status >= 200 && status < 300) return 'good';
+    if (status === 429) return { kind: 'cannot_ask', code: 'nas_busy' };
+    if (status === 401 || status === 403) this.#end(token, form, body);
+    return REFUSED;
+  }
+
+  #end(token: string, form: Form, body: unknown): void {
+    const { book } = this.#parts;
+    const kept = book.verdicts.find(hashToken(token));
+    book.refuse(token);
+    if (!saysInactive(body)) return;
+    // The NAS says so only after it has found the signature good, so the claim can be believed.
+    const userId = kept?.userId ?? (form.kind === 'jwt' ? form.claims.userId : null);
+    if (userId !== null && book.users.find(userId) !== null) book.deactivate(userId);
+  }
+
+  /** @returns null when the account is switched off, `silent` when a key's owner cannot be learnt */
+  async #whose(token: string, hash: Buffer, form: Form): Promise<User | null | 'silent'> {
+    const { book, nas } = this.#parts;
+    if (form.kind === 'jwt') {
+      const { userId, username, role, issuedAtS } = form.claims;
+      return book.confirm(token, { id: userId, username, role, iatS: issuedAtS, profile: null });
+    }
+    const answer = await nas.me(token, { auto: true });
+    const told =
+      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    if (told !== null) return book.learnMe(told, token);
+    if (answer.kind === 'answer' && answer.status === 401) {
+      this.#end(token, form, answer.body);
+      return null;
+    }
+    const kept = book.verdicts.find(hash);
+    const user = kept === null ? null : book.userOf(kept.userId);
+    if (user === null) return 'silent';
+    return book.confirm(token, { ...user, iatS: 0, profile: null });
+  }
+}

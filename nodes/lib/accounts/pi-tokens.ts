@@ -1,0 +1,111 @@
+import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { Caller, User } from './caller.ts';
+import { decodeJwt, hashToken } from './token-form.ts';
+import type { UserBook } from './user-book.ts';
+
+/** 15 minutes, as the NAS's own (BaluHost 1.38). */
+const LIFETIME_S = 900;
+
+/**
+ * How far in the future `iat` may lie: the trusted time is stored once a minute, so after a power
+ * cut with a dead clock it may be that much behind a token already given out.
+ */
+const SKEW_S = 120;
+
+const ISSUER = 'balupi';
+const KEY_LABEL = 'balupi/pi-token/hs256/1';
+const HEADER_KEYS = ['alg', 'typ'];
+const CLAIM_KEYS = ['exp', 'iat', 'iss', 'jti', 'role', 'sub', 'type'];
+
+/**
+ * The Pi's own tokens: given out only while the NAS sleeps, good on this Pi only. A token opens the
+ * door when its signature, each claim and its row agree; no claim may be missing and none may be
+ * added, because passport-jwt alone lets eight kinds of forgery through (reliability.md §3).
+ */
+export class PiTokens {
+  /** HS256 key, of its own label, so that it is good for nothing else SECRET_KEY protects. */
+  readonly key: Buffer;
+  readonly #book: UserBook;
+  readonly #time: TrustedClock;
+
+  constructor(parts: {
+    readonly secretKey: string;
+    readonly book: UserBook;
+    readonly time: TrustedClock;
+  }) {
+    this.key = Buffer.from(hkdfSync('sha256', parts.secretKey, '', KEY_LABEL, 32));
+    this.#book = parts.book;
+    this.#time = parts.time;
+  }
+
+  /** @param refreshHash SHA-256 of the refresh token it is given for; null for a password */
+  issue(user: User, scope: Caller['scope'], refreshHash: Buffer | null): string {
+    const nowMs = this.#time.nowMs();
+    const iat = Math.floor(nowMs / 1_000);
+    const jti = randomUUID();
+    const exp = iat + LIFETIME_S;
+    const sub = String(user.id);
+    const claims = { iss: ISSUER, type: 'access', sub, role: user.role, jti, iat, exp };
+    const token = jwt.sign(claims, this.key, { algorithm: 'HS256' });
+    this.#book.sessions.add({
+      jti,
+      tokenHash: hashToken(token),
+      userId: user.id,
+      scope,
+      refreshHash,
+      issuedAtMs: nowMs,
+      expiresAtMs: exp * 1_000,
+    });
+    return token;
+  }
+
+  /**
+   * Whether a token claims to be the Pi's or is signed by it. Such a one is judged here alone and
+   * never shown to the NAS.
+   */
+  isOurs(token: string): boolean {
+    const decoded = decodeJwt(token);
+    if (decoded === null) return false;
+    if (decoded.claims['iss'] === ISSUER) return true;
+    const signature = createHmac('sha256', this.key).update(decoded.signed).digest();
+    const given = Buffer.from(decoded.signature, 'base64url');
+    return given.length === signature.length && timingSafeEqual(given, signature);
+  }
+
+  /** Judges a token whose signature passport-jwt has already found to be ours. */
+  judge(token: string): Caller | null {
+    const decoded = decodeJwt(token);
+    if (decoded === null || !hasExactly(decoded.header, HEADER_KEYS)) return null;
+    if (decoded.header['alg'] !== 'HS256' || decoded.header['typ'] !== 'JWT') return null;
+    const { jti } = decoded.claims;
+    if (typeof jti !== 'string' || !this.#areSound(decoded.claims)) return null;
+    return this.#callerOf(token, jti, decoded.claims);
+  }
+
+  #areSound(claims: Readonly<Record<string, unknown>>): boolean {
+    const { iss, type, role, iat, exp } = claims;
+    if (!hasExactly(claims, CLAIM_KEYS) || iss !== ISSUER || type !== 'access') return false;
+    if (typeof role !== 'string' || !isSeconds(iat) || !isSeconds(exp)) return false;
+    const nowS = this.#time.nowMs() / 1_000;
+    return iat <= nowS + SKEW_S && exp > nowS && exp > iat && exp <= iat + LIFETIME_S;
+  }
+
+  #callerOf(token: string, jti: string, claims: Readonly<Record<string, unknown>>): Caller | null {
+    const row = this.#book.sessions.find(jti);
+    if (row === null || !hashToken(token).equals(row.tokenHash)) return null;
+    if (claims['sub'] !== String(row.userId) || row.expiresAtMs <= this.#time.nowMs()) return null;
+    const user = this.#book.userOf(row.userId);
+    return user === null ? null : { user, kind: 'pi', nasToken: null, scope: row.scope };
+  }
+}
+
+function hasExactly(value: Readonly<Record<string, unknown>>, keys: readonly string[]): boolean {
+  const found = Object.keys(value).sort();
+  return found.length === keys.length && found.every((key, index) => key === keys[index]);
+}
+
+function isSeconds(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+}

@@ -1,0 +1,87 @@
+import type { NasClient, NasJson } from '../nas/nas.ts';
+import type { NasPresence } from '../nas/nas.ts';
+import { mayAsk, silentCode } from './asking.ts';
+import type { Caller } from './caller.ts';
+import { readNasUser, retryAfterOf, saysInactive } from './nas-answers.ts';
+import { refused, type SignInOutcome } from './outcomes.ts';
+import type { PiSignIn } from './pi-sign-in.ts';
+import type { UserBook } from './user-book.ts';
+
+export interface ProfileParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly piSignIn: PiSignIn;
+  /** Hears that a user signed out. */
+  readonly onLogout: (userId: number) => void;
+}
+
+/** `GET /api/auth/me` and `POST /api/auth/logout`. */
+export class Profile {
+  readonly #parts: ProfileParts;
+
+  constructor(parts: ProfileParts) {
+    this.#parts = parts;
+  }
+
+  /** @param storedToken a NAS token of that user's own, for a caller who came with a Pi token */
+  async me(caller: Caller, storedToken: string | null): Promise<SignInOutcome> {
+    const { nas, presence } = this.#parts;
+    const { state } = presence;
+    if (!mayAsk(state)) return this.#kept(caller);
+    const token = caller.nasToken ?? storedToken;
+    if (token === null) return state.awake ? refused('refresh_token_now') : this.#kept(caller);
+    return this.#read(await nas.me(token, { auto: !state.awake }), caller, token);
+  }
+
+  async logout(caller: Caller): Promise<SignInOutcome> {
+    const { nas, presence, book, onLogout } = this.#parts;
+    const { user } = caller;
+    book.logOut(user.id);
+    onLogout(user.id);
+    if (caller.nasToken !== null && mayAsk(presence.state)) {
+      const answer = await nas.logout(caller.nasToken);
+      if (answer.kind === 'answer' && answer.status < 300) {
+        return { kind: 'passed', status: answer.status, body: answer.body, user };
+      }
+    }
+    // Whatever the NAS made of it, on this Pi the user is signed out.
+    return { kind: 'issued', body: { message: 'Logged out' }, user };
+  }
+
+  /**
+   * The NAS's answer, except where it could not answer: BaluDesk forgets its credentials on any
+   * error but 401 and 429 (clients.md, fact 3), so the kept answer stands in.
+   */
+  #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
+    const { book } = this.#parts;
+    if (answer.kind === 'unreachable') return this.#kept(caller);
+    const { status } = answer;
+    const unable = answer.kind === 'bad_answer' || status === 429 || status >= 500;
+    if (unable) return this.#unable(answer, caller);
+    const { body } = answer;
+    if (status === 401) {
+      book.refuse(token);
+      if (saysInactive(body)) book.deactivate(caller.user.id);
+    }
+    const told = status === 200 ? readNasUser(body) : null;
+    if (told?.id === caller.user.id && book.learnMe(told, token) === null) {
+      return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
+    }
+    return { kind: 'passed', status, body, user: caller.user };
+  }
+
+  #unable(answer: Exclude<NasJson, { kind: 'unreachable' }>, caller: Caller): SignInOutcome {
+    const kept = this.#parts.piSignIn.me(caller.user.id);
+    if (kept !== null) return { kind: 'issued', body: kept, user: caller.user };
+    if (answer.status !== 429) return refused('nas_bad_answer');
+    const body = answer.kind === 'answer' ? answer.body : null;
+    return refused('nas_busy', { retryAfterSeconds: retryAfterOf(body) });
+  }
+
+  #kept(caller: Caller): SignInOutcome {
+    const body = this.#parts.piSignIn.me(caller.user.id);
+    if (body === null) return refused(silentCode(this.#parts.presence.state));
+    return { kind: 'issued', body, user: caller.user };
+  }
+}

@@ -1,0 +1,63 @@
+import type { Store } from '../store/store.ts';
+
+type Statement = ReturnType<Store['prepare']>;
+
+/** A refresh token the NAS issued or accepted through this Pi. */
+export interface RefreshRow {
+  readonly userId: number;
+  /** As the token says; null when it does not. */
+  readonly expiresAtMs: number | null;
+}
+
+/** A user's devices, with room for those that were replaced. */
+const MAX_PER_USER = 50;
+
+/** All SQL of `refresh_tokens`. */
+export class RefreshRows {
+  readonly #find: Statement;
+  readonly #keep: Statement;
+  readonly #cap: Statement;
+  readonly #drop: Statement;
+  readonly #dropOfUser: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare(
+      'SELECT user_id, expires_at_ms FROM refresh_tokens WHERE token_hash = ?',
+    );
+    this.#keep = store.prepare(`
+      INSERT INTO refresh_tokens (token_hash, user_id, expires_at_ms, accepted_at_ms)
+      VALUES (?, ?, ?, ?)
+      ON CONFLICT (token_hash) DO UPDATE SET
+        user_id = excluded.user_id, accepted_at_ms = excluded.accepted_at_ms`);
+    this.#cap = store.prepare(`
+      DELETE FROM refresh_tokens WHERE user_id = ?1 AND (expires_at_ms < ?2 OR token_hash IN (
+        SELECT token_hash FROM refresh_tokens WHERE user_id = ?1
+        ORDER BY accepted_at_ms DESC LIMIT -1 OFFSET ${MAX_PER_USER}))`);
+    this.#drop = store.prepare('DELETE FROM refresh_tokens WHERE token_hash = ?');
+    this.#dropOfUser = store.prepare('DELETE FROM refresh_tokens WHERE user_id = ?');
+  }
+
+  find(hash: Buffer): RefreshRow | null {
+    const row = this.#find.get(hash);
+    if (row === undefined) return null;
+    const expiresAtMs = row['expires_at_ms'];
+    return {
+      userId: Number(row['user_id']),
+      expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+    };
+  }
+
+  /** Keeps one, and drops that user's expired and surplus ones. */
+  keep(hash: Buffer, row: RefreshRow, acceptedAtMs: number): void {
+    this.#keep.run(hash, row.userId, row.expiresAtMs, acceptedAtMs);
+    this.#cap.run(row.userId, acceptedAtMs);
+  }
+
+  drop(hash: Buffer): void {
+    this.#drop.run(hash);
+  }
+
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+}

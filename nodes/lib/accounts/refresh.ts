@@ -1,0 +1,87 @@
+import type { NasClient } from '../nas/nas.ts';
+import type { NasPresence } from '../nas/nas.ts';
+import { mayAsk } from './asking.ts';
+import type { User } from './caller.ts';
+import { saysInactive } from './nas-answers.ts';
+import { refused, type SignInOutcome } from './outcomes.ts';
+import type { PiSignIn } from './pi-sign-in.ts';
+import { SingleFlight } from './single-flight.ts';
+import { hashToken } from './token-form.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { UserBook } from './user-book.ts';
+
+export interface RefreshParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly piSignIn: PiSignIn;
+  readonly time: TrustedClock;
+  readonly onConfirmed: (user: User, token: string) => void;
+}
+
+/** The app keeps its tokens on this and on nothing else (clients.md, fact 2). */
+const KEEP_TOKENS = refused('gateway_timeout');
+
+/** `POST /api/auth/refresh`, where any honest failure but 504 signs the apps out for good. */
+export class Refresh {
+  readonly #parts: RefreshParts;
+  readonly #flight = new SingleFlight<SignInOutcome>();
+
+  constructor(parts: RefreshParts) {
+    this.#parts = parts;
+  }
+
+  refresh(refreshToken: string): Promise<SignInOutcome> {
+    const hash = hashToken(refreshToken);
+    return this.#flight.run(hash.toString('base64'), () => this.#refresh(refreshToken, hash));
+  }
+
+  async #refresh(refreshToken: string, hash: Buffer): Promise<SignInOutcome> {
+    const { nas, presence } = this.#parts;
+    if (!mayAsk(presence.state)) return this.#asleep(hash);
+    const answer = await nas.refresh(refreshToken);
+    if (answer.kind === 'unreachable') {
+      // Gone goes on as asleep; merely slow is a NAS whose answer may still matter.
+      const gone = !presence.state.reachable && !isTimeout(answer.cause);
+      return gone ? this.#asleep(hash) : KEEP_TOKENS;
+    }
+    const { status } = answer;
+    if (answer.kind === 'bad_answer' || status === 429 || status >= 500) return KEEP_TOKENS;
+    if (status >= 300) return this.#passRefusal(status, answer.body, hash);
+    return this.#passGood(status, answer.body, refreshToken);
+  }
+
+  #passRefusal(status: number, body: unknown, hash: Buffer): SignInOutcome {
+    const { book } = this.#parts;
+    if (status === 401 || status === 403) {
+      const row = book.refreshTokens.find(hash);
+      book.refuseRefresh(hash);
+      if (row !== null && saysInactive(body)) book.deactivate(row.userId);
+    }
+    return { kind: 'passed', status, body, user: null };
+  }
+
+  #passGood(status: number, body: unknown, refreshToken: string): SignInOutcome {
+    const learnt = this.#parts.book.learnSignIn(body, refreshToken);
+    if (learnt.kind === 'inactive') {
+      return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
+    }
+    if (learnt.kind === 'nobody') return { kind: 'passed', status, body, user: null };
+    this.#parts.onConfirmed(learnt.user, learnt.token);
+    return { kind: 'passed', status, body, user: learnt.user };
+  }
+
+  #asleep(hash: Buffer): SignInOutcome {
+    const { book, time, piSignIn } = this.#parts;
+    const kept = book.refreshTokens.find(hash);
+    const row = kept === null ? null : book.users.find(kept.userId);
+    if (kept === null || row?.isActive !== true) return KEEP_TOKENS;
+    if (kept.expiresAtMs !== null && kept.expiresAtMs <= time.nowMs()) return KEEP_TOKENS;
+    if (book.withinGrace(row)) return piSignIn.issue(row, 'all', hash);
+    return row.role === 'admin' ? piSignIn.issue(row, 'wake', hash) : KEEP_TOKENS;
+  }
+}
+
+function isTimeout(cause: Error): boolean {
+  return 'code' in cause && cause.code === 'timeout';
+}

@@ -1,0 +1,242 @@
+import type { Store } from '../store/store.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { User } from './caller.ts';
+import { LiveTokens } from './live-tokens.ts';
+import { LruMap } from './lru-map.ts';
+import { type NasSignIn, type NasUser, readSignIn } from './nas-answers.ts';
+import { PiSessionRows } from './pi-session-rows.ts';
+import { RefreshRows } from './refresh-rows.ts';
+import { expiryOf, hashToken, readTokenForm } from './token-form.ts';
+import { type UserRow, UserRows } from './user-rows.ts';
+import { VerdictRows } from './verdict-rows.ts';
+import { VerifierRows } from './verifier-rows.ts';
+
+/** Who a token belongs to, by its own claims or by the NAS's user object. */
+export interface Identity extends User {
+  /** Seconds of the NAS's clock that this was true at; 0 when nothing tells. */
+  readonly iatS: number;
+  /** The NAS's user object, which outranks a claim; null when there is only the claim. */
+  readonly profile: NasUser | null;
+}
+
+export type Learnt =
+  | { readonly kind: 'user'; readonly user: User; readonly token: string }
+  | { readonly kind: 'inactive' }
+  /** The answer lets nobody in, or contradicts itself. */
+  | { readonly kind: 'nobody' };
+
+/** An API key tells no end; as a live token it counts until it is confirmed again or not. */
+const LIVE_KEY_MS = 900_000;
+const KEY_KEPT_MS = 90 * 86_400_000;
+const PRUNE_EVERY_MS = 3_600_000;
+const REFUSED_KEPT = 10_000;
+
+/**
+ * What the NAS said of users and their tokens, written down: each answer in one transaction, so
+ * that a power cut leaves no token without its user. Everything that ends somebody is here too.
+ */
+export class UserBook {
+  readonly users: UserRows;
+  readonly verdicts: VerdictRows;
+  readonly refreshTokens: RefreshRows;
+  readonly verifiers: VerifierRows;
+  readonly sessions: PiSessionRows;
+  readonly live: LiveTokens;
+  readonly #store: Store;
+  readonly #time: TrustedClock;
+  readonly #graceMs: number;
+  /** Refused tokens nobody ever saw good: bounded and in memory, as anybody can send them. */
+  readonly #refused = new LruMap<string, true>(REFUSED_KEPT);
+  #prunedAtMs = 0;
+
+  constructor(parts: {
+    readonly store: Store;
+    readonly time: TrustedClock;
+    readonly graceMs: number;
+  }) {
+    this.#store = parts.store;
+    this.#time = parts.time;
+    this.#graceMs = parts.graceMs;
+    this.users = new UserRows(parts.store);
+    this.verdicts = new VerdictRows(parts.store);
+    this.refreshTokens = new RefreshRows(parts.store);
+    this.verifiers = new VerifierRows(parts.store);
+    this.sessions = new PiSessionRows(parts.store);
+    this.live = new LiveTokens(parts.time);
+  }
+
+  /** Whether the NAS answered for this user lately enough to let them in without it. */
+  withinGrace(row: UserRow): boolean {
+    return this.#time.nowMs() < row.answeredAtMs + this.#graceMs;
+  }
+
+  isRefused(hash: Buffer): boolean {
+    return this.#refused.get(hash.toString('base64')) === true;
+  }
+
+  /** The NAS said that `token` is good and whose it is. */
+  confirm(token: string, of: Identity, refreshTokens: readonly string[] = []): User {
+    const nowMs = this.#time.nowMs();
+    const form = readTokenForm(token);
+    const expiresAtMs = form.kind === 'jwt' ? form.claims.expiresAtMs : null;
+    const kind = form.kind === 'jwt' ? 'jwt' : 'api_key';
+    this.#store.transaction(() => {
+      this.#upsert(of, nowMs);
+      const verdict = { userId: of.id, kind, expiresAtMs, confirmedAtMs: nowMs } as const;
+      if (form.kind !== 'none') this.verdicts.confirm(hashToken(token), verdict);
+      for (const refreshToken of refreshTokens) this.#keepRefresh(refreshToken, of.id, nowMs);
+      this.#prune(nowMs);
+    });
+    if (this.#isGood(token)) {
+      this.live.keep({ userId: of.id, token, expiresAtMs: expiresAtMs ?? nowMs + LIVE_KEY_MS });
+    }
+    return this.userOf(of.id) ?? of;
+  }
+
+  /**
+   * Learns from a good login, second factor, refresh, registration or pairing.
+   * @param presented the refresh token this was the answer to
+   */
+  learnSignIn(body: unknown, presented: string | null = null): Learnt {
+    const told = readSignIn(body);
+    const of = told === null ? null : identityIn(told);
+    if (told === null || of === null) return { kind: 'nobody' };
+    if (of.profile?.isActive === false) {
+      this.deactivate(of.id);
+      return { kind: 'inactive' };
+    }
+    const refreshTokens = [presented, told.refreshToken].filter((token) => token !== null);
+    const user = this.confirm(told.accessToken, of, refreshTokens);
+    return { kind: 'user', user, token: told.accessToken };
+  }
+
+  /**
+   * The NAS told `me` over `token`.
+   * @returns null when that account is switched off, or is not the one the token names
+   */
+  learnMe(told: NasUser, token: string): User | null {
+    const form = readTokenForm(token);
+    if (form.kind === 'jwt' && form.claims.userId !== told.id) return null;
+    if (!told.isActive) {
+      this.deactivate(told.id);
+      return null;
+    }
+    const iatS = form.kind === 'jwt' ? form.claims.issuedAtS : 0;
+    return this.confirm(token, { ...told, iatS, profile: told });
+  }
+
+  /**
+   * The NAS answered 401 to `token`: over at once and for good. When it had not run out, the user
+   * was signed out, which ends the pages of the Pi they have open too.
+   */
+  refuse(token: string): void {
+    const hash = hashToken(token);
+    const nowMs = this.#time.nowMs();
+    const row = this.verdicts.find(hash);
+    this.live.drop(token);
+    if (row === null) this.#refused.set(hash.toString('base64'), true);
+    else {
+      this.#store.transaction(() => {
+        const ended = this.verdicts.end(hash, nowMs);
+        const living = row.expiresAtMs !== null && nowMs < row.expiresAtMs;
+        if (ended && living) this.users.end(row.userId, nowMs);
+      });
+    }
+  }
+
+  /** The NAS says this account is switched off: nothing of it opens anything any more. */
+  deactivate(userId: number): void {
+    const nowMs = this.#time.nowMs();
+    this.live.dropOfUser(userId);
+    this.#store.transaction(() => {
+      this.#deactivate(userId, nowMs);
+    });
+  }
+
+  /** Drops what would let this user in without the NAS. */
+  logOut(userId: number): void {
+    const nowMs = this.#time.nowMs();
+    this.live.dropOfUser(userId);
+    this.#store.transaction(() => {
+      this.verdicts.dropOfUser(userId);
+      this.refreshTokens.dropOfUser(userId);
+      this.sessions.dropOfUser(userId);
+      this.users.end(userId, nowMs);
+    });
+  }
+
+  /** The NAS refused a refresh token: it and what the Pi gave out for it are over. */
+  refuseRefresh(hash: Buffer): void {
+    this.#store.transaction(() => {
+      this.refreshTokens.drop(hash);
+      this.sessions.dropOfRefresh(hash);
+    });
+  }
+
+  /** A second factor guards this name now, so its password alone must open nothing. */
+  dropVerifierOf(username: string): void {
+    const row = this.users.findByName(username);
+    if (row !== null) this.verifiers.drop(row.id);
+  }
+
+  userOf(id: number): User | null {
+    const row = this.users.find(id);
+    return row?.isActive === true ? { id, username: row.username, role: row.role } : null;
+  }
+
+  /** Another call may have been refused with it meanwhile, which weighs more. */
+  #isGood(token: string): boolean {
+    const hash = hashToken(token);
+    return !this.isRefused(hash) && this.verdicts.find(hash)?.endedAtMs === null;
+  }
+
+  #upsert(of: Identity, nowMs: number): void {
+    const before = this.users.find(of.id);
+    // A token minted before the role was last learnt would bring an old role back.
+    const stale = of.profile === null && before !== null && of.iatS <= before.roleIatS;
+    this.users.upsert({
+      id: of.id,
+      username: of.username,
+      role: stale ? before.role : of.role,
+      roleIatS: Math.max(of.iatS, before?.roleIatS ?? 0),
+      answeredAtMs: nowMs,
+    });
+    if (of.profile !== null) this.users.keepMe(of.id, of.profile.raw);
+    // Names are unique on the NAS: who had this one before was renamed or is gone.
+    for (const id of this.users.namesakes(of.username, of.id)) this.#deactivate(id, nowMs);
+  }
+
+  #deactivate(userId: number, nowMs: number): void {
+    this.users.deactivate(userId, nowMs);
+    this.verdicts.endOfUser(userId, nowMs);
+    this.refreshTokens.dropOfUser(userId);
+    this.sessions.dropOfUser(userId);
+    this.verifiers.drop(userId);
+  }
+
+  #keepRefresh(refreshToken: string, userId: number, nowMs: number): void {
+    const row = { userId, expiresAtMs: expiryOf(refreshToken) };
+    this.refreshTokens.keep(hashToken(refreshToken), row, nowMs);
+  }
+
+  #prune(nowMs: number): void {
+    if (nowMs - this.#prunedAtMs < PRUNE_EVERY_MS) return;
+    this.#prunedAtMs = nowMs;
+    this.verdicts.prune(nowMs - this.#graceMs, nowMs - Math.max(this.#graceMs, KEY_KEPT_MS));
+  }
+}
+
+/** Whom a sign-in lets in: by its user object, else by its token. Null where they disagree. */
+function identityIn(told: NasSignIn): Identity | null {
+  const form = readTokenForm(told.accessToken);
+  const claims = form.kind === 'jwt' ? form.claims : null;
+  const iatS = claims?.issuedAtS ?? 0;
+  if (told.user !== null) {
+    const { id, username, role } = told.user;
+    const agree = claims === null || claims.userId === id;
+    return agree ? { id, username, role, iatS, profile: told.user } : null;
+  }
+  if (claims === null) return null;
+  const { userId, username, role } = claims;
+  return { id: userId, username, role, iatS, profile: null };
+}

@@ -1,0 +1,119 @@
+import type { Store } from '../store/store.ts';
+import { isRecord } from './token-form.ts';
+
+type Statement = ReturnType<Store['prepare']>;
+
+/** A user as kept, with what the NAS last said of them. */
+export interface UserRow {
+  readonly id: number;
+  readonly username: string;
+  readonly role: string;
+  /** Seconds of the NAS's clock: newer tokens may change the role, older ones not. */
+  readonly roleIatS: number;
+  readonly isActive: boolean;
+  /** The last time the NAS answered for this user, epoch ms. */
+  readonly answeredAtMs: number;
+  /** The last logout, deactivation or refused living token, epoch ms. */
+  readonly endedAtMs: number | null;
+  readonly me: Readonly<Record<string, unknown>> | null;
+  readonly permissions: Readonly<Record<string, unknown>> | null;
+  readonly permissionsAtMs: number | null;
+}
+
+const COLUMNS = `id, username, role, role_iat_s, is_active, answered_at_ms, ended_at_ms, me_json,
+  permissions_json, permissions_at_ms`;
+
+/** All SQL of `users`. */
+export class UserRows {
+  readonly #find: Statement;
+  readonly #findByName: Statement;
+  readonly #namesakes: Statement;
+  readonly #upsert: Statement;
+  readonly #deactivate: Statement;
+  readonly #end: Statement;
+  readonly #me: Statement;
+  readonly #permissions: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare(`SELECT ${COLUMNS} FROM users WHERE id = ?`);
+    this.#findByName = store.prepare(`
+      SELECT ${COLUMNS} FROM users WHERE username = ?
+      ORDER BY is_active DESC, answered_at_ms DESC LIMIT 1`);
+    this.#namesakes = store.prepare(
+      'SELECT id FROM users WHERE username = ? AND id <> ? AND is_active = 1',
+    );
+    this.#upsert = store.prepare(`
+      INSERT INTO users (id, username, role, role_iat_s, is_active, answered_at_ms)
+      VALUES (?, ?, ?, ?, 1, ?)
+      ON CONFLICT (id) DO UPDATE SET
+        username = excluded.username, role = excluded.role, role_iat_s = excluded.role_iat_s,
+        is_active = 1, answered_at_ms = max(answered_at_ms, excluded.answered_at_ms)`);
+    // Each end gets a time of its own, so that it can be told from the one before.
+    const ended = 'ended_at_ms = max(?, coalesce(ended_at_ms, 0) + 1)';
+    this.#deactivate = store.prepare(`UPDATE users SET is_active = 0, ${ended} WHERE id = ?`);
+    this.#end = store.prepare(`UPDATE users SET ${ended} WHERE id = ?`);
+    this.#me = store.prepare('UPDATE users SET me_json = ? WHERE id = ?');
+    this.#permissions = store.prepare(
+      'UPDATE users SET permissions_json = ?, permissions_at_ms = ? WHERE id = ?',
+    );
+  }
+
+  find(id: number): UserRow | null {
+    return readRow(this.#find.get(id));
+  }
+
+  /** The living user of that name, else one that is switched off. */
+  findByName(username: string): UserRow | null {
+    return readRow(this.#findByName.get(username));
+  }
+
+  /** Other users still kept under a name that now belongs to `id`. */
+  namesakes(username: string, id: number): readonly number[] {
+    return this.#namesakes.all(username, id).map((row) => Number(row['id']));
+  }
+
+  upsert(user: Pick<UserRow, 'id' | 'username' | 'role' | 'roleIatS' | 'answeredAtMs'>): void {
+    this.#upsert.run(user.id, user.username, user.role, user.roleIatS, user.answeredAtMs);
+  }
+
+  deactivate(id: number, atMs: number): void {
+    this.#deactivate.run(atMs, id);
+  }
+
+  end(id: number, atMs: number): void {
+    this.#end.run(atMs, id);
+  }
+
+  keepMe(id: number, me: Readonly<Record<string, unknown>>): void {
+    this.#me.run(JSON.stringify(me), id);
+  }
+
+  keepPermissions(id: number, told: Readonly<Record<string, unknown>>, atMs: number): void {
+    this.#permissions.run(JSON.stringify(told), atMs, id);
+  }
+}
+
+function readRow(row: ReturnType<Statement['get']>): UserRow | null {
+  if (row === undefined) return null;
+  return {
+    id: Number(row['id']),
+    username: String(row['username']),
+    role: String(row['role']),
+    roleIatS: Number(row['role_iat_s']),
+    isActive: row['is_active'] === 1,
+    answeredAtMs: Number(row['answered_at_ms']),
+    endedAtMs: readNumber(row['ended_at_ms']),
+    me: readObject(row['me_json']),
+    permissions: readObject(row['permissions_json']),
+    permissionsAtMs: readNumber(row['permissions_at_ms']),
+  };
+}
+
+function readNumber(value: unknown): number | null {
+  return typeof value === 'number' ? value : null;
+}
+
+function readObject(json: unknown): Readonly<Record<string, unknown>> | null {
+  const value: unknown = typeof json === 'string' ? JSON.parse(json) : null;
+  return isRecord(value) ? value : null;
+}

@@ -1,0 +1,96 @@
+import type { Store } from '../store/store.ts';
+
+type Statement = ReturnType<Store['prepare']>;
+
+/** What the NAS said of one token. */
+export interface VerdictRow {
+  readonly userId: number;
+  readonly kind: 'jwt' | 'api_key';
+  /** Null for an API key, whose end only the NAS knows. */
+  readonly expiresAtMs: number | null;
+  /** The last time the NAS said it is good, epoch ms. */
+  readonly confirmedAtMs: number;
+  /** Once set it stays: the NAS refused the token. */
+  readonly endedAtMs: number | null;
+}
+
+/** More live tokens than a household ever has; the oldest go first. */
+const MAX_ROWS = 5_000;
+
+/** All SQL of `token_verdicts`. */
+export class VerdictRows {
+  readonly #find: Statement;
+  readonly #confirm: Statement;
+  readonly #end: Statement;
+  readonly #endOfUser: Statement;
+  readonly #dropOfUser: Statement;
+  readonly #prune: Statement;
+  readonly #cap: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare(`
+      SELECT user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms
+      FROM token_verdicts WHERE token_hash = ?`);
+    this.#confirm = store.prepare(`
+      INSERT INTO token_verdicts (token_hash, user_id, kind, expires_at_ms, confirmed_at_ms)
+      VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (token_hash) DO UPDATE SET
+        user_id = excluded.user_id, confirmed_at_ms = excluded.confirmed_at_ms
+      WHERE ended_at_ms IS NULL`);
+    this.#end = store.prepare(
+      'UPDATE token_verdicts SET ended_at_ms = ? WHERE token_hash = ? AND ended_at_ms IS NULL',
+    );
+    this.#endOfUser = store.prepare(
+      'UPDATE token_verdicts SET ended_at_ms = ? WHERE user_id = ? AND ended_at_ms IS NULL',
+    );
+    this.#dropOfUser = store.prepare(
+      'DELETE FROM token_verdicts WHERE user_id = ? AND ended_at_ms IS NULL',
+    );
+    this.#prune = store.prepare(`
+      DELETE FROM token_verdicts
+      WHERE (kind = 'jwt' AND expires_at_ms < ?) OR (kind = 'api_key' AND confirmed_at_ms < ?)`);
+    this.#cap = store.prepare(`
+      DELETE FROM token_verdicts WHERE token_hash IN (
+        SELECT token_hash FROM token_verdicts
+        ORDER BY confirmed_at_ms DESC LIMIT -1 OFFSET ${MAX_ROWS})`);
+  }
+
+  find(hash: Buffer): VerdictRow | null {
+    const row = this.#find.get(hash);
+    if (row === undefined) return null;
+    const { expires_at_ms: expiresAtMs, ended_at_ms: endedAtMs } = row;
+    return {
+      userId: Number(row['user_id']),
+      kind: row['kind'] === 'jwt' ? 'jwt' : 'api_key',
+      expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      confirmedAtMs: Number(row['confirmed_at_ms']),
+      endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : null,
+    };
+  }
+
+  /** Does nothing to a verdict that has ended. */
+  confirm(hash: Buffer, verdict: Omit<VerdictRow, 'endedAtMs'>): void {
+    const { userId, kind, expiresAtMs, confirmedAtMs } = verdict;
+    this.#confirm.run(hash, userId, kind, expiresAtMs, confirmedAtMs);
+  }
+
+  /** @returns whether there was a living verdict */
+  end(hash: Buffer, atMs: number): boolean {
+    return Number(this.#end.run(atMs, hash).changes) > 0;
+  }
+
+  endOfUser(userId: number, atMs: number): void {
+    this.#endOfUser.run(atMs, userId);
+  }
+
+  /** Forgets the living ones; what the NAS refused stays refused. */
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+
+  /** Drops what can never open anything again. Both bounds in epoch ms. */
+  prune(jwtsExpiredBeforeMs: number, keysConfirmedBeforeMs: number): void {
+    this.#prune.run(jwtsExpiredBeforeMs, keysConfirmedBeforeMs);
+    this.#cap.run();
+  }
+}

@@ -1,0 +1,381 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import jwt from 'jsonwebtoken';
+import { Accounts, NewestTimeRows } from '../../../nodes/lib/accounts/accounts.ts';
+import type { AuthVerdict, Caller, SignInOutcome } from '../../../nodes/lib/accounts/accounts.ts';
+import type { Log } from '../../../nodes/lib/log/log.ts';
+import type {
+  NasCallOptions,
+  NasClient,
+  NasJson,
+  NasPresence,
+  NasState,
+} from '../../../nodes/lib/nas/nas.ts';
+import { ACCOUNTS_TABLES } from '../../../nodes/lib/store/schema/accounts-tables.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import { TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+export const HOUR_MS = 3_600_000;
+export const MINUTE_MS = 60_000;
+export const SECRET_KEY = 'a secret of the Pi that is long enough 0123456789';
+const NAS_SECRET = 'the secret that only the NAS knows';
+
+export interface NasAccount {
+  readonly id: number;
+  readonly username: string;
+  password: string;
+  role: string;
+  isActive: boolean;
+  secondFactor: boolean;
+}
+
+export interface NasAsk {
+  readonly call: string;
+  readonly secret: string;
+  readonly auto: boolean;
+}
+
+/** A NAS as BaluHost 1.38 answers (nas-recorded.md, sections 2, 8, 9, 11, 16a), without the HTTP. */
+export class PracticeAccounts {
+  readonly asks: NasAsk[] = [];
+  readonly apiKeys = new Map<string, number>();
+  readonly refreshTokens = new Map<string, number>();
+  readonly accounts: NasAccount[] = [
+    account(1, 'admin', 'admin-password', 'admin'),
+    account(4, 'alice', 'alice-password', 'user'),
+    account(5, 'bob', 'bob-password', 'user'),
+  ];
+  /** Answers every call like this instead. */
+  broken: NasJson | null = null;
+  /** Answers calls of one name like this instead. */
+  readonly brokenCalls = new Map<string, NasJson>();
+  /** Runs before each answer; a test may hold it here. */
+  before: (call: string) => Promise<void> = () => Promise.resolve();
+  readonly #clock: ManualClock;
+
+  constructor(clock: ManualClock) {
+    this.#clock = clock;
+  }
+
+  get client(): NasClient {
+    return {
+      login: (username, password) =>
+        this.#answer('login', password, true, () => this.#login(username, password)),
+      verifyTwoFactor: (pending, code) =>
+        this.#answer('verifyTwoFactor', pending, true, () => this.#verify(pending, code)),
+      refresh: (token) => this.#answer('refresh', token, true, () => this.#refresh(token)),
+      logout: (token) => this.#answer('logout', token, true, () => this.#logout(token)),
+      me: (token, options) =>
+        this.#answer('me', token, options, () => this.#guarded(token, (a) => told(a))),
+      preflight: (token, options) =>
+        this.#answer('preflight', token, options, () =>
+          this.#guarded(token, () => ({ sync_allowed: true, current_sleep_state: 'awake' })),
+        ),
+      myPermissions: (token, options) =>
+        this.#answer('myPermissions', token, options, () =>
+          this.#guarded(token, () => ({ can_wake: false, can_wol: true })),
+        ),
+      systemInfo: unused,
+      sharedWithMe: unused,
+      list: unused,
+      download: unused,
+      mkdir: unused,
+      openUpload: () => {
+        throw new Error('not played here');
+      },
+    };
+  }
+
+  asked(call: string): number {
+    return this.asks.filter((ask) => ask.call === call).length;
+  }
+
+  account(username: string): NasAccount {
+    const found = this.accounts.find((one) => one.username === username);
+    if (found === undefined) throw new Error(`no account ${username}`);
+    return found;
+  }
+
+  token(username: string, claims: Record<string, unknown> = {}): string {
+    const { id, role } = this.account(username);
+    const iat = Math.floor(this.#clock.nowMs() / 1_000);
+    const sub = String(id);
+    const all = { sub, username, role, type: 'access', exp: iat + 900, iat, ...claims };
+    // Through JSON, so that an `undefined` claim is left out.
+    return jwt.sign(JSON.stringify(all), NAS_SECRET, { header: { alg: 'HS256', typ: 'JWT' } });
+  }
+
+  refreshToken(username: string, days = 90): string {
+    const { id } = this.account(username);
+    const iat = Math.floor(this.#clock.nowMs() / 1_000);
+    const jti = String(this.refreshTokens.size);
+    const claims = { sub: String(id), jti, type: 'refresh', exp: iat + days * 86_400, iat };
+    const token = jwt.sign(claims, NAS_SECRET);
+    this.refreshTokens.set(token, id);
+    return token;
+  }
+
+  async #answer(
+    call: string,
+    secret: string,
+    options: NasCallOptions | true | undefined,
+    work: () => NasJson,
+  ): Promise<NasJson> {
+    this.asks.push({ call, secret, auto: options === true || options?.auto === true });
+    await this.before(call);
+    return this.broken ?? this.brokenCalls.get(call) ?? work();
+  }
+
+  #login(username: string, password: string): NasJson {
+    const found = this.accounts.find((one) => one.username === username);
+    if (found?.password !== password) return said(401, 'Invalid credentials');
+    if (found.secondFactor) {
+      const claims = { sub: String(found.id), type: '2fa_pending' };
+      const pending_token = jwt.sign(claims, NAS_SECRET);
+      return ok({ requires_2fa: true, pending_token, token_type: '2fa_pending' });
+    }
+    return ok(this.#signedIn(found));
+  }
+
+  #verify(pending: string, code: string): NasJson {
+    const claims = jwt.decode(pending) as { sub: string };
+    const found = this.accounts.find((one) => String(one.id) === claims.sub);
+    if (found === undefined || code !== '123456') return said(401, 'Invalid 2FA code');
+    return ok(this.#signedIn(found));
+  }
+
+  #refresh(token: string): NasJson {
+    const found = this.accounts.find((one) => one.id === this.refreshTokens.get(token));
+    if (found === undefined) return said(401, 'Refresh token has been revoked');
+    return ok(this.#signedIn(found));
+  }
+
+  #logout(token: string): NasJson {
+    return this.#guarded(token, ({ id }) => {
+      for (const [refresh, owner] of this.refreshTokens) {
+        if (owner === id) this.refreshTokens.delete(refresh);
+      }
+      return { message: 'Logged out' };
+    });
+  }
+
+  #guarded(token: string, body: (of: NasAccount) => unknown): NasJson {
+    const id = this.apiKeys.get(token) ?? this.#subjectOf(token);
+    const found = this.accounts.find((one) => one.id === id);
+    if (found === undefined) return said(401, 'Could not validate credentials');
+    if (!found.isActive) {
+      const isKey = this.apiKeys.has(token);
+      return said(401, isKey ? 'API key target user inactive' : 'User account is inactive');
+    }
+    return ok(body(found));
+  }
+
+  #subjectOf(token: string): number | null {
+    try {
+      const clockTimestamp = Math.floor(this.#clock.nowMs() / 1_000);
+      const claims = jwt.verify(token, NAS_SECRET, { algorithms: ['HS256'], clockTimestamp });
+      return typeof claims === 'object' ? Number(claims.sub) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  #signedIn(of: NasAccount): unknown {
+    return { access_token: this.token(of.username), token_type: 'bearer', user: told(of) };
+  }
+}
+
+function account(id: number, username: string, password: string, role: string): NasAccount {
+  return { id, username, password, role, isActive: true, secondFactor: false };
+}
+
+/** Field for field as recorded, naive times included. */
+function told({ id, username, role, isActive }: NasAccount): Record<string, unknown> {
+  return {
+    username,
+    email: `${username}@example.com`,
+    id,
+    role,
+    is_active: isActive,
+    smb_enabled: false,
+    created_at: '2026-01-23T15:57:59',
+    updated_at: null,
+  };
+}
+
+export function ok(body: unknown): NasJson {
+  return { kind: 'answer', status: 200, body };
+}
+
+export function said(status: number, detail: string): NasJson {
+  return { kind: 'answer', status, body: { detail } };
+}
+
+export const GONE: NasJson = { kind: 'unreachable', cause: new Error('connect ECONNREFUSED') };
+
+function unused(): never {
+  throw new Error('not played here');
+}
+
+/** Presence as a test sets it. */
+export class SetPresence implements NasPresence {
+  state: NasState = {
+    awake: true,
+    reachable: true,
+    sleepState: 'awake',
+    reachableBy: 'http',
+    everSeen: true,
+    version: '1.38.0',
+    sinceMs: 0,
+    lastSeenMs: 0,
+    nextWakeAt: null,
+  };
+
+  heard(): void {
+    this.state = { ...this.state, reachable: true };
+  }
+
+  silent(): void {
+    this.state = { ...this.state, awake: false, reachable: false, sleepState: 'unreachable' };
+  }
+
+  onChange(): () => void {
+    return () => undefined;
+  }
+}
+
+/** Keeps what was logged, so that a test can look for secrets in it. */
+export class KeptLog implements Log {
+  readonly lines: string[] = [];
+  debug(message: string): void {
+    this.lines.push(message);
+  }
+  info(message: string): void {
+    this.lines.push(message);
+  }
+  warn(message: string): void {
+    this.lines.push(message);
+  }
+  error(message: string): void {
+    this.lines.push(message);
+  }
+}
+
+export interface StageOptions {
+  readonly graceHours?: number;
+  readonly startMs?: number;
+  readonly buildDateMs?: number;
+  readonly secretKey?: string;
+}
+
+/** The room over a real database file, with a NAS and a clock that the test moves. */
+export class Stage {
+  readonly folder = mkdtempSync(join(tmpdir(), 'balupi-accounts-'));
+  readonly clock: ManualClock;
+  readonly nas: PracticeAccounts;
+  readonly presence = new SetPresence();
+  readonly log = new KeptLog();
+  readonly options: StageOptions;
+  budget = 100;
+  store: Store;
+  time: TrustedTime;
+  accounts: Accounts;
+
+  constructor(options: StageOptions = {}) {
+    this.options = options;
+    this.clock = new ManualClock(options.startMs ?? Date.parse('2026-02-22T14:30:00Z'));
+    this.nas = new PracticeAccounts(this.clock);
+    ({ store: this.store, time: this.time, accounts: this.accounts } = this.#open(this.clock));
+  }
+
+  #open(clock: ManualClock): { store: Store; time: TrustedTime; accounts: Accounts } {
+    const store = Store.open({
+      file: join(this.folder, 'queue.db'),
+      name: 'queue',
+      synchronous: 'FULL',
+      migrations: [{ version: 1, sql: ACCOUNTS_TABLES }],
+    });
+    const time = new TrustedTime({
+      clock,
+      store: new NewestTimeRows(store),
+      buildDateMs: this.options.buildDateMs ?? 0,
+      log: this.log,
+    });
+    const accounts = new Accounts({
+      store,
+      clock,
+      time,
+      nas: this.nas.client,
+      presence: this.presence,
+      secretKey: this.options.secretKey ?? SECRET_KEY,
+      offlineGraceHours: this.options.graceHours ?? 72,
+      budget: {
+        take: () => {
+          this.budget -= 1;
+          return this.budget >= 0;
+        },
+      },
+      log: this.log,
+    });
+    return { store, time, accounts };
+  }
+
+  /** A power cut and a new start over the same file. */
+  restart(wallMs?: number): void {
+    this.store.close();
+    if (wallMs !== undefined) this.clock.stepWallTo(wallMs);
+    ({ store: this.store, time: this.time, accounts: this.accounts } = this.#open(this.clock));
+  }
+
+  async close(): Promise<void> {
+    await this.accounts.stop();
+    this.store.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  sleep(): void {
+    this.nas.broken = GONE;
+    this.presence.silent();
+  }
+
+  softSleep(): void {
+    this.nas.broken = null;
+    const { state } = this.presence;
+    this.presence.state = { ...state, awake: false, reachable: true, sleepState: 'soft_sleep' };
+  }
+
+  wake(): void {
+    this.nas.broken = null;
+    const { state } = this.presence;
+    this.presence.state = { ...state, awake: true, reachable: true, sleepState: 'awake' };
+  }
+
+  login(username: string, password: string, address = '192.168.1.10'): Promise<SignInOutcome> {
+    return this.accounts.login({ username, password, address });
+  }
+
+  async caller(token: string): Promise<Caller> {
+    const verdict = await this.accounts.authenticate(token);
+    if (verdict.kind !== 'caller') throw new Error(`not let in: ${verdict.code}`);
+    return verdict.caller;
+  }
+}
+
+/** A verdict in one word. */
+export function word(verdict: AuthVerdict): string {
+  return verdict.kind === 'caller' ? verdict.caller.user.username : verdict.code;
+}
+
+/** An outcome in one word: the code, or the status of an answer. */
+export function outcomeWord(outcome: SignInOutcome): string {
+  if (outcome.kind === 'refused') return outcome.code;
+  return outcome.kind === 'passed' ? `passed ${outcome.status}` : 'issued';
+}
+
+/** The access token of an outcome that let somebody in. */
+export function tokenOf(outcome: SignInOutcome): string {
+  if (outcome.kind === 'refused') throw new Error(`refused: ${outcome.code}`);
+  return (outcome.body as { access_token: string }).access_token;
+}

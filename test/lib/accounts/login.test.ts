@@ -1,0 +1,368 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NasJson } from '../../../nodes/lib/nas/nas.ts';
+import {
+  GONE,
+  HOUR_MS,
+  MINUTE_MS,
+  ok,
+  outcomeWord,
+  said,
+  Stage,
+  tokenOf,
+  word,
+} from './accounts-stage.ts';
+
+describe('login', () => {
+  let stage: Stage;
+
+  beforeEach(() => {
+    stage = new Stage();
+  });
+
+  afterEach(async () => {
+    await stage.close();
+  });
+
+  const login = async (name: string, password: string, address?: string): Promise<string> =>
+    outcomeWord(await stage.login(name, password, address));
+
+  describe('while the NAS is awake', () => {
+    it('gives the NAS’s answer on unchanged', async () => {
+      const outcome = await stage.login('alice', 'alice-password');
+      assert.equal(outcome.kind, 'passed');
+      const body = outcome.kind === 'passed' ? (outcome.body as Record<string, unknown>) : {};
+      assert.equal(body['token_type'], 'bearer');
+      assert.equal((body['user'] as Record<string, unknown>)['created_at'], '2026-01-23T15:57:59');
+      assert.equal(outcome.kind === 'passed' && outcome.user?.username, 'alice');
+    });
+
+    it('makes the token known without asking for it again', async () => {
+      const token = tokenOf(await stage.login('alice', 'alice-password'));
+      assert.equal(word(await stage.accounts.authenticate(token)), 'alice');
+      assert.equal(stage.nas.asked('preflight'), 0);
+    });
+
+    it('gives refusals on unchanged', async () => {
+      assert.equal(await login('alice', 'wrong'), 'passed 401');
+      stage.nas.broken = said(422, 'no such form');
+      assert.equal(await login('alice', 'x'), 'passed 422');
+    });
+
+    it('says nas_busy for the NAS’s 429, with its wait', async () => {
+      const body = { error: 'Too Many Requests', detail: 'x', retry_after: 42 };
+      stage.nas.broken = { kind: 'answer', status: 429, body };
+      assert.deepEqual(await stage.login('alice', 'alice-password'), {
+        kind: 'refused',
+        code: 'nas_busy',
+        retryAfterSeconds: 42,
+      });
+    });
+
+    it('says nas_busy when the proxy in front of the NAS limits with a page', async () => {
+      stage.nas.broken = { kind: 'bad_answer', status: 429 };
+      assert.equal(await login('alice', 'alice-password'), 'nas_busy');
+    });
+
+    it('says nas_bad_answer for anything else, and never that the password is wrong', async () => {
+      const answers: NasJson[] = [
+        said(500, 'x'),
+        said(503, 'x'),
+        { kind: 'bad_answer', status: 200 },
+        { kind: 'bad_answer', status: 503 },
+      ];
+      for (const broken of answers) {
+        stage.nas.broken = broken;
+        assert.equal(await login('bob', 'bob-password'), 'nas_bad_answer');
+      }
+    });
+
+    it('goes on as asleep when the call finds the NAS gone', async () => {
+      await login('alice', 'alice-password');
+      stage.nas.broken = GONE;
+      assert.equal(await login('alice', 'alice-password'), 'issued');
+    });
+
+    it('never lets an inactive user in, although the NAS gives them a token', async () => {
+      stage.nas.account('bob').isActive = false;
+      const outcome = await stage.login('bob', 'bob-password');
+      assert.equal(outcomeWord(outcome), 'bad_credentials');
+      assert.ok(!JSON.stringify(outcome).includes('eyJ'));
+    });
+
+    it('passes an answer on that fits no shape, and lets nobody in by it', async () => {
+      stage.nas.broken = ok({ access_token: stage.nas.token('alice'), user: { id: 5 } });
+      assert.equal(await login('alice', 'alice-password'), 'passed 200');
+      stage.nas.broken = ok({
+        access_token: stage.nas.token('alice'),
+        user: { id: 1, username: 'admin', role: 'admin' },
+      });
+      const outcome = await stage.login('alice', 'alice-password');
+      assert.equal(outcome.kind === 'passed' && outcome.user, null);
+      assert.equal(stage.accounts.userOf(1), null);
+    });
+
+    it('costs the NAS one call for the same try twice at once', async () => {
+      const both = [login('alice', 'alice-password'), login('alice', 'alice-password')];
+      assert.deepEqual(await Promise.all(both), ['passed 200', 'passed 200']);
+      assert.equal(stage.nas.asked('login'), 1);
+    });
+
+    it('still goes to the NAS in soft sleep', async () => {
+      stage.softSleep();
+      assert.equal(await login('alice', 'alice-password'), 'passed 200');
+    });
+  });
+
+  describe('while the NAS sleeps', () => {
+    it('gives a Pi token when the verifier matches', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.sleep();
+      const asked = stage.nas.asked('login');
+      const outcome = await stage.login('alice', 'alice-password');
+      assert.equal(outcome.kind, 'issued');
+      assert.equal(stage.nas.asked('login'), asked);
+      const caller = await stage.caller(tokenOf(outcome));
+      assert.deepEqual([caller.kind, caller.user.id, caller.scope], ['pi', 4, 'all']);
+    });
+
+    it('answers in the NAS’s shape, with times that the app can read', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.sleep();
+      const outcome = await stage.login('alice', 'alice-password');
+      const body = outcome.kind === 'issued' ? (outcome.body as Record<string, unknown>) : {};
+      assert.deepEqual(Object.keys(body), ['access_token', 'token_type', 'user']);
+      assert.equal(body['token_type'], 'bearer');
+      assert.deepEqual(body['user'], {
+        username: 'alice',
+        email: 'alice@example.com',
+        id: 4,
+        role: 'user',
+        is_active: true,
+        smb_enabled: false,
+        created_at: '2026-01-23T15:57:59Z',
+        updated_at: null,
+      });
+    });
+
+    it('says 401 when a known user’s verifier does not match', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.sleep();
+      assert.equal(await login('alice', 'wrong'), 'bad_credentials');
+    });
+
+    it('says 503 for an unknown user, and for one of whom no verifier was kept', async () => {
+      await stage.caller(stage.nas.token('bob'));
+      stage.sleep();
+      assert.equal(await login('mallory', 'x'), 'nas_asleep');
+      assert.equal(await login('bob', 'bob-password'), 'nas_asleep');
+    });
+
+    it('says nas_never_seen when the NAS was never seen', async () => {
+      stage.sleep();
+      stage.presence.state = { ...stage.presence.state, everSeen: false };
+      assert.equal(await login('admin', 'admin-password'), 'nas_never_seen');
+      const twoFactor = { pendingToken: 'x', code: '123456', address: 'a' };
+      assert.equal(outcomeWord(await stage.accounts.verifyTwoFactor(twoFactor)), 'nas_never_seen');
+    });
+
+    it('counts the grace from the last time the NAS answered for that user', async () => {
+      await stage.login('alice', 'alice-password');
+      await stage.clock.advance(10 * HOUR_MS);
+      await stage.caller(stage.nas.token('alice'));
+      stage.sleep();
+      await stage.clock.advance(72 * HOUR_MS - 1);
+      assert.equal(await login('alice', 'alice-password'), 'issued');
+      await stage.clock.advance(1);
+      assert.equal(await login('alice', 'alice-password'), 'nas_asleep');
+      assert.equal(await login('alice', 'wrong'), 'bad_credentials');
+    });
+
+    it('still lets a known admin wake the NAS after the grace, and nothing else', async () => {
+      await stage.login('admin', 'admin-password');
+      stage.sleep();
+      await stage.clock.advance(100 * HOUR_MS);
+      const caller = await stage.caller(tokenOf(await stage.login('admin', 'admin-password')));
+      assert.equal(caller.scope, 'wake');
+      assert.equal(stage.accounts.isAdmin(caller), false);
+      assert.equal(stage.accounts.mayWake(caller), true);
+      assert.equal(await login('admin', 'wrong'), 'bad_credentials');
+    });
+
+    it('takes as long for an unknown name as for a wrong password', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.sleep();
+      const time = async (name: string, address: string): Promise<number> => {
+        const startedMs = performance.now();
+        await login(name, 'wrong', address);
+        return performance.now() - startedMs;
+      };
+      const known: number[] = [];
+      const unknown: number[] = [];
+      for (let round = 0; round < 5; round += 1) {
+        known.push(await time('alice', 'a'));
+        unknown.push(await time('nobody', 'a'));
+      }
+      // Generous, as a machine may be busy: without the dummy check the ratio is far above 10.
+      assert.ok(Math.min(...unknown) > Math.min(...known) / 3);
+    });
+  });
+
+  describe('keeps a verifier', () => {
+    it('not for a user with a second factor, and drops the one from before', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.nas.account('alice').secondFactor = true;
+      assert.equal(await login('alice', 'alice-password'), 'passed 200');
+      stage.sleep();
+      assert.equal(await login('alice', 'alice-password'), 'nas_asleep');
+    });
+
+    it('not for a second factor that was passed', async () => {
+      stage.nas.account('alice').secondFactor = true;
+      const first = await stage.login('alice', 'alice-password');
+      const { pending_token: pendingToken } = (first.kind === 'passed' ? first.body : {}) as {
+        pending_token: string;
+      };
+      const wrong = { pendingToken, code: '000000', address: 'a' };
+      assert.equal(outcomeWord(await stage.accounts.verifyTwoFactor(wrong)), 'passed 401');
+      const right = { pendingToken, code: '123456', address: 'a' };
+      const outcome = await stage.accounts.verifyTwoFactor(right);
+      assert.equal(outcomeWord(outcome), 'passed 200');
+      assert.equal(word(await stage.accounts.authenticate(tokenOf(outcome))), 'alice');
+      stage.sleep();
+      assert.equal(await login('alice', 'alice-password'), 'nas_asleep');
+      assert.equal(outcomeWord(await stage.accounts.verifyTwoFactor(right)), 'nas_asleep');
+    });
+
+    it('no longer once the NAS refused that very password', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.nas.account('alice').password = 'changed';
+      assert.equal(await login('alice', 'alice-password'), 'passed 401');
+      stage.sleep();
+      assert.equal(await login('alice', 'alice-password'), 'nas_asleep');
+    });
+
+    it('on when the NAS refused another password', async () => {
+      await stage.login('alice', 'alice-password');
+      assert.equal(await login('alice', 'a typing mistake'), 'passed 401');
+      stage.sleep();
+      assert.equal(await login('alice', 'alice-password'), 'issued');
+    });
+
+    it('of the new password after a change', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.nas.account('alice').password = 'changed';
+      await stage.login('alice', 'changed');
+      stage.sleep();
+      assert.equal(await login('alice', 'alice-password'), 'bad_credentials');
+      assert.equal(await login('alice', 'changed'), 'issued');
+    });
+
+    it('over a restart', async () => {
+      await stage.login('alice', 'alice-password');
+      stage.sleep();
+      stage.restart(0);
+      assert.equal(await login('alice', 'alice-password'), 'issued');
+    });
+
+    it('that is not the password, nor is any token in the database or the log', async () => {
+      const nasToken = tokenOf(await stage.login('alice', 'alice-password'));
+      const refresh = stage.nas.refreshToken('alice');
+      await stage.accounts.refresh(refresh);
+      stage.sleep();
+      const piToken = tokenOf(await stage.login('alice', 'alice-password'));
+      await stage.accounts.stop();
+      const files = ['queue.db', 'queue.db-wal'].map((name) =>
+        readFileSync(join(stage.folder, name)),
+      );
+      for (const secret of ['alice-password', nasToken, refresh, piToken]) {
+        for (const file of files) assert.equal(file.includes(secret), false);
+        assert.ok(!stage.log.lines.join('\n').includes(secret));
+      }
+    });
+  });
+
+  describe('against guessing', () => {
+    it('allows 5 tries a minute per address and user, then says when to come back', async () => {
+      stage.sleep();
+      for (let guess = 0; guess < 5; guess += 1) {
+        assert.equal(await login('alice', `guess ${guess}`), 'nas_asleep');
+        await stage.clock.advance(1_000);
+      }
+      assert.deepEqual(await stage.login('alice', 'guess'), {
+        kind: 'refused',
+        code: 'too_many_tries',
+        retryAfterSeconds: 55,
+      });
+      await stage.clock.advance(55_000);
+      assert.equal(await login('alice', 'guess'), 'nas_asleep');
+    });
+
+    it('locks neither another user nor another address', async () => {
+      for (let guess = 0; guess < 8; guess += 1) await login('alice', `guess ${guess}`, 'thief');
+      assert.equal(await login('alice', 'guess', 'thief'), 'too_many_tries');
+      assert.equal(await login('bob', 'bob-password', 'thief'), 'passed 200');
+    });
+
+    it('lets the owner of a guessed name in, by the verifier that was kept', async () => {
+      await stage.login('alice', 'alice-password', 'home');
+      for (let guess = 0; guess < 8; guess += 1) await login('alice', `guess ${guess}`, 'thief');
+      assert.equal(await login('alice', 'alice-password', 'home'), 'passed 200');
+    });
+
+    it('shows the NAS at most 2 tries a minute of a name it has refused', async () => {
+      for (let guess = 0; guess < 6; guess += 1) {
+        await login('alice', `guess ${guess}`, `address ${guess}`);
+      }
+      assert.equal(stage.nas.asked('login'), 2);
+      await stage.clock.advance(MINUTE_MS);
+      for (let guess = 0; guess < 6; guess += 1) {
+        await login('alice', `more ${guess}`, `address ${guess}`);
+      }
+      assert.equal(stage.nas.asked('login'), 4);
+    });
+
+    it('shows the NAS at most 2 of a burst of guesses', async () => {
+      const burst = Array.from({ length: 8 }, (_none, at) => login('alice', `${at}`, `from ${at}`));
+      const words = await Promise.all(burst);
+      assert.equal(stage.nas.asked('login'), 2);
+      assert.equal(words.filter((each) => each === 'too_many_tries').length, 6);
+    });
+
+    it('lets a typing mistake be followed by the right password at once', async () => {
+      assert.equal(await login('alice', 'alice-passwort'), 'passed 401');
+      assert.equal(await login('alice', 'alice-password'), 'passed 200');
+    });
+
+    it('shows the NAS at most 4 of 2,000 guesses in 2 minutes', async () => {
+      for (let minute = 0; minute < 2; minute += 1) {
+        for (let guess = 0; guess < 1_000; guess += 1) await login('admin', `${minute} ${guess}`);
+        await stage.clock.advance(MINUTE_MS);
+      }
+      assert.ok(stage.nas.asked('login') <= 4);
+      assert.equal(await login('admin', 'admin-password', 'home'), 'passed 200');
+    });
+
+    it('limits second factors too', async () => {
+      stage.nas.account('alice').secondFactor = true;
+      const first = await stage.login('alice', 'alice-password');
+      const body = (first.kind === 'passed' ? first.body : {}) as { pending_token: string };
+      const words: string[] = [];
+      for (let code = 0; code < 7; code += 1) {
+        const given = { pendingToken: body.pending_token, code: `00000${code}`, address: 'a' };
+        words.push(outcomeWord(await stage.accounts.verifyTwoFactor(given)));
+      }
+      assert.equal(words.filter((each) => each === 'passed 401').length, 5);
+      assert.deepEqual(words.slice(5), ['too_many_tries', 'too_many_tries']);
+    });
+
+    it('bears a flood of sign-ins without piling up work', async () => {
+      stage.sleep();
+      const flood = Array.from({ length: 100 }, (_none, at) => login(`name ${at}`, 'x', `${at}`));
+      const words = await Promise.all(flood);
+      assert.ok(words.filter((each) => each === 'too_many_tries').length > 50);
+      assert.equal(await login('calm', 'x'), 'nas_asleep');
+    }).timeout(20_000);
+  });
+});

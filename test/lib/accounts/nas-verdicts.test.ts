@@ -1,0 +1,525 @@
+import assert from 'node:assert/strict';
+import { GONE, HOUR_MS, MINUTE_MS, ok, said, Stage, word } from './accounts-stage.ts';
+
+describe('verdicts on NAS tokens', () => {
+  let stage: Stage;
+
+  beforeEach(() => {
+    stage = new Stage();
+  });
+
+  afterEach(async () => {
+    await stage.close();
+  });
+
+  const verdict = async (token: string): Promise<string> =>
+    word(await stage.accounts.authenticate(token));
+
+  it('lets in whom the NAS lets in, with id, name and role of the token', async () => {
+    const token = stage.nas.token('alice');
+    const caller = await stage.caller(token);
+    assert.deepEqual(caller, {
+      user: { id: 4, username: 'alice', role: 'user' },
+      kind: 'nas',
+      nasToken: token,
+      scope: 'all',
+    });
+  });
+
+  it('asks by preflight with X-Sync-Trigger auto and nothing else', async () => {
+    stage.budget = 0;
+    await verdict(stage.nas.token('alice'));
+    assert.deepEqual(
+      stage.nas.asks.map(({ call, auto }) => [call, auto]),
+      [['preflight', true]],
+    );
+  });
+
+  it('keeps the verdict for 5 minutes while the NAS answers, then asks again', async () => {
+    const token = stage.nas.token('alice');
+    await verdict(token);
+    await stage.clock.advance(5 * MINUTE_MS - 1);
+    await verdict(token);
+    assert.equal(stage.nas.asked('preflight'), 1);
+    await stage.clock.advance(1);
+    await verdict(token);
+    assert.equal(stage.nas.asked('preflight'), 2);
+  });
+
+  it('does not let an expired token in on a fresh verdict while the NAS answers', async () => {
+    const token = stage.nas.token('alice', { exp: stage.clock.nowMs() / 1_000 + 60 });
+    assert.equal(await verdict(token), 'alice');
+    await stage.clock.advance(MINUTE_MS);
+    assert.equal(await verdict(token), 'bad_token');
+  });
+
+  it('makes one call of a hundred concurrent asks for one token', async () => {
+    const token = stage.nas.token('alice');
+    const all = await Promise.all(Array.from({ length: 100 }, () => verdict(token)));
+    assert.deepEqual(new Set(all), new Set(['alice']));
+    assert.equal(stage.nas.asked('preflight'), 1);
+  });
+
+  it('asks the NAS in soft sleep too', async () => {
+    stage.softSleep();
+    assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+    assert.ok(stage.nas.asks.every((ask) => ask.auto));
+  });
+
+  it('asks once more without the header when the NAS shuts its sync routes in soft sleep', async () => {
+    stage.softSleep();
+    stage.nas.brokenCalls.set('preflight', said(503, 'Internal server error'));
+    stage.nas.before = () => {
+      if (stage.nas.asked('preflight') === 2) stage.nas.brokenCalls.clear();
+      return Promise.resolve();
+    };
+    assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+    assert.deepEqual(
+      stage.nas.asks.map((ask) => ask.auto),
+      [true, false],
+    );
+  });
+
+  describe('while the NAS sleeps', () => {
+    it('lets a token in until its own exp plus the grace', async () => {
+      const token = stage.nas.token('alice');
+      await verdict(token);
+      stage.sleep();
+      await stage.clock.advance(15 * MINUTE_MS + 72 * HOUR_MS - 1_000);
+      assert.equal(await verdict(token), 'alice');
+      await stage.clock.advance(1_000);
+      assert.equal(await verdict(token), 'bad_token');
+    });
+
+    it('does not ask the NAS', async () => {
+      const token = stage.nas.token('alice');
+      await verdict(token);
+      stage.sleep();
+      await stage.clock.advance(HOUR_MS);
+      await verdict(token);
+      await verdict(stage.nas.token('bob'));
+      assert.equal(stage.nas.asked('preflight'), 1);
+    });
+
+    it('says nas_asleep to a token it never saw', async () => {
+      stage.sleep();
+      assert.equal(await verdict(stage.nas.token('alice')), 'nas_asleep');
+    });
+
+    it('says nas_never_seen when the NAS was never seen', async () => {
+      stage.sleep();
+      stage.presence.state = { ...stage.presence.state, everSeen: false };
+      assert.equal(await verdict(stage.nas.token('alice')), 'nas_never_seen');
+    });
+
+    it('ends with the exp of the token when the grace is 0 hours', async () => {
+      await stage.close();
+      stage = new Stage({ graceHours: 0 });
+      const token = stage.nas.token('alice');
+      await verdict(token);
+      stage.sleep();
+      await stage.clock.advance(15 * MINUTE_MS - 1);
+      assert.equal(await verdict(token), 'alice');
+      await stage.clock.advance(1);
+      assert.equal(await verdict(token), 'bad_token');
+    });
+
+    it('still refuses what the NAS refused', async () => {
+      const forged = stage.nas.token('alice').slice(0, -4) + 'AAAA';
+      assert.equal(await verdict(forged), 'bad_token');
+      stage.sleep();
+      assert.equal(await verdict(forged), 'bad_token');
+    });
+  });
+
+  describe('that cannot be asked for', () => {
+    const silences = {
+      'a transport failure': GONE,
+      'a 500': said(500, 'Internal server error'),
+      'a 503': said(503, 'Internal server error'),
+      'an HTML page': { kind: 'bad_answer', status: 502 },
+    } as const;
+    for (const [name, answer] of Object.entries(silences)) {
+      it(`fall back to the kept one on ${name}`, async () => {
+        const token = stage.nas.token('alice');
+        await verdict(token);
+        stage.nas.broken = answer;
+        await stage.clock.advance(HOUR_MS);
+        assert.equal(await verdict(token), 'alice');
+      });
+
+      it(`are nas_asleep for a token never seen on ${name}`, async () => {
+        stage.nas.broken = answer;
+        assert.equal(await verdict(stage.nas.token('alice')), 'nas_asleep');
+      });
+    }
+
+    it('do not make each call wait for a NAS that just was silent', async () => {
+      const token = stage.nas.token('alice');
+      await verdict(token);
+      stage.nas.broken = GONE;
+      await stage.clock.advance(HOUR_MS);
+      for (let call = 0; call < 10; call += 1) await verdict(token);
+      assert.equal(stage.nas.asked('preflight'), 2);
+      await stage.clock.advance(5_000);
+      await verdict(token);
+      assert.equal(stage.nas.asked('preflight'), 3);
+    });
+
+    it('are nas_busy when the NAS limits its preflight', async () => {
+      const token = stage.nas.token('alice');
+      stage.nas.broken = said(429, 'Rate limit exceeded. Please try again later.');
+      assert.equal(await verdict(token), 'nas_busy');
+      stage.nas.broken = null;
+      assert.equal(await verdict(token), 'alice');
+    });
+  });
+
+  describe('that end', () => {
+    it('end at once and for good by a 401 on any call', async () => {
+      const token = stage.nas.token('alice');
+      await verdict(token);
+      stage.accounts.refusedByNas(token);
+      assert.equal(await verdict(token), 'bad_token');
+      stage.sleep();
+      assert.equal(await verdict(token), 'bad_token');
+      stage.restart();
+      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(stage.nas.asked('preflight'), 1);
+    });
+
+    it('end for good by a 401 on a token never seen good', async () => {
+      const token = stage.nas.token('alice');
+      stage.accounts.refusedByNas(token);
+      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(stage.nas.asked('preflight'), 0);
+    });
+
+    for (const status of [401, 403]) {
+      it(`end by a ${status} on preflight, and stay so when the NAS would say yes again`, async () => {
+        const token = stage.nas.token('alice');
+        await verdict(token);
+        stage.nas.broken = said(status, 'no');
+        await stage.clock.advance(5 * MINUTE_MS);
+        assert.equal(await verdict(token), 'bad_token');
+        stage.nas.broken = null;
+        assert.equal(await verdict(token), 'bad_token');
+      });
+    }
+
+    it('end although the NAS said yes to an ask that was under way', async () => {
+      const token = stage.nas.token('alice');
+      stage.nas.before = () => {
+        stage.accounts.refusedByNas(token);
+        return Promise.resolve();
+      };
+      assert.equal(await verdict(token), 'bad_token');
+      stage.nas.before = () => Promise.resolve();
+      assert.equal(await verdict(token), 'bad_token');
+    });
+
+    it('end with everything of a user the NAS calls inactive, after one request', async () => {
+      const first = stage.nas.token('alice');
+      const second = stage.nas.token('alice', { nonce: 2 });
+      await stage.login('alice', 'alice-password');
+      await verdict(first);
+      await verdict(second);
+      stage.nas.account('alice').isActive = false;
+      await stage.clock.advance(5 * MINUTE_MS);
+      assert.equal(await verdict(first), 'bad_token');
+      stage.sleep();
+      assert.equal(await verdict(second), 'bad_token');
+      const outcome = await stage.login('alice', 'alice-password');
+      assert.equal(outcome.kind === 'refused' && outcome.code, 'bad_credentials');
+    });
+
+    it('let a user in again whom the NAS switched on again', async () => {
+      stage.nas.account('alice').isActive = false;
+      await stage.login('alice', 'alice-password');
+      stage.nas.account('alice').isActive = true;
+      assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+    });
+  });
+
+  describe('of API keys', () => {
+    const KEY = 'balu_7fNdjdIabcdefghij';
+
+    beforeEach(() => {
+      stage.nas.apiKeys.set(KEY, 4);
+    });
+
+    it('take the user from me, with X-Sync-Trigger auto', async () => {
+      stage.budget = 0;
+      assert.equal(await verdict(KEY), 'alice');
+      assert.deepEqual(
+        stage.nas.asks.map(({ call, auto }) => [call, auto]),
+        [
+          ['preflight', true],
+          ['me', true],
+        ],
+      );
+    });
+
+    it('count the grace from the last time the NAS confirmed the key', async () => {
+      await verdict(KEY);
+      await stage.clock.advance(5 * MINUTE_MS);
+      await verdict(KEY);
+      stage.sleep();
+      await stage.clock.advance(72 * HOUR_MS - 1);
+      assert.equal(await verdict(KEY), 'alice');
+      await stage.clock.advance(1);
+      assert.equal(await verdict(KEY), 'nas_asleep');
+    });
+
+    it('keep the known user while me cannot be asked', async () => {
+      await verdict(KEY);
+      await stage.clock.advance(5 * MINUTE_MS);
+      stage.nas.brokenCalls.set('me', said(429, 'Rate limit exceeded'));
+      assert.equal(await verdict(KEY), 'alice');
+    });
+
+    it('are nas_asleep when preflight says yes and me says nothing', async () => {
+      stage.nas.brokenCalls.set('me', said(500, 'Internal server error'));
+      assert.equal(await verdict(KEY), 'nas_asleep');
+    });
+
+    it('end when me calls the account inactive', async () => {
+      stage.nas.brokenCalls.set(
+        'me',
+        ok({ id: 4, username: 'alice', role: 'user', is_active: false }),
+      );
+      assert.equal(await verdict(KEY), 'bad_token');
+    });
+
+    it('end when me refuses the key that preflight still took', async () => {
+      stage.nas.brokenCalls.set('me', said(401, 'API key target user inactive'));
+      assert.equal(await verdict(KEY), 'bad_token');
+      stage.nas.brokenCalls.clear();
+      assert.equal(await verdict(KEY), 'bad_token');
+    });
+
+    it('end when the key is revoked', async () => {
+      await verdict(KEY);
+      stage.nas.apiKeys.delete(KEY);
+      await stage.clock.advance(5 * MINUTE_MS);
+      assert.equal(await verdict(KEY), 'bad_token');
+      stage.sleep();
+      assert.equal(await verdict(KEY), 'bad_token');
+    });
+  });
+
+  it('refuses what can be no token without asking', async () => {
+    const good = stage.nas.token('alice');
+    const [head = '', body = '', signature = ''] = good.split('.');
+    const forms = [
+      '',
+      'x',
+      'null',
+      'undefined',
+      'a.b.c',
+      `${head}.${body}`,
+      `${head}.${body}.`,
+      `${head}..${signature}`,
+      `.${body}.${signature}`,
+      `${good}.${signature}`,
+      `${good} `,
+      `${good}=`,
+      `${good}\u00e9`,
+      `${good}\0`,
+      `${head}.${body}.${'A'.repeat(8_192)}`,
+      'balu_',
+      'balu_ab c',
+      `balu_${'x'.repeat(9_000)}`,
+      stage.nas.token('alice', { type: 'refresh' }),
+      stage.nas.token('alice', { type: '2fa_pending' }),
+      stage.nas.token('alice', { type: 'sse' }),
+      stage.nas.token('alice', { type: undefined }),
+      stage.nas.token('alice', { exp: undefined }),
+      stage.nas.token('alice', { sub: 'alice' }),
+      stage.nas.token('alice', { sub: '-4' }),
+      stage.nas.token('alice', { username: '' }),
+    ];
+    for (const form of forms) {
+      const answer = await stage.accounts.authenticate(form);
+      assert.equal(answer.kind, 'refused', JSON.stringify(form).slice(0, 80));
+    }
+    assert.equal(stage.nas.asks.length, 0);
+  });
+
+  it('keeps no row of a token that can open nothing any more', async () => {
+    const count = (): number =>
+      Number(stage.store.prepare('SELECT count(*) AS n FROM token_verdicts').get()?.['n']);
+    for (let nonce = 0; nonce < 20; nonce += 1) {
+      await verdict(stage.nas.token('alice', { nonce }));
+    }
+    assert.equal(count(), 20);
+    await stage.clock.advance(16 * MINUTE_MS + 72 * HOUR_MS);
+    await verdict(stage.nas.token('alice'));
+    assert.equal(count(), 1);
+  });
+
+  it('stores no row for tokens the NAS refuses, however many are sent', async () => {
+    for (let nonce = 0; nonce < 50; nonce += 1) {
+      const forged = `${stage.nas.token('alice', { nonce }).slice(0, -6)}AAAAAA`;
+      assert.equal(await verdict(forged), 'bad_token');
+    }
+    const rows = stage.store.prepare('SELECT count(*) AS n FROM token_verdicts').get();
+    assert.equal(rows?.['n'], 0);
+  });
+
+  it('knows its verdicts after a restart, and with the clock at 1970', async () => {
+    const token = stage.nas.token('alice');
+    const never = stage.nas.token('bob');
+    await verdict(token);
+    stage.time.nowMs();
+    stage.time.stop();
+    stage.sleep();
+    stage.restart(0);
+    assert.equal(stage.time.unsynced, true);
+    assert.equal(await verdict(token), 'alice');
+    assert.equal(await verdict(never), 'nas_asleep');
+    await stage.clock.advance(72 * HOUR_MS + 15 * MINUTE_MS);
+    assert.equal(await verdict(token), 'bad_token');
+  });
+
+  it('does not bring a run-out verdict back by a clock at 1970', async () => {
+    const token = stage.nas.token('alice');
+    await verdict(token);
+    stage.sleep();
+    await stage.clock.advance(80 * HOUR_MS);
+    assert.equal(await verdict(token), 'bad_token');
+    stage.time.stop();
+    stage.restart(0);
+    assert.equal(await verdict(token), 'bad_token');
+  });
+
+  describe('and roles', () => {
+    it('know an admin', async () => {
+      const admin = await stage.caller(stage.nas.token('admin'));
+      const alice = await stage.caller(stage.nas.token('alice'));
+      assert.equal(stage.accounts.isAdmin(admin), true);
+      assert.equal(stage.accounts.isAdmin(alice), false);
+    });
+
+    it('let those wake whose last my-permissions allowed it', async () => {
+      stage.budget = 0;
+      const alice = await stage.caller(stage.nas.token('alice'));
+      assert.equal(stage.accounts.mayWake(alice), false);
+      stage.accounts.rememberPermissions(4, { can_wake: false, can_wol: true });
+      assert.equal(stage.accounts.mayWake(alice), true);
+      stage.accounts.rememberPermissions(4, { can_wake: true, can_wol: false });
+      assert.equal(stage.accounts.mayWake(alice), true);
+      stage.accounts.rememberPermissions(4, { can_wake: false, can_wol: false });
+      assert.equal(stage.accounts.mayWake(alice), false);
+      assert.equal(stage.accounts.mayWake(await stage.caller(stage.nas.token('admin'))), true);
+    });
+
+    it('learn permissions and me in the background, within the budget only', async () => {
+      stage.budget = 1;
+      await stage.caller(stage.nas.token('alice'));
+      await stage.accounts.stop();
+      assert.equal(stage.nas.asked('me'), 1);
+      assert.equal(stage.nas.asked('myPermissions'), 0);
+      stage.restart();
+      stage.budget = 5;
+      await stage.clock.advance(5 * MINUTE_MS);
+      const alice = await stage.caller(stage.nas.token('alice'));
+      await stage.accounts.stop();
+      assert.equal(stage.nas.asked('me'), 1);
+      assert.equal(stage.accounts.mayWake(alice), true);
+    });
+
+    it('do not get an old role back from a token minted before the role changed', async () => {
+      stage.nas.account('bob').role = 'admin';
+      const old = stage.nas.token('bob');
+      const caller = await stage.caller(old);
+      assert.equal(caller.user.role, 'admin');
+      stage.nas.account('bob').role = 'user';
+      await stage.accounts.me(caller);
+      await stage.clock.advance(5 * MINUTE_MS);
+      assert.equal((await stage.caller(old)).user.role, 'user');
+      stage.nas.account('bob').role = 'admin';
+      assert.equal((await stage.caller(stage.nas.token('bob'))).user.role, 'admin');
+    });
+
+    it('switch off whoever had a name that is now another user of the NAS', async () => {
+      const old = stage.nas.token('alice');
+      await stage.caller(old);
+      const at = stage.nas.accounts.findIndex((one) => one.username === 'alice');
+      stage.nas.accounts[at] = { ...stage.nas.account('alice'), id: 9 };
+      assert.equal((await stage.caller(stage.nas.token('alice'))).user.id, 9);
+      stage.sleep();
+      assert.equal(await verdict(old), 'bad_token');
+    });
+  });
+
+  describe('and live tokens', () => {
+    it('are the newest that the NAS said is good', async () => {
+      const first = stage.nas.token('alice');
+      await stage.caller(first);
+      await stage.clock.advance(MINUTE_MS);
+      const second = stage.nas.token('alice');
+      await stage.caller(second);
+      await stage.caller(first);
+      assert.equal(stage.accounts.liveTokenOf(4)?.token, second);
+      assert.equal(stage.accounts.anyLiveToken()?.token, second);
+    });
+
+    it('are gone once expired, refused or logged out', async () => {
+      const token = stage.nas.token('alice');
+      await stage.caller(token);
+      await stage.clock.advance(15 * MINUTE_MS);
+      assert.equal(stage.accounts.liveTokenOf(4), null);
+      const next = stage.nas.token('alice');
+      await stage.caller(next);
+      stage.accounts.refusedByNas(next);
+      assert.equal(stage.accounts.anyLiveToken(), null);
+      await stage.clock.advance(1_000);
+      await stage.accounts.logout(await stage.caller(stage.nas.token('alice')));
+      assert.equal(stage.accounts.liveTokenOf(4), null);
+    });
+
+    it('are not made of a kept verdict while the NAS sleeps', async () => {
+      const token = stage.nas.token('alice');
+      await stage.caller(token);
+      stage.sleep();
+      stage.restart();
+      await stage.caller(token);
+      assert.equal(stage.accounts.liveTokenOf(4), null);
+    });
+
+    it('do not come back by a me that was under way when the NAS refused the token', async () => {
+      const token = stage.nas.token('alice');
+      const caller = await stage.caller(token);
+      stage.nas.before = () => {
+        stage.accounts.refusedByNas(token);
+        return Promise.resolve();
+      };
+      await stage.accounts.me(caller);
+      assert.equal(stage.accounts.liveTokenOf(4), null);
+      assert.equal(await verdict(token), 'bad_token');
+    });
+
+    it('are not made of a me about somebody else', () => {
+      const token = stage.nas.token('alice');
+      stage.accounts.rememberMe(token, { id: 1, username: 'admin', role: 'admin' });
+      stage.accounts.rememberMe(token, 'nonsense');
+      assert.equal(stage.accounts.anyLiveToken(), null);
+      assert.equal(stage.accounts.userOf(1), null);
+    });
+
+    it('are told to whoever listens, whose faults change nothing', async () => {
+      const heard: string[] = [];
+      stage.accounts.onConfirmed(() => {
+        throw new Error('a broken listener');
+      });
+      const stop = stage.accounts.onConfirmed((user) => {
+        heard.push(user.username);
+      });
+      await stage.caller(stage.nas.token('alice'));
+      stop();
+      await stage.caller(stage.nas.token('bob'));
+      assert.deepEqual(heard, ['alice']);
+    });
+  });
+});
