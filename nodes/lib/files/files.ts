@@ -10,7 +10,7 @@ import { ItemRows } from './item-rows.ts';
 import { ListingRows } from './listing-rows.ts';
 import { Listings, type AskOptions } from './listings.ts';
 import { Locator } from './locator.ts';
-import { parseNasPath } from './nas-path.ts';
+import { parentOf, parseNasPath } from './nas-path.ts';
 import type { ListOutcome, LocateOutcome, QueuedItem, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { ShareGrants } from './share-grants.ts';
@@ -52,6 +52,11 @@ export interface FilesPorts {
   readonly tokenRefused: (token: string) => void;
   readonly pending: PendingUploads;
 }
+
+/** What a kept listing says of a path. `unknown`: its folder was never listed by that user. */
+export type ShownPath =
+  | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
+  | { readonly kind: 'absent' | 'unknown' };
 
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
@@ -130,6 +135,15 @@ export class Files {
   /** What a user's kept listing shows at a path, without asking the NAS. */
   lastShown(user: User, path: string): StoredItem | null {
     return this.#views.itemOf(user, path);
+  }
+
+  /** What a user's kept listing of a folder says of one path in it, and when the NAS gave it. */
+  entryShown(userId: number, path: string): ShownPath {
+    const folder = parentOf(path);
+    const row = folder === null ? null : this.#rows.find(userId, folder);
+    if (row === null) return { kind: 'unknown' };
+    const item = this.#rows.shows(row.id, path);
+    return item === null ? { kind: 'absent' } : { kind: 'item', item, listedAtMs: row.listedAtMs };
   }
 
   /** Whether every folder this user was shown was also listed, from the root on. */

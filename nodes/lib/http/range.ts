@@ -45,13 +45,14 @@ function parseSpec(spec: string, sizeBytes: number): ByteRange | 'malformed' | '
   if (match === null) return 'malformed';
   const [, from = '', to = ''] = match;
   if (from === '' && to === '') return 'malformed';
-  if (from === '') {
-    const count = Number(to);
-    if (count === 0 || sizeBytes === 0) return 'outside';
-    return { first: Math.max(0, sizeBytes - count), last: sizeBytes - 1 };
-  }
+  if (from === '') return suffix(Number(to), sizeBytes);
   const first = Number(from);
   if (to !== '' && Number(to) < first) return 'malformed';
   if (first >= sizeBytes) return 'outside';
   return { first, last: to === '' ? sizeBytes - 1 : Math.min(Number(to), sizeBytes - 1) };
+}
+
+function suffix(count: number, sizeBytes: number): ByteRange | 'outside' {
+  if (count === 0 || sizeBytes === 0) return 'outside';
+  return { first: Math.max(0, sizeBytes - count), last: sizeBytes - 1 };
 }

@@ -60,7 +60,8 @@ async function play(bench: FilesBench, step: Step): Promise<void> {
     case 'share':
       bench.nas.shares.push({ ...step, toUserId: 5 });
       return;
-    default: {
+    case 'list':
+    case 'locate': {
       const caller = [bench.alice, bench.bob, bench.admin][step.user] ?? bench.alice;
       if (step.kind === 'list') {
         const outcome = await bench.files.list(caller, step.path);

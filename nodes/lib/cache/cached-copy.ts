@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import type { FileVersion } from '../files/files.ts';
+
+/** A kept copy: which version of which path, and the blob that holds it. */
+export interface CachedCopy {
+  readonly id: number;
+  readonly path: string;
+  readonly version: FileVersion;
+  /** Of the bytes kept, which is not the NAS's checksum where that one is stale. */
+  readonly sha256: string;
+  readonly mimeType: string | null;
+  readonly ownerId: string | null;
+  /** Random hex, never a client's name. */
+  readonly blob: string;
+  readonly validatedAtMs: number;
+}
+
+/** A copy about to be kept. */
+export type NewCopy = Omit<CachedCopy, 'id'>;
+
+/** A strong tag as RFC 9110 spells it; anything else is not passed on. */
+const STRONG_TAG = /^"[\x21\x23-\x7e]{1,128}"$/;
+
+/**
+ * The tag a version is served under, the same on a miss and on every later hit: the NAS's own where
+ * it is known, so that a download begun at either side can be resumed at the other.
+ */
+export function etagOf(version: FileVersion, nasEtag: string | null): string {
+  if (nasEtag !== null && STRONG_TAG.test(nasEtag)) return nasEtag;
+  const text = `${version.sizeBytes} ${version.modifiedAtText} ${version.checksum ?? ''}`;
+  return `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`;
+}

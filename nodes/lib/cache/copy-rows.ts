@@ -1,0 +1,189 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { belowBounds } from '../files/files.ts';
+import type { CachedCopy, NewCopy } from './cached-copy.ts';
+import { priorityOf, weightOf } from './gdsf.ts';
+
+/** What the eviction needs of an entry. */
+export interface Victim {
+  readonly id: number;
+  readonly blob: string;
+  readonly sizeBytes: number;
+  readonly priority: number;
+}
+
+const VICTIM = 'id, blob, size_bytes, priority';
+
+/** The table `cached_files`, and the counts over it in `cache_totals`. */
+export class CopyRows {
+  readonly #store: Store;
+  readonly #find: StatementSync;
+  readonly #isKept: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #lowest: StatementSync;
+  readonly #below: StatementSync;
+  readonly #touch: StatementSync;
+  readonly #totals: StatementSync;
+  readonly #count: StatementSync;
+  readonly #inflate: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#find = store.prepare('SELECT * FROM cached_files WHERE path = ?');
+    this.#isKept = store.prepare('SELECT 1 FROM cached_files WHERE path = ?');
+    this.#insert = store.prepare(
+      `INSERT INTO cached_files
+         (path, size_bytes, modified_at, modified_at_ms, nas_checksum, nas_etag, sha256, mime_type,
+          owner_id, blob, access_count, accessed_at_ms, weight, priority, validated_at_ms,
+          created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+    );
+    this.#remove = store.prepare('DELETE FROM cached_files WHERE id = ? AND blob = ?');
+    this.#lowest = store.prepare(
+      `SELECT ${VICTIM} FROM cached_files WHERE (priority, id) > (?, ?)
+       ORDER BY priority, id LIMIT 1`,
+    );
+    this.#below = store.prepare(
+      `SELECT ${VICTIM} FROM cached_files WHERE path = ? OR (path > ? AND path < ?) LIMIT ?`,
+    );
+    this.#touch = store.prepare(
+      `UPDATE cached_files
+       SET access_count = access_count + ?2, accessed_at_ms = ?3,
+           priority = (SELECT inflation FROM cache_totals) + (access_count + ?2) / weight,
+           validated_at_ms = max(validated_at_ms, ?4)
+       WHERE id = ?1`,
+    );
+    this.#totals = store.prepare('SELECT file_count, total_bytes, inflation FROM cache_totals');
+    this.#count = store.prepare(
+      `UPDATE cache_totals
+       SET file_count = file_count + ?, total_bytes = total_bytes + ?, evictions = evictions + ?`,
+    );
+    this.#inflate = store.prepare('UPDATE cache_totals SET inflation = max(inflation, ?)');
+  }
+
+  find(path: string): CachedCopy | null {
+    const row = this.#find.get(path);
+    return row === undefined ? null : copyOf(row);
+  }
+
+  isKept(path: string): boolean {
+    return this.#isKept.get(path) !== undefined;
+  }
+
+  totals(): { readonly fileCount: number; readonly totalBytes: number } {
+    const row = this.#totals.get();
+    return { fileCount: Number(row?.['file_count']), totalBytes: Number(row?.['total_bytes']) };
+  }
+
+  /**
+   * Keeps a copy in place of the one its path had.
+   * @returns the blob that is no longer needed, if there was one
+   */
+  replace(copy: NewCopy, nowMs: number): string | null {
+    return this.#store.transaction(() => {
+      const before = this.find(copy.path);
+      if (before !== null) {
+        this.#remove.run(before.id, before.blob);
+        this.#count.run(-1, -before.version.sizeBytes, 0);
+      }
+      this.#add(copy, nowMs);
+      return before?.blob ?? null;
+    });
+  }
+
+  /** Forgets an entry, unless it was replaced meanwhile. Says whether it did. */
+  remove(entry: Pick<Victim, 'id' | 'blob' | 'sizeBytes'>): boolean {
+    return this.#store.transaction(() => this.#drop(entry, 0));
+  }
+
+  /** As {@link remove}, for room: what the entry was worth becomes the floor for all used later. */
+  evict(victim: Victim): boolean {
+    return this.#store.transaction(() => {
+      const gone = this.#drop(victim, 1);
+      if (gone) this.#inflate.run(victim.priority);
+      return gone;
+    });
+  }
+
+  /** The entry worth least among those worth more than `after`; one seek in the index. */
+  lowest(after: Pick<Victim, 'priority' | 'id'> | null): Victim | null {
+    const row = this.#lowest.get(after?.priority ?? -1, after?.id ?? 0);
+    return row === undefined ? null : victimOf(row);
+  }
+
+  /** Some entries at or below a path. */
+  below(path: string, limit: number): Victim[] {
+    const { low, high } = belowBounds(path);
+    const everything = path === '';
+    return this.#below
+      .all(path, everything ? '' : low, everything ? '\u{10ffff}' : high, limit)
+      .map(victimOf);
+  }
+
+  touch(id: number, uses: number, atMs: number, validatedAtMs: number): void {
+    this.#touch.run(id, uses, atMs, validatedAtMs);
+  }
+
+  #add(copy: NewCopy, nowMs: number): void {
+    const { version } = copy;
+    const weight = weightOf(version.sizeBytes);
+    const inflation = Number(this.#totals.get()?.['inflation']);
+    this.#insert.run(
+      copy.path,
+      version.sizeBytes,
+      version.modifiedAtText,
+      version.modifiedAtMs,
+      version.checksum,
+      version.etag,
+      copy.sha256,
+      copy.mimeType,
+      copy.ownerId,
+      copy.blob,
+      nowMs,
+      weight,
+      priorityOf(inflation, 1, weight),
+      copy.validatedAtMs,
+      nowMs,
+    );
+    this.#count.run(1, version.sizeBytes, 0);
+  }
+
+  #drop(entry: Pick<Victim, 'id' | 'blob' | 'sizeBytes'>, evictions: 0 | 1): boolean {
+    if (this.#remove.run(entry.id, entry.blob).changes === 0) return false;
+    this.#count.run(-1, -entry.sizeBytes, evictions);
+    return true;
+  }
+}
+
+function copyOf(row: Record<string, SQLOutputValue>): CachedCopy {
+  return {
+    id: Number(row['id']),
+    path: String(row['path']),
+    version: {
+      sizeBytes: Number(row['size_bytes']),
+      modifiedAtText: String(row['modified_at']),
+      modifiedAtMs: Number(row['modified_at_ms']),
+      checksum: textIn(row['nas_checksum']),
+      etag: textIn(row['nas_etag']),
+    },
+    sha256: String(row['sha256']),
+    mimeType: textIn(row['mime_type']),
+    ownerId: textIn(row['owner_id']),
+    blob: String(row['blob']),
+    validatedAtMs: Number(row['validated_at_ms']),
+  };
+}
+
+function victimOf(row: Record<string, SQLOutputValue>): Victim {
+  return {
+    id: Number(row['id']),
+    blob: String(row['blob']),
+    sizeBytes: Number(row['size_bytes']),
+    priority: Number(row['priority']),
+  };
+}
+
+function textIn(value: SQLOutputValue | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}

@@ -1,0 +1,172 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FileVersion, LocatedFile } from '../files/files.ts';
+import { likelyRange, planAnswer, type CacheLabel, type FileHead } from './answer-plan.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { etagOf } from './cached-copy.ts';
+import { sendExtent } from './extent.ts';
+import type { FillHead } from './fill-ports.ts';
+import type { Fill } from './fill.ts';
+import type { Fills } from './fills.ts';
+import type { Origin, OriginFault } from './origin.ts';
+import { sendFromOrigin, servePast, type Answered } from './passage.ts';
+import { respond, type PartSource } from './respond.ts';
+import type { Room } from './room.ts';
+import type { Tally } from './tally.ts';
+
+/** How a miss was answered, or why it could not be. Nothing was written in the second case. */
+export type FetchOutcome =
+  | { readonly kind: 'answered'; readonly label: CacheLabel; readonly whole: boolean }
+  | Exclude<OriginFault, { kind: 'changed' }>;
+
+export interface FetcherPorts {
+  readonly fills: Fills;
+  readonly room: Room;
+  readonly tally: Tally;
+  readonly pool: BufferPool;
+}
+
+/**
+ * A range that begins further ahead of the fill than this gets its own stream: waiting for the fill
+ * would take longer than asking (256 KB is 7 ms of a Pi's network).
+ */
+const WORTH_WAITING_BYTES = 256 * 1024;
+
+/** Serves what is not kept, in one pass to the callers and into the cache. */
+export class Fetcher {
+  readonly #ports: FetcherPorts;
+  readonly #answering = new Set<ServerResponse>();
+
+  constructor(ports: FetcherPorts) {
+    this.#ports = ports;
+  }
+
+  /** Breaks every answer that is under way. */
+  cutAll(): void {
+    for (const response of this.#answering) response.destroy();
+  }
+
+  async fetch(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<FetchOutcome> {
+    const first = await this.#attempt(file, version, origin, request, response);
+    if (first.kind !== 'changed') return this.#counted(first);
+    // The listing was older than the file. One fresh look, one more try.
+    const now = await origin.relist(true);
+    if (now.kind === 'gone') return { kind: 'not_found' };
+    if (now.kind === 'unknown') return { kind: 'unreachable' };
+    const second = await this.#attempt(file, now.version, origin, request, response);
+    return second.kind === 'changed' ? { kind: 'nas_bad_answer' } : this.#counted(second);
+  }
+
+  #counted(outcome: Exclude<Answered, { kind: 'changed' }>): FetchOutcome {
+    if (outcome.kind !== 'answered') return outcome;
+    this.#ports.tally.miss(outcome.plan.fileBytes);
+    const label = outcome.plan.headers['X-Balupi-Cache'] as CacheLabel;
+    return { kind: 'answered', label, whole: outcome.whole };
+  }
+
+  async #attempt(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    const fill = this.#fillFor(file, version, origin, request);
+    fill?.join();
+    this.#answering.add(response);
+    try {
+      if (fill === null) return await this.#past(file, version, origin, request, response);
+      const opened = await fill.opened;
+      if (opened.kind === 'no_storage') {
+        return await this.#past(file, version, origin, request, response);
+      }
+      if (opened.kind !== 'open') return opened;
+      return await this.#follow(fill, opened.head, file, version, origin, request, response);
+    } finally {
+      this.#answering.delete(response);
+      fill?.leave();
+    }
+  }
+
+  /** The fill to read from; null for what is served past the cache. No await: one fill a version. */
+  #fillFor(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+  ): Fill | null {
+    const { fills, room } = this.#ports;
+    const running = fills.find(file.path, version);
+    const position = likelyRange(request, version.sizeBytes)?.first ?? 0;
+    const isFar = position > (running?.writtenBytes ?? 0) + WORTH_WAITING_BYTES;
+    if (isFar) return null;
+    if (running !== null) return running;
+    if (request.method === 'HEAD' || version.sizeBytes > room.limitBytes()) return null;
+    const { path, mimeType, ownerId } = file;
+    return fills.start(origin, { path, version, mimeType, ownerId });
+  }
+
+  #past(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    return servePast(request, response, origin, version.sizeBytes, (etag, mimeType) =>
+      headOf(file, version, { etag, mimeType }, 'bypass'),
+    );
+  }
+
+  async #follow(
+    fill: Fill,
+    said: FillHead,
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    const plan = planAnswer(request, headOf(file, version, said, 'miss'));
+    const source = this.#growing(fill, said.etag, version.sizeBytes, origin);
+    const whole = await respond(request, response, plan, source);
+    return { kind: 'answered', plan, whole };
+  }
+
+  #growing(fill: Fill, etag: string | null, sizeBytes: number, origin: Origin): PartSource {
+    const { pool } = this.#ports;
+    return {
+      send: async (outlet, range) => {
+        if (range.first > fill.writtenBytes + WORTH_WAITING_BYTES) {
+          return sendFromOrigin(outlet, origin, range, sizeBytes, etag);
+        }
+        const outcome = await sendExtent(outlet, fill.extent(), range, pool);
+        if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
+        const rest = { first: outcome.position, last: range.last };
+        return sendFromOrigin(outlet, origin, rest, sizeBytes, etag);
+      },
+    };
+  }
+}
+
+function headOf(
+  file: LocatedFile,
+  version: FileVersion,
+  said: FillHead,
+  label: CacheLabel,
+): FileHead {
+  return {
+    name: file.name,
+    sizeBytes: version.sizeBytes,
+    etag: etagOf(version, said.etag ?? version.etag),
+    lastModifiedMs: version.modifiedAtMs,
+    mimeType: file.mimeType ?? said.mimeType,
+    label,
+    ageSeconds: null,
+  };
+}

@@ -1,0 +1,56 @@
+import { isWithin, sameVersion, type FileVersion } from '../files/files.ts';
+import type { FillPorts, FillTarget } from './fill-ports.ts';
+import { Fill } from './fill.ts';
+import type { Origin } from './origin.ts';
+
+/** The fills that run: at most one for each version of a file. */
+export class Fills {
+  readonly #ports: FillPorts;
+  readonly #running = new Map<string, Set<Fill>>();
+
+  constructor(ports: FillPorts) {
+    this.#ports = ports;
+  }
+
+  /** How many run. */
+  get count(): number {
+    let count = 0;
+    for (const fills of this.#running.values()) count += fills.size;
+    return count;
+  }
+
+  /** The fill of exactly this version, if one runs. */
+  find(path: string, version: FileVersion): Fill | null {
+    for (const fill of this.#running.get(path) ?? []) {
+      if (fill.isJoinable && sameVersion(fill.version, version)) return fill;
+    }
+    return null;
+  }
+
+  start(origin: Origin, target: FillTarget): Fill {
+    const fill = new Fill(this.#ports, origin, target);
+    const { path } = target;
+    const fills = this.#running.get(path) ?? new Set();
+    fills.add(fill);
+    this.#running.set(path, fills);
+    void fill.finished.then(() => {
+      fills.delete(fill);
+      if (fills.size === 0 && this.#running.get(path) === fills) this.#running.delete(path);
+    });
+    return fill;
+  }
+
+  /** What runs at or below a path is not to be kept. */
+  doom(path: string): void {
+    for (const [filled, fills] of this.#running) {
+      if (isWithin(filled, path)) for (const fill of fills) fill.doom();
+    }
+  }
+
+  /** Cuts all off and waits until their files are gone. */
+  async stop(): Promise<void> {
+    const all = [...this.#running.values()].flatMap((fills) => [...fills]);
+    for (const fill of all) fill.stop();
+    await Promise.all(all.map((fill) => fill.finished));
+  }
+}

@@ -1,0 +1,144 @@
+import type { BlobStore } from './blob-store.ts';
+import type { CopyRows, Victim } from './copy-rows.ts';
+import type { Tally } from './tally.ts';
+
+/** The disk the data folder lies on, in bytes. */
+export interface DiskSpace {
+  readonly totalBytes: number;
+  /** Free to this process. */
+  readonly freeBytes: number;
+}
+
+export interface RoomPorts {
+  readonly copies: CopyRows;
+  readonly blobs: BlobStore;
+  readonly tally: Tally;
+  readonly disk: () => DiskSpace;
+  /** CACHE_MAX_SIZE_GB in bytes. */
+  readonly maxBytes: number;
+  /** CACHE_MIN_FREE_GB in bytes. */
+  readonly minFreeBytes: number;
+  /** CACHE_EVICTION_THRESHOLD, 0 to 1. */
+  readonly threshold: number;
+  /** Bytes of the upload queue, held or promised. */
+  readonly queuedBytes: () => number;
+}
+
+/** Room held for a file that is being filled. */
+export interface Reservation {
+  /** How much of it lies on the disk already. */
+  wroteBytes(bytes: number): void;
+  release(): void;
+}
+
+/**
+ * How much the cache may hold, and what must go for more. Room is held before a byte is written,
+ * so that the limit is not passed even while many fills run.
+ */
+export class Room {
+  readonly #ports: RoomPorts;
+  readonly #reserved = new Map<symbol, { readonly bytes: number; written: number }>();
+  #evicting: Promise<unknown> = Promise.resolve();
+
+  constructor(ports: RoomPorts) {
+    this.#ports = ports;
+  }
+
+  /** The least of the setting and what the disk leaves (contract 3), in bytes. */
+  capacityBytes(): number {
+    const { disk, maxBytes, minFreeBytes, queuedBytes } = this.#ports;
+    const { totalBytes, freeBytes } = disk();
+    const byDisk = totalBytes - minFreeBytes - queuedBytes();
+    // Other things live on the disk too: what is free and what is ours is all there can be.
+    const byFree = this.#ports.copies.totals().totalBytes + this.#sum('written') + freeBytes;
+    return Math.max(0, Math.min(maxBytes, byDisk, byFree - minFreeBytes));
+  }
+
+  /** What the copies are kept below. */
+  limitBytes(): number {
+    return Math.floor(this.capacityBytes() * this.#ports.threshold);
+  }
+
+  /**
+   * Holds room for one file, evicting what must go.
+   * @returns null when it cannot fit
+   */
+  async reserve(bytes: number): Promise<Reservation | null> {
+    if (bytes > this.limitBytes()) return null;
+    const key = Symbol('fill');
+    const held = { bytes, written: 0 };
+    this.#reserved.set(key, held);
+    const reservation = {
+      wroteBytes: (written: number) => {
+        held.written = written;
+      },
+      release: () => {
+        this.#reserved.delete(key);
+      },
+    };
+    const over = this.#overBytes();
+    if (over > 0) await this.#evict(over);
+    if (this.#overBytes() <= 0) return reservation;
+    reservation.release();
+    return null;
+  }
+
+  /** Evicts back to the limit, as when the queue grew or the disk filled. */
+  async settle(): Promise<void> {
+    const over = this.#overBytes();
+    if (over > 0) await this.#evict(over);
+  }
+
+  /**
+   * Makes room on the disk for an upload. Evicts nothing when all copies together would not do.
+   * @returns whether `bytes` now fit above CACHE_MIN_FREE_GB
+   */
+  async makeRoom(bytes: number): Promise<boolean> {
+    const missing = this.#missingFor(bytes);
+    if (missing <= 0) return true;
+    if (missing > this.#ports.copies.totals().totalBytes) return false;
+    await this.#evict(missing);
+    return this.#missingFor(bytes) <= 0;
+  }
+
+  #missingFor(bytes: number): number {
+    const promised = this.#sum('bytes') - this.#sum('written');
+    return bytes + this.#ports.minFreeBytes + promised - this.#ports.disk().freeBytes;
+  }
+
+  #overBytes(): number {
+    return this.#ports.copies.totals().totalBytes + this.#sum('bytes') - this.limitBytes();
+  }
+
+  #sum(which: 'bytes' | 'written'): number {
+    let sum = 0;
+    for (const held of this.#reserved.values()) sum += held[which];
+    return sum;
+  }
+
+  /** One eviction at a time, so that two do not choose the same victims. */
+  #evict(bytes: number): Promise<void> {
+    const turn = this.#evicting.then(
+      () => this.#evictNow(bytes),
+      () => this.#evictNow(bytes),
+    );
+    this.#evicting = turn;
+    return turn;
+  }
+
+  async #evictNow(bytes: number): Promise<void> {
+    const { copies, blobs, tally } = this.#ports;
+    // What was used a moment ago must not look unused.
+    tally.flush();
+    let freed = 0;
+    let victim: Victim | null = copies.lowest(null);
+    while (victim !== null && freed < bytes) {
+      if (!blobs.isOpen(victim.blob)) {
+        // The file first: a row without its file is found out when it is opened, the reverse never.
+        await blobs.remove(victim.blob);
+        if (copies.evict(victim)) freed += victim.sizeBytes;
+      }
+      victim = copies.lowest(victim);
+    }
+  }
+}

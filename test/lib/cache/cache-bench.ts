@@ -1,0 +1,214 @@
+import {
+  request as httpRequest,
+  createServer,
+  type IncomingHttpHeaders,
+  type Server,
+} from 'node:http';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
+import { Cache, type QueuedFile } from '../../../nodes/lib/cache/cache.ts';
+import { Files } from '../../../nodes/lib/files/files.ts';
+import type { Store } from '../../../nodes/lib/store/store.ts';
+import { FakeFileNas } from '../../fakes/file-nas.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { openStore } from '../files/files-bench.ts';
+
+export interface Got {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** The connection broke before the promised length came. */
+  readonly cut: boolean;
+}
+
+const MB = 1024 * 1024;
+
+/** Files and cache rooms behind a plain HTTP server, over a fake NAS. */
+export class CacheBench {
+  readonly folder = mkdtempSync(join(tmpdir(), 'balupi-cache-'));
+  readonly nas = new FakeFileNas();
+  readonly clock = new ManualClock();
+  readonly warnings: string[] = [];
+  readonly refused: string[] = [];
+  readonly store: Store = openStore(join(this.folder, 'cache.db'));
+  readonly alice: Caller;
+  readonly bob: Caller;
+  awake = true;
+  maxBytes = 100 * MB;
+  minFreeBytes = 0;
+  otherBytes = 0;
+  diskBytes = 1000 * MB;
+  queuedBytes = 0;
+  queuedFile: QueuedFile | null = null;
+  cache!: Cache;
+  files!: Files;
+  #server!: Server;
+
+  constructor() {
+    this.nas.addUser({ id: 1, username: 'admin', role: 'admin' });
+    this.alice = this.nas.addUser({ id: 4, username: 'alice', role: 'user' });
+    this.bob = this.nas.addUser({ id: 5, username: 'bob', role: 'user' });
+  }
+
+  async start(): Promise<void> {
+    await this.reopen();
+    this.#server = createServer((request, response) => {
+      void this.#answer(
+        request.headers['x-user'] === 'bob' ? this.bob : this.alice,
+        request,
+        response,
+      );
+    });
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+  }
+
+  /** New rooms over the same folder, as after the process died. */
+  async reopen(): Promise<void> {
+    const common = {
+      store: this.store,
+      nas: this.nas,
+      clock: this.clock,
+      tokenOf: (caller: Caller) => Promise.resolve(caller.nasToken),
+      tokenRefused: (token: string) => this.refused.push(token),
+    };
+    const state = () => ({ awake: this.awake });
+    this.files = new Files({
+      ...common,
+      presence: {
+        get state() {
+          return state() as never;
+        },
+      },
+      trustedNowMs: () => this.clock.nowMs(),
+      pending: { inFolder: () => [], find: () => null },
+    });
+    const warn = (message: string): number => this.warnings.push(message);
+    this.cache = new Cache({
+      ...common,
+      folder: join(this.folder, 'cache'),
+      files: this.files,
+      log: { debug: warn, info: warn, warn, error: warn },
+      disk: () => ({ totalBytes: this.diskBytes, freeBytes: this.#freeBytes() }),
+      maxBytes: this.maxBytes,
+      minFreeBytes: this.minFreeBytes,
+      evictionThreshold: 1,
+      queuedBytes: () => this.queuedBytes,
+    });
+    await this.cache.start();
+  }
+
+  /** Sends `GET /<path>` and reads what comes, cut or whole. */
+  get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Got> {
+    const { port } = this.#server.address() as AddressInfo;
+    return new Promise((resolve) => {
+      const call = httpRequest(
+        { port, path: `/${path}`, headers, method, agent: false },
+        (reply) => {
+          const chunks: Buffer[] = [];
+          const settle = (cut: boolean): void => {
+            const body = Buffer.concat(chunks);
+            resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body, cut });
+          };
+          reply.on('data', (chunk: Buffer) => chunks.push(chunk));
+          reply.on('end', () => settle(false));
+          reply.on('error', () => settle(true));
+        },
+      );
+      call.on('error', () => resolve({ status: 0, headers: {}, body: Buffer.alloc(0), cut: true }));
+      call.end();
+    });
+  }
+
+  /** Reads a file and only counts its bytes. */
+  count(path: string): Promise<number> {
+    const { port } = this.#server.address() as AddressInfo;
+    return new Promise((resolve, reject) => {
+      const call = httpRequest({ port, path: `/${path}`, agent: false }, (reply) => {
+        let count = 0;
+        reply.on('data', (chunk: Buffer) => {
+          count += chunk.length;
+        });
+        reply.on('end', () => resolve(count));
+        reply.on('error', reject);
+      });
+      call.on('error', reject);
+      call.end();
+    });
+  }
+
+  /** Begins a download and hands out the call, to be given up on. */
+  begin(path: string): Promise<{ readonly abort: () => void }> {
+    const { port } = this.#server.address() as AddressInfo;
+    return new Promise((resolve) => {
+      const call = httpRequest({ port, path: `/${path}`, agent: false }, (reply) => {
+        reply.on('error', () => undefined);
+        reply.once('data', () => resolve({ abort: () => call.destroy() }));
+      });
+      call.on('error', () => undefined);
+      call.end();
+    });
+  }
+
+  /** Names of what lies in a part of the cache's folder. */
+  onDisk(part: 'fills' | 'blobs'): string[] {
+    const folder = join(this.folder, 'cache', part);
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name));
+  }
+
+  downloads(): number {
+    return this.nas.count('download');
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await this.cache.stop();
+    this.store.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #freeBytes(): number {
+    return this.diskBytes - this.otherBytes - this.cache.keptBytes();
+  }
+
+  async #answer(
+    caller: Caller,
+    request: Parameters<Cache['serve']>[1],
+    response: Parameters<Cache['serve']>[2],
+  ): Promise<void> {
+    const say = (status: number, body: string): void => {
+      response.writeHead(status, { 'Content-Length': Buffer.byteLength(body) }).end(body);
+    };
+    try {
+      if (request.url === '/queued' && this.queuedFile !== null) {
+        const sent = await this.cache.serveQueued(this.queuedFile, request, response);
+        return sent.kind === 'gone' ? say(404, 'gone') : undefined;
+      }
+      const located = await this.files.locate(caller, (request.url ?? '').slice(1));
+      if (located.kind !== 'located') return say(404, located.kind);
+      const found = this.cache.lookup(located.file);
+      if (found.kind !== 'miss') {
+        const served = await this.cache.serve(found.ticket, request, response);
+        if (served.kind === 'answered') return;
+      }
+      if (located.file.known !== 'fresh') return say(503, 'asleep');
+      const fetched = await this.cache.fetch(caller, located.file, request, response);
+      if (fetched.kind !== 'answered') say(502, fetched.kind);
+    } catch (error) {
+      this.warnings.push(String(error));
+      response.destroy();
+    }
+  }
+}
+
+/** Bytes that tell their own place, so that a shifted or mixed answer is seen. */
+export function patterned(sizeBytes: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(sizeBytes);
+  for (let at = 0; at + 4 <= sizeBytes; at += 4) bytes.writeUInt32LE((at * seed) >>> 0, at);
+  return bytes;
+}
