@@ -1,0 +1,132 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Caller } from '../accounts/caller.ts';
+import type { RefusalCode } from '../http/http.ts';
+import type { BodySlots } from './body-slots.ts';
+import { diskFaultOf } from './disk.ts';
+import type { RoomKeeper } from './room-keeper.ts';
+import { parsePath } from './target.ts';
+import type { MayWrite } from './upload-ports.ts';
+
+/** What a multipart body of one file carries beside the file, at most, in bytes. */
+const ENVELOPE_BYTES = 16 * 1024;
+const KEY = /^[\x21-\x7e]{1,255}$/;
+
+export interface Refused {
+  readonly kind: 'refused';
+  readonly code: RefusalCode;
+  readonly detail?: string;
+}
+
+/** An upload as known when its headers are in. */
+export interface UploadCall {
+  readonly caller: Caller;
+  readonly headers: IncomingHttpHeaders;
+  /** The query's `path`; null where it has none. */
+  readonly path: string | null;
+}
+
+/** What the headers say, checked. */
+export interface UploadHeaders {
+  readonly lengthBytes: number | null;
+  readonly idempotencyKey: string | null;
+  /** `X-Content-SHA256`, hex in lower case. */
+  readonly contentSha256: string | null;
+  /** `X-Base-Checksum`, hex in lower case. */
+  readonly baseChecksum: string | null;
+}
+
+export type Admitted = { readonly kind: 'admitted'; readonly headers: UploadHeaders } | Refused;
+
+/** Everything that can be refused before a byte of the body is read (contract 4). */
+export class Admission {
+  readonly #maxFileBytes: number;
+  readonly #mayWrite: MayWrite;
+  readonly #room: RoomKeeper;
+  readonly #slots: BodySlots;
+
+  constructor(maxFileBytes: number, mayWrite: MayWrite, room: RoomKeeper, slots: BodySlots) {
+    this.#maxFileBytes = maxFileBytes;
+    this.#mayWrite = mayWrite;
+    this.#room = room;
+    this.#slots = slots;
+  }
+
+  async check(call: UploadCall): Promise<Admitted> {
+    const headers = readHeaders(call.headers);
+    if ('code' in headers) return headers;
+    const length = headers.lengthBytes ?? 0;
+    if (length > this.#maxFileBytes + ENVELOPE_BYTES) return refused('too_large');
+    const place = call.path === null ? null : await this.checkPlace(call.caller, call.path);
+    if (place !== null) return place;
+    if (this.#slots.isCrowded(call.caller.user.id)) {
+      return refused('too_many_tries', 'Too many uploads at once. Send fewer at a time.');
+    }
+    try {
+      if (!(await this.#room.fits(length))) return refused('no_room');
+    } catch (error) {
+      const fault = diskFaultOf(error);
+      if (fault === null) throw error;
+      return refused(fault);
+    }
+    return { kind: 'admitted', headers };
+  }
+
+  /**
+   * Whether the caller may write to what a `path` names, folder or file. The answer is the same
+   * whether it exists or not.
+   */
+  async checkPlace(caller: Caller, path: string): Promise<Refused | null> {
+    const parsed = parsePath(path);
+    if (parsed.kind === 'bad_path') return refused('bad_path', parsed.reason);
+    return (await this.#mayWrite(caller, parsed.path)) ? null : refused('not_yours');
+  }
+}
+
+export function refused(code: RefusalCode, detail?: string): Refused {
+  return detail === undefined ? { kind: 'refused', code } : { kind: 'refused', code, detail };
+}
+
+function readHeaders(headers: IncomingHttpHeaders): UploadHeaders | Refused {
+  const wrongType = typeFault(headers);
+  if (wrongType !== null) return wrongType;
+  const length = headers['content-length'];
+  const key = single(headers['idempotency-key']);
+  if (key !== null && !KEY.test(key)) return badHeader('Idempotency-Key');
+  const contentSha256 = readSha256(headers['x-content-sha256']);
+  if (contentSha256 === 'bad') return badHeader('X-Content-SHA256');
+  const baseChecksum = readSha256(headers['x-base-checksum']);
+  if (baseChecksum === 'bad') return badHeader('X-Base-Checksum');
+  return {
+    lengthBytes: length === undefined ? null : Number(length),
+    idempotencyKey: key,
+    contentSha256: contentSha256.hash,
+    baseChecksum: baseChecksum.hash,
+  };
+}
+
+function typeFault(headers: IncomingHttpHeaders): Refused | null {
+  const type = headers['content-type'] ?? '';
+  if (!/^multipart\/form-data\s*(;|$)/i.test(type.trim())) return refused('wrong_body_type');
+  if (!/;\s*boundary\s*=/i.test(type)) {
+    return refused('malformed', 'Missing boundary in multipart.');
+  }
+  const encoding = headers['content-encoding'] ?? 'identity';
+  return encoding.toLowerCase() === 'identity' ? null : refused('wrong_body_type');
+}
+
+function badHeader(name: string): Refused {
+  return refused('invalid', `The header ${name} is not valid.`);
+}
+
+function single(value: string | readonly string[] | undefined): string | null {
+  if (value === undefined) return null;
+  return typeof value === 'string' ? value : value.join(',');
+}
+
+function readSha256(
+  value: string | readonly string[] | undefined,
+): { readonly hash: string | null } | 'bad' {
+  const text = single(value);
+  if (text === null || text === '') return { hash: null };
+  return /^[0-9a-fA-F]{64}$/.test(text) ? { hash: text.toLowerCase() } : 'bad';
+}

@@ -1,0 +1,44 @@
+import type { NasFileItem } from '../nas/nas-client.ts';
+import { normaliseTime } from '../files/file-version.ts';
+import type { UploadBase } from './upload-row.ts';
+
+/**
+ * How what lies at the target compares with what an upload was made from.
+ * `doubtful`: the listing alone cannot tell, the content must be read.
+ */
+export type BaseVerdict = 'absent' | 'unchanged' | 'changed' | 'doubtful';
+
+/**
+ * Compares by the NAS's row alone. A checksum of the NAS may be stale or missing (nas.md f3), so
+ * one that agrees while size or time moved proves nothing.
+ * @param item null where the folder shows no such name
+ */
+export function compareBase(base: UploadBase, item: NasFileItem | null): BaseVerdict {
+  if (item === null) return 'absent';
+  if (item.type === 'directory' || base.source === 'none') return 'changed';
+  if (base.sizeBytes !== null && base.sizeBytes !== item.size) return 'changed';
+  return compareContent(base, item);
+}
+
+function compareContent(base: UploadBase, item: NasFileItem): BaseVerdict {
+  const sameTime = base.modifiedAt === null ? null : isSameTime(base.modifiedAt, item.modified_at);
+  if (base.checksum === null) return sameTime === true ? 'unchanged' : 'changed';
+  if (item.checksum === null) return sameTime === true ? 'unchanged' : 'doubtful';
+  if (item.checksum.toLowerCase() !== base.checksum) return 'changed';
+  return sameTime === false ? 'doubtful' : 'unchanged';
+}
+
+function isSameTime(a: string, b: string): boolean {
+  return a === b || normaliseTime(a).text === normaliseTime(b).text;
+}
+
+/** Whether two rows of the NAS show the same version of a file. */
+export function isSameItem(a: NasFileItem | null, b: NasFileItem | null): boolean {
+  if (a === null || b === null) return a === b;
+  return (
+    a.type === b.type &&
+    a.size === b.size &&
+    a.modified_at === b.modified_at &&
+    a.checksum === b.checksum
+  );
+}

@@ -1,0 +1,201 @@
+import type { NasClient, NasJson, NasUploadChannel } from '../nas/nas-client.ts';
+import { nameOf } from '../files/nas-path.ts';
+import type { Disk } from './disk.ts';
+import { fieldOf, interruptionOf, type Interruption } from './interruption.ts';
+import { folderOf } from './target.ts';
+
+/** The NAS gathers a whole chunk in memory before it writes it, so smaller than its own 32 MB. */
+const CHUNK_BYTES = 8 * 1024 * 1024;
+/** After this many lost sessions in a row the addresses evidently keep none. */
+const MOST_RESTARTS = 3;
+/** A session that keeps naming another chunk than it is sent is broken. */
+const MOST_JUMPS = 8;
+/** Half-sent uploads remembered for when the NAS is back. */
+const MOST_SESSIONS = 32;
+
+/** What is sent where. */
+export interface Sending {
+  readonly uploadId: string;
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly path: string;
+  /** Told after each chunk. */
+  readonly onProgress: () => void;
+  /** Asked when all bytes are there, right before the step that shows them to everybody. */
+  readonly mayComplete: () => Promise<'yes' | 'no' | Interruption>;
+}
+
+export type Sent =
+  /** The NAS says it is in place. */
+  | { readonly kind: 'completed' }
+  /** `mayComplete` said no. */
+  | { readonly kind: 'held_back' }
+  /** The session was lost at the last step, which may have been done before. */
+  | { readonly kind: 'unknown' }
+  /** No address keeps a session long enough. */
+  | { readonly kind: 'no_sessions' }
+  | Interruption;
+
+interface Session {
+  readonly nasId: string;
+  readonly path: string;
+  readonly chunkBytes: number;
+  nextIndex: number;
+  jumps: number;
+}
+
+type Step = 'done' | 'restart' | Interruption;
+
+/**
+ * Sends one file through the NAS's chunked upload on one socket. A chunk that was sent into silence
+ * is asked for again; the NAS then names the one it expects. A session it forgot is begun anew.
+ */
+export class ChunkedSend {
+  readonly #nas: NasClient;
+  readonly #disk: Disk;
+  readonly #sessions = new Map<string, Session>();
+  #channel: { readonly token: string; readonly channel: NasUploadChannel } | null = null;
+
+  constructor(nas: NasClient, disk: Disk) {
+    this.#nas = nas;
+    this.#disk = disk;
+  }
+
+  async send(token: string, sending: Sending): Promise<Sent> {
+    for (let restarts = 0; restarts <= MOST_RESTARTS; restarts += 1) {
+      const session = await this.#session(token, sending);
+      if ('kind' in session) return session;
+      const sent = await this.#sendChunks(token, session, sending);
+      if (sent === 'restart') {
+        this.#sessions.delete(sending.uploadId);
+        continue;
+      }
+      if (sent !== 'done') return this.#interrupted(sent);
+      return await this.#complete(token, session, sending);
+    }
+    return { kind: 'no_sessions' };
+  }
+
+  /** Forgets a half-sent upload, as its file or its target is another now. */
+  forget(uploadId: string): void {
+    this.#sessions.delete(uploadId);
+  }
+
+  /** Lets the socket go. */
+  close(): void {
+    this.#channel?.channel.close();
+    this.#channel = null;
+  }
+
+  #open(token: string): NasUploadChannel {
+    if (this.#channel?.token !== token) {
+      this.close();
+      this.#channel = { token, channel: this.#nas.openUpload(token) };
+    }
+    return this.#channel?.channel ?? this.#nas.openUpload(token);
+  }
+
+  async #session(token: string, sending: Sending): Promise<Session | Interruption> {
+    const open = this.#sessions.get(sending.uploadId);
+    if (open?.path === sending.path) return open;
+    const answered = await this.#open(token).init({
+      folder: folderOf(sending.path),
+      filename: nameOf(sending.path),
+      sizeBytes: sending.sizeBytes,
+    });
+    const interruption = interruptionOf(answered);
+    if (interruption !== null) return this.#interrupted(interruption);
+    const nasId = fieldOf(bodyOf(answered), 'upload_id');
+    if (typeof nasId !== 'string') return { kind: 'trouble', detail: 'The NAS gave no session.' };
+    const told = fieldOf(bodyOf(answered), 'chunk_size');
+    const chunkBytes =
+      typeof told === 'number' && told > 0 ? Math.min(told, CHUNK_BYTES) : CHUNK_BYTES;
+    const session: Session = { nasId, path: sending.path, chunkBytes, nextIndex: 0, jumps: 0 };
+    this.#sessions.set(sending.uploadId, session);
+    for (const oldest of this.#sessions.keys()) {
+      if (this.#sessions.size <= MOST_SESSIONS) break;
+      this.#sessions.delete(oldest);
+    }
+    return session;
+  }
+
+  /** An empty file is one empty chunk: the NAS makes its file when the first chunk comes. */
+  async #sendChunks(token: string, session: Session, sending: Sending): Promise<Step> {
+    const chunks = Math.max(1, Math.ceil(sending.sizeBytes / session.chunkBytes));
+    while (session.nextIndex < chunks) {
+      const step = await this.#sendChunk(token, session, sending, chunks);
+      if (step !== 'done') return step;
+      sending.onProgress();
+    }
+    return 'done';
+  }
+
+  async #sendChunk(
+    token: string,
+    session: Session,
+    sending: Sending,
+    chunks: number,
+  ): Promise<Step> {
+    const index = session.nextIndex;
+    const firstByte = index * session.chunkBytes;
+    const length = Math.min(session.chunkBytes, sending.sizeBytes - firstByte);
+    const body = this.#disk.read(sending.file, firstByte, length);
+    let readError: unknown = null;
+    body.once('error', (error) => {
+      readError = error;
+    });
+    const answered = await this.#open(token).chunk(session.nasId, index, body, length);
+    // The Pi's own disk failed, whatever the NAS made of the end of the body.
+    if (readError !== null) throw readError as Error;
+    if (answered.kind === 'answer' && answered.status < 300) {
+      session.nextIndex += 1;
+      // More or less than was sent: a chunk was taken twice or in part, and the file is spoilt.
+      const received = fieldOf(answered.body, 'received_bytes');
+      return received === firstByte + length ? 'done' : 'restart';
+    }
+    return chunkFault(answered, session, chunks);
+  }
+
+  async #complete(token: string, session: Session, sending: Sending): Promise<Sent> {
+    const may = await sending.mayComplete();
+    if (may === 'no') {
+      this.#sessions.delete(sending.uploadId);
+      return { kind: 'held_back' };
+    }
+    if (may !== 'yes') return may;
+    const answered = await this.#open(token).complete(session.nasId);
+    const lost = answered.kind === 'answer' && answered.status === 404;
+    const interruption = interruptionOf(answered);
+    // A complete that is sent again may find its own work done: only the folder can tell.
+    if (interruption === null || lost || interruption.kind === 'gone') {
+      this.#sessions.delete(sending.uploadId);
+    }
+    if (interruption === null) return { kind: 'completed' };
+    return lost ? { kind: 'unknown' } : this.#interrupted(interruption);
+  }
+
+  #interrupted(interruption: Interruption): Interruption {
+    if (interruption.kind === 'gone') this.close();
+    return interruption;
+  }
+}
+
+/** What a refused chunk means: jump to the one expected, begin anew, or give way. */
+function chunkFault(answered: NasJson, session: Session, chunks: number): Step {
+  if (answered.kind === 'answer' && answered.status === 404) return 'restart';
+  if (answered.kind === 'answer' && answered.status === 400) {
+    const detail = fieldOf(answered.body, 'detail');
+    const match = typeof detail === 'string' ? /expected chunk (\d+)/i.exec(detail) : null;
+    const expected = match === null ? NaN : Number(match[1]);
+    session.jumps += 1;
+    if (!(expected <= chunks) || expected === session.nextIndex) return 'restart';
+    if (session.jumps > MOST_JUMPS) return 'restart';
+    session.nextIndex = expected;
+    return 'done';
+  }
+  return interruptionOf(answered) ?? 'restart';
+}
+
+function bodyOf(answered: NasJson): unknown {
+  return answered.kind === 'answer' ? answered.body : null;
+}

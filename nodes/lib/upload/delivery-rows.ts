@@ -1,0 +1,138 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
+
+/**
+ * Claims the oldest row that is due and that no earlier upload of that user to the same place
+ * stands before. An undecided row counts for both its readings, so such rows never overtake or
+ * overwrite each other. A lease of this process that ran out is free again.
+ */
+const CLAIM = `
+  UPDATE upload_queue SET state = 'sending', attempts = attempts + 1, next_attempt_ms = NULL,
+    lease_owner = :owner, lease_until_tick_ms = :leaseUntil
+  WHERE seq = (
+    SELECT r.seq FROM upload_queue r INDEXED BY upload_queue_claimable
+    WHERE r.state IN ('queued', 'sending', 'waiting')
+      AND ((r.state IN ('queued', 'waiting') AND r.due_tick_ms <= :now)
+        OR (r.state = 'sending' AND coalesce(r.lease_until_tick_ms, 0) <= :now))
+      AND NOT EXISTS (
+        SELECT 1 FROM upload_queue e
+        WHERE e.user_id = r.user_id AND e.path = r.path AND e.seq < r.seq
+          AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential'))
+      AND NOT EXISTS (
+        SELECT 1 FROM upload_queue e
+        WHERE e.user_id = r.user_id AND e.second_path IS NOT NULL AND e.seq < r.seq
+          AND e.second_path IN (r.path, r.second_path)
+          AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential'))
+      AND (r.second_path IS NULL OR NOT EXISTS (
+        SELECT 1 FROM upload_queue e
+        WHERE e.user_id = r.user_id AND e.path = r.second_path AND e.seq < r.seq
+          AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential')))
+    ORDER BY r.seq LIMIT 1)
+  RETURNING *`;
+
+const UNLEASED = 'lease_owner = NULL, lease_until_tick_ms = NULL';
+
+/** `upload_queue` and `conflicts` as the delivery writes them. Its one writer is the delivery. */
+export class DeliveryRows {
+  readonly #store: Store;
+  readonly #claim: StatementSync;
+  readonly #renew: StatementSync;
+  readonly #decide: StatementSync;
+  readonly #conflictPath: StatementSync;
+  readonly #pathTaken: StatementSync;
+  readonly #state: StatementSync;
+  readonly #delivered: StatementSync;
+  readonly #mismatch: StatementSync;
+  readonly #insertConflict: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#claim = store.prepare(CLAIM);
+    this.#renew = store.prepare(
+      `UPDATE upload_queue SET lease_until_tick_ms = ? WHERE id = ? AND state = 'sending'`,
+    );
+    this.#decide = store.prepare(
+      `UPDATE upload_queue SET path = ?, folder = ?, filename = ?, second_path = NULL WHERE id = ?`,
+    );
+    this.#conflictPath = store.prepare('UPDATE upload_queue SET conflict_path = ? WHERE id = ?');
+    this.#pathTaken = store.prepare(`
+      SELECT 1 FROM upload_queue WHERE id <> :id AND (path = :path OR conflict_path = :path)
+        AND state IN ('queued', 'sending', 'waiting', 'waiting_for_credential') LIMIT 1`);
+    this.#state = store.prepare(`
+      UPDATE upload_queue SET state = ?, detail = ?, due_tick_ms = ?, next_attempt_ms = ?,
+        ${UNLEASED} WHERE id = ?`);
+    this.#delivered = store.prepare(`
+      UPDATE upload_queue SET state = ?, detail = NULL, delivered_path = ?, synced_at_ms = ?,
+        next_attempt_ms = NULL, ${UNLEASED} WHERE id = ?`);
+    this.#mismatch = store.prepare(`
+      UPDATE upload_queue SET resends = resends + 1, base_source = 'own', base_upload_id = NULL,
+        base_size_bytes = ?, base_modified_at = ?, base_checksum = ? WHERE id = ?`);
+    this.#insertConflict = store.prepare(`
+      INSERT INTO conflicts (upload_id, user_id, path, conflict_path, size_bytes, sha256,
+        found_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`);
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#store.transaction(work);
+  }
+
+  /** @returns the row as claimed, or null when none is due */
+  claim(owner: string, nowTickMs: number, leaseUntilTickMs: number): UploadRow | null {
+    const raw = this.#claim.get({
+      owner,
+      leaseUntil: Math.ceil(leaseUntilTickMs),
+      now: Math.floor(nowTickMs),
+    });
+    return raw === undefined ? null : toUploadRow(raw);
+  }
+
+  renewLease(id: string, leaseUntilTickMs: number): void {
+    this.#renew.run(Math.ceil(leaseUntilTickMs), id);
+  }
+
+  /** The NAS told which of two readings holds. */
+  decide(id: string, path: string, folder: string, filename: string): void {
+    this.#decide.run(path, folder, filename, id);
+  }
+
+  setConflictPath(id: string, path: string): void {
+    this.#conflictPath.run(path, id);
+  }
+
+  /** Whether another upload, of anybody, is on its way to this path. */
+  isPathTaken(id: string, path: string): boolean {
+    return this.#pathTaken.get({ id, path }) !== undefined;
+  }
+
+  /** Back to `queued` or `waiting`, or on to `failed`; the lease ends. */
+  settle(
+    id: string,
+    state: 'queued' | 'waiting' | 'failed',
+    detail: string | null,
+    due: { readonly tickMs: number; readonly atMs: number } | null = null,
+  ): void {
+    this.#state.run(state, detail, Math.ceil(due?.tickMs ?? 0), due?.atMs ?? null, id);
+  }
+
+  delivered(id: string, state: 'synced' | 'conflict', path: string, nowMs: number): void {
+    this.#delivered.run(state, path, nowMs, id);
+  }
+
+  /** What was sent did not arrive whole: what lies there now may be written over. */
+  mismatched(id: string, found: Pick<UploadBase, 'sizeBytes' | 'modifiedAt' | 'checksum'>): void {
+    this.#mismatch.run(found.sizeBytes, found.modifiedAt, found.checksum, id);
+  }
+
+  insertConflict(row: UploadRow, conflictPath: string, nowMs: number): void {
+    this.#insertConflict.run(
+      row.id,
+      row.userId,
+      row.path,
+      conflictPath,
+      row.sizeBytes,
+      row.sha256,
+      nowMs,
+    );
+  }
+}

@@ -1,0 +1,200 @@
+import type { NasFileItem } from '../nas/nas-client.ts';
+import { nameOf } from '../files/nas-path.ts';
+import type { ChunkedSend, Sent } from './chunked-send.ts';
+import { conflictName } from './conflict-name.ts';
+import type { DeliveryRows } from './delivery-rows.ts';
+import { interruptionOf, type Interruption } from './interruption.ts';
+import type { NasFolder } from './nas-folder.ts';
+import type { Seen, TargetCheck, Wanted } from './target-check.ts';
+import { folderOf } from './target.ts';
+import type { PlainUpload } from './upload-ports.ts';
+import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
+import type { UploadRows } from './upload-rows.ts';
+
+/** A target that changes under each of this many sends is left for later. */
+const MOST_ROUNDS = 4;
+const MOST_NAMES = 1_000;
+
+export type StepOutcome =
+  /** It is there, verified. `beside`: under a conflict name. */
+  | {
+      readonly kind: 'delivered';
+      readonly path: string;
+      readonly item: NasFileItem;
+      readonly beside: boolean;
+    }
+  /** It was sent, and what is there now is something else. */
+  | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
+  | Interruption;
+
+export interface DeliveryStepParts {
+  readonly rows: DeliveryRows;
+  readonly uploads: UploadRows;
+  readonly check: TargetCheck;
+  readonly folders: NasFolder;
+  readonly chunked: ChunkedSend;
+  readonly fallback: PlainUpload | null;
+  readonly fileOf: (id: string) => string;
+  /** IANA name, for conflict names. */
+  readonly timezone: string;
+}
+
+/** One row's way to the NAS, from the first look to the proof. */
+export class DeliveryStep {
+  readonly #parts: DeliveryStepParts;
+
+  constructor(parts: DeliveryStepParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param token of the row's own user
+   * @param onProgress called after each chunk
+   * @throws the Pi's disk's error
+   */
+  async deliver(
+    claimed: UploadRow,
+    token: string,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<StepOutcome> {
+    const row = await this.#decide(claimed, token, signal);
+    if ('kind' in row) return row;
+    const base = this.#baseOf(row);
+    let path = row.conflictPath ?? row.path;
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const beside = path !== row.path;
+      const wanted: Wanted = {
+        path,
+        sizeBytes: row.sizeBytes,
+        sha256: row.sha256,
+        // After a failed proof the base is what lies at the place it was sent to.
+        base: beside && row.resends === 0 ? NO_BASE : base,
+      };
+      const seen = await this.#parts.check.look(token, wanted, round === 0, signal);
+      if (seen.kind === 'ours') return { kind: 'delivered', path, item: seen.item, beside };
+      if (seen.kind === 'changed') {
+        path = this.#nextName(row, seen.names);
+        continue;
+      }
+      if (seen.kind !== 'free') return seen;
+      const sent = await this.#send(row, wanted, seen, { token, signal, onProgress });
+      if (sent.kind === 'completed') return await this.#verify(wanted, beside, token, signal);
+      const ended = afterSending(sent);
+      if (ended !== null) return ended;
+    }
+    return { kind: 'trouble', detail: 'Its place on the NAS keeps changing.' };
+  }
+
+  /** Asks the NAS which reading holds, where no listing told when it was accepted. */
+  async #decide(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<UploadRow | Interruption> {
+    if (row.secondPath === null) return row;
+    const listed = await this.#parts.folders.listLately(token, row.folder, signal);
+    if (listed.kind !== 'items') return listed;
+    const named = listed.items.find(({ name }) => name === nameOf(row.path));
+    const path = named?.type === 'directory' ? row.secondPath : row.path;
+    const folder = folderOf(path);
+    const filename = nameOf(path);
+    this.#parts.rows.decide(row.id, path, folder, filename);
+    return { ...row, path, folder, filename, secondPath: null };
+  }
+
+  /** What the NAS must still show for nothing to be lost. A version that never arrived passes on its own base. */
+  #baseOf(row: UploadRow): UploadBase {
+    let { base } = row;
+    while (base.source === 'queue' && base.uploadId !== null) {
+      const before = this.#parts.uploads.byId(base.uploadId);
+      if (before === null) return NO_BASE;
+      if (before.state === 'synced' || before.state === 'conflict') {
+        return { ...NO_BASE, source: 'own', sizeBytes: before.sizeBytes, checksum: before.sha256 };
+      }
+      base = before.base;
+    }
+    return base;
+  }
+
+  /** A name beside the target that is free there and in the queue, kept before anything is sent. */
+  #nextName(row: UploadRow, names: ReadonlySet<string>): string {
+    const { rows, timezone, chunked } = this.#parts;
+    const naming = {
+      filename: row.filename,
+      username: row.username,
+      acceptedAtMs: row.createdAtMs,
+      timezone,
+    };
+    for (let count = 1; count <= MOST_NAMES; count += 1) {
+      const name = conflictName({ ...naming, count });
+      const path = row.folder === '' ? name : `${row.folder}/${name}`;
+      if (names.has(name) || rows.isPathTaken(row.id, path)) continue;
+      rows.setConflictPath(row.id, path);
+      chunked.forget(row.id);
+      return path;
+    }
+    throw new Error('A thousand conflict names of one file are taken.');
+  }
+
+  async #send(
+    row: UploadRow,
+    wanted: Wanted,
+    seen: Extract<Seen, { kind: 'free' }>,
+    run: { readonly token: string; readonly signal: AbortSignal; readonly onProgress: () => void },
+  ): Promise<Sent> {
+    const { check, folders, chunked, fallback, fileOf } = this.#parts;
+    const { token, signal, onProgress } = run;
+    if (seen.folderEmpty) {
+      const interruption = await folders.ensure(token, folderOf(wanted.path), signal);
+      if (interruption !== null) return interruption;
+    }
+    const mayComplete = async (): Promise<'yes' | 'no' | Interruption> => {
+      const again = await check.look(token, { ...wanted, seenFree: seen.item }, false, signal);
+      if (again.kind === 'free') return 'yes';
+      return again.kind === 'ours' || again.kind === 'changed' ? 'no' : again;
+    };
+    const { sizeBytes } = row;
+    const file = fileOf(row.id);
+    const sent = await chunked.send(token, {
+      uploadId: row.id,
+      file,
+      sizeBytes,
+      path: wanted.path,
+      onProgress,
+      mayComplete,
+    });
+    if (sent.kind !== 'no_sessions' || fallback === null) return sent;
+    const may = await mayComplete();
+    if (may !== 'yes') return may === 'no' ? { kind: 'held_back' } : may;
+    const plain = interruptionOf(await fallback.send(token, wanted.path, file, sizeBytes));
+    return plain ?? { kind: 'completed' };
+  }
+
+  /** By the NAS's checksum, else by reading the file back (contract 4, Delivery). */
+  async #verify(
+    wanted: Wanted,
+    beside: boolean,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
+    const listed = await this.#parts.folders.list(token, folderOf(wanted.path), signal);
+    if (listed.kind !== 'items') return listed;
+    const found = listed.items.find(({ name }) => name === nameOf(wanted.path)) ?? null;
+    if (found === null || found.size !== wanted.sizeBytes) return { kind: 'mismatch', found };
+    const asBefore: Wanted = { ...wanted, base: NO_BASE };
+    const seen = await this.#parts.check.look(token, asBefore, true, signal);
+    if (seen.kind === 'ours') {
+      return { kind: 'delivered', path: wanted.path, item: seen.item, beside };
+    }
+    return seen.kind === 'free' || seen.kind === 'changed' ? { kind: 'mismatch', found } : seen;
+  }
+}
+
+/** @returns null where the NAS has to be asked again */
+function afterSending(sent: Exclude<Sent, { kind: 'completed' }>): Interruption | null {
+  if (sent.kind === 'held_back' || sent.kind === 'unknown') return null;
+  return sent.kind === 'no_sessions'
+    ? { kind: 'trouble', detail: 'The NAS kept no upload session.' }
+    : sent;
+}

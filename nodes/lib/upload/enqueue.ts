@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import type { User } from '../accounts/caller.ts';
+import type { StagedFile } from './part-file.ts';
+import { folderOf, type Target } from './target.ts';
+import type { ShownListings } from './upload-ports.ts';
+import { NO_BASE, type UploadBase } from './upload-row.ts';
+import type { UploadRows } from './upload-rows.ts';
+import { nameOf } from '../files/nas-path.ts';
+
+/** Contract 4: an Idempotency-Key counts 24 h per user. */
+const KEY_KEPT_MS = 86_400_000;
+
+/** A staged file and where it is to go. */
+export interface AimedFile {
+  readonly staged: StagedFile;
+  readonly target: Target;
+}
+
+/** One request's files, all durable on the disk, none in the queue yet. */
+export interface EnqueueRequest {
+  readonly user: User;
+  readonly files: readonly AimedFile[];
+  readonly idempotencyKey: string | null;
+  /** `X-Base-Checksum`, hex. */
+  readonly baseChecksum: string | null;
+}
+
+/** An upload as the caller is told of it. */
+export interface AcceptedFile {
+  readonly id: string;
+  readonly filename: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export type Enqueued =
+  /** `files` in the order sent; what is in `surplus` was in the queue already. */
+  | {
+      readonly kind: 'enqueued';
+      readonly files: readonly AcceptedFile[];
+      readonly surplus: readonly StagedFile[];
+    }
+  /** The key came before with another body. */
+  | { readonly kind: 'key_reused' };
+
+/**
+ * Puts staged files into the queue. Runs inside the caller's transaction, so that what it looks up
+ * still holds when its rows are committed.
+ */
+export class Enqueue {
+  readonly #rows: UploadRows;
+  readonly #listings: ShownListings;
+
+  constructor(rows: UploadRows, listings: ShownListings) {
+    this.#rows = rows;
+    this.#listings = listings;
+  }
+
+  enqueue(request: EnqueueRequest, nowMs: number): Enqueued {
+    const { user, idempotencyKey: key } = request;
+    this.#rows.forgetRequests(nowMs - KEY_KEPT_MS);
+    const bodyHash = key === null ? '' : bodyHashOf(request.files);
+    const earlier = key === null ? null : this.#rows.request(user.id, key);
+    if (earlier !== null) {
+      if (earlier.bodyHash !== bodyHash) return { kind: 'key_reused' };
+      const files = JSON.parse(earlier.filesJson) as readonly AcceptedFile[];
+      return { kind: 'enqueued', files, surplus: request.files.map(({ staged }) => staged) };
+    }
+    const files: AcceptedFile[] = [];
+    const surplus: StagedFile[] = [];
+    for (const file of request.files) {
+      const existing = this.#sameUpload(user.id, file);
+      if (existing !== null) surplus.push(file.staged);
+      files.push(existing ?? this.#insert(request, file, nowMs));
+    }
+    if (key !== null) {
+      this.#rows.insertRequest(user.id, key, bodyHash, JSON.stringify(files), nowMs);
+    }
+    return { kind: 'enqueued', files, surplus };
+  }
+
+  /** The same content for the same target, while that row is the newest and undelivered. */
+  #sameUpload(userId: number, { staged, target }: AimedFile): AcceptedFile | null {
+    const newest = this.#rows.newestFor(userId, target.path, target.secondPath);
+    if (newest === null || newest.sha256 !== staged.sha256) return null;
+    if (newest.sizeBytes !== staged.sizeBytes) return null;
+    // Sending it again is how a person retries what failed.
+    if (newest.state === 'failed') this.#rows.requeue(newest.id);
+    return {
+      id: newest.id,
+      filename: newest.filename,
+      path: newest.path,
+      sizeBytes: newest.sizeBytes,
+      sha256: newest.sha256,
+    };
+  }
+
+  #insert(request: EnqueueRequest, { staged, target }: AimedFile, nowMs: number): AcceptedFile {
+    const filename = nameOf(target.path);
+    const { id, sizeBytes, sha256 } = staged;
+    this.#rows.insert({
+      id,
+      userId: request.user.id,
+      username: request.user.username,
+      folder: folderOf(target.path),
+      filename,
+      path: target.path,
+      secondPath: target.secondPath,
+      sizeBytes,
+      sha256,
+      base: this.#baseOf(request, target),
+      createdAtMs: nowMs,
+    });
+    return { id, filename, path: target.path, sizeBytes, sha256 };
+  }
+
+  /**
+   * What the sender's version was made from: the version before it in the queue; else what the
+   * sender says; else the later of what this Pi delivered there and what the sender last saw listed.
+   * An undecided upload shares its target with none but versions of itself.
+   */
+  #baseOf(request: EnqueueRequest, target: Target): UploadBase {
+    const { id: userId } = request.user;
+    const decided = target.secondPath === null;
+    const before = this.#rows.newestUndelivered(userId, target.path, target.secondPath);
+    if (before !== null) return { ...NO_BASE, source: 'queue', uploadId: before.id };
+    if (request.baseChecksum !== null) {
+      return { ...NO_BASE, source: 'caller', checksum: request.baseChecksum };
+    }
+    return decided ? this.#knownBase(userId, target.path) : NO_BASE;
+  }
+
+  #knownBase(userId: number, path: string): UploadBase {
+    const shown = this.#listings.shows(userId, path);
+    const own = this.#rows.lastSynced(userId, path);
+    const listedAtMs = shown.kind === 'file' ? shown.listedAtMs : 0;
+    if (own !== null && (own.syncedAtMs ?? 0) >= listedAtMs) {
+      return { ...NO_BASE, source: 'own', sizeBytes: own.sizeBytes, checksum: own.sha256 };
+    }
+    if (shown.kind !== 'file') return NO_BASE;
+    return {
+      source: 'listing',
+      uploadId: null,
+      sizeBytes: shown.sizeBytes,
+      modifiedAt: shown.modifiedAt,
+      checksum: shown.checksum,
+    };
+  }
+}
+
+function bodyHashOf(files: readonly AimedFile[]): string {
+  const hash = createHash('sha256');
+  for (const { staged, target } of files) {
+    const { path, secondPath } = target;
+    hash.update(JSON.stringify([path, secondPath, staged.sizeBytes, staged.sha256]));
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,121 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { numberOf, toUploadRow, type UploadRow, type UploadState } from './upload-row.ts';
+
+const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
+/** More than anybody reads; the states and the newest come first. */
+const LONGEST_LIST = 1_000;
+
+/** Counts over one user's rows, or everybody's. */
+export interface QueueCounts {
+  readonly sending: number;
+  readonly pending: number;
+  readonly failed: number;
+  readonly openConflicts: number;
+  readonly oldestPendingMs: number | null;
+  readonly lastSyncedMs: number | null;
+  /** Names of the users whose rows wait for a credential. */
+  readonly waitingForCredential: readonly string[];
+}
+
+/** What people and other rooms ask of the queue. `user_id` null means everybody's. */
+export class OverviewRows {
+  readonly #store: Store;
+  readonly #counts: StatementSync;
+  readonly #waiting: StatementSync;
+  readonly #list: StatementSync;
+  readonly #pendingInFolder: StatementSync;
+  readonly #pendingAt: StatementSync;
+  readonly #queuedBytes: StatementSync;
+  readonly #inherit: StatementSync;
+  readonly #delete: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#counts = store.prepare(`
+      SELECT
+        (SELECT count(*) FROM upload_queue WHERE state = 'sending'
+          AND (:user IS NULL OR user_id = :user)) AS sending,
+        (SELECT count(*) FROM upload_queue WHERE state IN ${PENDING}
+          AND (:user IS NULL OR user_id = :user)) AS pending,
+        (SELECT count(*) FROM upload_queue WHERE state = 'failed'
+          AND (:user IS NULL OR user_id = :user)) AS failed,
+        (SELECT count(*) FROM conflicts WHERE resolution IS NULL
+          AND (:user IS NULL OR user_id = :user)) AS conflicts,
+        (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${PENDING}
+          AND (:user IS NULL OR user_id = :user)) AS oldest,
+        (SELECT max(synced_at_ms) FROM upload_queue
+          WHERE (:user IS NULL OR user_id = :user)) AS last`);
+    this.#waiting = store.prepare(`
+      SELECT DISTINCT username FROM upload_queue WHERE state = 'waiting_for_credential'
+        AND (:user IS NULL OR user_id = :user) ORDER BY username`);
+    this.#list = store.prepare(`
+      SELECT * FROM upload_queue WHERE user_id = :user AND (:state IS NULL OR state = :state)
+      ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+    this.#pendingInFolder = store.prepare(`
+      SELECT * FROM upload_queue WHERE user_id = ? AND folder = ? AND has_bytes = 1
+        AND state IN ${PENDING} ORDER BY seq`);
+    this.#pendingAt = store.prepare(`
+      SELECT * FROM upload_queue WHERE user_id = ? AND path = ? AND has_bytes = 1
+        AND state IN ${PENDING} ORDER BY seq DESC LIMIT 1`);
+    this.#queuedBytes = store.prepare(
+      'SELECT coalesce(sum(size_bytes), 0) AS bytes FROM upload_queue WHERE has_bytes = 1',
+    );
+    this.#inherit = store.prepare(`
+      UPDATE upload_queue SET base_source = ?, base_upload_id = ?, base_size_bytes = ?,
+        base_modified_at = ?, base_checksum = ? WHERE base_upload_id = ?`);
+    this.#delete = store.prepare(`DELETE FROM upload_queue WHERE id = ? AND state <> 'sending'`);
+  }
+
+  counts(userId: number | null): QueueCounts {
+    const raw = this.#counts.get({ user: userId }) ?? {};
+    return {
+      sending: Number(raw['sending']),
+      pending: Number(raw['pending']),
+      failed: Number(raw['failed']),
+      openConflicts: Number(raw['conflicts']),
+      oldestPendingMs: numberOf(raw['oldest']),
+      lastSyncedMs: numberOf(raw['last']),
+      waitingForCredential: this.#waiting
+        .all({ user: userId })
+        .map((waiting) => String(waiting['username'])),
+    };
+  }
+
+  list(userId: number, state: UploadState | null): readonly UploadRow[] {
+    return this.#list.all({ user: userId, state }).map(toUploadRow);
+  }
+
+  /** Oldest first; several versions of one path are all in it. */
+  pendingInFolder(userId: number, folder: string): readonly UploadRow[] {
+    return this.#pendingInFolder.all(userId, folder).map(toUploadRow);
+  }
+
+  /** The newest undelivered version of a path. */
+  pendingAt(userId: number, path: string): UploadRow | null {
+    const raw = this.#pendingAt.get(userId, path);
+    return raw === undefined ? null : toUploadRow(raw);
+  }
+
+  queuedBytes(): number {
+    return Number(this.#queuedBytes.get()?.['bytes']);
+  }
+
+  /**
+   * Takes a row out. The version after it inherits what this one stood on: its content where it
+   * was delivered, else its own base.
+   * @returns false while it is being sent
+   */
+  drop(row: UploadRow): boolean {
+    return this.#store.transaction(() => {
+      if (this.#delete.run(row.id).changes === 0) return false;
+      if (row.state === 'synced') {
+        this.#inherit.run('own', null, row.sizeBytes, null, row.sha256, row.id);
+        return true;
+      }
+      const { source, uploadId, sizeBytes, modifiedAt, checksum } = row.base;
+      this.#inherit.run(source, uploadId, sizeBytes, modifiedAt, checksum, row.id);
+      return true;
+    });
+  }
+}

@@ -1,0 +1,133 @@
+import type { Caller } from '../accounts/caller.ts';
+import type { Log } from '../log/log.ts';
+import type { NasPresence } from '../nas/presence-port.ts';
+import { refused, type Refused } from './admission.ts';
+import type { Disk } from './disk.ts';
+import type { OverviewRows } from './overview-rows.ts';
+import { toSyncStatus, toUploadItem, type SyncStatus, type UploadItem } from './upload-answers.ts';
+import { isUploadState, type UploadRow } from './upload-row.ts';
+import type { UploadRows } from './upload-rows.ts';
+
+/** A queued file as a listing shows it. */
+export interface PendingUpload {
+  readonly id: string;
+  readonly name: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly acceptedAtMs: number;
+}
+
+/** A queued file with the place of its bytes on the Pi. */
+export interface QueuedFile extends PendingUpload {
+  readonly file: string;
+}
+
+export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refused;
+
+export interface OverviewParts {
+  readonly rows: OverviewRows;
+  readonly uploads: UploadRows;
+  readonly presence: NasPresence;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly pendingDownloads: (userId: number | null) => number;
+  readonly fileOf: (id: string) => string;
+}
+
+/** What people and other rooms see of the queue, and the two things a person may do to a row. */
+export class Overview {
+  readonly #parts: OverviewParts;
+
+  constructor(parts: OverviewParts) {
+    this.#parts = parts;
+  }
+
+  status(
+    caller: Caller,
+    all: boolean,
+  ): { readonly kind: 'status'; readonly status: SyncStatus } | Refused {
+    if (all && caller.user.role !== 'admin') return refused('admin_only');
+    const userId = all ? null : caller.user.id;
+    const { rows, presence, pendingDownloads } = this.#parts;
+    const counts = rows.counts(userId);
+    const status = toSyncStatus(counts, presence.state.awake, pendingDownloads(userId));
+    return { kind: 'status', status };
+  }
+
+  list(
+    caller: Caller,
+    state: string | null,
+  ): { readonly kind: 'uploads'; readonly uploads: readonly UploadItem[] } | Refused {
+    if (state !== null && !isUploadState(state)) {
+      return refused('invalid', 'There is no such state of an upload.');
+    }
+    const uploads = this.#parts.rows.list(caller.user.id, state).map(toUploadItem);
+    return { kind: 'uploads', uploads };
+  }
+
+  /** Makes a failed or waiting upload due at once. */
+  retry(caller: Caller, id: string): Done {
+    const row = this.#own(caller, id);
+    if (row === null) return refused('not_found');
+    if (row.state === 'synced' || row.state === 'conflict') {
+      return refused('conflict', 'This upload is on the NAS already.');
+    }
+    if (!row.hasBytes)
+      return refused('conflict', 'The file of this upload is lost. Send it again.');
+    this.#parts.uploads.requeue(id);
+    return this.#done(this.#parts.uploads.byId(id) ?? row);
+  }
+
+  /** Takes an upload out of the queue and its bytes off the disk. */
+  async drop(caller: Caller, id: string): Promise<Done> {
+    const row = this.#own(caller, id);
+    if (row === null) return refused('not_found');
+    if (!this.#parts.rows.drop(row)) {
+      return refused('conflict', 'This upload is being sent right now.');
+    }
+    try {
+      await this.#parts.disk.remove(this.#parts.fileOf(id));
+    } catch (error) {
+      // The row is gone for good; the file goes at the next start.
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+      this.#parts.log.warn(`The file of a dropped upload could not be removed: ${code}.`);
+    }
+    return this.#done(row);
+  }
+
+  /** A user's undelivered uploads in a folder, the newest version of each name. */
+  pendingInFolder(userId: number, folder: string): readonly PendingUpload[] {
+    const newest = new Map<string, PendingUpload>();
+    for (const row of this.#parts.rows.pendingInFolder(userId, folder)) {
+      newest.set(row.filename, toPending(row));
+    }
+    return [...newest.values()];
+  }
+
+  /** The newest undelivered version of a path, for its user to read back. */
+  queuedFile(userId: number, path: string): QueuedFile | null {
+    const row = this.#parts.rows.pendingAt(userId, path);
+    return row === null ? null : { ...toPending(row), file: this.#parts.fileOf(row.id) };
+  }
+
+  #own(caller: Caller, id: string): UploadRow | null {
+    const row = this.#parts.uploads.byId(id);
+    return row?.userId === caller.user.id ? row : null;
+  }
+
+  #done(row: UploadRow): Done {
+    return { kind: 'done', upload: toUploadItem(row) };
+  }
+}
+
+function toPending(row: UploadRow): PendingUpload {
+  return {
+    id: row.id,
+    name: row.filename,
+    path: row.path,
+    sizeBytes: row.sizeBytes,
+    sha256: row.sha256,
+    acceptedAtMs: row.createdAtMs,
+  };
+}

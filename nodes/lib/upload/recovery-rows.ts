@@ -1,0 +1,49 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { toUploadRow, type UploadRow } from './upload-row.ts';
+
+/** `upload_queue` as far as it speaks of files on the disk and of processes that died. */
+export class RecoveryRows {
+  readonly #withBytesAfter: StatementSync;
+  readonly #markLost: StatementSync;
+  readonly #countLost: StatementSync;
+  readonly #releaseLeases: StatementSync;
+  readonly #bytesGone: StatementSync;
+
+  constructor(store: Store) {
+    this.#withBytesAfter = store.prepare(
+      'SELECT * FROM upload_queue WHERE has_bytes = 1 AND seq > ? ORDER BY seq LIMIT 500',
+    );
+    this.#markLost = store.prepare(`
+      UPDATE upload_queue SET state = 'failed', lost = 1, has_bytes = 0, detail = ?,
+        lease_owner = NULL, lease_until_tick_ms = NULL, next_attempt_ms = NULL WHERE id = ?`);
+    this.#countLost = store.prepare('SELECT count(*) AS n FROM upload_queue WHERE lost = 1');
+    this.#releaseLeases = store.prepare(`
+      UPDATE upload_queue SET due_tick_ms = 0, next_attempt_ms = NULL, lease_owner = NULL,
+        lease_until_tick_ms = NULL, state = iif(state = 'sending', 'queued', state)
+      WHERE state IN ('sending', 'waiting')`);
+    this.#bytesGone = store.prepare('UPDATE upload_queue SET has_bytes = 0 WHERE id = ?');
+  }
+
+  /** Up to 500 rows whose file should lie on the disk, oldest first. */
+  withBytesAfter(seq: number): readonly UploadRow[] {
+    return this.#withBytesAfter.all(seq).map(toUploadRow);
+  }
+
+  markLost(id: string, detail: string): void {
+    this.#markLost.run(detail, id);
+  }
+
+  countLost(): number {
+    return Number(this.#countLost.get()?.['n']);
+  }
+
+  /** What a process that died had claimed is free again, and every wait begins anew. */
+  releaseLeases(): void {
+    this.#releaseLeases.run();
+  }
+
+  bytesGone(id: string): void {
+    this.#bytesGone.run(id);
+  }
+}

@@ -1,0 +1,163 @@
+import type { Log } from '../log/log.ts';
+import type { Clock } from '../time/clock.ts';
+import { backoffMs, type Random } from './backoff.ts';
+import type { DeliveryRows } from './delivery-rows.ts';
+import type { StepOutcome } from './delivery-step.ts';
+import { diskFaultOf } from './disk.ts';
+import type { SyncLogRows } from './sync-log-rows.ts';
+import type { UploadCredentials } from './upload-ports.ts';
+import type { UploadRow } from './upload-row.ts';
+import type { RecoveryRows } from './recovery-rows.ts';
+import type { WaitRows } from './wait-rows.ts';
+
+/** Contract 4: sent again at most three times. */
+const MOST_RESENDS = 3;
+
+/** What the run does after a row was settled. `hold`: leave the NAS alone for that long. */
+export type Next =
+  | { readonly kind: 'next' }
+  | { readonly kind: 'hold'; readonly reason: 'gone' | 'busy' | 'full'; readonly atLeastMs: number }
+  | { readonly kind: 'stop' };
+
+const NEXT: Next = { kind: 'next' };
+
+export interface SettleParts {
+  readonly rows: DeliveryRows;
+  readonly recovery: RecoveryRows;
+  readonly waits: WaitRows;
+  readonly syncLog: SyncLogRows;
+  readonly credentials: UploadCredentials;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+}
+
+/** Writes down how an attempt ended: one commit for the row's new state and its line in the log. */
+export class Settle {
+  readonly #parts: SettleParts;
+
+  constructor(parts: SettleParts) {
+    this.#parts = parts;
+  }
+
+  async settle(row: UploadRow, token: string, outcome: StepOutcome): Promise<Next> {
+    switch (outcome.kind) {
+      case 'delivered':
+        this.#delivered(row, outcome.path, outcome.beside);
+        return NEXT;
+      case 'mismatch':
+        this.#mismatch(row, outcome);
+        return NEXT;
+      case 'refused':
+        this.#end(row, 'failed', outcome.detail);
+        return NEXT;
+      case 'trouble':
+        this.#wait(row, outcome.detail);
+        return NEXT;
+      case 'gone':
+        this.#end(row, 'waiting', 'The NAS went away.');
+        return { kind: 'hold', reason: 'gone', atLeastMs: 0 };
+      case 'busy':
+        this.#end(row, 'waiting', `The NAS is busy (${outcome.status}).`);
+        return { kind: 'hold', reason: 'busy', atLeastMs: outcome.retryAfterMs ?? 0 };
+      case 'nas_full':
+        this.#end(row, 'waiting', 'The NAS has no room left.');
+        return { kind: 'hold', reason: 'full', atLeastMs: 0 };
+      case 'credential_refused':
+        return this.#credentialRefused(row, token);
+    }
+  }
+
+  /** The process stops: the row is as if it had never been claimed. */
+  released(row: UploadRow): void {
+    this.#parts.rows.settle(row.id, 'queued', row.detail);
+  }
+
+  /** Nobody can act for that user now; all of the user's rows wait. */
+  noCredential(row: UploadRow): void {
+    this.#commit(row, 'no_credential', null, () => {
+      this.#parts.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
+    });
+  }
+
+  /** The Pi's own disk failed while reading the file. */
+  readFailed(row: UploadRow, error: unknown): Next {
+    const fault = diskFaultOf(error);
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code === 'ENOENT') {
+      this.#parts.log.error('An accepted upload has lost its file. Its row is kept as failed.');
+      this.#commit(row, 'lost', null, () => {
+        this.#parts.recovery.markLost(row.id, 'Its file on the Pi is lost.');
+      });
+      return NEXT;
+    }
+    if (fault === null) this.#parts.log.error('Delivering an upload failed unexpectedly.');
+    this.#wait(row, fault === null ? 'Something went wrong here.' : 'The disk cannot be read.');
+    return NEXT;
+  }
+
+  #delivered(row: UploadRow, path: string, beside: boolean): void {
+    const { rows, clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    const state = beside ? 'conflict' : 'synced';
+    this.#commit(row, state, null, () => {
+      rows.delivered(row.id, state, path, nowMs);
+      if (beside) rows.insertConflict({ ...row }, path, nowMs);
+    });
+  }
+
+  #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
+    const { rows } = this.#parts;
+    const detail = 'What the NAS shows is not what was sent.';
+    this.#commit(row, 'mismatch', detail, () => {
+      if (row.resends >= MOST_RESENDS) {
+        rows.settle(row.id, 'failed', `${detail} It was sent ${MOST_RESENDS + 1} times.`);
+        return;
+      }
+      rows.mismatched(row.id, {
+        sizeBytes: found?.size ?? null,
+        modifiedAt: found?.modified_at ?? null,
+        checksum: found?.checksum ?? null,
+      });
+      rows.settle(row.id, 'queued', detail);
+    });
+  }
+
+  #wait(row: UploadRow, detail: string): void {
+    const { rows, clock, random } = this.#parts;
+    const delayMs = backoffMs(row.attempts, random);
+    const due = { tickMs: clock.monotonicMs() + delayMs, atMs: clock.nowMs() + delayMs };
+    this.#commit(row, 'waiting', detail, () => {
+      rows.settle(row.id, 'waiting', detail, due);
+    });
+  }
+
+  #end(row: UploadRow, state: 'waiting' | 'failed', detail: string): void {
+    this.#commit(row, state, detail, () => {
+      this.#parts.rows.settle(row.id, state, detail);
+    });
+  }
+
+  /** A short-lived token may simply have run out: a new one is tried once, at once. */
+  async #credentialRefused(row: UploadRow, token: string): Promise<Next> {
+    const { credentials, rows } = this.#parts;
+    await credentials.refused(row.userId, token);
+    const another = await credentials.credentialFor(row.userId);
+    if (another === null || another === token) {
+      this.noCredential(row);
+      return NEXT;
+    }
+    this.#commit(row, 'credential_refused', null, () => {
+      rows.settle(row.id, 'queued', null);
+    });
+    return NEXT;
+  }
+
+  #commit(row: UploadRow, outcome: string, detail: string | null, work: () => void): void {
+    const { rows, syncLog, clock } = this.#parts;
+    rows.transaction(() => {
+      work();
+      syncLog.add(row, outcome, detail, clock.nowMs());
+    });
+  }
+}

@@ -1,0 +1,85 @@
+import { nameOf, parentOf, parseNasPath } from '../files/nas-path.ts';
+import type { ShownEntry } from './upload-ports.ts';
+
+/** Where an upload goes. `secondPath` is the other reading, where no listing tells which is meant. */
+export interface Target {
+  readonly path: string;
+  readonly secondPath: string | null;
+}
+
+export type ReadTarget =
+  | { readonly kind: 'target'; readonly target: Target }
+  | { readonly kind: 'bad_path'; readonly reason: string };
+
+/** What the sender of one file said. */
+export interface SentTarget {
+  /** As sent: a folder, or the full path of the file. */
+  readonly path: string;
+  /** Already checked with {@link readFilename}. */
+  readonly filename: string;
+  /** Several files came in one request; then `path` is always a folder. */
+  readonly several: boolean;
+}
+
+/**
+ * Decides what `path` means (contract 4): a folder for several files and where a listing shows one;
+ * else a full path when its last name is the file's or has a dot. Where only the dot speaks and no
+ * listing tells, both readings are kept: the first is the full path.
+ * @param shows what the caller's stored listings say of a path
+ */
+export function readTarget(sent: SentTarget, shows: (path: string) => ShownEntry): ReadTarget {
+  const parsed = parsePath(sent.path);
+  if (parsed.kind === 'bad_path') return parsed;
+  const folder = parsed.path;
+  const inside = parsePath(folder === '' ? sent.filename : `${folder}/${sent.filename}`);
+  if (inside.kind === 'bad_path') return inside;
+  const asFolder = target(inside.path);
+  if (sent.several || folder === '' || sent.path.endsWith('/')) return asFolder;
+  const shown = shows(folder);
+  if (shown.kind === 'folder') return asFolder;
+  const last = nameOf(folder);
+  if (shown.kind === 'file' || last === sent.filename) return target(folder);
+  if (!last.includes('.')) return asFolder;
+  return target(folder, shown.kind === 'unknown' ? inside.path : null);
+}
+
+function target(path: string, secondPath: string | null = null): ReadTarget {
+  return { kind: 'target', target: { path, secondPath } };
+}
+
+/** The folder part of a path. */
+export function folderOf(path: string): string {
+  return parentOf(path) ?? '';
+}
+
+/**
+ * Characters that turn the writing direction round: `photo\u202Egpj.exe` shows as `photoexe.jpg`
+ * (reliability.md, Names).
+ */
+const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
+/** Reads a target path: the files room's rule, and no characters that make a name lie. */
+export function parsePath(text: string): ReturnType<typeof parseNasPath> {
+  const parsed = parseNasPath(text);
+  // What was not UTF-8 arrives as U+FFFD, and two such names would fall together.
+  if (text.includes('\ufffd')) return { kind: 'bad_path', reason: 'A name is not UTF-8.' };
+  if (parsed.kind === 'path' && BIDI.test(parsed.path)) {
+    return { kind: 'bad_path', reason: 'A path has no characters that turn the writing round.' };
+  }
+  return parsed;
+}
+
+export type ReadFilename =
+  | { readonly kind: 'filename'; readonly filename: string }
+  | { readonly kind: 'bad_path'; readonly reason: string };
+
+/**
+ * The name a part brings: its last component alone counts, as the NAS does it (measured:
+ * `../../bob/evil.txt` becomes `evil.txt`).
+ */
+export function readFilename(raw: string | undefined): ReadFilename {
+  const last = (raw ?? '').slice((raw ?? '').lastIndexOf('/') + 1);
+  if (last === '') return { kind: 'bad_path', reason: 'Each file needs a name.' };
+  const parsed = parsePath(last);
+  return parsed.kind === 'path' ? { kind: 'filename', filename: parsed.path } : parsed;
+}

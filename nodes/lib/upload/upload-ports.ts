@@ -1,0 +1,66 @@
+import type { Caller } from '../accounts/caller.ts';
+import type { NasFileItem } from '../nas/nas-client.ts';
+
+/** What a user's stored listings say of one path. */
+export type ShownEntry =
+  | { readonly kind: 'folder' }
+  | {
+      readonly kind: 'file';
+      readonly sizeBytes: number;
+      /** As the NAS writes it. */
+      readonly modifiedAt: string;
+      readonly checksum: string | null;
+      /** When the NAS gave that listing, epoch ms. */
+      readonly listedAtMs: number;
+    }
+  /** The folder's listing is stored and has no such name. */
+  | { readonly kind: 'absent' }
+  /** No stored listing tells. */
+  | { readonly kind: 'unknown' };
+
+/** The stored listings of the files room, per user. */
+export interface ShownListings {
+  shows(userId: number, path: string): ShownEntry;
+}
+
+/** Whether a caller may put a file at a path; says nothing of whether anything is there. */
+export type MayWrite = (caller: Caller, path: string) => boolean | Promise<boolean>;
+
+/** Tokens to reach the NAS with as a user who is away (contract 2, Acting for a user later). */
+export interface UploadCredentials {
+  /** @returns a token of that very user, or null where there is none now */
+  credentialFor(userId: number): Promise<string | null>;
+  /** The NAS answered 401 to this token. */
+  refused(userId: number, token: string): void | Promise<void>;
+}
+
+/** A delivered file whose bytes the Pi no longer needs for the queue. */
+export interface DeliveredFile {
+  readonly userId: number;
+  /** Where it now lies on the NAS. */
+  readonly path: string;
+  /** Where its bytes lie on the Pi. The taker renames this file; if it is left, it is removed. */
+  readonly file: string;
+  readonly sha256: string;
+  /** The NAS's own row of it, seen right after delivery. */
+  readonly version: NasFileItem;
+}
+
+/** Takes over delivered bytes as a cache entry. May refuse by leaving the file where it is. */
+export type KeepDelivered = (delivered: DeliveredFile) => void | Promise<void>;
+
+/** Evicts kept copies so that about `bytes` more fit on the disk. Never touches queued bytes. */
+export type MakeRoom = (bytes: number) => void | Promise<void>;
+
+/**
+ * Sends a whole file by multipart to its full path: the way left where neither address of the NAS
+ * keeps a chunk session (contract 4, Delivery).
+ */
+export interface PlainUpload {
+  send(
+    token: string,
+    path: string,
+    file: string,
+    sizeBytes: number,
+  ): Promise<import('../nas/nas-client.ts').NasJson>;
+}

@@ -1,0 +1,148 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
+
+/** The states of a row that still has to reach the NAS, as SQL. */
+const UNDELIVERED = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
+
+/** A row about to be inserted. */
+export interface NewUpload {
+  readonly id: string;
+  readonly userId: number;
+  readonly username: string;
+  readonly folder: string;
+  readonly filename: string;
+  readonly path: string;
+  readonly secondPath: string | null;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly base: UploadBase;
+  readonly createdAtMs: number;
+}
+
+/** An earlier request that came with the same Idempotency-Key. */
+export interface EarlierRequest {
+  readonly bodyHash: string;
+  /** As {@link UploadRows.insertRequest} was given it. */
+  readonly filesJson: string;
+}
+
+/** `upload_queue` and `upload_requests`, as far as accepting needs them. */
+export class UploadRows {
+  readonly #store: Store;
+  readonly #insert: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #newestFor: StatementSync;
+  readonly #newestUndelivered: StatementSync;
+  readonly #lastSynced: StatementSync;
+  readonly #requeue: StatementSync;
+  readonly #request: StatementSync;
+  readonly #insertRequest: StatementSync;
+  readonly #forgetRequests: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#insert = store.prepare(`
+      INSERT INTO upload_queue (id, user_id, username, folder, filename, path, second_path,
+        size_bytes, sha256, base_source, base_upload_id, base_size_bytes, base_modified_at,
+        base_checksum, state, created_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)`);
+    this.#byId = store.prepare('SELECT * FROM upload_queue WHERE id = ?');
+    this.#newestFor = store.prepare(`
+      SELECT * FROM upload_queue
+      WHERE user_id = ? AND path = ? AND second_path IS ? AND has_bytes = 1
+        AND state IN ('queued', 'sending', 'waiting', 'waiting_for_credential', 'failed')
+      ORDER BY seq DESC LIMIT 1`);
+    this.#newestUndelivered = store.prepare(`
+      SELECT * FROM upload_queue
+      WHERE user_id = ? AND path = ? AND second_path IS ? AND state IN ${UNDELIVERED}
+      ORDER BY seq DESC LIMIT 1`);
+    this.#lastSynced = store.prepare(`
+      SELECT * FROM upload_queue
+      WHERE user_id = ? AND path = ? AND state = 'synced' ORDER BY seq DESC LIMIT 1`);
+    this.#requeue = store.prepare(`
+      UPDATE upload_queue SET state = 'queued', detail = NULL, resends = 0, due_tick_ms = 0,
+        next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL
+      WHERE id = ? AND has_bytes = 1 AND state IN ('failed', 'waiting', 'waiting_for_credential')`);
+    this.#request = store.prepare(
+      'SELECT body_hash, files_json FROM upload_requests WHERE user_id = ? AND key = ?',
+    );
+    this.#insertRequest = store.prepare(`
+      INSERT INTO upload_requests (user_id, key, body_hash, files_json, created_at_ms)
+      VALUES (?, ?, ?, ?, ?)`);
+    this.#forgetRequests = store.prepare('DELETE FROM upload_requests WHERE created_at_ms <= ?');
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#store.transaction(work);
+  }
+
+  insert(row: NewUpload): void {
+    const { base } = row;
+    this.#insert.run(
+      row.id,
+      row.userId,
+      row.username,
+      row.folder,
+      row.filename,
+      row.path,
+      row.secondPath,
+      row.sizeBytes,
+      row.sha256,
+      base.source,
+      base.uploadId,
+      base.sizeBytes,
+      base.modifiedAt,
+      base.checksum,
+      row.createdAtMs,
+    );
+  }
+
+  byId(id: string): UploadRow | null {
+    return this.#one(this.#byId.get(id));
+  }
+
+  /** The newest undelivered or failed row with its bytes for exactly this target. */
+  newestFor(userId: number, path: string, secondPath: string | null): UploadRow | null {
+    return this.#one(this.#newestFor.get(userId, path, secondPath));
+  }
+
+  /** The newest row still on its way to exactly this target. */
+  newestUndelivered(userId: number, path: string, secondPath: string | null): UploadRow | null {
+    return this.#one(this.#newestUndelivered.get(userId, path, secondPath));
+  }
+
+  lastSynced(userId: number, path: string): UploadRow | null {
+    return this.#one(this.#lastSynced.get(userId, path));
+  }
+
+  /** @returns whether the row could be put back in the queue */
+  requeue(id: string): boolean {
+    return this.#requeue.run(id).changes === 1;
+  }
+
+  request(userId: number, key: string): EarlierRequest | null {
+    const raw = this.#request.get(userId, key);
+    if (raw === undefined) return null;
+    return { bodyHash: String(raw['body_hash']), filesJson: String(raw['files_json']) };
+  }
+
+  insertRequest(
+    userId: number,
+    key: string,
+    bodyHash: string,
+    filesJson: string,
+    nowMs: number,
+  ): void {
+    this.#insertRequest.run(userId, key, bodyHash, filesJson, nowMs);
+  }
+
+  /** Forgets keys that came at or before that time. */
+  forgetRequests(untilMs: number): void {
+    this.#forgetRequests.run(untilMs);
+  }
+
+  #one(raw: ReturnType<StatementSync['get']>): UploadRow | null {
+    return raw === undefined ? null : toUploadRow(raw);
+  }
+}

@@ -1,0 +1,255 @@
+import type { IncomingMessage } from 'node:http';
+import { dirname, join } from 'node:path';
+import type { Caller } from '../accounts/caller.ts';
+import type { Log } from '../log/log.ts';
+import type { NasClient } from '../nas/nas-client.ts';
+import type { NasPresence } from '../nas/presence-port.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import { Admission, type Admitted, type UploadCall } from './admission.ts';
+import type { Random } from './backoff.ts';
+import { BodySlots } from './body-slots.ts';
+import { ChunkedSend } from './chunked-send.ts';
+import { Delivery } from './delivery.ts';
+import { DeliveryRows } from './delivery-rows.ts';
+import { DeliveryStep } from './delivery-step.ts';
+import type { Disk } from './disk.ts';
+import { Enqueue } from './enqueue.ts';
+import { Intake, type AcceptOutcome } from './intake.ts';
+import { NasFolder } from './nas-folder.ts';
+import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
+import { OverviewRows } from './overview-rows.ts';
+import { Publisher } from './publisher.ts';
+import { RecoveryRows } from './recovery-rows.ts';
+import { Recovery, type Recovered } from './recovery.ts';
+import { RoomKeeper } from './room-keeper.ts';
+import { Settle } from './settle.ts';
+import { SyncLogRows } from './sync-log-rows.ts';
+import { TargetCheck } from './target-check.ts';
+import { uploadId, type RandomBytes } from './upload-id.ts';
+import type {
+  KeepDelivered,
+  MakeRoom,
+  MayWrite,
+  PlainUpload,
+  ShownListings,
+  UploadCredentials,
+} from './upload-ports.ts';
+import { UploadRows } from './upload-rows.ts';
+import { WaitRows } from './wait-rows.ts';
+
+export { acceptAnswer, refusedAnswer, type SyncStatus, type UploadItem } from './upload-answers.ts';
+export { NodeDisk } from './node-disk.ts';
+export type { AcceptOutcome, Done, PendingUpload, QueuedFile, Recovered };
+export type { Admitted, Refused, UploadCall } from './admission.ts';
+export type * from './upload-ports.ts';
+
+export interface UploadParts {
+  /** The queue database, opened with synchronous=FULL. */
+  readonly store: Store;
+  /** The queue's own folder inside the data folder, on the disk the bytes stay on. */
+  readonly folder: string;
+  readonly disk: Disk;
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly credentials: UploadCredentials;
+  readonly listings: ShownListings;
+  readonly mayWrite: MayWrite;
+  readonly makeRoom: MakeRoom;
+  readonly keep: KeepDelivered;
+  /** Files of a user's pins not yet kept; of everybody's for null. */
+  readonly pendingDownloads: (userId: number | null) => number;
+  /** Null until the NAS client can send a file by multipart. */
+  readonly fallback: PlainUpload | null;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly randomBytes: RandomBytes;
+  /** UPLOAD_MAX_FILE_GB in bytes. */
+  readonly maxFileBytes: number;
+  /** CACHE_MIN_FREE_GB in bytes. */
+  readonly minFreeBytes: number;
+  /** IANA name. */
+  readonly timezone: string;
+}
+
+/**
+ * The door of the room: uploads that are never lost. What {@link Upload.accept} has accepted is on
+ * the disk for good; the delivery brings it to the NAS as its own user, once and unharmed, and
+ * overwrites nothing its sender had not seen.
+ */
+export class Upload {
+  readonly #folder: string;
+  readonly #incomingFolder: string;
+  readonly #disk: Disk;
+  readonly #clock: Clock;
+  readonly #slots = new BodySlots();
+  readonly #recoveryRows: RecoveryRows;
+  readonly #overviewRows: OverviewRows;
+  readonly #admission: Admission;
+  readonly #intake: Intake;
+  readonly #delivery: Delivery;
+  readonly #overview: Overview;
+  readonly #recovery: Recovery;
+
+  constructor(parts: UploadParts) {
+    const { store, disk, clock, log, folder } = parts;
+    this.#folder = folder;
+    this.#incomingFolder = join(folder, 'incoming');
+    this.#disk = disk;
+    this.#clock = clock;
+    const rows = new UploadRows(store);
+    this.#recoveryRows = new RecoveryRows(store);
+    this.#overviewRows = new OverviewRows(store);
+    const room = new RoomKeeper(disk, folder, parts.minFreeBytes, parts.makeRoom);
+    this.#admission = new Admission(parts.maxFileBytes, parts.mayWrite, room, this.#slots);
+    const enqueue = new Enqueue(rows, parts.listings);
+    const publisher = new Publisher({ disk, rows, enqueue, clock, log }, folder);
+    const fileOf = (id: string): string => publisher.fileOf(id);
+    this.#intake = new Intake({
+      ...parts,
+      admission: this.#admission,
+      slots: this.#slots,
+      room,
+      publisher,
+      incomingFolder: this.#incomingFolder,
+    });
+    this.#delivery = buildDelivery(parts, rows, this.#recoveryRows, fileOf);
+    this.#overview = new Overview({
+      ...parts,
+      rows: this.#overviewRows,
+      uploads: rows,
+      fileOf,
+    });
+    this.#recovery = new Recovery(
+      { disk, rows: this.#recoveryRows, uploads: rows, log },
+      folder,
+      this.#incomingFolder,
+    );
+  }
+
+  /** Sets right what the last run left behind, then opens for uploads and begins to deliver. */
+  async start(): Promise<Recovered> {
+    await this.#disk.makeFolder(this.#incomingFolder);
+    await this.#disk.syncFolder(this.#folder);
+    await this.#disk.syncFolder(dirname(this.#folder));
+    const recovered = await this.#recovery.run();
+    this.#delivery.start();
+    return recovered;
+  }
+
+  /** Cuts bodies that are coming in and what is being sent; nothing accepted is lost by it. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#intake.stop(), this.#delivery.stop()]);
+  }
+
+  /** Says, from the headers alone, whether a body should be read at all. */
+  async admission(call: UploadCall): Promise<Admitted> {
+    return this.#admission.check(call);
+  }
+
+  /**
+   * Receives an upload's body. Where it refuses, the request is left paused and open.
+   * @param query `path` of the query, null where it has none
+   */
+  async accept(
+    caller: Caller,
+    request: IncomingMessage,
+    query: { readonly path: string | null },
+  ): Promise<AcceptOutcome> {
+    const outcome = await this.#intake.accept(caller, request, query.path);
+    if (outcome.kind === 'accepted') this.#delivery.kick();
+    return outcome;
+  }
+
+  /** Delivers what is due, if the NAS is awake. Resolves when nothing more can be done now. */
+  async flush(): Promise<void> {
+    await this.#delivery.flush();
+  }
+
+  /** A user can be acted for again: what waited for that goes on. */
+  credentialArrived(userId: number): void {
+    this.#delivery.credentialArrived(userId);
+  }
+
+  status(caller: Caller, all: boolean): ReturnType<Overview['status']> {
+    return this.#overview.status(caller, all);
+  }
+
+  list(caller: Caller, state: string | null): ReturnType<Overview['list']> {
+    return this.#overview.list(caller, state);
+  }
+
+  retry(caller: Caller, id: string): Done {
+    const done = this.#overview.retry(caller, id);
+    if (done.kind === 'done') this.#delivery.kick();
+    return done;
+  }
+
+  async drop(caller: Caller, id: string): Promise<Done> {
+    return this.#overview.drop(caller, id);
+  }
+
+  pendingInFolder(userId: number, path: string): readonly PendingUpload[] {
+    return this.#overview.pendingInFolder(userId, path);
+  }
+
+  queuedFile(userId: number, path: string): QueuedFile | null {
+    return this.#overview.queuedFile(userId, path);
+  }
+
+  /** Bytes on the disk that no cache may count as room. */
+  queuedBytes(): number {
+    return this.#overviewRows.queuedBytes();
+  }
+
+  /** How many uploads of anybody's the NAS does not have yet. */
+  queuedCount(): number {
+    return this.#overviewRows.counts(null).pending;
+  }
+
+  /** Age in ms of the oldest upload that still has to reach the NAS; null where there is none. */
+  oldestPendingAgeMs(): number | null {
+    const { oldestPendingMs } = this.#overviewRows.counts(null);
+    return oldestPendingMs === null ? null : Math.max(0, this.#clock.nowMs() - oldestPendingMs);
+  }
+
+  /** Accepted uploads whose file was found missing, ever. Must be 0. */
+  lostUploads(): number {
+    return this.#recoveryRows.countLost();
+  }
+
+  /** Whether that user has anything the NAS does not know of yet, a body coming in included. */
+  hasUnfinished(userId: number): boolean {
+    const { pending, failed } = this.#overviewRows.counts(userId);
+    return pending + failed > 0 || this.#slots.running(userId) > 0;
+  }
+}
+
+function buildDelivery(
+  parts: UploadParts,
+  uploads: UploadRows,
+  recovery: RecoveryRows,
+  fileOf: (id: string) => string,
+): Delivery {
+  const { store, nas, disk, clock, randomBytes } = parts;
+  const rows = new DeliveryRows(store);
+  const waits = new WaitRows(store);
+  const syncLog = new SyncLogRows(store);
+  const folders = new NasFolder(nas, clock);
+  const chunked = new ChunkedSend(nas, disk);
+  const check = new TargetCheck(nas, folders);
+  return new Delivery({
+    ...parts,
+    rows,
+    recovery,
+    waits,
+    syncLog,
+    folders,
+    chunked,
+    fileOf,
+    settle: new Settle({ ...parts, rows, recovery, waits, syncLog }),
+    step: new DeliveryStep({ ...parts, rows, uploads, check, folders, chunked, fileOf }),
+    owner: uploadId(clock.nowMs(), randomBytes),
+  });
+}

@@ -1,0 +1,298 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
+import type { Log } from '../../../nodes/lib/log/log.ts';
+import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
+import type { Disk } from '../../../nodes/lib/upload/disk.ts';
+import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+import {
+  acceptAnswer,
+  refusedAnswer,
+  Upload,
+  type AcceptOutcome,
+  type DeliveredFile,
+  type ShownEntry,
+  type UploadParts,
+} from '../../../nodes/lib/upload/upload.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { FakePresence, MemoryNas } from './memory-nas.ts';
+
+export const ALICE: Caller = caller(1, 'alice');
+export const BOB: Caller = caller(2, 'bob');
+export const ADMIN: Caller = caller(9, 'root', 'admin');
+
+export function caller(id: number, username: string, role = 'user'): Caller {
+  return { user: { id, username, role }, kind: 'pi', nasToken: null, scope: 'all' };
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** A part of a multipart body: a field, or a file when it has a name. */
+export interface Part {
+  readonly name: string;
+  readonly filename?: string;
+  readonly content: string | Buffer;
+}
+
+export const BOUNDARY = 'xXboundaryXx';
+
+export function multipart(parts: readonly Part[]): Buffer {
+  const pieces: Buffer[] = [];
+  for (const { name, filename, content } of parts) {
+    const file = filename === undefined ? '' : `; filename="${filename}"`;
+    const type = filename === undefined ? '' : 'Content-Type: application/octet-stream\r\n';
+    pieces.push(
+      Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${file}\r\n`),
+      Buffer.from(`${type}\r\n`),
+      Buffer.from(content),
+      Buffer.from('\r\n'),
+    );
+  }
+  return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
+}
+
+/** Counts warnings and errors; a test may want to see some. */
+export class CountingLog implements Log {
+  readonly lines: string[] = [];
+
+  debug(): void {
+    return;
+  }
+
+  info(message: string): void {
+    this.lines.push(message);
+  }
+
+  warn(message: string): void {
+    this.lines.push(message);
+  }
+
+  error(message: string): void {
+    this.lines.push(message);
+  }
+}
+
+/** An upload room over a real folder and database, a small NAS and a bare HTTP server. */
+export class House {
+  readonly path = mkdtempSync(join(tmpdir(), 'balupi-upload-'));
+  readonly clock = new ManualClock();
+  readonly nas = new MemoryNas();
+  readonly presence = new FakePresence();
+  readonly log = new CountingLog();
+  readonly listed = new Map<string, ShownEntry>();
+  readonly kept: DeliveredFile[] = [];
+  readonly tokens = new Map<number, string>([
+    [1, 'token-alice'],
+    [2, 'token-bob'],
+    [9, 'token-root'],
+  ]);
+  readonly refusedTokens: string[] = [];
+  outcomes: AcceptOutcome[] = [];
+  who: Caller = ALICE;
+  data: DataFolder;
+  upload: Upload;
+  parts: UploadParts;
+  #server: Server | null = null;
+
+  constructor(over: Partial<UploadParts> = {}) {
+    this.data = DataFolder.open(this.path);
+    this.parts = this.#partsOf(over);
+    this.upload = new Upload(this.parts);
+  }
+
+  get queueFolder(): string {
+    return join(this.path, 'queue');
+  }
+
+  /** Names of everything the queue has on the disk. */
+  onDisk(): string[] {
+    return readdirSync(this.queueFolder, { recursive: true })
+      .map(String)
+      .filter((name) => name !== 'incoming')
+      .sort();
+  }
+
+  async start(): Promise<void> {
+    await this.upload.start();
+    this.#server = createServer((request, response) => {
+      void this.#serve(request).then(({ status, body }) => {
+        if (response.destroyed) return;
+        response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close' });
+        response.end(JSON.stringify(body));
+      });
+    });
+    await new Promise<void>((resolve) => {
+      this.#server?.listen(0, '127.0.0.1', resolve);
+    });
+  }
+
+  async #serve(request: IncomingMessage): Promise<Answered> {
+    const path = new URL(request.url ?? '', 'http://x').searchParams.get('path');
+    try {
+      const outcome = await this.upload.accept(this.who, request, { path });
+      this.outcomes.push(outcome);
+      const given = acceptAnswer(outcome);
+      if (given === null) return { status: 0, body: {} };
+      return { status: given.statusCode, body: given.payload as Answered['body'] };
+    } catch (error) {
+      return { status: 500, body: { error: String(error), cause: String((error as Error).cause) } };
+    }
+  }
+
+  get port(): number {
+    return (this.#server?.address() as AddressInfo).port;
+  }
+
+  /** Sends raw bytes as a body. */
+  async post(
+    body: Buffer,
+    headers: Readonly<Record<string, string>> = {},
+    path: string | null = null,
+  ): Promise<Answered> {
+    const query = path === null ? '' : `?path=${encodeURIComponent(path)}`;
+    return new Promise((resolve, reject) => {
+      const sent = httpRequest(
+        {
+          port: this.port,
+          method: 'POST',
+          path: `/upload${query}`,
+          headers: {
+            'Content-Type': `multipart/form-data; boundary=${BOUNDARY}`,
+            'Content-Length': String(body.length),
+            ...headers,
+          },
+        },
+        (response) => {
+          const pieces: Buffer[] = [];
+          response.on('data', (piece: Buffer) => pieces.push(piece));
+          response.on('end', () => {
+            const text = Buffer.concat(pieces).toString();
+            resolve({
+              status: response.statusCode ?? 0,
+              body: JSON.parse(text) as Answered['body'],
+            });
+          });
+          response.on('error', reject);
+        },
+      );
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  }
+
+  /** Uploads one file into a folder, or to a full path. */
+  async send(
+    path: string,
+    filename: string,
+    content: string | Buffer,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answered> {
+    const body = multipart([
+      { name: 'file', filename, content },
+      { name: 'path', content: path },
+    ]);
+    return this.post(body, headers);
+  }
+
+  /** Wakes the NAS and lets the queue be delivered, pacing included. */
+  async deliver(): Promise<void> {
+    this.presence.set(true);
+    await this.flushed();
+  }
+
+  async flushed(): Promise<void> {
+    let done = false;
+    const flushing = this.upload.flush().finally(() => {
+      done = true;
+    });
+    for (let turn = 0; turn < 2_000 && !done; turn += 1) {
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      if (turn % 50 === 49) await this.clock.advance(100);
+    }
+    await flushing;
+  }
+
+  states(who: Caller = ALICE): string[] {
+    const listed = this.upload.list(who, null);
+    if (listed.kind !== 'uploads') throw new Error('no list');
+    return listed.uploads.map(({ state }) => state).reverse();
+  }
+
+  /** Throws the process away and starts another over the same folder. */
+  async restart(over: Partial<UploadParts> = {}): Promise<void> {
+    await this.closeServer();
+    this.data.close();
+    this.data = DataFolder.open(this.path);
+    this.parts = this.#partsOf(over);
+    this.upload = new Upload(this.parts);
+    await this.start();
+  }
+
+  async closeServer(): Promise<void> {
+    this.#server?.closeAllConnections();
+    await new Promise<void>((resolve) => {
+      if (this.#server === null) resolve();
+      else
+        this.#server.close(() => {
+          resolve();
+        });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.upload.stop();
+    await this.closeServer();
+    this.data.close();
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  #partsOf(over: Partial<UploadParts>): UploadParts {
+    return {
+      store: this.data.queue,
+      folder: this.queueFolder,
+      disk: new NodeDisk(),
+      nas: this.nas.client(),
+      presence: this.presence,
+      credentials: {
+        credentialFor: async (userId) => Promise.resolve(this.tokens.get(userId) ?? null),
+        refused: (userId, token) => {
+          this.refusedTokens.push(token);
+          if (this.tokens.get(userId) === token) this.tokens.delete(userId);
+        },
+      },
+      listings: { shows: (userId, path) => this.listed.get(`${userId} ${path}`) ?? UNKNOWN },
+      mayWrite: (who, path) => {
+        const first = path.split('/')[0];
+        return who.user.role === 'admin' || first === 'Shared' || first === who.user.username;
+      },
+      makeRoom: () => undefined,
+      keep: (delivered) => {
+        this.kept.push(delivered);
+      },
+      pendingDownloads: () => 0,
+      fallback: null,
+      clock: this.clock,
+      log: this.log,
+      random: () => 0.5,
+      randomBytes: (size) => randomBytes(size),
+      maxFileBytes: 10_000_000,
+      minFreeBytes: 0,
+      timezone: 'Europe/Berlin',
+      ...over,
+    };
+  }
+}
+
+const UNKNOWN: ShownEntry = { kind: 'unknown' };
+
+export { refusedAnswer };
+export type { Disk };
