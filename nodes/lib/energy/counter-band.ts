@@ -59,7 +59,7 @@ const TRIAL_SLACK_MJ = 2 * MJ_PER_WH;
  * samples but shows whole Wh; the samples show fractions but miss what happens between them. The
  * true energy stands somewhere in the Wh the counter shows. We do not know where at first, so the
  * band carries a window of what is still possible: integration moves it, each counter reading cuts
- * it, and only when nothing is left is the interval's energy corrected, by the least that fits.
+ * it, and only when nothing is left is the interval's energy corrected, so that it fits again.
  * So the sum never leaves the counter by 1 Wh, and short bursts are neither missed nor blown up.
  */
 export class CounterBand {
@@ -137,12 +137,14 @@ export class CounterBand {
     state.counterAtS = atS;
     state.sinceMj = 0;
     if (high < 0) {
-      state.lowMj = 0;
-      state.highMj = 0;
-      return measuredMj - high;
+      const inside = insideBy(-high);
+      state.lowMj = inside;
+      state.highMj = inside;
+      return measuredMj - high + inside;
     }
     if (low > WIDEST_MJ) {
-      const cut = Math.min(low - WIDEST_MJ, measuredMj);
+      const excess = low - WIDEST_MJ;
+      const cut = Math.min(excess + insideBy(excess), measuredMj);
       state.lowMj = low - cut;
       state.highMj = low - cut;
       return measuredMj - cut;
@@ -202,6 +204,14 @@ function move(before: number, after: number): CounterMove {
 
 export function hasCounter(counter: Counter): boolean {
   return counter.monthWh !== null || counter.todayWh !== null;
+}
+
+/**
+ * How far into the band a correction leads. A small one is rounding at its edge; after a large one
+ * the truth may stand anywhere in the Wh, and its middle is wrong by the least.
+ */
+function insideBy(missedMj: number): number {
+  return Math.min(MJ_PER_WH / 2, Math.round(missedMj / 2));
 }
 
 function plain(energyMj: number): Advance {

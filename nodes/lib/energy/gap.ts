@@ -13,6 +13,9 @@ interface Stretch {
 /** Shorter stretches are spread evenly, longer ones by the plug's own hours where it has them. */
 const EVEN_UP_TO_S = 3_600;
 
+/** A longer gap is a clock that jumped, and what a counter shows then belongs to other days. */
+const LONGEST_GAP_S = 366 * 86_400;
+
 /**
  * Covers a gap from what the plug counted meanwhile: split at the last local midnight by
  * `today_energy`, and after a new month by the new month's counter. What nobody counted is left
@@ -33,8 +36,9 @@ export function coverGap(
 
 function stretchesOf(band: CounterBand, from: Sample, to: Sample, time: LocalTime): Stretch[] {
   const { state } = band;
-  const move = band.isFrozen ? { kind: 'unknown' as const } : counterMove(state.counter, to);
-  const isNewMonth = isMonthChange(move.kind, from, to, time);
+  const isReadable = !band.isFrozen && to.atS - from.atS <= LONGEST_GAP_S;
+  const move = !isReadable ? { kind: 'unknown' as const } : counterMove(state.counter, to);
+  const isNewMonth = isReadable && isMonthChange(move.kind, from, to, time);
   if (move.kind === 'grew' && !isNewMonth && !isNewDayOnly(state.counter, from, to, time)) {
     if (band.isAbsurd(move.wh, to.atS)) {
       band.begin(to, to.atS);

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import type { Reading } from '../../../nodes/lib/energy/energy.ts';
+import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
+import { Bench } from './energy-bench.ts';
+import { fridge, generator, kettle, nas, SimulatedPlug, steady } from './simulated-plug.ts';
+
+const berlin = new LocalTime('Europe/Berlin');
+const HOUR = 3_600;
+const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
+const TABLES = [
+  'energy_five_minutes',
+  'energy_hourly',
+  'energy_daily',
+  'energy_daily_tariffs',
+  'energy_nas_hours',
+];
+
+function household(bench: Bench, toS: number): SimulatedPlug[] {
+  const random = generator(21);
+  return [nas(fromS, toS, random), fridge(fromS, toS, random), kettle(fromS, toS, random)].map(
+    (load, index) => new SimulatedPlug(index + 1, load, fromS, bench.time),
+  );
+}
+
+function rowsOf(bench: Bench): Record<string, string> {
+  return Object.fromEntries(TABLES.map((table) => [table, bench.rows(table)]));
+}
+
+describe('energy durability', function () {
+  this.timeout(20_000);
+  let bench: Bench;
+
+  beforeEach(() => {
+    bench = new Bench(fromS);
+  });
+
+  afterEach(() => {
+    bench.close();
+  });
+
+  it('keeps sums exact: hours make days, plugs make the household, and so do costs', () => {
+    const toS = fromS + 50 * HOUR;
+    bench.energy.createPrice({
+      name: 'Night',
+      pricePerKwhCents: 21.55,
+      timeFrom: '22:00',
+      timeTo: '06:00',
+    });
+    bench.run(household(bench, toS), fromS, toS, { loss: 0.2, seed: 4 });
+    const ends = bench.sum('SELECT max(start_s) FROM energy_hourly');
+    assert.ok(ends > fromS + 47 * HOUR);
+    const sums = (table: string, where: string): unknown =>
+      bench.store
+        .prepare(`SELECT sum(energy_mwh) AS mwh, sum(cost_uc) AS uc FROM ${table} WHERE ${where}`)
+        .get();
+    for (const device of [0, 1, 2, 3]) {
+      const hours = sums('energy_hourly', `device_number = ${device}`);
+      assert.deepEqual(sums('energy_daily', `device_number = ${device}`), hours);
+      assert.deepEqual(sums('energy_daily_tariffs', `device_number = ${device}`), hours);
+    }
+    for (const table of ['energy_hourly', 'energy_daily']) {
+      assert.deepEqual(sums(table, 'device_number = 0'), sums(table, 'device_number > 0'));
+    }
+    const fine = 'SELECT sum(energy_mwh) FROM energy_five_minutes WHERE device_number = 2';
+    assert.equal(
+      bench.sum(fine),
+      bench.sum('SELECT sum(energy_mwh) FROM energy_hourly WHERE device_number = 2'),
+    );
+    const wrong = bench.store
+      .prepare('SELECT * FROM energy_hourly WHERE device_number > 0')
+      .all()
+      .filter((row) => {
+        const cents = row['price_id'] === 1 ? 21.55 : 32;
+        return (
+          Number(row['cost_uc']) !== Math.round((Number(row['energy_mwh']) * cents * 1e6) / 1e6)
+        );
+      });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('gives identical rows when killed and started over the same database at any moment', () => {
+    const toS = fromS + 14 * HOUR;
+    const other = new Bench(fromS);
+    try {
+      const plugs = household(bench, toS);
+      const random = generator(99);
+      let atS = fromS;
+      while (atS < toS) {
+        const stepS = 60 * (1 + Math.floor(random() * 90));
+        const untilS = Math.min(toS, atS + stepS);
+        bench.run(plugs, atS, untilS, { seed: atS });
+        bench.energy.rollUp();
+        other.run(household(other, toS), atS, untilS, { seed: atS });
+        other.energy.rollUp();
+        other.crash(untilS);
+        atS = untilS;
+      }
+      assert.deepEqual(rowsOf(other), rowsOf(bench));
+    } finally {
+      other.close();
+    }
+  });
+
+  it('writes the same rows when it rolls up twice', () => {
+    const toS = fromS + 5 * HOUR;
+    bench.run(household(bench, toS), fromS, toS);
+    bench.energy.rollUp();
+    const once = rowsOf(bench);
+    bench.energy.rollUp();
+    assert.deepEqual(rowsOf(bench), once);
+  });
+
+  it('rebuilds the meters from raw samples when their state is lost, leaving full hours alone', () => {
+    const toS = fromS + 6 * HOUR + 600;
+    bench.run(household(bench, toS), fromS, toS);
+    bench.energy.rollUp();
+    const before = rowsOf(bench);
+    bench.store.prepare('DELETE FROM energy_samples WHERE at_s < ?').run(fromS + 1_800);
+    bench.store.prepare(`UPDATE energy_meters SET state = '{broken'`).run();
+    bench.crash(toS);
+    bench.energy.rollUp();
+    assert.equal(rowsOf(bench)['energy_daily']?.length, before['energy_daily']?.length);
+    const first = 'SELECT covered_s FROM energy_hourly WHERE device_number = 1 AND start_s = ?';
+    assert.equal(bench.sum(first, fromS), 3_600);
+    assert.equal(bench.warnings.length, 1);
+  });
+
+  it('covers the time it was off from the counters, marked as estimated', async () => {
+    const random = generator(5);
+    const toS = fromS + 24 * HOUR;
+    const load = nas(fromS, toS, random);
+    const plug = new SimulatedPlug(1, load, fromS, bench.time);
+    bench.run([plug], fromS, fromS + 8 * HOUR + 17);
+    await bench.restart(fromS + 13 * HOUR);
+    bench.run([plug], fromS + 13 * HOUR, toS + 60);
+    const exact = load.whBetween(fromS, toS);
+    assert.ok(Math.abs(bench.dayWh(1, fromS) - exact) <= Math.max(2, exact * 0.01));
+    const marks = bench.store
+      .prepare(
+        'SELECT covered_s, estimated FROM energy_hourly WHERE device_number = 1 AND start_s = ?',
+      )
+      .get(fromS + 10 * HOUR);
+    assert.deepEqual({ ...marks }, { covered_s: 3_600, estimated: 1 });
+  });
+
+  it('spreads a long gap by the plug’s own hours where it tells them', async () => {
+    const load = steady(fromS, 10)
+      .step(fromS + 3 * HOUR, 200)
+      .step(fromS + 4 * HOUR, 10);
+    const plug = new SimulatedPlug(1, load, fromS, bench.time);
+    bench.history = {
+      hours: (_number, gapFromMs, gapToMs) =>
+        Promise.resolve(
+          [0, 1, 2, 3, 4, 5, 6]
+            .map((hour) => fromS + hour * HOUR)
+            .filter((startS) => startS * 1_000 >= gapFromMs - 7_200_000 && startS * 1_000 < gapToMs)
+            .map((startS) => ({
+              startS,
+              energyWh: Math.round(load.whBetween(startS, startS + HOUR)),
+            })),
+        ),
+    };
+    await bench.restart(fromS);
+    bench.run([plug], fromS, fromS + 1_800);
+    await bench.restart(fromS + 6 * HOUR);
+    bench.run([plug], fromS + 6 * HOUR, fromS + 6 * HOUR + 31);
+    await bench.moveTo(fromS + 6 * HOUR + 40);
+    bench.energy.rollUp();
+    const wh = (hour: number): number =>
+      bench.sum(
+        'SELECT energy_mwh FROM energy_hourly WHERE device_number = 1 AND start_s = ?',
+        fromS + hour * HOUR,
+      ) / 1_000;
+    assert.ok(Math.abs(wh(3) - 200) <= 3, String(wh(3)));
+    assert.ok(Math.abs(wh(2) - 10) <= 1, String(wh(2)));
+    const once = rowsOf(bench);
+    bench.store.prepare('DELETE FROM energy_meters').run();
+    bench.store.prepare('DELETE FROM energy_hourly').run();
+    bench.crash(fromS + 6 * HOUR + 60);
+    bench.energy.rollUp();
+    assert.equal(bench.rows('energy_hourly'), once['energy_hourly']);
+  });
+
+  it('does not wait for ever for a plug’s history', async () => {
+    const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
+    bench.history = { hours: () => new Promise(() => {}) };
+    await bench.restart(fromS);
+    bench.run([plug], fromS, fromS + 1_800);
+    await bench.restart(fromS + 6 * HOUR);
+    bench.energy.record([plug.read(fromS + 6 * HOUR, 0)]);
+    assert.equal(bench.energy.current().devices[0]?.powerW, 60);
+    await bench.moveTo(fromS + 6 * HOUR + 61);
+    assert.ok(Math.abs(bench.dayWh(1, fromS) - 360) <= 2, String(bench.dayWh(1, fromS)));
+  });
+
+  for (const stepHours of [1, -1]) {
+    it(`keeps the day’s energy when the clock is stepped by ${stepHours} h and back`, () => {
+      const toS = fromS + 24 * HOUR;
+      const load = nas(fromS, toS, generator(8));
+      const plug = new SimulatedPlug(1, load, fromS, bench.time);
+      bench.run([plug], fromS, fromS + 6 * HOUR);
+      bench.stepMs = stepHours * HOUR * 1_000;
+      bench.clock.stepWallTo(bench.clock.nowMs() + bench.stepMs);
+      bench.run([plug], fromS + 6 * HOUR, fromS + 15 * HOUR);
+      bench.clock.stepWallTo(bench.clock.nowMs() - bench.stepMs);
+      bench.stepMs = 0;
+      bench.run([plug], fromS + 15 * HOUR, toS + 60);
+      const exact = load.whBetween(fromS, toS);
+      assert.ok(Math.abs(bench.dayWh(1, fromS) - exact) <= Math.max(2, exact * 0.005));
+      assert.equal(bench.sum('SELECT count(*) FROM energy_hourly WHERE device_number = 1'), 24);
+    });
+  }
+
+  it('places what it measured in 1970 once the clock is set', async () => {
+    const load = steady(fromS, 120);
+    const plug = new SimulatedPlug(1, load, fromS, bench.time);
+    bench.isTrusted = false;
+    await bench.restart(1_000);
+    for (let second = 0; second < 3_600; second += 30) {
+      bench.energy.record([plug.read(fromS + second, second * 1_000)]);
+    }
+    bench.energy.rollUp();
+    assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 0);
+    assert.equal(bench.energy.current().devices[0]?.powerW, 120);
+    bench.isTrusted = true;
+    await bench.clock.advance(3_600_000);
+    bench.isTrusted = false;
+    bench.clock.stepWallTo((fromS + HOUR) * 1_000);
+    bench.isTrusted = true;
+    bench.energy.rollUp();
+    assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 120);
+  });
+
+  it('loses no sample when the database refuses a commit', () => {
+    const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
+    bench.store
+      .prepare(
+        "CREATE TRIGGER no_room BEFORE INSERT ON energy_samples BEGIN SELECT RAISE(ABORT, 'full'); END",
+      )
+      .run();
+    const readings: Reading[] = [0, 30, 60].map((second) =>
+      plug.read(fromS + second, second * 1_000),
+    );
+    bench.energy.record(readings);
+    assert.throws(() => {
+      bench.energy.rollUp();
+    }, /full/);
+    bench.store.prepare('DROP TRIGGER no_room').run();
+    bench.energy.rollUp();
+    assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 3);
+  });
+
+  it('prunes raw samples after their days in slices, and never for a clock that jumps', async () => {
+    const days = 10;
+    const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
+    bench.run([plug], fromS, fromS + days * 86_400, { intervalS: 90 });
+    await bench.restart(fromS + days * 86_400);
+    while (bench.energy.prune());
+    const oldestS = bench.sum('SELECT min(at_s) FROM energy_samples');
+    const newestS = bench.sum('SELECT max(at_s) FROM energy_samples');
+    assert.ok(Math.abs(newestS - oldestS - 7 * 86_400) < 2 * HOUR, String(newestS - oldestS));
+    assert.equal(bench.sum('SELECT count(*) FROM energy_daily WHERE device_number = 1'), days);
+    const before = bench.sum('SELECT count(*) FROM energy_samples');
+    const farS = Date.parse('2038-01-19T03:00:00Z') / 1_000;
+    await bench.restart(farS);
+    bench.run([new SimulatedPlug(1, steady(fromS, 60), fromS, berlin)], farS, farS + 2 * HOUR);
+    while (bench.energy.prune());
+    const after = bench.sum('SELECT count(*) FROM energy_samples');
+    assert.ok(after > before * 0.7, `${before} to ${after}`);
+  });
+});
