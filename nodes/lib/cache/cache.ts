@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, User } from '../accounts/caller.ts';
-import { sameVersion, type FileVersion, type LocatedFile } from '../files/files.ts';
-import type { Files } from '../files/files.ts';
+import type { Files, LocatedFile } from '../files/files.ts';
 import type { Log } from '../log/log.ts';
 import type { NasClient } from '../nas/nas-client.ts';
 import type { Store } from '../store/store.ts';
@@ -9,7 +8,7 @@ import type { Clock } from '../time/clock.ts';
 import { planAnswer, type FileHead } from './answer-plan.ts';
 import { BlobStore, openIfThere } from './blob-store.ts';
 import { servingPool } from './buffer-pool.ts';
-import { etagOf, type CachedCopy } from './cached-copy.ts';
+import { etagOf, holds, type CachedCopy } from './cached-copy.ts';
 import { CopyRows } from './copy-rows.ts';
 import { Fetcher, type FetchOutcome } from './fetcher.ts';
 import { Fills } from './fills.ts';
@@ -222,7 +221,7 @@ export class Cache {
   #labelOf(file: LocatedFile, copy: CachedCopy): 'hit' | 'stale' | null {
     const { version } = file;
     if (version === null) return this.#mayHave(file.user, copy) ? 'stale' : null;
-    const isSame = sameVersion(copy.version, version) || isOwnHash(copy, version);
+    const isSame = holds(copy, version);
     if (file.known === 'fresh') return isSame ? 'hit' : null;
     if (isSame) return 'stale';
     // The copy may have been confirmed for somebody else after this caller last listed the folder.
@@ -241,12 +240,6 @@ export class Cache {
       relist: (force) => files.relist(caller, path, force),
     };
   }
-}
-
-/** The NAS learnt or mended its checksum since: it now tells what the bytes were all along. */
-function isOwnHash(copy: CachedCopy, version: FileVersion): boolean {
-  const known = { ...copy.version, checksum: copy.sha256 };
-  return version.checksum === copy.sha256 && sameVersion(known, version);
 }
 
 function codeOf(cause: unknown): string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FileVersion } from '../files/files.ts';
+import { sameVersion, type FileVersion } from '../files/files.ts';
 
 /** A kept copy: which version of which path, and the blob that holds it. */
 export interface CachedCopy {
@@ -29,4 +29,16 @@ export function etagOf(version: FileVersion, nasEtag: string | null): string {
   if (nasEtag !== null && STRONG_TAG.test(nasEtag)) return nasEtag;
   const text = `${version.sizeBytes} ${version.modifiedAtText} ${version.checksum ?? ''}`;
   return `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`;
+}
+
+/**
+ * Whether a copy holds this version. The NAS may have learnt or mended its checksum since: then it
+ * tells what the bytes were all along.
+ */
+export function holds(copy: CachedCopy, version: FileVersion): boolean {
+  if (sameVersion(copy.version, version)) return true;
+  return (
+    version.checksum === copy.sha256 &&
+    sameVersion({ ...copy.version, checksum: copy.sha256 }, version)
+  );
 }

@@ -61,27 +61,26 @@ async function play(bench: FilesBench, step: Step): Promise<void> {
       bench.nas.shares.push({ ...step, toUserId: 5 });
       return;
     case 'list':
-    case 'locate': {
-      const caller = [bench.alice, bench.bob, bench.admin][step.user] ?? bench.alice;
-      if (step.kind === 'list') {
-        const outcome = await bench.files.list(caller, step.path);
-        if (outcome.kind !== 'listing') return;
-        for (const item of outcome.listing.items) {
-          assert.ok(
-            bench.nas.allows(caller.user, item.path),
-            `${caller.user.username} ${item.path}`,
-          );
-        }
-        return;
-      }
-      const outcome = await bench.files.locate(caller, step.path);
-      if (outcome.kind !== 'located') return;
-      // Asleep and unlisted, only place and shares are known; the owner is looked at with the copy.
-      if (outcome.file.known === 'unlisted' && step.path === 'alice/foreign.txt') return;
-      assert.ok(
-        bench.nas.allows(caller.user, outcome.file.path),
-        `${caller.user.username} ${step.path}`,
-      );
-    }
+    case 'locate':
+      return look(bench, step);
   }
+}
+
+type Look = Extract<Step, { kind: 'list' | 'locate' }>;
+
+async function look(bench: FilesBench, { kind, user, path }: Look): Promise<void> {
+  const caller = [bench.alice, bench.bob, bench.admin][user] ?? bench.alice;
+  const check = (seen: string): void => {
+    assert.ok(bench.nas.allows(caller.user, seen), `${caller.user.username} ${seen}`);
+  };
+  if (kind === 'list') {
+    const outcome = await bench.files.list(caller, path);
+    if (outcome.kind === 'listing') for (const item of outcome.listing.items) check(item.path);
+    return;
+  }
+  const outcome = await bench.files.locate(caller, path);
+  if (outcome.kind !== 'located') return;
+  // Asleep and unlisted, only place and shares are known; the owner is looked at with the copy.
+  if (outcome.file.known === 'unlisted' && path === 'alice/foreign.txt') return;
+  check(outcome.file.path);
 }
