@@ -1,3 +1,28 @@
-/** Tables of the tapo room. */
+/**
+ * Tables of the tapo room.
+ *
+ * `device_number` is the short integer the apps and the samples use; AUTOINCREMENT, because a
+ * number given away again would show a removed plug's history under a new one. The plug's two ids
+ * and its MAC are null until learned; `discovery_id` is what it calls itself by UDP.
+ */
 export const TAPO_TABLES = `
+CREATE TABLE tapo_devices (
+  device_number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  is_named INTEGER NOT NULL CHECK (is_named IN (0, 1)),
+  role TEXT NOT NULL CHECK (role IN ('nas', 'monitor', 'generic')),
+  ip_address TEXT NOT NULL,
+  port INTEGER NOT NULL,
+  device_id TEXT UNIQUE,
+  discovery_id TEXT UNIQUE,
+  mac_address TEXT UNIQUE,
+  model TEXT NOT NULL,
+  firmware TEXT NOT NULL,
+  protocol TEXT CHECK (protocol IN ('klap', 'aes')),
+  state TEXT NOT NULL,
+  last_seen_at INTEGER,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role) WHERE role = 'nas';
 `;

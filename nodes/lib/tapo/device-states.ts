@@ -1,0 +1,82 @@
+import type { PlugFailure, PlugFailureCause, PlugFailureKind } from './plug.ts';
+
+/** How a plug stands (contract 5). */
+export type DeviceState = 'ok' | Exclude<PlugFailureKind, 'bad_answer'>;
+
+/** Languages the hints are written in. */
+export type HintLanguage = 'en' | 'de';
+
+/** What a hint is about: finer than the state, as the remedy may differ. */
+export type HintTopic =
+  Exclude<DeviceState, 'ok'> | 'bad_answer' | 'not_read_yet' | PlugFailureCause;
+
+type Hint = Readonly<Record<HintLanguage, string>>;
+
+const HINTS: Readonly<Record<HintTopic, Hint>> = {
+  not_read_yet: {
+    en: 'The plug has not been read yet. Wait for the next reading.',
+    de: 'Die Steckdose wurde noch nicht gelesen. Bitte die nächste Messung abwarten.',
+  },
+  unreachable: {
+    en: 'The plug does not answer. Check that it is plugged in, on the Wi-Fi, and that its address is right; run a search if the address may have changed.',
+    de: 'Die Steckdose antwortet nicht. Prüfen, ob sie eingesteckt und im WLAN ist und ob die Adresse stimmt; bei neuer Adresse die Suche starten.',
+  },
+  other_device: {
+    en: 'Another device answers at the address of this plug, so nothing was sent to it. Run a search to find the plug again.',
+    de: 'Unter der Adresse dieser Steckdose antwortet ein anderes Gerät, darum wurde ihm nichts gesendet. Die Suche starten, um die Steckdose wiederzufinden.',
+  },
+  bad_answer: {
+    en: 'The plug answers, but with values that make no sense. Unplug it for ten seconds; if that does not help, update its firmware in the Tapo app.',
+    de: 'Die Steckdose antwortet, aber mit unsinnigen Werten. Zehn Sekunden ausstecken; hilft das nicht, die Firmware in der Tapo-App aktualisieren.',
+  },
+  rate_limited: {
+    en: 'The plug is asked too often. Other programs that read it should be stopped; BaluPi waits up to five minutes before it asks again.',
+    de: 'Die Steckdose wird zu oft gefragt. Andere Programme, die sie lesen, beenden; BaluPi wartet bis zu fünf Minuten, bevor es wieder fragt.',
+  },
+  wrong_password: {
+    en: 'The plug refuses the account. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD to the account the plug is paired with (capital and small letters matter). It is tried again at most every five minutes.',
+    de: 'Die Steckdose lehnt das Konto ab. BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD auf das Konto setzen, mit dem sie gekoppelt ist (Groß- und Kleinschreibung zählt). Ein neuer Versuch folgt frühestens alle fünf Minuten.',
+  },
+  no_credentials: {
+    en: 'No TP-Link account is set, so plugs cannot be read. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD and restart BaluPi.',
+    de: 'Es ist kein TP-Link-Konto eingetragen, darum können Steckdosen nicht gelesen werden. BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD setzen und BaluPi neu starten.',
+  },
+  third_party_off: {
+    en: 'The plug refuses other programs. In the Tapo app open Me > Third-Party Services and switch Third-Party Compatibility on; if it is on, switch it off and on again.',
+    de: 'Die Steckdose lässt keine anderen Programme zu. In der Tapo-App unter Ich > Dienste Dritter die Kompatibilität mit Drittanbietern einschalten; ist sie schon an, aus- und wieder einschalten.',
+  },
+  unsupported_protocol: {
+    en: 'The plug speaks a protocol that BaluPi does not use here. Check its firmware in the Tapo app and the setting BALUPI_TAPO_DRIVER.',
+    de: 'Die Steckdose spricht ein Protokoll, das BaluPi hier nicht verwendet. Die Firmware in der Tapo-App und die Einstellung BALUPI_TAPO_DRIVER prüfen.',
+  },
+  tpap: {
+    en: 'The firmware of the plug speaks only the new protocol TPAP, which BaluPi does not know yet. In the Tapo app switch Third-Party Compatibility on, and automatic firmware updates off.',
+    de: 'Die Firmware der Steckdose spricht nur das neue Protokoll TPAP, das BaluPi noch nicht kennt. In der Tapo-App die Kompatibilität mit Drittanbietern ein- und automatische Firmware-Updates ausschalten.',
+  },
+  identity_unproven: {
+    en: 'Something answers at this address, but it is no KLAP plug and did not say by UDP (port 20002) what it is, so no credentials were sent to it.',
+    de: 'Unter dieser Adresse antwortet etwas, aber keine KLAP-Steckdose, und es sagt nicht per UDP (Port 20002), was es ist; darum wurden ihm keine Zugangsdaten gesendet.',
+  },
+  downgrade: {
+    en: 'The plug used to speak KLAP and now asks for the old, weaker protocol, so no password was sent to it. If it was reset or exchanged, remove it here and add it again.',
+    de: 'Die Steckdose sprach bisher KLAP und verlangt nun das alte, schwächere Protokoll; darum wurde ihr kein Passwort gesendet. Wurde sie zurückgesetzt oder getauscht, hier entfernen und neu hinzufügen.',
+  },
+  session_taken: {
+    en: 'Another program keeps logging in to this plug, which allows one session only. Switch off the Tapo plug-in of BaluHost or other readers and let them take the values from BaluPi.',
+    de: 'Ein anderes Programm meldet sich immer wieder an dieser Steckdose an, die nur eine Sitzung zulässt. Das Tapo-Plugin von BaluHost oder andere Leser abschalten und die Werte von BaluPi beziehen.',
+  },
+};
+
+/** What to do about a topic; empty when all is well. */
+export function stateHint(topic: HintTopic | 'ok', language: HintLanguage): string {
+  return topic === 'ok' ? '' : HINTS[topic][language];
+}
+
+/** The state a failure puts a plug in. The contract has no word for nonsense, so it is offline. */
+export function stateOfFailure(failure: PlugFailure): Exclude<DeviceState, 'ok'> {
+  return failure.kind === 'bad_answer' ? 'unreachable' : failure.kind;
+}
+
+export function topicOfFailure(failure: PlugFailure): HintTopic {
+  return failure.cause ?? failure.kind;
+}

@@ -1,0 +1,50 @@
+import { stateHint, type DeviceState, type HintLanguage } from './device-states.ts';
+import type { Device } from './devices.ts';
+import { formatPlugAddress } from './plug-address.ts';
+import type { DeviceRole } from './tapo-rows.ts';
+
+/** A plug as callers see it (contract 5). */
+export interface TapoDevice {
+  readonly id: string;
+  readonly name: string;
+  /** With `:port` when it is not 80. */
+  readonly ipAddress: string;
+  /** `AA:BB:CC:DD:EE:FF`; null until learned. */
+  readonly macAddress: string | null;
+  readonly model: string;
+  readonly role: DeviceRole;
+  /** The last read succeeded. */
+  readonly isOnline: boolean;
+  /** Null until read, and while it cannot be read. */
+  readonly isOn: boolean | null;
+  readonly firmware: string;
+  /** Epoch ms of the last reading. */
+  readonly lastSeenMs: number | null;
+  readonly state: DeviceState;
+  /** What to do about the state; empty when `ok`. */
+  readonly stateHint: string;
+  /** Short number for apps that want one; never given twice. */
+  readonly deviceNumber: number;
+  /** Epoch ms. */
+  readonly addedAtMs: number;
+}
+
+export function viewDevice(device: Device, language: HintLanguage): TapoDevice {
+  const { row } = device;
+  return {
+    id: row.id,
+    name: row.name,
+    ipAddress: formatPlugAddress(row),
+    macAddress: row.mac,
+    model: row.model,
+    role: row.role,
+    isOnline: device.isOnline,
+    isOn: device.isOn,
+    firmware: row.firmware,
+    lastSeenMs: row.lastSeenMs,
+    state: row.state,
+    stateHint: stateHint(device.topic, language),
+    deviceNumber: row.deviceNumber,
+    addedAtMs: row.createdMs,
+  };
+}

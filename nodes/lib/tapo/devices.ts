@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto';
+import type { HintTopic } from './device-states.ts';
+import type { FoundPlug } from './discovery.ts';
+import { formatPlugAddress, type PlugAddress } from './plug-address.ts';
+import type { OpenPlug, Plug, PlugInfo } from './plug.ts';
+import type { DeviceRole, DeviceRow, TapoRows } from './tapo-rows.ts';
+import { cleanText } from './wire-values.ts';
+
+/** Nobody has more plugs; a forger may announce as many as he likes. */
+const MOST_DEVICES = 64;
+
+/** A plug and what is known of it right now. */
+export interface Device {
+  row: DeviceRow;
+  plug: Plug;
+  isOnline: boolean;
+  isOn: boolean | null;
+  topic: HintTopic | 'ok';
+  /** A read is on its way. */
+  isBusy: boolean;
+  /** Reads in a row that found nobody. */
+  misses: number;
+  /** State or last seen differ from the table. */
+  isDirty: boolean;
+}
+
+export interface NewDevice extends PlugAddress {
+  readonly name: string | null;
+  readonly role: DeviceRole;
+  readonly found: FoundPlug | null;
+}
+
+export type PlaceOutcome =
+  | { readonly kind: 'known' | 'moved' | 'contradicted'; readonly device: Device }
+  | { readonly kind: 'new' };
+
+/**
+ * The plugs by what identifies them: our id, then their device id, their MAC and the id they use
+ * by UDP. An address identifies nothing; a plug with a new one is the same plug.
+ */
+export class Devices {
+  readonly #rows: TapoRows;
+  readonly #openPlug: OpenPlug;
+  readonly #nowMs: () => number;
+  readonly #byId = new Map<string, Device>();
+
+  constructor(rows: TapoRows, openPlug: OpenPlug, nowMs: () => number) {
+    this.#rows = rows;
+    this.#openPlug = openPlug;
+    this.#nowMs = nowMs;
+  }
+
+  load(): void {
+    for (const row of this.#rows.all()) this.#hold(row);
+  }
+
+  /** In the order they were added. */
+  all(): readonly Device[] {
+    return [...this.#byId.values()];
+  }
+
+  get isFull(): boolean {
+    return this.#byId.size >= MOST_DEVICES;
+  }
+
+  get(id: string): Device | undefined {
+    return this.#byId.get(id);
+  }
+
+  at({ ip, port }: PlugAddress): Device | undefined {
+    return this.all().find(({ row }) => row.ip === ip && row.port === port);
+  }
+
+  insert(wish: NewDevice): Device {
+    const { found } = wish;
+    const row = this.#rows.insert({
+      id: randomUUID(),
+      name: wish.name ?? defaultName(found, wish),
+      isNamed: wish.name !== null,
+      role: wish.role,
+      ip: wish.ip,
+      port: wish.port,
+      deviceId: null,
+      discoveryId: found?.discoveryId ?? null,
+      mac: found?.mac ?? null,
+      model: found?.model ?? '',
+      firmware: '',
+      protocol: null,
+      state: 'unreachable',
+      lastSeenMs: null,
+      createdMs: this.#nowMs(),
+    });
+    this.#followNasRole(row);
+    return this.#hold(row);
+  }
+
+  /** Writes changes; a new address or MAC gets a new driver, which asks again who is there. */
+  change(device: Device, changes: Partial<DeviceRow>): void {
+    const before = device.row;
+    const row = { ...before, ...changes };
+    this.#rows.update(row);
+    device.row = row;
+    this.#followNasRole(row);
+    if (row.ip === before.ip && row.port === before.port && row.mac === before.mac) return;
+    this.#reopen(device);
+  }
+
+  remove(device: Device): void {
+    this.#rows.delete(device.row.id);
+    device.plug.close();
+    this.#byId.delete(device.row.id);
+  }
+
+  /**
+   * Finds whose announcement this is, and moves a plug that has a new address.
+   * @param isTrusted whether a plug's present address is beyond doubt; an announcement that
+   *   contradicts it is then ignored, as it may be forged to draw the plug's traffic
+   */
+  place(found: FoundPlug, isTrusted: (device: Device) => boolean): PlaceOutcome {
+    const device = this.#announcedAs(found);
+    if (device === undefined) return { kind: 'new' };
+    const { row } = device;
+    if (row.ip === found.ip && row.port === found.port) {
+      this.#learn(device, found);
+      return { kind: 'known', device };
+    }
+    if (isTrusted(device)) return { kind: 'contradicted', device };
+    this.change(device, { ip: found.ip, port: found.port });
+    this.#learn(device, found);
+    return { kind: 'moved', device };
+  }
+
+  /**
+   * Takes over what a plug told in a reading. Returns whose reading it is: a plug added by hand
+   * may turn out to be one we have, which then gets its address.
+   */
+  bind(device: Device, info: PlugInfo): Device {
+    const twin = this.all().find(
+      (other) =>
+        other !== device && (other.row.deviceId === info.deviceId || other.row.mac === info.mac),
+    );
+    if (device.row.deviceId === null && twin !== undefined) return this.#merge(device, twin);
+    const { row } = device;
+    const wanted = {
+      deviceId: info.deviceId,
+      mac: twin?.row.mac === info.mac ? row.mac : info.mac,
+      model: info.model,
+      firmware: info.firmware,
+      name: row.isNamed || info.nickname === '' ? row.name : info.nickname,
+    };
+    const keys = Object.keys(wanted) as (keyof typeof wanted)[];
+    if (keys.some((key) => row[key] !== wanted[key])) this.change(device, wanted);
+    return device;
+  }
+
+  /** Writes state and last seen of the plugs where they changed. */
+  flush(): void {
+    for (const device of this.#byId.values()) {
+      if (!device.isDirty) continue;
+      this.#rows.markSeen(device.row);
+      device.isDirty = false;
+    }
+  }
+
+  #merge(byHand: Device, twin: Device): Device {
+    const { ip, port, protocol } = byHand.row;
+    const row = { ...twin.row, ip, port, protocol: protocol ?? twin.row.protocol };
+    this.#rows.merge(byHand.row.id, row);
+    byHand.plug.close();
+    this.#byId.delete(byHand.row.id);
+    twin.row = row;
+    this.#reopen(twin);
+    return twin;
+  }
+
+  #announcedAs(found: FoundPlug): Device | undefined {
+    const devices = this.all();
+    return (
+      devices.find(({ row }) => row.mac === found.mac) ??
+      devices.find(({ row }) => row.discoveryId === found.discoveryId) ??
+      devices.find(({ row }) => row.mac === null && row.ip === found.ip && row.port === found.port)
+    );
+  }
+
+  #learn(device: Device, found: FoundPlug): void {
+    const { row } = device;
+    const isTaken = this.all().some(
+      (other) => other !== device && other.row.discoveryId === found.discoveryId,
+    );
+    const learned = {
+      mac: row.mac ?? found.mac,
+      discoveryId: row.discoveryId ?? (isTaken ? null : found.discoveryId),
+      model: row.model === '' ? found.model : row.model,
+    };
+    if (learned.mac !== row.mac || learned.discoveryId !== row.discoveryId) {
+      this.change(device, learned);
+    }
+  }
+
+  #hold(row: DeviceRow): Device {
+    // What was fine before a restart is not known to be fine now.
+    const state = row.state === 'ok' ? 'unreachable' : row.state;
+    const topic = state === 'unreachable' ? 'not_read_yet' : state;
+    const standing = { isOnline: false, isOn: null, topic, isBusy: false, misses: 0 } as const;
+    const held = { row: { ...row, state }, plug: this.#open(row) };
+    const device: Device = { ...held, ...standing, isDirty: false };
+    this.#byId.set(row.id, device);
+    return device;
+  }
+
+  #reopen(device: Device): void {
+    device.plug.close();
+    device.plug = this.#open(device.row);
+    device.isBusy = false;
+    device.misses = 0;
+  }
+
+  #open(row: DeviceRow): Plug {
+    const { id, ip, port, deviceId, mac, protocol } = row;
+    return this.#openPlug({
+      ip,
+      port,
+      deviceId,
+      mac,
+      protocol,
+      onProtocol: (spoken) => {
+        const device = this.#byId.get(id);
+        if (device !== undefined) this.change(device, { protocol: spoken });
+      },
+    });
+  }
+
+  /** The table has taken the role from whoever had it; so does the memory. */
+  #followNasRole(row: DeviceRow): void {
+    if (row.role !== 'nas') return;
+    for (const other of this.#byId.values()) {
+      if (other.row.id === row.id || other.row.role !== 'nas') continue;
+      other.row = { ...other.row, role: 'generic' };
+    }
+  }
+}
+
+function defaultName(found: FoundPlug | null, address: PlugAddress): string {
+  if (found === null) return formatPlugAddress(address);
+  return cleanText(`${found.model} ${found.mac.slice(-5)}`);
+}

@@ -1,0 +1,206 @@
+import type { Clock } from '../time/clock.ts';
+import {
+  INFO_REQUEST,
+  parseInfo,
+  parseReading,
+  readRequest,
+  relayRequest,
+} from './plug-answers.ts';
+import type { PlugLogin } from './plug-login.ts';
+import { PlugPause } from './plug-pause.ts';
+import type { PlugAnswer, PlugChannel, PlugRequest, SendOutcome } from './plug-protocol.ts';
+import type {
+  Plug,
+  PlugFailure,
+  PlugInfo,
+  PlugReadOutcome,
+  PlugRelayOutcome,
+  PlugTarget,
+} from './plug.ts';
+import { withTimeLimit } from './time-limit.ts';
+
+/** For one request; a hanging plug costs this. */
+const REQUEST_LIMIT_MS = 5_000;
+/** For a whole call with its login, however slowly a plug trickles. */
+const CALL_LIMIT_MS = 10_000;
+
+export interface OwnPlugOptions {
+  readonly clock: Clock;
+  readonly target: Pick<PlugTarget, 'deviceId' | 'mac'>;
+  /** Null when no account is configured: the plug is never asked then. */
+  readonly login: Pick<PlugLogin, 'login'> | null;
+}
+
+interface Session {
+  readonly channel: PlugChannel;
+  readonly endsAtMs: number;
+}
+
+/**
+ * Our own driver, whatever the protocol: one request at a time, a session kept until shortly
+ * before it ends, at most one login per call. A session that turns out to be gone is replaced
+ * within the same call, so it costs no sample.
+ */
+export class OwnPlug implements Plug {
+  readonly #clock: Clock;
+  #target: Pick<PlugTarget, 'deviceId' | 'mac'>;
+  readonly #login: Pick<PlugLogin, 'login'> | null;
+  readonly #pause: PlugPause;
+  readonly #closed = new AbortController();
+  #session: Session | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  /** The firmware that was asked for volts and amperes and did not know them. */
+  #withoutEmeter: string | null = null;
+  #firmware = '';
+
+  constructor(options: OwnPlugOptions) {
+    this.#clock = options.clock;
+    this.#target = options.target;
+    this.#login = options.login;
+    this.#pause = new PlugPause(options.clock);
+  }
+
+  async read(signal?: AbortSignal): Promise<PlugReadOutcome> {
+    return await this.#inTurn(signal, async (limited) => {
+      const withEmeter = this.#withoutEmeter === null || this.#withoutEmeter !== this.#firmware;
+      const answer = await this.#exchange(readRequest(withEmeter), limited);
+      if (answer.kind !== 'answer') return answer;
+      const outcome = parseReading(answer);
+      if (outcome.kind !== 'reading') return outcome;
+      const { info } = outcome.reading;
+      if (!this.#isTarget(info)) return this.#otherDevice();
+      // From the first reading on it has to be this very plug.
+      this.#target = { deviceId: info.deviceId, mac: info.mac };
+      this.#firmware = info.firmware;
+      if (withEmeter && !outcome.hasEmeter) this.#withoutEmeter = info.firmware;
+      return {
+        kind: 'reading',
+        reading: outcome.reading,
+        isContested: this.#pause.isContested(),
+      };
+    });
+  }
+
+  async setRelay(on: boolean, signal?: AbortSignal): Promise<PlugRelayOutcome> {
+    return await this.#inTurn(signal, async (limited) => {
+      const answer = await this.#exchange(relayRequest(on), limited);
+      if (answer.kind !== 'answer') return answer;
+      if (answer.errorCode === 0) return { kind: 'switched', isOn: on };
+      return {
+        kind: 'bad_answer',
+        detail: `The plug refused to switch with error ${answer.errorCode}.`,
+      };
+    });
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#session = null;
+  }
+
+  /** Runs one call after the other, within its time, unless the plug is to be left alone. */
+  async #inTurn<T extends { readonly kind: string }>(
+    signal: AbortSignal | undefined,
+    work: (limited: AbortSignal) => Promise<T | PlugFailure>,
+  ): Promise<T | PlugFailure> {
+    const before = this.#last;
+    const turn = Promise.withResolvers<undefined>();
+    this.#last = turn.promise;
+    try {
+      await before;
+      const outers = [signal, this.#closed.signal];
+      if (outers.some((outer) => outer?.aborted === true)) return ENDED;
+      const paused = this.#pause.current();
+      if (paused !== null) return paused;
+      const outcome = await withTimeLimit(this.#clock, CALL_LIMIT_MS, outers, work);
+      this.#pause.note(outcome);
+      return outcome;
+    } finally {
+      turn.resolve(undefined);
+    }
+  }
+
+  /** Sends within a session, in a new one if need be. */
+  async #exchange(request: PlugRequest, signal: AbortSignal): Promise<PlugAnswer | PlugFailure> {
+    const session = this.#liveSession();
+    if (session !== null) {
+      const outcome = await this.#send(session.channel, request, signal);
+      if (outcome.kind === 'answer') return outcome;
+      // A tampered or garbled answer may also mean that the session is out of step.
+      const isDoubtful = outcome.kind === 'bad_answer' && outcome.cause !== 'rate_limited';
+      if (outcome.kind !== 'session_gone' && !isDoubtful) return outcome;
+      this.#session = null;
+      if (signal.aborted) return ENDED;
+    }
+    const fresh = await this.#newSession(signal);
+    if ('kind' in fresh) return fresh;
+    this.#session = fresh;
+    const outcome = await this.#send(fresh.channel, request, signal);
+    if (outcome.kind === 'session_gone' || outcome.kind === 'bad_answer') this.#session = null;
+    return outcome.kind === 'session_gone' ? TAKEN : outcome;
+  }
+
+  async #newSession(signal: AbortSignal): Promise<Session | PlugFailure> {
+    if (this.#login === null) return NO_CREDENTIALS;
+    const login = await this.#login.login(signal);
+    if (login.kind !== 'channel') return login;
+    const { channel } = login;
+    // All plugs of an owner share the account, so a login does not say which of them this is;
+    // switching the wrong one must not be possible.
+    if (this.#target.deviceId !== null || this.#target.mac !== null) {
+      const answer = await this.#send(channel, INFO_REQUEST, signal);
+      if (answer.kind === 'session_gone') return TAKEN;
+      if (answer.kind !== 'answer') return answer;
+      const info = parseInfo(answer.result);
+      if (info === null) return { kind: 'bad_answer', detail: 'The plug did not say who it is.' };
+      if (!this.#isTarget(info)) return this.#otherDevice();
+    }
+    return { channel, endsAtMs: this.#clock.monotonicMs() + channel.lifetimeMs };
+  }
+
+  async #send(
+    channel: PlugChannel,
+    request: PlugRequest,
+    signal: AbortSignal,
+  ): Promise<SendOutcome> {
+    const outcome = await withTimeLimit(this.#clock, REQUEST_LIMIT_MS, [signal], (limited) =>
+      channel.send(request, limited),
+    );
+    if (outcome.kind === 'session_gone') this.#pause.countLoss();
+    return outcome;
+  }
+
+  #liveSession(): Session | null {
+    if (this.#session !== null && this.#clock.monotonicMs() >= this.#session.endsAtMs) {
+      this.#session = null;
+    }
+    return this.#session;
+  }
+
+  #isTarget(info: PlugInfo): boolean {
+    const { deviceId, mac } = this.#target;
+    return deviceId === null ? mac === null || info.mac === mac : info.deviceId === deviceId;
+  }
+
+  #otherDevice(): PlugFailure {
+    this.#session = null;
+    return {
+      kind: 'unreachable',
+      cause: 'other_device',
+      detail: 'Another plug answers at the address of this one.',
+    };
+  }
+}
+
+const ENDED: PlugFailure = { kind: 'unreachable', detail: 'The call was ended.' };
+
+const TAKEN: PlugFailure = {
+  kind: 'session_taken',
+  detail: 'Another client took the session right after the login.',
+};
+
+const NO_CREDENTIALS: PlugFailure = {
+  kind: 'wrong_password',
+  cause: 'no_credentials',
+  detail: 'No TP-Link account is configured.',
+};

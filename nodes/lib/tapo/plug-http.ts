@@ -1,0 +1,97 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+
+/** One POST to a plug; plugs take nothing else. */
+export interface PlugHttpRequest {
+  readonly host: string;
+  readonly port: number;
+  /** With its query, such as `/app/request?seq=5`. */
+  readonly path: string;
+  readonly body: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export type PlugHttpOutcome =
+  | {
+      readonly kind: 'answer';
+      readonly status: number;
+      /** The `Set-Cookie` lines. */
+      readonly cookies: readonly string[];
+      readonly body: Buffer;
+    }
+  /** No connection, cut off, or no answer before the signal. */
+  | { readonly kind: 'unreachable'; readonly detail: string }
+  /** Not HTTP, cut short of its own length, or more than {@link LARGEST_ANSWER_BYTES}. */
+  | { readonly kind: 'bad_answer'; readonly detail: string };
+
+/** The network as the drivers see it. Never rejects. */
+export type PlugHttp = (request: PlugHttpRequest) => Promise<PlugHttpOutcome>;
+
+/** Recorded answers are below 4 KB; anything far above comes from no plug. */
+export const LARGEST_ANSWER_BYTES = 65_536;
+
+/**
+ * {@link PlugHttp} on `node:http`. Every call has its own connection: plugs drop idle ones without
+ * notice, which a kept one would show as a lost sample. Redirects are not followed.
+ */
+export const nodePlugHttp: PlugHttp = async (request) => {
+  const { promise, resolve } = Promise.withResolvers<PlugHttpOutcome>();
+  if (request.signal.aborted) return { kind: 'unreachable', detail: 'The call was ended.' };
+  const outgoing = httpRequest({
+    host: request.host,
+    port: request.port,
+    path: request.path,
+    method: 'POST',
+    agent: false,
+    signal: request.signal,
+    headers: { ...request.headers, 'Content-Length': request.body.byteLength },
+  });
+  outgoing.on('error', (error: NodeJS.ErrnoException) => {
+    resolve(failure(error));
+  });
+  outgoing.on('response', (response) => {
+    collect(response, resolve);
+  });
+  outgoing.end(request.body);
+  try {
+    return await promise;
+  } finally {
+    outgoing.destroy();
+  }
+};
+
+function collect(response: IncomingMessage, resolve: (outcome: PlugHttpOutcome) => void): void {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  response.on('data', (chunk: Buffer) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes > LARGEST_ANSWER_BYTES) {
+      resolve({ kind: 'bad_answer', detail: 'The plug sent more than 64 KB.' });
+      return;
+    }
+    chunks.push(chunk);
+  });
+  response.on('end', () => {
+    resolve({
+      kind: 'answer',
+      status: response.statusCode ?? 0,
+      cookies: response.headers['set-cookie'] ?? [],
+      body: Buffer.concat(chunks),
+    });
+  });
+  response.on('error', (error: NodeJS.ErrnoException) => {
+    resolve(
+      error.name === 'AbortError'
+        ? failure(error)
+        : { kind: 'bad_answer', detail: 'The plug cut its answer short.' },
+    );
+  });
+}
+
+function failure(error: NodeJS.ErrnoException): PlugHttpOutcome {
+  const code = error.code ?? error.name;
+  // HPE_… are the HTTP parser's own: something answers there, but not with HTTP.
+  if (code.startsWith('HPE_')) return { kind: 'bad_answer', detail: `Not HTTP (${code}).` };
+  if (code === 'ABORT_ERR') return { kind: 'unreachable', detail: 'No answer in time.' };
+  return { kind: 'unreachable', detail: `No connection (${code}).` };
+}

@@ -1,0 +1,111 @@
+import type { PlugHttp, PlugHttpOutcome } from './plug-http.ts';
+import type { PlugFailure } from './plug.ts';
+import { asRecord, parseRecord } from './wire-values.ts';
+
+/** A method call as the plug takes it inside whatever envelope its protocol has. */
+export interface PlugRequest {
+  readonly method: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+}
+
+/** The inner answer: `error_code` 0 is success. */
+export interface PlugAnswer {
+  readonly kind: 'answer';
+  readonly errorCode: number;
+  readonly result: unknown;
+}
+
+export type SendOutcome =
+  | PlugAnswer
+  /** It does not know our session any more: expired, restarted, or another client logged in. */
+  | { readonly kind: 'session_gone' }
+  | PlugFailure;
+
+/** A logged-in session. Not to be used by two calls at once. */
+export interface PlugChannel {
+  /** How long to use it before logging in anew. */
+  readonly lifetimeMs: number;
+  send(request: PlugRequest, signal: AbortSignal): Promise<SendOutcome>;
+}
+
+export type LoginOutcome =
+  | { readonly kind: 'channel'; readonly channel: PlugChannel }
+  /** Something answers there, but it does not speak this protocol. */
+  | { readonly kind: 'not_spoken' }
+  | PlugFailure;
+
+/** What a protocol needs of the plug and its surroundings. */
+export interface PlugEndpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly http: PlugHttp;
+  /** Cryptographically strong bytes. */
+  readonly randomBytes: (size: number) => Buffer;
+}
+
+/** `error_code`s with a meaning of their own (tapo.md, Protocol facts). */
+export const ERROR_CODE = {
+  ok: 0,
+  protocolNotSpoken: 1003,
+  sessionTimeout: 9999,
+  wrongCredentials: -1501,
+} as const;
+
+const DEFAULT_TIMEOUT_SECONDS = 86_400;
+/** python-kasa logs in again this long before the plug would forget the session. */
+const RENEW_BEFORE_SECONDS = 1_200;
+
+export interface SessionCookie {
+  /** As to be sent back, `TP_SESSIONID=…`. */
+  readonly header: string;
+  readonly lifetimeMs: number;
+}
+
+/** Finds `TP_SESSIONID=…;TIMEOUT=<s>` among `Set-Cookie` lines; null when there is none. */
+export function readSessionCookie(lines: readonly string[]): SessionCookie | null {
+  for (const line of lines) {
+    const id = /TP_SESSIONID=([0-9A-Za-z+/=_-]{1,256})/.exec(line)?.[1];
+    if (id === undefined) continue;
+    const told = Number(/TIMEOUT=(\d{1,8})/.exec(line)?.[1] ?? DEFAULT_TIMEOUT_SECONDS);
+    const early = Math.max(told - RENEW_BEFORE_SECONDS, told / 2);
+    return { header: `TP_SESSIONID=${id}`, lifetimeMs: Math.floor(early * 1_000) };
+  }
+  return null;
+}
+
+/** The inner JSON `{error_code, result}`; null when it is something else. */
+export function readAnswer(bytes: Uint8Array): PlugAnswer | null {
+  const record = parseRecord(bytes);
+  const errorCode = record?.['error_code'];
+  if (record === null || typeof errorCode !== 'number') return null;
+  return { kind: 'answer', errorCode, result: asRecord(record['result']) ?? {} };
+}
+
+export function badAnswer(detail: string): PlugFailure {
+  return { kind: 'bad_answer', detail };
+}
+
+/** What a status other than 200 means before there is a session. */
+export function loginRefusal(answer: PlugHttpOutcome & { kind: 'answer' }): LoginOutcome {
+  if (answer.status === 403) {
+    return { kind: 'third_party_off', detail: 'The plug refuses third-party clients (403).' };
+  }
+  if (answer.status === 429) return tooMany();
+  if (answer.status >= 400 && answer.status < 500) return { kind: 'not_spoken' };
+  return badAnswer(`The plug answered the handshake with status ${answer.status}.`);
+}
+
+/** What a status other than 200 means within a session. */
+export function requestRefusal(answer: PlugHttpOutcome & { kind: 'answer' }): SendOutcome {
+  if (answer.status === 401 || answer.status === 403) return { kind: 'session_gone' };
+  if (answer.status === 429) return tooMany();
+  return badAnswer(`The plug answered a request with status ${answer.status}.`);
+}
+
+function tooMany(): PlugFailure {
+  return {
+    kind: 'bad_answer',
+    cause: 'rate_limited',
+    detail: 'The plug is asked too often (429).',
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Why a plug could not be read or switched. These are everyday outcomes, so they are values.
+ *
+ * - `unreachable`: no answer in time, or not the plug we know at that address
+ * - `wrong_password`: the plug does not know the account, or no account is configured
+ * - `third_party_off`: firmware from 1.4.0 on refuses local access until the owner allows it
+ * - `unsupported_protocol`: it speaks something this driver does not (TPAP), or may not use here
+ * - `session_taken`: another client logged in right after us; a plug keeps one session only
+ * - `bad_answer`: it answered nonsense, or values that no plug can have
+ */
+export type PlugFailureKind =
+  | 'unreachable'
+  | 'wrong_password'
+  | 'third_party_off'
+  | 'unsupported_protocol'
+  | 'session_taken'
+  | 'bad_answer';
+
+/** Finer causes that need another remedy than their kind alone tells. */
+export type PlugFailureCause =
+  'no_credentials' | 'other_device' | 'identity_unproven' | 'tpap' | 'downgrade' | 'rate_limited';
+
+export interface PlugFailure {
+  readonly kind: PlugFailureKind;
+  /** An English sentence for the log. Holds no secret and no text of the plug's own. */
+  readonly detail: string;
+  readonly cause?: PlugFailureCause;
+}
+
+/** Who a plug says it is. All texts are cleaned of control characters and cut to 64 characters. */
+export interface PlugInfo {
+  /** `device_id` of `get_device_info`, 40 hexadecimal digits on recorded plugs. */
+  readonly deviceId: string;
+  /** What its owner called it in the Tapo app; may be empty. Untrusted: escape it in HTML. */
+  readonly nickname: string;
+  readonly model: string;
+  readonly firmware: string;
+  /** `AA:BB:CC:DD:EE:FF` */
+  readonly mac: string;
+}
+
+/** One instant of a plug. Unknown is null, never 0. */
+export interface PlugReading {
+  /** 0 … 4,000,000 */
+  readonly powerMw: number;
+  /** Only some firmwares tell (`get_emeter_data`). */
+  readonly voltageMv: number | null;
+  readonly currentMa: number | null;
+  /** The plug's own counters in whole Wh, since its local midnight and first of the month. */
+  readonly todayEnergyWh: number | null;
+  readonly monthEnergyWh: number | null;
+  /** Relay closed. */
+  readonly isOn: boolean;
+  /** The plug's local time, `YYYY-MM-DD HH:MM:SS`: to compare and warn, never to time a sample. */
+  readonly deviceLocalTime?: string;
+  readonly info: PlugInfo;
+}
+
+export type PlugReadOutcome =
+  | {
+      readonly kind: 'reading';
+      readonly reading: PlugReading;
+      /**
+       * Another client keeps taking the session (lost at least twice within 5 minutes). The
+       * reading is good all the same, as the driver logged in again within the call.
+       */
+      readonly isContested: boolean;
+    }
+  | PlugFailure;
+
+export type PlugRelayOutcome = { readonly kind: 'switched'; readonly isOn: boolean } | PlugFailure;
+
+/**
+ * A smart plug. Calls may overlap; a driver puts one request at a time on the wire, because a
+ * plug's session has one running number. No call rejects for what a plug or a network may do.
+ */
+export interface Plug {
+  /** @param signal ends the call early, as `unreachable` */
+  read(signal?: AbortSignal): Promise<PlugReadOutcome>;
+  setRelay(on: boolean, signal?: AbortSignal): Promise<PlugRelayOutcome>;
+  /** Ends running calls as `unreachable`, and every later one too. */
+  close(): void;
+}
+
+/** The TP-Link account the plugs are paired with. Both parts are case-sensitive. */
+export interface PlugCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export type PlugProtocolName = 'klap' | 'aes';
+
+/** Where a plug is and what is known of it. What is null has not been learned yet. */
+export interface PlugTarget {
+  /** IPv4 */
+  readonly ip: string;
+  readonly port: number;
+  readonly deviceId: string | null;
+  readonly mac: string | null;
+  /** What it spoke last; a plug is never spoken to in a weaker one (see `plug-login.ts`). */
+  readonly protocol: PlugProtocolName | null;
+  /** Told when a login showed which protocol it speaks. */
+  readonly onProtocol?: (protocol: PlugProtocolName) => void;
+}
+
+/** Makes a driver for one plug. The seam for drivers other than our own. */
+export type OpenPlug = (target: PlugTarget) => Plug;

@@ -1,0 +1,69 @@
+import { stateHint, topicOfFailure, type HintLanguage } from './device-states.ts';
+import type { Devices } from './devices.ts';
+import type { PlugFailure } from './plug.ts';
+import type { Poller } from './poller.ts';
+
+export interface ToggleOptions {
+  /** Cuts the plug of the NAS although the NAS is not known to be off. */
+  readonly force?: boolean;
+  /** Language of the hint. */
+  readonly language?: HintLanguage;
+}
+
+export type ToggleOutcome =
+  | { readonly kind: 'switched'; readonly id: string; readonly isOn: boolean }
+  | { readonly kind: 'unknown_device' }
+  /** It feeds the NAS, which is not known to be off, and `force` was not given. */
+  | { readonly kind: 'guarded' }
+  /** `hint` says what to do, in the caller's language. */
+  | { readonly kind: 'failed'; readonly failure: PlugFailure; readonly hint: string };
+
+/** Switches plugs, and sees to it that the NAS is not cut by mistake. */
+export class Switchboard {
+  readonly #devices: Devices;
+  readonly #poller: Poller;
+  readonly #isNasOff: () => boolean;
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  constructor(devices: Devices, poller: Poller, isNasOff: () => boolean) {
+    this.#devices = devices;
+    this.#poller = poller;
+    this.#isNasOff = isNasOff;
+  }
+
+  /** One after the other for each plug, so that two calls do not both see it on. */
+  async toggle(id: string, options: ToggleOptions): Promise<ToggleOutcome> {
+    const before = this.#last.get(id);
+    const turn = Promise.withResolvers<undefined>();
+    this.#last.set(id, turn.promise);
+    try {
+      await before;
+      return await this.#toggleNow(id, options);
+    } finally {
+      turn.resolve(undefined);
+      if (this.#last.get(id) === turn.promise) this.#last.delete(id);
+    }
+  }
+
+  async #toggleNow(id: string, options: ToggleOptions): Promise<ToggleOutcome> {
+    const device = this.#devices.get(id);
+    if (device === undefined) return { kind: 'unknown_device' };
+    const fresh = await this.#poller.poll(device);
+    // Void, or the reading has shown it to be a second entry of a plug we have.
+    if (fresh === null || this.#devices.get(id) !== device) return { kind: 'unknown_device' };
+    const language = options.language ?? 'en';
+    if (fresh.kind !== 'reading') return failed(fresh, language);
+    const wanted = !fresh.reading.isOn;
+    // Asked at the last moment: the NAS may have come up while the plug was read.
+    const isGuarded = device.row.role === 'nas' && !wanted && options.force !== true;
+    if (isGuarded && !this.#isNasOff()) return { kind: 'guarded' };
+    const outcome = await device.plug.setRelay(wanted);
+    if (outcome.kind !== 'switched') return failed(outcome, language);
+    device.isOn = outcome.isOn;
+    return { kind: 'switched', id, isOn: outcome.isOn };
+  }
+}
+
+function failed(failure: PlugFailure, language: HintLanguage): ToggleOutcome {
+  return { kind: 'failed', failure, hint: stateHint(topicOfFailure(failure), language) };
+}

@@ -1,0 +1,137 @@
+import type { Store } from '../store/store.ts';
+import type { DeviceState } from './device-states.ts';
+import type { PlugProtocolName } from './plug.ts';
+
+/** A prepared statement; the driver's own type stays within the store. */
+type Statement = ReturnType<Store['prepare']>;
+
+export type DeviceRole = 'nas' | 'monitor' | 'generic';
+
+/** A plug as it is kept. */
+export interface DeviceRow {
+  /** Short number for the apps and the samples; never given twice. */
+  readonly deviceNumber: number;
+  /** The Pi's own stable id. */
+  readonly id: string;
+  readonly name: string;
+  /** Whether a person chose the name; else it follows the plug's own. */
+  readonly isNamed: boolean;
+  readonly role: DeviceRole;
+  readonly ip: string;
+  readonly port: number;
+  readonly deviceId: string | null;
+  readonly discoveryId: string | null;
+  /** `AA:BB:CC:DD:EE:FF` */
+  readonly mac: string | null;
+  readonly model: string;
+  readonly firmware: string;
+  readonly protocol: PlugProtocolName | null;
+  readonly state: DeviceState;
+  readonly lastSeenMs: number | null;
+  readonly createdMs: number;
+}
+
+const COLUMNS = `name = :name, is_named = :isNamed, role = :role, ip_address = :ip, port = :port,
+  device_id = :deviceId, discovery_id = :discoveryId, mac_address = :mac, model = :model,
+  firmware = :firmware, protocol = :protocol, state = :state, last_seen_at = :lastSeenMs`;
+
+/** All SQL of the table `tapo_devices` (energy database). */
+export class TapoRows {
+  readonly #store: Store;
+  readonly #all: Statement;
+  readonly #insert: Statement;
+  readonly #update: Statement;
+  readonly #seen: Statement;
+  readonly #freeNasRole: Statement;
+  readonly #delete: Statement;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#all = store.prepare('SELECT * FROM tapo_devices ORDER BY device_number');
+    this.#insert = store.prepare(`INSERT INTO tapo_devices (id, name, is_named, role, ip_address,
+      port, device_id, discovery_id, mac_address, model, firmware, protocol, state, last_seen_at,
+      created_at) VALUES (:id, :name, :isNamed, :role, :ip, :port, :deviceId, :discoveryId, :mac,
+      :model, :firmware, :protocol, :state, :lastSeenMs, :createdMs) RETURNING device_number`);
+    this.#update = store.prepare(`UPDATE tapo_devices SET ${COLUMNS} WHERE id = :id`);
+    this.#seen = store.prepare(
+      'UPDATE tapo_devices SET state = :state, last_seen_at = :lastSeenMs WHERE id = :id',
+    );
+    this.#freeNasRole = store.prepare(
+      "UPDATE tapo_devices SET role = 'generic' WHERE role = 'nas' AND id <> :id",
+    );
+    this.#delete = store.prepare('DELETE FROM tapo_devices WHERE id = :id');
+  }
+
+  /** All plugs in the order they were added. */
+  all(): readonly DeviceRow[] {
+    return this.#all.all().map(readRow);
+  }
+
+  /** Adds a plug and gives it its number. The role `nas` is taken from whoever has it. */
+  insert(row: Omit<DeviceRow, 'deviceNumber'>): DeviceRow {
+    return this.#store.transaction(() => {
+      if (row.role === 'nas') this.#freeNasRole.run({ id: row.id });
+      const added = this.#insert.get({ ...values(row), createdMs: row.createdMs });
+      return { ...row, deviceNumber: Number(added?.['device_number']) };
+    });
+  }
+
+  /** Writes a plug back. The role `nas` is taken from whoever else has it. */
+  update(row: DeviceRow): void {
+    this.#store.transaction(() => {
+      if (row.role === 'nas') this.#freeNasRole.run({ id: row.id });
+      this.#update.run(values(row));
+    });
+  }
+
+  /** Removes `goneId` and writes `kept`, which may take over its unique ids. */
+  merge(goneId: string, kept: DeviceRow): void {
+    this.#store.transaction(() => {
+      this.#delete.run({ id: goneId });
+      this.#update.run(values(kept));
+    });
+  }
+
+  /**
+   * Writes state and last seen only. No transaction of its own: the energy room calls it within
+   * the one that commits the samples.
+   */
+  markSeen(row: Pick<DeviceRow, 'id' | 'state' | 'lastSeenMs'>): void {
+    this.#seen.run({ id: row.id, state: row.state, lastSeenMs: row.lastSeenMs });
+  }
+
+  delete(id: string): void {
+    this.#delete.run({ id });
+  }
+}
+
+/** The columns that may change, as named parameters; SQLite refuses names a statement lacks. */
+function values(row: Omit<DeviceRow, 'deviceNumber'>): Record<string, string | number | null> {
+  const { id, name, role, ip, port, deviceId, discoveryId, mac } = row;
+  const { model, firmware, protocol, state, lastSeenMs } = row;
+  const ids = { id, deviceId, discoveryId, mac };
+  const seen = { model, firmware, protocol, state, lastSeenMs };
+  return { ...ids, ...seen, name, isNamed: row.isNamed ? 1 : 0, role, ip, port };
+}
+
+function readRow(row: Record<string, unknown>): DeviceRow {
+  const text = (column: string): string | null => row[column] as string | null;
+  return {
+    deviceNumber: Number(row['device_number']),
+    id: String(row['id']),
+    name: String(row['name']),
+    isNamed: row['is_named'] === 1,
+    role: row['role'] as DeviceRole,
+    ip: String(row['ip_address']),
+    port: Number(row['port']),
+    deviceId: text('device_id'),
+    discoveryId: text('discovery_id'),
+    mac: text('mac_address'),
+    model: String(row['model']),
+    firmware: String(row['firmware']),
+    protocol: row['protocol'] as PlugProtocolName | null,
+    state: row['state'] as DeviceState,
+    lastSeenMs: row['last_seen_at'] as number | null,
+    createdMs: Number(row['created_at']),
+  };
+}

@@ -1,0 +1,246 @@
+import type { Log } from '../log/log.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import type { HintLanguage } from './device-states.ts';
+import { viewDevice, type TapoDevice } from './device-view.ts';
+import { Devices } from './devices.ts';
+import { Discovery } from './discovery.ts';
+import { Finder } from './finder.ts';
+import { ownDriver } from './own-driver.ts';
+import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
+import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
+import type { OpenPlug, PlugCredentials } from './plug.ts';
+import { Poller, type OnPlugSample } from './poller.ts';
+import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
+import { TapoRows, type DeviceRole } from './tapo-rows.ts';
+import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
+import { cleanText } from './wire-values.ts';
+
+export type { DeviceState, HintLanguage } from './device-states.ts';
+export type { TapoDevice } from './device-view.ts';
+export { parseDiscoveryAddresses } from './plug-address.ts';
+export type * from './plug.ts';
+export type { OnPlugSample, PlugSample } from './poller.ts';
+export type { ToggleOptions, ToggleOutcome } from './switchboard.ts';
+export type { DeviceRole } from './tapo-rows.ts';
+
+export interface TapoOptions {
+  /** The energy database. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Null without TAPO_USERNAME and TAPO_PASSWORD: no plug is contacted then but by discovery. */
+  readonly credentials: PlugCredentials | null;
+  /** `auto` also speaks the legacy AES protocol. */
+  readonly driver: 'auto' | 'klap';
+  /** TAPO_DISCOVERY_ADDRESS; null for the directed broadcasts of our own interfaces. */
+  readonly discoveryAddresses: readonly UdpAddress[] | null;
+  /** No HTTP answer and under 2 W for 60 s; unknown, standby and suspend are not off. */
+  readonly isNasOff: () => boolean;
+  /** Default: the real network. */
+  readonly http?: PlugHttp;
+  /** Default: the real network. */
+  readonly openUdp?: OpenUdp;
+  /** Another driver than our own. */
+  readonly openPlug?: OpenPlug;
+}
+
+export interface DiscoverOutcome {
+  /** How many plugs answered. */
+  readonly discovered: number;
+  readonly newDevices: number;
+  /** Those that answered. */
+  readonly devices: readonly TapoDevice[];
+}
+
+export interface DeviceWish {
+  /** `192.168.178.60`, a port may follow. IPv4 of a local network only. */
+  readonly address?: string;
+  /** Cleaned and cut to 64 characters; an empty one changes nothing. */
+  readonly name?: string;
+  /** `nas` is taken from the plug that has it, which becomes `generic`. */
+  readonly role?: DeviceRole;
+}
+
+export type AddOutcome =
+  | { readonly kind: 'added' | 'known'; readonly device: TapoDevice }
+  | { readonly kind: 'bad_address' }
+  /** 64 plugs are kept already. */
+  | { readonly kind: 'full' };
+
+export type UpdateOutcome =
+  | { readonly kind: 'updated'; readonly device: TapoDevice }
+  | { readonly kind: 'unknown_device' }
+  | { readonly kind: 'bad_address' };
+
+/** The plugs: which there are, how they stand, reading and switching them. */
+export class Tapo {
+  readonly #discovery: Discovery;
+  readonly #devices: Devices;
+  readonly #poller: Poller;
+  readonly #finder: Finder;
+  readonly #switchboard: Switchboard;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #stopping = new AbortController();
+
+  constructor(options: TapoOptions) {
+    const { clock, log, credentials, driver } = options;
+    const openUdp = options.openUdp ?? openNodeUdp;
+    const discovery = new Discovery({ clock, log, openUdp, addresses: options.discoveryAddresses });
+    const openOwn = ownDriver({
+      clock,
+      credentials,
+      choice: driver,
+      http: options.http ?? nodePlugHttp,
+      identify: (ip, port, signal) => discovery.identify(ip, port, signal),
+    });
+    this.#discovery = discovery;
+    const rows = new TapoRows(options.store);
+    this.#devices = new Devices(rows, options.openPlug ?? openOwn, () => clock.nowMs());
+    this.#poller = new Poller(clock, log, this.#devices);
+    this.#finder = new Finder(clock, log, this.#devices, discovery);
+    this.#switchboard = new Switchboard(this.#devices, this.#poller, options.isNasOff);
+  }
+
+  /** Reads the registry. No plug is contacted. */
+  start(): void {
+    this.#devices.load();
+  }
+
+  /** Ends what runs and writes what is not yet written. Nothing is read afterwards. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const device of this.#devices.all()) device.plug.close();
+    await Promise.allSettled(this.#running);
+    this.#devices.flush();
+  }
+
+  /** All plugs in the order they were added, from memory. */
+  list(language: HintLanguage = 'en'): readonly TapoDevice[] {
+    return this.#devices.all().map((device) => viewDevice(device, language));
+  }
+
+  /** Gives every outcome of every read from now on; the returned function ends that. */
+  onSample(listener: OnPlugSample): () => void {
+    return this.#poller.listen(listener);
+  }
+
+  /**
+   * Reads all plugs at the same time. Call it at every tick of the sampling grid without waiting
+   * for the last call: a plug that is still being read is left out, so one that hangs holds up
+   * neither itself nor another. Also looks for plugs that have gone missing, at most every 5 min.
+   */
+  async pollAll(signal?: AbortSignal): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    const idle = this.#devices.all().filter((device) => !device.isBusy);
+    await this.#track(
+      Promise.all([
+        ...idle.map((device) => this.#poller.poll(device, signal)),
+        this.#finder.lookForLost(this.#stopping.signal),
+      ]),
+    );
+  }
+
+  /** Searches for about 3 s, adds what is new and reads it once. */
+  async discover(language: HintLanguage = 'en'): Promise<DiscoverOutcome> {
+    return await this.#track(this.#discoverNow(language));
+  }
+
+  /**
+   * Adds a plug by its address and reads it once. One that cannot be read is added all the same,
+   * and its state says why. A plug that is known already is updated, also with a new address.
+   */
+  async add(
+    wish: DeviceWish & { readonly address: string },
+    language: HintLanguage = 'en',
+  ): Promise<AddOutcome> {
+    const address = parsePlugAddress(wish.address);
+    if (address === null) return { kind: 'bad_address' };
+    return await this.#track(this.#addAt(address, wish, language));
+  }
+
+  /** Changes name, role or address. A new address is asked again who it is before it is read. */
+  update(id: string, wish: DeviceWish, language: HintLanguage = 'en'): UpdateOutcome {
+    const device = this.#devices.get(id);
+    if (device === undefined) return { kind: 'unknown_device' };
+    const address = wish.address === undefined ? undefined : parsePlugAddress(wish.address);
+    if (address === null) return { kind: 'bad_address' };
+    this.#devices.change(device, { ...changesOf(wish), ...address });
+    return { kind: 'updated', device: viewDevice(device, language) };
+  }
+
+  /** Forgets a plug; its samples are not touched. False when it is not known. */
+  remove(id: string): boolean {
+    const device = this.#devices.get(id);
+    if (device === undefined) return false;
+    this.#devices.remove(device);
+    return true;
+  }
+
+  /**
+   * Switches a plug to the other side of what it says at this moment, unless that would cut the
+   * NAS. Calls for one plug follow one another.
+   */
+  async toggle(id: string, options: ToggleOptions = {}): Promise<ToggleOutcome> {
+    return await this.#track(this.#switchboard.toggle(id, options));
+  }
+
+  /**
+   * Writes last seen and state of the plugs where they changed. Has no transaction of its own;
+   * meant to be called within the one that commits the samples.
+   */
+  flushSeen(): void {
+    this.#devices.flush();
+  }
+
+  async #discoverNow(language: HintLanguage): Promise<DiscoverOutcome> {
+    const { discovered, added, devices } = await this.#finder.find(this.#stopping.signal);
+    await Promise.all(added.map((device) => this.#poller.poll(device)));
+    return {
+      discovered,
+      newDevices: added.length,
+      devices: devices.map((device) => viewDevice(device, language)),
+    };
+  }
+
+  async #addAt(
+    address: PlugAddress,
+    wish: DeviceWish,
+    language: HintLanguage,
+  ): Promise<AddOutcome> {
+    const { ip, port } = address;
+    const found = await this.#discovery.identify(ip, port, this.#stopping.signal);
+    // Looked up after the wait, so that two calls for one plug do not add it twice.
+    const known = (found === null ? null : this.#finder.place(found)) ?? this.#devices.at(address);
+    if (known !== undefined) {
+      this.#devices.change(known, changesOf(wish));
+      return { kind: 'known', device: viewDevice(known, language) };
+    }
+    if (this.#devices.isFull) return { kind: 'full' };
+    const name = cleanText(wish.name) === '' ? null : cleanText(wish.name);
+    const role = wish.role ?? 'generic';
+    const added = this.#devices.insert({ ip, port, name, role, found });
+    await this.#poller.poll(added);
+    // The reading may have shown that it is a plug we had at another address.
+    const owner = this.#devices.get(added.row.id) ?? this.#devices.at(address) ?? added;
+    const kind = owner === added ? 'added' : 'known';
+    return { kind, device: viewDevice(owner, language) };
+  }
+
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+    }
+  }
+}
+
+function changesOf(wish: DeviceWish): { name?: string; isNamed?: true; role?: DeviceRole } {
+  const name = cleanText(wish.name);
+  return {
+    ...(name === '' ? {} : { name, isNamed: true }),
+    ...(wish.role === undefined ? {} : { role: wish.role }),
+  };
+}
