@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -29,5 +29,5 @@ export function plugSample(name: string): PlugSampleSet {
 function findSamples(): URL {
   const here = new URL('../../fixtures/tapo-samples.json', import.meta.url);
   const source = new URL('../../../../test/fixtures/tapo-samples.json', import.meta.url);
-  return import.meta.url.includes('/dist/') ? source : here;
+  return existsSync(here) ? here : source;
 }

@@ -6,7 +6,7 @@ const HEADER_BYTES = 16;
 
 /** The plug's side of discovery: answers proper queries, and only those, on UDP. */
 export class PracticeAnnouncer {
-  readonly #socket: Socket = createSocket('udp4');
+  #socket: Socket | null = null;
   readonly #announcement: () => unknown;
   /** Proper queries so far. */
   queries = 0;
@@ -17,30 +17,30 @@ export class PracticeAnnouncer {
   }
 
   async start(host: string, port: number): Promise<number> {
-    this.#socket.on('message', (packet, from) => {
+    const socket = createSocket('udp4');
+    this.#socket = socket;
+    socket.on('message', (packet, from) => {
       if (!isQuery(packet)) return;
       this.queries += 1;
       if (this.isSilent) return;
       const body = Buffer.from(JSON.stringify(this.#announcement()));
-      this.#socket.send(
-        Buffer.concat([packet.subarray(0, HEADER_BYTES), body]),
-        from.port,
-        from.address,
-      );
+      socket.send(Buffer.concat([packet.subarray(0, HEADER_BYTES), body]), from.port, from.address);
     });
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    this.#socket.bind(port, host, () => {
+    socket.bind(port, host, () => {
       resolve(undefined);
     });
     await promise;
-    return this.#socket.address().port;
+    return socket.address().port;
   }
 
   async stop(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
+    if (this.#socket === null) return;
     this.#socket.close(() => {
       resolve(undefined);
     });
+    this.#socket = null;
     await promise;
   }
 }

@@ -97,7 +97,7 @@ export class PracticePlug {
     this.mac = identity.mac.replaceAll('-', ':');
   }
 
-  /** @param ports 0 for any; a plug that moves keeps everything but these */
+  /** @param ports default: any free ones */
   async start(ports: { readonly http?: number; readonly udp?: number } = {}): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     this.#server.once('error', reject);
@@ -108,6 +108,7 @@ export class PracticePlug {
     this.#udpPort = await this.#announcer.start('127.0.0.1', ports.udp ?? 0);
   }
 
+  /** Unplugs it; harmless when it is not running. It can be started again, as the same plug. */
   async stop(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#server.close(() => {

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { nodePlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
+import type { Plug, PlugReading } from '../../../nodes/lib/tapo/plug.ts';
+import type { PlugFault } from '../../practice/plug/plug-faults.ts';
+import type { PracticePlug, PracticePlugOptions } from '../../practice/plug/practice-plug.ts';
+import { Bench, OWNER } from './setup.ts';
+
+const DRIVERS: Readonly<Record<string, Partial<PracticePlugOptions>>> = {
+  'KLAP 2': { sample: 'P110M(EU)_1.0_1.2.3', protocol: 'klap' },
+  'AES with lv 2': { sample: 'P110(EU)_1.0_1.2.3', protocol: 'aes' },
+  'AES before lv': { sample: 'P110(EU)_1.0_1.0.7', protocol: 'aes' },
+};
+
+for (const [name, kind] of Object.entries(DRIVERS)) {
+  describe(`a plug over ${name}`, () => {
+    let bench: Bench;
+    let practice: PracticePlug;
+    let plug: Plug;
+
+    beforeEach(async () => {
+      bench = new Bench();
+      practice = await bench.plug(kind);
+      plug = bench.driver(practice);
+    });
+
+    afterEach(async () => {
+      plug.close();
+      await bench.close();
+    });
+
+    async function reading(): Promise<PlugReading> {
+      const outcome = await plug.read();
+      if (outcome.kind !== 'reading') assert.fail(`no reading but ${JSON.stringify(outcome)}`);
+      return outcome.reading;
+    }
+
+    it('tells power, counters, relay and who it is', async () => {
+      await bench.clock.advance(7_200_000);
+      const read = await reading();
+      assert.equal(read.powerMw, 42_500);
+      assert.equal(read.isOn, true);
+      assert.equal(read.todayEnergyWh, 85);
+      assert.equal(read.monthEnergyWh, 85);
+      assert.equal(read.deviceLocalTime, '2026-02-22 17:30:00');
+      assert.equal(read.info.nickname, 'Practice 1');
+      assert.equal(read.info.mac, '02:50:4C:00:00:01');
+      assert.equal(read.info.deviceId, practice.deviceId);
+    });
+
+    it('logs in once for many reads and keeps one request on the wire', async () => {
+      const reads = await Promise.all(Array.from({ length: 8 }, () => plug.read()));
+      assert.ok(reads.every((outcome) => outcome.kind === 'reading'));
+      assert.equal(practice.logins, 1);
+      assert.equal(practice.maxInFlight, 1);
+    });
+
+    it('switches the relay, and an open one draws nothing', async () => {
+      assert.deepEqual(await plug.setRelay(false), { kind: 'switched', isOn: false });
+      assert.equal(practice.isOn, false);
+      const read = await reading();
+      assert.equal(read.isOn, false);
+      assert.equal(read.powerMw, 0);
+    });
+
+    it('logs in again within the same read when its session is gone', async () => {
+      await reading();
+      practice.stealSession();
+      await reading();
+      assert.equal(practice.logins, 2);
+    });
+
+    it('logs in again before the session would end', async () => {
+      await reading();
+      await bench.clock.advance((86_400 - 1_200) * 1_000);
+      const refusedBefore = practice.logins;
+      await reading();
+      assert.equal(practice.logins, refusedBefore + 1);
+      const outcome = await plug.read();
+      assert.equal(outcome.kind === 'reading' && outcome.isContested, false);
+    });
+
+    it('calls a plug contested that loses its session again and again, and reads it still', async () => {
+      await reading();
+      for (let round = 0; round < 2; round += 1) {
+        practice.stealSession();
+        await reading();
+      }
+      const contested = await plug.read();
+      assert.equal(contested.kind === 'reading' && contested.isContested, true);
+      await bench.clock.advance(301_000);
+      const calm = await plug.read();
+      assert.equal(calm.kind === 'reading' && calm.isContested, false);
+    });
+
+    it('names a wrong password and does not try it again for five minutes', async () => {
+      const wrong = bench.driver(practice, {
+        credentials: { ...OWNER, password: 'correct-horse 9' },
+      });
+      assert.equal((await wrong.read()).kind, 'wrong_password');
+      const tries = practice.received.length;
+      await bench.clock.advance(299_000);
+      assert.equal((await wrong.read()).kind, 'wrong_password');
+      assert.equal(practice.received.length, tries);
+      await bench.clock.advance(1_000);
+      assert.equal((await wrong.read()).kind, 'wrong_password');
+      assert.ok(practice.received.length > tries);
+    });
+
+    it('asks nothing of the plug when no account is configured', async () => {
+      const outcome = await bench.driver(practice, { credentials: null }).read();
+      assert.equal(outcome.kind, 'wrong_password');
+      assert.equal('cause' in outcome && outcome.cause, 'no_credentials');
+      assert.equal(practice.received.length, 0);
+    });
+
+    it('gives up a plug that never answers after 5 s, and reads it again later', async () => {
+      await reading();
+      practice.setFault('silent', 1);
+      const started = bench.clock.monotonicMs();
+      assert.equal((await bench.until(plug.read())).kind, 'unreachable');
+      assert.equal(bench.clock.monotonicMs() - started, 5_000);
+      await reading();
+    });
+
+    const faults: readonly (readonly [PlugFault, string])[] = [
+      ['reset', 'unreachable'],
+      ['garbage', 'bad_answer'],
+      ['not_http', 'bad_answer'],
+      ['truncated', 'bad_answer'],
+      ['endless', 'bad_answer'],
+      ['absurd', 'bad_answer'],
+    ];
+    for (const [fault, kindOfFailure] of faults) {
+      it(`answers ${kindOfFailure} while the plug's fault is ${fault}, and recovers`, async () => {
+        practice.setFault(fault);
+        assert.equal((await bench.until(plug.read())).kind, kindOfFailure);
+        practice.setFault(null);
+        await reading();
+      });
+    }
+
+    it('does not believe a tampered answer, and makes up for one in the same read', async () => {
+      await reading();
+      practice.setFault('tampered', 1);
+      await reading();
+      practice.setFault('tampered');
+      assert.equal((await plug.read()).kind, 'bad_answer');
+    });
+
+    it('leaves a plug alone that is asked too often', async () => {
+      await reading();
+      practice.setFault('rate_limited');
+      const limited = await plug.read();
+      assert.equal('cause' in limited && limited.cause, 'rate_limited');
+      const asked = practice.received.length;
+      await plug.read();
+      assert.equal(practice.received.length, asked);
+      practice.setFault(null);
+      await bench.clock.advance(30_000);
+      await reading();
+    });
+
+    it('waits for a slow plug within its time', async () => {
+      practice.setFault('slow', 1);
+      assert.equal((await bench.until(plug.read())).kind, 'reading');
+    });
+
+    it('sends no credentials to another device at the address of a known plug', async () => {
+      const bound = bench.driver(practice, { target: { mac: '02:50:4C:00:00:99' } });
+      const outcome = await bound.read();
+      assert.equal('cause' in outcome && outcome.cause, 'other_device');
+      assert.equal(practice.received.length, 0);
+    });
+
+    it('does not switch another plug of the same owner', async () => {
+      const bound = bench.driver(practice, { target: { deviceId: '8022'.padEnd(40, 'F') } });
+      const outcome = await bound.setRelay(false);
+      assert.equal('cause' in outcome && outcome.cause, 'other_device');
+      assert.equal(practice.isOn, true);
+    });
+
+    it('ends a running read when its caller gives up', async () => {
+      practice.setFault('silent');
+      const controller = new AbortController();
+      const outcome = plug.read(controller.signal);
+      controller.abort();
+      assert.equal((await outcome).kind, 'unreachable');
+    });
+
+    it('ends running and later reads once it is closed', async () => {
+      practice.setFault('silent');
+      const running = plug.read();
+      plug.close();
+      assert.equal((await running).kind, 'unreachable');
+      assert.equal((await plug.read()).kind, 'unreachable');
+    });
+  });
+}
+
+describe('the choice of a protocol', () => {
+  let bench: Bench;
+
+  beforeEach(() => {
+    bench = new Bench();
+  });
+
+  afterEach(async () => {
+    await bench.close();
+  });
+
+  it('reads a KLAP plug that stays silent on UDP', async () => {
+    const practice = await bench.plug();
+    practice.setQuiet(true);
+    assert.equal((await bench.until(bench.driver(practice).read())).kind, 'reading');
+  });
+
+  it('sends nothing secret to an AES plug that stays silent on UDP', async () => {
+    const practice = await bench.plug({ protocol: 'aes' });
+    practice.setQuiet(true);
+    const outcome = await bench.until(bench.driver(practice).read());
+    assert.equal('cause' in outcome && outcome.cause, 'identity_unproven');
+    assert.ok(practice.received.every(({ path }) => path === '/app/handshake1'));
+  });
+
+  it('names TPAP before any login', async () => {
+    const practice = await bench.plug({ protocol: 'tpap' });
+    const outcome = await bench.driver(practice).read();
+    assert.equal(outcome.kind, 'unsupported_protocol');
+    assert.equal('cause' in outcome && outcome.cause, 'tpap');
+    assert.equal(practice.received.length, 0);
+  });
+
+  it('names a plug whose owner has not allowed third parties', async () => {
+    const practice = await bench.plug();
+    practice.setFault('third_party_off');
+    assert.equal((await bench.driver(practice).read()).kind, 'third_party_off');
+  });
+
+  it('does not fall back to AES with a plug that spoke KLAP', async () => {
+    const practice = await bench.plug({ protocol: 'aes' });
+    const outcome = await bench.driver(practice, { target: { protocol: 'klap' } }).read();
+    assert.equal('cause' in outcome && outcome.cause, 'downgrade');
+    assert.equal(practice.received.length, 0);
+  });
+
+  it('speaks no AES when the driver is set to klap', async () => {
+    const practice = await bench.plug({ protocol: 'aes' });
+    const outcome = await bench.driver(practice, { choice: 'klap' }).read();
+    assert.equal(outcome.kind, 'unsupported_protocol');
+    assert.equal(practice.received.length, 0);
+  });
+
+  it('tells volts and amperes only where the firmware does, and asks in vain only once', async () => {
+    const rich = bench.driver(await bench.plug({ sample: 'P110M(EU)_1.0_1.2.3' }));
+    const outcome = await rich.read();
+    assert.equal(outcome.kind === 'reading' && outcome.reading.voltageMv, 230_000);
+    assert.equal(outcome.kind === 'reading' && outcome.reading.currentMa, 185);
+    const plain = await bench.plug({ sample: 'P110(UK)_1.0_1.3.0' });
+    const driver = bench.driver(plain);
+    for (let round = 0; round < 3; round += 1) {
+      const read = await driver.read();
+      assert.equal(read.kind === 'reading' && read.reading.voltageMv, null);
+      assert.equal(read.kind === 'reading' && read.reading.powerMw, 42_500);
+    }
+    assert.equal(plain.calls('get_emeter_data'), 1);
+  });
+
+  it('backs off when its session is taken right after each login', async () => {
+    const practice = await bench.plug();
+    const driver = bench.driver(practice, {
+      http: async (request) => {
+        if (request.path.startsWith('/app/request')) practice.stealSession();
+        return await nodePlugHttp(request);
+      },
+    });
+    const attempts: number[] = [];
+    for (let second = 0; second < 60; second += 1) {
+      const before = practice.logins;
+      assert.equal((await driver.read()).kind, 'session_taken');
+      if (practice.logins > before) attempts.push(second);
+      assert.ok(practice.logins - before <= 1);
+      await bench.clock.advance(1_000);
+    }
+    assert.deepEqual(attempts, [0, 5, 15, 35]);
+  });
+});

@@ -1,0 +1,164 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Log } from '../../../nodes/lib/log/log.ts';
+import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import { Discovery } from '../../../nodes/lib/tapo/discovery.ts';
+import { ownDriver } from '../../../nodes/lib/tapo/own-driver.ts';
+import { nodePlugHttp, type PlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
+import type { Plug, PlugCredentials, PlugTarget } from '../../../nodes/lib/tapo/plug.ts';
+import { Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
+import { openNodeUdp } from '../../../nodes/lib/tapo/udp.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { steady } from '../../practice/plug/load-curve.ts';
+import { PracticePlug, type PracticePlugOptions } from '../../practice/plug/practice-plug.ts';
+
+export const OWNER: PlugCredentials = {
+  username: 'plug.owner@example.org',
+  password: 'Correct-Horse 9',
+};
+
+/** Made once for all tests; making one takes a while. */
+const QUERY_KEY = generateKeyPairSync('rsa', { modulusLength: 1_024 })
+  .publicKey.export({ type: 'spki', format: 'pem' })
+  .toString();
+
+/** Keeps what was logged. */
+export class MemoryLog implements Log {
+  readonly lines: string[] = [];
+
+  debug(message: string): void {
+    this.lines.push(message);
+  }
+
+  info(message: string): void {
+    this.lines.push(message);
+  }
+
+  warn(message: string): void {
+    this.lines.push(message);
+  }
+
+  error(message: string): void {
+    this.lines.push(message);
+  }
+}
+
+/** A clock, practice plugs and a database that go away together. */
+export class Bench {
+  readonly clock = new ManualClock();
+  readonly log = new MemoryLog();
+  readonly #plugs: PracticePlug[] = [];
+  readonly #tapos: Tapo[] = [];
+  readonly #folder = mkdtempSync(join(tmpdir(), 'balupi-tapo-'));
+  readonly store = Store.open({
+    file: join(this.#folder, 'energy.db'),
+    name: 'energy',
+    synchronous: 'NORMAL',
+    migrations: ENERGY_MIGRATIONS,
+  });
+
+  async plug(options: Partial<PracticePlugOptions> = {}): Promise<PracticePlug> {
+    const plug = new PracticePlug({
+      clock: this.clock,
+      load: steady(42.5),
+      ...OWNER,
+      serial: this.#plugs.length + 1,
+      ...options,
+    });
+    this.#plugs.push(plug);
+    await plug.start();
+    return plug;
+  }
+
+  discovery(...plugs: readonly PracticePlug[]): Discovery {
+    return new Discovery({
+      clock: this.clock,
+      log: this.log,
+      openUdp: openNodeUdp,
+      addresses: plugs.map((plug) => ({ host: '127.0.0.1', port: plug.udpPort })),
+      makePublicPem: () => Promise.resolve(QUERY_KEY),
+    });
+  }
+
+  /** Our driver on one practice plug. */
+  driver(
+    plug: PracticePlug,
+    change: {
+      readonly target?: Partial<PlugTarget>;
+      readonly credentials?: PlugCredentials | null;
+      readonly choice?: 'auto' | 'klap';
+      readonly http?: PlugHttp;
+    } = {},
+  ): Plug {
+    const discovery = this.discovery(plug);
+    const open = ownDriver({
+      clock: this.clock,
+      http: change.http ?? nodePlugHttp,
+      identify: (ip, port, signal) => discovery.identify(ip, port, signal),
+      credentials: change.credentials === undefined ? OWNER : change.credentials,
+      choice: change.choice ?? 'auto',
+    });
+    return open({
+      ip: '127.0.0.1',
+      port: plug.port,
+      deviceId: null,
+      mac: null,
+      protocol: null,
+      ...change.target,
+    });
+  }
+
+  tapo(plugs: readonly PracticePlug[], change: Partial<TapoOptions> = {}): Tapo {
+    const tapo = new Tapo({
+      store: this.store,
+      clock: this.clock,
+      log: this.log,
+      credentials: OWNER,
+      driver: 'auto',
+      discoveryAddresses: plugs.map((plug) => ({ host: '127.0.0.1', port: plug.udpPort })),
+      isNasOff: () => false,
+      ...change,
+    });
+    tapo.start();
+    this.#tapos.push(tapo);
+    return tapo;
+  }
+
+  /** Lets real sockets have their turns of the event loop while no time passes on the clock. */
+  async turns(isEnough: () => boolean): Promise<void> {
+    for (let turn = 0; turn < 1_000 && !isEnough(); turn += 1) {
+      await new Promise<void>((resolve) => {
+        setTimeout(resolve, 1);
+      });
+    }
+  }
+
+  /** Moves the clock on in steps until `work` is done. */
+  async until<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const mark = (): void => {
+      isDone = true;
+    };
+    work.then(mark, mark);
+    for (let step = 0; step < 100 && !isDone; step += 1) {
+      for (let turn = 0; turn < 15 && !isDone; turn += 1) {
+        await new Promise<void>((resolve) => {
+          setTimeout(resolve, 1);
+        });
+      }
+      if (!isDone) await this.clock.advance(500);
+    }
+    if (!isDone) throw new Error('The work was not done in 50 s of the clock.');
+    return await work;
+  }
+
+  async close(): Promise<void> {
+    for (const tapo of this.#tapos) await tapo.stop();
+    for (const plug of this.#plugs) await plug.stop();
+    this.store.close();
+    rmSync(this.#folder, { recursive: true });
+  }
+}

@@ -1,0 +1,364 @@
+import assert from 'node:assert/strict';
+import type { PlugSample, Tapo } from '../../../nodes/lib/tapo/tapo.ts';
+import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
+import { Bench } from './setup.ts';
+
+describe('the registry of plugs', () => {
+  let bench: Bench;
+
+  beforeEach(() => {
+    bench = new Bench();
+  });
+
+  afterEach(async () => {
+    await bench.close();
+  });
+
+  it('adds what a search finds, once, with the values of a first reading', async () => {
+    const plugs = [await bench.plug(), await bench.plug({ nickname: 'Kühlschrank' })];
+    const tapo = bench.tapo(plugs);
+    const first = await bench.until(tapo.discover());
+    assert.equal(first.discovered, 2);
+    assert.equal(first.newDevices, 2);
+    const second = await bench.until(tapo.discover());
+    assert.equal(second.newDevices, 0);
+    assert.equal(second.devices.length, 2);
+    const fridge = tapo.list().find((device) => device.macAddress === plugs[1]?.mac);
+    assert.equal(fridge?.name, 'Kühlschrank');
+    assert.equal(fridge?.model, 'P110M');
+    assert.equal(fridge?.firmware, '1.2.3 Build 240617 Rel.153525');
+    assert.equal(fridge?.ipAddress, plugs[1]?.address);
+    assert.equal(fridge?.state, 'ok');
+    assert.equal(fridge?.stateHint, '');
+    assert.equal(fridge?.isOnline, true);
+    assert.equal(fridge?.isOn, true);
+    assert.equal(fridge?.role, 'generic');
+  });
+
+  it('keeps a plug that cannot be read, and says what to do in the language asked for', async () => {
+    const plugs = {
+      wrong: await bench.plug({ password: 'another' }),
+      off: await bench.plug(),
+      tpap: await bench.plug({ protocol: 'tpap' }),
+      gone: await bench.plug(),
+    };
+    plugs.off.setFault('third_party_off');
+    const tapo = bench.tapo(Object.values(plugs));
+    const goneAddress = plugs.gone.address;
+    plugs.gone.setFault('reset');
+    for (const plug of [plugs.wrong, plugs.off, plugs.tpap]) {
+      await bench.until(tapo.add({ address: plug.address }));
+    }
+    await bench.until(tapo.add({ address: goneAddress, name: 'Keller' }));
+    assert.deepEqual(
+      tapo.list().map(({ state }) => state),
+      ['wrong_password', 'third_party_off', 'unsupported_protocol', 'unreachable'],
+    );
+    const hints = { en: tapo.list('en'), de: tapo.list('de') };
+    assert.match(hints.en[0]?.stateHint ?? '', /BALUPI_TAPO_USERNAME/);
+    assert.match(hints.de[1]?.stateHint ?? '', /Tapo-App/);
+    assert.match(hints.en[2]?.stateHint ?? '', /TPAP/);
+    assert.equal(hints.de[3]?.name, 'Keller');
+    assert.equal(new Set(hints.de.map(({ stateHint }) => stateHint)).size, 4);
+  });
+
+  it('says that no account is set, and contacts nobody with it', async () => {
+    const practice = await bench.plug();
+    const tapo = bench.tapo([practice], { credentials: null });
+    await bench.until(tapo.discover());
+    await tapo.pollAll();
+    const [device] = tapo.list();
+    assert.equal(device?.state, 'wrong_password');
+    assert.match(device?.stateHint ?? '', /No TP-Link account is set.*BALUPI_TAPO_USERNAME/s);
+    assert.equal(practice.received.length, 0);
+  });
+
+  it('refuses an address that is none or not local', async () => {
+    const tapo = bench.tapo([]);
+    assert.deepEqual(await tapo.add({ address: 'plug.example.org' }), { kind: 'bad_address' });
+    assert.deepEqual(await tapo.add({ address: '203.0.113.5' }), { kind: 'bad_address' });
+  });
+
+  it('adds one plug once although asked twice at a time', async () => {
+    const practice = await bench.plug();
+    const tapo = bench.tapo([practice]);
+    const both = [tapo.add({ address: practice.address }), tapo.add({ address: practice.address })];
+    const kinds = (await bench.until(Promise.all(both))).map(({ kind }) => kind);
+    assert.deepEqual(kinds.sort(), ['added', 'known']);
+    assert.equal(tapo.list().length, 1);
+  });
+
+  it('knows a plug again at another address, with its id, number, name and role', async () => {
+    const practice = await bench.plug();
+    const tapo = bench.tapo([practice]);
+    await bench.until(tapo.add({ address: practice.address, name: 'Wohnzimmer', role: 'monitor' }));
+    const before = tapo.list()[0];
+    await practice.stop();
+    await practice.start();
+    assert.notEqual(practice.address, before?.ipAddress);
+    const after = bench.tapo([practice]);
+    await bench.until(after.discover());
+    const [device] = after.list();
+    assert.equal(after.list().length, 1);
+    assert.equal(device?.id, before?.id);
+    assert.equal(device?.deviceNumber, before?.deviceNumber);
+    assert.equal(device?.name, 'Wohnzimmer');
+    assert.equal(device?.role, 'monitor');
+    assert.equal(device?.ipAddress, practice.address);
+    await after.pollAll();
+    assert.equal(after.list()[0]?.state, 'ok');
+  });
+
+  it('looks by itself for a plug that has gone missing', async () => {
+    const practice = await bench.plug();
+    const moved = await bench.plug({ serial: 1 });
+    moved.setQuiet(true);
+    const tapo = bench.tapo([practice, moved]);
+    await bench.until(tapo.discover());
+    assert.equal(tapo.list()[0]?.ipAddress, practice.address);
+    practice.setFault('reset');
+    practice.setQuiet(true);
+    moved.setQuiet(false);
+    for (let round = 0; round < 5; round += 1) {
+      await bench.until(tapo.pollAll());
+      await bench.clock.advance(30_000);
+    }
+    assert.equal(tapo.list()[0]?.ipAddress, moved.address);
+    assert.equal(tapo.list()[0]?.state, 'ok');
+    assert.equal(tapo.list().length, 1);
+  });
+
+  it('is not drawn away from a plug that answers by a forged announcement', async () => {
+    const practice = await bench.plug();
+    const forger = await bench.plug({ serial: 1, protocol: 'aes' });
+    forger.setQuiet(true);
+    const tapo = bench.tapo([practice, forger]);
+    await bench.until(tapo.discover());
+    forger.setQuiet(false);
+    practice.setQuiet(true);
+    await bench.until(tapo.discover());
+    assert.equal(tapo.list()[0]?.ipAddress, practice.address);
+    assert.equal(forger.received.length, 0);
+  });
+
+  it('folds a plug added by hand into the one it turns out to be', async () => {
+    const practice = await bench.plug();
+    const moved = await bench.plug({ serial: 1 });
+    const tapo = bench.tapo([practice]);
+    await bench.until(tapo.add({ address: practice.address, name: 'Herd' }));
+    moved.setQuiet(true);
+    const again = await bench.until(tapo.add({ address: moved.address }));
+    assert.equal(again.kind, 'known');
+    assert.equal(tapo.list().length, 1);
+    assert.equal(tapo.list()[0]?.name, 'Herd');
+    assert.equal(tapo.list()[0]?.ipAddress, moved.address);
+  });
+
+  it('lets one plug only have the role nas', async () => {
+    const plugs = [await bench.plug(), await bench.plug()];
+    const tapo = bench.tapo(plugs);
+    await bench.until(tapo.add({ address: plugs[0]?.address ?? '', role: 'nas' }));
+    await bench.until(tapo.add({ address: plugs[1]?.address ?? '' }));
+    const second = tapo.list()[1];
+    tapo.update(second?.id ?? '', { role: 'nas' });
+    const roles = (of: Tapo): readonly string[] => of.list().map(({ role }) => role);
+    assert.deepEqual(roles(tapo), ['generic', 'nas']);
+    assert.deepEqual(roles(bench.tapo(plugs)), ['generic', 'nas']);
+  });
+
+  it('changes, forgets and never gives a number twice', async () => {
+    const practice = await bench.plug();
+    const tapo = bench.tapo([practice]);
+    await bench.until(tapo.add({ address: practice.address }));
+    const { id, deviceNumber } = tapo.list()[0] ?? { id: '', deviceNumber: 0 };
+    const changed = tapo.update(id, { name: 'Bü\u0007ro\u202e' });
+    assert.equal(changed.kind === 'updated' && changed.device.name, 'Büro');
+    await tapo.pollAll();
+    assert.equal(tapo.list()[0]?.name, 'Büro');
+    assert.deepEqual(tapo.update('nobody', {}), { kind: 'unknown_device' });
+    assert.deepEqual(tapo.update(id, { address: '8.8.8.8' }), { kind: 'bad_address' });
+    assert.equal(tapo.remove(id), true);
+    assert.equal(tapo.remove(id), false);
+    await bench.until(tapo.add({ address: practice.address }));
+    assert.notEqual(tapo.list()[0]?.deviceNumber, deviceNumber);
+  });
+
+  it('writes last seen with the batch and not at every reading', async () => {
+    const practice = await bench.plug();
+    const tapo = bench.tapo([practice]);
+    await bench.until(tapo.add({ address: practice.address }));
+    const stored = bench.store.prepare('SELECT last_seen_at AS at FROM tapo_devices');
+    bench.store.transaction(() => {
+      tapo.flushSeen();
+    });
+    const flushed = stored.get()?.['at'];
+    assert.equal(flushed, tapo.list()[0]?.lastSeenMs);
+    await bench.clock.advance(30_000);
+    await tapo.pollAll();
+    assert.equal(stored.get()?.['at'], flushed);
+    await tapo.stop();
+    assert.equal(stored.get()?.['at'], Number(flushed) + 30_000);
+  });
+});
+
+describe('polling', () => {
+  let bench: Bench;
+  let plugs: PracticePlug[];
+  let tapo: Tapo;
+  let samples: PlugSample[];
+
+  beforeEach(async () => {
+    bench = new Bench();
+    plugs = [await bench.plug(), await bench.plug(), await bench.plug()];
+    tapo = bench.tapo(plugs);
+    await bench.until(tapo.discover());
+    samples = [];
+    tapo.onSample((sample) => samples.push(sample));
+  });
+
+  afterEach(async () => {
+    await bench.close();
+  });
+
+  const numbersOf = (kind: string): number[] =>
+    samples.filter(({ outcome }) => outcome.kind === kind).map((sample) => sample.deviceNumber);
+
+  it('gives every outcome with its monotonic time to the listener', async () => {
+    await bench.clock.advance(1_000);
+    await tapo.pollAll();
+    assert.deepEqual(numbersOf('reading').sort(), [1, 2, 3]);
+    assert.ok(samples.every(({ atMonotonicMs }) => atMonotonicMs === bench.clock.monotonicMs()));
+  });
+
+  it('is not held up by a plug that hangs, which is left out until it is done', async () => {
+    const hanging = plugs.find((plug) => plug.mac === tapo.list()[1]?.macAddress);
+    hanging?.setFault('silent', 1);
+    const startMs = bench.clock.monotonicMs();
+    const rounds: Promise<void>[] = [];
+    for (let second = 0; second < 5; second += 1) {
+      rounds.push(tapo.pollAll());
+      await bench.turns(() => samples.length >= 2 * (second + 1));
+      await bench.clock.advance(1_000);
+    }
+    await bench.until(Promise.all(rounds));
+    assert.equal(numbersOf('reading').filter((number) => number === 1).length, 5);
+    assert.equal(numbersOf('reading').filter((number) => number === 3).length, 5);
+    assert.deepEqual(numbersOf('unreachable'), [2]);
+    const lateMs = samples
+      .filter(({ outcome }) => outcome.kind === 'reading')
+      .map(({ atMonotonicMs }, at) => atMonotonicMs - startMs - Math.floor(at / 2) * 1_000);
+    assert.ok(
+      lateMs.every((ms) => ms < 1_000),
+      `late by ${lateMs.join(', ')} ms`,
+    );
+  });
+
+  it('calls a plug unknown while it cannot be read, never off', async () => {
+    plugs[0]?.setFault('reset');
+    await tapo.pollAll();
+    const device = tapo.list().find(({ macAddress }) => macAddress === plugs[0]?.mac);
+    assert.equal(device?.isOnline, false);
+    assert.equal(device?.isOn, null);
+    assert.equal(device?.state, 'unreachable');
+    assert.notEqual(device?.lastSeenMs, null);
+  });
+
+  it('shows a session that is fought over, and loses no sample to it', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      for (const plug of plugs) plug.stealSession();
+      await tapo.pollAll();
+    }
+    assert.equal(numbersOf('reading').length, 9);
+    assert.deepEqual(
+      tapo.list().map(({ state, isOnline }) => [state, isOnline]),
+      Array(3).fill(['session_taken', true]),
+    );
+  });
+
+  it('goes on when a listener throws', async () => {
+    tapo.onSample(() => {
+      throw new Error('listener broke');
+    });
+    await tapo.pollAll();
+    assert.equal(numbersOf('reading').length, 3);
+    assert.ok(bench.log.lines.some((line) => line.includes('listener broke')));
+  });
+
+  it('drops the outcomes of a round its caller gave up', async () => {
+    for (const plug of plugs) plug.setFault('silent');
+    const controller = new AbortController();
+    const round = tapo.pollAll(controller.signal);
+    controller.abort();
+    await round;
+    assert.equal(samples.length, 0);
+    assert.ok(tapo.list().every(({ state }) => state === 'ok'));
+  });
+
+  it('stops in the middle of a round without waiting for hanging plugs', async () => {
+    for (const plug of plugs) plug.setFault('silent');
+    const round = tapo.pollAll();
+    await tapo.stop();
+    await round;
+    await tapo.pollAll();
+    assert.equal(bench.clock.pending, 0);
+  });
+});
+
+describe('toggling', () => {
+  let bench: Bench;
+  let practice: PracticePlug;
+  let isNasOff: boolean;
+  let tapo: Tapo;
+  let id: string;
+
+  beforeEach(async () => {
+    bench = new Bench();
+    practice = await bench.plug();
+    isNasOff = false;
+    tapo = bench.tapo([practice], { isNasOff: () => isNasOff });
+    await bench.until(tapo.add({ address: practice.address, role: 'nas' }));
+    id = tapo.list()[0]?.id ?? '';
+  });
+
+  afterEach(async () => {
+    await bench.close();
+  });
+
+  it('does not cut the plug of the NAS while the NAS is not known to be off', async () => {
+    assert.deepEqual(await tapo.toggle(id), { kind: 'guarded' });
+    assert.equal(practice.isOn, true);
+    assert.equal(practice.calls('set_device_info'), 0);
+  });
+
+  it('cuts it with force, or when the NAS is off', async () => {
+    assert.deepEqual(await tapo.toggle(id, { force: true }), { kind: 'switched', id, isOn: false });
+    assert.deepEqual(await tapo.toggle(id), { kind: 'switched', id, isOn: true });
+    isNasOff = true;
+    assert.deepEqual(await tapo.toggle(id), { kind: 'switched', id, isOn: false });
+    assert.equal(tapo.list()[0]?.isOn, false);
+  });
+
+  it('goes by what the plug says at this moment, not by what was read last', async () => {
+    tapo.update(id, { role: 'generic' });
+    practice.setRelay(false);
+    assert.deepEqual(await tapo.toggle(id), { kind: 'switched', id, isOn: true });
+  });
+
+  it('lets two toggles at a time follow one another', async () => {
+    tapo.update(id, { role: 'generic' });
+    const both = await Promise.all([tapo.toggle(id), tapo.toggle(id)]);
+    assert.deepEqual(
+      both.map((outcome) => outcome.kind === 'switched' && outcome.isOn),
+      [false, true],
+    );
+    assert.equal(practice.isOn, true);
+  });
+
+  it('says what is wrong when the plug cannot be read', async () => {
+    practice.setFault('reset');
+    const outcome = await tapo.toggle(id, { language: 'de' });
+    assert.equal(outcome.kind === 'failed' && outcome.failure.kind, 'unreachable');
+    assert.match(outcome.kind === 'failed' ? outcome.hint : '', /antwortet nicht/);
+    assert.deepEqual(await tapo.toggle('nobody'), { kind: 'unknown_device' });
+  });
+});
