@@ -7,11 +7,9 @@ import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
-import type { Disk } from '../../../nodes/lib/upload/disk.ts';
 import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
 import {
   acceptAnswer,
-  refusedAnswer,
   Upload,
   type AcceptOutcome,
   type DeliveredFile,
@@ -84,7 +82,7 @@ export class House {
   readonly path = mkdtempSync(join(tmpdir(), 'balupi-upload-'));
   readonly clock = new ManualClock();
   readonly nas = new MemoryNas();
-  readonly presence = new FakePresence();
+  presence = new FakePresence();
   readonly log = new CountingLog();
   readonly listed = new Map<string, ShownEntry>();
   readonly kept: DeliveredFile[] = [];
@@ -231,6 +229,7 @@ export class House {
   async restart(over: Partial<UploadParts> = {}): Promise<void> {
     await this.closeServer();
     this.data.close();
+    this.presence = new FakePresence();
     this.data = DataFolder.open(this.path);
     this.parts = this.#partsOf(over);
     this.upload = new Upload(this.parts);
@@ -293,6 +292,3 @@ export class House {
 }
 
 const UNKNOWN: ShownEntry = { kind: 'unknown' };
-
-export { refusedAnswer };
-export type { Disk };

@@ -31,7 +31,6 @@ interface Session {
 export type Trouble = (call: string) => NasJson | null | Promise<NasJson | null>;
 
 const GONE: NasJson = { kind: 'unreachable', cause: new Error('connection reset') };
-export const GONE_AFTER = 'gone_after';
 
 /**
  * A small NAS with the manners of BaluHost 1.38: unknown folders list as empty, an upload into a
@@ -47,6 +46,8 @@ export class MemoryNas {
   readonly deadTokens = new Set<string>();
   /** Called before each call; may answer in its place. */
   trouble: Trouble = () => null;
+  /** Told of each call that changed something, before its answer goes out. */
+  effect: (call: string) => void | Promise<void> = () => undefined;
   /** Calls named here take effect, and their answer is lost. */
   readonly loseAnswerOf = new Set<string>();
   chunkSize = 64;
@@ -112,7 +113,8 @@ export class MemoryNas {
     return null;
   }
 
-  #end(call: string, answered: NasJson): NasJson {
+  async #end(call: string, answered: NasJson): Promise<NasJson> {
+    await this.effect(call);
     const verb = call.split(' ')[0] ?? '';
     return this.loseAnswerOf.delete(verb) ? GONE : answered;
   }
@@ -157,7 +159,7 @@ export class MemoryNas {
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     if (!this.folders.has(parent)) return json(403, { detail: 'Operation not permitted' });
     this.folders.add(path);
-    return json(200, { message: 'Folder created' });
+    return this.#end(`mkdir ${path}`, json(200, { message: 'Folder created' }));
   }
 
   #channel(token: string): NasUploadChannel {

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { House, multipart, type Answered } from './house.ts';
+import { systemError, WatchedDisk } from './faulty-disk.ts';
+
+/** Two files that come in several writes. */
+const BODY = multipart([
+  { name: 'path', content: 'alice/set' },
+  { name: 'files', filename: 'a.bin', content: Buffer.alloc(150_000, 1) },
+  { name: 'files', filename: 'b.txt', content: 'small' },
+]);
+
+const FOR_EVER = new Promise<never>(() => undefined);
+
+function openFiles(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** Every row has its whole file, and no file is without a row. */
+function assertWhole(house: House): void {
+  const rows = house.data.queue
+    .prepare('SELECT id, size_bytes FROM upload_queue WHERE has_bytes = 1 ORDER BY id')
+    .all();
+  assert.deepEqual(
+    house.onDisk(),
+    rows.map((row) => row['id']),
+  );
+  for (const row of rows) {
+    const bytes = readFileSync(join(house.queueFolder, String(row['id'])));
+    assert.equal(bytes.length, row['size_bytes']);
+  }
+}
+
+describe('a disk that fails', () => {
+  for (const code of ['EIO', 'ENOSPC'] as const) {
+    it(`answers ${code} at any open, write, fsync or rename honestly, and goes on`, async function () {
+      this.timeout(20_000);
+      const disk = new WatchedDisk();
+      const house = new House({ disk });
+      await house.start();
+      const fds = openFiles();
+      let accepted = 0;
+      for (let k = 1; accepted === 0; k += 1) {
+        assert.ok(k < 40, 'the sweep should have come to a clean run');
+        disk.operations.length = 0;
+        let count = 0;
+        disk.around = (operation, when) => {
+          if (operation === 'remove' || when === 'after') return;
+          count += 1;
+          if (count === k) throw systemError(code);
+        };
+        const { status, body } = await house.post(BODY);
+        disk.around = () => undefined;
+        if (status === 200) accepted += 1;
+        else {
+          assert.equal(status, code === 'EIO' ? 503 : 507);
+          assert.equal(body['code'], code === 'EIO' ? 'disk_failing' : 'no_room');
+          assert.deepEqual(house.states(), []);
+        }
+        assertWhole(house);
+      }
+      assert.equal(openFiles() <= fds + 1, true, 'a file was left open');
+      assert.equal((await house.send('alice', 'next.txt', 'x')).status, 200);
+      await house.deliver();
+      assert.deepEqual(house.states(), ['synced', 'synced', 'synced']);
+      await house.close();
+    });
+  }
+
+  it('never syncs a file a second time after its sync failed', async () => {
+    const disk = new WatchedDisk();
+    const house = new House({ disk });
+    await house.start();
+    disk.operations.length = 0;
+    disk.around = (operation, when) => {
+      if (operation === 'fsync' && when === 'before') throw systemError('EIO');
+    };
+    assert.equal((await house.send('alice', 'a.txt', 'x')).status, 503);
+    assert.deepEqual(disk.operations, ['open', 'write', 'fsync', 'remove']);
+    disk.around = () => undefined;
+    await house.close();
+  });
+
+  it('costs two syncs and one commit for a single file, and shares them between many', async () => {
+    const disk = new WatchedDisk();
+    const house = new House({ disk });
+    await house.start();
+    let commits = 0;
+    const { queue } = house.data;
+    const transaction = queue.transaction.bind(queue);
+    queue.transaction = (work) => {
+      commits += 1;
+      return transaction(work);
+    };
+    disk.operations.length = 0;
+    await house.send('alice', 'a.txt', 'x');
+    assert.deepEqual(disk.operations, ['open', 'write', 'fsync', 'rename', 'open', 'fsync']);
+    assert.equal(commits, 1);
+    disk.operations.length = 0;
+    const gate = Promise.withResolvers<undefined>();
+    let files = 0;
+    disk.around = async (operation, when) => {
+      if (operation !== 'fsync' || when !== 'after' || files >= 6) return;
+      files += 1;
+      if (files === 6) gate.resolve(undefined);
+      await gate.promise;
+    };
+    await Promise.all(
+      [1, 2, 3, 4, 5, 6].map(async (n) => house.send('alice', `many-${n}`, `${n}`)),
+    );
+    const syncs = disk.operations.filter((operation) => operation === 'fsync').length;
+    assert.ok(syncs <= 8, `6 files took ${syncs} syncs`);
+    assert.ok(commits <= 3, `6 uploads took ${commits - 1} commits`);
+    await house.close();
+  });
+
+  for (const [what, error, status] of [
+    ['is full', Object.assign(new Error('full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 }), 507],
+    ['fails', Object.assign(new Error('i/o'), { code: 'ERR_SQLITE_ERROR', errcode: 10 }), 503],
+  ] as const) {
+    it(`accepts nothing when the database ${what} at the commit`, async () => {
+      const house = new House();
+      await house.start();
+      const { queue } = house.data;
+      const transaction = queue.transaction.bind(queue);
+      queue.transaction = () => {
+        throw error;
+      };
+      assert.equal((await house.post(BODY)).status, status);
+      assert.deepEqual(house.onDisk(), []);
+      queue.transaction = transaction;
+      assert.equal((await house.post(BODY)).status, 200);
+      await house.close();
+    });
+  }
+
+  it('throws what is nobody’s fault as a surprise, keeping nothing', async () => {
+    const house = new House({
+      mayWrite: () => {
+        throw new Error('a bug');
+      },
+    });
+    await house.start();
+    assert.equal((await house.send('alice', 'a.txt', 'x')).status, 500);
+    assert.deepEqual(house.onDisk(), []);
+    await house.close();
+  });
+});
+
+describe('a process that dies', () => {
+  it('loses nothing it acknowledged, whenever it dies while accepting', async function () {
+    this.timeout(60_000);
+    let clean = false;
+    for (let k = 1; !clean; k += 1) {
+      assert.ok(k < 60, 'the sweep should have come to a clean run');
+      const disk = new WatchedDisk();
+      const house = new House({ disk });
+      await house.start();
+      const died = Promise.withResolvers<'died'>();
+      let count = 0;
+      disk.around = async () => {
+        count += 1;
+        if (count < k) return;
+        died.resolve('died');
+        await FOR_EVER;
+      };
+      const answered = house.post(BODY).catch((): Answered => ({ status: 0, body: {} }));
+      const outcome = await Promise.race([answered, died.promise]);
+      await house.restart();
+      assertWhole(house);
+      if (outcome !== 'died') {
+        clean = true;
+        assert.equal(outcome.status, 200);
+        assert.equal(house.states().length, 2);
+      } else {
+        assert.deepEqual(house.states(), []);
+      }
+      assert.equal((await house.post(BODY)).status, 200);
+      await house.deliver();
+      assert.deepEqual(house.states(), ['synced', 'synced']);
+      assert.deepEqual(
+        [...house.nas.published.values()].map((versions) => versions.length),
+        [1, 1],
+      );
+      await house.close();
+    }
+  });
+
+  it('delivers all and nothing twice, whenever it dies while delivering', async function () {
+    this.timeout(60_000);
+    let clean = false;
+    for (let k = 1; !clean; k += 1) {
+      assert.ok(k < 200, 'the sweep should have come to a clean run');
+      const disk = new WatchedDisk();
+      const house = new House({ disk });
+      await house.start();
+      house.nas.put('alice/x.txt', 'theirs');
+      await house.send('alice/new', 'a.txt', 'one'.repeat(50));
+      await house.send('alice/new', 'a.txt', 'two');
+      await house.send('alice', 'x.txt', 'mine');
+      const died = Promise.withResolvers<'died'>();
+      let count = 0;
+      const maybeDie = async (): Promise<void> => {
+        count += 1;
+        if (count < k) return;
+        died.resolve('died');
+        await FOR_EVER;
+      };
+      disk.around = maybeDie;
+      house.nas.effect = maybeDie;
+      house.nas.trouble = async () => {
+        await maybeDie();
+        return null;
+      };
+      clean = (await Promise.race([house.deliver(), died.promise])) !== 'died';
+      disk.around = () => undefined;
+      house.nas.effect = () => undefined;
+      house.nas.trouble = () => null;
+      await house.restart();
+      await house.deliver();
+      assert.deepEqual(house.states(), ['synced', 'synced', 'conflict']);
+      assert.deepEqual(house.nas.published.get('alice/new/a.txt'), ['one'.repeat(50), 'two']);
+      assert.equal(house.nas.text('alice/x.txt'), 'theirs');
+      const beside = [...house.nas.published.keys()].filter((path) => path.includes('conflict'));
+      assert.deepEqual(beside, ['alice/x (conflict 2026-02-22 15-30 alice).txt']);
+      assert.equal(house.nas.published.get(beside[0] ?? '')?.length, 1);
+      assert.deepEqual(house.onDisk(), []);
+      await house.close();
+    }
+  });
+
+  it('stops in the middle of a delivery and goes on with the next start', async () => {
+    const house = new House();
+    await house.start();
+    await house.send('alice', 'a.txt', 'x'.repeat(200));
+    const reached = Promise.withResolvers<undefined>();
+    const goOn = Promise.withResolvers<undefined>();
+    house.nas.trouble = async (call) => {
+      if (call === 'chunk 1') {
+        reached.resolve(undefined);
+        await goOn.promise;
+        return { kind: 'unreachable', cause: new Error('aborted') };
+      }
+      return null;
+    };
+    house.presence.set(true);
+    await reached.promise;
+    const stopping = house.upload.stop();
+    goOn.resolve(undefined);
+    await stopping;
+    assert.deepEqual(house.states(), ['queued']);
+    house.nas.trouble = () => null;
+    await house.restart();
+    await house.deliver();
+    assert.deepEqual(house.states(), ['synced']);
+    await house.close();
+  });
+
+  it('keeps the key and the id of a repeated request over a restart', async () => {
+    const house = new House();
+    await house.start();
+    const first = await house.send('alice', 'a.txt', 'x', { 'Idempotency-Key': 'k' });
+    await house.restart();
+    const again = await house.send('alice', 'a.txt', 'x', { 'Idempotency-Key': 'k' });
+    assert.equal(again.body['id'], first.body['id']);
+    assert.equal(house.onDisk().length, 1);
+    await house.close();
+  });
+
+  it('clears orphans away and marks a row whose file is missing or cut', async () => {
+    const house = new House();
+    await house.start();
+    const cut = await house.send('alice', 'cut.txt', 'whole');
+    const gone = await house.send('alice', 'gone.txt', 'there');
+    const { writeFileSync, rmSync } = await import('node:fs');
+    writeFileSync(join(house.queueFolder, String(cut.body['id'])), 'who');
+    rmSync(join(house.queueFolder, String(gone.body['id'])));
+    writeFileSync(join(house.queueFolder, '0123456789ABCDEFGHJKMNPQRS'), 'orphan');
+    writeFileSync(join(house.queueFolder, 'incoming', 'x.part'), 'half');
+    writeFileSync(join(house.queueFolder, 'notes-of-a-person.txt'), 'theirs');
+    await house.restart();
+    assert.deepEqual(house.states(), ['failed', 'failed']);
+    assert.equal(house.upload.lostUploads(), 2);
+    assert.deepEqual(house.onDisk(), [String(cut.body['id']), 'notes-of-a-person.txt']);
+    assert.ok(house.log.lines.includes('2 accepted uploads have lost their file.'));
+    assert.ok(house.log.lines.every((line) => !line.includes(house.path)));
+    await house.close();
+  });
+});

@@ -1,0 +1,46 @@
+import type { SpoolHandle } from '../../../nodes/lib/upload/disk.ts';
+import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+
+/** What happens around the operation that is told of. */
+export type Around = (operation: string, when: 'before' | 'after') => Promise<void> | void;
+
+/** A real disk that tells of each operation before and after it; telling may throw or never end. */
+export class WatchedDisk extends NodeDisk {
+  readonly operations: string[] = [];
+  around: Around = () => undefined;
+
+  override async create(file: string): Promise<SpoolHandle> {
+    const handle = await this.#do('open', () => super.create(file));
+    return {
+      writev: (buffers) => this.#do('write', () => handle.writev(buffers)),
+      sync: () => this.#do('fsync', () => handle.sync()),
+      close: () => handle.close(),
+    };
+  }
+
+  override async rename(from: string, to: string): Promise<void> {
+    await this.#do('rename', () => super.rename(from, to));
+  }
+
+  override async syncFolder(folder: string): Promise<void> {
+    await this.#do('open', () => Promise.resolve());
+    await this.#do('fsync', () => super.syncFolder(folder));
+  }
+
+  override async remove(file: string): Promise<void> {
+    await this.#do('remove', () => super.remove(file));
+  }
+
+  async #do<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    this.operations.push(operation);
+    await this.around(operation, 'before');
+    const result = await work();
+    await this.around(operation, 'after');
+    return result;
+  }
+}
+
+/** An error as Node throws it for a failed system call. */
+export function systemError(code: string): Error {
+  return Object.assign(new Error(`${code}: injected`), { code, syscall: 'injected', errno: -5 });
+}
