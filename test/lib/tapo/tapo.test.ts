@@ -244,6 +244,7 @@ describe('polling', () => {
     assert.equal(numbersOf('reading').filter((number) => number === 1).length, 5);
     assert.equal(numbersOf('reading').filter((number) => number === 3).length, 5);
     assert.deepEqual(numbersOf('unreachable'), [2]);
+    assert.equal(numbersOf('reading').includes(2), false, 'reads piled up behind the hanging one');
     const lateMs = samples
       .filter(({ outcome }) => outcome.kind === 'reading')
       .map(({ atMonotonicMs }, at) => atMonotonicMs - startMs - Math.floor(at / 2) * 1_000);
