@@ -15,7 +15,7 @@ import { LoginLimits } from './login-limits.ts';
 import { readNasUser } from './nas-answers.ts';
 import { NasVerdicts } from './nas-verdicts.ts';
 import type { AuthVerdict, PersonOutcome, SignInOutcome } from './outcomes.ts';
-import { PasswordVerifiers } from './password-verifiers.ts';
+import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
 import { PersonSignIn, type PersonTry } from './person-sign-in.ts';
 import { PiSignIn } from './pi-sign-in.ts';
 import { PiTokens } from './pi-tokens.ts';
@@ -44,6 +44,8 @@ export interface AccountsParts {
   readonly secretKey: string;
   /** OFFLINE_GRACE_HOURS, fractions allowed. */
   readonly offlineGraceHours: number;
+  /** scrypt's N for password verifiers, a power of two; default what a Pi 3B+ bears. */
+  readonly scryptCost?: number;
   readonly budget: CallBudget;
   readonly log: Log;
 }
@@ -79,7 +81,7 @@ export class Accounts {
     this.#piSignIn = new PiSignIn(tokens, book);
     this.#signIn = new SignIn({
       ...common,
-      verifiers: new PasswordVerifiers(book.verifiers),
+      verifiers: new PasswordVerifiers(book.verifiers, parts.scryptCost ?? SCRYPT_COST),
       limits: new LoginLimits(clock),
       nowMs: () => time.nowMs(),
     });

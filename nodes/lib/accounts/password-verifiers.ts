@@ -5,7 +5,7 @@ import type { VerifierRow, VerifierRows } from './verifier-rows.ts';
  * scrypt's N with r 8 and p 1: 16 MB and, on a Pi 3B+, a fraction of a second. More would let a few
  * concurrent sign-ins eat the Pi's memory.
  */
-const COST = 2 ** 14;
+export const SCRYPT_COST = 2 ** 14;
 const HASH_BYTES = 32;
 const SALT_BYTES = 16;
 
@@ -21,16 +21,16 @@ export type Match = 'match' | 'mismatch' | 'none_kept' | 'busy';
  */
 export class PasswordVerifiers {
   readonly #rows: VerifierRows;
-  readonly #dummy: VerifierRow = {
-    salt: randomBytes(SALT_BYTES),
-    hash: randomBytes(HASH_BYTES),
-    cost: COST,
-  };
+  readonly #cost: number;
+  readonly #dummy: VerifierRow;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(rows: VerifierRows) {
+  /** @param cost scrypt's N for verifiers made from now on, a power of two */
+  constructor(rows: VerifierRows, cost: number) {
     this.#rows = rows;
+    this.#cost = cost;
+    this.#dummy = { salt: randomBytes(SALT_BYTES), hash: randomBytes(HASH_BYTES), cost };
   }
 
   /** @param userId null for a name nobody is known by */
@@ -50,10 +50,10 @@ export class PasswordVerifiers {
       return;
     }
     const salt = randomBytes(SALT_BYTES);
-    const hash = await this.#derive(password, salt, COST);
+    const hash = await this.#derive(password, salt, this.#cost);
     // Under a flood of sign-ins the one before is gone at least: it is no longer the password.
     if (hash === null) this.#rows.drop(userId);
-    else this.#rows.keep(userId, { salt, hash, cost: COST }, atMs);
+    else this.#rows.keep(userId, { salt, hash, cost: this.#cost }, atMs);
   }
 
   drop(userId: number): void {

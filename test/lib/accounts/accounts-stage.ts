@@ -268,6 +268,7 @@ export interface StageOptions {
   readonly startMs?: number;
   readonly buildDateMs?: number;
   readonly secretKey?: string;
+  readonly scryptCost?: number;
 }
 
 /** The room over a real database file, with a NAS and a clock that the test moves. */
@@ -311,6 +312,8 @@ export class Stage {
       presence: this.presence,
       secretKey: this.options.secretKey ?? SECRET_KEY,
       offlineGraceHours: this.options.graceHours ?? 72,
+      // Cheap, as most tests are about something else than the cost of a guess.
+      scryptCost: this.options.scryptCost ?? 2 ** 8,
       budget: {
         take: () => {
           this.budget -= 1;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SCRYPT_COST } from '../../../nodes/lib/accounts/password-verifiers.ts';
 import type { NasJson } from '../../../nodes/lib/nas/nas.ts';
 import {
   GONE,
@@ -191,6 +192,8 @@ describe('login', () => {
     });
 
     it('takes as long for an unknown name as for a wrong password', async () => {
+      await stage.close();
+      stage = new Stage({ scryptCost: SCRYPT_COST });
       await stage.login('alice', 'alice-password');
       stage.sleep();
       const time = async (name: string, address: string): Promise<number> => {
@@ -284,6 +287,13 @@ describe('login', () => {
   });
 
   describe('against guessing', () => {
+    it('makes each guess at a stolen database cost 16 MB', async () => {
+      assert.equal(SCRYPT_COST * 8 * 128, 16 * 1024 * 1024);
+      await stage.login('alice', 'alice-password');
+      const row = stage.store.prepare('SELECT cost, length(salt) AS salt FROM password_verifiers');
+      assert.deepEqual({ ...row.get() }, { cost: 2 ** 8, salt: 16 });
+    });
+
     it('allows 5 tries a minute per address and user, then says when to come back', async () => {
       stage.sleep();
       for (let guess = 0; guess < 5; guess += 1) {

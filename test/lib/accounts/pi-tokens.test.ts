@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import fc from 'fast-check';
 import { bearerOf } from '../../../nodes/lib/accounts/accounts.ts';
 import { MINUTE_MS, SECRET_KEY, Stage, tokenOf, word } from './accounts-stage.ts';
@@ -220,11 +220,29 @@ describe('Pi tokens', () => {
       });
     }
 
+    it('are refused by what they say alone, though a row knew them to the letter', async () => {
+      // Role and a doubled claim change nothing that counts: the role is taken from the user.
+      const harmless = new Set(['the role admin', 'a claim twice']);
+      const plant = stage.store.prepare('UPDATE pi_sessions SET token_hash = ?');
+      const accepted: string[] = [];
+      for (const [name, forge] of Object.entries(forgeries)) {
+        const forged = forge();
+        plant.run(createHash('sha256').update(forged).digest());
+        const answer = await stage.accounts.authenticate(forged);
+        if (answer.kind === 'caller' && !harmless.has(name)) accepted.push(name);
+      }
+      plant.run(createHash('sha256').update(good).digest());
+      assert.deepEqual(accepted, []);
+      assert.equal(await verdict(good), 'alice');
+    });
+
     it('are not shown to the NAS when they claim to be the Pi’s or carry its signature', async () => {
       stage.wake();
       const asked = stage.nas.asks.length;
       await verdict(unsigned('none', 'AAAA'));
-      await verdict(withHeader({}, Buffer.alloc(32, 7)));
+      const { header, claims } = open(good);
+      const likeNas = { ...claims, username: 'alice' };
+      assert.equal(await verdict(sign(header, likeNas, Buffer.alloc(32, 7))), 'bad_token');
       await verdict(withClaims({ iss: 'baluhost', username: 'alice' }));
       assert.equal(stage.nas.asks.length, asked);
       stage.sleep();
