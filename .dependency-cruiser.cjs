@@ -37,14 +37,19 @@ module.exports = {
       comment: 'The rooms know neither Node-RED nor Express.',
       severity: 'error',
       from: { path: '^nodes/lib/' },
-      to: { path: '(node_modules/)?(node-red|@node-red/.*|@types/node-red|express|@types/express)(/|$)' },
+      to: {
+        path: '(node_modules/)?(node-red|@node-red/.*|@types/node-red|express|@types/express)(/|$)',
+      },
     },
     {
       name: 'no-node-to-node',
       comment: 'Nodes meet in a flow; each imports its own folder and the rooms.',
       severity: 'error',
       from: { path: '^nodes/(?!lib/)([^/]+)/' },
-      to: { path: '^(nodes/(?!lib/)|host|flows|test|deploy|server|settings|compose)', pathNot: '^nodes/$1/' },
+      to: {
+        path: '^(nodes/(?!lib/)|host|flows|test|deploy|server|settings|compose)',
+        pathNot: '^nodes/$1/',
+      },
     },
     {
       name: 'no-sql-outside-rows',

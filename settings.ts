@@ -48,32 +48,60 @@ export const SETTINGS = {
   TIMEZONE: setting(SYSTEM_TIME_ZONE, timeZone, 'IANA time zone in which days begin and end.'),
   TRUSTED_PROXIES: setting('', list(addressRange), 'Proxies whose X-Forwarded-For is believed.'),
   NAS_URL: setting('http://192.168.178.53', httpUrl, 'Where the NAS answers.'),
-  NAS_DIRECT_URL: optional(httpUrl, "The NAS past its own proxy; default: NAS_URL's host, port 8000."),
+  NAS_DIRECT_URL: optional(
+    httpUrl,
+    "The NAS past its own proxy; default: NAS_URL's host, port 8000.",
+  ),
   NAS_TLS_FINGERPRINT: optional(fingerprint, 'SHA-256 of the certificate of an https NAS_URL.'),
   NAS_MAC_ADDRESS: optional(macAddress, 'MAC address of the NAS; needed to wake it.'),
-  NAS_WAKE_ADDRESS: optional(hostAndPort, 'Where the magic packet goes; default: every broadcast, port 9.'),
+  NAS_WAKE_ADDRESS: optional(
+    hostAndPort,
+    'Where the magic packet goes; default: every broadcast, port 9.',
+  ),
   NAS_PROBE_INTERVAL_SECONDS: setting('30', number(1, 3_600), 'How often the NAS is looked for.'),
-  NAS_POWER_THRESHOLD_WATTS: setting('30', number(0, 10_000), 'From here up the NAS counts as running.'),
+  NAS_POWER_THRESHOLD_WATTS: setting(
+    '30',
+    number(0, 10_000),
+    'From here up the NAS counts as running.',
+  ),
   NAS_BOOT_TIMEOUT_SECONDS: setting('180', number(1, 3_600), 'How long a wake may take.'),
   WAKE_ON_MISS: setting('true', flag, 'Whether reading a file that is not kept wakes the NAS.'),
   WAKE_HOLD_SECONDS: setting('25', number(0, 110), 'How long such a reader is held.'),
-  SECRET_KEY: optional(secretKey, "Required. Signs the Pi's tokens and encrypts stored credentials."),
+  SECRET_KEY: optional(
+    secretKey,
+    "Required. Signs the Pi's tokens and encrypts stored credentials.",
+  ),
   OFFLINE_GRACE_HOURS: setting('72', number(0, 8_760), 'How long sign-ins last without the NAS.'),
-  ENROL: setting('auto', oneOf('auto', 'off'), 'Whether the Pi registers itself as a device per user.'),
+  ENROL: setting(
+    'auto',
+    oneOf('auto', 'off'),
+    'Whether the Pi registers itself as a device per user.',
+  ),
   CACHE_MAX_SIZE_GB: setting('200', number(0, FAR), 'Most the cache may take.'),
-  CACHE_EVICTION_THRESHOLD: setting('0.85', number(0.01, 1), 'Share of that from which on it evicts.'),
+  CACHE_EVICTION_THRESHOLD: setting(
+    '0.85',
+    number(0.01, 1),
+    'Share of that from which on it evicts.',
+  ),
   CACHE_MIN_FREE_GB: setting('2', number(0, FAR), 'What stays free on the disk.'),
   UPLOAD_MAX_FILE_GB: setting('10', number(0, FAR), 'Largest file an upload may hold.'),
   FLUSH_WAKE: optional(flushWake, 'Lets the queue wake the NAS: daily HH:MM, or <n>h old.'),
   ENERGY_SAMPLE_INTERVAL_SECONDS: setting('30', number(1, 3_600), 'How often a plug is read.'),
   ENERGY_RAW_RETENTION_DAYS: setting('7', number(1, 3_650), 'How long single samples are kept.'),
   ENERGY_HOURLY_RETENTION_DAYS: setting('365', number(1, 36_500), 'How long hours are kept.'),
-  ENERGY_DEFAULT_PRICE_CENTS: setting('32.0', number(0, 100_000), 'Price of a kWh without a tariff.'),
+  ENERGY_DEFAULT_PRICE_CENTS: setting(
+    '32.0',
+    number(0, 100_000),
+    'Price of a kWh without a tariff.',
+  ),
   ENERGY_COMMIT_SECONDS: setting('60', number(1, 3_600), 'How often samples are written.'),
   TAPO_USERNAME: optional(text, 'Account of the Tapo app.'),
   TAPO_PASSWORD: optional(text, 'Its password.'),
   TAPO_DRIVER: setting('auto', oneOf('auto', 'klap', 'connect'), 'How plugs are spoken to.'),
-  TAPO_DISCOVERY_ADDRESS: optional(list(hostAndPort), 'Where plugs are searched; default: broadcasts.'),
+  TAPO_DISCOVERY_ADDRESS: optional(
+    list(hostAndPort),
+    'Where plugs are searched; default: broadcasts.',
+  ),
   HANDSHAKE_SECRET: optional(text, 'Shared with the NAS for its goodbye and hello.'),
   CORS_ORIGINS: setting('', list(origin), 'Web origins that may call the API.'),
   EDITOR: setting('off', oneOf('on', 'off'), 'on opens the flow editor for NAS admins.'),
@@ -97,7 +125,10 @@ const PREFIX = 'BALUPI_';
 /** Shown as they are in a fault; every other name may hold something secret. */
 const SECRET_NAMES = new Set(['SECRET_KEY', 'TAPO_PASSWORD', 'HANDSHAKE_SECRET']);
 
-function readOne(name: SettingName, text: string | undefined): { value: unknown } | { fault: string } {
+function readOne(
+  name: SettingName,
+  text: string | undefined,
+): { value: unknown } | { fault: string } {
   const { parse, standard, missing } = SETTINGS[name] as Setting<unknown, unknown>;
   const given = text === undefined || text.trim() === '' ? standard : text.trim();
   if (given === null) {

@@ -113,7 +113,7 @@ export class ApiGuard {
     if (entry.kind === 'refused') return say(entry.answer);
     const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
-    const no = this.#admit(request, endpoint, entry.caller, asked.query);
+    const no = await this.#admit(request, endpoint, entry.caller, asked.query);
     if (no !== null) return say(no);
     const taken = await takeBody(request, response, endpoint);
     if (taken.kind === 'refused') return say(taken.answer);
@@ -129,14 +129,14 @@ export class ApiGuard {
     };
   }
 
-  #admit(
+  async #admit(
     request: IncomingMessage,
     endpoint: Endpoint | null,
     caller: Caller | null,
     query: unknown,
-  ): Answer | null {
+  ): Promise<Answer | null> {
     if (endpoint?.body !== 'stream' || caller === null) return null;
-    return this.#parts.keepers.admitUpload(request, caller, query);
+    return await this.#parts.keepers.admitUpload(request, caller, query);
   }
 }
 

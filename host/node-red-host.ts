@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { Express } from 'express';
 import RED from 'node-red';
+import type { NodeSet } from '../flows/node-types.ts';
 
 /** Settings as Node-RED takes them; its published types lag behind 5.0, so the host names its own. */
 export type NodeRedSettings = Readonly<Record<string, unknown>>;
@@ -19,13 +20,17 @@ export class NodeRedHost {
    * 5.0.7). It gets one that never listens; the real listeners pass on what they let through.
    */
   readonly #inner: Server = createServer();
+  readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
 
   constructor(settings: NodeRedSettings) {
     RED.init(this.#inner, settings as unknown as Parameters<typeof RED.init>[1]);
     const events = RED.events as unknown as RuntimeEvents;
     events.on('flows:starting', () => (this.#flowsRun = false));
-    events.on('flows:started', () => (this.#flowsRun = true));
+    events.on('flows:started', () => {
+      this.#flowsRun = true;
+      this.#firstStart.resolve(undefined);
+    });
     events.on('flows:stopping', () => (this.#flowsRun = false));
     // Express would answer `?callback=` with a script; no request can carry this name.
     this.api.set('jsonp callback name', '\0');
@@ -56,8 +61,18 @@ export class NodeRedHost {
     await RED.start();
   }
 
+  /** Resolves once the flows run for the first time; Node-RED starts them in the background. */
+  async flowsStarted(): Promise<void> {
+    await this.#firstStart.promise;
+  }
+
   async stop(): Promise<void> {
     this.#flowsRun = false;
     await RED.stop();
   }
+}
+
+/** Node-RED's registry: what it found, and what of it could be loaded. */
+export function installedNodeSets(): readonly NodeSet[] {
+  return (RED.nodes as unknown as { getNodeList(): readonly NodeSet[] }).getNodeList();
 }

@@ -15,7 +15,7 @@ export interface DoorKeepers {
   /** Admins, and users whom the NAS allows it. */
   mayWake(caller: Caller): boolean;
   /** Judges an upload by its headers and query alone. Null lets its body come. */
-  admitUpload(request: IncomingMessage, caller: Caller, query: unknown): Answer | null;
+  admitUpload(request: IncomingMessage, caller: Caller, query: unknown): Promise<Answer | null>;
 }
 
 export type Entry =

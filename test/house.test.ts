@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CODE, cruise } from '../deploy/lint-house.ts';
@@ -12,7 +20,8 @@ interface Planted {
 }
 
 const EMPTY = 'export const nothing = 0;\n';
-const using = (from: string): string => `import * as used from '${from}';\nexport const it = used;\n`;
+const using = (from: string): string =>
+  `import * as used from '${from}';\nexport const it = used;\n`;
 
 const PLANTED: readonly Planted[] = [
   {
@@ -25,7 +34,10 @@ const PLANTED: readonly Planted[] = [
   },
   {
     rule: 'room-http',
-    files: { 'nodes/lib/http/bad.ts': using('../cache/cache.ts'), 'nodes/lib/cache/cache.ts': EMPTY },
+    files: {
+      'nodes/lib/http/bad.ts': using('../cache/cache.ts'),
+      'nodes/lib/cache/cache.ts': EMPTY,
+    },
   },
   {
     rule: 'room-energy',
@@ -33,7 +45,10 @@ const PLANTED: readonly Planted[] = [
   },
   {
     rule: 'no-node-to-node',
-    files: { 'nodes/wol/bad.ts': using('../nas-proxy/nas-proxy.ts'), 'nodes/nas-proxy/nas-proxy.ts': EMPTY },
+    files: {
+      'nodes/wol/bad.ts': using('../nas-proxy/nas-proxy.ts'),
+      'nodes/nas-proxy/nas-proxy.ts': EMPTY,
+    },
   },
   {
     rule: 'no-sql-outside-rows',

@@ -12,7 +12,7 @@ export interface CacheStats {
   readonly nasWakesAvoided: number;
 }
 
-/** `GET /api/cache/stats` (contract 3). Megabytes and gigabytes are powers of 1024. */
+/** `GET /api/cache/stats` (contract 3). MB and GB are powers of 1000, as CACHE_MAX_SIZE_GB is. */
 export interface WireStats {
   readonly total_files: number;
   readonly total_size_mb: number;
@@ -29,8 +29,8 @@ export interface WireStats {
 export function wireStats(stats: CacheStats, dirtyFiles: number): WireStats {
   return {
     total_files: stats.fileCount,
-    total_size_mb: rounded(stats.totalBytes / 1024 ** 2),
-    max_size_gb: rounded(stats.maxBytes / 1024 ** 3),
+    total_size_mb: rounded(stats.totalBytes / 1e6),
+    max_size_gb: rounded(stats.maxBytes / 1e9),
     usage_percent: percent(stats.totalBytes, stats.capacityBytes),
     dirty_files: dirtyFiles,
     hit_rate_percent: percent(stats.hits, stats.hits + stats.misses),

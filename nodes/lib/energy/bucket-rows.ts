@@ -1,6 +1,7 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
-import type { Bucket, DayBucket, HourBucket, TariffShare } from './buckets.ts';
+import { type Bucket, type DayBucket, type HourBucket, HOUSEHOLD } from './buckets.ts';
+import type { TariffShare } from './buckets.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -27,51 +28,31 @@ export class BucketRows {
   readonly #pruneHours: StatementSync;
 
   constructor(store: Store) {
-    const range = 'WHERE device_number = ? AND start_s >= ? AND start_s < ? ORDER BY start_s';
-    const put = (table: string, columns: number): StatementSync =>
-      store.prepare(`INSERT OR REPLACE INTO ${table} VALUES (${'?, '.repeat(columns - 1)}?)`);
-    this.#putFine = put('energy_five_minutes', 8);
-    this.#putHour = put('energy_hourly', 10);
-    this.#putDay = put('energy_daily', 10);
-    this.#putShare = put('energy_daily_tariffs', 5);
-    this.#dropShares = store.prepare(
-      'DELETE FROM energy_daily_tariffs WHERE device_number = ? AND day = ?',
-    );
-    this.#fine = store.prepare(`SELECT ${MEASURES} FROM energy_five_minutes ${range}`);
-    this.#hours = store.prepare(
-      `SELECT ${MEASURES}, cost_uc, price_id FROM energy_hourly ${range}`,
-    );
-    this.#days = store.prepare(
-      `SELECT day, ${MEASURES}, cost_uc FROM energy_daily
-       WHERE device_number = ? AND day >= ? AND day < ? ORDER BY day`,
-    );
-    this.#shares = store.prepare(
-      `SELECT price_id, sum(energy_mwh) AS energy_mwh, sum(cost_uc) AS cost_uc
-       FROM energy_daily_tariffs WHERE device_number = ? AND day >= ? AND day < ? GROUP BY price_id`,
-    );
-    const oldest = (table: string): StatementSync =>
-      store.prepare(`SELECT min(start_s) AS start_s FROM ${table} WHERE device_number = ?`);
-    this.#oldestFine = oldest('energy_five_minutes');
-    this.#oldestHour = oldest('energy_hourly');
-    this.#oldestDay = store.prepare(
-      'SELECT start_s FROM energy_daily WHERE device_number = ? ORDER BY day LIMIT 1',
-    );
-    this.#dayWithData = store.prepare(
-      `SELECT start_s FROM energy_daily WHERE device_number = 0
-       ORDER BY day DESC LIMIT 1 OFFSET ?`,
-    );
+    const { putFine, putHour, putDay, putShare, dropShares, reprice } = writing(store);
+    this.#putFine = putFine;
+    this.#putHour = putHour;
+    this.#putDay = putDay;
+    this.#putShare = putShare;
+    this.#dropShares = dropShares;
+    this.#reprice = reprice;
+    const { fine, hours, days, shares } = reading(store);
+    this.#fine = fine;
+    this.#hours = hours;
+    this.#days = days;
+    this.#shares = shares;
+    const edge = (start: string, table: string, order: string): StatementSync =>
+      store.prepare(`SELECT ${start} FROM ${table} WHERE device_number = ? ${order}`);
+    this.#oldestFine = edge('min(start_s) AS start_s', 'energy_five_minutes', '');
+    this.#oldestHour = edge('min(start_s) AS start_s', 'energy_hourly', '');
+    this.#oldestDay = edge('start_s', 'energy_daily', 'ORDER BY day LIMIT 1');
+    this.#dayWithData = edge('start_s', 'energy_daily', 'ORDER BY day DESC LIMIT 1 OFFSET ?');
     this.#devices = store.prepare(
       'SELECT DISTINCT device_number FROM energy_daily WHERE device_number > 0',
     );
-    this.#reprice = store.prepare(
-      `UPDATE energy_hourly SET cost_uc = ?, price_id = ? WHERE device_number = ? AND start_s = ?`,
-    );
-    this.#pruneFine = store.prepare(
-      'DELETE FROM energy_five_minutes WHERE device_number = ? AND start_s < ?',
-    );
-    this.#pruneHours = store.prepare(
-      'DELETE FROM energy_hourly WHERE device_number = ? AND start_s < ?',
-    );
+    const prune = (table: string): StatementSync =>
+      store.prepare(`DELETE FROM ${table} WHERE device_number = ? AND start_s < ?`);
+    this.#pruneFine = prune('energy_five_minutes');
+    this.#pruneHours = prune('energy_hourly');
   }
 
   putFine(deviceNumber: number, bucket: Bucket): void {
@@ -134,7 +115,7 @@ export class BucketRows {
 
   /** The start of the newest day that holds data, or of the one `back` such days before it. */
   dayWithData(back: number): number | null {
-    return startOf(this.#dayWithData.get(back));
+    return startOf(this.#dayWithData.get(HOUSEHOLD, back));
   }
 
   /** Every plug that ever had a day. */
@@ -151,6 +132,37 @@ export class BucketRows {
     if (fineS !== null) this.#pruneFine.run(deviceNumber, fineS);
     if (hourS !== null) this.#pruneHours.run(deviceNumber, hourS);
   }
+}
+
+function writing(store: Store) {
+  const put = (table: string, columns: number): StatementSync =>
+    store.prepare(`INSERT OR REPLACE INTO ${table} VALUES (${'?, '.repeat(columns - 1)}?)`);
+  return {
+    putFine: put('energy_five_minutes', 8),
+    putHour: put('energy_hourly', 10),
+    putDay: put('energy_daily', 10),
+    putShare: put('energy_daily_tariffs', 5),
+    dropShares: store.prepare(
+      'DELETE FROM energy_daily_tariffs WHERE device_number = ? AND day = ?',
+    ),
+    reprice: store.prepare(
+      `UPDATE energy_hourly SET cost_uc = ?, price_id = ? WHERE device_number = ? AND start_s = ?`,
+    ),
+  };
+}
+
+function reading(store: Store) {
+  const range = 'WHERE device_number = ? AND start_s >= ? AND start_s < ? ORDER BY start_s';
+  const dates = 'WHERE device_number = ? AND day >= ? AND day < ?';
+  return {
+    fine: store.prepare(`SELECT ${MEASURES} FROM energy_five_minutes ${range}`),
+    hours: store.prepare(`SELECT ${MEASURES}, cost_uc, price_id FROM energy_hourly ${range}`),
+    days: store.prepare(`SELECT day, ${MEASURES}, cost_uc FROM energy_daily ${dates} ORDER BY day`),
+    shares: store.prepare(
+      `SELECT price_id, sum(energy_mwh) AS energy_mwh, sum(cost_uc) AS cost_uc
+       FROM energy_daily_tariffs ${dates} GROUP BY price_id`,
+    ),
+  };
 }
 
 function measures(bucket: Bucket): [number, number, number, number, number, number, number] {

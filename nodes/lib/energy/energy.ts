@@ -1,29 +1,16 @@
-import type { Log } from '../log/log.ts';
-import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
-import { BucketRows } from './bucket-rows.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
-import {
-  Histories,
-  type History,
-  type HistoryPages,
-  type HistoryWish,
-  type WishRefusal,
-} from './history.ts';
-import { type Current, Latest } from './latest.ts';
-import { LocalTime } from './local-time.ts';
-import { Metering } from './metering.ts';
-import { NasHourRows } from './nas-hour-rows.ts';
-import { nasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';
+import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
+import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
+import type { Current, Latest } from './latest.ts';
+import type { LocalTime } from './local-time.ts';
+import type { Metering } from './metering.ts';
+import type { NasHourRows } from './nas-hour-rows.ts';
+import { type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS } from './periods.ts';
-import { PriceRows } from './price-rows.ts';
 import type { PriceWish } from './price-wish.ts';
-import { type PriceOutcome, Prices, type Recalculated, type RemovalOutcome } from './prices.ts';
-import { Pruning } from './pruning.ts';
-import { RollUp } from './roll-up.ts';
-import { checkedReading, type EnergyDevice, type EnergyDevices } from './sample.ts';
-import type { HourlyHistory, Reading } from './sample.ts';
-import { SampleRows } from './sample-rows.ts';
+import type { PriceOutcome, Prices, Recalculated, RemovalOutcome } from './prices.ts';
+import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import {
   type DeviceStandby,
   householdSummary,
@@ -32,9 +19,20 @@ import {
   standbyOfDevices,
   type Summary,
 } from './summary.ts';
-import { type Price, UC_PER_CENT } from './tariff.ts';
+import type { Price } from './tariff.ts';
 
 export type { Costs, CostsWish } from './costs.ts';
+export {
+  costsJson,
+  currentJson,
+  historyCsv,
+  historyJson,
+  priceErrors,
+  priceJson,
+  priceWish,
+  summaryJson,
+} from './energy-wire.ts';
+export type { EnergyParts, EnergySettings } from './energy-parts.ts';
 export type { History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 export type { Current, CurrentDevice } from './latest.ts';
 export type { NasPowerState } from './nas-watts.ts';
@@ -43,32 +41,6 @@ export type { PriceWish } from './price-wish.ts';
 export type { EnergyDevice, EnergyDevices, HistoryHour, HourlyHistory, Reading } from './sample.ts';
 export type { DeviceStandby, Summary } from './summary.ts';
 export type { Price } from './tariff.ts';
-
-export interface EnergySettings {
-  readonly timeZone: string;
-  readonly sampleIntervalSeconds: number;
-  readonly rawRetentionDays: number;
-  readonly hourlyRetentionDays: number;
-  readonly defaultPriceCents: number;
-  readonly commitSeconds: number;
-  readonly nasPowerThresholdWatts: number;
-}
-
-export interface EnergyParts {
-  /** The energy database. */
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly settings: EnergySettings;
-  readonly devices: EnergyDevices;
-  readonly log: Log;
-  /** Whether the wall clock may be believed now; until then nothing is placed in time. */
-  readonly isClockTrusted: () => boolean;
-  /** Plugs that tell their own hours after a gap; null without. */
-  readonly history: HourlyHistory | null;
-}
-
-/** Two samples up to three intervals apart are joined by a line (tapo.md 3, step 2). */
-const JOINED_S = 95;
 
 /** Meters the plugs around the clock and answers what they used and cost. */
 export class Energy {
@@ -84,46 +56,16 @@ export class Energy {
   #nasNumber: number | null = null;
 
   constructor(parts: EnergyParts) {
-    const { store, settings, clock, devices } = parts;
-    const sampleIntervalS = settings.sampleIntervalSeconds;
-    const longestS = Math.max(JOINED_S, 3 * sampleIntervalS + 5);
-    const borders = nasBorders(settings.nasPowerThresholdWatts);
-    const time = new LocalTime(settings.timeZone);
-    const samples = new SampleRows(store);
-    const buckets = new BucketRows(store);
-    const nasHours = new NasHourRows(store);
-    const rollUp = new RollUp(buckets, time);
-    const latest = new Latest(sampleIntervalS);
-    const prices = newPrices(parts, buckets, rollUp, time);
-    const retention = {
-      rawDays: settings.rawRetentionDays,
-      hourlyDays: settings.hourlyRetentionDays,
-    };
-    const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
-    const nasNumber = (): number | null => this.#nas()?.number ?? null;
-    const shared = { time, samples, buckets, nasHours, rollUp, pruning, prices, latest };
-    const { commitSeconds } = settings;
-    this.#metering = new Metering({
-      ...parts,
-      ...shared,
-      longestS,
-      borders,
-      nasNumber,
-      commitSeconds,
-    });
-    const metering = this.#metering;
-    this.#histories = new Histories({
-      ...{ buckets, samples, devices, time, sampleIntervalS, longestS },
-      view: () => metering.view(),
-      nowS: () => metering.nowS(),
-    });
-    this.#devices = devices;
-    this.#clock = clock;
-    this.#time = time;
-    this.#nasHours = nasHours;
-    this.#latest = latest;
-    this.#prices = prices;
-    this.#nasWatts = new NasWatts(borders);
+    const assembled = assembleEnergy(parts, () => this.#nas()?.number ?? null);
+    this.#devices = parts.devices;
+    this.#clock = parts.clock;
+    this.#time = assembled.time;
+    this.#nasHours = assembled.nasHours;
+    this.#latest = assembled.latest;
+    this.#prices = assembled.prices;
+    this.#metering = assembled.metering;
+    this.#histories = assembled.histories;
+    this.#nasWatts = new NasWatts(assembled.borders);
   }
 
   /** Restores the meters from what was stored and begins to commit. */
@@ -272,15 +214,4 @@ export class Energy {
     }
     return nas;
   }
-}
-
-function newPrices(
-  parts: EnergyParts,
-  buckets: BucketRows,
-  rollUp: RollUp,
-  time: LocalTime,
-): Prices {
-  const { store, settings } = parts;
-  const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
-  return new Prices({ store, rows: new PriceRows(store), buckets, rollUp, time, defaultUcPerKwh });
 }

@@ -171,7 +171,7 @@ export class MeterBook {
     fromS: number,
     hasHour: (deviceNumber: number, startS: number) => boolean,
   ): void {
-    let place = { atS: fromS, deviceNumber: Number.MAX_SAFE_INTEGER };
+    let place = { atS: fromS, deviceNumber: 0 };
     for (;;) {
       const page = rows.after(place.atS, place.deviceNumber, REPLAY_PAGE);
       for (const sample of page) this.#replayOne(rows, sample, hasHour);

@@ -78,7 +78,7 @@ export class Recorder {
   write(rows: SampleRows): () => void {
     const samples = this.#samples;
     const hours = this.#hours;
-    for (const sample of samples) rows.insert(sample);
+    rows.insertAll(samples);
     for (const { deviceNumber, hours: list } of hours) rows.insertHours(deviceNumber, list);
     return () => {
       this.#samples = this.#samples.slice(samples.length);

@@ -4,6 +4,9 @@ import type { HistoryHour, Sample } from './sample.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
+/** Plug numbers are below this; a place in `energy_samples` is second times this plus plug. */
+const PLACES = 65_536;
+
 /** SQL of `energy_samples`, `energy_gap_hours` and `energy_meters`. */
 export class SampleRows {
   readonly #insert: StatementSync;
@@ -20,25 +23,23 @@ export class SampleRows {
   readonly #meters: StatementSync;
 
   constructor(store: Store) {
-    const columns =
-      'at_s, device_number, power_mw, voltage_mv, current_ma, today_wh, month_wh, relay_on';
+    const measures = 'power_mw, voltage_mv, current_ma, today_wh, month_wh, relay_on';
     this.#insert = store.prepare(
-      `INSERT OR IGNORE INTO energy_samples (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR IGNORE INTO energy_samples (place, ${measures}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#after = store.prepare(
-      `SELECT ${columns} FROM energy_samples
-       WHERE (at_s, device_number) > (?, ?) ORDER BY at_s, device_number LIMIT ?`,
+      `SELECT place, ${measures} FROM energy_samples WHERE place > ? ORDER BY place LIMIT ?`,
     );
     this.#ofDevice = store.prepare(
-      `SELECT ${columns} FROM energy_samples
-       WHERE at_s >= ? AND at_s < ? AND device_number = ? ORDER BY at_s`,
+      `SELECT place, ${measures} FROM energy_samples
+       WHERE place >= ? AND place < ? AND (place & 65535) = ? ORDER BY place`,
     );
-    this.#newest = store.prepare('SELECT max(at_s) AS at_s FROM energy_samples');
-    this.#oldest = store.prepare('SELECT min(at_s) AS at_s FROM energy_samples');
+    this.#newest = store.prepare('SELECT max(place) AS place FROM energy_samples');
+    this.#oldest = store.prepare('SELECT min(place) AS place FROM energy_samples');
     this.#sliceEnd = store.prepare(
-      'SELECT at_s FROM energy_samples ORDER BY at_s, device_number LIMIT 1 OFFSET ?',
+      'SELECT place FROM energy_samples ORDER BY place LIMIT 1 OFFSET ?',
     );
-    this.#deleteBefore = store.prepare('DELETE FROM energy_samples WHERE at_s < ?');
+    this.#deleteBefore = store.prepare('DELETE FROM energy_samples WHERE place < ?');
     this.#insertHour = store.prepare('INSERT OR REPLACE INTO energy_gap_hours VALUES (?, ?, ?)');
     this.#hours = store.prepare(
       `SELECT start_s, energy_wh FROM energy_gap_hours
@@ -49,28 +50,42 @@ export class SampleRows {
     this.#meters = store.prepare('SELECT device_number, at_s, state FROM energy_meters');
   }
 
-  insert(sample: Sample): void {
+  /** Keeps samples in the order of their places, which is what makes appending cheap. */
+  insertAll(samples: readonly Sample[]): void {
+    const inOrder = [...samples].sort((a, b) => a.atS - b.atS || a.deviceNumber - b.deviceNumber);
+    for (const sample of inOrder) this.#insertOne(sample);
+  }
+
+  #insertOne(sample: Sample): void {
     const { atS, deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, relay } = sample;
     const isOn = relay === 'on' ? 1 : 0;
-    this.#insert.run(atS, deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, isOn);
+    this.#insert.run(
+      placeOf(atS, deviceNumber),
+      powerMw,
+      voltageMv,
+      currentMa,
+      todayWh,
+      monthWh,
+      isOn,
+    );
   }
 
   /** At most `limit` samples of all plugs after a place in the order of time and plug. */
   after(atS: number, deviceNumber: number, limit: number): Sample[] {
-    return this.#after.all(atS, deviceNumber, limit).map(sampleOf);
+    return this.#after.all(placeOf(atS, deviceNumber), limit).map(sampleOf);
   }
 
   /** The samples of one plug in [fromS, toS). */
   ofDevice(deviceNumber: number, fromS: number, toS: number): Sample[] {
-    return this.#ofDevice.all(fromS, toS, deviceNumber).map(sampleOf);
+    return this.#ofDevice.all(placeOf(fromS, 0), placeOf(toS, 0), deviceNumber).map(sampleOf);
   }
 
   newestS(): number | null {
-    return numberOrNull(this.#newest.get()?.['at_s']);
+    return secondOf(this.#newest.get()?.['place']);
   }
 
   oldestS(): number | null {
-    return numberOrNull(this.#oldest.get()?.['at_s']);
+    return secondOf(this.#oldest.get()?.['place']);
   }
 
   /**
@@ -78,9 +93,8 @@ export class SampleRows {
    * @returns whether some are left
    */
   deleteBefore(atS: number, most: number): boolean {
-    const end = this.#sliceEnd.get(most)?.['at_s'];
-    const sliceS = end === undefined ? atS : Math.min(atS, Math.max(Number(end), 1));
-    this.#deleteBefore.run(sliceS);
+    const sliceS = Math.min(atS, secondOf(this.#sliceEnd.get(most)?.['place']) ?? atS);
+    this.#deleteBefore.run(placeOf(sliceS, 0));
     return sliceS < atS;
   }
 
@@ -112,10 +126,19 @@ export class SampleRows {
   }
 }
 
+/** Time and plug as one integer, in the order of time. */
+function placeOf(atS: number, deviceNumber: number): number {
+  return atS * PLACES + deviceNumber;
+}
+
+function secondOf(place: SQLOutputValue | undefined): number | null {
+  return place === null || place === undefined ? null : Math.floor(Number(place) / PLACES);
+}
+
 function sampleOf(row: Row): Sample {
   return {
-    atS: Number(row['at_s']),
-    deviceNumber: Number(row['device_number']),
+    atS: Math.floor(Number(row['place']) / PLACES),
+    deviceNumber: Number(row['place']) % PLACES,
     powerMw: Number(row['power_mw']),
     voltageMv: numberOrNull(row['voltage_mv']),
     currentMa: numberOrNull(row['current_ma']),

@@ -58,14 +58,16 @@ export class Tariffs {
   #holds(price: Price, hourS: number): boolean {
     if (hourS < (price.validFromS ?? Number.NEGATIVE_INFINITY)) return false;
     if (hourS >= (price.validToS ?? Number.POSITIVE_INFINITY)) return false;
-    const hour = this.#time.hourOfDay(hourS);
-    const [from, to] = [price.fromHour ?? 0, price.toHour ?? 24];
-    const weekday = this.#time.weekday(hourS);
-    if (from < to) return hour >= from && hour < to && isOn(price, weekday);
-    if (hour >= from) return isOn(price, weekday);
-    // After midnight a window still belongs to the day it began on.
-    return hour < to && isOn(price, weekday === 1 ? 7 : weekday - 1);
+    return inWindow(price, this.#time.hourOfDay(hourS), this.#time.weekday(hourS));
   }
+}
+
+function inWindow(price: Price, hour: number, weekday: number): boolean {
+  const [from, to] = [price.fromHour ?? 0, price.toHour ?? 24];
+  if (from < to) return hour >= from && hour < to && isOn(price, weekday);
+  if (hour >= from) return isOn(price, weekday);
+  // After midnight a window still belongs to the day it began on.
+  return hour < to && isOn(price, weekday === 1 ? 7 : weekday - 1);
 }
 
 /** What energy costs, in whole micro-cents. */

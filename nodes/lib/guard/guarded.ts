@@ -1,12 +1,14 @@
 import { refuse } from '../http/http.ts';
 import type { ApiMessage } from './call.ts';
 
-/** What a guarded node uses of Node-RED's own node. */
+/**
+ * What a guard uses of Node-RED's own node. Its published types differ in detail from release to
+ * release, so each method is named as narrowly as it can be met.
+ */
 export interface GuardedNode {
-  on(event: 'input', listener: InputListener): unknown;
-  on(event: 'close', listener: (removed: boolean, done: () => void) => void): unknown;
-  error(problem: unknown, message?: unknown): void;
-  status(status: NodeStatus): unknown;
+  on(event: 'input', listener: never): unknown;
+  error(problem: unknown, message?: never): unknown;
+  status(status: never): unknown;
 }
 
 /** Short words under a node in the editor (Node-RED's node status). */
@@ -14,6 +16,13 @@ export interface NodeStatus {
   readonly fill?: 'red' | 'green' | 'yellow' | 'blue' | 'grey';
   readonly shape?: 'ring' | 'dot';
   readonly text?: string;
+}
+
+const FAILED: NodeStatus = { fill: 'red', shape: 'ring', text: 'error' };
+
+/** Shows a few words under a node. */
+export function showStatus(node: GuardedNode, status: NodeStatus): void {
+  node.status(status as never);
 }
 
 type Send = (message: unknown) => void;
@@ -31,7 +40,7 @@ const CATCH_GRACE_MS = 1_000;
  * rejected async handler (measured on 4.1 and 5.0).
  */
 export function guardInput(node: GuardedNode, handler: Handler): void {
-  node.on('input', (message, send, done) => {
+  const onInput: InputListener = (message, send, done) => {
     run(handler, message).then(
       (out) => {
         if (out !== undefined && out !== null) send(out);
@@ -41,7 +50,8 @@ export function guardInput(node: GuardedNode, handler: Handler): void {
         fail(node, problem, message, done);
       },
     );
-  });
+  };
+  node.on('input', onInput as never);
 }
 
 async function run(handler: Handler, message: ApiMessage): Promise<unknown> {
@@ -54,8 +64,11 @@ function fail(
   message: ApiMessage,
   done: (error?: Error) => void,
 ): void {
-  node.status({ fill: 'red', shape: 'ring', text: 'error' });
-  done(asError(problem));
+  const error = asError(problem);
+  showStatus(node, FAILED);
+  // A Catch node keeps what it caught out of the log, and the answer promises that it was logged.
+  node.error(error.stack ?? error.message);
+  done(error);
   answerIfNobodyDoes(message);
 }
 
@@ -69,8 +82,8 @@ export function guardCallback<A extends unknown[]>(
 ): (...args: A) => void {
   return (...args) => {
     runCallback(callback, args).catch((problem: unknown) => {
-      node.status({ fill: 'red', shape: 'ring', text: 'error' });
-      node.error(asError(problem), {});
+      showStatus(node, FAILED);
+      node.error(asError(problem), {} as never);
     });
   };
 }

@@ -35,7 +35,8 @@ export function refuse(code: RefusalCode, details: RefusalDetails = {}): Answer 
   const message = details.detail ?? sentence;
   const retrySeconds = retryAfter(status, details);
   const payload = {
-    detail: details.sleep === undefined ? message : sleepDetail(message, details.sleep, retrySeconds),
+    detail:
+      details.sleep === undefined ? message : sleepDetail(message, details.sleep, retrySeconds),
     code,
     ...(details.errors === undefined ? {} : { errors: details.errors }),
     ...(status === 429 ? { retry_after: retrySeconds } : {}),

@@ -6,3 +6,4 @@ export { attachment } from './content-disposition.ts';
 export type { ByteRange, RangeRequest } from './range.ts';
 export { parseRange } from './range.ts';
 export type { RefusalCode } from './refusals.ts';
+export { isoSeconds } from './iso-time.ts';

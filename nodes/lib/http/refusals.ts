@@ -5,7 +5,10 @@
 export const REFUSALS = {
   malformed: { status: 400, detail: 'The request could not be read.' },
   bad_path: { status: 400, detail: 'The path is not one a NAS file can have.' },
-  no_mac: { status: 400, detail: 'No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.' },
+  no_mac: {
+    status: 400,
+    detail: 'No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.',
+  },
   no_token: { status: 401, detail: 'Sign in first: send Authorization: Bearer <token>.' },
   bad_token: { status: 401, detail: 'This token is not valid. Sign in again.' },
   bad_credentials: { status: 401, detail: 'Invalid credentials' },
@@ -42,7 +45,10 @@ export const REFUSALS = {
     detail: 'The NAS was never seen. Wake it by hand or run `npm run wake` on the Pi.',
   },
   clock_unsynced: { status: 503, detail: 'The clock of the Pi is not set yet. Try again shortly.' },
-  disk_failing: { status: 503, detail: 'The disk of the Pi refused to write. Nothing was accepted.' },
+  disk_failing: {
+    status: 503,
+    detail: 'The disk of the Pi refused to write. Nothing was accepted.',
+  },
   deadline: { status: 504, detail: 'This took too long and was ended.' },
   gateway_timeout: { status: 504, detail: 'The NAS cannot be asked right now. Keep your tokens.' },
   no_room: { status: 507, detail: 'There is no room for this on the Pi.' },

@@ -83,6 +83,11 @@ export class Store {
     return result;
   }
 
+  /** Whether the file can be read at this moment. */
+  answers(): boolean {
+    return this.#database.prepare('PRAGMA schema_version').get() !== undefined;
+  }
+
   /** Folds the WAL back and closes. Statements prepared here are dead afterwards. */
   close(): void {
     this.#database.close();

@@ -55,6 +55,7 @@ export class Delivery {
   #again = false;
   #heldUntilTickMs = 0;
   #holds = 0;
+  #renewAtTickMs = 0;
   #timer: Cancel | null = null;
   #unlisten: (() => void) | null = null;
   #prunedAtTickMs: number | null = null;
@@ -137,6 +138,7 @@ export class Delivery {
       const nowMs = clock.monotonicMs();
       const row = rows.claim(owner, nowMs, nowMs + LEASE_MS);
       if (row === null) break;
+      this.#renewAtTickMs = nowMs + LEASE_MS / 2;
       this.#follow(await this.#deliver(row));
     }
     this.#prune();
@@ -188,9 +190,13 @@ export class Delivery {
     return next;
   }
 
+  /** A renewal costs a commit, so only when half the lease is gone. */
   #renew(row: UploadRow): void {
     const { rows, clock } = this.#parts;
-    rows.renewLease(row.id, clock.monotonicMs() + LEASE_MS);
+    const nowMs = clock.monotonicMs();
+    if (nowMs < this.#renewAtTickMs) return;
+    this.#renewAtTickMs = nowMs + LEASE_MS / 2;
+    rows.renewLease(row.id, nowMs + LEASE_MS);
   }
 
   #follow(next: Next): void {

@@ -177,6 +177,7 @@ describe('a process that dies', () => {
         assert.deepEqual(house.states(), []);
       }
       assert.equal((await house.post(BODY)).status, 200);
+      house.nas.chunkSize = 64 * 1024;
       await house.deliver();
       assert.deepEqual(house.states(), ['synced', 'synced']);
       assert.deepEqual(

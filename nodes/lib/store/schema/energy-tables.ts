@@ -2,22 +2,25 @@
  * Tables of the energy room. Times are epoch seconds, energies mWh, powers mW, money micro-cents
  * (`_uc`), all whole numbers. `device_number` 0 is the household: the sum over all plugs.
  *
- * Raw samples are clustered by time, so that one commit a minute touches one page (measured: 3.4
- * times fewer bytes written than clustered by device); buckets are clustered by device, because they
- * are written once an hour and read as one plug's range.
+ * Raw samples are clustered by time and plug, so that one commit a minute touches one page. Both
+ * are one integer, `place` = at_s * 65536 + device_number: only a table with an integer key has
+ * SQLite's fast path for appending (measured, 5 plugs: 11.8 MB written a day, against 17.9 MB with
+ * PRIMARY KEY (at_s, device_number) WITHOUT ROWID, whose last pages are rebalanced every 30 rows).
+ * Buckets are clustered by device, because they are written once an hour and read as one plug's
+ * range.
  */
 export const ENERGY_TABLES = `
 CREATE TABLE energy_samples (
-  at_s INTEGER NOT NULL,
-  device_number INTEGER NOT NULL,
+  place INTEGER PRIMARY KEY,
+  at_s INTEGER GENERATED ALWAYS AS (place >> 16) VIRTUAL,
+  device_number INTEGER GENERATED ALWAYS AS (place & 65535) VIRTUAL,
   power_mw INTEGER NOT NULL,
   voltage_mv INTEGER,
   current_ma INTEGER,
   today_wh INTEGER,
   month_wh INTEGER,
-  relay_on INTEGER NOT NULL,
-  PRIMARY KEY (at_s, device_number)
-) STRICT, WITHOUT ROWID;
+  relay_on INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE energy_five_minutes (
   device_number INTEGER NOT NULL,

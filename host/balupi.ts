@@ -1,0 +1,154 @@
+import { mkdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
+import type { Log } from '../nodes/lib/log/log.ts';
+import type { Clock } from '../nodes/lib/time/clock.ts';
+import { apiApp } from './api-app.ts';
+import { ApiGuard } from './api-guard.ts';
+import { Cors } from './cors.ts';
+import { Docs } from './docs.ts';
+import { editorApp, type EditorSignIn } from './editor.ts';
+import { HostCheck } from './host-check.ts';
+import { Listeners } from './listeners.ts';
+import { NodeRedHost } from './node-red-host.ts';
+import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
+import { RemoteAddresses } from './remote-address.ts';
+import type { DoorKeepers } from './request-door.ts';
+import { RequestWatch } from './request-watch.ts';
+
+export interface HostOptions {
+  readonly version: string;
+  readonly host: string;
+  readonly ports: readonly number[];
+  readonly corsOrigins: readonly string[];
+  readonly trustedProxies: readonly string[];
+  readonly logLevel: string;
+  /** How long an answer may take; a held reader needs more than the hold. */
+  readonly answerWithinMs: number;
+  readonly packageFolder: string;
+  readonly dataFolder: string;
+  /** Null keeps the editor shut. */
+  readonly editor: { readonly host: string; readonly port: number } | null;
+}
+
+export interface HostParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly keepers: DoorKeepers;
+  readonly signIn: EditorSignIn;
+  /** Node-RED's storage module. */
+  readonly storage: unknown;
+  /** What the nodes get. */
+  readonly rooms: unknown;
+}
+
+/** How long running transfers may go on after a stop, in ms; 10 s is the contract's whole. */
+const STOP_GRACE_MS = 5_000;
+
+/** The listeners and Node-RED between them: everything of a running BaluPi but its rooms. */
+export class BaluPiHost {
+  readonly #options: HostOptions;
+  readonly #clock: Clock;
+  readonly #watch: RequestWatch;
+  readonly #nodeRed: NodeRedHost;
+  readonly #api: Listeners;
+  readonly #editor: Listeners | null;
+
+  constructor(options: HostOptions, parts: HostParts) {
+    this.#options = options;
+    this.#clock = parts.clock;
+    const userFolder = nodeRedFolder(options.dataFolder);
+    mkdirSync(userFolder, { recursive: true, mode: 0o700 });
+    this.#nodeRed = new NodeRedHost(
+      nodeRedSettings({
+        packageFolder: options.packageFolder,
+        userFolder,
+        storage: parts.storage,
+        logLevel: options.logLevel,
+        editor: options.editor === null ? null : parts.signIn,
+        rooms: parts.rooms,
+      }),
+    );
+    this.#watch = new RequestWatch(parts.clock, options.answerWithinMs);
+    this.#api = this.#apiListeners(parts);
+    this.#editor = options.editor === null ? null : this.#editorListeners(options.editor);
+  }
+
+  /** The first API port, as opened. */
+  get port(): number {
+    return this.#api.firstPort;
+  }
+
+  /** Null when the editor is shut. */
+  get editorPort(): number | null {
+    return this.#editor?.firstPort ?? null;
+  }
+
+  /** True while flows answer. */
+  get flowsRun(): boolean {
+    return this.#nodeRed.flowsRun;
+  }
+
+  /** Opens the ports first, so that callers get `restarting` and not a closed door. */
+  async start(): Promise<void> {
+    await this.#api.open();
+    this.#watch.start();
+    await this.#nodeRed.start();
+    await this.#nodeRed.flowsStarted();
+    await this.#editor?.open();
+  }
+
+  /** Takes nothing new, lets what runs finish for a while, cuts the rest. */
+  async stop(): Promise<void> {
+    const closed = Promise.all([this.#api.close(), this.#editor?.close()]);
+    const grace = new AbortController();
+    const waited = this.#clock.sleep(STOP_GRACE_MS, grace.signal).then(
+      () => {
+        this.#api.cut();
+        this.#editor?.cut();
+      },
+      () => undefined,
+    );
+    await closed;
+    grace.abort();
+    await waited;
+    this.#watch.stop();
+    await this.#nodeRed.stop();
+  }
+
+  #apiListeners(parts: HostParts): Listeners {
+    const { log, keepers } = parts;
+    const guard = new ApiGuard({
+      matcher: new Matcher(ENDPOINTS),
+      keepers,
+      watch: this.#watch,
+      remotes: new RemoteAddresses(this.#options.trustedProxies),
+      cors: new Cors(this.#options.corsOrigins),
+      log,
+      flowsRun: () => this.#nodeRed.flowsRun,
+    });
+    const docs = new Docs(this.#options.version);
+    const app = apiApp({ docs, guard, flows: this.#nodeRed.api, log });
+    return new Listeners({
+      host: this.#options.host,
+      ports: this.#options.ports,
+      onRequest: app,
+      // Nothing on the API ports speaks a socket yet; the editor's would answer here otherwise.
+      onUpgrade: (_request, socket) => socket.destroy(),
+    });
+  }
+
+  #editorListeners(editor: { readonly host: string; readonly port: number }): Listeners {
+    const check = new HostCheck([editor.host]);
+    return new Listeners({
+      host: editor.host,
+      ports: [editor.port],
+      onRequest: editorApp(this.#nodeRed.editor, check),
+      onUpgrade: (request, socket: Socket, head) => {
+        const ours = check.allows(request) && /^\/comms(?:[/?]|$)/.test(request.url ?? '');
+        if (ours) this.#nodeRed.inner.emit('upgrade', request, socket, head);
+        else socket.destroy();
+      },
+    });
+  }
+}

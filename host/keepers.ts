@@ -1,0 +1,59 @@
+import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../nodes/lib/accounts/caller.ts';
+import { asleepAnswer } from '../nodes/lib/guard/fault-answers.ts';
+import { type Answer, refuse } from '../nodes/lib/http/http.ts';
+import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
+import type { EditorSignIn } from './editor.ts';
+import type { Authentication, DoorKeepers } from './request-door.ts';
+
+/** The guard's questions, answered by the rooms. */
+export function doorKeepers(rooms: Rooms): DoorKeepers {
+  return {
+    authenticate: (bearer) => authenticate(rooms, bearer),
+    mayWake: (caller) => rooms.accounts.mayWake(caller),
+    admitUpload: (request, caller, query) => admitUpload(rooms, request, caller, query),
+  };
+}
+
+async function authenticate({ accounts, nas }: Rooms, bearer: string): Promise<Authentication> {
+  const verdict = await accounts.authenticate(bearer);
+  switch (verdict.kind) {
+    case 'caller':
+      return verdict;
+    case 'refused': {
+      const given = refuse(verdict.code);
+      const headers = { ...given.headers, 'WWW-Authenticate': 'Bearer' };
+      return { kind: 'refused', answer: { ...given, headers } };
+    }
+    case 'cannot_ask': {
+      const busy = verdict.code === 'nas_busy';
+      const given = busy ? refuse('nas_busy') : asleepAnswer(nas.presence.state);
+      return { kind: 'refused', answer: given };
+    }
+  }
+}
+
+async function admitUpload(
+  { upload }: Rooms,
+  request: IncomingMessage,
+  caller: Caller,
+  query: unknown,
+): Promise<Answer | null> {
+  const { path } = query as { readonly path?: string };
+  const admitted = await upload.admission({
+    caller,
+    headers: request.headers,
+    path: path ?? null,
+  });
+  return admitted.kind === 'admitted' ? null : refusedAnswer(admitted);
+}
+
+/** The editor's sign-in, answered by the accounts. */
+export function editorSignIn({ accounts }: Rooms): EditorSignIn {
+  return {
+    editorSignIn: async (username, password) =>
+      (await accounts.editorSignIn(username, password)).kind === 'person',
+    editorUser: async (username) => (await accounts.editorUser(username)) !== null,
+  };
+}

@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import type { EditorSignIn } from './editor.ts';
+import { editorAuth } from './editor.ts';
+import type { NodeRedSettings } from './node-red-host.ts';
+
+interface Parts {
+  /** The folder with package.json, from where nodes, locales and examples are found. */
+  readonly packageFolder: string;
+  /** Node-RED's own small files: sessions, encrypted credentials of a tinkerer's own nodes. */
+  readonly userFolder: string;
+  readonly storage: unknown;
+  readonly logLevel: string;
+  /** Null keeps the editor shut. */
+  readonly editor: EditorSignIn | null;
+  readonly rooms: unknown;
+}
+
+/**
+ * Node-RED's settings. Nothing is installed, fetched or reported from inside it: no palette
+ * installs, no modules of function nodes, no telemetry, no update check (contract 7).
+ */
+export function nodeRedSettings(parts: Parts): NodeRedSettings {
+  return {
+    userDir: parts.userFolder,
+    // Not the build folder: Node-RED loads locales and help for a package only (measured on 5.0.7).
+    nodesDir: [parts.packageFolder],
+    storageModule: parts.storage,
+    httpNodeRoot: '/',
+    httpAdminRoot: parts.editor === null ? false : '/',
+    ...(parts.editor === null ? { disableEditor: true } : { adminAuth: editorAuth(parts.editor) }),
+    externalModules: {
+      autoInstall: false,
+      palette: { allowInstall: false, allowUpdate: false, allowUpload: false },
+      modules: { allowInstall: false },
+    },
+    functionExternalModules: false,
+    functionGlobalContext: {},
+    exportGlobalContextKeys: false,
+    contextStorage: { default: { module: 'memory' } },
+    telemetry: { enabled: false, updateNotification: false },
+    diagnostics: { enabled: false, ui: false },
+    runtimeState: { enabled: false, ui: false },
+    editorTheme: {
+      page: { title: 'BaluPi' },
+      header: { title: 'BaluPi' },
+      tours: false,
+      projects: { enabled: false },
+      palette: { catalogues: [] },
+      codeEditor: { lib: 'monaco' },
+    },
+    logging: { console: { level: parts.logLevel, metrics: false, audit: false } },
+    // What the config nodes `balupi-store` and `balupi-nas` hand to the nodes.
+    balupi: parts.rooms,
+  };
+}
+
+/** Where Node-RED keeps what is its own, inside the data folder. */
+export function nodeRedFolder(dataFolder: string): string {
+  return join(dataFolder, 'node-red');
+}

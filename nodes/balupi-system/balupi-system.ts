@@ -1,0 +1,71 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import type { Health, SystemStatus } from '../lib/api/api.ts';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
+import { guardInput } from '../lib/guard/guarded.ts';
+import { answer, refuse } from '../lib/http/http.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { metricsText } from './metrics.ts';
+
+interface SystemConfig extends NodeDef {
+  readonly op: string;
+  readonly store: string;
+}
+
+/** The content type Prometheus's text format is known by (exposition format 0.0.4). */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+function health({ system }: Rooms, message: ApiMessage): ApiMessage {
+  const report = system.health();
+  const payload: Health = {
+    status: report.status,
+    version: report.version,
+    service: 'balupi',
+    cache_enabled: true,
+    energy_enabled: true,
+    api_version: report.apiVersion,
+    min_api_version: report.minApiVersion,
+    hostname: report.hostname,
+    checks: report.checks,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+function load({ system }: Rooms, message: ApiMessage): ApiMessage {
+  const last = system.load();
+  if (last === null) {
+    const detail = 'The Pi has not looked at itself yet. Try again in a moment.';
+    return withAnswer(message, refuse('restarting', { detail, retryAfterSeconds: 1 }));
+  }
+  const payload: SystemStatus = {
+    cpu_percent: last.cpuPercent,
+    cpu_temp_celsius: last.cpuTempCelsius,
+    memory_total_mb: last.memoryTotalMb,
+    memory_used_mb: last.memoryUsedMb,
+    memory_percent: last.memoryPercent,
+    disk_total_gb: last.diskTotalGb,
+    disk_used_gb: last.diskUsedGb,
+    disk_percent: last.diskPercent,
+    uptime_seconds: last.uptimeSeconds,
+    load_avg: [...last.loadAvg],
+  };
+  return withAnswer(message, answer(payload));
+}
+
+const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  health,
+  load,
+  metrics: (rooms, message) =>
+    withAnswer(message, answer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE })),
+};
+
+/** Node `balupi-system`. */
+export default function register(RED: NodeAPI): void {
+  function SystemNode(this: Node, config: SystemConfig): void {
+    RED.nodes.createNode(this, config);
+    guardInput(this, (message) =>
+      actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
+    );
+  }
+  RED.nodes.registerType('balupi-system', SystemNode);
+}

@@ -1,0 +1,61 @@
+import type { RecalculateAnswer, RecalculateBody } from '../lib/api/api.ts';
+import { type PriceOutcome, priceErrors, priceJson, priceWish } from '../lib/energy/energy.ts';
+import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
+import { type Answer, answer, refuse } from '../lib/http/http.ts';
+import type { Rooms } from '../lib/rooms/rooms.ts';
+
+const UNKNOWN = 'There is no price with this id.';
+
+export function listPrices({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(energy.prices().map(priceJson)));
+}
+
+export function addPrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, outcomeAnswer(energy.createPrice(wishOf(message)), 201));
+}
+
+export function updatePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(
+    message,
+    outcomeAnswer(energy.updatePrice(idOf(message), wishOf(message)), 200),
+  );
+}
+
+export function removePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { kind } = energy.removePrice(idOf(message));
+  const gone = answer({ message: 'Deleted' });
+  return withAnswer(message, kind === 'removed' ? gone : refuse('not_found', { detail: UNKNOWN }));
+}
+
+export async function recalculate({ energy }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { from } = callOf(message).body as RecalculateBody;
+  const done = await energy.recalculate(from);
+  if (done.kind === 'bad_range') {
+    const errors = [{ loc: ['body', 'from'], msg: 'must be a time in the past' }];
+    return withAnswer(message, refuse('invalid', { errors }));
+  }
+  const payload: RecalculateAnswer = {
+    message: 'Recalculated',
+    recalculated_hours: done.changedHours,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+function idOf(message: ApiMessage): number {
+  return Number(callOf(message).params['id']);
+}
+
+function wishOf(message: ApiMessage): ReturnType<typeof priceWish> {
+  return priceWish(callOf(message).body as Readonly<Record<string, unknown>>);
+}
+
+function outcomeAnswer(outcome: PriceOutcome, statusCode: 200 | 201): Answer {
+  switch (outcome.kind) {
+    case 'price':
+      return answer(priceJson(outcome.price), statusCode);
+    case 'invalid':
+      return refuse('invalid', { errors: priceErrors(outcome.faults) });
+    case 'unknown_price':
+      return refuse('not_found', { detail: UNKNOWN });
+  }
+}

@@ -1,0 +1,65 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { EnergyCostsQuery, EnergyHistoryQuery } from '../lib/api/api.ts';
+import type { HistoryWish, WishRefusal } from '../lib/energy/energy.ts';
+import {
+  costsJson,
+  currentJson,
+  historyCsv,
+  historyJson,
+  summaryJson,
+} from '../lib/energy/energy.ts';
+import { type ApiMessage, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import { type Answer, answer, refuse } from '../lib/http/http.ts';
+import type { Rooms } from '../lib/rooms/rooms.ts';
+
+export function current({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(currentJson(energy.current())));
+}
+
+export function summary({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(summaryJson(energy.summary())));
+}
+
+export function costs({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { device_id: deviceId, ...rest } = callOf(message).query as EnergyCostsQuery;
+  const found = energy.costs({ deviceId, ...rest });
+  return withAnswer(message, found.kind === 'costs' ? answer(costsJson(found)) : refusal(found));
+}
+
+/** JSON, or with `Accept: text/csv` all points as a stream. */
+export async function history({ energy }: Rooms, message: ApiMessage): Promise<unknown> {
+  const { device_id: deviceId, ...rest } = callOf(message).query as EnergyHistoryQuery;
+  const wish: HistoryWish = { deviceId, ...rest };
+  if (/\btext\/csv\b/i.test(message.req?.headers.accept ?? '')) {
+    const pages = energy.historyPages(wish);
+    if (pages.kind !== 'pages') return withAnswer(message, refusal(pages));
+    const response = responseOf(message);
+    response.setHeader('Content-Type', 'text/csv; charset=utf-8');
+    response.setHeader('Content-Disposition', 'attachment; filename="energy.csv"');
+    await pipeline(Readable.from(historyCsv(pages)), response);
+    return null;
+  }
+  const found = energy.history(wish);
+  return withAnswer(
+    message,
+    found.kind === 'history' ? answer(historyJson(found)) : refusal(found),
+  );
+}
+
+function refusal(refused: WishRefusal): Answer {
+  switch (refused.kind) {
+    case 'unknown_device':
+      return refuse('not_found', { detail: 'There is no plug with this id.' });
+    case 'unknown_resolution':
+      return invalid('resolution', 'must be raw, 5m, hour, day or auto');
+    case 'unknown_period':
+      return invalid('period', 'must be day, week, month or year');
+    case 'bad_range':
+      return invalid('from', 'must be a time before to');
+  }
+}
+
+function invalid(name: string, msg: string): Answer {
+  return refuse('invalid', { errors: [{ loc: ['query', name], msg }] });
+}

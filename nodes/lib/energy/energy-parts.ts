@@ -1,0 +1,95 @@
+import type { Log } from '../log/log.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import { BucketRows } from './bucket-rows.ts';
+import { Histories } from './history.ts';
+import { Latest } from './latest.ts';
+import { LocalTime } from './local-time.ts';
+import { Metering } from './metering.ts';
+import { NasHourRows } from './nas-hour-rows.ts';
+import { type NasBorders, nasBorders } from './nas-watts.ts';
+import { PriceRows } from './price-rows.ts';
+import { Prices } from './prices.ts';
+import { Pruning } from './pruning.ts';
+import { RollUp } from './roll-up.ts';
+import type { EnergyDevices, HourlyHistory } from './sample.ts';
+import { SampleRows } from './sample-rows.ts';
+import { UC_PER_CENT } from './tariff.ts';
+
+export interface EnergySettings {
+  readonly timeZone: string;
+  readonly sampleIntervalSeconds: number;
+  readonly rawRetentionDays: number;
+  readonly hourlyRetentionDays: number;
+  readonly defaultPriceCents: number;
+  readonly commitSeconds: number;
+  readonly nasPowerThresholdWatts: number;
+}
+
+export interface EnergyParts {
+  /** The energy database. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly settings: EnergySettings;
+  readonly devices: EnergyDevices;
+  readonly log: Log;
+  /** Whether the wall clock may be believed now; until then nothing is placed in time. */
+  readonly isClockTrusted: () => boolean;
+  /** Plugs that tell their own hours after a gap; null without. */
+  readonly history: HourlyHistory | null;
+}
+
+/** What the room is made of. */
+export interface AssembledEnergy {
+  readonly time: LocalTime;
+  readonly nasHours: NasHourRows;
+  readonly latest: Latest;
+  readonly prices: Prices;
+  readonly metering: Metering;
+  readonly histories: Histories;
+  readonly borders: NasBorders;
+}
+
+/** Two samples up to three intervals apart are joined by a line (tapo.md 3, step 2). */
+const JOINED_S = 95;
+
+/** @param nasNumber number of the plug with role `nas` */
+export function assembleEnergy(
+  parts: EnergyParts,
+  nasNumber: () => number | null,
+): AssembledEnergy {
+  const { store, settings, devices } = parts;
+  const sampleIntervalS = settings.sampleIntervalSeconds;
+  const longestS = Math.max(JOINED_S, 3 * sampleIntervalS + 5);
+  const borders = nasBorders(settings.nasPowerThresholdWatts);
+  const time = new LocalTime(settings.timeZone);
+  const samples = new SampleRows(store);
+  const buckets = new BucketRows(store);
+  const nasHours = new NasHourRows(store);
+  const rollUp = new RollUp(buckets, time);
+  const latest = new Latest(sampleIntervalS);
+  const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
+  const rows = new PriceRows(store);
+  const prices = new Prices({ store, rows, buckets, rollUp, time, defaultUcPerKwh });
+  const retention = {
+    rawDays: settings.rawRetentionDays,
+    hourlyDays: settings.hourlyRetentionDays,
+  };
+  const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
+  const shared = { time, samples, buckets, nasHours, rollUp, pruning, prices, latest };
+  const { commitSeconds } = settings;
+  const metering = new Metering({
+    ...parts,
+    ...shared,
+    longestS,
+    borders,
+    nasNumber,
+    commitSeconds,
+  });
+  const histories = new Histories({
+    ...{ buckets, samples, devices, time, sampleIntervalS, longestS },
+    view: () => metering.view(),
+    nowS: () => metering.nowS(),
+  });
+  return { time, nasHours, latest, prices, metering, histories, borders };
+}

@@ -1,0 +1,53 @@
+import { type Answer, refuse } from '../http/http.ts';
+
+/** Why a room could not do what a caller wanted of the NAS. */
+export type NasTrouble =
+  | { readonly kind: 'bad_path'; readonly reason: string }
+  | {
+      readonly kind:
+        | 'not_found'
+        /** It sleeps, or went away in the middle of the question. */
+        | 'asleep'
+        | 'unreachable'
+        | 'needs_nas_token'
+        | 'token_refused'
+        | 'nas_busy'
+        | 'nas_bad_answer';
+    };
+
+/** What the refusals of a sleeping NAS tell (contract 1). */
+export interface SleepView {
+  readonly everSeen: boolean;
+  readonly sleepState: string;
+  readonly nextWakeAt: string | null;
+}
+
+/** The one table from what went wrong between a caller and the NAS to an HTTP answer. */
+export function troubleAnswer(trouble: NasTrouble, nas: SleepView): Answer {
+  switch (trouble.kind) {
+    case 'bad_path':
+      return refuse('bad_path', { detail: trouble.reason });
+    case 'not_found':
+      return refuse('not_found');
+    case 'asleep':
+    case 'unreachable':
+      return asleepAnswer(nas);
+    case 'needs_nas_token':
+      return refuse('refresh_token_now');
+    case 'token_refused':
+      return refuse('bad_token');
+    case 'nas_busy':
+      return refuse('nas_busy', { retryAfterSeconds: 60 });
+    case 'nas_bad_answer':
+      return refuse('nas_bad_answer');
+  }
+}
+
+/** 503 in the object form the apps read. */
+export function asleepAnswer(nas: SleepView, retryAfterSeconds?: number): Answer {
+  const { sleepState, nextWakeAt } = nas;
+  return refuse(nas.everSeen ? 'nas_asleep' : 'nas_never_seen', {
+    sleep: { sleepState, nextWakeAt },
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  });
+}

@@ -1,0 +1,73 @@
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Cache } from '../cache/cache.ts';
+import type { Energy } from '../energy/energy.ts';
+import type { Files } from '../files/files.ts';
+import type { NasRoom } from '../nas/nas.ts';
+import type { System } from '../system/system.ts';
+import type { Tapo } from '../tapo/tapo.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Grid } from '../time/grid.ts';
+import type { Upload } from '../upload/upload.ts';
+
+/** What a reader of a missing file may expect while the NAS sleeps (contract 3). */
+export interface MissRule {
+  readonly wakeOnMiss: boolean;
+  readonly holdMs: number;
+}
+
+/** What the ticks of the schedule flows look at: the flows tick, these say whether it is time. */
+export interface Schedule {
+  readonly sampling: Grid;
+  readonly probe: Grid;
+}
+
+/**
+ * Every room of a running BaluPi. They live as long as the process, so that a deploy of the flows
+ * interrupts no transfer, no delivery and no sampling.
+ */
+export interface Rooms {
+  readonly clock: Clock;
+  readonly accounts: Accounts;
+  readonly nas: NasRoom;
+  readonly files: Files;
+  readonly cache: Cache;
+  readonly upload: Upload;
+  readonly tapo: Tapo;
+  readonly energy: Energy;
+  readonly system: System;
+  readonly missRule: MissRule;
+  readonly bootTimeoutSeconds: number;
+  readonly schedule: Schedule;
+}
+
+/** The name under which the host hands the rooms to Node-RED. */
+interface SettingsWithRooms {
+  readonly balupi?: Rooms;
+}
+
+/** A config node that hands the rooms on. */
+interface RoomsNode {
+  readonly rooms?: Rooms;
+}
+
+/**
+ * The rooms out of Node-RED's settings, for the config nodes.
+ * @returns undefined in a Node-RED that BaluPi did not start
+ */
+export function roomsInSettings(settings: unknown): Rooms | undefined {
+  return (settings as SettingsWithRooms).balupi;
+}
+
+/**
+ * The rooms behind the config node a node names.
+ * @throws Error that tells a tinkerer what to do
+ */
+export function roomsBehind(configNode: unknown): Rooms {
+  const rooms = (configNode as RoomsNode | null | undefined)?.rooms;
+  if (rooms === undefined) {
+    throw new Error(
+      'Choose the Pi or the NAS in this node; it works inside a running BaluPi only.',
+    );
+  }
+  return rooms;
+}

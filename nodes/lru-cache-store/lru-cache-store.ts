@@ -1,0 +1,100 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import type { CacheEmptyAnswer, CacheEmptyBody } from '../lib/api/api.ts';
+import { wireStats } from '../lib/cache/cache.ts';
+import { parseNasPath } from '../lib/files/files.ts';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import { troubleAnswer } from '../lib/guard/fault-answers.ts';
+import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
+import { guardInput } from '../lib/guard/guarded.ts';
+import { answer, refuse } from '../lib/http/http.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { rawReference } from './raw-reference.ts';
+
+interface CacheConfig extends NodeDef {
+  readonly op: string;
+  readonly store: string;
+}
+
+/** Outputs of `look up`, in their order. */
+const kept = (message: FileMessage): unknown => [message, null, null, null];
+const missing = (message: FileMessage): unknown => [null, message, null, null];
+const asleep = (message: FileMessage): unknown => [null, null, message, null];
+const refused = (message: FileMessage): unknown => [null, null, null, message];
+
+async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
+  const { files, cache, nas } = rooms;
+  const { auto } = callOf(message);
+  const found = await files.locate(callerOf(message), rawReference(message), { auto });
+  if (found.kind === 'queued') {
+    const { path, mimeType, ...queued } = found.upload;
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    message.file = { kind: 'queued', path, file: { ...queued, name, mimeType } };
+    return kept(message);
+  }
+  if (found.kind !== 'located') {
+    return refused(withAnswer(message, troubleAnswer(found, nas.presence.state)));
+  }
+  const looked = cache.lookup(found.file);
+  if (looked.kind !== 'miss') {
+    message.file = { kind: 'copy', ticket: looked.ticket };
+    return kept(message);
+  }
+  message.file = { kind: 'missing', file: found.file };
+  return nas.presence.state.awake ? missing(message) : asleep(message);
+}
+
+/** Ends the request, unless the bytes turn out to be gone: then the message goes on as a miss. */
+async function serve({ cache }: Rooms, message: FileMessage): Promise<unknown> {
+  const { file } = message;
+  if (file?.kind !== 'queued' && file?.kind !== 'copy') {
+    throw new Error('There is no file in this message; wire serve behind look up.');
+  }
+  const [request, response] = [requestOf(message), responseOf(message)];
+  if (file.kind === 'queued') {
+    const sent = await cache.serveQueued(file.file, request, response);
+    if (sent.kind === 'answered') return null;
+    message.file = { kind: 'delivered', path: file.path };
+    return message;
+  }
+  const outcome = await cache.serve(file.ticket, request, response);
+  if (outcome.kind === 'answered') return null;
+  message.file = { kind: 'missing', file: file.ticket.file };
+  return message;
+}
+
+function stats({ cache, upload }: Rooms, message: ApiMessage): ApiMessage {
+  const dirty = upload.queuedCount();
+  return withAnswer(message, answer(wireStats(cache.stats(), dirty)));
+}
+
+async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { query, body } = callOf(message);
+  const wanted = (body as CacheEmptyBody).path ?? (query as CacheEmptyBody).path ?? '';
+  const parsed = parseNasPath(wanted);
+  if (parsed.kind === 'bad_path') {
+    return withAnswer(message, refuse('bad_path', { detail: parsed.reason }));
+  }
+  const before = cache.stats();
+  await cache.drop(parsed.path);
+  const after = cache.stats();
+  const payload: CacheEmptyAnswer = {
+    message: 'Emptied',
+    removed_files: Math.max(0, before.fileCount - after.fileCount),
+    removed_bytes: Math.max(0, before.totalBytes - after.totalBytes),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+const ACTS: Readonly<Record<string, Act<Rooms>>> = { lookup: lookUp, serve, stats, clear };
+
+/** Node `balupi-lru-cache-store`. */
+export default function register(RED: NodeAPI): void {
+  function LruCacheStore(this: Node, config: CacheConfig): void {
+    RED.nodes.createNode(this, config);
+    guardInput(this, (message) =>
+      actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
+    );
+  }
+  RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);
+}

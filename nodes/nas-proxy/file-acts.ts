@@ -1,0 +1,58 @@
+import type { FileListQuery } from '../lib/api/api.ts';
+import { listingHeaders, type LocateOutcome, wireListing } from '../lib/files/files.ts';
+import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import { troubleAnswer } from '../lib/guard/fault-answers.ts';
+import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
+import { answer } from '../lib/http/http.ts';
+import type { Rooms } from '../lib/rooms/rooms.ts';
+
+/** `GET /api/files/list`. */
+export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { files, cache, nas } = rooms;
+  const { query, auto } = callOf(message);
+  const { path } = query as FileListQuery;
+  const listed = await files.list(callerOf(message), path, { auto });
+  if (listed.kind !== 'listing') {
+    return withAnswer(message, troubleAnswer(listed, nas.presence.state));
+  }
+  const { listing } = listed;
+  const wire = wireListing(listing, (kept) => cache.isKept(kept));
+  return withAnswer(message, answer(wire, 200, listingHeaders(listing)));
+}
+
+/**
+ * Brings a missing file from the NAS to the caller and into the cache in one pass. Ends the
+ * request; only a refusal goes on.
+ */
+export async function fetchFile(rooms: Rooms, message: FileMessage): Promise<unknown> {
+  const { cache, nas } = rooms;
+  const wanted = await wantedFile(rooms, message);
+  if (wanted.kind !== 'located') {
+    return withAnswer(message, troubleAnswer(wanted, nas.presence.state));
+  }
+  const [request, response] = [requestOf(message), responseOf(message)];
+  const looked = cache.lookup(wanted.file);
+  if (looked.kind !== 'miss') {
+    const served = await cache.serve(looked.ticket, request, response);
+    if (served.kind === 'answered') return null;
+  }
+  const outcome = await cache.fetch(callerOf(message), wanted.file, request, response);
+  if (outcome.kind === 'answered') return null;
+  return withAnswer(message, troubleAnswer(outcome, nas.presence.state));
+}
+
+type Wanted = Exclude<LocateOutcome, { kind: 'queued' }>;
+
+/** The file as it is now: what was looked up while the NAS slept is looked up again. */
+async function wantedFile({ files }: Rooms, message: FileMessage): Promise<Wanted> {
+  const { file } = message;
+  if (file?.kind !== 'missing' && file?.kind !== 'delivered') {
+    throw new Error('No file is missing in this message; wire fetch behind look up.');
+  }
+  if (file.kind === 'missing' && file.file.known === 'fresh') {
+    return { kind: 'located', file: file.file };
+  }
+  const path = file.kind === 'missing' ? file.file.path : file.path;
+  const found = await files.locatePath(callerOf(message), path, { auto: callOf(message).auto });
+  return found.kind === 'queued' ? { kind: 'not_found' } : found;
+}

@@ -1,0 +1,48 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { guardInput, type NodeStatus, showStatus } from '../lib/guard/guarded.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { fetchFile, listFolder } from './file-acts.ts';
+import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
+import { probe, status } from './status-acts.ts';
+
+interface NasProxyConfig extends NodeDef {
+  readonly op: string;
+  readonly nas: string;
+}
+
+const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  list: listFolder,
+  fetch: fetchFile,
+  login,
+  'verify-2fa': verifyTwoFactor,
+  refresh,
+  me,
+  logout,
+  status,
+  probe,
+};
+
+function statusOf({ nas }: Rooms): NodeStatus {
+  const { awake, reachable, sleepState } = nas.presence.state;
+  if (awake) return { fill: 'green', shape: 'dot', text: sleepState };
+  return { fill: reachable ? 'blue' : 'grey', shape: 'ring', text: sleepState };
+}
+
+/** Node `balupi-nas-proxy`. */
+export default function register(RED: NodeAPI): void {
+  function NasProxy(this: Node, config: NasProxyConfig): void {
+    RED.nodes.createNode(this, config);
+    let shown = '';
+    guardInput(this, async (message) => {
+      const rooms = roomsBehind(RED.nodes.getNode(config.nas));
+      const out: unknown = await actOf(ACTS, config.op)(rooms, message);
+      const next = statusOf(rooms);
+      // The editor redraws at each status, and a probe comes by every second.
+      if (next.text !== shown) showStatus(this, next);
+      shown = next.text ?? '';
+      return out;
+    });
+  }
+  RED.nodes.registerType('balupi-nas-proxy', NasProxy);
+}

@@ -1,0 +1,56 @@
+import type { SignInOutcome } from '../lib/accounts/accounts.ts';
+import type { LoginBody, RefreshBody, VerifyTwoFactorBody } from '../lib/api/api.ts';
+import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
+import { answer, refuse } from '../lib/http/http.ts';
+import type { Rooms } from '../lib/rooms/rooms.ts';
+
+/** `POST /api/auth/login`. */
+export async function login({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { body, address } = callOf(message);
+  const { username, password } = body as LoginBody;
+  return told(message, await accounts.login({ username, password, address }), nas);
+}
+
+/** `POST /api/auth/verify-2fa`. */
+export async function verifyTwoFactor(
+  { accounts, nas }: Rooms,
+  message: ApiMessage,
+): Promise<ApiMessage> {
+  const { body, address } = callOf(message);
+  const { pending_token: pendingToken, code } = body as VerifyTwoFactorBody;
+  return told(message, await accounts.verifyTwoFactor({ pendingToken, code, address }), nas);
+}
+
+/** `POST /api/auth/refresh`. */
+export async function refresh({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { refresh_token: refreshToken } = callOf(message).body as RefreshBody;
+  return told(message, await accounts.refresh(refreshToken), nas);
+}
+
+/** `GET /api/auth/me`. */
+export async function me({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const caller = callerOf(message);
+  const stored = accounts.liveTokenOf(caller.user.id)?.token ?? null;
+  return told(message, await accounts.me(caller, stored), nas);
+}
+
+/** `POST /api/auth/logout`. */
+export async function logout({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  return told(message, await accounts.logout(callerOf(message)), nas);
+}
+
+function told(message: ApiMessage, outcome: SignInOutcome, nas: Rooms['nas']): ApiMessage {
+  switch (outcome.kind) {
+    case 'passed':
+      return withAnswer(message, answer(outcome.body, outcome.status));
+    case 'issued':
+      return withAnswer(message, answer(outcome.body));
+    case 'refused': {
+      const { code, kind: _kind, ...details } = outcome;
+      const { sleepState, nextWakeAt, awake } = nas.presence.state;
+      const sleeping = !awake && ['nas_asleep', 'nas_never_seen', 'gateway_timeout'].includes(code);
+      const sleep = sleeping ? { sleep: { sleepState, nextWakeAt } } : {};
+      return withAnswer(message, refuse(code, { ...details, ...sleep }));
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { guardCallback, guardInput } from '../lib/guard/guarded.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { add, devices, discover, remove, toggle, update } from './device-acts.ts';
+
+interface TapoConfig extends NodeDef {
+  readonly op: string;
+  readonly store: string;
+}
+
+/** Starts the reads that are due. What comes of each leaves the node when it is there. */
+async function sample({ tapo, schedule }: Rooms): Promise<void> {
+  if (schedule.sampling.due()) await tapo.pollAll();
+}
+
+const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  sample,
+  devices,
+  discover,
+  add,
+  update,
+  remove,
+  toggle,
+};
+
+/** Node `balupi-tapo-meter`. */
+export default function register(RED: NodeAPI): void {
+  function TapoMeter(this: Node, config: TapoConfig): void {
+    RED.nodes.createNode(this, config);
+    let stopListening: (() => void) | null = null;
+    const pass = guardCallback(this, (payload: unknown) => {
+      this.send({ payload });
+    });
+    guardInput(this, async (message) => {
+      const rooms = roomsBehind(RED.nodes.getNode(config.store));
+      if (config.op === 'sample') stopListening ??= rooms.tapo.onSample(pass);
+      return await actOf(ACTS, config.op)(rooms, message);
+    });
+    this.on('close', () => {
+      stopListening?.();
+    });
+  }
+  RED.nodes.registerType('balupi-tapo-meter', TapoMeter);
+}

@@ -1,0 +1,81 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import type { SyncStatusQuery, UploadList, UploadListQuery, UploadRow } from '../lib/api/api.ts';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
+import { requestOf } from '../lib/guard/file-ticket.ts';
+import { guardInput, showStatus } from '../lib/guard/guarded.ts';
+import { answer } from '../lib/http/http.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
+
+interface UploadConfig extends NodeDef {
+  readonly op: string;
+  readonly store: string;
+}
+
+/** `POST /api/files/upload`: on the disk and in the queue before the answer. */
+async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> {
+  const { path } = callOf(message).query as { readonly path?: string };
+  const taken = await upload.accept(callerOf(message), requestOf(message), { path: path ?? null });
+  const given = acceptAnswer(taken);
+  if (given === null) return null;
+  if (taken.kind !== 'refused') return withAnswer(message, given);
+  // The rest of a refused body still comes; the connection ends behind the answer.
+  return withAnswer(message, { ...given, headers: { ...given.headers, Connection: 'close' } });
+}
+
+function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  const { all } = callOf(message).query as SyncStatusQuery;
+  const seen = upload.status(callerOf(message), all);
+  return withAnswer(message, seen.kind === 'status' ? answer(seen.status) : refusedAnswer(seen));
+}
+
+function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  const { state } = callOf(message).query as UploadListQuery;
+  const seen = upload.list(callerOf(message), state ?? null);
+  if (seen.kind === 'refused') return withAnswer(message, refusedAnswer(seen));
+  const payload: UploadList = { uploads: seen.uploads.map((row) => ({ ...row })) };
+  return withAnswer(message, answer(payload));
+}
+
+function retry({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  const done = upload.retry(callerOf(message), callOf(message).params['id'] ?? '');
+  if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
+  const payload: UploadRow = { ...done.upload };
+  return withAnswer(message, answer(payload));
+}
+
+async function drop({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const done = await upload.drop(callerOf(message), callOf(message).params['id'] ?? '');
+  if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
+  return withAnswer(message, answer({ message: 'Dropped' }));
+}
+
+async function flush({ upload }: Rooms): Promise<void> {
+  await upload.flush();
+}
+
+const ACTS: Readonly<Record<string, Act<Rooms>>> = { accept, status, list, retry, drop, flush };
+
+/** Node `balupi-upload-queue`. */
+export default function register(RED: NodeAPI): void {
+  function UploadQueue(this: Node, config: UploadConfig): void {
+    RED.nodes.createNode(this, config);
+    let shown = -1;
+    guardInput(this, async (message) => {
+      const rooms = roomsBehind(RED.nodes.getNode(config.store));
+      const out: unknown = await actOf(ACTS, config.op)(rooms, message);
+      const waiting = rooms.upload.queuedCount();
+      if (waiting !== shown) {
+        showStatus(this, {
+          fill: waiting > 0 ? 'blue' : 'grey',
+          shape: 'dot',
+          text: String(waiting),
+        });
+      }
+      shown = waiting;
+      return out;
+    });
+  }
+  RED.nodes.registerType('balupi-upload-queue', UploadQueue);
+}

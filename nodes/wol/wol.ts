@@ -1,0 +1,72 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
+import { asleepAnswer } from '../lib/guard/fault-answers.ts';
+import { guardInput, showStatus } from '../lib/guard/guarded.ts';
+import { answer, refuse } from '../lib/http/http.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { holdForWake } from './hold.ts';
+
+interface WolConfig extends NodeDef {
+  readonly op: string;
+  readonly nas: string;
+}
+
+/** Wakes at once; how it ends is in `GET /api/nas/status`. */
+function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessage {
+  const before = nas.status();
+  const outcome = nas.wake.wake();
+  if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
+  if (outcome.kind === 'already_awake') return withAnswer(message, refuse('already_awake'));
+  const payload = {
+    success: true,
+    mac_address: nas.macAddress ?? '',
+    wol_sent: outcome.packetSent,
+    nas_previous_state: before.sleepState,
+    estimated_boot_time_s: bootTimeoutSeconds,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** The same, in the words of the NAS's own `POST /api/system/sleep/wake`. */
+function wakeForApp({ nas }: Rooms, message: ApiMessage): ApiMessage {
+  const outcome = nas.wake.wake();
+  if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
+  if (outcome.kind === 'already_awake') {
+    return withAnswer(
+      message,
+      refuse('already_awake', { detail: 'Cannot wake from current state' }),
+    );
+  }
+  const told = outcome.kind === 'joined' ? 'The NAS is waking already.' : 'The NAS is being woken.';
+  return withAnswer(message, answer({ success: true, message: told }));
+}
+
+async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
+  const call = callOf(message);
+  const held = await holdForWake(rooms, { auto: call.auto, signal: call.signal });
+  if (held.kind === 'awake') return [message, null];
+  const given = asleepAnswer(rooms.nas.presence.state, held.retryAfterSeconds);
+  return [null, withAnswer(message, given)];
+}
+
+const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  wake,
+  'wake-app': wakeForApp,
+  hold,
+};
+
+/** Node `balupi-wol`. */
+export default function register(RED: NodeAPI): void {
+  function Wol(this: Node, config: WolConfig): void {
+    RED.nodes.createNode(this, config);
+    guardInput(this, async (message) => {
+      const rooms = roomsBehind(RED.nodes.getNode(config.nas));
+      const out = await actOf(ACTS, config.op)(rooms, message);
+      const { state } = rooms.nas.wake.status;
+      showStatus(this, { fill: state === 'failed' ? 'yellow' : 'blue', shape: 'dot', text: state });
+      return out;
+    });
+  }
+  RED.nodes.registerType('balupi-wol', Wol);
+}

@@ -1,0 +1,143 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { House } from './compose.ts';
+import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
+import { loadedTypes } from './flows/node-types.ts';
+import { BaluPiHost } from './host/balupi.ts';
+import { installedNodeSets } from './host/node-red-host.ts';
+import { ConsoleLog } from './host/console-log.ts';
+import { doorKeepers, editorSignIn } from './host/keepers.ts';
+import { readEnvironment } from './host/environment.ts';
+import type { Log } from './nodes/lib/log/log.ts';
+import { SystemClock } from './nodes/lib/time/system-clock.ts';
+import { readSettings, type Settings } from './settings.ts';
+
+/** Compiled, this file lies in `dist/`; the flows, the locales and package.json lie above. */
+const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
+/** Beyond the hold of a reader: the NAS still has to answer, and its answer to come through. */
+const ANSWER_MARGIN_MS = 35_000;
+/** The contract gives a stop 10 s in all. */
+const STOP_LIMIT_MS = 9_500;
+
+/** A start that cannot go on, in words for the person who starts it. */
+class StartFault extends Error {
+  override readonly name = 'StartFault';
+}
+
+function settingsOrFault(): { settings: Settings; unused: readonly string[] } {
+  const read = readSettings(readEnvironment(join(PACKAGE_FOLDER, '.env'), process.env));
+  if (read.kind === 'settings') return read;
+  throw new StartFault(`BaluPi cannot start with these settings:\n  ${read.faults.join('\n  ')}`);
+}
+
+function ownVersion(): string {
+  const text = readFileSync(join(PACKAGE_FOLDER, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+function openHouse(settings: Settings, log: Log, leftOutTabs: () => readonly string[]): House {
+  const clock = new SystemClock((problem) => {
+    log.error(`A timer failed: ${String(problem)}`);
+  });
+  const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
+  try {
+    return new House({ settings, clock, log, version: ownVersion(), buildDateMs, leftOutTabs });
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: string };
+    if (code === 'data_folder_in_use' || code === 'schema_too_new') {
+      throw new StartFault(message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Builds, starts and prints the ready line. @returns how to stop */
+async function start(): Promise<() => Promise<void>> {
+  const { settings, unused } = settingsOrFault();
+  const log = new ConsoleLog(settings.LOG_LEVEL);
+  for (const name of unused) log.warn(`The setting ${name} is not used by BaluPi.`);
+  let leftOut: readonly LeftOut[] = [];
+  const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));
+  // The explore tab reads the energy database read-only; its node finds the file by this name.
+  process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
+  const storage = createFlowStorage({
+    flowsFolder: join(PACKAGE_FOLDER, 'flows'),
+    installedTypes: () => loadedTypes(installedNodeSets()),
+    log,
+    onLeftOut: (found) => (leftOut = found),
+  });
+  const host = new BaluPiHost(hostOptions(settings), {
+    clock: house.rooms.clock,
+    log,
+    keepers: doorKeepers(house.rooms),
+    signIn: editorSignIn(house.rooms),
+    storage,
+    rooms: house.rooms,
+  });
+  await house.start();
+  await host.start();
+  announce(settings, host);
+  return async () => {
+    await host.stop();
+    await house.stop();
+  };
+}
+
+function hostOptions(settings: Settings): ConstructorParameters<typeof BaluPiHost>[0] {
+  return {
+    version: ownVersion(),
+    host: settings.HOST,
+    ports: settings.PORT,
+    corsOrigins: settings.CORS_ORIGINS,
+    trustedProxies: settings.TRUSTED_PROXIES,
+    logLevel: settings.LOG_LEVEL,
+    answerWithinMs: settings.WAKE_HOLD_SECONDS * 1_000 + ANSWER_MARGIN_MS,
+    packageFolder: PACKAGE_FOLDER,
+    dataFolder: resolve(settings.DATA_DIR),
+    editor:
+      settings.EDITOR === 'on' ? { host: settings.EDITOR_HOST, port: settings.EDITOR_PORT } : null,
+  };
+}
+
+function announce(settings: Settings, host: BaluPiHost): void {
+  const anywhere = settings.HOST === '0.0.0.0' || settings.HOST === '::';
+  const name = anywhere ? 'localhost' : settings.HOST;
+  const editor =
+    host.editorPort === null ? '' : ` editor http://${settings.EDITOR_HOST}:${host.editorPort}`;
+  process.stdout.write(
+    `BaluPi ready on http://${name}:${host.port} NAS ${settings.NAS_URL}${editor}\n`,
+  );
+}
+
+function fail(error: unknown): never {
+  const fault = error instanceof StartFault || (error as Error).name === 'FlowFileError';
+  const words = fault ? (error as Error).message : String((error as Error).stack ?? error);
+  process.stderr.write(`${words}\n`);
+  process.exit(1);
+}
+
+function stopOn(signals: readonly NodeJS.Signals[], stop: () => Promise<void>): void {
+  let stopping = false;
+  const end = (): void => {
+    if (stopping) return;
+    stopping = true;
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+    stop().then(() => process.exit(0), fail);
+  };
+  for (const signal of signals) process.on(signal, end);
+}
+
+// Our own nodes are guarded one by one; this is for what a tinkerer installs. Dying for it would
+// cut every transfer of the family.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`[error] Something was thrown and caught by nobody: ${error.stack ?? ''}\n`);
+});
+process.on('unhandledRejection', (reason) => {
+  process.stderr.write(`[error] A promise failed and nobody looked: ${String(reason)}\n`);
+});
+
+try {
+  stopOn(['SIGTERM', 'SIGINT', 'SIGHUP'], await start());
+} catch (error) {
+  fail(error);
+}

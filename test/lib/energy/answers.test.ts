@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import {
+  costsJson,
+  currentJson,
+  historyCsv,
+  historyJson,
+  priceErrors,
+  priceJson,
+  priceWish,
+  summaryJson,
+} from '../../../nodes/lib/energy/energy-wire.ts';
+import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
+import { nasBorders, NasWatts } from '../../../nodes/lib/energy/nas-watts.ts';
+import { type Price, Tariffs } from '../../../nodes/lib/energy/tariff.ts';
+import { Bench } from './energy-bench.ts';
+import { SimulatedPlug, steady } from './simulated-plug.ts';
+
+const HOUR = 3_600;
+const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
+
+function price(change: Partial<Price>): Price {
+  const open = { validFromS: null, validToS: null, weekdays: null, fromHour: null, toHour: null };
+  return { id: 1, name: 'A', priceUcPerKwh: 1, isActive: true, ...open, ...change };
+}
+
+describe('energy answers', () => {
+  let bench: Bench;
+  let plug: SimulatedPlug;
+
+  beforeEach(() => {
+    bench = new Bench(fromS);
+    plug = new SimulatedPlug(1, steady(fromS, 100), fromS, bench.time);
+  });
+
+  afterEach(() => {
+    bench.close();
+  });
+
+  it('tells unknown devices, periods and ranges apart', () => {
+    const { energy } = bench;
+    assert.equal(energy.history({ deviceId: 'nobody' }).kind, 'unknown_device');
+    assert.equal(energy.costs({ deviceId: 'nobody' }).kind, 'unknown_device');
+    assert.equal(energy.history({ period: 'decade' }).kind, 'unknown_period');
+    assert.equal(energy.history({ resolution: 'second' }).kind, 'unknown_resolution');
+    assert.equal(energy.history({ from: 'yesterday' }).kind, 'bad_range');
+    assert.equal(energy.history({ from: '2026-05-12', to: '2026-05-11' }).kind, 'bad_range');
+  });
+
+  it('shows the last reading across commits, marks it stale after 90 s, and never invents 0 W', async () => {
+    assert.deepEqual(
+      currentJson(bench.energy.current()).devices.map(({ power_w }) => power_w),
+      [null, null, null],
+    );
+    assert.equal(bench.energy.current().totalPowerW, null);
+    bench.energy.record([plug.read(fromS, 0)]);
+    bench.energy.rollUp();
+    await bench.moveTo(fromS + 85);
+    const fresh = bench.energy.current();
+    assert.deepEqual([fresh.devices[0]?.powerW, fresh.devices[0]?.isStale], [100, false]);
+    assert.equal(fresh.totalPowerW, 100);
+    await bench.moveTo(fromS + 91);
+    const stale = bench.energy.current();
+    assert.deepEqual([stale.devices[0]?.isStale, stale.devices[0]?.isOnline], [true, false]);
+    assert.equal(stale.totalPowerW, null);
+    await bench.moveTo(fromS + 700);
+    assert.equal(bench.energy.current().devices[0]?.powerW, null);
+  });
+
+  it('coarsens what would be more than 1,000 points and says to what', async () => {
+    bench.run([plug], fromS, fromS + 30 * HOUR);
+    await bench.moveTo(fromS + 30 * HOUR);
+    const day = { deviceId: 'plug-1', from: fromS * 1_000, to: (fromS + 24 * HOUR) * 1_000 };
+    const resolutionOf = (wish: object): string => {
+      const outcome = bench.energy.history({ ...day, ...wish });
+      assert.equal(outcome.kind, 'history');
+      assert.ok(outcome.points.length <= 1_000);
+      return outcome.resolution;
+    };
+    assert.equal(resolutionOf({ resolution: 'raw' }), '5m');
+    assert.equal(resolutionOf({ resolution: 'raw', to: (fromS + HOUR) * 1_000 }), 'raw');
+    assert.equal(
+      resolutionOf({ resolution: 'raw', deviceId: undefined, to: (fromS + HOUR) * 1_000 }),
+      '5m',
+    );
+    assert.equal(resolutionOf({}), '5m');
+    assert.equal(resolutionOf({ to: (fromS + 24 * HOUR * 30) * 1_000, resolution: '5m' }), 'hour');
+    assert.equal(resolutionOf({ to: (fromS + 24 * HOUR * 300) * 1_000, resolution: '5m' }), 'day');
+    assert.equal(
+      resolutionOf({ from: '1990-01-01', to: '2026-06-01', resolution: 'day' }),
+      'month',
+    );
+  });
+
+  it('gives the same energy at every resolution, the hour that runs included', async () => {
+    bench.run([plug], fromS, fromS + 5 * HOUR + 1_234);
+    await bench.moveTo(fromS + 5 * HOUR + 1_240);
+    const sums = ['5m', 'hour', 'day'].flatMap((resolution) =>
+      ['plug-1', undefined].map((deviceId) => {
+        const outcome = bench.energy.history({ deviceId, resolution });
+        assert.equal(outcome.kind, 'history');
+        return outcome.points.reduce((sum, point) => sum + point.energyMwh, 0);
+      }),
+    );
+    assert.deepEqual(new Set(sums).size, 1);
+    const costs = bench.energy.costs({ period: 'day' });
+    assert.equal(costs.kind, 'costs');
+    assert.equal(costs.energyMwh, sums[0]);
+    assert.equal(costs.costUc, (sums[0] ?? 0) * 32);
+    assert.deepEqual(costsJson(costs).price_per_kwh_cents, 32);
+    const json = historyJson(
+      bench.energy.history({ deviceId: 'plug-1', resolution: 'hour' }) as never,
+    );
+    assert.equal(json.data[0]?.timestamp, '2026-05-10T22:00:00Z');
+    assert.equal(json.data[0]?.energy_wh, 100);
+  });
+
+  it('streams CSV without the limit', async () => {
+    bench.run([plug], fromS, fromS + 12 * HOUR);
+    await bench.moveTo(fromS + 12 * HOUR);
+    const pages = bench.energy.historyPages({ deviceId: 'plug-1', resolution: 'raw' });
+    assert.equal(pages.kind, 'pages');
+    let text = '';
+    for await (const piece of historyCsv(pages)) text += piece;
+    const lines = text.trimEnd().split('\r\n');
+    assert.equal(lines.length, 1 + 12 * 120);
+    assert.equal(lines[1], '2026-05-10T22:00:00Z,100,100,100,0.833,30,false');
+  });
+
+  it('prices each hour by what was valid in it, and stored ones only anew on request', async () => {
+    bench.run([plug], fromS, fromS + 24 * HOUR + 60);
+    await bench.moveTo(fromS + 24 * HOUR + 60);
+    const day = { from: fromS * 1_000, to: (fromS + 24 * HOUR) * 1_000 };
+    const costUc = (): number => {
+      const outcome = bench.energy.costs(day);
+      assert.equal(outcome.kind, 'costs');
+      return outcome.costUc;
+    };
+    assert.equal(costUc(), 2_400_000 * 32);
+    const made = bench.energy.createPrice(
+      priceWish({ name: 'Night', price_per_kwh_cents: 20.5, time_from: '22:00', time_to: '06:00' }),
+    );
+    assert.equal(made.kind, 'price');
+    assert.equal(costUc(), 2_400_000 * 32);
+    const outcome = await bench.energy.recalculate('2026-05-11T02:00:00+02:00');
+    assert.deepEqual(outcome, { kind: 'recalculated', changedHours: 6 });
+    assert.equal(costUc(), 100_000 * (18 * 32 + 6 * 20.5));
+    const costs = bench.energy.costs({ ...day, deviceId: 'plug-1' });
+    assert.equal(costs.kind, 'costs');
+    assert.deepEqual(costsJson(costs).by_tariff, [
+      { name: 'Default', kwh: 1.8, cost_cents: 57.6 },
+      { name: 'Night', kwh: 0.6, cost_cents: 12.3 },
+    ]);
+  });
+
+  it('refuses prices that make no sense, and names each fault', () => {
+    const outcome = bench.energy.createPrice(
+      priceWish({
+        name: '',
+        price_per_kwh_cents: -1,
+        time_from: '06:30',
+        weekdays: [0],
+        valid_from: 'soon',
+      }),
+    );
+    assert.equal(outcome.kind, 'invalid');
+    assert.deepEqual(
+      priceErrors(outcome.faults).map(({ field }) => field),
+      ['name', 'price_per_kwh_cents', 'valid_from', 'weekdays', 'time_from'],
+    );
+    assert.equal(bench.energy.updatePrice(7, {}).kind, 'unknown_price');
+    assert.equal(bench.energy.removePrice(7).kind, 'unknown_price');
+  });
+
+  it('changes what is named, keeps the rest, and forgets a removed price but not its name', () => {
+    const made = bench.energy.createPrice(
+      priceWish({
+        name: 'Day',
+        price_per_kwh_cents: 30,
+        valid_from: '2026-05-11',
+        time_to: '00:00',
+      }),
+    );
+    assert.equal(made.kind, 'price');
+    const changed = bench.energy.updatePrice(made.price.id, priceWish({ price_per_kwh_cents: 31 }));
+    assert.equal(changed.kind, 'price');
+    assert.deepEqual(priceJson(changed.price), {
+      id: made.price.id,
+      name: 'Day',
+      price_per_kwh_cents: 31,
+      valid_from: '2026-05-10T22:00:00Z',
+      valid_to: null,
+      weekdays: null,
+      time_from: null,
+      time_to: '24:00',
+      is_active: true,
+    });
+    assert.equal(bench.energy.removePrice(made.price.id).kind, 'removed');
+    assert.deepEqual(bench.energy.prices(), []);
+  });
+
+  it('knows nothing in the summary until there is a basis, then the average household day', async () => {
+    const empty = summaryJson(bench.energy.summary());
+    assert.equal(empty.avg_daily_kwh, null);
+    assert.equal(empty.monthly_cost_estimate_cents, null);
+    assert.equal(empty.saved_kwh_month, null);
+    assert.equal(empty.nas_state, 'unknown');
+    const plugs = [1, 2].map(
+      (number) => new SimulatedPlug(number, steady(fromS, 40 * number), fromS, bench.time),
+    );
+    bench.run(plugs, fromS, fromS + 48 * HOUR + 60);
+    await bench.moveTo(fromS + 48 * HOUR + 60);
+    const summary = summaryJson(bench.energy.summary());
+    assert.equal(summary.avg_daily_kwh, 2.88);
+    assert.equal(summary.standby_w, 120);
+    assert.equal(summary.nas_state, 'idle');
+    assert.equal(summary.nas_asleep_hours_today, 0);
+    assert.ok(Math.abs((summary.monthly_cost_estimate_cents ?? 0) - 21 * 2.88 * 32) < 2);
+  });
+
+  it('tells what the sleeping NAS saved against its own idle watts', async () => {
+    const load = steady(fromS, 40).step(fromS + 6 * HOUR, 1.5);
+    bench.run([new SimulatedPlug(1, load, fromS, bench.time)], fromS, fromS + 16 * HOUR);
+    await bench.moveTo(fromS + 16 * HOUR);
+    const summary = summaryJson(bench.energy.summary());
+    assert.equal(summary.nas_state, 'off');
+    assert.ok(Math.abs((summary.nas_asleep_hours_today ?? 0) - 10) < 0.1);
+    assert.ok(Math.abs((summary.saved_kwh_month ?? 0) - 0.385) < 0.01);
+    assert.ok(Math.abs((summary.saved_cents_month ?? 0) - 0.385 * 32) < 0.3);
+  });
+});
+
+describe('energy tariffs', () => {
+  const berlin = new LocalTime('Europe/Berlin');
+  const at = (text: string): number => Date.parse(text) / 1_000;
+
+  it('lets the later begin win, then the later id, and skips what is not active', () => {
+    const prices = [
+      price({ id: 3, name: 'always' }),
+      price({ id: 1, name: 'old', validFromS: 1_000 }),
+      price({ id: 2, name: 'new', validFromS: 1_000 }),
+      price({ id: 4, name: 'off', validFromS: 2_000, isActive: false }),
+    ];
+    const tariffs = new Tariffs(prices, 5, berlin);
+    assert.equal(tariffs.at(0).name, 'always');
+    assert.equal(tariffs.at(3_600).name, 'new');
+    assert.equal(new Tariffs([], 5, berlin).at(0).priceUcPerKwh, 5);
+  });
+
+  it('counts a window over midnight to the day it began on', () => {
+    const night = price({ weekdays: [5], fromHour: 22, toHour: 6 });
+    const tariffs = new Tariffs([night], 5, berlin);
+    assert.equal(tariffs.at(at('2026-05-15T20:00:00Z')).priceId, 1);
+    assert.equal(tariffs.at(at('2026-05-16T03:00:00Z')).priceId, 1);
+    assert.equal(tariffs.at(at('2026-05-16T04:00:00Z')).priceId, 0);
+    assert.equal(tariffs.at(at('2026-05-15T03:00:00Z')).priceId, 0);
+  });
+
+  it('keeps windows on local hours when the clocks change', () => {
+    const tariffs = new Tariffs([price({ fromHour: 2, toHour: 4 })], 5, berlin);
+    const hoursOn = (day: string): number => {
+      const startS = berlin.dayStart(at(`${day}T12:00:00Z`));
+      let count = 0;
+      for (let atS = startS; atS < berlin.nextDayStart(startS); atS = berlin.hourEnd(atS)) {
+        count += tariffs.at(atS).priceId;
+      }
+      return count;
+    };
+    assert.deepEqual(['2026-03-28', '2026-03-29', '2026-10-25'].map(hoursOn), [2, 1, 3]);
+  });
+
+  it('begins hours on whole local hours in half-hour zones', () => {
+    const kolkata = new LocalTime('Asia/Kolkata');
+    assert.equal(kolkata.hourStart(at('2026-05-10T12:45:00Z')), at('2026-05-10T12:30:00Z'));
+    const howe = new LocalTime('Australia/Lord_Howe');
+    for (const day of ['2026-04-04', '2026-10-03']) {
+      let atS = howe.hourStart(at(`${day}T10:00:00Z`));
+      const endS = at(`${day}T20:00:00Z`);
+      while (atS < endS) {
+        const nextS = howe.hourEnd(atS);
+        assert.ok(nextS > atS && nextS - atS <= HOUR);
+        assert.equal(howe.hourStart(nextS - 1), atS);
+        assert.equal(howe.hourStart(nextS), nextS);
+        atS = nextS;
+      }
+    }
+  });
+});
+
+describe('energy NAS watts', () => {
+  it('changes state only for a clear and lasting change', () => {
+    const watts = new NasWatts(nasBorders(30));
+    const seen = [42, 62, 42, 70, 70, 58, 58, 50, 50, 50, 1.5, 1.5, 1.5].map((power, index) => {
+      watts.note(power * 1_000, index * 30_000);
+      return watts.state;
+    });
+    assert.deepEqual(seen, [
+      ...['idle', 'idle', 'idle', 'idle', 'active', 'active', 'active', 'active'],
+      ...['idle', 'idle', 'idle', 'off', 'off'],
+    ]);
+  });
+});
