@@ -1,11 +1,12 @@
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
-import { backoffMs, type Random } from './backoff.ts';
+import type { Random } from './backoff.ts';
 import type { ChunkedSend } from './chunked-send.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import type { DeliveryStep, StepOutcome } from './delivery-step.ts';
 import type { Disk } from './disk.ts';
+import { Hold } from './hold.ts';
 import type { NasFolder } from './nas-folder.ts';
 import type { Next, Settle } from './settle.ts';
 import type { SyncLogRows } from './sync-log-rows.ts';
@@ -16,8 +17,6 @@ import type { WaitRows } from './wait-rows.ts';
 
 /** Each chunk that arrives renews it. */
 const LEASE_MS = 10 * 60_000;
-/** While the NAS counts as awake, silence of one address is tried again at least this often. */
-const LONGEST_SILENCE_MS = 30_000;
 /** A token refused this often in one run is no token. */
 const MOST_REFUSALS = 2;
 const PRUNE_EVERY_MS = 86_400_000;
@@ -53,8 +52,7 @@ export class Delivery {
   readonly #stopping = new AbortController();
   #run: Promise<void> | null = null;
   #again = false;
-  #heldUntilTickMs = 0;
-  #holds = 0;
+  readonly #hold: Hold;
   #renewAtTickMs = 0;
   #timer: Cancel | null = null;
   #unlisten: (() => void) | null = null;
@@ -63,6 +61,7 @@ export class Delivery {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
+    this.#hold = new Hold(parts.clock, parts.random);
   }
 
   /** Listens for the NAS, and begins if it is awake. */
@@ -111,8 +110,7 @@ export class Delivery {
   }
 
   #nasIsBack(): void {
-    this.#holds = 0;
-    this.#heldUntilTickMs = 0;
+    this.#hold.end();
     this.#parts.waits.releaseWaiting();
     this.kick();
   }
@@ -145,9 +143,8 @@ export class Delivery {
   }
 
   #isHeld(): boolean {
-    const { presence, clock } = this.#parts;
-    if (this.#stopping.signal.aborted || !presence.state.awake) return true;
-    return clock.monotonicMs() < this.#heldUntilTickMs;
+    const { presence } = this.#parts;
+    return this.#stopping.signal.aborted || !presence.state.awake || this.#hold.isOn;
   }
 
   async #releaseUsers(): Promise<void> {
@@ -184,7 +181,7 @@ export class Delivery {
     if (outcome.kind === 'credential_refused') this.#refusals.set(row.userId, refusals + 1);
     const next = await settle.settle(row, token, outcome);
     if (outcome.kind === 'delivered') {
-      this.#holds = 0;
+      this.#hold.succeeded();
       await this.#letGo(row, outcome.path, outcome.item);
     }
     return next;
@@ -201,13 +198,9 @@ export class Delivery {
 
   #follow(next: Next): void {
     if (next.kind !== 'hold') return;
-    const { presence, clock, random, folders } = this.#parts;
-    if (next.reason === 'gone') presence.silent();
-    if (next.reason === 'busy') folders.slowDown();
-    this.#holds += 1;
-    const delayMs = backoffMs(this.#holds, random);
-    const holdMs = next.reason === 'gone' ? Math.min(delayMs, LONGEST_SILENCE_MS) : delayMs;
-    this.#heldUntilTickMs = clock.monotonicMs() + Math.max(holdMs, next.atLeastMs);
+    if (next.reason === 'gone') this.#parts.presence.silent();
+    if (next.reason === 'busy') this.#parts.folders.slowDown();
+    this.#hold.begin(next.reason, next.atLeastMs);
   }
 
   /** The bytes go to the cache, or off the disk, once the row says that they are on the NAS. */
@@ -235,7 +228,7 @@ export class Delivery {
     if (this.#stopping.signal.aborted || !presence.state.awake) return;
     const dueTickMs = waits.nextDueTickMs();
     if (dueTickMs === null) return;
-    const delayMs = Math.max(dueTickMs, this.#heldUntilTickMs) - clock.monotonicMs();
+    const delayMs = Math.max(dueTickMs, this.#hold.untilTickMs) - clock.monotonicMs();
     this.#timer = clock.after(Math.max(1_000, delayMs), () => {
       this.kick();
     });

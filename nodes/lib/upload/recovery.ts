@@ -46,7 +46,7 @@ export class Recovery {
 
   async run(): Promise<Recovered> {
     this.#rows.releaseLeases();
-    const orphans = 0;
+    const orphans = (await this.#clearIncoming()) + (await this.#clearOrphans());
     const lost = await this.#findLost();
     if (orphans > 0) this.#log.info(`Removed ${orphans} unfinished uploads of the last run.`);
     if (lost > 0) this.#log.error(`${lost} accepted uploads have lost their file.`);

@@ -395,6 +395,25 @@ describe('delivering the queue', () => {
     assert.deepEqual(house.states(), ['synced', 'synced']);
   });
 
+  it('lets no version overtake the one before it while that waits', async () => {
+    await house.send('alice', 'a.txt', 'one');
+    await house.send('alice', 'a.txt', 'two');
+    await house.send('alice/v1.2', 'b.txt', 'undecided');
+    await house.send('alice', 'v1.2', 'after it');
+    await house.send('alice/v1.2', 'v1.2', 'free to go');
+    let trouble = true;
+    house.nas.trouble = (call) =>
+      trouble && (call === 'init alice/a.txt' || call === 'init alice/v1.2') ? json(500, {}) : null;
+    await house.deliver();
+    await house.flushed();
+    assert.deepEqual(house.states().slice(0, 4), ['waiting', 'queued', 'waiting', 'queued']);
+    trouble = false;
+    await house.clock.advance(30_000);
+    await house.flushed();
+    assert.deepEqual(house.nas.published.get('alice/a.txt'), ['one', 'two']);
+    assert.equal(house.nas.text('alice/v1.2'), 'undecided');
+  });
+
   it('waits for a credential of its own user, never using another’s', async () => {
     house.tokens.delete(2);
     house.who = BOB;
