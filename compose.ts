@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
 import { healthChecks } from './host/health-checks.ts';
 import { keepDelivered, pendingUploads, shownEntry } from './host/room-ports.ts';
 import { Accounts, type Caller, NewestTimeRows } from './nodes/lib/accounts/accounts.ts';

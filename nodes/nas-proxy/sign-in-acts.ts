@@ -46,7 +46,11 @@ function told(message: ApiMessage, outcome: SignInOutcome, nas: Rooms['nas']): A
     case 'issued':
       return withAnswer(message, answer(outcome.body));
     case 'refused': {
-      const { code, kind: _kind, ...details } = outcome;
+      const { code, retryAfterSeconds, detail } = outcome;
+      const details = {
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+        ...(detail === undefined ? {} : { detail }),
+      };
       const { sleepState, nextWakeAt, awake } = nas.presence.state;
       const sleeping = !awake && ['nas_asleep', 'nas_never_seen', 'gateway_timeout'].includes(code);
       const sleep = sleeping ? { sleep: { sleepState, nextWakeAt } } : {};

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { DEMO_ADMIN, DEMO_USER, DemoWorld, passwordOf } from './demo-world.ts';
+
+/** Where the demo is, unless BALUPI_PORT says otherwise or somebody is there already. */
+const USUAL_PORT = 8000;
+/** A demo is watched; nobody wants to wait the usual 30 s to see a watt or a sleeping NAS. */
+const LIVELY = {
+  BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '5',
+  BALUPI_NAS_PROBE_INTERVAL_SECONDS: '5',
+  BALUPI_LOG_LEVEL: 'warn',
+};
+const PLUGS = 2;
+const FIRST_WATTS_MS = 8_000;
+
+const SERVER = resolve(import.meta.dirname, '..', '..', 'server.js');
+
+async function isFree(port: number): Promise<boolean> {
+  const { promise, resolve: found } = Promise.withResolvers<boolean>();
+  const probe = createServer();
+  probe.once('error', () => {
+    found(false);
+  });
+  probe.listen(port, '0.0.0.0', () => {
+    probe.close(() => {
+      found(true);
+    });
+  });
+  return await promise;
+}
+
+async function chosenPort(): Promise<string> {
+  const given = process.env['BALUPI_PORT'];
+  if (given !== undefined && given !== '') return given;
+  return (await isFree(USUAL_PORT)) ? String(USUAL_PORT) : '0';
+}
+
+/** The tour's own BaluPi takes nothing from a household's settings but where to listen. */
+async function environment(world: DemoWorld, folder: string): Promise<NodeJS.ProcessEnv> {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('BALUPI_') || /^BALUPI_(HOST|EDITOR|TIMEZONE|LOG)/.test(name),
+  );
+  return {
+    ...LIVELY,
+    ...Object.fromEntries(kept),
+    ...world.environment(),
+    BALUPI_PORT: await chosenPort(),
+    BALUPI_DATA_DIR: join(folder, 'balupi'),
+    BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
+    BALUPI_ENV_FILE: '',
+  };
+}
+
+async function call(url: string, path: string, token: string, init: RequestInit = {}) {
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+  const answered = await fetch(`${url}${path}`, { ...init, headers });
+  return (await answered.json()) as unknown;
+}
+
+async function signIn(url: string): Promise<string> {
+  const body = JSON.stringify({ username: DEMO_ADMIN, password: passwordOf(DEMO_ADMIN) });
+  const answered = (await call(url, '/api/auth/login', '', { method: 'POST', body })) as {
+    readonly access_token: string;
+  };
+  return answered.access_token;
+}
+
+/** What an admin does once in a real house: let the plugs be found and say which feeds the NAS. */
+async function setUpPlugs(url: string): Promise<void> {
+  const token = await signIn(url);
+  const { devices } = (await call(url, '/api/tapo/devices/discover', token, {
+    method: 'POST',
+  })) as { readonly devices: readonly { readonly id: string; readonly name: string }[] };
+  for (const { id, name } of devices) {
+    const body = JSON.stringify({ role: name === 'NAS' ? 'nas' : 'monitor' });
+    await call(url, `/api/tapo/devices/${id}`, token, { method: 'PUT', body });
+  }
+  const untilMs = Date.now() + FIRST_WATTS_MS;
+  while (Date.now() < untilMs) {
+    const current = (await call(url, '/api/energy/current', token)) as {
+      readonly devices: readonly { readonly power_w: number | null }[];
+    };
+    if (current.devices.filter((device) => device.power_w !== null).length >= PLUGS) return;
+    await clock.sleep(200);
+  }
+}
+
+function announce(readyLine: string, world: DemoWorld): void {
+  const url = /ready on (\S+)/.exec(readyLine)?.[1] ?? '';
+  console.log(
+    [
+      '',
+      'A demo with a practice NAS and two practice plugs: nothing of it is real, and all of it goes when you end it.',
+      readyLine,
+      `login: ${DEMO_USER} / ${passwordOf(DEMO_USER)}`,
+      `admin login: ${DEMO_ADMIN} / ${passwordOf(DEMO_ADMIN)}`,
+      `practice NAS: ${world.nas.url}`,
+      `API description: ${url}/docs — the five-minute tour is in README.md. Ctrl-C ends the demo.`,
+    ].join('\n'),
+  );
+}
+
+async function readyLineOf(server: ChildProcess): Promise<string> {
+  const { promise, resolve: ready, reject } = Promise.withResolvers<string>();
+  if (server.stdout === null) throw new Error('The server has no output to read.');
+  createInterface({ input: server.stdout }).on('line', (line) => {
+    if (line.startsWith('BaluPi ready on ')) ready(line);
+    else console.log(line);
+  });
+  server.once('exit', () => {
+    reject(new Error('BaluPi ended before it was ready.'));
+  });
+  return await promise;
+}
+
+const clock = new SystemClock((problem) => {
+  console.error(problem);
+});
+const folder = mkdtempSync(join(tmpdir(), 'balupi-demo-'));
+const world = new DemoWorld(clock, folder);
+console.log('Starting a practice NAS, two practice plugs and BaluPi …');
+await world.start();
+const server = spawn(process.execPath, [...process.execArgv, SERVER], {
+  env: await environment(world, folder),
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+
+async function end(code: number): Promise<void> {
+  await world.stop();
+  rmSync(folder, { recursive: true, force: true });
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (server.exitCode === null) server.kill('SIGTERM');
+  });
+}
+server.once('exit', (code) => void end(code ?? 1));
+const line = await readyLineOf(server);
+await setUpPlugs(/ready on (\S+)/.exec(line)?.[1] ?? '');
+announce(line, world);
