@@ -1,5 +1,4 @@
 import type { NasFileItem } from '../nas/nas-client.ts';
-import { normaliseTime } from '../files/file-version.ts';
 import type { UploadBase } from './upload-row.ts';
 
 /**
@@ -28,8 +27,14 @@ function compareContent(base: UploadBase, item: NasFileItem): BaseVerdict {
   return sameTime === false ? 'doubtful' : 'unchanged';
 }
 
+/** The NAS writes one moment with `Z`, with `+00:00` and with nothing (nas.md f9). */
 function isSameTime(a: string, b: string): boolean {
-  return a === b || normaliseTime(a).text === normaliseTime(b).text;
+  return a === b || bareTime(a) === bareTime(b);
+}
+
+function bareTime(text: string): string {
+  const bare = text.replace(' ', 'T').replace(/(Z|\+00:?00)$/, '');
+  return bare.includes('.') ? bare.replace(/\.?0+$/, '') : bare;
 }
 
 /** Whether two rows of the NAS show the same version of a file. */

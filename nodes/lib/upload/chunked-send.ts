@@ -1,5 +1,5 @@
 import type { NasClient, NasJson, NasUploadChannel } from '../nas/nas-client.ts';
-import { nameOf } from '../files/nas-path.ts';
+import { nameOf } from '../files/files.ts';
 import type { Disk } from './disk.ts';
 import { fieldOf, interruptionOf, type Interruption } from './interruption.ts';
 import { folderOf } from './target.ts';

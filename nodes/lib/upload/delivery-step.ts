@@ -1,5 +1,5 @@
 import type { NasFileItem } from '../nas/nas-client.ts';
-import { nameOf } from '../files/nas-path.ts';
+import { nameOf } from '../files/files.ts';
 import type { ChunkedSend, Sent } from './chunked-send.ts';
 import { conflictName } from './conflict-name.ts';
 import type { DeliveryRows } from './delivery-rows.ts';

@@ -5,7 +5,7 @@ import { folderOf, type Target } from './target.ts';
 import type { ShownListings } from './upload-ports.ts';
 import { NO_BASE, type UploadBase } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
-import { nameOf } from '../files/nas-path.ts';
+import { nameOf } from '../files/files.ts';
 
 /** Contract 4: an Idempotency-Key counts 24 h per user. */
 const KEY_KEPT_MS = 86_400_000;

@@ -1,5 +1,5 @@
 import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
-import { nameOf } from '../files/nas-path.ts';
+import { nameOf } from '../files/files.ts';
 import { compareBase, isSameItem } from './base.ts';
 import type { Interruption } from './interruption.ts';
 import type { NasFolder } from './nas-folder.ts';

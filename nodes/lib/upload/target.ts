@@ -1,4 +1,4 @@
-import { nameOf, parentOf, parseNasPath } from '../files/nas-path.ts';
+import { nameOf, parentOf, parseNasPath } from '../files/files.ts';
 import type { ShownEntry } from './upload-ports.ts';
 
 /** Where an upload goes. `secondPath` is the other reading, where no listing tells which is meant. */

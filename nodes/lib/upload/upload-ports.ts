@@ -1,5 +1,5 @@
 import type { Caller } from '../accounts/caller.ts';
-import type { NasFileItem } from '../nas/nas-client.ts';
+import type { NasFileItem, NasJson } from '../nas/nas-client.ts';
 
 /** What a user's stored listings say of one path. */
 export type ShownEntry =
@@ -57,10 +57,5 @@ export type MakeRoom = (bytes: number) => void | Promise<void>;
  * keeps a chunk session (contract 4, Delivery).
  */
 export interface PlainUpload {
-  send(
-    token: string,
-    path: string,
-    file: string,
-    sizeBytes: number,
-  ): Promise<import('../nas/nas-client.ts').NasJson>;
+  send(token: string, path: string, file: string, sizeBytes: number): Promise<NasJson>;
 }

@@ -1,5 +1,3 @@
-import type { SQLOutputValue } from 'node:sqlite';
-
 /** The words of contract 4. */
 export const UPLOAD_STATES = [
   'queued',
@@ -68,7 +66,8 @@ export interface UploadRow {
   readonly syncedAtMs: number | null;
 }
 
-type Raw = Record<string, SQLOutputValue>;
+/** A row as the driver gives it. */
+type Raw = Readonly<Record<string, unknown>>;
 
 /** Reads a row of `upload_queue`. */
 export function toUploadRow(raw: Raw): UploadRow {
@@ -117,16 +116,16 @@ function toBase(raw: Raw): UploadBase {
   }
 }
 
-function toState(value: SQLOutputValue | undefined): UploadState {
+function toState(value: unknown): UploadState {
   const state = String(value);
   if (!isUploadState(state)) throw new Error(`The queue holds an unknown state: ${state}.`);
   return state;
 }
 
-export function textOf(value: SQLOutputValue | undefined): string | null {
+export function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-export function numberOf(value: SQLOutputValue | undefined): number | null {
+export function numberOf(value: unknown): number | null {
   return value === null || value === undefined ? null : Number(value);
 }

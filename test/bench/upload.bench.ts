@@ -1,0 +1,304 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import type { Caller } from '../../nodes/lib/accounts/caller.ts';
+import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
+import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { acceptAnswer, NodeDisk, Upload } from '../../nodes/lib/upload/upload.ts';
+import { FakePresence, MemoryNas } from '../lib/upload/memory-nas.ts';
+
+const MB = 1024 * 1024;
+const CALLER: Caller = {
+  user: { id: 1, username: 'alice', role: 'user' },
+  kind: 'pi',
+  nasToken: null,
+  scope: 'all',
+};
+
+/** Runs in a process of its own, so that the server's CPU time is the server's alone. */
+const CLIENT = `
+const http = require('node:http');
+const [url, method, bytes, clients, seconds] = process.argv.slice(1);
+const size = Number(bytes), until = Date.now() + Number(seconds) * 1000;
+const block = require('node:crypto').randomBytes(Math.min(size, 1 << 20));
+const agent = new http.Agent({ keepAlive: true, maxSockets: Number(clients) });
+const head = Buffer.from('--B\\r\\nContent-Disposition: form-data; name="file"; filename="f"\\r\\n\\r\\n');
+const tail = Buffer.from('\\r\\n--B--\\r\\n');
+const form = method === 'POST';
+let count = 0, serial = 0;
+const send = () => new Promise((resolve, reject) => {
+  const to = form ? url + '?path=alice/' + (++serial) + '/f' : url + '/' + (++serial);
+  const length = size + (form ? head.length + tail.length : 0);
+  const headers = { 'Content-Length': length };
+  if (form) headers['Content-Type'] = 'multipart/form-data; boundary=B';
+  const request = http.request(to, { method, agent, headers }, (answer) => {
+    answer.resume();
+    answer.on('end', () => answer.statusCode < 300 ? resolve() : reject(new Error('' + answer.statusCode)));
+  });
+  request.on('error', reject);
+  if (form) request.write(head);
+  block.writeUInt32LE(serial, 0);
+  let left = size;
+  const pump = () => {
+    while (left > 0) {
+      const piece = left >= block.length ? Buffer.from(block) : block.subarray(0, left);
+      left -= piece.length;
+      if (!request.write(piece)) return request.once('drain', pump);
+    }
+    request.end(form ? tail : undefined);
+  };
+  pump();
+});
+const client = async () => { do { await send(); count += 1; } while (Date.now() < until); };
+const began = process.hrtime.bigint();
+Promise.all(Array.from({ length: Number(clients) }, client)).then(() => {
+  console.log(count + ' ' + Number(process.hrtime.bigint() - began) / 1e9);
+  process.exit(0);
+}, (error) => { console.error(error.message); process.exit(1); });
+`;
+
+interface Load {
+  readonly url: string;
+  readonly method: 'POST' | 'PUT';
+  readonly bytes: number;
+  readonly clients: number;
+  readonly seconds: number;
+}
+
+interface Taken {
+  readonly count: number;
+  readonly wallS: number;
+  /** Of this process, while the client ran. */
+  readonly cpuS: number;
+}
+
+async function load({ url, method, bytes, clients, seconds }: Load): Promise<Taken> {
+  const before = process.cpuUsage();
+  const args = ['-e', CLIENT, url, method, String(bytes), String(clients), String(seconds)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (piece: Buffer) => {
+    text += piece.toString();
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  if (code !== 0) throw new Error('The client of the bench failed.');
+  const used = process.cpuUsage(before);
+  const [count = 0, wallS = 0] = text.trim().split(' ').map(Number);
+  return { count, wallS, cpuS: (used.user + used.system) / 1e6 };
+}
+
+/** An upload room behind a bare server. */
+async function openRoom(path: string): Promise<{ url: string; close: () => Promise<void> }> {
+  const data = DataFolder.open(path);
+  const clock = new SystemClock((error) => {
+    throw error;
+  });
+  const quiet = (): void => undefined;
+  const upload = new Upload({
+    store: data.queue,
+    folder: join(path, 'queue'),
+    disk: new NodeDisk(),
+    nas: new MemoryNas().client(),
+    presence: new FakePresence(),
+    credentials: { credentialFor: () => Promise.resolve(null), refused: quiet },
+    listings: { shows: () => ({ kind: 'unknown' }) },
+    mayWrite: () => true,
+    makeRoom: quiet,
+    keep: quiet,
+    pendingDownloads: () => 0,
+    fallback: null,
+    clock,
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    random: Math.random,
+    randomBytes,
+    maxFileBytes: 16 * 1024 * MB,
+    minFreeBytes: 0,
+    timezone: 'UTC',
+  });
+  await upload.start();
+  const server = createServer((request, response) => {
+    const target = new URL(request.url ?? '', 'http://x').searchParams.get('path');
+    void upload.accept(CALLER, request, { path: target }).then((outcome) => {
+      const answered = acceptAnswer(outcome);
+      response.writeHead(answered?.statusCode ?? 500, { 'Content-Type': 'application/json' });
+      response.end(JSON.stringify(answered?.payload ?? null));
+    });
+  });
+  server.requestTimeout = 0;
+  const url = await listen(server);
+  return {
+    url,
+    close: async () => {
+      await upload.stop();
+      server.closeAllConnections();
+      server.close();
+      data.close();
+    },
+  };
+}
+
+async function listen(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/upload`;
+}
+
+/** What the disk gives when nothing stands between: 1 MB writes and one fsync. */
+function rawWrite(folder: string, bytes: number): Taken {
+  const block = randomBytes(MB);
+  const before = process.cpuUsage();
+  const began = performance.now();
+  const file = join(folder, 'raw');
+  const handle = openSync(file, 'w');
+  for (let left = bytes; left > 0; left -= block.length) {
+    writeSync(handle, block, 0, Math.min(left, block.length));
+  }
+  fsyncSync(handle);
+  closeSync(handle);
+  const wallS = (performance.now() - began) / 1_000;
+  const used = process.cpuUsage(before);
+  rmSync(file);
+  return { count: 1, wallS, cpuS: (used.user + used.system) / 1e6 };
+}
+
+/** How many small appends the disk makes durable in a second. */
+function fsyncsPerSecond(folder: string): number {
+  const handle = openSync(join(folder, 'fsync'), 'w');
+  const block = randomBytes(4096);
+  const began = performance.now();
+  let count = 0;
+  for (; performance.now() - began < 1_500; count += 1) {
+    writeSync(handle, block);
+    fsyncSync(handle);
+  }
+  const perSecond = count / ((performance.now() - began) / 1_000);
+  closeSync(handle);
+  return perSecond;
+}
+
+/** nginx taking PUTs, where it is installed with its dav module. Its CPU time is not measured. */
+async function openNginx(folder: string): Promise<{ url: string; close: () => void } | null> {
+  const built = spawnSync('nginx', ['-V'], { encoding: 'utf8' });
+  if (built.error !== undefined || !built.stderr.includes('http_dav_module')) return null;
+  const probe = createServer();
+  const port = new URL(await listen(probe)).port;
+  probe.close();
+  mkdirSync(join(folder, 'files'), { recursive: true });
+  const config = join(folder, 'nginx.conf');
+  writeFileSync(
+    config,
+    `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+    events {} http { access_log off; client_body_temp_path ${folder}/body;
+    server { listen 127.0.0.1:${port}; client_max_body_size 0; root ${folder}/files;
+    location / { dav_methods PUT; } } }`,
+  );
+  const child = spawn('nginx', ['-p', folder, '-c', config], { stdio: 'ignore' });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 500);
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () => {
+      child.kill('SIGTERM');
+    },
+  };
+}
+
+/** PUTs one file and then makes it durable, as nginx does not. */
+async function nginxPut(url: string, folder: string, bytes: number): Promise<Taken> {
+  const taken = await load({ url, method: 'PUT', bytes, clients: 1, seconds: 0 });
+  const began = performance.now();
+  const handle = openSync(join(folder, 'files', '1'), 'r');
+  fsyncSync(handle);
+  closeSync(handle);
+  const syncS = (performance.now() - began) / 1_000;
+  rmSync(join(folder, 'files', '1'));
+  return { ...taken, wallS: taken.wallS + syncS };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/**
+ * Uploads through the intake beside the bare disk, and beside nginx where it is installed: one large
+ * file at a time in interleaved repetitions, then 100 KB photos from 8 clients beside the disk's
+ * fsyncs a second. Takes a minute or two at 1 GB.
+ */
+export async function benchUpload(
+  print: (line: string) => void,
+  options: { readonly fileBytes?: number; readonly repetitions?: number } = {},
+): Promise<void> {
+  const { fileBytes = 1024 * MB, repetitions = 5 } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-bench-'));
+  const nginx = await openNginx(folder);
+  try {
+    if (nginx === null) print('nginx with its dav module is not installed here: not compared');
+    const ways = new Map<string, Taken[]>();
+    const note = (way: string, taken: Taken): void => {
+      ways.set(way, [...(ways.get(way) ?? []), taken]);
+      const rate = (fileBytes / MB / taken.wallS).toFixed(0);
+      print(`  ${way}: ${taken.wallS.toFixed(2)} s, ${rate} MB/s, CPU ${taken.cpuS.toFixed(2)} s`);
+    };
+    for (let repetition = 1; repetition <= repetitions; repetition += 1) {
+      print(`repetition ${repetition} of ${repetitions}, ${(fileBytes / MB).toFixed(0)} MB`);
+      const path = join(folder, `room-${repetition}`);
+      const room = await openRoom(path);
+      const one = {
+        url: room.url,
+        method: 'POST',
+        bytes: fileBytes,
+        clients: 1,
+        seconds: 0,
+      } as const;
+      note('multipart + sha256 + fsync + rename + commit', await load(one));
+      await room.close();
+      rmSync(path, { recursive: true, force: true });
+      note('raw write + fsync', rawWrite(folder, fileBytes));
+      if (nginx !== null)
+        note('nginx dav PUT + fsync', await nginxPut(nginx.url, folder, fileBytes));
+    }
+    for (const [way, taken] of ways) {
+      const wallS = median(taken.map((each) => each.wallS));
+      print(`median ${way}: ${(fileBytes / MB / wallS).toFixed(0)} MB/s`);
+    }
+    await benchPhotos(print, folder);
+  } finally {
+    nginx?.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function benchPhotos(print: (line: string) => void, folder: string): Promise<void> {
+  const before = fsyncsPerSecond(folder);
+  const room = await openRoom(join(folder, 'photos'));
+  const taken = await load({
+    url: room.url,
+    method: 'POST',
+    bytes: 100_000,
+    clients: 8,
+    seconds: 5,
+  });
+  await room.close();
+  const after = fsyncsPerSecond(folder);
+  print(
+    `100 KB photos from 8 clients: ${(taken.count / taken.wallS).toFixed(0)} acknowledged a second, ` +
+      `CPU ${taken.cpuS.toFixed(2)} s of ${taken.wallS.toFixed(2)} s; the disk makes ` +
+      `${before.toFixed(0)} to ${after.toFixed(0)} fsyncs a second`,
+  );
+}
