@@ -191,6 +191,8 @@ function checkWords(found: Found, target: Target): Words {
   if (query.kind === 'invalid') {
     return { kind: 'refused', answer: refuse('invalid', { errors: query.errors }) };
   }
+  // The rest of a download is a path on the NAS, which the files room reads in its own way.
+  if (endpoint.rest === 'raw') return { kind: 'words', query: query.value };
   const checked = validateParams(endpoint.params, params);
   // An id of a form that no id has is an id nobody knows.
   if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
