@@ -13,6 +13,5 @@ function assets(folder: string): string[] {
     .map((entry) => relative('.', join(entry.parentPath, entry.name)));
 }
 
-for (const file of [...assets('nodes'), ...assets('test/fixtures')]) {
-  cpSync(file, join('dist', file));
-}
+for (const file of assets('nodes')) cpSync(file, join('dist', file));
+cpSync('test/fixtures', join('dist', 'test', 'fixtures'), { recursive: true });
