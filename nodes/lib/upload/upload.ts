@@ -115,17 +115,10 @@ export class Upload {
       incomingFolder: this.#incomingFolder,
     });
     this.#delivery = buildDelivery(parts, rows, this.#recoveryRows, fileOf);
-    this.#overview = new Overview({
-      ...parts,
-      rows: this.#overviewRows,
-      uploads: rows,
-      fileOf,
-    });
-    this.#recovery = new Recovery(
-      { disk, rows: this.#recoveryRows, uploads: rows, log },
-      folder,
-      this.#incomingFolder,
-    );
+    const overviewParts = { ...parts, rows: this.#overviewRows, uploads: rows, fileOf };
+    this.#overview = new Overview(overviewParts);
+    const recoveryParts = { disk, rows: this.#recoveryRows, uploads: rows, log };
+    this.#recovery = new Recovery(recoveryParts, folder, this.#incomingFolder);
   }
 
   /** Sets right what the last run left behind, then opens for uploads and begins to deliver. */
