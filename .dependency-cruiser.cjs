@@ -4,7 +4,7 @@ const ROOMS = {
   log: [],
   store: [],
   http: [],
-  guard: ['http', 'accounts'],
+  guard: ['http', 'accounts', 'files', 'cache'],
   api: ['http'],
   nas: ['http'],
   accounts: ['nas', 'http'],
