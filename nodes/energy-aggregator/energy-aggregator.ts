@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
-import { guardInput, showStatus } from '../lib/guard/guarded.ts';
+import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import { addPrice, listPrices, recalculate, removePrice, updatePrice } from './price-acts.ts';
@@ -12,9 +12,12 @@ interface EnergyConfig extends NodeDef {
   readonly store: string;
 }
 
-/** Books what a plug told; one that did not answer is no reading, and never 0 W. */
+/**
+ * Books what a plug told; one that did not answer is no reading, and never 0 W.
+ * @throws Error for a message that is not the tapo meter's
+ */
 function record({ energy }: Rooms, message: ApiMessage): void {
-  const { deviceNumber, atMonotonicMs, outcome } = message.payload as PlugSample;
+  const { deviceNumber, atMonotonicMs, outcome } = sampleIn(message);
   if (outcome.kind !== 'reading') return;
   const { reading } = outcome;
   energy.record([
@@ -27,8 +30,17 @@ function record({ energy }: Rooms, message: ApiMessage): void {
       todayWh: reading.todayEnergyWh,
       monthWh: reading.monthEnergyWh,
       relay: reading.isOn ? 'on' : 'off',
+      ...(reading.deviceLocalTime === undefined ? {} : { plugLocalTime: reading.deviceLocalTime }),
     },
   ]);
+}
+
+function sampleIn({ payload }: ApiMessage): PlugSample {
+  const told = payload as Partial<PlugSample> | null | undefined;
+  if (typeof told?.outcome !== 'object' || typeof told.deviceNumber !== 'number') {
+    throw new Error('This message holds no reading; wire record behind read the plugs.');
+  }
+  return told as PlugSample;
 }
 
 function rollUp({ energy }: Rooms): void {
@@ -49,20 +61,19 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   recalculate,
 };
 
+function statusOf({ energy }: Rooms): NodeStatus {
+  const { totalPowerW } = energy.current();
+  const text = totalPowerW === null ? '–' : `${totalPowerW.toFixed(1)} W`;
+  return { fill: 'green', shape: 'dot', text };
+}
+
 /** Node `balupi-energy-aggregator`. */
 export default function register(RED: NodeAPI): void {
   function EnergyAggregator(this: Node, config: EnergyConfig): void {
     RED.nodes.createNode(this, config);
-    guardInput(this, (message) => {
-      const rooms = roomsBehind(RED.nodes.getNode(config.store));
-      const out = actOf(ACTS, config.op)(rooms, message);
-      if (config.op === 'record') {
-        const { totalPowerW } = rooms.energy.current();
-        const text = totalPowerW === null ? '–' : `${totalPowerW.toFixed(1)} W`;
-        showStatus(this, { fill: 'green', shape: 'dot', text });
-      }
-      return out;
-    });
+    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(rooms()) : {}));
+    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-energy-aggregator', EnergyAggregator);
 }

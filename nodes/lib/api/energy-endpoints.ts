@@ -60,7 +60,7 @@ export const EnergyHistory = Type.Object(
     period: words(PERIODS),
     from: instant(),
     to: instant(),
-    resolution: words(['raw', '5m', 'hour', 'day']),
+    resolution: words(['raw', '5m', 'hour', 'day', 'week', 'month']),
     data: Type.Array(
       Type.Object({
         timestamp: instant('Begin of the bucket.'),

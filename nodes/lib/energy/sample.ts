@@ -22,13 +22,12 @@ export interface Reading {
   readonly powerMw: number;
   readonly voltageMv: number | null;
   readonly currentMa: number | null;
-  /**
-   * The plug's counters in whole Wh since its local midnight and since its month began; null where
-   * it gives none or where its clock is known to be wrong (more than 10 min off, or before 2020).
-   */
+  /** The plug's counters in whole Wh since its local midnight and since its month began. */
   readonly todayWh: number | null;
   readonly monthWh: number | null;
   readonly relay: 'on' | 'off';
+  /** The plug's own `YYYY-MM-DD HH:MM:SS`; counters of a plug with a wrong clock are left out. */
+  readonly plugLocalTime?: string;
 }
 
 /** A reading at its place on the wall clock, in the whole numbers that are stored. */

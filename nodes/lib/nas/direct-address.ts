@@ -44,8 +44,7 @@ export class DirectAddress {
     const candidate = this.#candidate;
     if (candidate === null || this.#askedLately()) return this.#nasUrl;
     const result = await this.#ask(candidate);
-    // A 401 in JSON is what the NAS says there without a token (measured).
-    if (result.kind === 'answer' && (result.status === 401 || result.status === 200)) {
+    if (isNas(result)) {
       this.#known = candidate;
       return candidate;
     }
@@ -57,6 +56,16 @@ export class DirectAddress {
     if (this.#askedAtMs === null) return false;
     return this.#clock.monotonicMs() - this.#askedAtMs < RECHECK_MS;
   }
+}
+
+/**
+ * A 401 in JSON is what the NAS says there without a token (measured). On one machine that port may
+ * be a BaluPi's, whose refusals carry a `code`; the NAS's do not.
+ */
+function isNas(result: NasJson): boolean {
+  if (result.kind !== 'answer') return false;
+  const isOurs = typeof result.body === 'object' && result.body !== null && 'code' in result.body;
+  return !isOurs && (result.status === 401 || result.status === 200);
 }
 
 function candidateFor(nasUrl: URL): URL | null {

@@ -160,6 +160,11 @@ describe('The direct address', () => {
     assert.equal(await found('http://nas.local', null, other), 'http://nas.local/');
   });
 
+  it('is never that of a BaluPi that listens at port 8000 of the same machine', async () => {
+    const ours: NasJson = { kind: 'answer', status: 401, body: { detail: '…', code: 'no_token' } };
+    assert.equal(await found('http://127.0.0.1:9001', null, ours), 'http://127.0.0.1:9001/');
+  });
+
   it('is what the settings say, unasked', async () => {
     assert.equal(await found('http://nas.local', 'http://nas:9000', SILENT), 'http://nas:9000/');
   });
