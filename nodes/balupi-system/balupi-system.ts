@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { Health, SystemStatus } from '../lib/api/api.ts';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
-import { guardInput } from '../lib/guard/guarded.ts';
+import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { metricsText } from './metrics.ts';
@@ -63,7 +63,7 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
 export default function register(RED: NodeAPI): void {
   function SystemNode(this: Node, config: SystemConfig): void {
     RED.nodes.createNode(this, config);
-    guardInput(this, (message) =>
+    new NodeGuard(this).onInput((message) =>
       actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
     );
   }

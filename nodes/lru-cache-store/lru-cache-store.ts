@@ -6,7 +6,7 @@ import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
-import { guardInput } from '../lib/guard/guarded.ts';
+import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { rawReference } from './raw-reference.ts';
@@ -92,7 +92,7 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = { lookup: lookUp, serve, stat
 export default function register(RED: NodeAPI): void {
   function LruCacheStore(this: Node, config: CacheConfig): void {
     RED.nodes.createNode(this, config);
-    guardInput(this, (message) =>
+    new NodeGuard(this).onInput((message) =>
       actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
     );
   }

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Act, actOf } from '../lib/guard/acts.ts';
-import { guardInput, type NodeStatus, showStatus } from '../lib/guard/guarded.ts';
+import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { fetchFile, listFolder } from './file-acts.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
@@ -33,16 +33,9 @@ function statusOf({ nas }: Rooms): NodeStatus {
 export default function register(RED: NodeAPI): void {
   function NasProxy(this: Node, config: NasProxyConfig): void {
     RED.nodes.createNode(this, config);
-    let shown = '';
-    guardInput(this, async (message) => {
-      const rooms = roomsBehind(RED.nodes.getNode(config.nas));
-      const out: unknown = await actOf(ACTS, config.op)(rooms, message);
-      const next = statusOf(rooms);
-      // The editor redraws at each status, and a probe comes by every second.
-      if (next.text !== shown) showStatus(this, next);
-      shown = next.text ?? '';
-      return out;
-    });
+    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
+    const guard = new NodeGuard(this, () => statusOf(rooms()));
+    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-nas-proxy', NasProxy);
 }

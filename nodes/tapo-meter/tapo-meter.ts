@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Act, actOf } from '../lib/guard/acts.ts';
-import { guardCallback, guardInput } from '../lib/guard/guarded.ts';
+import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { add, devices, discover, remove, toggle, update } from './device-acts.ts';
 
@@ -29,10 +29,11 @@ export default function register(RED: NodeAPI): void {
   function TapoMeter(this: Node, config: TapoConfig): void {
     RED.nodes.createNode(this, config);
     let stopListening: (() => void) | null = null;
-    const pass = guardCallback(this, (payload: unknown) => {
+    const guard = new NodeGuard(this);
+    const pass = guard.callback((payload: unknown) => {
       this.send({ payload });
     });
-    guardInput(this, async (message) => {
+    guard.onInput(async (message) => {
       const rooms = roomsBehind(RED.nodes.getNode(config.store));
       if (config.op === 'sample') stopListening ??= rooms.tapo.onSample(pass);
       return await actOf(ACTS, config.op)(rooms, message);

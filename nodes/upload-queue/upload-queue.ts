@@ -3,7 +3,7 @@ import type { SyncStatusQuery, UploadList, UploadListQuery, UploadRow } from '..
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
-import { guardInput, showStatus } from '../lib/guard/guarded.ts';
+import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
@@ -57,25 +57,18 @@ async function flush({ upload }: Rooms): Promise<void> {
 
 const ACTS: Readonly<Record<string, Act<Rooms>>> = { accept, status, list, retry, drop, flush };
 
+function statusOf({ upload }: Rooms): NodeStatus {
+  const waiting = upload.queuedCount();
+  return { fill: waiting > 0 ? 'blue' : 'grey', shape: 'dot', text: String(waiting) };
+}
+
 /** Node `balupi-upload-queue`. */
 export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
     RED.nodes.createNode(this, config);
-    let shown = -1;
-    guardInput(this, async (message) => {
-      const rooms = roomsBehind(RED.nodes.getNode(config.store));
-      const out: unknown = await actOf(ACTS, config.op)(rooms, message);
-      const waiting = rooms.upload.queuedCount();
-      if (waiting !== shown) {
-        showStatus(this, {
-          fill: waiting > 0 ? 'blue' : 'grey',
-          shape: 'dot',
-          text: String(waiting),
-        });
-      }
-      shown = waiting;
-      return out;
-    });
+    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const guard = new NodeGuard(this, () => statusOf(rooms()));
+    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-upload-queue', UploadQueue);
 }

@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
-import { guardInput, showStatus } from '../lib/guard/guarded.ts';
+import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { holdForWake } from './hold.ts';
@@ -56,17 +56,18 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   hold,
 };
 
+function statusOf({ nas }: Rooms): NodeStatus {
+  const { state } = nas.wake.status;
+  return { fill: state === 'failed' ? 'yellow' : 'blue', shape: 'dot', text: state };
+}
+
 /** Node `balupi-wol`. */
 export default function register(RED: NodeAPI): void {
   function Wol(this: Node, config: WolConfig): void {
     RED.nodes.createNode(this, config);
-    guardInput(this, async (message) => {
-      const rooms = roomsBehind(RED.nodes.getNode(config.nas));
-      const out = await actOf(ACTS, config.op)(rooms, message);
-      const { state } = rooms.nas.wake.status;
-      showStatus(this, { fill: state === 'failed' ? 'yellow' : 'blue', shape: 'dot', text: state });
-      return out;
-    });
+    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
+    const guard = new NodeGuard(this, () => statusOf(rooms()));
+    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-wol', Wol);
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { refuse } from '../http/http.ts';
 import type { ApiMessage } from './call.ts';
 
@@ -18,77 +19,108 @@ export interface NodeStatus {
   readonly text?: string;
 }
 
-const FAILED: NodeStatus = { fill: 'red', shape: 'ring', text: 'error' };
-
-/** Shows a few words under a node. */
-export function showStatus(node: GuardedNode, status: NodeStatus): void {
-  node.status(status as never);
-}
-
-type Send = (message: unknown) => void;
-type InputListener = (message: ApiMessage, send: Send, done: (error?: Error) => void) => void;
-
 /** Handles one message. What it returns goes out; an array fills several outputs. */
 export type Handler = (message: ApiMessage) => unknown;
 
+type Send = (message: unknown) => void;
+type Done = (error?: Error) => void;
+type InputListener = (message: ApiMessage, send: Send, done: Done) => void;
+
+const FAILED: NodeStatus = { fill: 'red', shape: 'ring', text: 'error' };
+const NOTHING: NodeStatus = {};
+/** The editor has room for fewer than 20 characters; the NAS's own words may be longer. */
+const STATUS_CHARS = 19;
 /** How long a tab's Catch line may take before the guard answers in its place, in ms. */
 const CATCH_GRACE_MS = 1_000;
+/** What the host sets for every answer; all other headers belong to the answer that failed. */
+const KEPT_HEADERS = new Set([
+  'x-request-id',
+  'x-content-type-options',
+  'referrer-policy',
+  'cache-control',
+  'vary',
+]);
 
 /**
- * Registers `handler` so that whatever it throws or rejects with becomes a Catch message and, for
- * an API request that nobody else answers, an honest 500. Stock Node-RED ends the process on a
- * rejected async handler (measured on 4.1 and 5.0).
+ * Stands between Node-RED and what a node does. Whatever is thrown or rejected becomes a Catch
+ * message and, for an API request that nobody else answers, an honest 500; stock Node-RED ends the
+ * process on a rejected async handler (measured on 4.1 and 5.0).
  */
-export function guardInput(node: GuardedNode, handler: Handler): void {
-  const onInput: InputListener = (message, send, done) => {
-    run(handler, message).then(
-      (out) => {
-        if (out !== undefined && out !== null) send(out);
-        done();
-      },
-      (problem: unknown) => {
-        fail(node, problem, message, done);
-      },
-    );
-  };
-  node.on('input', onInput as never);
+export class NodeGuard {
+  readonly #node: GuardedNode;
+  readonly #statusOf: () => NodeStatus;
+  /** The editor redraws at each status, so the same one is not shown twice. */
+  #shown = JSON.stringify(NOTHING);
+
+  /** @param statusOf what to show under the node, asked after each message that went well */
+  constructor(node: GuardedNode, statusOf: () => NodeStatus = () => NOTHING) {
+    this.#node = node;
+    this.#statusOf = statusOf;
+  }
+
+  /** Registers `handler` for the node's messages. */
+  onInput(handler: Handler): void {
+    const onInput: InputListener = (message, send, done) => {
+      this.#handle(handler, message, send).then(
+        () => {
+          this.#show(this.#statusOf);
+          done();
+        },
+        (problem: unknown) => {
+          this.#fail(asError(problem), message, done);
+        },
+      );
+    };
+    this.#node.on('input', onInput as never);
+  }
+
+  /**
+   * Wraps a callback of a timer, an event or a stream: what it throws becomes a Catch message of
+   * the node instead of an uncaught exception.
+   */
+  callback<A extends unknown[]>(callback: (...args: A) => unknown): (...args: A) => void {
+    return (...args) => {
+      call(callback, args).catch((problem: unknown) => {
+        this.#show(() => FAILED);
+        this.#node.error(asError(problem), {} as never);
+      });
+    };
+  }
+
+  async #handle(handler: Handler, message: ApiMessage, send: Send): Promise<void> {
+    const out = await handler(message);
+    if (out !== undefined && out !== null) send(out);
+  }
+
+  #fail(error: Error, message: ApiMessage, done: Done): void {
+    const response = message.res?._res;
+    this.#show(() => FAILED);
+    // A Catch node keeps what it caught out of the log, and the answer promises that it was logged.
+    this.#node.error(error.stack ?? error.message);
+    if (response !== undefined) {
+      if (canAnswer(response)) forgetAnswer(response);
+      else leaveUnanswered(message, response);
+    }
+    done(error);
+    if (response !== undefined) answerIfNobodyDoes(response);
+  }
+
+  #show(statusOf: () => NodeStatus): void {
+    try {
+      const status = statusOf();
+      const { text } = status;
+      const shown = text === undefined ? status : { ...status, text: shortened(text) };
+      const key = JSON.stringify(shown);
+      if (key !== this.#shown) this.#node.status(shown as never);
+      this.#shown = key;
+    } catch (problem) {
+      // The message was handled; words under a node must not turn that into a failure.
+      this.#node.error(asError(problem), {} as never);
+    }
+  }
 }
 
-async function run(handler: Handler, message: ApiMessage): Promise<unknown> {
-  return await handler(message);
-}
-
-function fail(
-  node: GuardedNode,
-  problem: unknown,
-  message: ApiMessage,
-  done: (error?: Error) => void,
-): void {
-  const error = asError(problem);
-  showStatus(node, FAILED);
-  // A Catch node keeps what it caught out of the log, and the answer promises that it was logged.
-  node.error(error.stack ?? error.message);
-  done(error);
-  answerIfNobodyDoes(message);
-}
-
-/**
- * Wraps a callback of a timer, an event or a stream: what it throws becomes a Catch message of the
- * node instead of an uncaught exception.
- */
-export function guardCallback<A extends unknown[]>(
-  node: GuardedNode,
-  callback: (...args: A) => unknown,
-): (...args: A) => void {
-  return (...args) => {
-    runCallback(callback, args).catch((problem: unknown) => {
-      showStatus(node, FAILED);
-      node.error(asError(problem), {} as never);
-    });
-  };
-}
-
-async function runCallback<A extends unknown[]>(
+async function call<A extends unknown[]>(
   callback: (...args: A) => unknown,
   args: A,
 ): Promise<void> {
@@ -98,22 +130,44 @@ async function runCallback<A extends unknown[]>(
 function asError(problem: unknown): Error {
   return problem instanceof Error
     ? problem
-    : new Error('A node failed without an error object.', { cause: problem });
+    : new Error(`A node failed without an error object: ${String(problem)}`, { cause: problem });
 }
 
-function answerIfNobodyDoes(message: ApiMessage): void {
-  const response = message.res?._res;
-  if (response === undefined) return;
+function shortened(text: string): string {
+  return text.length > STATUS_CHARS ? `${text.slice(0, STATUS_CHARS - 1)}…` : text;
+}
+
+function canAnswer(response: ServerResponse): boolean {
+  return !response.headersSent && !response.destroyed && !response.writableEnded;
+}
+
+/** A length or a file name of the answer that came to nothing would spoil the 500. */
+function forgetAnswer(response: ServerResponse): void {
+  for (const name of response.getHeaderNames()) {
+    if (!KEPT_HEADERS.has(name) && !name.startsWith('access-control-')) response.removeHeader(name);
+  }
+}
+
+/**
+ * Half an answer is out, or the caller is gone. Cutting the connection is honest, a clean end would
+ * not be; and the Catch line must not try to answer, as that would fail and be caught again.
+ */
+function leaveUnanswered(message: ApiMessage, response: ServerResponse): void {
+  delete message.res;
+  if (!response.writableEnded) response.destroy();
+}
+
+function answerIfNobodyDoes(response: ServerResponse): void {
   // A plain timer: the grace is for the flow engine's own turn, not for anything the rooms time.
   setTimeout(() => {
-    if (response.destroyed || response.writableEnded) return;
-    if (response.headersSent) {
-      // Half an answer is out; cutting it is honest, a clean end would not be.
-      response.destroy();
-      return;
-    }
+    if (!canAnswer(response)) return;
     const { statusCode, payload, headers } = refuse('failed');
-    response.writeHead(statusCode, { ...headers, 'Content-Type': 'application/json' });
-    response.end(JSON.stringify(payload));
+    const text = JSON.stringify(payload);
+    response.writeHead(statusCode, {
+      ...headers,
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+    });
+    response.end(text);
   }, CATCH_GRACE_MS).unref();
 }
