@@ -62,6 +62,7 @@ export class NasRoom {
   readonly #book: ServerProfileBook;
   readonly #probe: NasProbe;
   #unsubscribe: () => void = () => undefined;
+  #asking: Promise<void> = Promise.resolve();
 
   constructor(options: NasRoomOptions) {
     const { clock, log, store, url, plug, macAddress } = options;
@@ -101,6 +102,7 @@ export class NasRoom {
     this.wake.start();
     this.#unsubscribe = this.presence.onChange((state) => {
       if (state.reachable) this.#learnMac();
+      if (state.awake) this.#asking = this.#learnVersion();
     });
   }
 
@@ -109,6 +111,7 @@ export class NasRoom {
     await this.wake.stop();
     this.presence.stop();
     this.#transport.close();
+    await this.#asking;
     this.#book.flush();
   }
 
@@ -175,6 +178,15 @@ export class NasRoom {
     } finally {
       transport.close();
     }
+  }
+
+  /**
+   * Asked once each time the NAS wakes, as it may have been updated meanwhile. With the trigger
+   * `auto` the question leaves a NAS asleep that falls asleep just now (measured on 1.38).
+   */
+  async #learnVersion(): Promise<void> {
+    if (!this.budget.take('other')) return;
+    await this.client.call({ method: 'GET', path: '/api/health', auto: true });
   }
 
   #learnMac(): void {

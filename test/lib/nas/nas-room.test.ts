@@ -96,7 +96,7 @@ describe('The nas room', () => {
   it('learns by a probe that the NAS lives, and keeps that over a restart', async () => {
     await open();
     assert.equal(await room.probe(), 'alive');
-    assert.deepEqual(asked, ['GET /api/system/info']);
+    assert.equal(asked[0], 'GET /api/system/info');
     assert.equal(room.status().online, true);
     await room.stop();
     await open();
@@ -118,8 +118,7 @@ describe('The nas room', () => {
     let sleepState = 'soft_sleep';
     answer = (request, response) => {
       if (request.url === '/api/health') {
-        sleepState = 'awake';
-        assert.equal(request.headers['x-sync-trigger'], undefined);
+        if (request.headers['x-sync-trigger'] === undefined) sleepState = 'awake';
         json({ status: 'ok', version: '1.38.0', api_version: '1' })(request, response);
       } else json({ current_sleep_state: sleepState })(request, response);
     };
@@ -129,6 +128,22 @@ describe('The nas room', () => {
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.deepEqual(packets, []);
     assert.equal(room.status().version, '1.38.0');
+  });
+
+  it('learns the version each time the NAS wakes, in a way that keeps nobody awake', async () => {
+    const triggers: unknown[] = [];
+    answer = (request, response) => {
+      if (request.url !== '/api/health')
+        return json({ current_sleep_state: 'awake' })(request, response);
+      triggers.push(request.headers['x-sync-trigger']);
+      json({ status: 'ok', version: '1.39.0' })(request, response);
+    };
+    await open({ liveToken: () => 'live' });
+    await room.probe();
+    await until(() => room.status().version === '1.39.0');
+    assert.deepEqual(triggers, ['auto']);
+    await room.probe();
+    assert.equal(triggers.length, 1);
   });
 
   it('learns the MAC address from the neighbour table and wakes by it after a restart', async () => {
