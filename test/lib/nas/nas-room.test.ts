@@ -136,7 +136,7 @@ describe('The nas room', () => {
       if (request.url !== '/api/health')
         return json({ current_sleep_state: 'awake' })(request, response);
       triggers.push(request.headers['x-sync-trigger']);
-      json({ status: 'ok', version: '1.39.0' })(request, response);
+      json({ status: 'ok', version: '1.39.0', api_version: '1' })(request, response);
     };
     await open({ liveToken: () => 'live' });
     await room.probe();
