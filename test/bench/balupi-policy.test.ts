@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import type { BlobStore } from '../../nodes/lib/cache/blob-store.ts';
+import { CopyRows } from '../../nodes/lib/cache/copy-rows.ts';
+import { Room } from '../../nodes/lib/cache/room.ts';
+import { Tally } from '../../nodes/lib/cache/tally.ts';
+import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
+import { Store } from '../../nodes/lib/store/store.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import { BaluPiPolicy } from './policies/balupi.ts';
+
+const LIMIT = 500_000;
+const PLENTY = 1e12;
+
+/** The cache's own rows and room over a database in memory, with files that do not exist. */
+class RealCache {
+  readonly #store = Store.open({
+    file: ':memory:',
+    name: 'cache',
+    synchronous: 'NORMAL',
+    migrations: CACHE_MIGRATIONS,
+  });
+  readonly #copies = new CopyRows(this.#store);
+  readonly #tally = new Tally(this.#store, this.#copies, new ManualClock());
+  readonly #room = new Room({
+    copies: this.#copies,
+    tally: this.#tally,
+    blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
+    disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
+    maxBytes: LIMIT,
+    minFreeBytes: 0,
+    threshold: 1,
+    queuedBytes: () => 0,
+  });
+  #blob = 0;
+
+  async use(key: number, sizeBytes: number): Promise<boolean> {
+    const path = `alice/${key}`;
+    const copy = this.#copies.find(path);
+    if (copy !== null) {
+      this.#tally.hit(copy.id, sizeBytes, 'stale');
+      return true;
+    }
+    const reservation = await this.#room.reserve(sizeBytes);
+    if (reservation === null) return false;
+    const at = { modifiedAtText: '', modifiedAtMs: 0, checksum: null, etag: null };
+    const blob = String((this.#blob += 1));
+    const about = { sha256: '', mimeType: null, ownerId: null, blob, validatedAtMs: 0 };
+    this.#copies.replace({ path, version: { sizeBytes, ...at }, ...about }, 0);
+    reservation.release();
+    return false;
+  }
+
+  close(): void {
+    this.#tally.flush();
+    this.#store.close();
+  }
+}
+
+describe("The bench's picture of our own policy", () => {
+  for (const seed of [3, 17, 2_026]) {
+    it(`decides as the cache itself does, use for use (seed ${seed})`, async () => {
+      const real = new RealCache();
+      const ours = new BaluPiPolicy(LIMIT);
+      let state = seed;
+      const random = (below: number): number => {
+        state = (state * 48_271) % 2_147_483_647;
+        return state % below;
+      };
+      // Few sizes, so that many are worth the same; one of them larger than all there is.
+      const sizes = [500, 4_096, 20_000, 20_001, 90_000, 600_000];
+      try {
+        for (let at = 0; at < 3_000; at += 1) {
+          const key = Math.min(random(200), random(200));
+          const sizeBytes = sizes[key % sizes.length] ?? 0;
+          const expected = await real.use(key, sizeBytes);
+          assert.equal(ours.use({ key, sizeBytes, nextUse: Infinity }), expected, `use ${at}`);
+        }
+      } finally {
+        real.close();
+      }
+    });
+  }
+});

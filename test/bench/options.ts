@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util';
+
+/** What can be said on the command line of `npm run bench -- <part> …`. */
+export interface BenchOptions {
+  /** How long a timed part may take in all. */
+  readonly seconds: number;
+  /** Request traces, `time,key,size` in gzipped CSV. Empty: those that come with the project. */
+  readonly traces: readonly string[];
+  /** Cache sizes in per cent of a trace's footprint. */
+  readonly sizes: readonly number[];
+  /** Entries of the largest table. */
+  readonly rows: number;
+  /** Puts the tables into docs/PERFORMANCE.md. */
+  readonly write: boolean;
+}
+
+export class BenchUsageError extends Error {
+  override readonly name = 'BenchUsageError';
+}
+
+/** @throws BenchUsageError */
+export function readBenchOptions(args: readonly string[]): {
+  readonly part: string;
+  readonly options: BenchOptions;
+} {
+  const { values, positionals } = parsed(args);
+  const [part = '', ...more] = positionals;
+  if (more.length > 0)
+    throw new BenchUsageError(`One part at a time, not also '${more.join(' ')}'.`);
+  return {
+    part,
+    options: {
+      seconds: positive('seconds', values.seconds),
+      traces: values.trace,
+      sizes: values.sizes.split(',').map((text) => positive('sizes', text)),
+      rows: positive('rows', values.rows),
+      write: values.write,
+    },
+  };
+}
+
+function parsed(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        seconds: { type: 'string', default: '90' },
+        trace: { type: 'string', multiple: true, default: [] },
+        sizes: { type: 'string', default: '1,5,10,20' },
+        rows: { type: 'string', default: '100000' },
+        write: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new BenchUsageError((error as Error).message, { cause: error });
+  }
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text.trim().replaceAll('_', ''));
+  if (text.trim() !== '' && value > 0 && Number.isFinite(value)) return value;
+  throw new BenchUsageError(`--${name} is '${text}', wanted a number above 0.`);
+}

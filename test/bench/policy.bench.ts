@@ -1,0 +1,158 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BenchOptions } from './options.ts';
+import { BaluPiPolicy } from './policies/balupi.ts';
+import { Belady, BeladySize } from './policies/belady.ts';
+import { Gdsf } from './policies/gdsf.ts';
+import { Lru } from './policies/lru.ts';
+import type { NewPolicy } from './policies/policy.ts';
+import { S3Fifo } from './policies/s3-fifo.ts';
+import { readTrace, replay, type Replayed, type Trace } from './policies/trace.ts';
+import { TRACES_FOLDER } from './project-folder.ts';
+import { Goals } from './report/goals.ts';
+import { Table } from './report/table.ts';
+
+const OURS = 'balupi';
+const RIVALS = ['lru', 's3-fifo', 'gdsf'] as const;
+/** No policy that is not told the future is known to pass the better of the two that are. */
+const BOUND = 'bound';
+
+const POLICIES: Readonly<Record<string, NewPolicy>> = {
+  [OURS]: (bytes) => new BaluPiPolicy(bytes),
+  lru: (bytes) => new Lru(bytes),
+  's3-fifo': (bytes) => new S3Fifo(bytes),
+  gdsf: (bytes) => new Gdsf(bytes),
+  belady: (bytes) => new Belady(bytes),
+  'belady-size': (bytes) => new BeladySize(bytes),
+};
+
+/** What each policy made of one trace at one size. */
+interface Cell {
+  readonly trace: string;
+  readonly sizePercent: number;
+  readonly of: ReadonlyMap<string, Replayed>;
+}
+
+/** Replays traces and prints one JSON line a policy, trace and size. @returns tables */
+export function benchPolicy(print: (line: string) => void, options: BenchOptions): string[] {
+  const files = options.traces.length > 0 ? options.traces : shippedTraces();
+  const cells: Cell[] = [];
+  for (const file of files) {
+    const trace = readTrace(file);
+    for (const sizePercent of options.sizes) {
+      const cell = replayAll(trace, sizePercent);
+      cells.push(cell);
+      for (const [policy, result] of cell.of) print(jsonLine(cell, policy, result));
+    }
+  }
+  return tablesOf(cells, options.sizes);
+}
+
+function shippedTraces(): string[] {
+  return readdirSync(TRACES_FOLDER)
+    .filter((name) => name.endsWith('.csv.gz'))
+    .sort()
+    .map((name) => join(TRACES_FOLDER, name));
+}
+
+function replayAll(trace: Trace, sizePercent: number): Cell {
+  const capacityBytes = Math.floor((trace.footprintBytes * sizePercent) / 100);
+  const of = new Map<string, Replayed>();
+  for (const [name, make] of Object.entries(POLICIES)) {
+    const result = replay(trace, make(capacityBytes));
+    if (result.mostBytes > capacityBytes) throw new Error(`${name} held more than it may.`);
+    of.set(name, result);
+  }
+  of.set(BOUND, better(of.get('belady'), of.get('belady-size')));
+  return { trace: trace.name, sizePercent, of };
+}
+
+function better(a: Replayed | undefined, b: Replayed | undefined): Replayed {
+  return {
+    objectHitRatio: Math.max(a?.objectHitRatio ?? 0, b?.objectHitRatio ?? 0),
+    byteHitRatio: Math.max(a?.byteHitRatio ?? 0, b?.byteHitRatio ?? 0),
+    mostBytes: 0,
+  };
+}
+
+function jsonLine(cell: Cell, policy: string, result: Replayed): string {
+  return JSON.stringify({
+    trace: cell.trace,
+    policy,
+    size_percent: cell.sizePercent,
+    object_hit_ratio: round(result.objectHitRatio),
+    byte_hit_ratio: round(result.byteHitRatio),
+  });
+}
+
+function round(value: number): number {
+  return Math.round(value * 1e5) / 1e5;
+}
+
+function tablesOf(cells: readonly Cell[], sizes: readonly number[]): string[] {
+  const at = sizes.join(' / ');
+  const objects = new Table(
+    `object hit ratio %, cache = ${at} % of the footprint`,
+    ...traces(cells),
+  );
+  const bytes = new Table(`byte hit ratio %, cache = ${at} % of the footprint`, ...traces(cells));
+  for (const policy of [...Object.keys(POLICIES), BOUND]) {
+    objects.add(policy, ...row(cells, policy, 'objectHitRatio'));
+    bytes.add(policy, ...row(cells, policy, 'byteHitRatio'));
+  }
+  return [...objects.lines(), '', ...bytes.lines(), '', ...goalsOf(cells).lines()];
+}
+
+function traces(cells: readonly Cell[]): string[] {
+  return [...new Set(cells.map(({ trace }) => trace))];
+}
+
+function row(cells: readonly Cell[], policy: string, what: keyof Replayed): string[] {
+  return traces(cells).map((trace) =>
+    cells
+      .filter((cell) => cell.trace === trace)
+      .map((cell) => (100 * (cell.of.get(policy)?.[what] ?? NaN)).toFixed(1))
+      .join(' / '),
+  );
+}
+
+function goalsOf(cells: readonly Cell[]): Goals {
+  const goals = new Goals();
+  const objects = (cell: Cell, policy: string): number => cell.of.get(policy)?.objectHitRatio ?? 0;
+  const ours = (cell: Cell): number => objects(cell, OURS);
+  const best = (cell: Cell): number => Math.max(...RIVALS.map((name) => objects(cell, name)));
+  const worst = (figures: readonly number[]): number => Math.min(...figures);
+  goals.atLeast(
+    'object hits against the best of LRU, S3-FIFO, GDSF, worst cell',
+    worst(cells.map((cell) => ours(cell) / best(cell))),
+    0.98,
+  );
+  goals.atLeast(
+    'object hits against LRU, worst cell',
+    worst(cells.map((cell) => ours(cell) / objects(cell, 'lru'))),
+    1,
+  );
+  goals.atMost('points lost by a larger cache, worst step', lossOf(cells, ours), 1);
+  const share = (what: 'objectHitRatio' | 'byteHitRatio'): number =>
+    cells.reduce((sum, { of }) => sum + ratio(of.get(OURS)?.[what], of.get(BOUND)?.[what]), 0) /
+    cells.length;
+  goals.atLeast('mean of object hits / bound', share('objectHitRatio'), 0.85);
+  goals.atLeast('mean of byte hits / bound', share('byteHitRatio'), 0.72);
+  return goals;
+}
+
+function ratio(part: number | undefined, whole: number | undefined): number {
+  return (part ?? 0) / (whole ?? 1);
+}
+
+/** Percentage points, between a cache and the next larger one of the same trace. */
+function lossOf(cells: readonly Cell[], ours: (cell: Cell) => number): number {
+  let loss = 0;
+  for (const cell of cells) {
+    const larger = cells
+      .filter(({ trace, sizePercent }) => trace === cell.trace && sizePercent > cell.sizePercent)
+      .sort((a, b) => a.sizePercent - b.sizePercent)[0];
+    if (larger !== undefined) loss = Math.max(loss, 100 * (ours(cell) - ours(larger)));
+  }
+  return loss;
+}

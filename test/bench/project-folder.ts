@@ -1,0 +1,18 @@
+import { existsSync } from 'node:fs';
+import { dirname, extname, join } from 'node:path';
+
+/** The project's own folder, whether this runs compiled or from source. */
+export const PROJECT_FOLDER = findProject(import.meta.dirname);
+
+/** Where the traces that come with the project lie. */
+export const TRACES_FOLDER = join(PROJECT_FOLDER, 'test', 'fixtures', 'traces');
+
+/** How files of this program end: `.js` once compiled. */
+export const PROGRAM_ENDING = extname(import.meta.filename);
+
+function findProject(from: string): string {
+  if (existsSync(join(from, 'package.json'))) return from;
+  const above = dirname(from);
+  if (above === from) throw new Error('The project folder was not found.');
+  return findProject(above);
+}

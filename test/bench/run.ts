@@ -1,0 +1,60 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { benchEnergy } from './energy.bench.ts';
+import { benchMemory } from './memory.bench.ts';
+import { benchMetadata } from './metadata.bench.ts';
+import { BenchUsageError, readBenchOptions, type BenchOptions } from './options.ts';
+import { benchPolicy } from './policy.bench.ts';
+import { PROJECT_FOLDER } from './project-folder.ts';
+import { withSection } from './report/document.ts';
+import { benchServe } from './serve.bench.ts';
+import { benchUpload } from './upload.bench.ts';
+
+/** Prints as it goes. @returns what the document gets, where that is not what was printed */
+type Part = (
+  print: (line: string) => void,
+  options: BenchOptions,
+) => Promise<void> | void | string[];
+
+const PARTS: Readonly<Record<string, Part>> = {
+  serve: benchServe,
+  upload: (print) => benchUpload(print),
+  policy: benchPolicy,
+  metadata: benchMetadata,
+  energy: (print) => benchEnergy(print),
+  memory: (print) => benchMemory(print),
+};
+
+const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>
+  --seconds N     how long serve may take in all (90)
+  --trace FILE    policy: a trace, time,key,size in gzipped CSV; may be given again
+  --sizes LIST    policy: cache sizes in per cent of the footprint (1,5,10,20)
+  --rows N        metadata: entries of the largest table (100000)
+  --write         puts the tables into docs/PERFORMANCE.md`;
+
+const DOCUMENT = join(PROJECT_FOLDER, 'docs', 'PERFORMANCE.md');
+
+async function run(part: string, options: BenchOptions): Promise<void> {
+  const bench = PARTS[part];
+  if (bench === undefined) throw new BenchUsageError(`There is no part '${part}'.`);
+  const printed: string[] = [];
+  const instead = await bench((line) => {
+    printed.push(line);
+    console.log(line);
+  }, options);
+  if (!options.write) return;
+  const today = new Date().toISOString().slice(0, 10);
+  const where = `Measured ${today}, ${process.arch}, ${availableParallelism()} cores, Node ${process.versions.node}.`;
+  const lines = [where, ...(instead ?? printed)];
+  writeFileSync(DOCUMENT, withSection(readFileSync(DOCUMENT, 'utf8'), part, lines));
+}
+
+try {
+  const { part, options } = readBenchOptions(process.argv.slice(2));
+  await run(part, options);
+} catch (error) {
+  if (!(error instanceof BenchUsageError)) throw error;
+  console.error(`${error.message}\n${USAGE}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,212 @@
+import type { BenchOptions } from './options.ts';
+import { Goals } from './report/goals.ts';
+import { median } from './report/stats.ts';
+import { short, Table } from './report/table.ts';
+import { BaluPiProcess, startServingRoom } from './world/balupi.ts';
+import { BenchWorld, KB, MB, passwordOf } from './world/bench-nas.ts';
+import { startFastApi } from './world/fastapi.ts';
+import { Load } from './world/load.ts';
+import { startNginx } from './world/nginx.ts';
+import { cpuSeconds, MemoryWatch, rssBytes } from './world/proc.ts';
+import type { Target } from './world/target.ts';
+
+interface Case {
+  readonly name: string;
+  readonly file: string;
+  readonly connections: number;
+  readonly unit: 'requests' | 'MB';
+}
+
+interface Measured {
+  /** Work a CPU second of the server. */
+  readonly perCpuSecond: number;
+  readonly perSecond: number;
+  readonly grownBytes: number;
+}
+
+/** All repetitions by target and case. */
+type Results = Map<string, Measured[]>;
+
+const FILES = { '1k.bin': KB, '1m.bin': MB, '100m.bin': 100 * MB };
+const CASES: readonly Case[] = [
+  { name: '1 KB, 16 connections', file: '1k.bin', connections: 16, unit: 'requests' },
+  { name: '1 MB, 1 connection', file: '1m.bin', connections: 1, unit: 'MB' },
+  { name: '1 MB, 16 connections', file: '1m.bin', connections: 16, unit: 'MB' },
+  { name: '100 MB, 16 connections', file: '100m.bin', connections: 16, unit: 'MB' },
+];
+const REPETITIONS = 5;
+/** Starting, filling, warming up and the crowd at the end. */
+const ASIDE_SECONDS = 20;
+const WARM_UP_MS = 500;
+const SHORTEST_MS = 200;
+const CROWD = { connections: 64, durationMs: 4_000 };
+
+const NGINX = 'nginx sendfile';
+const ROOM = 'serving room alone';
+const WHOLE = 'BaluPi, whole';
+const FASTAPI = 'FastAPI FileResponse';
+
+/** Hits, by the serving room alone, the whole BaluPi, and what of their kind is on the machine. */
+export async function benchServe(
+  print: (line: string) => void,
+  options: BenchOptions,
+): Promise<void> {
+  const world = new BenchWorld();
+  const load = new Load();
+  const targets: Target[] = [];
+  try {
+    await world.start();
+    for (const [name, sizeBytes] of Object.entries(FILES)) await world.put(name, sizeBytes);
+    await startTargets(world, targets, print);
+    const windowMs = windowOf(options.seconds, targets.length);
+    print(
+      `${REPETITIONS} interleaved repetitions of ${Math.round(windowMs)} ms each; the load is our ` +
+        'own keep-alive client in a process of its own; server and load on a core each',
+    );
+    const results = await measureAll(load, targets, windowMs);
+    print('');
+    for (const line of tableOf(targets, results)) print(line);
+    const crowdBytes = await crowd(load, targets);
+    print('');
+    for (const line of goalsOf(results, crowdBytes).lines()) print(line);
+  } finally {
+    await load.stop();
+    for (const target of targets) await target.stop();
+    await world.stop();
+  }
+}
+
+async function startTargets(
+  world: BenchWorld,
+  targets: Target[],
+  print: (line: string) => void,
+): Promise<void> {
+  const nginx = await startNginx(world.files, world.workFolder('nginx'));
+  if (nginx === null) print('nginx is not installed here: no ratio to it');
+  else targets.push(nginx);
+  targets.push(await startServingRoom(world.files, world.workFolder('room')));
+  const balupi = await BaluPiProcess.start(world.nas, world.workFolder('balupi'));
+  targets.push(balupi);
+  await balupi.signIn('alice', passwordOf('alice'));
+  const fastApi = await startFastApi(world.files, world.workFolder('fastapi'));
+  if (fastApi === null) print('Python with fastapi and uvicorn is not here: no ratio to them');
+  else targets.push(fastApi);
+}
+
+function windowOf(seconds: number, targets: number): number {
+  const measured = ((seconds - ASIDE_SECONDS) * 1_000) / (REPETITIONS * CASES.length * targets);
+  return Math.max(SHORTEST_MS, measured);
+}
+
+async function measureAll(
+  load: Load,
+  targets: readonly Target[],
+  windowMs: number,
+): Promise<Results> {
+  const results: Results = new Map();
+  for (const one of CASES) {
+    // The first read is a miss of the whole BaluPi; from then on each is a hit.
+    for (const target of targets) await run(load, target, one, { mostAnswers: 1 });
+    for (const target of targets) await run(load, target, one, { durationMs: WARM_UP_MS });
+    for (let repetition = 0; repetition < REPETITIONS; repetition += 1) {
+      for (const target of targets) {
+        const measured = await run(load, target, one, { durationMs: windowMs });
+        const key = keyOf(target.name, one);
+        results.set(key, [...(results.get(key) ?? []), measured]);
+      }
+    }
+  }
+  return results;
+}
+
+const keyOf = (target: string, one: Case): string => `${target}\0${one.name}`;
+
+async function run(
+  load: Load,
+  target: Target,
+  one: Case,
+  limits: { readonly durationMs?: number; readonly mostAnswers?: number },
+): Promise<Measured> {
+  const { port, pids, headers } = target;
+  const memory = new MemoryWatch(pids);
+  const before = cpuSeconds(pids);
+  const connections = limits.mostAnswers === 1 ? 1 : one.connections;
+  const path = target.pathOf(one.file);
+  const result = await load.run({
+    ...{ kind: 'read', port, path, headers, connections, durationMs: 20_000 },
+    ...limits,
+  });
+  const used = cpuSeconds(pids) - before;
+  const { grownBytes } = memory.stop();
+  const work = one.unit === 'MB' ? result.bytes / MB : result.answers;
+  return { perCpuSecond: work / used, perSecond: work / result.seconds, grownBytes };
+}
+
+function typical(results: Results, target: string, one: Case, what: keyof Measured): number {
+  return median((results.get(keyOf(target, one)) ?? []).map((measured) => measured[what]));
+}
+
+function tableOf(targets: readonly Target[], results: Results): string[] {
+  const table = new Table(
+    ...['case', 'server', 'a server CPU second', 'ratio to nginx', 'spread of the ratio'],
+    ...['a second of wall time', 'memory grew by'],
+  );
+  for (const one of CASES) {
+    for (const { name } of targets) {
+      const ratios = ratiosOf(results, name, NGINX, one);
+      const grown = Math.max(...(results.get(keyOf(name, one)) ?? []).map((m) => m.grownBytes));
+      table.add(
+        one.name,
+        name,
+        `${short(typical(results, name, one, 'perCpuSecond'))} ${one.unit}`,
+        short(median(ratios)),
+        `${short(Math.min(...ratios))} – ${short(Math.max(...ratios))}`,
+        `${short(typical(results, name, one, 'perSecond'))} ${one.unit}`,
+        `${short(grown / MB)} MB`,
+      );
+    }
+  }
+  return table.lines();
+}
+
+/** Work a CPU second against a peer's, repetition by repetition. */
+function ratiosOf(results: Results, target: string, peer: string, one: Case): number[] {
+  const peers = results.get(keyOf(peer, one)) ?? [];
+  return (results.get(keyOf(target, one)) ?? []).map(
+    (measured, index) => measured.perCpuSecond / (peers[index]?.perCpuSecond ?? NaN),
+  );
+}
+
+/** How much the whole BaluPi grows over its idle state by 64 readers of 100 MB. */
+async function crowd(load: Load, targets: readonly Target[]): Promise<number> {
+  const balupi = targets.find(({ name }) => name === WHOLE);
+  if (balupi === undefined) return NaN;
+  const idleBytes = rssBytes(balupi.pids);
+  const memory = new MemoryWatch(balupi.pids);
+  const { port, headers } = balupi;
+  const path = balupi.pathOf('100m.bin');
+  await load.run({ kind: 'read', port, path, headers, ...CROWD });
+  return memory.stop().mostBytes - idleBytes;
+}
+
+function goalsOf(results: Results, crowdBytes: number): Goals {
+  const goals = new Goals();
+  const [small, single, many, large] = CASES as [Case, Case, Case, Case];
+  const against = (target: string, peer: string, one: Case): number =>
+    median(ratiosOf(results, target, peer, one));
+  goals.atLeast(`${many.name}: serving room / nginx`, against(ROOM, NGINX, many), 0.5);
+  goals.atLeast(`${single.name}: serving room / nginx`, against(ROOM, NGINX, single), 0.9);
+  goals.atLeast(`${many.name}: BaluPi / nginx`, against(WHOLE, NGINX, many), 0.4);
+  goals.atLeast(`${large.name}: BaluPi / nginx`, against(WHOLE, NGINX, large), 0.3);
+  goals.atLeast(
+    `${small.name}, from disk: serving room / nginx`,
+    against(ROOM, NGINX, small),
+    0.15,
+  );
+  goals.atLeast(`${many.name}: BaluPi / FastAPI`, against(WHOLE, FASTAPI, many), 2);
+  goals.atLeast(`${large.name}: BaluPi / FastAPI`, against(WHOLE, FASTAPI, large), 2.5);
+  goals.atLeast(`${small.name}: BaluPi / FastAPI`, against(WHOLE, FASTAPI, small), 2);
+  goals.open('1 KB from memory: serving room / nginx', '≥ 0.40', 'there is no memory cache yet');
+  goals.atMost('100 MB, 64 readers: memory of BaluPi grows by', crowdBytes / MB, 100, ' MB');
+  return goals;
+}

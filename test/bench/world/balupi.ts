@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { PROGRAM_ENDING, PROJECT_FOLDER } from '../project-folder.ts';
+import { ended, pidOf, spawnNode } from './programs.ts';
+import type { Target } from './target.ts';
+import { until } from './until.ts';
+
+/** As deploy/run.mjs starts it; a test holds the two together. */
+export const HEAP_FLAGS = [
+  '--max-old-space-size=192',
+  '--max-semi-space-size=4',
+  '--optimize-for-size',
+];
+
+export interface BenchNas {
+  readonly url: string;
+  readonly macAddress: string;
+  readonly wakeAddress: string;
+}
+
+/** The serving room in a process of its own. */
+export async function startServingRoom(files: string, workFolder: string): Promise<Target> {
+  const program = join(import.meta.dirname, `serving-room-process${PROGRAM_ENDING}`);
+  const child = spawnNode(0, [...HEAP_FLAGS, program, files, workFolder]);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.once('message', (message) => {
+    resolve((message as { readonly port: number }).port);
+  });
+  child.once('exit', () => {
+    reject(new Error('The serving room ended before it listened.'));
+  });
+  const port = await promise;
+  return {
+    name: 'serving room alone',
+    port,
+    pids: [pidOf(child)],
+    headers: {},
+    pathOf: (name) => `/${name}`,
+    stop: () => ended(child),
+  };
+}
+
+/** A whole BaluPi in a process of its own, with somebody signed in. */
+export class BaluPiProcess implements Target {
+  readonly name = 'BaluPi, whole';
+  readonly port: number;
+  readonly pids: readonly number[];
+  headers: Readonly<Record<string, string>> = {};
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.port = port;
+    this.pids = [pidOf(child)];
+  }
+
+  /** @param workFolder becomes its data folder */
+  static async start(nas: BenchNas, workFolder: string): Promise<BaluPiProcess> {
+    const program = join(PROJECT_FOLDER, 'dist', 'server.js');
+    const child = spawnNode(0, [...HEAP_FLAGS, program], environment(nas, workFolder));
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    if (child.stdout === null) throw new Error('BaluPi has no output to read.');
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const port = /^BaluPi ready on http:\/\/[^ ]+:(\d+)/.exec(line)?.[1];
+      if (port !== undefined) resolve(Number(port));
+    });
+    child.once('exit', () => {
+      reject(new Error('BaluPi ended before it was ready.'));
+    });
+    return new BaluPiProcess(child, await promise);
+  }
+
+  /** Waits for the NAS to be found and signs somebody in there. */
+  async signIn(username: string, password: string): Promise<void> {
+    await until('BaluPi to sign somebody in', async () => {
+      const answered = await fetch(`${this.#url}/api/auth/login`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ username, password }),
+      });
+      const { access_token: token } = (await answered.json()) as { access_token?: string };
+      if (answered.status !== 200 || token === undefined) return false;
+      this.headers = { Authorization: `Bearer ${token}` };
+      return true;
+    });
+  }
+
+  /** Asks for JSON as whoever is signed in. */
+  async ask(path: string): Promise<unknown> {
+    const answered = await fetch(`${this.#url}${path}`, { headers: this.headers });
+    return await answered.json();
+  }
+
+  pathOf(name: string): string {
+    return `/api/files/download/alice/bench/${name}`;
+  }
+
+  stop(): Promise<void> {
+    return ended(this.#child);
+  }
+
+  get #url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+}
+
+function environment(nas: BenchNas, workFolder: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
+  return {
+    ...Object.fromEntries(kept),
+    BALUPI_HOST: '127.0.0.1',
+    BALUPI_PORT: '0',
+    BALUPI_DATA_DIR: join(workFolder, 'data'),
+    BALUPI_LOG_LEVEL: 'warn',
+    BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
+    BALUPI_NAS_URL: nas.url,
+    BALUPI_NAS_DIRECT_URL: nas.url,
+    BALUPI_NAS_MAC_ADDRESS: nas.macAddress,
+    BALUPI_NAS_WAKE_ADDRESS: nas.wakeAddress,
+    BALUPI_NAS_PROBE_INTERVAL_SECONDS: '5',
+    BALUPI_CACHE_MIN_FREE_GB: '0.1',
+    BALUPI_CACHE_MAX_SIZE_GB: '8',
+    BALUPI_EDITOR: 'off',
+  };
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+
+/** Linux tells times in hundredths of a second on every machine BaluPi runs on. */
+const TICKS_A_SECOND = 100;
+const SAMPLE_MS = 100;
+
+/** CPU seconds, user and system, that processes and their ended children used so far. */
+export function cpuSeconds(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+}
+
+function cpuSecondsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  // The name in brackets may hold spaces; what counts comes behind it, beginning with the state.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_A_SECOND;
+}
+
+/** Resident bytes. */
+export function rssBytes(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    return sum + Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? NaN) * 1024;
+  }, 0);
+}
+
+/** The processes a process has started and that still run. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/** Watches the memory of processes, ten times a second. */
+export class MemoryWatch {
+  readonly #pids: readonly number[];
+  readonly #timer: NodeJS.Timeout;
+  readonly #fromBytes: number;
+  #mostBytes: number;
+
+  constructor(pids: readonly number[]) {
+    this.#pids = pids;
+    this.#fromBytes = rssBytes(pids);
+    this.#mostBytes = this.#fromBytes;
+    this.#timer = setInterval(() => {
+      this.#look();
+    }, SAMPLE_MS);
+  }
+
+  /** Ends the watch. */
+  stop(): { readonly fromBytes: number; readonly mostBytes: number; readonly grownBytes: number } {
+    clearInterval(this.#timer);
+    this.#look();
+    const [fromBytes, mostBytes] = [this.#fromBytes, this.#mostBytes];
+    return { fromBytes, mostBytes, grownBytes: mostBytes - fromBytes };
+  }
+
+  #look(): void {
+    this.#mostBytes = Math.max(this.#mostBytes, rssBytes(this.#pids));
+  }
+}
