@@ -1,0 +1,65 @@
+import type { Caller } from '../../nodes/lib/accounts/caller.ts';
+import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
+import type { NasState } from '../../nodes/lib/nas/nas.ts';
+
+/** Any part of `T`; what a test writes must have the type the real room gives it. */
+type Fake<T> = T extends (...args: never[]) => unknown
+  ? T
+  : T extends object
+    ? { readonly [Key in keyof T]?: Fake<T[Key]> }
+    : T;
+
+export type FakeRooms = { readonly [Room in keyof Rooms]?: Fake<Rooms[Room]> };
+
+/**
+ * Rooms that are there as far as a test wrote them.
+ * @throws Error at the first touch of anything else, naming it
+ */
+export function fakeRooms(parts: FakeRooms): Rooms {
+  return strict(parts, 'rooms') as unknown as Rooms;
+}
+
+/** A room nobody wrote is there, and has nothing. */
+function strict(parts: object, place: string): object {
+  return new Proxy(parts, {
+    get(target, key): unknown {
+      const value: unknown = Reflect.get(target, key);
+      const name = `${place}.${String(key)}`;
+      if (place === 'rooms') return strictRoom(value ?? {}, name);
+      if (value === undefined) throw new Error(`No fake of ${name}.`);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+function strictRoom(room: unknown, name: string): unknown {
+  return typeof room === 'object' && room !== null ? strict(room, name) : room;
+}
+
+export const ALICE: Caller = {
+  user: { id: 3, username: 'alice', role: 'user' },
+  kind: 'nas',
+  nasToken: 'token-of-alice',
+  scope: 'all',
+};
+
+export const AWAKE: NasState = {
+  awake: true,
+  reachable: true,
+  sleepState: 'awake',
+  reachableBy: 'http',
+  everSeen: true,
+  version: '1.38.0',
+  sinceMs: Date.parse('2026-02-22T14:00:00Z'),
+  lastSeenMs: Date.parse('2026-02-22T14:29:30Z'),
+  nextWakeAt: null,
+};
+
+export const ASLEEP: NasState = {
+  ...AWAKE,
+  awake: false,
+  reachable: false,
+  sleepState: 'unreachable',
+  reachableBy: 'none',
+  nextWakeAt: '2026-02-23T06:00:00Z',
+};

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import type { PiLoad } from '../../nodes/lib/system/pi-load.ts';
+import { AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { answerOf, codeOf } from './described.ts';
+import { stages } from './stage.ts';
+
+const type = 'balupi-system';
+const LOAD: PiLoad = {
+  cpuPercent: 12.5,
+  cpuTempCelsius: null,
+  memoryTotalMb: 905,
+  memoryUsedMb: 300,
+  memoryPercent: 33.1,
+  diskTotalGb: 64,
+  diskUsedGb: 16,
+  diskPercent: 25,
+  uptimeSeconds: 3_600,
+  loadAvg: [0.1, 0.2, 0.3],
+};
+const DEVICE = {
+  deviceNumber: 1,
+  voltageV: null,
+  currentA: null,
+  energyTodayWh: null,
+  relay: 'on',
+  isOnline: true,
+  atMs: 0,
+} as const;
+
+const COUNTED: FakeRooms = {
+  energy: {
+    current: () => ({
+      devices: [
+        { ...DEVICE, deviceId: 'a', deviceName: 'Bob\'s "NAS"\\', powerW: 30.5, isStale: false },
+        { ...DEVICE, deviceId: 'b', deviceName: 'Old', powerW: 4, isStale: true },
+        { ...DEVICE, deviceId: 'c', deviceName: 'New', powerW: null, isStale: false },
+      ],
+      totalPowerW: 30.5,
+    }),
+  },
+  cache: {
+    stats: () => ({
+      fileCount: 2,
+      totalBytes: 3_000,
+      maxBytes: 9,
+      capacityBytes: 9,
+      hits: 7,
+      misses: 1,
+      hitBytes: 0,
+      missBytes: 0,
+      evictions: 0,
+      nasWakesAvoided: 5,
+    }),
+  },
+  upload: { queuedCount: () => 4, queuedBytes: () => 400 },
+  nas: { presence: { state: AWAKE } },
+  system: { load: () => LOAD },
+};
+
+describe('The node balupi-system', () => {
+  const open = stages();
+
+  it('runs the checks and asks nobody else', async () => {
+    const report = { status: 'degraded', checks: { disk: 'full' }, version: '0.1.0' } as const;
+    const versions = { apiVersion: '1', minApiVersion: '1', hostname: 'pi' };
+    const rooms: FakeRooms = { system: { health: () => ({ ...report, ...versions }) } };
+    const stage = await open({ type, op: 'health', rooms });
+    const payload = await answerOf(stage, 'health', { caller: null });
+    assert.partialDeepStrictEqual(payload, { status: 'degraded', checks: { disk: 'full' } });
+  });
+
+  it('gives the last look at the Pi', async () => {
+    const stage = await open({ type, op: 'load', rooms: { system: { load: () => LOAD } } });
+    const payload = await answerOf(stage, 'system-status');
+    assert.partialDeepStrictEqual(payload, { cpu_percent: 12.5, cpu_temp_celsius: null });
+  });
+
+  it('asks to come again before the first look', async () => {
+    const stage = await open({ type, op: 'load', rooms: { system: { load: () => null } } });
+    assert.equal(await codeOf(stage, 'system-status', {}, 503), 'restarting');
+  });
+
+  it('writes metrics with escaped names, and no line for what is unknown or stale', async () => {
+    const stage = await open({ type, op: 'metrics', rooms: COUNTED });
+    const { status, payload, headers } = await stage.ask();
+    assert.equal(status, 200);
+    const words = new Set(headers.get('content-type')?.split('; '));
+    assert.deepEqual(words, new Set(['text/plain', 'version=0.0.4', 'charset=utf-8']));
+    const lines = String(payload).split('\n');
+    const plugs = lines.filter((line) => line.startsWith('balupi_plug_power_watts'));
+    assert.deepEqual(plugs, [
+      'balupi_plug_power_watts{device="a",name="Bob\'s \\"NAS\\"\\\\"} 30.5',
+    ]);
+    for (const line of [
+      'balupi_cache_hits_total 7',
+      'balupi_nas_awake 1',
+      'balupi_cpu_percent 12.5',
+    ]) {
+      assert.ok(lines.includes(line), line);
+    }
+    assert.ok(lines.includes('# TYPE balupi_cache_hits_total counter'));
+    assert.ok(!lines.some((line) => line.startsWith('balupi_cpu_celsius ')));
+  });
+});

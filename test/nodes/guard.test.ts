@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
+import { type Stage, stages } from './stage.ts';
+
+const BOOM = new Error('boom');
+const FAILED = { detail: 'Something went wrong here. It was logged.', code: 'failed' };
+
+/** An act of a node over rooms whose `fail` stands where something can go wrong, and then not. */
+interface Subject {
+  readonly type: string;
+  readonly op: string;
+  /** What `fail` returns where nothing goes wrong. */
+  readonly well: unknown;
+  readonly rooms: (fail: () => never) => FakeRooms;
+}
+
+const LISTED = {
+  kind: 'listing',
+  listing: { path: '', items: [], queued: [], source: 'fresh', ageSeconds: 0 },
+};
+const PRESENCE = { state: AWAKE };
+
+const WAITING: readonly Subject[] = [
+  {
+    type: 'balupi-tapo-meter',
+    op: 'discover',
+    well: { discovered: 0, newDevices: 0, devices: [] },
+    rooms: (fail) => ({ tapo: { discover: fail } }),
+  },
+  {
+    type: 'balupi-energy-aggregator',
+    op: 'recalculate',
+    well: { kind: 'recalculated', changedHours: 0 },
+    rooms: (fail) => ({ energy: { recalculate: fail } }),
+  },
+  {
+    type: 'balupi-lru-cache-store',
+    op: 'lookup',
+    well: { kind: 'not_found' },
+    rooms: (fail) => ({ files: { locate: fail }, nas: { presence: PRESENCE } }),
+  },
+  {
+    type: 'balupi-nas-proxy',
+    op: 'list',
+    well: LISTED,
+    rooms: (fail) => ({ files: { list: fail }, nas: { presence: PRESENCE }, cache: {} }),
+  },
+  {
+    type: 'balupi-upload-queue',
+    op: 'accept',
+    well: { kind: 'accepted', files: [] },
+    rooms: (fail) => ({ upload: { accept: fail, queuedCount: () => 0 } }),
+  },
+  {
+    type: 'balupi-wol',
+    op: 'hold',
+    well: 'awake',
+    rooms: (fail) => ({
+      clock: new ManualClock(),
+      missRule: { wakeOnMiss: true, holdMs: 25_000 },
+      nas: {
+        presence: { state: ASLEEP },
+        wake: {
+          status: { state: 'waking', startedAtMs: 0, attempts: 1 },
+          wakeForMiss: () => ({
+            kind: 'started',
+            packetSent: true,
+            done: Promise.resolve().then(() => fail()),
+          }),
+        },
+      },
+    }),
+  },
+];
+const SUBJECTS: readonly Subject[] = [
+  ...WAITING,
+  {
+    type: 'balupi-system',
+    op: 'health',
+    well: { status: 'ok', checks: {} },
+    rooms: (fail) => ({ system: { health: fail } }),
+  },
+];
+
+/** What a subject does next; a test changes it between two messages. */
+class Fault {
+  do: () => unknown;
+
+  constructor(first: () => unknown) {
+    this.do = first;
+  }
+
+  readonly run = (): never => this.do() as never;
+}
+
+function throwing(): never {
+  throw BOOM;
+}
+
+/** Sends half of an answer and fails. */
+function breakingOff(stage: () => Stage | null): () => never {
+  return () => {
+    const response = stage()?.response;
+    response?.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': '1000' });
+    response?.write('half of it');
+    throw BOOM;
+  };
+}
+
+describe('The guard around', () => {
+  const open = stages();
+
+  async function failsOnce(subject: Subject, how: () => unknown, answers: boolean): Promise<void> {
+    const fault = new Fault(how);
+    const { type, op } = subject;
+    const stage = await open({ type, op, rooms: subject.rooms(fault.run) });
+    if (answers) {
+      const { status, payload, headers } = await stage.ask({ body: { from: '2026-01-01' } });
+      assert.equal(status, 500);
+      assert.deepEqual(payload, FAILED);
+      assert.match(headers.get('content-type') ?? '', /^application\/json/);
+      assert.equal(headers.get('x-request-id'), 'request-1');
+    } else {
+      await assert.rejects(stage.ask({ body: { from: '2026-01-01' } }));
+    }
+    const [caught] = stage.caught;
+    assert.match(caught?.error.message ?? '', /boom/);
+    assert.equal(caught?.error.source.id, 'the-node');
+    assert.equal(stage.caught.length, 1, 'one failure is caught once');
+    fault.do = () => subject.well;
+    const next = await stage.ask({ body: { from: '2026-01-01' } });
+    assert.ok(next.status < 500 && next.status >= 200, `the next message got ${next.status}`);
+    assert.notEqual(stage.statuses.at(-1)?.['text'], 'error');
+  }
+
+  for (const subject of SUBJECTS) {
+    describe(subject.type, () => {
+      it('turns a throw into a 500 and a Catch message, and takes the next message', async () => {
+        await failsOnce(subject, throwing, true);
+      });
+
+      it('turns a thrown thing that is no error into the same', async () => {
+        const boom = (): never => {
+          // eslint-disable-next-line @typescript-eslint/only-throw-error -- others do
+          throw 'boom';
+        };
+        await failsOnce(subject, boom, true);
+      });
+
+      it('cuts the connection when half of the answer is out', async () => {
+        let stage: Stage | null = null;
+        const fault = breakingOff(() => stage);
+        const opening = open({
+          type: subject.type,
+          op: subject.op,
+          rooms: subject.rooms(() => fault()),
+        });
+        stage = await opening;
+        await assert.rejects(stage.ask({ body: { from: '2026-01-01' } }));
+        assert.equal(stage.caught.length, 1, 'nobody tries to answer behind the cut');
+        assert.equal(stage.caught[0]?.['res'], undefined);
+      });
+    });
+  }
+
+  for (const subject of WAITING) {
+    it(`${subject.type} turns a rejection into a 500 and a Catch message`, async () => {
+      await failsOnce(subject, () => Promise.reject(BOOM), true);
+    });
+  }
+
+  it('balupi-tapo-meter survives a throw where it passes on what a plug told', async () => {
+    let tell: (sample: PlugSample) => void = () => undefined;
+    const rooms: FakeRooms = {
+      schedule: { sampling: { due: () => false } },
+      tapo: {
+        onSample: (listener) => {
+          tell = listener;
+          return () => undefined;
+        },
+      },
+    };
+    const stage = await open({ type: 'balupi-tapo-meter', op: 'sample', rooms });
+    await stage.send();
+    const { send } = stage.node;
+    stage.node.send = throwing;
+    const outcome = { kind: 'unreachable', detail: 'no answer' } as const;
+    const sample: PlugSample = { id: 'a', deviceNumber: 1, atMonotonicMs: 5, outcome };
+    tell(sample);
+    await stage.next('caught');
+    assert.match(stage.caught[0]?.error.message ?? '', /boom/);
+    stage.node.send = send;
+    tell(sample);
+    await stage.next('out');
+    assert.deepEqual(stage.out[0]?.[0]?.['payload'], sample);
+  });
+
+  it('balupi-lru-cache-store cuts a copy that cannot be read to its end', async () => {
+    const broken = (): Readable =>
+      Readable.from(
+        (function* () {
+          yield Buffer.alloc(64 * 1024);
+          throw BOOM;
+        })(),
+      );
+    const rooms: FakeRooms = {
+      cache: {
+        serveQueued: async (_file, _request, response) => {
+          response.writeHead(200, { 'Content-Length': '1000000' });
+          await pipeline(broken(), response);
+          return { kind: 'answered', whole: true };
+        },
+      },
+    };
+    const stage = await open({ type: 'balupi-lru-cache-store', op: 'serve', rooms });
+    stage.carry({ file: { kind: 'queued', path: 'alice/a.jpg', file: {} } });
+    await assert.rejects(stage.ask());
+    await stage.next('caught');
+    assert.match(stage.caught[0]?.error.message ?? '', /boom/);
+    assert.equal(stage.caught.length, 1);
+  });
+
+  it('balupi-energy-aggregator cuts an export that breaks off', async () => {
+    const rooms: FakeRooms = {
+      energy: {
+        historyPages: () => ({
+          kind: 'pages',
+          deviceId: null,
+          deviceName: null,
+          period: 'day',
+          fromS: 0,
+          toS: 1,
+          resolution: 'hour',
+          pages: Readable.from(
+            (function* () {
+              yield [];
+              throw BOOM;
+            })(),
+          ),
+        }),
+      },
+    };
+    const stage = await open({ type: 'balupi-energy-aggregator', op: 'history', rooms });
+    await assert.rejects(stage.ask({}, { headers: { Accept: 'text/csv' } }));
+    await stage.next('caught');
+    assert.match(stage.caught[0]?.error.message ?? '', /boom/);
+  });
+
+  it('drops the headers of the answer that came to nothing', async () => {
+    const rooms: FakeRooms = {
+      upload: {
+        queuedCount: () => 0,
+        accept: () => {
+          stage.response?.setHeader('Content-Length', '123456');
+          stage.response?.setHeader('Content-Disposition', 'attachment; filename="a.csv"');
+          stage.response?.setHeader('Content-Type', 'text/csv');
+          throw BOOM;
+        },
+      },
+    };
+    const stage = await open({ type: 'balupi-upload-queue', op: 'accept', rooms });
+    const { status, payload, headers } = await stage.ask();
+    assert.equal(status, 500);
+    assert.deepEqual(payload, FAILED);
+    assert.equal(headers.get('content-disposition'), null);
+  });
+
+  it('answers by itself within about a second where no Catch node is wired', async () => {
+    const rooms: FakeRooms = { files: { list: throwing }, nas: { presence: PRESENCE } };
+    const stage = await open({ type: 'balupi-nas-proxy', op: 'list', rooms, withCatch: false });
+    const startedMs = performance.now();
+    const { status, payload, headers } = await stage.ask({ caller: ALICE });
+    assert.ok(performance.now() - startedMs < 2_000);
+    assert.equal(status, 500);
+    assert.deepEqual(payload, FAILED);
+    assert.equal(headers.get('content-type'), 'application/json; charset=utf-8');
+  });
+
+  it('cuts at once where no Catch node is wired and half of the answer is out', async () => {
+    let stage: Stage | null = null;
+    const fault = breakingOff(() => stage);
+    const rooms: FakeRooms = { files: { list: fault }, nas: { presence: PRESENCE } };
+    stage = await open({ type: 'balupi-nas-proxy', op: 'list', rooms, withCatch: false });
+    const startedMs = performance.now();
+    await assert.rejects(stage.ask());
+    assert.ok(performance.now() - startedMs < 900);
+  });
+
+  it('counts a message as done although its words in the editor could not be made', async () => {
+    const rooms: FakeRooms = {
+      upload: { flush: () => Promise.resolve(), queuedCount: throwing },
+    };
+    const stage = await open({ type: 'balupi-upload-queue', op: 'flush', rooms });
+    await stage.send();
+    await stage.next('caught');
+    assert.match(stage.caught[0]?.error.message ?? '', /boom/);
+  });
+});

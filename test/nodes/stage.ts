@@ -1,0 +1,281 @@
+import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import express from 'express';
+import type { Call, GuardedRequest } from '../../nodes/lib/guard/call.ts';
+import { ALICE, type FakeRooms, fakeRooms } from '../fakes/fake-rooms.ts';
+
+/** A node of a running flow, as far as a test touches it. */
+interface RunningNode {
+  receive(message: object): void;
+  send: (message: unknown) => void;
+  on(event: string, listener: (told: { args: readonly unknown[] }) => void): void;
+}
+
+interface Helper {
+  init(runtimePath: string): void;
+  settings(settings: object): void;
+  load(nodes: readonly unknown[], flow: readonly object[]): Promise<void>;
+  unload(): Promise<void>;
+  getNode(id: string): RunningNode | null;
+}
+
+type Message = Readonly<Record<string, unknown>>;
+
+/** What a Catch node makes of an error. */
+interface Caught extends Message {
+  readonly error: { readonly message: string; readonly source: { readonly id: string } };
+}
+
+export interface StageOptions {
+  readonly type: string;
+  readonly op: string;
+  readonly rooms: FakeRooms;
+  /** Without: nobody answers for a node that failed. */
+  readonly withCatch?: boolean;
+  /** Without: the node names a config node that is not there. */
+  readonly withConfig?: boolean;
+}
+
+const require = createRequire(import.meta.url);
+const helper = require('node-red-node-test-helper') as Helper;
+helper.init(require.resolve('node-red'));
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  readonly 'node-red': { readonly nodes: Readonly<Record<string, string>> };
+};
+
+/** Every node type by name, and its compiled file. */
+export const NODE_FILES: Readonly<Record<string, string>> = manifest['node-red'].nodes;
+
+const OUTPUTS = [0, 1, 2, 3];
+const FAILED = { detail: 'Something went wrong here. It was logged.', code: 'failed' };
+
+/** The flow around the node under test: what its tab in `flows/` has around it, and ears. */
+function flowAround(options: StageOptions): object[] {
+  const config = options.withConfig === false ? [] : CONFIG;
+  const catching = options.withCatch === false ? [] : CATCHING;
+  const wires = OUTPUTS.map((output) => [`out-${output}`]);
+  const { type, op } = options;
+  return [
+    { id: 'tab', type: 'tab', label: 'stage' },
+    ...config,
+    { id: 'the-node', x: 0, y: 0, type, z: 'tab', op, store: 'store', nas: 'nas', wires },
+    ...OUTPUTS.map((output) => ({ id: `out-${output}`, type: 'helper', z: 'tab', x: 0, y: 0 })),
+    { id: 'reply', type: 'http response', z: 'tab', x: 0, y: 0, wires: [] },
+    { id: 'end', type: 'complete', z: 'tab', x: 0, y: 0, scope: ['the-node'], wires: [['ended']] },
+    { id: 'ended', type: 'helper', z: 'tab', x: 0, y: 0 },
+    ...catching,
+  ];
+}
+
+const CONFIG = [
+  { id: 'store', type: 'balupi-store' },
+  { id: 'nas', type: 'balupi-nas' },
+];
+const rule = (property: string, to: string, tot: string): object => ({
+  t: 'set',
+  p: property,
+  pt: 'msg',
+  to,
+  tot,
+});
+const CATCHING = [
+  {
+    id: 'any-failure',
+    type: 'catch',
+    z: 'tab',
+    x: 0,
+    y: 0,
+    scope: null,
+    wires: [['caught', 'honest']],
+  },
+  { id: 'caught', type: 'helper', z: 'tab', x: 0, y: 0 },
+  {
+    id: 'honest',
+    type: 'change',
+    z: 'tab',
+    x: 0,
+    y: 0,
+    rules: [
+      rule('statusCode', '500', 'num'),
+      rule('headers', '{}', 'json'),
+      rule('payload', JSON.stringify(FAILED), 'json'),
+    ],
+    wires: [['reply']],
+  },
+];
+
+/** One node of BaluPi in a flow of its own, in Node-RED's own runtime, behind a loopback port. */
+export class Stage {
+  /** What left the node, by output. */
+  readonly out: readonly Message[][] = OUTPUTS.map(() => []);
+  readonly caught: Caught[] = [];
+  readonly statuses: Message[] = [];
+  /** The node under test. */
+  readonly node: RunningNode;
+  /** Of the request that came last. */
+  response: ServerResponse | null = null;
+  readonly #server: Server;
+  #call: Partial<Call> = {};
+  #message: Message = {};
+  #ended: () => void = () => undefined;
+  readonly #seen = new EventEmitter();
+  #count = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.node = running('the-node');
+    this.node.on('call:status', ({ args }) => this.statuses.push(args[0] as Message));
+    OUTPUTS.forEach((output) => {
+      hear(`out-${output}`, (message) => {
+        this.out[output]?.push(message);
+        this.#seen.emit('out');
+        // Every output of an API flow ends in its reply sooner or later.
+        if (message['res'] !== undefined) running('reply').receive(message);
+      });
+    });
+    hear('ended', () => {
+      this.#ended();
+    });
+    if (helper.getNode('caught') === null) return;
+    hear('caught', (message) => {
+      this.caught.push(message as Caught);
+      this.#seen.emit('caught');
+      this.#ended();
+    });
+  }
+
+  static async open(options: StageOptions): Promise<Stage> {
+    helper.settings({ balupi: fakeRooms(options.rooms) });
+    await helper.load(await registers(), flowAround(options));
+    const server = createServer();
+    const stage = new Stage(server);
+    const app = express();
+    app.use((request, response) => {
+      const guarded = request as unknown as GuardedRequest;
+      guarded.call = { ...stage.#defaultCall(), ...stage.#call };
+      response.setHeader('X-Request-Id', guarded.call.id);
+      stage.response = response;
+      stage.node.receive({ ...stage.#message, req: guarded, res: { _res: response } });
+    });
+    server.on('request', app);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return stage;
+  }
+
+  async close(): Promise<void> {
+    await helper.unload();
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  /** What the messages of requests carry from the nodes before this one. */
+  carry(message: Message): void {
+    this.#message = message;
+  }
+
+  /** Sends a message that belongs to no request, and waits until the node is done with it. */
+  async send(message: Message = {}): Promise<void> {
+    const { promise, resolve: ended } = Promise.withResolvers<undefined>();
+    this.#ended = () => {
+      ended(undefined);
+    };
+    this.node.receive({ ...message });
+    await promise;
+  }
+
+  /** Lets the flow and the sockets have their turn. */
+  async turn(): Promise<void> {
+    await new Promise<void>((ended) => {
+      setImmediate(ended);
+    });
+  }
+
+  /** Waits until something was caught or went out, unless it was already. */
+  async next(what: 'caught' | 'out'): Promise<void> {
+    const there = what === 'caught' ? this.caught.length : this.out.flat().length;
+    if (there === 0) await once(this.#seen, what);
+  }
+
+  /** A request of alice's, as it comes out of the guard in front of Node-RED. */
+  async request(call: Partial<Call> = {}, init: RequestInit & { url?: string } = {}) {
+    this.#call = call;
+    const { port } = this.#server.address() as AddressInfo;
+    return await fetch(`http://127.0.0.1:${port}${init.url ?? '/'}`, init);
+  }
+
+  /** As {@link request}, read to the end. */
+  async ask(call: Partial<Call> = {}, init: RequestInit & { url?: string } = {}) {
+    const answered = await this.request(call, init);
+    const text = await answered.text();
+    const isJson = answered.headers.get('content-type')?.startsWith('application/json') ?? false;
+    const payload: unknown = isJson ? JSON.parse(text) : text;
+    return { status: answered.status, headers: answered.headers, payload };
+  }
+
+  #defaultCall(): Call {
+    this.#count += 1;
+    return {
+      id: `request-${this.#count}`,
+      endpointId: null,
+      caller: ALICE,
+      query: {},
+      body: {},
+      params: {},
+      rest: null,
+      address: '127.0.0.1',
+      auto: false,
+      language: 'en',
+      signal: new AbortController().signal,
+    };
+  }
+}
+
+function running(id: string): RunningNode {
+  const node = helper.getNode(id);
+  if (node === null) throw new Error(`The stage has no node ${id}.`);
+  return node;
+}
+
+function hear(id: string, listener: (message: Message) => void): void {
+  running(id).on('input', listener);
+}
+
+type Register = (api: unknown) => void;
+
+/** What registers the types: the nodes as they ship, compiled, and the stock ones around them. */
+async function registers(): Promise<readonly Register[]> {
+  const ours = await Promise.all(
+    Object.values(NODE_FILES).map(async (file) => {
+      const module = (await import(pathToFileURL(resolve(file)).href)) as { default: Register };
+      return module.default;
+    }),
+  );
+  const stock = [
+    'common/24-complete',
+    'common/25-catch',
+    'function/15-change',
+    'network/21-httpin',
+  ];
+  return [...ours, ...stock.map((name) => require(`@node-red/nodes/core/${name}.js`) as Register)];
+}
+
+/** To be called in a `describe`: opens stages, and closes each after its test. */
+export function stages(): (options: StageOptions) => Promise<Stage> {
+  let opened: Stage | null = null;
+  afterEach(async () => {
+    await opened?.close();
+    opened = null;
+  });
+  return async (options) => {
+    opened = await Stage.open(options);
+    return opened;
+  };
+}

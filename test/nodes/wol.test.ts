@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import type {
+  MissWakeOutcome,
+  NasStatus,
+  WakeOutcome,
+  WakeState,
+} from '../../nodes/lib/nas/nas.ts';
+import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import { answerOf, codeOf } from './described.ts';
+import { stages } from './stage.ts';
+
+const type = 'balupi-wol';
+const HOLD_MS = 25_000;
+const never = new Promise<never>(() => undefined);
+
+const STATUS: NasStatus = {
+  online: false,
+  version: null,
+  url: 'http://nas.example',
+  powerState: 'standby',
+  sleepState: 'unreachable',
+  reachableBy: 'none',
+  powerW: 1.5,
+  sinceMs: 0,
+  lastSeenMs: null,
+  nextWakeAt: null,
+  everSeen: true,
+  fault: null,
+  wake: { state: 'idle', startedAtMs: null, attempts: 0 },
+};
+
+function waking(outcome: WakeOutcome, state: WakeState = 'waking'): FakeRooms {
+  return {
+    bootTimeoutSeconds: 180,
+    nas: {
+      macAddress: 'AA:BB:CC:DD:EE:FF',
+      status: () => STATUS,
+      wake: { status: { state, startedAtMs: 0, attempts: 1 }, wake: () => outcome },
+    },
+  };
+}
+
+const STARTED: WakeOutcome = { kind: 'started', packetSent: true, done: never };
+const JOINED: WakeOutcome = { kind: 'joined', packetSent: false, done: never };
+
+describe('The node balupi-wol', () => {
+  const open = stages();
+
+  it('wakes the NAS and answers at once', async () => {
+    const stage = await open({ type, op: 'wake', rooms: waking(STARTED) });
+    assert.deepEqual(await answerOf(stage, 'nas-wol'), {
+      success: true,
+      mac_address: 'AA:BB:CC:DD:EE:FF',
+      wol_sent: true,
+      nas_previous_state: 'unreachable',
+      estimated_boot_time_s: 180,
+    });
+    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: 'waking' }]);
+  });
+
+  it('says that it joined a wake that runs already', async () => {
+    const stage = await open({ type, op: 'wake', rooms: waking(JOINED) });
+    const payload = await answerOf(stage, 'nas-wol');
+    assert.partialDeepStrictEqual(payload, { success: true, wol_sent: false });
+  });
+
+  for (const [kind, status, code] of [
+    ['already_awake', 409, 'already_awake'],
+    ['no_mac', 400, 'no_mac'],
+  ] as const) {
+    it(`refuses with ${code}, in its own words and in those of the app`, async () => {
+      const stage = await open({ type, op: 'wake', rooms: waking({ kind }, 'awake') });
+      assert.equal(await codeOf(stage, 'nas-wol', {}, status), code);
+    });
+
+    it(`refuses the app with ${code}`, async () => {
+      const stage = await open({ type, op: 'wake-app', rooms: waking({ kind }, 'awake') });
+      assert.equal(await codeOf(stage, 'system-sleep-wake', {}, status), code);
+    });
+  }
+
+  it("wakes in the words of the NAS's own route", async () => {
+    const stage = await open({ type, op: 'wake-app', rooms: waking(JOINED) });
+    const payload = await answerOf(stage, 'system-sleep-wake');
+    assert.deepEqual(payload, { success: true, message: 'The NAS is waking already.' });
+  });
+
+  describe('holding a reader', () => {
+    const clock = new ManualClock();
+
+    function holding(outcome: MissWakeOutcome, awake = false, wakeOnMiss = true): FakeRooms {
+      return {
+        clock,
+        missRule: { wakeOnMiss, holdMs: HOLD_MS },
+        nas: {
+          presence: { state: awake ? AWAKE : ASLEEP },
+          wake: {
+            status: { state: 'failed', startedAtMs: 0, attempts: 1 },
+            wakeForMiss: () => outcome,
+          },
+        },
+      };
+    }
+
+    it('lets it through on output 1 when the NAS wakes', async () => {
+      const done = Promise.resolve('awake' as const);
+      const rooms = holding({ kind: 'started', packetSent: true, done });
+      const stage = await open({ type, op: 'hold', rooms });
+      await stage.ask();
+      assert.deepEqual([stage.out[0]?.length, stage.out[1]?.length], [1, 0]);
+    });
+
+    it('lets it through while the NAS is awake, and wakes nobody', async () => {
+      const stage = await open({ type, op: 'hold', rooms: holding({ kind: 'no_mac' }, true) });
+      await stage.ask();
+      assert.equal(stage.out[0]?.length, 1);
+    });
+
+    it('gives up on output 2 with a 503 when the hold is over', async () => {
+      const rooms = holding({ kind: 'joined', packetSent: false, done: never });
+      const stage = await open({ type, op: 'hold', rooms });
+      const asking = stage.ask();
+      while (clock.pending === 0) await stage.turn();
+      await clock.advance(HOLD_MS);
+      const { status, payload, headers } = await asking;
+      assert.equal(status, 503);
+      assert.equal(headers.get('retry-after'), '15');
+      assert.partialDeepStrictEqual(payload, {
+        code: 'nas_asleep',
+        detail: { sleep_state: 'unreachable', next_wake_at: ASLEEP.nextWakeAt },
+      });
+      assert.deepEqual([stage.out[0]?.length, stage.out[1]?.length], [0, 1]);
+      assert.deepEqual(stage.statuses, [{ fill: 'yellow', shape: 'dot', text: 'failed' }]);
+    });
+
+    it('ends with the caller who goes away', async () => {
+      const rooms = holding({ kind: 'joined', packetSent: false, done: never });
+      const stage = await open({ type, op: 'hold', rooms });
+      const gone = new AbortController();
+      const asking = stage.ask({ signal: gone.signal });
+      while (clock.pending === 0) await stage.turn();
+      gone.abort();
+      assert.equal((await asking).status, 503);
+      assert.equal(clock.pending, 0, 'no timer is left behind');
+    });
+
+    for (const [what, rooms, call, retryAfter] of [
+      ['for a call that must not wake', holding({ kind: 'no_mac' }), { auto: true }, '300'],
+      ['where waking is switched off', holding({ kind: 'no_mac' }, false, false), {}, '300'],
+      ['without a MAC address', holding({ kind: 'no_mac' }), {}, '300'],
+      ['while it is held back', holding({ kind: 'held_back', retryAfterMs: 61_500 }), {}, '62'],
+    ] as const) {
+      it(`wakes nobody ${what}`, async () => {
+        const stage = await open({ type, op: 'hold', rooms });
+        const { status, headers } = await stage.ask(call);
+        assert.equal(status, 503);
+        assert.equal(headers.get('retry-after'), retryAfter);
+      });
+    }
+  });
+});
