@@ -21,6 +21,7 @@ interface Helper {
   settings(settings: object): void;
   load(nodes: readonly unknown[], flow: readonly object[]): Promise<void>;
   unload(): Promise<void>;
+  clearFlows(): Promise<void>;
   getNode(id: string): RunningNode | null;
 }
 
@@ -158,7 +159,7 @@ export class Stage {
     const app = express();
     app.use((request, response) => {
       const guarded = request as unknown as GuardedRequest;
-      guarded.call = { ...stage.#defaultCall(), ...stage.#call };
+      guarded.call = stage.callOf(stage.#call);
       response.setHeader('X-Request-Id', guarded.call.id);
       stage.response = response;
       stage.node.receive({ ...stage.#message, req: guarded, res: { _res: response } });
@@ -174,6 +175,11 @@ export class Stage {
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, 'close');
+  }
+
+  /** As a deploy does that takes the node away. */
+  async endFlows(): Promise<void> {
+    await helper.clearFlows();
   }
 
   /** What the messages of requests carry from the nodes before this one. */
@@ -220,7 +226,8 @@ export class Stage {
     return { status: answered.status, headers: answered.headers, payload };
   }
 
-  #defaultCall(): Call {
+  /** A call of alice's, but for what is given. */
+  callOf(given: Partial<Call>): Call {
     this.#count += 1;
     return {
       id: `request-${this.#count}`,
@@ -234,6 +241,7 @@ export class Stage {
       auto: false,
       language: 'en',
       signal: new AbortController().signal,
+      ...given,
     };
   }
 }

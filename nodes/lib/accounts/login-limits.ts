@@ -31,7 +31,7 @@ const FRESH_NAME: Name = { forwardedAtMs: [], pending: 0, refusedAtMs: null };
 
 /**
  * The Pi's own brake on guessing. The NAS counts all who come through the Pi as one address with 5
- * logins a minute (nas.md f7), so a guesser must not use those up, and must not lock out the person
+ * logins a minute (docs/NAS.md), so a guesser must not use those up, and must not lock out the person
  * whose name is guessed: tries are counted per address and name, on the monotonic clock.
  */
 export class LoginLimits {

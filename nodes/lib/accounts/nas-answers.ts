@@ -61,7 +61,7 @@ export function retryAfterOf(body: unknown): number {
 
 /**
  * The kept `me` as the Pi may answer it: the NAS writes naive UTC times here, on which the app's
- * parser fails (clients.md, trap 1).
+ * parser fails (read in BaluDesk).
  */
 export function withZones(me: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(

@@ -22,7 +22,7 @@ const CLAIM_KEYS = ['exp', 'iat', 'iss', 'jti', 'role', 'sub', 'type'];
 /**
  * The Pi's own tokens: given out only while the NAS sleeps, good on this Pi only. A token opens the
  * door when its signature, each claim and its row agree; no claim may be missing and none may be
- * added, because passport-jwt alone lets eight kinds of forgery through (reliability.md §3).
+ * added, because passport-jwt alone lets eight kinds of forgery through.
  */
 export class PiTokens {
   /** HS256 key, of its own label, so that it is good for nothing else SECRET_KEY protects. */

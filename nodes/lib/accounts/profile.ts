@@ -51,7 +51,7 @@ export class Profile {
 
   /**
    * The NAS's answer, except where it could not answer: BaluDesk forgets its credentials on any
-   * error but 401 and 429 (clients.md, fact 3), so the kept answer stands in.
+   * error but 401 and 429 (read in BaluDesk), so the kept answer stands in.
    */
   #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
     const { book } = this.#parts;

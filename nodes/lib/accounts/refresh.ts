@@ -19,7 +19,7 @@ export interface RefreshParts {
   readonly onConfirmed: (user: User, token: string) => void;
 }
 
-/** The app keeps its tokens on this and on nothing else (clients.md, fact 2). */
+/** The app keeps its tokens on this and on nothing else (read in BaluApp). */
 const KEEP_TOKENS = refused('gateway_timeout');
 
 /** `POST /api/auth/refresh`, where any honest failure but 504 signs the apps out for good. */

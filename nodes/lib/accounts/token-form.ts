@@ -75,7 +75,7 @@ export function hasForm(token: string): boolean {
   return API_KEY.test(token) || decodeJwt(token) !== null;
 }
 
-/** Only an access token with an end is a form the NAS lets in (peer.md N4). */
+/** Only an access token with an end is a form the NAS lets in. */
 export function readTokenForm(token: string): TokenForm {
   if (API_KEY.test(token)) return { kind: 'api_key' };
   const decoded = decodeJwt(token);

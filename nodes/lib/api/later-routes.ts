@@ -1,7 +1,7 @@
 /**
  * Addresses that exist but are not built yet and that `baluhost-routes.ts` does not name: the
  * contract's own, forms that only the apps send, and families of BaluHost 1.38 that the apps call
- * (clients.md, 1a and 1b).
+ * (read in BaluApp and BaluDesk).
  */
 const EVERY = 'GET POST PUT PATCH DELETE';
 

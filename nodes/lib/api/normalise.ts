@@ -8,7 +8,7 @@ export interface Target {
 
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
 const DOUBLED_PREFIX = '/api/api/';
-/** BaluHost's apps put `/api/` before an address that may end in `/api/` itself (clients.md 1a). */
+/** BaluHost's apps put `/api/` before an address that may end in `/api/` itself (read in BaluApp). */
 const DOWNLOAD = /^\/+(?:api\/+)?api\/+files\/+download\/(.*)$/s;
 
 /**

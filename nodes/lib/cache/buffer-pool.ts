@@ -40,7 +40,7 @@ export class BufferPool {
   }
 }
 
-/** 256 KB measured best: 1 MB was slower and held 283 MB at 64 readers (cache.md 2). */
+/** 256 KB measured best: 1 MB was slower and held 283 MB at 64 readers (docs/PERFORMANCE.md). */
 const BUFFER_BYTES = 256 * 1024;
 /** 32 MB in all: what a Pi with 1 GB can spare. */
 const MOST_BUFFERS = 128;

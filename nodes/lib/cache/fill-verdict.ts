@@ -12,7 +12,7 @@ export type Verdict =
   | 'cut';
 
 /**
- * Judges a fetched file. Torn reads with a clean 200 and full length are real (nas.md f3), so the
+ * Judges a fetched file. Torn reads with a clean 200 and full length are real (docs/NAS.md), so the
  * length alone proves nothing.
  * @param sha256 of the bytes as they came
  */
@@ -28,8 +28,8 @@ export async function judge(
   const again = await stands(origin, version, true);
   if (again === 'changed') return 'cut';
   if (version.checksum === null) return again === 'same' ? 'keep' : 'let_go';
-  // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind, nas.md
-  // a): only a second read tells, and torn twice to the same bytes is not to be expected.
+  // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind,
+  // docs/NAS.md): only a second read tells, and torn twice to the same bytes is not to be expected.
   const second = await hashAgain(origin, version.sizeBytes);
   if (second !== sha256) return 'cut';
   return again === 'same' ? 'keep' : 'let_go';

@@ -14,7 +14,7 @@ import type { Reservation } from './room.ts';
 
 const sync = promisify(fdatasync);
 
-/** An abandoned fill goes on when at most this much is left of it (cache.md 3, abort policy). */
+/** An abandoned fill goes on when at most this much is left of it. */
 const WORTH_FINISHING_BYTES = 64 * 1024 * 1024;
 
 type Stream = Extract<NasDownload, { kind: 'stream' }>;

@@ -2,7 +2,7 @@
  * Greedy-Dual-Size with frequency (Cherkasova, 1998), as an indexed column: an entry is worth its
  * uses per byte, and the worth of the last victim is added to every entry used since, so that old
  * fame fades without anything being recomputed. Best of the simple policies on the traces in
- * reference/cache.md; a file of a few bytes still costs a block and a row.
+ * docs/PERFORMANCE.md; a file of a few bytes still costs a block and a row.
  */
 
 /** What an entry takes at least: a block of the file system. */

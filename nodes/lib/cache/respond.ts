@@ -12,7 +12,7 @@ export interface PartSource {
   send(outlet: Outlet, range: ByteRange): Promise<boolean>;
 }
 
-/** Up to here one read and one write are the whole answer (cache.md 2). */
+/** Up to here one read and one write are the whole answer (docs/PERFORMANCE.md). */
 const SMALL_BYTES = 64 * 1024;
 
 /**

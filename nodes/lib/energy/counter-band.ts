@@ -46,7 +46,7 @@ export interface Advance {
 }
 
 const WIDEST_MJ = MJ_PER_WH - 1;
-/** A counter that ignores this much energy for this many intervals stands still (tapo.md 3, step 5). */
+/** A counter that ignores this much energy for this many intervals stands still (docs/adr/0008). */
 const FROZEN_MJ = 5 * MJ_PER_WH;
 const FROZEN_INTERVALS = 10;
 /** A frozen counter is trusted again when it matches this much energy within 5 % and 2 Wh. */

@@ -50,7 +50,7 @@ export interface AssembledEnergy {
   readonly borders: NasBorders;
 }
 
-/** Two samples up to three intervals apart are joined by a line (tapo.md 3, step 2). */
+/** Two samples up to three intervals apart are joined by a line (docs/adr/0008). */
 const JOINED_S = 95;
 
 /** @param nasNumber number of the plug with role `nas` */

@@ -34,7 +34,7 @@ const FINE_GAP_S = 2 * 86_400;
 
 /**
  * Turns the samples of one plug into energy per slot and hour. It is a plain function of the samples
- * in their order, so the same samples give the same rows after any crash (tapo.md 3).
+ * in their order, so the same samples give the same rows after any crash (docs/adr/0008).
  */
 export class IntervalMeter {
   readonly #time: LocalTime;

@@ -22,7 +22,7 @@ export interface Current {
   readonly totalPowerW: number | null;
 }
 
-/** A value older than this is shown as stale and left out of sums (tapo.md 3, A10). */
+/** A value older than this is shown as stale and left out of sums (docs/adr/0008). */
 const STALE_MS = 90_000;
 /** A stale value this old says nothing about now any more. */
 const FORGOTTEN_MS = 600_000;

@@ -4,11 +4,11 @@ export interface FileVersion {
   /** As the NAS writes it, to the microsecond, ending in Z. */
   readonly modifiedAtText: string;
   readonly modifiedAtMs: number;
-  /** SHA-256 in hex; null where the NAS has none. May be stale (nas.md f3). */
+  /** SHA-256 in hex; null where the NAS has none. May be stale (docs/NAS.md). */
   readonly checksum: string | null;
   /**
    * The NAS's entity tag, a digest of time and size. Known where the version was learnt by a
-   * one-byte read, as for a single shared file, whose listing shows another clock (nas.md f11).
+   * one-byte read, as for a single shared file, whose listing shows another clock (docs/NAS.md).
    */
   readonly etag: string | null;
 }
@@ -28,7 +28,7 @@ export function sameVersion(a: FileVersion, b: FileVersion): boolean {
 const NO_TIME = '1970-01-01T00:00:00Z';
 
 /**
- * The NAS's time in one form. It mixes `…Z` with microseconds, naive UTC and `+00:00` (nas.md f9);
+ * The NAS's time in one form. It mixes `…Z` with microseconds, naive UTC and `+00:00` (docs/NAS.md);
  * the apps parse nothing but the first.
  */
 export function normaliseTime(text: string): { readonly text: string; readonly atMs: number } {

@@ -114,7 +114,7 @@ export class ItemRows {
     return Number(this.#idOf.get(path)?.['id']);
   }
 
-  /** What this user was last shown under the NAS's own id, which is unstable (nas.md f2). */
+  /** What this user was last shown under the NAS's own id, which is unstable (docs/NAS.md). */
   pathOfNasId(userId: number, nasFileId: number): string | null {
     return textIn(this.#pathOfNasId.get(nasFileId, userId)?.['path']);
   }

@@ -137,7 +137,7 @@ export class Listings {
   }
 
   /**
-   * The NAS lists a folder that does not exist as empty (nas.md a), so an empty one is believed
+   * The NAS lists a folder that does not exist as empty (docs/NAS.md), so an empty one is believed
    * only where the folder above shows it.
    */
   async #isShown(user: User, token: string, path: string, options: AskOptions): Promise<boolean> {

@@ -15,7 +15,7 @@ export interface ShareGrant {
 
 /** Everybody's folder on the NAS. */
 export const SHARED_FOLDER = 'Shared';
-/** The virtual folder a user's shares appear in; its items carry the real paths (nas.md f11). */
+/** The virtual folder a user's shares appear in; its items carry the real paths (docs/NAS.md). */
 export const SHARED_WITH_ME = 'Shared with me';
 
 /** Unsharing acts at once on the NAS, so a grant may not outlive it for long (contract 3). */
@@ -24,7 +24,7 @@ const GRANT_TRUST_MS = 24 * 3_600_000;
 const CLOCK_SLACK_MS = 60_000;
 
 /**
- * The NAS's own rule (nas.md b): an admin sees all; Shared is everyone's; a home is its user's,
+ * The NAS's own rule (docs/NAS.md): an admin sees all; Shared is everyone's; a home is its user's,
  * less what belongs to somebody else in it; a share opens its path and all below.
  * @param ownerId of the path itself, as the NAS told it; null where it told none
  * @param nowMs trusted time, epoch ms

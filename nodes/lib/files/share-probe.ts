@@ -25,7 +25,7 @@ export interface ShareProbePorts {
 
 /**
  * The version of a single shared file. Its folder cannot be listed by the user it is shared with,
- * and "Shared with me" shows neither its checksum nor its own time (nas.md f11); a read of its
+ * and "Shared with me" shows neither its checksum nor its own time (docs/NAS.md); a read of its
  * first byte tells size and entity tag.
  */
 export class ShareProbe {

@@ -43,7 +43,7 @@ export interface PlugEndpoint {
   readonly randomBytes: (size: number) => Buffer;
 }
 
-/** `error_code`s with a meaning of their own (tapo.md, Protocol facts). */
+/** `error_code`s with a meaning of their own (docs/adr/0008). */
 export const ERROR_CODE = {
   ok: 0,
   protocolNotSpoken: 1003,

@@ -8,7 +8,7 @@ import type { UploadBase } from './upload-row.ts';
 export type BaseVerdict = 'absent' | 'unchanged' | 'changed' | 'doubtful';
 
 /**
- * Compares by the NAS's row alone. A checksum of the NAS may be stale or missing (nas.md f3), so
+ * Compares by the NAS's row alone. A checksum of the NAS may be stale or missing (docs/NAS.md), so
  * one that agrees while size or time moved proves nothing.
  * @param item null where the folder shows no such name
  */
@@ -27,7 +27,7 @@ function compareContent(base: UploadBase, item: NasFileItem): BaseVerdict {
   return sameTime === false ? 'doubtful' : 'unchanged';
 }
 
-/** The NAS writes one moment with `Z`, with `+00:00` and with nothing (nas.md f9). */
+/** The NAS writes one moment with `Z`, with `+00:00` and with nothing (docs/NAS.md). */
 function isSameTime(a: string, b: string): boolean {
   return a === b || bareTime(a) === bareTime(b);
 }

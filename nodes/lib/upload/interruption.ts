@@ -20,7 +20,7 @@ const MOST_DETAIL = 200;
 
 /**
  * Sorts an answer of the NAS by what it means for the queue. Its proxy answers 429 and 503 with
- * HTML pages (nas.md e), which arrive as `bad_answer`.
+ * HTML pages (docs/NAS.md), which arrive as `bad_answer`.
  * @returns null where the call succeeded
  */
 export function interruptionOf(answered: NasJson | NasListing | NasDownload): Interruption | null {

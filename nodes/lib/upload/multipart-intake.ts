@@ -5,7 +5,7 @@ import { refused, type Refused } from './admission.ts';
 import { BodyFiles, FILES_AT_ONCE, type BodyFilesParts, type ReceivedFile } from './body-files.ts';
 import { readFilename } from './target.ts';
 
-/** Issue 5 and reliability.md 5: no request may open more of anything than this. */
+/** No request may open more of anything than this. */
 const LIMITS = {
   fields: 10,
   fieldSize: 8 * 1024,

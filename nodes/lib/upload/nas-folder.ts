@@ -62,7 +62,7 @@ export class NasFolder {
 
   /**
    * Makes a folder and those above it, from the top: an upload into a missing folder is refused
-   * (nas.md a). A level that is refused may well exist, as a folder shared with that user does; what
+   * (docs/NAS.md). A level that is refused may well exist, as a folder shared with that user does; what
    * comes next tells.
    */
   async ensure(token: string, folder: string, signal: AbortSignal): Promise<Interruption | null> {

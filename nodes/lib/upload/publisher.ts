@@ -10,7 +10,7 @@ import type { UploadRows } from './upload-rows.ts';
 type Published = Enqueued | { readonly kind: 'fault'; readonly error: unknown };
 
 /**
- * The last three steps to an acknowledged upload (reliability.md 2): rename into the queue folder,
+ * The last three steps to an acknowledged upload: rename into the queue folder,
  * sync that folder, commit the rows with synchronous=FULL. Requests that end together share the
  * folder's sync and the commit, so one file alone costs three syncs and each of many fewer.
  */

@@ -54,7 +54,7 @@ export function folderOf(path: string): string {
 
 /**
  * Characters that turn the writing direction round: `photo\u202Egpj.exe` shows as `photoexe.jpg`
- * (reliability.md, Names).
+ *.
  */
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 

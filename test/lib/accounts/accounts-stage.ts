@@ -37,7 +37,7 @@ export interface NasAsk {
   readonly auto: boolean;
 }
 
-/** A NAS as BaluHost 1.38 answers (nas-recorded.md, sections 2, 8, 9, 11, 16a), without the HTTP. */
+/** A NAS as BaluHost 1.38 answers (recorded on 1.38), without the HTTP. */
 export class PracticeAccounts {
   readonly asks: NasAsk[] = [];
   readonly apiKeys = new Map<string, number>();

@@ -6,7 +6,7 @@ function claimsOf(token: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as Record<string, unknown>;
 }
 
-/** Sign-in, tokens, keys, registration: nas-recorded.md 2, 8, 9 and 15. */
+/** Sign-in, tokens, keys, registration, as recorded on 1.38. */
 export function describeAccounts(caller: () => NasCaller): void {
   describe('accounts', () => {
     it('signs in with JSON and gives a token of 15 minutes whose sub is the id as a string', async () => {

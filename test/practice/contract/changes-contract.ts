@@ -13,7 +13,7 @@ interface Init {
   readonly chunk_size: number;
 }
 
-/** Renaming, moving, deleting, resumable uploads, delta sync: nas-recorded.md 6, 7, 9b and 11. */
+/** Renaming, moving, deleting, resumable uploads, delta sync, as recorded on 1.38. */
 export function describeChanges(caller: () => NasCaller): void {
   describe('changes', () => {
     let nas: NasCaller;

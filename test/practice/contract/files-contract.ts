@@ -9,7 +9,7 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Lists, uploads, downloads: nas-recorded.md 3 to 5. */
+/** Lists, uploads, downloads, as recorded on 1.38. */
 export function describeFiles(caller: () => NasCaller): void {
   describe('files', () => {
     let nas: NasCaller;

@@ -11,7 +11,7 @@ export function isShared(path: string): boolean {
   return path === SHARED || path.startsWith(`${SHARED}/`);
 }
 
-/** Who may see and write what (nas.md, b). */
+/** Who may see and write what (docs/NAS.md). */
 export class Access {
   readonly #rows: MetadataRows;
   readonly #shares: Shares;

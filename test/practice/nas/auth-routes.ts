@@ -46,7 +46,7 @@ export class AuthRoutes {
       const pending = this.#tokens.pending(user);
       return json({ requires_2fa: true, pending_token: pending, token_type: '2fa_pending' });
     }
-    // An inactive user gets a token as well; only is_active tells (nas-recorded.md 2).
+    // An inactive user gets a token as well; only is_active tells (recorded on 1.38).
     return this.#granted(user);
   }
 

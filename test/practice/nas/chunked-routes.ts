@@ -120,7 +120,7 @@ export class ChunkedUploads {
     this.#storage.touched(path);
     this.#space.changed(session.receivedBytes - before);
     this.#rows.stored(path, user.id, session.receivedBytes, session.hash.digest('hex'));
-    // Nothing compares the size with what was declared (nas-recorded.md 7).
+    // Nothing compares the size with what was declared (recorded on 1.38).
     return json({ path, size: session.receivedBytes });
   }
 

@@ -31,7 +31,7 @@ import { UserDirectory } from './users.ts';
 import { WakeListener } from './wake-listener.ts';
 import { WorkerPool } from './workers.ts';
 
-/** What every answer of BaluHost carries, shown once in nas-recorded.md. */
+/** What every answer of BaluHost carries, as recorded. */
 const COMMON_HEADERS = {
   server: 'uvicorn',
   'x-api-version': '1',

@@ -19,7 +19,7 @@ function pythonSeconds(stats: BigIntStats): string {
   return Number.isInteger(value) ? `${String(value)}.0` : String(value);
 }
 
-/** md5 of `{mtime}-{size}`: content does not count (nas-recorded.md 16c). */
+/** md5 of `{mtime}-{size}`: content does not count (recorded on 1.38). */
 export function etagOf(stats: BigIntStats): string {
   const text = `${pythonSeconds(stats)}-${String(stats.size)}`;
   return `"${createHash('md5').update(text).digest('hex')}"`;

@@ -17,7 +17,7 @@ export interface Effect {
   readonly cutBodyAfterBytes?: number;
   /** Paces the answer's body and, for an upload, the write into place. */
   readonly bytesPerSecond?: number;
-  /** A download's second half is another version's, with the right length (measured, nas.md f3). */
+  /** A download's second half is another version's, with the right length (measured). */
   readonly tornRead?: boolean;
   /** Listings and check-exists show no checksum. */
   readonly missingChecksum?: boolean;

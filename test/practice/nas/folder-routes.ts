@@ -8,7 +8,7 @@ import { normal, type Storage } from './storage.ts';
 import type { NasUser, UserDirectory } from './users.ts';
 import { json, refused, type Answer, type Exchange } from './wire.ts';
 
-/** Folders, renaming, moving, deleting: what changes names, with the traps of nas-recorded.md 6. */
+/** Folders, renaming, moving, deleting: what changes names, with the traps that were recorded. */
 export class FolderChanges {
   readonly #storage: Storage;
   readonly #rows: MetadataRows;

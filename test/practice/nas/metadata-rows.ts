@@ -81,7 +81,7 @@ export class MetadataRows {
 
   /**
    * Moves one row, never those below it. A row under the new path makes the database refuse
-   * (`taken`): then both stay, one of them a ghost (nas-recorded.md 6).
+   * (`taken`): then both stay, one of them a ghost (recorded on 1.38).
    */
   rename(oldPath: string, newPath: string): 'renamed' | 'missing' | 'taken' {
     const row = this.#byPath.get(oldPath);

@@ -33,7 +33,7 @@ interface Device {
   readonly expiresAtMs: number;
 }
 
-/** Registration and devices: where a refresh token comes from (nas-recorded.md 9). */
+/** Registration and devices: where a refresh token comes from (recorded on 1.38). */
 export class MobileRoutes {
   readonly #users: UserDirectory;
   readonly #tokens: TokenMint;
@@ -86,7 +86,7 @@ export class MobileRoutes {
       expires_at: zulu(endsMs),
       qr_code: QR_CODE,
       vpn_config: null,
-      // Always the default: the wish counts at registration (nas-recorded.md 9).
+      // Always the default: the wish counts at registration (recorded on 1.38).
       device_token_validity_days: 90,
       vpn_fallback: false,
     });

@@ -33,7 +33,7 @@ interface Form {
   complete: boolean;
 }
 
-/** `POST /api/files/upload`: overwrites in place, without a temporary file (nas.md, a and f). */
+/** `POST /api/files/upload`: overwrites in place, without a temporary file (docs/NAS.md). */
 export class MultipartUploads {
   readonly #storage: Storage;
   readonly #rows: MetadataRows;

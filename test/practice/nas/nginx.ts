@@ -7,7 +7,7 @@ interface Zone {
   readonly burst: number;
 }
 
-/** The zones of both templates, the special ones first (nas.md, e). */
+/** The zones of both templates, the special ones first (docs/NAS.md). */
 const ZONES: Readonly<Record<Exclude<NginxLimits, 'off'>, readonly Zone[]>> = {
   html_503: [
     { path: /^\/api\/auth\//, perSecond: 5 / 60, burst: 5 },

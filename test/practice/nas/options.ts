@@ -24,7 +24,7 @@ export interface PracticeUser {
  */
 export type Silence = 'reset' | 'refused' | 'blackholed';
 
-/** `html_503` and `html_429` are the two nginx templates that BaluHost ships (nas.md, e). */
+/** `html_503` and `html_429` are the two nginx templates that BaluHost ships (docs/NAS.md). */
 export type NginxLimits = 'off' | 'html_503' | 'html_429';
 
 /** The sleep schedule that preflight tells; times are `HH:MM` in the process's time zone. */

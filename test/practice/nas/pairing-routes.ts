@@ -15,7 +15,7 @@ interface Pairing {
   approvedBy: NasUser | null;
 }
 
-/** Desktop pairing, whose refresh token is never stored and so never refreshes (nas-recorded.md 10). */
+/** Desktop pairing, whose refresh token is never stored and so never refreshes (recorded on 1.38). */
 export class PairingRoutes {
   readonly #tokens: TokenMint;
   readonly #clock: Clock;

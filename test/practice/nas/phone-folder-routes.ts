@@ -17,7 +17,7 @@ interface PhoneFolder {
   lastSyncMs: number | null;
 }
 
-/** A phone's folders and queue. Nobody checks whose device it is (measured, nas-recorded.md 9b). */
+/** A phone's folders and queue. Nobody checks whose device it is (measured on 1.38). */
 export class PhoneFolderRoutes {
   readonly #clock: Clock;
   readonly #folders = new Map<string, PhoneFolder>();

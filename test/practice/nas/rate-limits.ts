@@ -1,6 +1,6 @@
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 
-/** Requests a minute in production (nas.md, e). */
+/** Requests a minute in production (docs/NAS.md). */
 const PER_MINUTE = {
   login: 5,
   verify_2fa: 5,

@@ -3,7 +3,7 @@ import type { TokenMint } from './tokens.ts';
 import type { NasUser, UserDirectory } from './users.ts';
 import { refused, type Exchange } from './wire.ts';
 
-/** Tells who is calling, in the NAS's four kinds of 401 (nas.md f14). */
+/** Tells who is calling, in the NAS's four kinds of 401 (docs/NAS.md). */
 export class SignIn {
   readonly #users: UserDirectory;
   readonly #tokens: TokenMint;

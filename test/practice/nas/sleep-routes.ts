@@ -20,7 +20,7 @@ function ensure(user: NasUser, right: PowerRight): void {
   throw refused(403, `Insufficient permissions: power:${right.slice('can_'.length)} required`);
 }
 
-/** `/api/system/sleep` (nas-recorded.md 17). */
+/** `/api/system/sleep` (recorded on 1.38). */
 export class SleepRoutes {
   readonly #sleep: Sleep;
   readonly #schedule: SleepSchedule | null;

@@ -3,7 +3,7 @@ import type { Cancel, Clock } from '../../../nodes/lib/time/clock.ts';
 export type SleepState = 'awake' | 'soft_sleep' | 'true_suspend';
 
 /**
- * Paths that leave a soft-sleeping NAS asleep (nas.md, d). `/health` is among them, `/api/health`
+ * Paths that leave a soft-sleeping NAS asleep (docs/NAS.md). `/health` is among them, `/api/health`
  * is not: a health check wakes the NAS (measured).
  */
 const LEAVES_ASLEEP = [

@@ -9,7 +9,7 @@ import { refused } from './wire.ts';
 /** Where uploads gather before they are put in place; hidden from users. */
 const SPOOL = '.tmp/uploads';
 
-/** A folder's size is remembered so long (nas.md, a). */
+/** A folder's size is remembered so long (docs/NAS.md). */
 const FOLDER_SIZE_MS = 5 * 60_000;
 
 export interface Entry {

@@ -7,7 +7,7 @@ import { json, refused } from './wire.ts';
 const MEMORY_BYTES = 8 * 1024 ** 3;
 const MEMORY_USED_BYTES = 3 * 1024 ** 3;
 
-/** Health, the machine, and the energy plug-in without a single plug (nas-recorded.md 1 and 15). */
+/** Health, the machine, and the energy plug-in without a single plug (recorded on 1.38). */
 export class SystemRoutes {
   readonly #version: string;
   readonly #space: Space;

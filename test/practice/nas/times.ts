@@ -1,5 +1,5 @@
 /*
- * The time formats of BaluHost, which mixes three of them (nas.md f9). Microseconds come from a
+ * The time formats of BaluHost, which mixes three of them (docs/NAS.md). Microseconds come from a
  * fraction of the millisecond and vanish when they are zero, as Python prints them.
  */
 

@@ -18,7 +18,7 @@ function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
-/** Signs and checks the NAS's own tokens: HS256, claims as recorded (nas-recorded.md 2, 9, 16a). */
+/** Signs and checks the NAS's own tokens: HS256, claims as recorded (recorded on 1.38). */
 export class TokenMint {
   readonly #key: string;
   readonly #clock: Clock;

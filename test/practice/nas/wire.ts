@@ -45,7 +45,7 @@ export class Refusal extends Error {
   }
 }
 
-/** A refusal with `{"detail": …}`. In production every 5xx says the same sentence (nas.md). */
+/** A refusal with `{"detail": …}`. In production every 5xx says the same sentence (docs/NAS.md). */
 export function refused(status: number, detail: string, headers: Headers = {}): Refusal {
   return new Refusal(status, { detail: status >= 500 ? INTERNAL : detail }, headers);
 }
