@@ -275,7 +275,7 @@ async function registers(): Promise<readonly Register[]> {
   return [...ours, ...stock.map((name) => require(`@node-red/nodes/core/${name}.js`) as Register)];
 }
 
-/** To be called in a `describe`: opens stages, and closes each after its test. */
+/** To be called in a `describe`: opens a stage at a time, and closes the last after its test. */
 export function stages(): (options: StageOptions) => Promise<Stage> {
   let opened: Stage | null = null;
   afterEach(async () => {
@@ -283,6 +283,8 @@ export function stages(): (options: StageOptions) => Promise<Stage> {
     opened = null;
   });
   return async (options) => {
+    await opened?.close();
+    opened = null;
     opened = await Stage.open(options);
     return opened;
   };

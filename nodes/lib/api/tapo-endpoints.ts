@@ -98,7 +98,10 @@ export const TAPO_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     bodySchema: NewTapoDeviceBody,
-    responses: { 201: json(TapoDevice, 'The new plug.') },
+    responses: {
+      200: json(TapoDevice, 'The plug, which was known already.'),
+      201: json(TapoDevice, 'The new plug.'),
+    },
     refusals: ['conflict', 'plug_unreachable'],
   }),
   endpoint({

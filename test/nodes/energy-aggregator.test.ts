@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import type {
+  Costs,
+  History,
+  HistoryPages,
+  Price,
+  Reading,
+  Summary,
+  WishRefusal,
+} from '../../nodes/lib/energy/energy.ts';
+import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
+import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import { answerOf, codeOf } from './described.ts';
+import { type Stage, stages } from './stage.ts';
+
+const type = 'balupi-energy-aggregator';
+const DAY_S = Date.parse('2026-02-22T00:00:00Z') / 1_000;
+
+const INFO = { deviceId: 'd', nickname: 'NAS', model: 'P110', firmware: '1.4.0', mac: 'AA' };
+const SAMPLE: PlugSample = {
+  id: 'a',
+  deviceNumber: 1,
+  atMonotonicMs: 5_000,
+  outcome: {
+    kind: 'reading',
+    isContested: false,
+    reading: {
+      powerMw: 30_500,
+      voltageMv: null,
+      currentMa: null,
+      todayEnergyWh: 120,
+      monthEnergyWh: 900,
+      isOn: true,
+      info: INFO,
+    },
+  },
+};
+const HEAD = {
+  deviceId: null,
+  deviceName: null,
+  period: 'day',
+  fromS: DAY_S,
+  toS: DAY_S + 3_600,
+  resolution: 'hour',
+} as const;
+const BUCKET = {
+  startS: DAY_S,
+  energyMwh: 30_500,
+  coveredS: 3_600,
+  avgMw: 30_500,
+  minMw: 30_000,
+  maxMw: 31_000,
+  isEstimated: false,
+};
+const HISTORY: History = { kind: 'history', ...HEAD, points: [BUCKET] };
+const COSTS: Costs = {
+  kind: 'costs',
+  ...HEAD,
+  energyMwh: 2_000_000,
+  costUc: 64_000_000,
+  pricePerKwhCents: 32,
+  byTariff: [],
+};
+const SUMMARY: Summary = {
+  totalDevices: 1,
+  totalPowerW: 30.5,
+  avgDailyMwh: null,
+  monthlyCostEstimateUc: null,
+  monthToDateUc: null,
+  standbyMw: null,
+  nasState: null,
+  nasAsleepSecondsToday: 5_400,
+  savedMwhMonth: null,
+  savedUcMonth: null,
+};
+const PRICE: Price = {
+  id: 1,
+  name: 'Night',
+  priceUcPerKwh: 28_000_000,
+  validFromS: null,
+  validToS: null,
+  weekdays: null,
+  fromHour: 22,
+  toHour: 6,
+  isActive: true,
+};
+const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
+  [{ kind: 'unknown_device' }, 404, 'not_found'],
+  [{ kind: 'unknown_period' }, 422, 'invalid'],
+  [{ kind: 'bad_range' }, 422, 'invalid'],
+];
+
+describe('The node balupi-energy-aggregator', () => {
+  const open = stages();
+  const opened = (op: string, energy: FakeRooms['energy']): Promise<Stage> =>
+    open({ type, op, rooms: { energy: energy ?? {} } });
+
+  describe('recording', () => {
+    const recorded: Reading[] = [];
+    const energy: FakeRooms['energy'] = {
+      record: (readings) => recorded.push(...readings),
+      current: () => ({ devices: [], totalPowerW: 30.5 }),
+    };
+    beforeEach(() => {
+      recorded.length = 0;
+    });
+
+    it('books what the tapo meter sends, and shows the watts', async () => {
+      const stage = await opened('record', energy);
+      await stage.send({ payload: SAMPLE });
+      assert.partialDeepStrictEqual(recorded, [
+        { deviceNumber: 1, monotonicMs: 5_000, powerMw: 30_500, todayWh: 120, relay: 'on' },
+      ]);
+      assert.deepEqual(stage.statuses, [{ fill: 'green', shape: 'dot', text: '30.5 W' }]);
+    });
+
+    it('books nothing for a plug that did not answer', async () => {
+      const stage = await opened('record', energy);
+      const outcome = { kind: 'unreachable', detail: 'no answer' };
+      await stage.send({ payload: { ...SAMPLE, outcome } });
+      assert.deepEqual([recorded.length, stage.caught.length], [0, 0]);
+    });
+
+    for (const payload of [undefined, null, 'on', { powerMw: 5 }]) {
+      it(`says where to wire it when the payload is ${JSON.stringify(payload)}`, async () => {
+        const stage = await opened('record', energy);
+        await stage.send({ payload });
+        assert.match(stage.caught[0]?.error.message ?? '', /wire record behind read the plugs/);
+        assert.equal(recorded.length, 0);
+      });
+    }
+  });
+
+  it('rolls up at a tick, and sends nothing on', async () => {
+    let rolls = 0;
+    const rollUp = (): void => {
+      rolls += 1;
+    };
+    const stage = await opened('roll-up', { rollUp });
+    await stage.send();
+    assert.deepEqual([rolls, stage.out.flat().length], [1, 0]);
+  });
+
+  it('tells what the plugs draw now', async () => {
+    const stage = await opened('current', { current: () => ({ devices: [], totalPowerW: null }) });
+    assert.deepEqual(await answerOf(stage, 'energy-current'), { devices: [], total_power_w: null });
+  });
+
+  it('tells the history', async () => {
+    let wished: unknown = null;
+    const history = (wish: unknown): History => {
+      wished = wish;
+      return HISTORY;
+    };
+    const stage = await opened('history', { history });
+    const query = { device_id: 'a', period: 'day', resolution: 'auto' };
+    const payload = await answerOf(stage, 'energy-history', { query });
+    assert.partialDeepStrictEqual(payload, { resolution: 'hour', data: [{ energy_wh: 30.5 }] });
+    assert.deepEqual(wished, { deviceId: 'a', period: 'day', resolution: 'auto' });
+  });
+
+  it('streams the history as CSV to who wants that', async () => {
+    const page = async function* () {
+      yield await Promise.resolve([BUCKET]);
+    };
+    const historyPages = (): HistoryPages => ({ kind: 'pages', ...HEAD, pages: page() });
+    const stage = await opened('history', { historyPages });
+    const { payload, headers } = await stage.ask({}, { headers: { Accept: 'text/csv' } });
+    assert.equal(headers.get('content-type'), 'text/csv; charset=utf-8');
+    assert.match(headers.get('content-disposition') ?? '', /^attachment; filename="energy\.csv"$/);
+    const [head, line] = String(payload).split('\r\n');
+    assert.match(head ?? '', /^timestamp,avg_power_w,/);
+    assert.equal(line, '2026-02-22T00:00:00Z,30.5,31,30,30.5,3600,false');
+  });
+
+  it('tells the costs', async () => {
+    const stage = await opened('costs', { costs: () => COSTS });
+    const payload = await answerOf(stage, 'energy-costs');
+    assert.partialDeepStrictEqual(payload, { total_kwh: 2, cost_cents: 64 });
+  });
+
+  for (const [refusal, status, code] of WRONG) {
+    it(`refuses ${refusal.kind} with ${status}, for history, its export and costs`, async () => {
+      const no = () => refusal;
+      const history = await opened('history', { history: no, historyPages: no });
+      assert.equal(await codeOf(history, 'energy-history', {}, status), code);
+      const csv = await history.ask({}, { headers: { Accept: 'text/csv' } });
+      assert.equal(csv.status, status);
+      const costs = await opened('costs', { costs: no });
+      assert.equal(await codeOf(costs, 'energy-costs', {}, status), code);
+    });
+  }
+
+  it('sums up, and says unknown or null for what is not known', async () => {
+    const stage = await opened('summary', { summary: () => SUMMARY });
+    const payload = await answerOf(stage, 'energy-summary');
+    const known = { nas_state: 'unknown', avg_daily_kwh: null, nas_asleep_hours_today: 1.5 };
+    assert.partialDeepStrictEqual(payload, known);
+  });
+
+  describe('prices', () => {
+    const body = { name: 'Night', price_per_kwh_cents: 28 };
+    const priced = () => ({ kind: 'price', price: PRICE }) as const;
+
+    it('lists them', async () => {
+      const stage = await opened('prices', { prices: () => [PRICE] });
+      const payload = await answerOf(stage, 'energy-prices-list');
+      const shown = { id: 1, price_per_kwh_cents: 28, time_from: '22:00', time_to: '06:00' };
+      assert.partialDeepStrictEqual(payload, [shown]);
+    });
+
+    it('adds one with 201', async () => {
+      const stage = await opened('add-price', { createPrice: priced });
+      await answerOf(stage, 'energy-prices-add', { body }, 201);
+    });
+
+    it('changes the one of the address', async () => {
+      let changed = 0;
+      const updatePrice = (id: number) => {
+        changed = id;
+        return priced();
+      };
+      const stage = await opened('update-price', { updatePrice });
+      await answerOf(stage, 'energy-prices-change', { params: { id: '7' }, body });
+      assert.equal(changed, 7);
+    });
+
+    it('names the fields that are wrong', async () => {
+      const faults = [{ field: 'timeFrom', message: 'must be a whole hour' }] as const;
+      const createPrice = () => ({ kind: 'invalid', faults }) as const;
+      const stage = await opened('add-price', { createPrice });
+      const payload = await answerOf(stage, 'energy-prices-add', { body }, 422);
+      assert.partialDeepStrictEqual(payload, { errors: [{ loc: ['body', 'time_from'] }] });
+    });
+
+    it('knows none that is not there', async () => {
+      const unknown = () => ({ kind: 'unknown_price' }) as const;
+      const change = await opened('update-price', { updatePrice: unknown });
+      const call = { params: { id: '7' }, body };
+      assert.equal(await codeOf(change, 'energy-prices-change', call, 404), 'not_found');
+      const remove = await opened('remove-price', { removePrice: unknown });
+      assert.equal(await codeOf(remove, 'energy-prices-delete', call, 404), 'not_found');
+    });
+
+    it('removes one', async () => {
+      const stage = await opened('remove-price', { removePrice: () => ({ kind: 'removed' }) });
+      await answerOf(stage, 'energy-prices-delete', { params: { id: '1' } });
+    });
+
+    it('recalculates from a time on, and refuses one that is none', async () => {
+      const recalculate: NonNullable<FakeRooms['energy']>['recalculate'] = (from) =>
+        Promise.resolve(
+          from === 'tomorrow' ? { kind: 'bad_range' } : { kind: 'recalculated', changedHours: 24 },
+        );
+      const stage = await opened('recalculate', { recalculate });
+      const good = { body: { from: '2026-02-01' } };
+      const payload = await answerOf(stage, 'energy-prices-recalculate', good);
+      assert.partialDeepStrictEqual(payload, { recalculated_hours: 24 });
+      const bad = { body: { from: 'tomorrow' } };
+      assert.equal(await codeOf(stage, 'energy-prices-recalculate', bad, 422), 'invalid');
+    });
+  });
+});

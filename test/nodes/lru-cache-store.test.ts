@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import type { CacheStats, CopyTicket, Lookup } from '../../nodes/lib/cache/cache.ts';
+import type { LocatedFile, LocateOutcome } from '../../nodes/lib/files/files.ts';
+import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { answerOf, codeOf } from './described.ts';
+import { stages } from './stage.ts';
+
+const type = 'balupi-lru-cache-store';
+const FILE: LocatedFile = {
+  user: ALICE.user,
+  path: 'alice/a.jpg',
+  name: 'a.jpg',
+  ownerId: '3',
+  mimeType: 'image/jpeg',
+  version: null,
+  known: 'stored',
+  listedAtMs: 0,
+};
+const QUEUED = {
+  uploadId: 'u',
+  path: 'alice/Photos/b.jpg',
+  sizeBytes: 3,
+  acceptedAtMs: 0,
+  sha256: 'ab'.repeat(32),
+  mimeType: null,
+  file: 'somewhere',
+};
+const TICKET = { file: FILE, label: 'hit', ageSeconds: 0 } as CopyTicket;
+const STATS: CacheStats = {
+  fileCount: 5,
+  totalBytes: 5_000_000,
+  maxBytes: 200e9,
+  capacityBytes: 10_000_000,
+  hits: 3,
+  misses: 1,
+  hitBytes: 1,
+  missBytes: 1,
+  evictions: 0,
+  nasWakesAvoided: 2,
+};
+
+function looking(located: LocateOutcome, looked: Lookup, awake: boolean): FakeRooms {
+  return {
+    files: { locate: () => Promise.resolve(located) },
+    cache: { lookup: () => looked },
+    nas: { presence: { state: awake ? AWAKE : ASLEEP } },
+  };
+}
+
+describe('The node balupi-lru-cache-store', () => {
+  const open = stages();
+
+  describe('looking up', () => {
+    const located = { kind: 'located', file: FILE } as const;
+    const miss = { kind: 'miss' } as const;
+    const hit: Lookup = { kind: 'hit', ticket: TICKET };
+    const stale: Lookup = { kind: 'stale', ticket: { ...TICKET, label: 'stale' } };
+
+    for (const [what, rooms, output, kind] of [
+      ['1 for a copy', looking(located, hit, true), 0, 'copy'],
+      ['1 for a copy of a sleeping NAS', looking(located, stale, false), 0, 'copy'],
+      [
+        '1 for a queued upload',
+        looking({ kind: 'queued', upload: QUEUED }, miss, false),
+        0,
+        'queued',
+      ],
+      ['2 for a miss while the NAS is awake', looking(located, miss, true), 1, 'missing'],
+      ['3 for a miss while it sleeps', looking(located, miss, false), 2, 'missing'],
+    ] as const) {
+      it(`sends on output ${what}`, async () => {
+        const stage = await open({ type, op: 'lookup', rooms });
+        await stage.ask({ rest: 'alice/a.jpg' });
+        assert.deepEqual(
+          stage.out.map((messages) => messages.length),
+          [0, 1, 2, 3].map((index) => (index === output ? 1 : 0)),
+        );
+        assert.partialDeepStrictEqual(stage.out[output]?.[0]?.['file'], { kind });
+      });
+    }
+
+    it('sends on output 4 with the answer for what the caller may not see', async () => {
+      const stage = await open({
+        type,
+        op: 'lookup',
+        rooms: looking({ kind: 'not_found' }, miss, true),
+      });
+      assert.equal(await codeOf(stage, 'files-download', { rest: 'bob/b.jpg' }, 404), 'not_found');
+      assert.equal(stage.out[3]?.length, 1);
+    });
+
+    it('takes the words as they were sent, from the address or the query', async () => {
+      const asked: unknown[] = [];
+      const rooms: FakeRooms = {
+        ...looking(located, miss, true),
+        files: {
+          locate: (caller, raw, options) => {
+            asked.push([caller.user.username, raw, options]);
+            return Promise.resolve({ kind: 'not_found' });
+          },
+        },
+      };
+      const stage = await open({ type, op: 'lookup', rooms });
+      await stage.ask({ rest: 'alice/100%25+1.txt', auto: true });
+      await stage.ask({}, { url: '/api/files/download?x=1&path=alice%2Fa+b.txt' });
+      assert.deepEqual(asked, [
+        ['alice', 'alice/100%25+1.txt', { auto: true }],
+        ['alice', 'alice%2Fa+b.txt', { auto: false }],
+      ]);
+    });
+  });
+
+  describe('serving', () => {
+    it('ends the request with the bytes of the copy', async () => {
+      const rooms: FakeRooms = {
+        cache: {
+          serve: (ticket, _request, response) => {
+            response.end(`bytes of ${ticket.file.path}`);
+            return Promise.resolve({ kind: 'answered', whole: true });
+          },
+        },
+      };
+      const stage = await open({ type, op: 'serve', rooms });
+      stage.carry({ file: { kind: 'copy', ticket: TICKET } });
+      assert.equal((await stage.ask()).payload, 'bytes of alice/a.jpg');
+      assert.equal(stage.out.flat().length, 0);
+    });
+
+    it('sends a copy that turned out to be gone on as a miss', async () => {
+      const gone = () => Promise.resolve({ kind: 'gone' } as const);
+      const rooms: FakeRooms = { cache: { serve: gone, serveQueued: gone } };
+      const stage = await open({ type, op: 'serve', rooms });
+      stage.carry({ file: { kind: 'copy', ticket: TICKET } });
+      await stage.ask();
+      assert.deepEqual(stage.out[0]?.[0]?.['file'], { kind: 'missing', file: FILE });
+      stage.carry({ file: { kind: 'queued', path: QUEUED.path, file: QUEUED } });
+      await stage.ask();
+      assert.deepEqual(stage.out[0]?.[1]?.['file'], { kind: 'delivered', path: QUEUED.path });
+    });
+
+    it('says where to wire it when no file was looked up', async () => {
+      const stage = await open({ type, op: 'serve', rooms: {} });
+      assert.equal((await stage.ask()).status, 500);
+      assert.match(stage.caught[0]?.error.message ?? '', /wire serve behind look up/);
+    });
+  });
+
+  it('counts', async () => {
+    const rooms: FakeRooms = { cache: { stats: () => STATS }, upload: { queuedCount: () => 4 } };
+    const stage = await open({ type, op: 'stats', rooms });
+    const payload = await answerOf(stage, 'cache-stats');
+    const counted = { total_files: 5, usage_percent: 50, dirty_files: 4, hit_rate_percent: 75 };
+    assert.partialDeepStrictEqual(payload, counted);
+  });
+
+  describe('emptying', () => {
+    const dropped: string[] = [];
+    const rooms: FakeRooms = {
+      cache: {
+        stats: () => (dropped.length === 0 ? STATS : { ...STATS, fileCount: 2, totalBytes: 0 }),
+        drop: (path) => {
+          dropped.push(path);
+          return Promise.resolve();
+        },
+      },
+    };
+    beforeEach(() => {
+      dropped.length = 0;
+    });
+
+    for (const [what, call, path] of [
+      ['everything', {}, ''],
+      ['the folder of the body', { body: { path: '/alice/Photos' } }, 'alice/Photos'],
+      ['the folder of the query', { query: { path: 'alice' } }, 'alice'],
+    ] as const) {
+      it(`drops ${what}, and tells how much that was`, async () => {
+        const stage = await open({ type, op: 'clear', rooms });
+        const payload = await answerOf(stage, 'cache-empty', call);
+        assert.partialDeepStrictEqual(payload, { removed_files: 3, removed_bytes: 5_000_000 });
+        assert.deepEqual(dropped, [path]);
+      });
+    }
+
+    it('refuses a path that leads out', async () => {
+      const stage = await open({ type, op: 'clear', rooms });
+      const call = { body: { path: 'alice/../bob' } };
+      assert.equal(await codeOf(stage, 'cache-empty', call, 400), 'bad_path');
+      assert.deepEqual(dropped, []);
+    });
+  });
+});

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import type { SignInOutcome } from '../../nodes/lib/accounts/accounts.ts';
+import type { Listing, LocatedFile } from '../../nodes/lib/files/files.ts';
+import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { answerOf, codeOf } from './described.ts';
+import { type Stage, stages } from './stage.ts';
+
+const type = 'balupi-nas-proxy';
+const FILE: LocatedFile = {
+  user: ALICE.user,
+  path: 'alice/a.jpg',
+  name: 'a.jpg',
+  ownerId: '3',
+  mimeType: null,
+  version: null,
+  known: 'fresh',
+  listedAtMs: 0,
+};
+const LISTING: Listing = { path: 'alice', items: [], queued: [], source: 'stored', ageSeconds: 60 };
+const NAS_AWAKE = { presence: { state: AWAKE } };
+const NAS_ASLEEP = { presence: { state: ASLEEP } };
+
+describe('The node balupi-nas-proxy', () => {
+  const open = stages();
+  const opened = (op: string, rooms: FakeRooms): Promise<Stage> =>
+    open({ type, op, rooms: { nas: NAS_AWAKE, ...rooms } });
+
+  describe('listing a folder', () => {
+    it('shows the last listing of a sleeping NAS as stale', async () => {
+      const files = { list: () => Promise.resolve({ kind: 'listing', listing: LISTING } as const) };
+      const stage = await opened('list', { files, nas: NAS_ASLEEP });
+      const { payload, headers } = await stage.ask({ query: { path: 'alice' } });
+      assert.deepEqual(payload, { path: 'alice', files: [] });
+      assert.equal(headers.get('x-balupi-cache'), 'stale');
+      assert.equal(headers.get('age'), '60');
+      assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'ring', text: 'unreachable' }]);
+    });
+
+    for (const [outcome, status, code] of [
+      [{ kind: 'asleep' }, 503, 'nas_asleep'],
+      [{ kind: 'not_found' }, 404, 'not_found'],
+      [{ kind: 'bad_path', reason: 'Not so.' }, 400, 'bad_path'],
+      [{ kind: 'needs_nas_token' }, 401, 'refresh_token_now'],
+      [{ kind: 'token_refused' }, 401, 'bad_token'],
+      [{ kind: 'nas_busy' }, 429, 'nas_busy'],
+      [{ kind: 'nas_bad_answer' }, 502, 'nas_bad_answer'],
+    ] as const) {
+      it(`answers ${status} where it is ${outcome.kind}`, async () => {
+        const files = { list: () => Promise.resolve(outcome) };
+        const stage = await opened('list', { files, nas: NAS_ASLEEP });
+        const call = { query: { path: 'alice' } };
+        assert.equal(await codeOf(stage, 'files-list', call, status), code);
+      });
+    }
+  });
+
+  describe('fetching', () => {
+    const missing = { kind: 'missing', file: FILE };
+
+    it('ends the request with what comes from the NAS', async () => {
+      const cache: FakeRooms['cache'] = {
+        lookup: () => ({ kind: 'miss' }),
+        fetch: (_caller, file, _request, response) => {
+          response.end(`fetched ${file.path}`);
+          return Promise.resolve({ kind: 'answered', label: 'miss', whole: true });
+        },
+      };
+      const stage = await opened('fetch', { cache });
+      stage.carry({ file: missing });
+      assert.equal((await stage.ask()).payload, 'fetched alice/a.jpg');
+      assert.equal(stage.out.flat().length, 0);
+    });
+
+    it('serves what another reader has fetched meanwhile', async () => {
+      const cache: FakeRooms['cache'] = {
+        lookup: () => ({ kind: 'hit', ticket: { label: 'hit' } as never }),
+        serve: (_ticket, _request, response) => {
+          response.end('kept');
+          return Promise.resolve({ kind: 'answered', whole: true });
+        },
+      };
+      const stage = await opened('fetch', { cache });
+      stage.carry({ file: missing });
+      assert.equal((await stage.ask()).payload, 'kept');
+    });
+
+    it('looks a file up again that was looked up while the NAS slept', async () => {
+      const paths: string[] = [];
+      const locatePath: NonNullable<FakeRooms['files']>['locatePath'] = (_caller, path) => {
+        paths.push(path);
+        return Promise.resolve({ kind: 'not_found' });
+      };
+      const stage = await opened('fetch', { files: { locatePath } });
+      stage.carry({ file: { ...missing, file: { ...FILE, known: 'stored' } } });
+      assert.equal(await codeOf(stage, 'files-download', {}, 404), 'not_found');
+      stage.carry({ file: { kind: 'delivered', path: 'alice/b.jpg' } });
+      await stage.ask();
+      assert.deepEqual(paths, ['alice/a.jpg', 'alice/b.jpg']);
+    });
+
+    it('sends a refusal on with its answer', async () => {
+      const cache: FakeRooms['cache'] = {
+        lookup: () => ({ kind: 'miss' }),
+        fetch: () => Promise.resolve({ kind: 'unreachable' }),
+      };
+      const stage = await opened('fetch', { cache, nas: NAS_ASLEEP });
+      stage.carry({ file: missing });
+      assert.equal(await codeOf(stage, 'files-download', {}, 503), 'nas_asleep');
+    });
+
+    it('says where to wire it when no file is missing', async () => {
+      const stage = await opened('fetch', {});
+      assert.equal((await stage.ask()).status, 500);
+      assert.match(stage.caught[0]?.error.message ?? '', /wire fetch behind look up/);
+    });
+  });
+
+  describe('signing in', () => {
+    const body = { username: 'alice', password: 'secret', pending_token: 'p', code: '123456' };
+    const call = { body: { ...body, refresh_token: 'r' }, caller: null };
+    const told: SignInOutcome = { kind: 'passed', status: 200, body: { from: 'nas' }, user: null };
+    const yes = () => Promise.resolve(told);
+    const accounts: FakeRooms['accounts'] = {
+      login: yes,
+      verifyTwoFactor: yes,
+      refresh: yes,
+      me: yes,
+      logout: yes,
+      liveTokenOf: () => null,
+    };
+
+    for (const op of ['login', 'verify-2fa', 'refresh']) {
+      it(`${op} gives the NAS's answer on unchanged, to a caller without a token`, async () => {
+        const stage = await opened(op, { accounts });
+        const { status, payload } = await stage.ask(call);
+        assert.deepEqual([status, payload], [200, { from: 'nas' }]);
+      });
+    }
+
+    for (const op of ['me', 'logout']) {
+      it(`${op} is for a caller who is signed in`, async () => {
+        const stage = await opened(op, { accounts });
+        assert.equal((await stage.ask()).status, 200);
+        assert.equal((await stage.ask({ caller: null })).status, 500);
+      });
+    }
+
+    it('hands over what was sent, and from where', async () => {
+      const seen: unknown[] = [];
+      const login: NonNullable<FakeRooms['accounts']>['login'] = (given) => {
+        seen.push(given);
+        return yes();
+      };
+      const stage = await opened('login', { accounts: { login } });
+      await stage.ask({ ...call, address: '192.168.178.20' });
+      assert.deepEqual(seen, [
+        { username: 'alice', password: 'secret', address: '192.168.178.20' },
+      ]);
+    });
+
+    it('tells of the sleep with a 503 and with the 504 that keeps tokens', async () => {
+      for (const [code, status] of [
+        ['nas_asleep', 503],
+        ['gateway_timeout', 504],
+      ] as const) {
+        const no = () => Promise.resolve({ kind: 'refused', code } as const);
+        const stage = await opened('refresh', { accounts: { refresh: no }, nas: NAS_ASLEEP });
+        const payload = await answerOf(stage, 'auth-refresh', call, status);
+        assert.partialDeepStrictEqual(payload, { code, detail: { sleep_state: 'unreachable' } });
+      }
+    });
+
+    it('says when to try again', async () => {
+      const refused = { kind: 'refused', code: 'too_many_tries', retryAfterSeconds: 42 } as const;
+      const stage = await opened('login', {
+        accounts: { login: () => Promise.resolve(refused) },
+      });
+      const { status, payload, headers } = await stage.ask(call);
+      assert.equal(status, 429);
+      assert.equal(headers.get('retry-after'), '42');
+      assert.partialDeepStrictEqual(payload, { code: 'too_many_tries', retry_after: 42 });
+    });
+  });
+
+  it('tells how the NAS is, from memory', async () => {
+    const nas: FakeRooms['nas'] = {
+      ...NAS_ASLEEP,
+      status: () => ({
+        online: false,
+        version: '1.38.0',
+        url: 'http://nas.example',
+        powerState: 'standby',
+        sleepState: 'unreachable',
+        reachableBy: 'none',
+        powerW: 1.5,
+        sinceMs: Date.parse('2026-02-22T14:00:00Z'),
+        lastSeenMs: null,
+        nextWakeAt: null,
+        everSeen: true,
+        fault: 'nas_mismatch',
+        wake: { state: 'failed', startedAtMs: Date.parse('2026-02-22T14:10:00Z'), attempts: 2 },
+      }),
+    };
+    const stage = await opened('status', { nas });
+    assert.partialDeepStrictEqual(await answerOf(stage, 'nas-status'), {
+      nas_state: 'standby',
+      since: '2026-02-22T14:00:00Z',
+      last_seen: null,
+      nas_mismatch: true,
+      wake: { state: 'failed', started_at: '2026-02-22T14:10:00Z', attempts: 2 },
+    });
+  });
+
+  it('probes when it is due, and sends nothing on', async () => {
+    let [probes, due] = [0, false];
+    const probe = () => {
+      probes += 1;
+      return Promise.resolve({ kind: 'silent' } as never);
+    };
+    const stage = await opened('probe', {
+      nas: { ...NAS_AWAKE, probe },
+      schedule: { probe: { due: () => due } },
+    });
+    await stage.send();
+    assert.equal(probes, 0);
+    due = true;
+    await stage.send();
+    assert.deepEqual([probes, stage.out.flat().length], [1, 0]);
+  });
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import type { AcceptOutcome, UploadItem } from '../../nodes/lib/upload/upload.ts';
+import { ALICE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { answerOf, codeOf } from './described.ts';
+import { type Stage, stages } from './stage.ts';
+
+const type = 'balupi-upload-queue';
+const SHA = 'ab'.repeat(32);
+const FILE = {
+  id: '01JMQ8ZK3V9X0000000000000A',
+  filename: 'a.jpg',
+  path: 'alice/a.jpg',
+  sizeBytes: 3,
+  sha256: SHA,
+};
+const ITEM: UploadItem = {
+  id: FILE.id,
+  path: FILE.path,
+  size_bytes: 3,
+  sha256: SHA,
+  state: 'queued',
+  attempts: 0,
+  created_at: '2026-02-22T14:30:00Z',
+  next_attempt_at: null,
+  detail: null,
+};
+
+describe('The node balupi-upload-queue', () => {
+  const open = stages();
+  const opened = (op: string, upload: FakeRooms['upload']): Promise<Stage> =>
+    open({ type, op, rooms: { upload: { queuedCount: () => 1, ...upload } } });
+
+  it('takes a body and answers with what is queued', async () => {
+    const seen: unknown[] = [];
+    const stage = await opened('accept', {
+      accept: (caller, request, query) => {
+        seen.push(caller, request.method, query);
+        return Promise.resolve({ kind: 'accepted', files: [FILE] });
+      },
+    });
+    const payload = await answerOf(stage, 'files-upload', { query: { path: 'alice' } });
+    assert.partialDeepStrictEqual(payload, { status: 'queued', upload_ids: [FILE.id] });
+    assert.deepEqual(seen, [ALICE, 'GET', { path: 'alice' }]);
+    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '1' }]);
+  });
+
+  it('closes the connection behind a refusal, as the rest of the body still comes', async () => {
+    const refused: AcceptOutcome = { kind: 'refused', code: 'no_room' };
+    const stage = await opened('accept', { accept: () => Promise.resolve(refused) });
+    const { status, headers, payload } = await stage.ask();
+    assert.equal(status, 507);
+    assert.equal(headers.get('connection'), 'close');
+    assert.partialDeepStrictEqual(payload, { code: 'no_room' });
+  });
+
+  it('answers nobody when the caller went away', async () => {
+    const gone: AcceptOutcome = { kind: 'gone' };
+    const stage = await opened('accept', { accept: () => Promise.resolve(gone) });
+    await stage.send({ req: { call: stage.callOf({}) } });
+    assert.deepEqual([stage.out[0]?.length, stage.caught.length], [0, 0]);
+  });
+
+  it('counts the queue of the caller, or of everybody for an admin who asks', async () => {
+    const asked: boolean[] = [];
+    const stage = await opened('status', {
+      status: (_caller, all) => {
+        asked.push(all);
+        if (all) return { kind: 'refused', code: 'admin_only' };
+        const waiting = { pending_uploads: 1, pending_downloads: 0, conflicts: 0 };
+        const more = { nas_online: false, failed_uploads: 0, waiting_for_credential: [] };
+        const times = { oldest_pending_at: ITEM.created_at, last_sync: null };
+        return { kind: 'status', status: { is_syncing: false, ...waiting, ...more, ...times } };
+      },
+    });
+    const payload = await answerOf(stage, 'files-sync-status', { query: { all: false } });
+    assert.partialDeepStrictEqual(payload, { pending_uploads: 1 });
+    const call = { query: { all: true } };
+    assert.equal(await codeOf(stage, 'files-sync-status', call, 403), 'admin_only');
+    assert.deepEqual(asked, [false, true]);
+  });
+
+  it('lists the queue by state', async () => {
+    const states: unknown[] = [];
+    const stage = await opened('list', {
+      list: (_caller, state) => {
+        states.push(state);
+        return { kind: 'uploads', uploads: [ITEM] };
+      },
+    });
+    assert.deepEqual(await answerOf(stage, 'files-uploads-list'), { uploads: [ITEM] });
+    await answerOf(stage, 'files-uploads-list', { query: { state: 'failed' } });
+    assert.deepEqual(states, [null, 'failed']);
+  });
+
+  it('tries an upload again', async () => {
+    const stage = await opened('retry', {
+      retry: (_caller, id) =>
+        id === ITEM.id ? { kind: 'done', upload: ITEM } : { kind: 'refused', code: 'not_found' },
+    });
+    const payload = await answerOf(stage, 'files-uploads-retry', { params: { id: ITEM.id } });
+    assert.deepEqual(payload, ITEM);
+    const call = { params: { id: 'another' } };
+    assert.equal(await codeOf(stage, 'files-uploads-retry', call, 404), 'not_found');
+  });
+
+  it('drops an upload, unless it is being sent', async () => {
+    const stage = await opened('drop', {
+      drop: (_caller, id) =>
+        Promise.resolve(
+          id === ITEM.id ? { kind: 'done', upload: ITEM } : { kind: 'refused', code: 'conflict' },
+        ),
+    });
+    await answerOf(stage, 'files-uploads-drop', { params: { id: ITEM.id } });
+    const call = { params: { id: 'another' } };
+    assert.equal(await codeOf(stage, 'files-uploads-drop', call, 409), 'conflict');
+  });
+
+  it('delivers at a tick, and sends nothing on', async () => {
+    let flushes = 0;
+    const flush = (): Promise<void> => {
+      flushes += 1;
+      return Promise.resolve();
+    };
+    const stage = await opened('flush', { flush, queuedCount: () => 0 });
+    await stage.send();
+    assert.deepEqual([flushes, stage.out.flat().length], [1, 0]);
+    assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'dot', text: '0' }]);
+  });
+});
