@@ -1,7 +1,6 @@
 import express, { type ErrorRequestHandler, type Express } from 'express';
-import { refuse } from '../nodes/lib/http/http.ts';
+import { refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import { answerNow } from './answer-now.ts';
 import type { ApiGuard } from './api-guard.ts';
 import type { Docs } from './docs.ts';
 

@@ -11,9 +11,8 @@ import {
 } from '../nodes/lib/api/api.ts';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
-import { type Answer, answer, refuse } from '../nodes/lib/http/http.ts';
+import { type Answer, answer, refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import { answerNow } from './answer-now.ts';
 import type { Cors } from './cors.ts';
 import type { RemoteAddresses } from './remote-address.ts';
 import { takeBody } from './request-body.ts';

@@ -1,6 +1,5 @@
 import express, { type Express } from 'express';
-import { refuse } from '../nodes/lib/http/http.ts';
-import { answerNow } from './answer-now.ts';
+import { refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { HostCheck } from './host-check.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { refuse } from '../nodes/lib/http/http.ts';
+import { refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import { answerNow } from './answer-now.ts';
 
 /** How often the running requests are looked at, in ms. */
 const SWEEP_MS = 1_000;

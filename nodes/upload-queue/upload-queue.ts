@@ -1,10 +1,10 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { SyncStatusQuery, UploadList, UploadListQuery, UploadRow } from '../lib/api/api.ts';
 import { type Act, actOf } from '../lib/guard/acts.ts';
-import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
+import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
-import { answer } from '../lib/http/http.ts';
+import { answer, answerNow } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
 
@@ -16,12 +16,14 @@ interface UploadConfig extends NodeDef {
 /** `POST /api/files/upload`: on the disk and in the queue before the answer. */
 async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> {
   const { path } = callOf(message).query as { readonly path?: string };
-  const taken = await upload.accept(callerOf(message), requestOf(message), { path: path ?? null });
+  const request = requestOf(message);
+  const taken = await upload.accept(callerOf(message), request, { path: path ?? null });
   const given = acceptAnswer(taken);
   if (given === null) return null;
-  if (taken.kind !== 'refused') return withAnswer(message, given);
-  // The rest of a refused body still comes; the connection ends behind the answer.
-  return withAnswer(message, { ...given, headers: { ...given.headers, Connection: 'close' } });
+  if (taken.kind !== 'refused' || request.complete) return withAnswer(message, given);
+  // The rest of the refused body still comes, which the reply node knows nothing of.
+  answerNow(request, responseOf(message), given);
+  return null;
 }
 
 function status({ upload }: Rooms, message: ApiMessage): ApiMessage {

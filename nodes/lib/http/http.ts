@@ -7,3 +7,4 @@ export type { ByteRange, RangeRequest } from './range.ts';
 export { parseRange } from './range.ts';
 export type { RefusalCode } from './refusals.ts';
 export { isoSeconds } from './iso-time.ts';
+export { answerNow } from './answer-now.ts';
