@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { AWAKE } from '../fakes/fake-rooms.ts';
-import { NODE_FILES, type Stage, stages } from './stage.ts';
+import { type Stage, stages } from './stage.ts';
+import { NODE_FILES } from './stage-flow.ts';
 
 const CONFIG_TYPES = ['balupi-store', 'balupi-nas'];
 const WORKING = Object.keys(NODE_FILES).filter((type) => !CONFIG_TYPES.includes(type));

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import type { Price } from '../../nodes/lib/energy/energy.ts';
+import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import { answerOf, codeOf } from './described.ts';
+import { type Stage, stages } from './stage.ts';
+
+const type = 'balupi-energy-aggregator';
+const PRICE: Price = {
+  id: 1,
+  name: 'Night',
+  priceUcPerKwh: 28_000_000,
+  validFromS: null,
+  validToS: null,
+  weekdays: null,
+  fromHour: 22,
+  toHour: 6,
+  isActive: true,
+};
+
+describe('The prices of the node balupi-energy-aggregator', () => {
+  const open = stages();
+  const opened = (op: string, energy: FakeRooms['energy']): Promise<Stage> =>
+    open({ type, op, rooms: { energy: energy ?? {} } });
+
+  const body = { name: 'Night', price_per_kwh_cents: 28 };
+  const priced = () => ({ kind: 'price', price: PRICE }) as const;
+
+  it('lists them', async () => {
+    const stage = await opened('prices', { prices: () => [PRICE] });
+    const payload = await answerOf(stage, 'energy-prices-list');
+    const shown = { id: 1, price_per_kwh_cents: 28, time_from: '22:00', time_to: '06:00' };
+    assert.partialDeepStrictEqual(payload, [shown]);
+  });
+
+  it('adds one with 201', async () => {
+    const stage = await opened('add-price', { createPrice: priced });
+    await answerOf(stage, 'energy-prices-add', { body }, 201);
+  });
+
+  it('changes the one of the address', async () => {
+    let changed = 0;
+    const updatePrice = (id: number) => {
+      changed = id;
+      return priced();
+    };
+    const stage = await opened('update-price', { updatePrice });
+    await answerOf(stage, 'energy-prices-change', { params: { id: '7' }, body });
+    assert.equal(changed, 7);
+  });
+
+  it('names the fields that are wrong', async () => {
+    const faults = [{ field: 'timeFrom', message: 'must be a whole hour' }] as const;
+    const createPrice = () => ({ kind: 'invalid', faults }) as const;
+    const stage = await opened('add-price', { createPrice });
+    const payload = await answerOf(stage, 'energy-prices-add', { body }, 422);
+    assert.partialDeepStrictEqual(payload, { errors: [{ loc: ['body', 'time_from'] }] });
+  });
+
+  it('knows none that is not there', async () => {
+    const unknown = () => ({ kind: 'unknown_price' }) as const;
+    const change = await opened('update-price', { updatePrice: unknown });
+    const call = { params: { id: '7' }, body };
+    assert.equal(await codeOf(change, 'energy-prices-change', call, 404), 'not_found');
+    const remove = await opened('remove-price', { removePrice: unknown });
+    assert.equal(await codeOf(remove, 'energy-prices-delete', call, 404), 'not_found');
+  });
+
+  it('removes one', async () => {
+    const stage = await opened('remove-price', { removePrice: () => ({ kind: 'removed' }) });
+    await answerOf(stage, 'energy-prices-delete', { params: { id: '1' } });
+  });
+
+  it('recalculates from a time on, and refuses one that is none', async () => {
+    const recalculate: NonNullable<FakeRooms['energy']>['recalculate'] = (from) =>
+      Promise.resolve(
+        from === 'tomorrow' ? { kind: 'bad_range' } : { kind: 'recalculated', changedHours: 24 },
+      );
+    const stage = await opened('recalculate', { recalculate });
+    const good = { body: { from: '2026-02-01' } };
+    const payload = await answerOf(stage, 'energy-prices-recalculate', good);
+    assert.partialDeepStrictEqual(payload, { recalculated_hours: 24 });
+    const bad = { body: { from: 'tomorrow' } };
+    assert.equal(await codeOf(stage, 'energy-prices-recalculate', bad, 422), 'invalid');
+  });
+});

@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { FakeRooms } from '../fakes/fake-rooms.ts';
+
+export interface StageOptions {
+  readonly type: string;
+  readonly op: string;
+  readonly rooms: FakeRooms;
+  /** Without: nobody answers for a node that failed. */
+  readonly withCatch?: boolean;
+  /** Without: the node names a config node that is not there. */
+  readonly withConfig?: boolean;
+}
+
+const require = createRequire(import.meta.url);
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  readonly 'node-red': { readonly nodes: Readonly<Record<string, string>> };
+};
+
+/** Every node type by name, and its compiled file. */
+export const NODE_FILES: Readonly<Record<string, string>> = manifest['node-red'].nodes;
+
+export const OUTPUTS = [0, 1, 2, 3];
+const FAILED = { detail: 'Something went wrong here. It was logged.', code: 'failed' };
+
+/** The flow around the node under test: what its tab in `flows/` has around it, and ears. */
+export function flowAround(options: StageOptions): object[] {
+  const config = options.withConfig === false ? [] : CONFIG;
+  const catching = options.withCatch === false ? [] : CATCHING;
+  const wires = OUTPUTS.map((output) => [`out-${output}`]);
+  const { type, op } = options;
+  return [
+    { id: 'tab', type: 'tab', label: 'stage' },
+    ...config,
+    { id: 'the-node', x: 0, y: 0, type, z: 'tab', op, store: 'store', nas: 'nas', wires },
+    ...OUTPUTS.map((output) => ({ id: `out-${output}`, type: 'helper', z: 'tab', x: 0, y: 0 })),
+    { id: 'reply', type: 'http response', z: 'tab', x: 0, y: 0, wires: [] },
+    { id: 'end', type: 'complete', z: 'tab', x: 0, y: 0, scope: ['the-node'], wires: [['ended']] },
+    { id: 'ended', type: 'helper', z: 'tab', x: 0, y: 0 },
+    ...catching,
+  ];
+}
+
+const CONFIG = [
+  { id: 'store', type: 'balupi-store' },
+  { id: 'nas', type: 'balupi-nas' },
+];
+const rule = (property: string, to: string, tot: string): object => ({
+  t: 'set',
+  p: property,
+  pt: 'msg',
+  to,
+  tot,
+});
+const CATCHING = [
+  {
+    id: 'any-failure',
+    type: 'catch',
+    z: 'tab',
+    x: 0,
+    y: 0,
+    scope: null,
+    wires: [['caught', 'honest']],
+  },
+  { id: 'caught', type: 'helper', z: 'tab', x: 0, y: 0 },
+  {
+    id: 'honest',
+    type: 'change',
+    z: 'tab',
+    x: 0,
+    y: 0,
+    rules: [
+      rule('statusCode', '500', 'num'),
+      rule('headers', '{}', 'json'),
+      rule('payload', JSON.stringify(FAILED), 'json'),
+    ],
+    wires: [['reply']],
+  },
+];
+
+type Register = (api: unknown) => void;
+
+/** What registers the types: the nodes as they ship, compiled, and the stock ones around them. */
+export async function registers(): Promise<readonly Register[]> {
+  const ours = await Promise.all(
+    Object.values(NODE_FILES).map(async (file) => {
+      const module = (await import(pathToFileURL(resolve(file)).href)) as { default: Register };
+      return module.default;
+    }),
+  );
+  const stock = [
+    'common/24-complete',
+    'common/25-catch',
+    'function/15-change',
+    'network/21-httpin',
+  ];
+  return [...ours, ...stock.map((name) => require(`@node-red/nodes/core/${name}.js`) as Register)];
+}
