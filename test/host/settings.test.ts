@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { envExample } from '../../deploy/env-example.ts';
+import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
+
+const SECRET = '3f9c1d7be5a84602c7d1e9f0ab34cd56';
+
+function settingsOf(environment: Record<string, string>): Settings {
+  const read = readSettings({ BALUPI_SECRET_KEY: SECRET, ...environment });
+  assert.equal(read.kind, 'settings', JSON.stringify(read));
+  return (read as Extract<typeof read, { kind: 'settings' }>).settings;
+}
+
+function faultsOf(environment: Record<string, string>): readonly string[] {
+  const read = readSettings({ BALUPI_SECRET_KEY: SECRET, ...environment });
+  return read.kind === 'faults' ? read.faults : [];
+}
+
+/** Name, a value that must not be taken, and a word its fault must hold. */
+const WRONG: readonly (readonly [name: string, value: string, word: string])[] = [
+  ['PORT', '80,abc', 'port'],
+  ['PORT', '70000', 'port'],
+  ['LOG_LEVEL', 'loud', 'one of debug, info, warn, error'],
+  ['TIMEZONE', 'Mars/Olympus', 'IANA'],
+  ['TRUSTED_PROXIES', 'proxy.local', 'addresses'],
+  ['NAS_URL', 'ftp://nas', 'http'],
+  ['NAS_URL', 'http://user:word@nas', 'without a user'],
+  ['NAS_TLS_FINGERPRINT', 'abc', '64 hex'],
+  ['NAS_MAC_ADDRESS', '02:00:5E:00:53', 'MAC'],
+  ['NAS_WAKE_ADDRESS', 'nas:99999', 'port'],
+  ['NAS_PROBE_INTERVAL_SECONDS', '0', 'number'],
+  ['NAS_PROBE_INTERVAL_SECONDS', 'often', 'number'],
+  ['WAKE_ON_MISS', 'maybe', 'true or false'],
+  ['OFFLINE_GRACE_HOURS', '-1', 'number'],
+  ['CACHE_EVICTION_THRESHOLD', '1.5', 'number'],
+  ['CACHE_MAX_SIZE_GB', 'NaN', 'number'],
+  ['FLUSH_WAKE', '25:00', 'HH:MM'],
+  ['ENERGY_DEFAULT_PRICE_CENTS', '-3', 'number'],
+  ['TAPO_DRIVER', 'cloud', 'one of auto, klap, connect'],
+  ['CORS_ORIGINS', 'nas.local', 'origins'],
+  ['EDITOR', 'maybe', 'one of on, off'],
+  ['ENROL', 'always', 'one of auto, off'],
+];
+
+describe('Settings', () => {
+  it('have the defaults of the contract', () => {
+    const settings = settingsOf({});
+    assert.deepEqual(
+      [settings.HOST, settings.PORT, settings.DATA_DIR, settings.NAS_URL, settings.EDITOR_PORT],
+      ['0.0.0.0', [8000], './data', 'http://192.168.178.53', 1880],
+    );
+    assert.deepEqual(
+      [settings.WAKE_ON_MISS, settings.WAKE_HOLD_SECONDS, settings.OFFLINE_GRACE_HOURS],
+      [true, 25, 72],
+    );
+    assert.deepEqual(
+      [settings.CACHE_MAX_SIZE_GB, settings.CACHE_EVICTION_THRESHOLD, settings.CACHE_MIN_FREE_GB],
+      [200, 0.85, 2],
+    );
+    assert.deepEqual(
+      [settings.ENERGY_SAMPLE_INTERVAL_SECONDS, settings.ENERGY_COMMIT_SECONDS, settings.ENROL],
+      [30, 60, 'auto'],
+    );
+    assert.deepEqual(
+      [settings.EDITOR, settings.EDITOR_HOST, settings.TAPO_USERNAME, settings.FLUSH_WAKE],
+      ['off', '127.0.0.1', null, null],
+    );
+  });
+
+  it('take several ports, fractions, and values with spaces around them', () => {
+    const settings = settingsOf({
+      BALUPI_PORT: '80, 8000',
+      BALUPI_CACHE_MAX_SIZE_GB: ' 0.01 ',
+      BALUPI_OFFLINE_GRACE_HOURS: '0',
+      BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '1',
+      BALUPI_FLUSH_WAKE: '03:30',
+      BALUPI_NAS_MAC_ADDRESS: '02-00-5e-00-53-01',
+    });
+    assert.deepEqual(settings.PORT, [80, 8000]);
+    assert.equal(settings.CACHE_MAX_SIZE_GB, 0.01);
+    assert.equal(settings.OFFLINE_GRACE_HOURS, 0);
+    assert.equal(settings.ENERGY_SAMPLE_INTERVAL_SECONDS, 1);
+    assert.deepEqual(settings.FLUSH_WAKE, { kind: 'daily', hour: 3, minute: 30 });
+    assert.equal(settings.NAS_MAC_ADDRESS, '02:00:5E:00:53:01');
+  });
+
+  it('treat an empty value as a missing one', () => {
+    assert.equal(settingsOf({ BALUPI_TAPO_USERNAME: '', BALUPI_PORT: '' }).TAPO_USERNAME, null);
+  });
+
+  WRONG.forEach(([name, value, word]) => {
+    it(`refuse ${name}=${value} and say what is wanted`, () => {
+      const [fault = '', ...more] = faultsOf({ [`BALUPI_${name}`]: value });
+      assert.deepEqual(more, []);
+      assert.ok(fault.includes(`BALUPI_${name}`) && fault.includes(value), fault);
+      assert.ok(fault.includes(word), fault);
+    });
+  });
+
+  it('name every fault at once', () => {
+    const faults = faultsOf(
+      Object.fromEntries([...WRONG].map(([name, value]) => [`BALUPI_${name}`, value])),
+    );
+    assert.equal(faults.length, new Set(WRONG.map(([name]) => name)).size);
+  });
+
+  it('want a secret key that is long and no placeholder, and never show it', () => {
+    const weak = [
+      '',
+      'short',
+      'change-me-please-change-me-please-ok',
+      'a'.repeat(64),
+      '<your secret key, 32 characters>',
+    ];
+    for (const key of weak) {
+      const read = readSettings({ BALUPI_SECRET_KEY: key });
+      assert.equal(read.kind, 'faults', key);
+      const text = JSON.stringify(read);
+      assert.match(text, /BALUPI_SECRET_KEY/);
+      if (key !== '') assert.ok(!text.includes(key), text);
+    }
+  });
+
+  it('want the Tapo account whole, and a fingerprint only with https', () => {
+    assert.match(faultsOf({ BALUPI_TAPO_USERNAME: 'me@example.com' }).join(), /TAPO_PASSWORD/);
+    assert.match(faultsOf({ BALUPI_NAS_TLS_FINGERPRINT: 'ab'.repeat(32) }).join(), /https/);
+  });
+
+  it("report the predecessor's names and misspelt ones as unused, never as faults", () => {
+    const read = readSettings({
+      BALUPI_SECRET_KEY: SECRET,
+      BALUPI_PIHOLE_URL: 'http://localhost',
+      BALUPI_MODE: 'dev',
+      PATH: '/bin',
+    });
+    assert.equal(read.kind, 'settings');
+    assert.deepEqual((read as Extract<typeof read, { kind: 'settings' }>).unused, [
+      'BALUPI_PIHOLE_URL',
+      'BALUPI_MODE',
+    ]);
+  });
+
+  it('are all in .env.example, with their default and a line of meaning', () => {
+    const text = readFileSync('.env.example', 'utf8');
+    assert.equal(text, envExample());
+    for (const name of Object.keys(SETTINGS)) assert.match(text, new RegExp(`BALUPI_${name}=`));
+  });
+});
