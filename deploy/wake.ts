@@ -1,0 +1,103 @@
+import { existsSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join, resolve } from 'node:path';
+import { readEnvironment } from '../host/environment.ts';
+import {
+  normaliseMac,
+  parseWakeAddress,
+  ServerRows,
+  udpMagicPacket,
+  wakeTargets,
+} from '../nodes/lib/nas/nas.ts';
+import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
+import { Store } from '../nodes/lib/store/store.ts';
+import { SystemClock } from '../nodes/lib/time/system-clock.ts';
+import { readSettings, type Settings } from '../settings.ts';
+
+/**
+ * `npm run wake`, on the Pi's own shell: whoever sits there may wake the NAS, whatever is known of
+ * anybody's sign-in. Works beside a running BaluPi and without one.
+ */
+const PROBE_LIMIT_MS = 2_000;
+const PROBE_EVERY_MS = 1_000;
+
+/** From the settings, else as a running BaluPi learnt it. */
+function macOf(settings: Settings): string | null {
+  if (settings.NAS_MAC_ADDRESS !== null) return normaliseMac(settings.NAS_MAC_ADDRESS);
+  const file = join(resolve(settings.DATA_DIR), 'queue.db');
+  if (!existsSync(file)) return null;
+  const store = Store.open({
+    file,
+    name: 'queue',
+    synchronous: 'FULL',
+    migrations: QUEUE_MIGRATIONS,
+  });
+  try {
+    return new ServerRows(store).load()?.macAddress ?? null;
+  } finally {
+    store.close();
+  }
+}
+
+/** Any answer is life; a NAS says 401 here without a token, and is not woken by the question. */
+async function answers(url: string): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
+    await fetch(`${url}/api/system/info`, { signal, redirect: 'manual' });
+    return true;
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  }
+}
+
+async function wake(settings: Settings): Promise<number> {
+  if (await answers(settings.NAS_URL)) {
+    console.log('The NAS answers already.');
+    return 0;
+  }
+  const mac = macOf(settings);
+  if (mac === null) {
+    console.error('No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.');
+    return 1;
+  }
+  const given = settings.NAS_WAKE_ADDRESS;
+  const targets = wakeTargets(given === null ? null : parseWakeAddress(given), networkInterfaces());
+  for (const target of targets) await udpMagicPacket.send(mac, target);
+  const places = targets.map(({ address, port }) => `${address}:${port}`).join(', ');
+  console.log(`Sent a magic packet for ${mac} to ${places}.`);
+  return await watch(settings);
+}
+
+async function watch(settings: Settings): Promise<number> {
+  const clock = new SystemClock((problem) => {
+    console.error(problem);
+  });
+  const limitMs = clock.monotonicMs() + settings.NAS_BOOT_TIMEOUT_SECONDS * 1_000;
+  // The clock's timers do not keep a process alive; this one is here to wait.
+  const alive = setInterval(() => process.stdout.write('.'), PROBE_EVERY_MS);
+  try {
+    while (clock.monotonicMs() < limitMs) {
+      if (await answers(settings.NAS_URL)) {
+        console.log('\nThe NAS is awake.');
+        return 0;
+      }
+      await clock.sleep(PROBE_EVERY_MS);
+    }
+  } finally {
+    clearInterval(alive);
+  }
+  console.error(`\nThe NAS did not answer within ${settings.NAS_BOOT_TIMEOUT_SECONDS} s.`);
+  return 1;
+}
+
+const packageFolder = resolve(import.meta.dirname, '..', '..');
+// A wake needs no key: whoever is at the shell could read it anyway.
+const environment = { BALUPI_SECRET_KEY: 'not-needed-to-wake-0123456789abcdef', ...process.env };
+const read = readSettings(readEnvironment(join(packageFolder, '.env'), environment));
+if (read.kind === 'faults') {
+  console.error(read.faults.join('\n'));
+  process.exitCode = 1;
+} else {
+  process.exitCode = await wake(read.settings);
+}
