@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type FlowNode, flowText } from '../../flows/flow-text.ts';
+import { ENDPOINTS } from '../../nodes/lib/api/api.ts';
+import { refuse } from '../../nodes/lib/http/http.ts';
+import {
+  flowTexts,
+  isPlaced,
+  KNOWN_TYPES,
+  reached,
+  suspicious,
+  targets,
+  xOf,
+} from './flow-rules.ts';
+
+const FOLDER = 'flows';
+const FILES = flowTexts(FOLDER);
+const TABS = FILES.filter(({ name }) => name !== 'shared.json');
+const ALL = FILES.flatMap(({ nodes }) => nodes);
+/** Answered by the host itself, in front of the flows. */
+const BY_THE_HOST = new Set(['openapi', 'docs', 'docs-asset']);
+const LONGEST_FUNCTION_LINES = 5;
+
+const typed = (nodes: readonly FlowNode[], type: string): readonly FlowNode[] =>
+  nodes.filter((node) => node.type === type);
+
+/** `GET /api/files/uploads/{}`: parameters have a name of their own in each place. */
+function route(method: string, path: string): string {
+  return `${method.toUpperCase()} ${path.replace(/\{\w+\}|:\w+|\*/g, '{}')}`;
+}
+
+const routeOf = (node: FlowNode): string => route(node['method'] as string, node['url'] as string);
+const described = ENDPOINTS.map(({ method, path }) => route(method, path)).sort();
+
+describe('The flow files', () => {
+  it('are there, and in the order of the tabs', () => {
+    const order = JSON.parse(readFileSync(join(FOLDER, '_order.json'), 'utf8')) as string[];
+    assert.deepEqual([...order].sort(), TABS.map(({ name }) => name.replace('.json', '')).sort());
+    assert.ok(TABS.length >= 11);
+  });
+
+  it('have ids that are unique across files and that a person can read', () => {
+    const ids = ALL.map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length);
+    const unreadable = ids.filter((id) => !/^[a-z]+(?:-[a-z0-9]+)+$/.test(id));
+    assert.deepEqual(unreadable, []);
+  });
+
+  it('use the types that are known, and keep their config nodes in shared.json', () => {
+    const unknown = ALL.filter(({ type }) => !KNOWN_TYPES.has(type));
+    assert.deepEqual(unknown, []);
+    const shared = FILES.find(({ name }) => name === 'shared.json');
+    const loose = ALL.filter((node) => node.type !== 'tab' && !isPlaced(node));
+    assert.deepEqual(loose, shared?.nodes);
+  });
+
+  it('name config nodes and wires that are there', () => {
+    const ids = new Set(ALL.map(({ id }) => id));
+    for (const node of ALL) {
+      for (const key of ['store', 'nas', 'mydb', 'z']) {
+        const named = node[key];
+        if (typeof named === 'string') assert.ok(ids.has(named), `${node.id}: ${key} ${named}`);
+      }
+      for (const target of targets(node)) assert.ok(ids.has(target), `${node.id} → ${target}`);
+    }
+  });
+
+  it('have an http in for each endpoint but those of the host, and for nothing else', () => {
+    const wanted = ENDPOINTS.filter(({ id }) => !BY_THE_HOST.has(id));
+    const routes = typed(ALL, 'http in').map(routeOf).sort();
+    assert.deepEqual(routes, wanted.map(({ method, path }) => route(method, path)).sort());
+  });
+
+  it('have the endpoints that the README names, and no other', () => {
+    const readme = readFileSync('README.md', 'utf8');
+    const rows = [...readme.matchAll(/^\| `(GET|POST|PUT|DELETE) (\/[^`?]*)(?:\?[^`]*)?` \|/gm)];
+    const named = rows.map(([, method = '', path = '']) => route(method, path));
+    assert.deepEqual(named.sort(), described);
+  });
+
+  it('never let Node-RED itself take a body', () => {
+    for (const node of typed(ALL, 'http in')) {
+      assert.deepEqual([node['upload'], node['skipBodyParsing']], [false, false], node.id);
+    }
+  });
+
+  it('ask a database read only, and never by the text of a message', () => {
+    for (const node of typed(ALL, 'sqlite')) {
+      assert.equal(node['sqlquery'], 'prepared', node.id);
+      assert.match(node['sql'] as string, /^SELECT\b/i);
+    }
+    for (const node of typed(ALL, 'sqlitedb')) assert.equal(node['mode'], 'RO', node.id);
+  });
+
+  it('hold no function that should be a room', () => {
+    for (const node of typed(ALL, 'function')) {
+      const lines = (node['func'] as string).split('\n').length;
+      assert.ok(lines <= LONGEST_FUNCTION_LINES, `${node.id} has ${lines} lines`);
+    }
+  });
+
+  for (const { name, text, nodes } of FILES) {
+    it(`${name} is in its one canonical text and holds no secret and no path`, () => {
+      assert.equal(flowText(nodes), text);
+      assert.deepEqual(suspicious(text), []);
+    });
+  }
+
+  for (const { name, nodes } of TABS) {
+    describe(name, () => {
+      const [tab] = nodes;
+
+      it('is one tab, named as the file, with words about it', () => {
+        assert.equal(tab?.type, 'tab');
+        assert.equal(`${String(tab['label'])}.json`, name);
+        assert.equal(tab.id, tab['label']);
+        assert.ok(String(tab['info']).length > 40);
+        const strangers = nodes.slice(1).filter(({ z }) => z !== tab.id);
+        assert.deepEqual(strangers, []);
+      });
+
+      it('names its own endpoints in its words', () => {
+        for (const node of typed(nodes, 'http in')) {
+          const url = (node['url'] as string).replace(/:(\w+)/g, '{$1}').replace(/\*$/, '<');
+          const words = `${String(node['method']).toUpperCase()} ${url}`;
+          assert.ok(String(tab?.['info']).includes(words), words);
+        }
+      });
+
+      it('catches what fails, and answers for it where there is somebody to answer', () => {
+        const [caught, ...others] = typed(nodes, 'catch');
+        assert.ok(caught !== undefined && others.length === 0);
+        assert.equal(caught['scope'], null);
+        const behind = reached(caught, nodes).map(({ type }) => type);
+        const hasCallers = typed(nodes, 'http in').length > 0;
+        assert.ok(behind.includes(hasCallers ? 'http response' : 'debug'));
+      });
+
+      it('brings each request to a reply', () => {
+        for (const node of typed(nodes, 'http in')) {
+          const behind = reached(node, nodes).map(({ type }) => type);
+          assert.ok(behind.includes('http response'), node.id);
+        }
+      });
+
+      it('runs from left to right', () => {
+        for (const node of nodes.filter(isPlaced)) {
+          for (const id of targets(node)) {
+            const target = nodes.find((candidate) => candidate.id === id);
+            assert.ok(target !== undefined && xOf(target) > xOf(node), `${node.id} → ${id}`);
+          }
+        }
+      });
+    });
+  }
+
+  it('answer a failure as the guard does', () => {
+    const { statusCode, payload } = refuse('failed');
+    const failures = ALL.filter(({ id, type }) => type === 'change' && id.endsWith('-failed'));
+    assert.equal(failures.length, TABS.filter(({ name }) => name.startsWith('api-')).length);
+    for (const node of failures) {
+      const rules = node['rules'] as readonly { readonly p: string; readonly to: string }[];
+      const set = Object.fromEntries(rules.map(({ p, to }) => [p, JSON.parse(to) as unknown]));
+      assert.deepEqual(set, { statusCode, headers: {}, payload });
+    }
+  });
+});
