@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { House } from './compose.ts';
 import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
@@ -24,8 +25,19 @@ class StartFault extends Error {
   override readonly name = 'StartFault';
 }
 
+/** For the demo and the tests, which must neither read a household's `.env` nor change its flows. */
+const { values: ARGUMENTS } = parseArgs({
+  options: {
+    'no-env-file': { type: 'boolean', default: false },
+    flows: { type: 'string', default: join(PACKAGE_FOLDER, 'flows') },
+  },
+});
+
 function settingsOrFault(): { settings: Settings; unused: readonly string[] } {
-  const read = readSettings(readEnvironment(join(PACKAGE_FOLDER, '.env'), process.env));
+  const environment = ARGUMENTS['no-env-file']
+    ? process.env
+    : readEnvironment(join(PACKAGE_FOLDER, '.env'), process.env);
+  const read = readSettings(environment);
   if (read.kind === 'settings') return read;
   throw new StartFault(`BaluPi cannot start with these settings:\n  ${read.faults.join('\n  ')}`);
 }
@@ -61,7 +73,7 @@ async function start(): Promise<() => Promise<void>> {
   // The explore tab reads the energy database read-only; its node finds the file by this name.
   process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
   const storage = createFlowStorage({
-    flowsFolder: join(PACKAGE_FOLDER, 'flows'),
+    flowsFolder: ARGUMENTS.flows,
     installedTypes: () => loadedTypes(installedNodeSets()),
     log,
     onLeftOut: (found) => (leftOut = found),

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { credentialKey } from './credential-key.ts';
 import type { EditorSignIn } from './editor.ts';
 import { editorAuth } from './editor.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
@@ -25,6 +26,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     // Not the build folder: Node-RED loads locales and help for a package only (measured on 5.0.7).
     nodesDir: [parts.packageFolder],
     storageModule: parts.storage,
+    credentialSecret: credentialKey(parts.userFolder),
     httpNodeRoot: '/',
     httpAdminRoot: parts.editor === null ? false : '/',
     ...(parts.editor === null ? { disableEditor: true } : { adminAuth: editorAuth(parts.editor) }),

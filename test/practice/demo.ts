@@ -53,7 +53,6 @@ async function environment(world: DemoWorld, folder: string): Promise<NodeJS.Pro
     BALUPI_PORT: await chosenPort(),
     BALUPI_DATA_DIR: join(folder, 'balupi'),
     BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
-    BALUPI_ENV_FILE: '',
   };
 }
 
@@ -126,7 +125,7 @@ const folder = mkdtempSync(join(tmpdir(), 'balupi-demo-'));
 const world = new DemoWorld(clock, folder);
 console.log('Starting a practice NAS, two practice plugs and BaluPi …');
 await world.start();
-const server = spawn(process.execPath, [...process.execArgv, SERVER], {
+const server = spawn(process.execPath, [...process.execArgv, SERVER, '--no-env-file'], {
   env: await environment(world, folder),
   stdio: ['ignore', 'pipe', 'inherit'],
 });

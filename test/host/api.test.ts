@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+
+const MB = 1_000_000;
+
+describe('The API listener', function () {
+  this.timeout(30_000);
+  let pi: BootedBaluPi;
+  let token: string;
+
+  before(async () => {
+    pi = await BootedBaluPi.start();
+    token = await pi.signIn();
+  });
+
+  after(async () => {
+    await pi.stop();
+  });
+
+  interface Told {
+    readonly status: number;
+    readonly headers: Headers;
+    readonly body: Record<string, unknown>;
+  }
+
+  async function ask(path: string, init: RequestInit = {}, bearer = token): Promise<Told> {
+    const headers = {
+      ...(bearer === '' ? {} : { Authorization: `Bearer ${bearer}` }),
+      ...init.headers,
+    };
+    const answered = await fetch(`${pi.url}${path}`, { ...init, headers, redirect: 'manual' });
+    const text = await answered.text();
+    const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
+    return { status: answered.status, headers: answered.headers, body };
+  }
+
+  /** Sends raw bytes and reads until the connection closes or an answer is whole. */
+  async function raw(text: string | Buffer): Promise<string> {
+    const socket = connect(pi.port, '127.0.0.1');
+    socket.write(text);
+    return await read(socket);
+  }
+
+  async function read(socket: Socket): Promise<string> {
+    let seen = '';
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      seen += chunk.toString();
+      const [head = '', body = ''] = seen.split('\r\n\r\n');
+      const length = /content-length: (\d+)/i.exec(head)?.[1];
+      if (length !== undefined && Buffer.byteLength(body) >= Number(length)) break;
+    }
+    socket.destroy();
+    return seen;
+  }
+
+  const STRANGERS = ['/api/files/upload', '/api/auth/login', '/api/tapo/devices', '/anything'];
+  STRANGERS.forEach((path) => {
+    it(`answers a stranger's 300 MB to ${path} at once and keeps none of it`, async () => {
+      const before = pi.residentBytes;
+      const socket = connect(pi.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: pi\r\nContent-Type: application/octet-stream\r\nContent-Length: ${300 * MB}\r\n\r\n`,
+      );
+      const told = await read(socket);
+      assert.match(told, /^HTTP\/1\.1 (401|413) /);
+      assert.match(told, /connection: close/i);
+      assert.ok(pi.residentBytes - before < 10 * MB);
+    });
+  });
+
+  it('says no to Expect: 100-continue before a byte of the body is sent', async () => {
+    const head = (bearer: string, length: number): string =>
+      `POST /api/files/upload?path=alice HTTP/1.1\r\nHost: pi\r\n${bearer}Content-Type: multipart/form-data; boundary=x\r\n` +
+      `Content-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`;
+    assert.match(await raw(head('', 100)), /^HTTP\/1\.1 401 /);
+    const bearer = `Authorization: Bearer ${token}\r\n`;
+    assert.match(await raw(head(bearer, 11_000 * MB)), /^HTTP\/1\.1 413 /);
+    const foreign = head(bearer, 100).replace('path=alice', 'path=bob');
+    assert.match(await raw(foreign), /^HTTP\/1\.1 403 [^]*"code":"not_yours"/);
+  });
+
+  it('says 100 once nothing speaks against the body', async () => {
+    const body =
+      '--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhi\r\n--x--\r\n';
+    const socket = connect(pi.port, '127.0.0.1');
+    socket.write(
+      `POST /api/files/upload?path=alice HTTP/1.1\r\nHost: pi\r\nAuthorization: Bearer ${token}\r\n` +
+        `Content-Type: multipart/form-data; boundary=x\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    assert.match(first.toString(), /^HTTP\/1\.1 100 Continue\r\n\r\n$/);
+    socket.write(body);
+    assert.match(await read(socket), /^HTTP\/1\.1 200 /);
+  });
+
+  const BODIES: readonly (readonly [
+    what: string,
+    init: RequestInit,
+    status: number,
+    code: string,
+  ])[] = [
+    [
+      'no JSON',
+      { body: '{"username":', headers: { 'Content-Type': 'application/json' } },
+      400,
+      'malformed',
+    ],
+    [
+      'a form',
+      { body: 'username=a', headers: { 'Content-Type': 'application/x-www-form-urlencoded' } },
+      415,
+      'wrong_body_type',
+    ],
+    [
+      'another charset',
+      { body: '{}', headers: { 'Content-Type': 'application/json; charset=utf-16' } },
+      415,
+      'wrong_body_type',
+    ],
+    [
+      'missing fields',
+      { body: '{"username":"a"}', headers: { 'Content-Type': 'application/json' } },
+      422,
+      'invalid',
+    ],
+    ['an array', { body: '[]', headers: { 'Content-Type': 'application/json' } }, 422, 'invalid'],
+    [
+      'too much',
+      {
+        body: JSON.stringify({ username: 'a'.repeat(70_000) }),
+        headers: { 'Content-Type': 'application/json' },
+      },
+      413,
+      'too_large',
+    ],
+  ];
+  BODIES.forEach(([what, init, status, code]) => {
+    it(`answers ${status} ${code} to a sign-in with ${what}`, async () => {
+      const told = await ask('/api/auth/login', { method: 'POST', ...init }, '');
+      assert.deepEqual([told.status, told.body['code']], [status, code]);
+      if (status === 422) assert.ok(Array.isArray(told.body['errors']));
+    });
+  });
+
+  ['//api/ping', '/api//api/ping', '/api/ping/', '//api//ping//'].forEach((path) => {
+    it(`takes ${path} for /api/ping`, async () => {
+      const told = await ask(path, {}, '');
+      assert.deepEqual([told.status, told.body], [200, { status: 'ok' }]);
+    });
+  });
+
+  it('answers HEAD wherever it answers GET, without a body', async () => {
+    const told = await raw('HEAD /api/health HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n\r\n');
+    assert.match(told, /^HTTP\/1\.1 200 /);
+    assert.match(told, /\r\n\r\n$/);
+  });
+
+  it('tells which methods an address takes', async () => {
+    const told = await ask('/api/health', { method: 'DELETE' }, '');
+    assert.deepEqual([told.status, told.body['code']], [405, 'method_not_allowed']);
+    assert.match(told.headers.get('allow') ?? '', /GET, HEAD/);
+  });
+
+  it('knows addresses of the NAS that are not built, those that never will be, and none else', async () => {
+    const codes = await Promise.all(
+      ['/api/mobile/devices', '/api/sync/upload/start', '/api/no/such/thing'].map(
+        async (path) => (await ask(path)).body['code'],
+      ),
+    );
+    assert.deepEqual(codes, ['not_yet', 'not_allowed', 'not_found']);
+    assert.equal((await ask('/api/no/such/thing', {}, '')).status, 401);
+  });
+
+  it('never answers with a script, whatever a query asks for', async () => {
+    const answered = await fetch(`${pi.url}/api/ping?callback=alert`);
+    assert.match(answered.headers.get('content-type') ?? '', /^application\/json/);
+    assert.deepEqual(await answered.json(), { status: 'ok' });
+  });
+
+  it('answers JSON also to what cannot be read', async () => {
+    const odd = ['/api/files/download/100%.txt', '/api/tapo/devices/%zz', '/%', '/api/%c0%af'];
+    for (const path of odd) {
+      const told = await raw(
+        `GET ${path} HTTP/1.1\r\nHost: pi\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
+      );
+      assert.match(told, /^HTTP\/1\.1 4\d\d [^]*"code":/, path);
+    }
+    const bytes = Buffer.concat([
+      Buffer.from('GET /\xff', 'latin1'),
+      Buffer.from(' HTTP/1.1\r\nHost: pi\r\n\r\n'),
+    ]);
+    assert.match(await raw(bytes), /^HTTP\/1\.1 400 [^]*"code":"malformed"/);
+    assert.match(await raw('nonsense\r\n\r\n'), /^HTTP\/1\.1 400 [^]*"code":"malformed"/);
+  });
+
+  it('gives every answer an id of its own and says nothing of what it is built with', async () => {
+    const [one, two] = await Promise.all([ask('/api/ping', {}, ''), ask('/nope')]);
+    assert.notEqual(one?.headers.get('x-request-id'), two?.headers.get('x-request-id'));
+    for (const told of [one, two]) {
+      assert.equal(told?.headers.get('x-powered-by'), null);
+      assert.doesNotMatch(JSON.stringify(told?.body), /express|node_modules|\.js:/i);
+    }
+  });
+
+  it('has no editor and no socket of it', async () => {
+    for (const path of ['/flows', '/settings', '/nodes', '/red/red.min.js', '/auth/token']) {
+      assert.equal((await ask(path)).status, 404, path);
+    }
+    const told = await raw(
+      'GET /comms HTTP/1.1\r\nHost: pi\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
+    assert.doesNotMatch(told, /101/);
+  });
+
+  it('serves the description and its page to all, and nothing from elsewhere', async () => {
+    const document = await ask('/api/openapi.json', {}, '');
+    assert.equal(document.body['openapi'], '3.1.0');
+    const page = await fetch(`${pi.url}/docs`);
+    const html = await page.text();
+    assert.equal(page.status, 200);
+    assert.doesNotMatch(html, /https?:\/\//);
+    assert.match(page.headers.get('content-security-policy') ?? '', /default-src/);
+    for (const [, asset] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      assert.equal((await fetch(new URL(asset ?? '', `${pi.url}/docs`))).status, 200, asset);
+    }
+    assert.equal((await ask('/docs/../package.json')).status, 404);
+  });
+
+  it('lets no web page of another origin in', async () => {
+    const told = await ask('/api/ping', { headers: { Origin: 'http://evil.example' } }, '');
+    assert.equal(told.headers.get('access-control-allow-origin'), null);
+  });
+});
