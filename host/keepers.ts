@@ -52,8 +52,8 @@ async function admitUpload(
 /** The editor's sign-in, answered by the accounts. */
 export function editorSignIn({ accounts }: Rooms): EditorSignIn {
   return {
-    editorSignIn: async (username, password) =>
-      (await accounts.editorSignIn(username, password)).kind === 'person',
+    editorSignIn: async (username, password, address) =>
+      (await accounts.editorSignIn(username, password, address)).kind === 'person',
     editorUser: async (username) => (await accounts.editorUser(username)) !== null,
   };
 }

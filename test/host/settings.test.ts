@@ -8,7 +8,7 @@ const SECRET = '3f9c1d7be5a84602c7d1e9f0ab34cd56';
 function settingsOf(environment: Record<string, string>): Settings {
   const read = readSettings({ BALUPI_SECRET_KEY: SECRET, ...environment });
   assert.equal(read.kind, 'settings', JSON.stringify(read));
-  return (read as Extract<typeof read, { kind: 'settings' }>).settings;
+  return (read).settings;
 }
 
 function faultsOf(environment: Record<string, string>): readonly string[] {
@@ -134,7 +134,7 @@ describe('Settings', () => {
       PATH: '/bin',
     });
     assert.equal(read.kind, 'settings');
-    assert.deepEqual((read as Extract<typeof read, { kind: 'settings' }>).unused, [
+    assert.deepEqual((read).unused, [
       'BALUPI_PIHOLE_URL',
       'BALUPI_MODE',
     ]);

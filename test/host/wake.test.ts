@@ -54,7 +54,7 @@ describe('npm run wake', function () {
   }
 
   it('wakes a sleeping NAS and says so, without a key or a sign-in', async () => {
-    nas.sleep('suspend');
+    await nas.sleep('suspend');
     const { code, output } = await run({ BALUPI_NAS_MAC_ADDRESS: nas.macAddress });
     assert.match(output, /Sent a magic packet/);
     assert.match(output, /The NAS is awake/);
@@ -70,14 +70,14 @@ describe('npm run wake', function () {
   });
 
   it('fails and says what is missing where no MAC address is known', async () => {
-    nas.sleep('suspend');
+    await nas.sleep('suspend');
     const { code, output } = await run({});
     assert.match(output, /BALUPI_NAS_MAC_ADDRESS/);
     assert.equal(code, 1);
   });
 
   it('fails when the NAS does not come', async () => {
-    nas.sleep('suspend');
+    await nas.sleep('suspend');
     const { code, output } = await run({ BALUPI_NAS_MAC_ADDRESS: '02:00:5E:00:53:99' });
     assert.match(output, /did not answer within 2 s/);
     assert.equal(code, 1);

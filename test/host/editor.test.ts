@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+
+interface FlowNode {
+  readonly id: string;
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+describe('The editor', function () {
+  this.timeout(40_000);
+  let pi: BootedBaluPi;
+  let session = '';
+
+  before(async () => {
+    pi = await BootedBaluPi.start({ environment: { BALUPI_EDITOR: 'on' } });
+  });
+
+  after(async () => {
+    await pi.stop();
+  });
+
+  async function signIn(username: string, password: string): Promise<number> {
+    const answered = await fetch(`${pi.editorUrl}/auth/token`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        client_id: 'node-red-editor',
+        grant_type: 'password',
+        scope: '*',
+        username,
+        password,
+      }),
+    });
+    if (answered.status === 200) {
+      session = ((await answered.json()) as { access_token: string }).access_token;
+    }
+    return answered.status;
+  }
+
+  const api = (path: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(`${pi.editorUrl}${path}`, {
+      ...init,
+      headers: { Authorization: `Bearer ${session}`, ...init.headers },
+    });
+
+  async function flows(): Promise<{ rev: string; flows: FlowNode[] }> {
+    const answered = await api('/flows', { headers: { 'Node-RED-API-Version': 'v2' } });
+    return (await answered.json()) as { rev: string; flows: FlowNode[] };
+  }
+
+  async function deploy(changed: readonly FlowNode[]): Promise<number> {
+    const { rev } = await flows();
+    const answered = await api('/flows', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Node-RED-API-Version': 'v2' },
+      body: JSON.stringify({ rev, flows: changed }),
+    });
+    return answered.status;
+  }
+
+  const filesNow = (): Map<string, string> =>
+    new Map(
+      readdirSync(pi.flowsFolder).map((name) => [
+        name,
+        readFileSync(join(pi.flowsFolder, name), 'utf8'),
+      ]),
+    );
+
+  it('shows nothing without a sign-in', async () => {
+    for (const path of ['/flows', '/settings', '/nodes', '/context/global']) {
+      assert.equal((await fetch(`${pi.editorUrl}${path}`)).status, 401, path);
+    }
+  });
+
+  it('lets in admins of the NAS, and nobody else', async () => {
+    assert.equal(await signIn('alice', 'Practice-alice-1'), 403);
+    assert.equal(await signIn('admin', 'wrong'), 403);
+    assert.equal(await signIn('admin', 'Practice-admin-1'), 200);
+    assert.equal((await api('/flows')).status, 200);
+  });
+
+  it('refuses names and origins that are not its own, preflights too', async () => {
+    const ask = (method: string, headers: Record<string, string>): Promise<number> =>
+      new Promise((told, failed) => {
+        const { hostname, port } = new URL(pi.editorUrl);
+        httpRequest({ hostname, port, path: '/flows', method, headers }, (response) => {
+          assert.equal(response.headers['access-control-allow-origin'], undefined);
+          response.resume();
+          told(response.statusCode ?? 0);
+        })
+          .on('error', failed)
+          .end();
+      });
+    const own = new URL(pi.editorUrl).host;
+    const auth = { Authorization: `Bearer ${session}` };
+    assert.equal(await ask('GET', { ...auth, Host: 'evil.example' }), 403);
+    assert.equal(await ask('GET', { ...auth, Host: own, Origin: 'http://evil.example' }), 403);
+    const preflight = {
+      Host: own,
+      Origin: 'http://evil.example',
+      'Access-Control-Request-Method': 'POST',
+    };
+    assert.equal(await ask('OPTIONS', preflight), 403);
+    assert.equal(await ask('GET', { ...auth, Host: own, Origin: pi.editorUrl }), 200);
+  });
+
+  it('opens its socket to its own page only', async () => {
+    const upgrade = async (headers: string): Promise<string> => {
+      const { hostname, port } = new URL(pi.editorUrl);
+      const socket = connect(Number(port), hostname);
+      socket.write(
+        `GET /comms HTTP/1.1\r\n${headers}Connection: Upgrade\r\nUpgrade: websocket\r\n` +
+          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      );
+      let seen = '';
+      for await (const chunk of socket as AsyncIterable<Buffer>) {
+        seen += chunk.toString('latin1');
+        if (seen.includes('\r\n\r\n')) break;
+      }
+      socket.destroy();
+      return seen;
+    };
+    const { host } = new URL(pi.editorUrl);
+    assert.match(await upgrade(`Host: ${host}\r\nOrigin: http://${host}\r\n`), /^HTTP\/1\.1 101 /);
+    assert.equal(await upgrade(`Host: ${host}\r\nOrigin: http://evil.example\r\n`), '');
+    assert.equal(await upgrade('Host: evil.example\r\n'), '');
+  });
+
+  it('installs nothing, and tells no secret', async () => {
+    const install = await api('/nodes', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ module: 'left-pad' }),
+    });
+    assert.ok(install.status >= 400, String(install.status));
+    const settings = await (await api('/settings')).text();
+    assert.doesNotMatch(settings, /secret|password|balupi-boot/i);
+  });
+
+  it('changes no file by a deploy that changes nothing', async () => {
+    const before = filesNow();
+    assert.equal(await deploy((await flows()).flows), 200);
+    assert.deepEqual(filesNow(), before);
+  });
+
+  it('saves a deploy to its file and lets it take effect at once', async () => {
+    const before = filesNow();
+    const { flows: now } = await flows();
+    const changed = now.map((node) =>
+      node.id === 'api-health-ping'
+        ? {
+            ...node,
+            rules: [{ t: 'set', p: 'payload', pt: 'msg', to: '{"status":"fine"}', tot: 'json' }],
+          }
+        : node,
+    );
+    assert.equal(await deploy(changed), 200);
+    const after = filesNow();
+    const touched = [...after].filter(([name, text]) => before.get(name) !== text);
+    assert.deepEqual(
+      touched.map(([name]) => name),
+      ['api-health.json'],
+    );
+    const ping = await untilAnswered(`${pi.url}/api/ping`);
+    assert.deepEqual(ping, { status: 'fine' });
+    assert.equal(await deploy(now), 200);
+    assert.deepEqual(filesNow(), before);
+  });
+
+  /** While flows start the answer is 503 `restarting`, and never a 404. */
+  async function untilAnswered(url: string): Promise<unknown> {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const answered = await fetch(url);
+      if (answered.status === 200) return await answered.json();
+      assert.equal(answered.status, 503);
+      assert.equal(((await answered.json()) as { code: string }).code, 'restarting');
+    }
+    throw new Error('The flows did not come back.');
+  }
+
+  it('never answers 404 while flows are exchanged, and finishes what runs', async () => {
+    await pi.nas.putFile('alice/long.bin', Buffer.alloc(3_000_000, 7), 'alice');
+    pi.nas.faults.set({ path: /download/, bytesPerSecond: 3_000_000 });
+    const token = await pi.signIn();
+    const reading = await fetch(`${pi.url}/api/files/download/alice/long.bin`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    const statuses = new Set<number>();
+    let deploying = true;
+    const asking = (async () => {
+      while (deploying) statuses.add((await fetch(`${pi.url}/api/health`)).status);
+    })();
+    const { flows: now } = await flows();
+    for (let round = 0; round < 3; round += 1) assert.equal(await deploy(now), 200);
+    deploying = false;
+    await asking;
+    pi.nas.faults.clear();
+    assert.ok(
+      [...statuses].every((status) => status === 200 || status === 503),
+      [...statuses].join(),
+    );
+    assert.equal((await reading.arrayBuffer()).byteLength, 3_000_000);
+  });
+
+  it('lets a known admin in while the NAS sleeps', async () => {
+    await pi.nas.sleep('suspend');
+    assert.equal(await signIn('admin', 'Practice-admin-1'), 200);
+    assert.equal(await signIn('alice', 'Practice-alice-1'), 403);
+    await pi.nas.wake();
+  });
+});
