@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
+import { flowTexts } from './flow-rules.ts';
+
+const QUERIES = ['flows', 'examples'].flatMap((folder) =>
+  flowTexts(folder).flatMap(({ name, nodes }) =>
+    nodes
+      .filter(({ type }) => type === 'sqlite')
+      .map((node) => ({ name, sql: String(node['sql']), id: node.id })),
+  ),
+);
+
+describe('The queries a tinkerer finds', () => {
+  let folder = '';
+  let data: DataFolder;
+  let reader: DatabaseSync;
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'balupi-queries-'));
+    data = DataFolder.open(folder);
+    reader = new DatabaseSync(join(folder, 'energy.db'), { readOnly: true });
+  });
+
+  after(() => {
+    reader.close();
+    data.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('are there', () => {
+    assert.ok(QUERIES.length >= 2);
+  });
+
+  for (const { name, id, sql } of QUERIES) {
+    it(`run against the tables of this version: ${name}, ${id}`, () => {
+      assert.deepEqual(reader.prepare(sql).all({ $days: 7 }), []);
+    });
+  }
+});
