@@ -21,7 +21,7 @@ import { PiSignIn } from './pi-sign-in.ts';
 import { PiTokens } from './pi-tokens.ts';
 import { Profile } from './profile.ts';
 import { Refresh } from './refresh.ts';
-import { type LoginTry, type SecondFactorTry, SignIn } from './sign-in.ts';
+import { type Checked, type LoginTry, type SecondFactorTry, SignIn } from './sign-in.ts';
 import { isRecord } from './token-form.ts';
 import { UserBook } from './user-book.ts';
 
@@ -113,7 +113,7 @@ export class Accounts {
   async login(given: LoginTry): Promise<SignInOutcome> {
     const checked = await this.#signIn.password(given);
     if (checked.kind === 'refused') return checked;
-    if (checked.kind === 'by_nas') return { ...checked, kind: 'passed' };
+    if (checked.kind === 'by_nas') return await this.#passed(checked);
     return this.#piSignIn.issue(checked.user, checked.scope, null);
   }
 
@@ -241,6 +241,14 @@ export class Accounts {
   /** Waits for what runs in the background. */
   async stop(): Promise<void> {
     await this.#learning.stop();
+  }
+
+  async #passed(checked: Extract<Checked, { kind: 'by_nas' }>): Promise<SignInOutcome> {
+    const token = isRecord(checked.body) ? checked.body['access_token'] : undefined;
+    if (checked.user !== null && typeof token === 'string') {
+      await this.#learning.atSignIn(checked.user, token);
+    }
+    return { ...checked, kind: 'passed' };
   }
 
   #confirmed(user: User, token: string): void {

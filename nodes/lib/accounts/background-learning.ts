@@ -22,12 +22,11 @@ export interface BackgroundLearningParts {
 
 /**
  * Asks for what the Pi will need of a user once the NAS sleeps and nobody has asked yet: `me`, which
- * BaluDesk must get at its start, and whether they may wake. No caller waits, so the budget rules.
+ * BaluDesk must get at its start, and whether they may wake. Where no caller waits the budget rules.
  */
 export class BackgroundLearning {
   readonly #parts: BackgroundLearningParts;
-  readonly #running = new Set<number>();
-  readonly #pending = new Set<Promise<void>>();
+  readonly #running = new Map<number, Promise<void>>();
   #stopped = false;
 
   constructor(parts: BackgroundLearningParts) {
@@ -36,37 +35,50 @@ export class BackgroundLearning {
 
   /** The NAS just confirmed `token`; asks for what is missing, if anything may be asked. */
   wanted(user: User, token: string): void {
-    if (this.#stopped || this.#running.has(user.id) || !this.#parts.presence.state.awake) return;
-    this.#running.add(user.id);
-    const pending = this.#learn(user, token)
-      .catch((error: unknown) => {
-        this.#parts.log.warn(`What the NAS knows of a user could not be kept: ${String(error)}`);
-      })
-      .finally(() => {
-        this.#running.delete(user.id);
-        this.#pending.delete(pending);
-      });
-    this.#pending.add(pending);
+    if (this.#running.has(user.id)) return;
+    void this.#begin(user, token, (kind) => this.#parts.budget.take(kind));
+  }
+
+  /**
+   * The same for somebody who just signed in and waits: their call, so it is not counted as one
+   * nobody waits for. Without it a person could not wake the NAS a minute after their sign-in.
+   */
+  async atSignIn(user: User, token: string): Promise<void> {
+    await this.#running.get(user.id);
+    await this.#begin(user, token, () => true);
   }
 
   /** Starts nothing more and waits for what runs. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.#pending);
+    await Promise.all(this.#running.values());
   }
 
-  async #learn(user: User, token: string): Promise<void> {
-    const { nas, book, time, budget } = this.#parts;
+  #begin(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
+    if (this.#stopped || !this.#parts.presence.state.awake) return Promise.resolve();
+    const learning = this.#learn(user, token, mayAsk)
+      .catch((error: unknown) => {
+        this.#parts.log.warn(`What the NAS knows of a user could not be kept: ${String(error)}`);
+      })
+      .finally(() => {
+        this.#running.delete(user.id);
+      });
+    this.#running.set(user.id, learning);
+    return learning;
+  }
+
+  async #learn(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
+    const { nas, book, time } = this.#parts;
     const row = book.users.find(user.id);
     if (row === null) return;
-    if (row.me === null && budget.take('other')) {
+    if (row.me === null && mayAsk('other')) {
       const told = readNasUser(bodyOf(await nas.me(token, { auto: true })));
       if (told?.id === user.id) book.learnMe(told, token);
     }
     if (row.role === 'admin') return;
     const nowMs = time.nowMs();
     if (row.permissionsAtMs !== null && nowMs - row.permissionsAtMs < PERMISSIONS_FRESH_MS) return;
-    if (!budget.take('other')) return;
+    if (!mayAsk('other')) return;
     const told = bodyOf(await nas.myPermissions(token, { auto: true }));
     if (isRecord(told)) book.users.keepPermissions(user.id, told, time.nowMs());
   }

@@ -185,7 +185,7 @@ export class NasRoom {
    * `auto` the question leaves a NAS asleep that falls asleep just now (measured on 1.38).
    */
   async #learnVersion(): Promise<void> {
-    if (!this.budget.take('other')) return;
+    if (!this.budget.take('probe')) return;
     await this.client.call({ method: 'GET', path: '/api/health', auto: true });
   }
 
