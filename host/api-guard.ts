@@ -39,8 +39,14 @@ interface GuardParts {
 
 type Found = Extract<Match, { kind: 'endpoint' }>;
 
-/** Soon: a deploy takes a second or two. */
-const RESTARTING_RETRY_SECONDS = 5;
+interface Handed {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly holders: Call['holders'];
+}
+
+/** A deploy takes a second or two. */
+const RESTARTING = refuse('restarting', { retryAfterSeconds: 5 });
 
 /**
  * Stands in front of Node-RED on every route of the API listeners. Who calls, how large, what form:
@@ -49,9 +55,23 @@ const RESTARTING_RETRY_SECONDS = 5;
  */
 export class ApiGuard {
   readonly #parts: GuardParts;
+  /** What was handed to Node-RED and has no answer yet. */
+  readonly #inFlows = new Set<Handed>();
 
   constructor(parts: GuardParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * To be called when flows have been exchanged: messages on the wires of the old ones are gone,
+   * and their callers would wait for the deadline. A call that a node still holds ends by itself.
+   */
+  endLost(): void {
+    for (const { request, response, holders } of [...this.#inFlows]) {
+      if (holders.count === 0 && !response.headersSent) {
+        answerNow(request, response, RESTARTING);
+      }
+    }
   }
 
   /** Express middleware; `next` goes to Node-RED. */
@@ -73,19 +93,32 @@ export class ApiGuard {
     this.#parts.cors.apply(request, response);
     const target = normaliseTarget(request.url ?? '/');
     if (!this.#parts.flowsRun()) {
-      const restarting = refuse('restarting', { retryAfterSeconds: RESTARTING_RETRY_SECONDS });
-      answerNow(request, response, restarting);
+      answerNow(request, response, RESTARTING);
       return;
     }
     const match = this.#parts.matcher.match(request.method ?? 'GET', target.path);
     const call = await this.#judge(request, response, { id, signal, target, match });
     if (call === null) return;
+    // A deploy may have begun meanwhile; its half-built routes would answer 404.
+    if (!this.#parts.flowsRun()) {
+      answerNow(request, response, RESTARTING);
+      return;
+    }
+    this.#hand(request, response, call);
     request.url = plainUrl(target, match);
     request.call = call;
     request.body = call.body;
     request._body = true;
     request.skipRawBodyParser = true;
     next();
+  }
+
+  #hand(request: IncomingMessage, response: ServerResponse, { holders }: Call): void {
+    const handed: Handed = { request, response, holders };
+    this.#inFlows.add(handed);
+    response.once('close', () => {
+      this.#inFlows.delete(handed);
+    });
   }
 
   /** @returns the call, or null when an answer (or nothing more) was sent */
@@ -125,6 +158,7 @@ export class ApiGuard {
       body: taken.body,
       address: remote.address,
       signal: seen.signal,
+      holders: { count: 0 },
     };
   }
 

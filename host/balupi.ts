@@ -127,6 +127,9 @@ export class BaluPiHost {
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
     });
+    this.#nodeRed.onFlowsStarted(() => {
+      guard.endLost();
+    });
     const docs = new Docs(this.#options.version);
     const app = apiApp({ docs, guard, flows: this.#nodeRed.api, log });
     return new Listeners({

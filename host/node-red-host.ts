@@ -22,6 +22,7 @@ export class NodeRedHost {
   readonly #inner: Server = createServer();
   readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
+  #onStarted: () => void = () => undefined;
 
   constructor(settings: NodeRedSettings) {
     RED.init(this.#inner, settings as unknown as Parameters<typeof RED.init>[1]);
@@ -30,6 +31,7 @@ export class NodeRedHost {
     events.on('flows:started', () => {
       this.#flowsRun = true;
       this.#firstStart.resolve(undefined);
+      this.#onStarted();
     });
     events.on('flows:stopping', () => (this.#flowsRun = false));
     // Express would answer `?callback=` with a script; no request can carry this name.
@@ -41,6 +43,11 @@ export class NodeRedHost {
   /** False while flows start, stop or are redeployed. */
   get flowsRun(): boolean {
     return this.#flowsRun;
+  }
+
+  /** Calls back each time flows have started, the first time and after each deploy. */
+  onFlowsStarted(listener: () => void): void {
+    this.#onStarted = listener;
   }
 
   /** Where `http in` nodes answer. */

@@ -78,18 +78,6 @@ export class RequestWatch {
     return watched.abort.signal;
   }
 
-  /** Ends what has no answer yet, for a stop or a redeploy that lost it. */
-  endUnanswered(beforeMs: number, answer = refuse('restarting')): void {
-    for (const { request, response, movedAtMs } of [...this.#watched]) {
-      if (!response.headersSent && movedAtMs <= beforeMs) answerNow(request, response, answer);
-    }
-  }
-
-  /** Cuts every connection that still runs. */
-  cutAll(): void {
-    for (const { socket } of [...this.#watched]) socket.destroy();
-  }
-
   #sweep(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const watched of [...this.#watched]) this.#look(watched, nowMs);

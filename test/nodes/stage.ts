@@ -164,6 +164,7 @@ export class Stage {
       auto: false,
       language: 'en',
       signal: new AbortController().signal,
+      holders: { count: 0 },
       ...given,
     };
   }

@@ -22,6 +22,8 @@ export interface Call {
   readonly language: 'en' | 'de';
   /** Aborts when the caller goes away or the deadline passes. */
   readonly signal: AbortSignal;
+  /** How many nodes are at work on it. A call that none holds after a redeploy got lost in it. */
+  readonly holders: { count: number };
 }
 
 /** A request that went through the guard. */

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { refuse } from '../http/http.ts';
+import { answerNow, refuse } from '../http/http.ts';
 import type { ApiMessage } from './call.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { ApiMessage } from './call.ts';
  * release, so each method is named as narrowly as it can be met.
  */
 export interface GuardedNode {
-  on(event: 'input', listener: never): unknown;
+  on(event: 'input' | 'close', listener: never): unknown;
   error(problem: unknown, message?: never): unknown;
   status(status: never): unknown;
 }
@@ -49,6 +49,7 @@ const KEPT_HEADERS = new Set([
 export class NodeGuard {
   readonly #node: GuardedNode;
   readonly #statusOf: () => NodeStatus;
+  #closed = false;
   /** The editor redraws at each status, so the same one is not shown twice. */
   #shown = JSON.stringify(NOTHING);
 
@@ -71,7 +72,11 @@ export class NodeGuard {
         },
       );
     };
+    const onClose = (): void => {
+      this.#closed = true;
+    };
     this.#node.on('input', onInput as never);
+    this.#node.on('close', onClose as never);
   }
 
   /**
@@ -88,8 +93,17 @@ export class NodeGuard {
   }
 
   async #handle(handler: Handler, message: ApiMessage, send: Send): Promise<void> {
-    const out = await handler(message);
-    if (out !== undefined && out !== null) send(out);
+    const holders = message.req?.call?.holders ?? { count: 0 };
+    holders.count += 1;
+    let out: unknown;
+    try {
+      out = await handler(message);
+    } finally {
+      holders.count -= 1;
+    }
+    if (out === undefined || out === null) return;
+    if (this.#closed) answerPastClosedFlow(message, out);
+    else send(out);
   }
 
   #fail(error: Error, message: ApiMessage, done: Done): void {
@@ -135,6 +149,20 @@ function asError(problem: unknown): Error {
 
 function shortened(text: string): string {
   return text.length > STATUS_CHARS ? `${text.slice(0, STATUS_CHARS - 1)}…` : text;
+}
+
+/**
+ * A deploy closed the flow while the node was at work, so its wires lead nowhere. An answer that is
+ * there goes out all the same, such as that of an upload that is safe by now; a message that had
+ * further to go is told to come again.
+ */
+function answerPastClosedFlow(message: ApiMessage, out: unknown): void {
+  const response = message.res?._res;
+  if (response === undefined || message.req === undefined || !canAnswer(response)) return;
+  const { statusCode, payload, headers = {} } = out as ApiMessage;
+  const isAnswer = out === message && statusCode !== undefined;
+  const given = isAnswer ? { statusCode, payload, headers } : refuse('restarting');
+  answerNow(message.req, response, given);
 }
 
 function canAnswer(response: ServerResponse): boolean {
