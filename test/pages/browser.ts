@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Suite } from 'mocha';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+/** Where Debian and Raspberry Pi OS put it. */
+const CHROMIUM = '/usr/bin/chromium';
+
+/** A headless Chromium; without one on this machine the suite is skipped, and says why. */
+export function browserOf(suite: Suite): () => Browser {
+  let browser: Browser | null = null;
+  if (!existsSync(CHROMIUM)) {
+    suite.title += ` (skipped: there is no ${CHROMIUM})`;
+    suite.pending = true;
+  }
+  before(async () => {
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+  });
+  after(async () => {
+    await browser?.close();
+  });
+  return () => {
+    if (browser === null) throw new Error('The browser is not open yet.');
+    return browser;
+  };
+}
+
+/** What a page did that none of ours may do. */
+export interface Watched {
+  readonly page: Page;
+  /** Addresses of another origin that it asked for. */
+  readonly foreign: readonly string[];
+  /** What it complained of: failed scripts, refused by the content security policy, and so on. */
+  readonly complaints: readonly string[];
+}
+
+/** Opens a page and writes down what it asks for and what it complains of. */
+export async function openPage(
+  browser: Browser,
+  origin: string,
+  language: 'en-US' | 'de',
+): Promise<Watched> {
+  const [foreign, complaints]: [string[], string[]] = [[], []];
+  const page = await browser.newPage({
+    locale: language,
+    viewport: { width: 1400, height: 800 },
+  });
+  page.on('request', (request) => {
+    const url = request.url();
+    const isOurs = url.startsWith(`${origin}/`) || /^(?:data|blob):/.test(url);
+    if (!isOurs) foreign.push(url);
+  });
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  return { page, foreign, complaints };
+}
+
+/**
+ * Keeps a picture for the documents, where BALUPI_PICTURES names a folder for it. Fonts differ from
+ * machine to machine, so a picture is looked at and never compared.
+ */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env['BALUPI_PICTURES'];
+  if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
+}

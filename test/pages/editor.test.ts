@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { OWN_TYPES } from '../flows/flow-rules.ts';
+import { browserOf, openPage, picture, type Watched } from './browser.ts';
+import { ADMIN, RunningBaluPi } from './running-balupi.ts';
+
+const OWN_EXAMPLE = 'examples/08 - An endpoint of your own.json';
+/** The editor asks for its settings before it knows who is there. */
+const BEFORE_SIGN_IN = /status of 401 \(Unauthorized\)/;
+
+/** A node as it was drawn. */
+interface Box {
+  readonly id: string;
+  readonly tab: string;
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+async function signIn(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.fill('#node-dialog-login-username', ADMIN.username);
+  await page.fill('#node-dialog-login-password', ADMIN.password);
+  await page.click('#node-dialog-login-submit');
+  await page.waitForSelector('#red-ui-workspace-tabs li');
+  await page.waitForSelector('.red-ui-palette-node[data-palette-type="balupi-wol"]');
+  await page.addStyleTag({ content: '* { transition: none !important }' });
+  await page.evaluate('$.fx.off = true');
+}
+
+async function show(page: Page, tab: string): Promise<void> {
+  await page.evaluate(`RED.workspaces.show(${JSON.stringify(tab)})`);
+  await page.waitForFunction(`RED.workspaces.active() === ${JSON.stringify(tab)}`);
+}
+
+/** What stands in the palette under BaluPi. */
+async function paletteWords(page: Page): Promise<readonly string[]> {
+  return await page.$$eval('[data-palette-type^="balupi-"] .red-ui-palette-label', (nodes) =>
+    nodes.map((node) => (node.textContent ?? '').replace(/\s+/g, ' ').trim()),
+  );
+}
+
+async function boxes(page: Page): Promise<readonly Box[]> {
+  return await page.evaluate<readonly Box[]>(`(() => {
+    const found = [];
+    RED.nodes.eachNode(({ id, z, x, y, w, h }) => found.push({ id, tab: z, x, y, w, h }));
+    return found.filter(({ tab }) => tab === RED.workspaces.active());
+  })()`);
+}
+
+function overlap(a: Box, b: Box): boolean {
+  return Math.abs(a.x - b.x) < (a.w + b.w) / 2 && Math.abs(a.y - b.y) < (a.h + b.h) / 2;
+}
+
+/** The words of a node's own form. */
+async function formWords(page: Page, id: string): Promise<readonly string[]> {
+  await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
+  await page.waitForSelector('#node-input-op option', { state: 'attached' });
+  const words = await page.$$eval('#node-input-op option, .form-row label', (parts) =>
+    parts.map((part) => (part.textContent ?? '').trim()),
+  );
+  await page.click('#node-dialog-cancel');
+  await page.waitForSelector('#node-input-op', { state: 'detached' });
+  return words;
+}
+
+describe('The editor', function () {
+  this.timeout(60_000);
+  const browser = browserOf(this);
+  let balupi: RunningBaluPi;
+  let english: Watched;
+  let german: Watched;
+
+  before(async () => {
+    balupi = await RunningBaluPi.start();
+    english = await openPage(browser(), balupi.editorUrl, 'en-US');
+    german = await openPage(browser(), balupi.editorUrl, 'de');
+    await signIn(english.page, balupi.editorUrl);
+    await signIn(german.page, balupi.editorUrl);
+  });
+
+  after(async () => {
+    await balupi.stop();
+  });
+
+  it('shows the seven nodes of BaluPi in the language of the reader', async () => {
+    const inEnglish = ['tapo meter', 'energy aggregator', 'lru cache store', 'nas proxy'];
+    const more = ['system', 'upload queue', 'wol'];
+    assert.deepEqual(
+      [...(await paletteWords(english.page))].sort(),
+      [...inEnglish, ...more].sort(),
+    );
+    const inGerman = ['Steckdosen', 'Energie', 'Cache', 'NAS', 'System'];
+    const mehr = ['Uploads', 'NAS wecken'];
+    assert.deepEqual([...(await paletteWords(german.page))].sort(), [...inGerman, ...mehr].sort());
+  });
+
+  for (const tab of ['api-files', 'schedule-energy']) {
+    it(`draws ${tab} with no node over another, from left to right`, async () => {
+      const { page } = english;
+      await show(page, tab);
+      await page.waitForFunction(`document.querySelectorAll('g.red-ui-flow-node').length > 0`);
+      const drawn = await boxes(page);
+      assert.ok(drawn.length > 3);
+      for (const [index, one] of drawn.entries()) {
+        assert.ok(one.x - one.w / 2 >= 0, `${one.id} leaves the page on the left`);
+        const over = drawn.slice(index + 1).find((other) => overlap(one, other));
+        assert.equal(over?.id, undefined, `${one.id} lies over ${over?.id ?? ''}`);
+      }
+      await page.evaluate(`RED.sidebar.isClosed?.() || RED.actions.invoke('core:toggle-sidebar')`);
+      await picture(page, `editor-${tab}`);
+      await page.evaluate(`RED.actions.invoke('core:toggle-sidebar')`);
+    });
+  }
+
+  it('names every act in the form, in both languages, and shows no key in place of a word', async () => {
+    const nodes = [
+      ['api-files', 'api-files-lookup', 'look up', 'nachsehen'],
+      ['api-nas', 'api-nas-wol', 'wake the NAS', 'NAS wecken'],
+      [
+        'schedule-energy',
+        'schedule-energy-sample',
+        'read the plugs that are due',
+        'fällige Steckdosen lesen',
+      ],
+      ['schedule-energy', 'schedule-energy-record', 'record readings', 'Messwerte aufzeichnen'],
+      ['api-files', 'api-files-upload', 'accept an upload', 'Hochladen annehmen'],
+      ['api-auth', 'api-auth-login', 'sign in', 'anmelden'],
+      ['api-health', 'api-health-health', 'run the checks', 'Prüfungen ausführen'],
+    ] as const;
+    assert.equal(nodes.length, OWN_TYPES.length - 2);
+    for (const [tab, id, inEnglish, inGerman] of nodes) {
+      for (const [{ page }, word] of [
+        [english, inEnglish],
+        [german, inGerman],
+      ] as const) {
+        await show(page, tab);
+        const words = await formWords(page, id);
+        assert.ok(words.includes(word), `${id}: ${words.join(' | ')}`);
+        assert.deepEqual(
+          words.filter((text) => text === '' || /^[\w-]+\.[\w.-]+$/.test(text)),
+          [],
+        );
+      }
+    }
+  });
+
+  it('shows the help of each node in the language of the reader', async () => {
+    for (const [{ page }, word] of [
+      [english, 'Wakes the NAS.'],
+      [german, 'Weckt das NAS.'],
+    ] as const) {
+      const help = await page.evaluate<string>(`RED.nodes.getNodeHelp('balupi-wol')`);
+      assert.ok(help.includes(word), help);
+    }
+  });
+
+  it('offers the examples', async () => {
+    const { page } = english;
+    const offered = await page.evaluate<string>(`(async () => {
+      const token = JSON.parse(localStorage.getItem('auth-tokens')).access_token;
+      const answer = await fetch('library/examples/flows/balupi', {
+        headers: { Authorization: 'Bearer ' + token },
+      });
+      return await answer.text();
+    })()`);
+    for (const name of readdirSync('examples')) {
+      assert.ok(offered.includes(name.replace('.json', '')), `${name}: ${offered}`);
+    }
+  });
+
+  it('takes an own endpoint from the examples, which answers behind the guard after a deploy', async () => {
+    const { page } = english;
+    await page.evaluate(`RED.view.importNodes(${readFileSync(OWN_EXAMPLE, 'utf8')}, {
+      addFlow: false, generateIds: true, touchImport: true, notify: false,
+    })`);
+    const deployed = page.waitForResponse(
+      (response) => response.request().method() === 'POST' && response.url().endsWith('/flows'),
+    );
+    await page.click('#red-ui-header-button-deploy');
+    assert.equal((await deployed).status(), 200);
+    const url = `${balupi.url}/my/plugs`;
+    const headers = { Authorization: `Bearer ${await balupi.token()}` };
+    // The flows start in the background, and say so until they run.
+    let answered = await fetch(url, { headers });
+    const limitMs = performance.now() + 10_000;
+    while (answered.status === 503 && performance.now() < limitMs) {
+      answered = await fetch(url, { headers });
+    }
+    assert.equal(answered.status, 200);
+    assert.deepEqual(await answered.json(), {});
+    assert.equal((await fetch(url)).status, 401);
+    const saved = readFileSync(join(balupi.flowsFolder, 'my-own-endpoint.json'), 'utf8');
+    assert.match(saved, /"url": "\/my\/plugs"/);
+    const shared = JSON.parse(readFileSync(join(balupi.flowsFolder, 'shared.json'), 'utf8')) as [];
+    assert.equal(shared.length, 3, 'the config nodes it brought are those that were there');
+  });
+
+  it('asks nobody but the Pi for anything, and complains of nothing', () => {
+    for (const { foreign, complaints } of [english, german]) {
+      assert.deepEqual(foreign, []);
+      assert.deepEqual(
+        complaints.filter((text) => !BEFORE_SIGN_IN.test(text)),
+        [],
+      );
+    }
+  });
+});
