@@ -1,15 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,6 +11,10 @@ import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { acceptAnswer, NodeDisk, Upload } from '../../nodes/lib/upload/upload.ts';
 import { FakePresence, MemoryNas } from '../lib/upload/memory-nas.ts';
+import { Goals } from './report/goals.ts';
+import { median } from './report/stats.ts';
+import { openDavNginx, type DavNginx } from './world/nginx-dav.ts';
+import { cpuSeconds } from './world/proc.ts';
 
 const MB = 1024 * 1024;
 const CALLER: Caller = {
@@ -29,6 +24,12 @@ const CALLER: Caller = {
   scope: 'all',
 };
 
+/**
+ * As long as the apps' own (a UUID): busboy skips ahead by a boundary's length, so that a short one
+ * costs twice the CPU.
+ */
+const BOUNDARY = '0f3c7a52-61d4-4b0e-9c1f-7d2e8a94b6c3';
+
 /** Runs in a process of its own, so that the server's CPU time is the server's alone. */
 const CLIENT = `
 const http = require('node:http');
@@ -36,15 +37,15 @@ const [url, method, bytes, clients, seconds] = process.argv.slice(1);
 const size = Number(bytes), until = Date.now() + Number(seconds) * 1000;
 const block = require('node:crypto').randomBytes(Math.min(size, 1 << 20));
 const agent = new http.Agent({ keepAlive: true, maxSockets: Number(clients) });
-const head = Buffer.from('--B\\r\\nContent-Disposition: form-data; name="file"; filename="f"\\r\\n\\r\\n');
-const tail = Buffer.from('\\r\\n--B--\\r\\n');
+const head = Buffer.from('--${BOUNDARY}\\r\\nContent-Disposition: form-data; name="file"; filename="f"\\r\\n\\r\\n');
+const tail = Buffer.from('\\r\\n--${BOUNDARY}--\\r\\n');
 const form = method === 'POST';
 let count = 0, serial = 0;
 const send = () => new Promise((resolve, reject) => {
   const to = form ? url + '?path=alice/' + (++serial) + '/f' : url + '/' + (++serial);
   const length = size + (form ? head.length + tail.length : 0);
   const headers = { 'Content-Length': length };
-  if (form) headers['Content-Type'] = 'multipart/form-data; boundary=B';
+  if (form) headers['Content-Type'] = 'multipart/form-data; boundary=${BOUNDARY}';
   const request = http.request(to, { method, agent, headers }, (answer) => {
     answer.resume();
     answer.on('end', () => answer.statusCode < 300 ? resolve() : reject(new Error('' + answer.statusCode)));
@@ -71,6 +72,9 @@ Promise.all(Array.from({ length: Number(clients) }, client)).then(() => {
 }, (error) => { console.error(error.message); process.exit(1); });
 `;
 
+const OURS = 'multipart + sha256 + fsync + rename + commit';
+const NGINX = 'nginx dav PUT + fsync';
+
 interface Load {
   readonly url: string;
   readonly method: 'POST' | 'PUT';
@@ -82,7 +86,7 @@ interface Load {
 interface Taken {
   readonly count: number;
   readonly wallS: number;
-  /** Of this process, while the client ran. */
+  /** Of the server, while the client ran. */
   readonly cpuS: number;
 }
 
@@ -191,48 +195,19 @@ function fsyncsPerSecond(folder: string): number {
 }
 
 /** nginx taking PUTs, where it is installed with its dav module. Its CPU time is not measured. */
-async function openNginx(folder: string): Promise<{ url: string; close: () => void } | null> {
-  const built = spawnSync('nginx', ['-V'], { encoding: 'utf8' });
-  if (built.error !== undefined || !built.stderr.includes('http_dav_module')) return null;
-  const probe = createServer();
-  const port = new URL(await listen(probe)).port;
-  probe.close();
-  mkdirSync(join(folder, 'files'), { recursive: true });
-  const config = join(folder, 'nginx.conf');
-  writeFileSync(
-    config,
-    `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-    events {} http { access_log off; client_body_temp_path ${folder}/body;
-    server { listen 127.0.0.1:${port}; client_max_body_size 0; root ${folder}/files;
-    location / { dav_methods PUT; } } }`,
-  );
-  const child = spawn('nginx', ['-p', folder, '-c', config], { stdio: 'ignore' });
-  await new Promise((resolve) => {
-    setTimeout(resolve, 500);
-  });
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close: () => {
-      child.kill('SIGTERM');
-    },
-  };
-}
-
-/** PUTs one file and then makes it durable, as nginx does not. */
-async function nginxPut(url: string, folder: string, bytes: number): Promise<Taken> {
-  const taken = await load({ url, method: 'PUT', bytes, clients: 1, seconds: 0 });
+/** PUTs one file and then makes it durable, as nginx does not. The CPU is its worker's. */
+async function nginxPut(nginx: DavNginx, bytes: number): Promise<Taken> {
+  const before = cpuSeconds(nginx.pids);
+  const taken = await load({ url: nginx.url, method: 'PUT', bytes, clients: 1, seconds: 0 });
+  const cpuS = cpuSeconds(nginx.pids) - before;
+  const file = join(nginx.files, '1');
   const began = performance.now();
-  const handle = openSync(join(folder, 'files', '1'), 'r');
+  const handle = openSync(file, 'r');
   fsyncSync(handle);
   closeSync(handle);
   const syncS = (performance.now() - began) / 1_000;
-  rmSync(join(folder, 'files', '1'));
-  return { ...taken, wallS: taken.wallS + syncS };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  rmSync(file);
+  return { ...taken, cpuS, wallS: taken.wallS + syncS };
 }
 
 /**
@@ -246,7 +221,7 @@ export async function benchUpload(
 ): Promise<void> {
   const { fileBytes = 1024 * MB, repetitions = 5 } = options;
   const folder = mkdtempSync(join(tmpdir(), 'balupi-bench-'));
-  const nginx = await openNginx(folder);
+  const nginx = await openDavNginx(join(folder, 'nginx'));
   try {
     if (nginx === null) print('nginx with its dav module is not installed here: not compared');
     const ways = new Map<string, Taken[]>();
@@ -266,25 +241,30 @@ export async function benchUpload(
         clients: 1,
         seconds: 0,
       } as const;
-      note('multipart + sha256 + fsync + rename + commit', await load(one));
+      note(OURS, await load(one));
       await room.close();
       rmSync(path, { recursive: true, force: true });
       note('raw write + fsync', rawWrite(folder, fileBytes));
-      if (nginx !== null)
-        note('nginx dav PUT + fsync', await nginxPut(nginx.url, folder, fileBytes));
+      if (nginx !== null) note(NGINX, await nginxPut(nginx, fileBytes));
     }
     for (const [way, taken] of ways) {
       const wallS = median(taken.map((each) => each.wallS));
       print(`median ${way}: ${(fileBytes / MB / wallS).toFixed(0)} MB/s`);
     }
-    await benchPhotos(print, folder);
+    const photos = await benchPhotos(print, folder);
+    for (const line of goalsOf(ways, photos).lines()) print(line);
   } finally {
-    nginx?.close();
+    await nginx?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function benchPhotos(print: (line: string) => void, folder: string): Promise<void> {
+interface Photos {
+  readonly perSecond: number;
+  readonly fsyncsPerSecond: number;
+}
+
+async function benchPhotos(print: (line: string) => void, folder: string): Promise<Photos> {
   const before = fsyncsPerSecond(folder);
   const room = await openRoom(join(folder, 'photos'));
   const taken = await load({
@@ -301,4 +281,18 @@ async function benchPhotos(print: (line: string) => void, folder: string): Promi
       `CPU ${taken.cpuS.toFixed(2)} s of ${taken.wallS.toFixed(2)} s; the disk makes ` +
       `${before.toFixed(0)} to ${after.toFixed(0)} fsyncs a second`,
   );
+  return { perSecond: taken.count / taken.wallS, fsyncsPerSecond: Math.min(before, after) };
+}
+
+function goalsOf(ways: ReadonlyMap<string, readonly Taken[]>, photos: Photos): Goals {
+  const goals = new Goals();
+  const theirs = ways.get(NGINX) ?? [];
+  const against = (what: 'wallS' | 'cpuS'): number =>
+    median((ways.get(OURS) ?? []).map((our, at) => (theirs[at]?.[what] ?? NaN) / our[what]));
+  goals.atLeast('1 GB against nginx dav PUT + fsync, wall time', against('wallS'), 0.9);
+  goals.atLeast('the same, by CPU seconds', against('cpuS'), 0.9);
+  goals.open('1 GB against a FastAPI streaming upload', '≥ 1.30', 'no such peer here');
+  const limit = Math.min(150, photos.fsyncsPerSecond);
+  goals.atLeast('100 KB photos acknowledged a second', photos.perSecond, limit);
+  return goals;
 }
