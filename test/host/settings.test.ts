@@ -8,7 +8,7 @@ const SECRET = '3f9c1d7be5a84602c7d1e9f0ab34cd56';
 function settingsOf(environment: Record<string, string>): Settings {
   const read = readSettings({ BALUPI_SECRET_KEY: SECRET, ...environment });
   assert.equal(read.kind, 'settings', JSON.stringify(read));
-  return (read).settings;
+  return read.settings;
 }
 
 function faultsOf(environment: Record<string, string>): readonly string[] {
@@ -134,10 +134,7 @@ describe('Settings', () => {
       PATH: '/bin',
     });
     assert.equal(read.kind, 'settings');
-    assert.deepEqual((read).unused, [
-      'BALUPI_PIHOLE_URL',
-      'BALUPI_MODE',
-    ]);
+    assert.deepEqual(read.unused, ['BALUPI_PIHOLE_URL', 'BALUPI_MODE']);
   });
 
   it('are all in .env.example, with their default and a line of meaning', () => {

@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ApiMessage, type Call, withAnswer } from '../../../nodes/lib/guard/call.ts';
-import { type GuardedNode, type Handler, NodeGuard } from '../../../nodes/lib/guard/guarded.ts';
+import { type Handler, NodeGuard } from '../../../nodes/lib/guard/guarded.ts';
 import { answer } from '../../../nodes/lib/http/http.ts';
 
 /** As much of a Node-RED node as the guard uses. */
