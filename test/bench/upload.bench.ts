@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -13,6 +12,7 @@ import { acceptAnswer, NodeDisk, Upload } from '../../nodes/lib/upload/upload.ts
 import { FakePresence, MemoryNas } from '../lib/upload/memory-nas.ts';
 import { Goals } from './report/goals.ts';
 import { median } from './report/stats.ts';
+import { load, type Taken } from './world/upload-load.ts';
 import { openDavNginx, type DavNginx } from './world/nginx-dav.ts';
 import { cpuSeconds } from './world/proc.ts';
 
@@ -24,86 +24,8 @@ const CALLER: Caller = {
   scope: 'all',
 };
 
-/**
- * As long as the apps' own (a UUID): busboy skips ahead by a boundary's length, so that a short one
- * costs twice the CPU.
- */
-const BOUNDARY = '0f3c7a52-61d4-4b0e-9c1f-7d2e8a94b6c3';
-
-/** Runs in a process of its own, so that the server's CPU time is the server's alone. */
-const CLIENT = `
-const http = require('node:http');
-const [url, method, bytes, clients, seconds] = process.argv.slice(1);
-const size = Number(bytes), until = Date.now() + Number(seconds) * 1000;
-const block = require('node:crypto').randomBytes(Math.min(size, 1 << 20));
-const agent = new http.Agent({ keepAlive: true, maxSockets: Number(clients) });
-const head = Buffer.from('--${BOUNDARY}\\r\\nContent-Disposition: form-data; name="file"; filename="f"\\r\\n\\r\\n');
-const tail = Buffer.from('\\r\\n--${BOUNDARY}--\\r\\n');
-const form = method === 'POST';
-let count = 0, serial = 0;
-const send = () => new Promise((resolve, reject) => {
-  const to = form ? url + '?path=alice/' + (++serial) + '/f' : url + '/' + (++serial);
-  const length = size + (form ? head.length + tail.length : 0);
-  const headers = { 'Content-Length': length };
-  if (form) headers['Content-Type'] = 'multipart/form-data; boundary=${BOUNDARY}';
-  const request = http.request(to, { method, agent, headers }, (answer) => {
-    answer.resume();
-    answer.on('end', () => answer.statusCode < 300 ? resolve() : reject(new Error('' + answer.statusCode)));
-  });
-  request.on('error', reject);
-  if (form) request.write(head);
-  block.writeUInt32LE(serial, 0);
-  let left = size;
-  const pump = () => {
-    while (left > 0) {
-      const piece = left >= block.length ? Buffer.from(block) : block.subarray(0, left);
-      left -= piece.length;
-      if (!request.write(piece)) return request.once('drain', pump);
-    }
-    request.end(form ? tail : undefined);
-  };
-  pump();
-});
-const client = async () => { do { await send(); count += 1; } while (Date.now() < until); };
-const began = process.hrtime.bigint();
-Promise.all(Array.from({ length: Number(clients) }, client)).then(() => {
-  console.log(count + ' ' + Number(process.hrtime.bigint() - began) / 1e9);
-  process.exit(0);
-}, (error) => { console.error(error.message); process.exit(1); });
-`;
-
 const OURS = 'multipart + sha256 + fsync + rename + commit';
 const NGINX = 'nginx dav PUT + fsync';
-
-interface Load {
-  readonly url: string;
-  readonly method: 'POST' | 'PUT';
-  readonly bytes: number;
-  readonly clients: number;
-  readonly seconds: number;
-}
-
-interface Taken {
-  readonly count: number;
-  readonly wallS: number;
-  /** Of the server, while the client ran. */
-  readonly cpuS: number;
-}
-
-async function load({ url, method, bytes, clients, seconds }: Load): Promise<Taken> {
-  const before = process.cpuUsage();
-  const args = ['-e', CLIENT, url, method, String(bytes), String(clients), String(seconds)];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  child.stdout.on('data', (piece: Buffer) => {
-    text += piece.toString();
-  });
-  const [code] = (await once(child, 'close')) as [number];
-  if (code !== 0) throw new Error('The client of the bench failed.');
-  const used = process.cpuUsage(before);
-  const [count = 0, wallS = 0] = text.trim().split(' ').map(Number);
-  return { count, wallS, cpuS: (used.user + used.system) / 1e6 };
-}
 
 /** An upload room behind a bare server. */
 async function openRoom(path: string): Promise<{ url: string; close: () => Promise<void> }> {
