@@ -5,6 +5,7 @@ interface LockEntry {
   readonly version?: string;
   readonly dev?: boolean;
   readonly optional?: boolean;
+  readonly hasInstallScript?: boolean;
 }
 
 const read = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
@@ -70,6 +71,15 @@ describe('The dependencies', () => {
   it('have a line each in docs/DEPENDENCIES.md', () => {
     const text = readFileSync('docs/DEPENDENCIES.md', 'utf8');
     for (const name of Object.keys(named)) assert.ok(text.includes(`\`${name}\``), name);
+  });
+
+  it('run no install script that nobody has decided on', () => {
+    const { allowScripts } = read<{ allowScripts: Record<string, boolean> }>('package.json');
+    const withScripts = Object.entries(packages)
+      .filter(([, entry]) => entry.hasInstallScript === true)
+      .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length));
+    assert.ok(withScripts.length > 0);
+    for (const name of withScripts) assert.ok(Object.hasOwn(allowScripts, name), name);
   });
 
   it('name no address in the lock file to fetch from', () => {
