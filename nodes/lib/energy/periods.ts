@@ -113,7 +113,7 @@ export function bucketStart(resolution: Resolution, atS: number, time: LocalTime
   }
 }
 
-/** At most 500 points, the most a chart shows (issue: 500 points a series). */
+/** At most 500 points, the most a chart shows. */
 function automatic(spanS: number): Resolution {
   if (spanS <= 26 * 3_600) return '5m';
   if (spanS <= 8 * 86_400) return 'hour';

@@ -1,4 +1,4 @@
-/** Contract (issue 5): at most this many bodies at once per user. The desktop app opens up to 12. */
+/** At most this many bodies at once per user. The desktop app opens up to 12. */
 const BODIES_AT_ONCE = 8;
 /** Callers beyond this are told to come back; those before it simply wait, unread. */
 const LONGEST_QUEUE = 32;

@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts';
 import type { UploadRow } from './upload-row.ts';
 
 const DAY_MS = 86_400_000;
-/** Contract 4 and issue 5: every attempt is told for 90 days. */
+/** Contract 4: every attempt is told for 90 days. */
 const KEPT_DAYS = 90;
 /** No clock that jumps ahead may empty the log at a stroke. */
 const MOST_PRUNED = 1_000;

@@ -7,7 +7,7 @@ interface Goal {
   readonly verdict: string;
 }
 
-/** Figures that issues ask for, beside what was measured. */
+/** Figures that are asked for, beside what was measured. */
 export class Goals {
   readonly #goals: Goal[] = [];
 
