@@ -14,7 +14,8 @@ export function piTokenStrategy(tokens: PiTokens): Strategy {
   return new Strategy(
     {
       jwtFromRequest: fromHeader,
-      secretOrKey: tokens.key,
+      // Passed on to jsonwebtoken as it is, which takes key objects; the types do not know.
+      secretOrKey: tokens.key as unknown as Buffer,
       algorithms: ['HS256'],
       issuer: 'balupi',
       ignoreExpiration: true,

@@ -1,4 +1,11 @@
-import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from 'node:crypto';
+import {
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomUUID,
+  timingSafeEqual,
+} from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
@@ -25,8 +32,12 @@ const CLAIM_KEYS = ['exp', 'iat', 'iss', 'jti', 'role', 'sub', 'type'];
  * added, because passport-jwt alone lets eight kinds of forgery through.
  */
 export class PiTokens {
-  /** HS256 key, of its own label, so that it is good for nothing else SECRET_KEY protects. */
-  readonly key: Buffer;
+  /**
+   * HS256 key, of its own label, so that it is good for nothing else SECRET_KEY protects. A key
+   * object: bare bytes jsonwebtoken first tries to read as a public key, at each token anew
+   * (measured: a quarter of the time of a download of 1 KB).
+   */
+  readonly key: KeyObject;
   readonly #book: UserBook;
   readonly #time: TrustedClock;
 
@@ -35,7 +46,8 @@ export class PiTokens {
     readonly book: UserBook;
     readonly time: TrustedClock;
   }) {
-    this.key = Buffer.from(hkdfSync('sha256', parts.secretKey, '', KEY_LABEL, 32));
+    const bytes = hkdfSync('sha256', parts.secretKey, '', KEY_LABEL, 32);
+    this.key = createSecretKey(Buffer.from(bytes));
     this.#book = parts.book;
     this.#time = parts.time;
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createHash, createHmac, hkdfSync, KeyObject } from 'node:crypto';
 import fc from 'fast-check';
 import { bearerOf } from '../../../nodes/lib/accounts/accounts.ts';
+import { PiTokens } from '../../../nodes/lib/accounts/pi-tokens.ts';
 import { MINUTE_MS, SECRET_KEY, Stage, tokenOf, word } from './accounts-stage.ts';
 
 type Json = Record<string, unknown>;
@@ -73,6 +74,12 @@ describe('Pi tokens', () => {
     const { header, claims } = open(good);
     assert.equal(sign(header, claims), good, 'the forger below does hold the key');
     assert.equal(await verdict(sign(header, { ...claims, role: 'admin' })), 'bad_token');
+  });
+
+  it('are verified with a secret key, which nothing ever tries to read as a public one', () => {
+    const tokens = new PiTokens({ secretKey: SECRET_KEY, book: {} as never, time: {} as never });
+    assert.ok(tokens.key instanceof KeyObject);
+    assert.equal(tokens.key.type, 'secret');
   });
 
   describe('that are forged', () => {
