@@ -6,6 +6,7 @@ import { describeAccounts } from './contract/accounts-contract.ts';
 import { describeChanges } from './contract/changes-contract.ts';
 import { describeFiles } from './contract/files-contract.ts';
 import { NasCaller, type Account, type NasUnderTest } from './contract/nas-under-test.ts';
+import { describePhones } from './contract/phones-contract.ts';
 import { describeRouting } from './contract/routing-contract.ts';
 import { describeSharing } from './contract/sharing-contract.ts';
 import { PRACTICE_USERS } from './nas/options.ts';
@@ -29,6 +30,7 @@ function describeNasContract(name: string, start: () => Promise<NasUnderTest>): 
     describeAccounts(current);
     describeFiles(current);
     describeChanges(current);
+    describePhones(current);
     describeSharing(current);
   });
 }

@@ -106,7 +106,9 @@ export function describeAccounts(caller: () => NasCaller): void {
         'POST /api/mobile/token/generate?device_name=BaluPi&token_validity_days=180',
         { token },
       );
-      const registration = (made.body as { token: string }).token;
+      const offer = made.body as { token: string; device_token_validity_days: number };
+      assert.equal(offer.device_token_validity_days, 180);
+      const registration = offer.token;
       const device_info = {
         device_name: 'BaluPi',
         device_type: 'android',
@@ -138,6 +140,47 @@ export function describeAccounts(caller: () => NasCaller): void {
       assert.equal((await nas.call('GET /api/auth/me', { token })).status, 200);
       const removed = await nas.call(`DELETE /api/mobile/devices/${granted.device.id}`, { token });
       assert.equal(removed.status, 204);
+    });
+
+    it('names all that a registration lacks, with what it got', async () => {
+      const reply = await caller().call('POST /api/mobile/register', { json: {} });
+      assert.equal(reply.status, 422);
+      const missing = (name: string): object => ({
+        type: 'missing',
+        loc: ['body', name],
+        msg: 'Field required',
+        input: '{}',
+      });
+      assert.deepEqual(reply.body, { detail: [missing('token'), missing('deviceInfo')] });
+      const json = { token: 'reg_nope', device_info: { device_type: 'android' } };
+      const partly = await caller().call('POST /api/mobile/register', { json });
+      assert.deepEqual(
+        (partly.body as { detail: { loc: unknown }[] }).detail.map(({ loc }) => loc),
+        ['deviceName', 'deviceModel', 'osVersion', 'appVersion'].map((name) => [
+          'body',
+          'device_info',
+          name,
+        ]),
+      );
+    });
+
+    it('knows a pairing only by its own code', async () => {
+      const nas = caller();
+      const token = await nas.tokenOf(nas.nas.user);
+      const asked = await nas.call('POST /api/desktop-pairing/device-code', {
+        json: { device_id: nas.folder, device_name: 'PC', platform: 'linux' },
+      });
+      const { user_code } = asked.body as { user_code: string };
+      const line = 'POST /api/desktop-pairing/verify';
+      const shown = await nas.call(line, { token, json: { user_code } });
+      const keys = ['device_name', 'device_id', 'platform', 'created_at', 'expires_at'];
+      assert.deepEqual(Object.keys(shown.body as object), keys);
+      const json = { user_code: '000000' };
+      for (const step of ['verify', 'approve']) {
+        const reply = await nas.call(`POST /api/desktop-pairing/${step}`, { token, json });
+        assert.equal(reply.status, 404, step);
+        assert.deepEqual(reply.body, { detail: 'Invalid or expired code' }, step);
+      }
     });
 
     it('does not know an invented registration token', async () => {

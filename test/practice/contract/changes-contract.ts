@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Agent } from 'node:http';
 import type { NasCaller, Reply } from './nas-under-test.ts';
-import { callBy } from './one-socket.ts';
+import { callBy, hangsUp } from './one-socket.ts';
 
 const HELLO = 'hello world 1\n';
 const HELLO_2 = 'hello world, second version\n';
@@ -200,24 +200,20 @@ export function describeChanges(caller: () => NasCaller): void {
       assert.deepEqual(body.conflicts, []);
     });
 
-    it("shows a phone's folders to every user", async () => {
-      const other = await nas.tokenOf(nas.nas.other);
-      const path = `/api/mobile/sync/folders/${nas.folder}`;
-      assert.deepEqual((await nas.call(`GET ${path}`, { token })).body, []);
+    it('hangs up after a 500, without saying so, and after no other refusal', async () => {
       const json = { local_path: '/storage/DCIM', remote_path: home, sync_type: 'upload' };
-      const made = await nas.call(`POST ${path}`, { token, json });
-      const { id } = made.body as { id: string };
-      const seen = await nas.call(`GET ${path}`, { token: other });
-      assert.equal((seen.body as { id: string }[])[0]?.id, id);
-      const idle = await nas.call(`PUT /api/mobile/sync/folders/${id}`, {
-        token,
-        json: { status: 'idle' },
+      const broken = `POST /api/mobile/sync/folders/${nas.folder}`;
+      assert.deepEqual(await hangsUp(nas.nas.url, token, broken, json), {
+        status: 500,
+        announced: false,
+        hungUp: true,
       });
-      assert.notEqual((idle.body as { last_sync: unknown }).last_sync, null);
-      const gone = await nas.call(`DELETE /api/mobile/sync/folders/${id}`, { token });
-      assert.equal(gone.status, 204);
-      const queue = await nas.call(`GET /api/mobile/upload/queue/${nas.folder}`, { token: other });
-      assert.deepEqual(queue.body, { items: [] });
+      const foreign = `GET /api/files/list?path=${nas.nas.other.username}`;
+      assert.deepEqual(await hangsUp(nas.nas.url, token, foreign), {
+        status: 403,
+        announced: false,
+        hungUp: false,
+      });
     });
   });
 }

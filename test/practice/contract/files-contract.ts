@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { possibleEtags } from './etags.ts';
 import type { NasCaller, Row } from './nas-under-test.ts';
 
 const HELLO = 'hello world 1\n';
@@ -210,14 +211,8 @@ export function describeFiles(caller: () => NasCaller): void {
     it('makes its ETag of time and size alone', async () => {
       const path = `${home}/hello.txt`;
       const listed = await row(path);
-      const etag = (await nas.download(token, path)).headers.get('etag');
-      const [, fraction = ''] = /\.(\d{6})Z$/.exec(listed.modified_at) ?? [];
-      const seconds = Math.floor(Date.parse(listed.modified_at) / 1000);
-      // A NAS whose disk keeps nanoseconds has digits here that a listing does not show.
-      const text = `${String(seconds)}.${fraction.replace(/0+$/, '') || '0'}-14`;
-      const guess = `"${createHash('md5').update(text).digest('hex')}"`;
-      if (nas.nas.url.includes('127.0.0.1')) assert.equal(etag, guess);
-      else assert.match(etag ?? '', /^"[0-9a-f]{32}"$/);
+      const etag = (await nas.download(token, path)).headers.get('etag') ?? '';
+      assert.ok(possibleEtags(listed.modified_at, 14).includes(etag), `${etag} is of another time`);
     });
 
     it('takes an encoded slash and never an id', async () => {

@@ -116,6 +116,23 @@ export class NasCaller {
     assert.equal(reply.status, 200, reply.text);
   }
 
+  /** Registers a phone for whoever has this token. @returns the device's id */
+  async registerPhone(token: string): Promise<string> {
+    const made = await this.call('POST /api/mobile/token/generate', { token });
+    assert.equal(made.status, 200, made.text);
+    const device_info = {
+      device_name: 'Phone',
+      device_type: 'android',
+      device_model: 'Phone',
+      os_version: '14',
+      app_version: '1.0',
+    };
+    const json = { token: (made.body as { token: string }).token, device_info };
+    const done = await this.call('POST /api/mobile/register', { json });
+    assert.equal(done.status, 200, done.text);
+    return (done.body as { device: { id: string } }).device.id;
+  }
+
   upload(
     token: string,
     path: string,

@@ -1,4 +1,5 @@
-import { request, type Agent } from 'node:http';
+import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Reply } from './nas-under-test.ts';
 
 /** Calls through this agent, which decides on the connection. The reply has no headers. */
@@ -44,4 +45,41 @@ export function callBy(
   if (body === undefined) sent.end();
   else sent.end(body instanceof Uint8Array ? body : JSON.stringify(body));
   return promise;
+}
+
+interface Parting {
+  readonly status: number;
+  /** Whether the answer said `Connection: close`. */
+  readonly announced: boolean;
+  readonly hungUp: boolean;
+}
+
+/** Shorter than the 5 s after which uvicorn drops an idle connection. */
+const PATIENCE_MS = 1000;
+
+/** Calls on a connection of its own and looks whether the NAS closes it after its answer. */
+export async function hangsUp(
+  base: string,
+  token: string,
+  line: string,
+  body?: object,
+): Promise<Parting> {
+  const [method = 'GET', path = '/'] = line.split(' ');
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const sent = request(`${base}${path}`, { method, agent, headers });
+  sent.end(body === undefined ? undefined : JSON.stringify(body));
+  try {
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    const closed = once(response.socket, 'close', { signal: AbortSignal.timeout(PATIENCE_MS) });
+    response.resume();
+    const hungUp = await closed.then(
+      () => true,
+      () => false,
+    );
+    const announced = response.headers.connection === 'close';
+    return { status: response.statusCode ?? 0, announced, hungUp };
+  } finally {
+    agent.destroy();
+  }
 }

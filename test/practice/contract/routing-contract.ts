@@ -102,6 +102,37 @@ export function describeRouting(caller: () => NasCaller): void {
       assert.match(reply.headers.get('x-ratelimit-reset') ?? '', /^\d+(\.\d+)?$/);
     });
 
+    it('wants the path of the permissions, and 8 characters of who is present', async () => {
+      const nas = caller();
+      const token = await nas.tokenOf(nas.nas.user);
+      const permissions = await nas.call('GET /api/files/permissions', { token });
+      assert.equal(permissions.status, 422);
+      assert.deepEqual(permissions.body, {
+        detail: [{ type: 'missing', loc: ['query', 'path'], msg: 'Field required', input: null }],
+      });
+      const json = { client_id: 'short' };
+      const presence = await nas.call('POST /api/system/sleep/presence', { token, json });
+      assert.equal(presence.status, 422);
+      assert.deepEqual(presence.body, {
+        detail: [
+          {
+            type: 'string_too_short',
+            loc: ['body', 'client_id'],
+            msg: 'String should have at least 8 characters',
+            input: 'short',
+            ctx: "{'min_length': 8}",
+          },
+        ],
+      });
+    });
+
+    it('forbids browsers the same in every answer', async () => {
+      const reply = await caller().call('GET /api/health');
+      assert.match(reply.headers.get('content-security-policy') ?? '', /^default-src 'self';/);
+      assert.match(reply.headers.get('permissions-policy') ?? '', /camera=\(\)/);
+      assert.equal(reply.headers.get('x-frame-options'), 'DENY');
+    });
+
     it('validates with the place of each fault', async () => {
       const nas = caller();
       const token = await nas.tokenOf(nas.nas.user);

@@ -80,14 +80,16 @@ function faultOf(
   name: string,
   kind: FieldKind,
   body: Readonly<Record<string, unknown>>,
+  at: readonly string[],
+  shown: Readonly<Record<string, unknown>>,
 ): Fault | null {
   const optional = kind.endsWith('?');
   const wanted = (optional ? kind.slice(0, -1) : kind) as Kind;
   const value = body[name];
   if (optional && (value === undefined || value === null)) return null;
-  const loc = ['body', name];
+  const loc = [...at, name];
   if (value === undefined) {
-    return { type: 'missing', loc, msg: 'Field required', input: pythonText(body) };
+    return { type: 'missing', loc, msg: 'Field required', input: pythonText(shown) };
   }
   if (isKind(value, wanted)) return null;
   const [type, msg] = TYPE_FAULTS[wanted];
@@ -129,6 +131,18 @@ export async function jsonBody<const S extends Shape>(
   exchange: Exchange,
   shape: S,
 ): Promise<Body<S>> {
+  return shaped(await jsonObject(exchange), shape);
+}
+
+/** As `jsonBody`, for the routes that take a name in camelCase or in snake_case. */
+export async function aliasedBody<const S extends Shape>(
+  exchange: Exchange,
+  shape: S,
+): Promise<Body<S>> {
+  return shapedByAlias(await jsonObject(exchange), shape);
+}
+
+async function jsonObject(exchange: Exchange): Promise<Readonly<Record<string, unknown>>> {
   const bytes = await readAll(exchange);
   if (bytes.length === 0) {
     throw unprocessable({ type: 'missing', loc: ['body'], msg: 'Field required', input: null });
@@ -139,15 +153,29 @@ export async function jsonBody<const S extends Shape>(
     const input = body === null ? `b'${bytes.toString('latin1')}'` : body;
     throw unprocessable({ type, loc: ['body'], msg, input });
   }
-  return shaped(body, shape);
+  return body;
 }
 
 /** Checks a value that is already there. @throws Refusal 422 */
-export function shaped<const S extends Shape>(
+export function shapedByAlias<const S extends Shape>(
   body: Readonly<Record<string, unknown>>,
   shape: S,
+  at: readonly string[] = ['body'],
 ): Body<S> {
-  const faults = Object.entries(shape).flatMap(([name, kind]) => faultOf(name, kind, body) ?? []);
+  const snake = (name: string): string => name.replace(/[A-Z]/g, (big) => `_${big.toLowerCase()}`);
+  const aliases = Object.keys(shape).map((name) => [name, body[name] ?? body[snake(name)]]);
+  return shaped(Object.fromEntries(aliases) as Record<string, unknown>, shape, at, body);
+}
+
+function shaped<const S extends Shape>(
+  body: Readonly<Record<string, unknown>>,
+  shape: S,
+  at: readonly string[] = ['body'],
+  shown: Readonly<Record<string, unknown>> = body,
+): Body<S> {
+  const faults = Object.entries(shape).flatMap(
+    ([name, kind]) => faultOf(name, kind, body, at, shown) ?? [],
+  );
   if (faults.length > 0) throw unprocessable(...faults);
   const read = Object.keys(shape).map((name) => [name, body[name] ?? undefined]);
   return Object.fromEntries(read) as Body<S>;

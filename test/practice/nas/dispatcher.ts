@@ -60,6 +60,7 @@ export class Dispatcher {
     const refusal = error instanceof Refusal ? error : refused(500, '');
     if (!(error instanceof Refusal)) this.#surprises.push(error);
     await this.#sender.answer(exchange, { kind: 'json', ...pick(refusal) });
+    if (refusal.status === 500 && exchange.record.via === 'direct') hangUp(exchange);
   }
 
   #route(exchange: Exchange): Promise<Answer> | Answer {
@@ -108,6 +109,12 @@ export class Dispatcher {
     if (verdict.kind === 'limited') throw new Refusal(429, TOO_MANY, TOO_MANY_HEADERS);
     if (by === 'user') exchange.limitHeaders = verdict.headers;
   }
+}
+
+/** Uvicorn drops the connection on which a handler broke, and does not announce it (measured). */
+function hangUp({ response, request }: Exchange): void {
+  if (response.writableFinished) request.socket.destroySoon();
+  else response.once('finish', () => request.socket.destroySoon());
 }
 
 function pick(refusal: Refusal): Pick<Refusal, 'status' | 'body' | 'headers'> {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isShared, SHARED, SHARED_WITH_ME, type Access } from './access.ts';
-import { jsonBody } from './bodies.ts';
+import { jsonBody, unprocessable } from './bodies.ts';
 import { mediaTypeOf } from './media-types.ts';
 import { nameOf, parentOf, type MetadataRow, type MetadataRows } from './metadata-rows.ts';
 import { signedIn, type Route } from './router.ts';
@@ -216,7 +216,12 @@ export class Listings {
   }
 
   async #permissions(exchange: Exchange, user: NasUser): Promise<Answer> {
-    const path = this.#access.jail(exchange.query.get('path') ?? '', user);
+    const wanted = exchange.query.get('path');
+    if (wanted === null) {
+      const loc = ['query', 'path'];
+      throw unprocessable({ type: 'missing', loc, msg: 'Field required', input: null });
+    }
+    const path = this.#access.jail(wanted, user);
     const stats = await this.#storage.stat(path);
     const known = this.#rows.get(path);
     if (known === undefined && stats === undefined) throw refused(404, 'File not found');

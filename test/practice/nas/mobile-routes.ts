@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
-import { jsonBody, shaped, unprocessable } from './bodies.ts';
+import { aliasedBody, shapedByAlias } from './bodies.ts';
 import { open, signedIn, type Route } from './router.ts';
 import { naive, naiveSeconds, zulu } from './times.ts';
 import type { TokenMint } from './tokens.ts';
@@ -27,8 +27,8 @@ interface Device {
   readonly name: string;
   readonly type: string;
   readonly model: string;
-  readonly osVersion: string | null;
-  readonly appVersion: string | null;
+  readonly osVersion: string;
+  readonly appVersion: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
 }
@@ -45,6 +45,10 @@ export class MobileRoutes {
     this.#users = users;
     this.#tokens = tokens;
     this.#clock = clock;
+  }
+
+  knows(deviceId: string): boolean {
+    return this.#devices.has(deviceId);
   }
 
   get routes(): readonly Route[] {
@@ -86,31 +90,20 @@ export class MobileRoutes {
       expires_at: zulu(endsMs),
       qr_code: QR_CODE,
       vpn_config: null,
-      // Always the default: the wish counts at registration (recorded on 1.38).
-      device_token_validity_days: 90,
+      device_token_validity_days: days,
       vpn_fallback: false,
     });
   }
 
   async #register(exchange: Exchange): Promise<Answer> {
-    const body = await jsonBody(exchange, {
+    const body = await aliasedBody(exchange, {
       token: 'string',
-      device_info: 'object?',
-      deviceInfo: 'object?',
-      token_validity_days: 'integer?',
+      deviceInfo: 'object',
       tokenValidityDays: 'integer?',
     });
-    const given = body.device_info ?? body.deviceInfo;
-    if (given === undefined) {
-      const loc = ['body', 'deviceInfo'];
-      throw unprocessable({ type: 'missing', loc, msg: 'Field required', input: null });
-    }
-    const info = deviceInfo(given);
+    const info = deviceInfo(body.deviceInfo);
     const { user, registration } = this.#redeem(body.token);
-    const days = Math.min(
-      180,
-      Math.max(30, body.token_validity_days ?? body.tokenValidityDays ?? 90),
-    );
+    const days = Math.min(180, Math.max(30, body.tokenValidityDays ?? 90));
     const nowMs = this.#clock.nowMs();
     const device: Device = {
       id: randomUUID(),
@@ -208,24 +201,24 @@ export class MobileRoutes {
   }
 }
 
-/** In snake_case or camelCase; both are taken. */
 function deviceInfo(
   given: Readonly<Record<string, unknown>>,
 ): Pick<Device, 'type' | 'model' | 'osVersion' | 'appVersion'> {
-  const body = shaped(given, {
-    device_type: 'string?',
-    deviceType: 'string?',
-    device_model: 'string?',
-    deviceModel: 'string?',
-    os_version: 'string?',
-    osVersion: 'string?',
-    app_version: 'string?',
-    appVersion: 'string?',
-  });
+  const body = shapedByAlias(
+    given,
+    {
+      deviceName: 'string',
+      deviceType: 'string',
+      deviceModel: 'string',
+      osVersion: 'string',
+      appVersion: 'string',
+    },
+    ['body', 'device_info'],
+  );
   return {
-    type: body.device_type ?? body.deviceType ?? 'android',
-    model: body.device_model ?? body.deviceModel ?? '',
-    osVersion: body.os_version ?? body.osVersion ?? null,
-    appVersion: body.app_version ?? body.appVersion ?? null,
+    type: body.deviceType,
+    model: body.deviceModel,
+    osVersion: body.osVersion,
+    appVersion: body.appVersion,
   };
 }

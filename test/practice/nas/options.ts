@@ -42,7 +42,10 @@ export interface PracticeNasOptions {
   readonly workers?: number;
   /** Opens the second listener that stands for nginx. Default: when there are several workers. */
   readonly proxy?: boolean;
-  /** `mild` never limits, though it shows the headers, as a NAS in development mode does. */
+  /**
+   * `mild` never limits, though it shows the headers, as a NAS in development mode does; but for
+   * signing in, refreshing, registering and sharing, which that one limits as production does.
+   */
   readonly rateLimits?: 'mild' | 'production';
   /** Limits of the proxy listener. Default `off`. */
   readonly nginx?: NginxLimits;

@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import { jsonBody } from './bodies.ts';
 import { open, signedIn, type Route } from './router.ts';
+import { naive, naiveSeconds } from './times.ts';
 import type { TokenMint } from './tokens.ts';
 import type { NasUser } from './users.ts';
 import { json, refused, type Answer, type Exchange } from './wire.ts';
@@ -11,6 +12,10 @@ const REFRESH_MS = 7 * 86_400_000;
 
 interface Pairing {
   readonly userCode: string;
+  readonly deviceId: string;
+  readonly deviceName: string;
+  readonly platform: string;
+  readonly createdAtMs: number;
   readonly endsMs: number;
   approvedBy: NasUser | null;
 }
@@ -34,6 +39,9 @@ export class PairingRoutes {
       open('POST /api/desktop-pairing/poll', { limit: 'pairing_poll' }, (exchange) =>
         this.#poll(exchange),
       ),
+      signedIn('POST /api/desktop-pairing/verify', { limit: 'pairing_verify' }, (exchange) =>
+        this.#verify(exchange),
+      ),
       signedIn(
         'POST /api/desktop-pairing/approve',
         { limit: 'pairing_approve' },
@@ -43,12 +51,21 @@ export class PairingRoutes {
   }
 
   async #begin(exchange: Exchange): Promise<Answer> {
-    await jsonBody(exchange, { device_id: 'string', device_name: 'string', platform: 'string' });
+    const body = await jsonBody(exchange, {
+      device_id: 'string',
+      device_name: 'string',
+      platform: 'string',
+    });
+    const nowMs = this.#clock.nowMs();
     const deviceCode = randomBytes(32).toString('base64url');
     const userCode = String(randomInt(100_000, 1_000_000));
     this.#pairings.set(deviceCode, {
       userCode,
-      endsMs: this.#clock.nowMs() + CODE_MS,
+      deviceId: body.device_id,
+      deviceName: body.device_name,
+      platform: body.platform,
+      createdAtMs: nowMs,
+      endsMs: nowMs + CODE_MS,
       approvedBy: null,
     });
     return json({
@@ -87,10 +104,29 @@ export class PairingRoutes {
   }
 
   async #approve(exchange: Exchange, user: NasUser): Promise<Answer> {
-    const { user_code: userCode } = await jsonBody(exchange, { user_code: 'string' });
-    const pairing = [...this.#pairings.values()].find((one) => one.userCode === userCode);
-    if (pairing === undefined) throw refused(404, 'Invalid user code');
+    const pairing = await this.#named(exchange);
     pairing.approvedBy = user;
     return json({ status: 'approved' });
+  }
+
+  /** Shows the user which device is to be let in. */
+  async #verify(exchange: Exchange): Promise<Answer> {
+    const pairing = await this.#named(exchange);
+    return json({
+      device_name: pairing.deviceName,
+      device_id: pairing.deviceId,
+      platform: pairing.platform,
+      created_at: naiveSeconds(pairing.createdAtMs),
+      expires_at: naive(pairing.endsMs),
+    });
+  }
+
+  async #named(exchange: Exchange): Promise<Pairing> {
+    const { user_code: userCode } = await jsonBody(exchange, { user_code: 'string' });
+    const pairing = [...this.#pairings.values()].find((one) => one.userCode === userCode);
+    if (pairing === undefined || pairing.endsMs <= this.#clock.nowMs()) {
+      throw refused(404, 'Invalid or expired code');
+    }
+    return pairing;
   }
 }

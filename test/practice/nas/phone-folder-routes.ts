@@ -8,11 +8,11 @@ import { json, refused, type Answer, type Exchange } from './wire.ts';
 interface PhoneFolder {
   readonly id: string;
   readonly deviceId: string;
-  readonly localPath: string;
-  readonly remotePath: string;
-  readonly syncType: string;
-  readonly autoSync: boolean;
   readonly createdAtMs: number;
+  localPath: string;
+  remotePath: string;
+  syncType: string;
+  autoSync: boolean;
   status: string;
   lastSyncMs: number | null;
 }
@@ -20,10 +20,13 @@ interface PhoneFolder {
 /** A phone's folders and queue. Nobody checks whose device it is (measured on 1.38). */
 export class PhoneFolderRoutes {
   readonly #clock: Clock;
+  readonly #knows: (deviceId: string) => boolean;
   readonly #folders = new Map<string, PhoneFolder>();
 
-  constructor(clock: Clock) {
+  /** @param knows whether a device with this id is registered */
+  constructor(clock: Clock, knows: (deviceId: string) => boolean) {
     this.#clock = clock;
+    this.#knows = knows;
   }
 
   get routes(): readonly Route[] {
@@ -53,6 +56,8 @@ export class PhoneFolderRoutes {
       sync_type: 'string?',
       auto_sync: 'boolean?',
     });
+    // The row of a device it does not know breaks in the database (measured).
+    if (!this.#knows(exchange.param('id'))) throw refused(500, '');
     const folder: PhoneFolder = {
       id: randomUUID(),
       deviceId: exchange.param('id'),
@@ -69,9 +74,19 @@ export class PhoneFolderRoutes {
   }
 
   async #update(exchange: Exchange): Promise<Answer> {
-    const body = await jsonBody(exchange, { status: 'string?' });
+    const body = await jsonBody(exchange, {
+      local_path: 'string?',
+      remote_path: 'string?',
+      sync_type: 'string?',
+      auto_sync: 'boolean?',
+      status: 'string?',
+    });
     const folder = this.#folders.get(exchange.param('id'));
     if (folder === undefined) throw refused(404, 'Sync folder not found');
+    folder.localPath = body.local_path ?? folder.localPath;
+    folder.remotePath = body.remote_path ?? folder.remotePath;
+    folder.syncType = body.sync_type ?? folder.syncType;
+    folder.autoSync = body.auto_sync ?? folder.autoSync;
     if (body.status !== undefined) {
       folder.status = body.status;
       folder.lastSyncMs = this.#clock.nowMs();

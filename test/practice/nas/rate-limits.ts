@@ -23,6 +23,7 @@ const PER_MINUTE = {
   presence: 10,
   pairing_request: 3,
   pairing_poll: 12,
+  pairing_verify: 10,
   pairing_approve: 5,
 } as const;
 

@@ -60,6 +60,7 @@ function fileRoutes(parts: NasParts): readonly Route[] {
 export function nasRoutes(parts: NasParts): readonly Route[] {
   const { clock, users, tokens, keys, rows, shares, sleep, schedule } = parts;
   const auth = new AuthRoutes(users, tokens);
+  const mobile = new MobileRoutes(users, tokens, clock);
   const system = new SystemRoutes(parts.version, parts.space, clock);
   return [
     ...system.healthRoutes,
@@ -69,8 +70,8 @@ export function nasRoutes(parts: NasParts): readonly Route[] {
     ...auth.userRoutes,
     ...new ShareRoutes(shares, rows, users).routes,
     ...new SyncRoutes(rows, sleep, schedule, clock).routes,
-    ...new MobileRoutes(users, tokens, clock).routes,
-    ...new PhoneFolderRoutes(clock).routes,
+    ...mobile.routes,
+    ...new PhoneFolderRoutes(clock, (id) => mobile.knows(id)).routes,
     ...new SleepRoutes(sleep, schedule, parts.macAddress).routes,
     ...new ApiKeyRoutes(keys, users).routes,
     ...new PairingRoutes(tokens, clock).routes,

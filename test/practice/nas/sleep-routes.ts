@@ -1,4 +1,4 @@
-import { jsonBody } from './bodies.ts';
+import { jsonBody, unprocessable } from './bodies.ts';
 import type { PowerRight, SleepSchedule } from './options.ts';
 import { adminOnly, signedIn, type Route } from './router.ts';
 import type { Sleep } from './sleep.ts';
@@ -14,6 +14,8 @@ const RIGHTS: readonly PowerRight[] = [
   'can_toggle_desktop',
   'can_unlock_session',
 ];
+
+const SHORTEST_CLIENT_ID = 8;
 
 function ensure(user: NasUser, right: PowerRight): void {
   if (user.role === 'admin' || user.power.has(right)) return;
@@ -156,7 +158,16 @@ export class SleepRoutes {
 }
 
 async function presence(exchange: Exchange): Promise<Answer> {
-  await jsonBody(exchange, { client_id: 'string' });
+  const { client_id: clientId } = await jsonBody(exchange, { client_id: 'string' });
+  if (clientId.length < SHORTEST_CLIENT_ID) {
+    throw unprocessable({
+      type: 'string_too_short',
+      loc: ['body', 'client_id'],
+      msg: `String should have at least ${String(SHORTEST_CLIENT_ID)} characters`,
+      input: clientId,
+      ctx: `{'min_length': ${String(SHORTEST_CLIENT_ID)}}`,
+    });
+  }
   return json({
     present: true,
     enabled: true,
