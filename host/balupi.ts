@@ -137,7 +137,7 @@ export class BaluPiHost {
       ports: this.#options.ports,
       onRequest: app,
       // Nothing on the API ports speaks a socket yet; the editor's would answer here otherwise.
-      onUpgrade: (_request, socket) => socket.destroy(),
+      onUpgrade: null,
     });
   }
 

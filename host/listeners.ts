@@ -14,12 +14,12 @@ export interface ListenerOptions {
   readonly ports: readonly number[];
   /** Gets every request, also those that ask `Expect: 100-continue` first. */
   readonly onRequest: RequestListener;
-  /** Decides on an upgrade; what it does not take is closed. */
-  readonly onUpgrade: (
-    request: Parameters<RequestListener>[0],
-    socket: Socket,
-    head: Buffer,
-  ) => void;
+  /**
+   * Decides on an upgrade and closes what it does not take. Null where no socket is spoken: a
+   * client that offers one, as some offer HTTP/2 with each request, is answered as if it had not.
+   */
+  readonly onUpgrade:
+    ((request: Parameters<RequestListener>[0], socket: Socket, head: Buffer) => void) | null;
 }
 
 /** The open ports of one app. */
@@ -85,9 +85,12 @@ export class Listeners {
     // Node would answer 100 by itself; ours says no before a body is sent.
     server.on('checkContinue', this.#options.onRequest);
     server.on('checkExpectation', this.#options.onRequest);
-    server.on('upgrade', (request, socket, head) => {
-      this.#options.onUpgrade(request, socket as Socket, head);
-    });
+    const { onUpgrade } = this.#options;
+    if (onUpgrade !== null) {
+      server.on('upgrade', (request, socket, head) => {
+        onUpgrade(request, socket as Socket, head);
+      });
+    }
     server.on('clientError', (error, socket) => {
       answerMalformed(error, socket as Socket);
     });

@@ -216,6 +216,13 @@ describe('The API listener', function () {
     assert.doesNotMatch(told, /101/);
   });
 
+  it('goes on in HTTP/1.1 with a client that offers another protocol', async () => {
+    const told = await raw(
+      'GET /api/ping HTTP/1.1\r\nHost: pi\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n',
+    );
+    assert.match(told, /^HTTP\/1\.1 200 [^]*{"status":"ok"}$/);
+  });
+
   it('serves the description and its page to all, and nothing from elsewhere', async () => {
     const document = await ask('/api/openapi.json', {}, '');
     assert.equal(document.body['openapi'], '3.1.0');
