@@ -131,6 +131,8 @@ export class Exchange {
       response.destroy();
       return;
     }
+    // Where a handler of the NAS broke, uvicorn closes the connection without saying so (measured).
+    if (response.statusCode === 500) this.#request.shouldKeepAlive = false;
     const announced = announcedBytes(response);
     this.#answer = new AnswerBody(response, this.#clock, this.#limits.idleMs, announced);
     // An answer may come before the whole request was sent; what is left need not go out.

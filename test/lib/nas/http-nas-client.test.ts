@@ -233,6 +233,25 @@ describe('The NAS client', () => {
     assert.deepEqual(presence.news, ['heard', 'heard']);
   });
 
+  it('uses no connection again on which the NAS broke, as that one closes it unsaid', async () => {
+    let calls = 0;
+    const { client, presence } = await against((request, response) => {
+      calls += 1;
+      if (calls % 2 === 0) {
+        json({ access_token: 'x' })(request, response);
+        return;
+      }
+      response.once('finish', () => request.socket.destroySoon());
+      json({ detail: 'Internal server error' }, 500)(request, response);
+    });
+    for (let round = 0; round < 20; round += 1) {
+      assert.equal(codeOf(await client.login('alice', 'secret')), 'answer');
+      const second = await client.login('alice', 'secret');
+      assert.equal(second.kind === 'answer' ? second.status : codeOf(second), 200);
+    }
+    assert.ok(!presence.news.includes('silent'));
+  });
+
   it('drops an idle connection before the NAS does', async () => {
     const { client, clock } = await against(json({}));
     await client.me('token');
