@@ -9,6 +9,7 @@ import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog } from './host/console-log.ts';
 import { doorKeepers, editorSignIn } from './host/keepers.ts';
 import { readEnvironment } from './host/environment.ts';
+import { StartFault, wordsOfFault } from './host/start-fault.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -19,11 +20,6 @@ const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
 const ANSWER_MARGIN_MS = 35_000;
 /** The contract gives a stop 10 s in all. */
 const STOP_LIMIT_MS = 9_500;
-
-/** A start that cannot go on, in words for the person who starts it. */
-class StartFault extends Error {
-  override readonly name = 'StartFault';
-}
 
 /** For the demo and the tests, which must neither read a household's `.env` nor change its flows. */
 const { values: ARGUMENTS } = parseArgs({
@@ -52,15 +48,7 @@ function openHouse(settings: Settings, log: Log, leftOutTabs: () => readonly str
     log.error(`A timer failed: ${String(problem)}`);
   });
   const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
-  try {
-    return new House({ settings, clock, log, version: ownVersion(), buildDateMs, leftOutTabs });
-  } catch (error) {
-    const { code, message } = error as { code?: unknown; message?: string };
-    if (code === 'data_folder_in_use' || code === 'schema_too_new') {
-      throw new StartFault(message, { cause: error });
-    }
-    throw error;
-  }
+  return new House({ settings, clock, log, version: ownVersion(), buildDateMs, leftOutTabs });
 }
 
 /** Builds, starts and prints the ready line. @returns how to stop */
@@ -87,7 +75,12 @@ async function start(): Promise<() => Promise<void>> {
     rooms: house.rooms,
   });
   await house.start();
-  await host.start();
+  try {
+    await host.start();
+  } catch (error) {
+    await house.stop();
+    throw error;
+  }
   announce(settings, host);
   return async () => {
     await host.stop();
@@ -122,9 +115,7 @@ function announce(settings: Settings, host: BaluPiHost): void {
 }
 
 function fail(error: unknown): never {
-  const fault = error instanceof StartFault || (error as Error).name === 'FlowFileError';
-  const words = fault ? (error as Error).message : String((error as Error).stack ?? error);
-  process.stderr.write(`${words}\n`);
+  process.stderr.write(`${wordsOfFault(error)}\n`);
   process.exit(1);
 }
 
@@ -148,8 +139,15 @@ process.on('unhandledRejection', (reason) => {
   process.stderr.write(`[error] A promise failed and nobody looked: ${String(reason)}\n`);
 });
 
+// In a turn of its own, so that a signal is heard from the first step on.
+const started = Promise.resolve().then(start);
+// A stop during the start lets it come to its end first, so that nothing is left half open.
+stopOn(['SIGTERM', 'SIGINT', 'SIGHUP'], async () => {
+  const stop = await started;
+  await stop();
+});
 try {
-  stopOn(['SIGTERM', 'SIGINT', 'SIGHUP'], await start());
+  await started;
 } catch (error) {
   fail(error);
 }

@@ -1,8 +1,10 @@
-import express, { type ErrorRequestHandler, type Express } from 'express';
-import { refuse, answerNow } from '../nodes/lib/http/http.ts';
+import express, { type Express } from 'express';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { ApiGuard } from './api-guard.ts';
+import { setCommonHeaders } from './common-headers.ts';
+import type { Cors } from './cors.ts';
 import type { Docs } from './docs.ts';
+import { lastResort, nobodyAnswered } from './last-resort.ts';
 
 /**
  * The app of the API listeners: docs, guard, Node-RED's `http in` routes, and behind them what
@@ -10,6 +12,7 @@ import type { Docs } from './docs.ts';
  * an `http in` wildcard it would come before routes that a later deploy adds.
  */
 export function apiApp(parts: {
+  readonly cors: Cors;
   readonly docs: Docs;
   readonly guard: ApiGuard;
   readonly flows: Express;
@@ -18,26 +21,15 @@ export function apiApp(parts: {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
+  app.use((request, response, next) => {
+    setCommonHeaders(response);
+    parts.cors.apply(request, response);
+    next();
+  });
   app.use(parts.docs.handle);
   app.use(parts.guard.handle);
   app.use(parts.flows);
-  app.use((request, response) => {
-    answerNow(request, response, refuse('not_found'));
-  });
+  app.use(nobodyAnswered);
   app.use(lastResort(parts.log));
   return app;
-}
-
-/** Express hands over what a route threw, and would print its stack to the caller. */
-function lastResort(log: Log): ErrorRequestHandler {
-  return (problem: unknown, request, response, next) => {
-    if (response.headersSent) {
-      next(problem);
-      return;
-    }
-    const { status } = problem as { status?: unknown };
-    const theirs = typeof status === 'number' && status >= 400 && status < 500;
-    if (!theirs) log.error(`A route failed: ${String((problem as Error).stack ?? problem)}`);
-    answerNow(request, response, refuse(theirs ? 'malformed' : 'failed'));
-  };
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Endpoint,
@@ -6,18 +5,17 @@ import {
   type Matcher,
   normaliseTarget,
   type Target,
-  validateParams,
-  validateQuery,
 } from '../nodes/lib/api/api.ts';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
 import { type Answer, answer, refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import type { Cors } from './cors.ts';
+import { requestIdOf } from './common-headers.ts';
 import type { RemoteAddresses } from './remote-address.ts';
 import { takeBody } from './request-body.ts';
 import { type DoorKeepers, enter } from './request-door.ts';
 import type { RequestWatch } from './request-watch.ts';
+import { checkWords, elsewhere, type Found } from './request-words.ts';
 
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
 interface ParsedRequest extends GuardedRequest {
@@ -31,13 +29,10 @@ interface GuardParts {
   readonly keepers: DoorKeepers;
   readonly watch: RequestWatch;
   readonly remotes: RemoteAddresses;
-  readonly cors: Cors;
   readonly log: Log;
   /** False while flows start, stop or are redeployed. */
   readonly flowsRun: () => boolean;
 }
-
-type Found = Extract<Match, { kind: 'endpoint' }>;
 
 interface Handed {
   readonly request: IncomingMessage;
@@ -87,10 +82,8 @@ export class ApiGuard {
   };
 
   async #pass(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
-    const id = randomUUID();
-    setCommonHeaders(response, id);
+    const id = requestIdOf(response);
     const signal = this.#parts.watch.watch(request, response);
-    this.#parts.cors.apply(request, response);
     const target = normaliseTarget(request.url ?? '/');
     if (!this.#parts.flowsRun()) {
       answerNow(request, response, RESTARTING);
@@ -187,49 +180,12 @@ function describeCall(
   };
 }
 
-function setCommonHeaders(response: ServerResponse, id: string): void {
-  response.setHeader('X-Request-Id', id);
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('Cache-Control', 'no-store');
-}
-
 /** What is published anyway, so that nobody has to sign in to be told. */
 function answerFromTable(match: Match): Answer | null {
   if (match.kind === 'options') return answer(null, 204, { Allow: match.allow });
   if (match.kind !== 'method_not_allowed') return null;
   const given = refuse('method_not_allowed');
   return { ...given, headers: { ...given.headers, Allow: match.allow } };
-}
-
-type Words =
-  | { readonly kind: 'words'; readonly query: unknown }
-  | { readonly kind: 'refused'; readonly answer: Answer };
-
-/** An address without a description: the NAS's, or a tinkerer's own. */
-function elsewhere({ match, target }: { match: Match; target: Target }): Words {
-  if (match.kind === 'not_yet') return { kind: 'refused', answer: refuse('not_yet') };
-  if (match.kind === 'never_proxied') {
-    const detail =
-      'This route of the NAS checks no owner, so it is not passed on. Use /api/files/upload.';
-    return { kind: 'refused', answer: refuse('not_allowed', { detail }) };
-  }
-  if (!canDecode(target.path)) return { kind: 'refused', answer: refuse('malformed') };
-  return { kind: 'words', query: {} };
-}
-
-function checkWords(found: Found, target: Target): Words {
-  const { endpoint, params } = found;
-  const query = validateQuery(endpoint.query, target.query);
-  if (query.kind === 'invalid') {
-    return { kind: 'refused', answer: refuse('invalid', { errors: query.errors }) };
-  }
-  // The rest of a download is a path on the NAS, which the files room reads in its own way.
-  if (endpoint.rest === 'raw') return { kind: 'words', query: query.value };
-  const checked = validateParams(endpoint.params, params);
-  // An id of a form that no id has is an id nobody knows.
-  if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
-  return { kind: 'words', query: query.value };
 }
 
 /** The address as Express can always read it; the raw words travel in the call. */
@@ -249,16 +205,6 @@ function routeOf(endpoint: Endpoint, match: Found): string {
 function isAuto(request: IncomingMessage): boolean {
   const trigger = request.headers['x-sync-trigger'];
   return trigger === 'auto' || trigger === 'scheduled';
-}
-
-function canDecode(path: string): boolean {
-  try {
-    decodeURIComponent(path);
-    return true;
-  } catch (error) {
-    if (error instanceof URIError) return false;
-    throw error;
-  }
 }
 
 function describe(problem: unknown): string {

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
@@ -7,7 +8,7 @@ import { apiApp } from './api-app.ts';
 import { ApiGuard } from './api-guard.ts';
 import { Cors } from './cors.ts';
 import { Docs } from './docs.ts';
-import { editorApp, type EditorSignIn } from './editor.ts';
+import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
 import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
 import { NodeRedHost } from './node-red-host.ts';
@@ -53,10 +54,14 @@ export class BaluPiHost {
   readonly #nodeRed: NodeRedHost;
   readonly #api: Listeners;
   readonly #editor: Listeners | null;
+  readonly #remotes: RemoteAddresses;
 
   constructor(options: HostOptions, parts: HostParts) {
     this.#options = options;
     this.#clock = parts.clock;
+    this.#remotes = new RemoteAddresses(options.trustedProxies);
+    const { editor } = options;
+    const door = editor === null ? null : new EditorDoor(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     mkdirSync(userFolder, { recursive: true, mode: 0o700 });
     this.#nodeRed = new NodeRedHost(
@@ -65,13 +70,14 @@ export class BaluPiHost {
         userFolder,
         storage: parts.storage,
         logLevel: options.logLevel,
-        editor: options.editor === null ? null : parts.signIn,
+        editor: door,
         rooms: parts.rooms,
       }),
     );
     this.#watch = new RequestWatch(parts.clock, options.answerWithinMs);
     this.#api = this.#apiListeners(parts);
-    this.#editor = options.editor === null ? null : this.#editorListeners(options.editor);
+    this.#editor =
+      editor === null || door === null ? null : this.#editorListeners(editor, door, parts.log);
   }
 
   /** The first API port, as opened. */
@@ -122,16 +128,16 @@ export class BaluPiHost {
       matcher: new Matcher(ENDPOINTS),
       keepers,
       watch: this.#watch,
-      remotes: new RemoteAddresses(this.#options.trustedProxies),
-      cors: new Cors(this.#options.corsOrigins),
+      remotes: this.#remotes,
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
     });
     this.#nodeRed.onFlowsStarted(() => {
       guard.endLost();
     });
-    const docs = new Docs(this.#options.version);
-    const app = apiApp({ docs, guard, flows: this.#nodeRed.api, log });
+    const docs = new Docs(this.#options.version, this.#watch);
+    const cors = new Cors(this.#options.corsOrigins);
+    const app = apiApp({ cors, docs, guard, flows: this.#nodeRed.api, log });
     return new Listeners({
       host: this.#options.host,
       ports: this.#options.ports,
@@ -141,12 +147,17 @@ export class BaluPiHost {
     });
   }
 
-  #editorListeners(editor: { readonly host: string; readonly port: number }): Listeners {
+  #editorListeners(
+    editor: { readonly host: string; readonly port: number },
+    door: EditorDoor,
+    log: Log,
+  ): Listeners {
     const check = new HostCheck([editor.host]);
+    const addressOf = (request: IncomingMessage): string => this.#remotes.of(request).address;
     return new Listeners({
       host: editor.host,
       ports: [editor.port],
-      onRequest: editorApp(this.#nodeRed.editor, check),
+      onRequest: editorApp({ editor: this.#nodeRed.editor, door, check, addressOf, log }),
       onUpgrade: (request, socket: Socket, head) => {
         const ours = check.allows(request) && /^\/comms(?:[/?]|$)/.test(request.url ?? '');
         if (ours) this.#nodeRed.inner.emit('upgrade', request, socket, head);

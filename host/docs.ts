@@ -8,12 +8,16 @@ import {
   normaliseTarget,
   openApiDocument,
 } from '../nodes/lib/api/api.ts';
+import { answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import type { RequestWatch } from './request-watch.ts';
 
 /** Serves the description of the API and the page to read it; both open to all, nothing remote. */
 export class Docs {
   readonly #document: string;
+  readonly #watch: RequestWatch;
 
-  constructor(version: string) {
+  constructor(version: string, watch: RequestWatch) {
+    this.#watch = watch;
     this.#document = JSON.stringify(openApiDocument(ENDPOINTS, version));
   }
 
@@ -24,12 +28,15 @@ export class Docs {
     next: () => void,
   ): void => {
     const { path } = normaliseTarget(request.url ?? '/');
-    const reading = request.method === 'GET' || request.method === 'HEAD';
-    if (!reading) next();
+    if (!isOurs(path)) {
+      next();
+      return;
+    }
+    this.#watch.watch(request, response);
+    if (request.method !== 'GET' && request.method !== 'HEAD') refuseMethod(request, response);
     else if (path === '/api/openapi.json') this.#send(request, response, 'application/json');
     else if (path === '/docs') this.#page(request, response);
-    else if (path.startsWith('/docs/')) this.#asset(request, response, next, path.slice(6));
-    else next();
+    else this.#asset(request, response, path.slice('/docs/'.length));
   };
 
   #send(request: IncomingMessage, response: ServerResponse, type: string): void {
@@ -41,10 +48,10 @@ export class Docs {
     send(request, response, 'text/html; charset=utf-8', DOCS_PAGE);
   }
 
-  #asset(request: IncomingMessage, response: ServerResponse, next: () => void, name: string): void {
+  #asset(request: IncomingMessage, response: ServerResponse, name: string): void {
     const asset = docsAsset(name);
     if (asset === undefined) {
-      next();
+      answerNow(request, response, refuse('not_found'));
       return;
     }
     if (asset.kind === 'text') {
@@ -52,7 +59,6 @@ export class Docs {
       return;
     }
     response.setHeader('Content-Type', asset.contentType);
-    response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Cache-Control', 'max-age=86400');
     if (request.method === 'HEAD') {
       response.end();
@@ -64,6 +70,20 @@ export class Docs {
   }
 }
 
+function isOurs(path: string): boolean {
+  return path === '/api/openapi.json' || path === '/docs' || path.startsWith('/docs/');
+}
+
+function refuseMethod(request: IncomingMessage, response: ServerResponse): void {
+  const allow = { Allow: 'GET, HEAD, OPTIONS' };
+  if (request.method === 'OPTIONS') {
+    answerNow(request, response, answer(null, 204, allow));
+    return;
+  }
+  const given = refuse('method_not_allowed');
+  answerNow(request, response, { ...given, headers: { ...given.headers, ...allow } });
+}
+
 function send(
   request: IncomingMessage,
   response: ServerResponse,
@@ -72,6 +92,5 @@ function send(
 ): void {
   response.setHeader('Content-Type', type);
   response.setHeader('Content-Length', Buffer.byteLength(text));
-  response.setHeader('X-Content-Type-Options', 'nosniff');
   response.end(request.method === 'HEAD' ? undefined : text);
 }

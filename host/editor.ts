@@ -1,19 +1,25 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-import express, { type Express } from 'express';
-import { refuse, answerNow } from '../nodes/lib/http/http.ts';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import express, { type Express, type RequestHandler } from 'express';
+import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import type { Log } from '../nodes/lib/log/log.ts';
 import type { HostCheck } from './host-check.ts';
+import { lastResort, nobodyAnswered } from './last-resort.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 
 /** A sign-in to the editor ends after 12 h (contract 7). */
 const SIGN_IN_SECONDS = 12 * 3_600;
+/** A name and a password. */
+const SIGN_IN_BYTES = 16 * 1_024;
 
 /** The accounts' part that the editor needs. */
 export interface EditorSignIn {
   /**
-   * True for a NAS admin; the second factor follows the password behind a space.
+   * Lets a NAS admin in; the second factor follows the password behind a space.
    * @param address where the try comes from, as each address has tries of its own
+   * @returns null, or why not
    */
-  editorSignIn(username: string, password: string, address: string): Promise<boolean>;
+  editorSignIn(username: string, password: string, address: string): Promise<Answer | null>;
   /** Whether a signed-in name may go on. */
   editorUser(username: string): Promise<boolean>;
 }
@@ -24,37 +30,85 @@ interface EditorUser {
 }
 
 /**
- * Who is at the other end of the request being served: Node-RED hands its sign-in a name and a
- * password alone, and one guesser must not use up everybody's tries.
+ * Stands before Node-RED's own sign-in, which is told neither where a try comes from nor why it
+ * failed, and which locks a name for ten minutes after five wrong guesses, whoever made them. So
+ * the accounts are asked first, and Node-RED hears of the right tries alone: they reach it with a
+ * ticket in place of the password, good once.
  */
-const remoteAddress = new AsyncLocalStorage<string>();
+export class EditorDoor {
+  readonly #signIn: EditorSignIn;
+  /** Name by ticket. */
+  readonly #tickets = new Map<string, string>();
 
-/** Node-RED's own sign-in, asking the accounts instead of a list of passwords. */
-export function editorAuth(signIn: EditorSignIn): NodeRedSettings {
-  const user = (username: string): EditorUser => ({ username, permissions: '*' });
-  return {
-    type: 'credentials',
-    sessionExpiryTime: SIGN_IN_SECONDS,
-    users: async (username: string): Promise<EditorUser | null> =>
-      (await signIn.editorUser(username)) ? user(username) : null,
-    authenticate: async (username: string, password: string): Promise<EditorUser | null> =>
-      (await signIn.editorSignIn(username, password, remoteAddress.getStore() ?? 'editor'))
-        ? user(username)
-        : null,
-  };
+  constructor(signIn: EditorSignIn) {
+    this.#signIn = signIn;
+  }
+
+  /** Node-RED's setting `adminAuth`. */
+  get auth(): NodeRedSettings {
+    const user = (username: string): EditorUser => ({ username, permissions: '*' });
+    return {
+      type: 'credentials',
+      sessionExpiryTime: SIGN_IN_SECONDS,
+      users: async (username: string): Promise<EditorUser | null> =>
+        (await this.#signIn.editorUser(username)) ? user(username) : null,
+      authenticate: (username: string, ticket: string): Promise<EditorUser | null> => {
+        const known = this.#tickets.get(ticket) === username;
+        this.#tickets.delete(ticket);
+        return Promise.resolve(known ? user(username) : null);
+      },
+    };
+  }
+
+  /** Express middleware for `POST /auth/token`, behind the body parsers. */
+  handle(addressOf: (request: IncomingMessage) => string): RequestHandler {
+    return (request, response, next) => {
+      const body = request.body as Record<string, unknown> | undefined;
+      const { username, password } = body ?? {};
+      if (body === undefined || typeof username !== 'string' || typeof password !== 'string') {
+        answerNow(request, response, refuse('invalid'));
+        return;
+      }
+      this.#signIn.editorSignIn(username, password, addressOf(request)).then((no) => {
+        if (no !== null) {
+          answerNow(request, response, no);
+          return;
+        }
+        const ticket = randomUUID();
+        this.#tickets.set(ticket, username);
+        response.once('close', () => this.#tickets.delete(ticket));
+        body['password'] = ticket;
+        next();
+      }, next);
+    };
+  }
 }
 
 /** The app of the editor's own listener. */
-export function editorApp(editor: Express, check: HostCheck): Express {
+export function editorApp(parts: {
+  readonly editor: Express;
+  readonly door: EditorDoor;
+  readonly check: HostCheck;
+  readonly addressOf: (request: IncomingMessage) => string;
+  readonly log: Log;
+}): Express {
   const app = express();
   app.disable('x-powered-by');
   app.use((request, response, next) => {
     response.setHeader('X-Frame-Options', 'SAMEORIGIN');
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Referrer-Policy', 'no-referrer');
-    if (check.allows(request)) remoteAddress.run(request.socket.remoteAddress ?? '', next);
+    if (parts.check.allows(request)) next();
     else answerNow(request, response, refuse('not_allowed'));
   });
-  app.use(editor);
+  app.post(
+    '/auth/token',
+    express.json({ limit: SIGN_IN_BYTES }),
+    express.urlencoded({ limit: SIGN_IN_BYTES, extended: false }),
+    parts.door.handle(parts.addressOf),
+  );
+  app.use(parts.editor);
+  app.use(nobodyAnswered);
+  app.use(lastResort(parts.log));
   return app;
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import { StartFault } from './start-fault.ts';
 
 /**
  * The environment with `.env` beneath it: what the environment says wins (contract 0).
- * @throws Error when the file is there and cannot be read
+ * @throws StartFault when the file is there and cannot be read
  */
 export function readEnvironment(
   envFile: string,
@@ -17,6 +18,6 @@ function readEnvFile(file: string): Record<string, string | undefined> {
     return parseEnv(readFileSync(file, 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new Error('The file .env is there but cannot be read.', { cause: error });
+    throw new StartFault('The file .env is there but cannot be read.', { cause: error });
   }
 }

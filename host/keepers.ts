@@ -50,10 +50,14 @@ async function admitUpload(
 }
 
 /** The editor's sign-in, answered by the accounts. */
-export function editorSignIn({ accounts }: Rooms): EditorSignIn {
+export function editorSignIn({ accounts, nas }: Rooms): EditorSignIn {
   return {
-    editorSignIn: async (username, password, address) =>
-      (await accounts.editorSignIn(username, password, address)).kind === 'person',
+    editorSignIn: async (username, password, address) => {
+      const outcome = await accounts.editorSignIn(username, password, address);
+      if (outcome.kind === 'person') return null;
+      const asleep = outcome.code === 'nas_asleep' || outcome.code === 'nas_never_seen';
+      return refuse(outcome.code, asleep ? { ...outcome, sleep: nas.presence.state } : outcome);
+    },
     editorUser: async (username) => (await accounts.editorUser(username)) !== null,
   };
 }

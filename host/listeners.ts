@@ -1,13 +1,19 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { refuse } from '../nodes/lib/http/http.ts';
+import { ConnectionRoom } from './connection-room.ts';
 
 /** Headers must be here within 10 s; a slow-header attack holds nothing for long. */
 const HEADERS_TIMEOUT_MS = 10_000;
 /** The apps keep pooled connections for five minutes; Node's own 5 s made them fail on reuse. */
 const KEEP_ALIVE_MS = 305_000;
+/** How often Node looks for headers that are late. */
+const CHECK_MS = 2_000;
 const MAX_CONNECTIONS = 400;
 const MAX_HEADERS = 100;
+
+type Upgrade = (request: Parameters<RequestListener>[0], socket: Socket, head: Buffer) => void;
 
 export interface ListenerOptions {
   readonly host: string;
@@ -16,19 +22,28 @@ export interface ListenerOptions {
   readonly onRequest: RequestListener;
   /**
    * Decides on an upgrade and closes what it does not take. Null where no socket is spoken: a
-   * client that offers one, as some offer HTTP/2 with each request, is answered as if it had not.
+   * client that offers one (Java's offers HTTP/2 each time) is answered as if it had not.
    */
-  readonly onUpgrade:
-    ((request: Parameters<RequestListener>[0], socket: Socket, head: Buffer) => void) | null;
+  readonly onUpgrade: Upgrade | null;
+  /** On all ports together. */
+  readonly maxConnections?: number;
+}
+
+/** A port that could not be opened; the message is for the person who starts BaluPi. */
+export class PortError extends Error {
+  override readonly name = 'PortError';
 }
 
 /** The open ports of one app. */
 export class Listeners {
   readonly #options: ListenerOptions;
   readonly #servers: Server[] = [];
+  readonly #room: ConnectionRoom;
+  readonly #answering = new WeakMap<Socket, ServerResponse>();
 
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#room = new ConnectionRoom(options.maxConnections ?? MAX_CONNECTIONS);
   }
 
   /** The first port that was opened, as the system gave it. */
@@ -40,14 +55,30 @@ export class Listeners {
     return this.#servers.map((server) => (server.address() as AddressInfo).port);
   }
 
-  /** @throws Error naming the port that could not be opened */
+  get connections(): number {
+    return this.#room.size;
+  }
+
+  /** As in force on the ports that are open. */
+  get limits(): { requestTimeoutMs: number; headersTimeoutMs: number; keepAliveMs: number }[] {
+    return this.#servers.map(({ requestTimeout, headersTimeout, keepAliveTimeout }) => ({
+      requestTimeoutMs: requestTimeout,
+      headersTimeoutMs: headersTimeout,
+      keepAliveMs: keepAliveTimeout,
+    }));
+  }
+
+  /** @throws PortError naming the port that could not be opened; none stays open then */
   async open(): Promise<void> {
     for (const port of this.#options.ports) {
       const server = this.#server();
       try {
         await listen(server, port, this.#options.host);
       } catch (error) {
-        throw new Error(`Port ${port} could not be opened.`, { cause: error });
+        await this.close();
+        const { code = '', message } = error as NodeJS.ErrnoException;
+        const why = PORT_WORDS[code] ?? message;
+        throw new PortError(`Port ${port} could not be opened: ${why}.`, { cause: error });
       }
       this.#servers.push(server);
     }
@@ -55,46 +86,65 @@ export class Listeners {
 
   /** Takes no new connections; idle ones are closed, running ones finish or are cut by the caller. */
   async close(): Promise<void> {
-    await Promise.all(
-      this.#servers.map(async (server) => {
-        const closed = Promise.withResolvers<undefined>();
-        server.close(() => {
-          closed.resolve(undefined);
-        });
-        server.closeIdleConnections();
-        await closed.promise;
-      }),
-    );
+    const closed = this.#servers.map((server) => {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      server.close(() => {
+        resolve(undefined);
+      });
+      return promise;
+    });
+    this.#room.close();
+    await Promise.all(closed);
   }
 
   /** Cuts what still runs, so that {@link close} comes to its end. */
   cut(): void {
-    for (const server of this.#servers) server.closeAllConnections();
+    this.#room.cut();
   }
 
   #server(): Server {
     const server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
+      // Node's 300 s would end any longer upload; the request watch has limits that fit.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 2_000,
+      connectionsCheckingInterval: CHECK_MS,
+      // Node would refuse one without a Host by an empty 400; nothing here depends on it.
+      requireHostHeader: false,
     });
     server.maxHeadersCount = MAX_HEADERS;
-    server.maxConnections = MAX_CONNECTIONS;
-    server.on('request', this.#options.onRequest);
+    server.on('connection', (socket) => {
+      this.#room.add(socket);
+    });
+    const serve: RequestListener = (request, response) => {
+      this.#serve(request, response);
+    };
+    server.on('request', serve);
     // Node would answer 100 by itself; ours says no before a body is sent.
-    server.on('checkContinue', this.#options.onRequest);
-    server.on('checkExpectation', this.#options.onRequest);
+    server.on('checkContinue', serve);
+    server.on('checkExpectation', serve);
     const { onUpgrade } = this.#options;
     if (onUpgrade !== null) {
       server.on('upgrade', (request, socket, head) => {
+        this.#room.upgrade(socket as Socket);
         onUpgrade(request, socket as Socket, head);
       });
     }
     server.on('clientError', (error, socket) => {
-      answerMalformed(error, socket as Socket);
+      answerMalformed(error, socket as Socket, this.#answering.get(socket as Socket));
     });
     return server;
+  }
+
+  #serve(...[request, response]: Parameters<RequestListener>): void {
+    const { socket } = request;
+    this.#room.serve(socket);
+    this.#answering.set(socket, response);
+    response.once('close', () => {
+      if (this.#answering.get(socket) === response) this.#answering.delete(socket);
+      this.#room.rest(socket);
+    });
+    this.#options.onRequest(request, response);
   }
 }
 
@@ -108,9 +158,21 @@ async function listen(server: Server, port: number, host: string): Promise<void>
   server.off('error', listening.reject);
 }
 
+const PORT_WORDS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'it is in use by another program',
+  EACCES: 'this user may not open it (below 1024 that takes a right of its own)',
+  EADDRNOTAVAIL: 'this machine does not have the address it is to be opened at',
+  ENOTFOUND: 'the address it is to be opened at is not known',
+};
+
 /** Node answers an unreadable request with an empty 400; ours is JSON like every other refusal. */
-function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+function answerMalformed(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  running: ServerResponse | undefined,
+): void {
+  // Half an answer is out already, or nobody reads it any more: cutting is honest.
+  if (!socket.writable || running?.headersSent === true || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
@@ -120,6 +182,7 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   const reason = slow ? 'Request Timeout' : 'Bad Request';
   socket.end(
     `HTTP/1.1 ${statusCode} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `X-Request-Id: ${randomUUID()}\r\n` +
       `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
   );
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { credentialKey } from './credential-key.ts';
-import type { EditorSignIn } from './editor.ts';
-import { editorAuth } from './editor.ts';
+import type { EditorDoor } from './editor.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 
 interface Parts {
@@ -12,7 +11,7 @@ interface Parts {
   readonly storage: unknown;
   readonly logLevel: string;
   /** Null keeps the editor shut. */
-  readonly editor: EditorSignIn | null;
+  readonly editor: EditorDoor | null;
   readonly rooms: unknown;
 }
 
@@ -29,7 +28,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     credentialSecret: credentialKey(parts.userFolder),
     httpNodeRoot: '/',
     httpAdminRoot: parts.editor === null ? false : '/',
-    ...(parts.editor === null ? { disableEditor: true } : { adminAuth: editorAuth(parts.editor) }),
+    ...(parts.editor === null ? { disableEditor: true } : { adminAuth: parts.editor.auth }),
     externalModules: {
       autoInstall: false,
       palette: { allowInstall: false, allowUpdate: false, allowUpload: false },

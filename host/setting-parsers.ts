@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** Reads one setting's text. Throws {@link SettingFault} with what was wanted. */
 export type Parser<T> = (text: string) => T;
 
@@ -139,7 +141,9 @@ export const secretKey: Parser<string> = (value) => {
 
 /** An address or an address range of a proxy, kept as text for the matcher. */
 export const addressRange: Parser<string> = (value) => {
-  if (!/^[0-9A-Fa-f:.]+(\/\d{1,3})?$/.test(value)) {
+  const [, address = '', bits = '0'] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
+  const family = isIP(address);
+  if (family === 0 || Number(bits) > (family === 4 ? 32 : 128)) {
     throw new SettingFault(
       'addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, with commas between',
     );

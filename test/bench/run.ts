@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { benchEnergy } from './energy.bench.ts';
 import { benchMemory } from './memory.bench.ts';
@@ -38,6 +38,7 @@ const DOCUMENT = join(PROJECT_FOLDER, 'docs', 'PERFORMANCE.md');
 async function run(part: string, options: BenchOptions): Promise<void> {
   const bench = PARTS[part];
   if (bench === undefined) throw new BenchUsageError(`There is no part '${part}'.`);
+  const [busy = 0] = loadavg();
   const printed: string[] = [];
   const instead = await bench((line) => {
     printed.push(line);
@@ -45,7 +46,9 @@ async function run(part: string, options: BenchOptions): Promise<void> {
   }, options);
   if (!options.write) return;
   const today = new Date().toISOString().slice(0, 10);
-  const where = `Measured ${today}, ${process.arch}, ${availableParallelism()} cores, Node ${process.versions.node}.`;
+  const where =
+    `Measured ${today}, ${process.arch}, ${availableParallelism()} cores, Node ` +
+    `${process.versions.node}; load average before ${busy.toFixed(1)}.`;
   const lines = [where, ...(instead ?? printed)];
   writeFileSync(DOCUMENT, withSection(readFileSync(DOCUMENT, 'utf8'), part, lines));
 }

@@ -7,6 +7,9 @@ import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 
 const SERVER = resolve('dist', 'server.js');
+const ARGUMENTS = ['--no-env-file', '--flows'];
+/** As `deploy/run.mjs` starts it; without them V8 grows because it may. */
+const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
 
 export interface BootOptions {
   /** Settings beside those of a test, such as `BALUPI_EDITOR`. */
@@ -37,7 +40,7 @@ export class BootedBaluPi {
     const flows = join(folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (name) => !name.endsWith('.ts') });
     options.prepare?.({ flows, data: this.dataFolder });
-    this.#process = spawn(process.execPath, [SERVER, '--no-env-file', '--flows', flows], {
+    this.#process = spawn(process.execPath, [...SMALL_HEAP, SERVER, ...ARGUMENTS, flows], {
       env: { ...this.#environment(), ...options.environment },
     });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
@@ -47,21 +50,22 @@ export class BootedBaluPi {
 
   /** Starts and waits for the ready line. */
   static async start(options: BootOptions = {}): Promise<BootedBaluPi> {
-    const booted = await BootedBaluPi.#spawn(options);
+    const booted = await BootedBaluPi.begin(options);
     await booted.#ready();
     return booted;
   }
 
   /** For a start that cannot succeed. */
   static async fail(options: BootOptions): Promise<Ended> {
-    const booted = await BootedBaluPi.#spawn(options);
+    const booted = await BootedBaluPi.begin(options);
     const code = await booted.#exited();
     const ended = { code, output: booted.output };
     await booted.stop();
     return ended;
   }
 
-  static async #spawn(options: BootOptions): Promise<BootedBaluPi> {
+  /** Starts and waits for nothing. */
+  static async begin(options: BootOptions = {}): Promise<BootedBaluPi> {
     const folder = mkdtempSync(join(tmpdir(), 'balupi-boot-'));
     const clock = new SystemClock((problem) => {
       throw problem;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { EditorDoor } from '../../host/editor.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 interface FlowNode {
@@ -10,6 +13,20 @@ interface FlowNode {
   readonly type: string;
   readonly [key: string]: unknown;
 }
+
+describe("The editor's door", () => {
+  it('takes no password that it did not give out itself as a ticket', async () => {
+    const door = new EditorDoor({
+      editorSignIn: () => Promise.resolve(null),
+      editorUser: () => Promise.resolve(true),
+    });
+    const { authenticate } = door.auth as {
+      authenticate: (username: string, password: string) => Promise<unknown>;
+    };
+    assert.equal(await authenticate('admin', 'Practice-admin-1'), null);
+    assert.equal(await authenticate('admin', ''), null);
+  });
+});
 
 describe('The editor', function () {
   this.timeout(40_000);
@@ -71,6 +88,42 @@ describe('The editor', function () {
       ]),
     );
 
+  /** Tries to sign in from another address of this machine. */
+  async function tryFrom(
+    localAddress: string,
+    password: string,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: Record<string, unknown> }> {
+    const { promise, resolve: told, reject } = Promise.withResolvers<IncomingMessage>();
+    const { hostname, port } = new URL(pi.editorUrl);
+    httpRequest(
+      {
+        hostname,
+        port,
+        path: '/auth/token',
+        method: 'POST',
+        localAddress,
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
+      },
+      told,
+    )
+      .on('error', reject)
+      .end(
+        new URLSearchParams({
+          client_id: 'node-red-editor',
+          grant_type: 'password',
+          scope: '',
+          username: 'admin',
+          password,
+        }).toString(),
+      );
+    const answered = await promise;
+    return {
+      status: answered.statusCode ?? 0,
+      body: JSON.parse(await text(answered)) as Record<string, unknown>,
+    };
+  }
+
   it('shows nothing without a sign-in', async () => {
     for (const path of ['/flows', '/settings', '/nodes', '/context/global']) {
       assert.equal((await fetch(`${pi.editorUrl}${path}`)).status, 401, path);
@@ -79,9 +132,55 @@ describe('The editor', function () {
 
   it('lets in admins of the NAS, and nobody else', async () => {
     assert.equal(await signIn('alice', 'Practice-alice-1'), 403);
-    assert.equal(await signIn('admin', 'wrong'), 403);
+    assert.equal(await signIn('admin', 'wrong'), 401);
     assert.equal(await signIn('admin', 'Practice-admin-1'), 200);
     assert.equal((await api('/flows')).status, 200);
+  });
+
+  it('gives each address tries of its own, and lets no guesser lock an admin out', async () => {
+    const guesses: number[] = [];
+    for (let count = 0; count < 8; count += 1) {
+      guesses.push((await tryFrom('127.0.0.2', `guess ${count}`)).status);
+    }
+    // Two reach the NAS, which counts all who come through the Pi as one.
+    assert.deepEqual(guesses, [401, 401, 429, 429, 429, 429, 429, 429]);
+    const { body } = await tryFrom('127.0.0.2', 'Practice-admin-1');
+    assert.equal(body['code'], 'too_many_tries');
+    assert.ok(Number(body['retry_after']) > 0);
+    const mine = await tryFrom('127.0.0.3', 'Practice-admin-1');
+    assert.equal(mine.status, 200);
+    assert.equal(typeof mine.body['access_token'], 'string');
+  });
+
+  it('lets a stranger claim no other address', async () => {
+    const claimed = await tryFrom('127.0.0.2', 'Practice-admin-1', {
+      'X-Forwarded-For': '10.9.8.7',
+    });
+    assert.equal(claimed.status, 429);
+  });
+
+  it('answers a sign-in that cannot be read in JSON', async () => {
+    const post = async (body: string): Promise<unknown> => {
+      const headers = { 'Content-Type': 'application/json' };
+      const answered = await fetch(`${pi.editorUrl}/auth/token`, { method: 'POST', headers, body });
+      const { code } = (await answered.json()) as { code: string };
+      return [answered.status, code];
+    };
+    assert.deepEqual(await post('{'), [400, 'malformed']);
+    assert.deepEqual(await post('{}'), [422, 'invalid']);
+    assert.deepEqual(await post('{"username":["admin"],"password":{}}'), [422, 'invalid']);
+    assert.deepEqual(await post(`{"username":"${'a'.repeat(20_000)}"}`), [413, 'too_large']);
+  });
+
+  it('has no page, file or route of the API', async () => {
+    for (const path of ['/api/ping', '/dashboard', '/no/such/page', '/../settings.js']) {
+      const answered = await api(path);
+      assert.deepEqual(
+        [answered.status, ((await answered.json()) as { code: string }).code],
+        [404, 'not_found'],
+        path,
+      );
+    }
   });
 
   it('refuses names and origins that are not its own, preflights too', async () => {
@@ -138,8 +237,15 @@ describe('The editor', function () {
       body: JSON.stringify({ module: 'left-pad' }),
     });
     assert.ok(install.status >= 400, String(install.status));
+    const upload = new FormData();
+    upload.append('tarball', new Blob(['x']), 'x.tgz');
+    assert.ok((await api('/nodes', { method: 'POST', body: upload })).status >= 400);
     const settings = await (await api('/settings')).text();
     assert.doesNotMatch(settings, /secret|password|balupi-boot/i);
+    assert.match(settings, /"allowInstall":false/);
+    for (const path of ['/context/global', '/diagnostics', '/settings/user', '/plugins']) {
+      assert.doesNotMatch(await (await api(path)).text(), /balupi-boot|secret_?key/i, path);
+    }
   });
 
   it('changes no file by a deploy that changes nothing', async () => {
@@ -207,10 +313,27 @@ describe('The editor', function () {
     assert.equal((await reading.arrayBuffer()).byteLength, 3_000_000);
   });
 
-  it('lets a known admin in while the NAS sleeps', async () => {
+  it('lets a known admin in while the NAS sleeps, and says why it lets no other in', async () => {
     await pi.nas.sleep('suspend');
     assert.equal(await signIn('admin', 'Practice-admin-1'), 200);
     assert.equal(await signIn('alice', 'Practice-alice-1'), 403);
+    assert.equal(await signIn('bob', 'Practice-bob-1'), 503);
     await pi.nas.wake();
+  });
+
+  it('holds up no stop by the socket of a page that is still open', async () => {
+    const { host, hostname, port } = new URL(pi.editorUrl);
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    socket.write(
+      `GET /comms HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
+    await once(socket, 'data');
+    const startedMs = performance.now();
+    pi.signal('SIGTERM');
+    assert.equal(await pi.exit(), 0);
+    assert.ok(performance.now() - startedMs < 4_000);
+    socket.destroy();
   });
 });

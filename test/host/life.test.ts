@@ -1,8 +1,22 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Agent, createServer, get } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { BootedBaluPi, type BootOptions } from '../fakes/boot-balupi.ts';
+
+/** Looks until it is so. The parts are real processes, so there is no clock to turn. */
+async function until(what: string, look: () => boolean): Promise<void> {
+  const limitMs = performance.now() + 10_000;
+  while (!look()) {
+    if (performance.now() > limitMs) throw new Error(`It did not come to this: ${what}`);
+    await new Promise((next) => {
+      setTimeout(next, 20);
+    });
+  }
+}
 
 describe('The life of a BaluPi', function () {
   this.timeout(40_000);
@@ -15,6 +29,39 @@ describe('The life of a BaluPi', function () {
     for (const name of ['PORT', 'NAS_URL', 'SECRET_KEY'])
       assert.match(output, new RegExp(`BALUPI_${name}`));
     assert.doesNotMatch(output, /\n\s+at /);
+  });
+
+  it('says in one line what is wrong with its port or its data folder', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const port = String((taken.address() as AddressInfo).port);
+    const cases: readonly (readonly [what: BootOptions, words: RegExp])[] = [
+      [{ environment: { BALUPI_PORT: port } }, /^Port \d+ could not be opened: it is in use/m],
+      [
+        {
+          prepare: ({ data }) => {
+            writeFileSync(data, 'a file');
+          },
+        },
+        /^The data folder \(BALUPI_DATA_DIR\) cannot be used: there is a file in its place/m,
+      ],
+      [
+        {
+          prepare: ({ data }) => {
+            mkdirSync(data);
+            writeFileSync(join(data, 'queue.db'), 'no database at all, but a good deal of text');
+          },
+        },
+        /^A database in the data folder \(BALUPI_DATA_DIR\) cannot be opened: file is not a database/m,
+      ],
+    ];
+    for (const [what, words] of cases) {
+      const { code, output } = await BootedBaluPi.fail(what);
+      assert.equal(code, 1);
+      assert.match(output, words);
+      assert.doesNotMatch(output, /\n\s+at |balupi-boot-/);
+    }
+    taken.close();
   });
 
   it('does not start with a broken flow file, and names it', async () => {
@@ -93,6 +140,71 @@ describe('The life of a BaluPi', function () {
         assert.equal(database.prepare('PRAGMA integrity_check').get()?.['integrity_check'], 'ok');
         database.close();
       }
+    } finally {
+      await pi.stop();
+    }
+  });
+
+  it('ends with 0 on SIGTERM while an upload comes in, and keeps nothing half', async () => {
+    const pi = await BootedBaluPi.start();
+    try {
+      const token = await pi.signIn();
+      const socket = connect(pi.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write(
+        `POST /api/files/upload?path=alice HTTP/1.1\r\nHost: pi\r\nAuthorization: Bearer ${token}\r\n` +
+          'Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\n\r\n' +
+          '--x\r\nContent-Disposition: form-data; name="file"; filename="half.bin"\r\n\r\n' +
+          'a'.repeat(300_000),
+      );
+      const incoming = join(pi.dataFolder, 'queue', 'incoming');
+      await until('the first half lies on the disk', () => readdirSync(incoming).length > 0);
+      let answered = '';
+      socket.on('data', (chunk: Buffer) => (answered += chunk.toString()));
+      pi.signal('SIGTERM');
+      assert.equal(await pi.exit(), 0);
+      assert.doesNotMatch(answered, /^HTTP\/1\.1 2/);
+      assert.deepEqual(readdirSync(incoming), []);
+      const database = new DatabaseSync(join(pi.dataFolder, 'queue.db'));
+      assert.equal(database.prepare('SELECT count(*) AS n FROM upload_queue').get()?.['n'], 0);
+      database.close();
+    } finally {
+      await pi.stop();
+    }
+  });
+
+  it('ends at once on SIGTERM when nobody waits for anything, whoever holds a connection', async () => {
+    const pi = await BootedBaluPi.start();
+    try {
+      const agent = new Agent({ keepAlive: true });
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      get(`${pi.url}/api/ping`, { agent }, (response) => {
+        response.resume().once('end', () => {
+          resolve(undefined);
+        });
+      });
+      await promise;
+      const idle = connect(pi.port, '127.0.0.1');
+      idle.on('error', () => undefined);
+      await once(idle, 'connect');
+      const startedMs = performance.now();
+      pi.signal('SIGTERM');
+      assert.equal(await pi.exit(), 0);
+      assert.ok(performance.now() - startedMs < 3_000);
+      agent.destroy();
+    } finally {
+      await pi.stop();
+    }
+  });
+
+  it('comes to the end of its start before it obeys a SIGTERM', async () => {
+    const pi = await BootedBaluPi.begin();
+    try {
+      await until('it holds its data folder', () => existsSync(join(pi.dataFolder, 'lock.db')));
+      pi.signal('SIGTERM');
+      assert.equal(await pi.exit(), 0, pi.output);
+      const second = await BootedBaluPi.start({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
+      await second.stop();
     } finally {
       await pi.stop();
     }

@@ -55,5 +55,18 @@ function discardRest(request: IncomingMessage, response: ServerResponse): void {
   response.once('close', () => {
     clearTimeout(timer);
   });
+  request.on('data', (chunk: Buffer) => {
+    if (request.listenerCount('data') === 1) giveBack(chunk);
+  });
   request.resume();
+}
+
+/**
+ * Frees a chunk now. Left to the garbage collector, the chunks of a stranger's fast body pile up to
+ * 30 MB before it looks (measured on Node 24).
+ */
+function giveBack(chunk: Buffer): void {
+  const { buffer } = chunk;
+  const isItsOwn = chunk.byteLength === buffer.byteLength;
+  if (isItsOwn && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

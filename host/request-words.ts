@@ -1,0 +1,46 @@
+import { type Match, type Target, validateParams, validateQuery } from '../nodes/lib/api/api.ts';
+import { type Answer, refuse } from '../nodes/lib/http/http.ts';
+
+/** A request that a description fits. */
+export type Found = Extract<Match, { kind: 'endpoint' }>;
+
+/** What a request asks for in its address, checked. */
+export type Words =
+  | { readonly kind: 'words'; readonly query: unknown }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+/** An address without a description: the NAS's, or a tinkerer's own. */
+export function elsewhere({ match, target }: { match: Match; target: Target }): Words {
+  if (match.kind === 'not_yet') return { kind: 'refused', answer: refuse('not_yet') };
+  if (match.kind === 'never_proxied') {
+    const detail =
+      'This route of the NAS checks no owner, so it is not passed on. Use /api/files/upload.';
+    return { kind: 'refused', answer: refuse('not_allowed', { detail }) };
+  }
+  if (!canDecode(target.path)) return { kind: 'refused', answer: refuse('malformed') };
+  return { kind: 'words', query: {} };
+}
+
+export function checkWords(found: Found, target: Target): Words {
+  const { endpoint, params } = found;
+  const query = validateQuery(endpoint.query, target.query);
+  if (query.kind === 'invalid') {
+    return { kind: 'refused', answer: refuse('invalid', { errors: query.errors }) };
+  }
+  // The rest of a download is a path on the NAS, which the files room reads in its own way.
+  if (endpoint.rest === 'raw') return { kind: 'words', query: query.value };
+  const checked = validateParams(endpoint.params, params);
+  // An id of a form that no id has is an id nobody knows.
+  if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
+  return { kind: 'words', query: query.value };
+}
+
+function canDecode(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
+}
