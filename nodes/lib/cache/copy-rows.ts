@@ -9,10 +9,11 @@ export interface Victim {
   readonly id: number;
   readonly blob: string;
   readonly sizeBytes: number;
+  readonly pinned: 0 | 1;
   readonly priority: number;
 }
 
-const VICTIM = 'id, blob, size_bytes, priority';
+const VICTIM = 'id, blob, size_bytes, pinned, priority';
 
 /** The table `cached_files`, and the counts over it in `cache_totals`. */
 export class CopyRows {
@@ -41,8 +42,8 @@ export class CopyRows {
     );
     this.#remove = store.prepare('DELETE FROM cached_files WHERE id = ? AND blob = ?');
     this.#lowest = store.prepare(
-      `SELECT ${VICTIM} FROM cached_files WHERE (priority, id) > (?, ?)
-       ORDER BY priority, id LIMIT 1`,
+      `SELECT ${VICTIM} FROM cached_files WHERE (pinned, priority, id) > (?, ?, ?)
+       ORDER BY pinned, priority, id LIMIT 1`,
     );
     this.#below = store.prepare(
       `SELECT ${VICTIM} FROM cached_files WHERE path = ? OR (path > ? AND path < ?) LIMIT ?`,
@@ -106,9 +107,12 @@ export class CopyRows {
     });
   }
 
-  /** The entry worth least among those worth more than `after`; one seek in the index. */
-  lowest(after: Pick<Victim, 'priority' | 'id'> | null): Victim | null {
-    const row = this.#lowest.get(after?.priority ?? -1, after?.id ?? 0);
+  /**
+   * The entry worth least among those worth more than `after`; one seek in the index. What is pinned
+   * is worth more than all that is not.
+   */
+  lowest(after: Pick<Victim, 'pinned' | 'priority' | 'id'> | null): Victim | null {
+    const row = this.#lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
     return row === undefined ? null : victimOf(row);
   }
 
@@ -180,6 +184,7 @@ function victimOf(row: Record<string, SQLOutputValue>): Victim {
     id: Number(row['id']),
     blob: String(row['blob']),
     sizeBytes: Number(row['size_bytes']),
+    pinned: row['pinned'] === 1 ? 1 : 0,
     priority: Number(row['priority']),
   };
 }

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Files, type PendingUpload } from '../../../nodes/lib/files/files.ts';
 import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
-import { FILES_TABLES } from '../../../nodes/lib/store/schema/files-tables.ts';
-import { CACHE_TABLES } from '../../../nodes/lib/store/schema/cache-tables.ts';
+import { CACHE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { FakeFileNas } from '../../fakes/file-nas.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -72,8 +71,7 @@ export class FilesBench {
 }
 
 export function openStore(file: string): Store {
-  const migrations = [{ version: 1, sql: `${FILES_TABLES}${CACHE_TABLES}` }];
-  return Store.open({ file, name: 'cache', synchronous: 'NORMAL', migrations });
+  return Store.open({ file, name: 'cache', synchronous: 'NORMAL', migrations: CACHE_MIGRATIONS });
 }
 
 function parentOf(path: string): string {
