@@ -4,6 +4,7 @@ import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
+import { dashboard, powerSummary, smartDevices } from './app-acts.ts';
 import { addPrice, listPrices, recalculate, removePrice, updatePrice } from './price-acts.ts';
 import { costs, current, history, summary } from './query-acts.ts';
 
@@ -59,6 +60,9 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   'update-price': updatePrice,
   'remove-price': removePrice,
   recalculate,
+  'app-devices': smartDevices,
+  'app-power': powerSummary,
+  'app-dashboard': dashboard,
 };
 
 function statusOf({ energy }: Rooms): NodeStatus {

@@ -1,3 +1,4 @@
+import { APP_ENERGY_ENDPOINTS } from './app-energy-endpoints.ts';
 import { AUTH_ENDPOINTS } from './auth-endpoints.ts';
 import type { Endpoint } from './endpoint.ts';
 import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
@@ -14,6 +15,7 @@ export const ENDPOINTS = [
   ...AUTH_ENDPOINTS,
   ...FILES_ENDPOINTS,
   ...ENERGY_ENDPOINTS,
+  ...APP_ENERGY_ENDPOINTS,
   ...TAPO_ENDPOINTS,
   ...NAS_ENDPOINTS,
 ] as const;
@@ -48,6 +50,8 @@ export function answerFaults(
   return [{ loc: ['status'], msg: 'must be a described status', got: String(statusCode) }];
 }
 
+export type * from './app-energy-endpoints.ts';
+export { TAPO_PLUGIN } from './app-energy-endpoints.ts';
 export type * from './auth-endpoints.ts';
 export type * from './cache-endpoints.ts';
 export { decodeLenient } from './decode.ts';

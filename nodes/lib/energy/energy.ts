@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
+import { type Dashboard, dashboardOf } from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 import type { Current, Latest } from './latest.ts';
@@ -22,6 +23,7 @@ import {
 import type { Price } from './tariff.ts';
 
 export type { Costs, CostsWish } from './costs.ts';
+export type { Dashboard, PeriodStats } from './dashboard.ts';
 export {
   costsJson,
   currentJson,
@@ -53,12 +55,14 @@ export class Energy {
   readonly #metering: Metering;
   readonly #histories: Histories;
   readonly #nasWatts: NasWatts;
+  readonly #sampleIntervalS: number;
   #nasNumber: number | null = null;
 
   constructor(parts: EnergyParts) {
     const assembled = assembleEnergy(parts, () => this.#nas()?.number ?? null);
     this.#devices = parts.devices;
     this.#clock = parts.clock;
+    this.#sampleIntervalS = parts.settings.sampleIntervalSeconds;
     this.#time = assembled.time;
     this.#nasHours = assembled.nasHours;
     this.#latest = assembled.latest;
@@ -153,6 +157,13 @@ export class Energy {
       nasState: this.nasState(),
       ...(isMetered ? nasSummary(parts) : NO_NAS),
     };
+  }
+
+  /** One plug from the beginning of today, of this week and of this month; null for no such plug. */
+  dashboard(deviceNumber: number): Dashboard | null {
+    if (!this.#devices.list().some(({ number }) => number === deviceNumber)) return null;
+    const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
+    return dashboardOf(deviceNumber, view, nowS, this.#time, this.#sampleIntervalS);
   }
 
   /** Always-on watts per plug and what a year of them costs. */

@@ -1,0 +1,128 @@
+import {
+  type EnergyDashboard,
+  type PowerSummary,
+  type SmartDeviceList,
+  type SmartDevicesQuery,
+  TAPO_PLUGIN,
+} from '../lib/api/api.ts';
+import type { CurrentDevice, PeriodStats } from '../lib/energy/energy.ts';
+import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
+import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import type { Rooms } from '../lib/rooms/rooms.ts';
+import type { TapoDevice } from '../lib/tapo/tapo.ts';
+
+const CAPABILITIES = ['switch', 'power_monitor'];
+
+/** `GET /api/smart-devices`, as BaluHost 1.38 answers it. */
+export function smartDevices({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { query, language } = callOf(message);
+  const { plugin_name: plugin = TAPO_PLUGIN } = query as SmartDevicesQuery;
+  const plugs = plugin === TAPO_PLUGIN ? tapo.list(language) : [];
+  const readings = new Map(energy.current().devices.map((device) => [device.deviceNumber, device]));
+  const devices = plugs.map((plug) => smartDevice(plug, readings.get(plug.deviceNumber)));
+  const payload: SmartDeviceList = { devices, total: devices.length };
+  return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/smart-devices/power/summary`; a plug whose power nobody knows is not in it. */
+export function powerSummary({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { devices, totalPowerW } = energy.current();
+  const known = devices.flatMap(({ deviceNumber, deviceName, powerW, isStale }) =>
+    powerW === null || isStale
+      ? []
+      : [{ device_id: deviceNumber, name: deviceName, watts: powerW }],
+  );
+  const payload: PowerSummary = {
+    total_watts: totalPowerW ?? 0,
+    device_count: known.length,
+    devices: known,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/energy/dashboard/{device_number}`. */
+export function dashboard({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
+  const number = Number(callOf(message).params['device_number']);
+  const shown = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
+  const told = energy.dashboard(number);
+  if (shown === undefined || told === null) {
+    const detail = `There is no plug with the number ${number}.`;
+    return withAnswer(message, refuse('not_found', { detail }));
+  }
+  const name = shown.deviceName;
+  const payload: EnergyDashboard = {
+    device_id: number,
+    device_name: name,
+    today: stats(number, name, told.today),
+    week: stats(number, name, told.week),
+    month: stats(number, name, told.month),
+    hourly_samples: told.hours.map(({ startS, avgMw, samples }) => ({
+      timestamp: isoSeconds(startS * 1_000),
+      avg_watts: avgMw / 1_000,
+      sample_count: samples,
+    })),
+    // BaluHost says 0 here for a plug it cannot read; apps take a missing field for the same.
+    ...(shown.powerW === null || shown.isStale ? {} : { current_watts: shown.powerW }),
+    is_online: shown.isOnline,
+    last_updated: isoSeconds(shown.atMs ?? clock.nowMs()),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+function smartDevice(
+  plug: TapoDevice,
+  reading: CurrentDevice | undefined,
+): SmartDeviceList['devices'][number] {
+  return {
+    id: plug.deviceNumber,
+    name: plug.name,
+    plugin_name: TAPO_PLUGIN,
+    device_type_id: plug.model.startsWith('P115') ? 'tapo_p115' : 'tapo_p110',
+    address: plug.ipAddress,
+    mac_address: plug.macAddress,
+    capabilities: CAPABILITIES,
+    is_active: true,
+    is_online: plug.isOnline,
+    last_seen: plug.lastSeenMs === null ? null : isoSeconds(plug.lastSeenMs),
+    last_error: plug.stateHint === '' ? null : plug.stateHint,
+    state: stateOf(plug, reading),
+    created_at: isoSeconds(plug.addedAtMs),
+    updated_at: isoSeconds(plug.lastSeenMs ?? plug.addedAtMs),
+  };
+}
+
+function stateOf(
+  plug: TapoDevice,
+  reading: CurrentDevice | undefined,
+): SmartDeviceList['devices'][number]['state'] {
+  const isKnown = reading !== undefined && reading.powerW !== null && !reading.isStale;
+  if (plug.isOn === null && !isKnown) return null;
+  return {
+    ...(plug.isOn === null ? {} : { switch: { is_on: plug.isOn } }),
+    ...(isKnown ? { power_monitor: powerOf(reading) } : {}),
+  };
+}
+
+function powerOf(reading: CurrentDevice) {
+  const { powerW, voltageV, currentA, energyTodayWh } = reading;
+  const energy_today_kwh = energyTodayWh === null ? null : energyTodayWh / 1_000;
+  return { watts: powerW ?? 0, voltage: voltageV, current: currentA, energy_today_kwh };
+}
+
+function stats(number: number, name: string, period: PeriodStats | null): EnergyDashboard['today'] {
+  if (period === null) return null;
+  const { bucket, elapsedS, samples } = period;
+  return {
+    device_id: number,
+    device_name: name,
+    start_time: isoSeconds(period.fromS * 1_000),
+    end_time: isoSeconds(period.toS * 1_000),
+    samples_count: samples,
+    avg_watts: bucket.avgMw / 1_000,
+    min_watts: bucket.minMw / 1_000,
+    max_watts: bucket.maxMw / 1_000,
+    total_energy_kwh: bucket.energyMwh / 1_000_000,
+    uptime_percentage: elapsedS === 0 ? 0 : Math.round((bucket.coveredS / elapsedS) * 1_000) / 10,
+    downtime_minutes: Math.round((elapsedS - bucket.coveredS) / 60),
+  };
+}

@@ -1,0 +1,134 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { count, instant, nullable } from './wire.ts';
+
+/**
+ * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document), told
+ * from the Pi's own meters. `device_id` is the plug's `device_number`.
+ */
+const TAGS = ['apps'];
+
+/** The plug-in of BaluHost whose devices these stand for. */
+export const TAPO_PLUGIN = 'tapo_smart_plug';
+
+const SmartDevice = Type.Object({
+  id: count(),
+  name: Type.String(),
+  plugin_name: Type.String(),
+  device_type_id: Type.String(),
+  address: Type.String(),
+  mac_address: nullable(Type.String()),
+  capabilities: Type.Array(Type.String()),
+  is_active: Type.Boolean(),
+  is_online: Type.Boolean(),
+  last_seen: nullable(instant()),
+  last_error: nullable(Type.String()),
+  state: nullable(
+    Type.Object({
+      switch: Type.Optional(Type.Object({ is_on: Type.Boolean() })),
+      power_monitor: Type.Optional(
+        Type.Object({
+          watts: Type.Number(),
+          voltage: nullable(Type.Number()),
+          current: nullable(Type.Number()),
+          energy_today_kwh: nullable(Type.Number()),
+        }),
+      ),
+    }),
+  ),
+  created_at: instant(),
+  updated_at: instant(),
+});
+
+export const SmartDeviceList = Type.Object(
+  { devices: Type.Array(SmartDevice), total: count() },
+  { title: 'SmartDeviceList' },
+);
+export type SmartDeviceList = Static<typeof SmartDeviceList>;
+
+export const SmartDevicesQuery = Type.Object({
+  plugin_name: Type.Optional(Type.String({ maxLength: 128 })),
+});
+export type SmartDevicesQuery = Static<typeof SmartDevicesQuery>;
+
+export const PowerSummary = Type.Object(
+  {
+    total_watts: Type.Number(),
+    device_count: count(),
+    devices: Type.Array(
+      Type.Object({ device_id: count(), name: Type.String(), watts: Type.Number() }),
+      { description: 'Those whose power is known now.' },
+    ),
+  },
+  { title: 'PowerSummary' },
+);
+export type PowerSummary = Static<typeof PowerSummary>;
+
+const EnergyPeriodStats = Type.Object({
+  device_id: count(),
+  device_name: Type.String(),
+  start_time: instant(),
+  end_time: instant(),
+  samples_count: count(),
+  avg_watts: Type.Number(),
+  min_watts: Type.Number(),
+  max_watts: Type.Number(),
+  total_energy_kwh: Type.Number(),
+  uptime_percentage: Type.Number({ description: 'Share of the time that was metered.' }),
+  downtime_minutes: count(),
+});
+
+export const EnergyDashboard = Type.Object(
+  {
+    device_id: count(),
+    device_name: Type.String(),
+    today: nullable(EnergyPeriodStats),
+    week: nullable(EnergyPeriodStats),
+    month: nullable(EnergyPeriodStats),
+    hourly_samples: Type.Array(
+      Type.Object({ timestamp: instant(), avg_watts: Type.Number(), sample_count: count() }),
+    ),
+    current_watts: Type.Optional(Type.Number({ description: 'Missing while it is not known.' })),
+    is_online: Type.Boolean(),
+    last_updated: instant(),
+  },
+  { title: 'EnergyDashboard' },
+);
+export type EnergyDashboard = Static<typeof EnergyDashboard>;
+
+const DASHBOARD_PARAMS = Type.Object({
+  device_number: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+});
+
+export const APP_ENERGY_ENDPOINTS = [
+  endpoint({
+    id: 'smart-devices',
+    method: 'GET',
+    path: '/api/smart-devices',
+    summary: 'The plugs as BaluHost lists smart devices.',
+    tags: TAGS,
+    access: 'caller',
+    query: SmartDevicesQuery,
+    responses: { 200: json(SmartDeviceList, 'The plugs.') },
+  }),
+  endpoint({
+    id: 'smart-devices-power',
+    method: 'GET',
+    path: '/api/smart-devices/power/summary',
+    summary: 'What all plugs draw now, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(PowerSummary, 'The powers.') },
+  }),
+  endpoint({
+    id: 'energy-dashboard',
+    method: 'GET',
+    path: '/api/energy/dashboard/{device_number}',
+    summary: 'Today, week, month and last day of one plug, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    params: DASHBOARD_PARAMS,
+    responses: { 200: json(EnergyDashboard, 'The plug.') },
+    refusals: ['not_found'],
+  }),
+] as const;
