@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { BlobStore } from '../../nodes/lib/cache/blob-store.ts';
 import { CopyRows } from '../../nodes/lib/cache/copy-rows.ts';
+import { PieceRows } from '../../nodes/lib/cache/piece-rows.ts';
 import { Room } from '../../nodes/lib/cache/room.ts';
 import { Tally } from '../../nodes/lib/cache/tally.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
@@ -23,6 +24,7 @@ class RealCache {
   readonly #tally = new Tally(this.#store, this.#copies, new ManualClock());
   readonly #room = new Room({
     copies: this.#copies,
+    pieces: new PieceRows(this.#store),
     tally: this.#tally,
     blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
     disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),

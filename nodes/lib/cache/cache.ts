@@ -13,6 +13,7 @@ import { CopyRows } from './copy-rows.ts';
 import { Fetcher, type FetchOutcome } from './fetcher.ts';
 import { Fills } from './fills.ts';
 import type { Origin } from './origin.ts';
+import { PieceRows } from './piece-rows.ts';
 import { fileSource, respond } from './respond.ts';
 import { Room, type DiskSpace } from './room.ts';
 import { Shelf } from './shelf.ts';
@@ -67,8 +68,9 @@ export class Cache {
     this.#tally = new Tally(store, this.#copies, clock);
     const [copies, blobs, tally, pool] = [this.#copies, this.#blobs, this.#tally, this.#pool];
     const threshold = ports.evictionThreshold;
+    const pieces = new PieceRows(store);
     const limits = { disk, maxBytes, minFreeBytes, threshold, queuedBytes };
-    this.#room = new Room({ copies, blobs, tally, ...limits });
+    this.#room = new Room({ copies, pieces, blobs, tally, ...limits });
     this.#fills = new Fills({
       blobs,
       reserve: (bytes) => this.#room.reserve(bytes),

@@ -1,5 +1,6 @@
 import type { BlobStore } from './blob-store.ts';
 import type { CopyRows, Victim } from './copy-rows.ts';
+import type { PieceRows } from './piece-rows.ts';
 import type { Tally } from './tally.ts';
 
 /** The disk the data folder lies on, in bytes. */
@@ -11,6 +12,7 @@ export interface DiskSpace {
 
 export interface RoomPorts {
   readonly copies: CopyRows;
+  readonly pieces: PieceRows;
   readonly blobs: BlobStore;
   readonly tally: Tally;
   readonly disk: () => DiskSpace;
@@ -127,18 +129,55 @@ export class Room {
   }
 
   async #evictNow(bytes: number): Promise<void> {
-    const { copies, blobs, tally } = this.#ports;
+    const { blobs, tally } = this.#ports;
     // What was used a moment ago must not look unused.
     tally.flush();
+    const candidates = new Candidates(this.#ports);
     let freed = 0;
-    let victim: Victim | null = copies.lowest(null);
-    while (victim !== null && freed < bytes) {
-      if (!blobs.isOpen(victim.blob)) {
-        // The file first: a row without its file is found out when it is opened, the reverse never.
-        await blobs.remove(victim.blob);
-        if (copies.evict(victim)) freed += victim.sizeBytes;
-      }
-      victim = copies.lowest(victim);
+    while (freed < bytes) {
+      const victim = candidates.next();
+      if (victim === null) return;
+      if (blobs.isOpen(victim.blob)) continue;
+      // The file first: a row without its file is found out when it is opened, the reverse never.
+      await blobs.remove(victim.blob);
+      if (victim.evict()) freed += victim.sizeBytes;
     }
   }
+}
+
+interface Candidate extends Pick<Victim, 'blob' | 'sizeBytes'> {
+  readonly evict: () => boolean;
+}
+
+/** Whole copies and single pieces, what is worth least first and what is pinned last. */
+class Candidates {
+  readonly #ports: Pick<RoomPorts, 'copies' | 'pieces'>;
+  #copy: Victim | null;
+  #piece: ReturnType<PieceRows['lowest']>;
+
+  constructor(ports: Pick<RoomPorts, 'copies' | 'pieces'>) {
+    this.#ports = ports;
+    this.#copy = ports.copies.lowest(null);
+    this.#piece = ports.pieces.lowest(null);
+  }
+
+  next(): Candidate | null {
+    const { copies, pieces } = this.#ports;
+    const [copy, piece] = [this.#copy, this.#piece];
+    if (copy !== null && (piece === null || goesBefore(copy, piece))) {
+      this.#copy = copies.lowest(copy);
+      return { ...copy, evict: () => copies.evict(copy) };
+    }
+    if (piece === null) return null;
+    this.#piece = pieces.lowest(piece);
+    return { ...piece, evict: () => pieces.evict(piece) };
+  }
+}
+
+/** Pinned last; else by worth. */
+function goesBefore(
+  a: Pick<Victim, 'pinned' | 'priority'>,
+  b: Pick<Victim, 'pinned' | 'priority'>,
+): boolean {
+  return a.pinned === b.pinned ? a.priority <= b.priority : a.pinned < b.pinned;
 }

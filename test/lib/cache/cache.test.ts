@@ -259,8 +259,9 @@ describe('Cache', () => {
       bench.nas.put('alice/v.bin', bytes);
       for (const sent of [bytes.subarray(0, MB - 1), Buffer.concat([bytes, bytes])]) {
         const body = byHand('alice/v.bin');
+        const before = bench.downloads();
         const reading = bench.get('alice/v.bin');
-        await settled();
+        await until(() => bench.downloads() > before);
         body.end(sent);
         assert.equal((await reading).cut, true);
         assert.equal(bench.cache.isKept('alice/v.bin'), false);
@@ -273,7 +274,7 @@ describe('Cache', () => {
       bench.nas.put('alice/v.bin', bytes);
       const body = byHand('alice/v.bin');
       const reading = bench.get('alice/v.bin');
-      await settled();
+      await until(() => bench.downloads() === 1);
       body.end(Buffer.concat([bytes.subarray(0, MB / 2), patterned(MB / 2, 7)]));
       assert.equal((await reading).cut, true);
       assert.equal(bench.cache.isKept('alice/v.bin'), false);
@@ -285,7 +286,7 @@ describe('Cache', () => {
       bench.nas.put('alice/v.bin', bytes, { checksum: null });
       const body = byHand('alice/v.bin');
       const reading = bench.get('alice/v.bin');
-      await settled();
+      await until(() => bench.downloads() === 1);
       body.write(bytes.subarray(0, MB / 2));
       const next = patterned(MB, 3);
       const modifiedAt = '2026-02-21T11:00:00.000001Z';

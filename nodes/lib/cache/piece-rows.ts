@@ -1,0 +1,212 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import { belowBounds, sameVersion } from '../files/files.ts';
+import type { Store } from '../store/store.ts';
+import { priorityOf, weightOf } from './gdsf.ts';
+import { PiecedFileRows, type NewPiecedFile, type PiecedFile } from './pieced-file-rows.ts';
+import { pieceSize } from './pieces.ts';
+
+export interface KeptPiece {
+  readonly id: number;
+  readonly fileId: number;
+  /** From 0. */
+  readonly number: number;
+  readonly sizeBytes: number;
+  readonly blob: string;
+  readonly crc32: number;
+  readonly priority: number;
+  /** Of a file somebody pinned: evicted last. */
+  readonly pinned: 0 | 1;
+}
+
+/** A piece about to be kept. */
+export interface NewPiece {
+  readonly file: NewPiecedFile;
+  readonly number: number;
+  readonly blob: string;
+  readonly crc32: number;
+}
+
+/** The tables `pieced_files` and `cached_pieces`, counted in `cache_totals` as all copies are. */
+export class PieceRows {
+  readonly #store: Store;
+  readonly #sql: ReturnType<typeof statements>;
+  readonly files: PiecedFileRows;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#sql = statements(store);
+    this.files = new PiecedFileRows(store);
+  }
+
+  find(path: string): PiecedFile | null {
+    return this.files.find(path);
+  }
+
+  /** Whether every byte of a file is here. */
+  isWhole(path: string): boolean {
+    const file = this.find(path);
+    return file !== null && file.heldBytes === file.version.sizeBytes;
+  }
+
+  piece(fileId: number, number: number): KeptPiece | null {
+    const row = this.#sql.piece.get(fileId, number);
+    return row === undefined ? null : pieceOf(row);
+  }
+
+  /** Whether all pieces from `first` to `last` are here. */
+  covers(fileId: number, first: number, last: number): boolean {
+    const row = this.#sql.countBetween.get(fileId, first, last);
+    return Number(row?.['count']) === last - first + 1;
+  }
+
+  /** The numbers of a file's pieces in order. */
+  *numbers(fileId: number): Generator<number> {
+    for (const row of this.#sql.numbers.iterate(fileId)) yield Number(row['number']);
+  }
+
+  /**
+   * Keeps a piece. Pieces of another version of the path go.
+   * @returns the blobs that are no longer needed
+   */
+  keep(piece: NewPiece, nowMs: number): string[] {
+    return this.#store.transaction(() => {
+      const before = this.find(piece.file.path);
+      const isSame = before !== null && sameVersion(before.version, piece.file.version);
+      const gone = before === null || isSame ? [] : this.#dropFile(before.id);
+      const fileId = isSame ? before.id : this.files.add(piece.file, nowMs);
+      const replaced = this.piece(fileId, piece.number);
+      if (replaced !== null) this.#dropPiece(replaced, 0);
+      this.#addPiece(fileId, piece, nowMs);
+      return replaced === null ? gone : [...gone, replaced.blob];
+    });
+  }
+
+  /** Forgets a piece, and its file with the last one. Says whether it was still there. */
+  remove(piece: Pick<KeptPiece, 'id' | 'blob'>): boolean {
+    return this.#store.transaction(() => this.#removeNow(piece, 0));
+  }
+
+  /** As {@link remove}, for room: what it was worth becomes the floor for all used later. */
+  evict(piece: Pick<KeptPiece, 'id' | 'blob' | 'priority'>): boolean {
+    return this.#store.transaction(() => {
+      const gone = this.#removeNow(piece, 1);
+      if (gone) this.#sql.inflate.run(piece.priority);
+      return gone;
+    });
+  }
+
+  /** The piece worth least among those after `after`, pinned ones last; one seek in the index. */
+  lowest(after: Pick<KeptPiece, 'pinned' | 'priority' | 'id'> | null): KeptPiece | null {
+    const row = this.#sql.lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
+    return row === undefined ? null : pieceOf(row);
+  }
+
+  /** Some pieces of files at or below a path. */
+  below(path: string, limit: number): KeptPiece[] {
+    const { low, high } = belowBounds(path);
+    const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
+    return this.#sql.below.all(path, ...bounds, limit).map(pieceOf);
+  }
+
+  /** Some pieces with an id above `afterId`, in order of their ids. */
+  after(afterId: number, limit: number): KeptPiece[] {
+    return this.#sql.after.all(afterId, limit).map(pieceOf);
+  }
+
+  isBlobKnown(blob: string): boolean {
+    return this.#sql.blob.get(blob) !== undefined;
+  }
+
+  touch(pieceId: number, uses: number, atMs: number): void {
+    this.#sql.touch.run(pieceId, uses, atMs);
+  }
+
+  #addPiece(fileId: number, { file, number, blob, crc32 }: NewPiece, nowMs: number): void {
+    const sizeBytes = pieceSize(number, file.version.sizeBytes);
+    const weight = weightOf(sizeBytes);
+    const inflation = Number(this.#sql.inflation.get()?.['inflation']);
+    const priority = priorityOf(inflation, 1, weight);
+    this.#sql.addPiece.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
+    this.files.hold(fileId, sizeBytes);
+    this.#sql.count.run(sizeBytes, 0);
+  }
+
+  #removeNow(piece: Pick<KeptPiece, 'id' | 'blob'>, evictions: 0 | 1): boolean {
+    const row = this.#sql.byId.get(piece.id, piece.blob);
+    if (row === undefined) return false;
+    const stored = pieceOf(row);
+    this.#dropPiece(stored, evictions);
+    this.files.dropIfEmpty(stored.fileId);
+    return true;
+  }
+
+  #dropPiece(piece: KeptPiece, evictions: 0 | 1): void {
+    this.#sql.dropPiece.run(piece.id);
+    this.files.hold(piece.fileId, -piece.sizeBytes);
+    this.#sql.count.run(-piece.sizeBytes, evictions);
+  }
+
+  #dropFile(fileId: number): string[] {
+    const pieces = this.#sql.all.all(fileId).map(pieceOf);
+    for (const piece of pieces) this.#dropPiece(piece, 0);
+    this.files.dropIfEmpty(fileId);
+    return pieces.map(({ blob }) => blob);
+  }
+}
+
+const PIECE = 'id, file_id, number, size_bytes, blob, crc32, priority, pinned';
+
+function statements(store: Store) {
+  const sql = (text: string): StatementSync => store.prepare(text);
+  return {
+    piece: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ? AND number = ?`),
+    byId: sql(`SELECT ${PIECE} FROM cached_pieces WHERE id = ? AND blob = ?`),
+    all: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ?`),
+    after: sql(`SELECT ${PIECE} FROM cached_pieces WHERE id > ? ORDER BY id LIMIT ?`),
+    numbers: sql('SELECT number FROM cached_pieces WHERE file_id = ? ORDER BY number'),
+    blob: sql('SELECT 1 FROM cached_pieces WHERE blob = ?'),
+    countBetween: sql(
+      `SELECT count(*) AS count FROM cached_pieces WHERE file_id = ? AND number BETWEEN ? AND ?`,
+    ),
+    lowest: sql(
+      `SELECT ${PIECE} FROM cached_pieces WHERE (pinned, priority, id) > (?, ?, ?)
+       ORDER BY pinned, priority, id LIMIT 1`,
+    ),
+    below: sql(
+      `SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
+       FROM pieced_files AS file JOIN cached_pieces AS piece ON piece.file_id = file.id
+       WHERE path = ? OR (path > ? AND path < ?) LIMIT ?`,
+    ),
+    addPiece: sql(
+      `INSERT INTO cached_pieces
+         (file_id, number, size_bytes, blob, crc32, access_count, accessed_at_ms, weight, priority)
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+    ),
+    dropPiece: sql('DELETE FROM cached_pieces WHERE id = ?'),
+    touch: sql(
+      `UPDATE cached_pieces
+       SET access_count = access_count + ?2, accessed_at_ms = ?3,
+           priority = (SELECT inflation FROM cache_totals) + (access_count + ?2) / weight
+       WHERE id = ?1`,
+    ),
+    inflation: sql('SELECT inflation FROM cache_totals'),
+    inflate: sql('UPDATE cache_totals SET inflation = max(inflation, ?)'),
+    count: sql(
+      `UPDATE cache_totals
+       SET total_bytes = total_bytes + ?, evictions = evictions + ?`,
+    ),
+  };
+}
+
+function pieceOf(row: Record<string, SQLOutputValue>): KeptPiece {
+  return {
+    id: Number(row['id']),
+    fileId: Number(row['file_id']),
+    number: Number(row['number']),
+    sizeBytes: Number(row['size_bytes']),
+    blob: String(row['blob']),
+    crc32: Number(row['crc32']),
+    priority: Number(row['priority']),
+    pinned: row['pinned'] === 1 ? 1 : 0,
+  };
+}
