@@ -255,7 +255,10 @@ export class House {
       },
       devices: { list: () => this.rooms.tapo.list().map(energyDevice) },
       isClockTrusted: () => !this.#time.unsynced,
-      history: null,
+      history: {
+        hours: (number, fromMs, toMs, signal) =>
+          this.rooms.tapo.hours(number, fromMs, toMs, signal),
+      },
     });
   }
 

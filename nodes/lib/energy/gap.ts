@@ -118,7 +118,10 @@ function isLong(stretch: Stretch): boolean {
   return stretch.toS > stretch.fromS;
 }
 
-/** The plug's own hours cut to the gap; `energyMj` null where it has none. */
+/**
+ * The plug's own hours around the gap; `energyMj` null where it has none. The last one was not over
+ * when it was asked, so what it tells is of its part up to then.
+ */
 function hoursIn(
   fromS: number,
   toS: number,
@@ -130,7 +133,7 @@ function hoursIn(
   const hours: Stretch[] = [];
   for (let startS = time.hourStart(fromS); startS < toS; startS = time.hourEnd(startS)) {
     const energyWh = known.get(startS);
-    const endS = time.hourEnd(startS);
+    const endS = Math.min(time.hourEnd(startS), toS);
     const energyMj = energyWh === undefined ? null : energyWh * MJ_PER_WH;
     hours.push({ fromS: startS, toS: endS, energyMj });
   }

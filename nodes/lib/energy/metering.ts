@@ -54,12 +54,12 @@ export class Metering {
   #isFailing = false;
 
   constructor(parts: MeteringParts) {
-    const { clock, latest, history, log } = parts;
+    const { clock, latest, history, log, time } = parts;
     this.#parts = parts;
     this.#anchor = new WallAnchor(parts.isClockTrusted);
     this.#book = new MeterBook(parts.time, parts.longestS);
     const [anchor, book] = [this.#anchor, this.#book];
-    this.#recorder = new Recorder({ clock, anchor, book, latest, history, log });
+    this.#recorder = new Recorder({ clock, anchor, book, latest, history, time, log });
   }
 
   start(): void {

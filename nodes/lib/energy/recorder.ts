@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Latest } from './latest.ts';
+import type { LocalTime } from './local-time.ts';
 import type { MeterBook } from './meter-book.ts';
 import {
   checkedReading,
@@ -19,6 +20,7 @@ interface RecorderParts {
   readonly book: MeterBook;
   readonly latest: Latest;
   readonly history: HourlyHistory | null;
+  readonly time: LocalTime;
   readonly log: Log;
 }
 
@@ -28,6 +30,7 @@ const MOST_UNPLACED = 20_000;
 const MOST_UNWRITTEN = 100_000;
 /** A plug's own history is waited for this long, and its samples with it. */
 const HISTORY_MS = 60_000;
+const LONGEST_HOUR_S = 3_600;
 
 /**
  * Takes readings in, places them in time, feeds the meters, and keeps what the next commit writes.
@@ -137,7 +140,7 @@ export class Recorder {
   }
 
   #hold(sample: Sample): void {
-    const { clock, history, book } = this.#parts;
+    const { clock, history, book, time } = this.#parts;
     const { deviceNumber, atS } = sample;
     const samples = [sample];
     const ending = new AbortController();
@@ -159,11 +162,14 @@ export class Recorder {
         finish([]);
       },
     });
-    const fromS = book.lastS(deviceNumber) ?? atS;
+    const lastS = book.lastS(deviceNumber) ?? atS;
+    const fromS = time.dayStart(lastS);
     const asked = history?.hours(deviceNumber, fromS * 1_000, atS * 1_000, ending.signal);
     Promise.resolve(asked).then(
       (hours) => {
-        finish((hours ?? []).filter(isHour));
+        finish(
+          (hours ?? []).filter((hour) => isHour(hour) && hour.startS > lastS - LONGEST_HOUR_S),
+        );
       },
       (error: unknown) => {
         const reason = error instanceof Error ? error.name : 'no reason given';

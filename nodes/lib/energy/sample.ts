@@ -49,7 +49,7 @@ export interface HistoryHour {
   readonly energyWh: number;
 }
 
-/** Asks a plug for its own hourly history; null when it offers none. */
+/** Asks a plug for its own hourly history, from a local midnight on; null when it offers none. */
 export interface HourlyHistory {
   hours(
     deviceNumber: number,

@@ -1,6 +1,8 @@
 import type { Clock } from '../time/clock.ts';
 import {
+  hoursRequest,
   INFO_REQUEST,
+  parseHours,
   parseInfo,
   parseReading,
   readRequest,
@@ -12,6 +14,7 @@ import type { PlugAnswer, PlugChannel, PlugRequest, SendOutcome } from './plug-p
 import type {
   Plug,
   PlugFailure,
+  PlugHoursOutcome,
   PlugInfo,
   PlugReadOutcome,
   PlugRelayOutcome,
@@ -90,6 +93,13 @@ export class OwnPlug implements Plug {
         kind: 'bad_answer',
         detail: `The plug refused to switch with error ${answer.errorCode}.`,
       };
+    });
+  }
+
+  async hours(fromS: number, toS: number, signal?: AbortSignal): Promise<PlugHoursOutcome> {
+    return await this.#inTurn<PlugHoursOutcome>(signal, async (limited) => {
+      const answer = await this.#exchange(hoursRequest(fromS, toS), limited);
+      return answer.kind === 'answer' ? parseHours(answer, fromS, toS) : answer;
     });
   }
 

@@ -1,5 +1,5 @@
 import type { PlugAnswer, PlugRequest } from './plug-protocol.ts';
-import type { PlugFailure, PlugInfo, PlugReading } from './plug.ts';
+import type { PlugFailure, PlugHour, PlugHoursOutcome, PlugInfo, PlugReading } from './plug.ts';
 import {
   asAmount,
   asIdentifier,
@@ -16,6 +16,8 @@ const MAX_VOLTAGE_MV = 300_000;
 const MAX_CURRENT_MA = 20_000;
 /** A month of 4 kW is 2,976,000 Wh. */
 const MAX_ENERGY_WH = 3_000_000;
+/** An hour at the most a plug carries, with some air. */
+const MAX_HOUR_WH = 4_400;
 
 const INFO = 'get_device_info';
 const USAGE = 'get_energy_usage';
@@ -38,6 +40,43 @@ export function readRequest(withEmeter: boolean): PlugRequest {
 /** Opens or closes the relay. */
 export function relayRequest(on: boolean): PlugRequest {
   return { method: 'set_device_info', params: { device_on: on } };
+}
+
+/** One hour, the finest history a plug keeps. */
+const HISTORY_MINUTES = 60;
+const HOUR_S = 3_600;
+/** Eight days, the most a plug tells at once. */
+const MOST_HOURS = 8 * 24;
+
+/** Asks for the plug's own hours, by epoch seconds. */
+export function hoursRequest(fromS: number, toS: number): PlugRequest {
+  return {
+    method: 'get_energy_data',
+    params: { start_timestamp: fromS, end_timestamp: toS, interval: HISTORY_MINUTES },
+  };
+}
+
+/** Reads the answer to {@link hoursRequest}: Wh per hour from its own `start_timestamp` on. */
+export function parseHours(answer: PlugAnswer, fromS: number, toS: number): PlugHoursOutcome {
+  // Firmware that does not know the method says so by an error; which one differs.
+  if (answer.errorCode !== 0) return { kind: 'not_offered' };
+  const result = asRecord(answer.result);
+  const data = result?.['data'];
+  const startS = result?.['start_timestamp'] ?? fromS;
+  const isHourly = (result?.['interval'] ?? HISTORY_MINUTES) === HISTORY_MINUTES;
+  if (!isHourly || !Array.isArray(data) || !Number.isSafeInteger(startS)) {
+    return bad('The plug told a history nobody can read.');
+  }
+  const hours: PlugHour[] = [];
+  for (const [index, value] of data.slice(0, MOST_HOURS).entries()) {
+    const energyWh = asAmount(value, MAX_HOUR_WH);
+    if (energyWh === null) return bad('The plug told an impossible energy in its history.');
+    hours.push({ startS: (startS as number) + index * HOUR_S, energyWh: Math.floor(energyWh) });
+  }
+  return {
+    kind: 'hours',
+    hours: hours.filter((hour) => hour.startS >= fromS && hour.startS < toS),
+  };
 }
 
 export type ReadingOutcome =

@@ -70,6 +70,20 @@ export type PlugReadOutcome =
 
 export type PlugRelayOutcome = { readonly kind: 'switched'; readonly isOn: boolean } | PlugFailure;
 
+/** What one hour took, as the plug itself counted it. */
+export interface PlugHour {
+  /** Epoch seconds. */
+  readonly startS: number;
+  /** Whole Wh. Of the hour that has not ended: so far. */
+  readonly energyWh: number;
+}
+
+export type PlugHoursOutcome =
+  | { readonly kind: 'hours'; readonly hours: readonly PlugHour[] }
+  /** Its firmware, or this driver, has no such question. */
+  | { readonly kind: 'not_offered' }
+  | PlugFailure;
+
 /**
  * A smart plug. Calls may overlap; a driver puts one request at a time on the wire, because a
  * plug's session has one running number. No call rejects for what a plug or a network may do.
@@ -78,6 +92,12 @@ export interface Plug {
   /** @param signal ends the call early, as `unreachable` */
   read(signal?: AbortSignal): Promise<PlugReadOutcome>;
   setRelay(on: boolean, signal?: AbortSignal): Promise<PlugRelayOutcome>;
+  /**
+   * The hours it remembers in [fromS, toS), oldest first; it may tell fewer.
+   * @param fromS a local midnight, epoch seconds: plugs count their hours from there
+   * @param toS at most 8 days later
+   */
+  hours(fromS: number, toS: number, signal?: AbortSignal): Promise<PlugHoursOutcome>;
   /** Ends running calls as `unreachable`, and every later one too. */
   close(): void;
 }

@@ -9,9 +9,11 @@ import { Finder } from './finder.ts';
 import { ownDriver } from './own-driver.ts';
 import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
 import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
-import type { OpenPlug, PlugCredentials } from './plug.ts';
+import type { OpenPlug, PlugCredentials, PlugHour } from './plug.ts';
+import { tellHours } from './plug-history.ts';
 import { Poller, type OnPlugSample } from './poller.ts';
 import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
+import type { AddOutcome, DeviceWish, DiscoverOutcome, UpdateOutcome } from './tapo-outcomes.ts';
 import { TapoRows, type DeviceRole } from './tapo-rows.ts';
 import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
 import { cleanText } from './wire-values.ts';
@@ -22,6 +24,7 @@ export { parseDiscoveryAddresses } from './plug-address.ts';
 export type * from './plug.ts';
 export type { OnPlugSample, PlugSample } from './poller.ts';
 export type { ToggleOptions, ToggleOutcome } from './switchboard.ts';
+export type * from './tapo-outcomes.ts';
 export type { DeviceRole } from './tapo-rows.ts';
 
 export interface TapoOptions {
@@ -44,34 +47,6 @@ export interface TapoOptions {
   /** Another driver than our own. */
   readonly openPlug?: OpenPlug;
 }
-
-export interface DiscoverOutcome {
-  /** How many plugs answered. */
-  readonly discovered: number;
-  readonly newDevices: number;
-  /** Those that answered. */
-  readonly devices: readonly TapoDevice[];
-}
-
-export interface DeviceWish {
-  /** `192.168.178.60`, a port may follow. IPv4 of a local network only. */
-  readonly address?: string;
-  /** Cleaned and cut to 64 characters; an empty one changes nothing. */
-  readonly name?: string;
-  /** `nas` is taken from the plug that has it, which becomes `generic`. */
-  readonly role?: DeviceRole;
-}
-
-export type AddOutcome =
-  | { readonly kind: 'added' | 'known'; readonly device: TapoDevice }
-  | { readonly kind: 'bad_address' }
-  /** 64 plugs are kept already. */
-  | { readonly kind: 'full' };
-
-export type UpdateOutcome =
-  | { readonly kind: 'updated'; readonly device: TapoDevice }
-  | { readonly kind: 'unknown_device' }
-  | { readonly kind: 'bad_address' };
 
 /** The plugs: which there are, how they stand, reading and switching them. */
 export class Tapo {
@@ -183,6 +158,22 @@ export class Tapo {
    */
   async toggle(id: string, options: ToggleOptions = {}): Promise<ToggleOutcome> {
     return await this.#track(this.#switchboard.toggle(id, options));
+  }
+
+  /**
+   * The hours a plug counted itself, to fill the time nobody read it.
+   * @param fromMs a local midnight, epoch ms
+   * @returns null when the plug is not known, does not answer or offers none
+   */
+  async hours(
+    deviceNumber: number,
+    fromMs: number,
+    toMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly PlugHour[] | null> {
+    const device = this.#devices.all().find(({ row }) => row.deviceNumber === deviceNumber);
+    if (device === undefined) return null;
+    return await this.#track(tellHours(device.plug, fromMs / 1_000, toMs / 1_000, signal));
   }
 
   /**

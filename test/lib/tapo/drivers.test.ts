@@ -62,6 +62,24 @@ for (const [name, kind] of Object.entries(DRIVERS)) {
       assert.equal(read.powerMw, 0);
     });
 
+    it('tells the hours it counted itself, where its firmware keeps them', async () => {
+      await bench.clock.advance(2.5 * 3_600_000);
+      // The plug was plugged in at 15:30 of its own zone, where the day began at 23:00 UTC.
+      const midnightS = Date.parse('2026-02-21T23:00:00Z') / 1_000;
+      const nowS = bench.clock.nowMs() / 1_000;
+      const outcome = await plug.hours(midnightS, nowS);
+      if (name === 'AES before lv') {
+        assert.deepEqual(outcome, { kind: 'not_offered' });
+        return;
+      }
+      assert.ok(outcome.kind === 'hours');
+      assert.equal(outcome.hours.length, 18);
+      assert.deepEqual(outcome.hours.at(0), { startS: midnightS, energyWh: 0 });
+      const last = outcome.hours.slice(-3).map(({ energyWh }) => energyWh);
+      assert.deepEqual(last, [21, 43, 43]);
+      assert.equal((await plug.hours(midnightS - 9 * 86_400, nowS)).kind, 'not_offered');
+    });
+
     it('logs in again within the same read when its session is gone', async () => {
       await reading();
       practice.stealSession();

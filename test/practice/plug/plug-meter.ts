@@ -55,6 +55,12 @@ export class PlugMeter {
     this.#frozenAtMs = atMs;
   }
 
+  /** Whole Wh of an hour as its history keeps them; a wipe takes the history too. */
+  hourWh(fromMs: number, toMs: number): number {
+    const knownMs = Math.max(fromMs, this.#wipedAtMs);
+    return knownMs >= toMs ? 0 : Math.round(this.energyWhBetween(knownMs, toMs));
+  }
+
   /** Whole Wh since the plug's local midnight and since the first of its month. */
   counters(atMs: number): { readonly todayWh: number; readonly monthWh: number } {
     const nowMs = this.#frozenAtMs ?? atMs;

@@ -50,9 +50,37 @@ export class PracticeMethods {
         return this.#batch(asRecordOf(params)['requests'], atMs);
       case 'set_device_info':
         return this.#switch(asRecordOf(params)['device_on'], atMs);
+      case 'get_energy_data':
+        return this.#history(asRecordOf(params), atMs);
       default:
         return this.#read(method, atMs);
     }
+  }
+
+  /** Hours in Wh from `start_timestamp` on; firmware whose metering is of version 1 has none. */
+  #history(params: Json, atMs: number): PlugAnswerBody {
+    const { start_timestamp: startS, end_timestamp: endS, interval } = params;
+    if (!this.#keepsHours()) return { error_code: -1002 };
+    if (typeof startS !== 'number' || typeof endS !== 'number' || interval !== 60) {
+      return { error_code: -1008 };
+    }
+    if (endS < startS || endS - startS > 8 * 86_400) return { error_code: -1008 };
+    const data: number[] = [];
+    const lastS = Math.min(endS, Math.ceil(atMs / 1_000));
+    for (let hourS = startS; hourS < lastS; hourS += 3_600) {
+      data.push(this.#meter.hourWh(hourS * 1_000, Math.min(atMs, (hourS + 3_600) * 1_000)));
+    }
+    const result = { local_time: this.#local.text(atMs), data, interval };
+    return {
+      error_code: 0,
+      result: { ...result, start_timestamp: startS, end_timestamp: startS + data.length * 3_600 },
+    };
+  }
+
+  #keepsHours(): boolean {
+    const list = this.#sample.methods.get('component_nego')?.['component_list'];
+    const components = Array.isArray(list) ? list.map(asRecordOf) : [];
+    return components.some((part) => part['id'] === 'energy_monitoring' && part['ver_code'] === 2);
   }
 
   /** Real plugs stop at the first method that fails. */

@@ -1,0 +1,30 @@
+import type { TapoDevice } from './device-view.ts';
+import type { DeviceRole } from './tapo-rows.ts';
+
+export interface DiscoverOutcome {
+  /** How many plugs answered. */
+  readonly discovered: number;
+  readonly newDevices: number;
+  /** Those that answered. */
+  readonly devices: readonly TapoDevice[];
+}
+
+export interface DeviceWish {
+  /** `192.168.178.60`, a port may follow. IPv4 of a local network only. */
+  readonly address?: string;
+  /** Cleaned and cut to 64 characters; an empty one changes nothing. */
+  readonly name?: string;
+  /** `nas` is taken from the plug that has it, which becomes `generic`. */
+  readonly role?: DeviceRole;
+}
+
+export type AddOutcome =
+  | { readonly kind: 'added' | 'known'; readonly device: TapoDevice }
+  | { readonly kind: 'bad_address' }
+  /** 64 plugs are kept already. */
+  | { readonly kind: 'full' };
+
+export type UpdateOutcome =
+  | { readonly kind: 'updated'; readonly device: TapoDevice }
+  | { readonly kind: 'unknown_device' }
+  | { readonly kind: 'bad_address' };
