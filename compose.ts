@@ -188,6 +188,7 @@ export class House {
       minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
       evictionThreshold: settings.CACHE_EVICTION_THRESHOLD,
       queuedBytes: () => this.rooms.upload.queuedBytes(),
+      timeZone: settings.TIMEZONE,
     });
   }
 

@@ -42,13 +42,24 @@ function powerMetrics({ energy }: Rooms): readonly Metric[] {
 }
 
 function cacheMetrics({ cache }: Rooms): readonly Metric[] {
-  const { fileCount, totalBytes, hits, misses, evictions, nasWakesAvoided } = cache.stats();
-  const avoided = 'Reads that would have needed a sleeping NAS.';
+  const stats = cache.stats();
+  const { fileCount, totalBytes, hits, misses, evictions, nasWakesAvoided } = stats;
+  const avoided = 'Times a sleeping NAS would have been woken for what was answered from here.';
   return [
     gauge('cache_files', 'Kept copies.', fileCount),
     gauge('cache_bytes', 'Bytes of copies.', totalBytes),
     counter('cache_hits', 'Reads served from a copy.', hits),
     counter('cache_misses', 'Reads that needed the NAS.', misses),
+    counter('cache_hit_bytes', 'Bytes served from copies.', stats.hitBytes),
+    counter('cache_miss_bytes', 'Bytes that needed the NAS.', stats.missBytes),
+    counter(
+      'cache_prefetched_files',
+      'Copies fetched before anybody asked.',
+      stats.prefetchedFiles,
+    ),
+    counter('cache_prefetched_bytes', 'Their bytes.', stats.prefetchedBytes),
+    counter('cache_prefetched_used_files', 'Those of them that were read.', stats.usedFiles),
+    counter('cache_prefetched_used_bytes', 'Their bytes.', stats.usedBytes),
     counter('cache_evictions', 'Copies given up.', evictions),
     counter('nas_wakes_avoided', avoided, nasWakesAvoided),
   ];

@@ -6,6 +6,7 @@ import { Room } from '../../nodes/lib/cache/room.ts';
 import { Tally } from '../../nodes/lib/cache/tally.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
+import { localDays } from '../../nodes/lib/time/local-day.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { BaluPiPolicy } from './policies/balupi.ts';
 
@@ -21,7 +22,7 @@ class RealCache {
     migrations: CACHE_MIGRATIONS,
   });
   readonly #copies = new CopyRows(this.#store);
-  readonly #tally = new Tally(this.#store, this.#copies, new ManualClock());
+  readonly #tally = new Tally(this.#store, this.#copies, new ManualClock(), localDays('UTC'));
   readonly #room = new Room({
     copies: this.#copies,
     pieces: new PieceRows(this.#store),

@@ -37,6 +37,10 @@ const STATS: CacheStats = {
   missBytes: 1,
   evictions: 0,
   nasWakesAvoided: 2,
+  prefetchedFiles: 0,
+  prefetchedBytes: 0,
+  usedFiles: 0,
+  usedBytes: 0,
 };
 
 function looking(located: LocateOutcome, looked: Lookup, awake: boolean): FakeRooms {

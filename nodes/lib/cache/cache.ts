@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, User } from '../accounts/caller.ts';
-import type { Files, LocatedFile } from '../files/files.ts';
-import type { Log } from '../log/log.ts';
-import type { NasClient } from '../nas/nas-client.ts';
-import type { Store } from '../store/store.ts';
-import type { Clock } from '../time/clock.ts';
+import type { LocatedFile } from '../files/files.ts';
+import { localDays } from '../time/local-day.ts';
 import { planAnswer, type FileHead } from './answer-plan.ts';
+import { Background } from './background.ts';
 import { BlobStore, openIfThere } from './blob-store.ts';
 import { servingPool } from './buffer-pool.ts';
+import type { CachePorts } from './cache-ports.ts';
 import { etagOf, holds, type CachedCopy } from './cached-copy.ts';
 import { CopyRows } from './copy-rows.ts';
 import { Fetcher, type FetchOutcome } from './fetcher.ts';
@@ -15,40 +14,28 @@ import { Fills } from './fills.ts';
 import type { Origin } from './origin.ts';
 import { PieceRows } from './piece-rows.ts';
 import { fileSource, respond } from './respond.ts';
-import { Room, type DiskSpace } from './room.ts';
+import { Room } from './room.ts';
 import { Shelf } from './shelf.ts';
 import type { CacheStats } from './stats.ts';
 import { Tally } from './tally.ts';
 import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
 
 export type { CacheLabel } from './answer-plan.ts';
+export type { AheadOutcome } from './ahead.ts';
+export type { Background } from './background.ts';
+export type { CachePorts } from './cache-ports.ts';
 export type { FetchOutcome } from './fetcher.ts';
 export type { DiskSpace } from './room.ts';
 export type { CacheStats, WireStats } from './stats.ts';
-export { wireStats } from './stats.ts';
+export type { Pin, Pins } from './pins.ts';
+export { wireDays, wireStats } from './stats.ts';
+export type { WireDays } from './stats.ts';
 export type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
-
-export interface CachePorts {
-  /** The cache database. */
-  readonly store: Store;
-  /** The cache's own folder. */
-  readonly folder: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly nas: Pick<NasClient, 'download'>;
-  readonly files: Pick<Files, 'relist' | 'mayRead'>;
-  readonly tokenOf: (caller: Caller) => Promise<string | null>;
-  readonly tokenRefused: (token: string) => void;
-  readonly disk: () => DiskSpace;
-  readonly maxBytes: number;
-  readonly minFreeBytes: number;
-  /** 0 to 1. */
-  readonly evictionThreshold: number;
-  readonly queuedBytes: () => number;
-}
 
 /** Copies of the NAS's files: looked up, served, filled, evicted. */
 export class Cache {
+  /** What goes on beside the answers: pins, fetching ahead, counts by day. */
+  readonly background: Background;
   readonly #ports: CachePorts;
   readonly #copies: CopyRows;
   readonly #blobs: BlobStore;
@@ -65,7 +52,7 @@ export class Cache {
     this.#copies = new CopyRows(store);
     this.#blobs = new BlobStore(ports.folder);
     this.#shelf = new Shelf(this.#copies, this.#blobs, clock);
-    this.#tally = new Tally(store, this.#copies, clock);
+    this.#tally = new Tally(store, this.#copies, clock, localDays(ports.timeZone));
     const [copies, blobs, tally, pool] = [this.#copies, this.#blobs, this.#tally, this.#pool];
     const threshold = ports.evictionThreshold;
     const pieces = new PieceRows(store);
@@ -80,6 +67,8 @@ export class Cache {
       },
     });
     this.#fetcher = new Fetcher({ fills: this.#fills, room: this.#room, tally, pool });
+    const [fills, fetcher, room] = [this.#fills, this.#fetcher, this.#room];
+    this.background = new Background({ cache: ports, copies, fills, fetcher, room, tally });
   }
 
   /** Removes what was being filled when the process ended. Takes no longer with more copies. */
@@ -202,6 +191,11 @@ export class Cache {
   drop(path: string): Promise<void> {
     this.#fills.doom(path);
     return this.#shelf.discardBelow(path);
+  }
+
+  /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
+  empty(path: string): Promise<void> {
+    return this.#shelf.discardBelow(path, 'unpinned');
   }
 
   /** Makes room on the disk for an upload of so many bytes, giving up copies. */

@@ -46,7 +46,7 @@ export class CopyRows {
        ORDER BY pinned, priority, id LIMIT 1`,
     );
     this.#below = store.prepare(
-      `SELECT ${VICTIM} FROM cached_files WHERE path = ? OR (path > ? AND path < ?) LIMIT ?`,
+      `SELECT ${VICTIM} FROM cached_files WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? LIMIT ?`,
     );
     this.#touch = store.prepare(
       `UPDATE cached_files
@@ -116,13 +116,11 @@ export class CopyRows {
     return row === undefined ? null : victimOf(row);
   }
 
-  /** Some entries at or below a path. */
-  below(path: string, limit: number): Victim[] {
+  /** Some entries at or below a path; pinned ones too unless `pinned` is 0. */
+  below(path: string, limit: number, pinned: 0 | 1 = 1): Victim[] {
     const { low, high } = belowBounds(path);
-    const everything = path === '';
-    return this.#below
-      .all(path, everything ? '' : low, everything ? '\u{10ffff}' : high, limit)
-      .map(victimOf);
+    const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
+    return this.#below.all(path, ...bounds, pinned, limit).map(victimOf);
   }
 
   touch(id: number, uses: number, atMs: number, validatedAtMs: number): void {

@@ -40,6 +40,11 @@ export class Fetcher {
     this.#ports = ports;
   }
 
+  /** How many callers are answered by the NAS at this moment. */
+  get answeringCount(): number {
+    return this.#answering.size;
+  }
+
   /** Breaks every answer that is under way. */
   cutAll(): void {
     for (const response of this.#answering) response.destroy();

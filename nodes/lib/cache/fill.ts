@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { fdatasync, write } from 'node:fs';
+import { fdatasync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { FileVersion } from '../files/files.ts';
 import type { NasDownload } from '../nas/nas-client.ts';
 import type { TempFile } from './blob-store.ts';
 import type { Extent } from './extent.ts';
+import { nextOf, writeSome } from './fill-io.ts';
 import type { FillHead, FillOpened, FillPorts, FillTarget } from './fill-ports.ts';
 import { judge } from './fill-verdict.ts';
 import { Growth } from './growth.ts';
@@ -36,6 +37,7 @@ export class Fill {
   #reservation: Reservation | null = null;
   #body: Readable | null = null;
   #readers = 0;
+  #mostReaders = 0;
   #keep = true;
   #idle: (() => void) | null = null;
 
@@ -64,9 +66,19 @@ export class Fill {
     return this.#growth.writtenBytes;
   }
 
+  get readerCount(): number {
+    return this.#readers;
+  }
+
+  /** Whether more than one ever read at once: of a fill begun for nobody, whether a caller came. */
+  get wasRead(): boolean {
+    return this.#mostReaders > 1;
+  }
+
   /** Counts a reader in; the fill does not go away before {@link leave}. */
   join(): void {
     this.#readers += 1;
+    this.#mostReaders = Math.max(this.#mostReaders, this.#readers);
   }
 
   /** Counts a reader out. After the last, what is not worth finishing is stopped. */
@@ -227,23 +239,4 @@ export class Fill {
       this.#ports.storageFailed(error);
     }
   }
-}
-
-async function nextOf(chunks: AsyncIterator<Buffer>): Promise<Buffer | 'end' | 'cut'> {
-  try {
-    const next = await chunks.next();
-    return next.done === true ? 'end' : next.value;
-  } catch {
-    // The NAS cut the stream short. What that means is decided by whoever called.
-    return 'cut';
-  }
-}
-
-function writeSome(fd: number, chunk: Buffer, position: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  write(fd, chunk, 0, chunk.length, position, (error, count) => {
-    if (error === null) resolve(count);
-    else reject(error);
-  });
-  return promise;
 }

@@ -45,10 +45,10 @@ export class Shelf {
     this.#copies.remove(entry);
   }
 
-  /** Discards what lies at or below a path. */
-  async discardBelow(path: string): Promise<void> {
+  /** Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned. */
+  async discardBelow(path: string, which: 'all' | 'unpinned' = 'all'): Promise<void> {
     for (;;) {
-      const entries = this.#copies.below(path, DROP_BATCH);
+      const entries = this.#copies.below(path, DROP_BATCH, which === 'all' ? 1 : 0);
       for (const entry of entries) await this.discard(entry);
       if (entries.length < DROP_BATCH) return;
     }

@@ -39,6 +39,7 @@ const cache = new Cache({
   minFreeBytes: 0,
   evictionThreshold: 1,
   queuedBytes: () => 0,
+  timeZone: 'UTC',
 });
 await cache.start();
 const located = new Map<string, LocatedFile>();

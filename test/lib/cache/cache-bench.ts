@@ -96,6 +96,7 @@ export class CacheBench {
       minFreeBytes: this.minFreeBytes,
       evictionThreshold: 1,
       queuedBytes: () => this.queuedBytes,
+      timeZone: 'Europe/Berlin',
     });
     await this.cache.start();
   }
@@ -194,7 +195,10 @@ export class CacheBench {
       const found = this.cache.lookup(located.file);
       if (found.kind !== 'miss') {
         const served = await this.cache.serve(found.ticket, request, response);
-        if (served.kind === 'answered') return;
+        if (served.kind === 'answered') {
+          if (!this.awake) this.cache.background.spared();
+          return;
+        }
       }
       if (located.file.known !== 'fresh') return say(503, 'asleep');
       const fetched = await this.cache.fetch(caller, located.file, request, response);

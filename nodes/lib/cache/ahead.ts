@@ -1,0 +1,118 @@
+import { Readable } from 'node:stream';
+import type { LocatedFile } from '../files/files.ts';
+import { AheadRows } from './ahead-rows.ts';
+import type { CopyRows } from './copy-rows.ts';
+import { holds } from './cached-copy.ts';
+import type { Fill } from './fill.ts';
+import type { Fills } from './fills.ts';
+import type { Origin, OriginFault } from './origin.ts';
+import type { Store } from '../store/store.ts';
+import type { Tally } from './tally.ts';
+
+/** What came of fetching a file that no caller waits for. */
+export type AheadOutcome =
+  /** It was fetched and is kept. */
+  | { readonly kind: 'kept' }
+  /** This very version was here already, or a caller is just fetching it. */
+  | { readonly kind: 'here' }
+  /** There is no room for it, or the NAS gave no whole version of it. */
+  | { readonly kind: 'not_kept' }
+  | { readonly kind: 'ended' }
+  | OriginFault;
+
+export interface AheadOptions {
+  /** Aborted when the NAS goes: the fetch ends at once, unless a caller reads along. */
+  readonly signal: AbortSignal;
+  /** `prefetched`: nobody asked for it yet. `pinned`: somebody asked for all of its folder. */
+  readonly as: 'prefetched' | 'pinned';
+  /** Waits while callers want the NAS for themselves; asked between two chunks. */
+  readonly yieldToCallers: () => Promise<void> | undefined;
+}
+
+export interface AheadPorts {
+  readonly store: Store;
+  readonly fills: Fills;
+  readonly copies: CopyRows;
+  readonly tally: Tally;
+  readonly limitBytes: () => number;
+}
+
+/** Fills without a reader: what is fetched before a caller asks for it. */
+export class Ahead {
+  readonly #ports: AheadPorts;
+  readonly #rows: AheadRows;
+
+  constructor(ports: AheadPorts) {
+    this.#ports = ports;
+    this.#rows = new AheadRows(ports.store);
+  }
+
+  /** Whether this version of a path is here or on its way. */
+  has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
+    const { path, version } = file;
+    if (version === null) return false;
+    const copy = this.#ports.copies.find(path);
+    return (
+      (copy !== null && holds(copy, version)) || this.#ports.fills.find(path, version) !== null
+    );
+  }
+
+  /** @param origin asks with the token of the user it is fetched for */
+  async fetch(file: LocatedFile, origin: Origin, options: AheadOptions): Promise<AheadOutcome> {
+    const { version, path, mimeType, ownerId } = file;
+    const { fills, limitBytes } = this.#ports;
+    if (version === null || version.sizeBytes > limitBytes()) return { kind: 'not_kept' };
+    if (this.has(file)) return { kind: 'here' };
+    const quiet: Origin = { ...origin, open: (range) => opened(origin, range, options) };
+    const fill = fills.start(quiet, { path, version, mimeType, ownerId });
+    fill.join();
+    const end = (): void => {
+      // A caller who reads along keeps it going.
+      if (fill.readerCount <= 1) fill.stop();
+    };
+    options.signal.addEventListener('abort', end, { once: true });
+    try {
+      return await this.#follow(fill, file, options);
+    } finally {
+      options.signal.removeEventListener('abort', end);
+      fill.leave();
+    }
+  }
+
+  async #follow(fill: Fill, file: LocatedFile, options: AheadOptions): Promise<AheadOutcome> {
+    const first = await fill.opened;
+    if (first.kind === 'no_storage') return { kind: 'not_kept' };
+    if (first.kind !== 'open') return options.signal.aborted ? { kind: 'ended' } : first;
+    const { sizeBytes } = fill.version;
+    const last = await fill.extent().available(sizeBytes - 1);
+    if (last.kind !== 'upto') return { kind: options.signal.aborted ? 'ended' : 'not_kept' };
+    const version = fill.version;
+    const copy = this.#ports.copies.find(file.path);
+    if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
+    if (options.as === 'prefetched' && !fill.wasRead) {
+      this.#rows.mark(file.path);
+      this.#ports.tally.prefetched(sizeBytes);
+    }
+    return { kind: 'kept' };
+  }
+}
+
+/** Opens the file with a body that waits between its chunks while callers want the NAS. */
+async function opened(
+  origin: Origin,
+  range: Parameters<Origin['open']>[0],
+  options: AheadOptions,
+): ReturnType<Origin['open']> {
+  const answer = await origin.open(range);
+  if (answer.kind !== 'stream') return answer;
+  const { body } = answer;
+  body.on('error', () => undefined);
+  return { ...answer, body: Readable.from(gently(body, options), { objectMode: false }) };
+}
+
+async function* gently(body: Readable, options: AheadOptions): AsyncGenerator<Buffer> {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    yield chunk;
+    await options.yieldToCallers();
+  }
+}

@@ -1,0 +1,28 @@
+import type { Caller } from '../accounts/caller.ts';
+import type { Files } from '../files/files.ts';
+import type { Log } from '../log/log.ts';
+import type { NasClient } from '../nas/nas-client.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import type { DiskSpace } from './room.ts';
+
+export interface CachePorts {
+  /** The cache database. */
+  readonly store: Store;
+  /** The cache's own folder. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly nas: Pick<NasClient, 'download'>;
+  readonly files: Pick<Files, 'relist' | 'mayRead'>;
+  readonly tokenOf: (caller: Caller) => Promise<string | null>;
+  readonly tokenRefused: (token: string) => void;
+  readonly disk: () => DiskSpace;
+  readonly maxBytes: number;
+  readonly minFreeBytes: number;
+  /** 0 to 1. */
+  readonly evictionThreshold: number;
+  /** IANA name; days are counted in it. */
+  readonly timeZone: string;
+  readonly queuedBytes: () => number;
+}

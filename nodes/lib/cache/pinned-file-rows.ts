@@ -1,0 +1,208 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import { belowBounds } from '../files/files.ts';
+import type { Store } from '../store/store.ts';
+
+/** A file below a pinned folder, as its user was last shown it. */
+export interface PinnedFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly modifiedAtText: string;
+  readonly modifiedAtMs: number;
+}
+
+/** Files and bytes below a pin, and how far they are here. */
+export interface PinCounts {
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly keptFiles: number;
+  readonly keptBytes: number;
+  readonly pendingFiles: number;
+  readonly pendingBytes: number;
+  /** Beyond the user's share: not fetched, and no better protected than other copies. */
+  readonly leftOutFiles: number;
+}
+
+/** Where a page of a user's pinned files ended, newest first. */
+export type TimeCursor = Pick<PinnedFile, 'modifiedAtMs' | 'path'>;
+
+export interface SharedFile extends PinnedFile {
+  readonly folder: string;
+  readonly wanted: boolean;
+}
+
+/** The most files of one user that are followed: a row each, and a household's photos fit. */
+export const MOST_PINNED_FILES = 50_000;
+
+const FILE = 'folder, path, size_bytes, modified_at, modified_at_ms, wanted, kept';
+const BELOW = 'user_id = ?1 AND (folder = ?2 OR (folder > ?3 AND folder < ?4))';
+
+/** The table `pinned_files`. Triggers keep its `kept` and the copies' `pinned` true. */
+export class PinnedFileRows {
+  readonly #store: Store;
+  readonly #sql: ReturnType<typeof statements>;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#sql = statements(store);
+  }
+
+  /**
+   * Notes what a folder holds now, in one transaction. What did not change costs no write.
+   * @param files right in the folder
+   */
+  setFolder(userId: number, folder: string, files: readonly PinnedFile[]): void {
+    const gone = new Map(this.inFolder(userId, folder).map((file) => [file.path, file]));
+    this.#store.transaction(() => {
+      for (const file of files) {
+        const before = gone.get(file.path);
+        gone.delete(file.path);
+        const { path, sizeBytes, modifiedAtText, modifiedAtMs } = file;
+        const isSame = before?.sizeBytes === sizeBytes && before.modifiedAtText === modifiedAtText;
+        if (isSame) continue;
+        this.#sql.put.run(userId, folder, path, sizeBytes, modifiedAtText, modifiedAtMs);
+      }
+      for (const path of gone.keys()) this.#sql.drop.run(userId, folder, path);
+    });
+  }
+
+  inFolder(userId: number, folder: string): SharedFile[] {
+    return this.#sql.inFolder.all(userId, folder).map(fileOf);
+  }
+
+  /** The folders below a pin that hold files, the pin itself included. */
+  folders(userId: number, pin: string): string[] {
+    return this.#sql.folders.all(userId, ...bounds(pin)).map((row) => String(row['folder']));
+  }
+
+  /** Forgets one folder's files, and with `deep` those below it. */
+  dropFolder(userId: number, folder: string, deep = false): void {
+    if (deep) this.#sql.dropBelow.run(userId, ...bounds(folder));
+    else this.#sql.dropFolder.run(userId, folder);
+  }
+
+  counts(userId: number, pin: string): PinCounts {
+    return countsOf(this.#sql.counts.get(userId, ...bounds(pin)));
+  }
+
+  /** How many of a user's files there are, all pins together. */
+  count(userId: number): number {
+    return Number(this.#sql.count.get(userId)?.['count']);
+  }
+
+  /** Files of one user, or of all, that are wanted and not kept. Costs what waits. */
+  pendingCount(userId: number | null): number {
+    const row = userId === null ? this.#sql.pendingOfAll.get() : this.#sql.pending.get(userId);
+    return Number(row?.['count']);
+  }
+
+  /** The newest files that wait to be fetched, after a cursor. */
+  pendingPage(userId: number, after: TimeCursor | null, limit: number): SharedFile[] {
+    const { modifiedAtMs, path } = after ?? { modifiedAtMs: Number.MAX_SAFE_INTEGER, path: '' };
+    return this.#sql.pendingPage.all(userId, modifiedAtMs, path, limit).map(fileOf);
+  }
+
+  /** A user's files, newest first, after a cursor. */
+  page(userId: number, after: TimeCursor | null, limit: number): SharedFile[] {
+    const { modifiedAtMs, path } = after ?? { modifiedAtMs: Number.MAX_SAFE_INTEGER, path: '' };
+    return this.#sql.page.all(userId, modifiedAtMs, path, limit).map(fileOf);
+  }
+
+  want(userId: number, files: readonly Pick<SharedFile, 'folder' | 'path'>[], on: boolean): void {
+    if (files.length === 0) return;
+    this.#store.transaction(() => {
+      for (const { folder, path } of files) {
+        this.#sql.want.run(Number(on), userId, folder, path);
+      }
+    });
+  }
+
+  /** Bytes of a user's files, all pins together. */
+  bytes(userId: number): number {
+    return Number(this.#sql.bytes.get(userId)?.['bytes'] ?? 0);
+  }
+
+  /** Bytes of the files that are wanted. */
+  wantedBytes(userId: number): number {
+    return Number(this.#sql.wantedBytes.get(userId)?.['bytes'] ?? 0);
+  }
+}
+
+function statements(store: Store) {
+  const sql = (text: string): StatementSync => store.prepare(text);
+  return {
+    put: sql(
+      `INSERT INTO pinned_files
+         (user_id, folder, path, size_bytes, modified_at, modified_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (user_id, folder, path) DO UPDATE SET size_bytes = excluded.size_bytes,
+         modified_at = excluded.modified_at, modified_at_ms = excluded.modified_at_ms`,
+    ),
+    drop: sql('DELETE FROM pinned_files WHERE user_id = ? AND folder = ? AND path = ?'),
+    dropFolder: sql('DELETE FROM pinned_files WHERE user_id = ? AND folder = ?'),
+    dropBelow: sql(`DELETE FROM pinned_files WHERE ${BELOW}`),
+    inFolder: sql(`SELECT ${FILE} FROM pinned_files WHERE user_id = ? AND folder = ?`),
+    folders: sql(`SELECT DISTINCT folder FROM pinned_files WHERE ${BELOW}`),
+    counts: sql(
+      `SELECT count(*) AS files, total(size_bytes) AS bytes,
+         total(kept) AS kept, total(kept * size_bytes) AS kept_bytes,
+         total(wanted AND NOT kept) AS pending,
+         total((wanted AND NOT kept) * size_bytes) AS pending_bytes,
+         total(NOT wanted) AS left_out
+       FROM pinned_files WHERE ${BELOW}`,
+    ),
+    count: sql('SELECT count(*) AS count FROM pinned_files WHERE user_id = ?'),
+    pending: sql(
+      `SELECT count(*) AS count FROM pinned_files
+       WHERE user_id = ? AND wanted = 1 AND kept = 0`,
+    ),
+    pendingOfAll: sql('SELECT count(*) AS count FROM pinned_files WHERE wanted = 1 AND kept = 0'),
+    pendingPage: sql(
+      `SELECT ${FILE} FROM pinned_files
+       WHERE user_id = ? AND wanted = 1 AND kept = 0 AND (modified_at_ms, path) < (?, ?)
+       ORDER BY modified_at_ms DESC, path DESC LIMIT ?`,
+    ),
+    page: sql(
+      `SELECT ${FILE} FROM pinned_files
+       WHERE user_id = ? AND (modified_at_ms, path) < (?, ?)
+       ORDER BY modified_at_ms DESC, path DESC LIMIT ?`,
+    ),
+    want: sql(
+      `UPDATE pinned_files SET wanted = ?1
+       WHERE user_id = ?2 AND folder = ?3 AND path = ?4 AND wanted <> ?1`,
+    ),
+    bytes: sql('SELECT total(size_bytes) AS bytes FROM pinned_files WHERE user_id = ?'),
+    wantedBytes: sql(
+      'SELECT total(size_bytes) AS bytes FROM pinned_files WHERE user_id = ? AND wanted = 1',
+    ),
+  };
+}
+
+function bounds(folder: string): [string, string, string] {
+  const { low, high } = belowBounds(folder);
+  return [folder, low, high];
+}
+
+function fileOf(row: Record<string, SQLOutputValue>): SharedFile {
+  const path = String(row['path']);
+  return {
+    path,
+    folder: String(row['folder']),
+    sizeBytes: Number(row['size_bytes']),
+    modifiedAtText: String(row['modified_at']),
+    modifiedAtMs: Number(row['modified_at_ms']),
+    wanted: row['wanted'] === 1,
+  };
+}
+
+function countsOf(row: Record<string, SQLOutputValue> | undefined): PinCounts {
+  const number = (name: string): number => Number(row?.[name] ?? 0);
+  return {
+    files: number('files'),
+    sizeBytes: number('bytes'),
+    keptFiles: number('kept'),
+    keptBytes: number('kept_bytes'),
+    pendingFiles: number('pending'),
+    pendingBytes: number('pending_bytes'),
+    leftOutFiles: number('left_out'),
+  };
+}

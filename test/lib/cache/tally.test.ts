@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { CopyRows } from '../../../nodes/lib/cache/copy-rows.ts';
+import { Tally } from '../../../nodes/lib/cache/tally.ts';
+import { wireDays } from '../../../nodes/lib/cache/cache.ts';
+import { localDays } from '../../../nodes/lib/time/local-day.ts';
+import type { Store } from '../../../nodes/lib/store/store.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { openStore } from '../files/files-bench.ts';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+describe('Counting what the cache did', () => {
+  let store: Store;
+  let clock: ManualClock;
+  let tally: Tally;
+
+  function opened(): Tally {
+    return new Tally(store, new CopyRows(store), clock, localDays('Europe/Berlin'));
+  }
+
+  beforeEach(() => {
+    store = openStore(':memory:');
+    clock = new ManualClock(Date.parse('2026-02-22T12:00:00Z'));
+    tally = opened();
+  });
+
+  afterEach(() => {
+    store.close();
+  });
+
+  describe('of wakes avoided', () => {
+    it('counts requests that one waking would have served as one', async () => {
+      for (let minute = 0; minute < 40; minute += 10) {
+        tally.spared();
+        await clock.advance(10 * MINUTE_MS);
+      }
+      assert.equal(tally.totals().nasWakesAvoided, 1);
+    });
+
+    it('counts another after 15 minutes without any', async () => {
+      tally.spared();
+      await clock.advance(15 * MINUTE_MS - 1);
+      tally.spared();
+      await clock.advance(15 * MINUTE_MS);
+      tally.spared();
+      assert.equal(tally.totals().nasWakesAvoided, 2);
+    });
+
+    it('does not begin anew with a restart', async () => {
+      tally.spared();
+      tally.flush();
+      await clock.advance(5 * MINUTE_MS);
+      tally = opened();
+      tally.spared();
+      assert.equal(tally.totals().nasWakesAvoided, 1);
+    });
+
+    it('counts no read of an awake NAS', () => {
+      tally.hit(1, 10, 'stale');
+      assert.equal(tally.totals().nasWakesAvoided, 0);
+    });
+  });
+
+  describe('by day', () => {
+    it('begins a day at midnight of the time zone, and keeps days over a restart', async () => {
+      tally.hit(1, 10, 'validated');
+      tally.miss(30);
+      await clock.advance(11 * 60 * MINUTE_MS + 1); // 23:00 UTC is midnight in Berlin
+      tally.hit(1, 5, 'stale');
+      tally.prefetched(7);
+      tally.flush();
+      const { today, days } = opened().days(30);
+      assert.equal(today, '2026-02-23');
+      assert.deepEqual(
+        days.map(({ day, hits, misses, hitBytes, missBytes, prefetchedBytes }) => [
+          day,
+          [hits, misses, hitBytes, missBytes, prefetchedBytes],
+        ]),
+        [
+          ['2026-02-22', [1, 1, 10, 30, 0]],
+          ['2026-02-23', [1, 0, 5, 0, 7]],
+        ],
+      );
+    });
+
+    it('shows every day asked for, oldest first, with its ratios', () => {
+      tally.hit(1, 75, 'validated');
+      tally.miss(25);
+      const { today, days } = tally.days(3);
+      const wire = wireDays(days, today, 3);
+      assert.deepEqual(
+        wire.days.map(({ date, hits, byte_hit_rate_percent }) => [
+          date,
+          hits,
+          byte_hit_rate_percent,
+        ]),
+        [
+          ['2026-02-20', 0, 0],
+          ['2026-02-21', 0, 0],
+          ['2026-02-22', 1, 75],
+        ],
+      );
+    });
+
+    it('forgets days after 400', async () => {
+      tally.miss(1);
+      tally.flush();
+      await clock.advance(399 * DAY_MS);
+      tally.miss(1);
+      tally.flush();
+      assert.equal(tally.days(1000).days.length, 2);
+      await clock.advance(DAY_MS);
+      tally.miss(1);
+      assert.equal(tally.days(1000).days.length, 2);
+    });
+  });
+});
