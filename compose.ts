@@ -233,7 +233,7 @@ export class House {
       clock,
       log,
       credentials: username === null || password === null ? null : { username, password },
-      driver: settings.TAPO_DRIVER === 'klap' ? 'klap' : 'auto',
+      driver: settings.TAPO_DRIVER,
       discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
       isNasOff: () => this.#isNasOff(),
     });

@@ -8,6 +8,7 @@ import {
   readSessionCookie,
   requestRefusal,
   type LoginOutcome,
+  type LoginRefusal,
   type PlugAnswer,
   type PlugChannel,
   type PlugEndpoint,
@@ -51,15 +52,12 @@ export async function loginByAes(
 async function shakeHands(
   endpoint: PlugEndpoint,
   signal: AbortSignal,
-): Promise<AesChannel | Exclude<LoginOutcome, { kind: 'channel' }>> {
+): Promise<AesChannel | LoginRefusal> {
   const { publicPem, privateKey } = await makeHandshakeKey();
   const request = { method: 'handshake', params: { key: publicPem } };
   const outcome = await endpoint.http({ ...envelope(endpoint, '/app', request), signal });
   if (outcome.kind !== 'answer') return outcome;
-  if (outcome.status !== 200) {
-    const refusal = loginRefusal(outcome);
-    return refusal.kind === 'channel' ? badAnswer('The plug refused the handshake.') : refusal;
-  }
+  if (outcome.status !== 200) return loginRefusal(outcome);
   const answer = readAnswer(outcome.body);
   if (answer === null) return badAnswer('The plug answered the handshake with something else.');
   if (answer.errorCode === ERROR_CODE.protocolNotSpoken) return { kind: 'not_spoken' };

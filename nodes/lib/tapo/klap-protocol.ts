@@ -4,10 +4,12 @@ import {
   badAnswer,
   ERROR_CODE,
   loginRefusal,
+  type SessionCookie,
   readAnswer,
   readSessionCookie,
   requestRefusal,
   type LoginOutcome,
+  type LoginRefusal,
   type PlugChannel,
   type PlugEndpoint,
   type PlugRequest,
@@ -17,6 +19,14 @@ import type { PlugCredentials } from './plug.ts';
 
 const SEED_BYTES = 16;
 const HANDSHAKE1_ANSWER_BYTES = 48;
+
+/** The path of the first step, in which the plug shows that it knows the account. */
+export const HANDSHAKE1_PATH = '/app/handshake1';
+
+/** What a plug's answer to the first step says. */
+export type FirstStep =
+  | { readonly kind: 'proven'; readonly seeds: KlapSeeds; readonly cookie: SessionCookie }
+  | LoginRefusal;
 
 /**
  * Logs in by KLAP version 2.
@@ -30,28 +40,47 @@ export async function loginByKlap(
   signal: AbortSignal,
 ): Promise<LoginOutcome> {
   const local = endpoint.randomBytes(SEED_BYTES);
-  const first = await post(endpoint, '/app/handshake1', local, {}, signal);
-  if (first.kind !== 'answer') return first;
-  if (first.status !== 200) return loginRefusal(first);
-  if (first.body.length !== HANDSHAKE1_ANSWER_BYTES) return strangeHandshake(first.body);
-  const cookie = readSessionCookie(first.cookies);
-  if (cookie === null) return badAnswer('The plug began no session.');
-  const remote = first.body.subarray(0, SEED_BYTES);
-  const seeds: KlapSeeds = { local, remote, authHash: klapAuthHash(credentials) };
-  if (!isPlugProof(first.body.subarray(SEED_BYTES), seeds)) {
-    return { kind: 'wrong_password', detail: 'The plug belongs to another account or password.' };
-  }
+  const answer = await post(endpoint, HANDSHAKE1_PATH, local, {}, signal);
+  const first = readFirstStep(local, answer, credentials);
+  if (first.kind !== 'proven') return first;
+  const { seeds, cookie } = first;
   const headers = { Cookie: cookie.header };
   const second = await post(endpoint, '/app/handshake2', ownProof(seeds), headers, signal);
-  if (second.kind !== 'answer') return second;
-  if (second.status === 403) {
-    return { kind: 'session_taken', detail: 'The session was taken during the handshake.' };
-  }
-  if (second.status !== 200) return loginRefusal(second);
+  const refusal = secondStepRefusal(second);
+  if (refusal !== null) return refusal;
   return {
     kind: 'channel',
     channel: new KlapChannel(endpoint, cookie.header, new KlapCipher(seeds), cookie.lifetimeMs),
   };
+}
+
+/** @param local the 16 bytes the plug was sent */
+export function readFirstStep(
+  local: Buffer,
+  answer: PlugHttpOutcome,
+  credentials: PlugCredentials,
+): FirstStep {
+  if (answer.kind !== 'answer') return answer;
+  if (answer.status !== 200) return loginRefusal(answer);
+  if (answer.body.length !== HANDSHAKE1_ANSWER_BYTES) return strangeHandshake(answer.body);
+  const cookie = readSessionCookie(answer.cookies);
+  if (cookie === null) return badAnswer('The plug began no session.');
+  const remote = answer.body.subarray(0, SEED_BYTES);
+  const seeds: KlapSeeds = { local, remote, authHash: klapAuthHash(credentials) };
+  if (!isPlugProof(answer.body.subarray(SEED_BYTES), seeds)) {
+    return { kind: 'wrong_password', detail: 'The plug belongs to another account or password.' };
+  }
+  return { kind: 'proven', seeds, cookie };
+}
+
+/** Null when the plug accepted our proof. */
+export function secondStepRefusal(answer: PlugHttpOutcome): LoginRefusal | null {
+  if (answer.kind !== 'answer') return answer;
+  if (answer.status === 200) return null;
+  if (answer.status === 403) {
+    return { kind: 'session_taken', detail: 'The session was taken during the handshake.' };
+  }
+  return loginRefusal(answer);
 }
 
 class KlapChannel implements PlugChannel {
@@ -83,7 +112,7 @@ class KlapChannel implements PlugChannel {
 }
 
 /** A 200 that is no KLAP: other protocols say so in JSON, everything else is nonsense. */
-function strangeHandshake(body: Buffer): LoginOutcome {
+function strangeHandshake(body: Buffer): LoginRefusal {
   return readAnswer(body) === null
     ? badAnswer('The plug answered the handshake with something else.')
     : { kind: 'not_spoken' };

@@ -19,9 +19,10 @@ const MAX_ENERGY_WH = 3_000_000;
 /** An hour at the most a plug carries, with some air. */
 const MAX_HOUR_WH = 4_400;
 
-const INFO = 'get_device_info';
-const USAGE = 'get_energy_usage';
-const EMETER = 'get_emeter_data';
+export const INFO = 'get_device_info';
+export const USAGE = 'get_energy_usage';
+export const EMETER = 'get_emeter_data';
+export const HISTORY = 'get_energy_data';
 
 export const INFO_REQUEST: PlugRequest = { method: INFO };
 
@@ -51,7 +52,7 @@ const MOST_HOURS = 8 * 24;
 /** Asks for the plug's own hours, by epoch seconds. */
 export function hoursRequest(fromS: number, toS: number): PlugRequest {
   return {
-    method: 'get_energy_data',
+    method: HISTORY,
     params: { start_timestamp: fromS, end_timestamp: toS, interval: HISTORY_MINUTES },
   };
 }

@@ -1,7 +1,11 @@
-import { loginByAes } from './aes-protocol.ts';
 import type { FoundPlug } from './discovery.ts';
-import { loginByKlap } from './klap-protocol.ts';
-import type { LoginOutcome, PlugChannel, PlugEndpoint } from './plug-protocol.ts';
+import type {
+  AesLogin,
+  KlapLogin,
+  LoginOutcome,
+  PlugChannel,
+  PlugEndpoint,
+} from './plug-protocol.ts';
 import type { PlugCredentials, PlugFailure, PlugProtocolName, PlugTarget } from './plug.ts';
 
 /** Asks by UDP who is at an address; null when nobody says. */
@@ -15,8 +19,9 @@ export interface PlugLoginOptions {
   readonly target: PlugTarget;
   readonly endpoint: PlugEndpoint;
   readonly credentials: PlugCredentials;
-  /** `klap` never speaks the legacy protocol. */
-  readonly choice: 'auto' | 'klap';
+  readonly klap: KlapLogin;
+  /** Null: the legacy protocol is never spoken. */
+  readonly aes: AesLogin | null;
   readonly identify: IdentifyPlug;
 }
 
@@ -31,6 +36,7 @@ type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } |
  *   forger on the same network who knows the plug's MAC.
  * - KLAP: the plug proves to know the account before we do. A stranger gets 16 random bytes; a
  *   device that does not answer by UDP may therefore be tried.
+ *   What is neither named KLAP nor AES is tried by KLAP too, for the same reason.
  * - AES: nothing. The password, or its plain hash, goes to whoever answers. So it is spoken only
  *   after a UDP answer that names it, and never with a plug that has spoken KLAP before, because
  *   firmware only moves towards KLAP and going back would be how a forger gets the password.
@@ -50,7 +56,10 @@ export class PlugLogin {
   }
 
   async login(signal: AbortSignal): Promise<ChosenLogin> {
-    if (this.#isKlapSure) return await this.#byKlap(signal);
+    if (this.#isKlapSure) {
+      const again = await this.#byKlap(signal);
+      if (again.kind !== 'not_spoken') return again;
+    }
     const { target, identify } = this.#options;
     const found = await identify(target.ip, target.port, signal);
     if (found !== null && target.mac !== null && found.mac !== target.mac) {
@@ -60,32 +69,26 @@ export class PlugLogin {
         detail: 'Another device answers at the address of the plug.',
       };
     }
-    if (found === null || found.encryptType === 'KLAP') return await this.#byKlap(signal);
-    if (found.encryptType === 'AES') return await this.#byAes(found.level, signal);
-    return unsupported(
-      `The plug speaks ${found.encryptType === '' ? 'an unnamed protocol' : found.encryptType}.`,
-      found.encryptType === 'TPAP' ? 'tpap' : undefined,
-    );
+    if (found?.encryptType === 'AES') return await this.#byAes(found.level, signal);
+    if (found?.encryptType === 'TPAP') return unsupported('The plug speaks TPAP.', 'tpap');
+    const outcome = await this.#byKlap(signal);
+    return outcome.kind === 'not_spoken' ? notSpokenBy(found) : outcome;
   }
 
-  async #byKlap(signal: AbortSignal): Promise<ChosenLogin> {
-    const { endpoint, credentials } = this.#options;
-    const outcome = await loginByKlap(endpoint, credentials, signal);
+  async #byKlap(signal: AbortSignal): Promise<LoginOutcome> {
+    const { endpoint, credentials, klap } = this.#options;
+    const outcome = await klap(endpoint, credentials, signal);
     this.#isKlapSure = outcome.kind === 'channel';
-    if (outcome.kind === 'not_spoken') {
-      return unsupported('Something answers there, but not by KLAP.', 'identity_unproven');
-    }
-    return this.#noted(outcome, 'klap');
+    return outcome.kind === 'not_spoken' ? outcome : this.#noted(outcome, 'klap');
   }
 
   async #byAes(level: number, signal: AbortSignal): Promise<ChosenLogin> {
-    const { endpoint, credentials, choice } = this.#options;
-    if (choice === 'klap')
-      return unsupported('The plug speaks AES, and the driver is set to KLAP.');
+    const { endpoint, credentials, aes } = this.#options;
+    if (aes === null) return unsupported('The plug speaks AES, and the driver is set to KLAP.');
     if (this.#spoken === 'klap') {
       return unsupported('The plug spoke KLAP before and now asks for less.', 'downgrade');
     }
-    const outcome = await loginByAes(endpoint, credentials, level, signal);
+    const outcome = await aes(endpoint, credentials, level, signal);
     if (outcome.kind === 'not_spoken') return unsupported('The plug refuses AES.');
     return this.#noted(outcome, 'aes');
   }
@@ -100,6 +103,14 @@ export class PlugLogin {
     }
     return outcome;
   }
+}
+
+function notSpokenBy(found: FoundPlug | null): PlugFailure {
+  if (found === null) {
+    return unsupported('Something answers there, but not by KLAP.', 'identity_unproven');
+  }
+  const name = found.encryptType === '' ? 'an unnamed protocol' : found.encryptType;
+  return unsupported(`The plug speaks ${name}.`);
 }
 
 function unsupported(detail: string, cause?: PlugFailure['cause']): PlugFailure {

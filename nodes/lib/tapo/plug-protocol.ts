@@ -1,5 +1,5 @@
 import type { PlugHttp, PlugHttpOutcome } from './plug-http.ts';
-import type { PlugFailure } from './plug.ts';
+import type { PlugCredentials, PlugFailure } from './plug.ts';
 import { asRecord, parseRecord } from './wire-values.ts';
 
 /** A method call as the plug takes it inside whatever envelope its protocol has. */
@@ -28,11 +28,26 @@ export interface PlugChannel {
   send(request: PlugRequest, signal: AbortSignal): Promise<SendOutcome>;
 }
 
+/** Why there is no session; `not_spoken`: something answers, but it speaks another protocol. */
+export type LoginRefusal = { readonly kind: 'not_spoken' } | PlugFailure;
+
 export type LoginOutcome =
-  | { readonly kind: 'channel'; readonly channel: PlugChannel }
-  /** Something answers there, but it does not speak this protocol. */
-  | { readonly kind: 'not_spoken' }
-  | PlugFailure;
+  { readonly kind: 'channel'; readonly channel: PlugChannel } | LoginRefusal;
+
+/** Logs in by KLAP, where the plug shows first that it knows the account. */
+export type KlapLogin = (
+  endpoint: PlugEndpoint,
+  credentials: PlugCredentials,
+  signal: AbortSignal,
+) => Promise<LoginOutcome>;
+
+/** @param level `lv` of the discovery answer */
+export type AesLogin = (
+  endpoint: PlugEndpoint,
+  credentials: PlugCredentials,
+  level: number,
+  signal: AbortSignal,
+) => Promise<LoginOutcome>;
 
 /** What a protocol needs of the plug and its surroundings. */
 export interface PlugEndpoint {
@@ -86,7 +101,7 @@ export function badAnswer(detail: string): PlugFailure {
 }
 
 /** What a status other than 200 means before there is a session. */
-export function loginRefusal(answer: PlugHttpOutcome & { kind: 'answer' }): LoginOutcome {
+export function loginRefusal(answer: PlugHttpOutcome & { kind: 'answer' }): LoginRefusal {
   if (answer.status === 403) {
     return { kind: 'third_party_off', detail: 'The plug refuses third-party clients (403).' };
   }

@@ -6,7 +6,7 @@ import { viewDevice, type TapoDevice } from './device-view.ts';
 import { Devices } from './devices.ts';
 import { Discovery } from './discovery.ts';
 import { Finder } from './finder.ts';
-import { ownDriver } from './own-driver.ts';
+import { type DriverChoice, plugDriver } from './plug-driver.ts';
 import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
 import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
 import type { OpenPlug, PlugCredentials, PlugHour } from './plug.ts';
@@ -34,8 +34,7 @@ export interface TapoOptions {
   readonly log: Log;
   /** Null without TAPO_USERNAME and TAPO_PASSWORD: no plug is contacted then but by discovery. */
   readonly credentials: PlugCredentials | null;
-  /** `auto` also speaks the legacy AES protocol. */
-  readonly driver: 'auto' | 'klap';
+  readonly driver: DriverChoice;
   /** TAPO_DISCOVERY_ADDRESS; null for the directed broadcasts of our own interfaces. */
   readonly discoveryAddresses: readonly UdpAddress[] | null;
   /** No HTTP answer and under 2 W for 60 s; unknown, standby and suspend are not off. */
@@ -62,7 +61,7 @@ export class Tapo {
     const { clock, log, credentials, driver } = options;
     const openUdp = options.openUdp ?? openNodeUdp;
     const discovery = new Discovery({ clock, log, openUdp, addresses: options.discoveryAddresses });
-    const openOwn = ownDriver({
+    const openChosen = plugDriver({
       clock,
       credentials,
       choice: driver,
@@ -71,7 +70,7 @@ export class Tapo {
     });
     this.#discovery = discovery;
     const rows = new TapoRows(options.store);
-    this.#devices = new Devices(rows, options.openPlug ?? openOwn, () => clock.nowMs());
+    this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
     this.#poller = new Poller(clock, log, this.#devices);
     this.#finder = new Finder(clock, log, this.#devices, discovery);
     this.#switchboard = new Switchboard(this.#devices, this.#poller, options.isNasOff);

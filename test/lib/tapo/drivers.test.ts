@@ -1,17 +1,32 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mock } from 'node:test';
 import { nodePlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
+import type { DriverChoice } from '../../../nodes/lib/tapo/plug-driver.ts';
 import type { Plug, PlugReading } from '../../../nodes/lib/tapo/plug.ts';
 import type { PlugFault } from '../../practice/plug/plug-faults.ts';
 import type { PracticePlug, PracticePlugOptions } from '../../practice/plug/practice-plug.ts';
 import { Bench, OWNER } from './setup.ts';
 
-const DRIVERS: Readonly<Record<string, Partial<PracticePlugOptions>>> = {
-  'KLAP 2': { sample: 'P110M(EU)_1.0_1.2.3', protocol: 'klap' },
-  'AES with lv 2': { sample: 'P110(EU)_1.0_1.2.3', protocol: 'aes' },
-  'AES before lv': { sample: 'P110(EU)_1.0_1.0.7', protocol: 'aes' },
+interface Case extends Partial<PracticePlugOptions> {
+  readonly choice: DriverChoice;
+  readonly keepsHours: boolean;
+}
+
+const KLAP = { sample: 'P110M(EU)_1.0_1.2.3', protocol: 'klap' } as const;
+const AES_2 = { sample: 'P110(EU)_1.0_1.2.3', protocol: 'aes' } as const;
+const AES = { sample: 'P110(EU)_1.0_1.0.7', protocol: 'aes' } as const;
+
+/** The contract of {@link Plug}, which every driver keeps. */
+const DRIVERS: Readonly<Record<string, Case>> = {
+  'KLAP 2': { ...KLAP, choice: 'auto', keepsHours: true },
+  'AES with lv 2': { ...AES_2, choice: 'auto', keepsHours: true },
+  'AES before lv': { ...AES, choice: 'auto', keepsHours: false },
+  'KLAP 2 by tp-link-tapo-connect': { ...KLAP, choice: 'connect', keepsHours: false },
+  'AES before lv by tp-link-tapo-connect': { ...AES, choice: 'connect', keepsHours: false },
 };
 
-for (const [name, kind] of Object.entries(DRIVERS)) {
+for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
   describe(`a plug over ${name}`, () => {
     let bench: Bench;
     let practice: PracticePlug;
@@ -20,7 +35,7 @@ for (const [name, kind] of Object.entries(DRIVERS)) {
     beforeEach(async () => {
       bench = new Bench();
       practice = await bench.plug(kind);
-      plug = bench.driver(practice);
+      plug = bench.driver(practice, { choice });
     });
 
     afterEach(async () => {
@@ -68,7 +83,7 @@ for (const [name, kind] of Object.entries(DRIVERS)) {
       const midnightS = Date.parse('2026-02-21T23:00:00Z') / 1_000;
       const nowS = bench.clock.nowMs() / 1_000;
       const outcome = await plug.hours(midnightS, nowS);
-      if (name === 'AES before lv') {
+      if (!keepsHours) {
         assert.deepEqual(outcome, { kind: 'not_offered' });
         return;
       }
@@ -125,7 +140,7 @@ for (const [name, kind] of Object.entries(DRIVERS)) {
     });
 
     it('asks nothing of the plug when no account is configured', async () => {
-      const outcome = await bench.driver(practice, { credentials: null }).read();
+      const outcome = await bench.driver(practice, { choice, credentials: null }).read();
       assert.equal(outcome.kind, 'wrong_password');
       assert.equal('cause' in outcome && outcome.cause, 'no_credentials');
       assert.equal(practice.received.length, 0);
@@ -184,14 +199,17 @@ for (const [name, kind] of Object.entries(DRIVERS)) {
     });
 
     it('sends no credentials to another device at the address of a known plug', async () => {
-      const bound = bench.driver(practice, { target: { mac: '02:50:4C:00:00:99' } });
+      const bound = bench.driver(practice, { choice, target: { mac: '02:50:4C:00:00:99' } });
       const outcome = await bound.read();
       assert.equal('cause' in outcome && outcome.cause, 'other_device');
       assert.equal(practice.received.length, 0);
     });
 
     it('does not switch another plug of the same owner', async () => {
-      const bound = bench.driver(practice, { target: { deviceId: '8022'.padEnd(40, 'F') } });
+      const bound = bench.driver(practice, {
+        choice,
+        target: { deviceId: '8022'.padEnd(40, 'F') },
+      });
       const outcome = await bound.setRelay(false);
       assert.equal('cause' in outcome && outcome.cause, 'other_device');
       assert.equal(practice.isOn, true);
@@ -266,6 +284,78 @@ describe('the choice of a protocol', () => {
     const outcome = await bench.driver(practice, { choice: 'klap' }).read();
     assert.equal(outcome.kind, 'unsupported_protocol');
     assert.equal(practice.received.length, 0);
+  });
+
+  it('asks the library where a plug does not take our handshake, with nothing secret', async () => {
+    const practice = await bench.plug({ protocol: 'aes' });
+    practice.setQuiet(true);
+    await bench.until(bench.driver(practice, { choice: 'klap' }).read());
+    assert.equal(practice.received.length, 1);
+    const outcome = await bench.until(bench.driver(practice, { choice: 'auto' }).read());
+    assert.equal('cause' in outcome && outcome.cause, 'identity_unproven');
+    assert.equal(practice.received.length, 3);
+    assert.ok(practice.received.every(({ path }) => path === '/app/handshake1'));
+    assert.ok(practice.received.every(({ body }) => body.length === 16));
+  });
+
+  it('lets the library speak AES only after a UDP answer that names it, and TPAP never', async () => {
+    const silent = await bench.plug({ protocol: 'aes' });
+    silent.setQuiet(true);
+    const unproven = await bench.until(bench.driver(silent, { choice: 'connect' }).read());
+    assert.equal('cause' in unproven && unproven.cause, 'identity_unproven');
+    assert.ok(silent.received.every(({ path }) => path === '/app/handshake1'));
+    const tpap = await bench.plug({ protocol: 'tpap' });
+    const named = await bench.driver(tpap, { choice: 'connect' }).read();
+    assert.equal('cause' in named && named.cause, 'tpap');
+    assert.equal(tpap.received.length, 0);
+  });
+
+  it('says that the library cannot log in to firmware that wants a hashed password', async () => {
+    const practice = await bench.plug({ sample: 'P110(EU)_1.0_1.2.3', protocol: 'aes' });
+    const outcome = await bench.driver(practice, { choice: 'connect' }).read();
+    assert.equal(outcome.kind, 'unsupported_protocol');
+    assert.match('detail' in outcome ? outcome.detail : '', /own driver can/);
+  });
+
+  it('names what keeps the library out, which it hides itself, and prints nothing', async () => {
+    const said: unknown[] = [];
+    const warn = mock.method(console, 'warn', (...words: unknown[]) => said.push(words));
+    try {
+      const off = await bench.plug();
+      off.setFault('third_party_off');
+      const refused = await bench.driver(off, { choice: 'connect' }).read();
+      assert.equal(refused.kind, 'third_party_off');
+      const stranger = await bench.plug({ password: 'another' });
+      const wrong = await bench.driver(stranger, { choice: 'connect' }).read();
+      assert.equal(wrong.kind, 'wrong_password');
+      assert.ok(stranger.received.every(({ path }) => path === '/app/handshake1'));
+    } finally {
+      warn.mock.restore();
+    }
+    assert.deepEqual(said, []);
+  });
+
+  it('loads the library only when a plug needs it', () => {
+    const script = `
+      import { createRequire } from 'node:module';
+      import { Bench } from './test/lib/tapo/setup.ts';
+      const loaded = () => Object.keys(createRequire(import.meta.url).cache)
+        .filter((file) => file.includes('tp-link-tapo-connect')).length > 0;
+      const bench = new Bench();
+      const plug = await bench.plug();
+      const kinds = [(await bench.driver(plug).read()).kind, loaded()];
+      kinds.push((await bench.driver(plug, { choice: 'connect' }).read()).kind, loaded());
+      await bench.close();
+      console.log(JSON.stringify(kinds));`;
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    assert.deepEqual(
+      JSON.parse(child.stdout || 'null'),
+      ['reading', false, 'reading', true],
+      child.stderr,
+    );
   });
 
   it('tells volts and amperes only where the firmware does, and asks in vain only once', async () => {

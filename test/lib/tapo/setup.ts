@@ -6,7 +6,7 @@ import type { Log } from '../../../nodes/lib/log/log.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { Discovery } from '../../../nodes/lib/tapo/discovery.ts';
-import { ownDriver } from '../../../nodes/lib/tapo/own-driver.ts';
+import { type DriverChoice, plugDriver } from '../../../nodes/lib/tapo/plug-driver.ts';
 import { nodePlugHttp, type PlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
 import type { Plug, PlugCredentials, PlugTarget } from '../../../nodes/lib/tapo/plug.ts';
 import { Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
@@ -89,12 +89,12 @@ export class Bench {
     change: {
       readonly target?: Partial<PlugTarget>;
       readonly credentials?: PlugCredentials | null;
-      readonly choice?: 'auto' | 'klap';
+      readonly choice?: DriverChoice;
       readonly http?: PlugHttp;
     } = {},
   ): Plug {
     const discovery = this.discovery(plug);
-    const open = ownDriver({
+    const open = plugDriver({
       clock: this.clock,
       http: change.http ?? nodePlugHttp,
       identify: (ip, port, signal) => discovery.identify(ip, port, signal),
