@@ -1,15 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
-
-const SERVER = resolve('dist', 'server.js');
-const ARGUMENTS = ['--no-env-file', '--flows'];
-/** As `deploy/run.mjs` starts it; without them V8 grows because it may. */
-const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
+import { PiProcess } from './pi-process.ts';
 
 export interface BootOptions {
   /** Settings beside those of a test, such as `BALUPI_EDITOR`. */
@@ -24,15 +19,11 @@ export interface Ended {
   readonly output: string;
 }
 
-/**
- * A BaluPi as `npm start` runs it, in a process of its own (Node-RED is one per process), beside a
- * practice NAS in this one, with folders and flows of its own.
- */
+/** A BaluPi process beside a practice NAS in this one, with folders and flows of its own. */
 export class BootedBaluPi {
   readonly nas: PracticeNas;
   readonly folder: string;
-  readonly #process: ChildProcess;
-  #output = '';
+  readonly #process: PiProcess;
 
   private constructor(nas: PracticeNas, folder: string, options: BootOptions) {
     this.nas = nas;
@@ -40,25 +31,23 @@ export class BootedBaluPi {
     const flows = join(folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (name) => !name.endsWith('.ts') });
     options.prepare?.({ flows, data: this.dataFolder });
-    this.#process = spawn(process.execPath, [...SMALL_HEAP, SERVER, ...ARGUMENTS, flows], {
-      env: { ...this.#environment(), ...options.environment },
+    this.#process = new PiProcess({
+      flowsFolder: flows,
+      environment: { ...this.#environment(), ...options.environment },
     });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
-    }
   }
 
   /** Starts and waits for the ready line. */
   static async start(options: BootOptions = {}): Promise<BootedBaluPi> {
     const booted = await BootedBaluPi.begin(options);
-    await booted.#ready();
+    await booted.#process.ready();
     return booted;
   }
 
   /** For a start that cannot succeed. */
   static async fail(options: BootOptions): Promise<Ended> {
     const booted = await BootedBaluPi.begin(options);
-    const code = await booted.#exited();
+    const code = await booted.exit();
     const ended = { code, output: booted.output };
     await booted.stop();
     return ended;
@@ -76,7 +65,7 @@ export class BootedBaluPi {
   }
 
   get output(): string {
-    return this.#output;
+    return this.#process.output;
   }
 
   get dataFolder(): string {
@@ -88,20 +77,19 @@ export class BootedBaluPi {
   }
 
   get url(): string {
-    return /^BaluPi ready on (\S+)/m.exec(this.#output)?.[1] ?? '';
+    return this.#process.url;
   }
 
   get port(): number {
-    return Number(new URL(this.url).port);
+    return this.#process.port;
   }
 
   get editorUrl(): string {
-    return / editor (\S+)/.exec(this.#output)?.[1] ?? '';
+    return this.#process.editorUrl;
   }
 
   get residentBytes(): number {
-    const status = readFileSync(`/proc/${String(this.#process.pid)}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
+    return this.#process.residentBytes;
   }
 
   async signIn(username = 'alice'): Promise<string> {
@@ -114,46 +102,22 @@ export class BootedBaluPi {
   }
 
   signal(name: NodeJS.Signals): void {
-    this.#process.kill(name);
+    this.#process.signal(name);
   }
 
   /** @returns the exit code, once it ended */
   async exit(): Promise<number | null> {
-    return await this.#exited();
+    return await this.#process.exit();
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.kill('SIGTERM');
-      await this.#exited();
-    }
+    await this.#process.stop();
     await this.nas.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  async #exited(): Promise<number | null> {
-    if (this.#process.exitCode !== null) return this.#process.exitCode;
-    const { promise, resolve: ended } = Promise.withResolvers<number | null>();
-    this.#process.once('close', ended);
-    return await promise;
-  }
-
-  async #ready(): Promise<void> {
-    const { promise, resolve: found, reject } = Promise.withResolvers<undefined>();
-    this.#process.stdout?.on('data', () => {
-      if (this.url !== '') found(undefined);
-    });
-    this.#process.once('close', () => {
-      reject(new Error(`BaluPi ended before it was ready:\n${this.#output}`));
-    });
-    await promise;
-  }
-
-  /** Nothing of the household this runs in. */
-  #environment(): NodeJS.ProcessEnv {
-    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
+  #environment(): Record<string, string> {
     return {
-      ...Object.fromEntries(kept),
       BALUPI_DATA_DIR: this.dataFolder,
       BALUPI_HOST: '127.0.0.1',
       BALUPI_PORT: '0',

@@ -21,15 +21,27 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** Bytes that reached a path through the NAS, by any of its doors. */
+export interface StoredContent {
+  readonly path: string;
+  readonly checksum: string;
+}
+
 /** The NAS's file_metadata table: beside the disk, not one with it. */
 export class MetadataRows {
   readonly #clock: Clock;
   readonly #byPath = new Map<string, MetadataRow>();
   readonly #byId = new Map<number, MetadataRow>();
+  readonly #contents: StoredContent[] = [];
   #lastId = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** Everything that was ever stored, oldest first: what came twice is in it twice. */
+  get contents(): readonly StoredContent[] {
+    return this.#contents;
   }
 
   get(path: string): MetadataRow | undefined {
@@ -64,6 +76,7 @@ export class MetadataRows {
 
   /** After bytes were stored: the owner of a row that exists stays, as the file_id does. */
   stored(path: string, ownerId: number, sizeBytes: number, checksum: string): MetadataRow {
+    this.#contents.push({ path, checksum });
     const known = this.get(path);
     const row = known ?? this.create(path, ownerId, false);
     row.sizeBytes = sizeBytes;

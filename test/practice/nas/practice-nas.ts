@@ -4,6 +4,7 @@ import type { TreeFile } from './control-routes.ts';
 import type { FaultSwitches } from './faults.ts';
 import type { NginxLimits, PracticeNasOptions, PracticeUser } from './options.ts';
 import type { PracticeAccounts } from './practice-accounts.ts';
+import type { StoredContent } from './metadata-rows.ts';
 import type { LimitMode } from './rate-limits.ts';
 import type { RequestRecord } from './request-log.ts';
 import type { ShareRights } from './shares.ts';
@@ -92,6 +93,11 @@ export class PracticeNas {
 
   get bytesReceived(): number {
     return this.#composed.log.bytesReceived;
+  }
+
+  /** Everything that was ever stored through the API or put here, oldest first. */
+  get contents(): readonly StoredContent[] {
+    return this.#composed.nas.rows.contents;
   }
 
   get magicPackets(): readonly MagicPacket[] {

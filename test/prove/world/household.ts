@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
+import { until } from '../../bench/world/until.ts';
+import { PiProcess } from '../../fakes/pi-process.ts';
+import { PracticeNas } from '../../practice/nas/practice-nas.ts';
+
+export interface HouseholdOptions {
+  /** Where BaluPi keeps its data; left out: in a folder of the household's own. */
+  readonly dataFolder?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly preload?: readonly string[];
+}
+
+const PASSWORD = 'Practice-alice-1';
+/** A token lives 15 minutes on the NAS; a long proof signs in anew before that. */
+const SIGN_IN_AGAIN_MS = 10 * 60_000;
+/** What a restart may take at most, before it says that it is ready. */
+export const READY_WITHIN_MS = 5_000;
+
+/** A practice NAS and a BaluPi process beside it that can be killed and started again. */
+export class Household {
+  readonly nas: PracticeNas;
+  readonly folder: string;
+  readonly dataFolder: string;
+  /** What BaluPi takes for the NAS from its next start on, when something stands in between. */
+  nasUrl: string;
+  readonly #options: HouseholdOptions;
+  readonly #secret = randomBytes(32).toString('hex');
+  #pi: PiProcess | null = null;
+  #token = '';
+  #signedInMs = -Infinity;
+
+  private constructor(nas: PracticeNas, folder: string, options: HouseholdOptions) {
+    this.nas = nas;
+    this.folder = folder;
+    this.dataFolder = options.dataFolder ?? join(folder, 'balupi');
+    this.nasUrl = nas.url;
+    this.#options = options;
+    const plain = (name: string) => !name.endsWith('.ts');
+    cpSync('flows', join(folder, 'flows'), { recursive: true, filter: plain });
+  }
+
+  /** The NAS runs, BaluPi not yet. */
+  static async open(options: HouseholdOptions = {}): Promise<Household> {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-prove-'));
+    const clock = new SystemClock((problem) => {
+      throw problem;
+    });
+    const nas = new PracticeNas({ clock, storageFolder: join(folder, 'nas') });
+    await nas.start();
+    return new Household(nas, folder, options);
+  }
+
+  /** @throws Error while BaluPi does not run */
+  get pi(): PiProcess {
+    if (this.#pi === null) throw new Error('BaluPi does not run.');
+    return this.#pi;
+  }
+
+  get token(): string {
+    return this.#token;
+  }
+
+  /** @returns how long it took until it was ready, in ms */
+  async start(preload: readonly string[] = this.#options.preload ?? []): Promise<number> {
+    const startedMs = performance.now();
+    this.#pi = new PiProcess({
+      environment: { ...this.#environment(), ...this.#options.environment },
+      flowsFolder: join(this.folder, 'flows'),
+      preload,
+    });
+    await this.#pi.ready();
+    return performance.now() - startedMs;
+  }
+
+  /** Signs alice in, again when her token grows old, and shows her to BaluPi while the NAS is up. */
+  async signIn(): Promise<void> {
+    if (performance.now() - this.#signedInMs < SIGN_IN_AGAIN_MS) return;
+    await until('BaluPi to sign somebody in', async () => {
+      const answered = await fetch(`${this.pi.url}/api/auth/login`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ username: 'alice', password: PASSWORD }),
+      });
+      const { access_token: token } = (await answered.json()) as { access_token?: string };
+      this.#token = token ?? '';
+      return answered.status === 200;
+    });
+    this.#signedInMs = performance.now();
+  }
+
+  async ask(path: string): Promise<Record<string, unknown>> {
+    const headers = { Authorization: `Bearer ${this.#token}` };
+    const answered = await fetch(`${this.pi.url}${path}`, { headers });
+    return (await answered.json()) as Record<string, unknown>;
+  }
+
+  /** @returns what could not be delivered in time, as failures */
+  async drain(patienceMs: number): Promise<string[]> {
+    await this.signIn();
+    let last: Record<string, unknown> = {};
+    try {
+      await until(
+        'the queue to be empty',
+        async () => {
+          last = await this.ask('/api/files/sync/status');
+          return last['pending_uploads'] === 0;
+        },
+        patienceMs,
+      );
+    } catch (error) {
+      return [`${(error as Error).message} ${JSON.stringify(last)}`];
+    }
+    return last['failed_uploads'] === 0 ? [] : [`${String(last['failed_uploads'])} uploads failed`];
+  }
+
+  /** Cuts its power: no handler runs. */
+  async kill(): Promise<void> {
+    this.pi.signal('SIGKILL');
+    await this.pi.exit();
+  }
+
+  async close(): Promise<void> {
+    await this.#pi?.stop();
+    await this.nas.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #environment(): Record<string, string> {
+    return {
+      BALUPI_DATA_DIR: this.dataFolder,
+      BALUPI_HOST: '127.0.0.1',
+      BALUPI_PORT: '0',
+      BALUPI_LOG_LEVEL: 'warn',
+      BALUPI_NAS_URL: this.nasUrl,
+      BALUPI_NAS_DIRECT_URL: this.nasUrl,
+      BALUPI_NAS_MAC_ADDRESS: this.nas.macAddress,
+      BALUPI_NAS_WAKE_ADDRESS: this.nas.wakeAddress,
+      BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
+      BALUPI_CACHE_MIN_FREE_GB: '0.02',
+      BALUPI_SECRET_KEY: this.#secret,
+    };
+  }
+}
