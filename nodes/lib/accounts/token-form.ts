@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** What a NAS token says of itself. To be believed only once the NAS has accepted the token. */
 export interface NasClaims {
@@ -39,7 +39,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 /** Tokens are known by this alone. */
 export function hashToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+  return hash('sha256', token, 'buffer');
 }
 
 /**

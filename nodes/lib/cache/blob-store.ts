@@ -1,18 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { close, constants, fstat, mkdirSync, open, renameSync } from 'node:fs';
+import { close, constants, mkdirSync, open, renameSync } from 'node:fs';
 import { mkdir, open as openHandle, rm, unlink, type FileHandle } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Clock } from '../time/clock.ts';
+import { readExactly } from './extent.ts';
+import { OpenBlobs, type OpenBlob } from './open-blobs.ts';
+import { SmallFiles } from './small-files.ts';
+import { WarmReads } from './warm-reads.ts';
+
+export type { OpenBlob } from './open-blobs.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
-const statFile = promisify(fstat);
-
-/** A kept file opened for reading. Its bytes stay readable though it be evicted meanwhile. */
-export interface OpenBlob {
-  readonly fd: number;
-  close(): Promise<void>;
-}
 
 /** A file still being filled. */
 export interface TempFile {
@@ -22,6 +23,9 @@ export interface TempFile {
 
 const BLOB_NAME = /^[0-9a-f]{32}$/;
 
+/** A household's hot files, and a video's pieces; Linux gives a process 1024 descriptors. */
+const MOST_IDLE = 96;
+
 /**
  * The bytes on disk: `blobs/<2 hex>/<32 hex>`, and `fills/` for what is not whole yet. Names are
  * random, so no client's name ever reaches the file system. Only `fills/` is looked through at
@@ -30,12 +34,20 @@ const BLOB_NAME = /^[0-9a-f]{32}$/;
 export class BlobStore {
   readonly #blobs: string;
   readonly #fills: string;
-  readonly #open = new Map<string, number>();
+  readonly #open: OpenBlobs;
+  readonly #small: SmallFiles;
 
-  /** @param folder the cache's own folder, on one file system */
-  constructor(folder: string) {
+  /**
+   * @param folder the cache's own folder, on one file system
+   * @param memoryBytes for small files that are read again
+   */
+  constructor(folder: string, clock: Pick<Clock, 'monotonicMs'>, memoryBytes: number) {
     this.#blobs = join(folder, 'blobs');
     this.#fills = join(folder, 'fills');
+    const monotonicMs = (): number => clock.monotonicMs();
+    const warm = new WarmReads({ monotonicMs, availableBytes: freemem });
+    this.#open = new OpenBlobs(warm, MOST_IDLE);
+    this.#small = new SmallFiles(memoryBytes);
   }
 
   async start(): Promise<void> {
@@ -82,32 +94,50 @@ export class BlobStore {
    * @returns null when it is not there, is no plain file, or has another size
    */
   async openBlob(blob: string, sizeBytes: number): Promise<OpenBlob | null> {
+    const known = this.#open.borrow(blob, sizeBytes);
+    if (known !== null) return known;
     const fd = await this.#openPlain(this.#pathOf(blob));
-    if (fd === null) return null;
-    const stat = await statFile(fd);
-    if (!stat.isFile() || stat.size !== sizeBytes) {
-      await closeFile(fd);
-      return null;
+    return fd === null ? null : this.#open.take(blob, fd, sizeBytes);
+  }
+
+  /** The bytes of a small blob, where memory holds them. */
+  inMemory(blob: string): Buffer | null {
+    return this.#small.get(blob);
+  }
+
+  /**
+   * All bytes of a small blob from disk, held in memory for the next reader.
+   * @returns null as {@link openBlob}
+   */
+  async readSmall(blob: string, sizeBytes: number): Promise<Buffer | null> {
+    const file = await this.openBlob(blob, sizeBytes);
+    if (file === null) return null;
+    try {
+      const isHeld = this.#small.takes(sizeBytes);
+      // What stays must be of its own size, not a corner of Node's shared 8 KB.
+      const into = isHeld ? Buffer.allocUnsafeSlow(sizeBytes) : Buffer.allocUnsafe(sizeBytes);
+      const bytes = await readExactly(file.read, 0, into);
+      if (bytes !== null && isHeld) this.#small.put(blob, bytes);
+      return bytes;
+    } finally {
+      await file.close();
     }
-    this.#open.set(blob, (this.#open.get(blob) ?? 0) + 1);
-    return {
-      fd,
-      close: async () => {
-        const others = (this.#open.get(blob) ?? 1) - 1;
-        if (others > 0) this.#open.set(blob, others);
-        else this.#open.delete(blob);
-        await closeFile(fd);
-      },
-    };
   }
 
   /** Whether somebody reads it now; deleting it would free no room yet. */
   isOpen(blob: string): boolean {
-    return this.#open.has(blob);
+    return this.#open.isRead(blob);
   }
 
   async remove(blob: string): Promise<void> {
+    this.#small.drop(blob);
+    await this.#open.forget(blob);
     await removeIfThere(this.#pathOf(blob));
+  }
+
+  /** Closes what stayed open for the next reader. */
+  stop(): Promise<void> {
+    return this.#open.close();
   }
 
   async #openPlain(path: string): Promise<number | null> {

@@ -25,4 +25,6 @@ export interface CachePorts {
   /** IANA name; days are counted in it. */
   readonly timeZone: string;
   readonly queuedBytes: () => number;
+  /** For small files that are read again; 0 reads each from disk. */
+  readonly memoryBytes?: number;
 }

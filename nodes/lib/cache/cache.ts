@@ -9,13 +9,15 @@ import { servingPool } from './buffer-pool.ts';
 import type { CachePorts } from './cache-ports.ts';
 import { etagOf, holds, type CachedCopy } from './cached-copy.ts';
 import { CopyRows } from './copy-rows.ts';
+import { CopyServer } from './copy-server.ts';
 import { Fetcher, type FetchOutcome } from './fetcher.ts';
 import { Fills } from './fills.ts';
 import type { Origin } from './origin.ts';
 import { PieceRows } from './piece-rows.ts';
-import { fileSource, respond } from './respond.ts';
+import { fileSource, plainFile, respond } from './respond.ts';
 import { Room } from './room.ts';
 import { Shelf } from './shelf.ts';
+import { SMALL_FILES_BYTES } from './small-files.ts';
 import type { CacheStats } from './stats.ts';
 import { Tally } from './tally.ts';
 import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
@@ -44,13 +46,15 @@ export class Cache {
   readonly #room: Room;
   readonly #fills: Fills;
   readonly #fetcher: Fetcher;
+  readonly #server: CopyServer;
   readonly #pool = servingPool();
 
   constructor(ports: CachePorts) {
     this.#ports = ports;
     const { store, clock, disk, maxBytes, minFreeBytes, queuedBytes } = ports;
     this.#copies = new CopyRows(store);
-    this.#blobs = new BlobStore(ports.folder);
+    this.#blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
+    this.#server = new CopyServer(this.#blobs, this.#pool);
     this.#shelf = new Shelf(this.#copies, this.#blobs, clock);
     this.#tally = new Tally(store, this.#copies, clock, localDays(ports.timeZone));
     const [copies, blobs, tally, pool] = [this.#copies, this.#blobs, this.#tally, this.#pool];
@@ -80,6 +84,7 @@ export class Cache {
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
     await this.#fills.stop();
+    await this.#blobs.stop();
     this.#tally.flush();
   }
 
@@ -101,25 +106,16 @@ export class Cache {
     response: ServerResponse,
   ): Promise<ServeOutcome> {
     const { copy, file, label, ageSeconds } = ticket;
-    const { sizeBytes, modifiedAtMs } = copy.version;
-    const blob = await this.#blobs.openBlob(copy.blob, sizeBytes);
-    if (blob === null) {
-      await this.#shelf.discard({ id: copy.id, blob: copy.blob, sizeBytes });
-      return { kind: 'gone' };
-    }
-    try {
-      const etag = etagOf(copy.version, copy.version.etag);
-      const { name } = file;
-      const mimeType = file.mimeType ?? copy.mimeType;
-      const lastModifiedMs = modifiedAtMs;
-      const head = { name, sizeBytes, etag, lastModifiedMs, mimeType, label, ageSeconds };
-      const plan = planAnswer(request, head);
+    const { sizeBytes, modifiedAtMs: lastModifiedMs } = copy.version;
+    const etag = etagOf(copy.version, copy.version.etag);
+    const mimeType = file.mimeType ?? copy.mimeType;
+    const head = { name: file.name, sizeBytes, etag, lastModifiedMs, mimeType, label, ageSeconds };
+    const served = await this.#server.serve(copy.blob, head, request, response, (plan) => {
       this.#tally.hit(copy.id, plan.fileBytes, label === 'hit' ? 'validated' : 'stale');
-      const source = fileSource(blob.fd, sizeBytes, this.#pool);
-      return { kind: 'answered', whole: await respond(request, response, plan, source) };
-    } finally {
-      await blob.close();
-    }
+    });
+    if (served.kind === 'answered') return served;
+    await this.#shelf.discard({ id: copy.id, blob: copy.blob, sizeBytes });
+    return served;
   }
 
   /** Answers a miss from the NAS and keeps what comes, joining a fill that runs already. */
@@ -159,7 +155,7 @@ export class Cache {
         ageSeconds: null,
       };
       const plan = planAnswer(request, head);
-      const source = fileSource(handle.fd, sizeBytes, this.#pool);
+      const source = fileSource(plainFile(handle.fd), sizeBytes, this.#pool);
       return { kind: 'answered', whole: await respond(request, response, plan, source) };
     } finally {
       await handle.close();

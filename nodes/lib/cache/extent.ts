@@ -1,7 +1,8 @@
-import { read } from 'node:fs';
 import type { ByteRange } from '../http/http.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import { readLater } from './open-blobs.ts';
 import type { Outlet } from './outlet.ts';
+import { BLOCK_BYTES, type ReadAt } from './warm-reads.ts';
 
 /** How far a file may be read now. */
 export type Availability =
@@ -14,6 +15,8 @@ export type Availability =
 /** A file that is there, or is becoming there. */
 export interface Extent {
   readonly fd: number;
+  /** How a file that does not grow is read, where there is a quicker way. */
+  readonly read?: ReadAt;
   /** Answers once more than `position` bytes may be read, or never will. */
   available(position: number): Availability | Promise<Availability>;
   /** Wakes a call of `available` that waits: its reader is gone. */
@@ -27,6 +30,9 @@ export type SendOutcome =
   | { readonly kind: 'unstored'; readonly position: number };
 
 const CUT: SendOutcome = { kind: 'cut' };
+
+/** So much may be read on the spot before others get their turn: about 4 ms of a Pi. */
+const TURN_BYTES = 1024 * 1024;
 
 /**
  * Sends part of a file with two buffers in turn: one is read into while the other is on its way
@@ -42,6 +48,7 @@ export async function sendExtent(
     extent.cancel();
   });
   const [front, back] = [pool.take(), pool.take()];
+  const reader = new TurnReader(extent);
   let writing: Promise<boolean> = Promise.resolve(true);
   try {
     let position = range.first;
@@ -50,11 +57,10 @@ export async function sendExtent(
       if (upto.kind === 'unstored') return (await writing) ? { ...upto, position } : CUT;
       if (upto.kind === 'cut' || !outlet.isOpen) return CUT;
       const buffer = turn % 2 === 0 ? front : back;
-      const wanted = Math.min(buffer.length, range.last + 1 - position, upto.bytes - position);
-      const count = await readSome(extent.fd, buffer, wanted, position);
+      const count = await reader.read(buffer, position, Math.min(range.last + 1, upto.bytes));
       // A file shorter than its row: what is missing must not look like the end.
       if (count === 0 || !(await writing)) return CUT;
-      writing = outlet.write(buffer.subarray(0, count));
+      writing = outlet.write(count === buffer.length ? buffer : buffer.subarray(0, count));
       position += count;
     }
     return (await writing) ? { kind: 'sent' } : CUT;
@@ -65,24 +71,49 @@ export async function sendExtent(
   }
 }
 
-/** Reads a whole short stretch at once; null where the file has less. */
-export async function readExactly(fd: number, range: ByteRange): Promise<Buffer | null> {
-  const length = range.last - range.first + 1;
-  const buffer = Buffer.allocUnsafe(length);
+/** Reads stretch by stretch, and lets others have their turn where nothing had to be waited for. */
+class TurnReader {
+  readonly #extent: Extent;
+  #onTheSpotBytes = 0;
+
+  constructor(extent: Extent) {
+    this.#extent = extent;
+  }
+
+  /** @param end position after the last byte wanted */
+  async read(into: Buffer, position: number, end: number): Promise<number> {
+    const { fd, read } = this.#extent;
+    const length = Math.min(into.length, end - position);
+    if (read === undefined) return readLater(fd, into, length, position);
+    if (this.#onTheSpotBytes >= TURN_BYTES) await this.#nextTurn();
+    // Up to the next block, as what is known to be in memory is known by blocks.
+    const count = read(into, Math.min(length, BLOCK_BYTES - (position % BLOCK_BYTES)), position);
+    if (typeof count !== 'number') return count;
+    this.#onTheSpotBytes += count;
+    return count;
+  }
+
+  #nextTurn(): Promise<void> {
+    this.#onTheSpotBytes = 0;
+    return new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
+/** Fills a buffer from `first` on; null where the file has less. */
+export async function readExactly(
+  read: ReadAt,
+  first: number,
+  buffer: Buffer,
+): Promise<Buffer | null> {
   let done = 0;
-  while (done < length) {
-    const count = await readSome(fd, buffer.subarray(done), length - done, range.first + done);
+  while (done < buffer.length) {
+    const into = done === 0 ? buffer : buffer.subarray(done);
+    const reading = read(into, into.length, first + done);
+    const count = typeof reading === 'number' ? reading : await reading;
     if (count === 0) return null;
     done += count;
   }
   return buffer;
-}
-
-function readSome(fd: number, into: Buffer, length: number, position: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  read(fd, into, 0, length, position, (error, count) => {
-    if (error === null) resolve(count);
-    else reject(error);
-  });
-  return promise;
 }

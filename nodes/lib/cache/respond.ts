@@ -4,16 +4,18 @@ import type { ByteRange } from '../http/http.ts';
 import type { AnswerPlan } from './answer-plan.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { readExactly, sendExtent, type Extent } from './extent.ts';
+import { readLater } from './open-blobs.ts';
 import { Outlet } from './outlet.ts';
+import { SMALL_FILE_BYTES } from './small-files.ts';
+import type { ReadAt } from './warm-reads.ts';
 
 /** Where the bytes of an answer come from. */
 export interface PartSource {
   /** Sends one stretch; false where the caller is gone or must be cut off. */
   send(outlet: Outlet, range: ByteRange): Promise<boolean>;
+  /** Reads a short stretch; null where it is not there. Missing where bytes come as a stream. */
+  readonly small?: (range: ByteRange) => Buffer | null | Promise<Buffer | null>;
 }
-
-/** Up to here one read and one write are the whole answer (docs/PERFORMANCE.md). */
-const SMALL_BYTES = 64 * 1024;
 
 /**
  * Writes a planned answer. What cannot be finished is cut, never ended.
@@ -25,6 +27,10 @@ export async function respond(
   plan: AnswerPlan,
   source: PartSource,
 ): Promise<boolean> {
+  const only = plan.parts.length === 1 ? plan.parts[0] : undefined;
+  if (only !== undefined && source.small !== undefined && plan.fileBytes <= SMALL_FILE_BYTES) {
+    return await respondAtOnce(response, plan, source.small(only.range));
+  }
   const outlet = new Outlet(response);
   response.writeHead(plan.statusCode, plan.headers);
   if (request.method === 'HEAD') {
@@ -47,22 +53,52 @@ export async function respond(
   return true;
 }
 
+/** One read and one write, head and bytes together: what a short answer costs least. */
+async function respondAtOnce(
+  response: ServerResponse,
+  plan: AnswerPlan,
+  reading: Buffer | null | Promise<Buffer | null>,
+): Promise<boolean> {
+  const bytes = reading instanceof Promise ? await reading : reading;
+  if (response.destroyed) return false;
+  if (bytes === null) {
+    response.destroy();
+    return false;
+  }
+  // A reset connection is told by 'close' as well.
+  response.on('error', () => undefined);
+  response.writeHead(plan.statusCode, plan.headers);
+  response.end(bytes);
+  return true;
+}
+
+/** An open file that is always read by way of the thread pool. */
+export function plainFile(fd: number): { readonly fd: number; readonly read: ReadAt } {
+  return { fd, read: (into, length, position) => readLater(fd, into, length, position) };
+}
+
 /** A whole file on disk. */
-export function fileSource(fd: number, sizeBytes: number, pool: BufferPool): PartSource {
+export function fileSource(
+  file: { readonly fd: number; readonly read: ReadAt },
+  sizeBytes: number,
+  pool: BufferPool,
+): PartSource {
   const extent: Extent = {
-    fd,
+    ...file,
     available: () => ({ kind: 'upto', bytes: sizeBytes }),
     cancel: () => undefined,
   };
   return {
-    send: async (outlet, range) => {
-      if (range.last - range.first < SMALL_BYTES) {
-        const bytes = await readExactly(fd, range);
-        return bytes !== null && (await outlet.write(bytes));
-      }
-      return (await sendExtent(outlet, extent, range, pool)).kind === 'sent';
-    },
+    send: async (outlet, range) => (await sendExtent(outlet, extent, range, pool)).kind === 'sent',
+    small: ({ first, last }) => readExactly(file.read, first, Buffer.allocUnsafe(last - first + 1)),
   };
+}
+
+/** A whole file in memory. */
+export function memorySource(bytes: Buffer): PartSource {
+  const stretch = ({ first, last }: ByteRange): Buffer =>
+    first === 0 && last === bytes.length - 1 ? bytes : bytes.subarray(first, last + 1);
+  return { send: (outlet, range) => outlet.write(stretch(range)), small: stretch };
 }
 
 /**

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OpenBlobs, type OpenBlob } from '../../../nodes/lib/cache/open-blobs.ts';
+import { BLOCK_BYTES, WarmReads } from '../../../nodes/lib/cache/warm-reads.ts';
+import { CacheBench, patterned } from './cache-bench.ts';
+
+const BLOCKS = 4;
+const SIZE = BLOCKS * BLOCK_BYTES - 100;
+
+describe('Open blobs', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-blobs-'));
+  const bytes = patterned(SIZE);
+  let nowMs = 0;
+  let eachReadMs = 0;
+  let availableBytes = 0;
+  let blobs: OpenBlobs;
+
+  beforeEach(() => {
+    nowMs = 0;
+    eachReadMs = 0;
+    availableBytes = 1024 * 1024 * 1024;
+    const monotonicMs = (): number => (nowMs += eachReadMs);
+    const warm = new WarmReads({ monotonicMs, availableBytes: () => availableBytes });
+    blobs = new OpenBlobs(warm, 2);
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(folder, name), bytes);
+  });
+
+  afterEach(() => blobs.close());
+  after(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  const open = async (name: string): Promise<OpenBlob> => {
+    const known = blobs.borrow(name, SIZE);
+    if (known !== null) return known;
+    const blob = await blobs.take(name, openSync(join(folder, name), 'r'), SIZE);
+    assert.ok(blob !== null);
+    return blob;
+  };
+  const isOpen = (fd: number): boolean => {
+    try {
+      closeSync(fd);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  /** Reads the whole blob block by block. @returns how many blocks were read on the spot */
+  const readAll = async (blob: OpenBlob): Promise<number> => {
+    const into = Buffer.alloc(BLOCK_BYTES);
+    let onTheSpot = 0;
+    for (let at = 0; at < SIZE; at += BLOCK_BYTES) {
+      const reading = blob.read(into, Math.min(BLOCK_BYTES, SIZE - at), at);
+      if (typeof reading === 'number') onTheSpot += 1;
+      const count = await reading;
+      assert.ok(into.subarray(0, count).equals(bytes.subarray(at, at + BLOCK_BYTES)));
+    }
+    return onTheSpot;
+  };
+
+  it('stay open for the next reader, no more than the bound', async () => {
+    const first = await open('a');
+    await first.close();
+    const again = await open('a');
+    assert.equal(again.fd, first.fd);
+    await again.close();
+    await (await open('b')).close();
+    await (await open('c')).close();
+    assert.equal(blobs.size, 2);
+    assert.equal(blobs.borrow('a', SIZE), null);
+  });
+
+  it('are read to their end after they were removed, and are closed right then', async () => {
+    const reader = await open('a');
+    await blobs.forget('a');
+    assert.equal(blobs.isRead('a'), true);
+    assert.equal(blobs.borrow('a', SIZE), null);
+    await readAll(reader);
+    await reader.close();
+    await reader.close();
+    assert.equal(blobs.isRead('a'), false);
+    assert.equal(isOpen(reader.fd), false);
+  });
+
+  it('that nobody reads are closed when they are removed, so that their room is free', async () => {
+    const reader = await open('a');
+    await reader.close();
+    assert.equal(blobs.isRead('a'), false);
+    await blobs.forget('a');
+    assert.equal(isOpen(reader.fd), false);
+  });
+
+  it('are not lent once they are shorter than they were, or gone', async () => {
+    await (await open('a')).close();
+    truncateSync(join(folder, 'a'), SIZE - 1);
+    assert.equal(blobs.borrow('a', SIZE), null);
+    await (await open('b')).close();
+    rmSync(join(folder, 'b'));
+    assert.equal(blobs.borrow('b', SIZE), null);
+    assert.equal(blobs.size, 0);
+  });
+
+  it('are read on the spot only where they were read before', async () => {
+    const blob = await open('a');
+    assert.equal(await readAll(blob), 0);
+    assert.equal(await readAll(blob), BLOCKS);
+    await blob.close();
+  });
+
+  it('are not read on the spot when the system had to make room for other things', async () => {
+    availableBytes = 4 * 2 * SIZE - 4 * 1000;
+    const [a, b] = [await open('a'), await open('b')];
+    await readAll(a);
+    assert.equal(await readAll(a), BLOCKS);
+    await readAll(b);
+    nowMs += 1_001;
+    availableBytes = 4 * 1000;
+    assert.equal(await readAll(a), 0);
+    await a.close();
+    await b.close();
+  });
+
+  it('hold the loop up once at most when the guess was wrong, and not again for a while', async () => {
+    const blob = await open('a');
+    await readAll(blob);
+    eachReadMs = 20;
+    assert.equal(await readAll(blob), 1);
+    eachReadMs = 0;
+    assert.equal(await readAll(blob), 0);
+    nowMs += 5_001;
+    // What was read before the slow one has to be read again first.
+    assert.equal(await readAll(blob), BLOCKS);
+    await blob.close();
+  });
+});
+
+describe('A kept file of a megabyte', () => {
+  it('comes the same each time, from anywhere in it, and frees its room when it is dropped', async () => {
+    const bench = new CacheBench();
+    await bench.start();
+    const bytes = patterned(1024 * 1024 + 12_345);
+    bench.nas.put('alice/f.bin', bytes);
+    for (let turn = 0; turn < 4; turn += 1) {
+      const whole = await bench.get('alice/f.bin');
+      assert.ok(whole.body.equals(bytes));
+      const { body } = await bench.get('alice/f.bin', { range: 'bytes=100001-900000' });
+      assert.ok(body.equals(bytes.subarray(100_001, 900_001)));
+    }
+    await bench.cache.drop('alice/f.bin');
+    assert.deepEqual(bench.onDisk('blobs'), []);
+    await bench.close();
+  });
+});
