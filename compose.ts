@@ -22,6 +22,8 @@ import { PiLoadSampler, readPiLoad, System } from './nodes/lib/system/system.ts'
 import { parseDiscoveryAddresses, Tapo, type TapoDevice } from './nodes/lib/tapo/tapo.ts';
 import type { Clock } from './nodes/lib/time/clock.ts';
 import { Grid } from './nodes/lib/time/grid.ts';
+import { ClockEvidence } from './nodes/lib/time/clock-evidence.ts';
+import { readClockMarks } from './nodes/lib/time/clock-marks.ts';
 import { TrustedTime } from './nodes/lib/time/trusted-time.ts';
 import { NodeDisk, Upload } from './nodes/lib/upload/upload.ts';
 import type { Settings } from './settings.ts';
@@ -49,6 +51,7 @@ export class House {
   readonly data: DataFolder;
   readonly rooms: Rooms;
   readonly #time: TrustedTime;
+  readonly #clockEvidence: ClockEvidence;
   readonly #nasRoom: NasRoom;
   readonly #filesRoom: Files;
   readonly #parts: ComposeParts;
@@ -60,6 +63,12 @@ export class House {
     this.data = DataFolder.open(settings.DATA_DIR);
     const store = new NewestTimeRows(this.data.queue);
     this.#time = new TrustedTime({ clock, log, store, buildDateMs: parts.buildDateMs });
+    this.#clockEvidence = new ClockEvidence({
+      clock,
+      log,
+      isBehind: () => this.#time.unsynced,
+      readMarks: readClockMarks,
+    });
     this.#nasRoom = this.#nas();
     this.#filesRoom = this.#files();
     this.rooms = {
@@ -150,6 +159,9 @@ export class House {
       liveToken: () => this.rooms.accounts.anyLiveToken()?.token ?? null,
       tokenRefused: (token) => {
         this.rooms.accounts.refusedByNas(token);
+      },
+      heardDate: (date) => {
+        this.#clockEvidence.heardFromNas(date);
       },
     });
   }
@@ -255,7 +267,7 @@ export class House {
         nasPowerThresholdWatts: settings.NAS_POWER_THRESHOLD_WATTS,
       },
       devices: { list: () => this.rooms.tapo.list().map(energyDevice) },
-      isClockTrusted: () => !this.#time.unsynced,
+      isClockTrusted: () => this.#clockEvidence.isTrusted,
       history: {
         hours: (number, fromMs, toMs, signal) =>
           this.rooms.tapo.hours(number, fromMs, toMs, signal),

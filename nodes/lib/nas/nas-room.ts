@@ -43,6 +43,8 @@ export interface NasRoomOptions {
   /** Some user's token that the NAS took lately; null when there is none. */
   readonly liveToken: () => string | null;
   readonly tokenRefused: (token: string) => void;
+  /** Told the `Date` of every answer of the NAS. */
+  readonly heardDate?: (date: string) => void;
 }
 
 /** A channel may pause between its chunks; what it loses by an idle cut is the whole session. */
@@ -146,11 +148,12 @@ export class NasRoom {
   }
 
   #openTransport(url: URL, maxSockets?: number): NasTransport {
-    const { clock, fingerprint } = this.#options;
+    const { clock, fingerprint, heardDate } = this.#options;
     return new NasTransport({
       url,
       clock,
       fingerprint,
+      heardDate,
       identityOf: this.#identityOf,
       ...(maxSockets === undefined ? {} : { maxSockets, idleSocketMs: CHANNEL_IDLE_MS }),
     });

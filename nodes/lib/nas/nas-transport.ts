@@ -12,6 +12,8 @@ export interface NasTransportOptions {
   readonly fingerprint: string | null;
   /** Consulted before anything is sent; null where there is nothing to compare with. */
   readonly identityOf: IdentityCheck | null;
+  /** Told the `Date` of every answer. */
+  readonly heardDate?: ((date: string) => void) | undefined;
   /** 1 makes every call go over one keep-alive connection, one after the other. */
   readonly maxSockets?: number;
   /** How long an unused connection is kept, ms. */
@@ -30,6 +32,7 @@ export class NasTransport {
   readonly #identityOf: IdentityCheck | null;
   readonly #basePath: string;
   readonly #host: string;
+  readonly #heardDate: ((date: string) => void) | null;
 
   constructor(options: NasTransportOptions) {
     const { url, clock, fingerprint, identityOf } = options;
@@ -37,6 +40,7 @@ export class NasTransport {
     this.#identityOf = identityOf;
     this.#basePath = url.pathname.replace(/\/+$/, '');
     this.#host = url.host;
+    this.#heardDate = options.heardDate ?? null;
     this.#agent = new NasAgent({
       url,
       clock,
@@ -95,6 +99,9 @@ export class NasTransport {
       return { outcome: { kind: 'failed', cause: asNasCallError(error) }, reused: false };
     }
     const outcome = await exchange.run();
+    if (outcome.kind !== 'failed' && outcome.headers.date !== undefined) {
+      this.#heardDate?.(outcome.headers.date);
+    }
     return { outcome, reused: exchange.reusedSocket };
   }
 

@@ -211,6 +211,44 @@ describe('energy durability', function () {
     });
   }
 
+  it('keeps the day’s energy when NTP pulls the clock to and fro', () => {
+    const toS = fromS + 24 * HOUR;
+    const load = nas(fromS, toS, generator(8));
+    const plug = new SimulatedPlug(1, load, fromS, bench.time);
+    const random = generator(31);
+    for (let atS = fromS; atS < toS; atS += 600) {
+      const pulledMs = (random() - 0.5) * 4_000;
+      bench.clock.stepWallTo(bench.clock.nowMs() - bench.stepMs + pulledMs);
+      bench.stepMs = pulledMs;
+      bench.run([plug], atS, atS + 600, { seed: atS });
+    }
+    bench.run([plug], toS, toS + 60);
+    const exact = load.whBetween(fromS, toS);
+    assert.ok(Math.abs(bench.dayWh(1, fromS) - exact) <= Math.max(2, exact * 0.005));
+    assert.equal(bench.sum('SELECT count(*) FROM energy_hourly WHERE device_number = 1'), 24);
+  });
+
+  it('neither makes nor loses energy when a clock that was 6 h late is put right', async () => {
+    const [lateS, days] = [6 * HOUR, 3];
+    const load = steady(fromS, 90);
+    // Its own counters are of the same late calendar here, so that only the step is looked at.
+    const plug = new SimulatedPlug(1, load, fromS, bench.time);
+    bench.run([plug], fromS, fromS + 2 * HOUR);
+    await bench.clock.advance(2 * HOUR * 1_000);
+    bench.clock.stepWallTo(bench.clock.nowMs() + lateS * 1_000);
+    bench.stepMs = lateS * 1_000;
+    for (let hour = 2; hour < 24 * days; hour += 1) {
+      bench.run([plug], fromS + hour * HOUR, fromS + (hour + 1) * HOUR);
+      await bench.clock.advance(HOUR * 1_000);
+    }
+    bench.energy.rollUp();
+    const history = bench.energy.history({ deviceId: 'plug-1', from: 0, resolution: 'day' });
+    assert.ok(history.kind === 'history');
+    const totalWh = history.points.reduce((sum, { energyMwh }) => sum + energyMwh, 0) / 1_000;
+    const exactWh = 90 * 24 * days;
+    assert.ok(Math.abs(totalWh - exactWh) <= exactWh * 0.005, `${totalWh} of ${exactWh} Wh`);
+  });
+
   it('places what it measured in 1970 once the clock is set', async () => {
     const load = steady(fromS, 120);
     const plug = new SimulatedPlug(1, load, fromS, bench.time);
@@ -266,6 +304,29 @@ describe('energy durability', function () {
     bench.run([new SimulatedPlug(1, steady(fromS, 60), fromS, berlin)], farS, farS + 2 * HOUR);
     while (bench.energy.prune());
     const after = bench.sum('SELECT count(*) FROM energy_samples');
-    assert.ok(after > before * 0.7, `${before} to ${after}`);
+    const added = 2 * 40;
+    const lost = before + added - after;
+    assert.ok(lost <= (86_400 / 90) * 1.01 && lost <= before * 0.2, `${lost} of ${before} lost`);
+  });
+
+  it('loses no hour or day to a clock that jumps to and fro', async () => {
+    const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
+    bench.run([plug], fromS, fromS + 9 * 86_400, { intervalS: 90 });
+    const hours = bench.sum('SELECT count(*) FROM energy_hourly');
+    const samples = bench.sum('SELECT count(*) FROM energy_samples');
+    for (const year of [2037, 2031, 2034]) {
+      const jumpS = Date.parse(`${year}-06-01T00:00:00Z`) / 1_000;
+      await bench.restart(jumpS);
+      bench.run([new SimulatedPlug(1, steady(fromS, 60), fromS, berlin)], jumpS, jumpS + 600);
+      while (bench.energy.prune());
+    }
+    await bench.restart(fromS + 9 * 86_400);
+    bench.run([plug], fromS + 9 * 86_400, fromS + 9 * 86_400 + HOUR);
+    while (bench.energy.prune());
+    const kept = bench.sum('SELECT count(*) FROM energy_hourly WHERE start_s < ?', fromS + 800_000);
+    assert.ok(kept >= hours, `${hours} hours, ${kept} left`);
+    const left = bench.sum('SELECT count(*) FROM energy_samples');
+    // Two days are over the seven, and each wild clock makes one more day.
+    assert.ok(left >= samples * (4 / 9), `${samples} samples, ${left} left`);
   });
 });

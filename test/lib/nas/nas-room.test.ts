@@ -70,6 +70,17 @@ describe('The nas room', () => {
     await nas.close();
   });
 
+  it('tells what time the NAS says it is, with every answer', async () => {
+    const dates: string[] = [];
+    answer = (_request, response) => {
+      response.setHeader('Date', 'Sun, 22 Feb 2026 14:30:05 GMT');
+      response.end('{}');
+    };
+    await open({ heardDate: (date) => dates.push(date) });
+    await room.client.call({ method: 'GET', path: '/api/health', auto: true });
+    assert.equal(dates[0], 'Sun, 22 Feb 2026 14:30:05 GMT');
+  });
+
   it('asks nothing when it starts, and shows what it knows', async () => {
     const url = new URL(nas.url);
     url.username = 'someone';

@@ -1,0 +1,75 @@
+import type { Log } from '../log/log.ts';
+import type { Clock } from './clock.ts';
+
+/** What the system says of its clock. */
+export interface ClockMarks {
+  /** systemd-timesyncd has set the clock since boot. */
+  readonly isSynchronized: boolean;
+  /**
+   * The clock starts from a guess: systemd runs here, which sets it from the time of the last
+   * shutdown, and there is no hardware clock that went on meanwhile.
+   */
+  readonly startsFromGuess: boolean;
+  /** How long the machine is up, ms. */
+  readonly uptimeMs: number;
+}
+
+export interface ClockEvidenceParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The wall clock is behind what is known to have passed. */
+  readonly isBehind: () => boolean;
+  readonly readMarks: () => ClockMarks;
+}
+
+/** NTP over a slow line needs a minute; after this nothing better will come. */
+const LONGEST_DOUBT_MS = 1_200_000;
+/** Two clocks that both go by NTP differ by less; a HTTP date has whole seconds. */
+const AGREES_MS = 60_000;
+
+/**
+ * Whether the wall clock may be believed. A Pi without a clock battery boots with the time of its
+ * last shutdown: plausible, and wrong by as long as it was off. So it is believed once
+ *
+ * - systemd-timesyncd marks it as synchronized,
+ * - or the NAS, in the head of any answer, tells the same time,
+ * - or nothing says that it starts from a guess and the NAS does not tell another time,
+ * - or the machine is up for 20 minutes: there may be no network, and what is measured has to be
+ *   placed somewhere. A later correction is then followed as any step of the clock is.
+ *
+ * Once believed it stays so, unless it falls behind the floor of trusted time.
+ */
+export class ClockEvidence {
+  readonly #parts: ClockEvidenceParts;
+  #isBelieved = false;
+  #nasDiffersMs: number | null = null;
+
+  constructor(parts: ClockEvidenceParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes the `Date` of an answer of the NAS (RFC 9110); anything else is ignored. */
+  heardFromNas(date: string): void {
+    const toldMs = Date.parse(date);
+    if (Number.isNaN(toldMs)) return;
+    this.#nasDiffersMs = Math.abs(toldMs - this.#parts.clock.nowMs());
+  }
+
+  get isTrusted(): boolean {
+    if (this.#parts.isBehind()) return false;
+    this.#isBelieved ||= this.#mayBelieve();
+    return this.#isBelieved;
+  }
+
+  #mayBelieve(): boolean {
+    const { isSynchronized, startsFromGuess, uptimeMs } = this.#parts.readMarks();
+    if (isSynchronized) return true;
+    const nas = this.#nasDiffersMs;
+    if (nas === null ? !startsFromGuess : nas <= AGREES_MS) return true;
+    if (uptimeMs < LONGEST_DOUBT_MS) return false;
+    this.#parts.log.warn(
+      'Nothing confirms the clock of this machine; energy is metered by it all the same. Check its network time.',
+    );
+    return true;
+  }
+}

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { ClockEvidence, type ClockMarks } from '../../../nodes/lib/time/clock-evidence.ts';
+import { readClockMarks } from '../../../nodes/lib/time/clock-marks.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const MINUTE_MS = 60_000;
+
+describe('Whether the clock may be believed', () => {
+  const warnings: string[] = [];
+  let clock: ManualClock;
+  let marks: ClockMarks;
+  let isBehind: boolean;
+  let evidence: ClockEvidence;
+
+  beforeEach(() => {
+    warnings.length = 0;
+    clock = new ManualClock();
+    marks = { isSynchronized: false, startsFromGuess: true, uptimeMs: 30_000 };
+    isBehind = false;
+    const quiet = (): void => {};
+    evidence = new ClockEvidence({
+      clock,
+      log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
+      isBehind: () => isBehind,
+      readMarks: () => marks,
+    });
+  });
+
+  const nasSays = (offByMs: number): void => {
+    evidence.heardFromNas(new Date(clock.nowMs() + offByMs).toUTCString());
+  };
+
+  it('doubts a plausible time that a Pi without a battery booted with', () => {
+    assert.equal(evidence.isTrusted, false);
+  });
+
+  it('believes it once timesyncd has set it, whatever the NAS says', () => {
+    nasSays(3 * 3_600_000);
+    assert.equal(evidence.isTrusted, false);
+    marks = { ...marks, isSynchronized: true };
+    assert.equal(evidence.isTrusted, true);
+  });
+
+  it('believes it when the NAS tells the same time', () => {
+    nasSays(2_000);
+    assert.equal(evidence.isTrusted, true);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('doubts it when the NAS tells another, with systemd and without', () => {
+    nasSays(-5 * MINUTE_MS);
+    assert.equal(evidence.isTrusted, false);
+    marks = { ...marks, startsFromGuess: false };
+    assert.equal(evidence.isTrusted, false);
+    nasSays(0);
+    assert.equal(evidence.isTrusted, true);
+  });
+
+  it('believes a machine with a clock of its own, or without systemd, at once', () => {
+    marks = { ...marks, startsFromGuess: false };
+    assert.equal(evidence.isTrusted, true);
+  });
+
+  it('goes by it after 20 minutes all the same, and says so once', () => {
+    marks = { ...marks, uptimeMs: 20 * MINUTE_MS };
+    assert.equal(evidence.isTrusted, true);
+    assert.equal(evidence.isTrusted, true);
+    assert.equal(warnings.length, 1);
+  });
+
+  it('never believes a clock that is behind the newest stored time', () => {
+    marks = { ...marks, isSynchronized: true };
+    isBehind = true;
+    assert.equal(evidence.isTrusted, false);
+    isBehind = false;
+    assert.equal(evidence.isTrusted, true);
+  });
+
+  it('ignores a date that is none', () => {
+    evidence.heardFromNas('soon');
+    assert.equal(evidence.isTrusted, false);
+  });
+
+  it('reads what this machine tells without failing', () => {
+    assert.ok(readClockMarks().uptimeMs > 0);
+  });
+});
