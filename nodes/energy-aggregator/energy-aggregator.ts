@@ -1,4 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { type UnusualHour, unusualJson } from '../lib/energy/energy.ts';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
@@ -44,8 +45,11 @@ function sampleIn({ payload }: ApiMessage): PlugSample {
   return told as PlugSample;
 }
 
-function rollUp({ energy }: Rooms): void {
+/** The tick goes on at the first output; what is unusual leaves the second (see below). */
+function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
   energy.rollUp();
+  energy.lookForUnusual();
+  return message;
 }
 
 const ACTS: Readonly<Record<string, Act<Rooms>>> = {
@@ -77,7 +81,17 @@ export default function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
     const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(rooms()) : {}));
-    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
+    let stopListening: (() => void) | null = null;
+    const tell = guard.callback((hour: UnusualHour) => {
+      this.send([null, { topic: 'unusual', payload: unusualJson(hour) }]);
+    });
+    guard.onInput((message) => {
+      if (config.op === 'roll-up') stopListening ??= rooms().energy.onUnusual(tell);
+      return actOf(ACTS, config.op)(rooms(), message);
+    });
+    this.on('close', () => {
+      stopListening?.();
+    });
   }
   RED.nodes.registerType('balupi-energy-aggregator', EnergyAggregator);
 }

@@ -3,8 +3,10 @@ import type {
   Costs,
   History,
   HistoryPages,
+  OnUnusual,
   Reading,
   Summary,
+  UnusualHour,
   WishRefusal,
 } from '../../nodes/lib/energy/energy.ts';
 import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
@@ -72,6 +74,16 @@ const SUMMARY: Summary = {
   savedMwhMonth: null,
   savedUcMonth: null,
 };
+const UNUSUAL: UnusualHour = {
+  deviceId: 'a',
+  deviceName: 'NAS',
+  hourStartS: DAY_S,
+  level: 'high',
+  powerMw: 260_000,
+  usualMw: 40_000,
+  marginMw: 10_000,
+  basis: 6,
+};
 const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
   [{ kind: 'unknown_device' }, 404, 'not_found'],
   [{ kind: 'unknown_period' }, 422, 'invalid'],
@@ -119,14 +131,43 @@ describe('The node balupi-energy-aggregator', () => {
     }
   });
 
-  it('rolls up at a tick, and sends nothing on', async () => {
-    let rolls = 0;
-    const rollUp = (): void => {
-      rolls += 1;
-    };
-    const stage = await opened('roll-up', { rollUp });
+  it('rolls up at a tick, looks for the unusual, and passes the tick on', async () => {
+    const done: string[] = [];
+    const stage = await opened('roll-up', {
+      rollUp: () => done.push('rolled up'),
+      lookForUnusual: () => done.push('looked'),
+      onUnusual: () => () => undefined,
+    });
+    await stage.send({ topic: 'minute' });
+    assert.deepEqual(done, ['rolled up', 'looked']);
+    assert.deepEqual(
+      stage.out.map((messages) => messages.map(({ topic }) => topic)),
+      [['minute'], [], [], []],
+    );
+  });
+
+  it('tells of unusual consumption at its second output, until the flow ends', async () => {
+    const listeners = new Set<OnUnusual>();
+    const stage = await opened('roll-up', {
+      rollUp: () => undefined,
+      lookForUnusual: () => {
+        for (const listener of listeners) listener(UNUSUAL);
+      },
+      onUnusual: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    });
     await stage.send();
-    assert.deepEqual([rolls, stage.out.flat().length], [1, 0]);
+    await stage.send();
+    assert.equal(listeners.size, 1);
+    assert.equal(stage.out[1]?.length, 2);
+    assert.partialDeepStrictEqual(stage.out[1]?.[0], {
+      topic: 'unusual',
+      payload: { device_id: 'a', level: 'high', power_w: 260, usual_power_w: 40, weeks: 6 },
+    });
+    await stage.endFlows();
+    assert.equal(listeners.size, 0);
   });
 
   it('tells what the plugs draw now', async () => {

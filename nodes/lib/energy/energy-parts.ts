@@ -15,6 +15,7 @@ import { RollUp } from './roll-up.ts';
 import type { EnergyDevices, HourlyHistory } from './sample.ts';
 import { SampleRows } from './sample-rows.ts';
 import { UC_PER_CENT } from './tariff.ts';
+import { UnusualWatch } from './unusual.ts';
 
 export interface EnergySettings {
   readonly timeZone: string;
@@ -48,6 +49,7 @@ export interface AssembledEnergy {
   readonly metering: Metering;
   readonly histories: Histories;
   readonly borders: NasBorders;
+  readonly watch: UnusualWatch;
 }
 
 /** Two samples up to three intervals apart are joined by a line (docs/adr/0008). */
@@ -79,17 +81,14 @@ export function assembleEnergy(
   const shared = { time, samples, buckets, nasHours, rollUp, pruning, prices, latest };
   const { commitSeconds } = settings;
   const metering = new Metering({
-    ...parts,
-    ...shared,
-    longestS,
-    borders,
-    nasNumber,
-    commitSeconds,
+    ...{ ...parts, ...shared },
+    ...{ longestS, borders, nasNumber, commitSeconds },
   });
+  const present = { view: () => metering.view(), nowS: () => metering.nowS() };
   const histories = new Histories({
     ...{ buckets, samples, devices, time, sampleIntervalS, longestS },
-    view: () => metering.view(),
-    nowS: () => metering.nowS(),
+    ...present,
   });
-  return { time, nasHours, latest, prices, metering, histories, borders };
+  const watch = new UnusualWatch({ devices: () => devices.list(), time, ...present });
+  return { time, nasHours, latest, prices, metering, histories, borders, watch };
 }

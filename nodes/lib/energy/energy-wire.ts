@@ -5,6 +5,7 @@ import type { Current } from './latest.ts';
 import type { PriceFault, PriceWish } from './price-wish.ts';
 import type { Summary } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
+import type { UnusualHour } from './unusual.ts';
 
 /** The contract's shapes (section 5), from the room's own. Nothing here decides anything. */
 
@@ -80,6 +81,20 @@ export function priceJson(price: Price) {
     time_from: known(price.fromHour, wholeHour),
     time_to: known(price.toHour, wholeHour),
     is_active: price.isActive,
+  };
+}
+
+/** What a flow gets when consumption becomes unusual, or usual again. */
+export function unusualJson(hour: UnusualHour) {
+  return {
+    device_id: hour.deviceId,
+    device_name: hour.deviceName,
+    hour: isoS(hour.hourStartS),
+    level: hour.level,
+    power_w: thousandth(hour.powerMw),
+    usual_power_w: thousandth(hour.usualMw),
+    margin_w: thousandth(hour.marginMw),
+    weeks: hour.basis,
   };
 }
 

@@ -21,6 +21,7 @@ import {
   type Summary,
 } from './summary.ts';
 import type { Price } from './tariff.ts';
+import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
 export type { Costs, CostsWish } from './costs.ts';
 export type { Dashboard, PeriodStats } from './dashboard.ts';
@@ -33,6 +34,7 @@ export {
   priceJson,
   priceWish,
   summaryJson,
+  unusualJson,
 } from './energy-wire.ts';
 export type { EnergyParts, EnergySettings } from './energy-parts.ts';
 export type { History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
@@ -43,6 +45,7 @@ export type { PriceWish } from './price-wish.ts';
 export type { EnergyDevice, EnergyDevices, HistoryHour, HourlyHistory, Reading } from './sample.ts';
 export type { DeviceStandby, Summary } from './summary.ts';
 export type { Price } from './tariff.ts';
+export type { HourVerdict, OnUnusual, UnusualHour } from './unusual.ts';
 
 /** Meters the plugs around the clock and answers what they used and cost. */
 export class Energy {
@@ -56,6 +59,7 @@ export class Energy {
   readonly #histories: Histories;
   readonly #nasWatts: NasWatts;
   readonly #sampleIntervalS: number;
+  readonly #watch: UnusualWatch;
   #nasNumber: number | null = null;
 
   constructor(parts: EnergyParts) {
@@ -70,6 +74,7 @@ export class Energy {
     this.#metering = assembled.metering;
     this.#histories = assembled.histories;
     this.#nasWatts = new NasWatts(assembled.borders);
+    this.#watch = assembled.watch;
   }
 
   /** Restores the meters from what was stored and begins to commit. */
@@ -170,6 +175,19 @@ export class Energy {
   standby(): DeviceStandby[] {
     const [devices, nowS] = [this.#devices.list(), this.#metering.nowS()];
     return standbyOfDevices(devices, this.#metering.view(), this.#prices, nowS, this.#time);
+  }
+
+  /**
+   * Looks at one plug's last complete hour that was not looked at yet. Call it every minute.
+   * What it finds goes to those who {@link onUnusual listen}.
+   */
+  lookForUnusual(): void {
+    this.#watch.look();
+  }
+
+  /** Tells when a plug's consumption becomes unusual and when it is usual again. */
+  onUnusual(listener: OnUnusual): () => void {
+    return this.#watch.listen(listener);
   }
 
   /** By the watts of the plug with role `nas`; null without one or without a fresh value of it. */
