@@ -10,6 +10,7 @@ const ROOMS = {
   accounts: ['nas', 'http'],
   files: ['nas', 'accounts', 'http'],
   cache: ['files', 'nas', 'accounts', 'http'],
+  prefetch: ['cache', 'files', 'nas', 'accounts', 'http'],
   upload: ['files', 'nas', 'accounts', 'http'],
   tapo: [],
   energy: ['tapo'],

@@ -16,6 +16,7 @@ import {
   udpMagicPacket,
   wakeTargets,
 } from './nodes/lib/nas/nas.ts';
+import { Prefetch } from './nodes/lib/prefetch/prefetch.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
 import { PiLoadSampler, readPiLoad, System } from './nodes/lib/system/system.ts';
@@ -54,6 +55,7 @@ export class House {
   readonly #clockEvidence: ClockEvidence;
   readonly #nasRoom: NasRoom;
   readonly #filesRoom: Files;
+  readonly #cacheRoom: Cache;
   readonly #parts: ComposeParts;
 
   /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
@@ -71,12 +73,14 @@ export class House {
     });
     this.#nasRoom = this.#nas();
     this.#filesRoom = this.#files();
+    this.#cacheRoom = this.#cache();
     this.rooms = {
       clock,
       nas: this.#nasRoom,
       accounts: this.#accounts(),
       files: this.#filesRoom,
-      cache: this.#cache(),
+      cache: this.#cacheRoom,
+      prefetch: this.#prefetch(),
       upload: this.#upload(),
       tapo: this.#tapo(),
       energy: this.#energy(),
@@ -92,13 +96,15 @@ export class House {
 
   /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */
   async start(): Promise<void> {
-    const { accounts, nas, cache, upload, tapo, energy, system } = this.rooms;
+    const { accounts, nas, cache, prefetch, upload, tapo, energy, system } = this.rooms;
     this.#time.start();
     nas.start();
     accounts.onConfirmed((user) => {
       upload.credentialArrived(user.id);
+      prefetch.credentialArrived(user.id);
     });
     await cache.start();
+    prefetch.start();
     await upload.start();
     tapo.start();
     energy.start();
@@ -107,11 +113,12 @@ export class House {
 
   /** Ends what runs, writes what is in memory, closes the databases. */
   async stop(): Promise<void> {
-    const { accounts, nas, cache, upload, tapo, energy, system } = this.rooms;
+    const { accounts, nas, cache, prefetch, upload, tapo, energy, system } = this.rooms;
     system.stop();
     await tapo.stop();
     await energy.stop();
     await upload.stop();
+    await prefetch.stop();
     await cache.stop();
     await accounts.stop();
     await nas.stop();
@@ -204,6 +211,19 @@ export class House {
     });
   }
 
+  #prefetch(): Prefetch {
+    return new Prefetch({
+      store: this.data.cache,
+      clock: this.#parts.clock,
+      presence: this.#nasRoom.presence,
+      need: this.#nasRoom.need,
+      files: this.#filesRoom,
+      background: this.#cacheRoom.background,
+      userOf: (userId) => this.rooms.accounts.userOf(userId),
+      tokenOf: (userId) => Promise.resolve(this.#liveToken(userId)),
+    });
+  }
+
   #upload(): Upload {
     const { settings, clock, log } = this.#parts;
     return new Upload({
@@ -224,7 +244,7 @@ export class House {
         await this.rooms.cache.makeRoom(bytes);
       },
       keep: (delivered) => keepDelivered(this.rooms.cache, delivered),
-      pendingDownloads: () => 0,
+      pendingDownloads: (userId) => this.rooms.prefetch.pendingDownloads(userId),
       fallback: null,
       clock,
       log,

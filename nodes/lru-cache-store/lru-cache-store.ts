@@ -6,9 +6,11 @@ import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
-import { NodeGuard } from '../lib/guard/guarded.ts';
+import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { days, fetchAhead, keepPins } from './ahead-acts.ts';
+import { listPins, pin, unpin } from './pin-acts.ts';
 import { rawReference } from './raw-reference.ts';
 
 interface CacheConfig extends NodeDef {
@@ -45,7 +47,8 @@ async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
 }
 
 /** Ends the request, unless the bytes turn out to be gone: then the message goes on as a miss. */
-async function serve({ cache }: Rooms, message: FileMessage): Promise<unknown> {
+async function serve(rooms: Rooms, message: FileMessage): Promise<unknown> {
+  const { cache } = rooms;
   const { file } = message;
   if (file?.kind !== 'queued' && file?.kind !== 'copy') {
     throw new Error('There is no file in this message; wire serve behind look up.');
@@ -53,14 +56,21 @@ async function serve({ cache }: Rooms, message: FileMessage): Promise<unknown> {
   const [request, response] = [requestOf(message), responseOf(message)];
   if (file.kind === 'queued') {
     const sent = await cache.serveQueued(file.file, request, response);
-    if (sent.kind === 'answered') return null;
+    if (sent.kind === 'answered') return noteRead(rooms, message, file.path);
     message.file = { kind: 'delivered', path: file.path };
     return message;
   }
   const outcome = await cache.serve(file.ticket, request, response);
-  if (outcome.kind === 'answered') return null;
+  if (outcome.kind === 'answered') return noteRead(rooms, message, file.ticket.file.path);
   message.file = { kind: 'missing', file: file.ticket.file };
   return message;
+}
+
+/** Reading on from here is likely, and was possible without the NAS. */
+function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null {
+  const { auto } = callOf(message);
+  prefetch.read({ caller: callerOf(message), path, auto, fromHere: true });
+  return null;
 }
 
 function stats({ cache, upload }: Rooms, message: ApiMessage): ApiMessage {
@@ -76,7 +86,7 @@ async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage>
     return withAnswer(message, refuse('bad_path', { detail: parsed.reason }));
   }
   const before = cache.stats();
-  await cache.drop(parsed.path);
+  await cache.empty(parsed.path);
   const after = cache.stats();
   const payload: CacheEmptyAnswer = {
     message: 'Emptied',
@@ -86,15 +96,33 @@ async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage>
   return withAnswer(message, answer(payload));
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = { lookup: lookUp, serve, stats, clear };
+const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  lookup: lookUp,
+  serve,
+  stats,
+  days,
+  clear,
+  pins: listPins,
+  pin,
+  unpin,
+  'fetch-ahead': fetchAhead,
+  'keep-pins': keepPins,
+};
+
+function statusOf(rooms: Rooms, op: string): NodeStatus {
+  if (op !== 'fetch-ahead' && op !== 'keep-pins') return {};
+  const { users, pinnedFiles } = rooms.prefetch.waiting;
+  const waiting = op === 'fetch-ahead' ? users : pinnedFiles;
+  return { fill: waiting > 0 ? 'blue' : 'grey', shape: 'dot', text: String(waiting) };
+}
 
 /** Node `balupi-lru-cache-store`. */
 export default function register(RED: NodeAPI): void {
   function LruCacheStore(this: Node, config: CacheConfig): void {
     RED.nodes.createNode(this, config);
-    new NodeGuard(this).onInput((message) =>
-      actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
-    );
+    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const guard = new NodeGuard(this, () => statusOf(rooms(), config.op));
+    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);
 }

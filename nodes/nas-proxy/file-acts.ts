@@ -8,7 +8,7 @@ import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `GET /api/files/list`. */
 export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const { files, cache, nas } = rooms;
+  const { files, cache, nas, prefetch } = rooms;
   const { query, auto } = callOf(message);
   const { path } = query as FileListQuery;
   const listed = await files.list(callerOf(message), path, { auto });
@@ -16,6 +16,8 @@ export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<Api
     return withAnswer(message, troubleAnswer(listed, nas.presence.state));
   }
   const { listing } = listed;
+  const fromHere = listing.source === 'stored';
+  prefetch.listed({ caller: callerOf(message), path: listing.path, auto, fromHere });
   const wire = wireListing(listing, (kept) => cache.isKept(kept));
   return withAnswer(message, answer(wire, 200, listingHeaders(listing)));
 }
@@ -34,11 +36,17 @@ export async function fetchFile(rooms: Rooms, message: FileMessage): Promise<unk
   const looked = cache.lookup(wanted.file);
   if (looked.kind !== 'miss') {
     const served = await cache.serve(looked.ticket, request, response);
-    if (served.kind === 'answered') return null;
+    if (served.kind === 'answered') return noteRead(rooms, message, wanted.file.path);
   }
   const outcome = await cache.fetch(callerOf(message), wanted.file, request, response);
-  if (outcome.kind === 'answered') return null;
+  if (outcome.kind === 'answered') return noteRead(rooms, message, wanted.file.path);
   return withAnswer(message, troubleAnswer(outcome, nas.presence.state));
+}
+
+function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null {
+  const { auto } = callOf(message);
+  prefetch.read({ caller: callerOf(message), path, auto, fromHere: false });
+  return null;
 }
 
 type Wanted = Exclude<LocateOutcome, { kind: 'queued' }>;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { CacheStats, CopyTicket, Lookup } from '../../nodes/lib/cache/cache.ts';
+import type { CacheStats, CopyTicket, Lookup, Pin } from '../../nodes/lib/cache/cache.ts';
+import type { PinOutcome } from '../../nodes/lib/prefetch/prefetch.ts';
 import type { LocatedFile, LocateOutcome } from '../../nodes/lib/files/files.ts';
 import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
@@ -41,6 +42,21 @@ const STATS: CacheStats = {
   prefetchedBytes: 0,
   usedFiles: 0,
   usedBytes: 0,
+};
+
+const PIN: Pin = {
+  userId: 3,
+  path: 'alice/Photos',
+  state: 'whole',
+  createdAtMs: 0,
+  checkedAtMs: null,
+  files: 3,
+  sizeBytes: 6,
+  keptFiles: 3,
+  keptBytes: 6,
+  pendingFiles: 0,
+  pendingBytes: 0,
+  leftOutFiles: 0,
 };
 
 function looking(located: LocateOutcome, looked: Lookup, awake: boolean): FakeRooms {
@@ -115,8 +131,10 @@ describe('The node balupi-lru-cache-store', () => {
   });
 
   describe('serving', () => {
-    it('ends the request with the bytes of the copy', async () => {
+    it('ends the request with the bytes of the copy, and tells what was read', async () => {
+      const read: unknown[] = [];
       const rooms: FakeRooms = {
+        prefetch: { read: (doing) => read.push(doing) },
         cache: {
           serve: (ticket, _request, response) => {
             response.end(`bytes of ${ticket.file.path}`);
@@ -128,6 +146,8 @@ describe('The node balupi-lru-cache-store', () => {
       stage.carry({ file: { kind: 'copy', ticket: TICKET } });
       assert.equal((await stage.ask()).payload, 'bytes of alice/a.jpg');
       assert.equal(stage.out.flat().length, 0);
+      assert.deepEqual(read, [{ caller: ALICE, path: 'alice/a.jpg', auto: false, fromHere: true }]);
+      assert.equal(stage.caught.length, 0);
     });
 
     it('sends a copy that turned out to be gone on as a miss', async () => {
@@ -157,12 +177,120 @@ describe('The node balupi-lru-cache-store', () => {
     assert.partialDeepStrictEqual(payload, counted);
   });
 
+  it('counts by day, with zeros where nothing happened', async () => {
+    const day = { ...STATS, day: '2026-02-22' };
+    const rooms: FakeRooms = {
+      cache: { background: { days: () => ({ today: '2026-02-22', days: [day] }) } },
+    };
+    const stage = await open({ type, op: 'days', rooms });
+    const payload = await answerOf(stage, 'cache-days', { query: { days: 2 } });
+    assert.partialDeepStrictEqual(payload, {
+      days: [
+        { date: '2026-02-21', hits: 0, nas_wakes_avoided: 0 },
+        { date: '2026-02-22', hits: 3, hit_rate_percent: 75, nas_wakes_avoided: 2 },
+      ],
+    });
+  });
+
+  describe('pinning', () => {
+    const asked: unknown[] = [];
+    function pinning(outcome: PinOutcome): FakeRooms {
+      return {
+        nas: { presence: { state: ASLEEP } },
+        prefetch: {
+          pin: (...args) => {
+            asked.push(args);
+            return Promise.resolve(outcome);
+          },
+        },
+      };
+    }
+    beforeEach(() => {
+      asked.length = 0;
+    });
+
+    for (const [state, change] of [
+      ['kept', {}],
+      ['pending', { state: 'unchecked' }],
+      ['pending', { pendingFiles: 1, state: 'cut_short' }],
+      ['partly_kept', { leftOutFiles: 1 }],
+      ['partly_kept', { state: 'cut_short' }],
+      ['missing', { state: 'missing' }],
+      ['no_access', { state: 'no_access' }],
+    ] as const) {
+      it(`answers with the pin, ${state} where it is ${JSON.stringify(change)}`, async () => {
+        const rooms = pinning({ kind: 'pinned', pin: { ...PIN, ...change } });
+        const stage = await open({ type, op: 'pin', rooms });
+        const call = { body: { path: '/alice/Photos' }, auto: true };
+        const payload = await answerOf(stage, 'cache-pin', call);
+        assert.partialDeepStrictEqual(payload, { path: 'alice/Photos', state, files: 3 });
+        assert.deepEqual(asked, [[ALICE, '/alice/Photos', true]]);
+      });
+    }
+
+    for (const [outcome, status, code] of [
+      [{ kind: 'not_found' }, 404, 'not_found'],
+      [{ kind: 'not_a_folder' }, 422, 'invalid'],
+      [{ kind: 'bad_path', reason: 'No.' }, 400, 'bad_path'],
+      [{ kind: 'too_large', shareBytes: 5e6, wantedBytes: 9e8 }, 507, 'pin_too_large'],
+      [{ kind: 'needs_nas_token' }, 401, 'refresh_token_now'],
+      [{ kind: 'nas_busy' }, 429, 'nas_busy'],
+    ] as const) {
+      it(`refuses with ${status} ${code}`, async () => {
+        const stage = await open({ type, op: 'pin', rooms: pinning(outcome) });
+        const call = { body: { path: 'alice' } };
+        assert.equal(await codeOf(stage, 'cache-pin', call, status), code);
+      });
+    }
+
+    it('lists the caller’s pins with their share', async () => {
+      const rooms: FakeRooms = {
+        prefetch: { pinned: () => ({ pins: [PIN], shareBytes: 9, wantedBytes: 6 }) },
+      };
+      const stage = await open({ type, op: 'pins', rooms });
+      const payload = await answerOf(stage, 'cache-pins');
+      assert.partialDeepStrictEqual(payload, { share_bytes: 9, used_bytes: 6 });
+    });
+
+    it('unpins by body or query, and tells what was not pinned', async () => {
+      const rooms: FakeRooms = {
+        prefetch: { unpin: (_caller, path) => (path === 'alice' ? 'unpinned' : 'not_found') },
+      };
+      const stage = await open({ type, op: 'unpin', rooms });
+      await answerOf(stage, 'cache-unpin', { body: { path: 'alice' } });
+      await answerOf(stage, 'cache-unpin', { query: { path: 'alice' }, body: {} });
+      assert.equal(await codeOf(stage, 'cache-unpin', { body: { path: 'bob' } }, 404), 'not_found');
+    });
+  });
+
+  describe('at a tick of the schedule', () => {
+    for (const [op, text] of [
+      ['fetch-ahead', '2'],
+      ['keep-pins', '7'],
+    ] as const) {
+      it(`does ${op}, and shows how much waits`, async () => {
+        const done: string[] = [];
+        const rooms: FakeRooms = {
+          prefetch: {
+            waiting: { users: 2, pinnedFiles: 7 },
+            fetchNeighbours: () => Promise.resolve(void done.push('fetch-ahead')),
+            keepPins: () => Promise.resolve(void done.push('keep-pins')),
+          },
+        };
+        const stage = await open({ type, op, rooms });
+        await stage.send({});
+        assert.deepEqual(done, [op]);
+        assert.equal(stage.statuses.at(-1)?.['text'], text);
+      });
+    }
+  });
+
   describe('emptying', () => {
     const dropped: string[] = [];
     const rooms: FakeRooms = {
       cache: {
         stats: () => (dropped.length === 0 ? STATS : { ...STATS, fileCount: 2, totalBytes: 0 }),
-        drop: (path) => {
+        empty: (path) => {
           dropped.push(path);
           return Promise.resolve();
         },

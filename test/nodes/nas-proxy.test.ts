@@ -28,12 +28,15 @@ describe('The node balupi-nas-proxy', () => {
   describe('listing a folder', () => {
     it('shows the last listing of a sleeping NAS as stale', async () => {
       const files = { list: () => Promise.resolve({ kind: 'listing', listing: LISTING } as const) };
-      const stage = await opened('list', { files, nas: NAS_ASLEEP });
+      const seen: unknown[] = [];
+      const prefetch = { listed: (doing: unknown) => seen.push(doing) };
+      const stage = await opened('list', { files, prefetch, nas: NAS_ASLEEP });
       const { payload, headers } = await stage.ask({ query: { path: 'alice' } });
       assert.deepEqual(payload, { path: 'alice', files: [] });
       assert.equal(headers.get('x-balupi-cache'), 'stale');
       assert.equal(headers.get('age'), '60');
       assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'ring', text: 'unreachable' }]);
+      assert.deepEqual(seen, [{ caller: ALICE, path: 'alice', auto: false, fromHere: true }]);
     });
 
     for (const [outcome, status, code] of [
@@ -65,10 +68,16 @@ describe('The node balupi-nas-proxy', () => {
           return Promise.resolve({ kind: 'answered', label: 'miss', whole: true });
         },
       };
-      const stage = await opened('fetch', { cache });
+      const read: unknown[] = [];
+      const prefetch = { read: (doing: unknown) => read.push(doing) };
+      const stage = await opened('fetch', { cache, prefetch });
       stage.carry({ file: missing });
       assert.equal((await stage.ask()).payload, 'fetched alice/a.jpg');
       assert.equal(stage.out.flat().length, 0);
+      assert.deepEqual(read, [
+        { caller: ALICE, path: 'alice/a.jpg', auto: false, fromHere: false },
+      ]);
+      assert.equal(stage.caught.length, 0);
     });
 
     it('serves what another reader has fetched meanwhile', async () => {
@@ -79,9 +88,10 @@ describe('The node balupi-nas-proxy', () => {
           return Promise.resolve({ kind: 'answered', whole: true });
         },
       };
-      const stage = await opened('fetch', { cache });
+      const stage = await opened('fetch', { cache, prefetch: { read: () => undefined } });
       stage.carry({ file: missing });
       assert.equal((await stage.ask()).payload, 'kept');
+      assert.equal(stage.caught.length, 0);
     });
 
     it('looks a file up again that was looked up while the NAS slept', async () => {

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, nasPath, nullable } from './wire.ts';
+import { count, instant, MessageAnswer, nasPath, nullable, words } from './wire.ts';
 
 const TAGS = ['cache'];
 
@@ -33,6 +33,68 @@ export const CacheEmptyAnswer = Type.Object(
 );
 export type CacheEmptyAnswer = Static<typeof CacheEmptyAnswer>;
 
+export const CacheDaysQuery = Type.Object({
+  days: Type.Integer({ minimum: 1, maximum: 400, default: 30 }),
+});
+export type CacheDaysQuery = Static<typeof CacheDaysQuery>;
+
+export const CacheDays = Type.Object(
+  {
+    days: Type.Array(
+      Type.Object({
+        date: Type.String({ format: 'date', description: 'A calendar day in TIMEZONE.' }),
+        hits: count(),
+        misses: count(),
+        hit_rate_percent: Type.Number(),
+        hit_bytes: count(),
+        miss_bytes: count(),
+        byte_hit_rate_percent: Type.Number(),
+        nas_wakes_avoided: count(),
+        prefetched_files: count(),
+        prefetched_bytes: count(),
+        prefetched_used_files: count(),
+        prefetched_used_bytes: count(),
+      }),
+    ),
+  },
+  { title: 'CacheDays' },
+);
+export type CacheDays = Static<typeof CacheDays>;
+
+export const CachePin = Type.Object(
+  {
+    path: nasPath(),
+    state: words(['kept', 'pending', 'partly_kept', 'missing', 'no_access'], {
+      description:
+        'partly_kept: beyond your share the oldest files are left out. no_access: you may not read it any more.',
+    }),
+    files: count(),
+    size_bytes: count(),
+    kept_files: count(),
+    kept_bytes: count(),
+    pending_files: count(),
+    pending_bytes: count(),
+    left_out_files: count(),
+    created_at: instant(),
+    checked_at: nullable(instant('When the NAS was last looked at for it.')),
+  },
+  { title: 'CachePin' },
+);
+export type CachePin = Static<typeof CachePin>;
+
+export const CachePins = Type.Object(
+  {
+    pins: Type.Array(CachePin),
+    share_bytes: count(),
+    used_bytes: count(),
+  },
+  { title: 'CachePins' },
+);
+export type CachePins = Static<typeof CachePins>;
+
+export const CachePinBody = Type.Object({ path: nasPath() }, { title: 'CachePinBody' });
+export type CachePinBody = Static<typeof CachePinBody>;
+
 export const CACHE_ENDPOINTS = [
   endpoint({
     id: 'cache-stats',
@@ -42,6 +104,55 @@ export const CACHE_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(CacheStats, 'The counters.') },
+  }),
+  endpoint({
+    id: 'cache-days',
+    method: 'GET',
+    path: '/api/cache/days',
+    summary: 'What the cache did on each of the last days, everybody together, oldest first.',
+    tags: TAGS,
+    access: 'caller',
+    query: CacheDaysQuery,
+    responses: { 200: json(CacheDays, 'The days.') },
+  }),
+  endpoint({
+    id: 'cache-pins',
+    method: 'GET',
+    path: '/api/cache/pins',
+    summary: "The caller's pinned folders and how far they are kept.",
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(CachePins, 'The pins.') },
+  }),
+  endpoint({
+    id: 'cache-pin',
+    method: 'PUT',
+    path: '/api/cache/pins',
+    summary: 'Pin a folder: kept fresh while the NAS is awake, with all below it, evicted last.',
+    tags: TAGS,
+    access: 'caller',
+    bodySchema: CachePinBody,
+    responses: { 200: json(CachePin, 'It is pinned.') },
+    refusals: [
+      'bad_path',
+      'not_found',
+      'refresh_token_now',
+      'nas_busy',
+      'nas_bad_answer',
+      'pin_too_large',
+    ],
+  }),
+  endpoint({
+    id: 'cache-unpin',
+    method: 'DELETE',
+    path: '/api/cache/pins',
+    summary: 'Unpin a folder. Its copies stay until their room is needed.',
+    tags: TAGS,
+    access: 'caller',
+    query: Type.Object({ path: Type.Optional(nasPath()) }),
+    bodySchema: CacheEmptyBody,
+    responses: { 200: json(MessageAnswer, 'It is unpinned.') },
+    refusals: ['bad_path', 'not_found'],
   }),
   endpoint({
     id: 'cache-empty',

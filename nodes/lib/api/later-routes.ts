@@ -6,7 +6,6 @@
 const EVERY = 'GET POST PUT PATCH DELETE';
 
 export const LATER_ROUTES: readonly (readonly [methods: string, path: string])[] = [
-  ['GET PUT DELETE', '/api/cache/pins'],
   ['GET', '/api/nas/credentials'],
   ['PUT DELETE', '/api/nas/credentials/{username}'],
   ['GET', '/api/files/conflicts'],

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { LocatedFile } from '../files/files.ts';
-import { AheadRows } from './ahead-rows.ts';
+import { AheadRows, type Occasion } from './ahead-rows.ts';
 import type { CopyRows } from './copy-rows.ts';
 import { holds } from './cached-copy.ts';
 import type { Fill } from './fill.ts';
@@ -11,8 +11,8 @@ import type { Tally } from './tally.ts';
 
 /** What came of fetching a file that no caller waits for. */
 export type AheadOutcome =
-  /** It was fetched and is kept. */
-  | { readonly kind: 'kept' }
+  /** It was fetched and is kept; a caller may have read along. */
+  | { readonly kind: 'kept'; readonly usedMeanwhile: boolean }
   /** This very version was here already, or a caller is just fetching it. */
   | { readonly kind: 'here' }
   /** There is no room for it, or the NAS gave no whole version of it. */
@@ -23,8 +23,8 @@ export type AheadOutcome =
 export interface AheadOptions {
   /** Aborted when the NAS goes: the fetch ends at once, unless a caller reads along. */
   readonly signal: AbortSignal;
-  /** `prefetched`: nobody asked for it yet. `pinned`: somebody asked for all of its folder. */
-  readonly as: 'prefetched' | 'pinned';
+  /** Nobody asked for it yet; null for a file of a pinned folder. */
+  readonly occasion: Occasion | null;
   /** Waits while callers want the NAS for themselves; asked between two chunks. */
   readonly yieldToCallers: () => Promise<void> | undefined;
 }
@@ -63,8 +63,11 @@ export class Ahead {
     const { fills, limitBytes } = this.#ports;
     if (version === null || version.sizeBytes > limitBytes()) return { kind: 'not_kept' };
     if (this.has(file)) return { kind: 'here' };
-    const quiet: Origin = { ...origin, open: (range) => opened(origin, range, options) };
-    const fill = fills.start(quiet, { path, version, mimeType, ownerId });
+    // A caller who reads along is not to be held up.
+    const wait = (): Promise<void> | undefined =>
+      fill.readerCount > 1 ? undefined : options.yieldToCallers();
+    const quiet: Origin = { ...origin, open: (range) => opened(origin, range, wait) };
+    const fill: Fill = fills.start(quiet, { path, version, mimeType, ownerId });
     fill.join();
     const end = (): void => {
       // A caller who reads along keeps it going.
@@ -89,11 +92,11 @@ export class Ahead {
     const version = fill.version;
     const copy = this.#ports.copies.find(file.path);
     if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
-    if (options.as === 'prefetched' && !fill.wasRead) {
-      this.#rows.mark(file.path);
+    if (options.occasion !== null && !fill.wasRead) {
+      this.#rows.mark(file.path, options.occasion);
       this.#ports.tally.prefetched(sizeBytes);
     }
-    return { kind: 'kept' };
+    return { kind: 'kept', usedMeanwhile: fill.wasRead };
   }
 }
 
@@ -101,18 +104,21 @@ export class Ahead {
 async function opened(
   origin: Origin,
   range: Parameters<Origin['open']>[0],
-  options: AheadOptions,
+  wait: () => Promise<void> | undefined,
 ): ReturnType<Origin['open']> {
   const answer = await origin.open(range);
   if (answer.kind !== 'stream') return answer;
   const { body } = answer;
   body.on('error', () => undefined);
-  return { ...answer, body: Readable.from(gently(body, options), { objectMode: false }) };
+  return { ...answer, body: Readable.from(gently(body, wait), { objectMode: false }) };
 }
 
-async function* gently(body: Readable, options: AheadOptions): AsyncGenerator<Buffer> {
+async function* gently(
+  body: Readable,
+  wait: () => Promise<void> | undefined,
+): AsyncGenerator<Buffer> {
   for await (const chunk of body as AsyncIterable<Buffer>) {
     yield chunk;
-    await options.yieldToCallers();
+    await wait();
   }
 }

@@ -24,11 +24,14 @@ import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from
 
 export type { CacheLabel } from './answer-plan.ts';
 export type { AheadOutcome } from './ahead.ts';
+export type { FirstUse, Occasion } from './ahead-rows.ts';
 export type { Background } from './background.ts';
 export type { CachePorts } from './cache-ports.ts';
 export type { FetchOutcome } from './fetcher.ts';
 export type { DiskSpace } from './room.ts';
 export type { CacheStats, WireStats } from './stats.ts';
+export * from './neighbours.ts';
+export type { PinRow } from './pin-rows.ts';
 export type { Pin, Pins } from './pins.ts';
 export { wireDays, wireStats } from './stats.ts';
 export type { WireDays } from './stats.ts';

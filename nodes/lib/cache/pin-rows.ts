@@ -38,7 +38,9 @@ export class PinRows {
     this.#checked = store.prepare(
       'UPDATE cache_pins SET state = ?, checked_at_ms = ? WHERE user_id = ? AND path = ?',
     );
-    this.#users = store.prepare('SELECT DISTINCT user_id FROM cache_pins ORDER BY user_id');
+    this.#users = store.prepare(
+      `SELECT DISTINCT user_id FROM cache_pins WHERE state <> 'no_access' ORDER BY user_id`,
+    );
   }
 
   all(): PinRow[] {
@@ -54,7 +56,7 @@ export class PinRows {
     return row === undefined ? null : pinOf(row);
   }
 
-  /** Users who pin anything. */
+  /** Users who pin anything they may read. */
   users(): number[] {
     return this.#users.all().map((row) => Number(row['user_id']));
   }

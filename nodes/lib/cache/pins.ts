@@ -55,11 +55,15 @@ export class Pins {
     return pin === null ? null : this.#withCounts(pin);
   }
 
+  isPinned(userId: number, path: string): boolean {
+    return this.#pins.find(userId, path) !== null;
+  }
+
   /** Whether a folder is pinned by its user or lies below one that is. */
   covers(userId: number, folder: string): boolean {
     let path = folder;
     for (;;) {
-      if (this.#pins.find(userId, path) !== null) return true;
+      if (this.isPinned(userId, path)) return true;
       const slash = path.lastIndexOf('/');
       if (slash < 0) return false;
       path = path.slice(0, slash);
@@ -99,6 +103,11 @@ export class Pins {
   /** The folders below a pin that hold known files, the pin included. */
   foldersOf(pin: Pick<PinRow, 'userId' | 'path'>): string[] {
     return this.#files.folders(pin.userId, pin.path);
+  }
+
+  /** A folder holds no files any more. */
+  forgetFiles(userId: number, folder: string): void {
+    this.#files.dropFolder(userId, folder);
   }
 
   /** A folder is not there any more, nor what was below it. */

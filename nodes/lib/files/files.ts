@@ -37,6 +37,7 @@ export type {
 export type { PendingUpload, PendingUploads } from './pending-uploads.ts';
 export { SHARED_FOLDER, SHARED_WITH_ME } from './permission.ts';
 export type { StoredItem } from './stored-item.ts';
+export { versionOf } from './stored-item.ts';
 
 export interface FilesPorts {
   /** The cache database. */
@@ -146,6 +147,29 @@ export class Files {
     return item === null ? { kind: 'absent' } : { kind: 'item', item, listedAtMs: row.listedAtMs };
   }
 
+  /**
+   * The entries of a folder as this user was last shown it, as far as they may still read them,
+   * without asking the NAS; null when they never listed it.
+   */
+  shownIn(user: User, folder: string): Iterable<StoredItem> | null {
+    const row = this.#rows.find(user.id, folder);
+    return row === null ? null : this.#readable(user, this.#rows.items(row.id));
+  }
+
+  /**
+   * Files beside one as this user was last shown its folder, itself among them, in name order; the
+   * first ones of the folder when `path` is the folder itself.
+   * @param limit how many on each side
+   */
+  shownBeside(user: User, folder: string, path: string, limit: number): StoredItem[] {
+    const row = this.#rows.find(user.id, folder);
+    if (row === null) return [];
+    if (path === folder) return [...this.#readable(user, this.#rows.firstFiles(row.id, limit))];
+    const file = this.#rows.shows(row.id, path);
+    if (file === null || file.isDirectory) return [];
+    return [...this.#readable(user, this.#rows.filesAround(row.id, file, limit))];
+  }
+
   /** Whether every folder this user was shown was also listed, from the root on. */
   hasAllFolders(userId: number): boolean {
     return this.#rows.find(userId, '') !== null && !this.#rows.hasUnlistedFolder(userId);
@@ -195,11 +219,13 @@ export class Files {
   }
 
   #itemsFor(user: User, listingId: number): StoredItem[] {
-    const seen: StoredItem[] = [];
-    for (const item of this.#rows.items(listingId)) {
-      if (this.#grants.mayRead(user, item.path, item.ownerId)) seen.push(item);
+    return [...this.#readable(user, this.#rows.items(listingId))];
+  }
+
+  *#readable(user: User, items: Iterable<StoredItem>): Generator<StoredItem> {
+    for (const item of items) {
+      if (this.#grants.mayRead(user, item.path, item.ownerId)) yield item;
     }
-    return seen;
   }
 
   #queuedIn(user: User, path: string): QueuedItem[] {

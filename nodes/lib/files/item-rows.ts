@@ -16,6 +16,7 @@ const COLUMNS = `name, path, kind, pi_id, size_bytes, modified_at, modified_at_m
 /** The tables `file_metadata_cache` and `file_ids`. */
 export class ItemRows {
   readonly #page: StatementSync;
+  readonly #filesBefore: StatementSync;
   readonly #one: StatementSync;
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
@@ -31,6 +32,11 @@ export class ItemRows {
       `SELECT ${COLUMNS} FROM file_metadata_cache
        WHERE listing_id = ? AND (kind, name, path) > (?, ?, ?)
        ORDER BY kind, name, path LIMIT ?`,
+    );
+    this.#filesBefore = store.prepare(
+      `SELECT ${COLUMNS} FROM file_metadata_cache
+       WHERE listing_id = ? AND kind = 1 AND (name, path) < (?, ?)
+       ORDER BY name DESC, path DESC LIMIT ?`,
     );
     this.#one = store.prepare(
       `SELECT ${COLUMNS} FROM file_metadata_cache WHERE path = ? AND listing_id = ? LIMIT 1`,
@@ -66,6 +72,15 @@ export class ItemRows {
   page(listingId: number, after: ItemCursor | null, limit: number): StoredItem[] {
     const kind = after === null ? -1 : kindOf(after);
     return this.#page.all(listingId, kind, after?.name ?? '', after?.path ?? '', limit).map(itemOf);
+  }
+
+  /** The `limit` files before one, nearest last, in name order. */
+  filesBefore(
+    listingId: number,
+    of: Pick<ItemCursor, 'name' | 'path'>,
+    limit: number,
+  ): StoredItem[] {
+    return this.#filesBefore.all(listingId, of.name, of.path, limit).map(itemOf).reverse();
   }
 
   one(listingId: number, path: string): StoredItem | null {

@@ -73,6 +73,17 @@ export class ListingRows {
     return this.#items.one(listingId, path);
   }
 
+  /** Up to `limit` files on each side of one, and itself, in name order. */
+  filesAround(listingId: number, file: StoredItem, limit: number): StoredItem[] {
+    const before = this.#items.filesBefore(listingId, file, limit);
+    return [...before, file, ...this.#items.page(listingId, file, limit)];
+  }
+
+  /** The first `limit` files of a listing in name order. */
+  firstFiles(listingId: number, limit: number): StoredItem[] {
+    return this.#items.page(listingId, { isDirectory: false, name: '', path: '' }, limit);
+  }
+
   /** All items of a listing, page by page. */
   *items(listingId: number): Generator<StoredItem> {
     let after: ItemCursor | null = null;

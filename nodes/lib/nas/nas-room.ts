@@ -3,6 +3,7 @@ import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { BackgroundBudget } from './background-budget.ts';
 import type { WakeTarget } from './broadcast-addresses.ts';
+import { CallerNeed } from './caller-need.ts';
 import { DirectAddress } from './direct-address.ts';
 import { HttpNasClient } from './http-nas-client.ts';
 import { readNasJson } from './json-answer.ts';
@@ -56,6 +57,7 @@ export class NasRoom {
   readonly presence: Presence;
   readonly wake: Wake;
   readonly budget: BackgroundBudget;
+  readonly need: CallerNeed;
   readonly #options: NasRoomOptions;
   readonly #neighbours: NeighbourTable;
   readonly #identityOf: IdentityCheck | null;
@@ -78,6 +80,7 @@ export class NasRoom {
     this.#transport = this.#openTransport(url);
     this.#direct = new DirectAddress(url, options.directUrl, (at) => this.#askAt(at), clock);
     this.#book = new ServerProfileBook(new ServerRows(store), url.href, clock, log);
+    this.need = new CallerNeed(clock);
     this.budget = new BackgroundBudget(clock, options.probeIntervalSeconds);
     this.presence = new Presence({
       clock,
@@ -104,7 +107,10 @@ export class NasRoom {
     this.wake.start();
     this.#unsubscribe = this.presence.onChange((state) => {
       if (state.reachable) this.#learnMac();
-      if (state.awake) this.#asking = this.#learnVersion();
+      if (!state.awake) return;
+      // It is up for somebody, whoever that is.
+      this.need.needed();
+      this.#asking = this.#learnVersion();
     });
   }
 

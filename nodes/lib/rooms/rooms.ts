@@ -3,6 +3,7 @@ import type { Cache } from '../cache/cache.ts';
 import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
 import type { NasRoom } from '../nas/nas.ts';
+import type { Prefetch } from '../prefetch/prefetch.ts';
 import type { System } from '../system/system.ts';
 import type { Tapo } from '../tapo/tapo.ts';
 import type { Clock } from '../time/clock.ts';
@@ -31,6 +32,7 @@ export interface Rooms {
   readonly nas: NasRoom;
   readonly files: Files;
   readonly cache: Cache;
+  readonly prefetch: Prefetch;
   readonly upload: Upload;
   readonly tapo: Tapo;
   readonly energy: Energy;
