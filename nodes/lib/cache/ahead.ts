@@ -1,10 +1,10 @@
-import { Readable } from 'node:stream';
 import type { LocatedFile } from '../files/files.ts';
 import { AheadRows, type Occasion } from './ahead-rows.ts';
 import type { CopyRows } from './copy-rows.ts';
 import { holds } from './cached-copy.ts';
 import type { Fill } from './fill.ts';
 import type { Fills } from './fills.ts';
+import { GentleBody } from './gentle-body.ts';
 import type { Origin, OriginFault } from './origin.ts';
 import type { Store } from '../store/store.ts';
 import type { Tally } from './tally.ts';
@@ -108,17 +108,5 @@ async function opened(
 ): ReturnType<Origin['open']> {
   const answer = await origin.open(range);
   if (answer.kind !== 'stream') return answer;
-  const { body } = answer;
-  body.on('error', () => undefined);
-  return { ...answer, body: Readable.from(gently(body, wait), { objectMode: false }) };
-}
-
-async function* gently(
-  body: Readable,
-  wait: () => Promise<void> | undefined,
-): AsyncGenerator<Buffer> {
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    yield chunk;
-    await wait();
-  }
+  return { ...answer, body: new GentleBody(answer.body, wait) };
 }

@@ -166,11 +166,7 @@ describe('finding the endpoint', () => {
         assert.equal(idOf(method, `${url}/`), 'not_yet', `${method} ${url}/`);
       }
     }
-    for (const url of [
-      '/api/notifications/ws-token',
-      '/api/monitoring/cpu/current',
-      '/api/cache/pins',
-    ]) {
+    for (const url of ['/api/notifications/ws-token', '/api/monitoring/cpu/current']) {
       assert.equal(idOf('GET', url), 'not_yet', url);
     }
     assert.equal(idOf('DELETE', '/api/files?path=a'), 'not_yet');

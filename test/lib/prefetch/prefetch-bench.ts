@@ -1,0 +1,107 @@
+import type { Caller, User } from '../../../nodes/lib/accounts/caller.ts';
+import { CallerNeed } from '../../../nodes/lib/nas/caller-need.ts';
+import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
+import { Prefetch } from '../../../nodes/lib/prefetch/prefetch.ts';
+import { CacheBench } from '../cache/cache-bench.ts';
+
+export const MB = 1_000_000;
+export const MINUTE_MS = 60_000;
+
+/** The prefetch room over real files and cache rooms, a fake NAS and a clock that a test moves. */
+export class PrefetchBench extends CacheBench {
+  readonly need = new CallerNeed(this.clock);
+  readonly tokens = new Map<number, string>();
+  readonly switchedOff = new Set<number>();
+  prefetch!: Prefetch;
+  readonly #listeners = new Set<(state: NasState) => void>();
+
+  override async start(): Promise<void> {
+    await super.start();
+    for (const caller of [this.alice, this.bob]) {
+      this.tokens.set(caller.user.id, caller.nasToken ?? '');
+    }
+  }
+
+  override async reopen(): Promise<void> {
+    await super.reopen();
+    this.prefetch = new Prefetch({
+      store: this.store,
+      clock: this.clock,
+      presence: this.#presence(),
+      need: this.need,
+      files: this.files,
+      background: this.cache.background,
+      userOf: (userId) => this.#userOf(userId),
+      tokenOf: (userId) => Promise.resolve(this.tokens.get(userId) ?? null),
+    });
+    this.prefetch.start();
+  }
+
+  override async close(): Promise<void> {
+    const stopping = this.prefetch.stop();
+    await this.clock.advance(MINUTE_MS);
+    await stopping;
+    await super.close();
+  }
+
+  /** The NAS falls asleep or wakes, and everybody who listens is told. */
+  turn(awake: boolean): void {
+    this.awake = awake;
+    if (awake) this.need.needed();
+    for (const listener of this.#listeners) listener({ awake } as NasState);
+  }
+
+  /** A caller reads a file as the nodes let them, and the NAS is there or not. */
+  async read(caller: Caller, path: string): Promise<string> {
+    const headers: Record<string, string> =
+      caller.user.id === this.bob.user.id ? { 'x-user': 'bob' } : {};
+    const got = await this.get(path, headers);
+    if (got.status !== 200) return String(got.status);
+    this.prefetch.read({ caller, path, auto: false, fromHere: true });
+    return String(got.headers['x-balupi-cache']);
+  }
+
+  async list(caller: Caller, path: string): Promise<void> {
+    await this.files.list(caller, path);
+    this.prefetch.listed({ caller, path, auto: false, fromHere: !this.awake });
+  }
+
+  /** One tick of both schedules, the clock moving until they are through. */
+  async tick(): Promise<void> {
+    let isOver = false;
+    const through = Promise.all([this.prefetch.fetchNeighbours(), this.prefetch.keepPins()]).then(
+      () => {
+        isOver = true;
+      },
+    );
+    for (let turn = 0; turn < 3_000 && !isOver; turn += 1) await this.clock.advance(20);
+    await through;
+  }
+
+  /** What was asked of the NAS since the last look, without the listings. */
+  fetched(): string[] {
+    const calls = this.nas.calls.splice(0);
+    return calls
+      .filter((call) => call.startsWith('download'))
+      .map((call) => call.split(' ').slice(1).join(' '));
+  }
+
+  #userOf(userId: number): User | null {
+    const known = [this.alice, this.bob].find(({ user }) => user.id === userId);
+    return this.switchedOff.has(userId) ? null : (known?.user ?? null);
+  }
+
+  #presence() {
+    const state = (): NasState => ({ awake: this.awake }) as NasState;
+    const listeners = this.#listeners;
+    return {
+      get state() {
+        return state();
+      },
+      onChange: (listener: (state: NasState) => void) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+  }
+}
