@@ -26,7 +26,7 @@ import { Grid } from './nodes/lib/time/grid.ts';
 import { ClockEvidence } from './nodes/lib/time/clock-evidence.ts';
 import { readClockMarks } from './nodes/lib/time/clock-marks.ts';
 import { TrustedTime } from './nodes/lib/time/trusted-time.ts';
-import { NodeDisk, Upload } from './nodes/lib/upload/upload.ts';
+import { HashThread, NodeDisk, Upload } from './nodes/lib/upload/upload.ts';
 import type { Settings } from './settings.ts';
 
 export interface ComposeParts {
@@ -230,6 +230,7 @@ export class House {
       store: this.data.queue,
       folder: this.data.folder('queue'),
       disk: new NodeDisk(),
+      hashing: new HashThread(),
       nas: this.#nasRoom.client,
       presence: this.#nasRoom.presence,
       credentials: {

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import type { Caller } from '../../nodes/lib/accounts/caller.ts';
 import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
-import { acceptAnswer, NodeDisk, Upload } from '../../nodes/lib/upload/upload.ts';
+import { acceptAnswer, HashThread, NodeDisk, Upload } from '../../nodes/lib/upload/upload.ts';
 import { FakePresence, MemoryNas } from '../lib/upload/memory-nas.ts';
 import { Goals } from './report/goals.ts';
 import { median } from './report/stats.ts';
@@ -28,7 +28,7 @@ const OURS = 'multipart + sha256 + fsync + rename + commit';
 const NGINX = 'nginx dav PUT + fsync';
 
 /** An upload room behind a bare server. */
-async function openRoom(path: string): Promise<{ url: string; close: () => Promise<void> }> {
+export async function openRoom(path: string): Promise<{ url: string; close: () => Promise<void> }> {
   const data = DataFolder.open(path);
   const clock = new SystemClock((error) => {
     throw error;
@@ -38,6 +38,7 @@ async function openRoom(path: string): Promise<{ url: string; close: () => Promi
     store: data.queue,
     folder: join(path, 'queue'),
     disk: new NodeDisk(),
+    hashing: new HashThread(),
     nas: new MemoryNas().client(),
     presence: new FakePresence(),
     credentials: { credentialFor: () => Promise.resolve(null), refused: quiet },

@@ -8,3 +8,4 @@ export { parseRange } from './range.ts';
 export type { RefusalCode } from './refusals.ts';
 export { isoSeconds } from './iso-time.ts';
 export { answerNow } from './answer-now.ts';
+export { giveBack } from './give-back.ts';

@@ -3,6 +3,7 @@ import type { Caller } from '../accounts/caller.ts';
 import type { RefusalCode } from '../http/http.ts';
 import type { BodySlots } from './body-slots.ts';
 import { diskFaultOf } from './disk.ts';
+import { boundaryOf } from './header-parameters.ts';
 import type { RoomKeeper } from './room-keeper.ts';
 import { parsePath } from './target.ts';
 import type { MayWrite } from './upload-ports.ts';
@@ -107,7 +108,7 @@ function readHeaders(headers: IncomingHttpHeaders): UploadHeaders | Refused {
 function typeFault(headers: IncomingHttpHeaders): Refused | null {
   const type = headers['content-type'] ?? '';
   if (!/^multipart\/form-data\s*(;|$)/i.test(type.trim())) return refused('wrong_body_type');
-  if (!/;\s*boundary\s*=/i.test(type)) {
+  if (boundaryOf(type) === null) {
     return refused('malformed', 'Missing boundary in multipart.');
   }
   const encoding = headers['content-encoding'] ?? 'identity';

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { refused, type Refused } from './admission.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
+import type { FileHashing } from './file-hashing.ts';
 import { PartFile, type StagedFile } from './part-file.ts';
 import type { Reservation } from './room-keeper.ts';
 
 /** Files of one body that are written at the same time: small ones sync side by side. */
-export const FILES_AT_ONCE = 4;
+const FILES_AT_ONCE = 4;
+/** What of one body may wait for the disk before its sender is held back. */
+const MOST_HELD_BYTES = 1024 * 1024;
 
 /** A file of a body, durable in the incoming folder. */
 export interface ReceivedFile {
@@ -20,6 +22,7 @@ export type BodyEnd =
 
 export interface BodyFilesParts {
   readonly disk: Disk;
+  readonly hashing: FileHashing;
   readonly incomingFolder: string;
   readonly maxFileBytes: number;
   readonly newId: () => string;
@@ -28,8 +31,7 @@ export interface BodyFilesParts {
 
 interface Incoming {
   readonly filename: string;
-  readonly stream: Readable;
-  part: PartFile | null;
+  readonly part: PartFile;
   staged: StagedFile | null;
 }
 
@@ -40,10 +42,11 @@ export class BodyFiles {
   readonly #files: Incoming[] = [];
   readonly #tasks = new Set<Promise<void>>();
   readonly #queue: Incoming[] = [];
-  #storing = 0;
+  readonly #storing = new Set<Incoming>();
+  #current: Incoming | null = null;
   #end: BodyEnd | null = null;
 
-  /** @param onChange called when a file is done and when the body ends */
+  /** @param onChange called when there is room for more, and when the body ends */
   constructor(parts: BodyFilesParts, onChange: () => void) {
     this.#parts = parts;
     this.#onChange = onChange;
@@ -54,21 +57,48 @@ export class BodyFiles {
     return this.#end;
   }
 
-  /** How many files are not on the disk yet. */
-  get unfinished(): number {
-    return this.#queue.length + this.#storing;
+  /** Whether no more should be given for now. */
+  get isFull(): boolean {
+    let heldBytes = 0;
+    for (const { part } of [...this.#storing, ...this.#queue]) heldBytes += part.heldBytes;
+    return heldBytes >= MOST_HELD_BYTES || this.#queue.length > 1;
   }
 
   refuse(end: BodyEnd): void {
     this.#end ??= end;
+    for (const { part } of this.#files) part.giveUp();
     this.#onChange();
   }
 
-  add(filename: string, stream: Readable): void {
-    const file: Incoming = { filename, stream, part: null, staged: null };
+  /** The next file of the body begins. */
+  begin(filename: string): void {
+    const { disk, hashing, incomingFolder, newId, reservation } = this.#parts;
+    const id = newId();
+    const part = new PartFile(id, join(incomingFolder, `${id}.part`), {
+      disk,
+      hashing,
+      takeRoom: (bytes) => reservation.take(bytes),
+      onWritten: this.#onChange,
+    });
+    const file: Incoming = { filename, part, staged: null };
+    this.#current = file;
     this.#files.push(file);
     this.#queue.push(file);
     this.#storeNext();
+  }
+
+  /** The next bytes of that file. */
+  push(bytes: Buffer): void {
+    if (this.#current === null || this.#end !== null) return;
+    const { part } = this.#current;
+    if (part.sizeBytes + bytes.length > this.#parts.maxFileBytes) this.refuse(refused('too_large'));
+    else part.push(bytes);
+  }
+
+  /** That file is whole. */
+  finish(): void {
+    this.#current?.part.end();
+    this.#current = null;
   }
 
   /** Runs a part of the work whose fault ends the whole. */
@@ -93,12 +123,12 @@ export class BodyFiles {
     });
   }
 
-  /** Leaves nothing of the body on the disk. */
+  /** Leaves nothing of the body on the disk. Only after {@link settle}. */
   async discard(): Promise<void> {
-    for (const { part, staged } of this.#files) {
+    for (const file of this.#files) {
+      if (this.#queue.includes(file)) continue;
       try {
-        if (staged !== null) await this.#parts.disk.remove(staged.partFile);
-        else await part?.discard();
+        await file.part.discard();
       } catch (error) {
         // A disk that cannot delete either: the next start does.
         if (diskFaultOf(error) === null) throw error;
@@ -116,15 +146,15 @@ export class BodyFiles {
   }
 
   #storeNext(): void {
-    while (this.#end === null && this.#storing < FILES_AT_ONCE) {
+    while (this.#end === null && this.#storing.size < FILES_AT_ONCE) {
       const file = this.#queue.shift();
       if (file === undefined) return;
-      this.#storing += 1;
+      this.#storing.add(file);
       this.run(async () => {
         try {
           await this.#store(file);
         } finally {
-          this.#storing -= 1;
+          this.#storing.delete(file);
           this.#storeNext();
         }
       });
@@ -132,19 +162,7 @@ export class BodyFiles {
   }
 
   async #store(file: Incoming): Promise<void> {
-    const { disk, incomingFolder, maxFileBytes, newId, reservation } = this.#parts;
-    const id = newId();
-    const part = await PartFile.create(disk, id, join(incomingFolder, `${id}.part`));
-    file.part = part;
-    for await (const chunk of file.stream as AsyncIterable<Buffer>) {
-      if (part.sizeBytes + chunk.length > maxFileBytes) {
-        this.refuse(refused('too_large'));
-      } else if (!(await reservation.take(chunk.length))) {
-        this.refuse(refused('no_room'));
-      }
-      if (this.#end !== null) return;
-      await part.append(chunk);
-    }
-    if (this.#end === null) file.staged = await part.finish();
+    file.staged = await file.part.store();
+    if (file.staged === null) this.refuse(refused('no_room'));
   }
 }

@@ -10,6 +10,7 @@ import {
 } from './admission.ts';
 import type { BodySlots } from './body-slots.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
+import type { FileHashing } from './file-hashing.ts';
 import type { AcceptedFile, AimedFile } from './enqueue.ts';
 import type { ReceivedFile } from './body-files.ts';
 import { MultipartIntake } from './multipart-intake.ts';
@@ -32,6 +33,7 @@ export interface IntakeParts {
   readonly room: RoomKeeper;
   readonly publisher: Publisher;
   readonly disk: Disk;
+  readonly hashing: FileHashing;
   readonly clock: Clock;
   readonly listings: ShownListings;
   readonly mayWrite: MayWrite;
@@ -132,11 +134,9 @@ export class Intake {
     headers: UploadHeaders,
     reservation: Reservation,
   ): Promise<AcceptOutcome> {
-    const { disk, incomingFolder, maxFileBytes, admission, clock, randomBytes } = this.#parts;
+    const { admission, clock, randomBytes } = this.#parts;
     const received = await new MultipartIntake({
-      disk,
-      incomingFolder,
-      maxFileBytes,
+      ...this.#parts,
       reservation,
       newId: () => uploadId(clock.nowMs(), randomBytes),
       checkPlace: (path) => admission.checkPlace(call.caller, path),

@@ -1,19 +1,17 @@
-import busboy from 'busboy';
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import { refused, type Refused } from './admission.ts';
-import { BodyFiles, FILES_AT_ONCE, type BodyFilesParts, type ReceivedFile } from './body-files.ts';
+import { BodyFiles, type BodyFilesParts, type ReceivedFile } from './body-files.ts';
+import { feedBody } from './feed-body.ts';
+import { boundaryOf } from './header-parameters.ts';
+import { MultipartError, MultipartParser } from './multipart-parser.ts';
+import { readPartHead, type PartHead } from './part-head.ts';
 import { readFilename } from './target.ts';
 
 /** No request may open more of anything than this. */
-const LIMITS = {
-  fields: 10,
-  fieldSize: 8 * 1024,
-  fieldNameSize: 100,
-  files: 200,
-  parts: 211,
-  headerPairs: 50,
-};
+const MOST_FIELDS = 10;
+const MOST_FILES = 200;
+const MOST_FIELD_BYTES = 8 * 1024;
+const LONGEST_FIELD_NAME = 100;
 
 export type Received =
   | {
@@ -31,15 +29,23 @@ export interface MultipartIntakeParts extends BodyFilesParts {
   readonly checkPlace: (path: string) => Promise<Refused | null>;
 }
 
+/** The part that is coming in. */
+type Part =
+  | { readonly kind: 'file' }
+  /** `bytes` is null where nobody wants to know its value. */
+  | { readonly kind: 'field'; readonly pieces: Buffer[] | null; sizeBytes: number };
+
 /**
- * Receives one multipart body. The body is fed to the parser chunk by chunk, each only when the one
- * before it is used up and no more than a few finished files wait for the disk: so memory and open
+ * Receives one multipart body. No more of it is read than the disk keeps up with: so memory and open
  * files stay bounded whatever comes. The first fault ends it, and then nothing of it is left on the
  * disk. The request itself is left paused, for the answer to be given on it.
  */
 export class MultipartIntake {
   readonly #checkPlace: (path: string) => Promise<Refused | null>;
   readonly #files: BodyFiles;
+  #part: Part = { kind: 'file' };
+  #fieldCount = 0;
+  #fileCount = 0;
   #path: string | null = null;
   #wake: () => void = () => undefined;
 
@@ -53,12 +59,7 @@ export class MultipartIntake {
   /** @throws what neither the caller nor the disk is to blame for */
   async receive(request: IncomingMessage): Promise<Received> {
     const files = this.#files;
-    const parser = this.#openParser(request);
-    if (parser !== null) {
-      await this.#feed(request, parser);
-      if (files.end === null) await this.#finish(parser);
-      if (files.end !== null) parser.destroy();
-    }
+    await this.#feed(request);
     await files.settle();
     if (files.end === null) {
       return { kind: 'received', files: files.received(), path: this.#path };
@@ -70,119 +71,113 @@ export class MultipartIntake {
     return files.end;
   }
 
-  #openParser(request: IncomingMessage): busboy.Busboy | null {
-    let parser: busboy.Busboy;
-    try {
-      parser = busboy({
-        headers: request.headers,
-        defParamCharset: 'utf8',
-        preservePath: true,
-        limits: LIMITS,
-      });
-    } catch (error) {
-      this.#malformed(error);
-      return null;
-    }
-    parser.on('file', (name, stream, info) => {
-      this.#onFile(name, stream, info.filename);
-    });
-    parser.on('field', (name, value, info) => {
-      this.#onField(name, value, info.valueTruncated);
-    });
-    parser.on('error', (error) => {
-      this.#malformed(error);
-    });
-    const tooMany = (): void => {
-      const detail = `Send at most ${LIMITS.files} files and ${LIMITS.fields} fields at once.`;
-      this.#files.refuse(refused('invalid', detail));
-    };
-    parser.on('filesLimit', tooMany);
-    parser.on('fieldsLimit', tooMany);
-    parser.on('partsLimit', tooMany);
-    return parser;
-  }
-
-  #malformed(error: unknown): void {
-    const reason = error instanceof Error ? error.message : 'it has no known form';
-    const detail = `The multipart body cannot be read: ${reason}.`;
-    this.#files.refuse(refused('malformed', detail));
-  }
-
-  async #feed(request: IncomingMessage, parser: busboy.Busboy): Promise<void> {
+  async #feed(request: IncomingMessage): Promise<void> {
     const files = this.#files;
-    try {
-      // Leaving the loop must not destroy the request: its answer still has to go out on it.
-      for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-        await this.#untilWoken((done) => {
-          parser.write(chunk, done);
-        });
-        while (files.end === null && files.unfinished > FILES_AT_ONCE + 1) await this.#untilWoken();
-        if (files.end !== null) return;
-      }
-      if (!request.complete) files.refuse({ kind: 'gone' });
-    } catch (error) {
-      files.refuse(request.complete ? { kind: 'surprise', error } : { kind: 'gone' });
-    }
-  }
-
-  async #finish(parser: busboy.Busboy): Promise<void> {
-    await this.#untilWoken((done) => {
-      parser.once('close', done);
-      parser.end();
-    });
-  }
-
-  /** Runs `start`, then waits for its callback or for the end; without one, for any change. */
-  async #untilWoken(start?: (done: () => void) => void): Promise<void> {
-    if (this.#files.end !== null) return;
-    await new Promise<void>((resolve) => {
-      let finished = start === undefined;
-      this.#wake = () => {
-        if (finished || this.#files.end !== null) resolve();
-      };
-      start?.(() => {
-        finished = true;
-        this.#wake();
-      });
-      if (this.#files.end !== null) resolve();
-    });
-  }
-
-  #onField(name: string | undefined, value: string, truncated: boolean): void {
-    if ((name ?? '').length > LIMITS.fieldNameSize) {
-      this.#files.refuse(refused('malformed', 'A field has too long a name.'));
-    }
-    if (name !== 'path' || this.#files.end !== null) return;
-    if (truncated) {
-      this.#files.refuse(refused('bad_path', 'The path is too long.'));
+    const boundary = boundaryOf(request.headers['content-type'] ?? '');
+    if (boundary === null) {
+      files.refuse(refused('malformed', 'Missing boundary in multipart.'));
       return;
     }
-    this.#path = value;
+    const parser = new MultipartParser(boundary, {
+      partBegin: (head) => {
+        if (files.end === null) this.#begin(readPartHead(head));
+      },
+      partData: (bytes) => {
+        if (files.end === null) this.#data(bytes);
+      },
+      partEnd: () => {
+        if (files.end === null) this.#end();
+      },
+    });
+    const ended = await feedBody(request, {
+      take: (piece) => {
+        this.#guarded(() => {
+          parser.push(piece);
+        });
+      },
+      state: () => (files.end !== null ? 'over' : files.isFull ? 'full' : 'ready'),
+      onWake: (wake) => {
+        this.#wake = wake;
+      },
+    });
+    if (ended === 'gone') files.refuse({ kind: 'gone' });
+    if (ended === 'whole') {
+      this.#guarded(() => {
+        parser.end();
+      });
+    }
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof MultipartError)) this.#files.refuse({ kind: 'surprise', error });
+      else this.#refuse('malformed', `The multipart body cannot be read: ${error.message}.`);
+    }
+  }
+
+  #refuse(code: Refused['code'], detail: string): void {
+    this.#files.refuse(refused(code, detail));
+  }
+
+  #begin({ name, filename }: PartHead): void {
+    if (filename === null && name !== 'file' && name !== 'files') {
+      this.#beginField(name);
+      return;
+    }
+    this.#part = { kind: 'file' };
+    this.#fileCount += 1;
+    if (this.#fileCount > MOST_FILES) this.#refuse('invalid', tooMany());
+    else if (name !== 'file' && name !== 'files') {
+      this.#refuse('invalid', 'Send each file as a part named file or files.');
+    } else {
+      const read = readFilename(filename ?? '');
+      if (read.kind === 'filename') this.#files.begin(read.filename);
+      else this.#refuse('bad_path', read.reason);
+    }
+  }
+
+  #beginField(name: string | null): void {
+    this.#fieldCount += 1;
+    this.#part = { kind: 'field', pieces: name === 'path' ? [] : null, sizeBytes: 0 };
+    if (this.#fieldCount > MOST_FIELDS) this.#refuse('invalid', tooMany());
+    else if ((name ?? '').length > LONGEST_FIELD_NAME) {
+      this.#refuse('malformed', 'A field has too long a name.');
+    }
+  }
+
+  #data(bytes: Buffer): void {
+    if (this.#part.kind === 'file') {
+      this.#files.push(bytes);
+      return;
+    }
+    const { pieces } = this.#part;
+    this.#part.sizeBytes += bytes.length;
+    if (this.#part.sizeBytes <= MOST_FIELD_BYTES) pieces?.push(bytes);
+    else if (pieces !== null) this.#refuse('bad_path', 'The path is too long.');
+    else this.#refuse('malformed', 'A field is too long.');
+  }
+
+  #end(): void {
+    if (this.#part.kind === 'file') this.#files.finish();
+    else if (this.#part.pieces !== null)
+      this.#takePath(Buffer.concat(this.#part.pieces).toString());
+  }
+
+  #takePath(path: string): void {
+    if (this.#path !== null && this.#path !== path) {
+      this.#refuse('malformed', 'The body names two paths.');
+      return;
+    }
+    this.#path = path;
     this.#files.run(async () => {
-      const refusal = await this.#checkPlace(value);
+      const refusal = await this.#checkPlace(path);
       if (refusal !== null) this.#files.refuse(refusal);
     });
   }
+}
 
-  #onFile(name: string | undefined, stream: Readable, rawFilename: string | undefined): void {
-    // The parser ends its streams with an error when it is destroyed; the end is known by then.
-    stream.on('error', () => {
-      this.#wake();
-    });
-    const filename = this.#filenameOf(name, rawFilename);
-    if (filename === null) stream.resume();
-    else this.#files.add(filename, stream);
-  }
-
-  #filenameOf(name: string | undefined, rawFilename: string | undefined): string | null {
-    if (this.#files.end !== null) return null;
-    if (name !== 'file' && name !== 'files') {
-      this.#files.refuse(refused('invalid', 'Send each file as a part named file or files.'));
-      return null;
-    }
-    const read = readFilename(rawFilename);
-    if (read.kind === 'filename') return read.filename;
-    this.#files.refuse(refused('bad_path', read.reason));
-    return null;
-  }
+function tooMany(): string {
+  return `Send at most ${MOST_FILES} files and ${MOST_FIELDS} fields at once.`;
 }

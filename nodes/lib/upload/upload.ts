@@ -14,6 +14,7 @@ import { Delivery } from './delivery.ts';
 import { DeliveryRows } from './delivery-rows.ts';
 import { DeliveryStep } from './delivery-step.ts';
 import type { Disk } from './disk.ts';
+import type { FileHashing } from './file-hashing.ts';
 import { Enqueue } from './enqueue.ts';
 import { Intake, type AcceptOutcome } from './intake.ts';
 import { NasFolder } from './nas-folder.ts';
@@ -39,6 +40,7 @@ import { UploadRows } from './upload-rows.ts';
 import { WaitRows } from './wait-rows.ts';
 
 export { acceptAnswer, refusedAnswer, type SyncStatus, type UploadItem } from './upload-answers.ts';
+export { HashThread } from './hash-thread.ts';
 export { NodeDisk } from './node-disk.ts';
 export type { AcceptOutcome, Done, PendingUpload, QueuedFile, Recovered };
 export type { Admitted, Refused, UploadCall } from './admission.ts';
@@ -50,6 +52,7 @@ export interface UploadParts {
   /** The queue's own folder inside the data folder, on the disk the bytes stay on. */
   readonly folder: string;
   readonly disk: Disk;
+  readonly hashing: FileHashing;
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
@@ -82,6 +85,7 @@ export class Upload {
   readonly #folder: string;
   readonly #incomingFolder: string;
   readonly #disk: Disk;
+  readonly #hashing: FileHashing;
   readonly #clock: Clock;
   readonly #slots = new BodySlots();
   readonly #recoveryRows: RecoveryRows;
@@ -97,6 +101,7 @@ export class Upload {
     this.#folder = folder;
     this.#incomingFolder = join(folder, 'incoming');
     this.#disk = disk;
+    this.#hashing = parts.hashing;
     this.#clock = clock;
     const rows = new UploadRows(store);
     this.#recoveryRows = new RecoveryRows(store);
@@ -134,6 +139,7 @@ export class Upload {
   /** Cuts bodies that are coming in and what is being sent; nothing accepted is lost by it. */
   async stop(): Promise<void> {
     await Promise.all([this.#intake.stop(), this.#delivery.stop()]);
+    await this.#hashing.stop();
   }
 
   /** Says, from the headers alone, whether a body should be read at all. */

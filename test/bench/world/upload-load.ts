@@ -12,13 +12,13 @@ const CLIENT = `
 const http = require('node:http');
 const [url, method, bytes, clients, seconds] = process.argv.slice(1);
 const size = Number(bytes), until = Date.now() + Number(seconds) * 1000;
-const block = require('node:crypto').randomBytes(Math.min(size, 1 << 20));
+const random = require('node:crypto').randomBytes(Math.min(size, 1 << 20));
 const agent = new http.Agent({ keepAlive: true, maxSockets: Number(clients) });
 const head = Buffer.from('--${BOUNDARY}\\r\\nContent-Disposition: form-data; name="file"; filename="f"\\r\\n\\r\\n');
 const tail = Buffer.from('\\r\\n--${BOUNDARY}--\\r\\n');
 const form = method === 'POST';
 let count = 0, serial = 0;
-const send = () => new Promise((resolve, reject) => {
+const send = (block) => new Promise((resolve, reject) => {
   const to = form ? url + '?path=alice/' + (++serial) + '/f' : url + '/' + (++serial);
   const length = size + (form ? head.length + tail.length : 0);
   const headers = { 'Content-Length': length };
@@ -33,7 +33,7 @@ const send = () => new Promise((resolve, reject) => {
   let left = size;
   const pump = () => {
     while (left > 0) {
-      const piece = left >= block.length ? Buffer.from(block) : block.subarray(0, left);
+      const piece = left >= block.length ? block : block.subarray(0, left);
       left -= piece.length;
       if (!request.write(piece)) return request.once('drain', pump);
     }
@@ -41,7 +41,10 @@ const send = () => new Promise((resolve, reject) => {
   };
   pump();
 });
-const client = async () => { do { await send(); count += 1; } while (Date.now() < until); };
+const client = async () => {
+  const block = Buffer.from(random);
+  do { await send(block); count += 1; } while (Date.now() < until);
+};
 const began = process.hrtime.bigint();
 Promise.all(Array.from({ length: Number(clients) }, client)).then(() => {
   console.log(count + ' ' + Number(process.hrtime.bigint() - began) / 1e9);

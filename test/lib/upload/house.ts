@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
+import { HashThread } from '../../../nodes/lib/upload/hash-thread.ts';
 import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
 import {
   acceptAnswer,
@@ -259,6 +260,7 @@ export class House {
       store: this.data.queue,
       folder: this.queueFolder,
       disk: new NodeDisk(),
+      hashing: new HashThread(),
       nas: this.nas.client(),
       presence: this.presence,
       credentials: {

@@ -1,0 +1,61 @@
+import { MultipartError } from './multipart-parser.ts';
+import { readParameters, TOKEN } from './header-parameters.ts';
+
+/** What the headers of one part say. */
+export interface PartHead {
+  /** Null where it has none. */
+  readonly name: string | null;
+  /** Null where the part is no file. What was not UTF-8 in it is U+FFFD. */
+  readonly filename: string | null;
+}
+
+const MOST_HEADERS = 20;
+/** What a part may be encoded as: nothing that would have to be decoded (RFC 7578, 4.7). */
+const PLAIN_ENCODINGS = ['7bit', '8bit', 'binary'];
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/;
+
+/**
+ * Reads the headers of a part of a form (RFC 7578, 4.2).
+ * @throws MultipartError with the reason
+ */
+export function readPartHead(head: Buffer): PartHead {
+  const headers = readHeaders(head.toString('utf8'));
+  const disposition = headers.get('content-disposition');
+  if (disposition === undefined) {
+    throw new MultipartError('a part has no Content-Disposition');
+  }
+  const encoding = headers.get('content-transfer-encoding') ?? 'binary';
+  if (!PLAIN_ENCODINGS.includes(encoding.toLowerCase())) {
+    throw new MultipartError(`a part has the Content-Transfer-Encoding ${encoding}`);
+  }
+  const read = readParameters(disposition);
+  if (read?.value.toLowerCase() !== 'form-data') {
+    throw new MultipartError('the Content-Disposition of a part is no form-data');
+  }
+  const { parameters } = read;
+  return {
+    name: parameters.get('name') ?? null,
+    filename: parameters.get('filename*') ?? parameters.get('filename') ?? null,
+  };
+}
+
+/** Names in lower case. A header of interest that comes twice says two things. */
+function readHeaders(text: string): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>();
+  // A line that begins with a space goes on with the one before (RFC 5322, 2.2.3).
+  const lines = text.replace(/\r\n(?=[ \t])/g, '').split('\r\n');
+  if (lines.length > MOST_HEADERS) throw new MultipartError('a part has too many headers');
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+    if (!TOKEN.test(name) || CONTROL.test(line)) {
+      throw new MultipartError('a header of a part cannot be read');
+    }
+    if (headers.has(name) && name.startsWith('content-')) {
+      throw new MultipartError(`a part has ${name} twice`);
+    }
+    headers.set(name, line.slice(colon + 1).trim());
+  }
+  return headers;
+}

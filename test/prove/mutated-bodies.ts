@@ -1,0 +1,92 @@
+import type { SeededRandom } from './random.ts';
+
+export const BOUNDARY = 'xXboundaryXx';
+
+const DISPOSITIONS = [
+  'form-data; name="file"; filename="a.txt"',
+  'form-data; name="files"; filename="grüße 🎉.jpg"',
+  'form-data; name="files"; filename="a\\"b.txt"',
+  'form-data; name="files"; filename="a"b.txt"',
+  'form-data; name="files"; filename="a%22b.txt"',
+  'form-data; name="files"; filename*=UTF-8\'\'gr%C3%BC%C3%9Fe.txt',
+  'form-data; name=files; filename=plain.txt',
+  'form-data; name="path"',
+  'form-data; name="other"',
+] as const;
+
+/** Where the rules of a form are fragile. */
+const MORSELS = [
+  '\r\n',
+  '\r',
+  '\n',
+  `--${BOUNDARY}`,
+  `\r\n--${BOUNDARY}`,
+  `\r\n--${BOUNDARY}--`,
+  `--${BOUNDARY}--\r\n`,
+  '--',
+  '"',
+  '\\"',
+  ';',
+  ':',
+  '\0',
+  ' ',
+  '\t',
+  "filename*=utf-8''%",
+  'filename*=',
+  'filename=""',
+  'Content-Disposition: form-data',
+  'Content-Type: application/octet-stream\r\n',
+  'Content-Transfer-Encoding: base64\r\n',
+  'name="file"',
+  '\r\n\r\n',
+  '..%2f',
+] as const;
+
+/** A body that follows the rules: a few parts of all forms the clients send. */
+export function goodBody(random: SeededRandom): Buffer {
+  const pieces: Buffer[] = [];
+  for (let part = 0; part <= random.below(4); part += 1) {
+    const disposition = random.pick(DISPOSITIONS);
+    const type = random.below(2) === 0 ? '' : 'Content-Type: application/octet-stream\r\n';
+    const isPath = disposition.includes('"path"');
+    const content = isPath ? Buffer.from('alice/fuzz') : random.bytes(random.below(200));
+    pieces.push(
+      Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: ${disposition}\r\n${type}\r\n`),
+      content,
+      Buffer.from('\r\n'),
+    );
+  }
+  return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
+}
+
+/** A body of {@link goodBody} with up to four wounds; every eighth stays whole. */
+export function mutatedBody(random: SeededRandom): Buffer {
+  let body = goodBody(random);
+  if (random.below(8) === 0) return body;
+  for (let wound = 0; wound <= random.below(4); wound += 1) {
+    const at = random.below(4) === 0 ? lineStart(random, body) : random.below(body.length + 1);
+    const put =
+      random.below(2) === 0 ? Buffer.from(random.pick(MORSELS)) : random.bytes(random.below(24));
+    const cut = random.below(3) === 0 ? random.below(60) : random.below(3);
+    body = Buffer.concat([body.subarray(0, at), put, body.subarray(at + cut)]);
+  }
+  return body;
+}
+
+/** Cuts a body into pieces as a network might. */
+export function inPieces(random: SeededRandom, body: Buffer): Buffer[] {
+  const pieces: Buffer[] = [];
+  const most = random.pick([1, 3, 20, 200, 4_000]);
+  for (let at = 0; at < body.length;) {
+    const length = 1 + random.below(most);
+    pieces.push(Buffer.from(body.subarray(at, at + length)));
+    at += length;
+  }
+  return pieces;
+}
+
+/** Right behind one of the body's line breaks. */
+function lineStart(random: SeededRandom, body: Buffer): number {
+  const at = body.indexOf('\r\n', random.below(body.length));
+  return at < 0 ? 0 : at + 2;
+}
