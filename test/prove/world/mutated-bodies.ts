@@ -1,4 +1,4 @@
-import type { SeededRandom } from './random.ts';
+import type { Random } from './random.ts';
 
 export const BOUNDARY = 'xXboundaryXx';
 
@@ -43,13 +43,13 @@ const MORSELS = [
 ] as const;
 
 /** A body that follows the rules: a few parts of all forms the clients send. */
-export function goodBody(random: SeededRandom): Buffer {
+export function goodBody(random: Random): Buffer {
   const pieces: Buffer[] = [];
-  for (let part = 0; part <= random.below(4); part += 1) {
+  for (let part = 0; part <= random.between(0, 3); part += 1) {
     const disposition = random.pick(DISPOSITIONS);
-    const type = random.below(2) === 0 ? '' : 'Content-Type: application/octet-stream\r\n';
+    const type = random.between(0, 1) === 0 ? '' : 'Content-Type: application/octet-stream\r\n';
     const isPath = disposition.includes('"path"');
-    const content = isPath ? Buffer.from('alice/fuzz') : random.bytes(random.below(200));
+    const content = isPath ? Buffer.from('alice/fuzz') : random.bytes(random.between(0, 199));
     pieces.push(
       Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: ${disposition}\r\n${type}\r\n`),
       content,
@@ -60,25 +60,28 @@ export function goodBody(random: SeededRandom): Buffer {
 }
 
 /** A body of {@link goodBody} with up to four wounds; every eighth stays whole. */
-export function mutatedBody(random: SeededRandom): Buffer {
+export function mutatedBody(random: Random): Buffer {
   let body = goodBody(random);
-  if (random.below(8) === 0) return body;
-  for (let wound = 0; wound <= random.below(4); wound += 1) {
-    const at = random.below(4) === 0 ? lineStart(random, body) : random.below(body.length + 1);
+  if (random.between(0, 7) === 0) return body;
+  for (let wound = 0; wound <= random.between(0, 3); wound += 1) {
+    const at =
+      random.between(0, 3) === 0 ? lineStart(random, body) : random.between(0, body.length);
     const put =
-      random.below(2) === 0 ? Buffer.from(random.pick(MORSELS)) : random.bytes(random.below(24));
-    const cut = random.below(3) === 0 ? random.below(60) : random.below(3);
+      random.between(0, 1) === 0
+        ? Buffer.from(random.pick(MORSELS))
+        : random.bytes(random.between(0, 23));
+    const cut = random.between(0, 2) === 0 ? random.between(0, 59) : random.between(0, 2);
     body = Buffer.concat([body.subarray(0, at), put, body.subarray(at + cut)]);
   }
   return body;
 }
 
 /** Cuts a body into pieces as a network might. */
-export function inPieces(random: SeededRandom, body: Buffer): Buffer[] {
+export function inPieces(random: Random, body: Buffer): Buffer[] {
   const pieces: Buffer[] = [];
   const most = random.pick([1, 3, 20, 200, 4_000]);
   for (let at = 0; at < body.length;) {
-    const length = 1 + random.below(most);
+    const length = random.between(1, most);
     pieces.push(Buffer.from(body.subarray(at, at + length)));
     at += length;
   }
@@ -86,7 +89,7 @@ export function inPieces(random: SeededRandom, body: Buffer): Buffer[] {
 }
 
 /** Right behind one of the body's line breaks. */
-function lineStart(random: SeededRandom, body: Buffer): number {
-  const at = body.indexOf('\r\n', random.below(body.length));
+function lineStart(random: Random, body: Buffer): number {
+  const at = body.indexOf('\r\n', random.between(0, body.length - 1));
   return at < 0 ? 0 : at + 2;
 }
