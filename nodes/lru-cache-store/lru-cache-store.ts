@@ -37,7 +37,7 @@ async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
   if (found.kind !== 'located') {
     return refused(withAnswer(message, troubleAnswer(found, nas.presence.state)));
   }
-  const looked = cache.lookup(found.file);
+  const looked = cache.lookup(found.file, requestOf(message));
   if (looked.kind !== 'miss') {
     message.file = { kind: 'copy', ticket: looked.ticket };
     return kept(message);

@@ -33,7 +33,7 @@ export async function fetchFile(rooms: Rooms, message: FileMessage): Promise<unk
     return withAnswer(message, troubleAnswer(wanted, nas.presence.state));
   }
   const [request, response] = [requestOf(message), responseOf(message)];
-  const looked = cache.lookup(wanted.file);
+  const looked = cache.lookup(wanted.file, request);
   if (looked.kind !== 'miss') {
     const served = await cache.serve(looked.ticket, request, response);
     if (served.kind === 'answered') return noteRead(rooms, message, wanted.file.path);

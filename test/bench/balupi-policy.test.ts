@@ -26,7 +26,7 @@ class RealCache {
   readonly #room = new Room({
     copies: this.#copies,
     pieces: new PieceRows(this.#store),
-    tally: this.#tally,
+    flushUses: () => this.#tally.flush(),
     blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
     disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
     maxBytes: LIMIT,

@@ -1,25 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Caller, User } from '../accounts/caller.ts';
+import type { Caller } from '../accounts/caller.ts';
 import type { LocatedFile } from '../files/files.ts';
-import { localDays } from '../time/local-day.ts';
 import { planAnswer, type FileHead } from './answer-plan.ts';
+import { assemble, type CacheParts } from './assembly.ts';
 import { Background } from './background.ts';
-import { BlobStore, openIfThere } from './blob-store.ts';
-import { servingPool } from './buffer-pool.ts';
+import { openIfThere, type BlobStore } from './blob-store.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import type { CachePorts } from './cache-ports.ts';
-import { etagOf, holds, type CachedCopy } from './cached-copy.ts';
-import { CopyRows } from './copy-rows.ts';
+import { etagOf } from './cached-copy.ts';
+import type { CopyRows } from './copy-rows.ts';
 import { CopyServer } from './copy-server.ts';
-import { Fetcher, type FetchOutcome } from './fetcher.ts';
-import { Fills } from './fills.ts';
+import type { Fetcher, FetchOutcome } from './fetcher.ts';
+import type { Fills } from './fills.ts';
 import type { Origin } from './origin.ts';
-import { PieceRows } from './piece-rows.ts';
+import type { PieceCache } from './piece-cache.ts';
 import { fileSource, plainFile, respond } from './respond.ts';
-import { Room } from './room.ts';
-import { Shelf } from './shelf.ts';
-import { SMALL_FILES_BYTES } from './small-files.ts';
+import type { Room } from './room.ts';
+import type { Shelf } from './shelf.ts';
+import type { Standing } from './standing.ts';
 import type { CacheStats } from './stats.ts';
-import { Tally } from './tally.ts';
+import type { Tally } from './tally.ts';
 import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
 
 export type { CacheLabel } from './answer-plan.ts';
@@ -48,34 +48,29 @@ export class Cache {
   readonly #tally: Tally;
   readonly #room: Room;
   readonly #fills: Fills;
+  readonly #pieces: PieceCache;
+  readonly #standing: Standing;
   readonly #fetcher: Fetcher;
   readonly #server: CopyServer;
-  readonly #pool = servingPool();
+  readonly #pool: BufferPool;
+  readonly #publish: CacheParts['publish'];
 
   constructor(ports: CachePorts) {
     this.#ports = ports;
-    const { store, clock, disk, maxBytes, minFreeBytes, queuedBytes } = ports;
-    this.#copies = new CopyRows(store);
-    this.#blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
-    this.#server = new CopyServer(this.#blobs, this.#pool);
-    this.#shelf = new Shelf(this.#copies, this.#blobs, clock);
-    this.#tally = new Tally(store, this.#copies, clock, localDays(ports.timeZone));
-    const [copies, blobs, tally, pool] = [this.#copies, this.#blobs, this.#tally, this.#pool];
-    const threshold = ports.evictionThreshold;
-    const pieces = new PieceRows(store);
-    const limits = { disk, maxBytes, minFreeBytes, threshold, queuedBytes };
-    this.#room = new Room({ copies, pieces, blobs, tally, ...limits });
-    this.#fills = new Fills({
-      blobs,
-      reserve: (bytes) => this.#room.reserve(bytes),
-      publish: (file) => this.#shelf.keep(file),
-      storageFailed: (cause) => {
-        ports.log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);
-      },
-    });
-    this.#fetcher = new Fetcher({ fills: this.#fills, room: this.#room, tally, pool });
-    const [fills, fetcher, room] = [this.#fills, this.#fetcher, this.#room];
-    this.background = new Background({ cache: ports, copies, fills, fetcher, room, tally });
+    const parts = assemble(ports);
+    this.#copies = parts.copies;
+    this.#blobs = parts.blobs;
+    this.#shelf = parts.shelf;
+    this.#tally = parts.tally;
+    this.#room = parts.room;
+    this.#fills = parts.fills;
+    this.#pieces = parts.pieces;
+    this.#standing = parts.standing;
+    this.#fetcher = parts.fetcher;
+    this.#pool = parts.pool;
+    this.#server = new CopyServer(parts.blobs, parts.pool);
+    this.#publish = parts.publish;
+    this.background = new Background({ cache: ports, ...parts });
   }
 
   /** Removes what was being filled when the process ended. Takes no longer with more copies. */
@@ -86,20 +81,26 @@ export class Cache {
   /** Cuts off what is being filled and writes the counts down. */
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
-    await this.#fills.stop();
+    await Promise.all([this.#fills.stop(), this.#pieces.stop()]);
     await this.#blobs.stop();
     this.#tally.flush();
   }
 
-  /** Whether a copy answers for a file, once files has decided that the caller may read it. */
-  lookup(file: LocatedFile): Lookup {
+  /**
+   * Whether what is kept answers a request, once files has decided that the caller may read the
+   * file. Of a file held in pieces all that is asked for must be here.
+   */
+  lookup(file: LocatedFile, request: IncomingMessage): Lookup {
     const copy = this.#copies.find(file.path);
-    if (copy === null) return { kind: 'miss' };
-    const label = this.#labelOf(file, copy);
-    if (label === null) return { kind: 'miss' };
-    const ageMs = this.#ports.clock.nowMs() - copy.validatedAtMs;
-    const ageSeconds = label === 'hit' ? 0 : Math.max(0, Math.floor(ageMs / 1000));
-    return { kind: label, ticket: { file, copy, label, ageSeconds } };
+    const freshness = copy === null ? null : this.#standing.of(file, copy);
+    if (copy !== null && freshness !== null) {
+      return { kind: freshness.label, ticket: { file, copy, ...freshness } };
+    }
+    const pieced = this.#pieces.find(file.path);
+    const standing = pieced === null ? null : this.#standing.of(file, pieced);
+    if (pieced === null || standing === null) return { kind: 'miss' };
+    const ticket = this.#pieces.ticketFor(file, pieced, standing, request);
+    return ticket === null ? { kind: 'miss' } : { kind: ticket.label, ticket };
   }
 
   /** Sends a copy: whole, in ranges, or only its head. Nothing is written when it is `gone`. */
@@ -108,6 +109,7 @@ export class Cache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<ServeOutcome> {
+    if ('pieced' in ticket) return this.#pieces.serve(ticket, request, response);
     const { copy, file, label, ageSeconds } = ticket;
     const { sizeBytes, modifiedAtMs: lastModifiedMs } = copy.version;
     const etag = etagOf(copy.version, copy.version.etag);
@@ -170,7 +172,7 @@ export class Cache {
     const reservation = await this.#room.reserve(delivered.version.sizeBytes);
     if (reservation === null) return 'no_room';
     try {
-      await this.#shelf.keep(delivered);
+      await this.#publish(delivered);
       return 'admitted';
     } finally {
       reservation.release();
@@ -183,18 +185,20 @@ export class Cache {
   }
 
   isKept(path: string): boolean {
-    return this.#copies.isKept(path);
+    return this.#copies.isKept(path) || this.#pieces.isWhole(path);
   }
 
   /** Drops the copies at and below a path, as after a delete, rename or move; `''` drops all. */
-  drop(path: string): Promise<void> {
+  async drop(path: string): Promise<void> {
     this.#fills.doom(path);
-    return this.#shelf.discardBelow(path);
+    await this.#shelf.discardBelow(path);
+    await this.#pieces.drop(path);
   }
 
   /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
-  empty(path: string): Promise<void> {
-    return this.#shelf.discardBelow(path, 'unpinned');
+  async empty(path: string): Promise<void> {
+    await this.#shelf.discardBelow(path, 'unpinned');
+    await this.#pieces.empty(path);
   }
 
   /** Makes room on the disk for an upload of so many bytes, giving up copies. */
@@ -213,21 +217,6 @@ export class Cache {
     return { ...this.#copies.totals(), ...this.#tally.totals(), maxBytes, capacityBytes };
   }
 
-  #labelOf(file: LocatedFile, copy: CachedCopy): 'hit' | 'stale' | null {
-    const { version } = file;
-    if (version === null) return this.#mayHave(file.user, copy) ? 'stale' : null;
-    const isSame = holds(copy, version);
-    if (file.known === 'fresh') return isSame ? 'hit' : null;
-    if (isSame) return 'stale';
-    // The copy may have been confirmed for somebody else after this caller last listed the folder.
-    return copy.validatedAtMs >= (file.listedAtMs ?? 0) ? 'stale' : null;
-  }
-
-  /** Where the caller's listing told no owner, the one noted with the copy decides. */
-  #mayHave(user: User, copy: CachedCopy): boolean {
-    return this.#ports.files.mayRead(user, copy.path, copy.ownerId);
-  }
-
   #originOf(caller: Caller, path: string, token: string): Origin {
     const { nas, files } = this.#ports;
     return {
@@ -235,8 +224,4 @@ export class Cache {
       relist: (force) => files.relist(caller, path, force),
     };
   }
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown fault';
 }

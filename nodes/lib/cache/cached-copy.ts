@@ -15,6 +15,12 @@ export interface CachedCopy {
   readonly validatedAtMs: number;
 }
 
+/** Which version is kept, and what its bytes hash to where that is known. */
+export interface HeldVersion {
+  readonly version: FileVersion;
+  readonly sha256: string | null;
+}
+
 /** A copy about to be kept. */
 export type NewCopy = Omit<CachedCopy, 'id'>;
 
@@ -36,9 +42,10 @@ export function etagOf(version: FileVersion, nasEtag: string | null): string {
  * Whether a copy holds this version. The NAS may have learnt or mended its checksum since: then it
  * tells what the bytes were all along.
  */
-export function holds(copy: CachedCopy, version: FileVersion): boolean {
+export function holds(copy: HeldVersion, version: FileVersion): boolean {
   if (sameVersion(copy.version, version)) return true;
   return (
+    copy.sha256 !== null &&
     version.checksum === copy.sha256 &&
     sameVersion({ ...copy.version, checksum: copy.sha256 }, version)
   );

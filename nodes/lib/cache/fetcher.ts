@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FileVersion, LocatedFile } from '../files/files.ts';
-import { likelyRange, planAnswer, type CacheLabel, type FileHead } from './answer-plan.ts';
+import { likelyRange, planAnswer, type CacheLabel } from './answer-plan.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { etagOf } from './cached-copy.ts';
 import { sendExtent } from './extent.ts';
-import type { FillHead } from './fill-ports.ts';
 import type { Fill } from './fill.ts';
 import type { Fills } from './fills.ts';
-import type { Origin, OriginFault } from './origin.ts';
+import { headOf } from './miss-head.ts';
+import type { FillHead, Origin, OriginFault } from './origin.ts';
 import { sendFromOrigin, servePast, type Answered } from './passage.ts';
+import type { PieceCache } from './piece-cache.ts';
+import { isPieced } from './pieces.ts';
 import { respond, type PartSource } from './respond.ts';
 import type { Room } from './room.ts';
 import type { Tally } from './tally.ts';
@@ -20,6 +21,7 @@ export type FetchOutcome =
 
 export interface FetcherPorts {
   readonly fills: Fills;
+  readonly pieces: PieceCache;
   readonly room: Room;
   readonly tally: Tally;
   readonly pool: BufferPool;
@@ -81,6 +83,9 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered> {
+    if (this.#isForPieces(version, request)) {
+      return this.#inPieces(file, version, origin, request, response);
+    }
     const fill = this.#fillFor(file, version, origin, request);
     fill?.join();
     this.#answering.add(response);
@@ -95,6 +100,30 @@ export class Fetcher {
     } finally {
       this.#answering.delete(response);
       fill?.leave();
+    }
+  }
+
+  /** What is larger than the room streams through, and a HEAD fetches nothing worth keeping. */
+  #isForPieces({ sizeBytes }: FileVersion, request: IncomingMessage): boolean {
+    const fits = sizeBytes <= this.#ports.room.limitBytes();
+    return isPieced(sizeBytes) && fits && request.method !== 'HEAD';
+  }
+
+  async #inPieces(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    this.#answering.add(response);
+    try {
+      const { pieces } = this.#ports;
+      const answered = await pieces.answer(file, version, origin, request, response);
+      if (answered.kind !== 'no_storage') return answered;
+      return await this.#past(file, version, origin, request, response);
+    } finally {
+      this.#answering.delete(response);
     }
   }
 
@@ -157,21 +186,4 @@ export class Fetcher {
       },
     };
   }
-}
-
-function headOf(
-  file: LocatedFile,
-  version: FileVersion,
-  said: FillHead,
-  label: CacheLabel,
-): FileHead {
-  return {
-    name: file.name,
-    sizeBytes: version.sizeBytes,
-    etag: etagOf(version, said.etag ?? version.etag),
-    lastModifiedMs: version.modifiedAtMs,
-    mimeType: file.mimeType ?? said.mimeType,
-    label,
-    ageSeconds: null,
-  };
 }

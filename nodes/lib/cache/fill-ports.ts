@@ -1,13 +1,7 @@
 import type { FileVersion } from '../files/files.ts';
 import type { BlobStore } from './blob-store.ts';
-import type { OriginFault } from './origin.ts';
+import type { FillHead, OriginFault } from './origin.ts';
 import type { Reservation } from './room.ts';
-
-/** What the NAS said with the first byte. */
-export interface FillHead {
-  readonly etag: string | null;
-  readonly mimeType: string | null;
-}
 
 export type FillOpened =
   | { readonly kind: 'open'; readonly head: FillHead }

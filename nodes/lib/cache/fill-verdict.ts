@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sameVersion, type FileVersion } from '../files/files.ts';
-import type { Origin } from './origin.ts';
+import { standsStill, type FillHead, type Origin } from './origin.ts';
 
 /** What may be done with a file fetched whole. */
 export type Verdict =
@@ -14,18 +14,20 @@ export type Verdict =
 /**
  * Judges a fetched file. Torn reads with a clean 200 and full length are real (docs/NAS.md), so the
  * length alone proves nothing.
+ * @param head of the answer they came with
  * @param sha256 of the bytes as they came
  */
 export async function judge(
   origin: Origin,
   version: FileVersion,
+  head: FillHead | null,
   sha256: string,
 ): Promise<Verdict> {
   if (version.checksum === sha256) {
     // One whole version for certain. A newer one there makes it not worth keeping, not wrong.
-    return (await stands(origin, version, false)) === 'changed' ? 'let_go' : 'keep';
+    return (await isListed(origin, version)) ? 'keep' : 'let_go';
   }
-  const again = await stands(origin, version, true);
+  const again = await standsStill(origin, version, head);
   if (again === 'changed') return 'cut';
   if (version.checksum === null) return again === 'same' ? 'keep' : 'let_go';
   // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind,
@@ -35,21 +37,15 @@ export async function judge(
   return again === 'same' ? 'keep' : 'let_go';
 }
 
-async function stands(
-  origin: Origin,
-  version: FileVersion,
-  force: boolean,
-): Promise<'same' | 'changed' | 'unknown'> {
-  const now = await origin.relist(force);
-  if (now.kind === 'unknown') return 'unknown';
-  if (now.kind === 'gone') return 'changed';
-  // The checksum may come or change behind a file that stands still; size and time may not.
-  const bare = { ...now.version, checksum: null };
-  return sameVersion(bare, version) ? 'same' : 'changed';
+/** Whether the folder, as it was listed within the last 10 s, still shows this version. */
+async function isListed(origin: Origin, version: FileVersion): Promise<boolean> {
+  const now = await origin.relist(false);
+  if (now.kind !== 'version') return now.kind === 'unknown';
+  return sameVersion({ ...now.version, checksum: null }, version);
 }
 
 /** Reads the file once more without keeping it; null when that did not come to its end. */
-async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | null> {
+export async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | null> {
   const answer = await origin.open();
   if (answer.kind !== 'stream') return null;
   const hash = createHash('sha256');

@@ -3,22 +3,18 @@ import { fdatasync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { FileVersion } from '../files/files.ts';
-import type { NasDownload } from '../nas/nas-client.ts';
+import { isWorthFinishing } from './abandoned.ts';
 import type { TempFile } from './blob-store.ts';
 import type { Extent } from './extent.ts';
 import { nextOf, writeSome } from './fill-io.ts';
-import type { FillHead, FillOpened, FillPorts, FillTarget } from './fill-ports.ts';
+import type { FillOpened, FillPorts, FillTarget } from './fill-ports.ts';
 import { judge } from './fill-verdict.ts';
 import { Growth } from './growth.ts';
-import { faultOf, type Origin } from './origin.ts';
+import { faultOf, isOfVersion, type FillHead, type Origin } from './origin.ts';
 import type { Reservation } from './room.ts';
 
 const sync = promisify(fdatasync);
 
-/** An abandoned fill goes on when at most this much is left of it. */
-const WORTH_FINISHING_BYTES = 64 * 1024 * 1024;
-
-type Stream = Extract<NasDownload, { kind: 'stream' }>;
 /**
  * One stream from the NAS into one file, for any number of readers. They follow the file as it
  * grows. Its last byte is held back until the whole is judged, so that bytes that turn out torn
@@ -90,8 +86,8 @@ export class Fill {
 
   #stopIfAbandoned(): void {
     if (this.#readers > 0) return;
-    const left = this.target.version.sizeBytes - this.#growth.writtenBytes;
-    const isWorthIt = left <= WORTH_FINISHING_BYTES || left <= this.#growth.writtenBytes;
+    const { sizeBytes } = this.target.version;
+    const isWorthIt = isWorthFinishing(sizeBytes, sizeBytes - this.#growth.writtenBytes);
     if (this.#growth.state === 'running' && !(this.#keep && isWorthIt)) this.stop();
   }
 
@@ -139,7 +135,8 @@ export class Fill {
     this.#body = answer.body;
     // Whoever stops the fill destroys the stream; that it was cut short is told where it is read.
     answer.body.on('error', () => undefined);
-    if (answer.status !== 200 || answer.lengthBytes !== sizeBytes || !this.#tagFits(answer)) {
+    const isAsked = answer.status === 200 && answer.lengthBytes === sizeBytes;
+    if (!isAsked || !isOfVersion(answer, this.target.version, null)) {
       answer.body.destroy();
       return this.#failed({ kind: 'changed' });
     }
@@ -148,11 +145,6 @@ export class Fill {
     this.#growth.become('running');
     this.#stopIfAbandoned();
     return { kind: 'open', head: this.#head };
-  }
-
-  #tagFits(answer: Stream): boolean {
-    const known = this.target.version.etag;
-    return known === null || answer.etag === null || answer.etag === known;
   }
 
   #failed(outcome: FillOpened): FillOpened {
@@ -164,7 +156,7 @@ export class Fill {
     const hash = createHash('sha256');
     if (!(await this.#copy((chunk) => hash.update(chunk)))) return;
     const sha256 = hash.digest('hex');
-    const verdict = await judge(this.#origin, this.target.version, sha256);
+    const verdict = await judge(this.#origin, this.target.version, this.#head, sha256);
     if (verdict === 'cut') {
       this.#growth.become('failed');
       return;

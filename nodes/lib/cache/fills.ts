@@ -1,15 +1,24 @@
 import { isWithin, sameVersion, type FileVersion } from '../files/files.ts';
-import type { FillPorts, FillTarget } from './fill-ports.ts';
-import { Fill } from './fill.ts';
+import type { FillTarget } from './fill-ports.ts';
+import type { Fill } from './fill.ts';
 import type { Origin } from './origin.ts';
 
-/** The fills that run: at most one for each version of a file. */
-export class Fills {
-  readonly #ports: FillPorts;
-  readonly #running = new Map<string, Set<Fill>>();
+/** What a fill has, whether of a file in one or of one in pieces. */
+interface RunningFill {
+  readonly version: FileVersion;
+  readonly isJoinable: boolean;
+  readonly finished: Promise<void>;
+  doom(): void;
+  stop(): void;
+}
 
-  constructor(ports: FillPorts) {
-    this.#ports = ports;
+/** The fills that run: at most one for each version of a file. */
+export class Fills<F extends RunningFill = Fill> {
+  readonly #make: (origin: Origin, target: FillTarget) => F;
+  readonly #running = new Map<string, Set<F>>();
+
+  constructor(make: (origin: Origin, target: FillTarget) => F) {
+    this.#make = make;
   }
 
   /** How many run. */
@@ -20,17 +29,17 @@ export class Fills {
   }
 
   /** The fill of exactly this version, if one runs. */
-  find(path: string, version: FileVersion): Fill | null {
+  find(path: string, version: FileVersion): F | null {
     for (const fill of this.#running.get(path) ?? []) {
       if (fill.isJoinable && sameVersion(fill.version, version)) return fill;
     }
     return null;
   }
 
-  start(origin: Origin, target: FillTarget): Fill {
-    const fill = new Fill(this.#ports, origin, target);
+  start(origin: Origin, target: FillTarget): F {
+    const fill = this.#make(origin, target);
     const { path } = target;
-    const fills = this.#running.get(path) ?? new Set();
+    const fills = this.#running.get(path) ?? new Set<F>();
     fills.add(fill);
     this.#running.set(path, fills);
     void fill.finished.then(() => {

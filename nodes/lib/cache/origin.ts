@@ -1,4 +1,4 @@
-import type { RelistOutcome } from '../files/files.ts';
+import { sameVersion, type FileVersion, type RelistOutcome } from '../files/files.ts';
 import type { NasDownload, NasRange } from '../nas/nas-client.ts';
 
 /** One file on the NAS as one caller may fetch it. */
@@ -6,6 +6,12 @@ export interface Origin {
   open(range?: NasRange): Promise<NasDownload>;
   /** The file's present version; `force` wants one asked for after this call. */
   relist(force: boolean): Promise<RelistOutcome>;
+}
+
+/** What the NAS said with the first byte. */
+export interface FillHead {
+  readonly etag: string | null;
+  readonly mimeType: string | null;
 }
 
 /** Why the NAS gave no bytes. */
@@ -36,4 +42,45 @@ export function faultOf(answer: Exclude<NasDownload, { kind: 'stream' }>): Origi
     default:
       return { kind: 'nas_bad_answer' };
   }
+}
+
+type Stream = Extract<NasDownload, { kind: 'stream' }>;
+
+/**
+ * Whether an answer is of the version that is wanted, by all its head tells: size, entity tag, and
+ * the time to the second where no tag is known yet.
+ * @param head of an earlier answer of that version
+ */
+export function isOfVersion(answer: Stream, version: FileVersion, head: FillHead | null): boolean {
+  if (answer.sizeBytes !== version.sizeBytes) return false;
+  const known = head?.etag ?? version.etag;
+  if (known !== null && answer.etag !== null) return known === answer.etag;
+  const modifiedAtMs = Date.parse(answer.lastModified ?? '');
+  // A listing that shows no time has it as 0; then there is nothing to compare.
+  if (Number.isNaN(modifiedAtMs) || version.modifiedAtMs === 0) return true;
+  return Math.floor(version.modifiedAtMs / 1000) === Math.floor(modifiedAtMs / 1000);
+}
+
+/**
+ * Whether a file still is the version a fetch began with, asked after this call. The head of a
+ * one-byte read tells size and entity tag, a digest of time and size (docs/NAS.md); the folder is
+ * listed again only where that is not the same.
+ */
+export async function standsStill(
+  origin: Origin,
+  version: FileVersion,
+  head: FillHead | null,
+): Promise<'same' | 'changed' | 'unknown'> {
+  if (head?.etag != null && version.sizeBytes > 0) {
+    const answer = await origin.open({ firstByte: 0, lastByte: 0 });
+    if (answer.kind === 'stream') {
+      answer.body.on('error', () => undefined).resume();
+      if (answer.etag === head.etag && isOfVersion(answer, version, head)) return 'same';
+    } else if (faultOf(answer).kind === 'unreachable') return 'unknown';
+  }
+  const now = await origin.relist(true);
+  if (now.kind === 'unknown') return 'unknown';
+  if (now.kind === 'gone') return 'changed';
+  // The checksum may come or change behind a file that stands still; size and time may not.
+  return sameVersion({ ...now.version, checksum: null }, version) ? 'same' : 'changed';
 }

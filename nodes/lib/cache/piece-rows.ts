@@ -30,11 +30,13 @@ export interface NewPiece {
 export class PieceRows {
   readonly #store: Store;
   readonly #sql: ReturnType<typeof statements>;
+  readonly #inflation: StatementSync;
   readonly files: PiecedFileRows;
 
   constructor(store: Store) {
     this.#store = store;
     this.#sql = statements(store);
+    this.#inflation = store.prepare('SELECT inflation FROM cache_totals');
     this.files = new PiecedFileRows(store);
   }
 
@@ -101,11 +103,11 @@ export class PieceRows {
     return row === undefined ? null : pieceOf(row);
   }
 
-  /** Some pieces of files at or below a path. */
-  below(path: string, limit: number): KeptPiece[] {
+  /** Some pieces of files at or below a path; pinned ones too unless `pinned` is 0. */
+  below(path: string, limit: number, pinned: 0 | 1 = 1): KeptPiece[] {
     const { low, high } = belowBounds(path);
     const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
-    return this.#sql.below.all(path, ...bounds, limit).map(pieceOf);
+    return this.#sql.below.all(path, ...bounds, pinned, limit).map(pieceOf);
   }
 
   /** Some pieces with an id above `afterId`, in order of their ids. */
@@ -124,7 +126,7 @@ export class PieceRows {
   #addPiece(fileId: number, { file, number, blob, crc32 }: NewPiece, nowMs: number): void {
     const sizeBytes = pieceSize(number, file.version.sizeBytes);
     const weight = weightOf(sizeBytes);
-    const inflation = Number(this.#sql.inflation.get()?.['inflation']);
+    const inflation = Number(this.#inflation.get()?.['inflation']);
     const priority = priorityOf(inflation, 1, weight);
     this.#sql.addPiece.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
     this.files.hold(fileId, sizeBytes);
@@ -175,7 +177,7 @@ function statements(store: Store) {
     below: sql(
       `SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
        FROM pieced_files AS file JOIN cached_pieces AS piece ON piece.file_id = file.id
-       WHERE path = ? OR (path > ? AND path < ?) LIMIT ?`,
+       WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? LIMIT ?`,
     ),
     addPiece: sql(
       `INSERT INTO cached_pieces
@@ -189,7 +191,6 @@ function statements(store: Store) {
            priority = (SELECT inflation FROM cache_totals) + (access_count + ?2) / weight
        WHERE id = ?1`,
     ),
-    inflation: sql('SELECT inflation FROM cache_totals'),
     inflate: sql('UPDATE cache_totals SET inflation = max(inflation, ?)'),
     count: sql(
       `UPDATE cache_totals

@@ -1,7 +1,6 @@
 import type { BlobStore } from './blob-store.ts';
 import type { CopyRows, Victim } from './copy-rows.ts';
 import type { PieceRows } from './piece-rows.ts';
-import type { Tally } from './tally.ts';
 
 /** The disk the data folder lies on, in bytes. */
 export interface DiskSpace {
@@ -14,7 +13,8 @@ export interface RoomPorts {
   readonly copies: CopyRows;
   readonly pieces: PieceRows;
   readonly blobs: BlobStore;
-  readonly tally: Tally;
+  /** Writes down what was used a moment ago. */
+  readonly flushUses: () => void;
   readonly disk: () => DiskSpace;
   /** CACHE_MAX_SIZE_GB in bytes. */
   readonly maxBytes: number;
@@ -129,9 +129,9 @@ export class Room {
   }
 
   async #evictNow(bytes: number): Promise<void> {
-    const { blobs, tally } = this.#ports;
+    const { blobs, flushUses } = this.#ports;
     // What was used a moment ago must not look unused.
-    tally.flush();
+    flushUses();
     const candidates = new Candidates(this.#ports);
     let freed = 0;
     while (freed < bytes) {

@@ -45,6 +45,13 @@ export class Shelf {
     this.#copies.remove(entry);
   }
 
+  /** Discards the copy of one path, if there is one. */
+  async discardCopy(path: string): Promise<void> {
+    const copy = this.#copies.find(path);
+    if (copy === null) return;
+    await this.discard({ id: copy.id, blob: copy.blob, sizeBytes: copy.version.sizeBytes });
+  }
+
   /** Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned. */
   async discardBelow(path: string, which: 'all' | 'unpinned' = 'all'): Promise<void> {
     for (;;) {

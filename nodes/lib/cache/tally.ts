@@ -54,6 +54,11 @@ export class Tally {
     this.#add({ hits: 1, hitBytes: bytes });
   }
 
+  /** A file held in pieces was served; its pieces are counted where they are read. */
+  answered(bytes: number): void {
+    this.#add({ hits: 1, hitBytes: bytes });
+  }
+
   /** The NAS had to give the bytes. */
   miss(bytes: number): void {
     this.#add({ misses: 1, missBytes: bytes });

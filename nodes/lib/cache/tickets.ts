@@ -1,13 +1,25 @@
 import type { FileVersion, LocatedFile } from '../files/files.ts';
 import type { CachedCopy } from './cached-copy.ts';
+import type { PiecedFile } from './pieced-file-rows.ts';
 
-/** A kept copy as one caller may have it. */
-export interface CopyTicket {
+interface Ticket {
   readonly file: LocatedFile;
-  readonly copy: CachedCopy;
   readonly label: 'hit' | 'stale';
   readonly ageSeconds: number;
 }
+
+/** A copy kept in one. */
+export interface WholeTicket extends Ticket {
+  readonly copy: CachedCopy;
+}
+
+/** A file kept in pieces, of which all that was asked for is here. */
+export interface PiecedTicket extends Ticket {
+  readonly pieced: PiecedFile;
+}
+
+/** A kept copy as one caller may have it. */
+export type CopyTicket = WholeTicket | PiecedTicket;
 
 export type Lookup =
   /** The NAS's listing of a moment ago shows this very version. */

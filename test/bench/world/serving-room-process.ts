@@ -65,7 +65,7 @@ async function admit(name: string): Promise<LocatedFile> {
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const file = located.get(request.url ?? '');
-  const found = file === undefined ? null : cache.lookup(file);
+  const found = file === undefined ? null : cache.lookup(file, request);
   if (found === null || found.kind === 'miss') response.writeHead(404).end();
   else await cache.serve(found.ticket, request, response);
 }

@@ -95,7 +95,7 @@ describe('Cache', () => {
         const got = await bench.get(`alice/${text.length}.txt`);
         assert.equal(got.headers['content-length'], String(text.length));
         assert.equal(got.body.toString(), text);
-        await settled();
+        await until(() => bench.cache.isKept(`alice/${text.length}.txt`));
         assert.equal(labelOf(await bench.get(`alice/${text.length}.txt`)), '200 hit');
       }
     });
@@ -331,8 +331,12 @@ describe('Cache', () => {
       await until(() => bench.downloads() === 2);
       body.write(large.subarray(0, MB));
       (await reader).abort();
+      await settled();
+      body.write(large.subarray(MB, 5 * MB));
       await until(() => body.destroyed && bench.onDisk('fills').length === 0);
       assert.equal(bench.cache.isKept('alice/large.bin'), false);
+      // The piece it had begun is kept, and nothing beyond it.
+      assert.equal(bench.cache.keptBytes(), MB + 4 * MB);
     });
 
     it('does not keep what was deleted during the fetch', async () => {

@@ -125,9 +125,9 @@ describe('Serving', () => {
     Object.defineProperty(file, 'bytes', { value: { length: sizeBytes } });
     function* chunks(): Generator<Buffer> {
       for (let sent = 0; sent < sizeBytes; sent += chunk.length) {
-        const [filling] = bench.onDisk('fills');
+        const filling = bench.onDisk('fills').reduce((sum, file) => sum + statSync(file).size, 0);
         // What the NAS gave and the disk does not have yet is held in memory somewhere.
-        if (filling !== undefined) mostHeld = Math.max(mostHeld, sent - statSync(filling).size);
+        mostHeld = Math.max(mostHeld, sent - filling - bench.cache.keptBytes());
         yield chunk;
       }
     }
@@ -139,7 +139,7 @@ describe('Serving', () => {
     const received = await bench.count('alice/huge.bin');
     assert.equal(received, sizeBytes);
     assert.ok(mostHeld > 0 && mostHeld < 1024 * 1024, `${mostHeld} bytes were held`);
-    assert.equal(bench.cache.isKept('alice/huge.bin'), true);
+    await bench.until(() => bench.cache.isKept('alice/huge.bin'));
   }).timeout(20_000);
 });
 

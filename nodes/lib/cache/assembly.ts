@@ -1,0 +1,78 @@
+import { localDays } from '../time/local-day.ts';
+import { BlobStore } from './blob-store.ts';
+import { servingPool, type BufferPool } from './buffer-pool.ts';
+import type { CachePorts } from './cache-ports.ts';
+import { CopyRows } from './copy-rows.ts';
+import { Fetcher } from './fetcher.ts';
+import type { FilledFile } from './fill-ports.ts';
+import { Fill } from './fill.ts';
+import { Fills } from './fills.ts';
+import { PieceCache } from './piece-cache.ts';
+import { PieceRows } from './piece-rows.ts';
+import { PieceShelf } from './piece-shelf.ts';
+import { PieceTouches } from './piece-touches.ts';
+import { Room } from './room.ts';
+import { Shelf } from './shelf.ts';
+import { SMALL_FILES_BYTES } from './small-files.ts';
+import { Standing } from './standing.ts';
+import { Tally } from './tally.ts';
+
+/** What a cache is made of. */
+export interface CacheParts {
+  readonly copies: CopyRows;
+  readonly pieceRows: PieceRows;
+  readonly blobs: BlobStore;
+  readonly shelf: Shelf;
+  readonly pieceShelf: PieceShelf;
+  readonly tally: Tally;
+  readonly room: Room;
+  readonly fills: Fills;
+  readonly pieces: PieceCache;
+  readonly standing: Standing;
+  readonly fetcher: Fetcher;
+  readonly pool: BufferPool;
+  /** Keeps a whole, synced file in place of what its path had. */
+  readonly publish: (file: FilledFile) => Promise<void>;
+}
+
+/** Builds the parts of a cache from what it is given. */
+export function assemble(ports: CachePorts): CacheParts {
+  const { store, clock, files } = ports;
+  const copies = new CopyRows(store);
+  const pieceRows = new PieceRows(store);
+  const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
+  const shelf = new Shelf(copies, blobs, clock);
+  const pieceShelf = new PieceShelf(pieceRows, blobs, clock, shelf);
+  const tally = new Tally(store, copies, clock, localDays(ports.timeZone));
+  const touches = new PieceTouches(store, pieceRows, clock);
+  const pool = servingPool();
+  const flushUses = (): void => {
+    tally.flush();
+    touches.flush();
+  };
+  const threshold = ports.evictionThreshold;
+  const room = new Room({ ...ports, copies, pieces: pieceRows, blobs, flushUses, threshold });
+  const fillPorts = {
+    blobs,
+    reserve: (bytes: number) => room.reserve(bytes),
+    storageFailed: (cause: unknown) => {
+      ports.log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);
+    },
+  };
+  // Of a path there is a whole copy or pieces, never both: the newer goes in place of the older.
+  const publish = async (file: FilledFile): Promise<void> => {
+    await shelf.keep(file);
+    await pieceShelf.discardFile(file.path);
+  };
+  const fills = new Fills((origin, target) => new Fill({ ...fillPorts, publish }, origin, target));
+  const common = { ...fillPorts, store, clock, pool, tally, touches };
+  const pieces = new PieceCache({ ...common, rows: pieceRows, shelf: pieceShelf });
+  const fetcher = new Fetcher({ fills, pieces, room, tally, pool });
+  const standing = new Standing((...which) => files.mayRead(...which), clock);
+  const kept = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room };
+  return { ...kept, fills, pieces, standing, fetcher, pool, publish };
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown fault';
+}

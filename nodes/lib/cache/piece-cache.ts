@@ -1,0 +1,180 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FileVersion, LocatedFile } from '../files/files.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import { likelyRange, planAnswer, type AnswerPlan } from './answer-plan.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { etagOf } from './cached-copy.ts';
+import { Fills } from './fills.ts';
+import { headOf } from './miss-head.ts';
+import type { FillHead, Origin } from './origin.ts';
+import { sendFromOrigin, type Answered } from './passage.ts';
+import type { OpenPiece, PieceReader } from './piece-reader.ts';
+import type { PieceRows } from './piece-rows.ts';
+import type { PieceShelf } from './piece-shelf.ts';
+import { growingSource, keptSource } from './piece-source.ts';
+import type { PieceTouches } from './piece-touches.ts';
+import { PiecedFill } from './pieced-fill.ts';
+import type { PiecedFile } from './pieced-file-rows.ts';
+import { pieceEnd, piecesOf, pieceStart } from './pieces.ts';
+import { respond, type PartSource } from './respond.ts';
+import type { Reservation } from './room.ts';
+import type { Freshness } from './standing.ts';
+import type { Tally } from './tally.ts';
+import type { PiecedTicket, ServeOutcome } from './tickets.ts';
+
+export interface PieceCachePorts {
+  readonly store: Store;
+  readonly rows: PieceRows;
+  readonly shelf: PieceShelf;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly pool: BufferPool;
+  readonly tally: Tally;
+  readonly touches: PieceTouches;
+  readonly reserve: (bytes: number) => Promise<Reservation | null>;
+  readonly storageFailed: (cause: unknown) => void;
+}
+
+/** Files held in pieces: served from what is here, fetched where it is not. */
+export class PieceCache {
+  readonly #ports: PieceCachePorts;
+  readonly #fills: Fills<PiecedFill>;
+
+  constructor(ports: PieceCachePorts) {
+    this.#ports = ports;
+    this.#fills = new Fills((origin, target) => new PiecedFill(ports, origin, target));
+  }
+
+  find(path: string): PiecedFile | null {
+    return this.#ports.rows.find(path);
+  }
+
+  isWhole(path: string): boolean {
+    return this.#ports.rows.isWhole(path);
+  }
+
+  /** A ticket when every byte that a request asks for is here; a HEAD or a 304 needs none. */
+  ticketFor(
+    file: LocatedFile,
+    pieced: PiecedFile,
+    freshness: Freshness,
+    request: IncomingMessage,
+  ): PiecedTicket | null {
+    const ticket = { file, pieced, ...freshness };
+    const { rows } = this.#ports;
+    const isAllHere = planOf(ticket, request).parts.every(({ range }) => {
+      const { first, last } = piecesOf(range);
+      return rows.covers(pieced.id, first, last);
+    });
+    return isAllHere ? ticket : null;
+  }
+
+  /** Sends what a ticket is for. Nothing is written when it is `gone`. */
+  async serve(
+    ticket: PiecedTicket,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<ServeOutcome> {
+    const { pieced, label } = ticket;
+    const { tally, touches, pool } = this.#ports;
+    const plan = planOf(ticket, request);
+    const [part] = plan.parts;
+    // Opened once before the head is sent, while it can still be said that it is gone.
+    const first = part === undefined ? undefined : piecesOf(part.range).first;
+    const opened = first === undefined ? undefined : await this.#open(pieced, first);
+    if (opened === null) return { kind: 'gone' };
+    await opened?.close();
+    tally.answered(plan.fileBytes);
+    if (label === 'hit') touches.confirmed(pieced.id);
+    const source = keptSource((number) => this.#open(pieced, number), pool);
+    return { kind: 'answered', whole: await respond(request, response, plan, source) };
+  }
+
+  /** Answers from what is here and fetches the rest, joining a fill that runs already. */
+  async answer(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered | { readonly kind: 'no_storage' }> {
+    const { path, mimeType, ownerId } = file;
+    const fill =
+      this.#fills.find(path, version) ??
+      this.#fills.start(origin, { path, version, mimeType, ownerId });
+    const wanted = likelyRange(request, version.sizeBytes);
+    const reader: PieceReader = {
+      origin,
+      position: wanted?.first ?? 0,
+      last: wanted?.last ?? version.sizeBytes - 1,
+      isPartial: wanted !== null,
+    };
+    fill.join(reader);
+    try {
+      const opened = await fill.begin(reader);
+      if (opened.kind !== 'open') return opened;
+      const plan = planAnswer(request, headOf(file, version, opened.head, 'miss'));
+      const source = this.#growing(fill, reader, opened.head);
+      return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
+    } finally {
+      fill.leave(reader);
+    }
+  }
+
+  /** What lies at or below a path goes, and what of it is being fetched is not kept. */
+  drop(path: string): Promise<void> {
+    this.#fills.doom(path);
+    return this.#ports.shelf.discardBelow(path);
+  }
+
+  /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
+  empty(path: string): Promise<void> {
+    return this.#ports.shelf.discardBelow(path, 'unpinned');
+  }
+
+  /** Cuts off what is being fetched and waits until its temporary files are gone. */
+  async stop(): Promise<void> {
+    await this.#fills.stop();
+    this.#ports.touches.flush();
+  }
+
+  async #open({ path, version }: PiecedFile, number: number): Promise<OpenPiece | null> {
+    const kept = await this.#ports.shelf.open(path, version, number);
+    if (kept === null) return null;
+    const { piece, blob } = kept;
+    this.#ports.touches.used(piece.id);
+    const [start, end] = [pieceStart(number), pieceEnd(number, version.sizeBytes)];
+    const { fd, read } = blob;
+    return { fd, read, start, end, id: piece.id, close: () => blob.close() };
+  }
+
+  #growing(fill: PiecedFill, reader: PieceReader, head: FillHead): PartSource {
+    const { pool, touches } = this.#ports;
+    const { sizeBytes } = fill.version;
+    return growingSource(
+      fill,
+      reader,
+      pool,
+      (pieceId) => {
+        touches.used(pieceId);
+      },
+      (outlet, rest) => sendFromOrigin(outlet, reader.origin, rest, sizeBytes, head.etag),
+    );
+  }
+}
+
+function planOf(ticket: PiecedTicket, request: IncomingMessage): AnswerPlan {
+  const { file, pieced, label, ageSeconds } = ticket;
+  const { version } = pieced;
+  return planAnswer(request, {
+    name: file.name,
+    sizeBytes: version.sizeBytes,
+    etag: etagOf(version, version.etag),
+    lastModifiedMs: version.modifiedAtMs,
+    mimeType: file.mimeType ?? pieced.mimeType,
+    label,
+    ageSeconds,
+  });
+}

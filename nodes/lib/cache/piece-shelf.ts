@@ -1,0 +1,118 @@
+import { sameVersion, type FileVersion } from '../files/files.ts';
+import type { Clock } from '../time/clock.ts';
+import type { BlobStore, OpenBlob } from './blob-store.ts';
+import type { FillTarget } from './fill-ports.ts';
+import type { KeptPiece, PieceRows } from './piece-rows.ts';
+import type { PiecedFile } from './pieced-file-rows.ts';
+import type { Shelf } from './shelf.ts';
+
+const DROP_BATCH = 200;
+
+/** A full, proved and synced piece on its way into the cache. */
+export interface SealedPiece {
+  readonly target: FillTarget;
+  /** With the tag the NAS sent. */
+  readonly version: FileVersion;
+  readonly mimeType: string | null;
+  readonly number: number;
+  readonly crc32: number;
+  /** Where it lies now. */
+  readonly file: string;
+}
+
+/** Rows and blobs of pieces, put up and taken down together. */
+export class PieceShelf {
+  readonly #rows: PieceRows;
+  readonly #blobs: BlobStore;
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #whole: Pick<Shelf, 'discardCopy'>;
+
+  /** @param whole where copies in one lie: of a path there is one or pieces, never both */
+  constructor(
+    rows: PieceRows,
+    blobs: BlobStore,
+    clock: Pick<Clock, 'nowMs'>,
+    whole: Pick<Shelf, 'discardCopy'>,
+  ) {
+    this.#rows = rows;
+    this.#blobs = blobs;
+    this.#clock = clock;
+    this.#whole = whole;
+  }
+
+  find(path: string): PiecedFile | null {
+    return this.#rows.find(path);
+  }
+
+  numbers(fileId: number): Iterable<number> {
+    return this.#rows.numbers(fileId);
+  }
+
+  /** Keeps a piece: the row first, then the rename, in one turn, as whole copies are kept. */
+  async keep(piece: SealedPiece): Promise<void> {
+    const { path, ownerId } = piece.target;
+    const blob = this.#blobs.newName();
+    const nowMs = this.#clock.nowMs();
+    const { version, mimeType, number, crc32 } = piece;
+    const file = { path, version, mimeType, ownerId, validatedAtMs: nowMs };
+    const replaced = this.#rows.keep({ file, number, blob, crc32 }, nowMs);
+    try {
+      this.#blobs.moveIn(piece.file, blob);
+    } catch (error) {
+      const row = this.#pieceOf(path, number);
+      if (row?.blob === blob) this.#rows.remove(row);
+      throw error;
+    } finally {
+      for (const old of replaced) await this.#blobs.remove(old);
+    }
+    await this.#whole.discardCopy(path);
+  }
+
+  /** The whole file was hashed, where all of it is here. */
+  hashed(path: string, sha256: string): void {
+    const file = this.#rows.find(path);
+    if (file !== null && file.heldBytes === file.version.sizeBytes) {
+      this.#rows.files.hashed(file.id, sha256);
+    }
+  }
+
+  /** Opens a piece of one version; null when it is not there, or not as it was kept. */
+  async open(
+    path: string,
+    version: FileVersion,
+    number: number,
+  ): Promise<{ readonly piece: KeptPiece; readonly blob: OpenBlob } | null> {
+    const file = this.#rows.find(path);
+    if (file === null || !sameVersion(file.version, version)) return null;
+    const piece = this.#rows.piece(file.id, number);
+    if (piece === null) return null;
+    const blob = await this.#blobs.openBlob(piece.blob, piece.sizeBytes);
+    if (blob !== null) return { piece, blob };
+    await this.discard(piece);
+    return null;
+  }
+
+  async discard(piece: Pick<KeptPiece, 'id' | 'blob'>): Promise<void> {
+    await this.#blobs.remove(piece.blob);
+    this.#rows.remove(piece);
+  }
+
+  /** Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned. */
+  async discardBelow(path: string, which: 'all' | 'unpinned' = 'all'): Promise<void> {
+    for (;;) {
+      const pieces = this.#rows.below(path, DROP_BATCH, which === 'all' ? 1 : 0);
+      for (const piece of pieces) await this.discard(piece);
+      if (pieces.length < DROP_BATCH) return;
+    }
+  }
+
+  /** Discards the pieces of one path. */
+  async discardFile(path: string): Promise<void> {
+    if (this.#rows.find(path) !== null) await this.discardBelow(path);
+  }
+
+  #pieceOf(path: string, number: number): KeptPiece | null {
+    const file = this.#rows.find(path);
+    return file === null ? null : this.#rows.piece(file.id, number);
+  }
+}

@@ -1,0 +1,51 @@
+import type { User } from '../accounts/caller.ts';
+import type { LocatedFile } from '../files/files.ts';
+import type { Clock } from '../time/clock.ts';
+import { holds, type HeldVersion } from './cached-copy.ts';
+
+/** What is kept of a path, in one or in pieces. */
+export interface Kept extends HeldVersion {
+  readonly path: string;
+  readonly ownerId: string | null;
+  readonly validatedAtMs: number;
+}
+
+export interface Freshness {
+  readonly label: 'hit' | 'stale';
+  readonly ageSeconds: number;
+}
+
+/** Whether what is kept may answer for a file. */
+export class Standing {
+  readonly #mayRead: (user: User, path: string, ownerId: string | null) => boolean;
+  readonly #clock: Pick<Clock, 'nowMs'>;
+
+  constructor(
+    mayRead: (user: User, path: string, ownerId: string | null) => boolean,
+    clock: Pick<Clock, 'nowMs'>,
+  ) {
+    this.#mayRead = mayRead;
+    this.#clock = clock;
+  }
+
+  /** Null where it may not: outdated, or not to be shown to this user. */
+  of(file: LocatedFile, kept: Kept): Freshness | null {
+    const label = this.#labelOf(file, kept);
+    if (label === null) return null;
+    const ageMs = this.#clock.nowMs() - kept.validatedAtMs;
+    return { label, ageSeconds: label === 'hit' ? 0 : Math.max(0, Math.floor(ageMs / 1000)) };
+  }
+
+  #labelOf(file: LocatedFile, kept: Kept): Freshness['label'] | null {
+    const { version } = file;
+    // Where the caller's listing told no owner, the one noted with the copy decides.
+    if (version === null) {
+      return this.#mayRead(file.user, kept.path, kept.ownerId) ? 'stale' : null;
+    }
+    const isSame = holds(kept, version);
+    if (file.known === 'fresh') return isSame ? 'hit' : null;
+    if (isSame) return 'stale';
+    // The copy may have been confirmed for somebody else after this caller last listed the folder.
+    return kept.validatedAtMs >= (file.listedAtMs ?? 0) ? 'stale' : null;
+  }
+}
