@@ -3,7 +3,12 @@ import { statfsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { healthChecks } from './host/health-checks.ts';
 import { keepDelivered, pendingUploads, shownEntry } from './host/room-ports.ts';
-import { Accounts, type Caller, NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
+import {
+  Accounts,
+  type Caller,
+  Credentials,
+  NewestTimeRows,
+} from './nodes/lib/accounts/accounts.ts';
 import { Cache, type DiskSpace } from './nodes/lib/cache/cache.ts';
 import { Energy, type EnergyDevice } from './nodes/lib/energy/energy.ts';
 import { Files } from './nodes/lib/files/files.ts';
@@ -78,6 +83,7 @@ export class House {
       clock,
       nas: this.#nasRoom,
       accounts: this.#accounts(),
+      credentials: this.#credentials(),
       files: this.#filesRoom,
       cache: this.#cacheRoom,
       prefetch: this.#prefetch(),
@@ -96,13 +102,19 @@ export class House {
 
   /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */
   async start(): Promise<void> {
-    const { accounts, nas, cache, prefetch, upload, tapo, energy, system } = this.rooms;
+    const { accounts, credentials, nas, cache, prefetch, upload, tapo, energy, system } =
+      this.rooms;
     this.#time.start();
     nas.start();
-    accounts.onConfirmed((user) => {
+    accounts.onConfirmed((user, token) => {
+      credentials.confirmed(user, token);
       upload.credentialArrived(user.id);
       prefetch.credentialArrived(user.id);
     });
+    accounts.onLogout((userId) => {
+      credentials.loggedOut(userId);
+    });
+    credentials.start();
     await cache.start();
     prefetch.start();
     await upload.start();
@@ -113,13 +125,15 @@ export class House {
 
   /** Ends what runs, writes what is in memory, closes the databases. */
   async stop(): Promise<void> {
-    const { accounts, nas, cache, prefetch, upload, tapo, energy, system } = this.rooms;
+    const { accounts, credentials, nas, cache, prefetch, upload, tapo, energy, system } =
+      this.rooms;
     system.stop();
     await tapo.stop();
     await energy.stop();
     await upload.stop();
     await prefetch.stop();
     await cache.stop();
+    await credentials.stop();
     await accounts.stop();
     await nas.stop();
     this.#time.stop();
@@ -138,6 +152,30 @@ export class House {
       budget: this.#nasRoom.budget,
       secretKey: settings.SECRET_KEY,
       offlineGraceHours: settings.OFFLINE_GRACE_HOURS,
+    });
+  }
+
+  #credentials(): Credentials {
+    const { settings, clock, log } = this.#parts;
+    return new Credentials({
+      store: this.data.queue,
+      clock,
+      log,
+      time: this.#time,
+      nas: this.#nasRoom.client,
+      presence: this.#nasRoom.presence,
+      secretKey: settings.SECRET_KEY,
+      enrol: settings.ENROL,
+      randomBytes,
+      userOf: (userId) => this.rooms.accounts.userOf(userId),
+      liveToken: (userId) => this.rooms.accounts.liveTokenOf(userId)?.token ?? null,
+      refusedElsewhere: (token) => {
+        this.rooms.accounts.refusedByNas(token);
+      },
+      onReady: (userId) => {
+        this.rooms.upload.credentialArrived(userId);
+        this.rooms.prefetch.credentialArrived(userId);
+      },
     });
   }
 
@@ -183,7 +221,7 @@ export class House {
       trustedNowMs: () => this.#time.nowMs(),
       tokenOf: (caller) => this.#tokenOf(caller),
       tokenRefused: (token) => {
-        this.rooms.accounts.refusedByNas(token);
+        this.#refused(token);
       },
       pending: pendingUploads(() => this.rooms.upload),
     });
@@ -200,7 +238,7 @@ export class House {
       files: this.#filesRoom,
       tokenOf: (caller) => this.#tokenOf(caller),
       tokenRefused: (token) => {
-        this.rooms.accounts.refusedByNas(token);
+        this.#refused(token);
       },
       disk: () => this.#disk(),
       maxBytes: settings.CACHE_MAX_SIZE_GB * GB,
@@ -220,7 +258,7 @@ export class House {
       files: this.#filesRoom,
       background: this.#cacheRoom.background,
       userOf: (userId) => this.rooms.accounts.userOf(userId),
-      tokenOf: (userId) => Promise.resolve(this.#liveToken(userId)),
+      tokenOf: (userId) => this.rooms.credentials.credentialFor(userId),
     });
   }
 
@@ -234,10 +272,8 @@ export class House {
       nas: this.#nasRoom.client,
       presence: this.#nasRoom.presence,
       credentials: {
-        credentialFor: (userId) => Promise.resolve(this.#liveToken(userId)),
-        refused: (_userId, token) => {
-          this.rooms.accounts.refusedByNas(token);
-        },
+        credentialFor: (userId) => this.rooms.credentials.credentialFor(userId),
+        refused: (_userId, token) => this.rooms.credentials.refused(token),
       },
       listings: { shows: (userId, path) => shownEntry(this.rooms.files, userId, path) },
       mayWrite: (caller, path) => this.rooms.files.mayWrite(caller.user, path),
@@ -311,13 +347,15 @@ export class House {
     return new System(version, checks, sampler);
   }
 
-  /** Their own token, else the newest of theirs that the NAS took lately. */
-  #tokenOf(caller: Caller): Promise<string | null> {
-    return Promise.resolve(caller.nasToken ?? this.#liveToken(caller.user.id));
+  /** Their own token, else one the Pi may show for them. */
+  async #tokenOf(caller: Caller): Promise<string | null> {
+    return caller.nasToken ?? (await this.rooms.credentials.credentialFor(caller.user.id));
   }
 
-  #liveToken(userId: number): string | null {
-    return this.rooms.accounts.liveTokenOf(userId)?.token ?? null;
+  #refused(token: string): void {
+    this.rooms.credentials.refused(token).catch((error: unknown) => {
+      this.#parts.log.error(`A refused token could not be put away: ${String(error)}`);
+    });
   }
 
   #disk(): DiskSpace {

@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { credentials, dropCredentials, putCredential } from './credential-acts.ts';
 import { fetchFile, listFolder } from './file-acts.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
@@ -21,6 +22,9 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   logout,
   status,
   probe,
+  credentials,
+  'credentials-put': putCredential,
+  'credentials-drop': dropCredentials,
 };
 
 function statusOf({ nas }: Rooms): NodeStatus {

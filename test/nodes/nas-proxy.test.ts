@@ -238,3 +238,56 @@ describe('The node balupi-nas-proxy', () => {
     assert.deepEqual([probes, stage.out.flat().length], [1, 0]);
   });
 });
+
+describe('The node balupi-nas-proxy, as the keeper of credentials', () => {
+  const open = stages();
+  const VIEW = {
+    username: 'alice',
+    kind: 'api_key',
+    state: 'ok',
+    lastUsedMs: null,
+    expiresAtMs: null,
+    createdAtMs: Date.parse('2026-02-22T14:30:00Z'),
+    detail: null,
+  } as const;
+
+  it('lists them without their secrets', async () => {
+    const rooms = { nas: NAS_AWAKE, credentials: { list: () => [VIEW] } };
+    const stage = await open({ type, op: 'credentials', rooms });
+    assert.partialDeepStrictEqual(await answerOf(stage, 'nas-credentials'), {
+      credentials: [{ username: 'alice', kind: 'api_key', state: 'ok', last_used: null }],
+    });
+  });
+
+  it('stores a key, and says 422 with the reason where it is no good', async () => {
+    const credentials = {
+      storeKey: (username: string) =>
+        Promise.resolve(
+          username === 'alice'
+            ? ({ kind: 'stored', credential: VIEW } as const)
+            : ({ kind: 'refused', detail: 'This key belongs to somebody else.' } as const),
+        ),
+    };
+    const stage = await open({
+      type,
+      op: 'credentials-put',
+      rooms: { nas: NAS_AWAKE, credentials },
+    });
+    const body = { api_key: 'balu_x' };
+    await answerOf(stage, 'nas-credentials-put', { params: { username: 'alice' }, body });
+    const other = { params: { username: 'bob' }, body };
+    assert.equal(await codeOf(stage, 'nas-credentials-put', other, 422), 'invalid');
+  });
+
+  it('forgets them, and says 404 where there is nothing', async () => {
+    const credentials = { remove: (username: string) => Promise.resolve(username === 'alice') };
+    const stage = await open({
+      type,
+      op: 'credentials-drop',
+      rooms: { nas: NAS_AWAKE, credentials },
+    });
+    const [alice, bob] = ['alice', 'bob'].map((username) => ({ params: { username }, query: {} }));
+    await answerOf(stage, 'nas-credentials-drop', alice);
+    assert.equal(await codeOf(stage, 'nas-credentials-drop', bob ?? {}, 404), 'not_found');
+  });
+});

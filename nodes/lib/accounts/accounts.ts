@@ -28,6 +28,12 @@ import { UserBook } from './user-book.ts';
 export type { ConfirmedListener, LogoutListener } from './account-events.ts';
 export type { CallBudget } from './call-budget.ts';
 export type { Caller, User } from './caller.ts';
+export {
+  Credentials,
+  type CredentialsParts,
+  type CredentialView,
+  type KeyStored,
+} from './credentials.ts';
 export type { LiveToken } from './live-tokens.ts';
 export type { AuthVerdict, PersonOutcome, SignInOutcome, SignInRefusal } from './outcomes.ts';
 export { NewestTimeRows } from './newest-time-rows.ts';

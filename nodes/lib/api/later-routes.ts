@@ -6,8 +6,6 @@
 const EVERY = 'GET POST PUT PATCH DELETE';
 
 export const LATER_ROUTES: readonly (readonly [methods: string, path: string])[] = [
-  ['GET', '/api/nas/credentials'],
-  ['PUT DELETE', '/api/nas/credentials/{username}'],
   ['GET', '/api/files/conflicts'],
   ['POST', '/api/files/conflicts/{id}'],
   ['POST', '/api/handshake/nas-going-offline'],

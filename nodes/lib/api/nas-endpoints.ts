@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
 import { NAS_STATES } from './energy-endpoints.ts';
-import { count, instant, nullable, words } from './wire.ts';
+import { count, instant, MessageAnswer, nullable, secret, words } from './wire.ts';
 
 const TAGS = ['nas'];
 
@@ -47,6 +47,40 @@ export const SleepWakeAnswer = Type.Object(
 );
 export type SleepWakeAnswer = Static<typeof SleepWakeAnswer>;
 
+const CREDENTIAL_KINDS = ['api_key', 'device'] as const;
+
+export const Credential = Type.Object(
+  {
+    username: Type.String(),
+    kind: words(CREDENTIAL_KINDS),
+    state: words(['unchecked', 'ok', 'revoked', 'inactive', 'removed', 'unreadable']),
+    last_used: nullable(instant()),
+    expires_at: nullable(instant()),
+    created_at: instant(),
+    detail: nullable(Type.String()),
+  },
+  { title: 'Credential' },
+);
+export type Credential = Static<typeof Credential>;
+
+export const CredentialList = Type.Object(
+  { credentials: Type.Array(Credential) },
+  { title: 'CredentialList' },
+);
+export type CredentialList = Static<typeof CredentialList>;
+
+export const CredentialBody = Type.Object({ api_key: secret(512) }, { title: 'CredentialBody' });
+export type CredentialBody = Static<typeof CredentialBody>;
+
+export const CredentialDropQuery = Type.Object({
+  kind: Type.Optional(words(CREDENTIAL_KINDS, { description: 'One kind; both when left out.' })),
+});
+export type CredentialDropQuery = Static<typeof CredentialDropQuery>;
+
+const USERNAME = Type.Object({
+  username: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', minLength: 1, maxLength: 64 }),
+});
+
 export const NAS_ENDPOINTS = [
   endpoint({
     id: 'nas-status',
@@ -78,5 +112,37 @@ export const NAS_ENDPOINTS = [
     access: 'wake',
     responses: { 200: json(SleepWakeAnswer, 'It is being woken.') },
     refusals: ['no_mac', 'already_awake'],
+  }),
+  endpoint({
+    id: 'nas-credentials',
+    method: 'GET',
+    path: '/api/nas/credentials',
+    summary: 'What is stored to act for users later. Never the secrets.',
+    tags: TAGS,
+    access: 'admin',
+    responses: { 200: json(CredentialList, 'The credentials.') },
+  }),
+  endpoint({
+    id: 'nas-credentials-put',
+    method: 'PUT',
+    path: '/api/nas/credentials/{username}',
+    summary: "Store a user's API key, checked with the NAS where it is awake.",
+    tags: TAGS,
+    access: 'admin',
+    params: USERNAME,
+    bodySchema: CredentialBody,
+    responses: { 200: json(Credential, 'It is stored.') },
+  }),
+  endpoint({
+    id: 'nas-credentials-drop',
+    method: 'DELETE',
+    path: '/api/nas/credentials/{username}',
+    summary: 'Forget what is stored for a user.',
+    tags: TAGS,
+    access: 'admin',
+    params: USERNAME,
+    query: CredentialDropQuery,
+    responses: { 200: json(MessageAnswer, 'It is forgotten.') },
+    refusals: ['not_found'],
   }),
 ] as const;

@@ -1,4 +1,4 @@
-import type { Accounts } from '../accounts/accounts.ts';
+import type { Accounts, Credentials } from '../accounts/accounts.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
@@ -29,6 +29,7 @@ export interface Schedule {
 export interface Rooms {
   readonly clock: Clock;
   readonly accounts: Accounts;
+  readonly credentials: Credentials;
   readonly nas: NasRoom;
   readonly files: Files;
   readonly cache: Cache;

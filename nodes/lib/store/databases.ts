@@ -1,6 +1,7 @@
 import type { Migration } from './store.ts';
 import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
 import { CACHE_TABLES } from './schema/cache-tables.ts';
+import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
@@ -16,6 +17,7 @@ import { UPLOAD_TABLES } from './schema/upload-tables.ts';
  */
 export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: [ACCOUNTS_TABLES, NAS_TABLES, UPLOAD_TABLES].join('\n') },
+  { version: 2, sql: CREDENTIALS_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

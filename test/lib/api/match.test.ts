@@ -85,7 +85,7 @@ describe('finding the endpoint', () => {
     ]);
   });
 
-  it('asks for an admin wherever plugs, prices or the cache are changed', () => {
+  it('asks for an admin wherever plugs, prices, credentials or the cache are changed', () => {
     const admin = ENDPOINTS.filter(({ access }) => access === 'admin').map(({ id }) => id);
     assert.deepEqual([...admin].sort(), [
       'cache-empty',
@@ -93,6 +93,9 @@ describe('finding the endpoint', () => {
       'energy-prices-change',
       'energy-prices-delete',
       'energy-prices-recalculate',
+      'nas-credentials',
+      'nas-credentials-drop',
+      'nas-credentials-put',
       'tapo-devices-add',
       'tapo-devices-change',
       'tapo-devices-delete',

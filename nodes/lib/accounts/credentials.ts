@@ -1,0 +1,251 @@
+import { createHmac } from 'node:crypto';
+import type { Log } from '../log/log.ts';
+import type { NasApi, NasClient, NasPresence } from '../nas/nas.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { User } from './caller.ts';
+import { CredentialCipher } from './credential-cipher.ts';
+import {
+  type CredentialKind,
+  type CredentialRow,
+  CredentialRows,
+  type CredentialState,
+} from './credential-rows.ts';
+import { CredentialVault } from './credential-vault.ts';
+import { DeviceCalls } from './device-calls.ts';
+import { DeviceCredentials } from './device-credentials.ts';
+import { Enrolment } from './enrolment.ts';
+import { KeyCredentials } from './key-credentials.ts';
+import { whoseToken } from './nas-identity.ts';
+import { SingleFlight } from './single-flight.ts';
+import { readTokenForm } from './token-form.ts';
+
+const ROW_ID_BYTES = 9;
+
+export interface CredentialsParts {
+  /** The queue database. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly log: Log;
+  readonly nas: Pick<NasClient, 'me' | 'refresh'> & Pick<NasApi, 'call'>;
+  readonly presence: NasPresence;
+  /** SECRET_KEY, at least 32 characters. */
+  readonly secretKey: string;
+  /** ENROL. */
+  readonly enrol: 'auto' | 'off';
+  readonly randomBytes: (size: number) => Buffer;
+  readonly userOf: (userId: number) => User | null;
+  /** The newest token of that user the NAS confirmed lately: the last resort. */
+  readonly liveToken: (userId: number) => string | null;
+  /** A token that is none of the stored ones is over. */
+  readonly refusedElsewhere: (token: string) => void;
+  /** That user can be acted for from now on. */
+  readonly onReady: (userId: number) => void;
+}
+
+/** A stored credential as people may see it: never its secret. */
+export interface CredentialView {
+  readonly username: string;
+  readonly kind: CredentialKind;
+  readonly state: CredentialState;
+  readonly lastUsedMs: number | null;
+  readonly expiresAtMs: number | null;
+  readonly createdAtMs: number;
+  readonly detail: string | null;
+}
+
+export type KeyStored =
+  | { readonly kind: 'stored'; readonly credential: CredentialView }
+  /** Not a key the NAS knows, or somebody else's. */
+  | { readonly kind: 'refused'; readonly detail: string };
+
+/**
+ * What the Pi keeps to act for a user later (contract 2): a key an admin stored, else its own
+ * registration as a device of that user, else the user's own live token. Nothing here is ever used
+ * for anybody but whom the NAS says it belongs to.
+ */
+export class Credentials {
+  readonly #parts: CredentialsParts;
+  readonly #vault: CredentialVault;
+  readonly #keys: KeyCredentials;
+  readonly #devices: DeviceCredentials;
+  readonly #calls: DeviceCalls;
+  readonly #enrolment: Enrolment;
+  readonly #flight = new SingleFlight<string | null>();
+  #unlisten: () => void = () => undefined;
+  /** One thing in the background at a time: the NAS limits registering by address. */
+  #background: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(parts: CredentialsParts) {
+    this.#parts = parts;
+    const { nas, clock, time, secretKey, randomBytes } = parts;
+    const rows = new CredentialRows(parts.store);
+    const cipher = new CredentialCipher(secretKey, randomBytes);
+    const newId = (): string => randomBytes(ROW_ID_BYTES).toString('base64url');
+    const vault = new CredentialVault({ rows, cipher, time, newId });
+    const calls = new DeviceCalls(nas, `BaluPi ${piMark(secretKey)}`);
+    const devices = new DeviceCredentials({ vault, nas, calls, clock, time });
+    this.#vault = vault;
+    this.#calls = calls;
+    this.#devices = devices;
+    this.#keys = new KeyCredentials(vault, nas, clock);
+    this.#enrolment = new Enrolment({ vault, devices, calls, clock, time });
+  }
+
+  /** Finds what a changed SECRET_KEY made unreadable, and listens for the NAS. */
+  start(): void {
+    const { log, presence } = this.#parts;
+    const unreadable = this.#vault.inspect();
+    if (unreadable > 0) {
+      log.warn(`${unreadable} stored credentials cannot be read: SECRET_KEY was changed.`);
+    }
+    this.#unlisten = presence.onChange((state) => {
+      if (state.awake) this.#inBackground(() => this.#checkKeys());
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unlisten();
+    await this.#background;
+  }
+
+  /** A token of that very user, best first, or null where there is none now. Never wakes the NAS. */
+  async credentialFor(userId: number): Promise<string | null> {
+    const { presence, liveToken, userOf } = this.#parts;
+    const stored = !presence.state.awake
+      ? null
+      : await this.#flight.run(String(userId), async () => {
+          const username = userOf(userId)?.username ?? null;
+          return (
+            (await this.#keys.usable(userId, username)) ?? (await this.#devices.usable(userId))
+          );
+        });
+    return stored ?? liveToken(userId);
+  }
+
+  /** The NAS answered 401 to this token, whosever it is. */
+  async refused(token: string): Promise<void> {
+    for (const row of this.#vault.rows.all()) {
+      if (row.kind === 'api_key' && this.#vault.secretOf(row) === token) {
+        await this.#keys.refused(row);
+        return;
+      }
+      if (row.kind === 'device' && this.#devices.forget(row, token)) return;
+    }
+    this.#parts.refusedElsewhere(token);
+  }
+
+  /** The NAS just confirmed a token of that user. */
+  confirmed(user: User, token: string): void {
+    const { enrol, presence, onReady } = this.#parts;
+    if (enrol === 'off' || !presence.state.awake) return;
+    this.#inBackground(async () => {
+      if (await this.#enrolment.consider(user, token)) onReady(user.id);
+    });
+  }
+
+  loggedOut(userId: number): void {
+    this.#enrolment.suspect(userId);
+  }
+
+  list(): readonly CredentialView[] {
+    return this.#vault.rows.all().map(viewOf);
+  }
+
+  /** Stores an admin's key for a user; while the NAS cannot be asked it is kept and not used. */
+  async storeKey(username: string, apiKey: string): Promise<KeyStored> {
+    const { nas, presence, onReady } = this.#parts;
+    if (readTokenForm(apiKey).kind !== 'api_key') {
+      return { kind: 'refused', detail: 'This is no API key of the NAS; one begins with balu_.' };
+    }
+    const whose = presence.state.reachable
+      ? await whoseToken(nas, apiKey)
+      : ({ kind: 'silent' } as const);
+    if (whose.kind === 'refused') {
+      return { kind: 'refused', detail: 'The NAS does not know this key.' };
+    }
+    if (whose.kind === 'inactive') {
+      return { kind: 'refused', detail: 'The user of this key is switched off on the NAS.' };
+    }
+    if (whose.kind === 'user' && whose.username !== username) {
+      return { kind: 'refused', detail: 'This key belongs to somebody else.' };
+    }
+    const row = this.#vault.keep({
+      kind: 'api_key',
+      username,
+      userId: whose.kind === 'user' ? whose.id : null,
+      state: whose.kind === 'user' ? 'ok' : 'unchecked',
+      secret: apiKey,
+      deviceId: null,
+      expiresAtMs: null,
+    });
+    if (whose.kind === 'user') {
+      this.#keys.proven(row);
+      onReady(whose.id);
+    }
+    return { kind: 'stored', credential: viewOf(row) };
+  }
+
+  /**
+   * Forgets what is stored for a user. A device is taken off the user's list where the NAS is awake
+   * and not registered again; removing it once more forgets that too.
+   * @param kind null for both
+   * @returns whether there was anything
+   */
+  async remove(username: string, kind: CredentialKind | null): Promise<boolean> {
+    const kinds: readonly CredentialKind[] = kind === null ? ['api_key', 'device'] : [kind];
+    let found = false;
+    for (const each of kinds) {
+      const row = this.#vault.rows.named(username, each);
+      if (row === null) continue;
+      found = true;
+      await this.#forget(row);
+    }
+    return found;
+  }
+
+  async #forget(row: CredentialRow): Promise<void> {
+    const { rows } = this.#vault;
+    if (row.kind === 'api_key' || row.state === 'removed') {
+      rows.delete(row.id);
+      return;
+    }
+    const token = this.#parts.presence.state.awake ? await this.#devices.access(row) : null;
+    this.#devices.doubt(row);
+    rows.setState(row.id, 'removed', 'An admin removed it.');
+    if (token !== null && row.deviceId !== null) await this.#calls.remove(token, row.deviceId);
+  }
+
+  async #checkKeys(): Promise<void> {
+    for (const row of this.#vault.rows.all()) {
+      if (row.kind !== 'api_key' || row.state !== 'unchecked') continue;
+      const checked = await this.#keys.check(row);
+      if (checked?.userId !== null && checked?.userId !== undefined) {
+        this.#parts.onReady(checked.userId);
+      }
+    }
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    this.#background = this.#background
+      .then(() => (this.#stopped ? undefined : work()))
+      .catch((error: unknown) => {
+        const name = error instanceof Error ? error.name : 'unknown';
+        this.#parts.log.error(`A credential could not be looked after: ${name}.`);
+      });
+  }
+}
+
+/** Tells this Pi's devices from another's without telling anything about the key. */
+function piMark(secretKey: string): string {
+  return createHmac('sha256', secretKey).update('device mark').digest('hex').slice(0, 8);
+}
+
+function viewOf(row: CredentialRow): CredentialView {
+  const { username, kind, state, lastUsedMs, expiresAtMs, createdAtMs, detail } = row;
+  return { username, kind, state, lastUsedMs, expiresAtMs, createdAtMs, detail };
+}
