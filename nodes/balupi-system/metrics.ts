@@ -30,15 +30,40 @@ function valuesOf(reading: Reading): readonly Value[] {
 
 function powerMetrics({ energy }: Rooms): readonly Metric[] {
   const { devices, totalPowerW } = energy.current();
-  const fresh = devices.flatMap(({ deviceId, deviceName, powerW, isStale }) =>
-    powerW === null || isStale
+  const fresh = devices.flatMap((device) =>
+    device.powerW === null || device.isStale
       ? []
-      : [{ labels: { device: deviceId, name: deviceName }, value: powerW }],
+      : [{ labels: labelsOf(device), value: device.powerW }],
   );
   return [
     gauge('plug_power_watts', 'Power of a plug.', fresh),
     gauge('power_watts', 'Power of all plugs.', totalPowerW),
+    gauge(
+      'plug_online',
+      '1 while a plug is read.',
+      devices.map((device) => ({ labels: labelsOf(device), value: device.isOnline ? 1 : 0 })),
+    ),
   ];
+}
+
+/** Both begin anew with their calendar period, which Prometheus takes for a restarted counter. */
+function energyMetrics({ energy }: Rooms): readonly Metric[] {
+  const metered = energy.current().devices.flatMap((device) => {
+    const year = energy.costs({ deviceId: device.deviceId, period: 'year' });
+    return year.kind === 'costs'
+      ? [{ labels: labelsOf(device), value: year.energyMwh / 1_000 }]
+      : [];
+  });
+  const month = energy.costs({ period: 'month' });
+  const cents = month.kind === 'costs' ? month.costUc / 1_000_000 : null;
+  return [
+    counter('plug_energy_watt_hours', 'Energy of a plug in this calendar year.', metered),
+    counter('energy_cost_cents', 'Cost of all plugs in this calendar month.', cents),
+  ];
+}
+
+function labelsOf({ deviceId, deviceName }: { deviceId: string; deviceName: string }) {
+  return { device: deviceId, name: deviceName };
 }
 
 function cacheMetrics({ cache }: Rooms): readonly Metric[] {
@@ -94,8 +119,8 @@ function line(name: string, { labels, value }: Value): string {
 
 /** Everything there is to count, in the text format of Prometheus. */
 export function metricsText(rooms: Rooms): string {
-  const metrics = [powerMetrics, cacheMetrics, queueMetrics, machineMetrics].flatMap((of) =>
-    of(rooms),
+  const metrics = [powerMetrics, energyMetrics, cacheMetrics, queueMetrics, machineMetrics].flatMap(
+    (of) => of(rooms),
   );
   const lines = metrics.flatMap(({ name, help, type, values }) => [
     `# HELP ${name} ${help}`,

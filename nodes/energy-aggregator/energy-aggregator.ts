@@ -6,6 +6,7 @@ import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import { dashboard, powerSummary, smartDevices } from './app-acts.ts';
+import { announce, publishStates } from './home-assistant-acts.ts';
 import { addPrice, listPrices, recalculate, removePrice, updatePrice } from './price-acts.ts';
 import { costs, current, history, summary } from './query-acts.ts';
 
@@ -67,6 +68,8 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   'app-devices': smartDevices,
   'app-power': powerSummary,
   'app-dashboard': dashboard,
+  'mqtt-sensors': announce,
+  'mqtt-states': publishStates,
 };
 
 function statusOf({ energy }: Rooms): NodeStatus {

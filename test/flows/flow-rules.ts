@@ -37,6 +37,8 @@ const STOCK_TYPES = [
   'switch',
   'template',
 ];
+/** Types that only examples may use, which a tinkerer completes by hand. */
+const EXAMPLE_TYPES = ['mqtt out', 'mqtt-broker'];
 const SQLITE_TYPES = ['sqlite', 'sqlitedb'];
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -48,6 +50,8 @@ export const KNOWN_TYPES: ReadonlySet<string> = new Set([
   ...SQLITE_TYPES,
   ...OWN_TYPES,
 ]);
+
+export const EXAMPLES_TYPES: ReadonlySet<string> = new Set([...KNOWN_TYPES, ...EXAMPLE_TYPES]);
 
 /** Where a node's outputs lead. */
 export function targets(node: FlowNode): readonly string[] {

@@ -27,6 +27,16 @@ const DEVICE = {
   atMs: 0,
 } as const;
 
+const COSTS = {
+  kind: 'costs',
+  deviceName: null,
+  period: 'month',
+  fromS: 0,
+  toS: 1,
+  pricePerKwhCents: 32,
+  byTariff: [],
+} as const;
+
 const COUNTED: FakeRooms = {
   energy: {
     current: () => ({
@@ -37,6 +47,10 @@ const COUNTED: FakeRooms = {
       ],
       totalPowerW: 30.5,
     }),
+    costs: ({ deviceId = null }) =>
+      deviceId === 'c'
+        ? { kind: 'unknown_device' }
+        : { ...COSTS, deviceId, energyMwh: 1_250_000, costUc: 40_500_000 },
   },
   cache: {
     stats: () => ({
@@ -97,6 +111,9 @@ describe('The node balupi-system', () => {
     ]);
     for (const line of [
       'balupi_cache_hits_total 7',
+      'balupi_plug_energy_watt_hours_total{device="b",name="Old"} 1250',
+      'balupi_energy_cost_cents_total 40.5',
+      'balupi_plug_online{device="c",name="New"} 1',
       'balupi_nas_awake 1',
       'balupi_cpu_percent 12.5',
     ]) {

@@ -36,6 +36,7 @@ export {
   summaryJson,
   unusualJson,
 } from './energy-wire.ts';
+export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
 export type { EnergyParts, EnergySettings } from './energy-parts.ts';
 export type { History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 export type { Current, CurrentDevice } from './latest.ts';
