@@ -129,6 +129,10 @@ export class PinnedFileRows {
 
 function statements(store: Store) {
   const sql = (text: string): StatementSync => store.prepare(text);
+  return { ...writing(sql), ...counting(sql), ...paging(sql) };
+}
+
+function writing(sql: (text: string) => StatementSync) {
   return {
     put: sql(
       `INSERT INTO pinned_files
@@ -140,8 +144,15 @@ function statements(store: Store) {
     drop: sql('DELETE FROM pinned_files WHERE user_id = ? AND folder = ? AND path = ?'),
     dropFolder: sql('DELETE FROM pinned_files WHERE user_id = ? AND folder = ?'),
     dropBelow: sql(`DELETE FROM pinned_files WHERE ${BELOW}`),
-    inFolder: sql(`SELECT ${FILE} FROM pinned_files WHERE user_id = ? AND folder = ?`),
-    folders: sql(`SELECT DISTINCT folder FROM pinned_files WHERE ${BELOW}`),
+    want: sql(
+      `UPDATE pinned_files SET wanted = ?1
+       WHERE user_id = ?2 AND folder = ?3 AND path = ?4 AND wanted <> ?1`,
+    ),
+  };
+}
+
+function counting(sql: (text: string) => StatementSync) {
+  return {
     counts: sql(
       `SELECT count(*) AS files, total(size_bytes) AS bytes,
          total(kept) AS kept, total(kept * size_bytes) AS kept_bytes,
@@ -156,6 +167,17 @@ function statements(store: Store) {
        WHERE user_id = ? AND wanted = 1 AND kept = 0`,
     ),
     pendingOfAll: sql('SELECT count(*) AS count FROM pinned_files WHERE wanted = 1 AND kept = 0'),
+    bytes: sql('SELECT total(size_bytes) AS bytes FROM pinned_files WHERE user_id = ?'),
+    wantedBytes: sql(
+      'SELECT total(size_bytes) AS bytes FROM pinned_files WHERE user_id = ? AND wanted = 1',
+    ),
+  };
+}
+
+function paging(sql: (text: string) => StatementSync) {
+  return {
+    inFolder: sql(`SELECT ${FILE} FROM pinned_files WHERE user_id = ? AND folder = ?`),
+    folders: sql(`SELECT DISTINCT folder FROM pinned_files WHERE ${BELOW}`),
     pendingPage: sql(
       `SELECT ${FILE} FROM pinned_files
        WHERE user_id = ? AND wanted = 1 AND kept = 0 AND (modified_at_ms, path) < (?, ?)
@@ -165,14 +187,6 @@ function statements(store: Store) {
       `SELECT ${FILE} FROM pinned_files
        WHERE user_id = ? AND (modified_at_ms, path) < (?, ?)
        ORDER BY modified_at_ms DESC, path DESC LIMIT ?`,
-    ),
-    want: sql(
-      `UPDATE pinned_files SET wanted = ?1
-       WHERE user_id = ?2 AND folder = ?3 AND path = ?4 AND wanted <> ?1`,
-    ),
-    bytes: sql('SELECT total(size_bytes) AS bytes FROM pinned_files WHERE user_id = ?'),
-    wantedBytes: sql(
-      'SELECT total(size_bytes) AS bytes FROM pinned_files WHERE user_id = ? AND wanted = 1',
     ),
   };
 }

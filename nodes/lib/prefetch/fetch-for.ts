@@ -18,6 +18,22 @@ export interface FetchForPorts {
 /** How one file came out. `no_token`: nothing can be asked for this user now. */
 export type Fetched = 'fetched' | 'used_meanwhile' | 'not_fetched' | 'no_token' | 'closed';
 
+/** What a fetch that kept nothing came to. */
+const TOLD: Readonly<
+  Record<Exclude<Awaited<ReturnType<Background['fetch']>>['kind'], 'kept'>, Fetched>
+> = {
+  ended: 'closed',
+  unreachable: 'closed',
+  nas_busy: 'closed',
+  needs_nas_token: 'no_token',
+  token_refused: 'no_token',
+  here: 'not_fetched',
+  not_kept: 'not_fetched',
+  not_found: 'not_fetched',
+  changed: 'not_fetched',
+  nas_bad_answer: 'not_fetched',
+};
+
 /** The files room asks for a folder again after this. */
 const LISTED_ANEW_MS = 10_000;
 /** A look at the file's folder before, and one after where the NAS knows no checksum. */
@@ -99,25 +115,9 @@ export class FetchFor {
   }
 
   #told(outcome: Awaited<ReturnType<Background['fetch']>>): Fetched {
-    switch (outcome.kind) {
-      case 'kept':
-        return outcome.usedMeanwhile ? 'used_meanwhile' : 'fetched';
-      case 'ended':
-      case 'unreachable':
-        return 'closed';
-      case 'needs_nas_token':
-      case 'token_refused':
-        return 'no_token';
-      case 'nas_busy':
-        this.#ports.errands.tooMuch();
-        return 'closed';
-      case 'here':
-      case 'not_kept':
-      case 'not_found':
-      case 'changed':
-      case 'nas_bad_answer':
-        return 'not_fetched';
-    }
+    if (outcome.kind === 'kept') return outcome.usedMeanwhile ? 'used_meanwhile' : 'fetched';
+    if (outcome.kind === 'nas_busy') this.#ports.errands.tooMuch();
+    return TOLD[outcome.kind];
   }
 
   /** Counts a look at a folder where the files room will ask for it. */

@@ -35,31 +35,64 @@ export async function walkPin(
   pin: { readonly userId: number; readonly path: string },
   ports: PinWalkPorts,
 ): Promise<Walked> {
-  const { pins, look, mostFolders } = ports;
-  const walked = new Set<string>();
-  const ahead: Step[] = [{ folder: pin.path, level: 0 }];
-  let isWhole = true;
-  for (let step = ahead.shift(); step !== undefined; step = ahead.shift()) {
-    if (walked.size >= mostFolders) return mostFolders < MOST_FOLDERS ? 'broken_off' : 'cut_short';
-    const seen = await look(step.folder);
-    if (!pins.isPinned(pin.userId, pin.path)) return 'unpinned';
-    if (seen.kind === 'unknown') return 'broken_off';
-    walked.add(step.folder);
-    if (seen.kind === 'missing') {
-      pins.forget(pin.userId, step.folder);
-      if (step.folder === pin.path) return 'missing';
-      continue;
+  return new Walk(pin, ports).run();
+}
+
+class Walk {
+  readonly #pin: { readonly userId: number; readonly path: string };
+  readonly #ports: PinWalkPorts;
+  readonly #walked = new Set<string>();
+  readonly #ahead: Step[];
+  #isWhole = true;
+
+  constructor(pin: { readonly userId: number; readonly path: string }, ports: PinWalkPorts) {
+    this.#pin = pin;
+    this.#ports = ports;
+    this.#ahead = [{ folder: pin.path, level: 0 }];
+  }
+
+  async run(): Promise<Walked> {
+    const { mostFolders } = this.#ports;
+    for (let step = this.#ahead.shift(); step !== undefined; step = this.#ahead.shift()) {
+      if (this.#walked.size >= mostFolders) {
+        return mostFolders < MOST_FOLDERS ? 'broken_off' : 'cut_short';
+      }
+      const ended = await this.#take(step);
+      if (ended !== null) return ended;
     }
-    const { folders, isFollowed } = learn(pins, pin.userId, step.folder, seen.items);
-    const isDeepest = step.level >= DEEPEST_LEVELS;
-    isWhole &&= isFollowed && !(isDeepest && folders.length > 0);
-    if (!isDeepest) ahead.push(...folders.map((folder) => ({ folder, level: step.level + 1 })));
+    if (!this.#isWhole) return 'cut_short';
+    this.#forgetVanished();
+    return 'whole';
   }
-  if (!isWhole) return 'cut_short';
-  for (const folder of pins.foldersOf(pin)) {
-    if (!walked.has(folder)) pins.forgetFiles(pin.userId, folder);
+
+  /** @returns how the walk ended, null where it goes on */
+  async #take(step: Step): Promise<Walked | null> {
+    const { pins, look } = this.#ports;
+    const { userId, path } = this.#pin;
+    const seen = await look(step.folder);
+    if (!pins.isPinned(userId, path)) return 'unpinned';
+    if (seen.kind === 'unknown') return 'broken_off';
+    this.#walked.add(step.folder);
+    if (seen.kind === 'items') {
+      this.#goOn(step, learn(pins, userId, step.folder, seen.items));
+      return null;
+    }
+    pins.forget(userId, step.folder);
+    return step.folder === path ? 'missing' : null;
   }
-  return 'whole';
+
+  #goOn({ level }: Step, { folders, isFollowed }: ReturnType<typeof learn>): void {
+    const isDeepest = level >= DEEPEST_LEVELS;
+    if (!isFollowed || (isDeepest && folders.length > 0)) this.#isWhole = false;
+    if (!isDeepest) this.#ahead.push(...folders.map((folder) => ({ folder, level: level + 1 })));
+  }
+
+  #forgetVanished(): void {
+    const { pins } = this.#ports;
+    for (const folder of pins.foldersOf(this.#pin)) {
+      if (!this.#walked.has(folder)) pins.forgetFiles(this.#pin.userId, folder);
+    }
+  }
 }
 
 /** Notes the files of a folder. */
