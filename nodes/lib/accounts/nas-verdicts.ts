@@ -4,6 +4,7 @@ import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import { mayAsk, silentCode } from './asking.ts';
 import type { User } from './caller.ts';
+import { LruMap } from './lru-map.ts';
 import { readNasUser, saysInactive } from './nas-answers.ts';
 import type { AuthVerdict } from './outcomes.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -19,6 +20,14 @@ const SILENCE_MS = 5_000;
 
 type Form = Exclude<TokenForm, { kind: 'none' }>;
 type Asked = AuthVerdict | { readonly kind: 'silent' };
+
+/** What a token says of itself, which is the same each time it is shown. */
+interface ReadToken {
+  readonly form: Form;
+  readonly hash: Buffer;
+}
+
+const FORMS_REMEMBERED = 200;
 
 const REFUSED: AuthVerdict = { kind: 'refused', code: 'bad_token' };
 
@@ -41,6 +50,7 @@ export interface NasVerdictsParts {
 export class NasVerdicts {
   readonly #parts: NasVerdictsParts;
   readonly #flight = new SingleFlight<Asked>();
+  readonly #forms = new LruMap<string, ReadToken>(FORMS_REMEMBERED);
   #silentUntilMs = -Infinity;
 
   constructor(parts: NasVerdictsParts) {
@@ -48,9 +58,9 @@ export class NasVerdicts {
   }
 
   async judge(token: string): Promise<AuthVerdict> {
-    const form = readTokenForm(token);
-    if (form.kind === 'none') return REFUSED;
-    const hash = hashToken(token);
+    const read = this.#formOf(token);
+    if (read === null) return REFUSED;
+    const { form, hash } = read;
     const kept = this.#parts.book.verdicts.find(hash);
     if (this.#isOver(hash, kept)) return REFUSED;
     if (kept !== null && this.#isFresh(kept)) return this.#letIn(kept, token);
@@ -62,6 +72,16 @@ export class NasVerdicts {
     // Read again: the token may have been refused while the ask was under way.
     const now = this.#parts.book.verdicts.find(hash);
     return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
+  }
+
+  #formOf(token: string): ReadToken | null {
+    const known = this.#forms.get(token);
+    if (known !== undefined) return known;
+    const form = readTokenForm(token);
+    if (form.kind === 'none') return null;
+    const read = { form, hash: hashToken(token) };
+    this.#forms.set(token, read);
+    return read;
   }
 
   #isOver(hash: Buffer, kept: VerdictRow | null): boolean {

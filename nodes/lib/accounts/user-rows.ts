@@ -1,3 +1,4 @@
+import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { isRecord } from './token-form.ts';
 
@@ -23,8 +24,11 @@ export interface UserRow {
 const COLUMNS = `id, username, role, role_iat_s, is_active, answered_at_ms, ended_at_ms, me_json,
   permissions_json, permissions_at_ms`;
 
+const MOST_REMEMBERED = 200;
+
 /** All SQL of `users`. */
 export class UserRows {
+  readonly #found: Remembered<number, UserRow | null>;
   readonly #find: Statement;
   readonly #findByName: Statement;
   readonly #namesakes: Statement;
@@ -35,6 +39,7 @@ export class UserRows {
   readonly #permissions: Statement;
 
   constructor(store: Store) {
+    this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(`SELECT ${COLUMNS} FROM users WHERE id = ?`);
     this.#findByName = store.prepare(`
       SELECT ${COLUMNS} FROM users WHERE username = ?
@@ -59,7 +64,7 @@ export class UserRows {
   }
 
   find(id: number): UserRow | null {
-    return readRow(this.#find.get(id));
+    return this.#found.get(id, () => readRow(this.#find.get(id)));
   }
 
   /** The living user of that name, else one that is switched off. */

@@ -1,3 +1,4 @@
+import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 
 type Statement = ReturnType<Store['prepare']>;
@@ -16,9 +17,11 @@ export interface VerdictRow {
 
 /** More live tokens than a household ever has; the oldest go first. */
 const MAX_ROWS = 5_000;
+const MOST_REMEMBERED = 200;
 
 /** All SQL of `token_verdicts`. */
 export class VerdictRows {
+  readonly #found: Remembered<string, VerdictRow | null>;
   readonly #find: Statement;
   readonly #confirm: Statement;
   readonly #end: Statement;
@@ -28,6 +31,7 @@ export class VerdictRows {
   readonly #cap: Statement;
 
   constructor(store: Store) {
+    this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(`
       SELECT user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms
       FROM token_verdicts WHERE token_hash = ?`);
@@ -56,6 +60,10 @@ export class VerdictRows {
   }
 
   find(hash: Buffer): VerdictRow | null {
+    return this.#found.get(hash.toString('latin1'), () => this.#read(hash));
+  }
+
+  #read(hash: Buffer): VerdictRow | null {
     const row = this.#find.get(hash);
     if (row === undefined) return null;
     const { expires_at_ms: expiresAtMs, ended_at_ms: endedAtMs } = row;

@@ -1,4 +1,5 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { belowBounds } from '../files/files.ts';
 import type { CachedCopy, NewCopy } from './cached-copy.ts';
@@ -13,11 +14,13 @@ export interface Victim {
   readonly priority: number;
 }
 
+const MOST_REMEMBERED = 500;
 const VICTIM = 'id, blob, size_bytes, pinned, priority';
 
 /** The table `cached_files`, and the counts over it in `cache_totals`. */
 export class CopyRows {
   readonly #store: Store;
+  readonly #found: Remembered<string, CachedCopy | null>;
   readonly #find: StatementSync;
   readonly #isKept: StatementSync;
   readonly #insert: StatementSync;
@@ -31,6 +34,7 @@ export class CopyRows {
 
   constructor(store: Store) {
     this.#store = store;
+    this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare('SELECT * FROM cached_files WHERE path = ?');
     this.#isKept = store.prepare('SELECT 1 FROM cached_files WHERE path = ?');
     this.#insert = store.prepare(
@@ -64,8 +68,10 @@ export class CopyRows {
   }
 
   find(path: string): CachedCopy | null {
-    const row = this.#find.get(path);
-    return row === undefined ? null : copyOf(row);
+    return this.#found.get(path, () => {
+      const row = this.#find.get(path);
+      return row === undefined ? null : copyOf(row);
+    });
   }
 
   isKept(path: string): boolean {

@@ -1,4 +1,5 @@
 import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { belowBounds } from './nas-path.ts';
 import type { ListedItem, StoredItem } from './stored-item.ts';
@@ -10,11 +11,14 @@ export interface ItemCursor {
   readonly path: string;
 }
 
+const MOST_REMEMBERED = 500;
+
 const COLUMNS = `name, path, kind, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
   owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete`;
 
 /** The tables `file_metadata_cache` and `file_ids`. */
 export class ItemRows {
+  readonly #found: Remembered<string, StoredItem | null>;
   readonly #page: StatementSync;
   readonly #filesBefore: StatementSync;
   readonly #one: StatementSync;
@@ -27,6 +31,7 @@ export class ItemRows {
   readonly #pathOfNasId: StatementSync;
 
   constructor(store: Store) {
+    this.#found = new Remembered(store, MOST_REMEMBERED);
     // One row-value comparison seeks; the same spelt with OR scans (measured: 60 times slower).
     this.#page = store.prepare(
       `SELECT ${COLUMNS} FROM file_metadata_cache
@@ -84,6 +89,10 @@ export class ItemRows {
   }
 
   one(listingId: number, path: string): StoredItem | null {
+    return this.#found.get(`${listingId} ${path}`, () => this.#read(listingId, path));
+  }
+
+  #read(listingId: number, path: string): StoredItem | null {
     const row = this.#one.get(path, listingId);
     return row === undefined ? null : itemOf(row);
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { StatementSync } from 'node:sqlite';
+import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import type { ItemCursor, ItemRows } from './item-rows.ts';
 import { belowBounds } from './nas-path.ts';
@@ -13,6 +14,7 @@ export interface ListingRow {
 }
 
 const PAGE_ITEMS = 500;
+const MOST_REMEMBERED = 500;
 /** Never matches, so that the next answer is compared item by item. */
 const NO_DIGEST = '';
 
@@ -20,6 +22,7 @@ const NO_DIGEST = '';
 export class ListingRows {
   readonly #store: Store;
   readonly #items: ItemRows;
+  readonly #found: Remembered<string, ListingRow | null>;
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
   readonly #seenAgain: StatementSync;
@@ -33,6 +36,7 @@ export class ListingRows {
   constructor(store: Store, items: ItemRows) {
     this.#store = store;
     this.#items = items;
+    this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(
       `SELECT id, listed_at_ms, item_count, digest FROM listings WHERE user_id = ? AND path = ?`,
     );
@@ -59,6 +63,10 @@ export class ListingRows {
   }
 
   find(userId: number, path: string): ListingRow | null {
+    return this.#found.get(`${userId} ${path}`, () => this.#read(userId, path));
+  }
+
+  #read(userId: number, path: string): ListingRow | null {
     const row = this.#find.get(userId, path);
     if (row === undefined) return null;
     return {

@@ -22,6 +22,9 @@ export interface StoreOptions {
   readonly migrations: readonly Migration[];
 }
 
+/** A statement that cannot change anything; every other one counts as a change. */
+const ONLY_READS = /^\s*(?:select|pragma)\b/i;
+
 const SYNCHRONOUS_LEVEL = { NORMAL: 1, FULL: 2 } as const;
 
 /**
@@ -30,6 +33,7 @@ const SYNCHRONOUS_LEVEL = { NORMAL: 1, FULL: 2 } as const;
  */
 export class Store {
   readonly #database: DatabaseSync;
+  #version = 0;
 
   private constructor(database: DatabaseSync) {
     this.#database = database;
@@ -65,8 +69,18 @@ export class Store {
     return new Store(database);
   }
 
+  /**
+   * Another number whenever something may have been written since: an answer of a query holds as
+   * long as this stays. The file has one owner, so nobody writes past this.
+   */
+  get version(): number {
+    return this.#version;
+  }
+
   prepare(sql: string): StatementSync {
-    return this.#database.prepare(sql);
+    const statement = this.#database.prepare(sql);
+    if (!ONLY_READS.test(sql)) this.#countRunsOf(statement);
+    return statement;
   }
 
   /** Runs `work` in one transaction: all of it is committed, or none when it throws. */
@@ -77,6 +91,8 @@ export class Store {
       result = work();
       this.#database.exec('COMMIT');
     } catch (error) {
+      // What was read in between, from what is no more, must not be believed either.
+      this.#version += 1;
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
@@ -86,6 +102,17 @@ export class Store {
   /** Whether the file can be read at this moment. */
   answers(): boolean {
     return this.#database.prepare('PRAGMA schema_version').get() !== undefined;
+  }
+
+  #countRunsOf(statement: StatementSync): void {
+    for (const name of ['run', 'get', 'all', 'iterate'] as const) {
+      const method = statement[name] as (...values: unknown[]) => unknown;
+      const value = (...values: unknown[]): unknown => {
+        this.#version += 1;
+        return method.apply(statement, values);
+      };
+      Object.defineProperty(statement, name, { value });
+    }
   }
 
   /** Folds the WAL back and closes. Statements prepared here are dead afterwards. */

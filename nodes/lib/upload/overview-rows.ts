@@ -1,10 +1,12 @@
 import type { StatementSync } from 'node:sqlite';
+import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { numberOf, toUploadRow, type UploadRow, type UploadState } from './upload-row.ts';
 
 const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
 /** More than anybody reads; the states and the newest come first. */
 const LONGEST_LIST = 1_000;
+const MOST_REMEMBERED = 500;
 
 /** Counts over one user's rows, or everybody's. */
 export interface QueueCounts {
@@ -21,6 +23,7 @@ export interface QueueCounts {
 /** What people and other rooms ask of the queue. `user_id` null means everybody's. */
 export class OverviewRows {
   readonly #store: Store;
+  readonly #newest: Remembered<string, UploadRow | null>;
   readonly #counts: StatementSync;
   readonly #waiting: StatementSync;
   readonly #list: StatementSync;
@@ -32,6 +35,7 @@ export class OverviewRows {
 
   constructor(store: Store) {
     this.#store = store;
+    this.#newest = new Remembered(store, MOST_REMEMBERED);
     this.#counts = store.prepare(`
       SELECT
         (SELECT count(*) FROM upload_queue WHERE state = 'sending'
@@ -93,8 +97,10 @@ export class OverviewRows {
 
   /** The newest undelivered version of a path. */
   pendingAt(userId: number, path: string): UploadRow | null {
-    const raw = this.#pendingAt.get(userId, path);
-    return raw === undefined ? null : toUploadRow(raw);
+    return this.#newest.get(`${userId} ${path}`, () => {
+      const raw = this.#pendingAt.get(userId, path);
+      return raw === undefined ? null : toUploadRow(raw);
+    });
   }
 
   queuedBytes(): number {
