@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 
 const SERVER = resolve('dist', 'server.js');
 /** As `deploy/run.mjs` starts it; without them V8 grows because it may. */
-const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
+const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 
 export interface PiProcessOptions {
   readonly environment: Readonly<Record<string, string>>;

@@ -106,10 +106,10 @@ export class Store {
 
   #countRunsOf(statement: StatementSync): void {
     for (const name of ['run', 'get', 'all', 'iterate'] as const) {
-      const method = statement[name] as (...values: unknown[]) => unknown;
+      const method: unknown = statement[name].bind(statement);
       const value = (...values: unknown[]): unknown => {
         this.#version += 1;
-        return method.apply(statement, values);
+        return (method as (...values: unknown[]) => unknown)(...values);
       };
       Object.defineProperty(statement, name, { value });
     }

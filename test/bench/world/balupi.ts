@@ -8,11 +8,7 @@ import type { Target } from './target.ts';
 import { until } from './until.ts';
 
 /** As deploy/run.mjs starts it; a test holds the two together. */
-export const HEAP_FLAGS = [
-  '--max-old-space-size=192',
-  '--max-semi-space-size=4',
-  '--optimize-for-size',
-];
+export const HEAP_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 
 export interface BenchNas {
   readonly url: string;
