@@ -14,7 +14,7 @@ import { requestIdOf } from './common-headers.ts';
 import type { RemoteAddresses } from './remote-address.ts';
 import { takeBody } from './request-body.ts';
 import { type DoorKeepers, enter } from './request-door.ts';
-import type { RequestWatch } from './request-watch.ts';
+import type { RequestLife, RequestWatch } from './request-watch.ts';
 import { checkWords, elsewhere, type Found } from './request-words.ts';
 
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
@@ -83,14 +83,14 @@ export class ApiGuard {
 
   async #pass(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
     const id = requestIdOf(response);
-    const signal = this.#parts.watch.watch(request, response);
+    const life = this.#parts.watch.watch(request, response);
     const target = normaliseTarget(request.url ?? '/');
     if (!this.#parts.flowsRun()) {
       answerNow(request, response, RESTARTING);
       return;
     }
     const match = this.#parts.matcher.match(request.method ?? 'GET', target.path);
-    const call = await this.#judge(request, response, { id, signal, target, match });
+    const call = await this.#judge(request, response, { id, life, target, match });
     if (call === null) return;
     // A deploy may have begun meanwhile; its half-built routes would answer 404.
     if (!this.#parts.flowsRun()) {
@@ -118,7 +118,7 @@ export class ApiGuard {
   async #judge(
     request: ParsedRequest,
     response: ServerResponse,
-    seen: { id: string; signal: AbortSignal; target: Target; match: Match },
+    seen: { id: string; life: RequestLife; target: Target; match: Match },
   ): Promise<Call | null> {
     const say = (given: Answer): null => {
       answerNow(request, response, given);
@@ -128,13 +128,9 @@ export class ApiGuard {
     if (known !== null) return say(known);
     const found = seen.match.kind === 'endpoint' ? seen.match : null;
     const endpoint = found?.endpoint ?? null;
-    const remote = this.#parts.remotes.of(request);
-    const entry = await enter(
-      this.#parts.keepers,
-      endpoint,
-      request.headers.authorization,
-      remote.loopback,
-    );
+    const { keepers, remotes } = this.#parts;
+    const remote = remotes.of(request);
+    const entry = await enter(keepers, endpoint, request.headers.authorization, remote.loopback);
     if (entry.kind === 'refused') return say(entry.answer);
     const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
@@ -150,7 +146,9 @@ export class ApiGuard {
       query: asked.query,
       body: taken.body,
       address: remote.address,
-      signal: seen.signal,
+      get signal() {
+        return seen.life.signal;
+      },
       holders: { count: 0 },
     };
   }

@@ -5,13 +5,17 @@ export type BodyRead =
   | { readonly kind: 'too_large' }
   | { readonly kind: 'cut' };
 
+const EMPTY: BodyRead = { kind: 'body', bytes: Buffer.alloc(0) };
+
 /**
  * Reads a small body whole.
  * @param maxBytes the most that is read; a body known or found to be larger is left unread
  */
 export async function readBody(request: IncomingMessage, maxBytes: number): Promise<BodyRead> {
-  const announced = Number(request.headers['content-length'] ?? 0);
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  const announced = Number(length ?? 0);
   if (announced > maxBytes) return { kind: 'too_large' };
+  if (announced === 0 && encoding === undefined) return EMPTY;
   const { promise, resolve } = Promise.withResolvers<BodyRead>();
   const chunks: Buffer[] = [];
   let sizeBytes = 0;

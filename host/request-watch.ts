@@ -15,13 +15,35 @@ interface Watched {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly socket: Socket;
-  readonly abort: AbortController;
+  readonly life: RequestLife;
   /** Monotonic times. */
   movedAtMs: number;
   bodyDoneAtMs: number | null;
   windowFromMs: number;
   windowBytes: number;
   lastBytes: number;
+}
+
+/**
+ * Whether a request still lives. Its signal is made when somebody wants it: one for each request
+ * is what few of them need, and costs more than looking one up.
+ */
+export class RequestLife {
+  #controller: AbortController | null = null;
+  #ended: Error | null = null;
+
+  /** Aborts when the request was ended early. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#ended !== null) this.#controller.abort(this.#ended);
+    return this.#controller.signal;
+  }
+
+  end(reason: string): void {
+    if (this.#ended !== null) return;
+    this.#ended = new Error(reason);
+    this.#controller?.abort(this.#ended);
+  }
 }
 
 /**
@@ -56,14 +78,14 @@ export class RequestWatch {
     this.#cancel = null;
   }
 
-  /** Watches a request until its response closes. The signal aborts when it was ended early. */
-  watch(request: IncomingMessage, response: ServerResponse): AbortSignal {
+  /** Watches a request until its response closes. */
+  watch(request: IncomingMessage, response: ServerResponse): RequestLife {
     const nowMs = this.#clock.monotonicMs();
     const watched: Watched = {
       request,
       response,
       socket: request.socket,
-      abort: new AbortController(),
+      life: new RequestLife(),
       movedAtMs: nowMs,
       bodyDoneAtMs: null,
       windowFromMs: nowMs,
@@ -73,9 +95,9 @@ export class RequestWatch {
     this.#watched.add(watched);
     response.once('close', () => {
       this.#watched.delete(watched);
-      if (!response.writableFinished) watched.abort.abort(new Error('The caller went away.'));
+      if (!response.writableFinished) watched.life.end('The caller went away.');
     });
-    return watched.abort.signal;
+    return watched.life;
   }
 
   #sweep(): void {
@@ -111,7 +133,7 @@ export class RequestWatch {
   }
 
   #end(watched: Watched, code: 'too_slow' | 'deadline'): void {
-    watched.abort.abort(new Error('The request ran into its deadline.'));
+    watched.life.end('The request ran into its deadline.');
     answerNow(watched.request, watched.response, refuse(code));
   }
 }

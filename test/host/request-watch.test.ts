@@ -44,7 +44,7 @@ class Exchange {
     return watch.watch(
       this.request as unknown as IncomingMessage,
       this.response as unknown as ServerResponse,
-    );
+    ).signal;
   }
 }
 
@@ -149,5 +149,16 @@ describe('The watch over requests', () => {
     await clock.advance(10 * ANSWER_WITHIN_MS);
     assert.equal(exchange.response.statusCode, 0);
     assert.equal(clock.pending, 0);
+  });
+
+  it('aborts a signal too that is asked for only after the request was ended', () => {
+    const late = new RequestWatch(clock, ANSWER_WITHIN_MS);
+    const other = new Exchange();
+    const life = late.watch(
+      other.request as unknown as IncomingMessage,
+      other.response as unknown as ServerResponse,
+    );
+    other.response.emit('close');
+    assert.equal(life.signal.aborted, true);
   });
 });

@@ -27,15 +27,23 @@ export type Match =
 /** The NAS does not check owners there, so nothing below it is ever passed on (contract 6). */
 const NEVER_PROXIED = '/api/sync/upload';
 
+interface Described {
+  readonly endpoint: Endpoint;
+  /** Of its parameters, in their order. */
+  readonly names: readonly string[];
+}
+
 /** Finds what a request is for. Built once, from descriptions alone. */
 export class Matcher {
-  readonly #ours = new RouteTable<Endpoint>();
+  readonly #ours = new RouteTable<Described>();
   readonly #later = new RouteTable<true>();
 
   constructor(endpoints: readonly Endpoint[]) {
     for (const endpoint of endpoints) {
       const { method, path, rest } = endpoint;
-      this.#ours.add(method, rest === 'raw' ? path.replace(/\}$/, '*}') : path, endpoint);
+      const names = [...path.matchAll(/\{(\w+)\}/g)].map((found) => found[1] ?? '');
+      const pattern = rest === 'raw' ? path.replace(/\}$/, '*}') : path;
+      this.#ours.add(method, pattern, { endpoint, names });
     }
     for (const [methods, path] of [...BALUHOST_ROUTES, ...LATER_ROUTES]) {
       for (const method of methods.split(' ')) this.#later.add(method, path, true);
@@ -51,8 +59,9 @@ export class Matcher {
     const asked = method === 'HEAD' ? 'GET' : method;
     const ours = this.#ours.find(asked, path);
     if (ours.kind === 'found') {
-      const params = named(ours.value, ours.captured);
-      return { kind: 'endpoint', endpoint: ours.value, params, rest: ours.rest };
+      const { endpoint, names } = ours.value;
+      const params = named(names, ours.captured);
+      return { kind: 'endpoint', endpoint, params, rest: ours.rest };
     }
     const later = this.#later.find(asked, path);
     if (later.kind === 'found') return { kind: 'not_yet' };
@@ -70,8 +79,7 @@ function allow(methods: ReadonlySet<string>): string {
   return [...methods, ...head, 'OPTIONS'].sort().join(', ');
 }
 
-function named(endpoint: Endpoint, captured: readonly string[]): Record<string, string> {
-  const names = [...endpoint.path.matchAll(/\{(\w+)\}/g)].map((found) => found[1] ?? '');
+function named(names: readonly string[], captured: readonly string[]): Record<string, string> {
   const params: Record<string, string> = {};
   captured.forEach((value, index) => {
     const name = names[index];

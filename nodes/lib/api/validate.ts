@@ -18,6 +18,23 @@ export function validateQuery<S extends TObject>(
   schema: S,
   rawQuery: string,
 ): Validated<Static<S>> {
+  if (rawQuery === '') return withoutQuery(schema) as Validated<Static<S>>;
+  return checkQuery(schema, rawQuery);
+}
+
+/** Most requests have no query, and what that comes to is the same each time. */
+const NO_QUERY = new WeakMap<TObject, Validated<unknown>>();
+
+function withoutQuery(schema: TObject): Validated<unknown> {
+  const known = NO_QUERY.get(schema);
+  if (known !== undefined) return known;
+  const checked = checkQuery(schema, '');
+  if (checked.kind === 'valid') Object.freeze(checked.value);
+  NO_QUERY.set(schema, checked);
+  return checked;
+}
+
+function checkQuery<S extends TObject>(schema: S, rawQuery: string): Validated<Static<S>> {
   const { value, twice } = coerceQuery(schema, rawQuery);
   if (twice.length > 0) {
     const errors = twice.map((name) => ({

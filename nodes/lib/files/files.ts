@@ -3,7 +3,7 @@ import type { NasClient } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
-import { parseDownloadReference } from './download-reference.ts';
+import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
 import { FolderViews, type FolderView } from './folder-views.ts';
 import { GrantRows } from './grant-rows.ts';
 import { ItemRows } from './item-rows.ts';
@@ -59,9 +59,13 @@ export type ShownPath =
   | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
   | { readonly kind: 'absent' | 'unknown' };
 
+const MOST_REFERENCES = 500;
+const LONGEST_REMEMBERED = 1_000;
+
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
   readonly #pending: PendingUploads;
+  readonly #references = new Map<string, DownloadReference>();
   readonly #items: ItemRows;
   readonly #rows: ListingRows;
   readonly #grants: ShareGrants;
@@ -105,7 +109,7 @@ export class Files {
    * @param raw the undecoded rest of `/api/files/download/<rest>`, or the raw value of `?path=`
    */
   locate(caller: Caller, raw: string, options: AskOptions = {}): Promise<LocateOutcome> {
-    const reference = parseDownloadReference(raw);
+    const reference = this.#reference(raw);
     if (reference.kind === 'bad_path') return Promise.resolve(reference);
     return this.#locator.locate(caller, reference.candidates, options);
   }
@@ -191,6 +195,16 @@ export class Files {
     this.#listings.dropUser(userId);
     this.#grants.dropUser(userId);
     this.#probe.forget();
+  }
+
+  /** What an address means never changes, and apps ask for the same ones again and again. */
+  #reference(raw: string): DownloadReference {
+    const known = this.#references.get(raw);
+    if (known !== undefined) return known;
+    const reference = parseDownloadReference(raw);
+    if (this.#references.size >= MOST_REFERENCES) this.#references.clear();
+    if (raw.length <= LONGEST_REMEMBERED) this.#references.set(raw, reference);
+    return reference;
   }
 
   #listed(user: User, path: string, view: FolderView): ListOutcome {

@@ -16,6 +16,11 @@ const MOST_REMEMBERED = 500;
 const COLUMNS = `name, path, kind, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
   owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete`;
 
+const PATH_OF_NAS_ID = `SELECT item.path FROM file_metadata_cache AS item
+  JOIN listings AS listing ON listing.id = item.listing_id
+  WHERE item.nas_file_id = ? AND listing.user_id = ?
+  ORDER BY listing.listed_at_ms DESC LIMIT 1`;
+
 /** The tables `file_metadata_cache` and `file_ids`. */
 export class ItemRows {
   readonly #found: Remembered<string, StoredItem | null>;
@@ -65,12 +70,7 @@ export class ItemRows {
     );
     this.#idOf = store.prepare('SELECT id FROM file_ids WHERE path = ?');
     this.#pathOfPiId = store.prepare('SELECT path FROM file_ids WHERE id = ?');
-    this.#pathOfNasId = store.prepare(
-      `SELECT item.path FROM file_metadata_cache AS item
-       JOIN listings AS listing ON listing.id = item.listing_id
-       WHERE item.nas_file_id = ? AND listing.user_id = ?
-       ORDER BY listing.listed_at_ms DESC LIMIT 1`,
-    );
+    this.#pathOfNasId = store.prepare(PATH_OF_NAS_ID);
   }
 
   /** The next `limit` items of a listing: folders first, then by name. */
