@@ -1,4 +1,4 @@
-import type { LocatedFile } from '../files/files.ts';
+import type { FileVersion, LocatedFile } from '../files/files.ts';
 import { AheadRows, type Occasion } from './ahead-rows.ts';
 import type { CopyRows } from './copy-rows.ts';
 import { holds } from './cached-copy.ts';
@@ -6,6 +6,9 @@ import type { Fill } from './fill.ts';
 import type { Fills } from './fills.ts';
 import { GentleBody } from './gentle-body.ts';
 import type { Origin, OriginFault } from './origin.ts';
+import type { PieceCache } from './piece-cache.ts';
+import { fetchPieces } from './pieces-ahead.ts';
+import { isPieced } from './pieces.ts';
 import type { Store } from '../store/store.ts';
 import type { Tally } from './tally.ts';
 
@@ -32,6 +35,7 @@ export interface AheadOptions {
 export interface AheadPorts {
   readonly store: Store;
   readonly fills: Fills;
+  readonly pieces: PieceCache;
   readonly copies: CopyRows;
   readonly tally: Tally;
   readonly limitBytes: () => number;
@@ -51,27 +55,61 @@ export class Ahead {
   has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
     const { path, version } = file;
     if (version === null) return false;
-    const copy = this.#ports.copies.find(path);
-    return (
-      (copy !== null && holds(copy, version)) || this.#ports.fills.find(path, version) !== null
-    );
+    const { copies, fills } = this.#ports;
+    const copy = copies.find(path);
+    if (copy !== null && holds(copy, version)) return true;
+    return fills.find(path, version) !== null || this.#holdsPieces(path, version);
   }
 
   /** @param origin asks with the token of the user it is fetched for */
   async fetch(file: LocatedFile, origin: Origin, options: AheadOptions): Promise<AheadOutcome> {
-    const { version, path, mimeType, ownerId } = file;
-    const { fills, limitBytes } = this.#ports;
-    if (version === null || version.sizeBytes > limitBytes()) return { kind: 'not_kept' };
+    const { version } = file;
+    if (options.signal.aborted) return { kind: 'ended' };
+    if (version === null || version.sizeBytes > this.#ports.limitBytes()) {
+      return { kind: 'not_kept' };
+    }
     if (this.has(file)) return { kind: 'here' };
-    // A caller who reads along is not to be held up.
-    const wait = (): Promise<void> | undefined =>
-      fill.readerCount > 1 ? undefined : options.yieldToCallers();
-    const quiet: Origin = { ...origin, open: (range) => opened(origin, range, wait) };
-    const fill: Fill = fills.start(quiet, { path, version, mimeType, ownerId });
+    return isPieced(version.sizeBytes)
+      ? this.#inPieces(file, version, origin, options)
+      : this.#inOne(file, version, origin, options);
+  }
+
+  async #inPieces(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    options: AheadOptions,
+  ): Promise<AheadOutcome> {
+    const { pieces } = this.#ports;
+    const quiet = (hasReaders: () => boolean): Origin => gentle(origin, hasReaders, options);
+    const came = await fetchPieces(pieces, file, version, quiet, options.signal);
+    if (options.signal.aborted) return { kind: 'ended' };
+    if (came.kind !== 'came' && came.kind !== 'cut' && came.kind !== 'no_storage') return came;
+    return this.#holdsPieces(file.path, version)
+      ? { kind: 'kept', usedMeanwhile: false }
+      : { kind: 'not_kept' };
+  }
+
+  #holdsPieces(path: string, version: FileVersion): boolean {
+    const { pieces } = this.#ports;
+    const pieced = pieces.find(path);
+    return pieced !== null && holds(pieced, version) && pieces.isWhole(path);
+  }
+
+  async #inOne(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    options: AheadOptions,
+  ): Promise<AheadOutcome> {
+    const { path, mimeType, ownerId } = file;
+    const hasReaders = (): boolean => fill.readerCount > 1;
+    const target = { path, version, mimeType, ownerId };
+    const fill: Fill = this.#ports.fills.start(gentle(origin, hasReaders, options), target);
     fill.join();
     const end = (): void => {
       // A caller who reads along keeps it going.
-      if (fill.readerCount <= 1) fill.stop();
+      if (!hasReaders()) fill.stop();
     };
     options.signal.addEventListener('abort', end, { once: true });
     try {
@@ -100,13 +138,16 @@ export class Ahead {
   }
 }
 
-/** Opens the file with a body that waits between its chunks while callers want the NAS. */
-async function opened(
-  origin: Origin,
-  range: Parameters<Origin['open']>[0],
-  wait: () => Promise<void> | undefined,
-): ReturnType<Origin['open']> {
-  const answer = await origin.open(range);
-  if (answer.kind !== 'stream') return answer;
-  return { ...answer, body: new GentleBody(answer.body, wait) };
+/** An origin whose bytes wait while callers want the NAS, unless a caller reads along. */
+function gentle(origin: Origin, hasReaders: () => boolean, options: AheadOptions): Origin {
+  const wait = (): Promise<void> | undefined =>
+    hasReaders() ? undefined : options.yieldToCallers();
+  return {
+    ...origin,
+    open: async (range) => {
+      const answer = await origin.open(range);
+      if (answer.kind !== 'stream') return answer;
+      return { ...answer, body: new GentleBody(answer.body, wait) };
+    },
+  };
 }

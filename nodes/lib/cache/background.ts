@@ -6,6 +6,7 @@ import type { CachePorts } from './cache-ports.ts';
 import type { CopyRows } from './copy-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Fills } from './fills.ts';
+import type { PieceCache } from './piece-cache.ts';
 import { Pins } from './pins.ts';
 import type { Room } from './room.ts';
 import type { Tally } from './tally.ts';
@@ -18,6 +19,7 @@ export interface BackgroundPorts {
   >;
   readonly copies: CopyRows;
   readonly fills: Fills;
+  readonly pieces: PieceCache;
   readonly fetcher: Fetcher;
   readonly room: Room;
   readonly tally: Tally;
@@ -31,12 +33,12 @@ export class Background {
 
   constructor(ports: BackgroundPorts) {
     this.#ports = ports;
-    const { fills, copies, tally, room } = ports;
+    const { fills, pieces, copies, tally, room } = ports;
     const { store, clock } = ports.cache;
     const limitBytes = (): number => room.limitBytes();
     const capacityBytes = (): number => room.capacityBytes();
     this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
-    this.#ahead = new Ahead({ store, fills, copies, tally, limitBytes });
+    this.#ahead = new Ahead({ store, fills, pieces, copies, tally, limitBytes });
   }
 
   /** Whether the NAS gives bytes to a caller at this moment. */

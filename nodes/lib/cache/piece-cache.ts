@@ -100,10 +100,7 @@ export class PieceCache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered | { readonly kind: 'no_storage' }> {
-    const { path, mimeType, ownerId } = file;
-    const fill =
-      this.#fills.find(path, version) ??
-      this.#fills.start(origin, { path, version, mimeType, ownerId });
+    const fill = this.#fillOf(file, version, origin);
     const wanted = likelyRange(request, version.sizeBytes);
     const reader: PieceReader = {
       origin,
@@ -123,6 +120,21 @@ export class PieceCache {
     }
   }
 
+  /**
+   * Joins the fill of a file as one who reads all of it and is nobody. What came is kept when its
+   * reader leaves and on the way; to be left with {@link PiecedFill.leave}.
+   */
+  joinAll(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+  ): { readonly fill: PiecedFill; readonly reader: PieceReader } {
+    const fill = this.#fillOf(file, version, origin);
+    const reader = { origin, position: 0, last: version.sizeBytes - 1, isPartial: false };
+    fill.join(reader);
+    return { fill, reader };
+  }
+
   /** What lies at or below a path goes, and what of it is being fetched is not kept. */
   drop(path: string): Promise<void> {
     this.#fills.doom(path);
@@ -138,6 +150,12 @@ export class PieceCache {
   async stop(): Promise<void> {
     await this.#fills.stop();
     this.#ports.touches.flush();
+  }
+
+  #fillOf(file: LocatedFile, version: FileVersion, origin: Origin): PiecedFill {
+    const { path, mimeType, ownerId } = file;
+    const running = this.#fills.find(path, version);
+    return running ?? this.#fills.start(origin, { path, version, mimeType, ownerId });
   }
 
   async #open({ path, version }: PiecedFile, number: number): Promise<OpenPiece | null> {

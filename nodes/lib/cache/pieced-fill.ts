@@ -76,6 +76,10 @@ export class PiecedFill {
     return this.#state === 'running';
   }
 
+  get readerCount(): number {
+    return this.#readers.size;
+  }
+
   /** Counts a reader in; the fill does not go away before {@link leave}. */
   join(reader: PieceReader): void {
     this.#origin = reader.origin;

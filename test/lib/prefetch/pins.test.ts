@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { Pin } from '../../../nodes/lib/cache/cache.ts';
 import { NEED_LASTS_MS } from '../../../nodes/lib/prefetch/errands.ts';
+import { streamOf } from '../../fakes/file-nas.ts';
 import { MINUTE_MS, PrefetchBench } from './prefetch-bench.ts';
 
 const KB = 1_000;
@@ -340,12 +342,40 @@ describe('Pinned folders', () => {
     assert.deepEqual(bench.fetched(), ['token-4 alice/d/1.txt']);
   });
 
-  it('keep a file larger than 64 MB too', async () => {
-    bench.maxBytes = 400 * 1_000_000;
-    await bench.reopen();
-    bench.nas.put('alice/v/film.mp4', Buffer.alloc(70 * 1024 * 1024, 7));
-    await pin('alice/v');
-    await bench.tick();
-    assert.deepEqual([pinOf('alice/v').keptFiles, pinOf('alice/v').pendingFiles], [1, 0]);
-  }).timeout(20_000);
+  describe('with a file larger than 64 MB', () => {
+    const film = Buffer.alloc(70 * 1024 * 1024, 7);
+
+    beforeEach(async () => {
+      bench.maxBytes = 400_000_000;
+      await bench.reopen();
+      bench.nas.put('alice/v/film.mp4', film);
+      await pin('alice/v');
+    });
+
+    it('keep all its pieces', async () => {
+      await bench.tick();
+      assert.deepEqual([pinOf('alice/v').keptFiles, pinOf('alice/v').pendingFiles], [1, 0]);
+      bench.turn(false);
+      assert.equal(await bench.read(bench.alice, 'alice/v/film.mp4'), 'stale');
+      bench.turn(true);
+      bench.fetched();
+      await later(2 * MINUTE_MS);
+      assert.deepEqual(bench.fetched(), []);
+    }).timeout(20_000);
+
+    it('end at once when the NAS goes, and go on from there when it is back', async () => {
+      const body = new PassThrough();
+      bench.nas.downloads.push((_path, range) => streamOf(bench.nas.put('x', film), range, body));
+      const ticking = bench.tick();
+      while (bench.nas.count('download') === 0) await bench.clock.advance(10);
+      body.write(film.subarray(0, 9 * 1024 * 1024));
+      for (let turn = 0; turn < 50; turn += 1) await bench.clock.advance(1);
+      bench.turn(false);
+      await ticking;
+      assert.ok(body.destroyed);
+      bench.turn(true);
+      await bench.tick();
+      assert.equal(pinOf('alice/v').keptFiles, 1);
+    }).timeout(20_000);
+  });
 });
