@@ -112,7 +112,9 @@ export class Household {
         patienceMs,
       );
     } catch (error) {
-      return [`${(error as Error).message} ${JSON.stringify(last)}`];
+      const { uploads } = await this.ask('/api/files/uploads');
+      const left = (uploads as Record<string, unknown>[]).filter(({ state }) => state !== 'synced');
+      return [(error as Error).message, ...left.slice(0, 5).map((row) => JSON.stringify(row))];
     }
     return last['failed_uploads'] === 0 ? [] : [`${String(last['failed_uploads'])} uploads failed`];
   }
