@@ -21,3 +21,8 @@ export async function fetchAhead({ prefetch }: Rooms): Promise<void> {
 export async function keepPins({ prefetch }: Rooms): Promise<void> {
   await prefetch.keepPins();
 }
+
+/** Reads a part of what is kept again, and drops what changed on the disk. */
+export async function check({ cache }: Rooms): Promise<void> {
+  await cache.check();
+}

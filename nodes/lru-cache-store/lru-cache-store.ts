@@ -9,7 +9,7 @@ import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { days, fetchAhead, keepPins } from './ahead-acts.ts';
+import { check, days, fetchAhead, keepPins } from './ahead-acts.ts';
 import { listPins, pin, unpin } from './pin-acts.ts';
 import { rawReference } from './raw-reference.ts';
 
@@ -107,6 +107,7 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   unpin,
   'fetch-ahead': fetchAhead,
   'keep-pins': keepPins,
+  check,
 };
 
 function statusOf(rooms: Rooms, op: string): NodeStatus {

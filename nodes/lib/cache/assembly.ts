@@ -2,6 +2,7 @@ import { localDays } from '../time/local-day.ts';
 import { BlobStore } from './blob-store.ts';
 import { servingPool, type BufferPool } from './buffer-pool.ts';
 import type { CachePorts } from './cache-ports.ts';
+import { CareRows } from './care-rows.ts';
 import { CopyRows } from './copy-rows.ts';
 import { Fetcher } from './fetcher.ts';
 import type { FilledFile } from './fill-ports.ts';
@@ -12,6 +13,7 @@ import { PieceRows } from './piece-rows.ts';
 import { PieceShelf } from './piece-shelf.ts';
 import { PieceTouches } from './piece-touches.ts';
 import { Room } from './room.ts';
+import { Scrub } from './scrub.ts';
 import { Shelf } from './shelf.ts';
 import { SMALL_FILES_BYTES } from './small-files.ts';
 import { Standing } from './standing.ts';
@@ -31,6 +33,7 @@ export interface CacheParts {
   readonly standing: Standing;
   readonly fetcher: Fetcher;
   readonly pool: BufferPool;
+  readonly scrub: Scrub;
   /** Keeps a whole, synced file in place of what its path had. */
   readonly publish: (file: FilledFile) => Promise<void>;
 }
@@ -70,7 +73,8 @@ export function assemble(ports: CachePorts): CacheParts {
   const fetcher = new Fetcher({ fills, pieces, room, tally, pool });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
   const kept = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room };
-  return { ...kept, fills, pieces, standing, fetcher, pool, publish };
+  const scrub = new Scrub({ ...kept, rows: new CareRows(store) });
+  return { ...kept, scrub, fills, pieces, standing, fetcher, pool, publish };
 }
 
 function codeOf(cause: unknown): string {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { close, constants, mkdirSync, open, renameSync } from 'node:fs';
-import { mkdir, open as openHandle, rm, unlink, type FileHandle } from 'node:fs/promises';
+import { mkdir, open as openHandle, readdir, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -133,6 +133,17 @@ export class BlobStore {
     this.#small.drop(blob);
     await this.#open.forget(blob);
     await removeIfThere(this.#pathOf(blob));
+  }
+
+  /** The names in one of the 256 folders; empty where it was never needed. @param folder 0 to 255 */
+  async namesIn(folder: number): Promise<string[]> {
+    try {
+      const names = await readdir(join(this.#blobs, folder.toString(16).padStart(2, '0')));
+      return names.filter((name) => BLOB_NAME.test(name));
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
   }
 
   /** Closes what stayed open for the next reader. */

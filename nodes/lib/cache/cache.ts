@@ -16,6 +16,7 @@ import type { Origin } from './origin.ts';
 import type { PieceCache } from './piece-cache.ts';
 import { fileSource, plainFile, respond } from './respond.ts';
 import type { Room } from './room.ts';
+import type { Scrub, ScrubReport } from './scrub.ts';
 import type { Shelf } from './shelf.ts';
 import type { Standing } from './standing.ts';
 import type { CacheStats } from './stats.ts';
@@ -29,6 +30,7 @@ export type { Background } from './background.ts';
 export type { CachePorts } from './cache-ports.ts';
 export type { FetchOutcome } from './fetcher.ts';
 export type { DiskSpace } from './room.ts';
+export type { ScrubReport } from './scrub.ts';
 export type { CacheStats, WireStats } from './stats.ts';
 export * from './neighbours.ts';
 export type { PinRow } from './pin-rows.ts';
@@ -51,6 +53,7 @@ export class Cache {
   readonly #pieces: PieceCache;
   readonly #standing: Standing;
   readonly #fetcher: Fetcher;
+  readonly #scrub: Scrub;
   readonly #server: CopyServer;
   readonly #pool: BufferPool;
   readonly #publish: CacheParts['publish'];
@@ -68,22 +71,33 @@ export class Cache {
     this.#standing = parts.standing;
     this.#fetcher = parts.fetcher;
     this.#pool = parts.pool;
+    this.#scrub = parts.scrub;
     this.#server = new CopyServer(parts.blobs, parts.pool);
     this.#publish = parts.publish;
     this.background = new Background({ cache: ports, ...parts });
   }
 
   /** Removes what was being filled when the process ended. Takes no longer with more copies. */
-  start(): Promise<void> {
-    return this.#blobs.start();
+  async start(): Promise<void> {
+    await this.#blobs.start();
+    this.#scrub.start();
   }
 
   /** Cuts off what is being filled and writes the counts down. */
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
-    await Promise.all([this.#fills.stop(), this.#pieces.stop()]);
+    await Promise.all([this.#fills.stop(), this.#pieces.stop(), this.#scrub.stop()]);
     await this.#blobs.stop();
     this.#tally.flush();
+  }
+
+  /** A round of the slow check: meant to be called every 15 minutes. */
+  async check(): Promise<ScrubReport> {
+    const report = await this.#scrub.round();
+    if (report.damaged > 0) {
+      this.#ports.log.warn(`${report.damaged} kept files had changed on the disk; they are gone.`);
+    }
+    return report;
   }
 
   /**

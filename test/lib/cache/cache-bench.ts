@@ -28,12 +28,12 @@ const MB = 1024 * 1024;
 
 /** Files and cache rooms behind a plain HTTP server, over a fake NAS. */
 export class CacheBench {
-  readonly folder = mkdtempSync(join(tmpdir(), 'balupi-cache-'));
+  readonly folder: string;
   readonly nas = new FakeFileNas();
   readonly clock = new ManualClock();
   readonly warnings: string[] = [];
   readonly refused: string[] = [];
-  readonly store: Store = openStore(join(this.folder, 'cache.db'));
+  readonly store: Store;
   readonly alice: Caller;
   readonly bob: Caller;
   awake = true;
@@ -47,7 +47,10 @@ export class CacheBench {
   files!: Files;
   #server!: Server;
 
-  constructor() {
+  /** @param folder of an earlier bench, whose process died */
+  constructor(folder = mkdtempSync(join(tmpdir(), 'balupi-cache-'))) {
+    this.folder = folder;
+    this.store = openStore(join(folder, 'cache.db'));
     this.nas.addUser({ id: 1, username: 'admin', role: 'admin' });
     this.alice = this.nas.addUser({ id: 4, username: 'alice', role: 'user' });
     this.bob = this.nas.addUser({ id: 5, username: 'bob', role: 'user' });
