@@ -80,7 +80,8 @@ export class FetchFor {
       const caller = await this.caller(userId);
       if (caller === null) return null;
       this.#lists(userId, folder);
-      const outcome = await files.list(caller, folder, { auto: true });
+      // Not an answer of a moment ago: the next look is minutes away.
+      const outcome = await files.list(caller, folder, { auto: true, force: true });
       if (outcome.kind === 'nas_busy') errands.tooMuch();
       return outcome;
     });
