@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { BlobStore } from '../../nodes/lib/cache/blob-store.ts';
+import { CachePolicy } from '../../nodes/lib/cache/cache-policy.ts';
 import { CopyRows } from '../../nodes/lib/cache/copy-rows.ts';
 import { PieceRows } from '../../nodes/lib/cache/piece-rows.ts';
+import { PolicyRows } from '../../nodes/lib/cache/policy-rows.ts';
 import { Room } from '../../nodes/lib/cache/room.ts';
 import { Tally } from '../../nodes/lib/cache/tally.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
@@ -23,8 +25,16 @@ class RealCache {
   });
   readonly #copies = new CopyRows(this.#store);
   readonly #tally = new Tally(this.#store, this.#copies, new ManualClock(), localDays('UTC'));
+  readonly #policy = new CachePolicy({
+    store: this.#store,
+    limitBytes: () => LIMIT,
+    beforeChange: () => {
+      this.#tally.flush();
+    },
+  });
   readonly #room = new Room({
     copies: this.#copies,
+    policy: this.#policy,
     pieces: new PieceRows(this.#store),
     flushUses: () => this.#tally.flush(),
     blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
@@ -37,14 +47,15 @@ class RealCache {
   #blob = 0;
 
   async use(key: number, sizeBytes: number): Promise<boolean> {
-    const path = `alice/${key}`;
+    const path = String(key);
+    this.#policy.used(path, sizeBytes);
     const copy = this.#copies.find(path);
     if (copy !== null) {
       this.#tally.hit(copy.id, sizeBytes, 'stale');
       return true;
     }
-    const reservation = await this.#room.reserve(sizeBytes);
-    if (reservation === null) return false;
+    const reservation = await this.#room.reserve(sizeBytes, path);
+    if (reservation === null || reservation.isPassing) return false;
     const at = { modifiedAtText: '', modifiedAtMs: 0, checksum: null, etag: null };
     const blob = String((this.#blob += 1));
     const about = { sha256: '', mimeType: null, ownerId: null, blob, validatedAtMs: 0 };
@@ -53,13 +64,20 @@ class RealCache {
     return false;
   }
 
+  temper(): string {
+    return new PolicyRows(this.#store).leaning().temper.name;
+  }
+
   close(): void {
     this.#tally.flush();
     this.#store.close();
   }
 }
 
-describe("The bench's picture of our own policy", () => {
+describe("The bench's picture of our own policy", function () {
+  // Six thousand uses of real rows each.
+  this.timeout(60_000);
+
   for (const seed of [3, 17, 2_026]) {
     it(`decides as the cache itself does, use for use (seed ${seed})`, async () => {
       const real = new RealCache();
@@ -69,15 +87,24 @@ describe("The bench's picture of our own policy", () => {
         state = (state * 48_271) % 2_147_483_647;
         return state % below;
       };
-      // Few sizes, so that many are worth the same; one of them larger than all there is.
-      const sizes = [500, 4_096, 20_000, 20_001, 90_000, 600_000];
+      // Few sizes, so that many are worth the same; one of them larger than all there is, one that
+      // would flush most of it.
+      const sizes = [500, 4_096, 20_000, 20_001, 90_000, 600_000, 300_000];
+      const tempers = new Set<string>();
+      const keyAt = (at: number): number => {
+        if (at % 2_000 < 700) return Math.min(random(200), random(200));
+        if (at % 2_000 < 1_300) return 1_000 + (at % 150);
+        return at + random(40) - (at % 7) * 3;
+      };
       try {
-        for (let at = 0; at < 3_000; at += 1) {
-          const key = Math.min(random(200), random(200));
+        for (let at = 0; at < 6_000; at += 1) {
+          const key = keyAt(at);
           const sizeBytes = sizes[key % sizes.length] ?? 0;
           const expected = await real.use(key, sizeBytes);
           assert.equal(ours.use({ key, sizeBytes, nextUse: Infinity }), expected, `use ${at}`);
+          tempers.add(real.temper());
         }
+        assert.ok(tempers.size > 1, 'the lead changes');
       } finally {
         real.close();
       }

@@ -27,7 +27,7 @@ export class AheadRows {
     // nothing at all would make each file fetched ahead the next one's victim.
     this.#mark = store.prepare(
       `UPDATE cached_files
-       SET prefetched = 1, access_count = 0,
+       SET prefetched = 1, access_count = 0, uses = max(0, uses - 1),
            priority = (priority + (SELECT inflation FROM cache_totals)) / 2
        WHERE path = ? AND prefetched = 0 RETURNING id`,
     );

@@ -104,7 +104,7 @@ export class Ahead {
   ): Promise<AheadOutcome> {
     const { path, mimeType, ownerId } = file;
     const hasReaders = (): boolean => fill.readerCount > 1;
-    const target = { path, version, mimeType, ownerId };
+    const target = { path, version, mimeType, ownerId, isAhead: true } as const;
     const fill: Fill = this.#ports.fills.start(gentle(origin, hasReaders, options), target);
     fill.join();
     const end = (): void => {

@@ -1,11 +1,12 @@
 import { localDays } from '../time/local-day.ts';
 import { BlobStore } from './blob-store.ts';
 import { servingPool, type BufferPool } from './buffer-pool.ts';
+import { CachePolicy } from './cache-policy.ts';
 import type { CachePorts } from './cache-ports.ts';
 import { CareRows } from './care-rows.ts';
 import { CopyRows } from './copy-rows.ts';
 import { Fetcher } from './fetcher.ts';
-import type { FilledFile } from './fill-ports.ts';
+import type { FilledFile, FillTarget } from './fill-ports.ts';
 import { Fill } from './fill.ts';
 import { Fills } from './fills.ts';
 import { PieceCache } from './piece-cache.ts';
@@ -28,6 +29,7 @@ export interface CacheParts {
   readonly pieceShelf: PieceShelf;
   readonly tally: Tally;
   readonly room: Room;
+  readonly policy: CachePolicy;
   readonly fills: Fills;
   readonly pieces: PieceCache;
   readonly standing: Standing;
@@ -54,10 +56,13 @@ export function assemble(ports: CachePorts): CacheParts {
     touches.flush();
   };
   const threshold = ports.evictionThreshold;
-  const room = new Room({ ...ports, copies, pieces: pieceRows, blobs, flushUses, threshold });
+  const limitBytes = (): number => room.limitBytes();
+  const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
+  const kept = { copies, pieces: pieceRows, blobs };
+  const room: Room = new Room({ ...ports, ...kept, policy, flushUses, threshold });
   const fillPorts = {
     blobs,
-    reserve: (bytes: number) => room.reserve(bytes),
+    reserve: (bytes: number) => room.reserve(bytes, null),
     storageFailed: (cause: unknown) => {
       ports.log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);
     },
@@ -67,14 +72,21 @@ export function assemble(ports: CachePorts): CacheParts {
     await shelf.keep(file);
     await pieceShelf.discardFile(file.path);
   };
-  const fills = new Fills((origin, target) => new Fill({ ...fillPorts, publish }, origin, target));
+  const wholePorts = { ...fillPorts, reserve: roomFor(room), publish };
+  const fills = new Fills((origin, target) => new Fill(wholePorts, origin, target));
   const common = { ...fillPorts, store, clock, pool, tally, touches };
   const pieces = new PieceCache({ ...common, rows: pieceRows, shelf: pieceShelf });
-  const fetcher = new Fetcher({ fills, pieces, room, tally, pool });
+  const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
-  const kept = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room };
-  const scrub = new Scrub({ ...kept, rows: new CareRows(store) });
-  return { ...kept, scrub, fills, pieces, standing, fetcher, pool, publish };
+  const stock = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room, policy };
+  const scrub = new Scrub({ ...stock, rows: new CareRows(store) });
+  return { ...stock, scrub, fills, pieces, standing, fetcher, pool, publish };
+}
+
+/** Room for a whole file, whose worth is weighed where somebody asked for it. */
+function roomFor(room: Room): (target: FillTarget) => ReturnType<Room['reserve']> {
+  return ({ path, version, isAhead }) =>
+    room.reserve(version.sizeBytes, isAhead === true ? null : path);
 }
 
 function codeOf(cause: unknown): string {

@@ -6,6 +6,7 @@ import { assemble, type CacheParts } from './assembly.ts';
 import { Background } from './background.ts';
 import { openIfThere, type BlobStore } from './blob-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { CachePolicy } from './cache-policy.ts';
 import type { CachePorts } from './cache-ports.ts';
 import { etagOf } from './cached-copy.ts';
 import type { CopyRows } from './copy-rows.ts';
@@ -49,6 +50,7 @@ export class Cache {
   readonly #shelf: Shelf;
   readonly #tally: Tally;
   readonly #room: Room;
+  readonly #policy: CachePolicy;
   readonly #fills: Fills;
   readonly #pieces: PieceCache;
   readonly #standing: Standing;
@@ -66,6 +68,7 @@ export class Cache {
     this.#shelf = parts.shelf;
     this.#tally = parts.tally;
     this.#room = parts.room;
+    this.#policy = parts.policy;
     this.#fills = parts.fills;
     this.#pieces = parts.pieces;
     this.#standing = parts.standing;
@@ -130,6 +133,7 @@ export class Cache {
     const mimeType = file.mimeType ?? copy.mimeType;
     const head = { name: file.name, sizeBytes, etag, lastModifiedMs, mimeType, label, ageSeconds };
     const served = await this.#server.serve(copy.blob, head, request, response, (plan) => {
+      this.#policy.used(file.path, sizeBytes);
       this.#tally.hit(copy.id, plan.fileBytes, label === 'hit' ? 'validated' : 'stale');
     });
     if (served.kind === 'answered') return served;
@@ -183,7 +187,7 @@ export class Cache {
 
   /** Keeps a delivered upload as a copy. `no_room`: its file was left where it is. */
   async admit(delivered: DeliveredFile): Promise<'admitted' | 'no_room'> {
-    const reservation = await this.#room.reserve(delivered.version.sizeBytes);
+    const reservation = await this.#room.reserve(delivered.version.sizeBytes, null);
     if (reservation === null) return 'no_room';
     try {
       await this.#publish(delivered);

@@ -3,7 +3,9 @@ import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { belowBounds } from '../files/files.ts';
 import type { CachedCopy, NewCopy } from './cached-copy.ts';
-import { priorityOf, weightOf } from './gdsf.ts';
+import { keyOf } from './policy/key-of.ts';
+import { usesOnReturn, weightOf, worthOf, type Memory } from './policy/worth.ts';
+import { PolicyRows } from './policy-rows.ts';
 
 /** What the eviction needs of an entry. */
 export interface Victim {
@@ -15,6 +17,11 @@ export interface Victim {
 }
 
 const MOST_REMEMBERED = 500;
+
+interface Left extends Memory {
+  readonly path: string;
+}
+
 const VICTIM = 'id, blob, size_bytes, pinned, priority';
 
 /** The table `cached_files`, and the counts over it in `cache_totals`. */
@@ -30,19 +37,21 @@ export class CopyRows {
   readonly #touch: StatementSync;
   readonly #totals: StatementSync;
   readonly #count: StatementSync;
-  readonly #inflate: StatementSync;
+  readonly #left: StatementSync;
+  readonly #policy: PolicyRows;
 
   constructor(store: Store) {
     this.#store = store;
     this.#found = new Remembered(store, MOST_REMEMBERED);
+    this.#policy = new PolicyRows(store);
     this.#find = store.prepare('SELECT * FROM cached_files WHERE path = ?');
     this.#isKept = store.prepare('SELECT 1 FROM cached_files WHERE path = ?');
     this.#insert = store.prepare(
       `INSERT INTO cached_files
          (path, size_bytes, modified_at, modified_at_ms, nas_checksum, nas_etag, sha256, mime_type,
-          owner_id, blob, access_count, accessed_at_ms, weight, priority, validated_at_ms,
-          created_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+          owner_id, blob, access_count, accessed_at_ms, uses, ranked_at, weight, priority,
+          validated_at_ms, created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#remove = store.prepare('DELETE FROM cached_files WHERE id = ? AND blob = ?');
     this.#lowest = store.prepare(
@@ -54,17 +63,21 @@ export class CopyRows {
     );
     this.#touch = store.prepare(
       `UPDATE cached_files
-       SET access_count = access_count + ?2, accessed_at_ms = ?3,
-           priority = (SELECT inflation FROM cache_totals) + (access_count + ?2) / weight,
+       SET access_count = access_count + ?2, accessed_at_ms = ?3, uses = uses + ?2,
+           ranked_at = now.inflation,
+           priority = now.inflation + pow(uses + ?2, now.use_exponent) / weight,
            validated_at_ms = max(validated_at_ms, ?4)
+       FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
        WHERE id = ?1`,
     );
-    this.#totals = store.prepare('SELECT file_count, total_bytes, inflation FROM cache_totals');
+    this.#totals = store.prepare('SELECT file_count, total_bytes FROM cache_totals');
     this.#count = store.prepare(
       `UPDATE cache_totals
        SET file_count = file_count + ?, total_bytes = total_bytes + ?, evictions = evictions + ?`,
     );
-    this.#inflate = store.prepare('UPDATE cache_totals SET inflation = max(inflation, ?)');
+    this.#left = store.prepare(
+      'SELECT path, uses, ranked_at, weight FROM cached_files WHERE id = ? AND blob = ?',
+    );
   }
 
   find(path: string): CachedCopy | null {
@@ -90,11 +103,12 @@ export class CopyRows {
   replace(copy: NewCopy, nowMs: number): string | null {
     return this.#store.transaction(() => {
       const before = this.find(copy.path);
+      const left = before === null ? null : this.#leaving(before);
       if (before !== null) {
         this.#remove.run(before.id, before.blob);
         this.#count.run(-1, -before.version.sizeBytes, 0);
       }
-      this.#add(copy, nowMs);
+      this.#add(copy, left, nowMs);
       return before?.blob ?? null;
     });
   }
@@ -107,9 +121,11 @@ export class CopyRows {
   /** As {@link remove}, for room: what the entry was worth becomes the floor for all used later. */
   evict(victim: Victim): boolean {
     return this.#store.transaction(() => {
-      const gone = this.#drop(victim, 1);
-      if (gone) this.#inflate.run(victim.priority);
-      return gone;
+      const left = this.#leaving(victim);
+      if (left === null || !this.#drop(victim, 1)) return false;
+      this.#policy.remember(keyOf(left.path), left);
+      this.#policy.raiseFloor(victim.priority);
+      return true;
     });
   }
 
@@ -133,10 +149,14 @@ export class CopyRows {
     this.#touch.run(id, uses, atMs, validatedAtMs);
   }
 
-  #add(copy: NewCopy, nowMs: number): void {
+  /** @param before what is known of the copy it replaces */
+  #add(copy: NewCopy, before: Memory | null, nowMs: number): void {
     const { version } = copy;
     const weight = weightOf(version.sizeBytes);
-    const inflation = Number(this.#totals.get()?.['inflation']);
+    const key = keyOf(copy.path);
+    const { floor, temper } = this.#policy.leaning();
+    const uses = usesOnReturn(temper, floor, before ?? this.#policy.recall(key));
+    this.#policy.forget(key);
     this.#insert.run(
       copy.path,
       version.sizeBytes,
@@ -149,12 +169,25 @@ export class CopyRows {
       copy.ownerId,
       copy.blob,
       nowMs,
+      uses,
+      floor,
       weight,
-      priorityOf(inflation, 1, weight),
+      worthOf(temper, floor, uses, weight),
       copy.validatedAtMs,
       nowMs,
     );
     this.#count.run(1, version.sizeBytes, 0);
+  }
+
+  #leaving(entry: Pick<Victim, 'id' | 'blob'>): Left | null {
+    const row = this.#left.get(entry.id, entry.blob);
+    if (row === undefined) return null;
+    return {
+      path: String(row['path']),
+      uses: Number(row['uses']),
+      floor: Number(row['ranked_at']),
+      weight: Number(row['weight']),
+    };
   }
 
   #drop(entry: Pick<Victim, 'id' | 'blob' | 'sizeBytes'>, evictions: 0 | 1): boolean {

@@ -12,6 +12,7 @@ import type { PieceCache } from './piece-cache.ts';
 import { isPieced } from './pieces.ts';
 import { respond, type PartSource } from './respond.ts';
 import type { Room } from './room.ts';
+import type { CachePolicy } from './cache-policy.ts';
 import type { Tally } from './tally.ts';
 
 /** How a miss was answered, or why it could not be. Nothing was written in the second case. */
@@ -23,6 +24,7 @@ export interface FetcherPorts {
   readonly fills: Fills;
   readonly pieces: PieceCache;
   readonly room: Room;
+  readonly policy: Pick<CachePolicy, 'used'>;
   readonly tally: Tally;
   readonly pool: BufferPool;
 }
@@ -59,6 +61,8 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<FetchOutcome> {
+    const isWhole = request.method !== 'HEAD' && !isPieced(version.sizeBytes);
+    if (isWhole) this.#ports.policy.used(file.path, version.sizeBytes);
     const first = await this.#attempt(file, version, origin, request, response);
     if (first.kind !== 'changed') return this.#counted(first);
     // The listing was older than the file. One fresh look, one more try.

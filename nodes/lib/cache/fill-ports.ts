@@ -23,7 +23,7 @@ export interface FilledFile {
 export interface FillPorts {
   readonly blobs: BlobStore;
   /** Holds room for the whole file; null when it cannot fit. */
-  readonly reserve: (bytes: number) => Promise<Reservation | null>;
+  readonly reserve: (target: FillTarget) => Promise<Reservation | null>;
   /** Moves the file in and writes its row. */
   readonly publish: (file: FilledFile) => Promise<void>;
   /** A disk fault, for the log. */
@@ -32,6 +32,8 @@ export interface FillPorts {
 
 export interface FillTarget {
   readonly path: string;
+  /** Nobody asked for it: whoever fetches it has judged its worth. */
+  readonly isAhead?: true;
   readonly version: FileVersion;
   readonly mimeType: string | null;
   readonly ownerId: string | null;

@@ -127,8 +127,9 @@ export class Fill {
 
   async #open(): Promise<FillOpened> {
     const { sizeBytes } = this.target.version;
-    this.#reservation = await this.#ports.reserve(sizeBytes);
+    this.#reservation = await this.#ports.reserve(this.target);
     if (this.#reservation === null) return this.#failed({ kind: 'no_storage' });
+    if (this.#reservation.isPassing) this.doom();
     this.#temp = await this.#ports.blobs.createTemp();
     const answer = await this.#origin.open();
     if (answer.kind !== 'stream') return this.#failed(faultOf(answer));

@@ -1,7 +1,8 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { belowBounds, sameVersion } from '../files/files.ts';
 import type { Store } from '../store/store.ts';
-import { priorityOf, weightOf } from './gdsf.ts';
+import { weightOf, worthOf } from './policy/worth.ts';
+import { PolicyRows } from './policy-rows.ts';
 import { PiecedFileRows, type NewPiecedFile, type PiecedFile } from './pieced-file-rows.ts';
 import { pieceSize } from './pieces.ts';
 
@@ -30,14 +31,14 @@ export interface NewPiece {
 export class PieceRows {
   readonly #store: Store;
   readonly #sql: ReturnType<typeof statements>;
-  readonly #inflation: StatementSync;
   readonly files: PiecedFileRows;
+  readonly #policy: PolicyRows;
 
   constructor(store: Store) {
     this.#store = store;
     this.#sql = statements(store);
-    this.#inflation = store.prepare('SELECT inflation FROM cache_totals');
     this.files = new PiecedFileRows(store);
+    this.#policy = new PolicyRows(store);
   }
 
   find(path: string): PiecedFile | null {
@@ -92,7 +93,7 @@ export class PieceRows {
   evict(piece: Pick<KeptPiece, 'id' | 'blob' | 'priority'>): boolean {
     return this.#store.transaction(() => {
       const gone = this.#removeNow(piece, 1);
-      if (gone) this.#sql.inflate.run(piece.priority);
+      if (gone) this.#policy.raiseFloor(piece.priority);
       return gone;
     });
   }
@@ -126,8 +127,8 @@ export class PieceRows {
   #addPiece(fileId: number, { file, number, blob, crc32 }: NewPiece, nowMs: number): void {
     const sizeBytes = pieceSize(number, file.version.sizeBytes);
     const weight = weightOf(sizeBytes);
-    const inflation = Number(this.#inflation.get()?.['inflation']);
-    const priority = priorityOf(inflation, 1, weight);
+    const { floor, temper } = this.#policy.leaning();
+    const priority = worthOf(temper, floor, 1, weight);
     this.#sql.addPiece.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
     this.files.hold(fileId, sizeBytes);
     this.#sql.count.run(sizeBytes, 0);
@@ -188,10 +189,10 @@ function statements(store: Store) {
     touch: sql(
       `UPDATE cached_pieces
        SET access_count = access_count + ?2, accessed_at_ms = ?3,
-           priority = (SELECT inflation FROM cache_totals) + (access_count + ?2) / weight
+           priority = now.inflation + pow(access_count + ?2, now.use_exponent) / weight
+       FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
        WHERE id = ?1`,
     ),
-    inflate: sql('UPDATE cache_totals SET inflation = max(inflation, ?)'),
     count: sql(
       `UPDATE cache_totals
        SET total_bytes = total_bytes + ?, evictions = evictions + ?`,

@@ -1,4 +1,5 @@
 import type { BlobStore } from './blob-store.ts';
+import type { CachePolicy } from './cache-policy.ts';
 import type { CopyRows, Victim } from './copy-rows.ts';
 import type { PieceRows } from './piece-rows.ts';
 
@@ -12,6 +13,7 @@ export interface DiskSpace {
 export interface RoomPorts {
   readonly copies: CopyRows;
   readonly pieces: PieceRows;
+  readonly policy: Pick<CachePolicy, 'admits'>;
   readonly blobs: BlobStore;
   /** Writes down what was used a moment ago. */
   readonly flushUses: () => void;
@@ -31,6 +33,14 @@ export interface Reservation {
   /** How much of it lies on the disk already. */
   wroteBytes(bytes: number): void;
   release(): void;
+  /** It is not worth keeping: it may lie there while somebody reads it, and no longer. */
+  readonly isPassing: boolean;
+}
+
+interface Held {
+  readonly bytes: number;
+  readonly isPassing: boolean;
+  written: number;
 }
 
 /**
@@ -39,7 +49,7 @@ export interface Reservation {
  */
 export class Room {
   readonly #ports: RoomPorts;
-  readonly #reserved = new Map<symbol, { readonly bytes: number; written: number }>();
+  readonly #reserved = new Map<symbol, Held>();
   #evicting: Promise<unknown> = Promise.resolve();
 
   constructor(ports: RoomPorts) {
@@ -62,27 +72,53 @@ export class Room {
   }
 
   /**
-   * Holds room for one file, evicting what must go.
+   * Holds room for one file, evicting what must go. A file that is not worth those is held between
+   * the limit and the capacity where there is room, so that all its readers share one stream.
+   * @param path whose worth is weighed; null for what is to be kept in any case
    * @returns null when it cannot fit
    */
-  async reserve(bytes: number): Promise<Reservation | null> {
+  async reserve(bytes: number, path: string | null): Promise<Reservation | null> {
     if (bytes > this.limitBytes()) return null;
+    if (path !== null && !this.#isWorthIt(bytes, path)) {
+      const used = this.#ports.copies.totals().totalBytes + this.#sum('bytes');
+      return used + bytes <= this.capacityBytes() ? this.#hold(bytes, true) : null;
+    }
+    const reservation = this.#hold(bytes, false);
+    const over = this.#overBytes();
+    if (over > 0) await this.#evict(over);
+    if (this.#overBytes() <= 0) return reservation;
+    reservation.release();
+    return null;
+  }
+
+  #hold(bytes: number, isPassing: boolean): Reservation {
     const key = Symbol('fill');
-    const held = { bytes, written: 0 };
+    const held = { bytes, isPassing, written: 0 };
     this.#reserved.set(key, held);
-    const reservation = {
-      wroteBytes: (written: number) => {
+    return {
+      isPassing,
+      wroteBytes: (written) => {
         held.written = written;
       },
       release: () => {
         this.#reserved.delete(key);
       },
     };
-    const over = this.#overBytes();
-    if (over > 0) await this.#evict(over);
-    if (this.#overBytes() <= 0) return reservation;
-    reservation.release();
-    return null;
+  }
+
+  #isWorthIt(sizeBytes: number, path: string): boolean {
+    const neededBytes = this.#overBytes() + sizeBytes;
+    if (neededBytes <= 0) return true;
+    const { policy, flushUses } = this.#ports;
+    // What was used a moment ago must not look unused.
+    flushUses();
+    const candidates = new Candidates(this.#ports);
+    const applicant = { path, sizeBytes, neededBytes, limitBytes: this.limitBytes() };
+    return policy.admits(applicant, () => {
+      const next = candidates.next();
+      if (next === null) return null;
+      return { worth: next.pinned === 1 ? Infinity : next.priority, sizeBytes: next.sizeBytes };
+    });
   }
 
   /** Evicts back to the limit, as when the queue grew or the disk filled. */
@@ -109,7 +145,9 @@ export class Room {
   }
 
   #overBytes(): number {
-    return this.#ports.copies.totals().totalBytes + this.#sum('bytes') - this.limitBytes();
+    let keptBytes = this.#ports.copies.totals().totalBytes;
+    for (const held of this.#reserved.values()) if (!held.isPassing) keptBytes += held.bytes;
+    return keptBytes - this.limitBytes();
   }
 
   #sum(which: 'bytes' | 'written'): number {
@@ -145,7 +183,7 @@ export class Room {
   }
 }
 
-interface Candidate extends Pick<Victim, 'blob' | 'sizeBytes'> {
+interface Candidate extends Omit<Victim, 'id'> {
   readonly evict: () => boolean;
 }
 

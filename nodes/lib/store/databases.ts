@@ -7,6 +7,7 @@ import { FILES_TABLES } from './schema/files-tables.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
 import { PIECE_TABLES } from './schema/piece-tables.ts';
 import { PINS_TABLES } from './schema/pins-tables.ts';
+import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
 import { TAPO_TABLES } from './schema/tapo-tables.ts';
 import { UPLOAD_TABLES } from './schema/upload-tables.ts';
@@ -25,6 +26,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 2, sql: PINS_TABLES },
   { version: 3, sql: PIECE_TABLES },
   { version: 4, sql: PREFETCH_TABLES },
+  { version: 5, sql: POLICY_TABLES },
 ];
 
 export const ENERGY_MIGRATIONS: readonly Migration[] = [

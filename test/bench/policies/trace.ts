@@ -42,15 +42,36 @@ export function traceOf(name: string, text: string): Trace {
     dense.set(keyText, object);
     return object;
   });
+  return threaded(name, objects);
+}
+
+/** A made-up trace; a key keeps the size it has first. */
+export function traceFrom(
+  name: string,
+  keys: readonly number[],
+  sizeOf: (key: number) => number,
+): Trace {
+  const known = new Map<number, Omit<Use, 'nextUse'>>();
+  const objects = keys.map((key) => {
+    const object = known.get(key) ?? { key, sizeBytes: sizeOf(key) };
+    known.set(key, object);
+    return object;
+  });
+  return threaded(name, objects);
+}
+
+/** Tells each use when its object comes again. */
+function threaded(name: string, objects: readonly Omit<Use, 'nextUse'>[]): Trace {
   const uses: Use[] = new Array<Use>(objects.length);
   const next = new Map<number, number>();
+  let footprintBytes = 0;
   for (let at = objects.length - 1; at >= 0; at -= 1) {
     const object = objects[at];
     if (object === undefined) continue;
+    if (!next.has(object.key)) footprintBytes += object.sizeBytes;
     uses[at] = { ...object, nextUse: next.get(object.key) ?? Infinity };
     next.set(object.key, at);
   }
-  const footprintBytes = [...dense.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return { name, uses, footprintBytes };
 }
 

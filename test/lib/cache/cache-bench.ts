@@ -39,6 +39,7 @@ export class CacheBench {
   awake = true;
   maxBytes = 100 * MB;
   minFreeBytes = 0;
+  threshold = 1;
   otherBytes = 0;
   diskBytes = 1000 * MB;
   queuedBytes = 0;
@@ -97,7 +98,7 @@ export class CacheBench {
       disk: () => ({ totalBytes: this.diskBytes, freeBytes: this.#freeBytes() }),
       maxBytes: this.maxBytes,
       minFreeBytes: this.minFreeBytes,
-      evictionThreshold: 1,
+      evictionThreshold: this.threshold,
       queuedBytes: () => this.queuedBytes,
       timeZone: 'Europe/Berlin',
     });

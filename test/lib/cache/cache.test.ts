@@ -95,6 +95,7 @@ describe('Cache', () => {
         const got = await bench.get(`alice/${text.length}.txt`);
         assert.equal(got.headers['content-length'], String(text.length));
         assert.equal(got.body.toString(), text);
+        // An empty answer holds no last byte back until the file is kept.
         await until(() => bench.cache.isKept(`alice/${text.length}.txt`));
         assert.equal(labelOf(await bench.get(`alice/${text.length}.txt`)), '200 hit');
       }
@@ -467,6 +468,50 @@ describe('Cache', () => {
       assert.equal(bench.cache.isKept('alice/cold11'), true);
       assert.equal(bench.cache.stats().evictions, 8);
       assert.equal(bench.onDisk('blobs').length, 5);
+    });
+
+    it('lets no large file flush what is used, and gives all its readers one stream', async () => {
+      bench.maxBytes = 10 * MB;
+      bench.threshold = 0.5;
+      await bench.reopen();
+      for (const name of ['a', 'b', 'c']) {
+        await fetchOf(name, MB);
+        for (let use = 0; use < 4; use += 1) await bench.get(`alice/${name}`);
+      }
+      const bytes = patterned(4.5 * MB);
+      bench.nas.put('alice/large', bytes);
+      await bench.clock.advance(10_001);
+      const before = bench.downloads();
+      const body = byHand('alice/large');
+      const readers = [bench.get('alice/large'), bench.get('alice/large')];
+      await until(() => bench.downloads() === before + 1);
+      body.write(bytes.subarray(0, MB));
+      await settled();
+      body.end(bytes.subarray(MB));
+      for (const got of await Promise.all(readers)) assert.ok(got.body.equals(bytes));
+      assert.equal(bench.downloads(), before + 1);
+      assert.equal(bench.cache.isKept('alice/large'), false);
+      for (const name of ['a', 'b', 'c']) assert.equal(bench.cache.isKept(`alice/${name}`), true);
+      await until(() => bench.onDisk('fills').length === 0);
+    });
+
+    it('remembers over a restart how often a file was used that it had to give up', async () => {
+      const usesOf = (path: string): unknown =>
+        bench.store.prepare('SELECT uses FROM cached_files WHERE path = ?').get(path)?.['uses'];
+      bench.maxBytes = 3 * MB;
+      await bench.reopen();
+      await fetchOf('often', MB);
+      for (let use = 0; use < 5; use += 1) await bench.get('alice/often');
+      await bench.cache.stop();
+      assert.equal(usesOf('alice/often'), 6);
+      for (let index = 0; bench.cache.isKept('alice/often'); index += 1) {
+        assert.ok(index < 100, 'old fame fades');
+        await fetchOf(`other${index}`, MB);
+      }
+      await bench.reopen();
+      await bench.get('alice/often');
+      const uses = Number(usesOf('alice/often'));
+      assert.ok(uses > 5 && uses < 7, String(uses));
     });
 
     it('streams a file larger than the cache through', async () => {

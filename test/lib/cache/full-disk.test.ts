@@ -30,7 +30,11 @@ describe('A fill on a full disk', () => {
       {
         blobs,
         reserve: () =>
-          Promise.resolve({ wroteBytes: () => undefined, release: () => (released += 1) }),
+          Promise.resolve({
+            wroteBytes: () => undefined,
+            isPassing: false,
+            release: () => (released += 1),
+          }),
         publish: () => Promise.reject(new Error('must not be published')),
         storageFailed: (cause) => faults.push(cause),
       },

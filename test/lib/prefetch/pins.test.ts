@@ -262,8 +262,9 @@ describe('Pinned folders', () => {
       await bench.tick();
       assert.equal(pinOf('bob/b', bench.bob).keptFiles, 2);
       // Of alice's files the two oldest are evictable now, and go first.
-      bench.nas.put('alice/x', Buffer.alloc(60 * KB));
-      await bench.read(bench.alice, 'alice/x');
+      const more = ['1', '2', '3', '4', '5', '6'].map((name) => `alice/x${name}`);
+      for (const path of more) bench.nas.put(path, Buffer.alloc(10 * KB));
+      for (const path of more) await bench.read(bench.alice, path);
       assert.deepEqual(kept('alice/a/1', 'alice/a/2', 'alice/a/3', 'alice/a/4'), [
         false,
         false,
@@ -293,7 +294,7 @@ describe('Pinned folders', () => {
       await bench.tick();
       bench.nas.put('alice/used', Buffer.alloc(60 * KB));
       for (let time = 0; time < 9; time += 1) await bench.get('alice/used');
-      bench.nas.put('alice/next', Buffer.alloc(50 * KB));
+      bench.nas.put('alice/next', Buffer.alloc(40 * KB));
       await bench.clock.advance(10_001);
       await bench.get('alice/next');
       assert.deepEqual(kept('alice/used', 'alice/next', 'alice/a/1'), [false, true, true]);

@@ -4,18 +4,30 @@ interface Entry {
   readonly key: number;
 }
 
+const COMPACT_ABOVE = 64;
+
 /**
  * Keys by rank, lowest first; of equal ranks the lowest order. A binary heap that leaves outdated
- * entries in until they come up.
+ * entries in until they come up or are most of it.
  */
 export class LowestFirst {
-  readonly #heap: Entry[] = [];
+  #heap: Entry[] = [];
   readonly #current = new Map<number, Entry>();
+
+  get size(): number {
+    return this.#current.size;
+  }
+
+  /** With the outdated ones. */
+  get entries(): number {
+    return this.#heap.length;
+  }
 
   set(key: number, rank: number, order: number): void {
     const entry = { rank, order, key };
     this.#current.set(key, entry);
-    this.#push(entry);
+    if (this.#heap.length > COMPACT_ABOVE + 2 * this.#current.size) this.#compact();
+    else this.#push(entry);
   }
 
   delete(key: number): void {
@@ -30,6 +42,11 @@ export class LowestFirst {
       if (this.#current.get(top.key) === top) return top;
       this.#pop();
     }
+  }
+
+  /** A sorted array is a heap. */
+  #compact(): void {
+    this.#heap = [...this.#current.values()].sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   #push(entry: Entry): void {

@@ -1,0 +1,152 @@
+import { LowestFirst } from './lowest-first.ts';
+import {
+  mayEnter,
+  mostRemembered,
+  usesOnReturn,
+  weightOf,
+  worthOf,
+  type Displaced,
+  type Memory,
+  type Temper,
+} from './worth.ts';
+
+interface Held {
+  readonly sizeBytes: number;
+  readonly weight: number;
+  /** When it came in; decides between equals. */
+  readonly turn: number;
+  uses: number;
+  floor: number;
+}
+
+interface Ghost extends Memory {
+  readonly number: number;
+}
+
+/**
+ * A cache of keys and sizes that holds no bytes: what the real one would do under a temper. The
+ * tournament runs a few over a sample of the keys, and the bench one over all.
+ */
+export class ShadowCache {
+  temper: Temper;
+  readonly #held = new Map<number, Held>();
+  readonly #ghosts = new Map<number, Ghost>();
+  readonly #queue = new LowestFirst();
+  #limitBytes: number;
+  #floor = 0;
+  #turn = 0;
+  #ghostNumber = 0;
+  #heldBytes = 0;
+
+  /** @param limitBytes what it is kept below */
+  constructor(temper: Temper, limitBytes: number) {
+    this.temper = temper;
+    this.#limitBytes = limitBytes;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
+  /** Takes one use of a file. @returns whether it was there */
+  use(key: number, sizeBytes: number): boolean {
+    const held = this.#held.get(key);
+    if (held !== undefined) {
+      held.uses += 1;
+      this.#rank(key, held);
+      return true;
+    }
+    if (sizeBytes <= this.#limitBytes) this.#offer(key, sizeBytes);
+    return false;
+  }
+
+  /** Goes on with fewer keys, or with another limit. */
+  resize(limitBytes: number, stays: (key: number) => boolean): void {
+    this.#limitBytes = limitBytes;
+    for (const key of this.#held.keys()) if (!stays(key)) this.#drop(key);
+    for (const key of this.#ghosts.keys()) if (!stays(key)) this.#ghosts.delete(key);
+    this.#evictDownTo(limitBytes);
+  }
+
+  #offer(key: number, sizeBytes: number): void {
+    const weight = weightOf(sizeBytes);
+    const neededBytes = this.#heldBytes + sizeBytes - this.#limitBytes;
+    if (neededBytes > 0) {
+      const uses = this.#usesOf(key);
+      const worth = worthOf(this.temper, this.#floor, uses, weight);
+      if (!this.#mayEnter({ sizeBytes, worth, neededBytes, limitBytes: this.#limitBytes })) {
+        this.#raiseFloor(worth);
+        this.#remember(key, { uses, floor: this.#floor, weight });
+        return;
+      }
+      this.#evictDownTo(this.#limitBytes - sizeBytes);
+    }
+    const uses = this.#usesOf(key);
+    this.#ghosts.delete(key);
+    this.#turn += 1;
+    const held = { sizeBytes, weight, uses, turn: this.#turn, floor: this.#floor };
+    this.#held.set(key, held);
+    this.#heldBytes += sizeBytes;
+    this.#rank(key, held);
+  }
+
+  #usesOf(key: number): number {
+    return usesOnReturn(this.temper, this.#floor, this.#ghosts.get(key) ?? null);
+  }
+
+  /** Looks at those that would go, one by one, and puts them back. */
+  #mayEnter(newcomer: Parameters<typeof mayEnter>[1]): boolean {
+    const seen: { readonly key: number; readonly rank: number }[] = [];
+    const next = (): Displaced | null => {
+      const lowest = this.#queue.lowest();
+      if (lowest === null) return null;
+      this.#queue.delete(lowest.key);
+      seen.push(lowest);
+      return { worth: lowest.rank, sizeBytes: this.#held.get(lowest.key)?.sizeBytes ?? 0 };
+    };
+    const may = mayEnter(this.temper, newcomer, next);
+    for (const { key, rank } of seen) this.#queue.set(key, rank, this.#held.get(key)?.turn ?? 0);
+    return may;
+  }
+
+  #evictDownTo(bytes: number): void {
+    while (this.#heldBytes > bytes) {
+      const victim = this.#queue.lowest();
+      const held = victim === null ? undefined : this.#held.get(victim.key);
+      if (victim === null || held === undefined) return;
+      this.#drop(victim.key);
+      this.#remember(victim.key, held);
+      this.#raiseFloor(victim.rank);
+    }
+  }
+
+  #raiseFloor(worth: number): void {
+    this.#floor += this.temper.ages * Math.max(0, worth - this.#floor);
+  }
+
+  #remember(key: number, { uses, floor, weight }: Memory): void {
+    this.#ghosts.delete(key);
+    this.#ghostNumber += 1;
+    this.#ghosts.set(key, { uses, floor, weight, number: this.#ghostNumber });
+    const oldest = this.#ghostNumber - mostRemembered(this.#held.size);
+    for (const [old, { number }] of this.#ghosts) {
+      if (number > oldest) return;
+      this.#ghosts.delete(old);
+    }
+  }
+
+  #drop(key: number): void {
+    this.#heldBytes -= this.#held.get(key)?.sizeBytes ?? 0;
+    this.#held.delete(key);
+    this.#queue.delete(key);
+  }
+
+  #rank(key: number, held: Held): void {
+    held.floor = this.#floor;
+    this.#queue.set(key, worthOf(this.temper, held.floor, held.uses, held.weight), held.turn);
+  }
+}

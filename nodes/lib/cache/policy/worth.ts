@@ -1,0 +1,111 @@
+/**
+ * What a kept file is worth, as one number that SQLite can index: uses per byte above a floor
+ * (Greedy-Dual-Size with frequency, Cherkasova 1998). The floor is the worth of the last victim, so
+ * old fame fades without anything being recomputed. Why these rules: docs/adr/0007.
+ */
+
+/**
+ * How the cache leans at present; a tournament of shadows picks (tournament.ts). All share one
+ * scale, so that entries ranked under one stand in order with those ranked under another.
+ */
+export interface Temper {
+  readonly name: TemperName;
+  /** The power of the uses that counts: below 1 recency outweighs fame. */
+  readonly useExponent: number;
+  /** What the first use counts. */
+  readonly firstUse: number;
+  /**
+   * How much of the way to each victim's worth the floor rises. The slower, the longer a newcomer
+   * must be asked for before it displaces what is here; at 0 a loop larger than the cache still hits.
+   */
+  readonly ages: number;
+  /** Which newcomers must outrank those they displace: all, or those that displace much. */
+  readonly judges: 'all' | 'large';
+}
+
+export type TemperName = 'even' | 'fresh' | 'slow' | 'steady';
+
+export const TEMPERS: Readonly<Record<TemperName, Temper>> = {
+  even: { name: 'even', useExponent: 1, firstUse: 1, ages: 1, judges: 'large' },
+  slow: { name: 'slow', useExponent: 1, firstUse: 1, ages: 0.02, judges: 'large' },
+  fresh: { name: 'fresh', useExponent: 0.5, firstUse: 1, ages: 1, judges: 'large' },
+  steady: { name: 'steady', useExponent: 1, firstUse: 0.5, ages: 0, judges: 'all' },
+};
+
+/** What an entry takes at least: a block of the file system. */
+const LEAST_WEIGHT_BYTES = 4096;
+/** A newcomer larger than this share of the limit displaces much. */
+const LARGE_SHARE = 0.4;
+/** How much of its fame is left to an entry that is asked for right after it was evicted. */
+const FADING = 0.95;
+
+/** The denominator of an entry's worth, in bytes. */
+export function weightOf(sizeBytes: number): number {
+  return Math.max(sizeBytes, LEAST_WEIGHT_BYTES);
+}
+
+/** @param uses as counted, with what was remembered; may be a fraction */
+export function worthOf(temper: Temper, floor: number, uses: number, weight: number): number {
+  return floor + uses ** temper.useExponent / weight;
+}
+
+/** What is known of an entry that is kept no more, or as it was when last ranked. */
+export interface Memory {
+  readonly uses: number;
+  /** The floor when it was last ranked. */
+  readonly floor: number;
+  readonly weight: number;
+}
+
+/** The uses a returning entry begins with: its first one, and what time has left of the others. */
+export function usesOnReturn(temper: Temper, floor: number, memory: Memory | null): number {
+  if (memory === null || memory.uses <= 0) return temper.firstUse;
+  const { uses, weight } = memory;
+  // 1 when the floor has risen by just as much as the entry was worth above it.
+  const age = ((floor - memory.floor) * weight) / uses ** temper.useExponent;
+  return temper.firstUse + uses * FADING ** Math.max(0, age);
+}
+
+export interface Newcomer {
+  readonly sizeBytes: number;
+  readonly worth: number;
+  /** What must go for it, in bytes; above 0. */
+  readonly neededBytes: number;
+  /** What all entries are kept below, in bytes. */
+  readonly limitBytes: number;
+}
+
+/** An entry that would go, lowest worth first. */
+export interface Displaced {
+  readonly worth: number;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Whether a newcomer may displace what must go for it: no one of those may be worth more than it.
+ * That keeps one large file from flushing many small ones.
+ * @param next the next entry that would go; null when there is none left
+ */
+export function mayEnter(
+  temper: Temper,
+  newcomer: Newcomer,
+  next: () => Displaced | null,
+): boolean {
+  const { sizeBytes, worth, neededBytes, limitBytes } = newcomer;
+  const judgesAll = temper.judges === 'all';
+  if (!judgesAll && sizeBytes <= LARGE_SHARE * limitBytes) return true;
+  let freedBytes = 0;
+  while (freedBytes < neededBytes) {
+    const displaced = next();
+    if (displaced === null) return true;
+    // Of equals the one that is here stays where nothing ages, else it has had its time.
+    if (judgesAll ? displaced.worth >= worth : displaced.worth > worth) return false;
+    freedBytes += displaced.sizeBytes;
+  }
+  return true;
+}
+
+/** How many evicted entries are remembered, by how many are kept. */
+export function mostRemembered(keptCount: number): number {
+  return Math.min(65_536, Math.max(64, 3 * keptCount));
+}
