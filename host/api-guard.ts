@@ -134,7 +134,7 @@ export class ApiGuard {
     if (entry.kind === 'refused') return say(entry.answer);
     const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
-    const no = await this.#admit(request, endpoint, entry.caller, asked.query);
+    const no = await this.#admit(request, found, entry.caller, asked.query);
     if (no !== null) return say(no);
     const taken = await takeBody(request, response, endpoint);
     if (taken.kind === 'refused') return say(taken.answer);
@@ -155,12 +155,14 @@ export class ApiGuard {
 
   async #admit(
     request: IncomingMessage,
-    endpoint: Endpoint | null,
+    found: Found | null,
     caller: Caller | null,
     query: unknown,
   ): Promise<Answer | null> {
-    if (endpoint?.body !== 'stream' || caller === null) return null;
-    return await this.#parts.keepers.admitUpload(request, caller, query);
+    if (found?.endpoint.body !== 'stream' || caller === null) return null;
+    const { endpoint, params } = found;
+    const asked = { endpointId: endpoint.id, params, query };
+    return await this.#parts.keepers.admitUpload(request, caller, asked);
   }
 }
 

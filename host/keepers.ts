@@ -1,18 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
+import type { ChunkQuery } from '../nodes/lib/api/api.ts';
 import { asleepAnswer } from '../nodes/lib/guard/fault-answers.ts';
 import { type Answer, refuse } from '../nodes/lib/http/http.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
 import type { EditorSignIn } from './editor.ts';
-import type { Authentication, DoorKeepers } from './request-door.ts';
+import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
 
 /** The guard's questions, answered by the rooms. */
 export function doorKeepers(rooms: Rooms): DoorKeepers {
   return {
     authenticate: (bearer) => authenticate(rooms, bearer),
     mayWake: (caller) => rooms.accounts.mayWake(caller),
-    admitUpload: (request, caller, query) => admitUpload(rooms, request, caller, query),
+    admitUpload: (request, caller, asked) => admitUpload(rooms, request, caller, asked),
   };
 }
 
@@ -38,8 +39,14 @@ async function admitUpload(
   { upload }: Rooms,
   request: IncomingMessage,
   caller: Caller,
-  query: unknown,
+  { endpointId, params, query }: AskedUpload,
 ): Promise<Answer | null> {
+  if (endpointId === 'files-chunked-chunk') {
+    const { chunk_index: index } = query as ChunkQuery;
+    const id = params['upload_id'] ?? '';
+    const refusal = await upload.resumable.admitChunk(caller, request, id, index);
+    return refusal === null ? null : refusedAnswer(refusal);
+  }
   const { path } = query as { readonly path?: string };
   const admitted = await upload.admission({
     caller,

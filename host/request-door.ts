@@ -9,13 +9,20 @@ export type Authentication =
   | { readonly kind: 'caller'; readonly caller: Caller }
   | { readonly kind: 'refused'; readonly answer: Answer };
 
+/** What an upload says before its body, checked against its description. */
+export interface AskedUpload {
+  readonly endpointId: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: unknown;
+}
+
 /** The rooms' part in letting a request in. */
 export interface DoorKeepers {
   authenticate(bearer: string): Promise<Authentication>;
   /** Admins, and users whom the NAS allows it. */
   mayWake(caller: Caller): boolean;
-  /** Judges an upload by its headers and query alone. Null lets its body come. */
-  admitUpload(request: IncomingMessage, caller: Caller, query: unknown): Promise<Answer | null>;
+  /** Judges an upload by its headers, address and query alone. Null lets its body come. */
+  admitUpload(request: IncomingMessage, caller: Caller, asked: AskedUpload): Promise<Answer | null>;
 }
 
 export type Entry =

@@ -7,6 +7,7 @@ import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, answerNow } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
+import { RESUMABLE_ACTS } from './resumable-acts.ts';
 
 interface UploadConfig extends NodeDef {
   readonly op: string;
@@ -57,7 +58,15 @@ async function flush({ upload }: Rooms): Promise<void> {
   await upload.flush();
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = { accept, status, list, retry, drop, flush };
+const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  ...RESUMABLE_ACTS,
+  accept,
+  status,
+  list,
+  retry,
+  drop,
+  flush,
+};
 
 function statusOf({ upload }: Rooms): NodeStatus {
   const waiting = upload.queuedCount();

@@ -6,6 +6,7 @@ import { faultsOf, type Fault } from './faults.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
 import { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
+import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
 import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
 import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
 
@@ -14,6 +15,7 @@ export const ENDPOINTS = [
   ...SYSTEM_ENDPOINTS,
   ...AUTH_ENDPOINTS,
   ...FILES_ENDPOINTS,
+  ...RESUMABLE_ENDPOINTS,
   ...ENERGY_ENDPOINTS,
   ...APP_ENERGY_ENDPOINTS,
   ...TAPO_ENDPOINTS,
@@ -68,6 +70,7 @@ export { normaliseTarget } from './normalise.ts';
 export { openApiDocument } from './openapi.ts';
 export type * from './price-endpoints.ts';
 export type { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
+export type * from './resumable-endpoints.ts';
 export type * from './system-endpoints.ts';
 export type * from './tapo-endpoints.ts';
 export type * from './upload-endpoints.ts';

@@ -42,7 +42,9 @@ export interface Endpoint<
   readonly query: Q;
   /** Request headers with a meaning of their own. Published; read by the room. */
   readonly headers: TObject;
-  /** For `stream` it only publishes the multipart fields. */
+  /** What a `stream` is made of. */
+  readonly streamType: 'multipart/form-data' | 'application/octet-stream';
+  /** For `stream` it only publishes the fields of the form, or the bytes. */
   readonly bodySchema: B;
   readonly responses: Readonly<Record<number, ResponseShape>>;
   /** Refusals of its own, beside those that its access, query and body bring. */
@@ -74,6 +76,7 @@ export function endpoint<
     params: NO_FIELDS,
     query: NO_FIELDS as unknown as Q,
     headers: NO_FIELDS,
+    streamType: 'multipart/form-data',
     bodySchema: Type.Null() as unknown as B,
     refusals: [],
     ...given,

@@ -96,8 +96,8 @@ function isRequired(fields: TObject, name: string, schema: TSchema): boolean {
 }
 
 function requestBody(endpoint: Endpoint, book: SchemaBook): Json {
-  const { body, bodySchema } = endpoint;
-  const mediaType = body === 'stream' ? 'multipart/form-data' : 'application/json';
+  const { body, bodySchema, streamType } = endpoint;
+  const mediaType = body === 'stream' ? streamType : 'application/json';
   const published = book.use(bodySchema);
   return {
     required: body === 'stream' || book.hasRequired(bodySchema),

@@ -9,6 +9,7 @@ import { PIECE_TABLES } from './schema/piece-tables.ts';
 import { PINS_TABLES } from './schema/pins-tables.ts';
 import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
+import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { TAPO_TABLES } from './schema/tapo-tables.ts';
 import { UPLOAD_TABLES } from './schema/upload-tables.ts';
 
@@ -19,6 +20,7 @@ import { UPLOAD_TABLES } from './schema/upload-tables.ts';
 export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: [ACCOUNTS_TABLES, NAS_TABLES, UPLOAD_TABLES].join('\n') },
   { version: 2, sql: CREDENTIALS_TABLES },
+  { version: 3, sql: RESUMABLE_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

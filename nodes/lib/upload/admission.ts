@@ -26,14 +26,18 @@ export interface UploadCall {
   readonly path: string | null;
 }
 
-/** What the headers say, checked. */
-export interface UploadHeaders {
-  readonly lengthBytes: number | null;
-  readonly idempotencyKey: string | null;
+/** What the headers say of the content, checked. */
+export interface ContentHeaders {
   /** `X-Content-SHA256`, hex in lower case. */
   readonly contentSha256: string | null;
   /** `X-Base-Checksum`, hex in lower case. */
   readonly baseChecksum: string | null;
+}
+
+/** What the headers say, checked. */
+export interface UploadHeaders extends ContentHeaders {
+  readonly lengthBytes: number | null;
+  readonly idempotencyKey: string | null;
 }
 
 export type Admitted = { readonly kind: 'admitted'; readonly headers: UploadHeaders } | Refused;
@@ -93,16 +97,21 @@ function readHeaders(headers: IncomingHttpHeaders): UploadHeaders | Refused {
   const length = headers['content-length'];
   const key = single(headers['idempotency-key']);
   if (key !== null && !KEY.test(key)) return badHeader('Idempotency-Key');
+  const content = readContentHeaders(headers);
+  if ('code' in content) return content;
+  return {
+    ...content,
+    lengthBytes: length === undefined ? null : Number(length),
+    idempotencyKey: key,
+  };
+}
+
+export function readContentHeaders(headers: IncomingHttpHeaders): ContentHeaders | Refused {
   const contentSha256 = readSha256(headers['x-content-sha256']);
   if (contentSha256 === 'bad') return badHeader('X-Content-SHA256');
   const baseChecksum = readSha256(headers['x-base-checksum']);
   if (baseChecksum === 'bad') return badHeader('X-Base-Checksum');
-  return {
-    lengthBytes: length === undefined ? null : Number(length),
-    idempotencyKey: key,
-    contentSha256: contentSha256.hash,
-    baseChecksum: baseChecksum.hash,
-  };
+  return { contentSha256: contentSha256.hash, baseChecksum: baseChecksum.hash };
 }
 
 function typeFault(headers: IncomingHttpHeaders): Refused | null {

@@ -12,6 +12,8 @@ export interface SpoolHandle {
 export interface Disk {
   /** Creates `file` with mode 0600; fails when it exists. */
   create(file: string): Promise<SpoolHandle>;
+  /** Opens a file that is there, to go on behind its first `sizeBytes`; the rest is cut off. */
+  goOn(file: string, sizeBytes: number): Promise<SpoolHandle>;
   rename(from: string, to: string): Promise<void>;
   /** Creates a folder and those above it, with mode 0700; one that is there is left as it is. */
   makeFolder(folder: string): Promise<void>;

@@ -23,6 +23,11 @@ export interface EnqueueRequest {
   readonly idempotencyKey: string | null;
   /** `X-Base-Checksum`, hex. */
   readonly baseChecksum: string | null;
+  /**
+   * What is committed together with its rows. Where that fails, its files go back to where they
+   * came from, for another try.
+   */
+  readonly alongside?: () => void;
 }
 
 /** An upload as the caller is told of it. */
@@ -74,6 +79,7 @@ export class Enqueue {
       if (existing !== null) surplus.push(file.staged);
       files.push(existing ?? this.#insert(request, file, nowMs));
     }
+    request.alongside?.();
     if (key !== null) {
       this.#rows.insertRequest(user.id, key, bodyHash, JSON.stringify(files), nowMs);
     }

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, opendir, rename, rm, stat, statfs, truncate } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Disk, SpoolHandle } from './disk.ts';
@@ -11,6 +11,11 @@ const READ_PIECE_BYTES = 256 * 1024;
 export class NodeDisk implements Disk {
   async create(file: string): Promise<SpoolHandle> {
     return new NodeSpoolHandle(await open(file, 'wx', 0o600));
+  }
+
+  async goOn(file: string, sizeBytes: number): Promise<SpoolHandle> {
+    await truncate(file, sizeBytes);
+    return new NodeSpoolHandle(await open(file, 'a'));
   }
 
   async rename(from: string, to: string): Promise<void> {

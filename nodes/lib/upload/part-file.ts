@@ -1,11 +1,7 @@
 import { ContentHash } from './content-hash.ts';
 import type { Disk, SpoolHandle } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
-import { giveBack } from '../http/http.ts';
-import { writeAll } from './write-all.ts';
-
-/** What a piece costs in memory beside its bytes, about: a stranger may send a byte at a time. */
-const PIECE_BYTES = 256;
+import { GatheredWrites } from './gathered-writes.ts';
 
 /** A file that lies whole and synced in the incoming folder, under a name of ours. */
 export interface StagedFile {
@@ -26,22 +22,14 @@ export interface PartFileParts {
   readonly onWritten: () => void;
 }
 
-/**
- * One file on its way from a socket to the disk. What comes while one write is under way is gathered
- * for the next, so that a fast sender costs few system calls. How much may be gathered is up to who
- * gives it: {@link heldBytes}.
- */
+/** One file on its way from a socket to the disk. */
 export class PartFile {
   readonly id: string;
   readonly #file: string;
   readonly #parts: PartFileParts;
   readonly #hash: ContentHash;
+  readonly #writes = new GatheredWrites();
   #handle: SpoolHandle | null = null;
-  #sizeBytes = 0;
-  #pending: Uint8Array[] = [];
-  #heldBytes = 0;
-  #more: (() => void) | null = null;
-  #state: 'open' | 'ended' | 'given up' = 'open';
 
   constructor(id: string, file: string, parts: PartFileParts) {
     this.id = id;
@@ -51,33 +39,28 @@ export class PartFile {
   }
 
   get sizeBytes(): number {
-    return this.#sizeBytes;
+    return this.#writes.sizeBytes;
   }
 
   /** Memory held by what was given and is not written yet. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#writes.heldBytes;
   }
 
   /** Takes the next bytes. They are this file's from now on: once written, they are gone. */
   push(bytes: Uint8Array): void {
     this.#hash.update(bytes);
-    this.#sizeBytes += bytes.length;
-    this.#pending.push(bytes);
-    this.#heldBytes += bytes.length + PIECE_BYTES;
-    this.#more?.();
+    this.#writes.push(bytes);
   }
 
   /** There are no more bytes. */
   end(): void {
-    if (this.#state === 'open') this.#state = 'ended';
-    this.#more?.();
+    this.#writes.end();
   }
 
   /** Lets {@link store} come to its end without a result. */
   giveUp(): void {
-    this.#state = 'given up';
-    this.#more?.();
+    this.#writes.giveUp();
   }
 
   /**
@@ -89,20 +72,14 @@ export class PartFile {
   async store(): Promise<StagedFile | null> {
     const { disk, takeRoom, onWritten } = this.#parts;
     this.#handle = await disk.create(this.#file);
-    let writtenBytes = 0;
-    for (let batch = await this.#next(); batch.length > 0; batch = await this.#next()) {
-      const bytes = this.#sizeBytes - writtenBytes;
-      const held = this.#heldBytes;
-      this.#pending = [];
-      if (!(await takeRoom(bytes))) return null;
-      await writeAll(this.#handle, batch);
-      batch.forEach(giveBack);
-      writtenBytes += bytes;
-      await this.#hash.written(writtenBytes);
-      this.#heldBytes -= held;
-      onWritten();
-    }
-    return this.#isGivenUp() ? null : await this.#finish(this.#handle);
+    const whole = await this.#writes.writeTo(this.#handle, {
+      takeRoom,
+      written: async (sizeBytes) => {
+        onWritten();
+        await this.#hash.written(sizeBytes);
+      },
+    });
+    return whole ? await this.#finish(this.#handle) : null;
   }
 
   /**
@@ -118,23 +95,6 @@ export class PartFile {
     } finally {
       await this.#parts.disk.remove(this.#file);
     }
-  }
-
-  /** The next bytes to write; none at the end. */
-  async #next(): Promise<readonly Uint8Array[]> {
-    while (this.#pending.length === 0 && this.#state === 'open') {
-      const { promise, resolve } = Promise.withResolvers<undefined>();
-      this.#more = () => {
-        resolve(undefined);
-      };
-      await promise;
-      this.#more = null;
-    }
-    return this.#isGivenUp() ? [] : this.#pending;
-  }
-
-  #isGivenUp(): boolean {
-    return this.#state === 'given up';
   }
 
   /** Nothing waits for the hash alone: it is made while the disk syncs. */

@@ -48,8 +48,8 @@ export class Publisher {
   }
 
   /**
-   * Makes a request's files the queue's, all or none. Whatever happens, no file of it is left that
-   * no row owns.
+   * Makes a request's files the queue's, all or none. Whatever happens, no file of it is left there
+   * that no row owns.
    * @throws the disk's or the database's error
    */
   async publish(request: EnqueueRequest): Promise<Enqueued> {
@@ -101,9 +101,22 @@ export class Publisher {
   ): Promise<void> {
     for (const [index, request] of requests.entries()) {
       const result = at(published, index);
+      if (result.kind === 'fault' && request.alongside !== undefined) {
+        for (const { staged } of request.files) await this.#putBack(staged);
+        continue;
+      }
       const surplus =
         result.kind === 'enqueued' ? result.surplus : request.files.map(({ staged }) => staged);
       for (const staged of surplus) await this.#remove(staged);
+    }
+  }
+
+  async #putBack({ id, partFile }: StagedFile): Promise<void> {
+    try {
+      if ((await this.#disk.sizeOf(partFile)) !== null) return;
+      await this.#disk.rename(this.fileOf(id), partFile);
+    } catch (error) {
+      this.#log.warn(`An unfinished upload could not be put back (${nameOf(error)}).`);
     }
   }
 

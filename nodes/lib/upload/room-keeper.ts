@@ -46,18 +46,23 @@ export class RoomKeeper {
    * @returns null when there is no room
    */
   async reserve(bytes: number | null): Promise<Reservation | null> {
-    let left = 0;
+    const wanted = bytes ?? STEP_BYTES;
+    return (await this.fits(wanted)) ? this.promise(wanted) : null;
+  }
+
+  /** Sets room aside that was promised before, whether it is there or not. */
+  promise(bytes: number): Reservation {
+    let left = bytes;
     let released = false;
-    const grow = async (wanted: number): Promise<boolean> => {
-      if (!(await this.fits(wanted))) return false;
-      this.#promisedBytes += wanted;
-      left += wanted;
-      return true;
-    };
-    if (!(await grow(bytes ?? STEP_BYTES))) return null;
+    this.#promisedBytes += bytes;
     return {
       take: async (count) => {
-        while (left < count) if (!(await grow(Math.max(STEP_BYTES, count)))) return false;
+        while (left < count) {
+          const more = Math.max(STEP_BYTES, count);
+          if (!(await this.fits(more))) return false;
+          this.#promisedBytes += more;
+          left += more;
+        }
         left -= count;
         this.#promisedBytes -= count;
         return true;

@@ -1,13 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Caller } from '../accounts/caller.ts';
-import type { Log } from '../log/log.ts';
-import type { NasClient } from '../nas/nas-client.ts';
-import type { NasPresence } from '../nas/presence-port.ts';
-import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { Admission, type Admitted, type UploadCall } from './admission.ts';
-import type { Random } from './backoff.ts';
 import { BodySlots } from './body-slots.ts';
 import { ChunkedSend } from './chunked-send.ts';
 import { Delivery } from './delivery.ts';
@@ -23,19 +18,15 @@ import { OverviewRows } from './overview-rows.ts';
 import { Publisher } from './publisher.ts';
 import { RecoveryRows } from './recovery-rows.ts';
 import { Recovery, type Recovered } from './recovery.ts';
+import { ResumableRows } from './resumable-rows.ts';
+import { ResumableSpool } from './resumable-spool.ts';
+import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
 import { Settle } from './settle.ts';
 import { SyncLogRows } from './sync-log-rows.ts';
 import { TargetCheck } from './target-check.ts';
-import { uploadId, type RandomBytes } from './upload-id.ts';
-import type {
-  KeepDelivered,
-  MakeRoom,
-  MayWrite,
-  PlainUpload,
-  ShownListings,
-  UploadCredentials,
-} from './upload-ports.ts';
+import { uploadId } from './upload-id.ts';
+import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
 import { WaitRows } from './wait-rows.ts';
 
@@ -44,37 +35,9 @@ export { HashThread } from './hash-thread.ts';
 export { NodeDisk } from './node-disk.ts';
 export type { AcceptOutcome, Done, PendingUpload, QueuedFile, Recovered };
 export type { Admitted, Refused, UploadCall } from './admission.ts';
+export { begunAnswer, chunkAnswer, completedAnswer } from './resumable-answers.ts';
+export type { UploadParts } from './upload-parts.ts';
 export type * from './upload-ports.ts';
-
-export interface UploadParts {
-  /** The queue database, opened with synchronous=FULL. */
-  readonly store: Store;
-  /** The queue's own folder inside the data folder, on the disk the bytes stay on. */
-  readonly folder: string;
-  readonly disk: Disk;
-  readonly hashing: FileHashing;
-  readonly nas: NasClient;
-  readonly presence: NasPresence;
-  readonly credentials: UploadCredentials;
-  readonly listings: ShownListings;
-  readonly mayWrite: MayWrite;
-  readonly makeRoom: MakeRoom;
-  readonly keep: KeepDelivered;
-  /** Files of a user's pins not yet kept; of everybody's for null. */
-  readonly pendingDownloads: (userId: number | null) => number;
-  /** Null until the NAS client can send a file by multipart. */
-  readonly fallback: PlainUpload | null;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly random: Random;
-  readonly randomBytes: RandomBytes;
-  /** UPLOAD_MAX_FILE_GB in bytes. */
-  readonly maxFileBytes: number;
-  /** CACHE_MIN_FREE_GB in bytes. */
-  readonly minFreeBytes: number;
-  /** IANA name. */
-  readonly timezone: string;
-}
 
 /**
  * The door of the room: uploads that are never lost. What {@link Upload.accept} has accepted is on
@@ -95,6 +58,8 @@ export class Upload {
   readonly #delivery: Delivery;
   readonly #overview: Overview;
   readonly #recovery: Recovery;
+  /** Uploads in chunks, in BaluHost's words. */
+  readonly resumable: ResumableUploads;
 
   constructor(parts: UploadParts) {
     const { store, disk, clock, log, folder } = parts;
@@ -124,6 +89,10 @@ export class Upload {
     this.#overview = new Overview(overviewParts);
     const recoveryParts = { disk, rows: this.#recoveryRows, uploads: rows, log };
     this.#recovery = new Recovery(recoveryParts, folder, this.#incomingFolder);
+    const kick = (): void => {
+      this.#delivery.kick();
+    };
+    this.resumable = buildResumable(parts, { room, publisher, slots: this.#slots }, kick);
   }
 
   /** Sets right what the last run left behind, then opens for uploads and begins to deliver. */
@@ -131,14 +100,16 @@ export class Upload {
     await this.#disk.makeFolder(this.#incomingFolder);
     await this.#disk.syncFolder(this.#folder);
     await this.#disk.syncFolder(dirname(this.#folder));
-    const recovered = await this.#recovery.run();
+    // Before the queue's own folder is cleared of what no row owns.
+    const cutShort = await this.resumable.start();
+    const { orphans, lost } = await this.#recovery.run();
     this.#delivery.start();
-    return recovered;
+    return { orphans, lost: lost + cutShort };
   }
 
   /** Cuts bodies that are coming in and what is being sent; nothing accepted is lost by it. */
   async stop(): Promise<void> {
-    await Promise.all([this.#intake.stop(), this.#delivery.stop()]);
+    await Promise.all([this.#intake.stop(), this.resumable.stop(), this.#delivery.stop()]);
     await this.#hashing.stop();
   }
 
@@ -199,7 +170,7 @@ export class Upload {
 
   /** Bytes on the disk that no cache may count as room. */
   queuedBytes(): number {
-    return this.#overviewRows.queuedBytes();
+    return this.#overviewRows.queuedBytes() + this.resumable.storedBytes();
   }
 
   /** How many uploads of anybody's the NAS does not have yet. */
@@ -221,8 +192,19 @@ export class Upload {
   /** Whether that user has anything the NAS does not know of yet, a body coming in included. */
   hasUnfinished(userId: number): boolean {
     const { pending, failed } = this.#overviewRows.counts(userId);
-    return pending + failed > 0 || this.#slots.running(userId) > 0;
+    if (pending + failed > 0 || this.#slots.running(userId) > 0) return true;
+    return this.resumable.countOf(userId) > 0;
   }
+}
+
+function buildResumable(
+  parts: UploadParts,
+  shared: { readonly room: RoomKeeper; readonly publisher: Publisher; readonly slots: BodySlots },
+  onQueued: () => void,
+): ResumableUploads {
+  const rows = new ResumableRows(parts.store);
+  const spool = new ResumableSpool({ ...parts, room: shared.room, rows });
+  return new ResumableUploads({ ...parts, ...shared, rows, spool, onQueued });
 }
 
 function buildDelivery(

@@ -116,7 +116,7 @@ describe('the published description', () => {
     for (const { method, path, operation } of operations) {
       if (method === 'get') assert.equal(operation.requestBody, undefined, path);
       for (const media of Object.keys(operation.requestBody?.content ?? {})) {
-        assert.match(media, /^(application\/json|multipart\/form-data)$/);
+        assert.match(media, /^(application\/(json|octet-stream)|multipart\/form-data)$/);
       }
     }
   });

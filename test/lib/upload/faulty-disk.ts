@@ -10,12 +10,11 @@ export class WatchedDisk extends NodeDisk {
   around: Around = () => undefined;
 
   override async create(file: string): Promise<SpoolHandle> {
-    const handle = await this.#do('open', () => super.create(file));
-    return {
-      writev: (buffers) => this.#do('write', () => handle.writev(buffers)),
-      sync: () => this.#do('fsync', () => handle.sync()),
-      close: () => handle.close(),
-    };
+    return this.#watched(await this.#do('open', () => super.create(file)));
+  }
+
+  override async goOn(file: string, sizeBytes: number): Promise<SpoolHandle> {
+    return this.#watched(await this.#do('open', () => super.goOn(file, sizeBytes)));
   }
 
   override async rename(from: string, to: string): Promise<void> {
@@ -29,6 +28,14 @@ export class WatchedDisk extends NodeDisk {
 
   override async remove(file: string): Promise<void> {
     await this.#do('remove', () => super.remove(file));
+  }
+
+  #watched(handle: SpoolHandle): SpoolHandle {
+    return {
+      writev: (buffers) => this.#do('write', () => handle.writev(buffers)),
+      sync: () => this.#do('fsync', () => handle.sync()),
+      close: () => handle.close(),
+    };
   }
 
   async #do<T>(operation: string, work: () => Promise<T>): Promise<T> {

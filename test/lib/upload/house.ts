@@ -11,6 +11,7 @@ import { HashThread } from '../../../nodes/lib/upload/hash-thread.ts';
 import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
 import {
   acceptAnswer,
+  chunkAnswer,
   Upload,
   type AcceptOutcome,
   type DeliveredFile,
@@ -114,7 +115,7 @@ export class House {
   onDisk(): string[] {
     return readdirSync(this.queueFolder, { recursive: true })
       .map(String)
-      .filter((name) => name !== 'incoming')
+      .filter((name) => name !== 'incoming' && name !== 'resumable')
       .sort();
   }
 
@@ -133,8 +134,10 @@ export class House {
   }
 
   async #serve(request: IncomingMessage): Promise<Answered> {
-    const path = new URL(request.url ?? '', 'http://x').searchParams.get('path');
+    const url = new URL(request.url ?? '', 'http://x');
+    const path = url.searchParams.get('path');
     try {
+      if (url.pathname === '/chunk') return await this.#serveChunk(request, url.searchParams);
       const outcome = await this.upload.accept(this.who, request, { path });
       this.outcomes.push(outcome);
       const given = acceptAnswer(outcome);
@@ -143,6 +146,22 @@ export class House {
     } catch (error) {
       return { status: 500, body: { error: String(error), cause: String((error as Error).cause) } };
     }
+  }
+
+  async #serveChunk(request: IncomingMessage, query: URLSearchParams): Promise<Answered> {
+    const [id, index] = [query.get('id') ?? '', Number(query.get('index'))];
+    const given = chunkAnswer(await this.upload.resumable.chunk(this.who, request, id, index));
+    if (given === null) return { status: 0, body: {} };
+    return { status: given.statusCode, body: given.payload as Answered['body'] };
+  }
+
+  /** Sends a chunk of a resumable upload. */
+  async chunk(id: string, index: number, bytes: Buffer): Promise<Answered> {
+    const answered = await fetch(`http://127.0.0.1:${this.port}/chunk?id=${id}&index=${index}`, {
+      method: 'POST',
+      body: new Uint8Array(bytes),
+    });
+    return { status: answered.status, body: (await answered.json()) as Answered['body'] };
   }
 
   get port(): number {

@@ -1,0 +1,78 @@
+import type { Caller } from '../accounts/caller.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Disk } from './disk.ts';
+import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
+import type { ResumableSpool } from './resumable-spool.ts';
+
+/** Unfinished uploads of one user. */
+const MOST_OF_USER = 16;
+/** One that is idle for so long may make place for a new one of its user. */
+const IDLE_MS = 3_600_000;
+/** One that nothing has come of for so long is given up, as on the NAS. */
+const KEPT_MS = 86_400_000;
+
+export interface BookParts {
+  readonly disk: Disk;
+  readonly rows: ResumableRows;
+  readonly spool: ResumableSpool;
+  readonly clock: Clock;
+}
+
+/** Which unfinished uploads there are, whose, and how many and how old they may be. */
+export class ResumableBook {
+  readonly #parts: BookParts;
+
+  constructor(parts: BookParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns null for what never was, is over, or is somebody else's */
+  own(caller: Caller, id: string): ResumableUpload | null {
+    const upload = this.#parts.rows.byId(id);
+    return upload?.userId === caller.user.id && !this.#isOver(upload) ? upload : null;
+  }
+
+  /** @throws the database's error; nothing is left of it then */
+  async add(upload: ResumableUpload): Promise<void> {
+    try {
+      this.#parts.rows.insert(upload);
+    } catch (error) {
+      await this.drop(upload);
+      throw error;
+    }
+  }
+
+  /** @throws the disk's error when its file cannot be deleted; the next start will */
+  async drop({ id }: ResumableUpload): Promise<void> {
+    const { rows, spool, disk } = this.#parts;
+    rows.remove(id);
+    spool.release(id);
+    await disk.remove(spool.fileOf(id));
+  }
+
+  /**
+   * Whether a user may begin another. Who lost the ids of what broke off is not shut out until they
+   * run out: the one longest idle makes place.
+   */
+  async hasPlace(userId: number): Promise<boolean> {
+    const uploads = this.#parts.rows.ofUser(userId);
+    const [idlest] = uploads;
+    if (idlest === undefined || uploads.length < MOST_OF_USER) return true;
+    if (this.#parts.clock.nowMs() - idlest.touchedAtMs < IDLE_MS) return false;
+    await this.drop(idlest);
+    return true;
+  }
+
+  /** How many of that user are not complete. */
+  countOf(userId: number): number {
+    return this.#parts.rows.ofUser(userId).filter((upload) => !this.#isOver(upload)).length;
+  }
+
+  overdue(): readonly ResumableUpload[] {
+    return this.#parts.rows.untouchedSince(this.#parts.clock.nowMs() - KEPT_MS);
+  }
+
+  #isOver({ touchedAtMs }: ResumableUpload): boolean {
+    return this.#parts.clock.nowMs() - touchedAtMs >= KEPT_MS;
+  }
+}

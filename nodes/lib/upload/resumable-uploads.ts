@@ -1,0 +1,237 @@
+import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../accounts/caller.ts';
+import type { Log } from '../log/log.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
+import { readContentHeaders, refused, type Refused } from './admission.ts';
+import type { BodySlots } from './body-slots.ts';
+import { ChunkIntake, noSuchUpload, type ChunkReceived } from './chunk-intake.ts';
+import { diskFaultOf, type Disk } from './disk.ts';
+import type { AcceptedFile, AimedFile } from './enqueue.ts';
+import type { Publisher } from './publisher.ts';
+import { ResumableBook } from './resumable-book.ts';
+import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
+import type { ResumableSpool } from './resumable-spool.ts';
+import { readFilename, readTarget } from './target.ts';
+import { uploadId, type RandomBytes } from './upload-id.ts';
+import type { MayWrite } from './upload-ports.ts';
+
+/** Proposed to the caller; others are taken too. A phone on a bad link sends no more twice. */
+export const CHUNK_BYTES = 8 * 1024 * 1024;
+const EXPIRY_EVERY_MS = 3_600_000;
+
+/** What a caller says before the first chunk. */
+export interface ResumableWish {
+  readonly filename: string;
+  readonly totalBytes: number;
+  /** Always a folder. */
+  readonly folder: string;
+}
+
+export type Begun =
+  { readonly kind: 'begun'; readonly id: string; readonly chunkBytes: number } | Refused;
+
+export type Completed = { readonly kind: 'completed'; readonly file: AcceptedFile } | Refused;
+
+export interface ResumableParts {
+  readonly disk: Disk;
+  readonly rows: ResumableRows;
+  readonly spool: ResumableSpool;
+  readonly slots: BodySlots;
+  readonly publisher: Publisher;
+  readonly mayWrite: MayWrite;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly randomBytes: RandomBytes;
+  readonly maxFileBytes: number;
+  /** A row is new in the queue. */
+  readonly onQueued: () => void;
+}
+
+/**
+ * Uploads in chunks, in BaluHost's words: begin, chunk by chunk in order, complete. A chunk is
+ * durable before it is acknowledged, so they survive a restart of the Pi as they do one of the
+ * phone. Complete, they are in the queue like any other.
+ */
+export class ResumableUploads {
+  readonly #parts: ResumableParts;
+  readonly #book: ResumableBook;
+  readonly #chunks: ChunkIntake;
+  #cancel: Cancel = () => undefined;
+
+  constructor(parts: ResumableParts) {
+    this.#parts = parts;
+    this.#book = new ResumableBook(parts);
+    this.#chunks = new ChunkIntake(parts, (upload) => this.#book.drop(upload));
+  }
+
+  /** @returns how many uploads had lost their file since the last run */
+  async start(): Promise<number> {
+    const lost = await this.#parts.spool.recover();
+    await this.#expire();
+    return lost;
+  }
+
+  async stop(): Promise<void> {
+    this.#cancel();
+    await this.#chunks.stop();
+  }
+
+  async begin(caller: Caller, wish: ResumableWish): Promise<Begun> {
+    const { clock, spool, randomBytes, maxFileBytes } = this.#parts;
+    const aimed = await this.#aim(caller, wish.folder, wish.filename);
+    if ('code' in aimed) return aimed;
+    if (wish.totalBytes > maxFileBytes) return refused('too_large');
+    return this.#onDisk(async () => {
+      if (!(await this.#book.hasPlace(caller.user.id))) {
+        const detail = 'Complete or delete one of your unfinished uploads first.';
+        return refused('too_many_tries', detail);
+      }
+      const nowMs = clock.nowMs();
+      const id = uploadId(nowMs, randomBytes);
+      if (!(await spool.open(id, wish.totalBytes))) return refused('no_room');
+      const { folder, filename } = aimed;
+      const userId = caller.user.id;
+      const none = { receivedBytes: 0, nextIndex: 0 };
+      const upload = { id, userId, folder, filename, ...none, touchedAtMs: nowMs };
+      await this.#book.add({ ...upload, totalBytes: wish.totalBytes });
+      return { kind: 'begun', id, chunkBytes: CHUNK_BYTES };
+    });
+  }
+
+  /** Says, from the headers alone, whether a chunk's body should be read at all. */
+  async admitChunk(
+    caller: Caller,
+    request: IncomingMessage,
+    id: string,
+    index: number,
+  ): Promise<Refused | null> {
+    const upload = this.#book.own(caller, id);
+    const refusal = this.#chunks.admit(request, upload, index);
+    if (upload === null || refusal !== 'too much') return refusal === 'too much' ? null : refusal;
+    return this.#onDisk(() => this.#chunks.alone(id, () => this.#chunks.spoilt(upload)));
+  }
+
+  /** The request is left open and paused where it is refused. */
+  async chunk(
+    caller: Caller,
+    request: IncomingMessage,
+    id: string,
+    index: number,
+  ): Promise<ChunkReceived> {
+    return this.#onDisk(() =>
+      this.#chunks.receive(request, () => this.#book.own(caller, id), index),
+    );
+  }
+
+  /** Puts an upload whose bytes are all here into the queue. */
+  async complete(
+    caller: Caller,
+    id: string,
+    headers: IncomingMessage['headers'],
+  ): Promise<Completed> {
+    const content = readContentHeaders(headers);
+    if ('code' in content) return content;
+    return this.#chunks.alone(id, () =>
+      this.#onDisk(async () => {
+        const upload = this.#book.own(caller, id);
+        if (upload === null) return noSuchUpload();
+        const { receivedBytes, totalBytes } = upload;
+        if (receivedBytes < totalBytes) {
+          // The NAS would store a file that is cut short and say that all is well.
+          const detail = `${receivedBytes} of ${totalBytes} bytes are here. Send the rest first.`;
+          return refused('conflict', detail);
+        }
+        return this.#publish(caller, upload, content);
+      }),
+    );
+  }
+
+  async abort(caller: Caller, id: string): Promise<{ readonly kind: 'done' } | Refused> {
+    return this.#chunks.alone(id, () =>
+      this.#onDisk(async () => {
+        const upload = this.#book.own(caller, id);
+        if (upload === null) return noSuchUpload();
+        await this.#book.drop(upload);
+        return { kind: 'done' };
+      }),
+    );
+  }
+
+  /** How many uploads of that user are not complete. */
+  countOf(userId: number): number {
+    return this.#book.countOf(userId);
+  }
+
+  /** Bytes on the disk. */
+  storedBytes(): number {
+    return this.#parts.rows.receivedBytes();
+  }
+
+  async #publish(
+    caller: Caller,
+    upload: ResumableUpload,
+    content: { readonly contentSha256: string | null; readonly baseChecksum: string | null },
+  ): Promise<Completed> {
+    const { publisher, spool, rows } = this.#parts;
+    const aimed = await this.#aim(caller, upload.folder, upload.filename);
+    if ('code' in aimed) return aimed;
+    const sha256 = await spool.hashOf(upload);
+    if (content.contentSha256 !== null && content.contentSha256 !== sha256) {
+      await this.#book.drop(upload);
+      return refused('invalid', 'The content does not have the hash X-Content-SHA256 says.');
+    }
+    const { id, totalBytes } = upload;
+    const staged = { id, partFile: spool.fileOf(id), sizeBytes: totalBytes, sha256 };
+    const enqueued = await publisher.publish({
+      user: caller.user,
+      files: [{ staged, target: aimed.target }],
+      idempotencyKey: null,
+      baseChecksum: content.baseChecksum,
+      alongside: () => {
+        rows.remove(id);
+      },
+    });
+    spool.release(id);
+    this.#parts.onQueued();
+    const file = enqueued.kind === 'enqueued' ? enqueued.files[0] : undefined;
+    if (file === undefined) throw new Error('A complete upload came to no row.');
+    return { kind: 'completed', file };
+  }
+
+  async #aim(
+    caller: Caller,
+    path: string,
+    name: string,
+  ): Promise<{ folder: string; filename: string; target: AimedFile['target'] } | Refused> {
+    const read = readFilename(name);
+    if (read.kind === 'bad_path') return refused('bad_path', read.reason);
+    const { filename } = read;
+    const aimed = readTarget({ path, filename, several: true }, () => ({ kind: 'unknown' }));
+    if (aimed.kind === 'bad_path') return refused('bad_path', aimed.reason);
+    const { target } = aimed;
+    if (!(await this.#parts.mayWrite(caller, target.path))) return refused('not_yours');
+    return { folder: path, filename, target };
+  }
+
+  async #expire(): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (const upload of this.#book.overdue()) {
+      await this.#chunks.alone(upload.id, () => this.#book.drop(upload));
+    }
+    this.#cancel = clock.after(EXPIRY_EVERY_MS, () => {
+      this.#expire().catch((error: unknown) => {
+        log.error(`Old unfinished uploads could not be removed: ${String(error)}`);
+      });
+    });
+  }
+
+  async #onDisk<T>(work: () => Promise<T>): Promise<T | Refused> {
+    try {
+      return await work();
+    } catch (error) {
+      const fault = diskFaultOf(error);
+      if (fault === null) throw error;
+      return refused(fault);
+    }
+  }
+}

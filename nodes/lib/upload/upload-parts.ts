@@ -1,0 +1,48 @@
+import type { Log } from '../log/log.ts';
+import type { NasClient } from '../nas/nas-client.ts';
+import type { NasPresence } from '../nas/presence-port.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Random } from './backoff.ts';
+import type { Disk } from './disk.ts';
+import type { FileHashing } from './file-hashing.ts';
+import type { RandomBytes } from './upload-id.ts';
+import type {
+  KeepDelivered,
+  MakeRoom,
+  MayWrite,
+  PlainUpload,
+  ShownListings,
+  UploadCredentials,
+} from './upload-ports.ts';
+
+/** What the room is built from. */
+export interface UploadParts {
+  /** The queue database, opened with synchronous=FULL. */
+  readonly store: Store;
+  /** The queue's own folder inside the data folder, on the disk the bytes stay on. */
+  readonly folder: string;
+  readonly disk: Disk;
+  readonly hashing: FileHashing;
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly credentials: UploadCredentials;
+  readonly listings: ShownListings;
+  readonly mayWrite: MayWrite;
+  readonly makeRoom: MakeRoom;
+  readonly keep: KeepDelivered;
+  /** Files of a user's pins not yet kept; of everybody's for null. */
+  readonly pendingDownloads: (userId: number | null) => number;
+  /** Null until the NAS client can send a file by multipart. */
+  readonly fallback: PlainUpload | null;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly randomBytes: RandomBytes;
+  /** UPLOAD_MAX_FILE_GB in bytes. */
+  readonly maxFileBytes: number;
+  /** CACHE_MIN_FREE_GB in bytes. */
+  readonly minFreeBytes: number;
+  /** IANA name. */
+  readonly timezone: string;
+}

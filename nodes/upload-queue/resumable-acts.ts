@@ -1,0 +1,50 @@
+import type { ChunkedInit, ChunkQuery } from '../lib/api/api.ts';
+import type { Act } from '../lib/guard/acts.ts';
+import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import { requestOf } from '../lib/guard/file-ticket.ts';
+import { answer, answerNow } from '../lib/http/http.ts';
+import type { Rooms } from '../lib/rooms/rooms.ts';
+import { begunAnswer, chunkAnswer, completedAnswer, refusedAnswer } from '../lib/upload/upload.ts';
+
+async function begin({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { filename, total_size: totalBytes, target_path } = callOf(message).body as ChunkedInit;
+  const wish = { filename, totalBytes, folder: target_path ?? '' };
+  return withAnswer(message, begunAnswer(await upload.resumable.begin(callerOf(message), wish)));
+}
+
+async function chunk({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+  const request = requestOf(message);
+  const { chunk_index: index } = callOf(message).query as ChunkQuery;
+  const received = await upload.resumable.chunk(callerOf(message), request, idOf(message), index);
+  const given = chunkAnswer(received);
+  if (given === null) return null;
+  if (received.kind !== 'refused' || request.complete) return withAnswer(message, given);
+  // The rest of the refused chunk still comes, which the reply node knows nothing of.
+  answerNow(request, responseOf(message), given);
+  return null;
+}
+
+async function complete({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { headers } = requestOf(message);
+  const done = await upload.resumable.complete(callerOf(message), idOf(message), headers);
+  return withAnswer(message, completedAnswer(done));
+}
+
+async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const done = await upload.resumable.abort(callerOf(message), idOf(message));
+  const given =
+    done.kind === 'refused' ? refusedAnswer(done) : answer({ message: 'Upload aborted' });
+  return withAnswer(message, given);
+}
+
+function idOf(message: ApiMessage): string {
+  return callOf(message).params['upload_id'] ?? '';
+}
+
+/** Uploads in chunks: one act for each of BaluHost's addresses. */
+export const RESUMABLE_ACTS: Readonly<Record<string, Act<Rooms>>> = {
+  begin,
+  chunk,
+  complete,
+  abort,
+};

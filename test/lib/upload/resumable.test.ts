@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { appendFileSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
+import { systemError, WatchedDisk } from './faulty-disk.ts';
+import { ADMIN, ALICE, BOB, House } from './house.ts';
+
+const HOUR_MS = 3_600_000;
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+describe('an upload in chunks', function () {
+  let house: House;
+
+  this.timeout(10_000);
+
+  beforeEach(async () => {
+    house = new House();
+    await house.start();
+  });
+
+  afterEach(async () => {
+    await house.close();
+  });
+
+  async function begin(
+    totalBytes: number,
+    wish: { folder?: string; filename?: string } = {},
+    who: Caller = ALICE,
+  ): Promise<string> {
+    const begun = await tryBegin(totalBytes, wish, who);
+    assert.equal(begun.kind, 'begun');
+    return begun.kind === 'begun' ? begun.id : '';
+  }
+
+  function tryBegin(
+    totalBytes: number,
+    { folder = 'alice', filename = 'big.bin' }: { folder?: string; filename?: string } = {},
+    who: Caller = ALICE,
+  ) {
+    return house.upload.resumable.begin(who, { filename, totalBytes, folder });
+  }
+
+  async function complete(id: string, headers = {}, who = ALICE) {
+    return house.upload.resumable.complete(who, id, headers);
+  }
+
+  function fileOf(id: string): string {
+    return join(house.queueFolder, 'resumable', `${id}.part`);
+  }
+
+  /** A connection on which a chunk has begun and not ended. */
+  async function half(id: string, index: number, sent: Buffer): Promise<Socket> {
+    const socket = connect(house.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(
+      `POST /chunk?id=${id}&index=${index} HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n`,
+    );
+    socket.write(sent);
+    return socket;
+  }
+
+  async function until(holds: () => boolean): Promise<void> {
+    for (let turn = 0; turn < 5_000 && !holds(); turn += 1) {
+      await new Promise<void>((resolve) => {
+        setTimeout(resolve, 1);
+      });
+    }
+    assert.ok(holds());
+  }
+
+  it('ends in the queue like any other, with BaluHost’s words', async () => {
+    const bytes = randomBytes(700_000);
+    const id = await begin(bytes.length, { folder: 'alice/Photos v1.2' });
+    assert.deepEqual(await house.chunk(id, 0, bytes.subarray(0, 300_000)), {
+      status: 200,
+      body: { received_bytes: 300_000 },
+    });
+    assert.deepEqual((await house.chunk(id, 1, bytes.subarray(300_000))).body, {
+      received_bytes: 700_000,
+    });
+    const done = await complete(id, { 'x-content-sha256': sha256(bytes) });
+    assert.equal(done.kind, 'completed');
+    const file = done.kind === 'completed' ? done.file : null;
+    assert.deepEqual(file, {
+      id,
+      filename: 'big.bin',
+      path: 'alice/Photos v1.2/big.bin',
+      sizeBytes: 700_000,
+      sha256: sha256(bytes),
+    });
+    assert.deepEqual(house.onDisk(), [id]);
+    assert.deepEqual(readFileSync(join(house.queueFolder, id)), bytes);
+    assert.equal((await complete(id)).kind, 'refused');
+  });
+
+  it('takes an empty file, and chunks of any size', async () => {
+    const empty = await complete(await begin(0));
+    assert.equal(empty.kind === 'completed' && empty.file.sha256, sha256(Buffer.alloc(0)));
+    const id = await begin(3, { filename: 'tiny' });
+    for (const [index, byte] of [...'abc'].entries()) {
+      assert.equal((await house.chunk(id, index, Buffer.from(byte))).status, 200);
+    }
+    const done = await complete(id);
+    assert.equal(done.kind === 'completed' && done.file.sha256, sha256(Buffer.from('abc')));
+    await house.deliver();
+    assert.deepEqual(house.states(), ['synced', 'synced']);
+  });
+
+  it('takes its chunks in order only', async () => {
+    const id = await begin(20);
+    await house.chunk(id, 0, Buffer.alloc(10));
+    for (const [index, detail] of [
+      [0, 'Expected chunk 1, got 0'],
+      [5, 'Expected chunk 1, got 5'],
+    ] as const) {
+      const { status, body } = await house.chunk(id, index, Buffer.alloc(10));
+      assert.deepEqual([status, body['detail']], [400, detail]);
+    }
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 200);
+  });
+
+  it('is refused as complete while bytes are missing, and goes on', async () => {
+    const id = await begin(20);
+    await house.chunk(id, 0, Buffer.alloc(10));
+    const early = await complete(id);
+    assert.deepEqual(early, {
+      kind: 'refused',
+      code: 'conflict',
+      detail: '10 of 20 bytes are here. Send the rest first.',
+    });
+    await house.chunk(id, 1, Buffer.alloc(10));
+    assert.equal((await complete(id)).kind, 'completed');
+  });
+
+  it('is over when more comes than was said', async () => {
+    for (const chunked of [false, true]) {
+      const id = await begin(10);
+      if (chunked) {
+        const socket = connect(house.port, '127.0.0.1');
+        await once(socket, 'connect');
+        socket.write(`POST /chunk?id=${id}&index=0 HTTP/1.1\r\nHost: x\r\n`);
+        socket.write(`Transfer-Encoding: chunked\r\n\r\n${(99).toString(16)}\r\n${'x'.repeat(99)}`);
+        const [answered] = (await once(socket, 'data')) as [Buffer];
+        assert.match(answered.toString(), /^HTTP\/1\.1 400/);
+        socket.destroy();
+      } else {
+        const { status, body } = await house.chunk(id, 0, Buffer.alloc(11));
+        assert.equal(status, 400);
+        const detail = `Upload exceeds declared total_size (10 bytes) for session ${id}`;
+        assert.equal(body['detail'], detail);
+      }
+      assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 404);
+    }
+    assert.deepEqual(house.onDisk(), []);
+  });
+
+  it('counts nothing of a chunk that breaks off, and takes it again', async () => {
+    const id = await begin(900);
+    const socket = await half(id, 0, Buffer.alloc(400, 1));
+    await until(() => readFileSync(fileOf(id)).length === 400);
+    socket.destroy();
+    await until(() => house.upload.hasUnfinished(ALICE.user.id));
+    const bytes = randomBytes(900);
+    assert.equal((await house.chunk(id, 0, bytes)).status, 200);
+    const done = await complete(id, { 'x-content-sha256': sha256(bytes) });
+    assert.equal(done.kind, 'completed');
+  });
+
+  it('believes a new connection rather than one that may be dead', async () => {
+    const id = await begin(900);
+    const socket = await half(id, 0, Buffer.alloc(400, 1));
+    await until(() => readFileSync(fileOf(id)).length === 400);
+    const bytes = randomBytes(900);
+    assert.equal((await house.chunk(id, 0, bytes)).status, 200);
+    const done = await complete(id);
+    assert.equal(done.kind === 'completed' && done.file.sha256, sha256(bytes));
+    socket.destroy();
+  });
+
+  it('survives a restart between chunks, whatever lies behind the last durable byte', async () => {
+    const bytes = randomBytes(600_000);
+    const id = await begin(bytes.length);
+    await house.chunk(id, 0, bytes.subarray(0, 400_000));
+    appendFileSync(fileOf(id), 'half a chunk that was never acknowledged');
+    await house.restart();
+    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
+    assert.equal((await house.chunk(id, 1, bytes.subarray(400_000))).status, 200);
+    const done = await complete(id);
+    assert.equal(done.kind === 'completed' && done.file.sha256, sha256(bytes));
+  });
+
+  it('goes on after a process that died in the middle of completing it', async () => {
+    const disk = new WatchedDisk();
+    await house.restart({ disk });
+    const id = await begin(5);
+    await house.chunk(id, 0, Buffer.from('hello'));
+    const never = new Promise<never>(() => undefined);
+    const reached = Promise.withResolvers<undefined>();
+    disk.around = async (operation, when) => {
+      if (operation !== 'rename' || when !== 'after') return;
+      reached.resolve(undefined);
+      await never;
+    };
+    void complete(id);
+    await reached.promise;
+    await house.restart();
+    assert.deepEqual(house.onDisk(), [`resumable/${id}.part`]);
+    assert.equal((await complete(id)).kind, 'completed');
+    assert.deepEqual(house.onDisk(), [id]);
+  });
+
+  it('is gone, not short, when its file is', async () => {
+    const [cut, missing] = [await begin(20), await begin(20)];
+    await house.chunk(cut, 0, Buffer.alloc(10));
+    truncateSync(fileOf(cut), 9);
+    assert.equal((await house.chunk(cut, 1, Buffer.alloc(10))).status, 404);
+    rmSync(fileOf(missing));
+    await house.restart();
+    assert.equal((await house.chunk(missing, 0, Buffer.alloc(10))).status, 404);
+    assert.deepEqual(house.onDisk(), []);
+  });
+
+  it('is there for its own user only', async () => {
+    const id = await begin(10);
+    house.who = BOB;
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 404);
+    for (const who of [BOB, ADMIN]) {
+      assert.deepEqual(await complete(id, {}, who), {
+        kind: 'refused',
+        code: 'not_found',
+        detail: 'Upload session not found',
+      });
+      assert.equal((await house.upload.resumable.abort(who, id)).kind, 'refused');
+    }
+    assert.equal(house.upload.hasUnfinished(BOB.user.id), false);
+    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
+    assert.equal((await house.upload.resumable.abort(ALICE, id)).kind, 'done');
+    assert.equal(house.upload.hasUnfinished(ALICE.user.id), false);
+    assert.deepEqual(house.onDisk(), []);
+  });
+
+  for (const [what, wish, totalBytes, code] of [
+    ['a foreign folder', { folder: 'bob' }, 1, 'not_yours'],
+    ['a folder that is none', { folder: 'alice/..' }, 1, 'bad_path'],
+    ['a name that is none', { filename: 'a\u0000b' }, 1, 'bad_path'],
+    ['no name', { filename: '/' }, 1, 'bad_path'],
+    ['too much', {}, 10_000_001, 'too_large'],
+  ] as const) {
+    it(`is not begun with ${what}`, async () => {
+      const begun = await tryBegin(totalBytes, wish);
+      assert.equal(begun.kind === 'refused' && begun.code, code);
+      assert.deepEqual(house.onDisk(), []);
+    });
+  }
+
+  it('keeps only the last part of a name, as the NAS does', async () => {
+    const done = await complete(await begin(0, { filename: '../../bob/evil.txt' }));
+    assert.equal(done.kind === 'completed' && done.file.path, 'alice/evil.txt');
+  });
+
+  it('has its room set aside, over a restart too', async () => {
+    let free = 1_000;
+    class SmallDisk extends WatchedDisk {
+      override freeBytes(): Promise<number> {
+        return Promise.resolve(free);
+      }
+    }
+    await house.restart({ disk: new SmallDisk() });
+    const id = await begin(600);
+    assert.equal((await tryBegin(600)).kind, 'refused');
+    await house.chunk(id, 0, Buffer.alloc(500));
+    free -= 500;
+    assert.equal((await tryBegin(401)).kind, 'refused');
+    await house.restart({ disk: new SmallDisk() });
+    assert.equal((await tryBegin(401)).kind, 'refused');
+    assert.equal(house.upload.queuedBytes(), 500);
+    await house.upload.resumable.abort(ALICE, id);
+    free += 500;
+    await begin(1_000);
+  });
+
+  it('is given up after a day without a chunk', async () => {
+    const [left, kept] = [await begin(20), await begin(20)];
+    await house.clock.advance(23 * HOUR_MS);
+    await house.chunk(kept, 0, Buffer.alloc(10));
+    await house.clock.advance(2 * HOUR_MS);
+    assert.equal((await house.chunk(left, 0, Buffer.alloc(10))).status, 404);
+    assert.equal((await house.chunk(kept, 1, Buffer.alloc(10))).status, 200);
+    await until(() => house.onDisk().length === 1);
+  });
+
+  it('is one of 16 of its user, of which the one longest idle makes place', async () => {
+    const ids: string[] = [];
+    for (let count = 0; count < 16; count += 1) ids.push(await begin(1));
+    const over = await tryBegin(1);
+    assert.equal(over.kind === 'refused' && over.code, 'too_many_tries');
+    await begin(1, { folder: 'bob' }, BOB);
+    await house.clock.advance(HOUR_MS);
+    for (const id of ids.slice(1)) await house.chunk(id, 0, Buffer.alloc(1));
+    await begin(1);
+    assert.equal((await house.chunk(ids[0] ?? '', 0, Buffer.alloc(1))).status, 404);
+  });
+
+  it('is refused with nothing kept when its content is not what was said', async () => {
+    const id = await begin(5);
+    await house.chunk(id, 0, Buffer.from('hello'));
+    const done = await complete(id, { 'x-content-sha256': sha256(Buffer.from('other')) });
+    assert.equal(done.kind === 'refused' && done.code, 'invalid');
+    assert.deepEqual(house.onDisk(), []);
+    const bad = await complete(id, { 'x-base-checksum': 'zz' });
+    assert.equal(bad.kind === 'refused' && bad.code, 'invalid');
+  });
+
+  for (const code of ['EIO', 'ENOSPC'] as const) {
+    it(`survives ${code} at any open, write, fsync or rename`, async function () {
+      this.timeout(20_000);
+      const disk = new WatchedDisk();
+      await house.restart({ disk });
+      for (let k = 1, clean = false; !clean; k += 1) {
+        assert.ok(k < 40);
+        let count = 0;
+        disk.around = (operation, when) => {
+          if (operation === 'remove' || when === 'after') return;
+          count += 1;
+          if (count === k) throw systemError(code);
+        };
+        clean = true;
+        let begun = await tryBegin(10, { filename: `f${k}` });
+        if (begun.kind === 'refused') {
+          clean = false;
+          begun = await tryBegin(10, { filename: `f${k}` });
+        }
+        const id = begun.kind === 'begun' ? begun.id : '';
+        for (const index of [0, 1]) {
+          let { status } = await house.chunk(id, index, Buffer.from('hello'));
+          if (status !== 200) {
+            assert.equal(status, code === 'EIO' ? 503 : 507);
+            clean = false;
+            ({ status } = await house.chunk(id, index, Buffer.from('hello')));
+          }
+          assert.equal(status, 200);
+        }
+        let done = await complete(id);
+        if (done.kind === 'refused') {
+          clean = false;
+          done = await complete(id);
+        }
+        assert.equal(
+          done.kind === 'completed' && done.file.sha256,
+          sha256(Buffer.from('hellohello')),
+        );
+        disk.around = () => undefined;
+      }
+      assert.equal(house.onDisk().length, house.states().length);
+    });
+  }
+
+  it('costs one sync and one commit a chunk, and two to complete', async () => {
+    const disk = new WatchedDisk();
+    await house.restart({ disk });
+    const id = await begin(10);
+    disk.operations.length = 0;
+    await house.chunk(id, 0, Buffer.alloc(10));
+    assert.deepEqual(disk.operations, ['open', 'write', 'fsync']);
+    disk.operations.length = 0;
+    await complete(id);
+    assert.deepEqual(disk.operations, ['rename', 'open', 'fsync']);
+  });
+});
