@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
+import { benchCold } from './cold.bench.ts';
 import { benchEnergy } from './energy.bench.ts';
 import { benchMemory } from './memory.bench.ts';
 import { benchMetadata } from './metadata.bench.ts';
@@ -19,6 +20,7 @@ type Part = (
 
 const PARTS: Readonly<Record<string, Part>> = {
   serve: benchServe,
+  cold: (print) => benchCold(print),
   upload: (print) => benchUpload(print),
   policy: benchPolicy,
   metadata: benchMetadata,

@@ -16,7 +16,9 @@ import { CacheBench, patterned, type Got } from './cache-bench.ts';
 
 const MB = 1024 * 1024;
 
-describe('Cache', () => {
+describe('Cache', function () {
+  // Files of tens of MB on a machine that does other things too.
+  this.timeout(20_000);
   let bench: CacheBench;
 
   beforeEach(async () => {
