@@ -95,6 +95,7 @@ function hostOptions(settings: Settings): ConstructorParameters<typeof BaluPiHos
     ports: settings.PORT,
     corsOrigins: settings.CORS_ORIGINS,
     trustedProxies: settings.TRUSTED_PROXIES,
+    accel: settings.ACCEL,
     logLevel: settings.LOG_LEVEL,
     answerWithinMs: settings.WAKE_HOLD_SECONDS * 1_000 + ANSWER_MARGIN_MS,
     packageFolder: PACKAGE_FOLDER,

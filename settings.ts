@@ -47,6 +47,11 @@ export const SETTINGS = {
   LOG_LEVEL: setting('info', oneOf('debug', 'info', 'warn', 'error'), 'How much is logged.'),
   TIMEZONE: setting(SYSTEM_TIME_ZONE, timeZone, 'IANA time zone in which days begin and end.'),
   TRUSTED_PROXIES: setting('', list(addressRange), 'Proxies whose X-Forwarded-For is believed.'),
+  ACCEL: setting(
+    'off',
+    oneOf('off', 'nginx'),
+    'nginx lets a trusted nginx in front send files itself (deploy/nginx.conf).',
+  ),
   NAS_URL: setting('http://192.168.178.53', httpUrl, 'Where the NAS answers.'),
   NAS_DIRECT_URL: optional(
     httpUrl,

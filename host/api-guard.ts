@@ -10,6 +10,7 @@ import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
 import { type Answer, answer, refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
+import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
 import type { RemoteAddresses } from './remote-address.ts';
 import { takeBody } from './request-body.ts';
@@ -29,6 +30,7 @@ interface GuardParts {
   readonly keepers: DoorKeepers;
   readonly watch: RequestWatch;
   readonly remotes: RemoteAddresses;
+  readonly accel: Accel;
   readonly log: Log;
   /** False while flows start, stop or are redeployed. */
   readonly flowsRun: () => boolean;
@@ -149,6 +151,7 @@ export class ApiGuard {
       get signal() {
         return seen.life.signal;
       },
+      offload: this.#parts.accel.allows(request),
       holders: { count: 0 },
     };
   }

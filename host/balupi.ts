@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
+import { Accel } from './accel.ts';
 import { apiApp } from './api-app.ts';
 import { ApiGuard } from './api-guard.ts';
 import { Cors } from './cors.ts';
@@ -23,6 +24,8 @@ export interface HostOptions {
   readonly ports: readonly number[];
   readonly corsOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
+  /** `nginx`: a trusted nginx may send files itself. */
+  readonly accel: 'off' | 'nginx';
   readonly logLevel: string;
   /** How long an answer may take; a held reader needs more than the hold. */
   readonly answerWithinMs: number;
@@ -129,6 +132,7 @@ export class BaluPiHost {
       keepers,
       watch: this.#watch,
       remotes: this.#remotes,
+      accel: new Accel(this.#options.accel, this.#remotes),
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
     });

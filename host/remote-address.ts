@@ -38,6 +38,11 @@ export class RemoteAddresses {
     return { address: client ?? peer, loopback: false };
   }
 
+  /** Whether a proxy we trust sent this. */
+  isFromProxy(request: IncomingMessage): boolean {
+    return this.#trusts(plain(request.socket.remoteAddress ?? ''));
+  }
+
   #trusts(address: string): boolean {
     return this.#trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
   }

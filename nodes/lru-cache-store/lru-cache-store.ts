@@ -60,7 +60,8 @@ async function serve(rooms: Rooms, message: FileMessage): Promise<unknown> {
     message.file = { kind: 'delivered', path: file.path };
     return message;
   }
-  const outcome = await cache.serve(file.ticket, request, response);
+  const { offload = false } = callOf(message);
+  const outcome = await cache.serve(file.ticket, request, response, { offload });
   if (outcome.kind === 'answered') return noteRead(rooms, message, file.ticket.file.path);
   message.file = { kind: 'missing', file: file.ticket.file };
   return message;

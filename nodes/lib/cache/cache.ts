@@ -120,11 +120,15 @@ export class Cache {
     return ticket === null ? { kind: 'miss' } : { kind: ticket.label, ticket };
   }
 
-  /** Sends a copy: whole, in ranges, or only its head. Nothing is written when it is `gone`. */
+  /**
+   * Sends a copy: whole, in ranges, or only its head. Nothing is written when it is `gone`.
+   * @param options `offload`: the nginx in front may be told to send the bytes
+   */
   async serve(
     ticket: CopyTicket,
     request: IncomingMessage,
     response: ServerResponse,
+    options: { readonly offload?: boolean } = {},
   ): Promise<ServeOutcome> {
     if ('pieced' in ticket) return this.#pieces.serve(ticket, request, response);
     const { copy, file, label, ageSeconds } = ticket;
@@ -132,7 +136,8 @@ export class Cache {
     const etag = etagOf(copy.version, copy.version.etag);
     const mimeType = file.mimeType ?? copy.mimeType;
     const head = { name: file.name, sizeBytes, etag, lastModifiedMs, mimeType, label, ageSeconds };
-    const served = await this.#server.serve(copy.blob, head, request, response, (plan) => {
+    const exchange = { request, response, offload: options.offload === true };
+    const served = await this.#server.serve(copy.blob, head, exchange, (plan) => {
       this.#policy.used(file.path, sizeBytes);
       this.#tally.hit(copy.id, plan.fileBytes, label === 'hit' ? 'validated' : 'stale');
     });

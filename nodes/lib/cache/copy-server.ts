@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { planAnswer, type AnswerPlan, type FileHead } from './answer-plan.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import { handToNginx, nginxCanSend, type Exchange } from './offload.ts';
 import { fileSource, memorySource, respond } from './respond.ts';
 import { SMALL_FILE_BYTES } from './small-files.ts';
 
@@ -26,12 +26,12 @@ export class CopyServer {
   async serve(
     blob: string,
     head: FileHead,
-    request: IncomingMessage,
-    response: ServerResponse,
+    exchange: Exchange,
     onPlan: (plan: AnswerPlan) => void,
   ): Promise<BlobServed> {
     const { sizeBytes } = head;
-    if (sizeBytes > SMALL_FILE_BYTES) return this.#fromDisk(blob, head, request, response, onPlan);
+    if (sizeBytes > SMALL_FILE_BYTES) return this.#fromDisk(blob, head, exchange, onPlan);
+    const { request, response } = exchange;
     const held = this.#blobs.inMemory(blob);
     const bytes = held ?? (await this.#blobs.readSmall(blob, sizeBytes));
     if (bytes === null) return GONE;
@@ -44,15 +44,19 @@ export class CopyServer {
   async #fromDisk(
     blob: string,
     head: FileHead,
-    request: IncomingMessage,
-    response: ServerResponse,
+    exchange: Exchange,
     onPlan: (plan: AnswerPlan) => void,
   ): Promise<BlobServed> {
+    const { request, response } = exchange;
     const file = await this.#blobs.openBlob(blob, head.sizeBytes);
     if (file === null) return GONE;
     try {
       const plan = planAnswer(request, head);
       onPlan(plan);
+      if (nginxCanSend(exchange, plan)) {
+        handToNginx(response, plan, blob);
+        return { kind: 'answered', plan, whole: true };
+      }
       const source = fileSource(file, head.sizeBytes, this.#pool);
       return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
     } finally {

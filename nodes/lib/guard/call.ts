@@ -17,6 +17,8 @@ export interface Call {
   /** What follows `/api/files/download/`, undecoded; null elsewhere. */
   readonly rest: string | null;
   readonly address: string;
+  /** The nginx it came through may send a file's bytes itself. */
+  readonly offload?: boolean;
   /** `X-Sync-Trigger: auto`: nothing this call does may wake the NAS. */
   readonly auto: boolean;
   readonly language: 'en' | 'de';
