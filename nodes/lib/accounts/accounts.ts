@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Log } from '../log/log.ts';
 import type { NasClient } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/nas.ts';
@@ -14,13 +15,17 @@ import type { LiveToken } from './live-tokens.ts';
 import { LoginLimits } from './login-limits.ts';
 import { readNasUser } from './nas-answers.ts';
 import { NasVerdicts } from './nas-verdicts.ts';
-import type { AuthVerdict, PersonOutcome, SignInOutcome } from './outcomes.ts';
+import type { AuthVerdict, PageOutcome, PersonOutcome, SignInOutcome } from './outcomes.ts';
+import { PageSessionRows } from './page-session-rows.ts';
+import { PageSessions } from './page-sessions.ts';
+import { PageSignIn } from './page-sign-in.ts';
 import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
 import { PersonSignIn, type PersonTry } from './person-sign-in.ts';
 import { PiSignIn } from './pi-sign-in.ts';
 import { PiTokens } from './pi-tokens.ts';
 import { Profile } from './profile.ts';
 import { Refresh } from './refresh.ts';
+import { RoleRecheck } from './role-recheck.ts';
 import { type Checked, type LoginTry, type SecondFactorTry, SignIn } from './sign-in.ts';
 import { isRecord } from './token-form.ts';
 import { UserBook } from './user-book.ts';
@@ -35,7 +40,14 @@ export {
   type KeyStored,
 } from './credentials.ts';
 export type { LiveToken } from './live-tokens.ts';
-export type { AuthVerdict, PersonOutcome, SignInOutcome, SignInRefusal } from './outcomes.ts';
+export type {
+  AuthVerdict,
+  PageOutcome,
+  PersonOutcome,
+  SignInOutcome,
+  SignInRefusal,
+} from './outcomes.ts';
+export type { OpenedPage, PageSessions } from './page-sessions.ts';
 export { NewestTimeRows } from './newest-time-rows.ts';
 export { bearerOf } from './token-form.ts';
 
@@ -58,6 +70,8 @@ export interface AccountsParts {
 
 /** Who is calling: tokens, passwords, roles. The door of this room. */
 export class Accounts {
+  /** Who has the pages of the Pi open. */
+  readonly pages: PageSessions;
   readonly #parts: AccountsParts;
   readonly #book: UserBook;
   readonly #authenticator: Authenticator;
@@ -66,6 +80,7 @@ export class Accounts {
   readonly #refresh: Refresh;
   readonly #profile: Profile;
   readonly #persons: PersonSignIn;
+  readonly #pageSignIn: PageSignIn;
   readonly #editor: EditorSessions;
   readonly #learning: BackgroundLearning;
   readonly #events: AccountEvents;
@@ -100,14 +115,16 @@ export class Accounts {
       },
     });
     this.#persons = new PersonSignIn(this.#signIn, presence);
-    this.#editor = new EditorSessions({
-      ...common,
-      personSignIn: this.#persons,
-      refusedByNas: (token) => {
-        this.refusedByNas(token);
-      },
-    });
+    const refusedByNas = (token: string): void => {
+      this.refusedByNas(token);
+    };
+    const recheck = new RoleRecheck({ ...common, refusedByNas });
+    this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
     this.#learning = new BackgroundLearning({ ...common, budget: parts.budget, log: parts.log });
+    this.#pageSignIn = new PageSignIn(this.#signIn, (user, token) =>
+      this.#learning.atSignIn(user, token),
+    );
+    this.pages = this.#pageSessions(recheck);
   }
 
   /** @param bearer the token as it stands behind `Bearer` (see {@link bearerOf}) */
@@ -220,6 +237,16 @@ export class Accounts {
     return this.#persons.signIn(given);
   }
 
+  /** Signs a person in to a page that asks for the second factor by itself. */
+  pageSignIn(given: LoginTry): Promise<PageOutcome> {
+    return this.#pageSignIn.password(given);
+  }
+
+  /** The second step of {@link pageSignIn}. */
+  pageSecondFactor(given: SecondFactorTry): Promise<PageOutcome> {
+    return this.#pageSignIn.secondFactor(given);
+  }
+
   /** Signs an admin in to the editor, for 12 hours. */
   editorSignIn(
     username: string,
@@ -255,6 +282,17 @@ export class Accounts {
       await this.#learning.atSignIn(checked.user, token);
     }
     return { ...checked, kind: 'passed' };
+  }
+
+  #pageSessions(recheck: RoleRecheck): PageSessions {
+    return new PageSessions({
+      rows: new PageSessionRows(this.#parts.store),
+      time: this.#parts.time,
+      recheck,
+      randomBytes,
+      userOf: (userId) => this.userOf(userId),
+      standingOf: (userId) => this.standingOf(userId),
+    });
   }
 
   #confirmed(user: User, token: string): void {

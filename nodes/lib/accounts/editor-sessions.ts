@@ -1,19 +1,12 @@
-import type { NasClient } from '../nas/nas.ts';
-import type { NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { User } from './caller.ts';
-import { mayAsk } from './asking.ts';
-import { readNasUser } from './nas-answers.ts';
 import { refused, type PersonOutcome } from './outcomes.ts';
 import type { PersonSignIn, PersonTry } from './person-sign-in.ts';
-import { SingleFlight } from './single-flight.ts';
+import type { RoleRecheck } from './role-recheck.ts';
 import type { UserBook } from './user-book.ts';
 
 /** Contract 7: sign-ins of the editor end after 12 hours. */
 const SESSION_MS = 12 * 3_600_000;
-
-/** Contract 7: checked against the role every 5 minutes while the NAS answers. */
-const RECHECK_MS = 300_000;
 
 /** Admins are few; a household with more sessions than this has another problem. */
 const MAX_SESSIONS = 100;
@@ -21,18 +14,15 @@ const MAX_SESSIONS = 100;
 interface Session {
   readonly userId: number;
   readonly signedInAtMs: number;
-  readonly checkedAtMs: number;
   /** The user's last end at the sign-in; another one since means that this session is over. */
   readonly endedAtMs: number | null;
 }
 
 export interface EditorSessionsParts {
-  readonly nas: NasClient;
-  readonly presence: NasPresence;
   readonly book: UserBook;
   readonly clock: Clock;
   readonly personSignIn: PersonSignIn;
-  readonly refusedByNas: (token: string) => void;
+  readonly recheck: RoleRecheck;
 }
 
 /**
@@ -42,7 +32,6 @@ export interface EditorSessionsParts {
 export class EditorSessions {
   readonly #parts: EditorSessionsParts;
   readonly #sessions = new Map<string, Session>();
-  readonly #flight = new SingleFlight<undefined>();
 
   constructor(parts: EditorSessionsParts) {
     this.#parts = parts;
@@ -58,9 +47,9 @@ export class EditorSessions {
     this.#sessions.set(user.username, {
       userId: user.id,
       signedInAtMs: nowMs,
-      checkedAtMs: nowMs,
       endedAtMs: this.#parts.book.users.find(user.id)?.endedAtMs ?? null,
     });
+    this.#parts.recheck.note(user.id);
     this.#forgetSurplus();
     return outcome;
   }
@@ -69,7 +58,7 @@ export class EditorSessions {
   async user(username: string): Promise<User | null> {
     const session = this.#sessions.get(username);
     if (session === undefined) return null;
-    if (this.#standing(session) !== null) await this.#recheck(username, session);
+    if (this.#standing(session) !== null) await this.#parts.recheck.run(session.userId);
     const user = this.#standing(session);
     if (user === null) this.#sessions.delete(username);
     return user;
@@ -82,31 +71,6 @@ export class EditorSessions {
     if (row === null || !row.isActive || row.role !== 'admin') return null;
     if (row.endedAtMs !== session.endedAtMs) return null;
     return { id: row.id, username: row.username, role: row.role };
-  }
-
-  async #recheck(username: string, session: Session): Promise<void> {
-    const { clock, presence, book } = this.#parts;
-    if (clock.monotonicMs() - session.checkedAtMs < RECHECK_MS || !mayAsk(presence.state)) return;
-    const live = book.live.ofUser(session.userId);
-    // Without a living token nothing can be asked about this user; the last known role stands.
-    if (live === null) return;
-    await this.#flight.run(username, async () => {
-      await this.#ask(username, session, live.token);
-      return undefined;
-    });
-  }
-
-  async #ask(username: string, session: Session, token: string): Promise<void> {
-    const { nas, book, clock, refusedByNas } = this.#parts;
-    const answer = await nas.me(token, { auto: true });
-    if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) return;
-    if (answer.status === 401) refusedByNas(token);
-    const told = answer.status === 200 ? readNasUser(answer.body) : null;
-    if (told?.id !== session.userId) return;
-    book.learnMe(told, token);
-    if (this.#sessions.get(username) === session) {
-      this.#sessions.set(username, { ...session, checkedAtMs: clock.monotonicMs() });
-    }
   }
 
   #forgetSurplus(): void {

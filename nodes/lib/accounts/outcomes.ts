@@ -34,6 +34,14 @@ export type SignInOutcome =
 /** Somebody who signed in to a page of the Pi (editor, dashboard) rather than to the API. */
 export type PersonOutcome = { readonly kind: 'person'; readonly user: User } | SignInRefusal;
 
+/** As {@link PersonOutcome}, for a page that has steps of its own. */
+export type PageOutcome =
+  | PersonOutcome
+  /** A known admin after the grace, who may wake the NAS and nothing else. */
+  | { readonly kind: 'wake_only'; readonly user: User }
+  /** The NAS wants a code; the token is for the second step and stays on the Pi. */
+  | { readonly kind: 'second_factor'; readonly pendingToken: string };
+
 export function refused(
   code: RefusalCode,
   more: { readonly retryAfterSeconds?: number; readonly detail?: string } = {},

@@ -5,6 +5,7 @@ import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
+import { PAGE_SESSION_TABLES } from './schema/page-session-tables.ts';
 import { PIECE_TABLES } from './schema/piece-tables.ts';
 import { PINS_TABLES } from './schema/pins-tables.ts';
 import { POLICY_TABLES } from './schema/policy-tables.ts';
@@ -21,6 +22,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: [ACCOUNTS_TABLES, NAS_TABLES, UPLOAD_TABLES].join('\n') },
   { version: 2, sql: CREDENTIALS_TABLES },
   { version: 3, sql: RESUMABLE_TABLES },
+  { version: 4, sql: PAGE_SESSION_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

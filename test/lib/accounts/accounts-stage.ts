@@ -12,7 +12,7 @@ import type {
   NasPresence,
   NasState,
 } from '../../../nodes/lib/nas/nas.ts';
-import { ACCOUNTS_TABLES } from '../../../nodes/lib/store/schema/accounts-tables.ts';
+import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -296,7 +296,7 @@ export class Stage {
       file: join(this.folder, 'queue.db'),
       name: 'queue',
       synchronous: 'FULL',
-      migrations: [{ version: 1, sql: ACCOUNTS_TABLES }],
+      migrations: QUEUE_MIGRATIONS,
     });
     const time = new TrustedTime({
       clock,
