@@ -15,6 +15,7 @@ const ROOMS = {
   tapo: [],
   energy: ['tapo'],
   system: [],
+  viewers: ['accounts', 'api', 'guard', 'http'],
   rooms: ['.+'],
 };
 const EVERYONE_MAY_USE = ['time', 'log', 'store'];

@@ -32,6 +32,7 @@ import { ClockEvidence } from './nodes/lib/time/clock-evidence.ts';
 import { readClockMarks } from './nodes/lib/time/clock-marks.ts';
 import { TrustedTime } from './nodes/lib/time/trusted-time.ts';
 import { HashThread, NodeDisk, Upload } from './nodes/lib/upload/upload.ts';
+import { Viewers } from './nodes/lib/viewers/viewers.ts';
 import type { Settings } from './settings.ts';
 
 export interface ComposeParts {
@@ -91,6 +92,7 @@ export class House {
       tapo: this.#tapo(),
       energy: this.#energy(),
       system: this.#system(),
+      viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
       schedule: {

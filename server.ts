@@ -7,7 +7,7 @@ import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog } from './host/console-log.ts';
-import { doorKeepers, editorSignIn } from './host/keepers.ts';
+import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
 import { readEnvironment } from './host/environment.ts';
 import { StartFault, wordsOfFault } from './host/start-fault.ts';
 import type { Log } from './nodes/lib/log/log.ts';
@@ -71,6 +71,8 @@ async function start(): Promise<() => Promise<void>> {
     log,
     keepers: doorKeepers(house.rooms),
     signIn: editorSignIn(house.rooms),
+    pages: pageAccounts(house.rooms),
+    viewers: house.rooms.viewers,
     storage,
     rooms: house.rooms,
   });

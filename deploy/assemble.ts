@@ -1,5 +1,7 @@
-import { cpSync, readdirSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
 
 /**
  * Lays beside the compiled nodes what Node-RED reads there: the editor's HTML, icons, labels and
@@ -13,5 +15,20 @@ function assets(folder: string): string[] {
     .map((entry) => relative('.', join(entry.parentPath, entry.name)));
 }
 
+/**
+ * Packs the Dashboard's scripts and styles once, as small as gzip makes them: packing 4 MB takes a Pi
+ * several seconds, and a browser in the house is to have them at once. Their names hold a hash.
+ */
+function packDashboard(): void {
+  const folder = dashboardFolder();
+  for (const name of filesIn(folder).filter((file) => /\.(?:js|css|svg|ico)$/.test(file))) {
+    const packed = join('dist', 'dashboard', `${name}.gz`);
+    if (existsSync(packed)) continue;
+    mkdirSync(dirname(packed), { recursive: true });
+    writeFileSync(packed, gzipSync(readFileSync(join(folder, name)), { level: 9 }));
+  }
+}
+
+packDashboard();
 for (const file of assets('nodes')) cpSync(file, join('dist', file));
 cpSync('test/fixtures', join('dist', 'test', 'fixtures'), { recursive: true });

@@ -3,17 +3,19 @@ import type { Log } from '../nodes/lib/log/log.ts';
 import type { ApiGuard } from './api-guard.ts';
 import { setCommonHeaders } from './common-headers.ts';
 import type { Cors } from './cors.ts';
+import type { DashboardDoor } from './dashboard-door.ts';
 import type { Docs } from './docs.ts';
 import { lastResort, nobodyAnswered } from './last-resort.ts';
 
 /**
- * The app of the API listeners: docs, guard, Node-RED's `http in` routes, and behind them what
+ * The app of the API listeners: docs, the Dashboard's door, guard, Node-RED's `http in` routes, and behind them what
  * nobody answered. What is to catch all other routes one day is mounted here, behind Node-RED: as
  * an `http in` wildcard it would come before routes that a later deploy adds.
  */
 export function apiApp(parts: {
   readonly cors: Cors;
   readonly docs: Docs;
+  readonly dashboard: DashboardDoor;
   readonly guard: ApiGuard;
   readonly flows: Express;
   readonly log: Log;
@@ -27,6 +29,7 @@ export function apiApp(parts: {
     next();
   });
   app.use(parts.docs.handle);
+  app.use(parts.dashboard.handle);
   app.use(parts.guard.handle);
   app.use(parts.flows);
   app.use(nobodyAnswered);

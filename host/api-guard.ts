@@ -14,7 +14,7 @@ import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
 import type { RemoteAddresses } from './remote-address.ts';
 import { takeBody } from './request-body.ts';
-import { type DoorKeepers, enter } from './request-door.ts';
+import { type DoorKeepers, enter, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
 import { checkWords, elsewhere, type Found } from './request-words.ts';
 
@@ -54,9 +54,16 @@ export class ApiGuard {
   readonly #parts: GuardParts;
   /** What was handed to Node-RED and has no answer yet. */
   readonly #inFlows = new Set<Handed>();
+  /** Who another door found out about already. */
+  readonly #known = new WeakMap<IncomingMessage, Caller>();
 
   constructor(parts: GuardParts) {
     this.#parts = parts;
+  }
+
+  /** Another door in front of this one knows who sends that request, which carries no token. */
+  letOn(request: IncomingMessage, caller: Caller): void {
+    this.#known.set(request, caller);
   }
 
   /**
@@ -130,9 +137,8 @@ export class ApiGuard {
     if (known !== null) return say(known);
     const found = seen.match.kind === 'endpoint' ? seen.match : null;
     const endpoint = found?.endpoint ?? null;
-    const { keepers, remotes } = this.#parts;
-    const remote = remotes.of(request);
-    const entry = await enter(keepers, endpoint, request.headers.authorization, remote.loopback);
+    const remote = this.#parts.remotes.of(request);
+    const entry = await this.#enter(request, endpoint, remote.loopback);
     if (entry.kind === 'refused') return say(entry.answer);
     const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
@@ -154,6 +160,17 @@ export class ApiGuard {
       offload: this.#parts.accel.allows(request),
       holders: { count: 0 },
     };
+  }
+
+  async #enter(
+    request: IncomingMessage,
+    endpoint: Endpoint | null,
+    loopback: boolean,
+  ): Promise<Entry> {
+    const known = this.#known.get(request);
+    if (known !== undefined) return { kind: 'in', caller: known };
+    const { authorization } = request.headers;
+    return await enter(this.#parts.keepers, endpoint, authorization, loopback);
   }
 
   async #admit(

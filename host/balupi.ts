@@ -1,13 +1,19 @@
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import { Accel } from './accel.ts';
+import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
 import { apiApp } from './api-app.ts';
 import { ApiGuard } from './api-guard.ts';
 import { Cors } from './cors.ts';
+import { DashboardDoor } from './dashboard-door.ts';
+import { DashboardFiles } from './dashboard-files.ts';
+import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
+import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
 import { HostCheck } from './host-check.ts';
@@ -40,6 +46,8 @@ export interface HostParts {
   readonly log: Log;
   readonly keepers: DoorKeepers;
   readonly signIn: EditorSignIn;
+  readonly pages: PageAccounts & SocketAccounts;
+  readonly viewers: Viewers;
   /** Node-RED's storage module. */
   readonly storage: unknown;
   /** What the nodes get. */
@@ -58,6 +66,9 @@ export class BaluPiHost {
   readonly #api: Listeners;
   readonly #editor: Listeners | null;
   readonly #remotes: RemoteAddresses;
+  readonly #guard: ApiGuard;
+  readonly #sockets: DashboardSockets;
+  readonly #dashboard: DashboardDoor;
 
   constructor(options: HostOptions, parts: HostParts) {
     this.#options = options;
@@ -67,6 +78,10 @@ export class BaluPiHost {
     const door = editor === null ? null : new EditorDoor(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     mkdirSync(userFolder, { recursive: true, mode: 0o700 });
+    this.#watch = new RequestWatch(parts.clock, options.answerWithinMs);
+    this.#guard = this.#apiGuard(parts);
+    this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock);
+    this.#dashboard = this.#dashboardDoor(parts);
     this.#nodeRed = new NodeRedHost(
       nodeRedSettings({
         packageFolder: options.packageFolder,
@@ -75,9 +90,12 @@ export class BaluPiHost {
         logLevel: options.logLevel,
         editor: door,
         rooms: parts.rooms,
+        dashboard: this.#dashboard.settings,
       }),
     );
-    this.#watch = new RequestWatch(parts.clock, options.answerWithinMs);
+    this.#nodeRed.onFlowsStarted(() => {
+      this.#guard.endLost();
+    });
     this.#api = this.#apiListeners(parts);
     this.#editor =
       editor === null || door === null ? null : this.#editorListeners(editor, door, parts.log);
@@ -102,6 +120,7 @@ export class BaluPiHost {
   async start(): Promise<void> {
     await this.#api.open();
     this.#watch.start();
+    this.#sockets.start();
     await this.#nodeRed.start();
     await this.#nodeRed.flowsStarted();
     await this.#editor?.open();
@@ -122,12 +141,12 @@ export class BaluPiHost {
     grace.abort();
     await waited;
     this.#watch.stop();
+    this.#sockets.stop();
     await this.#nodeRed.stop();
   }
 
-  #apiListeners(parts: HostParts): Listeners {
-    const { log, keepers } = parts;
-    const guard = new ApiGuard({
+  #apiGuard({ log, keepers }: HostParts): ApiGuard {
+    return new ApiGuard({
       matcher: new Matcher(ENDPOINTS),
       keepers,
       watch: this.#watch,
@@ -136,18 +155,37 @@ export class BaluPiHost {
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
     });
-    this.#nodeRed.onFlowsStarted(() => {
-      guard.endLost();
+  }
+
+  #dashboardDoor({ pages, clock, log }: HostParts): DashboardDoor {
+    return new DashboardDoor({
+      signIn: new DashboardSignIn(pages, clock, (request) => this.#remotes.of(request).address),
+      files: new DashboardFiles(join(this.#options.packageFolder, 'dist', 'dashboard')),
+      sockets: this.#sockets,
+      watch: this.#watch,
+      look: (cookie) => pages.look(cookie),
+      find: (cookie) => pages.find(cookie),
+      letOn: (request, caller) => {
+        this.#guard.letOn(request, caller);
+      },
+      flowsRun: () => this.#nodeRed.flowsRun,
+      inner: () => this.#nodeRed.inner,
+      log,
     });
+  }
+
+  #apiListeners({ log }: HostParts): Listeners {
+    const [guard, dashboard] = [this.#guard, this.#dashboard];
     const docs = new Docs(this.#options.version, this.#watch);
     const cors = new Cors(this.#options.corsOrigins);
-    const app = apiApp({ cors, docs, guard, flows: this.#nodeRed.api, log });
+    const app = apiApp({ cors, docs, dashboard, guard, flows: this.#nodeRed.api, log });
     return new Listeners({
       host: this.#options.host,
       ports: this.#options.ports,
       onRequest: app,
-      // Nothing on the API ports speaks a socket yet; the editor's would answer here otherwise.
-      onUpgrade: null,
+      // Only the Dashboard's; the editor's would answer here otherwise.
+      onUpgrade: dashboard.upgrade,
+      takesUpgrade: dashboard.takesUpgrade,
     });
   }
 

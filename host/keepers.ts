@@ -5,6 +5,8 @@ import { asleepAnswer } from '../nodes/lib/guard/fault-answers.ts';
 import { type Answer, refuse } from '../nodes/lib/http/http.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
+import type { PageAccounts } from './dashboard-sign-in.ts';
+import type { SocketAccounts } from './dashboard-sockets.ts';
 import type { EditorSignIn } from './editor.ts';
 import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
 
@@ -54,6 +56,25 @@ async function admitUpload(
     path: path ?? null,
   });
   return admitted.kind === 'admitted' ? null : refusedAnswer(admitted);
+}
+
+/** The Dashboard's sign-in, answered by the accounts and, for a wake, by the NAS's room. */
+export function pageAccounts({ accounts, nas }: Rooms): PageAccounts & SocketAccounts {
+  return {
+    signIn: (given) => accounts.pageSignIn(given),
+    secondFactor: (given) => accounts.pageSecondFactor(given),
+    open: (user) => accounts.pages.open(user),
+    close: (cookie) => {
+      accounts.pages.close(cookie);
+    },
+    wake: () => {
+      const { kind } = nas.wake.wake();
+      return kind === 'no_mac' || kind === 'already_awake' ? kind : null;
+    },
+    find: (cookie) => accounts.pages.find(cookie),
+    look: (cookie) => accounts.pages.look(cookie),
+    onLogout: (listener) => accounts.onLogout(listener),
+  };
 }
 
 /** The editor's sign-in, answered by the accounts. */

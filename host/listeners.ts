@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { refuse } from '../nodes/lib/http/http.ts';
 import { ConnectionRoom } from './connection-room.ts';
@@ -25,6 +28,11 @@ export interface ListenerOptions {
    * client that offers one (Java's offers HTTP/2 each time) is answered as if it had not.
    */
   readonly onUpgrade: Upgrade | null;
+  /**
+   * Which upgrades {@link onUpgrade} gets; all others stay requests. Where Node cannot ask (before
+   * 24.9) nothing is upgraded then, and the Dashboard's socket goes on by polling.
+   */
+  readonly takesUpgrade?: (request: IncomingMessage) => boolean;
   /** On all ports together. */
   readonly maxConnections?: number;
 }
@@ -103,7 +111,11 @@ export class Listeners {
   }
 
   #server(): Server {
+    const { onUpgrade, takesUpgrade } = this.#options;
+    const asks: AskingOptions =
+      takesUpgrade === undefined ? {} : { shouldUpgradeCallback: takesUpgrade };
     const server = createServer({
+      ...asks,
       headersTimeout: HEADERS_TIMEOUT_MS,
       // Node's 300 s would end any longer upload; the request watch has limits that fit.
       requestTimeout: 0,
@@ -123,8 +135,7 @@ export class Listeners {
     // Node would answer 100 by itself; ours says no before a body is sent.
     server.on('checkContinue', serve);
     server.on('checkExpectation', serve);
-    const { onUpgrade } = this.#options;
-    if (onUpgrade !== null) {
+    if (onUpgrade !== null && (takesUpgrade === undefined || canAsk(server))) {
       server.on('upgrade', (request, socket, head) => {
         this.#room.upgrade(socket as Socket);
         onUpgrade(request, socket as Socket, head);
@@ -146,6 +157,15 @@ export class Listeners {
     });
     this.#options.onRequest(request, response);
   }
+}
+
+/** Since Node 24.9, and not in its published types yet. */
+interface AskingOptions {
+  readonly shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
+}
+
+function canAsk(server: Server): boolean {
+  return typeof (server as Server & AskingOptions).shouldUpgradeCallback === 'function';
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

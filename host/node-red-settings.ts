@@ -13,6 +13,8 @@ interface Parts {
   /** Null keeps the editor shut. */
   readonly editor: EditorDoor | null;
   readonly rooms: unknown;
+  /** As `@flowfuse/node-red-dashboard` takes it. */
+  readonly dashboard: NodeRedSettings;
 }
 
 /**
@@ -50,6 +52,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
       codeEditor: { lib: 'monaco' },
     },
     logging: { console: { level: parts.logLevel, metrics: false, audit: false } },
+    dashboard: parts.dashboard,
     // What the config nodes `balupi-store` and `balupi-nas` hand to the nodes.
     balupi: parts.rooms,
   };

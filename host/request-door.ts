@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Endpoint } from '../nodes/lib/api/api.ts';
+import { roleFault } from '../nodes/lib/guard/role-check.ts';
 import type { Answer, RefusalCode } from '../nodes/lib/http/http.ts';
 import { refuse } from '../nodes/lib/http/http.ts';
 
@@ -48,26 +49,13 @@ export async function enter(
   if (bearer === undefined) return refused('bad_token');
   const found = await keepers.authenticate(bearer);
   if (found.kind === 'refused') return found;
-  const code = roleFault(keepers, found.caller, access, endpoint?.wakeScope ?? false);
+  const wanted = { access, wakeScope: endpoint?.wakeScope ?? false };
+  const code = roleFault(found.caller, wanted, (caller) => keepers.mayWake(caller));
   return code === null ? { kind: 'in', caller: found.caller } : refused(code);
 }
 
 function isOpen(access: Endpoint['access'], loopback: boolean): boolean {
   return access === 'open' || (access === 'caller_or_loopback' && loopback);
-}
-
-function roleFault(
-  keepers: DoorKeepers,
-  caller: Caller,
-  access: Endpoint['access'],
-  wakeScope: boolean,
-): RefusalCode | null {
-  if (caller.scope === 'wake' && !wakeScope) return 'not_allowed';
-  if (access === 'admin' && caller.user.role !== 'admin') return 'admin_only';
-  if (access === 'wake' && caller.user.role !== 'admin' && !keepers.mayWake(caller)) {
-    return 'not_allowed';
-  }
-  return null;
 }
 
 function refused(code: RefusalCode): Entry {

@@ -9,6 +9,7 @@ import type { Tapo } from '../tapo/tapo.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Grid } from '../time/grid.ts';
 import type { Upload } from '../upload/upload.ts';
+import type { Viewers } from '../viewers/viewers.ts';
 
 /** What a reader of a missing file may expect while the NAS sleeps (contract 3). */
 export interface MissRule {
@@ -38,6 +39,8 @@ export interface Rooms {
   readonly tapo: Tapo;
   readonly energy: Energy;
   readonly system: System;
+  /** Who looks at the pages of the Pi. */
+  readonly viewers: Viewers;
   readonly missRule: MissRule;
   readonly bootTimeoutSeconds: number;
   readonly schedule: Schedule;

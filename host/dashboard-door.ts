@@ -1,0 +1,220 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Caller } from '../nodes/lib/accounts/caller.ts';
+import type { User } from '../nodes/lib/accounts/accounts.ts';
+import { normaliseTarget } from '../nodes/lib/api/api.ts';
+import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import type { Log } from '../nodes/lib/log/log.ts';
+import { type Language, languageOf } from '../nodes/lib/viewers/viewers.ts';
+import type { DashboardFiles } from './dashboard-files.ts';
+import { onceMorePage, startingPage } from './dashboard-pages.ts';
+import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
+import { DASHBOARD_COOKIE, type DashboardSignIn, send } from './dashboard-sign-in.ts';
+import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
+import type { RequestWatch } from './request-watch.ts';
+
+interface DoorParts {
+  readonly signIn: DashboardSignIn;
+  readonly files: DashboardFiles;
+  readonly sockets: DashboardSockets;
+  readonly watch: RequestWatch;
+  /** Whose cookie it is, asking the NAS where that is due. */
+  readonly look: (cookie: string) => Promise<User | null>;
+  /** The same from memory. */
+  readonly find: (cookie: string) => User | null;
+  /** Lets one request on to the API as that caller, without a token. */
+  readonly letOn: (request: IncomingMessage, caller: Caller) => void;
+  readonly flowsRun: () => boolean;
+  /** The server that socket.io listens on. */
+  readonly inner: () => Server;
+  readonly log: Log;
+}
+
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly language: Language;
+  /** What follows `/dashboard/`. */
+  readonly name: string;
+  readonly query: string;
+  readonly next: () => void;
+}
+
+/** A message of a page holds a price or a name; a file goes over the API. */
+const MOST_MESSAGE_BYTES = 100_000;
+const SOCKET_PATH = '/dashboard/socket.io/';
+/** What of the Dashboard's own routes is reached at all; its debug views show what others saw. */
+const PASSED_ON = new Set(['_setup', 'manifest.webmanifest']);
+const SIGN_IN_FIRST = refuse('no_token', { detail: 'Sign in at /dashboard/sign-in first.' });
+
+/**
+ * Stands in front of everything below `/dashboard`, for HTTP and for its socket: nothing of it is
+ * shown without a sign-in of its own, which opens this and never `/api`.
+ */
+export class DashboardDoor {
+  readonly #parts: DoorParts;
+  /** What came through here. The Dashboard itself asks once more; see {@link settings}. */
+  readonly #passed = new WeakSet<IncomingMessage>();
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  /** Node-RED's setting `dashboard`: the same rule a second time, should a way round be found. */
+  get settings(): Readonly<Record<string, unknown>> {
+    return {
+      maxHttpBufferSize: MOST_MESSAGE_BYTES,
+      middleware: (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
+        if (this.#passed.has(request)) next();
+        else answerNow(request, response, SIGN_IN_FIRST);
+      },
+      ioMiddleware: (socket: DashboardSocket, next: (error?: Error) => void): void => {
+        this.#parts.sockets.middleware(socket, next);
+      },
+    };
+  }
+
+  /** Express middleware; what is not the Dashboard's goes on. */
+  readonly handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    next: () => void,
+  ): void => {
+    const { path, query } = normaliseTarget(request.url ?? '/');
+    if (!isDashboard(path)) {
+      next();
+      return;
+    }
+    this.#parts.watch.watch(request, response);
+    const language = languageOf(
+      cookieOf(request, 'balupi_language'),
+      request.headers['accept-language'],
+    );
+    const name = path.slice('/dashboard/'.length);
+    this.#visit({ request, response, language, name, query, next }).catch((problem: unknown) => {
+      this.#parts.log.error(`A request to the Dashboard failed: ${String(problem)}`);
+      answerNow(request, response, refuse('failed'));
+    });
+  };
+
+  /** Whether a request may leave HTTP for the Dashboard's socket; every other stays a request. */
+  readonly takesUpgrade = (request: IncomingMessage): boolean => {
+    const { headers, url = '' } = request;
+    if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith(SOCKET_PATH)) return false;
+    if (headers.origin === undefined || !isSameOrigin(request)) return false;
+    return this.#parts.flowsRun() && this.#found(request);
+  };
+
+  /** For what {@link takesUpgrade} took. */
+  readonly upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    this.#parts.inner().emit('upgrade', request, socket, head);
+  };
+
+  #found(request: IncomingMessage): boolean {
+    const cookie = cookieOf(request, DASHBOARD_COOKIE);
+    return cookie !== undefined && this.#parts.find(cookie) !== null;
+  }
+
+  async #visit(visit: Visit): Promise<void> {
+    const { request, name } = visit;
+    if (request.method === 'POST') {
+      await this.#post(visit);
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const given = refuse('method_not_allowed');
+      say(visit, { ...given, headers: { ...given.headers, Allow: 'GET, HEAD, POST' } });
+      return;
+    }
+    if (name === 'sign-in') {
+      this.#parts.signIn.show(visit, new URLSearchParams(visit.query).get('next'));
+      return;
+    }
+    const cookie = cookieOf(request, DASHBOARD_COOKIE);
+    const user = cookie === undefined ? null : await this.#parts.look(cookie);
+    if (user === null) this.#turnAway(visit);
+    else this.#show(visit, user);
+  }
+
+  async #post(visit: Visit): Promise<void> {
+    const { signIn } = this.#parts;
+    if (visit.name === 'sign-in') await signIn.post(visit);
+    else if (visit.name === 'wake') await signIn.wake(visit);
+    else if (visit.name === 'sign-out') {
+      signIn.signOut(visit);
+      this.#parts.sockets.sweep();
+    } else if (isSocket(visit)) this.#socket(visit);
+    else say(visit, refuse(this.#found(visit.request) ? 'not_found' : 'no_token'));
+  }
+
+  /** A person goes to the sign-in, a part of a page hears that there is none. */
+  #turnAway(visit: Visit): void {
+    const { request, response, language, name } = visit;
+    if (!isDocument(request)) {
+      say(visit, SIGN_IN_FIRST);
+      return;
+    }
+    const here = safeNext(`/dashboard/${name}`);
+    if (request.headers['sec-fetch-site'] === 'cross-site') {
+      send(visit, 200, onceMorePage(language, here));
+      return;
+    }
+    const query = here === '/dashboard/' ? '' : `?next=${encodeURIComponent(here)}`;
+    response.writeHead(303, { Location: `/dashboard/sign-in${query}`, 'Content-Length': 0 });
+    response.end();
+  }
+
+  #show(visit: Visit, user: User): void {
+    const { request, response, language, name } = visit;
+    if (this.#parts.files.send(request, response, name)) return;
+    if (!this.#parts.flowsRun()) {
+      if (isDocument(request)) send(visit, 503, startingPage(language));
+      else say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
+    } else if (isSocket(visit)) this.#socket(visit);
+    else if (name === 'energy.csv') this.#energyCsv(visit, user);
+    else if (PASSED_ON.has(name)) {
+      this.#passed.add(request);
+      this.#letOn(visit, user);
+    } else if (isDocument(request)) this.#page(visit);
+    else say(visit, refuse('not_found'));
+  }
+
+  /** The page is one, whatever follows its name; what it shows it reads from its own address. */
+  #page({ request, response }: Visit): void {
+    // `_setup` and the rest are named relative to the page, so it needs its slash.
+    const [path = '', query] = (request.url ?? '').split('?');
+    if (path.toLowerCase() === '/dashboard') {
+      const mark = query === undefined ? '' : `?${query}`;
+      response.writeHead(302, { Location: `/dashboard/${mark}`, 'Content-Length': 0 });
+      response.end();
+    } else this.#parts.files.sendIndex(request, response);
+  }
+
+  #socket(visit: Visit): void {
+    const { request, response } = visit;
+    if (!isSameOrigin(request)) say(visit, refuse('not_allowed'));
+    else if (!this.#found(request)) say(visit, SIGN_IN_FIRST);
+    else if (!this.#parts.flowsRun()) say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
+    else this.#parts.inner().emit('request', request, response);
+  }
+
+  /** What `GET /api/energy/history` answers with `Accept: text/csv`, which a link cannot ask for. */
+  #energyCsv(visit: Visit, user: User): void {
+    visit.request.url = `/api/energy/history?${visit.query}`;
+    visit.request.headers.accept = 'text/csv';
+    this.#letOn(visit, user);
+  }
+
+  #letOn({ request, next }: Visit, user: User): void {
+    this.#parts.letOn(request, { user, kind: 'pi', nasToken: null, scope: 'all' });
+    next();
+  }
+}
+
+function isSocket({ request }: Visit): boolean {
+  return (request.url ?? '').startsWith(SOCKET_PATH);
+}
+
+function say({ request, response }: Visit, given: Answer): void {
+  answerNow(request, response, given);
+}

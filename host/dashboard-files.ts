@@ -1,0 +1,150 @@
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import { dirname, extname, join, relative } from 'node:path';
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.eot': 'application/vnd.ms-fontobject',
+  '.html': 'text/html; charset=utf-8',
+  '.ico': 'image/x-icon',
+  '.js': 'text/javascript; charset=utf-8',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.ttf': 'font/ttf',
+  '.woff': 'font/woff',
+  '.woff2': 'font/woff2',
+};
+/** Their names hold a hash of what is in them, so they never change. */
+const HASHED = 'private, max-age=31536000, immutable';
+const OTHERS = 'private, max-age=86400';
+
+/**
+ * What the Dashboard's page may do: its own scripts, styles and sockets, nothing from elsewhere.
+ * Vue compiles the templates of the flows in the browser, which is what `unsafe-eval` is for.
+ */
+export const DASHBOARD_CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'unsafe-eval'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "worker-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Tells the Pi before the socket opens whether this screen likes it dark; see `look`. */
+const LOOK_SCRIPT = `(() => {
+  const dark = window.matchMedia('(prefers-color-scheme: dark)');
+  const keep = () => {
+    const look = dark.matches ? 'dark' : 'light';
+    document.cookie = 'balupi_screen=' + look + '; path=/dashboard; samesite=strict; max-age=31536000';
+  };
+  keep();
+  dark.addEventListener('change', () => {
+    keep();
+    if (!/balupi_look=(dark|light)/.test(document.cookie)) window.location.reload();
+  });
+})();
+`;
+
+/**
+ * In place of the Dashboard's own worker, which would fetch 11 MB ahead over the network of a Pi and
+ * show its shell to somebody who is signed out.
+ */
+const WORKER_SCRIPT = `self.addEventListener('install', () => self.skipWaiting());\n`;
+
+const OWN: ReadonlyMap<string, string> = new Map([
+  ['balupi-look.js', LOOK_SCRIPT],
+  ['sw.js', WORKER_SCRIPT],
+]);
+
+/**
+ * The Dashboard's page and its 3 MB of scripts, sent from here rather than by the Dashboard: packed
+ * once at the build and kept by the browser, as a Pi packs 1 MB a second and is asked for all of it
+ * each time otherwise.
+ */
+export class DashboardFiles {
+  readonly #folder: string;
+  readonly #packed: string;
+  readonly #names: ReadonlySet<string>;
+  readonly #index: string;
+
+  /** @param packedFolder where the build left the packed files, each with `.gz` behind its name */
+  constructor(packedFolder: string) {
+    this.#folder = dashboardFolder();
+    this.#packed = packedFolder;
+    this.#names = new Set(filesIn(this.#folder));
+    this.#index = indexPage(readFileSync(join(this.#folder, 'index.html'), 'utf8'));
+  }
+
+  /** @returns whether `name` (what follows `/dashboard/`) is one of its files, which is sent then */
+  send(request: IncomingMessage, response: ServerResponse, name: string): boolean {
+    const own = OWN.get(name);
+    if (own !== undefined) this.#text(request, response, { text: own, type: TYPES['.js'] ?? '' });
+    else if (!this.#names.has(name) || name === 'index.html') return false;
+    else this.#file(request, response, name);
+    return true;
+  }
+
+  sendIndex(request: IncomingMessage, response: ServerResponse): void {
+    response.setHeader('Content-Security-Policy', DASHBOARD_CONTENT_SECURITY_POLICY);
+    response.setHeader('Referrer-Policy', 'same-origin');
+    this.#text(request, response, { text: this.#index, type: TYPES['.html'] ?? '' });
+  }
+
+  #text(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { text, type }: { text: string; type: string },
+  ): void {
+    response.setHeader('Content-Type', type);
+    response.setHeader('Content-Length', Buffer.byteLength(text));
+    response.end(request.method === 'HEAD' ? undefined : text);
+  }
+
+  #file(request: IncomingMessage, response: ServerResponse, name: string): void {
+    const packed = join(this.#packed, `${name}.gz`);
+    const takesPacked = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+    const isPacked = takesPacked && existsSync(packed);
+    const file = isPacked ? packed : join(this.#folder, name);
+    if (isPacked) response.setHeader('Content-Encoding', 'gzip');
+    response.setHeader('Vary', 'Accept-Encoding');
+    response.setHeader('Content-Type', TYPES[extname(name)] ?? 'application/octet-stream');
+    response.setHeader('Content-Length', statSync(file).size);
+    response.setHeader('Cache-Control', name.startsWith('assets/') ? HASHED : OTHERS);
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    const stream = createReadStream(file);
+    stream.on('error', () => response.destroy());
+    stream.pipe(response);
+  }
+}
+
+/** Where the Dashboard's built page lies. */
+export function dashboardFolder(): string {
+  const require = createRequire(import.meta.url);
+  return join(dirname(require.resolve('@flowfuse/node-red-dashboard/package.json')), 'dist');
+}
+
+/** Every file below a folder, with `/` between the parts. */
+export function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
+}
+
+/** The Dashboard's page under BaluPi's name, with addresses that do not depend on its own. */
+function indexPage(html: string): string {
+  return html
+    .replace('<title>FlowFuse Dashboard</title>', '<title>BaluPi</title>')
+    .replace('content="FlowFuse Dashboard"', 'content="BaluPi"')
+    .replaceAll('="./', '="/dashboard/')
+    .replace('<script type="module"', '<script src="/dashboard/balupi-look.js"></script>\n    $&');
+}

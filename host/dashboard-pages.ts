@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { PAGE_WORDS } from './dashboard-words.ts';
+
+const STYLE = `
+:root{color-scheme:light dark;--page:#eef1f5;--card:#fff;--text:#1c2733;--soft:#5b6875;--line:#cbd3dc;--main:#0b6e4f;--on-main:#fff;--bad:#b3261e}
+@media (prefers-color-scheme:dark){:root{--page:#11161c;--card:#1a2129;--text:#e4e9ee;--soft:#9aa7b4;--line:#36414d;--main:#3ecf9a;--on-main:#06231a;--bad:#ff8a80}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:16px;background:var(--page);color:var(--text);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{width:100%;max-width:380px;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:28px}
+h1{margin:0;font-size:22px;letter-spacing:-.01em}
+h1 span{color:var(--main)}
+p{margin:8px 0 20px;color:var(--soft)}
+p.bad{margin:0 0 16px;color:var(--bad)}
+label{display:block;margin:0 0 14px;font-size:14px;color:var(--soft)}
+input{display:block;width:100%;margin-top:4px;padding:10px 12px;font:inherit;color:var(--text);background:var(--page);border:1px solid var(--line);border-radius:8px}
+input:focus-visible,button:focus-visible,a:focus-visible{outline:2px solid var(--main);outline-offset:2px}
+button{width:100%;margin-top:6px;padding:11px;font:inherit;font-weight:600;color:var(--on-main);background:var(--main);border:0;border-radius:8px;cursor:pointer}
+a{display:inline-block;margin-top:16px;color:var(--main)}
+`;
+
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+
+/** Nothing but this very style and a form to this very address; no script at all. */
+export const PAGE_CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${STYLE_HASH}'`,
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => ESCAPES[sign] ?? sign);
+}
+
+interface Frame {
+  readonly language: Language;
+  readonly body: string;
+  /** Where a page that goes on by itself goes to. */
+  readonly refresh?: string;
+}
+
+function page({ language, body, refresh }: Frame): string {
+  const meta =
+    refresh === undefined ? '' : `<meta http-equiv="refresh" content="${escaped(refresh)}">`;
+  return `<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+${meta}<title>BaluPi – ${escaped(PAGE_WORDS[language].title)}</title>
+<link rel="icon" href="data:,">
+<style>${STYLE}</style>
+</head>
+<body><main><h1>Balu<span>Pi</span></h1>${body}</main></body>
+</html>
+`;
+}
+
+function fault(text: string | null): string {
+  return text === null ? '' : `<p class="bad" role="alert">${escaped(text)}</p>`;
+}
+
+function hidden(name: string, value: string): string {
+  return `<input type="hidden" name="${name}" value="${escaped(value)}">`;
+}
+
+export interface SignInShown {
+  readonly language: Language;
+  /** What went wrong before, in the reader's words. */
+  readonly fault: string | null;
+  /** Where to go afterwards. */
+  readonly next: string;
+  readonly username?: string;
+}
+
+/** Name and password. */
+export function signInPage({ language, fault: problem, next, username = '' }: SignInShown): string {
+  const words = PAGE_WORDS[language];
+  const body = `<p>${escaped(words.lead)}</p>${fault(problem)}
+<form method="post" action="/dashboard/sign-in">${hidden('next', next)}
+<label>${escaped(words.username)}<input name="username" value="${escaped(username)}" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required autofocus></label>
+<label>${escaped(words.password)}<input name="password" type="password" autocomplete="current-password" maxlength="1024" required></label>
+<button>${escaped(words.signIn)}</button></form>`;
+  return page({ language, body });
+}
+
+/** The second factor; `step` stands for the first one. */
+export function codePage(shown: SignInShown & { readonly step: string }): string {
+  const words = PAGE_WORDS[shown.language];
+  const body = `<p>${escaped(words.codeLead)}</p>${fault(shown.fault)}
+<form method="post" action="/dashboard/sign-in">${hidden('next', shown.next)}${hidden('step', shown.step)}
+<label>${escaped(words.code)}<input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="32" required autofocus></label>
+<button>${escaped(words.goOn)}</button></form>
+<a href="/dashboard/sign-in">${escaped(words.startOver)}</a>`;
+  return page({ language: shown.language, body });
+}
+
+/** For a known admin after the grace, who may do nothing else. */
+export function wakePage(language: Language, ticket: string): string {
+  const words = PAGE_WORDS[language];
+  const body = `<p>${escaped(words.wakeLead)}</p>
+<form method="post" action="/dashboard/wake">${hidden('ticket', ticket)}
+<button>${escaped(words.wake)}</button></form>`;
+  return page({ language, body });
+}
+
+/** A sentence and the way back to the sign-in. */
+export function sentencePage(language: Language, sentence: string): string {
+  const body = `<p>${escaped(sentence)}</p>
+<a href="/dashboard/sign-in">${escaped(PAGE_WORDS[language].signIn)}</a>`;
+  return page({ language, body });
+}
+
+/** While flows start. */
+export function startingPage(language: Language): string {
+  const body = `<p>${escaped(PAGE_WORDS[language].starting)}</p>`;
+  return page({ language, body, refresh: '3' });
+}
+
+/**
+ * Asks for the same address again, this time from here: a browser that follows a link of another
+ * site keeps a strict cookie back on the first try.
+ */
+export function onceMorePage(language: Language, next: string): string {
+  return page({ language, body: '', refresh: `0;url=${next}` });
+}

@@ -1,0 +1,52 @@
+import type { IncomingMessage } from 'node:http';
+
+const ROOT = '/dashboard';
+
+/**
+ * Whether an address is the Dashboard's. Express matches without regard to case, so this must too,
+ * or another spelling would go round the door.
+ */
+export function isDashboard(path: string): boolean {
+  const lower = path.toLowerCase();
+  return lower === ROOT || lower.startsWith(`${ROOT}/`);
+}
+
+/** A person who opens a page, rather than a page that asks for a part of itself. */
+export function isDocument({ method, headers }: IncomingMessage): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  const wanted = headers['sec-fetch-dest'];
+  if (wanted !== undefined) return wanted === 'document' || wanted === 'iframe';
+  return /\btext\/html\b/.test(headers.accept ?? '');
+}
+
+/**
+ * Whether a request comes from a page of this very address. Every browser names the origin of what
+ * can change something or open a socket; only what is no browser leaves it out.
+ */
+export function isSameOrigin({ headers }: IncomingMessage): boolean {
+  const { origin, host } = headers;
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
+  if (origin === undefined) return true;
+  if (host === undefined) return false;
+  return URL.parse(origin)?.host === URL.parse(`http://${host}`)?.host;
+}
+
+/** The first cookie of that name; undefined without one. */
+export function cookieOf(
+  { headers }: Pick<IncomingMessage, 'headers'>,
+  name: string,
+): string | undefined {
+  for (const pair of (headers.cookie ?? '').split(';')) {
+    const [key = '', ...value] = pair.split('=');
+    if (key.trim() === name) return value.join('=').trim();
+  }
+  return undefined;
+}
+
+/** A place inside the Dashboard to go on to; anything else becomes its first page. */
+export function safeNext(next: string | null | undefined): string {
+  const isInside = /^\/dashboard\/[\w/-]*$/.test(next ?? '');
+  const isStep = /^\/dashboard\/sign-/.test(next ?? '');
+  return isInside && !isStep && typeof next === 'string' ? next : `${ROOT}/`;
+}

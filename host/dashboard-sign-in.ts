@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { OpenedPage, PageOutcome, SignInRefusal, User } from '../nodes/lib/accounts/accounts.ts';
+import { type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
+import type { Clock } from '../nodes/lib/time/clock.ts';
+import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import {
+  codePage,
+  PAGE_CONTENT_SECURITY_POLICY,
+  sentencePage,
+  signInPage,
+  wakePage,
+} from './dashboard-pages.ts';
+import { cookieOf, isSameOrigin, safeNext } from './dashboard-request.ts';
+import { PAGE_WORDS, refusalWords } from './dashboard-words.ts';
+import { OneTime } from './one-time.ts';
+import { readBody } from './read-body.ts';
+
+/** Names the browser's sign-in. It is sent to the Dashboard's addresses and to no other. */
+export const DASHBOARD_COOKIE = 'balupi_dashboard';
+
+/** The accounts' part in it. */
+export interface PageAccounts {
+  signIn(given: { username: string; password: string; address: string }): Promise<PageOutcome>;
+  secondFactor(given: {
+    pendingToken: string;
+    code: string;
+    address: string;
+  }): Promise<PageOutcome>;
+  open(user: User): OpenedPage | null;
+  close(cookie: string): void;
+  /** @returns null when it is being woken, else why not */
+  wake(): RefusalCode | null;
+}
+
+/** A name, a password and a place. */
+const FORM_BYTES = 16 * 1_024;
+/** How long a second factor or a wake may be thought about. */
+const STEP_MS = 300_000;
+/** More people than that do not sign in at a time. */
+const MOST_STEPS = 200;
+
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly language: Language;
+}
+
+/** The sign-in in front of the Dashboard: pages without a script, and the posts behind them. */
+export class DashboardSignIn {
+  readonly #accounts: PageAccounts;
+  readonly #addressOf: (request: IncomingMessage) => string;
+  readonly #steps: OneTime<string>;
+  readonly #wakes: OneTime<true>;
+
+  constructor(
+    accounts: PageAccounts,
+    clock: Clock,
+    addressOf: (request: IncomingMessage) => string,
+  ) {
+    this.#accounts = accounts;
+    this.#addressOf = addressOf;
+    const parts = { clock, randomBytes, lifeMs: STEP_MS, most: MOST_STEPS };
+    this.#steps = new OneTime<string>(parts);
+    this.#wakes = new OneTime<true>(parts);
+  }
+
+  show(visit: Visit, next: string | null): void {
+    send(visit, 200, signInPage({ language: visit.language, fault: null, next: safeNext(next) }));
+  }
+
+  async post(visit: Visit): Promise<void> {
+    const form = await this.#form(visit);
+    if (form === null) return;
+    const next = safeNext(form.get('next'));
+    const step = form.get('step');
+    if (step !== null) await this.#secondFactor(visit, { next, step, code: form.get('code') ?? '' });
+    else await this.#password(visit, next, form);
+  }
+
+  signOut(visit: Visit): void {
+    if (!isSameOrigin(visit.request)) {
+      this.#refused(visit, { kind: 'refused', code: 'not_allowed' }, '/dashboard/');
+      return;
+    }
+    const cookie = cookieOf(visit.request, DASHBOARD_COOKIE);
+    if (cookie !== undefined) this.#accounts.close(cookie);
+    visit.response.setHeader('Set-Cookie', cookieText('', 0));
+    goTo(visit.response, '/dashboard/sign-in');
+  }
+
+  async wake(visit: Visit): Promise<void> {
+    const form = await this.#form(visit);
+    if (form === null) return;
+    const { language } = visit;
+    if (this.#wakes.take(form.get('ticket') ?? '') === null) {
+      send(visit, 401, sentencePage(language, PAGE_WORDS[language].stepOver));
+      return;
+    }
+    const no = this.#accounts.wake();
+    const sentence =
+      no === null ? PAGE_WORDS[language].wakeSent : refusalWords(language, no, undefined);
+    send(visit, no === null ? 200 : refuse(no).statusCode, sentencePage(language, sentence));
+  }
+
+  async #form(visit: Visit): Promise<URLSearchParams | null> {
+    const { request } = visit;
+    if (!isSameOrigin(request)) {
+      this.#refused(visit, { kind: 'refused', code: 'not_allowed' }, '/dashboard/');
+      return null;
+    }
+    const read = await readBody(request, FORM_BYTES);
+    if (read.kind === 'body') return new URLSearchParams(read.bytes.toString('utf8'));
+    if (read.kind === 'too_large') {
+      visit.response.setHeader('Connection', 'close');
+      this.#refused(visit, { kind: 'refused', code: 'too_large' }, '/dashboard/');
+    }
+    return null;
+  }
+
+  async #password(visit: Visit, next: string, form: URLSearchParams): Promise<void> {
+    const username = form.get('username') ?? '';
+    const password = form.get('password') ?? '';
+    const address = this.#addressOf(visit.request);
+    const outcome: PageOutcome =
+      username === '' || password === ''
+        ? { kind: 'refused', code: 'bad_credentials' }
+        : await this.#accounts.signIn({ username, password, address });
+    this.#answer(visit, outcome, { next, username });
+  }
+
+  async #secondFactor(
+    visit: Visit,
+    { next, step, code }: { next: string; step: string; code: string },
+  ): Promise<void> {
+    const { language } = visit;
+    const pendingToken = this.#steps.see(step);
+    if (pendingToken === null) {
+      const fault = PAGE_WORDS[language].stepOver;
+      send(visit, 401, signInPage({ language, fault, next }));
+      return;
+    }
+    const address = this.#addressOf(visit.request);
+    const outcome = await this.#accounts.secondFactor({ pendingToken, code: code.trim(), address });
+    if (outcome.kind !== 'refused') {
+      this.#steps.take(step);
+      this.#answer(visit, outcome, { next, username: '' });
+      return;
+    }
+    const fault = refusalWords(language, outcome.code, outcome.retryAfterSeconds);
+    send(visit, refuse(outcome.code).statusCode, codePage({ language, fault, next, step }));
+  }
+
+  #answer(visit: Visit, outcome: PageOutcome, { next, username }: { next: string; username: string }): void {
+    const { language } = visit;
+    switch (outcome.kind) {
+      case 'refused':
+        this.#refused(visit, outcome, next, username);
+        return;
+      case 'second_factor': {
+        const step = this.#steps.keep(outcome.pendingToken);
+        send(visit, 200, codePage({ language, fault: null, next, step }));
+        return;
+      }
+      case 'wake_only':
+        send(visit, 200, wakePage(language, this.#wakes.keep(true)));
+        return;
+      case 'person':
+        this.#letIn(visit, outcome.user, next);
+    }
+  }
+
+  #letIn(visit: Visit, user: User, next: string): void {
+    const opened = this.#accounts.open(user);
+    if (opened === null) {
+      this.#refused(visit, { kind: 'refused', code: 'nas_asleep' }, next);
+      return;
+    }
+    visit.response.setHeader('Set-Cookie', cookieText(opened.cookie, opened.maxAgeSeconds));
+    goTo(visit.response, next);
+  }
+
+  #refused(visit: Visit, refusal: SignInRefusal, next: string, username = ''): void {
+    const { code, retryAfterSeconds } = refusal;
+    const { language } = visit;
+    const fault = refusalWords(language, code, retryAfterSeconds);
+    const { statusCode, headers } = refuse(code, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
+    for (const [name, value] of Object.entries(headers)) visit.response.setHeader(name, value);
+    send(visit, statusCode, signInPage({ language, fault, next, username }));
+  }
+}
+
+/** Strict: no other site's page can make a browser send it along. */
+function cookieText(value: string, maxAgeSeconds: number): string {
+  return `${DASHBOARD_COOKIE}=${value}; Path=/dashboard; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}`;
+}
+
+function goTo(response: ServerResponse, place: string): void {
+  response.writeHead(303, { Location: place, 'Content-Length': 0 });
+  response.end();
+}
+
+/** Sends a page of ours. */
+export function send(
+  { request, response }: Pick<Visit, 'request' | 'response'>,
+  statusCode: number,
+  html: string,
+): void {
+  response.writeHead(statusCode, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Length': Buffer.byteLength(html),
+    'Content-Security-Policy': PAGE_CONTENT_SECURITY_POLICY,
+    // Without a referrer the browser would call the origin of its own form `null`.
+    'Referrer-Policy': 'same-origin',
+  });
+  response.end(request.method === 'HEAD' ? undefined : html);
+}

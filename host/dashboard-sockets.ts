@@ -1,0 +1,168 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { User } from '../nodes/lib/accounts/accounts.ts';
+import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
+import { inWordsOf, type Language, languageOf, type Viewers } from '../nodes/lib/viewers/viewers.ts';
+import { admitPacket, isFor } from './dashboard-packet.ts';
+import { cookieOf } from './dashboard-request.ts';
+import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';
+import { inLook } from './dashboard-look.ts';
+
+/** What is used of a socket of socket.io. */
+export interface DashboardSocket {
+  readonly id: string;
+  readonly handshake: { readonly headers: IncomingHttpHeaders };
+  readonly conn: { on(event: 'close', listener: () => void): unknown };
+  emit: (event: string, ...args: unknown[]) => boolean;
+  use(check: (packet: unknown[], next: () => void) => void): unknown;
+  disconnect(close: boolean): unknown;
+}
+
+export interface SocketAccounts {
+  find(cookie: string): User | null;
+  look(cookie: string): Promise<User | null>;
+  /** @returns how to stop hearing */
+  onLogout(listener: () => void): () => void;
+}
+
+interface Open {
+  readonly socket: DashboardSocket;
+  readonly cookie: string;
+}
+
+/** How soon an open page notices that its sign-in is over, in ms, without a word from it. */
+const SWEEP_MS = 5_000;
+/** A page says some 40 things when it opens, and a few a minute after that. */
+const PACKETS = 300;
+const PACKET_WINDOW_MS = 10_000;
+
+/**
+ * Stands between socket.io and the Dashboard: no socket without a sign-in, none longer than that,
+ * nothing a page made up goes in, nothing of another page goes out.
+ */
+export class DashboardSockets {
+  readonly #accounts: SocketAccounts;
+  readonly #viewers: Viewers;
+  readonly #clock: Clock;
+  readonly #open = new Map<string, Open>();
+  #cancel: Cancel | null = null;
+  #stopHearing: () => void = () => undefined;
+
+  constructor(accounts: SocketAccounts, viewers: Viewers, clock: Clock) {
+    this.#accounts = accounts;
+    this.#viewers = viewers;
+    this.#clock = clock;
+  }
+
+  start(): void {
+    // The accounts tell of a logout before they write it down.
+    this.#stopHearing = this.#accounts.onLogout(() => {
+      setImmediate(() => {
+        this.sweep();
+      });
+    });
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#stopHearing();
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  /** Closes the pages whose sign-in is over. */
+  sweep(): void {
+    for (const { socket, cookie } of [...this.#open.values()]) {
+      if (this.#accounts.find(cookie) === null) socket.disconnect(true);
+    }
+  }
+
+  /** The Dashboard's setting `ioMiddleware`. */
+  readonly middleware = (socket: DashboardSocket, next: (error?: Error) => void): void => {
+    const cookie = cookieOf(socket.handshake, DASHBOARD_COOKIE) ?? '';
+    this.#accounts.look(cookie).then(
+      (user) => {
+        const isIn = user !== null && this.#takeIn(socket, cookie);
+        next(isIn ? undefined : new Error('unauthorized'));
+      },
+      () => {
+        next(new Error('failed'));
+      },
+    );
+  };
+
+  #tick(): void {
+    this.#cancel = this.#clock.after(SWEEP_MS, () => {
+      this.sweep();
+      this.#tick();
+    });
+  }
+
+  #takeIn(socket: DashboardSocket, cookie: string): boolean {
+    const { headers } = socket.handshake;
+    const language = languageOf(
+      cookieOf({ headers }, 'balupi_language'),
+      headers['accept-language'],
+    );
+    const user = (): User | null => this.#accounts.find(cookie);
+    if (!this.#viewers.add({ socketId: socket.id, language, user })) return false;
+    this.#open.set(socket.id, { socket, cookie });
+    // Not the socket's own `disconnect`, whose listeners the Dashboard removes at a deploy.
+    socket.conn.on('close', () => {
+      this.#open.delete(socket.id);
+      this.#viewers.remove(socket.id);
+    });
+    const types = new Map<string, string>();
+    this.#guardIncoming(socket, user, types);
+    this.#guardOutgoing(socket, user, { language, types });
+    return true;
+  }
+
+  #guardIncoming(
+    socket: DashboardSocket,
+    user: () => User | null,
+    types: ReadonlyMap<string, string>,
+  ): void {
+    let [windowFromMs, packets] = [this.#clock.monotonicMs(), 0];
+    socket.use((packet, next) => {
+      const nowMs = this.#clock.monotonicMs();
+      if (nowMs - windowFromMs >= PACKET_WINDOW_MS) [windowFromMs, packets] = [nowMs, 0];
+      packets += 1;
+      if (packets > PACKETS || user() === null) socket.disconnect(true);
+      else if (admitPacket(packet, (id) => types.get(id))) next();
+    });
+  }
+
+  #guardOutgoing(
+    socket: DashboardSocket,
+    user: () => User | null,
+    shown: { readonly language: Language; readonly types: Map<string, string> },
+  ): void {
+    const emit = socket.emit.bind(socket);
+    const look = lookOf(socket.handshake);
+    socket.emit = (event, ...args) => {
+      if (user() === null) {
+        socket.disconnect(true);
+        return false;
+      }
+      if (!isFor(socket.id, args)) return false;
+      if (event === 'ui-config') {
+        args = [args[0], inLook(look, args[1])];
+        learnTypes(shown.types, args[1]);
+      }
+      return emit(event, ...args.map((argument) => inWordsOf(shown.language, argument)));
+    };
+  }
+}
+
+/** What the reader chose, else what their screen likes. */
+function lookOf(handshake: { readonly headers: IncomingHttpHeaders }): 'dark' | 'light' {
+  const chosen = cookieOf(handshake, 'balupi_look');
+  const wanted = chosen === 'dark' || chosen === 'light' ? chosen : null;
+  return (wanted ?? cookieOf(handshake, 'balupi_screen')) === 'dark' ? 'dark' : 'light';
+}
+
+function learnTypes(types: Map<string, string>, config: unknown): void {
+  const { widgets } = config as { widgets?: Record<string, { type?: string } | undefined> };
+  types.clear();
+  for (const [id, widget] of Object.entries(widgets ?? {})) types.set(id, widget?.type ?? '');
+}
