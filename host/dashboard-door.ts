@@ -100,7 +100,8 @@ export class DashboardDoor {
   /** Whether a request may leave HTTP for the Dashboard's socket; every other stays a request. */
   readonly takesUpgrade = (request: IncomingMessage): boolean => {
     const { headers, url = '' } = request;
-    if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith(SOCKET_PATH)) return false;
+    if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith(SOCKET_PATH))
+      return false;
     if (headers.origin === undefined || !isSameOrigin(request)) return false;
     return this.#parts.flowsRun() && this.#found(request);
   };

@@ -1,5 +1,11 @@
 /** What the widgets of a page may send. Everything else a browser makes up goes nowhere. */
-const EVENTS = new Set(['widget-load', 'widget-action', 'widget-send', 'widget-change', 'ui-event']);
+const EVENTS = new Set([
+  'widget-load',
+  'widget-action',
+  'widget-send',
+  'widget-change',
+  'ui-event',
+]);
 const PAGE_TOPICS = new Set(['$pageview', '$pageleave']);
 /** These only show. A page that "changes" one would be faking what everybody sees. */
 const SHOWN_ONLY = new Set([

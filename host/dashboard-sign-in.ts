@@ -1,6 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { OpenedPage, PageOutcome, SignInRefusal, User } from '../nodes/lib/accounts/accounts.ts';
+import type {
+  OpenedPage,
+  PageOutcome,
+  SignInRefusal,
+  User,
+} from '../nodes/lib/accounts/accounts.ts';
 import { type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import type { Language } from '../nodes/lib/viewers/viewers.ts';
@@ -74,7 +79,8 @@ export class DashboardSignIn {
     if (form === null) return;
     const next = safeNext(form.get('next'));
     const step = form.get('step');
-    if (step !== null) await this.#secondFactor(visit, { next, step, code: form.get('code') ?? '' });
+    if (step !== null)
+      await this.#secondFactor(visit, { next, step, code: form.get('code') ?? '' });
     else await this.#password(visit, next, form);
   }
 
@@ -151,7 +157,11 @@ export class DashboardSignIn {
     send(visit, refuse(outcome.code).statusCode, codePage({ language, fault, next, step }));
   }
 
-  #answer(visit: Visit, outcome: PageOutcome, { next, username }: { next: string; username: string }): void {
+  #answer(
+    visit: Visit,
+    outcome: PageOutcome,
+    { next, username }: { next: string; username: string },
+  ): void {
     const { language } = visit;
     switch (outcome.kind) {
       case 'refused':
@@ -184,7 +194,10 @@ export class DashboardSignIn {
     const { code, retryAfterSeconds } = refusal;
     const { language } = visit;
     const fault = refusalWords(language, code, retryAfterSeconds);
-    const { statusCode, headers } = refuse(code, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
+    const { statusCode, headers } = refuse(
+      code,
+      retryAfterSeconds === undefined ? {} : { retryAfterSeconds },
+    );
     for (const [name, value] of Object.entries(headers)) visit.response.setHeader(name, value);
     send(visit, statusCode, signInPage({ language, fault, next, username }));
   }

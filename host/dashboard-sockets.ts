@@ -1,7 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import { inWordsOf, type Language, languageOf, type Viewers } from '../nodes/lib/viewers/viewers.ts';
+import {
+  inWordsOf,
+  type Language,
+  languageOf,
+  type Viewers,
+} from '../nodes/lib/viewers/viewers.ts';
 import { admitPacket, isFor } from './dashboard-packet.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';

@@ -31,7 +31,8 @@ export const PAGE_WORDS: Readonly<Record<Language, PageWords>> = {
     code: 'Code of six digits',
     goOn: 'Go on',
     startOver: 'Start over',
-    wakeLead: 'The NAS has not answered for your account for too long. Wake it, then sign in again.',
+    wakeLead:
+      'The NAS has not answered for your account for too long. Wake it, then sign in again.',
     wake: 'Wake the NAS',
     wakeSent: 'The NAS is being woken. Sign in again in a minute or two.',
     starting: 'BaluPi is starting its flows. This page comes back by itself.',

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import {
   createServer,
   type IncomingMessage,
-  type RequestListener, type Server, type ServerResponse } from 'node:http';
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { refuse } from '../nodes/lib/http/http.ts';
 import { ConnectionRoom } from './connection-room.ts';

@@ -52,9 +52,44 @@ function load({ system }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answer(payload));
 }
 
+/** What a page calls the checks, marked for its reader's language. */
+const CHECK_WORDS: Readonly<Record<string, string>> = {
+  queue_db: '[[Queue database]]',
+  cache_db: '[[Cache database]]',
+  energy_db: '[[Energy database]]',
+  nas: '[[NAS]]',
+  clock: '[[Clock]]',
+  disk: '[[Disk]]',
+  uploads: '[[Uploads]]',
+  flows: '[[Flows]]',
+};
+const STATE_WORDS: Readonly<Record<string, string>> = {
+  ok: '[[all right]]',
+  failing: '[[failing]]',
+  awake: '[[awake]]',
+  asleep: '[[asleep]]',
+  unreachable: '[[does not answer]]',
+  never_seen: '[[never seen]]',
+  clock_unsynced: '[[not set]]',
+  low: '[[nearly full]]',
+  lost: '[[lost]]',
+  left_out: '[[left out]]',
+};
+
+/** A row of a page's table for each check. */
+function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
+  const { checks } = system.health();
+  message.payload = Object.entries(checks).map(([name, result]) => ({
+    check: CHECK_WORDS[name] ?? name,
+    state: STATE_WORDS[String(result)] ?? String(result),
+  }));
+  return message;
+}
+
 const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   health,
   load,
+  'page-checks': pageChecks,
   metrics: (rooms, message) =>
     withAnswer(message, answer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE })),
 };

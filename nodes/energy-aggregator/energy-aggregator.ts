@@ -7,12 +7,15 @@ import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import { dashboard, powerSummary, smartDevices } from './app-acts.ts';
 import { announce, publishStates } from './home-assistant-acts.ts';
+import { pageActs } from './page-acts.ts';
 import { addPrice, listPrices, recalculate, removePrice, updatePrice } from './price-acts.ts';
 import { costs, current, history, summary } from './query-acts.ts';
 
 interface EnergyConfig extends NodeDef {
   readonly op: string;
   readonly store: string;
+  /** For the bars of a page. */
+  readonly period?: string;
 }
 
 /**
@@ -88,9 +91,10 @@ export default function register(RED: NodeAPI): void {
     const tell = guard.callback((hour: UnusualHour) => {
       this.send([null, { topic: 'unusual', payload: unusualJson(hour) }]);
     });
+    const acts = { ...ACTS, ...pageActs(config.period) };
     guard.onInput((message) => {
       if (config.op === 'roll-up') stopListening ??= rooms().energy.onUnusual(tell);
-      return actOf(ACTS, config.op)(rooms(), message);
+      return actOf(acts, config.op)(rooms(), message);
     });
     this.on('close', () => {
       stopListening?.();

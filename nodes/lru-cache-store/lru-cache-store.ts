@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { CacheEmptyAnswer, CacheEmptyBody } from '../lib/api/api.ts';
-import { wireStats } from '../lib/cache/cache.ts';
+import { wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
@@ -17,6 +17,9 @@ interface CacheConfig extends NodeDef {
   readonly op: string;
   readonly store: string;
 }
+
+/** Days in a page's chart. */
+const SHOWN_DAYS = 14;
 
 /** Outputs of `look up`, in their order. */
 const kept = (message: FileMessage): unknown => [message, null, null, null];
@@ -74,6 +77,18 @@ function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null
   return null;
 }
 
+/** What a page's chart shows of the last two weeks. */
+function pageDays({ cache }: Rooms, message: ApiMessage): ApiMessage {
+  const { today, days } = cache.background.days(SHOWN_DAYS);
+  const rows = wireDays(days, today, SHOWN_DAYS).days;
+  message.payload = rows.map(({ date, nas_wakes_avoided: y }) => ({
+    x: date.slice(5),
+    y,
+    series: '[[Wakes avoided]]',
+  }));
+  return message;
+}
+
 function stats({ cache, upload }: Rooms, message: ApiMessage): ApiMessage {
   const dirty = upload.queuedCount();
   return withAnswer(message, answer(wireStats(cache.stats(), dirty)));
@@ -109,6 +124,7 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   'fetch-ahead': fetchAhead,
   'keep-pins': keepPins,
   check,
+  'page-days': pageDays,
 };
 
 function statusOf(rooms: Rooms, op: string): NodeStatus {

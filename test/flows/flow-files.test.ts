@@ -58,9 +58,13 @@ describe('The flow files', () => {
   it('name config nodes and wires that are there', () => {
     const ids = new Set(ALL.map(({ id }) => id));
     for (const node of ALL) {
-      for (const key of ['store', 'nas', 'mydb', 'z']) {
+      for (const key of ['store', 'nas', 'mydb', 'group', 'page', 'ui', 'theme', 'z']) {
         const named = node[key];
-        if (typeof named === 'string') assert.ok(ids.has(named), `${node.id}: ${key} ${named}`);
+        if (typeof named === 'string' && named !== '')
+          assert.ok(ids.has(named), `${node.id}: ${key} ${named}`);
+      }
+      for (const link of (node['links'] as readonly string[] | undefined) ?? []) {
+        assert.ok(ids.has(link), `${node.id} ⇢ ${link}`);
       }
       for (const target of targets(node)) assert.ok(ids.has(target), `${node.id} → ${target}`);
     }

@@ -39,6 +39,19 @@ const STOCK_TYPES = [
 ];
 /** Types that only examples may use, which a tinkerer completes by hand. */
 const EXAMPLE_TYPES = ['mqtt out', 'mqtt-broker'];
+/** The Dashboard's own types that our pages are made of. */
+export const DASHBOARD_CONFIG_TYPES = ['ui-base', 'ui-group', 'ui-page', 'ui-theme'];
+const DASHBOARD_TYPES = [
+  ...DASHBOARD_CONFIG_TYPES,
+  'ui-button',
+  'ui-chart',
+  'ui-event',
+  'ui-gauge',
+  'ui-notification',
+  'ui-table',
+  'ui-template',
+  'ui-text',
+];
 const SQLITE_TYPES = ['sqlite', 'sqlitedb'];
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -47,6 +60,7 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
 export const OWN_TYPES = Object.keys(manifest['node-red'].nodes);
 export const KNOWN_TYPES: ReadonlySet<string> = new Set([
   ...STOCK_TYPES,
+  ...DASHBOARD_TYPES,
   ...SQLITE_TYPES,
   ...OWN_TYPES,
 ]);

@@ -4,6 +4,7 @@ import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { PRACTICE_USERS, type PracticeUser } from './nas/options.ts';
 import { PracticeNas } from './nas/practice-nas.ts';
 import { seedDemo } from './nas/seed-demo.ts';
+import { type PastPlug, writePast } from './demo-past.ts';
 import { fridge, NasLoad } from './plug/load-curve.ts';
 import { PracticePlug } from './plug/practice-plug.ts';
 
@@ -27,6 +28,26 @@ function demoUsers(): readonly PracticeUser[] {
 export function passwordOf(username: string): string {
   return PRACTICE_USERS.find((user) => user.username === username)?.password ?? '';
 }
+
+/** Awake for an hour in the morning and some in the evening, a little differently each day. */
+function nasWatts(fromS: number): number {
+  const hour = Math.floor(fromS / 3_600) % 24;
+  const day = Math.floor(fromS / 86_400);
+  const evening = 18 + (day % 3);
+  const isAwake = hour === 6 + (day % 2) || (hour >= evening && hour < evening + 2 + (day % 2));
+  return isAwake ? 38 + ((fromS / 300) % 5) * 3.1 : 1.5;
+}
+
+const FRIDGE = fridge();
+const PAST_PLUGS: readonly PastPlug[] = [
+  { name: 'NAS', role: 'nas', watts: nasWatts },
+  {
+    name: 'Fridge',
+    role: 'monitor',
+    watts: (fromS, toS) =>
+      (FRIDGE.energyWhBetween(fromS * 1_000, toS * 1_000) * 3_600) / (toS - fromS),
+  },
+];
 
 /** A practice NAS and two practice plugs, one of which feeds it. */
 export class DemoWorld {
@@ -65,6 +86,21 @@ export class DemoWorld {
     await this.nas.stop();
   }
 
+  /**
+   * Gives a data folder some weeks of a past: a NAS that slept most of the day, and a fridge.
+   * To be called before a BaluPi opens it.
+   */
+  async past(dataFolder: string, timeZone: string): Promise<void> {
+    await writePast({
+      dataFolder,
+      timeZone,
+      clock: this.#clock,
+      tapo: TAPO,
+      addresses: this.#plugAddresses(),
+      plugs: PAST_PLUGS,
+    });
+  }
+
   /** Settings that point a BaluPi at this world. */
   environment(): Record<string, string> {
     return {
@@ -74,10 +110,12 @@ export class DemoWorld {
       BALUPI_NAS_WAKE_ADDRESS: this.nas.wakeAddress,
       BALUPI_TAPO_USERNAME: TAPO.username,
       BALUPI_TAPO_PASSWORD: TAPO.password,
-      BALUPI_TAPO_DISCOVERY_ADDRESS: this.#plugs
-        .map((plug) => `127.0.0.1:${plug.udpPort}`)
-        .join(','),
+      BALUPI_TAPO_DISCOVERY_ADDRESS: this.#plugAddresses(),
     };
+  }
+
+  #plugAddresses(): string {
+    return this.#plugs.map((plug) => `127.0.0.1:${plug.udpPort}`).join(',');
   }
 
   #follow(): void {

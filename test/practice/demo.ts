@@ -17,6 +17,7 @@ const LIVELY = {
   BALUPI_LOG_LEVEL: 'warn',
 };
 const PLUGS = 2;
+const SYSTEM_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const FIRST_WATTS_MS = 8_000;
 
 const SERVER = resolve(import.meta.dirname, '..', '..', 'server.js');
@@ -100,6 +101,7 @@ function announce(readyLine: string, world: DemoWorld): void {
       `login: ${DEMO_USER} / ${passwordOf(DEMO_USER)}`,
       `admin login: ${DEMO_ADMIN} / ${passwordOf(DEMO_ADMIN)}`,
       `practice NAS: ${world.nas.url}`,
+      `dashboard: ${url}/dashboard (its past is made up)`,
       `API description: ${url}/docs — the five-minute tour is in README.md. Ctrl-C ends the demo.`,
     ].join('\n'),
   );
@@ -125,8 +127,10 @@ const folder = mkdtempSync(join(tmpdir(), 'balupi-demo-'));
 const world = new DemoWorld(clock, folder);
 console.log('Starting a practice NAS, two practice plugs and BaluPi …');
 await world.start();
+const settings = await environment(world, folder);
+await world.past(settings['BALUPI_DATA_DIR'] ?? folder, settings['BALUPI_TIMEZONE'] ?? SYSTEM_ZONE);
 const server = spawn(process.execPath, [...process.execArgv, SERVER, '--no-env-file'], {
-  env: await environment(world, folder),
+  env: settings,
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../time/clock.ts';
+import { type Bar, type BarPeriod, barsOf } from './bars.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import { type Dashboard, dashboardOf } from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
@@ -23,6 +24,8 @@ import {
 import type { Price } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
+export type { Bar, BarPeriod } from './bars.ts';
+export { BAR_PERIODS } from './bars.ts';
 export type { Costs, CostsWish } from './costs.ts';
 export type { Dashboard, PeriodStats } from './dashboard.ts';
 export {
@@ -131,6 +134,11 @@ export class Energy {
 
   history(wish: HistoryWish): History | WishRefusal {
     return this.#histories.history(wish);
+  }
+
+  /** The household's present day, week, month or year in bars. */
+  bars(period: BarPeriod): readonly Bar[] {
+    return barsOf(period, this.#metering.view(), this.#time, this.#metering.nowS());
   }
 
   /** The history without the limit on points, for an export. */

@@ -66,7 +66,7 @@ function textsIn(params: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(params).filter((pair): pair is [string, string] => {
       const [name, value] = pair as [string, unknown];
-      return typeof value === 'string' && /^[a-z_]{1,32}$/.test(name);
+      return typeof value === 'string' && /^[a-z][a-z_]{0,31}$/.test(name);
     }),
   );
 }

@@ -5,6 +5,9 @@ export type Language = 'en' | 'de';
 /** Words that a page shows in its reader's language: `[[Power now]]`. */
 const MARKED = /\[\[([^[\]]+)\]\]/g;
 
+/** A number that is written in the reader's way: `[[#1.5]]`. */
+const NUMBER = /^#-?\d+(?:\.\d+)?$/;
+
 /** @param preferred what the reader chose; else the browser's `Accept-Language` decides */
 export function languageOf(
   preferred: string | undefined,
@@ -30,10 +33,15 @@ export function inWordsOf(language: Language, value: unknown): unknown {
 function text(language: Language, marked: string): string {
   if (!marked.includes('[[')) return marked;
   return marked.replace(MARKED, (whole, words: string) => {
+    if (NUMBER.test(words)) return numberIn(language, words.slice(1));
     const german = GERMAN.get(words);
     if (german === undefined) return whole;
     return language === 'de' ? german : words;
   });
+}
+
+function numberIn(language: Language, number: string): string {
+  return language === 'de' ? number.replace('.', ',') : number;
 }
 
 /** Pictures and other bytes, dates, and functions go through as they are. */

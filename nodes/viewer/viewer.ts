@@ -1,0 +1,114 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { type Endpoint, ENDPOINTS } from '../lib/api/api.ts';
+import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
+import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Asked, type Asker, callAs, GERMAN } from '../lib/viewers/viewers.ts';
+
+interface ViewerConfig extends NodeDef {
+  readonly op: string;
+  readonly store: string;
+  /** For `ask`: the id of the endpoint whose rule and form apply. */
+  readonly endpoint: string;
+  /** For `answer`: what the page says when it went well. */
+  readonly done: string;
+}
+
+/** A message from or for one page. */
+interface PageMessage extends ApiMessage {
+  /** Set by the Dashboard, from the socket. */
+  _client?: { readonly socketId?: unknown };
+  /** What a page says about an answer; empty where there is nothing to say. */
+  text?: string;
+  ok?: boolean;
+}
+
+function askerOf({ viewers }: Rooms, message: PageMessage): Asker | null {
+  return viewers.askerAt(message._client?.socketId);
+}
+
+/**
+ * Lets a page's wish on as the call that it would be over the API.
+ * @throws Error for a node set to an endpoint that is none
+ */
+function ask(rooms: Rooms, message: PageMessage, endpointId: string): unknown {
+  const endpoint = (ENDPOINTS as readonly Endpoint[]).find(({ id }) => id === endpointId);
+  if (endpoint === undefined) throw new Error(`There is no endpoint '${endpointId}'.`);
+  const asker = askerOf(rooms, message);
+  // The page is gone, or its sign-in is over: there is nobody to say no to.
+  if (asker === null) return null;
+  const { payload } = message;
+  const asked: Asked = typeof payload === 'object' && payload !== null ? payload : {};
+  const outcome = callAs(asker, endpoint, asked, (caller) => rooms.accounts.mayWake(caller));
+  if (outcome.kind === 'refused') return [null, withAnswer(message, outcome.answer)];
+  message.req = { call: outcome.call, headers: {} } as GuardedRequest;
+  return [message, null];
+}
+
+/** Makes an API answer one for the page that asked, and for no other. */
+function answer(rooms: Rooms, message: PageMessage, done: string): PageMessage | null {
+  if (askerOf(rooms, message) === null) return null;
+  const ok = (message.statusCode ?? 200) < 400;
+  message.ok = ok;
+  message.text = ok ? done : marked(detailOf(message.payload));
+  delete message.req;
+  delete message.headers;
+  return message;
+}
+
+function detailOf(payload: unknown): string {
+  const { detail } = (payload ?? {}) as { readonly detail?: unknown };
+  if (typeof detail === 'string') return detail;
+  const { message } = (detail ?? {}) as { readonly message?: unknown };
+  return typeof message === 'string' ? message : '';
+}
+
+/** A sentence that is known in German is shown in the reader's language. */
+function marked(sentence: string): string {
+  return GERMAN.has(sentence) ? `[[${sentence}]]` : sentence;
+}
+
+/** Tells a page who has it open. */
+function who(rooms: Rooms, message: PageMessage): PageMessage | null {
+  const asker = askerOf(rooms, message);
+  if (asker === null) return null;
+  const { caller, language } = asker;
+  message.payload = {
+    username: caller.user.username,
+    is_admin: rooms.accounts.isAdmin(caller),
+    may_wake: rooms.accounts.mayWake(caller),
+    language,
+  };
+  return message;
+}
+
+function look({ viewers }: Rooms, message: PageMessage): PageMessage | null {
+  return viewers.count > 0 ? message : null;
+}
+
+function actsOf(config: ViewerConfig): Readonly<Record<string, Act<Rooms>>> {
+  return {
+    ask: (rooms, message) => ask(rooms, message, config.endpoint),
+    answer: (rooms, message) => answer(rooms, message, config.done),
+    who,
+    look,
+  };
+}
+
+function statusOf({ viewers }: Rooms): NodeStatus {
+  const { count } = viewers;
+  return { fill: count > 0 ? 'green' : 'grey', shape: 'dot', text: String(count) };
+}
+
+/** Node `balupi-viewer`. */
+export default function register(RED: NodeAPI): void {
+  function ViewerNode(this: Node, config: ViewerConfig): void {
+    RED.nodes.createNode(this, config);
+    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(rooms()) : {}));
+    const acts = actsOf(config);
+    guard.onInput((message) => actOf(acts, config.op)(rooms(), message));
+  }
+  RED.nodes.registerType('balupi-viewer', ViewerNode);
+}

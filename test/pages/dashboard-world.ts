@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { DemoWorld } from '../practice/demo-world.ts';
+
+const SERVER = resolve('dist', 'server.js');
+const ZONE = 'Europe/Berlin';
+/** As `deploy/run.mjs` starts it. */
+const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
+
+/** A BaluPi as `npm start` runs it, beside a practice NAS and practice plugs, with a past. */
+export class DashboardWorld {
+  readonly world: DemoWorld;
+  readonly #folder: string;
+  #process: ChildProcess | null = null;
+  #url = '';
+
+  private constructor(world: DemoWorld, folder: string) {
+    this.world = world;
+    this.#folder = folder;
+  }
+
+  static async start(): Promise<DashboardWorld> {
+    const clock = new SystemClock((problem) => {
+      throw problem;
+    });
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-dashboard-'));
+    const world = new DemoWorld(clock, folder);
+    await world.start();
+    const started = new DashboardWorld(world, folder);
+    await started.#boot();
+    return started;
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  get port(): number {
+    return Number(new URL(this.#url).port);
+  }
+
+  /** A token of the practice NAS, as an app would get it. */
+  async token(username: string): Promise<string> {
+    const answered = await fetch(`${this.#url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username, password: `Practice-${username}-1` }),
+    });
+    return ((await answered.json()) as { readonly access_token: string }).access_token;
+  }
+
+  /** Calls the API over a token. */
+  async call(token: string, path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { Authorization: `Bearer ${token}`, ...init.headers };
+    return await fetch(`${this.#url}${path}`, { ...init, headers });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process !== null && this.#process.exitCode === null) {
+      this.#process.kill('SIGTERM');
+      await once(this.#process, 'exit');
+    }
+    await this.world.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #boot(): Promise<void> {
+    const flows = join(this.#folder, 'flows');
+    cpSync('flows', flows, { recursive: true, filter: (file) => !file.endsWith('.ts') });
+    const dataFolder = join(this.#folder, 'balupi');
+    await this.world.past(dataFolder, ZONE);
+    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
+    const child = spawn(
+      process.execPath,
+      [...SMALL_HEAP, SERVER, '--no-env-file', '--flows', flows],
+      {
+        env: {
+          ...Object.fromEntries(kept),
+          ...this.world.environment(),
+          BALUPI_DATA_DIR: dataFolder,
+          BALUPI_HOST: '127.0.0.1',
+          BALUPI_PORT: '0',
+          BALUPI_LOG_LEVEL: 'warn',
+          BALUPI_CACHE_MIN_FREE_GB: '0.1',
+          BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '2',
+          BALUPI_NAS_PROBE_INTERVAL_SECONDS: '2',
+          BALUPI_TIMEZONE: ZONE,
+          BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    this.#process = child;
+    const { promise, resolve: ready, reject } = Promise.withResolvers<string>();
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('BaluPi ready on ')) ready(line);
+    });
+    child.once('exit', () => {
+      reject(new Error('BaluPi ended before it was ready.'));
+    });
+    this.#url = /ready on (\S+)/.exec(await promise)?.[1] ?? '';
+  }
+}

@@ -1,0 +1,169 @@
+import { BucketRows } from '../../nodes/lib/energy/bucket-rows.ts';
+import { type Bucket, type HourBucket, inTime } from '../../nodes/lib/energy/buckets.ts';
+import { Energy } from '../../nodes/lib/energy/energy.ts';
+import { LocalTime } from '../../nodes/lib/energy/local-time.ts';
+import { NasHourRows } from '../../nodes/lib/energy/nas-hour-rows.ts';
+import { type DeviceHour, RollUp } from '../../nodes/lib/energy/roll-up.ts';
+import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
+import type { Store } from '../../nodes/lib/store/store.ts';
+import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';
+import type { Clock } from '../../nodes/lib/time/clock.ts';
+
+/** Mean power of a plug in a stretch of time, epoch seconds, in W. */
+export type MeanWatts = (fromS: number, toS: number) => number;
+
+export interface PastPlug {
+  /** What the plug calls itself. */
+  readonly name: string;
+  readonly role: 'nas' | 'monitor';
+  readonly watts: MeanWatts;
+}
+
+interface PastParts {
+  readonly dataFolder: string;
+  readonly timeZone: string;
+  readonly clock: Clock;
+  readonly tapo: { readonly username: string; readonly password: string };
+  /** Where the plugs answer. */
+  readonly addresses: string;
+  readonly plugs: readonly PastPlug[];
+}
+
+const DAYS = 40;
+const FINE_DAYS = 6;
+const DAY_S = 86_400;
+const SLOT_S = 300;
+/** Hours ago at which the Pi was down for a while: covered by the plugs' counters, marked. */
+const ESTIMATED_HOURS_AGO: readonly number[] = [27, 28, 29, 101, 102];
+const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined };
+const LOG = { ...QUIET, error: () => undefined };
+
+/**
+ * Gives a data folder that no BaluPi has opened yet some weeks of a plausible past, so that the
+ * charts of a demo have something to show. It is written as the roll-up would have written it.
+ */
+export async function writePast(parts: PastParts): Promise<void> {
+  const data = DataFolder.open(parts.dataFolder);
+  const time = new LocalTime(parts.timeZone);
+  try {
+    const numbers = await plugNumbers(parts, data.energy);
+    const energy = energyRoom(parts, data.energy);
+    addPrices(energy);
+    const nowS = Math.floor(parts.clock.nowMs() / 1_000);
+    writeHours(parts, data.energy, { time, nowS, numbers });
+    await energy.recalculate((nowS - (DAYS + 1) * DAY_S) * 1_000);
+  } finally {
+    data.close();
+  }
+}
+
+/** Registers the plugs, as a search of the network does. */
+async function plugNumbers(parts: PastParts, store: Store): Promise<readonly number[]> {
+  const tapo = new Tapo({
+    store,
+    clock: parts.clock,
+    log: LOG,
+    credentials: parts.tapo,
+    driver: 'klap',
+    discoveryAddresses: parseDiscoveryAddresses(parts.addresses),
+    isNasOff: () => false,
+  });
+  tapo.start();
+  await tapo.discover('en');
+  const known = parts.plugs.map(({ name, role }) => {
+    const device = tapo.list().find((candidate) => candidate.name === name);
+    if (device === undefined) throw new Error(`The practice plug ${name} was not found.`);
+    tapo.update(device.id, { role }, 'en');
+    return device.deviceNumber;
+  });
+  await tapo.stop();
+  return known;
+}
+
+function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
+  return new Energy({
+    store,
+    clock,
+    log: LOG,
+    settings: {
+      timeZone,
+      sampleIntervalSeconds: 30,
+      rawRetentionDays: 7,
+      hourlyRetentionDays: 365,
+      defaultPriceCents: 32,
+      commitSeconds: 60,
+      nasPowerThresholdWatts: 30,
+    },
+    devices: { list: () => [] },
+    isClockTrusted: () => true,
+    history: null,
+  });
+}
+
+function addPrices(energy: Energy): void {
+  energy.createPrice({ name: 'Day', pricePerKwhCents: 33.9 });
+  energy.createPrice({
+    name: 'Night',
+    pricePerKwhCents: 26.4,
+    timeFrom: '22:00',
+    timeTo: '06:00',
+  });
+}
+
+function writeHours(
+  { plugs }: PastParts,
+  store: Store,
+  at: { readonly time: LocalTime; readonly nowS: number; readonly numbers: readonly number[] },
+): void {
+  const { time, nowS, numbers } = at;
+  const [rows, nasHours] = [new BucketRows(store), new NasHourRows(store)];
+  const rollUp = new RollUp(rows, time);
+  const lastS = time.hourStart(nowS);
+  let startS = time.dayStart(nowS - DAYS * DAY_S);
+  while (startS < lastS) {
+    const endS = Math.min(time.nextDayStart(startS), lastS);
+    const hours: DeviceHour[] = [];
+    for (let hourS = startS; hourS < endS; hourS = time.hourEnd(hourS)) {
+      const isEstimated = ESTIMATED_HOURS_AGO.includes(Math.round((lastS - hourS) / 3_600));
+      plugs.forEach((plug, index) => {
+        const fine = slots(plug.watts, hourS, isEstimated);
+        const hour: HourBucket = { ...inTime(hourS, fine), costUc: 0, priceId: 0 };
+        const isRecent = nowS - hourS < FINE_DAYS * DAY_S;
+        hours.push({ deviceNumber: numbers[index] ?? 0, hour, fine: isRecent ? fine : [] });
+        if (plug.role === 'nas') nasHours.put(nasHour(hour));
+      });
+    }
+    store.transaction(() => {
+      rollUp.write(hours);
+    });
+    startS = endS;
+  }
+}
+
+function slots(watts: MeanWatts, hourS: number, isEstimated: boolean): Bucket[] {
+  return Array.from({ length: 3_600 / SLOT_S }, (_, index) => {
+    const startS = hourS + index * SLOT_S;
+    const avgMw = Math.round(watts(startS, startS + SLOT_S) * 1_000);
+    return {
+      startS,
+      energyMwh: Math.round((avgMw * SLOT_S) / 3_600),
+      coveredS: SLOT_S,
+      avgMw,
+      minMw: Math.round(avgMw * 0.9),
+      maxMw: Math.round(avgMw * 1.1),
+      isEstimated,
+    };
+  });
+}
+
+function nasHour({ startS, avgMw, energyMwh }: HourBucket) {
+  const isAsleep = avgMw < 10_000;
+  return {
+    startS,
+    asleepS: isAsleep ? 3_600 : 0,
+    asleepMwh: isAsleep ? energyMwh : 0,
+    idleS: isAsleep ? 0 : 3_600,
+    idleMwh: isAsleep ? 0 : energyMwh,
+    priceUcPerKwh: 33_900_000,
+  };
+}
