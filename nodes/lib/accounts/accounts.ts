@@ -121,9 +121,7 @@ export class Accounts {
     const recheck = new RoleRecheck({ ...common, refusedByNas });
     this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
     this.#learning = new BackgroundLearning({ ...common, budget: parts.budget, log: parts.log });
-    this.#pageSignIn = new PageSignIn(this.#signIn, (user, token) =>
-      this.#learning.atSignIn(user, token),
-    );
+    this.#pageSignIn = this.#pageDoor();
     this.pages = this.#pageSessions(recheck);
   }
 
@@ -282,6 +280,10 @@ export class Accounts {
       await this.#learning.atSignIn(checked.user, token);
     }
     return { ...checked, kind: 'passed' };
+  }
+
+  #pageDoor(): PageSignIn {
+    return new PageSignIn(this.#signIn, (user, token) => this.#learning.atSignIn(user, token));
   }
 
   #pageSessions(recheck: RoleRecheck): PageSessions {
