@@ -2,9 +2,12 @@ import { parseArgs } from 'node:util';
 import { diskErrors } from './disk-errors.ts';
 import { flap } from './flap.ts';
 import { fullDisk } from './full-disk.ts';
+import { fuzz } from './fuzz.ts';
 import { kill } from './kill.ts';
+import { names } from './names.ts';
 import { power } from './power.ts';
 import type { Proof, Verdict } from './proof.ts';
+import { slow } from './slow.ts';
 import { soak } from './soak.ts';
 
 const PROOFS: Readonly<Record<string, Proof>> = {
@@ -13,6 +16,9 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   errors: diskErrors,
   flap,
   full: fullDisk,
+  fuzz,
+  names,
+  slow,
   soak,
 };
 

@@ -1,0 +1,118 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import { hostileName } from './world/hostile-names.ts';
+import { Household } from './world/household.ts';
+import { BOUNDARY } from './world/mutated-bodies.ts';
+import { Onlooker } from './world/onlooker.ts';
+import { Random } from './world/random.ts';
+import { contractFault, exchange } from './world/raw-exchange.ts';
+
+const CLIENTS = 4;
+const ALLOWED = [200, 206, 304, 400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 503, 507];
+/** What BaluPi itself makes in its data folder. */
+const OWN_FILES = /^(queue|cache|energy)\.db(-wal|-shm)?$|^[a-z.-]+$/;
+
+/** Names that mean to get out of their folder, or to bring down who reads them. */
+export const names: Proof = {
+  title: 'hostile names by every door: nothing outside its place, no answer outside the contract',
+  counts: 'names',
+  shortCount: 150,
+  run: proveNames,
+};
+
+async function proveNames({ count, seed, log }: ProofOptions): Promise<Verdict> {
+  const household = await Household.open();
+  try {
+    await household.start();
+    await household.signIn();
+    const random = new Random(seed);
+    const failures: string[] = [];
+    const doors = new Map<string, number>();
+    const onlooker = new Onlooker(household);
+    let left = count;
+    const client = async (): Promise<void> => {
+      while (left > 0 && household.pi.isRunning) {
+        left -= 1;
+        if (left % 500 === 0) {
+          await household.signIn();
+          log(`${count - left} names`);
+        }
+        const name = hostileName(random);
+        for (const [door, request] of requestsWith(name, household.token)) {
+          const answered = await exchange(household.pi.port, request);
+          const fault = contractFault(answered, ALLOWED);
+          if (fault !== null) failures.push(`${door} ${JSON.stringify(name.toString())}: ${fault}`);
+          doors.set(door, (doors.get(door) ?? 0) + 1);
+        }
+      }
+    };
+    onlooker.start();
+    await Promise.all(Array.from({ length: CLIENTS }, client));
+    const watched = await onlooker.stop();
+    failures.push(...watched.failures, ...strangers(household));
+    return { failures, figures: { ...Object.fromEntries(doors), ...watched.figures } };
+  } finally {
+    await household.close();
+  }
+}
+
+/** What lies where nothing of a name may come to lie. */
+function strangers({ folder, dataFolder }: Household): string[] {
+  const beside = readdirSync(folder).filter((name) => !['balupi', 'nas', 'flows'].includes(name));
+  const inside = readdirSync(dataFolder).filter((name) => !OWN_FILES.test(name));
+  const queued = readdirSync(join(dataFolder, 'queue')).filter(
+    (name) => !/^[0-9A-HJKMNP-TV-Z]{26}$/.test(name) && !/^[a-z]+$/.test(name),
+  );
+  return [...beside, ...inside, ...queued].map((name) => `a file of its own: ${name}`);
+}
+
+type Door = readonly [door: string, request: Buffer];
+
+function requestsWith(name: Buffer, token: string): Door[] {
+  const coded = [...name].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+  const quoted = Buffer.from(name.toString('latin1').replaceAll('"', '\\"'), 'latin1');
+  const text = JSON.stringify(name.toString());
+  const init = Buffer.from(`{"filename":${text},"total_size":1,"target_path":"alice"}`);
+  const initIn = Buffer.from(`{"filename":"a","total_size":1,"target_path":${text}}`);
+  const chunked = '/api/files/upload/chunked';
+  const json = 'application/json';
+  const form = `multipart/form-data; boundary=${BOUNDARY}`;
+  const ask = (line: string, type = '', body: Buffer = Buffer.alloc(0)): Buffer =>
+    Buffer.concat([
+      Buffer.from(`${line} HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n`),
+      Buffer.from(`Authorization: Bearer ${token}\r\nContent-Length: ${body.length}\r\n`),
+      Buffer.from(type === '' ? '\r\n' : `Content-Type: ${type}\r\n\r\n`),
+      body,
+    ]);
+  const list = `GET /api/files/list?path=${coded}`;
+  return [
+    ['upload, as file name', ask('POST /api/files/upload', form, formWith(quoted, 'alice'))],
+    ['upload, as path', ask('POST /api/files/upload', form, formWith(Buffer.from('a'), name))],
+    ['upload, as query', ask(`POST /api/files/upload?path=${coded}`, form, formWith(quoted, null))],
+    ['init, as file name', ask(`POST ${chunked}/init`, json, init)],
+    ['init, as folder', ask(`POST ${chunked}/init`, json, initIn)],
+    ['chunk, as id', ask(`POST ${chunked}/${coded}/chunk?chunk_index=0`, '', Buffer.from('x'))],
+    ['list', ask(list)],
+    ['download', ask(`GET /api/files/download/${coded}`)],
+    ['download by query', ask(`GET /api/files/download?path=${coded}`)],
+    ['drop, as id', ask(`DELETE /api/files/uploads/${coded}`)],
+  ];
+}
+
+function formWith(filename: Buffer, path: Buffer | string | null): Buffer {
+  const field =
+    path === null
+      ? []
+      : [
+          Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="path"\r\n\r\n`),
+          Buffer.from(path),
+          Buffer.from('\r\n'),
+        ];
+  return Buffer.concat([
+    ...field,
+    Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="`),
+    filename,
+    Buffer.from(`"\r\n\r\nx\r\n--${BOUNDARY}--\r\n`),
+  ]);
+}
