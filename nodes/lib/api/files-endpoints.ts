@@ -34,12 +34,26 @@ export const FileItem = Type.Object(
 export type FileItem = Static<typeof FileItem>;
 
 export const FileListing = Type.Object(
-  { path: Type.String(), files: Type.Array(FileItem) },
+  {
+    path: Type.String(),
+    files: Type.Array(FileItem),
+    next_cursor: Type.Optional(
+      nullable(Type.String({ description: 'With limit: for the next page; null at the end.' })),
+    ),
+  },
   { title: 'FileListing' },
 );
 export type FileListing = Static<typeof FileListing>;
 
-export const FileListQuery = Type.Object({ path: nasPath({ default: '' }) });
+export const FileListQuery = Type.Object({
+  path: nasPath({ default: '' }),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, description: 'Entries of a page; without it, all.' }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, description: "The page before's next_cursor; needs limit." }),
+  ),
+});
 export type FileListQuery = Static<typeof FileListQuery>;
 
 export const FileDownloadQuery = Type.Object({ path: nasPath() });
@@ -74,7 +88,7 @@ export const FILES_ENDPOINTS = [
     id: 'files-list',
     method: 'GET',
     path: '/api/files/list',
-    summary: 'A folder, as the NAS shows it to the caller; asleep, as it last did.',
+    summary: 'A folder, as the NAS shows it to the caller; asleep, as it last did; in pages with limit.',
     tags: TAGS,
     access: 'caller',
     query: FileListQuery,

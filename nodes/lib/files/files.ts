@@ -6,12 +6,13 @@ import type { Clock } from '../time/clock.ts';
 import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
 import { FolderViews, type FolderView } from './folder-views.ts';
 import { GrantRows } from './grant-rows.ts';
-import { ItemRows } from './item-rows.ts';
-import { ListingRows } from './listing-rows.ts';
+import { ItemRows, type ItemCursor } from './item-rows.ts';
+import { pageOf, type PageWish } from './listing-page.ts';
+import { ListingRows, type ListingRow } from './listing-rows.ts';
 import { Listings, type AskOptions } from './listings.ts';
 import { Locator } from './locator.ts';
 import { parentOf, parseNasPath } from './nas-path.ts';
-import type { ListOutcome, LocateOutcome, QueuedItem, RelistOutcome } from './outcomes.ts';
+import type { Listing, ListOutcome, LocateOutcome, QueuedItem, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
@@ -21,6 +22,7 @@ export { parseDownloadReference } from './download-reference.ts';
 export type { DownloadCandidate, DownloadReference } from './download-reference.ts';
 export type { FileVersion } from './file-version.ts';
 export { sameVersion } from './file-version.ts';
+export { readCursor } from './listing-page.ts';
 export { listingHeaders, wireListing } from './listing-wire.ts';
 export type { WireItem, WireListing } from './listing-wire.ts';
 export { belowBounds, isWithin, nameOf, parentOf, parseNasPath } from './nas-path.ts';
@@ -94,14 +96,18 @@ export class Files {
    * A folder as the caller may see it: the NAS's listing while it is awake, else the kept one.
    * @param pathText as the caller sent it, decoded
    */
-  async list(caller: Caller, pathText: string, options: AskOptions = {}): Promise<ListOutcome> {
+  async list(
+    caller: Caller,
+    pathText: string,
+    options: AskOptions & { readonly page?: PageWish | undefined } = {},
+  ): Promise<ListOutcome> {
     const parsed = parseNasPath(pathText);
     if (parsed.kind === 'bad_path') return parsed;
     const { path } = parsed;
     const access = await this.#views.access(caller);
     if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
     const view = await this.#views.view(caller.user, path, access, options);
-    return this.#listed(caller.user, path, view);
+    return this.#listed(caller.user, path, view, options.page);
   }
 
   /**
@@ -207,19 +213,24 @@ export class Files {
     return reference;
   }
 
-  #listed(user: User, path: string, view: FolderView): ListOutcome {
+  #listed(user: User, path: string, view: FolderView, page?: PageWish): ListOutcome {
     const queued = this.#queuedIn(user, path);
     switch (view.kind) {
       case 'view': {
-        const { source, ageSeconds } = view;
-        const items = view.row === null ? [] : this.#itemsFor(user, view.row.id);
-        return { kind: 'listing', listing: { path, items, queued, source, ageSeconds } };
+        const { source, ageSeconds, row } = view;
+        const about = { path, source, ageSeconds };
+        if (page !== undefined) return this.#paged(user, row, about, queued, page);
+        const items = row === null ? [] : this.#itemsFor(user, row.id);
+        return { kind: 'listing', listing: { ...about, items, queued } };
       }
       case 'unlisted':
         return { kind: 'asleep' };
       case 'not_found':
         // A folder that only the caller's own queue will create is there for them already.
         if (queued.length === 0) return view;
+        if (page !== undefined) {
+          return this.#paged(user, null, { path, source: 'stored', ageSeconds: 0 }, queued, page);
+        }
         return {
           kind: 'listing',
           listing: { path, items: [], queued, source: 'stored', ageSeconds: 0 },
@@ -230,6 +241,20 @@ export class Files {
       case 'nas_bad_answer':
         return view;
     }
+  }
+
+  #paged(
+    user: User,
+    row: ListingRow | null,
+    about: Pick<Listing, 'path' | 'source' | 'ageSeconds'>,
+    queued: readonly QueuedItem[],
+    wish: PageWish,
+  ): ListOutcome {
+    const after = (item: ItemCursor | null): Iterable<StoredItem> =>
+      row === null ? [] : this.#readable(user, this.#rows.items(row.id, item, wish.limit + 1));
+    const { end, ...found } = pageOf(wish, after, queued);
+    const page = { end, hasAllChecksums: row?.hasAllChecksums ?? true };
+    return { kind: 'listing', listing: { ...about, ...found, page } };
   }
 
   #itemsFor(user: User, listingId: number): StoredItem[] {

@@ -11,6 +11,8 @@ export interface ListingRow {
   readonly id: number;
   readonly listedAtMs: number;
   readonly itemCount: number;
+  /** Whether the NAS told a checksum of every file in it. */
+  readonly hasAllChecksums: boolean;
 }
 
 const PAGE_ITEMS = 500;
@@ -38,7 +40,7 @@ export class ListingRows {
     this.#items = items;
     this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(
-      `SELECT id, listed_at_ms, item_count, digest FROM listings WHERE user_id = ? AND path = ?`,
+      `SELECT id, listed_at_ms, item_count, unhashed_count, digest FROM listings WHERE user_id = ? AND path = ?`,
     );
     this.#insert = store.prepare(
       `INSERT INTO listings (user_id, path, listed_at_ms, item_count, digest)
@@ -46,7 +48,8 @@ export class ListingRows {
     );
     this.#seenAgain = store.prepare('UPDATE listings SET listed_at_ms = ? WHERE id = ?');
     this.#change = store.prepare(
-      'UPDATE listings SET listed_at_ms = ?, item_count = ?, digest = ? WHERE id = ?',
+      `UPDATE listings SET listed_at_ms = ?, item_count = ?, unhashed_count = ?, digest = ?
+       WHERE id = ?`,
     );
     this.#drop = store.prepare('DELETE FROM listings WHERE user_id = ? AND path = ?');
     this.#dropBelow = store.prepare(
@@ -73,6 +76,7 @@ export class ListingRows {
       id: Number(row['id']),
       listedAtMs: Number(row['listed_at_ms']),
       itemCount: Number(row['item_count']),
+      hasAllChecksums: row['unhashed_count'] === 0,
     };
   }
 
@@ -92,14 +96,18 @@ export class ListingRows {
     return this.#items.page(listingId, { isDirectory: false, name: '', path: '' }, limit);
   }
 
-  /** All items of a listing, page by page. */
-  *items(listingId: number): Generator<StoredItem> {
-    let after: ItemCursor | null = null;
+  /** The items of a listing behind `from`, read `batch` at a time. */
+  *items(
+    listingId: number,
+    from: ItemCursor | null = null,
+    batch = PAGE_ITEMS,
+  ): Generator<StoredItem> {
+    let after = from;
     for (;;) {
-      const page: StoredItem[] = this.#items.page(listingId, after, PAGE_ITEMS);
+      const page: StoredItem[] = this.#items.page(listingId, after, batch);
       yield* page;
       const last = page.at(-1);
-      if (last === undefined || page.length < PAGE_ITEMS) return;
+      if (last === undefined || page.length < batch) return;
       after = last;
     }
   }
@@ -121,7 +129,7 @@ export class ListingRows {
           ? Number(this.#insert.run(userId, path, listedAtMs).lastInsertRowid)
           : Number(known['id']);
       this.#apply(id, items);
-      this.#change.run(listedAtMs, items.length, digest, id);
+      this.#change.run(listedAtMs, items.length, unhashedIn(items), digest, id);
     });
   }
 
@@ -161,6 +169,10 @@ export class ListingRows {
     for (const item of gone.values()) this.#items.remove(listingId, item);
     for (const item of changed) this.#items.put(listingId, item);
   }
+}
+
+function unhashedIn(items: readonly ListedItem[]): number {
+  return items.filter((item) => !item.isDirectory && item.checksum === null).length;
 }
 
 function keyOf(item: ListedItem): string {

@@ -1,4 +1,5 @@
 import type { Listing, QueuedItem } from './outcomes.ts';
+import { cursorOf } from './listing-page.ts';
 import { nameOf } from './nas-path.ts';
 import type { StoredItem } from './stored-item.ts';
 
@@ -29,6 +30,7 @@ export interface WireItem {
 export interface WireListing {
   readonly path: string;
   readonly files: readonly WireItem[];
+  readonly next_cursor?: string | null;
 }
 
 /**
@@ -39,12 +41,16 @@ export interface WireListing {
 export function wireListing(listing: Listing, isCached: (path: string) => boolean): WireListing {
   const queuedPaths = new Set(listing.queued.map(({ upload }) => upload.path));
   const kept = listing.items.filter((item) => !queuedPaths.has(item.path));
-  const hasAll = kept.every((item) => item.isDirectory || item.checksum !== null);
+  const { page } = listing;
+  const hasAll =
+    page?.hasAllChecksums ?? kept.every((item) => item.isDirectory || item.checksum !== null);
   const files = [
     ...kept.map((item) => wireItem(item, hasAll, isCached)),
     ...listing.queued.map((item) => wireQueued(item, hasAll)),
   ];
-  return { path: listing.path, files };
+  if (page === undefined) return { path: listing.path, files };
+  const next = page.end === null ? null : cursorOf(page.end);
+  return { path: listing.path, files, next_cursor: next };
 }
 
 /** The headers that say a listing is a kept one. */

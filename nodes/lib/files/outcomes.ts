@@ -1,5 +1,6 @@
 import type { User } from '../accounts/caller.ts';
 import type { FileVersion } from './file-version.ts';
+import type { PageEnd } from './listing-page.ts';
 import type { PendingUpload } from './pending-uploads.ts';
 import type { StoredItem } from './stored-item.ts';
 
@@ -21,6 +22,12 @@ export interface Listing {
   /** `stored`: the NAS was not asked; `ageSeconds` is how old its answer is. */
   readonly source: 'fresh' | 'stored';
   readonly ageSeconds: number;
+  /** Where only a page was asked for. */
+  readonly page?: {
+    readonly end: PageEnd | null;
+    /** Of the whole folder, so that all pages show checksums or none does. */
+    readonly hasAllChecksums: boolean;
+  };
 }
 
 export interface QueuedItem {

@@ -4,6 +4,7 @@ import { CACHE_TABLES } from './schema/cache-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
+import { LISTING_COUNTS } from './schema/listing-counts.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
 import { PAGE_SESSION_TABLES } from './schema/page-session-tables.ts';
 import { PIECE_TABLES } from './schema/piece-tables.ts';
@@ -31,6 +32,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 3, sql: PIECE_TABLES },
   { version: 4, sql: PREFETCH_TABLES },
   { version: 5, sql: POLICY_TABLES },
+  { version: 6, sql: LISTING_COUNTS },
 ];
 
 export const ENERGY_MIGRATIONS: readonly Migration[] = [
