@@ -10,6 +10,10 @@ export interface BenchOptions {
   readonly sizes: readonly number[];
   /** Entries of the largest table. */
   readonly rows: number;
+  /** Of the random worlds of energy; another one each day unless it is given. */
+  readonly seed: number;
+  /** How many random worlds energy meters, for each kind of trouble. */
+  readonly worlds: number;
   /** Puts the tables into docs/PERFORMANCE.md. */
   readonly write: boolean;
 }
@@ -34,6 +38,8 @@ export function readBenchOptions(args: readonly string[]): {
       traces: values.trace,
       sizes: values.sizes.split(',').map((text) => positive('sizes', text)),
       rows: positive('rows', values.rows),
+      seed: positive('seed', values.seed ?? String(Math.ceil(Date.now() / 86_400_000))),
+      worlds: positive('worlds', values.worlds),
       write: values.write,
     },
   };
@@ -49,6 +55,8 @@ function parsed(args: readonly string[]) {
         trace: { type: 'string', multiple: true, default: [] },
         sizes: { type: 'string', default: '1,5,10,20' },
         rows: { type: 'string', default: '100000' },
+        seed: { type: 'string' },
+        worlds: { type: 'string', default: '40' },
         write: { type: 'boolean', default: false },
       },
     });

@@ -24,7 +24,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   upload: (print) => benchUpload(print),
   policy: benchPolicy,
   metadata: benchMetadata,
-  energy: (print) => benchEnergy(print),
+  energy: benchEnergy,
   memory: (print) => benchMemory(print),
 };
 
@@ -32,6 +32,8 @@ const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>
   --seconds N     how long serve may take in all (90)
   --trace FILE    policy: a trace, time,key,size in gzipped CSV; may be given again
   --sizes LIST    policy: cache sizes in per cent of the footprint (1,5,10,20)
+  --seed N        energy: the first random world (the day's number)
+  --worlds N      energy: random worlds of each kind (40)
   --rows N        metadata: entries of the largest table (100000)
   --write         puts the tables into docs/PERFORMANCE.md`;
 

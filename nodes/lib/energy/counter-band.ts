@@ -84,6 +84,21 @@ export class CounterBand {
     state.flat = null;
   }
 
+  /**
+   * The counter began anew at a moment that is known, and shows what went through since then: the
+   * one time when it tells the fraction of a Wh as well.
+   * @param measuredMj the area under the samples since that moment
+   * @returns the energy since then
+   */
+  restart(counter: Counter, atS: number, measuredMj: number): number {
+    const countedMj = (counter.monthWh ?? counter.todayWh ?? 0) * MJ_PER_WH;
+    const energyMj = Math.min(Math.max(measuredMj, countedMj), countedMj + WIDEST_MJ);
+    this.begin(counter, atS);
+    this.state.lowMj = energyMj - countedMj;
+    this.state.highMj = energyMj - countedMj;
+    return energyMj;
+  }
+
   /** Whether so much in that time is more than a plug can carry. */
   isAbsurd(wh: number, atS: number): boolean {
     const seconds = atS - this.state.counterAtS;

@@ -21,6 +21,7 @@ const LONGEST_GAP_S = 366 * 86_400;
  * `today_energy`, and after a new month by the new month's counter. What nobody counted is left
  * out, never invented.
  * @param history the plug's own hours, empty when it offers none
+ * @param meteredMj what was metered of the hour the gap begins in; null when not all of it was seen
  * @returns courses in order, with holes where nothing is known
  */
 export function coverGap(
@@ -29,8 +30,9 @@ export function coverGap(
   to: Sample,
   time: LocalTime,
   history: readonly HistoryHour[],
+  meteredMj: number | null = null,
 ): Course[] {
-  const hours = hoursIn(from.atS, to.atS, time, history);
+  const hours = withoutMetered(hoursIn(from.atS, to.atS, time, history), from.atS, meteredMj);
   return stretchesOf(band, from, to, time).flatMap((stretch) => spread(stretch, hours));
 }
 
@@ -138,6 +140,14 @@ function hoursIn(
     hours.push({ fromS: startS, toS: endS, energyMj });
   }
   return hours;
+}
+
+/** The gap's part of its first hour is what the plug counted in it, less what was seen of it. */
+function withoutMetered(hours: Stretch[], fromS: number, meteredMj: number | null): Stretch[] {
+  const [first, ...rest] = hours;
+  if (first === undefined || first.energyMj === null || meteredMj === null) return hours;
+  const energyMj = Math.max(0, first.energyMj - meteredMj);
+  return [{ fromS: Math.max(first.fromS, fromS), toS: first.toS, energyMj }, ...rest];
 }
 
 function spread(stretch: Stretch, hours: readonly Stretch[]): Course[] {

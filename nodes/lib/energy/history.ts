@@ -71,7 +71,7 @@ type Plan =
 const HOUR_S = 3_600;
 /** How much a page of an export covers, so that each takes a few ms. */
 const PAGE_S: Readonly<Record<Resolution, number>> = {
-  raw: 6 * HOUR_S,
+  raw: 2 * HOUR_S,
   '5m': 2 * 24 * HOUR_S,
   hour: 30 * 24 * HOUR_S,
   day: 732 * 24 * HOUR_S,

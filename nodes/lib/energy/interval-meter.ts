@@ -1,12 +1,13 @@
-import { type BandState, CounterBand } from './counter-band.ts';
+import { type BandState, CounterBand, counterMove } from './counter-band.ts';
 import { coverGap } from './gap.ts';
 import type { LocalTime } from './local-time.ts';
-import type { HistoryHour, Sample } from './sample.ts';
+import { type HistoryHour, MAX_POWER_MW, type Sample } from './sample.ts';
 import {
   addToSlot,
   type Course,
   type Hour,
   MJ_PER_MWH,
+  MJ_PER_WH,
   restoreEnergy,
   SLOT_S,
   slotOf,
@@ -31,6 +32,8 @@ export interface MeterState {
 
 /** Inside longer gaps slots are hours: nobody needs a month of invented five-minute rows. */
 const FINE_GAP_S = 2 * 86_400;
+/** Of an hour, or next to all of it. */
+const ALL_SEEN = 0.97;
 
 /**
  * Turns the samples of one plug into energy per slot and hour. It is a plain function of the samples
@@ -98,6 +101,11 @@ export class IntervalMeter {
   }
 
   #measure(last: Sample, sample: Sample, closed: MeteredHour[]): void {
+    const resetS = this.#resetBetween(last, sample);
+    if (resetS !== null) {
+      this.#measureOver(resetS, last, sample, closed);
+      return;
+    }
     const spanS = sample.atS - last.atS;
     const surelyMj = Math.min(last.powerMw, sample.powerMw) * spanS;
     const measuredMj = trapezoidMj(last, sample);
@@ -108,6 +116,29 @@ export class IntervalMeter {
     }
   }
 
+  /** The midnight between two samples at which the plug's counter began anew; null for none. */
+  #resetBetween(last: Sample, sample: Sample): number | null {
+    const { state, isFrozen } = this.#band;
+    if (isFrozen || counterMove(state.counter, sample).kind !== 'fell') return null;
+    const isByMonth = sample.monthWh !== null;
+    const resetS = isByMonth ? this.#time.monthStart(sample.atS) : this.#time.dayStart(sample.atS);
+    if (resetS <= last.atS || resetS >= sample.atS) return null;
+    const countedMj = (sample.monthWh ?? sample.todayWh ?? 0) * MJ_PER_WH;
+    // More than can have gone through since midnight: it began anew earlier, and nobody knows when.
+    const mostMj = MAX_POWER_MW * (sample.atS - resetS) + MJ_PER_WH;
+    return countedMj <= mostMj ? resetS : null;
+  }
+
+  /** Up to the reset by the samples alone, from there on within the new counter. */
+  #measureOver(resetS: number, last: Sample, sample: Sample, closed: MeteredHour[]): void {
+    const share = (resetS - last.atS) / (sample.atS - last.atS);
+    const powerMw = Math.round(last.powerMw + (sample.powerMw - last.powerMw) * share);
+    const middle = { atS: resetS, powerMw };
+    this.#lay(straightCourse(last, middle, trapezoidMj(last, middle)), SLOT_S, closed);
+    const energyMj = this.#band.restart(sample, sample.atS, trapezoidMj(middle, sample));
+    this.#lay(straightCourse(middle, sample, energyMj), SLOT_S, closed);
+  }
+
   #cover(
     last: Sample,
     sample: Sample,
@@ -115,9 +146,20 @@ export class IntervalMeter {
     closed: MeteredHour[],
   ): void {
     const isLong = sample.atS - last.atS > FINE_GAP_S;
-    for (const course of coverGap(this.#band, last, sample, this.#time, history)) {
+    const meteredMj = this.#meteredOfHour(last.atS);
+    for (const course of coverGap(this.#band, last, sample, this.#time, history, meteredMj)) {
       this.#lay(course, isLong ? 3_600 : SLOT_S, closed);
     }
+  }
+
+  /** What was metered of the hour up to `atS`; null when part of that was not seen. */
+  #meteredOfHour(atS: number): number | null {
+    const { open } = this.#state;
+    const startS = this.#time.hourStart(atS);
+    if (open === null || open.startS !== startS) return atS === startS ? 0 : null;
+    const coveredS = open.slots.reduce((sum, slot) => sum + slot.coveredS, 0);
+    if (coveredS < (atS - startS) * ALL_SEEN) return null;
+    return open.slots.reduce((sum, slot) => sum + slot.energyMj, 0);
   }
 
   /** Cuts a course at the borders of slots and hours. */

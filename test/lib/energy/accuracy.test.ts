@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 import { Bench, type Weather } from './energy-bench.ts';
+import { runRandomWorld } from './random-world.ts';
 import { type CounterFaults, fridge, generator, kettle, type Load, nas } from './simulated-plug.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 
@@ -209,4 +210,27 @@ describe('energy accuracy', function () {
       bench.close();
     }
   });
+});
+
+describe('energy in households nobody tuned to', function () {
+  this.timeout(60_000);
+
+  for (const [trouble, share] of [
+    ['polls', 0.005],
+    ['outages', 0.01],
+  ] as const) {
+    it(`stays within ${share * 100} % or 2 Wh a day with trouble of the kind ${trouble}`, async () => {
+      for (const seed of [45, 52, 74, 1_001]) {
+        const { days, counterDriftWh, brokenSums } = await runRandomWorld(seed, trouble);
+        for (const { what, exactWh, meteredWh, covered } of days) {
+          const said = `${what}, seed ${seed}: ${meteredWh} of ${exactWh} Wh`;
+          const limitWh = Math.max(exactWh * share, 2);
+          assert.ok(meteredWh - exactWh <= limitWh, said);
+          assert.ok(covered < 0.995 || exactWh - meteredWh <= limitWh, said);
+        }
+        assert.ok(counterDriftWh <= 1, `${counterDriftWh} Wh a day off the counter`);
+        assert.equal(brokenSums, 0);
+      }
+    });
+  }
 });

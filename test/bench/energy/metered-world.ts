@@ -1,0 +1,114 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Energy, type EnergyDevice, type Reading } from '../../../nodes/lib/energy/energy.ts';
+import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import type { Clock } from '../../../nodes/lib/time/clock.ts';
+
+export const DAY_S = 86_400;
+export const START_S = Date.parse('2026-02-01T00:00:00Z') / 1_000;
+export const INTERVAL_S = 30;
+
+export interface World {
+  readonly energy: Energy;
+  readonly store: Store;
+  readonly clock: BenchClock;
+  readonly folder: string;
+}
+
+function plugs(count: number): EnergyDevice[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: `plug-${index + 1}`,
+    number: index + 1,
+    name: `Plug ${index + 1}`,
+    role: index === 0 ? 'nas' : 'generic',
+    addedAtMs: 0,
+    isOnline: true,
+  }));
+}
+
+/** Time as the bench sets it; nothing is planned on it. */
+class BenchClock implements Clock {
+  second = 0;
+
+  nowMs(): number {
+    return (START_S + this.second) * 1_000;
+  }
+
+  monotonicMs(): number {
+    return this.second * 1_000;
+  }
+
+  after(): () => void {
+    return () => {};
+  }
+
+  sleep(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export function openWorld(count: number): World {
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-energy-bench-'));
+  const store = Store.open({
+    file: join(folder, 'energy.db'),
+    name: 'energy',
+    synchronous: 'NORMAL',
+    migrations: ENERGY_MIGRATIONS,
+  });
+  const devices = plugs(count);
+  const clock = new BenchClock();
+  const quiet = (): void => {};
+  const energy = new Energy({
+    store,
+    clock,
+    settings: {
+      timeZone: 'Europe/Berlin',
+      sampleIntervalSeconds: INTERVAL_S,
+      rawRetentionDays: 7,
+      hourlyRetentionDays: 365,
+      defaultPriceCents: 32,
+      commitSeconds: 60,
+      nasPowerThresholdWatts: 30,
+    },
+    devices: { list: () => devices },
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    isClockTrusted: () => true,
+    history: null,
+  });
+  energy.start();
+  return { energy, store, clock, folder };
+}
+
+/** Every plug on its own second of the grid, as the sampler reads them. */
+export function fill(world: World, count: number, fromDay: number, days: number): void {
+  for (let atS = fromDay * DAY_S; atS < (fromDay + days) * DAY_S; atS += INTERVAL_S) {
+    world.clock.second = atS;
+    const readings = Array.from({ length: count }, (_, index) => reading(index + 1, atS));
+    world.energy.record(readings);
+    if (atS % 60 === 30) world.energy.rollUp();
+    if (atS % 3_600 === 30) while (world.energy.prune());
+  }
+}
+
+export function reading(deviceNumber: number, second: number): Reading {
+  const atS = second + ((deviceNumber * 7) % INTERVAL_S);
+  const watts = 20 + deviceNumber + 15 * Math.sin(atS / 900 + deviceNumber);
+  const countedWh = Math.floor(((20 + deviceNumber) * atS) / 3_600);
+  return {
+    deviceNumber,
+    monotonicMs: atS * 1_000,
+    powerMw: Math.round(watts * 1_000),
+    voltageMv: 230_000,
+    currentMa: Math.round((watts / 230) * 1_000),
+    todayWh: countedWh % 500,
+    monthWh: countedWh,
+    relay: 'on',
+  };
+}
+
+export function closeWorld(world: World): void {
+  world.store.close();
+  rmSync(world.folder, { recursive: true, force: true });
+}

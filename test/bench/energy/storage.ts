@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs';
+import { historyCsv } from '../../../nodes/lib/energy/energy-wire.ts';
+import type { Goals } from '../report/goals.ts';
+import { percentile } from '../report/stats.ts';
+import { short, Table } from '../report/table.ts';
+import {
+  closeWorld,
+  DAY_S,
+  fill,
+  INTERVAL_S,
+  openWorld,
+  reading,
+  START_S,
+  type World,
+} from './metered-world.ts';
+
+/** Bytes handed to write() by this process; null where the system does not tell. */
+function writtenBytes(): number | null {
+  try {
+    const match = /^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'));
+    return match === null ? null : Number(match[1]);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return null;
+    throw error;
+  }
+}
+
+const SPANS_S = [3_600, DAY_S, 7 * DAY_S, 20 * DAY_S, 39 * DAY_S];
+const PLUGS = 20;
+const DAYS = 40;
+
+/** History on a database of 20 plugs and 40 days, and how long anything holds the event loop. */
+export async function benchStorage(print: (line: string) => void, goals: Goals): Promise<void> {
+  const world = openWorld(PLUGS);
+  try {
+    const cpu = process.cpuUsage();
+    fill(world, PLUGS, 0, DAYS);
+    const used = process.cpuUsage(cpu);
+    const cpuS = (used.user + used.system) / 1e6;
+    print(`${DAYS} days of ${PLUGS} plugs metered and pruned with ${short(cpuS)} s of CPU`);
+    const table = new Table(
+      'history of',
+      'points each',
+      'p50',
+      'p95',
+      'CPU each',
+      'most CPU of one',
+    );
+    const p95s = SPANS_S.map((spanS) => measure(world, spanS, table));
+    for (const line of table.lines()) print(line);
+    goals.atMost(
+      'history, any range, 5 of 20 plugs: p95',
+      Math.max(...p95s.map((m) => m.p95)),
+      15,
+      ' ms',
+    );
+    goals.atMost('points of a series', Math.max(...p95s.map((m) => m.points)), 500);
+    const holds = [
+      ['one history', Math.max(...p95s.map((m) => m.longestMs))],
+      ['a commit with the roll-up of an hour, 20 plugs', rollUpMs(world)],
+      ['a slice of pruning', timed(20, () => world.energy.prune())],
+      ['the look for the unusual, one plug', timed(20, () => world.energy.lookForUnusual())],
+      ['the summary', timed(20, () => world.energy.summary())],
+      ['a page of the CSV of raw samples', await csvHoldMs(world)],
+    ] as const;
+    const holding = new Table('what holds the event loop', 'CPU at most');
+    for (const [what, ms] of holds) holding.add(what, `${short(ms)} ms`);
+    for (const line of holding.lines()) print(line);
+    goals.atMost(
+      'event loop held by any of these, CPU',
+      Math.max(...holds.map(([, ms]) => ms)),
+      20,
+      ' ms',
+    );
+  } finally {
+    closeWorld(world);
+  }
+}
+
+interface Measured {
+  readonly p95: number;
+  readonly points: number;
+  readonly longestMs: number;
+}
+
+function measure(world: World, spanS: number, table: Table): Measured {
+  const endS = START_S + DAYS * DAY_S;
+  const times: number[] = [];
+  const single: number[] = [];
+  let most = 0;
+  const cpu = process.cpuUsage();
+  for (let round = 0; round < 100; round += 1) {
+    const toS = endS - ((round * 7_919) % (DAY_S / 2));
+    const beganMs = performance.now();
+    for (const device of [1, 5, 9, 13, 17]) {
+      const before = process.threadCpuUsage();
+      const wish = { deviceId: `plug-${device}`, from: (toS - spanS) * 1_000, to: toS * 1_000 };
+      const outcome = world.energy.history(wish);
+      if (outcome.kind === 'history') most = Math.max(most, outcome.points.length);
+      single.push(cpuMsSince(before));
+    }
+    times.push(performance.now() - beganMs);
+  }
+  const used = process.cpuUsage(cpu);
+  const [p50, p95, longestMs] = [
+    percentile(times, 0.5),
+    percentile(times, 0.95),
+    Math.max(...single),
+  ];
+  const cpuMs = (used.user + used.system) / 100_000;
+  const ms = (value: number): string => `${short(value)} ms`;
+  table.add(`${spanS / 3_600} h`, String(most), ms(p50), ms(p95), ms(cpuMs), ms(longestMs));
+  return { p95, points: most, longestMs };
+}
+
+/**
+ * The most CPU time one of some calls takes, ms: what it holds the event loop for when nothing else
+ * wants the core. The first, which compiles, is left out.
+ */
+function timed(times: number, work: () => unknown): number {
+  work();
+  let mostMs = 0;
+  for (let count = 0; count < times; count += 1) {
+    const before = process.threadCpuUsage();
+    work();
+    mostMs = Math.max(mostMs, cpuMsSince(before));
+  }
+  return mostMs;
+}
+
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / 1_000;
+}
+
+/** Commits that close an hour of all plugs at once, which is the most one commit ever writes. */
+function rollUpMs(world: World): number {
+  let mostMs = 0;
+  for (let hour = 0; hour < 24; hour += 1) {
+    const fromS = DAYS * DAY_S + hour * 3_600;
+    for (let atS = fromS; atS < fromS + 3_600; atS += INTERVAL_S) {
+      world.clock.second = atS;
+      world.energy.record(Array.from({ length: PLUGS }, (_, index) => reading(index + 1, atS)));
+      const before = process.threadCpuUsage();
+      world.energy.rollUp();
+      if (hour > 0) mostMs = Math.max(mostMs, cpuMsSince(before));
+    }
+  }
+  return mostMs;
+}
+
+/** The most CPU time between two turns of the event loop during an export. */
+async function csvHoldMs(world: World): Promise<number> {
+  const pages = world.energy.historyPages({
+    deviceId: 'plug-1',
+    from: (START_S + (DAYS - 6) * DAY_S) * 1_000,
+    to: (START_S + DAYS * DAY_S) * 1_000,
+    resolution: 'raw',
+  });
+  if (pages.kind !== 'pages') throw new Error(pages.kind);
+  let bytes = 0;
+  let mostMs = 0;
+  let count = 0;
+  let before = process.threadCpuUsage();
+  for await (const piece of historyCsv(pages)) {
+    bytes += piece.length;
+    count += 1;
+    if (count > 3) mostMs = Math.max(mostMs, cpuMsSince(before));
+    before = process.threadCpuUsage();
+  }
+  if (bytes < 100_000) throw new Error(`The CSV had ${bytes} bytes.`);
+  return mostMs;
+}
+
+/** Bytes that a day of five plugs hands to write(). */
+export function benchBytes(print: (line: string) => void, goals: Goals): void {
+  const count = 5;
+  const world = openWorld(count);
+  try {
+    fill(world, count, 0, 9);
+    const before = writtenBytes();
+    const cpu = process.cpuUsage();
+    fill(world, count, 9, 1);
+    const used = process.cpuUsage(cpu);
+    const after = writtenBytes();
+    print(`a day of ${count} plugs takes ${short((used.user + used.system) / 1e6)} s of CPU`);
+    const what = `bytes written a day, ${count} plugs, a commit a minute`;
+    if (before === null || after === null) goals.open(what, '≤ 15 MB', 'the system does not tell');
+    else goals.atMost(what, (after - before) / 1e6, 15, ' MB');
+  } finally {
+    closeWorld(world);
+  }
+}
