@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Cache, type QueuedFile } from '../../../nodes/lib/cache/cache.ts';
-import { Files } from '../../../nodes/lib/files/files.ts';
+import { Files, wireListing } from '../../../nodes/lib/files/files.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
 import { FakeFileNas } from '../../fakes/file-nas.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -36,6 +36,7 @@ export class CacheBench {
   readonly store: Store;
   readonly alice: Caller;
   readonly bob: Caller;
+  readonly admin: Caller;
   awake = true;
   maxBytes = 100 * MB;
   minFreeBytes = 0;
@@ -52,7 +53,7 @@ export class CacheBench {
   constructor(folder = mkdtempSync(join(tmpdir(), 'balupi-cache-'))) {
     this.folder = folder;
     this.store = openStore(join(folder, 'cache.db'));
-    this.nas.addUser({ id: 1, username: 'admin', role: 'admin' });
+    this.admin = this.nas.addUser({ id: 1, username: 'admin', role: 'admin' });
     this.alice = this.nas.addUser({ id: 4, username: 'alice', role: 'user' });
     this.bob = this.nas.addUser({ id: 5, username: 'bob', role: 'user' });
   }
@@ -61,7 +62,7 @@ export class CacheBench {
     await this.reopen();
     this.#server = createServer((request, response) => {
       void this.#answer(
-        request.headers['x-user'] === 'bob' ? this.bob : this.alice,
+        { bob: this.bob, admin: this.admin }[String(request.headers['x-user'])] ?? this.alice,
         request,
         response,
       );
@@ -187,6 +188,12 @@ export class CacheBench {
     rmSync(this.folder, { recursive: true });
   }
 
+  async #list(caller: Caller, folder: string): Promise<string> {
+    const outcome = await this.files.list(caller, folder);
+    if (outcome.kind !== 'listing') return outcome.kind;
+    return JSON.stringify(wireListing(outcome.listing, (path) => this.cache.isKept(path)));
+  }
+
   #freeBytes(): number {
     return this.diskBytes - this.otherBytes - this.cache.keptBytes();
   }
@@ -204,6 +211,8 @@ export class CacheBench {
         const sent = await this.cache.serveQueued(this.queuedFile, request, response);
         return sent.kind === 'gone' ? say(404, 'gone') : undefined;
       }
+      const folder = /^\/\?list=(.*)$/.exec(request.url ?? '')?.[1];
+      if (folder !== undefined) return say(200, await this.#list(caller, folder));
       const located = await this.files.locate(caller, (request.url ?? '').slice(1));
       if (located.kind !== 'located') return say(404, located.kind);
       const found = this.cache.lookup(located.file, request);
