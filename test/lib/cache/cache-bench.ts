@@ -188,6 +188,27 @@ export class CacheBench {
     rmSync(this.folder, { recursive: true });
   }
 
+  async #answerFile(
+    caller: Caller,
+    request: Parameters<Cache['serve']>[1],
+    response: Parameters<Cache['serve']>[2],
+    say: (status: number, body: string) => void,
+  ): Promise<void> {
+    const located = await this.files.locate(caller, (request.url ?? '').slice(1));
+    if (located.kind !== 'located') return say(404, located.kind);
+    const found = this.cache.lookup(located.file, request);
+    if (found.kind !== 'miss') {
+      const served = await this.cache.serve(found.ticket, request, response);
+      if (served.kind === 'answered') {
+        if (!this.awake) this.cache.background.spared();
+        return;
+      }
+    }
+    if (located.file.known !== 'fresh') return say(503, 'asleep');
+    const fetched = await this.cache.fetch(caller, located.file, request, response);
+    if (fetched.kind !== 'answered') say(502, fetched.kind);
+  }
+
   async #list(caller: Caller, folder: string): Promise<string> {
     const outcome = await this.files.list(caller, folder);
     if (outcome.kind !== 'listing') return outcome.kind;
@@ -213,19 +234,7 @@ export class CacheBench {
       }
       const folder = /^\/\?list=(.*)$/.exec(request.url ?? '')?.[1];
       if (folder !== undefined) return say(200, await this.#list(caller, folder));
-      const located = await this.files.locate(caller, (request.url ?? '').slice(1));
-      if (located.kind !== 'located') return say(404, located.kind);
-      const found = this.cache.lookup(located.file, request);
-      if (found.kind !== 'miss') {
-        const served = await this.cache.serve(found.ticket, request, response);
-        if (served.kind === 'answered') {
-          if (!this.awake) this.cache.background.spared();
-          return;
-        }
-      }
-      if (located.file.known !== 'fresh') return say(503, 'asleep');
-      const fetched = await this.cache.fetch(caller, located.file, request, response);
-      if (fetched.kind !== 'answered') say(502, fetched.kind);
+      await this.#answerFile(caller, request, response, say);
     } catch (error) {
       this.warnings.push(String(error));
       response.destroy();
