@@ -147,12 +147,10 @@ export class Pins {
         return true;
       });
       const isChosen = new Set(chosen);
-      this.#files.want(userId, chosen, true);
-      this.#files.want(
-        userId,
-        page.filter((file) => !isChosen.has(file)),
-        false,
-      );
+      const isNew = ({ wanted }: SharedFile): boolean => !wanted;
+      const isOut = (file: SharedFile): boolean => file.wanted && !isChosen.has(file);
+      this.#files.want(userId, chosen.filter(isNew), true);
+      this.#files.want(userId, page.filter(isOut), false);
       after = page.at(-1) ?? null;
       if (page.length < PAGE) return;
     }

@@ -124,15 +124,19 @@ describe('Fetching the neighbours of what is read', () => {
     it('stops in the middle of it once the five minutes are over', async () => {
       await bench.read(bench.alice, nth(5));
       bench.fetched();
-      await bench.clock.advance(NEED_LASTS_MS - 10);
+      const body = new PassThrough();
       bench.nas.downloads.push((_path, range) => {
-        void bench.clock.advance(20);
         const file = bench.nas.files.get(nth(6));
         assert.ok(file !== undefined);
-        return streamOf(file, range);
+        return streamOf(file, range, body);
       });
-      await bench.tick();
+      const ticking = bench.beginTick();
+      while (bench.nas.count('download') === 0) await bench.clock.advance(10);
+      await bench.clock.advance(NEED_LASTS_MS);
+      body.end('photo 6');
+      await bench.through(ticking);
       assert.equal(bench.fetched().length, 1);
+      assert.equal(bench.cache.isKept(nth(6)), true);
     });
 
     it('asks nothing of a sleeping NAS', async () => {
@@ -154,12 +158,12 @@ describe('Fetching the neighbours of what is read', () => {
         assert.ok(file !== undefined);
         return streamOf(file, range, body);
       });
-      const ticking = bench.tick();
+      const ticking = bench.beginTick();
       while (bench.nas.count('download') === 0) await bench.clock.advance(10);
       body.write('ph');
       await bench.clock.advance(10);
       bench.turn(false);
-      await ticking;
+      await bench.through(ticking);
       assert.ok(body.destroyed);
       assert.equal(bench.fetched().length, 1);
       assert.equal(bench.cache.isKept(nth(6)), false);
@@ -174,7 +178,7 @@ describe('Fetching the neighbours of what is read', () => {
         assert.ok(file !== undefined);
         return streamOf(file, range, body);
       });
-      const ticking = bench.tick();
+      const ticking = bench.beginTick();
       while (bench.nas.count('download') < 2) await bench.clock.advance(10);
       const reading = bench.get(nth(6));
       body.write('phot');
@@ -183,7 +187,7 @@ describe('Fetching the neighbours of what is read', () => {
       bench.turn(false);
       body.end('o 6');
       const got = await reading;
-      await ticking;
+      await bench.through(ticking);
       assert.equal(got.body.toString(), 'photo 6');
     });
   });
@@ -201,12 +205,12 @@ describe('Fetching the neighbours of what is read', () => {
       });
       const reading = bench.get('alice/video');
       while (!bench.cache.background.isServingCallers) await bench.clock.advance(10);
-      const ticking = bench.tick();
+      const ticking = bench.beginTick();
       await bench.clock.advance(5_000);
       assert.deepEqual(bench.fetched(), ['token-4 alice/video']);
       body.end('a video');
       await reading;
-      await ticking;
+      await bench.through(ticking);
       assert.equal(bench.fetched().length, 8);
     });
 
@@ -290,14 +294,14 @@ describe('Fetching the neighbours of what is read', () => {
         assert.ok(file !== undefined);
         return streamOf(file, range, body);
       });
-      const ticking = bench.tick();
+      const ticking = bench.beginTick();
       while (bench.nas.count('download') < 2) await bench.clock.advance(10);
       const reading = bench.get(nth(6));
       body.write('phot');
       while (!bench.cache.background.isServingCallers) await bench.clock.advance(10);
       body.end('o 6');
       await reading;
-      await ticking;
+      await bench.through(ticking);
       assert.equal(bench.cache.stats().prefetchedFiles, 7);
     });
   });

@@ -367,12 +367,12 @@ describe('Pinned folders', () => {
     it('end at once when the NAS goes, and go on from there when it is back', async () => {
       const body = new PassThrough();
       bench.nas.downloads.push((_path, range) => streamOf(bench.nas.put('x', film), range, body));
-      const ticking = bench.tick();
+      const ticking = bench.beginTick();
       while (bench.nas.count('download') === 0) await bench.clock.advance(10);
       body.write(film.subarray(0, 9 * 1024 * 1024));
       for (let turn = 0; turn < 50; turn += 1) await bench.clock.advance(1);
       bench.turn(false);
-      await ticking;
+      await bench.through(ticking);
       assert.ok(body.destroyed);
       bench.turn(true);
       await bench.tick();

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Caller, User } from '../../../nodes/lib/accounts/caller.ts';
 import { CallerNeed } from '../../../nodes/lib/nas/caller-need.ts';
 import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
@@ -41,6 +42,7 @@ export class PrefetchBench extends CacheBench {
     const stopping = this.prefetch.stop();
     await this.clock.advance(MINUTE_MS);
     await stopping;
+    this.#assertConsistent();
     await super.close();
   }
 
@@ -67,15 +69,23 @@ export class PrefetchBench extends CacheBench {
   }
 
   /** One tick of both schedules, the clock moving until they are through. */
-  async tick(): Promise<void> {
+  tick(): Promise<void> {
+    return this.through(this.beginTick());
+  }
+
+  /** The same for a test that moves the clock itself; to be ended by {@link through}. */
+  beginTick(): Promise<unknown> {
+    return Promise.all([this.prefetch.fetchNeighbours(), this.prefetch.keepPins()]);
+  }
+
+  /** Moves the clock until something is over. Not beside another who moves it. */
+  async through(running: Promise<unknown>): Promise<void> {
     let isOver = false;
-    const through = Promise.all([this.prefetch.fetchNeighbours(), this.prefetch.keepPins()]).then(
-      () => {
-        isOver = true;
-      },
-    );
+    const ended = running.then(() => {
+      isOver = true;
+    });
     for (let turn = 0; turn < 3_000 && !isOver; turn += 1) await this.clock.advance(20);
-    await through;
+    await ended;
   }
 
   /** What was asked of the NAS since the last look, without the listings. */
@@ -84,6 +94,37 @@ export class PrefetchBench extends CacheBench {
     return calls
       .filter((call) => call.startsWith('download'))
       .map((call) => call.split(' ').slice(1).join(' '));
+  }
+
+  /** Counts, sums and marks are what the rows they are about say. */
+  #assertConsistent(): void {
+    const one = (sql: string): unknown =>
+      this.store.prepare(`SELECT (${sql}) AS value`).get()?.['value'];
+    const wrong = (table: string, where: string): void => {
+      assert.equal(one(`SELECT count(*) FROM ${table} WHERE ${where}`), 0, where);
+    };
+    assert.equal(
+      one('SELECT total(size_bytes) FROM cached_files'),
+      (one('SELECT total_bytes FROM cache_totals') as number) -
+        (one('SELECT total(size_bytes) FROM cached_pieces') as number),
+    );
+    assert.equal(
+      one('SELECT file_count FROM cache_totals'),
+      one('SELECT (SELECT count(*) FROM cached_files) + (SELECT count(*) FROM pieced_files)'),
+    );
+    wrong(
+      'cached_files AS copy',
+      `pinned <> EXISTS (SELECT 1 FROM pinned_files AS pin WHERE pin.path = copy.path AND wanted = 1)`,
+    );
+    wrong(
+      'pinned_files AS pin',
+      `kept <> (EXISTS (SELECT 1 FROM cached_files AS copy WHERE copy.path = pin.path
+                        AND copy.size_bytes = pin.size_bytes AND copy.modified_at = pin.modified_at)
+             OR EXISTS (SELECT 1 FROM pieced_files AS file WHERE file.path = pin.path
+                        AND file.held_bytes = file.size_bytes AND file.size_bytes = pin.size_bytes
+                        AND file.modified_at = pin.modified_at))`,
+    );
+    wrong('prefetched_copies', 'copy_id NOT IN (SELECT id FROM cached_files WHERE prefetched = 1)');
   }
 
   #userOf(userId: number): User | null {
