@@ -38,9 +38,14 @@ export function readTarget(sent: SentTarget, shows: (path: string) => ShownEntry
   const shown = shows(folder);
   if (shown.kind === 'folder') return asFolder;
   const last = nameOf(folder);
-  if (shown.kind === 'file' || last === sent.filename) return target(folder);
+  if (shown.kind === 'file' || isSameName(last, sent.filename)) return target(folder);
   if (!last.includes('.')) return asFolder;
   return target(folder, shown.kind === 'unknown' ? inside.path : null);
+}
+
+/** Browsers and OkHttp write a quote in a part's file name as `%22`, but not in a path. */
+function isSameName(inPath: string, inPart: string): boolean {
+  return inPath === inPart || inPath.replaceAll('"', '%22') === inPart;
 }
 
 function target(path: string, secondPath: string | null = null): ReadTarget {
@@ -53,8 +58,7 @@ export function folderOf(path: string): string {
 }
 
 /**
- * Characters that turn the writing direction round: `photo\u202Egpj.exe` shows as `photoexe.jpg`
- *.
+ * Characters that turn the writing direction round: `photo\u202Egpj.exe` shows as `photoexe.jpg`.
  */
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 

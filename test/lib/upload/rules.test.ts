@@ -46,6 +46,8 @@ describe('the meaning of an upload’s path', () => {
   it('is the full path when its last name is the file’s', () => {
     assert.deepEqual(read('alice/a.jpg', 'a.jpg'), ['alice/a.jpg', null]);
     assert.deepEqual(read('alice/README', 'README'), ['alice/README', null]);
+    // As browsers and OkHttp send a part of that name.
+    assert.deepEqual(read('alice/a"b', 'a%22b'), ['alice/a"b', null]);
   });
 
   it('is the full path when it has a dot and the folder’s listing has no such name', () => {
