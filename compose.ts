@@ -376,7 +376,8 @@ export class House {
   #isNasOff(): boolean {
     const { reachable, sinceMs } = this.rooms.nas.presence.state;
     const silentMs = this.#parts.clock.nowMs() - sinceMs;
-    return !reachable && silentMs >= OFF_MS && this.rooms.energy.nasState() === 'off';
+    const unpoweredMs = this.rooms.energy.nasUnpoweredMs() ?? 0;
+    return !reachable && silentMs >= OFF_MS && unpoweredMs >= OFF_MS;
   }
 }
 

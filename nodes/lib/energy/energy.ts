@@ -28,17 +28,7 @@ export type { Bar, BarPeriod } from './bars.ts';
 export { BAR_PERIODS } from './bars.ts';
 export type { Costs, CostsWish } from './costs.ts';
 export type { Dashboard, PeriodStats } from './dashboard.ts';
-export {
-  costsJson,
-  currentJson,
-  historyCsv,
-  historyJson,
-  priceErrors,
-  priceJson,
-  priceWish,
-  summaryJson,
-  unusualJson,
-} from './energy-wire.ts';
+export * from './energy-wire.ts';
 export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
 export type { EnergyParts, EnergySettings } from './energy-parts.ts';
 export type { History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
@@ -64,6 +54,7 @@ export class Energy {
   readonly #nasWatts: NasWatts;
   readonly #sampleIntervalS: number;
   readonly #watch: UnusualWatch;
+  readonly #present = { view: () => this.#metering.view(), nowS: () => this.#metering.nowS() };
   #nasNumber: number | null = null;
 
   constructor(parts: EnergyParts) {
@@ -147,16 +138,8 @@ export class Energy {
   }
 
   costs(wish: CostsWish): Costs | WishRefusal {
-    return costsOf(
-      {
-        histories: this.#histories,
-        prices: this.#prices,
-        time: this.#time,
-        view: () => this.#metering.view(),
-        nowS: () => this.#metering.nowS(),
-      },
-      wish,
-    );
+    const parts = { histories: this.#histories, prices: this.#prices, time: this.#time };
+    return costsOf({ ...parts, ...this.#present }, wish);
   }
 
   summary(): Summary {
@@ -182,8 +165,8 @@ export class Energy {
 
   /** Always-on watts per plug and what a year of them costs. */
   standby(): DeviceStandby[] {
-    const [devices, nowS] = [this.#devices.list(), this.#metering.nowS()];
-    return standbyOfDevices(devices, this.#metering.view(), this.#prices, nowS, this.#time);
+    const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
+    return standbyOfDevices(this.#devices.list(), view, this.#prices, nowS, this.#time);
   }
 
   /**
@@ -205,6 +188,12 @@ export class Energy {
     if (nas === undefined) return null;
     if (!this.#latest.isFresh(nas.number, this.#clock.monotonicMs())) this.#nasWatts.forget();
     return this.#nasWatts.state;
+  }
+
+  /** How long the NAS's plug has read under 2 W, ms; null when it does not, or is not read. */
+  nasUnpoweredMs(): number | null {
+    if (this.nasState() === null) return null;
+    return this.#nasWatts.unpoweredMs(this.#clock.monotonicMs());
   }
 
   prices(): Price[] {

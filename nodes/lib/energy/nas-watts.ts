@@ -37,10 +37,16 @@ export function nasStateAt(powerMw: number, { borders }: NasBorders): NasPowerSt
 export class NasWatts {
   readonly #borders: NasBorders;
   #state: NasPowerState | null = null;
+  #unpoweredSinceMs: number | null = null;
   #next: { readonly state: NasPowerState; readonly sinceMs: number } | null = null;
 
   constructor(borders: NasBorders) {
     this.#borders = borders;
+  }
+
+  /** How long every reading was under what a switched-off NAS takes, ms; null when the last was not. */
+  unpoweredMs(monotonicMs: number): number | null {
+    return this.#unpoweredSinceMs === null ? null : monotonicMs - this.#unpoweredSinceMs;
   }
 
   /** Null before the first reading. */
@@ -49,6 +55,8 @@ export class NasWatts {
   }
 
   note(powerMw: number, monotonicMs: number): void {
+    if (powerMw >= OFF_BELOW_MW) this.#unpoweredSinceMs = null;
+    else this.#unpoweredSinceMs ??= monotonicMs;
     const seen = this.#state === null ? nasStateAt(powerMw, this.#borders) : this.#leaning(powerMw);
     if (this.#state === null) this.#state = seen;
     if (seen === this.#state) {
@@ -65,6 +73,7 @@ export class NasWatts {
   forget(): void {
     this.#state = null;
     this.#next = null;
+    this.#unpoweredSinceMs = null;
   }
 
   /** The state the power speaks for, where a border only counts once it is crossed clearly. */

@@ -286,6 +286,27 @@ describe('energy tariffs', () => {
   });
 });
 
+describe('whether the NAS is without power', () => {
+  it('is known only while its plug is read, and never of a plug of another role', async () => {
+    const bench = new Bench(fromS);
+    try {
+      const nas = new SimulatedPlug(1, steady(fromS, 0.5), fromS, bench.time);
+      const lamp = new SimulatedPlug(2, steady(fromS, 60), fromS, bench.time);
+      assert.equal(bench.energy.nasUnpoweredMs(), null);
+      for (let second = 0; second <= 60; second += 30) {
+        await bench.moveTo(fromS + second);
+        const readings = [nas, lamp].map((plug) => plug.read(fromS + second, second * 1_000));
+        bench.energy.record(readings);
+      }
+      assert.equal(bench.energy.nasUnpoweredMs(), 60_000);
+      await bench.moveTo(fromS + 60 + 91);
+      assert.equal(bench.energy.nasUnpoweredMs(), null, 'stale watts say nothing');
+    } finally {
+      bench.close();
+    }
+  });
+});
+
 describe('energy NAS watts', () => {
   it('changes state only for a clear and lasting change', () => {
     const watts = new NasWatts(nasBorders(30));
@@ -297,5 +318,16 @@ describe('energy NAS watts', () => {
       ...['idle', 'idle', 'idle', 'idle', 'active', 'active', 'active', 'active'],
       ...['idle', 'idle', 'idle', 'off', 'off'],
     ]);
+  });
+
+  it('knows for how long the plug has fed next to nothing', () => {
+    const watts = new NasWatts(nasBorders(30));
+    const seen = [42, 1.2, 0.4, 1.9, 2.1, 0.3, 0.3].map((power, index) => {
+      watts.note(power * 1_000, index * 30_000);
+      return watts.unpoweredMs(index * 30_000);
+    });
+    assert.deepEqual(seen, [null, 0, 30_000, 60_000, null, 0, 30_000]);
+    watts.forget();
+    assert.equal(watts.unpoweredMs(300_000), null);
   });
 });
