@@ -31,7 +31,13 @@ import { Grid } from './nodes/lib/time/grid.ts';
 import { ClockEvidence } from './nodes/lib/time/clock-evidence.ts';
 import { readClockMarks } from './nodes/lib/time/clock-marks.ts';
 import { TrustedTime } from './nodes/lib/time/trusted-time.ts';
-import { HashThread, NodeDisk, Upload } from './nodes/lib/upload/upload.ts';
+import {
+  HashThread,
+  NodeDisk,
+  PlainSend,
+  Upload,
+  type UploadParts,
+} from './nodes/lib/upload/upload.ts';
 import { Viewers } from './nodes/lib/viewers/viewers.ts';
 import type { Settings } from './settings.ts';
 
@@ -266,12 +272,14 @@ export class House {
 
   #upload(): Upload {
     const { settings, clock, log } = this.#parts;
+    const disk = new NodeDisk();
     return new Upload({
       store: this.data.queue,
       folder: this.data.folder('queue'),
-      disk: new NodeDisk(),
+      disk,
       hashing: new HashThread(),
       nas: this.#nasRoom.client,
+      api: this.#nasRoom.client,
       presence: this.#nasRoom.presence,
       credentials: {
         credentialFor: (userId) => this.rooms.credentials.credentialFor(userId),
@@ -284,7 +292,9 @@ export class House {
       },
       keep: (delivered) => keepDelivered(this.rooms.cache, delivered),
       pendingDownloads: (userId) => this.rooms.prefetch.pendingDownloads(userId),
-      fallback: null,
+      fallback: new PlainSend(this.#nasRoom.client, disk),
+      touched: (paths) => this.#touched(paths),
+      flushWake: this.#flushWake(),
       clock,
       log,
       random: Math.random,
@@ -293,6 +303,22 @@ export class House {
       minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
       timezone: settings.TIMEZONE,
     });
+  }
+
+  #flushWake(): UploadParts['flushWake'] {
+    return {
+      rule: this.#parts.settings.FLUSH_WAKE ?? { kind: 'never' },
+      wake: this.#nasRoom.wake,
+      sinceGoodbyeMs: () => this.#nasRoom.presence.sinceGoodbyeMs,
+      isClockTrusted: () => !this.#time.unsynced,
+    };
+  }
+
+  async #touched(paths: readonly string[]): Promise<void> {
+    for (const path of paths) {
+      this.#filesRoom.forget(path);
+      await this.rooms.cache.drop(path);
+    }
   }
 
   #tapo(): Tapo {

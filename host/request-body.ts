@@ -20,7 +20,7 @@ export async function takeBody(
   response: ServerResponse,
   endpoint: Endpoint | null,
 ): Promise<BodyOutcome> {
-  if (endpoint?.body === 'stream') {
+  if (isTakenByItsNode(endpoint)) {
     continueIfAsked(request, response);
     return { kind: 'body', body: undefined };
   }
@@ -33,6 +33,10 @@ export async function takeBody(
   if (endpoint === null) return { kind: 'body', body: undescribed(read.bytes, request) };
   if (endpoint.body === 'none') return { kind: 'body', body: undefined };
   return described(endpoint, read.bytes, request.headers['content-type']);
+}
+
+function isTakenByItsNode(endpoint: Endpoint | null): boolean {
+  return endpoint?.body === 'stream' || endpoint?.body === 'relay';
 }
 
 /** `Expect: 100-continue` is answered only once nothing speaks against the body. */

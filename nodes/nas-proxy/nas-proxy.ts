@@ -6,6 +6,7 @@ import { credentials, dropCredentials, putCredential } from './credential-acts.t
 import { fetchFile, listFolder } from './file-acts.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
+import { syncChanges } from './sync-acts.ts';
 
 interface NasProxyConfig extends NodeDef {
   readonly op: string;
@@ -25,6 +26,7 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   credentials,
   'credentials-put': putCredential,
   'credentials-drop': dropCredentials,
+  'sync-changes': syncChanges,
 };
 
 function statusOf({ nas }: Rooms): NodeStatus {

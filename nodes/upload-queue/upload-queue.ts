@@ -1,5 +1,11 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type { SyncStatusQuery, UploadList, UploadListQuery, UploadRow } from '../lib/api/api.ts';
+import type {
+  DeviceQueue,
+  SyncStatusQuery,
+  UploadList,
+  UploadListQuery,
+  UploadRow,
+} from '../lib/api/api.ts';
 import { type Act, actOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
@@ -8,6 +14,7 @@ import { answer, answerNow } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
 import { RESUMABLE_ACTS } from './resumable-acts.ts';
+import { conflicts, resolveConflict } from './conflict-acts.ts';
 
 interface UploadConfig extends NodeDef {
   readonly op: string;
@@ -54,7 +61,22 @@ async function drop({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage>
   return withAnswer(message, answer({ message: 'Dropped' }));
 }
 
+/** `GET /api/mobile/upload/queue/{device_id}`. */
+function deviceQueue({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  const items = upload.deviceQueue(callerOf(message), callOf(message).params['device_id'] ?? '');
+  const payload: DeviceQueue = { items: items.map((item) => ({ ...item })) };
+  return withAnswer(message, answer(payload));
+}
+
+/** `POST /api/mobile/upload/queue/{id}/retry`. */
+function deviceRetry({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  const done = upload.retry(callerOf(message), callOf(message).params['id'] ?? '');
+  if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
+  return withAnswer(message, answer({ message: 'Queued again' }));
+}
+
 async function flush({ upload }: Rooms): Promise<void> {
+  upload.wakeIfDue();
   await upload.flush();
 }
 
@@ -66,11 +88,22 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   retry,
   drop,
   flush,
+  conflicts,
+  'conflicts-resolve': resolveConflict,
+  'device-queue': deviceQueue,
+  'device-retry': deviceRetry,
 };
 
-function statusOf({ upload }: Rooms): NodeStatus {
+type Words = (key: string, values: Readonly<Record<string, string>>) => string;
+
+function statusOf({ upload }: Rooms, words: Words): NodeStatus {
+  const failed = upload.failedCount();
   const waiting = upload.queuedCount();
-  return { fill: waiting > 0 ? 'blue' : 'grey', shape: 'dot', text: String(waiting) };
+  const text = (key: string, count: number): string =>
+    words(`upload-queue.status.${key}`, { count: String(count) });
+  if (failed > 0) return { fill: 'red', shape: 'ring', text: text('failed', failed) };
+  if (waiting > 0) return { fill: 'blue', shape: 'dot', text: text('waiting', waiting) };
+  return { fill: 'grey', shape: 'dot', text: text('empty', 0) };
 }
 
 /** Node `balupi-upload-queue`. */
@@ -78,7 +111,8 @@ export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
-    const guard = new NodeGuard(this, () => statusOf(rooms()));
+    const words: Words = (key, values) => RED._(key, values);
+    const guard = new NodeGuard(this, () => statusOf(rooms(), words));
     guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-upload-queue', UploadQueue);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AcceptOutcome, UploadItem } from '../../nodes/lib/upload/upload.ts';
-import { ALICE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, ASLEEP, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -28,7 +28,11 @@ const ITEM: UploadItem = {
 describe('The node balupi-upload-queue', () => {
   const open = stages();
   const opened = (op: string, upload: FakeRooms['upload']): Promise<Stage> =>
-    open({ type, op, rooms: { upload: { queuedCount: () => 1, ...upload } } });
+    open({
+      type,
+      op,
+      rooms: { upload: { queuedCount: () => 1, failedCount: () => 0, ...upload } },
+    });
 
   it('takes a body and answers with what is queued', async () => {
     const seen: unknown[] = [];
@@ -41,7 +45,7 @@ describe('The node balupi-upload-queue', () => {
     const payload = await answerOf(stage, 'files-upload', { query: { path: 'alice' } });
     assert.partialDeepStrictEqual(payload, { status: 'queued', upload_ids: [FILE.id] });
     assert.deepEqual(seen, [ALICE, 'GET', { path: 'alice' }]);
-    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '1' }]);
+    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '1 waiting' }]);
   });
 
   it('answers a refusal with its code', async () => {
@@ -124,5 +128,77 @@ describe('The node balupi-upload-queue', () => {
     await stage.send();
     assert.deepEqual([flushes, stage.out.flat().length], [1, 0]);
     assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'dot', text: '0' }]);
+  });
+
+  it('shows what failed before what waits', async () => {
+    const stage = await opened('status', {
+      failedCount: () => 2,
+      deviceQueue: () => [],
+      status: () => ({ kind: 'refused', code: 'admin_only' }),
+    });
+    await stage.ask({ query: { all: true } });
+    assert.deepEqual(stage.statuses, [{ fill: 'red', shape: 'ring', text: '2 failed' }]);
+  });
+
+  it("shows the queue in BaluHost's shape", async () => {
+    const item = {
+      id: FILE.id,
+      device_id: 'phone',
+      folder_id: null,
+      filename: 'a.jpg',
+      remote_path: 'alice/a.jpg',
+      file_size: 3,
+      file_size_bytes: 3,
+      uploaded_bytes: 0,
+      status: 'pending',
+      error_message: null,
+      retry_count: 0,
+      created_at: '2026-02-22T14:30:00Z',
+    } as const;
+    const stage = await opened('device-queue', { deviceQueue: () => [item] });
+    const params = { device_id: 'phone' };
+    const payload = await answerOf(stage, 'mobile-upload-queue', { params });
+    assert.deepEqual(payload, { items: [item] });
+  });
+
+  it('lists and settles conflicts, and says 503 while the NAS sleeps', async () => {
+    const conflict = {
+      id: 7,
+      uploadId: FILE.id,
+      userId: 3,
+      path: 'alice/a.jpg',
+      conflictPath: 'alice/a (conflict).jpg',
+      sizeBytes: 3,
+      sha256: SHA,
+      foundAtMs: Date.parse('2026-02-22T14:30:00Z'),
+      resolution: null,
+      swapPath: null,
+    };
+    const listing = await opened('conflicts', { conflicts: () => [conflict] });
+    assert.partialDeepStrictEqual(await answerOf(listing, 'files-conflicts'), {
+      conflicts: [{ id: 7, path: 'alice/a.jpg', conflict_path: 'alice/a (conflict).jpg' }],
+    });
+    const call = { params: { id: '7' }, body: { resolution: 'local' } };
+    const settling = await opened('conflicts-resolve', {
+      resolveConflict: (_caller, id, resolution) =>
+        Promise.resolve({ kind: 'resolved', conflict: { ...conflict, id, resolution } } as const),
+    });
+    assert.partialDeepStrictEqual(await answerOf(settling, 'files-conflicts-resolve', call), {
+      id: 7,
+      resolution: 'local',
+    });
+    const asleep = await open({
+      type,
+      op: 'conflicts-resolve',
+      rooms: {
+        nas: { presence: { state: ASLEEP } },
+        upload: {
+          queuedCount: () => 0,
+          failedCount: () => 0,
+          resolveConflict: () => Promise.resolve({ kind: 'asleep' } as const),
+        },
+      },
+    });
+    assert.equal(await codeOf(asleep, 'files-conflicts-resolve', call, 503), 'nas_asleep');
   });
 });

@@ -6,14 +6,10 @@
 const EVERY = 'GET POST PUT PATCH DELETE';
 
 export const LATER_ROUTES: readonly (readonly [methods: string, path: string])[] = [
-  ['GET', '/api/files/conflicts'],
-  ['POST', '/api/files/conflicts/{id}'],
   ['POST', '/api/handshake/nas-going-offline'],
   ['POST', '/api/handshake/nas-coming-online'],
   ['GET', '/api/handshake/status'],
   ['GET', '/api/handshake/snapshot'],
-  ['DELETE', '/api/mobile/upload/queue/{id}'],
-  ['POST', '/api/mobile/upload/queue/{id}/retry'],
   ['DELETE', '/api/files'],
   ['POST', '/api/mobile/sync/folders/{id}/trigger'],
   ['GET', '/api/mobile/sync/folders/{id}/status'],

@@ -44,6 +44,10 @@ export const REFUSALS = {
     status: 503,
     detail: 'The NAS was never seen. Wake it by hand or run `npm run wake` on the Pi.',
   },
+  uploads_waiting: {
+    status: 503,
+    detail: 'Uploads of yours are not on the NAS yet. Sync again when they have arrived.',
+  },
   clock_unsynced: { status: 503, detail: 'The clock of the Pi is not set yet. Try again shortly.' },
   disk_failing: {
     status: 503,

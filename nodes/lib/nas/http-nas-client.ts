@@ -1,6 +1,7 @@
 import type { Clock } from '../time/clock.ts';
 import { readDownload, rangeHeaders } from './download-answer.ts';
 import { readListing } from './listing.ts';
+import { multipartBody, type MultipartFile } from './multipart-body.ts';
 import type { NasCalls } from './nas-calls.ts';
 import type {
   NasApi,
@@ -19,6 +20,9 @@ import { type ChannelLink, HttpUploadChannel } from './upload-channel.ts';
 
 /** Keeps a soft-sleeping NAS asleep on every route (measured on 1.38). */
 const AUTO_TRIGGER = { 'X-Sync-Trigger': 'auto' };
+
+/** The NAS spools a whole body and copies it before it answers. */
+const SPOOLED_MS = 120_000;
 
 /** BaluHost's API over HTTP, each answer checked before it is believed. */
 export class HttpNasClient implements NasClient, NasApi {
@@ -121,6 +125,18 @@ export class HttpNasClient implements NasClient, NasApi {
       ...(signal === undefined ? {} : { signal }),
     };
     return this.#calls.json(request);
+  }
+
+  /** `POST /api/files/upload` with one file. Overwrites, and not in one step (docs/NAS.md). */
+  sendMultipart(token: string, file: MultipartFile): Promise<NasJson> {
+    const { contentType, stream, sizeBytes } = multipartBody(file);
+    return this.#calls.json({
+      method: 'POST',
+      path: '/api/files/upload',
+      headers: { ...callHeaders(token, {}), 'Content-Type': contentType },
+      body: { stream, sizeBytes },
+      firstByteMs: SPOOLED_MS,
+    });
   }
 
   relay(wanted: NasRequest): Promise<NasExchange> {

@@ -1,9 +1,11 @@
 import type { Migration } from './store.ts';
 import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
 import { CACHE_TABLES } from './schema/cache-tables.ts';
+import { CONFLICT_TABLES } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
+import { FLUSH_WAKE_TABLES } from './schema/flush-wake-tables.ts';
 import { LISTING_COUNTS } from './schema/listing-counts.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
 import { PAGE_SESSION_TABLES } from './schema/page-session-tables.ts';
@@ -24,6 +26,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 2, sql: CREDENTIALS_TABLES },
   { version: 3, sql: RESUMABLE_TABLES },
   { version: 4, sql: PAGE_SESSION_TABLES },
+  { version: 5, sql: [CONFLICT_TABLES, FLUSH_WAKE_TABLES].join('\n') },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

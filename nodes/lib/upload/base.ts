@@ -43,7 +43,7 @@ export function isSameItem(a: NasFileItem | null, b: NasFileItem | null): boolea
   return (
     a.type === b.type &&
     a.size === b.size &&
-    a.modified_at === b.modified_at &&
+    isSameTime(a.modified_at, b.modified_at) &&
     a.checksum === b.checksum
   );
 }

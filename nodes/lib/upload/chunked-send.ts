@@ -36,6 +36,8 @@ export type Sent =
   | { readonly kind: 'no_sessions' }
   | Interruption;
 
+export type Prepared = { readonly kind: 'ready' } | { readonly kind: 'no_sessions' } | Interruption;
+
 interface Session {
   readonly nasId: string;
   readonly path: string;
@@ -62,18 +64,29 @@ export class ChunkedSend {
   }
 
   async send(token: string, sending: Sending): Promise<Sent> {
+    const prepared = await this.prepare(token, sending);
+    return prepared.kind === 'ready' ? await this.finish(token, sending) : prepared;
+  }
+
+  /** Sends all the bytes and stops before the step that shows them; {@link finish} does that. */
+  async prepare(token: string, sending: Sending): Promise<Prepared> {
     for (let restarts = 0; restarts <= MOST_RESTARTS; restarts += 1) {
       const session = await this.#session(token, sending);
       if ('kind' in session) return session;
       const sent = await this.#sendChunks(token, session, sending);
-      if (sent === 'restart') {
-        this.#sessions.delete(sending.uploadId);
-        continue;
-      }
-      if (sent !== 'done') return this.#interrupted(sent);
-      return await this.#complete(token, session, sending);
+      if (sent === 'done') return { kind: 'ready' };
+      if (sent !== 'restart') return this.#interrupted(sent);
+      this.#sessions.delete(sending.uploadId);
     }
     return { kind: 'no_sessions' };
+  }
+
+  /** The last step for what was prepared a moment ago. */
+  async finish(token: string, sending: Sending): Promise<Sent> {
+    const session = this.#sessions.get(sending.uploadId);
+    return session === undefined
+      ? { kind: 'unknown' }
+      : await this.#complete(token, session, sending);
   }
 
   /** Forgets a half-sent upload, as its file or its target is another now. */

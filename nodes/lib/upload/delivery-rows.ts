@@ -7,12 +7,12 @@ import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
  * stands before. An undecided row counts for both its readings, so such rows never overtake or
  * overwrite each other. A lease of this process that ran out is free again.
  */
-const CLAIM = `
+const claimWhere = (more: string): string => `
   UPDATE upload_queue SET state = 'sending', attempts = attempts + 1, next_attempt_ms = NULL,
     lease_owner = :owner, lease_until_tick_ms = :leaseUntil
   WHERE seq = (
     SELECT r.seq FROM upload_queue r INDEXED BY upload_queue_claimable
-    WHERE r.state IN ('queued', 'sending', 'waiting')
+    WHERE r.state IN ('queued', 'sending', 'waiting') ${more}
       AND ((r.state IN ('queued', 'waiting') AND r.due_tick_ms <= :now)
         OR (r.state = 'sending' AND coalesce(r.lease_until_tick_ms, 0) <= :now))
       AND NOT EXISTS (
@@ -31,12 +31,18 @@ const CLAIM = `
     ORDER BY r.seq LIMIT 1)
   RETURNING *`;
 
+/** Rows that may travel with the one claimed before them. */
+const ALONGSIDE = `AND r.seq > :after AND r.user_id = :user AND r.folder = :folder
+      AND r.size_bytes <= :most AND r.second_path IS NULL AND r.conflict_path IS NULL
+      AND r.resends = 0`;
+
 const UNLEASED = 'lease_owner = NULL, lease_until_tick_ms = NULL';
 
 /** `upload_queue` and `conflicts` as the delivery writes them. Its one writer is the delivery. */
 export class DeliveryRows {
   readonly #store: Store;
   readonly #claim: StatementSync;
+  readonly #claimAlongside: StatementSync;
   readonly #renew: StatementSync;
   readonly #decide: StatementSync;
   readonly #conflictPath: StatementSync;
@@ -48,7 +54,8 @@ export class DeliveryRows {
 
   constructor(store: Store) {
     this.#store = store;
-    this.#claim = store.prepare(CLAIM);
+    this.#claim = store.prepare(claimWhere(''));
+    this.#claimAlongside = store.prepare(claimWhere(ALONGSIDE));
     this.#renew = store.prepare(
       `UPDATE upload_queue SET lease_until_tick_ms = ? WHERE id = ? AND state = 'sending'`,
     );
@@ -85,6 +92,38 @@ export class DeliveryRows {
       now: Math.floor(nowTickMs),
     });
     return raw === undefined ? null : toUploadRow(raw);
+  }
+
+  /** Claims up to `most.count` small rows of the same user and folder, in one commit. */
+  claimAlongside(
+    first: UploadRow,
+    owner: string,
+    nowTickMs: number,
+    leaseUntilTickMs: number,
+    most: { readonly count: number; readonly fileBytes: number; readonly bytes: number },
+  ): readonly UploadRow[] {
+    return this.#store.transaction(() => {
+      const claimed: UploadRow[] = [];
+      let left = most.bytes;
+      let after = first.seq;
+      while (claimed.length < most.count && left > 0) {
+        const raw = this.#claimAlongside.get({
+          owner,
+          leaseUntil: Math.ceil(leaseUntilTickMs),
+          now: Math.floor(nowTickMs),
+          after,
+          user: first.userId,
+          folder: first.folder,
+          most: Math.min(left, most.fileBytes),
+        });
+        if (raw === undefined) break;
+        const row = toUploadRow(raw);
+        claimed.push(row);
+        after = row.seq;
+        left -= row.sizeBytes;
+      }
+      return claimed;
+    });
   }
 
   renewLease(id: string, leaseUntilTickMs: number): void {

@@ -8,12 +8,15 @@ import type { NasFolder } from './nas-folder.ts';
 import type { Seen, TargetCheck, Wanted } from './target-check.ts';
 import { folderOf } from './target.ts';
 import type { PlainUpload } from './upload-ports.ts';
-import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
+import { baseOf } from './row-base.ts';
+import { NO_BASE, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
 /** A target that changes under each of this many sends is left for later. */
 const MOST_ROUNDS = 4;
 const MOST_NAMES = 1_000;
+/** Conflict names that are looked for at once. */
+const NAMES_AT_ONCE = 8;
 
 export type StepOutcome =
   /** It is there, verified. `beside`: under a conflict name. */
@@ -60,7 +63,7 @@ export class DeliveryStep {
   ): Promise<StepOutcome> {
     const row = await this.#decide(claimed, token, signal);
     if ('kind' in row) return row;
-    const base = this.#baseOf(row);
+    const base = baseOf(row, this.#parts.uploads);
     let path = row.conflictPath ?? row.path;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       const beside = path !== row.path;
@@ -74,12 +77,14 @@ export class DeliveryStep {
       const seen = await this.#parts.check.look(token, wanted, round === 0, signal);
       if (seen.kind === 'ours') return { kind: 'delivered', path, item: seen.item, beside };
       if (seen.kind === 'changed') {
-        path = this.#nextName(row, seen.names);
+        const next = await this.#nextName(row, token, signal);
+        if (next.kind !== 'name') return next;
+        ({ path } = next);
         continue;
       }
       if (seen.kind !== 'free') return seen;
       const sent = await this.#send(row, wanted, seen, { token, signal, onProgress });
-      if (sent.kind === 'completed') return await this.#verify(wanted, beside, token, signal);
+      if (sent.kind === 'completed') return await this.verify(wanted, beside, token, signal);
       const ended = afterSending(sent);
       if (ended !== null) return ended;
     }
@@ -103,36 +108,27 @@ export class DeliveryStep {
     return { ...row, path, folder, filename, secondPath: null };
   }
 
-  /** What the NAS must still show for nothing to be lost. A version that never arrived passes on its own base. */
-  #baseOf(row: UploadRow): UploadBase {
-    let { base } = row;
-    while (base.source === 'queue' && base.uploadId !== null) {
-      const before = this.#parts.uploads.byId(base.uploadId);
-      if (before === null) return NO_BASE;
-      if (before.state === 'synced' || before.state === 'conflict') {
-        return { ...NO_BASE, source: 'own', sizeBytes: before.sizeBytes, checksum: before.sha256 };
-      }
-      base = before.base;
-    }
-    return base;
-  }
-
   /** A name beside the target that is free there and in the queue, kept before anything is sent. */
-  #nextName(row: UploadRow, names: ReadonlySet<string>): string {
-    const { rows, timezone, chunked } = this.#parts;
-    const naming = {
-      filename: row.filename,
-      username: row.username,
-      acceptedAtMs: row.createdAtMs,
-      timezone,
-    };
-    for (let count = 1; count <= MOST_NAMES; count += 1) {
-      const name = conflictName({ ...naming, count });
-      const path = row.folder === '' ? name : `${row.folder}/${name}`;
-      if (names.has(name) || rows.isPathTaken(row.id, path)) continue;
-      rows.setConflictPath(row.id, path);
-      chunked.forget(row.id);
-      return path;
+  async #nextName(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'name'; readonly path: string } | Interruption> {
+    const { rows, timezone, chunked, folders } = this.#parts;
+    const { filename, username, createdAtMs: acceptedAtMs, folder } = row;
+    for (let first = 1; first <= MOST_NAMES; first += NAMES_AT_ONCE) {
+      const names = Array.from({ length: NAMES_AT_ONCE }, (_, index) =>
+        conflictName({ filename, username, acceptedAtMs, timezone, count: first + index }),
+      );
+      const seen = await folders.look(token, folder, names, true, signal);
+      if (seen.kind !== 'seen') return seen;
+      for (const name of names) {
+        const path = folder === '' ? name : `${folder}/${name}`;
+        if (seen.items.has(name) || rows.isPathTaken(row.id, path)) continue;
+        rows.setConflictPath(row.id, path);
+        chunked.forget(row.id);
+        return { kind: 'name', path };
+      }
     }
     throw new Error('A thousand conflict names of one file are taken.');
   }
@@ -172,22 +168,33 @@ export class DeliveryStep {
   }
 
   /** By the NAS's checksum, else by reading the file back (contract 4, Delivery). */
-  async #verify(
+  async verify(
     wanted: Wanted,
     beside: boolean,
     token: string,
     signal: AbortSignal,
   ): Promise<StepOutcome> {
-    const listed = await this.#parts.folders.list(token, folderOf(wanted.path), signal);
-    if (listed.kind !== 'items') return listed;
-    const found = listed.items.find(({ name }) => name === nameOf(wanted.path)) ?? null;
+    const { folders } = this.#parts;
+    const name = nameOf(wanted.path);
+    folders.changed();
+    const seen = await folders.look(token, folderOf(wanted.path), [name], false, signal);
+    if (seen.kind !== 'seen') return seen;
+    return await this.prove(wanted, beside, seen.items.get(name) ?? null, token, signal);
+  }
+
+  /** Holds what the NAS shows now against what was sent. */
+  async prove(
+    wanted: Wanted,
+    beside: boolean,
+    found: NasFileItem | null,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
     if (found === null || found.size !== wanted.sizeBytes) return { kind: 'mismatch', found };
     const asBefore: Wanted = { ...wanted, base: NO_BASE };
-    const seen = await this.#parts.check.look(token, asBefore, true, signal);
-    if (seen.kind === 'ours') {
-      return { kind: 'delivered', path: wanted.path, item: seen.item, beside };
-    }
-    return seen.kind === 'free' || seen.kind === 'changed' ? { kind: 'mismatch', found } : seen;
+    const verdict = await this.#parts.check.judge(token, asBefore, found, signal);
+    if (verdict === 'ours') return { kind: 'delivered', path: wanted.path, item: found, beside };
+    return typeof verdict === 'string' ? { kind: 'mismatch', found } : verdict;
   }
 }
 

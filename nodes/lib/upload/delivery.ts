@@ -3,48 +3,36 @@ import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { Random } from './backoff.ts';
 import type { ChunkedSend } from './chunked-send.ts';
-import type { DeliveryRows } from './delivery-rows.ts';
-import type { DeliveryStep, StepOutcome } from './delivery-step.ts';
-import type { Disk } from './disk.ts';
+import type { DeliveryTurn } from './delivery-turn.ts';
 import { Hold } from './hold.ts';
+import type { KeptCopies } from './kept-copies.ts';
 import type { NasFolder } from './nas-folder.ts';
-import type { Next, Settle } from './settle.ts';
+import type { Next } from './settle.ts';
 import type { SyncLogRows } from './sync-log-rows.ts';
-import type { DeliveredFile, KeepDelivered, UploadCredentials } from './upload-ports.ts';
-import type { UploadRow } from './upload-row.ts';
-import type { RecoveryRows } from './recovery-rows.ts';
+import type { UploadCredentials } from './upload-ports.ts';
 import type { WaitRows } from './wait-rows.ts';
 
-/** Each chunk that arrives renews it. */
-const LEASE_MS = 10 * 60_000;
-/** A token refused this often in one run is no token. */
-const MOST_REFUSALS = 2;
 const PRUNE_EVERY_MS = 86_400_000;
+/** Of 1,000 lines each. */
+const MOST_SLICES = 10;
 
 export interface DeliveryParts {
-  readonly rows: DeliveryRows;
-  readonly recovery: RecoveryRows;
+  readonly turn: DeliveryTurn;
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
-  readonly step: DeliveryStep;
-  readonly settle: Settle;
+  readonly kept: KeptCopies;
   readonly folders: NasFolder;
   readonly chunked: ChunkedSend;
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
-  readonly keep: KeepDelivered;
-  readonly disk: Disk;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
-  readonly fileOf: (id: string) => string;
-  /** Names this process in leases. */
-  readonly owner: string;
 }
 
 /**
- * Empties the queue while the NAS is awake: one row at a time, oldest first, each version of a path
- * after the one before it. It never wakes the NAS. Every claim begins by asking the NAS what it has,
+ * Empties the queue while the NAS is awake: oldest first, small neighbours together, each version of
+ * a path after the one before it. It never wakes the NAS. Every claim begins by asking the NAS what it has,
  * so that whatever became of the attempt before, nothing is sent twice.
  */
 export class Delivery {
@@ -53,11 +41,9 @@ export class Delivery {
   #run: Promise<void> | null = null;
   #again = false;
   readonly #hold: Hold;
-  #renewAtTickMs = 0;
   #timer: Cancel | null = null;
   #unlisten: (() => void) | null = null;
   #prunedAtTickMs: number | null = null;
-  #refusals = new Map<number, number>();
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -124,7 +110,7 @@ export class Delivery {
     } finally {
       this.#parts.chunked.close();
       this.#parts.folders.forget();
-      this.#refusals.clear();
+      this.#parts.turn.forget();
       this.#schedule();
     }
   }
@@ -132,14 +118,13 @@ export class Delivery {
   async #once(): Promise<void> {
     await this.#releaseUsers();
     while (!this.#isHeld()) {
-      const { rows, clock, owner } = this.#parts;
-      const nowMs = clock.monotonicMs();
-      const row = rows.claim(owner, nowMs, nowMs + LEASE_MS);
-      if (row === null) break;
-      this.#renewAtTickMs = nowMs + LEASE_MS / 2;
-      this.#follow(await this.#deliver(row));
+      const next = await this.#parts.turn.take(this.#stopping.signal, () => {
+        this.#hold.succeeded();
+      });
+      if (next === null) break;
+      this.#follow(next);
     }
-    this.#prune();
+    await this.#prune();
   }
 
   #isHeld(): boolean {
@@ -155,69 +140,11 @@ export class Delivery {
     }
   }
 
-  async #deliver(row: UploadRow): Promise<Next> {
-    const { settle, credentials, step } = this.#parts;
-    const signal = this.#stopping.signal;
-    const refusals = this.#refusals.get(row.userId) ?? 0;
-    const token = refusals >= MOST_REFUSALS ? null : await credentials.credentialFor(row.userId);
-    if (token === null) {
-      settle.noCredential(row);
-      return { kind: 'next' };
-    }
-    let outcome: StepOutcome;
-    try {
-      outcome = await step.deliver(row, token, signal, () => {
-        this.#renew(row);
-      });
-    } catch (error) {
-      if (!signal.aborted) return settle.readFailed(row, error);
-      settle.released(row);
-      return { kind: 'stop' };
-    }
-    if (signal.aborted && outcome.kind !== 'delivered') {
-      settle.released(row);
-      return { kind: 'stop' };
-    }
-    if (outcome.kind === 'credential_refused') this.#refusals.set(row.userId, refusals + 1);
-    const next = await settle.settle(row, token, outcome);
-    if (outcome.kind === 'delivered') {
-      this.#hold.succeeded();
-      await this.#letGo(row, outcome.path, outcome.item);
-    }
-    return next;
-  }
-
-  /** A renewal costs a commit, so only when half the lease is gone. */
-  #renew(row: UploadRow): void {
-    const { rows, clock } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    if (nowMs < this.#renewAtTickMs) return;
-    this.#renewAtTickMs = nowMs + LEASE_MS / 2;
-    rows.renewLease(row.id, nowMs + LEASE_MS);
-  }
-
   #follow(next: Next): void {
     if (next.kind !== 'hold') return;
     if (next.reason === 'gone') this.#parts.presence.silent();
     if (next.reason === 'busy') this.#parts.folders.slowDown();
     this.#hold.begin(next.reason, next.atLeastMs);
-  }
-
-  /** The bytes go to the cache, or off the disk, once the row says that they are on the NAS. */
-  async #letGo(row: UploadRow, path: string, version: DeliveredFile['version']): Promise<void> {
-    const { keep, disk, recovery, log, fileOf } = this.#parts;
-    const file = fileOf(row.id);
-    try {
-      await keep({ userId: row.userId, path, file, sha256: row.sha256, version });
-    } catch (error) {
-      log.warn(`A delivered file could not be kept as a copy: ${kindOf(error)}.`);
-    }
-    try {
-      await disk.remove(file);
-      recovery.bytesGone(row.id);
-    } catch (error) {
-      log.warn(`A delivered file could not be removed; the next start will: ${kindOf(error)}.`);
-    }
   }
 
   /** Comes back when the next row is due or the hold is over. */
@@ -234,12 +161,17 @@ export class Delivery {
     });
   }
 
-  #prune(): void {
-    const { clock, syncLog } = this.#parts;
+  /** Once a day, in slices: no commit of it holds a delivery up for long. */
+  async #prune(): Promise<void> {
+    const { clock, syncLog, kept } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (this.#prunedAtTickMs !== null && nowMs - this.#prunedAtTickMs < PRUNE_EVERY_MS) return;
     this.#prunedAtTickMs = nowMs;
-    syncLog.prune(clock.nowMs());
+    for (let slice = 0; slice < MOST_SLICES && !this.#stopping.signal.aborted; slice += 1) {
+      if (!syncLog.prune(clock.nowMs())) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await kept.prune();
   }
 }
 

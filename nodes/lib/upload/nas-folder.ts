@@ -1,5 +1,6 @@
-import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
+import type { NasApi, NasClient, NasFileItem } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
+import { readExisting } from './existing-files.ts';
 import { interruptionOf, type Interruption } from './interruption.ts';
 import { Pacer } from './pacer.ts';
 
@@ -11,25 +12,40 @@ const MKDIR_PACE = { burst: 10, perMinute: 20 };
 const FRESH_MS = 5_000;
 /** Folders known to exist; forgotten with each run. */
 const MOST_FOLDERS = 1_000;
+const MOST_KNOWN = 200;
 
 export type FolderItems =
   { readonly kind: 'items'; readonly items: readonly NasFileItem[] } | Interruption;
 
+/** What lies under some names of a folder. */
+export type NamesSeen =
+  | {
+      readonly kind: 'seen';
+      readonly items: ReadonlyMap<string, NasFileItem>;
+      /** Nothing at all lies there, so the folder may not exist. */
+      readonly folderEmpty: boolean;
+    }
+  | Interruption;
+
 /** Looks into and makes folders of the NAS as one user, at a pace it allows. */
 export class NasFolder {
   readonly #nas: NasClient;
+  readonly #api: Pick<NasApi, 'call'>;
   readonly #clock: Clock;
   readonly #listPace: Pacer;
   readonly #mkdirPace: Pacer;
   readonly #made = new Set<string>();
+  /** Folders that were seen not to be empty in this run, with the folders in them. */
+  readonly #known = new Map<string, ReadonlyMap<string, NasFileItem>>();
   #last: {
     readonly key: string;
     readonly atMs: number;
     readonly items: readonly NasFileItem[];
   } | null = null;
 
-  constructor(nas: NasClient, clock: Clock) {
+  constructor(nas: NasClient, api: Pick<NasApi, 'call'>, clock: Clock) {
     this.#nas = nas;
+    this.#api = api;
     this.#clock = clock;
     this.#listPace = new Pacer(clock, LIST_PACE);
     this.#mkdirPace = new Pacer(clock, MKDIR_PACE);
@@ -46,18 +62,61 @@ export class NasFolder {
       return this.#slowed(interruptionOf(listing) ?? { kind: 'gone' });
     }
     const { items } = listing;
-    this.#last = { key: `${token}\n${folder}`, atMs: this.#clock.monotonicMs(), items };
+    const key = `${token}\n${folder}`;
+    this.#last = { key, atMs: this.#clock.monotonicMs(), items };
+    if (items.length > 0) this.#learn(key, items);
     return { kind: 'items', items };
+  }
+
+  /**
+   * Looks for a few names. Once a folder is known not to be empty, the NAS is asked for these names
+   * alone: a listing of a folder with thousands of photos costs both sides far more.
+   * @param lately whether a listing of a few seconds ago will do
+   */
+  async look(
+    token: string,
+    folder: string,
+    names: readonly string[],
+    lately: boolean,
+    signal: AbortSignal,
+  ): Promise<NamesSeen> {
+    const key = `${token}\n${folder}`;
+    const folders = this.#known.get(key);
+    const listedLately = lately && this.#isFresh(key);
+    if (folders !== undefined && !listedLately && names.every(isAskable)) {
+      const seen = await this.#exist(token, folder, names, folders, signal);
+      if (seen !== null) return seen;
+    }
+    const listed = await (lately
+      ? this.listLately(token, folder, signal)
+      : this.list(token, folder, signal));
+    if (listed.kind === 'busy' && listed.status === 200 && folders === undefined) {
+      // An answer too long to read is a folder full of files.
+      this.#learn(key, []);
+      return (await this.#exist(token, folder, names, new Map(), signal)) ?? listed;
+    }
+    if (listed.kind !== 'items') return listed;
+    const { items } = listed;
+    const wanted = new Set(names);
+    const found = items.filter(({ name }) => wanted.has(name));
+    return {
+      kind: 'seen',
+      items: new Map(found.map((item) => [item.name, item])),
+      folderEmpty: items.length === 0,
+    };
+  }
+
+  /** Something was put there: no listing of before counts for what comes next. */
+  changed(): void {
+    this.#last = null;
   }
 
   /** As {@link list}, content with an answer a few seconds old. */
   async listLately(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
     const last = this.#last;
-    const fresh =
-      last !== null &&
-      last.key === `${token}\n${folder}` &&
-      this.#clock.monotonicMs() - last.atMs <= FRESH_MS;
-    return fresh ? { kind: 'items', items: last.items } : this.list(token, folder, signal);
+    return last !== null && this.#isFresh(`${token}\n${folder}`)
+      ? { kind: 'items', items: last.items }
+      : this.list(token, folder, signal);
   }
 
   /**
@@ -87,6 +146,7 @@ export class NasFolder {
   forget(): void {
     this.#last = null;
     this.#made.clear();
+    this.#known.clear();
   }
 
   /** The NAS said that calls came too fast. */
@@ -95,8 +155,56 @@ export class NasFolder {
     this.#mkdirPace.slowDown();
   }
 
+  #isFresh(key: string): boolean {
+    const last = this.#last;
+    return last?.key === key && this.#clock.monotonicMs() - last.atMs <= FRESH_MS;
+  }
+
+  #learn(key: string, items: readonly NasFileItem[]): void {
+    const folders = items.filter(({ type }) => type === 'directory');
+    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+    this.#known.set(key, new Map(folders.map((item) => [item.name, item])));
+  }
+
+  /**
+   * The NAS's own question for duplicates; it shows files alone, so folders come from the listing.
+   * @returns null where a listing must tell
+   */
+  async #exist(
+    token: string,
+    folder: string,
+    names: readonly string[],
+    folders: ReadonlyMap<string, NasFileItem>,
+    signal: AbortSignal,
+  ): Promise<NamesSeen | null> {
+    await this.#listPace.turn(signal);
+    const answered = await this.#api.call({
+      method: 'POST',
+      path: '/api/files/check-exists',
+      token,
+      body: { filenames: names, target_path: folder },
+      signal,
+    });
+    const interruption = interruptionOf(answered);
+    if (interruption?.kind === 'refused') return null;
+    if (interruption !== null) return this.#slowed(interruption);
+    const files = answered.kind === 'answer' ? readExisting(answered.body, folder) : null;
+    if (files === null) return null;
+    const items = new Map(files.map((item) => [item.name, item]));
+    for (const name of names) {
+      const inside = folders.get(name);
+      if (inside !== undefined && !items.has(name)) items.set(name, inside);
+    }
+    return { kind: 'seen', items, folderEmpty: false };
+  }
+
   #slowed(interruption: Interruption): Interruption {
     if (interruption.kind === 'busy') this.slowDown();
     return interruption;
   }
+}
+
+/** The NAS passes over such names in silence, as if nothing lay there (read in its code). */
+function isAskable(name: string): boolean {
+  return !name.includes('..') && !name.includes('\\');
 }

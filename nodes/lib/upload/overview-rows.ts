@@ -27,6 +27,7 @@ export class OverviewRows {
   readonly #counts: StatementSync;
   readonly #waiting: StatementSync;
   readonly #list: StatementSync;
+  readonly #unfinished: StatementSync;
   readonly #pendingInFolder: StatementSync;
   readonly #pendingAt: StatementSync;
   readonly #queuedBytes: StatementSync;
@@ -56,15 +57,18 @@ export class OverviewRows {
     this.#list = store.prepare(`
       SELECT * FROM upload_queue WHERE user_id = :user AND (:state IS NULL OR state = :state)
       ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+    this.#unfinished = store.prepare(`
+      SELECT * FROM upload_queue WHERE user_id = ? AND state NOT IN ('synced', 'conflict')
+      ORDER BY seq LIMIT ${LONGEST_LIST}`);
     this.#pendingInFolder = store.prepare(`
       SELECT * FROM upload_queue WHERE user_id = ? AND folder = ? AND has_bytes = 1
         AND state IN ${PENDING} ORDER BY seq`);
     this.#pendingAt = store.prepare(`
       SELECT * FROM upload_queue WHERE user_id = ? AND path = ? AND has_bytes = 1
         AND state IN ${PENDING} ORDER BY seq DESC LIMIT 1`);
-    this.#queuedBytes = store.prepare(
-      'SELECT coalesce(sum(size_bytes), 0) AS bytes FROM upload_queue WHERE has_bytes = 1',
-    );
+    this.#queuedBytes = store.prepare(`
+      SELECT coalesce((SELECT sum(size_bytes) FROM upload_queue WHERE has_bytes = 1), 0)
+        + coalesce((SELECT sum(size_bytes) FROM kept_bytes), 0) AS bytes`);
     this.#inherit = store.prepare(`
       UPDATE upload_queue SET base_source = ?, base_upload_id = ?, base_size_bytes = ?,
         base_modified_at = ?, base_checksum = ? WHERE base_upload_id = ?`);
@@ -88,6 +92,11 @@ export class OverviewRows {
 
   list(userId: number, state: UploadState | null): readonly UploadRow[] {
     return this.#list.all({ user: userId, state }).map(toUploadRow);
+  }
+
+  /** What is not on the NAS, oldest first. */
+  unfinished(userId: number): readonly UploadRow[] {
+    return this.#unfinished.all(userId).map(toUploadRow);
   }
 
   /** Oldest first; several versions of one path are all in it. */

@@ -4,7 +4,14 @@ import type { NasPresence } from '../nas/presence-port.ts';
 import { refused, type Refused } from './admission.ts';
 import type { Disk } from './disk.ts';
 import type { OverviewRows } from './overview-rows.ts';
-import { toSyncStatus, toUploadItem, type SyncStatus, type UploadItem } from './upload-answers.ts';
+import {
+  toDeviceEntry,
+  toSyncStatus,
+  toUploadItem,
+  type DeviceQueueEntry,
+  type SyncStatus,
+  type UploadItem,
+} from './upload-answers.ts';
 import { isUploadState, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
@@ -64,6 +71,12 @@ export class Overview {
     }
     const uploads = this.#parts.rows.list(caller.user.id, state).map(toUploadItem);
     return { kind: 'uploads', uploads };
+  }
+
+  /** What the NAS does not have yet, oldest first, as the app shows a queue. */
+  deviceQueue(caller: Caller, deviceId: string): readonly DeviceQueueEntry[] {
+    const { rows } = this.#parts;
+    return rows.unfinished(caller.user.id).map((row) => toDeviceEntry(row, deviceId));
   }
 
   /** Makes a failed or waiting upload due at once. */

@@ -4,6 +4,7 @@ import { toUploadRow, type UploadRow } from './upload-row.ts';
 
 /** `upload_queue` as far as it speaks of files on the disk and of processes that died. */
 export class RecoveryRows {
+  readonly #store: Store;
   readonly #withBytesAfter: StatementSync;
   readonly #markLost: StatementSync;
   readonly #countLost: StatementSync;
@@ -11,6 +12,7 @@ export class RecoveryRows {
   readonly #bytesGone: StatementSync;
 
   constructor(store: Store) {
+    this.#store = store;
     this.#withBytesAfter = store.prepare(
       'SELECT * FROM upload_queue WHERE has_bytes = 1 AND seq > ? ORDER BY seq LIMIT 500',
     );
@@ -43,7 +45,11 @@ export class RecoveryRows {
     this.#releaseLeases.run();
   }
 
-  bytesGone(id: string): void {
-    this.#bytesGone.run(id);
+  /** In one commit. */
+  bytesGone(ids: readonly string[]): void {
+    if (ids.length === 0) return;
+    this.#store.transaction(() => {
+      for (const id of ids) this.#bytesGone.run(id);
+    });
   }
 }

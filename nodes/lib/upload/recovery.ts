@@ -87,7 +87,7 @@ export class Recovery {
         const size = await this.#disk.sizeOf(join(this.#folder, row.id));
         if (size === row.sizeBytes) continue;
         if (row.state === 'synced' || row.state === 'conflict') {
-          this.#rows.bytesGone(row.id);
+          this.#rows.bytesGone([row.id]);
           continue;
         }
         lost += 1;

@@ -96,6 +96,18 @@ export class Settle {
     return NEXT;
   }
 
+  /** Several that were proved together, in one commit. */
+  deliveredTogether(rows: readonly UploadRow[]): void {
+    const { rows: table, syncLog, clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    table.transaction(() => {
+      for (const row of rows) {
+        table.delivered(row.id, 'synced', row.path, nowMs);
+        syncLog.add(row, 'synced', null, nowMs);
+      }
+    });
+  }
+
   #delivered(row: UploadRow, path: string, beside: boolean): void {
     const { rows, clock } = this.#parts;
     const nowMs = clock.nowMs();

@@ -5,7 +5,7 @@ import type { UploadRow } from './upload-row.ts';
 const DAY_MS = 86_400_000;
 /** Contract 4: every attempt is told for 90 days. */
 const KEPT_DAYS = 90;
-/** No clock that jumps ahead may empty the log at a stroke. */
+/** One slice. */
 const MOST_PRUNED = 1_000;
 
 /** `sync_log`: every attempt to deliver, and how it ended. Also ends what is long done. */
@@ -34,9 +34,13 @@ export class SyncLogRows {
     this.#insert.run(row.id, row.userId, row.attempts, nowMs, outcome, detail);
   }
 
-  /** Forgets attempts and delivered rows older than 90 days. */
-  prune(nowMs: number): void {
-    this.#prune.run(nowMs - KEPT_DAYS * DAY_MS);
-    this.#pruneDone.run(nowMs - KEPT_DAYS * DAY_MS);
+  /**
+   * Forgets a slice of the attempts and delivered rows that are older than 90 days.
+   * @returns whether there may be more
+   */
+  prune(nowMs: number): boolean {
+    const attempts = this.#prune.run(nowMs - KEPT_DAYS * DAY_MS).changes;
+    const rows = this.#pruneDone.run(nowMs - KEPT_DAYS * DAY_MS).changes;
+    return Number(attempts) === MOST_PRUNED || Number(rows) === MOST_PRUNED;
   }
 }

@@ -14,7 +14,7 @@ export type Seen =
   /** Nothing is lost by putting it there. `item` is what lies there now. */
   | { readonly kind: 'free'; readonly item: NasFileItem | null; readonly folderEmpty: boolean }
   /** Somebody else's content is there. */
-  | { readonly kind: 'changed'; readonly names: ReadonlySet<string> }
+  | { readonly kind: 'changed' }
   | Interruption;
 
 /** What is looked for. */
@@ -40,28 +40,26 @@ export class TargetCheck {
   /** @param lately whether a listing of a few seconds ago will do */
   async look(token: string, wanted: Wanted, lately: boolean, signal: AbortSignal): Promise<Seen> {
     const folder = folderOf(wanted.path);
-    const listed = lately
-      ? await this.#folders.listLately(token, folder, signal)
-      : await this.#folders.list(token, folder, signal);
-    if (listed.kind !== 'items') return listed;
-    const { items } = listed;
-    const item = items.find(({ name }) => name === nameOf(wanted.path)) ?? null;
-    if (item === null) return { kind: 'free', item, folderEmpty: items.length === 0 };
-    const verdict = await this.#judge(token, wanted, item, signal);
+    const name = nameOf(wanted.path);
+    const seen = await this.#folders.look(token, folder, [name], lately, signal);
+    if (seen.kind !== 'seen') return seen;
+    const item = seen.items.get(name) ?? null;
+    if (item === null) return { kind: 'free', item, folderEmpty: seen.folderEmpty };
+    const verdict = await this.judge(token, wanted, item, signal);
     switch (verdict) {
       case 'ours':
         return { kind: 'ours', item };
       case 'unchanged':
         return { kind: 'free', item, folderEmpty: false };
       case 'changed':
-        return { kind: 'changed', names: new Set(items.map(({ name }) => name)) };
+        return { kind: 'changed' };
       default:
         return verdict;
     }
   }
 
   /** Reads the content where it takes that to settle a doubt, or to know one's own again. */
-  async #judge(
+  async judge(
     token: string,
     wanted: Wanted,
     item: NasFileItem,

@@ -3,6 +3,8 @@ import type { Refused } from './admission.ts';
 import type { AcceptedFile } from './enqueue.ts';
 import type { AcceptOutcome } from './intake.ts';
 import type { QueueCounts } from './overview-rows.ts';
+import type { Conflict } from './conflict-rows.ts';
+import { nameOf } from '../files/files.ts';
 import type { UploadRow } from './upload-row.ts';
 
 /** `GET /api/files/sync/status` (contract 4). */
@@ -30,6 +32,34 @@ export interface UploadItem {
   readonly created_at: string;
   readonly next_attempt_at: string | null;
   readonly detail: string | null;
+}
+
+/** One entry of `GET /api/mobile/upload/queue/{device_id}`, as BaluHost and its app write it. */
+export interface DeviceQueueEntry {
+  readonly id: string;
+  readonly device_id: string;
+  readonly folder_id: null;
+  readonly filename: string;
+  readonly remote_path: string;
+  readonly file_size: number;
+  readonly file_size_bytes: number;
+  readonly uploaded_bytes: number;
+  readonly status: 'pending' | 'uploading' | 'completed' | 'failed';
+  readonly error_message: string | null;
+  readonly retry_count: number;
+  readonly created_at: string;
+}
+
+/** One conflict as `GET /api/files/conflicts` shows it. */
+export interface ConflictItem {
+  readonly id: number;
+  readonly upload_id: string;
+  readonly path: string;
+  readonly conflict_path: string;
+  readonly size_bytes: number;
+  readonly sha256: string;
+  readonly found_at: string;
+  readonly resolution: Conflict['resolution'];
 }
 
 /**
@@ -90,6 +120,48 @@ export function toUploadItem(row: UploadRow): UploadItem {
     created_at: isoSeconds(row.createdAtMs),
     next_attempt_at: row.nextAttemptMs === null ? null : isoSeconds(row.nextAttemptMs),
     detail: row.detail,
+  };
+}
+
+const DEVICE_STATUS = {
+  queued: 'pending',
+  waiting: 'pending',
+  waiting_for_credential: 'pending',
+  sending: 'uploading',
+  synced: 'completed',
+  conflict: 'completed',
+  failed: 'failed',
+} as const satisfies Record<UploadRow['state'], DeviceQueueEntry['status']>;
+
+/** @param deviceId echoed: the queue is the user's, whatever they hold in their hand */
+export function toDeviceEntry(row: UploadRow, deviceId: string): DeviceQueueEntry {
+  const status = DEVICE_STATUS[row.state];
+  return {
+    id: row.id,
+    device_id: deviceId,
+    folder_id: null,
+    filename: nameOf(row.path),
+    remote_path: row.path,
+    file_size: row.sizeBytes,
+    file_size_bytes: row.sizeBytes,
+    uploaded_bytes: status === 'completed' ? row.sizeBytes : 0,
+    status,
+    error_message: row.detail,
+    retry_count: Math.max(0, row.attempts - 1),
+    created_at: isoSeconds(row.createdAtMs),
+  };
+}
+
+export function toConflictItem(conflict: Conflict): ConflictItem {
+  return {
+    id: conflict.id,
+    upload_id: conflict.uploadId,
+    path: conflict.path,
+    conflict_path: conflict.conflictPath,
+    size_bytes: conflict.sizeBytes,
+    sha256: conflict.sha256,
+    found_at: isoSeconds(conflict.foundAtMs),
+    resolution: conflict.resolution,
   };
 }
 

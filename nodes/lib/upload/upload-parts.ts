@@ -1,11 +1,12 @@
 import type { Log } from '../log/log.ts';
-import type { NasClient } from '../nas/nas-client.ts';
+import type { NasApi, NasClient } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Random } from './backoff.ts';
 import type { Disk } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
+import type { FlushWakeParts } from './flush-wake.ts';
 import type { RandomBytes } from './upload-id.ts';
 import type {
   KeepDelivered,
@@ -16,7 +17,6 @@ import type {
   UploadCredentials,
 } from './upload-ports.ts';
 
-/** What the room is built from. */
 export interface UploadParts {
   /** The queue database, opened with synchronous=FULL. */
   readonly store: Store;
@@ -25,6 +25,7 @@ export interface UploadParts {
   readonly disk: Disk;
   readonly hashing: FileHashing;
   readonly nas: NasClient;
+  readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
   readonly listings: ShownListings;
@@ -33,8 +34,12 @@ export interface UploadParts {
   readonly keep: KeepDelivered;
   /** Files of a user's pins not yet kept; of everybody's for null. */
   readonly pendingDownloads: (userId: number | null) => number;
-  /** Null until the NAS client can send a file by multipart. */
+  /** For a NAS neither of whose addresses keeps a chunk session; null without that way. */
   readonly fallback: PlainUpload | null;
+  /** Files of the NAS changed at these paths through this room. */
+  readonly touched: (paths: readonly string[]) => void | Promise<void>;
+  /** FLUSH_WAKE, and what it takes to follow it. */
+  readonly flushWake: Pick<FlushWakeParts, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;

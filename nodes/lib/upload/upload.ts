@@ -3,16 +3,17 @@ import { dirname, join } from 'node:path';
 import type { Caller } from '../accounts/caller.ts';
 import type { Clock } from '../time/clock.ts';
 import { Admission, type Admitted, type UploadCall } from './admission.ts';
+import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
-import { ChunkedSend } from './chunked-send.ts';
-import { Delivery } from './delivery.ts';
-import { DeliveryRows } from './delivery-rows.ts';
-import { DeliveryStep } from './delivery-step.ts';
+import type { Conflict, Resolution } from './conflict-rows.ts';
+import type { Conflicts, Resolved } from './conflicts.ts';
+import type { Delivery } from './delivery.ts';
 import type { Disk } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
+import type { FlushWake } from './flush-wake.ts';
 import { Enqueue } from './enqueue.ts';
 import { Intake, type AcceptOutcome } from './intake.ts';
-import { NasFolder } from './nas-folder.ts';
+import type { KeptCopies } from './kept-copies.ts';
 import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
 import { OverviewRows } from './overview-rows.ts';
 import { Publisher } from './publisher.ts';
@@ -22,22 +23,27 @@ import { ResumableRows } from './resumable-rows.ts';
 import { ResumableSpool } from './resumable-spool.ts';
 import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
-import { Settle } from './settle.ts';
-import { SyncLogRows } from './sync-log-rows.ts';
-import { TargetCheck } from './target-check.ts';
-import { uploadId } from './upload-id.ts';
 import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
-import { WaitRows } from './wait-rows.ts';
 
-export { acceptAnswer, refusedAnswer, type SyncStatus, type UploadItem } from './upload-answers.ts';
+export {
+  acceptAnswer,
+  type ConflictItem,
+  refusedAnswer,
+  type SyncStatus,
+  toConflictItem,
+  type UploadItem,
+} from './upload-answers.ts';
 export { HashThread } from './hash-thread.ts';
 export { NodeDisk } from './node-disk.ts';
 export type { AcceptOutcome, Done, PendingUpload, QueuedFile, Recovered };
 export type { Admitted, Refused, UploadCall } from './admission.ts';
 export { begunAnswer, chunkAnswer, completedAnswer } from './resumable-answers.ts';
+export type { FlushWakeRule } from './flush-wake.ts';
+export { PlainSend } from './plain-send.ts';
 export type { UploadParts } from './upload-parts.ts';
 export type * from './upload-ports.ts';
+export type { Conflict, Resolution, Resolved };
 
 /**
  * The door of the room: uploads that are never lost. What {@link Upload.accept} has accepted is on
@@ -56,6 +62,9 @@ export class Upload {
   readonly #admission: Admission;
   readonly #intake: Intake;
   readonly #delivery: Delivery;
+  readonly #conflicts: Conflicts;
+  readonly #kept: KeptCopies;
+  readonly #flushWake: FlushWake;
   readonly #overview: Overview;
   readonly #recovery: Recovery;
   /** Uploads in chunks, in BaluHost's words. */
@@ -84,7 +93,11 @@ export class Upload {
       publisher,
       incomingFolder: this.#incomingFolder,
     });
-    this.#delivery = buildDelivery(parts, rows, this.#recoveryRows, fileOf);
+    const assembled = assembleDelivery(parts, { rows, recovery: this.#recoveryRows, room, fileOf });
+    this.#delivery = assembled.delivery;
+    this.#conflicts = assembled.conflicts;
+    this.#kept = assembled.kept;
+    this.#flushWake = assembled.flushWake;
     const overviewParts = { ...parts, rows: this.#overviewRows, uploads: rows, fileOf };
     this.#overview = new Overview(overviewParts);
     const recoveryParts = { disk, rows: this.#recoveryRows, uploads: rows, log };
@@ -103,13 +116,17 @@ export class Upload {
     // Before the queue's own folder is cleared of what no row owns.
     const cutShort = await this.resumable.start();
     const { orphans, lost } = await this.#recovery.run();
+    await this.#kept.start();
     this.#delivery.start();
     return { orphans, lost: lost + cutShort };
   }
 
   /** Cuts bodies that are coming in and what is being sent; nothing accepted is lost by it. */
   async stop(): Promise<void> {
-    await Promise.all([this.#intake.stop(), this.resumable.stop(), this.#delivery.stop()]);
+    this.#conflicts.stop();
+    const { resumable } = this;
+    await Promise.all([this.#intake.stop(), resumable.stop(), this.#delivery.stop()]);
+    await this.#flushWake.stop();
     await this.#hashing.stop();
   }
 
@@ -137,6 +154,21 @@ export class Upload {
     await this.#delivery.flush();
   }
 
+  /** Wakes the NAS for the queue where FLUSH_WAKE says that it is time. */
+  wakeIfDue(): void {
+    this.#flushWake.tick();
+  }
+
+  /** The caller's open conflicts. */
+  conflicts(caller: Caller): ReturnType<Conflicts['list']> {
+    return this.#conflicts.list(caller);
+  }
+
+  /** Settles one of the caller's conflicts; see {@link Conflicts.resolve}. */
+  resolveConflict(caller: Caller, id: number, resolution: Resolution): Promise<Resolved> {
+    return this.#conflicts.resolve(caller, id, resolution);
+  }
+
   /** A user can be acted for again: what waited for that goes on. */
   credentialArrived(userId: number): void {
     this.#delivery.credentialArrived(userId);
@@ -148,6 +180,10 @@ export class Upload {
 
   list(caller: Caller, state: string | null): ReturnType<Overview['list']> {
     return this.#overview.list(caller, state);
+  }
+
+  deviceQueue(caller: Caller, deviceId: string): ReturnType<Overview['deviceQueue']> {
+    return this.#overview.deviceQueue(caller, deviceId);
   }
 
   retry(caller: Caller, id: string): Done {
@@ -178,6 +214,11 @@ export class Upload {
     return this.#overviewRows.counts(null).pending;
   }
 
+  /** How many uploads of anybody's the NAS refused or that did not arrive whole. */
+  failedCount(): number {
+    return this.#overviewRows.counts(null).failed;
+  }
+
   /** Age in ms of the oldest upload that still has to reach the NAS; null where there is none. */
   oldestPendingAgeMs(): number | null {
     const { oldestPendingMs } = this.#overviewRows.counts(null);
@@ -189,10 +230,13 @@ export class Upload {
     return this.#recoveryRows.countLost();
   }
 
-  /** Whether that user has anything the NAS does not know of yet, a body coming in included. */
+  /**
+   * Whether that user has anything that is not in its place on the NAS, a body coming in and a
+   * conflict nobody settled included.
+   */
   hasUnfinished(userId: number): boolean {
-    const { pending, failed } = this.#overviewRows.counts(userId);
-    if (pending + failed > 0 || this.#slots.running(userId) > 0) return true;
+    const { pending, failed, openConflicts } = this.#overviewRows.counts(userId);
+    if (pending + failed + openConflicts > 0 || this.#slots.running(userId) > 0) return true;
     return this.resumable.countOf(userId) > 0;
   }
 }
@@ -205,32 +249,4 @@ function buildResumable(
   const rows = new ResumableRows(parts.store);
   const spool = new ResumableSpool({ ...parts, room: shared.room, rows });
   return new ResumableUploads({ ...parts, ...shared, rows, spool, onQueued });
-}
-
-function buildDelivery(
-  parts: UploadParts,
-  uploads: UploadRows,
-  recovery: RecoveryRows,
-  fileOf: (id: string) => string,
-): Delivery {
-  const { store, nas, disk, clock, randomBytes } = parts;
-  const rows = new DeliveryRows(store);
-  const waits = new WaitRows(store);
-  const syncLog = new SyncLogRows(store);
-  const folders = new NasFolder(nas, clock);
-  const chunked = new ChunkedSend(nas, disk);
-  const check = new TargetCheck(nas, folders);
-  return new Delivery({
-    ...parts,
-    rows,
-    recovery,
-    waits,
-    syncLog,
-    folders,
-    chunked,
-    fileOf,
-    settle: new Settle({ ...parts, rows, recovery, waits, syncLog }),
-    step: new DeliveryStep({ ...parts, rows, uploads, check, folders, chunked, fileOf }),
-    owner: uploadId(clock.nowMs(), randomBytes),
-  });
 }

@@ -94,6 +94,7 @@ export class House {
     [9, 'token-root'],
   ]);
   readonly refusedTokens: string[] = [];
+  readonly touched: string[] = [];
   outcomes: AcceptOutcome[] = [];
   who: Caller = ALICE;
   data: DataFolder;
@@ -281,6 +282,7 @@ export class House {
       disk: new NodeDisk(),
       hashing: new HashThread(),
       nas: this.nas.client(),
+      api: this.nas.api(),
       presence: this.presence,
       credentials: {
         credentialFor: async (userId) => Promise.resolve(this.tokens.get(userId) ?? null),
@@ -300,6 +302,15 @@ export class House {
       },
       pendingDownloads: () => 0,
       fallback: null,
+      touched: (paths) => {
+        this.touched.push(...paths);
+      },
+      flushWake: {
+        rule: { kind: 'never' },
+        wake: { wake: () => ({ kind: 'no_mac' }) },
+        sinceGoodbyeMs: () => null,
+        isClockTrusted: () => true,
+      },
       clock: this.clock,
       log: this.log,
       random: () => 0.5,

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type {
+  NasApi,
+  NasApiCall,
   NasClient,
   NasDownload,
   NasFileItem,
@@ -103,6 +105,55 @@ export class MemoryNas {
       mkdir: (token, path) => this.#mkdir(token, path),
       openUpload: (token) => this.#channel(token),
     };
+  }
+
+  api(): Pick<NasApi, 'call'> {
+    return { call: (wanted) => this.#call(wanted) };
+  }
+
+  async #call(wanted: NasApiCall): Promise<NasJson> {
+    const body = (wanted.body ?? {}) as Readonly<Record<string, string>>;
+    if (wanted.path === '/api/files/check-exists') return this.#exist(wanted);
+    if (wanted.path === '/api/files/rename') {
+      return this.#rename(wanted.token ?? '', body['old_path'] ?? '', body['new_name'] ?? '');
+    }
+    const path = decodeURIComponent(wanted.path.replace('/api/files/', ''));
+    const call = `delete ${path}`;
+    const troubled = await this.#begin(call, wanted.token ?? '');
+    if (troubled !== null) return troubled;
+    this.files.delete(path);
+    return this.#end(call, json(200, { message: 'Deleted' }));
+  }
+
+  async #exist({ token = '', body }: NasApiCall): Promise<NasJson> {
+    const { filenames, target_path: folder } = body as {
+      readonly filenames: readonly string[];
+      readonly target_path: string;
+    };
+    const troubled = await this.#begin(`exist ${folder}`, token);
+    if (troubled !== null) return troubled;
+    const duplicates = filenames.flatMap((filename) => {
+      const item = this.item(folder === '' ? filename : `${folder}/${filename}`);
+      const at = item?.modified_at.replace('Z', '+00:00');
+      return item === undefined
+        ? []
+        : [{ filename, size_bytes: item.size, modified_at: at, checksum: item.checksum }];
+    });
+    return json(200, { duplicates });
+  }
+
+  /** Onto a name that exists: replaced, and 500 (measured on 1.38). */
+  async #rename(token: string, from: string, newName: string): Promise<NasJson> {
+    const to = `${from.slice(0, from.lastIndexOf('/') + 1)}${newName}`;
+    const call = `rename ${from} > ${to}`;
+    const troubled = await this.#begin(call, token);
+    if (troubled !== null) return troubled;
+    const file = this.files.get(from);
+    if (file === undefined) return json(403, { detail: 'Operation not permitted' });
+    const existed = this.files.has(to);
+    this.files.delete(from);
+    this.files.set(to, file);
+    return this.#end(call, json(existed ? 500 : 200, { message: 'Renamed' }));
   }
 
   async #begin(call: string, token: string): Promise<NasJson | null> {

@@ -1,0 +1,20 @@
+/**
+ * What settling a conflict needs, in the queue database. `swap_path` is where the other version lies
+ * while two files change places on the NAS, written down before the first of three renames.
+ * `kept_bytes` are conflict copies that were taken off the NAS; their files lie in `queue/kept`.
+ */
+export const CONFLICT_TABLES = `
+ALTER TABLE conflicts ADD COLUMN swap_path TEXT;
+
+CREATE TABLE kept_bytes (
+  id TEXT PRIMARY KEY,
+  conflict_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  kept_until_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX kept_bytes_by_conflict ON kept_bytes (conflict_id);
+CREATE INDEX kept_bytes_by_end ON kept_bytes (kept_until_ms);
+`;

@@ -1,0 +1,234 @@
+import type { Log } from '../log/log.ts';
+import type { Clock } from '../time/clock.ts';
+import type { BatchOutcome, DeliveryBatch } from './delivery-batch.ts';
+import type { DeliveryRows } from './delivery-rows.ts';
+import type { DeliveryStep, StepOutcome } from './delivery-step.ts';
+import type { Disk } from './disk.ts';
+import type { PathLocks } from './path-locks.ts';
+import type { RecoveryRows } from './recovery-rows.ts';
+import type { Next, Settle } from './settle.ts';
+import type { KeepDelivered, UploadCredentials } from './upload-ports.ts';
+import type { UploadRow } from './upload-row.ts';
+
+/** Each chunk that arrives renews it. */
+const LEASE_MS = 10 * 60_000;
+/** Every kind of credential may be refused once; a token refused more often in one run is none. */
+const MOST_REFUSALS = 3;
+/** Files that travel together, and how large one and all of them may be. */
+const TOGETHER = {
+  count: 15,
+  fileBytes: 16 * 1024 * 1024,
+  bytes: 48 * 1024 * 1024,
+} as const;
+/** A path that is being moved about on the NAS is looked at again after this, ms. */
+const LOCKED_MS = 2_000;
+
+export interface DeliveryTurnParts {
+  readonly rows: DeliveryRows;
+  readonly recovery: RecoveryRows;
+  readonly step: DeliveryStep;
+  readonly batch: DeliveryBatch;
+  readonly settle: Settle;
+  readonly locks: PathLocks;
+  readonly credentials: UploadCredentials;
+  readonly keep: KeepDelivered;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fileOf: (id: string) => string;
+  /** Names this process in leases. */
+  readonly owner: string;
+}
+
+type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
+
+/** One turn of the delivery: the oldest row that is due, and what may travel with it. */
+export class DeliveryTurn {
+  readonly #parts: DeliveryTurnParts;
+  #renewAtTickMs = 0;
+  #refusals = new Map<number, number>();
+
+  constructor(parts: DeliveryTurnParts) {
+    this.#parts = parts;
+  }
+
+  /** A new run: what was refused in the last one may be good again. */
+  forget(): void {
+    this.#refusals.clear();
+  }
+
+  /**
+   * @param onDelivered something went through
+   * @returns null when nothing is due
+   */
+  async take(signal: AbortSignal, onDelivered: () => void): Promise<Next | null> {
+    const { rows, clock, owner, locks } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const first = rows.claim(owner, nowMs, nowMs + LEASE_MS);
+    if (first === null) return null;
+    this.#renewAtTickMs = nowMs + LEASE_MS / 2;
+    if (locks.has(first.path) || locks.has(first.conflictPath ?? first.path)) {
+      const due = { tickMs: nowMs + LOCKED_MS, atMs: clock.nowMs() + LOCKED_MS };
+      rows.settle(first.id, 'queued', first.detail, due);
+      return { kind: 'next' };
+    }
+    const token = await this.#tokenOf(first);
+    if (token === null) {
+      this.#parts.settle.noCredential(first);
+      return { kind: 'next' };
+    }
+    const others = this.#alongside(first);
+    return others.length === 0
+      ? await this.#alone(first, token, signal, onDelivered)
+      : await this.#together([first, ...others], token, signal, onDelivered);
+  }
+
+  async #tokenOf(row: UploadRow): Promise<string | null> {
+    const refusals = this.#refusals.get(row.userId) ?? 0;
+    return refusals >= MOST_REFUSALS
+      ? null
+      : await this.#parts.credentials.credentialFor(row.userId);
+  }
+
+  #alongside(first: UploadRow): readonly UploadRow[] {
+    const { rows, clock, owner, locks } = this.#parts;
+    const odd = first.secondPath !== null || first.conflictPath !== null || first.resends > 0;
+    if (odd || first.sizeBytes > TOGETHER.fileBytes) return [];
+    const nowMs = clock.monotonicMs();
+    const claimed = rows.claimAlongside(first, owner, nowMs, nowMs + LEASE_MS, TOGETHER);
+    for (const row of claimed) {
+      if (locks.has(row.path)) this.#parts.settle.released(row);
+    }
+    return claimed.filter(({ path }) => !locks.has(path));
+  }
+
+  async #alone(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+    onDelivered: () => void,
+  ): Promise<Next> {
+    const { settle, step } = this.#parts;
+    let outcome: StepOutcome;
+    try {
+      outcome = await step.deliver(row, token, signal, () => {
+        this.#renew([row]);
+      });
+    } catch (error) {
+      if (!signal.aborted) return settle.readFailed(row, error);
+      settle.released(row);
+      return { kind: 'stop' };
+    }
+    if (signal.aborted && outcome.kind !== 'delivered') {
+      settle.released(row);
+      return { kind: 'stop' };
+    }
+    return await this.#settle(row, token, outcome, onDelivered);
+  }
+
+  async #together(
+    rows: readonly UploadRow[],
+    token: string,
+    signal: AbortSignal,
+    onDelivered: () => void,
+  ): Promise<Next> {
+    const { settle, batch } = this.#parts;
+    let outcomes: ReadonlyMap<string, BatchOutcome>;
+    try {
+      outcomes = await batch.deliver(rows, token, signal, () => {
+        this.#renew(rows);
+      });
+    } catch (error) {
+      // One file of them cannot be read: each finds out for itself.
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+      if (!signal.aborted) this.#parts.log.warn(`Files cannot travel together: ${code}.`);
+      outcomes = new Map(rows.map(({ id }) => [id, { kind: 'alone' }]));
+    }
+    const arrived: { readonly row: UploadRow; readonly outcome: Delivered }[] = [];
+    for (const row of rows) {
+      const outcome = outcomes.get(row.id);
+      if (outcome?.kind === 'delivered') arrived.push({ row, outcome });
+    }
+    settle.deliveredTogether(arrived.map(({ row }) => row));
+    if (arrived.length > 0) onDelivered();
+    await this.#letGo(arrived);
+    return await this.#settleRest(rows, outcomes, { token, signal, onDelivered });
+  }
+
+  async #settleRest(
+    rows: readonly UploadRow[],
+    outcomes: ReadonlyMap<string, BatchOutcome>,
+    run: { readonly token: string; readonly signal: AbortSignal; readonly onDelivered: () => void },
+  ): Promise<Next> {
+    const { settle } = this.#parts;
+    const { token, signal, onDelivered } = run;
+    let next: Next = { kind: 'next' };
+    for (const row of rows) {
+      const outcome = outcomes.get(row.id) ?? { kind: 'untouched' };
+      if (outcome.kind === 'delivered') continue;
+      if (next.kind !== 'next' || signal.aborted || outcome.kind === 'untouched') {
+        settle.released(row);
+      } else if (outcome.kind === 'alone') {
+        next = await this.#alone(row, token, signal, onDelivered);
+      } else {
+        next = await this.#settle(row, token, outcome, onDelivered);
+      }
+    }
+    return signal.aborted ? { kind: 'stop' } : next;
+  }
+
+  async #settle(
+    row: UploadRow,
+    token: string,
+    outcome: StepOutcome,
+    onDelivered: () => void,
+  ): Promise<Next> {
+    if (outcome.kind === 'credential_refused') {
+      this.#refusals.set(row.userId, (this.#refusals.get(row.userId) ?? 0) + 1);
+    }
+    const next = await this.#parts.settle.settle(row, token, outcome);
+    if (outcome.kind === 'delivered') {
+      onDelivered();
+      await this.#letGo([{ row, outcome }]);
+    }
+    return next;
+  }
+
+  /** A renewal costs a commit, so only when half the lease is gone. */
+  #renew(rows: readonly UploadRow[]): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs < this.#renewAtTickMs) return;
+    this.#renewAtTickMs = nowMs + LEASE_MS / 2;
+    for (const { id } of rows) this.#parts.rows.renewLease(id, nowMs + LEASE_MS);
+  }
+
+  /** The bytes go to the cache, or off the disk, once the rows say that they are on the NAS. */
+  async #letGo(
+    delivered: readonly { readonly row: UploadRow; readonly outcome: Delivered }[],
+  ): Promise<void> {
+    const { keep, disk, recovery, log, fileOf } = this.#parts;
+    const gone: string[] = [];
+    for (const { row, outcome } of delivered) {
+      const { path, item: version } = outcome;
+      const file = fileOf(row.id);
+      try {
+        await keep({ userId: row.userId, path, file, sha256: row.sha256, version });
+      } catch (error) {
+        log.warn(`A delivered file could not be kept as a copy: ${kindOf(error)}.`);
+      }
+      try {
+        await disk.remove(file);
+        gone.push(row.id);
+      } catch (error) {
+        log.warn(`A delivered file could not be removed; the next start will: ${kindOf(error)}.`);
+      }
+    }
+    recovery.bytesGone(gone);
+  }
+}
+
+/** What an error is, without its message, which may name a path. */
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error ? String(error.code) : error.name;
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Conflict } from './conflict-rows.ts';
+import type { Disk } from './disk.ts';
+import { interruptionOf, type Interruption } from './interruption.ts';
+import type { KeptRows } from './kept-rows.ts';
+import type { RoomKeeper } from './room-keeper.ts';
+import { isUploadId, uploadId, type RandomBytes } from './upload-id.ts';
+import { writeAll } from './write-all.ts';
+
+/** Contract 4: a conflict copy that was removed stays on the Pi for 30 days. */
+const KEPT_MS = 30 * 86_400_000;
+
+export type KeepOutcome =
+  | { readonly kind: 'kept' }
+  | { readonly kind: 'no_room' }
+  /** It changed while it was read. */
+  | { readonly kind: 'unsteady' }
+  | Interruption;
+
+export interface KeptCopiesParts {
+  readonly rows: KeptRows;
+  readonly disk: Disk;
+  readonly nas: NasClient;
+  readonly room: RoomKeeper;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** `kept` inside the queue's folder. */
+  readonly folder: string;
+}
+
+/** Brings conflict copies from the NAS to the Pi before they are removed there. */
+export class KeptCopies {
+  readonly #parts: KeptCopiesParts;
+
+  constructor(parts: KeptCopiesParts) {
+    this.#parts = parts;
+  }
+
+  /** Removes what a crash left half. The folder is there once something was kept. */
+  async start(): Promise<void> {
+    const { disk, folder, rows } = this.#parts;
+    try {
+      for await (const name of disk.names(folder)) {
+        const ours = isUploadId(name.replace(/\.part$/, ''));
+        if (ours && !rows.has(name)) await disk.remove(join(folder, name));
+      }
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+  }
+
+  /** Returns once the bytes are durable: synced, renamed, and in the table. */
+  async keep(
+    conflict: Conflict,
+    item: NasFileItem,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<KeepOutcome> {
+    const { rows, room } = this.#parts;
+    const known = item.checksum?.toLowerCase() ?? '';
+    if (rows.holds(conflict.id, known, item.size)) return { kind: 'kept' };
+    const reserved = await room.reserve(item.size);
+    if (reserved === null) return { kind: 'no_room' };
+    try {
+      return await this.#fetch(conflict, item, token, signal);
+    } finally {
+      reserved.release();
+    }
+  }
+
+  /** Removes what was kept for its 30 days. */
+  async prune(): Promise<void> {
+    const { rows, disk, folder, clock } = this.#parts;
+    for (const id of rows.over(clock.nowMs())) {
+      await disk.remove(join(folder, id));
+      rows.delete(id);
+    }
+  }
+
+  async #fetch(
+    conflict: Conflict,
+    item: NasFileItem,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<KeepOutcome> {
+    const { nas, disk, folder, clock, randomBytes } = this.#parts;
+    await disk.makeFolder(folder);
+    await disk.syncFolder(dirname(folder));
+    const download = await nas.download(token, item.path, undefined, { signal });
+    if (download.kind !== 'stream') return interruptionOf(download) ?? { kind: 'gone' };
+    const id = uploadId(clock.nowMs(), randomBytes);
+    const part = join(folder, `${id}.part`);
+    const written = await this.#write(part, download.body as AsyncIterable<Buffer>);
+    if (written?.sizeBytes !== item.size) {
+      await disk.remove(part);
+      return written === null ? { kind: 'gone' } : { kind: 'unsteady' };
+    }
+    await disk.rename(part, join(folder, id));
+    await disk.syncFolder(folder);
+    this.#parts.rows.insert({
+      id,
+      conflictId: conflict.id,
+      userId: conflict.userId,
+      path: item.path,
+      ...written,
+      keptUntilMs: clock.nowMs() + KEPT_MS,
+    });
+    return { kind: 'kept' };
+  }
+
+  /**
+   * @returns null when the NAS broke off
+   * @throws the disk's error
+   */
+  async #write(
+    file: string,
+    body: AsyncIterable<Buffer>,
+  ): Promise<{ readonly sizeBytes: number; readonly sha256: string } | null> {
+    const handle = await this.#parts.disk.create(file);
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    try {
+      const pieces = body[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await pieces.next().catch(() => null);
+        if (next === null) return null;
+        if (next.done === true) break;
+        hash.update(next.value);
+        sizeBytes += next.value.length;
+        await writeAll(handle, [next.value]);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return { sizeBytes, sha256: hash.digest('hex') };
+  }
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Resolution, Resolved } from '../../../nodes/lib/upload/upload.ts';
+import { ALICE, BOB, House } from './house.ts';
+import { json, sha256 } from './memory-nas.ts';
+
+const COPY = 'alice/a (conflict 2026-02-22 15-30 alice).txt';
+
+describe('settling a conflict', () => {
+  let house: House;
+
+  beforeEach(async () => {
+    house = new House();
+    await house.start();
+    house.nas.put('alice/a.txt', 'theirs');
+    await house.send('alice', 'a.txt', 'mine');
+    await house.deliver();
+    assert.deepEqual(house.states(), ['conflict']);
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs', [COPY]: 'mine' });
+  });
+
+  afterEach(async () => {
+    await house.close();
+  });
+
+  function texts(): Record<string, string> {
+    return Object.fromEntries(
+      [...house.nas.files].map(([path, file]) => [path, file.bytes.toString()]),
+    );
+  }
+
+  const idOf = (): number => house.upload.conflicts(ALICE)[0]?.id ?? 0;
+
+  /** Restarts where the process "dies" in the middle are plain second calls: all state is outside. */
+  async function resolve(resolution: Resolution, who = ALICE): Promise<Resolved> {
+    let done = false;
+    const resolving = house.upload.resolveConflict(who, idOf(), resolution).finally(() => {
+      done = true;
+    });
+    // A NAS that was busy is asked more slowly.
+    for (let turn = 0; turn < 2_000 && !done; turn += 1) {
+      await new Promise((next) => setImmediate(next));
+      if (turn % 50 === 49) await house.clock.advance(100);
+    }
+    return await resolving;
+  }
+
+  function kept(): string[] {
+    return readdirSync(join(house.queueFolder, 'kept'));
+  }
+
+  it('shows it to its owner alone, and holds the deletes of a desktop off until it is settled', async () => {
+    const [conflict] = house.upload.conflicts(ALICE);
+    assert.partialDeepStrictEqual(conflict, {
+      path: 'alice/a.txt',
+      conflictPath: COPY,
+      sizeBytes: 4,
+      sha256: sha256('mine'),
+    });
+    assert.deepEqual(house.upload.conflicts(BOB), []);
+    assert.ok(house.upload.hasUnfinished(1));
+    const other = await house.upload.resolveConflict(BOB, conflict?.id ?? 0, 'renamed');
+    assert.partialDeepStrictEqual(other, { kind: 'refused', code: 'not_found' });
+    assert.equal((await resolve('renamed')).kind, 'resolved');
+    assert.deepEqual(house.upload.conflicts(ALICE), []);
+    assert.ok(!house.upload.hasUnfinished(1));
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs', [COPY]: 'mine' });
+  });
+
+  it('waits for the NAS', async () => {
+    house.presence.set(false);
+    assert.deepEqual(await resolve('local'), { kind: 'asleep' });
+    assert.deepEqual(await resolve('renamed'), { kind: 'asleep' });
+  });
+
+  it('local puts the upload in place and the other under the conflict name', async () => {
+    assert.equal((await resolve('local')).kind, 'resolved');
+    assert.deepEqual(texts(), { 'alice/a.txt': 'mine', [COPY]: 'theirs' });
+    assert.deepEqual(house.states(), ['synced']);
+    assert.deepEqual(house.touched, ['alice/a.txt', COPY]);
+    const again = await house.upload.resolveConflict(ALICE, 1, 'local');
+    assert.equal(again.kind, 'resolved');
+    const late = await house.upload.resolveConflict(ALICE, 1, 'remote');
+    assert.partialDeepStrictEqual(late, { kind: 'refused', code: 'conflict' });
+  });
+
+  for (let fault = 1; fault <= 12; fault += 1) {
+    it(`local loses nothing when call ${fault} fails for good, and goes on from there`, async () => {
+      let count = 0;
+      house.nas.trouble = () => {
+        count += 1;
+        return count >= fault ? json(503, { detail: 'busy' }) : null;
+      };
+      const first = await resolve('local');
+      assert.deepEqual(Object.values(texts()).sort(), ['mine', 'theirs']);
+      house.nas.trouble = () => null;
+      if (first.kind !== 'resolved') assert.equal((await resolve('local')).kind, 'resolved');
+      assert.deepEqual(texts(), { 'alice/a.txt': 'mine', [COPY]: 'theirs' });
+    });
+  }
+
+  it('local goes on after lost answers of its renames', async () => {
+    house.nas.loseAnswerOf.add('rename');
+    assert.equal((await resolve('local')).kind, 'resolved');
+    assert.deepEqual(texts(), { 'alice/a.txt': 'mine', [COPY]: 'theirs' });
+  });
+
+  it('local never renames onto a name that somebody took in the middle', async () => {
+    house.nas.effect = (call) => {
+      if (call.startsWith('rename alice/a.txt')) house.nas.put('alice/a.txt', 'newest');
+    };
+    assert.partialDeepStrictEqual(await resolve('local'), { kind: 'refused', code: 'conflict' });
+    assert.deepEqual(Object.values(texts()).sort(), ['mine', 'newest', 'theirs']);
+    house.nas.effect = () => undefined;
+    assert.equal((await resolve('local')).kind, 'resolved');
+    assert.equal(house.nas.text('alice/a.txt'), 'mine');
+    assert.deepEqual(Object.values(texts()).sort(), ['mine', 'newest', 'theirs']);
+  });
+
+  it('local moves the upload alone where the other is gone, and says so where the upload is', async () => {
+    house.nas.files.delete('alice/a.txt');
+    assert.equal((await resolve('local')).kind, 'resolved');
+    assert.deepEqual(texts(), { 'alice/a.txt': 'mine' });
+  });
+
+  it('local changes nothing where the conflict copy is gone', async () => {
+    house.nas.files.delete(COPY);
+    assert.partialDeepStrictEqual(await resolve('local'), { kind: 'refused', code: 'conflict' });
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs' });
+  });
+
+  it('local says that it may not where the NAS forbids the first rename', async () => {
+    house.nas.trouble = (call) =>
+      call.startsWith('rename') ? json(403, { detail: 'Operation not permitted' }) : null;
+    assert.partialDeepStrictEqual(await resolve('local'), { kind: 'refused', code: 'not_allowed' });
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs', [COPY]: 'mine' });
+  });
+
+  it('remote takes the copy off the NAS and keeps its bytes on the Pi for 30 days', async () => {
+    const before = house.upload.queuedBytes();
+    assert.equal((await resolve('remote')).kind, 'resolved');
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs' });
+    assert.equal(kept().length, 1);
+    assert.equal(house.upload.queuedBytes(), before + 4);
+    await house.restart();
+    await house.deliver();
+    assert.equal(kept().length, 1);
+    await house.clock.advance(29 * 86_400_000);
+    await house.flushed();
+    assert.equal(kept().length, 1);
+    await house.clock.advance(2 * 86_400_000);
+    await house.flushed();
+    assert.deepEqual(kept(), []);
+    assert.equal(house.upload.queuedBytes(), before);
+  });
+
+  for (let fault = 1; fault <= 4; fault += 1) {
+    it(`remote never deletes what is not kept, whichever call fails (${fault})`, async () => {
+      let count = 0;
+      house.nas.trouble = () => {
+        count += 1;
+        return count === fault ? json(503, { detail: 'busy' }) : null;
+      };
+      const first = await resolve('remote');
+      assert.notEqual(first.kind, 'resolved');
+      assert.equal(house.nas.text(COPY), 'mine');
+      house.nas.trouble = () => null;
+      assert.equal((await resolve('remote')).kind, 'resolved');
+      assert.equal(house.nas.text(COPY), null);
+      assert.equal(kept().length, 1);
+    });
+  }
+
+  it('remote does not delete a copy that changes meanwhile', async () => {
+    let looks = 0;
+    house.nas.trouble = (call) => {
+      looks += call === 'list alice' ? 1 : 0;
+      if (call === 'list alice' && looks === 2) house.nas.put(COPY, 'edited');
+      return null;
+    };
+    assert.partialDeepStrictEqual(await resolve('remote'), { kind: 'refused', code: 'conflict' });
+    assert.equal(house.nas.text(COPY), 'edited');
+  });
+
+  it('is refused while another version is on its way to one of the places', async () => {
+    house.presence.set(false);
+    await house.send('alice', 'a.txt', 'another');
+    house.presence.awake = true;
+    assert.partialDeepStrictEqual(await resolve('local'), { kind: 'refused', code: 'conflict' });
+    await house.deliver();
+    assert.equal((await resolve('remote')).kind, 'resolved');
+  });
+});
