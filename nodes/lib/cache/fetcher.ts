@@ -156,7 +156,7 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered> {
-    return servePast(request, response, origin, version.sizeBytes, (etag, mimeType) =>
+    return servePast(request, response, origin, version, (etag, mimeType) =>
       headOf(file, version, { etag, mimeType }, 'bypass'),
     );
   }
@@ -171,22 +171,22 @@ export class Fetcher {
     response: ServerResponse,
   ): Promise<Answered> {
     const plan = planAnswer(request, headOf(file, version, said, 'miss'));
-    const source = this.#growing(fill, said.etag, version.sizeBytes, origin);
+    const source = this.#growing(fill, said.etag, version, origin);
     const whole = await respond(request, response, plan, source);
     return { kind: 'answered', plan, whole };
   }
 
-  #growing(fill: Fill, etag: string | null, sizeBytes: number, origin: Origin): PartSource {
+  #growing(fill: Fill, etag: string | null, version: FileVersion, origin: Origin): PartSource {
     const { pool } = this.#ports;
     return {
       send: async (outlet, range) => {
         if (range.first > fill.writtenBytes + WORTH_WAITING_BYTES) {
-          return sendFromOrigin(outlet, origin, range, sizeBytes, etag);
+          return sendFromOrigin(outlet, origin, range, version, etag);
         }
         const outcome = await sendExtent(outlet, fill.extent(), range, pool);
         if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
         const rest = { first: outcome.position, last: range.last };
-        return sendFromOrigin(outlet, origin, rest, sizeBytes, etag);
+        return sendFromOrigin(outlet, origin, rest, version, etag);
       },
     };
   }

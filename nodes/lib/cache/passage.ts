@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { FileVersion } from '../files/files.ts';
 import type { ByteRange } from '../http/http.ts';
 import type { NasRange } from '../nas/nas-client.ts';
 import { likelyRange, planAnswer, type AnswerPlan, type FileHead } from './answer-plan.ts';
-import { faultOf, type Origin, type OriginFault } from './origin.ts';
+import { faultOf, isOfVersion, standsStill, type Origin, type OriginFault } from './origin.ts';
 import type { Outlet } from './outlet.ts';
 import { respond, sendStream } from './respond.ts';
 
@@ -30,11 +31,11 @@ export async function servePast(
   request: IncomingMessage,
   response: ServerResponse,
   origin: Origin,
-  sizeBytes: number,
+  version: FileVersion,
   headOf: (etag: string | null, mimeType: string | null) => FileHead,
 ): Promise<Answered> {
-  const likely = firstStretch(request, sizeBytes);
-  const first = likely === null ? null : await openStretch(origin, likely, sizeBytes, null);
+  const likely = firstStretch(request, version.sizeBytes);
+  const first = likely === null ? null : await openStretch(origin, likely, version, null);
   if (first !== null && first.kind !== 'stretch') return first;
   const head = headOf(first?.etag ?? null, first?.mimeType ?? null);
   const plan = planAnswer(request, head);
@@ -45,9 +46,9 @@ export async function servePast(
         const isThere = opened !== null && likely !== null && isSame(range, likely);
         const body = isThere ? opened : null;
         opened = isThere ? null : opened;
-        return body !== null
-          ? sendStream(outlet, body, lengthOf(range))
-          : sendFromOrigin(outlet, origin, range, sizeBytes, first?.etag ?? null);
+        const etag = first?.etag ?? null;
+        if (body === null) return sendFromOrigin(outlet, origin, range, version, etag);
+        return sendStream(outlet, body, lengthOf(range), () => stands(origin, version, etag));
       },
     });
     return { kind: 'answered', plan, whole };
@@ -61,11 +62,19 @@ export async function sendFromOrigin(
   outlet: Outlet,
   origin: Origin,
   range: ByteRange,
-  sizeBytes: number,
+  version: FileVersion,
   etag: string | null,
 ): Promise<boolean> {
-  const opened = await openStretch(origin, range, sizeBytes, etag);
-  return opened.kind === 'stretch' && sendStream(outlet, opened.body, lengthOf(range));
+  const opened = await openStretch(origin, range, version, etag);
+  if (opened.kind !== 'stretch') return false;
+  const mayEnd = (): Promise<boolean> => stands(origin, version, etag ?? opened.etag);
+  return sendStream(outlet, opened.body, lengthOf(range), mayEnd);
+}
+
+/** Whether what was read is of one version, as far as the NAS can still be asked. */
+async function stands(origin: Origin, version: FileVersion, etag: string | null): Promise<boolean> {
+  const head = { etag, mimeType: null };
+  return (await standsStill(origin, version, head)) !== 'changed';
 }
 
 /** The stretch to open before anything is decided; null for an empty file, which has none. */
@@ -79,16 +88,16 @@ function firstStretch(request: IncomingMessage, sizeBytes: number): ByteRange | 
 async function openStretch(
   origin: Origin,
   range: ByteRange,
-  sizeBytes: number,
+  version: FileVersion,
   etag: string | null,
 ): Promise<Stretch> {
-  const isWhole = range.first === 0 && range.last === sizeBytes - 1;
+  const isWhole = range.first === 0 && range.last === version.sizeBytes - 1;
   const answer = await origin.open(isWhole ? undefined : nasRange(range, etag));
   if (answer.kind !== 'stream') return faultOf(answer);
   const { body } = answer;
   body.on('error', () => undefined);
-  const isOther = etag !== null && answer.etag !== null && answer.etag !== etag;
-  if (isOther || answer.sizeBytes !== sizeBytes || answer.lengthBytes !== lengthOf(range)) {
+  const head = etag === null ? null : { etag, mimeType: null };
+  if (!isOfVersion(answer, version, head) || answer.lengthBytes !== lengthOf(range)) {
     body.destroy();
     return { kind: 'changed' };
   }

@@ -170,7 +170,7 @@ export class PieceCache {
 
   #growing(fill: PiecedFill, reader: PieceReader, head: FillHead): PartSource {
     const { pool, touches } = this.#ports;
-    const { sizeBytes } = fill.version;
+    const { version } = fill;
     return growingSource(
       fill,
       reader,
@@ -178,7 +178,7 @@ export class PieceCache {
       (pieceId) => {
         touches.used(pieceId);
       },
-      (outlet, rest) => sendFromOrigin(outlet, reader.origin, rest, sizeBytes, head.etag),
+      (outlet, rest) => sendFromOrigin(outlet, reader.origin, rest, version, head.etag),
     );
   }
 }

@@ -103,12 +103,14 @@ export function memorySource(bytes: Buffer): PartSource {
 
 /**
  * Passes a stream from the NAS on, holding no more than one chunk.
+ * @param mayEnd asked before the last byte goes out, which is what makes the answer count
  * @returns whether exactly `lengthBytes` came and went
  */
 export async function sendStream(
   outlet: Outlet,
   body: Readable,
   lengthBytes: number,
+  mayEnd: () => Promise<boolean>,
 ): Promise<boolean> {
   outlet.whenClosed(() => body.destroy());
   let count = 0;
@@ -116,7 +118,9 @@ export async function sendStream(
     for await (const chunk of body as AsyncIterable<Buffer>) {
       count += chunk.length;
       if (count > lengthBytes) return false;
-      if (!(await outlet.write(chunk))) return false;
+      const isLast = count === lengthBytes;
+      if (!(await outlet.write(isLast ? chunk.subarray(0, -1) : chunk))) return false;
+      if (isLast && !((await mayEnd()) && (await outlet.write(chunk.subarray(-1))))) return false;
     }
   } catch {
     // The NAS or the caller went away; either way the answer cannot be finished.

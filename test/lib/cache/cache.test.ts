@@ -525,6 +525,24 @@ describe('Cache', function () {
       assert.equal(bench.cache.isKept('alice/big'), false);
     });
 
+    it('cuts off a file too large to keep when it was overwritten on its way', async () => {
+      bench.maxBytes = MB;
+      await bench.reopen();
+      const bytes = patterned(2 * MB);
+      bench.nas.put('alice/big', bytes, { checksum: null });
+      const body = byHand('alice/big');
+      const reading = bench.get('alice/big');
+      await until(() => bench.downloads() === 1);
+      body.write(bytes.subarray(0, MB));
+      const modifiedAt = '2026-02-21T11:00:00.000001Z';
+      const next = patterned(2 * MB, 3);
+      bench.nas.put('alice/big', next, { checksum: null, modifiedAt });
+      body.end(next.subarray(MB));
+      assert.equal((await reading).cut, true);
+      await bench.clock.advance(10_001);
+      assert.ok((await bench.get('alice/big')).body.equals(next));
+    });
+
     it('shrinks with the disk and with the queue', () => {
       bench.maxBytes = 100 * MB;
       bench.otherBytes = 950 * MB;

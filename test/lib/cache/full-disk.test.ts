@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import type { BlobStore } from '../../../nodes/lib/cache/blob-store.ts';
 import { Fill } from '../../../nodes/lib/cache/fill.ts';
+import { PiecedFill } from '../../../nodes/lib/cache/pieced-fill.ts';
+import type { PieceShelf } from '../../../nodes/lib/cache/piece-shelf.ts';
 import type { Origin } from '../../../nodes/lib/cache/origin.ts';
 import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 
@@ -49,5 +51,57 @@ describe('A fill on a full disk', () => {
     await fill.finished;
     assert.equal((faults[0] as { code?: string }).code, 'ENOSPC');
     assert.equal(released, 1);
+  });
+
+  it('does the same for a file in pieces, and for a piece there is no room for', async () => {
+    const file = new FakeFileNas().put('alice/v.mp4', Buffer.alloc(70 * 1024 * 1024));
+    const origin: Origin = {
+      open: (range) => Promise.resolve(streamOf(file, range)),
+      relist: () => Promise.resolve({ kind: 'unknown' }),
+    };
+    const version = {
+      sizeBytes: file.bytes.length,
+      modifiedAtText: file.modifiedAt,
+      modifiedAtMs: 0,
+      checksum: null,
+      etag: null,
+    };
+    for (const hasRoom of [true, false]) {
+      const faults: unknown[] = [];
+      let released = 0;
+      const room = {
+        isPassing: false,
+        wroteBytes: () => undefined,
+        release: () => (released += 1),
+      };
+      const blobs = {
+        tempPath: () => '/dev/full',
+        createTemp: () => Promise.resolve({ name: 'full', fd: openSync('/dev/full', 'r+') }),
+        dropTemp: (temp: { fd: number }) => Promise.resolve(closeSync(temp.fd)),
+      } as unknown as BlobStore;
+      const fill = new PiecedFill(
+        {
+          blobs,
+          shelf: { find: () => null } as unknown as PieceShelf,
+          clock: { monotonicMs: () => 0 },
+          reserve: () => Promise.resolve(hasRoom ? room : null),
+          storageFailed: (cause) => faults.push(cause),
+        },
+        origin,
+        { path: 'alice/v.mp4', version, mimeType: null, ownerId: null },
+      );
+      const reader = { origin, position: 0, last: version.sizeBytes - 1, isPartial: false };
+      fill.join(reader);
+      assert.equal((await fill.begin(reader)).kind, 'open');
+      assert.equal(await fill.open(reader, 0), 'unstored');
+      assert.equal(fill.isJoinable, false);
+      fill.leave(reader);
+      await fill.finished;
+      assert.deepEqual(
+        faults.map((fault) => (fault as { code?: string }).code),
+        hasRoom ? ['ENOSPC'] : [],
+      );
+      assert.equal(released > 0, hasRoom);
+    }
   });
 });
