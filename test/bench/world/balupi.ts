@@ -16,24 +16,37 @@ export interface BenchNas {
   readonly wakeAddress: string;
 }
 
-/** The serving room in a process of its own. */
-export async function startServingRoom(files: string, workFolder: string): Promise<Target> {
-  const program = join(import.meta.dirname, `serving-room-process${PROGRAM_ENDING}`);
-  const child = spawnNode(0, [...HEAP_FLAGS, program, files, workFolder]);
+/** The serving room in a process of its own. @param mode without its memory of small files, too */
+export function startServingRoom(
+  files: string,
+  workFolder: string,
+  mode: 'from-memory' | 'from-disk' = 'from-memory',
+): Promise<Target> {
+  return startServer('serving room alone', 'serving-room-process', [files, workFolder, mode]);
+}
+
+/** A bare `node:http` server in a process of its own. */
+export function startBareNode(files: string): Promise<Target> {
+  return startServer('bare node:http', 'bare-node-process', [files]);
+}
+
+async function startServer(name: string, file: string, args: readonly string[]): Promise<Target> {
+  const program = join(import.meta.dirname, `${file}${PROGRAM_ENDING}`);
+  const child = spawnNode(0, [...HEAP_FLAGS, program, ...args]);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   child.once('message', (message) => {
     resolve((message as { readonly port: number }).port);
   });
   child.once('exit', () => {
-    reject(new Error('The serving room ended before it listened.'));
+    reject(new Error(`The ${name} ended before it listened.`));
   });
   const port = await promise;
   return {
-    name: 'serving room alone',
+    name,
     port,
     pids: [pidOf(child)],
     headers: {},
-    pathOf: (name) => `/${name}`,
+    pathOf: (served) => `/${served}`,
     stop: () => ended(child),
   };
 }
@@ -52,10 +65,18 @@ export class BaluPiProcess implements Target {
     this.pids = [pidOf(child)];
   }
 
-  /** @param workFolder becomes its data folder */
-  static async start(nas: BenchNas, workFolder: string): Promise<BaluPiProcess> {
+  /**
+   * @param workFolder its data folder is `data` in it
+   * @param settings beside those of a bench
+   */
+  static async start(
+    nas: BenchNas,
+    workFolder: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<BaluPiProcess> {
     const program = join(PROJECT_FOLDER, 'dist', 'server.js');
-    const child = spawnNode(0, [...HEAP_FLAGS, program], environment(nas, workFolder));
+    const env = { ...environment(nas, workFolder), ...settings };
+    const child = spawnNode(0, [...HEAP_FLAGS, program], env);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     if (child.stdout === null) throw new Error('BaluPi has no output to read.');
     createInterface({ input: child.stdout }).on('line', (line) => {

@@ -9,10 +9,10 @@ import { Store } from '../../../nodes/lib/store/store.ts';
 import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
 
 /**
- * The serving room alone: `node serving-room-process <files> <work folder>` keeps copies of the
+ * The serving room alone: `node serving-room-process <files> <work folder> <mode>` keeps copies of the
  * files and serves them by look-up and serve on a bare server, without sign-in, permission and flow.
  */
-const [files = '', workFolder = ''] = process.argv.slice(2);
+const [files = '', workFolder = '', mode = 'from-memory'] = process.argv.slice(2);
 const PLENTY = 1e12;
 const warn = (message: string): void => {
   process.stderr.write(`${message}\n`);
@@ -40,6 +40,7 @@ const cache = new Cache({
   evictionThreshold: 1,
   queuedBytes: () => 0,
   timeZone: 'UTC',
+  ...(mode === 'from-disk' ? { memoryBytes: 0 } : {}),
 });
 await cache.start();
 const located = new Map<string, LocatedFile>();
