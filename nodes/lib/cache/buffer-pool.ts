@@ -34,6 +34,12 @@ export class BufferPool {
     return Buffer.allocUnsafeSlow(this.#sizeBytes);
   }
 
+  /** One more for who has some; null where others may need it. */
+  takeSpare(): Buffer | null {
+    if (this.#free.length === 0 && this.#made >= this.#most / 2) return null;
+    return this.take();
+  }
+
   /** Only once nothing reads from or writes to it any more. */
   giveBack(buffer: Buffer): void {
     if (buffer.length === this.#sizeBytes) this.#free.push(buffer);

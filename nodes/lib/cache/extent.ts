@@ -2,7 +2,8 @@ import type { ByteRange } from '../http/http.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { readLater } from './open-blobs.ts';
 import type { Outlet } from './outlet.ts';
-import { BLOCK_BYTES, type ReadAt } from './warm-reads.ts';
+import { sendWhole } from './send-whole.ts';
+import type { ReadAt } from './warm-reads.ts';
 
 /** How far a file may be read now. */
 export type Availability =
@@ -15,7 +16,7 @@ export type Availability =
 /** A file that is there, or is becoming there. */
 export interface Extent {
   readonly fd: number;
-  /** How a file that does not grow is read, where there is a quicker way. */
+  /** How a file that is all there is read. Missing for one that still grows. */
   readonly read?: ReadAt;
   /** Answers once more than `position` bytes may be read, or never will. */
   available(position: number): Availability | Promise<Availability>;
@@ -31,13 +32,7 @@ export type SendOutcome =
 
 const CUT: SendOutcome = { kind: 'cut' };
 
-/** So much may be read on the spot before others get their turn: about 4 ms of a Pi. */
-const TURN_BYTES = 1024 * 1024;
-
-/**
- * Sends part of a file with two buffers in turn: one is read into while the other is on its way
- * (measured: seven times the work per CPU second of a pipe for small files, half more for large).
- */
+/** Sends part of a file: one that is all there, or one that still grows. */
 export async function sendExtent(
   outlet: Outlet,
   extent: Extent,
@@ -47,8 +42,21 @@ export async function sendExtent(
   outlet.whenClosed(() => {
     extent.cancel();
   });
+  if (extent.read === undefined) return sendGrowing(outlet, extent, range, pool);
+  return (await sendWhole(outlet, extent.read, range, pool)) ? { kind: 'sent' } : CUT;
+}
+
+/**
+ * With two buffers in turn: one is read into while the other is on its way (measured: seven times
+ * the work per CPU second of a pipe for small files, half more for large).
+ */
+async function sendGrowing(
+  outlet: Outlet,
+  extent: Extent,
+  range: ByteRange,
+  pool: BufferPool,
+): Promise<SendOutcome> {
   const [front, back] = [pool.take(), pool.take()];
-  const reader = new TurnReader(extent);
   let writing: Promise<boolean> = Promise.resolve(true);
   try {
     let position = range.first;
@@ -57,7 +65,8 @@ export async function sendExtent(
       if (upto.kind === 'unstored') return (await writing) ? { ...upto, position } : CUT;
       if (upto.kind === 'cut' || !outlet.isOpen) return CUT;
       const buffer = turn % 2 === 0 ? front : back;
-      const count = await reader.read(buffer, position, Math.min(range.last + 1, upto.bytes));
+      const wanted = Math.min(buffer.length, range.last + 1 - position, upto.bytes - position);
+      const count = await readLater(extent.fd, buffer, wanted, position);
       // A file shorter than its row: what is missing must not look like the end.
       if (count === 0 || !(await writing)) return CUT;
       writing = outlet.write(count === buffer.length ? buffer : buffer.subarray(0, count));
@@ -68,36 +77,6 @@ export async function sendExtent(
     await writing;
     pool.giveBack(front);
     pool.giveBack(back);
-  }
-}
-
-/** Reads stretch by stretch, and lets others have their turn where nothing had to be waited for. */
-class TurnReader {
-  readonly #extent: Extent;
-  #onTheSpotBytes = 0;
-
-  constructor(extent: Extent) {
-    this.#extent = extent;
-  }
-
-  /** @param end position after the last byte wanted */
-  async read(into: Buffer, position: number, end: number): Promise<number> {
-    const { fd, read } = this.#extent;
-    const length = Math.min(into.length, end - position);
-    if (read === undefined) return readLater(fd, into, length, position);
-    if (this.#onTheSpotBytes >= TURN_BYTES) await this.#nextTurn();
-    // Up to the next block, as what is known to be in memory is known by blocks.
-    const count = read(into, Math.min(length, BLOCK_BYTES - (position % BLOCK_BYTES)), position);
-    if (typeof count !== 'number') return count;
-    this.#onTheSpotBytes += count;
-    return count;
-  }
-
-  #nextTurn(): Promise<void> {
-    this.#onTheSpotBytes = 0;
-    return new Promise((resolve) => {
-      setImmediate(resolve);
-    });
   }
 }
 

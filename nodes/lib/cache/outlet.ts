@@ -43,6 +43,15 @@ export class Outlet {
     return promise;
   }
 
+  /** As {@link write} for several pieces, which go out together. */
+  writeAll(chunks: readonly Buffer[]): Promise<boolean> {
+    const last = chunks.at(-1);
+    if (!this.#isOpen || last === undefined) return Promise.resolve(this.#isOpen);
+    // Node holds what is written in one turn back until its end, and sends it in one call.
+    for (const chunk of chunks) if (chunk !== last) this.#response.write(chunk);
+    return this.write(last);
+  }
+
   end(chunk?: Buffer | string): void {
     this.#response.end(chunk);
   }
