@@ -266,7 +266,10 @@ export class House {
       files: this.#filesRoom,
       background: this.#cacheRoom.background,
       userOf: (userId) => this.rooms.accounts.userOf(userId),
-      tokenOf: (userId) => this.rooms.credentials.credentialFor(userId),
+      // The one they just came with costs the NAS no sign-in; a stored one serves those away.
+      tokenOf: async (userId) =>
+        this.rooms.accounts.liveTokenOf(userId)?.token ??
+        (await this.rooms.credentials.credentialFor(userId)),
     });
   }
 

@@ -73,15 +73,21 @@ export class FetchFor {
     return outcome ?? 'closed';
   }
 
-  /** Lists a folder as its user would; null when that may not be asked now. */
-  async list(userId: number, folder: string): Promise<Awaited<ReturnType<Files['list']>> | null> {
+  /**
+   * Lists a folder as its user would; null when that may not be asked now.
+   * @param force with a question of now, not an answer up to 10 s old
+   */
+  async list(
+    userId: number,
+    folder: string,
+    force: boolean,
+  ): Promise<Awaited<ReturnType<Files['list']>> | null> {
     const { errands, files } = this.#ports;
     return errands.run({ lists: 1, downloads: 0 }, async () => {
       const caller = await this.caller(userId);
       if (caller === null) return null;
       this.#lists(userId, folder);
-      // Not an answer of a moment ago: the next look is minutes away.
-      const outcome = await files.list(caller, folder, { auto: true, force: true });
+      const outcome = await files.list(caller, folder, { auto: true, force });
       if (outcome.kind === 'nas_busy') errands.tooMuch();
       return outcome;
     });

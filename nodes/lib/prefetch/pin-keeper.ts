@@ -112,7 +112,9 @@ export class PinKeeper {
 
   async #walk(pin: PinRow): Promise<boolean> {
     const { pins, clock } = this.#ports;
-    const look = (folder: string): Promise<Look> => this.#look(pin.userId, folder);
+    // What was answered before a sleep is not how things are after it.
+    const force = !this.#walkedAtMs.has(keyOf(pin));
+    const look = (folder: string): Promise<Look> => this.#look(pin.userId, folder, force);
     const walked = await walkPin(pin, { pins, look, mostFolders: MOST_FOLDERS });
     // Also where it broke off: one user without a token must not hold up the others.
     this.#walkedAtMs.set(keyOf(pin), clock.monotonicMs());
@@ -127,9 +129,9 @@ export class PinKeeper {
     return true;
   }
 
-  async #look(userId: number, folder: string): Promise<Look> {
+  async #look(userId: number, folder: string, force: boolean): Promise<Look> {
     const { fetchFor, files, userOf } = this.#ports;
-    const listed = await fetchFor.list(userId, folder);
+    const listed = await fetchFor.list(userId, folder, force);
     if (listed === null) return { kind: 'unknown' };
     if (listed.kind === 'not_found') return { kind: 'missing' };
     if (listed.kind !== 'listing' || listed.listing.source !== 'fresh') return { kind: 'unknown' };
