@@ -1,11 +1,7 @@
 import type { ItemCursor } from './item-rows.ts';
 import type { QueuedItem } from './outcomes.ts';
+import type { PageEnd } from './page-end.ts';
 import type { StoredItem } from './stored-item.ts';
-
-/** Where a page ended: behind an item, or behind one of the queued uploads that come after them. */
-export type PageEnd =
-  | { readonly part: 'items'; readonly item: ItemCursor }
-  | { readonly part: 'queued'; readonly path: string };
 
 export interface PageWish {
   /** Most entries of the page, at least 1. */

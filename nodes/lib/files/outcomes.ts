@@ -1,6 +1,6 @@
 import type { User } from '../accounts/caller.ts';
 import type { FileVersion } from './file-version.ts';
-import type { PageEnd } from './listing-page.ts';
+import type { PageEnd } from './page-end.ts';
 import type { PendingUpload } from './pending-uploads.ts';
 import type { StoredItem } from './stored-item.ts';
 
