@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readCursor, wireListing, type WireItem } from '../../../nodes/lib/files/files.ts';
-import { cursorOf, type PageEnd } from '../../../nodes/lib/files/listing-page.ts';
+import { cursorOf } from '../../../nodes/lib/files/listing-page.ts';
+import type { PageEnd } from '../../../nodes/lib/files/page-end.ts';
 import { FilesBench } from './files-bench.ts';
 
 describe('A folder in pages', () => {
