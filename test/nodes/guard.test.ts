@@ -44,7 +44,12 @@ const WAITING: readonly Subject[] = [
     type: 'balupi-nas-proxy',
     op: 'list',
     well: LISTED,
-    rooms: (fail) => ({ files: { list: fail }, nas: { presence: PRESENCE }, cache: {} }),
+    rooms: (fail) => ({
+      files: { list: fail },
+      nas: { presence: PRESENCE },
+      cache: {},
+      prefetch: { listed: () => undefined },
+    }),
   },
   {
     type: 'balupi-upload-queue',

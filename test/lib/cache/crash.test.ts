@@ -3,11 +3,13 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CacheBench } from './cache-bench.ts';
 import { FILES, putAll } from './crash-files.ts';
 
+/** Beside this file, which is compiled or not. */
+const CHILD = `./filling-child${extname(import.meta.filename)}`;
 /** When the process is killed, after it began to fetch; in the midst of different things. */
 const KILLED_AFTER_MS = [5, 90, 260];
 
@@ -17,7 +19,7 @@ describe('A cache killed in the middle of its fills', function () {
   for (const afterMs of KILLED_AFTER_MS) {
     it(`serves right bytes or none afterwards, and leaves no waste (after ${afterMs} ms)`, async () => {
       const folder = mkdtempSync(join(tmpdir(), 'balupi-crash-'));
-      const child = fork(new URL('./filling-child.ts', import.meta.url), [folder]);
+      const child = fork(new URL(CHILD, import.meta.url), [folder]);
       await once(child, 'message');
       await pause(afterMs);
       const over = once(child, 'exit');
