@@ -16,7 +16,7 @@ const MOST_AT_ONCE = 4;
  * @returns false where the caller is gone, or the file is shorter than it should be
  */
 export async function sendWhole(
-  outlet: Outlet,
+  outlet: Pick<Outlet, 'writeAll'>,
   read: ReadAt,
   range: ByteRange,
   pool: BufferPool,
