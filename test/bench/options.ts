@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly seconds: number;
   /** Request traces, `time,key,size` in gzipped CSV. Empty: those that come with the project. */
   readonly traces: readonly string[];
+  /** Which folder each file of the trace lies in, `key,folder,index_in_folder,kind,size`. */
+  readonly folders: string | null;
   /** Cache sizes in per cent of a trace's footprint. */
   readonly sizes: readonly number[];
   /** Entries of the largest table. */
@@ -36,6 +38,7 @@ export function readBenchOptions(args: readonly string[]): {
     options: {
       seconds: positive('seconds', values.seconds),
       traces: values.trace,
+      folders: values.folders ?? null,
       sizes: values.sizes.split(',').map((text) => positive('sizes', text)),
       rows: positive('rows', values.rows),
       seed: positive('seed', values.seed ?? String(Math.ceil(Date.now() / 86_400_000))),
@@ -53,6 +56,7 @@ function parsed(args: readonly string[]) {
       options: {
         seconds: { type: 'string', default: '90' },
         trace: { type: 'string', multiple: true, default: [] },
+        folders: { type: 'string' },
         sizes: { type: 'string', default: '1,5,10,20' },
         rows: { type: 'string', default: '100000' },
         seed: { type: 'string' },

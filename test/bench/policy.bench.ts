@@ -1,5 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { browseAll, browsingTables, type Browsing } from './policies/browsing-bench.ts';
+import { readFolders, readReads } from './policies/browsing.ts';
+import { heldOutTraces } from './policies/held-out.ts';
 import type { BenchOptions } from './options.ts';
 import { BaluPiPolicy } from './policies/balupi.ts';
 import { Belady, BeladySize } from './policies/belady.ts';
@@ -35,22 +38,50 @@ interface Cell {
 
 /** Replays traces and prints one JSON line a policy, trace and size. @returns tables */
 export function benchPolicy(print: (line: string) => void, options: BenchOptions): string[] {
-  const files = options.traces.length > 0 ? options.traces : shippedTraces();
-  const cells: Cell[] = [];
-  for (const file of files) {
-    const trace = readTrace(file);
-    for (const sizePercent of options.sizes) {
-      const cell = replayAll(trace, sizePercent);
-      cells.push(cell);
-      for (const [policy, result] of cell.of) print(jsonLine(cell, policy, result));
-    }
+  const { traces: files, folders, sizes } = options;
+  if (files.length > 0) {
+    const cells = files.flatMap((file) => {
+      const browsing =
+        folders === null ? null : { reads: readReads(file), map: readFolders(folders) };
+      return cellsOf(readTrace(file), sizes, print, browsing);
+    });
+    return tablesOf(cells, sizes);
   }
-  return tablesOf(cells, options.sizes);
+  const shipped = shippedTraces().flatMap((file) => cellsOf(readTrace(file), sizes, print, null));
+  const made = heldOutTraces().flatMap((trace) => cellsOf(trace, sizes, print, null));
+  return [
+    ...tablesOf(shipped, sizes),
+    '',
+    'The same on traces made up for the purpose, which the policy was not fitted to:',
+    '',
+    ...madeTable(made).lines(),
+    '',
+    ...goalsOf(made).lines(),
+    '',
+    ...browsingTables(print),
+  ];
+}
+
+function cellsOf(
+  trace: Trace,
+  sizes: readonly number[],
+  print: (line: string) => void,
+  browsing: Browsing | null,
+): Cell[] {
+  return sizes.map((sizePercent) => {
+    const cell = replayAll(trace, sizePercent);
+    const browsed =
+      browsing === null ? null : browseAll(browsing, (trace.footprintBytes * sizePercent) / 100);
+    for (const [policy, result] of cell.of) {
+      print(JSON.stringify({ ...lineOf(cell, policy, result), ...browsed?.lineOf(policy) }));
+    }
+    return cell;
+  });
 }
 
 function shippedTraces(): string[] {
   return readdirSync(TRACES_FOLDER)
-    .filter((name) => name.endsWith('.csv.gz'))
+    .filter((name) => name.endsWith('.csv.gz') && !name.endsWith('.folders.csv.gz'))
     .sort()
     .map((name) => join(TRACES_FOLDER, name));
 }
@@ -75,14 +106,14 @@ function better(a: Replayed | undefined, b: Replayed | undefined): Replayed {
   };
 }
 
-function jsonLine(cell: Cell, policy: string, result: Replayed): string {
-  return JSON.stringify({
+function lineOf(cell: Cell, policy: string, result: Replayed) {
+  return {
     trace: cell.trace,
     policy,
     size_percent: cell.sizePercent,
     object_hit_ratio: round(result.objectHitRatio),
     byte_hit_ratio: round(result.byteHitRatio),
-  });
+  };
 }
 
 function round(value: number): number {
@@ -114,6 +145,17 @@ function row(cells: readonly Cell[], policy: string, what: keyof Replayed): stri
       .map((cell) => (100 * (cell.of.get(policy)?.[what] ?? NaN)).toFixed(1))
       .join(' / '),
   );
+}
+
+/** A row a trace: too many of them for a column each. */
+function madeTable(cells: readonly Cell[]): Table {
+  const policies = [...RIVALS, OURS, BOUND];
+  const table = new Table('object hit ratio %', ...policies);
+  for (const trace of traces(cells)) {
+    const own = cells.filter((cell) => cell.trace === trace);
+    table.add(trace, ...policies.map((policy) => row(own, policy, 'objectHitRatio').join('')));
+  }
+  return table;
 }
 
 function goalsOf(cells: readonly Cell[]): Goals {

@@ -31,6 +31,7 @@ const PARTS: Readonly<Record<string, Part>> = {
 const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>
   --seconds N     how long serve may take in all (90)
   --trace FILE    policy: a trace, time,key,size in gzipped CSV; may be given again
+  --folders FILE  policy: key,folder,index_in_folder,kind,size of the traces' files, gzipped CSV
   --sizes LIST    policy: cache sizes in per cent of the footprint (1,5,10,20)
   --seed N        energy: the first random world (the day's number)
   --worlds N      energy: random worlds of each kind (40)

@@ -88,7 +88,8 @@ export const FILES_ENDPOINTS = [
     id: 'files-list',
     method: 'GET',
     path: '/api/files/list',
-    summary: 'A folder, as the NAS shows it to the caller; asleep, as it last did; in pages with limit.',
+    summary:
+      'A folder, as the NAS shows it to the caller; asleep, as it last did; in pages with limit.',
     tags: TAGS,
     access: 'caller',
     query: FileListQuery,

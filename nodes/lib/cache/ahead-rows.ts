@@ -23,13 +23,18 @@ export class AheadRows {
   readonly #noted: StatementSync;
 
   constructor(store: Store) {
-    // Half of what a first use is worth: of two alike the one somebody asked for stays. Worth
-    // nothing at all would make each file fetched ahead the next one's victim.
+    // Of two alike the one somebody read stays. Not much less, and above what would go next where
+    // the floor lags behind: else each file fetched ahead would be the next one's victim.
     this.#mark = store.prepare(
       `UPDATE cached_files
        SET prefetched = 1, access_count = 0, uses = max(0, uses - 1),
-           priority = (priority + (SELECT inflation FROM cache_totals)) / 2
-       WHERE path = ? AND prefetched = 0 RETURNING id`,
+           priority = max(now.inflation, coalesce(now.lowest, 0))
+                      + 0.99 * pow(max(1, uses), now.use_exponent) / weight
+       FROM (SELECT inflation, use_exponent,
+                    (SELECT priority FROM cached_files WHERE ages < 1 AND pinned = 0 AND path <> ?1
+                     ORDER BY priority, id LIMIT 1) AS lowest
+             FROM cache_totals) AS now
+       WHERE path = ?1 AND prefetched = 0 RETURNING id`,
     );
     this.#note = store.prepare(
       `INSERT OR REPLACE INTO prefetched_copies (copy_id, user_id, occasion, round)

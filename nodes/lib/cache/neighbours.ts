@@ -28,6 +28,8 @@ export interface Browsing<K> {
 export const LARGEST_PREFETCH_BYTES = 20_000_000;
 /** Most bytes fetched in one go. */
 export const LARGEST_BURST_BYTES = 400_000_000;
+/** At least so many are fetched ahead of who goes on reading. */
+const LEAST_DEPTH = 1;
 /** Below it a file costs the NAS a seek and the network nothing: it goes before the large ones. */
 const SMALL_BYTES = 256 * 1024;
 
@@ -36,7 +38,9 @@ const SMALL_BYTES = 256 * 1024;
  * goes on file by file causes one fetch a step.
  */
 export function neighboursToFetch<K>(browsing: Browsing<K>): FolderFile<K>[] {
-  const { files, read, depth, isKept } = browsing;
+  const { files, read, readBefore, depth, isKept } = browsing;
+  // Where hardly anything fetched ahead was used, a single read is no sign of more to come.
+  if (depth <= LEAST_DEPTH && readBefore === null) return [];
   const at = files.findIndex(({ key }) => key === read);
   if (at < 0) return [];
   const step = isBackwards(browsing, at) ? -1 : 1;
@@ -77,8 +81,7 @@ export interface Depth {
 }
 
 const ROUND_FILES = 32;
-const LEAST_DEPTH = 1;
-const MOST_DEPTH = 64;
+const MOST_DEPTH = 12;
 const DEEPER_ABOVE = 0.75;
 const SHALLOWER_BELOW = 0.5;
 const NOTHING: Yield = { fetched: 0, used: 0 };

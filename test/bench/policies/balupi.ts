@@ -23,7 +23,16 @@ export class BaluPiPolicy implements Policy {
     return this.#cache.heldBytes;
   }
 
-  use({ key, sizeBytes }: Use): boolean {
+  has(key: number): boolean {
+    return this.#cache.has(keyOf(String(key)));
+  }
+
+  /** Fetched before anybody asked. @returns whether there was room */
+  keepAhead({ key, sizeBytes }: Omit<Use, 'nextUse'>): boolean {
+    return this.#cache.keepAhead(keyOf(String(key)), sizeBytes);
+  }
+
+  use({ key, sizeBytes }: Pick<Use, 'key' | 'sizeBytes'>): boolean {
     const number = keyOf(String(key));
     if (this.#tournament.see(number, sizeBytes)) this.#cache.temper = this.#tournament.temper;
     return this.#cache.use(number, sizeBytes);

@@ -49,6 +49,11 @@ describe('The neighbours of a file that is being read', () => {
     assert.deepEqual(named({ read: 6, isKept: (key) => kept.has(key) }), [10]);
   });
 
+  it('are none for a single read where hardly anything fetched ahead was used', () => {
+    assert.deepEqual(named({ read: 5, depth: 1 }), []);
+    assert.deepEqual(named({ read: 5, depth: 1, readBefore: 4 }), [6]);
+  });
+
   it('end with the folder, and are none for a file that is not in it', () => {
     assert.deepEqual(named({ read: 28 }), [29]);
     assert.deepEqual(named({ read: 29 }), []);
@@ -76,9 +81,8 @@ describe('The neighbours of a file that is being read', () => {
 describe('How far ahead to fetch', () => {
   it('begins at 8 files and doubles while more than three quarters are used', () => {
     assert.equal(STARTING_DEPTH.files, 8);
-    assert.equal(played(STARTING_DEPTH, 64, 0.9).files, 16);
-    assert.equal(played(STARTING_DEPTH, 96, 0.9).files, 32);
-    assert.equal(played(STARTING_DEPTH, 2_000, 1).files, 64);
+    assert.equal(played(STARTING_DEPTH, 64, 0.9).files, 12);
+    assert.equal(played(STARTING_DEPTH, 2_000, 1).files, 12);
   });
 
   it('is halved when less than half is used, and never less than one', () => {
@@ -92,13 +96,13 @@ describe('How far ahead to fetch', () => {
 
   it('comes back after a bad time', () => {
     const bad = played(STARTING_DEPTH, 500, 0);
-    assert.equal(played(bad, 500, 1).files, 64);
+    assert.equal(played(bad, 500, 1).files, 12);
   });
 
   it('gives what was fetched time to be used before it is judged', () => {
     let depth = afterFetched(STARTING_DEPTH, 32);
     for (let index = 0; index < 32; index += 1) depth = afterUsed(depth, 1);
-    assert.equal(afterFetched(depth, 32).files, 16);
+    assert.equal(afterFetched(depth, 32).files, 12);
   });
 
   it('counts no use of what was fetched long ago', () => {

@@ -23,6 +23,9 @@ interface Ghost extends Memory {
   readonly number: number;
 }
 
+/** Of two files alike the one that somebody read stays. */
+const UNREAD_SHARE = 0.99;
+
 /**
  * A cache of keys and sizes that holds no bytes: what the real one would do under a temper. The
  * tournament runs a few over a sample of the keys, and the bench one over all.
@@ -64,6 +67,27 @@ export class ShadowCache {
     return false;
   }
 
+  has(key: number): boolean {
+    return this.#held.has(key);
+  }
+
+  /**
+   * Keeps a file that nobody asked for yet, a little less than a first use above the floor, or above
+   * what would go next where the floor lags behind; its worth was judged by who fetched it. @returns whether there was room
+   */
+  keepAhead(key: number, sizeBytes: number): boolean {
+    if (sizeBytes > this.#limitBytes) return false;
+    this.#evictDownTo(this.#limitBytes - sizeBytes);
+    const held = this.#keep(key, sizeBytes);
+    this.#queue.delete(key);
+    const lowest = this.temper.ages < 1 ? (this.#queue.lowest()?.rank ?? 0) : 0;
+    const base = Math.max(held.floor, lowest);
+    const worth = worthOf(this.temper, base, Math.max(1, held.uses), held.weight);
+    held.uses = Math.max(0, held.uses - 1);
+    this.#queue.set(key, base + UNREAD_SHARE * (worth - base), held.turn);
+    return true;
+  }
+
   /** Goes on with fewer keys, or with another limit. */
   resize(limitBytes: number, stays: (key: number) => boolean): void {
     this.#limitBytes = limitBytes;
@@ -85,13 +109,18 @@ export class ShadowCache {
       }
       this.#evictDownTo(this.#limitBytes - sizeBytes);
     }
-    const uses = this.#usesOf(key);
+    this.#keep(key, sizeBytes);
+  }
+
+  #keep(key: number, sizeBytes: number): Held {
+    const [uses, weight] = [this.#usesOf(key), weightOf(sizeBytes)];
     this.#ghosts.delete(key);
     this.#turn += 1;
     const held = { sizeBytes, weight, uses, turn: this.#turn, floor: this.#floor };
     this.#held.set(key, held);
     this.#heldBytes += sizeBytes;
     this.#rank(key, held);
+    return held;
   }
 
   #usesOf(key: number): number {

@@ -1,7 +1,7 @@
 /**
  * What a kept file is worth, as one number that SQLite can index: uses per byte above a floor
  * (Greedy-Dual-Size with frequency, Cherkasova 1998). The floor is the worth of the last victim, so
- * old fame fades without anything being recomputed. Why these rules: docs/adr/0007.
+ * old fame fades without anything being recomputed. Why these rules: docs/adr/0021.
  */
 
 /**
