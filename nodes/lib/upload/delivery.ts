@@ -103,10 +103,15 @@ export class Delivery {
 
   async #runs(): Promise<void> {
     try {
+      this.#parts.waits.releaseStrays();
       do {
         this.#again = false;
         await this.#once();
       } while (this.#again && !this.#isHeld());
+    } catch (error) {
+      // A disk that takes no commit is not asked again at once.
+      this.#hold.begin('broken', 0);
+      throw error;
     } finally {
       this.#parts.chunked.close();
       this.#parts.folders.forget();

@@ -25,7 +25,7 @@ export class Hold {
     return this.#clock.monotonicMs() < this.#untilTickMs;
   }
 
-  begin(reason: 'gone' | 'busy' | 'full', atLeastMs: number): void {
+  begin(reason: 'gone' | 'busy' | 'full' | 'broken', atLeastMs: number): void {
     this.#inARow += 1;
     const delayMs = backoffMs(this.#inARow, this.#random);
     const holdMs = reason === 'gone' ? Math.min(delayMs, LONGEST_SILENCE_MS) : delayMs;

@@ -8,6 +8,7 @@ export class WaitRows {
   readonly #usersWaiting: StatementSync;
   readonly #releaseWaiting: StatementSync;
   readonly #nextDue: StatementSync;
+  readonly #releaseStrays: StatementSync;
 
   constructor(store: Store) {
     this.#waitForCredential = store.prepare(`
@@ -25,8 +26,11 @@ export class WaitRows {
        WHERE state = 'waiting' AND due_tick_ms > 0`,
     );
     this.#nextDue = store.prepare(
-      `SELECT min(due_tick_ms) AS due FROM upload_queue WHERE state IN ('queued', 'waiting')`,
+      `SELECT min(due_tick_ms) AS due FROM upload_queue WHERE state IN ('queued', 'waiting', 'sending')`,
     );
+    this.#releaseStrays = store.prepare(`
+      UPDATE upload_queue SET state = 'queued', lease_owner = NULL, lease_until_tick_ms = NULL
+      WHERE state = 'sending'`);
   }
 
   waitForCredential(userId: number, detail: string): void {
@@ -45,6 +49,14 @@ export class WaitRows {
   /** The NAS is back: no row need wait any longer. */
   releaseWaiting(): void {
     this.#releaseWaiting.run();
+  }
+
+  /**
+   * Between two runs nothing is being sent: what still says so was left by a run that broke off, and
+   * the NAS is asked what it has before anything of it is sent again.
+   */
+  releaseStrays(): void {
+    this.#releaseStrays.run();
   }
 
   /** Monotonic ms at which the next row falls due; null when none is on its way. */

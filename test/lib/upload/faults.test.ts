@@ -288,4 +288,27 @@ describe('a process that dies', () => {
     assert.ok(house.log.lines.every((line) => !line.includes(house.path)));
     await house.close();
   });
+
+  it('goes on soon with an upload whose delivery could not be written down', async () => {
+    const house = new House();
+    await house.start();
+    await house.send('alice', 'a.txt', 'x');
+    const { queue } = house.data;
+    const transaction = queue.transaction.bind(queue);
+    let failures = 0;
+    queue.transaction = (work) => {
+      if (house.nas.text('alice/a.txt') === 'x' && failures < 1) {
+        failures += 1;
+        throw systemError('EIO');
+      }
+      return transaction(work);
+    };
+    await assert.rejects(house.deliver(), /EIO/);
+    assert.deepEqual(house.states(), ['sending']);
+    await house.clock.advance(60_000);
+    await house.flushed();
+    assert.deepEqual(house.states(), ['synced']);
+    assert.equal(house.nas.count('complete'), 1);
+    await house.close();
+  });
 });
