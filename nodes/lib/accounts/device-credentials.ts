@@ -14,6 +14,8 @@ const REFRESHES_PER_MINUTE = 3;
 /** A token this near its end is not begun with, ms. */
 const NEARLY_OVER_MS = 60_000;
 const ASK_AGAIN_MS = 30_000;
+/** How long a look at the user's device list holds, ms. */
+const LIST_HOLDS_MS = 60_000;
 
 interface Access {
   readonly token: string;
@@ -35,6 +37,7 @@ export class DeviceCredentials {
   readonly #access = new Map<string, Access>();
   readonly #proven = new Set<string>();
   readonly #notBeforeMs = new Map<string, number>();
+  readonly #listedAtMs = new Map<string, number>();
 
   constructor(parts: DeviceCredentialsParts) {
     this.#parts = parts;
@@ -52,13 +55,15 @@ export class DeviceCredentials {
 
   /**
    * An access token for a registration. Removing a device does not revoke its refresh token on the
-   * NAS (measured on 1.38), so the user's device list is looked at with each new one.
+   * NAS (measured on 1.38), so the user's device list is looked at before its use.
    */
   async access(row: CredentialRow): Promise<string | null> {
     const kept = this.#access.get(row.id);
     const nowMs = this.#parts.time.nowMs();
     if (row.state !== 'ok') return null;
-    if (kept !== undefined && nowMs < kept.expiresAtMs - NEARLY_OVER_MS) return kept.token;
+    if (kept !== undefined && nowMs < kept.expiresAtMs - NEARLY_OVER_MS) {
+      return (await this.#isListed(row, kept.token)) ? kept.token : null;
+    }
     const secret = this.#parts.vault.secretOf(row);
     if (secret === null || !this.#mayAsk(row)) return null;
     const access = this.#read(row, await this.#parts.nas.refresh(secret));
@@ -73,6 +78,7 @@ export class DeviceCredentials {
     const form = readTokenForm(token);
     if (form.kind !== 'jwt') return;
     this.#proven.add(row.id);
+    this.#listedAtMs.set(row.id, this.#parts.clock.monotonicMs());
     this.#access.set(row.id, { token, expiresAtMs: form.claims.expiresAtMs });
   }
 
@@ -122,11 +128,18 @@ export class DeviceCredentials {
   }
 
   async #isListed(row: CredentialRow, token: string): Promise<boolean> {
-    const devices = await this.#parts.calls.list(token);
+    const { calls, clock, vault } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (this.#listedAtMs.get(row.id) ?? -Infinity) < LIST_HOLDS_MS) return true;
+    const devices = await calls.list(token);
     if (devices === null) return this.#later(row) !== null;
     const device = devices.find(({ id }) => id === row.deviceId);
-    if (device?.isActive === true) return true;
-    this.#parts.vault.rows.setState(row.id, 'removed', 'Its user removed the device on the NAS.');
+    if (device?.isActive === true) {
+      this.#listedAtMs.set(row.id, nowMs);
+      return true;
+    }
+    this.#access.delete(row.id);
+    vault.rows.setState(row.id, 'removed', 'Its user removed the device on the NAS.');
     return false;
   }
 

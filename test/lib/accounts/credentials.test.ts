@@ -259,6 +259,16 @@ describe('The credentials to act for a user later', () => {
     assert.deepEqual(await devicesOf('alice'), []);
   });
 
+  it('sees within a minute that a device was removed, whatever token it still holds', async () => {
+    await enrolled();
+    const [device] = await devicesOf('alice');
+    assert.notEqual(await credentials.credentialFor(ALICE.id), null);
+    await ask('DELETE', `/api/mobile/devices/${device?.id}`, await login('alice'));
+    await clock.advance(61_000);
+    assert.equal(await credentials.credentialFor(ALICE.id), null);
+    assert.deepEqual(states(), ['alice device removed']);
+  });
+
   it('sees a removed device too when it was about to renew', async () => {
     await enrolled();
     const [device] = await devicesOf('alice');
