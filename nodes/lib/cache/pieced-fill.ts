@@ -37,7 +37,7 @@ export class PiecedFill {
   #origin: Origin;
   #keep = true;
   #isNasSilent = false;
-  #areEdgesFetched = false;
+  #areEdgesWanted = false;
   #isClosing = false;
 
   constructor(ports: PiecedPorts, origin: Origin, target: FillTarget) {
@@ -96,7 +96,9 @@ export class PiecedFill {
   /** Makes sure that the first byte a reader wants is here or on its way. */
   async begin(reader: PieceReader): Promise<FillOpened> {
     const opened = await this.#opened(reader);
-    if (opened.kind === 'open' && reader.isPartial) this.#fetchEdges();
+    // Not before the reader's own first byte came, so as not to hold that up.
+    if (opened.kind === 'open' && reader.isPartial) this.#areEdgesWanted = true;
+    if (this.here.arrivals.isThere(reader.position)) this.#fetchEdges();
     return opened;
   }
 
@@ -188,6 +190,7 @@ export class PiecedFill {
       return await this.here.take(position, chunk, (at, part, number) => {
         if (this.#state !== 'running') return false;
         this.proofs.offer(at, part);
+        this.#fetchEdges();
         const end = at + part.length;
         const piece = this.here.growing.get(number);
         if (piece?.isFull === true) this.proofs.add(piece);
@@ -214,8 +217,8 @@ export class PiecedFill {
 
   /** The first and the last piece, which a player reads before anything else. */
   #fetchEdges(): void {
-    if (this.#areEdgesFetched || this.#state !== 'running') return;
-    this.#areEdgesFetched = true;
+    if (!this.#areEdgesWanted || this.#state !== 'running') return;
+    this.#areEdgesWanted = false;
     for (const number of [0, pieceCount(this.#sizeBytes) - 1]) {
       const gap = this.here.gapIn(number);
       if (gap !== null && !this.#runs.isIn(number)) this.#runs.start(gap.start, gap.end);
