@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+
+interface Answered {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+describe("A desktop's delta through the Pi", function () {
+  this.timeout(60_000);
+  let pi: BootedBaluPi;
+  let token: string;
+
+  async function call(method: string, path: string, body?: unknown): Promise<Answered> {
+    const answered = await fetch(`${pi.url}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: answered.status, body: (await answered.json()) as Answered['body'] };
+  }
+
+  async function changes(files = 1): Promise<Answered> {
+    const list = Array.from({ length: files }, (_, index) => ({
+      path: `folder/${index}.txt`,
+      hash: 'a'.repeat(64),
+      size: 1,
+      modified_at: '2026-02-22T14:30:00Z',
+    }));
+    return await call('POST', '/api/sync/changes', { device_id: 'desk-1', file_list: list });
+  }
+
+  async function until(holds: () => Promise<boolean>): Promise<void> {
+    for (let turn = 0; turn < 300; turn += 1) {
+      if (await holds()) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.fail('it never came to pass');
+  }
+
+  async function isOnline(): Promise<boolean> {
+    return (await call('GET', '/api/files/sync/status')).body['nas_online'] === true;
+  }
+
+  before(async () => {
+    pi = await BootedBaluPi.start({
+      environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' },
+    });
+    token = await pi.signIn('alice');
+    const device = { device_id: 'desk-1', device_name: 'desk' };
+    await fetch(`${pi.nas.url}/api/sync/register-desktop`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify(device),
+    });
+  });
+
+  after(async () => {
+    await pi.stop();
+  });
+
+  it('is the NAS’s own answer, asked without waking it, however long the list is', async () => {
+    pi.nas.resetCounters();
+    const { status, body } = await changes(20_000);
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal((body['to_delete'] as unknown[]).length, 20_000);
+    const asked = pi.nas.requests.find(({ path }) => path === '/api/sync/changes');
+    assert.equal(asked?.headers['x-sync-trigger'], 'auto');
+  });
+
+  it('is refused while the NAS sleeps, and while an upload of the caller is not in its place', async () => {
+    await pi.nas.sleep('suspend');
+    await until(async () => !(await isOnline()));
+    const asleep = await changes();
+    assert.deepEqual([asleep.status, asleep.body['code']], [503, 'nas_asleep']);
+    const form = new FormData();
+    form.append('path', 'alice');
+    form.append('file', new Blob(['x']), 'a.txt');
+    const headers = { Authorization: `Bearer ${token}` };
+    const sent = await fetch(`${pi.url}/api/files/upload`, {
+      method: 'POST',
+      headers,
+      body: form,
+    });
+    assert.equal(sent.status, 200);
+    assert.equal((await call('GET', '/api/mobile/upload/queue/any')).status, 200);
+    await pi.nas.wake();
+    await until(async () => {
+      const { status, body } = await changes();
+      assert.ok(status === 200 || body['code'] === 'uploads_waiting' || status === 503);
+      const { body: queue } = await call('GET', '/api/files/sync/status');
+      assert.ok(status !== 200 || queue['pending_uploads'] === 0);
+      return status === 200;
+    });
+  });
+});
