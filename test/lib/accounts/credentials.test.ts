@@ -123,7 +123,7 @@ describe('The credentials to act for a user later', () => {
     const calls = new NasCalls(transport, presence, clock);
     client = new HttpNasClient(calls, clock, () => Promise.reject(new Error('no uploads here')));
     log = new KeptLog();
-    [ready, live, refused] = [[], new Map(), []];
+    [ready, live, refused] = [[], new Map<number, string>(), []];
     open();
   });
 
