@@ -31,7 +31,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constantFrom('sleep' as const, 'wake' as const, 'wait' as const) }),
 );
 
-describe('Visibility', () => {
+describe('Visibility', function () {
+  this.timeout(60_000);
+
   it('never shows a user what the NAS would not, in any order of events', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
