@@ -204,7 +204,8 @@ describe('Fetching the neighbours of what is read', () => {
         return streamOf(file, range, body);
       });
       const reading = bench.get('alice/video');
-      while (!bench.cache.background.isServingCallers) await bench.clock.advance(10);
+      while (bench.nas.count('download') === 0) await bench.clock.advance(10);
+      assert.equal(bench.cache.background.isServingCallers, true);
       const ticking = bench.beginTick();
       await bench.clock.advance(5_000);
       assert.deepEqual(bench.fetched(), ['token-4 alice/video']);
