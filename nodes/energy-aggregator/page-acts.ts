@@ -41,15 +41,24 @@ interface ChartMessage extends ApiMessage {
   ui_update?: unknown;
 }
 
+/** Legible on a light and on a dark page alike. */
+const SOFT = '#8692a0';
+const GRID = 'rgba(128, 128, 128, 0.22)';
+
 /** The Dashboard cuts the labels below a chart off and draws a line at each bar. */
 const CHART_LOOKS = {
   grid: { left: 8, right: 16, bottom: 10, containLabel: true },
-  xAxis: { splitLine: { show: false }, axisTick: { show: false } },
-  yAxis: { name: '', axisLine: { show: false } },
+  legend: { textStyle: { color: SOFT } },
+  xAxis: { splitLine: { show: false }, axisTick: { show: false }, axisLabel: { color: SOFT } },
 };
 
 function draw(message: ChartMessage, points: readonly Point[], unit: string): ApiMessage {
-  const yAxis = { ...CHART_LOOKS.yAxis, axisLabel: { formatter: `{value} ${unit}` } };
+  const yAxis = {
+    name: '',
+    axisLine: { show: false },
+    axisLabel: { color: SOFT, formatter: `{value} ${unit}` },
+    splitLine: { lineStyle: { color: GRID } },
+  };
   message.ui_update = { chartOptions: { ...CHART_LOOKS, yAxis } };
   return show(message, points);
 }
@@ -61,7 +70,7 @@ function now({ energy, clock }: Rooms, message: ChartMessage): ApiMessage {
   const max = GAUGE_STEPS_W.find((step) => step >= (totalPowerW ?? 0)) ?? 20_000;
   message.ui_update = { max };
   return show(message, {
-    total_power_w: totalPowerW,
+    total_power_w: totalPowerW === null ? null : rounded(totalPowerW, 1),
     devices: devices.map((device) => ({
       id: device.deviceId,
       name: device.deviceName,

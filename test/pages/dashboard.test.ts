@@ -1,0 +1,443 @@
+import assert from 'node:assert/strict';
+import type { BrowserContext, Page } from 'playwright-core';
+import { dashboardCookie, RawPage } from '../fakes/raw-page.ts';
+import { browserOf, picture } from './browser.ts';
+import { DashboardWorld } from './dashboard-world.ts';
+
+type Look = 'light' | 'dark';
+
+interface Reader {
+  readonly page: Page;
+  /** Addresses of another origin that the page asked for. */
+  readonly foreign: readonly string[];
+  readonly complaints: readonly string[];
+}
+
+const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'system'];
+/** What a page may not do at all, and what tells that it drew something. */
+const DRAWN = '.nrdb-ui-group';
+
+describe('The Dashboard in a browser', function () {
+  this.timeout(120_000);
+  const browser = browserOf(this);
+  let balupi: DashboardWorld;
+  let admin: Reader;
+
+  before(async () => {
+    balupi = await DashboardWorld.start();
+    admin = await signIn('admin', {});
+  });
+
+  after(async () => {
+    await balupi.stop();
+  });
+
+  async function reader(context: BrowserContext): Promise<Reader> {
+    const [foreign, complaints]: [string[], string[]] = [[], []];
+    const page = await context.newPage();
+    page.on('request', (request) => {
+      const url = request.url();
+      const isOurs = url.startsWith(`${balupi.url}/`) || /^(?:data|blob):/.test(url);
+      if (!isOurs) foreign.push(url);
+    });
+    page.on('websocket', (socket) => {
+      if (!socket.url().startsWith(balupi.url.replace('http', 'ws'))) foreign.push(socket.url());
+    });
+    page.on('console', (message) => {
+      if (message.type() === 'error') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    return { page, foreign, complaints };
+  }
+
+  async function signIn(
+    username: string,
+    how: { readonly locale?: string; readonly look?: Look; readonly width?: number },
+  ): Promise<Reader> {
+    const context = await browser().newContext({
+      locale: how.locale ?? 'en-GB',
+      colorScheme: how.look ?? 'light',
+      viewport: { width: how.width ?? 1400, height: 900 },
+    });
+    const opened = await reader(context);
+    const { page } = opened;
+    await page.goto(`${balupi.url}/dashboard`);
+    await page.fill('input[name=username]', username);
+    await page.fill('input[name=password]', `Practice-${username}-1`);
+    await page.click('button');
+    await page.waitForSelector(DRAWN);
+    return opened;
+  }
+
+  async function show(page: Page, name: string): Promise<void> {
+    await page.goto(`${balupi.url}/dashboard/${name}`);
+    await page.waitForSelector(DRAWN);
+  }
+
+  /** How bright the cards of a page are, 0 to 255. */
+  async function brightness(page: Page): Promise<number> {
+    await page.waitForSelector(DRAWN);
+    const colour = await page.evaluate<string>(
+      `getComputedStyle(document.querySelector('.nrdb-ui-group > *')).backgroundColor`,
+    );
+    return Number(/\d+/.exec(colour)?.[0] ?? 255);
+  }
+
+  const textOf = async (page: Page, selector: string): Promise<string> =>
+    (await page.textContent(selector)) ?? '';
+
+  it('asks a person to sign in, and then goes where they wanted to go', async () => {
+    const context = await browser().newContext({ locale: 'de-DE' });
+    const { page } = await reader(context);
+    await page.goto(`${balupi.url}/dashboard/plugs`);
+    assert.match(page.url(), /\/dashboard\/sign-in\?next=/);
+    assert.match(await textOf(page, 'main'), /Anmelden/);
+    await picture(page, 'dashboard-sign-in');
+    await page.fill('input[name=username]', 'alice');
+    await page.fill('input[name=password]', 'wrong');
+    await page.click('button');
+    assert.match(await textOf(page, '[role=alert]'), /Das stimmt nicht/);
+    await page.fill('input[name=password]', 'Practice-alice-1');
+    await page.click('button');
+    await page.waitForSelector(DRAWN);
+    assert.match(page.url(), /\/dashboard\/plugs$/);
+    await context.close();
+  });
+
+  it('shows the energy: gauges with their age, bars, costs, ranking, standby and prices', async () => {
+    const { page } = admin;
+    await show(page, 'energy');
+    await page.waitForSelector('.bp-gauge:has-text("Fridge")');
+    await page.waitForSelector('.bp-gauge:has-text("s ago")');
+    await page.waitForSelector('td:has-text("Fridge")');
+    await page.waitForSelector('.bp-tile:has-text("this month")');
+    assert.match(await textOf(page, '.bp-tile:has-text("this month")'), /\d+\.\d kWh.*€\d/);
+    assert.match(
+      await textOf(page, 'p.bp-soft:has-text("covered")'),
+      /% of its energy is estimated/,
+    );
+    assert.equal(await page.locator('.nrdb-ui-chart canvas').count(), 6);
+    assert.match(await textOf(page, '.bp-row:has-text("Night")'), /26\.40 ct\/kWh/);
+    await page.waitForTimeout(500);
+    await picture(page, 'dashboard-energy');
+  });
+
+  it('marks what is estimated in the bars, in at most 500 points a series', async () => {
+    const page = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
+    assert.ok(await page.open());
+    await page.send('ui-event', 'dashboard-energy-opened', {
+      topic: '$pageview',
+      payload: { page: { id: 'page-energy' } },
+    });
+    const month = 'dashboard-energy-month-chart';
+    await page.listen(
+      () => page.to(month).length > 0 && page.to('dashboard-energy-curve-chart').length > 0,
+    );
+    const points = page.to(month)[0]?.['payload'] as { series: string; y: number }[];
+    assert.deepEqual([...new Set(points.map(({ series }) => series))], ['measured', 'estimated']);
+    assert.ok(points.some(({ series, y }) => series === 'estimated' && y > 0));
+    for (const [event, message] of page.told) {
+      if (!event.startsWith('msg-input:') || !event.endsWith('-chart')) continue;
+      const series = new Map<string, number>();
+      for (const point of (message as { payload: { series: string }[] }).payload) {
+        series.set(point.series, (series.get(point.series) ?? 0) + 1);
+      }
+      assert.ok(Math.max(...series.values()) <= 500, event);
+    }
+  });
+
+  it('lets an admin add a price and change it', async () => {
+    const { page } = admin;
+    await show(page, 'energy');
+    const form = page.locator('form.bp-form');
+    await form.locator('input').nth(0).fill('Weekend');
+    await form.locator('input').nth(1).fill('21.5');
+    await form.locator('button[type=submit]').click();
+    const row = page.locator('.bp-row:has-text("Weekend")');
+    await row.waitFor();
+    assert.match((await row.textContent()) ?? '', /21\.50 ct\/kWh/);
+    await row.locator('button:has-text("Change")').click();
+    await form.locator('input').nth(1).fill('22.25');
+    await form.locator('button[type=submit]').click();
+    await page.waitForSelector('.bp-row:has-text("22.25 ct/kWh")');
+    await row.locator('button:has-text("Remove")').click();
+    await row.locator('button:has-text("Really remove?")').click();
+    await row.waitFor({ state: 'detached' });
+  });
+
+  it('gives the values as CSV', async () => {
+    const { page } = admin;
+    await show(page, 'energy');
+    const coming = page.waitForEvent('download');
+    await page.click('a:has-text("this month")');
+    const download = await coming;
+    assert.equal(download.suggestedFilename(), 'energy.csv');
+    const chunks: Buffer[] = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
+    const lines = Buffer.concat(chunks).toString().split('\n');
+    assert.match(lines[0] ?? '', /timestamp.*energy_wh.*estimated/);
+    assert.ok(lines.length > 100);
+  });
+
+  it('renames a plug and gives it another role', async () => {
+    const { page } = admin;
+    await show(page, 'plugs');
+    const fridge = page.locator('[data-plug="Fridge"]');
+    await fridge.waitFor();
+    await fridge.locator('button[title="Rename"]').click();
+    await fridge.locator('input').fill('Fridge & freezer');
+    await fridge.locator('button:has-text("Save")').click();
+    const renamed = page.locator('[data-plug="Fridge & freezer"]');
+    await renamed.waitFor();
+    await renamed.locator('select').selectOption('generic');
+    const token = await balupi.token('admin');
+    const role = async (): Promise<string | undefined> => {
+      const answered = await balupi.call(token, '/api/tapo/devices');
+      const devices = (await answered.json()) as { name: string; role: string }[];
+      return devices.find(({ name }) => name === 'Fridge & freezer')?.role;
+    };
+    for (let look = 0; look < 50 && (await role()) !== 'generic'; look += 1) {
+      await page.waitForTimeout(50);
+    }
+    assert.equal(await role(), 'generic');
+    await renamed.locator('select').selectOption('monitor');
+    await renamed.locator('button[title="Rename"]').click();
+    await renamed.locator('input').fill('Fridge');
+    await renamed.locator('button:has-text("Save")').click();
+    await fridge.waitFor();
+  });
+
+  it('switches a plug, and the one of the running NAS only when told so again', async () => {
+    const { page } = admin;
+    await show(page, 'plugs');
+    const fridge = page.locator('[data-plug="Fridge"]');
+    await fridge.locator('button:has-text("Switch off")').click();
+    await fridge.locator('button:has-text("Switch on")').waitFor();
+    await fridge.locator('button:has-text("Switch on")').click();
+    await fridge.locator('button:has-text("Switch off")').waitFor();
+    const nas = page.locator('[data-plug="NAS"]');
+    await nas.locator('button:has-text("Switch off")').click();
+    const guard = nas.locator('[role=alertdialog]');
+    await guard.waitFor();
+    assert.match((await guard.textContent()) ?? '', /can lose data/);
+    await picture(page, 'dashboard-plugs');
+    await guard.locator('button:has-text("Leave it")').click();
+    await guard.waitFor({ state: 'detached' });
+    await nas.locator('button:has-text("Switch off")').click();
+    await guard.locator('button:has-text("Cut the power anyway")').click();
+    await nas.locator('button:has-text("Switch on")').waitFor();
+    await nas.locator('button:has-text("Switch on")').click();
+    await nas.locator('button:has-text("Switch off")').waitFor();
+  });
+
+  it('searches the network for plugs and says so', async () => {
+    const { page } = admin;
+    await show(page, 'plugs');
+    await page.click('button:has-text("Search the network")');
+    await page.waitForSelector('text=The search is over', { timeout: 20_000 });
+  });
+
+  it('shows everybody their own uploads, and nobody else’s', async () => {
+    const [alice, bob] = [await signIn('alice', {}), await signIn('bob', {})];
+    for (const name of ['alice', 'bob']) await upload(name, `secret of ${name}.txt`);
+    for (const { page } of [alice, bob]) await show(page, 'uploads');
+    for (const [{ page }, own, other] of [
+      [alice, 'alice', 'bob'],
+      [bob, 'bob', 'alice'],
+    ] as const) {
+      for (const tab of ['Delivered', 'On their way']) {
+        await page.click(`button:has-text("${tab}")`);
+        if ((await page.locator(`text=secret of ${own}.txt`).count()) > 0) break;
+        await page.waitForTimeout(300);
+      }
+      await page.locator(`b:has-text("secret of ${own}.txt")`).waitFor();
+      assert.ok(!(await textOf(page, 'body')).includes(`secret of ${other}`));
+    }
+    await picture(alice.page, 'dashboard-uploads');
+    for (const { page, complaints } of [alice, bob]) {
+      assert.deepEqual(complaints, []);
+      await page.context().close();
+    }
+  });
+
+  async function upload(username: string, filename: string): Promise<void> {
+    const body = new FormData();
+    body.set('file', new Blob([`of ${username} alone`]), filename);
+    const token = await balupi.token(username);
+    const path = `/api/files/upload?path=${username}`;
+    const answered = await balupi.call(token, path, { method: 'POST', body });
+    assert.equal(answered.status, 200);
+  }
+
+  it('shows nobody’s uploads to a page that forges, or that comes later', async () => {
+    await upload('alice', 'hidden of alice.txt');
+    const widget = 'dashboard-uploads-uploads';
+    const alice = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
+    const bob = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'bob'));
+    assert.ok((await alice.open()) && (await bob.open()));
+    await alice.send('widget-send', widget, { topic: 'list' });
+    await alice.listen(() => alice.to(widget).length > 0);
+    const [listed] = alice.to(widget);
+    assert.match(JSON.stringify(listed), /hidden of alice/);
+    const { socketId } = listed?.['_client'] as { readonly socketId: string };
+    const wish = { topic: 'list', payload: { query: {}, params: {} } };
+    for (const forged of [
+      { ...wish, _client: { socketId } },
+      { ...wish, _client: { socketId, user: 'alice', id: 3 } },
+      { ...wish, req: { call: { caller: { user: { id: 3, role: 'admin' } } } } },
+      { ...wish, payload: { query: { user_id: 3, all: true } } },
+      [wish, { ...wish, _client: { socketId } }],
+      [[{ ...wish, _client: { socketId } }]],
+    ]) {
+      await bob.send('widget-send', widget, forged);
+      await bob.send('widget-action', widget, forged);
+      await bob.send('widget-change', widget, forged);
+    }
+    await bob.send('widget-load', widget);
+    await bob.listen(() => false, 2_500);
+    const late = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'bob'));
+    assert.ok(await late.open());
+    await late.send('widget-load', widget);
+    await late.listen(() => false, 1_000);
+    for (const page of [bob, late]) {
+      assert.doesNotMatch(JSON.stringify(page.told), /hidden of alice|secret of alice/);
+    }
+    assert.ok(bob.to(widget).length > 0, 'what it may ask it is told');
+    await alice.listen(() => false, 500);
+    assert.doesNotMatch(JSON.stringify(alice.told), /secret of bob/);
+  });
+
+  it('does nothing for a page that may not, whoever it says it is', async () => {
+    const bob = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'bob'));
+    assert.ok(await bob.open());
+    const token = await balupi.token('admin');
+    const state = async (): Promise<string> => {
+      const [plugs, prices] = await Promise.all(
+        ['/api/tapo/devices', '/api/energy/prices'].map((path) => balupi.call(token, path)),
+      );
+      const devices = (await plugs?.json()) as { id: string; name: string; is_on: boolean }[];
+      const shown = devices.map(({ id, name, is_on }) => ({ id, name, is_on }));
+      return JSON.stringify([shown, await prices?.json()]);
+    };
+    const before = await state();
+    const [[{ id }]] = JSON.parse(before) as [[{ id: string }]];
+    const params = { id };
+    for (const [widget, topic, payload] of [
+      ['dashboard-plugs-plugs', 'toggle', { params, body: { force: true } }],
+      ['dashboard-plugs-plugs', 'change', { params, body: { name: 'Hacked' } }],
+      ['dashboard-plugs-plugs', 'remove', { params }],
+      ['dashboard-plugs-plugs', 'add', { body: { ip_address: '127.0.0.1:9' } }],
+      ['dashboard-energy-prices', 'add', { body: { name: 'x', price_per_kwh_cents: 1 } }],
+      ['dashboard-energy-prices', 'remove', { params: { id: '1' } }],
+      ['dashboard-nas-cache', 'empty', { body: {} }],
+    ] as const) {
+      const user = { id: 1, username: 'admin', role: 'admin' };
+      const message = { topic, payload, _client: { user }, user, statusCode: 200 };
+      await bob.send('widget-send', widget, message);
+      await bob.listen(() => bob.to(widget).some((told) => told['topic'] === topic));
+      const said = bob.to(widget).find((told) => told['topic'] === topic);
+      assert.deepEqual([said?.['ok'], said?.['statusCode']], [false, 403], `${widget} ${topic}`);
+    }
+    for (const button of ['dashboard-plugs-discover', 'dashboard-nas-wake']) {
+      await bob.send('widget-action', button, { payload: {} });
+    }
+    await bob.listen(() => bob.to('dashboard-nas-wake-notice').length > 0);
+    assert.match(String(bob.to('dashboard-nas-wake-notice')[0]?.['payload']), /may not/);
+    assert.equal(await state(), before);
+  });
+
+  it('fakes nothing that others see', async () => {
+    const bob = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'bob'));
+    assert.ok(await bob.open());
+    const fake = {
+      payload: [{ x: '1', y: 9_999, series: 'FAKED' }],
+      ui_update: { label: 'FAKED' },
+    };
+    for (const widget of [
+      'dashboard-energy-month-chart',
+      'dashboard-energy-now-gauge',
+      'dashboard-energy-ranking-table',
+      'dashboard-energy-now-plugs',
+      'dashboard-nas-status-tiles',
+      'dashboard-frame-head',
+    ]) {
+      for (const event of ['widget-send', 'widget-change', 'widget-action']) {
+        await bob.send(event, widget, fake);
+      }
+    }
+    const late = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
+    assert.ok(await late.open());
+    for (const widget of ['dashboard-energy-month-chart', 'dashboard-energy-now-plugs']) {
+      await late.send('widget-load', widget);
+    }
+    await late.listen(() => false, 1_500);
+    assert.doesNotMatch(JSON.stringify(late.told), /FAKED/);
+  });
+
+  it('wakes a sleeping NAS from its page, and shows how the cache does', async () => {
+    const { page } = admin;
+    await show(page, 'nas');
+    await page.waitForSelector('.bp-tile:has-text("answers")');
+    await page.waitForSelector('button:has-text("Empty the cache")');
+    await picture(page, 'dashboard-nas');
+    await fetch(`${balupi.world.nas.url}/practice/sleep`, { method: 'POST' });
+    await page.waitForSelector('.bp-tile:has-text("does not answer")', { timeout: 30_000 });
+    await page.click('button:has-text("Wake the NAS")');
+    await page.waitForSelector('text=The NAS is being woken');
+    await page.waitForSelector('.bp-tile:has-text("BaluHost")', { timeout: 30_000 });
+  });
+
+  it('shows the Pi’s load and its health', async () => {
+    const { page } = admin;
+    await show(page, 'system');
+    await page.waitForSelector('td:has-text("Queue database")');
+    assert.match(await textOf(page, 'tr:has-text("Clock")'), /all right/);
+    await picture(page, 'dashboard-system');
+  });
+
+  it('speaks German, is dark, and fits a phone without scrolling sideways', async () => {
+    const phone = await signIn('alice', { locale: 'de-DE', look: 'dark', width: 400 });
+    const { page } = phone;
+    for (const name of PAGES) {
+      await show(page, name);
+      await page.waitForTimeout(700);
+      const width = await page.evaluate<number>('document.documentElement.scrollWidth');
+      assert.ok(width <= 400, `${name} is ${width} px wide`);
+    }
+    await show(page, 'energy');
+    await page.waitForSelector('.bp-gauge:has-text("vor ")');
+    await page.waitForSelector('td:has-text("Fridge")');
+    assert.match(await textOf(page, '.bp-tile:has-text("dieser Monat")'), /\d+,\d kWh.*€/);
+    assert.match(await textOf(page, 'tr:has-text("Fridge")'), /\d,\d\d kWh/);
+    assert.doesNotMatch(await textOf(page, 'body'), /\[\[|This month|estimated/);
+    assert.ok((await brightness(page)) < 80);
+    await picture(page, 'dashboard-phone');
+    assert.deepEqual([phone.foreign, phone.complaints], [[], []]);
+    await page.context().close();
+  });
+
+  it('changes language and look where the reader asks for it', async () => {
+    const { page } = await signIn('alice', {});
+    await show(page, 'system');
+    await page.click('.bp-actions button:has-text("DE")');
+    await page.waitForSelector('text=Auslastung des Pi');
+    await page.click('.bp-actions button[title="Hell oder dunkel"]');
+    await page.waitForLoadState();
+    await page.waitForSelector('.bp-actions button:has-text("EN")');
+    assert.ok((await brightness(page)) < 80);
+    await page.context().close();
+  });
+
+  it('ends at the sign-out', async () => {
+    const { page } = await signIn('alice', {});
+    await page.click('button[title="Sign out"]');
+    await page.waitForSelector('input[name=password]');
+    await page.goto(`${balupi.url}/dashboard/energy`);
+    assert.match(page.url(), /sign-in/);
+    await page.context().close();
+  });
+
+  it('asks nobody but the Pi for anything, and complains of nothing', () => {
+    assert.deepEqual([admin.foreign, admin.complaints], [[], []]);
+  });
+});
