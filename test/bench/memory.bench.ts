@@ -1,4 +1,5 @@
 import { Goals } from './report/goals.ts';
+import { benchPages } from './pages-memory.ts';
 import { short, Table } from './report/table.ts';
 import { BaluPiProcess } from './world/balupi.ts';
 import { BenchWorld, KB, passwordOf } from './world/bench-nas.ts';
@@ -24,6 +25,8 @@ export async function benchMemory(print: (line: string) => void): Promise<void> 
   let balupi: BaluPiProcess | null = null;
   try {
     await world.start();
+    await benchPages(world, print);
+    print('');
     await world.put('small.bin', 100 * KB);
     await world.put('large.bin', GB);
     balupi = await BaluPiProcess.start(world.nas, world.workFolder('balupi'));

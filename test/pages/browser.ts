@@ -71,7 +71,9 @@ export async function openPage(
  * Keeps a picture for the documents, where BALUPI_PICTURES names a folder for it. Fonts differ from
  * machine to machine, so a picture is looked at and never compared.
  */
-export async function picture(page: Page, name: string): Promise<void> {
+export async function picture(page: Page, name: string, fullPage = false): Promise<void> {
   const folder = process.env['BALUPI_PICTURES'];
-  if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
+  if (folder !== undefined) {
+    await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
+  }
 }

@@ -119,7 +119,7 @@ describe('The Dashboard in a browser', function () {
     assert.equal(await page.locator('.nrdb-ui-chart canvas').count(), 6);
     assert.match(await textOf(page, '.bp-row:has-text("Night")'), /26\.40 ct\/kWh/);
     await page.waitForTimeout(500);
-    await picture(page, 'dashboard-energy');
+    await picture(page, 'dashboard-energy', true);
   });
 
   it('marks what is estimated in the bars, in at most 500 points a series', async () => {
@@ -379,13 +379,30 @@ describe('The Dashboard in a browser', function () {
     await show(page, 'nas');
     await page.waitForSelector('.bp-tile:has-text("answers")');
     await page.waitForSelector('button:has-text("Empty the cache")');
-    await picture(page, 'dashboard-nas');
+    await read('alice', 3);
     await fetch(`${balupi.world.nas.url}/practice/sleep`, { method: 'POST' });
     await page.waitForSelector('.bp-tile:has-text("does not answer")', { timeout: 30_000 });
+    await read('alice', 1);
     await page.click('button:has-text("Wake the NAS")');
     await page.waitForSelector('text=The NAS is being woken');
-    await page.waitForSelector('.bp-tile:has-text("BaluHost")', { timeout: 30_000 });
+    await page.waitForSelector('.bp-tile:has-text("awake")', { timeout: 30_000 });
+    await show(page, 'nas');
+    await page.waitForSelector('.bp-tile:has-text("wakes avoided"):has-text("1")');
+    await page.waitForTimeout(500);
+    await picture(page, 'dashboard-nas');
   });
+
+  /** Reads a file of theirs some times, as an app does. */
+  async function read(username: string, times: number): Promise<void> {
+    const token = await balupi.token(username);
+    await balupi.call(token, `/api/files/list?path=${username}`);
+    for (let time = 0; time < times; time += 1) {
+      const path = `/api/files/download/${username}/secret%20of%20${username}.txt`;
+      const answered = await balupi.call(token, path);
+      assert.equal(answered.status, 200);
+      await answered.arrayBuffer();
+    }
+  }
 
   it('shows the Pi’s load and its health', async () => {
     const { page } = admin;

@@ -68,15 +68,18 @@ export class BaluPiProcess implements Target {
   /**
    * @param workFolder its data folder is `data` in it
    * @param settings beside those of a bench
+   * @param flows a folder with other flows than those of the project
    */
   static async start(
     nas: BenchNas,
     workFolder: string,
     settings: Readonly<Record<string, string>> = {},
+    flows: string | null = null,
   ): Promise<BaluPiProcess> {
     const program = join(PROJECT_FOLDER, 'dist', 'server.js');
+    const own = flows === null ? [] : ['--flows', flows];
     const env = { ...environment(nas, workFolder), ...settings };
-    const child = spawnNode(0, [...HEAP_FLAGS, program], env);
+    const child = spawnNode(0, [...HEAP_FLAGS, program, ...own], env);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     if (child.stdout === null) throw new Error('BaluPi has no output to read.');
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -92,7 +95,7 @@ export class BaluPiProcess implements Target {
   /** Waits for the NAS to be found and signs somebody in there. */
   async signIn(username: string, password: string): Promise<void> {
     await until('BaluPi to sign somebody in', async () => {
-      const answered = await fetch(`${this.#url}/api/auth/login`, {
+      const answered = await fetch(`${this.url}/api/auth/login`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ username, password }),
@@ -106,7 +109,7 @@ export class BaluPiProcess implements Target {
 
   /** Asks for JSON as whoever is signed in. */
   async ask(path: string): Promise<unknown> {
-    const answered = await fetch(`${this.#url}${path}`, { headers: this.headers });
+    const answered = await fetch(`${this.url}${path}`, { headers: this.headers });
     return await answered.json();
   }
 
@@ -118,7 +121,7 @@ export class BaluPiProcess implements Target {
     return ended(this.#child);
   }
 
-  get #url(): string {
+  get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 }
