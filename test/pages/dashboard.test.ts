@@ -409,6 +409,7 @@ describe('The Dashboard in a browser', function () {
     await show(page, 'system');
     await page.waitForSelector('td:has-text("Queue database")');
     assert.match(await textOf(page, 'tr:has-text("Clock")'), /all right/);
+    await page.waitForTimeout(700);
     await picture(page, 'dashboard-system');
   });
 
