@@ -5,6 +5,8 @@ import { pathToFileURL } from 'node:url';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 
 export interface StageOptions {
+  /** What else the node is set to. */
+  readonly more?: Readonly<Record<string, string>>;
   readonly type: string;
   readonly op: string;
   readonly rooms: FakeRooms;
@@ -35,7 +37,18 @@ export function flowAround(options: StageOptions): object[] {
   return [
     { id: 'tab', type: 'tab', label: 'stage' },
     ...config,
-    { id: 'the-node', x: 0, y: 0, type, z: 'tab', op, store: 'store', nas: 'nas', wires },
+    {
+      id: 'the-node',
+      x: 0,
+      y: 0,
+      type,
+      z: 'tab',
+      op,
+      ...options.more,
+      store: 'store',
+      nas: 'nas',
+      wires,
+    },
     ...OUTPUTS.map((output) => ({ id: `out-${output}`, type: 'helper', z: 'tab', x: 0, y: 0 })),
     { id: 'reply', type: 'http response', z: 'tab', x: 0, y: 0, wires: [] },
     { id: 'end', type: 'complete', z: 'tab', x: 0, y: 0, scope: ['the-node'], wires: [['ended']] },
