@@ -439,9 +439,12 @@ describe('The Dashboard in a browser', function () {
     await show(page, 'system');
     await page.click('.bp-actions button:has-text("DE")');
     await page.waitForSelector('text=Auslastung des Pi');
+    const reloaded = page.waitForEvent('load');
     await page.click('.bp-actions button[title="Hell oder dunkel"]');
-    await page.waitForLoadState();
-    await page.waitForSelector('.bp-actions button:has-text("EN")');
+    await reloaded;
+    for (let look = 0; look < 50 && (await brightness(page)) >= 80; look += 1) {
+      await page.waitForTimeout(50);
+    }
     assert.ok((await brightness(page)) < 80);
     await page.context().close();
   });
