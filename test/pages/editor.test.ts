@@ -86,15 +86,15 @@ describe('The editor', function () {
     await balupi.stop();
   });
 
-  it('shows the seven nodes of BaluPi in the language of the reader', async () => {
+  it('shows the nodes of BaluPi in the language of the reader', async () => {
     const inEnglish = ['tapo meter', 'energy aggregator', 'lru cache store', 'nas proxy'];
-    const more = ['system', 'upload queue', 'wol'];
+    const more = ['system', 'upload queue', 'viewer', 'wol'];
     assert.deepEqual(
       [...(await paletteWords(english.page))].sort(),
       [...inEnglish, ...more].sort(),
     );
     const inGerman = ['Steckdosen', 'Energie', 'Cache', 'NAS', 'System'];
-    const mehr = ['Uploads', 'NAS wecken'];
+    const mehr = ['Uploads', 'Betrachter', 'NAS wecken'];
     assert.deepEqual([...(await paletteWords(german.page))].sort(), [...inGerman, ...mehr].sort());
   });
 
@@ -130,6 +130,12 @@ describe('The editor', function () {
       ['api-files', 'api-files-upload', 'accept an upload', 'Hochladen annehmen'],
       ['api-auth', 'api-auth-login', 'sign in', 'anmelden'],
       ['api-health', 'api-health-health', 'run the checks', 'Prüfungen ausführen'],
+      [
+        'dashboard-energy',
+        'dashboard-energy-look-fast',
+        'only while somebody looks',
+        'nur solange jemand schaut',
+      ],
     ] as const;
     assert.equal(nodes.length, OWN_TYPES.length - 2);
     for (const [tab, id, inEnglish, inGerman] of nodes) {
