@@ -42,6 +42,7 @@ export class PieceProofs {
   readonly #facts: ProofFacts;
   readonly #hash = new WholeHash();
   #unproved: GrowingPiece[] = [];
+  readonly #added = new WeakSet<GrowingPiece>();
   #running: Promise<Proof> | null = null;
   #next: Promise<Proof> | null = null;
   #publishing: Promise<void> = Promise.resolve();
@@ -76,8 +77,10 @@ export class PieceProofs {
     if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position);
   }
 
-  /** A piece is full. */
+  /** A piece is full. Two streams that meet in it both say so, and it is sealed once. */
   add(piece: GrowingPiece): void {
+    if (this.#added.has(piece)) return;
+    this.#added.add(piece);
     this.#unproved.push(piece);
     const isDue = this.#ports.clock.monotonicMs() - this.#lastAtMs >= PROVE_EVERY_MS;
     if (isDue && this.#running === null) void this.prove();
