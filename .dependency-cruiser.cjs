@@ -7,6 +7,7 @@ const ROOMS = {
   guard: ['http', 'accounts', 'files', 'cache'],
   api: ['http'],
   nas: ['http'],
+  handshake: [],
   accounts: ['nas', 'http'],
   files: ['nas', 'accounts', 'http'],
   cache: ['files', 'nas', 'accounts', 'http'],

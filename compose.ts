@@ -12,6 +12,7 @@ import {
 import { Cache, type DiskSpace } from './nodes/lib/cache/cache.ts';
 import { Energy, type EnergyDevice } from './nodes/lib/energy/energy.ts';
 import { Files } from './nodes/lib/files/files.ts';
+import { Handshake } from './nodes/lib/handshake/handshake.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import {
   NasRoom,
@@ -91,6 +92,7 @@ export class House {
       nas: this.#nasRoom,
       accounts: this.#accounts(),
       credentials: this.#credentials(),
+      handshake: this.#handshake(),
       files: this.#filesRoom,
       cache: this.#cacheRoom,
       prefetch: this.#prefetch(),
@@ -217,6 +219,12 @@ export class House {
         this.#clockEvidence.heardFromNas(date);
       },
     });
+  }
+
+  #handshake(): Handshake {
+    const { settings, clock } = this.#parts;
+    const secret = settings.HANDSHAKE_SECRET;
+    return new Handshake({ store: this.data.queue, clock, time: this.#time, secret });
   }
 
   #files(): Files {

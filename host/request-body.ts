@@ -31,6 +31,7 @@ export async function takeBody(
   if (read.kind === 'cut') return read;
   if (read.kind === 'too_large') return tooLarge(maxBytes);
   if (endpoint === null) return { kind: 'body', body: undescribed(read.bytes, request) };
+  if (endpoint.body === 'signed') return { kind: 'body', body: read.bytes };
   if (endpoint.body === 'none') return { kind: 'body', body: undefined };
   return described(endpoint, read.bytes, request.headers['content-type']);
 }

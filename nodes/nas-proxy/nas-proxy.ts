@@ -4,6 +4,7 @@ import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { credentials, dropCredentials, putCredential } from './credential-acts.ts';
 import { fetchFile, listFolder } from './file-acts.ts';
+import { goodbye, handshakeSnapshot, handshakeStatus, hello } from './handshake-acts.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
 import { syncChanges } from './sync-acts.ts';
@@ -27,6 +28,10 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   'credentials-put': putCredential,
   'credentials-drop': dropCredentials,
   'sync-changes': syncChanges,
+  goodbye,
+  hello,
+  'handshake-status': handshakeStatus,
+  'handshake-snapshot': handshakeSnapshot,
 };
 
 function statusOf({ nas }: Rooms): NodeStatus {

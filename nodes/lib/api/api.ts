@@ -4,6 +4,7 @@ import type { Endpoint } from './endpoint.ts';
 import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
 import { faultsOf, type Fault } from './faults.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
+import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
 import { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
 import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
@@ -20,6 +21,7 @@ export const ENDPOINTS = [
   ...APP_ENERGY_ENDPOINTS,
   ...TAPO_ENDPOINTS,
   ...NAS_ENDPOINTS,
+  ...HANDSHAKE_ENDPOINTS,
 ] as const;
 
 export type EndpointId = (typeof ENDPOINTS)[number]['id'];
@@ -62,6 +64,7 @@ export { DOCS_CONTENT_SECURITY_POLICY, DOCS_PAGE, docsAsset } from './docs-page.
 export type { Access, Endpoint, Method, ResponseShape } from './endpoint.ts';
 export type * from './energy-endpoints.ts';
 export type * from './files-endpoints.ts';
+export type * from './handshake-endpoints.ts';
 export type { Match } from './match.ts';
 export { Matcher } from './match.ts';
 export type * from './nas-endpoints.ts';

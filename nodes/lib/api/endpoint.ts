@@ -35,8 +35,11 @@ export interface Endpoint<
   readonly access: Access;
   /** Also open to a known admin after the offline grace, who else may do nothing (contract 2). */
   readonly wakeScope: boolean;
-  /** `stream`: an upload, admitted by its headers. `relay`: JSON that goes on as it comes. */
-  readonly body: 'none' | 'json' | 'stream' | 'relay';
+  /**
+   * `stream`: an upload, admitted by its headers. `relay`: JSON that goes on as it comes.
+   * `signed`: JSON whose very bytes are signed, handed on unread.
+   */
+  readonly body: 'none' | 'json' | 'stream' | 'relay' | 'signed';
   /** Most the body may hold. Null: the room that takes the stream has a limit of its own. */
   readonly maxBodyBytes: number | null;
   readonly params: TObject;

@@ -6,10 +6,6 @@
 const EVERY = 'GET POST PUT PATCH DELETE';
 
 export const LATER_ROUTES: readonly (readonly [methods: string, path: string])[] = [
-  ['POST', '/api/handshake/nas-going-offline'],
-  ['POST', '/api/handshake/nas-coming-online'],
-  ['GET', '/api/handshake/status'],
-  ['GET', '/api/handshake/snapshot'],
   ['DELETE', '/api/files'],
   ['POST', '/api/mobile/sync/folders/{id}/trigger'],
   ['GET', '/api/mobile/sync/folders/{id}/status'],

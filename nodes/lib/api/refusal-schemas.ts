@@ -56,6 +56,7 @@ export function refusalsOf(endpoint: Endpoint): readonly RefusalCode[] {
   if (endpoint.body === 'json') {
     addAll(codes, ['malformed', 'too_large', 'wrong_body_type', 'invalid', 'too_slow']);
   }
+  if (endpoint.body === 'signed') addAll(codes, ['malformed', 'too_large', 'too_slow']);
   addAll(codes, ['failed', 'restarting', 'deadline']);
   return [...codes];
 }

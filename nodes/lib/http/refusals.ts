@@ -11,6 +11,7 @@ export const REFUSALS = {
   },
   no_token: { status: 401, detail: 'Sign in first: send Authorization: Bearer <token>.' },
   bad_token: { status: 401, detail: 'This token is not valid. Sign in again.' },
+  bad_signature: { status: 401, detail: 'This call is not signed by the NAS.' },
   bad_credentials: { status: 401, detail: 'Invalid credentials' },
   refresh_token_now: {
     status: 401,
@@ -49,6 +50,10 @@ export const REFUSALS = {
     detail: 'Uploads of yours are not on the NAS yet. Sync again when they have arrived.',
   },
   clock_unsynced: { status: 503, detail: 'The clock of the Pi is not set yet. Try again shortly.' },
+  handshake_off: {
+    status: 503,
+    detail: 'The Pi and the NAS share no secret. Set BALUPI_HANDSHAKE_SECRET.',
+  },
   disk_failing: {
     status: 503,
     detail: 'The disk of the Pi refused to write. Nothing was accepted.',

@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
+import { Arrival } from './arrival.ts';
 import { BackgroundBudget } from './background-budget.ts';
 import type { WakeTarget } from './broadcast-addresses.ts';
 import { CallerNeed } from './caller-need.ts';
@@ -65,6 +66,7 @@ export class NasRoom {
   readonly #direct: DirectAddress;
   readonly #book: ServerProfileBook;
   readonly #probe: NasProbe;
+  readonly #arrival: Arrival;
   #unsubscribe: () => void = () => undefined;
   #asking: Promise<void> = Promise.resolve();
 
@@ -99,6 +101,13 @@ export class NasRoom {
       tokenRefused: options.tokenRefused,
     });
     this.wake = this.#newWake();
+    this.#arrival = new Arrival({
+      clock,
+      log,
+      isAwake: () => this.presence.state.awake,
+      probe: () => this.#probe.probe(true),
+      bootTimeoutSeconds: options.bootTimeoutSeconds,
+    });
   }
 
   /** Reads the kept profile. Asks nothing; the first probe is the caller's. */
@@ -117,6 +126,7 @@ export class NasRoom {
   async stop(): Promise<void> {
     this.#unsubscribe();
     await this.wake.stop();
+    await this.#arrival.stop();
     this.presence.stop();
     this.#transport.close();
     await this.#asking;
@@ -126,6 +136,18 @@ export class NasRoom {
   /** One background probe, for the schedule; within the budget. */
   probe(): ReturnType<NasProbe['probe']> {
     return this.#probe.probe();
+  }
+
+  /** The NAS said that it goes: asleep at once. */
+  goodbye(): void {
+    this.#arrival.end();
+    this.presence.goodbye();
+  }
+
+  /** The NAS said that it comes: looked for until it answers. */
+  hello(): void {
+    this.presence.hello();
+    this.#arrival.begin();
   }
 
   status(): NasStatus {

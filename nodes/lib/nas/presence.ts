@@ -107,8 +107,9 @@ export class Presence implements NasPresence {
     this.#settle();
   }
 
-  /** The NAS said that it comes. It may not serve yet, so this ends the hold and no more. */
+  /** The NAS said that it comes. It may not serve yet, so this ends the goodbye and no more. */
   hello(): void {
+    this.#goodbyeAtMs = null;
     this.#endHold();
     this.#settle();
   }

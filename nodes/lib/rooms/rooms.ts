@@ -2,6 +2,7 @@ import type { Accounts, Credentials } from '../accounts/accounts.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
+import type { Handshake } from '../handshake/handshake.ts';
 import type { NasRoom } from '../nas/nas.ts';
 import type { Prefetch } from '../prefetch/prefetch.ts';
 import type { System } from '../system/system.ts';
@@ -32,6 +33,7 @@ export interface Rooms {
   readonly accounts: Accounts;
   readonly credentials: Credentials;
   readonly nas: NasRoom;
+  readonly handshake: Handshake;
   readonly files: Files;
   readonly cache: Cache;
   readonly prefetch: Prefetch;

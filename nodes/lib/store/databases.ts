@@ -6,6 +6,7 @@ import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
 import { FLUSH_WAKE_TABLES } from './schema/flush-wake-tables.ts';
+import { HANDSHAKE_TABLES } from './schema/handshake-tables.ts';
 import { LISTING_COUNTS } from './schema/listing-counts.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
 import { PAGE_SESSION_TABLES } from './schema/page-session-tables.ts';
@@ -27,6 +28,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 3, sql: RESUMABLE_TABLES },
   { version: 4, sql: PAGE_SESSION_TABLES },
   { version: 5, sql: [CONFLICT_TABLES, FLUSH_WAKE_TABLES].join('\n') },
+  { version: 6, sql: HANDSHAKE_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -20,6 +20,22 @@ export interface QueueCounts {
   readonly waitingForCredential: readonly string[];
 }
 
+/** How one user's queue stands; everybody's where `user` is null. */
+const COUNTS = `
+  SELECT
+    (SELECT count(*) FROM upload_queue WHERE state = 'sending'
+      AND (:user IS NULL OR user_id = :user)) AS sending,
+    (SELECT count(*) FROM upload_queue WHERE state IN ${PENDING}
+      AND (:user IS NULL OR user_id = :user)) AS pending,
+    (SELECT count(*) FROM upload_queue WHERE state = 'failed'
+      AND (:user IS NULL OR user_id = :user)) AS failed,
+    (SELECT count(*) FROM conflicts WHERE resolution IS NULL
+      AND (:user IS NULL OR user_id = :user)) AS conflicts,
+    (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${PENDING}
+      AND (:user IS NULL OR user_id = :user)) AS oldest,
+    (SELECT max(synced_at_ms) FROM upload_queue
+      WHERE (:user IS NULL OR user_id = :user)) AS last`;
+
 /** What people and other rooms ask of the queue. `user_id` null means everybody's. */
 export class OverviewRows {
   readonly #store: Store;
@@ -31,26 +47,14 @@ export class OverviewRows {
   readonly #pendingInFolder: StatementSync;
   readonly #pendingAt: StatementSync;
   readonly #queuedBytes: StatementSync;
+  readonly #inbox: StatementSync;
   readonly #inherit: StatementSync;
   readonly #delete: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
     this.#newest = new Remembered(store, MOST_REMEMBERED);
-    this.#counts = store.prepare(`
-      SELECT
-        (SELECT count(*) FROM upload_queue WHERE state = 'sending'
-          AND (:user IS NULL OR user_id = :user)) AS sending,
-        (SELECT count(*) FROM upload_queue WHERE state IN ${PENDING}
-          AND (:user IS NULL OR user_id = :user)) AS pending,
-        (SELECT count(*) FROM upload_queue WHERE state = 'failed'
-          AND (:user IS NULL OR user_id = :user)) AS failed,
-        (SELECT count(*) FROM conflicts WHERE resolution IS NULL
-          AND (:user IS NULL OR user_id = :user)) AS conflicts,
-        (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${PENDING}
-          AND (:user IS NULL OR user_id = :user)) AS oldest,
-        (SELECT max(synced_at_ms) FROM upload_queue
-          WHERE (:user IS NULL OR user_id = :user)) AS last`);
+    this.#counts = store.prepare(COUNTS);
     this.#waiting = store.prepare(`
       SELECT DISTINCT username FROM upload_queue WHERE state = 'waiting_for_credential'
         AND (:user IS NULL OR user_id = :user) ORDER BY username`);
@@ -69,6 +73,9 @@ export class OverviewRows {
     this.#queuedBytes = store.prepare(`
       SELECT coalesce((SELECT sum(size_bytes) FROM upload_queue WHERE has_bytes = 1), 0)
         + coalesce((SELECT sum(size_bytes) FROM kept_bytes), 0) AS bytes`);
+    this.#inbox = store.prepare(`
+      SELECT count(*) AS files, coalesce(sum(size_bytes), 0) AS bytes FROM upload_queue
+      WHERE state IN ${PENDING}`);
     this.#inherit = store.prepare(`
       UPDATE upload_queue SET base_source = ?, base_upload_id = ?, base_size_bytes = ?,
         base_modified_at = ?, base_checksum = ? WHERE base_upload_id = ?`);
@@ -114,6 +121,12 @@ export class OverviewRows {
 
   queuedBytes(): number {
     return Number(this.#queuedBytes.get()?.['bytes']);
+  }
+
+  /** Everybody's uploads that the NAS does not have yet. */
+  inbox(): { readonly files: number; readonly bytes: number } {
+    const raw = this.#inbox.get() ?? {};
+    return { files: Number(raw['files']), bytes: Number(raw['bytes']) };
   }
 
   /**

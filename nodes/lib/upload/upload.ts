@@ -214,6 +214,11 @@ export class Upload {
     return this.#overviewRows.counts(null).pending;
   }
 
+  /** What the NAS does not have yet, over all users. */
+  inbox(): { readonly files: number; readonly bytes: number } {
+    return this.#overviewRows.inbox();
+  }
+
   /** How many uploads of anybody's the NAS refused or that did not arrive whole. */
   failedCount(): number {
     return this.#overviewRows.counts(null).failed;

@@ -77,6 +77,8 @@ describe('finding the endpoint', () => {
       '/api/auth/login',
       '/api/auth/refresh',
       '/api/auth/verify-2fa',
+      '/api/handshake/nas-coming-online',
+      '/api/handshake/nas-going-offline',
       '/api/health',
       '/api/openapi.json',
       '/api/ping',

@@ -176,6 +176,7 @@ describe('Presence', () => {
     presence.heard();
     presence.goodbye();
     presence.hello();
+    assert.equal(presence.sinceGoodbyeMs, null);
     assert.equal(presence.state.awake, false);
     presence.heard();
     assert.equal(presence.state.awake, true);
