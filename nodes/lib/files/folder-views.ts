@@ -2,9 +2,10 @@ import type { Caller, User } from '../accounts/caller.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
-import type { AskOptions, Listings } from './listings.ts';
+import type { Asked, AskOptions, Listings } from './listings.ts';
 import { parentOf } from './nas-path.ts';
 import type { NasFault } from './outcomes.ts';
+import { Patience } from './patience.ts';
 import { SHARED_WITH_ME } from './permission.ts';
 import type { ShareGrants } from './share-grants.ts';
 import type { StoredItem } from './stored-item.ts';
@@ -34,7 +35,7 @@ export interface FolderViewsPorts {
   readonly listings: Listings;
   readonly grants: ShareGrants;
   readonly presence: Pick<NasPresence, 'state'>;
-  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs' | 'after'>;
   /** The token to show the NAS for a caller: their own, or one from their stored credential. */
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
 }
@@ -42,9 +43,11 @@ export interface FolderViewsPorts {
 /** Permission first, then the NAS while it is awake, then what is kept. */
 export class FolderViews {
   readonly #ports: FolderViewsPorts;
+  readonly #patience: Patience;
 
   constructor(ports: FolderViewsPorts) {
     this.#ports = ports;
+    this.#patience = new Patience(ports.clock);
   }
 
   async access(caller: Caller): Promise<Access> {
@@ -55,25 +58,33 @@ export class FolderViews {
 
   /**
    * Whether the caller may see a path, by the rule and the owner their listing tells. Asks the NAS
-   * for the caller's shares, never for the path: what lies outside is refused unseen.
+   * for the caller's shares, never for the path: what lies outside is refused unseen. Who was let
+   * in before is not kept waiting for an answer that does not come.
    */
   async mayRead(user: User, path: string, access: Access): Promise<boolean> {
     if (access.kind === 'awake') {
-      await this.#ports.grants.refresh(user, access.token, path === SHARED_WITH_ME);
+      const { grants } = this.#ports;
+      const asking = grants.refresh(user, access.token, path === SHARED_WITH_ME);
+      const wasLetIn = grants.mayRead(user, path, this.ownerOf(user, path));
+      await (wasLetIn ? this.#patience.for(asking, undefined) : asking);
     }
     return this.#ports.grants.mayRead(user, path, this.ownerOf(user, path));
   }
 
-  /** The folder itself; the caller must have been let in before. */
+  /**
+   * The folder itself; the caller must have been let in before.
+   * @param options.patient `false`: the kept listing will do when the NAS takes long to answer
+   */
   async view(
     user: User,
     path: string,
     access: Access,
-    options: AskOptions = {},
+    options: AskOptions & { readonly patient?: boolean } = {},
   ): Promise<FolderView> {
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'awake') {
-      const asked = await this.#ports.listings.ask(user, access.token, path, options);
+      const asking = this.#ports.listings.ask(user, access.token, path, options);
+      const asked = await (options.patient === false ? this.#soon(user, path, asking) : asking);
       if (asked.kind === 'listed') {
         return { kind: 'view', row: asked.row, source: 'fresh', ageSeconds: 0 };
       }
@@ -100,6 +111,11 @@ export class FolderViews {
   entryIn(user: User, folder: string, path: string): StoredItem | null {
     const row = this.#ports.rows.find(user.id, folder);
     return row === null ? null : this.#ports.rows.shows(row.id, path);
+  }
+
+  #soon(user: User, path: string, asking: Promise<Asked>): Promise<Asked> {
+    if (this.#ports.rows.find(user.id, path) === null) return asking;
+    return this.#patience.for<Asked>(asking, { kind: 'cannot_ask' });
   }
 
   #stored(user: User, path: string): FolderView | null {

@@ -116,7 +116,8 @@ export class Locator {
     access: Access,
     options: AskOptions,
   ): Promise<LocateOutcome> {
-    const view = await this.#ports.views.view(user, parent, access, options);
+    const patient = options.force === true;
+    const view = await this.#ports.views.view(user, parent, access, { ...options, patient });
     if (view.kind === 'unlisted') return located(user, path, null, 'unlisted', null);
     if (view.kind !== 'view') return view;
     const item = view.row === null ? null : this.#ports.views.entryIn(user, parent, path);

@@ -64,6 +64,35 @@ describe('Files', () => {
     assert.equal((await bench.files.list(bench.alice, 'alice/docs')).kind, 'asleep');
   });
 
+  it('finds a file by what is kept when the NAS takes the question and does not answer', async () => {
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    const answer = Promise.withResolvers<undefined>();
+    bench.nas.beforeListing = () => answer.promise;
+    const first = located(bench.alice, 'alice/a.txt');
+    await bench.clock.advance(2_000);
+    assert.equal(await first, 'stored alice/a.txt');
+    const next = located(bench.alice, 'alice/a.txt');
+    await bench.clock.advance(200);
+    assert.equal(await next, 'stored alice/a.txt');
+    assert.equal(bench.nas.count('list token-4 alice'), 2);
+    answer.resolve(undefined);
+    assert.equal(await located(bench.alice, 'alice/a.txt'), 'fresh alice/a.txt');
+  });
+
+  it('waits for the NAS where it kept nothing, and for the folder somebody opens', async () => {
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    const answer = Promise.withResolvers<undefined>();
+    bench.nas.beforeListing = () => answer.promise;
+    const file = located(bench.alice, 'alice/docs/b.txt');
+    const folder = listing(bench.alice, 'alice');
+    await bench.clock.advance(5_000);
+    answer.resolve(undefined);
+    assert.equal(await file, 'fresh alice/docs/b.txt');
+    assert.equal((await folder).source, 'fresh');
+  });
+
   it('tells never listed from not there while the NAS sleeps', async () => {
     await names(bench.alice, 'alice');
     bench.awake = false;
