@@ -54,7 +54,9 @@ async function proveFlapping({ count, seed, log }: ProofOptions): Promise<Verdic
     const emptyMs = Math.round(performance.now() - startedMs);
     failures.push(...(await ledger.faultsAt(household.nas, FOLDER)));
     if (scene.readP95Ms > READ_P95_MS) {
-      failures.push(`kept files took ${scene.readP95Ms} ms (p95) to be read, at most ${READ_P95_MS}`);
+      failures.push(
+        `kept files took ${scene.readP95Ms} ms (p95) to be read, at most ${READ_P95_MS}`,
+      );
     }
     const acknowledged = ledger.acknowledged.length;
     return {
