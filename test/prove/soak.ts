@@ -108,6 +108,10 @@ class Load {
     }
   }
 
+  #nasState(): string {
+    return `the NAS was ${this.#household.nas.sleepState}`;
+  }
+
   #read(atMs: number): Reading {
     for (const name of ['queue', 'cache', 'energy']) {
       const wal = join(this.#household.dataFolder, `${name}.db-wal`);
@@ -141,11 +145,14 @@ class Load {
     ]);
     const headers = { Authorization: `Bearer ${this.#household.token}` };
     const answered = await fetch(`${this.#household.pi.url}${path}`, { headers });
-    await answered.arrayBuffer();
+    const answer = await answered.text();
     if (answered.ok) return;
     // Asleep what was never read is not there, and the contract says so.
     if (path.startsWith('/api/files/') && BUSY_REFUSALS.has(answered.status)) return;
-    this.failures.push(`${path} was answered ${answered.status}`);
+    const told = answer.slice(0, 200);
+    this.failures.push(
+      `${path} was answered ${answered.status} while ${this.#nasState()}: ${told}`,
+    );
   }
 }
 

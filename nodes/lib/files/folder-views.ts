@@ -53,7 +53,9 @@ export class FolderViews {
   async access(caller: Caller): Promise<Access> {
     if (!this.#ports.presence.state.awake) return { kind: 'asleep' };
     const token = await this.#ports.tokenOf(caller);
-    return token === null ? { kind: 'needs_nas_token' } : { kind: 'awake', token };
+    if (token !== null) return { kind: 'awake', token };
+    // It may have gone while it was asked for a token: that is no fault of the caller's.
+    return this.#ports.presence.state.awake ? { kind: 'needs_nas_token' } : { kind: 'asleep' };
   }
 
   /**

@@ -18,6 +18,7 @@ export class FilesBench {
   readonly queued: (PendingUpload & { readonly userId: number })[] = [];
   readonly store: Store;
   awake = true;
+  tokenOf = (caller: Caller): Promise<string | null> => Promise.resolve(caller.nasToken);
   files: Files;
   readonly alice: Caller;
   readonly bob: Caller;
@@ -45,7 +46,7 @@ export class FilesBench {
       },
       clock: this.clock,
       trustedNowMs: () => this.clock.nowMs(),
-      tokenOf: (caller) => Promise.resolve(caller.nasToken),
+      tokenOf: (caller) => this.tokenOf(caller),
       tokenRefused: (token) => this.refused.push(token),
       pending: {
         inFolder: (userId, folder) =>

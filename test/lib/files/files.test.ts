@@ -93,6 +93,15 @@ describe('Files', () => {
     assert.equal((await folder).source, 'fresh');
   });
 
+  it('goes on as asleep when the NAS goes while it is asked for a token', async () => {
+    await names(bench.alice, 'alice');
+    bench.tokenOf = () => {
+      bench.awake = false;
+      return Promise.resolve(null);
+    };
+    assert.equal(await located(bench.alice, 'alice/a.txt'), 'stored alice/a.txt');
+  });
+
   it('tells never listed from not there while the NAS sleeps', async () => {
     await names(bench.alice, 'alice');
     bench.awake = false;
