@@ -240,6 +240,7 @@ export class House {
         this.#refused(token);
       },
       pending: pendingUploads(() => this.rooms.upload),
+      isKept: (path) => this.#cacheRoom.isKept(path),
     });
   }
 
@@ -252,7 +253,6 @@ export class House {
       log,
       nas: this.#nasRoom.client,
       files: this.#filesRoom,
-      tokenOf: (caller) => this.#tokenOf(caller),
       tokenRefused: (token) => {
         this.#refused(token);
       },

@@ -12,6 +12,8 @@ const FLAP_MS = 2_000;
 const EMPTY_WITHIN_MS = 60_000;
 /** One file each so often: less than BaluPi may deliver in the same time. */
 const UPLOAD_EVERY_MS = 2_000;
+/** A kept file never waits for the NAS longer than files lets it, and a little for a busy machine. */
+const READ_WITHIN_MS = 2_500;
 const KEPT = { name: 'kept.bin', sizeBytes: 100_000 };
 
 /** The NAS comes and goes every two seconds, in every way a network has. */
@@ -51,6 +53,9 @@ async function proveFlapping({ count, seed, log }: ProofOptions): Promise<Verdic
     const failures = [...scene.failures, ...(await household.drain(EMPTY_WITHIN_MS))];
     const emptyMs = Math.round(performance.now() - startedMs);
     failures.push(...(await ledger.faultsAt(household.nas, FOLDER)));
+    if (scene.readP95Ms > READ_WITHIN_MS) {
+      failures.push(`p95 of kept reads is ${scene.readP95Ms} ms, more than ${READ_WITHIN_MS}`);
+    }
     const acknowledged = ledger.acknowledged.length;
     return {
       failures,

@@ -13,10 +13,7 @@ import type { Tally } from './tally.ts';
 import type { CountedDay } from './tally-rows.ts';
 
 export interface BackgroundPorts {
-  readonly cache: Pick<
-    CachePorts,
-    'store' | 'clock' | 'nas' | 'files' | 'tokenOf' | 'tokenRefused'
-  >;
+  readonly cache: Pick<CachePorts, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
   readonly copies: CopyRows;
   readonly fills: Fills;
   readonly pieces: PieceCache;
@@ -62,9 +59,11 @@ export class Background {
     file: LocatedFile,
     options: AheadOptions,
   ): Promise<AheadOutcome | { readonly kind: 'needs_nas_token' }> {
-    const { nas, files, tokenOf, tokenRefused } = this.#ports.cache;
-    const token = await tokenOf(caller);
-    if (token === null) return { kind: 'needs_nas_token' };
+    const { nas, files, tokenRefused } = this.#ports.cache;
+    const access = await files.access(caller);
+    if (access.kind === 'needs_nas_token') return access;
+    if (access.kind === 'asleep') return { kind: 'unreachable' };
+    const { token } = access;
     const { path } = file;
     const origin = {
       open: (range?: Parameters<typeof nas.download>[2]) =>

@@ -1,4 +1,3 @@
-import type { Caller } from '../accounts/caller.ts';
 import type { Files } from '../files/files.ts';
 import type { Log } from '../log/log.ts';
 import type { NasClient } from '../nas/nas-client.ts';
@@ -14,8 +13,7 @@ export interface CachePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly nas: Pick<NasClient, 'download'>;
-  readonly files: Pick<Files, 'relist' | 'mayRead'>;
-  readonly tokenOf: (caller: Caller) => Promise<string | null>;
+  readonly files: Pick<Files, 'access' | 'relist' | 'mayRead'>;
   readonly tokenRefused: (token: string) => void;
   readonly disk: () => DiskSpace;
   readonly maxBytes: number;

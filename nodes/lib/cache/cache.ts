@@ -153,11 +153,12 @@ export class Cache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<FetchOutcome | { readonly kind: 'needs_nas_token' }> {
-    const token = await this.#ports.tokenOf(caller);
-    if (token === null) return { kind: 'needs_nas_token' };
+    const access = await this.#ports.files.access(caller);
+    if (access.kind === 'needs_nas_token') return access;
+    const { version } = file;
+    if (access.kind === 'asleep' || version === null) return { kind: 'unreachable' };
+    const { token } = access;
     const origin = this.#originOf(caller, file.path, token);
-    const version = file.version;
-    if (version === null) return { kind: 'unreachable' };
     const outcome = await this.#fetcher.fetch(file, version, origin, request, response);
     if (outcome.kind === 'token_refused') this.#ports.tokenRefused(token);
     return outcome;

@@ -4,7 +4,7 @@ import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
-import { FolderViews, type FolderView } from './folder-views.ts';
+import { type Access, FolderViews, type FolderView } from './folder-views.ts';
 import { GrantRows } from './grant-rows.ts';
 import { ItemRows, type ItemCursor } from './item-rows.ts';
 import { pageOf, type PageWish } from './listing-page.ts';
@@ -54,6 +54,8 @@ export interface FilesPorts {
   /** The NAS answered 401 to this token: it is good no more. */
   readonly tokenRefused: (token: string) => void;
   readonly pending: PendingUploads;
+  /** Whether a copy of a path is here: its readers are not kept waiting for a NAS that is slow. */
+  readonly isKept: (path: string) => boolean;
 }
 
 /** What a kept listing says of a path. `unknown`: its folder was never listed by that user. */
@@ -89,7 +91,8 @@ export class Files {
     this.#views = new FolderViews({ rows, listings, grants, presence, clock, tokenOf });
     this.#probe = new ShareProbe({ nas, clock, tokenRefused });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
-    this.#locator = new Locator({ items, views, grants, probe, pending });
+    const { isKept } = ports;
+    this.#locator = new Locator({ items, views, grants, probe, pending, isKept });
   }
 
   /**
@@ -131,6 +134,11 @@ export class Files {
    */
   relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
     return this.#locator.relist(caller, path, force);
+  }
+
+  /** Whether the NAS can be asked for a caller now, and with which token. */
+  access(caller: Caller): Promise<Access> {
+    return this.#views.access(caller);
   }
 
   /** The permission rule for one path, by what is known without asking. */

@@ -30,6 +30,14 @@ export type Access =
   | { readonly kind: 'asleep' }
   | { readonly kind: 'needs_nas_token' };
 
+/** Whether a question to the NAS is waited for as long as it takes; left out: it is. */
+export interface Patient {
+  readonly patient?: boolean;
+}
+
+const TOO_LONG = Symbol('too long');
+const CANNOT_ASK: Asked = { kind: 'cannot_ask' };
+
 export interface FolderViewsPorts {
   readonly rows: ListingRows;
   readonly listings: Listings;
@@ -50,9 +58,13 @@ export class FolderViews {
     this.#patience = new Patience(ports.clock);
   }
 
-  async access(caller: Caller): Promise<Access> {
+  /** @param options.patient `false`: as asleep when the NAS takes long to give a token */
+  async access(caller: Caller, options: Patient = {}): Promise<Access> {
     if (!this.#ports.presence.state.awake) return { kind: 'asleep' };
-    const token = await this.#ports.tokenOf(caller);
+    const asking = this.#ports.tokenOf(caller);
+    const mayTakeLong = options.patient === false && caller.nasToken === null;
+    const token = await (mayTakeLong ? this.#patience.for<string | null | symbol>(asking, TOO_LONG) : asking);
+    if (typeof token === 'symbol') return { kind: 'asleep' };
     if (token !== null) return { kind: 'awake', token };
     // It may have gone while it was asked for a token: that is no fault of the caller's.
     return this.#ports.presence.state.awake ? { kind: 'needs_nas_token' } : { kind: 'asleep' };
@@ -75,18 +87,18 @@ export class FolderViews {
 
   /**
    * The folder itself; the caller must have been let in before.
-   * @param options.patient `false`: the kept listing will do when the NAS takes long to answer
+   * @param options.patient `false`: what is kept will do when the NAS takes long to answer
    */
   async view(
     user: User,
     path: string,
     access: Access,
-    options: AskOptions & { readonly patient?: boolean } = {},
+    options: AskOptions & Patient = {},
   ): Promise<FolderView> {
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'awake') {
       const asking = this.#ports.listings.ask(user, access.token, path, options);
-      const asked = await (options.patient === false ? this.#soon(user, path, asking) : asking);
+      const asked = await (options.patient === false ? this.soon(asking, CANNOT_ASK) : asking);
       if (asked.kind === 'listed') {
         return { kind: 'view', row: asked.row, source: 'fresh', ageSeconds: 0 };
       }
@@ -95,6 +107,16 @@ export class FolderViews {
       if (asked.kind !== 'cannot_ask') return asked;
     }
     return this.#stored(user, path) ?? this.#neverListed(user, path);
+  }
+
+  /** The NAS's answer, or `otherwise` when it takes long and something kept will do. */
+  soon<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+    return this.#patience.for(answer, otherwise);
+  }
+
+  /** Whether this user ever listed a folder. */
+  isListed(user: User, folder: string): boolean {
+    return this.#ports.rows.find(user.id, folder) !== null;
   }
 
   /** The owner of a path as this user's listing of its folder tells it. */
@@ -113,11 +135,6 @@ export class FolderViews {
   entryIn(user: User, folder: string, path: string): StoredItem | null {
     const row = this.#ports.rows.find(user.id, folder);
     return row === null ? null : this.#ports.rows.shows(row.id, path);
-  }
-
-  #soon(user: User, path: string, asking: Promise<Asked>): Promise<Asked> {
-    if (this.#ports.rows.find(user.id, path) === null) return asking;
-    return this.#patience.for<Asked>(asking, { kind: 'cannot_ask' });
   }
 
   #stored(user: User, path: string): FolderView | null {

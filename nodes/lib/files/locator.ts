@@ -9,7 +9,7 @@ import type { LocatedFile, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { SHARED_WITH_ME } from './permission.ts';
 import type { ShareGrants } from './share-grants.ts';
-import type { ShareProbe } from './share-probe.ts';
+import type { Probed, ShareProbe } from './share-probe.ts';
 
 export interface LocatorPorts {
   readonly items: ItemRows;
@@ -17,9 +17,12 @@ export interface LocatorPorts {
   readonly grants: ShareGrants;
   readonly probe: ShareProbe;
   readonly pending: PendingUploads;
+  /** Whether a copy of a path is here, so that it can be read without the NAS. */
+  readonly isKept: (path: string) => boolean;
 }
 
 const NOT_FOUND: LocateOutcome = { kind: 'not_found' };
+const CANNOT_ASK: Probed = { kind: 'cannot_ask' };
 
 /** Finds the file a caller means, and which version of it, never saying more than they may know. */
 export class Locator {
@@ -38,11 +41,13 @@ export class Locator {
     candidates: readonly DownloadCandidate[],
     options: AskOptions,
   ): Promise<LocateOutcome> {
-    const access = await this.#ports.views.access(caller);
+    const paths = candidates
+      .map((candidate) => this.#pathOf(caller.user, candidate))
+      .filter((path) => path !== null);
+    const patient = !paths.some((path) => this.#ports.isKept(path));
+    const access = await this.#ports.views.access(caller, { patient });
     let possible: LocateOutcome = NOT_FOUND;
-    for (const candidate of candidates) {
-      const path = this.#pathOf(caller.user, candidate);
-      if (path === null) continue;
+    for (const path of paths) {
       const outcome = await this.#locatePath(caller.user, path, access, options);
       const isSure = outcome.kind !== 'located' || outcome.file.known !== 'unlisted';
       if (outcome.kind !== 'not_found' && isSure) return outcome;
@@ -116,11 +121,13 @@ export class Locator {
     access: Access,
     options: AskOptions,
   ): Promise<LocateOutcome> {
-    const patient = options.force === true;
-    const view = await this.#ports.views.view(user, parent, access, { ...options, patient });
+    const { views, isKept } = this.#ports;
+    const isEnough = views.isListed(user, parent) || isKept(path);
+    const patient = options.force === true || !isEnough;
+    const view = await views.view(user, parent, access, { ...options, patient });
     if (view.kind === 'unlisted') return located(user, path, null, 'unlisted', null);
     if (view.kind !== 'view') return view;
-    const item = view.row === null ? null : this.#ports.views.entryIn(user, parent, path);
+    const item = view.row === null ? null : views.entryIn(user, parent, path);
     if (item === null || item.isDirectory) return NOT_FOUND;
     if (!this.#ports.grants.mayRead(user, path, item.ownerId)) return NOT_FOUND;
     const known = view.source;
@@ -138,10 +145,11 @@ export class Locator {
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'awake') {
       const force = options.force === true;
-      const probed = await this.#ports.probe.probe(user, access.token, path, force);
+      const asking = this.#ports.probe.probe(user, access.token, path, force);
+      const isEnough = !force && this.#ports.isKept(path);
+      const probed = await (isEnough ? this.#ports.views.soon(asking, CANNOT_ASK) : asking);
       if (probed.kind === 'version') {
-        const outcome = located(user, path, item, 'fresh', null, probed.version);
-        return outcome;
+        return located(user, path, item, 'fresh', null, probed.version);
       }
       if (probed.kind !== 'cannot_ask') return probed;
     }

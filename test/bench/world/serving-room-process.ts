@@ -31,8 +31,11 @@ const cache = new Cache({
   }),
   log: { debug: () => undefined, info: () => undefined, warn, error: warn },
   nas: { download: () => Promise.reject(new Error('There is no NAS here.')) },
-  files: { relist: () => Promise.resolve({ kind: 'unknown' }), mayRead: () => true },
-  tokenOf: () => Promise.resolve(null),
+  files: {
+    access: () => Promise.resolve({ kind: 'asleep' }),
+    relist: () => Promise.resolve({ kind: 'unknown' }),
+    mayRead: () => true,
+  },
   tokenRefused: () => undefined,
   disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
   maxBytes: PLENTY,

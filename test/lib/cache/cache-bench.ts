@@ -38,6 +38,7 @@ export class CacheBench {
   readonly bob: Caller;
   readonly admin: Caller;
   awake = true;
+  tokenOf = (caller: Caller): Promise<string | null> => Promise.resolve(caller.nasToken);
   maxBytes = 100 * MB;
   minFreeBytes = 0;
   threshold = 1;
@@ -76,7 +77,6 @@ export class CacheBench {
       store: this.store,
       nas: this.nas,
       clock: this.clock,
-      tokenOf: (caller: Caller) => Promise.resolve(caller.nasToken),
       tokenRefused: (token: string) => this.refused.push(token),
     };
     const state = () => ({ awake: this.awake });
@@ -88,6 +88,8 @@ export class CacheBench {
         },
       },
       trustedNowMs: () => this.clock.nowMs(),
+      tokenOf: (caller: Caller) => this.tokenOf(caller),
+      isKept: (path) => this.cache.isKept(path),
       pending: { inFolder: () => [], find: () => null },
     });
     const warn = (message: string): number => this.warnings.push(message);

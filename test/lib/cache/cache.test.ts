@@ -364,6 +364,19 @@ describe('Cache', function () {
       assert.equal(labelOf(await bench.get('alice/v.bin')), '200 hit');
     });
 
+    it('is unreachable, not a fault of the caller’s, when the NAS goes as it is asked for a token', async () => {
+      bench.nas.put('alice/going.bin', patterned(5_000));
+      let asked = 0;
+      bench.tokenOf = (caller) => {
+        asked += 1;
+        if (asked === 1) return Promise.resolve(caller.nasToken);
+        bench.awake = false;
+        return Promise.resolve(null);
+      };
+      const got = await bench.get('alice/going.bin');
+      assert.equal(`${got.status} ${got.body.toString()}`, '502 unreachable');
+    });
+
     it('tells a refusal of the NAS before a byte is written', async () => {
       bench.nas.put('alice/v.bin', 'x');
       const table: [NasDownload, string][] = [

@@ -16,6 +16,7 @@ export class FilesBench {
   readonly clock = new ManualClock();
   readonly refused: string[] = [];
   readonly queued: (PendingUpload & { readonly userId: number })[] = [];
+  readonly kept = new Set<string>();
   readonly store: Store;
   awake = true;
   tokenOf = (caller: Caller): Promise<string | null> => Promise.resolve(caller.nasToken);
@@ -48,6 +49,7 @@ export class FilesBench {
       trustedNowMs: () => this.clock.nowMs(),
       tokenOf: (caller) => this.tokenOf(caller),
       tokenRefused: (token) => this.refused.push(token),
+      isKept: (path) => this.kept.has(path),
       pending: {
         inFolder: (userId, folder) =>
           this.queued.filter(

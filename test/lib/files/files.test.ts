@@ -80,6 +80,32 @@ describe('Files', () => {
     assert.equal(await located(bench.alice, 'alice/a.txt'), 'fresh alice/a.txt');
   });
 
+  it('finds a kept file of a folder never listed when the NAS does not answer', async () => {
+    const answer = Promise.withResolvers<undefined>();
+    bench.nas.beforeListing = () => answer.promise;
+    bench.kept.add('alice/docs/b.txt');
+    const file = located(bench.alice, 'alice/docs/b.txt');
+    await bench.clock.advance(2_000);
+    assert.equal(await file, 'unlisted alice/docs/b.txt');
+    answer.resolve(undefined);
+    assert.equal(await located(bench.alice, 'alice/docs/b.txt'), 'fresh alice/docs/b.txt');
+  });
+
+  it('goes on as asleep when the NAS takes long to give a token and the file is kept', async () => {
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    const given = Promise.withResolvers<string | null>();
+    bench.tokenOf = () => given.promise;
+    const away = { ...bench.alice, nasToken: null };
+    bench.kept.add('alice/a.txt');
+    const kept = located(away, 'alice/a.txt');
+    const other = located(away, 'alice/docs/b.txt');
+    await bench.clock.advance(2_000);
+    assert.equal(await kept, 'stored alice/a.txt');
+    given.resolve('token-4');
+    assert.equal(await other, 'fresh alice/docs/b.txt');
+  });
+
   it('waits for the NAS where it kept nothing, and for the folder somebody opens', async () => {
     await names(bench.alice, 'alice');
     await bench.nextListing();
