@@ -6,7 +6,7 @@ import { BaluPiProcess } from './world/balupi.ts';
 import { asyncPieces, BenchWorld, MB, passwordOf } from './world/bench-nas.ts';
 import { download, type Arrived, type Asked } from './world/first-byte.ts';
 
-const REPETITIONS = 3;
+const REPETITIONS = 7;
 const CLIENTS = 8;
 /** As far apart as the readers of the reference measurement were. */
 const APART_MS = 100;
