@@ -111,6 +111,7 @@ async function sendPiece(
 function wholePiece(piece: OpenPiece): Extent {
   return {
     fd: piece.fd,
+    ...(piece.read === undefined ? {} : { read: piece.read }),
     available: () => ({ kind: 'upto', bytes: piece.end - piece.start }),
     cancel: () => undefined,
   };
