@@ -28,6 +28,7 @@ export class PiProcess {
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.on('data', (chunk: Buffer) => (this.#output += chunk.toString()));
     }
+    this.#endWithParent();
   }
 
   get output(): string {
@@ -99,6 +100,15 @@ export class PiProcess {
     const { promise, resolve: ended } = Promise.withResolvers<number | null>();
     this.#process.once('close', ended);
     return await promise;
+  }
+
+  /** It never outlives who started it, however that ended. */
+  #endWithParent(): void {
+    const end = (): void => {
+      this.#process.kill('SIGKILL');
+    };
+    process.once('exit', end);
+    this.#process.once('close', () => process.off('exit', end));
   }
 
   /** Ends it as a person would, and waits. */

@@ -82,6 +82,10 @@ async function tryOne(name: string, proof: Proof, { count, seed }: Wish): Promis
   return verdict;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // What runs and what is mounted is cleared away on 'exit', which a bare signal would not reach.
+  process.once(signal, () => process.exit(1));
+}
 try {
   const wish = readWish(process.argv.slice(2));
   let [held, failed, skipped] = [0, 0, 0];

@@ -26,6 +26,7 @@ export class LoopDisk {
   /** @returns the disk, or why this machine or this user cannot have one */
   static create(): LoopDisk | string {
     const disk = new LoopDisk(mkdtempSync(join(tmpdir(), 'balupi-disk-')));
+    process.once('exit', disk.#leave);
     const why = disk.#prepare();
     if (why === null) return disk;
     disk.remove();
@@ -43,9 +44,15 @@ export class LoopDisk {
   }
 
   remove(): void {
-    spawnSync('umount', [this.mountPoint]);
-    rmSync(this.#folder, { recursive: true, force: true });
+    process.off('exit', this.#leave);
+    this.#leave();
   }
+
+  /** Lazily: whoever still writes to it is being ended at the same moment. */
+  readonly #leave = (): void => {
+    spawnSync('umount', ['--lazy', this.mountPoint]);
+    rmSync(this.#folder, { recursive: true, force: true });
+  };
 
   #prepare(): string | null {
     if (process.getuid?.() !== 0) return 'mounting a disk takes root';
