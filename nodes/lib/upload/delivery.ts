@@ -1,6 +1,7 @@
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
+import { DailyLook } from '../time/daily-look.ts';
 import type { Random } from './backoff.ts';
 import type { ChunkedSend } from './chunked-send.ts';
 import type { DeliveryTurn } from './delivery-turn.ts';
@@ -12,7 +13,6 @@ import type { SyncLogRows } from './sync-log-rows.ts';
 import type { UploadCredentials } from './upload-ports.ts';
 import type { WaitRows } from './wait-rows.ts';
 
-const PRUNE_EVERY_MS = 86_400_000;
 /** Of 1,000 lines each. */
 const MOST_SLICES = 10;
 
@@ -43,11 +43,12 @@ export class Delivery {
   readonly #hold: Hold;
   #timer: Cancel | null = null;
   #unlisten: (() => void) | null = null;
-  #prunedAtTickMs: number | null = null;
+  readonly #daily: DailyLook;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#hold = new Hold(parts.clock, parts.random);
+    this.#daily = new DailyLook(parts.clock);
   }
 
   /** Listens for the NAS, and begins if it is awake. */
@@ -168,15 +169,14 @@ export class Delivery {
 
   /** Once a day, in slices: no commit of it holds a delivery up for long. */
   async #prune(): Promise<void> {
-    const { clock, syncLog, kept } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    if (this.#prunedAtTickMs !== null && nowMs - this.#prunedAtTickMs < PRUNE_EVERY_MS) return;
-    this.#prunedAtTickMs = nowMs;
+    const { syncLog, kept } = this.#parts;
+    const nowMs = this.#daily.due();
+    if (nowMs === null) return;
     for (let slice = 0; slice < MOST_SLICES && !this.#stopping.signal.aborted; slice += 1) {
-      if (!syncLog.prune(clock.nowMs())) break;
+      if (!syncLog.prune(nowMs)) break;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await kept.prune();
+    await kept.prune(nowMs);
   }
 }
 

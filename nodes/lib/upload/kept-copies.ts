@@ -71,10 +71,10 @@ export class KeptCopies {
     }
   }
 
-  /** Removes what was kept for its 30 days. */
-  async prune(): Promise<void> {
-    const { rows, disk, folder, clock } = this.#parts;
-    for (const id of rows.over(clock.nowMs())) {
+  /** Removes what was kept for its 30 days, by a time that no jump of the clock makes. */
+  async prune(nowMs: number): Promise<void> {
+    const { rows, disk, folder } = this.#parts;
+    for (const id of rows.over(nowMs)) {
       await disk.remove(join(folder, id));
       rows.delete(id);
     }

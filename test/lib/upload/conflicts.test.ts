@@ -155,6 +155,15 @@ describe('settling a conflict', () => {
     assert.equal(house.upload.queuedBytes(), before);
   });
 
+  it('remote keeps the bytes for their 30 days when the Pi’s clock jumps ahead', async () => {
+    await resolve('remote');
+    await house.deliver();
+    house.clock.stepWallTo(house.clock.nowMs() + 60 * 86_400_000);
+    await house.clock.advance(2 * 86_400_000);
+    await house.flushed();
+    assert.equal(kept().length, 1);
+  });
+
   for (let fault = 1; fault <= 4; fault += 1) {
     it(`remote never deletes what is not kept, whichever call fails (${fault})`, async () => {
       let count = 0;
