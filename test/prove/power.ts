@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PROGRAM_ENDING } from '../bench/project-folder.ts';
@@ -66,8 +67,8 @@ async function cuts(
   for (let round = 1; round <= count; round += 1) {
     const dataFolder = join(disk.mountPoint, `${preload.length > 0 ? 'weak' : 'real'}-${round}`);
     const household = await Household.open({ dataFolder, preload });
+    const ledger = new Ledger();
     try {
-      const ledger = new Ledger();
       await uploadAndCut(household, disk, ledger, random);
       checkDatabases(dataFolder);
       const delivered = new Set(household.nas.contents.map(({ checksum }) => checksum));
@@ -76,7 +77,10 @@ async function cuts(
       if (preload.length === 0) failures.push(...(await afterwards(household, ledger)));
     } finally {
       await household.close();
+      // A hundred of them would fill the disk, and the last ones would accept nothing.
+      rmSync(dataFolder, { recursive: true, force: true });
     }
+    if (ledger.acknowledged.length === 0) failures.push(`cut ${round} came before any upload`);
   }
   return { failures, acknowledged, lost };
 }
