@@ -80,7 +80,6 @@ async function cuts(
       // A hundred of them would fill the disk, and the last ones would accept nothing.
       rmSync(dataFolder, { recursive: true, force: true });
     }
-    if (ledger.acknowledged.length === 0) failures.push(`cut ${round} came before any upload`);
   }
   return { failures, acknowledged, lost };
 }
