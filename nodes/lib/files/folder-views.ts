@@ -62,8 +62,9 @@ export class FolderViews {
   async access(caller: Caller, options: Patient = {}): Promise<Access> {
     if (!this.#ports.presence.state.awake) return { kind: 'asleep' };
     const asking = this.#ports.tokenOf(caller);
-    const mayTakeLong = options.patient === false && caller.nasToken === null;
-    const token = await (mayTakeLong ? this.#patience.for<string | null | symbol>(asking, TOO_LONG) : asking);
+    const token = await (options.patient === false
+      ? this.#patience.for<string | null | symbol>(asking, TOO_LONG)
+      : asking);
     if (typeof token === 'symbol') return { kind: 'asleep' };
     if (token !== null) return { kind: 'awake', token };
     // It may have gone while it was asked for a token: that is no fault of the caller's.

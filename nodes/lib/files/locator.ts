@@ -44,7 +44,8 @@ export class Locator {
     const paths = candidates
       .map((candidate) => this.#pathOf(caller.user, candidate))
       .filter((path) => path !== null);
-    const patient = !paths.some((path) => this.#ports.isKept(path));
+    const hasToken = caller.nasToken !== null;
+    const patient = hasToken || !paths.some((path) => this.#ports.isKept(path));
     const access = await this.#ports.views.access(caller, { patient });
     let possible: LocateOutcome = NOT_FOUND;
     for (const path of paths) {
