@@ -301,7 +301,7 @@ export class House {
       makeRoom: async (bytes) => {
         await this.rooms.cache.makeRoom(bytes);
       },
-      keep: (delivered) => keepDelivered(this.rooms.cache, delivered),
+      keep: (delivered) => keepDelivered(this.rooms, delivered),
       pendingDownloads: (userId) => this.rooms.prefetch.pendingDownloads(userId),
       fallback: new PlainSend(this.#nasRoom.client, disk),
       touched: (paths) => this.#touched(paths),

@@ -36,9 +36,20 @@ export function shownEntry(files: Files, userId: number, path: string): ShownEnt
   return { kind: 'file', sizeBytes, modifiedAt, checksum, listedAtMs };
 }
 
-/** Makes a delivered upload a copy of the cache, where there is room for it. */
-export async function keepDelivered(cache: Cache, delivered: DeliveredFile): Promise<void> {
-  const { version, path, sha256, file } = delivered;
+/**
+ * Shows a delivered upload where its user was shown its folder, and makes it a copy of the cache,
+ * where there is room for it: what could be read while it was queued can be read as long as the
+ * NAS sleeps on.
+ */
+export async function keepDelivered(
+  {
+    files,
+    cache,
+  }: { readonly files: Pick<Files, 'delivered'>; readonly cache: Pick<Cache, 'admit'> },
+  delivered: DeliveredFile,
+): Promise<void> {
+  const { userId, version, path, sha256, file } = delivered;
+  files.delivered(userId, { ...version, path });
   await cache.admit({
     path,
     sha256,

@@ -1,5 +1,5 @@
 import type { Caller, User } from '../accounts/caller.ts';
-import type { NasClient } from '../nas/nas-client.ts';
+import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
@@ -16,7 +16,7 @@ import type { Listing, ListOutcome, LocateOutcome, QueuedItem, RelistOutcome } f
 import type { PendingUploads } from './pending-uploads.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
-import type { StoredItem } from './stored-item.ts';
+import { listedItem, type StoredItem } from './stored-item.ts';
 
 export { parseDownloadReference } from './download-reference.ts';
 export type { DownloadCandidate, DownloadReference } from './download-reference.ts';
@@ -196,6 +196,11 @@ export class Files {
   /** The Pi's stable id of a path, made when it has none. */
   idOf(path: string): number {
     return this.#items.piIdOf(path);
+  }
+
+  /** A queued file of this user reached the NAS; `item` is how the NAS shows it there. */
+  delivered(userId: number, item: NasFileItem): void {
+    this.#listings.delivered(userId, listedItem(item));
   }
 
   /** A delete, rename or move touched this path: nothing kept about it counts any more. */

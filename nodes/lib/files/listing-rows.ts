@@ -29,6 +29,7 @@ export class ListingRows {
   readonly #insert: StatementSync;
   readonly #seenAgain: StatementSync;
   readonly #change: StatementSync;
+  readonly #grow: StatementSync;
   readonly #drop: StatementSync;
   readonly #dropBelow: StatementSync;
   readonly #spoil: StatementSync;
@@ -50,6 +51,10 @@ export class ListingRows {
     this.#change = store.prepare(
       `UPDATE listings SET listed_at_ms = ?, item_count = ?, unhashed_count = ?, digest = ?
        WHERE id = ?`,
+    );
+    this.#grow = store.prepare(
+      `UPDATE listings SET item_count = item_count + ?, unhashed_count = unhashed_count + ?,
+         digest = ? WHERE id = ?`,
     );
     this.#drop = store.prepare('DELETE FROM listings WHERE user_id = ? AND path = ?');
     this.#dropBelow = store.prepare(
@@ -133,6 +138,20 @@ export class ListingRows {
     });
   }
 
+  /**
+   * One entry more, or one in another version, known before the NAS lists the folder again. What is
+   * not told of it stays as it was listed; so does the time the NAS gave the listing.
+   */
+  add(listingId: number, item: ListedItem): void {
+    this.#store.transaction(() => {
+      const before = this.shows(listingId, item.path);
+      if (before !== null) this.#items.remove(listingId, before);
+      this.#items.put(listingId, before === null ? item : newerOf(before, item));
+      const unhashed = unhashedIn([item]) - unhashedIn(before === null ? [] : [before]);
+      this.#grow.run(before === null ? 1 : 0, unhashed, NO_DIGEST, listingId);
+    });
+  }
+
   drop(userId: number, path: string): void {
     this.#drop.run(userId, path);
   }
@@ -173,6 +192,21 @@ export class ListingRows {
 
 function unhashedIn(items: readonly ListedItem[]): number {
   return items.filter((item) => !item.isDirectory && item.checksum === null).length;
+}
+
+/** A new version is told without what the NAS keeps when a file is written over. */
+function newerOf(before: StoredItem, item: ListedItem): ListedItem {
+  if (before.isDirectory !== item.isDirectory) return item;
+  return {
+    ...item,
+    ownerId: item.ownerId ?? before.ownerId,
+    ownerName: item.ownerName ?? before.ownerName,
+    mimeType: item.mimeType ?? before.mimeType,
+    nasFileId: item.nasFileId ?? before.nasFileId,
+    canRead: item.canRead ?? before.canRead,
+    canWrite: item.canWrite ?? before.canWrite,
+    canDelete: item.canDelete ?? before.canDelete,
+  };
 }
 
 function keyOf(item: ListedItem): string {

@@ -2,10 +2,10 @@ import type { User } from '../accounts/caller.ts';
 import type { NasClient, NasListing } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
-import { isWithin, parentOf } from './nas-path.ts';
+import { isWithin, nameOf, parentOf } from './nas-path.ts';
 import { Recent } from './recent.ts';
 import type { ShareGrants } from './share-grants.ts';
-import { listedItem } from './stored-item.ts';
+import { listedItem, type ListedItem } from './stored-item.ts';
 
 /** The NAS is asked for one user's view of one folder at most this often (contract 3). */
 const ASK_EVERY_MS = 10_000;
@@ -69,6 +69,24 @@ export class Listings {
       return isWithin(folder, path) || folder === parent;
     });
     this.#ports.rows.forget(path, parent);
+  }
+
+  /**
+   * A file of this user reached the NAS: the kept listing of its folder shows it, or the nearest one
+   * above shows the folder on the way that was made for it. The root is the NAS's to fill.
+   */
+  delivered(userId: number, file: ListedItem): void {
+    const { rows } = this.#ports;
+    let entry = file;
+    for (let folder = parentOf(entry.path); folder !== null; folder = parentOf(entry.path)) {
+      const row = rows.find(userId, folder);
+      if (row !== null) {
+        const isShown = entry.isDirectory && rows.shows(row.id, entry.path)?.isDirectory === true;
+        if (!isShown && !(entry.isDirectory && folder === '')) rows.add(row.id, entry);
+        return;
+      }
+      entry = folderAbove(folder, file);
+    }
   }
 
   dropUser(userId: number): void {
@@ -170,6 +188,16 @@ export class Listings {
     this.#ports.rows.drop(user.id, path);
     return { kind: 'not_found' };
   }
+}
+
+/** A folder of which nothing is known but that a file lies somewhere in it. */
+function folderAbove(path: string, file: ListedItem): ListedItem {
+  const unknown = { ownerId: null, ownerName: null, mimeType: null, nasFileId: null };
+  const { modifiedAtText, modifiedAtMs } = file;
+  return {
+    ...{ name: nameOf(path), path, isDirectory: true, sizeBytes: 0, modifiedAtText, modifiedAtMs },
+    ...{ ...unknown, checksum: null, canRead: null, canWrite: null, canDelete: null },
+  };
 }
 
 function keyOf(userId: number, path: string): string {

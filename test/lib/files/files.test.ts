@@ -1,7 +1,32 @@
 import assert from 'node:assert/strict';
-import { wireListing, listingHeaders, type Listing } from '../../../nodes/lib/files/files.ts';
+import {
+  wireListing,
+  listingHeaders,
+  nameOf,
+  type Listing,
+} from '../../../nodes/lib/files/files.ts';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
+import type { NasFileItem } from '../../../nodes/lib/nas/nas-client.ts';
 import { FilesBench } from './files-bench.ts';
+
+/** A file as the NAS tells it when it is asked for that name alone. */
+function delivered(path: string, size: number): NasFileItem {
+  return {
+    name: nameOf(path),
+    path,
+    size,
+    type: 'file',
+    modified_at: '2026-11-24T09:10:00Z',
+    owner_id: null,
+    owner_name: null,
+    mime_type: null,
+    file_id: null,
+    checksum: null,
+    can_read: null,
+    can_write: null,
+    can_delete: null,
+  };
+}
 
 describe('Files', () => {
   let bench: FilesBench;
@@ -54,6 +79,54 @@ describe('Files', () => {
       stored.items.map((item) => item.name),
       ['docs', 'a.txt'],
     );
+  });
+
+  it('shows what was delivered since a folder was listed, before the NAS lists it again', async () => {
+    await names(bench.alice, 'alice');
+    bench.files.delivered(4, delivered('alice/new.txt', 5));
+    bench.files.delivered(4, delivered('alice/a.txt', 9));
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'a.txt', 'new.txt']);
+    bench.awake = false;
+    bench.reopened();
+    const { items, source } = await listing(bench.alice, 'alice');
+    assert.equal(source, 'stored');
+    assert.deepEqual(
+      items.map(({ name, sizeBytes }) => [name, sizeBytes]),
+      [
+        ['docs', 0],
+        ['a.txt', 9],
+        ['new.txt', 5],
+      ],
+    );
+    assert.equal(await located(bench.alice, 'alice/new.txt'), 'stored alice/new.txt');
+    assert.equal(await located(bench.bob, 'alice/new.txt'), 'not_found');
+  });
+
+  it('takes the next answer of the NAS over what it was told of deliveries', async () => {
+    await names(bench.alice, 'alice');
+    bench.files.delivered(4, delivered('alice/new.txt', 5));
+    await bench.nextListing();
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'a.txt']);
+  });
+
+  it('knows a folder that a delivery made, and does not invent what else is in it', async () => {
+    await names(bench.alice, 'alice');
+    bench.files.delivered(4, delivered('alice/docs/2026/11/new.txt', 5));
+    bench.files.delivered(4, delivered('alice/phone/11/new.txt', 5));
+    bench.awake = false;
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'phone', 'a.txt']);
+    assert.equal((await bench.files.list(bench.alice, 'alice/phone')).kind, 'asleep');
+    assert.equal((await bench.files.list(bench.alice, 'alice/phone/11')).kind, 'asleep');
+    const wanted = 'alice/phone/11/new.txt';
+    assert.equal(await located(bench.alice, wanted), `unlisted ${wanted}`);
+    assert.equal(await located(bench.alice, 'alice/fax/new.txt'), 'not_found');
+  });
+
+  it('puts no stranger into the root, which is the NAS to fill', async () => {
+    await names(bench.alice, '');
+    bench.files.delivered(4, delivered('bob/lent/new.txt', 5));
+    bench.awake = false;
+    assert.deepEqual(await names(bench.alice, ''), ['alice', 'Shared']);
   });
 
   it('goes on as asleep when a call finds the NAS gone', async () => {
