@@ -77,7 +77,7 @@ module.exports = {
     {
       name: 'no-dev-dependency-in-shipped-code',
       severity: 'error',
-      from: { path: '^(nodes|host|flows|server\\.ts|settings\\.ts|compose\\.ts)' },
+      from: { path: '^(nodes|host|flows|server\\.ts|settings\\.ts|compose)' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '@types/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },

@@ -33,6 +33,7 @@ export const CODE = [
   'deploy',
   'server.ts',
   'settings.ts',
+  'compose',
   'compose.ts',
 ] as const;
 

@@ -24,6 +24,7 @@ const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 const SOURCES = [
   'settings.ts',
   'server.ts',
+  'compose',
   'compose.ts',
   'host',
   'nodes',

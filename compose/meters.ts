@@ -1,0 +1,54 @@
+import { Energy, type EnergyDevice } from '../nodes/lib/energy/energy.ts';
+import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import { parseDiscoveryAddresses, Tapo, type TapoDevice } from '../nodes/lib/tapo/tapo.ts';
+import type { Site } from './site.ts';
+
+/** A NAS counts as off when it was silent and without power for so long (contract 5, toggle). */
+const OFF_MS = 60_000;
+
+export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
+  const { TAPO_USERNAME: username, TAPO_PASSWORD: password } = settings;
+  const search = settings.TAPO_DISCOVERY_ADDRESS;
+  return new Tapo({
+    store: data.energy,
+    clock,
+    log,
+    credentials: username === null || password === null ? null : { username, password },
+    driver: settings.TAPO_DRIVER,
+    discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
+    isNasOff: () => isNasOff(rooms(), clock.nowMs()),
+  });
+}
+
+export function energy({ settings, clock, log, data, clockEvidence, rooms }: Site): Energy {
+  return new Energy({
+    store: data.energy,
+    clock,
+    log,
+    settings: {
+      timeZone: settings.TIMEZONE,
+      sampleIntervalSeconds: settings.ENERGY_SAMPLE_INTERVAL_SECONDS,
+      rawRetentionDays: settings.ENERGY_RAW_RETENTION_DAYS,
+      hourlyRetentionDays: settings.ENERGY_HOURLY_RETENTION_DAYS,
+      defaultPriceCents: settings.ENERGY_DEFAULT_PRICE_CENTS,
+      commitSeconds: settings.ENERGY_COMMIT_SECONDS,
+      nasPowerThresholdWatts: settings.NAS_POWER_THRESHOLD_WATTS,
+    },
+    devices: { list: () => rooms().tapo.list().map(energyDevice) },
+    isClockTrusted: () => clockEvidence.isTrusted,
+    history: {
+      hours: (number, fromMs, toMs, signal) => rooms().tapo.hours(number, fromMs, toMs, signal),
+    },
+  });
+}
+
+function isNasOff({ nas, energy: meters }: Rooms, nowMs: number): boolean {
+  const { reachable, sinceMs } = nas.presence.state;
+  const unpoweredMs = meters.nasUnpoweredMs() ?? 0;
+  return !reachable && nowMs - sinceMs >= OFF_MS && unpoweredMs >= OFF_MS;
+}
+
+function energyDevice(plug: TapoDevice): EnergyDevice {
+  const { id, name, role, isOnline, deviceNumber } = plug;
+  return { id, name, role, isOnline, number: deviceNumber, addedAtMs: plug.addedAtMs };
+}

@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto';
+import { Accounts, type Caller, Credentials } from '../nodes/lib/accounts/accounts.ts';
+import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import type { Site } from './site.ts';
+
+export function accounts({ settings, clock, log, data, time }: Site, nas: NasRoom): Accounts {
+  return new Accounts({
+    store: data.queue,
+    clock,
+    log,
+    time,
+    nas: nas.client,
+    presence: nas.presence,
+    budget: nas.budget,
+    secretKey: settings.SECRET_KEY,
+    offlineGraceHours: settings.OFFLINE_GRACE_HOURS,
+  });
+}
+
+export function credentials(site: Site, nas: NasRoom): Credentials {
+  const { settings, clock, log, data, time, rooms } = site;
+  return new Credentials({
+    store: data.queue,
+    clock,
+    log,
+    time,
+    nas: nas.client,
+    presence: nas.presence,
+    secretKey: settings.SECRET_KEY,
+    enrol: settings.ENROL,
+    randomBytes,
+    userOf: (userId) => rooms().accounts.userOf(userId),
+    liveToken: (userId) => rooms().accounts.liveTokenOf(userId)?.token ?? null,
+    refusedElsewhere: (token) => {
+      rooms().accounts.refusedByNas(token);
+    },
+    onReady: (userId) => {
+      rooms().upload.credentialArrived(userId);
+      rooms().prefetch.credentialArrived(userId);
+    },
+  });
+}
+
+/** A caller's own token, else one the Pi may show for them. */
+export async function tokenOf({ rooms }: Site, caller: Caller): Promise<string | null> {
+  return caller.nasToken ?? (await rooms().credentials.credentialFor(caller.user.id));
+}
+
+/** The NAS answered 401 to a token. */
+export function refused({ rooms, log }: Site, token: string): void {
+  rooms()
+    .credentials.refused(token)
+    .catch((error: unknown) => {
+      log.error(`A refused token could not be put away: ${String(error)}`);
+    });
+}

@@ -1,0 +1,62 @@
+import { pendingUploads } from '../host/room-ports.ts';
+import { Cache } from '../nodes/lib/cache/cache.ts';
+import { Files } from '../nodes/lib/files/files.ts';
+import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import { Prefetch } from '../nodes/lib/prefetch/prefetch.ts';
+import { refused, tokenOf } from './people.ts';
+import { diskOf, GB, type Site } from './site.ts';
+
+export function files(site: Site, nas: NasRoom): Files {
+  const { clock, data, time, rooms } = site;
+  return new Files({
+    store: data.cache,
+    nas: nas.client,
+    presence: nas.presence,
+    clock,
+    trustedNowMs: () => time.nowMs(),
+    tokenOf: (caller) => tokenOf(site, caller),
+    tokenRefused: (token) => {
+      refused(site, token);
+    },
+    pending: pendingUploads(() => rooms().upload),
+    isKept: (path) => rooms().cache.isKept(path),
+  });
+}
+
+export function cache(site: Site, nas: NasRoom, filesRoom: Files): Cache {
+  const { settings, clock, log, data, rooms } = site;
+  return new Cache({
+    store: data.cache,
+    folder: data.folder('cache'),
+    clock,
+    log,
+    nas: nas.client,
+    files: filesRoom,
+    tokenRefused: (token) => {
+      refused(site, token);
+    },
+    disk: () => diskOf(data),
+    maxBytes: settings.CACHE_MAX_SIZE_GB * GB,
+    minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
+    evictionThreshold: settings.CACHE_EVICTION_THRESHOLD,
+    queuedBytes: () => rooms().upload.queuedBytes(),
+    timeZone: settings.TIMEZONE,
+  });
+}
+
+export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: Cache): Prefetch {
+  const { clock, data, rooms } = site;
+  return new Prefetch({
+    store: data.cache,
+    clock,
+    presence: nas.presence,
+    need: nas.need,
+    files: filesRoom,
+    background: cacheRoom.background,
+    userOf: (userId) => rooms().accounts.userOf(userId),
+    // The one they just came with costs the NAS no sign-in; a stored one serves those away.
+    tokenOf: async (userId) =>
+      rooms().accounts.liveTokenOf(userId)?.token ??
+      (await rooms().credentials.credentialFor(userId)),
+  });
+}

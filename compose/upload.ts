@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import { keepDelivered, shownEntry } from '../host/room-ports.ts';
+import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import {
+  HashThread,
+  NodeDisk,
+  PlainSend,
+  Upload,
+  type UploadParts,
+} from '../nodes/lib/upload/upload.ts';
+import { GB, type Site } from './site.ts';
+
+export function upload(site: Site, nas: NasRoom): Upload {
+  const { settings, clock, log, data, rooms } = site;
+  const disk = new NodeDisk();
+  return new Upload({
+    store: data.queue,
+    folder: data.folder('queue'),
+    disk,
+    hashing: new HashThread(),
+    nas: nas.client,
+    api: nas.client,
+    presence: nas.presence,
+    credentials: {
+      credentialFor: (userId) => rooms().credentials.credentialFor(userId),
+      refused: (_userId, token) => rooms().credentials.refused(token),
+    },
+    listings: { shows: (userId, path) => shownEntry(rooms().files, userId, path) },
+    mayWrite: (caller, path) => rooms().files.mayWrite(caller.user, path),
+    makeRoom: async (bytes) => {
+      await rooms().cache.makeRoom(bytes);
+    },
+    keep: (delivered) => keepDelivered(rooms(), delivered),
+    pendingDownloads: (userId) => rooms().prefetch.pendingDownloads(userId),
+    fallback: new PlainSend(nas.client, disk),
+    touched: (paths) => touched(rooms(), paths),
+    flushWake: flushWake(site, nas),
+    clock,
+    log,
+    random: Math.random,
+    randomBytes,
+    maxFileBytes: settings.UPLOAD_MAX_FILE_GB * GB,
+    minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
+    timezone: settings.TIMEZONE,
+  });
+}
+
+function flushWake({ settings, time }: Site, nas: NasRoom): UploadParts['flushWake'] {
+  return {
+    rule: settings.FLUSH_WAKE ?? { kind: 'never' },
+    wake: nas.wake,
+    sinceGoodbyeMs: () => nas.presence.sinceGoodbyeMs,
+    isClockTrusted: () => !time.unsynced,
+  };
+}
+
+async function touched({ files, cache }: Rooms, paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    files.forget(path);
+    await cache.drop(path);
+  }
+}
