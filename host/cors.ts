@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-const EXPOSED = 'X-Request-Id, X-Balupi-Cache, Age, Content-Range, Retry-After, ETag';
+const EXPOSED =
+  'X-Request-Id, X-Balupi-Cache, Age, Accept-Ranges, Content-Range, Content-Disposition, ' +
+  'Retry-After, ETag';
 const METHODS = 'GET, HEAD, POST, PUT, DELETE, OPTIONS';
 const ALLOWED =
-  'Authorization, Content-Type, Range, If-Range, If-None-Match, Idempotency-Key, ' +
-  'X-Content-SHA256, X-Base-Checksum, X-Sync-Trigger, X-Device-ID';
+  'Authorization, Content-Type, Range, If-Range, If-None-Match, If-Modified-Since, ' +
+  'Idempotency-Key, X-Content-SHA256, X-Base-Checksum, X-Sync-Trigger, X-Device-ID';
 const PREFLIGHT_SECONDS = '600';
 
 /** Lets the web pages named in the settings call the API, and no other. */
