@@ -29,7 +29,7 @@ export function wireStats(stats: CacheStats, dirtyFiles: number): WireStats {
   return {
     total_files: stats.fileCount,
     total_size_mb: rounded(stats.totalBytes / 1e6),
-    max_size_gb: rounded(stats.maxBytes / 1e9),
+    max_size_gb: stats.maxBytes / 1e9,
     usage_percent: percent(stats.totalBytes, stats.capacityBytes),
     dirty_files: dirtyFiles,
     hit_rate_percent: percent(stats.hits, stats.hits + stats.misses),

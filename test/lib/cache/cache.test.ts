@@ -169,6 +169,11 @@ describe('Cache', function () {
       assert.equal(wire.total_files, 1);
     });
 
+    it('tells a small cache its own size', () => {
+      const stats = { ...bench.cache.stats(), maxBytes: 5_000_000 };
+      assert.equal(wireStats(stats, 0).max_size_gb, 0.005);
+    });
+
     it('keeps a delivered upload as a copy without asking the NAS for it', async () => {
       const file = bench.nas.put('alice/up.txt', 'uploaded');
       const lying = join(bench.folder, 'delivered');
