@@ -89,7 +89,11 @@ export const SETTINGS = {
     'Share of that from which on it evicts.',
   ),
   CACHE_MIN_FREE_GB: setting('2', number(0, FAR), 'What stays free on the disk.'),
-  UPLOAD_MAX_FILE_GB: setting('10', number(0, FAR), 'Largest file an upload may hold.'),
+  UPLOAD_MAX_FILE_GB: setting(
+    '10',
+    number(0, FAR),
+    'Largest file an upload may hold, and largest request.',
+  ),
   FLUSH_WAKE: optional(flushWake, 'Lets the queue wake the NAS: daily HH:MM, or <n>h old.'),
   ENERGY_SAMPLE_INTERVAL_SECONDS: setting('30', number(1, 3_600), 'How often a plug is read.'),
   ENERGY_RAW_RETENTION_DAYS: setting('7', number(1, 3_650), 'How long single samples are kept.'),

@@ -8,6 +8,12 @@ import type { RoomKeeper } from './room-keeper.ts';
 import { parsePath } from './target.ts';
 import type { MayWrite } from './upload-ports.ts';
 
+/** The content is not what its sender says it is. */
+export const WRONG_HASH = {
+  loc: ['header', 'X-Content-SHA256'],
+  detail: 'The content does not have the hash X-Content-SHA256 says.',
+} as const;
+
 /** What a multipart body of one file carries beside the file, at most, in bytes. */
 const ENVELOPE_BYTES = 16 * 1024;
 const KEY = /^[\x21-\x7e]{1,255}$/;
@@ -16,6 +22,8 @@ export interface Refused {
   readonly kind: 'refused';
   readonly code: RefusalCode;
   readonly detail?: string;
+  /** Where the fault of an `invalid` one lies, as in every other 422; left out: the body. */
+  readonly loc?: readonly string[];
 }
 
 /** An upload as known when its headers are in. */
@@ -60,7 +68,7 @@ export class Admission {
     const headers = readHeaders(call.headers);
     if ('code' in headers) return headers;
     const length = headers.lengthBytes ?? 0;
-    if (length > this.#maxFileBytes + ENVELOPE_BYTES) return refused('too_large');
+    if (length > this.#maxFileBytes + ENVELOPE_BYTES) return tooLarge(this.#maxFileBytes);
     const place = call.path === null ? null : await this.checkPlace(call.caller, call.path);
     if (place !== null) return place;
     if (this.#slots.isCrowded(call.caller.user.id)) {
@@ -89,6 +97,22 @@ export class Admission {
 
 export function refused(code: RefusalCode, detail?: string): Refused {
   return detail === undefined ? { kind: 'refused', code } : { kind: 'refused', code, detail };
+}
+
+/** A 422 that names the place of its fault, such as `['header', 'Idempotency-Key']`. */
+export function refusedAt(loc: readonly string[], detail: string): Refused {
+  return { ...refused('invalid', detail), loc };
+}
+
+/** @param maxBytes what one file may hold, and with a length told beforehand the whole request */
+export function tooLarge(maxBytes: number): Refused {
+  const most =
+    maxBytes >= 1e9 ? `${shortened(maxBytes / 1e9)} GB` : `${shortened(maxBytes / 1e6)} MB`;
+  return refused('too_large', `An upload may hold ${most}. Send less at a time.`);
+}
+
+function shortened(value: number): number {
+  return Math.floor(value * 100) / 100;
 }
 
 function readHeaders(headers: IncomingHttpHeaders): UploadHeaders | Refused {
@@ -125,7 +149,7 @@ function typeFault(headers: IncomingHttpHeaders): Refused | null {
 }
 
 function badHeader(name: string): Refused {
-  return refused('invalid', `The header ${name} is not valid.`);
+  return refusedAt(['header', name], `The header ${name} is not valid.`);
 }
 
 function single(value: string | readonly string[] | undefined): string | null {

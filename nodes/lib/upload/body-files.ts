@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { refused, type Refused } from './admission.ts';
+import { refused, tooLarge, type Refused } from './admission.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
 import { PartFile, type StagedFile } from './part-file.ts';
@@ -91,7 +91,8 @@ export class BodyFiles {
   push(bytes: Buffer): void {
     if (this.#current === null || this.#end !== null) return;
     const { part } = this.#current;
-    if (part.sizeBytes + bytes.length > this.#parts.maxFileBytes) this.refuse(refused('too_large'));
+    const { maxFileBytes } = this.#parts;
+    if (part.sizeBytes + bytes.length > maxFileBytes) this.refuse(tooLarge(maxFileBytes));
     else part.push(bytes);
   }
 

@@ -3,6 +3,8 @@ import type { Caller } from '../accounts/caller.ts';
 import type { Clock } from '../time/clock.ts';
 import {
   refused,
+  refusedAt,
+  WRONG_HASH,
   type Admission,
   type Refused,
   type UploadCall,
@@ -157,7 +159,10 @@ export class Intake {
       baseChecksum: headers.baseChecksum,
     });
     if (enqueued.kind === 'key_reused') {
-      return refused('invalid', 'This Idempotency-Key was used with another body.');
+      return refusedAt(
+        ['header', 'Idempotency-Key'],
+        'This Idempotency-Key was used with another body.',
+      );
     }
     return { kind: 'accepted', files: enqueued.files };
   }
@@ -199,10 +204,11 @@ function faultOf(files: readonly ReceivedFile[], headers: UploadHeaders): Refuse
   }
   const { contentSha256, baseChecksum } = headers;
   if (files.length > 1 && (contentSha256 !== null || baseChecksum !== null)) {
-    return refused('invalid', 'X-Content-SHA256 and X-Base-Checksum go with a single file.');
+    const loc = ['header', contentSha256 === null ? 'X-Base-Checksum' : 'X-Content-SHA256'];
+    return refusedAt(loc, 'X-Content-SHA256 and X-Base-Checksum go with a single file.');
   }
   if (contentSha256 !== null && contentSha256 !== first.staged.sha256) {
-    return refused('invalid', 'The content does not have the hash X-Content-SHA256 says.');
+    return refusedAt(WRONG_HASH.loc, WRONG_HASH.detail);
   }
   return null;
 }

@@ -1,7 +1,7 @@
 import type { Caller } from '../accounts/caller.ts';
 import type { Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
-import { refused, type Refused } from './admission.ts';
+import { refused, refusedAt, type Refused } from './admission.ts';
 import type { Disk } from './disk.ts';
 import type { OverviewRows } from './overview-rows.ts';
 import {
@@ -67,7 +67,7 @@ export class Overview {
     state: string | null,
   ): { readonly kind: 'uploads'; readonly uploads: readonly UploadItem[] } | Refused {
     if (state !== null && !isUploadState(state)) {
-      return refused('invalid', 'There is no such state of an upload.');
+      return refusedAt(['query', 'state'], 'There is no such state of an upload.');
     }
     const uploads = this.#parts.rows.list(caller.user.id, state).map(toUploadItem);
     return { kind: 'uploads', uploads };

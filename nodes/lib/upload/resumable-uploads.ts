@@ -2,7 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
-import { readContentHeaders, refused, type Refused } from './admission.ts';
+import {
+  readContentHeaders,
+  refused,
+  refusedAt,
+  tooLarge,
+  WRONG_HASH,
+  type Refused,
+} from './admission.ts';
 import type { BodySlots } from './body-slots.ts';
 import { ChunkIntake, noSuchUpload, type ChunkReceived } from './chunk-intake.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
@@ -80,7 +87,7 @@ export class ResumableUploads {
     const { clock, spool, randomBytes, maxFileBytes } = this.#parts;
     const aimed = await this.#aim(caller, wish.folder, wish.filename);
     if ('code' in aimed) return aimed;
-    if (wish.totalBytes > maxFileBytes) return refused('too_large');
+    if (wish.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
     return this.#onDisk(async () => {
       if (!(await this.#book.hasPlace(caller.user.id))) {
         const detail = 'Complete or delete one of your unfinished uploads first.';
@@ -178,7 +185,7 @@ export class ResumableUploads {
     const sha256 = await spool.hashOf(upload);
     if (content.contentSha256 !== null && content.contentSha256 !== sha256) {
       await this.#book.drop(upload);
-      return refused('invalid', 'The content does not have the hash X-Content-SHA256 says.');
+      return refusedAt(WRONG_HASH.loc, WRONG_HASH.detail);
     }
     const { id, totalBytes } = upload;
     const staged = { id, partFile: spool.fileOf(id), sizeBytes: totalBytes, sha256 };

@@ -90,10 +90,11 @@ export function acceptAnswer(outcome: AcceptOutcome): Answer | null {
 }
 
 /** A refusal of this room in the contract's shape. */
-export function refusedAnswer({ code, detail }: Refused): Answer {
+export function refusedAnswer({ code, detail, loc }: Refused): Answer {
+  const fault = { loc: loc ?? ['body'], msg: detail ?? 'is not valid' };
   return refuse(code, {
     ...(detail === undefined ? {} : { detail }),
-    ...(code === 'invalid' ? { errors: [{ message: detail ?? 'Not valid.' }] } : {}),
+    ...(code === 'invalid' ? { errors: [fault] } : {}),
   });
 }
 

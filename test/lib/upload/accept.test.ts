@@ -178,6 +178,8 @@ describe('accepting an upload', () => {
       const { status, body } = await house.send(path, 'a.txt', content, headers);
       assert.equal(status, 422);
       assert.equal(body['code'], 'invalid');
+      const msg = 'This Idempotency-Key was used with another body.';
+      assert.deepEqual(body['errors'], [{ loc: ['header', 'Idempotency-Key'], msg }]);
     }
     house.who = BOB;
     assert.equal((await house.send('bob', 'a.txt', 'two', headers)).status, 200);
@@ -217,6 +219,7 @@ describe('accepting an upload', () => {
     assert.equal((await house.send('alice', 'big', largest)).status, 200);
     const larger = await house.send('alice', 'bigger', Buffer.alloc(10_000_001, 7));
     assert.equal(larger.status, 413);
+    assert.equal(larger.body['detail'], 'An upload may hold 10 MB. Send less at a time.');
     assert.equal(house.onDisk().length, 2);
   });
 
