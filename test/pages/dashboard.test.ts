@@ -269,6 +269,70 @@ describe('The Dashboard in a browser', function () {
     assert.equal(answered.status, 200);
   }
 
+  /** Lets uploads of theirs go beside files of theirs that had changed meanwhile. */
+  async function conflicts(username: string, names: readonly string[]): Promise<void> {
+    const token = await balupi.token(username);
+    const settled = async (field: 'pending_uploads' | 'conflicts', count: number) => {
+      for (let look = 0; look < 200; look += 1) {
+        const answered = await balupi.call(token, '/api/files/sync/status');
+        const status = (await answered.json()) as Record<typeof field, number>;
+        if (status[field] === count) return;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.fail(`${field} of ${username} did not become ${count}`);
+    };
+    for (const name of names) await upload(username, name);
+    await settled('pending_uploads', 0);
+    for (const name of names) {
+      const body = new FormData();
+      body.set('file', new Blob([`mine, ${name}`]), name);
+      const path = `/api/files/upload?path=${username}`;
+      const headers = { 'X-Base-Checksum': '0'.repeat(64) };
+      await balupi.call(token, path, { method: 'POST', body, headers });
+    }
+    await settled('conflicts', names.length);
+  }
+
+  async function fileOf(username: string, path: string): Promise<string> {
+    const token = await balupi.token(username);
+    const answered = await balupi.call(token, `/api/files/download/${username}/${path}`);
+    return answered.status === 200 ? await answered.text() : String(answered.status);
+  }
+
+  it('shows conflicts to their owner alone, who settles them in each of the three ways', async () => {
+    await conflicts('alice', ['keep.txt', 'mine.txt', 'theirs.txt']);
+    const [alice, bob] = [await signIn('alice', {}), await signIn('bob', { locale: 'de-DE' })];
+    await show(bob.page, 'uploads');
+    await bob.page.click('button:has-text("Konflikte")');
+    await bob.page.waitForSelector('text=Keine offenen Konflikte');
+    const { page } = alice;
+    await show(page, 'uploads');
+    await page.click('button:has-text("Conflicts")');
+    const row = (name: string) => page.locator(`[data-conflict="alice/${name}"]`);
+    await row('keep.txt').waitFor();
+    assert.match((await row('keep.txt').textContent()) ?? '', /keep \(conflict .* alice\)\.txt/);
+    await page.waitForTimeout(300);
+    await picture(page, 'dashboard-conflicts');
+    await row('keep.txt').locator('button:has-text("Keep both")').click();
+    await row('keep.txt').waitFor({ state: 'detached' });
+    assert.equal(await textOf(page, '[role=status]'), 'Settled.');
+    await row('mine.txt').locator('button:has-text("Mine gets the name")').click();
+    await row('mine.txt').waitFor({ state: 'detached' });
+    await row('theirs.txt').locator('button:has-text("Remove mine")').click();
+    await row('theirs.txt').locator('button:has-text("Really remove mine?")').click();
+    await row('theirs.txt').waitFor({ state: 'detached' });
+    await page.waitForSelector('text=No open conflicts');
+    assert.equal(await fileOf('alice', 'keep.txt'), 'of alice alone');
+    assert.equal(await fileOf('alice', 'mine.txt'), 'mine, mine.txt');
+    assert.equal(await fileOf('alice', 'theirs.txt'), 'of alice alone');
+    await page.click('button:has-text("Delivered")');
+    await page.waitForSelector('.bp-row:has-text("keep (conflict"):has-text("conflict, settled")');
+    for (const { page: shown, complaints } of [alice, bob]) {
+      assert.deepEqual(complaints, []);
+      await shown.context().close();
+    }
+  });
+
   it('shows nobody’s uploads to a page that forges, or that comes later', async () => {
     await upload('alice', 'hidden of alice.txt');
     const widget = 'dashboard-uploads-uploads';

@@ -3,6 +3,10 @@
  * node is shown as `Energy` or as `Energie`. No word holds a quote, as some stand inside scripts.
  */
 export const GERMAN: ReadonlyMap<string, string> = new Map([
+  [
+    'A folder lies where the conflict copy was.',
+    'Wo die Datei daneben lag, liegt jetzt ein Ordner.',
+  ],
   ['A kWh cost on average today', 'Eine kWh kostet heute im Mittel'],
   [
     'A plug is added by an IPv4 address of the home network; a port may follow.',
@@ -17,6 +21,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ],
   ['Always on', 'Dauerlast'],
   [
+    'An upload to one of these places is on its way. Wait for it.',
+    'Zu einem dieser Plätze ist gerade ein Upload unterwegs. Warte ihn ab.',
+  ],
+  [
     'Another machine answers at the address of the NAS. Nothing is sent to it.',
     'Unter der Adresse des NAS antwortet ein anderes Gerät. Es bekommt nichts gesendet.',
   ],
@@ -28,6 +36,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
     'BaluPi startet seine Flows. Versuche es gleich noch einmal.',
   ],
   ['BaluPi keeps up to 64 plugs.', 'BaluPi merkt sich bis zu 64 Steckdosen.'],
+  ['Both files stay as they are.', 'Beide Dateien bleiben, wie sie sind.'],
   ['Bytes', 'Bytes'],
   ['Cache', 'Cache'],
   ['Cache database', 'Datenbank des Caches'],
@@ -62,12 +71,14 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Jan', 'Jan'],
   ['Jul', 'Jul'],
   ['Jun', 'Jun'],
+  ['Keep both', 'Beide behalten'],
   ['Leave it', 'Lassen'],
   ['Light or dark', 'Hell oder dunkel'],
   ['Load of the Pi', 'Auslastung des Pi'],
   ['Mar', 'Mär'],
   ['May', 'Mai'],
   ['Memory', 'Speicher'],
+  ['Mine gets the name', 'Meine bekommt den Namen'],
   ['Mon', 'Mo'],
   ['NAS', 'NAS'],
   ['NAS & cache', 'NAS & Cache'],
@@ -75,6 +86,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   [
     'No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.',
     'Die MAC-Adresse des NAS ist nicht bekannt. Setze BALUPI_NAS_MAC_ADDRESS.',
+  ],
+  [
+    'No open conflicts. When a file changed on the NAS before your upload came, you decide here.',
+    'Keine offenen Konflikte. Hat sich eine Datei auf dem NAS vor deinem Upload geändert, entscheidest du hier.',
   ],
   [
     'No price was entered yet; the default price counts.',
@@ -104,8 +119,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Really drop?', 'Wirklich verwerfen?'],
   ['Really empty it? Uploads stay.', 'Wirklich leeren? Uploads bleiben.'],
   ['Really forget?', 'Wirklich vergessen?'],
+  ['Really remove mine?', 'Meine wirklich entfernen?'],
   ['Really remove?', 'Wirklich entfernen?'],
   ['Remove', 'Entfernen'],
+  ['Remove mine', 'Meine entfernen'],
   ['Removed.', 'Entfernt.'],
   ['Rename', 'Umbenennen'],
   ['Role', 'Rolle'],
@@ -115,6 +132,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Saved.', 'Gespeichert.'],
   ['Search the network for plugs', 'Im Netz nach Steckdosen suchen'],
   ['Sep', 'Sep'],
+  ['Settled.', 'Entschieden.'],
   ['Share in %', 'Anteil in %'],
   ['Sign out', 'Abmelden'],
   ['Some values are not valid.', 'Einige Werte sind ungültig.'],
@@ -129,16 +147,44 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['System', 'System'],
   ['Temperature', 'Temperatur'],
   ['That did not work.', 'Das hat nicht geklappt.'],
+  [
+    'The NAS gave an answer that makes no sense.',
+    'Das NAS hat etwas Unverständliches geantwortet.',
+  ],
+  [
+    'The NAS is awake again and wants a token of its own. Refresh and repeat the call.',
+    'Das NAS ist wieder wach und will dich selbst hören. Melde dich einmal in einer App an und versuche es noch einmal.',
+  ],
   ['The NAS is awake already.', 'Das NAS ist schon wach.'],
   ['The NAS is being woken.', 'Das NAS wird geweckt.'],
+  [
+    'The NAS is busy. Try again shortly.',
+    'Das NAS ist beschäftigt. Versuche es gleich noch einmal.',
+  ],
   [
     'The NAS sleeps and this cannot be answered without it.',
     'Das NAS schläft, und ohne das NAS geht das nicht.',
   ],
   ['The cache is empty.', 'Der Cache ist leer.'],
   [
+    'The conflict copy is changing. Try again.',
+    'Die Datei daneben ändert sich gerade. Versuche es noch einmal.',
+  ],
+  [
+    'The conflict copy is not on the NAS any more.',
+    'Die Datei daneben ist nicht mehr auf dem NAS.',
+  ],
+  [
     'The file of this upload is lost. Send it again.',
     'Die Datei dieses Uploads ist verloren. Sende sie noch einmal.',
+  ],
+  [
+    'The file on the NAS had changed meanwhile, so your upload was put beside it. Which one shall have the name?',
+    'Die Datei auf dem NAS hatte sich inzwischen geändert, darum liegt dein Upload daneben. Welche soll den Namen bekommen?',
+  ],
+  [
+    'The files of this conflict keep changing.',
+    'Die Dateien dieses Konflikts ändern sich ständig.',
   ],
   ['The plug does not answer.', 'Die Steckdose antwortet nicht.'],
   [
@@ -154,7 +200,9 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
     'Noch gibt es keine Steckdose. Suche im Netz oder füge eine über ihre Adresse hinzu.',
   ],
   ['There is no price with this id.', 'Diesen Preis gibt es nicht mehr.'],
+  ['There is no room for this on the Pi.', 'Auf dem Pi ist dafür kein Platz.'],
   ['There is nothing at this address.', 'Das gibt es nicht mehr.'],
+  ['This conflict is being settled right now.', 'Über diesen Konflikt wird gerade entschieden.'],
   ['This does not fit the present state.', 'Das passt nicht zum jetzigen Zustand.'],
   ['This month', 'Dieser Monat'],
   [
@@ -177,6 +225,15 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Wakes avoided by day', 'Vermiedenes Wecken je Tag'],
   ['Wed', 'Mi'],
   ['You may not do this.', 'Das darfst du nicht.'],
+  [
+    'Your upload is taken off the NAS. The Pi keeps it for 30 days.',
+    'Dein Upload wird vom NAS genommen. Der Pi bewahrt ihn 30 Tage auf.',
+  ],
+  [
+    'Your upload takes the place; the other file is kept beside it.',
+    'Dein Upload kommt an den Platz; die andere Datei bleibt daneben erhalten.',
+  ],
+  ['Your upload:', 'Dein Upload:'],
   ['Your uploads', 'Deine Uploads'],
   [
     'Your uploads wait until you sign in to an app while the NAS is awake.',
@@ -192,6 +249,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['awake', 'wach'],
   ['being sent', 'wird gesendet'],
   ['conflict', 'Konflikt'],
+  ['conflict, settled', 'Konflikt, entschieden'],
   ['conflicts', 'Konflikte'],
   ['days', 'Tage'],
   ['delivered', 'zugestellt'],
