@@ -62,6 +62,8 @@ export { decodeLenient } from './decode.ts';
 export type { DocsAsset } from './docs-page.ts';
 export { DOCS_CONTENT_SECURITY_POLICY, DOCS_PAGE, docsAsset } from './docs-page.ts';
 export type { Access, Endpoint, Method, ResponseShape } from './endpoint.ts';
+export type * from './conflict-endpoints.ts';
+export type * from './device-queue-endpoints.ts';
 export type * from './energy-endpoints.ts';
 export type * from './files-endpoints.ts';
 export type * from './handshake-endpoints.ts';

@@ -1,6 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { CACHE_ENDPOINTS } from './cache-endpoints.ts';
 import { endpoint, json, type ResponseShape } from './endpoint.ts';
+import { CONFLICT_ENDPOINTS } from './conflict-endpoints.ts';
+import { DEVICE_QUEUE_ENDPOINTS } from './device-queue-endpoints.ts';
 import { UPLOAD_ENDPOINTS } from './upload-endpoints.ts';
 import { count, instant, nasPath, nullable, words } from './wire.ts';
 
@@ -127,5 +129,7 @@ export const FILES_ENDPOINTS = [
     refusals: DOWNLOAD_REFUSALS,
   }),
   ...UPLOAD_ENDPOINTS,
+  ...CONFLICT_ENDPOINTS,
+  ...DEVICE_QUEUE_ENDPOINTS,
   ...CACHE_ENDPOINTS,
 ] as const;

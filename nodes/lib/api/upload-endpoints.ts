@@ -1,9 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, MessageAnswer, nasPath, nullable, rowId, words } from './wire.ts';
+import { count, instant, MessageAnswer, nasPath, nullable, UPLOAD_ID, words } from './wire.ts';
 
 const TAGS = ['uploads'];
-const PARAMS = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 
 export const UPLOAD_STATES = [
   'queued',
@@ -102,68 +101,6 @@ export type UploadListQuery = Static<typeof UploadListQuery>;
 export const UploadList = Type.Object({ uploads: Type.Array(UploadRow) }, { title: 'UploadList' });
 export type UploadList = Static<typeof UploadList>;
 
-const RESOLUTIONS = ['renamed', 'local', 'remote'] as const;
-
-export const Conflict = Type.Object(
-  {
-    id: rowId(),
-    upload_id: Type.String(),
-    path: Type.String(),
-    conflict_path: Type.String({ description: 'Where the upload lies.' }),
-    size_bytes: count(),
-    sha256: Type.String(),
-    found_at: instant(),
-    resolution: nullable(words(RESOLUTIONS)),
-  },
-  { title: 'Conflict' },
-);
-export type Conflict = Static<typeof Conflict>;
-
-export const ConflictList = Type.Object(
-  { conflicts: Type.Array(Conflict) },
-  { title: 'ConflictList' },
-);
-export type ConflictList = Static<typeof ConflictList>;
-
-export const ConflictBody = Type.Object(
-  {
-    resolution: words(RESOLUTIONS, {
-      description:
-        'renamed keeps both; local puts the upload in place and the other under the conflict name; remote removes the upload.',
-    }),
-  },
-  { title: 'ConflictBody' },
-);
-export type ConflictBody = Static<typeof ConflictBody>;
-
-export const DeviceQueueItem = Type.Object(
-  {
-    id: Type.String(),
-    device_id: Type.String(),
-    folder_id: Type.Null(),
-    filename: Type.String(),
-    remote_path: Type.String(),
-    file_size: count(),
-    file_size_bytes: count(),
-    uploaded_bytes: count(),
-    status: words(['pending', 'uploading', 'completed', 'failed']),
-    error_message: nullable(Type.String()),
-    retry_count: count(),
-    created_at: instant(),
-  },
-  { title: 'DeviceQueueItem' },
-);
-export type DeviceQueueItem = Static<typeof DeviceQueueItem>;
-
-export const DeviceQueue = Type.Object(
-  { items: Type.Array(DeviceQueueItem) },
-  { title: 'DeviceQueue' },
-);
-export type DeviceQueue = Static<typeof DeviceQueue>;
-
-const DEVICE = Type.Object({ device_id: Type.String({ minLength: 1, maxLength: 128 }) });
-const CONFLICT = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$' }) });
-
 export const UPLOAD_ENDPOINTS = [
   endpoint({
     id: 'files-upload',
@@ -217,7 +154,7 @@ export const UPLOAD_ENDPOINTS = [
     summary: 'Try an upload again now.',
     tags: TAGS,
     access: 'caller',
-    params: PARAMS,
+    params: UPLOAD_ID,
     responses: { 200: json(UploadRow, 'The upload as it is now.') },
     refusals: ['not_found', 'conflict'],
   }),
@@ -228,70 +165,7 @@ export const UPLOAD_ENDPOINTS = [
     summary: 'Drop an upload and its bytes.',
     tags: TAGS,
     access: 'caller',
-    params: PARAMS,
-    responses: { 200: json(MessageAnswer, 'It is dropped.') },
-    refusals: ['not_found', 'conflict'],
-  }),
-  endpoint({
-    id: 'files-conflicts',
-    method: 'GET',
-    path: '/api/files/conflicts',
-    summary: "The caller's open conflicts.",
-    tags: TAGS,
-    access: 'caller',
-    responses: { 200: json(ConflictList, 'The conflicts.') },
-  }),
-  endpoint({
-    id: 'files-conflicts-resolve',
-    method: 'POST',
-    path: '/api/files/conflicts/{id}',
-    summary: 'Settle a conflict. No version is lost, whatever happens.',
-    tags: TAGS,
-    access: 'caller',
-    params: CONFLICT,
-    bodySchema: ConflictBody,
-    responses: { 200: json(Conflict, 'It is settled.') },
-    refusals: [
-      'not_found',
-      'conflict',
-      'nas_asleep',
-      'nas_never_seen',
-      'not_allowed',
-      'nas_busy',
-      'nas_bad_answer',
-      'refresh_token_now',
-      'no_room',
-    ],
-  }),
-  endpoint({
-    id: 'mobile-upload-queue',
-    method: 'GET',
-    path: '/api/mobile/upload/queue/{device_id}',
-    summary: "The caller's queue in BaluHost's shape.",
-    tags: TAGS,
-    access: 'caller',
-    params: DEVICE,
-    responses: { 200: json(DeviceQueue, 'The queue.') },
-  }),
-  endpoint({
-    id: 'mobile-upload-queue-retry',
-    method: 'POST',
-    path: '/api/mobile/upload/queue/{id}/retry',
-    summary: 'Try an upload again now, as the app says it.',
-    tags: TAGS,
-    access: 'caller',
-    params: PARAMS,
-    responses: { 200: json(MessageAnswer, 'It is due.') },
-    refusals: ['not_found', 'conflict'],
-  }),
-  endpoint({
-    id: 'mobile-upload-queue-drop',
-    method: 'DELETE',
-    path: '/api/mobile/upload/queue/{id}',
-    summary: 'Drop an upload and its bytes, as the app says it.',
-    tags: TAGS,
-    access: 'caller',
-    params: PARAMS,
+    params: UPLOAD_ID,
     responses: { 200: json(MessageAnswer, 'It is dropped.') },
     refusals: ['not_found', 'conflict'],
   }),

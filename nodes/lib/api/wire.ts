@@ -68,5 +68,8 @@ export function count() {
 }
 
 /** What an action says that has nothing else to say; BaluHost answers deletes like this. */
+/** The address of one upload. */
+export const UPLOAD_ID = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+
 export const MessageAnswer = Type.Object({ message: Type.String() }, { title: 'MessageAnswer' });
 export type MessageAnswer = Static<typeof MessageAnswer>;

@@ -1,0 +1,74 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { endpoint, json } from './endpoint.ts';
+import { count, instant, nullable, rowId, words } from './wire.ts';
+
+const TAGS = ['uploads'];
+const CONFLICT = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$' }) });
+
+const RESOLUTIONS = ['renamed', 'local', 'remote'] as const;
+
+export const Conflict = Type.Object(
+  {
+    id: rowId(),
+    upload_id: Type.String(),
+    path: Type.String(),
+    conflict_path: Type.String({ description: 'Where the upload lies.' }),
+    size_bytes: count(),
+    sha256: Type.String(),
+    found_at: instant(),
+    resolution: nullable(words(RESOLUTIONS)),
+  },
+  { title: 'Conflict' },
+);
+export type Conflict = Static<typeof Conflict>;
+
+export const ConflictList = Type.Object(
+  { conflicts: Type.Array(Conflict) },
+  { title: 'ConflictList' },
+);
+export type ConflictList = Static<typeof ConflictList>;
+
+export const ConflictBody = Type.Object(
+  {
+    resolution: words(RESOLUTIONS, {
+      description:
+        'renamed keeps both; local puts the upload in place and the other under the conflict name; remote removes the upload.',
+    }),
+  },
+  { title: 'ConflictBody' },
+);
+export type ConflictBody = Static<typeof ConflictBody>;
+
+export const CONFLICT_ENDPOINTS = [
+  endpoint({
+    id: 'files-conflicts',
+    method: 'GET',
+    path: '/api/files/conflicts',
+    summary: "The caller's open conflicts.",
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(ConflictList, 'The conflicts.') },
+  }),
+  endpoint({
+    id: 'files-conflicts-resolve',
+    method: 'POST',
+    path: '/api/files/conflicts/{id}',
+    summary: 'Settle a conflict. No version is lost, whatever happens.',
+    tags: TAGS,
+    access: 'caller',
+    params: CONFLICT,
+    bodySchema: ConflictBody,
+    responses: { 200: json(Conflict, 'It is settled.') },
+    refusals: [
+      'not_found',
+      'conflict',
+      'nas_asleep',
+      'nas_never_seen',
+      'not_allowed',
+      'nas_busy',
+      'nas_bad_answer',
+      'refresh_token_now',
+      'no_room',
+    ],
+  }),
+] as const;
