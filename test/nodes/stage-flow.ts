@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 
@@ -94,14 +94,35 @@ const CATCHING = [
   },
 ];
 
-type Register = (api: unknown) => void;
+type Register = (api: object) => void;
+
+/**
+ * The test helper gives back every key as it is. Node-RED itself says it in the words that lie
+ * beside the node's file, and so does the stage: English, as shipped.
+ */
+function speaking(register: Register, file: string): Register {
+  const beside = join(dirname(file), 'locales', 'en-US', `${basename(file, '.js')}.json`);
+  const catalogue: unknown = existsSync(beside) ? JSON.parse(readFileSync(beside, 'utf8')) : {};
+  const say = (key: string, values: Readonly<Record<string, string>> = {}): string => {
+    const words = key.split('.').reduce(within, catalogue);
+    if (typeof words !== 'string') return key;
+    return words.replace(/__(\w+)__/g, (gap, name: string) => values[name] ?? gap);
+  };
+  return (api) => {
+    register(Object.create(api, { _: { value: say } }) as object);
+  };
+}
+
+function within(held: unknown, name: string): unknown {
+  return typeof held === 'object' && held !== null ? (held as Record<string, unknown>)[name] : null;
+}
 
 /** What registers the types: the nodes as they ship, compiled, and the stock ones around them. */
 export async function registers(): Promise<readonly Register[]> {
   const ours = await Promise.all(
     Object.values(NODE_FILES).map(async (file) => {
       const module = (await import(pathToFileURL(resolve(file)).href)) as { default: Register };
-      return module.default;
+      return speaking(module.default, file);
     }),
   );
   const stock = [

@@ -45,7 +45,7 @@ describe('The node balupi-upload-queue', () => {
     const payload = await answerOf(stage, 'files-upload', { query: { path: 'alice' } });
     assert.partialDeepStrictEqual(payload, { status: 'queued', upload_ids: [FILE.id] });
     assert.deepEqual(seen, [ALICE, 'GET', { path: 'alice' }]);
-    assert.partialDeepStrictEqual(stage.statuses, [{ fill: 'blue', shape: 'dot' }]);
+    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '1 waiting' }]);
   });
 
   it('answers a refusal with its code', async () => {
@@ -128,7 +128,7 @@ describe('The node balupi-upload-queue', () => {
     const stage = await opened('flush', { flush, wakeIfDue, queuedCount: () => 0 });
     await stage.send();
     assert.deepEqual([flushes, stage.out.flat().length], [1, 0]);
-    assert.partialDeepStrictEqual(stage.statuses, [{ fill: 'grey', shape: 'dot' }]);
+    assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'dot', text: 'empty' }]);
   });
 
   it('shows what failed before what waits', async () => {
@@ -138,7 +138,7 @@ describe('The node balupi-upload-queue', () => {
       status: () => ({ kind: 'refused', code: 'admin_only' }),
     });
     await stage.ask({ query: { all: true } });
-    assert.partialDeepStrictEqual(stage.statuses, [{ fill: 'red', shape: 'ring' }]);
+    assert.deepEqual(stage.statuses, [{ fill: 'red', shape: 'ring', text: '2 failed' }]);
   });
 
   it("shows the queue in BaluHost's shape", async () => {
