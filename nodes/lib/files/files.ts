@@ -4,15 +4,16 @@ import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
-import { type Access, FolderViews, type FolderView } from './folder-views.ts';
+import { type Access, FolderViews } from './folder-views.ts';
 import { GrantRows } from './grant-rows.ts';
-import { ItemRows, type ItemCursor } from './item-rows.ts';
-import { pageOf, type PageWish } from './listing-page.ts';
-import { ListingRows, type ListingRow } from './listing-rows.ts';
+import { ItemRows } from './item-rows.ts';
+import { ListingAnswers } from './listing-answers.ts';
+import type { PageWish } from './listing-page.ts';
+import { ListingRows } from './listing-rows.ts';
 import { Listings, type AskOptions } from './listings.ts';
 import { Locator } from './locator.ts';
 import { parentOf, parseNasPath } from './nas-path.ts';
-import type { Listing, ListOutcome, LocateOutcome, QueuedItem, RelistOutcome } from './outcomes.ts';
+import type { ListOutcome, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
@@ -68,7 +69,6 @@ const LONGEST_REMEMBERED = 1_000;
 
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
-  readonly #pending: PendingUploads;
   readonly #references = new Map<string, DownloadReference>();
   readonly #items: ItemRows;
   readonly #rows: ListingRows;
@@ -77,10 +77,10 @@ export class Files {
   readonly #views: FolderViews;
   readonly #probe: ShareProbe;
   readonly #locator: Locator;
+  readonly #answers: ListingAnswers;
 
   constructor(ports: FilesPorts) {
     const { store, nas, clock, pending, tokenRefused, tokenOf, presence, trustedNowMs } = ports;
-    this.#pending = pending;
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
     const grantRows = new GrantRows(store);
@@ -93,6 +93,7 @@ export class Files {
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = ports;
     this.#locator = new Locator({ items, views, grants, probe, pending, isKept });
+    this.#answers = new ListingAnswers({ rows, items, grants, pending });
   }
 
   /**
@@ -110,7 +111,7 @@ export class Files {
     const access = await this.#views.access(caller);
     if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
     const view = await this.#views.view(caller.user, path, access, options);
-    return this.#listed(caller.user, path, view, options.page);
+    return this.#answers.listed(caller.user, path, view, options.page);
   }
 
   /**
@@ -171,7 +172,7 @@ export class Files {
    */
   shownIn(user: User, folder: string): Iterable<StoredItem> | null {
     const row = this.#rows.find(user.id, folder);
-    return row === null ? null : this.#readable(user, this.#rows.items(row.id));
+    return row === null ? null : this.#answers.readable(user, this.#rows.items(row.id));
   }
 
   /**
@@ -182,10 +183,11 @@ export class Files {
   shownBeside(user: User, folder: string, path: string, limit: number): StoredItem[] {
     const row = this.#rows.find(user.id, folder);
     if (row === null) return [];
-    if (path === folder) return [...this.#readable(user, this.#rows.firstFiles(row.id, limit))];
+    if (path === folder)
+      return [...this.#answers.readable(user, this.#rows.firstFiles(row.id, limit))];
     const file = this.#rows.shows(row.id, path);
     if (file === null || file.isDirectory) return [];
-    return [...this.#readable(user, this.#rows.filesAround(row.id, file, limit))];
+    return [...this.#answers.readable(user, this.#rows.filesAround(row.id, file, limit))];
   }
 
   /** Whether every folder this user was shown was also listed, from the root on. */
@@ -224,65 +226,5 @@ export class Files {
     if (this.#references.size >= MOST_REFERENCES) this.#references.clear();
     if (raw.length <= LONGEST_REMEMBERED) this.#references.set(raw, reference);
     return reference;
-  }
-
-  #listed(user: User, path: string, view: FolderView, page?: PageWish): ListOutcome {
-    const queued = this.#queuedIn(user, path);
-    switch (view.kind) {
-      case 'view': {
-        const { source, ageSeconds, row } = view;
-        const about = { path, source, ageSeconds };
-        if (page !== undefined) return this.#paged(user, row, about, queued, page);
-        const items = row === null ? [] : this.#itemsFor(user, row.id);
-        return { kind: 'listing', listing: { ...about, items, queued } };
-      }
-      case 'unlisted':
-        return { kind: 'asleep' };
-      case 'not_found':
-        // A folder that only the caller's own queue will create is there for them already.
-        if (queued.length === 0) return view;
-        if (page !== undefined) {
-          return this.#paged(user, null, { path, source: 'stored', ageSeconds: 0 }, queued, page);
-        }
-        return {
-          kind: 'listing',
-          listing: { path, items: [], queued, source: 'stored', ageSeconds: 0 },
-        };
-      case 'needs_nas_token':
-      case 'token_refused':
-      case 'nas_busy':
-      case 'nas_bad_answer':
-        return view;
-    }
-  }
-
-  #paged(
-    user: User,
-    row: ListingRow | null,
-    about: Pick<Listing, 'path' | 'source' | 'ageSeconds'>,
-    queued: readonly QueuedItem[],
-    wish: PageWish,
-  ): ListOutcome {
-    const after = (item: ItemCursor | null): Iterable<StoredItem> =>
-      row === null ? [] : this.#readable(user, this.#rows.items(row.id, item, wish.limit + 1));
-    const { end, ...found } = pageOf(wish, after, queued);
-    const page = { end, hasAllChecksums: row?.hasAllChecksums ?? true };
-    return { kind: 'listing', listing: { ...about, ...found, page } };
-  }
-
-  #itemsFor(user: User, listingId: number): StoredItem[] {
-    return [...this.#readable(user, this.#rows.items(listingId))];
-  }
-
-  *#readable(user: User, items: Iterable<StoredItem>): Generator<StoredItem> {
-    for (const item of items) {
-      if (this.#grants.mayRead(user, item.path, item.ownerId)) yield item;
-    }
-  }
-
-  #queuedIn(user: User, path: string): QueuedItem[] {
-    return this.#pending
-      .inFolder(user.id, path)
-      .map((upload) => ({ upload, piId: this.#items.piIdOf(upload.path) }));
   }
 }

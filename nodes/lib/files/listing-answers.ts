@@ -1,0 +1,87 @@
+import type { User } from '../accounts/caller.ts';
+import type { FolderView } from './folder-views.ts';
+import type { ItemCursor, ItemRows } from './item-rows.ts';
+import { pageOf, type PageWish } from './listing-page.ts';
+import type { ListingRow, ListingRows } from './listing-rows.ts';
+import type { Listing, ListOutcome, QueuedItem } from './outcomes.ts';
+import type { PendingUploads } from './pending-uploads.ts';
+import type { ShareGrants } from './share-grants.ts';
+import type { StoredItem } from './stored-item.ts';
+
+export interface ListingAnswersPorts {
+  readonly rows: ListingRows;
+  readonly items: ItemRows;
+  readonly grants: ShareGrants;
+  readonly pending: PendingUploads;
+}
+
+/** What a caller is told of a folder: the NAS's items they may read, and their own queued ones. */
+export class ListingAnswers {
+  readonly #ports: ListingAnswersPorts;
+
+  constructor(ports: ListingAnswersPorts) {
+    this.#ports = ports;
+  }
+
+  /** @param page left out: all of it */
+  listed(user: User, path: string, view: FolderView, page?: PageWish): ListOutcome {
+    const queued = this.#queuedIn(user, path);
+    switch (view.kind) {
+      case 'view': {
+        const { source, ageSeconds, row } = view;
+        const about = { path, source, ageSeconds };
+        if (page !== undefined) return this.#paged(user, row, about, queued, page);
+        const items = row === null ? [] : this.#itemsFor(user, row.id);
+        return { kind: 'listing', listing: { ...about, items, queued } };
+      }
+      case 'unlisted':
+        return { kind: 'asleep' };
+      case 'not_found':
+        // A folder that only the caller's own queue will create is there for them already.
+        if (queued.length === 0) return view;
+        if (page !== undefined) {
+          return this.#paged(user, null, { path, source: 'stored', ageSeconds: 0 }, queued, page);
+        }
+        return {
+          kind: 'listing',
+          listing: { path, items: [], queued, source: 'stored', ageSeconds: 0 },
+        };
+      case 'needs_nas_token':
+      case 'token_refused':
+      case 'nas_busy':
+      case 'nas_bad_answer':
+        return view;
+    }
+  }
+
+  #paged(
+    user: User,
+    row: ListingRow | null,
+    about: Pick<Listing, 'path' | 'source' | 'ageSeconds'>,
+    queued: readonly QueuedItem[],
+    wish: PageWish,
+  ): ListOutcome {
+    const after = (item: ItemCursor | null): Iterable<StoredItem> =>
+      row === null ? [] : this.readable(user, this.#ports.rows.items(row.id, item, wish.limit + 1));
+    const { end, ...found } = pageOf(wish, after, queued);
+    const page = { end, hasAllChecksums: row?.hasAllChecksums ?? true };
+    return { kind: 'listing', listing: { ...about, ...found, page } };
+  }
+
+  #itemsFor(user: User, listingId: number): StoredItem[] {
+    return [...this.readable(user, this.#ports.rows.items(listingId))];
+  }
+
+  /** What of a kept listing its user may still read. */
+  *readable(user: User, items: Iterable<StoredItem>): Generator<StoredItem> {
+    for (const item of items) {
+      if (this.#ports.grants.mayRead(user, item.path, item.ownerId)) yield item;
+    }
+  }
+
+  #queuedIn(user: User, path: string): QueuedItem[] {
+    return this.#ports.pending
+      .inFolder(user.id, path)
+      .map((upload) => ({ upload, piId: this.#ports.items.piIdOf(upload.path) }));
+  }
+}
