@@ -30,7 +30,7 @@ export class DashboardWorld {
       throw problem;
     });
     const folder = mkdtempSync(join(tmpdir(), 'balupi-dashboard-'));
-    const world = new DemoWorld(clock, folder);
+    const world = new DemoWorld(clock, folder, ZONE);
     await world.start();
     const started = new DashboardWorld(world, folder);
     await started.#boot();
@@ -74,7 +74,7 @@ export class DashboardWorld {
     const flows = join(this.#folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (file) => !file.endsWith('.ts') });
     const dataFolder = join(this.#folder, 'balupi');
-    await this.world.past(dataFolder, ZONE);
+    await this.world.past(dataFolder);
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
     const child = spawn(
       process.execPath,

@@ -104,6 +104,25 @@ describe('The Dashboard in a browser', function () {
     await context.close();
   });
 
+  it('begins with counters of the plugs that agree with their made-up past', async () => {
+    const token = await balupi.token('alice');
+    const json = async (path: string): Promise<unknown> => {
+      return (await balupi.call(token, `/api/energy/${path}`)).json();
+    };
+    const { devices } = (await json('current')) as {
+      devices: { device_id: string; device_name: string; energy_today_wh: number }[];
+    };
+    assert.equal(devices.length, 2);
+    for (const { device_id, device_name, energy_today_wh } of devices) {
+      const { data } = (await json(`history?device_id=${device_id}&period=day`)) as {
+        data: { energy_wh: number }[];
+      };
+      const pastWh = data.reduce((sum, { energy_wh }) => sum + energy_wh, 0);
+      // Whole Wh, and the last slot may not be closed yet.
+      assert.ok(Math.abs(energy_today_wh - pastWh) < 3, `${device_name}: ${pastWh} Wh`);
+    }
+  });
+
   it('shows the energy: gauges with their age, bars, costs, ranking, standby and prices', async () => {
     const { page } = admin;
     await show(page, 'energy');

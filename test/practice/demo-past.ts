@@ -8,9 +8,45 @@ import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import type { Store } from '../../nodes/lib/store/store.ts';
 import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
+import type { LoadCurve } from './plug/load-curve.ts';
 
 /** Mean power of a plug in a stretch of time, epoch seconds, in W. */
 export type MeanWatts = (fromS: number, toS: number) => number;
+
+/** A load that a plug knew before there was a BaluPi, and one it has now; nothing in between. */
+export class LoadWithPast implements LoadCurve {
+  readonly #watts: MeanWatts;
+  readonly #endS: number;
+  readonly #now: LoadCurve;
+  readonly #nowFromMs: number;
+
+  /** @param endS where its past ends, epoch seconds, on a slot of five minutes */
+  constructor(watts: MeanWatts, endS: number, now: LoadCurve, nowFromMs: number) {
+    this.#watts = watts;
+    this.#endS = endS;
+    this.#now = now;
+    this.#nowFromMs = nowFromMs;
+  }
+
+  wattsAt(atMs: number): number {
+    return this.#now.wattsAt(atMs);
+  }
+
+  energyWhBetween(fromMs: number, toMs: number): number {
+    let energyWh = 0;
+    for (
+      let startS = Math.floor(fromMs / SLOT_MS) * SLOT_S;
+      startS < this.#endS;
+      startS += SLOT_S
+    ) {
+      const shareMs = Math.min(toMs, (startS + SLOT_S) * 1_000) - Math.max(fromMs, startS * 1_000);
+      if (shareMs <= 0) break;
+      energyWh += (this.#watts(startS, startS + SLOT_S) * shareMs) / HOUR_MS;
+    }
+    const nowFromMs = Math.max(fromMs, this.#nowFromMs);
+    return nowFromMs < toMs ? energyWh + this.#now.energyWhBetween(nowFromMs, toMs) : energyWh;
+  }
+}
 
 export interface PastPlug {
   /** What the plug calls itself. */
@@ -23,16 +59,21 @@ interface PastParts {
   readonly dataFolder: string;
   readonly timeZone: string;
   readonly clock: Clock;
+  /** Where it ends, epoch seconds: the begin of an hour. */
+  readonly endS: number;
   readonly tapo: { readonly username: string; readonly password: string };
   /** Where the plugs answer. */
   readonly addresses: string;
   readonly plugs: readonly PastPlug[];
 }
 
-const DAYS = 40;
+/** How many days of a past there are. */
+export const PAST_DAYS = 40;
 const FINE_DAYS = 6;
 const DAY_S = 86_400;
 const SLOT_S = 300;
+const SLOT_MS = SLOT_S * 1_000;
+const HOUR_MS = 3_600_000;
 /** Hours ago at which the Pi was down for a while: covered by the plugs' counters, marked. */
 const ESTIMATED_HOURS_AGO: readonly number[] = [27, 28, 29, 101, 102];
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined };
@@ -49,9 +90,8 @@ export async function writePast(parts: PastParts): Promise<void> {
     const numbers = await plugNumbers(parts, data.energy);
     const energy = energyRoom(parts, data.energy);
     addPrices(energy);
-    const nowS = Math.floor(parts.clock.nowMs() / 1_000);
-    writeHours(parts, data.energy, { time, nowS, numbers });
-    await energy.recalculate((nowS - (DAYS + 1) * DAY_S) * 1_000);
+    writeHours(parts, data.energy, { time, numbers });
+    await energy.recalculate((parts.endS - (PAST_DAYS + 1) * DAY_S) * 1_000);
   } finally {
     data.close();
   }
@@ -111,15 +151,14 @@ function addPrices(energy: Energy): void {
 }
 
 function writeHours(
-  { plugs }: PastParts,
+  { plugs, endS: lastS }: PastParts,
   store: Store,
-  at: { readonly time: LocalTime; readonly nowS: number; readonly numbers: readonly number[] },
+  at: { readonly time: LocalTime; readonly numbers: readonly number[] },
 ): void {
-  const { time, nowS, numbers } = at;
+  const { time, numbers } = at;
   const [rows, nasHours] = [new BucketRows(store), new NasHourRows(store)];
   const rollUp = new RollUp(rows, time);
-  const lastS = time.hourStart(nowS);
-  let startS = time.dayStart(nowS - DAYS * DAY_S);
+  let startS = time.dayStart(lastS - PAST_DAYS * DAY_S);
   while (startS < lastS) {
     const endS = Math.min(time.nextDayStart(startS), lastS);
     const hours: DeviceHour[] = [];
@@ -128,7 +167,7 @@ function writeHours(
       plugs.forEach((plug, index) => {
         const fine = slots(plug.watts, hourS, isEstimated);
         const hour: HourBucket = { ...inTime(hourS, fine), costUc: 0, priceId: 0 };
-        const isRecent = nowS - hourS < FINE_DAYS * DAY_S;
+        const isRecent = lastS - hourS < FINE_DAYS * DAY_S;
         hours.push({ deviceNumber: numbers[index] ?? 0, hour, fine: isRecent ? fine : [] });
         if (plug.role === 'nas') nasHours.put(nasHour(hour));
       });

@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { LocalTime } from '../../nodes/lib/energy/local-time.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { PRACTICE_USERS, type PracticeUser } from './nas/options.ts';
 import { PracticeNas } from './nas/practice-nas.ts';
 import { seedDemo } from './nas/seed-demo.ts';
-import { type PastPlug, writePast } from './demo-past.ts';
-import { fridge, NasLoad } from './plug/load-curve.ts';
+import { LoadWithPast, PAST_DAYS, type PastPlug, writePast } from './demo-past.ts';
+import { fridge, type LoadCurve, NasLoad } from './plug/load-curve.ts';
 import { PracticePlug } from './plug/practice-plug.ts';
 
 /** The account of the practice plugs. */
@@ -39,7 +40,7 @@ function nasWatts(fromS: number): number {
 }
 
 const FRIDGE = fridge();
-const PAST_PLUGS: readonly PastPlug[] = [
+const PAST_PLUGS: readonly [PastPlug, PastPlug] = [
   { name: 'NAS', role: 'nas', watts: nasWatts },
   {
     name: 'Fridge',
@@ -53,21 +54,24 @@ const PAST_PLUGS: readonly PastPlug[] = [
 export class DemoWorld {
   readonly nas: PracticeNas;
   readonly #clock: Clock;
+  readonly #timeZone: string;
+  /** Where the past of its plugs ends. */
+  readonly #pastEndS: number;
   readonly #nasLoad = new NasLoad('awake');
   readonly #plugs: readonly [PracticePlug, PracticePlug];
   #timer: NodeJS.Timeout | null = null;
   #lastState: 'awake' | 'asleep' = 'awake';
 
-  constructor(clock: Clock, folder: string) {
+  /** @param timeZone of the BaluPi beside it, IANA name; the days of its plugs go by it */
+  constructor(clock: Clock, folder: string, timeZone: string) {
     this.#clock = clock;
+    this.#timeZone = timeZone;
+    this.#pastEndS = new LocalTime(timeZone).hourStart(Math.floor(clock.nowMs() / 1_000));
     const storageFolder = join(folder, 'practice-nas');
     mkdirSync(storageFolder, { recursive: true });
     const options = { users: demoUsers(), bootMs: BOOT_MS };
     this.nas = new PracticeNas({ clock, storageFolder, options });
-    this.#plugs = [
-      new PracticePlug({ clock, load: this.#nasLoad, ...TAPO, serial: 1, nickname: 'NAS' }),
-      new PracticePlug({ clock, load: fridge(), ...TAPO, serial: 2, nickname: 'Fridge' }),
-    ];
+    this.#plugs = [this.#plug(1, this.#nasLoad), this.#plug(2, fridge())];
   }
 
   async start(): Promise<void> {
@@ -90,11 +94,12 @@ export class DemoWorld {
    * Gives a data folder some weeks of a past: a NAS that slept most of the day, and a fridge.
    * To be called before a BaluPi opens it.
    */
-  async past(dataFolder: string, timeZone: string): Promise<void> {
+  async past(dataFolder: string): Promise<void> {
     await writePast({
       dataFolder,
-      timeZone,
+      timeZone: this.#timeZone,
       clock: this.#clock,
+      endS: this.#pastEndS,
       tapo: TAPO,
       addresses: this.#plugAddresses(),
       plugs: PAST_PLUGS,
@@ -112,6 +117,21 @@ export class DemoWorld {
       BALUPI_TAPO_PASSWORD: TAPO.password,
       BALUPI_TAPO_DISCOVERY_ADDRESS: this.#plugAddresses(),
     };
+  }
+
+  /** It was there all the time that the past tells of, so its counters go on from it. */
+  #plug(serial: 1 | 2, now: LoadCurve): PracticePlug {
+    const clock = this.#clock;
+    const { name, watts } = PAST_PLUGS[serial - 1] as PastPlug;
+    return new PracticePlug({
+      ...TAPO,
+      clock,
+      load: new LoadWithPast(watts, this.#pastEndS, now, clock.nowMs()),
+      serial,
+      nickname: name,
+      timeZone: this.#timeZone,
+      pluggedInAtMs: (this.#pastEndS - PAST_DAYS * 86_400) * 1_000,
+    });
   }
 
   #plugAddresses(): string {

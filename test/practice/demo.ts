@@ -124,11 +124,12 @@ const clock = new SystemClock((problem) => {
   console.error(problem);
 });
 const folder = mkdtempSync(join(tmpdir(), 'balupi-demo-'));
-const world = new DemoWorld(clock, folder);
+const givenZone = process.env['BALUPI_TIMEZONE'] ?? '';
+const world = new DemoWorld(clock, folder, givenZone === '' ? SYSTEM_ZONE : givenZone);
 console.log('Starting a practice NAS, two practice plugs and BaluPi …');
 await world.start();
 const settings = await environment(world, folder);
-await world.past(settings['BALUPI_DATA_DIR'] ?? folder, settings['BALUPI_TIMEZONE'] ?? SYSTEM_ZONE);
+await world.past(settings['BALUPI_DATA_DIR'] ?? folder);
 const server = spawn(process.execPath, [...process.execArgv, SERVER, '--no-env-file'], {
   env: settings,
   stdio: ['ignore', 'pipe', 'inherit'],

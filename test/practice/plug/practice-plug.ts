@@ -27,6 +27,8 @@ export interface PracticePlugOptions {
   readonly nickname?: string;
   /** IANA name of the zone its counters go by. */
   readonly timeZone?: string;
+  /** What came before it counts for nothing. Default: now. */
+  readonly pluggedInAtMs?: number;
   /** Default: the recorded one. */
   readonly firmware?: string;
   readonly sessionTimeoutSeconds?: number;
@@ -68,7 +70,7 @@ export class PracticePlug {
     this.#startMonotonicMs = options.clock.monotonicMs();
     const sample = plugSample(options.sample ?? 'P110M(EU)_1.0_1.2.3');
     const local = new LocalTime(options.timeZone ?? 'Europe/Berlin');
-    this.#meter = new PlugMeter(options.load, local, this.nowMs());
+    this.#meter = new PlugMeter(options.load, local, options.pluggedInAtMs ?? this.nowMs());
     const identity = practiceIdentity(options);
     this.#methods = new PracticeMethods(sample, identity, this.#meter, local);
     const scheme = sample.discovery['mgt_encrypt_schm'] as { encrypt_type: string; lv?: number };
