@@ -31,7 +31,12 @@ export async function recalculate({ energy }: Rooms, message: ApiMessage): Promi
   const { from } = callOf(message).body as RecalculateBody;
   const done = await energy.recalculate(from);
   if (done.kind === 'bad_range') {
-    const errors = [{ loc: ['body', 'from'], msg: 'must be a time in the past' }];
+    const errors = [
+      {
+        loc: ['body', 'from'],
+        msg: 'must be a day such as 2026-02-22 or a time such as 2026-02-22T14:30:00Z',
+      },
+    ];
     return withAnswer(message, refuse('invalid', { errors }));
   }
   const payload: RecalculateAnswer = {

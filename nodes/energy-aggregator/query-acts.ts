@@ -56,7 +56,7 @@ function refusal(refused: WishRefusal): Answer {
     case 'unknown_period':
       return invalid('period', 'must be day, week, month or year');
     case 'bad_range':
-      return invalid('from', 'must be a time before to');
+      return invalid('from', 'must be a time before to, or before now without one');
   }
 }
 

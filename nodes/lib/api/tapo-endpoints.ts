@@ -52,7 +52,14 @@ const plugAddress = () =>
   });
 
 const CHANGEABLE = {
-  name: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 100,
+      pattern: '\\S',
+      description: '1 to 100 characters, not all of them blank',
+    }),
+  ),
   role: Type.Optional(words(PLUG_ROLES)),
 };
 

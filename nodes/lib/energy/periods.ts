@@ -137,10 +137,10 @@ function periodStart(period: Period, atS: number, time: LocalTime): number {
 /** 9999-01-01: later dates no longer have four digits in their year. */
 const LAST_S = 253_370_764_800;
 
-/** A moment as epoch seconds, null when it is none between 1970 and 9999. */
+/** A moment as epoch seconds, 0 for all before 1970; null when it is none before 9999. */
 export function momentS(moment: number | string, time: LocalTime): number | null {
   const ms = typeof moment === 'number' ? moment : parseMoment(moment, time);
   if (ms === null || !Number.isFinite(ms)) return null;
   const atS = Math.floor(ms / 1_000);
-  return atS < 0 || atS > LAST_S ? null : atS;
+  return atS > LAST_S ? null : Math.max(0, atS);
 }

@@ -207,7 +207,7 @@ export class Tapo {
       return { kind: 'known', device: viewDevice(known, language) };
     }
     if (this.#devices.isFull) return { kind: 'full' };
-    const name = cleanText(wish.name) === '' ? null : cleanText(wish.name);
+    const name = changesOf(wish).name ?? null;
     const role = wish.role ?? 'generic';
     const added = this.#devices.insert({ ip, port, name, role, found });
     await this.#poller.poll(added);
@@ -227,8 +227,11 @@ export class Tapo {
   }
 }
 
+/** What the API takes. */
+const LONGEST_NAME = 100;
+
 function changesOf(wish: DeviceWish): { name?: string; isNamed?: true; role?: DeviceRole } {
-  const name = cleanText(wish.name);
+  const name = cleanText(wish.name, LONGEST_NAME);
   return {
     ...(name === '' ? {} : { name, isNamed: true }),
     ...(wish.role === undefined ? {} : { role: wish.role }),

@@ -22,12 +22,12 @@ export function asRecord(value: unknown): WireRecord | null {
     : null;
 }
 
-/** `value` fit for a list on a screen: control characters out, cut to 64 characters. */
-export function cleanText(value: unknown): string {
+/** `value` fit for a list on a screen: control characters out, cut to 64 characters or `most`. */
+export function cleanText(value: unknown, most = LONGEST_TEXT): string {
   if (typeof value !== 'string') return '';
   // Cut before the clean-up too, so that a text of megabytes costs nothing.
   const shown = value.slice(0, 1_024).replace(UNSHOWABLE, '').trim();
-  return [...shown].slice(0, LONGEST_TEXT).join('').trim();
+  return [...shown].slice(0, most).join('').trim();
 }
 
 /** Decodes the base64 that plugs wrap names in (seen in every recorded `get_device_info`). */

@@ -24,6 +24,7 @@ function faults(checked: Validated<unknown>): readonly Fault[] {
 const history = endpointById('energy-history').query;
 const list = endpointById('files-list').query;
 const price = endpointById('energy-prices-add').bodySchema;
+const plug = endpointById('tapo-devices-change').bodySchema;
 const toggle = endpointById('tapo-devices-toggle').bodySchema;
 const login = endpointById('auth-login').bodySchema;
 
@@ -170,6 +171,14 @@ describe('a JSON body', () => {
 
   it('keeps what is described and drops the rest', () => {
     assert.deepEqual(valid(validateBody(price, { ...GOOD, id: 7, extra: {} })), GOOD);
+  });
+
+  it('refuses a name that shows nothing', () => {
+    assert.deepEqual(valid(validateBody(plug, { name: ' Fridge ' })), { name: ' Fridge ' });
+    for (const name of ['', '   ', '\t', 'x'.repeat(101)]) {
+      const [fault] = faults(validateBody(plug, { name }));
+      assert.match(fault?.msg ?? '', /1 to 100 characters, not all of them blank/);
+    }
   });
 
   it('does not let a prototype be sent', () => {

@@ -44,6 +44,17 @@ describe('energy answers', () => {
     assert.equal(energy.history({ resolution: 'second' }).kind, 'unknown_resolution');
     assert.equal(energy.history({ from: 'yesterday' }).kind, 'bad_range');
     assert.equal(energy.history({ from: '2026-05-12', to: '2026-05-11' }).kind, 'bad_range');
+    assert.equal(energy.history({ from: '1890-05-12', to: '1900-05-12' }).kind, 'bad_range');
+  });
+
+  it('takes a beginning that lies before all clocks', async () => {
+    const { energy } = bench;
+    energy.record([plug.read(fromS, 0)]);
+    await bench.moveTo(fromS + 3 * HOUR);
+    for (const wish of [{ from: '1900-01-01' }, { from: '1900-01-01T00:00:00Z' }]) {
+      const found = energy.history({ ...wish, to: '2026-05-11' });
+      assert.equal(found.kind, 'history', wish.from);
+    }
   });
 
   it('shows the last reading across commits, marks it stale after 90 s, and never invents 0 W', async () => {

@@ -171,6 +171,9 @@ describe('the registry of plugs', () => {
     const tapo = bench.tapo([practice]);
     await bench.until(tapo.add({ address: practice.address }));
     const { id, deviceNumber } = tapo.list()[0] ?? { id: '', deviceNumber: 0 };
+    const long = 'Ü'.repeat(100);
+    const renamed = tapo.update(id, { name: long });
+    assert.equal(renamed.kind === 'updated' && renamed.device.name, long);
     const changed = tapo.update(id, { name: 'Bü\u0007ro\u202e' });
     assert.equal(changed.kind === 'updated' && changed.device.name, 'Büro');
     await tapo.pollAll();
