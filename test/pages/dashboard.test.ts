@@ -17,6 +17,11 @@ const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'system'];
 /** What a page may not do at all, and what tells that it drew something. */
 const DRAWN = '.nrdb-ui-group';
 
+/** What of a page's words and tables is wider than its place. */
+const CUT_OFF = `[...document.querySelectorAll(
+  '.nrdb-ui-group .v-card-title, .bp-tile b, .nrdb-ui-group .v-table__wrapper'
+)].filter((place) => place.scrollWidth > place.clientWidth + 1).map((place) => place.innerText)`;
+
 describe('The Dashboard in a browser', function () {
   this.timeout(120_000);
   const browser = browserOf(this);
@@ -504,6 +509,7 @@ describe('The Dashboard in a browser', function () {
       await page.waitForTimeout(700);
       const width = await page.evaluate<number>('document.documentElement.scrollWidth');
       assert.ok(width <= 400, `${name} is ${width} px wide`);
+      assert.deepEqual(await page.evaluate<string[]>(CUT_OFF), [], name);
     }
     await show(page, 'energy');
     await page.waitForSelector('.bp-gauge:has-text("vor ")');
