@@ -52,6 +52,7 @@ function answer(rooms: Rooms, message: PageMessage, done: string): PageMessage |
   const ok = (message.statusCode ?? 200) < 400;
   message.ok = ok;
   message.text = ok ? done : marked(detailOf(message.payload));
+  if (ok) message.payload = withMarkedDetails(message.payload);
   delete message.req;
   delete message.headers;
   return message;
@@ -62,6 +63,16 @@ function detailOf(payload: unknown): string {
   if (typeof detail === 'string') return detail;
   const { message } = (detail ?? {}) as { readonly message?: unknown };
   return typeof message === 'string' ? message : '';
+}
+
+/** Why each upload of a list is where it is, for its reader. */
+function withMarkedDetails(payload: unknown): unknown {
+  const { uploads } = (payload ?? {}) as { readonly uploads?: unknown };
+  if (!Array.isArray(uploads)) return payload;
+  const rows = (uploads as readonly { readonly detail?: unknown }[]).map((row) =>
+    typeof row.detail === 'string' ? { ...row, detail: marked(row.detail) } : row,
+  );
+  return { ...(payload as object), uploads: rows };
 }
 
 /** A sentence that is known in German is shown in the reader's language. */

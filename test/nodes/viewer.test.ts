@@ -43,6 +43,19 @@ describe('balupi-viewer', () => {
     ]);
   });
 
+  it('says why an upload waits in the words of the reader', async () => {
+    const stage = await open({ type, op: 'answer', rooms: rooms(BOB) });
+    const uploads = [
+      { id: 'a', detail: 'The NAS went away.' },
+      { id: 'b', detail: 'Said by nobody here.' },
+      { id: 'c', detail: null },
+    ];
+    await stage.send({ ...FROM, statusCode: 200, payload: { uploads } });
+    assert.deepEqual(stage.out[0]?.[0]?.['payload'], {
+      uploads: [{ id: 'a', detail: '[[The NAS went away.]]' }, uploads[1], uploads[2]],
+    });
+  });
+
   it('says who looks, from the socket alone', async () => {
     const stage = await open({ type, op: 'who', rooms: rooms(BOB) });
     await stage.send({ ...FROM, payload: { username: 'admin', is_admin: true } });
