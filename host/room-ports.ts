@@ -8,12 +8,13 @@ import type {
 } from '../nodes/lib/upload/upload.ts';
 
 /** How the files room sees the queue. Rooms meet here and not in each other. */
-export function pendingUploads(upload: () => Upload): Pick<PendingUploads, 'inFolder' | 'find'> {
+export function pendingUploads(upload: () => Upload): PendingUploads {
   return {
     inFolder: (userId, folder) =>
       upload()
         .pendingInFolder(userId, folder)
         .map((queued) => pending(queued, '')),
+    folders: (userId) => upload().pendingFolders(userId),
     find: (userId, path) => {
       const queued = upload().queuedFile(userId, path);
       return queued === null ? null : pending(queued, queued.file);

@@ -15,6 +15,7 @@ import { Locator } from './locator.ts';
 import { parentOf, parseNasPath } from './nas-path.ts';
 import type { ListOutcome, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
+import { QueuedItems } from './queued-items.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
@@ -37,7 +38,7 @@ export type {
   QueuedItem,
   RelistOutcome,
 } from './outcomes.ts';
-export type { PendingUpload, PendingUploads } from './pending-uploads.ts';
+export type { PendingFolder, PendingUpload, PendingUploads } from './pending-uploads.ts';
 export { SHARED_FOLDER, SHARED_WITH_ME } from './permission.ts';
 export type { StoredItem } from './stored-item.ts';
 export { versionOf } from './stored-item.ts';
@@ -93,7 +94,8 @@ export class Files {
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = ports;
     this.#locator = new Locator({ items, views, grants, probe, pending, isKept });
-    this.#answers = new ListingAnswers({ rows, items, grants, pending });
+    const queued = new QueuedItems(pending, items, rows);
+    this.#answers = new ListingAnswers({ rows, grants, queued });
   }
 
   /**

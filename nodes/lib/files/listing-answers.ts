@@ -1,18 +1,17 @@
 import type { User } from '../accounts/caller.ts';
 import type { FolderView } from './folder-views.ts';
-import type { ItemCursor, ItemRows } from './item-rows.ts';
+import type { ItemCursor } from './item-rows.ts';
 import { pageOf, type PageWish } from './listing-page.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
 import type { Listing, ListOutcome, QueuedItem } from './outcomes.ts';
-import type { PendingUploads } from './pending-uploads.ts';
+import type { QueuedItems } from './queued-items.ts';
 import type { ShareGrants } from './share-grants.ts';
 import type { StoredItem } from './stored-item.ts';
 
 export interface ListingAnswersPorts {
   readonly rows: ListingRows;
-  readonly items: ItemRows;
   readonly grants: ShareGrants;
-  readonly pending: PendingUploads;
+  readonly queued: QueuedItems;
 }
 
 /** What a caller is told of a folder: the NAS's items they may read, and their own queued ones. */
@@ -25,7 +24,7 @@ export class ListingAnswers {
 
   /** @param page left out: all of it */
   listed(user: User, path: string, view: FolderView, page?: PageWish): ListOutcome {
-    const queued = this.#queuedIn(user, path);
+    const queued = this.#ports.queued.in(user.id, path, rowOf(view));
     switch (view.kind) {
       case 'view': {
         const { source, ageSeconds, row } = view;
@@ -78,10 +77,9 @@ export class ListingAnswers {
       if (this.#ports.grants.mayRead(user, item.path, item.ownerId)) yield item;
     }
   }
+}
 
-  #queuedIn(user: User, path: string): QueuedItem[] {
-    return this.#ports.pending
-      .inFolder(user.id, path)
-      .map((upload) => ({ upload, piId: this.#ports.items.piIdOf(upload.path) }));
-  }
+/** What is known of the folder that is looked at. */
+function rowOf(view: FolderView): ListingRow | null {
+  return view.kind === 'view' ? view.row : null;
 }

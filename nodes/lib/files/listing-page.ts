@@ -67,7 +67,7 @@ export function pageOf(
   queued: readonly QueuedItem[],
 ): FolderPage {
   const { limit, after } = wish;
-  const replaced = new Set(queued.map(({ upload }) => upload.path));
+  const replaced = new Set(queued.map(({ path }) => path));
   const items =
     after?.part === 'queued' ? [] : taken(itemsAfter(after?.item ?? null), replaced, limit + 1);
   if (items.length > limit) {
@@ -76,15 +76,13 @@ export function pageOf(
     if (last !== undefined) return { items: page, queued: [], end: { part: 'items', item: last } };
   }
   const from = after?.part === 'queued' ? after.path : '';
-  const left = queued
-    .filter(({ upload }) => upload.path > from)
-    .sort((a, b) => (a.upload.path < b.upload.path ? -1 : 1));
+  const left = queued.filter(({ path }) => path > from).sort((a, b) => (a.path < b.path ? -1 : 1));
   const now = left.slice(0, limit - items.length);
-  const end: PageEnd = { part: 'queued', path: now.at(-1)?.upload.path ?? from };
+  const end: PageEnd = { part: 'queued', path: now.at(-1)?.path ?? from };
   return { items, queued: now, end: now.length < left.length ? end : null };
 }
 
-/** Up to `most` items, those left out that a queued upload stands in the place of. */
+/** Up to `most` items, those left out that something queued stands in the place of. */
 function taken(
   items: Iterable<StoredItem>,
   leftOut: ReadonlySet<string>,

@@ -39,7 +39,7 @@ export interface WireListing {
  * item carries it, and would see a conflict in each that does not.
  */
 export function wireListing(listing: Listing, isCached: (path: string) => boolean): WireListing {
-  const queuedPaths = new Set(listing.queued.map(({ upload }) => upload.path));
+  const queuedPaths = new Set(listing.queued.map(({ path }) => path));
   const kept = listing.items.filter((item) => !queuedPaths.has(item.path));
   const { page } = listing;
   const hasAll =
@@ -87,23 +87,25 @@ function wireItem(
   };
 }
 
-function wireQueued({ upload, piId }: QueuedItem, showChecksum: boolean): WireItem {
-  const name = nameOf(upload.path);
+function wireQueued(item: QueuedItem, showChecksum: boolean): WireItem {
+  const { path, upload, piId } = item;
+  const name = nameOf(path);
+  const sizeBytes = upload?.sizeBytes ?? 0;
   return {
     name,
-    path: upload.path,
-    size: upload.sizeBytes,
-    type: 'file',
-    modified_at: new Date(upload.acceptedAtMs).toISOString(),
-    ...present('mime_type', upload.mimeType),
+    path,
+    size: sizeBytes,
+    type: upload === null ? 'directory' : 'file',
+    modified_at: new Date(item.acceptedAtMs).toISOString(),
+    ...present('mime_type', upload?.mimeType ?? null),
     file_id: null,
-    checksum: showChecksum ? upload.sha256 : null,
+    checksum: showChecksum ? (upload?.sha256 ?? null) : null,
     id: piId,
     filename: name,
-    relative_path: upload.path,
-    size_bytes: upload.sizeBytes,
-    is_directory: false,
-    is_cached: true,
+    relative_path: path,
+    size_bytes: sizeBytes,
+    is_directory: upload === null,
+    is_cached: upload !== null,
     sync_state: 'queued',
   };
 }

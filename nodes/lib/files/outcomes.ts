@@ -17,7 +17,7 @@ export type NasFault =
 export interface Listing {
   readonly path: string;
   readonly items: readonly StoredItem[];
-  /** The caller's own uploads into this folder that the NAS does not have yet. */
+  /** What the caller's own uploads that the NAS does not have yet will bring into this folder. */
   readonly queued: readonly QueuedItem[];
   /** `stored`: the NAS was not asked; `ageSeconds` is how old its answer is. */
   readonly source: 'fresh' | 'stored';
@@ -31,8 +31,11 @@ export interface Listing {
 }
 
 export interface QueuedItem {
-  readonly upload: PendingUpload;
+  readonly path: string;
   readonly piId: number;
+  readonly acceptedAtMs: number;
+  /** Null: a folder that the NAS is not known to have, with queued uploads somewhere in it. */
+  readonly upload: PendingUpload | null;
 }
 
 export type ListOutcome =

@@ -11,10 +11,19 @@ export interface PendingUpload {
   readonly file: string;
 }
 
+/** A folder that a user queued something right into. */
+export interface PendingFolder {
+  readonly path: string;
+  /** When the newest of it was accepted. */
+  readonly acceptedAtMs: number;
+}
+
 /** The queue as the files room sees it. Only ever asked for the caller's own uploads. */
 export interface PendingUploads {
   /** The newest undelivered version of each file this user queued right in this folder. */
   inFolder(userId: number, folder: string): readonly PendingUpload[];
+  /** Every folder with undelivered uploads of this user right in it, each once. */
+  folders(userId: number): readonly PendingFolder[];
   /** The newest undelivered version this user queued for exactly this path. */
   find(userId: number, path: string): PendingUpload | null;
 }

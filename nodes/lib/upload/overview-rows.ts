@@ -3,6 +3,13 @@ import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { numberOf, toUploadRow, type UploadRow, type UploadState } from './upload-row.ts';
 
+/** A folder that undelivered uploads of a user lie right in. */
+export interface PendingFolder {
+  readonly path: string;
+  /** When the newest of them was accepted. */
+  readonly acceptedAtMs: number;
+}
+
 const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
 /** More than anybody reads; the states and the newest come first. */
 const LONGEST_LIST = 1_000;
@@ -45,6 +52,8 @@ export class OverviewRows {
   readonly #list: StatementSync;
   readonly #unfinished: StatementSync;
   readonly #pendingInFolder: StatementSync;
+  readonly #pendingFolders: StatementSync;
+  readonly #folders: Remembered<number, readonly PendingFolder[]>;
   readonly #pendingAt: StatementSync;
   readonly #queuedBytes: StatementSync;
   readonly #inbox: StatementSync;
@@ -54,6 +63,7 @@ export class OverviewRows {
   constructor(store: Store) {
     this.#store = store;
     this.#newest = new Remembered(store, MOST_REMEMBERED);
+    this.#folders = new Remembered(store, MOST_REMEMBERED);
     this.#counts = store.prepare(COUNTS);
     this.#waiting = store.prepare(`
       SELECT DISTINCT username FROM upload_queue WHERE state = 'waiting_for_credential'
@@ -67,6 +77,11 @@ export class OverviewRows {
     this.#pendingInFolder = store.prepare(`
       SELECT * FROM upload_queue WHERE user_id = ? AND folder = ? AND has_bytes = 1
         AND state IN ${PENDING} ORDER BY seq`);
+    // By state: of all that was ever delivered into those folders nothing is looked at.
+    this.#pendingFolders = store.prepare(`
+      SELECT folder, max(created_at_ms) AS newest FROM upload_queue
+        INDEXED BY upload_queue_by_user
+      WHERE user_id = ? AND has_bytes = 1 AND state IN ${PENDING} GROUP BY folder`);
     this.#pendingAt = store.prepare(`
       SELECT * FROM upload_queue WHERE user_id = ? AND path = ? AND has_bytes = 1
         AND state IN ${PENDING} ORDER BY seq DESC LIMIT 1`);
@@ -109,6 +124,15 @@ export class OverviewRows {
   /** Oldest first; several versions of one path are all in it. */
   pendingInFolder(userId: number, folder: string): readonly UploadRow[] {
     return this.#pendingInFolder.all(userId, folder).map(toUploadRow);
+  }
+
+  /** Each folder once that has undelivered uploads of this user right in it. */
+  pendingFolders(userId: number): readonly PendingFolder[] {
+    return this.#folders.get(userId, () =>
+      this.#pendingFolders
+        .all(userId)
+        .map((raw) => ({ path: String(raw['folder']), acceptedAtMs: Number(raw['newest']) })),
+    );
   }
 
   /** The newest undelivered version of a path. */

@@ -3,7 +3,7 @@ import type { Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import { refused, refusedAt, type Refused } from './admission.ts';
 import type { Disk } from './disk.ts';
-import type { OverviewRows } from './overview-rows.ts';
+import type { OverviewRows, PendingFolder } from './overview-rows.ts';
 import {
   toDeviceEntry,
   toSyncStatus,
@@ -116,6 +116,11 @@ export class Overview {
       newest.set(row.filename, toPending(row));
     }
     return [...newest.values()];
+  }
+
+  /** The folders such uploads lie right in, each once. */
+  pendingFolders(userId: number): readonly PendingFolder[] {
+    return this.#parts.rows.pendingFolders(userId);
   }
 
   /** The newest undelivered version of a path, for its user to read back. */

@@ -15,7 +15,7 @@ import { Enqueue } from './enqueue.ts';
 import { Intake, type AcceptOutcome } from './intake.ts';
 import type { KeptCopies } from './kept-copies.ts';
 import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
-import { OverviewRows } from './overview-rows.ts';
+import { OverviewRows, type PendingFolder } from './overview-rows.ts';
 import { Publisher } from './publisher.ts';
 import { RecoveryRows } from './recovery-rows.ts';
 import { Recovery, type Recovered } from './recovery.ts';
@@ -198,6 +198,11 @@ export class Upload {
 
   pendingInFolder(userId: number, path: string): readonly PendingUpload[] {
     return this.#overview.pendingInFolder(userId, path);
+  }
+
+  /** Every folder with undelivered uploads of a user right in it, each once. */
+  pendingFolders(userId: number): readonly PendingFolder[] {
+    return this.#overview.pendingFolders(userId);
   }
 
   queuedFile(userId: number, path: string): QueuedFile | null {

@@ -90,7 +90,7 @@ export class CacheBench {
       trustedNowMs: () => this.clock.nowMs(),
       tokenOf: (caller: Caller) => this.tokenOf(caller),
       isKept: (path) => this.cache.isKept(path),
-      pending: { inFolder: () => [], find: () => null },
+      pending: { inFolder: () => [], folders: () => [], find: () => null },
     });
     const warn = (message: string): number => this.warnings.push(message);
     this.cache = new Cache({

@@ -55,6 +55,10 @@ export class FilesBench {
           this.queued.filter(
             (upload) => upload.userId === userId && parentOf(upload.path) === folder,
           ),
+        folders: (userId) =>
+          this.queued
+            .filter((upload) => upload.userId === userId)
+            .map(({ path, acceptedAtMs }) => ({ path: parentOf(path), acceptedAtMs })),
         find: (userId, path) =>
           this.queued.find((upload) => upload.userId === userId && upload.path === path) ?? null,
       },

@@ -366,6 +366,49 @@ describe('Files', () => {
     assert.deepEqual(await names(bench.alice, 'alice'), ['docs']);
   });
 
+  it('shows the folders that only the caller’s queue will make, level by level', async () => {
+    await names(bench.alice, 'alice');
+    const about = {
+      uploadId: 'u1',
+      sizeBytes: 9,
+      sha256: 'c'.repeat(64),
+      mimeType: null,
+      file: '',
+    };
+    for (const [path, acceptedAtMs] of [
+      ['alice/docs/c.txt', 1_000],
+      ['alice/phone/2026/11/a.jpg', 2_000],
+      ['alice/phone/2026/12/b.jpg', 3_000],
+      ['alicette/x.txt', 4_000],
+    ] as const) {
+      bench.queued.push({ ...about, userId: 4, path, acceptedAtMs });
+    }
+    const shown = async (folder: string): Promise<unknown[]> =>
+      wireListing(await listing(bench.alice, folder), () => false).files.map((file) => [
+        file.name,
+        file.type,
+        file.sync_state ?? file.size,
+      ]);
+    for (const awake of [true, false]) {
+      bench.awake = awake;
+      assert.deepEqual(await shown('alice'), [
+        ['docs', 'directory', 0],
+        ['a.txt', 'file', 5],
+        ['phone', 'directory', 'queued'],
+      ]);
+      assert.deepEqual(await shown('alice/phone'), [['2026', 'directory', 'queued']]);
+      assert.deepEqual(await shown('alice/phone/2026'), [
+        ['11', 'directory', 'queued'],
+        ['12', 'directory', 'queued'],
+      ]);
+      assert.deepEqual(await shown('alice/phone/2026/12'), [['b.jpg', 'file', 'queued']]);
+    }
+    const { queued } = await listing(bench.alice, 'alice');
+    assert.equal(queued[0]?.acceptedAtMs, 3_000);
+    assert.equal((await bench.files.list(bench.bob, 'alice/phone')).kind, 'not_found');
+    assert.equal((await bench.files.list(bench.alice, 'alice/fax')).kind, 'not_found');
+  });
+
   it('shows the caller’s queued uploads, and nobody else’s, before the NAS has them', async () => {
     bench.queued.push({
       userId: 4,

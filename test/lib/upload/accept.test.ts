@@ -381,6 +381,9 @@ describe('accepting an upload', () => {
     await house.send('alice', 'a.txt', 'one');
     await house.send('alice', 'a.txt', 'three');
     await house.send('alice/sub', 'b.txt', 'x');
+    const folders = house.upload.pendingFolders(1).map(({ path }) => path);
+    assert.deepEqual(folders.sort(), ['alice', 'alice/sub']);
+    assert.deepEqual(house.upload.pendingFolders(99), []);
     const pending = house.upload.pendingInFolder(1, 'alice');
     assert.deepEqual(
       pending.map(({ name, sizeBytes }) => [name, sizeBytes]),
