@@ -36,7 +36,12 @@ async function proveKills({ count, seed, log }: ProofOptions): Promise<Verdict> 
       readyMs.push(await household.start());
       await household.signIn();
       if (round % 10 === 0 || round === count) {
-        log(`${round} kills, ${ledger.sentCount} sent, ${ledger.acknowledged.length} acknowledged`);
+        const slowest = Math.round(Math.max(...readyMs.slice(-10)));
+        const { sentCount, acknowledged } = ledger;
+        log(
+          `${round} kills, ${sentCount} sent, ${acknowledged.length} acknowledged; ` +
+            `ready again within ${slowest} ms`,
+        );
       }
     }
     return await judge(household, ledger, readyMs);
