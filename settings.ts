@@ -58,7 +58,10 @@ export const SETTINGS = {
     "The NAS past its own proxy; default: NAS_URL's host, port 8000.",
   ),
   NAS_TLS_FINGERPRINT: optional(fingerprint, 'SHA-256 of the certificate of an https NAS_URL.'),
-  NAS_MAC_ADDRESS: optional(macAddress, 'MAC address of the NAS; needed to wake it.'),
+  NAS_MAC_ADDRESS: optional(
+    macAddress,
+    'MAC address of the NAS, to wake it; default: as seen in the neighbour table.',
+  ),
   NAS_WAKE_ADDRESS: optional(
     hostAndPort,
     'Where the magic packet goes; default: every broadcast, port 9.',

@@ -169,7 +169,7 @@ function writeHours(
         const hour: HourBucket = { ...inTime(hourS, fine), costUc: 0, priceId: 0 };
         const isRecent = lastS - hourS < FINE_DAYS * DAY_S;
         hours.push({ deviceNumber: numbers[index] ?? 0, hour, fine: isRecent ? fine : [] });
-        if (plug.role === 'nas') nasHours.put(nasHour(hour));
+        if (plug.role === 'nas') nasHours.put(nasHour(hour, time.hourOfDay(hourS)));
       });
     }
     store.transaction(() => {
@@ -195,7 +195,8 @@ function slots(watts: MeanWatts, hourS: number, isEstimated: boolean): Bucket[] 
   });
 }
 
-function nasHour({ startS, avgMw, energyMwh }: HourBucket) {
+/** @param hourOfDay on the local clock, by which it is the price of the day or of the night */
+function nasHour({ startS, avgMw, energyMwh }: HourBucket, hourOfDay: number) {
   const isAsleep = avgMw < 10_000;
   return {
     startS,
@@ -203,6 +204,6 @@ function nasHour({ startS, avgMw, energyMwh }: HourBucket) {
     asleepMwh: isAsleep ? energyMwh : 0,
     idleS: isAsleep ? 0 : 3_600,
     idleMwh: isAsleep ? 0 : energyMwh,
-    priceUcPerKwh: 33_900_000,
+    priceUcPerKwh: hourOfDay >= 22 || hourOfDay < 6 ? 26_400_000 : 33_900_000,
   };
 }
