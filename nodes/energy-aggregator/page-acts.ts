@@ -31,6 +31,10 @@ function shown(value: number | null, digits: number, unit: string): string {
   return value === null ? '–' : `[[#${value.toFixed(digits)}]] ${unit}`;
 }
 
+function shownEuro(uc: number | null): string {
+  return uc === null ? '–' : `[[#${(uc / UC_PER_EURO).toFixed(2)} €]]`;
+}
+
 function show(message: ApiMessage, payload: unknown): ApiMessage {
   message.payload = payload;
   return message;
@@ -187,7 +191,7 @@ function ranking(rooms: Rooms, message: ApiMessage): ApiMessage {
     .map(({ name, mwh, uc }) => ({
       name,
       energy: shown(mwh / MWH_PER_KWH, 2, 'kWh'),
-      cost: shown(uc / UC_PER_EURO, 2, '€'),
+      cost: shownEuro(uc),
       share: all === 0 ? 0 : Math.round((100 * mwh) / all),
     }));
   return show(message, rows);
@@ -197,7 +201,7 @@ function standby({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const rows = energy.standby().map(({ deviceName: name, standbyMw, yearlyUc }) => ({
     name,
     standby: shown(standbyMw === null ? null : standbyMw / 1_000, 1, 'W'),
-    year: shown(yearlyUc === null ? null : yearlyUc / UC_PER_EURO, 2, '€'),
+    year: shownEuro(yearlyUc),
   }));
   return show(message, rows);
 }

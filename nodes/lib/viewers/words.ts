@@ -5,8 +5,8 @@ export type Language = 'en' | 'de';
 /** Words that a page shows in its reader's language: `[[Power now]]`. */
 const MARKED = /\[\[([^[\]]+)\]\]/g;
 
-/** A number that is written in the reader's way: `[[#1.5]]`. */
-const NUMBER = /^#-?\d+(?:\.\d+)?$/;
+/** A number, or a sum of money, that is written in the reader's way: `[[#1.5]]`, `[[#1.50 €]]`. */
+const NUMBER = /^#(-?)(\d+(?:\.\d+)?)( €)?$/;
 
 /** @param preferred what the reader chose; else the browser's `Accept-Language` decides */
 export function languageOf(
@@ -33,15 +33,20 @@ export function inWordsOf(language: Language, value: unknown): unknown {
 function text(language: Language, marked: string): string {
   if (!marked.includes('[[')) return marked;
   return marked.replace(MARKED, (whole, words: string) => {
-    if (NUMBER.test(words)) return numberIn(language, words.slice(1));
+    const number = NUMBER.exec(words);
+    if (number !== null) return numberIn(language, number);
     const german = GERMAN.get(words);
     if (german === undefined) return whole;
     return language === 'de' ? german : words;
   });
 }
 
-function numberIn(language: Language, number: string): string {
-  return language === 'de' ? number.replace('.', ',') : number;
+function numberIn(
+  language: Language,
+  [, sign = '', digits = '', euro = '']: RegExpExecArray,
+): string {
+  if (language === 'de') return `${sign}${digits.replace('.', ',')}${euro}`;
+  return `${sign}${euro.trim()}${digits}`;
 }
 
 /** Pictures and other bytes, dates, and functions go through as they are. */

@@ -51,8 +51,10 @@ describe('The words of the pages', () => {
   });
 
   it('come with numbers in the reader’s way', () => {
-    assert.equal(inWordsOf('de', '[[#-3.50]] €'), '-3,50 €');
-    assert.equal(inWordsOf('en', '[[#-3.50]] €'), '-3.50 €');
+    assert.equal(inWordsOf('de', '[[#-3.50]] kWh'), '-3,50 kWh');
+    assert.equal(inWordsOf('en', '[[#-3.50]] kWh'), '-3.50 kWh');
+    assert.equal(inWordsOf('de', '[[#-3.50 €]]'), '-3,50 €');
+    assert.equal(inWordsOf('en', '[[#-3.50 €]]'), '-€3.50');
   });
 
   it('leave alone what nobody marked, and what a plug is called', () => {
