@@ -6,7 +6,8 @@ import type { Rooms } from '../lib/rooms/rooms.ts';
 /** A point of a chart of the Dashboard: `x` where, `y` how much, `series` of what. */
 interface Point {
   readonly x: string | number;
-  readonly y: number;
+  /** Null ends a line: nothing is known here. */
+  readonly y: number | null;
   readonly series: string;
 }
 
@@ -14,6 +15,8 @@ const MWH_PER_KWH = 1_000_000;
 const UC_PER_EURO = 100_000_000;
 /** The Dashboard keeps each point as a message of its own, so a chart gets no more. */
 const MOST_POINTS = 500;
+/** Of a point of the day's power. */
+const MEAN_S = 300;
 /** A gauge that is full now and then is one that can be read; it grows in these steps. */
 const GAUGE_STEPS_W = [100, 200, 500, 1_000, 2_000, 3_500, 5_000, 10_000];
 const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
@@ -138,13 +141,22 @@ function power({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const points = series.flatMap(({ deviceId, name }): Point[] => {
     const found = energy.history({ deviceId, period: 'day', resolution: '5m' });
     if (found.kind !== 'history') return [];
-    return found.points.slice(-MOST_POINTS).map(({ startS, avgMw }) => ({
-      x: startS * 1_000,
-      y: rounded(avgMw / 1_000, 1),
-      series: name,
-    }));
+    return lineOf(name, found.points).slice(-MOST_POINTS);
   });
   return draw(message, points, 'W');
+}
+
+/** A line that is broken where nothing was measured, rather than drawn across. */
+function lineOf(
+  series: string,
+  means: readonly { readonly startS: number; readonly avgMw: number }[],
+): Point[] {
+  return means.flatMap(({ startS, avgMw }, at): Point[] => {
+    const point = { x: startS * 1_000, y: rounded(avgMw / 1_000, 1), series };
+    const before = means[at - 1]?.startS ?? startS;
+    if (startS - before <= MEAN_S) return [point];
+    return [{ x: (before + MEAN_S) * 1_000, y: null, series }, point];
+  });
 }
 
 function labelOf(period: BarPeriod, number: number): string {
