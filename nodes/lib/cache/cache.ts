@@ -32,12 +32,10 @@ export type { CachePorts } from './cache-ports.ts';
 export type { FetchOutcome } from './fetcher.ts';
 export type { DiskSpace } from './room.ts';
 export type { ScrubReport } from './scrub.ts';
-export type { CacheStats, WireStats } from './stats.ts';
 export * from './neighbours.ts';
 export type { PinRow } from './pin-rows.ts';
 export type { Pin, Pins } from './pins.ts';
-export { wireDays, wireStats } from './stats.ts';
-export type { WireDays } from './stats.ts';
+export { type CacheStats, type WireDays, wireDays, type WireStats, wireStats } from './stats.ts';
 export type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
 
 /** Copies of the NAS's files: looked up, served, filled, evicted. */
