@@ -15,6 +15,7 @@ export function files(site: Site, nas: NasRoom): Files {
     clock,
     trustedNowMs: () => time.nowMs(),
     tokenOf: (caller) => tokenOf(site, caller),
+    holdsCredential: ({ user }) => rooms().credentials.holdsFor(user.id),
     tokenRefused: (token) => {
       refused(site, token);
     },

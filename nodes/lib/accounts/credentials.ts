@@ -127,6 +127,18 @@ export class Credentials {
     return stored ?? liveToken(userId);
   }
 
+  /**
+   * Whether something is stored for that user that may be used, also where {@link credentialFor}
+   * has no token at this moment: the NAS gave none, and is not asked again at once.
+   */
+  holdsFor(userId: number): boolean {
+    const username = this.#parts.userOf(userId)?.username;
+    return this.#vault.rows.all().some((row) => {
+      const isTheirs = row.userId === null ? row.username === username : row.userId === userId;
+      return isTheirs && (row.state === 'ok' || row.state === 'unchecked');
+    });
+  }
+
   /** The NAS answered 401 to this token, whosever it is. */
   async refused(token: string): Promise<void> {
     for (const row of this.#vault.rows.all()) {

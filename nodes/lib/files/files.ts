@@ -53,6 +53,8 @@ export interface FilesPorts {
   readonly trustedNowMs: () => number;
   /** The token to show the NAS for a caller: their own, or one from their stored credential. */
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
+  /** Whether a credential is stored for them, though it may give no token at this moment. */
+  readonly holdsCredential: (caller: Caller) => boolean;
   /** The NAS answered 401 to this token: it is good no more. */
   readonly tokenRefused: (token: string) => void;
   readonly pending: PendingUploads;
@@ -81,7 +83,7 @@ export class Files {
   readonly #answers: ListingAnswers;
 
   constructor(ports: FilesPorts) {
-    const { store, nas, clock, pending, tokenRefused, tokenOf, presence, trustedNowMs } = ports;
+    const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
     const grantRows = new GrantRows(store);
@@ -89,7 +91,7 @@ export class Files {
     const [rows, grants] = [this.#rows, this.#grants];
     this.#listings = new Listings({ rows, grants, nas, clock, tokenRefused });
     const listings = this.#listings;
-    this.#views = new FolderViews({ rows, listings, grants, presence, clock, tokenOf });
+    this.#views = new FolderViews({ ...ports, rows, listings, grants });
     this.#probe = new ShareProbe({ nas, clock, tokenRefused });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = ports;

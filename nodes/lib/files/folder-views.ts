@@ -46,6 +46,8 @@ export interface FolderViewsPorts {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs' | 'after'>;
   /** The token to show the NAS for a caller: their own, or one from their stored credential. */
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
+  /** Whether a credential is stored for them, though it may give no token at this moment. */
+  readonly holdsCredential: (caller: Caller) => boolean;
 }
 
 /** Permission first, then the NAS while it is awake, then what is kept. */
@@ -67,8 +69,9 @@ export class FolderViews {
       : asking);
     if (typeof token === 'symbol') return { kind: 'asleep' };
     if (token !== null) return { kind: 'awake', token };
-    // It may have gone while it was asked for a token: that is no fault of the caller's.
-    return this.#ports.presence.state.awake ? { kind: 'needs_nas_token' } : { kind: 'asleep' };
+    // It went while it was asked for a token, or gives none now: no fault of the caller's.
+    const mayCome = !this.#ports.presence.state.awake || this.#ports.holdsCredential(caller);
+    return mayCome ? { kind: 'asleep' } : { kind: 'needs_nas_token' };
   }
 
   /**

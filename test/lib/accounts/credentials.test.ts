@@ -253,6 +253,7 @@ describe('The credentials to act for a user later', () => {
     // The refresh token itself still works on the NAS.
     assert.equal(await credentials.credentialFor(ALICE.id), null);
     assert.deepEqual(states(), ['alice device removed']);
+    assert.equal(credentials.holdsFor(ALICE.id), false);
     await clock.advance(200 * DAY_MS);
     credentials.confirmed(ALICE, await login('alice'));
     await settled();
@@ -355,5 +356,7 @@ describe('The credentials to act for a user later', () => {
     await nas.sleep('suspend');
     assert.equal(await credentials.credentialFor(ALICE.id), null);
     assert.deepEqual(states(), ['alice api_key ok']);
+    assert.equal(credentials.holdsFor(ALICE.id), true);
+    assert.equal(credentials.holdsFor(BOB.id), false);
   });
 });

@@ -89,6 +89,7 @@ export class CacheBench {
       },
       trustedNowMs: () => this.clock.nowMs(),
       tokenOf: (caller: Caller) => this.tokenOf(caller),
+      holdsCredential: () => false,
       isKept: (path) => this.cache.isKept(path),
       pending: { inFolder: () => [], folders: () => [], find: () => null },
     });

@@ -17,6 +17,7 @@ export class FilesBench {
   readonly refused: string[] = [];
   readonly queued: (PendingUpload & { readonly userId: number })[] = [];
   readonly kept = new Set<string>();
+  holdsCredential = false;
   readonly store: Store;
   awake = true;
   tokenOf = (caller: Caller): Promise<string | null> => Promise.resolve(caller.nasToken);
@@ -49,6 +50,7 @@ export class FilesBench {
       trustedNowMs: () => this.clock.nowMs(),
       tokenOf: (caller) => this.tokenOf(caller),
       tokenRefused: (token) => this.refused.push(token),
+      holdsCredential: () => this.holdsCredential,
       isKept: (path) => this.kept.has(path),
       pending: {
         inFolder: (userId, folder) =>

@@ -201,6 +201,17 @@ describe('Files', () => {
     assert.equal(await located(bench.alice, 'alice/a.txt'), 'stored alice/a.txt');
   });
 
+  it('goes on as asleep when a stored credential gives no token now, and asks for one where there is none', async () => {
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    bench.tokenOf = () => Promise.resolve(null);
+    const away = { ...bench.alice, nasToken: null };
+    assert.equal(await located(away, 'alice/a.txt'), 'needs_nas_token');
+    bench.holdsCredential = true;
+    assert.equal(await located(away, 'alice/a.txt'), 'stored alice/a.txt');
+    assert.equal((await listing(away, 'alice')).source, 'stored');
+  });
+
   it('tells never listed from not there while the NAS sleeps', async () => {
     await names(bench.alice, 'alice');
     bench.awake = false;

@@ -100,12 +100,12 @@ export class Household {
 
   /** @returns what could not be delivered in time, as failures */
   async drain(patienceMs: number): Promise<string[]> {
-    await this.signIn();
     let last: Record<string, unknown> = {};
     try {
       await until(
         'the queue to be empty',
         async () => {
+          await this.signIn();
           last = await this.ask('/api/files/sync/status');
           return last['pending_uploads'] === 0;
         },
