@@ -16,6 +16,12 @@ export type RunEnd =
 /** Takes what a run brings; false where the disk takes no more. Never rejects. */
 export type RunSink = (position: number, chunk: Buffer) => Promise<boolean>;
 
+/**
+ * A run's position must not lag far behind what lies on the disk: who waits for the byte after that
+ * would think it far away and begin another stream.
+ */
+const PART_BYTES = 128 * 1024;
+
 /** One stream from the NAS over a stretch of a file that is missing here. */
 export class PieceRun {
   readonly opened: Promise<FillOpened>;
@@ -66,10 +72,12 @@ export class PieceRun {
   async pump(sink: RunSink): Promise<RunEnd> {
     try {
       for await (const chunk of this.#body as AsyncIterable<Buffer>) {
-        const wanted = chunk.subarray(0, Math.max(0, this.#end - this.#position));
-        if (wanted.length > 0 && !(await sink(this.#position, wanted))) return 'unstored';
-        this.#position += wanted.length;
-        if (this.#isOver) return 'done';
+        for (const part of partsOf(chunk)) {
+          const wanted = part.subarray(0, Math.max(0, this.#end - this.#position));
+          if (wanted.length > 0 && !(await sink(this.#position, wanted))) return 'unstored';
+          this.#position += wanted.length;
+          if (this.#isOver) return 'done';
+        }
       }
     } catch {
       // The NAS went away, or stop() let it go.
@@ -106,4 +114,10 @@ export class PieceRun {
     const etag = head?.etag ?? null;
     return etag === null ? range : { ...range, ifRange: etag };
   }
+}
+
+function* partsOf(chunk: Buffer): Generator<Buffer> {
+  if (chunk.length <= PART_BYTES) yield chunk;
+  else
+    for (let at = 0; at < chunk.length; at += PART_BYTES) yield chunk.subarray(at, at + PART_BYTES);
 }

@@ -274,6 +274,15 @@ describe('A file held in pieces', function () {
     assert.ok((await bench.get(PATH)).body.equals(bytes));
   });
 
+  it('asks for nothing twice where much comes at once', async () => {
+    const body = byHand();
+    const reading = bench.get(PATH);
+    await bench.until(() => streams().length === 1);
+    body.end(bytes);
+    assert.ok((await reading).body.equals(bytes));
+    assert.deepEqual(streams(), ['whole']);
+  });
+
   it('believes the bytes over a stale checksum after a second read', async () => {
     put(bytes, { checksum: 'a'.repeat(64) });
     assert.ok((await bench.get(PATH)).body.equals(bytes));
