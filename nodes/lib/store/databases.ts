@@ -16,6 +16,7 @@ import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { TAPO_TABLES } from './schema/tapo-tables.ts';
+import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
 import { UPLOAD_TABLES } from './schema/upload-tables.ts';
 
 /**
@@ -29,6 +30,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 4, sql: PAGE_SESSION_TABLES },
   { version: 5, sql: [CONFLICT_TABLES, FLUSH_WAKE_TABLES].join('\n') },
   { version: 6, sql: HANDSHAKE_TABLES },
+  { version: 7, sql: UPLOAD_INDEXES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -10,6 +10,7 @@ import { DeliveryStep } from './delivery-step.ts';
 import { DeliveryTurn } from './delivery-turn.ts';
 import { FlushWake } from './flush-wake.ts';
 import { FlushWakeRows } from './flush-wake-rows.ts';
+import { HandOver } from './hand-over.ts';
 import { KeptCopies } from './kept-copies.ts';
 import { KeptRows } from './kept-rows.ts';
 import { NasFolder } from './nas-folder.ts';
@@ -57,7 +58,9 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
   const folders = new NasFolder(nas, api, clock);
   const chunked = new ChunkedSend(nas, disk);
   const check = new TargetCheck(nas, folders);
-  const common = { ...parts, ...shared, uploads, rows, waits, syncLog, folders, chunked, check };
+  const handOver = new HandOver({ ...parts, ...shared });
+  const queues = { uploads, rows, waits, syncLog, handOver };
+  const common = { ...parts, ...shared, ...queues, folders, chunked, check };
   const step = new DeliveryStep(common);
   const turn = new DeliveryTurn({
     ...common,

@@ -16,16 +16,16 @@ const claimWhere = (more: string): string => `
       AND ((r.state IN ('queued', 'waiting') AND r.due_tick_ms <= :now)
         OR (r.state = 'sending' AND coalesce(r.lease_until_tick_ms, 0) <= :now))
       AND NOT EXISTS (
-        SELECT 1 FROM upload_queue e
+        SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_path
         WHERE e.user_id = r.user_id AND e.path = r.path AND e.seq < r.seq
           AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential'))
       AND NOT EXISTS (
-        SELECT 1 FROM upload_queue e
+        SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_second_path
         WHERE e.user_id = r.user_id AND e.second_path IS NOT NULL AND e.seq < r.seq
           AND e.second_path IN (r.path, r.second_path)
           AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential'))
       AND (r.second_path IS NULL OR NOT EXISTS (
-        SELECT 1 FROM upload_queue e
+        SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_path
         WHERE e.user_id = r.user_id AND e.path = r.second_path AND e.seq < r.seq
           AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential')))
     ORDER BY r.seq LIMIT 1)

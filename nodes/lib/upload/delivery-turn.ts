@@ -3,11 +3,10 @@ import type { Clock } from '../time/clock.ts';
 import type { BatchOutcome, DeliveryBatch } from './delivery-batch.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import type { DeliveryStep, StepOutcome } from './delivery-step.ts';
-import type { Disk } from './disk.ts';
+import type { HandOver } from './hand-over.ts';
 import type { PathLocks } from './path-locks.ts';
-import type { RecoveryRows } from './recovery-rows.ts';
 import type { Next, Settle } from './settle.ts';
-import type { KeepDelivered, UploadCredentials } from './upload-ports.ts';
+import type { UploadCredentials } from './upload-ports.ts';
 import type { UploadRow } from './upload-row.ts';
 
 /** Each chunk that arrives renews it. */
@@ -25,17 +24,14 @@ const LOCKED_MS = 2_000;
 
 export interface DeliveryTurnParts {
   readonly rows: DeliveryRows;
-  readonly recovery: RecoveryRows;
   readonly step: DeliveryStep;
   readonly batch: DeliveryBatch;
   readonly settle: Settle;
   readonly locks: PathLocks;
   readonly credentials: UploadCredentials;
-  readonly keep: KeepDelivered;
-  readonly disk: Disk;
+  readonly handOver: HandOver;
   readonly clock: Clock;
   readonly log: Log;
-  readonly fileOf: (id: string) => string;
   /** Names this process in leases. */
   readonly owner: string;
 }
@@ -202,33 +198,17 @@ export class DeliveryTurn {
     for (const { id } of rows) this.#parts.rows.renewLease(id, nowMs + LEASE_MS);
   }
 
-  /** The bytes go to the cache, or off the disk, once the rows say that they are on the NAS. */
   async #letGo(
     delivered: readonly { readonly row: UploadRow; readonly outcome: Delivered }[],
   ): Promise<void> {
-    const { keep, disk, recovery, log, fileOf } = this.#parts;
-    const gone: string[] = [];
-    for (const { row, outcome } of delivered) {
-      const { path, item: version } = outcome;
-      const file = fileOf(row.id);
-      try {
-        await keep({ userId: row.userId, path, file, sha256: row.sha256, version });
-      } catch (error) {
-        log.warn(`A delivered file could not be kept as a copy: ${kindOf(error)}.`);
-      }
-      try {
-        await disk.remove(file);
-        gone.push(row.id);
-      } catch (error) {
-        log.warn(`A delivered file could not be removed; the next start will: ${kindOf(error)}.`);
-      }
-    }
-    recovery.bytesGone(gone);
+    await this.#parts.handOver.give(
+      delivered.map(({ row, outcome }) => ({
+        id: row.id,
+        userId: row.userId,
+        path: outcome.path,
+        sha256: row.sha256,
+        version: outcome.item,
+      })),
+    );
   }
-}
-
-/** What an error is, without its message, which may name a path. */
-function kindOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error ? String(error.code) : error.name;
 }

@@ -5,6 +5,7 @@ import { DailyLook } from '../time/daily-look.ts';
 import type { Random } from './backoff.ts';
 import type { ChunkedSend } from './chunked-send.ts';
 import type { DeliveryTurn } from './delivery-turn.ts';
+import type { HandOver } from './hand-over.ts';
 import { Hold } from './hold.ts';
 import type { KeptCopies } from './kept-copies.ts';
 import type { NasFolder } from './nas-folder.ts';
@@ -13,11 +14,14 @@ import type { SyncLogRows } from './sync-log-rows.ts';
 import type { UploadCredentials } from './upload-ports.ts';
 import type { WaitRows } from './wait-rows.ts';
 
+/** A delivered file that cannot be taken off the disk is tried again after this. */
+const OWED_AGAIN_MS = 60_000;
 /** Of 1,000 lines each. */
 const MOST_SLICES = 10;
 
 export interface DeliveryParts {
   readonly turn: DeliveryTurn;
+  readonly handOver: HandOver;
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
   readonly kept: KeptCopies;
@@ -67,7 +71,14 @@ export class Delivery {
     this.#timer?.();
     this.#stopping.abort(new Error('The delivery was stopped.'));
     this.#parts.chunked.close();
-    await this.#run;
+    try {
+      await this.#run;
+      await this.#parts.handOver.finish();
+    } catch (error) {
+      this.#parts.log.warn(
+        `The delivery ended unfinished; the next start goes on: ${kindOf(error)}.`,
+      );
+    }
   }
 
   /** Begins a run soon, unless one is under way, which then looks again. */
@@ -105,6 +116,7 @@ export class Delivery {
   async #runs(): Promise<void> {
     try {
       this.#parts.waits.releaseStrays();
+      await this.#parts.handOver.finish();
       do {
         this.#again = false;
         await this.#once();
@@ -157,14 +169,22 @@ export class Delivery {
   #schedule(): void {
     this.#timer?.();
     this.#timer = null;
-    const { waits, clock, presence } = this.#parts;
-    if (this.#stopping.signal.aborted || !presence.state.awake) return;
-    const dueTickMs = waits.nextDueTickMs();
+    const { clock } = this.#parts;
+    if (this.#stopping.signal.aborted) return;
+    const dueTickMs = this.#dueTickMs();
     if (dueTickMs === null) return;
     const delayMs = Math.max(dueTickMs, this.#hold.untilTickMs) - clock.monotonicMs();
     this.#timer = clock.after(Math.max(1_000, delayMs), () => {
       this.kick();
     });
+  }
+
+  /** What is owed on the Pi's own disk needs no NAS. */
+  #dueTickMs(): number | null {
+    const { waits, handOver, clock, presence } = this.#parts;
+    const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
+    const queued = presence.state.awake ? waits.nextDueTickMs() : null;
+    return owed === null || queued === null ? (owed ?? queued) : Math.min(owed, queued);
   }
 
   /** Once a day, in slices: no commit of it holds a delivery up for long. */

@@ -11,6 +11,7 @@ export interface PendingFolder {
 }
 
 const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
+const UNFINISHED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'failed')`;
 /** More than anybody reads; the states and the newest come first. */
 const LONGEST_LIST = 1_000;
 const MOST_REMEMBERED = 500;
@@ -40,8 +41,10 @@ const COUNTS = `
       AND (:user IS NULL OR user_id = :user)) AS conflicts,
     (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${PENDING}
       AND (:user IS NULL OR user_id = :user)) AS oldest,
-    (SELECT max(synced_at_ms) FROM upload_queue
-      WHERE (:user IS NULL OR user_id = :user)) AS last`;
+    iif(:user IS NULL,
+      (SELECT max(synced_at_ms) FROM upload_queue WHERE synced_at_ms IS NOT NULL),
+      (SELECT max(synced_at_ms) FROM upload_queue
+        WHERE user_id = :user AND synced_at_ms IS NOT NULL)) AS last`;
 
 /** What people and other rooms ask of the queue. `user_id` null means everybody's. */
 export class OverviewRows {
@@ -50,6 +53,7 @@ export class OverviewRows {
   readonly #counts: StatementSync;
   readonly #waiting: StatementSync;
   readonly #list: StatementSync;
+  readonly #listState: StatementSync;
   readonly #unfinished: StatementSync;
   readonly #pendingInFolder: StatementSync;
   readonly #pendingFolders: StatementSync;
@@ -69,13 +73,17 @@ export class OverviewRows {
       SELECT DISTINCT username FROM upload_queue WHERE state = 'waiting_for_credential'
         AND (:user IS NULL OR user_id = :user) ORDER BY username`);
     this.#list = store.prepare(`
-      SELECT * FROM upload_queue WHERE user_id = :user AND (:state IS NULL OR state = :state)
-      ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+      SELECT * FROM upload_queue INDEXED BY upload_queue_newest
+      WHERE user_id = ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+    this.#listState = store.prepare(`
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
+      WHERE user_id = ? AND state = ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
     this.#unfinished = store.prepare(`
-      SELECT * FROM upload_queue WHERE user_id = ? AND state NOT IN ('synced', 'conflict')
-      ORDER BY seq LIMIT ${LONGEST_LIST}`);
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
+      WHERE user_id = ? AND state IN ${UNFINISHED} ORDER BY seq LIMIT ${LONGEST_LIST}`);
     this.#pendingInFolder = store.prepare(`
-      SELECT * FROM upload_queue WHERE user_id = ? AND folder = ? AND has_bytes = 1
+      SELECT * FROM upload_queue INDEXED BY upload_queue_in_folder
+      WHERE user_id = ? AND folder = ? AND has_bytes = 1
         AND state IN ${PENDING} ORDER BY seq`);
     // By state: of all that was ever delivered into those folders nothing is looked at.
     this.#pendingFolders = store.prepare(`
@@ -83,7 +91,8 @@ export class OverviewRows {
         INDEXED BY upload_queue_by_user
       WHERE user_id = ? AND has_bytes = 1 AND state IN ${PENDING} GROUP BY folder`);
     this.#pendingAt = store.prepare(`
-      SELECT * FROM upload_queue WHERE user_id = ? AND path = ? AND has_bytes = 1
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
+      WHERE user_id = ? AND path = ? AND has_bytes = 1
         AND state IN ${PENDING} ORDER BY seq DESC LIMIT 1`);
     this.#queuedBytes = store.prepare(`
       SELECT coalesce((SELECT sum(size_bytes) FROM upload_queue WHERE has_bytes = 1), 0)
@@ -113,7 +122,8 @@ export class OverviewRows {
   }
 
   list(userId: number, state: UploadState | null): readonly UploadRow[] {
-    return this.#list.all({ user: userId, state }).map(toUploadRow);
+    const rows = state === null ? this.#list.all(userId) : this.#listState.all(userId, state);
+    return rows.map(toUploadRow);
   }
 
   /** What is not on the NAS, oldest first. */

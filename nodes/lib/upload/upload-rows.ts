@@ -49,16 +49,16 @@ export class UploadRows {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)`);
     this.#byId = store.prepare('SELECT * FROM upload_queue WHERE id = ?');
     this.#newestFor = store.prepare(`
-      SELECT * FROM upload_queue
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND second_path IS ? AND has_bytes = 1
         AND state IN ('queued', 'sending', 'waiting', 'waiting_for_credential', 'failed')
       ORDER BY seq DESC LIMIT 1`);
     this.#newestUndelivered = store.prepare(`
-      SELECT * FROM upload_queue
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND second_path IS ? AND state IN ${UNDELIVERED}
       ORDER BY seq DESC LIMIT 1`);
     this.#lastSynced = store.prepare(`
-      SELECT * FROM upload_queue
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND state = 'synced' ORDER BY seq DESC LIMIT 1`);
     this.#requeue = store.prepare(`
       UPDATE upload_queue SET state = 'queued', detail = NULL, resends = 0, due_tick_ms = 0,

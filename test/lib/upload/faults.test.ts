@@ -311,4 +311,75 @@ describe('a process that dies', () => {
     assert.equal(house.nas.count('complete'), 1);
     await house.close();
   });
+
+  it('writes down soon after, asleep too, that a delivered file left the disk', async () => {
+    const { house, mend } = await deliveredButNotWrittenDown();
+    assert.deepEqual([house.states(), house.onDisk()], [['synced'], []]);
+    assert.equal(house.upload.queuedBytes(), 1);
+    house.presence.set(false);
+    mend();
+    await house.clock.advance(120_000);
+    await house.flushed();
+    assert.equal(house.upload.queuedBytes(), 0);
+    assertWhole(house);
+    await house.close();
+  });
+
+  it('writes it down at the latest when it stops', async () => {
+    const { house, mend } = await deliveredButNotWrittenDown();
+    mend();
+    await house.upload.stop();
+    assertWhole(house);
+    await house.close();
+  });
+
+  it('stops in order though it cannot be written down, and the next start does it', async () => {
+    const { house, mend } = await deliveredButNotWrittenDown();
+    await house.upload.stop();
+    assert.equal(house.upload.queuedBytes(), 1);
+    mend();
+    await house.restart();
+    assert.equal(house.upload.queuedBytes(), 0);
+    assert.equal(house.upload.lostUploads(), 0);
+    await house.close();
+  });
+
+  it('removes a delivered file later when the disk does not let it go at once', async () => {
+    const disk = new WatchedDisk();
+    const house = new House({ disk });
+    await house.start();
+    await house.send('alice', 'a.txt', 'x');
+    disk.around = (operation) => {
+      if (operation === 'remove') throw systemError('EIO');
+    };
+    await house.deliver();
+    assert.deepEqual([house.states(), house.onDisk().length], [['synced'], 1]);
+    disk.around = () => undefined;
+    await house.clock.advance(60_000);
+    await house.flushed();
+    assert.deepEqual(house.onDisk(), []);
+    assertWhole(house);
+    await house.close();
+  });
 });
+
+/** The file is on the NAS and off the Pi's disk, but the commit that says so fails until mended. */
+async function deliveredButNotWrittenDown(): Promise<{
+  readonly house: House;
+  readonly mend: () => void;
+}> {
+  const house = new House();
+  await house.start();
+  await house.send('alice', 'a.txt', 'x');
+  const { queue } = house.data;
+  const transaction = queue.transaction.bind(queue);
+  queue.transaction = (work) => {
+    if (house.onDisk().length === 0) throw systemError('EIO');
+    return transaction(work);
+  };
+  const mend = (): void => {
+    queue.transaction = transaction;
+  };
+  await assert.rejects(house.deliver(), /EIO/);
+  return { house, mend };
+}
