@@ -42,6 +42,8 @@ export class Listings {
   readonly #asked: Recent<'stored' | 'unconfirmed'>;
   readonly #running = new Map<string, Promise<Asked>>();
   readonly #next = new Map<string, Promise<Asked>>();
+  /** Per question under way, what reached the NAS since it was asked: its answer may not show it. */
+  readonly #late = new Set<{ readonly userId: number; readonly files: ListedItem[] }>();
   #generation = 0;
 
   constructor(ports: ListingsPorts) {
@@ -76,6 +78,19 @@ export class Listings {
    * above shows the folder on the way that was made for it. The root is the NAS's to fill.
    */
   delivered(userId: number, file: ListedItem): void {
+    for (const late of this.#late) {
+      if (late.userId === userId) late.files.push(file);
+    }
+    this.#show(userId, file);
+  }
+
+  dropUser(userId: number): void {
+    this.#generation += 1;
+    this.#asked.forget((key) => key.startsWith(keyOf(userId, '')));
+    this.#ports.rows.dropUser(userId);
+  }
+
+  #show(userId: number, file: ListedItem): void {
     const { rows } = this.#ports;
     let entry = file;
     for (let folder = parentOf(entry.path); folder !== null; folder = parentOf(entry.path)) {
@@ -87,12 +102,6 @@ export class Listings {
       }
       entry = folderAbove(folder, file);
     }
-  }
-
-  dropUser(userId: number): void {
-    this.#generation += 1;
-    this.#asked.forget((key) => key.startsWith(keyOf(userId, '')));
-    this.#ports.rows.dropUser(userId);
   }
 
   /** One question begun after now, for all who want one. */
@@ -130,6 +139,27 @@ export class Listings {
   }
 
   async #askNas(
+    user: User,
+    token: string,
+    path: string,
+    options: AskOptions,
+    confirmEmpty: boolean,
+  ): Promise<Asked> {
+    const late = { userId: user.id, files: [] as ListedItem[] };
+    this.#late.add(late);
+    try {
+      const asked = await this.#askAndStore(user, token, path, options, confirmEmpty);
+      if (late.files.length === 0 || asked.kind !== 'listed') return asked;
+      const asking = keyOf(user.id, path);
+      this.#asked.forget((key) => key === asking);
+      for (const file of late.files) this.#show(user.id, file);
+      return { kind: 'listed', row: this.#ports.rows.find(user.id, path) };
+    } finally {
+      this.#late.delete(late);
+    }
+  }
+
+  async #askAndStore(
     user: User,
     token: string,
     path: string,

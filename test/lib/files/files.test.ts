@@ -109,6 +109,21 @@ describe('Files', () => {
     assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'a.txt']);
   });
 
+  it('does not lose a delivery to an answer that was asked for before it', async () => {
+    bench.nas.beforeListing = () => {
+      bench.nas.beforeListing = () => Promise.resolve();
+      bench.files.delivered(4, delivered('alice/new.txt', 5));
+      bench.files.delivered(5, delivered('alice/foreign.txt', 5));
+      return Promise.resolve();
+    };
+    assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'a.txt', 'new.txt']);
+    bench.awake = false;
+    assert.equal(await located(bench.alice, 'alice/new.txt'), 'stored alice/new.txt');
+    bench.awake = true;
+    await names(bench.alice, 'alice');
+    assert.equal(bench.nas.count('list token-4 alice'), 2);
+  });
+
   it('knows a folder that a delivery made, and does not invent what else is in it', async () => {
     await names(bench.alice, 'alice');
     bench.files.delivered(4, delivered('alice/docs/2026/11/new.txt', 5));
