@@ -15,10 +15,17 @@ export class CallPace {
 
   /** @returns whether one more call may go now; it then counts as made */
   take(): boolean {
+    if (this.freeInMs() > 0) return false;
+    this.#taken = [...this.#taken, this.#clock.monotonicMs()];
+    return true;
+  }
+
+  /** @returns after how many ms {@link take} may succeed; 0 where it does now */
+  freeInMs(): number {
     const nowMs = this.#clock.monotonicMs();
     this.#taken = this.#taken.filter((atMs) => nowMs - atMs < MINUTE_MS);
-    if (this.#taken.length >= this.#perMinute) return false;
-    this.#taken = [...this.#taken, nowMs];
-    return true;
+    const [oldest] = this.#taken;
+    if (oldest === undefined || this.#taken.length < this.#perMinute) return 0;
+    return oldest + MINUTE_MS - nowMs;
   }
 }

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Log } from '../log/log.ts';
 import type { NasApi, NasClient, NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
-import type { Clock } from '../time/clock.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { User } from './caller.ts';
 import { CredentialCipher } from './credential-cipher.ts';
@@ -16,6 +16,7 @@ import { CredentialVault } from './credential-vault.ts';
 import { DeviceCalls } from './device-calls.ts';
 import { DeviceCredentials } from './device-credentials.ts';
 import { Enrolment } from './enrolment.ts';
+import { InTurn } from './in-turn.ts';
 import { KeyCredentials } from './key-credentials.ts';
 import { whoseToken } from './nas-identity.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -75,9 +76,9 @@ export class Credentials {
   readonly #enrolment: Enrolment;
   readonly #flight = new SingleFlight<string | null>();
   #unlisten: () => void = () => undefined;
-  /** One thing in the background at a time: the NAS limits registering by address. */
-  #background: Promise<void> = Promise.resolve();
-  #stopped = false;
+  readonly #inTurn: InTurn;
+  /** By user: the minute in which the NAS takes another registration is waited for. */
+  readonly #later = new Map<number, Cancel>();
 
   constructor(parts: CredentialsParts) {
     this.#parts = parts;
@@ -88,6 +89,7 @@ export class Credentials {
     const vault = new CredentialVault({ rows, cipher, time, newId });
     const calls = new DeviceCalls(nas, `BaluPi ${piMark(secretKey)}`);
     const devices = new DeviceCredentials({ vault, nas, calls, clock, time });
+    this.#inTurn = new InTurn(parts.log);
     this.#vault = vault;
     this.#calls = calls;
     this.#devices = devices;
@@ -103,14 +105,14 @@ export class Credentials {
       log.warn(`${unreadable} stored credentials cannot be read: SECRET_KEY was changed.`);
     }
     this.#unlisten = presence.onChange((state) => {
-      if (state.awake) this.#inBackground(() => this.#checkKeys());
+      if (state.awake) this.#inTurn.add(() => this.#checkKeys());
     });
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#unlisten();
-    await this.#background;
+    await this.#inTurn.stop();
+    for (const cancel of this.#later.values()) cancel();
   }
 
   /** A token of that very user, best first, or null where there is none now. Never wakes the NAS. */
@@ -153,11 +155,9 @@ export class Credentials {
 
   /** The NAS just confirmed a token of that user. */
   confirmed(user: User, token: string): void {
-    const { enrol, presence, onReady } = this.#parts;
+    const { enrol, presence } = this.#parts;
     if (enrol === 'off' || !presence.state.awake) return;
-    this.#inBackground(async () => {
-      if (await this.#enrolment.consider(user, token)) onReady(user.id);
-    });
+    this.#inTurn.add(() => this.#enrol(user, token));
   }
 
   loggedOut(userId: number): void {
@@ -232,6 +232,19 @@ export class Credentials {
     if (token !== null && row.deviceId !== null) await this.#calls.remove(token, row.deviceId);
   }
 
+  async #enrol(user: User, token: string): Promise<void> {
+    const { clock, onReady } = this.#parts;
+    this.#later.get(user.id)?.();
+    this.#later.delete(user.id);
+    const considered = await this.#enrolment.consider(user, token);
+    if (considered.kind === 'enrolled') onReady(user.id);
+    if (considered.kind !== 'later') return;
+    const cancel = clock.after(considered.inMs, () => {
+      this.confirmed(user, token);
+    });
+    this.#later.set(user.id, cancel);
+  }
+
   async #checkKeys(): Promise<void> {
     for (const row of this.#vault.rows.all()) {
       if (row.kind !== 'api_key' || row.state !== 'unchecked') continue;
@@ -240,15 +253,6 @@ export class Credentials {
         this.#parts.onReady(checked.userId);
       }
     }
-  }
-
-  #inBackground(work: () => Promise<void>): void {
-    this.#background = this.#background
-      .then(() => (this.#stopped ? undefined : work()))
-      .catch((error: unknown) => {
-        const name = error instanceof Error ? error.name : 'unknown';
-        this.#parts.log.error(`A credential could not be looked after: ${name}.`);
-      });
   }
 }
 

@@ -13,6 +13,14 @@ const RENEW_BEFORE_MS = 40 * 86_400_000;
 const PER_MINUTE = 2;
 const AGAIN_AFTER_MS = 300_000;
 
+/** What came of a user whose token the NAS confirmed. `later`: the NAS takes no more in this minute. */
+export type Considered =
+  | { readonly kind: 'enrolled' }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'later'; readonly inMs: number };
+
+const NOTHING: Considered = { kind: 'nothing' };
+
 export interface EnrolmentParts {
   readonly vault: CredentialVault;
   readonly devices: DeviceCredentials;
@@ -42,22 +50,19 @@ export class Enrolment {
     this.#notBeforeMs.delete(userId);
   }
 
-  /**
-   * @param token of that user, good at this moment
-   * @returns whether the user can be acted for anew
-   */
-  async consider(user: User, token: string): Promise<boolean> {
+  /** @param token of that user, good at this moment */
+  async consider(user: User, token: string): Promise<Considered> {
     const { vault, devices, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    if (nowMs < (this.#notBeforeMs.get(user.id) ?? -Infinity)) return false;
+    if (nowMs < (this.#notBeforeMs.get(user.id) ?? -Infinity)) return NOTHING;
     const row = vault.rows.ofUser(user.id, 'device');
-    if (row !== null && !(await this.#isWanted(row))) return false;
-    if (!this.#pace.take()) return false;
+    if (row !== null && !(await this.#isWanted(row))) return NOTHING;
+    if (!this.#pace.take()) return { kind: 'later', inMs: this.#pace.freeInMs() };
     this.#notBeforeMs.set(user.id, nowMs + AGAIN_AFTER_MS);
     const listed = await this.#parts.calls.list(token);
-    if (listed === null || (row !== null && !this.#stillThere(row, listed))) return false;
+    if (listed === null || (row !== null && !this.#stillThere(row, listed))) return NOTHING;
     const made = await this.#parts.calls.register(token);
-    if (made?.userId !== user.id) return false;
+    if (made?.userId !== user.id) return NOTHING;
     const kept = vault.keep({
       kind: 'device',
       username: user.username,
@@ -71,7 +76,7 @@ export class Enrolment {
     this.#suspects.delete(user.id);
     this.#notBeforeMs.delete(user.id);
     await this.#tidy(user.id, row, listed, made.accessToken);
-    return true;
+    return { kind: 'enrolled' };
   }
 
   async #isWanted(row: CredentialRow): Promise<boolean> {

@@ -14,6 +14,7 @@ import { FakePresence } from '../upload/memory-nas.ts';
 import { KeptLog } from './accounts-stage.ts';
 
 const ALICE = { id: 4, username: 'alice', role: 'user' };
+const ADMIN = { id: 1, username: 'admin', role: 'admin' };
 const BOB = { id: 5, username: 'bob', role: 'user' };
 const KEY = 'a secret key of more than 32 characters';
 const DAY_MS = 86_400_000;
@@ -225,6 +226,18 @@ describe('The credentials to act for a user later', () => {
     const token = (await credentials.credentialFor(ALICE.id)) ?? '';
     assert.partialDeepStrictEqual(await ask('GET', '/api/auth/me', token), { id: ALICE.id });
     assert.equal(await credentials.credentialFor(BOB.id), null);
+  });
+
+  it('registers a whole family that signs in at once, as fast as the NAS takes them', async () => {
+    const [alice, bob, admin] = [await login('alice'), await login('bob'), await login('admin')];
+    credentials.confirmed(ALICE, alice);
+    credentials.confirmed(BOB, bob);
+    credentials.confirmed(ADMIN, admin);
+    await until(() => ready.length === 2 && clock.pending > 0);
+    assert.deepEqual(ready, [ALICE.id, BOB.id]);
+    await clock.advance(60_000);
+    await until(() => ready.length === 3);
+    assert.deepEqual(states(), ['admin device ok', 'alice device ok', 'bob device ok']);
   });
 
   it('registers nobody where ENROL is off', async () => {
