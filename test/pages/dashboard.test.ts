@@ -470,11 +470,12 @@ describe('The Dashboard in a browser', function () {
     await show(page, 'nas');
     await page.waitForSelector('.bp-tile:has-text("answers")');
     await page.waitForSelector('button:has-text("Empty the cache")');
+    await page.waitForSelector('button:disabled:has-text("Wake the NAS")');
     await read('alice', 3);
     await fetch(`${balupi.world.nas.url}/practice/sleep`, { method: 'POST' });
     await page.waitForSelector('.bp-tile:has-text("does not answer")', { timeout: 30_000 });
     await read('alice', 1);
-    await page.click('button:has-text("Wake the NAS")');
+    await page.click('button:enabled:has-text("Wake the NAS")');
     await page.waitForSelector('text=The NAS is being woken');
     await page.waitForSelector('.bp-tile:has-text("awake")', { timeout: 30_000 });
     await show(page, 'nas');
