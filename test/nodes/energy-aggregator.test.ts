@@ -84,6 +84,19 @@ const UNUSUAL: UnusualHour = {
   marginMw: 10_000,
   basis: 6,
 };
+const DEVICE = {
+  deviceId: 'a',
+  deviceNumber: 1,
+  deviceName: 'NAS',
+  powerW: 30.5,
+  voltageV: null,
+  currentA: null,
+  energyTodayWh: 120,
+  relay: 'on',
+  isOnline: true,
+  isStale: false,
+  atMs: DAY_S * 1_000,
+} as const;
 const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
   [{ kind: 'unknown_device' }, 404, 'not_found'],
   [{ kind: 'unknown_period' }, 422, 'invalid'],
@@ -225,5 +238,41 @@ describe('The node balupi-energy-aggregator', () => {
     const payload = await answerOf(stage, 'energy-summary');
     const known = { nas_state: 'unknown', avg_daily_kwh: null, nas_asleep_hours_today: 1.5 };
     assert.partialDeepStrictEqual(payload, known);
+  });
+
+  it('ends the line of a plug where nothing was measured, and begins it again', async () => {
+    const means = [0, 300, 1_200].map((afterS) => ({ ...BUCKET, startS: DAY_S + afterS }));
+    const stage = await opened('page-power', {
+      current: () => ({ devices: [DEVICE], totalPowerW: 30.5 }),
+      history: () => ({ ...HISTORY, resolution: '5m', points: means }),
+    });
+    await stage.send();
+    const line = stage.out[0]?.[0]?.['payload'] as { x: number; y: number | null }[];
+    assert.deepEqual(
+      line.map(({ x, y }) => [x / 1_000 - DAY_S, y]),
+      [
+        [0, 30.5],
+        [300, 30.5],
+        [600, null],
+        [1_200, 30.5],
+      ],
+    );
+  });
+
+  it('shows in the bars what is estimated as a series of its own', async () => {
+    const bar = { startS: DAY_S, endS: DAY_S + 3_600, coveredS: 3_600 };
+    const stage = await opened('page-bars', {
+      bars: () => [
+        { ...bar, number: 0, measuredMwh: 1_500_000, estimatedMwh: 0 },
+        { ...bar, number: 1, measuredMwh: 0, estimatedMwh: 2_000_000 },
+      ],
+    });
+    await stage.send();
+    assert.deepEqual(stage.out[0]?.[0]?.['payload'], [
+      { x: '00', y: 1.5, series: '[[measured]]' },
+      { x: '01', y: 0, series: '[[measured]]' },
+      { x: '00', y: 0, series: '[[estimated]]' },
+      { x: '01', y: 2, series: '[[estimated]]' },
+    ]);
   });
 });
