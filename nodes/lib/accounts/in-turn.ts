@@ -1,3 +1,4 @@
+import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 
 /** Background work on credentials, one piece at a time: the NAS limits it by address. */
@@ -15,8 +16,7 @@ export class InTurn {
     this.#last = this.#last
       .then(() => (this.#stopped ? undefined : work()))
       .catch((error: unknown) => {
-        const name = error instanceof Error ? error.name : 'unknown';
-        this.#log.error(`A credential could not be looked after: ${name}.`);
+        this.#log.error(`A credential could not be looked after: ${errorKind(error)}.`);
       });
   }
 

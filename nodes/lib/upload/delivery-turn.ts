@@ -1,3 +1,4 @@
+import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { BatchOutcome, DeliveryBatch } from './delivery-batch.ts';
@@ -136,8 +137,9 @@ export class DeliveryTurn {
       });
     } catch (error) {
       // One file of them cannot be read: each finds out for itself.
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-      if (!signal.aborted) this.#parts.log.warn(`Files cannot travel together: ${code}.`);
+      if (!signal.aborted) {
+        this.#parts.log.warn(`Files cannot travel together: ${errorKind(error)}.`);
+      }
       outcomes = new Map(rows.map(({ id }) => [id, { kind: 'alone' }]));
     }
     const arrived: { readonly row: UploadRow; readonly outcome: Delivered }[] = [];

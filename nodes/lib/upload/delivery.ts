@@ -1,4 +1,5 @@
 import type { NasPresence } from '../nas/presence-port.ts';
+import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import { DailyLook } from '../time/daily-look.ts';
@@ -76,7 +77,7 @@ export class Delivery {
       await this.#parts.handOver.finish();
     } catch (error) {
       this.#parts.log.warn(
-        `The delivery ended unfinished; the next start goes on: ${kindOf(error)}.`,
+        `The delivery ended unfinished; the next start goes on: ${errorKind(error)}.`,
       );
     }
   }
@@ -84,7 +85,7 @@ export class Delivery {
   /** Begins a run soon, unless one is under way, which then looks again. */
   kick(): void {
     this.flush().catch((error: unknown) => {
-      this.#parts.log.error(`The delivery broke off: ${kindOf(error)}.`);
+      this.#parts.log.error(`The delivery broke off: ${errorKind(error)}.`);
     });
   }
 
@@ -198,10 +199,4 @@ export class Delivery {
     }
     await kept.prune(nowMs);
   }
-}
-
-/** What an error is, without its message, which may name a path. */
-function kindOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error ? String(error.code) : error.name;
 }

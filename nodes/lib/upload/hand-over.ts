@@ -1,3 +1,4 @@
+import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { Disk } from './disk.ts';
 import type { RecoveryRows } from './recovery-rows.ts';
@@ -41,7 +42,7 @@ export class HandOver {
       try {
         await keep({ ...file, file: fileOf(id) });
       } catch (error) {
-        log.warn(`A delivered file could not be kept as a copy: ${kindOf(error)}.`);
+        log.warn(`A delivered file could not be kept as a copy: ${errorKind(error)}.`);
       }
     }
     await this.finish();
@@ -59,16 +60,10 @@ export class HandOver {
         await disk.remove(fileOf(id));
         gone.push(id);
       } catch (error) {
-        log.warn(`A delivered file could not be removed yet: ${kindOf(error)}.`);
+        log.warn(`A delivered file could not be removed yet: ${errorKind(error)}.`);
       }
     }
     recovery.bytesGone(gone);
     for (const id of gone) this.#owed.delete(id);
   }
-}
-
-/** What an error is, without its message, which may name a path. */
-function kindOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error ? String(error.code) : error.name;
 }

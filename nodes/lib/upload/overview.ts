@@ -1,4 +1,5 @@
 import type { Caller } from '../accounts/caller.ts';
+import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import { refused, refusedAt, type Refused } from './admission.ts';
@@ -103,8 +104,8 @@ export class Overview {
       await this.#parts.disk.remove(this.#parts.fileOf(id));
     } catch (error) {
       // The row is gone for good; the file goes at the next start.
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-      this.#parts.log.warn(`The file of a dropped upload could not be removed: ${code}.`);
+      const kind = errorKind(error);
+      this.#parts.log.warn(`The file of a dropped upload could not be removed: ${kind}.`);
     }
     return this.#done(row);
   }

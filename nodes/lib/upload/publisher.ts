@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Disk } from './disk.ts';
@@ -116,7 +117,7 @@ export class Publisher {
       if ((await this.#disk.sizeOf(partFile)) !== null) return;
       await this.#disk.rename(this.fileOf(id), partFile);
     } catch (error) {
-      this.#log.warn(`An unfinished upload could not be put back (${nameOf(error)}).`);
+      this.#log.warn(`An unfinished upload could not be put back (${errorKind(error)}).`);
     }
   }
 
@@ -125,7 +126,9 @@ export class Publisher {
       await this.#disk.remove(this.fileOf(staged.id));
       await this.#disk.remove(staged.partFile);
     } catch (error) {
-      this.#log.warn(`A file that belongs to no upload could not be removed (${nameOf(error)}).`);
+      this.#log.warn(
+        `A file that belongs to no upload could not be removed (${errorKind(error)}).`,
+      );
     }
   }
 }
@@ -134,9 +137,4 @@ function at<T>(items: readonly T[], index: number): T {
   const item = items[index];
   if (item === undefined) throw new Error('A group commit lost count of its requests.');
   return item;
-}
-
-/** The error's code alone: its message names a path. */
-function nameOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
 }
