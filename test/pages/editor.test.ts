@@ -180,6 +180,7 @@ describe('The editor', function () {
 
   it('takes an own endpoint from the examples, which answers behind the guard after a deploy', async () => {
     const { page } = english;
+    const headers = { Authorization: `Bearer ${await balupi.token()}` };
     await page.evaluate(`RED.view.importNodes(${readFileSync(OWN_EXAMPLE, 'utf8')}, {
       addFlow: false, generateIds: true, touchImport: true, notify: false,
     })`);
@@ -189,7 +190,6 @@ describe('The editor', function () {
     await page.click('#red-ui-header-button-deploy');
     assert.equal((await deployed).status(), 200);
     const url = `${balupi.url}/my/plugs`;
-    const headers = { Authorization: `Bearer ${await balupi.token()}` };
     // The flows start in the background, and say so until they run.
     let answered = await fetch(url, { headers });
     const limitMs = performance.now() + 10_000;
