@@ -38,9 +38,9 @@ export function json(body: unknown, status = 200): RequestListener {
 
 /** Lets sockets get on until something is so. */
 export async function until(condition: () => boolean): Promise<void> {
-  const deadlineMs = Date.now() + 3_000;
+  const deadlineMs = Date.now() + 20_000;
   while (!condition()) {
-    if (Date.now() > deadlineMs) throw new Error('It did not come to that within 3 s.');
+    if (Date.now() > deadlineMs) throw new Error('It did not come to that within 20 s.');
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });
