@@ -123,13 +123,20 @@ export class Histories {
     const { period, toS } = range;
     const exists = (resolution: Resolution): boolean =>
       this.#exists(subject.number, resolution, range.fromS);
-    const limits = { sampleIntervalS, mostPoints, exists };
+    const knownS = this.#knownS(subject.number, range.fromS, toS);
+    const limits = { sampleIntervalS, knownS, mostPoints, exists };
     const resolution = resolutionFor(known ?? 'auto', range.fromS, toS, limits);
     const fromS = bucketStart(resolution, range.fromS, time);
     const deviceId = subject.device?.id ?? null;
     const deviceName = subject.device?.name ?? null;
     const head = { deviceId, deviceName, period, fromS, toS, resolution };
     return { kind: 'plan', number: subject.number, head };
+  }
+
+  #knownS(number: number, fromS: number, toS: number): number {
+    const nowS = this.#parts.nowS();
+    const oldestS = this.#parts.buckets.oldestDayS(number) ?? nowS - 86_400;
+    return Math.max(0, Math.min(toS, nowS) - Math.max(fromS, oldestS));
   }
 
   /** Whether nothing that fine was pruned from the range already. */

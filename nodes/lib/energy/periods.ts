@@ -3,7 +3,7 @@ import { dayNumberOf, type LocalTime } from './local-time.ts';
 export const PERIODS = ['day', 'week', 'month', 'year'] as const;
 export type Period = (typeof PERIODS)[number];
 
-/** From fine to coarse. `week` and `month` are never asked for; very long ranges come to them. */
+/** From fine to coarse. `week` and `month` are for more days than an answer may have points. */
 export const RESOLUTIONS = ['raw', '5m', 'hour', 'day', 'week', 'month'] as const;
 export type Resolution = (typeof RESOLUTIONS)[number];
 
@@ -73,6 +73,8 @@ export function parseMoment(text: string, time: LocalTime): number | null {
 
 export interface ResolutionLimits {
   readonly sampleIntervalS: number;
+  /** How much of the range something can be known of: a day without anything makes no point. */
+  readonly knownS: number;
   /** Whether buckets that fine still exist for the whole range. */
   readonly exists: (resolution: Resolution) => boolean;
   /** Without a limit the wish is kept however many points that makes. */
@@ -86,11 +88,13 @@ export function resolutionFor(
   toS: number,
   limits: ResolutionLimits,
 ): Resolution {
-  const asked = wish === 'auto' ? automatic(toS - fromS) : wish;
+  const spanS = toS - fromS;
+  const asked = wish === 'auto' ? automatic(spanS, limits.knownS) : wish;
   const candidates = RESOLUTIONS.slice(RESOLUTIONS.indexOf(asked));
   const fits = (resolution: Resolution): boolean => {
     const stepS = resolution === 'raw' ? limits.sampleIntervalS : STEP_S[resolution];
-    return (toS - fromS) / stepS + 2 <= limits.mostPoints && limits.exists(resolution);
+    const ofS = stepS < STEP_S.day ? spanS : limits.knownS;
+    return ofS / stepS + 2 <= limits.mostPoints && limits.exists(resolution);
   };
   return candidates.find(fits) ?? 'month';
 }
@@ -114,11 +118,11 @@ export function bucketStart(resolution: Resolution, atS: number, time: LocalTime
 }
 
 /** At most 500 points, the most a chart shows. */
-function automatic(spanS: number): Resolution {
+function automatic(spanS: number, knownS: number): Resolution {
   if (spanS <= 26 * 3_600) return '5m';
   if (spanS <= 8 * 86_400) return 'hour';
-  if (spanS <= 490 * 86_400) return 'day';
-  return spanS <= 3_400 * 86_400 ? 'week' : 'month';
+  if (knownS <= 490 * 86_400) return 'day';
+  return knownS <= 3_400 * 86_400 ? 'week' : 'month';
 }
 
 function periodStart(period: Period, atS: number, time: LocalTime): number {

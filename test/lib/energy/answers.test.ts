@@ -9,6 +9,7 @@ import {
   priceWish,
   summaryJson,
 } from '../../../nodes/lib/energy/energy-wire.ts';
+import { resolutionFor } from '../../../nodes/lib/energy/periods.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 import { nasBorders, NasWatts } from '../../../nodes/lib/energy/nas-watts.ts';
 import { type Price, Tariffs } from '../../../nodes/lib/energy/tariff.ts';
@@ -96,10 +97,26 @@ describe('energy answers', () => {
     assert.equal(resolutionOf({}), '5m');
     assert.equal(resolutionOf({ to: (fromS + 24 * HOUR * 30) * 1_000, resolution: '5m' }), 'hour');
     assert.equal(resolutionOf({ to: (fromS + 24 * HOUR * 300) * 1_000, resolution: '5m' }), 'day');
-    assert.equal(
-      resolutionOf({ from: '1990-01-01', to: '2026-06-01', resolution: 'day' }),
-      'month',
-    );
+  });
+
+  it('gives days for any range, unless more than 1,000 of them are known', async () => {
+    bench.run([plug], fromS, fromS + 30 * HOUR);
+    await bench.moveTo(fromS + 30 * HOUR);
+    for (const resolution of ['5m', 'day', 'auto']) {
+      const long = { deviceId: 'plug-1', from: '1990-01-01', to: '2050-01-01' };
+      const outcome = bench.energy.history({ ...long, resolution });
+      assert.equal(outcome.kind, 'history');
+      assert.deepEqual([outcome.resolution, outcome.points.length], ['day', 2]);
+    }
+    const known = (days: number): string[] => {
+      const exists = (): boolean => true;
+      const limits = { sampleIntervalS: 30, mostPoints: 1_000, exists, knownS: days * 24 * HOUR };
+      const wishes = ['5m', 'day', 'auto'] as const;
+      return wishes.map((wish) => resolutionFor(wish, 0, 60 * 366 * 24 * HOUR, limits));
+    };
+    assert.deepEqual(known(990), ['day', 'day', 'week']);
+    assert.deepEqual(known(1_100), ['week', 'week', 'week']);
+    assert.deepEqual(known(8_000), ['month', 'month', 'month']);
   });
 
   it('gives the same energy at every resolution, the hour that runs included', async () => {
