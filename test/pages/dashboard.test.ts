@@ -484,7 +484,8 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('.bp-tile:has-text("awake")', { timeout: 30_000 });
     await show(page, 'nas');
     await page.waitForSelector('.bp-tile:has-text("wakes avoided"):has-text("1")');
-    await page.waitForTimeout(500);
+    // The needles come to rest.
+    await page.waitForTimeout(1_500);
     await picture(page, 'dashboard-nas');
   });
 
