@@ -9,7 +9,7 @@ import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
 import { readEnvironment } from './host/environment.ts';
-import { StartFault, wordsOfFault } from './host/start-fault.ts';
+import { exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -119,7 +119,7 @@ function announce(settings: Settings, host: BaluPiHost): void {
 
 function fail(error: unknown): never {
   process.stderr.write(`${wordsOfFault(error)}\n`);
-  process.exit(1);
+  process.exit(exitCodeOf(error));
 }
 
 function stopOn(signals: readonly NodeJS.Signals[], stop: () => Promise<void>): void {

@@ -1,16 +1,17 @@
 /**
- * The one door behind every npm script. It runs under whatever Node the shell has (20 is enough),
- * installs and builds what is missing, and hands over to the Node that BaluPi itself wants.
+ * The one entry point behind every npm script. It runs under whatever Node the shell has (20 is
+ * enough), installs and builds what is missing where that is asked for, and hands over to the Node
+ * that BaluPi itself wants. `start` and `wake` change nothing: what is missing or stale is a sentence.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { builtFrom, sourcesHash } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = join(root, 'node_modules', '.bin');
 const installMark = join(root, 'node_modules', '.balupi-installed');
-const buildMark = join(root, 'dist', '.balupi-built');
 
 /** node:sqlite needs no flag from 22.13 on; Node-RED 5 wants 22.9. */
 const OLDEST_NODE = [22, 14];
@@ -21,26 +22,9 @@ const OLDEST_NODE = [22, 14];
  */
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 
-const SOURCES = [
-  'settings.ts',
-  'server.ts',
-  'compose',
-  'compose.ts',
-  'host',
-  'nodes',
-  'flows',
-  'test',
-  'deploy',
-];
-
-function newestMs(path) {
-  if (!existsSync(path)) return 0;
-  const stat = statSync(path);
-  if (!stat.isDirectory()) return stat.mtimeMs;
-  let newest = 0;
-  for (const name of readdirSync(path)) newest = Math.max(newest, newestMs(join(path, name)));
-  return newest;
-}
+/** Exit code of a start that no retry can heal: its configuration (sysexits.h EX_CONFIG). */
+const EX_CONFIG = 78;
+const QUIET = '--disable-warning=ExperimentalWarning';
 
 function must(command, args, options = {}) {
   const done = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
@@ -76,26 +60,36 @@ function install() {
 }
 
 function build({ force = false } = {}) {
-  const newest = Math.max(...SOURCES.map((name) => newestMs(join(root, name))));
-  const builtFrom = newestMs(join(root, 'tsconfig.json'));
-  const built = existsSync(buildMark) ? statSync(buildMark).mtimeMs : 0;
-  if (!force && built >= Math.max(newest, builtFrom)) return;
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  if (!existsSync(compiler)) {
-    if (built > 0) return;
-    console.error('There is no build yet and no compiler here. Run `npm ci` and `npm run build`.');
-    process.exit(1);
-  }
+  if (!force && isBuilt(['program', 'tests'])) return;
   console.log('Building …');
   if (force) rmSync(join(root, 'dist'), { recursive: true, force: true });
-  must(ownNode(), [compiler, '-p', 'tsconfig.json']);
-  must(ownNode(), [join(root, 'dist', 'deploy', 'assemble.js')]);
-  writeFileSync(buildMark, '');
+  must(ownNode(), [QUIET, join(root, 'deploy', 'build.mjs')]);
+}
+
+function isBuilt(parts) {
+  const made = builtFrom(root);
+  return made !== null && parts.every((part) => made[part] === sourcesHash(root, part));
+}
+
+/** For what must not change the disk: a service that installs at its start is a service that breaks. */
+function mustBeBuilt() {
+  if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) {
+    return refuse('Nothing is installed here yet: run `npm ci`, then `npm run build`.');
+  }
+  if (builtFrom(root) === null) return refuse('There is no build yet: run `npm run build`.');
+  if (!isBuilt(['program'])) {
+    return refuse('The build is of other sources than these: run `npm run build`.');
+  }
+}
+
+function refuse(sentence) {
+  console.error(sentence);
+  process.exit(EX_CONFIG);
 }
 
 /** Runs a built program in the foreground and passes the signals on. */
 function hand(args, { heap = [] } = {}) {
-  const child = spawn(ownNode(), ['--enable-source-maps', ...heap, ...args], {
+  const child = spawn(ownNode(), [QUIET, ...heap, ...args], {
     cwd: root,
     stdio: 'inherit',
   });
@@ -108,6 +102,7 @@ function hand(args, { heap = [] } = {}) {
 }
 
 const checks = () => {
+  must(ownNode(), [join(bin, '..', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
   must(ownNode(), [join(bin, '..', 'prettier', 'bin', 'prettier.cjs'), '--check', '.']);
   must(ownNode(), [join(bin, '..', 'eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.']);
   must(ownNode(), [join(root, 'dist', 'deploy', 'lint-house.js')]);
@@ -136,6 +131,10 @@ if (run === undefined) {
   console.error(`Unknown task '${task}'. Known: ${Object.keys(TASKS).join(', ')}.`);
   process.exit(1);
 }
-install();
-if (task !== 'build') build();
+if (task === 'start' || task === 'wake') {
+  mustBeBuilt();
+} else {
+  install();
+  if (task !== 'build') build();
+}
 run(args);

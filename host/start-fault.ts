@@ -12,6 +12,23 @@ const SAID_WELL = new Set([
   'SchemaTooNewError',
 ]);
 
+/** Exit codes of a start, by what a retry can do about it (sysexits.h; contract 0). */
+export const EXIT = { retry: 1, data: 65, configuration: 78 } as const;
+
+/** Faults that stay until somebody changes a setting, a flow or the program. */
+const CONFIGURATION = new Set(['StartFault', 'FlowFileError']);
+
+/** SQLite's own numbers: SQLITE_CORRUPT and SQLITE_NOTADB (sqlite.org/rescode.html). */
+const DAMAGED = new Set([11, 26]);
+
+/** @returns 78 for a wrong setting or program, 65 for damaged or newer data, else 1 */
+export function exitCodeOf(error: unknown): number {
+  const { name, errcode } = error as Error & { readonly errcode?: unknown };
+  if (CONFIGURATION.has(name)) return EXIT.configuration;
+  const damaged = typeof errcode === 'number' && DAMAGED.has(errcode & 0xff);
+  return damaged || name === 'SchemaTooNewError' ? EXIT.data : EXIT.retry;
+}
+
 const DISK_WORDS: Readonly<Record<string, string>> = {
   EACCES: 'this user may not write there',
   EPERM: 'this user may not write there',

@@ -25,7 +25,7 @@ describe('The life of a BaluPi', function () {
     const { code, output } = await BootedBaluPi.fail({
       environment: { BALUPI_PORT: 'x', BALUPI_NAS_URL: 'nas', BALUPI_SECRET_KEY: '' },
     });
-    assert.equal(code, 1);
+    assert.equal(code, 78);
     for (const name of ['PORT', 'NAS_URL', 'SECRET_KEY'])
       assert.match(output, new RegExp(`BALUPI_${name}`));
     assert.doesNotMatch(output, /\n\s+at /);
@@ -35,8 +35,8 @@ describe('The life of a BaluPi', function () {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const port = String((taken.address() as AddressInfo).port);
-    const cases: readonly (readonly [what: BootOptions, words: RegExp])[] = [
-      [{ environment: { BALUPI_PORT: port } }, /^Port \d+ could not be opened: it is in use/m],
+    const cases: readonly (readonly [what: BootOptions, words: RegExp, exitCode: number])[] = [
+      [{ environment: { BALUPI_PORT: port } }, /^Port \d+ could not be opened: it is in use/m, 1],
       [
         {
           prepare: ({ data }) => {
@@ -44,6 +44,7 @@ describe('The life of a BaluPi', function () {
           },
         },
         /^The data folder \(BALUPI_DATA_DIR\) cannot be used: there is a file in its place/m,
+        1,
       ],
       [
         {
@@ -53,11 +54,12 @@ describe('The life of a BaluPi', function () {
           },
         },
         /^A database in the data folder \(BALUPI_DATA_DIR\) cannot be opened: file is not a database/m,
+        65,
       ],
     ];
-    for (const [what, words] of cases) {
+    for (const [what, words, exitCode] of cases) {
       const { code, output } = await BootedBaluPi.fail(what);
-      assert.equal(code, 1);
+      assert.equal(code, exitCode);
       assert.match(output, words);
       assert.doesNotMatch(output, /\n\s+at |balupi-boot-/);
     }
@@ -70,7 +72,7 @@ describe('The life of a BaluPi', function () {
         writeFileSync(join(flows, 'api-nas.json'), '[{"id": ');
       },
     });
-    assert.equal(code, 1);
+    assert.equal(code, 78);
     assert.match(output, /api-nas\.json/);
     assert.doesNotMatch(output, /balupi-boot-/);
   });
@@ -109,7 +111,7 @@ describe('The life of a BaluPi', function () {
       database.exec('PRAGMA user_version = 99');
       database.close();
       const newer = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
-      assert.equal(newer.code, 1);
+      assert.equal(newer.code, 65);
       assert.match(newer.output, /queue database has schema version 99/);
       assert.doesNotMatch(newer.output, /\n\s+at /);
     } finally {
