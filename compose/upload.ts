@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { keepDelivered, shownEntry } from '../host/room-ports.ts';
+import { keepDelivered, shownEntry, showTouched } from '../host/room-ports.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
-import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import {
   HashThread,
   NodeDisk,
@@ -34,7 +33,7 @@ export function upload(site: Site, nas: NasRoom): Upload {
     keep: (delivered) => keepDelivered(rooms(), delivered),
     pendingDownloads: (userId) => rooms().prefetch.pendingDownloads(userId),
     fallback: new PlainSend(nas.client, disk),
-    touched: (paths) => touched(rooms(), paths),
+    touched: (userId, places) => showTouched(rooms(), userId, places),
     flushWake: flushWake(site, nas),
     clock,
     log,
@@ -53,11 +52,4 @@ function flushWake({ settings, time }: Site, nas: NasRoom): UploadParts['flushWa
     sinceGoodbyeMs: () => nas.presence.sinceGoodbyeMs,
     isClockTrusted: () => !time.unsynced,
   };
-}
-
-async function touched({ files, cache }: Rooms, paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    files.forget(path);
-    await cache.drop(path);
-  }
 }

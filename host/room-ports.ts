@@ -4,6 +4,7 @@ import type {
   DeliveredFile,
   PendingUpload as QueuedUpload,
   ShownEntry,
+  TouchedPlace,
   Upload,
 } from '../nodes/lib/upload/upload.ts';
 
@@ -65,4 +66,23 @@ export async function keepDelivered(
       etag: null,
     },
   });
+}
+
+/** What the Pi changed on the NAS is shown at once, as far as it is known what lies there now. */
+export async function showTouched(
+  {
+    files,
+    cache,
+  }: {
+    readonly files: Pick<Files, 'forget' | 'delivered'>;
+    readonly cache: Pick<Cache, 'drop'>;
+  },
+  userId: number,
+  places: readonly TouchedPlace[],
+): Promise<void> {
+  for (const { path } of places) files.forget(path);
+  for (const { path, item } of places) {
+    if (item !== null && item !== undefined) files.delivered(userId, { ...item, path });
+  }
+  for (const { path } of places) await cache.drop(path);
 }

@@ -7,34 +7,44 @@ const SETTINGS = { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 
 describe('What a user uploaded, once the NAS has it and sleeps again', function () {
   this.timeout(60_000);
   let booted: BootedBaluPi;
-  let token: string;
+  const tokens: Record<string, string> = {};
 
-  before(async () => {
+  beforeEach(async () => {
     booted = await BootedBaluPi.start({ environment: SETTINGS });
     await booted.nas.putFile('alice/v/first.txt', Buffer.from('first'), 'alice');
-    token = await booted.signIn('alice');
+    for (const user of ['alice', 'bob']) tokens[user] = await booted.signIn(user);
   });
 
-  after(async () => {
+  afterEach(async () => {
     await booted.stop();
   });
 
-  async function call(path: string, init: RequestInit = {}): Promise<Response> {
-    const headers = { Authorization: `Bearer ${token}` };
+  async function call(path: string, init: RequestInit = {}, user = 'alice'): Promise<Response> {
+    const headers = { Authorization: `Bearer ${tokens[user] ?? ''}`, ...init.headers };
     return await fetch(`${booted.url}/api${path}`, { ...init, headers });
   }
 
-  async function names(folder: string): Promise<string[]> {
-    const answered = await call(`/files/list?path=${folder}`);
+  async function names(folder: string, user = 'alice'): Promise<string[]> {
+    const answered = await call(`/files/list?path=${folder}`, {}, user);
+    assert.equal(answered.status, 200, `${folder} for ${user}`);
     const { files } = (await answered.json()) as { files: { name: string }[] };
     return files.map(({ name }) => name).sort();
   }
 
-  async function upload(folder: string): Promise<void> {
+  async function upload(folder: string, name = 'new.txt', headers = {}): Promise<void> {
     const body = new FormData();
     body.set('path', folder);
-    body.set('file', new Blob([`for ${folder}`]), 'new.txt');
-    assert.equal((await call('/files/upload', { method: 'POST', body })).status, 200);
+    body.set('file', new Blob([`for ${folder}`]), name);
+    assert.equal((await call('/files/upload', { method: 'POST', body, headers })).status, 200);
+  }
+
+  async function delivered(): Promise<void> {
+    await until('/files/sync/status', ({ pending_uploads: pending }) => pending === 0);
+  }
+
+  async function asleep(): Promise<void> {
+    await booted.nas.sleep('suspend');
+    await until('/nas/status', ({ online }) => online === false);
   }
 
   async function until(path: string, isSo: (told: Record<string, unknown>) => boolean) {
@@ -53,9 +63,8 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
     assert.deepEqual(await names('alice/v'), ['first.txt']);
     await upload('alice/v');
     await upload('alice/w');
-    await until('/files/sync/status', ({ pending_uploads: pending }) => pending === 0);
-    await booted.nas.sleep('suspend');
-    await until('/nas/status', ({ online }) => online === false);
+    await delivered();
+    await asleep();
     assert.deepEqual(await names('alice/v'), ['first.txt', 'new.txt']);
     assert.deepEqual(await names('alice'), ['v', 'w']);
     for (const folder of ['alice/v', 'alice/w']) {
@@ -63,5 +72,76 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
       assert.equal(await read.text(), `for ${folder}`);
       assert.equal(read.headers.get('x-balupi-cache'), 'stale');
     }
+  });
+
+  it('is there at once in folders that were made for it, and for everybody who may see it', async () => {
+    assert.deepEqual(await names('alice'), ['v']);
+    assert.deepEqual(await names('Shared', 'bob'), []);
+    // The NAS lists what does not exist as empty.
+    assert.deepEqual(await names('alice/n'), []);
+    assert.deepEqual(await names('Shared/n/m', 'bob'), []);
+    await upload('alice/n');
+    await upload('Shared/n/m');
+    await upload('alice/phone/2026/11');
+    await delivered();
+    const check = async (): Promise<void> => {
+      assert.deepEqual(await names('alice/n'), ['new.txt']);
+      for (const [folder, shown] of [
+        ['alice', ['n', 'phone', 'v']],
+        ['alice/phone', ['2026']],
+        ['alice/phone/2026', ['11']],
+        ['alice/phone/2026/11', ['new.txt']],
+      ] as const) {
+        assert.deepEqual(await names(folder), shown);
+      }
+      assert.deepEqual(await names('Shared', 'bob'), ['n']);
+      assert.deepEqual(await names('Shared/n', 'bob'), ['m']);
+      assert.deepEqual(await names('Shared/n/m', 'bob'), ['new.txt']);
+      const { files } = (await (await call('/files/list?path=alice/n')).json()) as {
+        files: { id: number }[];
+      };
+      for (const spelling of [
+        `/files/download/${String(files[0]?.id)}`,
+        '/files/download/alice/n/new.txt',
+        '/files/download/alice%2Fn%2Fnew.txt',
+        '/files/download?path=%2Falice%2Fn%2Fnew.txt',
+      ]) {
+        const read = await call(spelling);
+        assert.equal(read.status, 200, spelling);
+        assert.equal(await read.text(), 'for alice/n');
+      }
+      const read = await call('/files/download/Shared/n/m/new.txt', {}, 'bob');
+      assert.equal(await read.text(), 'for Shared/n/m');
+    };
+    await check();
+    await asleep();
+    await check();
+  });
+
+  it('shows a conflict copy and what was settled about it, though the NAS sleeps right after', async () => {
+    const COPY = /^first \(conflict .*\)\.txt$/;
+    assert.deepEqual(await names('alice/v'), ['first.txt']);
+    const another = { 'X-Base-Checksum': '0'.repeat(64) };
+    await upload('alice/v', 'first.txt', another);
+    await delivered();
+    const [copy = '', ...rest] = await names('alice/v');
+    assert.match(copy, COPY);
+    assert.deepEqual(rest, ['first.txt']);
+    const told = (await (await call('/files/conflicts')).json()) as { conflicts: { id: number }[] };
+    const settled = await call(`/files/conflicts/${String(told.conflicts[0]?.id)}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ resolution: 'local' }),
+    });
+    assert.equal(settled.status, 200);
+    await asleep();
+    assert.deepEqual(await names('alice/v'), [copy, 'first.txt']);
+    const { files } = (await (await call('/files/list?path=alice/v')).json()) as {
+      files: { name: string; size: number }[];
+    };
+    assert.deepEqual(
+      files.map(({ size }) => size),
+      [5, 11],
+    );
   });
 });

@@ -65,6 +65,7 @@ export interface FilesPorts {
 /** What a kept listing says of a path. `unknown`: its folder was never listed by that user. */
 export type ShownPath =
   | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
+  /** `absent` too for a file that somebody else delivered since: what this user has is older. */
   | { readonly kind: 'absent' | 'unknown' };
 
 const MOST_REFERENCES = 500;
@@ -115,6 +116,7 @@ export class Files {
     const access = await this.#views.access(caller);
     if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
     const view = await this.#views.view(caller.user, path, access, options);
+    if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
     return this.#answers.listed(caller.user, path, view, options.page);
   }
 
@@ -167,7 +169,10 @@ export class Files {
     const row = folder === null ? null : this.#rows.find(userId, folder);
     if (row === null) return { kind: 'unknown' };
     const item = this.#rows.shows(row.id, path);
-    return item === null ? { kind: 'absent' } : { kind: 'item', item, listedAtMs: row.listedAtMs };
+    const isUnseen = item?.isDirectory === false && this.#rows.isUnseen(row.id, path);
+    return item === null || isUnseen
+      ? { kind: 'absent' }
+      : { kind: 'item', item, listedAtMs: row.listedAtMs };
   }
 
   /**

@@ -21,6 +21,12 @@ const PATH_OF_NAS_ID = `SELECT item.path FROM file_metadata_cache AS item
   WHERE item.nas_file_id = ? AND listing.user_id = ?
   ORDER BY listing.listed_at_ms DESC LIMIT 1`;
 
+const PUT = `INSERT OR REPLACE INTO file_metadata_cache
+    (listing_id, kind, name, path, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
+     owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete, unseen)
+  VALUES (?1, ?2, ?3, ?4, (SELECT id FROM file_ids WHERE path = ?4),
+    ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)`;
+
 /** The tables `file_metadata_cache` and `file_ids`. */
 export class ItemRows {
   readonly #found: Remembered<string, StoredItem | null>;
@@ -34,6 +40,10 @@ export class ItemRows {
   readonly #idOf: StatementSync;
   readonly #pathOfPiId: StatementSync;
   readonly #pathOfNasId: StatementSync;
+  readonly #unseen: StatementSync;
+  readonly #seen: StatementSync;
+  readonly #hasUnseen: Remembered<number, boolean>;
+  readonly #anyUnseen: StatementSync;
 
   constructor(store: Store) {
     this.#found = new Remembered(store, MOST_REMEMBERED);
@@ -51,13 +61,7 @@ export class ItemRows {
     this.#one = store.prepare(
       `SELECT ${COLUMNS} FROM file_metadata_cache WHERE path = ? AND listing_id = ? LIMIT 1`,
     );
-    this.#put = store.prepare(
-      `INSERT OR REPLACE INTO file_metadata_cache
-         (listing_id, kind, name, path, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
-          owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete)
-       VALUES (?1, ?2, ?3, ?4, (SELECT id FROM file_ids WHERE path = ?4),
-               ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`,
-    );
+    this.#put = store.prepare(PUT);
     this.#remove = store.prepare(
       `DELETE FROM file_metadata_cache
        WHERE listing_id = ? AND kind = ? AND name = ? AND path = ?`,
@@ -71,6 +75,16 @@ export class ItemRows {
     this.#idOf = store.prepare('SELECT id FROM file_ids WHERE path = ?');
     this.#pathOfPiId = store.prepare('SELECT path FROM file_ids WHERE id = ?');
     this.#pathOfNasId = store.prepare(PATH_OF_NAS_ID);
+    this.#hasUnseen = new Remembered(store, MOST_REMEMBERED);
+    this.#unseen = store.prepare(
+      'SELECT 1 FROM file_metadata_cache WHERE path = ? AND listing_id = ? AND unseen = 1',
+    );
+    this.#anyUnseen = store.prepare(
+      'SELECT 1 FROM file_metadata_cache WHERE listing_id = ? AND unseen = 1 LIMIT 1',
+    );
+    this.#seen = store.prepare(
+      'UPDATE file_metadata_cache SET unseen = 0 WHERE listing_id = ? AND unseen = 1',
+    );
   }
 
   /** The next `limit` items of a listing: folders first, then by name. */
@@ -97,7 +111,8 @@ export class ItemRows {
     return row === undefined ? null : itemOf(row);
   }
 
-  put(listingId: number, item: ListedItem): void {
+  /** @param isSeen false: the Pi put it there and its user knows nothing of it yet */
+  put(listingId: number, item: ListedItem, isSeen = true): void {
     this.#newId.run(item.path);
     this.#put.run(
       listingId,
@@ -115,7 +130,18 @@ export class ItemRows {
       flagIn(item.canRead),
       flagIn(item.canWrite),
       flagIn(item.canDelete),
+      isSeen ? 0 : 1,
     );
+  }
+
+  isUnseen(listingId: number, path: string): boolean {
+    return this.#unseen.get(path, listingId) !== undefined;
+  }
+
+  /** Costs a write only where there is something to tell. */
+  seen(listingId: number): void {
+    const isOwing = (): boolean => this.#anyUnseen.get(listingId) !== undefined;
+    if (this.#hasUnseen.get(listingId, isOwing)) this.#seen.run(listingId);
   }
 
   remove(listingId: number, item: ListedItem): void {

@@ -3,7 +3,7 @@ import type { StatementSync } from 'node:sqlite';
 import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import type { ItemCursor, ItemRows } from './item-rows.ts';
-import { belowBounds } from './nas-path.ts';
+import { belowBounds, parentOf } from './nas-path.ts';
 import type { ListedItem, StoredItem } from './stored-item.ts';
 
 /** A folder one user listed. */
@@ -35,6 +35,7 @@ export class ListingRows {
   readonly #spoil: StatementSync;
   readonly #dropUser: StatementSync;
   readonly #unlisted: StatementSync;
+  readonly #usersAbove: StatementSync;
 
   constructor(store: Store, items: ItemRows) {
     this.#store = store;
@@ -67,6 +68,9 @@ export class ListingRows {
        JOIN file_metadata_cache AS item ON item.listing_id = listing.id AND item.kind = 0
        LEFT JOIN listings AS own ON own.user_id = listing.user_id AND own.path = item.path
        WHERE listing.user_id = ? AND own.id IS NULL LIMIT 1`,
+    );
+    this.#usersAbove = store.prepare(
+      `SELECT DISTINCT user_id FROM listings WHERE path IN (SELECT value FROM json_each(?))`,
     );
   }
 
@@ -138,18 +142,51 @@ export class ListingRows {
     });
   }
 
+  /** Every user with a kept listing of a folder above a path, the root apart. */
+  usersAbove(path: string): readonly number[] {
+    const folders: string[] = [];
+    for (let at = parentOf(path); at !== null && at !== ''; at = parentOf(at)) folders.push(at);
+    return this.#usersAbove.all(JSON.stringify(folders)).map((row) => Number(row['user_id']));
+  }
+
+  /** A folder that this user was never given by the NAS, with all there is in it. */
+  begin(
+    userId: number,
+    path: string,
+    listedAtMs: number,
+    items: readonly ListedItem[],
+    isSeen = true,
+  ): void {
+    this.#store.transaction(() => {
+      const id = Number(this.#insert.run(userId, path, listedAtMs).lastInsertRowid);
+      for (const item of items) this.#items.put(id, item, isSeen);
+      this.#change.run(listedAtMs, items.length, unhashedIn(items), NO_DIGEST, id);
+    });
+  }
+
   /**
    * One entry more, or one in another version, known before the NAS lists the folder again. What is
    * not told of it stays as it was listed; so does the time the NAS gave the listing.
+   * @param isSeen false: its user knows nothing of it yet
    */
-  add(listingId: number, item: ListedItem): void {
+  add(listingId: number, item: ListedItem, isSeen: boolean): void {
     this.#store.transaction(() => {
       const before = this.shows(listingId, item.path);
       if (before !== null) this.#items.remove(listingId, before);
-      this.#items.put(listingId, before === null ? item : newerOf(before, item));
+      this.#items.put(listingId, before === null ? item : newerOf(before, item), isSeen);
       const unhashed = unhashedIn([item]) - unhashedIn(before === null ? [] : [before]);
       this.#grow.run(before === null ? 1 : 0, unhashed, NO_DIGEST, listingId);
     });
+  }
+
+  /** Whether its user knows nothing yet of an entry that the Pi itself put into a listing. */
+  isUnseen(listingId: number, path: string): boolean {
+    return this.#items.isUnseen(listingId, path);
+  }
+
+  /** The user of a listing is given all of it now. */
+  seen(listingId: number): void {
+    this.#items.seen(listingId);
   }
 
   drop(userId: number, path: string): void {

@@ -28,6 +28,12 @@ export interface AskOptions {
   readonly force?: boolean;
 }
 
+/** A file that reached the NAS, and who sent it. */
+interface Delivered {
+  readonly senderId: number;
+  readonly file: ListedItem;
+}
+
 export interface ListingsPorts {
   readonly rows: ListingRows;
   readonly grants: ShareGrants;
@@ -43,7 +49,7 @@ export class Listings {
   readonly #running = new Map<string, Promise<Asked>>();
   readonly #next = new Map<string, Promise<Asked>>();
   /** Per question under way, what reached the NAS since it was asked: its answer may not show it. */
-  readonly #late = new Set<{ readonly userId: number; readonly files: ListedItem[] }>();
+  readonly #late = new Set<{ readonly userId: number; readonly files: Delivered[] }>();
   #generation = 0;
 
   constructor(ports: ListingsPorts) {
@@ -67,21 +73,24 @@ export class Listings {
     const parent = parentOf(path);
     this.#generation += 1;
     this.#asked.forget((key) => {
-      const folder = key.slice(key.indexOf('\0') + 1);
+      const folder = folderIn(key);
       return isWithin(folder, path) || folder === parent;
     });
     this.#ports.rows.forget(path, parent);
   }
 
   /**
-   * A file of this user reached the NAS: the kept listing of its folder shows it, or the nearest one
-   * above shows the folder on the way that was made for it. The root is the NAS's to fill.
+   * A file of this user reached the NAS: the kept listings of its folder show it, or the nearest one
+   * above shows the folder on the way that was made for it, to everybody who keeps one. A folder
+   * that the listing above did not show has nothing in it but this, and counts as listed with it.
+   * The root is the NAS's to fill.
    */
-  delivered(userId: number, file: ListedItem): void {
-    for (const late of this.#late) {
-      if (late.userId === userId) late.files.push(file);
-    }
-    this.#show(userId, file);
+  delivered(senderId: number, file: ListedItem): void {
+    const delivered = { senderId, file };
+    for (const late of this.#late) late.files.push(delivered);
+    // What was listed as empty is not any more, or exists by now.
+    this.#asked.forget((key, kind) => kind === 'unconfirmed' && isWithin(file.path, folderIn(key)));
+    for (const userId of this.#ports.rows.usersAbove(file.path)) this.#show(userId, delivered);
   }
 
   dropUser(userId: number): void {
@@ -90,17 +99,25 @@ export class Listings {
     this.#ports.rows.dropUser(userId);
   }
 
-  #show(userId: number, file: ListedItem): void {
+  #show(userId: number, { senderId, file }: Delivered): void {
     const { rows } = this.#ports;
-    let entry = file;
+    const isOwn = userId === senderId;
+    const made: ListedItem[] = [];
+    // To the others it belongs to who sent it until the NAS says so: that shows it to fewer.
+    let entry = isOwn ? file : { ...file, ownerId: file.ownerId ?? String(senderId) };
     for (let folder = parentOf(entry.path); folder !== null; folder = parentOf(entry.path)) {
       const row = rows.find(userId, folder);
-      if (row !== null) {
-        const isShown = entry.isDirectory && rows.shows(row.id, entry.path)?.isDirectory === true;
-        if (!isShown && !(entry.isDirectory && folder === '')) rows.add(row.id, entry);
-        return;
+      if (row === null) {
+        made.push(entry);
+        entry = folderAbove(folder, entry, isOwn ? null : entry.ownerId);
+        continue;
       }
-      entry = folderAbove(folder, file);
+      if (entry.isDirectory && (folder === '' || isFolder(rows.shows(row.id, entry.path)))) return;
+      rows.add(row.id, entry, isOwn);
+      for (const inside of made.reverse()) {
+        rows.begin(userId, parentOf(inside.path) ?? '', row.listedAtMs, [inside], isOwn);
+      }
+      return;
     }
   }
 
@@ -145,14 +162,17 @@ export class Listings {
     options: AskOptions,
     confirmEmpty: boolean,
   ): Promise<Asked> {
-    const late = { userId: user.id, files: [] as ListedItem[] };
+    const late = { userId: user.id, files: [] as Delivered[] };
     this.#late.add(late);
     try {
       const asked = await this.#askAndStore(user, token, path, options, confirmEmpty);
-      if (late.files.length === 0 || asked.kind !== 'listed') return asked;
+      const inHere = late.files.filter(({ file }) => isWithin(file.path, path));
+      if (inHere.length === 0 || asked.kind !== 'listed') return asked;
       const asking = keyOf(user.id, path);
       this.#asked.forget((key) => key === asking);
-      for (const file of late.files) this.#show(user.id, file);
+      // It was empty when the NAS was asked, whether it existed or not.
+      if (asked.row === null) this.#ports.rows.begin(user.id, path, this.#ports.clock.nowMs(), []);
+      for (const delivered of inHere) this.#show(user.id, delivered);
       return { kind: 'listed', row: this.#ports.rows.find(user.id, path) };
     } finally {
       this.#late.delete(late);
@@ -220,9 +240,13 @@ export class Listings {
   }
 }
 
+function isFolder(item: ListedItem | null): boolean {
+  return item?.isDirectory === true;
+}
+
 /** A folder of which nothing is known but that a file lies somewhere in it. */
-function folderAbove(path: string, file: ListedItem): ListedItem {
-  const unknown = { ownerId: null, ownerName: null, mimeType: null, nasFileId: null };
+function folderAbove(path: string, file: ListedItem, ownerId: string | null): ListedItem {
+  const unknown = { ownerId, ownerName: null, mimeType: null, nasFileId: null };
   const { modifiedAtText, modifiedAtMs } = file;
   return {
     ...{ name: nameOf(path), path, isDirectory: true, sizeBytes: 0, modifiedAtText, modifiedAtMs },
@@ -232,4 +256,8 @@ function folderAbove(path: string, file: ListedItem): ListedItem {
 
 function keyOf(userId: number, path: string): string {
   return `${userId}\0${path}`;
+}
+
+function folderIn(key: string): string {
+  return key.slice(key.indexOf('\0') + 1);
 }

@@ -32,9 +32,9 @@ export class Recent<T> {
   }
 
   /** Forgets every key that `matches`. */
-  forget(matches: (key: string) => boolean): void {
-    for (const key of this.#seen.keys()) {
-      if (matches(key)) this.#seen.delete(key);
+  forget(matches: (key: string, value: T) => boolean): void {
+    for (const [key, { value }] of this.#seen) {
+      if (matches(key, value)) this.#seen.delete(key);
     }
   }
 }

@@ -16,6 +16,7 @@ import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { TAPO_TABLES } from './schema/tapo-tables.ts';
+import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
 import { UPLOAD_TABLES } from './schema/upload-tables.ts';
 
@@ -40,6 +41,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 4, sql: PREFETCH_TABLES },
   { version: 5, sql: POLICY_TABLES },
   { version: 6, sql: LISTING_COUNTS },
+  { version: 7, sql: UNSEEN_ITEMS },
 ];
 
 export const ENERGY_MIGRATIONS: readonly Migration[] = [

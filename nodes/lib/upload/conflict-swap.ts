@@ -7,6 +7,7 @@ import type { NasFolder } from './nas-folder.ts';
 import type { NasMoves } from './nas-moves.ts';
 import { readBack } from './read-back.ts';
 import { folderOf } from './target.ts';
+import type { TouchedPlace } from './upload-ports.ts';
 
 /** Three renames, each looked at before and after, and room for a lost answer or two. */
 const MOST_STEPS = 12;
@@ -14,7 +15,8 @@ const MOST_FAULTS = 2;
 const MOST_NAMES = 1_000;
 
 export type SwapOutcome =
-  | { readonly kind: 'swapped' }
+  /** `now`: what lies at each place that had to do with it. */
+  | { readonly kind: 'swapped'; readonly now: readonly TouchedPlace[] }
   /** What was to change places is not there any more, or something new is. Nothing is lost. */
   | { readonly kind: 'changed'; readonly detail: string }
   | Interruption;
@@ -73,7 +75,7 @@ export class ConflictSwap {
         conflict = this.#chooseSwapPath(conflict, username, listed.items);
       }
       const step = stepOf(conflict, places, content);
-      if (step.kind === 'done') return { kind: 'swapped' };
+      if (step.kind === 'done') return { kind: 'swapped', now: touched(conflict, places) };
       if (step.kind === 'changed') {
         this.#parts.rows.setSwapPath(conflict.id, null);
         return step;
@@ -123,6 +125,15 @@ function placesOf(conflict: Conflict, items: readonly NasFileItem[]): Places {
   const at = (path: string | null): NasFileItem | null =>
     path === null ? null : (items.find(({ name }) => name === nameOf(path)) ?? null);
   return { place: at(conflict.path), copy: at(conflict.conflictPath), swap: at(conflict.swapPath) };
+}
+
+function touched(conflict: Conflict, { place, copy }: Places): TouchedPlace[] {
+  const { path, conflictPath, swapPath } = conflict;
+  const now = [
+    { path, item: place },
+    { path: conflictPath, item: copy },
+  ];
+  return swapPath === null ? now : [...now, { path: swapPath, item: null }];
 }
 
 function needsSwapPath({ place, copy }: Places, placeIsOurs: boolean): boolean {

@@ -11,7 +11,7 @@ import type { NasFolder } from './nas-folder.ts';
 import type { NasMoves } from './nas-moves.ts';
 import type { PathLocks } from './path-locks.ts';
 import { folderOf } from './target.ts';
-import type { UploadCredentials } from './upload-ports.ts';
+import type { TouchedPlace, UploadCredentials } from './upload-ports.ts';
 
 export type Resolved =
   | { readonly kind: 'resolved'; readonly conflict: Conflict }
@@ -32,8 +32,8 @@ export interface ConflictsParts {
   readonly credentials: UploadCredentials;
   readonly presence: NasPresence;
   readonly clock: Clock;
-  /** Files changed at these paths: nothing kept about them counts any more. */
-  readonly touched: (paths: readonly string[]) => void | Promise<void>;
+  /** Files changed at these places: nothing kept about them counts any more. */
+  readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
 }
 
 /** Conflicts as their owners see and settle them. Whatever happens, no version is lost. */
@@ -94,7 +94,7 @@ export class Conflicts {
         resolution === 'local'
           ? await this.#parts.swap.swap(conflict, username, token, signal)
           : await this.#remove(conflict, token, signal);
-      await this.#parts.touched([conflict.path, conflict.conflictPath]);
+      await this.#parts.touched(userId, touchedBy(conflict, done));
       if (done.kind === 'credential_refused') await credentials.refused(userId, token);
       if (done.kind !== 'swapped' && done.kind !== 'removed') return refusalOf(done);
     }
@@ -124,6 +124,12 @@ export class Conflicts {
     }
     return (await moves.remove(token, conflict.conflictPath)) ?? { kind: 'removed' };
   }
+}
+
+function touchedBy(conflict: Conflict, done: Done): readonly TouchedPlace[] {
+  if (done.kind === 'swapped') return done.now;
+  if (done.kind === 'removed') return [{ path: conflict.conflictPath, item: null }];
+  return [{ path: conflict.path }, { path: conflict.conflictPath }];
 }
 
 function refusalOf(done: Exclude<Done, { readonly kind: 'swapped' | 'removed' }>): Resolved {

@@ -37,14 +37,16 @@ export class HandOver {
   /** @throws the database's error; everything is then still owed */
   async give(delivered: readonly HandedOver[]): Promise<void> {
     const { keep, log, fileOf } = this.#parts;
-    for (const { id, ...file } of delivered) {
-      this.#owed.add(id);
+    for (const { id } of delivered) this.#owed.add(id);
+    // All are shown before the first is kept: the disk takes its time.
+    const keeping = delivered.map(async ({ id, ...file }) => {
       try {
         await keep({ ...file, file: fileOf(id) });
       } catch (error) {
         log.warn(`A delivered file could not be kept as a copy: ${errorKind(error)}.`);
       }
-    }
+    });
+    await Promise.all(keeping);
     await this.finish();
   }
 

@@ -15,6 +15,7 @@ import type {
   PlainUpload,
   ShownListings,
   UploadCredentials,
+  TouchedPlace,
 } from './upload-ports.ts';
 
 export interface UploadParts {
@@ -37,7 +38,7 @@ export interface UploadParts {
   /** For a NAS neither of whose addresses keeps a chunk session; null without that way. */
   readonly fallback: PlainUpload | null;
   /** Files of the NAS changed at these paths through this room. */
-  readonly touched: (paths: readonly string[]) => void | Promise<void>;
+  readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
   /** FLUSH_WAKE, and what it takes to follow it. */
   readonly flushWake: Pick<FlushWakeParts, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
   readonly clock: Clock;

@@ -46,6 +46,13 @@ export interface DeliveredFile {
   readonly version: NasFileItem;
 }
 
+/** A place on the NAS that the Pi itself changed for a user. */
+export interface TouchedPlace {
+  readonly path: string;
+  /** What lies there now; null: nothing; left out: nobody knows. */
+  readonly item?: NasFileItem | null;
+}
+
 /** Takes over delivered bytes as a cache entry. May refuse by leaving the file where it is. */
 export type KeepDelivered = (delivered: DeliveredFile) => void | Promise<void>;
 

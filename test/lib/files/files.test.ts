@@ -130,11 +130,39 @@ describe('Files', () => {
     bench.files.delivered(4, delivered('alice/phone/11/new.txt', 5));
     bench.awake = false;
     assert.deepEqual(await names(bench.alice, 'alice'), ['docs', 'phone', 'a.txt']);
-    assert.equal((await bench.files.list(bench.alice, 'alice/phone')).kind, 'asleep');
-    assert.equal((await bench.files.list(bench.alice, 'alice/phone/11')).kind, 'asleep');
+    assert.deepEqual(await names(bench.alice, 'alice/phone'), ['11']);
+    assert.deepEqual(await names(bench.alice, 'alice/phone/11'), ['new.txt']);
+    assert.equal((await bench.files.list(bench.alice, 'alice/docs')).kind, 'asleep');
+    const inside = 'alice/docs/2026/11/new.txt';
+    assert.equal(await located(bench.alice, inside), `unlisted ${inside}`);
     const wanted = 'alice/phone/11/new.txt';
-    assert.equal(await located(bench.alice, wanted), `unlisted ${wanted}`);
+    assert.equal(await located(bench.alice, wanted), `stored ${wanted}`);
     assert.equal(await located(bench.alice, 'alice/fax/new.txt'), 'not_found');
+  });
+
+  it('shows a delivery to all who may see it, and takes nothing of it for what they had', async () => {
+    for (const who of [bench.alice, bench.bob]) await names(who, 'Shared');
+    bench.files.delivered(4, delivered('Shared/s.txt', 7));
+    bench.files.delivered(4, delivered('Shared/new/t.txt', 8));
+    bench.awake = false;
+    const shown = (path: string): string => bench.files.entryShown(5, path).kind;
+    assert.deepEqual(['Shared/s.txt', 'Shared/new/t.txt'].map(shown), ['absent', 'absent']);
+    assert.equal(bench.files.entryShown(4, 'Shared/s.txt').kind, 'item');
+    assert.equal(await located(bench.bob, 'Shared/s.txt'), 'stored Shared/s.txt');
+    assert.deepEqual(await names(bench.bob, 'Shared'), ['new', 's.txt']);
+    assert.deepEqual(await names(bench.bob, 'Shared/new'), ['t.txt']);
+    assert.deepEqual(['Shared/s.txt', 'Shared/new/t.txt'].map(shown), ['item', 'item']);
+  });
+
+  it('asks again for a folder listed as empty once something was delivered into it', async () => {
+    assert.deepEqual(await names(bench.alice, 'alice/made/deep'), []);
+    bench.nas.put('alice/made/deep/new.txt', 'there');
+    bench.files.delivered(4, delivered('alice/made/deep/new.txt', 5));
+    assert.deepEqual(await names(bench.alice, 'alice/made/deep'), ['new.txt']);
+    assert.equal(
+      await located(bench.alice, 'alice/made/deep/new.txt'),
+      'fresh alice/made/deep/new.txt',
+    );
   });
 
   it('puts no stranger into the root, which is the NAS to fill', async () => {

@@ -305,8 +305,8 @@ export class House {
       },
       pendingDownloads: () => 0,
       fallback: null,
-      touched: (paths) => {
-        this.touched.push(...paths);
+      touched: (_userId, places) => {
+        this.touched.push(...places.map(({ path }) => path));
       },
       flushWake: {
         rule: { kind: 'never' },
