@@ -14,9 +14,10 @@ const COMPARING_MS = 120_000;
 
 /**
  * `POST /api/sync/changes`, passed on in both directions as it streams. The NAS answers with the
- * paths a desktop should delete because it does not know them (read in its code), so nobody may ask
- * while an upload of theirs is not in its place; looked at before the question and again before the
- * answer goes out.
+ * paths a desktop should delete because it does not know them, and compares its own storage paths
+ * with folder-relative ones (measured), so these are the family's files: `to_delete` is always
+ * emptied. Nobody may ask while an upload of theirs is on its way; looked at before the question and
+ * again before the answer goes out.
  */
 export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
   const [request, response] = [requestOf(message), responseOf(message)];
@@ -49,7 +50,7 @@ export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<Ap
   const late = refusalFor(rooms, caller.user.id) ?? wrongAnswer(rooms, exchange);
   if (exchange.status === 401) await rooms.credentials.refused(token);
   if (late === null) {
-    await passOn(exchange, response);
+    await passOn(exchange, response, rooms);
     return null;
   }
   exchange.body.destroy();
@@ -69,14 +70,15 @@ function wrongAnswer({ nas }: Rooms, { status, headers }: Response): Answer | nu
   return isJson && status < 500 ? null : refuse('nas_bad_answer');
 }
 
-async function passOn(exchange: Response, response: ServerResponse): Promise<void> {
-  const { status, headers, lengthBytes, body } = exchange;
-  response.writeHead(status, {
-    'Content-Type': headers['content-type'] ?? 'application/json',
-    ...(lengthBytes === null ? {} : { 'Content-Length': lengthBytes }),
-  });
+async function passOn(
+  exchange: Response,
+  response: ServerResponse,
+  { upload }: Rooms,
+): Promise<void> {
+  const { status, headers, body } = exchange;
+  response.writeHead(status, { 'Content-Type': headers['content-type'] ?? 'application/json' });
   try {
-    await pipeline(body, response);
+    await pipeline(body, upload.withoutDeletes(), response);
   } catch (error) {
     // Cut on either side: the caller sees a broken answer, never a short one that looks whole.
     if (!response.destroyed) response.destroy();

@@ -44,7 +44,11 @@ describe("A desktop's delta through the Pi", function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' },
+      environment: {
+        BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
+        BALUPI_WAKE_ON_MISS: 'false',
+        BALUPI_LOG_LEVEL: 'info',
+      },
     });
     token = await pi.signIn('alice');
     const device = { device_id: 'desk-1', device_name: 'desk' };
@@ -59,13 +63,51 @@ describe("A desktop's delta through the Pi", function () {
     await pi.stop();
   });
 
-  it('is the NAS’s own answer, asked without waking it, however long the list is', async () => {
+  it('is the NAS’s own answer without what it would delete, asked without waking it, however long the list is', async () => {
     pi.nas.resetCounters();
+    await fetch(`${pi.nas.url}/api/files/mkdir`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ path: 'alice/made' }),
+    });
     const { status, body } = await changes(20_000);
     assert.equal(status, 200, JSON.stringify(body));
-    assert.equal((body['to_delete'] as unknown[]).length, 20_000);
+    assert.deepEqual(body['to_delete'], []);
+    const download = body['to_download'] as readonly { readonly path: string }[];
+    assert.ok(download.some(({ path }) => path === 'alice/made'));
+    assert.deepEqual(body['conflicts'], []);
+    assert.equal(typeof body['change_token'], 'string');
+    assert.match(pi.output, /named 20000 paths to delete; none was passed on/);
     const asked = pi.nas.requests.find(({ path }) => path === '/api/sync/changes');
     assert.equal(asked?.headers['x-sync-trigger'], 'auto');
+  });
+
+  it('is open while an upload failed or lies beside its target, as neither arrives by itself', async () => {
+    await fetch(`${pi.nas.url}/api/files/mkdir`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ path: 'alice/beside' }),
+    });
+    const send = async (content: string, base: string): Promise<void> => {
+      const form = new FormData();
+      form.append('path', 'alice/beside');
+      form.append('file', new Blob([content]), 'a.txt');
+      const headers = { Authorization: `Bearer ${token}`, 'X-Base-Checksum': base.repeat(64) };
+      const sent = await fetch(`${pi.url}/api/files/upload`, {
+        method: 'POST',
+        headers,
+        body: form,
+      });
+      assert.equal(sent.status, 200);
+      await until(
+        async () => (await call('GET', '/api/files/sync/status')).body['pending_uploads'] === 0,
+      );
+    };
+    await send('one', 'a');
+    await send('two', 'b');
+    const { body } = await call('GET', '/api/files/sync/status');
+    assert.equal(body['conflicts'], 1);
+    assert.equal((await changes()).status, 200);
   });
 
   it('is refused while the NAS sleeps, and while an upload of the caller is not in its place', async () => {

@@ -8,6 +8,8 @@ import type { ResumableSpool } from './resumable-spool.ts';
 const MOST_OF_USER = 16;
 /** One that is idle for so long may make place for a new one of its user. */
 const IDLE_MS = 3_600_000;
+/** One that moved within this may well go on in a moment. */
+const MOVING_MS = 600_000;
 /** One that nothing has come of for so long is given up, as on the NAS. */
 const KEPT_MS = 86_400_000;
 
@@ -63,9 +65,10 @@ export class ResumableBook {
     return true;
   }
 
-  /** How many of that user are not complete. */
-  countOf(userId: number): number {
-    return this.#parts.rows.ofUser(userId).filter((upload) => !this.#isOver(upload)).length;
+  /** Whether one of that user began or moved lately; what was abandoned never arrives by itself. */
+  isMoving(userId: number): boolean {
+    const sinceMs = this.#parts.clock.nowMs() - MOVING_MS;
+    return this.#parts.rows.ofUser(userId).some(({ touchedAtMs }) => touchedAtMs > sinceMs);
   }
 
   overdue(): readonly ResumableUpload[] {

@@ -164,9 +164,9 @@ export class ResumableUploads {
     );
   }
 
-  /** How many uploads of that user are not complete. */
-  countOf(userId: number): number {
-    return this.#book.countOf(userId);
+  /** Whether one of that user began or moved lately, so that more of it is to be expected. */
+  isMoving(userId: number): boolean {
+    return this.#book.isMoving(userId);
   }
 
   /** Bytes on the disk. */

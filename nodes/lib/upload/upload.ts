@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
+import type { Transform } from 'node:stream';
 import type { Caller } from '../accounts/caller.ts';
+import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import { Admission, type Admitted, type UploadCall } from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
@@ -10,6 +12,7 @@ import type { Conflicts, Resolved } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
 import type { Disk } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
+import { EmptiedArray } from './emptied-array.ts';
 import type { FlushWake } from './flush-wake.ts';
 import { Enqueue } from './enqueue.ts';
 import { Intake, type AcceptOutcome } from './intake.ts';
@@ -56,6 +59,7 @@ export class Upload {
   readonly #disk: Disk;
   readonly #hashing: FileHashing;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #slots = new BodySlots();
   readonly #recoveryRows: RecoveryRows;
   readonly #overviewRows: OverviewRows;
@@ -77,6 +81,7 @@ export class Upload {
     this.#disk = disk;
     this.#hashing = parts.hashing;
     this.#clock = clock;
+    this.#log = log;
     const rows = new UploadRows(store);
     this.#recoveryRows = new RecoveryRows(store);
     this.#overviewRows = new OverviewRows(store);
@@ -241,13 +246,31 @@ export class Upload {
   }
 
   /**
-   * Whether that user has anything that is not in its place on the NAS, a body coming in and a
-   * conflict nobody settled included.
+   * Whether anything of that user is on its way to the NAS: in the queue, a body coming in, or a
+   * resumable upload that moved lately. What never arrives by itself does not count.
    */
   hasUnfinished(userId: number): boolean {
-    const { pending, failed, openConflicts } = this.#overviewRows.counts(userId);
-    if (pending + failed + openConflicts > 0 || this.#slots.running(userId) > 0) return true;
-    return this.resumable.countOf(userId) > 0;
+    if (this.#overviewRows.counts(userId).pending > 0 || this.#slots.running(userId) > 0) {
+      return true;
+    }
+    return this.resumable.isMoving(userId);
+  }
+
+  /**
+   * For an answer of the NAS's delta: takes out what it tells a desktop to delete, and says in the
+   * log how much that was.
+   */
+  withoutDeletes(): Transform {
+    const emptied = new EmptiedArray('to_delete');
+    emptied.once('end', () => {
+      const { removed } = emptied;
+      if (removed > 0) {
+        this.#log.info(
+          `A delta for a desktop named ${removed} paths to delete; none was passed on.`,
+        );
+      }
+    });
+    return emptied;
   }
 }
 

@@ -196,6 +196,18 @@ describe('an upload in chunks', function () {
     assert.equal(done.kind === 'completed' && done.file.sha256, sha256(bytes));
   });
 
+  it('holds a delta of a desktop off while it moves, and no longer once it was abandoned', async () => {
+    const id = await begin(10);
+    await house.clock.advance(590_000);
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(5))).status, 200);
+    await house.clock.advance(590_000);
+    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
+    await house.clock.advance(20_000);
+    assert.equal(house.upload.hasUnfinished(ALICE.user.id), false);
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(5))).status, 200);
+    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
+  });
+
   it('goes on after a process that died in the middle of completing it', async () => {
     const disk = new WatchedDisk();
     await house.restart({ disk });
