@@ -26,3 +26,8 @@ export async function keepPins({ prefetch }: Rooms): Promise<void> {
 export async function check({ cache }: Rooms): Promise<void> {
   await cache.check();
 }
+
+/** Evicts back to the limit: the queue may have grown, or the disk filled, since the last fill. */
+export async function settle({ cache }: Rooms): Promise<void> {
+  await cache.settle();
+}

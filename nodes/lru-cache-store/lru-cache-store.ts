@@ -9,7 +9,7 @@ import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { check, days, fetchAhead, keepPins } from './ahead-acts.ts';
+import { check, days, fetchAhead, keepPins, settle } from './ahead-acts.ts';
 import { listPins, pin, unpin } from './pin-acts.ts';
 import { rawReference } from './raw-reference.ts';
 
@@ -142,6 +142,7 @@ const ACTS: Readonly<Record<string, Act<Rooms>>> = {
   'fetch-ahead': fetchAhead,
   'keep-pins': keepPins,
   check,
+  settle,
   'page-days': pageDays,
 };
 

@@ -23,7 +23,8 @@ export interface Ended {
 export class BootedBaluPi {
   readonly nas: PracticeNas;
   readonly folder: string;
-  readonly #process: PiProcess;
+  readonly #environment: Readonly<Record<string, string>>;
+  #process: PiProcess;
 
   private constructor(nas: PracticeNas, folder: string, options: BootOptions) {
     this.nas = nas;
@@ -31,10 +32,8 @@ export class BootedBaluPi {
     const flows = join(folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (name) => !name.endsWith('.ts') });
     options.prepare?.({ flows, data: this.dataFolder });
-    this.#process = new PiProcess({
-      flowsFolder: flows,
-      environment: { ...this.#environment(), ...options.environment },
-    });
+    this.#environment = { ...this.#defaults(), ...options.environment };
+    this.#process = this.#begin();
   }
 
   /** Starts and waits for the ready line. */
@@ -51,6 +50,13 @@ export class BootedBaluPi {
     const ended = { code, output: booted.output };
     await booted.stop();
     return ended;
+  }
+
+  /** Ends the process and starts another one on the same data, with some settings changed. */
+  async restart(changed: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.#process.stop();
+    this.#process = this.#begin(changed);
+    await this.#process.ready();
   }
 
   /** Starts and waits for nothing. */
@@ -116,7 +122,12 @@ export class BootedBaluPi {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #environment(): Record<string, string> {
+  #begin(changed: Readonly<Record<string, string>> = {}): PiProcess {
+    const environment = { ...this.#environment, ...changed };
+    return new PiProcess({ flowsFolder: this.flowsFolder, environment });
+  }
+
+  #defaults(): Record<string, string> {
     return {
       BALUPI_DATA_DIR: this.dataFolder,
       BALUPI_HOST: '127.0.0.1',

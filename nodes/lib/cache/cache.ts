@@ -228,7 +228,7 @@ export class Cache {
     return this.#room.makeRoom(bytes);
   }
 
-  /** Evicts back to the limit; to be called when the queue has grown. */
+  /** Evicts back to the limit; to be called every minute, as the queue and the disk grow. */
   settle(): Promise<void> {
     return this.#room.settle();
   }
