@@ -18,6 +18,7 @@ import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { TAPO_TABLES } from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
+import { UPLOAD_INTENTS } from './schema/upload-intents.ts';
 import { UPLOAD_TABLES } from './schema/upload-tables.ts';
 
 /**
@@ -32,6 +33,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 5, sql: [CONFLICT_TABLES, FLUSH_WAKE_TABLES].join('\n') },
   { version: 6, sql: HANDSHAKE_TABLES },
   { version: 7, sql: UPLOAD_INDEXES },
+  { version: 8, sql: UPLOAD_INTENTS },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -1,6 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { textOf } from './upload-row.ts';
+import { UNDELIVERED } from './upload-states.ts';
 
 export const RESOLUTIONS = ['renamed', 'local', 'remote'] as const;
 export type Resolution = (typeof RESOLUTIONS)[number];
@@ -48,7 +49,7 @@ export class ConflictRows {
     );
     this.#pathBusy = store.prepare(`
       SELECT 1 FROM upload_queue WHERE (path IN (:a, :b) OR conflict_path IN (:a, :b))
-        AND state IN ('queued', 'sending', 'waiting', 'waiting_for_credential') LIMIT 1`);
+        AND state IN ${UNDELIVERED} LIMIT 1`);
   }
 
   /** A user's open conflicts, newest first. */

@@ -1,6 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
+import { CLAIMABLE, IN_LINE, UNDELIVERED } from './upload-states.ts';
 
 /**
  * Claims the oldest row that is due and that no earlier upload of that user to the same place
@@ -12,22 +13,22 @@ const claimWhere = (more: string): string => `
     lease_owner = :owner, lease_until_tick_ms = :leaseUntil
   WHERE seq = (
     SELECT r.seq FROM upload_queue r INDEXED BY upload_queue_claimable
-    WHERE r.state IN ('queued', 'sending', 'waiting') ${more}
-      AND ((r.state IN ('queued', 'waiting') AND r.due_tick_ms <= :now)
+    WHERE r.state IN ${CLAIMABLE} ${more}
+      AND ((r.state <> 'sending' AND r.due_tick_ms <= :now)
         OR (r.state = 'sending' AND coalesce(r.lease_until_tick_ms, 0) <= :now))
       AND NOT EXISTS (
         SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_path
         WHERE e.user_id = r.user_id AND e.path = r.path AND e.seq < r.seq
-          AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential'))
+          AND e.state IN ${UNDELIVERED})
       AND NOT EXISTS (
         SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_second_path
         WHERE e.user_id = r.user_id AND e.second_path IS NOT NULL AND e.seq < r.seq
           AND e.second_path IN (r.path, r.second_path)
-          AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential'))
+          AND e.state IN ${UNDELIVERED})
       AND (r.second_path IS NULL OR NOT EXISTS (
         SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_path
         WHERE e.user_id = r.user_id AND e.path = r.second_path AND e.seq < r.seq
-          AND e.state IN ('queued', 'sending', 'waiting', 'waiting_for_credential')))
+          AND e.state IN ${UNDELIVERED}))
     ORDER BY r.seq LIMIT 1)
   RETURNING *`;
 
@@ -65,10 +66,11 @@ export class DeliveryRows {
     this.#conflictPath = store.prepare('UPDATE upload_queue SET conflict_path = ? WHERE id = ?');
     this.#pathTaken = store.prepare(`
       SELECT 1 FROM upload_queue WHERE id <> :id AND (path = :path OR conflict_path = :path)
-        AND state IN ('queued', 'sending', 'waiting', 'waiting_for_credential') LIMIT 1`);
+        AND state IN ${UNDELIVERED} LIMIT 1`);
     this.#state = store.prepare(`
-      UPDATE upload_queue SET state = ?, detail = ?, due_tick_ms = ?, next_attempt_ms = ?,
-        ${UNLEASED} WHERE id = ?`);
+      UPDATE upload_queue SET state = iif(?1 = 'queued', ${IN_LINE}, ?1), detail = ?2,
+        due_tick_ms = ?3, next_attempt_ms = ?4, ${UNLEASED}
+      WHERE id = ?5 AND state <> 'held'`);
     this.#delivered = store.prepare(`
       UPDATE upload_queue SET state = ?, detail = NULL, delivered_path = ?, synced_at_ms = ?,
         next_attempt_ms = NULL, ${UNLEASED} WHERE id = ?`);

@@ -1,5 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
+import { CLAIMABLE } from './upload-states.ts';
 
 /** `flush_wake`: one row. Also tells of the queue what may make waking worth while. */
 export class FlushWakeRows {
@@ -14,7 +15,7 @@ export class FlushWakeRows {
     );
     this.#oldest = store.prepare(`
       SELECT min(created_at_ms) AS oldest FROM upload_queue
-      WHERE state IN ('queued', 'sending', 'waiting')`);
+      WHERE state IN ${CLAIMABLE}`);
   }
 
   /** Epoch ms; 0 when it never was. */

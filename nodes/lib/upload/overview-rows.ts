@@ -1,7 +1,8 @@
 import type { StatementSync } from 'node:sqlite';
 import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
-import { numberOf, toUploadRow, type UploadRow, type UploadState } from './upload-row.ts';
+import { numberOf, toUploadRow, type UploadRow } from './upload-row.ts';
+import { FOUND_WAITING, UNDELIVERED, UNFINISHED, type UploadState } from './upload-states.ts';
 
 /** A folder that undelivered uploads of a user lie right in. */
 export interface PendingFolder {
@@ -10,8 +11,6 @@ export interface PendingFolder {
   readonly acceptedAtMs: number;
 }
 
-const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
-const UNFINISHED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'failed')`;
 /** More than anybody reads; the states and the newest come first. */
 const LONGEST_LIST = 1_000;
 const MOST_REMEMBERED = 500;
@@ -33,13 +32,13 @@ const COUNTS = `
   SELECT
     (SELECT count(*) FROM upload_queue WHERE state = 'sending'
       AND (:user IS NULL OR user_id = :user)) AS sending,
-    (SELECT count(*) FROM upload_queue WHERE state IN ${PENDING}
+    (SELECT count(*) FROM upload_queue WHERE state IN ${UNDELIVERED}
       AND (:user IS NULL OR user_id = :user)) AS pending,
     (SELECT count(*) FROM upload_queue WHERE state = 'failed'
       AND (:user IS NULL OR user_id = :user)) AS failed,
     (SELECT count(*) FROM conflicts WHERE resolution IS NULL
       AND (:user IS NULL OR user_id = :user)) AS conflicts,
-    (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${PENDING}
+    (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${UNDELIVERED}
       AND (:user IS NULL OR user_id = :user)) AS oldest,
     iif(:user IS NULL,
       (SELECT max(synced_at_ms) FROM upload_queue WHERE synced_at_ms IS NOT NULL),
@@ -48,12 +47,12 @@ const COUNTS = `
 
 /** What people and other rooms ask of the queue. `user_id` null means everybody's. */
 export class OverviewRows {
-  readonly #store: Store;
   readonly #newest: Remembered<string, UploadRow | null>;
   readonly #counts: StatementSync;
   readonly #waiting: StatementSync;
   readonly #list: StatementSync;
   readonly #listState: StatementSync;
+  readonly #held: StatementSync;
   readonly #unfinished: StatementSync;
   readonly #pendingInFolder: StatementSync;
   readonly #pendingFolders: StatementSync;
@@ -61,11 +60,8 @@ export class OverviewRows {
   readonly #pendingAt: StatementSync;
   readonly #queuedBytes: StatementSync;
   readonly #inbox: StatementSync;
-  readonly #inherit: StatementSync;
-  readonly #delete: StatementSync;
 
   constructor(store: Store) {
-    this.#store = store;
     this.#newest = new Remembered(store, MOST_REMEMBERED);
     this.#folders = new Remembered(store, MOST_REMEMBERED);
     this.#counts = store.prepare(COUNTS);
@@ -77,33 +73,32 @@ export class OverviewRows {
       WHERE user_id = ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
     this.#listState = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
-      WHERE user_id = ? AND state = ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+      WHERE user_id = ? AND state IN (?, ?) ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+    this.#held = store.prepare(`
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_state
+      WHERE state = 'held' ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
     this.#unfinished = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
       WHERE user_id = ? AND state IN ${UNFINISHED} ORDER BY seq LIMIT ${LONGEST_LIST}`);
     this.#pendingInFolder = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_in_folder
       WHERE user_id = ? AND folder = ? AND has_bytes = 1
-        AND state IN ${PENDING} ORDER BY seq`);
+        AND state IN ${UNDELIVERED} ORDER BY seq`);
     // By state: of all that was ever delivered into those folders nothing is looked at.
     this.#pendingFolders = store.prepare(`
       SELECT folder, max(created_at_ms) AS newest FROM upload_queue
         INDEXED BY upload_queue_by_user
-      WHERE user_id = ? AND has_bytes = 1 AND state IN ${PENDING} GROUP BY folder`);
+      WHERE user_id = ? AND has_bytes = 1 AND state IN ${UNDELIVERED} GROUP BY folder`);
     this.#pendingAt = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND has_bytes = 1
-        AND state IN ${PENDING} ORDER BY seq DESC LIMIT 1`);
+        AND state IN ${UNDELIVERED} ORDER BY seq DESC LIMIT 1`);
     this.#queuedBytes = store.prepare(`
       SELECT coalesce((SELECT sum(size_bytes) FROM upload_queue WHERE has_bytes = 1), 0)
         + coalesce((SELECT sum(size_bytes) FROM kept_bytes), 0) AS bytes`);
     this.#inbox = store.prepare(`
       SELECT count(*) AS files, coalesce(sum(size_bytes), 0) AS bytes FROM upload_queue
-      WHERE state IN ${PENDING}`);
-    this.#inherit = store.prepare(`
-      UPDATE upload_queue SET base_source = ?, base_upload_id = ?, base_size_bytes = ?,
-        base_modified_at = ?, base_checksum = ? WHERE base_upload_id = ?`);
-    this.#delete = store.prepare(`DELETE FROM upload_queue WHERE id = ? AND state <> 'sending'`);
+      WHERE state IN ${UNDELIVERED}`);
   }
 
   counts(userId: number | null): QueueCounts {
@@ -122,8 +117,14 @@ export class OverviewRows {
   }
 
   list(userId: number, state: UploadState | null): readonly UploadRow[] {
-    const rows = state === null ? this.#list.all(userId) : this.#listState.all(userId, state);
-    return rows.map(toUploadRow);
+    if (state === null) return this.#list.all(userId).map(toUploadRow);
+    const alike = state === 'found' ? FOUND_WAITING : state;
+    return this.#listState.all(userId, state, alike).map(toUploadRow);
+  }
+
+  /** What belongs to nobody any more, newest first. */
+  held(): readonly UploadRow[] {
+    return this.#held.all().map(toUploadRow);
   }
 
   /** What is not on the NAS, oldest first. */
@@ -161,23 +162,5 @@ export class OverviewRows {
   inbox(): { readonly files: number; readonly bytes: number } {
     const raw = this.#inbox.get() ?? {};
     return { files: Number(raw['files']), bytes: Number(raw['bytes']) };
-  }
-
-  /**
-   * Takes a row out. The version after it inherits what this one stood on: its content where it
-   * was delivered, else its own base.
-   * @returns false while it is being sent
-   */
-  drop(row: UploadRow): boolean {
-    return this.#store.transaction(() => {
-      if (this.#delete.run(row.id).changes === 0) return false;
-      if (row.state === 'synced') {
-        this.#inherit.run('own', null, row.sizeBytes, null, row.sha256, row.id);
-        return true;
-      }
-      const { source, uploadId, sizeBytes, modifiedAt, checksum } = row.base;
-      this.#inherit.run(source, uploadId, sizeBytes, modifiedAt, checksum, row.id);
-      return true;
-    });
   }
 }

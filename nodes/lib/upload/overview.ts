@@ -4,6 +4,7 @@ import type { Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import { refused, refusedAt, type Refused } from './admission.ts';
 import type { Disk } from './disk.ts';
+import type { DropRows } from './drop-rows.ts';
 import type { OverviewRows, PendingFolder } from './overview-rows.ts';
 import {
   toDeviceEntry,
@@ -13,7 +14,8 @@ import {
   type SyncStatus,
   type UploadItem,
 } from './upload-answers.ts';
-import { isUploadState, type UploadRow } from './upload-row.ts';
+import type { UploadRow } from './upload-row.ts';
+import { isUploadState } from './upload-states.ts';
 import type { UploadRows } from './upload-rows.ts';
 
 /** A queued file as a listing shows it. */
@@ -35,6 +37,7 @@ export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refu
 
 export interface OverviewParts {
   readonly rows: OverviewRows;
+  readonly drops: DropRows;
   readonly uploads: UploadRows;
   readonly presence: NasPresence;
   readonly disk: Disk;
@@ -70,7 +73,10 @@ export class Overview {
     if (state !== null && !isUploadState(state)) {
       return refusedAt(['query', 'state'], 'There is no such state of an upload.');
     }
-    const uploads = this.#parts.rows.list(caller.user.id, state).map(toUploadItem);
+    const { rows } = this.#parts;
+    const own = state === 'held' ? [] : rows.list(caller.user.id, state);
+    const seesHeld = caller.user.role === 'admin' && (state === null || state === 'held');
+    const uploads = [...(seesHeld ? rows.held() : []), ...own].map(toUploadItem);
     return { kind: 'uploads', uploads };
   }
 
@@ -87,6 +93,9 @@ export class Overview {
     if (row.state === 'synced' || row.state === 'conflict') {
       return refused('conflict', 'This upload is on the NAS already.');
     }
+    if (row.state === 'held') {
+      return refused('conflict', 'Its user is gone. Take it up for a user, or drop it.');
+    }
     if (!row.hasBytes)
       return refused('conflict', 'The file of this upload is lost. Send it again.');
     this.#parts.uploads.requeue(id);
@@ -97,7 +106,7 @@ export class Overview {
   async drop(caller: Caller, id: string): Promise<Done> {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
-    if (!this.#parts.rows.drop(row)) {
+    if (!this.#parts.drops.drop(row)) {
       return refused('conflict', 'This upload is being sent right now.');
     }
     try {
@@ -132,7 +141,8 @@ export class Overview {
 
   #own(caller: Caller, id: string): UploadRow | null {
     const row = this.#parts.uploads.byId(id);
-    return row?.userId === caller.user.id ? row : null;
+    const heldForAdmins = row?.state === 'held' && caller.user.role === 'admin';
+    return heldForAdmins || row?.userId === caller.user.id ? row : null;
   }
 
   #done(row: UploadRow): Done {

@@ -128,6 +128,8 @@ const DEVICE_STATUS = {
   queued: 'pending',
   waiting: 'pending',
   waiting_for_credential: 'pending',
+  found: 'pending',
+  held: 'failed',
   sending: 'uploading',
   synced: 'completed',
   conflict: 'completed',
@@ -136,7 +138,7 @@ const DEVICE_STATUS = {
 
 /** @param deviceId echoed: the queue is the user's, whatever they hold in their hand */
 export function toDeviceEntry(row: UploadRow, deviceId: string): DeviceQueueEntry {
-  const status = DEVICE_STATUS[row.state];
+  const status = row.awaitsOwner ? 'failed' : DEVICE_STATUS[row.state];
   return {
     id: row.id,
     device_id: deviceId,

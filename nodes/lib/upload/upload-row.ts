@@ -1,20 +1,4 @@
-/** The words of contract 4. */
-export const UPLOAD_STATES = [
-  'queued',
-  'sending',
-  'waiting',
-  'waiting_for_credential',
-  'synced',
-  'conflict',
-  'failed',
-] as const;
-
-export type UploadState = (typeof UPLOAD_STATES)[number];
-
-/** Whether a text is one of the contract's states. */
-export function isUploadState(text: string): text is UploadState {
-  return UPLOAD_STATES.some((state) => state === text);
-}
+import { FOUND_WAITING, isUploadState, type UploadState } from './upload-states.ts';
 
 /**
  * What the sender's file was made from. `queue`: the version before it in that user's queue.
@@ -53,6 +37,10 @@ export interface UploadRow {
   readonly sha256: string;
   readonly base: UploadBase;
   readonly state: UploadState;
+  /** Rebuilt from its intent: it goes to the NAS only where nothing can have changed meanwhile. */
+  readonly found: boolean;
+  /** Found, and it waits until its owner says deliver or drop. */
+  readonly awaitsOwner: boolean;
   /** Its file still lies in the queue folder. */
   readonly hasBytes: boolean;
   readonly attempts: number;
@@ -84,6 +72,8 @@ export function toUploadRow(raw: Raw): UploadRow {
     sha256: String(raw['sha256']),
     base: toBase(raw),
     state: toState(raw['state']),
+    found: raw['found'] === 1,
+    awaitsOwner: raw['state'] === FOUND_WAITING,
     hasBytes: raw['has_bytes'] === 1,
     attempts: Number(raw['attempts']),
     resends: Number(raw['resends']),
@@ -117,7 +107,7 @@ function toBase(raw: Raw): UploadBase {
 }
 
 function toState(value: unknown): UploadState {
-  const state = String(value);
+  const state = value === FOUND_WAITING ? 'found' : String(value);
   if (!isUploadState(state)) throw new Error(`The queue holds an unknown state: ${state}.`);
   return state;
 }

@@ -1,9 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
-
-/** The states of a row that still has to reach the NAS, as SQL. */
-const UNDELIVERED = `('queued', 'sending', 'waiting', 'waiting_for_credential')`;
+import { REQUEUABLE, UNDELIVERED, UNFINISHED } from './upload-states.ts';
 
 /** A row about to be inserted. */
 export interface NewUpload {
@@ -51,7 +49,7 @@ export class UploadRows {
     this.#newestFor = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND second_path IS ? AND has_bytes = 1
-        AND state IN ('queued', 'sending', 'waiting', 'waiting_for_credential', 'failed')
+        AND state IN ${UNFINISHED}
       ORDER BY seq DESC LIMIT 1`);
     this.#newestUndelivered = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
@@ -61,9 +59,9 @@ export class UploadRows {
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND state = 'synced' ORDER BY seq DESC LIMIT 1`);
     this.#requeue = store.prepare(`
-      UPDATE upload_queue SET state = 'queued', detail = NULL, resends = 0, due_tick_ms = 0,
+      UPDATE upload_queue SET state = 'queued', found = 0, detail = NULL, resends = 0, due_tick_ms = 0,
         next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL
-      WHERE id = ? AND has_bytes = 1 AND state IN ('failed', 'waiting', 'waiting_for_credential')`);
+      WHERE id = ? AND has_bytes = 1 AND state IN ${REQUEUABLE}`);
     this.#request = store.prepare(
       'SELECT body_hash, files_json FROM upload_requests WHERE user_id = ? AND key = ?',
     );

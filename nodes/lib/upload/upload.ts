@@ -14,6 +14,7 @@ import type { Disk } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
 import { EmptiedArray } from './emptied-array.ts';
 import type { FlushWake } from './flush-wake.ts';
+import { DropRows } from './drop-rows.ts';
 import { Enqueue } from './enqueue.ts';
 import { Intake, type AcceptOutcome } from './intake.ts';
 import type { KeptCopies } from './kept-copies.ts';
@@ -103,7 +104,8 @@ export class Upload {
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
-    const overviewParts = { ...parts, rows: this.#overviewRows, uploads: rows, fileOf };
+    const drops = new DropRows(store);
+    const overviewParts = { ...parts, rows: this.#overviewRows, drops, uploads: rows, fileOf };
     this.#overview = new Overview(overviewParts);
     const recoveryParts = { disk, rows: this.#recoveryRows, uploads: rows, log };
     this.#recovery = new Recovery(recoveryParts, folder, this.#incomingFolder);
@@ -177,6 +179,17 @@ export class Upload {
   /** A user can be acted for again: what waited for that goes on. */
   credentialArrived(userId: number): void {
     this.#delivery.credentialArrived(userId);
+  }
+
+  /**
+   * That person is gone, whoever has the id now: what of theirs is not on the NAS is held for an
+   * admin, and nothing of theirs is anybody else's.
+   * @returns how many uploads are held for it
+   */
+  hold(userId: number): number {
+    const held = this.#recoveryRows.hold(userId);
+    if (held > 0) this.#log.warn(`${held} uploads are held, as their user is gone.`);
+    return held;
   }
 
   status(caller: Caller, all: boolean): ReturnType<Overview['status']> {

@@ -1,5 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
+import { CLAIMABLE, IN_LINE } from './upload-states.ts';
 
 /** `upload_queue` as far as rows wait for a user, for the NAS or for their time. */
 export class WaitRows {
@@ -14,9 +15,9 @@ export class WaitRows {
     this.#waitForCredential = store.prepare(`
       UPDATE upload_queue SET state = 'waiting_for_credential', detail = ?, next_attempt_ms = NULL,
         lease_owner = NULL, lease_until_tick_ms = NULL
-      WHERE user_id = ? AND state IN ('queued', 'waiting', 'sending')`);
+      WHERE user_id = ? AND state IN ${CLAIMABLE}`);
     this.#releaseUser = store.prepare(`
-      UPDATE upload_queue SET state = 'queued', detail = NULL, due_tick_ms = 0
+      UPDATE upload_queue SET state = ${IN_LINE}, detail = NULL, due_tick_ms = 0
       WHERE user_id = ? AND state = 'waiting_for_credential'`);
     this.#usersWaiting = store.prepare(
       `SELECT DISTINCT user_id FROM upload_queue WHERE state = 'waiting_for_credential'`,
@@ -26,10 +27,10 @@ export class WaitRows {
        WHERE state = 'waiting' AND due_tick_ms > 0`,
     );
     this.#nextDue = store.prepare(
-      `SELECT min(due_tick_ms) AS due FROM upload_queue WHERE state IN ('queued', 'waiting', 'sending')`,
+      `SELECT min(due_tick_ms) AS due FROM upload_queue WHERE state IN ${CLAIMABLE}`,
     );
     this.#releaseStrays = store.prepare(`
-      UPDATE upload_queue SET state = 'queued', lease_owner = NULL, lease_until_tick_ms = NULL
+      UPDATE upload_queue SET state = ${IN_LINE}, lease_owner = NULL, lease_until_tick_ms = NULL
       WHERE state = 'sending'`);
   }
 

@@ -321,6 +321,8 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['uploads waiting', 'wartende Uploads'],
   ['used', 'belegt'],
   ['waiting', 'wartet'],
+  ['found again', 'wiedergefunden'],
+  ['held', 'zurückgehalten'],
   ['waits for your sign-in', 'wartet auf deine Anmeldung'],
   ['wakes avoided in all', 'Mal nicht geweckt'],
   ['waking', 'wacht auf'],

@@ -1,0 +1,36 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import type { UploadRow } from './upload-row.ts';
+
+/** `upload_queue` as far as rows are taken out of it before they were delivered. */
+export class DropRows {
+  readonly #store: Store;
+  readonly #inherit: StatementSync;
+  readonly #delete: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#inherit = store.prepare(`
+      UPDATE upload_queue SET base_source = ?, base_upload_id = ?, base_size_bytes = ?,
+        base_modified_at = ?, base_checksum = ? WHERE base_upload_id = ?`);
+    this.#delete = store.prepare(`DELETE FROM upload_queue WHERE id = ? AND state <> 'sending'`);
+  }
+
+  /**
+   * Takes a row out. The version after it inherits what this one stood on: its content where it
+   * was delivered, else its own base.
+   * @returns false while it is being sent
+   */
+  drop(row: UploadRow): boolean {
+    return this.#store.transaction(() => {
+      if (this.#delete.run(row.id).changes === 0) return false;
+      if (row.state === 'synced') {
+        this.#inherit.run('own', null, row.sizeBytes, null, row.sha256, row.id);
+        return true;
+      }
+      const { source, uploadId, sizeBytes, modifiedAt, checksum } = row.base;
+      this.#inherit.run(source, uploadId, sizeBytes, modifiedAt, checksum, row.id);
+      return true;
+    });
+  }
+}
