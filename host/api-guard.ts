@@ -140,6 +140,7 @@ export class ApiGuard {
     const remote = this.#parts.remotes.of(request);
     const entry = await this.#enter(request, endpoint, remote.loopback);
     if (entry.kind === 'refused') return say(entry.answer);
+    seen.life.belongsTo(userIdOf(entry.caller));
     const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
     const no = await this.#admit(request, found, entry.caller, asked.query);
@@ -184,6 +185,10 @@ export class ApiGuard {
     const asked = { endpointId: endpoint.id, params, query };
     return await this.#parts.keepers.admitUpload(request, caller, asked);
   }
+}
+
+function userIdOf(caller: Caller | null): number | null {
+  return caller?.user.id ?? null;
 }
 
 /** What only repeats the request: everything but who sent it and what it holds. */

@@ -9,6 +9,7 @@ import { Accel } from './accel.ts';
 import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
 import { apiApp } from './api-app.ts';
 import { ApiGuard } from './api-guard.ts';
+import { ConnectionRoom } from './connection-room.ts';
 import { Cors } from './cors.ts';
 import { DashboardDoor } from './dashboard-door.ts';
 import { DashboardFiles } from './dashboard-files.ts';
@@ -20,7 +21,7 @@ import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
 import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
-import { RemoteAddresses } from './remote-address.ts';
+import { RemoteAddresses, shareOf } from './remote-address.ts';
 import type { DoorKeepers } from './request-door.ts';
 import { RequestWatch } from './request-watch.ts';
 
@@ -54,6 +55,9 @@ export interface HostParts {
   readonly rooms: unknown;
 }
 
+const MOST_CONNECTIONS = 400;
+/** A browser opens six. */
+const MOST_EDITOR_CONNECTIONS = 100;
 /** How long running transfers may go on after a stop, in ms; 10 s is the contract's whole. */
 const STOP_GRACE_MS = 5_000;
 
@@ -61,6 +65,7 @@ const STOP_GRACE_MS = 5_000;
 export class BaluPiHost {
   readonly #options: HostOptions;
   readonly #clock: Clock;
+  readonly #room: ConnectionRoom;
   readonly #watch: RequestWatch;
   readonly #nodeRed: NodeRedHost;
   readonly #api: Listeners;
@@ -73,12 +78,19 @@ export class BaluPiHost {
   constructor(options: HostOptions, parts: HostParts) {
     this.#options = options;
     this.#clock = parts.clock;
-    this.#remotes = new RemoteAddresses(options.trustedProxies);
+    this.#remotes = new RemoteAddresses(options.trustedProxies, (peer) => {
+      parts.log.warn(
+        `Requests from ${peer} come with X-Forwarded-For, and it is not in BALUPI_TRUSTED_PROXIES: ` +
+          'whoever is behind it counts as one address.',
+      );
+    });
     const { editor } = options;
     const door = editor === null ? null : new EditorDoor(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     mkdirSync(userFolder, { recursive: true, mode: 0o700 });
-    this.#watch = new RequestWatch(parts.clock, options.answerWithinMs);
+    this.#room = connectionRoom(parts, MOST_CONNECTIONS);
+    const { answerWithinMs } = options;
+    this.#watch = new RequestWatch({ clock: parts.clock, answerWithinMs, room: this.#room });
     this.#guard = this.#apiGuard(parts);
     this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock);
     this.#dashboard = this.#dashboardDoor(parts);
@@ -98,7 +110,7 @@ export class BaluPiHost {
     });
     this.#api = this.#apiListeners(parts);
     this.#editor =
-      editor === null || door === null ? null : this.#editorListeners(editor, door, parts.log);
+      editor === null || door === null ? null : this.#editorListeners(editor, door, parts);
   }
 
   /** The first API port, as opened. */
@@ -174,6 +186,9 @@ export class BaluPiHost {
     });
   }
 
+  readonly #ownerOf = (request: IncomingMessage): string =>
+    shareOf(this.#remotes.of(request).address);
+
   #apiListeners({ log }: HostParts): Listeners {
     const [guard, dashboard] = [this.#guard, this.#dashboard];
     const docs = new Docs(this.#options.version, this.#watch);
@@ -186,20 +201,27 @@ export class BaluPiHost {
       // Only the Dashboard's; the editor's would answer here otherwise.
       onUpgrade: dashboard.upgrade,
       takesUpgrade: dashboard.takesUpgrade,
+      room: this.#room,
+      ownerOf: this.#ownerOf,
     });
   }
 
   #editorListeners(
     editor: { readonly host: string; readonly port: number },
     door: EditorDoor,
-    log: Log,
+    parts: HostParts,
   ): Listeners {
     const check = new HostCheck([editor.host]);
     const addressOf = (request: IncomingMessage): string => this.#remotes.of(request).address;
     return new Listeners({
       host: editor.host,
       ports: [editor.port],
-      onRequest: editorApp({ editor: this.#nodeRed.editor, door, check, addressOf, log }),
+      onRequest: editorApp({
+        ...{ editor: this.#nodeRed.editor, door, check, addressOf },
+        ...{ watch: this.#watch, log: parts.log },
+      }),
+      room: connectionRoom(parts, MOST_EDITOR_CONNECTIONS),
+      ownerOf: this.#ownerOf,
       onUpgrade: (request, socket: Socket, head) => {
         const ours = check.allows(request) && /^\/comms(?:[/?]|$)/.test(request.url ?? '');
         if (ours) this.#nodeRed.inner.emit('upgrade', request, socket, head);
@@ -207,4 +229,17 @@ export class BaluPiHost {
       },
     });
   }
+}
+
+function connectionRoom({ clock, log }: HostParts, most: number): ConnectionRoom {
+  return new ConnectionRoom({
+    most,
+    clock,
+    onCrowd: (owner, held) => {
+      log.warn(
+        `Over half of the ${String(most)} places for connections are taken, ${String(held)} of them ` +
+          `by ${owner}, who loses the slowest.`,
+      );
+    },
+  });
 }

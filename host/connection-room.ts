@@ -1,75 +1,231 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '../nodes/lib/time/clock.ts';
+import { shareOf } from './remote-address.ts';
+
+interface Deps {
+  /** How many connections there may be on all ports together. */
+  readonly most: number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Told at most once a minute who loses connections, and how many that one holds. */
+  readonly onCrowd?: (owner: string, held: number, most: number) => void;
+}
+
+/** One connection, and what it is in the middle of. */
+interface Place {
+  readonly socket: Socket;
+  /** Whose share it counts in: an address, or the user whose request it carried last. */
+  owner: string;
+  /** How many answers it is owed; a client may ask again before it was answered. */
+  owed: number;
+  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse } | null;
+  /** No longer HTTP. */
+  isUpgraded: boolean;
+  /** When its present rest, request or socket began, and what it had moved by then. */
+  sinceMs: number;
+  fromBytes: number;
+}
+
+/** Whoever holds no more than this part of all places is in nobody's way while some are free. */
+const FEW = 1 / 50;
+/** How much of all places sockets may take: they stay for hours, requests for moments. */
+const SOCKETS = 1 / 4;
+/** A connection that just began is not slow for having moved nothing yet. */
+const HEAD_START_BYTES = 1_024;
+const TELL_EVERY_MS = 60_000;
 
 /**
- * Keeps the number of connections within bounds. When one too many comes, whoever has asked for
- * nothing the longest goes: a connection that never sends its headers, or a pooled one of an app,
- * which opens another when it needs one. Refusing the newcomer instead would let a single machine
- * with slow headers shut everybody out.
+ * Shares the places for connections out (contract 1, Fair shares). While no more than half of them
+ * are taken, nobody loses any. Above that each newcomer costs whoever holds the most of them their
+ * slowest: the one that moved the fewest bytes for its time. One address that sits on connections
+ * can so never shut another out, and a house behind a proxy or a VPN is not capped as one, as
+ * signed-in requests count for their user.
  */
 export class ConnectionRoom {
-  readonly #most: number;
-  /** The longest idle first. */
-  readonly #idle = new Set<Socket>();
-  /** How many answers each is owed; a client may ask again before it was answered. */
-  readonly #served = new Map<Socket, number>();
-  /** No longer HTTP; they end when they like, or when all do. */
-  readonly #upgraded = new Set<Socket>();
+  readonly #deps: Deps;
+  readonly #places = new Map<Socket, Place>();
+  readonly #held = new Map<string, Set<Place>>();
   #closing = false;
+  #toldAtMs = -Infinity;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(deps: Deps) {
+    this.#deps = deps;
   }
 
   get size(): number {
-    return this.#idle.size + this.#served.size + this.#upgraded.size;
+    return this.#places.size;
+  }
+
+  /** Whether over half the places are taken. */
+  get isCrowded(): boolean {
+    return this.size > this.#deps.most / 2;
   }
 
   add(socket: Socket): void {
-    this.#idle.add(socket);
+    const place: Place = {
+      socket,
+      owner: '',
+      owed: 0,
+      exchange: null,
+      isUpgraded: false,
+      sinceMs: this.#deps.clock.monotonicMs(),
+      fromBytes: 0,
+    };
+    this.#places.set(socket, place);
+    this.#count(place, shareOf(socket.remoteAddress ?? ''));
     socket.once('close', () => {
-      this.#idle.delete(socket);
-      this.#served.delete(socket);
-      this.#upgraded.delete(socket);
+      this.#forget(place);
     });
-    if (this.size > this.#most) this.#closeIdlest();
+    if (this.isCrowded) this.#makeRoom(place);
   }
 
-  /** A request came in on it: it stays until that was answered. */
-  serve(socket: Socket): void {
-    this.#idle.delete(socket);
-    this.#served.set(socket, (this.#served.get(socket) ?? 0) + 1);
+  /** A request came in on it, from `owner`. */
+  serve(request: IncomingMessage, response: ServerResponse, owner: string): void {
+    const place = this.#places.get(request.socket);
+    if (place === undefined) return;
+    this.#count(place, owner);
+    place.owed += 1;
+    place.exchange = { request, response };
+    if (place.owed === 1) this.#begin(place);
   }
 
+  /** An answer on it came to its end. */
   rest(socket: Socket): void {
-    const owed = (this.#served.get(socket) ?? 0) - 1;
-    if (owed > 0) this.#served.set(socket, owed);
-    else if (this.#served.delete(socket)) this.#restWholly(socket);
+    const place = this.#places.get(socket);
+    if (place === undefined || place.owed === 0) return;
+    place.owed -= 1;
+    if (place.owed > 0) return;
+    place.exchange = null;
+    this.#begin(place);
+    if (this.#closing && !place.isUpgraded) socket.destroySoon();
   }
 
-  upgrade(socket: Socket): void {
-    this.#idle.delete(socket);
-    this.#upgraded.add(socket);
+  /** It is known by now who it is that asks on it. */
+  belongsTo(socket: Socket, owner: string): void {
+    const place = this.#places.get(socket);
+    if (place !== undefined) this.#count(place, owner);
+  }
+
+  /**
+   * Counts a connection that wants to leave HTTP, before it may. Where sockets have their part of
+   * the places already, whoever has the most of them loses their slowest.
+   * @returns whether there is room for it
+   */
+  takeSocket(socket: Socket, owner?: string): boolean {
+    const place = this.#places.get(socket);
+    if (place === undefined) return false;
+    if (owner !== undefined) this.#count(place, owner);
+    place.isUpgraded = true;
+    this.#begin(place);
+    const held = this.#fullest((other) => other.isUpgraded);
+    if (held.all <= this.#deps.most * SOCKETS) return true;
+    const victim = this.#slowest(held.places.filter((other) => other !== place));
+    if (victim !== undefined) this.#drop(victim, held.places.length);
+    else place.isUpgraded = false;
+    return victim !== undefined;
   }
 
   /** Closes all that are owed no answer, now and as soon as they have theirs. */
   close(): void {
     this.#closing = true;
-    for (const socket of [...this.#idle, ...this.#upgraded]) socket.destroy();
+    for (const { socket, owed } of [...this.#places.values()]) if (owed === 0) socket.destroy();
   }
 
   cut(): void {
-    for (const socket of this.#served.keys()) socket.destroy();
+    for (const { socket, owed } of [...this.#places.values()]) if (owed > 0) socket.destroy();
   }
 
-  #restWholly(socket: Socket): void {
-    if (this.#closing) socket.destroySoon();
-    else if (!socket.destroyed) this.#idle.add(socket);
+  #makeRoom(newcomer: Place): void {
+    const isFull = this.size > this.#deps.most;
+    const { places } = this.#fullest();
+    if (!isFull && places.length <= Math.max(1, this.#deps.most * FEW)) return;
+    const others = places.filter((place) => place !== newcomer);
+    const victim =
+      this.#slowest(others.filter((place) => !waitsForUs(place))) ??
+      // Who waits for an answer of ours is not slow, and goes only where nothing else helps.
+      (isFull ? (this.#slowest(others) ?? newcomer) : undefined);
+    if (victim !== undefined) this.#drop(victim, places.length);
   }
 
-  #closeIdlest(): void {
-    const [idlest] = this.#idle;
-    if (idlest === undefined) return;
-    this.#idle.delete(idlest);
-    idlest.destroy();
+  /** Whoever holds the most of such places. */
+  #fullest(counts: (place: Place) => boolean = () => true): { all: number; places: Place[] } {
+    let [all, most]: [number, Place[]] = [0, []];
+    for (const held of this.#held.values()) {
+      const places = [...held].filter(counts);
+      all += places.length;
+      if (places.length > most.length) most = places;
+    }
+    return { all, places: most };
   }
+
+  #slowest(places: readonly Place[]): Place | undefined {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const paceOf = (place: Place): number =>
+      (movedBytes(place.socket) - place.fromBytes + HEAD_START_BYTES) / (nowMs - place.sinceMs + 1);
+    let [slowest, slowestPace]: [Place | undefined, number] = [undefined, Infinity];
+    for (const place of places) {
+      const pace = paceOf(place);
+      if (pace < slowestPace) [slowest, slowestPace] = [place, pace];
+    }
+    return slowest;
+  }
+
+  #drop(place: Place, held: number): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (nowMs - this.#toldAtMs >= TELL_EVERY_MS) {
+      this.#toldAtMs = nowMs;
+      this.#deps.onCrowd?.(place.owner, held, this.#deps.most);
+    }
+    // Its 'close' comes a turn later, and others may come in before that.
+    this.#forget(place);
+    place.socket.destroy();
+  }
+
+  #begin(place: Place): void {
+    place.sinceMs = this.#deps.clock.monotonicMs();
+    place.fromBytes = movedBytes(place.socket);
+  }
+
+  #count(place: Place, owner: string): void {
+    if (place.owner === owner && this.#held.get(owner)?.has(place) === true) return;
+    this.#uncount(place);
+    place.owner = owner;
+    const held = this.#held.get(owner);
+    if (held === undefined) this.#held.set(owner, new Set([place]));
+    else held.add(place);
+  }
+
+  #uncount(place: Place): void {
+    const held = this.#held.get(place.owner);
+    held?.delete(place);
+    if (held?.size === 0) this.#held.delete(place.owner);
+  }
+
+  #forget(place: Place): void {
+    this.#places.delete(place.socket);
+    this.#uncount(place);
+  }
+}
+
+/** The request is here whole and nothing was answered yet: the slow one is not the caller. */
+function waitsForUs({ owed, exchange }: Place): boolean {
+  return (
+    owed > 0 && exchange !== null && exchange.request.complete && !exchange.response.headersSent
+  );
+}
+
+/**
+ * What came in on a connection and what left it. Node counts a whole answer as written at once; only
+ * the handle below it knows how much of that a slow reader has not taken yet.
+ */
+export function movedBytes(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: Partial<Handle> | null };
+  const handed = handle?.bytesWritten ?? socket.bytesWritten;
+  return socket.bytesRead + handed - (handle?.writeQueueSize ?? 0);
+}
+
+/** Node's handle of a connection, as far as it is looked at. */
+interface Handle {
+  readonly bytesWritten: number;
+  readonly writeQueueSize: number;
 }

@@ -11,7 +11,7 @@ import { onceMorePage, startingPage } from './dashboard-pages.ts';
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE, type DashboardSignIn, send } from './dashboard-sign-in.ts';
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
-import type { RequestWatch } from './request-watch.ts';
+import { type RequestWatch, userShare } from './request-watch.ts';
 
 interface DoorParts {
   readonly signIn: DashboardSignIn;
@@ -38,6 +38,8 @@ interface Visit {
   readonly name: string;
   readonly query: string;
   readonly next: () => void;
+  /** Tells the watch whose request it is. */
+  readonly belongsTo: (user: User | null) => void;
 }
 
 /** A message of a page holds a price or a name; a file goes over the API. */
@@ -93,20 +95,25 @@ export class DashboardDoor {
     );
     const name = path.slice('/dashboard/'.length);
     // What goes on to the guard is watched there.
-    if (!LET_ON.has(name)) this.#parts.watch.watch(request, response);
-    this.#visit({ request, response, language, name, query, next }).catch((problem: unknown) => {
+    const life = LET_ON.has(name) ? null : this.#parts.watch.watch(request, response);
+    const belongsTo = (user: User | null): void => life?.belongsTo(user?.id ?? null);
+    const visit: Visit = { request, response, language, name, query, next, belongsTo };
+    this.#visit(visit).catch((problem: unknown) => {
       this.#parts.log.error(`A request to the Dashboard failed: ${String(problem)}`);
       answerNow(request, response, refuse('failed'));
     });
   };
 
-  /** Whether a request may leave HTTP for the Dashboard's socket; every other stays a request. */
-  readonly takesUpgrade = (request: IncomingMessage): boolean => {
+  /**
+   * Whose request may leave HTTP for the Dashboard's socket; null for one that stays a request.
+   */
+  readonly takesUpgrade = (request: IncomingMessage): string | null => {
     const { headers, url = '' } = request;
-    if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith(SOCKET_PATH))
-      return false;
-    if (headers.origin === undefined || !isSameOrigin(request)) return false;
-    return this.#parts.flowsRun() && this.#found(request);
+    if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith(SOCKET_PATH)) return null;
+    if (headers.origin === undefined || !isSameOrigin(request)) return null;
+    const user = this.#parts.flowsRun() ? this.#found(request) : null;
+    if (user === null || (isHandshake(request) && !this.#parts.sockets.mayOpen(user))) return null;
+    return userShare(user.id);
   };
 
   /** For what {@link takesUpgrade} took. */
@@ -114,9 +121,9 @@ export class DashboardDoor {
     this.#parts.inner().emit('upgrade', request, socket, head);
   };
 
-  #found(request: IncomingMessage): boolean {
+  #found(request: IncomingMessage): User | null {
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
-    return cookie !== undefined && this.#parts.find(cookie) !== null;
+    return cookie === undefined ? null : this.#parts.find(cookie);
   }
 
   async #visit(visit: Visit): Promise<void> {
@@ -136,19 +143,23 @@ export class DashboardDoor {
     }
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
     const user = cookie === undefined ? null : await this.#parts.look(cookie);
+    visit.belongsTo(user);
     if (user === null) this.#turnAway(visit);
     else this.#show(visit, user);
   }
 
   async #post(visit: Visit): Promise<void> {
     const { signIn } = this.#parts;
+    const user = this.#found(visit.request);
+    // A cookie opens nothing of the sign-in's own, which stays open to all.
+    visit.belongsTo(isSocket(visit) ? user : null);
     if (visit.name === 'sign-in') await signIn.post(visit);
     else if (visit.name === 'wake') await signIn.wake(visit);
     else if (visit.name === 'sign-out') {
       signIn.signOut(visit);
       this.#parts.sockets.sweep();
     } else if (isSocket(visit)) this.#socket(visit);
-    else say(visit, refuse(this.#found(visit.request) ? 'not_found' : 'no_token'));
+    else say(visit, refuse(user === null ? 'no_token' : 'not_found'));
   }
 
   /** A person goes to the sign-in, a part of a page hears that there is none. */
@@ -196,9 +207,12 @@ export class DashboardDoor {
 
   #socket(visit: Visit): void {
     const { request, response } = visit;
+    const user = this.#found(request);
+    const isTooMuch = user !== null && isHandshake(request) && !this.#parts.sockets.mayOpen(user);
     if (!isSameOrigin(request)) say(visit, refuse('not_allowed'));
-    else if (!this.#found(request)) say(visit, SIGN_IN_FIRST);
+    else if (user === null) say(visit, SIGN_IN_FIRST);
     else if (!this.#parts.flowsRun()) say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
+    else if (isTooMuch) say(visit, refuse('too_many_tries'));
     else this.#parts.inner().emit('request', request, response);
   }
 
@@ -217,6 +231,11 @@ export class DashboardDoor {
 
 function isSocket({ request }: Visit): boolean {
   return (request.url ?? '').startsWith(SOCKET_PATH);
+}
+
+/** Whether it opens a socket, rather than going on with one. */
+function isHandshake({ method, url = '' }: IncomingMessage): boolean {
+  return method === 'GET' && !/[?&]sid=/.test(url);
 }
 
 function say({ request, response }: Visit, given: Answer): void {

@@ -16,7 +16,12 @@ import { inLook } from './dashboard-look.ts';
 export interface DashboardSocket {
   readonly id: string;
   readonly handshake: { readonly headers: IncomingHttpHeaders };
-  readonly conn: { on(event: 'close', listener: () => void): unknown };
+  readonly conn: {
+    /** What waits until its reader takes it. */
+    readonly writeBuffer: readonly { readonly data?: unknown }[];
+    on(event: 'close', listener: () => void): unknown;
+    close(discard: boolean): unknown;
+  };
   emit: (event: string, ...args: unknown[]) => boolean;
   use(check: (packet: unknown[], next: () => void) => void): unknown;
   disconnect(close: boolean): unknown;
@@ -32,6 +37,9 @@ export interface SocketAccounts {
 interface Open {
   readonly socket: DashboardSocket;
   readonly cookie: string;
+  /** What waited first at the last look, and since how many looks. */
+  waiting: unknown;
+  looks: number;
 }
 
 /** How soon an open page notices that its sign-in is over, in ms, without a word from it. */
@@ -39,6 +47,12 @@ const SWEEP_MS = 5_000;
 /** A page says some 40 things when it opens, and a few a minute after that. */
 const PACKETS = 300;
 const PACKET_WINDOW_MS = 10_000;
+/** A page opens one, and another after each loss of the network. */
+const OPENED = 60;
+const OPENED_WINDOW_MS = 60_000;
+/** What may wait for a page that does not read, and for how many looks. */
+const MOST_UNREAD_BYTES = 2_000_000;
+const MOST_LOOKS = 4;
 
 /**
  * Stands between socket.io and the Dashboard: no socket without a sign-in, none longer than that,
@@ -49,6 +63,7 @@ export class DashboardSockets {
   readonly #viewers: Viewers;
   readonly #clock: Clock;
   readonly #open = new Map<string, Open>();
+  readonly #opened = new Map<number, { fromMs: number; count: number }>();
   #cancel: Cancel | null = null;
   #stopHearing: () => void = () => undefined;
 
@@ -81,6 +96,21 @@ export class DashboardSockets {
     }
   }
 
+  /**
+   * Counts a socket that is about to be opened: each is kept for most of a minute, even when no
+   * page ever speaks on it.
+   */
+  mayOpen({ id }: User): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    const opened = this.#opened.get(id);
+    if (opened === undefined || nowMs - opened.fromMs >= OPENED_WINDOW_MS) {
+      this.#opened.set(id, { fromMs: nowMs, count: 1 });
+      return true;
+    }
+    opened.count += 1;
+    return opened.count <= OPENED;
+  }
+
   /** The Dashboard's setting `ioMiddleware`. */
   readonly middleware = (socket: DashboardSocket, next: (error?: Error) => void): void => {
     const cookie = cookieOf(socket.handshake, DASHBOARD_COOKIE) ?? '';
@@ -98,8 +128,19 @@ export class DashboardSockets {
   #tick(): void {
     this.#cancel = this.#clock.after(SWEEP_MS, () => {
       this.sweep();
+      this.#closeUnread();
       this.#tick();
     });
+  }
+
+  /** Closes the pages that take nothing any more; what waits for them is thrown away. */
+  #closeUnread(): void {
+    for (const open of [...this.#open.values()]) {
+      const [first] = open.socket.conn.writeBuffer;
+      open.looks = first !== undefined && first === open.waiting ? open.looks + 1 : 0;
+      open.waiting = first;
+      if (open.looks >= MOST_LOOKS) open.socket.conn.close(true);
+    }
   }
 
   #takeIn(socket: DashboardSocket, cookie: string): boolean {
@@ -110,7 +151,7 @@ export class DashboardSockets {
     );
     const user = (): User | null => this.#accounts.find(cookie);
     if (!this.#viewers.add({ socketId: socket.id, language, user })) return false;
-    this.#open.set(socket.id, { socket, cookie });
+    this.#open.set(socket.id, { socket, cookie, waiting: undefined, looks: 0 });
     // Not the socket's own `disconnect`, whose listeners the Dashboard removes at a deploy.
     socket.conn.on('close', () => {
       this.#open.delete(socket.id);
@@ -150,6 +191,10 @@ export class DashboardSockets {
         return false;
       }
       if (!isFor(socket.id, args)) return false;
+      if (unreadBytes(socket) > MOST_UNREAD_BYTES) {
+        socket.conn.close(true);
+        return false;
+      }
       if (event === 'ui-config') {
         args = [args[0], inLook(look, args[1])];
         learnTypes(shown.types, args[1]);
@@ -157,6 +202,14 @@ export class DashboardSockets {
       return emit(event, ...args.map((argument) => inWordsOf(shown.language, argument)));
     };
   }
+}
+
+function unreadBytes({ conn }: DashboardSocket): number {
+  let bytes = 0;
+  for (const { data } of conn.writeBuffer) {
+    if (typeof data === 'string' || Buffer.isBuffer(data)) bytes += data.length;
+  }
+  return bytes;
 }
 
 /** What the reader chose, else what their screen likes. */

@@ -6,6 +6,7 @@ import type { Log } from '../nodes/lib/log/log.ts';
 import type { HostCheck } from './host-check.ts';
 import { lastResort, nobodyAnswered } from './last-resort.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
+import type { RequestWatch } from './request-watch.ts';
 
 /** A sign-in to the editor ends after 12 h (contract 7). */
 const SIGN_IN_SECONDS = 12 * 3_600;
@@ -90,6 +91,7 @@ export function editorApp(parts: {
   readonly door: EditorDoor;
   readonly check: HostCheck;
   readonly addressOf: (request: IncomingMessage) => string;
+  readonly watch: RequestWatch;
   readonly log: Log;
 }): Express {
   const app = express();
@@ -103,6 +105,10 @@ export function editorApp(parts: {
   });
   app.post(
     '/auth/token',
+    (request, response, next) => {
+      parts.watch.watch(request, response).belongsTo(null);
+      next();
+    },
     express.json({ limit: SIGN_IN_BYTES }),
     express.urlencoded({ limit: SIGN_IN_BYTES, extended: false }),
     parts.door.handle(parts.addressOf),

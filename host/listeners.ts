@@ -16,7 +16,6 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 305_000;
 /** How often Node looks for headers that are late. */
 const CHECK_MS = 2_000;
-const MAX_CONNECTIONS = 400;
 const MAX_HEADERS = 100;
 
 type Upgrade = (request: Parameters<RequestListener>[0], socket: Socket, head: Buffer) => void;
@@ -32,12 +31,15 @@ export interface ListenerOptions {
    */
   readonly onUpgrade: Upgrade | null;
   /**
-   * Which upgrades {@link onUpgrade} gets; all others stay requests. Where Node cannot ask (before
-   * 24.9) nothing is upgraded then, and the Dashboard's socket goes on by polling.
+   * Which upgrades {@link onUpgrade} gets, by whose share they count in; null stays a request. Where
+   * Node cannot ask (before 24.9) nothing is upgraded then, and the Dashboard's socket goes on by
+   * polling.
    */
-  readonly takesUpgrade?: (request: IncomingMessage) => boolean;
-  /** On all ports together. */
-  readonly maxConnections?: number;
+  readonly takesUpgrade?: (request: IncomingMessage) => string | null;
+  /** Shares out the places for connections, on all ports together. */
+  readonly room: ConnectionRoom;
+  /** Whose share a request counts in before it is known who sends it. */
+  readonly ownerOf: (request: IncomingMessage) => string;
 }
 
 /** A port that could not be opened; the message is for the person who starts BaluPi. */
@@ -54,7 +56,7 @@ export class Listeners {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#room = new ConnectionRoom(options.maxConnections ?? MAX_CONNECTIONS);
+    this.#room = options.room;
   }
 
   /** The first port that was opened, as the system gave it. */
@@ -115,10 +117,8 @@ export class Listeners {
 
   #server(): Server {
     const { onUpgrade, takesUpgrade } = this.#options;
-    const asks: AskingOptions =
-      takesUpgrade === undefined ? {} : { shouldUpgradeCallback: takesUpgrade };
     const server = createServer({
-      ...asks,
+      ...this.#asking(),
       headersTimeout: HEADERS_TIMEOUT_MS,
       // Node's 300 s would end any longer upload; the request watch has limits that fit.
       requestTimeout: 0,
@@ -140,8 +140,10 @@ export class Listeners {
     server.on('checkExpectation', serve);
     if (onUpgrade !== null && (takesUpgrade === undefined || canAsk(server))) {
       server.on('upgrade', (request, socket, head) => {
-        this.#room.upgrade(socket as Socket);
-        onUpgrade(request, socket as Socket, head);
+        const isCounted = takesUpgrade !== undefined;
+        if (isCounted || this.#room.takeSocket(socket as Socket, this.#options.ownerOf(request)))
+          onUpgrade(request, socket as Socket, head);
+        else socket.destroy();
       });
     }
     server.on('clientError', (error, socket) => {
@@ -150,9 +152,20 @@ export class Listeners {
     return server;
   }
 
+  #asking(): AskingOptions {
+    const { takesUpgrade } = this.#options;
+    if (takesUpgrade === undefined) return {};
+    return {
+      shouldUpgradeCallback: (request) => {
+        const owner = takesUpgrade(request);
+        return owner !== null && this.#room.takeSocket(request.socket, owner);
+      },
+    };
+  }
+
   #serve(...[request, response]: Parameters<RequestListener>): void {
     const { socket } = request;
-    this.#room.serve(socket);
+    this.#room.serve(request, response, this.#options.ownerOf(request));
     this.#answering.set(socket, response);
     response.once('close', () => {
       if (this.#answering.get(socket) === response) this.#answering.delete(socket);

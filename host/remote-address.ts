@@ -8,6 +8,8 @@ export interface RemoteAddress {
 }
 
 const MAPPED_PREFIX = '::ffff:';
+/** Somebody who forges the header fills no log with it. */
+const MOST_TOLD = 20;
 
 /**
  * Who is at the other end. `X-Forwarded-For` is believed from the configured proxies only, and a
@@ -15,8 +17,15 @@ const MAPPED_PREFIX = '::ffff:';
  */
 export class RemoteAddresses {
   readonly #trusted = new BlockList();
+  readonly #onUnlisted: (peer: string) => void;
+  readonly #told = new Set<string>();
 
-  constructor(trustedProxies: readonly string[]) {
+  /** @param onUnlisted told once of each address that speaks for others and is not trusted to */
+  constructor(
+    trustedProxies: readonly string[],
+    onUnlisted: (peer: string) => void = () => undefined,
+  ) {
+    this.#onUnlisted = onUnlisted;
     for (const range of trustedProxies) {
       const [address = '', bits] = range.split('/');
       const family = isIPv6(address) ? 'ipv6' : 'ipv4';
@@ -29,7 +38,10 @@ export class RemoteAddresses {
     const peer = plain(request.socket.remoteAddress ?? '');
     const forwarded = request.headers['x-forwarded-for'];
     if (forwarded === undefined) return { address: peer, loopback: isLoopback(peer) };
-    if (!this.#trusts(peer)) return { address: peer, loopback: false };
+    if (!this.#trusts(peer)) {
+      this.#tell(peer);
+      return { address: peer, loopback: false };
+    }
     const hops = String(forwarded)
       .split(',')
       .map((hop) => plain(hop.trim()));
@@ -43,9 +55,31 @@ export class RemoteAddresses {
     return this.#trusts(plain(request.socket.remoteAddress ?? ''));
   }
 
+  #tell(peer: string): void {
+    if (this.#told.has(peer) || this.#told.size >= MOST_TOLD) return;
+    this.#told.add(peer);
+    this.#onUnlisted(peer);
+  }
+
   #trusts(address: string): boolean {
     return this.#trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
   }
+}
+
+/**
+ * What counts as one address where things are shared out: all of a /64 for IPv6, as any machine may
+ * take as many addresses of its own /64 as it likes.
+ */
+export function shareOf(address: string): string {
+  const one = plain(address);
+  if (!isIPv6(one)) return one;
+  const [words = ''] = one.split('%');
+  const [head = '', tail] = words.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  const groups = [...before, ...Array<string>(zeros).fill('0'), ...after].slice(0, 4);
+  return `${groups.map((group) => parseInt(group, 16).toString(16)).join(':')}::/64`;
 }
 
 function plain(address: string): string {

@@ -2,21 +2,37 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
+import { type ConnectionRoom, movedBytes } from './connection-room.ts';
+import { shareOf } from './remote-address.ts';
 
 /** How often the running requests are looked at, in ms. */
 const SWEEP_MS = 1_000;
-/** A connection that moves nothing at all for so long is ended (a phone in a lift needs some). */
-const IDLE_MS = 60_000;
+/** Who sends a body without having signed in has so long for all of it (contract 1, Fair shares). */
+const OPEN_BODY_MS = 3_000;
+/** Who reads without having signed in may stand still for so long. */
+const OPEN_READ_MS = 10_000;
+/** A body that brings nothing at all for so long is ended (a phone in a lift needs some). */
+const BODY_IDLE_MS = 60_000;
+/**
+ * Who is signed in may pause a film. While the places for connections last only a reader that is
+ * surely gone is cut; where they do not, the room takes the slowest.
+ */
+const READ_IDLE_MS = 3_600_000;
 /** Below this mean over the window a body is not worth a place: 1 KB/s (as BaluDesk sees it, too). */
 const RATE_WINDOW_MS = 30_000;
 const MIN_BYTES_PER_WINDOW = 30 * 1_024;
+/** What may wait in memory for readers who do not read, all together. */
+const MOST_UNREAD_BYTES = 24 * 1024 * 1024;
 
 interface Watched {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly socket: Socket;
   readonly life: RequestLife;
+  /** Null until it is known; then a user, or nobody: the address is open to all. */
+  owner: { readonly userId: number | null } | null;
   /** Monotonic times. */
+  readonly startedAtMs: number;
   movedAtMs: number;
   bodyDoneAtMs: number | null;
   windowFromMs: number;
@@ -29,8 +45,19 @@ interface Watched {
  * is what few of them need, and costs more than looking one up.
  */
 export class RequestLife {
+  readonly #onOwner: (userId: number | null) => void;
   #controller: AbortController | null = null;
   #ended: Error | null = null;
+
+  /** @param onOwner told who it is that asks */
+  constructor(onOwner: (userId: number | null) => void) {
+    this.#onOwner = onOwner;
+  }
+
+  /** Who asks is known by now: a user, or null where nobody has to sign in. */
+  belongsTo(userId: number | null): void {
+    this.#onOwner(userId);
+  }
 
   /** Aborts when the request was ended early. */
   get signal(): AbortSignal {
@@ -46,6 +73,13 @@ export class RequestLife {
   }
 }
 
+interface Deps {
+  readonly clock: Clock;
+  /** From the end of the request's body to the first byte of the answer. */
+  readonly answerWithinMs: number;
+  readonly room: Pick<ConnectionRoom, 'belongsTo'>;
+}
+
 /**
  * Gives each request a deadline without capping how long a slow but living transfer may take:
  * Node's own `requestTimeout` would end any upload after five minutes.
@@ -53,13 +87,14 @@ export class RequestLife {
 export class RequestWatch {
   readonly #clock: Clock;
   readonly #answerWithinMs: number;
+  readonly #room: Deps['room'];
   readonly #watched = new Set<Watched>();
   #cancel: Cancel | null = null;
 
-  /** @param answerWithinMs from the end of the request's body to the first byte of the answer */
-  constructor(clock: Clock, answerWithinMs: number) {
+  constructor({ clock, answerWithinMs, room }: Deps) {
     this.#clock = clock;
     this.#answerWithinMs = answerWithinMs;
+    this.#room = room;
   }
 
   get running(): number {
@@ -85,7 +120,11 @@ export class RequestWatch {
       request,
       response,
       socket: request.socket,
-      life: new RequestLife(),
+      life: new RequestLife((userId) => {
+        this.#learnOwner(watched, userId);
+      }),
+      owner: null,
+      startedAtMs: nowMs,
       movedAtMs: nowMs,
       bodyDoneAtMs: null,
       windowFromMs: nowMs,
@@ -100,9 +139,15 @@ export class RequestWatch {
     return watched.life;
   }
 
+  #learnOwner(watched: Watched, userId: number | null): void {
+    watched.owner = { userId };
+    if (userId !== null) this.#room.belongsTo(watched.socket, userShare(userId));
+  }
+
   #sweep(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const watched of [...this.#watched]) this.#look(watched, nowMs);
+    this.#boundUnread(nowMs);
   }
 
   #look(watched: Watched, nowMs: number): void {
@@ -112,15 +157,44 @@ export class RequestWatch {
     watched.windowBytes += moved;
     if (moved > 0) watched.movedAtMs = nowMs;
     if (watched.request.complete) watched.bodyDoneAtMs ??= nowMs;
-    const receiving = watched.bodyDoneAtMs === null;
-    if (receiving && this.#tooSlow(watched, nowMs)) {
-      this.#end(watched, 'too_slow');
-    } else if (!receiving && !watched.response.headersSent) {
-      if (nowMs - (watched.bodyDoneAtMs ?? nowMs) >= this.#answerWithinMs) {
-        this.#end(watched, 'deadline');
-      }
-    } else if (nowMs - watched.movedAtMs >= IDLE_MS) {
-      watched.socket.destroy();
+    if (watched.bodyDoneAtMs === null) this.#lookAtBody(watched, nowMs);
+    else if (watched.response.headersSent) this.#lookAtReader(watched, nowMs);
+    else if (nowMs - watched.bodyDoneAtMs >= this.#answerWithinMs) this.#end(watched, 'deadline');
+  }
+
+  #lookAtBody(watched: Watched, nowMs: number): void {
+    const isOpen = watched.owner !== null && watched.owner.userId === null;
+    if (isOpen && nowMs - watched.startedAtMs >= OPEN_BODY_MS) {
+      if (watched.response.headersSent) watched.socket.destroy();
+      else this.#end(watched, 'too_slow');
+    } else if (this.#tooSlow(watched, nowMs)) this.#end(watched, 'too_slow');
+    else if (nowMs - watched.movedAtMs >= BODY_IDLE_MS) watched.socket.destroy();
+  }
+
+  #lookAtReader(watched: Watched, nowMs: number): void {
+    const { owner, response, socket, movedAtMs } = watched;
+    const stillMs = nowMs - movedAtMs;
+    if (typeof owner?.userId === 'number') {
+      if (stillMs >= READ_IDLE_MS) socket.destroy();
+    } else if (response.writableLength > 0) {
+      // Where nothing waits to be read, it is for us to go on.
+      if (stillMs >= OPEN_READ_MS || this.#tooSlow(watched, nowMs)) socket.destroy();
+    }
+  }
+
+  /** Whoever leaves the most unread loses the one that has not moved for the longest, and so on. */
+  #boundUnread(nowMs: number): void {
+    let unreadBytes = 0;
+    for (const { response } of this.#watched) unreadBytes += response.writableLength;
+    if (unreadBytes <= MOST_UNREAD_BYTES) return;
+    const still = [...this.#watched].filter(
+      ({ response, movedAtMs }) => response.writableLength > 0 && nowMs - movedAtMs >= SWEEP_MS,
+    );
+    while (unreadBytes > MOST_UNREAD_BYTES && still.length > 0) {
+      const victim = stillestOfTheFullest(still);
+      still.splice(still.indexOf(victim), 1);
+      unreadBytes -= victim.response.writableLength;
+      victim.socket.destroy();
     }
   }
 
@@ -138,6 +212,23 @@ export class RequestWatch {
   }
 }
 
-function movedBytes(socket: Socket): number {
-  return socket.bytesRead + socket.bytesWritten;
+/** The name of a user's share, where others count by address. */
+export function userShare(userId: number): string {
+  return `user ${String(userId)}`;
+}
+
+function stillestOfTheFullest(still: readonly Watched[]): Watched {
+  const bytesOf = new Map<string, number>();
+  const ownerOf = ({ owner, socket }: Watched): string =>
+    typeof owner?.userId === 'number'
+      ? userShare(owner.userId)
+      : shareOf(socket.remoteAddress ?? '');
+  for (const one of still) {
+    const owner = ownerOf(one);
+    bytesOf.set(owner, (bytesOf.get(owner) ?? 0) + one.response.writableLength);
+  }
+  return still.reduce((victim, one) => {
+    const more = (bytesOf.get(ownerOf(one)) ?? 0) - (bytesOf.get(ownerOf(victim)) ?? 0);
+    return more > 0 || (more === 0 && one.movedAtMs < victim.movedAtMs) ? one : victim;
+  });
 }

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { ConnectionRoom } from '../../host/connection-room.ts';
 import { type ListenerOptions, Listeners } from '../../host/listeners.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
 
 describe('The listeners', () => {
   const opened: Listeners[] = [];
@@ -16,6 +18,10 @@ describe('The listeners', () => {
     }
   });
 
+  function roomFor(most: number): ConnectionRoom {
+    return new ConnectionRoom({ most, clock: new ManualClock() });
+  }
+
   async function open(options: Partial<ListenerOptions> = {}): Promise<Listeners> {
     const listeners = new Listeners({
       host: '127.0.0.1',
@@ -23,6 +29,8 @@ describe('The listeners', () => {
       onRequest: (request, response) =>
         response.end(`${request.method ?? ''} ${request.url ?? ''}`),
       onUpgrade: null,
+      room: roomFor(400),
+      ownerOf: (request) => request.socket.remoteAddress ?? '',
       ...options,
     });
     opened.push(listeners);
@@ -109,7 +117,7 @@ describe('The listeners', () => {
   }
 
   it('make room for a newcomer by closing whoever has asked for nothing the longest', async () => {
-    const listeners = await open({ maxConnections: 20 });
+    const listeners = await open({ room: roomFor(20) });
     const first = await socketTo(listeners);
     const gone = once(first.resume(), 'close');
     for (let count = 0; count < 40; count += 1)
@@ -123,7 +131,7 @@ describe('The listeners', () => {
   it('never close a connection that is being served to make that room', async () => {
     const waiting = Promise.withResolvers<() => void>();
     const listeners = await open({
-      maxConnections: 5,
+      room: roomFor(5),
       onRequest: (request, response) => {
         if (request.url !== '/long') response.end('short');
         else waiting.resolve(() => response.end('long'));
@@ -135,6 +143,37 @@ describe('The listeners', () => {
     assert.equal(await (await fetch(`http://127.0.0.1:${listeners.firstPort}/x`)).text(), 'short');
     finish();
     assert.equal(await (await long).text(), 'long');
+  });
+
+  it('count a socket before it may leave HTTP, and let whoever has the most lose their slowest', async () => {
+    const room = roomFor(40);
+    const upgraded: string[] = [];
+    const listeners = await open({
+      room,
+      takesUpgrade: (request) => String(request.headers['x-user']),
+      onUpgrade: (request, socket) => {
+        upgraded.push(String(request.headers['x-user']));
+        socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      },
+    });
+    const upgrade = async (user: string): Promise<Socket> => {
+      const words = `GET /x HTTP/1.1\r\nHost: pi\r\nX-User: ${user}\r\n`;
+      const socket = await socketTo(
+        listeners,
+        `${words}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      );
+      assert.match(await answerOf(socket), /^HTTP\/1\.1 101 /);
+      return socket.resume();
+    };
+    const family = await upgrade('family');
+    const first = await upgrade('stranger');
+    const gone = once(first, 'close');
+    for (let count = 0; count < 20; count += 1) await upgrade('stranger');
+    await gone;
+    const another = await upgrade('family');
+    assert.equal(family.destroyed || another.destroyed, false);
+    assert.ok(room.size <= 11, String(room.size));
+    assert.equal(upgraded.length, 23);
   });
 
   it('close at once when nobody is being served, whoever holds a connection', async () => {

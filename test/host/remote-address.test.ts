@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
-import { RemoteAddresses } from '../../host/remote-address.ts';
+import { RemoteAddresses, shareOf } from '../../host/remote-address.ts';
 
 function from(peer: string, forwarded?: string): IncomingMessage {
   const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
@@ -38,4 +38,32 @@ describe('Who is at the other end', () => {
   it('is the proxy where all hops are proxies', () => {
     assert.equal(behind.of(from('10.0.0.1', '192.168.3.3')).address, '10.0.0.1');
   });
+
+  it('is told of once where it speaks for others and is no proxy of ours, and of 20 at most', () => {
+    const told: string[] = [];
+    const some = new RemoteAddresses(['10.0.0.1'], (peer) => told.push(peer));
+    some.of(from('10.0.0.1', '5.6.7.8'));
+    some.of(from('192.168.1.7'));
+    assert.deepEqual(told, []);
+    for (let count = 0; count < 3; count += 1) some.of(from('::ffff:192.168.1.7', '5.6.7.8'));
+    assert.deepEqual(told, ['192.168.1.7']);
+    for (let count = 0; count < 100; count += 1) some.of(from(`192.168.2.${String(count)}`, '::1'));
+    assert.equal(told.length, 20);
+  });
+});
+
+describe('What counts as one address', () => {
+  for (const [address, share] of [
+    ['192.168.1.7', '192.168.1.7'],
+    ['::ffff:192.168.1.7', '192.168.1.7'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001:db8:0:0:5:6:7:8', '2001:db8:0:0::/64'],
+    ['2001:db8:0:1::8', '2001:db8:0:1::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+  ] as const) {
+    it(`is ${share} for ${address}`, () => {
+      assert.equal(shareOf(address), share);
+    });
+  }
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { RequestWatch } from '../../host/request-watch.ts';
+import { type RequestLife, RequestWatch } from '../../host/request-watch.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
 const ANSWER_WITHIN_MS = 60_000;
@@ -9,6 +9,7 @@ const ANSWER_WITHIN_MS = 60_000;
 /** A socket, a request and a response as far as the watch looks at them. */
 class Exchange {
   readonly socket = Object.assign(new EventEmitter(), {
+    remoteAddress: '192.0.2.1',
     bytesRead: 0,
     bytesWritten: 0,
     destroyed: false,
@@ -26,6 +27,7 @@ class Exchange {
     writableFinished: false,
     destroyed: false,
     statusCode: 0,
+    writableLength: 0,
     text: '',
     writeHead: (status: number) => {
       this.response.statusCode = status;
@@ -40,26 +42,40 @@ class Exchange {
     destroy: () => (this.response.destroyed = true),
   });
 
-  start(watch: RequestWatch): AbortSignal {
+  start(watch: RequestWatch): RequestLife {
     return watch.watch(
       this.request as unknown as IncomingMessage,
       this.response as unknown as ServerResponse,
-    ).signal;
+    );
   }
+
+  /** All of the request is here, and so many bytes of the answer wait for their reader. */
+  answer(unreadBytes: number): void {
+    this.request.complete = true;
+    this.response.headersSent = true;
+    this.response.writableLength = unreadBytes;
+  }
+}
+
+function watchOf(clock: ManualClock, owned: string[] = []): RequestWatch {
+  const room = { belongsTo: (_socket: unknown, owner: string) => owned.push(owner) };
+  return new RequestWatch({ clock, answerWithinMs: ANSWER_WITHIN_MS, room });
 }
 
 describe('The watch over requests', () => {
   let clock: ManualClock;
   let watch: RequestWatch;
   let exchange: Exchange;
+  let life: RequestLife;
   let signal: AbortSignal;
 
   beforeEach(() => {
     clock = new ManualClock();
-    watch = new RequestWatch(clock, ANSWER_WITHIN_MS);
+    watch = watchOf(clock);
     watch.start();
     exchange = new Exchange();
-    signal = exchange.start(watch);
+    life = exchange.start(watch);
+    signal = life.signal;
   });
 
   afterEach(() => {
@@ -111,23 +127,115 @@ describe('The watch over requests', () => {
     assert.equal(exchange.response.statusCode, 408);
   });
 
-  it('cuts an answer that nobody reads for a minute', async () => {
-    exchange.request.complete = true;
-    exchange.response.headersSent = true;
-    await clock.advance(58_000);
+  it('gives a body 3 s where nobody has to sign in, however it drips', async () => {
+    life.belongsTo(null);
+    await receive(2, 100_000);
+    assert.equal(exchange.response.statusCode, 0);
+    await receive(1, 100_000);
+    assert.equal(exchange.response.statusCode, 408);
+    assert.match(exchange.response.text, /"code":"too_slow"/);
+    await receive(1, 1);
+    assert.equal(exchange.socket.destroyed, true);
+  });
+
+  it('gives a body no 3 s while it is still being found out who sends it, nor a user’s', async () => {
+    await receive(10, 2_000);
+    life.belongsTo(7);
+    await receive(60, 2_000);
+    assert.equal(exchange.response.statusCode, 0);
+  });
+
+  it('counts the connection for the user once it is known who asks', () => {
+    const owned: string[] = [];
+    const other = new Exchange().start(watchOf(clock, owned));
+    other.belongsTo(null);
+    assert.deepEqual(owned, []);
+    other.belongsTo(7);
+    assert.deepEqual(owned, ['user 7']);
+  });
+
+  it('cuts an open answer that its reader leaves for 10 s', async () => {
+    life.belongsTo(null);
+    exchange.answer(60_000);
+    await clock.advance(9_000);
     assert.equal(exchange.socket.destroyed, false);
-    await clock.advance(4_000);
+    await clock.advance(2_000);
+    assert.equal(exchange.socket.destroyed, true);
+  });
+
+  it('cuts an open answer that is read at less than 1 KB/s', async () => {
+    life.belongsTo(null);
+    exchange.answer(60_000);
+    for (let second = 0; second < 31; second += 1) {
+      exchange.socket.bytesWritten += 900;
+      await clock.advance(1_000);
+    }
+    assert.equal(exchange.socket.destroyed, true);
+  });
+
+  it('cuts no open answer of which nothing waits to be read', async () => {
+    life.belongsTo(null);
+    exchange.answer(0);
+    await clock.advance(60_000);
+    assert.equal(exchange.socket.destroyed, false);
+  });
+
+  it('lets somebody who is signed in pause a film for half an hour', async () => {
+    life.belongsTo(7);
+    exchange.answer(256_000);
+    await clock.advance(30 * 60_000);
+    assert.equal(exchange.socket.destroyed, false);
+    assert.equal(signal.aborted, false);
+  });
+
+  it('cuts a reader that has taken nothing for over an hour', async () => {
+    life.belongsTo(7);
+    exchange.answer(256_000);
+    await clock.advance(61 * 60_000);
     assert.equal(exchange.socket.destroyed, true);
   });
 
   it('lets an answer that moves go on for hours', async () => {
-    exchange.request.complete = true;
-    exchange.response.headersSent = true;
+    life.belongsTo(7);
+    exchange.answer(256_000);
     for (let minute = 0; minute < 240; minute += 1) {
       exchange.socket.bytesWritten += 1;
       await clock.advance(50_000);
     }
     assert.equal(exchange.socket.destroyed, false);
+  });
+
+  describe('over what waits for readers who do not read', () => {
+    const MB = 1024 * 1024;
+
+    function reader(userId: number, unreadBytes: number): Exchange {
+      const one = new Exchange();
+      one.start(watch).belongsTo(userId);
+      one.answer(unreadBytes);
+      return one;
+    }
+
+    it('cuts those of whoever leaves the most, until no more than 24 MB wait', async () => {
+      const [little, much] = [reader(1, 4 * MB), [reader(2, 9 * MB), reader(2, 9 * MB)]];
+      await clock.advance(1_000);
+      assert.equal(much.filter(({ socket }) => socket.destroyed).length, 0);
+      much.push(reader(2, 9 * MB));
+      await clock.advance(2_000);
+      assert.equal(much.filter(({ socket }) => socket.destroyed).length, 1);
+      assert.equal(little.socket.destroyed, false);
+    });
+
+    it('cuts nobody who goes on reading', async () => {
+      const readers = [1, 2, 3, 4].map((userId) => reader(userId, 9 * MB));
+      for (let second = 0; second < 20; second += 1) {
+        for (const { socket } of readers) socket.bytesWritten += 50_000;
+        await clock.advance(1_000);
+      }
+      assert.deepEqual(
+        readers.map(({ socket }) => socket.destroyed),
+        [false, false, false, false],
+      );
+    });
   });
 
   it('tells whoever works for it when the caller goes away', () => {
@@ -152,13 +260,9 @@ describe('The watch over requests', () => {
   });
 
   it('aborts a signal too that is asked for only after the request was ended', () => {
-    const late = new RequestWatch(clock, ANSWER_WITHIN_MS);
     const other = new Exchange();
-    const life = late.watch(
-      other.request as unknown as IncomingMessage,
-      other.response as unknown as ServerResponse,
-    );
+    const ended = other.start(watchOf(clock));
     other.response.emit('close');
-    assert.equal(life.signal.aborted, true);
+    assert.equal(ended.signal.aborted, true);
   });
 });
