@@ -13,6 +13,9 @@ import type { DeviceWish, TapoDevice } from '../lib/tapo/tapo.ts';
 
 const BAD_ADDRESS = 'A plug is added by an IPv4 address of the home network; a port may follow.';
 
+const NOT_ASKED =
+  'The plug at this address has not asked for the old protocol, or has spoken a better one.';
+
 export function devices({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answer(tapo.list(callOf(message).language).map(wire)));
 }
@@ -45,8 +48,16 @@ export async function add({ tapo }: Rooms, message: ApiMessage): Promise<ApiMess
 
 export function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   const { body, params, language } = callOf(message);
-  const { ip_address: address, ...rest } = body as TapoDeviceChangeBody;
-  const wish = { ...wishOf(rest), ...(address === undefined ? {} : { address }) };
+  const {
+    ip_address: address,
+    confirm_old_protocol: confirmed,
+    ...rest
+  } = body as TapoDeviceChangeBody;
+  const wish = {
+    ...wishOf(rest),
+    ...(address === undefined ? {} : { address }),
+    ...(confirmed === undefined ? {} : { confirmOldProtocol: confirmed }),
+  };
   const outcome = tapo.update(params['id'] ?? '', wish, language);
   switch (outcome.kind) {
     case 'updated':
@@ -55,6 +66,8 @@ export function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
       return withAnswer(message, refuse('not_found'));
     case 'bad_address':
       return withAnswer(message, refuseAddress());
+    case 'old_protocol_not_asked':
+      return withAnswer(message, refuse('conflict', { detail: NOT_ASKED }));
   }
 }
 
@@ -109,6 +122,7 @@ function wire(device: TapoDevice): WireDevice {
     last_seen: device.lastSeenMs === null ? null : isoSeconds(device.lastSeenMs),
     state: device.state,
     state_hint: device.stateHint,
+    old_protocol: device.oldProtocol,
     device_number: device.deviceNumber,
   };
 }

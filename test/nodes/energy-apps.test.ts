@@ -21,6 +21,7 @@ const PLUG: TapoDevice = {
   lastSeenMs: AT_MS,
   state: 'ok',
   stateHint: '',
+  oldProtocol: null,
   deviceNumber: 3,
   addedAtMs: AT_MS - 86_400_000,
 };

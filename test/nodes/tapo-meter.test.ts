@@ -18,6 +18,7 @@ const DEVICE: TapoDevice = {
   lastSeenMs: Date.parse('2026-02-22T14:30:00Z'),
   state: 'ok',
   stateHint: '',
+  oldProtocol: null,
   deviceNumber: 1,
   addedAtMs: 0,
 };

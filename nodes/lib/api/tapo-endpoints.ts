@@ -30,6 +30,7 @@ export const TapoDevice = Type.Object(
     last_seen: nullable(instant()),
     state: words(PLUG_STATES),
     state_hint: nullable(Type.String({ description: 'What to do about the state.' })),
+    old_protocol: nullable(words(['asked', 'confirmed'])),
     device_number: count(),
   },
   { title: 'TapoDevice' },
@@ -70,7 +71,16 @@ export const NewTapoDeviceBody = Type.Object(
 export type NewTapoDeviceBody = Static<typeof NewTapoDeviceBody>;
 
 export const TapoDeviceChangeBody = Type.Object(
-  { ip_address: Type.Optional(plugAddress()), ...CHANGEABLE },
+  {
+    ip_address: Type.Optional(plugAddress()),
+    ...CHANGEABLE,
+    confirm_old_protocol: Type.Optional(
+      Type.Boolean({
+        description:
+          'True: the password of the TP-Link account may go to this plug by the old protocol AES. Ends when the plug moves or another device answers there.',
+      }),
+    ),
+  },
   { title: 'TapoDeviceChangeBody' },
 );
 export type TapoDeviceChangeBody = Static<typeof TapoDeviceChangeBody>;

@@ -57,6 +57,10 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     en: 'Something answers at this address, but it is no KLAP plug and did not say by UDP (port 20002) what it is, so no credentials were sent to it.',
     de: 'Unter dieser Adresse antwortet etwas, aber keine KLAP-Steckdose, und es sagt nicht per UDP (Port 20002), was es ist; darum wurden ihm keine Zugangsdaten gesendet.',
   },
+  old_protocol: {
+    en: 'The plug speaks only the old protocol AES, in which the password of your TP-Link account goes to whoever answers at this address. Nothing was sent to it. Update its firmware in the Tapo app; where there is no newer one, an admin may confirm below that this plug gets the password.',
+    de: 'Die Steckdose spricht nur das alte Protokoll AES, bei dem das Passwort deines TP-Link-Kontos an jeden geht, der unter dieser Adresse antwortet. Ihr wurde nichts gesendet. Die Firmware in der Tapo-App aktualisieren; gibt es keine neuere, kann ein Admin unten bestätigen, dass diese Steckdose das Passwort bekommt.',
+  },
   downgrade: {
     en: 'The plug used to speak KLAP and now asks for the old, weaker protocol, so no password was sent to it. If it was reset or exchanged, remove it here and add it again.',
     de: 'Die Steckdose sprach bisher KLAP und verlangt nun das alte, schwächere Protokoll; darum wurde ihr kein Passwort gesendet. Wurde sie zurückgesetzt oder getauscht, hier entfernen und neu hinzufügen.',

@@ -23,6 +23,11 @@ export interface TapoDevice {
   readonly state: DeviceState;
   /** What to do about the state; empty when `ok`. */
   readonly stateHint: string;
+  /**
+   * Whether it asks for the old protocol, which hands over the password, or an admin confirmed it
+   * for this plug; null for all others.
+   */
+  readonly oldProtocol: 'asked' | 'confirmed' | null;
   /** Short number for apps that want one; never given twice. */
   readonly deviceNumber: number;
   /** Epoch ms. */
@@ -44,7 +49,13 @@ export function viewDevice(device: Device, language: HintLanguage): TapoDevice {
     lastSeenMs: row.lastSeenMs,
     state: row.state,
     stateHint: stateHint(device.topic, language),
+    oldProtocol: oldProtocolOf(device),
     deviceNumber: row.deviceNumber,
     addedAtMs: row.createdMs,
   };
+}
+
+function oldProtocolOf({ row, topic }: Device): TapoDevice['oldProtocol'] {
+  if (row.oldProtocolMac !== null && row.oldProtocolMac === row.mac) return 'confirmed';
+  return topic === 'old_protocol' ? 'asked' : null;
 }

@@ -6,6 +6,9 @@ import type { OpenPlug, Plug, PlugInfo } from './plug.ts';
 import type { DeviceRole, DeviceRow, TapoRows } from './tapo-rows.ts';
 import { cleanText } from './wire-values.ts';
 
+/** What makes a plug the one that stood there. */
+const KEYS_OF_PLACE = ['ip', 'port', 'mac'] as const;
+
 /** Nobody has more plugs; a forger may announce as many as he likes. */
 const MOST_DEVICES = 64;
 
@@ -81,11 +84,12 @@ export class Devices {
       ip: wish.ip,
       port: wish.port,
       deviceId: null,
-      discoveryId: found?.discoveryId ?? null,
+      discoveryId: found === null || this.#isTaken(found.discoveryId) ? null : found.discoveryId,
       mac: found?.mac ?? null,
       model: found?.model ?? '',
       firmware: '',
       protocol: null,
+      oldProtocolMac: null,
       state: 'unreachable',
       lastSeenMs: null,
       createdMs: this.#nowMs(),
@@ -94,15 +98,42 @@ export class Devices {
     return this.#hold(row);
   }
 
-  /** Writes changes; a new address or MAC gets a new driver, which asks again who is there. */
+  /**
+   * Writes changes; a new address or MAC gets a new driver, which asks again who is there. A plug
+   * that is somewhere or somebody else is not the one that was confirmed for the old protocol.
+   */
   change(device: Device, changes: Partial<DeviceRow>): void {
     const before = device.row;
-    const row = { ...before, ...changes };
+    const wanted = { ...before, ...changes };
+    const isElsewhere = KEYS_OF_PLACE.some((key) => wanted[key] !== before[key]);
+    const isUpgraded = wanted.protocol === 'klap';
+    const row = isElsewhere || isUpgraded ? { ...wanted, oldProtocolMac: null } : wanted;
     this.#rows.update(row);
     device.row = row;
     this.#followNasRole(row);
-    if (row.ip === before.ip && row.port === before.port && row.mac === before.mac) return;
-    this.#reopen(device);
+    const isReallowed = row.oldProtocolMac !== before.oldProtocolMac;
+    if (isElsewhere && device.topic === 'old_protocol') device.topic = 'not_read_yet';
+    if (isElsewhere || (isReallowed && !isUpgraded)) this.#reopen(device);
+  }
+
+  /**
+   * Lets the old protocol be spoken with the plug that answers at this address now, which has asked
+   * for it; anything that changes there ends it.
+   * @returns false when it has not asked, or has spoken a better protocol
+   */
+  confirmOldProtocol(device: Device): boolean {
+    const { mac, protocol, oldProtocolMac } = device.row;
+    if (mac === null || protocol === 'klap') return false;
+    if (oldProtocolMac === mac) return true;
+    if (device.topic !== 'old_protocol') return false;
+    device.topic = 'not_read_yet';
+    this.change(device, { oldProtocolMac: mac, state: 'unreachable' });
+    return true;
+  }
+
+  /** Whoever answers there now, or an admin, says that it is not the plug that was confirmed. */
+  withdrawOldProtocol(device: Device): void {
+    if (device.row.oldProtocolMac !== null) this.change(device, { oldProtocolMac: null });
   }
 
   remove(device: Device): void {
@@ -164,7 +195,13 @@ export class Devices {
 
   #merge(byHand: Device, twin: Device): Device {
     const { ip, port, protocol } = byHand.row;
-    const row = { ...twin.row, ip, port, protocol: protocol ?? twin.row.protocol };
+    // What was spoken at either address counts: a plug that spoke KLAP is not spoken to in AES.
+    const spoken = protocol === 'aes' ? twin.row.protocol : protocol;
+    const row = {
+      ...twin.row,
+      ...{ ip, port, protocol: spoken ?? protocol ?? twin.row.protocol },
+      oldProtocolMac: null,
+    };
     this.#rows.merge(byHand.row.id, row);
     byHand.plug.close();
     this.#byId.delete(byHand.row.id);
@@ -177,24 +214,25 @@ export class Devices {
     const devices = this.all();
     return (
       devices.find(({ row }) => row.mac === found.mac) ??
-      devices.find(({ row }) => row.discoveryId === found.discoveryId) ??
+      devices.find(({ row }) => row.mac === null && row.discoveryId === found.discoveryId) ??
       devices.find(({ row }) => row.mac === null && row.ip === found.ip && row.port === found.port)
     );
   }
 
   #learn(device: Device, found: FoundPlug): void {
     const { row } = device;
-    const isTaken = this.all().some(
-      (other) => other !== device && other.row.discoveryId === found.discoveryId,
-    );
     const learned = {
       mac: row.mac ?? found.mac,
-      discoveryId: row.discoveryId ?? (isTaken ? null : found.discoveryId),
+      discoveryId: row.discoveryId ?? (this.#isTaken(found.discoveryId) ? null : found.discoveryId),
       model: row.model === '' ? found.model : row.model,
     };
     if (learned.mac !== row.mac || learned.discoveryId !== row.discoveryId) {
       this.change(device, learned);
     }
+  }
+
+  #isTaken(discoveryId: string): boolean {
+    return this.all().some(({ row }) => row.discoveryId === discoveryId);
   }
 
   #hold(row: DeviceRow): Device {
@@ -216,13 +254,14 @@ export class Devices {
   }
 
   #open(row: DeviceRow): Plug {
-    const { id, ip, port, deviceId, mac, protocol } = row;
+    const { id, ip, port, deviceId, mac, protocol, oldProtocolMac } = row;
     return this.#openPlug({
       ip,
       port,
       deviceId,
       mac,
       protocol,
+      oldProtocolMac,
       onProtocol: (spoken) => {
         const device = this.#byId.get(id);
         if (device !== undefined) this.change(device, { protocol: spoken });

@@ -38,7 +38,8 @@ type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } |
  *   device that does not answer by UDP may therefore be tried.
  *   What is neither named KLAP nor AES is tried by KLAP too, for the same reason.
  * - AES: nothing. The password, or its plain hash, goes to whoever answers. So it is spoken only
- *   after a UDP answer that names it, and never with a plug that has spoken KLAP before, because
+ *   where an admin confirmed it for the MAC address that answers by UDP at this very address, only
+ *   after KLAP was tried in vain, and never with a plug that has spoken KLAP before, because
  *   firmware only moves towards KLAP and going back would be how a forger gets the password.
  *
  * Which of the owner's own plugs it is, is checked by `get_device_info` right after the login
@@ -69,9 +70,9 @@ export class PlugLogin {
         detail: 'Another device answers at the address of the plug.',
       };
     }
-    if (found?.encryptType === 'AES') return await this.#byAes(found.level, signal);
     if (found?.encryptType === 'TPAP') return unsupported('The plug speaks TPAP.', 'tpap');
     const outcome = await this.#byKlap(signal);
+    if (found?.encryptType === 'AES' && isNoKlap(outcome)) return await this.#byAes(found, signal);
     return outcome.kind === 'not_spoken' ? notSpokenBy(found) : outcome;
   }
 
@@ -82,13 +83,16 @@ export class PlugLogin {
     return outcome.kind === 'not_spoken' ? outcome : this.#noted(outcome, 'klap');
   }
 
-  async #byAes(level: number, signal: AbortSignal): Promise<ChosenLogin> {
-    const { endpoint, credentials, aes } = this.#options;
+  async #byAes(found: FoundPlug, signal: AbortSignal): Promise<ChosenLogin> {
+    const { endpoint, credentials, aes, target } = this.#options;
     if (aes === null) return unsupported('The plug speaks AES, and the driver is set to KLAP.');
     if (this.#spoken === 'klap') {
       return unsupported('The plug spoke KLAP before and now asks for less.', 'downgrade');
     }
-    const outcome = await aes(endpoint, credentials, level, signal);
+    if (target.oldProtocolMac !== found.mac) {
+      return unsupported('The plug asks for AES, which nobody confirmed for it.', 'old_protocol');
+    }
+    const outcome = await aes(endpoint, credentials, found.level, signal);
     if (outcome.kind === 'not_spoken') return unsupported('The plug refuses AES.');
     return this.#noted(outcome, 'aes');
   }
@@ -103,6 +107,15 @@ export class PlugLogin {
     }
     return outcome;
   }
+}
+
+/**
+ * Whether an answer says that the plug does not know KLAP. Nobody recorded what AES firmware answers
+ * to its handshake, so nonsense counts as well; a proof that is wrong, a 403 and a 429 do not.
+ */
+function isNoKlap(outcome: LoginOutcome): boolean {
+  if (outcome.kind === 'not_spoken') return true;
+  return outcome.kind === 'bad_answer' && outcome.cause !== 'rate_limited';
 }
 
 function notSpokenBy(found: FoundPlug | null): PlugFailure {

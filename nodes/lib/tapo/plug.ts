@@ -18,7 +18,13 @@ export type PlugFailureKind =
 
 /** Finer causes that need another remedy than their kind alone tells. */
 export type PlugFailureCause =
-  'no_credentials' | 'other_device' | 'identity_unproven' | 'tpap' | 'downgrade' | 'rate_limited';
+  | 'no_credentials'
+  | 'other_device'
+  | 'identity_unproven'
+  | 'old_protocol'
+  | 'tpap'
+  | 'downgrade'
+  | 'rate_limited';
 
 export interface PlugFailure {
   readonly kind: PlugFailureKind;
@@ -119,6 +125,11 @@ export interface PlugTarget {
   readonly mac: string | null;
   /** What it spoke last; a plug is never spoken to in a weaker one (see `plug-login.ts`). */
   readonly protocol: PlugProtocolName | null;
+  /**
+   * The MAC address for which an admin confirmed that the old protocol AES may be spoken at this
+   * address, which hands over the password; null: never.
+   */
+  readonly oldProtocolMac: string | null;
   /** Told when a login showed which protocol it speaks. */
   readonly onProtocol?: (protocol: PlugProtocolName) => void;
 }

@@ -70,6 +70,7 @@ export class Poller {
 
   #stand(device: Device, outcome: PlugReadOutcome): void {
     if (outcome.kind !== 'reading') {
+      if (outcome.cause === 'other_device') this.#devices.withdrawOldProtocol(device);
       device.isOnline = false;
       device.isOn = null;
       device.misses = outcome.kind === 'unreachable' ? device.misses + 1 : 0;

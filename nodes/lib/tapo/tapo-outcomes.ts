@@ -18,6 +18,14 @@ export interface DeviceWish {
   readonly role?: DeviceRole;
 }
 
+export interface DeviceChange extends DeviceWish {
+  /**
+   * True: this plug may get the password by the old protocol. It ends by itself when another device
+   * answers there or the plug moves. False ends it.
+   */
+  readonly confirmOldProtocol?: boolean;
+}
+
 export type AddOutcome =
   | { readonly kind: 'added' | 'known'; readonly device: TapoDevice }
   | { readonly kind: 'bad_address' }
@@ -27,4 +35,6 @@ export type AddOutcome =
 export type UpdateOutcome =
   | { readonly kind: 'updated'; readonly device: TapoDevice }
   | { readonly kind: 'unknown_device' }
-  | { readonly kind: 'bad_address' };
+  | { readonly kind: 'bad_address' }
+  /** It has not asked for the old protocol at this address, or speaks a better one. */
+  | { readonly kind: 'old_protocol_not_asked' };

@@ -26,6 +26,8 @@ export interface DeviceRow {
   readonly model: string;
   readonly firmware: string;
   readonly protocol: PlugProtocolName | null;
+  /** The MAC address an admin confirmed for the old protocol, at the address of this row. */
+  readonly oldProtocolMac: string | null;
   readonly state: DeviceState;
   readonly lastSeenMs: number | null;
   readonly createdMs: number;
@@ -33,7 +35,8 @@ export interface DeviceRow {
 
 const COLUMNS = `name = :name, is_named = :isNamed, role = :role, ip_address = :ip, port = :port,
   device_id = :deviceId, discovery_id = :discoveryId, mac_address = :mac, model = :model,
-  firmware = :firmware, protocol = :protocol, state = :state, last_seen_at = :lastSeenMs`;
+  firmware = :firmware, protocol = :protocol, old_protocol_mac = :oldProtocolMac, state = :state,
+  last_seen_at = :lastSeenMs`;
 
 /** All SQL of the table `tapo_devices` (energy database). */
 export class TapoRows {
@@ -49,9 +52,10 @@ export class TapoRows {
     this.#store = store;
     this.#all = store.prepare('SELECT * FROM tapo_devices ORDER BY device_number');
     this.#insert = store.prepare(`INSERT INTO tapo_devices (id, name, is_named, role, ip_address,
-      port, device_id, discovery_id, mac_address, model, firmware, protocol, state, last_seen_at,
-      created_at) VALUES (:id, :name, :isNamed, :role, :ip, :port, :deviceId, :discoveryId, :mac,
-      :model, :firmware, :protocol, :state, :lastSeenMs, :createdMs) RETURNING device_number`);
+      port, device_id, discovery_id, mac_address, model, firmware, protocol, old_protocol_mac, state,
+      last_seen_at, created_at) VALUES (:id, :name, :isNamed, :role, :ip, :port, :deviceId,
+      :discoveryId, :mac, :model, :firmware, :protocol, :oldProtocolMac, :state, :lastSeenMs,
+      :createdMs) RETURNING device_number`);
     this.#update = store.prepare(`UPDATE tapo_devices SET ${COLUMNS} WHERE id = :id`);
     this.#seen = store.prepare(
       'UPDATE tapo_devices SET state = :state, last_seen_at = :lastSeenMs WHERE id = :id',
@@ -108,9 +112,9 @@ export class TapoRows {
 /** The columns that may change, as named parameters; SQLite refuses names a statement lacks. */
 function values(row: Omit<DeviceRow, 'deviceNumber'>): Record<string, string | number | null> {
   const { id, name, role, ip, port, deviceId, discoveryId, mac } = row;
-  const { model, firmware, protocol, state, lastSeenMs } = row;
+  const { model, firmware, protocol, oldProtocolMac, state, lastSeenMs } = row;
   const ids = { id, deviceId, discoveryId, mac };
-  const seen = { model, firmware, protocol, state, lastSeenMs };
+  const seen = { model, firmware, protocol, oldProtocolMac, state, lastSeenMs };
   return { ...ids, ...seen, name, isNamed: row.isNamed ? 1 : 0, role, ip, port };
 }
 
@@ -130,6 +134,7 @@ function readRow(row: Record<string, unknown>): DeviceRow {
     model: String(row['model']),
     firmware: String(row['firmware']),
     protocol: row['protocol'] as PlugProtocolName | null,
+    oldProtocolMac: text('old_protocol_mac'),
     state: row['state'] as DeviceState,
     lastSeenMs: row['last_seen_at'] as number | null,
     createdMs: Number(row['created_at']),

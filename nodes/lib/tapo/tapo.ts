@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { HintLanguage } from './device-states.ts';
 import { viewDevice, type TapoDevice } from './device-view.ts';
-import { Devices } from './devices.ts';
+import { type Device, Devices } from './devices.ts';
 import { Discovery } from './discovery.ts';
 import { Finder } from './finder.ts';
 import { type DriverChoice, plugDriver } from './plug-driver.ts';
@@ -13,7 +13,13 @@ import type { OpenPlug, PlugCredentials, PlugHour } from './plug.ts';
 import { tellHours } from './plug-history.ts';
 import { Poller, type OnPlugSample } from './poller.ts';
 import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
-import type { AddOutcome, DeviceWish, DiscoverOutcome, UpdateOutcome } from './tapo-outcomes.ts';
+import type {
+  AddOutcome,
+  DeviceChange,
+  DeviceWish,
+  DiscoverOutcome,
+  UpdateOutcome,
+} from './tapo-outcomes.ts';
 import { TapoRows, type DeviceRole } from './tapo-rows.ts';
 import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
 import { cleanText } from './wire-values.ts';
@@ -49,6 +55,7 @@ export interface TapoOptions {
 
 /** The plugs: which there are, how they stand, reading and switching them. */
 export class Tapo {
+  readonly #log: Log;
   readonly #discovery: Discovery;
   readonly #devices: Devices;
   readonly #poller: Poller;
@@ -68,6 +75,7 @@ export class Tapo {
       http: options.http ?? nodePlugHttp,
       identify: (ip, port, signal) => discovery.identify(ip, port, signal),
     });
+    this.#log = log;
     this.#discovery = discovery;
     const rows = new TapoRows(options.store);
     this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
@@ -133,12 +141,16 @@ export class Tapo {
     return await this.#track(this.#addAt(address, wish, language));
   }
 
-  /** Changes name, role or address. A new address is asked again who it is before it is read. */
-  update(id: string, wish: DeviceWish, language: HintLanguage = 'en'): UpdateOutcome {
+  /**
+   * Changes name, role, address, or whether the old protocol is confirmed. A new address is asked
+   * again who it is before it is read, so it cannot be confirmed in the same change.
+   */
+  update(id: string, wish: DeviceChange, language: HintLanguage = 'en'): UpdateOutcome {
     const device = this.#devices.get(id);
     if (device === undefined) return { kind: 'unknown_device' };
     const address = wish.address === undefined ? undefined : parsePlugAddress(wish.address);
     if (address === null) return { kind: 'bad_address' };
+    if (!this.#settleOldProtocol(device, wish)) return { kind: 'old_protocol_not_asked' };
     this.#devices.change(device, { ...changesOf(wish), ...address });
     return { kind: 'updated', device: viewDevice(device, language) };
   }
@@ -215,6 +227,21 @@ export class Tapo {
     const owner = this.#devices.get(added.row.id) ?? this.#devices.at(address) ?? added;
     const kind = owner === added ? 'added' : 'known';
     return { kind, device: viewDevice(owner, language) };
+  }
+
+  /** False when it was to be confirmed and could not be. */
+  #settleOldProtocol(device: Device, { address, confirmOldProtocol }: DeviceChange): boolean {
+    if (confirmOldProtocol === undefined) return true;
+    const { deviceNumber, oldProtocolMac } = device.row;
+    if (!confirmOldProtocol) {
+      this.#devices.withdrawOldProtocol(device);
+      return true;
+    }
+    if (address !== undefined || !this.#devices.confirmOldProtocol(device)) return false;
+    if (oldProtocolMac === null) {
+      this.#log.warn(`An admin confirmed that plug ${deviceNumber} gets the password by AES.`);
+    }
+    return true;
   }
 
   async #track<T>(work: Promise<T>): Promise<T> {

@@ -19,6 +19,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
     'All values of a period as a table (CSV), with what is covered and what is estimated.',
     'Alle Werte eines Zeitraums als Tabelle (CSV), mit Abdeckung und Geschätztem.',
   ],
+  ['Allow the old protocol for this plug', 'Das alte Protokoll für diese Steckdose erlauben'],
   ['Always on', 'Dauerlast'],
   [
     'An upload to one of these places is on its way. Wait for it.',
@@ -85,6 +86,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['NAS', 'NAS'],
   ['NAS & cache', 'NAS & Cache'],
   ['Name', 'Name'],
+  ['No longer allow the old protocol', 'Das alte Protokoll nicht mehr erlauben'],
   [
     'No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.',
     'Die MAC-Adresse des NAS ist nicht bekannt. Setze BALUPI_NAS_MAC_ADDRESS.',
@@ -196,6 +198,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
     'The files of this conflict keep changing.',
     'Die Dateien dieses Konflikts ändern sich ständig.',
   ],
+  [
+    'The password of your TP-Link account will go to whoever answers at this address with this MAC address. Whoever imitates the plug in your network gets it. Confirm only if this plug is yours and its firmware cannot be updated. It ends by itself when the plug moves or another device answers there.',
+    'Das Passwort deines TP-Link-Kontos geht an jeden, der unter dieser Adresse mit dieser MAC-Adresse antwortet. Wer die Steckdose in deinem Netz nachahmt, bekommt es. Nur bestätigen, wenn diese Steckdose dir gehört und ihre Firmware sich nicht aktualisieren lässt. Es endet von selbst, wenn die Steckdose umzieht oder dort ein anderes Gerät antwortet.',
+  ],
   ['The plug does not answer.', 'Die Steckdose antwortet nicht.'],
   [
     'The search is over. What was found is in the list.',
@@ -218,6 +224,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   [
     'This plug feeds the NAS, and the NAS is not off. Cutting its power now can lose data.',
     'Diese Steckdose speist das NAS, und das NAS ist nicht aus. Jetzt abzuschalten kann Daten kosten.',
+  ],
+  [
+    'This plug is mine: send it the password',
+    'Diese Steckdose gehört mir: ihr das Passwort senden',
   ],
   ['This upload is being sent right now.', 'Dieser Upload wird gerade gesendet.'],
   ['This upload is on the NAS already.', 'Dieser Upload ist schon auf dem NAS.'],

@@ -35,13 +35,19 @@ for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
     beforeEach(async () => {
       bench = new Bench();
       practice = await bench.plug(kind);
-      plug = bench.driver(practice, { choice });
+      plug = driver();
     });
 
     afterEach(async () => {
       plug.close();
       await bench.close();
     });
+
+    /** Old firmware is spoken to only where an admin confirmed it. */
+    function driver(change: Parameters<Bench['driver']>[1] = {}): Plug {
+      const target = { oldProtocolMac: practice.mac, ...change.target };
+      return bench.driver(practice, { choice, ...change, target });
+    }
 
     async function reading(): Promise<PlugReading> {
       const outcome = await plug.read();
@@ -126,7 +132,7 @@ for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
     });
 
     it('names a wrong password and does not try it again for five minutes', async () => {
-      const wrong = bench.driver(practice, {
+      const wrong = driver({
         credentials: { ...OWNER, password: 'correct-horse 9' },
       });
       assert.equal((await wrong.read()).kind, 'wrong_password');
@@ -140,7 +146,7 @@ for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
     });
 
     it('asks nothing of the plug when no account is configured', async () => {
-      const outcome = await bench.driver(practice, { choice, credentials: null }).read();
+      const outcome = await driver({ credentials: null }).read();
       assert.equal(outcome.kind, 'wrong_password');
       assert.equal('cause' in outcome && outcome.cause, 'no_credentials');
       assert.equal(practice.received.length, 0);
@@ -199,17 +205,14 @@ for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
     });
 
     it('sends no credentials to another device at the address of a known plug', async () => {
-      const bound = bench.driver(practice, { choice, target: { mac: '02:50:4C:00:00:99' } });
+      const bound = driver({ target: { mac: '02:50:4C:00:00:99' } });
       const outcome = await bound.read();
       assert.equal('cause' in outcome && outcome.cause, 'other_device');
       assert.equal(practice.received.length, 0);
     });
 
     it('does not switch another plug of the same owner', async () => {
-      const bound = bench.driver(practice, {
-        choice,
-        target: { deviceId: '8022'.padEnd(40, 'F') },
-      });
+      const bound = driver({ target: { deviceId: '8022'.padEnd(40, 'F') } });
       const outcome = await bound.setRelay(false);
       assert.equal('cause' in outcome && outcome.cause, 'other_device');
       assert.equal(practice.isOn, true);
@@ -274,16 +277,18 @@ describe('the choice of a protocol', () => {
 
   it('does not fall back to AES with a plug that spoke KLAP', async () => {
     const practice = await bench.plug({ protocol: 'aes' });
-    const outcome = await bench.driver(practice, { target: { protocol: 'klap' } }).read();
+    const target = { protocol: 'klap', oldProtocolMac: practice.mac } as const;
+    const outcome = await bench.driver(practice, { target }).read();
     assert.equal('cause' in outcome && outcome.cause, 'downgrade');
-    assert.equal(practice.received.length, 0);
+    assert.ok(practice.received.every(({ path }) => path === '/app/handshake1'));
   });
 
   it('speaks no AES when the driver is set to klap', async () => {
     const practice = await bench.plug({ protocol: 'aes' });
-    const outcome = await bench.driver(practice, { choice: 'klap' }).read();
+    const target = { oldProtocolMac: practice.mac };
+    const outcome = await bench.driver(practice, { choice: 'klap', target }).read();
     assert.equal(outcome.kind, 'unsupported_protocol');
-    assert.equal(practice.received.length, 0);
+    assert.ok(practice.received.every(({ path }) => path === '/app/handshake1'));
   });
 
   it('asks the library where a plug does not take our handshake, with nothing secret', async () => {
@@ -312,7 +317,8 @@ describe('the choice of a protocol', () => {
 
   it('says that the library cannot log in to firmware that wants a hashed password', async () => {
     const practice = await bench.plug({ sample: 'P110(EU)_1.0_1.2.3', protocol: 'aes' });
-    const outcome = await bench.driver(practice, { choice: 'connect' }).read();
+    const target = { oldProtocolMac: practice.mac };
+    const outcome = await bench.driver(practice, { choice: 'connect', target }).read();
     assert.equal(outcome.kind, 'unsupported_protocol');
     assert.match('detail' in outcome ? outcome.detail : '', /own driver can/);
   });

@@ -60,7 +60,9 @@ export class Bench {
     migrations: ENERGY_MIGRATIONS,
   });
 
-  async plug(options: Partial<PracticePlugOptions> = {}): Promise<PracticePlug> {
+  async plug(
+    options: Partial<PracticePlugOptions> & { readonly port?: number } = {},
+  ): Promise<PracticePlug> {
     const plug = new PracticePlug({
       clock: this.clock,
       load: steady(42.5),
@@ -69,7 +71,7 @@ export class Bench {
       ...options,
     });
     this.#plugs.push(plug);
-    await plug.start();
+    await plug.start(options.port === undefined ? {} : { http: options.port });
     return plug;
   }
 
@@ -107,6 +109,7 @@ export class Bench {
       deviceId: null,
       mac: null,
       protocol: null,
+      oldProtocolMac: null,
       ...change.target,
     });
   }

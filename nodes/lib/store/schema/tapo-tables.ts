@@ -26,3 +26,11 @@ CREATE TABLE tapo_devices (
 ) STRICT;
 CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role) WHERE role = 'nas';
 `;
+
+/**
+ * The MAC address for which an admin confirmed the old protocol AES, in which the password goes to
+ * whoever answers. Null for all plugs from before: they are asked for anew.
+ */
+export const TAPO_OLD_PROTOCOL = `
+ALTER TABLE tapo_devices ADD COLUMN old_protocol_mac TEXT;
+`;
