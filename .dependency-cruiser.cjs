@@ -4,7 +4,7 @@ const ROOMS = {
   log: [],
   store: [],
   http: [],
-  guard: ['http', 'accounts', 'files', 'cache'],
+  guard: ['http', 'api', 'accounts', 'files', 'cache'],
   api: ['http'],
   nas: ['http'],
   handshake: [],

@@ -3,8 +3,8 @@ import {
   type Endpoint,
   type Match,
   type Matcher,
-  normaliseTarget,
-  type Target,
+  encodeSegment,
+  Target,
 } from '../nodes/lib/api/api.ts';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
@@ -93,12 +93,12 @@ export class ApiGuard {
   async #pass(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
     const id = requestIdOf(response);
     const life = this.#parts.watch.watch(request, response);
-    const target = normaliseTarget(request.url ?? '/');
+    const target = new Target(request.url ?? '/');
     if (!this.#parts.flowsRun()) {
       answerNow(request, response, RESTARTING);
       return;
     }
-    const match = this.#parts.matcher.match(request.method ?? 'GET', target.path);
+    const match = this.#parts.matcher.match(request.method ?? 'GET', target);
     const call = await this.#judge(request, response, { id, life, target, match });
     if (call === null) return;
     // A deploy may have begun meanwhile; its half-built routes would answer 404.
@@ -207,15 +207,16 @@ function describeCall(
 
 /** What is published anyway, so that nobody has to sign in to be told. */
 function answerFromTable(match: Match): Answer | null {
+  if (match.kind === 'no_address') return refuse('not_found');
   if (match.kind === 'options') return answer(null, 204, { Allow: match.allow });
   if (match.kind !== 'method_not_allowed') return null;
   const given = refuse('method_not_allowed');
   return { ...given, headers: { ...given.headers, Allow: match.allow } };
 }
 
-/** The address as Express can always read it; the raw words travel in the call. */
+/** The address made of what was matched, and of nothing else; the raw words travel in the call. */
 function plainUrl(target: Target, match: Match): string {
-  const query = target.query === '' ? '' : `?${target.query}`;
+  const query = target.query === '' ? '' : `?${target.plainQuery}`;
   if (match.kind !== 'endpoint') return target.path + query;
   return routeOf(match.endpoint, match) + query;
 }
@@ -223,7 +224,7 @@ function plainUrl(target: Target, match: Match): string {
 function routeOf(endpoint: Endpoint, match: Found): string {
   if (endpoint.rest === 'raw') return endpoint.path.replace(/\{\w+\}$/, 'file');
   return endpoint.path.replace(/\{(\w+)\}/g, (_all, name: string) =>
-    encodeURIComponent(match.params[name] ?? ''),
+    encodeSegment(match.params[name] ?? ''),
   );
 }
 

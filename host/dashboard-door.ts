@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
-import { normaliseTarget } from '../nodes/lib/api/api.ts';
+import { Target } from '../nodes/lib/api/api.ts';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { type Language, languageOf } from '../nodes/lib/viewers/viewers.ts';
@@ -84,9 +84,14 @@ export class DashboardDoor {
     response: ServerResponse,
     next: () => void,
   ): void => {
-    const { path, query } = normaliseTarget(request.url ?? '/');
+    const target = new Target(request.url ?? '/');
+    const { path, query } = target;
     if (!isDashboard(path)) {
       next();
+      return;
+    }
+    if (!target.isPlain) {
+      answerNow(request, response, refuse('not_found'));
       return;
     }
     const language = languageOf(

@@ -5,8 +5,8 @@ import {
   DOCS_PAGE,
   docsAsset,
   ENDPOINTS,
-  normaliseTarget,
   openApiDocument,
+  Target,
 } from '../nodes/lib/api/api.ts';
 import { answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { RequestWatch } from './request-watch.ts';
@@ -28,7 +28,7 @@ export class Docs {
     response: ServerResponse,
     next: () => void,
   ): void => {
-    const { path } = normaliseTarget(request.url ?? '/');
+    const { path } = new Target(request.url ?? '/');
     if (!isOurs(path)) {
       next();
       return;

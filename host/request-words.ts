@@ -10,14 +10,11 @@ export type Words =
   | { readonly kind: 'refused'; readonly answer: Answer };
 
 /** An address without a description: the NAS's, or a tinkerer's own. */
-export function elsewhere({ match, target }: { match: Match; target: Target }): Words {
+export function elsewhere({ match }: { match: Match }): Words {
   if (match.kind === 'not_yet') return { kind: 'refused', answer: refuse('not_yet') };
-  if (match.kind === 'never_proxied') {
-    const detail =
-      'This route of the NAS checks no owner, so it is not passed on. Use /api/files/upload.';
-    return { kind: 'refused', answer: refuse('not_allowed', { detail }) };
+  if (match.kind === 'never_passed') {
+    return { kind: 'refused', answer: refuse('not_through_the_pi') };
   }
-  if (!canDecode(target.path)) return { kind: 'refused', answer: refuse('malformed') };
   return { kind: 'words', query: {} };
 }
 
@@ -33,14 +30,4 @@ export function checkWords(found: Found, target: Target): Words {
   // An id of a form that no id has is an id nobody knows.
   if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
   return { kind: 'words', query: query.value };
-}
-
-function canDecode(path: string): boolean {
-  try {
-    decodeURIComponent(path);
-    return true;
-  } catch (error) {
-    if (error instanceof URIError) return false;
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { Health, SystemStatus } from '../lib/api/api.ts';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
@@ -52,6 +52,10 @@ function load({ system }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answer(payload));
 }
 
+function metrics(rooms: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE }));
+}
+
 /** What a page calls the checks, marked for its reader's language. */
 const CHECK_WORDS: Readonly<Record<string, string>> = {
   queue_db: '[[Queue database]]',
@@ -86,12 +90,11 @@ function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
   return message;
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
-  health,
-  load,
+const ACTS: Acts<Rooms> = {
+  health: serving(health, 'health'),
+  load: serving(load, 'system-status'),
   'page-checks': pageChecks,
-  metrics: (rooms, message) =>
-    withAnswer(message, answer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE })),
+  metrics: serving(metrics, 'metrics'),
 };
 
 /** Node `balupi-system`. */

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type UnusualHour, unusualJson } from '../lib/energy/energy.ts';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -56,21 +56,20 @@ function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
   return message;
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+const ACTS: Acts<Rooms> = {
   record,
-  'roll-up': rollUp,
-  current,
-  history,
-  costs,
-  summary,
-  prices: listPrices,
-  'add-price': addPrice,
-  'update-price': updatePrice,
-  'remove-price': removePrice,
-  recalculate,
-  'app-devices': smartDevices,
-  'app-power': powerSummary,
-  'app-dashboard': dashboard,
+  current: serving(current, 'energy-current'),
+  history: serving(history, 'energy-history'),
+  costs: serving(costs, 'energy-costs'),
+  summary: serving(summary, 'energy-summary'),
+  prices: serving(listPrices, 'energy-prices-list'),
+  'add-price': serving(addPrice, 'energy-prices-add'),
+  'update-price': serving(updatePrice, 'energy-prices-change'),
+  'remove-price': serving(removePrice, 'energy-prices-delete'),
+  recalculate: serving(recalculate, 'energy-prices-recalculate'),
+  'app-devices': serving(smartDevices, 'smart-devices'),
+  'app-power': serving(powerSummary, 'smart-devices-power'),
+  'app-dashboard': serving(dashboard, 'energy-dashboard'),
   'mqtt-sensors': announce,
   'mqtt-states': publishStates,
 };
@@ -91,11 +90,15 @@ export default function register(RED: NodeAPI): void {
     const tell = guard.callback((hour: UnusualHour) => {
       this.send([null, { topic: 'unusual', payload: unusualJson(hour) }]);
     });
-    const acts = { ...ACTS, ...pageActs(config.period) };
-    guard.onInput((message) => {
-      if (config.op === 'roll-up') stopListening ??= rooms().energy.onUnusual(tell);
-      return actOf(acts, config.op)(rooms(), message);
-    });
+    const acts: Acts<Rooms> = {
+      ...ACTS,
+      ...pageActs(config.period),
+      'roll-up': (given, message) => {
+        stopListening ??= given.energy.onUnusual(tell);
+        return rollUp(given, message);
+      },
+    };
+    guard.onInput((message) => actOf(acts, config.op)(rooms(), message));
     this.on('close', () => {
       stopListening?.();
     });

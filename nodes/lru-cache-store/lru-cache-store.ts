@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { CacheEmptyAnswer, CacheEmptyBody } from '../lib/api/api.ts';
 import { wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
@@ -130,15 +130,15 @@ async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage>
   return withAnswer(message, answer(payload));
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
-  lookup: lookUp,
-  serve,
-  stats,
-  days,
-  clear,
-  pins: listPins,
-  pin,
-  unpin,
+const ACTS: Acts<Rooms> = {
+  lookup: serving(lookUp, 'files-download', 'files-download-query'),
+  serve: serving(serve, 'files-download', 'files-download-query'),
+  stats: serving(stats, 'cache-stats'),
+  days: serving(days, 'cache-days'),
+  clear: serving(clear, 'cache-empty'),
+  pins: serving(listPins, 'cache-pins'),
+  pin: serving(pin, 'cache-pin'),
+  unpin: serving(unpin, 'cache-unpin'),
   'fetch-ahead': fetchAhead,
   'keep-pins': keepPins,
   check,

@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { credentials, dropCredentials, putCredential } from './credential-acts.ts';
@@ -14,24 +14,24 @@ interface NasProxyConfig extends NodeDef {
   readonly nas: string;
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
-  list: listFolder,
-  fetch: fetchFile,
-  login,
-  'verify-2fa': verifyTwoFactor,
-  refresh,
-  me,
-  logout,
-  status,
+const ACTS: Acts<Rooms> = {
+  list: serving(listFolder, 'files-list'),
+  fetch: serving(fetchFile, 'files-download', 'files-download-query'),
+  login: serving(login, 'auth-login'),
+  'verify-2fa': serving(verifyTwoFactor, 'auth-verify-2fa'),
+  refresh: serving(refresh, 'auth-refresh'),
+  me: serving(me, 'auth-me'),
+  logout: serving(logout, 'auth-logout'),
+  status: serving(status, 'nas-status'),
   probe,
-  credentials,
-  'credentials-put': putCredential,
-  'credentials-drop': dropCredentials,
-  'sync-changes': syncChanges,
-  goodbye,
-  hello,
-  'handshake-status': handshakeStatus,
-  'handshake-snapshot': handshakeSnapshot,
+  credentials: serving(credentials, 'nas-credentials'),
+  'credentials-put': serving(putCredential, 'nas-credentials-put'),
+  'credentials-drop': serving(dropCredentials, 'nas-credentials-drop'),
+  'sync-changes': serving(syncChanges, 'sync-changes'),
+  goodbye: serving(goodbye, 'handshake-goodbye'),
+  hello: serving(hello, 'handshake-hello'),
+  'handshake-status': serving(handshakeStatus, 'handshake-status'),
+  'handshake-snapshot': serving(handshakeSnapshot, 'handshake-snapshot'),
 };
 
 function statusOf({ nas }: Rooms): NodeStatus {

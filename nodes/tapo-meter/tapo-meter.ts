@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { add, devices, discover, remove, toggle, update } from './device-acts.ts';
@@ -14,14 +14,13 @@ async function sample({ tapo, schedule }: Rooms): Promise<void> {
   if (schedule.sampling.due()) await tapo.pollAll();
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
-  sample,
-  devices,
-  discover,
-  add,
-  update,
-  remove,
-  toggle,
+const ACTS: Acts<Rooms> = {
+  devices: serving(devices, 'tapo-devices-list'),
+  discover: serving(discover, 'tapo-devices-discover'),
+  add: serving(add, 'tapo-devices-add'),
+  update: serving(update, 'tapo-devices-change'),
+  remove: serving(remove, 'tapo-devices-delete'),
+  toggle: serving(toggle, 'tapo-devices-toggle'),
 };
 
 /** Node `balupi-tapo-meter`. */
@@ -33,11 +32,16 @@ export default function register(RED: NodeAPI): void {
     const pass = guard.callback((payload: unknown) => {
       this.send({ payload });
     });
-    guard.onInput(async (message) => {
-      const rooms = roomsBehind(RED.nodes.getNode(config.store));
-      if (config.op === 'sample') stopListening ??= rooms.tapo.onSample(pass);
-      return await actOf(ACTS, config.op)(rooms, message);
-    });
+    const acts: Acts<Rooms> = {
+      ...ACTS,
+      sample: (rooms) => {
+        stopListening ??= rooms.tapo.onSample(pass);
+        return sample(rooms);
+      },
+    };
+    guard.onInput((message) =>
+      actOf(acts, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
+    );
     this.on('close', () => {
       stopListening?.();
     });

@@ -6,7 +6,7 @@ import type {
   UploadListQuery,
   UploadRow,
 } from '../lib/api/api.ts';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
@@ -80,18 +80,18 @@ async function flush({ upload }: Rooms): Promise<void> {
   await upload.flush();
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
+const ACTS: Acts<Rooms> = {
   ...RESUMABLE_ACTS,
-  accept,
-  status,
-  list,
-  retry,
-  drop,
+  accept: serving(accept, 'files-upload'),
+  status: serving(status, 'files-sync-status'),
+  list: serving(list, 'files-uploads-list'),
+  retry: serving(retry, 'files-uploads-retry'),
+  drop: serving(drop, 'files-uploads-drop', 'mobile-upload-queue-drop'),
   flush,
-  conflicts,
-  'conflicts-resolve': resolveConflict,
-  'device-queue': deviceQueue,
-  'device-retry': deviceRetry,
+  conflicts: serving(conflicts, 'files-conflicts'),
+  'conflicts-resolve': serving(resolveConflict, 'files-conflicts-resolve'),
+  'device-queue': serving(deviceQueue, 'mobile-upload-queue'),
+  'device-retry': serving(deviceRetry, 'mobile-upload-queue-retry'),
 };
 
 type Words = (key: string, values: Readonly<Record<string, string>>) => string;

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Endpoint, ENDPOINTS } from '../lib/api/api.ts';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Act, named } from '../lib/guard/acts.ts';
 import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -119,7 +119,8 @@ export default function register(RED: NodeAPI): void {
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
     const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(rooms()) : {}));
     const acts = actsOf(config);
-    guard.onInput((message) => actOf(acts, config.op)(rooms(), message));
+    // Whose page it is tells the socket, not the request a message may carry.
+    guard.onInput((message) => named(acts, config.op)(rooms(), message));
   }
   RED.nodes.registerType('balupi-viewer', ViewerNode);
 }

@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Act, actOf } from '../lib/guard/acts.ts';
+import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
@@ -50,10 +50,10 @@ async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
   return [null, withAnswer(message, given)];
 }
 
-const ACTS: Readonly<Record<string, Act<Rooms>>> = {
-  wake,
-  'wake-app': wakeForApp,
-  hold,
+const ACTS: Acts<Rooms> = {
+  wake: serving(wake, 'nas-wol'),
+  'wake-app': serving(wakeForApp, 'system-sleep-wake'),
+  hold: serving(hold, 'files-download', 'files-download-query'),
 };
 
 function statusOf({ nas }: Rooms): NodeStatus {

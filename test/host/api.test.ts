@@ -170,7 +170,7 @@ describe('The API listener', function () {
         async (path) => (await ask(path)).body['code'],
       ),
     );
-    assert.deepEqual(codes, ['not_yet', 'not_allowed', 'not_found']);
+    assert.deepEqual(codes, ['not_yet', 'not_through_the_pi', 'not_found']);
     assert.equal((await ask('/api/no/such/thing', {}, '')).status, 401);
   });
 

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { ENDPOINTS, Matcher, Target } from '../../nodes/lib/api/api.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 
 export interface StageOptions {
@@ -132,4 +133,49 @@ export async function registers(): Promise<readonly Register[]> {
     'network/21-httpin',
   ];
   return [...ours, ...stock.map((name) => require(`@node-red/nodes/core/${name}.js`) as Register)];
+}
+
+interface FlowNode {
+  readonly id: string;
+  readonly type: string;
+  readonly op?: string;
+  readonly method?: string;
+  readonly url?: string;
+  readonly wires?: readonly (readonly string[])[];
+}
+
+/**
+ * The endpoint whose flow, as shipped, leads to a node set to this; null for what no request gets
+ * to. Where several do, the first.
+ */
+export function endpointBehind(type: string, op: string): string | null {
+  const matcher = new Matcher(ENDPOINTS);
+  for (const file of readdirSync('flows').filter((name) => name.endsWith('.json'))) {
+    const nodes = JSON.parse(readFileSync(join('flows', file), 'utf8')) as readonly FlowNode[];
+    const byId = new Map(nodes.map((node) => [node.id, node]));
+    for (const node of nodes) {
+      if (node.type !== 'http in' || !reaches(byId, node, type, op)) continue;
+      const url = (node.url ?? '').replace(/:\w+|\*/g, '7');
+      const match = matcher.match((node.method ?? '').toUpperCase(), new Target(url));
+      if (match.kind === 'endpoint') return match.endpoint.id;
+    }
+  }
+  return null;
+}
+
+function reaches(
+  byId: ReadonlyMap<string, FlowNode>,
+  from: FlowNode,
+  type: string,
+  op: string,
+): boolean {
+  const seen = new Set([from]);
+  for (const node of seen) {
+    if (node.type === type && node.op === op) return true;
+    for (const id of (node.wires ?? []).flat()) {
+      const next = byId.get(id);
+      if (next !== undefined) seen.add(next);
+    }
+  }
+  return false;
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { Call, GuardedRequest } from '../../nodes/lib/guard/call.ts';
 import { ALICE, fakeRooms } from '../fakes/fake-rooms.ts';
-import { flowAround, OUTPUTS, registers, type StageOptions } from './stage-flow.ts';
+import { endpointBehind, flowAround, OUTPUTS, registers, type StageOptions } from './stage-flow.ts';
 
 /** A node of a running flow, as far as a test touches it. */
 interface RunningNode {
@@ -45,14 +45,17 @@ export class Stage {
   /** Of the request that came last. */
   response: ServerResponse | null = null;
   readonly #server: Server;
+  readonly #endpointId: string | null;
+  #isGuarded = true;
   #call: Partial<Call> = {};
   #message: Message = {};
   #ended: () => void = () => undefined;
   readonly #seen = new EventEmitter();
   #count = 0;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, { type, op }: StageOptions) {
     this.#server = server;
+    this.#endpointId = endpointBehind(type, op);
     this.node = running('the-node');
     this.node.on('call:status', ({ args }) => this.statuses.push(args[0] as Message));
     OUTPUTS.forEach((output) => {
@@ -78,12 +81,13 @@ export class Stage {
     helper.settings({ balupi: fakeRooms(options.rooms) });
     await helper.load(await registers(), flowAround(options));
     const server = createServer();
-    const stage = new Stage(server);
+    const stage = new Stage(server, options);
     const app = express();
     app.use((request, response) => {
       const guarded = request as unknown as GuardedRequest;
-      guarded.call = stage.callOf(stage.#call);
-      response.setHeader('X-Request-Id', guarded.call.id);
+      const call = stage.callOf(stage.#call);
+      if (stage.#isGuarded) guarded.call = call;
+      response.setHeader('X-Request-Id', call.id);
       stage.response = response;
       stage.node.receive({ ...stage.#message, req: guarded, res: { _res: response } });
     });
@@ -108,6 +112,11 @@ export class Stage {
   /** What the messages of requests carry from the nodes before this one. */
   carry(message: Message): void {
     this.#message = message;
+  }
+
+  /** Requests come as if no guard stood in front. */
+  withoutCall(): void {
+    this.#isGuarded = false;
   }
 
   /** Sends a message that belongs to no request, and waits until the node is done with it. */
@@ -149,12 +158,12 @@ export class Stage {
     return { status: answered.status, headers: answered.headers, payload };
   }
 
-  /** A call of alice's, but for what is given. */
+  /** A call of alice's to the endpoint that leads to this node, but for what is given. */
   callOf(given: Partial<Call>): Call {
     this.#count += 1;
     return {
       id: `request-${this.#count}`,
-      endpointId: null,
+      endpointId: this.#endpointId,
       caller: ALICE,
       query: {},
       body: {},

@@ -1,10 +1,9 @@
 /**
  * The routes of BaluHost 1.38 that BaluPi does not answer itself, from the NAS's own OpenAPI
  * document. A slash at the end is left out; `{name*}` takes everything to the end, as the NAS's
- * path parameters do. `/api/sync/upload/*` is not here: it is refused for ever.
+ * path parameters do. What is never passed on is not here; see `match.ts`.
  */
 export const BALUHOST_ROUTES: readonly (readonly [methods: string, path: string])[] = [
-  ['POST', '/api/auth/login-pin'],
   ['POST', '/api/auth/2fa/setup'],
   ['POST', '/api/auth/2fa/verify-setup'],
   ['POST', '/api/auth/2fa/disable'],
@@ -13,8 +12,6 @@ export const BALUHOST_ROUTES: readonly (readonly [methods: string, path: string]
   ['POST', '/api/auth/2fa/backup-codes'],
   ['POST', '/api/auth/recovery-codes'],
   ['GET', '/api/auth/recovery-codes/status'],
-  ['POST', '/api/auth/recovery-reset'],
-  ['POST', '/api/auth/register'],
   ['POST', '/api/auth/change-password'],
   ['POST', '/api/files/check-exists'],
   ['GET PUT', '/api/files/permissions'],
@@ -123,5 +120,4 @@ export const BALUHOST_ROUTES: readonly (readonly [methods: string, path: string]
   ['POST', '/api/smart-devices/{device_id}/command'],
   ['GET', '/api/smart-devices/{device_id}/history'],
   ['POST', '/api/smart-devices/{device_id}/import-history'],
-  ['POST', '/api/auth/dev/impersonate/{user_id}'],
 ];

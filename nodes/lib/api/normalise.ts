@@ -1,36 +1,101 @@
-/** A request target as the API matches it. */
-export interface Target {
-  /** Starts with `/`, has no empty segment and no slash at its end, except in a download's rest. */
-  readonly path: string;
-  /** What followed `?`, undecoded, without it. */
-  readonly query: string;
+import { decodeLenient } from './decode.ts';
+
+/** One part of a path between two slashes. */
+export interface Segment {
+  /** As it is matched: decoded. */
+  readonly text: string;
+  /** Whether an address may have it; a file's own path may have others. */
+  readonly isPlain: boolean;
+  /** Where it begins in the raw path. */
+  readonly from: number;
 }
 
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
-const DOUBLED_PREFIX = '/api/api/';
-/** BaluHost's apps put `/api/` before an address that may end in `/api/` itself (read in BaluApp). */
-const DOWNLOAD = /^\/+(?:api\/+)?api\/+files\/+download\/(.*)$/s;
+/** A slash, a backslash, `#` and NUL, however they were written; a dot segment. */
+const NEVER_IN_AN_ADDRESS = /[/\\#\0]|^\.{1,2}$/;
+/** What RFC 3986 lets stand in a segment as it is, and `encodeURIComponent` escapes all the same. */
+const NEEDLESS_ESCAPE = /%(?:24|26|2B|2C|3A|3B|3D|40)/g;
 
 /**
- * Brings a request target into the one form that is matched: `//api/x` and `/api//api/x` become
- * `/api/x`, doubled slashes and a slash at the end go (contract 1). What follows
- * `/api/files/download/` is a path on the NAS and stays as it was sent. Escapes are left alone, so
- * nothing a caller sends makes this throw.
+ * A request target in the one form that is matched (contract 1): `//api/x` and `/api//api/x` are
+ * `/api/x`, doubled slashes and a slash at the end are gone, escapes are undone. Whatever runs
+ * afterwards gets {@link path}, made from exactly what was matched, so that no router behind reads
+ * the same address in another way.
  */
-export function normaliseTarget(rawUrl: string): Target {
-  const url = rawUrl.replace(ORIGIN, '');
-  const mark = url.indexOf('?');
-  const rawPath = mark === -1 ? url : url.slice(0, mark);
-  const query = mark === -1 ? '' : url.slice(mark + 1);
-  const rest = DOWNLOAD.exec(rawPath)?.[1];
-  if (rest !== undefined && rest !== '') return { path: `/api/files/download/${rest}`, query };
-  return { path: normalisePath(rawPath), query };
+export class Target {
+  readonly segments: readonly Segment[];
+  /** What followed `?`, undecoded, without it. */
+  readonly query: string;
+  readonly #rawPath: string;
+
+  /** @param rawUrl as in the request line. Nothing a caller sends makes this throw. */
+  constructor(rawUrl: string) {
+    const url = rawUrl.replace(ORIGIN, '');
+    const mark = url.indexOf('?');
+    this.#rawPath = mark === -1 ? url : url.slice(0, mark);
+    this.query = mark === -1 ? '' : url.slice(mark + 1);
+    const segments = segmentsOf(this.#rawPath);
+    const doubled = segments[0]?.text === 'api' && segments[1]?.text === 'api';
+    this.segments = doubled ? segments.slice(1) : segments;
+  }
+
+  get isPlain(): boolean {
+    return this.segments.every(({ isPlain }) => isPlain);
+  }
+
+  /** The path as it is handed on: what was matched, encoded anew. */
+  get path(): string {
+    return `/${this.segments.map(({ text }) => encodeSegment(text)).join('/')}`;
+  }
+
+  /** The query as it is handed on. A raw `#` would end it for Express. */
+  get plainQuery(): string {
+    return this.query.replaceAll('#', '%23').replaceAll('\\', '%5C');
+  }
+
+  /** What was sent from behind the slash before that segment, untouched. */
+  rawFrom(index: number): string {
+    const segment = this.segments[index];
+    if (segment === undefined) return '';
+    const before = this.segments[index - 1];
+    return this.#rawPath.slice(before === undefined ? segment.from : this.#endOf(before) + 1);
+  }
+
+  #endOf({ from }: Segment): number {
+    const slash = this.#rawPath.indexOf('/', from);
+    return slash === -1 ? this.#rawPath.length : slash;
+  }
 }
 
-function normalisePath(rawPath: string): string {
-  const single = `/${rawPath
-    .split('/')
-    .filter((segment) => segment !== '')
-    .join('/')}`;
-  return single.startsWith(DOUBLED_PREFIX) ? single.slice('/api'.length) : single;
+/** Writes a segment so that every reader decodes it to exactly this text. */
+export function encodeSegment(text: string): string {
+  return encodeURIComponent(text.toWellFormed()).replace(NEEDLESS_ESCAPE, decodeURIComponent);
+}
+
+function segmentsOf(rawPath: string): Segment[] {
+  const segments: Segment[] = [];
+  let from = 0;
+  for (const raw of rawPath.split('/')) {
+    if (raw !== '') segments.push(segmentOf(raw, from));
+    from += raw.length + 1;
+  }
+  return segments;
+}
+
+function segmentOf(raw: string, from: number): Segment {
+  const text = decodeLenient(raw);
+  const isPlain = !NEVER_IN_AN_ADDRESS.test(text) && isDecoded(raw);
+  return { text, isPlain, from };
+}
+
+/** Bytes that are no UTF-8, such as an overlong slash, are what some reader takes for another. */
+function isDecoded(raw: string): boolean {
+  if (!raw.includes('%')) return true;
+  try {
+    decodeURIComponent(raw);
+    return true;
+  } catch (fault) {
+    if (fault instanceof URIError) return false;
+    throw fault;
+  }
 }

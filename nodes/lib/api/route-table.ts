@@ -1,3 +1,5 @@
+import type { Segment } from './normalise.ts';
+
 interface Branch<T> {
   readonly literals: Map<string, Branch<T>>;
   param: Branch<T> | null;
@@ -5,21 +7,26 @@ interface Branch<T> {
   readonly ends: Map<string, T>;
   /** By method, for a path that goes on from here with anything. */
   readonly rests: Map<string, T>;
+  /** By method, for a path that goes on from here with a file's own. */
+  readonly files: Map<string, T>;
 }
 
-/** What a path led to. `captured` holds the parameters in their order, undecoded. */
+/**
+ * What a path led to. `captured` holds the parameters in their order; `restFrom` is the place of
+ * the first segment that a `{name*}` took.
+ */
 export type RouteFound<T> =
   | {
       readonly kind: 'found';
       readonly value: T;
       readonly captured: readonly string[];
-      readonly rest: string | null;
+      readonly restFrom: number | null;
     }
   | { readonly kind: 'other_methods'; readonly methods: readonly string[] }
   | { readonly kind: 'none' };
 
 function branch<T>(): Branch<T> {
-  return { literals: new Map(), param: null, ends: new Map(), rests: new Map() };
+  return { literals: new Map(), param: null, ends: new Map(), rests: new Map(), files: new Map() };
 }
 
 /**
@@ -30,13 +37,14 @@ export class RouteTable<T> {
   readonly #root: Branch<T> = branch();
 
   /**
-   * @param pattern `/a/{id}/b`; a last segment written `{name*}` takes everything to the end
+   * @param pattern `/a/{id}/b`; a last segment written `{name*}` takes everything to the end, and
+   *   one written `{…path*}` is a file's own path, in which any character may stand
    */
   add(method: string, pattern: string, value: T): void {
     let here = this.#root;
     for (const segment of pattern.split('/').slice(1)) {
       if (segment.endsWith('*}')) {
-        here.rests.set(method, value);
+        (segment.endsWith('path*}') ? here.files : here.rests).set(method, value);
         return;
       }
       here = segment.startsWith('{') ? (here.param ??= branch()) : literal(here, segment);
@@ -44,8 +52,9 @@ export class RouteTable<T> {
     here.ends.set(method, value);
   }
 
-  find(method: string, path: string): RouteFound<T> {
-    const walk = new Walk<T>(method, path.split('/').slice(1));
+  /** @param anyCase whether a literal is found in any case, as Express would find it */
+  find(method: string, segments: readonly Segment[], anyCase = false): RouteFound<T> {
+    const walk = new Walk<T>(method, segments, anyCase);
     const found = walk.from(this.#root, 0, []);
     if (found !== null) return found;
     if (walk.methods.size === 0) return { kind: 'none' };
@@ -65,33 +74,45 @@ function literal<T>(here: Branch<T>, segment: string): Branch<T> {
 class Walk<T> {
   readonly methods = new Set<string>();
   readonly #method: string;
-  readonly #segments: readonly string[];
+  readonly #segments: readonly Segment[];
+  readonly #anyCase: boolean;
+  /** From here on every segment is plain. */
+  readonly #plainFrom: number;
 
-  constructor(method: string, segments: readonly string[]) {
+  constructor(method: string, segments: readonly Segment[], anyCase: boolean) {
     this.#method = method;
     this.#segments = segments;
+    this.#anyCase = anyCase;
+    this.#plainFrom = segments.findLastIndex(({ isPlain }) => !isPlain) + 1;
   }
 
   from(here: Branch<T>, index: number, captured: readonly string[]): RouteFound<T> | null {
     const segment = this.#segments[index];
     if (segment === undefined) return this.#end(here.ends, captured, null);
-    const next = here.literals.get(segment);
+    const deeper = segment.isPlain ? this.#deeper(here, index, captured) : null;
+    const plain = index >= this.#plainFrom;
+    return (
+      deeper ??
+      (plain ? this.#end(here.rests, captured, index) : null) ??
+      this.#end(here.files, captured, index)
+    );
+  }
+
+  #deeper(here: Branch<T>, index: number, captured: readonly string[]): RouteFound<T> | null {
+    const { text = '' } = this.#segments[index] ?? {};
+    const next = here.literals.get(this.#anyCase ? text.toLowerCase() : text);
     const byLiteral = next === undefined ? null : this.from(next, index + 1, captured);
-    if (byLiteral !== null) return byLiteral;
-    const byParam =
-      here.param === null || segment === ''
-        ? null
-        : this.from(here.param, index + 1, [...captured, segment]);
-    return byParam ?? this.#end(here.rests, captured, this.#segments.slice(index).join('/'));
+    if (byLiteral !== null || here.param === null) return byLiteral;
+    return this.from(here.param, index + 1, [...captured, text]);
   }
 
   #end(
     methods: ReadonlyMap<string, T>,
     captured: readonly string[],
-    rest: string | null,
+    restFrom: number | null,
   ): RouteFound<T> | null {
     const value = methods.get(this.#method);
-    if (value !== undefined) return { kind: 'found', value, captured, rest };
+    if (value !== undefined) return { kind: 'found', value, captured, restFrom };
     for (const method of methods.keys()) this.methods.add(method);
     return null;
   }

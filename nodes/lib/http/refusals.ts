@@ -20,6 +20,10 @@ export const REFUSALS = {
   admin_only: { status: 403, detail: 'Only an admin may do this.' },
   not_allowed: { status: 403, detail: 'You may not do this.' },
   not_yours: { status: 403, detail: 'You cannot write to this place.' },
+  not_through_the_pi: {
+    status: 403,
+    detail: 'BaluPi never passes this on. Do it at the NAS itself; files go to /api/files/upload.',
+  },
   not_found: { status: 404, detail: 'There is nothing at this address.' },
   method_not_allowed: { status: 405, detail: 'This address does not take this method.' },
   too_slow: { status: 408, detail: 'The request came in too slowly and was ended.' },
