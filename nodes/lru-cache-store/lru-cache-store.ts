@@ -4,7 +4,7 @@ import { wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
 import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { troubleAnswer } from '../lib/guard/fault-answers.ts';
+import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
@@ -62,7 +62,17 @@ async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
     message.file = { kind: 'copy', ticket: looked.ticket };
     return kept(message);
   }
-  message.file = { kind: 'missing', file: found.file };
+  const { file } = found;
+  if (requestOf(message).method === 'HEAD' && file.known !== 'unlisted') {
+    if (file.version !== null) {
+      await cache.describe(file, file.version, requestOf(message), responseOf(message));
+      return null;
+    }
+    // A share's own row tells no version; nobody is woken for a head.
+    const { state } = nas.presence;
+    if (!state.awake) return refused(withAnswer(message, asleepAnswer(state)));
+  }
+  message.file = { kind: 'missing', file };
   return nas.presence.state.awake ? missing(message) : asleep(message);
 }
 

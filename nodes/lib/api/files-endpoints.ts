@@ -42,6 +42,7 @@ export const FileListing = Type.Object(
     next_cursor: Type.Optional(
       nullable(Type.String({ description: 'With limit: for the next page; null at the end.' })),
     ),
+    next: Type.Optional(nullable(Type.String({ description: 'As next_cursor.' }))),
   },
   { title: 'FileListing' },
 );
@@ -66,6 +67,8 @@ const DOWNLOAD_HEADERS = Type.Object({
   'If-Range': Type.Optional(Type.String()),
   'If-None-Match': Type.Optional(Type.String()),
   'If-Modified-Since': Type.Optional(Type.String()),
+  'If-Match': Type.Optional(Type.String()),
+  'If-Unmodified-Since': Type.Optional(Type.String()),
 });
 
 const BYTES = { 'application/octet-stream': Type.String({ contentEncoding: 'binary' }) };
@@ -80,6 +83,7 @@ const DOWNLOAD_REFUSALS = [
   'bad_path',
   'not_found',
   'refresh_token_now',
+  'precondition_failed',
   'range_not_satisfiable',
   'nas_bad_answer',
   'nas_asleep',

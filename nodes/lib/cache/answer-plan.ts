@@ -3,22 +3,22 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import {
   attachment,
   httpDate,
-  isNotModified,
   parseRange,
+  preconditionOf,
   rangeApplies,
   refuse,
   type ByteRange,
+  type RefusalCode,
+  type Validators,
 } from '../http/http.ts';
 
 /** How a file came to the caller (contract 1). */
 export type CacheLabel = 'hit' | 'miss' | 'stale' | 'bypass' | 'queued';
 
 /** All that is said of a file before its first byte. */
-export interface FileHead {
+export interface FileHead extends Validators {
   readonly name: string;
   readonly sizeBytes: number;
-  readonly etag: string;
-  readonly lastModifiedMs: number;
   readonly mimeType: string | null;
   readonly label: CacheLabel;
   /** Age of the copy; null where none is served. */
@@ -46,11 +46,12 @@ const MIME_TYPE = /^[\w.+-]{1,64}\/[\w.+-]{1,96}(?:; ?charset=[\w-]{1,32})?$/;
 
 /** Decides status, headers and parts of an answer that sends a file (RFC 9110, 13 to 15). */
 export function planAnswer(request: IncomingMessage, head: FileHead): AnswerPlan {
-  const validators = { etag: head.etag, lastModifiedMs: head.lastModifiedMs };
   const base = baseHeaders(head);
-  if (isNotModified(request.headers, validators)) return bodyless(304, base);
+  const precondition = preconditionOf(request.headers, head);
+  if (precondition === 'failed') return refusal(base, 'precondition_failed');
+  if (precondition === 'not_modified') return bodyless(304, base);
   const isHead = request.method === 'HEAD';
-  const header = rangeApplies(request.headers, validators) ? request.headers.range : undefined;
+  const header = rangeApplies(request.headers, head) ? request.headers.range : undefined;
   const wanted = parseRange(isHead ? undefined : header, head.sizeBytes);
   switch (wanted.kind) {
     case 'unsatisfiable':
@@ -160,12 +161,17 @@ function manyParts(
 }
 
 function unsatisfiable(base: OutgoingHttpHeaders, head: FileHead): AnswerPlan {
-  const epilogue = JSON.stringify(refuse('range_not_satisfiable').payload);
+  const range = { 'Content-Range': `bytes */${head.sizeBytes}` };
+  return refusal({ ...base, ...range }, 'range_not_satisfiable');
+}
+
+function refusal(base: OutgoingHttpHeaders, code: RefusalCode): AnswerPlan {
+  const { statusCode, payload } = refuse(code);
+  const epilogue = JSON.stringify(payload);
   const headers = {
     ...base,
-    'Content-Range': `bytes */${head.sizeBytes}`,
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(epilogue),
   };
-  return { statusCode: 416, headers, parts: [], epilogue, fileBytes: 0 };
+  return { statusCode, headers, parts: [], epilogue, fileBytes: 0 };
 }

@@ -76,7 +76,7 @@ export function assemble(ports: CachePorts): CacheParts {
   const fills = new Fills((origin, target) => new Fill(wholePorts, origin, target));
   const common = { ...fillPorts, store, clock, pool, tally, touches };
   const pieces = new PieceCache({ ...common, rows: pieceRows, shelf: pieceShelf });
-  const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool });
+  const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool, clock });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
   const stock = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room, policy };
   const scrub = new Scrub({ ...stock, rows: new CareRows(store) });

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
-import type { LocatedFile } from '../files/files.ts';
+import type { FileVersion, LocatedFile } from '../files/files.ts';
 import { planAnswer, type FileHead } from './answer-plan.ts';
 import { assemble, type CacheParts } from './assembly.ts';
 import { Background } from './background.ts';
@@ -8,11 +8,11 @@ import { openIfThere, type BlobStore } from './blob-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { CachePolicy } from './cache-policy.ts';
 import type { CachePorts } from './cache-ports.ts';
-import { etagOf } from './cached-copy.ts';
 import type { CopyRows } from './copy-rows.ts';
 import { CopyServer } from './copy-server.ts';
 import type { Fetcher, FetchOutcome } from './fetcher.ts';
 import type { Fills } from './fills.ts';
+import { headOf, validatorsOf } from './miss-head.ts';
 import type { Origin } from './origin.ts';
 import type { PieceCache } from './piece-cache.ts';
 import { fileSource, plainFile, respond } from './respond.ts';
@@ -130,10 +130,10 @@ export class Cache {
   ): Promise<ServeOutcome> {
     if ('pieced' in ticket) return this.#pieces.serve(ticket, request, response);
     const { copy, file, label, ageSeconds } = ticket;
-    const { sizeBytes, modifiedAtMs: lastModifiedMs } = copy.version;
-    const etag = etagOf(copy.version, copy.version.etag);
+    const { sizeBytes } = copy.version;
+    const validators = validatorsOf(copy.version, copy.version.etag, this.#ports.clock.nowMs());
     const mimeType = file.mimeType ?? copy.mimeType;
-    const head = { name: file.name, sizeBytes, etag, lastModifiedMs, mimeType, label, ageSeconds };
+    const head = { ...validators, name: file.name, sizeBytes, mimeType, label, ageSeconds };
     const exchange = { request, response, offload: options.offload === true };
     const served = await this.#server.serve(copy.blob, head, exchange, (plan) => {
       this.#policy.used(file.path, sizeBytes);
@@ -142,6 +142,23 @@ export class Cache {
     if (served.kind === 'answered') return served;
     await this.#shelf.discard({ id: copy.id, blob: copy.blob, sizeBytes });
     return served;
+  }
+
+  /** Answers HEAD from what the caller's listing shows, and asks nobody. */
+  async describe(
+    file: LocatedFile,
+    version: FileVersion,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<ServeOutcome> {
+    const nowMs = this.#ports.clock.nowMs();
+    const isFresh = file.known === 'fresh';
+    const said = { etag: version.etag, mimeType: null };
+    const head = headOf(file, version, said, isFresh ? 'miss' : 'stale', nowMs);
+    const ageSeconds = Math.max(0, Math.floor((nowMs - (file.listedAtMs ?? nowMs)) / 1_000));
+    const plan = planAnswer(request, isFresh ? head : { ...head, ageSeconds });
+    const none = { send: () => Promise.resolve(false) };
+    return { kind: 'answered', whole: await respond(request, response, plan, none) };
   }
 
   /** Answers a miss from the NAS and keeps what comes, joining a fill that runs already. */
@@ -177,7 +194,7 @@ export class Cache {
         sizeBytes,
         mimeType,
         etag: `"${sha256.slice(0, 32)}"`,
-        lastModifiedMs: acceptedAtMs,
+        lastModifiedMs: Math.min(acceptedAtMs, this.#ports.clock.nowMs()),
         label: 'queued',
         ageSeconds: null,
       };

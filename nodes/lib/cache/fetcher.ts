@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FileVersion, LocatedFile } from '../files/files.ts';
+import type { Clock } from '../time/clock.ts';
 import { likelyRange, planAnswer, type CacheLabel } from './answer-plan.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { sendExtent } from './extent.ts';
@@ -27,6 +28,7 @@ export interface FetcherPorts {
   readonly policy: Pick<CachePolicy, 'used'>;
   readonly tally: Tally;
   readonly pool: BufferPool;
+  readonly clock: Pick<Clock, 'nowMs'>;
 }
 
 /**
@@ -157,7 +159,7 @@ export class Fetcher {
     response: ServerResponse,
   ): Promise<Answered> {
     return servePast(request, response, origin, version, (etag, mimeType) =>
-      headOf(file, version, { etag, mimeType }, 'bypass'),
+      headOf(file, version, { etag, mimeType }, 'bypass', this.#ports.clock.nowMs()),
     );
   }
 
@@ -170,7 +172,10 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered> {
-    const plan = planAnswer(request, headOf(file, version, said, 'miss'));
+    const plan = planAnswer(
+      request,
+      headOf(file, version, said, 'miss', this.#ports.clock.nowMs()),
+    );
     const source = this.#growing(fill, said.etag, version, origin);
     const whole = await respond(request, response, plan, source);
     return { kind: 'answered', plan, whole };

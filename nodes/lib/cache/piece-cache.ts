@@ -5,9 +5,8 @@ import type { Clock } from '../time/clock.ts';
 import { likelyRange, planAnswer, type AnswerPlan } from './answer-plan.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { etagOf } from './cached-copy.ts';
 import { Fills } from './fills.ts';
-import { headOf } from './miss-head.ts';
+import { headOf, validatorsOf } from './miss-head.ts';
 import type { FillHead, Origin } from './origin.ts';
 import { sendFromOrigin, type Answered } from './passage.ts';
 import type { OpenPiece, PieceReader } from './piece-reader.ts';
@@ -64,10 +63,12 @@ export class PieceCache {
   ): PiecedTicket | null {
     const ticket = { file, pieced, ...freshness };
     const { rows } = this.#ports;
-    const isAllHere = planOf(ticket, request).parts.every(({ range }) => {
-      const { first, last } = piecesOf(range);
-      return rows.covers(pieced.id, first, last);
-    });
+    const isAllHere = planOf(ticket, request, this.#ports.clock.nowMs()).parts.every(
+      ({ range }) => {
+        const { first, last } = piecesOf(range);
+        return rows.covers(pieced.id, first, last);
+      },
+    );
     return isAllHere ? ticket : null;
   }
 
@@ -79,7 +80,7 @@ export class PieceCache {
   ): Promise<ServeOutcome> {
     const { pieced, label } = ticket;
     const { tally, touches, pool } = this.#ports;
-    const plan = planOf(ticket, request);
+    const plan = planOf(ticket, request, this.#ports.clock.nowMs());
     const [part] = plan.parts;
     // Opened once before the head is sent, while it can still be said that it is gone.
     const first = part === undefined ? undefined : piecesOf(part.range).first;
@@ -112,7 +113,8 @@ export class PieceCache {
     try {
       const opened = await fill.begin(reader);
       if (opened.kind !== 'open') return opened;
-      const plan = planAnswer(request, headOf(file, version, opened.head, 'miss'));
+      const nowMs = this.#ports.clock.nowMs();
+      const plan = planAnswer(request, headOf(file, version, opened.head, 'miss', nowMs));
       const source = this.#growing(fill, reader, opened.head);
       return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
     } finally {
@@ -183,14 +185,13 @@ export class PieceCache {
   }
 }
 
-function planOf(ticket: PiecedTicket, request: IncomingMessage): AnswerPlan {
+function planOf(ticket: PiecedTicket, request: IncomingMessage, nowMs: number): AnswerPlan {
   const { file, pieced, label, ageSeconds } = ticket;
   const { version } = pieced;
   return planAnswer(request, {
     name: file.name,
     sizeBytes: version.sizeBytes,
-    etag: etagOf(version, version.etag),
-    lastModifiedMs: version.modifiedAtMs,
+    ...validatorsOf(version, version.etag, nowMs),
     mimeType: file.mimeType ?? pieced.mimeType,
     label,
     ageSeconds,

@@ -1,4 +1,5 @@
 import type { Listing, QueuedItem } from './outcomes.ts';
+import { isoSeconds } from '../http/http.ts';
 import { cursorOf } from './listing-page.ts';
 import { nameOf } from './nas-path.ts';
 import type { StoredItem } from './stored-item.ts';
@@ -31,6 +32,8 @@ export interface WireListing {
   readonly path: string;
   readonly files: readonly WireItem[];
   readonly next_cursor?: string | null;
+  /** The same under a shorter name. */
+  readonly next?: string | null;
 }
 
 /**
@@ -50,7 +53,7 @@ export function wireListing(listing: Listing, isCached: (path: string) => boolea
   ];
   if (page === undefined) return { path: listing.path, files };
   const next = page.end === null ? null : cursorOf(page.end);
-  return { path: listing.path, files, next_cursor: next };
+  return { path: listing.path, files, next_cursor: next, next };
 }
 
 /** The headers that say a listing is a kept one. */
@@ -69,7 +72,7 @@ function wireItem(
     path: item.path,
     size: item.sizeBytes,
     type: item.isDirectory ? 'directory' : 'file',
-    modified_at: item.modifiedAtText,
+    modified_at: isoSeconds(item.modifiedAtMs),
     ...present('owner_id', item.ownerId),
     ...present('owner_name', item.ownerName),
     ...present('mime_type', item.mimeType),
@@ -96,7 +99,7 @@ function wireQueued(item: QueuedItem, showChecksum: boolean): WireItem {
     path,
     size: sizeBytes,
     type: upload === null ? 'directory' : 'file',
-    modified_at: new Date(item.acceptedAtMs).toISOString(),
+    modified_at: isoSeconds(item.acceptedAtMs),
     ...present('mime_type', upload?.mimeType ?? null),
     file_id: null,
     checksum: showChecksum ? (upload?.sha256 ?? null) : null,

@@ -9,14 +9,11 @@ const LONGEST_NAME_BYTES = 255;
 const LONGEST_PATH_BYTES = 4096;
 const DEEPEST = 64;
 
-/** C0, DEL and C1: nothing a person typed, and a header or a terminal would obey some of them. */
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
-
 /**
  * Reads a path as a caller sends it. One slash before and one after are let go; all else is kept
  * as it is, because the NAS stores names byte for byte and the apps compare them so: no Unicode
- * normal form, no case folding. A backslash is refused, as nothing says what the NAS makes of it.
+ * normal form, no case folding. Whatever the NAS lists must be readable, so a name may hold
+ * anything but NUL; what a new name may not hold is for the uploads to say.
  * @returns the path without a leading slash, `''` for the root
  */
 export function parseNasPath(text: string): NasPath {
@@ -28,8 +25,7 @@ export function parseNasPath(text: string): NasPath {
 
 function faultOf(path: string): string | null {
   if (!path.isWellFormed()) return 'The path is not valid Unicode.';
-  if (CONTROL.test(path)) return 'A path has no control characters.';
-  if (path.includes('\\')) return 'A path has no backslash.';
+  if (path.includes('\0')) return 'A path has no NUL.';
   if (Buffer.byteLength(path) > LONGEST_PATH_BYTES) return 'The path is too long.';
   const names = path.split('/');
   if (names.length > DEEPEST) return 'The path is too deep.';

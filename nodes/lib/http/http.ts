@@ -1,7 +1,7 @@
 export type { Answer } from './answer.ts';
 export { answer, refuse } from './answer.ts';
-export type { Validators } from './conditional.ts';
-export { httpDate, isNotModified, rangeApplies } from './conditional.ts';
+export type { Precondition, Validators } from './conditional.ts';
+export { httpDate, preconditionOf, rangeApplies } from './conditional.ts';
 export { attachment } from './content-disposition.ts';
 export type { ByteRange, RangeRequest } from './range.ts';
 export { parseRange } from './range.ts';

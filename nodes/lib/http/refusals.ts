@@ -33,6 +33,7 @@ export const REFUSALS = {
     detail: 'This plug feeds the NAS, which is not off. Send {"force": true} to switch it anyway.',
   },
   conflict: { status: 409, detail: 'This does not fit the present state.' },
+  precondition_failed: { status: 412, detail: 'The file is not the version you asked for.' },
   too_large: { status: 413, detail: 'The request is larger than this address takes.' },
   wrong_body_type: { status: 415, detail: 'This address does not take a body of this type.' },
   range_not_satisfiable: { status: 416, detail: 'The file has no such range.' },

@@ -53,19 +53,15 @@ function readDetails(row: Readonly<Record<string, unknown>>): Details {
 
 function asName(value: unknown): string | null {
   const name = asText(value, MAX_NAME_BYTES);
-  return name === null || name === '' || hasControl(name) ? null : name;
+  return name === null || name === '' || name.includes('\0') ? null : name;
 }
 
-/** Only what a caller could ask for again: relative, no `..`, no empty segment, no control. */
+/** Only what a caller could ask for again: relative, no `..`, no empty segment, no NUL. */
 function asPath(value: unknown): string | null {
   const path = asText(value, MAX_PATH_BYTES);
-  if (path === null || hasControl(path) || Buffer.byteLength(path) > MAX_PATH_BYTES) return null;
+  if (path === null || path.includes('\0') || Buffer.byteLength(path) > MAX_PATH_BYTES) return null;
   const odd = path.split('/').some((part) => part === '' || part === '.' || part === '..');
   return odd ? null : path;
-}
-
-function hasControl(text: string): boolean {
-  return /\p{Cc}/u.test(text);
 }
 
 const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:?\d\d)?$/;

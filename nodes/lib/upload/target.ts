@@ -62,11 +62,20 @@ export function folderOf(path: string): string {
  */
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
+/** C0, DEL and C1: nothing a person typed, and a header or a terminal would obey some of them. */
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
 /** Reads a target path: the files room's rule, and no characters that make a name lie. */
 export function parsePath(text: string): ReturnType<typeof parseNasPath> {
   const parsed = parseNasPath(text);
   // What was not UTF-8 arrives as U+FFFD, and two such names would fall together.
   if (text.includes('\ufffd')) return { kind: 'bad_path', reason: 'A name is not UTF-8.' };
+  if (parsed.kind === 'path' && CONTROL.test(parsed.path)) {
+    return { kind: 'bad_path', reason: 'A path has no control characters.' };
+  }
+  // Nothing says what the NAS would make of one.
+  if (text.includes('\\')) return { kind: 'bad_path', reason: 'A path has no backslash.' };
   if (parsed.kind === 'path' && BIDI.test(parsed.path)) {
     return { kind: 'bad_path', reason: 'A path has no characters that turn the writing round.' };
   }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   attachment,
-  isNotModified,
   parseRange,
+  preconditionOf,
   rangeApplies,
   type RangeRequest,
 } from '../../../nodes/lib/http/http.ts';
@@ -83,20 +83,40 @@ describe('Conditional requests', () => {
 
   it('says not modified for a tag that is listed, strong or weak', () => {
     for (const tag of ['"v1"', 'W/"v1"', '"a, b", "v1"', '*']) {
-      assert.equal(isNotModified({ 'if-none-match': tag }, now), true, tag);
+      assert.equal(preconditionOf({ 'if-none-match': tag }, now), 'not_modified', tag);
     }
     for (const tag of ['"v2"', '""', 'v1']) {
-      assert.equal(isNotModified({ 'if-none-match': tag }, now), false, tag);
+      assert.equal(preconditionOf({ 'if-none-match': tag }, now), 'go', tag);
     }
   });
 
   it('looks at the date only where no tag is sent', () => {
-    assert.equal(isNotModified({ 'if-modified-since': same }, now), true);
-    assert.equal(isNotModified({ 'if-modified-since': before }, now), false);
-    assert.equal(isNotModified({ 'if-modified-since': 'yesterday' }, now), false);
+    assert.equal(preconditionOf({ 'if-modified-since': same }, now), 'not_modified');
+    assert.equal(preconditionOf({ 'if-modified-since': before }, now), 'go');
+    assert.equal(preconditionOf({ 'if-modified-since': 'yesterday' }, now), 'go');
     const both = { 'if-none-match': '"v2"', 'if-modified-since': same };
-    assert.equal(isNotModified(both, now), false);
-    assert.equal(isNotModified({}, now), false);
+    assert.equal(preconditionOf(both, now), 'go');
+    assert.equal(preconditionOf({}, now), 'go');
+  });
+
+  it('fails where the version is not the one that was asked for, before anything else', () => {
+    const table: [Record<string, string>, string][] = [
+      [{ 'if-match': '"v1"' }, 'go'],
+      [{ 'if-match': '*' }, 'go'],
+      [{ 'if-match': '"v2", "listed"' }, 'go'],
+      [{ 'if-match': '"v2"' }, 'failed'],
+      [{ 'if-match': 'W/"v1"' }, 'failed'],
+      [{ 'if-unmodified-since': same }, 'go'],
+      [{ 'if-unmodified-since': before }, 'failed'],
+      [{ 'if-unmodified-since': 'nonsense' }, 'go'],
+      [{ 'if-match': '"v1"', 'if-unmodified-since': before }, 'go'],
+      [{ 'if-match': '"v2"', 'if-none-match': '"v1"' }, 'failed'],
+      [{ 'if-match': '"v1"', 'if-none-match': '"v1"' }, 'not_modified'],
+    ];
+    for (const [headers, expected] of table) {
+      const told = { ...now, otherTag: () => '"listed"' };
+      assert.equal(preconditionOf(headers, told), expected, JSON.stringify(headers));
+    }
   });
 
   it('honours a range only for the very same version', () => {
