@@ -35,6 +35,20 @@ export interface BandState {
   flat: Flat | null;
   /** While distrusted: integrated energy and counted Wh since the trial began. */
   trial: { measuredMj: number; countedWh: number };
+  /** What the counter showed before it fell, for a day: some plugs tell zeros and then go on. */
+  lost?: { readonly counter: Counter; readonly atS: number } | null;
+}
+
+/** Two samples that are joined. */
+export interface Interval {
+  readonly fromS: number;
+  readonly atS: number;
+  /** The area under the samples. */
+  readonly measuredMj: number;
+  /** The area under the lower of the two. */
+  readonly surelyMj: number;
+  /** No local midnight lies between them. */
+  readonly isSameDay: boolean;
 }
 
 export interface Advance {
@@ -53,6 +67,16 @@ const FROZEN_INTERVALS = 10;
 const TRIAL_MJ = 50 * MJ_PER_WH;
 const TRIAL_SHARE = 0.05;
 const TRIAL_SLACK_MJ = 2 * MJ_PER_WH;
+/** Old values come back soon after they were lost, or were really lost. */
+const LOST_S = 86_400;
+/** A jump over half of the old value, and of twice what was measured, and some. */
+const LOST_SHARE = 2;
+const LOST_SLACK_MJ = 5 * MJ_PER_WH;
+
+/** What a plug can carry at most in so many seconds: no counter makes more of it. */
+export function wireMj(seconds: number): number {
+  return MAX_POWER_MW * seconds;
+}
 
 /**
  * Keeps integrated energy within the plug's own counter. The plug counts every watt between two
@@ -99,32 +123,51 @@ export class CounterBand {
     return energyMj;
   }
 
-  /** Whether so much in that time is more than a plug can carry. */
+  /**
+   * Whether so much is more than a plug can carry since the counter last moved; it shows whole Wh,
+   * and some count in steps of minutes.
+   */
   isAbsurd(wh: number, atS: number): boolean {
-    const seconds = atS - this.state.counterAtS;
-    return wh * MJ_PER_WH > MAX_POWER_MW * seconds * 1.1 + 2 * MJ_PER_WH;
+    const { flat, counterAtS } = this.state;
+    const sinceS = Math.min(counterAtS, flat?.fromS ?? counterAtS);
+    return wh * MJ_PER_WH > wireMj(atS - sinceS) + MJ_PER_WH;
   }
 
   /**
-   * One interval between two samples.
-   * @param measuredMj the area under the samples
-   * @param surelyMj the area under the lower of the two
+   * Whether a counter that fell shows its old values again: a jump back to them, larger than what
+   * the samples say, is nothing that went through. Its first step beyond them ends the question.
    */
-  advance(
-    counter: Counter,
-    atS: number,
-    fromS: number,
-    measuredMj: number,
-    surelyMj: number,
-  ): Advance {
+  isReturn(counter: Counter, atS: number, wh: number, measuredMj: number): boolean {
+    const { lost } = this.state;
+    if (lost === undefined || lost === null) return false;
+    if (counterMove(lost.counter, counter, false).kind !== 'grew') return false;
+    this.state.lost = null;
+    const isLarge = wh * LOST_SHARE >= (lost.counter.monthWh ?? lost.counter.todayWh ?? 0);
+    const isJump = wh * MJ_PER_WH > measuredMj * LOST_SHARE + LOST_SLACK_MJ;
+    return isLarge && isJump && atS - lost.atS <= LOST_S;
+  }
+
+  /** The counter shows less than before, and nobody knows since when: starts at what it shows. */
+  fall(counter: Counter, atS: number): void {
     const { state } = this;
-    const move = counterMove(state.counter, counter);
+    if (state.counter !== null) state.lost = { counter: state.counter, atS };
+    this.begin(counter, atS);
+  }
+
+  /** One interval between two samples. */
+  advance(counter: Counter, { atS, fromS, measuredMj, surelyMj, isSameDay }: Interval): Advance {
+    const { state } = this;
+    const move = counterMove(state.counter, counter, isSameDay);
     if (move.kind === 'unknown') {
       if (state.counter === null) this.begin(counter, atS);
       else this.#shift(measuredMj);
       return plain(measuredMj);
     }
-    if (move.kind === 'fell' || this.isAbsurd(move.wh, atS)) {
+    if (move.kind === 'fell') {
+      this.fall(counter, atS);
+      return plain(measuredMj);
+    }
+    if (this.isAbsurd(move.wh, atS) || this.isReturn(counter, atS, move.wh, measuredMj)) {
       this.begin(counter, atS);
       return plain(measuredMj);
     }
@@ -133,11 +176,16 @@ export class CounterBand {
       return plain(measuredMj);
     }
     const energyMj = this.fit(measuredMj, counter, atS, move.wh);
-    if (move.wh > 0) {
-      state.flat = null;
-      return plain(energyMj);
+    if (move.wh === 0) {
+      return this.#standing(fromS, energyMj, measuredMj, surelyMj);
     }
-    return this.#standing(fromS, energyMj, measuredMj - energyMj, surelyMj);
+    const { flat } = state;
+    state.flat = null;
+    // A counter that moves in steps of minutes shows at once what the intervals before were denied.
+    const overMj = Math.max(0, energyMj - wireMj(atS - fromS));
+    return flat === null || overMj === 0
+      ? plain(energyMj)
+      : { energyMj: energyMj - overMj, restoredMj: overMj, restoreFromS: flat.fromS };
   }
 
   /**
@@ -176,12 +224,13 @@ export class CounterBand {
     this.state.highMj += energyMj;
   }
 
-  #standing(fromS: number, energyMj: number, heldBackMj: number, surelyMj: number): Advance {
+  #standing(fromS: number, energyMj: number, measuredMj: number, surelyMj: number): Advance {
     const { state } = this;
     const flat = (state.flat ??= { fromS, intervals: 0, lowMj: 0, topMj: [0, 0], heldBackMj: 0 });
     flat.intervals += 1;
     flat.lowMj += surelyMj;
-    flat.heldBackMj += heldBackMj;
+    const heldBackMj = flat.heldBackMj;
+    flat.heldBackMj += measuredMj - energyMj;
     const [first, second] = [...flat.topMj, surelyMj].sort((a, b) => b - a);
     flat.topMj = [first ?? 0, second ?? 0];
     const ignoredMj = flat.lowMj - flat.topMj[0] - flat.topMj[1];
@@ -189,7 +238,7 @@ export class CounterBand {
     state.trust = 'frozen';
     state.trial = { measuredMj: 0, countedWh: 0 };
     state.flat = null;
-    return { energyMj, restoredMj: flat.heldBackMj, restoreFromS: flat.fromS };
+    return { energyMj: measuredMj, restoredMj: heldBackMj, restoreFromS: flat.fromS };
   }
 
   #try(counter: Counter, atS: number, measuredMj: number, wh: number): void {
@@ -205,16 +254,32 @@ export class CounterBand {
   }
 }
 
-/** How the counter moved, by the month's where both samples have it. */
-export function counterMove(before: Counter | null, after: Counter): CounterMove {
+/**
+ * How the counter moved, by the month's where both samples have it. A month that fell, or grew by
+ * less than the day within one day, is none: some firmware calls the last thirty days so. The day's
+ * counter is then the one that counts, as long as it can be a part of the month.
+ * @param isSameDay no local midnight lies between the two
+ */
+export function counterMove(
+  before: Counter | null,
+  after: Counter,
+  isSameDay: boolean,
+): CounterMove {
   if (before === null) return { kind: 'unknown' };
-  if (before.monthWh !== null && after.monthWh !== null) return move(before.monthWh, after.monthWh);
-  if (before.todayWh !== null && after.todayWh !== null) return move(before.todayWh, after.todayWh);
-  return { kind: 'unknown' };
+  const monthWh = grownBy(before.monthWh, after.monthWh);
+  const todayWh = grownBy(before.todayWh, after.todayWh);
+  if (monthWh === null) return todayWh === null ? { kind: 'unknown' } : moved(todayWh);
+  const isPart = (after.todayWh ?? 0) <= (after.monthWh ?? 0) + 1;
+  const isByDay = isSameDay && isPart && todayWh !== null && todayWh >= 0;
+  return moved(isByDay && todayWh > monthWh + 1 ? todayWh : monthWh);
 }
 
-function move(before: number, after: number): CounterMove {
-  return after >= before ? { kind: 'grew', wh: after - before } : { kind: 'fell' };
+function grownBy(before: number | null, after: number | null): number | null {
+  return before === null || after === null ? null : after - before;
+}
+
+function moved(wh: number): CounterMove {
+  return wh >= 0 ? { kind: 'grew', wh } : { kind: 'fell' };
 }
 
 export function hasCounter(counter: Counter): boolean {
@@ -240,6 +305,7 @@ function newBand(): BandState {
     sinceMj: 0,
     lowMj: 0,
     highMj: WIDEST_MJ,
+    lost: null,
     trust: 'trusted',
     flat: null,
     trial: { measuredMj: 0, countedWh: 0 },

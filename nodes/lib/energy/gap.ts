@@ -1,4 +1,4 @@
-import { type Counter, CounterBand, counterMove } from './counter-band.ts';
+import { type Counter, type CounterBand, counterMove, wireMj } from './counter-band.ts';
 import type { LocalTime } from './local-time.ts';
 import type { HistoryHour, Sample } from './sample.ts';
 import { type Course, evenCourse, MJ_PER_WH } from './slots.ts';
@@ -18,8 +18,8 @@ const LONGEST_GAP_S = 366 * 86_400;
 
 /**
  * Covers a gap from what the plug counted meanwhile: split at the last local midnight by
- * `today_energy`, and after a new month by the new month's counter. What nobody counted is left
- * out, never invented.
+ * `today_energy`, and after a new month by the new month's counter. What nobody counted, and what
+ * no wire can have carried, is left out, never invented.
  * @param history the plug's own hours, empty when it offers none
  * @param meteredMj what was metered of the hour the gap begins in; null when not all of it was seen
  * @returns courses in order, with holes where nothing is known
@@ -33,39 +33,59 @@ export function coverGap(
   meteredMj: number | null = null,
 ): Course[] {
   const hours = withoutMetered(hoursIn(from.atS, to.atS, time, history), from.atS, meteredMj);
-  return stretchesOf(band, from, to, time).flatMap((stretch) => spread(stretch, hours));
+  return stretchesOf(band, from, to, time)
+    .flatMap((stretch) => spread(stretch, hours))
+    .filter(isCarriedBy);
 }
 
 function stretchesOf(band: CounterBand, from: Sample, to: Sample, time: LocalTime): Stretch[] {
-  const { state } = band;
-  const isReadable = !band.isFrozen && to.atS - from.atS <= LONGEST_GAP_S;
-  const move = !isReadable ? { kind: 'unknown' as const } : counterMove(state.counter, to);
-  const isNewMonth = isReadable && isMonthChange(move.kind, from, to, time);
-  if (move.kind === 'grew' && !isNewMonth && !isNewDayOnly(state.counter, from, to, time)) {
-    if (band.isAbsurd(move.wh, to.atS)) {
-      band.begin(to, to.atS);
-      return [unknown(from.atS, to.atS)];
-    }
-    const totalMj = Math.max(0, move.wh * MJ_PER_WH - state.sinceMj);
-    band.fit(totalMj, to, to.atS, move.wh);
-    state.flat = null;
-    return splitAtMidnight(from.atS, to, totalMj, time);
-  }
-  if (move.kind !== 'unknown') {
+  const { counter: before } = band.state;
+  if (band.isFrozen || to.atS - from.atS > LONGEST_GAP_S) {
     band.begin(to, to.atS);
-    return afterReset(from, to, time, isNewMonth);
+    return [unknown(from.atS, to.atS)];
   }
-  band.begin(to, to.atS);
-  return [unknown(from.atS, to.atS)];
+  const move = counterMove(before, to, time.dayStart(to.atS) <= from.atS);
+  const isNewMonth = isMonthChange(move.kind, from, to, time);
+  if (move.kind === 'grew' && !isNewMonth && !isNewDayOnly(before, from, to, time)) {
+    return grown(band, from, to, time, move.wh);
+  }
+  if (move.kind === 'fell' && !isNewMonth) band.fall(to, to.atS);
+  else band.begin(to, to.atS);
+  return move.kind === 'unknown'
+    ? [unknown(from.atS, to.atS)]
+    : afterReset(before, from, to, time, isNewMonth);
+}
+
+/** The counter went on: what it counted, unless no wire can carry that or it only came back. */
+function grown(
+  band: CounterBand,
+  from: Sample,
+  to: Sample,
+  time: LocalTime,
+  wh: number,
+): Stretch[] {
+  const [fromS, toS] = [from.atS, to.atS];
+  if (band.isAbsurd(wh, toS) || band.isReturn(to, toS, wh, mostSeenMj(from, to))) {
+    band.begin(to, toS);
+    return [unknown(fromS, toS)];
+  }
+  const countedMj = Math.max(0, wh * MJ_PER_WH - band.state.sinceMj);
+  const totalMj = Math.min(countedMj, wireMj(toS - fromS));
+  band.fit(totalMj, to, toS, wh);
+  band.state.flat = null;
+  return splitAtMidnight(fromS, to, totalMj, time);
 }
 
 /**
  * A new month lies in the gap and the counter restarted with it. A plug whose clock is behind may
- * not have restarted; on the first day of the month its two counters then differ.
+ * not have restarted; what it shows is then more than can have gone through since, or on the first
+ * day of the month differs from the counter of the day.
  */
 function isMonthChange(kind: string, from: Sample, to: Sample, time: LocalTime): boolean {
   const monthS = time.monthStart(to.atS);
-  if (to.monthWh === null || monthS <= from.atS) return false;
+  if (to.monthWh === null || monthS <= from.atS || !isCarried(to.monthWh, monthS, to.atS)) {
+    return false;
+  }
   if (kind === 'fell' || to.todayWh === null) return true;
   return time.dayStart(to.atS) > monthS || Math.abs(to.monthWh - to.todayWh) <= 1;
 }
@@ -77,29 +97,77 @@ function isNewDayOnly(before: Counter | null, from: Sample, to: Sample, time: Lo
 }
 
 function splitAtMidnight(fromS: number, to: Sample, totalMj: number, time: LocalTime): Stretch[] {
+  const whole = [{ fromS, toS: to.atS, energyMj: totalMj }];
   const midnightS = time.dayStart(to.atS);
   const todayMj = to.todayWh === null ? null : to.todayWh * MJ_PER_WH;
   const isSplit = midnightS > fromS && midnightS < to.atS;
   // A plug in another zone resets at another hour; its day then says nothing about ours.
-  if (!isSplit || todayMj === null || todayMj > totalMj + MJ_PER_WH) {
-    return [{ fromS, toS: to.atS, energyMj: totalMj }];
-  }
+  if (!isSplit || todayMj === null || todayMj > totalMj + MJ_PER_WH) return whole;
   const afterMj = Math.min(todayMj, totalMj);
-  return [
+  const parts = [
     { fromS, toS: midnightS, energyMj: totalMj - afterMj },
     { fromS: midnightS, toS: to.atS, energyMj: afterMj },
   ];
+  return parts.every((part) => part.energyMj <= wireMj(part.toS - part.fromS)) ? parts : whole;
 }
 
-function afterReset(from: Sample, to: Sample, time: LocalTime, isNewMonth: boolean): Stretch[] {
-  const countedMj = (to.monthWh ?? to.todayWh ?? 0) * MJ_PER_WH;
-  const resetS = isNewMonth
-    ? time.monthStart(to.atS)
-    : to.monthWh === null
-      ? Math.max(from.atS, time.dayStart(to.atS))
-      : wipedAt(from, to, countedMj);
-  const known = splitAtMidnight(resetS, to, countedMj, time).filter(isLong);
+/**
+ * The counter fell in the gap. It began anew with the month or, where only the day's is known or the
+ * month's is none, with the day; else it was wiped at an unknown moment, as long as the power seen
+ * can have counted since what it shows. A fall that none of this explains says nothing.
+ */
+function afterReset(
+  before: Counter | null,
+  from: Sample,
+  to: Sample,
+  time: LocalTime,
+  isNewMonth: boolean,
+): Stretch[] {
+  const midnightS = time.dayStart(to.atS);
+  const isByMonth = before?.monthWh !== null && to.monthWh !== null;
+  const countedWh = isByMonth ? to.monthWh : to.todayWh;
+  if (isNewMonth) return since(time.monthStart(to.atS), from, to, to.monthWh, time);
+  if (isByMonth && isExplained(to.monthWh, from, to)) return sinceWipe(from, to, countedWh, time);
+  if (midnightS > from.atS) return since(midnightS, from, to, to.todayWh, time);
+  return isExplained(countedWh, from, to)
+    ? sinceWipe(from, to, countedWh, time)
+    : [unknown(from.atS, to.atS)];
+}
+
+/** What was counted since a moment in the gap; before it nobody counted. */
+function since(
+  resetS: number,
+  from: Sample,
+  to: Sample,
+  wh: number | null,
+  time: LocalTime,
+): Stretch[] {
+  if (wh === null || !isCarried(wh, resetS, to.atS)) return [unknown(from.atS, to.atS)];
+  const energyMj = Math.min(wh * MJ_PER_WH, wireMj(to.atS - resetS));
+  const known = splitAtMidnight(resetS, to, energyMj, time);
   return [unknown(from.atS, resetS), ...known].filter(isLong);
+}
+
+function sinceWipe(from: Sample, to: Sample, wh: number | null, time: LocalTime): Stretch[] {
+  return since(wipedAt(from, to, (wh ?? 0) * MJ_PER_WH), from, to, wh, time);
+}
+
+function isCarriedBy(course: Course): boolean {
+  return course.energyUpToMj(course.toS) <= wireMj(course.toS - course.fromS);
+}
+
+/** Whether the wire can have carried so much, where the counter shows whole Wh. */
+function isCarried(wh: number, fromS: number, toS: number): boolean {
+  return wh * MJ_PER_WH <= wireMj(toS - fromS) + MJ_PER_WH;
+}
+
+/** Whether a counter can have begun anew in the gap, by the power seen at both its ends. */
+function isExplained(wh: number | null, from: Sample, to: Sample): boolean {
+  return wh !== null && wh * MJ_PER_WH <= mostSeenMj(from, to) + 2 * MJ_PER_WH;
+}
+
+function mostSeenMj(from: Sample, to: Sample): number {
+  return Math.max(from.powerMw, to.powerMw) * (to.atS - from.atS);
 }
 
 /**
@@ -163,7 +231,9 @@ function spread(stretch: Stretch, hours: readonly Stretch[]): Course[] {
   if (toS - fromS <= EVEN_UP_TO_S || !isComplete || weightMj === 0) {
     return [evenCourse(fromS, toS, energyMj)];
   }
-  return weighted(cuts, energyMj, weightMj);
+  const courses = weighted(cuts, energyMj, weightMj);
+  const isCarriedAll = courses.every(isCarriedBy);
+  return isCarriedAll ? courses : [evenCourse(fromS, toS, energyMj)];
 }
 
 function weighted(cuts: readonly Stretch[], energyMj: number, weightMj: number): Course[] {

@@ -1,7 +1,7 @@
-import { type BandState, CounterBand, counterMove } from './counter-band.ts';
+import { type BandState, CounterBand, counterMove, wireMj } from './counter-band.ts';
 import { coverGap } from './gap.ts';
 import type { LocalTime } from './local-time.ts';
-import { type HistoryHour, MAX_POWER_MW, type Sample } from './sample.ts';
+import type { HistoryHour, Sample } from './sample.ts';
 import {
   addToSlot,
   type Course,
@@ -106,26 +106,42 @@ export class IntervalMeter {
       this.#measureOver(resetS, last, sample, closed);
       return;
     }
-    const spanS = sample.atS - last.atS;
-    const surelyMj = Math.min(last.powerMw, sample.powerMw) * spanS;
-    const measuredMj = trapezoidMj(last, sample);
-    const advance = this.#band.advance(sample, sample.atS, last.atS, measuredMj, surelyMj);
-    this.#lay(straightCourse(last, sample, advance.energyMj), SLOT_S, closed);
-    if (advance.restoredMj > 0 && this.#state.open !== null) {
-      restoreEnergy(this.#state.open, advance.restoreFromS, advance.restoredMj);
-    }
+    const [fromS, atS] = [last.atS, sample.atS];
+    const { energyMj, restoredMj, restoreFromS } = this.#band.advance(sample, {
+      ...{ fromS, atS },
+      measuredMj: trapezoidMj(last, sample),
+      surelyMj: Math.min(last.powerMw, sample.powerMw) * (atS - fromS),
+      isSameDay: this.#isSameDay(fromS, atS),
+    });
+    const leftMj = this.#restore(restoreFromS, restoredMj);
+    const laidMj = Math.min(energyMj + leftMj, wireMj(atS - fromS));
+    this.#lay(straightCourse(last, sample, laidMj), SLOT_S, closed);
+  }
+
+  /** @returns what could not be given back, because the hour it belongs to is closed */
+  #restore(fromS: number, energyMj: number): number {
+    const { open } = this.#state;
+    if (energyMj === 0 || open === null || open.slots.length === 0) return energyMj;
+    restoreEnergy(open, fromS, energyMj);
+    return 0;
+  }
+
+  #isSameDay(fromS: number, toS: number): boolean {
+    return this.#time.dayStart(toS) <= fromS;
   }
 
   /** The midnight between two samples at which the plug's counter began anew; null for none. */
   #resetBetween(last: Sample, sample: Sample): number | null {
     const { state, isFrozen } = this.#band;
-    if (isFrozen || counterMove(state.counter, sample).kind !== 'fell') return null;
+    const isSameDay = this.#isSameDay(last.atS, sample.atS);
+    if (isFrozen || isSameDay) return null;
+    if (counterMove(state.counter, sample, isSameDay).kind !== 'fell') return null;
     const isByMonth = sample.monthWh !== null;
     const resetS = isByMonth ? this.#time.monthStart(sample.atS) : this.#time.dayStart(sample.atS);
     if (resetS <= last.atS || resetS >= sample.atS) return null;
     const countedMj = (sample.monthWh ?? sample.todayWh ?? 0) * MJ_PER_WH;
     // More than can have gone through since midnight: it began anew earlier, and nobody knows when.
-    const mostMj = MAX_POWER_MW * (sample.atS - resetS) + MJ_PER_WH;
+    const mostMj = wireMj(sample.atS - resetS) + MJ_PER_WH;
     return countedMj <= mostMj ? resetS : null;
   }
 
@@ -136,7 +152,8 @@ export class IntervalMeter {
     const middle = { atS: resetS, powerMw };
     this.#lay(straightCourse(last, middle, trapezoidMj(last, middle)), SLOT_S, closed);
     const energyMj = this.#band.restart(sample, sample.atS, trapezoidMj(middle, sample));
-    this.#lay(straightCourse(middle, sample, energyMj), SLOT_S, closed);
+    const laidMj = Math.min(energyMj, wireMj(sample.atS - resetS));
+    this.#lay(straightCourse(middle, sample, laidMj), SLOT_S, closed);
   }
 
   #cover(
