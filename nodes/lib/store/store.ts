@@ -99,6 +99,17 @@ export class Store {
     return result;
   }
 
+  /** What `work` would come to in a transaction; nothing of it is kept, and nothing is synced. */
+  rehearse<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      return work();
+    } finally {
+      this.#version += 1;
+      this.#database.exec('ROLLBACK');
+    }
+  }
+
   /** Whether the file can be read at this moment. */
   answers(): boolean {
     return this.#database.prepare('PRAGMA schema_version').get() !== undefined;

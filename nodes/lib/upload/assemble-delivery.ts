@@ -11,6 +11,7 @@ import { DeliveryTurn } from './delivery-turn.ts';
 import { FlushWake } from './flush-wake.ts';
 import { FlushWakeRows } from './flush-wake-rows.ts';
 import { HandOver } from './hand-over.ts';
+import type { Intents } from './intents.ts';
 import { KeptCopies } from './kept-copies.ts';
 import { KeptRows } from './kept-rows.ts';
 import { NasFolder } from './nas-folder.ts';
@@ -30,6 +31,7 @@ import { WaitRows } from './wait-rows.ts';
 export interface SharedParts {
   readonly rows: UploadRows;
   readonly recovery: RecoveryRows;
+  readonly intents: Intents;
   readonly room: RoomKeeper;
   readonly fileOf: (id: string) => string;
 }

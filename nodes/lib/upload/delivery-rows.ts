@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
-import { CLAIMABLE, IN_LINE, UNDELIVERED } from './upload-states.ts';
+import { CLAIMABLE, FOUND_WAITING, IN_LINE, UNDELIVERED } from './upload-states.ts';
 
 /**
  * Claims the oldest row that is due and that no earlier upload of that user to the same place
@@ -35,7 +35,7 @@ const claimWhere = (more: string): string => `
 /** Rows that may travel with the one claimed before them. */
 const ALONGSIDE = `AND r.seq > :after AND r.user_id = :user AND r.folder = :folder
       AND r.size_bytes <= :most AND r.second_path IS NULL AND r.conflict_path IS NULL
-      AND r.resends = 0`;
+      AND r.resends = 0 AND r.found = 0`;
 
 const UNLEASED = 'lease_owner = NULL, lease_until_tick_ms = NULL';
 
@@ -149,7 +149,7 @@ export class DeliveryRows {
   /** Back to `queued` or `waiting`, or on to `failed`; the lease ends. */
   settle(
     id: string,
-    state: 'queued' | 'waiting' | 'failed',
+    state: 'queued' | 'waiting' | 'failed' | typeof FOUND_WAITING,
     detail: string | null,
     due: { readonly tickMs: number; readonly atMs: number } | null = null,
   ): void {

@@ -7,9 +7,9 @@ import { interruptionOf, type Interruption } from './interruption.ts';
 import type { NasFolder } from './nas-folder.ts';
 import type { Seen, TargetCheck, Wanted } from './target-check.ts';
 import { folderOf } from './target.ts';
-import type { PlainUpload } from './upload-ports.ts';
+import type { PlainUpload, ShownListings } from './upload-ports.ts';
 import { baseOf } from './row-base.ts';
-import { NO_BASE, type UploadRow } from './upload-row.ts';
+import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
 /** A target that changes under each of this many sends is left for later. */
@@ -26,6 +26,8 @@ export type StepOutcome =
       readonly item: NasFileItem;
       readonly beside: boolean;
     }
+  /** It was found again, and something may have changed since it was sent: its owner decides. */
+  | { readonly kind: 'awaits_owner'; readonly detail: string }
   /** It was sent, and what is there now is something else. */
   | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
   | Interruption;
@@ -37,6 +39,7 @@ export interface DeliveryStepParts {
   readonly folders: NasFolder;
   readonly chunked: ChunkedSend;
   readonly fallback: PlainUpload | null;
+  readonly listings: ShownListings;
   readonly fileOf: (id: string) => string;
   /** IANA name, for conflict names. */
   readonly timezone: string;
@@ -61,7 +64,7 @@ export class DeliveryStep {
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<StepOutcome> {
-    const row = await this.#decide(claimed, token, signal);
+    const row = await this.#readied(claimed, token, signal);
     if ('kind' in row) return row;
     const base = baseOf(row, this.#parts.uploads);
     let path = row.conflictPath ?? row.path;
@@ -89,6 +92,42 @@ export class DeliveryStep {
       if (ended !== null) return ended;
     }
     return { kind: 'trouble', detail: 'Its place on the NAS keeps changing.' };
+  }
+
+  /** The row with its path decided, where it may go at all. */
+  async #readied(
+    claimed: UploadRow,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<UploadRow | StepOutcome> {
+    const row = await this.#decide(claimed, token, signal);
+    if ('kind' in row || !row.found) return row;
+    return (await this.#doubtOf(row, baseOf(row, this.#parts.uploads), token, signal)) ?? row;
+  }
+
+  /**
+   * Whether an upload that was rebuilt from its intent may go by itself (contract 4): where what it
+   * was made from still lies there, or no known listing shows anything at its place.
+   * @returns null where it may
+   */
+  async #doubtOf(
+    row: UploadRow,
+    base: UploadBase,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome | null> {
+    const { check, listings } = this.#parts;
+    const { path, sizeBytes, sha256 } = row;
+    const seen = await check.look(token, { path, sizeBytes, sha256, base }, true, signal);
+    if (seen.kind === 'ours' || (seen.kind === 'free' && seen.item !== null)) return null;
+    if (seen.kind !== 'free' && seen.kind !== 'changed') return seen;
+    const { kind } = listings.shows(row.userId, path);
+    if (kind === 'absent' || kind === 'unknown') return null;
+    const what = seen.kind === 'free' ? 'is not on the NAS any more' : 'changed on the NAS';
+    return {
+      kind: 'awaits_owner',
+      detail: `What it was made from ${what}. Try now to deliver it, or drop it.`,
+    };
   }
 
   /** Asks the NAS which reading holds, where no listing told when it was accepted. */

@@ -89,7 +89,8 @@ export class DeliveryTurn {
 
   #alongside(first: UploadRow): readonly UploadRow[] {
     const { rows, clock, owner, locks } = this.#parts;
-    const odd = first.secondPath !== null || first.conflictPath !== null || first.resends > 0;
+    const odd =
+      first.secondPath !== null || first.conflictPath !== null || first.resends > 0 || first.found;
     if (odd || first.sizeBytes > TOGETHER.fileBytes) return [];
     const nowMs = clock.monotonicMs();
     const claimed = rows.claimAlongside(first, owner, nowMs, nowMs + LEASE_MS, TOGETHER);
@@ -147,7 +148,7 @@ export class DeliveryTurn {
       const outcome = outcomes.get(row.id);
       if (outcome?.kind === 'delivered') arrived.push({ row, outcome });
     }
-    settle.deliveredTogether(arrived.map(({ row }) => row));
+    await settle.deliveredTogether(arrived.map(({ row }) => row));
     if (arrived.length > 0) onDelivered();
     await this.#letGo(arrived);
     return await this.#settleRest(rows, outcomes, { token, signal, onDelivered });

@@ -8,6 +8,7 @@ import type { ChunkedSend } from './chunked-send.ts';
 import type { DeliveryTurn } from './delivery-turn.ts';
 import type { HandOver } from './hand-over.ts';
 import { Hold } from './hold.ts';
+import type { Intents } from './intents.ts';
 import type { KeptCopies } from './kept-copies.ts';
 import type { NasFolder } from './nas-folder.ts';
 import type { Next } from './settle.ts';
@@ -26,6 +27,7 @@ export interface DeliveryParts {
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
   readonly kept: KeptCopies;
+  readonly intents: Intents;
   readonly folders: NasFolder;
   readonly chunked: ChunkedSend;
   readonly presence: NasPresence;
@@ -190,7 +192,7 @@ export class Delivery {
 
   /** Once a day, in slices: no commit of it holds a delivery up for long. */
   async #prune(): Promise<void> {
-    const { syncLog, kept } = this.#parts;
+    const { syncLog, kept, intents } = this.#parts;
     const nowMs = this.#daily.due();
     if (nowMs === null) return;
     for (let slice = 0; slice < MOST_SLICES && !this.#stopping.signal.aborted; slice += 1) {
@@ -198,5 +200,6 @@ export class Delivery {
       await new Promise((resolve) => setImmediate(resolve));
     }
     await kept.prune(nowMs);
+    await intents.prune(nowMs);
   }
 }

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { User } from '../accounts/caller.ts';
 import type { StagedFile } from './part-file.ts';
 import { folderOf, type Target } from './target.ts';
-import type { ShownListings } from './upload-ports.ts';
-import { NO_BASE, type UploadBase } from './upload-row.ts';
+import type { BornAt, ShownListings } from './upload-ports.ts';
+import { NO_BASE, type NewUpload, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 import { nameOf } from '../files/files.ts';
 
@@ -45,6 +45,8 @@ export type Enqueued =
       readonly kind: 'enqueued';
       readonly files: readonly AcceptedFile[];
       readonly surplus: readonly StagedFile[];
+      /** What is new in the queue. */
+      readonly inserted: readonly NewUpload[];
     }
   /** The key came before with another body. */
   | { readonly kind: 'key_reused' };
@@ -56,13 +58,16 @@ export type Enqueued =
 export class Enqueue {
   readonly #rows: UploadRows;
   readonly #listings: ShownListings;
+  readonly #bornAt: BornAt;
 
-  constructor(rows: UploadRows, listings: ShownListings) {
+  constructor(rows: UploadRows, listings: ShownListings, bornAt: BornAt) {
     this.#rows = rows;
     this.#listings = listings;
+    this.#bornAt = bornAt;
   }
 
-  enqueue(request: EnqueueRequest, nowMs: number): Enqueued {
+  /** @param intentFile where its intents are; null in a rehearsal */
+  enqueue(request: EnqueueRequest, nowMs: number, intentFile: string | null): Enqueued {
     const { user, idempotencyKey: key } = request;
     this.#rows.forgetRequests(nowMs - KEY_KEPT_MS);
     const bodyHash = key === null ? '' : bodyHashOf(request.files);
@@ -70,20 +75,29 @@ export class Enqueue {
     if (earlier !== null) {
       if (earlier.bodyHash !== bodyHash) return { kind: 'key_reused' };
       const files = JSON.parse(earlier.filesJson) as readonly AcceptedFile[];
-      return { kind: 'enqueued', files, surplus: request.files.map(({ staged }) => staged) };
+      const surplus = request.files.map(({ staged }) => staged);
+      return { kind: 'enqueued', files, surplus, inserted: [] };
     }
     const files: AcceptedFile[] = [];
     const surplus: StagedFile[] = [];
+    const inserted: NewUpload[] = [];
     for (const file of request.files) {
       const existing = this.#sameUpload(user.id, file);
-      if (existing !== null) surplus.push(file.staged);
-      files.push(existing ?? this.#insert(request, file, nowMs));
+      if (existing === null) {
+        const upload = this.#newUpload(request, file, nowMs);
+        this.#rows.insert(upload, intentFile);
+        inserted.push(upload);
+        files.push(accepted(upload));
+      } else {
+        surplus.push(file.staged);
+        files.push(existing);
+      }
     }
     request.alongside?.();
     if (key !== null) {
       this.#rows.insertRequest(user.id, key, bodyHash, JSON.stringify(files), nowMs);
     }
-    return { kind: 'enqueued', files, surplus };
+    return { kind: 'enqueued', files, surplus, inserted };
   }
 
   /** The same content for the same target, while that row is the newest and undelivered. */
@@ -92,33 +106,26 @@ export class Enqueue {
     if (newest === null || newest.sha256 !== staged.sha256) return null;
     if (newest.sizeBytes !== staged.sizeBytes) return null;
     // Sending it again is how a person retries what failed.
-    if (newest.state === 'failed') this.#rows.requeue(newest.id);
-    return {
-      id: newest.id,
-      filename: newest.filename,
-      path: newest.path,
-      sizeBytes: newest.sizeBytes,
-      sha256: newest.sha256,
-    };
+    if (newest.state === 'failed' || newest.found) this.#rows.requeue(newest.id);
+    return accepted(newest);
   }
 
-  #insert(request: EnqueueRequest, { staged, target }: AimedFile, nowMs: number): AcceptedFile {
-    const filename = nameOf(target.path);
+  #newUpload(request: EnqueueRequest, { staged, target }: AimedFile, nowMs: number): NewUpload {
     const { id, sizeBytes, sha256 } = staged;
-    this.#rows.insert({
+    return {
       id,
       userId: request.user.id,
       username: request.user.username,
+      ownerCreatedAt: this.#bornAt(request.user.id),
       folder: folderOf(target.path),
-      filename,
+      filename: nameOf(target.path),
       path: target.path,
       secondPath: target.secondPath,
       sizeBytes,
       sha256,
       base: this.#baseOf(request, target),
       createdAtMs: nowMs,
-    });
-    return { id, filename, path: target.path, sizeBytes, sha256 };
+    };
   }
 
   /**
@@ -153,6 +160,11 @@ export class Enqueue {
       checksum: shown.checksum,
     };
   }
+}
+
+function accepted(of: NewUpload | UploadRow): AcceptedFile {
+  const { id, filename, path, sizeBytes, sha256 } = of;
+  return { id, filename, path, sizeBytes, sha256 };
 }
 
 function bodyHashOf(files: readonly AimedFile[]): string {

@@ -1,11 +1,13 @@
 import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { Disk } from './disk.ts';
+import type { Intents } from './intents.ts';
 import type { RecoveryRows } from './recovery-rows.ts';
 import type { DeliveredFile, KeepDelivered } from './upload-ports.ts';
 
 export interface HandOverParts {
   readonly recovery: RecoveryRows;
+  readonly intents: Intents;
   readonly keep: KeepDelivered;
   readonly disk: Disk;
   readonly log: Log;
@@ -65,7 +67,17 @@ export class HandOver {
         log.warn(`A delivered file could not be removed yet: ${errorKind(error)}.`);
       }
     }
-    recovery.bytesGone(gone);
+    const files = recovery.bytesGone(gone);
     for (const id of gone) this.#owed.delete(id);
+    for (const file of files) await this.#discard(file);
+  }
+
+  /** What the disk refuses here the next start does. */
+  async #discard(file: string): Promise<void> {
+    try {
+      await this.#parts.intents.discard(file);
+    } catch (error) {
+      this.#parts.log.warn(`Intents that are done with could not be removed: ${errorKind(error)}.`);
+    }
   }
 }

@@ -2,9 +2,11 @@ import type { Caller } from '../accounts/caller.ts';
 import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
+import type { Clock } from '../time/clock.ts';
 import { refused, refusedAt, type Refused } from './admission.ts';
-import type { Disk } from './disk.ts';
+import { diskFaultOf, type Disk } from './disk.ts';
 import type { DropRows } from './drop-rows.ts';
+import type { Intents } from './intents.ts';
 import type { OverviewRows, PendingFolder } from './overview-rows.ts';
 import {
   toDeviceEntry,
@@ -38,6 +40,8 @@ export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refu
 export interface OverviewParts {
   readonly rows: OverviewRows;
   readonly drops: DropRows;
+  readonly intents: Intents;
+  readonly clock: Clock;
   readonly uploads: UploadRows;
   readonly presence: NasPresence;
   readonly disk: Disk;
@@ -106,11 +110,18 @@ export class Overview {
   async drop(caller: Caller, id: string): Promise<Done> {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
-    if (!this.#parts.drops.drop(row)) {
-      return refused('conflict', 'This upload is being sent right now.');
-    }
+    const { drops, disk, fileOf, uploads, intents } = this.#parts;
+    const beingSent = refused('conflict', 'This upload is being sent right now.');
+    if (!drops.freeze(id)) return beingSent;
+    const fault = await this.#writeEnd(row);
+    if (fault !== null) return fault;
+    if (!drops.drop(row)) return beingSent;
     try {
-      await this.#parts.disk.remove(this.#parts.fileOf(id));
+      await disk.remove(fileOf(id));
+      const { intentFile } = row;
+      if (intentFile !== null && !uploads.isIntentNeeded(intentFile)) {
+        await intents.discard(intentFile);
+      }
     } catch (error) {
       // The row is gone for good; the file goes at the next start.
       const kind = errorKind(error);
@@ -137,6 +148,21 @@ export class Overview {
   queuedFile(userId: number, path: string): QueuedFile | null {
     const row = this.#parts.rows.pendingAt(userId, path);
     return row === null ? null : { ...toPending(row), file: this.#parts.fileOf(row.id) };
+  }
+
+  /** Before its row is gone: an older database must not bring it back. */
+  async #writeEnd(row: UploadRow): Promise<Refused | null> {
+    const { id, path, sizeBytes, sha256, base, state } = row;
+    if (state === 'synced' || state === 'conflict') return null;
+    const atMs = this.#parts.clock.nowMs();
+    try {
+      await this.#parts.intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);
+      return null;
+    } catch (error) {
+      const fault = diskFaultOf(error);
+      if (fault === null) throw error;
+      return refused(fault);
+    }
   }
 
   #own(caller: Caller, id: string): UploadRow | null {

@@ -5,20 +5,27 @@ import type { Clock } from '../time/clock.ts';
 import type { Disk } from './disk.ts';
 import type { Enqueue, Enqueued, EnqueueRequest } from './enqueue.ts';
 import { GroupCommit } from './group-commit.ts';
+import type { Intents } from './intents.ts';
 import type { StagedFile } from './part-file.ts';
+import type { NewUpload } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
+
+/** Each try is as far from the one before as one sync takes. */
+const MOST_TRIES = 5;
 
 type Published = Enqueued | { readonly kind: 'fault'; readonly error: unknown };
 
 /**
- * The last three steps to an acknowledged upload: rename into the queue folder,
- * sync that folder, commit the rows with synchronous=FULL. Requests that end together share the
- * folder's sync and the commit, so one file alone costs three syncs and each of many fewer.
+ * The last steps to an acknowledged upload: write what is wanted beside the bodies, rename these into
+ * the queue folder, sync that folder, commit the rows with synchronous=FULL. Requests that end
+ * together share the intents, the folder's sync and the commit, so one file alone costs four syncs
+ * and each of many fewer. A body in the queue folder is never without its intent.
  */
 export class Publisher {
   readonly #disk: Disk;
   readonly #rows: UploadRows;
   readonly #enqueue: Enqueue;
+  readonly #intents: Intents;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #folder: string;
@@ -29,6 +36,7 @@ export class Publisher {
       readonly disk: Disk;
       readonly rows: UploadRows;
       readonly enqueue: Enqueue;
+      readonly intents: Intents;
       readonly clock: Clock;
       readonly log: Log;
     },
@@ -37,6 +45,7 @@ export class Publisher {
     this.#disk = parts.disk;
     this.#rows = parts.rows;
     this.#enqueue = parts.enqueue;
+    this.#intents = parts.intents;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#folder = folder;
@@ -64,18 +73,69 @@ export class Publisher {
   }
 
   async #publish(requests: readonly EnqueueRequest[]): Promise<readonly Published[]> {
-    const results = await Promise.all(requests.map((request) => this.#moveIn(request)));
-    const ready = requests.filter((_, index) => results[index] === null);
-    const committed = ready.length === 0 ? [] : await this.#commit(ready);
-    let next = 0;
-    const published = results.map((fault): Published => fault ?? at(committed, next++));
+    let published: readonly Published[] | null = null;
+    for (let tries = 0; published === null; tries += 1) {
+      if (tries === MOST_TRIES) throw new Error('What to enqueue keeps changing.');
+      published = await this.#tryOnce(requests);
+    }
     await this.#removeSurplus(requests, published);
     return published;
   }
 
-  async #moveIn(request: EnqueueRequest): Promise<Published | null> {
+  /** @returns null where a row was dropped or delivered meanwhile that made another one surplus */
+  async #tryOnce(requests: readonly EnqueueRequest[]): Promise<readonly Published[] | null> {
+    let intentFile: string | null = null;
+    let committed: readonly Published[] | null;
+    try {
+      const nowMs = this.#clock.nowMs();
+      const rehearsed = this.#rows.rehearse(() =>
+        requests.map((request) => this.#enqueue.enqueue(request, nowMs, null)),
+      );
+      const planned = insertedBy(rehearsed);
+      const ids = new Set(planned.map(({ id }) => id));
+      let faults: readonly (Published | null)[] = [];
+      if (planned.length > 0) {
+        intentFile = await this.#intents.write(planned);
+        faults = await Promise.all(requests.map((request) => this.#moveIn(request, ids)));
+        await this.#disk.syncFolder(this.#folder);
+      }
+      committed = this.#commit(requests, faults, { nowMs, intentFile, ids });
+    } catch (error) {
+      committed = requests.map(() => ({ kind: 'fault', error }));
+    }
+    const isNeeded = committed !== null && insertedBy(committed).length > 0;
+    if (intentFile !== null && !isNeeded) await this.#discard(intentFile);
+    return committed;
+  }
+
+  #commit(
+    requests: readonly EnqueueRequest[],
+    faults: readonly (Published | null)[],
+    of: { nowMs: number; intentFile: string | null; ids: ReadonlySet<string> },
+  ): readonly Published[] | null {
+    const surprised = new Error('A row has no intent.');
+    try {
+      return this.#rows.transaction(() =>
+        requests.map((request, index) => {
+          const fault = faults[index] ?? null;
+          if (fault !== null) return fault;
+          const enqueued = this.#enqueue.enqueue(request, of.nowMs, of.intentFile);
+          if (insertedBy([enqueued]).some(({ id }) => !of.ids.has(id))) throw surprised;
+          return enqueued;
+        }),
+      );
+    } catch (error) {
+      if (error === surprised) return null;
+      throw error;
+    }
+  }
+
+  async #moveIn(request: EnqueueRequest, ids: ReadonlySet<string>): Promise<Published | null> {
     try {
       for (const { staged } of request.files) {
+        // At a second try it lies there already.
+        const isToMove = ids.has(staged.id) && (await this.#disk.sizeOf(staged.partFile)) !== null;
+        if (!isToMove) continue;
         await this.#disk.rename(staged.partFile, this.fileOf(staged.id));
       }
       return null;
@@ -84,15 +144,11 @@ export class Publisher {
     }
   }
 
-  async #commit(requests: readonly EnqueueRequest[]): Promise<readonly Published[]> {
+  async #discard(intentFile: string): Promise<void> {
     try {
-      await this.#disk.syncFolder(this.#folder);
-      const nowMs = this.#clock.nowMs();
-      return this.#rows.transaction(() =>
-        requests.map((request) => this.#enqueue.enqueue(request, nowMs)),
-      );
+      await this.#intents.discard(intentFile);
     } catch (error) {
-      return requests.map(() => ({ kind: 'fault', error }));
+      this.#log.warn(`Intents of no upload could not be removed (${errorKind(error)}).`);
     }
   }
 
@@ -131,6 +187,10 @@ export class Publisher {
       );
     }
   }
+}
+
+function insertedBy(published: readonly Published[]): readonly NewUpload[] {
+  return published.flatMap((one) => (one.kind === 'enqueued' ? one.inserted : []));
 }
 
 function at<T>(items: readonly T[], index: number): T {

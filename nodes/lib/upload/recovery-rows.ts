@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { toUploadRow, type UploadRow } from './upload-row.ts';
-import { IN_LINE, UNFINISHED } from './upload-states.ts';
+import { FOUND_WAITING, IN_LINE } from './upload-states.ts';
 
 /** `upload_queue` as far as it speaks of files on the disk and of processes that died. */
 export class RecoveryRows {
@@ -10,10 +10,14 @@ export class RecoveryRows {
   readonly #markLost: StatementSync;
   readonly #countLost: StatementSync;
   readonly #releaseLeases: StatementSync;
+  readonly #intentOf: StatementSync;
   readonly #bytesGone: StatementSync;
-  readonly #holdUploads: StatementSync;
-  readonly #handOff: readonly StatementSync[];
-  readonly #forgetRequests: StatementSync;
+  readonly #isIntentNeeded: StatementSync;
+  readonly #setIntent: StatementSync;
+  readonly #withoutIntent: StatementSync;
+  readonly #setDelivered: StatementSync;
+  readonly #addConflict: StatementSync;
+  readonly #countFound: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
@@ -28,15 +32,29 @@ export class RecoveryRows {
       UPDATE upload_queue SET due_tick_ms = 0, next_attempt_ms = NULL, lease_owner = NULL,
         lease_until_tick_ms = NULL, state = iif(state = 'sending', ${IN_LINE}, state)
       WHERE state IN ('sending', 'waiting')`);
-    this.#bytesGone = store.prepare('UPDATE upload_queue SET has_bytes = 0 WHERE id = ?');
-    this.#holdUploads = store.prepare(`
-      UPDATE upload_queue SET state = 'held', detail = 'Its user ' || username || ' is gone.',
-        next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL
-      WHERE user_id = ? AND state IN ${UNFINISHED}`);
-    this.#handOff = ['upload_queue', 'conflicts', 'kept_bytes', 'resumable_uploads'].map((table) =>
-      store.prepare(`UPDATE ${table} SET user_id = -user_id WHERE user_id = ?`),
+    this.#intentOf = store.prepare('SELECT intent_file FROM upload_queue WHERE id = ?');
+    this.#bytesGone = store.prepare(
+      'UPDATE upload_queue SET has_bytes = 0, intent_file = NULL WHERE id = ?',
     );
-    this.#forgetRequests = store.prepare('DELETE FROM upload_requests WHERE user_id = ?');
+    this.#isIntentNeeded = store.prepare(
+      'SELECT 1 FROM upload_queue WHERE intent_file = ? LIMIT 1',
+    );
+    this.#setIntent = store.prepare('UPDATE upload_queue SET intent_file = ? WHERE id = ?');
+    this.#withoutIntent = store.prepare(`
+      SELECT * FROM upload_queue WHERE has_bytes = 1 AND intent_file IS NULL
+        AND state NOT IN ('synced', 'conflict') ORDER BY seq LIMIT 500`);
+    this.#setDelivered = store.prepare(`
+      UPDATE upload_queue SET state = iif(path = :path, 'synced', 'conflict'), found = 0,
+        detail = NULL, delivered_path = :path, synced_at_ms = :at, next_attempt_ms = NULL
+      WHERE id = :id`);
+    this.#addConflict = store.prepare(`
+      INSERT INTO conflicts (upload_id, user_id, path, conflict_path, size_bytes, sha256,
+        found_at_ms)
+      SELECT id, user_id, path, :path, size_bytes, sha256, :at FROM upload_queue
+      WHERE id = :id AND path <> :path
+        AND NOT EXISTS (SELECT 1 FROM conflicts WHERE upload_id = :id)`);
+    this.#countFound = store.prepare(`
+      SELECT count(*) AS n FROM upload_queue WHERE state IN ('found', '${FOUND_WAITING}')`);
   }
 
   /** Up to 500 rows whose file should lie on the disk, oldest first. */
@@ -57,25 +75,48 @@ export class RecoveryRows {
     this.#releaseLeases.run();
   }
 
-  /** In one commit. */
-  bytesGone(ids: readonly string[]): void {
-    if (ids.length === 0) return;
-    this.#store.transaction(() => {
-      for (const id of ids) this.#bytesGone.run(id);
+  /**
+   * In one commit.
+   * @returns files of intents that no row needs any more
+   */
+  bytesGone(ids: readonly string[]): readonly string[] {
+    if (ids.length === 0) return [];
+    return this.#store.transaction(() => {
+      const files = new Set<string>();
+      for (const id of ids) {
+        const file = this.#intentOf.get(id)?.['intent_file'];
+        if (typeof file === 'string') files.add(file);
+        this.#bytesGone.run(id);
+      }
+      return [...files].filter((file) => this.#isIntentNeeded.get(file) === undefined);
     });
   }
 
-  /**
-   * Takes all of a person who is gone out of the way of who has their id now: no id of the NAS is
-   * below 0.
-   * @returns how many uploads are held
-   */
-  hold(userId: number): number {
-    return this.#store.transaction(() => {
-      const held = this.#holdUploads.run(userId).changes;
-      for (const handOff of this.#handOff) handOff.run(userId);
-      this.#forgetRequests.run(userId);
-      return Number(held);
+  /** Up to 500 rows that an older BaluPi accepted without writing their intent. */
+  withoutIntent(): readonly UploadRow[] {
+    return this.#withoutIntent.all().map(toUploadRow);
+  }
+
+  setIntent(ids: readonly string[], file: string): void {
+    this.#store.transaction(() => {
+      for (const id of ids) this.#setIntent.run(file, id);
     });
+  }
+
+  /** Its end says so, though this row, of an older copy, did not know yet. */
+  setDelivered({ id }: UploadRow, path: string, atMs: number): void {
+    this.#store.transaction(() => {
+      this.#setDelivered.run({ id, path, at: atMs });
+      this.#addConflict.run({ id, path, at: atMs });
+    });
+  }
+
+  /** Rebuilt uploads that are not on the NAS yet. */
+  countFound(): number {
+    return Number(this.#countFound.get()?.['n']);
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#store.transaction(work);
   }
 }

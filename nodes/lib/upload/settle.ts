@@ -4,9 +4,11 @@ import { backoffMs, type Random } from './backoff.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import type { StepOutcome } from './delivery-step.ts';
 import { diskFaultOf } from './disk.ts';
+import type { End, Intents } from './intents.ts';
 import type { SyncLogRows } from './sync-log-rows.ts';
 import type { UploadCredentials } from './upload-ports.ts';
 import type { UploadRow } from './upload-row.ts';
+import { FOUND_WAITING } from './upload-states.ts';
 import type { RecoveryRows } from './recovery-rows.ts';
 import type { WaitRows } from './wait-rows.ts';
 
@@ -24,6 +26,7 @@ const NEXT: Next = { kind: 'next' };
 export interface SettleParts {
   readonly rows: DeliveryRows;
   readonly recovery: RecoveryRows;
+  readonly intents: Intents;
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
   readonly credentials: UploadCredentials;
@@ -32,7 +35,10 @@ export interface SettleParts {
   readonly random: Random;
 }
 
-/** Writes down how an attempt ended: one commit for the row's new state and its line in the log. */
+/**
+ * Writes down how an attempt ended: one commit for the row's new state and its line in the log. That
+ * it was the last one is told beside the row too, before the row says so.
+ */
 export class Settle {
   readonly #parts: SettleParts;
 
@@ -43,13 +49,16 @@ export class Settle {
   async settle(row: UploadRow, token: string, outcome: StepOutcome): Promise<Next> {
     switch (outcome.kind) {
       case 'delivered':
-        this.#delivered(row, outcome.path, outcome.beside);
+        await this.#delivered(row, outcome.path, outcome.beside);
         return NEXT;
       case 'mismatch':
         this.#mismatch(row, outcome);
         return NEXT;
       case 'refused':
         this.#end(row, 'failed', outcome.detail);
+        return NEXT;
+      case 'awaits_owner':
+        this.#end(row, FOUND_WAITING, outcome.detail);
         return NEXT;
       case 'trouble':
         this.#wait(row, outcome.detail);
@@ -97,9 +106,10 @@ export class Settle {
   }
 
   /** Several that were proved together, in one commit. */
-  deliveredTogether(rows: readonly UploadRow[]): void {
-    const { rows: table, syncLog, clock } = this.#parts;
+  async deliveredTogether(rows: readonly UploadRow[]): Promise<void> {
+    const { rows: table, syncLog, clock, intents } = this.#parts;
     const nowMs = clock.nowMs();
+    await intents.end(rows.map((row) => endOf(row, row.path, nowMs)));
     table.transaction(() => {
       for (const row of rows) {
         table.delivered(row.id, 'synced', row.path, nowMs);
@@ -108,9 +118,10 @@ export class Settle {
     });
   }
 
-  #delivered(row: UploadRow, path: string, beside: boolean): void {
-    const { rows, clock } = this.#parts;
+  async #delivered(row: UploadRow, path: string, beside: boolean): Promise<void> {
+    const { rows, clock, intents } = this.#parts;
     const nowMs = clock.nowMs();
+    await intents.end([endOf(row, path, nowMs)]);
     const state = beside ? 'conflict' : 'synced';
     this.#commit(row, state, null, () => {
       rows.delivered(row.id, state, path, nowMs);
@@ -144,7 +155,7 @@ export class Settle {
     });
   }
 
-  #end(row: UploadRow, state: 'waiting' | 'failed', detail: string): void {
+  #end(row: UploadRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {
     this.#commit(row, state, detail, () => {
       this.#parts.rows.settle(row.id, state, detail);
     });
@@ -172,4 +183,8 @@ export class Settle {
       syncLog.add(row, outcome, detail, clock.nowMs());
     });
   }
+}
+
+function endOf({ id, sizeBytes, sha256 }: UploadRow, path: string, atMs: number): End {
+  return { id, end: 'delivered', atMs, path, sizeBytes, sha256, base: null };
 }

@@ -9,6 +9,7 @@ import type { FileHashing } from './file-hashing.ts';
 import type { FlushWakeParts } from './flush-wake.ts';
 import type { RandomBytes } from './upload-id.ts';
 import type {
+  BornAt,
   KeepDelivered,
   MakeRoom,
   MayWrite,
@@ -16,6 +17,7 @@ import type {
   ShownListings,
   UploadCredentials,
   TouchedPlace,
+  UserNamed,
 } from './upload-ports.ts';
 
 export interface UploadParts {
@@ -30,6 +32,8 @@ export interface UploadParts {
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
   readonly listings: ShownListings;
+  readonly bornAt: BornAt;
+  readonly userNamed: UserNamed;
   readonly mayWrite: MayWrite;
   readonly makeRoom: MakeRoom;
   readonly keep: KeepDelivered;

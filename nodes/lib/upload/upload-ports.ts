@@ -1,4 +1,4 @@
-import type { Caller } from '../accounts/caller.ts';
+import type { Caller, User } from '../accounts/caller.ts';
 import type { NasFileItem, NasJson } from '../nas/nas-client.ts';
 
 /** What a user's stored listings say of one path. */
@@ -22,6 +22,12 @@ export type ShownEntry =
 export interface ShownListings {
   shows(userId: number, path: string): ShownEntry;
 }
+
+/** When the NAS says that a user was made; null where it never told. Ids come back, this does not. */
+export type BornAt = (userId: number) => string | null;
+
+/** An active user by name, as the NAS last told; null where there is none. */
+export type UserNamed = (username: string) => User | null;
 
 /** Whether a caller may put a file at a path; says nothing of whether anything is there. */
 export type MayWrite = (caller: Caller, path: string) => boolean | Promise<boolean>;

@@ -1,12 +1,14 @@
 import { FOUND_WAITING, isUploadState, type UploadState } from './upload-states.ts';
 
+const BASE_SOURCES = ['none', 'caller', 'listing', 'queue', 'own'] as const;
+
 /**
  * What the sender's file was made from. `queue`: the version before it in that user's queue.
  * `own`: what this Pi last delivered there for that user. `none`: unknown, so any other content
  * found at the path is somebody's.
  */
 export interface UploadBase {
-  readonly source: 'none' | 'caller' | 'listing' | 'queue' | 'own';
+  readonly source: (typeof BASE_SOURCES)[number];
   readonly uploadId: string | null;
   readonly sizeBytes: number | null;
   /** As the NAS writes it. */
@@ -21,6 +23,23 @@ export const NO_BASE: UploadBase = {
   modifiedAt: null,
   checksum: null,
 };
+
+/** A row about to be inserted, and what its intent tells. */
+export interface NewUpload {
+  readonly id: string;
+  readonly userId: number;
+  readonly username: string;
+  /** When the NAS says that person was made; null while it was never told. */
+  readonly ownerCreatedAt: string | null;
+  readonly folder: string;
+  readonly filename: string;
+  readonly path: string;
+  readonly secondPath: string | null;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly base: UploadBase;
+  readonly createdAtMs: number;
+}
 
 /** One accepted upload. */
 export interface UploadRow {
@@ -52,6 +71,9 @@ export interface UploadRow {
   readonly deliveredPath: string | null;
   readonly createdAtMs: number;
   readonly syncedAtMs: number | null;
+  readonly ownerCreatedAt: string | null;
+  /** Which file of intents tells of it too. */
+  readonly intentFile: string | null;
 }
 
 /** A row as the driver gives it. */
@@ -83,27 +105,59 @@ export function toUploadRow(raw: Raw): UploadRow {
     deliveredPath: textOf(raw['delivered_path']),
     createdAtMs: Number(raw['created_at_ms']),
     syncedAtMs: numberOf(raw['synced_at_ms']),
+    ownerCreatedAt: textOf(raw['owner_created_at']),
+    intentFile: textOf(raw['intent_file']),
+  };
+}
+
+/** Reads what an intent tells of an upload; null for what is not of that form. */
+export function readNewUpload(value: unknown): NewUpload | null {
+  const raw = value as Partial<Record<keyof NewUpload, unknown>>;
+  const { id, path, sha256 } = raw;
+  const base = readBase(raw.base);
+  if (typeof id !== 'string' || typeof path !== 'string' || typeof sha256 !== 'string') return null;
+  if (base === null) return null;
+  return {
+    id,
+    path,
+    sha256,
+    base,
+    userId: Number(raw.userId),
+    username: String(raw.username),
+    ownerCreatedAt: textOf(raw.ownerCreatedAt),
+    folder: String(raw.folder),
+    filename: String(raw.filename),
+    secondPath: textOf(raw.secondPath),
+    sizeBytes: Number(raw.sizeBytes),
+    createdAtMs: Number(raw.createdAtMs),
+  };
+}
+
+/** Reads a base as an intent tells it; null for what is none. */
+export function readBase(value: unknown): UploadBase | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const raw = value as Partial<Record<keyof UploadBase, unknown>>;
+  const source = BASE_SOURCES.find((known) => known === raw.source);
+  if (source === undefined) return null;
+  return {
+    source,
+    uploadId: textOf(raw.uploadId),
+    sizeBytes: numberOf(raw.sizeBytes),
+    modifiedAt: textOf(raw.modifiedAt),
+    checksum: textOf(raw.checksum),
   };
 }
 
 function toBase(raw: Raw): UploadBase {
-  const source = String(raw['base_source']);
-  switch (source) {
-    case 'none':
-    case 'caller':
-    case 'listing':
-    case 'queue':
-    case 'own':
-      return {
-        source,
-        uploadId: textOf(raw['base_upload_id']),
-        sizeBytes: numberOf(raw['base_size_bytes']),
-        modifiedAt: textOf(raw['base_modified_at']),
-        checksum: textOf(raw['base_checksum']),
-      };
-    default:
-      throw new Error(`The queue holds an unknown base source: ${source}.`);
-  }
+  const base = readBase({
+    source: raw['base_source'],
+    uploadId: raw['base_upload_id'],
+    sizeBytes: raw['base_size_bytes'],
+    modifiedAt: raw['base_modified_at'],
+    checksum: raw['base_checksum'],
+  });
+  if (base === null) throw new Error('The queue holds an unknown base source.');
+  return base;
 }
 
 function toState(value: unknown): UploadState {

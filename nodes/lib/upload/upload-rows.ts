@@ -1,22 +1,16 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
-import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
-import { REQUEUABLE, UNDELIVERED, UNFINISHED } from './upload-states.ts';
+import { toUploadRow, type NewUpload, type UploadRow } from './upload-row.ts';
+import { FOUND_WAITING, REQUEUABLE, UNDELIVERED, UNFINISHED } from './upload-states.ts';
 
-/** A row about to be inserted. */
-export interface NewUpload {
-  readonly id: string;
-  readonly userId: number;
-  readonly username: string;
-  readonly folder: string;
-  readonly filename: string;
-  readonly path: string;
-  readonly secondPath: string | null;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly base: UploadBase;
-  readonly createdAtMs: number;
+/** Where a new row begins. */
+export interface InsertedAs {
+  readonly state: 'queued' | 'found' | typeof FOUND_WAITING | 'held';
+  readonly found: boolean;
+  readonly detail: string | null;
 }
+
+const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
 
 /** An earlier request that came with the same Idempotency-Key. */
 export interface EarlierRequest {
@@ -37,14 +31,15 @@ export class UploadRows {
   readonly #request: StatementSync;
   readonly #insertRequest: StatementSync;
   readonly #forgetRequests: StatementSync;
+  readonly #isIntentNeeded: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
     this.#insert = store.prepare(`
       INSERT INTO upload_queue (id, user_id, username, folder, filename, path, second_path,
         size_bytes, sha256, base_source, base_upload_id, base_size_bytes, base_modified_at,
-        base_checksum, state, created_at_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?)`);
+        base_checksum, created_at_ms, owner_created_at, state, found, detail, intent_file)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#byId = store.prepare('SELECT * FROM upload_queue WHERE id = ?');
     this.#newestFor = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
@@ -68,6 +63,9 @@ export class UploadRows {
     this.#insertRequest = store.prepare(`
       INSERT INTO upload_requests (user_id, key, body_hash, files_json, created_at_ms)
       VALUES (?, ?, ?, ?, ?)`);
+    this.#isIntentNeeded = store.prepare(
+      'SELECT 1 FROM upload_queue WHERE intent_file = ? LIMIT 1',
+    );
     this.#forgetRequests = store.prepare('DELETE FROM upload_requests WHERE created_at_ms <= ?');
   }
 
@@ -75,7 +73,16 @@ export class UploadRows {
     return this.#store.transaction(work);
   }
 
-  insert(row: NewUpload): void {
+  /**
+   * What `work` would come to, with none of it kept: nothing else is written in between, so that a
+   * transaction right after mostly comes to the same.
+   */
+  rehearse<T>(work: () => T): T {
+    return this.#store.rehearse(work);
+  }
+
+  /** @param intentFile which file of intents tells of it too */
+  insert(row: NewUpload, intentFile: string | null, as: InsertedAs = QUEUED): void {
     const { base } = row;
     this.#insert.run(
       row.id,
@@ -93,6 +100,11 @@ export class UploadRows {
       base.modifiedAt,
       base.checksum,
       row.createdAtMs,
+      row.ownerCreatedAt,
+      as.state,
+      as.found ? 1 : 0,
+      as.detail,
+      intentFile,
     );
   }
 
@@ -117,6 +129,11 @@ export class UploadRows {
   /** @returns whether the row could be put back in the queue */
   requeue(id: string): boolean {
     return this.#requeue.run(id).changes === 1;
+  }
+
+  /** Whether a row is left that a file of intents tells of. */
+  isIntentNeeded(file: string): boolean {
+    return this.#isIntentNeeded.get(file) !== undefined;
   }
 
   request(userId: number, key: string): EarlierRequest | null {

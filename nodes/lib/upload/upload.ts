@@ -16,7 +16,10 @@ import { EmptiedArray } from './emptied-array.ts';
 import type { FlushWake } from './flush-wake.ts';
 import { DropRows } from './drop-rows.ts';
 import { Enqueue } from './enqueue.ts';
+import { HeldRows } from './held-rows.ts';
+import { HeldUploads, type TakeUpWish } from './held-uploads.ts';
 import { Intake, type AcceptOutcome } from './intake.ts';
+import { Intents } from './intents.ts';
 import type { KeptCopies } from './kept-copies.ts';
 import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
 import { OverviewRows, type PendingFolder } from './overview-rows.ts';
@@ -27,6 +30,7 @@ import { ResumableRows } from './resumable-rows.ts';
 import { ResumableSpool } from './resumable-spool.ts';
 import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
+import { toUploadItem } from './upload-answers.ts';
 import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
 
@@ -71,7 +75,9 @@ export class Upload {
   readonly #kept: KeptCopies;
   readonly #flushWake: FlushWake;
   readonly #overview: Overview;
+  readonly #held: HeldUploads;
   readonly #recovery: Recovery;
+  #recovered: Recovered = { orphans: 0, lost: 0, found: 0, strangers: 0 };
   /** Uploads in chunks, in BaluHost's words. */
   readonly resumable: ResumableUploads;
 
@@ -88,27 +94,24 @@ export class Upload {
     this.#overviewRows = new OverviewRows(store);
     const room = new RoomKeeper(disk, folder, parts.minFreeBytes, parts.makeRoom);
     this.#admission = new Admission(parts.maxFileBytes, parts.mayWrite, room, this.#slots);
-    const enqueue = new Enqueue(rows, parts.listings);
-    const publisher = new Publisher({ disk, rows, enqueue, clock, log }, folder);
+    const intents = new Intents(parts);
+    const enqueue = new Enqueue(rows, parts.listings, parts.bornAt);
+    const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
-    this.#intake = new Intake({
-      ...parts,
-      admission: this.#admission,
-      slots: this.#slots,
-      room,
-      publisher,
-      incomingFolder: this.#incomingFolder,
-    });
-    const assembled = assembleDelivery(parts, { rows, recovery: this.#recoveryRows, room, fileOf });
+    const incomingFolder = this.#incomingFolder;
+    const doors = { admission: this.#admission, slots: this.#slots, room, publisher };
+    this.#intake = new Intake({ ...parts, ...doors, incomingFolder });
+    const recovery = this.#recoveryRows;
+    const shared = { rows, recovery, intents, room, fileOf };
+    const assembled = assembleDelivery(parts, shared);
     this.#delivery = assembled.delivery;
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
-    const drops = new DropRows(store);
-    const overviewParts = { ...parts, rows: this.#overviewRows, drops, uploads: rows, fileOf };
-    this.#overview = new Overview(overviewParts);
-    const recoveryParts = { disk, rows: this.#recoveryRows, uploads: rows, log };
-    this.#recovery = new Recovery(recoveryParts, folder, this.#incomingFolder);
+    const queue = { ...parts, drops: new DropRows(store), intents, uploads: rows };
+    this.#overview = new Overview({ ...queue, rows: this.#overviewRows, fileOf });
+    this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
+    this.#recovery = new Recovery({ ...queue, rows: this.#recoveryRows, incomingFolder });
     const kick = (): void => {
       this.#delivery.kick();
     };
@@ -122,10 +125,11 @@ export class Upload {
     await this.#disk.syncFolder(dirname(this.#folder));
     // Before the queue's own folder is cleared of what no row owns.
     const cutShort = await this.resumable.start();
-    const { orphans, lost } = await this.#recovery.run();
+    const recovered = await this.#recovery.run();
     await this.#kept.start();
     this.#delivery.start();
-    return { orphans, lost: lost + cutShort };
+    this.#recovered = { ...recovered, lost: recovered.lost + cutShort };
+    return this.#recovered;
   }
 
   /** Cuts bodies that are coming in and what is being sent; nothing accepted is lost by it. */
@@ -178,6 +182,7 @@ export class Upload {
 
   /** A user can be acted for again: what waited for that goes on. */
   credentialArrived(userId: number): void {
+    this.#held.confirmed(userId);
     this.#delivery.credentialArrived(userId);
   }
 
@@ -187,9 +192,15 @@ export class Upload {
    * @returns how many uploads are held for it
    */
   hold(userId: number): number {
-    const held = this.#recoveryRows.hold(userId);
-    if (held > 0) this.#log.warn(`${held} uploads are held, as their user is gone.`);
-    return held;
+    return this.#held.hold(userId);
+  }
+
+  /** Makes a held upload a new one of a named user; for admins. */
+  async takeUp(caller: Caller, id: string, wish: TakeUpWish): Promise<Done> {
+    const taken = await this.#held.takeUp(caller, id, wish);
+    if (taken.kind === 'refused') return taken;
+    this.#delivery.kick();
+    return { kind: 'done', upload: toUploadItem(taken.upload) };
   }
 
   status(caller: Caller, all: boolean): ReturnType<Overview['status']> {
@@ -251,6 +262,15 @@ export class Upload {
   oldestPendingAgeMs(): number | null {
     const { oldestPendingMs } = this.#overviewRows.counts(null);
     return oldestPendingMs === null ? null : Math.max(0, this.#clock.nowMs() - oldestPendingMs);
+  }
+
+  /**
+   * What the last start had to rebuild and is not settled, as a word for health: `found` while
+   * rebuilt uploads are not on the NAS, `strangers` for whole files that nobody knows.
+   */
+  recoveryWord(): 'ok' | 'found' | 'strangers' {
+    if (this.#recoveryRows.countFound() > 0) return 'found';
+    return this.#recovered.strangers > 0 ? 'strangers' : 'ok';
   }
 
   /** Accepted uploads whose file was found missing, ever. Must be 0. */

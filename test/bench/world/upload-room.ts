@@ -34,6 +34,8 @@ export async function openUploadRoom(
     api: new MemoryNas().api(),
     presence: new FakePresence(),
     credentials: { credentialFor: () => Promise.resolve(null), refused: quiet },
+    bornAt: () => null,
+    userNamed: () => null,
     listings: { shows: () => ({ kind: 'unknown' }) },
     mayWrite: () => true,
     makeRoom: quiet,

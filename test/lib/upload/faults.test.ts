@@ -82,7 +82,7 @@ describe('a disk that fails', () => {
     await house.close();
   });
 
-  it('costs two syncs and one commit for a single file, and shares them between many', async () => {
+  it('costs three syncs and one commit for a single file, and shares them between many', async () => {
     const disk = new WatchedDisk();
     const house = new House({ disk });
     await house.start();
@@ -95,7 +95,12 @@ describe('a disk that fails', () => {
     };
     disk.operations.length = 0;
     await house.send('alice', 'a.txt', 'x');
-    assert.deepEqual(disk.operations, ['open', 'write', 'fsync', 'rename', 'open', 'fsync']);
+    assert.deepEqual(disk.operations, [
+      ...['open', 'write', 'fsync'],
+      // What is wanted, beside the body.
+      ...['open', 'write', 'fsync'],
+      ...['rename', 'open', 'fsync'],
+    ]);
     assert.equal(commits, 1);
     disk.operations.length = 0;
     const gate = Promise.withResolvers<undefined>();
@@ -110,7 +115,7 @@ describe('a disk that fails', () => {
       [1, 2, 3, 4, 5, 6].map(async (n) => house.send('alice', `many-${n}`, `${n}`)),
     );
     const syncs = disk.operations.filter((operation) => operation === 'fsync').length;
-    assert.ok(syncs <= 8, `6 files took ${syncs} syncs`);
+    assert.ok(syncs <= 10, `6 files took ${syncs} syncs`);
     assert.ok(commits <= 3, `6 uploads took ${commits - 1} commits`);
     await house.close();
   });
@@ -174,7 +179,8 @@ describe('a process that dies', () => {
         assert.equal(outcome.status, 200);
         assert.equal(house.states().length, 2);
       } else {
-        assert.deepEqual(house.states(), []);
+        // What lay whole on the disk may have been acknowledged, for all the next start knows.
+        assert.ok(house.states().every((state) => state === 'found'));
       }
       assert.equal((await house.post(BODY)).status, 200);
       house.nas.chunkSize = 64 * 1024;
@@ -189,7 +195,7 @@ describe('a process that dies', () => {
   });
 
   it('delivers all and nothing twice, whenever it dies while delivering', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     let clean = false;
     for (let k = 1; !clean; k += 1) {
       assert.ok(k < 200, 'the sweep should have come to a clean run');
@@ -269,7 +275,7 @@ describe('a process that dies', () => {
     await house.close();
   });
 
-  it('clears orphans away and marks a row whose file is missing or cut', async () => {
+  it('keeps what nobody knows, clears halves away and marks a row whose file is missing or cut', async () => {
     const house = new House();
     await house.start();
     const cut = await house.send('alice', 'cut.txt', 'whole');
@@ -283,7 +289,12 @@ describe('a process that dies', () => {
     await house.restart();
     assert.deepEqual(house.states(), ['failed', 'failed']);
     assert.equal(house.upload.lostUploads(), 2);
-    assert.deepEqual(house.onDisk(), [String(cut.body['id']), 'notes-of-a-person.txt']);
+    assert.deepEqual(house.onDisk(), [
+      '0123456789ABCDEFGHJKMNPQRS',
+      String(cut.body['id']),
+      'notes-of-a-person.txt',
+    ]);
+    assert.equal(house.upload.recoveryWord(), 'strangers');
     assert.ok(house.log.lines.includes('2 accepted uploads have lost their file.'));
     assert.ok(house.log.lines.every((line) => !line.includes(house.path)));
     await house.close();

@@ -89,6 +89,8 @@ export class House {
   presence = new FakePresence();
   readonly log = new CountingLog();
   readonly listed = new Map<string, ShownEntry>();
+  /** When the NAS says a user was made. */
+  readonly born = new Map<number, string>();
   readonly kept: DeliveredFile[] = [];
   readonly tokens = new Map<number, string>([
     [1, 'token-alice'],
@@ -118,7 +120,7 @@ export class House {
   onDisk(): string[] {
     return readdirSync(this.queueFolder, { recursive: true })
       .map(String)
-      .filter((name) => name !== 'incoming' && name !== 'resumable')
+      .filter((name) => !/^(incoming|resumable)$|\.intents$|^ends-/.test(name))
       .sort();
   }
 
@@ -249,10 +251,17 @@ export class House {
     return listed.uploads.map(({ state }) => state).reverse();
   }
 
-  /** Throws the process away and starts another over the same folder. */
-  async restart(over: Partial<UploadParts> = {}): Promise<void> {
+  /**
+   * Throws the process away and starts another over the same folder.
+   * @param meanwhile what becomes of the folder while no process has it
+   */
+  async restart(
+    over: Partial<UploadParts> = {},
+    meanwhile: (house: House) => void = () => undefined,
+  ): Promise<void> {
     await this.closeServer();
     this.data.close();
+    meanwhile(this);
     this.presence = new FakePresence();
     this.data = DataFolder.open(this.path);
     this.parts = this.#partsOf(over);
@@ -294,6 +303,9 @@ export class House {
           if (this.tokens.get(userId) === token) this.tokens.delete(userId);
         },
       },
+      bornAt: (userId) => this.born.get(userId) ?? null,
+      userNamed: (name) =>
+        [ALICE, BOB, ADMIN].find(({ user }) => user.username === name)?.user ?? null,
       listings: { shows: (userId, path) => this.listed.get(`${userId} ${path}`) ?? UNKNOWN },
       mayWrite: (who, path) => {
         const first = path.split('/')[0];

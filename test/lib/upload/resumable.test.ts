@@ -374,7 +374,7 @@ describe('an upload in chunks', function () {
     });
   }
 
-  it('costs one sync and one commit a chunk, and two to complete', async () => {
+  it('costs one sync and one commit a chunk, and three to complete', async () => {
     const disk = new WatchedDisk();
     await house.restart({ disk });
     const id = await begin(10);
@@ -383,6 +383,6 @@ describe('an upload in chunks', function () {
     assert.deepEqual(disk.operations, ['open', 'write', 'fsync']);
     disk.operations.length = 0;
     await complete(id);
-    assert.deepEqual(disk.operations, ['rename', 'open', 'fsync']);
+    assert.deepEqual(disk.operations, ['open', 'write', 'fsync', 'rename', 'open', 'fsync']);
   });
 });
