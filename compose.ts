@@ -40,7 +40,8 @@ export class House {
   /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
     const { settings, clock, log, version, leftOutTabs } = parts;
-    this.data = DataFolder.open(settings.DATA_DIR);
+    this.data = DataFolder.open(settings.DATA_DIR, clock.nowMs());
+    sayWhatIsSetAside(this.data, log);
     const store = new NewestTimeRows(this.data.queue);
     this.#time = new TrustedTime({ clock, log, store, buildDateMs: parts.buildDateMs });
     const time = this.#time;
@@ -113,4 +114,12 @@ export class House {
     this.#time.stop();
     this.data.close();
   }
+}
+
+function sayWhatIsSetAside({ setAside }: DataFolder, log: Log): void {
+  if (setAside === null) return;
+  log.error(
+    `The queue database was damaged and is now ${setAside}. Accepted uploads are taken up from ` +
+      'their intents; everybody signs in anew, and credentials are stored anew.',
+  );
 }

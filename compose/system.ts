@@ -11,7 +11,7 @@ export function system(site: Site, version: string, leftOutTabs: () => readonly 
     isClockUnsynced: () => time.unsynced,
     freeBytes: () => diskOf(data).freeBytes,
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
-    lostUploads: () => rooms().upload.lostUploads(),
+    uploads: () => rooms().upload.recoveryWord(),
     leftOutTabs,
   });
   const sampler = new PiLoadSampler(clock, () => readPiLoad(data.path), log);

@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type {
   DeviceQueue,
   SyncStatusQuery,
+  TakeUpBody,
   UploadList,
   UploadListQuery,
   UploadRow,
@@ -55,6 +56,15 @@ function retry({ upload }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answer(payload));
 }
 
+/** `POST /api/files/uploads/{id}/take-up`. */
+async function takeUp({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { body, params } = callOf(message);
+  const done = await upload.takeUp(callerOf(message), params['id'] ?? '', body as TakeUpBody);
+  if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
+  const payload: UploadRow = { ...done.upload };
+  return withAnswer(message, answer(payload));
+}
+
 async function drop({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const done = await upload.drop(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
@@ -86,6 +96,7 @@ const ACTS: Acts<Rooms> = {
   status: serving(status, 'files-sync-status'),
   list: serving(list, 'files-uploads-list'),
   retry: serving(retry, 'files-uploads-retry'),
+  'take-up': serving(takeUp, 'files-uploads-take-up'),
   drop: serving(drop, 'files-uploads-drop', 'mobile-upload-queue-drop'),
   flush,
   conflicts: serving(conflicts, 'files-conflicts'),

@@ -103,6 +103,15 @@ export type UploadListQuery = Static<typeof UploadListQuery>;
 export const UploadList = Type.Object({ uploads: Type.Array(UploadRow) }, { title: 'UploadList' });
 export type UploadList = Static<typeof UploadList>;
 
+export const TakeUpBody = Type.Object(
+  {
+    username: Type.String({ minLength: 1, maxLength: 255 }),
+    path: nasPath(),
+  },
+  { title: 'TakeUp' },
+);
+export type TakeUpBody = Static<typeof TakeUpBody>;
+
 export const UPLOAD_ENDPOINTS = [
   endpoint({
     id: 'files-upload',
@@ -170,6 +179,26 @@ export const UPLOAD_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(MessageAnswer, 'It is dropped.') },
     refusals: ['not_found', 'conflict'],
+  }),
+  endpoint({
+    id: 'files-uploads-take-up',
+    method: 'POST',
+    path: '/api/files/uploads/{id}/take-up',
+    summary: 'Make a held upload, whose user is gone, a new one of a user.',
+    tags: TAGS,
+    access: 'admin',
+    params: UPLOAD_ID,
+    bodySchema: TakeUpBody,
+    responses: { 200: json(UploadRow, 'The upload as it is now.') },
+    refusals: [
+      'not_found',
+      'bad_path',
+      'not_yours',
+      'invalid',
+      'conflict',
+      'disk_failing',
+      'no_room',
+    ],
   }),
   endpoint({
     id: 'sync-changes',

@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CACHE_MIGRATIONS, ENERGY_MIGRATIONS, QUEUE_MIGRATIONS } from './databases.ts';
-import { Store } from './store.ts';
+import { asideOf, DamagedDatabaseError, isDamage, setAside } from './damage.ts';
+import { Store, type StoreOptions } from './store.ts';
 
 /** Another BaluPi runs on the same data folder. */
 export class DataFolderInUseError extends Error {
@@ -25,9 +26,11 @@ export class DataFolder {
   readonly queue: Store;
   readonly cache: Store;
   readonly energy: Store;
+  /** What the queue's database is called since this start found it damaged; null where it did not. */
+  readonly setAside: string | null;
   readonly #lock: DatabaseSync;
 
-  private constructor(path: string, lock: DatabaseSync) {
+  private constructor(path: string, lock: DatabaseSync, nowMs: number) {
     this.path = path;
     this.#lock = lock;
     const opened: Store[] = [];
@@ -41,6 +44,7 @@ export class DataFolder {
       return store;
     };
     try {
+      this.setAside = asideWhenDamaged(join(path, 'queue.db'), nowMs);
       this.queue = open('queue', 'FULL', QUEUE_MIGRATIONS);
       this.cache = open('cache', 'NORMAL', CACHE_MIGRATIONS);
       this.energy = open('energy', 'NORMAL', ENERGY_MIGRATIONS);
@@ -51,16 +55,18 @@ export class DataFolder {
   }
 
   /**
-   * Creates what is missing and takes the folder for this process.
+   * Creates what is missing and takes the folder for this process. A damaged queue database is set
+   * aside: what was accepted is told beside it too, and the upload room rebuilds it.
+   * @param nowMs epoch ms, for the name of what is set aside
    * @throws DataFolderInUseError
    * @throws SchemaTooNewError
    */
-  static open(path: string): DataFolder {
+  static open(path: string, nowMs = Date.now()): DataFolder {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     chmodSync(path, 0o700);
     const lock = takeLock(path);
     try {
-      return new DataFolder(path, lock);
+      return new DataFolder(path, lock, nowMs);
     } catch (error) {
       lock.close();
       throw error;
@@ -74,11 +80,42 @@ export class DataFolder {
     return path;
   }
 
+  /** Whether a damaged queue database still lies where it was set aside. */
+  hasSetAside(): boolean {
+    return asideOf(join(this.path, 'queue.db')).length > 0;
+  }
+
   close(): void {
     this.energy.close();
     this.cache.close();
     this.queue.close();
     this.#lock.close();
+  }
+}
+
+/**
+ * @returns the name of what was set aside; null where the database is sound or not there
+ * @throws SchemaTooNewError and what the disk throws
+ */
+function asideWhenDamaged(file: string, nowMs: number): string | null {
+  const options: StoreOptions = {
+    file,
+    name: 'queue',
+    synchronous: 'FULL',
+    migrations: QUEUE_MIGRATIONS,
+  };
+  try {
+    const store = Store.open(options);
+    try {
+      const fault = store.fault();
+      if (fault !== null) throw new DamagedDatabaseError('queue', fault);
+    } finally {
+      store.close();
+    }
+    return null;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return setAside(file, nowMs);
   }
 }
 

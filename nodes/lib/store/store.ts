@@ -110,6 +110,12 @@ export class Store {
     }
   }
 
+  /** What SQLite finds wrong with the file; null where it is sound. Reads all of it. */
+  fault(): string | null {
+    const found = String(this.#database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);
+    return found === 'ok' ? null : found;
+  }
+
   /** Whether the file can be read at this moment. */
   answers(): boolean {
     return this.#database.prepare('PRAGMA schema_version').get() !== undefined;

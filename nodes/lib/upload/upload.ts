@@ -265,12 +265,13 @@ export class Upload {
   }
 
   /**
-   * What the last start had to rebuild and is not settled, as a word for health: `found` while
-   * rebuilt uploads are not on the NAS, `strangers` for whole files that nobody knows.
+   * A word for health. `lost`: an accepted upload has lost its file. `strangers`: whole files that
+   * nobody knows. `found`: rebuilt uploads are not on the NAS yet.
    */
-  recoveryWord(): 'ok' | 'found' | 'strangers' {
-    if (this.#recoveryRows.countFound() > 0) return 'found';
-    return this.#recovered.strangers > 0 ? 'strangers' : 'ok';
+  recoveryWord(): 'ok' | 'found' | 'strangers' | 'lost' {
+    if (this.lostUploads() > 0) return 'lost';
+    if (this.#recovered.strangers > 0) return 'strangers';
+    return this.#recoveryRows.countFound() > 0 ? 'found' : 'ok';
   }
 
   /** Accepted uploads whose file was found missing, ever. Must be 0. */

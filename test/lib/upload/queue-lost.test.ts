@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ADMIN, ALICE, House } from './house.ts';
 import { sha256 } from './memory-nas.ts';
@@ -20,6 +30,12 @@ function copyOfDatabase(house: House): () => void {
     removeDatabase(house);
     copyFileSync(copy, join(house.path, 'queue.db'));
   };
+}
+
+function overwrite(file: string, at: number, length: number): void {
+  const handle = openSync(file, 'r+');
+  writeSync(handle, Buffer.alloc(length, 'x'), 0, length, at);
+  closeSync(handle);
 }
 
 function intentFiles(house: House): string[] {
@@ -52,6 +68,27 @@ describe('a queue whose database is lost', () => {
     assert.equal(house.upload.recoveryWord(), 'ok');
     assert.deepEqual([house.onDisk(), intentFiles(house)], [[], []]);
   });
+
+  for (const [what, damage] of [
+    ['is cut short', (file: string) => truncateSync(file, 20_000)],
+    ['is cut to nothing', (file: string) => truncateSync(file, 0)],
+    ['begins with something else', (file: string) => overwrite(file, 0, 100)],
+    ['holds rubbish in its middle', (file: string) => overwrite(file, 8_192, 16_384)],
+  ] as const) {
+    it(`is not stopped by a database that ${what}`, async () => {
+      for (const name of ['a.txt', 'b.txt']) await house.send('alice', name, name);
+      await house.restart({}, () => {
+        damage(join(house.path, 'queue.db'));
+      });
+      assert.deepEqual(house.states(), ['found', 'found']);
+      const isNothing = what === 'is cut to nothing';
+      assert.equal(house.data.setAside === null, isNothing);
+      assert.equal(house.data.hasSetAside(), !isNothing);
+      if (!isNothing) assert.match(house.data.setAside ?? '', /^queue\.db\.damaged-2\d{3}-/);
+      await house.deliver();
+      assert.equal(house.nas.text('alice/b.txt'), 'b.txt');
+    });
+  }
 
   it('brings nothing back that was delivered or dropped, whatever copy is put back', async () => {
     const { body } = await house.send('alice', 'dropped.txt', 'dropped');
@@ -164,7 +201,7 @@ describe('a queue whose database is lost', () => {
     await house.restart({}, removeDatabase);
     assert.deepEqual(house.states(), ['found']);
     assert.ok(house.log.lines.some((line) => /1 lines? of .*cannot be read/.test(line)));
-    assert.equal(house.upload.recoveryWord(), 'found');
+    assert.equal(house.upload.recoveryWord(), 'strangers');
     assert.equal(house.onDisk().length, 2);
   });
 
