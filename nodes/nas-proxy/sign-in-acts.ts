@@ -1,14 +1,15 @@
 import type { SignInOutcome } from '../lib/accounts/accounts.ts';
 import type { LoginBody, RefreshBody, VerifyTwoFactorBody } from '../lib/api/api.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
-import { answer, refuse } from '../lib/http/http.ts';
+import { nasRefusal } from '../lib/guard/fault-answers.ts';
+import { answer, refuse, type RefusalCode } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `POST /api/auth/login`. */
 export async function login({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const { body, address } = callOf(message);
   const { username, password } = body as LoginBody;
-  return told(message, await accounts.login({ username, password, address }), nas);
+  return told(message, await accounts.login({ username, password, address }), nas, WRONG);
 }
 
 /** `POST /api/auth/verify-2fa`. */
@@ -18,7 +19,7 @@ export async function verifyTwoFactor(
 ): Promise<ApiMessage> {
   const { body, address } = callOf(message);
   const { pending_token: pendingToken, code } = body as VerifyTwoFactorBody;
-  return told(message, await accounts.verifyTwoFactor({ pendingToken, code, address }), nas);
+  return told(message, await accounts.verifyTwoFactor({ pendingToken, code, address }), nas, WRONG);
 }
 
 /** `POST /api/auth/refresh`. */
@@ -39,10 +40,21 @@ export async function logout({ accounts, nas }: Rooms, message: ApiMessage): Pro
   return told(message, await accounts.logout(callerOf(message)), nas);
 }
 
-function told(message: ApiMessage, outcome: SignInOutcome, nas: Rooms['nas']): ApiMessage {
+/** What the NAS's 401 means where somebody signs in. */
+const WRONG = 'bad_credentials';
+
+function told(
+  message: ApiMessage,
+  outcome: SignInOutcome,
+  nas: Rooms['nas'],
+  denied: RefusalCode = 'bad_token',
+): ApiMessage {
   switch (outcome.kind) {
-    case 'passed':
-      return withAnswer(message, answer(outcome.body, outcome.status));
+    case 'passed': {
+      const { status, body } = outcome;
+      const given = status < 400 ? answer(body, status) : nasRefusal(status, body, denied);
+      return withAnswer(message, given);
+    }
     case 'issued':
       return withAnswer(message, answer(outcome.body));
     case 'refused': {

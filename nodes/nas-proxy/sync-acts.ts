@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { asleepAnswer } from '../lib/guard/fault-answers.ts';
+import { asleepAnswer, nasRefusal } from '../lib/guard/fault-answers.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
 import { type Answer, answerNow, refuse } from '../lib/http/http.ts';
-import type { NasExchange } from '../lib/nas/nas.ts';
+import { type NasExchange, readNasJson } from '../lib/nas/nas.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 type Response = Extract<NasExchange, { readonly kind: 'response' }>;
@@ -47,8 +47,8 @@ export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<Ap
     signal: callOf(message).signal,
   });
   if (exchange.kind === 'failed') return say(asleepAnswer(rooms.nas.presence.state));
-  const late = refusalFor(rooms, caller.user.id) ?? wrongAnswer(rooms, exchange);
   if (exchange.status === 401) await rooms.credentials.refused(token);
+  const late = refusalFor(rooms, caller.user.id) ?? (await refusalOf(rooms, exchange));
   if (late === null) {
     await passOn(exchange, response, rooms);
     return null;
@@ -62,12 +62,17 @@ function refusalFor({ nas, upload }: Rooms, userId: number): Answer | null {
   return upload.hasUnfinished(userId) ? refuse('uploads_waiting') : null;
 }
 
-/** What the apps could not read, put into the contract's words. */
-function wrongAnswer({ nas }: Rooms, { status, headers }: Response): Answer | null {
+/** The NAS's no, and what the apps could not read, put into the contract's words. */
+async function refusalOf({ nas, clock }: Rooms, exchange: Response): Promise<Answer | null> {
+  const { status, headers } = exchange;
   if (status === 429) return refuse('nas_busy', { retryAfterSeconds: 60 });
   if (status === 503) return asleepAnswer(nas.presence.state);
   const isJson = /^application\/json\b/i.test(headers['content-type'] ?? '');
-  return isJson && status < 500 ? null : refuse('nas_bad_answer');
+  if (!isJson || status >= 500) return refuse('nas_bad_answer');
+  if (status < 400) return null;
+  const told = await readNasJson(exchange, clock);
+  if (told.kind !== 'answer') return refuse('nas_bad_answer');
+  return nasRefusal(status, told.body, 'bad_token');
 }
 
 async function passOn(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
+import { checkAnswersOf } from './checked-answers.ts';
 import { PiProcess } from './pi-process.ts';
 
 export interface BootOptions {
@@ -40,6 +41,7 @@ export class BootedBaluPi {
   static async start(options: BootOptions = {}): Promise<BootedBaluPi> {
     const booted = await BootedBaluPi.begin(options);
     await booted.#process.ready();
+    checkAnswersOf(booted.url);
     return booted;
   }
 

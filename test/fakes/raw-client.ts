@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { checkAnswer } from './checked-answers.ts';
 
 /** An answer as it came over the wire. */
 export interface RawAnswer {
@@ -27,7 +28,11 @@ export class RawClient {
   /** @param headers lines beside `Host`, without their ends */
   async ask(method: string, target: string, headers: readonly string[] = []): Promise<RawAnswer> {
     const lines = [`${method} ${target} HTTP/1.1`, 'Host: pi', ...headers, '', ''];
-    return await this.send(Buffer.from(lines.join(CRLF), 'latin1'), method === 'HEAD');
+    const bytes = Buffer.from(lines.join(CRLF), 'latin1');
+    const answer = await this.send(bytes, method === 'HEAD');
+    const isJson = /^content-type: application\/json/im.test(answer.head);
+    if (isJson && answer.text !== '') checkAnswer(method, target, answer.status, answer.text);
+    return answer;
   }
 
   /** Sends bytes and reads one answer. */

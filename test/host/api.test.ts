@@ -174,6 +174,22 @@ describe('The API listener', function () {
     assert.equal((await ask('/api/no/such/thing', {}, '')).status, 401);
   });
 
+  it('gives a refusal of the NAS a code and changes nothing else', async () => {
+    const headers = { 'Content-Type': 'application/json' };
+    const body = JSON.stringify({ username: 'alice', password: 'a wrong one' });
+    const told = await ask('/api/auth/login', { method: 'POST', headers, body }, '');
+    const said = { detail: 'Invalid credentials', code: 'bad_credentials' };
+    assert.deepEqual([told.status, told.body], [401, said]);
+  });
+
+  it('says of a folder that it has no type of its own', async () => {
+    const told = await ask('/api/files/list');
+    const files = told.body['files'] as readonly Record<string, unknown>[];
+    const folders = files.filter((item) => item['is_directory']);
+    assert.ok(folders.length > 0);
+    for (const folder of folders) assert.equal(folder['mime_type'], null);
+  });
+
   it('never answers with a script, whatever a query asks for', async () => {
     const answered = await fetch(`${pi.url}/api/ping?callback=alert`);
     assert.match(answered.headers.get('content-type') ?? '', /^application\/json/);

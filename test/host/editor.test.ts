@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { EditorDoor } from '../../host/editor.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { uncheckedFetch } from '../fakes/checked-answers.ts';
 
 interface FlowNode {
   readonly id: string;
@@ -281,7 +282,7 @@ describe('The editor', function () {
   /** While flows start the answer is 503 `restarting`, and never a 404. */
   async function untilAnswered(url: string): Promise<unknown> {
     for (let tries = 0; tries < 200; tries += 1) {
-      const answered = await fetch(url);
+      const answered = await uncheckedFetch(url);
       if (answered.status === 200) return await answered.json();
       assert.equal(answered.status, 503);
       assert.equal(((await answered.json()) as { code: string }).code, 'restarting');

@@ -6,7 +6,7 @@ import { faultsOf, type Fault } from './faults.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
-import { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
+import { refusalSchemaOf } from './refusal-schemas.ts';
 import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
 import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
 import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
@@ -46,7 +46,7 @@ export function answerFaults(
   payload: unknown,
 ): readonly Fault[] {
   if (statusCode >= 400) {
-    return faultsOf(statusCode === 422 ? ValidationErrorAnswer : ErrorAnswer, payload, 'answer');
+    return faultsOf(refusalSchemaOf(endpoint, statusCode), payload, 'answer');
   }
   const schema = endpoint.responses[statusCode]?.content['application/json'];
   if (schema !== undefined) return faultsOf(schema, payload, 'answer');

@@ -76,6 +76,7 @@ export const AUTH_ENDPOINTS = [
     responses: {
       200: json(Type.Union([TokenAnswer, TwoFactorAnswer]), 'Signed in, or a code is wanted.'),
     },
+    passesRefusals: true,
     refusals: ['bad_credentials', 'too_many_tries', 'clock_unsynced', ...ASKS_THE_NAS],
   }),
   endpoint({
@@ -87,6 +88,7 @@ export const AUTH_ENDPOINTS = [
     access: 'open',
     bodySchema: VerifyTwoFactorBody,
     responses: { 200: json(TokenAnswer, 'Signed in.') },
+    passesRefusals: true,
     refusals: ['bad_credentials', 'too_many_tries', ...ASKS_THE_NAS],
   }),
   endpoint({
@@ -98,6 +100,7 @@ export const AUTH_ENDPOINTS = [
     access: 'open',
     bodySchema: RefreshBody,
     responses: { 200: json(TokenAnswer, 'The new token.') },
+    passesRefusals: true,
     refusals: ['bad_token', 'gateway_timeout'],
   }),
   endpoint({
@@ -117,6 +120,7 @@ export const AUTH_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(UserAnswer, 'The user.') },
+    passesRefusals: true,
     refusals: ['nas_bad_answer', 'nas_asleep'],
   }),
 ] as const;

@@ -1,5 +1,6 @@
 import { type TNull, type TObject, type TSchema, Type } from '@sinclair/typebox';
 import type { RefusalCode } from '../http/http.ts';
+import { closed } from './schema-parts.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -51,6 +52,8 @@ export interface Endpoint<
   /** For `stream` it only publishes the fields of the form, or the bytes. */
   readonly bodySchema: B;
   readonly responses: Readonly<Record<number, ResponseShape>>;
+  /** Whether the NAS's own refusals below 500 go on to the caller. */
+  readonly passesRefusals: boolean;
   /** Refusals of its own, beside those that its access, query and body bring. */
   readonly refusals: readonly RefusalCode[];
 }
@@ -82,13 +85,14 @@ export function endpoint<
     headers: NO_FIELDS,
     streamType: 'multipart/form-data',
     bodySchema: Type.Null() as unknown as B,
+    passesRefusals: false,
     refusals: [],
     ...given,
     body,
   };
 }
 
-/** The usual answer. */
+/** The usual answer. It holds what its schema names and nothing else. */
 export function json(schema: TSchema, description = 'Done.'): ResponseShape {
-  return { description, content: { 'application/json': schema } };
+  return { description, content: { 'application/json': closed(schema) } };
 }

@@ -138,7 +138,7 @@ export const ENERGY_ENDPOINTS = [
     responses: {
       200: {
         description: 'The buckets.',
-        content: { 'application/json': EnergyHistory, 'text/csv': Type.String() },
+        content: { ...json(EnergyHistory).content, 'text/csv': Type.String() },
       },
     },
     refusals: ['not_found'],

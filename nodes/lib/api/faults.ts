@@ -1,6 +1,6 @@
 import './formats.ts';
 import type { TSchema } from '@sinclair/typebox';
-import { Errors } from '@sinclair/typebox/errors';
+import { Errors, ValueErrorType } from '@sinclair/typebox/errors';
 import { nonNull, partsOf, wordsOf } from './schema-parts.ts';
 
 /** What is wrong at one place of a request. */
@@ -25,9 +25,11 @@ const SECRET_NAME = /pass|secret|token|code|key|authorization/i;
  */
 export function faultsOf(schema: TSchema, value: unknown, place: string): readonly Fault[] {
   const faults = new Map<string, Fault>();
-  for (const { path, schema: wanted, value: got } of Errors(schema, value)) {
+  for (const { path, schema: wanted, value: got, type } of Errors(schema, value)) {
     if (faults.has(path)) continue;
-    faults.set(path, fault([place, ...steps(path)], wanted, got));
+    const loc = [place, ...steps(path)];
+    const isExtra = type === ValueErrorType.ObjectAdditionalProperties;
+    faults.set(path, isExtra ? { loc, msg: 'is not described' } : fault(loc, wanted, got));
     if (faults.size === MOST_FAULTS) break;
   }
   return [...faults.values()];

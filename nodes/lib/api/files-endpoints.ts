@@ -18,7 +18,7 @@ export const FileItem = Type.Object(
     modified_at: instant(),
     owner_id: Type.Optional(nullable(Type.String())),
     owner_name: Type.Optional(nullable(Type.String())),
-    mime_type: nullable(Type.String()),
+    mime_type: nullable(Type.String({ description: 'Null for a folder.' })),
     file_id: nullable(Type.Integer({ description: "The NAS's own number." })),
     checksum: Type.Optional(
       nullable(Type.String({ description: 'SHA-256; on all items or none.' })),
@@ -30,6 +30,9 @@ export const FileItem = Type.Object(
     is_directory: Type.Boolean(),
     is_cached: Type.Boolean(),
     sync_state: Type.Optional(Type.Literal('queued')),
+    can_read: Type.Optional(Type.Boolean({ description: 'With the others, where it is shared.' })),
+    can_write: Type.Optional(Type.Boolean()),
+    can_delete: Type.Optional(Type.Boolean()),
   },
   { title: 'FileItem' },
 );

@@ -87,7 +87,9 @@ export const HANDSHAKE_ENDPOINTS = [
     summary: 'What the NAS told of itself when it last went.',
     tags: TAGS,
     access: 'caller',
-    responses: { 200: json(Type.Object({}), 'The snapshot, as the NAS sent it.') },
+    responses: {
+      200: json(Type.Object({}, { additionalProperties: true }), 'As the NAS sent it.'),
+    },
     refusals: ['not_found'],
   }),
 ] as const;

@@ -1,7 +1,7 @@
 import type { TObject, TSchema } from '@sinclair/typebox';
 import { refuse, type RefusalCode } from '../http/http.ts';
 import type { Access, Endpoint } from './endpoint.ts';
-import { ERROR_SCHEMAS, refusalsOf } from './refusal-schemas.ts';
+import { ERROR_SCHEMAS, refusalSchemaOf, refusalsOf } from './refusal-schemas.ts';
 import { SchemaBook } from './schema-book.ts';
 
 type Json = Record<string, unknown>;
@@ -71,7 +71,7 @@ function operation(endpoint: Endpoint, book: SchemaBook): Json {
     ...securityOf(endpoint.access),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(endpoint.body === 'none' ? {} : { requestBody: requestBody(endpoint, book) }),
-    responses: { ...answersOf(endpoint, book), ...refusalAnswers(endpoint) },
+    responses: { ...answersOf(endpoint, book), ...refusalAnswers(endpoint, book) },
   };
 }
 
@@ -120,7 +120,7 @@ function answersOf(endpoint: Endpoint, book: SchemaBook): Json {
   return answers;
 }
 
-function refusalAnswers(endpoint: Endpoint): Json {
+function refusalAnswers(endpoint: Endpoint, book: SchemaBook): Json {
   const byStatus = new Map<number, RefusalCode[]>();
   for (const code of refusalsOf(endpoint)) {
     const { statusCode } = refuse(code);
@@ -128,18 +128,20 @@ function refusalAnswers(endpoint: Endpoint): Json {
   }
   const sorted = [...byStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
-    sorted.map(([status, codes]) => [status, refusalAnswer(status, codes)]),
+    sorted.map(([status, codes]) => [
+      status,
+      refusalAnswer(status, codes, book.use(refusalSchemaOf(endpoint, status))),
+    ]),
   );
 }
 
-function refusalAnswer(status: number, codes: readonly RefusalCode[]): Json {
+function refusalAnswer(status: number, codes: readonly RefusalCode[], schema: Json): Json {
   const waits = status === 429 || status === 503;
-  const schema = status === 422 ? 'ValidationError' : 'Error';
   return {
     description: `Code: ${codes.join(', ')}.`,
     ...(waits
       ? { headers: { 'Retry-After': { description: 'Seconds.', schema: { type: 'integer' } } } }
       : {}),
-    content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
+    content: { 'application/json': { schema } },
   };
 }

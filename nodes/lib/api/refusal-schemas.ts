@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { RefusalCode } from '../http/http.ts';
 import type { Endpoint } from './endpoint.ts';
+import { closed } from './schema-parts.ts';
 import { nullable } from './wire.ts';
 
 const SleepDetail = Type.Object(
@@ -19,31 +20,47 @@ const FIELDS = {
 };
 
 /** The body of every refusal (contract 1, Errors). */
-export const ErrorAnswer = Type.Object(
-  {
-    ...FIELDS,
-    retry_after: Type.Optional(Type.Integer({ description: 'Seconds; with 429.' })),
-  },
-  { title: 'Error' },
+export const ErrorAnswer = closed(
+  Type.Object(
+    {
+      ...FIELDS,
+      retry_after: Type.Optional(Type.Integer({ description: 'Seconds; with 429.' })),
+    },
+    { title: 'Error' },
+  ),
 );
 export type ErrorAnswer = Static<typeof ErrorAnswer>;
 
-export const ValidationErrorAnswer = Type.Object(
-  {
-    ...FIELDS,
-    errors: Type.Array(
-      Type.Object({
-        loc: Type.Array(Type.Union([Type.String(), Type.Integer()])),
-        msg: Type.String({ description: 'What is wanted there.' }),
-        got: Type.Optional(Type.String({ description: 'What came; never for secrets.' })),
-      }),
-    ),
-  },
-  { title: 'ValidationError' },
+export const ValidationErrorAnswer = closed(
+  Type.Object(
+    {
+      ...FIELDS,
+      errors: Type.Array(
+        Type.Object({
+          loc: Type.Array(Type.Union([Type.String(), Type.Integer()])),
+          msg: Type.String({ description: 'What is wanted there.' }),
+          got: Type.Optional(Type.String({ description: 'What came; never for secrets.' })),
+        }),
+      ),
+    },
+    { title: 'ValidationError' },
+  ),
 );
 export type ValidationErrorAnswer = Static<typeof ValidationErrorAnswer>;
 
+/** A refusal in the NAS's own words: unchanged, but for the code where it had none. */
+export const NasErrorAnswer = Type.Object(
+  { detail: Type.Unknown({ description: 'As the NAS wrote it.' }), code: FIELDS.code },
+  { title: 'NasError', additionalProperties: true },
+);
+
 export const ERROR_SCHEMAS: readonly TSchema[] = [ErrorAnswer, ValidationErrorAnswer];
+
+/** What a refusal of that status holds. */
+export function refusalSchemaOf(endpoint: Endpoint, status: number): TSchema {
+  const ours = status === 422 ? ValidationErrorAnswer : ErrorAnswer;
+  return endpoint.passesRefusals && status < 500 ? Type.Union([ours, NasErrorAnswer]) : ours;
+}
 
 /** Every refusal an endpoint may give: its own, and those its access, query and body bring. */
 export function refusalsOf(endpoint: Endpoint): readonly RefusalCode[] {
@@ -56,6 +73,7 @@ export function refusalsOf(endpoint: Endpoint): readonly RefusalCode[] {
   if (endpoint.body === 'json') {
     addAll(codes, ['malformed', 'too_large', 'wrong_body_type', 'invalid', 'too_slow']);
   }
+  if (endpoint.passesRefusals) addAll(codes, ['malformed', 'bad_token', 'not_allowed', 'invalid']);
   if (endpoint.body === 'signed') addAll(codes, ['malformed', 'too_large', 'too_slow']);
   addAll(codes, ['failed', 'restarting', 'deadline']);
   return [...codes];

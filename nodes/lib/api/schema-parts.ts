@@ -18,6 +18,7 @@ export interface SchemaParts {
   readonly maxLength?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly additionalProperties?: boolean | TSchema;
 }
 
 /** TypeBox types its schemas by kind; read as JSON Schema they are all this. */
@@ -37,4 +38,25 @@ export function wordsOf(schema: TSchema): readonly unknown[] | undefined {
   const { anyOf } = partsOf(schema);
   if (anyOf === undefined || !anyOf.every((variant) => 'const' in variant)) return undefined;
   return anyOf.map((variant) => partsOf(variant).const);
+}
+
+/**
+ * The same schema, shut: what it does not name is a fault in an answer, at every depth. A schema
+ * that says itself what else it takes is left as it is.
+ */
+export function closed<T extends TSchema>(schema: T): T {
+  const { properties, items, anyOf, additionalProperties = false } = partsOf(schema);
+  return {
+    ...schema,
+    ...(properties === undefined ? {} : { additionalProperties }),
+    ...(properties === undefined ? {} : { properties: mapped(properties) }),
+    ...(items === undefined ? {} : { items: closed(items) }),
+    ...(anyOf === undefined ? {} : { anyOf: anyOf.map((variant) => closed(variant)) }),
+  };
+}
+
+function mapped(properties: Readonly<Record<string, TSchema>>): Record<string, TSchema> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, property]) => [name, closed(property)]),
+  );
 }

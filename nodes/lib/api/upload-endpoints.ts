@@ -210,6 +210,7 @@ export const UPLOAD_ENDPOINTS = [
     body: 'relay',
     bodySchema: Type.Object({}, { title: 'SyncChanges', additionalProperties: true }),
     responses: { 200: json(Type.Unknown(), "The NAS's own answer.") },
+    passesRefusals: true,
     refusals: [
       'nas_asleep',
       'nas_never_seen',

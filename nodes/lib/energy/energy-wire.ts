@@ -119,7 +119,7 @@ export function priceWish(body: Readonly<Record<string, unknown>>): PriceWish {
 export function priceErrors(faults: readonly PriceFault[]) {
   return faults.map(({ field, message }) => {
     const place = PRICE_FIELDS[field];
-    return { loc: ['body', place], field: place, msg: `${place} ${message}` };
+    return { loc: ['body', place], msg: `${place} ${message}` };
   });
 }
 

@@ -13,7 +13,8 @@ export interface WireItem {
   readonly modified_at: string;
   readonly owner_id?: string;
   readonly owner_name?: string;
-  readonly mime_type?: string;
+  /** Null for a folder, as the NAS says it. */
+  readonly mime_type: string | null;
   readonly file_id: number | null;
   readonly checksum: string | null;
   readonly id: number;
@@ -75,7 +76,7 @@ function wireItem(
     modified_at: isoSeconds(item.modifiedAtMs),
     ...present('owner_id', item.ownerId),
     ...present('owner_name', item.ownerName),
-    ...present('mime_type', item.mimeType),
+    mime_type: item.mimeType,
     file_id: item.nasFileId,
     checksum: showChecksum ? item.checksum : null,
     id: item.piId,
@@ -100,7 +101,7 @@ function wireQueued(item: QueuedItem, showChecksum: boolean): WireItem {
     size: sizeBytes,
     type: upload === null ? 'directory' : 'file',
     modified_at: isoSeconds(item.acceptedAtMs),
-    ...present('mime_type', upload?.mimeType ?? null),
+    mime_type: upload?.mimeType ?? null,
     file_id: null,
     checksum: showChecksum ? (upload?.sha256 ?? null) : null,
     id: piId,

@@ -1,4 +1,4 @@
-import { type Answer, refuse } from '../http/http.ts';
+import { type Answer, answer, refuse, type RefusalCode } from '../http/http.ts';
 
 /** Why a room could not do what a caller wanted of the NAS. */
 export type NasTrouble =
@@ -50,4 +50,27 @@ export function asleepAnswer(nas: SleepView, retryAfterSeconds?: number): Answer
     sleep: { sleepState, nextWakeAt },
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
+}
+
+const CODE_OF_STATUS: Readonly<Record<number, RefusalCode>> = {
+  400: 'malformed',
+  401: 'bad_token',
+  404: 'not_found',
+  409: 'conflict',
+  413: 'too_large',
+  415: 'wrong_body_type',
+  422: 'invalid',
+  429: 'nas_busy',
+};
+
+/**
+ * A refusal of the NAS that goes on to the caller: with a code where it had none, and changed in
+ * nothing else (contract 1).
+ * @param denied what a 401 means there
+ */
+export function nasRefusal(status: number, body: unknown, denied: RefusalCode): Answer {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return answer(body, status);
+  if ('code' in body && typeof body.code === 'string') return answer(body, status);
+  const code = status === 401 ? denied : (CODE_OF_STATUS[status] ?? 'not_allowed');
+  return answer({ ...body, code }, status);
 }

@@ -5,6 +5,7 @@ export {
   type WakeTarget,
   wakeTargets,
 } from './broadcast-addresses.ts';
+export { readNasJson } from './json-answer.ts';
 export { normaliseMac } from './mac-address.ts';
 export { type MagicPacketPort, udpMagicPacket } from './magic-packet.ts';
 export { NasCallError, type NasFailure } from './nas-call-error.ts';

@@ -171,6 +171,26 @@ describe('the published description', () => {
     assert.match(JSON.stringify(download?.parameters), /slashes may stay unescaped/);
   });
 
+  it('shuts every answer: it holds what is named and nothing else', () => {
+    const open = new Set(['NasError', '/api/handshake/snapshot']);
+    for (const { path, operation } of operations) {
+      if (open.has(path)) continue;
+      for (const [place, schema] of objectsIn(operation.responses, path)) {
+        if ('properties' in schema) assert.equal(schema['additionalProperties'], false, place);
+      }
+    }
+    const answered = new Set(
+      JSON.stringify(operations.map(({ operation }) => operation.responses)).match(/\w+(?="})/g),
+    );
+    for (const name of answered) {
+      const schema = document.components.schemas[name];
+      if (schema === undefined || open.has(name)) continue;
+      for (const [place, inner] of objectsIn(schema, name)) {
+        if ('properties' in inner) assert.equal(inner['additionalProperties'], false, place);
+      }
+    }
+  });
+
   it('names no other machine and no machine path', () => {
     assert.doesNotMatch(text, /https?:\/\/|\/home\/|node_modules/);
   });
@@ -185,8 +205,19 @@ describe('holding an answer against the description', () => {
   });
   it('finds a wrong field, a wrong error and a status nobody described', () => {
     assert.equal(answerFaults(ping, 200, { status: 'yes' }).length, 1);
-    assert.equal(answerFaults(ping, 500, { message: 'x' }).length, 2);
+    assert.equal(answerFaults(ping, 500, { message: 'x' }).length, 3);
+    assert.deepEqual(answerFaults(ping, 200, { status: 'ok', also: 1 }), [
+      { loc: ['answer', 'also'], msg: 'is not described' },
+    ]);
     assert.equal(answerFaults(ping, 204, null).length, 1);
+  });
+  it('takes a refusal of the NAS as it is where it goes on, but never without a code', () => {
+    const login = endpointById('auth-login');
+    const said = { detail: [{ loc: ['body'], msg: 'x', type: 'y' }], hint: 1 };
+    assert.deepEqual(answerFaults(login, 422, { ...said, code: 'invalid' }), []);
+    assert.equal(answerFaults(login, 422, said).length, 1);
+    assert.notEqual(answerFaults(ping, 401, { ...said, code: 'invalid' }).length, 0);
+    assert.notEqual(answerFaults(login, 502, { ...said, code: 'invalid' }).length, 0);
   });
   it('holds instants to UTC ending in Z', () => {
     const rows = endpointById('files-uploads-list');
