@@ -192,7 +192,7 @@ describe('energy answers', () => {
     );
     assert.equal(outcome.kind, 'invalid');
     assert.deepEqual(
-      priceErrors(outcome.faults).map(({ field }) => field),
+      priceErrors(outcome.faults).map(({ loc }) => loc.at(-1)),
       ['name', 'price_per_kwh_cents', 'valid_from', 'weekdays', 'time_from'],
     );
     assert.equal(bench.energy.updatePrice(7, {}).kind, 'unknown_price');
