@@ -29,11 +29,8 @@ async function authenticate({ accounts, nas }: Rooms, bearer: string): Promise<A
       const headers = { ...given.headers, 'WWW-Authenticate': 'Bearer' };
       return { kind: 'refused', answer: { ...given, headers } };
     }
-    case 'cannot_ask': {
-      const busy = verdict.code === 'nas_busy';
-      const given = busy ? refuse('nas_busy') : asleepAnswer(nas.presence.state);
-      return { kind: 'refused', answer: given };
-    }
+    case 'cannot_ask':
+      return { kind: 'refused', answer: asleepAnswer(nas.presence.state) };
   }
 }
 

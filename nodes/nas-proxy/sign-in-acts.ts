@@ -24,8 +24,9 @@ export async function verifyTwoFactor(
 
 /** `POST /api/auth/refresh`. */
 export async function refresh({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const { refresh_token: refreshToken } = callOf(message).body as RefreshBody;
-  return told(message, await accounts.refresh(refreshToken), nas);
+  const { body, address } = callOf(message);
+  const { refresh_token: refreshToken } = body as RefreshBody;
+  return told(message, await accounts.refresh(refreshToken, address), nas);
 }
 
 /** `GET /api/auth/me`. */

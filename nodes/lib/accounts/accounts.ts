@@ -14,6 +14,7 @@ import { EditorSessions } from './editor-sessions.ts';
 import type { LiveToken } from './live-tokens.ts';
 import { LoginLimits } from './login-limits.ts';
 import { readNasUser } from './nas-answers.ts';
+import { NasShares } from './nas-shares.ts';
 import { NasVerdicts } from './nas-verdicts.ts';
 import type { AuthVerdict, PageOutcome, PersonOutcome, SignInOutcome } from './outcomes.ts';
 import { PageSessionRows } from './page-session-rows.ts';
@@ -84,18 +85,21 @@ export class Accounts {
   readonly #editor: EditorSessions;
   readonly #learning: BackgroundLearning;
   readonly #events: AccountEvents;
+  readonly #shares: NasShares;
 
   constructor(parts: AccountsParts) {
     this.#parts = parts;
     this.#events = new AccountEvents(parts.log);
     const { store, clock, time, nas, presence, secretKey } = parts;
     const graceMs = parts.offlineGraceHours * 3_600_000;
+    const shares = new NasShares(clock);
+    this.#shares = shares;
     const book = new UserBook({ store, time, graceMs });
     const tokens = new PiTokens({ secretKey, book, time });
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const common = { nas, presence, book, time, clock, graceMs, onConfirmed };
+    const common = { nas, presence, book, time, clock, graceMs, onConfirmed, shares };
     const verdicts = new NasVerdicts(common);
     this.#book = book;
     this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token));
@@ -104,7 +108,6 @@ export class Accounts {
       ...common,
       verifiers: new PasswordVerifiers(book.verifiers, parts.scryptCost ?? SCRYPT_COST),
       limits: new LoginLimits(clock),
-      nowMs: () => time.nowMs(),
     });
     this.#refresh = new Refresh({ ...common, piSignIn: this.#piSignIn });
     this.#profile = new Profile({
@@ -115,10 +118,7 @@ export class Accounts {
       },
     });
     this.#persons = new PersonSignIn(this.#signIn, presence);
-    const refusedByNas = (token: string): void => {
-      this.refusedByNas(token);
-    };
-    const recheck = new RoleRecheck({ ...common, refusedByNas });
+    const recheck = new RoleRecheck(common);
     this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
     this.#learning = new BackgroundLearning({ ...common, budget: parts.budget, log: parts.log });
     this.#pageSignIn = this.#pageDoor();
@@ -144,9 +144,20 @@ export class Accounts {
     return checked.kind === 'refused' ? checked : { ...checked, kind: 'passed' };
   }
 
-  /** `POST /api/auth/refresh`. */
-  refresh(refreshToken: string): Promise<SignInOutcome> {
-    return this.#refresh.refresh(refreshToken);
+  /**
+   * `POST /api/auth/refresh`.
+   * @param address where it comes from, as the guard saw it
+   */
+  refresh(refreshToken: string, address: string): Promise<SignInOutcome> {
+    return this.#refresh.refresh(refreshToken, address);
+  }
+
+  /**
+   * Takes one of the NAS's refreshes of this minute for the Pi's own deliveries.
+   * @returns whether it may be made
+   */
+  takeRefresh(): boolean {
+    return this.#shares.refreshes.take('pi', 'known').kind === 'go';
   }
 
   /**

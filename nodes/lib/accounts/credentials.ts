@@ -40,6 +40,8 @@ export interface CredentialsParts {
   readonly userOf: (userId: number) => User | null;
   /** The newest token of that user the NAS confirmed lately: the last resort. */
   readonly liveToken: (userId: number) => string | null;
+  /** Takes one of the refreshes a minute that the NAS gives all who come through the Pi. */
+  readonly takeRefresh: () => boolean;
   /** A token that is none of the stored ones is over. */
   readonly refusedElsewhere: (token: string) => void;
   /** That user can be acted for from now on. */
@@ -88,7 +90,10 @@ export class Credentials {
     const newId = (): string => randomBytes(ROW_ID_BYTES).toString('base64url');
     const vault = new CredentialVault({ rows, cipher, time, newId });
     const calls = new DeviceCalls(nas, `BaluPi ${piMark(secretKey)}`);
-    const devices = new DeviceCredentials({ vault, nas, calls, clock, time });
+    const devices = new DeviceCredentials({
+      ...{ vault, nas, calls, clock, time },
+      takeRefresh: parts.takeRefresh,
+    });
     this.#inTurn = new InTurn(parts.log);
     this.#vault = vault;
     this.#calls = calls;

@@ -26,6 +26,8 @@ export interface DeviceCredentialsParts {
   readonly vault: CredentialVault;
   readonly nas: Pick<NasClient, 'refresh' | 'me'>;
   readonly calls: DeviceCalls;
+  /** Takes one of the refreshes a minute that the NAS gives all who come through the Pi. */
+  readonly takeRefresh: () => boolean;
   readonly clock: Clock;
   readonly time: TrustedClock;
 }
@@ -97,7 +99,8 @@ export class DeviceCredentials {
 
   #mayAsk(row: CredentialRow): boolean {
     const nowMs = this.#parts.clock.monotonicMs();
-    return nowMs >= (this.#notBeforeMs.get(row.id) ?? -Infinity) && this.#pace.take();
+    if (nowMs < (this.#notBeforeMs.get(row.id) ?? -Infinity)) return false;
+    return this.#pace.take() && this.#parts.takeRefresh();
   }
 
   #later(row: CredentialRow): null {

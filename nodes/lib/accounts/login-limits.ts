@@ -8,36 +8,23 @@ export type Leave =
 
 const WINDOW_MS = 60_000;
 
-/** Contract 2: at most 5 tries a minute per address and user. */
+/** Contract 2: at most 5 tries a minute per address and user, ... */
 const TRIES = 5;
-
-/** Contract 2: at most 2 forwarded tries a minute for a name the NAS has refused. */
-const FORWARDED_TRIES = 2;
-
-/** A name stays "refused" this long after the last refusal, so that a slow guesser gains nothing. */
-const REFUSED_FOR_MS = 3_600_000;
+/** ... and 10 per address over all users. */
+const TRIES_OF_ADDRESS = 10;
 
 const MAX_KEYS = 10_000;
 
-interface Name {
-  /** The newest {@link FORWARDED_TRIES} only; no decision needs more. */
-  readonly forwardedAtMs: readonly number[];
-  /** Shown to the NAS and not answered yet: each may still be refused. */
-  readonly pending: number;
-  readonly refusedAtMs: number | null;
-}
-
-const FRESH_NAME: Name = { forwardedAtMs: [], pending: 0, refusedAtMs: null };
+const GO: Leave = { kind: 'go' };
 
 /**
- * The Pi's own brake on guessing. The NAS counts all who come through the Pi as one address with 5
- * logins a minute (docs/NAS.md), so a guesser must not use those up, and must not lock out the person
- * whose name is guessed: tries are counted per address and name, on the monotonic clock.
+ * The Pi's own brake on guessing, on the monotonic clock. Tries are counted where they come from and
+ * nowhere else, so that nobody's guesses lock out whoever they guess at.
  */
 export class LoginLimits {
   readonly #clock: Clock;
   readonly #tries = new LruMap<string, readonly number[]>(MAX_KEYS);
-  readonly #names = new LruMap<string, Name>(MAX_KEYS);
+  readonly #ofAddress = new LruMap<string, readonly number[]>(MAX_KEYS);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -48,45 +35,23 @@ export class LoginLimits {
     return this.#tries.size;
   }
 
-  /** Counts one try of `address` at `name`. */
+  /** Counts one try of `address` at `name`; a refused one does not count. */
   tryAt(address: string, name: string): Leave {
     const key = keyOf(address, name);
     const nowMs = this.#clock.monotonicMs();
     const tries = within(this.#tries.get(key) ?? [], nowMs);
     if (tries.length >= TRIES) return waitFor(tries, TRIES, nowMs);
+    const all = within(this.#ofAddress.get(address) ?? [], nowMs);
+    if (all.length >= TRIES_OF_ADDRESS) return waitFor(all, TRIES_OF_ADDRESS, nowMs);
     this.#tries.set(key, [...tries, nowMs]);
-    return { kind: 'go' };
+    this.#ofAddress.set(address, [...all, nowMs]);
+    return GO;
   }
 
-  /** The password was right: that address starts afresh, and the name is no longer guarded. */
+  /** The password was right: that address starts afresh with that name, and this try was no guess. */
   succeeded(address: string, name: string): void {
     this.#tries.delete(keyOf(address, name));
-    this.#names.delete(keyOf('', name));
-  }
-
-  /** Counts one try that is about to be shown to the NAS; {@link answered} must follow a `go`. */
-  forward(name: string): Leave {
-    const key = keyOf('', name);
-    const nowMs = this.#clock.monotonicMs();
-    const known = this.#names.get(key) ?? FRESH_NAME;
-    const forwarded = within(known.forwardedAtMs, nowMs);
-    const guarded = known.refusedAtMs !== null && nowMs - known.refusedAtMs < REFUSED_FOR_MS;
-    if (guarded && forwarded.length >= FORWARDED_TRIES) {
-      return waitFor(forwarded, FORWARDED_TRIES, nowMs);
-    }
-    // A burst of guesses must not slip through before the first of them is refused.
-    if (known.pending >= FORWARDED_TRIES) return { kind: 'wait', retryAfterSeconds: 1 };
-    const forwardedAtMs = [...forwarded, nowMs].slice(-FORWARDED_TRIES);
-    this.#names.set(key, { ...known, forwardedAtMs, pending: known.pending + 1 });
-    return { kind: 'go' };
-  }
-
-  /** What became of a forwarded try. */
-  answered(name: string, how: 'refused' | 'otherwise'): void {
-    const key = keyOf('', name);
-    const known = this.#names.get(key) ?? FRESH_NAME;
-    const refusedAtMs = how === 'refused' ? this.#clock.monotonicMs() : known.refusedAtMs;
-    this.#names.set(key, { ...known, pending: Math.max(0, known.pending - 1), refusedAtMs });
+    this.#ofAddress.set(address, (this.#ofAddress.get(address) ?? []).slice(0, -1));
   }
 }
 

@@ -143,13 +143,13 @@ export class NasVerdicts {
   }
 
   #read(answer: NasJson, token: string, form: Form): Asked | 'good' {
-    if (answer.kind !== 'answer' || answer.status >= 500) {
+    // A NAS that is asked too often says nothing of the token: what is kept counts (contract 2).
+    if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) {
       this.#silentUntilMs = this.#parts.clock.monotonicMs() + SILENCE_MS;
       return { kind: 'silent' };
     }
     const { status, body } = answer;
     if (status >= 200 && status < 300) return 'good';
-    if (status === 429) return { kind: 'cannot_ask', code: 'nas_busy' };
     if (status === 401 || status === 403) this.#end(token, form, body);
     return REFUSED;
   }

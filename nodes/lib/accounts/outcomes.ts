@@ -6,8 +6,8 @@ export type AuthVerdict =
   | { readonly kind: 'caller'; readonly caller: Caller }
   /** The NAS said no, or this can be no token at all: 401. */
   | { readonly kind: 'refused'; readonly code: 'no_token' | 'bad_token' }
-  /** Only the NAS could tell, and it cannot be asked (503), or is too busy to say (429). */
-  | { readonly kind: 'cannot_ask'; readonly code: 'nas_asleep' | 'nas_never_seen' | 'nas_busy' };
+  /** Only the NAS could tell, and it cannot be asked: 503. */
+  | { readonly kind: 'cannot_ask'; readonly code: 'nas_asleep' | 'nas_never_seen' };
 
 /** A no that the node turns into an HTTP answer by the table of refusals. */
 export interface SignInRefusal {

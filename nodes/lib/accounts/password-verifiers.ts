@@ -16,9 +16,16 @@ const SALT_BYTES = 16;
 
 /** Derivations at once; each holds 32 MB and a thread of the pool that file reads need too. */
 const CONCURRENT = 1;
-const MAX_WAITING = 32;
+const MAX_STRANGERS_WAITING = 32;
 
+/** `busy` is only said to strangers. */
 export type Match = 'match' | 'mismatch' | 'none_kept' | 'busy';
+
+/**
+ * Who waits for a derivation. Whoever signed in from there before comes first and is never turned
+ * away: they are few, by the tries an address has.
+ */
+export type Turn = 'known' | 'stranger';
 
 /**
  * Recognises a password that the NAS accepted earlier. Every check costs the same, whether a
@@ -28,7 +35,7 @@ export class PasswordVerifiers {
   readonly #rows: VerifierRows;
   readonly #cost: number;
   readonly #dummy: VerifierRow;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Readonly<Record<Turn, (() => void)[]>> = { known: [], stranger: [] };
   #running = 0;
 
   /** @param cost scrypt's N for verifiers made from now on, a power of two */
@@ -39,37 +46,38 @@ export class PasswordVerifiers {
   }
 
   /** @param userId null for a name nobody is known by */
-  async check(userId: number | null, password: string): Promise<Match> {
+  async check(userId: number | null, password: string, turn: Turn): Promise<Match> {
     const kept = userId === null ? null : this.#rows.find(userId);
     const against = kept ?? this.#dummy;
-    const hash = await this.#derive(password, against.salt, against.cost);
-    if (hash === null) return 'busy';
+    if (turn === 'stranger' && this.#waiting.stranger.length >= MAX_STRANGERS_WAITING) {
+      return 'busy';
+    }
+    const hash = await this.#derive(password, against.salt, against.cost, turn);
     const same = timingSafeEqual(hash, against.hash);
     if (kept === null) return 'none_kept';
     return same ? 'match' : 'mismatch';
   }
 
-  /** Keeps a verifier for a password the NAS just accepted, unless that very one is kept. */
+  /** Keeps a verifier for a password the NAS just accepted. */
   async keep(userId: number, password: string, atMs: number): Promise<void> {
-    // One of another cost is made anew: each check of it would cost what it was made with.
-    const isCurrent = this.#rows.find(userId)?.cost === this.#cost;
-    if (isCurrent && (await this.check(userId, password)) === 'match') return;
     const salt = randomBytes(SALT_BYTES);
-    const hash = await this.#derive(password, salt, this.#cost);
-    // Under a flood of sign-ins the one before is gone at least: it is no longer the password.
-    if (hash === null) this.#rows.drop(userId);
-    else this.#rows.keep(userId, { salt, hash, cost: this.#cost }, atMs);
+    const hash = await this.#derive(password, salt, this.#cost, 'known');
+    this.#rows.keep(userId, { salt, hash, cost: this.#cost }, atMs);
+  }
+
+  /** Whether one is kept and costs what it would now; each check costs what it was made with. */
+  isCurrent(userId: number): boolean {
+    return this.#rows.find(userId)?.cost === this.#cost;
   }
 
   drop(userId: number): void {
     this.#rows.drop(userId);
   }
 
-  async #derive(password: string, salt: Uint8Array, cost: number): Promise<Buffer | null> {
-    if (this.#waiting.length >= MAX_WAITING) return null;
+  async #derive(password: string, salt: Uint8Array, cost: number, turn: Turn): Promise<Buffer> {
     if (this.#running >= CONCURRENT) {
       const { promise, resolve } = Promise.withResolvers<undefined>();
-      this.#waiting.push(() => {
+      this.#waiting[turn].push(() => {
         resolve(undefined);
       });
       await promise;
@@ -79,7 +87,7 @@ export class PasswordVerifiers {
     try {
       return await deriveHash(password, salt, cost);
     } finally {
-      const next = this.#waiting.shift();
+      const next = this.#waiting.known.shift() ?? this.#waiting.stranger.shift();
       if (next === undefined) this.#running -= 1;
       else next();
     }

@@ -3,6 +3,7 @@ import type { NasPresence } from '../nas/nas.ts';
 import { mayAsk } from './asking.ts';
 import type { User } from './caller.ts';
 import { saysInactive } from './nas-answers.ts';
+import type { NasShares } from './nas-shares.ts';
 import { refused, type SignInOutcome } from './outcomes.ts';
 import type { PiSignIn } from './pi-sign-in.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -16,6 +17,7 @@ export interface RefreshParts {
   readonly book: UserBook;
   readonly piSignIn: PiSignIn;
   readonly time: TrustedClock;
+  readonly shares: NasShares;
   readonly onConfirmed: (user: User, token: string) => void;
 }
 
@@ -31,14 +33,20 @@ export class Refresh {
     this.#parts = parts;
   }
 
-  refresh(refreshToken: string): Promise<SignInOutcome> {
+  /** @param address where it comes from, as the guard saw it */
+  refresh(refreshToken: string, address: string): Promise<SignInOutcome> {
     const hash = hashToken(refreshToken);
-    return this.#flight.run(hash.toString('base64'), () => this.#refresh(refreshToken, hash));
+    return this.#flight.run(hash.toString('base64'), () =>
+      this.#refresh(refreshToken, hash, address),
+    );
   }
 
-  async #refresh(refreshToken: string, hash: Buffer): Promise<SignInOutcome> {
-    const { nas, presence } = this.#parts;
+  async #refresh(refreshToken: string, hash: Buffer, address: string): Promise<SignInOutcome> {
+    const { nas, presence, shares, book } = this.#parts;
     if (!mayAsk(presence.state)) return this.#asleep(hash);
+    // A token nobody here has seen good may be made up, and the NAS counts it as everybody's.
+    const claimant = book.refreshTokens.find(hash) === null ? 'stranger' : 'known';
+    if (shares.refreshes.take(address, claimant).kind === 'wait') return KEEP_TOKENS;
     const answer = await nas.refresh(refreshToken);
     if (answer.kind === 'unreachable') {
       // Gone goes on as asleep; merely slow is a NAS whose answer may still matter.

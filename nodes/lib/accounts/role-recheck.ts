@@ -3,7 +3,7 @@ import type { NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import { mayAsk } from './asking.ts';
 import { LruMap } from './lru-map.ts';
-import { readNasUser } from './nas-answers.ts';
+import { readNasUser, saysInactive } from './nas-answers.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { UserBook } from './user-book.ts';
 
@@ -16,7 +16,6 @@ export interface RoleRecheckParts {
   readonly presence: NasPresence;
   readonly book: UserBook;
   readonly clock: Clock;
-  readonly refusedByNas: (token: string) => void;
 }
 
 /**
@@ -52,10 +51,13 @@ export class RoleRecheck {
   }
 
   async #ask(userId: number, token: string): Promise<void> {
-    const { nas, book, refusedByNas } = this.#parts;
+    const { nas, book } = this.#parts;
     const answer = await nas.me(token, { auto: true });
     if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) return;
-    if (answer.status === 401) refusedByNas(token);
+    if (answer.status === 401) {
+      book.refuse(token);
+      if (saysInactive(answer.body)) book.deactivate(userId);
+    }
     const told = answer.status === 200 ? readNasUser(answer.body) : null;
     if (told?.id !== userId) return;
     book.learnMe(told, token);

@@ -4,6 +4,7 @@ import type { User } from './caller.ts';
 import { LiveTokens } from './live-tokens.ts';
 import { LruMap } from './lru-map.ts';
 import { type NasSignIn, type NasUser, readSignIn } from './nas-answers.ts';
+import { PlaceRows } from './place-rows.ts';
 import { PiSessionRows } from './pi-session-rows.ts';
 import { RefreshRows } from './refresh-rows.ts';
 import { expiryOf, hashToken, readTokenForm } from './token-form.ts';
@@ -40,6 +41,7 @@ export class UserBook {
   readonly verdicts: VerdictRows;
   readonly refreshTokens: RefreshRows;
   readonly verifiers: VerifierRows;
+  readonly places: PlaceRows;
   readonly sessions: PiSessionRows;
   readonly live: LiveTokens;
   readonly #store: Store;
@@ -61,6 +63,7 @@ export class UserBook {
     this.verdicts = new VerdictRows(parts.store);
     this.refreshTokens = new RefreshRows(parts.store);
     this.verifiers = new VerifierRows(parts.store);
+    this.places = new PlaceRows(parts.store);
     this.sessions = new PiSessionRows(parts.store);
     this.live = new LiveTokens(parts.time);
   }

@@ -10,6 +10,7 @@ import { HANDSHAKE_TABLES } from './schema/handshake-tables.ts';
 import { LISTING_COUNTS } from './schema/listing-counts.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
 import { PAGE_SESSION_TABLES } from './schema/page-session-tables.ts';
+import { PERSONS_TABLES } from './schema/persons-tables.ts';
 import { PIECE_TABLES } from './schema/piece-tables.ts';
 import { PINS_TABLES } from './schema/pins-tables.ts';
 import { POLICY_TABLES } from './schema/policy-tables.ts';
@@ -34,6 +35,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 6, sql: HANDSHAKE_TABLES },
   { version: 7, sql: UPLOAD_INDEXES },
   { version: 8, sql: UPLOAD_INTENTS },
+  { version: 9, sql: PERSONS_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -37,6 +37,9 @@ export interface NasAsk {
   readonly auto: boolean;
 }
 
+/** A minute, in production (read on 1.38). */
+const LIMITS: Readonly<Record<string, number>> = { login: 5, verifyTwoFactor: 5, refresh: 10 };
+
 /** A NAS as BaluHost 1.38 answers (recorded on 1.38), without the HTTP. */
 export class PracticeAccounts {
   readonly asks: NasAsk[] = [];
@@ -47,6 +50,9 @@ export class PracticeAccounts {
     account(4, 'alice', 'alice-password', 'user'),
     account(5, 'bob', 'bob-password', 'user'),
   ];
+  /** Takes 5 sign-ins, 5 second factors and 10 refreshes a minute from the Pi, as production does. */
+  isLimited = false;
+  readonly #counted = new Map<string, number[]>();
   /** Answers every call like this instead. */
   broken: NasJson | null = null;
   /** Answers calls of one name like this instead. */
@@ -125,7 +131,17 @@ export class PracticeAccounts {
   ): Promise<NasJson> {
     this.asks.push({ call, secret, auto: options === true || options?.auto === true });
     await this.before(call);
-    return this.broken ?? this.brokenCalls.get(call) ?? work();
+    return this.broken ?? this.brokenCalls.get(call) ?? this.#limited(call) ?? work();
+  }
+
+  #limited(call: string): NasJson | null {
+    const limit = LIMITS[call];
+    if (!this.isLimited || limit === undefined) return null;
+    const nowMs = this.#clock.monotonicMs();
+    const counted = (this.#counted.get(call) ?? []).filter((atMs) => nowMs - atMs < MINUTE_MS);
+    if (counted.length >= limit) return said(429, 'Rate limit exceeded');
+    this.#counted.set(call, [...counted, nowMs]);
+    return null;
   }
 
   #login(username: string, password: string): NasJson {
@@ -357,6 +373,10 @@ export class Stage {
 
   login(username: string, password: string, address = '192.168.1.10'): Promise<SignInOutcome> {
     return this.accounts.login({ username, password, address });
+  }
+
+  refresh(token: string, address = '192.168.1.10'): Promise<SignInOutcome> {
+    return this.accounts.refresh(token, address);
   }
 
   async caller(token: string): Promise<Caller> {

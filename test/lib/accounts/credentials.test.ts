@@ -47,6 +47,7 @@ describe('The credentials to act for a user later', () => {
       randomBytes,
       userOf: (id) => [ALICE, BOB].find((user) => user.id === id) ?? null,
       liveToken: (id) => live.get(id) ?? null,
+      takeRefresh: () => true,
       refusedElsewhere: (token) => refused.push(token),
       onReady: (id) => ready.push(id),
     });

@@ -58,34 +58,22 @@ describe('login limits', () => {
     assert.ok(goes(limits.tryAt('ab', 'c')));
   });
 
-  it('do not limit what is forwarded for a name the NAS never refused', () => {
-    for (let count = 0; count < 50; count += 1) {
-      assert.ok(goes(limits.forward('alice')));
-      limits.answered('alice', 'otherwise');
-    }
-  });
-
-  it('forward 2 tries a minute for a refused name, until it was accepted', async () => {
-    assert.ok(goes(limits.forward('alice')));
-    limits.answered('alice', 'refused');
-    assert.ok(goes(limits.forward('alice')));
-    limits.answered('alice', 'otherwise');
-    assert.ok(!goes(limits.forward('alice')));
-    assert.ok(goes(limits.forward('bob')));
+  it('allow 10 tries a minute from one address over all users', async () => {
+    for (let count = 0; count < 10; count += 1) assert.ok(goes(limits.tryAt('a', `name ${count}`)));
+    assert.ok(!goes(limits.tryAt('a', 'alice')));
+    assert.ok(goes(limits.tryAt('b', 'alice')));
     await clock.advance(MINUTE_MS);
-    assert.ok(goes(limits.forward('alice')));
-    assert.ok(goes(limits.forward('alice')));
-    assert.ok(!goes(limits.forward('alice')));
-    limits.succeeded('a', 'alice');
-    assert.ok(goes(limits.forward('alice')));
+    assert.ok(goes(limits.tryAt('a', 'alice')));
   });
 
-  it('forward no third try of a name before the first two are answered', () => {
-    assert.ok(goes(limits.forward('alice')));
-    assert.ok(goes(limits.forward('alice')));
-    assert.deepEqual(limits.forward('alice'), { kind: 'wait', retryAfterSeconds: 1 });
-    limits.answered('alice', 'otherwise');
-    assert.ok(goes(limits.forward('alice')));
+  it('take no right password for a guess, and forgive no guess for one', () => {
+    for (let count = 0; count < 9; count += 1) limits.tryAt('a', `name ${count}`);
+    for (let count = 0; count < 20; count += 1) {
+      assert.ok(goes(limits.tryAt('a', 'mallory')));
+      limits.succeeded('a', 'mallory');
+    }
+    assert.ok(goes(limits.tryAt('a', 'alice')));
+    assert.ok(!goes(limits.tryAt('a', 'mallory')));
   });
 
   it('do not let the wall clock free a guesser', () => {
@@ -94,8 +82,8 @@ describe('login limits', () => {
     assert.ok(!goes(limits.tryAt('a', 'alice')));
   });
 
-  it('keep a bounded memory whatever names are sent', () => {
-    for (let count = 0; count < 30_000; count += 1) limits.tryAt('a', `name ${count}`);
+  it('keep a bounded memory wherever tries come from', () => {
+    for (let count = 0; count < 30_000; count += 1) limits.tryAt(`a ${count}`, 'alice');
     assert.equal(limits.size, 10_000);
   });
 });

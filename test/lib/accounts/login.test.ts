@@ -76,6 +76,7 @@ describe('login', () => {
       for (const broken of answers) {
         stage.nas.broken = broken;
         assert.equal(await login('bob', 'bob-password'), 'nas_bad_answer');
+        await stage.clock.advance(MINUTE_MS);
       }
     });
 
@@ -283,7 +284,7 @@ describe('login', () => {
     it('that is not the password, nor is any token in the database or the log', async () => {
       const nasToken = tokenOf(await stage.login('alice', 'alice-password'));
       const refresh = stage.nas.refreshToken('alice');
-      await stage.accounts.refresh(refresh);
+      await stage.refresh(refresh);
       stage.sleep();
       const piToken = tokenOf(await stage.login('alice', 'alice-password'));
       await stage.accounts.stop();
@@ -323,7 +324,9 @@ describe('login', () => {
     it('locks neither another user nor another address', async () => {
       for (let guess = 0; guess < 8; guess += 1) await login('alice', `guess ${guess}`, 'thief');
       assert.equal(await login('alice', 'guess', 'thief'), 'too_many_tries');
-      assert.equal(await login('bob', 'bob-password', 'thief'), 'passed 200');
+      stage.sleep();
+      assert.equal(await login('bob', 'bob-password', 'thief'), 'nas_asleep');
+      assert.equal(await login('alice', 'guess', 'home'), 'nas_asleep');
     });
 
     it('lets the owner of a guessed name in, by the verifier that was kept', async () => {
@@ -332,12 +335,21 @@ describe('login', () => {
       assert.equal(await login('alice', 'alice-password', 'home'), 'passed 200');
     });
 
-    it('shows the NAS at most 2 tries a minute of a name it has refused', async () => {
+    it('allows 10 tries a minute from one address over all users', async () => {
+      stage.sleep();
+      for (let guess = 0; guess < 10; guess += 1) {
+        assert.equal(await login(`name ${guess}`, 'x', 'thief'), 'nas_asleep');
+      }
+      assert.equal(await login('alice', 'x', 'thief'), 'too_many_tries');
+      assert.equal(await login('alice', 'x', 'home'), 'nas_asleep');
+    });
+
+    it('shows the NAS at most 2 tries a minute of strangers', async () => {
       for (let guess = 0; guess < 6; guess += 1) {
         await login('alice', `guess ${guess}`, `address ${guess}`);
       }
       assert.equal(stage.nas.asked('login'), 2);
-      await stage.clock.advance(MINUTE_MS);
+      await stage.clock.advance(MINUTE_MS + 1_000);
       for (let guess = 0; guess < 6; guess += 1) {
         await login('alice', `more ${guess}`, `address ${guess}`);
       }
@@ -348,7 +360,7 @@ describe('login', () => {
       const burst = Array.from({ length: 8 }, (_none, at) => login('alice', `${at}`, `from ${at}`));
       const words = await Promise.all(burst);
       assert.equal(stage.nas.asked('login'), 2);
-      assert.equal(words.filter((each) => each === 'too_many_tries').length, 6);
+      assert.equal(words.filter((each) => each === 'nas_busy').length, 6);
     });
 
     it('lets a typing mistake be followed by the right password at once', async () => {
@@ -362,6 +374,7 @@ describe('login', () => {
         await stage.clock.advance(MINUTE_MS);
       }
       assert.ok(stage.nas.asked('login') <= 4);
+      await stage.clock.advance(1_000);
       assert.equal(await login('admin', 'admin-password', 'home'), 'passed 200');
     });
 
@@ -374,8 +387,9 @@ describe('login', () => {
         const given = { pendingToken: body.pending_token, code: `00000${code}`, address: 'a' };
         words.push(outcomeWord(await stage.accounts.verifyTwoFactor(given)));
       }
-      assert.equal(words.filter((each) => each === 'passed 401').length, 5);
-      assert.deepEqual(words.slice(5), ['too_many_tries', 'too_many_tries']);
+      // One address has two of the kept ones and two of those open to all.
+      assert.equal(words.filter((each) => each === 'passed 401').length, 4);
+      assert.deepEqual(words.slice(4), ['nas_busy', 'too_many_tries', 'too_many_tries']);
     });
 
     it('bears a flood of sign-ins without piling up work', async () => {
@@ -385,5 +399,113 @@ describe('login', () => {
       assert.ok(words.filter((each) => each === 'too_many_tries').length > 50);
       assert.equal(await login('calm', 'x'), 'nas_asleep');
     }).timeout(20_000);
+  });
+
+  describe('against one stranger who means to stop all sign-ins', () => {
+    const FAMILY = ['alice', 'admin', 'bob'] as const;
+
+    /** Everybody has signed in from home before; bob has a second factor. */
+    beforeEach(async () => {
+      stage.nas.account('bob').secondFactor = true;
+      for (const name of FAMILY) {
+        assert.equal(await signIn(name), 'passed 200');
+        await stage.clock.advance(2 * MINUTE_MS);
+      }
+      stage.nas.isLimited = true;
+    });
+
+    const home = (name: string): string => `home of ${name}`;
+
+    async function signIn(name: string): Promise<string> {
+      const first = await stage.login(name, `${name}-password`, home(name));
+      const body = first.kind === 'passed' ? (first.body as Record<string, unknown>) : {};
+      const pendingToken = body['pending_token'];
+      if (typeof pendingToken !== 'string') return outcomeWord(first);
+      const given = { pendingToken, code: '123456', address: home(name) };
+      return outcomeWord(await stage.accounts.verifyTwoFactor(given));
+    }
+
+    async function attack(): Promise<void> {
+      for (let guess = 0; guess < 15; guess += 1) {
+        await login(`made up ${guess}`, 'x', 'thief');
+        await login(FAMILY[guess % 3] ?? 'bob', `guess ${guess}`, 'thief');
+        const pendingToken = stage.nas.token('bob', { type: '2fa_pending', nonce: guess });
+        await stage.accounts.verifyTwoFactor({ pendingToken, code: '000000', address: 'thief' });
+      }
+    }
+
+    it('lets everybody in from where they signed in before, minute after minute', async () => {
+      for (let minute = 0; minute < 10; minute += 1) {
+        await attack();
+        for (const name of FAMILY) {
+          const word = await signIn(name);
+          assert.ok(word === 'passed 200' || word === 'issued', `${name}: ${word}`);
+          await stage.clock.advance(7_000);
+        }
+        await attack();
+        await stage.clock.advance(39_000);
+      }
+    });
+
+    it('gives them two of the five sign-ins a minute', async () => {
+      const before = stage.nas.asked('login');
+      await attack();
+      assert.equal(stage.nas.asked('login') - before, 2);
+    });
+
+    it('is not fooled by names with a verifier: a guess is nothing kept', async () => {
+      const before = stage.nas.asked('login');
+      for (let guess = 0; guess < 5; guess += 1) await login('alice', `g${guess}`, home('alice'));
+      assert.equal(stage.nas.asked('login') - before, 2);
+      assert.equal(await signIn('bob'), 'passed 200');
+    });
+
+    it('answers by the kept verifier when the NAS says 429, and else says nas_busy', async () => {
+      stage.nas.broken = said(429, 'Rate limit exceeded');
+      assert.equal(await signIn('alice'), 'issued');
+      assert.equal(await login('alice', 'wrong', home('alice')), 'nas_busy');
+      assert.equal(await signIn('bob'), 'nas_busy');
+      stage.nas.broken = { kind: 'bad_answer', status: 429 };
+      assert.equal(await signIn('admin'), 'issued');
+    });
+
+    it('lets nobody in by it whom the NAS switched off', async () => {
+      stage.nas.account('alice').isActive = false;
+      assert.equal(await login('alice', 'alice-password', home('alice')), 'bad_credentials');
+      stage.nas.broken = said(429, 'Rate limit exceeded');
+      assert.notEqual(await signIn('alice'), 'issued');
+    });
+
+    it('answers a known name at once asleep, however many names are made up', async () => {
+      stage.sleep();
+      const flood = Array.from({ length: 100 }, (_none, at) => login(`name ${at}`, 'x', `${at}`));
+      const order: string[] = [];
+      const made = flood.map((each) => each.then(() => order.push('made up')));
+      assert.equal(await signIn('alice'), 'issued');
+      const before = order.filter((each) => each === 'made up').length;
+      await Promise.all(made);
+      // All that are turned away, and the one that was being looked at.
+      assert.ok(before <= 70, `${before} made-up names were answered first`);
+    });
+
+    it('keeps a busy verifier', async () => {
+      stage.nas.account('alice').password = 'changed';
+      stage.nas.isLimited = false;
+      const flood = Array.from({ length: 60 }, (_none, at) => login(`name ${at}`, 'x', `${at}`));
+      const changed = login('alice', 'changed', home('alice'));
+      await Promise.all(flood);
+      assert.equal(await changed, 'nas_busy');
+      stage.sleep();
+      assert.equal(await login('alice', 'alice-password', home('alice')), 'issued');
+    });
+
+    it('remembers over a restart from where somebody signed in', async () => {
+      await attack();
+      stage.restart();
+      stage.nas.isLimited = false;
+      for (let guess = 0; guess < 2; guess += 1) await login(`name ${guess}`, 'x', 'thief');
+      assert.equal(await signIn('bob'), 'passed 200');
+      assert.equal(await login('bob', 'bob-password', 'elsewhere'), 'nas_busy');
+    });
   });
 });

@@ -166,13 +166,21 @@ describe('verdicts on NAS tokens', () => {
       assert.equal(stage.nas.asked('preflight'), 3);
     });
 
-    it('are nas_busy when the NAS limits its preflight', async () => {
-      const token = stage.nas.token('alice');
-      stage.nas.broken = said(429, 'Rate limit exceeded. Please try again later.');
-      assert.equal(await verdict(token), 'nas_busy');
-      stage.nas.broken = null;
-      assert.equal(await verdict(token), 'alice');
-    });
+    for (const [name, answer] of [
+      ['a 429', said(429, 'Rate limit exceeded. Please try again later.')],
+      ['a page with 429 of its proxy', { kind: 'bad_answer', status: 429 }],
+    ] as const) {
+      it(`stand on ${name}, and let in nobody who was never seen`, async () => {
+        const token = stage.nas.token('alice');
+        await verdict(token);
+        await stage.clock.advance(6 * MINUTE_MS);
+        stage.nas.broken = answer;
+        assert.equal(await verdict(token), 'alice');
+        assert.equal(await verdict(stage.nas.token('bob')), 'nas_asleep');
+        stage.nas.broken = null;
+        assert.equal(await verdict(stage.nas.token('bob')), 'bob');
+      });
+    }
   });
 
   describe('that end', () => {
