@@ -45,9 +45,19 @@ export class DashboardWorld {
     return Number(new URL(this.#url).port);
   }
 
-  /** A token of the practice NAS; not by a sign-in, of which one address has few a minute. */
-  token(username: string): string {
-    return this.world.nas.accounts.accessToken(username);
+  /**
+   * A token as an app has it. Awake the NAS's, not by a sign-in, of which one address has few a
+   * minute; asleep the Pi's.
+   */
+  async token(username: string): Promise<string> {
+    const { nas } = this.world;
+    if (nas.sleepState === 'awake') return nas.accounts.accessToken(username);
+    const answered = await fetch(`${this.#url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username, password: `Practice-${username}-1` }),
+    });
+    return ((await answered.json()) as { readonly access_token: string }).access_token;
   }
 
   /** Calls the API over a token. */

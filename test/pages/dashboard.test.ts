@@ -110,7 +110,7 @@ describe('The Dashboard in a browser', function () {
   });
 
   it('begins with counters of the plugs that agree with their made-up past', async () => {
-    const token = balupi.token('alice');
+    const token = await balupi.token('alice');
     const json = async (path: string): Promise<unknown> => {
       return (await balupi.call(token, `/api/energy/${path}`)).json();
     };
@@ -194,7 +194,7 @@ describe('The Dashboard in a browser', function () {
     const { page } = admin;
     await show(page, 'energy');
     const headers = { Accept: 'text/csv' };
-    const token = balupi.token('admin');
+    const token = await balupi.token('admin');
     const told = await balupi.call(token, '/api/energy/history?period=month&resolution=hour', {
       headers,
     });
@@ -221,7 +221,7 @@ describe('The Dashboard in a browser', function () {
     const renamed = page.locator('[data-plug="Fridge & freezer"]');
     await renamed.waitFor();
     await renamed.locator('select').selectOption('generic');
-    const token = balupi.token('admin');
+    const token = await balupi.token('admin');
     const role = async (): Promise<string | undefined> => {
       const answered = await balupi.call(token, '/api/tapo/devices');
       const devices = (await answered.json()) as { name: string; role: string }[];
@@ -294,7 +294,7 @@ describe('The Dashboard in a browser', function () {
   async function upload(username: string, filename: string): Promise<void> {
     const body = new FormData();
     body.set('file', new Blob([`of ${username} alone`]), filename);
-    const token = balupi.token(username);
+    const token = await balupi.token(username);
     const path = `/api/files/upload?path=${username}`;
     const answered = await balupi.call(token, path, { method: 'POST', body });
     assert.equal(answered.status, 200);
@@ -302,7 +302,7 @@ describe('The Dashboard in a browser', function () {
 
   /** Lets uploads of theirs go beside files of theirs that had changed meanwhile. */
   async function conflicts(username: string, names: readonly string[]): Promise<void> {
-    const token = balupi.token(username);
+    const token = await balupi.token(username);
     const settled = async (field: 'pending_uploads' | 'conflicts', count: number) => {
       for (let look = 0; look < 200; look += 1) {
         const answered = await balupi.call(token, '/api/files/sync/status');
@@ -325,7 +325,7 @@ describe('The Dashboard in a browser', function () {
   }
 
   async function fileOf(username: string, path: string): Promise<string> {
-    const token = balupi.token(username);
+    const token = await balupi.token(username);
     const answered = await balupi.call(token, `/api/files/download/${username}/${path}`);
     return answered.status === 200 ? await answered.text() : String(answered.status);
   }
@@ -405,7 +405,7 @@ describe('The Dashboard in a browser', function () {
   it('does nothing for a page that may not, whoever it says it is', async () => {
     const bob = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'bob'));
     assert.ok(await bob.open());
-    const token = balupi.token('admin');
+    const token = await balupi.token('admin');
     const state = async (): Promise<string> => {
       const [plugs, prices] = await Promise.all(
         ['/api/tapo/devices', '/api/energy/prices'].map((path) => balupi.call(token, path)),
@@ -491,7 +491,7 @@ describe('The Dashboard in a browser', function () {
 
   /** Reads a file of theirs some times, as an app does. */
   async function read(username: string, times: number): Promise<void> {
-    const token = balupi.token(username);
+    const token = await balupi.token(username);
     await balupi.call(token, `/api/files/list?path=${username}`);
     for (let time = 0; time < times; time += 1) {
       const path = `/api/files/download/${username}/secret%20of%20${username}.txt`;
