@@ -191,7 +191,10 @@ export class BaluPiHost {
 
   #apiListeners({ log }: HostParts): Listeners {
     const [guard, dashboard] = [this.#guard, this.#dashboard];
-    const docs = new Docs(this.#options.version, this.#watch);
+    const docs = new Docs({
+      ...{ version: this.#options.version, watch: this.#watch },
+      ...{ clock: this.#clock, shareOf: this.#ownerOf },
+    });
     const cors = new Cors(this.#options.corsOrigins);
     const app = apiApp({ cors, docs, dashboard, guard, flows: this.#nodeRed.api, log });
     return new Listeners({

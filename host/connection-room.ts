@@ -30,6 +30,8 @@ interface Place {
 const FEW = 1 / 50;
 /** How much of all places sockets may take: they stay for hours, requests for moments. */
 const SOCKETS = 1 / 4;
+/** No browser or app asks again and again without an answer; Node would begin all of them at once. */
+const MOST_OWED = 8;
 /** A connection that just began is not slow for having moved nothing yet. */
 const HEAD_START_BYTES = 1_024;
 const TELL_EVERY_MS = 60_000;
@@ -79,14 +81,23 @@ export class ConnectionRoom {
     if (this.isCrowded) this.#makeRoom(place);
   }
 
-  /** A request came in on it, from `owner`. */
-  serve(request: IncomingMessage, response: ServerResponse, owner: string): void {
+  /**
+   * A request came in on it, from `owner`.
+   * @returns false where it is to be left alone, as its connection is gone
+   */
+  serve(request: IncomingMessage, response: ServerResponse, owner: string): boolean {
     const place = this.#places.get(request.socket);
-    if (place === undefined) return;
+    if (place === undefined) return false;
+    if (place.owed >= MOST_OWED) {
+      this.#forget(place);
+      place.socket.destroy();
+      return false;
+    }
     this.#count(place, owner);
     place.owed += 1;
     place.exchange = { request, response };
     if (place.owed === 1) this.#begin(place);
+    return true;
   }
 
   /** An answer on it came to its end. */

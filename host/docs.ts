@@ -9,17 +9,43 @@ import {
   Target,
 } from '../nodes/lib/api/api.ts';
 import { answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 import type { RequestWatch } from './request-watch.ts';
+
+/**
+ * How much is written at once, and how often: 3 MB a second. In pieces it shows how far a slow reader
+ * has come; paced, somebody who asks again and again and reads nothing does not keep the Pi copying
+ * megabytes into the system's buffers.
+ */
+const PIECE_BYTES = 64 * 1024;
+const PIECE_EVERY_MS = 20;
+const KEPT_MS = 60_000;
+
+/** Two browsers with six connections each. */
+const MOST_AT_ONCE = 12;
+const TOO_MANY = refuse('too_many_tries', {
+  detail: 'Your address is being sent as many of these as it may at once. Wait a little.',
+});
+
+interface Deps {
+  readonly version: string;
+  readonly watch: RequestWatch;
+  readonly clock: Pick<Clock, 'after'>;
+  /** Whose share a request counts in. */
+  readonly shareOf: (request: IncomingMessage) => string;
+}
 
 /** Serves the description of the API and the page to read it; both open to all, nothing remote. */
 export class Docs {
+  readonly #deps: Deps;
   readonly #document: Buffer;
   readonly #files = new Map<string, SharedFile>();
-  readonly #watch: RequestWatch;
+  /** How many answers each address is being sent. */
+  readonly #sending = new Map<string, number>();
 
-  constructor(version: string, watch: RequestWatch) {
-    this.#watch = watch;
-    this.#document = Buffer.from(JSON.stringify(openApiDocument(ENDPOINTS, version)));
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#document = Buffer.from(JSON.stringify(openApiDocument(ENDPOINTS, deps.version)));
   }
 
   /** Express middleware. */
@@ -33,20 +59,33 @@ export class Docs {
       next();
       return;
     }
-    this.#watch.watch(request, response).belongsTo(null);
+    this.#deps.watch.watch(request, response).belongsTo(null);
     if (request.method !== 'GET' && request.method !== 'HEAD') refuseMethod(request, response);
-    else if (path === '/api/openapi.json') this.#send(request, response, 'application/json');
-    else if (path === '/docs') this.#page(request, response);
+    else if (!this.#begin(request, response)) answerNow(request, response, TOO_MANY);
+    else if (path === '/api/openapi.json') {
+      this.#send(request, response, { type: 'application/json', bytes: this.#document });
+    } else if (path === '/docs') this.#page(request, response);
     else this.#asset(request, response, path.slice('/docs/'.length));
   };
 
-  #send(request: IncomingMessage, response: ServerResponse, type: string): void {
-    send(request, response, type, this.#document);
+  /** Whether that address may be sent one more. What nobody reads still fills the system's buffers. */
+  #begin(request: IncomingMessage, response: ServerResponse): boolean {
+    const share = this.#deps.shareOf(request);
+    const running = this.#sending.get(share) ?? 0;
+    if (running >= MOST_AT_ONCE || response.destroyed) return false;
+    this.#sending.set(share, running + 1);
+    response.once('close', () => {
+      const left = (this.#sending.get(share) ?? 1) - 1;
+      if (left > 0) this.#sending.set(share, left);
+      else this.#sending.delete(share);
+    });
+    return true;
   }
 
   #page(request: IncomingMessage, response: ServerResponse): void {
     response.setHeader('Content-Security-Policy', DOCS_CONTENT_SECURITY_POLICY);
-    send(request, response, 'text/html; charset=utf-8', DOCS_PAGE);
+    const bytes = Buffer.from(DOCS_PAGE);
+    this.#send(request, response, { type: 'text/html; charset=utf-8', bytes });
   }
 
   #asset(request: IncomingMessage, response: ServerResponse, name: string): void {
@@ -56,7 +95,8 @@ export class Docs {
       return;
     }
     if (asset.kind === 'text') {
-      send(request, response, asset.contentType, asset.text);
+      const bytes = Buffer.from(asset.text);
+      this.#send(request, response, { type: asset.contentType, bytes });
       return;
     }
     response.setHeader('Cache-Control', 'max-age=86400');
@@ -71,27 +111,61 @@ export class Docs {
     { filePath, contentType }: { readonly filePath: string; readonly contentType: string },
   ): Promise<void> {
     if (response.destroyed) return;
-    const file = this.#files.get(filePath) ?? new SharedFile(filePath);
+    const file = this.#files.get(filePath) ?? new SharedFile(filePath, this.#deps.clock);
     this.#files.set(filePath, file);
     response.once('close', () => {
       file.leave();
     });
-    send(request, response, contentType, await file.join());
+    this.#send(request, response, { type: contentType, bytes: await file.join() });
+  }
+
+  /** Sends what is in memory once, however many read it: nothing of it is copied for a reader. */
+  #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { type, bytes }: { readonly type: string; readonly bytes: Buffer },
+  ): void {
+    response.setHeader('Content-Type', type);
+    response.setHeader('Content-Length', bytes.length);
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    let sentBytes = 0;
+    const later = (): void => {
+      this.#deps.clock.after(PIECE_EVERY_MS, sendOn);
+    };
+    const sendOn = (): void => {
+      if (response.destroyed) return;
+      const piece = bytes.subarray(sentBytes, sentBytes + PIECE_BYTES);
+      sentBytes += piece.length;
+      if (sentBytes >= bytes.length) response.end(piece);
+      else if (response.write(piece)) later();
+      else response.once('drain', later);
+    };
+    sendOn();
   }
 }
 
-/** One copy in memory for all who read it at the moment; it goes with the last of them. */
+/**
+ * One copy in memory for all who read it, for a minute after the last of them: reading it anew for
+ * each would leave megabytes a second to the garbage collector.
+ */
 class SharedFile {
   readonly #path: string;
+  readonly #clock: Pick<Clock, 'after'>;
   #bytes: Promise<Buffer> | null = null;
   #readers = 0;
+  #forgetting: Cancel | null = null;
 
-  constructor(path: string) {
+  constructor(path: string, clock: Pick<Clock, 'after'>) {
     this.#path = path;
+    this.#clock = clock;
   }
 
   /** Each reader leaves once. @throws Error where it cannot be read */
   async join(): Promise<Buffer> {
+    this.#forgetting?.();
     this.#readers += 1;
     this.#bytes ??= readFile(this.#path);
     return await this.#bytes;
@@ -99,7 +173,10 @@ class SharedFile {
 
   leave(): void {
     this.#readers -= 1;
-    if (this.#readers === 0) this.#bytes = null;
+    if (this.#readers > 0) return;
+    this.#forgetting = this.#clock.after(KEPT_MS, () => {
+      this.#bytes = null;
+    });
   }
 }
 
@@ -115,36 +192,4 @@ function refuseMethod(request: IncomingMessage, response: ServerResponse): void 
   }
   const given = refuse('method_not_allowed');
   answerNow(request, response, { ...given, headers: { ...given.headers, ...allow } });
-}
-
-/** What is written at once, so that it shows how far a slow reader has come. */
-const PIECE_BYTES = 64 * 1024;
-
-/** Sends what is in memory once, however many read it: nothing of it is copied for a reader. */
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  type: string,
-  body: Buffer | string,
-): void {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  response.setHeader('Content-Type', type);
-  response.setHeader('Content-Length', bytes.length);
-  if (request.method === 'HEAD') {
-    response.end();
-    return;
-  }
-  let sentBytes = 0;
-  const sendOn = (): void => {
-    while (sentBytes < bytes.length) {
-      const piece = bytes.subarray(sentBytes, sentBytes + PIECE_BYTES);
-      sentBytes += piece.length;
-      if (!response.write(piece)) {
-        response.once('drain', sendOn);
-        return;
-      }
-    }
-    response.end();
-  };
-  sendOn();
 }

@@ -165,7 +165,7 @@ export class Listeners {
 
   #serve(...[request, response]: Parameters<RequestListener>): void {
     const { socket } = request;
-    this.#room.serve(request, response, this.#options.ownerOf(request));
+    if (!this.#room.serve(request, response, this.#options.ownerOf(request))) return;
     this.#answering.set(socket, response);
     response.once('close', () => {
       if (this.#answering.get(socket) === response) this.#answering.delete(socket);

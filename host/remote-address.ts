@@ -72,7 +72,7 @@ export class RemoteAddresses {
  */
 export function shareOf(address: string): string {
   const one = plain(address);
-  if (!isIPv6(one)) return one;
+  if (!one.includes(':')) return one;
   const [words = ''] = one.split('%');
   const [head = '', tail] = words.split('::');
   const before = head === '' ? [] : head.split(':');

@@ -24,6 +24,14 @@ const MIN_BYTES_PER_WINDOW = 30 * 1_024;
 /** What may wait in memory for readers who do not read, all together. */
 const MOST_UNREAD_BYTES = 24 * 1024 * 1024;
 
+/** The answers that one share leaves unread, by connection, the longest still first. */
+interface Unread {
+  bytes: number;
+  readonly lines: (readonly [Socket, readonly Watched[]])[];
+}
+
+const NOBODY: Unread = { bytes: 0, lines: [] };
+
 interface Watched {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -182,19 +190,27 @@ export class RequestWatch {
     }
   }
 
-  /** Whoever leaves the most unread loses the one that has not moved for the longest, and so on. */
+  /** Whoever leaves the most unread loses the one that stood still for the longest, and so on. */
   #boundUnread(nowMs: number): void {
-    let unreadBytes = 0;
-    for (const { response } of this.#watched) unreadBytes += response.writableLength;
+    const unread = [...this.#watched].filter(({ response }) => response.writableLength > 0);
+    let unreadBytes = sumOf(unread);
     if (unreadBytes <= MOST_UNREAD_BYTES) return;
-    const still = [...this.#watched].filter(
-      ({ response, movedAtMs }) => response.writableLength > 0 && nowMs - movedAtMs >= SWEEP_MS,
-    );
-    while (unreadBytes > MOST_UNREAD_BYTES && still.length > 0) {
-      const victim = stillestOfTheFullest(still);
-      still.splice(still.indexOf(victim), 1);
-      unreadBytes -= victim.response.writableLength;
-      victim.socket.destroy();
+    const still = unread
+      .filter(({ movedAtMs }) => nowMs - movedAtMs >= SWEEP_MS)
+      .toSorted((left, right) => left.movedAtMs - right.movedAtMs);
+    // A client may ask many times before it reads: all of that goes with its connection.
+    const owners: readonly Unread[] = [...Map.groupBy(still, ownerOf).values()].map((theirs) => ({
+      bytes: sumOf(theirs),
+      lines: [...Map.groupBy(theirs, ({ socket }) => socket)],
+    }));
+    while (unreadBytes > MOST_UNREAD_BYTES) {
+      const most = owners.reduce((one, other) => (other.bytes > one.bytes ? other : one), NOBODY);
+      const [socket, answers] = most.lines.shift() ?? [];
+      if (socket === undefined || answers === undefined) return;
+      const bytes = sumOf(answers);
+      most.bytes -= bytes;
+      unreadBytes -= bytes;
+      socket.destroy();
     }
   }
 
@@ -217,18 +233,11 @@ export function userShare(userId: number): string {
   return `user ${String(userId)}`;
 }
 
-function stillestOfTheFullest(still: readonly Watched[]): Watched {
-  const bytesOf = new Map<string, number>();
-  const ownerOf = ({ owner, socket }: Watched): string =>
-    typeof owner?.userId === 'number'
-      ? userShare(owner.userId)
-      : shareOf(socket.remoteAddress ?? '');
-  for (const one of still) {
-    const owner = ownerOf(one);
-    bytesOf.set(owner, (bytesOf.get(owner) ?? 0) + one.response.writableLength);
-  }
-  return still.reduce((victim, one) => {
-    const more = (bytesOf.get(ownerOf(one)) ?? 0) - (bytesOf.get(ownerOf(victim)) ?? 0);
-    return more > 0 || (more === 0 && one.movedAtMs < victim.movedAtMs) ? one : victim;
-  });
+function ownerOf({ owner, socket }: Watched): string {
+  if (typeof owner?.userId === 'number') return userShare(owner.userId);
+  return shareOf(socket.remoteAddress ?? '');
+}
+
+function sumOf(watched: readonly Watched[]): number {
+  return watched.reduce((sum, { response }) => sum + response.writableLength, 0);
 }

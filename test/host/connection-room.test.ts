@@ -172,6 +172,15 @@ describe('The room for connections', () => {
     assert.equal(left(many), MOST / 4 - 2);
   });
 
+  it('cuts a connection that asks a ninth time without an answer', () => {
+    const line = connect('192.0.2.1');
+    for (let count = 0; count < 8; count += 1) ask(line, { complete: true });
+    assert.equal(line.isCut, false);
+    ask(line, { complete: true });
+    assert.equal(line.isCut, true);
+    assert.equal(room.size, 0);
+  });
+
   it('closes who is owed nothing when it closes, and the rest after their answer', () => {
     const [idle, asking] = [connect('192.0.2.1'), connect('192.0.2.1')];
     ask(asking, { complete: true });

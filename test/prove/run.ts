@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { crowd } from './crowd.ts';
 import { diskErrors } from './disk-errors.ts';
 import { flap } from './flap.ts';
 import { fullDisk } from './full-disk.ts';
@@ -19,6 +20,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   fuzz,
   names,
   slow,
+  crowd,
   soak,
 };
 

@@ -1,0 +1,99 @@
+import { Agent, request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const ASK_EVERY_MS = 40;
+const PATIENCE_MS = 10_000;
+const MOST_P95_MS = 1_000;
+const LEAST_SHARE = 0.99;
+
+/** What they ask for in turn. */
+interface Wish {
+  readonly path: string;
+  readonly body?: object;
+}
+
+interface Deps {
+  readonly port: number;
+  readonly address: string;
+  readonly token: string;
+  readonly wishes: readonly Wish[];
+}
+
+/** People at another address who use BaluPi meanwhile, half over connections they keep. */
+export class Family {
+  readonly #deps: Deps;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #stop = new AbortController();
+  readonly #tookMs: number[] = [];
+  readonly #failures: string[] = [];
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** @returns what was not as it should be, and the figures */
+  async stop(): Promise<{ failures: string[]; asked: number; failed: number; p95Ms: number }> {
+    this.#stop.abort();
+    await this.#running;
+    this.#agent.destroy();
+    const sorted = this.#tookMs.toSorted((a, b) => a - b);
+    const [asked, failed] = [sorted.length, this.#failures.length];
+    const p95Ms = Math.round(sorted[Math.floor(asked * 0.95)] ?? Infinity);
+    const failures: string[] = [];
+    if (p95Ms >= MOST_P95_MS) failures.push(`the family waited ${String(p95Ms)} ms (p95)`);
+    if (failed > asked * (1 - LEAST_SHARE)) {
+      const told = [...new Set(this.#failures)].slice(0, 3).join('; ');
+      failures.push(
+        `${String(failed)} of ${String(asked)} of the family's requests failed: ${told}`,
+      );
+    }
+    return { failures, asked, failed, p95Ms };
+  }
+
+  async #run(): Promise<void> {
+    const { wishes } = this.#deps;
+    for (let count = 0; !this.#stop.signal.aborted; count += 1) {
+      const wish = wishes[count % wishes.length];
+      if (wish === undefined) return;
+      const startedMs = performance.now();
+      try {
+        // Odd wish lists and even turns: each is asked for both ways.
+        const status = await this.#ask(wish, count % 2 === 0);
+        if (status !== 200) this.#failures.push(`${wish.path} answered ${String(status)}`);
+      } catch (error) {
+        this.#failures.push(`${wish.path}: ${(error as Error).message}`);
+      }
+      this.#tookMs.push(performance.now() - startedMs);
+      await pause(ASK_EVERY_MS);
+    }
+  }
+
+  async #ask({ path, body }: Wish, isKept: boolean): Promise<number> {
+    const { port, address, token } = this.#deps;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const asked = request({
+      ...{ host: '127.0.0.1', port, path, localAddress: address },
+      method: body === undefined ? 'GET' : 'POST',
+      agent: isKept ? this.#agent : false,
+      signal: AbortSignal.timeout(PATIENCE_MS),
+      headers: {
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        Authorization: `Bearer ${token}`,
+      },
+    });
+    asked.once('response', (answered) => {
+      buffer(answered).then(() => {
+        resolve(answered.statusCode ?? 0);
+      }, reject);
+    });
+    asked.once('error', reject);
+    asked.end(body === undefined ? undefined : JSON.stringify(body));
+    return await promise;
+  }
+}
