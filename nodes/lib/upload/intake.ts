@@ -145,6 +145,10 @@ export class Intake {
     }).receive(request);
     if (received.kind !== 'received') return received;
     const path = received.path ?? call.path ?? '';
+    if (call.path !== null && !isSamePath(path, call.path)) {
+      await this.#discard(received.files);
+      return refusedAt(['body', 'path'], 'The query and the body name different paths.');
+    }
     let aimed: readonly AimedFile[] | Refused | null = null;
     try {
       aimed = await this.#aim(call.caller, path, received.files, headers);
@@ -189,12 +193,32 @@ export class Intake {
       }
       aimed.push({ staged, target });
     }
-    return aimed;
+    return nameTwice(aimed) ?? aimed;
   }
 
   async #discard(files: readonly ReceivedFile[]): Promise<void> {
     for (const { staged } of files) await this.#parts.disk.remove(staged.partFile);
   }
+}
+
+/** A slash at either end says nothing. */
+function isSamePath(a: string, b: string): boolean {
+  const bare = (path: string): string => path.replace(/^\/|\/$/g, '');
+  return bare(a) === bare(b);
+}
+
+/** Two files of one request that would fall together: only one of them could survive. */
+function nameTwice(files: readonly AimedFile[]): Refused | null {
+  const hashes = new Map<string, string>();
+  for (const { staged, target } of files) {
+    const known = hashes.get(target.path);
+    if (known !== undefined && known !== staged.sha256) {
+      const detail = `Two different files of this request would both be ${target.path}. Give each a name of its own.`;
+      return refusedAt(['body', 'files'], detail);
+    }
+    hashes.set(target.path, staged.sha256);
+  }
+  return null;
 }
 
 function faultOf(files: readonly ReceivedFile[], headers: UploadHeaders): Refused | null {

@@ -77,6 +77,50 @@ describe('accepting an upload', () => {
     assert.deepEqual(paths, ['alice/v1.2/a.txt', 'alice/v1.2/b.txt']);
   });
 
+  it('takes none of several files when two that differ would be one', async () => {
+    const pairs = [
+      ['image.jpg', 'image.jpg'],
+      ['Rome/IMG_1.jpg', 'Oslo/IMG_1.jpg'],
+    ] as const;
+    for (const [first, second] of pairs) {
+      const { status, body } = await house.post(
+        multipart([
+          { name: 'files', filename: first, content: 'one' },
+          { name: 'files', filename: 'other.jpg', content: 'x' },
+          { name: 'files', filename: second, content: 'two' },
+          { name: 'path', content: 'alice/Album' },
+        ]),
+      );
+      assert.deepEqual([status, body['code']], [422, 'invalid']);
+      assert.ok(String(body['detail']).includes(`alice/Album/${first.split('/').at(-1) ?? ''}`));
+      assert.deepEqual([body['errors'], house.onDisk(), house.states()], [
+        [{ loc: ['body', 'files'], msg: body['detail'] }],
+        [],
+        [],
+      ]);
+    }
+  });
+
+  it('makes one row of two parts with the same name and content', async () => {
+    const part = { name: 'files', filename: 'a/image.jpg', content: 'one' };
+    const { status, body } = await house.post(
+      multipart([part, { ...part, filename: 'image.jpg' }, { name: 'path', content: 'alice' }]),
+    );
+    assert.equal(status, 200);
+    const [first, second] = body['upload_ids'] as string[];
+    assert.equal(first, second);
+    assert.deepEqual([house.onDisk(), house.states()], [[first], ['queued']]);
+  });
+
+  it('refuses a path in the query and another in the body', async () => {
+    const file = { name: 'file', filename: 'a.txt', content: 'a' };
+    const path = { name: 'path', content: 'alice/x' };
+    const other = await house.post(multipart([file, path]), {}, 'alice/y');
+    assert.deepEqual([other.status, other.body['code']], [422, 'invalid']);
+    assert.deepEqual(house.onDisk(), []);
+    assert.equal((await house.post(multipart([path, file]), {}, '/alice/x/')).status, 200);
+  });
+
   it('keeps none of several files when one has a bad name', async () => {
     const { status, body } = await house.post(
       multipart([
