@@ -151,7 +151,7 @@ export class ApiGuard {
     return {
       ...describeCall(request, found),
       id: seen.id,
-      caller: entry.caller,
+      caller: withAgent(entry.caller, request, remote.address),
       query: asked.query,
       body: taken.body,
       address: remote.address,
@@ -235,4 +235,12 @@ function isAuto(request: IncomingMessage): boolean {
 
 function describe(problem: unknown): string {
   return problem instanceof Error ? (problem.stack ?? problem.message) : String(problem);
+}
+
+function withAgent(
+  caller: Caller | null,
+  { headers }: IncomingMessage,
+  address: string,
+): Caller | null {
+  return caller === null ? null : { ...caller, agent: `${headers['user-agent'] ?? ''} ${address}` };
 }

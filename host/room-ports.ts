@@ -20,6 +20,9 @@ export function pendingUploads(upload: () => Upload): PendingUploads {
       const queued = upload().queuedFile(userId, path);
       return queued === null ? null : pending(queued, queued.file);
     },
+    shown: (caller, folder) => {
+      upload().shown(caller, folder);
+    },
   };
 }
 

@@ -15,4 +15,11 @@ export interface Caller {
   readonly nasToken: string | null;
   /** `wake`: a known admin after the grace, who may wake the NAS and see its status, nothing else. */
   readonly scope: 'all' | 'wake';
+  /**
+   * The device that calls: its refresh token's lineage, else its API key, else its session on the
+   * Pi. Left out where none of these is known. Access tokens change every 15 minutes and name none.
+   */
+  readonly device?: string;
+  /** Program and address of the request, for where no device is known. */
+  readonly agent?: string;
 }

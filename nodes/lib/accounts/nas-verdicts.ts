@@ -103,7 +103,9 @@ export class NasVerdicts {
   #letIn(kept: VerdictRow, token: string): AuthVerdict {
     const user = this.#parts.book.userOf(kept.userId);
     if (user === null) return REFUSED;
-    return { kind: 'caller', caller: { user, kind: 'nas', nasToken: token, scope: 'all' } };
+    const caller = { user, kind: 'nas', nasToken: token, scope: 'all' } as const;
+    const device = kept.kind === 'api_key' ? keyDevice(token) : kept.device;
+    return { kind: 'caller', caller: device === null ? caller : { ...caller, device } };
   }
 
   /** By what is kept: until the token's own end plus the grace. */
@@ -184,4 +186,8 @@ export class NasVerdicts {
     if (user === null) return 'silent';
     return book.confirm(token, { ...user, iatS: 0, profile: null });
   }
+}
+
+function keyDevice(apiKey: string): string {
+  return `key:${hashToken(apiKey).toString('base64url')}`;
 }

@@ -26,7 +26,7 @@ export class PiSessionRows {
 
   constructor(store: Store) {
     this.#find = store.prepare(`
-      SELECT jti, token_hash, user_id, scope, issued_at_ms, expires_at_ms
+      SELECT jti, token_hash, user_id, scope, refresh_hash, issued_at_ms, expires_at_ms
       FROM pi_sessions WHERE jti = ?`);
     this.#add = store.prepare(`
       INSERT INTO pi_sessions
@@ -37,15 +37,17 @@ export class PiSessionRows {
     this.#dropOfRefresh = store.prepare('DELETE FROM pi_sessions WHERE refresh_hash = ?');
   }
 
-  find(jti: string): Omit<PiSessionRow, 'refreshHash'> | null {
+  find(jti: string): PiSessionRow | null {
     const row = this.#find.get(jti);
     const tokenHash = row?.['token_hash'];
+    const refreshHash = row?.['refresh_hash'];
     if (row === undefined || !(tokenHash instanceof Uint8Array)) return null;
     return {
       jti,
       tokenHash,
       userId: Number(row['user_id']),
       scope: row['scope'] === 'all' ? 'all' : 'wake',
+      refreshHash: refreshHash instanceof Uint8Array ? refreshHash : null,
       issuedAtMs: Number(row['issued_at_ms']),
       expiresAtMs: Number(row['expires_at_ms']),
     };

@@ -109,7 +109,12 @@ export class PiTokens {
     if (row === null || !hashToken(token).equals(row.tokenHash)) return null;
     if (claims['sub'] !== String(row.userId) || row.expiresAtMs <= this.#time.nowMs()) return null;
     const user = this.#book.userOf(row.userId);
-    return user === null ? null : { user, kind: 'pi', nasToken: null, scope: row.scope };
+    if (user === null) return null;
+    const device =
+      row.refreshHash === null
+        ? `session:${jti}`
+        : this.#book.refreshTokens.deviceOf(row.refreshHash);
+    return { user, kind: 'pi', nasToken: null, scope: row.scope, device };
   }
 }
 

@@ -7,6 +7,8 @@ export interface RefreshRow {
   readonly userId: number;
   /** As the token says; null when it does not. */
   readonly expiresAtMs: number | null;
+  /** The device it was given to: the same for all that were exchanged for one another. */
+  readonly device: string;
 }
 
 /** A user's devices, with room for those that were replaced. */
@@ -22,11 +24,11 @@ export class RefreshRows {
 
   constructor(store: Store) {
     this.#find = store.prepare(
-      'SELECT user_id, expires_at_ms FROM refresh_tokens WHERE token_hash = ?',
+      'SELECT user_id, expires_at_ms, device FROM refresh_tokens WHERE token_hash = ?',
     );
     this.#keep = store.prepare(`
-      INSERT INTO refresh_tokens (token_hash, user_id, expires_at_ms, accepted_at_ms)
-      VALUES (?, ?, ?, ?)
+      INSERT INTO refresh_tokens (token_hash, user_id, expires_at_ms, device, accepted_at_ms)
+      VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (token_hash) DO UPDATE SET
         user_id = excluded.user_id, accepted_at_ms = excluded.accepted_at_ms`);
     this.#cap = store.prepare(`
@@ -37,19 +39,25 @@ export class RefreshRows {
     this.#dropOfUser = store.prepare('DELETE FROM refresh_tokens WHERE user_id = ?');
   }
 
-  find(hash: Buffer): RefreshRow | null {
+  find(hash: Uint8Array): RefreshRow | null {
     const row = this.#find.get(hash);
     if (row === undefined) return null;
-    const expiresAtMs = row['expires_at_ms'];
+    const { expires_at_ms: expiresAtMs, device } = row;
     return {
       userId: Number(row['user_id']),
       expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      device: typeof device === 'string' ? device : lineageFrom(hash),
     };
+  }
+
+  /** The device a refresh token belongs to; one not seen before begins a lineage of its own. */
+  deviceOf(hash: Uint8Array): string {
+    return this.find(hash)?.device ?? lineageFrom(hash);
   }
 
   /** Keeps one, and drops that user's expired and surplus ones. */
   keep(hash: Buffer, row: RefreshRow, acceptedAtMs: number): void {
-    this.#keep.run(hash, row.userId, row.expiresAtMs, acceptedAtMs);
+    this.#keep.run(hash, row.userId, row.expiresAtMs, row.device, acceptedAtMs);
     this.#cap.run(row.userId, acceptedAtMs);
   }
 
@@ -60,4 +68,8 @@ export class RefreshRows {
   dropOfUser(userId: number): void {
     this.#dropOfUser.run(userId);
   }
+}
+
+function lineageFrom(hash: Uint8Array): string {
+  return `refresh:${Buffer.from(hash).toString('base64url')}`;
 }

@@ -26,6 +26,12 @@ export type Learnt =
   /** The answer lets nobody in, or contradicts itself. */
   | { readonly kind: 'nobody' };
 
+/** The refresh tokens that came with an access token, and the device they all belong to. */
+interface Lineage {
+  readonly device: string;
+  readonly refreshTokens: readonly string[];
+}
+
 /** An API key tells no end; as a live token it counts until it is confirmed again or not. */
 const LIVE_KEY_MS = 900_000;
 const KEY_KEPT_MS = 90 * 86_400_000;
@@ -78,16 +84,17 @@ export class UserBook {
   }
 
   /** The NAS said that `token` is good and whose it is. */
-  confirm(token: string, of: Identity, refreshTokens: readonly string[] = []): User {
+  confirm(token: string, of: Identity, lineage: Lineage | null = null): User {
     const nowMs = this.#time.nowMs();
     const form = readTokenForm(token);
     const expiresAtMs = form.kind === 'jwt' ? form.claims.expiresAtMs : null;
     const kind = form.kind === 'jwt' ? 'jwt' : 'api_key';
     this.#store.transaction(() => {
       this.#upsert(of, nowMs);
-      const verdict = { userId: of.id, kind, expiresAtMs, confirmedAtMs: nowMs } as const;
+      const device = lineage?.device ?? null;
+      const verdict = { userId: of.id, kind, expiresAtMs, confirmedAtMs: nowMs, device } as const;
       if (form.kind !== 'none') this.verdicts.confirm(hashToken(token), verdict);
-      for (const refreshToken of refreshTokens) this.#keepRefresh(refreshToken, of.id, nowMs);
+      if (lineage !== null) this.#keepRefresh(lineage, of.id, nowMs);
       this.#prune(nowMs);
     });
     if (this.#isGood(token)) {
@@ -109,7 +116,12 @@ export class UserBook {
       return { kind: 'inactive' };
     }
     const refreshTokens = [presented, told.refreshToken].filter((token) => token !== null);
-    const user = this.confirm(told.accessToken, of, refreshTokens);
+    const [first] = refreshTokens;
+    const lineage =
+      first === undefined
+        ? null
+        : { device: this.refreshTokens.deviceOf(hashToken(first)), refreshTokens };
+    const user = this.confirm(told.accessToken, of, lineage);
     return { kind: 'user', user, token: told.accessToken };
   }
 
@@ -217,9 +229,11 @@ export class UserBook {
     this.verifiers.drop(userId);
   }
 
-  #keepRefresh(refreshToken: string, userId: number, nowMs: number): void {
-    const row = { userId, expiresAtMs: expiryOf(refreshToken) };
-    this.refreshTokens.keep(hashToken(refreshToken), row, nowMs);
+  #keepRefresh({ device, refreshTokens }: Lineage, userId: number, nowMs: number): void {
+    for (const refreshToken of refreshTokens) {
+      const row = { userId, expiresAtMs: expiryOf(refreshToken), device };
+      this.refreshTokens.keep(hashToken(refreshToken), row, nowMs);
+    }
   }
 
   #prune(nowMs: number): void {

@@ -13,6 +13,8 @@ export interface VerdictRow {
   readonly confirmedAtMs: number;
   /** Once set it stays: the NAS refused the token. */
   readonly endedAtMs: number | null;
+  /** The device a refresh token of which it came with; null where it came from elsewhere. */
+  readonly device: string | null;
 }
 
 /** More live tokens than a household ever has; the oldest go first. */
@@ -33,13 +35,15 @@ export class VerdictRows {
   constructor(store: Store) {
     this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(`
-      SELECT user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms
+      SELECT user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms, device
       FROM token_verdicts WHERE token_hash = ?`);
     this.#confirm = store.prepare(`
-      INSERT INTO token_verdicts (token_hash, user_id, kind, expires_at_ms, confirmed_at_ms)
-      VALUES (?, ?, ?, ?, ?)
+      INSERT INTO token_verdicts
+        (token_hash, user_id, kind, expires_at_ms, confirmed_at_ms, device)
+      VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT (token_hash) DO UPDATE SET
-        user_id = excluded.user_id, confirmed_at_ms = excluded.confirmed_at_ms
+        user_id = excluded.user_id, confirmed_at_ms = excluded.confirmed_at_ms,
+        device = coalesce(excluded.device, device)
       WHERE ended_at_ms IS NULL`);
     this.#end = store.prepare(
       'UPDATE token_verdicts SET ended_at_ms = ? WHERE token_hash = ? AND ended_at_ms IS NULL',
@@ -66,20 +70,21 @@ export class VerdictRows {
   #read(hash: Buffer): VerdictRow | null {
     const row = this.#find.get(hash);
     if (row === undefined) return null;
-    const { expires_at_ms: expiresAtMs, ended_at_ms: endedAtMs } = row;
+    const { expires_at_ms: expiresAtMs, ended_at_ms: endedAtMs, device } = row;
     return {
       userId: Number(row['user_id']),
       kind: row['kind'] === 'jwt' ? 'jwt' : 'api_key',
       expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
       confirmedAtMs: Number(row['confirmed_at_ms']),
       endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : null,
+      device: typeof device === 'string' ? device : null,
     };
   }
 
   /** Does nothing to a verdict that has ended. */
   confirm(hash: Buffer, verdict: Omit<VerdictRow, 'endedAtMs'>): void {
-    const { userId, kind, expiresAtMs, confirmedAtMs } = verdict;
-    this.#confirm.run(hash, userId, kind, expiresAtMs, confirmedAtMs);
+    const { userId, kind, expiresAtMs, confirmedAtMs, device } = verdict;
+    this.#confirm.run(hash, userId, kind, expiresAtMs, confirmedAtMs, device);
   }
 
   /** @returns whether there was a living verdict */

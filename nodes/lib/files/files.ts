@@ -82,9 +82,11 @@ export class Files {
   readonly #probe: ShareProbe;
   readonly #locator: Locator;
   readonly #answers: ListingAnswers;
+  readonly #pending: PendingUploads;
 
   constructor(ports: FilesPorts) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
+    this.#pending = pending;
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
     const grantRows = new GrantRows(store);
@@ -117,7 +119,10 @@ export class Files {
     if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
     const view = await this.#views.view(caller.user, path, access, options);
     if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
-    return this.#answers.listed(caller.user, path, view, options.page);
+    const outcome = this.#answers.listed(caller.user, path, view, options.page);
+    // In the same turn as the queue was read, so that nothing accepted meanwhile counts as shown.
+    if (outcome.kind === 'listing') this.#pending.shown(caller, path);
+    return outcome;
   }
 
   /**

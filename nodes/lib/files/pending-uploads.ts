@@ -1,3 +1,5 @@
+import type { Caller } from '../accounts/caller.ts';
+
 /** A file a user handed to the Pi that the NAS does not have yet. */
 export interface PendingUpload {
   readonly uploadId: string;
@@ -26,4 +28,6 @@ export interface PendingUploads {
   folders(userId: number): readonly PendingFolder[];
   /** The newest undelivered version this user queued for exactly this path. */
   find(userId: number, path: string): PendingUpload | null;
+  /** A device of that caller is shown this folder now, with all of their uploads in it. */
+  shown(caller: Caller, folder: string): void;
 }

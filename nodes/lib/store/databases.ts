@@ -3,6 +3,7 @@ import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
 import { CACHE_TABLES } from './schema/cache-tables.ts';
 import { CONFLICT_TABLES } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
+import { DEVICE_COLUMNS } from './schema/device-columns.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
 import { FLUSH_WAKE_TABLES } from './schema/flush-wake-tables.ts';
@@ -36,6 +37,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 7, sql: UPLOAD_INDEXES },
   { version: 8, sql: UPLOAD_INTENTS },
   { version: 9, sql: PERSONS_TABLES },
+  { version: 10, sql: DEVICE_COLUMNS },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

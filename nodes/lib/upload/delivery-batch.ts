@@ -4,7 +4,7 @@ import type { ChunkedSend, Sending } from './chunked-send.ts';
 import type { DeliveryStep, StepOutcome } from './delivery-step.ts';
 import type { Interruption } from './interruption.ts';
 import type { NamesSeen, NasFolder } from './nas-folder.ts';
-import { baseOf } from './row-base.ts';
+import { standingOf } from './row-base.ts';
 import type { TargetCheck, Wanted } from './target-check.ts';
 import type { UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
@@ -106,7 +106,12 @@ export class DeliveryBatch {
     const flying: Flying[] = [];
     for (const row of rows) {
       const { path, sizeBytes, sha256 } = row;
-      const wanted: Wanted = { path, sizeBytes, sha256, base: baseOf(row, uploads) };
+      const { base, copyPath } = standingOf(row, uploads);
+      if (copyPath !== null) {
+        run.outcomes.set(row.id, ALONE);
+        continue;
+      }
+      const wanted: Wanted = { path, sizeBytes, sha256, base };
       const item = seen.items.get(row.filename) ?? null;
       const verdict =
         item === null ? 'unchanged' : await check.judge(run.token, wanted, item, run.signal);

@@ -4,7 +4,7 @@ import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
 import { CLAIMABLE, FOUND_WAITING, IN_LINE, UNDELIVERED } from './upload-states.ts';
 
 /**
- * Claims the oldest row that is due and that no earlier upload of that user to the same place
+ * Claims a user's oldest row that is due and that no earlier upload of that user to the same place
  * stands before. An undecided row counts for both its readings, so such rows never overtake or
  * overwrite each other. A lease of this process that ran out is free again.
  */
@@ -13,7 +13,7 @@ const claimWhere = (more: string): string => `
     lease_owner = :owner, lease_until_tick_ms = :leaseUntil
   WHERE seq = (
     SELECT r.seq FROM upload_queue r INDEXED BY upload_queue_claimable
-    WHERE r.state IN ${CLAIMABLE} ${more}
+    WHERE r.user_id = :user AND r.state IN ${CLAIMABLE} ${more}
       AND ((r.state <> 'sending' AND r.due_tick_ms <= :now)
         OR (r.state = 'sending' AND coalesce(r.lease_until_tick_ms, 0) <= :now))
       AND NOT EXISTS (
@@ -33,7 +33,7 @@ const claimWhere = (more: string): string => `
   RETURNING *`;
 
 /** Rows that may travel with the one claimed before them. */
-const ALONGSIDE = `AND r.seq > :after AND r.user_id = :user AND r.folder = :folder
+const ALONGSIDE = `AND r.seq > :after AND r.folder = :folder
       AND r.size_bytes <= :most AND r.second_path IS NULL AND r.conflict_path IS NULL
       AND r.resends = 0 AND r.found = 0`;
 
@@ -42,6 +42,7 @@ const UNLEASED = 'lease_owner = NULL, lease_until_tick_ms = NULL';
 /** `upload_queue` and `conflicts` as the delivery writes them. Its one writer is the delivery. */
 export class DeliveryRows {
   readonly #store: Store;
+  readonly #nextUser: StatementSync;
   readonly #claim: StatementSync;
   readonly #claimAlongside: StatementSync;
   readonly #renew: StatementSync;
@@ -52,9 +53,14 @@ export class DeliveryRows {
   readonly #delivered: StatementSync;
   readonly #mismatch: StatementSync;
   readonly #insertConflict: StatementSync;
+  readonly #carryConflict: StatementSync;
+  readonly #sharedAsFolder: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#nextUser = store.prepare(`
+      SELECT min(user_id) AS user_id FROM upload_queue INDEXED BY upload_queue_claimable
+      WHERE user_id > ? AND state IN ${CLAIMABLE}`);
     this.#claim = store.prepare(claimWhere(''));
     this.#claimAlongside = store.prepare(claimWhere(ALONGSIDE));
     this.#renew = store.prepare(
@@ -80,20 +86,52 @@ export class DeliveryRows {
     this.#insertConflict = store.prepare(`
       INSERT INTO conflicts (upload_id, user_id, path, conflict_path, size_bytes, sha256,
         found_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`);
+    this.#carryConflict = store.prepare(`
+      UPDATE conflicts SET upload_id = ?, size_bytes = ?, sha256 = ?, found_at_ms = ?
+      WHERE user_id = ? AND path = ? AND conflict_path = ? AND resolution IS NULL`);
+    this.#sharedAsFolder = store.prepare(`
+      SELECT 1 FROM upload_queue INDEXED BY upload_queue_by_path
+      WHERE user_id = :user AND path = :path AND second_path IS NOT :second
+        AND state IN ${UNDELIVERED}
+      GROUP BY path HAVING count(*) = count(second_path)`);
   }
 
   transaction<T>(work: () => T): T {
     return this.#store.transaction(work);
   }
 
-  /** @returns the row as claimed, or null when none is due */
-  claim(owner: string, nowTickMs: number, leaseUntilTickMs: number): UploadRow | null {
-    const raw = this.#claim.get({
-      owner,
-      leaseUntil: Math.ceil(leaseUntilTickMs),
-      now: Math.floor(nowTickMs),
-    });
-    return raw === undefined ? null : toUploadRow(raw);
+  /**
+   * @param after the user who had the turn before: everybody else comes first
+   * @returns the row as claimed, or null when none is due
+   */
+  claim(
+    after: number,
+    owner: string,
+    nowTickMs: number,
+    leaseUntilTickMs: number,
+  ): UploadRow | null {
+    for (const user of this.#usersAfter(after)) {
+      const raw = this.#claim.get({
+        owner,
+        leaseUntil: Math.ceil(leaseUntilTickMs),
+        now: Math.floor(nowTickMs),
+        user,
+      });
+      if (raw !== undefined) return toUploadRow(raw);
+    }
+    return null;
+  }
+
+  /** Who has rows that may be claimed, in a circle that begins behind one of them. */
+  #usersAfter(after: number): readonly number[] {
+    const users: number[] = [];
+    for (let at = -1; ;) {
+      const next = this.#nextUser.get(at)?.['user_id'];
+      if (next === null || next === undefined) break;
+      at = Number(next);
+      users.push(at);
+    }
+    return [...users.filter((id) => id > after), ...users.filter((id) => id <= after)];
   }
 
   /** Claims up to `most.count` small rows of the same user and folder, in one commit. */
@@ -137,6 +175,15 @@ export class DeliveryRows {
     this.#decide.run(path, folder, filename, id);
   }
 
+  /**
+   * Whether others were sent to the same place under names of their own, and none as that very
+   * file.
+   */
+  isSharedAsFolder({ userId, path, secondPath }: UploadRow): boolean {
+    const shared = this.#sharedAsFolder.get({ user: userId, path, second: secondPath });
+    return shared !== undefined;
+  }
+
   setConflictPath(id: string, path: string): void {
     this.#conflictPath.run(path, id);
   }
@@ -165,7 +212,19 @@ export class DeliveryRows {
     this.#mismatch.run(found.sizeBytes, found.modifiedAt, found.checksum, id);
   }
 
-  insertConflict(row: UploadRow, conflictPath: string, nowMs: number): void {
+  /** An open conflict about that copy is about its new version from now on; else it is a new one. */
+  addConflict(row: UploadRow, conflictPath: string, nowMs: number): void {
+    const { id, userId, path, sizeBytes, sha256 } = row;
+    const carried = this.#carryConflict.run(
+      id,
+      sizeBytes,
+      sha256,
+      nowMs,
+      userId,
+      path,
+      conflictPath,
+    );
+    if (carried.changes > 0) return;
     this.#insertConflict.run(
       row.id,
       row.userId,

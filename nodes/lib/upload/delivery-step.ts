@@ -8,7 +8,7 @@ import type { NasFolder } from './nas-folder.ts';
 import type { Seen, TargetCheck, Wanted } from './target-check.ts';
 import { folderOf } from './target.ts';
 import type { PlainUpload, ShownListings } from './upload-ports.ts';
-import { baseOf } from './row-base.ts';
+import { standingOf, type Standing } from './row-base.ts';
 import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
@@ -66,17 +66,12 @@ export class DeliveryStep {
   ): Promise<StepOutcome> {
     const row = await this.#readied(claimed, token, signal);
     if ('kind' in row) return row;
-    const base = baseOf(row, this.#parts.uploads);
-    let path = row.conflictPath ?? row.path;
+    const standing = standingOf(row, this.#parts.uploads);
+    let path = this.#placeOf(row, standing);
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       const beside = path !== row.path;
-      const wanted: Wanted = {
-        path,
-        sizeBytes: row.sizeBytes,
-        sha256: row.sha256,
-        // After a failed proof the base is what lies at the place it was sent to.
-        base: beside && row.resends === 0 ? NO_BASE : base,
-      };
+      const { sizeBytes, sha256 } = row;
+      const wanted: Wanted = { path, sizeBytes, sha256, base: baseAt(path, row, standing) };
       const seen = await this.#parts.check.look(token, wanted, round === 0, signal);
       if (seen.kind === 'ours') return { kind: 'delivered', path, item: seen.item, beside };
       if (seen.kind === 'changed') {
@@ -102,7 +97,8 @@ export class DeliveryStep {
   ): Promise<UploadRow | StepOutcome> {
     const row = await this.#decide(claimed, token, signal);
     if ('kind' in row || !row.found) return row;
-    return (await this.#doubtOf(row, baseOf(row, this.#parts.uploads), token, signal)) ?? row;
+    const { base } = standingOf(row, this.#parts.uploads);
+    return (await this.#doubtOf(row, base, token, signal)) ?? row;
   }
 
   /**
@@ -130,6 +126,13 @@ export class DeliveryStep {
     };
   }
 
+  /** Where a row goes first: a copy is written down before anything is sent to it. */
+  #placeOf(row: UploadRow, { copyPath }: Standing): string {
+    if (row.conflictPath !== null || copyPath === null) return row.conflictPath ?? row.path;
+    this.#parts.rows.setConflictPath(row.id, copyPath);
+    return copyPath;
+  }
+
   /** Asks the NAS which reading holds, where no listing told when it was accepted. */
   async #decide(
     row: UploadRow,
@@ -140,7 +143,10 @@ export class DeliveryStep {
     const listed = await this.#parts.folders.listLately(token, row.folder, signal);
     if (listed.kind !== 'items') return listed;
     const named = listed.items.find(({ name }) => name === nameOf(row.path));
-    const path = named?.type === 'directory' ? row.secondPath : row.path;
+    // Two names for what is not there yet: it can only be meant as a folder.
+    const isFolder =
+      named === undefined ? this.#parts.rows.isSharedAsFolder(row) : named.type === 'directory';
+    const path = isFolder ? row.secondPath : row.path;
     const folder = folderOf(path);
     const filename = nameOf(path);
     this.#parts.rows.decide(row.id, path, folder, filename);
@@ -235,6 +241,15 @@ export class DeliveryStep {
     if (verdict === 'ours') return { kind: 'delivered', path: wanted.path, item: found, beside };
     return typeof verdict === 'string' ? { kind: 'mismatch', found } : verdict;
   }
+}
+
+/**
+ * What may be written over at a place: beside the file nothing but the copy of its own branch. After
+ * a failed proof it is what lies where it was sent to.
+ */
+function baseAt(path: string, row: UploadRow, { base, copyPath }: Standing): UploadBase {
+  const isNew = path !== row.path && path !== copyPath;
+  return isNew && row.resends === 0 ? NO_BASE : base;
 }
 
 /** @returns null where the NAS has to be asked again */

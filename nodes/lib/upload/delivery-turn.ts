@@ -39,10 +39,12 @@ export interface DeliveryTurnParts {
 
 type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
 
-/** One turn of the delivery: the oldest row that is due, and what may travel with it. */
+/** One turn of the delivery: a user's oldest row that is due, and what may travel with it. */
 export class DeliveryTurn {
   readonly #parts: DeliveryTurnParts;
   #renewAtTickMs = 0;
+  /** Users take turns, so that one user's thousands of files hold nobody else up. */
+  #lastUser = -1;
   #refusals = new Map<number, number>();
 
   constructor(parts: DeliveryTurnParts) {
@@ -61,8 +63,9 @@ export class DeliveryTurn {
   async take(signal: AbortSignal, onDelivered: () => void): Promise<Next | null> {
     const { rows, clock, owner, locks } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const first = rows.claim(owner, nowMs, nowMs + LEASE_MS);
+    const first = rows.claim(this.#lastUser, owner, nowMs, nowMs + LEASE_MS);
     if (first === null) return null;
+    this.#lastUser = first.userId;
     this.#renewAtTickMs = nowMs + LEASE_MS / 2;
     if (locks.has(first.path) || locks.has(first.conflictPath ?? first.path)) {
       const due = { tickMs: nowMs + LOCKED_MS, atMs: clock.nowMs() + LOCKED_MS };

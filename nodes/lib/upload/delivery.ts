@@ -38,8 +38,8 @@ export interface DeliveryParts {
 }
 
 /**
- * Empties the queue while the NAS is awake: oldest first, small neighbours together, each version of
- * a path after the one before it. It never wakes the NAS. Every claim begins by asking the NAS what it has,
+ * Empties the queue while the NAS is awake: the users in turn, each user's oldest first, small
+ * neighbours together, each version of a path after the one before it. It never wakes the NAS. Every claim begins by asking the NAS what it has,
  * so that whatever became of the attempt before, nothing is sent twice.
  */
 export class Delivery {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { User } from '../accounts/caller.ts';
+import type { Branches } from './branches.ts';
 import type { StagedFile } from './part-file.ts';
+import type { Sender } from './sender.ts';
 import { folderOf, type Target } from './target.ts';
-import type { BornAt, ShownListings } from './upload-ports.ts';
-import { NO_BASE, type NewUpload, type UploadBase, type UploadRow } from './upload-row.ts';
+import type { BornAt } from './upload-ports.ts';
+import type { NewUpload, UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 import { nameOf } from '../files/files.ts';
 
@@ -19,6 +21,7 @@ export interface AimedFile {
 /** One request's files, all durable on the disk, none in the queue yet. */
 export interface EnqueueRequest {
   readonly user: User;
+  readonly sender: Sender;
   readonly files: readonly AimedFile[];
   readonly idempotencyKey: string | null;
   /** `X-Base-Checksum`, hex. */
@@ -57,12 +60,12 @@ export type Enqueued =
  */
 export class Enqueue {
   readonly #rows: UploadRows;
-  readonly #listings: ShownListings;
+  readonly #branches: Branches;
   readonly #bornAt: BornAt;
 
-  constructor(rows: UploadRows, listings: ShownListings, bornAt: BornAt) {
+  constructor(rows: UploadRows, branches: Branches, bornAt: BornAt) {
     this.#rows = rows;
-    this.#listings = listings;
+    this.#branches = branches;
     this.#bornAt = bornAt;
   }
 
@@ -123,41 +126,15 @@ export class Enqueue {
       secondPath: target.secondPath,
       sizeBytes,
       sha256,
-      base: this.#baseOf(request, target),
+      base: this.#branches.baseOf({
+        userId: request.user.id,
+        target,
+        sender: request.sender,
+        baseChecksum: request.baseChecksum,
+      }),
+      ...request.sender,
+      sentName: target.sentName,
       createdAtMs: nowMs,
-    };
-  }
-
-  /**
-   * What the sender's version was made from: the version before it in the queue; else what the
-   * sender says; else the later of what this Pi delivered there and what the sender last saw listed.
-   * An undecided upload shares its target with none but versions of itself.
-   */
-  #baseOf(request: EnqueueRequest, target: Target): UploadBase {
-    const { id: userId } = request.user;
-    const decided = target.secondPath === null;
-    const before = this.#rows.newestUndelivered(userId, target.path, target.secondPath);
-    if (before !== null) return { ...NO_BASE, source: 'queue', uploadId: before.id };
-    if (request.baseChecksum !== null) {
-      return { ...NO_BASE, source: 'caller', checksum: request.baseChecksum };
-    }
-    return decided ? this.#knownBase(userId, target.path) : NO_BASE;
-  }
-
-  #knownBase(userId: number, path: string): UploadBase {
-    const shown = this.#listings.shows(userId, path);
-    const own = this.#rows.lastSynced(userId, path);
-    const listedAtMs = shown.kind === 'file' ? shown.listedAtMs : 0;
-    if (own !== null && (own.syncedAtMs ?? 0) >= listedAtMs) {
-      return { ...NO_BASE, source: 'own', sizeBytes: own.sizeBytes, checksum: own.sha256 };
-    }
-    if (shown.kind !== 'file') return NO_BASE;
-    return {
-      source: 'listing',
-      uploadId: null,
-      sizeBytes: shown.sizeBytes,
-      modifiedAt: shown.modifiedAt,
-      checksum: shown.checksum,
     };
   }
 }

@@ -101,6 +101,9 @@ export class HeldUploads {
       sha256,
       base: NO_BASE,
       createdAtMs: clock.nowMs(),
+      device: null,
+      agent: null,
+      sentName: null,
     };
     const file = await intents.write([upload]);
     await disk.syncFolder(folder);

@@ -18,6 +18,7 @@ import type { ReceivedFile } from './body-files.ts';
 import { MultipartIntake } from './multipart-intake.ts';
 import type { Publisher } from './publisher.ts';
 import type { Reservation, RoomKeeper } from './room-keeper.ts';
+import { senderOf } from './sender.ts';
 import { readTarget } from './target.ts';
 import { uploadId, type RandomBytes } from './upload-id.ts';
 import type { MayWrite, ShownListings } from './upload-ports.ts';
@@ -43,6 +44,11 @@ export interface IntakeParts {
   readonly incomingFolder: string;
   readonly maxFileBytes: number;
 }
+
+const KEY_REUSED = {
+  loc: ['header', 'Idempotency-Key'],
+  detail: 'This Idempotency-Key was used with another body.',
+} as const;
 
 /** From a request to rows in the queue: everything before the answer 200. */
 export class Intake {
@@ -158,17 +164,14 @@ export class Intake {
     }
     const enqueued = await this.#parts.publisher.publish({
       user: call.caller.user,
+      sender: senderOf(call.caller),
       files: aimed,
       idempotencyKey: headers.idempotencyKey,
       baseChecksum: headers.baseChecksum,
     });
-    if (enqueued.kind === 'key_reused') {
-      return refusedAt(
-        ['header', 'Idempotency-Key'],
-        'This Idempotency-Key was used with another body.',
-      );
-    }
-    return { kind: 'accepted', files: enqueued.files };
+    return enqueued.kind === 'key_reused'
+      ? refusedAt(KEY_REUSED.loc, KEY_REUSED.detail)
+      : { kind: 'accepted', files: enqueued.files };
   }
 
   /** Finds each file's target and checks it, and what the headers say of the content. */

@@ -269,7 +269,8 @@ function endOf(base: UploadBase, ends: ReadonlyMap<string, End>): End | undefine
 
 function intentOf(row: UploadRow): NewUpload {
   const { id, userId, username, ownerCreatedAt, folder, filename, path, secondPath } = row;
-  const { sizeBytes, sha256, base, createdAtMs } = row;
-  const whose = { id, userId, username, ownerCreatedAt };
-  return { ...whose, folder, filename, path, secondPath, sizeBytes, sha256, base, createdAtMs };
+  const { sizeBytes, sha256, base, createdAtMs, device, agent, sentName } = row;
+  const whose = { id, userId, username, ownerCreatedAt, device, agent };
+  const where = { folder, filename, path, secondPath, sentName };
+  return { ...whose, ...where, sizeBytes, sha256, base, createdAtMs };
 }

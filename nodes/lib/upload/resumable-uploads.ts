@@ -8,6 +8,7 @@ import {
   refusedAt,
   tooLarge,
   WRONG_HASH,
+  type ContentHeaders,
   type Refused,
 } from './admission.ts';
 import type { BodySlots } from './body-slots.ts';
@@ -18,6 +19,7 @@ import type { Publisher } from './publisher.ts';
 import { ResumableBook } from './resumable-book.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
 import type { ResumableSpool } from './resumable-spool.ts';
+import { senderOf } from './sender.ts';
 import { readFilename, readTarget } from './target.ts';
 import { uploadId, type RandomBytes } from './upload-id.ts';
 import type { MayWrite } from './upload-ports.ts';
@@ -177,7 +179,7 @@ export class ResumableUploads {
   async #publish(
     caller: Caller,
     upload: ResumableUpload,
-    content: { readonly contentSha256: string | null; readonly baseChecksum: string | null },
+    content: ContentHeaders,
   ): Promise<Completed> {
     const { publisher, spool, rows } = this.#parts;
     const aimed = await this.#aim(caller, upload.folder, upload.filename);
@@ -194,6 +196,7 @@ export class ResumableUploads {
       files: [{ staged, target: aimed.target }],
       idempotencyKey: null,
       baseChecksum: content.baseChecksum,
+      sender: senderOf(caller),
       alongside: () => {
         rows.remove(id);
       },

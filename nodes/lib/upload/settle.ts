@@ -125,7 +125,7 @@ export class Settle {
     const state = beside ? 'conflict' : 'synced';
     this.#commit(row, state, null, () => {
       rows.delivered(row.id, state, path, nowMs);
-      if (beside) rows.insertConflict({ ...row }, path, nowMs);
+      if (beside) rows.addConflict(row, path, nowMs);
     });
   }
 

@@ -5,6 +5,8 @@ import type { ShownEntry } from './upload-ports.ts';
 export interface Target {
   readonly path: string;
   readonly secondPath: string | null;
+  /** The name the file came with, where `path` ends in another; null where it is its name. */
+  readonly sentName: string | null;
 }
 
 export type ReadTarget =
@@ -38,9 +40,10 @@ export function readTarget(sent: SentTarget, shows: (path: string) => ShownEntry
   const shown = shows(folder);
   if (shown.kind === 'folder') return asFolder;
   const last = nameOf(folder);
-  if (shown.kind === 'file' || isSameName(last, sent.filename)) return target(folder);
+  if (isSameName(last, sent.filename)) return target(folder);
+  if (shown.kind === 'file') return target(folder, null, sent.filename);
   if (!last.includes('.')) return asFolder;
-  return target(folder, shown.kind === 'unknown' ? inside.path : null);
+  return target(folder, shown.kind === 'unknown' ? inside.path : null, sent.filename);
 }
 
 /** Browsers and OkHttp write a quote in a part's file name as `%22`, but not in a path. */
@@ -48,8 +51,12 @@ function isSameName(inPath: string, inPart: string): boolean {
   return inPath === inPart || inPath.replaceAll('"', '%22') === inPart;
 }
 
-function target(path: string, secondPath: string | null = null): ReadTarget {
-  return { kind: 'target', target: { path, secondPath } };
+function target(
+  path: string,
+  secondPath: string | null = null,
+  sentName: string | null = null,
+): ReadTarget {
+  return { kind: 'target', target: { path, secondPath, sentName } };
 }
 
 /** The folder part of a path. */

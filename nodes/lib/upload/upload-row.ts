@@ -39,6 +39,11 @@ export interface NewUpload {
   readonly sha256: string;
   readonly base: UploadBase;
   readonly createdAtMs: number;
+  /** The device it came from. */
+  readonly device: string | null;
+  readonly agent: string | null;
+  /** The name it came with, where its path ends in another. */
+  readonly sentName: string | null;
 }
 
 /** One accepted upload. */
@@ -74,6 +79,11 @@ export interface UploadRow {
   readonly ownerCreatedAt: string | null;
   /** Which file of intents tells of it too. */
   readonly intentFile: string | null;
+  /** The device it came from. */
+  readonly device: string | null;
+  readonly agent: string | null;
+  /** The name it came with, where its path ended in another. */
+  readonly sentName: string | null;
 }
 
 /** A row as the driver gives it. */
@@ -107,6 +117,9 @@ export function toUploadRow(raw: Raw): UploadRow {
     syncedAtMs: numberOf(raw['synced_at_ms']),
     ownerCreatedAt: textOf(raw['owner_created_at']),
     intentFile: textOf(raw['intent_file']),
+    device: textOf(raw['device']),
+    agent: textOf(raw['agent']),
+    sentName: textOf(raw['sent_name']),
   };
 }
 
@@ -130,6 +143,9 @@ export function readNewUpload(value: unknown): NewUpload | null {
     secondPath: textOf(raw.secondPath),
     sizeBytes: Number(raw.sizeBytes),
     createdAtMs: Number(raw.createdAtMs),
+    device: textOf(raw.device),
+    agent: textOf(raw.agent),
+    sentName: textOf(raw.sentName),
   };
 }
 

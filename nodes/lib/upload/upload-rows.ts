@@ -10,6 +10,9 @@ export interface InsertedAs {
   readonly detail: string | null;
 }
 
+/** More versions of one path on their way than anybody saves. */
+const MOST_VERSIONS = 200;
+
 const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
 
 /** An earlier request that came with the same Idempotency-Key. */
@@ -25,7 +28,8 @@ export class UploadRows {
   readonly #insert: StatementSync;
   readonly #byId: StatementSync;
   readonly #newestFor: StatementSync;
-  readonly #newestUndelivered: StatementSync;
+  readonly #branches: StatementSync;
+  readonly #newestSeq: StatementSync;
   readonly #lastSynced: StatementSync;
   readonly #requeue: StatementSync;
   readonly #request: StatementSync;
@@ -38,18 +42,23 @@ export class UploadRows {
     this.#insert = store.prepare(`
       INSERT INTO upload_queue (id, user_id, username, folder, filename, path, second_path,
         size_bytes, sha256, base_source, base_upload_id, base_size_bytes, base_modified_at,
-        base_checksum, created_at_ms, owner_created_at, state, found, detail, intent_file)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        base_checksum, created_at_ms, owner_created_at, device, agent, sent_name, state, found,
+        detail, intent_file)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#byId = store.prepare('SELECT * FROM upload_queue WHERE id = ?');
     this.#newestFor = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND second_path IS ? AND has_bytes = 1
         AND state IN ${UNFINISHED}
       ORDER BY seq DESC LIMIT 1`);
-    this.#newestUndelivered = store.prepare(`
+    this.#branches = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
-      WHERE user_id = ? AND path = ? AND second_path IS ? AND state IN ${UNDELIVERED}
-      ORDER BY seq DESC LIMIT 1`);
+      WHERE user_id = :user AND path = :path AND second_path IS :second
+        AND (state IN ${UNDELIVERED} OR (state = 'conflict' AND id IN (
+          SELECT upload_id FROM conflicts
+          WHERE user_id = :user AND path = :path AND resolution IS NULL)))
+      ORDER BY seq DESC LIMIT ${MOST_VERSIONS}`);
+    this.#newestSeq = store.prepare('SELECT max(seq) AS seq FROM upload_queue');
     this.#lastSynced = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND state = 'synced' ORDER BY seq DESC LIMIT 1`);
@@ -101,6 +110,9 @@ export class UploadRows {
       base.checksum,
       row.createdAtMs,
       row.ownerCreatedAt,
+      row.device,
+      row.agent,
+      row.sentName,
       as.state,
       as.found ? 1 : 0,
       as.detail,
@@ -117,9 +129,17 @@ export class UploadRows {
     return this.#one(this.#newestFor.get(userId, path, secondPath));
   }
 
-  /** The newest row still on its way to exactly this target. */
-  newestUndelivered(userId: number, path: string, secondPath: string | null): UploadRow | null {
-    return this.#one(this.#newestUndelivered.get(userId, path, secondPath));
+  /**
+   * The versions of exactly this target that are on their way, and those beside it that nobody
+   * settled; newest first.
+   */
+  branchesOf(userId: number, path: string, secondPath: string | null): readonly UploadRow[] {
+    return this.#branches.all({ user: userId, path, second: secondPath }).map(toUploadRow);
+  }
+
+  /** The newest of all rows; 0 where there is none. */
+  newestSeq(): number {
+    return Number(this.#newestSeq.get()?.['seq'] ?? 0);
   }
 
   lastSynced(userId: number, path: string): UploadRow | null {

@@ -7,6 +7,7 @@ import type { Clock } from '../time/clock.ts';
 import { Admission, type Admitted, type UploadCall } from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
+import { Branches } from './branches.ts';
 import type { Conflict, Resolution } from './conflict-rows.ts';
 import type { Conflicts, Resolved } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
@@ -66,6 +67,7 @@ export class Upload {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #slots = new BodySlots();
+  readonly #branches: Branches;
   readonly #recoveryRows: RecoveryRows;
   readonly #overviewRows: OverviewRows;
   readonly #admission: Admission;
@@ -95,7 +97,8 @@ export class Upload {
     const room = new RoomKeeper(disk, folder, parts.minFreeBytes, parts.makeRoom);
     this.#admission = new Admission(parts.maxFileBytes, parts.mayWrite, room, this.#slots);
     const intents = new Intents(parts);
-    const enqueue = new Enqueue(rows, parts.listings, parts.bornAt);
+    this.#branches = new Branches({ ...parts, rows });
+    const enqueue = new Enqueue(rows, this.#branches, parts.bornAt);
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
@@ -201,6 +204,16 @@ export class Upload {
     if (taken.kind === 'refused') return taken;
     this.#delivery.kick();
     return { kind: 'done', upload: toUploadItem(taken.upload) };
+  }
+
+  /**
+   * A device was shown a folder, with all of its user's uploads in it: what it saves there from now
+   * on was made knowing them. A caller without either is the Pi itself.
+   */
+  shown(caller: Caller, folder: string): void {
+    if (caller.device !== undefined || caller.agent !== undefined) {
+      this.#branches.shown(caller, folder);
+    }
   }
 
   status(caller: Caller, all: boolean): ReturnType<Overview['status']> {

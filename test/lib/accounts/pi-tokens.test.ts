@@ -56,6 +56,7 @@ describe('Pi tokens', () => {
       kind: 'pi',
       nasToken: null,
       scope: 'all',
+      device: `session:${String(open(good).claims['jti'])}`,
     });
   });
 

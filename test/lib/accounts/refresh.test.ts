@@ -350,6 +350,33 @@ describe('logout', () => {
     assert.equal(outcomeWord(await stage.accounts.logout(again)), 'issued');
   });
 
+  it('is one device through every exchange of its refresh token, asleep and awake', async () => {
+    const deviceOf = async (access: string): Promise<string | undefined> =>
+      (await stage.caller(access)).device;
+    const mine = stage.nas.refreshToken('alice');
+    const other = stage.nas.refreshToken('alice');
+    const first = await deviceOf(tokenOf(await stage.refresh(mine)));
+    assert.match(String(first), /^refresh:/);
+    await stage.clock.advance(MINUTE_MS);
+    assert.equal(await deviceOf(tokenOf(await stage.refresh(mine))), first);
+    const rotated = stage.nas.refreshToken('alice');
+    const access = stage.nas.token('alice', { nonce: 3 });
+    stage.nas.brokenCalls.set('refresh', ok({ access_token: access, refresh_token: rotated }));
+    await stage.refresh(mine);
+    assert.equal(await deviceOf(access), first);
+    stage.nas.brokenCalls.clear();
+    assert.notEqual(await deviceOf(tokenOf(await stage.refresh(other))), first);
+    stage.sleep();
+    assert.equal(await deviceOf(tokenOf(await stage.refresh(rotated))), first);
+  });
+
+  it('is one device for an API key, and none for a token that came from elsewhere', async () => {
+    stage.nas.apiKeys.set('balu_key_of_alice_1', 4);
+    const key = await stage.caller('balu_key_of_alice_1');
+    assert.match(String(key.device), /^key:/);
+    assert.equal((await stage.caller(stage.nas.token('alice', { nonce: 4 }))).device, undefined);
+  });
+
   it('drops that user’s verdicts, refresh hashes and Pi tokens, and nobody else’s', async () => {
     const refresh = stage.nas.refreshToken('alice');
     const bobs = stage.nas.refreshToken('bob');

@@ -91,7 +91,12 @@ export class CacheBench {
       tokenOf: (caller: Caller) => this.tokenOf(caller),
       holdsCredential: () => false,
       isKept: (path) => this.cache.isKept(path),
-      pending: { inFolder: () => [], folders: () => [], find: () => null },
+      pending: {
+        inFolder: () => [],
+        folders: () => [],
+        find: () => null,
+        shown: () => undefined,
+      },
     });
     const warn = (message: string): number => this.warnings.push(message);
     this.cache = new Cache({

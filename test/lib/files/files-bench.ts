@@ -17,6 +17,8 @@ export class FilesBench {
   readonly refused: string[] = [];
   readonly queued: (PendingUpload & { readonly userId: number })[] = [];
   readonly kept = new Set<string>();
+  /** Whom the queue was told to have been shown which folder. */
+  readonly shown: string[] = [];
   holdsCredential = false;
   readonly store: Store;
   awake = true;
@@ -63,6 +65,9 @@ export class FilesBench {
             .map(({ path, acceptedAtMs }) => ({ path: parentOf(path), acceptedAtMs })),
         find: (userId, path) =>
           this.queued.find((upload) => upload.userId === userId && upload.path === path) ?? null,
+        shown: (caller, folder) => {
+          this.shown.push(`${caller.user.username} ${folder}`);
+        },
       },
     });
     return this.files;

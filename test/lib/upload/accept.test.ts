@@ -93,11 +93,10 @@ describe('accepting an upload', () => {
       );
       assert.deepEqual([status, body['code']], [422, 'invalid']);
       assert.ok(String(body['detail']).includes(`alice/Album/${first.split('/').at(-1) ?? ''}`));
-      assert.deepEqual([body['errors'], house.onDisk(), house.states()], [
-        [{ loc: ['body', 'files'], msg: body['detail'] }],
-        [],
-        [],
-      ]);
+      assert.deepEqual(
+        [body['errors'], house.onDisk(), house.states()],
+        [[{ loc: ['body', 'files'], msg: body['detail'] }], [], []],
+      );
     }
   });
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ALICE, BOB, House } from './house.ts';
+import { ADMIN, ALICE, BOB, House } from './house.ts';
 import { gone, json, sha256 } from './memory-nas.ts';
 
 /** The NAS is asked what lies in alice's folder, by either of its routes. */
@@ -70,6 +70,24 @@ describe('delivering the queue', () => {
     await house.deliver();
     assert.deepEqual(house.nas.published.get('alice/a.txt'), ['one', 'two', 'three']);
     assert.deepEqual(house.states(), ['synced', 'synced', 'synced']);
+  });
+
+  it('takes turns between users, and keeps the order within each', async () => {
+    for (let index = 0; index < 40; index += 1) {
+      await house.send('alice', `${String(index).padStart(2, '0')}.txt`, `a ${index}`);
+    }
+    house.who = BOB;
+    for (const name of ['1.txt', '2.txt']) await house.send('bob', name, `b ${name}`);
+    house.who = ADMIN;
+    await house.send('Shared', 'c.txt', 'c');
+    await house.deliver();
+    const order = [...house.nas.published.keys()];
+    assert.equal(order.length, 43);
+    // What travels together counts as one turn.
+    assert.ok(order.indexOf('bob/1.txt') <= 16, String(order));
+    assert.ok(order.indexOf('Shared/c.txt') <= 18, String(order));
+    const ofAlice = order.filter((path) => path.startsWith('alice/'));
+    assert.deepEqual(ofAlice, [...ofAlice].sort());
   });
 
   it('lets a later version stand on the base of one that failed or was dropped', async () => {
