@@ -8,6 +8,7 @@ import { kill } from './kill.ts';
 import { names } from './names.ts';
 import { power } from './power.ts';
 import type { Proof, Verdict } from './proof.ts';
+import { queueLost } from './queue-lost.ts';
 import { slow } from './slow.ts';
 import { soak } from './soak.ts';
 
@@ -19,6 +20,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   full: fullDisk,
   fuzz,
   names,
+  'queue-lost': queueLost,
   slow,
   crowd,
   soak,

@@ -7,12 +7,13 @@ import type { Sent } from './ledger.ts';
 /** What a stopped BaluPi left behind that belongs to nothing. */
 export function orphansIn(dataFolder: string): string[] {
   const queue = join(dataFolder, 'queue');
-  const wanted = idsWithBytes(dataFolder);
+  const wanted = new Set([...idsWithBytes(dataFolder), ...intentFiles(dataFolder)]);
   const faults: string[] = [];
   for (const entry of readdirSync(queue, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile() && !wanted.delete(entry.name)) faults.push(`${entry.name} has no row`);
+    if (!entry.isFile() || /^ends-.*\.log$/.test(entry.name)) continue;
+    if (!wanted.delete(entry.name)) faults.push(`${entry.name} has no row`);
   }
-  for (const id of wanted) faults.push(`the row ${id} has no file`);
+  for (const name of wanted) faults.push(`a row names ${name}, which is not there`);
   return faults;
 }
 
@@ -44,6 +45,18 @@ export function checkDatabases(dataFolder: string): void {
     } finally {
       database.close();
     }
+  }
+}
+
+function intentFiles(dataFolder: string): Set<string> {
+  const database = new DatabaseSync(join(dataFolder, 'queue.db'));
+  try {
+    const rows = database
+      .prepare('SELECT DISTINCT intent_file FROM upload_queue WHERE intent_file IS NOT NULL')
+      .all();
+    return new Set(rows.map((row) => String(row['intent_file'])));
+  } finally {
+    database.close();
   }
 }
 

@@ -92,6 +92,12 @@ export class Household {
     this.#signedInMs = performance.now();
   }
 
+  /** With a new token, where BaluPi may have forgotten the one before. */
+  async signInAgain(): Promise<void> {
+    this.#signedInMs = -Infinity;
+    await this.signIn();
+  }
+
   async ask(path: string): Promise<Record<string, unknown>> {
     const headers = { Authorization: `Bearer ${this.#token}` };
     const answered = await fetch(`${this.pi.url}${path}`, { headers });

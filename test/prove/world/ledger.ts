@@ -7,6 +7,8 @@ export interface Sent {
   readonly order: number;
   /** The upload's id, once 200 was read. */
   acknowledgedAs: string | null;
+  /** Its sender took it back, and was told that it is dropped. */
+  isDropped: boolean;
 }
 
 /**
@@ -20,9 +22,15 @@ export class Ledger {
   /** Notes that a version is about to be sent. */
   sending(path: string, sha256: string): Sent {
     this.#order += 1;
-    const sent: Sent = { path, sha256, order: this.#order, acknowledgedAs: null };
+    const sent: Sent = { path, sha256, order: this.#order, acknowledgedAs: null, isDropped: false };
     this.#byPath.set(path, [...(this.#byPath.get(path) ?? []), sent]);
     return sent;
+  }
+
+  /** That upload was taken back before it was delivered. */
+  dropped(id: string): void {
+    const sent = this.acknowledged.find(({ acknowledgedAs }) => acknowledgedAs === id);
+    if (sent !== undefined) sent.isDropped = true;
   }
 
   get acknowledged(): readonly Sent[] {
@@ -70,8 +78,11 @@ function faultsOf(path: string, versions: readonly Sent[], arrived: readonly str
     else if (at < last) faults.push(`${path}: version ${at} came after version ${last}`);
     last = Math.max(last, at);
   }
-  versions.forEach(({ sha256, acknowledgedAs }, at) => {
-    if (acknowledgedAs !== null && !arrived.includes(sha256)) {
+  versions.forEach(({ sha256, acknowledgedAs, isDropped }, at) => {
+    if (isDropped && arrived.includes(sha256)) {
+      faults.push(`${path}: version ${at} was dropped and came to the NAS`);
+    }
+    if (!isDropped && acknowledgedAs !== null && !arrived.includes(sha256)) {
       faults.push(`${path}: version ${at} was acknowledged and never came to the NAS`);
     }
   });

@@ -1,0 +1,224 @@
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
+import { Household } from './world/household.ts';
+import { Ledger } from './world/ledger.ts';
+import { Random } from './world/random.ts';
+import { Uploader } from './world/uploader.ts';
+
+const FOLDER = 'alice/proof';
+const CLIENTS = 2;
+const UPLOADS_A_CLIENT = 2;
+const LATEST_END_MS = 500;
+const DRAIN_BASE_MS = 60_000;
+/** At the pace BaluPi keeps for the NAS's sake. */
+const DRAIN_A_FILE_MS = 1_500;
+const WAYS = ['removed', 'truncated', 'older', 'damaged'] as const;
+type Way = (typeof WAYS)[number];
+
+/** Takes the queue's database away from a BaluPi that has accepted, delivered and dropped. */
+export const queueLost: Proof = {
+  title: 'the queue database removed, truncated, replaced by an older copy, damaged',
+  counts: 'losses',
+  shortCount: 4,
+  run: proveLosses,
+};
+
+interface World {
+  readonly household: Household;
+  readonly ledger: Ledger;
+  readonly random: Random;
+  readonly log: (line: string) => void;
+  /** Files of one round begin alike and are no other's. */
+  round: number;
+  found: number;
+  dropped: number;
+  /** Found uploads that waited until their owner said so. */
+  awaited: number;
+}
+
+async function proveLosses({ count, seed, log }: ProofOptions): Promise<Verdict> {
+  const household = await Household.open();
+  const counts = { round: 0, found: 0, dropped: 0, awaited: 0 };
+  const world: World = {
+    household,
+    ledger: new Ledger(),
+    random: new Random(seed),
+    log,
+    ...counts,
+  };
+  const failures: string[] = [];
+  try {
+    await household.start();
+    await household.signIn();
+    for (world.round = 1; world.round <= count; world.round += 1) {
+      const way = WAYS[(world.round - 1) % WAYS.length] ?? 'removed';
+      failures.push(...(await oneLoss(world, way)));
+      if (world.round % 20 === 0 || world.round === count) log(progressOf(world));
+    }
+    failures.push(...(await judge(world)));
+  } finally {
+    await household.close();
+  }
+  const { ledger, found, dropped, awaited } = world;
+  return {
+    failures,
+    figures: {
+      losses: count,
+      sent: ledger.sentCount,
+      acknowledged: ledger.acknowledged.length,
+      'found again, over all starts': found,
+      'waited for their owner': awaited,
+      'dropped by their owner': dropped,
+    },
+  };
+}
+
+function progressOf({ round, ledger, found }: World): string {
+  return `${round} losses, ${ledger.acknowledged.length} acknowledged, ${found} found again`;
+}
+
+async function oneLoss(world: World, way: Way): Promise<string[]> {
+  const { household, random, ledger } = world;
+  const asleep = random.next() < 0.6;
+  if (asleep) await household.nas.sleep('suspend');
+  await uploadSome(world, 'a');
+  const older = copyOf(household.dataFolder);
+  const known = new Set(ledger.acknowledged.map(({ acknowledgedAs }) => acknowledgedAs));
+  if (random.next() < 0.5) await dropOne(world);
+  if (asleep && random.next() < 0.4) await household.nas.wake();
+  await uploadSome(world, 'b');
+  await pause(random.between(0, LATEST_END_MS));
+  if (random.next() < 0.5) await household.kill();
+  else await household.pi.stop();
+  lose(household.dataFolder, way, older, random);
+  if (household.nas.sleepState === 'awake') await household.nas.sleep('suspend');
+  await household.start();
+  // Who may sign in was lost as well: only the NAS can tell.
+  await household.nas.wake();
+  await household.signInAgain();
+  return faultsAfter(world, way, known);
+}
+
+async function uploadSome({ household, ledger, random, round }: World, part: string) {
+  const over = new AbortController();
+  const { url } = household.pi;
+  const token = (): string => household.token;
+  const uploader = new Uploader({ url: () => url, token, folder: FOLDER, ledger, random });
+  await Promise.all(
+    Array.from({ length: CLIENTS }, (_, at) =>
+      uploader.keepSending(`${String(round)}${part}${String(at)}`, over.signal, UPLOADS_A_CLIENT),
+    ),
+  );
+}
+
+/** Its owner takes one back that is not on its way yet. */
+async function dropOne(world: World): Promise<void> {
+  const { household, random, ledger } = world;
+  const waiting = await uploadsOf(household, 'queued');
+  if (waiting.length === 0) return;
+  const { id } = random.pick(waiting);
+  const answered = await act(household, 'DELETE', `/api/files/uploads/${id}`);
+  if (answered.status !== 200) return;
+  world.dropped += 1;
+  ledger.dropped(id);
+}
+
+/** Each acknowledged upload is in a row or on the NAS, from this moment on. */
+async function faultsAfter(
+  world: World,
+  way: Way,
+  known: ReadonlySet<string | null>,
+): Promise<string[]> {
+  const { household, ledger } = world;
+  const rows = new Map((await uploadsOf(household, null)).map((row) => [row.id, row]));
+  const given = new Set(household.nas.contents.map(({ checksum }) => checksum));
+  world.found += [...rows.values()].filter(({ state }) => state === 'found').length;
+  const faults: string[] = [];
+  for (const { acknowledgedAs: id, sha256, isDropped } of ledger.acknowledged) {
+    if (id === null) continue;
+    const state = rows.get(id)?.state;
+    if (isDropped && state !== undefined) faults.push(`${way}: a dropped upload came back`);
+    if (isDropped || given.has(sha256) || state !== undefined) continue;
+    faults.push(`${way}: ${id} is gone${known.has(id) ? ', which the copy knew' : ''}`);
+  }
+  return faults;
+}
+
+async function judge(world: World): Promise<string[]> {
+  const { household, ledger } = world;
+  const patienceMs = DRAIN_BASE_MS + ledger.acknowledged.length * DRAIN_A_FILE_MS;
+  const failures = await household.drain(patienceMs);
+  const waiting = await uploadsOf(household, 'found');
+  world.awaited = waiting.length;
+  for (const { id } of [...waiting].reverse()) {
+    await act(household, 'POST', `/api/files/uploads/${id}/retry`);
+  }
+  failures.push(...(await household.drain(patienceMs)));
+  failures.push(...(await ledger.faultsAt(household.nas, FOLDER)));
+  await household.pi.stop();
+  checkDatabases(household.dataFolder);
+  failures.push(...orphansIn(household.dataFolder));
+  return failures;
+}
+
+interface Row {
+  readonly id: string;
+  readonly state: string;
+}
+
+async function uploadsOf(household: Household, state: string | null): Promise<Row[]> {
+  const query = state === null ? '' : `?state=${state}`;
+  return (await household.ask(`/api/files/uploads${query}`))['uploads'] as Row[];
+}
+
+async function act(household: Household, method: string, path: string): Promise<Response> {
+  const headers = { Authorization: `Bearer ${household.token}` };
+  return await fetch(`${household.pi.url}${path}`, { method, headers });
+}
+
+const SUFFIXES = ['', '-wal', '-shm'] as const;
+
+/** As somebody copies files of a process that runs: the database and the log beside it. */
+function copyOf(dataFolder: string): string {
+  const copy = join(dataFolder, '..', 'older.db');
+  for (const suffix of SUFFIXES) {
+    rmSync(copy + suffix, { force: true });
+    const file = join(dataFolder, `queue.db${suffix}`);
+    if (existsSync(file) && suffix !== '-shm') copyFileSync(file, copy + suffix);
+  }
+  return copy;
+}
+
+function lose(dataFolder: string, way: Way, older: string, random: Random): void {
+  const file = join(dataFolder, 'queue.db');
+  if (way === 'truncated') return truncateSync(file, random.between(0, statSync(file).size - 1));
+  if (way === 'damaged') return overwrite(file, random);
+  for (const suffix of SUFFIXES) rmSync(file + suffix, { force: true });
+  if (way === 'removed') return;
+  for (const suffix of SUFFIXES) {
+    if (existsSync(older + suffix)) copyFileSync(older + suffix, file + suffix);
+  }
+}
+
+function overwrite(file: string, random: Random): void {
+  const size = statSync(file).size;
+  const bytes = random.bytes(Math.min(size, random.between(4_096, 65_536)));
+  const handle = openSync(file, 'r+');
+  try {
+    writeSync(handle, bytes, 0, bytes.length, random.between(0, size - bytes.length));
+  } finally {
+    closeSync(handle);
+  }
+}
