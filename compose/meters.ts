@@ -1,4 +1,4 @@
-import { Energy, type EnergyDevice } from '../nodes/lib/energy/energy.ts';
+import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/energy.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { parseDiscoveryAddresses, Tapo, type TapoDevice } from '../nodes/lib/tapo/tapo.ts';
 import type { Site } from './site.ts';
@@ -16,6 +16,7 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
     credentials: username === null || password === null ? null : { username, password },
     driver: settings.TAPO_DRIVER,
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
+    judgeClock: (plugLocalTime) => isClockRight(rooms().energy.judgePlugClock(plugLocalTime)),
     isNasOff: () => isNasOff(rooms(), clock.nowMs()),
   });
 }
@@ -35,11 +36,16 @@ export function energy({ settings, clock, log, data, clockEvidence, rooms }: Sit
       nasPowerThresholdWatts: settings.NAS_POWER_THRESHOLD_WATTS,
     },
     devices: { list: () => rooms().tapo.list().map(energyDevice) },
+    seen: { flush: (isFull) => rooms().tapo.flushSeen(isFull) },
     isClockTrusted: () => clockEvidence.isTrusted,
     history: {
       hours: (number, fromMs, toMs, signal) => rooms().tapo.hours(number, fromMs, toMs, signal),
     },
   });
+}
+
+function isClockRight(clock: PlugClock | null): boolean | null {
+  return clock === null ? null : clock === 'right';
 }
 
 function isNasOff({ nas, energy: meters }: Rooms, nowMs: number): boolean {

@@ -36,6 +36,11 @@ function powerMetrics({ energy }: Rooms): readonly Metric[] {
       : [{ labels: labelsOf(device), value: device.powerW }],
   );
   return [
+    gauge(
+      'plug_info',
+      'Always 1; the names of a plug, which may change, beside what names it for ever.',
+      devices.map((device) => ({ labels: namesOf(device), value: 1 })),
+    ),
     gauge('plug_power_watts', 'Power of a plug.', fresh),
     gauge('power_watts', 'Power of all plugs.', totalPowerW),
     gauge(
@@ -62,7 +67,12 @@ function energyMetrics({ energy }: Rooms): readonly Metric[] {
   ];
 }
 
-function labelsOf({ deviceId, deviceName }: { deviceId: string; deviceName: string }) {
+/** Alone what never changes: a label with another value begins another series. */
+function labelsOf({ deviceId }: { deviceId: string }) {
+  return { device: deviceId };
+}
+
+function namesOf({ deviceId, deviceName }: { deviceId: string; deviceName: string }) {
   return { device: deviceId, name: deviceName };
 }
 

@@ -35,7 +35,7 @@ function record({ energy }: Rooms, message: ApiMessage): void {
       currentMa: reading.currentMa,
       todayWh: reading.todayEnergyWh,
       monthWh: reading.monthEnergyWh,
-      relay: reading.isOn ? 'on' : 'off',
+      relay: reading.isOn === null ? null : reading.isOn ? 'on' : 'off',
       ...(reading.deviceLocalTime === undefined ? {} : { plugLocalTime: reading.deviceLocalTime }),
     },
   ]);

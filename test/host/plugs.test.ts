@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
-import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { BootedBaluPi, type BootOptions } from '../fakes/boot-balupi.ts';
 import { HostilePlug } from '../practice/plug/hostile-plug.ts';
+import { steady } from '../practice/plug/load-curve.ts';
+import { PracticePlug } from '../practice/plug/practice-plug.ts';
 
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
 const LONGEST_MS = 20_000;
 
 interface WireDevice {
   readonly id: string;
+  readonly name: string;
+  readonly is_online: boolean;
   readonly state: string;
   readonly state_hint: string;
   readonly old_protocol: string | null;
@@ -95,5 +104,148 @@ describe('A stranger that announces itself as an old plug', function () {
     assert.equal((await admin.ask('PUT', path, { confirm_old_protocol: false })).status, 200);
     const again = await admin.ask('PUT', path, { confirm_old_protocol: true });
     assert.equal(again.status, 409);
+  });
+});
+
+describe('A plug of a running BaluPi', function () {
+  this.timeout(60_000);
+  let balupi: BootedBaluPi;
+  let plug: PracticePlug;
+  let admin: PlugCaller;
+  let id: string;
+
+  async function boot(options: BootOptions = {}): Promise<void> {
+    balupi = await BootedBaluPi.start({
+      ...options,
+      environment: {
+        BALUPI_TAPO_USERNAME: OWNER.username,
+        BALUPI_TAPO_PASSWORD: OWNER.password,
+        BALUPI_TAPO_DISCOVERY_ADDRESS: `127.0.0.1:${plug.udpPort}`,
+        BALUPI_TIMEZONE: 'Europe/Berlin',
+        BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '1',
+        BALUPI_ENERGY_COMMIT_SECONDS: '1',
+      },
+    });
+    admin = await PlugCaller.signIn(balupi, 'admin');
+  }
+
+  before(async () => {
+    const clock = new SystemClock((problem) => {
+      throw problem;
+    });
+    plug = new PracticePlug({ clock, load: steady(42.5), ...OWNER, nickname: 'NAS' });
+    await plug.start();
+    await boot();
+    const body = { ip_address: plug.address };
+    assert.equal((await admin.ask('POST', '/api/tapo/devices', body)).status, 201);
+    [{ id } = { id: '' }] = await admin.devices();
+  });
+
+  after(async () => {
+    await balupi.stop();
+    await plug.stop();
+  });
+
+  async function current(): Promise<Record<string, unknown>> {
+    const answered = await admin.ask('GET', '/api/energy/current');
+    const { devices } = (await answered.json()) as { devices: Record<string, unknown>[] };
+    return devices[0] ?? {};
+  }
+
+  async function isHint(text: RegExp): Promise<boolean> {
+    const [device] = await admin.devices();
+    return device?.state === 'ok' && text.test(device.state_hint);
+  }
+
+  /** The database as it would be found after a power cut. */
+  function onDisk(sql: string): Record<string, unknown> {
+    const database = new DatabaseSync(join(balupi.dataFolder, 'energy.db'), { readOnly: true });
+    try {
+      return database.prepare(sql).get() ?? {};
+    } finally {
+      database.close();
+    }
+  }
+
+  it('is known on the disk as it is, without an orderly end', async () => {
+    const sql = 'SELECT state, last_seen_at AS seen FROM tapo_devices';
+    await until(() => Promise.resolve(onDisk(sql)['state'] === 'ok'));
+    assert.ok(Math.abs(Number(onDisk(sql)['seen']) - Date.now()) < 30_000);
+  });
+
+  it('keeps its series in /metrics when it is renamed', async () => {
+    const series = async (): Promise<readonly string[]> => {
+      const text = await (await admin.ask('GET', '/metrics')).text();
+      return text.split('\n').filter((line) => /^balupi_plug_/.test(line));
+    };
+    const names = (lines: readonly string[]): readonly string[] =>
+      lines.filter((line) => !line.includes('_info')).map((line) => line.replace(/ \S+$/, ''));
+    await until(async () => (await series()).length >= 4);
+    const before = await series();
+    assert.ok(before.includes(`balupi_plug_info{device="${id}",name="NAS"} 1`), before.join('\n'));
+    await admin.ask('PUT', `/api/tapo/devices/${id}`, { name: 'Keller' });
+    const after = await series();
+    assert.deepEqual(names(after), names(before));
+    assert.ok(after.includes(`balupi_plug_info{device="${id}",name="Keller"} 1`));
+  });
+
+  it('whose clock is wrong is ok with a hint, and its day is not used', async () => {
+    const sql = 'SELECT today_wh AS today FROM energy_samples ORDER BY place DESC LIMIT 1';
+    await until(() => Promise.resolve(onDisk(sql)['today'] !== null));
+    plug.setClockAhead(3_600_000);
+    await until(() => isHint(/clock of the plug is wrong/));
+    await until(() => Promise.resolve(onDisk(sql)['today'] === null));
+    plug.setClockAhead(0);
+    await until(() => isHint(/^$/));
+  });
+
+  it('that refuses to tell its power is ok with a hint, online, and can be switched', async () => {
+    for (const method of ['get_energy_usage', 'get_emeter_data', 'get_current_power']) {
+      plug.setAnswer(method, -1_007);
+    }
+    await until(() => isHint(/does not tell its power/));
+    await until(async () => (await current())['power_w'] === null);
+    const shown = await current();
+    assert.deepEqual([shown['is_online'], shown['is_stale']], [true, false]);
+    const path = `/api/tapo/devices/${id}/toggle`;
+    for (const isOn of [false, true]) {
+      assert.equal((await admin.ask('POST', path, { force: true })).status, 200);
+      assert.equal(plug.isOn, isOn);
+    }
+    for (const method of ['get_energy_usage', 'get_emeter_data', 'get_current_power']) {
+      plug.setAnswer(method, null);
+    }
+    await until(async () => (await current())['power_w'] === 42.5);
+  });
+
+  it('books no month again when its counter is 1 Wh lower after two minutes', async () => {
+    plug.setAnswer('get_energy_usage', { today_energy: 500, month_energy: 12_000 });
+    const sql = 'SELECT month_wh AS month FROM energy_samples ORDER BY place DESC LIMIT 1';
+    await until(() => Promise.resolve(onDisk(sql)['month'] === 12_000));
+    const kept = mkdtempSync(join(tmpdir(), 'balupi-gap-'));
+    balupi.signal('SIGTERM');
+    await balupi.exit();
+    cpSync(balupi.dataFolder, kept, { recursive: true });
+    await balupi.stop();
+    // As if all of it had been two minutes earlier; the meters are rebuilt from the raw samples.
+    const database = new DatabaseSync(join(kept, 'energy.db'));
+    database.exec(`UPDATE energy_samples SET place = place - 120 * 65536;
+      DELETE FROM energy_meters; DELETE FROM energy_hourly; DELETE FROM energy_five_minutes;
+      DELETE FROM energy_daily; DELETE FROM energy_daily_tariffs;`);
+    database.close();
+    plug.setAnswer('get_energy_usage', { today_energy: 499, month_energy: 11_999 });
+    await boot({
+      prepare: ({ data }) => {
+        cpSync(kept, data, { recursive: true });
+      },
+    });
+    rmSync(kept, { recursive: true });
+    await until(() => Promise.resolve(onDisk(sql)['month'] === 11_999));
+    const fromMs = Date.now() - 3_600_000;
+    const query = `from=${new Date(fromMs).toISOString()}&resolution=5m`;
+    const answered = await admin.ask('GET', `/api/energy/history?device_id=${id}&${query}`);
+    const { data } = (await answered.json()) as { data: { energy_wh: number }[] };
+    const wh = data.reduce((sum, { energy_wh: one }) => sum + one, 0);
+    assert.ok(data.length > 0 && wh < 5, `${wh} Wh`);
   });
 });

@@ -106,14 +106,14 @@ describe('The node balupi-system', () => {
     assert.deepEqual(words, new Set(['text/plain', 'version=0.0.4', 'charset=utf-8']));
     const lines = String(payload).split('\n');
     const plugs = lines.filter((line) => line.startsWith('balupi_plug_power_watts'));
-    assert.deepEqual(plugs, [
-      'balupi_plug_power_watts{device="a",name="Bob\'s \\"NAS\\"\\\\"} 30.5',
-    ]);
+    assert.deepEqual(plugs, ['balupi_plug_power_watts{device="a"} 30.5']);
     for (const line of [
       'balupi_cache_hits_total 7',
-      'balupi_plug_energy_watt_hours_total{device="b",name="Old"} 1250',
+      'balupi_plug_energy_watt_hours_total{device="b"} 1250',
       'balupi_energy_cost_cents_total 40.5',
-      'balupi_plug_online{device="c",name="New"} 1',
+      'balupi_plug_online{device="c"} 1',
+      'balupi_plug_info{device="a",name="Bob\'s \\"NAS\\"\\\\"} 1',
+      '# TYPE balupi_plug_info gauge',
       'balupi_nas_awake 1',
       'balupi_cpu_percent 12.5',
     ]) {

@@ -106,6 +106,7 @@ async function plugNumbers(parts: PastParts, store: Store): Promise<readonly num
     credentials: parts.tapo,
     driver: 'klap',
     discoveryAddresses: parseDiscoveryAddresses(parts.addresses),
+    judgeClock: () => null,
     isNasOff: () => false,
   });
   tapo.start();
@@ -135,6 +136,7 @@ function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
       nasPowerThresholdWatts: 30,
     },
     devices: { list: () => [] },
+    seen: { flush: () => () => undefined },
     isClockTrusted: () => true,
     history: null,
   });

@@ -12,7 +12,7 @@ import { PriceRows } from './price-rows.ts';
 import { Prices } from './prices.ts';
 import { Pruning } from './pruning.ts';
 import { RollUp } from './roll-up.ts';
-import type { EnergyDevices, HourlyHistory } from './sample.ts';
+import type { EnergyDevices, HourlyHistory, SeenPlugs } from './sample.ts';
 import { SampleRows } from './sample-rows.ts';
 import { UC_PER_CENT } from './tariff.ts';
 import { UnusualWatch } from './unusual.ts';
@@ -33,6 +33,7 @@ export interface EnergyParts {
   readonly clock: Clock;
   readonly settings: EnergySettings;
   readonly devices: EnergyDevices;
+  readonly seen: SeenPlugs;
   readonly log: Log;
   /** Whether the wall clock may be believed now; until then nothing is placed in time. */
   readonly isClockTrusted: () => boolean;

@@ -12,6 +12,7 @@ import { type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS } from './periods.ts';
 import type { PriceWish } from './price-wish.ts';
 import type { PriceOutcome, Prices, Recalculated, RemovalOutcome } from './prices.ts';
+import type { PlugClock } from './plug-clock.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import {
   type DeviceStandby,
@@ -36,7 +37,15 @@ export type { Current, CurrentDevice } from './latest.ts';
 export type { NasPowerState } from './nas-watts.ts';
 export type { PriceOutcome, Recalculated, RemovalOutcome } from './prices.ts';
 export type { PriceWish } from './price-wish.ts';
-export type { EnergyDevice, EnergyDevices, HistoryHour, HourlyHistory, Reading } from './sample.ts';
+export type { PlugClock } from './plug-clock.ts';
+export type {
+  EnergyDevice,
+  EnergyDevices,
+  HistoryHour,
+  HourlyHistory,
+  Reading,
+  SeenPlugs,
+} from './sample.ts';
 export type { DeviceStandby, Summary } from './summary.ts';
 export type { Price } from './tariff.ts';
 export type { HourVerdict, OnUnusual, UnusualHour } from './unusual.ts';
@@ -92,7 +101,8 @@ export class Energy {
     const number = this.#nas()?.number;
     for (const given of readings) {
       const reading = given.deviceNumber === number ? checkedReading(given) : null;
-      if (reading !== null) this.#nasWatts.note(reading.powerMw, reading.monotonicMs);
+      const powerMw = reading?.powerMw ?? null;
+      if (powerMw !== null) this.#nasWatts.note(powerMw, given.monotonicMs);
     }
   }
 
@@ -186,7 +196,9 @@ export class Energy {
   nasState(): NasPowerState | null {
     const nas = this.#nas();
     if (nas === undefined) return null;
-    if (!this.#latest.isFresh(nas.number, this.#clock.monotonicMs())) this.#nasWatts.forget();
+    if (!this.#latest.hasFreshPower(nas.number, this.#clock.monotonicMs())) {
+      this.#nasWatts.forget();
+    }
     return this.#nasWatts.state;
   }
 
@@ -194,6 +206,11 @@ export class Energy {
   nasUnpoweredMs(): number | null {
     if (this.nasState() === null) return null;
     return this.#nasWatts.unpoweredMs(this.#clock.monotonicMs());
+  }
+
+  /** How right a plug's own clock is now; null while nobody knows the time. */
+  judgePlugClock(plugLocalTime: string): PlugClock | null {
+    return this.#metering.judgePlugClock(plugLocalTime);
   }
 
   prices(): Price[] {

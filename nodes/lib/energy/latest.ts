@@ -47,6 +47,11 @@ export class Latest {
     return this.#readings.get(deviceNumber) ?? null;
   }
 
+  /** Whether what it draws now is known. */
+  hasFreshPower(deviceNumber: number, monotonicMs: number): boolean {
+    return this.isFresh(deviceNumber, monotonicMs) && this.of(deviceNumber)?.powerMw !== null;
+  }
+
   isFresh(deviceNumber: number, monotonicMs: number): boolean {
     const reading = this.of(deviceNumber);
     return reading !== null && monotonicMs - reading.monotonicMs <= this.#staleMs;

@@ -10,9 +10,10 @@ import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf } from './nas-watts.ts';
 import type { Prices } from './prices.ts';
 import type { Pruning } from './pruning.ts';
+import { judgePlugClock, type PlugClock } from './plug-clock.ts';
 import { Recorder } from './recorder.ts';
 import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
-import type { HourlyHistory, Reading } from './sample.ts';
+import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
 import { WallAnchor } from './wall-anchor.ts';
 
@@ -35,6 +36,7 @@ interface MeteringParts {
   readonly borders: NasBorders;
   /** Number of the plug with role `nas`. */
   readonly nasNumber: () => number | null;
+  readonly seen: SeenPlugs;
 }
 
 const PRUNE_MS = 3_600_000;
@@ -108,6 +110,13 @@ export class Metering {
     return clock.nowMs() + monotonicMs - clock.monotonicMs();
   }
 
+  /** How right a plug's own clock is now; null while nobody knows the time. */
+  judgePlugClock(plugLocalTime: string): PlugClock | null {
+    const placed = this.#anchor.place(this.#parts.clock.monotonicMs());
+    if (placed.kind === 'untrusted') return null;
+    return judgePlugClock(plugLocalTime, Math.floor(placed.atMs / 1_000), this.#parts.time);
+  }
+
   /** The stored buckets with what only memory has on top. */
   view(): BucketView {
     return new BucketView(this.#parts.buckets, this.#parts.time, this.#live());
@@ -152,19 +161,24 @@ export class Metering {
   }
 
   #commit(isFinal: boolean): void {
-    const { store, samples, prices, rollUp, nasHours } = this.#parts;
+    const { store, samples, prices, rollUp, nasHours, seen } = this.#parts;
     const draft = this.#book.draft(this.nowS(), isFinal);
     const hours = draft.hours.map(({ deviceNumber, metered }) =>
       deviceHour(deviceNumber, metered, prices.tariffs),
     );
     const written = store.transaction(() => {
       const done = this.#recorder.write(samples);
+      // When each plug was seen last changes all the time; once an hour spares the card.
+      const seenDone = seen.flush(draft.hours.length > 0 || isFinal);
       rollUp.write(hours);
       for (const hour of this.#nasHoursOf(hours)) nasHours.put(hour);
       for (const { deviceNumber, atS, state } of draft.meters) {
         samples.saveMeter(deviceNumber, atS, state);
       }
-      return done;
+      return () => {
+        done();
+        seenDone();
+      };
     });
     written();
     draft.done();

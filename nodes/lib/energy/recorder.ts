@@ -3,6 +3,7 @@ import type { Clock } from '../time/clock.ts';
 import type { Latest } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import type { MeterBook } from './meter-book.ts';
+import { judgePlugClock, type PlugClock, withHonestCounters } from './plug-clock.ts';
 import {
   checkedReading,
   type HistoryHour,
@@ -60,11 +61,10 @@ export class Recorder {
     if (hasSettled) this.#settle(clock.nowMs());
     for (const given of readings) {
       const reading = checkedReading(given);
-      if (reading === null) {
-        this.#reject(given.deviceNumber);
-        continue;
-      }
-      latest.note(reading);
+      const isMeasured = reading !== null && (given.powerMw === null || reading.powerMw !== null);
+      if (!isMeasured) this.#reject(given.deviceNumber);
+      if (reading === null) continue;
+      latest.note(this.#honest(reading));
       this.#place(reading);
     }
     if (this.#unplaced.length > MOST_UNPLACED) {
@@ -107,16 +107,32 @@ export class Recorder {
     for (const reading of waiting) this.#place(reading);
   }
 
+  /** As far as its plug's clock can be judged, which nobody can who does not know the time. */
+  #honest(reading: Reading): Reading {
+    const { plugLocalTime, monotonicMs } = reading;
+    const placed = this.#parts.anchor.place(monotonicMs);
+    if (plugLocalTime === undefined || placed.kind === 'untrusted') return reading;
+    return withHonestCounters(reading, this.#judge(plugLocalTime, placed.atMs));
+  }
+
+  #judge(plugLocalTime: string, atMs: number): PlugClock {
+    return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#parts.time);
+  }
+
   #place(reading: Reading): void {
     const placed = this.#parts.anchor.place(reading.monotonicMs);
     if (placed.kind === 'untrusted') {
       this.#unplaced.push(reading);
       return;
     }
-    const sample = sampleAt(reading, placed.atMs);
+    const { plugLocalTime } = reading;
+    const clock = plugLocalTime === undefined ? 'right' : this.#judge(plugLocalTime, placed.atMs);
+    const sample = sampleAt(withHonestCounters(reading, clock), placed.atMs);
+    if (sample === null) return;
     const held = this.#held.get(sample.deviceNumber);
     if (held !== undefined) held.samples.push(sample);
-    else if (this.#wantsHistory(sample)) this.#hold(sample);
+    // Its hours would be those of a clock that is wrong.
+    else if (clock === 'right' && this.#wantsHistory(sample)) this.#hold(sample);
     else this.#feed(sample, []);
   }
 

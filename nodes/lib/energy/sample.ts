@@ -3,6 +3,16 @@ export interface EnergyDevices {
   list(): readonly EnergyDevice[];
 }
 
+/** How the plugs stand, which is written along with their samples: one commit spares the card. */
+export interface SeenPlugs {
+  /**
+   * Writes within the caller's transaction.
+   * @param isFull also when each was seen last, not only what changed of its state
+   * @returns to be called once the transaction is through
+   */
+  flush(isFull: boolean): () => void;
+}
+
 export interface EnergyDevice {
   /** Stable text id, as the API shows it. */
   readonly id: string;
@@ -14,18 +24,19 @@ export interface EnergyDevice {
   readonly isOnline: boolean;
 }
 
-/** One good answer of a plug, placed by the monotonic clock of this process. */
+/** What could be read of a plug, placed by the monotonic clock of this process. */
 export interface Reading {
   readonly deviceNumber: number;
   /** `Clock.monotonicMs()` at the middle of the poll. */
   readonly monotonicMs: number;
-  readonly powerMw: number;
+  /** Null where it did not tell: then nothing is metered by this reading. */
+  readonly powerMw: number | null;
   readonly voltageMv: number | null;
   readonly currentMa: number | null;
   /** The plug's counters in whole Wh since its local midnight and since its month began. */
   readonly todayWh: number | null;
   readonly monthWh: number | null;
-  readonly relay: 'on' | 'off';
+  readonly relay: 'on' | 'off' | null;
   /** The plug's own `YYYY-MM-DD HH:MM:SS`; counters of a plug with a wrong clock are left out. */
   readonly plugLocalTime?: string;
 }
@@ -68,28 +79,32 @@ const MAX_CURRENT_MA = 20_000;
 const MAX_COUNTER_WH = 10_000_000;
 
 /**
- * A reading as whole numbers, or null when its power is no measurement. A voltage, current or
- * counter that makes no sense becomes unknown; the power beside it still counts.
+ * A reading as whole numbers; null when nobody knows when it was taken. A value that makes no sense
+ * becomes unknown; what stands beside it still counts.
  */
 export function checkedReading(reading: Reading): Reading | null {
-  const powerMw = whole(reading.powerMw, MAX_POWER_MW);
-  if (powerMw === null || !Number.isFinite(reading.monotonicMs)) return null;
+  const { plugLocalTime } = reading;
+  if (!Number.isFinite(reading.monotonicMs)) return null;
   return {
     deviceNumber: reading.deviceNumber,
     monotonicMs: reading.monotonicMs,
-    powerMw,
+    powerMw: whole(reading.powerMw, MAX_POWER_MW),
     voltageMv: whole(reading.voltageMv, MAX_VOLTAGE_MV),
     currentMa: whole(reading.currentMa, MAX_CURRENT_MA),
     todayWh: whole(reading.todayWh, MAX_COUNTER_WH),
     monthWh: whole(reading.monthWh, MAX_COUNTER_WH),
     relay: reading.relay,
+    ...(plugLocalTime === undefined ? {} : { plugLocalTime }),
   };
 }
 
-/** Puts a checked reading at its wall-clock second. */
-export function sampleAt(reading: Reading, atMs: number): Sample {
-  const { deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, relay } = reading;
+/** Puts a checked reading at its wall-clock second; null for one without a power. */
+export function sampleAt(reading: Reading, atMs: number): Sample | null {
+  const { deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh } = reading;
+  if (powerMw === null) return null;
   const atS = Math.round(atMs / 1_000);
+  // A relay nobody told of lets through what flows.
+  const relay = reading.relay ?? (powerMw > 0 ? 'on' : 'off');
   return { deviceNumber, atS, powerMw, voltageMv, currentMa, todayWh, monthWh, relay };
 }
 

@@ -34,6 +34,8 @@ export interface LibraryFailure {
   readonly exchanges: readonly LibraryExchange[];
   /** The name of what it threw; its words may quote the plug. */
   readonly error: string;
+  /** It understood the answer, and the answer was a refusal of what was asked. */
+  readonly isRefusal: boolean;
 }
 
 export type LibraryOutcome<T> =
@@ -91,7 +93,7 @@ export class ConnectLibrary {
       } catch (error) {
         // It throws plain errors for everything; the last exchange says what it was about.
         const name = error instanceof Error ? error.name : 'unknown';
-        return { kind: 'failed', exchanges, error: name };
+        return { kind: 'failed', exchanges, error: name, isRefusal: isRefusal(error) };
       }
     });
   }
@@ -130,6 +132,15 @@ export class ConnectLibrary {
     const data = config.responseType === 'arraybuffer' ? outcome.body : outcome.body.toString();
     return { data, status, statusText: '', headers: { 'set-cookie': cookies }, config };
   }
+}
+
+/**
+ * The library throws plain errors for the `error_code` of an answer it could open, and system errors
+ * or those of a parser for one it could not. A session that ended is no refusal.
+ */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== 'Error' || 'code' in error) return false;
+  return !error.message.includes('Session Timeout');
 }
 
 function bytesOf(data: unknown): Buffer {

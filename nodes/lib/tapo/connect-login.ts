@@ -27,6 +27,8 @@ import { asRecord, type WireRecord } from './wire-values.ts';
 
 /** A plug's own word for a method it does not know. */
 const NO_SUCH_METHOD = -1002;
+/** Stands for any refusal whose code nobody told. */
+const REFUSED = -1;
 /** Used where a session names no end of its own: an hour is well within every plug's day. */
 const LIFETIME_MS = 3_600_000;
 
@@ -103,37 +105,36 @@ class ConnectChannel implements PlugChannel {
   }
 
   async send(request: PlugRequest, signal: AbortSignal): Promise<SendOutcome> {
+    return request.method === 'multipleRequest'
+      ? await this.#batch(request.params?.['requests'], signal)
+      : await this.#one(request, signal);
+  }
+
+  async #one(request: PlugRequest, signal: AbortSignal): Promise<SendOutcome> {
     const outcome = await this.#library.run(signal, () => this.#ask(request));
     if (outcome.kind === 'done') return outcome.value;
     return refusalOf(outcome);
   }
 
-  async #ask({ method, params }: PlugRequest): Promise<PlugAnswer> {
-    switch (method) {
-      case 'multipleRequest':
-        return answered({ responses: await this.#batch(params?.['requests']) });
-      case 'set_device_info':
-        await (params?.['device_on'] === true ? this.#device.turnOn() : this.#device.turnOff());
-        return answered({});
-      default:
-        return await this.#read(method);
-    }
-  }
-
   /** One after the other, and none after the first that fails, as a plug does it. */
-  async #batch(requests: unknown): Promise<readonly WireRecord[]> {
+  async #batch(requests: unknown, signal: AbortSignal): Promise<SendOutcome> {
     const responses: WireRecord[] = [];
     for (const request of Array.isArray(requests) ? requests : []) {
       const method = String(asRecord(request)?.['method']);
-      const { errorCode, result } = await this.#read(method);
+      const answer = await this.#one({ method }, signal);
+      if (answer.kind !== 'answer') return answer;
+      const { errorCode, result } = answer;
       responses.push({ method, error_code: errorCode, result });
       if (errorCode !== ERROR_CODE.ok) break;
     }
-    return responses;
+    return answered({ responses });
   }
 
-  async #read(method: string): Promise<PlugAnswer> {
+  async #ask({ method, params }: PlugRequest): Promise<PlugAnswer> {
     switch (method) {
+      case 'set_device_info':
+        await (params?.['device_on'] === true ? this.#device.turnOn() : this.#device.turnOff());
+        return answered({});
       case INFO:
         return answered(withWireName(await this.#device.getDeviceInfo()));
       case USAGE:
@@ -159,12 +160,14 @@ function answered(result: unknown): PlugAnswer {
   return { kind: 'answer', errorCode: ERROR_CODE.ok, result: asRecord(result) ?? {} };
 }
 
-function refusalOf({ exchanges, error }: LibraryFailure): SendOutcome {
+function refusalOf({ exchanges, error, isRefusal }: LibraryFailure): SendOutcome {
   const unread = badAnswer(`The library could not read the answer (${error}).`);
   const outcome = exchanges.at(-1)?.outcome;
   if (outcome === undefined) return unread;
   if (outcome.kind !== 'answer') return outcome;
   if (outcome.status !== 200) return requestRefusal(outcome);
   const code = readAnswer(outcome.body)?.errorCode;
-  return code === ERROR_CODE.sessionTimeout ? { kind: 'session_gone' } : unread;
+  if (code === ERROR_CODE.sessionTimeout) return { kind: 'session_gone' };
+  // The library keeps the plug's own code to itself.
+  return isRefusal ? { kind: 'answer', errorCode: REFUSED, result: {} } : unread;
 }

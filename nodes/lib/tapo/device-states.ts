@@ -6,9 +6,12 @@ export type DeviceState = 'ok' | Exclude<PlugFailureKind, 'bad_answer'>;
 /** Languages the hints are written in. */
 export type HintLanguage = 'en' | 'de';
 
+/** What is not as it should be with a plug that can be read and switched. */
+export type PlugHint = 'power_unknown' | 'counters_unknown' | 'clock_wrong';
+
 /** What a hint is about: finer than the state, as the remedy may differ. */
 export type HintTopic =
-  Exclude<DeviceState, 'ok'> | 'bad_answer' | 'not_read_yet' | PlugFailureCause;
+  Exclude<DeviceState, 'ok'> | 'bad_answer' | 'not_read_yet' | PlugFailureCause | PlugHint;
 
 type Hint = Readonly<Record<HintLanguage, string>>;
 
@@ -26,8 +29,20 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     de: 'Unter der Adresse dieser Steckdose antwortet ein anderes Gerät, darum wurde ihm nichts gesendet. Die Suche starten, um die Steckdose wiederzufinden.',
   },
   bad_answer: {
-    en: 'The plug answers, but with values that make no sense. Unplug it for ten seconds; if that does not help, update its firmware in the Tapo app.',
-    de: 'Die Steckdose antwortet, aber mit unsinnigen Werten. Zehn Sekunden ausstecken; hilft das nicht, die Firmware in der Tapo-App aktualisieren.',
+    en: 'The plug answers, but nothing that makes sense. Unplug it for ten seconds; if that does not help, update its firmware in the Tapo app.',
+    de: 'Die Steckdose antwortet, aber nichts, was Sinn ergibt. Zehn Sekunden ausstecken; hilft das nicht, die Firmware in der Tapo-App aktualisieren.',
+  },
+  power_unknown: {
+    en: 'The plug can be switched but does not tell its power: it refuses the question, or tells a value that no plug can have. Meanwhile nothing is metered; its counters fill that in once it tells again. Some firmware first needs the internet to set its clock.',
+    de: 'Die Steckdose lässt sich schalten, nennt aber ihre Leistung nicht: Sie lehnt die Frage ab oder nennt einen Wert, den keine Steckdose haben kann. So lange wird nichts gemessen; ihre Zähler füllen das auf, sobald sie wieder antwortet. Manche Firmware braucht erst das Internet, um ihre Uhr zu stellen.',
+  },
+  counters_unknown: {
+    en: 'The plug tells its power but not its energy counters, so time in which it is not read stays uncovered. Some firmware first needs the internet to set its clock.',
+    de: 'Die Steckdose nennt ihre Leistung, aber nicht ihre Energiezähler; Zeit, in der sie nicht gelesen wird, bleibt darum unbekannt. Manche Firmware braucht erst das Internet, um ihre Uhr zu stellen.',
+  },
+  clock_wrong: {
+    en: 'The clock of the plug is wrong by five minutes or more, so its counter of the day and its history are not used. Let it reach the internet for a moment, and check its time zone in the Tapo app.',
+    de: 'Die Uhr der Steckdose geht um fünf Minuten oder mehr falsch, darum werden ihr Tageszähler und ihr Verlauf nicht verwendet. Sie kurz ins Internet lassen und in der Tapo-App ihre Zeitzone prüfen.',
   },
   rate_limited: {
     en: 'The plug is asked too often. Other programs that read it should be stopped; BaluPi waits up to five minutes before it asks again.',

@@ -23,8 +23,10 @@ export interface Device {
   isBusy: boolean;
   /** Reads in a row that found nobody. */
   misses: number;
-  /** State or last seen differ from the table. */
-  isDirty: boolean;
+  /** The state differs from the table. */
+  isStateDirty: boolean;
+  /** It was seen since that was written. */
+  isSeenDirty: boolean;
 }
 
 export interface NewDevice extends PlugAddress {
@@ -184,13 +186,22 @@ export class Devices {
     return device;
   }
 
-  /** Writes state and last seen of the plugs where they changed. */
-  flush(): void {
-    for (const device of this.#byId.values()) {
-      if (!device.isDirty) continue;
-      this.#rows.markSeen(device.row);
-      device.isDirty = false;
-    }
+  /**
+   * Writes the plugs whose state changed, or all that were seen since.
+   * @returns to be called once the transaction around it is through
+   */
+  flush(isFull: boolean): () => void {
+    const written = this.all().filter(
+      ({ isStateDirty, isSeenDirty }) => isStateDirty || (isFull && isSeenDirty),
+    );
+    const rows = written.map((device) => ({ device, row: device.row }));
+    for (const { row } of rows) this.#rows.markSeen(row);
+    return () => {
+      for (const { device, row } of rows) {
+        device.isStateDirty = device.row.state !== row.state;
+        device.isSeenDirty = device.row.lastSeenMs !== row.lastSeenMs;
+      }
+    };
   }
 
   #merge(byHand: Device, twin: Device): Device {
@@ -241,7 +252,7 @@ export class Devices {
     const topic = state === 'unreachable' ? 'not_read_yet' : state;
     const standing = { isOnline: false, isOn: null, topic, isBusy: false, misses: 0 } as const;
     const held = { row: { ...row, state }, plug: this.#open(row) };
-    const device: Device = { ...held, ...standing, isDirty: false };
+    const device: Device = { ...held, ...standing, isStateDirty: false, isSeenDirty: false };
     this.#byId.set(row.id, device);
     return device;
   }

@@ -1,12 +1,19 @@
 import type { Clock } from '../time/clock.ts';
 import {
+  batchRequest,
+  EMETER,
   hoursRequest,
+  INFO,
   INFO_REQUEST,
   parseHours,
   parseInfo,
-  parseReading,
-  readRequest,
+  type PlugResults,
+  POWER,
+  powerOf,
+  readBatch,
+  readingOf,
   relayRequest,
+  USAGE,
 } from './plug-answers.ts';
 import type { PlugLogin } from './plug-login.ts';
 import { PlugPause } from './plug-pause.ts';
@@ -21,6 +28,7 @@ import type {
   PlugTarget,
 } from './plug.ts';
 import { withTimeLimit } from './time-limit.ts';
+import { asRecord, type WireRecord } from './wire-values.ts';
 
 /** For one request; a hanging plug costs this. */
 const REQUEST_LIMIT_MS = 5_000;
@@ -32,6 +40,12 @@ export interface OwnPlugOptions {
   readonly target: Pick<PlugTarget, 'deviceId' | 'mac'>;
   /** Null when no account is configured: the plug is never asked then. */
   readonly login: Pick<PlugLogin, 'login'> | null;
+}
+
+/** Methods that were answered, or refused. */
+interface Told {
+  readonly kind: 'told';
+  readonly results: PlugResults;
 }
 
 interface Session {
@@ -55,6 +69,8 @@ export class OwnPlug implements Plug {
   /** The firmware that was asked for volts and amperes and did not know them. */
   #withoutEmeter: string | null = null;
   #firmware = '';
+  /** Who answered in this session, where it was asked. */
+  #info: PlugInfo | null = null;
 
   constructor(options: OwnPlugOptions) {
     this.#clock = options.clock;
@@ -66,22 +82,61 @@ export class OwnPlug implements Plug {
   async read(signal?: AbortSignal): Promise<PlugReadOutcome> {
     return await this.#inTurn(signal, async (limited) => {
       const withEmeter = this.#withoutEmeter === null || this.#withoutEmeter !== this.#firmware;
-      const answer = await this.#exchange(readRequest(withEmeter), limited);
-      if (answer.kind !== 'answer') return answer;
-      const outcome = parseReading(answer);
-      if (outcome.kind !== 'reading') return outcome;
-      const { info } = outcome.reading;
+      const asked = await this.#askAll(withEmeter ? [INFO, USAGE, EMETER] : [INFO, USAGE], limited);
+      if (asked.kind !== 'told') return asked;
+      const isTold = powerOf(asked.results) !== null;
+      const more = isTold ? NOTHING : await this.#askAll([POWER], limited);
+      if (more.kind !== 'told') return more;
+      const results: PlugResults = new Map([...asked.results, ...more.results]);
+      // A plug that does not say who it is is the one that logged in.
+      const info = parseInfo(results.get(INFO)) ?? this.#info;
+      if (info === null) return NOBODY;
       if (!this.#isTarget(info)) return this.#otherDevice();
-      // From the first reading on it has to be this very plug.
-      this.#target = { deviceId: info.deviceId, mac: info.mac };
-      this.#firmware = info.firmware;
-      if (withEmeter && !outcome.hasEmeter) this.#withoutEmeter = info.firmware;
+      this.#know(info);
+      if (withEmeter && results.get(EMETER) === null) this.#withoutEmeter = info.firmware;
       return {
         kind: 'reading',
-        reading: outcome.reading,
+        reading: readingOf(results, info),
         isContested: this.#pause.isContested(),
       };
     });
+  }
+
+  /** Asks until each method was answered or refused: what one refuses costs no other. */
+  async #askAll(methods: readonly string[], signal: AbortSignal): Promise<Told | PlugFailure> {
+    const results = new Map<string, WireRecord | null>();
+    let left = methods;
+    while (left.length > 0) {
+      const answer = await this.#exchange(batchRequest(left), signal);
+      if (answer.kind !== 'answer') return answer;
+      const told = readBatch(answer, left);
+      for (const [method, result] of told) results.set(method, result);
+      const rest = left.filter((method) => !told.has(method));
+      // One that takes no batch at all is asked one by one.
+      if (rest.length === left.length) return await this.#askEach(left, results, signal);
+      left = rest;
+    }
+    return { kind: 'told', results };
+  }
+
+  async #askEach(
+    methods: readonly string[],
+    results: Map<string, WireRecord | null>,
+    signal: AbortSignal,
+  ): Promise<Told | PlugFailure> {
+    for (const method of methods) {
+      const answer = await this.#exchange({ method }, signal);
+      if (answer.kind !== 'answer') return answer;
+      results.set(method, answer.errorCode === 0 ? asRecord(answer.result) : null);
+    }
+    return { kind: 'told', results };
+  }
+
+  /** From the first reading on it has to be this very plug. */
+  #know(info: PlugInfo): void {
+    this.#info = info;
+    this.#target = { deviceId: info.deviceId, mac: info.mac };
+    this.#firmware = info.firmware;
   }
 
   async setRelay(on: boolean, signal?: AbortSignal): Promise<PlugRelayOutcome> {
@@ -152,6 +207,7 @@ export class OwnPlug implements Plug {
 
   async #newSession(signal: AbortSignal): Promise<Session | PlugFailure> {
     if (this.#login === null) return NO_CREDENTIALS;
+    this.#info = null;
     const login = await this.#login.login(signal);
     if (login.kind !== 'channel') return login;
     const { channel } = login;
@@ -162,8 +218,9 @@ export class OwnPlug implements Plug {
       if (answer.kind === 'session_gone') return TAKEN;
       if (answer.kind !== 'answer') return answer;
       const info = parseInfo(answer.result);
-      if (info === null) return { kind: 'bad_answer', detail: 'The plug did not say who it is.' };
+      if (info === null) return NOBODY;
       if (!this.#isTarget(info)) return this.#otherDevice();
+      this.#info = info;
     }
     return { channel, endsAtMs: this.#clock.monotonicMs() + channel.lifetimeMs };
   }
@@ -201,6 +258,10 @@ export class OwnPlug implements Plug {
     };
   }
 }
+
+const NOTHING: Told = { kind: 'told', results: new Map() };
+
+const NOBODY: PlugFailure = { kind: 'bad_answer', detail: 'The plug did not say who it is.' };
 
 const ENDED: PlugFailure = { kind: 'unreachable', detail: 'The call was ended.' };
 

@@ -21,17 +21,14 @@ const MAX_HOUR_WH = 4_400;
 
 export const INFO = 'get_device_info';
 export const USAGE = 'get_energy_usage';
+export const POWER = 'get_current_power';
 export const EMETER = 'get_emeter_data';
 export const HISTORY = 'get_energy_data';
 
 export const INFO_REQUEST: PlugRequest = { method: INFO };
 
-/**
- * Everything a sample needs in one round trip. A plug stops at the first method that fails, so
- * the one that many firmwares do not know comes last.
- */
-export function readRequest(withEmeter: boolean): PlugRequest {
-  const methods = withEmeter ? [INFO, USAGE, EMETER] : [INFO, USAGE];
+/** Several questions in one round trip. A plug stops at the first that it refuses. */
+export function batchRequest(methods: readonly string[]): PlugRequest {
   return {
     method: 'multipleRequest',
     params: { requests: methods.map((method) => ({ method })) },
@@ -80,44 +77,48 @@ export function parseHours(answer: PlugAnswer, fromS: number, toS: number): Plug
   };
 }
 
-export type ReadingOutcome =
-  | {
-      readonly kind: 'reading';
-      readonly reading: PlugReading;
-      /** False when the plug was asked for volts and amperes and does not know the method. */
-      readonly hasEmeter: boolean;
-    }
-  | PlugFailure;
+/** What was answered, by method; null for a method that was refused. */
+export type PlugResults = ReadonlyMap<string, WireRecord | null>;
 
-/** Reads the answer to {@link readRequest}; a value that no plug can have spoils all of it. */
-export function parseReading(answer: PlugAnswer): ReadingOutcome {
-  const batch = readBatch(answer);
-  const info = parseInfo(batch.get(INFO));
-  if (info === null) return bad(`The plug did not say who it is (error ${answer.errorCode}).`);
-  const isOn = batch.get(INFO)?.['device_on'];
-  if (typeof isOn !== 'boolean') return bad('The device has no relay of its own (a power strip?).');
-  const usage = batch.get(USAGE);
-  if (usage === undefined) return bad('The plug did not tell its power.');
-  const powerMw = asAmount(usage['current_power'], MAX_POWER_MW);
-  if (powerMw === null) return bad('The plug told a power outside 0 to 4000 W.');
-  const today = counter(usage['today_energy']);
-  const month = counter(usage['month_energy']);
-  if (today === 'absurd' || month === 'absurd') return bad('The plug told an impossible energy.');
-  const emeter = batch.get(EMETER);
-  const localTime = asLocalTime(usage['local_time']);
+/** The answers of a batch, in order, up to the first that was refused; empty when it is no batch. */
+export function readBatch(answer: PlugAnswer, methods: readonly string[]): PlugResults {
+  const results = new Map<string, WireRecord | null>();
+  const responses = asRecord(answer.result)?.['responses'];
+  if (!Array.isArray(responses)) return results;
+  for (const entry of responses.slice(0, methods.length)) {
+    const response = asRecord(entry);
+    const method = response?.['method'];
+    if (typeof method !== 'string' || !methods.includes(method)) continue;
+    results.set(method, response?.['error_code'] === 0 ? asRecord(response['result']) : null);
+  }
+  return results;
+}
+
+/** The power in mW that a plug told by any of its methods; null when none makes sense. */
+export function powerOf(results: PlugResults): number | null {
+  const watts = asAmount(results.get(POWER)?.['current_power'], MAX_POWER_MW / 1_000);
+  const powerMw =
+    asAmount(results.get(USAGE)?.['current_power'], MAX_POWER_MW) ??
+    asAmount(results.get(EMETER)?.['power_mw'], MAX_POWER_MW) ??
+    (watts === null ? null : watts * 1_000);
+  return powerMw === null ? null : Math.round(powerMw);
+}
+
+/** Everything that makes sense of what was answered; the rest is unknown. */
+export function readingOf(results: PlugResults, info: PlugInfo): PlugReading {
+  const usage = results.get(USAGE);
+  const emeter = results.get(EMETER);
+  const isOn = results.get(INFO)?.['device_on'];
+  const localTime = asLocalTime(usage?.['local_time']);
   return {
-    kind: 'reading',
-    hasEmeter: emeter !== undefined,
-    reading: {
-      powerMw: Math.round(powerMw),
-      voltageMv: asAmount(emeter?.['voltage_mv'], MAX_VOLTAGE_MV),
-      currentMa: asAmount(emeter?.['current_ma'], MAX_CURRENT_MA),
-      todayEnergyWh: today,
-      monthEnergyWh: month,
-      isOn,
-      ...(localTime === null ? {} : { deviceLocalTime: localTime }),
-      info,
-    },
+    powerMw: powerOf(results),
+    voltageMv: asAmount(emeter?.['voltage_mv'], MAX_VOLTAGE_MV),
+    currentMa: asAmount(emeter?.['current_ma'], MAX_CURRENT_MA),
+    todayEnergyWh: counter(usage?.['today_energy']),
+    monthEnergyWh: counter(usage?.['month_energy']),
+    isOn: typeof isOn === 'boolean' ? isOn : null,
+    ...(localTime === null ? {} : { deviceLocalTime: localTime }),
+    info,
   };
 }
 
@@ -136,26 +137,9 @@ export function parseInfo(result: unknown): PlugInfo | null {
   };
 }
 
-/** The successful results of a batch by method. */
-function readBatch(answer: PlugAnswer): ReadonlyMap<string, WireRecord> {
-  const results = new Map<string, WireRecord>();
-  const responses = asRecord(answer.result)?.['responses'];
-  if (!Array.isArray(responses)) return results;
-  for (const entry of responses.slice(0, 16)) {
-    const response = asRecord(entry);
-    const method = response?.['method'];
-    const result = asRecord(response?.['result']);
-    if (typeof method !== 'string' || result === null || response?.['error_code'] !== 0) continue;
-    results.set(method, result);
-  }
-  return results;
-}
-
-/** A counter a firmware does not have is unknown; one that is there must make sense. */
-function counter(value: unknown): number | null | 'absurd' {
-  if (value === undefined || value === null) return null;
+function counter(value: unknown): number | null {
   const energyWh = asAmount(value, MAX_ENERGY_WH);
-  return energyWh === null ? 'absurd' : Math.floor(energyWh);
+  return energyWh === null ? null : Math.floor(energyWh);
 }
 
 function asLocalTime(value: unknown): string | null {

@@ -6,7 +6,7 @@
  * - `third_party_off`: firmware from 1.4.0 on refuses local access until the owner allows it
  * - `unsupported_protocol`: it speaks something this driver does not (TPAP), or may not use here
  * - `session_taken`: another client logged in right after us; a plug keeps one session only
- * - `bad_answer`: it answered nonsense, or values that no plug can have
+ * - `bad_answer`: it answered nonsense
  */
 export type PlugFailureKind =
   | 'unreachable'
@@ -45,10 +45,13 @@ export interface PlugInfo {
   readonly mac: string;
 }
 
-/** One instant of a plug. Unknown is null, never 0. */
+/**
+ * What could be read of a plug at one instant. Unknown is null, never 0: a method it refuses, or a
+ * value that no plug can have, costs that value alone.
+ */
 export interface PlugReading {
   /** 0 … 4,000,000 */
-  readonly powerMw: number;
+  readonly powerMw: number | null;
   /** Only some firmwares tell (`get_emeter_data`). */
   readonly voltageMv: number | null;
   readonly currentMa: number | null;
@@ -56,7 +59,7 @@ export interface PlugReading {
   readonly todayEnergyWh: number | null;
   readonly monthEnergyWh: number | null;
   /** Relay closed. */
-  readonly isOn: boolean;
+  readonly isOn: boolean | null;
   /** The plug's local time, `YYYY-MM-DD HH:MM:SS`: to compare and warn, never to time a sample. */
   readonly deviceLocalTime?: string;
   readonly info: PlugInfo;

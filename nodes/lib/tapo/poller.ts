@@ -5,9 +5,10 @@ import {
   topicOfFailure,
   type DeviceState,
   type HintTopic,
+  type PlugHint,
 } from './device-states.ts';
 import type { Device, Devices } from './devices.ts';
-import type { PlugReadOutcome } from './plug.ts';
+import type { PlugReading, PlugReadOutcome } from './plug.ts';
 
 /** One attempt to read one plug. */
 export interface PlugSample {
@@ -21,6 +22,17 @@ export interface PlugSample {
 
 export type OnPlugSample = (sample: PlugSample) => void;
 
+/** Whether a plug's own `YYYY-MM-DD HH:MM:SS` is right; null while nobody knows the time. */
+export type JudgePlugClock = (plugLocalTime: string) => boolean | null;
+
+/** What the log says of a plug that can be read. */
+const READABLE: Readonly<Record<PlugHint | 'ok', string>> = {
+  ok: 'It can be read.',
+  power_unknown: 'It does not tell its power.',
+  counters_unknown: 'It does not tell its counters.',
+  clock_wrong: 'Its own clock is wrong.',
+};
+
 /** Reads plugs side by side, keeps how they stand, and passes every outcome on. */
 export class Poller {
   readonly #clock: Clock;
@@ -28,10 +40,13 @@ export class Poller {
   readonly #devices: Devices;
   readonly #listeners = new Set<OnPlugSample>();
 
-  constructor(clock: Clock, log: Log, devices: Devices) {
+  readonly #judgeClock: JudgePlugClock;
+
+  constructor(clock: Clock, log: Log, devices: Devices, judgeClock: JudgePlugClock) {
     this.#clock = clock;
     this.#log = log;
     this.#devices = devices;
+    this.#judgeClock = judgeClock;
   }
 
   listen(listener: OnPlugSample): () => void {
@@ -77,22 +92,27 @@ export class Poller {
       this.#enter(device, stateOfFailure(outcome), topicOfFailure(outcome), outcome.detail);
       return;
     }
+    const { reading } = outcome;
     device.isOnline = true;
-    device.isOn = outcome.reading.isOn;
+    device.isOn = reading.isOn ?? device.isOn;
     device.misses = 0;
     device.row = { ...device.row, lastSeenMs: this.#clock.nowMs() };
-    device.isDirty = true;
-    const state = outcome.isContested ? 'session_taken' : 'ok';
-    this.#enter(device, state, state, 'It can be read.');
+    device.isSeenDirty = true;
+    if (outcome.isContested) {
+      this.#enter(device, 'session_taken', 'session_taken', 'It can be read.');
+      return;
+    }
+    const missing = missingOf(reading, this.#judgeClock);
+    this.#enter(device, 'ok', missing, READABLE[missing]);
   }
 
   #enter(device: Device, state: DeviceState, topic: HintTopic | 'ok', detail: string): void {
     if (device.topic === topic && device.row.state === state) return;
     device.topic = topic;
     device.row = { ...device.row, state };
-    device.isDirty = true;
+    device.isStateDirty = true;
     const line = `Plug ${device.row.deviceNumber} is now ${state}. ${detail}`;
-    if (state === 'ok') this.#log.info(line);
+    if (topic === 'ok') this.#log.info(line);
     else this.#log.warn(line);
   }
 
@@ -106,4 +126,14 @@ export class Poller {
       }
     }
   }
+}
+
+/** What to say of a plug that was read: the first thing that is not as it should be. */
+function missingOf(reading: PlugReading, isClockRight: JudgePlugClock): PlugHint | 'ok' {
+  const { powerMw, todayEnergyWh, monthEnergyWh, deviceLocalTime } = reading;
+  if (powerMw === null) return 'power_unknown';
+  if (deviceLocalTime !== undefined && isClockRight(deviceLocalTime) === false) {
+    return 'clock_wrong';
+  }
+  return todayEnergyWh === null && monthEnergyWh === null ? 'counters_unknown' : 'ok';
 }

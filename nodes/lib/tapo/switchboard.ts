@@ -1,5 +1,5 @@
 import { stateHint, topicOfFailure, type HintLanguage } from './device-states.ts';
-import type { Devices } from './devices.ts';
+import type { Device, Devices } from './devices.ts';
 import type { PlugFailure } from './plug.ts';
 import type { Poller } from './poller.ts';
 
@@ -53,16 +53,27 @@ export class Switchboard {
     if (fresh === null || this.#devices.get(id) !== device) return { kind: 'unknown_device' };
     const language = options.language ?? 'en';
     if (fresh.kind !== 'reading') return failed(fresh, language);
-    const wanted = !fresh.reading.isOn;
+    // The last that was known, where this reading does not say how the relay stands.
+    const { isOn } = device;
+    if (isOn === null) return failed(RELAY_UNKNOWN, language);
+    const wanted = !isOn;
     // Asked at the last moment: the NAS may have come up while the plug was read.
-    const isGuarded = device.row.role === 'nas' && !wanted && options.force !== true;
-    if (isGuarded && !this.#isNasOff()) return { kind: 'guarded' };
+    if (!wanted && options.force !== true && this.#feedsNas(device)) return { kind: 'guarded' };
     const outcome = await device.plug.setRelay(wanted);
     if (outcome.kind !== 'switched') return failed(outcome, language);
     device.isOn = outcome.isOn;
     return { kind: 'switched', id, isOn: outcome.isOn };
   }
+
+  #feedsNas({ row }: Device): boolean {
+    return row.role === 'nas' && !this.#isNasOff();
+  }
 }
+
+const RELAY_UNKNOWN: PlugFailure = {
+  kind: 'bad_answer',
+  detail: 'The plug did not say how its relay stands.',
+};
 
 function failed(failure: PlugFailure, language: HintLanguage): ToggleOutcome {
   return { kind: 'failed', failure, hint: stateHint(topicOfFailure(failure), language) };

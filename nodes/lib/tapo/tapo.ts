@@ -11,7 +11,7 @@ import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
 import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
 import type { OpenPlug, PlugCredentials, PlugHour } from './plug.ts';
 import { tellHours } from './plug-history.ts';
-import { Poller, type OnPlugSample } from './poller.ts';
+import { type JudgePlugClock, Poller, type OnPlugSample } from './poller.ts';
 import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
 import type {
   AddOutcome,
@@ -43,6 +43,8 @@ export interface TapoOptions {
   readonly driver: DriverChoice;
   /** TAPO_DISCOVERY_ADDRESS; null for the directed broadcasts of our own interfaces. */
   readonly discoveryAddresses: readonly UdpAddress[] | null;
+  /** Whether a plug's own clock is right. */
+  readonly judgeClock: JudgePlugClock;
   /** No HTTP answer and under 2 W for 60 s; unknown, standby and suspend are not off. */
   readonly isNasOff: () => boolean;
   /** Default: the real network. */
@@ -79,7 +81,7 @@ export class Tapo {
     this.#discovery = discovery;
     const rows = new TapoRows(options.store);
     this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
-    this.#poller = new Poller(clock, log, this.#devices);
+    this.#poller = new Poller(clock, log, this.#devices, options.judgeClock);
     this.#finder = new Finder(clock, log, this.#devices, discovery);
     this.#switchboard = new Switchboard(this.#devices, this.#poller, options.isNasOff);
   }
@@ -94,7 +96,7 @@ export class Tapo {
     this.#stopping.abort();
     for (const device of this.#devices.all()) device.plug.close();
     await Promise.allSettled(this.#running);
-    this.#devices.flush();
+    this.#devices.flush(true)();
   }
 
   /** All plugs in the order they were added, from memory. */
@@ -188,11 +190,13 @@ export class Tapo {
   }
 
   /**
-   * Writes last seen and state of the plugs where they changed. Has no transaction of its own;
-   * meant to be called within the one that commits the samples.
+   * Writes how the plugs stand. Has no transaction of its own; called within the one that commits
+   * the samples.
+   * @param isFull also when each was seen last, not only what changed of its state
+   * @returns to be called once that transaction is through
    */
-  flushSeen(): void {
-    this.#devices.flush();
+  flushSeen(isFull: boolean): () => void {
+    return this.#devices.flush(isFull);
   }
 
   async #discoverNow(language: HintLanguage): Promise<DiscoverOutcome> {

@@ -73,6 +73,7 @@ export function openWorld(count: number): World {
       nasPowerThresholdWatts: 30,
     },
     devices: { list: () => devices },
+    seen: { flush: () => () => undefined },
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     isClockTrusted: () => true,
     history: null,

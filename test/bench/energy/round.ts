@@ -35,6 +35,7 @@ export async function benchRound(print: (line: string) => void, goals: Goals): P
     credentials: OWNER,
     driver: 'auto',
     discoveryAddresses: [],
+    judgeClock: () => null,
     isNasOff: () => false,
   });
   try {

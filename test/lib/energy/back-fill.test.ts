@@ -46,6 +46,7 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
         nasPowerThresholdWatts: 30,
       },
       devices: { list: () => tapo.list().map((plug) => ({ ...plug, number: plug.deviceNumber })) },
+      seen: { flush: () => () => undefined },
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
       isClockTrusted: () => true,
       history: {

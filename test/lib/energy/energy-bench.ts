@@ -149,6 +149,7 @@ export class Bench {
       clock: this.clock,
       settings: this.settings,
       devices: { list: () => this.devices.list() },
+      seen: { flush: () => () => undefined },
       log: { debug: () => {}, info: () => {}, warn: say, error: say },
       isClockTrusted: () => this.isTrusted,
       history: this.history,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { extname } from 'node:path';
 import { mock } from 'node:test';
 import { nodePlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
 import type { DriverChoice } from '../../../nodes/lib/tapo/plug-driver.ts';
@@ -11,6 +12,8 @@ import { Bench, OWNER } from './setup.ts';
 interface Case extends Partial<PracticePlugOptions> {
   readonly choice: DriverChoice;
   readonly keepsHours: boolean;
+  /** What it tells of its power by other methods than `get_energy_usage`. */
+  readonly otherPowerMw: number | null;
 }
 
 const KLAP = { sample: 'P110M(EU)_1.0_1.2.3', protocol: 'klap' } as const;
@@ -19,14 +22,24 @@ const AES = { sample: 'P110(EU)_1.0_1.0.7', protocol: 'aes' } as const;
 
 /** The contract of {@link Plug}, which every driver keeps. */
 const DRIVERS: Readonly<Record<string, Case>> = {
-  'KLAP 2': { ...KLAP, choice: 'auto', keepsHours: true },
-  'AES with lv 2': { ...AES_2, choice: 'auto', keepsHours: true },
-  'AES before lv': { ...AES, choice: 'auto', keepsHours: false },
-  'KLAP 2 by tp-link-tapo-connect': { ...KLAP, choice: 'connect', keepsHours: false },
-  'AES before lv by tp-link-tapo-connect': { ...AES, choice: 'connect', keepsHours: false },
+  'KLAP 2': { ...KLAP, choice: 'auto', keepsHours: true, otherPowerMw: 42_500 },
+  'AES with lv 2': { ...AES_2, choice: 'auto', keepsHours: true, otherPowerMw: 43_000 },
+  'AES before lv': { ...AES, choice: 'auto', keepsHours: false, otherPowerMw: null },
+  'KLAP 2 by tp-link-tapo-connect': {
+    ...KLAP,
+    choice: 'connect',
+    keepsHours: false,
+    otherPowerMw: null,
+  },
+  'AES before lv by tp-link-tapo-connect': {
+    ...AES,
+    choice: 'connect',
+    keepsHours: false,
+    otherPowerMw: null,
+  },
 };
 
-for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
+for (const [name, { choice, keepsHours, otherPowerMw, ...kind }] of Object.entries(DRIVERS)) {
   describe(`a plug over ${name}`, () => {
     let bench: Bench;
     let practice: PracticePlug;
@@ -167,7 +180,6 @@ for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
       ['not_http', 'bad_answer'],
       ['truncated', 'bad_answer'],
       ['endless', 'bad_answer'],
-      ['absurd', 'bad_answer'],
     ];
     for (const [fault, kindOfFailure] of faults) {
       it(`answers ${kindOfFailure} while the plug's fault is ${fault}, and recovers`, async () => {
@@ -177,6 +189,52 @@ for (const [name, { choice, keepsHours, ...kind }] of Object.entries(DRIVERS)) {
         await reading();
       });
     }
+
+    it('costs a value no plug can have that value alone', async () => {
+      practice.setFault('absurd');
+      const absurd = await reading();
+      assert.deepEqual([absurd.powerMw, absurd.isOn, absurd.todayEnergyWh], [null, true, 0]);
+      practice.setFault(null);
+      for (const value of [-1, 4_200_000, '7', null]) {
+        practice.setAnswer('get_energy_usage', { month_energy: value });
+        const odd = await reading();
+        assert.deepEqual([odd.powerMw, odd.todayEnergyWh, odd.monthEnergyWh], [42_500, 0, null]);
+      }
+      practice.setAnswer('get_energy_usage', { current_power: -5_000, local_time: 'noon' });
+      const odd = await reading();
+      assert.equal(odd.powerMw, otherPowerMw);
+      assert.deepEqual([odd.todayEnergyWh, odd.deviceLocalTime], [0, undefined]);
+    });
+
+    for (const method of ['get_energy_usage', 'get_emeter_data', 'get_current_power']) {
+      for (const error of [-1_003, -1_007, -1_002]) {
+        it(`reads and switches a plug that refuses ${method} with ${error}`, async () => {
+          for (let round = 0; round < 2; round += 1) {
+            const before = await reading();
+            practice.setAnswer(method, error);
+            const read = await reading();
+            assert.equal(read.isOn, before.isOn);
+            assert.equal(read.info.deviceId, practice.deviceId);
+            const isUsage = method === 'get_energy_usage';
+            assert.equal(read.powerMw, isUsage ? otherPowerMw : 42_500);
+            assert.equal(read.todayEnergyWh, isUsage ? null : 0);
+            practice.setAnswer(method, null);
+          }
+          practice.setAnswer(method, error);
+          assert.equal((await plug.setRelay(false)).kind, 'switched');
+          assert.equal((await reading()).isOn, false);
+        });
+      }
+    }
+
+    it('reads a plug that does not say who it is any more, where it logged in as itself', async () => {
+      const bound = driver({ target: { mac: practice.mac, deviceId: practice.deviceId } });
+      assert.equal((await bound.read()).kind, 'reading');
+      practice.setAnswer('get_device_info', -1_003);
+      const read = await bound.read();
+      assert.ok(read.kind === 'reading');
+      assert.deepEqual([read.reading.powerMw, read.reading.isOn], [42_500, null]);
+    });
 
     it('does not believe a tampered answer, and makes up for one in the same read', async () => {
       await reading();
@@ -344,7 +402,7 @@ describe('the choice of a protocol', () => {
   it('loads the library only when a plug needs it', () => {
     const script = `
       import { createRequire } from 'node:module';
-      import { Bench } from './test/lib/tapo/setup.ts';
+      import { Bench } from '${new URL(`setup${extname(import.meta.url)}`, import.meta.url).href}';
       const loaded = () => Object.keys(createRequire(import.meta.url).cache)
         .filter((file) => file.includes('tp-link-tapo-connect')).length > 0;
       const bench = new Bench();

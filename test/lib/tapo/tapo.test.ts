@@ -191,16 +191,24 @@ describe('the registry of plugs', () => {
     const tapo = bench.tapo([practice]);
     await bench.until(tapo.add({ address: practice.address }));
     const stored = bench.store.prepare('SELECT last_seen_at AS at FROM tapo_devices');
-    bench.store.transaction(() => {
-      tapo.flushSeen();
-    });
+    const flush = (isFull: boolean): void => {
+      bench.store.transaction(() => tapo.flushSeen(isFull))();
+    };
+    flush(false);
     const flushed = stored.get()?.['at'];
     assert.equal(flushed, tapo.list()[0]?.lastSeenMs);
     await bench.clock.advance(30_000);
     await tapo.pollAll();
-    assert.equal(stored.get()?.['at'], flushed);
+    flush(false);
+    assert.equal(stored.get()?.['at'], flushed, 'nothing changed but the time');
+    flush(true);
+    assert.equal(stored.get()?.['at'], tapo.list()[0]?.lastSeenMs);
+    await bench.clock.advance(30_000);
+    await tapo.pollAll();
+    tapo.flushSeen(true);
     const seenMs = tapo.list()[0]?.lastSeenMs ?? 0;
-    assert.ok(seenMs >= Number(flushed) + 30_000);
+    assert.ok(seenMs >= Number(flushed) + 60_000);
+    bench.store.prepare('UPDATE tapo_devices SET last_seen_at = 1').run();
     await tapo.stop();
     assert.equal(stored.get()?.['at'], seenMs);
   });

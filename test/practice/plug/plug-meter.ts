@@ -61,15 +61,18 @@ export class PlugMeter {
     return knownMs >= toMs ? 0 : Math.round(this.energyWhBetween(knownMs, toMs));
   }
 
-  /** Whole Wh since the plug's local midnight and since the first of its month. */
-  counters(atMs: number): { readonly todayWh: number; readonly monthWh: number } {
+  /**
+   * Whole Wh since the plug's local midnight and since the first of its month.
+   * @param aheadMs how far the clock is ahead by which it tells them
+   */
+  counters(atMs: number, aheadMs = 0): { readonly todayWh: number; readonly monthWh: number } {
     const nowMs = this.#frozenAtMs ?? atMs;
     const since = (startMs: number): number =>
       // A hair above the integral, so that rounding does not take a whole Wh away.
       Math.floor(this.energyWhBetween(Math.max(startMs, this.#wipedAtMs), nowMs) + 1e-9);
     return {
-      todayWh: since(this.#local.startOfDayMs(nowMs)),
-      monthWh: since(this.#local.startOfMonthMs(nowMs)),
+      todayWh: since(this.#local.startOfDayMs(nowMs + aheadMs) - aheadMs),
+      monthWh: since(this.#local.startOfMonthMs(nowMs + aheadMs) - aheadMs),
     };
   }
 }

@@ -28,6 +28,10 @@ export class PracticeMethods {
   /** How often each method was called. */
   readonly calls = new Map<string, number>();
   isAbsurd = false;
+  /** What it says instead, or the error it refuses a method with. */
+  readonly instead = new Map<string, Json | number>();
+  /** How far its own clock is ahead, ms. */
+  clockAheadMs = 0;
 
   constructor(
     sample: PlugSampleSet,
@@ -103,8 +107,10 @@ export class PracticeMethods {
 
   #read(method: string, atMs: number): PlugAnswerBody {
     const recorded = this.#sample.methods.get(method);
+    const instead = this.instead.get(method) ?? {};
     if (recorded === undefined) return { error_code: -1002 };
-    return { error_code: 0, result: { ...recorded, ...this.#live(method, atMs) } };
+    if (typeof instead === 'number') return { error_code: instead };
+    return { error_code: 0, result: { ...recorded, ...this.#live(method, atMs), ...instead } };
   }
 
   #live(method: string, atMs: number): Json {
@@ -113,12 +119,12 @@ export class PracticeMethods {
       case 'get_device_info':
         return this.#info();
       case 'get_energy_usage': {
-        const { todayWh, monthWh } = this.#meter.counters(atMs);
+        const { todayWh, monthWh } = this.#meter.counters(atMs, this.clockAheadMs);
         return {
           current_power: Math.round(watts * 1_000),
           today_energy: todayWh,
           month_energy: monthWh,
-          local_time: this.#local.text(atMs),
+          local_time: this.#local.text(atMs + this.clockAheadMs),
         };
       }
       case 'get_current_power':

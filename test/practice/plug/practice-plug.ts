@@ -171,6 +171,17 @@ export class PracticePlug {
     this.#faults.set(fault, requests);
   }
 
+  /** Refuses a method with an error, says other values in its answer, or, with null, neither. */
+  setAnswer(method: string, instead: Readonly<Record<string, unknown>> | number | null): void {
+    if (instead === null) this.#methods.instead.delete(method);
+    else this.#methods.instead.set(method, instead);
+  }
+
+  /** Its own clock goes wrong; its load and its history do not. */
+  setClockAhead(aheadMs: number): void {
+    this.#methods.clockAheadMs = aheadMs;
+  }
+
   /** Stays silent on UDP. */
   setQuiet(isQuiet: boolean): void {
     this.#announcer.isSilent = isQuiet;
