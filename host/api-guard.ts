@@ -12,7 +12,7 @@ import { type Answer, answer, refuse, answerNow } from '../nodes/lib/http/http.t
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
-import type { RemoteAddresses } from './remote-address.ts';
+import { type RemoteAddresses, shareOf } from './remote-address.ts';
 import { takeBody } from './request-body.ts';
 import { type DoorKeepers, enter, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
@@ -154,7 +154,7 @@ export class ApiGuard {
       caller: withAgent(entry.caller, request, remote.address),
       query: asked.query,
       body: taken.body,
-      address: remote.address,
+      address: shareOf(remote.address),
       get signal() {
         return seen.life.signal;
       },

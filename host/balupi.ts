@@ -171,7 +171,7 @@ export class BaluPiHost {
 
   #dashboardDoor({ pages, clock, log }: HostParts): DashboardDoor {
     return new DashboardDoor({
-      signIn: new DashboardSignIn(pages, clock, (request) => this.#remotes.of(request).address),
+      signIn: new DashboardSignIn(pages, clock, this.#ownerOf),
       files: new DashboardFiles(join(this.#options.packageFolder, 'dist', 'dashboard')),
       sockets: this.#sockets,
       watch: this.#watch,
@@ -215,12 +215,11 @@ export class BaluPiHost {
     parts: HostParts,
   ): Listeners {
     const check = new HostCheck([editor.host]);
-    const addressOf = (request: IncomingMessage): string => this.#remotes.of(request).address;
     return new Listeners({
       host: editor.host,
       ports: [editor.port],
       onRequest: editorApp({
-        ...{ editor: this.#nodeRed.editor, door, check, addressOf },
+        ...{ editor: this.#nodeRed.editor, door, check, addressOf: this.#ownerOf },
         ...{ watch: this.#watch, log: parts.log },
       }),
       room: connectionRoom(parts, MOST_EDITOR_CONNECTIONS),

@@ -81,3 +81,35 @@ describe('A running BaluPi in a crowd', function () {
     assert.match(balupi.output, /127\.0\.0\.1 come with X-Forwarded-For[^]*BALUPI_TRUSTED_PROXIES/);
   });
 });
+
+describe('A running BaluPi behind a proxy', function () {
+  this.timeout(40_000);
+  let balupi: BootedBaluPi;
+
+  before(async () => {
+    balupi = await BootedBaluPi.start({ environment: { BALUPI_TRUSTED_PROXIES: '127.0.0.1' } });
+    await balupi.nas.sleep('suspend');
+  });
+
+  after(async () => {
+    await balupi.stop();
+  });
+
+  async function codeFor(address: string, username: string): Promise<unknown> {
+    const answered = await fetch(`${balupi.url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+      body: JSON.stringify({ username, password: 'guess' }),
+    });
+    return ((await answered.json()) as { readonly code: unknown }).code;
+  }
+
+  it('counts tries of a whole /64 as those of one address', async () => {
+    const codes = new Set<unknown>();
+    for (let count = 0; count < 10; count += 1)
+      codes.add(await codeFor(`2001:db8:0:1::${String(count)}`, `nobody-${String(count)}`));
+    assert.ok(!codes.has('too_many_tries'), [...codes].join(', '));
+    assert.equal(await codeFor('2001:db8:0:1::ffff', 'nobody-11'), 'too_many_tries');
+    assert.notEqual(await codeFor('2001:db8:0:2::1', 'nobody-12'), 'too_many_tries');
+  });
+});
