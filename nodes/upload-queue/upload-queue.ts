@@ -42,10 +42,11 @@ function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
-  const { state } = callOf(message).query as UploadListQuery;
-  const seen = upload.list(callerOf(message), state ?? null);
+  const { state, cursor } = callOf(message).query as UploadListQuery;
+  const seen = upload.list(callerOf(message), state ?? null, cursor ?? null);
   if (seen.kind === 'refused') return withAnswer(message, refusedAnswer(seen));
-  const payload: UploadList = { uploads: seen.uploads.map((row) => ({ ...row })) };
+  const { uploads, next } = seen;
+  const payload: UploadList = { uploads: uploads.map((row) => ({ ...row })), next };
   return withAnswer(message, answer(payload));
 }
 

@@ -220,8 +220,13 @@ export class Upload {
     return this.#overview.status(caller, all);
   }
 
-  list(caller: Caller, state: string | null): ReturnType<Overview['list']> {
-    return this.#overview.list(caller, state);
+  /** @param cursor the `next` of the page before */
+  list(
+    caller: Caller,
+    state: string | null,
+    cursor: string | null = null,
+  ): ReturnType<Overview['list']> {
+    return this.#overview.list(caller, state, cursor);
   }
 
   deviceQueue(caller: Caller, deviceId: string): ReturnType<Overview['deviceQueue']> {
