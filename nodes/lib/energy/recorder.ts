@@ -50,11 +50,6 @@ export class Recorder {
     this.#parts = parts;
   }
 
-  /** Readings refused because their power was no measurement. */
-  get rejected(): number {
-    return this.#rejected;
-  }
-
   record(readings: readonly Reading[]): void {
     const { clock, anchor, latest } = this.#parts;
     const hasSettled = anchor.observe(clock.nowMs(), clock.monotonicMs());
