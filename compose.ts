@@ -77,7 +77,7 @@ export class House {
 
   /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */
   async start(): Promise<void> {
-    const { accounts, credentials, nas, cache, prefetch, upload, tapo, energy, system } =
+    const { accounts, credentials, nas, files, cache, prefetch, upload, tapo, energy, system } =
       this.rooms;
     this.#time.start();
     nas.start();
@@ -89,7 +89,14 @@ export class House {
     accounts.onLogout((userId) => {
       credentials.loggedOut(userId);
     });
+    accounts.onReplaced((userId) => {
+      credentials.dropUser(userId);
+      upload.hold(userId);
+      files.dropUser(userId);
+      cache.background.pins.dropUser(userId);
+    });
     credentials.start();
+    accounts.start();
     await cache.start();
     prefetch.start();
     await upload.start();

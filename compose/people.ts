@@ -3,7 +3,8 @@ import { Accounts, type Caller, Credentials } from '../nodes/lib/accounts/accoun
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import type { Site } from './site.ts';
 
-export function accounts({ settings, clock, log, data, time }: Site, nas: NasRoom): Accounts {
+export function accounts(site: Site, nas: NasRoom): Accounts {
+  const { settings, clock, log, data, time, rooms } = site;
   return new Accounts({
     store: data.queue,
     clock,
@@ -12,6 +13,7 @@ export function accounts({ settings, clock, log, data, time }: Site, nas: NasRoo
     nas: nas.client,
     presence: nas.presence,
     budget: nas.budget,
+    storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
     secretKey: settings.SECRET_KEY,
     offlineGraceHours: settings.OFFLINE_GRACE_HOURS,
   });

@@ -25,8 +25,7 @@ export function upload(site: Site, nas: NasRoom): Upload {
       credentialFor: (userId) => rooms().credentials.credentialFor(userId),
       refused: (_userId, token) => rooms().credentials.refused(token),
     },
-    // Told by the accounts once they keep it.
-    bornAt: () => null,
+    bornAt: (userId) => rooms().accounts.bornAt(userId),
     userNamed: (username) => rooms().accounts.userNamed(username),
     listings: { shows: (userId, path) => shownEntry(rooms().files, userId, path) },
     mayWrite: (caller, path) => rooms().files.mayWrite(caller.user, path),

@@ -153,7 +153,8 @@ export class BootedBaluPi {
   }
 }
 
-function isPiToken(token: string): boolean {
+/** Whether the Pi gave it out itself. */
+export function isPiToken(token: string): boolean {
   const claims = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
   return claims.includes('"iss":"balupi"');
 }

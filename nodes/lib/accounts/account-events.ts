@@ -7,11 +7,15 @@ export type ConfirmedListener = (user: User, token: string) => void;
 /** Hears that a user signed out, by the NAS's id. */
 export type LogoutListener = (userId: number) => void;
 
+/** Hears that the NAS gave this id to somebody else: what was kept for it is nobody's any more. */
+export type ReplacedListener = (userId: number) => void;
+
 /** Tells other rooms what happened to an account. */
 export class AccountEvents {
   readonly #log: Log;
   readonly #confirmed = new Set<ConfirmedListener>();
   readonly #logout = new Set<LogoutListener>();
+  readonly #replaced = new Set<ReplacedListener>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -31,6 +35,13 @@ export class AccountEvents {
     };
   }
 
+  onReplaced(listener: ReplacedListener): () => void {
+    this.#replaced.add(listener);
+    return () => {
+      this.#replaced.delete(listener);
+    };
+  }
+
   confirmed(user: User, token: string): void {
     for (const listener of [...this.#confirmed]) {
       this.#tell(() => {
@@ -47,12 +58,24 @@ export class AccountEvents {
     }
   }
 
+  /** @returns whether everybody who listens has done their part; else they are to be told again */
+  replaced(userId: number): boolean {
+    const done = [...this.#replaced].map((listener) =>
+      this.#tell(() => {
+        listener(userId);
+      }),
+    );
+    return done.length > 0 && done.every(Boolean);
+  }
+
   /** A listener's fault must not turn a good sign-in into a failure. */
-  #tell(tell: () => void): void {
+  #tell(tell: () => void): boolean {
     try {
       tell();
+      return true;
     } catch (error) {
       this.#log.error(`A listener of the accounts failed: ${String(error)}`);
+      return false;
     }
   }
 }

@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto';
+import { isoSeconds } from '../http/http.ts';
 import type { Log } from '../log/log.ts';
 import type { NasClient } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import { AccountEvents, type ConfirmedListener, type LogoutListener } from './account-events.ts';
+import {
+  AccountEvents,
+  type ConfirmedListener,
+  type LogoutListener,
+  type ReplacedListener,
+} from './account-events.ts';
 import { Authenticator } from './authenticator.ts';
 import { BackgroundLearning } from './background-learning.ts';
 import type { CallBudget } from './call-budget.ts';
@@ -31,7 +37,7 @@ import { type Checked, type LoginTry, type SecondFactorTry, SignIn } from './sig
 import { isRecord } from './token-form.ts';
 import { UserBook } from './user-book.ts';
 
-export type { ConfirmedListener, LogoutListener } from './account-events.ts';
+export type { ConfirmedListener, LogoutListener, ReplacedListener } from './account-events.ts';
 export type { CallBudget } from './call-budget.ts';
 export type { Caller, User } from './caller.ts';
 export {
@@ -66,6 +72,8 @@ export interface AccountsParts {
   /** scrypt's N for password verifiers, a power of two; default what a Pi 3B+ bears. */
   readonly scryptCost?: number;
   readonly budget: CallBudget;
+  /** A NAS token of that user's own that is stored here; null where there is none now. */
+  readonly storedTokenOf: (userId: number) => Promise<string | null>;
   readonly log: Log;
 }
 
@@ -86,6 +94,9 @@ export class Accounts {
   readonly #learning: BackgroundLearning;
   readonly #events: AccountEvents;
   readonly #shares: NasShares;
+  readonly #verdicts: NasVerdicts;
+  #unlisten: () => void = () => undefined;
+  #telling: Promise<void> = Promise.resolve();
 
   constructor(parts: AccountsParts) {
     this.#parts = parts;
@@ -94,13 +105,17 @@ export class Accounts {
     const graceMs = parts.offlineGraceHours * 3_600_000;
     const shares = new NasShares(clock);
     this.#shares = shares;
-    const book = new UserBook({ store, time, graceMs });
+    const onReplaced: ReplacedListener = (userId) => {
+      this.#replaced(userId);
+    };
+    const book = new UserBook({ store, time, graceMs, onReplaced });
     const tokens = new PiTokens({ secretKey, book, time });
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
     const common = { nas, presence, book, time, clock, graceMs, onConfirmed, shares };
     const verdicts = new NasVerdicts(common);
+    this.#verdicts = verdicts;
     this.#book = book;
     this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token));
     this.#piSignIn = new PiSignIn(tokens, book);
@@ -110,13 +125,9 @@ export class Accounts {
       limits: new LoginLimits(clock),
     });
     this.#refresh = new Refresh({ ...common, piSignIn: this.#piSignIn });
-    this.#profile = new Profile({
-      ...common,
-      piSignIn: this.#piSignIn,
-      onLogout: (userId) => {
-        this.#events.loggedOut(userId);
-      },
-    });
+    const { storedTokenOf } = parts;
+    const [piSignIn, events] = [this.#piSignIn, this.#events];
+    this.#profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
     this.#persons = new PersonSignIn(this.#signIn, presence);
     const recheck = new RoleRecheck(common);
     this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
@@ -175,7 +186,7 @@ export class Accounts {
 
   /** Any call to the NAS with this token came back 401: it is over at once and for good. */
   refusedByNas(token: string): void {
-    this.#book.refuse(token);
+    this.#verdicts.refused(token);
   }
 
   /**
@@ -223,6 +234,12 @@ export class Accounts {
   /** A user as last known, also while they are away; null when unknown or switched off. */
   userOf(userId: number): User | null {
     return this.#book.userOf(userId);
+  }
+
+  /** When the NAS made that user, ISO 8601: with the id it says who it is. Null until it told. */
+  bornAt(userId: number): string | null {
+    const createdAtS = this.#book.users.find(userId)?.createdAtS ?? null;
+    return createdAtS === null ? null : isoSeconds(createdAtS * 1_000);
   }
 
   /** As {@link userOf}, by the name the NAS last gave. */
@@ -280,9 +297,40 @@ export class Accounts {
     return this.#events.onLogout(listener);
   }
 
+  /**
+   * The NAS gave an id to somebody else. Listen before {@link start}, which tells again what a power
+   * cut left undone.
+   * @returns how to stop hearing
+   */
+  onReplaced(listener: ReplacedListener): () => void {
+    return this.#events.onReplaced(listener);
+  }
+
+  /** Ends what the last run left open, and tells the NAS of logouts once it is up. */
+  start(): void {
+    for (const userId of this.#book.users.replacedOpen()) this.#replaced(userId);
+    this.#unlisten = this.#parts.presence.onChange((state) => {
+      if (state.awake) this.#tellLogouts();
+    });
+  }
+
   /** Waits for what runs in the background. */
   async stop(): Promise<void> {
-    await this.#learning.stop();
+    this.#unlisten();
+    await Promise.all([this.#learning.stop(), this.#verdicts.stop(), this.#telling]);
+  }
+
+  #tellLogouts(): void {
+    this.#telling = this.#telling
+      .then(() => this.#profile.tellLogouts())
+      .catch((error: unknown) => {
+        this.#parts.log.error(`The NAS could not be told of a logout: ${String(error)}`);
+      });
+  }
+
+  #replaced(userId: number): void {
+    this.#parts.log.warn(`The NAS gave the id ${userId} to another person. Nothing is theirs yet.`);
+    if (this.#events.replaced(userId)) this.#book.users.closeReplacement(userId);
   }
 
   async #passed(checked: Extract<Checked, { kind: 'by_nas' }>): Promise<SignInOutcome> {

@@ -72,18 +72,20 @@ export class BackgroundLearning {
     const row = book.users.find(user.id);
     if (row === null) return;
     if (row.me === null && mayAsk('other')) {
-      const told = readNasUser(bodyOf(await nas.me(token, { auto: true })));
+      const told = readNasUser(this.#bodyOf(await nas.me(token, { auto: true }), token));
       if (told?.id === user.id) book.learnMe(told, token);
     }
     if (row.role === 'admin') return;
     const nowMs = time.nowMs();
     if (row.permissionsAtMs !== null && nowMs - row.permissionsAtMs < PERMISSIONS_FRESH_MS) return;
     if (!mayAsk('other')) return;
-    const told = bodyOf(await nas.myPermissions(token, { auto: true }));
+    const told = this.#bodyOf(await nas.myPermissions(token, { auto: true }), token);
     if (isRecord(told)) book.users.keepPermissions(user.id, told, time.nowMs());
   }
-}
 
-function bodyOf(answer: NasJson): unknown {
-  return answer.kind === 'answer' && answer.status === 200 ? answer.body : null;
+  #bodyOf(answer: NasJson, token: string): unknown {
+    if (answer.kind !== 'answer') return null;
+    if (answer.status === 401) this.#parts.book.refuse(token);
+    return answer.status === 200 ? answer.body : null;
+  }
 }

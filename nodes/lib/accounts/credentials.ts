@@ -169,6 +169,18 @@ export class Credentials {
     this.#enrolment.suspect(userId);
   }
 
+  /** That id is another person's from now on: nothing here acts for who had it before. */
+  dropUser(userId: number): void {
+    this.#later.get(userId)?.();
+    this.#later.delete(userId);
+    this.#enrolment.forget(userId);
+    for (const row of this.#vault.rows.all()) {
+      if (row.userId !== userId) continue;
+      this.#devices.doubt(row);
+      this.#vault.rows.delete(row.id);
+    }
+  }
+
   list(): readonly CredentialView[] {
     return this.#vault.rows.all().map(viewOf);
   }

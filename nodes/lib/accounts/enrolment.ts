@@ -50,6 +50,12 @@ export class Enrolment {
     this.#notBeforeMs.delete(userId);
   }
 
+  /** That id is another person's from now on. */
+  forget(userId: number): void {
+    this.#suspects.delete(userId);
+    this.#notBeforeMs.delete(userId);
+  }
+
   /** @param token of that user, good at this moment */
   async consider(user: User, token: string): Promise<Considered> {
     const { vault, devices, clock } = this.#parts;

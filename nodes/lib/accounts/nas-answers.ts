@@ -6,6 +6,8 @@ export interface NasUser {
   readonly username: string;
   readonly role: string;
   readonly isActive: boolean;
+  /** Seconds; with the id it says who it is, as the NAS gives ids of deleted users anew. */
+  readonly createdAtS: number | null;
   /** The whole object, to be kept for `me`. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
@@ -24,7 +26,15 @@ export function readNasUser(body: unknown): NasUser | null {
   const id = readUserId(body['id']);
   const { username, role } = body;
   if (id === null || typeof username !== 'string' || typeof role !== 'string') return null;
-  return { id, username, role, isActive: body['is_active'] !== false, raw: body };
+  const isActive = body['is_active'] !== false;
+  return { id, username, role, isActive, createdAtS: secondsOf(body['created_at']), raw: body };
+}
+
+/** The NAS tells the same moment with a zone in one answer and without one in the next (measured). */
+function secondsOf(time: unknown): number | null {
+  if (typeof time !== 'string') return null;
+  const atMs = Date.parse(withZone(time));
+  return Number.isNaN(atMs) ? null : Math.floor(atMs / 1_000);
 }
 
 /** @returns null when the answer lets nobody in */

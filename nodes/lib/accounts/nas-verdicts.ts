@@ -8,12 +8,15 @@ import { LruMap } from './lru-map.ts';
 import { readNasUser, saysInactive } from './nas-answers.ts';
 import type { AuthVerdict } from './outcomes.ts';
 import { SingleFlight } from './single-flight.ts';
-import { hashToken, readTokenForm, type TokenForm } from './token-form.ts';
+import { hashToken, type NasClaims, readTokenForm, type TokenForm } from './token-form.ts';
 import type { UserBook } from './user-book.ts';
 import type { VerdictRow } from './verdict-rows.ts';
 
 /** Contract 2: at most 5 minutes while the NAS answers. */
 const FRESH_MS = 300_000;
+
+/** How long a user object that the NAS told stands for further tokens of that user. */
+const TOLD_FRESH_MS = 3_600_000;
 
 /** After a silent ask, kept verdicts do not ask again this long: each would wait for a timeout. */
 const SILENCE_MS = 5_000;
@@ -51,6 +54,7 @@ export class NasVerdicts {
   readonly #parts: NasVerdictsParts;
   readonly #flight = new SingleFlight<Asked>();
   readonly #forms = new LruMap<string, ReadToken>(FORMS_REMEMBERED);
+  readonly #whys = new Set<Promise<void>>();
   #silentUntilMs = -Infinity;
 
   constructor(parts: NasVerdictsParts) {
@@ -72,6 +76,33 @@ export class NasVerdicts {
     // Read again: the token may have been refused while the ask was under way.
     const now = this.#parts.book.verdicts.find(hash);
     return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
+  }
+
+  /**
+   * Some call came back 401: that token is over. Only the words of a 401 tell that its whole account
+   * is switched off, and not every call reads them, so the NAS is asked once more.
+   */
+  refused(token: string): void {
+    const read = this.#formOf(token);
+    const kept = read === null ? null : this.#parts.book.verdicts.find(read.hash);
+    this.#parts.book.refuse(token);
+    if (read === null || kept === null || kept.endedAtMs !== null) return;
+    const asking = this.#whyRefused(token, read.form).finally(() => {
+      this.#whys.delete(asking);
+    });
+    this.#whys.add(asking);
+  }
+
+  /** Waits for what is being asked. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#whys);
+  }
+
+  async #whyRefused(token: string, form: Form): Promise<void> {
+    const { nas, presence } = this.#parts;
+    if (!mayAsk(presence.state)) return;
+    const answer = await nas.preflight(token, { auto: true });
+    if (answer.kind === 'answer' && answer.status === 401) this.#end(token, form, answer.body);
   }
 
   #formOf(token: string): ReadToken | null {
@@ -168,23 +199,47 @@ export class NasVerdicts {
 
   /** @returns null when the account is switched off, `silent` when a key's owner cannot be learnt */
   async #whose(token: string, hash: Buffer, form: Form): Promise<User | null | 'silent'> {
-    const { book, nas } = this.#parts;
+    const { book } = this.#parts;
+    const need = form.kind === 'jwt' ? this.#needOfMe(hash, form.claims) : 'must';
+    if (need !== 'no') {
+      const told = await this.#me(token, form);
+      if (told !== 'silent') return told;
+    }
     if (form.kind === 'jwt') {
+      if (need === 'must') return 'silent';
       const { userId, username, role, issuedAtS } = form.claims;
       return book.confirm(token, { id: userId, username, role, iatS: issuedAtS, profile: null });
-    }
-    const answer = await nas.me(token, { auto: true });
-    const told =
-      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
-    if (told !== null) return book.learnMe(told, token);
-    if (answer.kind === 'answer' && answer.status === 401) {
-      this.#end(token, form, answer.body);
-      return null;
     }
     const kept = book.verdicts.find(hash);
     const user = kept === null ? null : book.userOf(kept.userId);
     if (user === null) return 'silent';
     return book.confirm(token, { ...user, iatS: 0, profile: null });
+  }
+
+  /**
+   * Whether `me` has to tell whose an unseen token is. A claim gives id and name, and neither makes
+   * a person: the id may have been a deleted user's, and the name another's.
+   */
+  #needOfMe(hash: Buffer, { userId, username }: NasClaims): 'no' | 'should' | 'must' {
+    const { book } = this.#parts;
+    const { users, verdicts } = book;
+    if (verdicts.find(hash) !== null) return 'no';
+    if (users.namesakes(username, userId).length > 0) return 'must';
+    const known = users.find(userId);
+    if (known === null || known.createdAtS === null) return 'no';
+    if (known.username !== username) return 'must';
+    return book.wasToldLately(userId, TOLD_FRESH_MS) ? 'no' : 'should';
+  }
+
+  async #me(token: string, form: Form): Promise<User | null | 'silent'> {
+    const { book, nas } = this.#parts;
+    const answer = await nas.me(token, { auto: true });
+    const told =
+      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    if (told !== null) return book.learnMe(told, token);
+    if (answer.kind !== 'answer' || answer.status !== 401) return 'silent';
+    this.#end(token, form, answer.body);
+    return null;
   }
 }
 

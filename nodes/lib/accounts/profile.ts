@@ -1,5 +1,6 @@
 import type { NasClient, NasJson } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/nas.ts';
+import type { AccountEvents } from './account-events.ts';
 import { mayAsk, silentCode } from './asking.ts';
 import type { Caller } from './caller.ts';
 import { readNasUser, retryAfterOf, saysInactive } from './nas-answers.ts';
@@ -12,8 +13,9 @@ export interface ProfileParts {
   readonly presence: NasPresence;
   readonly book: UserBook;
   readonly piSignIn: PiSignIn;
-  /** Hears that a user signed out. */
-  readonly onLogout: (userId: number) => void;
+  /** A NAS token of that user's own that is stored here; null where there is none now. */
+  readonly storedTokenOf: (userId: number) => Promise<string | null>;
+  readonly events: AccountEvents;
 }
 
 /** `GET /api/auth/me` and `POST /api/auth/logout`. */
@@ -35,18 +37,35 @@ export class Profile {
   }
 
   async logout(caller: Caller): Promise<SignInOutcome> {
-    const { nas, presence, book, onLogout } = this.#parts;
+    const { presence, book, events, storedTokenOf } = this.#parts;
     const { user } = caller;
     book.logOut(user.id);
-    onLogout(user.id);
-    if (caller.nasToken !== null && mayAsk(presence.state)) {
-      const answer = await nas.logout(caller.nasToken);
-      if (answer.kind === 'answer' && answer.status < 300) {
+    events.loggedOut(user.id);
+    if (mayAsk(presence.state)) {
+      const token = caller.nasToken ?? (await storedTokenOf(user.id));
+      const answer = token === null ? null : await this.#tell(user.id, token);
+      if (answer?.kind === 'answer' && answer.status < 300) {
         return { kind: 'passed', status: answer.status, body: answer.body, user };
       }
     }
     // Whatever the NAS made of it, on this Pi the user is signed out.
     return { kind: 'issued', body: { message: 'Logged out' }, user };
+  }
+
+  /** Tells the NAS, now that it is up, of those who signed out here while it was not. */
+  async tellLogouts(): Promise<void> {
+    const { book, storedTokenOf } = this.#parts;
+    for (const userId of book.users.owingLogout()) {
+      const token = await storedTokenOf(userId);
+      if (token !== null) await this.#tell(userId, token);
+    }
+  }
+
+  async #tell(userId: number, token: string): Promise<NasJson> {
+    const { nas, book } = this.#parts;
+    const answer = await nas.logout(token);
+    if (answer.kind === 'answer' && answer.status < 300) book.users.settleLogout(userId);
+    return answer;
   }
 
   /**

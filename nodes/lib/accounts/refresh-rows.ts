@@ -14,13 +14,19 @@ export interface RefreshRow {
 /** A user's devices, with room for those that were replaced. */
 const MAX_PER_USER = 50;
 
-/** All SQL of `refresh_tokens`. */
+/** More than a household ever ends in the time such a token lives. */
+const MAX_ENDED = 10_000;
+
+/** All SQL of `refresh_tokens` and of those a logout ended here, `ended_refresh_tokens`. */
 export class RefreshRows {
   readonly #find: Statement;
   readonly #keep: Statement;
   readonly #cap: Statement;
   readonly #drop: Statement;
   readonly #dropOfUser: Statement;
+  readonly #endOfUser: Statement;
+  readonly #capEnded: Statement;
+  readonly #isEnded: Statement;
 
   constructor(store: Store) {
     this.#find = store.prepare(
@@ -37,6 +43,14 @@ export class RefreshRows {
         ORDER BY accepted_at_ms DESC LIMIT -1 OFFSET ${MAX_PER_USER}))`);
     this.#drop = store.prepare('DELETE FROM refresh_tokens WHERE token_hash = ?');
     this.#dropOfUser = store.prepare('DELETE FROM refresh_tokens WHERE user_id = ?');
+    this.#endOfUser = store.prepare(`
+      INSERT OR IGNORE INTO ended_refresh_tokens (token_hash, expires_at_ms, ended_at_ms)
+      SELECT token_hash, expires_at_ms, ? FROM refresh_tokens WHERE user_id = ?`);
+    this.#capEnded = store.prepare(`
+      DELETE FROM ended_refresh_tokens WHERE expires_at_ms < ? OR token_hash IN (
+        SELECT token_hash FROM ended_refresh_tokens
+        ORDER BY ended_at_ms DESC LIMIT -1 OFFSET ${MAX_ENDED})`);
+    this.#isEnded = store.prepare('SELECT 1 FROM ended_refresh_tokens WHERE token_hash = ?');
   }
 
   find(hash: Uint8Array): RefreshRow | null {
@@ -67,6 +81,17 @@ export class RefreshRows {
 
   dropOfUser(userId: number): void {
     this.#dropOfUser.run(userId);
+  }
+
+  /** They are over for good, though the NAS may not know it yet. */
+  endOfUser(userId: number, atMs: number): void {
+    this.#endOfUser.run(atMs, userId);
+    this.#dropOfUser.run(userId);
+    this.#capEnded.run(atMs);
+  }
+
+  isEnded(hash: Buffer): boolean {
+    return this.#isEnded.get(hash) !== undefined;
   }
 }
 

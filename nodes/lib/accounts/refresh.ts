@@ -24,6 +24,8 @@ export interface RefreshParts {
 /** The app keeps its tokens on this and on nothing else (read in BaluApp). */
 const KEEP_TOKENS = refused('gateway_timeout');
 
+const SIGNED_OUT = refused('bad_token', { detail: 'You were signed out. Sign in again.' });
+
 /** `POST /api/auth/refresh`, where any honest failure but 504 signs the apps out for good. */
 export class Refresh {
   readonly #parts: RefreshParts;
@@ -44,6 +46,8 @@ export class Refresh {
   async #refresh(refreshToken: string, hash: Buffer, address: string): Promise<SignInOutcome> {
     const { nas, presence, shares, book } = this.#parts;
     if (!mayAsk(presence.state)) return this.#asleep(hash);
+    // Signed out here, also where the NAS was asleep then and would still take it.
+    if (book.refreshTokens.isEnded(hash)) return SIGNED_OUT;
     // A token nobody here has seen good may be made up, and the NAS counts it as everybody's.
     const claimant = book.refreshTokens.find(hash) === null ? 'stranger' : 'known';
     if (shares.refreshes.take(address, claimant).kind === 'wait') return KEEP_TOKENS;
@@ -71,6 +75,7 @@ export class Refresh {
 
   #passGood(status: number, body: unknown, refreshToken: string): SignInOutcome {
     const learnt = this.#parts.book.learnSignIn(body, refreshToken);
+    if (learnt.kind === 'ended') return SIGNED_OUT;
     if (learnt.kind === 'inactive') {
       return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
     }

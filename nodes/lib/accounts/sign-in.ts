@@ -169,7 +169,7 @@ export class SignIn {
     if (status >= 300) return { kind: 'by_nas', status, body, user: null };
     const learnt = this.#parts.book.learnSignIn(body);
     if (learnt.kind === 'inactive') return INACTIVE;
-    if (learnt.kind === 'nobody') return { kind: 'by_nas', status, body, user: null };
+    if (learnt.kind !== 'user') return { kind: 'by_nas', status, body, user: null };
     this.#parts.onConfirmed(learnt.user, learnt.token);
     return { kind: 'by_nas', status, body, user: learnt.user };
   }

@@ -7,7 +7,7 @@ import { type NasSignIn, type NasUser, readSignIn } from './nas-answers.ts';
 import { PlaceRows } from './place-rows.ts';
 import { PiSessionRows } from './pi-session-rows.ts';
 import { RefreshRows } from './refresh-rows.ts';
-import { expiryOf, hashToken, readTokenForm } from './token-form.ts';
+import { expiryOf, hashToken, readTokenForm, type TokenForm } from './token-form.ts';
 import { type UserRow, UserRows } from './user-rows.ts';
 import { VerdictRows } from './verdict-rows.ts';
 import { VerifierRows } from './verifier-rows.ts';
@@ -23,6 +23,8 @@ export interface Identity extends User {
 export type Learnt =
   | { readonly kind: 'user'; readonly user: User; readonly token: string }
   | { readonly kind: 'inactive' }
+  /** It was got by a refresh token that was ended here, by a logout or with the person before. */
+  | { readonly kind: 'ended' }
   /** The answer lets nobody in, or contradicts itself. */
   | { readonly kind: 'nobody' };
 
@@ -36,7 +38,10 @@ interface Lineage {
 const LIVE_KEY_MS = 900_000;
 const KEY_KEPT_MS = 90 * 86_400_000;
 const PRUNE_EVERY_MS = 3_600_000;
+/** As the NAS's access tokens do (measured on 1.38). */
+const TOKEN_LIVES_S = 900;
 const REFUSED_KEPT = 10_000;
+const TOLD_KEPT = 1_000;
 
 /**
  * What the NAS said of users and their tokens, written down: each answer in one transaction, so
@@ -55,16 +60,22 @@ export class UserBook {
   readonly #graceMs: number;
   /** Refused tokens nobody ever saw good: bounded and in memory, as anybody can send them. */
   readonly #refused = new LruMap<string, true>(REFUSED_KEPT);
+  /** When the NAS last told the user object, ms of the trusted time, by user; of this run. */
+  readonly #toldAtMs = new LruMap<number, number>(TOLD_KEPT);
+  readonly #onReplaced: (userId: number) => void;
   #prunedAtMs = 0;
 
   constructor(parts: {
     readonly store: Store;
     readonly time: TrustedClock;
     readonly graceMs: number;
+    /** That id is somebody else's from now on; heard once it is written down. */
+    readonly onReplaced: (userId: number) => void;
   }) {
     this.#store = parts.store;
     this.#time = parts.time;
     this.#graceMs = parts.graceMs;
+    this.#onReplaced = parts.onReplaced;
     this.users = new UserRows(parts.store);
     this.verdicts = new VerdictRows(parts.store);
     this.refreshTokens = new RefreshRows(parts.store);
@@ -111,6 +122,10 @@ export class UserBook {
     const told = readSignIn(body);
     const of = told === null ? null : identityIn(told);
     if (told === null || of === null) return { kind: 'nobody' };
+    if (of.profile !== null) this.#meet(of.profile);
+    if (presented !== null && this.refreshTokens.isEnded(hashToken(presented))) {
+      return { kind: 'ended' };
+    }
     if (of.profile?.isActive === false) {
       this.deactivate(of.id);
       return { kind: 'inactive' };
@@ -122,16 +137,27 @@ export class UserBook {
         ? null
         : { device: this.refreshTokens.deviceOf(hashToken(first)), refreshTokens };
     const user = this.confirm(told.accessToken, of, lineage);
+    // What they have now is newer than the logout, and telling of that would end it too.
+    if (told.refreshToken !== null) this.users.settleLogout(of.id);
     return { kind: 'user', user, token: told.accessToken };
   }
 
   /**
    * The NAS told `me` over `token`.
-   * @returns null when that account is switched off, or is not the one the token names
+   * @returns null when that account is switched off, is not the one the token names, or the token
+   *   is of somebody who had that id before
    */
   learnMe(told: NasUser, token: string): User | null {
     const form = readTokenForm(token);
     if (form.kind === 'jwt' && form.claims.userId !== told.id) return null;
+    const wasSeen = this.verdicts.find(hashToken(token)) !== null;
+    const isOther = this.#meet(told);
+    const hasOtherName = form.kind === 'jwt' && form.claims.username !== told.username;
+    const isOlder = (isOther || hasOtherName) && isMintedBefore(form, told);
+    if (isOlder || (isOther && wasSeen)) {
+      this.refuse(token);
+      return null;
+    }
     if (!told.isActive) {
       this.deactivate(told.id);
       return null;
@@ -168,16 +194,23 @@ export class UserBook {
     });
   }
 
-  /** Drops what would let this user in without the NAS. */
+  /** Drops what would let this user in without the NAS, and owes it the news. */
   logOut(userId: number): void {
     const nowMs = this.#time.nowMs();
     this.live.dropOfUser(userId);
     this.#store.transaction(() => {
       this.verdicts.dropOfUser(userId);
-      this.refreshTokens.dropOfUser(userId);
+      this.refreshTokens.endOfUser(userId, nowMs);
       this.sessions.dropOfUser(userId);
       this.users.end(userId, nowMs);
+      this.users.oweLogout(userId);
     });
+  }
+
+  /** Whether the NAS told this run who that user is, less than `withinMs` ago. */
+  wasToldLately(userId: number, withinMs: number): boolean {
+    const toldAtMs = this.#toldAtMs.get(userId);
+    return toldAtMs !== undefined && this.#time.nowMs() - toldAtMs < withinMs;
   }
 
   /** The NAS refused a refresh token: it and what the Pi gave out for it are over. */
@@ -199,6 +232,30 @@ export class UserBook {
     return row?.isActive === true ? { id, username: row.username, role: row.role } : null;
   }
 
+  /**
+   * The NAS told who has an id. A person is id and `created_at`: another one under a known id is
+   * somebody else, and nothing of the one before is theirs. Another name alone is a rename.
+   * @returns whether it is somebody else than before
+   */
+  #meet(told: NasUser): boolean {
+    const nowMs = this.#time.nowMs();
+    this.#toldAtMs.set(told.id, nowMs);
+    const known = this.users.find(told.id)?.createdAtS ?? null;
+    const { createdAtS } = told;
+    if (known === null || createdAtS === null || known === createdAtS) return false;
+    this.live.dropOfUser(told.id);
+    this.#store.transaction(() => {
+      this.verdicts.endOfUser(told.id, nowMs);
+      this.refreshTokens.endOfUser(told.id, nowMs);
+      this.sessions.dropOfUser(told.id);
+      this.verifiers.drop(told.id);
+      this.places.dropOfUser(told.id);
+      this.users.replace(told, nowMs);
+    });
+    this.#onReplaced(told.id);
+    return true;
+  }
+
   /** Another call may have been refused with it meanwhile, which weighs more. */
   #isGood(token: string): boolean {
     const hash = hashToken(token);
@@ -207,18 +264,24 @@ export class UserBook {
 
   #upsert(of: Identity, nowMs: number): void {
     const before = this.users.find(of.id);
-    // A token minted before the role was last learnt would bring an old role back.
+    // A token minted before they were last learnt would bring an old name and role back.
     const stale = of.profile === null && before !== null && of.iatS <= before.roleIatS;
+    const { username, role } = stale ? before : of;
     this.users.upsert({
       id: of.id,
-      username: of.username,
-      role: stale ? before.role : of.role,
-      roleIatS: Math.max(of.iatS, before?.roleIatS ?? 0),
+      username,
+      role,
+      roleIatS: Math.max(roleKnownAtS(of, nowMs), before?.roleIatS ?? 0),
       answeredAtMs: nowMs,
     });
-    if (of.profile !== null) this.users.keepMe(of.id, of.profile.raw);
-    // Names are unique on the NAS: who had this one before was renamed or is gone.
-    for (const id of this.users.namesakes(of.username, of.id)) this.#deactivate(id, nowMs);
+    if (of.profile !== null) this.users.keepMe(of.id, of.profile.raw, of.profile.createdAtS);
+    // Names are unique on the NAS: who had this one before was renamed or is gone. Until the NAS
+    // says which, nothing under the old name opens anything; it is asked about their tokens anew.
+    for (const id of this.users.namesakes(username, of.id)) {
+      this.users.deactivate(id, nowMs);
+      this.verdicts.dropOfUser(id);
+      this.sessions.dropOfUser(id);
+    }
   }
 
   #deactivate(userId: number, nowMs: number): void {
@@ -231,8 +294,10 @@ export class UserBook {
 
   #keepRefresh({ device, refreshTokens }: Lineage, userId: number, nowMs: number): void {
     for (const refreshToken of refreshTokens) {
+      const hash = hashToken(refreshToken);
+      if (this.refreshTokens.isEnded(hash)) continue;
       const row = { userId, expiresAtMs: expiryOf(refreshToken), device };
-      this.refreshTokens.keep(hashToken(refreshToken), row, nowMs);
+      this.refreshTokens.keep(hash, row, nowMs);
     }
   }
 
@@ -241,6 +306,23 @@ export class UserBook {
     this.#prunedAtMs = nowMs;
     this.verdicts.prune(nowMs - this.#graceMs, nowMs - Math.max(this.#graceMs, KEY_KEPT_MS));
   }
+}
+
+/**
+ * Up to which token the role is settled. What the NAS tells of a user is true now, so no claim of a
+ * token minted before now changes it, though it be younger than the one that was shown.
+ */
+function roleKnownAtS({ profile, iatS }: Identity, nowMs: number): number {
+  if (profile === null) return iatS;
+  const nowS = Math.floor(nowMs / 1_000);
+  // Bounded by how long a token lives, as the clock of the Pi may be ahead of the NAS's.
+  return iatS === 0 ? nowS : Math.max(iatS, Math.min(nowS, iatS + TOKEN_LIVES_S));
+}
+
+/** Whether a token is older than the person who has its id now, by the NAS's own clock. */
+function isMintedBefore(form: TokenForm, { createdAtS }: NasUser): boolean {
+  if (form.kind !== 'jwt' || createdAtS === null || form.claims.issuedAtS === 0) return false;
+  return form.claims.issuedAtS < createdAtS;
 }
 
 /** Whom a sign-in lets in: by its user object, else by its token. Null where they disagree. */

@@ -19,10 +19,12 @@ export interface UserRow {
   readonly me: Readonly<Record<string, unknown>> | null;
   readonly permissions: Readonly<Record<string, unknown>> | null;
   readonly permissionsAtMs: number | null;
+  /** With the id it says who it is; null until the NAS told. */
+  readonly createdAtS: number | null;
 }
 
 const COLUMNS = `id, username, role, role_iat_s, is_active, answered_at_ms, ended_at_ms, me_json,
-  permissions_json, permissions_at_ms`;
+  permissions_json, permissions_at_ms, created_at_s`;
 
 const MOST_REMEMBERED = 200;
 
@@ -37,6 +39,12 @@ export class UserRows {
   readonly #end: Statement;
   readonly #me: Statement;
   readonly #permissions: Statement;
+  readonly #replace: Statement;
+  readonly #replacedOpen: Statement;
+  readonly #closeReplacement: Statement;
+  readonly #oweLogout: Statement;
+  readonly #settleLogout: Statement;
+  readonly #owingLogout: Statement;
 
   constructor(store: Store) {
     this.#found = new Remembered(store, MOST_REMEMBERED);
@@ -57,7 +65,20 @@ export class UserRows {
     const ended = 'ended_at_ms = max(?, coalesce(ended_at_ms, 0) + 1)';
     this.#deactivate = store.prepare(`UPDATE users SET is_active = 0, ${ended} WHERE id = ?`);
     this.#end = store.prepare(`UPDATE users SET ${ended} WHERE id = ?`);
-    this.#me = store.prepare('UPDATE users SET me_json = ? WHERE id = ?');
+    this.#me = store.prepare(
+      'UPDATE users SET me_json = ?, created_at_s = coalesce(?, created_at_s) WHERE id = ?',
+    );
+    this.#replace = store.prepare(`
+      UPDATE users SET username = ?, role = ?, created_at_s = ?, ${ended}, replaced_open = 1,
+        logout_owed = 0, role_iat_s = 0, me_json = NULL, permissions_json = NULL, permissions_at_ms = NULL
+      WHERE id = ?`);
+    this.#replacedOpen = store.prepare('SELECT id FROM users WHERE replaced_open = 1');
+    this.#closeReplacement = store.prepare('UPDATE users SET replaced_open = 0 WHERE id = ?');
+    this.#oweLogout = store.prepare('UPDATE users SET logout_owed = 1 WHERE id = ?');
+    this.#settleLogout = store.prepare(
+      'UPDATE users SET logout_owed = 0 WHERE id = ? AND logout_owed = 1',
+    );
+    this.#owingLogout = store.prepare('SELECT id FROM users WHERE logout_owed = 1');
     this.#permissions = store.prepare(
       'UPDATE users SET permissions_json = ?, permissions_at_ms = ? WHERE id = ?',
     );
@@ -89,8 +110,38 @@ export class UserRows {
     this.#end.run(atMs, id);
   }
 
-  keepMe(id: number, me: Readonly<Record<string, unknown>>): void {
-    this.#me.run(JSON.stringify(me), id);
+  keepMe(id: number, me: Readonly<Record<string, unknown>>, createdAtS: number | null): void {
+    this.#me.run(JSON.stringify(me), createdAtS, id);
+  }
+
+  /** The id is somebody else's from now on: nothing the NAS said of the one before counts. */
+  replace(
+    { id, username, role, createdAtS }: Pick<UserRow, 'id' | 'username' | 'role' | 'createdAtS'>,
+    atMs: number,
+  ): void {
+    this.#replace.run(username, role, createdAtS, atMs, id);
+  }
+
+  /** Ids whose former person the other rooms have not put away yet. */
+  replacedOpen(): readonly number[] {
+    return this.#replacedOpen.all().map((row) => Number(row['id']));
+  }
+
+  closeReplacement(id: number): void {
+    this.#closeReplacement.run(id);
+  }
+
+  oweLogout(id: number): void {
+    this.#oweLogout.run(id);
+  }
+
+  settleLogout(id: number): void {
+    this.#settleLogout.run(id);
+  }
+
+  /** Who signed out here and the NAS was not told. */
+  owingLogout(): readonly number[] {
+    return this.#owingLogout.all().map((row) => Number(row['id']));
   }
 
   keepPermissions(id: number, told: Readonly<Record<string, unknown>>, atMs: number): void {
@@ -111,6 +162,7 @@ function readRow(row: ReturnType<Statement['get']>): UserRow | null {
     me: readObject(row['me_json']),
     permissions: readObject(row['permissions_json']),
     permissionsAtMs: readNumber(row['permissions_at_ms']),
+    createdAtS: readNumber(row['created_at_s']),
   };
 }
 

@@ -85,6 +85,11 @@ export class Pins {
     return true;
   }
 
+  /** Unpins all that a user had. */
+  dropUser(userId: number): void {
+    for (const pin of this.#pins.ofUser(userId)) this.drop(userId, pin.path);
+  }
+
   checked(pin: Pick<PinRow, 'userId' | 'path'>, state: PinState): void {
     this.#pins.checked(pin, state, this.#ports.clock.nowMs());
   }

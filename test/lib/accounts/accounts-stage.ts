@@ -24,7 +24,8 @@ const NAS_SECRET = 'the secret that only the NAS knows';
 
 export interface NasAccount {
   readonly id: number;
-  readonly username: string;
+  username: string;
+  createdAt: string;
   password: string;
   role: string;
   isActive: boolean;
@@ -96,6 +97,16 @@ export class PracticeAccounts {
 
   asked(call: string): number {
     return this.asks.filter((ask) => ask.call === call).length;
+  }
+
+  /** Deletes an account and gives its id to a new one, as SQLite does with the highest. */
+  reuse(username: string, by: string): NasAccount {
+    const at = this.accounts.findIndex((one) => one.username === username);
+    const { id } = this.account(username);
+    const createdAt = new Date(this.#clock.nowMs()).toISOString().slice(0, 19);
+    const next = { ...account(id, by, `${by}-password`, 'user'), createdAt };
+    this.accounts.splice(at, 1, next);
+    return next;
   }
 
   account(username: string): NasAccount {
@@ -204,11 +215,12 @@ export class PracticeAccounts {
 }
 
 function account(id: number, username: string, password: string, role: string): NasAccount {
-  return { id, username, password, role, isActive: true, secondFactor: false };
+  const createdAt = '2026-01-23T15:57:59';
+  return { id, username, createdAt, password, role, isActive: true, secondFactor: false };
 }
 
 /** Field for field as recorded, naive times included. */
-function told({ id, username, role, isActive }: NasAccount): Record<string, unknown> {
+function told({ id, username, role, isActive, createdAt }: NasAccount): Record<string, unknown> {
   return {
     username,
     email: `${username}@example.com`,
@@ -216,7 +228,7 @@ function told({ id, username, role, isActive }: NasAccount): Record<string, unkn
     role,
     is_active: isActive,
     smb_enabled: false,
-    created_at: '2026-01-23T15:57:59',
+    created_at: createdAt,
     updated_at: null,
   };
 }
@@ -257,8 +269,18 @@ export class SetPresence implements NasPresence {
     this.state = { ...this.state, awake: false, reachable: false, sleepState: 'unreachable' };
   }
 
-  onChange(): () => void {
-    return () => undefined;
+  readonly #listeners = new Set<(state: NasState) => void>();
+
+  onChange(listener: (state: NasState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  awoke(): void {
+    this.state = { ...this.state, awake: true, reachable: true, sleepState: 'awake' };
+    for (const listener of this.#listeners) listener(this.state);
   }
 }
 
@@ -296,6 +318,8 @@ export class Stage {
   readonly log = new KeptLog();
   readonly options: StageOptions;
   budget = 100;
+  /** What is stored to act for somebody; none by default. */
+  readonly stored = new Map<number, string>();
   store: Store;
   time: TrustedTime;
   accounts: Accounts;
@@ -336,6 +360,7 @@ export class Stage {
           return this.budget >= 0;
         },
       },
+      storedTokenOf: (userId) => Promise.resolve(this.stored.get(userId) ?? null),
       log: this.log,
     });
     return { store, time, accounts };
@@ -367,8 +392,7 @@ export class Stage {
 
   wake(): void {
     this.nas.broken = null;
-    const { state } = this.presence;
-    this.presence.state = { ...state, awake: true, reachable: true, sleepState: 'awake' };
+    this.presence.awoke();
   }
 
   login(username: string, password: string, address = '192.168.1.10'): Promise<SignInOutcome> {

@@ -3,6 +3,9 @@ import type { PracticeUser } from './options.ts';
 import type { TokenMint } from './tokens.ts';
 import type { UserDirectory } from './users.ts';
 
+/** How long a registration of a device lasts here. */
+const REGISTERED_MS = 90 * 86_400_000;
+
 /** Accounts as an admin would change them, for tests. Unknown names throw. */
 export class PracticeAccounts {
   readonly #users: UserDirectory;
@@ -27,6 +30,17 @@ export class PracticeAccounts {
     await this.#welcome(this.#users.add(user).username);
   }
 
+  /** Deletes a user and gives the id to a new one. The files of the former stay where they are. */
+  async reuseId(username: string, by: Omit<PracticeUser, 'id'>): Promise<void> {
+    const gone = this.#users.mustFind(username);
+    this.#users.remove(gone);
+    await this.add({ ...by, id: gone.id });
+  }
+
+  rename(username: string, to: string): void {
+    this.#users.mustFind(username).username = to;
+  }
+
   setActive(username: string, active: boolean): void {
     this.#users.setActive(this.#users.mustFind(username), active);
   }
@@ -47,6 +61,11 @@ export class PracticeAccounts {
   /** A live access token, without counting as a login. */
   accessToken(username: string): string {
     return this.#tokens.access(this.#users.mustFind(username));
+  }
+
+  /** A refresh token of a device registered without the Pi. */
+  refreshToken(username: string): string {
+    return this.#tokens.refresh(this.#users.mustFind(username), REGISTERED_MS);
   }
 
   /** An API key that acts as this user, as the first admin would make one. */

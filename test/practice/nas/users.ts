@@ -5,7 +5,7 @@ import { naiveSeconds } from './times.ts';
 /** An account as the NAS has it at this moment. */
 export interface NasUser {
   readonly id: number;
-  readonly username: string;
+  username: string;
   readonly email: string;
   readonly createdAtMs: number;
   readonly twoFactorCode: string | null;
@@ -63,6 +63,11 @@ export class UserDirectory {
     };
     this.#byId.set(added.id, added);
     return added;
+  }
+
+  /** Its id is free for the next one, as SQLite gives the highest anew. */
+  remove(user: NasUser): void {
+    this.#byId.delete(user.id);
   }
 
   byId(id: number): NasUser | undefined {
