@@ -8,11 +8,12 @@ import { BaluPiHost } from './host/balupi.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
-import { readEnvironment } from './host/environment.ts';
+import { gatherEnvironment } from './host/environment.ts';
+import { sendDatagram, ServiceManager } from './host/service-manager.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { readSettings, SETTINGS, type Settings } from './settings.ts';
 
 /** Compiled, this file lies in `dist/`; the flows, the locales and package.json lie above. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
@@ -30,9 +31,8 @@ const { values: ARGUMENTS } = parseArgs({
 });
 
 function settingsOrFault(): { settings: Settings; unused: readonly string[] } {
-  const environment = ARGUMENTS['no-env-file']
-    ? process.env
-    : readEnvironment(join(PACKAGE_FOLDER, '.env'), process.env);
+  const envFile = ARGUMENTS['no-env-file'] ? null : join(PACKAGE_FOLDER, '.env');
+  const environment = gatherEnvironment(envFile, process.env, Object.keys(SETTINGS));
   const read = readSettings(environment);
   if (read.kind === 'settings') return read;
   throw new StartFault(`BaluPi cannot start with these settings:\n  ${read.faults.join('\n  ')}`);
@@ -83,11 +83,18 @@ async function start(): Promise<() => Promise<void>> {
     await house.stop();
     throw error;
   }
-  announce(settings, host);
+  const manager = serviceManager(house, log);
+  manager.ready(announce(settings, host));
   return async () => {
+    manager.stopping();
     await host.stop();
     await house.stop();
   };
+}
+
+function serviceManager(house: House, log: Log): ServiceManager {
+  const { clock } = house.rooms;
+  return new ServiceManager({ clock, log, environment: process.env, send: sendDatagram });
 }
 
 function hostOptions(settings: Settings): ConstructorParameters<typeof BaluPiHost>[0] {
@@ -107,14 +114,15 @@ function hostOptions(settings: Settings): ConstructorParameters<typeof BaluPiHos
   };
 }
 
-function announce(settings: Settings, host: BaluPiHost): void {
+/** Prints the ready line. @returns it */
+function announce(settings: Settings, host: BaluPiHost): string {
   const anywhere = settings.HOST === '0.0.0.0' || settings.HOST === '::';
   const name = anywhere ? 'localhost' : settings.HOST;
   const editor =
     host.editorPort === null ? '' : ` editor http://${settings.EDITOR_HOST}:${host.editorPort}`;
-  process.stdout.write(
-    `BaluPi ready on http://${name}:${host.port} NAS ${settings.NAS_URL}${editor}\n`,
-  );
+  const line = `BaluPi ready on http://${name}:${host.port} NAS ${settings.NAS_URL}${editor}`;
+  process.stdout.write(`${line}\n`);
+  return line;
 }
 
 function fail(error: unknown): never {

@@ -77,7 +77,7 @@ export const SETTINGS = {
   WAKE_HOLD_SECONDS: setting('25', number(0, 110), 'How long such a reader is held.'),
   SECRET_KEY: optional(
     secretKey,
-    "Required. Signs the Pi's tokens and encrypts stored credentials.",
+    "Signs the Pi's tokens and encrypts stored credentials; default: made in a new data folder.",
   ),
   OFFLINE_GRACE_HOURS: setting('72', number(0, 8_760), 'How long sign-ins last without the NAS.'),
   ENROL: setting(
@@ -145,7 +145,9 @@ function readOne(
   const given = text === undefined || text.trim() === '' ? standard : text.trim();
   if (given === null) {
     if (name !== 'SECRET_KEY') return { value: missing };
-    return { fault: `${PREFIX}SECRET_KEY is missing: give it at least 32 random characters.` };
+    return {
+      fault: `${PREFIX}SECRET_KEY is missing: this data folder was begun with one, and its sealed credentials need it.`,
+    };
   }
   try {
     return { value: parse(given) };

@@ -10,7 +10,7 @@ export function envExample(): string {
   for (const [name, { standard, meaning }] of Object.entries(SETTINGS)) {
     // The zone of whoever writes this file is nobody's default.
     const value = name === 'TIMEZONE' ? '' : (standard ?? '');
-    lines.push(`# ${meaning}`, `${name === 'SECRET_KEY' ? '' : '#'}BALUPI_${name}=${value}`, '');
+    lines.push(`# ${meaning}`, `#BALUPI_${name}=${value}`, '');
   }
   return lines.join('\n');
 }

@@ -116,6 +116,7 @@ const TASKS = {
   test: (args) => hand(['dist/test/run.js', ...args]),
   bench: (args) => hand(['dist/test/bench/run.js', ...args]),
   prove: (args) => hand(['dist/test/prove/run.js', ...args]),
+  release: (args) => hand(['dist/deploy/release.js', ...args]),
   lint: () => checks(),
   cover: (args) =>
     hand([join('node_modules', 'c8', 'bin', 'c8.js'), ownNode(), 'dist/test/run.js', ...args]),

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join, resolve } from 'node:path';
-import { readEnvironment } from '../host/environment.ts';
+import { gatherEnvironment } from '../host/environment.ts';
 import {
   normaliseMac,
   parseWakeAddress,
@@ -12,7 +12,7 @@ import {
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { Store } from '../nodes/lib/store/store.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
-import { readSettings, type Settings } from '../settings.ts';
+import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 
 /**
  * `npm run wake`, on the Pi's own shell: whoever sits there may wake the NAS, whatever is known of
@@ -94,7 +94,9 @@ async function watch(settings: Settings): Promise<number> {
 const packageFolder = resolve(import.meta.dirname, '..', '..');
 // A wake needs no key: whoever is at the shell could read it anyway.
 const environment = { BALUPI_SECRET_KEY: 'not-needed-to-wake-0123456789abcdef', ...process.env };
-const read = readSettings(readEnvironment(join(packageFolder, '.env'), environment));
+const read = readSettings(
+  gatherEnvironment(join(packageFolder, '.env'), environment, Object.keys(SETTINGS)),
+);
 if (read.kind === 'faults') {
   console.error(read.faults.join('\n'));
   process.exitCode = 1;

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { KeptSettings } from './kept-settings.ts';
 import { StartFault } from './start-fault.ts';
 
 /**
@@ -19,5 +21,78 @@ function readEnvFile(file: string): Record<string, string | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new StartFault('The file .env is there but cannot be read.', { cause: error });
+  }
+}
+
+const PREFIX = 'BALUPI_';
+
+/**
+ * Every place a setting may come from, the stronger over the weaker: the environment, `.env` (each also
+ * by the file a `…_FILE` names), systemd's credentials, what is kept in the data folder (contract 0).
+ * @param envFile null where no `.env` is to be read
+ * @param names of all settings, without the prefix
+ * @returns names with their prefix; `BALUPI_SECRET_KEY` among them where there is a key or one was made
+ * @throws StartFault when a file that is named cannot be read
+ */
+export function gatherEnvironment(
+  envFile: string | null,
+  environment: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): Record<string, string | undefined> {
+  const given = envFile === null ? environment : readEnvironment(envFile, environment);
+  const own = { ...credentials(environment, names), ...set(withFiles(given, names)) };
+  const kept = new KeptSettings(resolve(own[`${PREFIX}DATA_DIR`] ?? './data'));
+  const all: Record<string, string | undefined> = { ...kept.read(), ...own };
+  const keyName = `${PREFIX}SECRET_KEY`;
+  const key = all[keyName] ?? kept.secretKey();
+  return key === null ? all : { ...all, [keyName]: key };
+}
+
+/** An empty value is no value: it hides nothing beneath it. */
+function set(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const full = Object.entries(values).filter(
+    ([, value]) => value !== undefined && value.trim() !== '',
+  );
+  return Object.fromEntries(full) as Record<string, string>;
+}
+
+/** `BALUPI_TAPO_PASSWORD_FILE` names a file that holds `BALUPI_TAPO_PASSWORD`. */
+function withFiles(
+  given: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): Record<string, string | undefined> {
+  const values = { ...given };
+  for (const name of names) {
+    const { [`${PREFIX}${name}_FILE`]: file, ...others } = values;
+    if (file === undefined || name.endsWith('_FILE')) continue;
+    delete values[`${PREFIX}${name}_FILE`];
+    if (file.trim() === '' || others[PREFIX + name]?.trim()) continue;
+    values[PREFIX + name] = secretIn(file.trim(), `${PREFIX}${name}_FILE`);
+  }
+  return values;
+}
+
+/** What systemd's `LoadCredential=` put there; a file is named as the setting is, in small letters. */
+function credentials(
+  { CREDENTIALS_DIRECTORY: folder }: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): Record<string, string> {
+  if (folder === undefined) return {};
+  const here = names.filter((name) => existsSync(join(folder, name.toLowerCase())));
+  return Object.fromEntries(
+    here.map((name) => [
+      PREFIX + name,
+      secretIn(join(folder, name.toLowerCase()), `the credential ${name.toLowerCase()}`),
+    ]),
+  );
+}
+
+/** One line feed at the end is the editor's and not the secret's. */
+function secretIn(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new StartFault(`What ${what} names cannot be read (${code}).`, { cause: error });
   }
 }

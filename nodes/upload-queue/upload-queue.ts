@@ -42,11 +42,10 @@ function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
-  const { state, cursor } = callOf(message).query as UploadListQuery;
-  const seen = upload.list(callerOf(message), state ?? null, cursor ?? null);
+  const { state } = callOf(message).query as UploadListQuery;
+  const seen = upload.list(callerOf(message), state ?? null);
   if (seen.kind === 'refused') return withAnswer(message, refusedAnswer(seen));
-  const { uploads, next } = seen;
-  const payload: UploadList = { uploads: uploads.map((row) => ({ ...row })), next };
+  const payload: UploadList = { uploads: seen.uploads.map((row) => ({ ...row })) };
   return withAnswer(message, answer(payload));
 }
 

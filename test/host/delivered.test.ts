@@ -74,26 +74,6 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
     }
   });
 
-  it('keeps its entity tag from the queue into the cache, and half of it can be read on', async () => {
-    await names('alice/v');
-    await asleep();
-    await upload('alice/v');
-    const queued = await call('/files/download/alice/v/new.txt');
-    assert.equal(queued.headers.get('x-balupi-cache'), 'queued');
-    const tag = queued.headers.get('etag') ?? '';
-    assert.match(tag, /^"[\da-f]{32}"$/);
-    await booted.nas.wake();
-    await delivered();
-    const headers = { Range: 'bytes=4-', 'If-Range': tag };
-    const rest = await call('/files/download/alice/v/new.txt', { headers });
-    assert.deepEqual([rest.status, rest.headers.get('etag')], [206, tag]);
-    assert.equal(await rest.text(), 'alice/v');
-    const same = await call('/files/download/alice/v/new.txt', {
-      headers: { 'If-None-Match': tag },
-    });
-    assert.equal(same.status, 304);
-  });
-
   it('is there at once in folders that were made for it, and for everybody who may see it', async () => {
     assert.deepEqual(await names('alice'), ['v']);
     assert.deepEqual(await names('Shared', 'bob'), []);

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { envExample } from '../../deploy/env-example.ts';
+import { gatherEnvironment } from '../../host/environment.ts';
+import { KeptSettings } from '../../host/kept-settings.ts';
 import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
 
 const SECRET = '3f9c1d7be5a84602c7d1e9f0ab34cd56';
@@ -144,5 +148,95 @@ describe('Settings', () => {
     const text = readFileSync('.env.example', 'utf8');
     assert.equal(text, envExample());
     for (const name of Object.keys(SETTINGS)) assert.match(text, new RegExp(`BALUPI_${name}=`));
+  });
+});
+
+describe('Where settings come from', () => {
+  let folder: string;
+  let data: string;
+
+  const gather = (environment: Record<string, string>): Record<string, string | undefined> =>
+    gatherEnvironment(
+      join(folder, '.env'),
+      { BALUPI_DATA_DIR: data, ...environment },
+      Object.keys(SETTINGS),
+    );
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'balupi-settings-'));
+    data = join(folder, 'data');
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('the environment hides .env, and that what is kept with the data', () => {
+    new KeptSettings(data).set('NAS_URL', 'http://kept');
+    assert.equal(gather({})['BALUPI_NAS_URL'], 'http://kept');
+    writeFileSync(join(folder, '.env'), 'BALUPI_NAS_URL=http://file\n');
+    assert.equal(gather({})['BALUPI_NAS_URL'], 'http://file');
+    assert.equal(gather({ BALUPI_NAS_URL: 'http://env' })['BALUPI_NAS_URL'], 'http://env');
+  });
+
+  it('an empty value hides nothing', () => {
+    new KeptSettings(data).set('NAS_URL', 'http://kept');
+    assert.equal(gather({ BALUPI_NAS_URL: ' ' })['BALUPI_NAS_URL'], 'http://kept');
+  });
+
+  it('a secret may come from a file, or from the credentials folder of systemd', () => {
+    writeFileSync(join(folder, 'password'), 'from # a file\n');
+    const named = gather({ BALUPI_TAPO_PASSWORD_FILE: join(folder, 'password') });
+    assert.equal(named['BALUPI_TAPO_PASSWORD'], 'from # a file');
+    mkdirSync(join(folder, 'credentials'));
+    writeFileSync(join(folder, 'credentials', 'tapo_password'), 'loaded');
+    const loaded = gather({ CREDENTIALS_DIRECTORY: join(folder, 'credentials') });
+    assert.equal(loaded['BALUPI_TAPO_PASSWORD'], 'loaded');
+    const read = readSettings({ ...named, BALUPI_TAPO_USERNAME: 'me@example.org' });
+    assert.deepEqual(read.kind === 'settings' ? read.unused : read.faults, []);
+  });
+
+  it('a file that is named and not there ends the start, without its path', () => {
+    const missing = join(folder, 'nowhere');
+    assert.throws(() => gather({ BALUPI_TAPO_PASSWORD_FILE: missing }), {
+      name: 'StartFault',
+      message: 'What BALUPI_TAPO_PASSWORD_FILE names cannot be read (ENOENT).',
+    });
+  });
+
+  it('a new data folder gets a key, for its owner only, and keeps it', () => {
+    const first = gather({})['BALUPI_SECRET_KEY'] ?? '';
+    assert.match(first, /^[0-9a-f]{64}$/);
+    assert.equal(statSync(join(data, 'secret.key')).mode & 0o777, 0o600);
+    writeFileSync(join(data, 'queue.db'), '');
+    assert.equal(gather({})['BALUPI_SECRET_KEY'], first);
+    assert.equal(gather({ BALUPI_SECRET_KEY: SECRET })['BALUPI_SECRET_KEY'], SECRET);
+  });
+
+  it('no key is made where accounts are kept already: they would become unreadable', () => {
+    mkdirSync(data);
+    writeFileSync(join(data, 'queue.db'), '');
+    const gathered = gather({});
+    assert.equal(gathered['BALUPI_SECRET_KEY'], undefined);
+    const read = readSettings(gathered);
+    assert.match(read.kind === 'faults' ? read.faults.join() : '', /SECRET_KEY is missing/);
+  });
+
+  it('what is kept is a list for its owner only, and can be forgotten', () => {
+    const kept = new KeptSettings(data);
+    kept.set('TAPO_PASSWORD', 'secret');
+    kept.set('NAS_URL', 'http://nas');
+    kept.set('TAPO_PASSWORD', null);
+    assert.deepEqual(kept.read(), { BALUPI_NAS_URL: 'http://nas' });
+    assert.equal(statSync(join(data, 'settings.json')).mode & 0o777, 0o600);
+    writeFileSync(join(data, 'settings.json'), '["NAS_URL"]');
+    assert.throws(() => kept.read(), { name: 'StartFault' });
+  });
+
+  it('who may come in, and where the data lie, is never kept with the data', () => {
+    for (const name of ['EDITOR', 'EDITOR_HOST', 'TRUSTED_PROXIES', 'SECRET_KEY', 'DATA_DIR']) {
+      assert.equal(KeptSettings.takes(name), false, name);
+    }
+    assert.equal(KeptSettings.takes('NAS_URL'), true);
   });
 });

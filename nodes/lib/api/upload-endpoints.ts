@@ -97,19 +97,10 @@ export const UploadRow = Type.Object(
 );
 export type UploadRow = Static<typeof UploadRow>;
 
-export const UploadListQuery = Type.Object({
-  state: Type.Optional(words(UPLOAD_STATES)),
-  cursor: Type.Optional(Type.String({ description: "The page before's next." })),
-});
+export const UploadListQuery = Type.Object({ state: Type.Optional(words(UPLOAD_STATES)) });
 export type UploadListQuery = Static<typeof UploadListQuery>;
 
-export const UploadList = Type.Object(
-  {
-    uploads: Type.Array(UploadRow),
-    next: nullable(Type.String({ description: 'Sent as cursor: what comes behind these.' })),
-  },
-  { title: 'UploadList' },
-);
+export const UploadList = Type.Object({ uploads: Type.Array(UploadRow) }, { title: 'UploadList' });
 export type UploadList = Static<typeof UploadList>;
 
 export const TakeUpBody = Type.Object(

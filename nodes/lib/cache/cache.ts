@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../files/files.ts';
-import { contentTag } from './cached-copy.ts';
 import { planAnswer, type FileHead } from './answer-plan.ts';
 import { assemble, type CacheParts } from './assembly.ts';
 import { Background } from './background.ts';
@@ -132,9 +131,7 @@ export class Cache {
     if ('pieced' in ticket) return this.#pieces.serve(ticket, request, response);
     const { copy, file, label, ageSeconds } = ticket;
     const { sizeBytes } = copy.version;
-    // A delivered upload came without the NAS's tag, and keeps the one it was queued under.
-    const tag = copy.version.etag ?? contentTag(copy.sha256);
-    const validators = validatorsOf(copy.version, tag, this.#ports.clock.nowMs());
+    const validators = validatorsOf(copy.version, copy.version.etag, this.#ports.clock.nowMs());
     const mimeType = file.mimeType ?? copy.mimeType;
     const head = { ...validators, name: file.name, sizeBytes, mimeType, label, ageSeconds };
     const exchange = { request, response, offload: options.offload === true };
@@ -196,7 +193,7 @@ export class Cache {
         name,
         sizeBytes,
         mimeType,
-        etag: contentTag(sha256),
+        etag: `"${sha256.slice(0, 32)}"`,
         lastModifiedMs: Math.min(acceptedAtMs, this.#ports.clock.nowMs()),
         label: 'queued',
         ageSeconds: null,

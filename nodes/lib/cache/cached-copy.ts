@@ -38,11 +38,6 @@ export function etagOf(version: FileVersion, nasEtag: string | null): string {
   return `"${hash('sha256', text, 'hex').slice(0, 32)}"`;
 }
 
-/** The tag of an upload, whose content the Pi hashed itself. */
-export function contentTag(sha256: string): string {
-  return `"${sha256.slice(0, 32)}"`;
-}
-
 /**
  * Whether a copy holds this version. The NAS may have learnt or mended its checksum since: then it
  * tells what the bytes were all along.

@@ -15,13 +15,6 @@ export interface PendingFolder {
 const LONGEST_LIST = 1_000;
 const MOST_REMEMBERED = 500;
 
-/** Some uploads of a list. */
-export interface UploadPage {
-  readonly rows: readonly UploadRow[];
-  /** The last of them, where there may be more behind it. */
-  readonly endSeq: number | null;
-}
-
 /** Counts over one user's rows, or everybody's. */
 export interface QueueCounts {
   readonly sending: number;
@@ -77,10 +70,10 @@ export class OverviewRows {
         AND (:user IS NULL OR user_id = :user) ORDER BY username`);
     this.#list = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_newest
-      WHERE user_id = ? AND seq < ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+      WHERE user_id = ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
     this.#listState = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
-      WHERE user_id = ? AND state IN (?, ?) AND seq < ? ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+      WHERE user_id = ? AND state IN (?, ?) ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
     this.#held = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_state
       WHERE state = 'held' ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
@@ -123,18 +116,10 @@ export class OverviewRows {
     };
   }
 
-  /**
-   * Newest first.
-   * @param beforeSeq only what was accepted before that one
-   */
-  list(userId: number, state: UploadState | null, beforeSeq: number): UploadPage {
+  list(userId: number, state: UploadState | null): readonly UploadRow[] {
+    if (state === null) return this.#list.all(userId).map(toUploadRow);
     const alike = state === 'found' ? FOUND_WAITING : state;
-    const raw =
-      state === null
-        ? this.#list.all(userId, beforeSeq)
-        : this.#listState.all(userId, state, alike, beforeSeq);
-    const rows = raw.map(toUploadRow);
-    return { rows, endSeq: rows.length < LONGEST_LIST ? null : (rows.at(-1)?.seq ?? null) };
+    return this.#listState.all(userId, state, alike).map(toUploadRow);
   }
 
   /** What belongs to nobody any more, newest first. */

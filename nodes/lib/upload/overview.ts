@@ -7,7 +7,7 @@ import { refused, refusedAt, type Refused } from './admission.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
 import type { DropRows } from './drop-rows.ts';
 import type { Intents } from './intents.ts';
-import type { OverviewRows, PendingFolder, UploadPage } from './overview-rows.ts';
+import type { OverviewRows, PendingFolder } from './overview-rows.ts';
 import {
   toDeviceEntry,
   toSyncStatus,
@@ -36,16 +36,6 @@ export interface QueuedFile extends PendingUpload {
 }
 
 export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refused;
-
-/** A page of a list. */
-export interface UploadItems {
-  readonly uploads: readonly UploadItem[];
-  /** To be sent as `cursor` for the page behind it; null where this is the last. */
-  readonly next: string | null;
-}
-
-const CURSOR = /^\d{1,15}$/;
-const NO_PAGE: UploadPage = { rows: [], endSeq: null };
 
 export interface OverviewParts {
   readonly rows: OverviewRows;
@@ -80,25 +70,18 @@ export class Overview {
     return { kind: 'status', status };
   }
 
-  /** @param cursor the `next` of the page before */
   list(
     caller: Caller,
     state: string | null,
-    cursor: string | null,
-  ): ({ readonly kind: 'uploads' } & UploadItems) | Refused {
+  ): { readonly kind: 'uploads'; readonly uploads: readonly UploadItem[] } | Refused {
     if (state !== null && !isUploadState(state)) {
       return refusedAt(['query', 'state'], 'There is no such state of an upload.');
     }
-    if (cursor !== null && !CURSOR.test(cursor)) {
-      return refusedAt(['query', 'cursor'], 'Send the next of the page before, as it came.');
-    }
-    const beforeSeq = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor);
     const { rows } = this.#parts;
-    const own = state === 'held' ? NO_PAGE : rows.list(caller.user.id, state, beforeSeq);
-    const isHeldWanted = cursor === null && (state === null || state === 'held');
-    const held = isHeldWanted && caller.user.role === 'admin' ? rows.held() : [];
-    const uploads = [...held, ...own.rows].map(toUploadItem);
-    return { kind: 'uploads', uploads, next: own.endSeq === null ? null : String(own.endSeq) };
+    const own = state === 'held' ? [] : rows.list(caller.user.id, state);
+    const seesHeld = caller.user.role === 'admin' && (state === null || state === 'held');
+    const uploads = [...(seesHeld ? rows.held() : []), ...own].map(toUploadItem);
+    return { kind: 'uploads', uploads };
   }
 
   /** What the NAS does not have yet, oldest first, as the app shows a queue. */

@@ -3,7 +3,7 @@ import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Disk } from './disk.ts';
-import type { AcceptedFile, Enqueue, Enqueued, EnqueueRequest } from './enqueue.ts';
+import type { Enqueue, Enqueued, EnqueueRequest } from './enqueue.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Intents } from './intents.ts';
 import type { StagedFile } from './part-file.ts';
@@ -66,12 +66,6 @@ export class Publisher {
     const published = await this.#group.join(request);
     if (published.kind === 'fault') throw published.error;
     return published;
-  }
-
-  /** What was answered to an earlier request of that key; null where none is remembered. */
-  answered(userId: number, key: string): readonly AcceptedFile[] | null {
-    const earlier = this.#rows.request(userId, key);
-    return earlier === null ? null : (JSON.parse(earlier.filesJson) as readonly AcceptedFile[]);
   }
 
   async idle(): Promise<void> {

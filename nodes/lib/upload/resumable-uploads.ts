@@ -143,7 +143,7 @@ export class ResumableUploads {
     return this.#chunks.alone(id, () =>
       this.#onDisk(async () => {
         const upload = this.#book.own(caller, id);
-        if (upload === null) return this.#completedBefore(caller, id) ?? noSuchUpload();
+        if (upload === null) return noSuchUpload();
         const { receivedBytes, totalBytes } = upload;
         if (receivedBytes < totalBytes) {
           // The NAS would store a file that is cut short and say that all is well.
@@ -194,7 +194,7 @@ export class ResumableUploads {
     const enqueued = await publisher.publish({
       user: caller.user,
       files: [{ staged, target: aimed.target }],
-      idempotencyKey: completionKey(id),
+      idempotencyKey: null,
       baseChecksum: content.baseChecksum,
       sender: senderOf(caller),
       alongside: () => {
@@ -206,12 +206,6 @@ export class ResumableUploads {
     const file = enqueued.kind === 'enqueued' ? enqueued.files[0] : undefined;
     if (file === undefined) throw new Error('A complete upload came to no row.');
     return { kind: 'completed', file };
-  }
-
-  /** The answer to a `complete` that was done before and whose answer may have been lost. */
-  #completedBefore(caller: Caller, id: string): Completed | null {
-    const [file] = this.#parts.publisher.answered(caller.user.id, completionKey(id)) ?? [];
-    return file === undefined ? null : { kind: 'completed', file };
   }
 
   async #aim(
@@ -250,9 +244,4 @@ export class ResumableUploads {
       return refused(fault);
     }
   }
-}
-
-/** No caller can send an Idempotency-Key with a space in it. */
-function completionKey(id: string): string {
-  return `complete ${id}`;
 }

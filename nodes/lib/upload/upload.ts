@@ -220,13 +220,8 @@ export class Upload {
     return this.#overview.status(caller, all);
   }
 
-  /** @param cursor the `next` of the page before */
-  list(
-    caller: Caller,
-    state: string | null,
-    cursor: string | null = null,
-  ): ReturnType<Overview['list']> {
-    return this.#overview.list(caller, state, cursor);
+  list(caller: Caller, state: string | null): ReturnType<Overview['list']> {
+    return this.#overview.list(caller, state);
   }
 
   deviceQueue(caller: Caller, deviceId: string): ReturnType<Overview['deviceQueue']> {

@@ -4,8 +4,6 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
-import { NO_BASE } from '../../../nodes/lib/upload/upload-row.ts';
-import { UploadRows } from '../../../nodes/lib/upload/upload-rows.ts';
 import { ADMIN, ALICE, BOB, BOUNDARY, House, multipart, PATIENCE_MS } from './house.ts';
 import { sha256 } from './memory-nas.ts';
 
@@ -444,49 +442,6 @@ describe('accepting an upload', () => {
     assert.equal(house.upload.queuedFile(2, 'alice/a.txt'), null);
     assert.equal(house.upload.hasUnfinished(1), true);
     assert.equal(house.upload.hasUnfinished(2), false);
-  });
-
-  it('lists uploads page by page, and says when there is more', () => {
-    const rows = new UploadRows(house.data.queue);
-    const name = (index: number): string => String(index).padStart(26, '0');
-    rows.transaction(() => {
-      for (let index = 0; index < 2_500; index += 1) {
-        rows.insert(
-          {
-            id: name(index),
-            userId: 1,
-            username: 'alice',
-            ownerCreatedAt: null,
-            folder: 'alice',
-            filename: `${index}`,
-            path: `alice/${index}`,
-            secondPath: null,
-            sizeBytes: 1,
-            sha256: sha256('x'),
-            base: NO_BASE,
-            createdAtMs: 0,
-            device: null,
-            agent: null,
-            sentName: null,
-          },
-          null,
-        );
-      }
-    });
-    for (const state of [null, 'queued']) {
-      const ids: string[] = [];
-      let [cursor, pages]: [string | null, number] = [null, 0];
-      do {
-        const page = house.upload.list(ALICE, state, cursor);
-        assert.ok(page.kind === 'uploads');
-        ids.push(...page.uploads.map(({ id }) => id));
-        [cursor, pages] = [page.next, pages + 1];
-      } while (cursor !== null);
-      assert.deepEqual([ids.length, pages], [2_500, 3]);
-      assert.deepEqual(ids, [...ids].sort().reverse());
-      assert.equal(new Set(ids).size, 2_500);
-    }
-    assert.equal(house.upload.list(ALICE, null, 'x').kind, 'refused');
   });
 
   it('refuses new bodies once it is stopped', async () => {

@@ -1,0 +1,315 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { gatherEnvironment } from '../host/environment.ts';
+import { KeptSettings } from '../host/kept-settings.ts';
+import { StartFault } from '../host/start-fault.ts';
+import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
+import { Store } from '../nodes/lib/store/store.ts';
+import { OverviewRows } from '../nodes/lib/upload/overview-rows.ts';
+import { readSettings, SETTINGS, type Settings } from '../settings.ts';
+import { dataDisk, examine, type Finding } from './doctor.ts';
+import { askNas, findNas } from './nas-finder.ts';
+
+/** `balupi`, the command of whoever sits at the Pi's own shell. */
+const PACKAGE_FOLDER = resolve(import.meta.dirname, '..', '..');
+const SERVICE_ENVIRONMENT = '/etc/balupi/balupi.env';
+/** Nothing here signs or opens anything, and a look must not make a key. */
+const NO_KEY = 'not-needed-at-the-shell-0123456789abcdef';
+const SECRETS = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
+const MARKS = { ok: '  ok ', warn: 'warn ', fail: 'FAIL ' } as const;
+
+interface Command {
+  readonly usage: string;
+  readonly does: string;
+  run(args: readonly string[]): Promise<number> | number;
+}
+
+class UsageFault extends Error {}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function version(): string {
+  const text = readFileSync(join(PACKAGE_FOLDER, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
+/** Where the service's settings stand, or those of a checkout. */
+function envFile(): string {
+  return existsSync(SERVICE_ENVIRONMENT) ? SERVICE_ENVIRONMENT : join(PACKAGE_FOLDER, '.env');
+}
+
+function gathered(): Record<string, string | undefined> {
+  const environment = { BALUPI_SECRET_KEY: NO_KEY, ...process.env };
+  return gatherEnvironment(envFile(), environment, Object.keys(SETTINGS));
+}
+
+function settingsOf(environment: Record<string, string | undefined>): Settings {
+  const read = readSettings(environment);
+  if (read.kind === 'settings') return read.settings;
+  throw new StartFault(read.faults.join('\n'));
+}
+
+function systemctl(...args: string[]): number {
+  return spawnSync('systemctl', args, { stdio: 'inherit' }).status ?? 1;
+}
+
+function isServiceActive(): boolean {
+  return spawnSync('systemctl', ['is-active', '--quiet', 'balupi']).status === 0;
+}
+
+async function status(): Promise<number> {
+  const { PORT: ports, HOST: host } = settingsOf(gathered());
+  const at = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  const url = `http://${at}:${ports[0] ?? 8000}`;
+  let health: { status?: string; version?: string; checks?: Record<string, string> };
+  try {
+    const answer = await fetch(`${url}/api/health`, { signal: AbortSignal.timeout(5_000) });
+    health = (await answer.json()) as typeof health;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    say(`BaluPi does not answer at ${url}. See \`balupi logs\`.`);
+    return 3;
+  }
+  say(`BaluPi ${health.version ?? '?'} at ${url}: ${health.status ?? 'strange'}`);
+  for (const [name, word] of Object.entries(health.checks ?? {})) say(`  ${name}: ${word}`);
+  return health.status === 'ok' ? 0 : 1;
+}
+
+function tell(findings: readonly Finding[]): number {
+  for (const { level, subject, found, advice } of findings) {
+    say(`${MARKS[level]}${subject}: ${found}`);
+    if (advice !== '') say(`       ${advice}`);
+  }
+  return findings.some(({ level }) => level === 'fail') ? 1 : 0;
+}
+
+function logs(args: readonly string[]): number {
+  const more = args.length > 0 ? args : ['-n', '200'];
+  return (
+    spawnSync('journalctl', ['-u', 'balupi', '--no-pager', ...more], { stdio: 'inherit' }).status ??
+    1
+  );
+}
+
+function wake(): number {
+  const program = join(PACKAGE_FOLDER, 'dist', 'deploy', 'wake.js');
+  const environment = gathered() as Record<string, string>;
+  const done = spawnSync(process.execPath, [program], {
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  });
+  return done.status ?? 1;
+}
+
+async function valueFor(name: string): Promise<string> {
+  const input = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+  if (process.stdin.isTTY) process.stderr.write(`${name}: `);
+  try {
+    for await (const line of input) return line;
+    return '';
+  } finally {
+    input.close();
+  }
+}
+
+/** @returns the setting's name without its prefix, as it can be kept with the data */
+function keptName(given: string, hasWords: boolean): string {
+  const name = given.replace(/^BALUPI_/, '').toUpperCase();
+  if (!(name in SETTINGS)) {
+    throw new UsageFault(`There is no setting ${given}. \`balupi settings\` lists them.`);
+  }
+  if (!KeptSettings.takes(name)) {
+    throw new UsageFault(`${name} is set in ${envFile()} alone: it decides who may come in.`);
+  }
+  if (SECRETS.has(name) && hasWords) {
+    throw new UsageFault(`Give ${name} on standard input: a command line can be read by others.`);
+  }
+  return name;
+}
+
+/** `set NAME value`; without a value, or for a secret, it is read from standard input. */
+async function set([given = '', ...words]: readonly string[]): Promise<number> {
+  const name = keptName(given, words.length > 0);
+  const value = words.length > 0 ? words.join(' ') : await valueFor(name);
+  const environment = gathered();
+  const read = readSettings({ ...environment, [`BALUPI_${name}`]: value });
+  // A pair, such as an account and its password, is set one after the other.
+  const faults = read.kind === 'faults' ? read.faults : [];
+  const own = faults.filter((fault) => fault.startsWith(`BALUPI_${name} is `));
+  if (own.length > 0) throw new UsageFault(own.join('\n'));
+  const folder = resolve(environment['BALUPI_DATA_DIR'] ?? './data');
+  new KeptSettings(folder).set(name, value === '' ? null : value);
+  if (value !== '' && gathered()[`BALUPI_${name}`] !== value) {
+    say(`Kept, but ${envFile()} or the environment outranks it.`);
+  }
+  if (!isServiceActive()) return 0;
+  say('Restarting BaluPi, so that it counts …');
+  return systemctl('restart', 'balupi');
+}
+
+function settings(): number {
+  const environment = gathered();
+  for (const [name, { standard, meaning }] of Object.entries(SETTINGS)) {
+    const value = environment[`BALUPI_${name}`];
+    const hidden = /KEY|PASSWORD|SECRET/.test(name);
+    const shown =
+      value === undefined || value === NO_KEY
+        ? `(${standard ?? 'none'})`
+        : hidden
+          ? '(set)'
+          : value;
+    say(`${name.padEnd(32)} ${shown.padEnd(28)} ${meaning}`);
+  }
+  return 0;
+}
+
+async function find(args: readonly string[]): Promise<number> {
+  const [url] = args;
+  const found =
+    url === undefined ? await findNas() : [await askNas(url)].filter((nas) => nas !== null);
+  for (const nas of found) say(`${nas.url} ${nas.version} ${nas.macAddress ?? '-'}`);
+  return found.length > 0 ? 0 : 1;
+}
+
+function checkDisk(args: readonly string[]): number {
+  const [folder] = args;
+  if (folder === undefined) throw new UsageFault('Which folder?');
+  return tell(dataDisk(resolve(folder)));
+}
+
+function needsRoot(): void {
+  if (process.getuid?.() !== 0) throw new UsageFault('Only root may do this: put sudo before it.');
+}
+
+/** Undelivered uploads are the family's: nothing is taken away while some wait. */
+function uninstall(args: readonly string[]): number {
+  needsRoot();
+  const purge = args.includes('--purge');
+  const folder = resolve(settingsOf(gathered()).DATA_DIR);
+  const waiting = undelivered(folder);
+  if (waiting > 0 && !args.includes('--even-with-uploads')) {
+    say(
+      `${waiting} uploads still wait for the NAS. Wake it (\`balupi wake\`) and try again, or say --even-with-uploads.`,
+    );
+    return 1;
+  }
+  systemctl('disable', '--now', 'balupi');
+  for (const path of [
+    '/etc/systemd/system/balupi.service',
+    '/etc/systemd/system/balupi.service.d',
+    '/usr/local/bin/balupi',
+    '/opt/balupi',
+    '/usr/share/bash-completion/completions/balupi',
+    '/usr/local/share/man/man1/balupi.1',
+  ]) {
+    rmSync(path, { recursive: true, force: true });
+  }
+  systemctl('daemon-reload');
+  if (!purge) {
+    say(`Taken away. The data stay in ${folder}, the settings in ${SERVICE_ENVIRONMENT}.`);
+    return 0;
+  }
+  rmSync(folder, { recursive: true, force: true });
+  rmSync('/etc/balupi', { recursive: true, force: true });
+  spawnSync('userdel', ['balupi'], { stdio: 'inherit' });
+  say('Taken away, with all data, settings and the user balupi.');
+  return 0;
+}
+
+/** How many uploads and changes of anybody's have not reached the NAS. */
+function undelivered(folder: string): number {
+  const file = join(folder, 'queue.db');
+  if (!existsSync(file)) return 0;
+  const store = Store.open({
+    file,
+    name: 'queue',
+    synchronous: 'FULL',
+    migrations: QUEUE_MIGRATIONS,
+  });
+  try {
+    return new OverviewRows(store).inbox().files;
+  } finally {
+    store.close();
+  }
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  status: { usage: 'status', does: 'whether BaluPi runs and is well', run: status },
+  doctor: {
+    usage: 'doctor',
+    does: 'looks at machine, disk, clock, NAS and service, and says what to do',
+    run: async () => tell(await examine(settingsOf(gathered()))),
+  },
+  logs: { usage: 'logs [-f] [journalctl options]', does: 'what BaluPi has logged', run: logs },
+  wake: { usage: 'wake', does: 'wakes the NAS', run: wake },
+  set: {
+    usage: 'set NAME [value]',
+    does: 'keeps a setting and restarts; without a value it is read from standard input',
+    run: set,
+  },
+  settings: { usage: 'settings', does: 'every setting, its value and its meaning', run: settings },
+  'find-nas': { usage: 'find-nas [url]', does: 'looks for a BaluHost on this network', run: find },
+  'check-disk': {
+    usage: 'check-disk folder',
+    does: 'whether a folder is fit for the data',
+    run: checkDisk,
+  },
+  uninstall: {
+    usage: 'uninstall [--purge]',
+    does: 'takes BaluPi away and keeps the data; --purge takes them too',
+    run: uninstall,
+  },
+};
+
+function help(args: readonly string[] = []): number {
+  if (args.includes('--man')) return manual();
+  say('BaluPi, a companion that stays awake for a sleeping NAS.\n');
+  for (const { usage, does } of Object.values(COMMANDS)) {
+    say(`  balupi ${usage.padEnd(32)} ${does}`);
+  }
+  say(`  balupi ${'--version'.padEnd(32)} its version`);
+  return 0;
+}
+
+/** The manual page, as a release brings it: balupi(1) in the words of `balupi help`. */
+function manual(): number {
+  say(`.TH BALUPI 1 "" "balupi ${version()}"`);
+  say('.SH NAME\nbalupi \\- looks after a BaluPi from its own shell');
+  say('.SH SYNOPSIS\n.B balupi\n.I command\n.SH COMMANDS');
+  for (const { usage, does } of Object.values(COMMANDS)) {
+    say(`.TP\n.B ${usage.replaceAll('-', '\\-')}\n${does}`);
+  }
+  say('.SH FILES\n.TP\n.I /etc/balupi/balupi.env\nwhat only the owner of the machine may say');
+  say('.TP\n.I /var/lib/balupi\nthe data, unless another folder was named');
+  say('.SH EXIT STATUS\n0 well, 1 not well, 2 wrong use, 3 not running, 78 a wrong setting');
+  return 0;
+}
+
+async function main([word = 'help', ...args]: readonly string[]): Promise<number> {
+  if (word === 'help' || word === '--help' || word === '-h') return help(args);
+  if (word === '--version' || word === '-v') {
+    say(version());
+    return 0;
+  }
+  const command = COMMANDS[word];
+  if (command === undefined)
+    throw new UsageFault(`There is no command ${word}. \`balupi help\` lists them.`);
+  return await command.run(args);
+}
+
+// Whoever reads only the first lines closes the pipe, and that is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageFault || error instanceof StartFault)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = error instanceof StartFault ? 78 : 2;
+}

@@ -1,0 +1,176 @@
+#!/bin/sh
+# Installs BaluPi from this unpacked release, or brings an installed one to it. Works again and again.
+#   sudo sh install.sh [--nas URL] [--data DIR] [--port 80,8000] [--unattended]
+set -eu
+umask 022
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$here/package.json")
+home=/opt/balupi
+release="$home/releases/$version"
+settings=/etc/balupi/balupi.env
+unit=/etc/systemd/system/balupi.service
+nas='' data='' port='' unattended=no
+
+say() { printf '%s\n' "$*"; }
+die() { say "$*" >&2; exit 1; }
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --nas) nas=${2:?--nas wants an address}; shift ;;
+    --data) data=${2:?--data wants a folder}; shift ;;
+    --port) port=${2:?--port wants a port, or several with commas}; shift ;;
+    --unattended) unattended=yes ;;
+    -h | --help) sed -n '2,3s/^# \{0,3\}//p' "$0"; exit 0 ;;
+    *) die "Got $1, wanted --nas, --data, --port or --unattended." ;;
+  esac
+  shift
+done
+[ -t 0 ] || unattended=yes
+
+# --- the machine ------------------------------------------------------------------------------
+wanted=$(cat "$here/ARCHITECTURE")
+case "$(uname -m)-$(getconf LONG_BIT)" in
+  aarch64-64) machine=arm64 ;;
+  x86_64-64) machine=x64 ;;
+  *) die "BaluPi needs a 64-bit system, and this is $(uname -m) with $(getconf LONG_BIT) bits: install the 64-bit image." ;;
+esac
+[ "$machine" = "$wanted" ] || die "This release is for $wanted, and this machine is $machine."
+[ "$(id -u)" = 0 ] || die 'Only root can install a service: sudo sh install.sh'
+command -v systemctl >/dev/null 2>&1 || die 'There is no systemd here. BaluPi runs without one by npm start, see README.md.'
+
+say "BaluPi $version"
+(cd "$here" && sha256sum --quiet --check SHA256SUMS) || die 'This release is damaged: unpack it anew.'
+
+# --- what is there already --------------------------------------------------------------------
+kept() { [ -f "$settings" ] && sed -n "s/^BALUPI_$1=//p" "$settings" | tail -n 1 || true; }
+[ -n "$data" ] || data=$(kept DATA_DIR)
+[ -n "$data" ] || data=/var/lib/balupi
+case $data in /*) ;; *) die "--data wants a folder from the root on, and got $data." ;; esac
+old=$(kept DATA_DIR)
+if [ -n "$old" ] && [ "$old" != "$data" ] && [ -e "$old/queue.db" ]; then
+  die "The data lie in $old. To take them elsewhere: balupi move $data"
+fi
+
+# Says who holds a TCP port, and nothing where it is free or our own.
+holder() {
+  command -v ss >/dev/null 2>&1 || return 0
+  ss -H -l -t -n -p "sport = :$1" 2>/dev/null | grep -v '"node"\|"balupi"' |
+    sed -n 's/.*users:(("\([^"]*\)".*/\1/p' | head -n 1
+}
+
+[ -n "$port" ] || port=$(kept PORT)
+[ -n "$port" ] || port=8000
+free=''
+for one in $(printf '%s' "$port" | tr ',' ' '); do
+  who=$(holder "$one")
+  if [ -z "$who" ]; then free="${free:+$free,}$one"; else say "Port $one is taken by $who, which is left alone."; fi
+done
+if [ -z "$free" ]; then
+  free=8000
+  who=$(holder 8000)
+  [ -z "$who" ] || die "Port 8000 is taken by $who as well: choose one with --port."
+  say 'Taking port 8000 instead.'
+fi
+port=$free
+
+# --- user, folders, program -------------------------------------------------------------------
+if ! getent passwd balupi >/dev/null; then
+  useradd --system --user-group --home-dir "$data" --no-create-home --shell /usr/sbin/nologin balupi
+fi
+"$here/bin/balupi" check-disk "$data" || die "The folder $data will not do for the data."
+mkdir -p "$data" /etc/balupi "$home/releases"
+chown balupi:balupi "$data"
+chmod 0700 "$data"
+chmod 0755 /etc/balupi "$home" "$home/releases"
+
+if [ "$here" != "$release" ]; then
+  rm -rf "$release.next"
+  cp -R "$here" "$release.next"
+  chown -R root:root "$release.next"
+  # The one that runs may be this very version: it goes on from the files it has open.
+  rm -rf "$release.before"
+  [ ! -d "$release" ] || mv "$release" "$release.before"
+  mv "$release.next" "$release"
+  rm -rf "$release.before"
+fi
+ln -sfn "releases/$version" "$home/current.next"
+mv -T "$home/current.next" "$home/current"
+ln -sfn "$home/current/bin/balupi" /usr/local/bin/balupi
+
+# --- settings: what only the machine's owner may say ------------------------------------------
+if [ -f "$settings" ]; then
+  sed -i -e "s|^BALUPI_PORT=.*|BALUPI_PORT=$port|" -e "s|^BALUPI_DATA_DIR=.*|BALUPI_DATA_DIR=$data|" "$settings"
+else
+  (
+    umask 077
+    cat >"$settings" <<SETTINGS
+# What only the owner of this machine may say. All else: balupi settings, balupi set NAME
+BALUPI_HOST=0.0.0.0
+BALUPI_PORT=$port
+BALUPI_DATA_DIR=$data
+BALUPI_SECRET_KEY=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+SETTINGS
+  )
+fi
+chmod 0600 "$settings"
+
+# --- the NAS ----------------------------------------------------------------------------------
+known=no
+grep -q '"NAS_URL"' "$data/settings.json" 2>/dev/null && known=yes
+if [ -n "$nas" ] || [ "$known" = no ]; then
+  say 'Looking for the NAS …'
+  found=$("$home/current/bin/balupi" find-nas ${nas:+"$nas"} || true)
+  if [ -n "$found" ]; then
+    say "$found" | while read -r url its mac; do say "  BaluHost $its at $url (MAC $mac)"; done
+  fi
+  if [ -z "$nas" ]; then
+    nas=$(say "$found" | sed -n '1s/ .*//p')
+    if [ "$unattended" = no ]; then
+      printf 'Address of the NAS%s: ' "${nas:+ [$nas]}"
+      read -r typed || typed=''
+      [ -z "$typed" ] || nas=$typed
+    fi
+  elif [ -z "$found" ]; then
+    say "  $nas does not answer now; it may sleep."
+  fi
+  if [ -n "$nas" ]; then
+    "$home/current/bin/balupi" set NAS_URL "$nas"
+    mac=$(say "$found" | sed -n "s|^$nas [^ ]* \([0-9a-f:]\{17\}\)$|\1|p" | head -n 1)
+    [ -z "$mac" ] || "$home/current/bin/balupi" set NAS_MAC_ADDRESS "$mac"
+  else
+    say '  No NAS was found. Name it later: balupi set NAS_URL http://…'
+  fi
+fi
+
+# --- the service ------------------------------------------------------------------------------
+cp "$release/deploy/balupi.service" "$unit"
+mkdir -p "$unit.d"
+{
+  say '[Unit]'
+  say "RequiresMountsFor=$data"
+  say '[Service]'
+  say "ReadWritePaths=$data"
+  # Older ones complain of a word they do not know.
+  if [ "$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -ge 254 ]; then
+    say 'RestartSteps=6'
+    say 'RestartMaxDelaySec=120'
+  fi
+} >"$unit.d/10-machine.conf"
+mkdir -p /usr/share/bash-completion/completions /usr/local/share/man/man1
+cp "$release/deploy/balupi.bash" /usr/share/bash-completion/completions/balupi
+cp "$release/deploy/balupi.1" /usr/local/share/man/man1/balupi.1
+
+systemctl daemon-reload
+systemctl enable --quiet balupi
+say 'Starting …'
+if ! systemctl restart balupi; then
+  say 'BaluPi did not start. What it said:'
+  balupi logs -n 20 || true
+  exit 1
+fi
+
+first=${port%%,*}
+[ "$first" = 80 ] && address="http://$(hostname)" || address="http://$(hostname):$first"
+say "BaluPi ready on $address"
+say "Next: open $address/dashboard and sign in with your NAS account while the NAS is awake. balupi doctor looks at the rest."

@@ -1,0 +1,283 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash, createPrivateKey, sign } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { nodeFileTrace } from '@vercel/nft';
+
+/**
+ * `npm run release [-- x64|arm64]`: an archive for each architecture with all that a bare Debian
+ * lacks, its own Node.js among it. What goes in is decided by what is loaded: the packages that a
+ * trace of our programs and of every Node-RED node reaches. The same commit gives the same bytes:
+ * names are sorted, times are the commit's, owners are root, and nothing random is written.
+ */
+const ARCHITECTURES = ['arm64', 'x64'];
+const ROOT = resolve(import.meta.dirname, '..', '..');
+const OUT = join(ROOT, 'release');
+/** Debian's cross compiler, for the one package with a compiled part. */
+const CROSS_COMPILER = 'aarch64-linux-gnu';
+
+const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.example'];
+const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
+/** Ours that no running house reads. */
+const NOT_SHIPPED =
+  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|lint-house|env-example|assemble)|^docs\/(?:pictures|adr)\//;
+
+/** Loaded by name or served as files, so that no trace finds all of them. */
+const WHOLE_PACKAGES = ['@node-red/', '@flowfuse/node-red-dashboard', 'swagger-ui-dist'];
+const TRACED_NODES = [
+  ...['runtime', 'nodes', 'registry', 'util', 'editor-api'].map((name) => `@node-red/${name}`),
+  'node-red',
+  '@flowfuse/node-red-dashboard',
+  'node-red-node-sqlite',
+];
+/** In packages of others, what a program never loads. */
+const NEVER_LOADED =
+  /\.(?:[cm]?ts|map|md|markdown|ya?ml|py|h|cc?|gypi?|tsbuildinfo|flow|coffee|\d|[doa]|nycrc|npmignore|eslintrc|editorconfig)$|\/(?:tests?|__tests__|docs?|examples?|benchmarks?|\.github|man|coverage|deps|src)\//i;
+
+function say(sentence: string): void {
+  process.stdout.write(`${sentence}\n`);
+}
+
+function run(command: string, args: readonly string[], cwd: string, more = {}): string {
+  return execFileSync(command, args, {
+    cwd,
+    env: { ...process.env, ...more },
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+/** Relative paths of all files, sorted; links lead out of what is packed. */
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+function installPackages(folder: string, architecture: string): void {
+  for (const file of ['package.json', 'package-lock.json']) {
+    cpSync(join(ROOT, file), join(folder, file));
+  }
+  const platform = ['--os=linux', `--cpu=${architecture}`, '--libc=glibc'];
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  run('npm', ['ci', '--omit=dev', '--ignore-scripts', ...platform, ...quiet], folder);
+}
+
+/** @returns whether SQLite's node for the flow editor has its compiled part there now */
+function compileSqlite(folder: string, architecture: string): boolean {
+  const home = join(folder, 'node_modules', 'sqlite3');
+  const binary = join('build', 'Release', 'node_sqlite3.node');
+  const compiled = join(ROOT, 'node_modules', 'sqlite3', binary);
+  if (architecture === process.arch) {
+    if (existsSync(compiled)) cpSync(compiled, join(home, binary));
+    return existsSync(compiled);
+  }
+  const compiler = spawnSync(`${CROSS_COMPILER}-g++`, ['--version']);
+  if (architecture !== 'arm64' || compiler.status !== 0) return false;
+  const gyp = createRequire(join(ROOT, 'package.json')).resolve('node-gyp/bin/node-gyp.js');
+  run(process.execPath, [gyp, 'rebuild', '--arch=arm64', '--silent'], home, {
+    CC: `${CROSS_COMPILER}-gcc`,
+    CXX: `${CROSS_COMPILER}-g++`,
+    LINK: `${CROSS_COMPILER}-g++`,
+  });
+  return existsSync(join(home, binary));
+}
+
+/** Every file of others that could be the first of its package to be loaded. */
+function entries(folder: string): string[] {
+  const modules = join(folder, 'node_modules');
+  const need = createRequire(join(folder, 'package.json'));
+  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+  };
+  const nodes = TRACED_NODES.filter((name) => existsSync(join(modules, name))).flatMap((name) =>
+    filesOf(join(modules, name))
+      .filter((file) => file.endsWith('.js') && !/(?:^|\/)(?:public|dist)\//.test(file))
+      .map((file) => join(modules, name, file)),
+  );
+  const libraries = Object.keys(dependencies).filter(
+    (name) => !TRACED_NODES.includes(name) && !WHOLE_PACKAGES.includes(name),
+  );
+  return [...nodes, ...libraries.map((name) => need.resolve(name))];
+}
+
+/** `node_modules/a/node_modules/@b/c` of a file in it. */
+function packageOf(file: string): string {
+  const inner = file.lastIndexOf('node_modules/') + 'node_modules/'.length;
+  const [first = '', second = ''] = file.slice(inner).split('/');
+  return file.slice(0, inner) + (first.startsWith('@') ? `${first}/${second}` : first);
+}
+
+async function packageFiles(folder: string): Promise<string[]> {
+  const { fileList } = await nodeFileTrace(entries(folder), { base: folder, processCwd: folder });
+  const reached = new Set([...fileList].map(packageOf));
+  return filesOf(folder).filter((file) => {
+    if (!file.startsWith('node_modules/') || file.startsWith('node_modules/.')) return false;
+    const owner = packageOf(file);
+    const inner = file.slice(owner.length);
+    if (WHOLE_PACKAGES.some((name) => owner.startsWith(`node_modules/${name}`))) {
+      return !inner.endsWith('.map');
+    }
+    return fileList.has(file) || (reached.has(owner) && !NEVER_LOADED.test(inner));
+  });
+}
+
+/** Node.js itself, from the registry's package for that architecture. */
+function fetchNode(folder: string, architecture: string): void {
+  const version = (
+    JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      readonly devDependencies: { readonly node: string };
+    }
+  ).devDependencies.node;
+  const scratch = mkdtempSync(join(tmpdir(), 'balupi-node-'));
+  const packed = run('npm', ['pack', '--silent', `node-linux-${architecture}@${version}`], scratch);
+  run('tar', ['-xzf', packed.trim().split('\n').at(-1) ?? ''], scratch);
+  mkdirSync(join(folder, 'node', 'bin'), { recursive: true });
+  cpSync(join(scratch, 'package', 'bin', 'node'), join(folder, 'node', 'bin', 'node'));
+  cpSync(join(scratch, 'package', 'LICENSE'), join(folder, 'node', 'LICENSE'));
+  rmSync(scratch, { recursive: true });
+}
+
+/** A CycloneDX bill of materials of the lock file by npm, without what differs from run to run. */
+function billOfMaterials(): string {
+  const made = run(
+    'npm',
+    ['sbom', '--omit=dev', '--package-lock-only', '--sbom-format=cyclonedx'],
+    ROOT,
+  );
+  const bill = JSON.parse(made) as { serialNumber?: string; metadata: { timestamp?: string } };
+  delete bill.serialNumber;
+  delete bill.metadata.timestamp;
+  return `${JSON.stringify(bill, null, 2)}\n`;
+}
+
+function copyAll(from: string, to: string, files: readonly string[]): void {
+  for (const file of files) {
+    mkdirSync(dirname(join(to, file)), { recursive: true });
+    cpSync(join(from, file), join(to, file), { dereference: true });
+  }
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Folders 0755, programs 0755, files 0644, whatever the umask of whoever builds was. */
+function settleModes(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const program = /\/bin\/[^/]+$|\/install\.sh$|\.node$/.test(path);
+    chmodSync(path, entry.isDirectory() || program ? 0o755 : 0o644);
+  }
+}
+
+async function fill(stage: string, to: string, architecture: string): Promise<void> {
+  installPackages(stage, architecture);
+  if (!compileSqlite(stage, architecture)) {
+    say(`  without node-red-node-sqlite: no compiler for ${architecture} (${CROSS_COMPILER}-g++).`);
+    for (const name of ['node-red-node-sqlite', 'sqlite3']) {
+      rmSync(join(stage, 'node_modules', name), { recursive: true, force: true });
+    }
+  }
+  copyAll(stage, to, await packageFiles(stage));
+  const ours = OURS.flatMap((place) => {
+    const files = place.startsWith('.')
+      ? [place]
+      : filesOf(join(ROOT, place)).map((file) => join(place, file));
+    return files.filter((file) => !NOT_SHIPPED.test(file));
+  });
+  copyAll(ROOT, to, [...ours, ...OUR_PAPERS]);
+  for (const [file, place] of [
+    ['deploy/install.sh', 'install.sh'],
+    ['deploy/balupi.sh', 'bin/balupi'],
+    ['deploy/with-notify.pl', 'bin/with-notify'],
+  ] as const) {
+    mkdirSync(dirname(join(to, place)), { recursive: true });
+    cpSync(join(ROOT, file), join(to, place));
+  }
+  fetchNode(to, architecture);
+  const cli = join(ROOT, 'dist', 'deploy', 'cli.js');
+  writeFileSync(
+    join(to, 'deploy', 'balupi.1'),
+    run(process.execPath, [cli, 'help', '--man'], ROOT),
+  );
+  writeFileSync(join(to, 'sbom.cdx.json'), billOfMaterials());
+  writeFileSync(join(to, 'ARCHITECTURE'), `${architecture}\n`);
+  const sums = filesOf(to).map((file) => `${sha256(readFileSync(join(to, file)))}  ${file}\n`);
+  writeFileSync(join(to, 'SHA256SUMS'), sums.join(''));
+  settleModes(to);
+}
+
+function pack(work: string, name: string): string {
+  const archive = join(OUT, `${name}.tar.xz`);
+  const epoch = process.env['SOURCE_DATE_EPOCH'] ?? run('git', ['log', '-1', '--format=%ct'], ROOT);
+  const same = ['--sort=name', `--mtime=@${epoch.trim()}`, '--owner=0', '--group=0'];
+  const more = ['--numeric-owner', '--format=gnu', '-cf', `${archive}.tar`, name];
+  run('tar', [...same, ...more], work);
+  // One thread: xz cuts its blocks by how many there are. 64 MB of dictionary unpack on a Pi.
+  run('xz', ['-9', '--threads=1', '--force', `${archive}.tar`], OUT);
+  run('mv', [`${archive}.tar.xz`, archive], OUT);
+  return archive;
+}
+
+/** Ed25519 over the archive, in base64 beside it, where a key is given. The key stays elsewhere. */
+function signArchive(archive: string): void {
+  const keyFile = process.env['RELEASE_KEY_FILE'];
+  if (keyFile === undefined) {
+    say('  unsigned: RELEASE_KEY_FILE names no key.');
+    return;
+  }
+  const signature = sign(null, readFileSync(archive), createPrivateKey(readFileSync(keyFile)));
+  writeFileSync(`${archive}.sig`, `${signature.toString('base64')}\n`);
+}
+
+async function release(architecture: string, version: string): Promise<string> {
+  const name = `balupi-${version}-linux-${architecture}`;
+  say(`${name} …`);
+  const work = mkdtempSync(join(tmpdir(), 'balupi-release-'));
+  try {
+    const stage = join(work, 'stage');
+    mkdirSync(stage);
+    await fill(stage, join(work, name), architecture);
+    const archive = pack(work, name);
+    signArchive(archive);
+    const files = filesOf(join(work, name));
+    const unpacked = run('du', ['-sm', name], work).split('\t')[0] ?? '';
+    const packedMb = (readFileSync(archive).length / 1e6).toFixed(1);
+    say(`  ${packedMb} MB packed, ${unpacked} MB unpacked, ${files.length} files`);
+    return archive;
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((word) => !ARCHITECTURES.includes(word));
+if (unknown.length > 0) {
+  process.stderr.write(`Got ${unknown.join(', ')}, wanted ${ARCHITECTURES.join(' or ')}.\n`);
+  process.exit(1);
+}
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly version: string;
+};
+mkdirSync(OUT, { recursive: true });
+const archives: string[] = [];
+for (const architecture of asked.length > 0 ? asked : ARCHITECTURES) {
+  archives.push(await release(architecture, version));
+}
+const lines = archives.map((file) => `${sha256(readFileSync(file))}  ${relative(OUT, file)}\n`);
+writeFileSync(join(OUT, 'SHA256SUMS'), lines.join(''));

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+const CLI = join('dist', 'deploy', 'cli.js');
+
+interface Said {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+describe('The command balupi', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-cli-'));
+  const env = { ...process.env, BALUPI_DATA_DIR: join(folder, 'data') };
+
+  const balupi = (args: readonly string[], input = '', more = {}): Said => {
+    const done = spawnSync(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', CLI, ...args],
+      {
+        encoding: 'utf8',
+        input,
+        env: { ...env, ...more },
+      },
+    );
+    return { code: done.status, out: done.stdout, err: done.stderr };
+  };
+
+  after(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('tells its version, the one of package.json', () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    assert.equal(balupi(['--version']).out, `${version}\n`);
+  });
+
+  it('says what it can do, and what it cannot', () => {
+    const { code, out } = balupi(['help']);
+    assert.equal(code, 0);
+    for (const word of ['status', 'doctor', 'logs', 'wake', 'set NAME', 'uninstall']) {
+      assert.ok(out.includes(`balupi ${word}`), word);
+    }
+    const unknown = balupi(['fly']);
+    assert.equal(unknown.code, 2);
+    assert.equal(unknown.err, 'There is no command fly. `balupi help` lists them.\n');
+  });
+
+  it('is described in a manual page, each command of it', () => {
+    const { out } = balupi(['help', '--man']);
+    assert.match(out, /^\.TH BALUPI 1/);
+    assert.match(out, /\.B uninstall \[\\-\\-purge\]/);
+  });
+
+  it('keeps a setting with the data, for its owner only', () => {
+    assert.equal(balupi(['set', 'nas_url', 'http://192.0.2.7']).code, 0);
+    const file = join(folder, 'data', 'settings.json');
+    assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { NAS_URL: 'http://192.0.2.7' });
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.match(balupi(['settings']).out, /^NAS_URL +http:\/\/192\.0\.2\.7 /m);
+  });
+
+  it('takes a secret from standard input alone, and never shows it', () => {
+    const given = balupi(['set', 'TAPO_PASSWORD', 'on-the-command-line']);
+    assert.equal(given.code, 2);
+    assert.match(given.err, /standard input/);
+    assert.equal(balupi(['set', 'TAPO_PASSWORD'], 'a # secret\n').code, 0);
+    const { out, err } = balupi(['settings']);
+    assert.match(out, /^TAPO_PASSWORD +\(set\)/m);
+    assert.ok(!(out + err).includes('a # secret'));
+    balupi(['set', 'TAPO_PASSWORD'], '\n');
+    assert.match(balupi(['settings']).out, /^TAPO_PASSWORD +\(none\)/m);
+  });
+
+  it('refuses a wrong value, an unknown name, and what only the environment may say', () => {
+    const before = readFileSync(join(folder, 'data', 'settings.json'), 'utf8');
+    assert.match(balupi(['set', 'NAS_URL', 'nas']).err, /BALUPI_NAS_URL is 'nas', wanted/);
+    assert.match(balupi(['set', 'NAS_ADRESS', 'x']).err, /There is no setting NAS_ADRESS/);
+    assert.match(balupi(['set', 'EDITOR', 'on']).err, /it decides who may come in/);
+    assert.equal(readFileSync(join(folder, 'data', 'settings.json'), 'utf8'), before);
+  });
+
+  it('says when the environment outranks what was set', () => {
+    const said = balupi(['set', 'NAS_URL', 'http://192.0.2.8'], '', {
+      BALUPI_NAS_URL: 'http://192.0.2.9',
+    });
+    assert.match(said.out, /outranks it/);
+  });
+
+  it('makes no key by a look', () => {
+    balupi(['settings']);
+    assert.throws(() => statSync(join(folder, 'data', 'secret.key')));
+  });
+
+  it('tells how a BaluPi is, and whether there is one', async () => {
+    assert.equal(balupi(['status'], '', { BALUPI_PORT: '1' }).code, 3);
+    const server = createServer((_request, response) => {
+      response.end(JSON.stringify({ status: 'ok', version: '9.9', checks: { disk: 'ok' } }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const asked = spawn(process.execPath, [CLI, 'status'], {
+      env: { ...env, BALUPI_PORT: String(port) },
+    });
+    let out = '';
+    asked.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    const [code] = (await once(asked, 'close')) as [number];
+    server.close();
+    assert.equal(code, 0);
+    assert.match(out, /^BaluPi 9\.9 at .*: ok\n {2}disk: ok\n/);
+  });
+
+  it('counts no uploads where no queue is, and finds a damaged settings file in words', () => {
+    writeFileSync(join(folder, 'data', 'settings.json'), 'nonsense');
+    const { code, err } = balupi(['settings']);
+    assert.equal(code, 78);
+    assert.equal(err, 'The file settings.json in the data folder is no list of settings.\n');
+  });
+});
