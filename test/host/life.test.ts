@@ -50,7 +50,7 @@ describe('The life of a BaluPi', function () {
         {
           prepare: ({ data }) => {
             mkdirSync(data);
-            writeFileSync(join(data, 'queue.db'), 'no database at all, but a good deal of text');
+            writeFileSync(join(data, 'energy.db'), 'no database at all, but a good deal of text');
           },
         },
         /^A database in the data folder \(BALUPI_DATA_DIR\) cannot be opened: file is not a database/m,
