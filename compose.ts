@@ -9,6 +9,7 @@ import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
+import { DiskWatch } from './nodes/lib/store/disk-watch.ts';
 import type { Clock } from './nodes/lib/time/clock.ts';
 import { Grid } from './nodes/lib/time/grid.ts';
 import { ClockEvidence } from './nodes/lib/time/clock-evidence.ts';
@@ -36,6 +37,7 @@ export class House {
   readonly data: DataFolder;
   readonly rooms: Rooms;
   readonly #time: TrustedTime;
+  readonly #disk: DiskWatch;
 
   /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
@@ -47,8 +49,10 @@ export class House {
     const time = this.#time;
     const isBehind = (): boolean => time.unsynced;
     const clockEvidence = new ClockEvidence({ clock, log, isBehind, readMarks: readClockMarks });
+    const { data } = this;
+    this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
     const rooms = (): Rooms => this.rooms;
-    const site: Site = { settings, clock, log, data: this.data, time, clockEvidence, rooms };
+    const site = { settings, clock, log, data, disk: this.#disk, time, clockEvidence, rooms };
     const nas = nasRoom(site);
     const filesRoom = files(site, nas);
     const cacheRoom = cache(site, nas, filesRoom);
@@ -80,6 +84,10 @@ export class House {
     const { accounts, credentials, nas, files, cache, prefetch, upload, tapo, energy, system } =
       this.rooms;
     this.#time.start();
+    this.#disk.onChange(() => {
+      cache.diskChanged();
+    });
+    this.#disk.start();
     nas.start();
     accounts.onConfirmed((user, token) => {
       credentials.confirmed(user, token);
@@ -118,6 +126,7 @@ export class House {
     await credentials.stop();
     await accounts.stop();
     await nas.stop();
+    this.#disk.stop();
     this.#time.stop();
     this.data.close();
   }

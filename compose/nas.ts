@@ -18,7 +18,7 @@ export function nasRoom(site: Site): NasRoom {
   return new NasRoom({
     clock,
     log,
-    store: data.queue,
+    store: data.people,
     url: new URL(settings.NAS_URL),
     directUrl: settings.NAS_DIRECT_URL === null ? null : new URL(settings.NAS_DIRECT_URL),
     fingerprint: settings.NAS_TLS_FINGERPRINT,
@@ -44,7 +44,7 @@ export function nasRoom(site: Site): NasRoom {
 }
 
 export function handshake({ settings, clock, data, time }: Site): Handshake {
-  return new Handshake({ store: data.queue, clock, time, secret: settings.HANDSHAKE_SECRET });
+  return new Handshake({ store: data.people, clock, time, secret: settings.HANDSHAKE_SECRET });
 }
 
 function nasWatts({ tapo, energy }: Rooms): number | null {

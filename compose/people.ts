@@ -6,7 +6,7 @@ import type { Site } from './site.ts';
 export function accounts(site: Site, nas: NasRoom): Accounts {
   const { settings, clock, log, data, time, rooms } = site;
   return new Accounts({
-    store: data.queue,
+    store: data.people,
     clock,
     log,
     time,
@@ -22,7 +22,7 @@ export function accounts(site: Site, nas: NasRoom): Accounts {
 export function credentials(site: Site, nas: NasRoom): Credentials {
   const { settings, clock, log, data, time, rooms } = site;
   return new Credentials({
-    store: data.queue,
+    store: data.people,
     clock,
     log,
     time,

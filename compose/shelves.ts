@@ -4,7 +4,7 @@ import { Files } from '../nodes/lib/files/files.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import { Prefetch } from '../nodes/lib/prefetch/prefetch.ts';
 import { refused, tokenOf } from './people.ts';
-import { diskOf, GB, type Site } from './site.ts';
+import { GB, type Site } from './site.ts';
 
 export function files(site: Site, nas: NasRoom): Files {
   const { clock, data, time, rooms } = site;
@@ -21,11 +21,12 @@ export function files(site: Site, nas: NasRoom): Files {
     },
     pending: pendingUploads(() => rooms().upload),
     isKept: (path) => rooms().cache.isKept(path),
+    diskRefuses: () => site.disk.refuses !== null,
   });
 }
 
 export function cache(site: Site, nas: NasRoom, filesRoom: Files): Cache {
-  const { settings, clock, log, data, rooms } = site;
+  const { settings, clock, log, data, disk, rooms } = site;
   return new Cache({
     store: data.cache,
     folder: data.folder('cache'),
@@ -36,7 +37,8 @@ export function cache(site: Site, nas: NasRoom, filesRoom: Files): Cache {
     tokenRefused: (token) => {
       refused(site, token);
     },
-    disk: () => diskOf(data),
+    disk: () => disk.space(),
+    diskHealth: disk,
     maxBytes: settings.CACHE_MAX_SIZE_GB * GB,
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     evictionThreshold: settings.CACHE_EVICTION_THRESHOLD,

@@ -1,8 +1,7 @@
-import { statfsSync } from 'node:fs';
-import type { DiskSpace } from '../nodes/lib/cache/cache.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import type { DataFolder } from '../nodes/lib/store/data-folder.ts';
+import type { DiskWatch } from '../nodes/lib/store/disk-watch.ts';
 import type { ClockEvidence } from '../nodes/lib/time/clock-evidence.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import type { TrustedTime } from '../nodes/lib/time/trusted-time.ts';
@@ -14,6 +13,7 @@ export interface Site {
   readonly clock: Clock;
   readonly log: Log;
   readonly data: DataFolder;
+  readonly disk: DiskWatch;
   readonly time: TrustedTime;
   readonly clockEvidence: ClockEvidence;
   /** Every room: for functions that are called once all are built. */
@@ -21,9 +21,3 @@ export interface Site {
 }
 
 export const GB = 1_000_000_000;
-
-/** The disk that the data lie on. */
-export function diskOf({ path }: DataFolder): DiskSpace {
-  const { blocks, bavail, bsize } = statfsSync(path);
-  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
-}

@@ -1,15 +1,16 @@
 import { healthChecks } from '../host/health-checks.ts';
 import { PiLoadSampler, readPiLoad, System } from '../nodes/lib/system/system.ts';
-import { diskOf, GB, type Site } from './site.ts';
+import { GB, type Site } from './site.ts';
 
 /** @param leftOutTabs labels of the tabs that were left out of the flows */
 export function system(site: Site, version: string, leftOutTabs: () => readonly string[]): System {
-  const { settings, clock, log, data, time, rooms } = site;
+  const { settings, clock, log, data, disk, time, rooms } = site;
   const checks = healthChecks({
     data,
     nas: () => rooms().nas.presence.state,
     isClockUnsynced: () => time.unsynced,
-    freeBytes: () => diskOf(data).freeBytes,
+    diskFault: () => disk.fault,
+    freeBytes: () => disk.space().freeBytes,
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     uploads: () => rooms().upload.recoveryWord(),
     leftOutTabs,

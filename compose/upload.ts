@@ -12,7 +12,7 @@ import { GB, type Site } from './site.ts';
 
 export function upload(site: Site, nas: NasRoom): Upload {
   const { settings, clock, log, data, rooms } = site;
-  const disk = new NodeDisk();
+  const disk = new NodeDisk(site.disk);
   return new Upload({
     store: data.queue,
     folder: data.folder('queue'),

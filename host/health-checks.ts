@@ -1,11 +1,15 @@
 import type { NasState } from '../nodes/lib/nas/nas.ts';
 import type { DataFolder } from '../nodes/lib/store/data-folder.ts';
+import type { DiskFault } from '../nodes/lib/store/disk-fault.ts';
+import type { Store } from '../nodes/lib/store/store.ts';
 import type { Check } from '../nodes/lib/system/system.ts';
 
 export interface HealthSources {
   readonly data: DataFolder;
   readonly nas: () => NasState;
   readonly isClockUnsynced: () => boolean;
+  /** The disk of the data folder refuses what is written, or did a moment ago. */
+  readonly diskFault: () => DiskFault | null;
   readonly freeBytes: () => number;
   /** CACHE_MIN_FREE_GB in bytes: below it uploads are refused. */
   readonly minFreeBytes: number;
@@ -20,11 +24,11 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
   const { data, nas } = sources;
   return [
     { name: 'queue_db', run: () => queueWord(data) },
-    { name: 'cache_db', run: () => (data.cache.answers() ? 'ok' : 'failing') },
-    { name: 'energy_db', run: () => (data.energy.answers() ? 'ok' : 'failing') },
+    { name: 'cache_db', run: () => databaseWord(data.cache) },
+    { name: 'energy_db', run: () => databaseWord(data.energy) },
     { name: 'nas', fine: ['awake', 'asleep', 'unreachable'], run: () => nasWord(nas()) },
     { name: 'clock', run: () => (sources.isClockUnsynced() ? 'clock_unsynced' : 'ok') },
-    { name: 'disk', run: () => (sources.freeBytes() < sources.minFreeBytes ? 'low' : 'ok') },
+    { name: 'disk', run: () => diskWord(sources) },
     // What was found goes by itself or waits for its owner, whose page says so.
     { name: 'uploads', fine: ['found'], run: () => sources.uploads() },
     // One tab of the tinkerer's, on an optional package: told, but nobody's API suffers.
@@ -33,8 +37,16 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
 }
 
 function queueWord(data: DataFolder): string {
-  if (!data.queue.answers()) return 'failing';
-  return data.hasSetAside() ? 'set_aside' : 'ok';
+  const word = databaseWord(data.queue);
+  return word === 'ok' && data.hasSetAside() ? 'set_aside' : word;
+}
+
+function databaseWord(store: Store): string {
+  return store.refuses ?? (store.answers() ? 'ok' : 'failing');
+}
+
+function diskWord({ diskFault, freeBytes, minFreeBytes }: HealthSources): string {
+  return diskFault() ?? (freeBytes() < minFreeBytes ? 'low' : 'ok');
 }
 
 function nasWord(state: NasState): string {

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
+import { MountFolder } from './world/mount-folder.ts';
 import { Random } from './world/random.ts';
 import { Uploader } from './world/uploader.ts';
 
@@ -27,11 +27,12 @@ export const fullDisk: Proof = {
 };
 
 async function proveFullDisk({ count, seed, log }: ProofOptions): Promise<Verdict> {
-  const mountPoint = mkdtempSync(join(tmpdir(), 'balupi-small-'));
+  const folder = new MountFolder();
+  const { mountPoint } = folder;
   const size = `size=${DISK_MB}m`;
   const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', size, 'none', mountPoint]);
   if (status !== 0) {
-    rmSync(mountPoint, { recursive: true });
+    folder.remove();
     return { failures: [], figures: {}, skipped: 'mounting a small disk takes root' };
   }
   const household = await Household.open({
@@ -42,8 +43,7 @@ async function proveFullDisk({ count, seed, log }: ProofOptions): Promise<Verdic
     return await fillUp(household, mountPoint, count, new Random(seed), log);
   } finally {
     await household.close();
-    spawnSync('umount', [mountPoint]);
-    rmSync(mountPoint, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { crowd } from './crowd.ts';
 import { diskErrors } from './disk-errors.ts';
+import { diskGone } from './disk-gone.ts';
 import { flap } from './flap.ts';
 import { fullDisk } from './full-disk.ts';
 import { fuzz } from './fuzz.ts';
@@ -16,6 +17,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   kill,
   power,
   errors: diskErrors,
+  'disk-gone': diskGone,
   flap,
   full: fullDisk,
   fuzz,
@@ -86,9 +88,10 @@ async function tryOne(name: string, proof: Proof, { count, seed }: Wish): Promis
   return verdict;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // What runs and what is mounted is cleared away on 'exit', which a bare signal would not reach.
-  process.once(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // What runs and what is mounted is cleared away on 'exit', which a bare signal would not reach. A
+  // terminal's signal comes twice, from it and from who started this, and must not cut that short.
+  process.on(signal, () => process.exit(1));
 }
 try {
   const wish = readWish(process.argv.slice(2));

@@ -47,7 +47,7 @@ export function assemble(ports: CachePorts): CacheParts {
   const pieceRows = new PieceRows(store);
   const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
   const shelf = new Shelf(copies, blobs, clock);
-  const pieceShelf = new PieceShelf(pieceRows, blobs, clock, shelf);
+  const pieceShelf = new PieceShelf(pieceRows, blobs, clock, shelf, ports.diskHealth);
   const tally = new Tally(store, copies, clock, localDays(ports.timeZone));
   const touches = new PieceTouches(store, pieceRows, clock);
   const pool = servingPool();
@@ -63,9 +63,7 @@ export function assemble(ports: CachePorts): CacheParts {
   const fillPorts = {
     blobs,
     reserve: (bytes: number) => room.reserve(bytes, null),
-    storageFailed: (cause: unknown) => {
-      ports.log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);
-    },
+    storageFailed: failureTeller(ports),
   };
   // Of a path there is a whole copy or pieces, never both: the newer goes in place of the older.
   const publish = async (file: FilledFile): Promise<void> => {
@@ -79,7 +77,7 @@ export function assemble(ports: CachePorts): CacheParts {
   const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool, clock });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
   const stock = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room, policy };
-  const scrub = new Scrub({ ...stock, rows: new CareRows(store) });
+  const scrub = new Scrub({ ...stock, rows: new CareRows(store), health: ports.diskHealth });
   return { ...stock, scrub, fills, pieces, standing, fetcher, pool, publish };
 }
 
@@ -87,6 +85,13 @@ export function assemble(ports: CachePorts): CacheParts {
 function roomFor(room: Room): (target: FillTarget) => ReturnType<Room['reserve']> {
   return ({ path, version, isAhead }) =>
     room.reserve(version.sizeBytes, isAhead === true ? null : path);
+}
+
+function failureTeller({ diskHealth, log }: CachePorts): (cause: unknown) => void {
+  return (cause) => {
+    diskHealth.failed(cause);
+    log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);
+  };
 }
 
 function codeOf(cause: unknown): string {

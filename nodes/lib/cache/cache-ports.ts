@@ -1,9 +1,16 @@
 import type { Files } from '../files/files.ts';
 import type { Log } from '../log/log.ts';
 import type { NasClient } from '../nas/nas-client.ts';
+import type { DiskFault } from '../store/disk-fault.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { DiskSpace } from './room.ts';
+
+export interface DiskHealth {
+  readonly refuses: DiskFault | null;
+  /** @returns whether it was the disk's doing */
+  failed(error: unknown): boolean;
+}
 
 export interface CachePorts {
   /** The cache database. */
@@ -16,6 +23,8 @@ export interface CachePorts {
   readonly files: Pick<Files, 'access' | 'relist' | 'mayRead'>;
   readonly tokenRefused: (token: string) => void;
   readonly disk: () => DiskSpace;
+  /** Whether its disk takes what is written; told what it refused. */
+  readonly diskHealth: DiskHealth;
   readonly maxBytes: number;
   readonly minFreeBytes: number;
   /** 0 to 1. */

@@ -92,6 +92,13 @@ export class Cache {
     this.#tally.flush();
   }
 
+  /** Its disk went or came back: files held open may be of one that is gone. */
+  diskChanged(): void {
+    this.#blobs.stop().catch((error: unknown) => {
+      this.#ports.log.warn(`Files of a disk that went could not be closed: ${String(error)}`);
+    });
+  }
+
   /** A round of the slow check: meant to be called every 15 minutes. */
   async check(): Promise<ScrubReport> {
     const report = await this.#scrub.round();
@@ -128,7 +135,25 @@ export class Cache {
     response: ServerResponse,
     options: { readonly offload?: boolean } = {},
   ): Promise<ServeOutcome> {
-    if ('pieced' in ticket) return this.#pieces.serve(ticket, request, response);
+    try {
+      const served =
+        'pieced' in ticket
+          ? await this.#pieces.serve(ticket, request, response)
+          : await this.#serveWhole(ticket, request, response, options);
+      return served;
+    } catch (error) {
+      // The NAS may have what cannot be read here; what was begun can only be cut.
+      if (response.headersSent || !this.#ports.diskHealth.failed(error)) throw error;
+      return { kind: 'gone' };
+    }
+  }
+
+  async #serveWhole(
+    ticket: Exclude<CopyTicket, { pieced: unknown }>,
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: { readonly offload?: boolean },
+  ): Promise<ServeOutcome> {
     const { copy, file, label, ageSeconds } = ticket;
     const { sizeBytes } = copy.version;
     const validators = validatorsOf(copy.version, copy.version.etag, this.#ports.clock.nowMs());
@@ -139,7 +164,7 @@ export class Cache {
       this.#policy.used(file.path, sizeBytes);
       this.#tally.hit(copy.id, plan.fileBytes, label === 'hit' ? 'validated' : 'stale');
     });
-    if (served.kind === 'answered') return served;
+    if (served.kind === 'answered' || this.#ports.diskHealth.refuses !== null) return served;
     await this.#shelf.discard({ id: copy.id, blob: copy.blob, sizeBytes });
     return served;
   }

@@ -1,6 +1,7 @@
 import { sameVersion, type FileVersion } from '../files/files.ts';
 import type { Clock } from '../time/clock.ts';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
+import type { DiskHealth } from './cache-ports.ts';
 import type { FillTarget } from './fill-ports.ts';
 import type { KeptPiece, PieceRows } from './piece-rows.ts';
 import type { PiecedFile } from './pieced-file-rows.ts';
@@ -26,6 +27,7 @@ export class PieceShelf {
   readonly #blobs: BlobStore;
   readonly #clock: Pick<Clock, 'nowMs'>;
   readonly #whole: Pick<Shelf, 'discardCopy'>;
+  readonly #health: DiskHealth;
 
   /** @param whole where copies in one lie: of a path there is one or pieces, never both */
   constructor(
@@ -33,11 +35,13 @@ export class PieceShelf {
     blobs: BlobStore,
     clock: Pick<Clock, 'nowMs'>,
     whole: Pick<Shelf, 'discardCopy'>,
+    health: DiskHealth,
   ) {
     this.#rows = rows;
     this.#blobs = blobs;
     this.#clock = clock;
     this.#whole = whole;
+    this.#health = health;
   }
 
   find(path: string): PiecedFile | null {
@@ -86,10 +90,20 @@ export class PieceShelf {
     if (file === null || !sameVersion(file.version, version)) return null;
     const piece = this.#rows.piece(file.id, number);
     if (piece === null) return null;
-    const blob = await this.#blobs.openBlob(piece.blob, piece.sizeBytes);
+    const blob = await this.#openBlob(piece);
     if (blob !== null) return { piece, blob };
-    await this.discard(piece);
+    // On a disk that is gone for now nothing is lost that is missing.
+    if (this.#health.refuses === null) await this.discard(piece);
     return null;
+  }
+
+  async #openBlob({ blob, sizeBytes }: KeptPiece): Promise<OpenBlob | null> {
+    try {
+      return await this.#blobs.openBlob(blob, sizeBytes);
+    } catch (error) {
+      if (!this.#health.failed(error)) throw error;
+      return null;
+    }
   }
 
   async discard(piece: Pick<KeptPiece, 'id' | 'blob'>): Promise<void> {

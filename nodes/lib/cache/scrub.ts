@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
+import type { DiskHealth } from './cache-ports.ts';
 import type { CareRows, CheckedBlob } from './care-rows.ts';
 import type { CopyRows } from './copy-rows.ts';
 import { readLater } from './open-blobs.ts';
@@ -17,6 +18,7 @@ export interface ScrubPorts {
   readonly shelf: Shelf;
   readonly pieceShelf: PieceShelf;
   readonly blobs: BlobStore;
+  readonly health: DiskHealth;
 }
 
 /** What one round found. */
@@ -74,6 +76,11 @@ export class Scrub {
     return this.#running;
   }
 
+  /** What stands in for the rows while the disk refuses knows of no file, and none may go for that. */
+  get #mayGoOn(): boolean {
+    return !this.#isStopped && this.#ports.health.refuses === null;
+  }
+
   async #round(): Promise<ScrubReport> {
     const suspects = await this.#checkSuspects();
     const share = await this.#checkShare();
@@ -85,7 +92,7 @@ export class Scrub {
 
   async #checkSuspects(): Promise<Omit<ScrubReport, 'orphans'>> {
     let [checked, damaged, bytes] = [0, 0, 0];
-    while (bytes < HOT_BYTES_A_ROUND && !this.#isStopped) {
+    while (bytes < HOT_BYTES_A_ROUND && this.#mayGoOn) {
       const suspect = this.#suspects.shift();
       if (suspect === undefined) break;
       if (await this.#dropIfDamaged(suspect)) damaged += 1;
@@ -99,7 +106,7 @@ export class Scrub {
     const { totalBytes } = this.#ports.copies.totals();
     this.#creditBytes = Math.min(this.#creditBytes, 0) + totalBytes * SHARE_A_ROUND;
     let [checked, damaged] = [0, 0];
-    while (this.#creditBytes > 0 && !this.#isStopped) {
+    while (this.#creditBytes > 0 && this.#mayGoOn) {
       const next = this.#next();
       if (next === null) break;
       if (await this.#dropIfDamaged(next)) damaged += 1;
@@ -144,7 +151,7 @@ export class Scrub {
   async #hashWhole(): Promise<void> {
     const { pieceRows, pieceShelf } = this.#ports;
     const file = pieceRows.files.unhashed();
-    if (file === null || this.#isStopped) return;
+    if (file === null || !this.#mayGoOn) return;
     const sha256 = await this.#hashOf(file);
     if (sha256 === null) return;
     if (sha256 === file.version.checksum) pieceShelf.hashed(file.path, sha256);
@@ -157,7 +164,7 @@ export class Scrub {
     const { sizeBytes } = file.version;
     for (let number = 0; number < pieceCount(sizeBytes); number += 1) {
       const opened = await this.#ports.pieceShelf.open(file.path, file.version, number);
-      if (opened === null || this.#isStopped) return null;
+      if (opened === null || !this.#mayGoOn) return null;
       try {
         const isRead = await readAll(opened.blob, opened.piece.sizeBytes, (bytes) => {
           hash.update(bytes);
@@ -173,9 +180,10 @@ export class Scrub {
   async #dropOrphans(): Promise<number> {
     const { rows, blobs } = this.#ports;
     let orphans = 0;
-    for (let count = 0; count < FOLDERS_A_ROUND && !this.#isStopped; count += 1) {
+    for (let count = 0; count < FOLDERS_A_ROUND && this.#mayGoOn; count += 1) {
       const folder = rows.cursor('folder') % 256;
       for (const name of await blobs.namesIn(folder)) {
+        if (!this.#mayGoOn) return orphans;
         if (rows.isKnown(name)) continue;
         await blobs.remove(name);
         orphans += 1;

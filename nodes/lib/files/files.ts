@@ -60,6 +60,8 @@ export interface FilesPorts {
   readonly pending: PendingUploads;
   /** Whether a copy of a path is here: its readers are not kept waiting for a NAS that is slow. */
   readonly isKept: (path: string) => boolean;
+  /** Whether the disk takes nothing now; left out: it takes everything. */
+  readonly diskRefuses?: () => boolean;
 }
 
 /** What a kept listing says of a path. `unknown`: its folder was never listed by that user. */
@@ -74,6 +76,7 @@ const LONGEST_REMEMBERED = 1_000;
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
   readonly #references = new Map<string, DownloadReference>();
+  readonly #diskRefuses: () => boolean;
   readonly #items: ItemRows;
   readonly #rows: ListingRows;
   readonly #grants: ShareGrants;
@@ -87,6 +90,7 @@ export class Files {
   constructor(ports: FilesPorts) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
     this.#pending = pending;
+    this.#diskRefuses = ports.diskRefuses ?? (() => false);
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
     const grantRows = new GrantRows(store);
@@ -120,9 +124,11 @@ export class Files {
     const view = await this.#views.view(caller.user, path, access, options);
     if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
     const outcome = this.#answers.listed(caller.user, path, view, options.page);
+    if (outcome.kind !== 'listing') return outcome;
     // In the same turn as the queue was read, so that nothing accepted meanwhile counts as shown.
-    if (outcome.kind === 'listing') this.#pending.shown(caller, path);
-    return outcome;
+    this.#pending.shown(caller, path);
+    const isPastCache = this.#diskRefuses() && outcome.listing.source === 'fresh';
+    return isPastCache ? { ...outcome, listing: { ...outcome.listing, isPastCache } } : outcome;
   }
 
   /**

@@ -57,8 +57,9 @@ export function wireListing(listing: Listing, isCached: (path: string) => boolea
   return { path: listing.path, files, next_cursor: next, next };
 }
 
-/** The headers that say a listing is a kept one. */
+/** The headers that say that a listing is a kept one, or cannot be kept. */
 export function listingHeaders(listing: Listing): Readonly<Record<string, string>> {
+  if (listing.isPastCache === true) return { 'X-Balupi-Cache': 'bypass' };
   if (listing.source === 'fresh') return {};
   return { 'X-Balupi-Cache': 'stale', Age: String(listing.ageSeconds) };
 }

@@ -22,6 +22,8 @@ export interface Listing {
   /** `stored`: the NAS was not asked; `ageSeconds` is how old its answer is. */
   readonly source: 'fresh' | 'stored';
   readonly ageSeconds: number;
+  /** The disk takes nothing now, so that this is kept in memory alone. */
+  readonly isPastCache?: boolean;
   /** Where only a page was asked for. */
   readonly page?: {
     readonly end: PageEnd | null;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { answerNow, refuse } from '../http/http.ts';
+import { faultOf } from '../store/disk-fault.ts';
 import type { ApiMessage } from './call.ts';
 
 /**
@@ -112,8 +113,11 @@ export class NodeGuard {
     // A Catch node keeps what it caught out of the log, and the answer promises that it was logged.
     this.#node.error(error.stack ?? error.message);
     if (response !== undefined) {
-      if (canAnswer(response)) forgetAnswer(response);
-      else leaveUnanswered(message, response);
+      if (!canAnswer(response)) leaveUnanswered(message, response);
+      else {
+        forgetAnswer(response);
+        answerForDisk(error, message, response);
+      }
     }
     done(error);
     if (response !== undefined) answerIfNobodyDoes(response);
@@ -183,6 +187,14 @@ function forgetAnswer(response: ServerResponse): void {
 function leaveUnanswered(message: ApiMessage, response: ServerResponse): void {
   delete message.res;
   if (!response.writableEnded) response.destroy();
+}
+
+/** What the disk refused has a sentence of its own, and the Catch line has none to add. */
+function answerForDisk(error: Error, message: ApiMessage, response: ServerResponse): void {
+  const fault = faultOf(error);
+  if (fault === null || message.req === undefined) return;
+  answerNow(message.req, response, refuse(fault === 'full' ? 'no_room' : 'disk_failing'));
+  delete message.res;
 }
 
 function answerIfNobodyDoes(response: ServerResponse): void {

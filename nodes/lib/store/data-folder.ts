@@ -1,7 +1,14 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { CACHE_MIGRATIONS, ENERGY_MIGRATIONS, QUEUE_MIGRATIONS } from './databases.ts';
+import {
+  CACHE_MIGRATIONS,
+  DISTRUST_CACHE,
+  DISTRUST_PEOPLE,
+  ENERGY_MIGRATIONS,
+  QUEUE_MIGRATIONS,
+  STRANGE_IDS,
+} from './databases.ts';
 import { asideOf, DamagedDatabaseError, isDamage, setAside } from './damage.ts';
 import { Store, type StoreOptions } from './store.ts';
 
@@ -23,31 +30,45 @@ export class DataFolderInUseError extends Error {
  */
 export class DataFolder {
   readonly path: string;
+  /** What was accepted for good: while the disk refuses, so does this. */
   readonly queue: Store;
+  /** The same file, for who may come in and what is known of the NAS: goes on in memory. */
+  readonly people: Store;
   readonly cache: Store;
   readonly energy: Store;
   /** What the queue's database is called since this start found it damaged; null where it did not. */
   readonly setAside: string | null;
-  readonly #lock: DatabaseSync;
+  #lock: Lock;
 
-  private constructor(path: string, lock: DatabaseSync, nowMs: number) {
+  private constructor(path: string, lock: Lock, nowMs: number) {
     this.path = path;
     this.#lock = lock;
     const opened: Store[] = [];
-    const open = (
-      name: 'queue' | 'cache' | 'energy',
-      synchronous: 'FULL' | 'NORMAL',
-      migrations: typeof QUEUE_MIGRATIONS,
-    ): Store => {
-      const store = Store.open({ file: join(path, `${name}.db`), name, synchronous, migrations });
+    const open = (options: Omit<StoreOptions, 'file'>): Store => {
+      const store = Store.open({ file: join(path, `${options.name}.db`), ...options });
       opened.push(store);
       return store;
     };
     try {
       this.setAside = asideWhenDamaged(join(path, 'queue.db'), nowMs);
-      this.queue = open('queue', 'FULL', QUEUE_MIGRATIONS);
-      this.cache = open('cache', 'NORMAL', CACHE_MIGRATIONS);
-      this.energy = open('energy', 'NORMAL', ENERGY_MIGRATIONS);
+      this.queue = open({
+        name: 'queue',
+        synchronous: 'FULL',
+        migrations: QUEUE_MIGRATIONS,
+        isAlone: true,
+        distrust: DISTRUST_PEOPLE,
+      });
+      this.people = this.queue.forgiving();
+      this.cache = open({
+        name: 'cache',
+        synchronous: 'NORMAL',
+        migrations: CACHE_MIGRATIONS,
+        isAlone: true,
+        whenEmpty: STRANGE_IDS,
+        distrust: DISTRUST_CACHE,
+      }).forgiving();
+      // Its commit a minute is synced, so that it proves the disk and needs no row beside it.
+      this.energy = open({ name: 'energy', synchronous: 'FULL', migrations: ENERGY_MIGRATIONS });
     } catch (error) {
       for (const store of opened) store.close();
       throw error;
@@ -68,9 +89,28 @@ export class DataFolder {
     try {
       return new DataFolder(path, lock, nowMs);
     } catch (error) {
-      lock.close();
+      lock.database.close();
       throw error;
     }
+  }
+
+  /**
+   * Goes back to the files where the disk takes writes again. A disk that was mounted anew knows
+   * nothing of the lock on the old one, so that is taken first.
+   * @returns whether all of them serve
+   */
+  heal(): boolean {
+    if (!this.#holdsLock()) return false;
+    return this.#stores.map((store) => store.heal()).every((isServing) => isServing);
+  }
+
+  /** Whether all files serve, and nothing stands in for one. */
+  get isWell(): boolean {
+    return this.#stores.every(({ refuses }) => refuses === null);
+  }
+
+  get #stores(): readonly Store[] {
+    return [this.queue, this.cache, this.energy];
   }
 
   /** A folder inside this one, created when missing. */
@@ -89,8 +129,29 @@ export class DataFolder {
     this.energy.close();
     this.cache.close();
     this.queue.close();
-    this.#lock.close();
+    this.#lock.database.close();
   }
+
+  #holdsLock(): boolean {
+    try {
+      const file = fileOf(this.path);
+      if (file === this.#lock.file) return true;
+      const lock = takeLock(this.path);
+      this.#lock.database.close();
+      this.#lock = lock;
+      return true;
+    } catch (error) {
+      // Not there yet, or somebody else's by now: the next look tells.
+      if (error instanceof DataFolderInUseError || isSystemError(error)) return false;
+      throw error;
+    }
+  }
+}
+
+interface Lock {
+  readonly database: DatabaseSync;
+  /** Which file it is, whatever lies at that path later. */
+  readonly file: string;
 }
 
 /**
@@ -123,13 +184,26 @@ function asideWhenDamaged(file: string, nowMs: number): string | null {
  * SQLite's own exclusive file lock: the kernel lets it go when the process dies, however it dies,
  * so no stale lock file is ever left to clean up by hand.
  */
-function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(join(path, 'lock.db'), { timeout: 0 });
+function takeLock(path: string): Lock {
+  const database = new DatabaseSync(lockFile(path), { timeout: 0 });
   try {
-    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    return { database, file: fileOf(path) };
   } catch (error) {
-    lock.close();
+    database.close();
     throw new DataFolderInUseError(error);
   }
-  return lock;
+}
+
+function lockFile(path: string): string {
+  return join(path, 'lock.db');
+}
+
+function fileOf(path: string): string {
+  const { dev, ino } = statSync(lockFile(path));
+  return `${dev}:${ino}`;
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error;
 }

@@ -54,3 +54,30 @@ export const ENERGY_MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: [TAPO_TABLES, ENERGY_TABLES].join('\n') },
   { version: 2, sql: TAPO_OLD_PROTOCOL },
 ];
+
+/**
+ * What the queue database must not believe after a time in which nothing could be read or written:
+ * whoever signed out then would be in again. Everybody signs in anew; nothing accepted is touched.
+ */
+export const DISTRUST_PEOPLE = `
+DELETE FROM page_sessions;
+DELETE FROM pi_sessions;
+DELETE FROM refresh_tokens;
+DELETE FROM token_verdicts;
+DELETE FROM password_verifiers;
+`;
+
+/**
+ * For a cache that nothing is known of for now: its ids must not be those that apps remember, which
+ * mean other files.
+ */
+export const STRANGE_IDS = `
+UPDATE sqlite_sequence SET seq = 1500000000 + abs(random() % 500000000) WHERE name = 'file_ids';
+`;
+
+/** As {@link DISTRUST_PEOPLE}: what was shared and shown then is asked anew. Copies stay. */
+export const DISTRUST_CACHE = `
+DELETE FROM share_grants;
+DELETE FROM file_metadata_cache;
+DELETE FROM listings;
+`;

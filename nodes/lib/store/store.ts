@@ -1,42 +1,40 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { SchemaTooNewError } from './schema-too-new-error.ts';
+import type { StatementSync } from 'node:sqlite';
+import {
+  DatabaseFile,
+  type Method,
+  perform,
+  type StoreOptions,
+  type Values,
+} from './database-file.ts';
+import { type DiskFault, DiskRefusedError, faultOf } from './disk-fault.ts';
 
-/** One numbered step of a schema. Steps are only ever appended. */
-export interface Migration {
-  /** 1, 2, 3 … without a gap. Kept in `PRAGMA user_version`. */
-  readonly version: number;
-  readonly sql: string;
-}
-
-export interface StoreOptions {
-  /** Where the file lies; `:memory:` for a test that needs no durability. */
-  readonly file: string;
-  /** Short name for messages, such as `queue`. */
-  readonly name: string;
-  /**
-   * FULL syncs the WAL at every commit, so that an acknowledged upload survives a power cut;
-   * NORMAL forgets the last commits but never corrupts (measured: 1,233 of 6,789 rows lost in five
-   * cuts with NORMAL, none with FULL).
-   */
-  readonly synchronous: 'FULL' | 'NORMAL';
-  readonly migrations: readonly Migration[];
-}
+export type { Migration, StoreOptions } from './database-file.ts';
 
 /** A statement that cannot change anything; every other one counts as a change. */
 const ONLY_READS = /^\s*(?:select|pragma)\b/i;
 
-const SYNCHRONOUS_LEVEL = { NORMAL: 1, FULL: 2 } as const;
+/** A statement as it was written, prepared on whatever the database is at that moment. */
+interface Prepared {
+  readonly sql: string;
+  readonly isRead: boolean;
+  statement: StatementSync;
+  epoch: number;
+}
 
 /**
  * One SQLite file in WAL mode with its migrations applied. Calls are synchronous and short; a
  * statement is prepared once and kept by the `*-rows.ts` that owns its table.
+ *
+ * While the disk refuses, what was accepted for good is refused with {@link DiskRefusedError};
+ * a store made {@link forgiving} goes on in memory instead.
  */
 export class Store {
-  readonly #database: DatabaseSync;
-  #version = 0;
+  readonly #file: DatabaseFile;
+  readonly #isForgiving: boolean;
 
-  private constructor(database: DatabaseSync) {
-    this.#database = database;
+  private constructor(file: DatabaseFile, isForgiving: boolean) {
+    this.#file = file;
+    this.#isForgiving = isForgiving;
   }
 
   /**
@@ -44,29 +42,12 @@ export class Store {
    * @throws Error when the file cannot be opened or the wanted durability is not in force
    */
   static open(options: StoreOptions): Store {
-    const database = new DatabaseSync(options.file, { timeout: 5_000 });
-    try {
-      // The defaults differ from build to build, so each is set and the vital one is read back.
-      database.exec(`
-        PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = ${options.synchronous};
-        PRAGMA foreign_keys = ON;
-        PRAGMA cache_size = -8000;
-        PRAGMA mmap_size = 0;
-        PRAGMA journal_size_limit = 4194304;
-      `);
-      const level = database.prepare('PRAGMA synchronous').get()?.['synchronous'];
-      if (level !== SYNCHRONOUS_LEVEL[options.synchronous]) {
-        throw new Error(
-          `The ${options.name} database runs with synchronous=${String(level)}, wanted ${options.synchronous}.`,
-        );
-      }
-      migrate(database, options);
-    } catch (error) {
-      database.close();
-      throw error;
-    }
-    return new Store(database);
+    return new Store(DatabaseFile.open(options), false);
+  }
+
+  /** The same file, for tables that may live in memory while the disk refuses. */
+  forgiving(): Store {
+    return new Store(this.#file, true);
   }
 
   /**
@@ -74,76 +55,143 @@ export class Store {
    * long as this stays. The file has one owner, so nobody writes past this.
    */
   get version(): number {
-    return this.#version;
+    return this.#file.version;
+  }
+
+  /** Why the disk does not take what is written; null while it does. */
+  get refuses(): DiskFault | null {
+    return this.#file.fault;
+  }
+
+  /** Why the disk refused an operation last, as far as any was refused. */
+  get lastFault(): DiskFault {
+    return this.#file.lastFault;
+  }
+
+  /** How many operations the disk refused since the start. */
+  get failures(): number {
+    return this.#file.failures;
+  }
+
+  /** How many commits the disk took since the start. */
+  get commits(): number {
+    return this.#file.commits;
+  }
+
+  /** Goes back to the file if it takes writes again. @returns whether it does */
+  heal(): boolean {
+    return this.#file.heal();
   }
 
   prepare(sql: string): StatementSync {
-    const statement = this.#database.prepare(sql);
-    if (!ONLY_READS.test(sql)) this.#countRunsOf(statement);
+    const statement = this.#file.database.prepare(sql);
+    const isRead = ONLY_READS.test(sql);
+    const prepared = { sql, isRead, statement, epoch: this.#file.epoch };
+    // The caller keeps this one for good; its calls go to the one that is prepared at that moment.
+    for (const name of ['run', 'get', 'all', 'iterate'] as const) {
+      const value = (...values: Values): unknown => this.#call(prepared, name, values);
+      Object.defineProperty(statement, name, { value });
+    }
     return statement;
   }
 
   /** Runs `work` in one transaction: all of it is committed, or none when it throws. */
   transaction<T>(work: () => T): T {
-    this.#database.exec('BEGIN IMMEDIATE');
-    let result: T;
     try {
-      result = work();
-      this.#database.exec('COMMIT');
+      return this.#attempt(work);
     } catch (error) {
-      // What was read in between, from what is no more, must not be believed either.
-      this.#version += 1;
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw error;
+      if (!this.#file.failed(error) || !this.#isForgiving) throw error;
     }
-    return result;
+    try {
+      return this.#attempt(work);
+    } catch (error) {
+      const fault = faultOf(error);
+      if (fault === null || this.#file.fault !== null) throw error;
+      this.#file.standIn(fault);
+      return this.#attempt(work);
+    }
   }
 
   /** What `work` would come to in a transaction; nothing of it is kept, and nothing is synced. */
   rehearse<T>(work: () => T): T {
-    this.#database.exec('BEGIN IMMEDIATE');
+    this.#file.begin();
     try {
       return work();
     } finally {
-      this.#version += 1;
-      this.#database.exec('ROLLBACK');
+      this.#file.rollBack();
     }
   }
 
   /** What SQLite finds wrong with the file; null where it is sound. Reads all of it. */
   fault(): string | null {
-    const found = String(this.#database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);
+    const found = String(
+      this.#file.database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'],
+    );
     return found === 'ok' ? null : found;
   }
 
   /** Whether the file can be read at this moment. */
   answers(): boolean {
-    return this.#database.prepare('PRAGMA schema_version').get() !== undefined;
-  }
-
-  #countRunsOf(statement: StatementSync): void {
-    for (const name of ['run', 'get', 'all', 'iterate'] as const) {
-      const method: unknown = statement[name].bind(statement);
-      const value = (...values: unknown[]): unknown => {
-        this.#version += 1;
-        return (method as (...values: unknown[]) => unknown)(...values);
-      };
-      Object.defineProperty(statement, name, { value });
-    }
+    return this.#file.database.prepare('PRAGMA schema_version').get() !== undefined;
   }
 
   /** Folds the WAL back and closes. Statements prepared here are dead afterwards. */
   close(): void {
-    this.#database.close();
+    this.#file.close();
   }
-}
 
-function migrate(database: DatabaseSync, options: StoreOptions): void {
-  const found = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
-  const newest = options.migrations.at(-1)?.version ?? 0;
-  if (found > newest) throw new SchemaTooNewError(options.name, found, newest);
-  for (const step of options.migrations) {
-    if (step.version <= found) continue;
-    database.exec(`BEGIN IMMEDIATE; ${step.sql}; PRAGMA user_version = ${step.version}; COMMIT`);
+  #attempt<T>(work: () => T): T {
+    this.#refuseOnStandIn();
+    this.#file.begin();
+    try {
+      const result = work();
+      this.#file.commit();
+      return result;
+    } catch (error) {
+      this.#file.rollBack();
+      throw error;
+    }
+  }
+
+  #call(prepared: Prepared, method: Method, values: Values): unknown {
+    if (!prepared.isRead) {
+      this.#file.changed();
+      this.#refuseOnStandIn();
+    }
+    if (this.#file.database.isTransaction) return this.#perform(prepared, method, values);
+    try {
+      return this.#perform(prepared, method, values);
+    } catch (error) {
+      const mayRetry = prepared.isRead || this.#isForgiving;
+      if (!this.#file.failed(error) || !mayRetry) throw error;
+      return this.#again(prepared, method, values);
+    }
+  }
+
+  #again(prepared: Prepared, method: Method, values: Values): unknown {
+    try {
+      return this.#perform(prepared, method, values);
+    } catch (error) {
+      const fault = faultOf(error);
+      if (fault === null || this.#file.fault !== null) throw error;
+      this.#file.standIn(fault);
+      return this.#perform(prepared, method, values);
+    }
+  }
+
+  #perform(prepared: Prepared, method: Method, values: Values): unknown {
+    const { database, epoch } = this.#file;
+    if (prepared.epoch !== epoch) {
+      prepared.statement = database.prepare(prepared.sql);
+      prepared.epoch = epoch;
+    }
+    const result = perform(prepared.statement, method, values);
+    if (!prepared.isRead) this.#file.wrote({ sql: prepared.sql, method, values });
+    return result;
+  }
+
+  #refuseOnStandIn(): void {
+    const { fault, name } = this.#file;
+    if (fault !== null && !this.#isForgiving) throw new DiskRefusedError(name, fault);
   }
 }

@@ -83,6 +83,17 @@ export class TrustedTime implements TrustedClock {
     this.#write(this.#advance());
   }
 
+  /**
+   * Stores the newest time now, which is also what shows whether the disk takes a synced row.
+   * @throws what the store throws
+   */
+  keep(): void {
+    const newestMs = this.#advance();
+    this.#store.write(newestMs);
+    this.#writtenMs = newestMs;
+    this.#asked = false;
+  }
+
   #advance(): number {
     const monotonicMs = this.#clock.monotonicMs();
     const wallMs = Math.floor(this.#clock.nowMs());

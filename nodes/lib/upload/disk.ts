@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { DiskRefusedError } from '../store/disk-fault.ts';
 
 /** A file being written. No call is repeated on it after one has failed. */
 export interface SpoolHandle {
@@ -29,6 +30,8 @@ export interface Disk {
   read(file: string, firstByte: number, lengthBytes: number): Readable;
   /** Bytes that an ordinary user may still write on the file system that holds `folder`. */
   freeBytes(folder: string): Promise<number>;
+  /** Looks now: a file that is missing on a disk that is gone is not lost. */
+  isWell(): boolean;
 }
 
 /** What a failed disk operation means to a caller. */
@@ -39,6 +42,7 @@ export type DiskFault = 'no_room' | 'disk_failing';
  * @returns null for an error that no system call made
  */
 export function diskFaultOf(error: unknown): DiskFault | null {
+  if (error instanceof DiskRefusedError) return error.fault === 'full' ? 'no_room' : 'disk_failing';
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string')
     return null;
   if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(error.code)) return 'no_room';

@@ -3,7 +3,7 @@ import type { Clock } from '../time/clock.ts';
 import { backoffMs, type Random } from './backoff.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import type { StepOutcome } from './delivery-step.ts';
-import { diskFaultOf } from './disk.ts';
+import { type Disk, diskFaultOf } from './disk.ts';
 import type { End, Intents } from './intents.ts';
 import type { SyncLogRows } from './sync-log-rows.ts';
 import type { UploadCredentials } from './upload-ports.ts';
@@ -30,6 +30,7 @@ export interface SettleParts {
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
   readonly credentials: UploadCredentials;
+  readonly disk: Pick<Disk, 'isWell'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: Random;
@@ -93,7 +94,7 @@ export class Settle {
   readFailed(row: UploadRow, error: unknown): Next {
     const fault = diskFaultOf(error);
     const code = error instanceof Error && 'code' in error ? error.code : null;
-    if (code === 'ENOENT') {
+    if (code === 'ENOENT' && this.#parts.disk.isWell()) {
       this.#parts.log.error('An accepted upload has lost its file. Its row is kept as failed.');
       this.#commit(row, 'lost', null, () => {
         this.#parts.recovery.markLost(row.id, 'Its file on the Pi is lost.');

@@ -7,6 +7,7 @@ import type { LocatedFile } from '../../../nodes/lib/files/files.ts';
 import { CACHE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
+import { STEADY_DISK } from '../../fakes/steady-disk.ts';
 
 /**
  * The serving room alone: `node serving-room-process <files> <work folder> <mode>` keeps copies of the
@@ -37,6 +38,7 @@ const cache = new Cache({
     mayRead: () => true,
   },
   tokenRefused: () => undefined,
+  diskHealth: STEADY_DISK,
   disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
   maxBytes: PLENTY,
   minFreeBytes: 0,

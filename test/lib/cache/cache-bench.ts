@@ -15,6 +15,7 @@ import type { Store } from '../../../nodes/lib/store/store.ts';
 import { FakeFileNas } from '../../fakes/file-nas.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openStore } from '../files/files-bench.ts';
+import { STEADY_DISK } from '../../fakes/steady-disk.ts';
 
 export interface Got {
   readonly status: number;
@@ -51,6 +52,7 @@ export class CacheBench {
   #server!: Server;
 
   /** @param folder of an earlier bench, whose process died */
+  readonly health = STEADY_DISK;
   constructor(folder = mkdtempSync(join(tmpdir(), 'balupi-cache-'))) {
     this.folder = folder;
     this.store = openStore(join(folder, 'cache.db'));
@@ -104,6 +106,7 @@ export class CacheBench {
       folder: join(this.folder, 'cache'),
       files: this.files,
       log: { debug: warn, info: warn, warn, error: warn },
+      diskHealth: this.health,
       disk: () => ({ totalBytes: this.diskBytes, freeBytes: this.#freeBytes() }),
       maxBytes: this.maxBytes,
       minFreeBytes: this.minFreeBytes,

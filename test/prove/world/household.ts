@@ -76,6 +76,26 @@ export class Household {
     return performance.now() - startedMs;
   }
 
+  /** Where a file of the NAS lies, as whoever lays it down over Samba sees it. */
+  onNas(path: string): string {
+    return join(this.folder, 'nas', path);
+  }
+
+  /** Waits until BaluPi sees that the NAS is awake. */
+  async awake(): Promise<void> {
+    await until('BaluPi to see the NAS awake', async () => {
+      const answered = await fetch(`${this.pi.url}/api/health`);
+      const { checks } = (await answered.json()) as { checks: { nas: string } };
+      return checks.nas === 'awake';
+    });
+  }
+
+  /** Signs alice in, however young her token is. */
+  async signInAnew(): Promise<void> {
+    this.#signedInMs = -Infinity;
+    await this.signIn();
+  }
+
   /** Signs alice in, again when her token grows old, and shows her to BaluPi while the NAS is up. */
   async signIn(): Promise<void> {
     if (performance.now() - this.#signedInMs < SIGN_IN_AGAIN_MS) return;

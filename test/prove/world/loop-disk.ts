@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MountFolder, unmountAll } from './mount-folder.ts';
 
 /** FS_IOC_SHUTDOWN of Linux, `_IOR('X', 125, __u32)`, and its flag "do not flush the log". */
 const CUT = [
@@ -11,57 +11,86 @@ const CUT = [
 
 const SIZE_BYTES = 768 * 1024 * 1024;
 
-/** An ext4 file system in a file whose power can be cut: what was not synced is gone. */
+/**
+ * An ext4 file system in a file that can go the ways disks go: without power, so that what was not
+ * synced is gone; read-only, as the kernel makes one that fails; out of reach.
+ */
 export class LoopDisk {
-  readonly mountPoint: string;
-  readonly #folder: string;
+  readonly #folder: MountFolder;
   readonly #image: string;
+  readonly #sizeBytes: number;
+  #device: string | null = null;
 
-  private constructor(folder: string) {
-    this.#folder = folder;
-    this.#image = join(folder, 'disk.img');
-    this.mountPoint = join(folder, 'mounted');
+  private constructor(sizeBytes: number) {
+    this.#sizeBytes = sizeBytes;
+    this.#folder = new MountFolder(() => {
+      this.#detach();
+    });
+    this.#image = join(this.#folder.path, 'disk.img');
   }
 
   /** @returns the disk, or why this machine or this user cannot have one */
-  static create(): LoopDisk | string {
-    const disk = new LoopDisk(mkdtempSync(join(tmpdir(), 'balupi-disk-')));
-    process.once('exit', disk.#leave);
+  static create(sizeBytes = SIZE_BYTES): LoopDisk | string {
+    if (process.getuid?.() !== 0) return 'mounting a disk takes root';
+    const disk = new LoopDisk(sizeBytes);
     const why = disk.#prepare();
     if (why === null) return disk;
     disk.remove();
     return why;
   }
 
+  get mountPoint(): string {
+    return this.#folder.mountPoint;
+  }
+
   cut(): void {
     run('python3', ['-c', CUT, this.mountPoint]);
+  }
+
+  /** As the kernel does with a disk whose errors it met (mount(8), ext4: errors=remount-ro). */
+  turnReadOnly(): void {
+    run('mount', ['-o', 'remount,abort', this.mountPoint]);
   }
 
   /** As at the next boot: the journal is replayed. */
   remount(): void {
     run('umount', [this.mountPoint]);
-    run('mount', ['-o', 'loop', this.#image, this.mountPoint]);
+    this.#detach();
+    this.#mount();
+  }
+
+  /**
+   * As a person does who plugs it in again: mounted anew in its place, while who used it before
+   * still holds open what is no more.
+   */
+  comeBack(): void {
+    unmountAll(this.mountPoint);
+    // Another device of the same image: the old one lives on as long as somebody holds it.
+    this.#detach();
+    this.#mount();
   }
 
   remove(): void {
-    process.off('exit', this.#leave);
-    this.#leave();
+    this.#folder.remove();
   }
 
-  /** Lazily: whoever still writes to it is being ended at the same moment. */
-  readonly #leave = (): void => {
-    spawnSync('umount', ['--lazy', this.mountPoint]);
-    rmSync(this.#folder, { recursive: true, force: true });
-  };
+  #mount(): void {
+    this.#device = run('losetup', ['--find', '--show', this.#image]).trim();
+    run('mount', ['-o', 'errors=remount-ro', this.#device, this.mountPoint]);
+  }
+
+  /** At once where nobody uses it, else by the kernel when the last one lets go. */
+  #detach(): void {
+    if (this.#device !== null) spawnSync('losetup', ['--detach', this.#device]);
+    this.#device = null;
+  }
 
   #prepare(): string | null {
-    if (process.getuid?.() !== 0) return 'mounting a disk takes root';
-    mkdirSync(this.mountPoint);
     writeFileSync(this.#image, '');
-    truncateSync(this.#image, SIZE_BYTES);
+    truncateSync(this.#image, this.#sizeBytes);
     try {
       run('mkfs.ext4', ['-q', '-F', this.#image]);
-      run('mount', ['-o', 'loop', this.#image, this.mountPoint]);
+      this.#mount();
       this.cut();
       this.remount();
     } catch (error) {
@@ -71,9 +100,9 @@ export class LoopDisk {
   }
 }
 
-/** @throws Error with what the program said */
-function run(program: string, args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status === 0) return;
+/** @returns what the program printed @throws Error with what it said */
+function run(program: string, args: readonly string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status === 0) return stdout;
   throw new Error(`${program} failed: ${error?.message ?? stderr.trim()}`, { cause: error });
 }

@@ -1,0 +1,190 @@
+import { accessSync, closeSync, constants, openSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '../log/log.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
+import type { DataFolder } from './data-folder.ts';
+import { type DiskFault, faultOf } from './disk-fault.ts';
+import type { Store } from './store.ts';
+
+/** The disk that the data lie on, in bytes. */
+export interface DiskSpace {
+  readonly totalBytes: number;
+  /** Free to this process. */
+  readonly freeBytes: number;
+}
+
+interface Deps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly data: DataFolder;
+  /** Writes one synced row. */
+  readonly prove: () => void;
+}
+
+const LOOK_EVERY_MS = 5_000;
+/** While it refuses: what was put right should serve soon. */
+const LOOK_AGAIN_MS = 2_000;
+/** Without a commit for so long, a row is written to see whether one is possible (contract 7). */
+const PROVE_EVERY_MS = 60_000;
+/** A refused write is told for so long, though the next one went well. */
+const TOLD_FOR_MS = 60_000;
+
+/** Whether the disk of the data folder takes what is written, and what is done when it does not. */
+export class DiskWatch {
+  readonly #deps: Deps;
+  readonly #listeners = new Set<() => void>();
+  #cancel: Cancel | null = null;
+  #looked: DiskFault | null = null;
+  #lastFault: DiskFault = 'failing';
+  #failedAtMs = -Infinity;
+  readonly #failures = new Map<Store, number>();
+  #commits = 0;
+  #provedAtMs = 0;
+  #isTold = false;
+  #isLookDue = false;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#provedAtMs = deps.clock.monotonicMs();
+  }
+
+  start(): void {
+    const delayMs = this.refuses === null ? LOOK_EVERY_MS : LOOK_AGAIN_MS;
+    this.#cancel = this.#deps.clock.after(delayMs, () => {
+      try {
+        this.look();
+      } finally {
+        this.start();
+      }
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  /** Null while the disk takes what is written. Asks nobody. */
+  get fault(): DiskFault | null {
+    this.#countFailures();
+    const { queue, cache, energy } = this.#deps.data;
+    const standing = queue.refuses ?? cache.refuses ?? energy.refuses ?? this.#looked;
+    if (standing !== null) return standing;
+    const isRecent = this.#deps.clock.monotonicMs() - this.#failedAtMs < TOLD_FOR_MS;
+    return isRecent ? this.#lastFault : null;
+  }
+
+  /** Whether what is written now is refused, as far as is known. */
+  get refuses(): DiskFault | null {
+    const { queue, cache } = this.#deps.data;
+    return queue.refuses ?? cache.refuses ?? this.#looked;
+  }
+
+  /** Nothing is free on a disk that cannot be written. */
+  space(): DiskSpace {
+    if (this.refuses === 'failing') return { totalBytes: 0, freeBytes: 0 };
+    try {
+      return spaceOf(this.#deps.data.path);
+    } catch (error) {
+      if (!this.failed(error)) throw error;
+      return { totalBytes: 0, freeBytes: 0 };
+    }
+  }
+
+  /** Something else than a database was refused. @returns whether it was the disk's doing */
+  failed(error: unknown): boolean {
+    const fault = faultOf(error);
+    if (fault === null) return false;
+    this.#lastFault = fault;
+    this.#failedAtMs = this.#deps.clock.monotonicMs();
+    this.#lookSoon();
+    return true;
+  }
+
+  /** Tells after each change between refusing and taking: open files may be of a disk that is gone. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Looks at the disk, proves it once a minute, and goes back to it when it is well again. */
+  look(): void {
+    const { data, clock } = this.#deps;
+    this.#looked = this.#seen();
+    if (this.#looked !== 'failing' && !data.isWell && data.heal()) this.#healed();
+    const commits = data.queue.commits + data.energy.commits;
+    if (commits !== this.#commits) this.#proved(commits);
+    if (clock.monotonicMs() - this.#provedAtMs >= PROVE_EVERY_MS) this.#prove();
+    this.#tell();
+  }
+
+  /** Once for however much fails at a time. */
+  #lookSoon(): void {
+    if (this.#isLookDue || this.#cancel === null) return;
+    this.#isLookDue = true;
+    this.#deps.clock.after(0, () => {
+      this.#isLookDue = false;
+      if (this.#cancel !== null) this.look();
+    });
+  }
+
+  #prove(): void {
+    const { data, prove } = this.#deps;
+    try {
+      prove();
+    } catch (error) {
+      if (!this.failed(error)) throw error;
+    }
+    this.#proved(data.queue.commits + data.energy.commits);
+  }
+
+  /** It proved itself by more than a write that went well: what was refused before is history. */
+  #healed(): void {
+    this.#countFailures();
+    this.#failedAtMs = -Infinity;
+  }
+
+  #proved(commits: number): void {
+    this.#commits = commits;
+    this.#provedAtMs = this.#deps.clock.monotonicMs();
+  }
+
+  #seen(): DiskFault | null {
+    const { path } = this.#deps.data;
+    try {
+      accessSync(path, constants.W_OK);
+      closeSync(openSync(join(path, 'queue.db'), 'r'));
+      return spaceOf(path).freeBytes > 0 ? null : 'full';
+    } catch (error) {
+      // What is not there, or not ours any more, is no less gone than what answers EIO.
+      return faultOf(error) ?? 'failing';
+    }
+  }
+
+  #countFailures(): void {
+    const { queue, cache, energy } = this.#deps.data;
+    for (const store of [queue, cache, energy]) {
+      const known = this.#failures.get(store) ?? 0;
+      if (store.failures === known) continue;
+      this.#failures.set(store, store.failures);
+      this.#failedAtMs = this.#deps.clock.monotonicMs();
+      this.#lastFault = store.lastFault;
+    }
+  }
+
+  #tell(): void {
+    const fault = this.refuses;
+    if (this.#isTold === (fault !== null)) return;
+    this.#isTold = fault !== null;
+    const { log } = this.#deps;
+    if (fault === 'full') log.error('The disk of the data folder is full: nothing is accepted.');
+    else if (fault === 'failing') {
+      log.error('The disk of the data folder refuses to write: nothing is accepted.');
+    } else log.info('The disk of the data folder takes what is written again.');
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function spaceOf(path: string): DiskSpace {
+  const { blocks, bavail, bsize } = statfsSync(path);
+  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+}
