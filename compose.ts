@@ -3,7 +3,6 @@ import { energy, tapo } from './compose/meters.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
 import { system } from './compose/system.ts';
-import type { Site } from './compose/site.ts';
 import { upload } from './compose/upload.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import type { Log } from './nodes/lib/log/log.ts';
