@@ -36,7 +36,7 @@ export function shownEntry(files: Files, userId: number, path: string): ShownEnt
   const shown = files.entryShown(userId, path);
   if (shown.kind !== 'item') return { kind: shown.kind };
   const { item, listedAtMs } = shown;
-  if (item.isDirectory) return { kind: 'folder' };
+  if (item.isDirectory) return { kind: 'folder', isOwn: item.ownerId === String(userId) };
   const { sizeBytes, modifiedAtText: modifiedAt, checksum } = item;
   return { kind: 'file', sizeBytes, modifiedAt, checksum, listedAtMs };
 }

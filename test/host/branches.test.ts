@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const DESK = 'BaluDesk/1.4';
@@ -171,5 +173,38 @@ describe('Two devices of one user through the Pi', function () {
     await delivered();
     const found = await onNas('alice');
     assert.ok(['three', 'four'].every((content) => Object.values(found).includes(content)));
+  });
+
+  it('reach a folder that was laid down past the API, and are told of a file in the way', async () => {
+    // Over Samba, as it were: on the disk of the NAS, of which the NAS knows nothing.
+    const laid = join(pi.folder, 'nas', 'alice', 'laid', 'down');
+    mkdirSync(laid, { recursive: true });
+    writeFileSync(join(laid, 'old.txt'), 'old');
+    writeFileSync(join(pi.folder, 'nas', 'alice', 'plain'), 'a file');
+    await asleep();
+    assert.equal((await send('alice/laid/down', [['new.txt', 'new']])).status, 200);
+    assert.equal((await send('alice/plain/sub', [['a.txt', 'x']])).status, 200);
+    await delivered();
+    assert.equal((await onNas('alice/laid'))['alice/laid/down/new.txt'], 'new');
+    const { uploads } = await get<{ uploads: readonly { path: string; detail: string }[] }>(
+      pi.url,
+      '/api/files/uploads?state=failed',
+    );
+    assert.deepEqual(
+      uploads.map(({ path, detail }) => [path, detail]),
+      [
+        [
+          'alice/plain/sub/a.txt',
+          'alice/plain is a file on the NAS, so nothing can be put into it.',
+        ],
+      ],
+    );
+    // A listing is asked for anew after 10 s.
+    await until(async () => {
+      const listed = await get<{ files: readonly Item[] }>(pi.url, '/api/files/list?path=alice');
+      return listed.files.some(({ name }) => name === 'plain');
+    });
+    const { status: code, body } = await send('alice/plain/sub', [['b.txt', 'x']]);
+    assert.deepEqual([code, body['code']], [409, 'conflict']);
   });
 });

@@ -57,7 +57,15 @@ export const RESUMABLE_ENDPOINTS = [
     access: 'caller',
     bodySchema: ChunkedInit,
     responses: { 200: json(ChunkedBegun, 'The id to send chunks to.') },
-    refusals: ['bad_path', 'not_yours', 'too_large', 'too_many_tries', 'disk_failing', 'no_room'],
+    refusals: [
+      'bad_path',
+      'not_yours',
+      'conflict',
+      'too_large',
+      'too_many_tries',
+      'disk_failing',
+      'no_room',
+    ],
   }),
   endpoint({
     id: 'files-chunked-chunk',

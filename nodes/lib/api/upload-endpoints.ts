@@ -129,6 +129,7 @@ export const UPLOAD_ENDPOINTS = [
       'malformed',
       'bad_path',
       'not_yours',
+      'conflict',
       'too_large',
       'wrong_body_type',
       'invalid',

@@ -5,6 +5,7 @@ import type { BodySlots } from './body-slots.ts';
 import { diskFaultOf } from './disk.ts';
 import { boundaryOf } from './header-parameters.ts';
 import type { RoomKeeper } from './room-keeper.ts';
+import { parentOf } from '../files/files.ts';
 import { parsePath } from './target.ts';
 import type { MayWrite } from './upload-ports.ts';
 
@@ -50,14 +51,25 @@ export interface UploadHeaders extends ContentHeaders {
 
 export type Admitted = { readonly kind: 'admitted'; readonly headers: UploadHeaders } | Refused;
 
+/** Whether a user's listing shows a file there, or one is queued for that place. */
+export type IsFile = (userId: number, path: string) => boolean;
+
 /** Everything that can be refused before a byte of the body is read (contract 4). */
 export class Admission {
   readonly #maxFileBytes: number;
   readonly #mayWrite: MayWrite;
   readonly #room: RoomKeeper;
   readonly #slots: BodySlots;
+  readonly #isFile: IsFile;
 
-  constructor(maxFileBytes: number, mayWrite: MayWrite, room: RoomKeeper, slots: BodySlots) {
+  constructor(
+    maxFileBytes: number,
+    mayWrite: MayWrite,
+    room: RoomKeeper,
+    slots: BodySlots,
+    isFile: IsFile,
+  ) {
+    this.#isFile = isFile;
     this.#maxFileBytes = maxFileBytes;
     this.#mayWrite = mayWrite;
     this.#room = room;
@@ -91,7 +103,20 @@ export class Admission {
   async checkPlace(caller: Caller, path: string): Promise<Refused | null> {
     const parsed = parsePath(path);
     if (parsed.kind === 'bad_path') return refused('bad_path', parsed.reason);
-    return (await this.#mayWrite(caller, parsed.path)) ? null : refused('not_yours');
+    return this.checkTarget(caller, parsed.path);
+  }
+
+  /**
+   * Whether the caller may put something at a parsed path, and no file is known to lie, or to be on
+   * its way, where a folder above it is needed.
+   */
+  async checkTarget(caller: Caller, path: string): Promise<Refused | null> {
+    if (!(await this.#mayWrite(caller, path))) return refused('not_yours');
+    for (let above = parentOf(path); above !== null && above !== ''; above = parentOf(above)) {
+      if (!this.#isFile(caller.user.id, above)) continue;
+      return refused('conflict', `${above} is a file, so nothing can be put into it.`);
+    }
+    return null;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Caller } from '../accounts/caller.ts';
 import type { Clock } from '../time/clock.ts';
 import { folderOf, type Target } from './target.ts';
 import { compareSenders, senderOf, type Sender, Sightings } from './sender.ts';
+import type { PlaceRows } from './place-rows.ts';
 import type { ShownEntry, ShownListings } from './upload-ports.ts';
 import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
@@ -17,6 +18,7 @@ export interface Save {
 
 export interface BranchesDeps {
   readonly rows: UploadRows;
+  readonly places: PlaceRows;
   readonly listings: ShownListings;
   readonly clock: Clock;
 }
@@ -37,8 +39,8 @@ export class Branches {
 
   /** That device is shown a folder now, with all of its user's uploads in it. */
   shown(caller: Caller, folder: string): void {
-    const { rows, clock } = this.#deps;
-    const sighting = { sender: senderOf(caller), seq: rows.newestSeq(), atMs: clock.nowMs() };
+    const { places, clock } = this.#deps;
+    const sighting = { sender: senderOf(caller), seq: places.newestSeq(), atMs: clock.nowMs() };
     this.#sightings.note(caller.user.id, folder, sighting);
   }
 
@@ -58,7 +60,7 @@ export class Branches {
 
   /** The newest version of each branch, newest first. */
   #tips({ userId, target }: Save): readonly UploadRow[] {
-    const rows = this.#deps.rows
+    const rows = this.#deps.places
       .branchesOf(userId, target.path, target.secondPath)
       .filter(({ sentName }) => sentName === target.sentName);
     const followed = new Set(rows.map(({ base }) => base.uploadId));
@@ -111,7 +113,7 @@ export class Branches {
 
   /** Whether another branch of that path was begun before. */
   #hasElder({ userId, path, secondPath, seq }: UploadRow): boolean {
-    return this.#deps.rows.branchesOf(userId, path, secondPath).some((row) => row.seq < seq);
+    return this.#deps.places.branchesOf(userId, path, secondPath).some((row) => row.seq < seq);
   }
 
   /**

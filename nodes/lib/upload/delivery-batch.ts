@@ -87,8 +87,9 @@ export class DeliveryBatch {
     for (const flying of looked) {
       const prepared = await this.#parts.chunked.prepare(run.token, this.#sending(flying, run));
       if (prepared.kind === 'ready') ready.push(flying);
-      else if (prepared.kind === 'no_sessions') run.outcomes.set(flying.row.id, ALONE);
-      else if (isWhole(prepared)) return prepared;
+      else if (prepared.kind === 'no_sessions' || prepared.kind === 'refused') {
+        run.outcomes.set(flying.row.id, ALONE);
+      } else if (isWhole(prepared)) return prepared;
       else run.outcomes.set(flying.row.id, prepared);
     }
     return await this.#finish(ready, run);
@@ -151,8 +152,9 @@ export class DeliveryBatch {
       const finished = await chunked.finish(run.token, this.#sending(flying, run));
       folders.changed();
       if (finished.kind === 'completed') sent.push(flying);
-      else if (!isInterruption(finished)) run.outcomes.set(flying.row.id, ALONE);
-      else if (isWhole(finished)) {
+      else if (!isInterruption(finished) || finished.kind === 'refused') {
+        run.outcomes.set(flying.row.id, ALONE);
+      } else if (isWhole(finished)) {
         stop = finished;
         break;
       } else run.outcomes.set(flying.row.id, finished);

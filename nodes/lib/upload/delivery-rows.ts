@@ -55,6 +55,7 @@ export class DeliveryRows {
   readonly #insertConflict: StatementSync;
   readonly #carryConflict: StatementSync;
   readonly #sharedAsFolder: StatementSync;
+  readonly #needsFolder: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
@@ -89,6 +90,7 @@ export class DeliveryRows {
     this.#carryConflict = store.prepare(`
       UPDATE conflicts SET upload_id = ?, size_bytes = ?, sha256 = ?, found_at_ms = ?
       WHERE user_id = ? AND path = ? AND conflict_path = ? AND resolution IS NULL`);
+    this.#needsFolder = store.prepare('UPDATE upload_queue SET needs_folder = 1 WHERE id = ?');
     this.#sharedAsFolder = store.prepare(`
       SELECT 1 FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = :user AND path = :path AND second_path IS NOT :second
@@ -201,6 +203,11 @@ export class DeliveryRows {
     due: { readonly tickMs: number; readonly atMs: number } | null = null,
   ): void {
     this.#state.run(state, detail, Math.ceil(due?.tickMs ?? 0), due?.atMs ?? null, id);
+  }
+
+  /** It failed for its folder alone, and is tried again once that is its user's. */
+  markNeedsFolder(id: string): void {
+    this.#needsFolder.run(id);
   }
 
   delivered(id: string, state: 'synced' | 'conflict', path: string, nowMs: number): void {

@@ -1,6 +1,6 @@
 import type { NasFileItem } from '../nas/nas-client.ts';
 import { nameOf } from '../files/files.ts';
-import type { ChunkedSend, Sent } from './chunked-send.ts';
+import type { ChunkedSend, Sending, Sent } from './chunked-send.ts';
 import { conflictName } from './conflict-name.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import { interruptionOf, type Interruption } from './interruption.ts';
@@ -65,7 +65,34 @@ export class DeliveryStep {
     onProgress: () => void,
   ): Promise<StepOutcome> {
     const row = await this.#readied(claimed, token, signal);
-    if ('kind' in row) return row;
+    if ('kind' in row) return this.#explained(claimed, row, token, signal);
+    const outcome = await this.#sendTo(row, token, signal, onProgress);
+    return this.#explained(row, outcome, token, signal);
+  }
+
+  /** A NAS that fails at a folder says 500 and no more, however often it is asked. */
+  async #explained(
+    row: UploadRow,
+    outcome: StepOutcome,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
+    if (outcome.kind !== 'trouble' && outcome.kind !== 'refused') return outcome;
+    const file = await this.#parts.folders.fileInTheWay(token, row.folder, signal);
+    if (file === null) return outcome;
+    return {
+      kind: 'refused',
+      status: 409,
+      detail: `${file} is a file on the NAS, so nothing can be put into it.`,
+    };
+  }
+
+  async #sendTo(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<StepOutcome> {
     const standing = standingOf(row, this.#parts.uploads);
     let path = this.#placeOf(row, standing);
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
@@ -184,7 +211,7 @@ export class DeliveryStep {
     seen: Extract<Seen, { kind: 'free' }>,
     run: { readonly token: string; readonly signal: AbortSignal; readonly onProgress: () => void },
   ): Promise<Sent> {
-    const { check, folders, chunked, fallback, fileOf } = this.#parts;
+    const { check, folders, fallback, fileOf } = this.#parts;
     const { token, signal, onProgress } = run;
     if (seen.folderEmpty) {
       const interruption = await folders.ensure(token, folderOf(wanted.path), signal);
@@ -197,19 +224,34 @@ export class DeliveryStep {
     };
     const { sizeBytes } = row;
     const file = fileOf(row.id);
-    const sent = await chunked.send(token, {
+    const sending = {
       uploadId: row.id,
       file,
       sizeBytes,
       path: wanted.path,
       onProgress,
       mayComplete,
-    });
+    };
+    const sent = await this.#withFolder(token, sending, signal);
     if (sent.kind !== 'no_sessions' || fallback === null) return sent;
     const may = await mayComplete();
     if (may !== 'yes') return may === 'no' ? { kind: 'held_back' } : may;
     const plain = interruptionOf(await fallback.send(token, wanted.path, file, sizeBytes));
     return plain ?? { kind: 'completed' };
+  }
+
+  /** A folder that refuses uploads is made the user's, and then one more try decides. */
+  async #withFolder(token: string, sending: Sending, signal: AbortSignal): Promise<Sent> {
+    const { chunked, folders } = this.#parts;
+    const sent = await chunked.send(token, sending);
+    if (sent.kind !== 'refused' || sent.status !== 403) return sent;
+    const adopted = await folders.adopt(token, folderOf(sending.path), signal);
+    if (typeof adopted !== 'boolean') return adopted;
+    const again = adopted ? await chunked.send(token, sending) : sent;
+    if (again.kind !== 'refused' || again.status !== 403) return again;
+    const folder = folderOf(sending.path);
+    const detail = `${again.detail} Its folder ${folder} may not be this user's on the NAS.`;
+    return { ...again, detail, needsFolder: true };
   }
 
   /** By the NAS's checksum, else by reading the file back (contract 4, Delivery). */

@@ -21,7 +21,7 @@ import type { Reservation, RoomKeeper } from './room-keeper.ts';
 import { senderOf } from './sender.ts';
 import { readTarget } from './target.ts';
 import { uploadId, type RandomBytes } from './upload-id.ts';
-import type { MayWrite, ShownListings } from './upload-ports.ts';
+import type { ShownListings } from './upload-ports.ts';
 
 export type AcceptOutcome =
   /** Names, bytes and intent survive a power cut from now on. */
@@ -39,7 +39,6 @@ export interface IntakeParts {
   readonly hashing: FileHashing;
   readonly clock: Clock;
   readonly listings: ShownListings;
-  readonly mayWrite: MayWrite;
   readonly randomBytes: RandomBytes;
   readonly incomingFolder: string;
   readonly maxFileBytes: number;
@@ -183,7 +182,7 @@ export class Intake {
   ): Promise<readonly AimedFile[] | Refused> {
     const wrong = faultOf(files, headers);
     if (wrong !== null) return wrong;
-    const { listings, mayWrite } = this.#parts;
+    const { listings, admission } = this.#parts;
     const aimed: AimedFile[] = [];
     for (const { filename, staged } of files) {
       const read = readTarget({ path, filename, several: files.length > 1 }, (shown) =>
@@ -192,7 +191,8 @@ export class Intake {
       if (read.kind === 'bad_path') return refused('bad_path', read.reason);
       const { target } = read;
       for (const reading of [target.path, target.secondPath]) {
-        if (reading !== null && !(await mayWrite(caller, reading))) return refused('not_yours');
+        const refusal = reading === null ? null : await admission.checkTarget(caller, reading);
+        if (refusal !== null) return refusal;
       }
       aimed.push({ staged, target });
     }

@@ -13,7 +13,13 @@ export type Interruption =
   /** It does not know this token any more. */
   | { readonly kind: 'credential_refused' }
   /** It said no, and will say so again. */
-  | { readonly kind: 'refused'; readonly status: number; readonly detail: string };
+  | {
+      readonly kind: 'refused';
+      readonly status: number;
+      readonly detail: string;
+      /** Its folder is not the user's, as far as the NAS knows; that may change. */
+      readonly needsFolder?: true;
+    };
 
 const MISSING_SPEED = [429, 502, 503, 504];
 const MOST_DETAIL = 200;

@@ -134,7 +134,7 @@ export class MultipartIntake {
     } else {
       const read = readFilename(filename ?? '');
       if (read.kind === 'filename') this.#files.begin(read.filename);
-      else this.#refuse('bad_path', read.reason);
+      else this.#refuse('bad_path', `File ${this.#fileCount}: ${read.reason}`);
     }
   }
 

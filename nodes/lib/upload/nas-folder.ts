@@ -35,6 +35,7 @@ export class NasFolder {
   readonly #listPace: Pacer;
   readonly #mkdirPace: Pacer;
   readonly #made = new Set<string>();
+  readonly #adopted = new Set<string>();
   /** Folders that were seen not to be empty in this run, with the folders in them. */
   readonly #known = new Map<string, ReadonlyMap<string, NasFileItem>>();
   #last: {
@@ -142,9 +143,41 @@ export class NasFolder {
     return null;
   }
 
+  /**
+   * Makes a folder that is there the user's own: one that was laid down past the NAS's API has no
+   * owner, takes no upload, and gets one by being made (docs/NAS.md). Once in a run for each.
+   * @returns whether there is reason for another try
+   */
+  async adopt(token: string, folder: string, signal: AbortSignal): Promise<boolean | Interruption> {
+    const key = `${token}\n${folder}`;
+    if (this.#adopted.has(key)) return false;
+    if (this.#adopted.size >= MOST_FOLDERS) this.#adopted.clear();
+    this.#adopted.add(key);
+    const interruption = await this.ensure(token, folder, signal);
+    return interruption ?? this.#made.has(key);
+  }
+
+  /**
+   * The file that lies where a folder on the way to another is needed; null where none is seen.
+   * @param folder the folder that something is to lie in
+   */
+  async fileInTheWay(token: string, folder: string, signal: AbortSignal): Promise<string | null> {
+    const names = folder.split('/');
+    for (let depth = 2; depth <= names.length; depth += 1) {
+      const level = names.slice(0, depth).join('/');
+      const listed = await this.listLately(token, names.slice(0, depth - 1).join('/'), signal);
+      if (listed.kind !== 'items') return null;
+      const item = listed.items.find(({ name }) => name === names[depth - 1]);
+      if (item === undefined) return null;
+      if (item.type !== 'directory') return level;
+    }
+    return null;
+  }
+
   /** A new run begins: what was seen before may have changed. */
   forget(): void {
     this.#last = null;
+    this.#adopted.clear();
     this.#made.clear();
     this.#known.clear();
   }

@@ -8,6 +8,7 @@ import {
   refusedAt,
   tooLarge,
   WRONG_HASH,
+  type Admission,
   type ContentHeaders,
   type Refused,
 } from './admission.ts';
@@ -22,7 +23,6 @@ import type { ResumableSpool } from './resumable-spool.ts';
 import { senderOf } from './sender.ts';
 import { readFilename, readTarget } from './target.ts';
 import { uploadId, type RandomBytes } from './upload-id.ts';
-import type { MayWrite } from './upload-ports.ts';
 
 /** Proposed to the caller; others are taken too. A phone on a bad link sends no more twice. */
 export const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -47,7 +47,7 @@ export interface ResumableParts {
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
   readonly publisher: Publisher;
-  readonly mayWrite: MayWrite;
+  readonly admission: Admission;
   readonly clock: Clock;
   readonly log: Log;
   readonly randomBytes: RandomBytes;
@@ -219,8 +219,8 @@ export class ResumableUploads {
     const aimed = readTarget({ path, filename, several: true }, () => ({ kind: 'unknown' }));
     if (aimed.kind === 'bad_path') return refused('bad_path', aimed.reason);
     const { target } = aimed;
-    if (!(await this.#parts.mayWrite(caller, target.path))) return refused('not_yours');
-    return { folder: path, filename, target };
+    const refusal = await this.#parts.admission.checkTarget(caller, target.path);
+    return refusal ?? { folder: path, filename, target };
   }
 
   async #expire(): Promise<void> {

@@ -56,7 +56,10 @@ export class Settle {
         this.#mismatch(row, outcome);
         return NEXT;
       case 'refused':
-        this.#end(row, 'failed', outcome.detail);
+        this.#commit(row, 'failed', outcome.detail, () => {
+          this.#parts.rows.settle(row.id, 'failed', outcome.detail);
+          if (outcome.needsFolder === true) this.#parts.rows.markNeedsFolder(row.id);
+        });
         return NEXT;
       case 'awaits_owner':
         this.#end(row, FOUND_WAITING, outcome.detail);

@@ -65,28 +65,37 @@ export function folderOf(path: string): string {
 }
 
 /**
- * Characters that turn the writing direction round: `photo\u202Egpj.exe` shows as `photoexe.jpg`.
+ * What makes a name lie or a terminal obey, each with its words: C0, DEL and C1, and the overrides
+ * by which `photo\u202Egpj.exe` shows as `photoexe.jpg`. Marks (U+200E, U+200F, U+061C) turn nothing
+ * round and are part of many a name.
  */
-const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+const UNFIT: readonly (readonly [RegExp, string])[] = [
+  // eslint-disable-next-line no-control-regex
+  [/[\u0000-\u001f\u007f-\u009f]/, 'a control character'],
+  [/[\u202a-\u202e\u2066-\u2069]/, 'a character that turns the writing round'],
+  // What was not UTF-8 arrives so, and two such names would fall together.
+  [/\ufffd/, 'bytes that are not UTF-8'],
+  // Nothing says what the NAS would make of one.
+  [/\\/, 'a backslash'],
+];
 
-/** C0, DEL and C1: nothing a person typed, and a header or a terminal would obey some of them. */
+/** Everything of {@link UNFIT} but the backslash, to be shown by its number. */
 // eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const UNSHOWABLE = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Reads a target path: the files room's rule, and no characters that make a name lie. */
 export function parsePath(text: string): ReturnType<typeof parseNasPath> {
-  const parsed = parseNasPath(text);
-  // What was not UTF-8 arrives as U+FFFD, and two such names would fall together.
-  if (text.includes('\ufffd')) return { kind: 'bad_path', reason: 'A name is not UTF-8.' };
-  if (parsed.kind === 'path' && CONTROL.test(parsed.path)) {
-    return { kind: 'bad_path', reason: 'A path has no control characters.' };
-  }
-  // Nothing says what the NAS would make of one.
-  if (text.includes('\\')) return { kind: 'bad_path', reason: 'A path has no backslash.' };
-  if (parsed.kind === 'path' && BIDI.test(parsed.path)) {
-    return { kind: 'bad_path', reason: 'A path has no characters that turn the writing round.' };
-  }
-  return parsed;
+  const fault = UNFIT.find(([unfit]) => unfit.test(text));
+  if (fault === undefined) return parseNasPath(text);
+  const name = text.split('/').find((part) => fault[0].test(part)) ?? text;
+  return { kind: 'bad_path', reason: `The name "${shown(name)}" has ${fault[1]} in it.` };
+}
+
+function shown(name: string): string {
+  return name.replace(UNSHOWABLE, (character) => {
+    const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+    return `<U+${code}>`;
+  });
 }
 
 export type ReadFilename =

@@ -3,7 +3,8 @@ import type { NasFileItem, NasJson } from '../nas/nas-client.ts';
 
 /** What a user's stored listings say of one path. */
 export type ShownEntry =
-  | { readonly kind: 'folder' }
+  /** `isOwn`: the NAS names that user as its owner. */
+  | { readonly kind: 'folder'; readonly isOwn?: boolean }
   | {
       readonly kind: 'file';
       readonly sizeBytes: number;

@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { toUploadRow, type NewUpload, type UploadRow } from './upload-row.ts';
-import { FOUND_WAITING, REQUEUABLE, UNDELIVERED, UNFINISHED } from './upload-states.ts';
+import { FOUND_WAITING, REQUEUABLE, UNFINISHED } from './upload-states.ts';
 
 /** Where a new row begins. */
 export interface InsertedAs {
@@ -9,9 +9,6 @@ export interface InsertedAs {
   readonly found: boolean;
   readonly detail: string | null;
 }
-
-/** More versions of one path on their way than anybody saves. */
-const MOST_VERSIONS = 200;
 
 const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
 
@@ -28,8 +25,6 @@ export class UploadRows {
   readonly #insert: StatementSync;
   readonly #byId: StatementSync;
   readonly #newestFor: StatementSync;
-  readonly #branches: StatementSync;
-  readonly #newestSeq: StatementSync;
   readonly #lastSynced: StatementSync;
   readonly #requeue: StatementSync;
   readonly #request: StatementSync;
@@ -51,20 +46,12 @@ export class UploadRows {
       WHERE user_id = ? AND path = ? AND second_path IS ? AND has_bytes = 1
         AND state IN ${UNFINISHED}
       ORDER BY seq DESC LIMIT 1`);
-    this.#branches = store.prepare(`
-      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
-      WHERE user_id = :user AND path = :path AND second_path IS :second
-        AND (state IN ${UNDELIVERED} OR (state = 'conflict' AND id IN (
-          SELECT upload_id FROM conflicts
-          WHERE user_id = :user AND path = :path AND resolution IS NULL)))
-      ORDER BY seq DESC LIMIT ${MOST_VERSIONS}`);
-    this.#newestSeq = store.prepare('SELECT max(seq) AS seq FROM upload_queue');
     this.#lastSynced = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND state = 'synced' ORDER BY seq DESC LIMIT 1`);
     this.#requeue = store.prepare(`
       UPDATE upload_queue SET state = 'queued', found = 0, detail = NULL, resends = 0, due_tick_ms = 0,
-        next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL
+        needs_folder = 0, next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL
       WHERE id = ? AND has_bytes = 1 AND state IN ${REQUEUABLE}`);
     this.#request = store.prepare(
       'SELECT body_hash, files_json FROM upload_requests WHERE user_id = ? AND key = ?',
@@ -127,19 +114,6 @@ export class UploadRows {
   /** The newest undelivered or failed row with its bytes for exactly this target. */
   newestFor(userId: number, path: string, secondPath: string | null): UploadRow | null {
     return this.#one(this.#newestFor.get(userId, path, secondPath));
-  }
-
-  /**
-   * The versions of exactly this target that are on their way, and those beside it that nobody
-   * settled; newest first.
-   */
-  branchesOf(userId: number, path: string, secondPath: string | null): readonly UploadRow[] {
-    return this.#branches.all({ user: userId, path, second: secondPath }).map(toUploadRow);
-  }
-
-  /** The newest of all rows; 0 where there is none. */
-  newestSeq(): number {
-    return Number(this.#newestSeq.get()?.['seq'] ?? 0);
   }
 
   lastSynced(userId: number, path: string): UploadRow | null {

@@ -24,6 +24,8 @@ import { Intents } from './intents.ts';
 import type { KeptCopies } from './kept-copies.ts';
 import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
 import { OverviewRows, type PendingFolder } from './overview-rows.ts';
+import { parentOf } from '../files/files.ts';
+import { PlaceRows } from './place-rows.ts';
 import { Publisher } from './publisher.ts';
 import { RecoveryRows } from './recovery-rows.ts';
 import { Recovery, type Recovered } from './recovery.ts';
@@ -32,6 +34,7 @@ import { ResumableSpool } from './resumable-spool.ts';
 import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
 import { toUploadItem } from './upload-answers.ts';
+import type { ShownListings } from './upload-ports.ts';
 import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
 
@@ -68,6 +71,8 @@ export class Upload {
   readonly #log: Log;
   readonly #slots = new BodySlots();
   readonly #branches: Branches;
+  readonly #places: PlaceRows;
+  readonly #listings: ShownListings;
   readonly #recoveryRows: RecoveryRows;
   readonly #overviewRows: OverviewRows;
   readonly #admission: Admission;
@@ -92,12 +97,14 @@ export class Upload {
     this.#clock = clock;
     this.#log = log;
     const rows = new UploadRows(store);
+    const places = new PlaceRows(store);
+    [this.#places, this.#listings] = [places, parts.listings];
     this.#recoveryRows = new RecoveryRows(store);
     this.#overviewRows = new OverviewRows(store);
     const room = new RoomKeeper(disk, folder, parts.minFreeBytes, parts.makeRoom);
-    this.#admission = new Admission(parts.maxFileBytes, parts.mayWrite, room, this.#slots);
+    this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
     const intents = new Intents(parts);
-    this.#branches = new Branches({ ...parts, rows });
+    this.#branches = new Branches({ ...parts, rows, places });
     const enqueue = new Enqueue(rows, this.#branches, parts.bornAt);
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
@@ -118,7 +125,7 @@ export class Upload {
     const kick = (): void => {
       this.#delivery.kick();
     };
-    this.resumable = buildResumable(parts, { room, publisher, slots: this.#slots }, kick);
+    this.resumable = buildResumable(parts, doors, kick);
   }
 
   /** Sets right what the last run left behind, then opens for uploads and begins to deliver. */
@@ -211,9 +218,22 @@ export class Upload {
    * on was made knowing them. A caller without either is the Pi itself.
    */
   shown(caller: Caller, folder: string): void {
+    if (this.#releaseInto(caller.user.id, folder)) this.#delivery.kick();
     if (caller.device !== undefined || caller.agent !== undefined) {
       this.#branches.shown(caller, folder);
     }
+  }
+
+  /** What a folder in this one had refused is tried again once it is listed as the user's own. */
+  #releaseInto(userId: number, listed: string): boolean {
+    const own = this.#places
+      .foldersNeeded(userId)
+      .filter((folder) => parentOf(folder) === listed || folder === listed)
+      .filter((folder) => {
+        const shown = this.#listings.shows(userId, folder);
+        return shown.kind === 'folder' && shown.isOwn === true;
+      });
+    return own.map((folder) => this.#places.requeueInto(userId, folder)).includes(true);
   }
 
   status(caller: Caller, all: boolean): ReturnType<Overview['status']> {
@@ -323,10 +343,24 @@ export class Upload {
 
 function buildResumable(
   parts: UploadParts,
-  shared: { readonly room: RoomKeeper; readonly publisher: Publisher; readonly slots: BodySlots },
+  shared: {
+    readonly admission: Admission;
+    readonly room: RoomKeeper;
+    readonly publisher: Publisher;
+    readonly slots: BodySlots;
+  },
   onQueued: () => void,
 ): ResumableUploads {
   const rows = new ResumableRows(parts.store);
   const spool = new ResumableSpool({ ...parts, room: shared.room, rows });
   return new ResumableUploads({ ...parts, ...shared, rows, spool, onQueued });
+}
+
+function admissionOf(
+  { maxFileBytes, mayWrite, listings }: UploadParts,
+  shared: { readonly places: PlaceRows; readonly room: RoomKeeper; readonly slots: BodySlots },
+): Admission {
+  const isFile = (userId: number, path: string): boolean =>
+    listings.shows(userId, path).kind === 'file' || shared.places.isFileQueued(userId, path);
+  return new Admission(maxFileBytes, mayWrite, shared.room, shared.slots, isFile);
 }

@@ -120,6 +120,50 @@ describe('accepting an upload', () => {
     assert.equal((await house.post(multipart([path, file]), {}, '/alice/x/')).status, 200);
   });
 
+  it('refuses a place below what is known to be a file, or is on its way to be one', async () => {
+    const at = { sizeBytes: 1, modifiedAt: '', checksum: null, listedAtMs: 0 };
+    house.listed.set('1 alice/f', { kind: 'file', ...at });
+    assert.equal((await house.send('alice/q', 'q', 'a file')).status, 200);
+    for (const path of ['alice/f/sub/a.txt', 'alice/q/a.txt']) {
+      const { status, body } = await house.send(path, 'a.txt', 'x');
+      assert.deepEqual([status, body['code']], [409, 'conflict']);
+      assert.match(String(body['detail']), /^alice\/[fq] is a file/);
+    }
+    const wish = { filename: 'a.txt', totalBytes: 1, folder: 'alice/f' };
+    const begun = await house.upload.resumable.begin(ALICE, wish);
+    assert.partialDeepStrictEqual(begun, { kind: 'refused', code: 'conflict' });
+    house.who = BOB;
+    house.listed.set('2 Shared/f', { kind: 'unknown' });
+    assert.equal((await house.send('Shared/f/sub', 'a.txt', 'x')).status, 200);
+  });
+
+  it('takes names with marks of direction, and names what it refuses', async () => {
+    for (const name of ['a\u200eb.txt', 'שלום\u200f.txt', 'c\u061c.txt']) {
+      const { status, body } = await house.send('alice', name, name);
+      assert.deepEqual([status, body['filename']], [200, name]);
+    }
+    const bad = [
+      ['evil\u202egpj.exe', 'evil<U+202E>gpj.exe'],
+      ['iso\u2067late.txt', 'iso<U+2067>late.txt'],
+      ['c1\u0085.txt', 'c1<U+0085>.txt'],
+    ] as const;
+    for (const [name, shown] of bad) {
+      const { status, body } = await house.post(
+        multipart([
+          { name: 'path', content: 'alice' },
+          { name: 'files', filename: 'good.txt', content: 'x' },
+          { name: 'files', filename: name, content: 'y' },
+        ]),
+      );
+      assert.deepEqual([status, body['code']], [400, 'bad_path']);
+      assert.ok(
+        String(body['detail']).startsWith(`File 2: The name "${shown}"`),
+        String(body['detail']),
+      );
+    }
+    assert.equal(house.states().length, 3);
+  });
+
   it('keeps none of several files when one has a bad name', async () => {
     const { status, body } = await house.post(
       multipart([

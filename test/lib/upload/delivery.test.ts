@@ -30,7 +30,7 @@ describe('delivering the queue', () => {
     const status = house.upload.status(ALICE, false);
     assert.match(
       String(status.kind === 'status' && status.status.last_sync),
-      /^2026-02-22T14:30:0\dZ$/,
+      /^2026-02-22T14:\d\d:\d\dZ$/,
     );
   });
 
@@ -70,6 +70,62 @@ describe('delivering the queue', () => {
     await house.deliver();
     assert.deepEqual(house.nas.published.get('alice/a.txt'), ['one', 'two', 'three']);
     assert.deepEqual(house.states(), ['synced', 'synced', 'synced']);
+  });
+
+  it('makes a folder its user’s that was laid down past the NAS’s API, by one mkdir', async () => {
+    house.nas.folders.add('alice/laid').add('alice/laid/down');
+    house.nas.unowned.add('alice/laid').add('alice/laid/down');
+    house.nas.put('alice/laid/down/old.txt', 'old');
+    for (const name of ['a.txt', 'b.txt', 'c.txt']) {
+      await house.send('alice/laid/down', name, `new ${name}`);
+    }
+    await house.deliver();
+    assert.deepEqual(house.states(), ['synced', 'synced', 'synced']);
+    assert.deepEqual(
+      house.nas.calls.filter((call) => call.startsWith('mkdir')),
+      ['mkdir alice/laid', 'mkdir alice/laid/down'],
+    );
+  });
+
+  it('says which folder refuses uploads, and tries again once it is listed as the user’s', async () => {
+    house.nas.folders.add('alice/x');
+    house.nas.put('alice/x/old.txt', 'old');
+    let isRefusing = true;
+    house.nas.trouble = (call) =>
+      isRefusing && (call.startsWith('init') || call.startsWith('mkdir'))
+        ? json(403, { detail: 'Operation not permitted' })
+        : null;
+    for (const name of ['a.txt', 'b.txt']) await house.send('alice/x', name, 'new');
+    await house.deliver();
+    assert.deepEqual(house.states(), ['failed', 'failed']);
+    const listed = house.upload.list(ALICE, 'failed');
+    assert.match(
+      String(listed.kind === 'uploads' && listed.uploads[0]?.detail),
+      /403.*Its folder alice\/x may not be/,
+    );
+    assert.ok(house.nas.count('mkdir') <= 1, String(house.nas.calls));
+    isRefusing = false;
+    house.upload.shown(ALICE, 'alice');
+    await house.flushed();
+    assert.deepEqual(house.states(), ['failed', 'failed']);
+    house.listed.set('1 alice/x', { kind: 'folder', isOwn: true });
+    house.upload.shown(ALICE, 'alice');
+    await house.flushed();
+    assert.deepEqual(house.states(), ['synced', 'synced']);
+  });
+
+  it('says which file lies where a folder is needed, and waits for nothing', async () => {
+    house.nas.put('alice/f', 'a file');
+    await house.send('alice/f/sub', 'a.txt', 'x');
+    await house.send('alice/f', 'b.txt', 'y');
+    await house.deliver();
+    assert.deepEqual(house.states(), ['failed', 'failed']);
+    const listed = house.upload.list(ALICE, 'failed');
+    assert.ok(listed.kind === 'uploads');
+    for (const { detail } of listed.uploads) {
+      assert.equal(detail, 'alice/f is a file on the NAS, so nothing can be put into it.');
+    }
+    assert.equal(house.nas.text('alice/f'), 'a file');
   });
 
   it('takes turns between users, and keeps the order within each', async () => {

@@ -46,6 +46,8 @@ export class MemoryNas {
   /** How often each path was published: twice is once too often. */
   readonly published = new Map<string, string[]>();
   readonly deadTokens = new Set<string>();
+  /** Folders laid down past the API: without an owner they take no upload until they are made. */
+  readonly unowned = new Set<string>();
   /** Called before each call; may answer in its place. */
   trouble: Trouble = () => null;
   /** Told of each call that changed something, before its answer goes out. */
@@ -174,6 +176,7 @@ export class MemoryNas {
     const troubled = await this.#begin(`list ${path}`, token);
     if (troubled?.kind === 'answer') return { kind: 'refused', status: troubled.status };
     if (troubled !== null) return troubled;
+    if (this.files.has(path)) return { kind: 'refused', status: 500 };
     const items: NasFileItem[] = [];
     const prefix = path === '' ? '' : `${path}/`;
     for (const folder of this.folders) {
@@ -209,6 +212,8 @@ export class MemoryNas {
     if (troubled !== null) return troubled;
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     if (!this.folders.has(parent)) return json(403, { detail: 'Operation not permitted' });
+    if (this.files.has(path)) return json(500, { detail: 'Internal server error' });
+    this.unowned.delete(path);
     this.folders.add(path);
     return this.#end(`mkdir ${path}`, json(200, { message: 'Folder created' }));
   }
@@ -220,7 +225,7 @@ export class MemoryNas {
         const call = `init ${target.folder}/${target.filename}`;
         const troubled = await this.#begin(call, token);
         if (troubled !== null) return troubled;
-        if (!this.folders.has(target.folder)) {
+        if (!this.folders.has(target.folder) || this.unowned.has(target.folder)) {
           return json(403, { detail: 'Operation not permitted' });
         }
         this.#next += 1;
