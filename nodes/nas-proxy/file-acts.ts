@@ -1,40 +1,8 @@
-import type { FileListQuery } from '../lib/api/api.ts';
-import { listingHeaders, type LocateOutcome, readCursor, wireListing } from '../lib/files/files.ts';
-import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import type { LocateOutcome } from '../lib/files/files.ts';
+import { callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
-import { answer, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
-
-/** `GET /api/files/list`. */
-export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const { files, cache, nas, prefetch } = rooms;
-  const { query, auto } = callOf(message);
-  const { path, ...asked } = query as FileListQuery;
-  const page = pageWish(asked);
-  if (page === 'bad_cursor')
-    return withAnswer(message, refuse('invalid', { errors: [BAD_CURSOR] }));
-  const listed = await files.list(callerOf(message), path, { auto, page });
-  if (listed.kind !== 'listing') {
-    return withAnswer(message, troubleAnswer(listed, nas.presence.state));
-  }
-  const { listing } = listed;
-  const fromHere = listing.source === 'stored';
-  prefetch.listed({ caller: callerOf(message), path: listing.path, auto, fromHere });
-  const wire = wireListing(listing, (kept) => cache.isKept(kept));
-  return withAnswer(message, answer(wire, 200, listingHeaders(listing)));
-}
-
-const BAD_CURSOR = {
-  loc: ['query', 'cursor'],
-  msg: 'wanted the next_cursor of the page before, together with limit',
-};
-
-function pageWish({ limit, cursor }: Omit<FileListQuery, 'path'>) {
-  if (limit === undefined) return cursor === undefined ? undefined : 'bad_cursor';
-  const after = cursor === undefined ? null : readCursor(cursor);
-  return cursor !== undefined && after === null ? 'bad_cursor' : { limit, after };
-}
 
 /**
  * Brings a missing file from the NAS to the caller and into the cache in one pass. Ends the

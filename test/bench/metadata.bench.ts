@@ -139,7 +139,7 @@ function fillListings(store: Store, rows: number): number {
 }
 
 function newListing(listings: ListingRows, path: string): number {
-  listings.store(4, path, [], AT_MS);
+  listings.begin(4, path, AT_MS, []);
   return listings.find(4, path)?.id ?? 0;
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ApiMessage } from '../../nodes/lib/guard/call.ts';
 import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
-import { listFolder } from '../../nodes/nas-proxy/file-acts.ts';
+import { listFolder } from '../../nodes/nas-proxy/list-act.ts';
 import { FilesBench } from '../lib/files/files-bench.ts';
 
 describe('Listing a folder in pages', () => {
@@ -24,7 +24,7 @@ describe('Listing a folder in pages', () => {
       prefetch: { listed: () => undefined },
     } as unknown as Rooms;
     const call = { caller: bench.alice, auto: false, query: { path: 'alice', ...query } };
-    return listFolder(rooms, { req: { call } } as unknown as ApiMessage);
+    return (await listFolder(rooms, { req: { call } } as unknown as ApiMessage)) as ApiMessage;
   }
 
   const names = ({ payload }: ApiMessage): string[] =>

@@ -24,7 +24,7 @@ export { parseDownloadReference } from './download-reference.ts';
 export type { DownloadCandidate, DownloadReference } from './download-reference.ts';
 export type { FileVersion } from './file-version.ts';
 export { sameVersion } from './file-version.ts';
-export { readCursor } from './listing-page.ts';
+export { type PageWish, readCursor } from './listing-page.ts';
 export { listingHeaders, wireListing } from './listing-wire.ts';
 export type { WireItem, WireListing } from './listing-wire.ts';
 export { belowBounds, isWithin, nameOf, parentOf, parseNasPath } from './nas-path.ts';
@@ -121,7 +121,9 @@ export class Files {
     const { path } = parsed;
     const access = await this.#views.access(caller);
     if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
-    const view = await this.#views.view(caller.user, path, access, options);
+    // The pages of one folder belong together, and each would cost the NAS the whole of it.
+    const isNextPage = (options.page?.after ?? null) !== null;
+    const view = await this.#views.view(caller.user, path, access, { ...options, isNextPage });
     if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
     const outcome = this.#answers.listed(caller.user, path, view, options.page);
     if (outcome.kind !== 'listing') return outcome;

@@ -63,7 +63,8 @@ export class ListingAnswers {
     const after = (item: ItemCursor | null): Iterable<StoredItem> =>
       row === null ? [] : this.readable(user, this.#ports.rows.items(row.id, item, wish.limit + 1));
     const { end, ...found } = pageOf(wish, after, queued);
-    const page = { end, hasAllChecksums: row?.hasAllChecksums ?? true };
+    const hasAllChecksums = row?.hasAllChecksums ?? true;
+    const page = { end, hasAllChecksums, isListed: row !== null };
     return { kind: 'listing', listing: { ...about, ...found, page } };
   }
 

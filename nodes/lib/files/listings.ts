@@ -1,5 +1,5 @@
 import type { User } from '../accounts/caller.ts';
-import type { NasClient, NasListing } from '../nas/nas-client.ts';
+import type { NasClient, NasFileItem, NasListing } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
 import { isWithin, nameOf, parentOf } from './nas-path.ts';
@@ -9,6 +9,10 @@ import { listedItem, type ListedItem } from './stored-item.ts';
 
 /** The NAS is asked for one user's view of one folder at most this often (contract 3). */
 const ASK_EVERY_MS = 10_000;
+/** Who reads a folder page by page reads one answer of it for so long. */
+const READ_ON_MS = 10 * 60_000;
+/** Entries of a folder that costs the NAS more than a reader of one page is worth. */
+const LARGE_FOLDER = 1_000;
 const MOST_FOLDERS = 2_000;
 
 /** What came of asking the NAS for a folder. */
@@ -26,6 +30,8 @@ export interface AskOptions {
   readonly auto?: boolean;
   /** Asks now, whatever was asked before: the check after a fetch must not see an older answer. */
   readonly force?: boolean;
+  /** A page was shown before: its reader goes on in that answer, for some minutes. */
+  readonly isNextPage?: boolean;
 }
 
 /** A file that reached the NAS, and who sent it. */
@@ -61,10 +67,8 @@ export class Listings {
   async ask(user: User, token: string, path: string, options: AskOptions = {}): Promise<Asked> {
     const key = keyOf(user.id, path);
     if (options.force === true) return this.#askAfterRunning(key, user, token, path, options);
-    const known = this.#asked.get(key, ASK_EVERY_MS);
-    if (known === 'unconfirmed') return { kind: 'listed', row: null };
-    const row = known === 'stored' ? this.#ports.rows.find(user.id, path) : null;
-    if (row !== null) return { kind: 'listed', row };
+    const row = this.#known(key, user, path, options.isNextPage === true);
+    if (row !== undefined) return { kind: 'listed', row };
     return this.#running.get(key) ?? this.#start(key, user, token, path, options);
   }
 
@@ -76,7 +80,7 @@ export class Listings {
       const folder = folderIn(key);
       return isWithin(folder, path) || folder === parent;
     });
-    this.#ports.rows.forget(path, parent);
+    this.#ports.rows.forget(path);
   }
 
   /**
@@ -97,6 +101,22 @@ export class Listings {
     this.#generation += 1;
     this.#asked.forget((key) => key.startsWith(keyOf(userId, '')));
     this.#ports.rows.dropUser(userId);
+  }
+
+  /** What the NAS said lately; undefined where it is to be asked. */
+  #known(
+    key: string,
+    user: User,
+    path: string,
+    isNextPage: boolean,
+  ): ListingRow | null | undefined {
+    const known = this.#asked.get(key, ASK_EVERY_MS);
+    if (known === 'unconfirmed') return null;
+    const row = this.#ports.rows.find(user.id, path);
+    if (row === null) return undefined;
+    const isReadOn = isNextPage && row.itemCount >= LARGE_FOLDER;
+    const kept = isReadOn ? this.#asked.get(key, READ_ON_MS) : known;
+    return kept === 'stored' ? row : undefined;
   }
 
   #show(userId: number, { senderId, file }: Delivered): void {
@@ -147,8 +167,9 @@ export class Listings {
     token: string,
     path: string,
     options: AskOptions,
+    confirmEmpty = true,
   ): Promise<Asked> {
-    const asking = this.#askNas(user, token, path, options, true).finally(() => {
+    const asking = this.#askNas(user, token, path, options, confirmEmpty).finally(() => {
       this.#running.delete(key);
     });
     this.#running.set(key, asking);
@@ -186,22 +207,28 @@ export class Listings {
     options: AskOptions,
     confirmEmpty: boolean,
   ): Promise<Asked> {
+    const { rows, nas, clock } = this.#ports;
     const generation = this.#generation;
-    const answer = await this.#ports.nas.list(token, path, { auto: options.auto === true });
+    const askedAtMs = clock.nowMs();
+    const writer = rows.writer(user.id, path);
+    const take = (items: readonly NasFileItem[]): Promise<void> =>
+      writer.take(items.map(listedItem), askedAtMs);
+    const answer = await nas.list(token, path, { auto: options.auto === true, each: take });
     if (answer.kind !== 'listing') return this.#notListed(answer, user, token, path);
+    await take(answer.items);
     const key = keyOf(user.id, path);
-    if (answer.items.length === 0) {
+    if (writer.count === 0) {
       const shown = confirmEmpty && (await this.#isShown(user, token, path, options));
       if (!shown) {
-        this.#ports.rows.drop(user.id, path);
+        rows.drop(user.id, path);
         this.#asked.set(key, 'unconfirmed');
         return { kind: 'listed', row: null };
       }
     }
-    this.#ports.rows.store(user.id, path, answer.items.map(listedItem), this.#ports.clock.nowMs());
+    await writer.finish(clock.nowMs());
     // A delete or a rename in the meantime may have outdated this answer: the next call asks anew.
     if (generation === this.#generation) this.#asked.set(key, 'stored');
-    return { kind: 'listed', row: this.#ports.rows.find(user.id, path) };
+    return { kind: 'listed', row: rows.find(user.id, path) };
   }
 
   /**
@@ -214,7 +241,9 @@ export class Listings {
     if (!this.#ports.grants.mayRead(user, parent, null)) return false;
     const key = keyOf(user.id, parent);
     const known = this.#asked.get(key, ASK_EVERY_MS);
-    if (known === undefined) await this.#askNas(user, token, parent, options, false);
+    const running = this.#running.get(key);
+    if (running !== undefined) await running;
+    else if (known === undefined) await this.#start(key, user, token, parent, options, false);
     const row = this.#ports.rows.find(user.id, parent);
     return row !== null && this.#ports.rows.shows(row.id, path)?.isDirectory === true;
   }

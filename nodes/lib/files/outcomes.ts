@@ -29,6 +29,8 @@ export interface Listing {
     readonly end: PageEnd | null;
     /** Of the whole folder, so that all pages show checksums or none does. */
     readonly hasAllChecksums: boolean;
+    /** False where nothing but the caller's own queue shows the folder. */
+    readonly isListed: boolean;
   };
 }
 

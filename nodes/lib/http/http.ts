@@ -9,3 +9,5 @@ export type { RefusalCode } from './refusals.ts';
 export { isoSeconds } from './iso-time.ts';
 export { answerNow } from './answer-now.ts';
 export { giveBack } from './give-back.ts';
+export { codingFor, packed, TextAnswer } from './text-answer.ts';
+export type { Coding } from './text-answer.ts';

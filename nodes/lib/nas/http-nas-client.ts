@@ -1,6 +1,6 @@
 import type { Clock } from '../time/clock.ts';
 import { readDownload, rangeHeaders } from './download-answer.ts';
-import { readListing } from './listing.ts';
+import { isListing, LISTED, readItems } from './listing.ts';
 import { multipartBody, type MultipartFile } from './multipart-body.ts';
 import type { NasCalls } from './nas-calls.ts';
 import type {
@@ -9,8 +9,10 @@ import type {
   NasCallOptions,
   NasClient,
   NasDownload,
+  NasFileItem,
   NasJson,
   NasListing,
+  NasListOptions,
   NasRange,
   NasUploadChannel,
 } from './nas-client.ts';
@@ -74,15 +76,30 @@ export class HttpNasClient implements NasClient, NasApi {
     return this.call({ method: 'GET', path, token, ...options });
   }
 
-  async list(token: string, path: string, options: NasCallOptions = {}): Promise<NasListing> {
+  async list(token: string, path: string, options: NasListOptions = {}): Promise<NasListing> {
     if (!path.isWellFormed()) return { kind: 'refused', status: 400 };
-    const query = `/api/files/list?path=${encodeURIComponent(path)}`;
-    const json = await this.call({ method: 'GET', path: query, token, ...options });
+    if (!isSendable(token)) return { kind: 'refused', status: 401 };
+    const { signal, each } = options;
+    const items: NasFileItem[] = [];
+    const wanted = {
+      method: 'GET',
+      path: `/api/files/list?path=${encodeURIComponent(path)}`,
+      headers: callHeaders(token, options),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const json = await this.#calls.items(wanted, {
+      member: LISTED,
+      take: (rows) => {
+        const some = readItems(rows);
+        if (each !== undefined) return each(some);
+        for (const item of some) items.push(item);
+      },
+    });
     if (json.kind !== 'answer') return json;
-    const { status } = json;
+    const { status, body } = json;
     if (status >= 400) return { kind: 'refused', status };
-    const items = status === 200 ? readListing(json.body) : null;
-    return items === null ? { kind: 'bad_answer', status } : { kind: 'listing', items };
+    const isWhole = status === 200 && isListing(body);
+    return isWhole ? { kind: 'listing', items } : { kind: 'bad_answer', status };
   }
 
   async download(

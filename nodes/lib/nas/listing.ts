@@ -1,23 +1,25 @@
 import { asRecord, asText } from './json-value.ts';
 import type { NasFileItem } from './nas-client.ts';
 
-/** More rows than this in one folder is not a listing the Pi can hold. */
-const MAX_ITEMS = 50_000;
 const MAX_PATH_BYTES = 4_096;
 const MAX_NAME_BYTES = 1_024;
 const MAX_WORD_LENGTH = 255;
 
+/** The member of the answer of `GET /api/files/list` that holds its rows. */
+export const LISTED = 'files';
+
 /**
- * Reads the body of `GET /api/files/list`. A row without a usable name, path, size, type or time is
+ * Reads rows of `GET /api/files/list`. A row without a usable name, path, size, type or time is
  * left out. Paths and names stay byte for byte; times get the `Z` that the NAS leaves out in
  * "Shared with me" (recorded).
- * @returns null when it is no listing at all, or a longer one than can be held: half a listing
- *   would read as deletions
  */
-export function readListing(body: unknown): readonly NasFileItem[] | null {
-  const files = asRecord(body)?.['files'];
-  if (!Array.isArray(files) || files.length > MAX_ITEMS) return null;
-  return files.map(readItem).filter((item) => item !== null);
+export function readItems(rows: readonly unknown[]): readonly NasFileItem[] {
+  return rows.map(readItem).filter((item) => item !== null);
+}
+
+/** Whether what stood around the rows is a listing. */
+export function isListing(body: unknown): boolean {
+  return Array.isArray(asRecord(body)?.[LISTED]);
 }
 
 function readItem(value: unknown): NasFileItem | null {

@@ -1,5 +1,5 @@
 import type { Clock } from '../time/clock.ts';
-import { readNasJson } from './json-answer.ts';
+import { type JsonList, readNasItems, readNasJson } from './json-answer.ts';
 import { asRecord, asText } from './json-value.ts';
 import { NasCallError } from './nas-call-error.ts';
 import type { NasJson } from './nas-client.ts';
@@ -35,10 +35,22 @@ export class NasCalls {
     this.#speaksForNas = speaksForNas;
   }
 
-  async json(wanted: NasRequest): Promise<NasJson> {
+  json(wanted: NasRequest): Promise<NasJson> {
+    return this.#told(wanted, (exchange) => readNasJson(exchange, this.#clock));
+  }
+
+  /** As {@link json} for an answer with a list that is too long for memory. */
+  items(wanted: NasRequest, list: JsonList): Promise<NasJson> {
+    return this.#told(wanted, (exchange) => readNasItems(exchange, this.#clock, list));
+  }
+
+  async #told(
+    wanted: NasRequest,
+    read: (exchange: NasExchange) => Promise<NasJson>,
+  ): Promise<NasJson> {
     const startedAtMs = this.#clock.monotonicMs();
     const exchange = await this.#sender.send(wanted);
-    const result = await readNasJson(exchange, this.#clock);
+    const result = await read(exchange);
     if (result.kind === 'unreachable') this.#failed(result.cause, startedAtMs);
     else this.#answered(result.status, result.kind === 'answer' ? result.body : undefined);
     return result;

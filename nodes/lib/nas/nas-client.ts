@@ -39,7 +39,16 @@ export interface NasFileItem {
   readonly can_delete: boolean | null;
 }
 
+export interface NasListOptions extends NasCallOptions {
+  /**
+   * Takes the rows as they come, where there may be too many for memory. No more are read before it
+   * is through; whether they are all is known when the call is.
+   */
+  readonly each?: (items: readonly NasFileItem[]) => void | Promise<void>;
+}
+
 export type NasListing =
+  /** `items`: those that `each` was not given. */
   | { readonly kind: 'listing'; readonly items: readonly NasFileItem[] }
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'bad_answer'; readonly status: number }
@@ -102,7 +111,7 @@ export interface NasClient {
   sharedWithMe(token: string, options?: NasCallOptions): Promise<NasJson>;
   /** `GET /api/system/sleep/my-permissions`. */
   myPermissions(token: string, options?: NasCallOptions): Promise<NasJson>;
-  list(token: string, path: string, options?: NasCallOptions): Promise<NasListing>;
+  list(token: string, path: string, options?: NasListOptions): Promise<NasListing>;
   download(
     token: string,
     path: string,

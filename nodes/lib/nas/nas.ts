@@ -18,6 +18,7 @@ export type {
   NasFileItem,
   NasJson,
   NasListing,
+  NasListOptions,
   NasRange,
   NasUploadChannel,
 } from './nas-client.ts';

@@ -87,7 +87,9 @@ export class FetchFor {
       const caller = await this.caller(userId);
       if (caller === null) return null;
       this.#lists(userId, folder);
-      const outcome = await files.list(caller, folder, { auto: true, force });
+      // It is to be stored; nobody reads what comes back.
+      const page = { limit: 1, after: null };
+      const outcome = await files.list(caller, folder, { auto: true, force, page });
       if (outcome.kind === 'nas_busy') errands.tooMuch();
       return outcome;
     });

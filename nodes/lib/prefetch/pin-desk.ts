@@ -10,6 +10,9 @@ import {
 import type { NasPresence } from '../nas/presence-port.ts';
 import { type Look, lookAtKept, walkPin } from './pin-walk.ts';
 
+/** A folder is asked for so that it is kept; what is in it is read from there. */
+const SHORTEST = { limit: 1, after: null };
+
 export interface PinDeskPorts {
   readonly pins: Pins;
   readonly files: Pick<Files, 'list' | 'shownIn' | 'lastShown' | 'mayRead'>;
@@ -98,11 +101,12 @@ export class PinDesk {
     const { user } = caller;
     const parent = parentOf(path);
     // The folder above tells a file from a folder, and how large a folder is.
-    if (presence.state.awake && parent !== null) await files.list(caller, parent, { auto });
+    if (presence.state.awake && parent !== null)
+      await files.list(caller, parent, { auto, page: SHORTEST });
     const shown = files.lastShown(user, path);
     const isShown = shown !== null && files.mayRead(user, path, shown.ownerId);
     if (isShown && !shown.isDirectory) return { kind: 'not_a_folder' };
-    const listed = await files.list(caller, path, { auto });
+    const listed = await files.list(caller, path, { auto, page: SHORTEST });
     if (listed.kind === 'asleep') return null;
     if (listed.kind !== 'listing') return listed;
     const { source, queued } = listed.listing;
@@ -126,10 +130,11 @@ export class PinDesk {
   }
 
   async #look(caller: Caller, folder: string, auto: boolean): Promise<Look> {
-    const listed = await this.#ports.files.list(caller, folder, { auto });
+    const { files } = this.#ports;
+    const listed = await files.list(caller, folder, { auto, page: SHORTEST });
     if (listed.kind === 'not_found') return { kind: 'missing' };
     if (listed.kind !== 'listing' || listed.listing.source !== 'fresh') return { kind: 'unknown' };
-    return { kind: 'items', items: listed.listing.items };
+    return { kind: 'items', items: files.shownIn(caller.user, folder) ?? [] };
   }
 
   /** What the user's pins hold with this one, as far as it can be told. */

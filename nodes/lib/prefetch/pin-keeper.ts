@@ -137,8 +137,8 @@ export class PinKeeper {
     if (listed.kind !== 'listing' || listed.listing.source !== 'fresh') return { kind: 'unknown' };
     // An empty answer that nothing confirms is how the NAS lists what is not there.
     const user = userOf(userId);
-    if (user === null || files.shownIn(user, folder) === null) return { kind: 'missing' };
-    return { kind: 'items', items: listed.listing.items };
+    const items = user === null ? null : files.shownIn(user, folder);
+    return items === null ? { kind: 'missing' } : { kind: 'items', items };
   }
 
   /** The next waiting file, users in turn. */

@@ -22,6 +22,7 @@ import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
 import { UPLOAD_INTENTS } from './schema/upload-intents.ts';
 import { UPLOAD_TABLES } from './schema/upload-tables.ts';
+import { WHOLE_LISTINGS } from './schema/whole-listings.ts';
 
 /**
  * The three files, by what losing them costs: `queue` holds what was accepted and who may come in,
@@ -48,6 +49,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 5, sql: POLICY_TABLES },
   { version: 6, sql: LISTING_COUNTS },
   { version: 7, sql: UNSEEN_ITEMS },
+  { version: 8, sql: WHOLE_LISTINGS },
 ];
 
 export const ENERGY_MIGRATIONS: readonly Migration[] = [

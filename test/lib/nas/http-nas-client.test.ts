@@ -132,9 +132,95 @@ describe('The NAS client', () => {
       };
       more();
     });
-    assert.equal((await client.list('token', 'announced')).kind, 'bad_answer');
+    for (const path of ['/api/announced', '/api/chunked']) {
+      assert.equal((await client.call({ method: 'GET', path })).kind, 'bad_answer');
+    }
     assert.equal((await client.list('token', 'chunked')).kind, 'bad_answer');
-    assert.ok(blocks < 32, `${blocks} MB were taken`);
+    assert.ok(blocks < 40, `${blocks} MB were taken`);
+  });
+
+  it('gives up JSON that is nested deeper than any real answer, at once', async () => {
+    const deep = '['.repeat(200_000);
+    const { client } = await against((request, response) => {
+      response.setHeader('Content-Type', 'application/json');
+      const list = `{"files":[${deep}${']'.repeat(200_000)}]}`;
+      response.end(request.url?.includes('list') === true ? list : deep.replaceAll('[', '{"a":'));
+    });
+    assert.deepEqual(await client.list('token', 'alice'), { kind: 'bad_answer', status: 200 });
+    assert.deepEqual(await client.me('token'), { kind: 'bad_answer', status: 200 });
+    assert.deepEqual(await client.preflight('token'), { kind: 'bad_answer', status: 200 });
+  });
+
+  it('hands the rows of a listing out as they come, in any blocks, and knows half a one', async () => {
+    const rows = Array.from({ length: 700 }, (_, index) => ({
+      name: `"${index}],[{}\\ü.jpg`,
+      path: `alice/"${index}],[{}\\ü.jpg`,
+      size: index,
+      type: 'file',
+      modified_at: '2026-02-20T10:00:00Z',
+    }));
+    const text = Buffer.from(JSON.stringify({ total: 700, files: rows, rest: { files: [1, 2] } }));
+    let end = text.length;
+    const { client } = await against((_request, response) => {
+      let at = 0;
+      const more = (): void => {
+        if (at >= end) {
+          if (end === text.length) response.end();
+          else response.destroy();
+          return;
+        }
+        const next = text.subarray(at, Math.min(end, at + 997));
+        at += next.length;
+        response.write(next, more);
+      };
+      more();
+    });
+    const seen: string[] = [];
+    let most = 0;
+    const each = (items: readonly { readonly name: string }[]): Promise<void> => {
+      most = Math.max(most, items.length);
+      seen.push(...items.map(({ name }) => name));
+      return Promise.resolve();
+    };
+    const whole = await client.list('token', 'alice', { each });
+    assert.deepEqual(whole, { kind: 'listing', items: [] });
+    assert.deepEqual(
+      seen,
+      rows.map(({ name }) => name),
+    );
+    assert.ok(most < 700, 'they come in more than one piece');
+    end = 30_000;
+    assert.equal((await client.list('token', 'alice')).kind, 'unreachable');
+  });
+
+  it('takes what is no listing for none, wherever it is wrong', async () => {
+    let text = '';
+    const { client } = await against((_request, response) => response.end(text));
+    const wrong = [
+      '',
+      '[]',
+      '{}',
+      '{"files":{}}',
+      '{"files":[1,]}',
+      '{"files":[,1]}',
+      '{"files":[1}',
+    ];
+    for (text of [
+      ...wrong,
+      '{"files":[1]',
+      '{"files":[{"a":1}}',
+      '{"files":[]}x',
+      '{"a":["files":[]]}',
+    ]) {
+      assert.equal((await client.list('token', 'a')).kind, 'bad_answer', text);
+    }
+    for (text of [
+      '{"files":[]}',
+      ' { "files" : [ ] , "a": [[]] }',
+      '{"a":{"files":[1]},"files":[2]}',
+    ]) {
+      assert.deepEqual(await client.list('token', 'a'), { kind: 'listing', items: [] }, text);
+    }
   });
 
   it('refuses an answer packed although nobody asked for it', async () => {

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { request } from 'node:http';
+import { createGunzip } from 'node:zlib';
+import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+
+const FILES = 100_000;
+const FOLDER = 'alice/large';
+const MB = 1_000_000;
+/** What more a process may hold for it, at its worst moment. */
+const MOST_BYTES = 60 * MB;
+
+/** Stands before the practice NAS and lists one folder that is too large to lie on a test's disk. */
+class LargeNas {
+  readonly #server: Server;
+  readonly #behind: string;
+  lists = 0;
+  files = FILES;
+
+  constructor(behind: string) {
+    this.#behind = behind;
+    this.#server = createServer((incoming, outgoing) => {
+      const url = new URL(incoming.url ?? '/', this.#behind);
+      if (url.pathname === '/api/files/list' && url.searchParams.get('path') === FOLDER) {
+        this.lists += 1;
+        void this.#list(outgoing);
+        return;
+      }
+      const { method, headers } = incoming;
+      const onward = request(url, { method, headers }, (answered) => {
+        outgoing.writeHead(answered.statusCode ?? 502, answered.headers);
+        answered.pipe(outgoing);
+      });
+      onward.on('error', () => outgoing.destroy());
+      incoming.pipe(onward);
+    });
+  }
+
+  async start(): Promise<string> {
+    await new Promise<void>((done) => this.#server.listen(0, '127.0.0.1', done));
+    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
+  }
+
+  stop(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #list(outgoing: ServerResponse): Promise<void> {
+    outgoing.writeHead(200, { 'Content-Type': 'application/json' });
+    outgoing.write('{"files":[');
+    for (let from = 0; from < this.files; from += 500) {
+      const items: string[] = [];
+      for (let index = from; index < Math.min(this.files, from + 500); index += 1) {
+        items.push(JSON.stringify(itemAt(index)));
+      }
+      const text = `${from === 0 ? '' : ','}${items.join(',')}`;
+      if (!outgoing.write(text)) await new Promise((next) => outgoing.once('drain', next));
+    }
+    outgoing.end(']}');
+  }
+}
+
+function itemAt(index: number): object {
+  const name = `IMG_${String(index).padStart(6, '0')}.jpg`;
+  return {
+    name,
+    path: `${FOLDER}/${name}`,
+    size: 5,
+    type: 'file',
+    modified_at: '2026-02-20T10:00:00.123456Z',
+    owner_id: null,
+    owner_name: null,
+    mime_type: 'image/jpeg',
+    file_id: 5_000_000 + index,
+    checksum: null,
+    sync_info: null,
+    can_read: null,
+    can_write: null,
+    can_delete: null,
+  };
+}
+
+describe('A folder of 100,000 files, 30 MB of JSON, through the whole house', function () {
+  this.timeout(240_000);
+  let booted: BootedBaluPi;
+  let nas: LargeNas;
+  let token: string;
+  let peakBytes = 0;
+  let watch: NodeJS.Timeout;
+
+  before(async () => {
+    booted = await BootedBaluPi.start({
+      environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
+    });
+    nas = new LargeNas(booted.nas.url);
+    const url = await nas.start();
+    await booted.restart({ BALUPI_NAS_URL: url });
+    token = await booted.signIn('alice');
+    await call('?path=alice');
+    watch = setInterval(() => {
+      peakBytes = Math.max(peakBytes, booted.residentBytes);
+    }, 20);
+  });
+
+  after(async () => {
+    clearInterval(watch);
+    await booted.stop();
+    nas.stop();
+  });
+
+  async function call(query: string, headers: Record<string, string> = {}): Promise<Response> {
+    return await fetch(`${booted.url}/api/files/list${query}`, {
+      headers: { Authorization: `Bearer ${token}`, ...headers },
+    });
+  }
+
+  interface Listed {
+    readonly files: readonly { readonly name: string; readonly id: number }[];
+    readonly next?: string | null;
+  }
+
+  it('is listed whole, in bounded memory', async () => {
+    const beforeBytes = booted.residentBytes;
+    peakBytes = beforeBytes;
+    const answered = await call(`?path=${FOLDER}`, { 'Accept-Encoding': 'identity' });
+    assert.equal(answered.status, 200);
+    const { files } = (await answered.json()) as Listed;
+    assert.equal(files.length, FILES);
+    assert.equal(new Set(files.map(({ name }) => name)).size, FILES);
+    const moreBytes = peakBytes - beforeBytes;
+    assert.ok(moreBytes <= MOST_BYTES, `${Math.round(moreBytes / MB)} MB more`);
+  });
+
+  it('is packed where the caller takes it, to a fraction', async () => {
+    for (const coding of ['gzip', 'br']) {
+      const answered = await call(`?path=${FOLDER}`, { 'Accept-Encoding': coding });
+      assert.equal(answered.headers.get('content-encoding'), coding);
+      assert.equal(((await answered.json()) as Listed).files.length, FILES);
+    }
+    const small = await call('?path=alice', { 'Accept-Encoding': 'gzip' });
+    assert.ok(Array.isArray(((await small.json()) as Listed).files));
+    const packedBytes = await new Promise<number>((resolve, reject) => {
+      const headers = { Authorization: `Bearer ${token}`, 'Accept-Encoding': 'gzip' };
+      const asking = request(`${booted.url}/api/files/list?path=${FOLDER}`, { headers });
+      asking.on('error', reject);
+      asking.on('response', (answered) => {
+        let count = 0;
+        answered.on('data', (block: Buffer) => (count += block.length));
+        const unpacked = answered.pipe(createGunzip());
+        unpacked.on('error', reject).on('end', () => {
+          resolve(count);
+        });
+        unpacked.resume();
+      });
+      asking.end();
+    });
+    assert.ok(packedBytes < 8 * MB, `${packedBytes} bytes`);
+  });
+
+  it('is paged without another question to the NAS', async () => {
+    const first = (await (await call(`?path=${FOLDER}&limit=100`)).json()) as Listed;
+    const lists = nas.lists;
+    let next = first.next;
+    const names = first.files.map(({ name }) => name);
+    for (let count = 0; count < 20; count += 1) {
+      const page = (await (
+        await call(`?path=${FOLDER}&limit=100&cursor=${next ?? ''}`)
+      ).json()) as Listed;
+      names.push(...page.files.map(({ name }) => name));
+      next = page.next;
+    }
+    assert.equal(nas.lists, lists);
+    assert.deepEqual(
+      names,
+      Array.from({ length: 2_100 }, (_, index) => `IMG_${String(index).padStart(6, '0')}.jpg`),
+    );
+  });
+
+  it('is shown whole while the NAS sleeps, and loses what the NAS lost', async () => {
+    nas.files = FILES - 10;
+    await new Promise((next) => {
+      setTimeout(next, 10_100);
+    });
+    assert.equal(
+      ((await (await call(`?path=${FOLDER}`)).json()) as Listed).files.length,
+      nas.files,
+    );
+    await booted.nas.sleep('suspend');
+    nas.stop();
+    const limitMs = performance.now() + 20_000;
+    for (;;) {
+      const answered = await call(`?path=${FOLDER}`);
+      const { files } = (await answered.json()) as Listed;
+      assert.equal(files.length, FILES - 10);
+      if (answered.headers.get('x-balupi-cache') === 'stale') break;
+      assert.ok(performance.now() < limitMs, booted.output);
+    }
+  });
+});
