@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const ASK_EVERY_MS = 40;
+const ASK_EVERY_MS = 10;
 const PATIENCE_MS = 10_000;
 const MOST_P95_MS = 1_000;
 const LEAST_SHARE = 0.99;
