@@ -20,6 +20,52 @@ interface Deps {
   readonly wishes: readonly Wish[];
 }
 
+/** How a family was served. */
+export class Served {
+  readonly #tookMs: readonly number[];
+  readonly #failed: readonly string[];
+
+  constructor(tookMs: readonly number[], failed: readonly string[]) {
+    this.#tookMs = tookMs;
+    this.#failed = failed;
+  }
+
+  /** All of them as one. */
+  static together(all: readonly Served[]): Served {
+    return new Served(
+      all.flatMap((served) => served.#tookMs),
+      all.flatMap((served) => served.#failed),
+    );
+  }
+
+  get asked(): number {
+    return this.#tookMs.length;
+  }
+
+  get failed(): number {
+    return this.#failed.length;
+  }
+
+  get p95Ms(): number {
+    const sorted = this.#tookMs.toSorted((a, b) => a - b);
+    return Math.round(sorted[Math.floor(sorted.length * 0.95)] ?? Infinity);
+  }
+
+  /** What was not as it should be. */
+  get failures(): string[] {
+    const { asked, failed, p95Ms } = this;
+    const failures: string[] = [];
+    if (p95Ms >= MOST_P95_MS) failures.push(`the family waited ${String(p95Ms)} ms (p95)`);
+    if (failed > asked * (1 - LEAST_SHARE)) {
+      const told = [...new Set(this.#failed)].slice(0, 3).join('; ');
+      failures.push(
+        `${String(failed)} of ${String(asked)} of the family's requests failed: ${told}`,
+      );
+    }
+    return failures;
+  }
+}
+
 /** People at another address who use BaluPi meanwhile, half over connections they keep. */
 export class Family {
   readonly #deps: Deps;
@@ -37,23 +83,12 @@ export class Family {
     this.#running = this.#run();
   }
 
-  /** @returns what was not as it should be, and the figures */
-  async stop(): Promise<{ failures: string[]; asked: number; failed: number; p95Ms: number }> {
+  /** @returns how they were served */
+  async stop(): Promise<Served> {
     this.#stop.abort();
     await this.#running;
     this.#agent.destroy();
-    const sorted = this.#tookMs.toSorted((a, b) => a - b);
-    const [asked, failed] = [sorted.length, this.#failures.length];
-    const p95Ms = Math.round(sorted[Math.floor(asked * 0.95)] ?? Infinity);
-    const failures: string[] = [];
-    if (p95Ms >= MOST_P95_MS) failures.push(`the family waited ${String(p95Ms)} ms (p95)`);
-    if (failed > asked * (1 - LEAST_SHARE)) {
-      const told = [...new Set(this.#failures)].slice(0, 3).join('; ');
-      failures.push(
-        `${String(failed)} of ${String(asked)} of the family's requests failed: ${told}`,
-      );
-    }
-    return { failures, asked, failed, p95Ms };
+    return new Served(this.#tookMs, this.#failures);
   }
 
   async #run(): Promise<void> {
