@@ -32,6 +32,8 @@ export function upload(site: Site, nas: NasRoom): Upload {
     makeRoom: async (bytes) => {
       await rooms().cache.makeRoom(bytes);
     },
+    evictableBytes: () => rooms().cache.keptBytes(),
+    signedInSince: (sinceMs) => rooms().accounts.signedInSince(sinceMs),
     keep: (delivered) => keepDelivered(rooms(), delivered),
     pendingDownloads: (userId) => rooms().prefetch.pendingDownloads(userId),
     fallback: new PlainSend(nas.client, disk),

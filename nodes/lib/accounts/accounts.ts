@@ -242,6 +242,11 @@ export class Accounts {
     return createdAtS === null ? null : isoSeconds(createdAtS * 1_000);
   }
 
+  /** Ids of the active users for whom the NAS answered since then. */
+  signedInSince(sinceMs: number): readonly number[] {
+    return this.#book.users.answeredSince(sinceMs);
+  }
+
   /** As {@link userOf}, by the name the NAS last gave. */
   userNamed(username: string): User | null {
     const row = this.#book.users.findByName(username);

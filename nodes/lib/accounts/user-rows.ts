@@ -34,6 +34,7 @@ export class UserRows {
   readonly #find: Statement;
   readonly #findByName: Statement;
   readonly #namesakes: Statement;
+  readonly #answeredSince: Statement;
   readonly #upsert: Statement;
   readonly #deactivate: Statement;
   readonly #end: Statement;
@@ -54,6 +55,9 @@ export class UserRows {
       ORDER BY is_active DESC, answered_at_ms DESC LIMIT 1`);
     this.#namesakes = store.prepare(
       'SELECT id FROM users WHERE username = ? AND id <> ? AND is_active = 1',
+    );
+    this.#answeredSince = store.prepare(
+      'SELECT id FROM users WHERE answered_at_ms >= ? AND is_active = 1',
     );
     this.#upsert = store.prepare(`
       INSERT INTO users (id, username, role, role_iat_s, is_active, answered_at_ms)
@@ -96,6 +100,11 @@ export class UserRows {
   /** Other users still kept under a name that now belongs to `id`. */
   namesakes(username: string, id: number): readonly number[] {
     return this.#namesakes.all(username, id).map((row) => Number(row['id']));
+  }
+
+  /** Ids of active users for whom the NAS answered since then. */
+  answeredSince(sinceMs: number): readonly number[] {
+    return this.#answeredSince.all(sinceMs).map((row) => Number(row['id']));
   }
 
   upsert(user: Pick<UserRow, 'id' | 'username' | 'role' | 'roleIatS' | 'answeredAtMs'>): void {

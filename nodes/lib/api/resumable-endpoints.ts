@@ -65,6 +65,7 @@ export const RESUMABLE_ENDPOINTS = [
       'too_many_tries',
       'disk_failing',
       'no_room',
+      'share_used',
     ],
   }),
   endpoint({
@@ -80,7 +81,15 @@ export const RESUMABLE_ENDPOINTS = [
     query: ChunkQuery,
     bodySchema: Type.String({ contentEncoding: 'binary' }),
     responses: { 200: json(ChunkedReceived, 'How much of the upload is here.') },
-    refusals: ['malformed', 'not_found', 'too_slow', 'too_many_tries', 'disk_failing', 'no_room'],
+    refusals: [
+      'malformed',
+      'not_found',
+      'too_slow',
+      'too_many_tries',
+      'disk_failing',
+      'no_room',
+      'share_used',
+    ],
   }),
   endpoint({
     id: 'files-chunked-complete',
@@ -107,6 +116,7 @@ export const RESUMABLE_ENDPOINTS = [
       'not_yours',
       'disk_failing',
       'no_room',
+      'share_used',
     ],
   }),
   endpoint({

@@ -136,6 +136,7 @@ export const UPLOAD_ENDPOINTS = [
       'too_slow',
       'disk_failing',
       'no_room',
+      'share_used',
     ],
   }),
   endpoint({
@@ -199,6 +200,7 @@ export const UPLOAD_ENDPOINTS = [
       'conflict',
       'disk_failing',
       'no_room',
+      'share_used',
     ],
   }),
   endpoint({

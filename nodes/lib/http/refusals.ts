@@ -66,6 +66,7 @@ export const REFUSALS = {
   deadline: { status: 504, detail: 'This took too long and was ended.' },
   gateway_timeout: { status: 504, detail: 'The NAS cannot be asked right now. Keep your tokens.' },
   pin_too_large: { status: 507, detail: 'This folder is larger than your share of the cache.' },
+  share_used: { status: 507, detail: 'Your share of the room on the Pi is used up.' },
   no_room: { status: 507, detail: 'There is no room for this on the Pi.' },
 } as const satisfies Record<string, { status: number; detail: string }>;
 

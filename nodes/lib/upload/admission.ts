@@ -87,7 +87,8 @@ export class Admission {
       return refused('too_many_tries', 'Too many uploads at once. Send fewer at a time.');
     }
     try {
-      if (!(await this.#room.fits(length))) return refused('no_room');
+      const refusal = await this.#room.refusal(call.caller.user.id, length);
+      if (refusal !== null) return refusal;
     } catch (error) {
       const fault = diskFaultOf(error);
       if (fault === null) throw error;

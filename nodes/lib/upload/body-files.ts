@@ -77,7 +77,11 @@ export class BodyFiles {
     const part = new PartFile(id, join(incomingFolder, `${id}.part`), {
       disk,
       hashing,
-      takeRoom: (bytes) => reservation.take(bytes),
+      takeRoom: async (bytes) => {
+        const refusal = await reservation.take(bytes);
+        if (refusal !== null) this.refuse(refusal);
+        return refusal === null;
+      },
       onWritten: this.#onChange,
     });
     const file: Incoming = { filename, part, staged: null };

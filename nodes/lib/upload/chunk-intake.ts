@@ -7,6 +7,7 @@ import { feedBody } from './feed-body.ts';
 import { GatheredWrites } from './gathered-writes.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
 import type { ResumableSpool } from './resumable-spool.ts';
+import type { Reservation, RoomKeeper } from './room-keeper.ts';
 
 /** What of a chunk may wait for the disk before its sender is held back. */
 const MOST_HELD_BYTES = 1024 * 1024;
@@ -23,6 +24,7 @@ export interface ChunkIntakeParts {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
+  readonly room: RoomKeeper;
   readonly clock: Clock;
 }
 
@@ -137,7 +139,7 @@ export class ChunkIntake {
       if (giveBack === 'gone') return { kind: 'gone' };
       if (giveBack === 'crowded') return refused('too_many_tries');
       try {
-        return await this.#store(request, upload);
+        return await this.#withRoom(request, upload);
       } finally {
         giveBack();
       }
@@ -146,7 +148,24 @@ export class ChunkIntake {
     }
   }
 
-  async #store(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
+  /** Room is taken for this chunk alone. */
+  async #withRoom(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
+    const length = request.headers['content-length'];
+    const bytes = length === undefined ? null : Number(length);
+    const reserved = await this.#parts.room.reserve(upload.userId, bytes);
+    if ('code' in reserved) return reserved;
+    try {
+      return await this.#store(request, upload, reserved);
+    } finally {
+      reserved.release();
+    }
+  }
+
+  async #store(
+    request: IncomingMessage,
+    upload: ResumableUpload,
+    reservation: Reservation,
+  ): Promise<ChunkReceived> {
     const { disk, spool, rows, clock } = this.#parts;
     const { id, receivedBytes } = upload;
     const file = spool.fileOf(id);
@@ -157,7 +176,7 @@ export class ChunkIntake {
     const handle = await disk.goOn(file, receivedBytes);
     let written: Written;
     try {
-      written = await this.#write(request, handle, upload);
+      written = await this.#write(request, handle, upload, reservation);
       // Durable before it is said to be here. A sync that fails is never tried again.
       if (written.kind === 'whole') await handle.sync();
     } finally {
@@ -174,12 +193,13 @@ export class ChunkIntake {
   async #write(
     request: IncomingMessage,
     handle: SpoolHandle,
-    { id, receivedBytes, totalBytes }: ResumableUpload,
+    { receivedBytes, totalBytes }: ResumableUpload,
+    reservation: Reservation,
   ): Promise<Written> {
     const writes = new GatheredWrites();
-    const flow = { isTooMuch: false, isStopped: false, wake: (): void => undefined };
+    const flow: Flow = { isTooMuch: false, isStopped: false, noRoom: null, wake: () => undefined };
     const writing = writes.writeTo(handle, {
-      takeRoom: (bytes) => this.#parts.spool.roomOf(id).take(bytes),
+      takeRoom: (bytes) => takeRoom(reservation, flow, bytes),
       written: () => {
         flow.wake();
         return Promise.resolve();
@@ -206,11 +226,28 @@ export class ChunkIntake {
     });
     if (fed === 'whole') writes.end();
     else writes.giveUp();
-    const isWhole = await writing;
-    if (flow.isTooMuch) return { kind: 'too much' };
-    if (fed === 'gone') return { kind: 'gone' };
-    return isWhole ? { kind: 'whole', bytes: writes.sizeBytes } : refused('no_room');
+    return writtenAs(flow, fed === 'gone', (await writing) ? writes.sizeBytes : null);
   }
+}
+
+/** What goes on while a chunk is written. */
+interface Flow {
+  isTooMuch: boolean;
+  isStopped: boolean;
+  noRoom: Refused | null;
+  wake: () => void;
+}
+
+/** @param bytes all that came; null where not all of it was written */
+function writtenAs(flow: Flow, isGone: boolean, bytes: number | null): Written {
+  if (flow.isTooMuch) return { kind: 'too much' };
+  if (isGone) return { kind: 'gone' };
+  return bytes === null ? (flow.noRoom ?? refused('no_room')) : { kind: 'whole', bytes };
+}
+
+async function takeRoom(reservation: Reservation, flow: Flow, bytes: number): Promise<boolean> {
+  flow.noRoom = await reservation.take(bytes);
+  return flow.noRoom === null;
 }
 
 type Written =

@@ -123,8 +123,9 @@ export class Intake {
   ): Promise<AcceptOutcome> {
     let reservation: Reservation | null = null;
     try {
-      reservation = await this.#parts.room.reserve(headers.lengthBytes);
-      if (reservation === null) return refused('no_room');
+      const reserved = await this.#parts.room.reserve(call.caller.user.id, headers.lengthBytes);
+      if ('code' in reserved) return reserved;
+      reservation = reserved;
       return await this.#receive(call, request, headers, reservation);
     } catch (error) {
       const fault = diskFaultOf(error);
@@ -180,7 +181,8 @@ export class Intake {
     files: readonly ReceivedFile[],
     headers: UploadHeaders,
   ): Promise<readonly AimedFile[] | Refused> {
-    const wrong = faultOf(files, headers);
+    const { room } = this.#parts;
+    const wrong = faultOf(files, headers) ?? (await room.rowsRefusal(caller.user.id, files.length));
     if (wrong !== null) return wrong;
     const { listings, admission } = this.#parts;
     const aimed: AimedFile[] = [];

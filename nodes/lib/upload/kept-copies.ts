@@ -62,8 +62,8 @@ export class KeptCopies {
     const { rows, room } = this.#parts;
     const known = item.checksum?.toLowerCase() ?? '';
     if (rows.holds(conflict.id, known, item.size)) return { kind: 'kept' };
-    const reserved = await room.reserve(item.size);
-    if (reserved === null) return { kind: 'no_room' };
+    const reserved = await room.reserve(conflict.userId, item.size);
+    if ('code' in reserved) return { kind: 'no_room' };
     try {
       return await this.#fetch(conflict, item, token, signal);
     } finally {

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { Disk } from './disk.ts';
 import type { FileHashing, FollowedHash } from './file-hashing.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
-import type { Reservation, RoomKeeper } from './room-keeper.ts';
 import { isUploadId } from './upload-id.ts';
 
 /** Hashes that are kept up to date while chunks come; others are made when they are asked for. */
@@ -11,7 +10,6 @@ const MOST_FOLLOWED = 32;
 export interface SpoolParts {
   readonly disk: Disk;
   readonly hashing: FileHashing;
-  readonly room: RoomKeeper;
   readonly rows: ResumableRows;
   /** The queue's own folder. */
   readonly folder: string;
@@ -21,7 +19,6 @@ export interface SpoolParts {
 export class ResumableSpool {
   readonly #parts: SpoolParts;
   readonly #folder: string;
-  readonly #reservations = new Map<string, Reservation>();
   readonly #followed = new Map<string, FollowedHash>();
 
   constructor(parts: SpoolParts) {
@@ -33,36 +30,20 @@ export class ResumableSpool {
     return join(this.#folder, `${id}.part`);
   }
 
-  /** The room set aside for what is still to come of it. */
-  roomOf(id: string): Reservation {
-    let reservation = this.#reservations.get(id);
-    if (reservation === undefined) {
-      reservation = this.#parts.room.promise(0);
-      this.#reservations.set(id, reservation);
-    }
-    return reservation;
-  }
-
   /**
-   * Makes an empty file and sets room aside for all of it.
-   * @returns false when there is no room
+   * Makes an empty file.
    * @throws the disk's error; nothing is left then
    */
-  async open(id: string, totalBytes: number): Promise<boolean> {
-    const { disk, room } = this.#parts;
-    const reservation = await room.reserve(totalBytes);
-    if (reservation === null) return false;
+  async open(id: string): Promise<void> {
+    const { disk } = this.#parts;
     try {
       const handle = await disk.create(this.fileOf(id));
       await handle.close();
       await disk.syncFolder(this.#folder);
     } catch (error) {
-      reservation.release();
       await disk.remove(this.fileOf(id));
       throw error;
     }
-    this.#reservations.set(id, reservation);
-    return true;
   }
 
   /** That many bytes of it are durable: they are hashed while the next are on their way. */
@@ -78,12 +59,10 @@ export class ResumableSpool {
     return followed.finish(totalBytes);
   }
 
-  /** Gives back its room and forgets its hash: it is complete, or it is gone. */
+  /** Forgets its hash: it is complete, or it is gone. */
   release(id: string): void {
     this.#followed.get(id)?.drop();
     this.#followed.delete(id);
-    this.#reservations.get(id)?.release();
-    this.#reservations.delete(id);
   }
 
   /**
@@ -91,11 +70,11 @@ export class ResumableSpool {
    * @returns how many uploads had lost their file
    */
   async recover(): Promise<number> {
-    const { disk, rows, room, folder } = this.#parts;
+    const { disk, rows, folder } = this.#parts;
     await disk.makeFolder(this.#folder);
     await disk.syncFolder(folder);
     let lost = 0;
-    for (const { id, totalBytes, receivedBytes } of rows.all()) {
+    for (const { id, receivedBytes } of rows.all()) {
       const file = this.fileOf(id);
       // It died between the rename and the commit of its completion.
       if ((await disk.sizeOf(file)) === null && (await disk.sizeOf(join(folder, id))) !== null) {
@@ -104,8 +83,6 @@ export class ResumableSpool {
       if (((await disk.sizeOf(file)) ?? -1) < receivedBytes) {
         rows.remove(id);
         lost += 1;
-      } else {
-        this.#reservations.set(id, room.promise(totalBytes - receivedBytes));
       }
     }
     for await (const name of disk.names(this.#folder)) {

@@ -19,6 +19,7 @@ import type { AcceptedFile, AimedFile } from './enqueue.ts';
 import type { Publisher } from './publisher.ts';
 import { ResumableBook } from './resumable-book.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
+import type { RoomKeeper } from './room-keeper.ts';
 import type { ResumableSpool } from './resumable-spool.ts';
 import { senderOf } from './sender.ts';
 import { readFilename, readTarget } from './target.ts';
@@ -46,6 +47,7 @@ export interface ResumableParts {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
+  readonly room: RoomKeeper;
   readonly publisher: Publisher;
   readonly admission: Admission;
   readonly clock: Clock;
@@ -97,7 +99,10 @@ export class ResumableUploads {
       }
       const nowMs = clock.nowMs();
       const id = uploadId(nowMs, randomBytes);
-      if (!(await spool.open(id, wish.totalBytes))) return refused('no_room');
+      // Nothing is set aside for what may never come; what cannot fit is told before it is sent.
+      const refusal = await this.#parts.room.refusal(caller.user.id, wish.totalBytes);
+      if (refusal !== null) return refusal;
+      await spool.open(id);
       const { folder, filename } = aimed;
       const userId = caller.user.id;
       const none = { receivedBytes: 0, nextIndex: 0 };

@@ -36,6 +36,10 @@ export interface UploadParts {
   readonly userNamed: UserNamed;
   readonly mayWrite: MayWrite;
   readonly makeRoom: MakeRoom;
+  /** Kept copies that {@link makeRoom} may evict. */
+  readonly evictableBytes: () => number;
+  /** Ids of the users whom the NAS let in since then. */
+  readonly signedInSince: (sinceMs: number) => readonly number[];
   readonly keep: KeepDelivered;
   /** Files of a user's pins not yet kept; of everybody's for null. */
   readonly pendingDownloads: (userId: number | null) => number;

@@ -33,6 +33,7 @@ import { ResumableRows } from './resumable-rows.ts';
 import { ResumableSpool } from './resumable-spool.ts';
 import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
+import { ShareRows } from './share-rows.ts';
 import { toUploadItem } from './upload-answers.ts';
 import type { ShownListings } from './upload-ports.ts';
 import type { UploadParts } from './upload-parts.ts';
@@ -101,7 +102,7 @@ export class Upload {
     [this.#places, this.#listings] = [places, parts.listings];
     this.#recoveryRows = new RecoveryRows(store);
     this.#overviewRows = new OverviewRows(store);
-    const room = new RoomKeeper(disk, folder, parts.minFreeBytes, parts.makeRoom);
+    const room = new RoomKeeper({ ...parts, rows: new ShareRows(store) });
     this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
     const intents = new Intents(parts);
     this.#branches = new Branches({ ...parts, rows, places });
@@ -352,7 +353,7 @@ function buildResumable(
   onQueued: () => void,
 ): ResumableUploads {
   const rows = new ResumableRows(parts.store);
-  const spool = new ResumableSpool({ ...parts, room: shared.room, rows });
+  const spool = new ResumableSpool({ ...parts, rows });
   return new ResumableUploads({ ...parts, ...shared, rows, spool, onQueued });
 }
 

@@ -39,6 +39,8 @@ export async function openUploadRoom(
     listings: { shows: () => ({ kind: 'unknown' }) },
     mayWrite: () => true,
     makeRoom: quiet,
+    evictableBytes: () => 0,
+    signedInSince: () => [],
     keep: quiet,
     pendingDownloads: () => 0,
     fallback: null,

@@ -91,6 +91,8 @@ export class House {
   readonly listed = new Map<string, ShownEntry>();
   /** When the NAS says a user was made. */
   readonly born = new Map<number, string>();
+  /** Users whom the NAS let in within 30 days. */
+  readonly signedIn = new Set<number>();
   readonly kept: DeliveredFile[] = [];
   readonly tokens = new Map<number, string>([
     [1, 'token-alice'],
@@ -188,7 +190,9 @@ export class House {
           path: `/upload${query}`,
           headers: {
             'Content-Type': `multipart/form-data; boundary=${BOUNDARY}`,
-            'Content-Length': String(body.length),
+            ...(headers['Transfer-Encoding'] === undefined
+              ? { 'Content-Length': String(body.length) }
+              : {}),
             ...headers,
           },
         },
@@ -312,6 +316,8 @@ export class House {
         return who.user.role === 'admin' || first === 'Shared' || first === who.user.username;
       },
       makeRoom: () => undefined,
+      evictableBytes: () => 0,
+      signedInSince: () => [...this.signedIn],
       keep: (delivered) => {
         this.kept.push(delivered);
       },

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { ALICE, BOB, House, multipart } from './house.ts';
+import { WatchedDisk } from './faulty-disk.ts';
+
+const DAY_MS = 86_400_000;
+
+/** A disk of which uploads may take 10,000 bytes in all, or as many as it is told. */
+class SmallDisk extends WatchedDisk {
+  taken: () => number = () => 0;
+  totalBytes = 10_000;
+
+  override freeBytes(): Promise<number> {
+    return Promise.resolve(this.totalBytes - this.taken());
+  }
+}
+
+describe('the room for queued uploads', () => {
+  let house: House;
+
+  beforeEach(async () => {
+    const disk = new SmallDisk();
+    house = new House({ disk });
+    disk.taken = () => house.upload.queuedBytes();
+    await house.start();
+  });
+
+  afterEach(async () => {
+    await house.close();
+  });
+
+  async function send(who: typeof ALICE, name: string, bytes: number): Promise<string> {
+    house.who = who;
+    const { status, body } = await house.send(who.user.username, name, Buffer.alloc(bytes, name));
+    return status === 200 ? 'taken' : `${status} ${String(body['code'])}`;
+  }
+
+  it('is all of one who is alone', async () => {
+    assert.equal(await send(ALICE, 'a', 4_000), 'taken');
+    assert.equal(await send(ALICE, 'b', 4_000), 'taken');
+    assert.equal(await send(ALICE, 'c', 4_000), '507 no_room');
+  });
+
+  it('is shared evenly with who signed in or queued lately, and says so', async () => {
+    house.signedIn.add(1).add(2);
+    assert.equal(await send(ALICE, 'a', 4_000), 'taken');
+    house.who = ALICE;
+    const { status, body } = await house.send('alice', 'b', Buffer.alloc(4_000));
+    assert.deepEqual([status, body['code']], [507, 'share_used']);
+    assert.match(String(body['detail']), /share|shared among 2 users/);
+    assert.equal(await send(BOB, 'b', 4_000), 'taken');
+    assert.equal(await send(BOB, 'c', 4_000), '507 share_used');
+    // What was delivered counts no more, and who was not here for 30 days shares no more.
+    await house.deliver();
+    assert.equal(await send(ALICE, 'c', 4_000), 'taken');
+    house.signedIn.clear();
+    await house.clock.advance(31 * DAY_MS);
+    await house.deliver();
+    assert.equal(await send(ALICE, 'd', 6_000), 'taken');
+  });
+
+  it('counts a body while it comes, whatever length it says it has', async () => {
+    const disk = new SmallDisk();
+    disk.totalBytes = 40_000_000;
+    await house.restart({ disk, maxFileBytes: 30_000_000 });
+    house.signedIn.add(1).add(2);
+    const content = Buffer.alloc(21_000_000);
+    const body = multipart([{ name: 'file', filename: 'a', content }]);
+    house.who = ALICE;
+    const { status, body: answered } = await house.post(
+      body,
+      { 'Transfer-Encoding': 'chunked' },
+      'alice',
+    );
+    assert.deepEqual([status, answered['code']], [507, 'share_used']);
+    assert.deepEqual(house.onDisk(), []);
+    assert.equal(await send(ALICE, 'b', 4_000), 'taken');
+  });
+
+  it('is no more than 100,000 uploads, of several users an even part each', async () => {
+    const insert = house.data.queue.prepare(`
+      INSERT INTO upload_queue (id, user_id, username, folder, filename, path, size_bytes, sha256,
+        base_source, state, has_bytes, created_at_ms)
+      VALUES (?, 1, 'alice', 'alice', ?, ?, 0, '', 'none', 'failed', 0, ?)`);
+    house.data.queue.transaction(() => {
+      for (let n = 0; n < 49_999; n += 1) {
+        insert.run(`id-${n}`, `n${n}`, `alice/n${n}`, house.clock.nowMs());
+      }
+    });
+    house.signedIn.add(1).add(2);
+    assert.equal(await send(ALICE, 'a', 1), 'taken');
+    assert.equal(await send(ALICE, 'b', 1), '507 share_used');
+    assert.equal(await send(BOB, 'b', 1), 'taken');
+    const two = multipart([
+      { name: 'files', filename: 'c', content: '1' },
+      { name: 'files', filename: 'd', content: '2' },
+    ]);
+    house.data.queue.prepare("DELETE FROM upload_queue WHERE id = 'id-0'").run();
+    house.who = ALICE;
+    assert.equal((await house.post(two, {}, 'alice')).status, 507);
+    assert.equal(await send(ALICE, 'c', 1), 'taken');
+  });
+});
