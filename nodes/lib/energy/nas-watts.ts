@@ -61,6 +61,9 @@ export class NasWatts {
     if (this.#state === null) this.#state = seen;
     if (seen === this.#state) {
       this.#next = null;
+    } else if (this.#isWaking(powerMw)) {
+      this.#state = seen;
+      this.#next = null;
     } else if (this.#next?.state !== seen) {
       this.#next = { state: seen, sinceMs: monotonicMs };
     } else if (monotonicMs - this.#next.sinceMs >= HOLD_MS) {
@@ -74,6 +77,13 @@ export class NasWatts {
     this.#state = null;
     this.#next = null;
     this.#unpoweredSinceMs = null;
+  }
+
+  /** Nothing but a machine that runs takes so much; waiting for a second reading would be wrong. */
+  #isWaking(powerMw: number): boolean {
+    const [, idleMw] = this.#borders.borders;
+    const wasAsleep = this.#state === 'off' || this.#state === 'standby';
+    return wasAsleep && powerMw >= idleMw * (1 + MARGIN);
   }
 
   /** The state the power speaks for, where a border only counts once it is crossed clearly. */

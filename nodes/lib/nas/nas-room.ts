@@ -90,6 +90,9 @@ export class NasRoom {
       book: this.#book,
       nasPlugWatts: () => plug.watts(),
       powerThresholdWatts: options.powerThresholdWatts,
+      onGoodbyeOver: () => {
+        this.#asking = this.#lookAfterGoodbye();
+      },
     });
     const calls = new NasCalls(this.#transport, this.presence, clock);
     this.client = new HttpNasClient(calls, clock, () => this.#openLink());
@@ -218,6 +221,11 @@ export class NasRoom {
   async #learnVersion(): Promise<void> {
     if (!this.budget.take('probe')) return;
     await this.client.call({ method: 'GET', path: '/api/health', auto: true });
+  }
+
+  /** What said goodbye and answers again, as after a deploy, is seen now and not by some probe later. */
+  async #lookAfterGoodbye(): Promise<void> {
+    await this.#probe.probe(true);
   }
 
   #learnMac(): void {

@@ -37,14 +37,16 @@ export function nasStatus(
   plug: NasPlug,
   url: URL,
 ): NasStatus {
+  // What answers is not off: that reading is from before it woke, and the next one is not there yet.
+  const isOld = state.reachable && plug.powerState() === 'off';
   return {
     online: state.reachable,
     version: state.version,
     url: withoutUser(url),
-    powerState: plug.powerState(),
+    powerState: isOld ? 'unknown' : plug.powerState(),
     sleepState: state.sleepState,
     reachableBy: state.reachableBy,
-    powerW: plug.watts(),
+    powerW: isOld ? null : plug.watts(),
     sinceMs: state.sinceMs,
     lastSeenMs: state.lastSeenMs,
     nextWakeAt: state.nextWakeAt,

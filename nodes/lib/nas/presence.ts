@@ -14,6 +14,8 @@ export interface PresenceOptions {
   readonly nasPlugWatts: () => number | null;
   /** NAS_POWER_THRESHOLD_WATTS. */
   readonly powerThresholdWatts: number;
+  /** The two minutes after a goodbye are over, and nobody knows how the NAS is by now. */
+  readonly onGoodbyeOver?: () => void;
 }
 
 type Standing = Pick<NasState, 'awake' | 'reachable'>;
@@ -103,6 +105,7 @@ export class Presence implements NasPresence {
     this.#stopHold = clock.after(GOODBYE_MS, () => {
       this.#endHold();
       this.#settle();
+      if (!this.#alive) this.#options.onGoodbyeOver?.();
     });
     this.#settle();
   }

@@ -37,7 +37,8 @@ const AGREES_MS = 60_000;
  * - or the machine is up for 20 minutes: there may be no network, and what is measured has to be
  *   placed somewhere. A later correction is then followed as any step of the clock is.
  *
- * Once believed it stays so, unless it falls behind the floor of trusted time.
+ * Once believed it stays so. Where it is behind the floor of trusted time, only one of the first two
+ * counts: a clock that was once wrong by years must not end the metering until that year comes.
  */
 export class ClockEvidence {
   readonly #parts: ClockEvidenceParts;
@@ -56,9 +57,15 @@ export class ClockEvidence {
   }
 
   get isTrusted(): boolean {
-    if (this.#parts.isBehind()) return false;
+    if (this.#parts.isBehind()) return this.#isConfirmed();
     this.#isBelieved ||= this.#mayBelieve();
     return this.#isBelieved;
+  }
+
+  /** By something that knows the time of its own: then it is the floor that lies ahead. */
+  #isConfirmed(): boolean {
+    const nas = this.#nasDiffersMs;
+    return this.#parts.readMarks().isSynchronized || (nas !== null && nas <= AGREES_MS);
   }
 
   #mayBelieve(): boolean {

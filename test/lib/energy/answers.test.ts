@@ -348,6 +348,15 @@ describe('energy NAS watts', () => {
     ]);
   });
 
+  it('leaves off and standby at once for what runs, by the first reading that shows it', () => {
+    const watts = new NasWatts(nasBorders(30));
+    const seen = [0.4, 45, 45, 5, 5, 80].map((power, index) => {
+      watts.note(power * 1_000, index * 30_000);
+      return watts.state;
+    });
+    assert.deepEqual(seen, ['off', 'idle', 'idle', 'idle', 'standby', 'active']);
+  });
+
   it('knows for how long the plug has fed next to nothing', () => {
     const watts = new NasWatts(nasBorders(30));
     const seen = [42, 1.2, 0.4, 1.9, 2.1, 0.3, 0.3].map((power, index) => {

@@ -70,6 +70,24 @@ describe('The nas room', () => {
     await nas.close();
   });
 
+  it('sees a NAS that answers two minutes after its goodbye, however seldom it is probed', async () => {
+    await open({ probeIntervalSeconds: 3_600 });
+    room.goodbye();
+    assert.equal(room.status().sleepState, 'going_offline');
+    await clock.advance(119_000);
+    assert.equal(room.status().online, false);
+    await clock.advance(1_000);
+    await until(() => room.status().online);
+    assert.equal(room.status().sleepState, 'awake');
+  });
+
+  it('does not show a NAS that answers as off by a reading from before it woke', async () => {
+    await open({ plug: { watts: () => 0.4, powerState: () => 'off' } });
+    assert.deepEqual([room.status().powerState, room.status().powerW], ['off', 0.4]);
+    await room.probe();
+    assert.deepEqual([room.status().powerState, room.status().powerW], ['unknown', null]);
+  });
+
   it('tells what time the NAS says it is, with every answer', async () => {
     const dates: string[] = [];
     answer = (_request, response) => {

@@ -68,11 +68,16 @@ describe('Whether the clock may be believed', () => {
     assert.equal(warnings.length, 1);
   });
 
-  it('never believes a clock that is behind the newest stored time', () => {
-    marks = { ...marks, isSynchronized: true };
+  it('believes a clock that is behind the newest stored time only where something confirms it', () => {
     isBehind = true;
+    marks = { ...marks, startsFromGuess: false, uptimeMs: 60 * MINUTE_MS };
     assert.equal(evidence.isTrusted, false);
-    isBehind = false;
+    nasSays(5 * MINUTE_MS);
+    assert.equal(evidence.isTrusted, false);
+    nasSays(2_000);
+    assert.equal(evidence.isTrusted, true);
+    marks = { ...marks, isSynchronized: true };
+    nasSays(5 * MINUTE_MS);
     assert.equal(evidence.isTrusted, true);
   });
 
