@@ -90,9 +90,7 @@ export class NasRoom {
       book: this.#book,
       nasPlugWatts: () => plug.watts(),
       powerThresholdWatts: options.powerThresholdWatts,
-      onGoodbyeOver: () => {
-        this.#asking = this.#lookAfterGoodbye();
-      },
+      onGoodbyeOver: () => void (this.#asking = this.#lookAfterGoodbye()),
     });
     const calls = new NasCalls(this.#transport, this.presence, clock);
     this.client = new HttpNasClient(calls, clock, () => this.#openLink());
