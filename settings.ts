@@ -109,7 +109,11 @@ export const SETTINGS = {
   ENERGY_COMMIT_SECONDS: setting('60', number(1, 3_600), 'How often samples are written.'),
   TAPO_USERNAME: optional(text, 'Account of the Tapo app.'),
   TAPO_PASSWORD: optional(text, 'Its password.'),
-  TAPO_DRIVER: setting('auto', oneOf('auto', 'klap', 'connect'), 'How plugs are spoken to.'),
+  TAPO_DRIVER: setting(
+    'auto',
+    oneOf('auto', 'klap', 'tpap', 'connect'),
+    'How plugs are spoken to.',
+  ),
   TAPO_DISCOVERY_ADDRESS: optional(
     list(hostAndPort),
     'Where plugs are searched; default: broadcasts.',

@@ -15,6 +15,7 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
     log,
     credentials: username === null || password === null ? null : { username, password },
     driver: settings.TAPO_DRIVER,
+    timeZone: settings.TIMEZONE,
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
     judgeClock: (plugLocalTime) => isClockRight(rooms().energy.judgePlugClock(plugLocalTime)),
     isNasOff: () => isNasOff(rooms(), clock.nowMs()),

@@ -249,3 +249,52 @@ describe('A plug of a running BaluPi', function () {
     assert.ok(data.length > 0 && wh < 5, `${wh} Wh`);
   });
 });
+
+describe('A running BaluPi and a plug of new firmware', function () {
+  this.timeout(60_000);
+  let balupi: BootedBaluPi;
+  let plug: PracticePlug;
+
+  before(async () => {
+    const clock = new SystemClock((problem) => {
+      throw problem;
+    });
+    plug = new PracticePlug({ clock, load: steady(42.5), ...OWNER, protocol: 'tpap' });
+    await plug.start();
+    balupi = await BootedBaluPi.start({
+      environment: {
+        BALUPI_TAPO_USERNAME: OWNER.username,
+        BALUPI_TAPO_PASSWORD: OWNER.password,
+        BALUPI_TAPO_DISCOVERY_ADDRESS: `127.0.0.1:${plug.udpPort}`,
+        BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '1',
+      },
+    });
+  });
+
+  after(async () => {
+    await balupi.stop();
+    await plug.stop();
+  });
+
+  it('is found, read and switched by TPAP, and by KLAP while its owner allows that', async () => {
+    const admin = await PlugCaller.signIn(balupi, 'admin');
+    assert.equal((await admin.ask('POST', '/api/tapo/devices/discover')).status, 200);
+    const isRead = async (): Promise<boolean> => {
+      const [device] = await admin.devices();
+      return device?.state === 'ok' && device.is_online;
+    };
+    await until(isRead);
+    const [{ id } = { id: '' }] = await admin.devices();
+    const reads = (): number => plug.calls('get_energy_usage');
+    for (const isOn of [true, false]) {
+      plug.setCompatibility(isOn);
+      const before = reads();
+      await until(() => Promise.resolve(reads() > before + 1));
+      assert.equal((await admin.devices())[0]?.is_online, true);
+    }
+    const switched = await admin.ask('POST', `/api/tapo/devices/${id}/toggle`, { force: true });
+    assert.equal(switched.status, 200);
+    assert.equal(plug.isOn, false);
+    assert.ok((plug.tpap?.logins ?? 0) >= 2);
+  });
+});

@@ -43,7 +43,7 @@ const WRONG: readonly (readonly [name: string, value: string, word: string])[] =
   ['CACHE_MAX_SIZE_GB', 'NaN', 'number'],
   ['FLUSH_WAKE', '25:00', 'HH:MM'],
   ['ENERGY_DEFAULT_PRICE_CENTS', '-3', 'number'],
-  ['TAPO_DRIVER', 'cloud', 'one of auto, klap, connect'],
+  ['TAPO_DRIVER', 'cloud', 'one of auto, klap, tpap, connect'],
   ['CORS_ORIGINS', 'nas.local', 'origins'],
   ['EDITOR', 'maybe', 'one of on, off'],
   ['ENROL', 'always', 'one of auto, off'],

@@ -106,6 +106,7 @@ async function plugNumbers(parts: PastParts, store: Store): Promise<readonly num
     credentials: parts.tapo,
     driver: 'klap',
     discoveryAddresses: parseDiscoveryAddresses(parts.addresses),
+    timeZone: 'Europe/Berlin',
     judgeClock: () => null,
     isNasOff: () => false,
   });

@@ -11,6 +11,7 @@ export const PLUG_STATES = [
   'ok',
   'unreachable',
   'wrong_password',
+  'locked',
   'third_party_off',
   'unsupported_protocol',
   'session_taken',

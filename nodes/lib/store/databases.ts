@@ -17,7 +17,7 @@ import { PINS_TABLES } from './schema/pins-tables.ts';
 import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
-import { TAPO_OLD_PROTOCOL, TAPO_TABLES } from './schema/tapo-tables.ts';
+import { TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
 import { UPLOAD_INTENTS } from './schema/upload-intents.ts';
@@ -55,6 +55,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
 export const ENERGY_MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: [TAPO_TABLES, ENERGY_TABLES].join('\n') },
   { version: 2, sql: TAPO_OLD_PROTOCOL },
+  { version: 3, sql: TAPO_TPAP },
 ];
 
 /**

@@ -49,8 +49,12 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     de: 'Die Steckdose wird zu oft gefragt. Andere Programme, die sie lesen, beenden; BaluPi wartet bis zu fünf Minuten, bevor es wieder fragt.',
   },
   wrong_password: {
-    en: 'The plug refuses the account. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD to the account the plug is paired with (capital and small letters matter). It is tried again at most every five minutes.',
-    de: 'Die Steckdose lehnt das Konto ab. BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD auf das Konto setzen, mit dem sie gekoppelt ist (Groß- und Kleinschreibung zählt). Ein neuer Versuch folgt frühestens alle fünf Minuten.',
+    en: 'The plug refuses the account. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD to the account the plug is paired with (capital and small letters matter; use ASCII) and restart BaluPi. Until then it is tried twice within an hour and then once a day, since plugs lock after about 15 wrong tries.',
+    de: 'Die Steckdose lehnt das Konto ab. BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD auf das Konto setzen, mit dem sie gekoppelt ist (Groß- und Kleinschreibung zählt; nur ASCII verwenden), und BaluPi neu starten. Bis dahin wird es zweimal innerhalb einer Stunde und dann einmal am Tag versucht, denn Steckdosen sperren nach etwa 15 falschen Versuchen.',
+  },
+  locked: {
+    en: 'The plug is locked after too many wrong passwords, and takes none before {until}. Nothing is sent to it until then. Check BALUPI_TAPO_PASSWORD and other programs that read this plug.',
+    de: 'Die Steckdose ist nach zu vielen falschen Passwörtern gesperrt und nimmt vor {until} keines an. Bis dahin wird ihr nichts gesendet. BALUPI_TAPO_PASSWORD und andere Programme prüfen, die diese Steckdose lesen.',
   },
   no_credentials: {
     en: 'No TP-Link account is set, so plugs cannot be read. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD and restart BaluPi.',
@@ -65,8 +69,16 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     de: 'Die Steckdose spricht ein Protokoll, das BaluPi hier nicht verwendet. Die Firmware in der Tapo-App und die Einstellung BALUPI_TAPO_DRIVER prüfen.',
   },
   tpap: {
-    en: 'The firmware of the plug speaks only the new protocol TPAP, which BaluPi does not know yet. In the Tapo app switch Third-Party Compatibility on, and automatic firmware updates off.',
-    de: 'Die Firmware der Steckdose spricht nur das neue Protokoll TPAP, das BaluPi noch nicht kennt. In der Tapo-App die Kompatibilität mit Drittanbietern ein- und automatische Firmware-Updates ausschalten.',
+    en: 'The plug speaks the new protocol TPAP, which the setting BALUPI_TAPO_DRIVER leaves out. Set it to auto, or switch Third-Party Compatibility on in the Tapo app.',
+    de: 'Die Steckdose spricht das neue Protokoll TPAP, das die Einstellung BALUPI_TAPO_DRIVER auslässt. Sie auf auto setzen oder in der Tapo-App die Kompatibilität mit Drittanbietern einschalten.',
+  },
+  tpap_variant: {
+    en: 'The plug speaks a kind of TPAP that BaluPi does not know. Switch Third-Party Compatibility on in the Tapo app, and tell the makers of BaluPi its model and firmware.',
+    de: 'Die Steckdose spricht eine Art von TPAP, die BaluPi nicht kennt. In der Tapo-App die Kompatibilität mit Drittanbietern einschalten und den Machern von BaluPi Modell und Firmware nennen.',
+  },
+  password_doubted: {
+    en: 'The plug refused the password that it took before. It is tried once more in a few seconds; some plugs refuse a login while an older session ends.',
+    de: 'Die Steckdose lehnte das Passwort ab, das sie vorher annahm. In einigen Sekunden folgt noch ein Versuch; manche lehnen eine Anmeldung ab, während eine ältere Sitzung endet.',
   },
   identity_unproven: {
     en: 'Something answers at this address, but it is no KLAP plug and did not say by UDP (port 20002) what it is, so no credentials were sent to it.',
@@ -77,8 +89,8 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     de: 'Die Steckdose spricht nur das alte Protokoll AES, bei dem das Passwort deines TP-Link-Kontos an jeden geht, der unter dieser Adresse antwortet. Ihr wurde nichts gesendet. Die Firmware in der Tapo-App aktualisieren; gibt es keine neuere, kann ein Admin unten bestätigen, dass diese Steckdose das Passwort bekommt.',
   },
   downgrade: {
-    en: 'The plug used to speak KLAP and now asks for the old, weaker protocol, so no password was sent to it. If it was reset or exchanged, remove it here and add it again.',
-    de: 'Die Steckdose sprach bisher KLAP und verlangt nun das alte, schwächere Protokoll; darum wurde ihr kein Passwort gesendet. Wurde sie zurückgesetzt oder getauscht, hier entfernen und neu hinzufügen.',
+    en: 'The plug used to speak a newer protocol and now asks for the old, weaker protocol, so no password was sent to it. If it was reset or exchanged, remove it here and add it again.',
+    de: 'Die Steckdose sprach bisher ein neueres Protokoll und verlangt nun das alte, schwächere Protokoll; darum wurde ihr kein Passwort gesendet. Wurde sie zurückgesetzt oder getauscht, hier entfernen und neu hinzufügen.',
   },
   session_taken: {
     en: 'Another program keeps logging in to this plug, which allows one session only. Switch off the Tapo plug-in of BaluHost or other readers and let them take the values from BaluPi.',
@@ -86,9 +98,12 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
   },
 };
 
-/** What to do about a topic; empty when all is well. */
-export function stateHint(topic: HintTopic | 'ok', language: HintLanguage): string {
-  return topic === 'ok' ? '' : HINTS[topic][language];
+/**
+ * What to do about a topic; empty when all is well.
+ * @param until when it ends, as its reader writes times
+ */
+export function stateHint(topic: HintTopic | 'ok', language: HintLanguage, until = '–'): string {
+  return topic === 'ok' ? '' : HINTS[topic][language].replace('{until}', until);
 }
 
 /** The state a failure puts a plug in. The contract has no word for nonsense, so it is offline. */

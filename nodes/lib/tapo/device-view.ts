@@ -34,7 +34,8 @@ export interface TapoDevice {
   readonly addedAtMs: number;
 }
 
-export function viewDevice(device: Device, language: HintLanguage): TapoDevice {
+/** @param timeZone IANA name, in which a hint names a time */
+export function viewDevice(device: Device, language: HintLanguage, timeZone: string): TapoDevice {
   const { row } = device;
   return {
     id: row.id,
@@ -48,7 +49,7 @@ export function viewDevice(device: Device, language: HintLanguage): TapoDevice {
     firmware: row.firmware,
     lastSeenMs: row.lastSeenMs,
     state: row.state,
-    stateHint: stateHint(device.topic, language),
+    stateHint: stateHint(device.topic, language, untilOf(device, language, timeZone)),
     oldProtocol: oldProtocolOf(device),
     deviceNumber: row.deviceNumber,
     addedAtMs: row.createdMs,
@@ -58,4 +59,14 @@ export function viewDevice(device: Device, language: HintLanguage): TapoDevice {
 function oldProtocolOf({ row, topic }: Device): TapoDevice['oldProtocol'] {
   if (row.oldProtocolMac !== null && row.oldProtocolMac === row.mac) return 'confirmed';
   return topic === 'old_protocol' ? 'asked' : null;
+}
+
+function untilOf(
+  { lockedUntilMs }: Device,
+  language: HintLanguage,
+  timeZone: string,
+): string | undefined {
+  if (lockedUntilMs === null) return undefined;
+  const style = { dateStyle: 'medium', timeStyle: 'short', timeZone } as const;
+  return new Intl.DateTimeFormat(language, style).format(lockedUntilMs);
 }

@@ -19,6 +19,8 @@ export interface Device {
   isOnline: boolean;
   isOn: boolean | null;
   topic: HintTopic | 'ok';
+  /** When a plug that is locked takes a password again, epoch ms. */
+  lockedUntilMs: number | null;
   /** A read is on its way. */
   isBusy: boolean;
   /** Reads in a row that found nobody. */
@@ -108,7 +110,7 @@ export class Devices {
     const before = device.row;
     const wanted = { ...before, ...changes };
     const isElsewhere = KEYS_OF_PLACE.some((key) => wanted[key] !== before[key]);
-    const isUpgraded = wanted.protocol === 'klap';
+    const isUpgraded = wanted.protocol === 'klap' || wanted.protocol === 'tpap';
     const row = isElsewhere || isUpgraded ? { ...wanted, oldProtocolMac: null } : wanted;
     this.#rows.update(row);
     device.row = row;
@@ -125,7 +127,7 @@ export class Devices {
    */
   confirmOldProtocol(device: Device): boolean {
     const { mac, protocol, oldProtocolMac } = device.row;
-    if (mac === null || protocol === 'klap') return false;
+    if (mac === null || protocol === 'klap' || protocol === 'tpap') return false;
     if (oldProtocolMac === mac) return true;
     if (device.topic !== 'old_protocol') return false;
     device.topic = 'not_read_yet';
@@ -206,7 +208,7 @@ export class Devices {
 
   #merge(byHand: Device, twin: Device): Device {
     const { ip, port, protocol } = byHand.row;
-    // What was spoken at either address counts: a plug that spoke KLAP is not spoken to in AES.
+    // What was spoken at either address counts: a plug that spoke better is not spoken to in AES.
     const spoken = protocol === 'aes' ? twin.row.protocol : protocol;
     const row = {
       ...twin.row,
@@ -252,7 +254,13 @@ export class Devices {
     const topic = state === 'unreachable' ? 'not_read_yet' : state;
     const standing = { isOnline: false, isOn: null, topic, isBusy: false, misses: 0 } as const;
     const held = { row: { ...row, state }, plug: this.#open(row) };
-    const device: Device = { ...held, ...standing, isStateDirty: false, isSeenDirty: false };
+    const device: Device = {
+      ...held,
+      ...standing,
+      lockedUntilMs: null,
+      isStateDirty: false,
+      isSeenDirty: false,
+    };
     this.#byId.set(row.id, device);
     return device;
   }

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { readTpapOffer, type TpapOffer } from './tpap/tpap-offer.ts';
 import { asIdentifier, asMac, asRecord, cleanText, parseRecord } from './wire-values.ts';
 
 const HEADER_BYTES = 16;
@@ -21,6 +22,8 @@ export interface PlugAnnouncement {
   readonly encryptType: string;
   /** `lv`: 2 on later firmware, 0 when not told. */
   readonly level: number;
+  /** How it speaks TPAP; null when it does not say. */
+  readonly tpap: TpapOffer | null;
 }
 
 /**
@@ -59,7 +62,8 @@ export function parseAnnouncement(packet: Uint8Array): PlugAnnouncement | null {
   const mac = asMac(result['mac']);
   const scheme = readScheme(result['mgt_encrypt_schm']);
   if (discoveryId === null || mac === null || scheme === null) return null;
-  return { discoveryId, mac, model: cleanText(result['device_model']), ...scheme };
+  const tpap = readTpapOffer(result['tpap']);
+  return { discoveryId, mac, model: cleanText(result['device_model']), tpap, ...scheme };
 }
 
 function readScheme(

@@ -178,8 +178,7 @@ export class OwnPlug implements Plug {
       const paused = this.#pause.current();
       if (paused !== null) return paused;
       const outcome = await withTimeLimit(this.#clock, CALL_LIMIT_MS, outers, work);
-      this.#pause.note(outcome);
-      return outcome;
+      return this.#pause.note(outcome);
     } finally {
       turn.resolve(undefined);
     }
@@ -191,6 +190,8 @@ export class OwnPlug implements Plug {
     if (session !== null) {
       const outcome = await this.#send(session.channel, request, signal);
       if (outcome.kind === 'answer') return outcome;
+      // A plug that was without power may open its port only when it is asked by UDP who it is.
+      if (outcome.kind === 'unreachable') this.#session = null;
       // A tampered or garbled answer may also mean that the session is out of step.
       const isDoubtful = outcome.kind === 'bad_answer' && outcome.cause !== 'rate_limited';
       if (outcome.kind !== 'session_gone' && !isDoubtful) return outcome;

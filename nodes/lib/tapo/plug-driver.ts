@@ -6,18 +6,20 @@ import { connectLogins } from './connect-login.ts';
 import { loginByKlap } from './klap-protocol.ts';
 import { OwnPlug } from './own-plug.ts';
 import type { PlugHttp } from './plug-http.ts';
-import { PlugLogin, type IdentifyPlug } from './plug-login.ts';
-import type { AesLogin, KlapLogin } from './plug-protocol.ts';
+import { type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
 import type { OpenPlug, PlugCredentials } from './plug.ts';
+import { discoverTpap, loginByTpap } from './tpap/tpap-protocol.ts';
 
 /**
  * BALUPI_TAPO_DRIVER.
  *
- * - `klap`: our own, and KLAP alone
- * - `connect`: the library `tp-link-tapo-connect`
- * - `auto`: our own, KLAP and the legacy AES; the library where a plug takes neither from us
+ * - `klap`, `tpap`: our own, and that protocol alone
+ * - `connect`: the library `tp-link-tapo-connect`, which knows no TPAP
+ * - `auto`: our own, KLAP and TPAP; the library where a plug takes neither from us
+ *
+ * The legacy AES, with `auto` and `connect`, only where an admin confirmed it.
  */
-export type DriverChoice = 'auto' | 'klap' | 'connect';
+export type DriverChoice = 'auto' | 'klap' | 'tpap' | 'connect';
 
 export interface PlugDriverOptions {
   readonly clock: Clock;
@@ -29,10 +31,14 @@ export interface PlugDriverOptions {
   readonly randomBytes?: (size: number) => Buffer;
 }
 
-interface Logins {
-  readonly klap: KlapLogin;
-  readonly aes: AesLogin | null;
-}
+/** Our own protocols: one folder or file each, and one line here. */
+const OWN = {
+  klap: loginByKlap,
+  aes: loginByAes,
+  tpap: { login: loginByTpap, discover: discoverTpap },
+} as const;
+
+const NONE: PlugLogins = { klap: null, tpap: null, aes: null };
 
 /** Opens plugs with the driver that was chosen. The library is loaded when first needed. */
 export function plugDriver(options: PlugDriverOptions): OpenPlug {
@@ -53,17 +59,18 @@ export function plugDriver(options: PlugDriverOptions): OpenPlug {
   };
 }
 
-function loginsOf({ choice, http }: PlugDriverOptions): Logins {
-  if (choice === 'klap') return { klap: loginByKlap, aes: null };
+function loginsOf({ choice, http }: PlugDriverOptions): PlugLogins {
+  if (choice === 'klap' || choice === 'tpap') return { ...NONE, [choice]: OWN[choice] };
   const theirs = connectLogins(new ConnectLibrary(http));
-  if (choice === 'connect') return theirs;
+  if (choice === 'connect') return { ...NONE, ...theirs };
   return {
+    tpap: OWN.tpap,
     klap: async (...call) => {
-      const ours = await loginByKlap(...call);
+      const ours = await OWN.klap(...call);
       return ours.kind === 'not_spoken' ? await theirs.klap(...call) : ours;
     },
     aes: async (...call) => {
-      const ours = await loginByAes(...call);
+      const ours = await OWN.aes(...call);
       return ours.kind === 'not_spoken' ? await theirs.aes(...call) : ours;
     },
   };

@@ -1,9 +1,12 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 
 /** One POST to a plug; plugs take nothing else. */
 export interface PlugHttpRequest {
   readonly host: string;
   readonly port: number;
+  /** Default: plain HTTP. Any certificate is taken; what matters is sealed within. */
+  readonly isTls?: boolean;
   /** With its query, such as `/app/request?seq=5`. */
   readonly path: string;
   readonly body: Uint8Array;
@@ -37,7 +40,9 @@ export const LARGEST_ANSWER_BYTES = 65_536;
 export const nodePlugHttp: PlugHttp = async (request) => {
   const { promise, resolve } = Promise.withResolvers<PlugHttpOutcome>();
   if (request.signal.aborted) return { kind: 'unreachable', detail: 'The call was ended.' };
-  const outgoing = httpRequest({
+  const send = request.isTls === true ? httpsRequest : httpRequest;
+  const outgoing = send({
+    rejectUnauthorized: false,
     host: request.host,
     port: request.port,
     path: request.path,

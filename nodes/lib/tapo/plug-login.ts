@@ -1,4 +1,6 @@
 import type { FoundPlug } from './discovery.ts';
+import type { TpapDiscovery } from './tpap/tpap-protocol.ts';
+import type { TpapOffer } from './tpap/tpap-offer.ts';
 import type {
   AesLogin,
   KlapLogin,
@@ -15,17 +17,37 @@ export type IdentifyPlug = (
   signal: AbortSignal,
 ) => Promise<FoundPlug | null>;
 
-export interface PlugLoginOptions {
+/** Logs in by TPAP, and asks a plug over HTTP whether and how it speaks it. */
+export interface TpapLogin {
+  login(
+    endpoint: PlugEndpoint,
+    credentials: PlugCredentials,
+    offer: TpapOffer,
+    signal: AbortSignal,
+  ): Promise<LoginOutcome>;
+  discover(endpoint: PlugEndpoint, signal: AbortSignal): Promise<TpapDiscovery>;
+}
+
+/** The protocols that may be spoken; null: never. */
+export interface PlugLogins {
+  readonly klap: KlapLogin | null;
+  readonly tpap: TpapLogin | null;
+  /** The legacy protocol. */
+  readonly aes: AesLogin | null;
+}
+
+export interface PlugLoginOptions extends PlugLogins {
   readonly target: PlugTarget;
   readonly endpoint: PlugEndpoint;
   readonly credentials: PlugCredentials;
-  readonly klap: KlapLogin;
-  /** Null: the legacy protocol is never spoken. */
-  readonly aes: AesLogin | null;
   readonly identify: IdentifyPlug;
 }
 
 type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } | PlugFailure;
+
+/** What worked last: it is tried first, without asking. */
+type Spoken =
+  { readonly protocol: 'klap' } | { readonly protocol: 'tpap'; readonly offer: TpapOffer };
 
 /**
  * Chooses the protocol, and sees to it that credentials go to the plug they are meant for.
@@ -37,76 +59,151 @@ type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } |
  * - KLAP: the plug proves to know the account before we do. A stranger gets 16 random bytes; a
  *   device that does not answer by UDP may therefore be tried.
  *   What is neither named KLAP nor AES is tried by KLAP too, for the same reason.
+ * - TPAP: a stranger learns whether one guess at the password was right, and nothing to guess at
+ *   offline. It is spoken where UDP or the plug's own HTTP names it, and asked for where KLAP is
+ *   refused: firmware from 1.4.0 on takes KLAP only while its owner allows it.
  * - AES: nothing. The password, or its plain hash, goes to whoever answers. So it is spoken only
  *   where an admin confirmed it for the MAC address that answers by UDP at this very address, only
- *   after KLAP was tried in vain, and never with a plug that has spoken KLAP before, because
- *   firmware only moves towards KLAP and going back would be how a forger gets the password.
+ *   after KLAP was tried in vain, and never with a plug that has spoken KLAP or TPAP before, because
+ *   firmware only moves away from AES and going back would be how a forger gets the password.
  *
  * Which of the owner's own plugs it is, is checked by `get_device_info` right after the login
  * (see `own-plug.ts`).
  */
 export class PlugLogin {
   readonly #options: PlugLoginOptions;
-  #spoken: PlugProtocolName | null;
-  /** KLAP worked last time: no need to ask again. */
-  #isKlapSure = false;
+  /** The best it spoke, kept over restarts. */
+  #best: PlugProtocolName | null;
+  #last: Spoken | null = null;
+  /** The password was taken before, and not refused since. */
+  #hasWorked = false;
 
   constructor(options: PlugLoginOptions) {
     this.#options = options;
-    this.#spoken = options.target.protocol;
+    this.#best = options.target.protocol;
   }
 
   async login(signal: AbortSignal): Promise<ChosenLogin> {
-    if (this.#isKlapSure) {
-      const again = await this.#byKlap(signal);
-      if (again.kind !== 'not_spoken') return again;
-    }
+    const outcome = await this.#choose(signal);
+    const hasWorked = this.#hasWorked;
+    if (outcome.kind === 'channel') this.#hasWorked = true;
+    if (outcome.kind !== 'wrong_password') return outcome;
+    this.#hasWorked = false;
+    return hasWorked ? DOUBTED : outcome;
+  }
+
+  async #choose(signal: AbortSignal): Promise<ChosenLogin> {
+    const again = this.#last === null ? null : await this.#again(this.#last, signal);
+    if (again !== null && again.kind !== 'unreachable') return again;
     const { target, identify } = this.#options;
+    // The question wakes a plug that opened no port after a power cut.
     const found = await identify(target.ip, target.port, signal);
-    if (found !== null && target.mac !== null && found.mac !== target.mac) {
-      return {
-        kind: 'unreachable',
-        cause: 'other_device',
-        detail: 'Another device answers at the address of the plug.',
-      };
-    }
-    if (found?.encryptType === 'TPAP') return unsupported('The plug speaks TPAP.', 'tpap');
+    if (again !== null && (found === null || signal.aborted)) return again;
+    if (found !== null && this.#isOther(found.mac)) return OTHER_DEVICE;
+    return await this.#asFound(found, signal);
+  }
+
+  async #asFound(found: FoundPlug | null, signal: AbortSignal): Promise<ChosenLogin> {
+    if (found?.encryptType === 'TPAP') return await this.#asNamed(found, signal);
     const outcome = await this.#byKlap(signal);
     if (found?.encryptType === 'AES' && isNoKlap(outcome)) return await this.#byAes(found, signal);
+    const byTpap = isRefused(outcome) ? await this.#ifOffered(signal) : null;
+    if (byTpap !== null) return byTpap;
     return outcome.kind === 'not_spoken' ? notSpokenBy(found) : outcome;
+  }
+
+  /** Null when it is not spoken any more; the owner may have thrown the switch in the Tapo app. */
+  async #again(last: Spoken, signal: AbortSignal): Promise<ChosenLogin | null> {
+    if (last.protocol === 'tpap') {
+      const outcome = await this.#byTpap(last.offer, signal);
+      return outcome.kind === 'not_spoken' || isRefused(outcome) ? null : outcome;
+    }
+    const outcome = await this.#byKlap(signal);
+    const byTpap = isRefused(outcome) ? await this.#ifOffered(signal) : null;
+    if (byTpap !== null) return byTpap;
+    return outcome.kind === 'not_spoken' ? null : outcome;
+  }
+
+  async #asNamed(found: FoundPlug, signal: AbortSignal): Promise<ChosenLogin> {
+    if (this.#options.tpap === null) return unsupported('The plug speaks TPAP.', 'tpap');
+    const outcome =
+      found.tpap === null ? await this.#ifOffered(signal) : await this.#byTpap(found.tpap, signal);
+    return outcome === null || outcome.kind === 'not_spoken'
+      ? unsupported('The plug names TPAP and does not take it.', 'tpap_variant')
+      : outcome;
+  }
+
+  /** Null when the plug, asked over HTTP, offers no TPAP. */
+  async #ifOffered(signal: AbortSignal): Promise<ChosenLogin | null> {
+    const { endpoint, tpap } = this.#options;
+    const told = tpap === null ? null : await tpap.discover(endpoint, signal);
+    if (told === null || told.kind === 'not_offered' || told.kind === 'unreachable') return null;
+    if (told.kind !== 'offered') return told;
+    if (told.mac !== null && this.#isOther(told.mac)) return OTHER_DEVICE;
+    const outcome = await this.#byTpap(told.offer, signal);
+    return outcome.kind === 'not_spoken' ? null : outcome;
   }
 
   async #byKlap(signal: AbortSignal): Promise<LoginOutcome> {
     const { endpoint, credentials, klap } = this.#options;
+    if (klap === null) return { kind: 'not_spoken' };
     const outcome = await klap(endpoint, credentials, signal);
-    this.#isKlapSure = outcome.kind === 'channel';
-    return outcome.kind === 'not_spoken' ? outcome : this.#noted(outcome, 'klap');
+    if (outcome.kind === 'channel') this.#note('klap', { protocol: 'klap' });
+    return outcome;
+  }
+
+  async #byTpap(offer: TpapOffer, signal: AbortSignal): Promise<LoginOutcome> {
+    const { endpoint, credentials, tpap } = this.#options;
+    if (tpap === null) return { kind: 'not_spoken' };
+    const outcome = await tpap.login(endpoint, credentials, offer, signal);
+    if (outcome.kind === 'channel') this.#note('tpap', { protocol: 'tpap', offer });
+    return outcome;
   }
 
   async #byAes(found: FoundPlug, signal: AbortSignal): Promise<ChosenLogin> {
     const { endpoint, credentials, aes, target } = this.#options;
-    if (aes === null) return unsupported('The plug speaks AES, and the driver is set to KLAP.');
-    if (this.#spoken === 'klap') {
-      return unsupported('The plug spoke KLAP before and now asks for less.', 'downgrade');
+    if (aes === null) return unsupported('The plug speaks AES, and the driver is set to another.');
+    if (this.#best === 'klap' || this.#best === 'tpap') {
+      return unsupported('The plug spoke a better protocol before than AES.', 'downgrade');
     }
     if (target.oldProtocolMac !== found.mac) {
       return unsupported('The plug asks for AES, which nobody confirmed for it.', 'old_protocol');
     }
     const outcome = await aes(endpoint, credentials, found.level, signal);
     if (outcome.kind === 'not_spoken') return unsupported('The plug refuses AES.');
-    return this.#noted(outcome, 'aes');
-  }
-
-  #noted(
-    outcome: Exclude<LoginOutcome, { kind: 'not_spoken' }>,
-    protocol: PlugProtocolName,
-  ): ChosenLogin {
-    if (outcome.kind === 'channel' && this.#spoken !== protocol) {
-      this.#spoken = protocol;
-      this.#options.target.onProtocol?.(protocol);
-    }
+    if (outcome.kind === 'channel') this.#note('aes', null);
     return outcome;
   }
+
+  #note(protocol: PlugProtocolName, last: Spoken | null): void {
+    this.#last = last;
+    if (this.#best === protocol) return;
+    this.#best = protocol;
+    this.#options.target.onProtocol?.(protocol);
+  }
+
+  #isOther(mac: string): boolean {
+    const { target } = this.#options;
+    return target.mac !== null && target.mac !== mac;
+  }
+}
+
+const OTHER_DEVICE: PlugFailure = {
+  kind: 'unreachable',
+  cause: 'other_device',
+  detail: 'Another device answers at the address of the plug.',
+};
+
+/** Some devices refuse a login around the end of an older session; the next refusal is believed. */
+const DOUBTED: PlugFailure = {
+  kind: 'session_taken',
+  cause: 'password_doubted',
+  detail: 'The plug refused a password that it took before.',
+};
+
+/** It answers and does not take the protocol, or not at present. */
+function isRefused(outcome: LoginOutcome): boolean {
+  return outcome.kind === 'not_spoken' || outcome.kind === 'third_party_off';
 }
 
 /**

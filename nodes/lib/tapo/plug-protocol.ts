@@ -54,6 +54,8 @@ export interface PlugEndpoint {
   readonly host: string;
   readonly port: number;
   readonly http: PlugHttp;
+  /** Default: plain HTTP. With TLS any certificate is taken: the login says who answers. */
+  readonly isTls?: boolean;
   /** Cryptographically strong bytes. */
   readonly randomBytes: (size: number) => Buffer;
 }

@@ -3,14 +3,16 @@
  *
  * - `unreachable`: no answer in time, or not the plug we know at that address
  * - `wrong_password`: the plug does not know the account, or no account is configured
+ * - `locked`: the plug takes no password for a while, after too many wrong ones
  * - `third_party_off`: firmware from 1.4.0 on refuses local access until the owner allows it
- * - `unsupported_protocol`: it speaks something this driver does not (TPAP), or may not use here
+ * - `unsupported_protocol`: it speaks something this driver does not, or may not use here
  * - `session_taken`: another client logged in right after us; a plug keeps one session only
  * - `bad_answer`: it answered nonsense
  */
 export type PlugFailureKind =
   | 'unreachable'
   | 'wrong_password'
+  | 'locked'
   | 'third_party_off'
   | 'unsupported_protocol'
   | 'session_taken'
@@ -23,6 +25,8 @@ export type PlugFailureCause =
   | 'identity_unproven'
   | 'old_protocol'
   | 'tpap'
+  | 'tpap_variant'
+  | 'password_doubted'
   | 'downgrade'
   | 'rate_limited';
 
@@ -31,6 +35,12 @@ export interface PlugFailure {
   /** An English sentence for the log. Holds no secret and no text of the plug's own. */
   readonly detail: string;
   readonly cause?: PlugFailureCause;
+  /** How many wrong passwords the plug takes before it locks, where it says so. */
+  readonly attemptsLeft?: number;
+  /** Of `locked`: for how long. */
+  readonly lockedMinutes?: number;
+  /** Of `locked`: when that ends, epoch ms. */
+  readonly untilMs?: number;
 }
 
 /** Who a plug says it is. All texts are cleaned of control characters and cut to 64 characters. */
@@ -117,7 +127,7 @@ export interface PlugCredentials {
   readonly password: string;
 }
 
-export type PlugProtocolName = 'klap' | 'aes';
+export type PlugProtocolName = 'klap' | 'aes' | 'tpap';
 
 /** Where a plug is and what is known of it. What is null has not been learned yet. */
 export interface PlugTarget {

@@ -88,12 +88,14 @@ export class Poller {
       if (outcome.cause === 'other_device') this.#devices.withdrawOldProtocol(device);
       device.isOnline = false;
       device.isOn = null;
+      device.lockedUntilMs = outcome.untilMs ?? null;
       device.misses = outcome.kind === 'unreachable' ? device.misses + 1 : 0;
       this.#enter(device, stateOfFailure(outcome), topicOfFailure(outcome), outcome.detail);
       return;
     }
     const { reading } = outcome;
     device.isOnline = true;
+    device.lockedUntilMs = null;
     device.isOn = reading.isOn ?? device.isOn;
     device.misses = 0;
     device.row = { ...device.row, lastSeenMs: this.#clock.nowMs() };

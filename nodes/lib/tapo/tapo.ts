@@ -43,6 +43,8 @@ export interface TapoOptions {
   readonly driver: DriverChoice;
   /** TAPO_DISCOVERY_ADDRESS; null for the directed broadcasts of our own interfaces. */
   readonly discoveryAddresses: readonly UdpAddress[] | null;
+  /** TIMEZONE, an IANA name. */
+  readonly timeZone: string;
   /** Whether a plug's own clock is right. */
   readonly judgeClock: JudgePlugClock;
   /** No HTTP answer and under 2 W for 60 s; unknown, standby and suspend are not off. */
@@ -58,6 +60,7 @@ export interface TapoOptions {
 /** The plugs: which there are, how they stand, reading and switching them. */
 export class Tapo {
   readonly #log: Log;
+  readonly #timeZone: string;
   readonly #discovery: Discovery;
   readonly #devices: Devices;
   readonly #poller: Poller;
@@ -78,6 +81,7 @@ export class Tapo {
       identify: (ip, port, signal) => discovery.identify(ip, port, signal),
     });
     this.#log = log;
+    this.#timeZone = options.timeZone;
     this.#discovery = discovery;
     const rows = new TapoRows(options.store);
     this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
@@ -101,7 +105,7 @@ export class Tapo {
 
   /** All plugs in the order they were added, from memory. */
   list(language: HintLanguage = 'en'): readonly TapoDevice[] {
-    return this.#devices.all().map((device) => viewDevice(device, language));
+    return this.#devices.all().map((device) => this.#view(device, language));
   }
 
   /** Gives every outcome of every read from now on; the returned function ends that. */
@@ -154,7 +158,7 @@ export class Tapo {
     if (address === null) return { kind: 'bad_address' };
     if (!this.#settleOldProtocol(device, wish)) return { kind: 'old_protocol_not_asked' };
     this.#devices.change(device, { ...changesOf(wish), ...address });
-    return { kind: 'updated', device: viewDevice(device, language) };
+    return { kind: 'updated', device: this.#view(device, language) };
   }
 
   /** Forgets a plug; its samples are not touched. False when it is not known. */
@@ -205,7 +209,7 @@ export class Tapo {
     return {
       discovered,
       newDevices: added.length,
-      devices: devices.map((device) => viewDevice(device, language)),
+      devices: devices.map((device) => this.#view(device, language)),
     };
   }
 
@@ -220,7 +224,7 @@ export class Tapo {
     const known = (found === null ? null : this.#finder.place(found)) ?? this.#devices.at(address);
     if (known !== undefined) {
       this.#devices.change(known, changesOf(wish));
-      return { kind: 'known', device: viewDevice(known, language) };
+      return { kind: 'known', device: this.#view(known, language) };
     }
     if (this.#devices.isFull) return { kind: 'full' };
     const name = changesOf(wish).name ?? null;
@@ -230,7 +234,7 @@ export class Tapo {
     // The reading may have shown that it is a plug we had at another address.
     const owner = this.#devices.get(added.row.id) ?? this.#devices.at(address) ?? added;
     const kind = owner === added ? 'added' : 'known';
-    return { kind, device: viewDevice(owner, language) };
+    return { kind, device: this.#view(owner, language) };
   }
 
   /** False when it was to be confirmed and could not be. */
@@ -246,6 +250,10 @@ export class Tapo {
       this.#log.warn(`An admin confirmed that plug ${deviceNumber} gets the password by AES.`);
     }
     return true;
+  }
+
+  #view(device: Device, language: HintLanguage): TapoDevice {
+    return viewDevice(device, language, this.#timeZone);
   }
 
   async #track<T>(work: Promise<T>): Promise<T> {

@@ -78,6 +78,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Leave it', 'Lassen'],
   ['Light or dark', 'Hell oder dunkel'],
   ['Load of the Pi', 'Auslastung des Pi'],
+  ['locked for a while', 'vorübergehend gesperrt'],
   ['Mar', 'Mär'],
   ['May', 'Mai'],
   ['Memory', 'Speicher'],

@@ -35,6 +35,7 @@ export async function benchRound(print: (line: string) => void, goals: Goals): P
     credentials: OWNER,
     driver: 'auto',
     discoveryAddresses: [],
+    timeZone: 'Europe/Berlin',
     judgeClock: () => null,
     isNasOff: () => false,
   });

@@ -123,6 +123,7 @@ export class Bench {
       driver: 'auto',
       discoveryAddresses: plugs.map((plug) => ({ host: '127.0.0.1', port: plug.udpPort })),
       isNasOff: () => false,
+      timeZone: 'Europe/Berlin',
       judgeClock: () => null,
       ...change,
     });

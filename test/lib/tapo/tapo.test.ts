@@ -43,6 +43,7 @@ describe('the registry of plugs', () => {
       gone: await bench.plug(),
     };
     plugs.off.setFault('third_party_off');
+    plugs.tpap.offered = { tls: 2 };
     const tapo = bench.tapo(Object.values(plugs));
     const goneAddress = plugs.gone.address;
     plugs.gone.setFault('reset');

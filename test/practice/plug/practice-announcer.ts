@@ -8,6 +8,8 @@ const HEADER_BYTES = 16;
 export class PracticeAnnouncer {
   #socket: Socket | null = null;
   readonly #announcement: () => unknown;
+  /** Called for each proper query. */
+  onQuery: () => void = () => undefined;
   /** Proper queries so far. */
   queries = 0;
   isSilent = false;
@@ -22,6 +24,7 @@ export class PracticeAnnouncer {
     socket.on('message', (packet, from) => {
       if (!isQuery(packet)) return;
       this.queries += 1;
+      this.onQuery();
       if (this.isSilent) return;
       const body = Buffer.from(JSON.stringify(this.#announcement()));
       socket.send(Buffer.concat([packet.subarray(0, HEADER_BYTES), body]), from.port, from.address);

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import type { LoadCurve } from './load-curve.ts';
@@ -10,8 +11,14 @@ import { PracticeAes } from './practice-aes.ts';
 import { PracticeAnnouncer } from './practice-announcer.ts';
 import { PracticeKlap } from './practice-klap.ts';
 import { PracticeMethods, type PracticeIdentity } from './practice-methods.ts';
+import { PracticeTpap } from './practice-tpap.ts';
 import { jsonAnswer, readBody, REFUSED, sessionIdOf } from './practice-wire.ts';
-import type { PracticeAccess, PracticeAnswer, PracticeProtocol } from './practice-wire.ts';
+import type {
+  PracticeAccess,
+  PracticeAnswer,
+  PracticeProtocol,
+  PracticeRequest,
+} from './practice-wire.ts';
 
 export interface PracticePlugOptions {
   readonly clock: Clock;
@@ -33,6 +40,8 @@ export interface PracticePlugOptions {
   readonly firmware?: string;
   readonly sessionTimeoutSeconds?: number;
   readonly isSingleSession?: boolean;
+  /** It is reached by TLS alone, with this certificate. */
+  readonly tls?: { readonly key: Buffer; readonly cert: Buffer };
   /** For the fault `slow`. */
   readonly slowMs?: number;
 }
@@ -49,10 +58,13 @@ export class PracticePlug {
   readonly #meter: PlugMeter;
   readonly #methods: PracticeMethods;
   readonly #faults = new PlugFaults();
-  readonly #protocol: PracticeProtocol | null;
+  readonly #protocol: PracticeProtocol;
+  /** Of firmware from 1.4.0 on, which speaks KLAP while its owner allows it, and else this. */
+  readonly tpap: PracticeTpap | null;
   readonly #announcer: PracticeAnnouncer;
   readonly #server: Server;
-  readonly #name: 'klap' | 'aes' | 'tpap';
+  #name: 'klap' | 'aes' | 'tpap';
+  #httpPort = 0;
   #udpPort = 0;
   #inFlight = 0;
   /** `device_id` of `get_device_info`. */
@@ -75,7 +87,10 @@ export class PracticePlug {
     this.#methods = new PracticeMethods(sample, identity, this.#meter, local);
     const scheme = sample.discovery['mgt_encrypt_schm'] as { encrypt_type: string; lv?: number };
     this.#name = options.protocol ?? (scheme.encrypt_type.toLowerCase() as 'klap' | 'aes');
-    this.#protocol = this.#makeProtocol(scheme.lv ?? 0);
+    const access = this.#access();
+    this.tpap = this.#name === 'tpap' ? new PracticeTpap(access) : null;
+    this.#protocol =
+      this.#name === 'aes' ? new PracticeAes(access, scheme.lv ?? 0) : new PracticeKlap(access);
     this.#announcer = new PracticeAnnouncer(() => ({
       error_code: 0,
       result: {
@@ -83,6 +98,7 @@ export class PracticePlug {
         device_id: identity.discoveryId,
         mac: identity.mac,
         ip: '127.0.0.1',
+        ...(this.#isTold ? this.#offer() : {}),
         mgt_encrypt_schm: {
           ...scheme,
           encrypt_type: this.#name.toUpperCase(),
@@ -90,11 +106,13 @@ export class PracticePlug {
         },
       },
     }));
-    this.#server = createServer((request, response) => {
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error('Practice plug failed.'));
       });
-    });
+    };
+    const { tls } = options;
+    this.#server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
     this.deviceId = identity.deviceId;
     this.mac = identity.mac.replaceAll('-', ':');
   }
@@ -107,12 +125,42 @@ export class PracticePlug {
       resolve(undefined);
     });
     await promise;
+    this.#httpPort = this.port;
     this.#udpPort = await this.#announcer.start('127.0.0.1', ports.udp ?? 0);
+  }
+
+  /**
+   * Without power for a moment: its sessions are gone, and as some firmware does it opens its port
+   * again only when somebody asks by UDP who it is.
+   */
+  async cutPower(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#server.close(() => {
+      resolve(undefined);
+    });
+    this.#server.closeAllConnections();
+    await promise;
+    this.stealSession();
+    this.#announcer.onQuery = () => {
+      if (!this.#server.listening) this.#server.listen(this.#httpPort, '127.0.0.1');
+    };
+  }
+
+  /** Third-Party Compatibility is switched, and taken in, which ends all sessions. */
+  setCompatibility(isOn: boolean): void {
+    this.#name = isOn ? 'klap' : 'tpap';
+    this.stealSession();
+  }
+
+  /** Says by UDP that it speaks TPAP, and not how. */
+  tellNoDetails(): void {
+    this.#isTold = false;
   }
 
   /** Unplugs it; harmless when it is not running. It can be started again, as the same plug. */
   async stop(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
+    // A server that is closed already says so, and is closed.
     this.#server.close(() => {
       resolve(undefined);
     });
@@ -122,7 +170,7 @@ export class PracticePlug {
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return (this.#server.address() as AddressInfo | null)?.port ?? this.#httpPort;
   }
 
   get udpPort(): number {
@@ -139,7 +187,7 @@ export class PracticePlug {
   }
 
   get logins(): number {
-    return this.#protocol?.logins ?? 0;
+    return this.#protocol.logins + (this.tpap?.logins ?? 0);
   }
 
   get queries(): number {
@@ -189,7 +237,8 @@ export class PracticePlug {
 
   /** Another client logs in, or the plug restarts: every session is void. */
   stealSession(): void {
-    this.#protocol?.forget();
+    this.#protocol.forget();
+    this.tpap?.forget();
   }
 
   wipeCounters(): void {
@@ -200,19 +249,33 @@ export class PracticePlug {
     this.#meter.freeze(isFrozen ? this.nowMs() : null);
   }
 
-  #makeProtocol(level: number): PracticeProtocol | null {
+  #isTold = true;
+
+  #access(): PracticeAccess {
     const { username, password, sessionTimeoutSeconds, isSingleSession } = this.#options;
-    const access: PracticeAccess = {
+    return {
       username,
       password,
       timeoutSeconds: sessionTimeoutSeconds ?? 86_400,
       isSingleSession: isSingleSession ?? true,
       nowMs: () => this.nowMs(),
       call: (request) => this.#methods.call(request, this.nowMs()),
+      tpapOffer: () => ({
+        sub_method: 'discover',
+        ...this.#offer(),
+        ...(this.#name === 'tpap' ? { mac: this.mac.replaceAll(':', '') } : {}),
+      }),
     };
-    if (this.#name === 'tpap') return null;
-    return this.#name === 'klap' ? new PracticeKlap(access) : new PracticeAes(access, level);
   }
+
+  #offer(): object {
+    if (this.#name !== 'tpap') return this.tpap === null ? {} : { tpap_preferred: false };
+    const tpap = { tls: 0, port: this.#httpPort, pake: [2], dac: 0, noc: 0, ...this.offered };
+    return { tpap_preferred: true, tpap };
+  }
+
+  /** What it says of its TPAP instead of what a plug says. */
+  offered: Readonly<Record<string, unknown>> = {};
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#inFlight += 1;
@@ -237,19 +300,29 @@ export class PracticePlug {
   }
 
   #answer(request: IncomingMessage, url: URL, body: Buffer): PracticeAnswer {
+    // The web server of these plugs compares the names of headers by case.
+    const isStrict = this.tpap !== null && !request.rawHeaders.includes('Content-Length');
+    if (isStrict || request.method !== 'POST') return STOCK_PAGE;
     const sessionId = sessionIdOf(request);
-    const own = this.#protocol?.answer({
-      path: url.pathname,
-      query: url.searchParams,
-      sessionId,
-      body,
-    });
-    if (own !== null && own !== undefined) return own;
-    // A plug that speaks another protocol says so on `/app`, and knows no other path.
-    if (url.pathname === '/app') return jsonAnswer({ error_code: 1003 });
+    const asked = { path: url.pathname, query: url.searchParams, sessionId, body };
+    const own = this.#spoken(asked);
+    if (own !== null) return own;
+    // A plug that speaks another protocol says so where that is spoken, and knows no other path.
+    if (url.pathname === '/app' || url.pathname === '/') return jsonAnswer({ error_code: 1003 });
     return { status: 404, body: Buffer.alloc(0) };
   }
+
+  #spoken(asked: PracticeRequest): PracticeAnswer | null {
+    if (this.#name !== 'tpap') {
+      const isDiscovery = asked.path === '/' && asked.body.includes('"discover"');
+      const byTpap = isDiscovery ? this.tpap?.answer(asked) : undefined;
+      return byTpap ?? this.#protocol.answer(asked);
+    }
+    return asked.path.startsWith('/app/') ? REFUSED : (this.tpap?.answer(asked) ?? null);
+  }
 }
+
+const STOCK_PAGE: PracticeAnswer = { status: 200, body: Buffer.from('<html>200 OK</html>') };
 
 function practiceIdentity(options: PracticePlugOptions): PracticeIdentity {
   const serial = (options.serial ?? 1).toString(16).toUpperCase();

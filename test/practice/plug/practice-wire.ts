@@ -67,4 +67,6 @@ export interface PracticeAccess {
   readonly isSingleSession: boolean;
   readonly nowMs: () => number;
   readonly call: (request: unknown) => unknown;
+  /** What it tells of itself over HTTP without a login. */
+  readonly tpapOffer?: () => object;
 }

@@ -34,3 +34,33 @@ CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role) WHERE role = 'na
 export const TAPO_OLD_PROTOCOL = `
 ALTER TABLE tapo_devices ADD COLUMN old_protocol_mac TEXT;
 `;
+
+/** The table as it was, but that TPAP is a protocol too; a number that was given stays given. */
+export const TAPO_TPAP = `
+CREATE TABLE tapo_devices_next (
+  device_number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  is_named INTEGER NOT NULL CHECK (is_named IN (0, 1)),
+  role TEXT NOT NULL CHECK (role IN ('nas', 'monitor', 'generic')),
+  ip_address TEXT NOT NULL,
+  port INTEGER NOT NULL,
+  device_id TEXT UNIQUE,
+  discovery_id TEXT UNIQUE,
+  mac_address TEXT UNIQUE,
+  model TEXT NOT NULL,
+  firmware TEXT NOT NULL,
+  protocol TEXT CHECK (protocol IN ('klap', 'aes', 'tpap')),
+  state TEXT NOT NULL,
+  last_seen_at INTEGER,
+  created_at INTEGER NOT NULL,
+  old_protocol_mac TEXT
+) STRICT;
+INSERT INTO tapo_devices_next SELECT * FROM tapo_devices;
+DELETE FROM sqlite_sequence WHERE name = 'tapo_devices_next';
+INSERT INTO sqlite_sequence (name, seq)
+  SELECT 'tapo_devices_next', seq FROM sqlite_sequence WHERE name = 'tapo_devices';
+DROP TABLE tapo_devices;
+ALTER TABLE tapo_devices_next RENAME TO tapo_devices;
+CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role) WHERE role = 'nas';
+`;

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import { type DeviceRow, TapoRows } from '../../../nodes/lib/tapo/tapo-rows.ts';
+
+const ROW: Omit<DeviceRow, 'deviceNumber'> = {
+  ...{ id: 'new', name: 'New', isNamed: true, role: 'generic', ip: '127.0.0.1', port: 80 },
+  ...{ deviceId: null, discoveryId: null, mac: null, model: '', firmware: '' },
+  ...{ protocol: 'tpap', oldProtocolMac: null, state: 'ok', lastSeenMs: null, createdMs: 1 },
+};
+
+describe('The plugs of an older BaluPi', () => {
+  for (const kept of [1, 0]) {
+    it(`are kept, ${kept} of them, and a number that was given is not given again`, () => {
+      const folder = mkdtempSync(join(tmpdir(), 'balupi-migration-'));
+      const file = join(folder, 'energy.db');
+      const opened = (migrations: typeof ENERGY_MIGRATIONS): Store =>
+        Store.open({ file, name: 'energy', synchronous: 'NORMAL', migrations });
+      const old = opened(ENERGY_MIGRATIONS.slice(0, 1));
+      for (const id of ['one', 'two', 'three']) {
+        old
+          .prepare(
+            `INSERT INTO tapo_devices (id, name, is_named, role, ip_address, port, mac_address,
+               model, firmware, protocol, state, created_at)
+             VALUES (?, ?, 1, ?, '127.0.0.1', 80, ?, 'P110', '1.0.7', 'aes', 'ok', 5)`,
+          )
+          .run(id, id, id === 'one' ? 'nas' : 'generic', id);
+      }
+      old.prepare('DELETE FROM tapo_devices WHERE device_number > ?').run(kept);
+      old.close();
+      const store = opened(ENERGY_MIGRATIONS);
+      const rows = new TapoRows(store);
+      const names = rows
+        .all()
+        .map(({ id, protocol, role, mac, oldProtocolMac }) => [
+          ...[id, protocol, role, mac],
+          oldProtocolMac,
+        ]);
+      assert.deepEqual(names, [['one', 'aes', 'nas', 'one', null]].slice(0, kept));
+      assert.equal(rows.insert(ROW).deviceNumber, 4);
+      rows.insert({ ...ROW, id: 'nas', role: 'nas' });
+      assert.equal(rows.all().filter(({ role }) => role === 'nas').length, 1);
+      store.close();
+      rmSync(folder, { recursive: true });
+    });
+  }
+});
