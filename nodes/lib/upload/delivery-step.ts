@@ -1,6 +1,6 @@
 import type { NasFileItem } from '../nas/nas-client.ts';
 import { nameOf } from '../files/files.ts';
-import type { ChunkedSend, Sending, Sent } from './chunked-send.ts';
+import type { ChunkedSend, Sent } from './chunked-send.ts';
 import { conflictName } from './conflict-name.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
 import { interruptionOf, type Interruption } from './interruption.ts';
@@ -43,6 +43,13 @@ export interface DeliveryStepParts {
   readonly fileOf: (id: string) => string;
   /** IANA name, for conflict names. */
   readonly timezone: string;
+}
+
+/** Where something is sent, and as whom. */
+interface InFolder {
+  readonly token: string;
+  readonly path: string;
+  readonly signal: AbortSignal;
 }
 
 /** One row's way to the NAS, from the first look to the proof. */
@@ -211,7 +218,7 @@ export class DeliveryStep {
     seen: Extract<Seen, { kind: 'free' }>,
     run: { readonly token: string; readonly signal: AbortSignal; readonly onProgress: () => void },
   ): Promise<Sent> {
-    const { check, folders, fallback, fileOf } = this.#parts;
+    const { check, folders, chunked, fallback, fileOf } = this.#parts;
     const { token, signal, onProgress } = run;
     if (seen.folderEmpty) {
       const interruption = await folders.ensure(token, folderOf(wanted.path), signal);
@@ -232,24 +239,26 @@ export class DeliveryStep {
       onProgress,
       mayComplete,
     };
-    const sent = await this.#withFolder(token, sending, signal);
+    const inFolder = { token, path: wanted.path, signal };
+    const sent = await this.#withFolder(inFolder, () => chunked.send(token, sending));
     if (sent.kind !== 'no_sessions' || fallback === null) return sent;
     const may = await mayComplete();
     if (may !== 'yes') return may === 'no' ? { kind: 'held_back' } : may;
-    const plain = interruptionOf(await fallback.send(token, wanted.path, file, sizeBytes));
-    return plain ?? { kind: 'completed' };
+    return this.#withFolder(inFolder, async () => {
+      const plain = interruptionOf(await fallback.send(token, wanted.path, file, sizeBytes));
+      return plain ?? { kind: 'completed' };
+    });
   }
 
   /** A folder that refuses uploads is made the user's, and then one more try decides. */
-  async #withFolder(token: string, sending: Sending, signal: AbortSignal): Promise<Sent> {
-    const { chunked, folders } = this.#parts;
-    const sent = await chunked.send(token, sending);
+  async #withFolder({ token, path, signal }: InFolder, send: () => Promise<Sent>): Promise<Sent> {
+    const folder = folderOf(path);
+    const sent = await send();
     if (sent.kind !== 'refused' || sent.status !== 403) return sent;
-    const adopted = await folders.adopt(token, folderOf(sending.path), signal);
+    const adopted = await this.#parts.folders.adopt(token, folder, signal);
     if (typeof adopted !== 'boolean') return adopted;
-    const again = adopted ? await chunked.send(token, sending) : sent;
+    const again = adopted ? await send() : sent;
     if (again.kind !== 'refused' || again.status !== 403) return again;
-    const folder = folderOf(sending.path);
     const detail = `${again.detail} Its folder ${folder} may not be this user's on the NAS.`;
     return { ...again, detail, needsFolder: true };
   }

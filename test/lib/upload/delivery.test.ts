@@ -320,6 +320,33 @@ describe('delivering the queue', () => {
     assert.deepEqual(house.states(), ['synced']);
   });
 
+  it('makes the folder its user’s on that way too', async () => {
+    await house.close();
+    const sent: string[] = [];
+    house = new House({
+      fallback: {
+        send: async (_token, path) => {
+          sent.push(path);
+          const isRefused = house.nas.unowned.has('alice/laid');
+          if (!isRefused) house.nas.put(path, 'abc');
+          return Promise.resolve(json(isRefused ? 403 : 200, { detail: 'Not permitted' }));
+        },
+      },
+    });
+    await house.start();
+    house.nas.folders.add('alice/laid');
+    house.nas.put('alice/laid/old.txt', 'old');
+    house.nas.trouble = (call) => {
+      if (call.startsWith('chunk')) house.nas.loseSessions();
+      if (call.startsWith('exist') && sent.length === 0) house.nas.unowned.add('alice/laid');
+      return null;
+    };
+    await house.send('alice/laid', 'a.txt', 'abc');
+    await house.deliver();
+    assert.deepEqual(sent, ['alice/laid/a.txt', 'alice/laid/a.txt']);
+    assert.deepEqual(house.states(), ['synced']);
+  });
+
   for (const verb of ['init', 'chunk', 'complete']) {
     it(`asks before it sends again when the answer to ${verb} is lost`, async () => {
       await house.send('alice', 'a.txt', 'x'.repeat(200));
