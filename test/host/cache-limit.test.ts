@@ -48,3 +48,51 @@ describe('A cache that holds more than it may', function () {
     }
   });
 });
+
+describe('A cache that is emptied while somebody reads', function () {
+  this.timeout(60_000);
+  const SIZE = 80_000_000;
+  let booted: BootedBaluPi;
+
+  before(async () => {
+    booted = await BootedBaluPi.start();
+    await booted.nas.putFile('alice/film.bin', Buffer.alloc(SIZE, 'film'), 'alice');
+  });
+
+  after(async () => {
+    await booted.stop();
+  });
+
+  it('lets the reader of a large file come to its end, and is empty then', async () => {
+    const tokens: Record<string, string> = {};
+    for (const user of ['alice', 'admin']) tokens[user] = await booted.signIn(user);
+    const asked = async (path: string, user: string, method = 'GET'): Promise<Response> => {
+      const headers = { Authorization: `Bearer ${tokens[user] ?? ''}` };
+      return await fetch(`${booted.url}/api${path}`, { method, headers });
+    };
+    const film = '/files/download/alice/film.bin';
+    const first = await asked(film, 'alice');
+    assert.equal((await first.arrayBuffer()).byteLength, SIZE);
+    const limitMs = performance.now() + 30_000;
+    let again = await asked(film, 'alice');
+    while (again.headers.get('x-balupi-cache') !== 'hit') {
+      // The last pieces are still being kept.
+      await again.body?.cancel();
+      assert.ok(performance.now() < limitMs, again.headers.get('x-balupi-cache') ?? '');
+      again = await asked(film, 'alice');
+    }
+    const emptied = await asked('/cache/entries', 'admin', 'DELETE');
+    assert.equal(emptied.status, 200);
+    assert.equal((await again.arrayBuffer()).byteLength, SIZE);
+    for (;;) {
+      const told = (await (await asked('/cache/stats', 'admin')).json()) as {
+        total_size_mb: number;
+      };
+      if (told.total_size_mb === 0) return;
+      assert.ok(performance.now() < limitMs, `${told.total_size_mb} MB are kept`);
+      await new Promise((next) => {
+        setTimeout(next, 500);
+      });
+    }
+  });
+});

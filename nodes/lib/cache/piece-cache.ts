@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FileVersion, LocatedFile } from '../files/files.ts';
+import { isWithin, type FileVersion, type LocatedFile } from '../files/files.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { likelyRange, planAnswer, type AnswerPlan } from './answer-plan.ts';
@@ -40,6 +40,10 @@ export interface PieceCachePorts {
 export class PieceCache {
   readonly #ports: PieceCachePorts;
   readonly #fills: Fills<PiecedFill>;
+  /** By path, how many answers are made of it now. */
+  readonly #answering = new Map<string, number>();
+  /** Emptied while it was read: its pieces go with the last reader. */
+  readonly #owed = new Set<string>();
 
   constructor(ports: PieceCachePorts) {
     this.#ports = ports;
@@ -73,7 +77,15 @@ export class PieceCache {
   }
 
   /** Sends what a ticket is for. Nothing is written when it is `gone`. */
-  async serve(
+  serve(
+    ticket: PiecedTicket,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<ServeOutcome> {
+    return this.#reading(ticket.file.path, () => this.#serve(ticket, request, response));
+  }
+
+  async #serve(
     ticket: PiecedTicket,
     request: IncomingMessage,
     response: ServerResponse,
@@ -94,7 +106,17 @@ export class PieceCache {
   }
 
   /** Answers from what is here and fetches the rest, joining a fill that runs already. */
-  async answer(
+  answer(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered | { readonly kind: 'no_storage' }> {
+    return this.#reading(file.path, () => this.#answer(file, version, origin, request, response));
+  }
+
+  async #answer(
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
@@ -143,15 +165,38 @@ export class PieceCache {
     return this.#ports.shelf.discardBelow(path);
   }
 
-  /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
-  empty(path: string): Promise<void> {
-    return this.#ports.shelf.discardBelow(path, 'unpinned');
+  /**
+   * As {@link drop} for whoever empties the cache: what somebody pinned stays, and what is being
+   * read goes with its last reader.
+   */
+  async empty(path: string): Promise<void> {
+    const { rows, shelf } = this.#ports;
+    const read = new Set<number>();
+    for (const reading of this.#answering.keys()) {
+      const file = isWithin(reading, path) ? rows.find(reading) : null;
+      if (file === null) continue;
+      this.#owed.add(reading);
+      read.add(file.id);
+    }
+    await shelf.discardUnpinned(path, (fileId) => read.has(fileId));
   }
 
   /** Cuts off what is being fetched and waits until its temporary files are gone. */
   async stop(): Promise<void> {
     await this.#fills.stop();
     this.#ports.touches.flush();
+  }
+
+  async #reading<T>(path: string, work: () => Promise<T>): Promise<T> {
+    this.#answering.set(path, (this.#answering.get(path) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const others = (this.#answering.get(path) ?? 1) - 1;
+      if (others > 0) this.#answering.set(path, others);
+      else this.#answering.delete(path);
+      if (others === 0 && this.#owed.delete(path)) await this.empty(path);
+    }
   }
 
   #fillOf(file: LocatedFile, version: FileVersion, origin: Origin): PiecedFill {

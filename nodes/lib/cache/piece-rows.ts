@@ -6,6 +6,12 @@ import { PolicyRows } from './policy-rows.ts';
 import { PiecedFileRows, type NewPiecedFile, type PiecedFile } from './pieced-file-rows.ts';
 import { pieceSize } from './pieces.ts';
 
+const BELOW = `
+  SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
+  FROM pieced_files AS file JOIN cached_pieces AS piece ON piece.file_id = file.id
+  WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? AND piece.id > ?
+  ORDER BY piece.id LIMIT ?`;
+
 export interface KeptPiece {
   readonly id: number;
   readonly fileId: number;
@@ -104,11 +110,14 @@ export class PieceRows {
     return row === undefined ? null : pieceOf(row);
   }
 
-  /** Some pieces of files at or below a path; pinned ones too unless `pinned` is 0. */
-  below(path: string, limit: number, pinned: 0 | 1 = 1): KeptPiece[] {
+  /**
+   * Some pieces of files at or below a path with an id above `afterId`, in order of their ids;
+   * pinned ones too unless `pinned` is 0.
+   */
+  below(path: string, limit: number, pinned: 0 | 1 = 1, afterId = 0): KeptPiece[] {
     const { low, high } = belowBounds(path);
     const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
-    return this.#sql.below.all(path, ...bounds, pinned, limit).map(pieceOf);
+    return this.#sql.below.all(path, ...bounds, pinned, afterId, limit).map(pieceOf);
   }
 
   /** Some pieces with an id above `afterId`, in order of their ids. */
@@ -175,11 +184,7 @@ function statements(store: Store) {
       `SELECT ${PIECE} FROM cached_pieces WHERE (pinned, priority, id) > (?, ?, ?)
        ORDER BY pinned, priority, id LIMIT 1`,
     ),
-    below: sql(
-      `SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
-       FROM pieced_files AS file JOIN cached_pieces AS piece ON piece.file_id = file.id
-       WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? LIMIT ?`,
-    ),
+    below: sql(BELOW),
     addPiece: sql(
       `INSERT INTO cached_pieces
          (file_id, number, size_bytes, blob, crc32, access_count, accessed_at_ms, weight, priority)

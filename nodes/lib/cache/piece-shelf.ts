@@ -111,12 +111,27 @@ export class PieceShelf {
     this.#rows.remove(piece);
   }
 
-  /** Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned. */
-  async discardBelow(path: string, which: 'all' | 'unpinned' = 'all'): Promise<void> {
+  /** Discards what lies at or below a path. */
+  discardBelow(path: string): Promise<void> {
+    return this.#discard(path, 1, () => false);
+  }
+
+  /** As {@link discardBelow} without what somebody pinned, and without some files. */
+  discardUnpinned(path: string, isSpared: (fileId: number) => boolean): Promise<void> {
+    return this.#discard(path, 0, isSpared);
+  }
+
+  async #discard(
+    path: string,
+    pinned: 0 | 1,
+    isSpared: (fileId: number) => boolean,
+  ): Promise<void> {
+    let afterId = 0;
     for (;;) {
-      const pieces = this.#rows.below(path, DROP_BATCH, which === 'all' ? 1 : 0);
-      for (const piece of pieces) await this.discard(piece);
+      const pieces = this.#rows.below(path, DROP_BATCH, pinned, afterId);
+      for (const piece of pieces) if (!isSpared(piece.fileId)) await this.discard(piece);
       if (pieces.length < DROP_BATCH) return;
+      afterId = pieces.at(-1)?.id ?? afterId;
     }
   }
 
