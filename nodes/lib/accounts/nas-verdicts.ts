@@ -122,7 +122,16 @@ export class NasVerdicts {
   #isFresh(kept: VerdictRow): boolean {
     const nowMs = this.#parts.time.nowMs();
     const ended = kept.expiresAtMs !== null && nowMs >= kept.expiresAtMs;
-    return !ended && nowMs - kept.confirmedAtMs < FRESH_MS;
+    return !ended && nowMs - kept.confirmedAtMs < FRESH_MS && this.#isHeld(kept);
+  }
+
+  /**
+   * After a start a kept verdict knows its user and nothing to act with: asked once, the NAS makes
+   * a live token of theirs, and what waits for them goes on at once.
+   */
+  #isHeld({ userId }: VerdictRow): boolean {
+    const { book, presence } = this.#parts;
+    return !mayAsk(presence.state) || book.live.ofUser(userId) !== null;
   }
 
   #mayAsk(kept: VerdictRow | null): boolean {

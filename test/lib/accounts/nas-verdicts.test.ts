@@ -154,6 +154,20 @@ describe('verdicts on NAS tokens', () => {
       });
     }
 
+    it('are asked for once after a start, so that what waits for their user goes on', async () => {
+      const token = stage.nas.token('alice');
+      await verdict(token);
+      stage.restart();
+      const heard: string[] = [];
+      stage.accounts.onConfirmed((user) => {
+        heard.push(user.username);
+      });
+      for (let call = 0; call < 3; call += 1) assert.equal(await verdict(token), 'alice');
+      assert.deepEqual(heard, ['alice']);
+      assert.equal(stage.accounts.liveTokenOf(4)?.token, token);
+      assert.equal(stage.nas.asked('preflight'), 2);
+    });
+
     it('do not make each call wait for a NAS that just was silent', async () => {
       const token = stage.nas.token('alice');
       await verdict(token);
