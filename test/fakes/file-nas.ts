@@ -54,6 +54,9 @@ export class FakeFileNas implements FileNas {
     return { user, kind: 'nas', nasToken: `token-${user.id}`, scope: 'all' };
   }
 
+  /** Answers what is shared with somebody like this instead. */
+  sharesAnswer: NasJson | null = null;
+
   put(path: string, content: string | Buffer, more: Partial<FakeFile> = {}): FakeFile {
     const names = path.split('/');
     for (let depth = 1; depth < names.length; depth += 1) {
@@ -83,6 +86,7 @@ export class FakeFileNas implements FileNas {
   sharedWithMe(token: string): Promise<NasJson> {
     this.calls.push(`shares ${token}`);
     if (this.gone) return Promise.resolve({ kind: 'unreachable', cause: new Error('gone') });
+    if (this.sharesAnswer !== null) return Promise.resolve(this.sharesAnswer);
     const user = this.users.get(token);
     if (user === undefined) return Promise.resolve({ kind: 'answer', status: 401, body: {} });
     const body = this.shares

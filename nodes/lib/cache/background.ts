@@ -72,6 +72,7 @@ export class Background {
     };
     const outcome = await this.#ahead.fetch(file, origin, options);
     if (outcome.kind === 'token_refused') tokenRefused(token);
+    if (outcome.kind === 'not_found') await files.refused(caller, token, path);
     return outcome;
   }
 

@@ -20,7 +20,7 @@ export interface CachePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly nas: Pick<NasClient, 'download'>;
-  readonly files: Pick<Files, 'access' | 'relist' | 'mayRead'>;
+  readonly files: Pick<Files, 'access' | 'relist' | 'mayRead' | 'refused'>;
   readonly tokenRefused: (token: string) => void;
   readonly disk: () => DiskSpace;
   /** Whether its disk takes what is written; told what it refused. */

@@ -201,6 +201,7 @@ export class Cache {
     const origin = this.#originOf(caller, file.path, token);
     const outcome = await this.#fetcher.fetch(file, version, origin, request, response);
     if (outcome.kind === 'token_refused') this.#ports.tokenRefused(token);
+    if (outcome.kind === 'not_found') await this.#ports.files.refused(caller, token, file.path);
     return outcome;
   }
 

@@ -16,6 +16,7 @@ import { parentOf, parseNasPath } from './nas-path.ts';
 import type { ListOutcome, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { QueuedItems } from './queued-items.ts';
+import { RefusalRows } from './refusal-rows.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
@@ -96,10 +97,11 @@ export class Files {
     const grantRows = new GrantRows(store);
     this.#grants = new ShareGrants({ rows: grantRows, nas, clock, trustedNowMs, tokenRefused });
     const [rows, grants] = [this.#rows, this.#grants];
-    this.#listings = new Listings({ rows, grants, nas, clock, tokenRefused });
+    const refusals = new RefusalRows(store);
+    this.#listings = new Listings({ rows, refusals, grants, nas, clock, tokenRefused });
     const listings = this.#listings;
-    this.#views = new FolderViews({ ...ports, rows, listings, grants });
-    this.#probe = new ShareProbe({ nas, clock, tokenRefused });
+    this.#views = new FolderViews({ ...ports, rows, refusals, listings, grants });
+    this.#probe = new ShareProbe({ nas, clock, tokenRefused, grants });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = ports;
     this.#locator = new Locator({ items, views, grants, probe, pending, isKept });
@@ -164,6 +166,11 @@ export class Files {
   /** The permission rule for one path, by what is known without asking. */
   mayRead(user: User, path: string, ownerId: string | null): boolean {
     return this.#grants.mayRead(user, path, ownerId);
+  }
+
+  /** The NAS gave that caller no bytes of a file it let them see before. */
+  async refused(caller: Caller, token: string, path: string): Promise<void> {
+    await this.#grants.refused(caller.user, token, path);
   }
 
   /** Whether a user may put a file at this path, the same whether anything is there or not. */

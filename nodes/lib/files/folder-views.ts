@@ -7,6 +7,7 @@ import { parentOf } from './nas-path.ts';
 import type { NasFault } from './outcomes.ts';
 import { Patience } from './patience.ts';
 import { SHARED_WITH_ME } from './permission.ts';
+import type { RefusalRows } from './refusal-rows.ts';
 import type { ShareGrants } from './share-grants.ts';
 import type { StoredItem } from './stored-item.ts';
 
@@ -42,6 +43,7 @@ export interface FolderViewsPorts {
   readonly rows: ListingRows;
   readonly listings: Listings;
   readonly grants: ShareGrants;
+  readonly refusals: RefusalRows;
   readonly presence: Pick<NasPresence, 'state'>;
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs' | 'after'>;
   /** The token to show the NAS for a caller: their own, or one from their stored credential. */
@@ -151,6 +153,7 @@ export class FolderViews {
 
   /** The nearest kept folder above may rule the path out; else only the NAS knows. */
   #neverListed(user: User, path: string): FolderView {
+    if (this.#ports.refusals.covers(user.id, path)) return { kind: 'not_found' };
     let below = path;
     while (!this.#ports.grants.sharesFolder(user, below)) {
       const parent = parentOf(below);

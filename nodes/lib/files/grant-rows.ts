@@ -7,6 +7,7 @@ export class GrantRows {
   readonly #store: Store;
   readonly #of: StatementSync;
   readonly #clear: StatementSync;
+  readonly #drop: StatementSync;
   readonly #add: StatementSync;
 
   constructor(store: Store) {
@@ -15,6 +16,7 @@ export class GrantRows {
       `SELECT path, is_directory, can_read, can_write, expires_at_ms, fetched_at_ms
        FROM share_grants WHERE user_id = ?`,
     );
+    this.#drop = store.prepare('DELETE FROM share_grants WHERE user_id = ? AND path = ?');
     this.#clear = store.prepare('DELETE FROM share_grants WHERE user_id = ?');
     this.#add = store.prepare(
       `INSERT OR REPLACE INTO share_grants
@@ -50,6 +52,10 @@ export class GrantRows {
         );
       }
     });
+  }
+
+  drop(userId: number, path: string): void {
+    this.#drop.run(userId, path);
   }
 
   clear(userId: number): void {

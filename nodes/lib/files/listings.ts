@@ -4,6 +4,7 @@ import type { Clock } from '../time/clock.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
 import { isWithin, nameOf, parentOf } from './nas-path.ts';
 import { Recent } from './recent.ts';
+import type { RefusalRows } from './refusal-rows.ts';
 import type { ShareGrants } from './share-grants.ts';
 import { listedItem, type ListedItem } from './stored-item.ts';
 
@@ -42,6 +43,7 @@ interface Delivered {
 
 export interface ListingsPorts {
   readonly rows: ListingRows;
+  readonly refusals: RefusalRows;
   readonly grants: ShareGrants;
   readonly nas: Pick<NasClient, 'list'>;
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
@@ -101,6 +103,7 @@ export class Listings {
     this.#generation += 1;
     this.#asked.forget((key) => key.startsWith(keyOf(userId, '')));
     this.#ports.rows.dropUser(userId);
+    this.#ports.refusals.dropUser(userId);
   }
 
   /** What the NAS said lately; undefined where it is to be asked. */
@@ -226,6 +229,7 @@ export class Listings {
       }
     }
     await writer.finish(clock.nowMs());
+    this.#ports.refusals.clear(user.id, path);
     // A delete or a rename in the meantime may have outdated this answer: the next call asks anew.
     if (generation === this.#generation) this.#asked.set(key, 'stored');
     return { kind: 'listed', row: rows.find(user.id, path) };
@@ -248,12 +252,12 @@ export class Listings {
     return row !== null && this.#ports.rows.shows(row.id, path)?.isDirectory === true;
   }
 
-  #notListed(
+  async #notListed(
     answer: Exclude<NasListing, { kind: 'listing' }>,
     user: User,
     token: string,
     path: string,
-  ): Asked {
+  ): Promise<Asked> {
     if (answer.kind === 'unreachable') return { kind: 'cannot_ask' };
     if (answer.kind === 'bad_answer') {
       return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
@@ -264,7 +268,12 @@ export class Listings {
     }
     if (answer.status === 429) return { kind: 'nas_busy' };
     if (answer.status >= 500) return { kind: 'cannot_ask' };
-    this.#ports.rows.drop(user.id, path);
+    if (path === '' || (answer.status !== 403 && answer.status !== 404)) {
+      this.#ports.rows.drop(user.id, path);
+      return { kind: 'not_found' };
+    }
+    this.#ports.refusals.add(user.id, path);
+    await this.#ports.grants.refused(user, token, path);
     return { kind: 'not_found' };
   }
 }

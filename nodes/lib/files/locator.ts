@@ -22,6 +22,7 @@ export interface LocatorPorts {
 }
 
 const NOT_FOUND: LocateOutcome = { kind: 'not_found' };
+const UNLISTED = { kind: 'unlisted' } as const;
 const CANNOT_ASK: Probed = { kind: 'cannot_ask' };
 
 /** Finds the file a caller means, and which version of it, never saying more than they may know. */
@@ -125,7 +126,8 @@ export class Locator {
     const { views, isKept } = this.#ports;
     const isEnough = views.isListed(user, parent) || isKept(path);
     const patient = options.force === true || !isEnough;
-    const view = await views.view(user, parent, access, { ...options, patient });
+    const asked = await views.view(user, parent, access, { ...options, patient });
+    const view = this.#isKeptFrom(asked, path) ? UNLISTED : asked;
     if (view.kind === 'unlisted') return located(user, path, null, 'unlisted', null);
     if (view.kind !== 'view') return view;
     const item = view.row === null ? null : views.entryIn(user, parent, path);
@@ -152,10 +154,15 @@ export class Locator {
       if (probed.kind === 'version') {
         return located(user, path, item, 'fresh', null, probed.version);
       }
-      if (probed.kind !== 'cannot_ask') return probed;
+      if (probed.kind !== 'cannot_ask' && !this.#isKeptFrom(probed, path)) return probed;
     }
     // The kept row shows the share's own clock, which no copy can be compared with.
     return located(user, path, item, item === null ? 'unlisted' : 'stored', null);
+  }
+
+  /** A NAS that is asked too often says nothing of a file: what is kept is served, as asleep. */
+  #isKeptFrom({ kind }: { readonly kind: string }, path: string): boolean {
+    return kind === 'nas_busy' && this.#ports.isKept(path);
   }
 }
 

@@ -2,7 +2,7 @@ import type { User } from '../accounts/caller.ts';
 import type { NasClient } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
 import type { GrantRows } from './grant-rows.ts';
-import { parseNasPath } from './nas-path.ts';
+import { isWithin, parseNasPath } from './nas-path.ts';
 import { normaliseTime } from './file-version.ts';
 import { mayRead, mayWrite, type ShareGrant } from './permission.ts';
 import { Recent } from './recent.ts';
@@ -25,7 +25,8 @@ export interface ShareGrantsPorts {
 /** What each user was given by others, and the permission rule over it. */
 export class ShareGrants {
   readonly #ports: ShareGrantsPorts;
-  readonly #asked: Recent<true>;
+  /** `false`: asked in vain, so it is asked again soon. */
+  readonly #asked: Recent<boolean>;
   readonly #running = new Map<number, Promise<void>>();
 
   constructor(ports: ShareGrantsPorts) {
@@ -55,12 +56,31 @@ export class ShareGrants {
    */
   async refresh(user: User, token: string, lookedAt: boolean): Promise<void> {
     const key = String(user.id);
-    if (this.#asked.get(key, lookedAt ? LOOKED_AT_MS : REFRESH_MS) !== undefined) return;
+    const hasAnswer = this.#asked.get(key, REFRESH_MS) === true;
+    const holdsMs = lookedAt || !hasAnswer ? LOOKED_AT_MS : REFRESH_MS;
+    if (this.#asked.get(key, holdsMs) !== undefined) return;
     const running = this.#running.get(user.id);
     if (running !== undefined) return running;
     const asking = this.#ask(user, token).finally(() => this.#running.delete(user.id));
     this.#running.set(user.id, asking);
     return asking;
+  }
+
+  /**
+   * The NAS refused this user something only a share opens, so what is shared was changed: it is
+   * asked what is shared now, and what it cannot say counts no more.
+   */
+  async refused(user: User, token: string, path: string): Promise<void> {
+    if (mayRead(user, path, null, [], 0)) return;
+    // An answer that is under way may be older than the refusal.
+    await this.#running.get(user.id);
+    this.#asked.forget((key) => key === String(user.id));
+    await this.refresh(user, token, false);
+    if (this.#asked.get(String(user.id), REFRESH_MS) === true) return;
+    for (const grant of this.#ports.rows.of(user.id)) {
+      const opens = grant.isDirectory ? isWithin(path, grant.path) : path === grant.path;
+      if (opens) this.#ports.rows.drop(user.id, grant.path);
+    }
   }
 
   dropUser(userId: number): void {
@@ -71,7 +91,8 @@ export class ShareGrants {
   async #ask(user: User, token: string): Promise<void> {
     const outcome = await this.#ports.nas.sharedWithMe(token, { auto: true });
     if (outcome.kind === 'unreachable') return;
-    this.#asked.set(String(user.id), true);
+    const said = outcome.kind === 'answer' && outcome.status === 200;
+    this.#asked.set(String(user.id), said);
     if (outcome.kind === 'bad_answer') return;
     if (outcome.status === 401) this.#ports.tokenRefused(token);
     if (outcome.status !== 200 || !Array.isArray(outcome.body)) return;

@@ -3,6 +3,7 @@ import type { NasClient, NasDownload } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FileVersion } from './file-version.ts';
 import { Recent } from './recent.ts';
+import type { ShareGrants } from './share-grants.ts';
 
 /** As for listings (contract 3). */
 const PROBE_EVERY_MS = 10_000;
@@ -21,6 +22,7 @@ export interface ShareProbePorts {
   readonly nas: Pick<NasClient, 'download'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly tokenRefused: (token: string) => void;
+  readonly grants: Pick<ShareGrants, 'refused'>;
 }
 
 /**
@@ -44,6 +46,7 @@ export class ShareProbe {
     const answer = await this.#ports.nas.download(token, path, { firstByte: 0, lastByte: 0 });
     const probed = probedOf(answer);
     if (probed.kind === 'token_refused') this.#ports.tokenRefused(token);
+    if (probed.kind === 'not_found') await this.#ports.grants.refused(user, token, path);
     if (probed.kind === 'version' || probed.kind === 'not_found') this.#recent.set(key, probed);
     return probed;
   }

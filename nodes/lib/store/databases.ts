@@ -16,6 +16,7 @@ import { PIECE_TABLES } from './schema/piece-tables.ts';
 import { PINS_TABLES } from './schema/pins-tables.ts';
 import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
+import { REFUSED_FOLDERS } from './schema/refused-folders.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
@@ -50,6 +51,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 6, sql: LISTING_COUNTS },
   { version: 7, sql: UNSEEN_ITEMS },
   { version: 8, sql: WHOLE_LISTINGS },
+  { version: 9, sql: REFUSED_FOLDERS },
 ];
 
 export const ENERGY_MIGRATIONS: readonly Migration[] = [

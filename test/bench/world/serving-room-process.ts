@@ -35,6 +35,7 @@ const cache = new Cache({
   files: {
     access: () => Promise.resolve({ kind: 'asleep' }),
     relist: () => Promise.resolve({ kind: 'unknown' }),
+    refused: () => Promise.resolve(),
     mayRead: () => true,
   },
   tokenRefused: () => undefined,
