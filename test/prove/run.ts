@@ -10,6 +10,7 @@ import { names } from './names.ts';
 import { power } from './power.ts';
 import type { Proof, Verdict } from './proof.ts';
 import { queueLost } from './queue-lost.ts';
+import { signins } from './signins.ts';
 import { slow } from './slow.ts';
 import { soak } from './soak.ts';
 
@@ -25,6 +26,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   'queue-lost': queueLost,
   slow,
   crowd,
+  signins,
   soak,
 };
 
