@@ -7,7 +7,7 @@ import type { Disk } from './disk.ts';
 import { interruptionOf, type Interruption } from './interruption.ts';
 import type { KeptRows } from './kept-rows.ts';
 import type { RoomKeeper } from './room-keeper.ts';
-import { isUploadId, uploadId, type RandomBytes } from './upload-id.ts';
+import { isUploadId, timeOfId, uploadId, type RandomBytes } from './upload-id.ts';
 import { writeAll } from './write-all.ts';
 
 /** Contract 4: a conflict copy that was removed stays on the Pi for 30 days. */
@@ -39,16 +39,12 @@ export class KeptCopies {
     this.#parts = parts;
   }
 
-  /** Removes what a crash left half. The folder is there once something was kept. */
+  /** Removes what a crash left half; what is whole stays, row or no row. */
   async start(): Promise<void> {
-    const { disk, folder, rows } = this.#parts;
-    try {
-      for await (const name of disk.names(folder)) {
-        const ours = isUploadId(name.replace(/\.part$/, ''));
-        if (ours && !rows.has(name)) await disk.remove(join(folder, name));
-      }
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    const { disk, folder } = this.#parts;
+    for (const name of await this.#names()) {
+      const isHalf = name.endsWith('.part') && isUploadId(name.slice(0, -'.part'.length));
+      if (isHalf) await disk.remove(join(folder, name));
     }
   }
 
@@ -78,6 +74,22 @@ export class KeptCopies {
       await disk.remove(join(folder, id));
       rows.delete(id);
     }
+    // Of a database that was lost: their names tell how old they are.
+    for (const name of await this.#names()) {
+      const isOver = isUploadId(name) && timeOfId(name) + KEPT_MS <= nowMs;
+      if (isOver && !rows.has(name)) await disk.remove(join(folder, name));
+    }
+  }
+
+  /** The folder is there once something was kept. */
+  async #names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    try {
+      for await (const name of this.#parts.disk.names(this.#parts.folder)) names.push(name);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+    return names;
   }
 
   async #fetch(

@@ -23,6 +23,13 @@ export function uploadId(nowMs: number, randomBytes: RandomBytes): string {
   return time + random;
 }
 
+/** When an id was made, epoch ms. */
+export function timeOfId(id: string): number {
+  let time = 0;
+  for (const letter of id.slice(0, TIME_LETTERS)) time = time * 32 + LETTERS.indexOf(letter);
+  return time;
+}
+
 /** Whether a text has the form of an upload id. */
 export function isUploadId(text: string): boolean {
   return /^[0-9A-HJKMNP-TV-Z]{26}$/.test(text);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Resolution, Resolved } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, BOB, House, PATIENCE_MS } from './house.ts';
@@ -153,6 +153,23 @@ describe('settling a conflict', () => {
     await house.flushed();
     assert.deepEqual(kept(), []);
     assert.equal(house.upload.queuedBytes(), before);
+  });
+
+  it('remote keeps the bytes for their 30 days though the database is lost', async () => {
+    await resolve('remote');
+    await house.restart({}, ({ path }) => {
+      for (const suffix of ['', '-wal', '-shm']) {
+        rmSync(join(path, `queue.db${suffix}`), { force: true });
+      }
+    });
+    await house.deliver();
+    assert.equal(kept().length, 1);
+    await house.clock.advance(29 * 86_400_000);
+    await house.flushed();
+    assert.equal(kept().length, 1);
+    await house.clock.advance(2 * 86_400_000);
+    await house.flushed();
+    assert.deepEqual(kept(), []);
   });
 
   it('remote keeps the bytes for their 30 days when the Pi’s clock jumps ahead', async () => {
