@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../time/clock.ts';
-import { loginByAes } from './aes-protocol.ts';
-import { ConnectLibrary } from './connect-library.ts';
-import { connectLogins } from './connect-login.ts';
-import { loginByKlap } from './klap-protocol.ts';
+import { loginByAes } from './aes/aes-protocol.ts';
+import { ConnectLibrary } from './connect/connect-library.ts';
+import { connectLogins } from './connect/connect-login.ts';
+import { loginByKlap } from './klap/klap-protocol.ts';
 import { OwnPlug } from './own-plug.ts';
 import type { PlugHttp } from './plug-http.ts';
 import { type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
@@ -31,7 +31,7 @@ export interface PlugDriverOptions {
   readonly randomBytes?: (size: number) => Buffer;
 }
 
-/** Our own protocols: one folder or file each, and one line here. */
+/** Our own protocols: a folder each, and a line here (docs/PLUGS.md). */
 const OWN = {
   klap: loginByKlap,
   aes: loginByAes,

@@ -4,7 +4,7 @@ import {
   KlapCipher,
   klapAuthHash,
   ownProof,
-} from '../../../nodes/lib/tapo/klap-cipher.ts';
+} from '../../../nodes/lib/tapo/klap/klap-cipher.ts';
 import { OWNER } from './setup.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { isPlugProof, KlapCipher, klapAuthHash, ownProof, type KlapSeeds } from './klap-cipher.ts';
-import type { PlugHttpOutcome } from './plug-http.ts';
+import type { PlugHttpOutcome } from '../plug-http.ts';
 import {
   badAnswer,
   ERROR_CODE,
@@ -14,8 +14,8 @@ import {
   type PlugEndpoint,
   type PlugRequest,
   type SendOutcome,
-} from './plug-protocol.ts';
-import type { PlugCredentials } from './plug.ts';
+} from '../plug-protocol.ts';
+import type { PlugCredentials } from '../plug.ts';
 
 const SEED_BYTES = 16;
 const HANDSHAKE1_ANSWER_BYTES = 48;

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createRequire } from 'node:module';
-import type { PlugHttp, PlugHttpOutcome } from './plug-http.ts';
+import type { PlugHttp, PlugHttpOutcome } from '../plug-http.ts';
 
 /** The part of the library's device object that plugs have. */
 export interface LibraryDevice {

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from 'node:crypto';
-import type { PlugCredentials } from './plug.ts';
+import type { PlugCredentials } from '../plug.ts';
 
 /** Bytes of the signature before each ciphertext (SHA-256). */
 const SIGNATURE_BYTES = 32;

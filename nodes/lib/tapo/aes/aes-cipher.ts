@@ -7,7 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import { stripPadding } from './klap-cipher.ts';
+import { stripPadding } from '../klap/klap-cipher.ts';
 
 /** The strength these old firmwares work with; the key lives for one handshake only. */
 const RSA_BITS = 1_024;

@@ -14,9 +14,9 @@ import {
   type PlugEndpoint,
   type PlugRequest,
   type SendOutcome,
-} from './plug-protocol.ts';
-import type { PlugCredentials, PlugFailure } from './plug.ts';
-import { asRecord } from './wire-values.ts';
+} from '../plug-protocol.ts';
+import type { PlugCredentials, PlugFailure } from '../plug.ts';
+import { asRecord } from '../wire-values.ts';
 
 /**
  * Logs in by the legacy protocol (`encrypt_type` AES, firmware up to 1.2.3).

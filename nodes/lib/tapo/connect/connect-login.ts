@@ -1,12 +1,12 @@
-import { loginByAes } from './aes-protocol.ts';
+import { loginByAes } from '../aes/aes-protocol.ts';
 import type {
   ConnectLibrary,
   LibraryDevice,
   LibraryExchange,
   LibraryFailure,
 } from './connect-library.ts';
-import { HANDSHAKE1_PATH, readFirstStep, secondStepRefusal } from './klap-protocol.ts';
-import { EMETER, HISTORY, INFO, USAGE } from './plug-answers.ts';
+import { HANDSHAKE1_PATH, readFirstStep, secondStepRefusal } from '../klap/klap-protocol.ts';
+import { EMETER, HISTORY, INFO, USAGE } from '../plug-answers.ts';
 import {
   type AesLogin,
   badAnswer,
@@ -21,9 +21,9 @@ import {
   readSessionCookie,
   requestRefusal,
   type SendOutcome,
-} from './plug-protocol.ts';
-import type { PlugCredentials } from './plug.ts';
-import { asRecord, type WireRecord } from './wire-values.ts';
+} from '../plug-protocol.ts';
+import type { PlugCredentials } from '../plug.ts';
+import { asRecord, type WireRecord } from '../wire-values.ts';
 
 /** A plug's own word for a method it does not know. */
 const NO_SUCH_METHOD = -1002;
