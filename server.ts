@@ -62,6 +62,7 @@ async function start(): Promise<() => Promise<void>> {
   process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
   const storage = createFlowStorage({
     flowsFolder: ARGUMENTS.flows,
+    ownerFolder: join(resolve(settings.DATA_DIR), 'flows'),
     installedTypes: () => loadedTypes(installedNodeSets()),
     log,
     onLeftOut: (found) => (leftOut = found),

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { diff } from 'node:util';
 import { createInterface } from 'node:readline/promises';
+import { DiskFlowFolder } from '../flows/flow-folder.ts';
+import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
 import { gatherEnvironment } from '../host/environment.ts';
 import { KeptSettings } from '../host/kept-settings.ts';
 import { StartFault } from '../host/start-fault.ts';
@@ -59,6 +62,12 @@ function systemctl(...args: string[]): number {
 
 function isServiceActive(): boolean {
   return spawnSync('systemctl', ['is-active', '--quiet', 'balupi']).status === 0;
+}
+
+function restartIfActive(): number {
+  if (!isServiceActive()) return 0;
+  say('Restarting BaluPi, so that it counts …');
+  return systemctl('restart', 'balupi');
 }
 
 async function status(): Promise<number> {
@@ -146,9 +155,7 @@ async function set([given = '', ...words]: readonly string[]): Promise<number> {
   if (value !== '' && gathered()[`BALUPI_${name}`] !== value) {
     say(`Kept, but ${envFile()} or the environment outranks it.`);
   }
-  if (!isServiceActive()) return 0;
-  say('Restarting BaluPi, so that it counts …');
-  return systemctl('restart', 'balupi');
+  return restartIfActive();
 }
 
 function settings(): number {
@@ -179,6 +186,60 @@ function checkDisk(args: readonly string[]): number {
   const [folder] = args;
   if (folder === undefined) throw new UsageFault('Which folder?');
   return tell(dataDisk(resolve(folder)));
+}
+
+function ownersFlows(): LayeredFlowFolder {
+  const folder = join(resolve(gathered()['BALUPI_DATA_DIR'] ?? './data'), 'flows');
+  if (!existsSync(folder)) throw new UsageFault('All flows run as they were shipped.');
+  const shipped = new DiskFlowFolder(join(PACKAGE_FOLDER, 'flows'));
+  return new LayeredFlowFolder(shipped, new DiskFlowFolder(folder));
+}
+
+/** `flows`, `flows diff TAB`, `flows reset TAB`: what the owner deployed over the shipped flows. */
+async function flows([word = 'list', tab = '']: readonly string[]): Promise<number> {
+  const layered = ownersFlows();
+  const name = `${tab.replace(/\.json$/, '')}.json`;
+  switch (word) {
+    case 'list':
+      return listFlows(await layered.changes());
+    case 'diff': {
+      const texts = await layered.bothTexts(name);
+      if (texts === null) throw new UsageFault(`There is no shipped tab ${tab}.`);
+      say(differenceOf(texts.shipped, texts.running) || 'It runs as it was shipped.');
+      return 0;
+    }
+    case 'reset': {
+      if (!(await layered.reset(name))) throw new UsageFault(`Nothing is changed in ${tab}.`);
+      say(`${tab} runs as it was shipped from the next start on.`);
+      return restartIfActive();
+    }
+    default:
+      throw new UsageFault(`Got flows ${word}, wanted flows, flows diff TAB or flows reset TAB.`);
+  }
+}
+
+function listFlows(changes: readonly OwnersChange[]): number {
+  const words = { own: 'your own', changed: 'shipped, changed by you', removed: 'removed by you' };
+  for (const { name, kind, both } of changes) {
+    const more = both.length === 0 ? '' : `; changed by an update too: ${both.join(', ')}`;
+    say(`${name.replace(/\.json$/, '').padEnd(28)} ${words[kind]}${more}`);
+  }
+  if (changes.length === 0) say('All flows run as they were shipped.');
+  return 0;
+}
+
+/** By what `util.diff` says of a line: only in the second text, in both, only in the first. */
+const MARK_OF = ['+', ' ', '-'];
+
+/** The changed lines with two around them, as people know it from `diff -u`. */
+function differenceOf(before: string, after: string): string {
+  const lines = diff(before.split('\n'), after.split('\n'));
+  const near = (at: number): boolean =>
+    lines.slice(Math.max(0, at - 2), at + 3).some(([operation]) => operation !== 0);
+  return lines
+    .map(([operation, line], at) => (near(at) ? `${MARK_OF[operation + 1]}${line}` : null))
+    .filter((line) => line !== null)
+    .join('\n');
 }
 
 function needsRoot(): void {
@@ -257,6 +318,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'check-disk folder',
     does: 'whether a folder is fit for the data',
     run: checkDisk,
+  },
+  flows: {
+    usage: 'flows [diff TAB | reset TAB]',
+    does: 'what you deployed over the shipped flows; shows it, takes it back',
+    run: flows,
   },
   uninstall: {
     usage: 'uninstall [--purge]',

@@ -112,6 +112,7 @@ const TASKS = {
   build: () => build({ force: true }),
   start: (args) => hand(['dist/server.js', ...args], { heap: SMALL_HEAP }),
   demo: (args) => hand(['dist/test/practice/demo.js', ...args], { heap: SMALL_HEAP }),
+  flows: (args) => hand(['dist/deploy/cli.js', 'flows', ...args]),
   wake: (args) => hand(['dist/deploy/wake.js', ...args]),
   test: (args) => hand(['dist/test/run.js', ...args]),
   bench: (args) => hand(['dist/test/bench/run.js', ...args]),

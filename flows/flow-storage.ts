@@ -1,7 +1,9 @@
+import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { FlowFiles, type InstalledTypes } from './flow-files.ts';
-import { DiskFlowFolder } from './flow-folder.ts';
+import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
+import { LayeredFlowFolder } from './flow-layers.ts';
 import type { FlowNode } from './flow-text.ts';
 import type { LeftOut } from './left-out.ts';
 
@@ -18,7 +20,10 @@ export interface StorageModule {
 }
 
 export interface FlowStorageOptions {
+  /** Shipped flows. Nothing is written there where an owner's folder is given. */
   readonly flowsFolder: string;
+  /** What is deployed goes there: own tabs, and what differs of shipped ones. */
+  readonly ownerFolder?: string;
   readonly installedTypes: InstalledTypes;
   readonly log: Log;
   /** Called after each load with all that was left out, none too. */
@@ -33,12 +38,15 @@ export interface FlowStorageOptions {
  */
 export function createFlowStorage(options: FlowStorageOptions): StorageModule {
   const stock = stockStorage();
-  const files = new FlowFiles(new DiskFlowFolder(options.flowsFolder), options.installedTypes);
+  const shipped = new DiskFlowFolder(options.flowsFolder);
+  const layered = layersOf(shipped, options.ownerFolder);
+  const files = new FlowFiles(layered ?? shipped, options.installedTypes);
   let readOnly = false;
   return {
     ...stock,
     projects: undefined,
     async init(settings, runtime) {
+      if (layered !== null) await tellOfLayers(layered, options.log);
       await files.check();
       readOnly = (settings as { readonly readOnly?: unknown }).readOnly === true;
       await stock.init(settings, runtime);
@@ -53,6 +61,27 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
       if (!readOnly) await files.save(flows);
     },
   };
+}
+
+function layersOf(shipped: FlowFolder, ownerFolder?: string): LayeredFlowFolder | null {
+  if (ownerFolder === undefined) return null;
+  mkdirSync(ownerFolder, { recursive: true, mode: 0o700 });
+  return new LayeredFlowFolder(shipped, new DiskFlowFolder(ownerFolder));
+}
+
+/** An update may have brought a tab of the same name, or changed what its owner has changed too. */
+async function tellOfLayers(layered: LayeredFlowFolder, log: Log): Promise<void> {
+  for (const name of await layered.makeWay()) {
+    log.warn(`An own tab has its file ${name} now, as its name is a shipped tab's.`);
+  }
+  for (const { name, both } of await layered.changes()) {
+    if (both.length === 0) continue;
+    const tab = name.replace(/\.json$/, '');
+    log.warn(
+      `This version changed ${both.length} nodes of the tab ${tab} that you have changed too ` +
+        `(${both.join(', ')}): yours run. To take yours back: balupi flows reset ${tab}.`,
+    );
+  }
 }
 
 function lineOf({ kind, label, fileName, missingTypes }: LeftOut): string {

@@ -27,6 +27,9 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     // Not the build folder: Node-RED loads locales and help for a package only (measured on 5.0.7).
     nodesDir: [parts.packageFolder],
     storageModule: parts.storage,
+    // Names the file of the credentials too, which would else carry the name of the machine and be
+    // lost with it.
+    flowFile: 'flows.json',
     credentialSecret: credentialKey(parts.userFolder),
     httpNodeRoot: '/',
     httpAdminRoot: parts.editor === null ? false : '/',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { OWN_TYPES } from '../flows/flow-rules.ts';
@@ -199,11 +199,14 @@ describe('The editor', function () {
     assert.equal(answered.status, 200);
     assert.deepEqual(await answered.json(), {});
     assert.equal((await fetch(url)).status, 401);
-    const saved = readFileSync(join(balupi.flowsFolder, 'my-own-endpoint.json'), 'utf8');
-    assert.match(saved, /"url": "\/my\/plugs"/);
-    const shared = JSON.parse(readFileSync(join(balupi.flowsFolder, 'shared.json'), 'utf8')) as [];
-    const shipped = JSON.parse(readFileSync(join('flows', 'shared.json'), 'utf8')) as [];
-    assert.equal(shared.length, shipped.length, 'the config nodes it brought were there already');
+    const owners = join(balupi.dataFolder, 'flows');
+    assert.match(
+      readFileSync(join(owners, 'my-own-endpoint.json'), 'utf8'),
+      /"url": "\/my\/plugs"/,
+    );
+    // The config nodes it brought were there already, and the shipped files are as they were.
+    assert.deepEqual(readdirSync(owners).sort(), ['_order.json', 'my-own-endpoint.json']);
+    assert.ok(!existsSync(join('flows', 'my-own-endpoint.json')));
   });
 
   it('asks nobody but the Pi for anything, and complains of nothing', () => {

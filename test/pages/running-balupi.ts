@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,7 +17,7 @@ const SERVER = resolve('dist', 'server.js');
 export class RunningBaluPi {
   readonly url: string;
   readonly editorUrl: string;
-  readonly flowsFolder: string;
+  readonly dataFolder: string;
   readonly #process: ChildProcess;
   readonly #nas: PracticeNas;
   readonly #folder: string;
@@ -26,7 +26,7 @@ export class RunningBaluPi {
     this.#process = child;
     this.#nas = nas;
     this.#folder = folder;
-    this.flowsFolder = join(folder, 'flows');
+    this.dataFolder = join(folder, 'balupi');
     this.url = /ready on (\S+)/.exec(ready)?.[1] ?? '';
     this.editorUrl = /editor (\S+)/.exec(ready)?.[1] ?? '';
   }
@@ -40,10 +40,7 @@ export class RunningBaluPi {
     });
     const nas = new PracticeNas({ clock, storageFolder });
     await nas.start();
-    // A deploy is saved to the flows; here it shall not be saved to the repository's.
-    const flows = join(folder, 'flows');
-    cpSync('flows', flows, { recursive: true, filter: (file) => !file.endsWith('.ts') });
-    const child = spawn(process.execPath, [SERVER, '--no-env-file', '--flows', flows], {
+    const child = spawn(process.execPath, [SERVER, '--no-env-file'], {
       env: environment(nas, folder),
       stdio: ['ignore', 'pipe', 'inherit'],
     });
