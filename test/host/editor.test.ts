@@ -81,12 +81,11 @@ describe('The editor', function () {
     return answered.status;
   }
 
+  /** Where a deploy goes: over the shipped flows, in the data folder. */
+  const deployed = (): string => join(pi.dataFolder, 'flows');
   const filesNow = (): Map<string, string> =>
     new Map(
-      readdirSync(pi.flowsFolder).map((name) => [
-        name,
-        readFileSync(join(pi.flowsFolder, name), 'utf8'),
-      ]),
+      readdirSync(deployed()).map((name) => [name, readFileSync(join(deployed(), name), 'utf8')]),
     );
 
   /** Tries to sign in from another address of this machine. */
