@@ -13,7 +13,7 @@ import type { Log } from '../nodes/lib/log/log.ts';
 import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
 import { type RemoteAddresses, shareOf } from './remote-address.ts';
-import { takeBody } from './request-body.ts';
+import { codingFault, takeBody } from './request-body.ts';
 import { type DoorKeepers, enter, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
 import { checkWords, elsewhere, type Found } from './request-words.ts';
@@ -145,7 +145,7 @@ export class ApiGuard {
     if (asked.kind === 'refused') return say(asked.answer);
     const no = await this.#admit(request, found, entry.caller, asked.query);
     if (no !== null) return say(no);
-    const taken = await takeBody(request, response, endpoint);
+    const taken = await takeBody(request, response, endpoint, asked);
     if (taken.kind === 'refused') return say(taken.answer);
     if (taken.kind === 'cut') return null;
     return {
@@ -153,6 +153,7 @@ export class ApiGuard {
       id: seen.id,
       caller: withAgent(entry.caller, request, remote.address),
       query: asked.query,
+      literalPath: asked.literalPath,
       body: taken.body,
       address: shareOf(remote.address),
       get signal() {
@@ -180,6 +181,8 @@ export class ApiGuard {
     caller: Caller | null,
     query: unknown,
   ): Promise<Answer | null> {
+    const packed = codingFault(request, found?.endpoint ?? null);
+    if (packed !== null) return packed;
     if (found?.endpoint.body !== 'stream' || caller === null) return null;
     const { endpoint, params } = found;
     const asked = { endpointId: endpoint.id, params, query };

@@ -8,8 +8,27 @@ export type BodyOutcome =
   | { readonly kind: 'refused'; readonly answer: Answer }
   | { readonly kind: 'cut' };
 
+/** What a request's address says of a path. */
+export interface AskedPath {
+  readonly query: unknown;
+  /** Its other reading, where it has one. */
+  readonly literalPath?: string | undefined;
+}
+
 /** What a tinkerer's own route may be sent. */
 const UNDESCRIBED_BODY_BYTES = 1024 * 1024;
+
+/**
+ * Nothing here unpacks a body, so one that is packed is refused before it is read: its bytes would
+ * be taken for the content.
+ */
+export function codingFault(request: IncomingMessage, endpoint: Endpoint | null): Answer | null {
+  if (endpoint === null || endpoint.body === 'none') return null;
+  const coding = request.headers['content-encoding'] ?? 'identity';
+  if (/^\s*(?:identity)?\s*$/i.test(coding)) return null;
+  const detail = `This address takes a body as it is, and got one in ${coding.slice(0, 100)}.`;
+  return refuse('wrong_body_type', { detail });
+}
 
 /**
  * Reads and checks a body, unless the endpoint's node streams it. A body too large by its own
@@ -19,6 +38,7 @@ export async function takeBody(
   request: IncomingMessage,
   response: ServerResponse,
   endpoint: Endpoint | null,
+  asked: AskedPath,
 ): Promise<BodyOutcome> {
   if (isTakenByItsNode(endpoint)) {
     continueIfAsked(request, response);
@@ -30,10 +50,41 @@ export async function takeBody(
   const read = await readBody(request, maxBytes);
   if (read.kind === 'cut') return read;
   if (read.kind === 'too_large') return tooLarge(maxBytes);
-  if (endpoint === null) return { kind: 'body', body: undescribed(read.bytes, request) };
-  if (endpoint.body === 'signed') return { kind: 'body', body: read.bytes };
+  return readAs(endpoint, read.bytes, request, asked);
+}
+
+function readAs(
+  endpoint: Endpoint | null,
+  bytes: Buffer,
+  request: IncomingMessage,
+  asked: AskedPath,
+): BodyOutcome {
+  if (endpoint === null) return { kind: 'body', body: undescribed(bytes, request) };
+  if (endpoint.body === 'signed') return { kind: 'body', body: bytes };
   if (endpoint.body === 'none') return { kind: 'body', body: undefined };
-  return described(endpoint, read.bytes, request.headers['content-type']);
+  const body = described(endpoint, bytes, request.headers['content-type']);
+  return body.kind === 'body' && differs(body.body, asked) ? TWO_PATHS : body;
+}
+
+const TWO_PATHS: BodyOutcome = {
+  kind: 'refused',
+  answer: refuse('invalid', {
+    errors: [{ loc: ['query', 'path'], msg: 'must be the path that the body names' }],
+  }),
+};
+
+/** Whether query and body name two paths; which is meant nobody can know. */
+function differs(body: unknown, { query, literalPath }: AskedPath): boolean {
+  const inBody = pathIn(body);
+  const inQuery = pathIn(query);
+  if (inBody === null || inQuery === null) return false;
+  return inBody !== inQuery && inBody !== literalPath?.replace(/^\//, '');
+}
+
+/** Callers may send a leading slash (contract 1). */
+function pathIn(value: unknown): string | null {
+  if (typeof value !== 'object' || value === null || !('path' in value)) return null;
+  return typeof value.path === 'string' ? value.path.replace(/^\//, '') : null;
 }
 
 function isTakenByItsNode(endpoint: Endpoint | null): boolean {

@@ -1,4 +1,10 @@
-import { type Match, type Target, validateParams, validateQuery } from '../nodes/lib/api/api.ts';
+import {
+  literalPathIn,
+  type Match,
+  type Target,
+  validateParams,
+  validateQuery,
+} from '../nodes/lib/api/api.ts';
 import { type Answer, refuse } from '../nodes/lib/http/http.ts';
 
 /** A request that a description fits. */
@@ -6,7 +12,12 @@ export type Found = Extract<Match, { kind: 'endpoint' }>;
 
 /** What a request asks for in its address, checked. */
 export type Words =
-  | { readonly kind: 'words'; readonly query: unknown }
+  | {
+      readonly kind: 'words';
+      readonly query: unknown;
+      /** Another reading of the query's `path`; see `Call`. */
+      readonly literalPath?: string | undefined;
+    }
   | { readonly kind: 'refused'; readonly answer: Answer };
 
 /** An address without a description: the NAS's, or a tinkerer's own. */
@@ -24,10 +35,12 @@ export function checkWords(found: Found, target: Target): Words {
   if (query.kind === 'invalid') {
     return { kind: 'refused', answer: refuse('invalid', { errors: query.errors }) };
   }
+  const literalPath = literalPathIn(target.query);
+  const words: Words = { kind: 'words', query: query.value, literalPath };
   // The rest of a download is a path on the NAS, which the files room reads in its own way.
-  if (endpoint.rest === 'raw') return { kind: 'words', query: query.value };
+  if (endpoint.rest === 'raw') return words;
   const checked = validateParams(endpoint.params, params);
   // An id of a form that no id has is an id nobody knows.
   if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
-  return { kind: 'words', query: query.value };
+  return words;
 }

@@ -27,11 +27,14 @@ export async function pin(rooms: Rooms, message: ApiMessage): Promise<ApiMessage
   return withAnswer(message, pinAnswer(rooms, outcome));
 }
 
-/** `DELETE /api/cache/pins`. */
+/** `DELETE /api/cache/pins`: what is pinned under the literal name goes before the other reading. */
 export function unpin({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
-  const done = prefetch.unpin(callerOf(message), pathIn(message));
-  if (done === 'not_found') return withAnswer(message, refuse('not_found'));
-  return withAnswer(message, answer({ message: 'Unpinned' }));
+  const caller = callerOf(message);
+  const { literalPath } = callOf(message);
+  const isDone =
+    (literalPath !== undefined && prefetch.unpin(caller, literalPath) !== 'not_found') ||
+    prefetch.unpin(caller, pathIn(message)) !== 'not_found';
+  return withAnswer(message, isDone ? answer({ message: 'Unpinned' }) : refuse('not_found'));
 }
 
 /** Clients that send no body with DELETE put the path into the query. */

@@ -21,13 +21,13 @@ const PIECE_ITEMS = 250;
 /** `GET /api/files/list`. */
 export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
   const { files, nas, prefetch } = rooms;
-  const { query, auto } = callOf(message);
+  const { query, auto, literalPath } = callOf(message);
   const { path, ...asked } = query as FileListQuery;
   const page = pageWish(asked);
   if (page === 'bad_cursor')
     return withAnswer(message, refuse('invalid', { errors: [BAD_CURSOR] }));
   const first = page ?? { limit: MOST_AT_ONCE, after: null };
-  const listed = await files.list(callerOf(message), path, { auto, page: first });
+  const listed = await files.list(callerOf(message), path, { auto, page: first, literalPath });
   if (listed.kind !== 'listing') {
     return withAnswer(message, troubleAnswer(listed, nas.presence.state));
   }

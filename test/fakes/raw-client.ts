@@ -84,7 +84,7 @@ export class RawClient {
     const head = this.#seen.subarray(0, end).toString('latin1');
     const status = Number(head.split(' ')[1]);
     const from = end + 4;
-    const to = isHead || status === 204 ? from : bodyEnd(this.#seen, from, head);
+    const to = isHead || status === 204 || status < 200 ? from : bodyEnd(this.#seen, from, head);
     if (to === null || this.#seen.length < to) return null;
     const text = this.#seen.subarray(from, to).toString();
     this.#seen = this.#seen.subarray(to);

@@ -72,6 +72,7 @@ export { Matcher } from './match.ts';
 export type * from './nas-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
 export { openApiDocument } from './openapi.ts';
+export { literalPathIn } from './query-values.ts';
 export type * from './price-endpoints.ts';
 export type { ErrorAnswer, ValidationErrorAnswer } from './refusal-schemas.ts';
 export type * from './resumable-endpoints.ts';

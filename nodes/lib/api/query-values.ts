@@ -36,11 +36,26 @@ export function coerceQuery(
   return { value, twice: [...twice] };
 }
 
+/**
+ * What the query's `path` reads when its raw `+` is meant as one: the name that reads try first
+ * (contract 1), because BaluApp sends it so. Undefined where there is no other reading.
+ */
+export function literalPathIn(rawQuery: string): string | undefined {
+  if (!rawQuery.includes('+')) return undefined;
+  for (const pair of rawQuery.split('&')) {
+    const mark = pair.indexOf('=');
+    if (mark === -1 || decodeLenient(pair.slice(0, mark)) !== 'path') continue;
+    const raw = pair.slice(mark + 1);
+    return raw.includes('+') ? decodeLenient(raw) : undefined;
+  }
+  return undefined;
+}
+
 function readParameter(property: TSchema, raw: string | undefined): unknown {
   const { format, default: standard } = partsOf(property);
   if (raw === undefined) return standard;
-  // In a path `+` may be meant; the files room tries it literally first (contract 3).
-  if (format === 'nas-path') return decodeLenient(raw);
+  // An empty path is the root, not one that was left out.
+  if (format === 'nas-path') return decodeLenient(raw.replaceAll('+', ' '));
   if (raw === '') return standard;
   return coerceText(property, decodeLenient(raw.replaceAll('+', ' ')));
 }

@@ -50,8 +50,8 @@ export function secret(maxLength: number): TString {
 }
 
 /**
- * A path as the NAS writes it, without a leading slash; callers may send one. In a query `+` stays
- * a `+` here: the literal name wins, and only the files room can tell (contract 3).
+ * A path as the NAS writes it, without a leading slash; callers may send one. A raw `+` in a query
+ * is a space here, as at the NAS, and `%2B` a plus (contract 1).
  */
 export function nasPath(options: { readonly default?: string } = {}): TString {
   return Type.String({ format: 'nas-path', maxLength: 8192, ...options });

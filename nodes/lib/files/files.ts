@@ -74,6 +74,13 @@ export type ShownPath =
 const MOST_REFERENCES = 500;
 const LONGEST_REMEMBERED = 1_000;
 
+/** How a caller asks for a folder. */
+export interface ListOptions extends AskOptions {
+  readonly page?: PageWish | undefined;
+  /** Another reading of the same words, which counts where there is such a folder. */
+  readonly literalPath?: string | undefined;
+}
+
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
   readonly #references = new Map<string, DownloadReference>();
@@ -113,26 +120,48 @@ export class Files {
    * A folder as the caller may see it: the NAS's listing while it is awake, else the kept one.
    * @param pathText as the caller sent it, decoded
    */
-  async list(
+  async list(caller: Caller, pathText: string, options: ListOptions = {}): Promise<ListOutcome> {
+    const { literalPath } = options;
+    if (literalPath !== undefined) {
+      const literal = await this.#list(caller, literalPath, options, false);
+      if (literal.isKnown) return literal.outcome;
+    }
+    return (await this.#list(caller, pathText, options, true)).outcome;
+  }
+
+  /**
+   * `isKnown`: there is such a folder, as far as anybody told.
+   * @param isLast whether the caller is shown this, known or not
+   */
+  async #list(
     caller: Caller,
     pathText: string,
-    options: AskOptions & { readonly page?: PageWish | undefined } = {},
-  ): Promise<ListOutcome> {
+    options: ListOptions,
+    isLast: boolean,
+  ): Promise<{ readonly outcome: ListOutcome; readonly isKnown: boolean }> {
     const parsed = parseNasPath(pathText);
-    if (parsed.kind === 'bad_path') return parsed;
+    if (parsed.kind === 'bad_path') return { outcome: parsed, isKnown: false };
     const { path } = parsed;
     const access = await this.#views.access(caller);
-    if (!(await this.#views.mayRead(caller.user, path, access))) return { kind: 'not_found' };
+    if (!(await this.#views.mayRead(caller.user, path, access))) {
+      return { outcome: { kind: 'not_found' }, isKnown: false };
+    }
     // The pages of one folder belong together, and each would cost the NAS the whole of it.
     const isNextPage = (options.page?.after ?? null) !== null;
     const view = await this.#views.view(caller.user, path, access, { ...options, isNextPage });
+    const isConfirmed = view.kind === 'view' && view.row !== null;
     if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
     const outcome = this.#answers.listed(caller.user, path, view, options.page);
-    if (outcome.kind !== 'listing') return outcome;
+    if (outcome.kind !== 'listing') return { outcome, isKnown: isConfirmed };
+    const { listing } = outcome;
+    const isKnown = isConfirmed || listing.queued.length > 0;
     // In the same turn as the queue was read, so that nothing accepted meanwhile counts as shown.
-    this.#pending.shown(caller, path);
-    const isPastCache = this.#diskRefuses() && outcome.listing.source === 'fresh';
-    return isPastCache ? { ...outcome, listing: { ...outcome.listing, isPastCache } } : outcome;
+    if (isKnown || isLast) this.#pending.shown(caller, path);
+    const isPastCache = this.#diskRefuses() && listing.source === 'fresh';
+    return {
+      outcome: isPastCache ? { ...outcome, listing: { ...listing, isPastCache } } : outcome,
+      isKnown,
+    };
   }
 
   /**

@@ -14,6 +14,8 @@ export interface Call {
   readonly query: unknown;
   readonly body: unknown;
   readonly params: Readonly<Record<string, string>>;
+  /** The query's `path` with its raw `+` as such, where it has one: what a read tries first. */
+  readonly literalPath?: string | undefined;
   /** What follows `/api/files/download/`, undecoded; null elsewhere. */
   readonly rest: string | null;
   readonly address: string;

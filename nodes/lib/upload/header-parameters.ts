@@ -11,7 +11,8 @@ export interface HeaderWithParameters {
 /**
  * Reads a header's value and its parameters. A quoted text may hold `\"` and `\\`; any other
  * backslash is itself, as browsers send it. A file name may have a quote that its sender should have
- * escaped and did not, as long as nothing behind it looks like the end of the name.
+ * escaped and did not, as long as nothing behind it looks like the end of the name. A parameter may
+ * be empty (RFC 9110, 5.6.6): some clients end the list with a semicolon.
  * @returns null where it cannot be read, or says one thing twice
  */
 export function readParameters(text: string): HeaderWithParameters | null {
@@ -19,7 +20,9 @@ export function readParameters(text: string): HeaderWithParameters | null {
   const value = (semicolon < 0 ? text : text.slice(0, semicolon)).trim();
   const parameters = new Map<string, string>();
   let rest = semicolon < 0 ? '' : text.slice(semicolon);
-  while (rest !== '') {
+  for (;;) {
+    rest = rest.replace(EMPTY, '');
+    if (rest === '') break;
     const read = readOne(rest);
     if (read === null || parameters.has(read.name)) return null;
     parameters.set(read.name, read.value);
@@ -35,6 +38,8 @@ interface Parameter {
   readonly rest: string;
 }
 
+/** Semicolons with nothing between them, or behind the last. */
+const EMPTY = /^(?:[ \t]*;(?=[ \t]*(?:;|$)))+[ \t]*/;
 const START = /^[ \t]*;[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=/;
 const PLAIN = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?=;|$)/;
 /** What stands behind the quote that ends a text. */

@@ -146,6 +146,7 @@ export class Intake {
     const received = await new MultipartIntake({
       ...this.#parts,
       reservation,
+      queryPath: call.path,
       newId: () => uploadId(clock.nowMs(), randomBytes),
       checkPlace: (path) => admission.checkPlace(call.caller, path),
     }).receive(request);

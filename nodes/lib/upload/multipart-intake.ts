@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { refused, type Refused } from './admission.ts';
+import { refused, refusedAt, type Refused } from './admission.ts';
 import { BodyFiles, type BodyFilesParts, type ReceivedFile } from './body-files.ts';
 import { feedBody } from './feed-body.ts';
 import { boundaryOf } from './header-parameters.ts';
@@ -25,6 +25,8 @@ export type Received =
   | { readonly kind: 'gone' };
 
 export interface MultipartIntakeParts extends BodyFilesParts {
+  /** The query's `path`; null where it has none. */
+  readonly queryPath: string | null;
   /** Says no to a `path` field as soon as it is read. */
   readonly checkPlace: (path: string) => Promise<Refused | null>;
 }
@@ -42,6 +44,7 @@ type Part =
  */
 export class MultipartIntake {
   readonly #checkPlace: (path: string) => Promise<Refused | null>;
+  readonly #queryPath: string | null;
   readonly #files: BodyFiles;
   #part: Part = { kind: 'file' };
   #fieldCount = 0;
@@ -51,6 +54,7 @@ export class MultipartIntake {
 
   constructor(parts: MultipartIntakeParts) {
     this.#checkPlace = parts.checkPlace;
+    this.#queryPath = parts.queryPath;
     this.#files = new BodyFiles(parts, () => {
       this.#wake();
     });
@@ -138,11 +142,11 @@ export class MultipartIntake {
     }
   }
 
-  #beginField(name: string | null): void {
+  #beginField(name: string): void {
     this.#fieldCount += 1;
     this.#part = { kind: 'field', pieces: name === 'path' ? [] : null, sizeBytes: 0 };
     if (this.#fieldCount > MOST_FIELDS) this.#refuse('invalid', tooMany());
-    else if ((name ?? '').length > LONGEST_FIELD_NAME) {
+    else if (name.length > LONGEST_FIELD_NAME) {
       this.#refuse('malformed', 'A field has too long a name.');
     }
   }
@@ -171,11 +175,21 @@ export class MultipartIntake {
       return;
     }
     this.#path = path;
+    if (this.#queryPath !== null && !isSamePath(this.#queryPath, path)) {
+      const detail = 'The query and the form name different paths.';
+      this.#files.refuse(refusedAt(['query', 'path'], detail));
+      return;
+    }
     this.#files.run(async () => {
       const refusal = await this.#checkPlace(path);
       if (refusal !== null) this.#files.refuse(refusal);
     });
   }
+}
+
+/** Callers may send a leading slash (contract 1). */
+function isSamePath(one: string, other: string): boolean {
+  return one.replace(/^\//, '') === other.replace(/^\//, '');
 }
 
 function tooMany(): string {

@@ -3,8 +3,7 @@ import { readParameters, TOKEN } from './header-parameters.ts';
 
 /** What the headers of one part say. */
 export interface PartHead {
-  /** Null where it has none. */
-  readonly name: string | null;
+  readonly name: string;
   /** Null where the part is no file. What was not UTF-8 in it is U+FFFD. */
   readonly filename: string | null;
 }
@@ -34,8 +33,11 @@ export function readPartHead(head: Buffer): PartHead {
     throw new MultipartError('the Content-Disposition of a part is no form-data');
   }
   const { parameters } = read;
+  const name = parameters.get('name');
+  // Left out in silence, a path would be lost and the files put elsewhere (RFC 7578, 4.2).
+  if (name === undefined) throw new MultipartError('a part has no name');
   return {
-    name: parameters.get('name') ?? null,
+    name,
     filename: parameters.get('filename*') ?? parameters.get('filename') ?? null,
   };
 }

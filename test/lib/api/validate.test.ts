@@ -70,7 +70,7 @@ describe('a query', () => {
     const paths = {
       'alice/Photos': 'alice/Photos',
       'alice%2FPhotos': 'alice/Photos',
-      'a%20b+c': 'a b+c',
+      'a%20b+c%2Bd': 'a b c+d',
       '100%.txt': '100%.txt',
       'Gr%C3%B6%C3%9Fe': 'Größe',
       '%FF.txt': '%FF.txt',

@@ -98,6 +98,7 @@ const REFUSED_BY_US: readonly (readonly [reason: RegExp, why: string])[] = [
   [/begins like its boundary/, 'busboy drops the bytes from there to the next boundary'],
   [/goes on after its last boundary/, 'busboy drops what follows, which has parts in it'],
   [/has no Content-Disposition/, 'busboy drops the part'],
+  [/has no name/, 'busboy drops a part without a name'],
   [/is no form-data/, 'busboy drops a part whose Content-Disposition it cannot read'],
   [/content-[a-z-]+ twice/, 'two headers say two things, busboy believes the first'],
   [/ends before its last boundary/, 'the last part has no headers: busboy drops it'],

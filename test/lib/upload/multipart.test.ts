@@ -152,6 +152,13 @@ describe('the boundary of a body', () => {
   it('cannot be hidden by parameters that cannot be read', () => {
     assert.equal(readParameters('a; b'), null);
     assert.equal(readParameters('a; b=c d'), null);
-    assert.deepEqual(readParameters('a'), { value: 'a', parameters: new Map() });
+    for (const empty of ['a', 'a;', 'a ; ', 'a;;', 'a; ; ;']) {
+      assert.deepEqual(readParameters(empty), { value: 'a', parameters: new Map() }, empty);
+    }
+    for (const some of ['a; b=c;', 'a;;b=c', 'a; ; b=c ; ;', 'a; b="c";']) {
+      const wanted = { value: 'a', parameters: new Map([['b', 'c']]) };
+      assert.deepEqual(readParameters(some), wanted, some);
+    }
+    assert.equal(readParameters('a; =c'), null);
   });
 });
