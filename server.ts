@@ -6,14 +6,17 @@ import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
-import { ConsoleLog } from './host/console-log.ts';
+import { ConsoleLog, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
-import { gatherEnvironment } from './host/environment.ts';
+import { gatherEnvironment, openToOthers } from './host/environment.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
 import { readSettings, SETTINGS, type Settings } from './settings.ts';
+
+// Nobody else on the machine reads what this process makes (contract 0).
+process.umask(0o077);
 
 /** Compiled, this file lies in `dist/`; the flows, the locales and package.json lie above. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
@@ -56,6 +59,8 @@ async function start(): Promise<() => Promise<void>> {
   const { settings, unused } = settingsOrFault();
   const log = new ConsoleLog(settings.LOG_LEVEL);
   for (const name of unused) log.warn(`The setting ${name} is not used by BaluPi.`);
+  const open = ARGUMENTS['no-env-file'] ? null : openToOthers(join(PACKAGE_FOLDER, '.env'));
+  if (open !== null) log.warn(open);
   let leftOut: readonly LeftOut[] = [];
   const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));
   // The explore tab reads the energy database read-only; its node finds the file by this name.
@@ -145,10 +150,14 @@ function stopOn(signals: readonly NodeJS.Signals[], stop: () => Promise<void>): 
 // Our own nodes are guarded one by one; this is for what a tinkerer installs. Dying for it would
 // cut every transfer of the family.
 process.on('uncaughtException', (error) => {
-  process.stderr.write(`[error] Something was thrown and caught by nobody: ${error.stack ?? ''}\n`);
+  process.stderr.write(
+    `[error] ${oneLine(`Something was thrown and caught by nobody: ${error.stack ?? ''}`)}\n`,
+  );
 });
 process.on('unhandledRejection', (reason) => {
-  process.stderr.write(`[error] A promise failed and nobody looked: ${String(reason)}\n`);
+  process.stderr.write(
+    `[error] ${oneLine(`A promise failed and nobody looked: ${String(reason)}`)}\n`,
+  );
 });
 
 // In a turn of its own, so that a signal is heard from the first step on.

@@ -7,12 +7,16 @@ import {
   parseWakeAddress,
   ServerRows,
   udpMagicPacket,
+  type WakeTarget,
   wakeTargets,
 } from '../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { Store } from '../nodes/lib/store/store.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
+
+// As the program itself: the database this may open gets a log beside it.
+process.umask(0o077);
 
 /**
  * `npm run wake`, on the Pi's own shell: whoever sits there may wake the NAS, whatever is known of
@@ -51,6 +55,14 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
+/** One network that is down must not keep the packet from the others. @returns those that took it */
+async function sendTo(mac: string, targets: readonly WakeTarget[]): Promise<readonly WakeTarget[]> {
+  const results = await Promise.allSettled(
+    targets.map((target) => udpMagicPacket.send(mac, target)),
+  );
+  return targets.filter((_target, index) => results[index]?.status === 'fulfilled');
+}
+
 async function wake(settings: Settings): Promise<number> {
   if (await answers(settings.NAS_URL)) {
     console.log('The NAS answers already.');
@@ -63,8 +75,14 @@ async function wake(settings: Settings): Promise<number> {
   }
   const given = settings.NAS_WAKE_ADDRESS;
   const targets = wakeTargets(given === null ? null : parseWakeAddress(given), networkInterfaces());
-  for (const target of targets) await udpMagicPacket.send(mac, target);
-  const places = targets.map(({ address, port }) => `${address}:${port}`).join(', ');
+  const sent = await sendTo(mac, targets);
+  if (sent.length === 0) {
+    console.error(
+      'No magic packet could be sent: no network of this Pi takes one. Is it connected?',
+    );
+    return 1;
+  }
+  const places = sent.map(({ address, port }) => `${address}:${port}`).join(', ');
   console.log(`Sent a magic packet for ${mac} to ${places}.`);
   return await watch(settings);
 }

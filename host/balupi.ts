@@ -100,6 +100,7 @@ export class BaluPiHost {
         userFolder,
         storage: parts.storage,
         logLevel: options.logLevel,
+        log: parts.log,
         editor: door,
         rooms: parts.rooms,
         dashboard: this.#dashboard.settings,

@@ -3,6 +3,50 @@ import type { Log } from '../nodes/lib/log/log.ts';
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LEVELS)[number];
 
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+
+/**
+ * A message as one line that a terminal obeys in nothing: line breaks and control characters are
+ * shown, not made. What a caller sent may be in it.
+ */
+export function oneLine(message: string): string {
+  return message.replace(/\r?\n/g, ' ⏎ ').replace(CONTROL, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** A message of Node-RED's own log, or of a node. */
+interface NodeRedMessage {
+  readonly level: number;
+  readonly msg?: unknown;
+  readonly type?: string;
+  readonly name?: string;
+  readonly id?: string;
+}
+
+/** Node-RED's levels; below them lie trace, and above audit and metrics, which are off. */
+const NODE_RED_WARN = 30;
+const NODE_RED_INFO = 40;
+
+/** Node-RED's setting for a log handler: its lines go where all others go, in the same form. */
+export function nodeRedLogHandler(log: Log): () => (message: NodeRedMessage) => void {
+  return () => (message) => {
+    const { level, msg, type, name, id } = message;
+    const where = type === undefined ? '' : `[${type}:${name ?? id ?? ''}] `;
+    const line = where + textOf(msg);
+    if (level < NODE_RED_WARN) log.error(line);
+    else if (level === NODE_RED_WARN) log.warn(line);
+    else if (level === NODE_RED_INFO) log.info(line);
+    else log.debug(line);
+  };
+}
+
+function textOf(msg: unknown): string {
+  if (msg instanceof Error) return msg.stack ?? msg.message;
+  return typeof msg === 'string' ? msg : JSON.stringify(msg);
+}
+
 /**
  * One line per message on standard output, errors on standard error; the service manager adds the
  * time. A line break in a message is shown, not made.
@@ -40,6 +84,6 @@ export class ConsoleLog implements Log {
 
   #write(level: LogLevel, message: string, to: (line: string) => void): void {
     if (LEVELS.indexOf(level) < this.#from) return;
-    to(`[${level}] ${message.replace(/\r?\n/g, ' ⏎ ')}\n`);
+    to(`[${level}] ${oneLine(message)}\n`);
   }
 }

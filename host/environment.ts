@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { KeptSettings } from './kept-settings.ts';
@@ -17,11 +17,36 @@ export function readEnvironment(
 
 function readEnvFile(file: string): Record<string, string | undefined> {
   try {
-    return parseEnv(readFileSync(file, 'utf8'));
+    return parse(readFileSync(file, 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new StartFault('The file .env is there but cannot be read.', { cause: error });
   }
+}
+
+/** A setting and its value: a quoted one to its closing quote, over lines, else the rest of the line. */
+const SETTING =
+  /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*(?:(["'`])[^]*?\2[^\n]*|([^\n]*))$/gm;
+
+/**
+ * As Node reads it, but for an unquoted `#`, which is part of the value: passwords have one, and
+ * Node would cut them there without a word.
+ */
+function parse(text: string): Record<string, string | undefined> {
+  const values: Record<string, string | undefined> = parseEnv(text);
+  for (const [, name = '', , plain] of text.matchAll(SETTING)) {
+    if (plain?.includes('#') === true) values[name] = plain.trim();
+  }
+  return values;
+}
+
+const OTHERS_READ = 0o004;
+
+/** What to say of an `.env` that every program on the machine can read; null where all is well. */
+export function openToOthers(file: string): string | null {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined || (found.mode & OTHERS_READ) === 0) return null;
+  return 'The file .env holds secrets and can be read by everybody on this machine: chmod 600 .env';
 }
 
 const PREFIX = 'BALUPI_';

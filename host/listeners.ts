@@ -7,7 +7,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { refuse } from '../nodes/lib/http/http.ts';
+import { answerNow, refuse } from '../nodes/lib/http/http.ts';
+import { setCommonHeaders } from './common-headers.ts';
 import { ConnectionRoom } from './connection-room.ts';
 
 /** Headers must be here within 10 s; a slow-header attack holds nothing for long. */
@@ -124,7 +125,7 @@ export class Listeners {
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_MS,
-      // Node would refuse one without a Host by an empty 400; nothing here depends on it.
+      // Node would refuse one without a Host by an empty 400; see {@link hasWrongHost}.
       requireHostHeader: false,
     });
     server.maxHeadersCount = MAX_HEADERS;
@@ -171,8 +172,26 @@ export class Listeners {
       if (this.#answering.get(socket) === response) this.#answering.delete(socket);
       this.#room.rest(socket);
     });
-    this.#options.onRequest(request, response);
+    if (!hasWrongHost(request)) {
+      this.#options.onRequest(request, response);
+      return;
+    }
+    setCommonHeaders(response);
+    answerNow(request, response, WRONG_HOST);
   }
+}
+
+const WRONG_HOST = refuse('malformed', {
+  detail: 'A request in HTTP/1.1 names its host once: send exactly one Host header.',
+});
+
+/** Two hosts are read in two ways by two programs; none at all only HTTP/1.0 may send (RFC 9112, 3.2). */
+function hasWrongHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === 'host') count += 1;
+  }
+  return count > 1 || (count === 0 && httpVersion === '1.1');
 }
 
 /** Since Node 24.9, and not in its published types yet. */

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { credentialKey } from './credential-key.ts';
+import type { Log } from '../nodes/lib/log/log.ts';
+import { nodeRedLogHandler } from './console-log.ts';
 import type { EditorDoor } from './editor.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 
@@ -10,6 +12,7 @@ interface Parts {
   readonly userFolder: string;
   readonly storage: unknown;
   readonly logLevel: string;
+  readonly log: Log;
   /** Null keeps the editor shut. */
   readonly editor: EditorDoor | null;
   readonly rooms: unknown;
@@ -54,11 +57,16 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
       palette: { catalogues: [] },
       codeEditor: { lib: 'monaco' },
     },
-    logging: { console: { level: parts.logLevel, metrics: false, audit: false } },
+    logging: { balupi: logging(parts) },
     dashboard: parts.dashboard,
     // What the config nodes `balupi-store` and `balupi-nas` hand to the nodes.
     balupi: parts.rooms,
   };
+}
+
+/** Instead of Node-RED's own console, which prints what a caller sent as it came. */
+function logging({ log, logLevel }: Parts): NodeRedSettings {
+  return { level: logLevel, metrics: false, audit: false, handler: nodeRedLogHandler(log) };
 }
 
 /** Where Node-RED keeps what is its own, inside the data folder. */

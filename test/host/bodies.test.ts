@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { type RawAnswer, RawClient } from '../fakes/raw-client.ts';
 
@@ -113,6 +115,31 @@ describe('A body', function () {
       assert.match(told.text, /"loc":\["query","path"\]/);
       const same = await send(`${line}?path=alice/x`, json, '{"path":"/alice/x"}');
       assert.notEqual(same.status, 422, line);
+    }
+  });
+
+  it('belongs to a request that names its host once, in HTTP/1.1', async () => {
+    const ask = async (...lines: readonly string[]): Promise<readonly [number, string]> => {
+      const told = await client.send(Buffer.from([...lines, '', ''].join('\r\n')));
+      client.close();
+      return [told.status, /"code":"(\w+)"/.exec(told.text)?.[1] ?? ''];
+    };
+    const line = 'GET /api/ping HTTP/1.1';
+    assert.deepEqual(await ask(line), [400, 'malformed']);
+    assert.deepEqual(await ask(line, 'Host: pi', 'Host: pi'), [400, 'malformed']);
+    assert.deepEqual(await ask(line, 'Host: pi', 'X: y', 'hOsT: elsewhere'), [400, 'malformed']);
+    assert.deepEqual(await ask(line, 'Host: pi'), [200, '']);
+    assert.deepEqual(await ask('GET /api/ping HTTP/1.0', 'Connection: close'), [200, '']);
+  });
+
+  it('leaves files that nobody else on the machine can read', async () => {
+    const sent = await send('POST /api/files/upload?path=alice', [MULTIPART], form('b', FILE));
+    assert.equal(sent.status, 200);
+    const entries = readdirSync(pi.dataFolder, { recursive: true, encoding: 'utf8' });
+    assert.ok(entries.length > 5);
+    for (const entry of entries) {
+      const { mode } = statSync(join(pi.dataFolder, entry));
+      assert.equal(mode & 0o077, 0, `${entry} is ${(mode & 0o777).toString(8)}`);
     }
   });
 

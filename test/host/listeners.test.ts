@@ -83,9 +83,9 @@ describe('The listeners', () => {
     assert.ok(limits.keepAliveMs >= 300_000);
   });
 
-  it('answer a request without a Host as any other', async () => {
+  it('answer a request without a Host as HTTP/1.1 wants it', async () => {
     const socket = await socketTo(await open(), 'GET /x HTTP/1.1\r\n\r\n');
-    assert.match(await answerOf(socket), /^HTTP\/1\.1 200 [^]*GET \/x/);
+    assert.match(await answerOf(socket), /^HTTP\/1\.1 400 [^]*"code":"malformed"/);
   });
 
   it('go on in HTTP/1.1 with a client that offers another protocol', async () => {

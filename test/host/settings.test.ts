@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { envExample } from '../../deploy/env-example.ts';
-import { gatherEnvironment } from '../../host/environment.ts';
+import { gatherEnvironment, openToOthers } from '../../host/environment.ts';
 import { KeptSettings } from '../../host/kept-settings.ts';
 import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
 
@@ -177,6 +185,35 @@ describe('Where settings come from', () => {
     writeFileSync(join(folder, '.env'), 'BALUPI_NAS_URL=http://file\n');
     assert.equal(gather({})['BALUPI_NAS_URL'], 'http://file');
     assert.equal(gather({ BALUPI_NAS_URL: 'http://env' })['BALUPI_NAS_URL'], 'http://env');
+  });
+
+  it('an unquoted # is part of a value of .env, as passwords have one', () => {
+    const lines = [
+      '# BALUPI_NAS_URL=http://no',
+      'BALUPI_TAPO_PASSWORD=ab#cd # ef',
+      'export BALUPI_TAPO_USERNAME=#me@example.org  ',
+      'BALUPI_HANDSHAKE_SECRET="with # in quotes" # a note',
+      "BALUPI_DNS_NAME='first",
+      "BALUPI_DNS_NAME=x#y'",
+      'BALUPI_NAS_URL = http://nas/#here\r',
+    ];
+    writeFileSync(join(folder, '.env'), `${lines.join('\n')}\n`);
+    const { BALUPI_DNS_NAME: name, ...got } = gather({});
+    assert.equal(got['BALUPI_TAPO_PASSWORD'], 'ab#cd # ef');
+    assert.equal(got['BALUPI_TAPO_USERNAME'], '#me@example.org');
+    assert.equal(got['BALUPI_HANDSHAKE_SECRET'], 'with # in quotes');
+    assert.equal(got['BALUPI_NAS_URL'], 'http://nas/#here');
+    assert.equal(name, 'first\nBALUPI_DNS_NAME=x#y');
+  });
+
+  it('an .env that everybody can read is told of', () => {
+    const file = join(folder, '.env');
+    assert.equal(openToOthers(file), null);
+    writeFileSync(file, 'BALUPI_NAS_URL=http://file\n');
+    chmodSync(file, 0o644);
+    assert.match(openToOthers(file) ?? '', /chmod 600/);
+    chmodSync(file, 0o640);
+    assert.equal(openToOthers(file), null);
   });
 
   it('an empty value hides nothing', () => {

@@ -76,6 +76,18 @@ describe('npm run wake', function () {
     assert.equal(code, 1);
   });
 
+  it('says in one sentence that there is no network', async () => {
+    await nas.sleep('suspend');
+    const { code, output } = await run({
+      BALUPI_NAS_MAC_ADDRESS: nas.macAddress,
+      // A name that nobody has (RFC 6761) fails as an address without a route does.
+      BALUPI_NAS_WAKE_ADDRESS: 'nowhere.invalid:9',
+    });
+    assert.equal(output.trim().split('\n').length, 1, output);
+    assert.match(output, /^No magic packet could be sent/);
+    assert.equal(code, 1);
+  });
+
   it('fails when the NAS does not come', async () => {
     await nas.sleep('suspend');
     const { code, output } = await run({ BALUPI_NAS_MAC_ADDRESS: '02:00:5E:00:53:99' });

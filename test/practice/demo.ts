@@ -8,6 +8,9 @@ import { createInterface } from 'node:readline';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { DEMO_ADMIN, DEMO_USER, DemoWorld, passwordOf } from './demo-world.ts';
 
+// As BaluPi itself, whose folders this makes.
+process.umask(0o077);
+
 /** Where the demo is, unless BALUPI_PORT says otherwise or somebody is there already. */
 const USUAL_PORT = 8000;
 /** A demo is watched; nobody wants to wait the usual 30 s to see a watt or a sleeping NAS. */

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { ConsoleLog, nodeRedLogHandler } from '../../host/console-log.ts';
+
+describe('The log on the console', () => {
+  const lines: string[] = [];
+  const log = new ConsoleLog(
+    'info',
+    (line) => lines.push(line),
+    (line) => lines.push(line),
+  );
+
+  afterEach(() => {
+    lines.length = 0;
+  });
+
+  const HOSTILE = 'a\u001b[2Jb\r\nc\u0000\u0085\u2028\rd ä\u009b31m';
+  const SHOWN = 'a\\u001b[2Jb ⏎ c\\u0000\\u0085\\u2028\\u000dd ä\\u009b31m';
+
+  it('shows control characters and obeys none, in each kind of line', () => {
+    log.info(HOSTILE);
+    log.warn(HOSTILE);
+    log.error(HOSTILE);
+    assert.deepEqual(lines, [`[info] ${SHOWN}\n`, `[warn] ${SHOWN}\n`, `[error] ${SHOWN}\n`]);
+  });
+
+  it('does the same for what Node-RED and its nodes say', () => {
+    const handle = nodeRedLogHandler(log)();
+    handle({ level: 20, msg: HOSTILE, type: 'function', name: HOSTILE });
+    handle({ level: 30, msg: { text: HOSTILE }, type: 'inject', id: 'x1' });
+    handle({ level: 40, msg: 'Started flows' });
+    handle({ level: 50, msg: 'not wanted at info' });
+    assert.equal(lines[0], `[error] [function:${SHOWN}] ${SHOWN}\n`);
+    assert.match(lines[1] ?? '', /^\[warn\] \[inject:x1\] \{"text":"a/);
+    assert.equal(lines[2], '[info] Started flows\n');
+    assert.equal(lines.length, 3);
+    // eslint-disable-next-line no-control-regex
+    assert.doesNotMatch(lines.join('').replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f]/);
+  });
+});
