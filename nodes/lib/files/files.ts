@@ -157,11 +157,14 @@ export class Files {
     const isKnown = isConfirmed || listing.queued.length > 0;
     // In the same turn as the queue was read, so that nothing accepted meanwhile counts as shown.
     if (isKnown || isLast) this.#pending.shown(caller, path);
+    return { outcome: this.#marked(outcome), isKnown };
+  }
+
+  /** Says of a listing that it went past a disk that refuses. */
+  #marked(outcome: Extract<ListOutcome, { kind: 'listing' }>): ListOutcome {
+    const { listing } = outcome;
     const isPastCache = this.#diskRefuses() && listing.source === 'fresh';
-    return {
-      outcome: isPastCache ? { ...outcome, listing: { ...listing, isPastCache } } : outcome,
-      isKnown,
-    };
+    return isPastCache ? { ...outcome, listing: { ...listing, isPastCache } } : outcome;
   }
 
   /**
