@@ -54,13 +54,17 @@ function openHouse(settings: Settings, log: Log, leftOutTabs: () => readonly str
   return new House({ settings, clock, log, version: ownVersion(), buildDateMs, leftOutTabs });
 }
 
+function warnOfSettings(log: Log, unused: readonly string[]): void {
+  for (const name of unused) log.warn(`The setting ${name} is not used by BaluPi.`);
+  const open = ARGUMENTS['no-env-file'] ? null : openToOthers(join(PACKAGE_FOLDER, '.env'));
+  if (open !== null) log.warn(open);
+}
+
 /** Builds, starts and prints the ready line. @returns how to stop */
 async function start(): Promise<() => Promise<void>> {
   const { settings, unused } = settingsOrFault();
   const log = new ConsoleLog(settings.LOG_LEVEL);
-  for (const name of unused) log.warn(`The setting ${name} is not used by BaluPi.`);
-  const open = ARGUMENTS['no-env-file'] ? null : openToOthers(join(PACKAGE_FOLDER, '.env'));
-  if (open !== null) log.warn(open);
+  warnOfSettings(log, unused);
   let leftOut: readonly LeftOut[] = [];
   const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));
   // The explore tab reads the energy database read-only; its node finds the file by this name.
