@@ -76,6 +76,10 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     en: 'The plug speaks a kind of TPAP that BaluPi does not know. Switch Third-Party Compatibility on in the Tapo app, and tell the makers of BaluPi its model and firmware.',
     de: 'Die Steckdose spricht eine Art von TPAP, die BaluPi nicht kennt. In der Tapo-App die Kompatibilität mit Drittanbietern einschalten und den Machern von BaluPi Modell und Firmware nennen.',
   },
+  impostor: {
+    en: 'Something answers as this plug and does not know the password. Nothing but single guesses at it could be tested, and BaluPi stops after a few for a day. Look for a device that has taken its address; unplug the plug for ten seconds if it is the only one.',
+    de: 'Etwas antwortet als diese Steckdose und kennt das Passwort nicht. Damit ließen sich nur einzelne Vermutungen prüfen, und BaluPi hört nach wenigen für einen Tag auf. Nach einem Gerät suchen, das ihre Adresse hat; ist sie die einzige, sie zehn Sekunden ausstecken.',
+  },
   password_doubted: {
     en: 'The plug refused the password that it took before. It is tried once more in a few seconds; some plugs refuse a login while an older session ends.',
     de: 'Die Steckdose lehnte das Passwort ab, das sie vorher annahm. In einigen Sekunden folgt noch ein Versuch; manche lehnen eine Anmeldung ab, während eine ältere Sitzung endet.',

@@ -8,6 +8,7 @@ import { OwnPlug } from './own-plug.ts';
 import type { PlugHttp } from './plug-http.ts';
 import { type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
 import type { OpenPlug, PlugCredentials } from './plug.ts';
+import { GuessLimit } from './tpap/guess-limit.ts';
 import { discoverTpap, loginByTpap } from './tpap/tpap-protocol.ts';
 
 /**
@@ -43,6 +44,7 @@ const NONE: PlugLogins = { klap: null, tpap: null, aes: null };
 /** Opens plugs with the driver that was chosen. The library is loaded when first needed. */
 export function plugDriver(options: PlugDriverOptions): OpenPlug {
   const logins = loginsOf(options);
+  const guesses = new GuessLimit(options.clock);
   return (target) => {
     const endpoint = {
       host: target.ip,
@@ -54,7 +56,7 @@ export function plugDriver(options: PlugDriverOptions): OpenPlug {
     const login =
       credentials === null
         ? null
-        : new PlugLogin({ target, endpoint, credentials, identify, ...logins });
+        : new PlugLogin({ target, endpoint, credentials, identify, guesses, ...logins });
     return new OwnPlug({ clock, target, login });
   };
 }

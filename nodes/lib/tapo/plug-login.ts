@@ -1,4 +1,5 @@
 import type { FoundPlug } from './discovery.ts';
+import type { GuessLimit } from './tpap/guess-limit.ts';
 import type { TpapDiscovery } from './tpap/tpap-protocol.ts';
 import type { TpapOffer } from './tpap/tpap-offer.ts';
 import type {
@@ -41,6 +42,8 @@ export interface PlugLoginOptions extends PlugLogins {
   readonly endpoint: PlugEndpoint;
   readonly credentials: PlugCredentials;
   readonly identify: IdentifyPlug;
+  /** Shared by all plugs, and kept when one moves. */
+  readonly guesses: GuessLimit;
 }
 
 type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } | PlugFailure;
@@ -153,10 +156,15 @@ export class PlugLogin {
   }
 
   async #byTpap(offer: TpapOffer, signal: AbortSignal): Promise<LoginOutcome> {
-    const { endpoint, credentials, tpap } = this.#options;
+    const { endpoint, credentials, tpap, target, guesses } = this.#options;
     if (tpap === null) return { kind: 'not_spoken' };
+    const plug = target.mac ?? `${target.ip}:${target.port}`;
+    if (guesses.isSpent(plug)) return SPENT;
     const outcome = await tpap.login(endpoint, credentials, offer, signal);
-    if (outcome.kind === 'channel') this.#note('tpap', { protocol: 'tpap', offer });
+    if (outcome.kind === 'channel') {
+      guesses.proven(plug);
+      this.#note('tpap', { protocol: 'tpap', offer });
+    } else if (outcome.kind !== 'not_spoken' && outcome.gaveGuess === true) guesses.failed(plug);
     return outcome;
   }
 
@@ -192,6 +200,12 @@ const OTHER_DEVICE: PlugFailure = {
   kind: 'unreachable',
   cause: 'other_device',
   detail: 'Another device answers at the address of the plug.',
+};
+
+const SPENT: PlugFailure = {
+  kind: 'unreachable',
+  cause: 'impostor',
+  detail: 'Too many logins came to nothing; the next one waits for a day.',
 };
 
 /** Some devices refuse a login around the end of an older session; the next refusal is believed. */

@@ -27,6 +27,7 @@ export type PlugFailureCause =
   | 'tpap'
   | 'tpap_variant'
   | 'password_doubted'
+  | 'impostor'
   | 'downgrade'
   | 'rate_limited';
 
@@ -35,6 +36,8 @@ export interface PlugFailure {
   /** An English sentence for the log. Holds no secret and no text of the plug's own. */
   readonly detail: string;
   readonly cause?: PlugFailureCause;
+  /** Whoever answered could test one guess at the password. */
+  readonly gaveGuess?: true;
   /** How many wrong passwords the plug takes before it locks, where it says so. */
   readonly attemptsLeft?: number;
   /** Of `locked`: for how long. */

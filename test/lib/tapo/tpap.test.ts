@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Plug } from '../../../nodes/lib/tapo/plug.ts';
 import { Discovery } from '../../../nodes/lib/tapo/discovery.ts';
 import { plugDriver } from '../../../nodes/lib/tapo/plug-driver.ts';
-import { nodePlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
+import { nodePlugHttp, type PlugHttpOutcome } from '../../../nodes/lib/tapo/plug-http.ts';
 import { openNodeUdp } from '../../../nodes/lib/tapo/udp.ts';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
 import type { LostSession } from '../../practice/plug/practice-tpap.ts';
@@ -248,6 +248,30 @@ describe('a plug that speaks TPAP', () => {
     assert.equal(await kindOf(), 'reading');
     assert.equal(await kindOf(), 'reading');
     assert.equal(sealed.logins, 1);
+  });
+
+  it('gives a stranger twelve guesses a day at most, however the stranger breaks logins off', async () => {
+    const ends: readonly ((answer: PlugHttpOutcome) => PlugHttpOutcome)[] = [
+      () => ({ kind: 'unreachable', detail: 'cut' }),
+      () => ({ kind: 'bad_answer', detail: 'garbage' }),
+      (answer) => ({ ...answer, body: Buffer.from('{"error_code":1003}') }) as PlugHttpOutcome,
+      (answer) => ({ ...answer, body: Buffer.from('{"error_code":0}') }) as PlugHttpOutcome,
+    ];
+    let shares = 0;
+    plug = bench.driver(practice, {
+      target: { mac: practice.mac },
+      http: async (request) => {
+        const answer = await nodePlugHttp(request);
+        if (!request.body.toString().includes('pake_share')) return answer;
+        shares += 1;
+        return ends[shares % ends.length]?.(answer) ?? answer;
+      },
+    });
+    for (let minute = 0; minute < 23 * 60; minute += 5) {
+      assert.notEqual(await kindOf(), 'reading');
+      await bench.clock.advance(300_000);
+    }
+    assert.equal(shares, 12);
   });
 
   it('opens its port after a power cut when it is asked who it is, and is read again', async () => {

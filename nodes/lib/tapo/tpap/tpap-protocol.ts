@@ -82,8 +82,11 @@ export async function loginByTpap(
   const result = await shareOf(registered.result, userRandom, endpoint, credentials);
   if ('kind' in result) return result;
   const shared = await step(at, sharing(result), signal);
-  if (shared.kind !== 'stepped') return shared;
-  return sessionOf(at, shared.result, result);
+  const outcome = shared.kind === 'stepped' ? sessionOf(at, shared.result, result) : shared;
+  if (outcome.kind === 'channel') return outcome;
+  const failure =
+    outcome.kind === 'not_spoken' ? badAnswer('The plug broke a login off.') : outcome;
+  return { ...failure, gaveGuess: true };
 }
 
 function registration(userRandom: Buffer, offer: TpapOffer): WireRecord {
@@ -134,7 +137,7 @@ function sessionOf(endpoint: PlugEndpoint, shared: WireRecord, result: PakeResul
   const confirm = readBytes(shared['dev_confirm'], RANDOM_BYTES, RANDOM_BYTES);
   // A wrong password would have been refused; this one does not know it and says it does.
   if (confirm === null || !timingSafeEqual(confirm, result.devConfirm)) {
-    return badAnswer('Whoever answers does not know the password it accepted.');
+    return { ...IMPOSTOR, detail: 'Whoever answers does not know the password it accepted.' };
   }
   const token = shared['stok'] ?? shared['sessionId'];
   const startSeq = shared['start_seq'];
@@ -175,6 +178,9 @@ class TpapChannel implements PlugChannel {
     return readAnswer(plain) ?? badAnswer('An answer was not what a plug sends.');
   }
 }
+
+/** Not the plug, whatever it says: the password proves it. */
+export const IMPOSTOR = { kind: 'unreachable', cause: 'impostor' } as const;
 
 type Step = { readonly kind: 'stepped'; readonly result: WireRecord } | LoginRefusal;
 
