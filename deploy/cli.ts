@@ -251,8 +251,11 @@ function uninstall(args: readonly string[]): number {
   needsRoot();
   const purge = args.includes('--purge');
   const folder = resolve(settingsOf(gathered()).DATA_DIR);
+  // The queue has one owner at a time, so it is asked once the service has let it go.
+  systemctl('stop', 'balupi');
   const waiting = undelivered(folder);
   if (waiting > 0 && !args.includes('--even-with-uploads')) {
+    systemctl('start', 'balupi');
     say(
       `${waiting} uploads still wait for the NAS. Wake it (\`balupi wake\`) and try again, or say --even-with-uploads.`,
     );
