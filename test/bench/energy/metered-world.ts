@@ -1,9 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Energy, type EnergyDevice, type Reading } from '../../../nodes/lib/energy/energy.ts';
+import {
+  Energy,
+  type EnergyDevice,
+  type Reading,
+  type SeenPlugs,
+} from '../../../nodes/lib/energy/energy.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
+import { TapoRows } from '../../../nodes/lib/tapo/tapo-rows.ts';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 
 export const DAY_S = 86_400;
@@ -73,13 +79,33 @@ export function openWorld(count: number): World {
       nasPowerThresholdWatts: 30,
     },
     devices: { list: () => devices },
-    seen: { flush: () => () => undefined },
+    seen: seenIn(store, count),
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     isClockTrusted: () => true,
     history: null,
   });
   energy.start();
   return { energy, store, clock, folder };
+}
+
+/** Rows of the plugs, whose state stays and which are seen all the time. */
+function seenIn(store: Store, count: number): SeenPlugs {
+  const rows = new TapoRows(store);
+  const kept = plugs(count).map(({ id, name, role }) =>
+    rows.insert({
+      ...{ id, name, role, isNamed: true, ip: '192.0.2.1', port: 80, model: 'P110' },
+      ...{ deviceId: null, discoveryId: null, mac: null, firmware: '1.2.3', protocol: 'klap' },
+      ...{ oldProtocolMac: null, state: 'ok', lastSeenMs: null, createdMs: 0 },
+    }),
+  );
+  let lastSeenMs = 0;
+  return {
+    flush: (isFull) => {
+      lastSeenMs += 1;
+      if (isFull) for (const row of kept) rows.markSeen({ ...row, lastSeenMs });
+      return () => undefined;
+    },
+  };
 }
 
 /** Every plug on its own second of the grid, as the sampler reads them. */
