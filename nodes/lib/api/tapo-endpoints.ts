@@ -135,7 +135,8 @@ export const TAPO_ENDPOINTS = [
     id: 'tapo-devices-change',
     method: 'PUT',
     path: `${PATH}/{id}`,
-    summary: 'Name a plug, give it a role or another address. One plug feeds the NAS.',
+    summary:
+      'Name a plug, give it a role or another address, or confirm the old protocol for it. One plug feeds the NAS.',
     tags: TAGS,
     access: 'admin',
     params: PARAMS,

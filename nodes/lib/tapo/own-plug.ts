@@ -32,6 +32,8 @@ import { asRecord, type WireRecord } from './wire-values.ts';
 
 /** For one request; a hanging plug costs this. */
 const REQUEST_LIMIT_MS = 5_000;
+/** Before a method that was refused is asked for again, in a batch that is sent anyway. */
+const ASK_AGAIN_MS = 3_600_000;
 /** For a whole call with its login, however slowly a plug trickles. */
 const CALL_LIMIT_MS = 10_000;
 
@@ -66,8 +68,8 @@ export class OwnPlug implements Plug {
   readonly #closed = new AbortController();
   #session: Session | null = null;
   #last: Promise<unknown> = Promise.resolve();
-  /** The firmware that was asked for volts and amperes and did not know them. */
-  #withoutEmeter: string | null = null;
+  /** The firmware that was asked for volts and amperes last, and did not tell them. */
+  #emeterRefused: { readonly firmware: string; readonly atMs: number } | null = null;
   #firmware = '';
   /** Who answered in this session, where it was asked. */
   #info: PlugInfo | null = null;
@@ -81,25 +83,39 @@ export class OwnPlug implements Plug {
 
   async read(signal?: AbortSignal): Promise<PlugReadOutcome> {
     return await this.#inTurn(signal, async (limited) => {
-      const withEmeter = this.#withoutEmeter === null || this.#withoutEmeter !== this.#firmware;
+      const withEmeter = this.#hasEmeter();
       const asked = await this.#askAll(withEmeter ? [INFO, USAGE, EMETER] : [INFO, USAGE], limited);
       if (asked.kind !== 'told') return asked;
-      const isTold = powerOf(asked.results) !== null;
-      const more = isTold ? NOTHING : await this.#askAll([POWER], limited);
-      if (more.kind !== 'told') return more;
-      const results: PlugResults = new Map([...asked.results, ...more.results]);
+      const results = await this.#withPower(asked.results, limited);
+      if ([...results.values()].every((result) => result === null)) return REFUSED_ALL;
       // A plug that does not say who it is is the one that logged in.
       const info = parseInfo(results.get(INFO)) ?? this.#info;
       if (info === null) return NOBODY;
       if (!this.#isTarget(info)) return this.#otherDevice();
       this.#know(info);
-      if (withEmeter && results.get(EMETER) === null) this.#withoutEmeter = info.firmware;
+      if (withEmeter && results.get(EMETER) === null) {
+        this.#emeterRefused = { firmware: info.firmware, atMs: this.#clock.monotonicMs() };
+      }
       return {
         kind: 'reading',
         reading: readingOf(results, info),
         isContested: this.#pause.isContested(),
       };
     });
+  }
+
+  /** Asks for the power in another way where it was not told; what is known already stands. */
+  async #withPower(results: PlugResults, signal: AbortSignal): Promise<PlugResults> {
+    if (powerOf(results) !== null) return results;
+    const more = await this.#askAll([POWER], signal);
+    return more.kind === 'told' ? new Map([...results, ...more.results]) : results;
+  }
+
+  /** What a firmware refused may be refused for a while only: some ask for the internet first. */
+  #hasEmeter(): boolean {
+    const refused = this.#emeterRefused;
+    if (refused?.firmware !== this.#firmware) return true;
+    return this.#clock.monotonicMs() - refused.atMs >= ASK_AGAIN_MS;
   }
 
   /** Asks until each method was answered or refused: what one refuses costs no other. */
@@ -260,7 +276,7 @@ export class OwnPlug implements Plug {
   }
 }
 
-const NOTHING: Told = { kind: 'told', results: new Map() };
+const REFUSED_ALL: PlugFailure = { kind: 'bad_answer', detail: 'The plug refuses every question.' };
 
 const NOBODY: PlugFailure = { kind: 'bad_answer', detail: 'The plug did not say who it is.' };
 

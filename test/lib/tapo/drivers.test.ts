@@ -458,6 +458,50 @@ describe('the choice of a protocol', () => {
     assert.equal(plain.calls('get_emeter_data'), 1);
   });
 
+  it('asks again after an hour for what a plug refused for a while', async () => {
+    const practice = await bench.plug();
+    const driver = bench.driver(practice);
+    practice.setAnswer('get_emeter_data', -1_007);
+    const volts: unknown[] = [];
+    for (let half = 0; half < 4; half += 1) {
+      const read = await driver.read();
+      volts.push(read.kind === 'reading' && read.reading.voltageMv);
+      practice.setAnswer('get_emeter_data', null);
+      await bench.clock.advance(1_800_000);
+    }
+    assert.deepEqual(volts, [null, null, 230_000, 230_000]);
+  });
+
+  it('uses what it was told where a further question finds no answer', async () => {
+    const practice = await bench.plug();
+    for (const method of ['get_energy_usage', 'get_emeter_data']) {
+      practice.setAnswer(method, -1_007);
+    }
+    let requests = 0;
+    const driver = bench.driver(practice, {
+      http: async (request) => {
+        const isLast = request.path.startsWith('/app/request') && (requests += 1) === 3;
+        return isLast ? { kind: 'unreachable', detail: 'cut' } : await nodePlugHttp(request);
+      },
+    });
+    const read = await driver.read();
+    assert.ok(read.kind === 'reading');
+    assert.deepEqual([read.reading.powerMw, read.reading.isOn], [null, true]);
+    assert.equal(requests, 3);
+  });
+
+  it('calls a plug that refuses every question no reading', async () => {
+    const practice = await bench.plug();
+    const target = { deviceId: practice.deviceId, mac: practice.mac };
+    const driver = bench.driver(practice, { target });
+    assert.equal((await driver.read()).kind, 'reading');
+    for (const method of ['get_device_info', 'get_energy_usage', 'get_current_power']) {
+      practice.setAnswer(method, -1_003);
+    }
+    practice.setAnswer('get_emeter_data', -1_003);
+    assert.equal((await driver.read()).kind, 'bad_answer');
+  });
+
   it('backs off when its session is taken right after each login', async () => {
     const practice = await bench.plug();
     const driver = bench.driver(practice, {
