@@ -370,6 +370,8 @@ async function main([word = 'help', ...args]: readonly string[]): Promise<number
   return await command.run(args);
 }
 
+// What it writes for the service is nobody else's to read.
+process.umask(0o077);
 // Whoever reads only the first lines closes the pipe, and that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;

@@ -53,9 +53,35 @@ function install() {
   // A folder that `npm ci` filled by itself has no mark of ours, but npm's own lock copy.
   const npmLock = join(root, 'node_modules', '.package-lock.json');
   const byHand = existsSync(npmLock) && statSync(npmLock).mtimeMs >= statSync(lock).mtimeMs;
-  if (fresh || byHand) return;
-  console.log('Installing dependencies (once; about two minutes) …');
-  must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (!fresh && !byHand) {
+    console.log('Installing dependencies (once; about two minutes) …');
+    must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  }
+  if (!fresh) runWantedScripts();
+}
+
+/**
+ * `.npmrc` lets no package run a script at its installation: npm 9 knows no list of those that may,
+ * and one in the tree tells its maker of every installation. The two that are needed run here: one
+ * puts Node.js in place, the other compiles the optional SQLite of the flow editor.
+ */
+function runWantedScripts() {
+  const rebuild = (name) =>
+    spawnSync('npm', ['rebuild', name, '--ignore-scripts=false', '--loglevel=error'], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  const bundled = join(root, 'node_modules', 'node');
+  if (existsSync(bundled) && !existsSync(join(bundled, 'bin', 'node'))) {
+    if (rebuild('node').status !== 0) process.exit(1);
+  }
+  const sqlite = join(root, 'node_modules', 'sqlite3');
+  if (existsSync(sqlite) && !existsSync(join(sqlite, 'build', 'Release', 'node_sqlite3.node'))) {
+    console.log('Compiling SQLite for the flow editor (once, optional; a minute or more) …');
+    if (rebuild('sqlite3').status !== 0) {
+      console.log('Without the tab explore-energy: sqlite3 could not be compiled here.');
+    }
+  }
   writeFileSync(installMark, '');
 }
 

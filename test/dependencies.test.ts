@@ -82,6 +82,10 @@ describe('The dependencies', () => {
     for (const name of withScripts) assert.ok(Object.hasOwn(allowScripts, name), name);
   });
 
+  it('run none at their installation, under any npm', () => {
+    assert.match(readFileSync('.npmrc', 'utf8'), /^ignore-scripts=true$/m);
+  });
+
   it('name no address in the lock file to fetch from', () => {
     assert.doesNotMatch(readFileSync('package-lock.json', 'utf8'), /"resolved": "http/);
   });
