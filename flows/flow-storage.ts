@@ -7,8 +7,6 @@ import { LayeredFlowFolder } from './flow-layers.ts';
 import type { FlowNode } from './flow-text.ts';
 import type { LeftOut } from './left-out.ts';
 
-export { FlowFileError } from './flow-file-error.ts';
-export type { InstalledTypes } from './flow-files.ts';
 export type { LeftOut } from './left-out.ts';
 
 /** What Node-RED asks of `settings.storageModule` (runtime/lib/storage, 5.0.7). */

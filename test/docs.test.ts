@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ENDPOINTS } from '../nodes/lib/api/api.ts';
-import type { Access } from '../nodes/lib/api/api.ts';
+import type { Access } from '../nodes/lib/api/endpoint.ts';
 import {
   CACHE_MIGRATIONS,
   ENERGY_MIGRATIONS,

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
-import type {
-  Costs,
-  History,
-  HistoryPages,
-  OnUnusual,
-  Reading,
-  Summary,
-  UnusualHour,
-  WishRefusal,
-} from '../../nodes/lib/energy/energy.ts';
+import type { Costs, UnusualHour, WishRefusal } from '../../nodes/lib/energy/energy.ts';
+import type { History, HistoryPages } from '../../nodes/lib/energy/history.ts';
+import type { OnUnusual } from '../../nodes/lib/energy/unusual.ts';
+import type { Reading } from '../../nodes/lib/energy/sample.ts';
+import type { Summary } from '../../nodes/lib/energy/summary.ts';
 import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';

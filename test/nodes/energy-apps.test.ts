@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Current, Dashboard } from '../../nodes/lib/energy/energy.ts';
+import type { Current } from '../../nodes/lib/energy/latest.ts';
+import type { Dashboard } from '../../nodes/lib/energy/dashboard.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';

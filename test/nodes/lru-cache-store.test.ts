@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import type { CacheStats, CopyTicket, Lookup, Pin } from '../../nodes/lib/cache/cache.ts';
+import type { CopyTicket, Pin } from '../../nodes/lib/cache/cache.ts';
+import type { CacheStats } from '../../nodes/lib/cache/stats.ts';
+import type { Lookup } from '../../nodes/lib/cache/tickets.ts';
 import type { PinOutcome } from '../../nodes/lib/prefetch/prefetch.ts';
 import type { LocatedFile, LocateOutcome } from '../../nodes/lib/files/files.ts';
 import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
-import type {
-  MissWakeOutcome,
-  NasStatus,
-  WakeOutcome,
-  WakeState,
-} from '../../nodes/lib/nas/nas.ts';
+import type { MissWakeOutcome, WakeOutcome, WakeState } from '../../nodes/lib/nas/presence-port.ts';
+import type { NasStatus } from '../../nodes/lib/nas/nas-status.ts';
 import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { answerOf, codeOf } from './described.ts';

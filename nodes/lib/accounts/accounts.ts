@@ -37,26 +37,11 @@ import { type Checked, type LoginTry, type SecondFactorTry, SignIn } from './sig
 import { isRecord } from './token-form.ts';
 import { UserBook } from './user-book.ts';
 
-export type { ConfirmedListener, LogoutListener, ReplacedListener } from './account-events.ts';
-export type { CallBudget } from './call-budget.ts';
 export type { Caller, User } from './caller.ts';
-export {
-  Credentials,
-  type CredentialsParts,
-  type CredentialView,
-  type KeyStored,
-} from './credentials.ts';
-export type { LiveToken } from './live-tokens.ts';
-export type {
-  AuthVerdict,
-  PageOutcome,
-  PersonOutcome,
-  SignInOutcome,
-  SignInRefusal,
-} from './outcomes.ts';
-export type { OpenedPage, PageSessions } from './page-sessions.ts';
+export { Credentials, type CredentialView } from './credentials.ts';
+export type { PageOutcome, SignInOutcome, SignInRefusal } from './outcomes.ts';
+export type { OpenedPage } from './page-sessions.ts';
 export { NewestTimeRows } from './newest-time-rows.ts';
-export { bearerOf } from './token-form.ts';
 
 export interface AccountsParts {
   /** The queue database. */

@@ -7,9 +7,6 @@ const TAGS = ['energy'];
 const PERIODS = ['day', 'week', 'month', 'year'] as const;
 const RESOLUTIONS = ['raw', '5m', 'hour', 'day', 'auto'] as const;
 
-export type Period = (typeof PERIODS)[number];
-export type Resolution = (typeof RESOLUTIONS)[number];
-
 const deviceId = () => Type.String({ minLength: 1, maxLength: 128 });
 const measured = () => nullable(Type.Number());
 

@@ -3,8 +3,6 @@ import { coerceQuery } from './query-values.ts';
 import { type Fault, faultsOf } from './faults.ts';
 import { reduce } from './reduce.ts';
 
-export type { Fault } from './faults.ts';
-
 export type Validated<T> =
   | { readonly kind: 'valid'; readonly value: T }
   | { readonly kind: 'invalid'; readonly errors: readonly Fault[] };

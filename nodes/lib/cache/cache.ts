@@ -24,19 +24,13 @@ import type { CacheStats } from './stats.ts';
 import type { Tally } from './tally.ts';
 import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
 
-export type { CacheLabel } from './answer-plan.ts';
-export type { AheadOutcome } from './ahead.ts';
 export type { FirstUse, Occasion } from './ahead-rows.ts';
 export type { Background } from './background.ts';
-export type { CachePorts } from './cache-ports.ts';
-export type { FetchOutcome } from './fetcher.ts';
-export type { DiskSpace } from './room.ts';
-export type { ScrubReport } from './scrub.ts';
 export * from './neighbours.ts';
 export type { PinRow } from './pin-rows.ts';
 export type { Pin, Pins } from './pins.ts';
-export { type CacheStats, type WireDays, wireDays, type WireStats, wireStats } from './stats.ts';
-export type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
+export { wireDays, wireStats } from './stats.ts';
+export type { CopyTicket, QueuedFile } from './tickets.ts';
 
 /** Copies of the NAS's files: looked up, served, filled, evicted. */
 export class Cache {

@@ -27,28 +27,16 @@ import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
 export type { Bar, BarPeriod } from './bars.ts';
 export { BAR_PERIODS } from './bars.ts';
-export type { Costs, CostsWish } from './costs.ts';
-export type { Dashboard, PeriodStats } from './dashboard.ts';
+export type { Costs } from './costs.ts';
+export type { PeriodStats } from './dashboard.ts';
 export * from './energy-wire.ts';
 export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
-export type { EnergyParts, EnergySettings } from './energy-parts.ts';
-export type { History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
-export type { Current, CurrentDevice } from './latest.ts';
-export type { NasPowerState } from './nas-watts.ts';
-export type { PriceOutcome, Recalculated, RemovalOutcome } from './prices.ts';
-export type { PriceWish } from './price-wish.ts';
+export type { HistoryWish, WishRefusal } from './history.ts';
+export type { CurrentDevice } from './latest.ts';
+export type { PriceOutcome } from './prices.ts';
 export type { PlugClock } from './plug-clock.ts';
-export type {
-  EnergyDevice,
-  EnergyDevices,
-  HistoryHour,
-  HourlyHistory,
-  Reading,
-  SeenPlugs,
-} from './sample.ts';
-export type { DeviceStandby, Summary } from './summary.ts';
-export type { Price } from './tariff.ts';
-export type { HourVerdict, OnUnusual, UnusualHour } from './unusual.ts';
+export type { EnergyDevice } from './sample.ts';
+export type { UnusualHour } from './unusual.ts';
 
 /** Meters the plugs around the clock and answers what they used and cost. */
 export class Energy {

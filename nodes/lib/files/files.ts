@@ -21,26 +21,21 @@ import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
 
-export { parseDownloadReference } from './download-reference.ts';
-export type { DownloadCandidate, DownloadReference } from './download-reference.ts';
 export type { FileVersion } from './file-version.ts';
 export { sameVersion } from './file-version.ts';
 export { type PageWish, readCursor } from './listing-page.ts';
 export { listingHeaders, wireListing } from './listing-wire.ts';
-export type { WireItem, WireListing } from './listing-wire.ts';
 export { belowBounds, isWithin, nameOf, parentOf, parseNasPath } from './nas-path.ts';
-export type { NasPath } from './nas-path.ts';
 export type {
   Listing,
   ListOutcome,
   LocatedFile,
   LocateOutcome,
   NasFault,
-  QueuedItem,
   RelistOutcome,
 } from './outcomes.ts';
-export type { PendingFolder, PendingUpload, PendingUploads } from './pending-uploads.ts';
-export { SHARED_FOLDER, SHARED_WITH_ME } from './permission.ts';
+export type { PendingUpload, PendingUploads } from './pending-uploads.ts';
+export { SHARED_WITH_ME } from './permission.ts';
 export type { StoredItem } from './stored-item.ts';
 export { versionOf } from './stored-item.ts';
 

@@ -5,8 +5,6 @@ import { HandshakeRows, type Snapshot } from './handshake-rows.ts';
 import { isSignedBy, type SignedCall, textOf } from './signature.ts';
 import { WrongTries } from './wrong-tries.ts';
 
-export type { Snapshot } from './handshake-rows.ts';
-
 /** How far the time of a signature may be off, seconds (contract 6). */
 const WINDOW_S = 60;
 /** Kept a little longer than the window, so that no rounding lets a signature count twice. */

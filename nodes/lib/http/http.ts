@@ -1,13 +1,12 @@
 export type { Answer } from './answer.ts';
 export { answer, refuse } from './answer.ts';
-export type { Precondition, Validators } from './conditional.ts';
+export type { Validators } from './conditional.ts';
 export { httpDate, preconditionOf, rangeApplies } from './conditional.ts';
 export { attachment } from './content-disposition.ts';
-export type { ByteRange, RangeRequest } from './range.ts';
+export type { ByteRange } from './range.ts';
 export { parseRange } from './range.ts';
 export type { RefusalCode } from './refusals.ts';
 export { isoSeconds } from './iso-time.ts';
 export { answerNow } from './answer-now.ts';
 export { giveBack } from './give-back.ts';
 export { codingFor, packed, TextAnswer } from './text-answer.ts';
-export type { Coding } from './text-answer.ts';

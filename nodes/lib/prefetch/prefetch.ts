@@ -12,7 +12,7 @@ import { NeighbourDesk } from './neighbour-desk.ts';
 import { PinDesk, type PinList, type PinOutcome } from './pin-desk.ts';
 import { PinKeeper } from './pin-keeper.ts';
 
-export type { PinList, PinOutcome } from './pin-desk.ts';
+export type { PinOutcome } from './pin-desk.ts';
 
 export interface PrefetchPorts {
   /** The cache database. */

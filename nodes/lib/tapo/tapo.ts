@@ -24,14 +24,11 @@ import { TapoRows, type DeviceRole } from './tapo-rows.ts';
 import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
 import { cleanText } from './wire-values.ts';
 
-export type { DeviceState, HintLanguage } from './device-states.ts';
 export type { TapoDevice } from './device-view.ts';
 export { parseDiscoveryAddresses } from './plug-address.ts';
 export type * from './plug.ts';
-export type { OnPlugSample, PlugSample } from './poller.ts';
-export type { ToggleOptions, ToggleOutcome } from './switchboard.ts';
+export type { PlugSample } from './poller.ts';
 export type * from './tapo-outcomes.ts';
-export type { DeviceRole } from './tapo-rows.ts';
 
 export interface TapoOptions {
   /** The energy database. */

@@ -8,7 +8,7 @@ import { Admission, type Admitted, type UploadCall } from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
 import { Branches } from './branches.ts';
-import type { Conflict, Resolution } from './conflict-rows.ts';
+import type { Resolution } from './conflict-rows.ts';
 import type { Conflicts, Resolved } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
 import type { Disk } from './disk.ts';
@@ -39,24 +39,14 @@ import type { ShownListings } from './upload-ports.ts';
 import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
 
-export {
-  acceptAnswer,
-  type ConflictItem,
-  refusedAnswer,
-  type SyncStatus,
-  toConflictItem,
-  type UploadItem,
-} from './upload-answers.ts';
+export { acceptAnswer, refusedAnswer, toConflictItem } from './upload-answers.ts';
 export { HashThread } from './hash-thread.ts';
 export { NodeDisk } from './node-disk.ts';
-export type { AcceptOutcome, Done, PendingUpload, QueuedFile, Recovered };
-export type { Admitted, Refused, UploadCall } from './admission.ts';
+export type { PendingUpload };
 export { begunAnswer, chunkAnswer, completedAnswer } from './resumable-answers.ts';
-export type { FlushWakeRule } from './flush-wake.ts';
 export { PlainSend } from './plain-send.ts';
 export type { UploadParts } from './upload-parts.ts';
 export type * from './upload-ports.ts';
-export type { Conflict, Resolution, Resolved };
 
 /**
  * The door of the room: uploads that are never lost. What {@link Upload.accept} has accepted is on

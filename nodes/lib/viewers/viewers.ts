@@ -2,7 +2,7 @@ import type { Caller, User } from '../accounts/caller.ts';
 import type { Asker } from './asker.ts';
 import type { Language } from './words.ts';
 
-export { type AskOutcome, type Asked, callAs } from './ask.ts';
+export { type Asked, callAs } from './ask.ts';
 export type { Asker } from './asker.ts';
 export { GERMAN } from './german.ts';
 export { inWordsOf, type Language, languageOf } from './words.ts';

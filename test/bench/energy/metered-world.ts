@@ -1,12 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  Energy,
-  type EnergyDevice,
-  type Reading,
-  type SeenPlugs,
-} from '../../../nodes/lib/energy/energy.ts';
+import { Energy, type EnergyDevice } from '../../../nodes/lib/energy/energy.ts';
+import type { Reading, SeenPlugs } from '../../../nodes/lib/energy/sample.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { TapoRows } from '../../../nodes/lib/tapo/tapo-rows.ts';

@@ -3,15 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
 import { Accounts, NewestTimeRows } from '../../../nodes/lib/accounts/accounts.ts';
-import type { AuthVerdict, Caller, SignInOutcome } from '../../../nodes/lib/accounts/accounts.ts';
+import type { Caller, SignInOutcome } from '../../../nodes/lib/accounts/accounts.ts';
+import type { AuthVerdict } from '../../../nodes/lib/accounts/outcomes.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
-import type {
-  NasCallOptions,
-  NasClient,
-  NasJson,
-  NasPresence,
-  NasState,
-} from '../../../nodes/lib/nas/nas.ts';
+import type { NasClient, NasJson, NasPresence, NasState } from '../../../nodes/lib/nas/nas.ts';
+import type { NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';

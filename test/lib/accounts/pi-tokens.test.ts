@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, hkdfSync, KeyObject } from 'node:crypto';
 import fc from 'fast-check';
-import { bearerOf } from '../../../nodes/lib/accounts/accounts.ts';
+import { bearerOf } from '../../../nodes/lib/accounts/token-form.ts';
 import { PiTokens } from '../../../nodes/lib/accounts/pi-tokens.ts';
 import { MINUTE_MS, SECRET_KEY, Stage, tokenOf, word } from './accounts-stage.ts';
 

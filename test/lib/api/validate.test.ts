@@ -3,12 +3,12 @@ import { Type } from '@sinclair/typebox';
 import fc from 'fast-check';
 import { endpointById } from '../../../nodes/lib/api/api.ts';
 import {
-  type Fault,
   validateBody,
   validateParams,
   validateQuery,
   type Validated,
 } from '../../../nodes/lib/api/validate.ts';
+import type { Fault } from '../../../nodes/lib/api/faults.ts';
 import { nullable, rowId, words } from '../../../nodes/lib/api/wire.ts';
 
 function valid<T>(checked: Validated<T>): T {

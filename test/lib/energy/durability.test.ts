@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Reading } from '../../../nodes/lib/energy/energy.ts';
+import type { Reading } from '../../../nodes/lib/energy/sample.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 import { Bench } from './energy-bench.ts';
 import { fridge, generator, kettle, nas, SimulatedPlug, steady } from './simulated-plug.ts';

@@ -1,12 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  Energy,
-  type EnergyDevices,
-  type EnergySettings,
-  type HourlyHistory,
-} from '../../../nodes/lib/energy/energy.ts';
+import { Energy } from '../../../nodes/lib/energy/energy.ts';
+import type { EnergyDevices, HourlyHistory } from '../../../nodes/lib/energy/sample.ts';
+import type { EnergySettings } from '../../../nodes/lib/energy/energy-parts.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';

@@ -1,4 +1,4 @@
-import type { HistoryHour } from '../../../nodes/lib/energy/energy.ts';
+import type { HistoryHour } from '../../../nodes/lib/energy/sample.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 import { Bench, type Weather } from './energy-bench.ts';
 import { type CounterFaults, generator, Load, SimulatedPlug } from './simulated-plug.ts';

@@ -1,4 +1,5 @@
-import type { EnergyDevice, EnergyDevices, Reading } from '../../../nodes/lib/energy/energy.ts';
+import type { EnergyDevice } from '../../../nodes/lib/energy/energy.ts';
+import type { EnergyDevices, Reading } from '../../../nodes/lib/energy/sample.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 
 /** Small seeded generator (mulberry32), so that every run sees the same world. */

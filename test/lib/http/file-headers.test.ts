@@ -5,8 +5,8 @@ import {
   parseRange,
   preconditionOf,
   rangeApplies,
-  type RangeRequest,
 } from '../../../nodes/lib/http/http.ts';
+import type { RangeRequest } from '../../../nodes/lib/http/range.ts';
 
 function shortOf(request: RangeRequest): string {
   if (request.kind !== 'ranges') return request.kind;

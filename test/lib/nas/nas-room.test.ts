@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
-import { NasRoom, type NasRoomOptions } from '../../../nodes/lib/nas/nas.ts';
+import { NasRoom } from '../../../nodes/lib/nas/nas.ts';
+import type { NasRoomOptions } from '../../../nodes/lib/nas/nas-room.ts';
 import { NAS_TABLES } from '../../../nodes/lib/store/schema/nas-tables.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';

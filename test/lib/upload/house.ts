@@ -8,12 +8,12 @@ import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
 import { HashThread } from '../../../nodes/lib/upload/hash-thread.ts';
+import type { AcceptOutcome } from '../../../nodes/lib/upload/intake.ts';
 import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
 import {
   acceptAnswer,
   chunkAnswer,
   Upload,
-  type AcceptOutcome,
   type DeliveredFile,
   type ShownEntry,
   type UploadParts,
