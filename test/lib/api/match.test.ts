@@ -87,7 +87,7 @@ describe('finding the endpoint', () => {
     ]);
   });
 
-  it('asks for an admin wherever plugs, prices, credentials or the cache are changed', () => {
+  it('asks for an admin wherever plugs, prices, credentials, the cache or what others left are changed', () => {
     const admin = ENDPOINTS.filter(({ access }) => access === 'admin').map(({ id }) => id);
     assert.deepEqual([...admin].sort(), [
       'cache-empty',
@@ -95,6 +95,7 @@ describe('finding the endpoint', () => {
       'energy-prices-change',
       'energy-prices-delete',
       'energy-prices-recalculate',
+      'files-uploads-take-up',
       'nas-credentials',
       'nas-credentials-drop',
       'nas-credentials-put',
