@@ -11,9 +11,13 @@ import { DataFolder } from './nodes/lib/store/data-folder.ts';
 import { DiskWatch } from './nodes/lib/store/disk-watch.ts';
 import type { Clock } from './nodes/lib/time/clock.ts';
 import { Grid } from './nodes/lib/time/grid.ts';
-import { ClockEvidence } from './nodes/lib/time/clock-evidence.ts';
+import {
+  ClockEvidence,
+  type ClockMarks,
+  type ClockProofs,
+} from './nodes/lib/time/clock-evidence.ts';
 import { readClockMarks } from './nodes/lib/time/clock-marks.ts';
-import { TrustedTime } from './nodes/lib/time/trusted-time.ts';
+import { type NewestTimeStore, TrustedTime } from './nodes/lib/time/trusted-time.ts';
 import { Viewers } from './nodes/lib/viewers/viewers.ts';
 import type { Settings } from './settings.ts';
 
@@ -24,6 +28,8 @@ export interface ComposeParts {
   readonly version: string;
   /** When this program was built, epoch ms: it was never earlier than that. */
   readonly buildDateMs: number;
+  /** What the system says of its clock; of this machine when left out. */
+  readonly readMarks?: () => ClockMarks;
   /** Labels of the tabs that were left out of the flows, for the health check. */
   readonly leftOutTabs: () => readonly string[];
 }
@@ -43,11 +49,8 @@ export class House {
     const { settings, clock, log, version, leftOutTabs } = parts;
     this.data = DataFolder.open(settings.DATA_DIR, clock.nowMs());
     sayWhatIsSetAside(this.data, log);
-    const store = new NewestTimeRows(this.data.queue);
-    this.#time = new TrustedTime({ clock, log, store, buildDateMs: parts.buildDateMs });
-    const time = this.#time;
-    const isBehind = (): boolean => time.unsynced;
-    const clockEvidence = new ClockEvidence({ clock, log, isBehind, readMarks: readClockMarks });
+    const { time, clockEvidence } = this.#clocks(parts);
+    this.#time = time;
     const { data } = this;
     this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
     const rooms = (): Rooms => this.rooms;
@@ -76,6 +79,28 @@ export class House {
         probe: new Grid(clock, settings.NAS_PROBE_INTERVAL_SECONDS),
       },
     };
+  }
+
+  #clocks(parts: ComposeParts): { time: TrustedTime; clockEvidence: ClockEvidence } {
+    const { clock, log, settings, buildDateMs, readMarks = readClockMarks } = parts;
+    const rows = new NewestTimeRows(this.data.queue, settings.OFFLINE_GRACE_HOURS * 3_600_000);
+    const store: NewestTimeStore = {
+      read: () => rows.read(),
+      write: (newestMs, acceptedMs) => {
+        rows.write(newestMs, acceptedMs);
+      },
+      putRight: (fromMs, toMs, refutedBuildMs) => {
+        // Twice, after a crash in between, makes grants older, never younger.
+        this.rooms.files.clockPutRight(fromMs, toMs);
+        rows.putRight(fromMs, toMs, refutedBuildMs);
+        this.rooms.accounts.clockPutRight();
+      },
+    };
+    const proofs = (): ClockProofs | null => clockEvidence.proofs;
+    const time = new TrustedTime({ clock, log, store, buildDateMs, proofs });
+    const isBehind = (): boolean => time.unsynced;
+    const clockEvidence = new ClockEvidence({ clock, log, isBehind, readMarks });
+    return { time, clockEvidence };
   }
 
   /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */

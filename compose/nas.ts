@@ -12,7 +12,7 @@ import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import type { Site } from './site.ts';
 
 export function nasRoom(site: Site): NasRoom {
-  const { settings, clock, log, data, rooms, clockEvidence } = site;
+  const { settings, clock, log, data, rooms, clockEvidence, time } = site;
   const wakeTo = settings.NAS_WAKE_ADDRESS;
   const target = wakeTo === null ? null : parseWakeAddress(wakeTo);
   return new NasRoom({
@@ -39,6 +39,7 @@ export function nasRoom(site: Site): NasRoom {
     },
     heardDate: (date) => {
       clockEvidence.heardFromNas(date);
+      time.look();
     },
   });
 }

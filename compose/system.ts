@@ -4,11 +4,11 @@ import { GB, type Site } from './site.ts';
 
 /** @param leftOutTabs labels of the tabs that were left out of the flows */
 export function system(site: Site, version: string, leftOutTabs: () => readonly string[]): System {
-  const { settings, clock, log, data, disk, time, rooms } = site;
+  const { settings, clock, log, data, disk, time, clockEvidence, rooms } = site;
   const checks = healthChecks({
     data,
     nas: () => rooms().nas.presence.state,
-    isClockUnsynced: () => time.unsynced,
+    isClockUnsynced: () => time.unsynced || clockEvidence.isAhead,
     diskFault: () => disk.fault,
     freeBytes: () => disk.space().freeBytes,
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,

@@ -121,6 +121,11 @@ export class Accounts {
     this.pages = this.#pageSessions(recheck);
   }
 
+  /** The trusted time was put right, in what is stored too. */
+  clockPutRight(): void {
+    this.#book.clockPutRight();
+  }
+
   /** @param bearer the token as it stands behind `Bearer` (see {@link bearerOf}) */
   authenticate(bearer: string): Promise<AuthVerdict> {
     return this.#authenticator.authenticate(bearer);

@@ -77,7 +77,7 @@ export class CredentialVault {
 
   used(row: CredentialRow): void {
     const nowMs = this.#time.nowMs();
-    if (nowMs - (this.#usedAtMs.get(row.id) ?? -Infinity) < USE_EVERY_MS) return;
+    if (Math.abs(nowMs - (this.#usedAtMs.get(row.id) ?? -Infinity)) < USE_EVERY_MS) return;
     this.#usedAtMs.set(row.id, nowMs);
     this.rows.used(row.id, nowMs);
   }

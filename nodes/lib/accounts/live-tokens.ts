@@ -59,6 +59,10 @@ export class LiveTokens {
     }
   }
 
+  clear(): void {
+    this.#ofUser.clear();
+  }
+
   dropOfUser(userId: number): void {
     this.#ofUser.delete(userId);
   }

@@ -45,11 +45,11 @@ export class PageSessionRows {
     };
   }
 
-  /** Adds one, and drops those that are over and that user's surplus ones. */
-  add(hash: Buffer, row: PageSessionRow): void {
+  /** Adds one, and drops those that ended before and that user's surplus ones. */
+  add(hash: Buffer, row: PageSessionRow, overBeforeMs: number): void {
     const { userId, standing, signedInAtMs, endsAtMs } = row;
     this.#add.run(hash, userId, standing, signedInAtMs, endsAtMs);
-    this.#cap.run(userId, signedInAtMs);
+    this.#cap.run(userId, overBeforeMs);
   }
 
   drop(hash: Buffer): void {

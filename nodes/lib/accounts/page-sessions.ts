@@ -46,7 +46,7 @@ export class PageSessions {
     const cookie = randomBytes(COOKIE_BYTES).toString('base64url');
     const signedInAtMs = time.nowMs();
     const row = { userId: user.id, standing, signedInAtMs, endsAtMs: signedInAtMs + SESSION_MS };
-    rows.add(hashOf(cookie), row);
+    rows.add(hashOf(cookie), row, time.isProved ? signedInAtMs : 0);
     recheck.note(user.id);
     return { cookie, maxAgeSeconds: SESSION_MS / 1_000 };
   }

@@ -53,9 +53,9 @@ export class PiSessionRows {
     };
   }
 
-  /** Adds one, and drops those that are over. */
-  add(row: PiSessionRow): void {
-    this.#prune.run(row.issuedAtMs);
+  /** Adds one, and drops those that ended before. */
+  add(row: PiSessionRow, overBeforeMs: number): void {
+    this.#prune.run(overBeforeMs);
     this.#add.run(
       row.jti,
       row.tokenHash,

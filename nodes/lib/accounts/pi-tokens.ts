@@ -61,7 +61,7 @@ export class PiTokens {
     const sub = String(user.id);
     const claims = { iss: ISSUER, type: 'access', sub, role: user.role, jti, iat, exp };
     const token = jwt.sign(claims, this.key, { algorithm: 'HS256' });
-    this.#book.sessions.add({
+    const row = {
       jti,
       tokenHash: hashToken(token),
       userId: user.id,
@@ -69,7 +69,8 @@ export class PiTokens {
       refreshHash,
       issuedAtMs: nowMs,
       expiresAtMs: exp * 1_000,
-    });
+    };
+    this.#book.sessions.add(row, this.#time.isProved ? nowMs : 0);
     return token;
   }
 

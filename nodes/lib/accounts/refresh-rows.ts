@@ -69,10 +69,13 @@ export class RefreshRows {
     return this.find(hash)?.device ?? lineageFrom(hash);
   }
 
-  /** Keeps one, and drops that user's expired and surplus ones. */
-  keep(hash: Buffer, row: RefreshRow, acceptedAtMs: number): void {
+  /**
+   * Keeps one, and drops that user's expired and surplus ones.
+   * @param overBeforeMs what says that it ends earlier is expired
+   */
+  keep(hash: Buffer, row: RefreshRow, acceptedAtMs: number, overBeforeMs: number): void {
     this.#keep.run(hash, row.userId, row.expiresAtMs, row.device, acceptedAtMs);
-    this.#cap.run(row.userId, acceptedAtMs);
+    this.#cap.run(row.userId, overBeforeMs);
   }
 
   drop(hash: Buffer): void {
@@ -83,11 +86,14 @@ export class RefreshRows {
     this.#dropOfUser.run(userId);
   }
 
-  /** They are over for good, though the NAS may not know it yet. */
-  endOfUser(userId: number, atMs: number): void {
+  /**
+   * They are over for good, though the NAS may not know it yet.
+   * @param overBeforeMs what says that it ends earlier needs not be remembered
+   */
+  endOfUser(userId: number, atMs: number, overBeforeMs: number): void {
     this.#endOfUser.run(atMs, userId);
     this.#dropOfUser.run(userId);
-    this.#capEnded.run(atMs);
+    this.#capEnded.run(overBeforeMs);
   }
 
   isEnded(hash: Buffer): boolean {

@@ -90,6 +90,13 @@ export class UserBook {
     return this.#time.nowMs() < row.answeredAtMs + this.#graceMs;
   }
 
+  /** The trusted time went back: what memory measured on it is learnt anew. */
+  clockPutRight(): void {
+    this.live.clear();
+    this.#toldAtMs.clear();
+    this.#prunedAtMs = 0;
+  }
+
   isRefused(hash: Buffer): boolean {
     return this.#refused.get(hash.toString('base64')) === true;
   }
@@ -108,6 +115,7 @@ export class UserBook {
       if (lineage !== null) this.#keepRefresh(lineage, of.id, nowMs);
       this.#prune(nowMs);
     });
+    if (form.kind === 'jwt') this.#time.accepted(form.claims.issuedAtS * 1_000);
     if (this.#isGood(token)) {
       this.live.keep({ userId: of.id, token, expiresAtMs: expiresAtMs ?? nowMs + LIVE_KEY_MS });
     }
@@ -200,7 +208,7 @@ export class UserBook {
     this.live.dropOfUser(userId);
     this.#store.transaction(() => {
       this.verdicts.dropOfUser(userId);
-      this.refreshTokens.endOfUser(userId, nowMs);
+      this.refreshTokens.endOfUser(userId, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(userId);
       this.users.end(userId, nowMs);
       this.users.oweLogout(userId);
@@ -246,7 +254,7 @@ export class UserBook {
     this.live.dropOfUser(told.id);
     this.#store.transaction(() => {
       this.verdicts.endOfUser(told.id, nowMs);
-      this.refreshTokens.endOfUser(told.id, nowMs);
+      this.refreshTokens.endOfUser(told.id, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(told.id);
       this.verifiers.drop(told.id);
       this.places.dropOfUser(told.id);
@@ -297,13 +305,20 @@ export class UserBook {
       const hash = hashToken(refreshToken);
       if (this.refreshTokens.isEnded(hash)) continue;
       const row = { userId, expiresAtMs: expiryOf(refreshToken), device };
-      this.refreshTokens.keep(hash, row, nowMs);
+      this.refreshTokens.keep(hash, row, nowMs, this.#overBeforeMs());
     }
+  }
+
+  /** What ended before is over: nothing while the clock may be ahead. */
+  #overBeforeMs(): number {
+    return this.#time.isProved ? this.#time.nowMs() : 0;
   }
 
   #prune(nowMs: number): void {
     if (nowMs - this.#prunedAtMs < PRUNE_EVERY_MS) return;
     this.#prunedAtMs = nowMs;
+    this.verdicts.cap();
+    if (!this.#time.isProved) return;
     this.verdicts.prune(nowMs - this.#graceMs, nowMs - Math.max(this.#graceMs, KEY_KEPT_MS));
   }
 }

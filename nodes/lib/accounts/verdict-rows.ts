@@ -101,9 +101,13 @@ export class VerdictRows {
     this.#dropOfUser.run(userId);
   }
 
+  /** Drops the oldest beyond what a household ever needs. */
+  cap(): void {
+    this.#cap.run();
+  }
+
   /** Drops what can never open anything again. Both bounds in epoch ms. */
   prune(jwtsExpiredBeforeMs: number, keysConfirmedBeforeMs: number): void {
     this.#prune.run(jwtsExpiredBeforeMs, keysConfirmedBeforeMs);
-    this.#cap.run();
   }
 }

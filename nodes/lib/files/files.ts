@@ -111,6 +111,11 @@ export class Files {
     this.#answers = new ListingAnswers({ rows, grants, queued });
   }
 
+  /** The trusted time was put right, and with it how old each grant is. */
+  clockPutRight(fromMs: number, toMs: number): void {
+    this.#grants.clockPutRight(fromMs, toMs);
+  }
+
   /**
    * A folder as the caller may see it: the NAS's listing while it is awake, else the kept one.
    * @param pathText as the caller sent it, decoded

@@ -54,6 +54,18 @@ export class GrantRows {
     });
   }
 
+  /** As trusted time is put right: what the higher one ended is over, all else stays as old. */
+  clockPutRight(fromMs: number, toMs: number): void {
+    this.#store.transaction(() => {
+      this.#store
+        .prepare('DELETE FROM share_grants WHERE expires_at_ms <= ?1 AND fetched_at_ms <= ?2')
+        .run(fromMs, toMs);
+      this.#store
+        .prepare('UPDATE share_grants SET fetched_at_ms = fetched_at_ms - ?')
+        .run(fromMs - toMs);
+    });
+  }
+
   drop(userId: number, path: string): void {
     this.#drop.run(userId, path);
   }

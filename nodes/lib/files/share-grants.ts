@@ -34,6 +34,11 @@ export class ShareGrants {
     this.#asked = new Recent(ports.clock, MOST_USERS);
   }
 
+  /** The trusted time was put right. */
+  clockPutRight(fromMs: number, toMs: number): void {
+    this.#ports.rows.clockPutRight(fromMs, toMs);
+  }
+
   mayRead(user: User, path: string, ownerId: string | null): boolean {
     // Most paths are decided by the user's name alone; only the rest costs a look at the shares.
     if (mayRead(user, path, ownerId, [], 0)) return true;

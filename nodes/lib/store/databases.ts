@@ -1,6 +1,7 @@
 import type { Migration } from './store.ts';
 import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
 import { CACHE_TABLES } from './schema/cache-tables.ts';
+import { CLOCK_PROOFS } from './schema/clock-proofs.ts';
 import { CONFLICT_TABLES } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { DEVICE_COLUMNS } from './schema/device-columns.ts';
@@ -40,6 +41,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 8, sql: UPLOAD_INTENTS },
   { version: 9, sql: PERSONS_TABLES },
   { version: 10, sql: DEVICE_COLUMNS },
+  { version: 11, sql: CLOCK_PROOFS },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -26,6 +26,16 @@ export interface ClockEvidenceParts {
 const LONGEST_DOUBT_MS = 1_200_000;
 /** Two clocks that both go by NTP differ by less; a HTTP date has whole seconds. */
 const AGREES_MS = 60_000;
+/** Contract 1, Time: two proofs stand when they differ by no more. */
+const PROOFS_AGREE_MS = 300_000;
+
+/** The two proofs of the time, where both stand and agree. Epoch ms. */
+export interface ClockProofs {
+  /** The wall clock that time synchronisation has set. */
+  readonly wallMs: number;
+  /** By the NAS's own Date. */
+  readonly nasMs: number;
+}
 
 /**
  * Whether the wall clock may be believed. A Pi without a clock battery boots with the time of its
@@ -43,7 +53,8 @@ const AGREES_MS = 60_000;
 export class ClockEvidence {
   readonly #parts: ClockEvidenceParts;
   #isBelieved = false;
-  #nasDiffersMs: number | null = null;
+  /** What the NAS told last, and when by the monotonic clock. */
+  #nas: { readonly toldMs: number; readonly tickMs: number } | null = null;
 
   constructor(parts: ClockEvidenceParts) {
     this.#parts = parts;
@@ -53,7 +64,22 @@ export class ClockEvidence {
   heardFromNas(date: string): void {
     const toldMs = Date.parse(date);
     if (Number.isNaN(toldMs)) return;
-    this.#nasDiffersMs = Math.abs(toldMs - this.#parts.clock.nowMs());
+    this.#nas = { toldMs, tickMs: this.#parts.clock.monotonicMs() };
+  }
+
+  /** Null while one of them is missing, or tells another time. */
+  get proofs(): ClockProofs | null {
+    const [aheadMs, nasMs] = [this.#aheadOfNasMs(), this.#nasMs()];
+    if (aheadMs === null || nasMs === null || Math.abs(aheadMs) > PROOFS_AGREE_MS) return null;
+    if (!this.#parts.readMarks().isSynchronized) return null;
+    return { wallMs: this.#parts.clock.nowMs(), nasMs };
+  }
+
+  /** Nobody set the wall clock, and the NAS tells an earlier time. */
+  get isAhead(): boolean {
+    const aheadMs = this.#aheadOfNasMs();
+    const isFar = aheadMs !== null && aheadMs > PROOFS_AGREE_MS;
+    return isFar && !this.#parts.readMarks().isSynchronized;
   }
 
   get isTrusted(): boolean {
@@ -64,15 +90,28 @@ export class ClockEvidence {
 
   /** By something that knows the time of its own: then it is the floor that lies ahead. */
   #isConfirmed(): boolean {
-    const nas = this.#nasDiffersMs;
-    return this.#parts.readMarks().isSynchronized || (nas !== null && nas <= AGREES_MS);
+    return this.#parts.readMarks().isSynchronized || this.#doesNasAgree() === true;
+  }
+
+  #nasMs(): number | null {
+    const { clock } = this.#parts;
+    return this.#nas === null ? null : this.#nas.toldMs + clock.monotonicMs() - this.#nas.tickMs;
+  }
+
+  #aheadOfNasMs(): number | null {
+    const nasMs = this.#nasMs();
+    return nasMs === null ? null : this.#parts.clock.nowMs() - nasMs;
+  }
+
+  #doesNasAgree(): boolean | null {
+    const aheadMs = this.#aheadOfNasMs();
+    return aheadMs === null ? null : Math.abs(aheadMs) <= AGREES_MS;
   }
 
   #mayBelieve(): boolean {
     const { isSynchronized, startsFromGuess, uptimeMs } = this.#parts.readMarks();
     if (isSynchronized) return true;
-    const nas = this.#nasDiffersMs;
-    if (nas === null ? !startsFromGuess : nas <= AGREES_MS) return true;
+    if (this.#doesNasAgree() ?? !startsFromGuess) return true;
     if (uptimeMs < LONGEST_DOUBT_MS) return false;
     this.#parts.log.warn(
       'Nothing confirms the clock of this machine; energy is metered by it all the same. Check its network time.',

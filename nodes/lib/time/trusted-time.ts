@@ -1,19 +1,47 @@
 import type { Log } from '../log/log.ts';
+import type { ClockProofs } from './clock-evidence.ts';
 import type { Cancel, Clock } from './clock.ts';
+
+/** What outlives a restart. Epoch ms, 0 for what was never stored. */
+export interface StoredTime {
+  readonly newestMs: number;
+  /** The newest `iat` of a token the NAS accepted. */
+  readonly acceptedMs: number;
+  /** A build date that was shown to lie ahead. */
+  readonly refutedBuildMs: number;
+}
 
 /** Where the newest time ever known outlives a restart. */
 export interface NewestTimeStore {
-  /** @returns epoch ms, null when none was ever stored */
-  read(): number | null;
-  write(newestMs: number): void;
+  read(): StoredTime;
+  write(newestMs: number, acceptedMs: number): void;
+  /**
+   * The newest time is `toMs`, not `fromMs`, and all that was measured on it is put right with it:
+   * what the higher one ended stays ended.
+   * @param refutedBuildMs the build date where that lay ahead too, else 0
+   */
+  putRight(fromMs: number, toMs: number, refutedBuildMs: number): void;
 }
 
 /** What nowMs() is for: the time that trust in tokens, verdicts and grants is measured on. */
 export interface TrustedClock {
-  /** Epoch ms. Never goes back, not even over a restart. */
+  /** Epoch ms. Goes back over no restart, and only where two proofs show that it lay ahead. */
   nowMs(): number;
   /** The wall clock is behind what is known to have passed, so it was not set yet. */
   readonly unsynced: boolean;
+  /** Both proofs of the time stand, so that what is old may be given up for its age. */
+  readonly isProved: boolean;
+  /** The NAS accepted a token that it issued then. Epoch ms. */
+  accepted(issuedAtMs: number): void;
+}
+
+interface Deps {
+  readonly clock: Clock;
+  readonly store: NewestTimeStore;
+  /** When this program was built, epoch ms. */
+  readonly buildDateMs: number;
+  readonly proofs: () => ClockProofs | null;
+  readonly log: Log;
 }
 
 /**
@@ -27,39 +55,49 @@ const TICK_MS = 60_000;
 /** Written this often although nobody asked, so that a power cut on a quiet Pi loses little. */
 const IDLE_WRITE_MS = 600_000;
 
+/** How often it is said again that the clock is not set. */
+const SAY_AGAIN_MS = 3_600_000;
+
 /**
  * The latest of wall clock, newest time ever stored, and build date (contract 1, Time). A Pi has no
  * clock battery: after a power cut its wall clock may say 1970, and an expired token must not come
  * alive again by that. While the wall clock is behind, time goes on by the monotonic clock from that
  * floor, which is a lower bound of the real time and the best one there is.
+ *
+ * Unless the clock was once ahead: then two proofs that agree, time synchronisation and the NAS's
+ * Date, put the floor right. One alone does not, as either may be wrong or forged.
  */
 export class TrustedTime implements TrustedClock {
-  readonly #clock: Clock;
-  readonly #store: NewestTimeStore;
-  readonly #log: Log;
+  readonly #deps: Deps;
   #newestMs: number;
+  #acceptedMs: number;
   #readAtMs: number;
   #writtenMs: number;
   #asked = false;
+  #saidAtMs: number | null = null;
   #cancel: Cancel | null = null;
 
-  /** @param buildDateMs when this program was built, epoch ms */
-  constructor(parts: {
-    readonly clock: Clock;
-    readonly store: NewestTimeStore;
-    readonly buildDateMs: number;
-    readonly log: Log;
-  }) {
-    this.#clock = parts.clock;
-    this.#store = parts.store;
-    this.#log = parts.log;
-    this.#writtenMs = parts.store.read() ?? 0;
-    this.#newestMs = Math.max(this.#writtenMs, parts.buildDateMs);
-    this.#readAtMs = parts.clock.monotonicMs();
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    const stored = deps.store.read();
+    this.#writtenMs = stored.newestMs;
+    this.#acceptedMs = stored.acceptedMs;
+    const isBuildRefuted = deps.buildDateMs <= stored.refutedBuildMs;
+    this.#newestMs = Math.max(this.#writtenMs, isBuildRefuted ? 0 : deps.buildDateMs);
+    this.#readAtMs = deps.clock.monotonicMs();
   }
 
   get unsynced(): boolean {
-    return this.#advance() - this.#clock.nowMs() > SLACK_MS;
+    return this.#advance() - this.#deps.clock.nowMs() > SLACK_MS;
+  }
+
+  get isProved(): boolean {
+    const proofs = this.#deps.proofs();
+    return proofs !== null && this.#advance() - laterOf(proofs) <= SLACK_MS;
+  }
+
+  accepted(issuedAtMs: number): void {
+    this.#acceptedMs = Math.max(this.#acceptedMs, issuedAtMs);
   }
 
   nowMs(): number {
@@ -69,11 +107,34 @@ export class TrustedTime implements TrustedClock {
 
   /** Begins to store the newest time, at most once a minute. */
   start(): void {
-    this.#cancel ??= this.#clock.after(TICK_MS, () => {
-      this.#cancel = null;
-      this.start();
-      this.#tick();
-    });
+    if (this.#cancel !== null) return;
+    this.#sayUnsynced();
+    this.#schedule();
+  }
+
+  /** Puts a floor right that lies ahead of both proofs; called when one of them may be new. */
+  look(): void {
+    if (!this.unsynced) return;
+    const proofs = this.#deps.proofs();
+    const fromMs = this.#newestMs;
+    if (proofs === null || fromMs - laterOf(proofs) <= SLACK_MS) return;
+    const toMs = Math.max(Math.floor(proofs.wallMs), this.#acceptedMs);
+    if (fromMs - toMs <= SLACK_MS) return;
+    const { store, buildDateMs, log } = this.#deps;
+    try {
+      store.putRight(fromMs, toMs, buildDateMs > laterOf(proofs) ? buildDateMs : 0);
+    } catch (error) {
+      // The next minute tries again.
+      log.warn(`The time that lies ahead could not be put right: ${String(error)}`);
+      return;
+    }
+    this.#newestMs = toMs;
+    this.#writtenMs = toMs;
+    this.#readAtMs = this.#deps.clock.monotonicMs();
+    log.warn(
+      `The newest time known was ${isoOf(fromMs)}. Time synchronisation and the NAS both tell ` +
+        `${isoOf(toMs)}, which counts from now on.`,
+    );
   }
 
   /** Stores the newest time a last time. */
@@ -89,14 +150,38 @@ export class TrustedTime implements TrustedClock {
    */
   keep(): void {
     const newestMs = this.#advance();
-    this.#store.write(newestMs);
+    this.#deps.store.write(newestMs, this.#acceptedMs);
     this.#writtenMs = newestMs;
     this.#asked = false;
   }
 
+  #schedule(): void {
+    this.#cancel = this.#deps.clock.after(TICK_MS, () => {
+      this.#schedule();
+      this.#tick();
+    });
+  }
+
+  #sayUnsynced(): void {
+    const { clock, log } = this.#deps;
+    const tickMs = clock.monotonicMs();
+    if (!this.unsynced) {
+      this.#saidAtMs = null;
+      return;
+    }
+    if (this.#saidAtMs !== null && tickMs - this.#saidAtMs < SAY_AGAIN_MS) return;
+    this.#saidAtMs = tickMs;
+    log.warn(
+      `The clock of this machine says ${isoOf(clock.nowMs())}, and ${isoOf(this.#newestMs)} was ` +
+        'known before. Who may come in is judged by the later one, until the clock is right or ' +
+        'time synchronisation and the NAS both say that the earlier one is.',
+    );
+  }
+
   #advance(): number {
-    const monotonicMs = this.#clock.monotonicMs();
-    const wallMs = Math.floor(this.#clock.nowMs());
+    const { clock } = this.#deps;
+    const monotonicMs = clock.monotonicMs();
+    const wallMs = Math.floor(clock.nowMs());
     if (wallMs >= this.#newestMs) this.#newestMs = wallMs;
     else if (this.#newestMs - wallMs > SLACK_MS) {
       this.#newestMs += Math.floor(monotonicMs) - Math.floor(this.#readAtMs);
@@ -106,6 +191,8 @@ export class TrustedTime implements TrustedClock {
   }
 
   #tick(): void {
+    this.look();
+    this.#sayUnsynced();
     const newestMs = this.#advance();
     if (!this.#asked && newestMs - this.#writtenMs < IDLE_WRITE_MS) return;
     this.#write(newestMs);
@@ -114,12 +201,20 @@ export class TrustedTime implements TrustedClock {
   #write(newestMs: number): void {
     if (newestMs <= this.#writtenMs) return;
     try {
-      this.#store.write(newestMs);
+      this.#deps.store.write(newestMs, this.#acceptedMs);
       this.#writtenMs = newestMs;
       this.#asked = false;
     } catch (error) {
       // The next minute tries again; until then only the floor after a power cut is lower.
-      this.#log.warn(`The newest time could not be stored: ${String(error)}`);
+      this.#deps.log.warn(`The newest time could not be stored: ${String(error)}`);
     }
   }
+}
+
+function laterOf({ wallMs, nasMs }: ClockProofs): number {
+  return Math.max(wallMs, nasMs);
+}
+
+function isoOf(atMs: number): string {
+  return new Date(atMs).toISOString();
 }

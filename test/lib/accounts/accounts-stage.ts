@@ -10,7 +10,7 @@ import type { NasClient, NasJson, NasPresence, NasState } from '../../../nodes/l
 import type { NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
-import { TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
+import { type NewestTimeStore, TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 export const HOUR_MS = 3_600_000;
@@ -314,6 +314,8 @@ export class Stage {
   readonly log = new KeptLog();
   readonly options: StageOptions;
   budget = 100;
+  /** Whether time synchronisation and the NAS both tell the time of the clock. */
+  isClockProved = true;
   /** What is stored to act for somebody; none by default. */
   readonly stored = new Map<number, string>();
   store: Store;
@@ -327,6 +329,20 @@ export class Stage {
     ({ store: this.store, time: this.time, accounts: this.accounts } = this.#open(this.clock));
   }
 
+  #timeStore(store: Store): NewestTimeStore {
+    const rows = new NewestTimeRows(store, (this.options.graceHours ?? 72) * 3_600_000);
+    return {
+      read: () => rows.read(),
+      write: (newestMs, acceptedMs) => {
+        rows.write(newestMs, acceptedMs);
+      },
+      putRight: (fromMs, toMs, refutedBuildMs) => {
+        rows.putRight(fromMs, toMs, refutedBuildMs);
+        this.accounts.clockPutRight();
+      },
+    };
+  }
+
   #open(clock: ManualClock): { store: Store; time: TrustedTime; accounts: Accounts } {
     const store = Store.open({
       file: join(this.folder, 'queue.db'),
@@ -336,8 +352,9 @@ export class Stage {
     });
     const time = new TrustedTime({
       clock,
-      store: new NewestTimeRows(store),
+      store: this.#timeStore(store),
       buildDateMs: this.options.buildDateMs ?? 0,
+      proofs: () => (this.isClockProved ? { wallMs: clock.nowMs(), nasMs: clock.nowMs() } : null),
       log: this.log,
     });
     const accounts = new Accounts({

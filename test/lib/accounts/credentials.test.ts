@@ -38,7 +38,12 @@ describe('The credentials to act for a user later', () => {
     credentials = new Credentials({
       store: data.queue,
       clock,
-      time: { nowMs: () => clock.nowMs(), unsynced: false },
+      time: {
+        nowMs: () => clock.nowMs(),
+        unsynced: false,
+        isProved: true,
+        accepted: () => undefined,
+      },
       log,
       nas: client,
       presence,

@@ -416,6 +416,56 @@ describe('verdicts on NAS tokens', () => {
     assert.equal(await verdict(token), 'bad_token');
   });
 
+  describe('after a clock that was once ahead', () => {
+    const jump = async (): Promise<void> => {
+      stage.isClockProved = false;
+      stage.clock.stepWallTo(stage.clock.nowMs() + 9 * 365 * 24 * HOUR_MS);
+      stage.time.nowMs();
+      await stage.clock.advance(1_000);
+    };
+    const pulledBack = (to: number): void => {
+      stage.clock.stepWallTo(to);
+      stage.isClockProved = true;
+      stage.time.look();
+    };
+
+    it('lets in asleep whom the NAS lets in, once both proofs stand', async () => {
+      const right = stage.clock.nowMs();
+      await jump();
+      stage.clock.stepWallTo(right);
+      const token = stage.nas.token('alice');
+      assert.equal(await verdict(token), 'alice');
+      stage.sleep();
+      assert.equal(await verdict(token), 'bad_token');
+      pulledBack(right);
+      assert.equal(await verdict(token), 'alice');
+      await stage.clock.advance(72 * HOUR_MS + 15 * MINUTE_MS);
+      assert.equal(await verdict(token), 'bad_token');
+    });
+
+    it('keeps over what the higher time had ended, until the NAS says otherwise', async () => {
+      const right = stage.clock.nowMs();
+      const token = stage.nas.token('alice');
+      assert.equal(await verdict(token), 'alice');
+      stage.sleep();
+      await jump();
+      pulledBack(right + 1_000);
+      assert.equal(await verdict(token), 'nas_asleep');
+      stage.wake();
+      assert.equal(await verdict(token), 'alice');
+    });
+
+    it('deletes no verdict for its age while it may be ahead', async () => {
+      await verdict(stage.nas.token('alice'));
+      const right = stage.clock.nowMs();
+      await jump();
+      await verdict(stage.nas.token('alice', { nonce: 2, exp: stage.clock.nowMs() / 1_000 + 900 }));
+      const rows = stage.store.prepare('SELECT count(*) AS n FROM token_verdicts').get();
+      assert.equal(rows?.['n'], 2);
+      pulledBack(right + 1_000);
+    });
+  });
+
   describe('and roles', () => {
     it('know an admin', async () => {
       const admin = await stage.caller(stage.nas.token('admin'));

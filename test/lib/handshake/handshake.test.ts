@@ -60,6 +60,8 @@ describe('The handshake', () => {
     store = Store.open({ file, ...kept });
     const time = {
       nowMs: () => clock.nowMs(),
+      isProved: true,
+      accepted: () => undefined,
       get unsynced() {
         return unsynced;
       },

@@ -81,6 +81,35 @@ describe('Whether the clock may be believed', () => {
     assert.equal(evidence.isTrusted, true);
   });
 
+  it('has two proofs where time synchronisation and the NAS agree within five minutes', async () => {
+    nasSays(5 * MINUTE_MS);
+    assert.equal(evidence.proofs, null);
+    marks = { ...marks, isSynchronized: true };
+    const nasMs = clock.nowMs() + 5 * MINUTE_MS;
+    assert.deepEqual(evidence.proofs, { wallMs: clock.nowMs(), nasMs });
+    await clock.advance(MINUTE_MS);
+    assert.deepEqual(evidence.proofs, { wallMs: clock.nowMs(), nasMs: nasMs + MINUTE_MS });
+    clock.stepWallTo(clock.nowMs() - 1_000);
+    assert.equal(evidence.proofs, null);
+  });
+
+  it('has none without the NAS, or without time synchronisation', () => {
+    marks = { ...marks, isSynchronized: true };
+    assert.equal(evidence.proofs, null);
+    marks = { ...marks, isSynchronized: false };
+    nasSays(0);
+    assert.equal(evidence.proofs, null);
+  });
+
+  it('is ahead where the NAS tells an earlier time and nobody set it', () => {
+    nasSays(-4 * MINUTE_MS);
+    assert.equal(evidence.isAhead, false);
+    nasSays(-6 * MINUTE_MS);
+    assert.equal(evidence.isAhead, true);
+    marks = { ...marks, isSynchronized: true };
+    assert.equal(evidence.isAhead, false);
+  });
+
   it('ignores a date that is none', () => {
     evidence.heardFromNas('soon');
     assert.equal(evidence.isTrusted, false);

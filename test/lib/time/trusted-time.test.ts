@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
-import { TrustedTime, type NewestTimeStore } from '../../../nodes/lib/time/trusted-time.ts';
+import type { ClockProofs } from '../../../nodes/lib/time/clock-evidence.ts';
+import {
+  TrustedTime,
+  type NewestTimeStore,
+  type StoredTime,
+} from '../../../nodes/lib/time/trusted-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const NOON = Date.parse('2026-02-22T12:00:00Z');
@@ -16,23 +21,36 @@ class KeptTime implements NewestTimeStore {
   writes = 0;
   broken = false;
 
+  acceptedMs = 0;
+  refutedBuildMs = 0;
+  readonly putsRight: (readonly [number, number])[] = [];
+
   constructor(newestMs: number | null = null) {
     this.newestMs = newestMs;
   }
 
-  read(): number | null {
-    return this.newestMs;
+  read(): StoredTime {
+    const { acceptedMs, refutedBuildMs } = this;
+    return { newestMs: this.newestMs ?? 0, acceptedMs, refutedBuildMs };
   }
 
-  write(newestMs: number): void {
+  putRight(fromMs: number, toMs: number, refutedBuildMs: number): void {
+    if (this.broken) throw new Error('disk full');
+    this.putsRight.push([fromMs, toMs]);
+    this.newestMs = toMs;
+    this.refutedBuildMs = Math.max(this.refutedBuildMs, refutedBuildMs);
+  }
+
+  write(newestMs: number, acceptedMs: number): void {
     if (this.broken) throw new Error('disk full');
     this.writes += 1;
     this.newestMs = newestMs;
+    this.acceptedMs = acceptedMs;
   }
 }
 
 function trusted(clock: ManualClock, store = new KeptTime()): TrustedTime {
-  return new TrustedTime({ clock, store, buildDateMs: BUILT, log: NO_LOG });
+  return new TrustedTime({ clock, store, buildDateMs: BUILT, log: NO_LOG, proofs: () => null });
 }
 
 describe('TrustedTime', () => {
@@ -127,5 +145,107 @@ describe('TrustedTime', () => {
     await clock.advance(60_000);
     assert.equal(store.writes, 1);
     time.stop();
+  });
+});
+
+describe('A floor of trusted time that lies ahead', () => {
+  const AHEAD = Date.parse('2035-01-01T00:00:00Z');
+  let clock: ManualClock;
+  let store: KeptTime;
+  let proofs: ClockProofs | null;
+  let warnings: string[];
+
+  beforeEach(() => {
+    clock = new ManualClock(NOON);
+    store = new KeptTime(AHEAD);
+    proofs = null;
+    warnings = [];
+  });
+
+  const time = (buildDateMs = BUILT): TrustedTime =>
+    new TrustedTime({
+      ...{ clock, store, buildDateMs },
+      proofs: () => proofs,
+      log: { ...NO_LOG, warn: (line) => warnings.push(line) },
+    });
+  const agree = (nasAheadMs = 0): void => {
+    proofs = { wallMs: clock.nowMs(), nasMs: clock.nowMs() + nasAheadMs };
+  };
+
+  it('is put right by two proofs, and by no fewer', () => {
+    const trusted = time();
+    trusted.look();
+    assert.equal(trusted.nowMs(), AHEAD);
+    assert.equal(trusted.isProved, false);
+    agree(2_000);
+    trusted.look();
+    assert.equal(trusted.nowMs(), NOON);
+    assert.equal(trusted.unsynced, false);
+    assert.equal(trusted.isProved, true);
+    assert.deepEqual(store.putsRight, [[AHEAD, NOON]]);
+  });
+
+  it('stays put right over a restart', () => {
+    const trusted = time();
+    agree();
+    trusted.look();
+    trusted.stop();
+    assert.equal(time().nowMs(), NOON);
+  });
+
+  it('goes no lower than the newest token that the NAS accepted, over a restart too', () => {
+    const before = time();
+    before.accepted(NOON + 120_000);
+    before.keep();
+    const trusted = time();
+    agree(120_000);
+    trusted.look();
+    assert.equal(trusted.nowMs(), NOON + 120_000);
+  });
+
+  it('is left where it lies ahead of one of the two only', () => {
+    store.newestMs = NOON + 120_000;
+    const trusted = time();
+    agree(180_000);
+    trusted.look();
+    assert.equal(trusted.nowMs(), NOON + 120_000);
+    assert.deepEqual(store.putsRight, []);
+  });
+
+  it('does not come back by a build date that lies ahead as well', () => {
+    const trusted = time(AHEAD + 1);
+    agree();
+    trusted.look();
+    assert.equal(trusted.nowMs(), NOON);
+    assert.equal(time(AHEAD + 1).nowMs(), NOON);
+    assert.equal(time(AHEAD + 2).nowMs(), AHEAD + 2);
+  });
+
+  it('stays while the disk refuses, and is put right a minute later', async () => {
+    const trusted = time();
+    store.broken = true;
+    agree();
+    trusted.start();
+    await clock.advance(60_000);
+    assert.equal(trusted.nowMs(), AHEAD + 60_000);
+    store.broken = false;
+    agree();
+    await clock.advance(60_000);
+    assert.equal(trusted.nowMs() - clock.nowMs(), -60_000 + 60_000);
+    trusted.stop();
+  });
+
+  it('is told at the start and each hour, and no longer once it is right', async () => {
+    const trusted = time();
+    trusted.start();
+    assert.equal(warnings.length, 1);
+    await clock.advance(59 * 60_000);
+    assert.equal(warnings.length, 1);
+    await clock.advance(60_000);
+    assert.equal(warnings.length, 2);
+    clock.stepWallTo(AHEAD + 7_200_000);
+    for (let minute = 0; minute < 120; minute += 1) await clock.advance(60_000);
+    assert.equal(warnings.length, 2);
+    trusted.stop();
   });
 });

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { House } from '../../compose.ts';
+import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { readSettings, type Settings } from '../../settings.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import { PracticeNas } from '../practice/nas/practice-nas.ts';
+
+const AHEAD = Date.parse('2035-03-01T12:00:00Z');
+const MINUTE_MS = 60_000;
+
+describe('A house whose clock was once ahead', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-clock-'));
+  const warnings: string[] = [];
+  let nas: PracticeNas;
+  let clock: ManualClock;
+  let house: House;
+  let isSynchronized = false;
+
+  const settings = (): Settings => {
+    const read = readSettings({
+      BALUPI_DATA_DIR: join(folder, 'balupi'),
+      BALUPI_NAS_URL: nas.url,
+      BALUPI_NAS_DIRECT_URL: nas.url,
+      BALUPI_SECRET_KEY: 'a secret of thirty-two characters',
+      BALUPI_TIMEZONE: 'Europe/Berlin',
+    });
+    if (read.kind !== 'settings') throw new Error(read.faults.join('\n'));
+    return read.settings;
+  };
+
+  const open = async (startMs: number): Promise<void> => {
+    clock = new ManualClock(startMs);
+    const quiet = (): void => {};
+    house = new House({
+      settings: settings(),
+      clock,
+      log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
+      version: '0',
+      buildDateMs: 0,
+      readMarks: () => ({ isSynchronized, startsFromGuess: true, uptimeMs: 30_000 }),
+      leftOutTabs: () => [],
+    });
+    await house.start();
+  };
+
+  before(async () => {
+    const real = new SystemClock((problem) => {
+      throw problem;
+    });
+    nas = new PracticeNas({ clock: real, storageFolder: join(folder, 'nas') });
+    await nas.start();
+    await open(AHEAD);
+    await house.stop();
+    await open(Date.now());
+  });
+
+  after(async () => {
+    await house.stop();
+    await nas.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const meter = async (minutes: number): Promise<number> => {
+    for (let minute = 0; minute < minutes; minute += 1) {
+      const monotonicMs = clock.monotonicMs();
+      const reading = {
+        ...{ deviceNumber: 1, monotonicMs, powerMw: 60_000, voltageMv: null, currentMa: null },
+        ...{ todayWh: null, monthWh: null, relay: 'on' as const },
+      };
+      house.rooms.energy.record([reading]);
+      await clock.advance(MINUTE_MS);
+    }
+    const [toMs, fromMs] = [clock.nowMs(), clock.nowMs() - 3_600_000];
+    const stored = house.data.energy
+      .prepare('SELECT count(*) AS n FROM energy_samples WHERE place BETWEEN ? AND ?')
+      .get(Math.floor(fromMs / 1_000) * 65_536, Math.floor(toMs / 1_000) * 65_536);
+    return Number(stored?.['n']);
+  };
+  const verdict = async (token: string): Promise<string> =>
+    (await house.rooms.accounts.authenticate(token)).kind;
+  const clockWord = (): unknown => house.rooms.system.health().checks['clock'];
+
+  it('says so, and believes in no time that only one of the two tells', async () => {
+    assert.equal(clockWord(), 'clock_unsynced');
+    assert.match(warnings.join('\n'), /2035-03-01/);
+    assert.equal(await verdict(nas.accounts.accessToken('alice')), 'caller');
+    assert.equal(clockWord(), 'clock_unsynced');
+  });
+
+  it('meters from the first minute, at the time it is', async () => {
+    assert.ok((await meter(5)) >= 4);
+  });
+
+  it('has the right time once both tell it, and lets in asleep whom the NAS knows', async () => {
+    clock.stepWallTo(Date.now());
+    isSynchronized = true;
+    const token = nas.accounts.accessToken('alice');
+    assert.equal(await verdict(token), 'caller');
+    assert.equal(clockWord(), 'ok');
+    await nas.sleep('suspend');
+    assert.equal(await verdict(token), 'caller');
+  });
+});
