@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   copyFileSync,
@@ -18,6 +19,7 @@ import { Random } from './world/random.ts';
 import { Uploader } from './world/uploader.ts';
 
 const FOLDER = 'alice/proof';
+const CHUNKED = '/api/files/upload/chunked';
 const CLIENTS = 2;
 const UPLOADS_A_CLIENT = 2;
 const LATEST_END_MS = 500;
@@ -44,13 +46,15 @@ interface World {
   round: number;
   found: number;
   dropped: number;
+  /** Unfinished uploads that went on after a loss. */
+  wentOn: number;
   /** Found uploads that waited until their owner said so. */
   awaited: number;
 }
 
 async function proveLosses({ count, seed, log }: ProofOptions): Promise<Verdict> {
   const household = await Household.open();
-  const counts = { round: 0, found: 0, dropped: 0, awaited: 0 };
+  const counts = { round: 0, found: 0, dropped: 0, wentOn: 0, awaited: 0 };
   const world: World = {
     household,
     ledger: new Ledger(),
@@ -71,7 +75,7 @@ async function proveLosses({ count, seed, log }: ProofOptions): Promise<Verdict>
   } finally {
     await household.close();
   }
-  const { ledger, found, dropped, awaited } = world;
+  const { ledger, found, dropped, wentOn, awaited } = world;
   return {
     failures,
     figures: {
@@ -79,6 +83,7 @@ async function proveLosses({ count, seed, log }: ProofOptions): Promise<Verdict>
       sent: ledger.sentCount,
       acknowledged: ledger.acknowledged.length,
       'found again, over all starts': found,
+      'unfinished that went on': wentOn,
       'waited for their owner': awaited,
       'dropped by their owner': dropped,
     },
@@ -94,11 +99,14 @@ async function oneLoss(world: World, way: Way): Promise<string[]> {
   const asleep = random.next() < 0.6;
   if (asleep) await household.nas.sleep('suspend');
   await uploadSome(world, 'a');
+  const unfinished = await begin(world);
+  const faults = await sendChunk(world, unfinished, 0);
   const older = copyOf(household.dataFolder);
   const known = new Set(ledger.acknowledged.map(({ acknowledgedAs }) => acknowledgedAs));
   if (random.next() < 0.5) await dropOne(world);
   if (asleep && random.next() < 0.4) await household.nas.wake();
   await uploadSome(world, 'b');
+  faults.push(...(await sendChunk(world, unfinished, 1)));
   await pause(random.between(0, LATEST_END_MS));
   if (random.next() < 0.5) await household.kill();
   else await household.pi.stop();
@@ -108,7 +116,51 @@ async function oneLoss(world: World, way: Way): Promise<string[]> {
   // Who may sign in was lost as well: only the NAS can tell.
   await household.nas.wake();
   await household.signInAgain();
-  return faultsAfter(world, way, known);
+  faults.push(...(await faultsAfter(world, known)), ...(await finish(world, unfinished)));
+  return faults.map((fault) => `${way}: ${fault}`);
+}
+
+/** An upload in chunks that a loss interrupts. */
+interface Unfinished {
+  readonly id: string;
+  readonly path: string;
+  readonly chunks: readonly Buffer[];
+}
+
+async function begin({ household, random, round }: World): Promise<Unfinished> {
+  const chunkBytes = random.between(1, 100_000);
+  const sizes = [chunkBytes, chunkBytes, random.between(1, chunkBytes)];
+  const chunks = sizes.map((size) => random.bytes(size));
+  const filename = `${String(round)}-chunks.bin`;
+  const total = Buffer.concat(chunks).length;
+  const wish = { filename, total_size: total, target_path: FOLDER };
+  const { body } = await act(household, 'POST', `${CHUNKED}/init`, JSON.stringify(wish));
+  return { id: String(body['upload_id']), path: `${FOLDER}/${filename}`, chunks };
+}
+
+async function sendChunk(
+  { household }: World,
+  { id, chunks }: Unfinished,
+  index: number,
+): Promise<string[]> {
+  const path = `${CHUNKED}/${id}/chunk?chunk_index=${String(index)}`;
+  const { status, body } = await act(household, 'POST', path, chunks[index]);
+  if (status === 200) return [];
+  return [`chunk ${String(index)} of ${id} got ${String(status)}, ${String(body['detail'])}`];
+}
+
+/** Its sender knows which chunks were acknowledged, and sends what is left. */
+async function finish(world: World, unfinished: Unfinished): Promise<string[]> {
+  const { household, ledger } = world;
+  const { id, path, chunks } = unfinished;
+  const faults = await sendChunk(world, unfinished, 2);
+  const sha256 = createHash('sha256').update(Buffer.concat(chunks)).digest('hex');
+  const sent = ledger.sending(path, sha256);
+  const { status } = await act(household, 'POST', `${CHUNKED}/${id}/complete`);
+  if (status !== 200) return [...faults, `${id} could not be completed: ${String(status)}`];
+  sent.acknowledgedAs = id;
+  world.wentOn += 1;
+  return faults;
 }
 
 async function uploadSome({ household, ledger, random, round }: World, part: string) {
@@ -136,11 +188,7 @@ async function dropOne(world: World): Promise<void> {
 }
 
 /** Each acknowledged upload is in a row or on the NAS, from this moment on. */
-async function faultsAfter(
-  world: World,
-  way: Way,
-  known: ReadonlySet<string | null>,
-): Promise<string[]> {
+async function faultsAfter(world: World, known: ReadonlySet<string | null>): Promise<string[]> {
   const { household, ledger } = world;
   const rows = new Map((await uploadsOf(household, null)).map((row) => [row.id, row]));
   const given = new Set(household.nas.contents.map(({ checksum }) => checksum));
@@ -149,9 +197,9 @@ async function faultsAfter(
   for (const { acknowledgedAs: id, sha256, isDropped } of ledger.acknowledged) {
     if (id === null) continue;
     const state = rows.get(id)?.state;
-    if (isDropped && state !== undefined) faults.push(`${way}: a dropped upload came back`);
+    if (isDropped && state !== undefined) faults.push(`a dropped upload came back`);
     if (isDropped || given.has(sha256) || state !== undefined) continue;
-    faults.push(`${way}: ${id} is gone${known.has(id) ? ', which the copy knew' : ''}`);
+    faults.push(`${id} is gone${known.has(id) ? ', which the copy knew' : ''}`);
   }
   return faults;
 }
@@ -183,9 +231,19 @@ async function uploadsOf(household: Household, state: string | null): Promise<Ro
   return (await household.ask(`/api/files/uploads${query}`))['uploads'] as Row[];
 }
 
-async function act(household: Household, method: string, path: string): Promise<Response> {
-  const headers = { Authorization: `Bearer ${household.token}` };
-  return await fetch(`${household.pi.url}${path}`, { method, headers });
+async function act(
+  household: Household,
+  method: string,
+  path: string,
+  body: Buffer | string | null = null,
+): Promise<{ readonly status: number; readonly body: Readonly<Record<string, unknown>> }> {
+  const headers: Record<string, string> = { Authorization: `Bearer ${household.token}` };
+  if (typeof body === 'string') headers['Content-Type'] = 'application/json';
+  const sent = Buffer.isBuffer(body) ? new Uint8Array(body) : body;
+  const answered = await fetch(`${household.pi.url}${path}`, { method, headers, body: sent });
+  const text = await answered.text();
+  const said: unknown = text === '' ? {} : JSON.parse(text);
+  return { status: answered.status, body: said as Readonly<Record<string, unknown>> };
 }
 
 const SUFFIXES = ['', '-wal', '-shm'] as const;

@@ -18,6 +18,7 @@ import { PINS_TABLES } from './schema/pins-tables.ts';
 import { POLICY_TABLES } from './schema/policy-tables.ts';
 import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
 import { REFUSED_FOLDERS } from './schema/refused-folders.ts';
+import { RESUMABLE_OWNERS } from './schema/resumable-owners.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
@@ -42,6 +43,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 9, sql: PERSONS_TABLES },
   { version: 10, sql: DEVICE_COLUMNS },
   { version: 11, sql: CLOCK_PROOFS },
+  { version: 12, sql: RESUMABLE_OWNERS },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -88,12 +88,13 @@ export class ChunkIntake {
   ): Refused | 'too much' | null {
     if (this.#closed) return refused('restarting');
     if (upload === null) return noSuchUpload();
-    const { nextIndex, totalBytes, receivedBytes, userId } = upload;
-    if (index !== nextIndex) {
+    const { nextIndex, totalBytes, userId } = upload;
+    const firstByte = this.#parts.spool.firstByteOf(upload, index);
+    if (firstByte === null) {
       return refused('malformed', `Expected chunk ${nextIndex}, got ${index}`);
     }
     const length = Number(request.headers['content-length'] ?? 0);
-    if (receivedBytes + length > totalBytes) return 'too much';
+    if (firstByte + length > totalBytes) return 'too much';
     if (this.#parts.slots.isCrowded(userId)) {
       return refused('too_many_tries', 'Too many uploads at once. Send fewer at a time.');
     }
@@ -110,11 +111,11 @@ export class ChunkIntake {
     if (known === null) return noSuchUpload();
     const work = async (): Promise<ChunkReceived> => {
       const upload = find();
+      if (upload === null) return noSuchUpload();
       const refusal = this.admit(request, upload, index);
-      if (upload === null || refusal === null) {
-        return upload === null ? noSuchUpload() : this.#inTurn(request, upload);
-      }
-      return refusal === 'too much' ? this.spoilt(upload) : refusal;
+      if (refusal !== null) return refusal === 'too much' ? this.spoilt(upload) : refusal;
+      const receivedBytes = this.#parts.spool.firstByteOf(upload, index) ?? upload.receivedBytes;
+      return this.#inTurn(request, { ...upload, receivedBytes, nextIndex: index });
     };
     return this.alone(known.id, work, request);
   }
@@ -167,7 +168,7 @@ export class ChunkIntake {
     reservation: Reservation,
   ): Promise<ChunkReceived> {
     const { disk, spool, rows, clock } = this.#parts;
-    const { id, receivedBytes } = upload;
+    const { id, receivedBytes, nextIndex } = upload;
     const file = spool.fileOf(id);
     if (((await disk.sizeOf(file)) ?? -1) < receivedBytes) {
       await this.#drop(upload);
@@ -185,7 +186,10 @@ export class ChunkIntake {
     if (written.kind === 'too much') return this.spoilt(upload);
     if (written.kind !== 'whole') return written;
     const nowReceived = receivedBytes + written.bytes;
-    rows.advance(id, nowReceived, clock.nowMs());
+    const chunk = { index: nextIndex, firstByte: receivedBytes, endByte: nowReceived };
+    await spool.told(upload, chunk);
+    const progress = { receivedBytes: nowReceived, nextIndex: nextIndex + 1 };
+    rows.advance(id, progress, clock.nowMs());
     spool.grown(id, nowReceived);
     return { kind: 'received', receivedBytes: nowReceived };
   }

@@ -10,6 +10,7 @@ export class HeldRows {
   readonly #store: Store;
   readonly #holdUploads: StatementSync;
   readonly #holdOthers: StatementSync;
+  readonly #handOffOthers: StatementSync;
   readonly #handOff: readonly StatementSync[];
   readonly #forgetRequests: StatementSync;
 
@@ -25,6 +26,9 @@ export class HeldRows {
         next_attempt_ms = NULL, user_id = -user_id, intent_file = NULL
       WHERE user_id = ? AND owner_created_at <> ? AND found = 1 AND state <> 'sending'
         AND state IN ${UNFINISHED}`);
+    this.#handOffOthers = store.prepare(`
+      UPDATE resumable_uploads SET user_id = -user_id
+      WHERE user_id = ? AND owner_created_at <> ?`);
     this.#handOff = OWNED.map((table) =>
       store.prepare(`UPDATE ${table} SET user_id = -user_id WHERE user_id = ?`),
     );
@@ -36,6 +40,7 @@ export class HeldRows {
    * @returns how many uploads are held
    */
   holdOthers(userId: number, bornAt: string): number {
+    this.#handOffOthers.run(userId, bornAt);
     return Number(this.#holdOthers.run(userId, bornAt).changes);
   }
 

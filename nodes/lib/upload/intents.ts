@@ -73,7 +73,7 @@ export class Intents {
     const handle = await disk.create(join(folder, name));
     let whole = false;
     try {
-      await writeAll(handle, [Buffer.from(uploads.map((upload) => lineOf(upload)).join(''))]);
+      await writeAll(handle, [Buffer.from(uploads.map((upload) => sealedLine(upload)).join(''))]);
       await handle.sync();
       whole = true;
     } finally {
@@ -152,7 +152,7 @@ export class Intents {
     const { disk, clock, folder } = this.#parts;
     const { name, bytes } = await this.#endFile(new Date(clock.nowMs()).toISOString().slice(0, 7));
     const file = join(folder, name);
-    const lines = Buffer.from(groups.flat().map(lineOf).join(''));
+    const lines = Buffer.from(groups.flat().map(sealedLine).join(''));
     const handle = bytes === null ? await disk.create(file) : await disk.goOn(file, bytes);
     // From here on the file is there, whatever becomes of the line.
     this.#endBytes.set(name, bytes ?? 0);
@@ -188,7 +188,7 @@ export class Intents {
     let [bytes, spoilt] = [0, 0];
     for await (const line of createInterface({ input, crlfDelay: Infinity })) {
       bytes += Buffer.byteLength(line) + 1;
-      const value = valueOf(line);
+      const value = sealedValue(line);
       if (value === null) spoilt += 1;
       else yield value;
     }
@@ -198,12 +198,14 @@ export class Intents {
   }
 }
 
-function lineOf(value: NewUpload | End): string {
+/** A line that carries its own hash. */
+export function sealedLine(value: object): string {
   const text = JSON.stringify(value);
   return `${sumOf(text)} ${text}\n`;
 }
 
-function valueOf(line: string): unknown {
+/** @returns null for a line that is not what it was when it was written */
+export function sealedValue(line: string): unknown {
   const text = line.slice(SUM_LENGTH + 1);
   return sumOf(text) === line.slice(0, SUM_LENGTH) ? (JSON.parse(text) as unknown) : null;
 }

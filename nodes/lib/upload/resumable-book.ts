@@ -1,6 +1,5 @@
 import type { Caller } from '../accounts/caller.ts';
 import type { Clock } from '../time/clock.ts';
-import type { Disk } from './disk.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
 import type { ResumableSpool } from './resumable-spool.ts';
 
@@ -14,7 +13,6 @@ const MOVING_MS = 600_000;
 const KEPT_MS = 86_400_000;
 
 export interface BookParts {
-  readonly disk: Disk;
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly clock: Clock;
@@ -44,12 +42,11 @@ export class ResumableBook {
     }
   }
 
-  /** @throws the disk's error when its file cannot be deleted; the next start will */
+  /** @throws the disk's error when its file cannot be deleted; it is there again after a start, for a day */
   async drop({ id }: ResumableUpload): Promise<void> {
-    const { rows, spool, disk } = this.#parts;
+    const { rows, spool } = this.#parts;
     rows.remove(id);
-    spool.release(id);
-    await disk.remove(spool.fileOf(id));
+    await spool.discard(id);
   }
 
   /**

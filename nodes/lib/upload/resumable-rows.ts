@@ -5,6 +5,8 @@ import type { Store } from '../store/store.ts';
 export interface ResumableUpload {
   readonly id: string;
   readonly userId: number;
+  /** When the NAS says that its user was made; null where it never told. */
+  readonly ownerCreatedAt: string | null;
   /** Where it goes, never the file's own path. */
   readonly folder: string;
   readonly filename: string;
@@ -30,16 +32,17 @@ export class ResumableRows {
 
   constructor(store: Store) {
     this.#insert = store.prepare(`
-      INSERT INTO resumable_uploads (id, user_id, folder, filename, total_bytes, touched_at_ms)
-      VALUES (?, ?, ?, ?, ?, ?)`);
+      INSERT INTO resumable_uploads (id, user_id, owner_created_at, folder, filename,
+        total_bytes, received_bytes, next_index, touched_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#byId = store.prepare('SELECT * FROM resumable_uploads WHERE id = ?');
     this.#all = store.prepare('SELECT * FROM resumable_uploads');
     this.#untouchedSince = store.prepare(
       'SELECT * FROM resumable_uploads WHERE touched_at_ms <= ? ORDER BY touched_at_ms',
     );
     this.#advance = store.prepare(`
-      UPDATE resumable_uploads SET received_bytes = ?, next_index = next_index + 1,
-        touched_at_ms = ? WHERE id = ?`);
+      UPDATE resumable_uploads SET received_bytes = ?, next_index = ?, touched_at_ms = ?
+      WHERE id = ?`);
     this.#remove = store.prepare('DELETE FROM resumable_uploads WHERE id = ?');
     this.#ofUser = store.prepare(
       'SELECT * FROM resumable_uploads WHERE user_id = ? ORDER BY touched_at_ms',
@@ -50,8 +53,10 @@ export class ResumableRows {
   }
 
   insert(upload: ResumableUpload): void {
-    const { id, userId, folder, filename, totalBytes, touchedAtMs } = upload;
-    this.#insert.run(id, userId, folder, filename, totalBytes, touchedAtMs);
+    const { id, userId, ownerCreatedAt, folder, filename, totalBytes } = upload;
+    const { receivedBytes, nextIndex, touchedAtMs } = upload;
+    const progress = [totalBytes, receivedBytes, nextIndex, touchedAtMs];
+    this.#insert.run(id, userId, ownerCreatedAt, folder, filename, ...progress);
   }
 
   byId(id: string): ResumableUpload | null {
@@ -73,9 +78,13 @@ export class ResumableRows {
     return this.#ofUser.all(userId).map(toUpload);
   }
 
-  /** A chunk is durable. */
-  advance(id: string, receivedBytes: number, nowMs: number): void {
-    this.#advance.run(receivedBytes, nowMs, id);
+  /** So much of it is durable. */
+  advance(
+    id: string,
+    to: { readonly receivedBytes: number; readonly nextIndex: number },
+    nowMs: number,
+  ): void {
+    this.#advance.run(to.receivedBytes, to.nextIndex, nowMs, id);
   }
 
   remove(id: string): void {
@@ -92,6 +101,7 @@ function toUpload(raw: Readonly<Record<string, unknown>>): ResumableUpload {
   return {
     id: String(raw['id']),
     userId: Number(raw['user_id']),
+    ownerCreatedAt: raw['owner_created_at'] as string | null,
     folder: String(raw['folder']),
     filename: String(raw['filename']),
     totalBytes: Number(raw['total_bytes']),

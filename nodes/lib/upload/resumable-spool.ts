@@ -1,16 +1,32 @@
 import { join } from 'node:path';
+import { errorKind } from '../log/error-kind.ts';
+import type { Log } from '../log/log.ts';
+import type { Clock } from '../time/clock.ts';
 import type { Disk } from './disk.ts';
 import type { FileHashing, FollowedHash } from './file-hashing.ts';
+import {
+  CHUNK_BYTES,
+  markAt,
+  progressAt,
+  ResumableIntents,
+  type ChunkMark,
+  type ResumableIntent,
+} from './resumable-intents.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
 import { isUploadId } from './upload-id.ts';
+import type { BornAt } from './upload-ports.ts';
 
 /** Hashes that are kept up to date while chunks come; others are made when they are asked for. */
 const MOST_FOLLOWED = 32;
+const AT_FIRST: ChunkMark = { nextIndex: 0, receivedBytes: 0, chunkBytes: CHUNK_BYTES };
 
 export interface SpoolParts {
   readonly disk: Disk;
   readonly hashing: FileHashing;
   readonly rows: ResumableRows;
+  readonly bornAt: BornAt;
+  readonly clock: Clock;
+  readonly log: Log;
   /** The queue's own folder. */
   readonly folder: string;
 }
@@ -19,11 +35,15 @@ export interface SpoolParts {
 export class ResumableSpool {
   readonly #parts: SpoolParts;
   readonly #folder: string;
+  readonly #intents: ResumableIntents;
   readonly #followed = new Map<string, FollowedHash>();
+  /** Taken up further than a row said: where the chunks begin that may come once more. */
+  readonly #unsure = new Map<string, ChunkMark>();
 
   constructor(parts: SpoolParts) {
     this.#parts = parts;
     this.#folder = join(parts.folder, 'resumable');
+    this.#intents = new ResumableIntents({ ...parts, folder: this.#folder });
   }
 
   fileOf(id: string): string {
@@ -31,19 +51,45 @@ export class ResumableSpool {
   }
 
   /**
-   * Makes an empty file.
+   * Says durably what is about to come, and makes an empty file for it.
    * @throws the disk's error; nothing is left then
    */
-  async open(id: string): Promise<void> {
+  async open(intent: ResumableIntent): Promise<void> {
     const { disk } = this.#parts;
+    const { id } = intent;
     try {
+      await this.#intents.write(intent, AT_FIRST);
       const handle = await disk.create(this.fileOf(id));
       await handle.close();
       await disk.syncFolder(this.#folder);
     } catch (error) {
-      await disk.remove(this.fileOf(id));
+      await this.discard(id);
       throw error;
     }
+  }
+
+  /**
+   * Where a chunk begins that may come now: the next one, or after a start one whose bytes are here
+   * and whose acknowledgement may have got lost.
+   * @returns null for any other
+   */
+  firstByteOf({ id, nextIndex, receivedBytes }: ResumableUpload, index: number): number | null {
+    if (index === nextIndex) return receivedBytes;
+    const mark = this.#unsure.get(id);
+    if (mark === undefined || index < mark.nextIndex || index > nextIndex) return null;
+    return mark.receivedBytes + (index - mark.nextIndex) * mark.chunkBytes;
+  }
+
+  /**
+   * A chunk is durable, and is about to be acknowledged.
+   * @throws the disk's error; it must not be acknowledged then
+   */
+  async told(
+    upload: ResumableUpload,
+    chunk: { readonly index: number; readonly firstByte: number; readonly endByte: number },
+  ): Promise<void> {
+    await this.#intents.grown(upload, chunk);
+    this.#unsure.delete(upload.id);
   }
 
   /** That many bytes of it are durable: they are hashed while the next are on their way. */
@@ -59,37 +105,131 @@ export class ResumableSpool {
     return followed.finish(totalBytes);
   }
 
-  /** Forgets its hash: it is complete, or it is gone. */
-  release(id: string): void {
-    this.#followed.get(id)?.drop();
-    this.#followed.delete(id);
+  /** It is in the queue, which says so in an intent of its own. */
+  async completed(id: string): Promise<void> {
+    this.#forget(id);
+    try {
+      await this.#intents.remove(id);
+    } catch (error) {
+      // The next start removes it, as its file is not there any more.
+      this.#parts.log.warn(`A done intent could not be removed (${errorKind(error)}).`);
+    }
+  }
+
+  /** @throws the disk's error */
+  async discard(id: string): Promise<void> {
+    this.#forget(id);
+    await this.#parts.disk.remove(this.fileOf(id));
+    await this.#intents.remove(id);
   }
 
   /**
-   * Brings files and rows together after a start.
+   * Brings files, intents and rows together after a start. What the database does not know is taken
+   * up again: each chunk of it was acknowledged as safe.
    * @returns how many uploads had lost their file
    */
   async recover(): Promise<number> {
-    const { disk, rows, folder } = this.#parts;
+    const { disk, rows, folder, log } = this.#parts;
     await disk.makeFolder(this.#folder);
     await disk.syncFolder(folder);
     let lost = 0;
-    for (const { id, receivedBytes } of rows.all()) {
-      const file = this.fileOf(id);
-      // It died between the rename and the commit of its completion.
-      if ((await disk.sizeOf(file)) === null && (await disk.sizeOf(join(folder, id))) !== null) {
-        await disk.rename(join(folder, id), file);
-      }
-      if (((await disk.sizeOf(file)) ?? -1) < receivedBytes) {
-        rows.remove(id);
-        lost += 1;
-      }
-    }
+    for (const row of rows.all()) if (!(await this.#check(row))) lost += 1;
+    const ids = new Set<string>();
     for await (const name of disk.names(this.#folder)) {
-      const id = name.replace(/\.part$/, '');
-      if (isUploadId(id) && rows.byId(id) === null) await disk.remove(join(this.#folder, name));
+      const id = name.replace(/\.(part|intent)$/, '');
+      if (isUploadId(id) && rows.byId(id) === null) ids.add(id);
     }
+    let found = 0;
+    for (const id of ids) if (await this.#takeUp(id)) found += 1;
+    if (found > 0) log.warn(`Found ${found} unfinished uploads that the database did not know.`);
+    await disk.syncFolder(this.#folder);
     return lost;
+  }
+
+  /** @returns false where acknowledged bytes are missing */
+  async #check(row: ResumableUpload): Promise<boolean> {
+    const { disk, rows, folder } = this.#parts;
+    const { id } = row;
+    const file = this.fileOf(id);
+    if ((await disk.sizeOf(file)) === null && (await disk.sizeOf(join(folder, id))) !== null) {
+      if ((await disk.sizeOf(this.#intents.fileOf(id))) === null) {
+        // It was completed after this copy of the database was made: the queue has it.
+        rows.remove(id);
+        return true;
+      }
+      // It died between the rename and the commit of its completion.
+      await disk.rename(join(folder, id), file);
+    }
+    const sizeBytes = (await disk.sizeOf(file)) ?? -1;
+    if (sizeBytes < row.receivedBytes) {
+      rows.remove(id);
+      await this.discard(id);
+      return false;
+    }
+    await this.#compare(row, sizeBytes);
+    return true;
+  }
+
+  /** Whether the file is further than its row, which then is an older one. */
+  async #compare(row: ResumableUpload, sizeBytes: number): Promise<void> {
+    const { id, totalBytes, nextIndex, receivedBytes } = row;
+    const known = await this.#intents.read(id);
+    if (known === null) {
+      const mark = { nextIndex, receivedBytes, chunkBytes: CHUNK_BYTES };
+      await this.#intents.write({ ...row, username: null }, mark);
+      return;
+    }
+    const mark = markAt(known, sizeBytes);
+    const progress = progressAt(mark, sizeBytes, totalBytes);
+    if (progress.nextIndex <= nextIndex) return;
+    await this.#goOn(id, mark, progress);
+    this.#parts.rows.advance(id, progress, this.#parts.clock.nowMs());
+  }
+
+  /** @returns whether it can go on */
+  async #takeUp(id: string): Promise<boolean> {
+    const { disk, rows, log, clock, bornAt } = this.#parts;
+    const sizeBytes = await disk.sizeOf(this.fileOf(id));
+    const known = await this.#intents.read(id);
+    if (sizeBytes === null || (known === null && sizeBytes === 0)) {
+      await this.discard(id);
+      return false;
+    }
+    if (known === null) {
+      log.error('The bytes of an unfinished upload are nobody’s that BaluPi knows.');
+      return false;
+    }
+    const { intent } = known;
+    const mark = markAt(known, sizeBytes);
+    const progress = progressAt(mark, sizeBytes, intent.totalBytes);
+    await this.#goOn(id, mark, progress);
+    const bornNow = bornAt(intent.userId);
+    const isAnother = bornNow !== null && (intent.ownerCreatedAt ?? bornNow) !== bornNow;
+    const userId = isAnother ? -intent.userId : intent.userId;
+    rows.insert({ ...intent, userId, ...progress, touchedAtMs: clock.nowMs() });
+    return true;
+  }
+
+  /** What lies behind the last whole chunk is cut; what is before it is durable now. */
+  async #goOn(
+    id: string,
+    mark: ChunkMark,
+    { receivedBytes }: { readonly receivedBytes: number },
+  ): Promise<void> {
+    const handle = await this.#parts.disk.goOn(this.fileOf(id), receivedBytes);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    this.#intents.goOnFrom(id, mark);
+    this.#unsure.set(id, mark);
+  }
+
+  #forget(id: string): void {
+    this.#followed.get(id)?.drop();
+    this.#followed.delete(id);
+    this.#unsure.delete(id);
   }
 
   #follow(id: string): FollowedHash {

@@ -18,15 +18,15 @@ import { diskFaultOf, type Disk } from './disk.ts';
 import type { AcceptedFile, AimedFile } from './enqueue.ts';
 import type { Publisher } from './publisher.ts';
 import { ResumableBook } from './resumable-book.ts';
+import { CHUNK_BYTES } from './resumable-intents.ts';
 import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
 import type { RoomKeeper } from './room-keeper.ts';
 import type { ResumableSpool } from './resumable-spool.ts';
 import { senderOf } from './sender.ts';
 import { readFilename, readTarget } from './target.ts';
+import type { BornAt } from './upload-ports.ts';
 import { uploadId, type RandomBytes } from './upload-id.ts';
 
-/** Proposed to the caller; others are taken too. A phone on a bad link sends no more twice. */
-export const CHUNK_BYTES = 8 * 1024 * 1024;
 const EXPIRY_EVERY_MS = 3_600_000;
 
 /** What a caller says before the first chunk. */
@@ -50,6 +50,7 @@ export interface ResumableParts {
   readonly room: RoomKeeper;
   readonly publisher: Publisher;
   readonly admission: Admission;
+  readonly bornAt: BornAt;
   readonly clock: Clock;
   readonly log: Log;
   readonly randomBytes: RandomBytes;
@@ -88,7 +89,7 @@ export class ResumableUploads {
   }
 
   async begin(caller: Caller, wish: ResumableWish): Promise<Begun> {
-    const { clock, spool, randomBytes, maxFileBytes } = this.#parts;
+    const { clock, spool, randomBytes, maxFileBytes, bornAt } = this.#parts;
     const aimed = await this.#aim(caller, wish.folder, wish.filename);
     if ('code' in aimed) return aimed;
     if (wish.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
@@ -102,12 +103,12 @@ export class ResumableUploads {
       // Nothing is set aside for what may never come; what cannot fit is told before it is sent.
       const refusal = await this.#parts.room.refusal(caller.user.id, wish.totalBytes);
       if (refusal !== null) return refusal;
-      await spool.open(id);
       const { folder, filename } = aimed;
-      const userId = caller.user.id;
-      const none = { receivedBytes: 0, nextIndex: 0 };
-      const upload = { id, userId, folder, filename, ...none, touchedAtMs: nowMs };
-      await this.#book.add({ ...upload, totalBytes: wish.totalBytes });
+      const { id: userId, username } = caller.user;
+      const owner = { userId, ownerCreatedAt: bornAt(userId) };
+      const what = { id, ...owner, folder, filename, totalBytes: wish.totalBytes };
+      await spool.open({ ...what, username });
+      await this.#book.add({ ...what, receivedBytes: 0, nextIndex: 0, touchedAtMs: nowMs });
       return { kind: 'begun', id, chunkBytes: CHUNK_BYTES };
     });
   }
@@ -206,7 +207,7 @@ export class ResumableUploads {
         rows.remove(id);
       },
     });
-    spool.release(id);
+    await spool.completed(id);
     this.#parts.onQueued();
     const file = enqueued.kind === 'enqueued' ? enqueued.files[0] : undefined;
     if (file === undefined) throw new Error('A complete upload came to no row.');

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   closeSync,
   copyFileSync,
+  existsSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -237,6 +240,124 @@ describe('a queue whose database is lost', () => {
     assert.equal(house.nas.text('bob/From alice/a.txt'), 'inherited');
     assert.deepEqual([house.onDisk(), intentFiles(house)], [[], []]);
   });
+
+  for (const [chunkBytes, whole] of [
+    [8 * 1024 * 1024, 1],
+    [200_000, 2],
+  ] as const) {
+    it(`goes on with an upload in chunks of ${chunkBytes}, and begins others anew`, async () => {
+      const bytes = randomBytes(whole * chunkBytes + 1_000);
+      const id = await begun(bytes.length);
+      const given = (index: number) =>
+        house.chunk(id, index, bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes));
+      for (let index = 0; index < whole; index += 1) {
+        assert.equal((await given(index)).status, 200);
+      }
+      appendFileSync(partOf(id), 'half a chunk that was never acknowledged');
+      await house.restart({}, removeDatabase);
+      assert.ok(house.log.lines.some((line) => line.startsWith('Found 1 unfinished upload')));
+      assert.equal(house.upload.queuedBytes(), whole * chunkBytes);
+      const after = await given(whole + 1);
+      assert.equal(after.body['detail'], `Expected chunk ${whole}, got ${whole + 1}`);
+      assert.equal((await given(whole)).status, 200);
+      // Once it goes on, what is behind it is over, as ever.
+      const again = await given(whole - 1);
+      assert.equal(again.body['detail'], `Expected chunk ${whole + 1}, got ${whole - 1}`);
+      await completed(id);
+      assert.equal(sha256(readFileSync(join(house.queueFolder, id))), sha256(bytes));
+      assert.deepEqual(readdirSync(join(house.queueFolder, 'resumable')), []);
+      await completed(await begun(0));
+    });
+  }
+
+  it('goes on with an upload whose chunks are of any length, one of nothing too', async () => {
+    const id = await begun(1_500);
+    const lengths = [100, 300, 0, 300, 7];
+    for (const [index, length] of lengths.entries()) {
+      assert.equal((await house.chunk(id, index, Buffer.alloc(length, index))).status, 200);
+      await house.restart({}, removeDatabase);
+    }
+    assert.equal(house.upload.queuedBytes(), 707);
+    assert.equal((await house.chunk(id, 5, Buffer.alloc(793, 5))).status, 200);
+    await completed(id);
+  });
+
+  it('takes a chunk again whose bytes came and whose acknowledgement did not', async () => {
+    const id = await begun(300);
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(100, 1))).status, 200);
+    appendFileSync(partOf(id), Buffer.alloc(100, 9));
+    await house.restart();
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(100, 2))).status, 200);
+    assert.equal((await house.chunk(id, 2, Buffer.alloc(100, 3))).status, 200);
+    await completed(id);
+    const expected = Buffer.concat([1, 2, 3].map((byte) => Buffer.alloc(100, byte)));
+    assert.deepEqual(readFileSync(join(house.queueFolder, id)), expected);
+  });
+
+  it('loses no chunk and no completed upload to an older copy of the database', async () => {
+    const [id, whole] = [await begun(300), await begun(10)];
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(100, 1))).status, 200);
+    const putBack = copyOfDatabase(house);
+    for (const index of [1, 2]) {
+      assert.equal((await house.chunk(id, index, Buffer.alloc(100, 1))).status, 200);
+    }
+    assert.equal((await house.chunk(whole, 0, Buffer.alloc(10))).status, 200);
+    await completed(whole);
+    await house.restart({}, putBack);
+    assert.deepEqual(house.states(), ['found']);
+    assert.equal(house.upload.lostUploads(), 0);
+    await completed(id);
+    assert.deepEqual(house.states(), ['found', 'queued']);
+  });
+
+  it('leaves what is unfinished to its person, not to whoever has the id now', async () => {
+    house.born.set(1, '2026-01-01T00:00:00Z');
+    const id = await begun(20);
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 200);
+    house.born.clear();
+    await house.restart({}, removeDatabase);
+    house.born.set(1, '2026-11-01T00:00:00Z');
+    house.upload.credentialArrived(1);
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 404);
+    await house.restart({}, removeDatabase);
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 404);
+    assert.ok(existsSync(partOf(id)));
+  });
+
+  it('keeps the bytes of an unfinished upload whose intent is spoilt, and says so', async () => {
+    const id = await begun(20);
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 200);
+    overwrite(join(house.queueFolder, 'resumable', `${id}.intent`), 30, 5);
+    await house.restart({}, removeDatabase);
+    assert.ok(existsSync(partOf(id)));
+    assert.ok(house.log.lines.some((line) => /unfinished upload are nobody’s/.test(line)));
+  });
+
+  it('gives up an unfinished upload that it found, a day later, and leaves nothing', async () => {
+    const id = await begun(20);
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 200);
+    await house.restart({}, removeDatabase);
+    await house.clock.advance(25 * 3_600_000);
+    await house.restart();
+    assert.deepEqual(readdirSync(join(house.queueFolder, 'resumable')), []);
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 404);
+  });
+
+  async function begun(totalBytes: number): Promise<string> {
+    const wish = { filename: 'big.bin', totalBytes, folder: 'alice' };
+    const answered = await house.upload.resumable.begin(ALICE, wish);
+    assert.equal(answered.kind, 'begun');
+    return answered.kind === 'begun' ? answered.id : '';
+  }
+
+  async function completed(id: string): Promise<void> {
+    const answered = await house.upload.resumable.complete(ALICE, id, {});
+    assert.deepEqual(answered.kind === 'refused' ? answered : null, null);
+  }
+
+  function partOf(id: string): string {
+    return join(house.queueFolder, 'resumable', `${id}.part`);
+  }
 
   function items(state: string) {
     const found = house.upload.list(ALICE, state);

@@ -223,7 +223,7 @@ describe('an upload in chunks', function () {
     void complete(id);
     await reached.promise;
     await house.restart();
-    assert.deepEqual(house.onDisk(), [`resumable/${id}.part`]);
+    assert.deepEqual(house.onDisk(), [`resumable/${id}.intent`, `resumable/${id}.part`]);
     assert.equal((await complete(id)).kind, 'completed');
     assert.deepEqual(house.onDisk(), [id]);
   });
@@ -310,7 +310,7 @@ describe('an upload in chunks', function () {
     await house.clock.advance(2 * HOUR_MS);
     assert.equal((await house.chunk(left, 0, Buffer.alloc(10))).status, 404);
     assert.equal((await house.chunk(kept, 1, Buffer.alloc(10))).status, 200);
-    await until(() => house.onDisk().length === 1);
+    await until(() => house.onDisk().length === 2);
   });
 
   it('is one of 16 of its user, of which the one longest idle makes place', async () => {
@@ -388,6 +388,7 @@ describe('an upload in chunks', function () {
     assert.deepEqual(disk.operations, ['open', 'write', 'fsync']);
     disk.operations.length = 0;
     await complete(id);
-    assert.deepEqual(disk.operations, ['open', 'write', 'fsync', 'rename', 'open', 'fsync']);
+    const toComplete = ['open', 'write', 'fsync', 'rename', 'open', 'fsync', 'remove'];
+    assert.deepEqual(disk.operations, toComplete);
   });
 });
