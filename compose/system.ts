@@ -1,5 +1,5 @@
 import { healthChecks } from '../host/health-checks.ts';
-import { PiLoadSampler, readPiLoad, System } from '../nodes/lib/system/system.ts';
+import { piLoadReader, PiLoadSampler, System } from '../nodes/lib/system/system.ts';
 import { GB, type Site } from './site.ts';
 
 /** @param leftOutTabs labels of the tabs that were left out of the flows */
@@ -15,6 +15,6 @@ export function system(site: Site, version: string, leftOutTabs: () => readonly 
     uploads: () => rooms().upload.recoveryWord(),
     leftOutTabs,
   });
-  const sampler = new PiLoadSampler(clock, () => readPiLoad(data.path), log);
+  const sampler = new PiLoadSampler(clock, piLoadReader(data.path), log);
   return new System(version, checks, sampler);
 }

@@ -3,7 +3,7 @@ import { type Check, examine, type Health } from './health.ts';
 import type { PiLoad, PiLoadSampler } from './pi-load.ts';
 
 export type { Check } from './health.ts';
-export { PiLoadSampler, readPiLoad } from './pi-load.ts';
+export { piLoadReader, PiLoadSampler } from './pi-load.ts';
 
 /** As the NAS counts versions of its own API; the apps compare (BaluHost 1.38, `GET /api/health`). */
 const API_VERSION = '1';
