@@ -18,11 +18,11 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
     timeZone: settings.TIMEZONE,
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
     judgeClock: (plugLocalTime) => isClockRight(rooms().energy.judgePlugClock(plugLocalTime)),
-    isNasOff: () => isNasOff(rooms(), clock.nowMs()),
+    isNasOff: () => isNasOff(rooms()),
   });
 }
 
-export function energy({ settings, clock, log, data, clockEvidence, rooms }: Site): Energy {
+export function energy({ settings, clock, log, data, time, clockEvidence, rooms }: Site): Energy {
   return new Energy({
     store: data.energy,
     clock,
@@ -39,6 +39,7 @@ export function energy({ settings, clock, log, data, clockEvidence, rooms }: Sit
     devices: { list: () => rooms().tapo.list().map(energyDevice) },
     seen: { flush: (isFull) => rooms().tapo.flushSeen(isFull) },
     isClockTrusted: () => clockEvidence.isTrusted,
+    isClockProved: () => time.isProved,
     history: {
       hours: (number, fromMs, toMs, signal) => rooms().tapo.hours(number, fromMs, toMs, signal),
     },
@@ -49,10 +50,10 @@ function isClockRight(clock: PlugClock | null): boolean | null {
   return clock === null ? null : clock === 'right';
 }
 
-function isNasOff({ nas, energy: meters }: Rooms, nowMs: number): boolean {
-  const { reachable, sinceMs } = nas.presence.state;
+function isNasOff({ nas, energy: meters }: Rooms): boolean {
+  const { state, unchangedMs } = nas.presence;
   const unpoweredMs = meters.nasUnpoweredMs() ?? 0;
-  return !reachable && nowMs - sinceMs >= OFF_MS && unpoweredMs >= OFF_MS;
+  return !state.reachable && unchangedMs >= OFF_MS && unpoweredMs >= OFF_MS;
 }
 
 function energyDevice(plug: TapoDevice): EnergyDevice {

@@ -31,6 +31,7 @@ export function cache(site: Site, nas: NasRoom, filesRoom: Files): Cache {
     store: data.cache,
     folder: data.folder('cache'),
     clock,
+    isClockProved: () => site.time.isProved,
     log,
     nas: nas.client,
     files: filesRoom,

@@ -40,6 +40,7 @@ export function upload(site: Site, nas: NasRoom): Upload {
     touched: (userId, places) => showTouched(rooms(), userId, places),
     flushWake: flushWake(site, nas),
     clock,
+    isClockProved: () => site.time.isProved,
     log,
     random: Math.random,
     randomBytes,

@@ -24,7 +24,13 @@ class RealCache {
     migrations: CACHE_MIGRATIONS,
   });
   readonly #copies = new CopyRows(this.#store);
-  readonly #tally = new Tally(this.#store, this.#copies, new ManualClock(), localDays('UTC'));
+  readonly #tally = new Tally({
+    store: this.#store,
+    copies: this.#copies,
+    clock: new ManualClock(),
+    dayOf: localDays('UTC'),
+    isClockProved: () => true,
+  });
   readonly #policy = new CachePolicy({
     store: this.#store,
     limitBytes: () => LIMIT,

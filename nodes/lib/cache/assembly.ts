@@ -48,7 +48,7 @@ export function assemble(ports: CachePorts): CacheParts {
   const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
   const shelf = new Shelf(copies, blobs, clock);
   const pieceShelf = new PieceShelf(pieceRows, blobs, clock, shelf, ports.diskHealth);
-  const tally = new Tally(store, copies, clock, localDays(ports.timeZone));
+  const tally = new Tally({ ...ports, copies, dayOf: localDays(ports.timeZone) });
   const touches = new PieceTouches(store, pieceRows, clock);
   const pool = servingPool();
   const flushUses = (): void => {

@@ -18,6 +18,8 @@ export interface CachePorts {
   /** The cache's own folder. */
   readonly folder: string;
   readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly nas: Pick<NasClient, 'download'>;
   readonly files: Pick<Files, 'access' | 'relist' | 'mayRead' | 'refused'>;

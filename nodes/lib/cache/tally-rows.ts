@@ -35,11 +35,13 @@ export class TallyRows {
     this.#neededAt = store.prepare('UPDATE cache_totals SET needed_at_ms = ?');
   }
 
-  /** @param oldestDay days before it are forgotten */
-  add(day: string, counts: Counts, oldestDay: string): void {
+  add(day: string, counts: Counts): void {
     const values = countValues(counts);
     this.#add.run(...values);
     this.#addDay.run(day, ...values);
+  }
+
+  forgetBefore(oldestDay: string): void {
     this.#prune.run(oldestDay);
   }
 

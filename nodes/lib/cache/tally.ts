@@ -18,12 +18,22 @@ interface Touch {
   validatedAtMs: number;
 }
 
+interface Deps {
+  readonly store: Store;
+  readonly copies: CopyRows;
+  readonly clock: Clock;
+  readonly dayOf: DayOf;
+  /** Both proofs of the time stand, so that old days may be forgotten. */
+  readonly isClockProved: () => boolean;
+}
+
 /**
  * Uses and counts, gathered in memory and written together: a commit per hit would cost more than
  * the hit and wear the card. A crash forgets the last second of them, and no file.
  */
 export class Tally {
   readonly #store: Store;
+  readonly #isClockProved: () => boolean;
   readonly #copies: CopyRows;
   readonly #rows: TallyRows;
   readonly #ahead: AheadRows;
@@ -35,8 +45,9 @@ export class Tally {
   #neededAtMs: number | null = null;
   #timer: Cancel | null = null;
 
-  constructor(store: Store, copies: CopyRows, clock: Clock, dayOf: DayOf) {
+  constructor({ store, copies, clock, dayOf, isClockProved }: Deps) {
     this.#store = store;
+    this.#isClockProved = isClockProved;
     this.#copies = copies;
     this.#rows = new TallyRows(store);
     this.#ahead = new AheadRows(store);
@@ -122,7 +133,8 @@ export class Tally {
     const usedBytes = firstUses.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const counts = addCounts(this.#pending, { usedFiles: firstUses.length, usedBytes });
     const today = this.#dayOf(this.#clock.nowMs());
-    this.#rows.add(today, counts, daysBefore(today, KEPT_DAYS - 1));
+    this.#rows.add(today, counts);
+    if (this.#isClockProved()) this.#rows.forgetBefore(daysBefore(today, KEPT_DAYS - 1));
     if (this.#neededAtMs !== null) this.#rows.keepNeededAt(this.#neededAtMs);
     return firstUses;
   }

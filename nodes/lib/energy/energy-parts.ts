@@ -37,6 +37,8 @@ export interface EnergyParts {
   readonly log: Log;
   /** Whether the wall clock may be believed now; until then nothing is placed in time. */
   readonly isClockTrusted: () => boolean;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
   /** Plugs that tell their own hours after a gap; null without. */
   readonly history: HourlyHistory | null;
 }

@@ -31,6 +31,8 @@ interface MeteringParts {
   readonly latest: Latest;
   readonly history: HourlyHistory | null;
   readonly isClockTrusted: () => boolean;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
   readonly longestS: number;
   readonly commitSeconds: number;
   readonly borders: NasBorders;
@@ -95,6 +97,7 @@ export class Metering {
 
   /** @returns whether more is due */
   prune(): boolean {
+    if (!this.#parts.isClockProved()) return false;
     return this.#parts.store.transaction(() => this.#parts.pruning.slice());
   }
 

@@ -38,10 +38,17 @@ export class Presence implements NasPresence {
   #stopHold: Cancel = () => undefined;
   #standing: Standing = { awake: false, reachable: false };
   #sinceMs: number;
+  #sinceTickMs: number;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
     this.#sinceMs = options.clock.nowMs();
+    this.#sinceTickMs = options.clock.monotonicMs();
+  }
+
+  /** For how long it stands as it does, whatever the wall clock did meanwhile. */
+  get unchangedMs(): number {
+    return this.#options.clock.monotonicMs() - this.#sinceTickMs;
   }
 
   get state(): NasState {
@@ -140,6 +147,7 @@ export class Presence implements NasPresence {
     if (awake === this.#standing.awake && reachable === this.#standing.reachable) return;
     this.#standing = { awake, reachable };
     this.#sinceMs = this.#options.clock.nowMs();
+    this.#sinceTickMs = this.#options.clock.monotonicMs();
     const { state } = this;
     for (const listener of [...this.#listeners]) this.#tell(listener, state);
   }

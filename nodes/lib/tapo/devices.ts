@@ -21,6 +21,8 @@ export interface Device {
   topic: HintTopic | 'ok';
   /** When a plug that is locked takes a password again, epoch ms. */
   lockedUntilMs: number | null;
+  /** When it was read last in this run, by the monotonic clock. */
+  seenTickMs: number | null;
   /** A read is on its way. */
   isBusy: boolean;
   /** Reads in a row that found nobody. */
@@ -258,6 +260,7 @@ export class Devices {
       ...held,
       ...standing,
       lockedUntilMs: null,
+      seenTickMs: null,
       isStateDirty: false,
       isSeenDirty: false,
     };

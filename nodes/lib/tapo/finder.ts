@@ -93,7 +93,7 @@ export class Finder {
   }
 
   #isTrusted(device: Device): boolean {
-    const { lastSeenMs } = device.row;
-    return device.isOnline && lastSeenMs !== null && this.#clock.nowMs() - lastSeenMs < TRUSTED_MS;
+    const { isOnline, seenTickMs } = device;
+    return isOnline && seenTickMs !== null && this.#clock.monotonicMs() - seenTickMs < TRUSTED_MS;
   }
 }

@@ -99,6 +99,7 @@ export class Poller {
     device.isOn = reading.isOn ?? device.isOn;
     device.misses = 0;
     device.row = { ...device.row, lastSeenMs: this.#clock.nowMs() };
+    device.seenTickMs = this.#clock.monotonicMs();
     device.isSeenDirty = true;
     if (outcome.isContested) {
       this.#enter(device, 'session_taken', 'session_taken', 'It can be read.');

@@ -33,6 +33,8 @@ export interface DeliveryParts {
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
   readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly random: Random;
 }
@@ -192,7 +194,8 @@ export class Delivery {
 
   /** Once a day, in slices: no commit of it holds a delivery up for long. */
   async #prune(): Promise<void> {
-    const { syncLog, kept, intents } = this.#parts;
+    const { syncLog, kept, intents, isClockProved } = this.#parts;
+    if (!isClockProved()) return;
     const nowMs = this.#daily.due();
     if (nowMs === null) return;
     for (let slice = 0; slice < MOST_SLICES && !this.#stopping.signal.aborted; slice += 1) {

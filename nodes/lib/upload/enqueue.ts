@@ -62,17 +62,20 @@ export class Enqueue {
   readonly #rows: UploadRows;
   readonly #branches: Branches;
   readonly #bornAt: BornAt;
+  readonly #isClockProved: () => boolean;
 
-  constructor(rows: UploadRows, branches: Branches, bornAt: BornAt) {
+  /** @param isClockProved what is old may be deleted for its age */
+  constructor(rows: UploadRows, branches: Branches, bornAt: BornAt, isClockProved: () => boolean) {
     this.#rows = rows;
     this.#branches = branches;
     this.#bornAt = bornAt;
+    this.#isClockProved = isClockProved;
   }
 
   /** @param intentFile where its intents are; null in a rehearsal */
   enqueue(request: EnqueueRequest, nowMs: number, intentFile: string | null): Enqueued {
     const { user, idempotencyKey: key } = request;
-    this.#rows.forgetRequests(nowMs - KEY_KEPT_MS);
+    if (this.#isClockProved()) this.#rows.forgetRequests(nowMs - KEY_KEPT_MS);
     const bodyHash = key === null ? '' : bodyHashOf(request.files);
     const earlier = key === null ? null : this.#rows.request(user.id, key);
     if (earlier !== null) {

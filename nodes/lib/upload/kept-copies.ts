@@ -70,6 +70,7 @@ export class KeptCopies {
   /** Removes what was kept for its 30 days, by a time that no jump of the clock makes. */
   async prune(nowMs: number): Promise<void> {
     const { rows, disk, folder } = this.#parts;
+    rows.keepNoLonger(nowMs + KEPT_MS);
     for (const id of rows.over(nowMs)) {
       await disk.remove(join(folder, id));
       rows.delete(id);

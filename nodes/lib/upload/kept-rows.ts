@@ -19,6 +19,7 @@ export class KeptRows {
   readonly #has: StatementSync;
   readonly #ofConflict: StatementSync;
   readonly #over: StatementSync;
+  readonly #shorten: StatementSync;
   readonly #delete: StatementSync;
 
   constructor(store: Store) {
@@ -30,6 +31,9 @@ export class KeptRows {
       'SELECT sha256 FROM kept_bytes WHERE conflict_id = ? AND sha256 = ? AND size_bytes = ?',
     );
     this.#over = store.prepare('SELECT id FROM kept_bytes WHERE kept_until_ms <= ? LIMIT 100');
+    this.#shorten = store.prepare(
+      'UPDATE kept_bytes SET kept_until_ms = ? WHERE kept_until_ms > ?',
+    );
     this.#delete = store.prepare('DELETE FROM kept_bytes WHERE id = ?');
   }
 
@@ -45,6 +49,11 @@ export class KeptRows {
   /** Whether that very content of a conflict is kept already. */
   holds(conflictId: number, sha256: string, sizeBytes: number): boolean {
     return this.#ofConflict.get(conflictId, sha256, sizeBytes) !== undefined;
+  }
+
+  /** None is kept for longer: what says so was written when the clock was ahead. */
+  keepNoLonger(untilMs: number): void {
+    this.#shorten.run(untilMs, untilMs);
   }
 
   /** Up to 100 ids whose time is over. */

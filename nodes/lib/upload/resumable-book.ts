@@ -16,6 +16,8 @@ export interface BookParts {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
 }
 
 /** Which unfinished uploads there are, whose, and how many and how old they may be. */
@@ -57,22 +59,31 @@ export class ResumableBook {
     const uploads = this.#parts.rows.ofUser(userId);
     const [idlest] = uploads;
     if (idlest === undefined || uploads.length < MOST_OF_USER) return true;
-    if (this.#parts.clock.nowMs() - idlest.touchedAtMs < IDLE_MS) return false;
+    if (this.#idleMs(idlest) < IDLE_MS) return false;
     await this.drop(idlest);
     return true;
   }
 
   /** Whether one of that user began or moved lately; what was abandoned never arrives by itself. */
   isMoving(userId: number): boolean {
-    const sinceMs = this.#parts.clock.nowMs() - MOVING_MS;
-    return this.#parts.rows.ofUser(userId).some(({ touchedAtMs }) => touchedAtMs > sinceMs);
+    return this.#parts.rows.ofUser(userId).some((upload) => this.#idleMs(upload) < MOVING_MS);
   }
 
+  /** None before the time is known; what was touched when the clock was ahead is as if of now. */
   overdue(): readonly ResumableUpload[] {
-    return this.#parts.rows.untouchedSince(this.#parts.clock.nowMs() - KEPT_MS);
+    const { rows, clock, isClockProved } = this.#parts;
+    if (!isClockProved()) return [];
+    const nowMs = clock.nowMs();
+    rows.touchedNoLater(nowMs);
+    return rows.untouchedSince(nowMs - KEPT_MS);
   }
 
   #isOver({ touchedAtMs }: ResumableUpload): boolean {
-    return this.#parts.clock.nowMs() - touchedAtMs >= KEPT_MS;
+    const { clock, isClockProved } = this.#parts;
+    return clock.nowMs() - touchedAtMs >= KEPT_MS && isClockProved();
+  }
+
+  #idleMs({ touchedAtMs }: ResumableUpload): number {
+    return Math.abs(this.#parts.clock.nowMs() - touchedAtMs);
   }
 }

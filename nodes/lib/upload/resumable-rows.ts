@@ -25,6 +25,7 @@ export class ResumableRows {
   readonly #byId: StatementSync;
   readonly #all: StatementSync;
   readonly #untouchedSince: StatementSync;
+  readonly #touchedNoLater: StatementSync;
   readonly #advance: StatementSync;
   readonly #remove: StatementSync;
   readonly #ofUser: StatementSync;
@@ -37,6 +38,9 @@ export class ResumableRows {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#byId = store.prepare('SELECT * FROM resumable_uploads WHERE id = ?');
     this.#all = store.prepare('SELECT * FROM resumable_uploads');
+    this.#touchedNoLater = store.prepare(
+      'UPDATE resumable_uploads SET touched_at_ms = ? WHERE touched_at_ms > ?',
+    );
     this.#untouchedSince = store.prepare(
       'SELECT * FROM resumable_uploads WHERE touched_at_ms <= ? ORDER BY touched_at_ms',
     );
@@ -66,6 +70,11 @@ export class ResumableRows {
 
   all(): readonly ResumableUpload[] {
     return this.#all.all().map(toUpload);
+  }
+
+  /** What was touched after now, when the clock was ahead, counts as touched now. */
+  touchedNoLater(nowMs: number): void {
+    this.#touchedNoLater.run(nowMs, nowMs);
   }
 
   /** What nobody has touched since then, the oldest first. */

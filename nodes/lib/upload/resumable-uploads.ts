@@ -52,6 +52,8 @@ export interface ResumableParts {
   readonly admission: Admission;
   readonly bornAt: BornAt;
   readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly randomBytes: RandomBytes;
   readonly maxFileBytes: number;

@@ -50,6 +50,8 @@ export interface UploadParts {
   /** FLUSH_WAKE, and what it takes to follow it. */
   readonly flushWake: Pick<FlushWakeParts, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
   readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly random: Random;
   readonly randomBytes: RandomBytes;

@@ -96,7 +96,7 @@ export class Upload {
     this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
     const intents = new Intents(parts);
     this.#branches = new Branches({ ...parts, rows, places });
-    const enqueue = new Enqueue(rows, this.#branches, parts.bornAt);
+    const enqueue = new Enqueue(rows, this.#branches, parts.bornAt, parts.isClockProved);
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;

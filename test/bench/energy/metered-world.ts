@@ -78,6 +78,7 @@ export function openWorld(count: number): World {
     seen: seenIn(store, count),
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     isClockTrusted: () => true,
+    isClockProved: () => true,
     history: null,
   });
   energy.start();

@@ -40,6 +40,7 @@ const cache = new Cache({
   },
   tokenRefused: () => undefined,
   diskHealth: STEADY_DISK,
+  isClockProved: () => true,
   disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
   maxBytes: PLENTY,
   minFreeBytes: 0,

@@ -45,6 +45,7 @@ export async function openUploadRoom(
     pendingDownloads: () => 0,
     fallback: null,
     touched: quiet,
+    isClockProved: () => true,
     flushWake: {
       rule: { kind: 'never' },
       wake: { wake: () => ({ kind: 'no_mac' }) },

@@ -113,6 +113,7 @@ export class CacheBench {
       evictionThreshold: this.threshold,
       queuedBytes: () => this.queuedBytes,
       timeZone: 'Europe/Berlin',
+      isClockProved: () => true,
     });
     await this.cache.start();
   }

@@ -14,9 +14,12 @@ describe('Counting what the cache did', () => {
   let store: Store;
   let clock: ManualClock;
   let tally: Tally;
+  let isProved = true;
 
   function opened(): Tally {
-    return new Tally(store, new CopyRows(store), clock, localDays('Europe/Berlin'));
+    const dayOf = localDays('Europe/Berlin');
+    const isClockProved = (): boolean => isProved;
+    return new Tally({ store, copies: new CopyRows(store), clock, dayOf, isClockProved });
   }
 
   beforeEach(() => {
@@ -63,6 +66,22 @@ describe('Counting what the cache did', () => {
   });
 
   describe('by day', () => {
+    it('forgets the oldest only while the time is proved', async () => {
+      isProved = false;
+      tally.miss(30);
+      tally.flush();
+      await clock.advance(401 * DAY_MS);
+      tally.miss(30);
+      tally.flush();
+      const count = (): unknown =>
+        store.prepare('SELECT count(*) AS n FROM cache_days').get()?.['n'];
+      assert.equal(count(), 2);
+      isProved = true;
+      tally.miss(30);
+      tally.flush();
+      assert.equal(count(), 1);
+    });
+
     it('begins a day at midnight of the time zone, and keeps days over a restart', async () => {
       tally.hit(1, 10, 'validated');
       tally.miss(30);

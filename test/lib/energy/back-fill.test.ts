@@ -49,6 +49,7 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
       seen: { flush: () => () => undefined },
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
       isClockTrusted: () => true,
+      isClockProved: () => true,
       history: {
         hours: (number, fromMs, toMs, signal) => tapo.hours(number, fromMs, toMs, signal),
       },

@@ -29,6 +29,7 @@ export class Bench {
   devices: EnergyDevices = devicesOf(1, 2, 3);
   history: HourlyHistory | null = null;
   isTrusted = true;
+  isClockProved = true;
   clock: ManualClock;
   store: Store;
   energy: Energy;
@@ -149,6 +150,7 @@ export class Bench {
       seen: { flush: () => () => undefined },
       log: { debug: () => {}, info: () => {}, warn: say, error: say },
       isClockTrusted: () => this.isTrusted,
+      isClockProved: () => this.isClockProved,
       history: this.history,
     });
   }

@@ -182,6 +182,27 @@ describe('settling a conflict', () => {
     assert.equal(kept().length, 1);
   });
 
+  it('remote keeps the bytes while the time is not proved, and 30 days from then at most', async () => {
+    house.isClockProved = false;
+    await resolve('remote');
+    await house.deliver();
+    await house.clock.advance(91 * 86_400_000);
+    await house.flushed();
+    assert.equal(kept().length, 1);
+    house.clock.stepWallTo(house.clock.nowMs() - 91 * 86_400_000 - 3 * 365 * 86_400_000);
+    house.isClockProved = true;
+    for (const days of [0, 2, 27]) {
+      await house.clock.advance(days * 86_400_000);
+      await house.flushed();
+    }
+    assert.equal(kept().length, 1);
+    for (const days of [5, 2]) {
+      await house.clock.advance(days * 86_400_000);
+      await house.flushed();
+    }
+    assert.equal(kept().length, 0);
+  });
+
   for (let fault = 1; fault <= 4; fault += 1) {
     it(`remote never deletes what is not kept, whichever call fails (${fault})`, async () => {
       let count = 0;

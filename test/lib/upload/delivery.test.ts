@@ -605,6 +605,24 @@ describe('delivering the queue', () => {
     assert.deepEqual(house.states(), []);
   });
 
+  it('forgets nothing for its age before the time is proved', async () => {
+    house.isClockProved = false;
+    await house.send('alice', 'a.txt', 'x');
+    await house.deliver();
+    for (let day = 0; day < 3; day += 1) {
+      await house.clock.advance(91 * 86_400_000);
+      await house.flushed();
+    }
+    const attempts = (): unknown =>
+      house.data.queue.prepare('SELECT count(*) AS n FROM sync_log').get()?.['n'];
+    assert.equal(attempts(), 1);
+    house.isClockProved = true;
+    await house.flushed();
+    await house.clock.advance(86_400_000);
+    await house.flushed();
+    assert.equal(attempts(), 0);
+  });
+
   function listOf(): readonly {
     id: string;
     state: string;

@@ -83,6 +83,8 @@ export class CountingLog implements Log {
 
 /** An upload room over a real folder and database, a small NAS and a bare HTTP server. */
 export class House {
+  /** Time synchronisation and the NAS both tell the time of the clock. */
+  isClockProved = true;
   readonly path = mkdtempSync(join(tmpdir(), 'balupi-upload-'));
   readonly clock = new ManualClock();
   readonly nas = new MemoryNas();
@@ -333,6 +335,7 @@ export class House {
         isClockTrusted: () => true,
       },
       clock: this.clock,
+      isClockProved: () => this.isClockProved,
       log: this.log,
       random: () => 0.5,
       randomBytes: (size) => randomBytes(size),

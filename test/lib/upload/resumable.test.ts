@@ -313,6 +313,17 @@ describe('an upload in chunks', function () {
     await until(() => house.onDisk().length === 2);
   });
 
+  it('is given up for its age only while the time is proved', async () => {
+    house.isClockProved = false;
+    const id = await begin(20);
+    await house.clock.advance(30 * HOUR_MS);
+    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 200);
+    house.clock.stepWallTo(house.clock.nowMs() - 60 * HOUR_MS);
+    house.isClockProved = true;
+    await house.clock.advance(2 * HOUR_MS);
+    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 200);
+  });
+
   it('is one of 16 of its user, of which the one longest idle makes place', async () => {
     const ids: string[] = [];
     for (let count = 0; count < 16; count += 1) ids.push(await begin(1));
