@@ -8,6 +8,7 @@ export function system(site: Site, version: string, leftOutTabs: () => readonly 
   const checks = healthChecks({
     data,
     nas: () => rooms().nas.presence.state,
+    isStorageMissing: () => rooms().files.isStorageMissing,
     isClockUnsynced: () => time.unsynced || clockEvidence.isAhead,
     diskFault: () => disk.fault,
     freeBytes: () => disk.space().freeBytes,

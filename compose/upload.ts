@@ -21,6 +21,7 @@ export function upload(site: Site, nas: NasRoom): Upload {
     nas: nas.client,
     api: nas.client,
     presence: nas.presence,
+    storageStands: storageStands(site),
     credentials: {
       credentialFor: (userId) => rooms().credentials.credentialFor(userId),
       refused: (_userId, token) => rooms().credentials.refused(token),
@@ -48,6 +49,13 @@ export function upload(site: Site, nas: NasRoom): Upload {
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     timezone: settings.TIMEZONE,
   });
+}
+
+function storageStands({ rooms }: Site): UploadParts['storageStands'] {
+  return async (userId, token) => {
+    const user = rooms().accounts.userOf(userId);
+    return user === null || (await rooms().files.storageStands(user, token));
+  };
 }
 
 function flushWake({ settings, time }: Site, nas: NasRoom): UploadParts['flushWake'] {

@@ -7,6 +7,8 @@ import type { Check } from '../nodes/lib/system/system.ts';
 export interface HealthSources {
   readonly data: DataFolder;
   readonly nas: () => NasState;
+  /** It answers and lists nothing at all any more. */
+  readonly isStorageMissing: () => boolean;
   readonly isClockUnsynced: () => boolean;
   /** The disk of the data folder refuses what is written, or did a moment ago. */
   readonly diskFault: () => DiskFault | null;
@@ -26,7 +28,7 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
     { name: 'queue_db', run: () => queueWord(data) },
     { name: 'cache_db', run: () => databaseWord(data.cache) },
     { name: 'energy_db', run: () => databaseWord(data.energy) },
-    { name: 'nas', fine: ['awake', 'asleep', 'unreachable'], run: () => nasWord(nas()) },
+    { name: 'nas', fine: ['awake', 'asleep', 'unreachable'], run: () => nasWord(nas(), sources) },
     { name: 'clock', run: () => (sources.isClockUnsynced() ? 'clock_unsynced' : 'ok') },
     { name: 'disk', run: () => diskWord(sources) },
     // What was found goes by itself or waits for its owner, whose page says so.
@@ -49,9 +51,10 @@ function diskWord({ diskFault, freeBytes, minFreeBytes }: HealthSources): string
   return diskFault() ?? (freeBytes() < minFreeBytes ? 'low' : 'ok');
 }
 
-function nasWord(state: NasState): string {
+function nasWord(state: NasState, { isStorageMissing }: HealthSources): string {
   if (state.fault !== undefined) return state.fault;
   if (!state.everSeen) return 'never_seen';
+  if (isStorageMissing()) return 'nas_storage_missing';
   if (state.awake) return 'awake';
   return state.reachable ? 'asleep' : 'unreachable';
 }

@@ -74,6 +74,7 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   asleep: '[[asleep]]',
   unreachable: '[[does not answer]]',
   never_seen: '[[never seen]]',
+  nas_storage_missing: '[[its storage is missing]]',
   clock_unsynced: '[[not set]]',
   low: '[[nearly full]]',
   lost: '[[lost]]',

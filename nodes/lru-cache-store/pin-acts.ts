@@ -61,6 +61,7 @@ function pinAnswer({ nas }: Rooms, outcome: PinOutcome): Answer {
     case 'token_refused':
     case 'nas_busy':
     case 'nas_bad_answer':
+    case 'storage_missing':
       return troubleAnswer(outcome, nas.presence.state);
   }
 }

@@ -4,7 +4,7 @@ import { answer, isoSeconds } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `GET /api/nas/status`: from memory, never waits for the NAS. */
-export function status({ nas }: Rooms, message: ApiMessage): ApiMessage {
+export function status({ nas, files }: Rooms, message: ApiMessage): ApiMessage {
   const known = nas.status();
   const payload: NasStatus = {
     online: known.online,
@@ -17,6 +17,7 @@ export function status({ nas }: Rooms, message: ApiMessage): ApiMessage {
     since: isoSeconds(known.sinceMs),
     last_seen: known.lastSeenMs === null ? null : isoSeconds(known.lastSeenMs),
     ...(known.fault === null ? {} : { nas_mismatch: true }),
+    ...(files.isStorageMissing ? { nas_storage_missing: true } : {}),
     wake: {
       state: known.wake.state,
       started_at: known.wake.startedAtMs === null ? null : isoSeconds(known.wake.startedAtMs),

@@ -47,6 +47,7 @@ describe('The node balupi-nas-proxy', () => {
       [{ kind: 'token_refused' }, 401, 'bad_token'],
       [{ kind: 'nas_busy' }, 429, 'nas_busy'],
       [{ kind: 'nas_bad_answer' }, 502, 'nas_bad_answer'],
+      [{ kind: 'storage_missing' }, 503, 'nas_storage_missing'],
     ] as const) {
       it(`answers ${status} where it is ${outcome.kind}`, async () => {
         const files = { list: () => Promise.resolve(outcome) };
@@ -211,12 +212,13 @@ describe('The node balupi-nas-proxy', () => {
         wake: { state: 'failed', startedAtMs: Date.parse('2026-02-22T14:10:00Z'), attempts: 2 },
       }),
     };
-    const stage = await opened('status', { nas });
+    const stage = await opened('status', { nas, files: { isStorageMissing: true } });
     assert.partialDeepStrictEqual(await answerOf(stage, 'nas-status'), {
       nas_state: 'standby',
       since: '2026-02-22T14:00:00Z',
       last_seen: null,
       nas_mismatch: true,
+      nas_storage_missing: true,
       wake: { state: 'failed', started_at: '2026-02-22T14:10:00Z', attempts: 2 },
     });
   });

@@ -139,6 +139,7 @@ export const CACHE_ENDPOINTS = [
       'refresh_token_now',
       'nas_busy',
       'nas_bad_answer',
+      'nas_storage_missing',
       'pin_too_large',
     ],
   }),

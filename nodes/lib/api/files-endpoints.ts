@@ -89,6 +89,7 @@ const DOWNLOAD_REFUSALS = [
   'precondition_failed',
   'range_not_satisfiable',
   'nas_bad_answer',
+  'nas_storage_missing',
   'nas_asleep',
 ] as const;
 
@@ -103,7 +104,14 @@ export const FILES_ENDPOINTS = [
     access: 'caller',
     query: FileListQuery,
     responses: { 200: json(FileListing, 'The folder.') },
-    refusals: ['bad_path', 'not_found', 'refresh_token_now', 'nas_bad_answer', 'nas_asleep'],
+    refusals: [
+      'bad_path',
+      'not_found',
+      'refresh_token_now',
+      'nas_bad_answer',
+      'nas_storage_missing',
+      'nas_asleep',
+    ],
   }),
   endpoint({
     id: 'files-download-query',

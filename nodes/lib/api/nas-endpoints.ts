@@ -19,6 +19,11 @@ export const NasStatus = Type.Object(
     nas_mismatch: Type.Optional(
       Type.Boolean({ description: 'Another machine answers at the address of the NAS.' }),
     ),
+    nas_storage_missing: Type.Optional(
+      Type.Boolean({
+        description: 'The NAS lists nothing at all any more: its disk is not there.',
+      }),
+    ),
     wake: Type.Object({
       state: words(['idle', 'waking', 'awake', 'failed']),
       started_at: nullable(instant()),

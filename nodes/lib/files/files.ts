@@ -13,6 +13,7 @@ import { ListingRows } from './listing-rows.ts';
 import { Listings, type AskOptions } from './listings.ts';
 import { Locator } from './locator.ts';
 import { parentOf, parseNasPath } from './nas-path.ts';
+import { NasStorage } from './nas-storage.ts';
 import type { ListOutcome, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { QueuedItems } from './queued-items.ts';
@@ -89,6 +90,7 @@ export class Files {
   readonly #locator: Locator;
   readonly #answers: ListingAnswers;
   readonly #pending: PendingUploads;
+  readonly #storage: NasStorage;
 
   constructor(ports: FilesPorts) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
@@ -99,14 +101,16 @@ export class Files {
     const grantRows = new GrantRows(store);
     this.#grants = new ShareGrants({ rows: grantRows, nas, clock, trustedNowMs, tokenRefused });
     const [rows, grants] = [this.#rows, this.#grants];
+    const storage = new NasStorage({ rows, nas, clock, presence: ports.presence });
+    this.#storage = storage;
     const refusals = new RefusalRows(store);
-    this.#listings = new Listings({ rows, refusals, grants, nas, clock, tokenRefused });
+    this.#listings = new Listings({ rows, refusals, grants, nas, storage, clock, tokenRefused });
     const listings = this.#listings;
     this.#views = new FolderViews({ ...ports, rows, refusals, listings, grants });
     this.#probe = new ShareProbe({ nas, clock, tokenRefused, grants });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = ports;
-    this.#locator = new Locator({ items, views, grants, probe, pending, isKept });
+    this.#locator = new Locator({ items, views, grants, probe, pending, isKept, storage });
     const queued = new QueuedItems(pending, items, rows);
     this.#answers = new ListingAnswers({ rows, grants, queued });
   }
@@ -188,6 +192,16 @@ export class Files {
    */
   relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
     return this.#locator.relist(caller, path, force);
+  }
+
+  /** The NAS lists nothing at all any more, as of the last question. */
+  get isStorageMissing(): boolean {
+    return this.#storage.isMissing;
+  }
+
+  /** Whether the disk behind the NAS is there to be written to, as of the last 10 s. */
+  storageStands(user: User, token: string): Promise<boolean> {
+    return this.#storage.stands(user, token);
   }
 
   /** Whether the NAS can be asked for a caller now, and with which token. */

@@ -37,6 +37,11 @@ export interface Patient {
 }
 
 const TOO_LONG = Symbol('too long');
+/** Answers that say nothing of a folder: what is kept of it will do. */
+function isKeptFor({ kind }: Asked): boolean {
+  return kind === 'nas_busy' || kind === 'storage_missing';
+}
+
 const CANNOT_ASK: Asked = { kind: 'cannot_ask' };
 
 export interface FolderViewsPorts {
@@ -108,7 +113,7 @@ export class FolderViews {
       if (asked.kind === 'listed') {
         return { kind: 'view', row: asked.row, source: 'fresh', ageSeconds: 0 };
       }
-      const kept = asked.kind === 'nas_busy' ? this.#stored(user, path) : null;
+      const kept = isKeptFor(asked) ? this.#stored(user, path) : null;
       if (kept !== null) return kept;
       if (asked.kind !== 'cannot_ask') return asked;
     }

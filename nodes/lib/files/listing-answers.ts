@@ -24,6 +24,8 @@ export class ListingAnswers {
 
   /** @param page left out: all of it */
   listed(user: User, path: string, view: FolderView, page?: PageWish): ListOutcome {
+    const isFault = view.kind !== 'view' && view.kind !== 'unlisted' && view.kind !== 'not_found';
+    if (isFault) return view;
     const queued = this.#ports.queued.in(user.id, path, rowOf(view));
     switch (view.kind) {
       case 'view': {
@@ -45,11 +47,6 @@ export class ListingAnswers {
           kind: 'listing',
           listing: { path, items: [], queued, source: 'stored', ageSeconds: 0 },
         };
-      case 'needs_nas_token':
-      case 'token_refused':
-      case 'nas_busy':
-      case 'nas_bad_answer':
-        return view;
     }
   }
 

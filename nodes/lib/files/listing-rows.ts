@@ -35,10 +35,10 @@ export class ListingRows {
   readonly #dropUser: StatementSync;
   readonly #unlisted: StatementSync;
   readonly #usersAbove: StatementSync;
+  readonly #known: KnownEntries;
 
   constructor(store: Store, items: ItemRows) {
-    this.#store = store;
-    this.#items = items;
+    [this.#store, this.#items] = [store, items];
     this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(
       `SELECT id, listed_at_ms, item_count, unhashed_count FROM listings
@@ -75,6 +75,7 @@ export class ListingRows {
     this.#usersAbove = store.prepare(
       `SELECT DISTINCT user_id FROM listings WHERE path IN (SELECT value FROM json_each(?))`,
     );
+    this.#known = knownEntries(store);
   }
 
   find(userId: number, path: string): ListingRow | null {
@@ -90,6 +91,11 @@ export class ListingRows {
       itemCount: Number(row['item_count']),
       hasAllChecksums: row['unhashed_count'] === 0,
     };
+  }
+
+  /** How many entries a listing shows. */
+  countIn(listingId: number): number {
+    return this.#items.count(listingId);
   }
 
   /** The entry of a path in a listing, if it has one. */
@@ -145,6 +151,14 @@ export class ListingRows {
     const folders: string[] = [];
     for (let at = parentOf(path); at !== null && at !== ''; at = parentOf(at)) folders.push(at);
     return this.#usersAbove.all(JSON.stringify(folders)).map((row) => Number(row['user_id']));
+  }
+
+  /**
+   * How many entries a folder is known to have by anybody's kept listing of it, or, where nobody
+   * listed it, by those of the folders below; counted up to `most`.
+   */
+  countKnown(folder: string, most: number): number {
+    return this.#known(folder, most);
   }
 
   /** A folder that this user was never given by the NAS, with all there is in it. */
@@ -210,6 +224,24 @@ export class ListingRows {
   hasUnlistedFolder(userId: number): boolean {
     return this.#unlisted.get(userId) !== undefined;
   }
+}
+
+type KnownEntries = (folder: string, most: number) => number;
+
+function knownEntries(store: Store): KnownEntries {
+  const isListed = store.prepare('SELECT 1 FROM listings WHERE path = ? AND is_whole = 1');
+  const count = store.prepare(
+    `SELECT count(*) AS count FROM (
+       SELECT DISTINCT item.path FROM listings AS listing
+       JOIN file_metadata_cache AS item ON item.listing_id = listing.id
+       WHERE listing.path >= ? AND listing.path < ? AND listing.is_whole = 1 LIMIT ?)`,
+  );
+  return (folder, most) => {
+    const { low, high } = belowBounds(folder);
+    const [from, to] =
+      isListed.get(folder) === undefined ? [low, high] : [folder, `${folder}\u0001`];
+    return Number(count.get(from, to, most)?.['count']);
+  };
 }
 
 interface WriterDeps {

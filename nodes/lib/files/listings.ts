@@ -3,6 +3,8 @@ import type { NasClient, NasFileItem, NasListing } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
 import { isWithin, nameOf, parentOf } from './nas-path.ts';
+import type { NasStorage } from './nas-storage.ts';
+import { SHARED_WITH_ME } from './permission.ts';
 import { Recent } from './recent.ts';
 import type { RefusalRows } from './refusal-rows.ts';
 import type { ShareGrants } from './share-grants.ts';
@@ -24,6 +26,8 @@ export type Asked =
   | { readonly kind: 'token_refused' }
   | { readonly kind: 'nas_busy' }
   | { readonly kind: 'nas_bad_answer' }
+  /** The NAS lists nothing at all any more; what is kept stays. */
+  | { readonly kind: 'storage_missing' }
   | { readonly kind: 'cannot_ask' };
 
 export interface AskOptions {
@@ -34,6 +38,8 @@ export interface AskOptions {
   /** A page was shown before: its reader goes on in that answer, for some minutes. */
   readonly isNextPage?: boolean;
 }
+
+const STORAGE_MISSING: Asked = { kind: 'storage_missing' };
 
 /** A file that reached the NAS, and who sent it. */
 interface Delivered {
@@ -46,6 +52,7 @@ export interface ListingsPorts {
   readonly refusals: RefusalRows;
   readonly grants: ShareGrants;
   readonly nas: Pick<NasClient, 'list'>;
+  readonly storage: NasStorage;
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly tokenRefused: (token: string) => void;
 }
@@ -210,7 +217,8 @@ export class Listings {
     options: AskOptions,
     confirmEmpty: boolean,
   ): Promise<Asked> {
-    const { rows, nas, clock } = this.#ports;
+    const { rows, nas, clock, storage } = this.#ports;
+    if (storage.isMissing && !(await storage.stands(user, token))) return STORAGE_MISSING;
     const generation = this.#generation;
     const askedAtMs = clock.nowMs();
     const writer = rows.writer(user.id, path);
@@ -220,6 +228,7 @@ export class Listings {
     if (answer.kind !== 'listing') return this.#notListed(answer, user, token, path);
     await take(answer.items);
     const key = keyOf(user.id, path);
+    if (!(await this.#isBelievable(user, token, path, writer.count))) return STORAGE_MISSING;
     if (writer.count === 0) {
       const shown = confirmEmpty && (await this.#isShown(user, token, path, options));
       if (!shown) {
@@ -233,6 +242,21 @@ export class Listings {
     // A delete or a rename in the meantime may have outdated this answer: the next call asks anew.
     if (generation === this.#generation) this.#asked.set(key, 'stored');
     return { kind: 'listed', row: rows.find(user.id, path) };
+  }
+
+  /**
+   * Whether what a folder lost may be taken for true: all of it at once, or a folder at the top,
+   * may as well be a disk of the NAS that is not mounted.
+   */
+  async #isBelievable(user: User, token: string, path: string, count: number): Promise<boolean> {
+    const { rows, storage } = this.#ports;
+    if (count > 0 && path !== '') {
+      if (path !== SHARED_WITH_ME) storage.seen();
+      return true;
+    }
+    const row = rows.find(user.id, path);
+    const isLess = row !== null && count < rows.countIn(row.id);
+    return !isLess || path === SHARED_WITH_ME || (await storage.look(user, token));
   }
 
   /**

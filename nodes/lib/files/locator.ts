@@ -1,10 +1,11 @@
 import type { Caller, User } from '../accounts/caller.ts';
 import type { DownloadCandidate } from './download-reference.ts';
-import type { Access, FolderViews } from './folder-views.ts';
+import type { Access, FolderView, FolderViews } from './folder-views.ts';
 import { versionOf, type StoredItem } from './stored-item.ts';
 import type { ItemRows } from './item-rows.ts';
 import type { AskOptions } from './listings.ts';
 import { nameOf, parentOf } from './nas-path.ts';
+import type { NasStorage } from './nas-storage.ts';
 import type { LocatedFile, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
 import { SHARED_WITH_ME } from './permission.ts';
@@ -19,6 +20,7 @@ export interface LocatorPorts {
   readonly pending: PendingUploads;
   /** Whether a copy of a path is here, so that it can be read without the NAS. */
   readonly isKept: (path: string) => boolean;
+  readonly storage: Pick<NasStorage, 'isMissing'>;
 }
 
 const NOT_FOUND: LocateOutcome = { kind: 'not_found' };
@@ -129,11 +131,21 @@ export class Locator {
     const asked = await views.view(user, parent, access, { ...options, patient });
     const view = this.#isKeptFrom(asked, path) ? UNLISTED : asked;
     if (view.kind === 'unlisted') return located(user, path, null, 'unlisted', null);
-    if (view.kind !== 'view') return view;
-    const item = view.row === null ? null : views.entryIn(user, parent, path);
+    return view.kind === 'view' ? this.#inView(user, parent, path, view, access) : view;
+  }
+
+  #inView(
+    user: User,
+    parent: string,
+    path: string,
+    view: Extract<FolderView, { kind: 'view' }>,
+    access: Access,
+  ): LocateOutcome {
+    const item = view.row === null ? null : this.#ports.views.entryIn(user, parent, path);
     if (item === null || item.isDirectory) return NOT_FOUND;
     if (!this.#ports.grants.mayRead(user, path, item.ownerId)) return NOT_FOUND;
     const known = view.source;
+    if (known === 'stored' && this.#isOut(path, access)) return { kind: 'storage_missing' };
     return located(user, path, item, known, view.row?.listedAtMs ?? null, versionOf(item));
   }
 
@@ -160,9 +172,15 @@ export class Locator {
     return located(user, path, item, item === null ? 'unlisted' : 'stored', null);
   }
 
-  /** A NAS that is asked too often says nothing of a file: what is kept is served, as asleep. */
+  /** It is there, but not to be had: that the NAS gives nothing of it now is no 404. */
+  #isOut(path: string, { kind }: Access): boolean {
+    const { storage, isKept } = this.#ports;
+    return kind === 'awake' && storage.isMissing && !isKept(path);
+  }
+
+  /** A NAS that is asked too often, or has no disk, says nothing of a file: what is kept is served, as asleep. */
   #isKeptFrom({ kind }: { readonly kind: string }, path: string): boolean {
-    return kind === 'nas_busy' && this.#ports.isKept(path);
+    return (kind === 'nas_busy' || kind === 'storage_missing') && this.#ports.isKept(path);
   }
 }
 

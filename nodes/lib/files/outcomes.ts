@@ -11,7 +11,9 @@ export type NasFault =
   /** The NAS answered 401 to the caller's token; accounts was told. */
   | { readonly kind: 'token_refused' }
   | { readonly kind: 'nas_busy' }
-  | { readonly kind: 'nas_bad_answer' };
+  | { readonly kind: 'nas_bad_answer' }
+  /** The NAS shows nothing of its storage any more, and this was never kept here. */
+  | { readonly kind: 'storage_missing' };
 
 /** A folder for one caller. */
 export interface Listing {

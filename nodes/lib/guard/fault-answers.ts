@@ -12,7 +12,8 @@ export type NasTrouble =
         | 'needs_nas_token'
         | 'token_refused'
         | 'nas_busy'
-        | 'nas_bad_answer';
+        | 'nas_bad_answer'
+        | 'storage_missing';
     };
 
 /** What the refusals of a sleeping NAS tell (contract 1). */
@@ -40,6 +41,8 @@ export function troubleAnswer(trouble: NasTrouble, nas: SleepView): Answer {
       return refuse('nas_busy', { retryAfterSeconds: 60 });
     case 'nas_bad_answer':
       return refuse('nas_bad_answer');
+    case 'storage_missing':
+      return refuse('nas_storage_missing', { retryAfterSeconds: 60 });
   }
 }
 

@@ -50,6 +50,10 @@ export const REFUSALS = {
     status: 503,
     detail: 'The NAS was never seen. Wake it by hand or run `npm run wake` on the Pi.',
   },
+  nas_storage_missing: {
+    status: 503,
+    detail: 'The NAS shows nothing of its storage. Look whether its disk is mounted.',
+  },
   uploads_waiting: {
     status: 503,
     detail: 'Uploads of yours are not on the NAS yet. Sync again when they have arrived.',

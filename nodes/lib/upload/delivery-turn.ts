@@ -7,6 +7,7 @@ import type { DeliveryStep, StepOutcome } from './delivery-step.ts';
 import type { HandOver } from './hand-over.ts';
 import type { PathLocks } from './path-locks.ts';
 import type { Next, Settle } from './settle.ts';
+import type { UploadParts } from './upload-parts.ts';
 import type { UploadCredentials } from './upload-ports.ts';
 import type { UploadRow } from './upload-row.ts';
 
@@ -30,6 +31,7 @@ export interface DeliveryTurnParts {
   readonly settle: Settle;
   readonly locks: PathLocks;
   readonly credentials: UploadCredentials;
+  readonly storageStands: UploadParts['storageStands'];
   readonly handOver: HandOver;
   readonly clock: Clock;
   readonly log: Log;
@@ -76,6 +78,9 @@ export class DeliveryTurn {
     if (token === null) {
       this.#parts.settle.noCredential(first);
       return { kind: 'next' };
+    }
+    if (!(await this.#parts.storageStands(first.userId, token))) {
+      return this.#parts.settle.storageMissing(first);
     }
     const others = this.#alongside(first);
     return others.length === 0

@@ -1,8 +1,14 @@
 import type { Clock } from '../time/clock.ts';
 import { backoffMs, type Random } from './backoff.ts';
 
-/** While the NAS counts as awake, silence of one address is tried again at least this often. */
-const LONGEST_SILENCE_MS = 30_000;
+type Reason = 'gone' | 'busy' | 'full' | 'no_storage' | 'broken';
+
+/** While the NAS counts as awake, some things are looked at again at least this often. */
+const LONGEST_MS: Readonly<Partial<Record<Reason, number>>> = {
+  gone: 30_000,
+  // A look costs the NAS a listing or two.
+  no_storage: 2 * 60_000,
+};
 
 /** Leaves the whole NAS alone for a while, longer each time in a row. */
 export class Hold {
@@ -25,10 +31,10 @@ export class Hold {
     return this.#clock.monotonicMs() < this.#untilTickMs;
   }
 
-  begin(reason: 'gone' | 'busy' | 'full' | 'broken', atLeastMs: number): void {
+  begin(reason: Reason, atLeastMs: number): void {
     this.#inARow += 1;
     const delayMs = backoffMs(this.#inARow, this.#random);
-    const holdMs = reason === 'gone' ? Math.min(delayMs, LONGEST_SILENCE_MS) : delayMs;
+    const holdMs = Math.min(delayMs, LONGEST_MS[reason] ?? delayMs);
     this.#untilTickMs = this.#clock.monotonicMs() + Math.max(holdMs, atLeastMs);
   }
 

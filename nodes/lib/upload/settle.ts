@@ -18,7 +18,11 @@ const MOST_RESENDS = 3;
 /** What the run does after a row was settled. `hold`: leave the NAS alone for that long. */
 export type Next =
   | { readonly kind: 'next' }
-  | { readonly kind: 'hold'; readonly reason: 'gone' | 'busy' | 'full'; readonly atLeastMs: number }
+  | {
+      readonly kind: 'hold';
+      readonly reason: 'gone' | 'busy' | 'full' | 'no_storage';
+      readonly atLeastMs: number;
+    }
   | { readonly kind: 'stop' };
 
 const NEXT: Next = { kind: 'next' };
@@ -91,6 +95,12 @@ export class Settle {
     this.#commit(row, 'no_credential', null, () => {
       this.#parts.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
     });
+  }
+
+  /** What is sent now would lie hidden under the disk of the NAS once that is back. */
+  storageMissing(row: UploadRow): Next {
+    this.#end(row, 'waiting', 'The NAS shows nothing of its storage. Is its disk mounted?');
+    return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
   }
 
   /** The Pi's own disk failed while reading the file. */

@@ -30,6 +30,8 @@ export interface UploadParts {
   readonly nas: NasClient;
   readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
+  /** Whether the disk behind the NAS is there, seen as that user: a mount point takes files too. */
+  readonly storageStands: (userId: number, token: string) => Promise<boolean>;
   readonly credentials: UploadCredentials;
   readonly listings: ShownListings;
   readonly bornAt: BornAt;

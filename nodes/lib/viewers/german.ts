@@ -29,6 +29,11 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
     'Another machine answers at the address of the NAS. Nothing is sent to it.',
     'Unter der Adresse des NAS antwortet ein anderes Gerät. Es bekommt nichts gesendet.',
   ],
+  [
+    'The NAS answers, but shows nothing of its storage. What is kept stays, and uploads wait. Look whether its disk is mounted; if it was emptied on purpose, put one file there.',
+    'Das NAS antwortet, zeigt aber nichts von seinem Speicher. Was hier liegt, bleibt, und Uploads warten. Prüfe, ob seine Platte eingehängt ist; wurde sie mit Absicht geleert, lege eine Datei hinein.',
+  ],
+  ['its storage is missing', 'Speicher fehlt'],
   ['Apr', 'Apr'],
   ['At a glance', 'Auf einen Blick'],
   ['Aug', 'Aug'],

@@ -33,6 +33,7 @@ export async function openUploadRoom(
     nas: new MemoryNas().client(),
     api: new MemoryNas().api(),
     presence: new FakePresence(),
+    storageStands: () => Promise.resolve(true),
     credentials: { credentialFor: () => Promise.resolve(null), refused: quiet },
     bornAt: () => null,
     userNamed: () => null,

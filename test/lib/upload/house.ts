@@ -302,6 +302,7 @@ export class House {
       nas: this.nas.client(),
       api: this.nas.api(),
       presence: this.presence,
+      storageStands: () => Promise.resolve(true),
       credentials: {
         credentialFor: async (userId) => Promise.resolve(this.tokens.get(userId) ?? null),
         refused: (userId, token) => {

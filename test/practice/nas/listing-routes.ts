@@ -99,6 +99,8 @@ export class Listings {
   }
 
   async #root(user: NasUser): Promise<readonly object[]> {
+    // The real one makes a home that is not there (docs/NAS.md).
+    await this.#storage.ensureFolder(user.username);
     const items: object[] = [];
     for (const name of [SHARED, user.username]) {
       const stats = await this.#storage.stat(name);

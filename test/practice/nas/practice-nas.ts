@@ -200,6 +200,15 @@ export class PracticeNas {
     await this.#composed.files.removeFile(path);
   }
 
+  /** Its disk is not mounted any more: an empty storage, with a home made anew for who lists one. */
+  async unmountStorage(): Promise<void> {
+    await this.#composed.nas.storage.unmount();
+  }
+
+  async mountStorage(): Promise<void> {
+    await this.#composed.nas.storage.mount();
+  }
+
   /** Every file there is, with its true hash. */
   async tree(): Promise<readonly TreeFile[]> {
     return this.#composed.files.tree();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, type BigIntStats } from 'node:fs';
-import { mkdir, readdir, stat, utimes, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, utimes, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
@@ -50,6 +50,24 @@ export class Storage {
     for (const folder of [SPOOL, 'Shared', ...homes]) {
       await mkdir(join(this.root, folder), { recursive: true });
     }
+  }
+
+  /** The disk goes: what is left is its empty mount point, which takes files like any folder. */
+  async unmount(): Promise<void> {
+    await rename(this.root, this.#disk);
+    await mkdir(join(this.root, SPOOL), { recursive: true });
+    this.#folderSizes.clear();
+  }
+
+  /** The disk comes back, over whatever was put into its mount point meanwhile. */
+  async mount(): Promise<void> {
+    await rm(this.root, { recursive: true });
+    await rename(this.#disk, this.root);
+    this.#folderSizes.clear();
+  }
+
+  get #disk(): string {
+    return `${this.root}.disk`;
   }
 
   spoolPath(name: string): string {
