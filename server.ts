@@ -6,7 +6,7 @@ import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
-import { ConsoleLog, oneLine } from './host/console-log.ts';
+import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
 import { gatherEnvironment, openToOthers } from './host/environment.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
@@ -63,7 +63,7 @@ function warnOfSettings(log: Log, unused: readonly string[]): void {
 /** Builds, starts and prints the ready line. @returns how to stop */
 async function start(): Promise<() => Promise<void>> {
   const { settings, unused } = settingsOrFault();
-  const log = new ConsoleLog(settings.LOG_LEVEL);
+  const log = new ConsoleLog(settings.LOG_LEVEL, lineMarks(process.env));
   warnOfSettings(log, unused);
   let leftOut: readonly LeftOut[] = [];
   const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));

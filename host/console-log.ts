@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import type { Log } from '../nodes/lib/log/log.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -47,6 +48,26 @@ function textOf(msg: unknown): string {
   return typeof msg === 'string' ? msg : JSON.stringify(msg);
 }
 
+type Marks = Readonly<Record<LogLevel, string>>;
+
+const WORDS: Marks = { debug: '[debug] ', info: '[info] ', warn: '[warn] ', error: '[error] ' };
+/** Priorities of syslog, as journald reads them at the head of a line (sd-daemon(3)). */
+const PRIORITIES: Marks = { debug: '<7>', info: '<6>', warn: '<4>', error: '<3>' };
+const STANDARD_OUTPUT = 1;
+
+/**
+ * How lines begin here: for journald by their priority, so that `journalctl -p warning` finds them.
+ * systemd hands its variable on to whatever a person starts by hand below a service, so it counts
+ * only where standard output is that very stream (systemd.exec(5)).
+ */
+export function lineMarks(
+  environment: Readonly<Record<string, string | undefined>>,
+  statusOf: (fileDescriptor: number) => { dev: number; ino: number } = fstatSync,
+): Marks {
+  const { dev, ino } = statusOf(STANDARD_OUTPUT);
+  return environment['JOURNAL_STREAM'] === `${dev}:${ino}` ? PRIORITIES : WORDS;
+}
+
 /**
  * One line per message on standard output, errors on standard error; the service manager adds the
  * time. A line break in a message is shown, not made.
@@ -55,12 +76,15 @@ export class ConsoleLog implements Log {
   readonly #from: number;
   readonly #out: (line: string) => void;
   readonly #err: (line: string) => void;
+  readonly #marks: Marks;
 
   constructor(
     level: LogLevel,
+    marks: Marks = WORDS,
     out: (line: string) => void = (line) => process.stdout.write(line),
     err: (line: string) => void = (line) => process.stderr.write(line),
   ) {
+    this.#marks = marks;
     this.#from = LEVELS.indexOf(level);
     this.#out = out;
     this.#err = err;
@@ -84,6 +108,6 @@ export class ConsoleLog implements Log {
 
   #write(level: LogLevel, message: string, to: (line: string) => void): void {
     if (LEVELS.indexOf(level) < this.#from) return;
-    to(`[${level}] ${oneLine(message)}\n`);
+    to(`${this.#marks[level]}${oneLine(message)}\n`);
   }
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { ConsoleLog, nodeRedLogHandler } from '../../host/console-log.ts';
+import { ConsoleLog, lineMarks, nodeRedLogHandler } from '../../host/console-log.ts';
 
 describe('The log on the console', () => {
   const lines: string[] = [];
   const log = new ConsoleLog(
     'info',
+    lineMarks({}),
     (line) => lines.push(line),
     (line) => lines.push(line),
   );
@@ -35,5 +36,27 @@ describe('The log on the console', () => {
     assert.equal(lines.length, 3);
     // eslint-disable-next-line no-control-regex
     assert.doesNotMatch(lines.join('').replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f]/);
+  });
+
+  it('begins with its priority where journald reads it, and only there', () => {
+    const status = () => ({ dev: 9, ino: 1234 });
+    const told: string[] = [];
+    const say = (line: string) => told.push(line);
+    for (const stream of ['9:1234', '9:1']) {
+      const journal = new ConsoleLog(
+        'debug',
+        lineMarks({ JOURNAL_STREAM: stream }, status),
+        say,
+        say,
+      );
+      journal.debug('a');
+      journal.info('b');
+      journal.warn('c');
+      journal.error('d');
+    }
+    assert.deepEqual(
+      told.map((line) => line.trimEnd()),
+      ['<7>a', '<6>b', '<4>c', '<3>d', '[debug] a', '[info] b', '[warn] c', '[error] d'],
+    );
   });
 });
