@@ -99,7 +99,7 @@ export class House {
     const proofs = (): ClockProofs | null => clockEvidence.proofs;
     const time = new TrustedTime({ clock, log, store, buildDateMs, proofs });
     const isBehind = (): boolean => time.unsynced;
-    const clockEvidence = new ClockEvidence({ clock, log, isBehind, readMarks });
+    const clockEvidence = new ClockEvidence({ clock, log, buildDateMs, isBehind, readMarks });
     return { time, clockEvidence };
   }
 

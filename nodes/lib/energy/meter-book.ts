@@ -70,6 +70,16 @@ export class MeterBook {
     return unreadable;
   }
 
+  /** Begins anew from the raw samples after a time; hours that the database has in full stay. */
+  reload(
+    rows: SampleRows,
+    fromS: number,
+    hasHour: (deviceNumber: number, startS: number) => boolean,
+  ): void {
+    this.#entries.clear();
+    this.#replay(rows, fromS, hasHour);
+  }
+
   /** Time of the plug's last sample, epoch seconds. */
   lastS(deviceNumber: number): number | null {
     return this.#entries.get(deviceNumber)?.meter.state.last?.atS ?? null;

@@ -3,6 +3,7 @@ import type { Store } from '../store/store.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { BucketView } from './bucket-view.ts';
+import { FutureRows } from './future-rows.ts';
 import type { Latest } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import { MeterBook } from './meter-book.ts';
@@ -42,6 +43,10 @@ interface MeteringParts {
 }
 
 const PRUNE_MS = 3_600_000;
+/** What is stored no further ahead is left alone. */
+const AHEAD_S = 3_600;
+/** What is metered anew begins so long before what was moved. */
+const REPLAY_S = 7_200;
 
 /**
  * From readings to rows: one transaction every ENERGY_COMMIT_SECONDS holds the samples since the
@@ -53,6 +58,7 @@ export class Metering {
   readonly #anchor: WallAnchor;
   readonly #book: MeterBook;
   readonly #recorder: Recorder;
+  readonly #future: FutureRows;
   #cancel: Cancel | null = null;
   #pruneDueMs = 0;
   #isFailing = false;
@@ -60,6 +66,7 @@ export class Metering {
   constructor(parts: MeteringParts) {
     const { clock, latest, history, log, time } = parts;
     this.#parts = parts;
+    this.#future = new FutureRows(parts.store);
     this.#anchor = new WallAnchor(parts.isClockTrusted);
     this.#book = new MeterBook(parts.time, parts.longestS);
     const [anchor, book] = [this.#anchor, this.#book];
@@ -67,10 +74,8 @@ export class Metering {
   }
 
   start(): void {
-    const { buckets, samples, log, clock } = this.#parts;
-    const hasHour = (deviceNumber: number, startS: number): boolean =>
-      buckets.hours(deviceNumber, startS, startS + 1).length > 0;
-    if (this.#book.load(samples, hasHour).length > 0) {
+    const { samples, log, clock } = this.#parts;
+    if (this.#book.load(samples, this.#hasHour).length > 0) {
       log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
     }
     this.#recorder.observe();
@@ -92,6 +97,7 @@ export class Metering {
   /** @throws what the database throws; nothing is lost then */
   rollUp(): void {
     this.#recorder.observe();
+    this.#putRight();
     this.#commit(false);
   }
 
@@ -135,6 +141,37 @@ export class Metering {
     return this.#book
       .live()
       .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, tariffs));
+  }
+
+  readonly #hasHour = (deviceNumber: number, startS: number): boolean =>
+    this.#parts.buckets.hours(deviceNumber, startS, startS + 1).length > 0;
+
+  /**
+   * Once the time is proved, samples of this run that a clock placed ahead of it are moved to where
+   * they belong. What an earlier run placed ahead belongs nobody knows where, and is dropped.
+   */
+  #putRight(): void {
+    const { clock, isClockProved, store, samples, time, log } = this.#parts;
+    if (!this.#anchor.isSettled || !isClockProved()) return;
+    const [nowMs, tickMs] = [clock.nowMs(), clock.monotonicMs()];
+    const misplaced = this.#anchor.aheadOf(nowMs, tickMs);
+    // Up to the end of an hour that a plug told of, and of a clock that is drawn near slowly.
+    const lastS = Math.floor(nowMs / 1_000) + AHEAD_S;
+    if (misplaced === null && (this.#future.newestS() ?? 0) <= lastS) return;
+    this.#recorder.release();
+    this.#commit(false);
+    const byS = Math.round((misplaced?.byMs ?? 0) / 1_000);
+    const fromS = Math.floor((misplaced?.fromMs ?? nowMs) / 1_000);
+    store.transaction(() => {
+      if (misplaced !== null) this.#future.moveBack(fromS, byS);
+      this.#future.drop(lastS);
+    });
+    if (misplaced !== null) this.#anchor.settleAnew(nowMs, tickMs);
+    this.#book.reload(samples, time.hourStart(fromS - byS) - REPLAY_S, this.#hasHour);
+    log.warn(
+      'Energy samples lay ahead of the time. Those of this run were moved to where they belong, ' +
+        'others were dropped.',
+    );
   }
 
   #schedule(): void {

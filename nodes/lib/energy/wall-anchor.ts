@@ -5,6 +5,15 @@ const SLEW_PER_MS = 0.000_5;
 /** How long a clock must insist on a large forward step before it is believed. */
 const INSISTS_MS = 24 * 3_600_000;
 
+/** Two proofs of the time differ by no more (contract 1, Time). */
+const PROOF_MS = 300_000;
+
+/** What was placed from here on lies ahead by so much. */
+export interface Misplaced {
+  readonly fromMs: number;
+  readonly byMs: number;
+}
+
 export type Placed =
   { readonly kind: 'placed'; readonly atMs: number } | { readonly kind: 'untrusted' };
 
@@ -18,6 +27,8 @@ export type Placed =
 export class WallAnchor {
   readonly #isTrusted: () => boolean;
   #offsetMs: number | null = null;
+  /** Before the first reading of this run. */
+  #firstTickMs: number | null = null;
   #lastMonotonicMs = 0;
   #largeSinceMs: number | null = null;
 
@@ -35,10 +46,10 @@ export class WallAnchor {
    * @returns whether this call settled the anchor
    */
   observe(nowMs: number, monotonicMs: number): boolean {
+    this.#firstTickMs ??= monotonicMs;
     if (this.#offsetMs === null) {
       if (!this.#isTrusted()) return false;
-      this.#offsetMs = nowMs - monotonicMs;
-      this.#lastMonotonicMs = monotonicMs;
+      this.#settle(nowMs, monotonicMs);
       return true;
     }
     const difference = nowMs - monotonicMs - this.#offsetMs;
@@ -50,10 +61,31 @@ export class WallAnchor {
     return false;
   }
 
+  /**
+   * By how much it lies ahead of a time that is proved.
+   * @returns null when it does not by more than a clock is ever put right by
+   */
+  aheadOf(provedMs: number, monotonicMs: number): Misplaced | null {
+    if (this.#offsetMs === null || this.#firstTickMs === null) return null;
+    const byMs = monotonicMs + this.#offsetMs - provedMs;
+    return byMs > PROOF_MS ? { fromMs: this.#firstTickMs + this.#offsetMs, byMs } : null;
+  }
+
+  /** Goes by a time that is proved, at once. */
+  settleAnew(provedMs: number, monotonicMs: number): void {
+    this.#settle(provedMs, monotonicMs);
+    this.#largeSinceMs = null;
+  }
+
   /** The wall-clock time of a monotonic reading. */
   place(monotonicMs: number): Placed {
     if (this.#offsetMs === null) return { kind: 'untrusted' };
     return { kind: 'placed', atMs: monotonicMs + this.#offsetMs };
+  }
+
+  #settle(nowMs: number, monotonicMs: number): void {
+    this.#offsetMs = nowMs - monotonicMs;
+    this.#lastMonotonicMs = monotonicMs;
   }
 
   #correction(differenceMs: number, elapsedMs: number, monotonicMs: number): number {

@@ -17,6 +17,8 @@ export interface ClockMarks {
 export interface ClockEvidenceParts {
   readonly clock: Clock;
   readonly log: Log;
+  /** When this program was built, epoch ms. */
+  readonly buildDateMs: number;
   /** The wall clock is behind what is known to have passed. */
   readonly isBehind: () => boolean;
   readonly readMarks: () => ClockMarks;
@@ -47,8 +49,9 @@ export interface ClockProofs {
  * - or the machine is up for 20 minutes: there may be no network, and what is measured has to be
  *   placed somewhere. A later correction is then followed as any step of the clock is.
  *
- * Once believed it stays so. Where it is behind the floor of trusted time, only one of the first two
- * counts: a clock that was once wrong by years must not end the metering until that year comes.
+ * Once believed it stays so. Where it is behind the floor of trusted time, one of the first two
+ * counts, or the 20 minutes unless it is of a time before this program was made: a clock that was
+ * once wrong by years must not end the metering until that year comes.
  */
 export class ClockEvidence {
   readonly #parts: ClockEvidenceParts;
@@ -83,7 +86,7 @@ export class ClockEvidence {
   }
 
   get isTrusted(): boolean {
-    if (this.#parts.isBehind()) return this.#isConfirmed();
+    if (this.#parts.isBehind()) return this.#isConfirmed() || this.#isPlausibleAtLast();
     this.#isBelieved ||= this.#mayBelieve();
     return this.#isBelieved;
   }
@@ -106,6 +109,11 @@ export class ClockEvidence {
   #doesNasAgree(): boolean | null {
     const aheadMs = this.#aheadOfNasMs();
     return aheadMs === null ? null : Math.abs(aheadMs) <= AGREES_MS;
+  }
+
+  #isPlausibleAtLast(): boolean {
+    const { clock, buildDateMs, readMarks } = this.#parts;
+    return clock.nowMs() >= buildDateMs && readMarks().uptimeMs >= LONGEST_DOUBT_MS;
   }
 
   #mayBelieve(): boolean {

@@ -269,6 +269,74 @@ describe('energy durability', function () {
     assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 120);
   });
 
+  describe('after a clock that was ahead', () => {
+    const aheadS = fromS + 9 * 365 * 86_400;
+    const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, berlin);
+
+    const runAhead = async (): Promise<void> => {
+      bench.run([plug], fromS, fromS + HOUR);
+      bench.isClockProved = false;
+      await bench.restart(aheadS);
+      bench.stepMs = (aheadS - fromS - HOUR) * 1_000;
+      bench.run([plug], fromS + HOUR, fromS + 4 * HOUR);
+    };
+    const meter = async (fromHour: number, toHour: number): Promise<void> => {
+      for (let atS = fromS + fromHour * HOUR; atS < fromS + toHour * HOUR; atS += 900) {
+        bench.run([plug], atS, atS + 900);
+        await bench.clock.advance(900_000);
+      }
+    };
+    const ahead = (table: string, column = 'start_s'): number =>
+      bench.sum(`SELECT count(*) FROM ${table} WHERE ${column} > ?`, fromS + 86_400);
+    const aheadInAll = (): number =>
+      ahead('energy_samples', 'at_s') +
+      ahead('energy_meters', 'at_s') +
+      ['energy_hourly', 'energy_five_minutes', 'energy_daily', 'energy_nas_hours']
+        .map((table) => ahead(table))
+        .reduce((sum, count) => sum + count);
+
+    it('moves what this run placed to where it belongs, once the time is proved', async () => {
+      await runAhead();
+      assert.ok(ahead('energy_samples', 'at_s') > 300 && ahead('energy_hourly') > 0);
+      await bench.clock.advance(3 * HOUR * 1_000);
+      bench.clock.stepWallTo((fromS + 4 * HOUR) * 1_000);
+      bench.stepMs = 0;
+      bench.energy.rollUp();
+      assert.ok(ahead('energy_samples', 'at_s') > 300, 'by a proof, not by a step');
+      bench.isClockProved = true;
+      await meter(4, 6);
+      await bench.restart(fromS + 6 * HOUR);
+      assert.equal(aheadInAll(), 0);
+      assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 6 * 120);
+      const wh = bench.dayWh(1, fromS);
+      assert.ok(Math.abs(wh - 6 * 60) < 4, `${wh} Wh`);
+    });
+
+    it('drops what an earlier run placed ahead, and meters on', async () => {
+      await runAhead();
+      await bench.restart(fromS + 4 * HOUR);
+      bench.stepMs = 0;
+      await meter(4, 5);
+      assert.ok(ahead('energy_samples', 'at_s') > 300);
+      bench.isClockProved = true;
+      await meter(5, 6);
+      assert.equal(aheadInAll(), 0);
+      assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 3 * 120);
+      const wh = bench.dayWh(1, fromS);
+      assert.ok(wh > 2.9 * 60 && wh < 6.1 * 60, `${wh} Wh`);
+    });
+
+    it('prunes nothing while the time is not proved', () => {
+      bench.isClockProved = false;
+      bench.run([plug], fromS, fromS + 9 * 86_400, { intervalS: 90 });
+      const before = bench.sum('SELECT count(*) FROM energy_samples');
+      assert.equal(bench.energy.prune(), false);
+      assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), before);
+      bench.prune();
+      assert.ok(bench.sum('SELECT count(*) FROM energy_samples') < before);
+    });
+  });
+
   it('loses no sample when the database refuses a commit', () => {
     const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
     bench.store
@@ -293,7 +361,7 @@ describe('energy durability', function () {
     const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
     bench.run([plug], fromS, fromS + days * 86_400, { intervalS: 90 });
     await bench.restart(fromS + days * 86_400);
-    while (bench.energy.prune());
+    bench.prune();
     const oldestS = bench.sum('SELECT min(at_s) FROM energy_samples');
     const newestS = bench.sum('SELECT max(at_s) FROM energy_samples');
     assert.ok(Math.abs(newestS - oldestS - 7 * 86_400) < 2 * HOUR, String(newestS - oldestS));
@@ -302,7 +370,7 @@ describe('energy durability', function () {
     const farS = Date.parse('2038-01-19T03:00:00Z') / 1_000;
     await bench.restart(farS);
     bench.run([new SimulatedPlug(1, steady(fromS, 60), fromS, berlin)], farS, farS + 2 * HOUR);
-    while (bench.energy.prune());
+    bench.prune();
     const after = bench.sum('SELECT count(*) FROM energy_samples');
     const added = 2 * 40;
     const lost = before + added - after;
@@ -318,11 +386,11 @@ describe('energy durability', function () {
       const jumpS = Date.parse(`${year}-06-01T00:00:00Z`) / 1_000;
       await bench.restart(jumpS);
       bench.run([new SimulatedPlug(1, steady(fromS, 60), fromS, berlin)], jumpS, jumpS + 600);
-      while (bench.energy.prune());
+      bench.prune();
     }
     await bench.restart(fromS + 9 * 86_400);
     bench.run([plug], fromS + 9 * 86_400, fromS + 9 * 86_400 + HOUR);
-    while (bench.energy.prune());
+    bench.prune();
     const kept = bench.sum('SELECT count(*) FROM energy_hourly WHERE start_s < ?', fromS + 800_000);
     assert.ok(kept >= hours, `${hours} hours, ${kept} left`);
     const left = bench.sum('SELECT count(*) FROM energy_samples');

@@ -10,6 +10,7 @@ describe('Whether the clock may be believed', () => {
   let clock: ManualClock;
   let marks: ClockMarks;
   let isBehind: boolean;
+  const buildDateMs = Date.parse('2026-02-01T00:00:00Z');
   let evidence: ClockEvidence;
 
   beforeEach(() => {
@@ -21,6 +22,7 @@ describe('Whether the clock may be believed', () => {
     evidence = new ClockEvidence({
       clock,
       log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
+      buildDateMs,
       isBehind: () => isBehind,
       readMarks: () => marks,
     });
@@ -70,7 +72,7 @@ describe('Whether the clock may be believed', () => {
 
   it('believes a clock that is behind the newest stored time only where something confirms it', () => {
     isBehind = true;
-    marks = { ...marks, startsFromGuess: false, uptimeMs: 60 * MINUTE_MS };
+    marks = { ...marks, startsFromGuess: false, uptimeMs: 19 * MINUTE_MS };
     assert.equal(evidence.isTrusted, false);
     nasSays(5 * MINUTE_MS);
     assert.equal(evidence.isTrusted, false);
@@ -79,6 +81,14 @@ describe('Whether the clock may be believed', () => {
     marks = { ...marks, isSynchronized: true };
     nasSays(5 * MINUTE_MS);
     assert.equal(evidence.isTrusted, true);
+  });
+
+  it('goes after 20 minutes by a clock that is behind, where it can be right at all', () => {
+    isBehind = true;
+    marks = { ...marks, uptimeMs: 20 * MINUTE_MS };
+    assert.equal(evidence.isTrusted, true);
+    clock.stepWallTo(buildDateMs - 1);
+    assert.equal(evidence.isTrusted, false);
   });
 
   it('has two proofs where time synchronisation and the NAS agree within five minutes', async () => {
