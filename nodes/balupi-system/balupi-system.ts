@@ -77,7 +77,11 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   nas_storage_missing: '[[its storage is missing]]',
   clock_unsynced: '[[not set]]',
   low: '[[nearly full]]',
+  full: '[[full]]',
   lost: '[[lost]]',
+  found: '[[found again]]',
+  strangers: '[[unknown files]]',
+  set_aside: '[[replaced, the damaged one is kept]]',
   left_out: '[[left out]]',
 };
 

@@ -364,6 +364,55 @@ describe('The Dashboard in a browser', function () {
     }
   });
 
+  /** Leaves an upload of a user whom the NAS deletes, and whose id it gives to another. */
+  async function leaveBehind(filename: string): Promise<void> {
+    const { nas } = balupi.world;
+    const who = { password: 'Practice-gone-1', role: 'user' } as const;
+    await nas.accounts.add({ ...who, id: 77, username: 'walter' });
+    await balupi.call(await balupi.token('walter'), '/api/auth/me');
+    nas.faults.set({ path: /chunked/, status: 503 });
+    await upload('walter', filename);
+    // The NAS tells when a user was made in whole seconds.
+    await admin.page.waitForTimeout(1_100);
+    await nas.accounts.reuseId('walter', { ...who, username: 'wilma' });
+    await balupi.call(await balupi.token('wilma'), '/api/auth/me');
+    nas.faults.clear();
+  }
+
+  it('lets an admin alone give an upload of a person who is gone to a user', async () => {
+    await leaveBehind('inherited.txt');
+    const alice = await signIn('alice', {});
+    await show(alice.page, 'uploads');
+    await alice.page.waitForSelector('.bp-tile:has-text("on their way")');
+    const german = await signIn('admin', { locale: 'de-DE' });
+    await show(german.page, 'uploads');
+    await german.page.waitForSelector('button:has-text("Einem Benutzer geben")');
+    const { page } = admin;
+    await show(page, 'uploads');
+    const row = page.locator('.bp-row:has-text("inherited.txt")');
+    assert.match((await row.textContent()) ?? '', /walter is gone/);
+    assert.equal(await row.locator('button:has-text("Try")').count(), 0);
+    await row.locator('button:has-text("Give to a user")').click();
+    const give = async (username: string, path: string): Promise<void> => {
+      await row.locator('label:has-text("Name of the user") input').fill(username);
+      await row.locator('label:has-text("Where the file shall lie") input').fill(path);
+      await row.locator('button:has-text("Give it")').click();
+    };
+    await give('nobody', 'alice/From walter/inherited.txt');
+    await page.waitForSelector('[role=alert]:has-text("There is no such user here.")');
+    await give('alice', 'alice/From walter/inherited.txt');
+    await row.waitFor({ state: 'detached' });
+    assert.equal(await textOf(page, '[role=status]'), 'Given.');
+    await alice.page.click('button:has-text("Delivered")');
+    await alice.page.waitForSelector('.bp-row:has-text("alice/From walter/inherited.txt")');
+    assert.equal(await alice.page.locator('button:has-text("Give to a user")').count(), 0);
+    assert.equal(await fileOf('alice', 'From walter/inherited.txt'), 'of walter alone');
+    for (const { page: shown, complaints } of [alice, german]) {
+      assert.deepEqual(complaints, []);
+      await shown.context().close();
+    }
+  });
+
   it('shows nobody’s uploads to a page that forges, or that comes later', async () => {
     await upload('alice', 'hidden of alice.txt');
     const widget = 'dashboard-uploads-uploads';
