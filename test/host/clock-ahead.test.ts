@@ -18,6 +18,7 @@ describe('A house whose clock was once ahead', () => {
   let clock: ManualClock;
   let house: House;
   let isSynchronized = false;
+  let startsFromGuess = true;
 
   const settings = (): Settings => {
     const read = readSettings({
@@ -40,7 +41,7 @@ describe('A house whose clock was once ahead', () => {
       log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
       version: '0',
       buildDateMs: 0,
-      readMarks: () => ({ isSynchronized, startsFromGuess: true, uptimeMs: 30_000 }),
+      readMarks: () => ({ isSynchronized, startsFromGuess, uptimeMs: 30_000 }),
       leftOutTabs: () => [],
     });
     await house.start();
@@ -102,5 +103,22 @@ describe('A house whose clock was once ahead', () => {
     assert.equal(clockWord(), 'ok');
     await nas.sleep('suspend');
     assert.equal(await verdict(token), 'caller');
+  });
+
+  it('moves what it metered to where it belongs, when it began ahead and is set back', async () => {
+    await house.stop();
+    await nas.wake();
+    [isSynchronized, startsFromGuess] = [false, false];
+    await open(AHEAD + 365 * 86_400_000);
+    assert.ok((await meter(5)) >= 4);
+    clock.stepWallTo(Date.now());
+    isSynchronized = true;
+    assert.equal(await verdict(nas.accounts.accessToken('alice')), 'caller');
+    assert.ok((await meter(2)) >= 6);
+    const ahead = house.data.energy
+      .prepare('SELECT count(*) AS n FROM energy_samples WHERE at_s > ?')
+      .get(Math.floor(clock.nowMs() / 1_000) + 3_600);
+    assert.equal(ahead?.['n'], 0);
+    assert.equal(clockWord(), 'ok');
   });
 });
