@@ -56,6 +56,7 @@ export async function examine(settings: Settings): Promise<readonly Finding[]> {
     machine(),
     memory(),
     ...dataDisk(folder),
+    secrets(folder),
     clock(),
     await nas(settings),
     macAddress(settings, folder),
@@ -253,8 +254,18 @@ function failedUnits(): Finding {
   return fail('failed units', names.join(', '), `See \`journalctl -u ${names[0]}\`.`);
 }
 
-/** Files of others' that lie in the data folder and hold secrets should be nobody else's. */
-export function tooOpen(folder: string): readonly string[] {
-  if (!existsSync(folder)) return [];
+/** What lies in the data folder holds keys, passwords and the family's files: nobody else's business. */
+function secrets(folder: string): Finding {
+  const open = tooOpen(folder);
+  if (open.length === 0) return ok('secrets', 'read by BaluPi alone');
+  return warn(
+    'secrets',
+    `others may open ${open.join(', ')}`,
+    `chmod -R go= ${folder}, unless that is meant.`,
+  );
+}
+
+function tooOpen(folder: string): readonly string[] {
+  if (!existsSync(folder) || (statSync(folder).mode & 0o077) === 0) return [];
   return readdirSync(folder).filter((name) => (statSync(join(folder, name)).mode & 0o077) !== 0);
 }

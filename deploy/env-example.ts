@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { SETTINGS } from '../settings.ts';
 
 /** The text of `.env.example`: every setting with its default and a line of meaning. */
@@ -14,3 +15,5 @@ export function envExample(): string {
   }
   return lines.join('\n');
 }
+
+if (process.argv[1]?.endsWith('env-example.js')) writeFileSync('.env.example', envExample());

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { unusedIn } from './lint-unused.ts';
 
 /** What the import rules found in a set of folders. */
 export interface CruiseReport {
@@ -36,6 +37,9 @@ export const CODE = [
   'compose',
   'compose.ts',
 ] as const;
+
+/** The part of it that runs by itself: what only tests use is not used. */
+export const RUNNING = CODE.filter((place) => place !== 'test');
 
 /**
  * Checks the import rules of `.dependency-cruiser.cjs`.
@@ -95,12 +99,17 @@ function main(): number {
     return 1;
   }
   for (const { rule, from, to } of report.violations) console.error(`${rule}: ${from} → ${to}`);
+  const unused = unusedIn(RUNNING.filter((place) => existsSync(place)));
+  for (const { kind, file, name } of unused) {
+    console.error(`no-unused-${kind}: ${file} ${name} is used by no code that runs`);
+  }
   const flows = lintFlows('flows');
   if (!flows.ok) console.error(flows.output);
+  const violations = report.violations.length + unused.length;
   console.log(
-    `House rules: ${report.modules} modules, ${report.violations.length} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
+    `House rules: ${report.modules} modules, ${violations} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
   );
-  return report.violations.length === 0 && flows.ok ? 0 : 1;
+  return violations === 0 && flows.ok ? 0 : 1;
 }
 
 if (process.argv[1]?.endsWith('lint-house.js')) process.exitCode = main();

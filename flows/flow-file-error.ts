@@ -1,6 +1,5 @@
 /** A flow file that cannot be used. The message names the file, never its folder. */
 export class FlowFileError extends Error {
-  readonly code = 'flow_file_broken';
   readonly fileName: string;
 
   constructor(fileName: string, problem: string, options?: ErrorOptions) {

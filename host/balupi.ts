@@ -124,11 +124,6 @@ export class BaluPiHost {
     return this.#editor?.firstPort ?? null;
   }
 
-  /** True while flows answer. */
-  get flowsRun(): boolean {
-    return this.#nodeRed.flowsRun;
-  }
-
   /** Opens the ports first, so that callers get `restarting` and not a closed door. */
   async start(): Promise<void> {
     await this.#api.open();

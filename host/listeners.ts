@@ -65,23 +65,6 @@ export class Listeners {
     return (this.#servers[0]?.address() as AddressInfo | null)?.port ?? 0;
   }
 
-  get ports(): readonly number[] {
-    return this.#servers.map((server) => (server.address() as AddressInfo).port);
-  }
-
-  get connections(): number {
-    return this.#room.size;
-  }
-
-  /** As in force on the ports that are open. */
-  get limits(): { requestTimeoutMs: number; headersTimeoutMs: number; keepAliveMs: number }[] {
-    return this.#servers.map(({ requestTimeout, headersTimeout, keepAliveTimeout }) => ({
-      requestTimeoutMs: requestTimeout,
-      headersTimeoutMs: headersTimeout,
-      keepAliveMs: keepAliveTimeout,
-    }));
-  }
-
   /** @throws PortError naming the port that could not be opened; none stays open then */
   async open(): Promise<void> {
     for (const port of this.#options.ports) {

@@ -105,10 +105,6 @@ export class RequestWatch {
     this.#room = room;
   }
 
-  get running(): number {
-    return this.#watched.size;
-  }
-
   start(): void {
     this.#cancel = this.#clock.after(SWEEP_MS, () => {
       this.#sweep();

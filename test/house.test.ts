@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { CODE, cruise } from '../deploy/lint-house.ts';
+import { CODE, cruise, RUNNING } from '../deploy/lint-house.ts';
+import { unusedIn } from '../deploy/lint-unused.ts';
 
 /** A rule, and the smallest tree that breaks it and nothing else of interest. */
 interface Planted {
@@ -108,6 +109,61 @@ describe('The lint of the house', function () {
     const report = cruise(CODE.filter((place) => existsSync(place)));
     assert.ok(report.modules > 100, `only ${report.modules} modules were looked at`);
     assert.deepEqual(report.violations, []);
+  });
+
+  describe('of what nobody uses', () => {
+    const found = (files: Readonly<Record<string, string>>): string[] => {
+      plant(files);
+      return unusedIn(RUNNING, folder)
+        .map(({ kind, file, name }) => `${kind} ${file} ${name}`)
+        .sort();
+    };
+    const starting = (from: string, how: string): string =>
+      `import { Room } from '${from}';\n${how}\n`;
+    const room = (members: string): string => `export class Room {\n${members}\n}\n`;
+
+    it('finds a planted export that only a test takes, and a re-export that nobody does', () => {
+      const files = {
+        'host/bad.ts': 'export function mend(): void {}\nexport const USED = 1;\n',
+        'host/door.ts': "export { USED } from './bad.ts';\n",
+        'server.ts': "import { USED } from './host/bad.ts';\nvoid USED;\n",
+        'test/bad.test.ts': "import { mend } from '../host/bad.ts';\nmend();\n",
+      };
+      assert.deepEqual(found(files), ['export host/bad.ts mend', 'export host/door.ts USED']);
+    });
+
+    it('finds a planted member that only a test and a dead function call', () => {
+      const files = {
+        'host/room.ts': room('  start(): void {}\n  settle(): void { this.settle(); }'),
+        'host/dead.ts': starting('./room.ts', 'export const dead = (room: Room) => room.settle();'),
+        'server.ts': starting('./host/room.ts', 'new Room().start();'),
+        'test/bad.test.ts': starting('../host/room.ts', 'new Room().settle();'),
+      };
+      assert.deepEqual(found(files), [
+        'export host/dead.ts dead',
+        'member host/room.ts Room.settle',
+      ]);
+    });
+
+    it('takes a member as used that is called through a port or a type it was handed over as', () => {
+      const files = {
+        'host/room.ts': room('  start(): void {}\n  stop(): void {}\n  settle(): void {}'),
+        'server.ts': starting(
+          './host/room.ts',
+          `interface Port { start(): void; settle(): void }
+           const run = ({ port }: { readonly port: Port }, key: 'stop'): void => {
+             port.start();
+             new Room()[key]();
+           };
+           run({ port: new Room() }, 'stop');`,
+        ),
+      };
+      assert.deepEqual(found(files), ['member host/room.ts Room.settle']);
+    });
+
+    it('is nothing in this tree', () => {
+      assert.deepEqual(unusedIn(RUNNING.filter((place) => existsSync(place))), []);
+    });
   });
 
   it('refuses a promise nobody waits for', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { answerFaults, ENDPOINTS, Matcher, Target } from '../../nodes/lib/api/api.ts';
+import { ENDPOINTS, Matcher, Target } from '../../nodes/lib/api/api.ts';
+import { answerFaults } from './answer-faults.ts';
 
 const matcher = new Matcher(ENDPOINTS);
 const origins = new Set<string>();

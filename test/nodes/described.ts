@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { answerFaults, endpointById, type EndpointId } from '../../nodes/lib/api/api.ts';
+import { endpointById, type EndpointId } from '../../nodes/lib/api/api.ts';
 import type { Call } from '../../nodes/lib/guard/call.ts';
+import { answerFaults } from '../fakes/answer-faults.ts';
 import type { Stage } from './stage.ts';
 
 /**

@@ -19,7 +19,6 @@ import type { Caller, User } from './caller.ts';
 import { EditorSessions } from './editor-sessions.ts';
 import type { LiveToken } from './live-tokens.ts';
 import { LoginLimits } from './login-limits.ts';
-import { readNasUser } from './nas-answers.ts';
 import { NasShares } from './nas-shares.ts';
 import { NasVerdicts } from './nas-verdicts.ts';
 import type { AuthVerdict, PageOutcome, PersonOutcome, SignInOutcome } from './outcomes.ts';
@@ -27,7 +26,7 @@ import { PageSessionRows } from './page-session-rows.ts';
 import { PageSessions } from './page-sessions.ts';
 import { PageSignIn } from './page-sign-in.ts';
 import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
-import { PersonSignIn, type PersonTry } from './person-sign-in.ts';
+import { PersonSignIn } from './person-sign-in.ts';
 import { PiSignIn } from './pi-sign-in.ts';
 import { PiTokens } from './pi-tokens.ts';
 import { Profile } from './profile.ts';
@@ -179,26 +178,6 @@ export class Accounts {
     this.#verdicts.refused(token);
   }
 
-  /**
-   * A registration or a pairing went through the Pi: its tokens and its user are known from now on.
-   * @param body the NAS's answer, as it came
-   */
-  learnSignIn(body: unknown): void {
-    const learnt = this.#book.learnSignIn(body);
-    if (learnt.kind === 'user') this.#confirmed(learnt.user, learnt.token);
-  }
-
-  /** The NAS answered `me` to a proxied call over `token`. */
-  rememberMe(token: string, body: unknown): void {
-    const told = readNasUser(body);
-    if (told !== null) this.#book.learnMe(told, token);
-  }
-
-  /** The NAS answered `my-permissions` for that user. */
-  rememberPermissions(userId: number, body: unknown): void {
-    if (isRecord(body)) this.#book.users.keepPermissions(userId, body, this.#parts.time.nowMs());
-  }
-
   /** May do what the contract keeps for admins. */
   isAdmin(caller: Caller): boolean {
     return caller.user.role === 'admin' && caller.scope === 'all';
@@ -251,11 +230,6 @@ export class Accounts {
     const row = this.#book.users.find(userId);
     if (row === null || !row.isActive || !this.#book.withinGrace(row)) return null;
     return row.endedAtMs ?? 0;
-  }
-
-  /** Signs a person in to a page of the Pi; the password may end with a space and six digits. */
-  signInPerson(given: PersonTry): Promise<PersonOutcome> {
-    return this.#persons.signIn(given);
   }
 
   /** Signs a person in to a page that asks for the second factor by itself. */

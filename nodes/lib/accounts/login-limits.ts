@@ -30,11 +30,6 @@ export class LoginLimits {
     this.#clock = clock;
   }
 
-  /** Addresses with names it remembers, at most 10,000. */
-  get size(): number {
-    return this.#tries.size;
-  }
-
   /** Counts one try of `address` at `name`; a refused one does not count. */
   tryAt(address: string, name: string): Leave {
     const key = keyOf(address, name);

@@ -70,10 +70,6 @@ export class PasswordVerifiers {
     return this.#rows.find(userId)?.cost === this.#cost;
   }
 
-  drop(userId: number): void {
-    this.#rows.drop(userId);
-  }
-
   async #derive(password: string, salt: Uint8Array, cost: number, turn: Turn): Promise<Buffer> {
     if (this.#running >= CONCURRENT) {
       const { promise, resolve } = Promise.withResolvers<undefined>();

@@ -2,11 +2,9 @@ import { APP_ENERGY_ENDPOINTS } from './app-energy-endpoints.ts';
 import { AUTH_ENDPOINTS } from './auth-endpoints.ts';
 import type { Endpoint } from './endpoint.ts';
 import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
-import { faultsOf, type Fault } from './faults.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
-import { refusalSchemaOf } from './refusal-schemas.ts';
 import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
 import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
 import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
@@ -34,24 +32,6 @@ const BY_ID: ReadonlyMap<string, Endpoint> = new Map(
 /** The description of one endpoint, with the types of its query and body. */
 export function endpointById<const Id extends EndpointId>(id: Id): EndpointOf<Id> {
   return BY_ID.get(id) as EndpointOf<Id>;
-}
-
-/**
- * Holds an answer against its description, for tests that keep both in step.
- * @returns the faults; a status the description does not know is one
- */
-export function answerFaults(
-  endpoint: Endpoint,
-  statusCode: number,
-  payload: unknown,
-): readonly Fault[] {
-  if (statusCode >= 400) {
-    return faultsOf(refusalSchemaOf(endpoint, statusCode), payload, 'answer');
-  }
-  const schema = endpoint.responses[statusCode]?.content['application/json'];
-  if (schema !== undefined) return faultsOf(schema, payload, 'answer');
-  if (endpoint.responses[statusCode] !== undefined) return [];
-  return [{ loc: ['status'], msg: 'must be a described status', got: String(statusCode) }];
 }
 
 export type * from './app-energy-endpoints.ts';

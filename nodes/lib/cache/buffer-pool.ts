@@ -16,16 +16,6 @@ export class BufferPool {
     this.#smallBytes = smallBytes;
   }
 
-  /** How many pooled buffers exist, in use or not. */
-  get made(): number {
-    return this.#made;
-  }
-
-  /** How many of them wait to be used. */
-  get idle(): number {
-    return this.#free.length;
-  }
-
   take(): Buffer {
     const free = this.#free.pop();
     if (free !== undefined) return free;

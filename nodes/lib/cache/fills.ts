@@ -21,13 +21,6 @@ export class Fills<F extends RunningFill = Fill> {
     this.#make = make;
   }
 
-  /** How many run. */
-  get count(): number {
-    let count = 0;
-    for (const fills of this.#running.values()) count += fills.size;
-    return count;
-  }
-
   /** The fill of exactly this version, if one runs. */
   find(path: string, version: FileVersion): F | null {
     for (const fill of this.#running.get(path) ?? []) {

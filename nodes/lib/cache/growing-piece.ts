@@ -5,7 +5,7 @@ import type { BlobStore, TempFile } from './blob-store.ts';
 import { writeSome } from './fill-io.ts';
 import { readLater } from './open-blobs.ts';
 import type { Reservation } from './room.ts';
-import { Spans, type Span } from './spans.ts';
+import { Spans } from './spans.ts';
 
 const sync = promisify(fdatasync);
 
@@ -49,11 +49,6 @@ export class GrowingPiece {
 
   get isFull(): boolean {
     return this.#spans.endFrom(0) >= this.sizeBytes;
-  }
-
-  /** The first stretch that is missing, within the piece. */
-  firstGap(): Span | null {
-    return this.#spans.firstGap(0, this.sizeBytes);
   }
 
   /** @param offset within the piece */

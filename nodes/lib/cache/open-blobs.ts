@@ -40,13 +40,6 @@ export class OpenBlobs {
     this.#mostIdle = mostIdle;
   }
 
-  /** How many files are open, read or not. */
-  get size(): number {
-    let leaving = 0;
-    for (const count of this.#leaving.values()) leaving += count;
-    return this.#entries.size + leaving;
-  }
-
   /** Whether somebody reads it now. */
   isRead(blob: string): boolean {
     return (this.#entries.get(blob)?.lent ?? 0) > 0 || this.#leaving.has(blob);

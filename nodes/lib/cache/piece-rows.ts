@@ -120,15 +120,6 @@ export class PieceRows {
     return this.#sql.below.all(path, ...bounds, pinned, afterId, limit).map(pieceOf);
   }
 
-  /** Some pieces with an id above `afterId`, in order of their ids. */
-  after(afterId: number, limit: number): KeptPiece[] {
-    return this.#sql.after.all(afterId, limit).map(pieceOf);
-  }
-
-  isBlobKnown(blob: string): boolean {
-    return this.#sql.blob.get(blob) !== undefined;
-  }
-
   touch(pieceId: number, uses: number, atMs: number): void {
     this.#sql.touch.run(pieceId, uses, atMs);
   }
@@ -174,9 +165,7 @@ function statements(store: Store) {
     piece: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ? AND number = ?`),
     byId: sql(`SELECT ${PIECE} FROM cached_pieces WHERE id = ? AND blob = ?`),
     all: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ?`),
-    after: sql(`SELECT ${PIECE} FROM cached_pieces WHERE id > ? ORDER BY id LIMIT ?`),
     numbers: sql('SELECT number FROM cached_pieces WHERE file_id = ? ORDER BY number'),
-    blob: sql('SELECT 1 FROM cached_pieces WHERE blob = ?'),
     countBetween: sql(
       `SELECT count(*) AS count FROM cached_pieces WHERE file_id = ? AND number BETWEEN ? AND ?`,
     ),

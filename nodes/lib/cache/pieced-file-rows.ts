@@ -20,7 +20,6 @@ export type NewPiecedFile = Omit<PiecedFile, 'id' | 'sha256' | 'heldBytes'>;
 /** The table `pieced_files`, and its share of the file count in `cache_totals`. */
 export class PiecedFileRows {
   readonly #find: StatementSync;
-  readonly #byId: StatementSync;
   readonly #unhashed: StatementSync;
   readonly #add: StatementSync;
   readonly #hold: StatementSync;
@@ -31,7 +30,6 @@ export class PiecedFileRows {
 
   constructor(store: Store) {
     this.#find = store.prepare('SELECT * FROM pieced_files WHERE path = ?');
-    this.#byId = store.prepare('SELECT * FROM pieced_files WHERE id = ?');
     this.#unhashed = store.prepare(
       `SELECT * FROM pieced_files
        WHERE held_bytes = size_bytes AND sha256 IS NULL AND nas_checksum IS NOT NULL LIMIT 1`,
@@ -56,11 +54,6 @@ export class PiecedFileRows {
 
   find(path: string): PiecedFile | null {
     const row = this.#find.get(path);
-    return row === undefined ? null : fileOf(row);
-  }
-
-  byId(id: number): PiecedFile | null {
-    const row = this.#byId.get(id);
     return row === undefined ? null : fileOf(row);
   }
 

@@ -29,11 +29,6 @@ export class SmallFiles {
     this.#mostBytes = mostBytes;
   }
 
-  /** Bytes held, with what each file costs beside its own. */
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
   /** Whether a file of that size would be held. */
   takes(sizeBytes: number): boolean {
     return sizeBytes <= SMALL_FILE_BYTES && sizeBytes + OVERHEAD_BYTES <= this.#mostBytes;

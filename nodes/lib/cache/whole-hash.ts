@@ -5,7 +5,7 @@ import { createHash, type Hash } from 'node:crypto';
  * so that only what came out of order has to be read again.
  */
 export class WholeHash {
-  #hash: Hash = createHash('sha256');
+  readonly #hash: Hash = createHash('sha256');
   #next = 0;
 
   /** The first byte that is not in the hash yet. */
@@ -23,11 +23,5 @@ export class WholeHash {
   /** The hash of all that was taken so far. */
   digest(): string {
     return this.#hash.copy().digest('hex');
-  }
-
-  /** Begins anew. */
-  reset(): void {
-    this.#hash = createHash('sha256');
-    this.#next = 0;
   }
 }

@@ -85,15 +85,6 @@ export class MeterBook {
     return this.#entries.get(deviceNumber)?.meter.state.last?.atS ?? null;
   }
 
-  newestS(): number | null {
-    let newest: number | null = null;
-    for (const { meter } of this.#entries.values()) {
-      const atS = meter.state.last?.atS ?? null;
-      if (atS !== null && (newest === null || atS > newest)) newest = atS;
-    }
-    return newest;
-  }
-
   wantsHistory(deviceNumber: number, atS: number): boolean {
     return this.#entries.get(deviceNumber)?.meter.wantsHistory(atS) ?? false;
   }

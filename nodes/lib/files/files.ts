@@ -265,16 +265,6 @@ export class Files {
     return [...this.#answers.readable(user, this.#rows.filesAround(row.id, file, limit))];
   }
 
-  /** Whether every folder this user was shown was also listed, from the root on. */
-  hasAllFolders(userId: number): boolean {
-    return this.#rows.find(userId, '') !== null && !this.#rows.hasUnlistedFolder(userId);
-  }
-
-  /** The Pi's stable id of a path, made when it has none. */
-  idOf(path: string): number {
-    return this.#items.piIdOf(path);
-  }
-
   /** A queued file of this user reached the NAS; `item` is how the NAS shows it there. */
   delivered(userId: number, item: NasFileItem): void {
     this.#listings.delivered(userId, listedItem(item));

@@ -33,7 +33,6 @@ export class ListingRows {
   readonly #drop: StatementSync;
   readonly #dropBelow: StatementSync;
   readonly #dropUser: StatementSync;
-  readonly #unlisted: StatementSync;
   readonly #usersAbove: StatementSync;
   readonly #known: KnownEntries;
 
@@ -65,13 +64,6 @@ export class ListingRows {
       'DELETE FROM listings WHERE path = ? OR (path > ? AND path < ?)',
     );
     this.#dropUser = store.prepare('DELETE FROM listings WHERE user_id = ?');
-    this.#unlisted = store.prepare(
-      `SELECT 1 FROM listings AS listing
-       JOIN file_metadata_cache AS item ON item.listing_id = listing.id AND item.kind = 0
-       LEFT JOIN listings AS own
-         ON own.user_id = listing.user_id AND own.path = item.path AND own.is_whole = 1
-       WHERE listing.user_id = ? AND own.id IS NULL LIMIT 1`,
-    );
     this.#usersAbove = store.prepare(
       `SELECT DISTINCT user_id FROM listings WHERE path IN (SELECT value FROM json_each(?))`,
     );
@@ -218,11 +210,6 @@ export class ListingRows {
       this.#dropBelow.run(path, low, high);
       this.#items.forget(path);
     });
-  }
-
-  /** Whether some folder this user was shown was never listed by them. */
-  hasUnlistedFolder(userId: number): boolean {
-    return this.#unlisted.get(userId) !== undefined;
   }
 }
 

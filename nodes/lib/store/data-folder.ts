@@ -14,8 +14,6 @@ import { Store, type StoreOptions } from './store.ts';
 
 /** Another BaluPi runs on the same data folder. */
 export class DataFolderInUseError extends Error {
-  readonly code = 'data_folder_in_use';
-
   constructor(cause: unknown) {
     super('Another BaluPi uses this data folder. Stop it, or set BALUPI_DATA_DIR to another one.', {
       cause,

@@ -18,7 +18,6 @@ const FAILING_CODES = new Set([
 /** The disk refused, and what was asked must not be kept in memory alone: nothing was done. */
 export class DiskRefusedError extends Error {
   override readonly name = 'DiskRefusedError';
-  readonly code = 'disk_refused';
   readonly fault: DiskFault;
 
   constructor(database: string, fault: DiskFault) {

@@ -1,7 +1,5 @@
 /** The file was written by a newer BaluPi; opening it with this one could lose what it does not know. */
 export class SchemaTooNewError extends Error {
-  readonly code = 'schema_too_new';
-
   constructor(name: string, found: number, newest: number) {
     super(
       `The ${name} database has schema version ${found}, but this BaluPi knows versions up to ${newest}. ` +

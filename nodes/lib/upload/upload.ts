@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import type { Transform } from 'node:stream';
 import type { Caller } from '../accounts/caller.ts';
 import type { Log } from '../log/log.ts';
-import type { Clock } from '../time/clock.ts';
 import { Admission, type Admitted, type UploadCall } from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
@@ -58,7 +57,6 @@ export class Upload {
   readonly #incomingFolder: string;
   readonly #disk: Disk;
   readonly #hashing: FileHashing;
-  readonly #clock: Clock;
   readonly #log: Log;
   readonly #slots = new BodySlots();
   readonly #branches: Branches;
@@ -85,7 +83,6 @@ export class Upload {
     this.#incomingFolder = join(folder, 'incoming');
     this.#disk = disk;
     this.#hashing = parts.hashing;
-    this.#clock = clock;
     this.#log = log;
     const rows = new UploadRows(store);
     const places = new PlaceRows(store);
@@ -280,12 +277,6 @@ export class Upload {
   /** How many uploads of anybody's the NAS refused or that did not arrive whole. */
   failedCount(): number {
     return this.#overviewRows.counts(null).failed;
-  }
-
-  /** Age in ms of the oldest upload that still has to reach the NAS; null where there is none. */
-  oldestPendingAgeMs(): number | null {
-    const { oldestPendingMs } = this.#overviewRows.counts(null);
-    return oldestPendingMs === null ? null : Math.max(0, this.#clock.nowMs() - oldestPendingMs);
   }
 
   /**

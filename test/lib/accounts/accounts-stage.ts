@@ -49,6 +49,8 @@ export class PracticeAccounts {
   ];
   /** Takes 5 sign-ins, 5 second factors and 10 refreshes a minute from the Pi, as production does. */
   isLimited = false;
+  /** What `my-permissions` says of everybody. */
+  permissions: Readonly<Record<string, unknown>> = { can_wake: false, can_wol: true };
   readonly #counted = new Map<string, number[]>();
   /** Answers every call like this instead. */
   broken: NasJson | null = null;
@@ -78,7 +80,7 @@ export class PracticeAccounts {
         ),
       myPermissions: (token, options) =>
         this.#answer('myPermissions', token, options, () =>
-          this.#guarded(token, () => ({ can_wake: false, can_wol: true })),
+          this.#guarded(token, () => this.permissions),
         ),
       systemInfo: unused,
       sharedWithMe: unused,

@@ -152,10 +152,4 @@ describe('the editor', () => {
     for (let guess = 0; guess < 7; guess += 1) words.push(await signIn('admin', `guess ${guess}`));
     assert.deepEqual(words.slice(5), ['too_many_tries', 'too_many_tries']);
   });
-
-  it('shares its way of signing in with the other pages of the Pi', async () => {
-    const given = { username: 'alice', password: 'alice-password', address: 'a' };
-    assert.equal(inOneWord(await stage.accounts.signInPerson(given)), 'alice');
-    assert.equal(await user('alice'), null);
-  });
 });

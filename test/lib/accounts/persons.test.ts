@@ -90,17 +90,8 @@ describe('a person', () => {
 
   it('is the same one whether the NAS tells the time with a zone or without', async () => {
     const { cookie } = await everythingOf('alice');
-    stage.accounts.learnSignIn({
-      access_token: stage.nas.token('alice'),
-      refresh_token: stage.nas.refreshToken('alice'),
-      user: {
-        id: 4,
-        username: 'alice',
-        role: 'user',
-        is_active: true,
-        created_at: '2026-01-23T15:57:59.123456Z',
-      },
-    });
+    stage.nas.account('alice').createdAt = '2026-01-23T15:57:59.123456Z';
+    await stage.login('alice', 'alice-password');
     assert.deepEqual(replaced, []);
     assert.notEqual(stage.accounts.pages.find(cookie), null);
     assert.equal(stage.accounts.bornAt(4), '2026-01-23T15:57:59Z');
@@ -331,16 +322,22 @@ describe('a logout at night', () => {
 
   it('does not end what its user has registered since', async () => {
     await logOutAsleep(stage.nas.refreshToken('alice'));
+    stage.nas.brokenCalls.set('logout', said(500, 'Not now'));
     stage.wake();
-    stage.accounts.learnSignIn({
+    await stage.clock.advance(MINUTE_MS);
+    const before = stage.nas.asked('logout');
+    const body = {
       access_token: stage.nas.token('alice'),
       refresh_token: stage.nas.refreshToken('alice'),
       user: { id: 4, username: 'alice', role: 'user', is_active: true },
-    });
+    };
+    stage.nas.brokenCalls.set('login', ok(body));
+    await stage.login('alice', 'alice-password');
+    stage.nas.brokenCalls.clear();
     stage.stored.set(4, stage.nas.token('alice', { exp: 2_000_000_000 }));
     stage.wake();
     await stage.accounts.stop();
-    assert.equal(stage.nas.asked('logout'), 0);
+    assert.equal(stage.nas.asked('logout'), before);
   });
 
   it('gets no token by a refresh that was on its way', async () => {

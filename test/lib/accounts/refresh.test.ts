@@ -122,27 +122,6 @@ describe('refresh', () => {
       assert.deepEqual([caller.kind, caller.user.username, caller.scope], ['pi', 'alice', 'all']);
     });
 
-    it('gives a Pi token for a token the NAS issued through this Pi', async () => {
-      const body = {
-        access_token: stage.nas.token('alice'),
-        refresh_token: token,
-        token_type: 'bearer',
-        user: { id: 4, username: 'alice', role: 'user', is_active: true },
-        device: { id: 'd' },
-      };
-      stage.accounts.learnSignIn(body);
-      stage.sleep();
-      assert.equal(await refresh(), 'issued');
-    });
-
-    it('gives a Pi token for a token that a pairing brought without a user', async () => {
-      const access = stage.nas.token('bob');
-      stage.accounts.learnSignIn({ access_token: access, refresh_token: token });
-      stage.sleep();
-      const caller = await stage.caller(tokenOf(await stage.refresh(token)));
-      assert.equal(caller.user.username, 'bob');
-    });
-
     it('says 504 to a token it never saw, and when no NAS was ever seen', async () => {
       stage.sleep();
       assert.equal(await refresh(), 'gateway_timeout');

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  answerFaults,
-  endpointById,
-  ENDPOINTS,
-  openApiDocument,
-} from '../../../nodes/lib/api/api.ts';
+import { endpointById, ENDPOINTS, openApiDocument } from '../../../nodes/lib/api/api.ts';
+import { answerFaults } from '../../fakes/answer-faults.ts';
 
 interface Operation {
   readonly operationId: string;

@@ -141,7 +141,6 @@ describe('Lowest first', () => {
   it('stays small however often a key is ranked anew', () => {
     const queue = new LowestFirst();
     for (let at = 0; at < 50_000; at += 1) queue.set(at % 10, at, at);
-    assert.equal(queue.size, 10);
     assert.ok(queue.entries <= 2 * 10 + 65, String(queue.entries));
     assert.equal(queue.lowest()?.rank, 49_990);
   });

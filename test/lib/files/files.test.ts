@@ -520,16 +520,6 @@ describe('Files', () => {
     for (const name of ['A.txt', 'a.txt', 'ä.txt', 'a\u0308.txt']) assert.ok(seen.includes(name));
   });
 
-  it('knows when all folders of a user are listed', async () => {
-    assert.equal(bench.files.hasAllFolders(4), false);
-    for (const path of ['', 'alice', 'Shared']) await names(bench.alice, path);
-    assert.equal(bench.files.hasAllFolders(4), false);
-    await names(bench.alice, 'alice/docs');
-    assert.equal(bench.files.hasAllFolders(4), true);
-    bench.files.dropUser(4);
-    assert.equal(bench.files.hasAllFolders(4), false);
-  });
-
   it('looks again with a question begun after the call', async () => {
     await names(bench.alice, 'alice');
     bench.nas.put('alice/a.txt', 'changed!');

@@ -14,11 +14,7 @@ export class LowestFirst {
   #heap: Entry[] = [];
   readonly #current = new Map<number, Entry>();
 
-  get size(): number {
-    return this.#current.size;
-  }
-
-  /** With the outdated ones. */
+  /** How many entries stand in the heap, with the outdated ones. */
   get entries(): number {
     return this.#heap.length;
   }
@@ -26,7 +22,7 @@ export class LowestFirst {
   set(key: number, rank: number, order: number): void {
     const entry = { rank, order, key };
     this.#current.set(key, entry);
-    if (this.#heap.length > COMPACT_ABOVE + 2 * this.#current.size) this.#compact();
+    if (this.entries > COMPACT_ABOVE + 2 * this.#current.size) this.#compact();
     else this.#push(entry);
   }
 
