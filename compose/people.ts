@@ -33,6 +33,7 @@ export function credentials(site: Site, nas: NasRoom): Credentials {
     randomBytes,
     userOf: (userId) => rooms().accounts.userOf(userId),
     liveToken: (userId) => rooms().accounts.liveTokenOf(userId)?.token ?? null,
+    isOver: (token) => rooms().accounts.isOver(token),
     takeRefresh: () => rooms().accounts.takeRefresh(),
     refusedElsewhere: (token) => {
       rooms().accounts.refusedByNas(token);

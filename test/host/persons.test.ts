@@ -189,4 +189,78 @@ describe('Who comes in', function () {
     assert.equal((await ask('/api/auth/refresh', { refresh_token })).status, 401);
     assert.equal((await ask('/api/auth/refresh', { refresh_token: elsewhere })).status, 401);
   });
+
+  async function online(is: boolean, token: string): Promise<void> {
+    await until(`the NAS to be ${is ? 'up' : 'asleep'}`, async () => {
+      const { body } = await ask('/api/nas/status', null, { token });
+      return body['online'] === is ? body : null;
+    });
+  }
+
+  /** Everywhere a token can lead. */
+  async function tellsNothing(token: string, when: string): Promise<void> {
+    for (const path of [
+      '/api/nas/status',
+      '/api/auth/me',
+      '/api/files/list?path=alice',
+      '/api/files/download/alice/Photos/IMG_0001.png',
+      '/api/energy/current',
+      '/api/users/',
+    ]) {
+      const { status, body } = await ask(path, null, { token });
+      assert.deepEqual([status, body['code']], [401, 'bad_token'], `${when}: ${path}`);
+    }
+  }
+
+  it('is not who signed out at night, whatever the NAS still takes in the morning', async () => {
+    const token = await pi.signIn('alice');
+    const cookie = await dashboardCookie(pi.url, 'alice');
+    const admin = pi.nas.accounts.accessToken('admin');
+    await until('the Pi to be a device of alice', async () => {
+      const { body } = await ask('/api/nas/credentials', null, { token: admin });
+      const kept = body['credentials'] as { username: string; state: string }[];
+      return kept.find((row) => row.username === 'alice' && row.state === 'ok') ?? null;
+    });
+    await pi.nas.sleep('suspend');
+    await online(false, admin);
+    assert.equal((await ask('/api/auth/logout', {}, { token })).status, 200);
+    await tellsNothing(token, 'asleep');
+    const before = pi.nas.requests.length;
+    await pi.nas.wake();
+    await online(true, admin);
+    await until('the NAS to hear of the logout', () => {
+      const heard = pi.nas.requests.find(({ url }) => url === '/api/auth/logout');
+      return Promise.resolve(heard?.status ?? null);
+    });
+    await tellsNothing(token, 'awake');
+    const page = await fetch(`${pi.url}/dashboard/energy`, {
+      headers: { Cookie: cookie, Accept: 'text/html' },
+      redirect: 'manual',
+    });
+    assert.equal(page.status, 303);
+    await pi.restart();
+    await tellsNothing(token, 'after a restart');
+    const made = pi.nas.requests.slice(before).filter(({ url }) => url.includes('register'));
+    assert.deepEqual(made, []);
+    const direct = await fetch(`${pi.nas.url}/api/auth/me`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    assert.equal(direct.status, 200, 'the NAS itself still takes it');
+    const again = await signIn('alice', '127.0.0.21');
+    assert.equal(again.status, 200);
+    const next = String(again.body['access_token']);
+    assert.equal((await ask('/api/files/list?path=alice', null, { token: next })).status, 200);
+  });
+
+  it('is not who signed out while the NAS is awake, which still takes the token', async () => {
+    const token = await pi.signIn('alice');
+    assert.equal((await ask('/api/files/list?path=alice', null, { token })).status, 200);
+    assert.equal((await ask('/api/auth/logout', {}, { token })).status, 200);
+    await tellsNothing(token, 'awake');
+    const admin = pi.nas.accounts.accessToken('admin');
+    await online(true, admin);
+    await pi.nas.sleep('suspend');
+    await online(false, admin);
+    await tellsNothing(token, 'asleep');
+  });
 });

@@ -195,6 +195,11 @@ export class Accounts {
     return this.#book.live.ofUser(userId);
   }
 
+  /** Whether that token lets nobody in any more: the NAS refused it, or its user signed out. */
+  isOver(token: string): boolean {
+    return this.#book.isOver(token);
+  }
+
   /** Anybody's, for the probe. */
   anyLiveToken(): LiveToken | null {
     return this.#book.live.any();

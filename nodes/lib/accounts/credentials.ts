@@ -40,6 +40,8 @@ export interface CredentialsParts {
   readonly userOf: (userId: number) => User | null;
   /** The newest token of that user the NAS confirmed lately: the last resort. */
   readonly liveToken: (userId: number) => string | null;
+  /** Whether that token lets nobody in any more, a logout included. */
+  readonly isOver: (token: string) => boolean;
   /** Takes one of the refreshes a minute that the NAS gives all who come through the Pi. */
   readonly takeRefresh: () => boolean;
   /** A token that is none of the stored ones is over. */
@@ -84,7 +86,7 @@ export class Credentials {
 
   constructor(parts: CredentialsParts) {
     this.#parts = parts;
-    const { nas, clock, time, secretKey, randomBytes } = parts;
+    const { nas, clock, time, secretKey, randomBytes, isOver } = parts;
     const rows = new CredentialRows(parts.store);
     const cipher = new CredentialCipher(secretKey, randomBytes);
     const newId = (): string => randomBytes(ROW_ID_BYTES).toString('base64url');
@@ -99,7 +101,7 @@ export class Credentials {
     this.#calls = calls;
     this.#devices = devices;
     this.#keys = new KeyCredentials(vault, nas, clock);
-    this.#enrolment = new Enrolment({ vault, devices, calls, clock, time });
+    this.#enrolment = new Enrolment({ vault, devices, calls, clock, time, isOver });
   }
 
   /** Finds what a changed SECRET_KEY made unreadable, and listens for the NAS. */
@@ -166,6 +168,8 @@ export class Credentials {
   }
 
   loggedOut(userId: number): void {
+    this.#later.get(userId)?.();
+    this.#later.delete(userId);
     this.#enrolment.suspect(userId);
   }
 

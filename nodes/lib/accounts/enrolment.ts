@@ -27,6 +27,8 @@ export interface EnrolmentParts {
   readonly calls: DeviceCalls;
   readonly clock: Clock;
   readonly time: TrustedClock;
+  /** Whether that token lets nobody in any more, a logout included. */
+  readonly isOver: (token: string) => boolean;
 }
 
 /**
@@ -58,7 +60,9 @@ export class Enrolment {
 
   /** @param token of that user, good at this moment */
   async consider(user: User, token: string): Promise<Considered> {
-    const { vault, devices, clock } = this.#parts;
+    const { vault, clock, isOver } = this.#parts;
+    // It may have waited its turn, and its user may have signed out with it meanwhile.
+    if (isOver(token)) return NOTHING;
     const nowMs = clock.monotonicMs();
     if (nowMs < (this.#notBeforeMs.get(user.id) ?? -Infinity)) return NOTHING;
     const row = vault.rows.ofUser(user.id, 'device');
@@ -67,7 +71,17 @@ export class Enrolment {
     this.#notBeforeMs.set(user.id, nowMs + AGAIN_AFTER_MS);
     const listed = await this.#parts.calls.list(token);
     if (listed === null || (row !== null && !this.#stillThere(row, listed))) return NOTHING;
-    const made = await this.#parts.calls.register(token);
+    return isOver(token) ? NOTHING : await this.#register(user, token, row, listed);
+  }
+
+  async #register(
+    user: User,
+    token: string,
+    before: CredentialRow | null,
+    listed: readonly NasDevice[],
+  ): Promise<Considered> {
+    const { vault, devices, calls } = this.#parts;
+    const made = await calls.register(token);
     if (made?.userId !== user.id) return NOTHING;
     const kept = vault.keep({
       kind: 'device',
@@ -81,7 +95,7 @@ export class Enrolment {
     devices.begin(kept, made.accessToken);
     this.#suspects.delete(user.id);
     this.#notBeforeMs.delete(user.id);
-    await this.#tidy(user.id, row, listed, made.accessToken);
+    await this.#tidy(user.id, before, listed, made.accessToken);
     return { kind: 'enrolled' };
   }
 

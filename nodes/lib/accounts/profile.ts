@@ -39,7 +39,7 @@ export class Profile {
   async logout(caller: Caller): Promise<SignInOutcome> {
     const { presence, book, events, storedTokenOf } = this.#parts;
     const { user } = caller;
-    book.logOut(user.id);
+    book.logOut(caller);
     events.loggedOut(user.id);
     if (mayAsk(presence.state)) {
       const token = caller.nasToken ?? (await storedTokenOf(user.id));

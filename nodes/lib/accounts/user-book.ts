@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import type { User } from './caller.ts';
+import type { Caller, User } from './caller.ts';
 import { LiveTokens } from './live-tokens.ts';
 import { LruMap } from './lru-map.ts';
 import { type NasSignIn, type NasUser, readSignIn } from './nas-answers.ts';
@@ -101,6 +101,12 @@ export class UserBook {
     return this.#refused.get(hash.toString('base64')) === true;
   }
 
+  /** Whether the NAS refused that token, or its user signed out with it. */
+  isOver(token: string): boolean {
+    const hash = hashToken(token);
+    return this.isRefused(hash) || (this.verdicts.find(hash)?.endedAtMs ?? null) !== null;
+  }
+
   /** The NAS said that `token` is good and whose it is. */
   confirm(token: string, of: Identity, lineage: Lineage | null = null): User {
     const nowMs = this.#time.nowMs();
@@ -144,6 +150,7 @@ export class UserBook {
       first === undefined
         ? null
         : { device: this.refreshTokens.deviceOf(hashToken(first)), refreshTokens };
+    this.verdicts.signInAgain(hashToken(told.accessToken));
     const user = this.confirm(told.accessToken, of, lineage);
     // What they have now is newer than the logout, and telling of that would end it too.
     if (told.refreshToken !== null) this.users.settleLogout(of.id);
@@ -202,11 +209,21 @@ export class UserBook {
     });
   }
 
-  /** Drops what would let this user in without the NAS, and owes it the news. */
-  logOut(userId: number): void {
+  /**
+   * Drops what would let this user in without the NAS, and owes it the news. The token they came
+   * with and those their device had before are over for good here, though the NAS takes an access
+   * token until its own end. An API key is no sign-in and outlasts it.
+   */
+  logOut({ user, nasToken, device }: Caller): void {
+    const userId = user.id;
     const nowMs = this.#time.nowMs();
+    const form: TokenForm = nasToken === null ? { kind: 'none' } : readTokenForm(nasToken);
     this.live.dropOfUser(userId);
     this.#store.transaction(() => {
+      if (nasToken !== null && form.kind === 'jwt') {
+        this.verdicts.signOut(hashToken(nasToken), userId, form.claims.expiresAtMs, nowMs);
+      }
+      if (device !== undefined) this.verdicts.signOutDevice(userId, device, nowMs);
       this.verdicts.dropOfUser(userId);
       this.refreshTokens.endOfUser(userId, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(userId);

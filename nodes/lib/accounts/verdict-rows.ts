@@ -11,7 +11,7 @@ export interface VerdictRow {
   readonly expiresAtMs: number | null;
   /** The last time the NAS said it is good, epoch ms. */
   readonly confirmedAtMs: number;
-  /** Once set it stays: the NAS refused the token. */
+  /** Once set it stays: the NAS refused the token, or its user signed out with it. */
   readonly endedAtMs: number | null;
   /** The device a refresh token of which it came with; null where it came from elsewhere. */
   readonly device: string | null;
@@ -21,12 +21,26 @@ export interface VerdictRow {
 const MAX_ROWS = 5_000;
 const MOST_REMEMBERED = 200;
 
+const SIGN_OUT = `
+  INSERT INTO token_verdicts
+    (token_hash, user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms, signed_out)
+  VALUES (?1, ?2, 'jwt', ?3, ?4, ?4, 1)
+  ON CONFLICT (token_hash) DO UPDATE SET ended_at_ms = ?4, signed_out = 1
+  WHERE ended_at_ms IS NULL`;
+
+const SIGN_OUT_DEVICE = `
+  UPDATE token_verdicts SET ended_at_ms = ?, signed_out = 1
+  WHERE user_id = ? AND device = ? AND kind = 'jwt' AND ended_at_ms IS NULL`;
+
 /** All SQL of `token_verdicts`. */
 export class VerdictRows {
   readonly #found: Remembered<string, VerdictRow | null>;
   readonly #find: Statement;
   readonly #confirm: Statement;
   readonly #end: Statement;
+  readonly #signOut: Statement;
+  readonly #signOutDevice: Statement;
+  readonly #signInAgain: Statement;
   readonly #endOfUser: Statement;
   readonly #dropOfUser: Statement;
   readonly #prune: Statement;
@@ -47,6 +61,11 @@ export class VerdictRows {
       WHERE ended_at_ms IS NULL`);
     this.#end = store.prepare(
       'UPDATE token_verdicts SET ended_at_ms = ? WHERE token_hash = ? AND ended_at_ms IS NULL',
+    );
+    this.#signOut = store.prepare(SIGN_OUT);
+    this.#signOutDevice = store.prepare(SIGN_OUT_DEVICE);
+    this.#signInAgain = store.prepare(
+      'DELETE FROM token_verdicts WHERE token_hash = ? AND signed_out = 1',
     );
     this.#endOfUser = store.prepare(
       'UPDATE token_verdicts SET ended_at_ms = ? WHERE user_id = ? AND ended_at_ms IS NULL',
@@ -90,6 +109,24 @@ export class VerdictRows {
   /** @returns whether there was a living verdict */
   end(hash: Buffer, atMs: number): boolean {
     return Number(this.#end.run(atMs, hash).changes) > 0;
+  }
+
+  /** Its user signed out with it: over, though the NAS goes on taking it until `expiresAtMs`. */
+  signOut(hash: Buffer, userId: number, expiresAtMs: number, atMs: number): void {
+    this.#signOut.run(hash, userId, expiresAtMs, atMs);
+  }
+
+  /** The same for the tokens that device had before. */
+  signOutDevice(userId: number, device: string, atMs: number): void {
+    this.#signOutDevice.run(atMs, userId, device);
+  }
+
+  /**
+   * The NAS just gave it out to somebody who proved who they are. Two tokens of one user and one
+   * second are the same text, so it may be one that was signed out with.
+   */
+  signInAgain(hash: Buffer): void {
+    this.#signInAgain.run(hash);
   }
 
   endOfUser(userId: number, atMs: number): void {

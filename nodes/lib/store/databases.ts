@@ -20,6 +20,7 @@ import { PREFETCH_TABLES } from './schema/prefetch-tables.ts';
 import { REFUSED_FOLDERS } from './schema/refused-folders.ts';
 import { RESUMABLE_OWNERS } from './schema/resumable-owners.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
+import { SIGNED_OUT_TOKENS } from './schema/signed-out-tokens.ts';
 import { TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
@@ -44,6 +45,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 10, sql: DEVICE_COLUMNS },
   { version: 11, sql: CLOCK_PROOFS },
   { version: 12, sql: RESUMABLE_OWNERS },
+  { version: 13, sql: SIGNED_OUT_TOKENS },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [
@@ -72,7 +74,7 @@ export const DISTRUST_PEOPLE = `
 DELETE FROM page_sessions;
 DELETE FROM pi_sessions;
 DELETE FROM refresh_tokens;
-DELETE FROM token_verdicts;
+DELETE FROM token_verdicts WHERE ended_at_ms IS NULL;
 DELETE FROM password_verifiers;
 `;
 

@@ -32,6 +32,8 @@ describe('The credentials to act for a user later', () => {
   let ready: number[];
   let live: Map<number, string>;
   let refused: string[];
+  let over: Set<string>;
+  let overOnceCalled: { readonly path: string; readonly token: string } | null;
 
   function open(secretKey = KEY, enrol: 'auto' | 'off' = 'auto'): void {
     data = DataFolder.open(join(folder, 'data'));
@@ -52,6 +54,8 @@ describe('The credentials to act for a user later', () => {
       randomBytes,
       userOf: (id) => [ALICE, BOB].find((user) => user.id === id) ?? null,
       liveToken: (id) => live.get(id) ?? null,
+      isOver: (token) =>
+        over.has(token) || (token === overOnceCalled?.token && called(overOnceCalled.path) > 0),
       takeRefresh: () => true,
       refusedElsewhere: (token) => refused.push(token),
       onReady: (id) => ready.push(id),
@@ -102,6 +106,12 @@ describe('The credentials to act for a user later', () => {
     await until(() => ready.includes(ALICE.id));
   }
 
+  /** What was asked for before has had its turn then. */
+  async function enrolledInTurn(user: typeof ALICE): Promise<void> {
+    credentials.confirmed(user, await login(user.username));
+    await until(() => ready.includes(user.id));
+  }
+
   async function until(holds: () => boolean): Promise<void> {
     for (let turn = 0; turn < 500 && !holds(); turn += 1) {
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -131,6 +141,7 @@ describe('The credentials to act for a user later', () => {
     client = new HttpNasClient(calls, clock, () => Promise.reject(new Error('no uploads here')));
     log = new KeptLog();
     [ready, live, refused] = [[], new Map<number, string>(), []];
+    [over, overOnceCalled] = [new Set<string>(), null];
     open();
   });
 
@@ -322,6 +333,29 @@ describe('The credentials to act for a user later', () => {
     await settled();
     assert.equal((await devicesOf('alice')).length, 1);
     assert.notEqual(await credentials.credentialFor(ALICE.id), null);
+  });
+
+  it('registers by no token that was signed out with while it waited its turn', async () => {
+    for (const user of [ALICE, BOB]) credentials.confirmed(user, await login(user.username));
+    await until(() => ready.length === 2);
+    nas.revokeRefreshTokens('alice');
+    credentials.loggedOut(ALICE.id);
+    const token = await login('alice');
+    // The minute's registrations are used up, so this one is put off.
+    credentials.confirmed(ALICE, token);
+    await until(() => states().includes('alice device revoked'));
+    over.add(token);
+    await clock.advance(60_000);
+    await enrolledInTurn(ADMIN);
+    assert.deepEqual(states(), ['admin device ok', 'alice device revoked', 'bob device ok']);
+  });
+
+  it('registers by no token that was signed out with while the NAS was asked', async () => {
+    const token = await login('alice');
+    overOnceCalled = { path: '/api/mobile/devices', token };
+    credentials.confirmed(ALICE, token);
+    await enrolledInTurn(BOB);
+    assert.deepEqual(states(), ['bob device ok']);
   });
 
   it('shows what another SECRET_KEY made unreadable, and reads it again under the old one', async () => {

@@ -369,7 +369,7 @@ describe('logout', () => {
     const piToken = tokenOf(await stage.refresh(refresh));
     await stage.accounts.logout(await stage.caller(nasToken));
     for (const [token, expected] of [
-      [nasToken, 'nas_asleep'],
+      [nasToken, 'bad_token'],
       [other, 'nas_asleep'],
       [piToken, 'bad_token'],
     ] as const) {
@@ -377,6 +377,62 @@ describe('logout', () => {
     }
     assert.equal(outcomeWord(await stage.refresh(refresh)), 'gateway_timeout');
     assert.equal(outcomeWord(await stage.refresh(bobs)), 'issued');
+  });
+
+  it('ends the token it came with for good, awake, asleep and after a restart', async () => {
+    const token = stage.nas.token('alice', { nonce: 7 });
+    await stage.accounts.logout(await stage.caller(token));
+    assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
+    assert.ok(stage.accounts.isOver(token));
+    stage.sleep();
+    assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
+    stage.restart();
+    stage.wake();
+    const asked = stage.nas.asks.length;
+    assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
+    assert.equal(stage.nas.asks.length, asked);
+    assert.equal(stage.accounts.liveTokenOf(4), null);
+  });
+
+  it('ends what is being asked about at that moment', async () => {
+    const token = stage.nas.token('alice');
+    const caller = await stage.caller(token);
+    await stage.clock.advance(6 * MINUTE_MS);
+    stage.nas.before = async (call) => {
+      if (call === 'preflight') await stage.accounts.logout(caller);
+    };
+    assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
+    stage.nas.before = () => Promise.resolve();
+    assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
+  });
+
+  it('ends the tokens that device had before, by a token of the Pi too, and no other’s', async () => {
+    const refresh = stage.nas.refreshToken('alice');
+    const access = tokenOf(await stage.refresh(refresh));
+    const elsewhere = stage.nas.token('alice', { nonce: 8 });
+    await stage.caller(elsewhere);
+    stage.sleep();
+    await stage.accounts.logout(await stage.caller(tokenOf(await stage.refresh(refresh))));
+    stage.wake();
+    assert.equal(word(await stage.accounts.authenticate(access)), 'bad_token');
+    await stage.caller(elsewhere);
+  });
+
+  it('leaves an API key, which is no sign-in', async () => {
+    stage.nas.apiKeys.set('balu_key_of_alice_1', 4);
+    await stage.accounts.logout(await stage.caller('balu_key_of_alice_1'));
+    await stage.caller('balu_key_of_alice_1');
+  });
+
+  it('does not end a new sign-in of the same second, whose token is the same text', async () => {
+    const token = tokenOf(await stage.login('alice', 'alice-password'));
+    await stage.accounts.logout(await stage.caller(token));
+    const again = tokenOf(await stage.login('alice', 'alice-password'));
+    assert.equal(again, token);
+    await stage.caller(again);
+    stage.accounts.refusedByNas(again);
+    await stage.login('alice', 'alice-password');
+    assert.equal(word(await stage.accounts.authenticate(again)), 'bad_token');
   });
 
   it('never shows a Pi token to the NAS', async () => {
