@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -115,6 +123,26 @@ describe('The command balupi', () => {
     server.close();
     assert.equal(code, 0);
     assert.match(out, /^BaluPi 9\.9 at .*: ok\n {2}disk: ok\n/);
+  });
+
+  it('finds what others may open in the data folder, and nothing once it is shut', () => {
+    const data = join(folder, 'shared');
+    mkdirSync(data);
+    for (const [name, mode] of [
+      ['secret.key', 0o644],
+      ['queue.db', 0o600],
+    ] as const) {
+      writeFileSync(join(data, name), '');
+      chmodSync(join(data, name), mode);
+    }
+    const doctor = (): string => {
+      const nowhere = { BALUPI_NAS_URL: 'http://127.0.0.1:1', BALUPI_PORT: '1' };
+      return balupi(['doctor'], '', { ...nowhere, BALUPI_DATA_DIR: data }).out;
+    };
+    chmodSync(data, 0o755);
+    assert.match(doctor(), /^warn secrets: others may open secret\.key\n/m);
+    chmodSync(data, 0o700);
+    assert.match(doctor(), /^ {2}ok secrets: /m);
   });
 
   it('counts no uploads where no queue is, and finds a damaged settings file in words', () => {
