@@ -70,7 +70,12 @@ describe('The node balupi-upload-queue', () => {
       status: (_caller, all) => {
         asked.push(all);
         if (all) return { kind: 'refused', code: 'admin_only' };
-        const waiting = { pending_uploads: 1, pending_downloads: 0, conflicts: 0 };
+        const waiting = {
+          pending_uploads: 1,
+          waiting_for_owner: 0,
+          pending_downloads: 0,
+          conflicts: 0,
+        };
         const more = { nas_online: false, failed_uploads: 0, waiting_for_credential: [] };
         const times = { oldest_pending_at: ITEM.created_at, last_sync: null };
         return { kind: 'status', status: { is_syncing: false, ...waiting, ...more, ...times } };

@@ -66,7 +66,14 @@ export type SyncStatusQuery = Static<typeof SyncStatusQuery>;
 export const SyncStatus = Type.Object(
   {
     is_syncing: Type.Boolean(),
-    pending_uploads: count(),
+    pending_uploads: Type.Integer({
+      minimum: 0,
+      description: 'What the NAS does not have and is to get, `waiting_for_owner` with it.',
+    }),
+    waiting_for_owner: Type.Integer({
+      minimum: 0,
+      description: 'Found again after a loss, and changed meanwhile: retry or drop them.',
+    }),
     pending_downloads: count(),
     conflicts: count(),
     nas_online: Type.Boolean(),

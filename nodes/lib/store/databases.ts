@@ -2,7 +2,7 @@ import type { Migration } from './store.ts';
 import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
 import { CACHE_TABLES } from './schema/cache-tables.ts';
 import { CLOCK_PROOFS } from './schema/clock-proofs.ts';
-import { CONFLICT_TABLES } from './schema/conflict-tables.ts';
+import { CONFLICT_TABLES, SETTLED_CONFLICTS } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { DEVICE_COLUMNS } from './schema/device-columns.ts';
 import { ENERGY_TABLES } from './schema/energy-tables.ts';
@@ -46,6 +46,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 11, sql: CLOCK_PROOFS },
   { version: 12, sql: RESUMABLE_OWNERS },
   { version: 13, sql: SIGNED_OUT_TOKENS },
+  { version: 14, sql: SETTLED_CONFLICTS },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

@@ -8,6 +8,7 @@ import { DeliveryBatch } from './delivery-batch.ts';
 import { DeliveryRows } from './delivery-rows.ts';
 import { DeliveryStep } from './delivery-step.ts';
 import { DeliveryTurn } from './delivery-turn.ts';
+import { DropRows } from './drop-rows.ts';
 import { FlushWake } from './flush-wake.ts';
 import { FlushWakeRows } from './flush-wake-rows.ts';
 import { HandOver } from './hand-over.ts';
@@ -79,7 +80,7 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
   });
   return {
     delivery: new Delivery({ ...common, turn, kept }),
-    conflicts: assembleConflicts(parts, rows, { locks, kept }),
+    conflicts: assembleConflicts(parts, rows, { uploads, locks, kept }),
     kept,
     flushWake,
   };
@@ -89,9 +90,13 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
 function assembleConflicts(
   parts: UploadParts,
   delivery: DeliveryRows,
-  shared: { readonly locks: PathLocks; readonly kept: KeptCopies },
+  shared: {
+    readonly uploads: UploadRows;
+    readonly locks: PathLocks;
+    readonly kept: KeptCopies;
+  },
 ): Conflicts {
-  const rows = new ConflictRows(parts.store);
+  const rows = new ConflictRows(parts.store, shared.uploads, new DropRows(parts.store));
   const folders = new NasFolder(parts.nas, parts.api, parts.clock);
   const moves = new NasMoves(parts.api);
   const isPathTaken = (id: string, path: string): boolean => delivery.isPathTaken(id, path);

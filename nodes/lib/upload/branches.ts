@@ -4,7 +4,7 @@ import { folderOf, type Target } from './target.ts';
 import { compareSenders, senderOf, type Sender, Sightings } from './sender.ts';
 import type { PlaceRows } from './place-rows.ts';
 import type { ShownEntry, ShownListings } from './upload-ports.ts';
-import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
+import { liesBeside, NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
 /** A save that looks for the version it goes on from. */
@@ -99,12 +99,12 @@ export class Branches {
     const kinship = compareSenders(tip, sender);
     if (kinship === 'other') return false;
     let root = tip;
-    let isBeside = tip.state === 'conflict';
+    let isBeside = liesBeside(tip);
     while (root.base.source === 'queue' && root.base.uploadId !== null) {
       const before = this.#deps.rows.byId(root.base.uploadId);
       if (before === null) return false;
       if (before.sha256 === checksum) return true;
-      isBeside ||= before.state === 'conflict';
+      isBeside ||= liesBeside(before);
       root = before;
     }
     if (root.base.checksum !== checksum) return false;

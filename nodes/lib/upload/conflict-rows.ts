@@ -1,6 +1,8 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
+import type { DropRows } from './drop-rows.ts';
 import { textOf } from './upload-row.ts';
+import type { UploadRows } from './upload-rows.ts';
 import { UNDELIVERED } from './upload-states.ts';
 
 export const RESOLUTIONS = ['renamed', 'local', 'remote'] as const;
@@ -28,15 +30,20 @@ const LONGEST_LIST = 1_000;
 /** `conflicts`, as people see and settle them. */
 export class ConflictRows {
   readonly #store: Store;
+  readonly #uploads: UploadRows;
+  readonly #drops: DropRows;
   readonly #open: StatementSync;
   readonly #byId: StatementSync;
   readonly #swap: StatementSync;
   readonly #resolve: StatementSync;
   readonly #inPlace: StatementSync;
+  readonly #beside: StatementSync;
   readonly #pathBusy: StatementSync;
 
-  constructor(store: Store) {
+  constructor(store: Store, uploads: UploadRows, drops: DropRows) {
     this.#store = store;
+    this.#uploads = uploads;
+    this.#drops = drops;
     this.#open = store.prepare(`
       SELECT * FROM conflicts WHERE user_id = ? AND resolution IS NULL
       ORDER BY id DESC LIMIT ${LONGEST_LIST}`);
@@ -46,6 +53,9 @@ export class ConflictRows {
       UPDATE conflicts SET resolution = ?, resolved_at_ms = ?, swap_path = NULL WHERE id = ?`);
     this.#inPlace = store.prepare(
       `UPDATE upload_queue SET state = 'synced', delivered_path = path WHERE id = ?`,
+    );
+    this.#beside = store.prepare(
+      `UPDATE upload_queue SET state = 'synced' WHERE id = ? AND state = 'conflict'`,
     );
     this.#pathBusy = store.prepare(`
       SELECT 1 FROM upload_queue WHERE (path IN (:a, :b) OR conflict_path IN (:a, :b))
@@ -71,11 +81,23 @@ export class ConflictRows {
     this.#swap.run(path, id);
   }
 
+  /**
+   * Closes a conflict. Its upload is delivered from now on, to its own place or beside it; where it
+   * was taken off the NAS, its row goes.
+   */
   resolve(conflict: Conflict, resolution: Resolution, nowMs: number): void {
+    const { id, uploadId } = conflict;
     this.#store.transaction(() => {
-      this.#resolve.run(resolution, nowMs, conflict.id);
-      if (resolution === 'local') this.#inPlace.run(conflict.uploadId);
+      this.#resolve.run(resolution, nowMs, id);
+      if (resolution === 'local') this.#inPlace.run(uploadId);
+      if (resolution === 'renamed') this.#beside.run(uploadId);
+      if (resolution === 'remote') this.#takeOut(uploadId);
     });
+  }
+
+  #takeOut(uploadId: string): void {
+    const row = this.#uploads.byId(uploadId);
+    if (row !== null) this.#drops.take(row);
   }
 }
 

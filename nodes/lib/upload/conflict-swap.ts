@@ -137,14 +137,17 @@ function touched(conflict: Conflict, { place, copy }: Places): TouchedPlace[] {
 }
 
 function needsSwapPath({ place, copy }: Places, placeIsOurs: boolean): boolean {
-  return place !== null && copy !== null && !placeIsOurs;
+  return place?.type === 'file' && copy?.type === 'file' && !placeIsOurs;
 }
 
 /** No rename here ever goes onto a name that is taken. */
-function stepOf(conflict: Conflict, { place, copy, swap }: Places, placeIsOurs: boolean): Step {
+function stepOf(conflict: Conflict, places: Places, placeIsOurs: boolean): Step {
+  const { place, copy, swap } = places;
   const { path, conflictPath, swapPath } = conflict;
-  if (swapPath !== null && swap !== null) return stepWithSwap(conflict, swapPath, { place, copy });
-  if (placeIsOurs) return { kind: 'done' };
+  if (placeIsOurs && swap === null) return { kind: 'done' };
+  const folder = [place, copy].find((item) => item?.type === 'directory') ?? null;
+  if (folder !== null) return inTheWay(folder);
+  if (swapPath !== null && swap !== null) return stepWithSwap(conflict, swapPath, places);
   if (copy === null) return gone();
   if (place === null) return { kind: 'rename', from: conflictPath, to: path };
   if (swapPath === null) throw new Error('Two files cannot change places without a third place.');
@@ -154,14 +157,26 @@ function stepOf(conflict: Conflict, { place, copy, swap }: Places, placeIsOurs: 
 function stepWithSwap(
   { path, conflictPath }: Conflict,
   swapPath: string,
-  { place, copy }: Pick<Places, 'place' | 'copy'>,
+  { place, copy, swap }: Places,
 ): Step {
+  // It came in the very moment before the rename: it goes back.
+  if (place === null && swap?.type === 'directory') {
+    return { kind: 'rename', from: swapPath, to: path };
+  }
   if (place !== null && copy === null) return { kind: 'rename', from: swapPath, to: conflictPath };
   if (place === null && copy !== null) return { kind: 'rename', from: conflictPath, to: path };
   // The copy vanished meanwhile: the other version goes back to its place.
   if (place === null) return { kind: 'rename', from: swapPath, to: path };
   const detail = `A new version came meanwhile. The other one is now ${nameOf(swapPath)}.`;
   return { kind: 'changed', detail };
+}
+
+/** Versions of a file change places; a folder takes all that is in it along, and its pins end. */
+function inTheWay({ path }: NasFileItem): Step {
+  return {
+    kind: 'changed',
+    detail: `${path} is a folder on the NAS, so no file can be put there.`,
+  };
 }
 
 function gone(): Step {

@@ -37,7 +37,16 @@ const ALONGSIDE = `AND r.seq > :after AND r.folder = :folder
       AND r.size_bytes <= :most AND r.second_path IS NULL AND r.conflict_path IS NULL
       AND r.resends = 0 AND r.found = 0`;
 
+/** The upload an open conflict was about until now. */
+const REPLACED = `
+  UPDATE upload_queue SET state = 'synced' WHERE state = 'conflict' AND id <> ? AND id IN (
+    SELECT upload_id FROM conflicts
+    WHERE user_id = ? AND path = ? AND conflict_path = ? AND resolution IS NULL)`;
+
 const UNLEASED = 'lease_owner = NULL, lease_until_tick_ms = NULL';
+const DELIVERED = `
+  UPDATE upload_queue SET state = ?, detail = NULL, delivered_path = ?, synced_at_ms = ?,
+    next_attempt_ms = NULL, ${UNLEASED} WHERE id = ?`;
 
 /** `upload_queue` and `conflicts` as the delivery writes them. Its one writer is the delivery. */
 export class DeliveryRows {
@@ -54,6 +63,7 @@ export class DeliveryRows {
   readonly #mismatch: StatementSync;
   readonly #insertConflict: StatementSync;
   readonly #carryConflict: StatementSync;
+  readonly #replaced: StatementSync;
   readonly #sharedAsFolder: StatementSync;
   readonly #needsFolder: StatementSync;
 
@@ -78,9 +88,7 @@ export class DeliveryRows {
       UPDATE upload_queue SET state = iif(?1 = 'queued', ${IN_LINE}, ?1), detail = ?2,
         due_tick_ms = ?3, next_attempt_ms = ?4, ${UNLEASED}
       WHERE id = ?5 AND state <> 'held'`);
-    this.#delivered = store.prepare(`
-      UPDATE upload_queue SET state = ?, detail = NULL, delivered_path = ?, synced_at_ms = ?,
-        next_attempt_ms = NULL, ${UNLEASED} WHERE id = ?`);
+    this.#delivered = store.prepare(DELIVERED);
     this.#mismatch = store.prepare(`
       UPDATE upload_queue SET resends = resends + 1, base_source = 'own', base_upload_id = NULL,
         base_size_bytes = ?, base_modified_at = ?, base_checksum = ? WHERE id = ?`);
@@ -90,6 +98,7 @@ export class DeliveryRows {
     this.#carryConflict = store.prepare(`
       UPDATE conflicts SET upload_id = ?, size_bytes = ?, sha256 = ?, found_at_ms = ?
       WHERE user_id = ? AND path = ? AND conflict_path = ? AND resolution IS NULL`);
+    this.#replaced = store.prepare(REPLACED);
     this.#needsFolder = store.prepare('UPDATE upload_queue SET needs_folder = 1 WHERE id = ?');
     this.#sharedAsFolder = store.prepare(`
       SELECT 1 FROM upload_queue INDEXED BY upload_queue_by_path
@@ -219,18 +228,15 @@ export class DeliveryRows {
     this.#mismatch.run(found.sizeBytes, found.modifiedAt, found.checksum, id);
   }
 
-  /** An open conflict about that copy is about its new version from now on; else it is a new one. */
+  /**
+   * An open conflict about that copy is about its new version from now on, and the version before it
+   * is simply delivered; else it is a new one.
+   */
   addConflict(row: UploadRow, conflictPath: string, nowMs: number): void {
     const { id, userId, path, sizeBytes, sha256 } = row;
-    const carried = this.#carryConflict.run(
-      id,
-      sizeBytes,
-      sha256,
-      nowMs,
-      userId,
-      path,
-      conflictPath,
-    );
+    const place = [userId, path, conflictPath] as const;
+    this.#replaced.run(id, ...place);
+    const carried = this.#carryConflict.run(id, sizeBytes, sha256, nowMs, ...place);
     if (carried.changes > 0) return;
     this.#insertConflict.run(
       row.id,

@@ -152,10 +152,6 @@ export class Intake {
     }).receive(request);
     if (received.kind !== 'received') return received;
     const path = received.path ?? call.path ?? '';
-    if (call.path !== null && !isSamePath(path, call.path)) {
-      await this.#discard(received.files);
-      return refusedAt(['body', 'path'], 'The query and the body name different paths.');
-    }
     let aimed: readonly AimedFile[] | Refused | null = null;
     try {
       aimed = await this.#aim(call.caller, path, received.files, headers);
@@ -205,12 +201,6 @@ export class Intake {
   async #discard(files: readonly ReceivedFile[]): Promise<void> {
     for (const { staged } of files) await this.#parts.disk.remove(staged.partFile);
   }
-}
-
-/** A slash at either end says nothing. */
-function isSamePath(a: string, b: string): boolean {
-  const bare = (path: string): string => path.replace(/^\/|\/$/g, '');
-  return bare(a) === bare(b);
 }
 
 /** Two files of one request that would fall together: only one of them could survive. */

@@ -188,8 +188,10 @@ export class MultipartIntake {
 }
 
 /** Callers may send a leading slash (contract 1). */
+/** A slash at either end says nothing. */
 function isSamePath(one: string, other: string): boolean {
-  return one.replace(/^\//, '') === other.replace(/^\//, '');
+  const bare = (path: string): string => path.replace(/^\/|\/$/g, '');
+  return bare(one) === bare(other);
 }
 
 function tooMany(): string {

@@ -2,7 +2,13 @@ import type { StatementSync } from 'node:sqlite';
 import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { numberOf, toUploadRow, type UploadRow } from './upload-row.ts';
-import { FOUND_WAITING, UNDELIVERED, UNFINISHED, type UploadState } from './upload-states.ts';
+import {
+  FOUND_WAITING,
+  PENDING,
+  UNDELIVERED,
+  UNFINISHED,
+  type UploadState,
+} from './upload-states.ts';
 
 /** A folder that undelivered uploads of a user lie right in. */
 export interface PendingFolder {
@@ -18,7 +24,10 @@ const MOST_REMEMBERED = 500;
 /** Counts over one user's rows, or everybody's. */
 export interface QueueCounts {
   readonly sending: number;
+  /** What is to reach the NAS, whoever must do something for it first. */
   readonly pending: number;
+  /** Of these, what was found again and goes only when its owner says so. */
+  readonly waitingForOwner: number;
   readonly failed: number;
   readonly openConflicts: number;
   readonly oldestPendingMs: number | null;
@@ -32,13 +41,15 @@ const COUNTS = `
   SELECT
     (SELECT count(*) FROM upload_queue WHERE state = 'sending'
       AND (:user IS NULL OR user_id = :user)) AS sending,
-    (SELECT count(*) FROM upload_queue WHERE state IN ${UNDELIVERED}
+    (SELECT count(*) FROM upload_queue WHERE state IN ${PENDING}
       AND (:user IS NULL OR user_id = :user)) AS pending,
+    (SELECT count(*) FROM upload_queue WHERE state = '${FOUND_WAITING}'
+      AND (:user IS NULL OR user_id = :user)) AS owners,
     (SELECT count(*) FROM upload_queue WHERE state = 'failed'
       AND (:user IS NULL OR user_id = :user)) AS failed,
     (SELECT count(*) FROM conflicts WHERE resolution IS NULL
       AND (:user IS NULL OR user_id = :user)) AS conflicts,
-    (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${UNDELIVERED}
+    (SELECT min(created_at_ms) FROM upload_queue WHERE state IN ${PENDING}
       AND (:user IS NULL OR user_id = :user)) AS oldest,
     iif(:user IS NULL,
       (SELECT max(synced_at_ms) FROM upload_queue WHERE synced_at_ms IS NOT NULL),
@@ -98,7 +109,7 @@ export class OverviewRows {
         + coalesce((SELECT sum(size_bytes) FROM kept_bytes), 0) AS bytes`);
     this.#inbox = store.prepare(`
       SELECT count(*) AS files, coalesce(sum(size_bytes), 0) AS bytes FROM upload_queue
-      WHERE state IN ${UNDELIVERED}`);
+      WHERE state IN ${PENDING}`);
   }
 
   counts(userId: number | null): QueueCounts {
@@ -106,6 +117,7 @@ export class OverviewRows {
     return {
       sending: Number(raw['sending']),
       pending: Number(raw['pending']),
+      waitingForOwner: Number(raw['owners']),
       failed: Number(raw['failed']),
       openConflicts: Number(raw['conflicts']),
       oldestPendingMs: numberOf(raw['oldest']),

@@ -110,6 +110,9 @@ export class Overview {
   async drop(caller: Caller, id: string): Promise<Done> {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
+    if (row.state === 'conflict') {
+      return refused('conflict', 'It lies on the NAS beside another version. Settle that first.');
+    }
     const { drops, disk, fileOf, uploads, intents } = this.#parts;
     const beingSent = refused('conflict', 'This upload is being sent right now.');
     if (!drops.freeze(id)) return beingSent;
@@ -153,7 +156,7 @@ export class Overview {
   /** Before its row is gone: an older database must not bring it back. */
   async #writeEnd(row: UploadRow): Promise<Refused | null> {
     const { id, path, sizeBytes, sha256, base, state } = row;
-    if (state === 'synced' || state === 'conflict') return null;
+    if (state === 'synced') return null;
     const atMs = this.#parts.clock.nowMs();
     try {
       await this.#parts.intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);

@@ -1,4 +1,4 @@
-import { NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
+import { liesBeside, NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
 /** What a version stands on. */
@@ -19,7 +19,7 @@ export function standingOf(row: UploadRow, uploads: UploadRows): Standing {
       const { sizeBytes, sha256: checksum } = before;
       return {
         base: { ...NO_BASE, source: 'own', sizeBytes, checksum },
-        copyPath: before.state === 'conflict' ? before.deliveredPath : null,
+        copyPath: liesBeside(before) ? before.deliveredPath : null,
       };
     }
     base = before.base;

@@ -24,7 +24,7 @@ export class SyncLogRows {
     this.#pruneDone = store.prepare(`
       DELETE FROM upload_queue WHERE seq IN (
         SELECT q.seq FROM upload_queue q INDEXED BY upload_queue_by_synced
-        WHERE q.synced_at_ms < ? AND q.state IN ('synced', 'conflict') AND q.has_bytes = 0
+        WHERE q.synced_at_ms < ? AND q.state = 'synced' AND q.has_bytes = 0
           AND NOT EXISTS (SELECT 1 FROM upload_queue n WHERE n.base_upload_id = q.id
             AND n.state NOT IN ('synced', 'conflict'))
         ORDER BY q.synced_at_ms LIMIT ${MOST_PRUNED})`);

@@ -11,6 +11,8 @@ import type { UploadRow } from './upload-row.ts';
 export interface SyncStatus {
   readonly is_syncing: boolean;
   readonly pending_uploads: number;
+  /** Of these, what was found again and goes only when its owner says so. */
+  readonly waiting_for_owner: number;
   readonly pending_downloads: number;
   readonly conflicts: number;
   readonly nas_online: boolean;
@@ -176,6 +178,7 @@ export function toSyncStatus(
   return {
     is_syncing: counts.sending > 0,
     pending_uploads: counts.pending,
+    waiting_for_owner: counts.waitingForOwner,
     pending_downloads: pendingDownloads,
     conflicts: counts.openConflicts,
     nas_online: nasOnline,

@@ -123,6 +123,11 @@ export function toUploadRow(raw: Raw): UploadRow {
   };
 }
 
+/** Whether it was delivered to another place than its own: under a conflict name. */
+export function liesBeside({ deliveredPath, path }: UploadRow): boolean {
+  return deliveredPath !== null && deliveredPath !== path;
+}
+
 /** Reads what an intent tells of an upload; null for what is not of that form. */
 export function readNewUpload(value: unknown): NewUpload | null {
   const raw = value as Partial<Record<keyof NewUpload, unknown>>;

@@ -48,7 +48,8 @@ export class UploadRows {
       ORDER BY seq DESC LIMIT 1`);
     this.#lastSynced = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
-      WHERE user_id = ? AND path = ? AND state = 'synced' ORDER BY seq DESC LIMIT 1`);
+      WHERE user_id = ? AND path = ? AND state = 'synced' 
+        AND coalesce(delivered_path, path) = path ORDER BY seq DESC LIMIT 1`);
     this.#requeue = store.prepare(`
       UPDATE upload_queue SET state = 'queued', found = 0, detail = NULL, resends = 0, due_tick_ms = 0,
         needs_folder = 0, next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL

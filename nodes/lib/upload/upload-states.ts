@@ -30,6 +30,10 @@ export const CLAIMABLE = `('queued', 'sending', 'waiting', 'found')`;
 /** As SQL: what reaches the NAS without anybody doing anything more here. */
 export const UNDELIVERED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found')`;
 
+/** As SQL: what is to reach the NAS, by itself or once its owner says so. */
+export const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found',
+  '${FOUND_WAITING}')`;
+
 /** As SQL: what is not on the NAS and belongs to somebody. */
 export const UNFINISHED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found',
   '${FOUND_WAITING}', 'failed')`;

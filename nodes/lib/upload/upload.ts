@@ -299,9 +299,8 @@ export class Upload {
    * resumable upload that moved lately. What never arrives by itself does not count.
    */
   hasUnfinished(userId: number): boolean {
-    if (this.#overviewRows.counts(userId).pending > 0 || this.#slots.running(userId) > 0) {
-      return true;
-    }
+    const { pending, waitingForOwner } = this.#overviewRows.counts(userId);
+    if (pending > waitingForOwner || this.#slots.running(userId) > 0) return true;
     return this.resumable.isMoving(userId);
   }
 

@@ -43,4 +43,45 @@ describe('The queue of an older BaluPi', () => {
     store.close();
     rmSync(folder, { recursive: true });
   });
+
+  it('says conflict of what is one, and of nothing that was settled', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-migration-'));
+    const file = join(folder, 'queue.db');
+    const opened = (migrations: typeof QUEUE_MIGRATIONS): Store =>
+      Store.open({ file, name: 'queue', synchronous: 'FULL', migrations });
+    const old = opened(QUEUE_MIGRATIONS.slice(0, 13));
+    for (const [id, resolution] of [
+      ['open', null],
+      ['renamed', 'renamed'],
+      ['removed', 'remote'],
+      ['replaced', undefined],
+    ] as const) {
+      const place = `alice/${id}`;
+      old
+        .prepare(
+          `INSERT INTO upload_queue (id, user_id, username, folder, filename, path, delivered_path,
+             size_bytes, sha256, base_source, state, has_bytes, created_at_ms, synced_at_ms)
+           VALUES (?, 1, 'alice', 'alice', ?, ?, ? || ' (conflict)', 10, '', 'none', 'conflict', 0,
+             5000, 6000)`,
+        )
+        .run(id, id, place, place);
+      if (resolution === undefined) continue;
+      old
+        .prepare(
+          `INSERT INTO conflicts (upload_id, user_id, path, conflict_path, size_bytes, sha256,
+             found_at_ms, resolution) VALUES (?, 1, ?, ? || ' (conflict)', 10, '', 6000, ?)`,
+        )
+        .run(id, place, place, resolution);
+    }
+    old.close();
+    const store = opened(QUEUE_MIGRATIONS);
+    const states = new OverviewRows(store).list(1, null).map(({ id, state }) => [id, state]);
+    store.close();
+    rmSync(folder, { recursive: true });
+    assert.deepEqual(states, [
+      ['replaced', 'synced'],
+      ['renamed', 'synced'],
+      ['open', 'conflict'],
+    ]);
+  });
 });

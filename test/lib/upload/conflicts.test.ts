@@ -125,6 +125,18 @@ describe('settling a conflict', () => {
     assert.deepEqual(texts(), { 'alice/a.txt': 'mine' });
   });
 
+  it('local puts a folder back that came in the very moment before the rename', async () => {
+    house.nas.trouble = (call) => {
+      if (call.startsWith('rename alice/a.txt') && house.nas.files.delete('alice/a.txt')) {
+        house.nas.folders.add('alice/a.txt');
+      }
+      return null;
+    };
+    assert.partialDeepStrictEqual(await resolve('local'), { kind: 'refused', code: 'conflict' });
+    assert.ok(house.nas.folders.has('alice/a.txt'));
+    assert.deepEqual(texts(), { [COPY]: 'mine' });
+  });
+
   it('local changes nothing where the conflict copy is gone', async () => {
     house.nas.files.delete(COPY);
     assert.partialDeepStrictEqual(await resolve('local'), { kind: 'refused', code: 'conflict' });

@@ -150,6 +150,10 @@ export class MemoryNas {
     const call = `rename ${from} > ${to}`;
     const troubled = await this.#begin(call, token);
     if (troubled !== null) return troubled;
+    if (this.folders.delete(from)) {
+      this.folders.add(to);
+      return this.#end(call, json(200, { message: 'Renamed' }));
+    }
     const file = this.files.get(from);
     if (file === undefined) return json(403, { detail: 'Operation not permitted' });
     const existed = this.files.has(to);

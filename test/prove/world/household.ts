@@ -133,7 +133,8 @@ export class Household {
         async () => {
           await this.signIn();
           last = await this.ask('/api/files/sync/status');
-          return last['pending_uploads'] === 0;
+          // What waits for its owner waits for ever.
+          return last['pending_uploads'] === last['waiting_for_owner'];
         },
         patienceMs,
       );

@@ -18,3 +18,14 @@ CREATE TABLE kept_bytes (
 CREATE INDEX kept_bytes_by_conflict ON kept_bytes (conflict_id);
 CREATE INDEX kept_bytes_by_end ON kept_bytes (kept_until_ms);
 `;
+
+/**
+ * Rows that say `conflict` have one that is open: what was settled since, or replaced by a later
+ * version, is delivered, and what was taken off the NAS is out of the queue.
+ */
+export const SETTLED_CONFLICTS = `
+DELETE FROM upload_queue WHERE state = 'conflict' AND has_bytes = 0 AND id IN (
+  SELECT upload_id FROM conflicts WHERE resolution = 'remote');
+UPDATE upload_queue SET state = 'synced' WHERE state = 'conflict' AND id NOT IN (
+  SELECT upload_id FROM conflicts WHERE resolution IS NULL);
+`;
