@@ -57,7 +57,7 @@ class RealCache {
     this.#policy.used(path, sizeBytes);
     const copy = this.#copies.find(path);
     if (copy !== null) {
-      this.#tally.hit(copy.id, sizeBytes, 'stale');
+      this.#tally.hit(copy.id, sizeBytes, 0);
       return true;
     }
     const reservation = await this.#room.reserve(sizeBytes, path);

@@ -28,7 +28,7 @@ const QUEUED = {
   mimeType: null,
   file: 'somewhere',
 };
-const TICKET = { file: FILE, label: 'hit', ageSeconds: 0 } as CopyTicket;
+const TICKET = { file: FILE, label: 'hit', heldAtMs: 0, ageSeconds: 0 } as CopyTicket;
 const STATS: CacheStats = {
   fileCount: 5,
   totalBytes: 5_000_000,

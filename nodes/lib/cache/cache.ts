@@ -148,7 +148,7 @@ export class Cache {
     response: ServerResponse,
     options: { readonly offload?: boolean },
   ): Promise<ServeOutcome> {
-    const { copy, file, label, ageSeconds } = ticket;
+    const { copy, file, label, heldAtMs, ageSeconds } = ticket;
     const { sizeBytes } = copy.version;
     const validators = validatorsOf(copy.version, copy.version.etag, this.#ports.clock.nowMs());
     const mimeType = file.mimeType ?? copy.mimeType;
@@ -156,7 +156,7 @@ export class Cache {
     const exchange = { request, response, offload: options.offload === true };
     const served = await this.#server.serve(copy.blob, head, exchange, (plan) => {
       this.#policy.used(file.path, sizeBytes);
-      this.#tally.hit(copy.id, plan.fileBytes, label === 'hit' ? 'validated' : 'stale');
+      this.#tally.hit(copy.id, plan.fileBytes, heldAtMs);
     });
     if (served.kind === 'answered' || this.#ports.diskHealth.refuses !== null) return served;
     await this.#shelf.discard({ id: copy.id, blob: copy.blob, sizeBytes });

@@ -90,7 +90,7 @@ export class PieceCache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<ServeOutcome> {
-    const { pieced, label } = ticket;
+    const { pieced, heldAtMs } = ticket;
     const { tally, touches, pool } = this.#ports;
     const plan = planOf(ticket, request, this.#ports.clock.nowMs());
     const [part] = plan.parts;
@@ -100,7 +100,7 @@ export class PieceCache {
     if (opened === null) return { kind: 'gone' };
     await opened?.close();
     tally.answered(plan.fileBytes);
-    if (label === 'hit') touches.confirmed(pieced.id);
+    touches.confirmed(pieced.id, heldAtMs);
     const source = keptSource((number) => this.#open(pieced, number), pool);
     return { kind: 'answered', whole: await respond(request, response, plan, source) };
   }

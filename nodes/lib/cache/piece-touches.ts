@@ -26,9 +26,9 @@ export class PieceTouches {
     this.#soon();
   }
 
-  /** The NAS confirmed the version of a file just now. */
-  confirmed(fileId: number): void {
-    this.#confirmed.set(fileId, this.#clock.nowMs());
+  /** The version of a file was held against what the NAS tells, at that time. */
+  confirmed(fileId: number, heldAtMs: number): void {
+    this.#confirmed.set(fileId, Math.max(this.#confirmed.get(fileId) ?? 0, heldAtMs));
     this.#soon();
   }
 

@@ -12,6 +12,9 @@ export interface Kept extends HeldVersion {
 
 export interface Freshness {
   readonly label: 'hit' | 'stale';
+  /** When it was last held against what the NAS tells, epoch ms. */
+  readonly heldAtMs: number;
+  /** Whole seconds since then. */
   readonly ageSeconds: number;
 }
 
@@ -32,8 +35,9 @@ export class Standing {
   of(file: LocatedFile, kept: Kept): Freshness | null {
     const label = this.#labelOf(file, kept);
     if (label === null) return null;
-    const ageMs = this.#clock.nowMs() - kept.validatedAtMs;
-    return { label, ageSeconds: label === 'hit' ? 0 : Math.max(0, Math.floor(ageMs / 1000)) };
+    const nowMs = this.#clock.nowMs();
+    const heldAtMs = Math.max(kept.validatedAtMs, shownAtMs(file, kept, nowMs));
+    return { label, heldAtMs, ageSeconds: Math.max(0, Math.floor((nowMs - heldAtMs) / 1000)) };
   }
 
   #labelOf(file: LocatedFile, kept: Kept): Freshness['label'] | null {
@@ -48,4 +52,13 @@ export class Standing {
     // The copy may have been confirmed for somebody else after this caller last listed the folder.
     return kept.validatedAtMs >= (file.listedAtMs ?? 0) ? 'stale' : null;
   }
+}
+
+/**
+ * When the NAS's listing showed this very version. Also a fresh listing is some seconds old: it is
+ * asked at most every 10 s.
+ */
+function shownAtMs({ version, known, listedAtMs }: LocatedFile, kept: Kept, nowMs: number): number {
+  if (version === null || !holds(kept, version)) return 0;
+  return listedAtMs ?? (known === 'fresh' ? nowMs : 0);
 }

@@ -55,12 +55,15 @@ export class Tally {
     this.#dayOf = dayOf;
   }
 
-  /** A copy was served; `validated` when the NAS confirmed it just now. */
-  hit(copyId: number, bytes: number, how: 'validated' | 'stale'): void {
+  /**
+   * A copy was served.
+   * @param heldAtMs when it was last held against what the NAS tells, epoch ms
+   */
+  hit(copyId: number, bytes: number, heldAtMs: number): void {
     const touch = this.#touches.get(copyId) ?? { uses: 0, atMs: 0, validatedAtMs: 0 };
     touch.uses += 1;
     touch.atMs = this.#clock.nowMs();
-    if (how === 'validated') touch.validatedAtMs = touch.atMs;
+    touch.validatedAtMs = Math.max(touch.validatedAtMs, heldAtMs);
     this.#touches.set(copyId, touch);
     this.#add({ hits: 1, hitBytes: bytes });
   }

@@ -5,6 +5,8 @@ import type { PiecedFile } from './pieced-file-rows.ts';
 interface Ticket {
   readonly file: LocatedFile;
   readonly label: 'hit' | 'stale';
+  /** When it was last held against what the NAS tells, epoch ms. */
+  readonly heldAtMs: number;
   readonly ageSeconds: number;
 }
 

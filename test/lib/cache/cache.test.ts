@@ -80,6 +80,26 @@ describe('Cache', function () {
       assert.deepEqual(bench.onDisk('fills'), []);
     });
 
+    it('tells how long ago a copy was held against the NAS, on hits as well', async () => {
+      bench.nas.put('alice/a.txt', 'one');
+      await bench.get('alice/a.txt');
+      await bench.clock.advance(20_000);
+      const ages: (string | undefined)[] = [];
+      const read = async (): Promise<void> => {
+        ages.push((await bench.get('alice/a.txt')).headers.age as string | undefined);
+      };
+      await read();
+      await bench.clock.advance(8_400);
+      await read();
+      // What a hit noted is written by now, and is no confirmation of its own.
+      await bench.clock.advance(1_100);
+      await read();
+      bench.awake = false;
+      await bench.clock.advance(60_000);
+      await read();
+      assert.deepEqual(ages, ['0', '8', '9', '69']);
+    });
+
     it('fetches a changed file anew and gives up the old bytes', async () => {
       bench.nas.put('alice/a.txt', 'one');
       await bench.get('alice/a.txt');

@@ -88,7 +88,10 @@ describe('A file held in pieces', function () {
     assert.equal(labelOf(again), '200 hit');
     assert.ok(again.body.equals(bytes));
     assert.equal(again.headers.etag, got.headers.etag);
-    await bench.clock.advance(30_000);
+    await bench.clock.advance(9_000);
+    const later = await range(0, 9);
+    assert.deepEqual([labelOf(later), later.headers.age], ['206 hit', '9']);
+    await bench.clock.advance(21_000);
     bench.awake = false;
     const part = await range(PIECE - 3, 3 * PIECE + 2);
     assert.equal(labelOf(part), '206 stale');

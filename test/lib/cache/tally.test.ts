@@ -60,7 +60,7 @@ describe('Counting what the cache did', () => {
     });
 
     it('counts no read of an awake NAS', () => {
-      tally.hit(1, 10, 'stale');
+      tally.hit(1, 10, 0);
       assert.equal(tally.totals().nasWakesAvoided, 0);
     });
   });
@@ -83,10 +83,10 @@ describe('Counting what the cache did', () => {
     });
 
     it('begins a day at midnight of the time zone, and keeps days over a restart', async () => {
-      tally.hit(1, 10, 'validated');
+      tally.hit(1, 10, clock.nowMs());
       tally.miss(30);
       await clock.advance(11 * 60 * MINUTE_MS + 1); // 23:00 UTC is midnight in Berlin
-      tally.hit(1, 5, 'stale');
+      tally.hit(1, 5, 0);
       tally.prefetched(7);
       tally.flush();
       const { today, days } = opened().days(30);
@@ -104,7 +104,7 @@ describe('Counting what the cache did', () => {
     });
 
     it('shows every day asked for, oldest first, with its ratios', () => {
-      tally.hit(1, 75, 'validated');
+      tally.hit(1, 75, clock.nowMs());
       tally.miss(25);
       const { today, days } = tally.days(3);
       const wire = wireDays(days, today, 3);
