@@ -64,12 +64,14 @@ async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
   }
   const { file } = found;
   if (requestOf(message).method === 'HEAD' && file.known !== 'unlisted') {
-    if (file.version !== null) {
-      await cache.describe(file, file.version, requestOf(message), responseOf(message));
+    const { version } = file;
+    const { state } = nas.presence;
+    const request = requestOf(message);
+    if (version !== null && !(state.awake && cache.wantsTag(version, request))) {
+      await cache.describe(file, version, request, responseOf(message));
       return null;
     }
     // A share's own row tells no version; nobody is woken for a head.
-    const { state } = nas.presence;
     if (!state.awake) return refused(withAnswer(message, asleepAnswer(state)));
   }
   message.file = { kind: 'missing', file };

@@ -74,7 +74,7 @@ export function likelyRange(request: IncomingMessage, sizeBytes: number): ByteRa
 
 function baseHeaders(head: FileHead): OutgoingHttpHeaders {
   return {
-    ETag: head.etag,
+    ...(head.etag === null ? {} : { ETag: head.etag }),
     'Last-Modified': httpDate(head.lastModifiedMs),
     'Accept-Ranges': 'bytes',
     'Cache-Control': 'private, no-store',

@@ -163,6 +163,15 @@ export class Cache {
     return served;
   }
 
+  /**
+   * Whether a HEAD depends on the tag a GET would give, and only the NAS knows that: it is in no
+   * listing.
+   */
+  wantsTag(version: FileVersion, { headers }: IncomingMessage): boolean {
+    if (version.etag !== null) return false;
+    return headers['if-none-match'] !== undefined || headers['if-match'] !== undefined;
+  }
+
   /** Answers HEAD from what the caller's listing shows, and asks nobody. */
   async describe(
     file: LocatedFile,
@@ -173,7 +182,9 @@ export class Cache {
     const nowMs = this.#ports.clock.nowMs();
     const isFresh = file.known === 'fresh';
     const said = { etag: version.etag, mimeType: null };
-    const head = headOf(file, version, said, isFresh ? 'miss' : 'stale', nowMs);
+    const told = headOf(file, version, said, isFresh ? 'miss' : 'stale', nowMs);
+    // A GET would give the NAS's own tag; another one here would tell of a change that is none.
+    const head = { ...told, etag: version.etag === null ? null : told.etag };
     const ageSeconds = Math.max(0, Math.floor((nowMs - (file.listedAtMs ?? nowMs)) / 1_000));
     const plan = planAnswer(request, isFresh ? head : { ...head, ageSeconds });
     const none = { send: () => Promise.resolve(false) };

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 /** What identifies the version a server would send now. */
 export interface Validators {
-  /** A strong entity tag with its quotes. */
-  readonly etag: string;
+  /** A strong entity tag with its quotes; null where it is not known yet. */
+  readonly etag: string | null;
   /** Another tag that the same version was given, asked for only where a caller sends one. */
   readonly otherTag?: (() => string) | undefined;
   /** Epoch ms; only its whole seconds count, as HTTP dates carry no more. */
