@@ -63,6 +63,34 @@ describe('A cache that is emptied while somebody reads', function () {
     await booted.stop();
   });
 
+  it('is not emptied by a field or parameter that is misspelt', async () => {
+    await booted.nas.putFile('alice/a.txt', Buffer.from('a'), 'alice');
+    const token = await booted.signIn('admin');
+    const asked = async (path: string, method = 'GET', body?: object): Promise<Response> => {
+      const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+      const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+      return await fetch(`${booted.url}/api${path}`, { method, headers, ...sent });
+    };
+    await (await asked('/files/download/alice/a.txt')).arrayBuffer();
+    for (const [query, body, loc] of [
+      ['', { pth: 'alice/nothing' }, ['body', 'pth']],
+      ['', { path: 'alice/nothing', folder: 'alice' }, ['body', 'folder']],
+      ['?pth=alice/nothing', undefined, ['query', 'pth']],
+    ] as const) {
+      const refused = await asked(`/cache/entries${query}`, 'DELETE', body);
+      const told = (await refused.json()) as { code: string; errors: { loc: string[] }[] };
+      assert.deepEqual([refused.status, told.code, told.errors[0]?.loc], [422, 'invalid', loc]);
+    }
+    const { total_files: kept } = (await (await asked('/cache/stats')).json()) as {
+      total_files: number;
+    };
+    assert.equal(kept, 1);
+    assert.equal((await asked('/cache/entries', 'DELETE', { path: 'alice' })).status, 200);
+    // An app signs in with whatever its makers thought of since.
+    const login = { username: 'alice', password: 'Practice-alice-1', device_name: 'Pixel' };
+    assert.equal((await asked('/auth/login', 'POST', login)).status, 200);
+  });
+
   it('lets the reader of a large file come to its end, and is empty then', async () => {
     const tokens: Record<string, string> = {};
     for (const user of ['alice', 'admin']) tokens[user] = await booted.signIn(user);

@@ -73,6 +73,7 @@ export const AUTH_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     bodySchema: LoginBody,
+    isBaluHosts: true,
     responses: {
       200: json(Type.Union([TokenAnswer, TwoFactorAnswer]), 'Signed in, or a code is wanted.'),
     },
@@ -87,6 +88,7 @@ export const AUTH_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     bodySchema: VerifyTwoFactorBody,
+    isBaluHosts: true,
     responses: { 200: json(TokenAnswer, 'Signed in.') },
     passesRefusals: true,
     refusals: ['bad_credentials', 'too_many_tries', ...ASKS_THE_NAS],
@@ -99,6 +101,7 @@ export const AUTH_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     bodySchema: RefreshBody,
+    isBaluHosts: true,
     responses: { 200: json(TokenAnswer, 'The new token.') },
     passesRefusals: true,
     refusals: ['bad_token', 'gateway_timeout'],

@@ -44,13 +44,22 @@ export interface Endpoint<
   /** Most the body may hold. Null: the room that takes the stream has a limit of its own. */
   readonly maxBodyBytes: number | null;
   readonly params: TObject;
+  /** Shut where something is deleted, as left out means all there is; else what is odd is let go. */
   readonly query: Q;
   /** Request headers with a meaning of their own. Published; read by the room. */
   readonly headers: TObject;
   /** What a `stream` is made of. */
   readonly streamType: 'multipart/form-data' | 'application/octet-stream';
-  /** For `stream` it only publishes the fields of the form, or the bytes. */
+  /**
+   * For `stream` it only publishes the fields of the form, or the bytes. JSON is shut: a field that
+   * it does not name is a fault with its place, as one misspelt could mean the widest there is.
+   */
   readonly bodySchema: B;
+  /**
+   * A route that BaluHost has too: the apps send it fields that nothing here reads, today's and
+   * tomorrow's, and these are let go.
+   */
+  readonly isBaluHosts: boolean;
   readonly responses: Readonly<Record<number, ResponseShape>>;
   /** Whether the NAS's own refusals below 500 go on to the caller. */
   readonly passesRefusals: boolean;
@@ -76,6 +85,7 @@ export function endpoint<
   B extends TSchema = TNull,
 >(given: Given<Id, Q, B>): Endpoint<Id, Q, B> {
   const body = given.body ?? (given.bodySchema === undefined ? 'none' : 'json');
+  const { isBaluHosts = false, bodySchema = Type.Null() as unknown as B } = given;
   return {
     rest: 'none',
     wakeScope: false,
@@ -84,11 +94,15 @@ export function endpoint<
     query: NO_FIELDS as unknown as Q,
     headers: NO_FIELDS,
     streamType: 'multipart/form-data',
-    bodySchema: Type.Null() as unknown as B,
     passesRefusals: false,
     refusals: [],
     ...given,
     body,
+    isBaluHosts,
+    ...(given.method === 'DELETE' && given.query !== undefined
+      ? { query: closed(given.query) }
+      : {}),
+    bodySchema: body === 'json' && !isBaluHosts ? closed(bodySchema) : bodySchema,
   };
 }
 

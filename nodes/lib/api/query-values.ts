@@ -13,18 +13,26 @@ const LOST_PLUS = /^(.{10}T[\d:.]+) (\d{2}:\d{2})$/;
 /**
  * Reads the parameters the schema names from a query string. Text that does not read as what the
  * schema wants stays text, for the check to complain about.
- * @returns the values, and the names that were given more than once
+ * @returns the values, the names that were given more than once, and those the schema does not name
  */
 export function coerceQuery(
   schema: TObject,
   rawQuery: string,
-): { readonly value: Record<string, unknown>; readonly twice: readonly string[] } {
+): {
+  readonly value: Record<string, unknown>;
+  readonly twice: readonly string[];
+  readonly strangers: readonly string[];
+} {
   const given = new Map<string, string>();
   const twice = new Set<string>();
+  const strangers = new Set<string>();
   for (const pair of rawQuery.split('&')) {
     const mark = pair.indexOf('=');
     const name = decodeLenient(mark === -1 ? pair : pair.slice(0, mark));
-    if (!Object.hasOwn(schema.properties, name)) continue;
+    if (!Object.hasOwn(schema.properties, name)) {
+      if (name !== '') strangers.add(name);
+      continue;
+    }
     if (given.has(name)) twice.add(name);
     given.set(name, mark === -1 ? '' : pair.slice(mark + 1));
   }
@@ -33,7 +41,7 @@ export function coerceQuery(
     const read = readParameter(property, given.get(name));
     if (read !== undefined) value[name] = read;
   }
-  return { value, twice: [...twice] };
+  return { value, twice: [...twice], strangers: [...strangers] };
 }
 
 /**

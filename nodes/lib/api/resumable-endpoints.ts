@@ -56,6 +56,7 @@ export const RESUMABLE_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     bodySchema: ChunkedInit,
+    isBaluHosts: true,
     responses: { 200: json(ChunkedBegun, 'The id to send chunks to.') },
     refusals: [
       'bad_path',

@@ -41,7 +41,7 @@ export function wordsOf(schema: TSchema): readonly unknown[] | undefined {
 }
 
 /**
- * The same schema, shut: what it does not name is a fault in an answer, at every depth. A schema
+ * The same schema, shut: what it does not name is a fault, at every depth. A schema
  * that says itself what else it takes is left as it is.
  */
 export function closed<T extends TSchema>(schema: T): T {

@@ -1,7 +1,7 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox';
 import { coerceQuery } from './query-values.ts';
 import { type Fault, faultsOf } from './faults.ts';
-import { reduce } from './reduce.ts';
+import { LONGEST_NAME, MOST_STRANGERS, reduce, strangersIn } from './reduce.ts';
 
 export type Validated<T> =
   | { readonly kind: 'valid'; readonly value: T }
@@ -9,8 +9,8 @@ export type Validated<T> =
 
 /**
  * Checks a query string.
- * @param rawQuery what followed `?`, undecoded. Unknown parameters are ignored, an empty one counts
- *   as absent unless it is a path, and one that is given twice is a fault.
+ * @param rawQuery what followed `?`, undecoded. Unknown parameters are ignored unless the schema is
+ *   shut, an empty one counts as absent unless it is a path, and one given twice is a fault.
  */
 export function validateQuery<S extends TObject>(
   schema: S,
@@ -33,7 +33,11 @@ function withoutQuery(schema: TObject): Validated<unknown> {
 }
 
 function checkQuery<S extends TObject>(schema: S, rawQuery: string): Validated<Static<S>> {
-  const { value, twice } = coerceQuery(schema, rawQuery);
+  const { value, twice, strangers } = coerceQuery(schema, rawQuery);
+  if (schema.additionalProperties === false && strangers.length > 0) {
+    const named = strangers.slice(0, MOST_STRANGERS).map((name) => name.slice(0, LONGEST_NAME));
+    return { kind: 'invalid', errors: named.map((name) => undescribed(['query', name])) };
+  }
   if (twice.length > 0) {
     const errors = twice.map((name) => ({
       loc: ['query', name],
@@ -45,12 +49,23 @@ function checkQuery<S extends TObject>(schema: S, rawQuery: string): Validated<S
 }
 
 /**
- * Checks a JSON body. Unknown fields are ignored.
+ * Checks a JSON body. Unknown fields are faults where the schema is shut, and let go elsewhere.
  * @param body as `JSON.parse` gave it; undefined where none was sent, which is fine as long as no
  *   field is required
  */
 export function validateBody<S extends TSchema>(schema: S, body: unknown): Validated<Static<S>> {
-  return judge(schema, reduce(schema, body === undefined ? {} : body), 'body');
+  const sent = body === undefined ? {} : body;
+  const judged = judge(schema, reduce(schema, sent), 'body');
+  const unknown = strangersIn(schema, sent, ['body']).map(undescribed);
+  if (unknown.length === 0) return judged;
+  return {
+    kind: 'invalid',
+    errors: judged.kind === 'valid' ? unknown : [...judged.errors, ...unknown],
+  };
+}
+
+function undescribed(loc: readonly (string | number)[]): Fault {
+  return { loc, msg: 'is not described' };
 }
 
 /** Checks the parameters of a path, numbers among them given as text. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { Type } from '@sinclair/typebox';
 import fc from 'fast-check';
-import { endpointById } from '../../../nodes/lib/api/api.ts';
+import { endpointById, ENDPOINTS } from '../../../nodes/lib/api/api.ts';
+import { endpoint } from '../../../nodes/lib/api/endpoint.ts';
+import { partsOf } from '../../../nodes/lib/api/schema-parts.ts';
 import {
   validateBody,
   validateParams,
@@ -169,8 +171,36 @@ describe('a query', () => {
 describe('a JSON body', () => {
   const GOOD = { name: 'Night', price_per_kwh_cents: 22.5 };
 
-  it('keeps what is described and drops the rest', () => {
-    assert.deepEqual(valid(validateBody(price, { ...GOOD, id: 7, extra: {} })), GOOD);
+  it('refuses what is not described on our own routes, with its place, at every depth', () => {
+    assert.deepEqual(faults(validateBody(price, { ...GOOD, id: 7, extra: {} })), [
+      { loc: ['body', 'id'], msg: 'is not described' },
+      { loc: ['body', 'extra'], msg: 'is not described' },
+    ]);
+    const deep = endpoint({
+      id: 'deep',
+      method: 'POST',
+      path: '/api/deep',
+      summary: 'Deep.',
+      tags: [],
+      access: 'caller',
+      responses: {},
+      bodySchema: Type.Object({ list: Type.Array(Type.Object({ a: Type.Optional(rowId()) })) }),
+    }).bodySchema;
+    assert.deepEqual(faults(validateBody(deep, { list: [{ a: 1 }, { b: 1 }] })), [
+      { loc: ['body', 'list', 1, 'b'], msg: 'is not described' },
+    ]);
+  });
+
+  it('lets what it does not know go on the routes that BaluHost has too', () => {
+    const sent = { username: 'alice', password: 'secret' };
+    assert.deepEqual(valid(validateBody(login, { ...sent, device_name: 'Pixel' })), sent);
+    for (const { id, path, body, isBaluHosts, bodySchema } of ENDPOINTS) {
+      if (body !== 'json') continue;
+      const isTheirs = /^\/api\/(?:auth|files\/upload\/chunked)\//.test(path);
+      assert.equal(isBaluHosts, isTheirs, id);
+      const { additionalProperties } = partsOf(bodySchema);
+      assert.equal(additionalProperties, isTheirs ? undefined : false, id);
+    }
   });
 
   it('refuses a name that shows nothing', () => {
@@ -185,7 +215,12 @@ describe('a JSON body', () => {
     const body: unknown = JSON.parse(
       '{"name":"n","price_per_kwh_cents":1,"__proto__":{"is_active":false},"constructor":{"prototype":{"x":1}}}',
     );
-    const value = valid(validateBody(price, body));
+    assert.deepEqual(
+      faults(validateBody(price, body)).map(({ loc }) => loc[1]),
+      ['__proto__', 'constructor'],
+    );
+    const open = Type.Object(price.properties);
+    const value = valid(validateBody(open, body));
     assert.deepEqual(value, { name: 'n', price_per_kwh_cents: 1 });
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
     assert.equal(({} as Record<string, unknown>)['x'], undefined);
