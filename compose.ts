@@ -156,10 +156,21 @@ export class House {
   }
 }
 
+/** What goes on without it, by the database. */
+const WITHOUT: Readonly<Record<string, string>> = {
+  queue:
+    'Accepted uploads are taken up from their intents; everybody signs in anew, and credentials ' +
+    'are stored anew.',
+  cache: 'The cache begins empty, and its old files are removed within the hour.',
+  energy: 'Nothing of it could be taken over; metering goes on.',
+};
+
 function sayWhatIsSetAside({ setAside }: DataFolder, log: Log): void {
-  if (setAside === null) return;
-  log.error(
-    `The queue database was damaged and is now ${setAside}. Accepted uploads are taken up from ` +
-      'their intents; everybody signs in anew, and credentials are stored anew.',
-  );
+  for (const { database, name, salvagedRows } of setAside) {
+    const goesOn =
+      salvagedRows === null
+        ? WITHOUT[database]
+        : `${salvagedRows} rows of it were taken over; metering goes on.`;
+    log.error(`The ${database} database was damaged and is now ${name}. ${String(goesOn)}`);
+  }
 }

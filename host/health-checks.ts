@@ -1,7 +1,6 @@
 import type { NasState } from '../nodes/lib/nas/nas.ts';
 import type { DataFolder } from '../nodes/lib/store/data-folder.ts';
 import type { DiskFault } from '../nodes/lib/store/disk-fault.ts';
-import type { Store } from '../nodes/lib/store/store.ts';
 import type { Check } from '../nodes/lib/system/system.ts';
 
 export interface HealthSources {
@@ -25,9 +24,9 @@ export interface HealthSources {
 export function healthChecks(sources: HealthSources): readonly Check[] {
   const { data, nas } = sources;
   return [
-    { name: 'queue_db', run: () => queueWord(data) },
-    { name: 'cache_db', run: () => databaseWord(data.cache) },
-    { name: 'energy_db', run: () => databaseWord(data.energy) },
+    { name: 'queue_db', run: () => databaseWord(data, 'queue') },
+    { name: 'cache_db', run: () => databaseWord(data, 'cache') },
+    { name: 'energy_db', run: () => databaseWord(data, 'energy') },
     { name: 'nas', fine: ['awake', 'asleep', 'unreachable'], run: () => nasWord(nas(), sources) },
     { name: 'clock', run: () => (sources.isClockUnsynced() ? 'clock_unsynced' : 'ok') },
     { name: 'disk', run: () => diskWord(sources) },
@@ -38,13 +37,12 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
   ];
 }
 
-function queueWord(data: DataFolder): string {
-  const word = databaseWord(data.queue);
-  return word === 'ok' && data.hasSetAside() ? 'set_aside' : word;
-}
-
-function databaseWord(store: Store): string {
-  return store.refuses ?? (store.answers() ? 'ok' : 'failing');
+function databaseWord(data: DataFolder, name: 'queue' | 'cache' | 'energy'): string {
+  const store = data[name];
+  if (store.refuses !== null) return store.refuses;
+  if (!store.answers()) return 'failing';
+  if (store.isDamaged) return 'damaged';
+  return data.hasSetAside(name) ? 'set_aside' : 'ok';
 }
 
 function diskWord({ diskFault, freeBytes, minFreeBytes }: HealthSources): string {

@@ -1,3 +1,5 @@
+import { basename } from 'node:path';
+
 /** A start that cannot go on, in words for the person who starts it. */
 export class StartFault extends Error {
   override readonly name = 'StartFault';
@@ -10,6 +12,7 @@ const SAID_WELL = new Set([
   'PortError',
   'DataFolderInUseError',
   'SchemaTooNewError',
+  'DatabaseStartError',
 ]);
 
 /** Exit codes of a start, by what a retry can do about it (sysexits.h; contract 0). */
@@ -29,23 +32,26 @@ export function exitCodeOf(error: unknown): number {
   return damaged || name === 'SchemaTooNewError' ? EXIT.data : EXIT.retry;
 }
 
+/** What is the matter, and what to look at. */
 const DISK_WORDS: Readonly<Record<string, string>> = {
-  EACCES: 'this user may not write there',
-  EPERM: 'this user may not write there',
-  EROFS: 'its disk is read-only',
-  ENOSPC: 'its disk is full',
-  ENOTDIR: 'there is a file in its place or above it',
-  EEXIST: 'there is a file in its place',
+  EACCES: 'this user may not write there (see: ls -ld, id)',
+  EPERM: 'this user may not write there (see: ls -ld, id)',
+  EROFS: 'its disk is read-only (see: dmesg, mount)',
+  ENOSPC: 'its disk is full (see: df -h)',
+  EIO: 'its disk fails (see: dmesg)',
+  ENOTDIR: 'there is a file in its place or above it (see: ls -ld)',
+  EEXIST: 'there is a file in its place (see: ls -ld)',
 };
 
 /** What is printed about a start that failed: one clear line where the reason is known. */
 export function wordsOfFault(error: unknown): string {
-  const { name, message, code, stack } = error as NodeJS.ErrnoException;
+  const { name, message, code, path, stack } = error as NodeJS.ErrnoException;
   if (SAID_WELL.has(name)) return message;
   if (code === 'ERR_SQLITE_ERROR') {
     return `A database in the data folder (BALUPI_DATA_DIR) cannot be opened: ${message}.`;
   }
   const disk = code === undefined ? undefined : DISK_WORDS[code];
-  if (disk !== undefined) return `The data folder (BALUPI_DATA_DIR) cannot be used: ${disk}.`;
-  return String(stack ?? error);
+  if (disk === undefined) return String(stack ?? error);
+  const what = path === undefined ? '' : ` at ${basename(path)}`;
+  return `The data folder (BALUPI_DATA_DIR) cannot be used${what}: ${disk}.`;
 }

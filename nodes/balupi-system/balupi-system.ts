@@ -82,6 +82,7 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   found: '[[found again]]',
   strangers: '[[unknown files]]',
   set_aside: '[[replaced, the damaged one is kept]]',
+  damaged: '[[damaged]]',
   left_out: '[[left out]]',
 };
 

@@ -33,7 +33,8 @@ export interface ScrubReport {
 
 /** About 1 % of all bytes a day, at a round every 15 minutes. */
 const SHARE_A_ROUND = 0.01 / 96;
-/** So all 256 folders are looked through in a day. */
+const FOLDERS = 256;
+/** So all of them are looked through in a day. */
 const FOLDERS_A_ROUND = 3;
 /** How much of what is read most is looked at after a run that did not end in order. */
 const HOT_BLOBS = 256;
@@ -42,8 +43,9 @@ const READ_BYTES = 256 * 1024;
 
 /**
  * The slow check: reads kept bytes again and drops what changed on the disk, drops files that a
- * crash left without a row, and hashes files that came together piece by piece. After a run that
- * did not end in order it begins with what is read most.
+ * crash or a lost database left without a row, and hashes files that came together piece by piece.
+ * After a run that did not end in order it begins with what is read most, and looks through all
+ * folders in its first round.
  */
 export class Scrub {
   readonly #ports: ScrubPorts;
@@ -52,6 +54,7 @@ export class Scrub {
   #creditBytes = 0;
   #running: Promise<ScrubReport> | null = null;
   #isStopped = false;
+  #foldersDue = FOLDERS_A_ROUND;
 
   constructor(ports: ScrubPorts) {
     this.#ports = ports;
@@ -59,7 +62,9 @@ export class Scrub {
 
   start(): void {
     const { rows } = this.#ports;
-    if (!rows.begin()) this.#suspects = rows.hottest(HOT_BLOBS);
+    if (rows.begin()) return;
+    this.#suspects = rows.hottest(HOT_BLOBS);
+    this.#foldersDue = FOLDERS;
   }
 
   async stop(): Promise<void> {
@@ -180,15 +185,17 @@ export class Scrub {
   async #dropOrphans(): Promise<number> {
     const { rows, blobs } = this.#ports;
     let orphans = 0;
-    for (let count = 0; count < FOLDERS_A_ROUND && this.#mayGoOn; count += 1) {
-      const folder = rows.cursor('folder') % 256;
+    const due = this.#foldersDue;
+    for (let count = 0; count < due && this.#mayGoOn; count += 1) {
+      const folder = rows.cursor('folder') % FOLDERS;
       for (const name of await blobs.namesIn(folder)) {
         if (!this.#mayGoOn) return orphans;
         if (rows.isKnown(name)) continue;
         await blobs.remove(name);
         orphans += 1;
       }
-      rows.moveCursor('folder', (folder + 1) % 256);
+      rows.moveCursor('folder', (folder + 1) % FOLDERS);
+      this.#foldersDue = Math.max(FOLDERS_A_ROUND, this.#foldersDue - 1);
     }
     return orphans;
   }

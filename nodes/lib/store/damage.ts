@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** SQLite's ERROR, CORRUPT and NOTADB (sqlite.org/rescode.html): what the file holds is not ours. */
-const DAMAGE_CODES = new Set([1, 11, 26]);
+/** Of sqlite.org/rescode.html. */
+const CORRUPT = 11;
+const NOT_A_DATABASE = 26;
+/** With SQLite's ERROR: what the file holds is not ours. */
+const DAMAGE_CODES = new Set([1, CORRUPT, NOT_A_DATABASE]);
 /** IOERR_SHORT_READ: the file ends where there should be more. */
 const SHORT_READ = 522;
 /** What SQLite keeps of a database, by what stands behind its name. */
@@ -22,6 +25,12 @@ export function isDamage(error: unknown): boolean {
   if (!(error instanceof Error) || !('errcode' in error)) return false;
   const code = Number(error.errcode);
   return code === SHORT_READ || DAMAGE_CODES.has(code & 0xff);
+}
+
+/** Whether what went wrong while the disk was well says that the database itself is damaged. */
+export function isDamagedContent(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+  return code === CORRUPT || code === NOT_A_DATABASE;
 }
 
 /**

@@ -6,11 +6,43 @@ import {
   DISTRUST_CACHE,
   DISTRUST_PEOPLE,
   ENERGY_MIGRATIONS,
+  PLUG_NUMBERS_STAY_GIVEN,
   QUEUE_MIGRATIONS,
   STRANGE_IDS,
+  SWEEP_SOON,
 } from './databases.ts';
-import { asideOf, DamagedDatabaseError, isDamage, setAside } from './damage.ts';
-import { Store, type StoreOptions } from './store.ts';
+import { asideOf } from './damage.ts';
+import { faultOf } from './disk-fault.ts';
+import { LastRun } from './last-run.ts';
+import { openSound, type SetAside, type SoundOptions } from './sound-database.ts';
+import type { Store } from './store.ts';
+
+const QUEUE: Omit<SoundOptions, 'file'> = {
+  name: 'queue',
+  synchronous: 'FULL',
+  migrations: QUEUE_MIGRATIONS,
+  isAlone: true,
+  distrust: DISTRUST_PEOPLE,
+};
+const CACHE: Omit<SoundOptions, 'file'> = {
+  name: 'cache',
+  synchronous: 'NORMAL',
+  migrations: CACHE_MIGRATIONS,
+  isAlone: true,
+  whenEmpty: STRANGE_IDS,
+  distrust: DISTRUST_CACHE,
+  afterLoss: STRANGE_IDS + SWEEP_SOON,
+};
+const ENERGY: Omit<SoundOptions, 'file'> = {
+  name: 'energy',
+  // Its commit a minute is synced, so that it proves the disk and needs no row beside it.
+  synchronous: 'FULL',
+  migrations: ENERGY_MIGRATIONS,
+  afterSalvage: PLUG_NUMBERS_STAY_GIVEN,
+};
+const FILES = ['queue.db', 'cache.db', 'energy.db'] as const;
+/** A Pi reads and checks so much in a second or two; larger ones are looked through while it runs. */
+const CHECKED_AT_START_BYTES = 64 * 1024 * 1024;
 
 /** Another BaluPi runs on the same data folder. */
 export class DataFolderInUseError extends Error {
@@ -34,39 +66,34 @@ export class DataFolder {
   readonly people: Store;
   readonly cache: Store;
   readonly energy: Store;
-  /** What the queue's database is called since this start found it damaged; null where it did not. */
-  readonly setAside: string | null;
+  /** What this start found damaged and put out of the way. */
+  readonly setAside: readonly SetAside[];
+  readonly #lastRun: LastRun;
+  #checkedAtMs: number;
   #lock: Lock;
 
   private constructor(path: string, lock: Lock, nowMs: number) {
     this.path = path;
     this.#lock = lock;
+    this.#lastRun = new LastRun(path);
+    this.#checkedAtMs = this.#lastRun.checkedAtMs ?? nowMs;
     const opened: Store[] = [];
-    const open = (options: Omit<StoreOptions, 'file'>): Store => {
-      const store = Store.open({ file: join(path, `${options.name}.db`), ...options });
+    const setAside: SetAside[] = [];
+    const open = (options: Omit<SoundOptions, 'file'>): Store => {
+      const { store, aside } = this.#openSound(options, nowMs);
       opened.push(store);
+      if (aside !== null) setAside.push(aside);
       return store;
     };
     try {
-      this.setAside = asideWhenDamaged(join(path, 'queue.db'), nowMs);
-      this.queue = open({
-        name: 'queue',
-        synchronous: 'FULL',
-        migrations: QUEUE_MIGRATIONS,
-        isAlone: true,
-        distrust: DISTRUST_PEOPLE,
-      });
+      this.queue = open(QUEUE);
       this.people = this.queue.forgiving();
-      this.cache = open({
-        name: 'cache',
-        synchronous: 'NORMAL',
-        migrations: CACHE_MIGRATIONS,
-        isAlone: true,
-        whenEmpty: STRANGE_IDS,
-        distrust: DISTRUST_CACHE,
-      }).forgiving();
-      // Its commit a minute is synced, so that it proves the disk and needs no row beside it.
-      this.energy = open({ name: 'energy', synchronous: 'FULL', migrations: ENERGY_MIGRATIONS });
+      this.cache = open(CACHE).forgiving();
+      this.energy = open(ENERGY);
+      this.setAside = setAside;
+      this.#note(() => {
+        this.#lastRun.begin(this.#checkedAtMs);
+      });
     } catch (error) {
       for (const store of opened) store.close();
       throw error;
@@ -74,11 +101,13 @@ export class DataFolder {
   }
 
   /**
-   * Creates what is missing and takes the folder for this process. A damaged queue database is set
-   * aside: what was accepted is told beside it too, and the upload room rebuilds it.
+   * Creates what is missing and takes the folder for this process. A damaged database is set aside,
+   * each for itself: what was accepted is told beside the queue's too, and the upload room rebuilds
+   * it; the cache begins empty; of the energy's what can be read is taken over.
    * @param nowMs epoch ms, for the name of what is set aside
    * @throws DataFolderInUseError
    * @throws SchemaTooNewError
+   * @throws DatabaseStartError
    */
   static open(path: string, nowMs = Date.now()): DataFolder {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -118,16 +147,42 @@ export class DataFolder {
     return path;
   }
 
-  /** Whether a damaged queue database still lies where it was set aside. */
-  hasSetAside(): boolean {
-    return asideOf(join(this.path, 'queue.db')).length > 0;
+  /** Whether a damaged one of these databases still lies where it was set aside. */
+  hasSetAside(database: 'queue' | 'cache' | 'energy'): boolean {
+    return asideOf(join(this.path, `${database}.db`)).length > 0;
   }
 
   close(): void {
+    const isInOrder = this.isWell && this.#stores.every(({ isDamaged }) => !isDamaged);
     this.energy.close();
     this.cache.close();
     this.queue.close();
+    if (isInOrder) {
+      this.#note(() => {
+        this.#lastRun.end(this.#checkedAtMs, FILES);
+      });
+    }
     this.#lock.database.close();
+  }
+
+  #openSound(options: Omit<SoundOptions, 'file'>, nowMs: number): ReturnType<typeof openSound> {
+    const name = `${options.name}.db`;
+    const file = join(this.path, name);
+    const isSuspect = !this.#lastRun.leftInOrder(name);
+    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    const isLater = isSuspect && options.name !== 'queue' && bytes > CHECKED_AT_START_BYTES;
+    if (isLater) this.#checkedAtMs = 0;
+    const { wasUsed } = this.#lastRun;
+    return openSound({ file, ...options }, { isSuspect: isSuspect && !isLater, wasUsed, nowMs });
+  }
+
+  /** A disk that refuses this costs a look at the next start, or is seen by the files' own times. */
+  #note(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (faultOf(error) === null) throw error;
+    }
   }
 
   #holdsLock(): boolean {
@@ -150,32 +205,6 @@ interface Lock {
   readonly database: DatabaseSync;
   /** Which file it is, whatever lies at that path later. */
   readonly file: string;
-}
-
-/**
- * @returns the name of what was set aside; null where the database is sound or not there
- * @throws SchemaTooNewError and what the disk throws
- */
-function asideWhenDamaged(file: string, nowMs: number): string | null {
-  const options: StoreOptions = {
-    file,
-    name: 'queue',
-    synchronous: 'FULL',
-    migrations: QUEUE_MIGRATIONS,
-  };
-  try {
-    const store = Store.open(options);
-    try {
-      const fault = store.fault();
-      if (fault !== null) throw new DamagedDatabaseError('queue', fault);
-    } finally {
-      store.close();
-    }
-    return null;
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    return setAside(file, nowMs);
-  }
 }
 
 /**

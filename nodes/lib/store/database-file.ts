@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { DatabaseSync, StatementSync, type SQLInputValue } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { isDamage } from './damage.ts';
+import { isDamage, isDamagedContent } from './damage.ts';
 import { type DiskFault, faultOf } from './disk-fault.ts';
 import { SchemaTooNewError } from './schema-too-new-error.ts';
 
@@ -83,6 +83,7 @@ export class DatabaseFile {
   #standIn: StandIn | null = null;
   #fault: DiskFault | null = null;
   #failures = 0;
+  #isDamaged = false;
   #lastFault: DiskFault = 'failing';
   #commits = 0;
   #epoch = 0;
@@ -143,6 +144,16 @@ export class DatabaseFile {
     return this.#failures;
   }
 
+  /** Something in it turned out to be damaged since the start, though its disk is well. */
+  get isDamaged(): boolean {
+    return this.#isDamaged;
+  }
+
+  /** The next start looks at it, whatever this one still reads of it. */
+  foundDamaged(): void {
+    this.#isDamaged = true;
+  }
+
   /** How many commits reached the file since the start. */
   get commits(): number {
     return this.#commits;
@@ -185,7 +196,10 @@ export class DatabaseFile {
     if (this.#standIn !== null || (fault === null && !isDamage(error))) return false;
     const isWell = this.#proves();
     // Damage on a disk that takes what is written is no fault of the disk at this moment.
-    if (fault === null && isWell) return false;
+    if (fault === null && isWell) {
+      if (isDamagedContent(error)) this.#isDamaged = true;
+      return false;
+    }
     this.#failures += 1;
     this.#lastFault = fault ?? 'failing';
     if (!isWell) this.standIn(this.#lastFault);

@@ -87,6 +87,25 @@ export const STRANGE_IDS = `
 UPDATE sqlite_sequence SET seq = 1500000000 + abs(random() % 500000000) WHERE name = 'file_ids';
 `;
 
+/** A cache that begins anew beside the files of the one before, which nobody knows any more. */
+export const SWEEP_SOON = `
+UPDATE cache_care SET ended_in_order = 0;
+`;
+
+/** A history may have outlived its plug's row, and a new plug must not come into it. */
+export const PLUG_NUMBERS_STAY_GIVEN: readonly string[] = [
+  `INSERT INTO sqlite_sequence (name, seq) SELECT 'tapo_devices', 0
+   WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'tapo_devices')`,
+  `UPDATE sqlite_sequence SET seq = (
+     SELECT max(number) FROM (
+       SELECT seq AS number
+       UNION ALL SELECT max(device_number) FROM energy_samples
+       UNION ALL SELECT max(device_number) FROM energy_five_minutes
+       UNION ALL SELECT max(device_number) FROM energy_hourly
+       UNION ALL SELECT max(device_number) FROM energy_daily))
+   WHERE name = 'tapo_devices'`,
+];
+
 /** As {@link DISTRUST_PEOPLE}: what was shared and shown then is asked anew. Copies stay. */
 export const DISTRUST_CACHE = `
 DELETE FROM share_grants;

@@ -78,6 +78,11 @@ export class Store {
     return this.#file.commits;
   }
 
+  /** Something in the file turned out to be damaged since the start. */
+  get isDamaged(): boolean {
+    return this.#file.isDamaged;
+  }
+
   /** Goes back to the file if it takes writes again. @returns whether it does */
   heal(): boolean {
     return this.#file.heal();
@@ -93,6 +98,11 @@ export class Store {
       Object.defineProperty(statement, name, { value });
     }
     return statement;
+  }
+
+  /** Runs statements that need no values, once, such as what follows an opening. */
+  exec(sql: string): void {
+    this.#file.database.exec(sql);
   }
 
   /** Runs `work` in one transaction: all of it is committed, or none when it throws. */

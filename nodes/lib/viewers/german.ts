@@ -315,6 +315,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['like this', 'so lange schon'],
   ['lost', 'verloren'],
   ['replaced, the damaged one is kept', 'ersetzt, die beschädigte liegt daneben'],
+  ['damaged', 'beschädigt'],
   ['unknown files', 'unbekannte Dateien'],
   ['measured', 'gemessen'],
   ['month, estimated', 'Monat, geschätzt'],

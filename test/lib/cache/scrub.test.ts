@@ -119,6 +119,19 @@ describe('The slow check', function () {
     assert.equal((await day()).orphans, 0);
   });
 
+  it('looks through all folders at once after a run that did not end in order', async () => {
+    for (const [folder, content] of [
+      ['05', 'left'],
+      ['fe', 'by a lost database'],
+    ] as const) {
+      mkdirSync(join(bench.folder, 'cache', 'blobs', folder), { recursive: true });
+      writeFileSync(join(bench.folder, 'cache', 'blobs', folder, folder.repeat(16)), content);
+    }
+    await bench.reopen();
+    assert.equal((await bench.cache.check()).orphans, 2);
+    assert.deepEqual(bench.onDisk('blobs'), []);
+  });
+
   it('drops a row whose file is gone', async () => {
     await keep('alice/a.bin', patterned(1000));
     for (const blob of bench.onDisk('blobs')) rmSync(blob);

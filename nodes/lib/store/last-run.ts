@@ -1,0 +1,112 @@
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+const NAME = 'last-run';
+
+interface Told {
+  readonly endedInOrder: boolean;
+  readonly checkedAtMs: number;
+  /** Size and time of each database as the run left it, by its file's name. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/**
+ * How the last run on a data folder ended, in a file of its own: a database that was not closed, or
+ * that is not as it was left, is looked through before it is believed.
+ */
+export class LastRun {
+  readonly #folder: string;
+  readonly #told: Told | null;
+  readonly #wasUsed: boolean;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    const text = textIn(join(folder, NAME));
+    this.#wasUsed = text !== null;
+    this.#told = text === null ? null : read(text);
+  }
+
+  /** Whether any run was here before. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
+  }
+
+  /** When all databases were last looked through, epoch ms; null where that is not known. */
+  get checkedAtMs(): number | null {
+    return this.#told?.checkedAtMs ?? null;
+  }
+
+  /** Whether a database is exactly as a run that ended in order left it. */
+  leftInOrder(file: string): boolean {
+    const { endedInOrder = false, files = {} } = this.#told ?? {};
+    return endedInOrder && files[file] === stateOf(join(this.#folder, file));
+  }
+
+  /** Synced before anything is written: whatever ends this run, the next one knows. */
+  begin(checkedAtMs: number): void {
+    this.#write({ endedInOrder: false, checkedAtMs, files: {} });
+  }
+
+  /** The databases are closed. */
+  end(checkedAtMs: number, files: readonly string[]): void {
+    const states = files.map((file) => [file, stateOf(join(this.#folder, file))] as const);
+    this.#write({ endedInOrder: true, checkedAtMs, files: Object.fromEntries(states) });
+  }
+
+  #write(told: Told): void {
+    const file = join(this.#folder, NAME);
+    writeSynced(`${file}.next`, JSON.stringify(told));
+    renameSync(`${file}.next`, file);
+    const folder = openSync(this.#folder, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  }
+}
+
+function writeSynced(file: string, text: string): void {
+  const handle = openSync(file, 'w', 0o600);
+  try {
+    writeSync(handle, text);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function textIn(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Null for what a dying disk made of it: then nothing is known of the last run. */
+function read(text: string): Told | null {
+  try {
+    const told = JSON.parse(text) as Partial<Told> | null;
+    const { endedInOrder, checkedAtMs, files } = told ?? {};
+    const isTold = typeof checkedAtMs === 'number' && typeof files === 'object';
+    return isTold ? { endedInOrder: endedInOrder === true, checkedAtMs, files } : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function stateOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found === undefined ? 'none' : `${found.size} ${Math.floor(found.mtimeMs)}`;
+}
