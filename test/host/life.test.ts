@@ -43,18 +43,17 @@ describe('The life of a BaluPi', function () {
             writeFileSync(data, 'a file');
           },
         },
-        /^The data folder \(BALUPI_DATA_DIR\) cannot be used: there is a file in its place/m,
+        /^The data folder \(BALUPI_DATA_DIR\) cannot be used at [a-z.]+: there is a file in its place .*ls -ld/m,
         1,
       ],
       [
         {
           prepare: ({ data }) => {
-            mkdirSync(data);
-            writeFileSync(join(data, 'energy.db'), 'no database at all, but a good deal of text');
+            mkdirSync(join(data, 'energy.db'), { recursive: true });
           },
         },
-        /^A database in the data folder \(BALUPI_DATA_DIR\) cannot be opened: file is not a database/m,
-        65,
+        /^energy\.db in the data folder \(BALUPI_DATA_DIR\) cannot be opened: .*ls -l/m,
+        1,
       ],
     ];
     for (const [what, words, exitCode] of cases) {
@@ -64,6 +63,32 @@ describe('The life of a BaluPi', function () {
       assert.doesNotMatch(output, /\n\s+at |balupi-boot-/);
     }
     taken.close();
+  });
+
+  it('starts beside damaged databases, and says what it set aside', async () => {
+    const names = ['queue', 'cache', 'energy'] as const;
+    const pi = await BootedBaluPi.start({
+      prepare: ({ data }) => {
+        mkdirSync(data);
+        for (const name of names) writeFileSync(join(data, `${name}.db`), 'no database at all');
+      },
+    });
+    try {
+      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
+        status: string;
+        checks: Record<string, string>;
+      };
+      assert.equal(health.status, 'degraded');
+      for (const name of names) {
+        assert.equal(health.checks[`${name}_db`], 'set_aside');
+        assert.match(
+          pi.output,
+          new RegExp(`The ${name} database was damaged and is now ${name}\\.db`),
+        );
+      }
+    } finally {
+      await pi.stop();
+    }
   });
 
   it('does not start with a broken flow file, and names it', async () => {
