@@ -149,11 +149,6 @@ export class DatabaseFile {
     return this.#isDamaged;
   }
 
-  /** The next start looks at it, whatever this one still reads of it. */
-  foundDamaged(): void {
-    this.#isDamaged = true;
-  }
-
   /** How many commits reached the file since the start. */
   get commits(): number {
     return this.#commits;
