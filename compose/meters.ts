@@ -1,6 +1,11 @@
 import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/energy.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
-import { parseDiscoveryAddresses, Tapo, type TapoDevice } from '../nodes/lib/tapo/tapo.ts';
+import {
+  type ForgottenPlug,
+  parseDiscoveryAddresses,
+  Tapo,
+  type TapoDevice,
+} from '../nodes/lib/tapo/tapo.ts';
 import type { Site } from './site.ts';
 
 /** A NAS counts as off when it was silent and without power for so long (contract 5, toggle). */
@@ -36,7 +41,10 @@ export function energy({ settings, clock, log, data, time, clockEvidence, rooms 
       commitSeconds: settings.ENERGY_COMMIT_SECONDS,
       nasPowerThresholdWatts: settings.NAS_POWER_THRESHOLD_WATTS,
     },
-    devices: { list: () => rooms().tapo.list().map(energyDevice) },
+    devices: {
+      list: () => rooms().tapo.list().map(energyDevice),
+      forgotten: () => rooms().tapo.forgotten().map(forgottenDevice),
+    },
     seen: { flush: (isFull) => rooms().tapo.flushSeen(isFull) },
     isClockTrusted: () => clockEvidence.isTrusted,
     isClockProved: () => time.isProved,
@@ -59,4 +67,9 @@ function isNasOff({ nas, energy: meters }: Rooms): boolean {
 function energyDevice(plug: TapoDevice): EnergyDevice {
   const { id, name, role, isOnline, deviceNumber } = plug;
   return { id, name, role, isOnline, number: deviceNumber, addedAtMs: plug.addedAtMs };
+}
+
+function forgottenDevice({ id, name, deviceNumber, forgottenMs }: ForgottenPlug): EnergyDevice {
+  const standing = { role: 'generic', isOnline: false } as const;
+  return { id, name, number: deviceNumber, addedAtMs: forgottenMs, ...standing };
 }

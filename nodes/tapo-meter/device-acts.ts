@@ -1,4 +1,5 @@
 import type {
+  ForgottenPlug,
   NewTapoDeviceBody,
   TapoDevice as WireDevice,
   TapoDeviceChangeBody,
@@ -69,6 +70,18 @@ export function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
     case 'old_protocol_not_asked':
       return withAnswer(message, refuse('conflict', { detail: NOT_ASKED }));
   }
+}
+
+export function forgotten({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+  const payload: ForgottenPlug[] = tapo.forgotten().map((plug) => ({
+    id: plug.id,
+    name: plug.name,
+    mac_address: plug.macAddress,
+    model: plug.model,
+    device_number: plug.deviceNumber,
+    forgotten_at: isoSeconds(plug.forgottenMs),
+  }));
+  return withAnswer(message, answer(payload));
 }
 
 export function remove({ tapo }: Rooms, message: ApiMessage): ApiMessage {

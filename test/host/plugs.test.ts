@@ -19,6 +19,7 @@ interface WireDevice {
   readonly state: string;
   readonly state_hint: string;
   readonly old_protocol: string | null;
+  readonly device_number: number;
 }
 
 /** The plugs of a running BaluPi, asked as the API's callers do. */
@@ -216,6 +217,31 @@ describe('A plug of a running BaluPi', function () {
       plug.setAnswer(method, null);
     }
     await until(async () => (await current())['power_w'] === 42.5);
+  });
+
+  it('keeps its history when it is forgotten, and is the same when it is found again', async () => {
+    const wh = async (): Promise<number> => {
+      const answered = await admin.ask('GET', `/api/energy/history?device_id=${id}`);
+      assert.equal(answered.status, 200);
+      const { data } = (await answered.json()) as { data: { energy_wh: number }[] };
+      return data.reduce((sum, { energy_wh: one }) => sum + one, 0);
+    };
+    await until(async () => (await wh()) > 0.01);
+    const path = `/api/tapo/devices/${id}`;
+    await admin.ask('PUT', path, { name: 'Keller', role: 'nas' });
+    const [before] = await admin.devices();
+    const whBefore = await wh();
+    assert.equal((await admin.ask('DELETE', path)).status, 200);
+    assert.equal((await admin.ask('DELETE', path)).status, 404);
+    assert.deepEqual(await admin.devices(), []);
+    const forgotten = await admin.ask('GET', '/api/tapo/devices/forgotten');
+    assert.partialDeepStrictEqual(await forgotten.json(), [{ id, name: 'Keller' }]);
+    assert.ok((await wh()) >= whBefore);
+    assert.equal((await admin.ask('POST', '/api/tapo/devices/discover')).status, 200);
+    assert.partialDeepStrictEqual(await admin.devices(), [
+      { id, name: 'Keller', role: 'nas', device_number: before?.device_number },
+    ]);
+    assert.ok((await wh()) >= whBefore);
   });
 
   it('books no month again when its counter is 1 Wh lower after two minutes', async () => {

@@ -160,6 +160,14 @@ describe('The node balupi-tapo-meter', () => {
       });
     }
 
+    it('lists those that were forgotten', async () => {
+      const plug = { id: 'a', name: 'A', macAddress: null, model: 'P110', deviceNumber: 3 };
+      const forgotten = () => [{ ...plug, forgottenMs: 1_000 }];
+      const stage = await open({ type, op: 'forgotten', rooms: { tapo: { forgotten } } });
+      const payload = await answerOf(stage, 'tapo-devices-forgotten');
+      assert.partialDeepStrictEqual(payload, [{ id: 'a', forgotten_at: '1970-01-01T00:00:01Z' }]);
+    });
+
     it('forgets a plug, and knows none twice', async () => {
       const known = new Set([DEVICE.id]);
       const remove = (id: string): boolean => known.delete(id);

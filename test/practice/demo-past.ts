@@ -136,7 +136,7 @@ function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
       commitSeconds: 60,
       nasPowerThresholdWatts: 30,
     },
-    devices: { list: () => [] },
+    devices: { list: () => [], forgotten: () => [] },
     seen: { flush: () => () => undefined },
     isClockTrusted: () => true,
     isClockProved: () => true,

@@ -44,6 +44,19 @@ export const TapoDiscovery = Type.Object(
 );
 export type TapoDiscovery = Static<typeof TapoDiscovery>;
 
+export const ForgottenPlug = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    mac_address: nullable(Type.String()),
+    model: nullable(Type.String()),
+    device_number: count(),
+    forgotten_at: instant(),
+  },
+  { title: 'ForgottenPlug' },
+);
+export type ForgottenPlug = Static<typeof ForgottenPlug>;
+
 /** A host or IPv4 address, `:port` after it if need be. */
 const plugAddress = () =>
   Type.String({
@@ -109,6 +122,15 @@ export const TAPO_ENDPOINTS = [
     responses: { 200: json(Type.Array(TapoDevice), 'The plugs.') },
   }),
   endpoint({
+    id: 'tapo-devices-forgotten',
+    method: 'GET',
+    path: `${PATH}/forgotten`,
+    summary: 'Plugs that were forgotten and whose history is kept.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(Type.Array(ForgottenPlug), 'The forgotten plugs.') },
+  }),
+  endpoint({
     id: 'tapo-devices-add',
     method: 'POST',
     path: PATH,
@@ -148,7 +170,7 @@ export const TAPO_ENDPOINTS = [
     id: 'tapo-devices-delete',
     method: 'DELETE',
     path: `${PATH}/{id}`,
-    summary: 'Forget a plug.',
+    summary: 'Forget a plug. Its history is kept, and found again by its MAC address.',
     tags: TAGS,
     access: 'admin',
     params: PARAMS,

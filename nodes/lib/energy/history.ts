@@ -106,7 +106,9 @@ export class Histories {
   /** Who a question is about; without an id the household. */
   subject(deviceId: string | undefined): Subject {
     if (deviceId === undefined) return { kind: 'subject', number: HOUSEHOLD, device: null };
-    const device = this.#parts.devices.list().find(({ id }) => id === deviceId);
+    const { devices } = this.#parts;
+    const isIt = ({ id }: EnergyDevice): boolean => id === deviceId;
+    const device = devices.list().find(isIt) ?? devices.forgotten().find(isIt);
     if (device === undefined) return { kind: 'unknown_device' };
     return { kind: 'subject', number: device.number, device };
   }

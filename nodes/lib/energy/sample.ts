@@ -1,6 +1,8 @@
 /** What the energy room needs to know of the plugs; the tapo room's list fits it. */
 export interface EnergyDevices {
   list(): readonly EnergyDevice[];
+  /** Those that were forgotten and have a history. */
+  forgotten(): readonly EnergyDevice[];
 }
 
 /** How the plugs stand, which is written along with their samples: one commit spares the card. */

@@ -21,7 +21,7 @@ import { REFUSED_FOLDERS } from './schema/refused-folders.ts';
 import { RESUMABLE_OWNERS } from './schema/resumable-owners.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { SIGNED_OUT_TOKENS } from './schema/signed-out-tokens.ts';
-import { TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
+import { TAPO_FORGOTTEN, TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
 import { UPLOAD_INTENTS } from './schema/upload-intents.ts';
@@ -65,6 +65,7 @@ export const ENERGY_MIGRATIONS: readonly Migration[] = [
   { version: 1, sql: [TAPO_TABLES, ENERGY_TABLES].join('\n') },
   { version: 2, sql: TAPO_OLD_PROTOCOL },
   { version: 3, sql: TAPO_TPAP },
+  { version: 4, sql: TAPO_FORGOTTEN },
 ];
 
 /**

@@ -34,6 +34,17 @@ export interface TapoDevice {
   readonly addedAtMs: number;
 }
 
+/** A plug that an admin forgot; its history is kept under its id. */
+export interface ForgottenPlug {
+  readonly id: string;
+  readonly name: string;
+  readonly macAddress: string | null;
+  readonly model: string;
+  readonly deviceNumber: number;
+  /** Epoch ms. */
+  readonly forgottenMs: number;
+}
+
 /** @param timeZone IANA name, in which a hint names a time */
 export function viewDevice(device: Device, language: HintLanguage, timeZone: string): TapoDevice {
   const { row } = device;

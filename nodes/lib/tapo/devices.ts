@@ -3,7 +3,7 @@ import type { HintTopic } from './device-states.ts';
 import type { FoundPlug } from './discovery.ts';
 import { formatPlugAddress, type PlugAddress } from './plug-address.ts';
 import type { OpenPlug, Plug, PlugInfo } from './plug.ts';
-import type { DeviceRole, DeviceRow, TapoRows } from './tapo-rows.ts';
+import type { DeviceRole, DeviceRow, ForgottenRow, TapoRows } from './tapo-rows.ts';
 import { cleanText } from './wire-values.ts';
 
 /** What makes a plug the one that stood there. */
@@ -35,7 +35,8 @@ export interface Device {
 
 export interface NewDevice extends PlugAddress {
   readonly name: string | null;
-  readonly role: DeviceRole;
+  /** Null: what it was where it is known, else `generic`. */
+  readonly role: DeviceRole | null;
   readonly found: FoundPlug | null;
 }
 
@@ -80,13 +81,25 @@ export class Devices {
     return this.all().find(({ row }) => row.ip === ip && row.port === port);
   }
 
+  /** Forgotten plugs, which may come back. */
+  forgotten(): readonly ForgottenRow[] {
+    return this.#rows.forgotten();
+  }
+
+  isForgotten(mac: string): boolean {
+    return this.#forgottenAs(mac) !== undefined;
+  }
+
+  /** A new plug, or one that was forgotten and is back, by its MAC. */
   insert(wish: NewDevice): Device {
     const { found } = wish;
+    const known = found === null ? undefined : this.#forgottenAs(found.mac);
+    if (known !== undefined) return this.#recall(known, wish, null);
     const row = this.#rows.insert({
       id: randomUUID(),
       name: wish.name ?? defaultName(found, wish),
       isNamed: wish.name !== null,
-      role: wish.role,
+      role: wish.role ?? 'generic',
       ip: wish.ip,
       port: wish.port,
       deviceId: null,
@@ -142,8 +155,11 @@ export class Devices {
     if (device.row.oldProtocolMac !== null) this.change(device, { oldProtocolMac: null });
   }
 
+  /** Forgets a plug. Its history waits for its MAC; without one it never had any. */
   remove(device: Device): void {
-    this.#rows.delete(device.row.id);
+    const { id, mac } = device.row;
+    if (mac === null) this.#rows.delete(id);
+    else this.#rows.forget(id, this.#nowMs());
     device.plug.close();
     this.#byId.delete(device.row.id);
   }
@@ -178,6 +194,13 @@ export class Devices {
     );
     if (device.row.deviceId === null && twin !== undefined) return this.#merge(device, twin);
     const { row } = device;
+    const past = row.deviceId === null ? this.#forgottenAs(info.mac) : undefined;
+    if (past !== undefined) {
+      const { ip, port, isNamed } = row;
+      const [name, role] = [isNamed ? row.name : null, row.role === 'generic' ? null : row.role];
+      const wish = { ip, port, name, role, found: null };
+      return this.bind(this.#recall(past, wish, device), info);
+    }
     const wanted = {
       deviceId: info.deviceId,
       mac: twin?.row.mac === info.mac ? row.mac : info.mac,
@@ -206,6 +229,34 @@ export class Devices {
         device.isSeenDirty = device.row.lastSeenMs !== row.lastSeenMs;
       }
     };
+  }
+
+  #forgottenAs(mac: string): DeviceRow | undefined {
+    return this.forgotten().find(({ row }) => row.mac === mac)?.row;
+  }
+
+  /**
+   * Takes a forgotten plug up again: id, number and name as they were, the role where it is free.
+   * @param byHand the entry that turned out to be it
+   */
+  #recall(past: DeviceRow, wish: NewDevice, byHand: Device | null): Device {
+    const { ip, port, found } = wish;
+    const isNasTaken = this.all().some(({ row }) => row.role === 'nas' && row !== byHand?.row);
+    const role = past.role === 'nas' && isNasTaken ? 'generic' : past.role;
+    const row: DeviceRow = {
+      ...past,
+      ...{ ip, port, state: 'unreachable' },
+      ...(wish.name === null ? {} : { name: wish.name, isNamed: true }),
+      role: wish.role ?? role,
+      discoveryId: found === null || this.#isTaken(found.discoveryId) ? null : found.discoveryId,
+    };
+    this.#rows.recall(row, byHand?.row.id ?? null);
+    if (byHand !== null) {
+      byHand.plug.close();
+      this.#byId.delete(byHand.row.id);
+    }
+    this.#followNasRole(row);
+    return this.#hold(row);
   }
 
   #merge(byHand: Device, twin: Device): Device {

@@ -89,7 +89,7 @@ export class Finder {
       return null;
     }
     const { ip, port } = found;
-    return this.#devices.insert({ ip, port, name: null, role: 'generic', found });
+    return this.#devices.insert({ ip, port, name: null, role: null, found });
   }
 
   #isTrusted(device: Device): boolean {

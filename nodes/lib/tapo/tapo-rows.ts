@@ -33,6 +33,12 @@ export interface DeviceRow {
   readonly createdMs: number;
 }
 
+/** A plug that an admin forgot. */
+export interface ForgottenRow {
+  readonly row: DeviceRow;
+  readonly forgottenMs: number;
+}
+
 const COLUMNS = `name = :name, is_named = :isNamed, role = :role, ip_address = :ip, port = :port,
   device_id = :deviceId, discovery_id = :discoveryId, mac_address = :mac, model = :model,
   firmware = :firmware, protocol = :protocol, old_protocol_mac = :oldProtocolMac, state = :state,
@@ -47,10 +53,15 @@ export class TapoRows {
   readonly #seen: Statement;
   readonly #freeNasRole: Statement;
   readonly #delete: Statement;
+  readonly #forgotten: Statement;
+  readonly #forget: Statement;
+  readonly #recall: Statement;
 
   constructor(store: Store) {
     this.#store = store;
-    this.#all = store.prepare('SELECT * FROM tapo_devices ORDER BY device_number');
+    this.#all = store.prepare(
+      'SELECT * FROM tapo_devices WHERE forgotten_at IS NULL ORDER BY device_number',
+    );
     this.#insert = store.prepare(`INSERT INTO tapo_devices (id, name, is_named, role, ip_address,
       port, device_id, discovery_id, mac_address, model, firmware, protocol, old_protocol_mac, state,
       last_seen_at, created_at) VALUES (:id, :name, :isNamed, :role, :ip, :port, :deviceId,
@@ -61,9 +72,17 @@ export class TapoRows {
       'UPDATE tapo_devices SET state = :state, last_seen_at = :lastSeenMs WHERE id = :id',
     );
     this.#freeNasRole = store.prepare(
-      "UPDATE tapo_devices SET role = 'generic' WHERE role = 'nas' AND id <> :id",
+      `UPDATE tapo_devices SET role = 'generic'
+       WHERE role = 'nas' AND id <> :id AND forgotten_at IS NULL`,
     );
     this.#delete = store.prepare('DELETE FROM tapo_devices WHERE id = :id');
+    this.#forgotten = store.prepare(
+      'SELECT * FROM tapo_devices WHERE forgotten_at IS NOT NULL ORDER BY device_number',
+    );
+    // Its ids may belong to another entry by the time it comes back; only the MAC stays its own.
+    this.#forget = store.prepare(`UPDATE tapo_devices SET device_id = NULL, discovery_id = NULL,
+      old_protocol_mac = NULL, forgotten_at = :forgottenMs WHERE id = :id`);
+    this.#recall = store.prepare('UPDATE tapo_devices SET forgotten_at = NULL WHERE id = :id');
   }
 
   /** All plugs in the order they were added. */
@@ -102,6 +121,28 @@ export class TapoRows {
    */
   markSeen(row: Pick<DeviceRow, 'id' | 'state' | 'lastSeenMs'>): void {
     this.#seen.run({ id: row.id, state: row.state, lastSeenMs: row.lastSeenMs });
+  }
+
+  /** In the order they were added. */
+  forgotten(): readonly ForgottenRow[] {
+    return this.#forgotten
+      .all()
+      .map((row) => ({ row: readRow(row), forgottenMs: Number(row['forgotten_at']) }));
+  }
+
+  /** Leaves the row to its history. */
+  forget(id: string, forgottenMs: number): void {
+    this.#forget.run({ id, forgottenMs });
+  }
+
+  /** Takes a forgotten plug up again, in the place of `goneId` where that turned out to be it. */
+  recall(row: DeviceRow, goneId: string | null): void {
+    this.#store.transaction(() => {
+      if (goneId !== null) this.#delete.run({ id: goneId });
+      if (row.role === 'nas') this.#freeNasRole.run({ id: row.id });
+      this.#update.run(values(row));
+      this.#recall.run({ id: row.id });
+    });
   }
 
   delete(id: string): void {

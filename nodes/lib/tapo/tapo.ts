@@ -2,7 +2,7 @@ import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { HintLanguage } from './device-states.ts';
-import { viewDevice, type TapoDevice } from './device-view.ts';
+import { type ForgottenPlug, viewDevice, type TapoDevice } from './device-view.ts';
 import { type Device, Devices } from './devices.ts';
 import { Discovery } from './discovery.ts';
 import { Finder } from './finder.ts';
@@ -24,7 +24,7 @@ import { TapoRows, type DeviceRole } from './tapo-rows.ts';
 import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
 import { cleanText } from './wire-values.ts';
 
-export type { TapoDevice } from './device-view.ts';
+export type { ForgottenPlug, TapoDevice } from './device-view.ts';
 export { parseDiscoveryAddresses } from './plug-address.ts';
 export type * from './plug.ts';
 export type { PlugSample } from './poller.ts';
@@ -158,12 +158,20 @@ export class Tapo {
     return { kind: 'updated', device: this.#view(device, language) };
   }
 
-  /** Forgets a plug; its samples are not touched. False when it is not known. */
+  /** Forgets a plug; its history waits for its MAC to come back. False when it is not known. */
   remove(id: string): boolean {
     const device = this.#devices.get(id);
     if (device === undefined) return false;
     this.#devices.remove(device);
     return true;
+  }
+
+  /** Plugs that were forgotten and have a history, in the order they were added. */
+  forgotten(): readonly ForgottenPlug[] {
+    return this.#devices.forgotten().map(({ row, forgottenMs }) => {
+      const { id, name, mac, model, deviceNumber } = row;
+      return { id, name, macAddress: mac, model, deviceNumber, forgottenMs };
+    });
   }
 
   /**
@@ -225,12 +233,13 @@ export class Tapo {
     }
     if (this.#devices.isFull) return { kind: 'full' };
     const name = changesOf(wish).name ?? null;
-    const role = wish.role ?? 'generic';
+    const isBack = found !== null && this.#devices.isForgotten(found.mac);
+    const role = wish.role ?? null;
     const added = this.#devices.insert({ ip, port, name, role, found });
     await this.#poller.poll(added);
     // The reading may have shown that it is a plug we had at another address.
     const owner = this.#devices.get(added.row.id) ?? this.#devices.at(address) ?? added;
-    const kind = owner === added ? 'added' : 'known';
+    const kind = owner === added && !isBack ? 'added' : 'known';
     return { kind, device: this.#view(owner, language) };
   }
 

@@ -45,7 +45,10 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
         commitSeconds: 60,
         nasPowerThresholdWatts: 30,
       },
-      devices: { list: () => tapo.list().map((plug) => ({ ...plug, number: plug.deviceNumber })) },
+      devices: {
+        list: () => tapo.list().map((plug) => ({ ...plug, number: plug.deviceNumber })),
+        forgotten: () => [],
+      },
       seen: { flush: () => () => undefined },
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
       isClockTrusted: () => true,

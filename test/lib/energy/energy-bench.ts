@@ -154,7 +154,7 @@ export class Bench {
       store: this.store,
       clock: this.clock,
       settings: this.settings,
-      devices: { list: () => this.devices.list() },
+      devices: { list: () => this.devices.list(), forgotten: () => [] },
       seen: { flush: () => () => undefined },
       log: { debug: () => {}, info: () => {}, warn: say, error: say },
       isClockTrusted: () => this.isTrusted,

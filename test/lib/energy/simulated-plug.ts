@@ -167,5 +167,5 @@ export function devicesOf(...numbers: number[]): EnergyDevices & { devices: Ener
     addedAtMs: 0,
     isOnline: true,
   }));
-  return { devices, list: () => devices };
+  return { devices, list: () => devices, forgotten: () => [] };
 }

@@ -35,6 +35,54 @@ describe('the registry of plugs', () => {
     assert.equal(fridge?.role, 'generic');
   });
 
+  it('finds a forgotten plug again by its MAC: id, number, name, and the role where it is free', async () => {
+    const plugs = [await bench.plug(), await bench.plug()];
+    const [nas, other] = plugs;
+    assert.ok(nas !== undefined && other !== undefined);
+    const tapo = bench.tapo(plugs);
+    const idOf = (plug: PracticePlug): string =>
+      tapo.list().find(({ macAddress }) => macAddress === plug.mac)?.id ?? '';
+    const known = (id: string) => {
+      const found = tapo.list().find((device) => device.id === id);
+      return [found?.deviceNumber, found?.name, found?.role];
+    };
+    await bench.until(tapo.discover());
+    const id = idOf(nas);
+    tapo.update(id, { name: 'Keller', role: 'nas' });
+    const before = known(id);
+    assert.equal(tapo.remove(id), true);
+    assert.deepEqual([tapo.list().length, tapo.forgotten().map((one) => one.id)], [1, [id]]);
+    const added = await bench.until(tapo.add({ address: nas.address }));
+    assert.deepEqual([added.kind, known(id)], ['known', before]);
+    assert.deepEqual(tapo.forgotten(), []);
+    assert.equal(tapo.remove(id), true);
+    tapo.update(idOf(other), { role: 'nas' });
+    const { newDevices } = await bench.until(tapo.discover());
+    assert.deepEqual([newDevices, known(id)], [1, [before[0], 'Keller', 'generic']]);
+    assert.equal(tapo.list().filter(({ role }) => role === 'nas').length, 1);
+  });
+
+  it('finds a forgotten plug again that says who it is only when it is read, over a restart', async () => {
+    const plug = await bench.plug();
+    const first = bench.tapo([plug]);
+    await bench.until(first.discover());
+    const [known] = first.list();
+    assert.ok(known !== undefined);
+    first.update(known.id, { name: 'Keller', role: 'nas' });
+    first.remove(known.id);
+    await first.stop();
+    const again = bench.tapo([]);
+    const added = await bench.until(again.add({ address: plug.address }));
+    assert.equal(added.kind, 'known');
+    const shown = again
+      .list()
+      .map(({ id, deviceNumber, name, role }) => [...[id, deviceNumber], ...[name, role]]);
+    assert.deepEqual(shown, [[known.id, known.deviceNumber, 'Keller', 'nas']]);
+    await again.stop();
+    const later = bench.tapo([]);
+    assert.deepEqual([later.list().length, later.forgotten().length], [1, 0]);
+  });
+
   it('keeps a plug that cannot be read, and says what to do in the language asked for', async () => {
     const plugs = {
       wrong: await bench.plug({ password: 'another' }),
@@ -183,7 +231,8 @@ describe('the registry of plugs', () => {
     assert.deepEqual(tapo.update(id, { address: '8.8.8.8' }), { kind: 'bad_address' });
     assert.equal(tapo.remove(id), true);
     assert.equal(tapo.remove(id), false);
-    await bench.until(tapo.add({ address: practice.address }));
+    const other = await bench.plug();
+    await bench.until(tapo.add({ address: other.address }));
     assert.notEqual(tapo.list()[0]?.deviceNumber, deviceNumber);
   });
 

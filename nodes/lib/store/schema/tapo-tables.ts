@@ -64,3 +64,14 @@ DROP TABLE tapo_devices;
 ALTER TABLE tapo_devices_next RENAME TO tapo_devices;
 CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role) WHERE role = 'nas';
 `;
+
+/**
+ * When a plug was forgotten; null for those that are kept. A forgotten one keeps its number, and
+ * with it its history, until its MAC comes back. The role `nas` is free meanwhile.
+ */
+export const TAPO_FORGOTTEN = `
+ALTER TABLE tapo_devices ADD COLUMN forgotten_at INTEGER;
+DROP INDEX tapo_devices_one_nas;
+CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role)
+  WHERE role = 'nas' AND forgotten_at IS NULL;
+`;
