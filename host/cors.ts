@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 const EXPOSED =
   'X-Request-Id, X-Balupi-Cache, Age, Accept-Ranges, Content-Range, Content-Disposition, ' +
   'Retry-After, ETag';
-const METHODS = 'GET, HEAD, POST, PUT, DELETE, OPTIONS';
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 const ALLOWED =
   'Authorization, Content-Type, Range, If-Range, If-None-Match, If-Modified-Since, ' +
   'Idempotency-Key, X-Content-SHA256, X-Base-Checksum, X-Sync-Trigger, X-Device-ID';

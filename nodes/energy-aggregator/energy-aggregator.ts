@@ -6,6 +6,7 @@ import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import { dashboard, powerSummary, smartDevices } from './app-acts.ts';
+import { correct, corrections, undoCorrection } from './correction-acts.ts';
 import { announce, publishStates } from './home-assistant-acts.ts';
 import { pageActs } from './page-acts.ts';
 import { addPrice, listPrices, recalculate, removePrice, updatePrice } from './price-acts.ts';
@@ -62,6 +63,9 @@ const ACTS: Acts<Rooms> = {
   history: serving(history, 'energy-history'),
   costs: serving(costs, 'energy-costs'),
   summary: serving(summary, 'energy-summary'),
+  correct: serving(correct, 'energy-history-correct'),
+  corrections: serving(corrections, 'energy-corrections-list'),
+  'undo-correction': serving(undoCorrection, 'energy-corrections-undo'),
   prices: serving(listPrices, 'energy-prices-list'),
   'add-price': serving(addPrice, 'energy-prices-add'),
   'update-price': serving(updatePrice, 'energy-prices-change'),

@@ -78,7 +78,9 @@ describe('The flow files', () => {
 
   it('have the endpoints that the README names, and no other', () => {
     const readme = readFileSync('README.md', 'utf8');
-    const rows = [...readme.matchAll(/^\| `(GET|POST|PUT|DELETE) (\/[^`?]*)(?:\?[^`]*)?` \|/gm)];
+    const rows = [
+      ...readme.matchAll(/^\| `(GET|POST|PUT|PATCH|DELETE) (\/[^`?]*)(?:\?[^`]*)?` \|/gm),
+    ];
     const named = rows.map(([, method = '', path = '']) => route(method, path));
     assert.deepEqual(named.sort(), described);
   });

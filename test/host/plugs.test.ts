@@ -244,6 +244,54 @@ describe('A plug of a running BaluPi', function () {
     assert.ok((await wh()) >= whBefore);
   });
 
+  it('is put right by admins, listed and undone', async () => {
+    const path = '/api/energy/history';
+    const quarterMs = 900_000;
+    const toMs = Math.floor(Date.now() / quarterMs) * quarterMs;
+    const [from, to] = [toMs - quarterMs, toMs].map((ms) => new Date(ms).toISOString());
+    const body = { device_id: id, from, to, energy_wh: 700, why: 'the oven was on it' };
+    const user = await PlugCaller.signIn(balupi, 'alice');
+    assert.equal((await user.ask('PATCH', path, body)).status, 403);
+    for (const wrong of [
+      { energy_wh: 1_001 },
+      { energy_wh: -1 },
+      { energy_wh: '7' },
+      { clear: true },
+      { energy_wh: undefined },
+      { why: ' ' },
+      { from: new Date(toMs - quarterMs + 420_000).toISOString() },
+      { to: new Date(toMs + quarterMs).toISOString() },
+    ]) {
+      const refused = await admin.ask('PATCH', path, { ...body, ...wrong });
+      assert.equal(refused.status, 422, JSON.stringify(wrong));
+      const { errors } = (await refused.json()) as { errors: unknown[] };
+      assert.ok(errors.length > 0);
+    }
+    const unknown = await admin.ask('PATCH', path, { ...body, device_id: 'nobody' });
+    assert.equal(unknown.status, 404);
+    const told = await admin.ask('PATCH', path, body);
+    assert.equal(told.status, 200, await told.clone().text());
+    const { id: number } = (await told.json()) as { id: number };
+    const wh = async (): Promise<number> => {
+      const query = `from=${from ?? ''}&to=${to ?? ''}&resolution=5m&device_id=${id}`;
+      const answered = await admin.ask('GET', `${path}?${query}`);
+      const { data } = (await answered.json()) as { data: { energy_wh: number }[] };
+      return data.reduce((sum, { energy_wh: one }) => sum + one, 0);
+    };
+    assert.ok(Math.abs((await wh()) - 700) < 0.01);
+    const listed = async (query = ''): Promise<unknown> =>
+      await (await user.ask('GET', `/api/energy/corrections${query}`)).json();
+    const shown = [{ id: number, device_id: id, energy_wh: 700, corrected_by: 'admin' }];
+    assert.partialDeepStrictEqual(await listed(), shown);
+    const one = `/api/energy/corrections/${number}`;
+    assert.equal((await user.ask('DELETE', one)).status, 403);
+    assert.equal((await admin.ask('DELETE', one)).status, 200);
+    assert.equal((await admin.ask('DELETE', one)).status, 404);
+    assert.ok((await wh()) < 10);
+    assert.deepEqual(await listed(), []);
+    assert.partialDeepStrictEqual(await listed('?undone=true'), [{ undone_by: 'admin' }]);
+  });
+
   it('books no month again when its counter is 1 Wh lower after two minutes', async () => {
     plug.setAnswer('get_energy_usage', { today_energy: 500, month_energy: 12_000 });
     const sql = 'SELECT month_wh AS month FROM energy_samples ORDER BY place DESC LIMIT 1';

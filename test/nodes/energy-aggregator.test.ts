@@ -207,7 +207,7 @@ describe('The node balupi-energy-aggregator', () => {
     assert.match(headers.get('content-disposition') ?? '', /^attachment; filename="energy\.csv"$/);
     const [head, line] = String(payload).split('\r\n');
     assert.match(head ?? '', /^timestamp,avg_power_w,/);
-    assert.equal(line, '2026-02-22T00:00:00Z,30.5,31,30,30.5,3600,false');
+    assert.equal(line, '2026-02-22T00:00:00Z,30.5,31,30,30.5,3600,false,measured');
   });
 
   it('tells the costs', async () => {

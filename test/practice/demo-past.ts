@@ -1,5 +1,7 @@
 import { BucketRows } from '../../nodes/lib/energy/bucket-rows.ts';
 import { type Bucket, type HourBucket, inTime } from '../../nodes/lib/energy/buckets.ts';
+import { CorrectionRows } from '../../nodes/lib/energy/correction-rows.ts';
+import { Overlay } from '../../nodes/lib/energy/corrections.ts';
 import { Energy } from '../../nodes/lib/energy/energy.ts';
 import { LocalTime } from '../../nodes/lib/energy/local-time.ts';
 import { NasHourRows } from '../../nodes/lib/energy/nas-hour-rows.ts';
@@ -161,7 +163,10 @@ function writeHours(
 ): void {
   const { time, numbers } = at;
   const [rows, nasHours] = [new BucketRows(store), new NasHourRows(store)];
-  const rollUp = new RollUp(rows, time);
+  const noCorrections = new Overlay(new CorrectionRows(store), time, () => {
+    throw new Error('A past that was made up is not put right.');
+  });
+  const rollUp = new RollUp(rows, time, noCorrections);
   let startS = time.dayStart(lastS - PAST_DAYS * DAY_S);
   while (startS < lastS) {
     const endS = Math.min(time.nextDayStart(startS), lastS);

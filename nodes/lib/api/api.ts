@@ -41,6 +41,7 @@ export type * from './cache-endpoints.ts';
 export { DOCS_CONTENT_SECURITY_POLICY, DOCS_PAGE, docsAsset } from './docs-page.ts';
 export type { Endpoint } from './endpoint.ts';
 export type * from './conflict-endpoints.ts';
+export type * from './correction-endpoints.ts';
 export type * from './device-queue-endpoints.ts';
 export type * from './energy-endpoints.ts';
 export type * from './files-endpoints.ts';

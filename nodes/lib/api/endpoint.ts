@@ -2,7 +2,7 @@ import { type TNull, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import type { RefusalCode } from '../http/http.ts';
 import { closed } from './schema-parts.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
  * Who may call. `open`: anyone. `caller`: anyone signed in. `caller_or_loopback`: also without a

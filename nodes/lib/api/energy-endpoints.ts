@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
+import { CORRECTION_ENDPOINTS } from './correction-endpoints.ts';
 import { PRICE_ENDPOINTS } from './price-endpoints.ts';
 import { count, instant, moment, nullable, words } from './wire.ts';
 
@@ -67,6 +68,7 @@ export const EnergyHistory = Type.Object(
         energy_wh: measured(),
         covered_seconds: Type.Number({ minimum: 0 }),
         estimated: Type.Boolean(),
+        quality: words(['measured', 'estimated', 'corrected']),
       }),
     ),
   },
@@ -160,5 +162,6 @@ export const ENERGY_ENDPOINTS = [
     access: 'caller',
     responses: { 200: json(EnergySummary, 'The summary.') },
   }),
+  ...CORRECTION_ENDPOINTS,
   ...PRICE_ENDPOINTS,
 ] as const;

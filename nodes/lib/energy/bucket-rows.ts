@@ -5,9 +5,16 @@ import type { TariffShare } from './buckets.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
+/** What the column `estimated` holds. */
+const ESTIMATED = 1;
+const CORRECTED = 2;
+
 const MEASURES = 'start_s, energy_mwh, covered_s, avg_mw, min_mw, max_mw, estimated';
 
-/** SQL of `energy_five_minutes`, `energy_hourly`, `energy_daily` and `energy_daily_tariffs`. */
+/**
+ * SQL of `energy_five_minutes`, `energy_hourly`, `energy_hour_tariffs`, `energy_daily` and
+ * `energy_daily_tariffs`.
+ */
 export class BucketRows {
   readonly #putFine: StatementSync;
   readonly #putHour: StatementSync;
@@ -23,18 +30,19 @@ export class BucketRows {
   readonly #oldestDay: StatementSync;
   readonly #dayWithData: StatementSync;
   readonly #devices: StatementSync;
-  readonly #reprice: StatementSync;
   readonly #pruneFine: StatementSync;
   readonly #pruneHours: StatementSync;
+  readonly #splits: Splits;
+  readonly #drops: readonly StatementSync[];
+  readonly #dropDay: StatementSync;
 
   constructor(store: Store) {
-    const { putFine, putHour, putDay, putShare, dropShares, reprice } = writing(store);
+    const { putFine, putHour, putDay, putShare, dropShares } = writing(store);
     this.#putFine = putFine;
     this.#putHour = putHour;
     this.#putDay = putDay;
     this.#putShare = putShare;
     this.#dropShares = dropShares;
-    this.#reprice = reprice;
     const { fine, hours, days, shares } = reading(store);
     this.#fine = fine;
     this.#hours = hours;
@@ -53,6 +61,13 @@ export class BucketRows {
       store.prepare(`DELETE FROM ${table} WHERE device_number = ? AND start_s < ?`);
     this.#pruneFine = prune('energy_five_minutes');
     this.#pruneHours = prune('energy_hourly');
+    this.#splits = splitsOf(store);
+    this.#drops = ['energy_five_minutes', 'energy_hourly'].map((table) =>
+      store.prepare(
+        `DELETE FROM ${table} WHERE device_number = ? AND start_s >= ? AND start_s < ?`,
+      ),
+    );
+    this.#dropDay = store.prepare('DELETE FROM energy_daily WHERE device_number = ? AND day = ?');
   }
 
   putFine(deviceNumber: number, bucket: Bucket): void {
@@ -60,7 +75,12 @@ export class BucketRows {
   }
 
   putHour(deviceNumber: number, hour: HourBucket): void {
-    this.#putHour.run(deviceNumber, ...measures(hour), hour.costUc, hour.priceId);
+    const { startS, costUc, priceId, shares = [] } = hour;
+    this.#putHour.run(deviceNumber, ...measures(hour), costUc, priceId);
+    this.#splits.drop.run(deviceNumber, startS, startS + 1);
+    for (const share of shares) {
+      this.#splits.put.run(deviceNumber, startS, share.priceId, share.energyMwh, share.costUc);
+    }
   }
 
   putDay(deviceNumber: number, day: DayBucket, shares: readonly TariffShare[]): void {
@@ -71,17 +91,36 @@ export class BucketRows {
     }
   }
 
+  /** Deletes the hours that begin in [fromS, toS), and what is finer. */
+  dropHours(deviceNumber: number, fromS: number, toS: number): void {
+    for (const drop of [...this.#drops, this.#splits.drop]) drop.run(deviceNumber, fromS, toS);
+  }
+
+  dropDay(deviceNumber: number, day: string): void {
+    this.#dropDay.run(deviceNumber, day);
+    this.#dropShares.run(deviceNumber, day);
+  }
+
   /** Five-minute buckets that start in [fromS, toS), in order. */
   fine(deviceNumber: number, fromS: number, toS: number): Bucket[] {
     return this.#fine.all(deviceNumber, fromS, toS).map(bucketOf);
   }
 
   hours(deviceNumber: number, fromS: number, toS: number): HourBucket[] {
-    return this.#hours.all(deviceNumber, fromS, toS).map((row) => ({
-      ...bucketOf(row),
-      costUc: Number(row['cost_uc']),
-      priceId: Number(row['price_id']),
-    }));
+    const splits = new Map<number, TariffShare[]>();
+    for (const row of this.#splits.range.all(deviceNumber, fromS, toS)) {
+      const startS = Number(row['start_s']);
+      splits.set(startS, [...(splits.get(startS) ?? []), shareOf(row)]);
+    }
+    return this.#hours.all(deviceNumber, fromS, toS).map((row) => {
+      const shares = splits.get(Number(row['start_s']));
+      return {
+        ...bucketOf(row),
+        costUc: Number(row['cost_uc']),
+        priceId: Number(row['price_id']),
+        ...(shares === undefined ? {} : { shares }),
+      };
+    });
   }
 
   /** Days by their dates, from inclusive, to exclusive. */
@@ -94,11 +133,7 @@ export class BucketRows {
   }
 
   shares(deviceNumber: number, from: string, to: string): TariffShare[] {
-    return this.#shares.all(deviceNumber, from, to).map((row) => ({
-      priceId: Number(row['price_id']),
-      energyMwh: Number(row['energy_mwh']),
-      costUc: Number(row['cost_uc']),
-    }));
+    return this.#shares.all(deviceNumber, from, to).map(shareOf);
   }
 
   oldestFineS(deviceNumber: number): number | null {
@@ -123,15 +158,37 @@ export class BucketRows {
     return this.#devices.all().map((row) => Number(row['device_number']));
   }
 
-  reprice(deviceNumber: number, startS: number, costUc: number, priceId: number): void {
-    this.#reprice.run(costUc, priceId, deviceNumber, startS);
-  }
-
   /** Deletes one plug's five-minute buckets and hours that start before a time; null leaves all. */
   prune(deviceNumber: number, fineS: number | null, hourS: number | null): void {
     if (fineS !== null) this.#pruneFine.run(deviceNumber, fineS);
-    if (hourS !== null) this.#pruneHours.run(deviceNumber, hourS);
+    if (hourS === null) return;
+    this.#pruneHours.run(deviceNumber, hourS);
+    this.#splits.drop.run(deviceNumber, 0, hourS);
   }
+}
+
+/** Hours in which the price changed. */
+interface Splits {
+  readonly put: StatementSync;
+  readonly drop: StatementSync;
+  readonly range: StatementSync;
+}
+
+function splitsOf(store: Store): Splits {
+  const range = 'WHERE device_number = ? AND start_s >= ? AND start_s < ?';
+  return {
+    put: store.prepare('INSERT OR REPLACE INTO energy_hour_tariffs VALUES (?, ?, ?, ?, ?)'),
+    drop: store.prepare(`DELETE FROM energy_hour_tariffs ${range}`),
+    range: store.prepare(`SELECT * FROM energy_hour_tariffs ${range} ORDER BY start_s, price_id`),
+  };
+}
+
+function shareOf(row: Row): TariffShare {
+  return {
+    priceId: Number(row['price_id']),
+    energyMwh: Number(row['energy_mwh']),
+    costUc: Number(row['cost_uc']),
+  };
 }
 
 function writing(store: Store) {
@@ -144,9 +201,6 @@ function writing(store: Store) {
     putShare: put('energy_daily_tariffs', 5),
     dropShares: store.prepare(
       'DELETE FROM energy_daily_tariffs WHERE device_number = ? AND day = ?',
-    ),
-    reprice: store.prepare(
-      `UPDATE energy_hourly SET cost_uc = ?, price_id = ? WHERE device_number = ? AND start_s = ?`,
     ),
   };
 }
@@ -166,11 +220,13 @@ function reading(store: Store) {
 }
 
 function measures(bucket: Bucket): [number, number, number, number, number, number, number] {
-  const { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated } = bucket;
-  return [startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated ? 1 : 0];
+  const { startS, energyMwh, coveredS, avgMw, minMw, maxMw } = bucket;
+  const quality = (bucket.isEstimated ? ESTIMATED : 0) + (bucket.isCorrected ? CORRECTED : 0);
+  return [startS, energyMwh, coveredS, avgMw, minMw, maxMw, quality];
 }
 
 function bucketOf(row: Row): Bucket {
+  const quality = Number(row['estimated']);
   return {
     startS: Number(row['start_s']),
     energyMwh: Number(row['energy_mwh']),
@@ -178,7 +234,8 @@ function bucketOf(row: Row): Bucket {
     avgMw: Number(row['avg_mw']),
     minMw: Number(row['min_mw']),
     maxMw: Number(row['max_mw']),
-    isEstimated: row['estimated'] === 1,
+    isEstimated: (quality & ESTIMATED) !== 0,
+    ...((quality & CORRECTED) === 0 ? {} : { isCorrected: true }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { BucketRows } from './bucket-rows.ts';
 import {
+  addHour,
   addShare,
   type Bucket,
   type DayBucket,
@@ -8,6 +9,7 @@ import {
   HOUSEHOLD,
   householdHour,
   overDevices,
+  sharesOf,
   type TariffShare,
 } from './buckets.ts';
 import { dateOf, type LocalTime } from './local-time.ts';
@@ -71,7 +73,7 @@ export class BucketView {
       ...this.hours(deviceNumber, fromS, Math.min(firstS, toS)),
       ...this.hours(deviceNumber, lastS, toS),
     ];
-    for (const hour of edges) addShare(shares, hour);
+    for (const hour of edges) addHour(shares, hour);
     return [...shares.values()].sort((a, b) => a.priceId - b.priceId);
   }
 
@@ -85,7 +87,7 @@ export class BucketView {
     for (const startS of live) {
       shares.push(...this.#stored(deviceNumber, atS, startS));
       atS = this.#time.nextDayStart(startS);
-      shares.push(...this.hours(deviceNumber, startS, atS));
+      shares.push(...sharesOf(this.hours(deviceNumber, startS, atS)));
     }
     return [...shares, ...this.#stored(deviceNumber, atS, lastS)];
   }

@@ -17,11 +17,16 @@ export interface Bucket {
   readonly maxMw: number;
   /** Part of it was taken from the plug's counter after a gap. */
   readonly isEstimated: boolean;
+  /** An admin put part of it right. */
+  readonly isCorrected?: boolean;
 }
 
 export interface HourBucket extends Bucket {
   readonly costUc: number;
+  /** The price of all of it, or of most of it where `shares` tells several. */
   readonly priceId: number;
+  /** Where prices changed in the middle of it. */
+  readonly shares?: readonly TariffShare[];
 }
 
 export interface DayBucket extends Bucket {
@@ -75,6 +80,7 @@ export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
   let minMw = Number.MAX_SAFE_INTEGER;
   let maxMw = 0;
   let isEstimated = false;
+  let isCorrected = false;
   for (const part of parts) {
     energyMwh += part.energyMwh;
     coveredS += part.coveredS;
@@ -82,9 +88,14 @@ export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
     minMw = Math.min(minMw, part.minMw);
     maxMw = Math.max(maxMw, part.maxMw);
     isEstimated ||= part.isEstimated;
+    isCorrected ||= part.isCorrected === true;
   }
   const avgMw = coveredS === 0 ? 0 : Math.round(weighted / coveredS);
-  return { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated };
+  return { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated, ...mark(isCorrected) };
+}
+
+function mark(isCorrected: boolean): Pick<Bucket, 'isCorrected'> {
+  return isCorrected ? { isCorrected } : {};
 }
 
 /**
@@ -103,6 +114,7 @@ export function overDevices(startS: number, parts: readonly Bucket[]): Bucket {
     minMw: sum((part) => part.minMw),
     maxMw: sum((part) => part.maxMw),
     isEstimated: parts.some((part) => part.isEstimated),
+    ...mark(parts.some((part) => part.isCorrected === true)),
   };
 }
 
@@ -121,9 +133,18 @@ export function householdHour(
     ...sum,
     minMw: Math.min(sum.avgMw, peaks.minMw),
     maxMw: Math.max(sum.avgMw, peaks.maxMw),
-    costUc: devices.reduce((total, hour) => total + hour.costUc, 0),
-    priceId: devices[0]?.priceId ?? 0,
+    ...priceOf(sharesOf(devices)),
   };
+}
+
+/** Cost and price of an hour from the shares of its prices. */
+export function priceOf(
+  shares: readonly TariffShare[],
+): Pick<HourBucket, 'costUc' | 'priceId' | 'shares'> {
+  const costUc = shares.reduce((total, share) => total + share.costUc, 0);
+  const [first, ...rest] = shares;
+  const most = rest.reduce((a, b) => ((a?.energyMwh ?? 0) >= b.energyMwh ? a : b), first);
+  return { costUc, priceId: most?.priceId ?? 0, ...(rest.length > 0 ? { shares } : {}) };
 }
 
 /** A day from its hours. */
@@ -135,8 +156,13 @@ export function dayOf(day: string, startS: number, hours: readonly HourBucket[])
 /** The shares of the prices in some hours, by price id. */
 export function sharesOf(hours: readonly HourBucket[]): TariffShare[] {
   const shares = new Map<number, TariffShare>();
-  for (const hour of hours) addShare(shares, hour);
+  for (const hour of hours) addHour(shares, hour);
   return [...shares.values()].sort((a, b) => a.priceId - b.priceId);
+}
+
+/** Adds the shares of an hour to those of the same prices. */
+export function addHour(shares: Map<number, TariffShare>, hour: HourBucket): void {
+  for (const share of hour.shares ?? [hour]) addShare(shares, share);
 }
 
 /** Adds a share to the one of the same price. */

@@ -2,6 +2,8 @@ import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { BucketRows } from './bucket-rows.ts';
+import { CorrectionRows } from './correction-rows.ts';
+import { Corrections, Overlay } from './corrections.ts';
 import { Histories } from './history.ts';
 import { Latest } from './latest.ts';
 import { LocalTime } from './local-time.ts';
@@ -14,7 +16,7 @@ import { Pruning } from './pruning.ts';
 import { RollUp } from './roll-up.ts';
 import type { EnergyDevices, HourlyHistory, SeenPlugs } from './sample.ts';
 import { SampleRows } from './sample-rows.ts';
-import { UC_PER_CENT } from './tariff.ts';
+import { type Tariffs, UC_PER_CENT } from './tariff.ts';
 import { UnusualWatch } from './unusual.ts';
 
 export interface EnergySettings {
@@ -45,6 +47,7 @@ export interface EnergyParts {
 
 /** What the room is made of. */
 export interface AssembledEnergy {
+  readonly corrections: Corrections;
   readonly time: LocalTime;
   readonly nasHours: NasHourRows;
   readonly latest: Latest;
@@ -71,17 +74,20 @@ export function assembleEnergy(
   const samples = new SampleRows(store);
   const buckets = new BucketRows(store);
   const nasHours = new NasHourRows(store);
-  const rollUp = new RollUp(buckets, time);
+  const corrected = new CorrectionRows(store);
+  const tariffs = (): Tariffs => prices.tariffs;
+  const overlay = new Overlay(corrected, time, tariffs);
+  const rollUp = new RollUp(buckets, time, overlay);
   const latest = new Latest(sampleIntervalS);
   const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
   const rows = new PriceRows(store);
-  const prices = new Prices({ store, rows, buckets, rollUp, time, defaultUcPerKwh });
-  const retention = {
-    rawDays: settings.rawRetentionDays,
-    hourlyDays: settings.hourlyRetentionDays,
-  };
+  const prices: Prices = new Prices({ store, rows, buckets, rollUp, time, defaultUcPerKwh });
+  const parted = { store, rows: corrected, buckets, rollUp, time, tariffs };
+  const corrections = new Corrections(parted, overlay);
+  const { rawRetentionDays: rawDays, hourlyRetentionDays: hourlyDays } = settings;
+  const retention = { rawDays, hourlyDays };
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
-  const shared = { time, samples, buckets, nasHours, rollUp, pruning, prices, latest };
+  const shared = { time, samples, buckets, nasHours, rollUp, overlay, pruning, prices, latest };
   const { commitSeconds } = settings;
   const metering = new Metering({
     ...{ ...parts, ...shared },
@@ -93,5 +99,5 @@ export function assembleEnergy(
     ...present,
   });
   const watch = new UnusualWatch({ devices: () => devices.list(), time, ...present });
-  return { time, nasHours, latest, prices, metering, histories, borders, watch };
+  return { corrections, time, nasHours, latest, prices, metering, histories, borders, watch };
 }

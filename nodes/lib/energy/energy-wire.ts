@@ -1,5 +1,6 @@
 import type { Bucket } from './buckets.ts';
 import type { Costs } from './costs.ts';
+import type { NamedCorrection } from './energy.ts';
 import type { History, HistoryPages } from './history.ts';
 import type { Current } from './latest.ts';
 import type { PriceFault, PriceWish } from './price-wish.ts';
@@ -84,6 +85,25 @@ export function priceJson(price: Price) {
   };
 }
 
+export function correctionJson(correction: NamedCorrection) {
+  const { undoneAtS, energyMwh, originalMwh } = correction;
+  return {
+    id: correction.id,
+    device_id: correction.deviceId,
+    device_name: correction.deviceName,
+    from: isoS(correction.fromS),
+    to: isoS(correction.toS),
+    energy_wh: known(energyMwh, thousandth),
+    clear: energyMwh === null,
+    original_energy_wh: known(originalMwh, thousandth),
+    why: correction.why,
+    corrected_by: correction.madeBy,
+    corrected_at: isoS(correction.madeAtS),
+    undone_by: correction.undoneBy,
+    undone_at: known(undoneAtS, isoS),
+  };
+}
+
 /** What a flow gets when consumption becomes unusual, or usual again. */
 export function unusualJson(hour: UnusualHour) {
   return {
@@ -124,7 +144,7 @@ export function priceErrors(faults: readonly PriceFault[]) {
 }
 
 const CSV_HEAD =
-  'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated\r\n';
+  'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated,quality\r\n';
 
 /** A history as CSV (RFC 4180), a piece at a time. */
 export async function* historyCsv(history: HistoryPages): AsyncGenerator<string> {
@@ -145,7 +165,13 @@ function pointJson(bucket: Bucket) {
     energy_wh: thousandth(bucket.energyMwh),
     covered_seconds: bucket.coveredS,
     estimated: bucket.isEstimated,
+    quality: qualityOf(bucket),
   };
+}
+
+function qualityOf({ isCorrected, isEstimated }: Bucket): 'corrected' | 'estimated' | 'measured' {
+  if (isCorrected === true) return 'corrected';
+  return isEstimated ? 'estimated' : 'measured';
 }
 
 function known<T, U>(value: T | null, show: (value: T) => U): U | null {

@@ -1,5 +1,7 @@
 import type { Clock } from '../time/clock.ts';
 import { type Bar, type BarPeriod, barsOf } from './bars.ts';
+import type { Correction } from './correction-rows.ts';
+import type { CorrectionOutcome, Corrections, UndoOutcome } from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import { type Dashboard, dashboardOf } from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
@@ -33,10 +35,32 @@ export * from './energy-wire.ts';
 export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
 export type { HistoryWish, WishRefusal } from './history.ts';
 export type { CurrentDevice } from './latest.ts';
+export type { CorrectionFault } from './corrections.ts';
 export type { PriceOutcome } from './prices.ts';
 export type { PlugClock } from './plug-clock.ts';
 export type { EnergyDevice } from './sample.ts';
 export type { UnusualHour } from './unusual.ts';
+
+/** What an admin wants to put right. */
+export interface RangeCorrection {
+  readonly deviceId: string;
+  /** Times or dates as text. */
+  readonly from: string;
+  readonly to: string;
+  /** Null: nothing is known of it. */
+  readonly energyWh: number | null;
+  readonly why: string;
+}
+
+export interface CorrectionRefusal {
+  readonly kind: 'unknown_device';
+}
+
+/** A correction with the plug it is of; null for one that is in no list any more. */
+export interface NamedCorrection extends Correction {
+  readonly deviceId: string | null;
+  readonly deviceName: string | null;
+}
 
 /** Meters the plugs around the clock and answers what they used and cost. */
 export class Energy {
@@ -47,6 +71,7 @@ export class Energy {
   readonly #latest: Latest;
   readonly #prices: Prices;
   readonly #metering: Metering;
+  readonly #corrections: Corrections;
   readonly #histories: Histories;
   readonly #nasWatts: NasWatts;
   readonly #sampleIntervalS: number;
@@ -64,6 +89,7 @@ export class Energy {
     this.#latest = assembled.latest;
     this.#prices = assembled.prices;
     this.#metering = assembled.metering;
+    this.#corrections = assembled.corrections;
     this.#histories = assembled.histories;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
@@ -199,6 +225,42 @@ export class Energy {
   /** How right a plug's own clock is now; null while nobody knows the time. */
   judgePlugClock(plugLocalTime: string): PlugClock | null {
     return this.#metering.judgePlugClock(plugLocalTime);
+  }
+
+  /**
+   * Puts a range of one plug right, beside what was metered.
+   * @param by who says so
+   */
+  correct(wish: RangeCorrection, by: string): CorrectionOutcome | CorrectionRefusal {
+    const subject = this.#histories.subject(wish.deviceId);
+    if (subject.kind !== 'subject') return subject;
+    const fromS = momentS(wish.from, this.#time);
+    const toS = momentS(wish.to, this.#time);
+    if (fromS === null || toS === null) {
+      return { kind: 'invalid', fault: fromS === null ? 'from' : 'to' };
+    }
+    const energyMwh = wish.energyWh === null ? null : Math.round(wish.energyWh * 1_000);
+    const deviceNumber = subject.number;
+    // What is complete in memory is to be put right in the database.
+    this.#metering.rollUp();
+    const range = { deviceNumber, fromS, toS, energyMwh, why: wish.why };
+    return this.#corrections.correct(range, by, this.#metering.nowS());
+  }
+
+  /** What was put right, oldest first, also what was undone. */
+  corrections(): NamedCorrection[] {
+    const known = [...this.#devices.list(), ...this.#devices.forgotten()];
+    const devices = new Map(known.map((device) => [device.number, device]));
+    return this.#corrections.all().map((correction) => {
+      const device = devices.get(correction.deviceNumber);
+      return { ...correction, deviceId: device?.id ?? null, deviceName: device?.name ?? null };
+    });
+  }
+
+  /** Takes a correction back; it stays in the list as undone. */
+  undoCorrection(id: number, by: string): UndoOutcome {
+    this.#metering.rollUp();
+    return this.#corrections.undo(id, by, this.#metering.nowS());
   }
 
   prices(): Price[] {

@@ -13,6 +13,7 @@ import type { Prices } from './prices.ts';
 import type { Pruning } from './pruning.ts';
 import { judgePlugClock, type PlugClock } from './plug-clock.ts';
 import { Recorder } from './recorder.ts';
+import type { Overlay } from './corrections.ts';
 import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
 import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
@@ -27,6 +28,7 @@ interface MeteringParts {
   readonly buckets: BucketRows;
   readonly nasHours: NasHourRows;
   readonly rollUp: RollUp;
+  readonly overlay: Overlay;
   readonly pruning: Pruning;
   readonly prices: Prices;
   readonly latest: Latest;
@@ -137,10 +139,12 @@ export class Metering {
   }
 
   #live(): DeviceHour[] {
-    const { tariffs } = this.#parts.prices;
+    const { prices, overlay } = this.#parts;
     return this.#book
       .live()
-      .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, tariffs));
+      .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs))
+      .map((hour) => overlay.over(hour))
+      .filter((hour) => hour !== null);
   }
 
   readonly #hasHour = (deviceNumber: number, startS: number): boolean =>

@@ -1,12 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Store } from '../store/store.ts';
 import type { BucketRows } from './bucket-rows.ts';
-import { type HourBucket, HOUSEHOLD } from './buckets.ts';
+import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts';
+import { pricedHour } from './hour-slots.ts';
 import type { LocalTime } from './local-time.ts';
 import { checkedPrice, type PriceFault, type PriceWish } from './price-wish.ts';
 import type { PriceRows } from './price-rows.ts';
 import type { RollUp } from './roll-up.ts';
-import { costUc, DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
+import { DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
 
 export type PriceOutcome =
   | { readonly kind: 'price'; readonly price: Price }
@@ -105,28 +106,51 @@ export class Prices {
 
   #repriceDay(devices: readonly number[], fromS: number, toS: number): number {
     const { buckets, rollUp, time } = this.#parts;
-    const household = new Map<number, { costUc: number; priceId: number }>();
+    const priced = new Map<number, HourBucket[]>();
     let changed = 0;
     for (const device of devices) {
       for (const hour of buckets.hours(device, fromS, toS)) {
-        const priced = this.#priced(hour);
-        const sum = (household.get(hour.startS)?.costUc ?? 0) + priced.costUc;
-        household.set(hour.startS, { costUc: sum, priceId: priced.priceId });
-        if (priced.costUc === hour.costUc && priced.priceId === hour.priceId) continue;
-        buckets.reprice(device, hour.startS, priced.costUc, priced.priceId);
+        const next = this.#priced(device, hour);
+        priced.set(hour.startS, [...(priced.get(hour.startS) ?? []), next]);
+        if (isPricedAlike(hour, next)) continue;
+        buckets.putHour(device, next);
         changed += 1;
       }
     }
     if (changed === 0) return 0;
-    for (const [startS, priced] of household) {
-      buckets.reprice(HOUSEHOLD, startS, priced.costUc, priced.priceId);
+    for (const known of buckets.hours(HOUSEHOLD, fromS, toS)) {
+      const parts = priced.get(known.startS) ?? [];
+      const { costUc, priceId, shares, isEstimated } = householdHour(known.startS, parts, []);
+      const hour = inTime(known.startS, [known]);
+      const split = shares === undefined ? {} : { shares };
+      buckets.putHour(HOUSEHOLD, { ...hour, costUc, priceId, isEstimated, ...split });
     }
     for (const device of [...devices, HOUSEHOLD]) rollUp.writeDay(device, time.dayStart(fromS));
     return changed;
   }
 
-  #priced(hour: HourBucket): { costUc: number; priceId: number } {
-    const rate = this.tariffs.at(hour.startS);
-    return { costUc: costUc(hour.energyMwh, rate.priceUcPerKwh), priceId: rate.priceId };
+  /** By the mean of its prices where what is finer is no longer kept, and then estimated. */
+  #priced(device: number, hour: HourBucket): HourBucket {
+    const { buckets, time } = this.#parts;
+    const endS = time.hourEnd(hour.startS);
+    const fine = buckets.fine(device, hour.startS, endS);
+    const next = pricedHour(hour, fine, endS, this.tariffs);
+    const isMean = fine.length === 0 && hour.energyMwh > 0 && this.#changesIn(hour.startS, endS);
+    return isMean ? { ...next, isEstimated: true } : next;
   }
+
+  #changesIn(startS: number, endS: number): boolean {
+    const first = this.tariffs.at(startS);
+    for (let atS = startS; atS < endS; atS += 900) {
+      const rate = this.tariffs.at(atS);
+      const isAlike = rate.priceId === first.priceId && rate.priceUcPerKwh === first.priceUcPerKwh;
+      if (!isAlike) return true;
+    }
+    return false;
+  }
+}
+
+function isPricedAlike(a: HourBucket, b: HourBucket): boolean {
+  if (a.costUc !== b.costUc || a.priceId !== b.priceId) return false;
+  return a.isEstimated === b.isEstimated && JSON.stringify(a.shares) === JSON.stringify(b.shares);
 }

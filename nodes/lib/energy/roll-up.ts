@@ -11,11 +11,14 @@ import {
   sharesOf,
   slotBuckets,
 } from './buckets.ts';
+import type { KnownHour } from './correction-rows.ts';
+import type { Overlay } from './corrections.ts';
+import { pricedHour } from './hour-slots.ts';
 import type { MeteredHour } from './interval-meter.ts';
 import type { LocalTime } from './local-time.ts';
-import { costUc, type Tariffs } from './tariff.ts';
+import type { Tariffs } from './tariff.ts';
 
-/** One plug's hour in whole numbers, with the cost of its energy at the price valid then. */
+/** One plug's hour in whole numbers, with the cost of its energy at the prices valid then. */
 export interface DeviceHour {
   readonly deviceNumber: number;
   readonly hour: HourBucket;
@@ -30,18 +33,9 @@ export function deviceHour(
   tariffs: Tariffs,
 ): DeviceHour {
   const slots = slotBuckets(metered);
-  const { startS } = metered.hour;
-  const bucket = inTime(startS, slots);
-  const rate = tariffs.at(startS);
-  return {
-    deviceNumber,
-    hour: {
-      ...bucket,
-      costUc: costUc(bucket.energyMwh, rate.priceUcPerKwh),
-      priceId: rate.priceId,
-    },
-    fine: slots.filter((slot) => slot.isFine),
-  };
+  const { startS, endS } = metered.hour;
+  const fine = slots.filter((slot) => slot.isFine);
+  return { deviceNumber, hour: pricedHour(inTime(startS, slots), fine, endS, tariffs), fine };
 }
 
 /**
@@ -52,25 +46,58 @@ export function deviceHour(
 export class RollUp {
   readonly #rows: BucketRows;
   readonly #time: LocalTime;
+  readonly #overlay: Overlay;
 
-  constructor(rows: BucketRows, time: LocalTime) {
+  constructor(rows: BucketRows, time: LocalTime, overlay: Overlay) {
     this.#rows = rows;
     this.#time = time;
+    this.#overlay = overlay;
   }
 
   write(hours: readonly DeviceHour[]): void {
     if (hours.length === 0) return;
-    for (const { deviceNumber, hour, fine } of hours) {
-      for (const bucket of fine) this.#rows.putFine(deviceNumber, bucket);
-      this.#rows.putHour(deviceNumber, hour);
+    for (const metered of hours) {
+      const { deviceNumber, hour } = metered;
+      const kept = this.#overlay.take(metered);
+      // A correction may have cleared what was metered again.
+      if (kept !== metered) this.#drop(deviceNumber, hour.startS);
+      if (kept !== null) this.#put(deviceNumber, kept);
     }
-    const touched = new Set(hours.map(({ hour }) => hour.startS));
-    const devices = new Set([
-      ...this.#rows.devices(),
-      ...hours.map(({ deviceNumber }) => deviceNumber),
-    ]);
-    this.#writeHousehold(touched, [...devices]);
     const written = new Set(hours.map(({ deviceNumber }) => deviceNumber));
+    this.#follow(new Set(hours.map(({ hour }) => hour.startS)), written);
+  }
+
+  /** Writes hours of one plug anew as they are given, and what follows from them. */
+  rewrite(
+    deviceNumber: number,
+    hours: readonly { readonly startS: number; readonly known: KnownHour }[],
+  ): void {
+    for (const { startS, known } of hours) {
+      this.#drop(deviceNumber, startS);
+      const { hour, fine } = known;
+      if (hour !== null) this.#put(deviceNumber, { hour, fine });
+    }
+    const touched = new Set(hours.map(({ startS }) => startS));
+    // A day that has no hour left would stay as it was.
+    for (const day of new Set([...touched].map((hourS) => this.#time.date(hourS)))) {
+      for (const one of [deviceNumber, HOUSEHOLD]) this.#rows.dropDay(one, day);
+    }
+    this.#follow(touched, new Set([deviceNumber]));
+  }
+
+  #put(deviceNumber: number, { hour, fine }: Pick<DeviceHour, 'hour' | 'fine'>): void {
+    for (const bucket of fine) this.#rows.putFine(deviceNumber, bucket);
+    this.#rows.putHour(deviceNumber, hour);
+  }
+
+  #drop(deviceNumber: number, startS: number): void {
+    this.#rows.dropHours(deviceNumber, startS, this.#time.hourEnd(startS));
+  }
+
+  /** The household's hours and all days that these hours of these plugs lie in. */
+  #follow(touched: ReadonlySet<number>, written: ReadonlySet<number>): void {
+    const devices = new Set([...this.#rows.devices(), ...written]);
+    this.#writeHousehold(touched, [...devices]);
     for (const startS of new Set([...touched].map((hourS) => this.#time.dayStart(hourS)))) {
       for (const deviceNumber of [...written, HOUSEHOLD]) this.writeDay(deviceNumber, startS);
     }
@@ -91,6 +118,7 @@ export class RollUp {
     const perFine = byStart(devices.map((device) => this.#rows.fine(device, fromS, toS)));
     const perHour = byStart(devices.map((device) => this.#rows.hours(device, fromS, toS)));
     const household: Bucket[] = [];
+    for (const startS of touched) this.#drop(HOUSEHOLD, startS);
     for (const [startS, parts] of perFine) {
       if (!touched.has(this.#time.hourStart(startS))) continue;
       const bucket = overDevices(startS, parts);
@@ -100,6 +128,7 @@ export class RollUp {
     const fineOfHour = grouped(household, (startS) => this.#time.hourStart(startS));
     for (const startS of touched) {
       const parts = perHour.get(startS) ?? [];
+      if (parts.length === 0) continue;
       const hour = householdHour(startS, parts, fineOfHour.get(startS) ?? []);
       this.#rows.putHour(HOUSEHOLD, hour);
     }

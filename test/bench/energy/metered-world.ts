@@ -74,7 +74,7 @@ export function openWorld(count: number): World {
       commitSeconds: 60,
       nasPowerThresholdWatts: 30,
     },
-    devices: { list: () => devices },
+    devices: { list: () => devices, forgotten: () => [] },
     seen: seenIn(store, count),
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     isClockTrusted: () => true,

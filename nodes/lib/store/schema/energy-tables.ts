@@ -107,3 +107,41 @@ CREATE TABLE energy_nas_hours (
   price_uc_per_kwh INTEGER NOT NULL
 ) STRICT;
 `;
+
+/**
+ * Hours in which the price changed, by price; what admins put right; and what the hours they
+ * touched were before. From here on `estimated` of a bucket is 1 for estimated, 2 for corrected, 3
+ * for both. `energy_mwh` of a correction is null where it clears a range.
+ */
+export const ENERGY_CORRECTIONS = `
+CREATE TABLE energy_hour_tariffs (
+  device_number INTEGER NOT NULL,
+  start_s INTEGER NOT NULL,
+  price_id INTEGER NOT NULL,
+  energy_mwh INTEGER NOT NULL,
+  cost_uc INTEGER NOT NULL,
+  PRIMARY KEY (device_number, start_s, price_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE energy_corrections (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  device_number INTEGER NOT NULL,
+  from_s INTEGER NOT NULL,
+  to_s INTEGER NOT NULL,
+  energy_mwh INTEGER,
+  original_mwh INTEGER,
+  why TEXT NOT NULL,
+  made_by TEXT NOT NULL,
+  made_at_s INTEGER NOT NULL,
+  undone_by TEXT,
+  undone_at_s INTEGER
+) STRICT;
+CREATE INDEX energy_corrections_by_time ON energy_corrections (device_number, from_s);
+
+CREATE TABLE energy_originals (
+  device_number INTEGER NOT NULL,
+  start_s INTEGER NOT NULL,
+  buckets TEXT NOT NULL,
+  PRIMARY KEY (device_number, start_s)
+) STRICT, WITHOUT ROWID;
+`;
