@@ -9,7 +9,14 @@ import { dashboard, powerSummary, smartDevices } from './app-acts.ts';
 import { correct, corrections, undoCorrection } from './correction-acts.ts';
 import { announce, publishStates } from './home-assistant-acts.ts';
 import { pageActs } from './page-acts.ts';
-import { addPrice, listPrices, recalculate, removePrice, updatePrice } from './price-acts.ts';
+import {
+  addPrice,
+  listPrices,
+  putSlots,
+  recalculate,
+  removePrice,
+  updatePrice,
+} from './price-acts.ts';
 import { costs, current, history, summary } from './query-acts.ts';
 
 interface EnergyConfig extends NodeDef {
@@ -70,6 +77,7 @@ const ACTS: Acts<Rooms> = {
   'add-price': serving(addPrice, 'energy-prices-add'),
   'update-price': serving(updatePrice, 'energy-prices-change'),
   'remove-price': serving(removePrice, 'energy-prices-delete'),
+  'price-slots': serving(putSlots, 'energy-prices-slots'),
   recalculate: serving(recalculate, 'energy-prices-recalculate'),
   'app-devices': serving(smartDevices, 'smart-devices'),
   'app-power': serving(powerSummary, 'smart-devices-power'),

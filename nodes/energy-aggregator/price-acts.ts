@@ -1,5 +1,12 @@
-import type { RecalculateAnswer, RecalculateBody } from '../lib/api/api.ts';
-import { type PriceOutcome, priceErrors, priceJson, priceWish } from '../lib/energy/energy.ts';
+import type { PriceSlotsBody, RecalculateAnswer, RecalculateBody } from '../lib/api/api.ts';
+import {
+  type PriceOutcome,
+  priceErrors,
+  priceJson,
+  priceWish,
+  slotErrors,
+} from '../lib/energy/energy.ts';
+import type { Price } from '../lib/energy/energy.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { type Answer, answer, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
@@ -11,13 +18,13 @@ export function listPrices({ energy }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 export function addPrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, outcomeAnswer(energy.createPrice(wishOf(message)), 201));
+  return withAnswer(message, outcomeAnswer(energy, energy.createPrice(wishOf(message)), 201));
 }
 
 export function updatePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(
     message,
-    outcomeAnswer(energy.updatePrice(idOf(message), wishOf(message)), 200),
+    outcomeAnswer(energy, energy.updatePrice(idOf(message), wishOf(message)), 200),
   );
 }
 
@@ -46,6 +53,24 @@ export async function recalculate({ energy }: Rooms, message: ApiMessage): Promi
   return withAnswer(message, answer(payload));
 }
 
+export function putSlots({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { name, slots } = callOf(message).body as PriceSlotsBody;
+  const wishes = slots.map(({ price_per_kwh_cents: pricePerKwhCents, from, to }) => ({
+    ...{ from, to, pricePerKwhCents },
+  }));
+  const outcome = energy.putSlots(name, wishes);
+  const given =
+    outcome.kind === 'price'
+      ? answer(changedJson(energy, outcome.price))
+      : refuse('invalid', { errors: slotErrors(outcome.faults) });
+  return withAnswer(message, given);
+}
+
+/** With how much of its time has a cost already, which this change leaves as it is. */
+function changedJson(energy: Pick<Rooms['energy'], 'costedHours'>, price: Price) {
+  return { ...priceJson(price), already_costed_hours: energy.costedHours(price) };
+}
+
 function idOf(message: ApiMessage): number {
   return Number(callOf(message).params['id']);
 }
@@ -54,10 +79,14 @@ function wishOf(message: ApiMessage): ReturnType<typeof priceWish> {
   return priceWish(callOf(message).body as Readonly<Record<string, unknown>>);
 }
 
-function outcomeAnswer(outcome: PriceOutcome, statusCode: 200 | 201): Answer {
+function outcomeAnswer(
+  energy: Pick<Rooms['energy'], 'costedHours'>,
+  outcome: PriceOutcome,
+  statusCode: 200 | 201,
+): Answer {
   switch (outcome.kind) {
     case 'price':
-      return answer(priceJson(outcome.price), statusCode);
+      return answer(changedJson(energy, outcome.price), statusCode);
     case 'invalid':
       return refuse('invalid', { errors: priceErrors(outcome.faults) });
     case 'unknown_price':

@@ -292,6 +292,25 @@ describe('A plug of a running BaluPi', function () {
     assert.partialDeepStrictEqual(await listed('?undone=true'), [{ undone_by: 'admin' }]);
   });
 
+  it('takes a hundred thousand price slots in one body', async () => {
+    const startMs = Date.parse('2020-01-01T00:00:00Z');
+    const at = (index: number): string => new Date(startMs + index * 900_000).toISOString();
+    const slots = Array.from({ length: 100_001 }, (_, index) => ({
+      ...{ from: at(index), to: at(index + 1), price_per_kwh_cents: (index % 60) - 10.5 },
+    }));
+    const path = '/api/energy/prices/slots';
+    assert.equal((await admin.ask('POST', path, { name: 'Spot', slots })).status, 422);
+    slots.pop();
+    const told = await admin.ask('POST', path, { name: 'Spot', slots });
+    assert.equal(told.status, 200, await told.clone().text());
+    const price = (await told.json()) as { id: number };
+    assert.partialDeepStrictEqual(price, { name: 'Spot', slots: 100_000 });
+    const one = `/api/energy/prices/${price.id}`;
+    assert.equal((await admin.ask('PUT', one, { price_per_kwh_cents: 5 })).status, 422);
+    assert.equal((await admin.ask('PUT', one, { vat_percent: 19 })).status, 200);
+    assert.equal((await admin.ask('DELETE', one)).status, 200);
+  });
+
   it('books no month again when its counter is 1 Wh lower after two minutes', async () => {
     plug.setAnswer('get_energy_usage', { today_energy: 500, month_energy: 12_000 });
     const sql = 'SELECT month_wh AS month FROM energy_samples ORDER BY place DESC LIMIT 1';

@@ -34,6 +34,7 @@ const COSTS = {
   fromS: 0,
   toS: 1,
   pricePerKwhCents: 32,
+  baseFeeUc: null,
   byTariff: [],
 } as const;
 

@@ -55,6 +55,7 @@ const COSTS: Costs = {
   energyMwh: 2_000_000,
   costUc: 64_000_000,
   pricePerKwhCents: 32,
+  baseFeeUc: null,
   byTariff: [],
 };
 const SUMMARY: Summary = {

@@ -12,9 +12,12 @@ const PRICE: Price = {
   validFromS: null,
   validToS: null,
   weekdays: null,
-  fromHour: 22,
-  toHour: 6,
+  fromMinute: 22 * 60,
+  toMinute: 6 * 60,
   isActive: true,
+  vatPercent: null,
+  baseFeeUc: null,
+  slots: 0,
 };
 
 describe('The prices of the node balupi-energy-aggregator', () => {
@@ -23,6 +26,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
     open({ type, op, rooms: { energy: energy ?? {} } });
 
   const body = { name: 'Night', price_per_kwh_cents: 28 };
+  const costedHours = (): number => 12;
   const priced = () => ({ kind: 'price', price: PRICE }) as const;
 
   it('lists them', async () => {
@@ -33,8 +37,9 @@ describe('The prices of the node balupi-energy-aggregator', () => {
   });
 
   it('adds one with 201', async () => {
-    const stage = await opened('add-price', { createPrice: priced });
-    await answerOf(stage, 'energy-prices-add', { body }, 201);
+    const stage = await opened('add-price', { createPrice: priced, costedHours });
+    const payload = await answerOf(stage, 'energy-prices-add', { body }, 201);
+    assert.partialDeepStrictEqual(payload, { already_costed_hours: 12 });
   });
 
   it('changes the one of the address', async () => {
@@ -43,7 +48,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
       changed = id;
       return priced();
     };
-    const stage = await opened('update-price', { updatePrice });
+    const stage = await opened('update-price', { updatePrice, costedHours });
     await answerOf(stage, 'energy-prices-change', { params: { id: '7' }, body });
     assert.equal(changed, 7);
   });
@@ -63,6 +68,19 @@ describe('The prices of the node balupi-energy-aggregator', () => {
     assert.equal(await codeOf(change, 'energy-prices-change', call, 404), 'not_found');
     const remove = await opened('remove-price', { removePrice: unknown });
     assert.equal(await codeOf(remove, 'energy-prices-delete', call, 404), 'not_found');
+  });
+
+  it('takes slots, and names the place of what is wrong in them', async () => {
+    const from = '2026-02-22T14:00:00Z';
+    const slots = [{ from, to: '2026-02-22T15:00:00Z', price_per_kwh_cents: -3 }];
+    const call = { body: { name: 'Dynamic', slots } };
+    const stage = await opened('price-slots', { putSlots: priced, costedHours });
+    await answerOf(stage, 'energy-prices-slots', call);
+    const faults = [{ index: 3, field: 'to', message: 'must be later' }] as const;
+    const putSlots = () => ({ kind: 'invalid', faults }) as const;
+    const refused = await opened('price-slots', { putSlots });
+    const payload = await answerOf(refused, 'energy-prices-slots', call, 422);
+    assert.partialDeepStrictEqual(payload, { errors: [{ loc: ['body', 'slots', '3', 'to'] }] });
   });
 
   it('removes one', async () => {

@@ -1,7 +1,7 @@
 import { BucketRows } from '../../nodes/lib/energy/bucket-rows.ts';
 import { type Bucket, type HourBucket, inTime } from '../../nodes/lib/energy/buckets.ts';
 import { CorrectionRows } from '../../nodes/lib/energy/correction-rows.ts';
-import { Overlay } from '../../nodes/lib/energy/corrections.ts';
+import { Overlay } from '../../nodes/lib/energy/overlay.ts';
 import { Energy } from '../../nodes/lib/energy/energy.ts';
 import { LocalTime } from '../../nodes/lib/energy/local-time.ts';
 import { NasHourRows } from '../../nodes/lib/energy/nas-hour-rows.ts';

@@ -89,6 +89,9 @@ export const EnergyCosts = Type.Object(
     total_kwh: measured(),
     cost_cents: measured(),
     price_per_kwh_cents: nullable(Type.Number({ description: 'Mean price paid.' })),
+    base_fee_cents: nullable(
+      Type.Number({ description: 'The fee of that time; not in cost_cents. Null for one plug.' }),
+    ),
     by_tariff: Type.Array(
       Type.Object({ name: Type.String(), kwh: Type.Number(), cost_cents: Type.Number() }),
     ),
@@ -146,7 +149,7 @@ export const ENERGY_ENDPOINTS = [
     id: 'energy-costs',
     method: 'GET',
     path: '/api/energy/costs',
-    summary: 'What the energy cost, every hour at the price that was valid in it.',
+    summary: 'What the energy cost, every quarter hour at the price that was valid in it.',
     tags: TAGS,
     access: 'caller',
     query: EnergyCostsQuery,

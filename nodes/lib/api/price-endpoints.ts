@@ -6,9 +6,14 @@ const TAGS = ['energy'];
 const PATH = '/api/energy/prices';
 const PARAMS = Type.Object({ id: rowId() });
 
-/** Hours begin and end whole; `24:00` ends a day (contract 5). */
-const wholeHour = () =>
-  nullable(Type.String({ pattern: '^(?:(?:[01][0-9]|2[0-3]):00|24:00)$', description: 'HH:00' }));
+/** Windows begin and end on a quarter hour; `24:00` ends a day (contract 5). */
+const quarterHour = () =>
+  nullable(
+    Type.String({
+      pattern: '^(?:(?:[01][0-9]|2[0-3]):(?:00|15|30|45)|24:00)$',
+      description: 'HH:MM local, on a quarter hour',
+    }),
+  );
 
 /** ISO 8601 numbers of the days: 1 is Monday, 7 is Sunday. Null: every day. */
 const weekdays = () =>
@@ -23,20 +28,40 @@ const weekdays = () =>
 
 const FIELDS = {
   name: Type.String({ minLength: 1, maxLength: 100 }),
-  price_per_kwh_cents: Type.Number({ minimum: 0, maximum: 100_000 }),
+  price_per_kwh_cents: Type.Number({
+    ...{ minimum: -100_000, maximum: 100_000 },
+    description: 'The mean of its slots where it has some.',
+  }),
 };
 
 const WHEN = {
-  valid_from: nullable(moment('First moment it is valid; null: always was.')),
-  valid_to: nullable(moment('End of its validity, not included; null: open.')),
+  valid_from: nullable(moment('First moment it is valid, on a quarter hour; null: always was.')),
+  valid_to: nullable(moment('End of its validity, not included, on a quarter hour; null: open.')),
   weekdays: weekdays(),
-  time_from: wholeHour(),
-  time_to: wholeHour(),
+  time_from: quarterHour(),
+  time_to: quarterHour(),
   is_active: Type.Boolean(),
+  vat_percent: nullable(
+    Type.Number({
+      ...{ minimum: 0, maximum: 100 },
+      description: 'Added to price and fee; null: they are what is paid.',
+    }),
+  ),
+  base_fee_cents_per_month: nullable(Type.Number({ minimum: 0, maximum: 100_000 })),
 };
 
 export const EnergyPrice = Type.Object(
-  { id: rowId(), ...FIELDS, ...WHEN },
+  {
+    ...{ id: rowId(), ...FIELDS, ...WHEN },
+    slots: count(),
+    already_costed_hours: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description:
+          'After a change: stored hours in its time. They keep their cost until /recalculate.',
+      }),
+    ),
+  },
   { title: 'EnergyPrice' },
 );
 export type EnergyPrice = Static<typeof EnergyPrice>;
@@ -52,6 +77,26 @@ export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WH
   title: 'EnergyPriceChangeBody',
 });
 export type EnergyPriceChangeBody = Static<typeof EnergyPriceChangeBody>;
+
+const MOST_SLOTS = 100_000;
+/** A slot is written in under 120 bytes. */
+const SLOTS_BODY_BYTES = 16 * 1024 * 1024;
+
+export const PriceSlotsBody = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 100, default: 'Dynamic' }),
+    slots: Type.Array(
+      Type.Object({
+        from: moment('Begin, on a quarter hour.'),
+        to: moment('15 or 60 minutes later.'),
+        price_per_kwh_cents: FIELDS.price_per_kwh_cents,
+      }),
+      { minItems: 1, maxItems: MOST_SLOTS },
+    ),
+  },
+  { title: 'PriceSlotsBody' },
+);
+export type PriceSlotsBody = Static<typeof PriceSlotsBody>;
 
 export const RecalculateBody = Type.Object(
   { from: moment('From here on stored costs are worked out anew.') },
@@ -107,6 +152,18 @@ export const PRICE_ENDPOINTS = [
     params: PARAMS,
     responses: { 200: json(MessageAnswer, 'It is gone.') },
     refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-prices-slots',
+    method: 'POST',
+    path: `${PATH}/slots`,
+    summary:
+      'Prices by the quarter hour or hour, in the place of all that the tariff of this name has in their range.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: PriceSlotsBody,
+    maxBodyBytes: SLOTS_BODY_BYTES,
+    responses: { 200: json(EnergyPrice, 'The tariff as it is now.') },
   }),
   endpoint({
     id: 'energy-prices-recalculate',

@@ -35,6 +35,7 @@ export class BucketRows {
   readonly #splits: Splits;
   readonly #drops: readonly StatementSync[];
   readonly #dropDay: StatementSync;
+  readonly #countHours: StatementSync;
 
   constructor(store: Store) {
     const { putFine, putHour, putDay, putShare, dropShares } = writing(store);
@@ -67,6 +68,10 @@ export class BucketRows {
         `DELETE FROM ${table} WHERE device_number = ? AND start_s >= ? AND start_s < ?`,
       ),
     );
+    this.#countHours = store.prepare(
+      `SELECT count(*) AS count FROM energy_hourly
+       WHERE device_number = ? AND start_s >= ? AND start_s < ?`,
+    );
     this.#dropDay = store.prepare('DELETE FROM energy_daily WHERE device_number = ? AND day = ?');
   }
 
@@ -89,6 +94,10 @@ export class BucketRows {
     for (const { priceId, energyMwh, costUc } of shares) {
       this.#putShare.run(deviceNumber, day.day, priceId, energyMwh, costUc);
     }
+  }
+
+  countHours(deviceNumber: number, fromS: number, toS: number): number {
+    return Number(this.#countHours.get(deviceNumber, fromS, toS)?.['count'] ?? 0);
   }
 
   /** Deletes the hours that begin in [fromS, toS), and what is finer. */

@@ -29,6 +29,14 @@ export interface HourBucket extends Bucket {
   readonly shares?: readonly TariffShare[];
 }
 
+/** One plug's hour in whole numbers, with the cost of its energy at the prices valid then. */
+export interface DeviceHour {
+  readonly deviceNumber: number;
+  readonly hour: HourBucket;
+  /** The five-minute buckets of the hour; fewer or none inside very long gaps. */
+  readonly fine: readonly Bucket[];
+}
+
 export interface DayBucket extends Bucket {
   /** `YYYY-MM-DD` on the local calendar. */
   readonly day: string;

@@ -2,11 +2,11 @@ import type { Store } from '../store/store.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { HOUSEHOLD } from './buckets.ts';
 import type { Correction, CorrectionRows, KnownHour } from './correction-rows.ts';
-import { correctedHour, knownMwh } from './hour-slots.ts';
+import { knownMwh } from './hour-slots.ts';
 import type { LocalTime } from './local-time.ts';
-import type { DeviceHour, RollUp } from './roll-up.ts';
+import type { Overlay } from './overlay.ts';
+import type { RollUp } from './roll-up.ts';
 import { MAX_POWER_MW } from './sample.ts';
-import type { Tariffs } from './tariff.ts';
 
 /** What an admin wants to put right; `energyMwh` null clears the stretch. */
 export interface CorrectionWish {
@@ -15,6 +15,12 @@ export interface CorrectionWish {
   readonly toS: number;
   readonly energyMwh: number | null;
   readonly why: string;
+}
+
+/** A correction with the plug it is of; null for one that is in no list any more. */
+export interface NamedCorrection extends Correction {
+  readonly deviceId: string | null;
+  readonly deviceName: string | null;
 }
 
 export type CorrectionFault =
@@ -42,79 +48,19 @@ interface Deps {
   readonly buckets: BucketRows;
   readonly rollUp: RollUp;
   readonly time: LocalTime;
-  readonly tariffs: () => Tariffs;
+  readonly overlay: Overlay;
 }
 
 const QUARTER_S = 900;
 /** What one correction may span: it is written in one go, and that takes a moment on a Pi. */
 const LONGEST_S = 32 * 86_400;
 
-/**
- * What admins put right lies over what was metered: the meters go on as if nothing was, the hour
- * they write becomes the new original, and undoing brings it back (docs/ENERGY.md).
- */
-export class Overlay {
-  readonly #rows: CorrectionRows;
-  readonly #time: LocalTime;
-  readonly #tariffs: () => Tariffs;
-
-  constructor(rows: CorrectionRows, time: LocalTime, tariffs: () => Tariffs) {
-    this.#rows = rows;
-    this.#time = time;
-    this.#tariffs = tariffs;
-  }
-
-  /** The hour with corrections over it, as it is shown. */
-  over(device: DeviceHour): DeviceHour | null {
-    const { deviceNumber, hour, fine } = device;
-    const corrected = this.#over(deviceNumber, hour.startS, { hour, fine });
-    if (corrected === null) return device;
-    return corrected.hour === null
-      ? null
-      : { deviceNumber, hour: corrected.hour, fine: corrected.fine };
-  }
-
-  /**
-   * Takes an hour as it was metered, inside a transaction of the caller.
-   * @returns what is to be stored of it; null for nothing
-   */
-  take(device: DeviceHour): DeviceHour | null {
-    const { deviceNumber, hour, fine } = device;
-    const isTouched = this.#standingIn(deviceNumber, hour.startS).length > 0;
-    if (isTouched) this.#rows.putOriginal(deviceNumber, hour.startS, { hour, fine });
-    return this.over(device);
-  }
-
-  /** Null where no correction holds. */
-  #over(deviceNumber: number, startS: number, known: KnownHour): KnownHour | null {
-    const standing = this.#standingIn(deviceNumber, startS);
-    if (standing.length === 0) return null;
-    return correctedHour(known, startS, this.#time.hourEnd(startS), standing, this.#tariffs());
-  }
-
-  /** @returns the hour as corrections leave it */
-  corrected(deviceNumber: number, startS: number, original: KnownHour): KnownHour {
-    return this.#over(deviceNumber, startS, original) ?? original;
-  }
-
-  #standingIn(deviceNumber: number, startS: number): readonly Correction[] {
-    const standing = this.#rows.standing();
-    if (standing.length === 0) return standing;
-    const endS = this.#time.hourEnd(startS);
-    return standing.filter(
-      (one) => one.deviceNumber === deviceNumber && one.fromS < endS && one.toS > startS,
-    );
-  }
-}
-
 /** Putting a plug's past right, and taking that back. */
 export class Corrections {
   readonly #deps: Deps;
-  readonly overlay: Overlay;
 
-  constructor(deps: Deps, overlay: Overlay) {
+  constructor(deps: Deps) {
     this.#deps = deps;
-    this.overlay = overlay;
   }
 
   /** In the order they were made, also those that were undone. */
@@ -192,10 +138,10 @@ export class Corrections {
   }
 
   #rewrite(deviceNumber: number, hours: readonly number[]): void {
-    const { rows, rollUp } = this.#deps;
+    const { rows, rollUp, overlay } = this.#deps;
     const written = hours.map((startS) => {
       const original = rows.original(deviceNumber, startS) ?? this.#stored(deviceNumber, startS);
-      const corrected = this.overlay.corrected(deviceNumber, startS, original);
+      const corrected = overlay.corrected(deviceNumber, startS, original);
       // Nothing holds any more: what is stored is the original again.
       if (corrected === original) rows.dropOriginal(deviceNumber, startS);
       return { startS, known: corrected };

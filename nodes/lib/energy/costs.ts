@@ -26,6 +26,8 @@ export interface Costs {
   readonly costUc: number;
   /** Mean price paid; the present one where nothing was used. */
   readonly pricePerKwhCents: number;
+  /** What the household pays whatever it uses, in that time; null for one plug. */
+  readonly baseFeeUc: number | null;
   readonly byTariff: readonly TariffCost[];
 }
 
@@ -50,7 +52,7 @@ export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal
   const nameOf = prices.nameOf();
   const energyMwh = shares.reduce((sum, share) => sum + share.energyMwh, 0);
   const costUc = shares.reduce((sum, share) => sum + share.costUc, 0);
-  const now = prices.tariffs.at(time.hourStart(nowS));
+  const now = prices.tariffs.at(nowS);
   return {
     kind: 'costs',
     deviceId: subject.device?.id ?? null,
@@ -61,6 +63,8 @@ export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal
     energyMwh,
     costUc,
     pricePerKwhCents: energyMwh === 0 ? now.priceUcPerKwh / 1_000_000 : costUc / energyMwh,
+    baseFeeUc:
+      subject.device === null ? prices.tariffs.baseFeeUc(fromS, Math.min(range.toS, nowS)) : null,
     byTariff: shares.map((share) => ({
       name: nameOf(share.priceId),
       energyMwh: share.energyMwh,

@@ -1,9 +1,10 @@
 import type { Bucket } from './buckets.ts';
 import type { Costs } from './costs.ts';
-import type { NamedCorrection } from './energy.ts';
+import type { NamedCorrection } from './corrections.ts';
 import type { History, HistoryPages } from './history.ts';
 import type { Current } from './latest.ts';
 import type { PriceFault, PriceWish } from './price-wish.ts';
+import type { SlotFault } from './price-slots.ts';
 import type { Summary } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { UnusualHour } from './unusual.ts';
@@ -47,6 +48,7 @@ export function costsJson(costs: Costs) {
     total_kwh: kwh(costs.energyMwh),
     cost_cents: cents(costs.costUc),
     price_per_kwh_cents: costs.pricePerKwhCents,
+    base_fee_cents: known(costs.baseFeeUc, cents),
     by_tariff: costs.byTariff.map((tariff) => ({
       name: tariff.name,
       kwh: kwh(tariff.energyMwh),
@@ -79,9 +81,12 @@ export function priceJson(price: Price) {
     valid_from: known(price.validFromS, isoS),
     valid_to: known(price.validToS, isoS),
     weekdays: price.weekdays === null ? null : [...price.weekdays],
-    time_from: known(price.fromHour, wholeHour),
-    time_to: known(price.toHour, wholeHour),
+    time_from: known(price.fromMinute, clockTime),
+    time_to: known(price.toMinute, clockTime),
     is_active: price.isActive,
+    vat_percent: price.vatPercent,
+    base_fee_cents_per_month: known(price.baseFeeUc, cents),
+    slots: price.slots,
   };
 }
 
@@ -127,6 +132,8 @@ const PRICE_FIELDS: Readonly<Record<keyof PriceWish, string>> = {
   timeFrom: 'time_from',
   timeTo: 'time_to',
   isActive: 'is_active',
+  vatPercent: 'vat_percent',
+  baseFeeCentsPerMonth: 'base_fee_cents_per_month',
 };
 
 /** A price out of a JSON body; what the body does not name stays away. */
@@ -141,6 +148,14 @@ export function priceErrors(faults: readonly PriceFault[]) {
     const place = PRICE_FIELDS[field];
     return { loc: ['body', place], msg: `${place} ${message}` };
   });
+}
+
+/** The faults of slots as `errors[]` of a 422. */
+export function slotErrors(faults: readonly SlotFault[]) {
+  return faults.map(({ index, field, message }) => ({
+    loc: ['body', 'slots', String(index), field],
+    msg: `${field} ${message}`,
+  }));
 }
 
 const CSV_HEAD =
@@ -190,8 +205,9 @@ function cents(uc: number): number {
   return uc / UC_PER_CENT;
 }
 
-function wholeHour(hour: number): string {
-  return `${String(hour).padStart(2, '0')}:00`;
+function clockTime(minute: number): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
 }
 
 function isoS(atS: number): string {

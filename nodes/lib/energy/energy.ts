@@ -1,7 +1,11 @@
 import type { Clock } from '../time/clock.ts';
 import { type Bar, type BarPeriod, barsOf } from './bars.ts';
-import type { Correction } from './correction-rows.ts';
-import type { CorrectionOutcome, Corrections, UndoOutcome } from './corrections.ts';
+import type {
+  CorrectionOutcome,
+  Corrections,
+  NamedCorrection,
+  UndoOutcome,
+} from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import { type Dashboard, dashboardOf } from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
@@ -13,7 +17,8 @@ import type { NasHourRows } from './nas-hour-rows.ts';
 import { type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS } from './periods.ts';
 import type { PriceWish } from './price-wish.ts';
-import type { PriceOutcome, Prices, Recalculated, RemovalOutcome } from './prices.ts';
+import type { SlotWish } from './price-slots.ts';
+import type { PriceOutcome, Prices, Recalculated, RemovalOutcome, SlotsOutcome } from './prices.ts';
 import type { PlugClock } from './plug-clock.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import {
@@ -36,8 +41,10 @@ export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
 export type { HistoryWish, WishRefusal } from './history.ts';
 export type { CurrentDevice } from './latest.ts';
 export type { CorrectionFault } from './corrections.ts';
+export type { SlotFault } from './price-slots.ts';
 export type { PriceOutcome } from './prices.ts';
 export type { PlugClock } from './plug-clock.ts';
+export type { Price } from './tariff.ts';
 export type { EnergyDevice } from './sample.ts';
 export type { UnusualHour } from './unusual.ts';
 
@@ -54,12 +61,6 @@ export interface RangeCorrection {
 
 export interface CorrectionRefusal {
   readonly kind: 'unknown_device';
-}
-
-/** A correction with the plug it is of; null for one that is in no list any more. */
-export interface NamedCorrection extends Correction {
-  readonly deviceId: string | null;
-  readonly deviceName: string | null;
 }
 
 /** Meters the plugs around the clock and answers what they used and cost. */
@@ -265,6 +266,15 @@ export class Energy {
 
   prices(): Price[] {
     return this.#prices.list();
+  }
+
+  putSlots(name: string, slots: readonly SlotWish[]): SlotsOutcome {
+    return this.#prices.putSlots(name, slots, this.#metering.nowS());
+  }
+
+  /** How many stored hours lie where a price is valid; they keep their cost until recalculated. */
+  costedHours(price: Price): number {
+    return this.#prices.costedHours(price, this.#metering.nowS());
   }
 
   createPrice(wish: PriceWish): PriceOutcome {

@@ -90,6 +90,11 @@ export class LocalTime {
     return Math.floor(modulo(atS + this.offsetS(atS), DAY_S) / HOUR_S);
   }
 
+  /** 0 to 1439. */
+  minuteOfDay(atS: number): number {
+    return Math.floor(modulo(atS + this.offsetS(atS), DAY_S) / 60);
+  }
+
   /** 1 Monday to 7 Sunday (ISO 8601). */
   weekday(atS: number): number {
     return weekdayOf(this.dayNumber(atS));

@@ -13,7 +13,7 @@ import type { Prices } from './prices.ts';
 import type { Pruning } from './pruning.ts';
 import { judgePlugClock, type PlugClock } from './plug-clock.ts';
 import { Recorder } from './recorder.ts';
-import type { Overlay } from './corrections.ts';
+import type { Overlay } from './overlay.ts';
 import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
 import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';

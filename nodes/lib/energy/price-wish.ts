@@ -5,17 +5,21 @@ import { type Price, UC_PER_CENT } from './tariff.ts';
 /** A price as somebody wants it. What is missing keeps its value, or gets none in a new price. */
 export interface PriceWish {
   readonly name?: unknown;
-  /** Cents per kWh, 0 or more. */
+  /** Cents per kWh; below zero where the household is paid for it. */
   readonly pricePerKwhCents?: unknown;
   /** ISO 8601 time, or a date (its first instant), or null; `validTo` is not included. */
   readonly validFrom?: unknown;
   readonly validTo?: unknown;
   /** 1 Monday to 7 Sunday; null or missing: every day. */
   readonly weekdays?: unknown;
-  /** `HH:00` local; a window from 22:00 to 06:00 runs over midnight. */
+  /** Local, on a quarter hour; a window from 22:00 to 06:00 runs over midnight. */
   readonly timeFrom?: unknown;
   readonly timeTo?: unknown;
   readonly isActive?: unknown;
+  /** Added to the price and the fee; null: they are what is paid. */
+  readonly vatPercent?: unknown;
+  /** Null: none. */
+  readonly baseFeeCentsPerMonth?: unknown;
 }
 
 export interface PriceFault {
@@ -29,7 +33,9 @@ export type CheckedPrice =
 
 type Read<T> = { readonly value: T } | { readonly fault: string };
 
-const MOST_CENTS = 100_000;
+export const MOST_CENTS = 100_000;
+const DAY_MINUTES = 1_440;
+const QUARTER_MS = 900_000;
 const LONGEST_NAME = 100;
 
 const BLANK: Omit<Price, 'id'> = {
@@ -38,9 +44,12 @@ const BLANK: Omit<Price, 'id'> = {
   validFromS: null,
   validToS: null,
   weekdays: null,
-  fromHour: null,
-  toHour: null,
+  fromMinute: null,
+  toMinute: null,
   isActive: true,
+  vatPercent: null,
+  baseFeeUc: null,
+  slots: 0,
 };
 
 /** Checks a wish on top of the price it changes, or on nothing. */
@@ -60,16 +69,31 @@ export function checkedPrice(wish: PriceWish, known: Price | null, time: LocalTi
   const base: Omit<Price, 'id'> = known ?? BLANK;
   const price: Omit<Price, 'id'> = {
     name: take('name', base.name, readName),
-    priceUcPerKwh: take('pricePerKwhCents', base.priceUcPerKwh, readCents),
+    priceUcPerKwh: take('pricePerKwhCents', base.priceUcPerKwh, readCents(-MOST_CENTS)),
     validFromS: take('validFrom', base.validFromS, readMoment(time)),
     validToS: take('validTo', base.validToS, readMoment(time)),
     weekdays: take('weekdays', base.weekdays, readWeekdays),
-    fromHour: take('timeFrom', base.fromHour, readHour(0)),
-    toHour: take('timeTo', base.toHour, readHour(24)),
+    fromMinute: take('timeFrom', base.fromMinute, readMinute(0)),
+    toMinute: take('timeTo', base.toMinute, readMinute(DAY_MINUTES)),
     isActive: take('isActive', base.isActive, readFlag),
+    vatPercent: take('vatPercent', base.vatPercent, orNull(readPercent)),
+    baseFeeUc: take('baseFeeCentsPerMonth', base.baseFeeUc, orNull(readCents(0))),
+    slots: base.slots,
   };
+  if (base.slots > 0) faults.push(...faultsOfSlotted(wish));
   faults.push(...faultsBetween(price));
   return faults.length > 0 ? { kind: 'invalid', faults } : { kind: 'checked', price };
+}
+
+/** What its slots tell is not told twice. */
+function faultsOfSlotted(wish: PriceWish): PriceFault[] {
+  const told = [
+    ...(['pricePerKwhCents', 'validFrom', 'validTo'] as const),
+    ...(['weekdays', 'timeFrom', 'timeTo'] as const),
+  ];
+  return told
+    .filter((field) => wish[field] !== undefined && wish[field] !== null)
+    .map((field) => ({ field, message: 'comes from the slots of this price' }));
 }
 
 function faultsBetween(price: Omit<Price, 'id'>): PriceFault[] {
@@ -78,7 +102,7 @@ function faultsBetween(price: Omit<Price, 'id'>): PriceFault[] {
   if (validFromS !== null && validToS !== null && validToS <= validFromS) {
     faults.push({ field: 'validTo', message: 'must be later than the begin' });
   }
-  if ((price.fromHour ?? 0) === (price.toHour ?? 24)) {
+  if ((price.fromMinute ?? 0) === (price.toMinute ?? DAY_MINUTES)) {
     faults.push({ field: 'timeTo', message: 'must differ from the begin of the window' });
   }
   return faults;
@@ -92,11 +116,23 @@ function readName(value: unknown): Read<string> {
   return { value: name };
 }
 
-function readCents(value: unknown): Read<number> {
-  if (typeof value !== 'number' || !(value >= 0 && value <= MOST_CENTS)) {
-    return { fault: `must be a number from 0 to ${MOST_CENTS}` };
-  }
-  return { value: Math.round(value * UC_PER_CENT) };
+/** Cents as micro-cents. */
+export function readCents(least: number): (value: unknown) => Read<number> {
+  return (value) => {
+    if (typeof value !== 'number' || !(value >= least && value <= MOST_CENTS)) {
+      return { fault: `must be a number from ${least} to ${MOST_CENTS}` };
+    }
+    return { value: Math.round(value * UC_PER_CENT) };
+  };
+}
+
+function readPercent(value: unknown): Read<number> {
+  const isPercent = typeof value === 'number' && value >= 0 && value <= 100;
+  return isPercent ? { value } : { fault: 'must be a number from 0 to 100, or null' };
+}
+
+function orNull<T>(read: (value: unknown) => Read<T>): (value: unknown) => Read<T | null> {
+  return (value) => (value === null ? { value } : read(value));
 }
 
 function readMoment(time: LocalTime): (value: unknown) => Read<number | null> {
@@ -104,7 +140,9 @@ function readMoment(time: LocalTime): (value: unknown) => Read<number | null> {
     if (value === null) return { value };
     const ms = typeof value === 'string' ? parseMoment(value, time) : null;
     if (ms === null) return { fault: 'must be an ISO 8601 time, a date, or null' };
-    return { value: Math.floor(ms / 1_000) };
+    // Offsets from UTC are whole quarter hours, so local quarters are quarters everywhere.
+    if (ms % QUARTER_MS !== 0) return { fault: 'must be on a quarter hour' };
+    return { value: ms / 1_000 };
   };
 }
 
@@ -120,15 +158,15 @@ function readWeekdays(value: unknown): Read<readonly number[] | null> {
 }
 
 /** @param midnight what `00:00` means: the begin of the day or its end */
-function readHour(midnight: 0 | 24): (value: unknown) => Read<number | null> {
+function readMinute(midnight: number): (value: unknown) => Read<number | null> {
   return (value) => {
     if (value === null) return { value };
-    const match = typeof value === 'string' ? /^(\d{2}):00(?::00)?$/.exec(value) : null;
-    const hour = Number(match?.[1] ?? Number.NaN);
-    if (!(hour >= 0 && hour <= 24)) {
-      return { fault: 'must be a whole hour such as 06:00, from 00:00 to 24:00' };
+    const match = typeof value === 'string' ? /^(\d{2}):(00|15|30|45)(?::00)?$/.exec(value) : null;
+    const minute = Number(match?.[1] ?? Number.NaN) * 60 + Number(match?.[2] ?? 0);
+    if (!(minute >= 0 && minute <= DAY_MINUTES)) {
+      return { fault: 'must be on a quarter hour such as 06:15, from 00:00 to 24:00' };
     }
-    return { value: hour === 0 || hour === 24 ? midnight : hour };
+    return { value: minute === 0 || minute === DAY_MINUTES ? midnight : minute };
   };
 }
 

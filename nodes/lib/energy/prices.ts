@@ -5,6 +5,7 @@ import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts'
 import { pricedHour } from './hour-slots.ts';
 import type { LocalTime } from './local-time.ts';
 import { checkedPrice, type PriceFault, type PriceWish } from './price-wish.ts';
+import { checkedSlots, type SlotFault, type SlotWish } from './price-slots.ts';
 import type { PriceRows } from './price-rows.ts';
 import type { RollUp } from './roll-up.ts';
 import { DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
@@ -13,6 +14,10 @@ export type PriceOutcome =
   | { readonly kind: 'price'; readonly price: Price }
   | { readonly kind: 'invalid'; readonly faults: readonly PriceFault[] }
   | { readonly kind: 'unknown_price' };
+
+export type SlotsOutcome =
+  | { readonly kind: 'price'; readonly price: Price }
+  | { readonly kind: 'invalid'; readonly faults: readonly SlotFault[] };
 
 export type RemovalOutcome = { readonly kind: 'removed' } | { readonly kind: 'unknown_price' };
 
@@ -42,7 +47,7 @@ export class Prices {
 
   get tariffs(): Tariffs {
     const { rows, defaultUcPerKwh, time } = this.#parts;
-    this.#tariffs ??= new Tariffs(rows.all(), defaultUcPerKwh, time);
+    this.#tariffs ??= new Tariffs(rows.all(), defaultUcPerKwh, time, rows.slots());
     return this.#tariffs;
   }
 
@@ -68,6 +73,32 @@ export class Prices {
     this.#parts.rows.update(price);
     this.#tariffs = null;
     return { kind: 'price', price };
+  }
+
+  /**
+   * Takes prices by the slot, in the place of all that the tariff of that name has in their range.
+   * The same again changes nothing.
+   */
+  putSlots(name: string, wishes: readonly SlotWish[], nowS: number): SlotsOutcome {
+    const { store, rows, time } = this.#parts;
+    const checked = checkedSlots(wishes, time);
+    if (checked.kind === 'invalid') return checked;
+    const named = checkedPrice({ name, pricePerKwhCents: 0 }, null, time);
+    if (named.kind === 'invalid') return { kind: 'invalid', faults: [] };
+    const id = store.transaction(() => {
+      const slotted = { ...named.price, slots: checked.slots.length };
+      const priceId = rows.slotted(name) ?? rows.insert(slotted, nowS);
+      rows.putSlots(priceId, checked.slots);
+      return priceId;
+    });
+    this.#tariffs = null;
+    const price = this.list().find((candidate) => candidate.id === id);
+    return price === undefined ? { kind: 'invalid', faults: [] } : { kind: 'price', price };
+  }
+
+  /** How many hours of the household that a price is for were costed already. */
+  costedHours({ validFromS, validToS }: Price, nowS: number): number {
+    return this.#parts.buckets.countHours(HOUSEHOLD, validFromS ?? 0, validToS ?? nowS + 1);
   }
 
   remove(id: number, nowS: number): RemovalOutcome {

@@ -1,9 +1,9 @@
 import type { BucketRows } from './bucket-rows.ts';
 import {
   type Bucket,
+  type DeviceHour,
   dayOf,
   grouped,
-  type HourBucket,
   HOUSEHOLD,
   householdHour,
   inTime,
@@ -12,19 +12,13 @@ import {
   slotBuckets,
 } from './buckets.ts';
 import type { KnownHour } from './correction-rows.ts';
-import type { Overlay } from './corrections.ts';
+import type { Overlay } from './overlay.ts';
 import { pricedHour } from './hour-slots.ts';
 import type { MeteredHour } from './interval-meter.ts';
 import type { LocalTime } from './local-time.ts';
 import type { Tariffs } from './tariff.ts';
 
-/** One plug's hour in whole numbers, with the cost of its energy at the prices valid then. */
-export interface DeviceHour {
-  readonly deviceNumber: number;
-  readonly hour: HourBucket;
-  /** The five-minute buckets of the hour; fewer or none inside very long gaps. */
-  readonly fine: readonly Bucket[];
-}
+export type { DeviceHour } from './buckets.ts';
 
 /** Puts the slots of an hour together. */
 export function deviceHour(

@@ -26,7 +26,7 @@ export interface DeviceStandby {
   readonly deviceId: string;
   readonly deviceName: string;
   readonly standbyMw: number | null;
-  /** A year of it at the present price, micro-cents. */
+  /** A year of it at the mean price of all hours of a week, micro-cents. */
   readonly yearlyUc: number | null;
 }
 
@@ -99,7 +99,12 @@ export function standbyOfDevices(
   nowS: number,
   time: LocalTime,
 ): DeviceStandby[] {
-  const { priceUcPerKwh } = prices.tariffs.at(time.hourStart(nowS));
+  const { tariffs } = prices;
+  const todayS = time.dayStart(nowS);
+  // Prices by the slot are known for the past only; others tell the days to come.
+  const isPast = tariffs.hasSlotAt(todayS - DAY_S);
+  const weekS = isPast ? todayS - STANDBY_BASIS_S : todayS;
+  const priceUcPerKwh = tariffs.meanUcPerKwh(weekS, weekS + STANDBY_BASIS_S);
   return devices.map((device) => {
     const watts = standbyOf(view, device.number, nowS);
     const yearlyUc =

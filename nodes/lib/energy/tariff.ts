@@ -4,7 +4,10 @@ import type { LocalTime } from './local-time.ts';
 export interface Price {
   readonly id: number;
   readonly name: string;
-  /** Micro-cents per kWh; with one cent per kWh a mWh costs one micro-cent. */
+  /**
+   * Micro-cents per kWh; with one cent per kWh a mWh costs one micro-cent. Below zero where the
+   * household is paid for it. The mean of its slots where it has some.
+   */
   readonly priceUcPerKwh: number;
   /** Epoch seconds, inclusive; null: since ever. */
   readonly validFromS: number | null;
@@ -12,10 +15,24 @@ export interface Price {
   readonly validToS: number | null;
   /** 1 Monday to 7 Sunday, on which a window begins; null: every day. */
   readonly weekdays: readonly number[] | null;
-  /** Local hours 0 to 24; a window with `fromHour` after `toHour` runs over midnight. */
-  readonly fromHour: number | null;
-  readonly toHour: number | null;
+  /** Minutes of the local day; a window with `fromMinute` after `toMinute` runs over midnight. */
+  readonly fromMinute: number | null;
+  readonly toMinute: number | null;
+  /** What is added to the price and the fee; null where they are what is paid. */
+  readonly vatPercent: number | null;
+  /** Micro-cents a month, whatever is used. */
+  readonly baseFeeUc: number | null;
+  /** How many slots tell what it costs when; 0 for a price that is the same all the time. */
+  readonly slots: number;
   readonly isActive: boolean;
+}
+
+/** What a kWh costs in a stretch of a tariff. */
+export interface PriceSlot {
+  readonly priceId: number;
+  readonly startS: number;
+  readonly endS: number;
+  readonly priceUcPerKwh: number;
 }
 
 export interface Rate {
@@ -30,16 +47,33 @@ export const DEFAULT_PRICE_NAME = 'Default';
 export const UC_PER_CENT = 1_000_000;
 
 const MWH_PER_KWH = 1_000_000;
+const QUARTER_S = 900;
+const DAY_MINUTES = 1_440;
 
 /** Which price holds when. */
 export class Tariffs {
   readonly #prices: readonly Price[];
+  readonly #slotted: readonly { readonly price: Price; readonly slots: readonly PriceSlot[] }[];
   readonly #default: Rate;
   readonly #time: LocalTime;
 
-  /** @param defaultUcPerKwh what a kWh costs where no price holds */
-  constructor(prices: readonly Price[], defaultUcPerKwh: number, time: LocalTime) {
-    this.#prices = prices.filter((price) => price.isActive).sort(byPrecedence);
+  /**
+   * @param defaultUcPerKwh what a kWh costs where no price holds
+   * @param slots of the prices that have some, in order of time
+   */
+  constructor(
+    prices: readonly Price[],
+    defaultUcPerKwh: number,
+    time: LocalTime,
+    slots: readonly PriceSlot[] = [],
+  ) {
+    const active = prices.filter((price) => price.isActive).sort(byPrecedence);
+    this.#prices = active.filter((price) => price.slots === 0);
+    const slotted = active.filter((price) => price.slots > 0);
+    this.#slotted = slotted.map((price) => ({
+      price,
+      slots: slots.filter(({ priceId }) => priceId === price.id),
+    }));
     this.#default = {
       priceId: DEFAULT_PRICE_ID,
       name: DEFAULT_PRICE_NAME,
@@ -48,26 +82,104 @@ export class Tariffs {
     this.#time = time;
   }
 
-  /** The price of the hour that begins at `hourS`: what holds at its beginning holds all of it. */
-  at(hourS: number): Rate {
-    const price = this.#prices.find((candidate) => this.#holds(candidate, hourS));
-    if (price === undefined) return this.#default;
-    return { priceId: price.id, name: price.name, priceUcPerKwh: price.priceUcPerKwh };
+  /** The price at an instant. Prices change on quarter hours only. */
+  at(atS: number): Rate {
+    const price = this.#prices.find((candidate) => this.#holds(candidate, atS));
+    const slotted = this.#slotAt(atS);
+    // A slot holds from its own beginning on, as a price does.
+    if (
+      slotted !== null &&
+      (price?.validFromS ?? Number.NEGATIVE_INFINITY) <= slotted.slot.startS
+    ) {
+      return rateOf(slotted.price, slotted.slot.priceUcPerKwh);
+    }
+    return price === undefined ? this.#default : rateOf(price, price.priceUcPerKwh);
   }
 
-  #holds(price: Price, hourS: number): boolean {
-    if (hourS < (price.validFromS ?? Number.NEGATIVE_INFINITY)) return false;
-    if (hourS >= (price.validToS ?? Number.POSITIVE_INFINITY)) return false;
-    return inWindow(price, this.#time.hourOfDay(hourS), this.#time.weekday(hourS));
+  /** Mean price of a kWh that is used evenly in that time, micro-cents. */
+  meanUcPerKwh(fromS: number, toS: number): number {
+    let [sum, count] = [0, 0];
+    for (let atS = fromS; atS < toS; atS += QUARTER_S) {
+      sum += this.at(atS).priceUcPerKwh;
+      count += 1;
+    }
+    return count === 0 ? this.at(fromS).priceUcPerKwh : sum / count;
+  }
+
+  /** Whether slots tell the prices of an instant. */
+  hasSlotAt(atS: number): boolean {
+    return this.#slotAt(atS) !== null;
+  }
+
+  /**
+   * What is to be paid in that time whatever is used, by the share of each month, micro-cents. The
+   * fee that holds is that of the price which began last.
+   */
+  baseFeeUc(fromS: number, toS: number): number {
+    const feed = [...this.#prices, ...this.#slotted.map(({ price }) => price)]
+      .filter(({ baseFeeUc }) => baseFeeUc !== null)
+      .sort(byPrecedence);
+    if (feed.length === 0) return 0;
+    const edges = feed.flatMap(({ validFromS, validToS }) => [validFromS, validToS]);
+    let uc = 0;
+    for (let atS = fromS; atS < toS;) {
+      const monthS = this.#time.monthStart(atS);
+      const nextS = this.#time.monthStart(atS, 1);
+      const later = edges.filter((edge): edge is number => edge !== null && edge > atS);
+      const endS = Math.min(toS, nextS, ...later);
+      const price = feed.find((candidate) => isValid(candidate, atS));
+      const fee = price === undefined ? 0 : withVat(price.baseFeeUc ?? 0, price);
+      uc += (fee * (endS - atS)) / (nextS - monthS);
+      atS = endS;
+    }
+    return Math.round(uc);
+  }
+
+  #slotAt(atS: number): { readonly price: Price; readonly slot: PriceSlot } | null {
+    for (const { price, slots } of this.#slotted) {
+      const slot = slotAt(slots, atS);
+      if (slot !== null) return { price, slot };
+    }
+    return null;
+  }
+
+  #holds(price: Price, atS: number): boolean {
+    return (
+      isValid(price, atS) && inWindow(price, this.#time.minuteOfDay(atS), this.#time.weekday(atS))
+    );
   }
 }
 
-function inWindow(price: Price, hour: number, weekday: number): boolean {
-  const [from, to] = [price.fromHour ?? 0, price.toHour ?? 24];
-  if (from < to) return hour >= from && hour < to && isOn(price, weekday);
-  if (hour >= from) return isOn(price, weekday);
+function isValid({ validFromS, validToS }: Price, atS: number): boolean {
+  return atS >= (validFromS ?? atS) && atS < (validToS ?? Number.POSITIVE_INFINITY);
+}
+
+function rateOf(price: Price, ucPerKwh: number): Rate {
+  return { priceId: price.id, name: price.name, priceUcPerKwh: withVat(ucPerKwh, price) };
+}
+
+function withVat(uc: number, { vatPercent }: Price): number {
+  return vatPercent === null ? uc : Math.round(uc * (1 + vatPercent / 100));
+}
+
+/** @param slots in order of time, none over another */
+function slotAt(slots: readonly PriceSlot[], atS: number): PriceSlot | null {
+  let [low, high] = [0, slots.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((slots[middle]?.startS ?? 0) <= atS) low = middle + 1;
+    else high = middle;
+  }
+  const slot = slots[low - 1];
+  return slot !== undefined && atS < slot.endS ? slot : null;
+}
+
+function inWindow(price: Price, minute: number, weekday: number): boolean {
+  const [from, to] = [price.fromMinute ?? 0, price.toMinute ?? DAY_MINUTES];
+  if (from < to) return minute >= from && minute < to && isOn(price, weekday);
+  if (minute >= from) return isOn(price, weekday);
   // After midnight a window still belongs to the day it began on.
-  return hour < to && isOn(price, weekday === 1 ? 7 : weekday - 1);
+  return minute < to && isOn(price, weekday === 1 ? 7 : weekday - 1);
 }
 
 /** What energy costs, in whole micro-cents. */
@@ -75,7 +187,9 @@ export function costUc(energyMwh: number, priceUcPerKwh: number): number {
   const uc = energyMwh * priceUcPerKwh;
   if (Number.isSafeInteger(uc)) return Math.round(uc / MWH_PER_KWH);
   const exact = BigInt(energyMwh) * BigInt(priceUcPerKwh);
-  return Number((exact + BigInt(MWH_PER_KWH / 2)) / BigInt(MWH_PER_KWH));
+  const half = BigInt(MWH_PER_KWH / 2);
+  // Division of whole numbers cuts towards zero, so a half is added away from it.
+  return Number((exact < 0n ? exact - half : exact + half) / BigInt(MWH_PER_KWH));
 }
 
 /** The later `valid_from` wins, then the later id (contract 5). */

@@ -20,8 +20,19 @@ const HOUR = 3_600;
 const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
 
 function price(change: Partial<Price>): Price {
-  const open = { validFromS: null, validToS: null, weekdays: null, fromHour: null, toHour: null };
-  return { id: 1, name: 'A', priceUcPerKwh: 1, isActive: true, ...open, ...change };
+  const open = { validFromS: null, validToS: null, weekdays: null };
+  const window = { fromMinute: null, toMinute: null };
+  const paid = { vatPercent: null, baseFeeUc: null, slots: 0 };
+  return {
+    id: 1,
+    name: 'A',
+    priceUcPerKwh: 1,
+    isActive: true,
+    ...open,
+    ...window,
+    ...paid,
+    ...change,
+  };
 }
 
 describe('energy answers', () => {
@@ -184,8 +195,8 @@ describe('energy answers', () => {
     const outcome = bench.energy.createPrice(
       priceWish({
         name: '',
-        price_per_kwh_cents: -1,
-        time_from: '06:30',
+        price_per_kwh_cents: -100_001,
+        time_from: '06:35',
         weekdays: [0],
         valid_from: 'soon',
       }),
@@ -221,6 +232,9 @@ describe('energy answers', () => {
       time_from: null,
       time_to: '24:00',
       is_active: true,
+      vat_percent: null,
+      base_fee_cents_per_month: null,
+      slots: 0,
     });
     assert.equal(bench.energy.removePrice(made.price.id).kind, 'removed');
     assert.deepEqual(bench.energy.prices(), []);
@@ -275,7 +289,7 @@ describe('energy tariffs', () => {
   });
 
   it('counts a window over midnight to the day it began on', () => {
-    const night = price({ weekdays: [5], fromHour: 22, toHour: 6 });
+    const night = price({ weekdays: [5], fromMinute: 22 * 60, toMinute: 6 * 60 });
     const tariffs = new Tariffs([night], 5, berlin);
     assert.equal(tariffs.at(at('2026-05-15T20:00:00Z')).priceId, 1);
     assert.equal(tariffs.at(at('2026-05-16T03:00:00Z')).priceId, 1);
@@ -284,7 +298,7 @@ describe('energy tariffs', () => {
   });
 
   it('keeps windows on local hours when the clocks change', () => {
-    const tariffs = new Tariffs([price({ fromHour: 2, toHour: 4 })], 5, berlin);
+    const tariffs = new Tariffs([price({ fromMinute: 120, toMinute: 240 })], 5, berlin);
     const hoursOn = (day: string): number => {
       const startS = berlin.dayStart(at(`${day}T12:00:00Z`));
       let count = 0;

@@ -145,3 +145,42 @@ CREATE TABLE energy_originals (
   PRIMARY KEY (device_number, start_s)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/**
+ * Prices as they are sold: windows by the minute, below zero, with VAT and a fee. A price whose
+ * `has_slots` is set takes what a kWh costs from `energy_price_slots`.
+ */
+export const ENERGY_TARIFFS = `
+CREATE TABLE energy_price_next (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  price_uc_per_kwh INTEGER NOT NULL,
+  valid_from_s INTEGER,
+  valid_to_s INTEGER,
+  weekdays TEXT,
+  from_minute INTEGER,
+  to_minute INTEGER,
+  is_active INTEGER NOT NULL,
+  vat_percent REAL,
+  base_fee_uc INTEGER,
+  has_slots INTEGER NOT NULL,
+  created_at_s INTEGER NOT NULL,
+  deleted_at_s INTEGER
+) STRICT;
+INSERT INTO energy_price_next SELECT id, name, price_uc_per_kwh, valid_from_s, valid_to_s, weekdays,
+  from_hour * 60, to_hour * 60, is_active, NULL, NULL, 0, created_at_s, deleted_at_s
+  FROM energy_price_config;
+DELETE FROM sqlite_sequence WHERE name = 'energy_price_next';
+INSERT INTO sqlite_sequence (name, seq)
+  SELECT 'energy_price_next', seq FROM sqlite_sequence WHERE name = 'energy_price_config';
+DROP TABLE energy_price_config;
+ALTER TABLE energy_price_next RENAME TO energy_price_config;
+
+CREATE TABLE energy_price_slots (
+  price_id INTEGER NOT NULL,
+  start_s INTEGER NOT NULL,
+  end_s INTEGER NOT NULL,
+  price_uc_per_kwh INTEGER NOT NULL,
+  PRIMARY KEY (price_id, start_s)
+) STRICT, WITHOUT ROWID;
+`;
