@@ -4,15 +4,27 @@ import type {
   TapoDevice as WireDevice,
   TapoDeviceChangeBody,
   TapoDiscovery,
+  TapoMergeBody,
   TapoToggleAnswer,
   TapoToggleBody,
 } from '../lib/api/api.ts';
-import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
+import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import type { DeviceWish, TapoDevice } from '../lib/tapo/tapo.ts';
 
 const BAD_ADDRESS = 'A plug is added by an IPv4 address of the home network; a port may follow.';
+
+const NO_SUCCESSOR = {
+  loc: ['body', 'into'],
+  msg: 'into must be the id of another plug that is in the list',
+};
+
+const NOT_HANDED_OVER = {
+  side_by_side:
+    'Both plugs were metered at the same time for more than an hour, so neither succeeds the other.',
+  successor_not_read: 'The successor was not read since the other plug was. Try again when it was.',
+};
 
 const NOT_ASKED =
   'The plug at this address has not asked for the old protocol, or has spoken a better one.';
@@ -87,6 +99,25 @@ export function forgotten({ tapo }: Rooms, message: ApiMessage): ApiMessage {
 export function remove({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   const known = tapo.remove(callOf(message).params['id'] ?? '');
   return withAnswer(message, known ? answer({ message: 'Forgotten' }) : refuse('not_found'));
+}
+
+/** The history first: an old plug that is still there can be merged again, a lost one not. */
+export function merge({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { body, params, language } = callOf(message);
+  const { into } = body as TapoMergeBody;
+  const old = [...tapo.list(language), ...tapo.forgotten()].find(({ id }) => id === params['id']);
+  const successor = tapo.list(language).find(({ id }) => id === into);
+  if (old === undefined) return withAnswer(message, refuse('not_found'));
+  if (successor === undefined || successor.id === old.id) {
+    return withAnswer(message, refuse('invalid', { errors: [NO_SUCCESSOR] }));
+  }
+  const by = callerOf(message).user.username;
+  const { kind } = energy.handOver(old.deviceNumber, successor.deviceNumber, by);
+  if (kind !== 'handed_over') {
+    return withAnswer(message, refuse('conflict', { detail: NOT_HANDED_OVER[kind] }));
+  }
+  tapo.erase(old.id);
+  return withAnswer(message, answer(wire(successor)));
 }
 
 export async function toggle({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {

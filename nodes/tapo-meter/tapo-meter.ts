@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { add, devices, discover, forgotten, remove, toggle, update } from './device-acts.ts';
+import { add, devices, discover, forgotten, merge, remove, toggle, update } from './device-acts.ts';
 
 interface TapoConfig extends NodeDef {
   readonly op: string;
@@ -21,6 +21,7 @@ const ACTS: Acts<Rooms> = {
   update: serving(update, 'tapo-devices-change'),
   forgotten: serving(forgotten, 'tapo-devices-forgotten'),
   remove: serving(remove, 'tapo-devices-delete'),
+  merge: serving(merge, 'tapo-devices-merge'),
   toggle: serving(toggle, 'tapo-devices-toggle'),
 };
 

@@ -292,6 +292,50 @@ describe('A plug of a running BaluPi', function () {
     assert.partialDeepStrictEqual(await listed('?undone=true'), [{ undone_by: 'admin' }]);
   });
 
+  it('hands its history to the plug that takes its place', async () => {
+    const clock = new SystemClock((problem) => {
+      throw problem;
+    });
+    const next = new PracticePlug({ clock, load: steady(42.5), ...OWNER, serial: 7 });
+    await next.start();
+    try {
+      const added = await admin.ask('POST', '/api/tapo/devices', { ip_address: next.address });
+      assert.equal(added.status, 201, await added.clone().text());
+      const { id: into } = (await added.json()) as { id: string };
+      const wh = async (of: string): Promise<number> => {
+        const answered = await admin.ask('GET', `/api/energy/history?device_id=${of}`);
+        const { data } = (await answered.json()) as { data: { energy_wh: number }[] };
+        return data.reduce((sum, { energy_wh: one }) => sum + one, 0);
+      };
+      await until(async () => (await wh(into)) > 0);
+      const whBefore = await wh(id);
+      const path = `/api/tapo/devices/${id}/merge`;
+      const user = await PlugCaller.signIn(balupi, 'alice');
+      assert.equal((await user.ask('POST', path, { into })).status, 403);
+      for (const body of [{}, { into: id }, { into: 'nobody' }, { into: 7 }]) {
+        assert.equal((await admin.ask('POST', path, body)).status, 422, JSON.stringify(body));
+      }
+      const unknown = await admin.ask('POST', '/api/tapo/devices/nobody/merge', { into });
+      assert.equal(unknown.status, 404);
+      const merged = await admin.ask('POST', path, { into });
+      assert.equal(merged.status, 200, await merged.clone().text());
+      assert.ok((await wh(into)) >= whBefore);
+      assert.equal((await admin.ask('POST', path, { into })).status, 404);
+      assert.deepEqual(
+        (await admin.devices()).map((device) => device.id),
+        [into],
+      );
+      // The old one is a new one from here on.
+      const back = await admin.ask('POST', '/api/tapo/devices', { ip_address: plug.address });
+      assert.equal(back.status, 201);
+      ({ id } = (await back.json()) as { id: string });
+      assert.notEqual(id, into);
+      assert.equal((await admin.ask('DELETE', `/api/tapo/devices/${into}`)).status, 200);
+    } finally {
+      await next.stop();
+    }
+  });
+
   it('takes a hundred thousand price slots in one body', async () => {
     const startMs = Date.parse('2020-01-01T00:00:00Z');
     const at = (index: number): string => new Date(startMs + index * 900_000).toISOString();

@@ -105,6 +105,12 @@ export const TapoToggleBody = Type.Object(
 );
 export type TapoToggleBody = Static<typeof TapoToggleBody>;
 
+export const TapoMergeBody = Type.Object(
+  { into: Type.String({ minLength: 1, maxLength: 128, description: 'Id of the successor.' }) },
+  { title: 'TapoMergeBody' },
+);
+export type TapoMergeBody = Static<typeof TapoMergeBody>;
+
 export const TapoToggleAnswer = Type.Object(
   { success: Type.Boolean(), device_id: Type.String(), new_state: words(['on', 'off']) },
   { title: 'TapoToggleAnswer' },
@@ -176,6 +182,19 @@ export const TAPO_ENDPOINTS = [
     params: PARAMS,
     responses: { 200: json(MessageAnswer, 'It is forgotten.') },
     refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'tapo-devices-merge',
+    method: 'POST',
+    path: `${PATH}/{id}/merge`,
+    summary:
+      'Hand the history of a plug, also of a forgotten one, to its successor. The old plug is let go.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    bodySchema: TapoMergeBody,
+    responses: { 200: json(TapoDevice, 'The successor.') },
+    refusals: ['not_found', 'conflict'],
   }),
   endpoint({
     id: 'tapo-devices-toggle',

@@ -27,6 +27,7 @@ export class BucketRows {
   readonly #shares: StatementSync;
   readonly #oldestFine: StatementSync;
   readonly #oldestHour: StatementSync;
+  readonly #newestHour: StatementSync;
   readonly #oldestDay: StatementSync;
   readonly #dayWithData: StatementSync;
   readonly #devices: StatementSync;
@@ -53,6 +54,7 @@ export class BucketRows {
       store.prepare(`SELECT ${start} FROM ${table} WHERE device_number = ? ${order}`);
     this.#oldestFine = edge('min(start_s) AS start_s', 'energy_five_minutes', '');
     this.#oldestHour = edge('min(start_s) AS start_s', 'energy_hourly', '');
+    this.#newestHour = edge('max(start_s) AS start_s', 'energy_hourly', '');
     this.#oldestDay = edge('start_s', 'energy_daily', 'ORDER BY day LIMIT 1');
     this.#dayWithData = edge('start_s', 'energy_daily', 'ORDER BY day DESC LIMIT 1 OFFSET ?');
     this.#devices = store.prepare(
@@ -151,6 +153,10 @@ export class BucketRows {
 
   oldestHourS(deviceNumber: number): number | null {
     return startOf(this.#oldestHour.get(deviceNumber));
+  }
+
+  newestHourS(deviceNumber: number): number | null {
+    return startOf(this.#newestHour.get(deviceNumber));
   }
 
   oldestDayS(deviceNumber: number): number | null {

@@ -17,6 +17,8 @@ import { Pruning } from './pruning.ts';
 import { RollUp } from './roll-up.ts';
 import type { EnergyDevices, HourlyHistory, SeenPlugs } from './sample.ts';
 import { SampleRows } from './sample-rows.ts';
+import { Succession } from './succession.ts';
+import { SuccessorRows } from './successor-rows.ts';
 import { type Tariffs, UC_PER_CENT } from './tariff.ts';
 import { UnusualWatch } from './unusual.ts';
 
@@ -75,19 +77,16 @@ export function assembleEnergy(
   const samples = new SampleRows(store);
   const buckets = new BucketRows(store);
   const nasHours = new NasHourRows(store);
-  const corrected = new CorrectionRows(store);
-  const tariffs = (): Tariffs => prices.tariffs;
-  const overlay = new Overlay(corrected, time, tariffs);
-  const rollUp = new RollUp(buckets, time, overlay);
+  const past = assemblePast(store, { buckets, samples, time }, () => prices.tariffs);
+  const { rollUp, corrections } = past;
   const latest = new Latest(sampleIntervalS);
   const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
   const rows = new PriceRows(store);
   const prices: Prices = new Prices({ store, rows, buckets, rollUp, time, defaultUcPerKwh });
-  const corrections = new Corrections({ store, rows: corrected, buckets, rollUp, time, overlay });
   const { rawRetentionDays: rawDays, hourlyRetentionDays: hourlyDays } = settings;
   const retention = { rawDays, hourlyDays };
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
-  const shared = { time, samples, buckets, nasHours, rollUp, overlay, pruning, prices, latest };
+  const shared = { ...past, time, samples, buckets, nasHours, pruning, prices, latest };
   const { commitSeconds } = settings;
   const metering = new Metering({
     ...{ ...parts, ...shared },
@@ -100,4 +99,21 @@ export function assembleEnergy(
   });
   const watch = new UnusualWatch({ devices: () => devices.list(), time, ...present });
   return { corrections, time, nasHours, latest, prices, metering, histories, borders, watch };
+}
+
+interface PastParts {
+  readonly buckets: BucketRows;
+  readonly samples: SampleRows;
+  readonly time: LocalTime;
+}
+
+/** What writes the past, and what changes it afterwards. */
+function assemblePast(store: Store, parts: PastParts, tariffs: () => Tariffs) {
+  const rows = new CorrectionRows(store);
+  const overlay = new Overlay(rows, parts.time, tariffs);
+  const rollUp = new RollUp(parts.buckets, parts.time, overlay);
+  const corrections = new Corrections({ ...parts, store, rows, rollUp, overlay });
+  const successors = { rows: new SuccessorRows(store), corrections: rows };
+  const succession = new Succession({ ...parts, ...successors, rollUp });
+  return { overlay, rollUp, corrections, succession };
 }

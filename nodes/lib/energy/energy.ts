@@ -29,6 +29,7 @@ import {
   standbyOfDevices,
   type Summary,
 } from './summary.ts';
+import type { HandOverOutcome } from './succession.ts';
 import type { Price } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
@@ -41,7 +42,6 @@ export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
 export type { HistoryWish, WishRefusal } from './history.ts';
 export type { CurrentDevice } from './latest.ts';
 export type { CorrectionFault } from './corrections.ts';
-export type { SlotFault } from './price-slots.ts';
 export type { PriceOutcome } from './prices.ts';
 export type { PlugClock } from './plug-clock.ts';
 export type { Price } from './tariff.ts';
@@ -246,6 +246,11 @@ export class Energy {
     this.#metering.rollUp();
     const range = { deviceNumber, fromS, toS, energyMwh, why: wish.why };
     return this.#corrections.correct(range, by, this.#metering.nowS());
+  }
+
+  /** Hands the history of one plug to its successor; the caller lets go of the old one. */
+  handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
+    return this.#metering.handOver(fromNumber, toNumber, by);
   }
 
   /** What was put right, oldest first, also what was undone. */

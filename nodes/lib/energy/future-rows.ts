@@ -32,6 +32,7 @@ export class FutureRows {
     this.#dropStarting = [
       'energy_daily',
       'energy_hourly',
+      'energy_hour_tariffs',
       'energy_five_minutes',
       'energy_gap_hours',
       'energy_nas_hours',

@@ -1,7 +1,9 @@
+import type { Bucket } from './buckets.ts';
 import { IntervalMeter, type MeteredHour, type MeterState } from './interval-meter.ts';
 import type { LocalTime } from './local-time.ts';
 import type { HistoryHour, Sample } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
+import { joinSlots } from './slots.ts';
 
 interface Entry {
   readonly meter: IntervalMeter;
@@ -117,6 +119,41 @@ export class MeterBook {
       forgotten.push(deviceNumber);
     }
     return forgotten;
+  }
+
+  /** The hour the plug is in. */
+  openHourS(deviceNumber: number): number | null {
+    return this.#entries.get(deviceNumber)?.meter.open?.hour.startS ?? null;
+  }
+
+  /** The meter as it is kept over a restart; null before its first sample. */
+  stateOf(deviceNumber: number): { readonly atS: number; readonly state: string } | null {
+    const meter = this.#entries.get(deviceNumber)?.meter;
+    const atS = meter?.state.last?.atS;
+    return meter === undefined || atS === undefined
+      ? null
+      : { atS, state: JSON.stringify(meter.state) };
+  }
+
+  /** Adds what another plug metered of the hour this one is in. */
+  join(deviceNumber: number, fine: readonly Bucket[]): void {
+    const entry = this.#entries.get(deviceNumber);
+    const open = entry?.meter.open ?? null;
+    if (entry === undefined || open === null || fine.length === 0) return;
+    joinSlots(open.hour, fine);
+    entry.isOpenDirty = true;
+    entry.isMoved = true;
+  }
+
+  /** Puts a meter back to what {@link stateOf} told; no hour of it may be pending. */
+  restore(deviceNumber: number, text: string): void {
+    const state = parseState(text);
+    if (state !== null) this.#entries.set(deviceNumber, newEntry(this.#meter(state)));
+  }
+
+  /** Ends the meter of a plug. */
+  drop(deviceNumber: number): void {
+    this.#entries.delete(deviceNumber);
   }
 
   /** Hours that the database does not have in full. */

@@ -17,6 +17,7 @@ import type { Overlay } from './overlay.ts';
 import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
 import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
+import type { HandOverOutcome, Succession } from './succession.ts';
 import { WallAnchor } from './wall-anchor.ts';
 
 interface MeteringParts {
@@ -28,6 +29,7 @@ interface MeteringParts {
   readonly buckets: BucketRows;
   readonly nasHours: NasHourRows;
   readonly rollUp: RollUp;
+  readonly succession: Succession;
   readonly overlay: Overlay;
   readonly pruning: Pruning;
   readonly prices: Prices;
@@ -126,6 +128,34 @@ export class Metering {
     const placed = this.#anchor.place(this.#parts.clock.monotonicMs());
     if (placed.kind === 'untrusted') return null;
     return judgePlugClock(plugLocalTime, Math.floor(placed.atMs / 1_000), this.#parts.time);
+  }
+
+  /**
+   * Hands one plug's history to another.
+   * @throws what the database throws; nothing is changed then
+   */
+  handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
+    const { store, succession, prices } = this.#parts;
+    this.#recorder.release();
+    this.#commit(false);
+    const refusal = succession.refusal(fromNumber, toNumber, this.#book);
+    if (refusal !== null) return refusal;
+    const made = { by, atS: this.nowS() };
+    const left = this.#book
+      .live()
+      .filter(({ deviceNumber }) => deviceNumber === fromNumber)
+      .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs));
+    const before = this.#book.stateOf(toNumber)?.state ?? null;
+    try {
+      store.transaction(() => {
+        succession.hand(fromNumber, toNumber, this.#book, left, made);
+      });
+    } catch (error) {
+      if (before !== null) this.#book.restore(toNumber, before);
+      throw error;
+    }
+    this.#book.drop(fromNumber);
+    return { kind: 'handed_over' };
   }
 
   /** The stored buckets with what only memory has on top. */

@@ -28,11 +28,17 @@ export class SampleRows {
       `INSERT OR IGNORE INTO energy_samples (place, ${measures}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#after = store.prepare(
-      `SELECT place, ${measures} FROM energy_samples WHERE place > ? ORDER BY place LIMIT ?`,
+      // What was handed over is metered already, under another number.
+      `SELECT place, ${measures} FROM energy_samples WHERE place > ?
+         AND (place & 65535) NOT IN (SELECT device_number FROM energy_successors)
+       ORDER BY place LIMIT ?`,
     );
     this.#ofDevice = store.prepare(
       `SELECT place, ${measures} FROM energy_samples
-       WHERE place >= ? AND place < ? AND (place & 65535) = ? ORDER BY place`,
+       WHERE place >= ? AND place < ? AND ((place & 65535) = ?
+         OR (place & 65535) IN (
+           SELECT device_number FROM energy_successors WHERE successor_number = ?))
+       ORDER BY place`,
     );
     this.#newest = store.prepare('SELECT max(place) AS place FROM energy_samples');
     this.#oldest = store.prepare('SELECT min(place) AS place FROM energy_samples');
@@ -77,7 +83,8 @@ export class SampleRows {
 
   /** The samples of one plug in [fromS, toS). */
   ofDevice(deviceNumber: number, fromS: number, toS: number): Sample[] {
-    return this.#ofDevice.all(placeOf(fromS, 0), placeOf(toS, 0), deviceNumber).map(sampleOf);
+    const [from, to] = [placeOf(fromS, 0), placeOf(toS, 0)];
+    return this.#ofDevice.all(from, to, deviceNumber, deviceNumber).map(sampleOf);
   }
 
   newestS(): number | null {

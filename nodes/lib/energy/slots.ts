@@ -115,3 +115,35 @@ export function restoreEnergy(hour: Hour, fromS: number, energyMj: number): void
     givenMj = upToMj;
   }
 }
+
+/** Adds buckets of another plug to the slots of an hour, where each has its time. */
+export function joinSlots(
+  hour: Hour,
+  buckets: readonly {
+    readonly startS: number;
+    readonly energyMwh: number;
+    readonly coveredS: number;
+    readonly minMw: number;
+    readonly maxMw: number;
+    readonly isEstimated: boolean;
+  }[],
+): void {
+  for (const bucket of buckets) {
+    const known = hour.slots.find(
+      ({ startS, widthS }) => bucket.startS >= startS && bucket.startS < startS + widthS,
+    );
+    const energyMj = bucket.energyMwh * MJ_PER_MWH;
+    const { startS, coveredS, minMw, maxMw, isEstimated } = bucket;
+    if (known === undefined) {
+      const slot = { startS, widthS: SLOT_S, energyMj, coveredS, minMw, maxMw, isEstimated };
+      hour.slots.push(slot);
+      continue;
+    }
+    known.energyMj += energyMj;
+    known.coveredS = Math.min(known.widthS, known.coveredS + coveredS);
+    known.minMw = Math.min(known.minMw, minMw);
+    known.maxMw = Math.max(known.maxMw, maxMw);
+    known.isEstimated ||= isEstimated;
+  }
+  hour.slots.sort((a, b) => a.startS - b.startS);
+}

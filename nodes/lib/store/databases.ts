@@ -5,7 +5,12 @@ import { CLOCK_PROOFS } from './schema/clock-proofs.ts';
 import { CONFLICT_TABLES, SETTLED_CONFLICTS } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { DEVICE_COLUMNS } from './schema/device-columns.ts';
-import { ENERGY_CORRECTIONS, ENERGY_TABLES, ENERGY_TARIFFS } from './schema/energy-tables.ts';
+import {
+  ENERGY_CORRECTIONS,
+  ENERGY_SUCCESSORS,
+  ENERGY_TABLES,
+  ENERGY_TARIFFS,
+} from './schema/energy-tables.ts';
 import { FILES_TABLES } from './schema/files-tables.ts';
 import { FLUSH_WAKE_TABLES } from './schema/flush-wake-tables.ts';
 import { HANDSHAKE_TABLES } from './schema/handshake-tables.ts';
@@ -68,6 +73,7 @@ export const ENERGY_MIGRATIONS: readonly Migration[] = [
   { version: 4, sql: TAPO_FORGOTTEN },
   { version: 5, sql: ENERGY_CORRECTIONS },
   { version: 6, sql: ENERGY_TARIFFS },
+  { version: 7, sql: ENERGY_SUCCESSORS },
 ];
 
 /**

@@ -155,6 +155,14 @@ export class Devices {
     if (device.row.oldProtocolMac !== null) this.change(device, { oldProtocolMac: null });
   }
 
+  /** Removes a plug, kept or forgotten, whose history is another's now. */
+  erase(id: string): void {
+    const device = this.#byId.get(id);
+    device?.plug.close();
+    this.#byId.delete(id);
+    this.#rows.delete(id);
+  }
+
   /** Forgets a plug. Its history waits for its MAC; without one it never had any. */
   remove(device: Device): void {
     const { id, mac } = device.row;

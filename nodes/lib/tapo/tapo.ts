@@ -166,6 +166,11 @@ export class Tapo {
     return true;
   }
 
+  /** Lets go of a plug, kept or forgotten, for good: its history is its successor's now. */
+  erase(id: string): void {
+    this.#devices.erase(id);
+  }
+
   /** Plugs that were forgotten and have a history, in the order they were added. */
   forgotten(): readonly ForgottenPlug[] {
     return this.#devices.forgotten().map(({ row, forgottenMs }) => {

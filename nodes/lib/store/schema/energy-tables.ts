@@ -184,3 +184,13 @@ CREATE TABLE energy_price_slots (
   PRIMARY KEY (price_id, start_s)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** Whose history a plug took over, by whom and when; its raw samples stay under the old number. */
+export const ENERGY_SUCCESSORS = `
+CREATE TABLE energy_successors (
+  device_number INTEGER PRIMARY KEY,
+  successor_number INTEGER NOT NULL,
+  made_by TEXT NOT NULL,
+  made_at_s INTEGER NOT NULL
+) STRICT;
+`;
