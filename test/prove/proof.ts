@@ -22,5 +22,7 @@ export interface Proof {
   readonly counts: string;
   /** For every run of the project's own checks. */
   readonly shortCount: number;
+  /** Left out where no proof is named: it takes minutes and a machine of its own. */
+  readonly onlyByName?: true;
   readonly run: (options: ProofOptions) => Promise<Verdict>;
 }

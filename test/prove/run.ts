@@ -5,6 +5,7 @@ import { diskGone } from './disk-gone.ts';
 import { flap } from './flap.ts';
 import { fullDisk } from './full-disk.ts';
 import { fuzz } from './fuzz.ts';
+import { install } from './install.ts';
 import { kill } from './kill.ts';
 import { names } from './names.ts';
 import { power } from './power.ts';
@@ -28,9 +29,12 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   crowd,
   signins,
   soak,
+  install,
 };
 
-const USAGE = `npm run prove -- [${Object.keys(PROOFS).join('|')}] …   (none: all of them)
+const UNNAMED = Object.keys(PROOFS).filter((name) => PROOFS[name]?.onlyByName !== true);
+
+const USAGE = `npm run prove -- [${Object.keys(PROOFS).join('|')}] …   (none: all but install)
   -n N      how many rounds; left out: few enough for every run of the checks
   --seed N  chooses the moments and the sizes; left out: by the clock, and printed`;
 
@@ -50,7 +54,7 @@ function readWish(args: readonly string[]): Wish {
     if (!(name in PROOFS)) throw new ProveUsageError(`There is no proof '${name}'.`);
   }
   return {
-    names: positionals.length > 0 ? positionals : Object.keys(PROOFS),
+    names: positionals.length > 0 ? positionals : UNNAMED,
     count: values.n === undefined ? null : whole('-n', values.n, 1),
     seed: values.seed === undefined ? Date.now() % 1_000_000 : whole('--seed', values.seed, 0),
   };
