@@ -53,10 +53,11 @@ if [ -n "$old" ] && [ "$old" != "$data" ] && [ -e "$old/queue.db" ]; then
 fi
 
 # Says who holds a TCP port, and nothing where it is free or our own.
+own=$(systemctl show --property=MainPID --value balupi 2>/dev/null || true)
 holder() {
   command -v ss >/dev/null 2>&1 || return 0
-  ss -H -l -t -n -p "sport = :$1" 2>/dev/null | grep -v '"node"\|"balupi"' |
-    sed -n 's/.*users:(("\([^"]*\)".*/\1/p' | head -n 1
+  ss -H -l -t -n -p "sport = :$1" 2>/dev/null | grep -v "pid=${own:-0}," |
+    sed -n 's/.*users:(("\([^"]*\)".*/\1/p; /users:/!s/.*/another program/p' | head -n 1
 }
 
 [ -n "$port" ] || port=$(kept PORT)
