@@ -228,8 +228,8 @@ function pack(work: string, name: string): string {
   const same = ['--sort=name', `--mtime=@${epoch.trim()}`, '--owner=0', '--group=0'];
   const more = ['--numeric-owner', '--format=gnu', '-cf', `${archive}.tar`, name];
   run('tar', [...same, ...more], work);
-  // One thread: xz cuts its blocks by how many there are. 64 MB of dictionary unpack on a Pi.
-  run('xz', ['-9', '--threads=1', '--force', `${archive}.tar`], OUT);
+  // One thread, as xz cuts its blocks by how many there are. Level 6 takes 9 MB to unpack on a Pi.
+  run('xz', ['-6', '--threads=1', '--force', `${archive}.tar`], OUT);
   run('mv', [`${archive}.tar.xz`, archive], OUT);
   return archive;
 }

@@ -81,16 +81,19 @@ export class DebianMachine {
   /** Ends everything at once, as a pulled plug does. */
   async cut(): Promise<void> {
     const running = this.#nspawn;
+    const leader = this.#leader();
     this.#nspawn = null;
     if (running === null || running.exitCode !== null) return;
     const ended = new Promise((next) => running.once('exit', next));
-    running.kill('SIGKILL');
+    // With its first process the kernel ends all others inside, at once.
+    if (leader === null) running.kill('SIGKILL');
+    else process.kill(Number(leader), 'SIGKILL');
     await ended;
   }
 
   async remove(): Promise<void> {
     await this.cut();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** The first process inside, as this machine numbers it. */
