@@ -122,7 +122,10 @@ class Walk {
     this.#expect('is a hardened unit (at most 1.6)', exposure <= 1.6, String(exposure));
     const verify = machine.run('systemd-analyze', 'verify', 'balupi.service');
     this.#expect('is a unit without a complaint', verify.out.trim() === '', verify.out);
-    this.#expect('is looked at by the doctor, who finds no fault', machine.run('balupi', 'doctor').code === 0);
+    this.#expect(
+      'is looked at by the doctor, who finds no fault',
+      machine.run('balupi', 'doctor').code === 0,
+    );
     const modes = machine.run('stat', '-c', '%a', '/var/lib/balupi', '/etc/balupi/balupi.env').out;
     this.#expect('keeps data and settings to itself', modes === '700\n600\n', modes);
   }
