@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock.ts';
 import { type Bar, type BarPeriod, barsOf } from './bars.ts';
+import type { BucketView } from './bucket-view.ts';
 import type {
   CorrectionOutcome,
   Corrections,
@@ -137,14 +138,14 @@ export class Energy {
     return this.#metering.prune();
   }
 
-  /** From memory; only a plug without a counter of its own is looked up. */
+  /** Powers from memory, the energy of our own day from the buckets. */
   current(): Current {
-    const today = this.#time.date(this.#metering.nowS());
+    const view = this.#metering.view();
     return this.#latest.current(
       this.#devices.list(),
       this.#clock.monotonicMs(),
       (monotonicMs) => this.#metering.wallMs(monotonicMs),
-      (reading) => this.#energyTodayWh(reading, today),
+      ({ deviceNumber }) => this.#energyTodayWh(view, deviceNumber),
     );
   }
 
@@ -304,13 +305,10 @@ export class Energy {
     return await this.#prices.recalculate(fromS, this.#metering.nowS());
   }
 
-  /** The plug's own count where it is of today, else ours. */
-  #energyTodayWh(reading: Reading, today: string): number | null {
-    const readS = Math.floor(this.#metering.wallMs(reading.monotonicMs) / 1_000);
-    if (reading.todayWh !== null && this.#time.date(readS) === today) return reading.todayWh;
+  /** What was metered of the local day of now; null while nothing of it is known. */
+  #energyTodayWh(view: BucketView, deviceNumber: number): number | null {
     const nowS = this.#metering.nowS();
-    const view = this.#metering.view();
-    const [day] = view.days(reading.deviceNumber, this.#time.dayStart(nowS), nowS + 1);
+    const [day] = view.days(deviceNumber, this.#time.dayStart(nowS), nowS + 1);
     return day === undefined ? null : day.energyMwh / 1_000;
   }
 

@@ -89,6 +89,17 @@ describe('energy answers', () => {
     assert.equal(bench.energy.current().devices[0]?.powerW, null);
   });
 
+  it("tells the energy of our own day, whatever the plug's counter says", async () => {
+    const late = fromS + 20 * HOUR;
+    const counting = new SimulatedPlug(1, steady(fromS, 100), fromS, bench.time);
+    await bench.moveTo(late);
+    bench.run([counting], late, late + 2 * HOUR);
+    await bench.moveTo(late + 2 * HOUR);
+    const [today] = currentJson(bench.energy.current()).devices;
+    // Its own counter says 2,200 Wh; it was read for two hours of the day.
+    assert.ok(Math.abs((today?.energy_today_wh ?? 0) - 200) < 2, `${today?.energy_today_wh}`);
+  });
+
   it('coarsens what would be more than 1,000 points and says to what', async () => {
     bench.run([plug], fromS, fromS + 30 * HOUR);
     await bench.moveTo(fromS + 30 * HOUR);
