@@ -1,14 +1,19 @@
-import { homeAssistantSensors, homeAssistantStates } from '../lib/energy/energy.ts';
+import {
+  homeAssistantFarewells,
+  homeAssistantSensors,
+  homeAssistantStates,
+} from '../lib/energy/energy.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
-/** Descriptions of all sensors, a message each, for an `mqtt out` node. */
+/** Descriptions of all sensors, and of none for forgotten plugs, a message each, for an `mqtt out` node. */
 export function announce({ tapo, energy }: Rooms): unknown {
   const now = new Map(energy.current().devices.map((device) => [device.deviceId, device]));
   const plugs = tapo.list().map(({ id, name, model, firmware }) => {
     const hasVolts = (now.get(id)?.voltageV ?? null) !== null;
     return { id, name, model, firmware, hasVolts };
   });
-  return [homeAssistantSensors(plugs)];
+  const gone = tapo.forgotten().map(({ id }) => id);
+  return [[...homeAssistantSensors(plugs), ...homeAssistantFarewells(gone)]];
 }
 
 /** What the sensors show now, a message each. */

@@ -141,4 +141,17 @@ describe('The example that shows the plugs in Home Assistant', function () {
     const birth = broker.published.find(({ topic }) => topic === 'balupi/availability');
     assert.deepEqual([birth?.payload, birth?.isRetained], ['online', true]);
   });
+
+  it('takes the descriptions of a forgotten plug back', async () => {
+    const topics = [...sensors().keys()];
+    const headers = { Authorization: `Bearer ${await balupi.signIn('admin')}` };
+    const listed = await fetch(`${balupi.url}/api/tapo/devices`, { headers });
+    const [device] = (await listed.json()) as { id: string }[];
+    const path = `/api/tapo/devices/${device?.id ?? ''}`;
+    const gone = await fetch(`${balupi.url}${path}`, { method: 'DELETE', headers });
+    assert.equal(gone.status, 200);
+    const lastOf = (topic: string) => broker.published.findLast((told) => told.topic === topic);
+    await published(() => topics.every((topic) => lastOf(topic)?.payload === ''));
+    assert.ok(topics.every((topic) => lastOf(topic)?.isRetained === true));
+  });
 });

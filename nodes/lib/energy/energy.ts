@@ -39,7 +39,11 @@ export { BAR_PERIODS } from './bars.ts';
 export type { Costs } from './costs.ts';
 export type { PeriodStats } from './dashboard.ts';
 export * from './energy-wire.ts';
-export { homeAssistantSensors, homeAssistantStates } from './home-assistant.ts';
+export {
+  homeAssistantFarewells,
+  homeAssistantSensors,
+  homeAssistantStates,
+} from './home-assistant.ts';
 export type { HistoryWish, WishRefusal } from './history.ts';
 export type { CurrentDevice } from './latest.ts';
 export type { CorrectionFault } from './corrections.ts';

@@ -8,7 +8,8 @@
 /** What an `mqtt out` node publishes. */
 export interface MqttMessage {
   readonly topic: string;
-  readonly payload: number | Readonly<Record<string, unknown>>;
+  /** Empty: takes a retained message back. */
+  readonly payload: number | '' | Readonly<Record<string, unknown>>;
   readonly qos: 0 | 1;
   readonly retain: boolean;
 }
@@ -83,6 +84,15 @@ export function homeAssistantSensors(plugs: readonly AnnouncedPlug[]): MqttMessa
   });
 }
 
+/** Takes back the descriptions of plugs that were forgotten: an empty retained message each. */
+export function homeAssistantFarewells(ids: readonly string[]): MqttMessage[] {
+  return ids.flatMap((id) =>
+    [POWER, ENERGY, VOLTAGE, CURRENT].map((sensor): MqttMessage => {
+      return { topic: configTopic(id, sensor), payload: '', qos: 1, retain: true };
+    }),
+  );
+}
+
 /** What is known of each plug now. */
 export function homeAssistantStates(states: readonly PlugState[]): MqttMessage[] {
   return states.flatMap((state) => {
@@ -122,8 +132,12 @@ function description(plug: AnnouncedPlug, sensor: Sensor): MqttMessage {
     },
     origin: { name: 'BaluPi' },
   };
-  const topic = `homeassistant/sensor/balupi_${plug.id}/${sensor.key}/config`;
+  const topic = configTopic(plug.id, sensor);
   return { topic, payload, qos: 1, retain: true };
+}
+
+function configTopic(id: string, { key }: Sensor): string {
+  return `homeassistant/sensor/balupi_${id}/${key}/config`;
 }
 
 function stateTopic(id: string, { key }: Sensor): string {
