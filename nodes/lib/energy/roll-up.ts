@@ -68,6 +68,7 @@ export class RollUp {
   ): void {
     for (const { startS, known } of hours) {
       this.#drop(deviceNumber, startS);
+      this.#drop(HOUSEHOLD, startS);
       const { hour, fine } = known;
       if (hour !== null) this.#put(deviceNumber, { hour, fine });
     }
@@ -112,7 +113,6 @@ export class RollUp {
     const perFine = byStart(devices.map((device) => this.#rows.fine(device, fromS, toS)));
     const perHour = byStart(devices.map((device) => this.#rows.hours(device, fromS, toS)));
     const household: Bucket[] = [];
-    for (const startS of touched) this.#drop(HOUSEHOLD, startS);
     for (const [startS, parts] of perFine) {
       if (!touched.has(this.#time.hourStart(startS))) continue;
       const bucket = overDevices(startS, parts);
