@@ -16,7 +16,7 @@ import { type RemoteAddresses, shareOf } from './remote-address.ts';
 import { codingFault, takeBody } from './request-body.ts';
 import { type DoorKeepers, enter, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
-import { checkWords, elsewhere, type Found } from './request-words.ts';
+import { checkWords, elsewhere, type Found, type Words } from './request-words.ts';
 
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
 interface ParsedRequest extends GuardedRequest {
@@ -141,7 +141,7 @@ export class ApiGuard {
     const entry = await this.#enter(request, endpoint, remote.loopback);
     if (entry.kind === 'refused') return say(entry.answer);
     seen.life.belongsTo(userIdOf(entry.caller));
-    const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
+    const asked = found === null ? this.#elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
     const no = await this.#admit(request, found, entry.caller, asked.query);
     if (no !== null) return say(no);
@@ -162,6 +162,10 @@ export class ApiGuard {
       offload: this.#parts.accel.allows(request),
       holders: { count: 0 },
     };
+  }
+
+  #elsewhere(seen: { readonly match: Match }): Words {
+    return elsewhere(seen, () => this.#parts.keepers.notYet());
   }
 
   async #enter(

@@ -68,7 +68,7 @@ const REFUSED: Readonly<Record<Language, Sentences>> = {
     nas_asleep: 'The NAS sleeps, and the Pi does not know this account well enough yet.',
     nas_never_seen:
       'The NAS was never seen. Wake it by hand or run “npm run wake” on the Pi, then sign in.',
-    nas_busy: 'The NAS is busy.',
+    nas_busy: 'The sign-ins that the NAS takes from this house in a minute are used up.',
     nas_bad_answer: 'The NAS gave an answer that makes no sense.',
     not_allowed: 'This came from another page.',
     no_mac: 'No MAC address of the NAS is known. Wake it by hand.',
@@ -80,7 +80,7 @@ const REFUSED: Readonly<Record<Language, Sentences>> = {
     nas_asleep: 'Das NAS schläft, und der Pi kennt dieses Konto noch nicht gut genug.',
     nas_never_seen:
       'Das NAS wurde noch nie gesehen. Wecke es von Hand oder mit „npm run wake“ auf dem Pi.',
-    nas_busy: 'Das NAS ist beschäftigt.',
+    nas_busy: 'Die Anmeldungen, die das NAS je Minute von diesem Haus annimmt, sind verbraucht.',
     nas_bad_answer: 'Das NAS hat unverständlich geantwortet.',
     not_allowed: 'Das kam von einer anderen Seite.',
     no_mac: 'Die MAC-Adresse des NAS ist nicht bekannt. Wecke es von Hand.',

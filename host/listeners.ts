@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { answerNow, refuse } from '../nodes/lib/http/http.ts';
+import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import { setCommonHeaders } from './common-headers.ts';
 import { ConnectionRoom } from './connection-room.ts';
 
@@ -108,7 +108,7 @@ export class Listeners {
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_MS,
-      // Node would refuse one without a Host by an empty 400; see {@link hasWrongHost}.
+      // Node would refuse one without a Host by an empty 400; see {@link headerFault}.
       requireHostHeader: false,
     });
     server.maxHeadersCount = MAX_HEADERS;
@@ -155,12 +155,13 @@ export class Listeners {
       if (this.#answering.get(socket) === response) this.#answering.delete(socket);
       this.#room.rest(socket);
     });
-    if (!hasWrongHost(request)) {
+    const fault = headerFault(request);
+    if (fault === null) {
       this.#options.onRequest(request, response);
       return;
     }
     setCommonHeaders(response);
-    answerNow(request, response, WRONG_HOST);
+    answerNow(request, response, fault);
   }
 }
 
@@ -168,13 +169,24 @@ const WRONG_HOST = refuse('malformed', {
   detail: 'A request in HTTP/1.1 names its host once: send exactly one Host header.',
 });
 
-/** Two hosts are read in two ways by two programs; none at all only HTTP/1.0 may send (RFC 9112, 3.2). */
-function hasWrongHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
-  let count = 0;
+const TWO_CALLERS = refuse('malformed', {
+  detail: 'A request says once who sends it: send one Authorization header.',
+});
+
+/**
+ * Two hosts, or two callers, are read in two ways by two programs; no host at all only HTTP/1.0 may
+ * send (RFC 9112, 3.2).
+ */
+function headerFault({ rawHeaders, httpVersion }: IncomingMessage): Answer | null {
+  let hosts = 0;
+  let callers = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() === 'host') count += 1;
+    const name = rawHeaders[at]?.toLowerCase();
+    if (name === 'host') hosts += 1;
+    else if (name === 'authorization') callers += 1;
   }
-  return count > 1 || (count === 0 && httpVersion === '1.1');
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) return WRONG_HOST;
+  return callers > 1 ? TWO_CALLERS : null;
 }
 
 /** Since Node 24.9, and not in its published types yet. */

@@ -8,12 +8,15 @@ export interface RemoteAddress {
 }
 
 const MAPPED_PREFIX = '::ffff:';
+/** Each of them says that somebody passed the request on. */
+const PASSED_ON = ['forwarded', 'x-real-ip', 'via'] as const;
 /** Somebody who forges the header fills no log with it. */
 const MOST_TOLD = 20;
 
 /**
  * Who is at the other end. `X-Forwarded-For` is believed from the configured proxies only, and a
- * request that carries it is never loopback (contract 0, TRUSTED_PROXIES).
+ * request that carries it is never loopback (contract 0, TRUSTED_PROXIES); nor is one that says in
+ * another way that it was passed on.
  */
 export class RemoteAddresses {
   readonly #trusted = new BlockList();
@@ -37,7 +40,10 @@ export class RemoteAddresses {
   of(request: IncomingMessage): RemoteAddress {
     const peer = plain(request.socket.remoteAddress ?? '');
     const forwarded = request.headers['x-forwarded-for'];
-    if (forwarded === undefined) return { address: peer, loopback: isLoopback(peer) };
+    if (forwarded === undefined) {
+      const isPassedOn = PASSED_ON.some((name) => request.headers[name] !== undefined);
+      return { address: peer, loopback: isLoopback(peer) && !isPassedOn };
+    }
     if (!this.#trusts(peer)) {
       this.#tell(peer);
       return { address: peer, loopback: false };

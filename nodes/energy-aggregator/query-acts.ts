@@ -31,7 +31,7 @@ export function costs({ energy }: Rooms, message: ApiMessage): ApiMessage {
 export async function history({ energy }: Rooms, message: ApiMessage): Promise<unknown> {
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyHistoryQuery;
   const wish: HistoryWish = { deviceId, ...rest };
-  if (/\btext\/csv\b/i.test(message.req?.headers.accept ?? '')) {
+  if (takesCsv(message.req?.headers.accept ?? '')) {
     const pages = energy.historyPages(wish);
     if (pages.kind !== 'pages') return withAnswer(message, refusal(pages));
     const response = responseOf(message);
@@ -62,4 +62,12 @@ function refusal(refused: WishRefusal): Answer {
 
 function invalid(name: string, msg: string): Answer {
   return refuse('invalid', { errors: [{ loc: ['query', name], msg }] });
+}
+
+/** Whether an `Accept` asks for CSV; a weight of 0 is how it says no (RFC 9110, 12.4.2). */
+function takesCsv(accept: string): boolean {
+  return accept.split(',').some((range) => {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+    return type === 'text/csv' && !parameters.some((one) => /^q\s*=\s*0(?:\.0*)?$/.test(one));
+  });
 }

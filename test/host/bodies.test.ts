@@ -118,6 +118,42 @@ describe('A body', function () {
     }
   });
 
+  it('is refused naming the file whose name has a control character in it', async () => {
+    for (const [name, told] of [
+      ['a\u0001b.txt', 'a<U+0001>b.txt'],
+      ['a\nb.txt', 'a<U+000A>b.txt'],
+      ['x/a\u007fb.txt', 'a<U+007F>b.txt'],
+    ] as const) {
+      const part = `name="file"; filename="${name}"\r\n\r\nhello`;
+      const sent = await send('POST /api/files/upload?path=alice', [MULTIPART], form('b', part));
+      assert.deepEqual([sent.status, sent.code], [400, 'bad_path'], sent.text);
+      assert.ok(sent.text.includes(told), sent.text);
+    }
+    for (const part of [
+      'name="fi\u0001le"; filename="a.txt"\r\n\r\nhello',
+      'name="file"; filename="\u0001/a.txt"\r\n\r\nhello',
+      'name="file"; filename="a\u0001.txt"; filename*=UTF-8\'\'a.txt; x="\u0001"\r\n\r\nhello',
+    ]) {
+      const odd = await send('POST /api/files/upload?path=alice', [MULTIPART], form('b', part));
+      assert.deepEqual([odd.status, odd.code], [400, 'malformed'], odd.text);
+    }
+  });
+
+  it('belongs to a request of one caller', async () => {
+    const twice = await send('GET /api/nas/credentials', [bearer], '');
+    assert.deepEqual([twice.status, twice.code], [400, 'malformed']);
+    assert.match(twice.text, /Authorization/);
+  });
+
+  it('tells the counters to nobody whom a proxy on this machine let in', async () => {
+    const asked = async (...headers: readonly string[]): Promise<number> =>
+      (await client.ask('GET', '/metrics', ['Connection: close', ...headers])).status;
+    assert.equal(await asked(), 200);
+    for (const header of ['Forwarded: for=10.0.0.7', 'X-Real-IP: 10.0.0.7', 'Via: 1.1 front']) {
+      assert.equal(await asked(header), 401, header);
+    }
+  });
+
   it('belongs to a request that names its host once, in HTTP/1.1', async () => {
     const ask = async (...lines: readonly string[]): Promise<readonly [number, string]> => {
       const told = await client.send(Buffer.from([...lines, '', ''].join('\r\n')));

@@ -203,7 +203,11 @@ describe('The node balupi-energy-aggregator', () => {
     };
     const historyPages = (): HistoryPages => ({ kind: 'pages', ...HEAD, pages: page() });
     const stage = await opened('history', { historyPages });
-    const { payload, headers } = await stage.ask({}, { headers: { Accept: 'text/csv' } });
+    for (const no of ['text/csv;q=0, application/json', 'application/json, text/csv ; q=0.00']) {
+      const plain = await stage.ask({}, { headers: { Accept: no } });
+      assert.doesNotMatch(plain.headers.get('content-type') ?? '', /csv/, no);
+    }
+    const { payload, headers } = await stage.ask({}, { headers: { Accept: 'text/csv;q=0.1' } });
     assert.equal(headers.get('content-type'), 'text/csv; charset=utf-8');
     assert.match(headers.get('content-disposition') ?? '', /^attachment; filename="energy\.csv"$/);
     const [head, line] = String(payload).split('\r\n');

@@ -74,11 +74,16 @@ const DOWNLOAD_HEADERS = Type.Object({
   'If-Unmodified-Since': Type.Optional(Type.String()),
 });
 
-const BYTES = { 'application/octet-stream': Type.String({ contentEncoding: 'binary' }) };
+const binary = () => Type.String({ contentEncoding: 'binary' });
+/** Of whatever type the file is; `application/octet-stream` where nobody knows. */
+const BYTES = { '*/*': binary() };
 
 const DOWNLOAD_RESPONSES: Readonly<Record<number, ResponseShape>> = {
   200: { description: 'The file.', content: BYTES },
-  206: { description: 'The part that was asked for.', content: BYTES },
+  206: {
+    description: 'The part that was asked for.',
+    content: { ...BYTES, 'multipart/byteranges': binary() },
+  },
   304: { description: 'The caller has it already.', content: {} },
 };
 

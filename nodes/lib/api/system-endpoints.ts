@@ -14,7 +14,15 @@ export const Health = Type.Object(
     api_version: Type.String(),
     min_api_version: Type.String(),
     hostname: Type.String(),
-    checks: Type.Record(Type.String(), Type.Unknown()),
+    checks: Type.Record(
+      Type.String({ pattern: '^[a-z_]+$' }),
+      Type.String({ description: 'ok, or a stable word for what was found.' }),
+      {
+        description:
+          'queue_db, cache_db, energy_db, nas, clock, disk, uploads and flows; ' +
+          'what is not ok there and no passing state makes the whole degraded.',
+      },
+    ),
   },
   { title: 'Health' },
 );

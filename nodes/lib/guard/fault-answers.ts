@@ -55,6 +55,17 @@ export function asleepAnswer(nas: SleepView, retryAfterSeconds?: number): Answer
   });
 }
 
+/** As long as one asleep may be told to wait: what is not built does not come with the NAS either. */
+const NOT_YET_RETRY_SECONDS = 3_600;
+
+/** A route of the NAS that is not built; asleep in the form that every 503 has then (contract 1). */
+export function notYetAnswer(nas: SleepView & { readonly awake: boolean }): Answer {
+  if (nas.awake) return refuse('not_yet');
+  const { sleepState, nextWakeAt } = nas;
+  const sleep = { sleepState, nextWakeAt };
+  return refuse('not_yet', { sleep, retryAfterSeconds: NOT_YET_RETRY_SECONDS });
+}
+
 const CODE_OF_STATUS: Readonly<Record<number, RefusalCode>> = {
   400: 'malformed',
   401: 'bad_token',

@@ -21,6 +21,9 @@ export interface RefusalDetails {
 /** What a sleeping NAS's caller is told to wait when nothing better is known, in seconds. */
 const DEFAULT_RETRY_SECONDS = 30;
 
+/** What no waiting brings: a client that is told to would come back for ever. */
+const NEVER_COMES: ReadonlySet<RefusalCode> = new Set(['not_yet']);
+
 export function answer(
   payload: unknown,
   statusCode = 200,
@@ -33,7 +36,7 @@ export function answer(
 export function refuse(code: RefusalCode, details: RefusalDetails = {}): Answer {
   const { status, detail: sentence } = REFUSALS[code];
   const message = details.detail ?? sentence;
-  const retrySeconds = retryAfter(status, details);
+  const retrySeconds = retryAfter(code, details);
   const payload = {
     detail:
       details.sleep === undefined ? message : sleepDetail(message, details.sleep, retrySeconds),
@@ -46,11 +49,13 @@ export function refuse(code: RefusalCode, details: RefusalDetails = {}): Answer 
   return { statusCode: status, payload, headers };
 }
 
-function retryAfter(status: number, details: RefusalDetails): number | undefined {
+function retryAfter(code: RefusalCode, details: RefusalDetails): number | undefined {
   if (details.retryAfterSeconds !== undefined) {
     return Math.max(1, Math.ceil(details.retryAfterSeconds));
   }
-  const wantsOne = status === 429 || status === 503 || details.sleep !== undefined;
+  const { status } = REFUSALS[code];
+  const isPassing = (status === 429 || status === 503) && !NEVER_COMES.has(code);
+  const wantsOne = isPassing || details.sleep !== undefined;
   return wantsOne ? DEFAULT_RETRY_SECONDS : undefined;
 }
 

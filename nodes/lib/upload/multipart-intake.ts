@@ -117,6 +117,7 @@ export class MultipartIntake {
       work();
     } catch (error) {
       if (!(error instanceof MultipartError)) this.#files.refuse({ kind: 'surprise', error });
+      else if (error.filename !== null) this.#refuseName(error.filename, this.#fileCount + 1);
       else this.#refuse('malformed', `The multipart body cannot be read: ${error.message}.`);
     }
   }
@@ -138,8 +139,14 @@ export class MultipartIntake {
     } else {
       const read = readFilename(filename ?? '');
       if (read.kind === 'filename') this.#files.begin(read.filename);
-      else this.#refuse('bad_path', `File ${this.#fileCount}: ${read.reason}`);
+      else this.#refuseName(filename ?? '', this.#fileCount);
     }
+  }
+
+  #refuseName(filename: string, count: number): void {
+    const read = readFilename(filename);
+    const reason = read.kind === 'bad_path' ? read.reason : 'The name cannot be read.';
+    this.#refuse('bad_path', `File ${count}: ${reason}`);
   }
 
   #beginField(name: string): void {

@@ -10,6 +10,13 @@ export interface MultipartEvents {
 /** The body breaks the rules; the message says which, in words for the caller. */
 export class MultipartError extends Error {
   override readonly name = 'MultipartError';
+  /** Where a file's name is the fault, and nothing else: that name. */
+  readonly filename: string | null;
+
+  constructor(message: string, filename: string | null = null) {
+    super(message);
+    this.filename = filename;
+  }
 }
 
 /** A part's headers: a name of 255 bytes percent-encoded, twice, and room. */
