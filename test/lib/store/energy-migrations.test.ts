@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PriceRows } from '../../../nodes/lib/energy/price-rows.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { type DeviceRow, TapoRows } from '../../../nodes/lib/tapo/tapo-rows.ts';
@@ -47,4 +48,33 @@ describe('The plugs of an older BaluPi', () => {
       rmSync(folder, { recursive: true });
     });
   }
+});
+
+describe('The prices of an older BaluPi', () => {
+  it('keep id, hours and what they cost, and an id that was given is not given again', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-migration-'));
+    const file = join(folder, 'energy.db');
+    const opened = (migrations: typeof ENERGY_MIGRATIONS): Store =>
+      Store.open({ file, name: 'energy', synchronous: 'NORMAL', migrations });
+    const old = opened(ENERGY_MIGRATIONS.slice(0, 3));
+    const insert = old.prepare(`INSERT INTO energy_price_config (name, price_uc_per_kwh, weekdays,
+      from_hour, to_hour, is_active, created_at_s) VALUES (?, 28000000, '6,7', ?, ?, 1, 5)`);
+    insert.run('Night', 22, 6);
+    insert.run('Always', null, null);
+    insert.run('Gone', null, null);
+    old.prepare("DELETE FROM energy_price_config WHERE name = 'Gone'").run();
+    old.close();
+    const store = opened(ENERGY_MIGRATIONS);
+    const rows = new PriceRows(store);
+    const [night, always] = rows.all();
+    assert.ok(night !== undefined);
+    assert.partialDeepStrictEqual(night, {
+      ...{ id: 1, name: 'Night', priceUcPerKwh: 28_000_000, weekdays: [6, 7], isActive: true },
+      ...{ fromMinute: 1_320, toMinute: 360, vatPercent: null, baseFeeUc: null, slots: 0 },
+    });
+    assert.deepEqual([always?.fromMinute, always?.toMinute], [null, null]);
+    assert.equal(rows.insert(night, 6), 4);
+    store.close();
+    rmSync(folder, { recursive: true });
+  });
 });
