@@ -201,6 +201,18 @@ export class DataFolder {
   }
 }
 
+/**
+ * Holds a data folder for work on its files while no BaluPi runs on it.
+ * @returns what lets it go
+ * @throws DataFolderInUseError
+ */
+export function holdDataFolder(path: string): () => void {
+  const lock = takeLock(path);
+  return () => {
+    lock.database.close();
+  };
+}
+
 interface Lock {
   readonly database: DatabaseSync;
   /** Which file it is, whatever lies at that path later. */

@@ -140,6 +140,21 @@ export class Store {
     return found === 'ok' ? null : found;
   }
 
+  /** Whether any of these tables has a row. */
+  holdsAnyOf(tables: readonly string[]): boolean {
+    return tables.some(
+      (table) => this.#file.database.prepare(`SELECT 1 FROM ${table} LIMIT 1`).get() !== undefined,
+    );
+  }
+
+  /**
+   * Copies the database as it is at one moment of this call, while it goes on being used.
+   * @throws DiskRefusedError while the disk refuses
+   */
+  async copyTo(file: string): Promise<void> {
+    await this.#file.copyTo(file);
+  }
+
   /** Whether the file can be read at this moment. */
   answers(): boolean {
     return this.#file.database.prepare('PRAGMA schema_version').get() !== undefined;
