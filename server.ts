@@ -5,6 +5,8 @@ import { House } from './compose.ts';
 import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
+import { ControlSocket } from './host/backup/control-socket.ts';
+import { HouseBackup } from './host/backup/house-backup.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
@@ -69,13 +71,7 @@ async function start(): Promise<() => Promise<void>> {
   const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));
   // The explore tab reads the energy database read-only; its node finds the file by this name.
   process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
-  const storage = createFlowStorage({
-    flowsFolder: ARGUMENTS.flows,
-    ownerFolder: join(resolve(settings.DATA_DIR), 'flows'),
-    installedTypes: () => loadedTypes(installedNodeSets()),
-    log,
-    onLeftOut: (found) => (leftOut = found),
-  });
+  const storage = flowStorage(settings, log, (found) => (leftOut = found));
   const host = new BaluPiHost(hostOptions(settings), {
     clock: house.rooms.clock,
     log,
@@ -93,13 +89,43 @@ async function start(): Promise<() => Promise<void>> {
     await house.stop();
     throw error;
   }
+  const control = controlSocket(house, settings, log);
+  await control.start();
   const manager = serviceManager(house, log);
   manager.ready(announce(settings, host));
   return async () => {
     manager.stopping();
+    await control.stop();
     await host.stop();
     await house.stop();
   };
+}
+
+function flowStorage(
+  settings: Settings,
+  log: Log,
+  onLeftOut: (found: readonly LeftOut[]) => void,
+): ReturnType<typeof createFlowStorage> {
+  return createFlowStorage({
+    flowsFolder: ARGUMENTS.flows,
+    ownerFolder: join(resolve(settings.DATA_DIR), 'flows'),
+    installedTypes: () => loadedTypes(installedNodeSets()),
+    log,
+    onLeftOut,
+  });
+}
+
+function controlSocket(house: House, settings: Settings, log: Log): ControlSocket {
+  const backup = new HouseBackup({
+    data: house.data,
+    clock: house.rooms.clock,
+    version: ownVersion(),
+    secretKey: settings.SECRET_KEY,
+    writeSamples: () => {
+      house.rooms.energy.rollUp();
+    },
+  });
+  return new ControlSocket({ backup, log, dataFolder: resolve(settings.DATA_DIR) });
 }
 
 function serviceManager(house: House, log: Log): ServiceManager {

@@ -119,6 +119,11 @@ export const SETTINGS = {
     'Where plugs are searched; default: broadcasts.',
   ),
   HANDSHAKE_SECRET: optional(text, 'Shared with the NAS for its goodbye and hello.'),
+  BACKUP_DIR: optional(text, 'Folder that `balupi backup` writes into when none is named.'),
+  BACKUP_PASSPHRASE_FILE: optional(
+    text,
+    'File with the passphrase of backups, which only `balupi` reads; without one they hold no secrets.',
+  ),
   CORS_ORIGINS: setting('', list(origin), 'Web origins that may call the API.'),
   EDITOR: setting('off', oneOf('on', 'off'), 'on opens the flow editor for NAS admins.'),
   EDITOR_PORT: setting('1880', port, 'Port of the editor.'),

@@ -5,15 +5,20 @@ import { diff } from 'node:util';
 import { createInterface } from 'node:readline/promises';
 import { DiskFlowFolder } from '../flows/flow-folder.ts';
 import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
-import { gatherEnvironment } from '../host/environment.ts';
+import { BackupFault } from '../host/backup/backup-fault.ts';
+import type { Restored } from '../host/backup/restore.ts';
+import { gatherEnvironment, letKeyHold } from '../host/environment.ts';
 import { KeptSettings } from '../host/kept-settings.ts';
-import { StartFault } from '../host/start-fault.ts';
+import { exitCodeOf, StartFault, wordsOfFault } from '../host/start-fault.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { Store } from '../nodes/lib/store/store.ts';
 import { OverviewRows } from '../nodes/lib/upload/overview-rows.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
+import { makeBackup, NotRunning, putBack } from './backup.ts';
 import { dataDisk, examine, type Finding } from './doctor.ts';
 import { askNas, findNas } from './nas-finder.ts';
+import { askNewPassphrase, askPassphrase, passphraseIn } from './passphrase.ts';
+import { UsageFault } from './usage-fault.ts';
 
 /** `balupi`, the command of whoever sits at the Pi's own shell. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..', '..');
@@ -28,8 +33,6 @@ interface Command {
   readonly does: string;
   run(args: readonly string[]): Promise<number> | number;
 }
-
-class UsageFault extends Error {}
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -242,6 +245,84 @@ function differenceOf(before: string, after: string): string {
     .join('\n');
 }
 
+function note(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** `backup [folder | -]`: sealed under a passphrase, or without anything that is secret. */
+async function backup([given]: readonly string[]): Promise<number> {
+  const settings = settingsOf(gathered());
+  const target = given ?? settings.BACKUP_DIR;
+  if (target === null) throw new UsageFault('Which folder? BALUPI_BACKUP_DIR names one for good.');
+  const file = settings.BACKUP_PASSPHRASE_FILE;
+  const passphrase = file === null ? await askNewPassphrase() : passphraseIn(file);
+  const dataFolder = resolve(settings.DATA_DIR);
+  const made = await makeBackup({ dataFolder, target, passphrase, nowMs: Date.now() });
+  if (passphrase === null) {
+    note(
+      'Without a passphrase it holds no keys, no credentials, no sign-ins and no waiting uploads: energy, flows and settings alone. BALUPI_BACKUP_PASSPHRASE_FILE names a file with one.',
+    );
+  }
+  for (const name of made.faults) note(`The disk does not give ${name} as it once was.`);
+  const where = made.file ?? 'standard output';
+  const what = `${made.entries} files, ${inMegabytes(made.sizeBytes)}: ${where}`;
+  note(made.faults.length === 0 ? `ok, ${what}` : `not well, ${what}`);
+  return made.faults.length === 0 ? 0 : 1;
+}
+
+/** `restore FILE [--replace]`: onto an empty folder, or beside what is there. */
+async function restore(args: readonly string[]): Promise<number> {
+  const [given] = args.filter((word) => word !== '--replace');
+  if (given === undefined) throw new UsageFault('Which backup?');
+  if (isServiceActive()) {
+    throw new UsageFault('BaluPi runs. Stop it first: systemctl stop balupi');
+  }
+  const settings = settingsOf(gathered());
+  const file = settings.BACKUP_PASSPHRASE_FILE;
+  const restored = await putBack({
+    backup: resolve(given),
+    dataFolder: resolve(settings.DATA_DIR),
+    passphrase: () =>
+      file === null ? askPassphrase('Passphrase') : Promise.resolve(passphraseIn(file)),
+    replaces: args.includes('--replace'),
+    nowMs: Date.now(),
+    useKey,
+  });
+  tellOfRestore(restored);
+  return 0;
+}
+
+function tellOfRestore(restored: Restored): void {
+  const { queue, energy, queued, others, setAside, madeAt } = restored;
+  const words = {
+    restored: 'as in the backup',
+    kept: 'stays as it is here, as it is in use (--replace takes the one of the backup)',
+    absent: 'is not in this backup',
+  };
+  say(`The backup of ${madeAt}:`);
+  say(`  accounts and the list of uploads: ${words[queue]}`);
+  say(`  energy: ${words[energy]}`);
+  say(`  ${queued} files of the queue and ${others} flows and settings that were not here`);
+  for (const name of setAside) say(`  What was here is kept as ${name}.`);
+  say('Uploads that are found and not in the list wait for their owners, on the page Uploads.');
+  say('ok. Start BaluPi: systemctl start balupi');
+}
+
+/** Accounts and credentials of a backup are sealed under its key, so that is the one to use. */
+function useKey(secretKey: string): void {
+  const name = 'BALUPI_SECRET_KEY';
+  const did = letKeyHold(envFile(), process.env, secretKey);
+  if (did === 'changed') say(`${name} in ${envFile()} is the one of the backup now.`);
+  if (did !== 'elsewhere') return;
+  throw new UsageFault(
+    `${name} is set in the environment and is not the one of the backup. Take it out there: the backup brings its own.`,
+  );
+}
+
 function needsRoot(): void {
   if (process.getuid?.() !== 0) throw new UsageFault('Only root may do this: put sudo before it.');
 }
@@ -327,6 +408,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     does: 'what you deployed over the shipped flows; shows it, takes it back',
     run: flows,
   },
+  backup: {
+    usage: 'backup [folder | -]',
+    does: 'writes a backup while BaluPi runs, sealed under a passphrase, and checks it',
+    run: backup,
+  },
+  restore: {
+    usage: 'restore file [--replace]',
+    does: 'puts a backup back while BaluPi is stopped; removes nothing that is here',
+    run: restore,
+  },
   uninstall: {
     usage: 'uninstall [--purge]',
     does: 'takes BaluPi away and keeps the data; --purge takes them too',
@@ -370,6 +461,18 @@ async function main([word = 'help', ...args]: readonly string[]): Promise<number
   return await command.run(args);
 }
 
+function wordsOf(error: unknown): string {
+  const isSaidWell = error instanceof UsageFault || error instanceof BackupFault;
+  if (isSaidWell || error instanceof NotRunning) return error.message;
+  return wordsOfFault(error);
+}
+
+function codeOf(error: unknown): number {
+  if (error instanceof UsageFault) return 2;
+  if (error instanceof NotRunning) return 3;
+  return exitCodeOf(error);
+}
+
 // What it writes for the service is nobody else's to read.
 process.umask(0o077);
 // Whoever reads only the first lines closes the pipe, and that is no fault.
@@ -380,7 +483,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof UsageFault || error instanceof StartFault)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error instanceof StartFault ? 78 : 2;
+  process.stderr.write(`${wordsOf(error)}\n`);
+  process.exitCode = codeOf(error);
 }

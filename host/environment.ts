@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { KeptSettings } from './kept-settings.ts';
@@ -71,6 +71,31 @@ export function gatherEnvironment(
   const keyName = `${PREFIX}SECRET_KEY`;
   const key = all[keyName] ?? kept.secretKey();
   return key === null ? all : { ...all, [keyName]: key };
+}
+
+/**
+ * Lets a secret key hold that was kept elsewhere, such as that of a backup: where the settings' file
+ * names another one, its line is changed.
+ * @returns `elsewhere` where something that outranks the data folder names another key, and nothing
+ *   was changed
+ */
+export function letKeyHold(
+  envFile: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  key: string,
+): 'holds' | 'changed' | 'elsewhere' {
+  const name = `${PREFIX}SECRET_KEY`;
+  const all = readEnvironment(envFile, environment);
+  const [own = '', set = ''] = [readEnvFile(envFile)[name]?.trim(), all[name]?.trim()];
+  const fromFile = all[`${name}_FILE`]?.trim();
+  const counts = set !== '' || !fromFile ? set || own : secretIn(fromFile, `${name}_FILE`);
+  if (counts === '' || counts === key) return 'holds';
+  if (counts !== own) return 'elsewhere';
+  const line = new RegExp(`^([ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=).*$`, 'gm');
+  const text = readFileSync(envFile, 'utf8').replace(line, `$1${key}`);
+  writeFileSync(`${envFile}.next`, text, { mode: 0o600, flush: true });
+  renameSync(`${envFile}.next`, envFile);
+  return 'changed';
 }
 
 /** An empty value is no value: it hides nothing beneath it. */

@@ -25,7 +25,7 @@ const PREFIX = 'BALUPI_';
  * environment: a page that could change it would be a way in (contract 0).
  */
 const ENVIRONMENT_ONLY =
-  /^(?:DATA_DIR|HOST|PORT|TRUSTED_PROXIES|SECRET_KEY|HANDSHAKE_SECRET|PALETTE|EDITOR.*)$/;
+  /^(?:DATA_DIR|HOST|PORT|TRUSTED_PROXIES|SECRET_KEY|HANDSHAKE_SECRET|PALETTE|BACKUP.*|EDITOR.*)$/;
 
 export type KeptValues = Readonly<Record<string, string>>;
 

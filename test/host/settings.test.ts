@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { envExample } from '../../deploy/env-example.ts';
-import { gatherEnvironment, openToOthers } from '../../host/environment.ts';
+import { gatherEnvironment, letKeyHold, openToOthers } from '../../host/environment.ts';
 import { KeptSettings } from '../../host/kept-settings.ts';
 import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
 
@@ -271,9 +271,31 @@ describe('Where settings come from', () => {
   });
 
   it('who may come in, and where the data lie, is never kept with the data', () => {
-    for (const name of ['EDITOR', 'EDITOR_HOST', 'TRUSTED_PROXIES', 'SECRET_KEY', 'DATA_DIR']) {
+    for (const name of [
+      ...['EDITOR', 'EDITOR_HOST', 'TRUSTED_PROXIES', 'SECRET_KEY', 'DATA_DIR'],
+      ...['BACKUP_DIR', 'BACKUP_PASSPHRASE_FILE'],
+    ]) {
       assert.equal(KeptSettings.takes(name), false, name);
     }
     assert.equal(KeptSettings.takes('NAS_URL'), true);
+  });
+
+  it('the key of a backup takes the place of the one the settings’ file names, and of no other', () => {
+    const file = join(data, 'balupi.env');
+    const name = 'BALUPI_SECRET_KEY';
+    const other = 'b'.repeat(64);
+    mkdirSync(data, { recursive: true });
+    assert.equal(letKeyHold(file, {}, SECRET), 'holds');
+    writeFileSync(file, `# the door\nBALUPI_PORT=80\n${name}=${other}\n`, { mode: 0o600 });
+    assert.equal(letKeyHold(file, { [name]: 'c'.repeat(64) }, SECRET), 'elsewhere');
+    writeFileSync(join(data, 'key'), `${other}\n`);
+    writeFileSync(join(data, 'none.env'), `${name}_FILE=${join(data, 'key')}\n`);
+    assert.equal(letKeyHold(join(data, 'none.env'), {}, SECRET), 'elsewhere');
+    assert.equal(letKeyHold(join(data, 'none.env'), {}, other), 'holds');
+    assert.match(readFileSync(file, 'utf8'), new RegExp(other));
+    assert.equal(letKeyHold(file, {}, SECRET), 'changed');
+    assert.equal(readFileSync(file, 'utf8'), `# the door\nBALUPI_PORT=80\n${name}=${SECRET}\n`);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(letKeyHold(file, {}, SECRET), 'holds');
   });
 });

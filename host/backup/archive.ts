@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { BackupFault } from './backup-fault.ts';
+import { ByteReader } from './byte-reader.ts';
+
+const FORMAT = 'BALUPI-BACKUP 1';
+const HASH_BYTES = 32;
+
+/** Whether a file that begins like this may be a backup that was not sealed. */
+export function isArchive(beginning: Buffer): boolean {
+  return beginning.toString('latin1').startsWith(`${FORMAT} `);
+}
+
+/** What the first line of a backup tells. */
+export interface About {
+  /** Of the BaluPi that made it. */
+  readonly version: string;
+  readonly madeAt: string;
+  /** Keys, credentials and queued files are in it. */
+  readonly isWhole: boolean;
+}
+
+export interface EntryHead {
+  /** Where it lies below the data folder, with `/` between folders. */
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+export interface OutgoingEntry extends EntryHead {
+  readonly content: AsyncIterable<Buffer>;
+  /** Null where nobody knows it beforehand. */
+  readonly sha256: string | null;
+}
+
+/** What the last line of a backup tells: without it the backup is not whole. */
+export interface Summary {
+  readonly entries: number;
+  /** Names of files that the disk of the data did not give as they once were. */
+  readonly faults: readonly string[];
+}
+
+/**
+ * A backup as one stream: a line that says what it is, then each file with its name and size before
+ * it and its SHA-256 behind it, then a line that says how many there were.
+ * @param faults what the maker of the entries found wrong, asked once all are written
+ */
+export async function* archiveOf(
+  about: About,
+  entries: AsyncIterable<OutgoingEntry>,
+  faults: () => readonly string[],
+): AsyncGenerator<Buffer> {
+  yield lineOf(FORMAT, about);
+  let count = 0;
+  const spoilt: string[] = [];
+  for await (const { name, sizeBytes, content, sha256 } of entries) {
+    count += 1;
+    yield lineOf('file', { name, sizeBytes });
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const piece of content) {
+      hash.update(piece);
+      bytes += piece.length;
+      yield piece;
+    }
+    if (bytes !== sizeBytes) throw new BackupFault('cut');
+    const digest = hash.digest();
+    if (sha256 !== null && digest.toString('hex') !== sha256.toLowerCase()) spoilt.push(name);
+    yield digest;
+  }
+  const summary: Summary = { entries: count, faults: [...spoilt, ...faults()] };
+  yield lineOf('end', summary);
+}
+
+/** Whoever takes the files of a backup. What it does not read of one is passed over. */
+export type Visit = (
+  head: EntryHead,
+  content: AsyncIterable<Buffer>,
+  about: About,
+) => Promise<void>;
+
+/**
+ * Reads a whole backup. Every hash is compared; what was given to `visit` counts only once this
+ * has returned.
+ * @throws BackupFault where it is not what {@link archiveOf} wrote
+ */
+export async function readArchive(
+  bytes: AsyncIterable<Buffer>,
+  visit: Visit,
+): Promise<About & Summary> {
+  const reader = new ByteReader(bytes);
+  const about = valueOf<About>(await reader.line(), FORMAT, 'strange');
+  for (let count = 0; ; count += 1) {
+    const line = await reader.line();
+    if (line.startsWith('end ')) {
+      const summary = valueOf<Summary>(line, 'end', 'damaged');
+      if (summary.entries !== count || !(await reader.isAtEnd())) throw new BackupFault('damaged');
+      return { ...about, ...summary };
+    }
+    const head = valueOf<EntryHead>(line, 'file', 'damaged');
+    if (!isInside(head.name) || !Number.isSafeInteger(head.sizeBytes) || head.sizeBytes < 0) {
+      throw new BackupFault('damaged');
+    }
+    await oneEntry(reader, head, about, visit);
+  }
+}
+
+async function oneEntry(
+  reader: ByteReader,
+  head: EntryHead,
+  about: About,
+  visit: Visit,
+): Promise<void> {
+  const hash = createHash('sha256');
+  const taken = reader.take(head.sizeBytes);
+  async function* content(): AsyncGenerator<Buffer> {
+    // By hand, as `for await` would end the source with a visitor that stops early.
+    for (let next = await taken.next(); next.done !== true; next = await taken.next()) {
+      hash.update(next.value);
+      yield next.value;
+    }
+  }
+  await visit(head, content(), about);
+  for await (const piece of taken) hash.update(piece);
+  if (!hash.digest().equals(await reader.exactly(HASH_BYTES))) throw new BackupFault('damaged');
+}
+
+/** A name leads to no place but one below the folder it is put into. */
+function isInside(name: unknown): name is string {
+  if (typeof name !== 'string' || name.includes('\0')) return false;
+  return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+function lineOf(word: string, value: object): Buffer {
+  return Buffer.from(`${word} ${JSON.stringify(value)}\n`);
+}
+
+function valueOf<T>(line: string, word: string, otherwise: 'strange' | 'damaged'): T {
+  if (!line.startsWith(`${word} `)) throw new BackupFault(otherwise);
+  try {
+    return JSON.parse(line.slice(word.length + 1)) as T;
+  } catch (error) {
+    throw new BackupFault('damaged', error);
+  }
+}

@@ -1,0 +1,135 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { errorKind } from '../../nodes/lib/log/error-kind.ts';
+import type { Log } from '../../nodes/lib/log/log.ts';
+import { type HouseBackup, NoRoomForBackup } from './house-backup.ts';
+
+const FILE = 'control.sock';
+/** Nothing goes either way for so long; checking a database of years takes minutes. */
+const IDLE_MS = 600_000;
+const LONGEST_REQUEST_BYTES = 64;
+/** How a request is answered before the bytes, each on a line. */
+export const ANSWERS = {
+  ok: 'ok',
+  busy: 'A backup is being made already.',
+  strange: 'strange',
+} as const;
+/** What may be asked, and whether that is everything or only what is no secret. */
+export const REQUESTS = { 'backup whole': true, 'backup open': false } as const;
+
+export type BackupRequest = keyof typeof REQUESTS;
+
+export function controlSocketIn(dataFolder: string): string {
+  return join(dataFolder, FILE);
+}
+
+export interface Deps {
+  readonly backup: HouseBackup;
+  readonly log: Log;
+  readonly dataFolder: string;
+}
+
+/**
+ * Where `balupi backup` asks the running house, as the databases have one reader. A Unix socket in
+ * the data folder: no page and no other machine reaches one, and the kernel lets in nobody but the
+ * service's own user and root. Nothing can be changed through it. It answers one exact line, so that
+ * whatever speaks HTTP, such as a node of a flow that was talked into it, is shut out.
+ */
+export class ControlSocket {
+  readonly #deps: Deps;
+  readonly #file: string;
+  readonly #sockets = new Set<Socket>();
+  readonly #running = new Set<Promise<void>>();
+  #server: Server | null = null;
+  #isBusy = false;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#file = controlSocketIn(deps.dataFolder);
+  }
+
+  /** Without it BaluPi runs on: only a backup cannot be made then. */
+  async start(): Promise<void> {
+    const { log, backup } = this.#deps;
+    await backup.clear();
+    // Held by nobody: the lock of the data folder is ours.
+    rmSync(this.#file, { force: true });
+    const server = createServer((socket) => {
+      this.#take(socket);
+    });
+    const { promise, resolve: listening, reject } = Promise.withResolvers<undefined>();
+    server.once('error', reject);
+    server.listen(this.#file, () => {
+      listening(undefined);
+    });
+    try {
+      await promise;
+      chmodSync(this.#file, 0o600);
+      this.#server = server;
+    } catch (error) {
+      log.warn(`No backup can be made in this run: its socket did not open (${errorKind(error)}).`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.close();
+    this.#server = null;
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(this.#running);
+  }
+
+  #take(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    // Whoever goes away is done; what was under way for it ends by its own error.
+    socket.on('error', () => socket.destroy());
+    let asked = '';
+    const read = (piece: Buffer): void => {
+      asked += piece.toString('latin1');
+      if (!asked.includes('\n') && asked.length < LONGEST_REQUEST_BYTES) return;
+      socket.off('data', read);
+      const done = this.#answer(socket, asked);
+      this.#running.add(done);
+      void done.finally(() => this.#running.delete(done));
+    };
+    socket.on('data', read);
+  }
+
+  async #answer(socket: Socket, asked: string): Promise<void> {
+    const { backup, log } = this.#deps;
+    const request = asked.replace(/\n$/, '');
+    if (!isRequest(request)) {
+      log.warn('The control socket was asked something that it does not know.');
+      socket.destroy();
+      return;
+    }
+    if (this.#isBusy) {
+      socket.end(`${ANSWERS.busy}\n`);
+      return;
+    }
+    this.#isBusy = true;
+    try {
+      await pipeline(Readable.from(withAnswer(backup.stream(REQUESTS[request]))), socket);
+      log.info('A backup was made.');
+    } catch (error) {
+      const reason = error instanceof NoRoomForBackup ? error.message : errorKind(error);
+      log.error(`A backup was not made: ${reason}`);
+      socket.destroy();
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}
+
+async function* withAnswer(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield Buffer.from(`${ANSWERS.ok}\n`);
+  yield* bytes;
+}
+
+function isRequest(text: string): text is BackupRequest {
+  return Object.hasOwn(REQUESTS, text);
+}

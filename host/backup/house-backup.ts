@@ -1,0 +1,239 @@
+import { constants, type Dirent } from 'node:fs';
+import { mkdir, open, readdir, readFile, rm, stat, statfs } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { Readable } from 'node:stream';
+import type { DataFolder } from '../../nodes/lib/store/data-folder.ts';
+import { QUEUE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
+import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
+import { Store } from '../../nodes/lib/store/store.ts';
+import type { Clock } from '../../nodes/lib/time/clock.ts';
+import { RecoveryRows } from '../../nodes/lib/upload/recovery-rows.ts';
+import { nodeRedFolder } from '../node-red-settings.ts';
+import { archiveOf, type OutgoingEntry } from './archive.ts';
+import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SECRET_SETTING, SETTINGS } from './places.ts';
+
+/** Where copies of the databases lie while one runs. */
+const SCRATCH = 'backup-running';
+const ENDS = /^ends-.*\.log$/;
+/** What lies in the queue's folder beside the bodies; `ends-….log` are read last. */
+const INTENTS = /\.intents$/;
+const UNFINISHED = /\.(?:part|intent)$/;
+
+export interface Deps {
+  readonly data: DataFolder;
+  readonly clock: Clock;
+  readonly version: string;
+  /** SECRET_KEY, wherever it was set. */
+  readonly secretKey: string;
+  /** Writes the samples that are still in memory. */
+  readonly writeSamples: () => void;
+}
+
+/** There is no room for copies of the databases. */
+export class NoRoomForBackup extends Error {
+  override readonly name = 'NoRoomForBackup';
+}
+
+/** An upload the copied database counts as waiting. */
+interface Body {
+  readonly id: string;
+  readonly sha256: string;
+}
+
+/**
+ * Everything a house needs to stand again elsewhere, read while it runs: its databases as they are
+ * at one moment, then what lies beside them. The order makes it whole without stopping anything: an
+ * upload that the copied database still counts as waiting and whose file is gone was delivered or
+ * dropped since, and its end was written before its file went; so the ends are read last.
+ */
+export class HouseBackup {
+  readonly #deps: Deps;
+  readonly #scratch: string;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#scratch = join(deps.data.path, SCRATCH);
+  }
+
+  /**
+   * @param isWhole with keys, credentials and queued files, for a stream that is sealed before it
+   *   leaves the disk; without, energy, flows and settings alone
+   */
+  async *stream(isWhole: boolean): AsyncGenerator<Buffer> {
+    try {
+      await this.clear();
+      await mkdir(this.#scratch, { mode: 0o700 });
+      const { version, clock } = this.#deps;
+      const about = { version, madeAt: new Date(clock.nowMs()).toISOString(), isWhole };
+      const missing: string[] = [];
+      const entries = isWhole ? this.#everything(missing) : this.#harmless();
+      yield* archiveOf(about, entries, () => missing);
+    } finally {
+      await this.clear();
+    }
+  }
+
+  /** Takes away what one that broke off left. */
+  async clear(): Promise<void> {
+    await rm(this.#scratch, { recursive: true, force: true });
+  }
+
+  async *#everything(missing: string[]): AsyncGenerator<OutgoingEntry> {
+    const { data, secretKey } = this.#deps;
+    const queue = await this.#copy('queue');
+    const energy = await this.#copy('energy');
+    const bodies = bodiesIn(queue);
+    yield* this.#database('queue', queue);
+    yield* this.#database('energy', energy);
+    yield entryOf(KEY, Buffer.from(`${secretKey}\n`));
+    yield* fileAt(data.path, SETTINGS);
+    yield* this.#below(FLOWS);
+    for (const name of NODE_RED_FILES) {
+      yield* fileAt(data.path, `${NODE_RED}/${name}`, join(nodeRedFolder(data.path), name));
+    }
+    yield* this.#queued(bodies, missing);
+  }
+
+  async *#harmless(): AsyncGenerator<OutgoingEntry> {
+    const { data } = this.#deps;
+    yield* this.#database('energy', await this.#copy('energy'));
+    yield* openSettings(join(data.path, SETTINGS));
+    yield* this.#below(FLOWS);
+  }
+
+  async *#queued(bodies: readonly Body[], missing: string[]): AsyncGenerator<OutgoingEntry> {
+    const folder = this.#deps.data.path;
+    for (const name of await namesIn(join(folder, QUEUE), INTENTS)) {
+      yield* fileAt(folder, `${QUEUE}/${name}`);
+    }
+    const gone: string[] = [];
+    for (const { id, sha256 } of bodies) {
+      let isThere = false;
+      for await (const entry of fileAt(folder, `${QUEUE}/${id}`)) {
+        isThere = true;
+        yield { ...entry, sha256 };
+      }
+      if (!isThere) gone.push(id);
+    }
+    for (const name of await namesIn(join(folder, QUEUE, 'resumable'), UNFINISHED)) {
+      yield* fileAt(folder, `${QUEUE}/resumable/${name}`);
+    }
+    yield* this.#below(`${QUEUE}/kept`);
+    yield* this.#ends(gone, missing);
+  }
+
+  /** Each taken at one moment: what it tells decides what is missing. */
+  async *#ends(gone: readonly string[], missing: string[]): AsyncGenerator<OutgoingEntry> {
+    const folder = join(this.#deps.data.path, QUEUE);
+    let unexplained = gone;
+    for (const name of await namesIn(folder, ENDS)) {
+      const bytes = await readFile(join(folder, name));
+      unexplained = unexplained.filter((id) => !bytes.includes(`"id":"${id}"`));
+      yield entryOf(`${QUEUE}/${name}`, bytes);
+    }
+    missing.push(...unexplained.map((id) => `${QUEUE}/${id}`));
+  }
+
+  async *#below(folder: string): AsyncGenerator<OutgoingEntry> {
+    const root = join(this.#deps.data.path, folder);
+    for (const entry of await entriesIn(root, true)) {
+      if (!entry.isFile() || entry.name.endsWith('.next')) continue;
+      const inside = relative(root, join(entry.parentPath, entry.name));
+      yield* fileAt(this.#deps.data.path, `${folder}/${inside}`);
+    }
+  }
+
+  /** @returns where a copy of that database lies, found sound */
+  async #copy(name: 'queue' | 'energy'): Promise<string> {
+    const { data, writeSamples } = this.#deps;
+    if (name === 'energy') writeSamples();
+    const { size } = await stat(join(data.path, `${name}.db`));
+    const { bavail, bsize } = await statfs(data.path);
+    // The copy, its check, and as much again for everybody else.
+    if (bavail * bsize < size * 3) throw new NoRoomForBackup(`No room to copy ${name}.db.`);
+    const file = join(this.#scratch, `${name}.db`);
+    await data[name].copyTo(file);
+    const fault = await faultOfCopy(file);
+    if (fault !== null) throw new Error(`The ${name} database is damaged: ${fault}`);
+    return file;
+  }
+
+  async *#database(name: string, file: string): AsyncGenerator<OutgoingEntry> {
+    yield* fileAt(this.#scratch, `${name}.db`, file);
+  }
+}
+
+/** What a copy of the queue's database counts as waiting for the NAS. */
+function bodiesIn(file: string): readonly Body[] {
+  const store = Store.open({
+    file,
+    name: 'queue',
+    synchronous: 'NORMAL',
+    migrations: QUEUE_MIGRATIONS,
+    isAlone: true,
+  });
+  try {
+    const rows = new RecoveryRows(store);
+    const bodies: Body[] = [];
+    let seq = 0;
+    for (let some = rows.withBytesAfter(seq); some.length > 0; some = rows.withBytesAfter(seq)) {
+      for (const row of some) {
+        seq = row.seq;
+        if (row.state === 'synced' || row.state === 'conflict') continue;
+        bodies.push({ id: row.id, sha256: row.sha256 });
+      }
+    }
+    return bodies;
+  } finally {
+    store.close();
+  }
+}
+
+/** One file, as long as it is when it is opened; none where there is none any more. */
+async function* fileAt(
+  folder: string,
+  name: string,
+  file = join(folder, name),
+): AsyncGenerator<OutgoingEntry, undefined> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch(unlessGone);
+  if (handle === null) return undefined;
+  const { size } = await handle.stat();
+  const content =
+    size === 0
+      ? Readable.from([], { objectMode: false })
+      : handle.createReadStream({ start: 0, end: size - 1, autoClose: false });
+  try {
+    yield { name, sizeBytes: size, content, sha256: null };
+  } finally {
+    content.destroy();
+    await handle.close();
+  }
+  return undefined;
+}
+
+function entryOf(name: string, bytes: Buffer): OutgoingEntry {
+  return { name, sizeBytes: bytes.length, content: Readable.from([bytes]), sha256: null };
+}
+
+/** Settings that are no secret and lead to none. */
+async function* openSettings(file: string): AsyncGenerator<OutgoingEntry> {
+  const text = await readFile(file, 'utf8').catch(unlessGone);
+  if (text === null) return;
+  const all = Object.entries(JSON.parse(text) as Record<string, string>);
+  const open = Object.fromEntries(all.filter(([name]) => !SECRET_SETTING.test(name)));
+  yield entryOf(SETTINGS, Buffer.from(`${JSON.stringify(open, null, 2)}\n`));
+}
+
+async function entriesIn(folder: string, recursive: boolean): Promise<readonly Dirent[]> {
+  return (await readdir(folder, { withFileTypes: true, recursive }).catch(unlessGone)) ?? [];
+}
+
+async function namesIn(folder: string, pattern: RegExp): Promise<readonly string[]> {
+  const names = (await entriesIn(folder, false)).map(({ name }) => name);
+  return names.filter((name) => pattern.test(name)).sort();
+}
+
+function unlessGone(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  throw error;
+}
