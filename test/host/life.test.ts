@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, get } from 'node:http';
@@ -232,6 +233,36 @@ describe('The life of a BaluPi', function () {
       assert.equal(await pi.exit(), 0, pi.output);
       const second = await BootedBaluPi.start({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
       await second.stop();
+    } finally {
+      await pi.stop();
+    }
+  });
+
+  it('makes a damaged lock anew, and takes the folder from nobody who holds it', async () => {
+    const damage = (data: string): void => {
+      for (const [name, bytes] of [
+        ['lock.db', 5_000] as const,
+        ['lock.db-journal', 600] as const,
+      ]) {
+        writeFileSync(join(data, name), randomBytes(bytes));
+      }
+    };
+    const pi = await BootedBaluPi.start({
+      prepare: ({ data }) => {
+        mkdirSync(data, { recursive: true, mode: 0o700 });
+        damage(data);
+      },
+    });
+    try {
+      const lateFor = async (): Promise<void> => {
+        const late = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
+        assert.equal(late.code, 1, late.output);
+        assert.match(late.output, /Another BaluPi uses this data folder/);
+      };
+      await lateFor();
+      damage(pi.dataFolder);
+      await lateFor();
+      assert.equal((await fetch(`${pi.url}/api/ping`)).status, 200);
     } finally {
       await pi.stop();
     }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import {
@@ -11,7 +11,7 @@ import {
   STRANGE_IDS,
   SWEEP_SOON,
 } from './databases.ts';
-import { asideOf } from './damage.ts';
+import { asideOf, isDamage } from './damage.ts';
 import { faultOf } from './disk-fault.ts';
 import { LastRun } from './last-run.ts';
 import { openSound, type SetAside, type SoundOptions } from './sound-database.ts';
@@ -224,6 +224,17 @@ interface Lock {
  * so no stale lock file is ever left to clean up by hand.
  */
 function takeLock(path: string): Lock {
+  try {
+    return lockIn(path);
+  } catch (error) {
+    // It holds nothing: whoever holds it has read it whole, and a damaged one is nobody's.
+    if (!(error instanceof DataFolderInUseError) || !isDamage(error.cause)) throw error;
+    for (const suffix of ['', '-journal']) rmSync(`${lockFile(path)}${suffix}`, { force: true });
+    return lockIn(path);
+  }
+}
+
+function lockIn(path: string): Lock {
   const database = new DatabaseSync(lockFile(path), { timeout: 0 });
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
