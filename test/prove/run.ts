@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { crowd } from './crowd.ts';
+import { damage } from './damage.ts';
 import { diskErrors } from './disk-errors.ts';
 import { diskGone } from './disk-gone.ts';
 import { flap } from './flap.ts';
@@ -25,6 +26,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   fuzz,
   names,
   'queue-lost': queueLost,
+  damage,
   slow,
   crowd,
   signins,

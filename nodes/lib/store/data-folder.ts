@@ -41,8 +41,6 @@ const ENERGY: Omit<SoundOptions, 'file'> = {
   afterSalvage: PLUG_NUMBERS_STAY_GIVEN,
 };
 const FILES = ['queue.db', 'cache.db', 'energy.db'] as const;
-/** A Pi reads and checks so much in a second or two; larger ones are looked through while it runs. */
-const CHECKED_AT_START_BYTES = 64 * 1024 * 1024;
 
 /** Another BaluPi runs on the same data folder. */
 export class DataFolderInUseError extends Error {
@@ -69,14 +67,12 @@ export class DataFolder {
   /** What this start found damaged and put out of the way. */
   readonly setAside: readonly SetAside[];
   readonly #lastRun: LastRun;
-  #checkedAtMs: number;
   #lock: Lock;
 
   private constructor(path: string, lock: Lock, nowMs: number) {
     this.path = path;
     this.#lock = lock;
     this.#lastRun = new LastRun(path);
-    this.#checkedAtMs = this.#lastRun.checkedAtMs ?? nowMs;
     const opened: Store[] = [];
     const setAside: SetAside[] = [];
     const open = (options: Omit<SoundOptions, 'file'>): Store => {
@@ -92,7 +88,7 @@ export class DataFolder {
       this.energy = open(ENERGY);
       this.setAside = setAside;
       this.#note(() => {
-        this.#lastRun.begin(this.#checkedAtMs);
+        this.#lastRun.begin();
       });
     } catch (error) {
       for (const store of opened) store.close();
@@ -159,7 +155,7 @@ export class DataFolder {
     this.queue.close();
     if (isInOrder) {
       this.#note(() => {
-        this.#lastRun.end(this.#checkedAtMs, FILES);
+        this.#lastRun.end(FILES);
       });
     }
     this.#lock.database.close();
@@ -169,11 +165,8 @@ export class DataFolder {
     const name = `${options.name}.db`;
     const file = join(this.path, name);
     const isSuspect = !this.#lastRun.leftInOrder(name);
-    const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    const isLater = isSuspect && options.name !== 'queue' && bytes > CHECKED_AT_START_BYTES;
-    if (isLater) this.#checkedAtMs = 0;
     const { wasUsed } = this.#lastRun;
-    return openSound({ file, ...options }, { isSuspect: isSuspect && !isLater, wasUsed, nowMs });
+    return openSound({ file, ...options }, { isSuspect, wasUsed, nowMs });
   }
 
   /** A disk that refuses this costs a look at the next start, or is seen by the files' own times. */

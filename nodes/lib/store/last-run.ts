@@ -13,7 +13,6 @@ const NAME = 'last-run';
 
 interface Told {
   readonly endedInOrder: boolean;
-  readonly checkedAtMs: number;
   /** Size and time of each database as the run left it, by its file's name. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -39,11 +38,6 @@ export class LastRun {
     return this.#wasUsed;
   }
 
-  /** When all databases were last looked through, epoch ms; null where that is not known. */
-  get checkedAtMs(): number | null {
-    return this.#told?.checkedAtMs ?? null;
-  }
-
   /** Whether a database is exactly as a run that ended in order left it. */
   leftInOrder(file: string): boolean {
     const { endedInOrder = false, files = {} } = this.#told ?? {};
@@ -51,14 +45,14 @@ export class LastRun {
   }
 
   /** Synced before anything is written: whatever ends this run, the next one knows. */
-  begin(checkedAtMs: number): void {
-    this.#write({ endedInOrder: false, checkedAtMs, files: {} });
+  begin(): void {
+    this.#write({ endedInOrder: false, files: {} });
   }
 
   /** The databases are closed. */
-  end(checkedAtMs: number, files: readonly string[]): void {
+  end(files: readonly string[]): void {
     const states = files.map((file) => [file, stateOf(join(this.#folder, file))] as const);
-    this.#write({ endedInOrder: true, checkedAtMs, files: Object.fromEntries(states) });
+    this.#write({ endedInOrder: true, files: Object.fromEntries(states) });
   }
 
   #write(told: Told): void {
@@ -97,9 +91,9 @@ function textIn(file: string): string | null {
 function read(text: string): Told | null {
   try {
     const told = JSON.parse(text) as Partial<Told> | null;
-    const { endedInOrder, checkedAtMs, files } = told ?? {};
-    const isTold = typeof checkedAtMs === 'number' && typeof files === 'object';
-    return isTold ? { endedInOrder: endedInOrder === true, checkedAtMs, files } : null;
+    const { endedInOrder, files } = told ?? {};
+    const isTold = typeof files === 'object';
+    return isTold ? { endedInOrder: endedInOrder === true, files } : null;
   } catch (error) {
     if (error instanceof SyntaxError) return null;
     throw error;
