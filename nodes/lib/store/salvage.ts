@@ -13,6 +13,8 @@ interface Column {
   readonly name: string;
   readonly type: string;
   readonly mayBeNull: boolean;
+  /** Rows from before the column was added do not have it. */
+  readonly mayBeMissing: boolean;
   /** It is the row's own number, which is not among its values. */
   readonly isRowId: boolean;
 }
@@ -20,7 +22,8 @@ interface Column {
 interface Table {
   readonly isWithoutRowId: boolean;
   readonly columns: readonly Column[];
-  readonly insert: StatementSync;
+  /** Of the first so many columns; null for an index, whose entries may look like a table's rows. */
+  readonly insert: ((columns: number) => StatementSync) | null;
 }
 
 /** A gathered database, not in its place yet. */
@@ -40,7 +43,8 @@ export function salvage(options: StoreOptions, after: readonly string[]): Salvag
   const { file } = options;
   const gathering = file + GATHERING;
   for (const beside of BESIDE) rmSync(gathering + beside, { force: true });
-  const store = Store.open({ ...options, file: gathering, isAlone: false });
+  const migrations = asOfThen(options);
+  const store = Store.open({ ...options, migrations, file: gathering, isAlone: false });
   let rows: number;
   try {
     rows = gather(file, store);
@@ -63,6 +67,17 @@ export function takeUpSalvage(file: string): void {
   const gathering = file + GATHERING;
   if (existsSync(gathering) && !existsSync(file)) renameSync(gathering, file);
   for (const beside of BESIDE) rmSync(gathering + beside, { force: true });
+}
+
+/** The rows have the shapes of their time; opened in its place, the new file goes on from there. */
+function asOfThen({ file, migrations }: StoreOptions): StoreOptions['migrations'] {
+  const pages = new SqlitePages(file);
+  try {
+    const version = pages.userVersion ?? 0;
+    return version > 0 ? migrations.filter((step) => step.version <= version) : migrations;
+  } finally {
+    pages.close();
+  }
 }
 
 function gather(damaged: string, store: Store): number {
@@ -105,16 +120,22 @@ function givenNumbers(store: Store): (row: LooseRow) => number {
 
 /** What fits two tables is no proof of either. */
 function keep(row: LooseRow, tables: readonly Table[]): number {
-  const fitting = tables.filter((table) => fits(row, table));
+  const alike = tables.filter((table) => fits(row, table));
+  const whole = alike.filter(({ columns }) => columns.length === row.values.length);
+  const fitting = whole.length > 0 ? whole : alike;
   const [table] = fitting;
-  if (table === undefined || fitting.length > 1) return 0;
-  const values = table.columns.map(({ isRowId }, at) => (isRowId ? row.rowId : row.values[at]));
-  return Number(table.insert.run(...(values as StoredValue[])).changes);
+  if (table === undefined || table.insert === null || fitting.length > 1) return 0;
+  const values = row.values.map((value, at) =>
+    table.columns[at]?.isRowId === true ? row.rowId : value,
+  );
+  return Number(table.insert(values.length).run(...values).changes);
 }
 
 function fits({ rowId, values }: LooseRow, { columns, isWithoutRowId }: Table): boolean {
-  if ((rowId === null) !== isWithoutRowId || values.length !== columns.length) return false;
-  return columns.every((column, at) => fitsColumn(values[at] ?? null, column));
+  if ((rowId === null) !== isWithoutRowId || values.length > columns.length) return false;
+  return columns.every((column, at) =>
+    at < values.length ? fitsColumn(values[at] ?? null, column) : column.mayBeMissing,
+  );
 }
 
 function fitsColumn(value: StoredValue, { type, mayBeNull, isRowId }: Column): boolean {
@@ -128,9 +149,34 @@ function fitsColumn(value: StoredValue, { type, mayBeNull, isRowId }: Column): b
 
 function tablesOf(store: Store): Table[] {
   const listed = store.prepare('PRAGMA table_list').all();
-  return listed
+  const tables = listed
     .filter(({ schema, type, name }) => schema === 'main' && type === 'table' && !isOwn(name))
     .map(({ name, wr }) => tableOf(store, String(name), wr === 1));
+  const indexes = store
+    .prepare("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'")
+    .all()
+    .map(({ name, tbl_name: of }) => indexOf(store, String(name), String(of)));
+  return [...tables, ...indexes];
+}
+
+/** Its columns, and the number of the row it leads to. */
+function indexOf(store: Store, index: string, of: string): Table {
+  const types = new Map(
+    store
+      .prepare(`PRAGMA table_xinfo(${of})`)
+      .all()
+      .map(({ name, type, notnull }) => [name, { type: String(type), mayBeNull: notnull === 0 }]),
+  );
+  const plain = { mayBeMissing: false, isRowId: false };
+  const columns = store
+    .prepare(`PRAGMA index_info("${index}")`)
+    .all()
+    .map(({ name }) => {
+      const known = types.get(name) ?? { type: 'ANY', mayBeNull: true };
+      return { ...plain, ...known, name: String(name) };
+    });
+  const row = { ...plain, name: 'rowid', type: 'INTEGER', mayBeNull: false };
+  return { isWithoutRowId: true, columns: [...columns, row], insert: null };
 }
 
 function isOwn(name: SQLOutputValue | undefined): boolean {
@@ -141,14 +187,21 @@ function tableOf(store: Store, table: string, isWithoutRowId: boolean): Table {
   const listed = store.prepare(`PRAGMA table_xinfo(${table})`).all();
   const columns = listed
     .filter(({ hidden }) => hidden === 0)
-    .map(({ name, type, notnull, pk }) => ({
+    .map(({ name, type, notnull, pk, dflt_value: byDefault }) => ({
       name: String(name),
       type: String(type),
       mayBeNull: notnull === 0 && pk === 0,
+      mayBeMissing: pk === 0 && (notnull === 0 || byDefault !== null),
       isRowId: !isWithoutRowId && pk === 1 && type === 'INTEGER',
     }));
-  const names = columns.map(({ name }) => name).join(', ');
-  const places = columns.map(() => '?').join(', ');
-  const insert = store.prepare(`INSERT OR IGNORE INTO ${table} (${names}) VALUES (${places})`);
+  const statements = new Map<number, StatementSync>();
+  const insert = (count: number): StatementSync => {
+    const names = columns.slice(0, count).map(({ name }) => name);
+    const places = names.map(() => '?').join(', ');
+    const sql = `INSERT OR IGNORE INTO ${table} (${names.join(', ')}) VALUES (${places})`;
+    const statement = statements.get(count) ?? store.prepare(sql);
+    statements.set(count, statement);
+    return statement;
+  };
   return { isWithoutRowId, columns, insert };
 }

@@ -15,6 +15,7 @@ const INDEX_LEAF = 10;
 const INDEX_INTERIOR = 2;
 const MAGIC = 'SQLite format 3\0';
 const DATABASE_HEADER_BYTES = 100;
+const USER_VERSION_AT = 60;
 const USUAL_PAGE_BYTES = 4096;
 const WAL_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
@@ -47,6 +48,13 @@ export class SqlitePages {
     this.#pageBytes = isPageSize(told) ? told : USUAL_PAGE_BYTES;
     const inFile = Math.floor(fstatSync(this.#file).size / this.#pageBytes);
     this.#pageCount = Math.max(inFile, this.#log?.pageCount ?? 0);
+  }
+
+  /** The schema's version as the file tells it; null where its header is damaged. */
+  get userVersion(): number | null {
+    const first = this.#page(1);
+    const isSound = first?.toString('latin1', 0, MAGIC.length) === MAGIC;
+    return isSound ? first.readUInt32BE(USER_VERSION_AT) : null;
   }
 
   /** Every row of every page that is in use and can be read, in the order of the file. */

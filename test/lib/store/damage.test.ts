@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
 
@@ -51,9 +52,15 @@ const ONE_ROW_OF_EACH = `
 INSERT INTO energy_five_minutes VALUES (1, 300, 5, 300, 60, 50, 70, 0);
 INSERT INTO energy_daily VALUES (1, '2026-11-28', 86400, 5, 300, 60, 50, 70, 0, -1);
 INSERT INTO energy_daily_tariffs VALUES (1, '2026-11-28', 2, 5, 8589934592);
-INSERT INTO energy_price_config VALUES (7, 'Nacht', 2500, NULL, 9, '1,2', 22, 6, 1, 3, NULL);
+INSERT INTO energy_price_config (id, name, price_uc_per_kwh, valid_from_s, is_active, has_slots,
+  vat_percent, created_at_s) VALUES (7, 'Nacht', 2500, NULL, 1, 0, 19, 3);
+INSERT INTO energy_hour_tariffs VALUES (1, 3600, 2, 5, 7);
+INSERT INTO energy_corrections (device_number, from_s, to_s, why, made_by, made_at_s)
+  VALUES (1, 3600, 7200, 'x', 'y', 5);
+INSERT INTO energy_originals VALUES (1, 3600, '[]');
+INSERT INTO energy_price_slots VALUES (7, 3600, 7200, -5);
+INSERT INTO energy_successors VALUES (5, 6, 'y', 7);
 INSERT INTO energy_meters VALUES (1, 300, '{"at":1.5}');
-INSERT INTO energy_gap_hours VALUES (1, 3600, 40);
 INSERT INTO energy_nas_hours VALUES (3600, 1, 2, 3, 4, 9007199254740991);
 `;
 
@@ -176,6 +183,24 @@ describe('A damaged database', () => {
     const after = hoursOf(data.energy);
     assert.equal(before.size - after.size, Number(leaf?.['ncell']));
     for (const [hour, mwh] of after) assert.equal(mwh, before.get(hour));
+  });
+
+  it('reads rows in the shapes of the version that wrote them', () => {
+    data.close();
+    rmSync(fileOf('energy'));
+    const old = new DatabaseSync(fileOf('energy'));
+    old.exec(ENERGY_MIGRATIONS[0]?.sql ?? '');
+    old.exec(`INSERT INTO energy_price_config (id, name, price_uc_per_kwh, from_hour, is_active,
+      created_at_s) VALUES (7, 'Nacht', 2500, 22, 1, 3); PRAGMA user_version = 1`);
+    const root = old
+      .prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'energy_hourly'")
+      .get();
+    old.close();
+    overwrite('energy', (Number(root?.['rootpage']) - 1) * PAGE, PAGE);
+    reopen();
+    assert.deepEqual(asideNames(), ['energy']);
+    const price = data.energy.prepare('SELECT * FROM energy_price_config WHERE id = 7').get();
+    assert.deepEqual([price?.['name'], price?.['from_minute']], ['Nacht', 1_320]);
   });
 
   it('gives no number of a plug again, though its row is lost', () => {
