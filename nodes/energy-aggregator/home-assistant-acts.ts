@@ -13,7 +13,8 @@ export function announce({ tapo, energy }: Rooms): unknown {
     return { id, name, model, firmware, hasVolts };
   });
   const gone = tapo.forgotten().map(({ id }) => id);
-  return [[...homeAssistantSensors(plugs), ...homeAssistantFarewells(gone)]];
+  const descriptions = [...homeAssistantSensors(plugs), ...homeAssistantFarewells(gone)];
+  return [descriptions];
 }
 
 /** What the sensors show now, a message each. */

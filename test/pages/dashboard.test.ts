@@ -357,7 +357,7 @@ describe('The Dashboard in a browser', function () {
     assert.equal(await fileOf('alice', 'mine.txt'), 'mine, mine.txt');
     assert.equal(await fileOf('alice', 'theirs.txt'), 'of alice alone');
     await page.click('button:has-text("Delivered")');
-    await page.waitForSelector('.bp-row:has-text("keep (conflict"):has-text("conflict, settled")');
+    await page.waitForSelector('.bp-row:has-text("keep (conflict"):has-text("delivered")');
     for (const { page: shown, complaints } of [alice, bob]) {
       assert.deepEqual(complaints, []);
       await shown.context().close();

@@ -291,7 +291,6 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['awake', 'wach'],
   ['being sent', 'wird gesendet'],
   ['conflict', 'Konflikt'],
-  ['conflict, settled', 'Konflikt, entschieden'],
   ['conflicts', 'Konflikte'],
   ['days', 'Tage'],
   ['delivered', 'zugestellt'],

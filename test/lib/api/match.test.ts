@@ -91,10 +91,13 @@ describe('finding the endpoint', () => {
     const admin = ENDPOINTS.filter(({ access }) => access === 'admin').map(({ id }) => id);
     assert.deepEqual([...admin].sort(), [
       'cache-empty',
+      'energy-corrections-undo',
+      'energy-history-correct',
       'energy-prices-add',
       'energy-prices-change',
       'energy-prices-delete',
       'energy-prices-recalculate',
+      'energy-prices-slots',
       'files-uploads-take-up',
       'nas-credentials',
       'nas-credentials-drop',
@@ -103,6 +106,7 @@ describe('finding the endpoint', () => {
       'tapo-devices-change',
       'tapo-devices-delete',
       'tapo-devices-discover',
+      'tapo-devices-merge',
       'tapo-devices-toggle',
     ]);
   });

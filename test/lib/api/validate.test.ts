@@ -230,7 +230,17 @@ describe('a JSON body', () => {
   });
 
   it('refuses numbers that are none', () => {
-    for (const text of ['1e400', '-1e400', '"12"', 'null', '-1', 'true', '[1]', '{}', '1e300']) {
+    for (const text of [
+      '1e400',
+      '-1e400',
+      '"12"',
+      'null',
+      '-100001',
+      'true',
+      '[1]',
+      '{}',
+      '1e300',
+    ]) {
       const body: unknown = JSON.parse(`{"name":"n","price_per_kwh_cents":${text}}`);
       assert.equal(validateBody(price, body).kind, 'invalid', text);
     }
@@ -238,16 +248,16 @@ describe('a JSON body', () => {
     const error = faults(validateBody(price, { ...GOOD, price_per_kwh_cents: Infinity }))[0];
     assert.deepEqual(error, {
       loc: ['body', 'price_per_kwh_cents'],
-      msg: 'must be a number from 0 to 100000',
+      msg: 'must be a number from -100000 to 100000',
       got: 'Infinity',
     });
   });
 
-  it('takes windows on whole hours only', () => {
-    for (const time of ['00:00', '06:00', '23:00', '24:00', null]) {
+  it('takes windows on quarter hours only', () => {
+    for (const time of ['00:00', '06:15', '06:30', '23:45', '24:00', null]) {
       assert.equal(validateBody(price, { ...GOOD, time_to: time }).kind, 'valid', String(time));
     }
-    for (const time of ['06:30', '6:00', '25:00', '24:01', '', 6]) {
+    for (const time of ['06:07', '6:00', '25:00', '24:15', '', 6]) {
       assert.equal(validateBody(price, { ...GOOD, time_from: time }).kind, 'invalid', String(time));
     }
   });

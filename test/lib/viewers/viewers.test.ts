@@ -109,7 +109,7 @@ describe('What a viewer asks', () => {
     assert.equal(codeOf(ask(ADMIN, toggle, { params: 'p1' })), 'not_found');
     const price: Endpoint = endpointById('energy-prices-add');
     assert.equal(
-      codeOf(ask(ADMIN, price, { body: { name: 'x', price_per_kwh_cents: -1 } })),
+      codeOf(ask(ADMIN, price, { body: { name: 'x', price_per_kwh_cents: -100_001 } })),
       'invalid',
     );
     assert.equal(codeOf(ask(ADMIN, price, {})), 'invalid');
