@@ -72,8 +72,11 @@ export const NewEnergyPriceBody = Type.Object(
 );
 export type NewEnergyPriceBody = Static<typeof NewEnergyPriceBody>;
 
-/** A field that is absent stays as it is. */
-export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WHEN }), {
+/** What a caller that changes a price as it was read sends along; the address says which it is. */
+const AS_READ = { id: rowId(), slots: count(), already_costed_hours: count() };
+
+/** A field that is absent stays as it is; `id`, `slots` and the counts are passed over. */
+export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WHEN, ...AS_READ }), {
   title: 'EnergyPriceChangeBody',
 });
 export type EnergyPriceChangeBody = Static<typeof EnergyPriceChangeBody>;

@@ -262,6 +262,14 @@ describe('a JSON body', () => {
     }
   });
 
+  it('takes a price to change as it was read, and nothing that no price has', () => {
+    const { bodySchema } = endpointById('energy-prices-change');
+    assert.ok(bodySchema !== undefined);
+    const read = { ...GOOD, id: 3, slots: 0, already_costed_hours: 12, is_active: true };
+    assert.equal(validateBody(bodySchema, read).kind, 'valid');
+    assert.equal(validateBody(bodySchema, { ...read, pricee: 1 }).kind, 'invalid');
+  });
+
   it('points into lists', () => {
     const error = faults(validateBody(price, { ...GOOD, weekdays: [1, 9] }))[0];
     assert.deepEqual(error?.loc, ['body', 'weekdays']);
