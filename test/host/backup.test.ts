@@ -384,9 +384,10 @@ describe('A backup of a running house', function () {
     await asleep();
     await upload('a.txt', 'of the old Pi');
     const file = await backUp();
-    await awake();
     const data = join(pi.folder, 'other');
+    // Asleep, as the old Pi would deliver it in the moment before it goes.
     await pi.restart({ BALUPI_DATA_DIR: data });
+    await awake();
     assert.equal(await signIn('alice'), 200);
     pi.signal('SIGTERM');
     await pi.exit();

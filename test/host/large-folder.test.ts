@@ -114,7 +114,10 @@ describe('A folder of 100,000 files, 30 MB of JSON, through the whole house', fu
     const url = await nas.start();
     await booted.restart({ BALUPI_NAS_URL: url });
     token = await booted.signIn('alice');
-    await call('?path=alice');
+    // A process that has just started still loads and compiles what any request needs.
+    for (let round = 0; round < 200; round += 1) {
+      await (await call('?path=alice', { 'Accept-Encoding': 'gzip' })).arrayBuffer();
+    }
     watch = setInterval(() => {
       peakBytes = Math.max(peakBytes, booted.residentBytes);
     }, 20);

@@ -9,7 +9,7 @@ import { type RawAnswer, RawClient } from '../fakes/raw-client.ts';
 const OWN_STATUS = 299;
 const OWN_FLOW = [
   { id: 'own', type: 'tab', label: 'own', disabled: false, info: '', env: [] },
-  ...['get', 'post', 'put', 'delete'].map((method) => ({
+  ...['get', 'post', 'put', 'patch', 'delete'].map((method) => ({
     ...{ id: `own-${method}`, type: 'http in', z: 'own', name: '', url: '/*', method },
     ...{ upload: false, skipBodyParsing: false, swaggerDoc: '', x: 100, y: 100 },
     wires: [['own-reply']],
