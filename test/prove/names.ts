@@ -62,13 +62,15 @@ async function proveNames({ count, seed, log }: ProofOptions): Promise<Verdict> 
   }
 }
 
+/** Bodies, the intents beside them, the ends of each month, folders: no part of a sent name. */
+const OWN_QUEUED =
+  /^(?:[0-9A-HJKMNP-TV-Z]{26}|\d{12}-[0-9A-HJKMNP-TV-Z]{26}\.intents|ends-\d{4}-\d{2}\.log|[a-z]+)$/;
+
 /** What lies where nothing of a name may come to lie. */
 function strangers({ folder, dataFolder }: Household): string[] {
   const beside = readdirSync(folder).filter((name) => !['balupi', 'nas', 'flows'].includes(name));
   const inside = readdirSync(dataFolder).filter((name) => !OWN_FILES.test(name));
-  const queued = readdirSync(join(dataFolder, 'queue')).filter(
-    (name) => !/^[0-9A-HJKMNP-TV-Z]{26}$/.test(name) && !/^[a-z]+$/.test(name),
-  );
+  const queued = readdirSync(join(dataFolder, 'queue')).filter((name) => !OWN_QUEUED.test(name));
   return [...beside, ...inside, ...queued].map((name) => `a file of its own: ${name}`);
 }
 
