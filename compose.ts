@@ -1,6 +1,7 @@
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
+import { passThrough } from './compose/pass.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
 import { system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
@@ -64,6 +65,7 @@ export class House {
       accounts: accounts(site, nas),
       credentials: credentials(site, nas),
       handshake: handshake(site),
+      pass: passThrough(site, nas),
       files: filesRoom,
       cache: cacheRoom,
       prefetch: prefetch(site, nas, filesRoom, cacheRoom),

@@ -6,17 +6,18 @@ import type { Cors } from './cors.ts';
 import type { DashboardDoor } from './dashboard-door.ts';
 import type { Docs } from './docs.ts';
 import { lastResort, nobodyAnswered } from './last-resort.ts';
+import type { Passing } from './passing.ts';
 
 /**
- * The app of the API listeners: docs, the Dashboard's door, guard, Node-RED's `http in` routes, and behind them what
- * nobody answered. What is to catch all other routes one day is mounted here, behind Node-RED: as
- * an `http in` wildcard it would come before routes that a later deploy adds.
+ * The app of the API listeners: docs, the Dashboard's door, guard, Node-RED's `http in` routes, once
+ * more for what goes to the NAS, and behind them what nobody answered.
  */
 export function apiApp(parts: {
   readonly cors: Cors;
   readonly docs: Docs;
   readonly dashboard: DashboardDoor;
   readonly guard: ApiGuard;
+  readonly passing: Passing;
   readonly flows: Express;
   readonly log: Log;
 }): Express {
@@ -31,6 +32,8 @@ export function apiApp(parts: {
   app.use(parts.docs.handle);
   app.use(parts.dashboard.handle);
   app.use(parts.guard.handle);
+  app.use(parts.flows);
+  app.use(parts.passing.again);
   app.use(parts.flows);
   app.use(nobodyAnswered);
   app.use(lastResort(parts.log));

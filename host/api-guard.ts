@@ -16,7 +16,7 @@ import { type RemoteAddresses, shareOf } from './remote-address.ts';
 import { codingFault, takeBody } from './request-body.ts';
 import { type DoorKeepers, enter, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
-import { checkWords, elsewhere, type Found, type Words } from './request-words.ts';
+import { checkWords, elsewhere, type Found } from './request-words.ts';
 
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
 interface ParsedRequest extends GuardedRequest {
@@ -141,7 +141,7 @@ export class ApiGuard {
     const entry = await this.#enter(request, endpoint, remote.loopback);
     if (entry.kind === 'refused') return say(entry.answer);
     seen.life.belongsTo(userIdOf(entry.caller));
-    const asked = found === null ? this.#elsewhere(seen) : checkWords(found, seen.target);
+    const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
     const no = await this.#admit(request, found, entry.caller, asked.query);
     if (no !== null) return say(no);
@@ -150,6 +150,7 @@ export class ApiGuard {
     if (taken.kind === 'cut') return null;
     return {
       ...describeCall(request, found),
+      passed: seen.match.kind === 'passed' ? seen.match.address : undefined,
       id: seen.id,
       caller: withAgent(entry.caller, request, remote.address),
       query: asked.query,
@@ -162,10 +163,6 @@ export class ApiGuard {
       offload: this.#parts.accel.allows(request),
       holders: { count: 0 },
     };
-  }
-
-  #elsewhere(seen: { readonly match: Match }): Words {
-    return elsewhere(seen, () => this.#parts.keepers.notYet());
   }
 
   async #enter(
@@ -215,6 +212,7 @@ function describeCall(
 /** What is published anyway, so that nobody has to sign in to be told. */
 function answerFromTable(match: Match): Answer | null {
   if (match.kind === 'no_address') return refuse('not_found');
+  if (match.kind === 'bad_path') return refuse('bad_path');
   if (match.kind === 'options') return answer(null, 204, { Allow: match.allow });
   if (match.kind !== 'method_not_allowed') return null;
   const given = refuse('method_not_allowed');
@@ -223,6 +221,7 @@ function answerFromTable(match: Match): Answer | null {
 
 /** The address made of what was matched, and of nothing else; the raw words travel in the call. */
 function plainUrl(target: Target, match: Match): string {
+  if (match.kind === 'passed') return match.address.url;
   const query = target.query === '' ? '' : `?${target.plainQuery}`;
   if (match.kind !== 'endpoint') return target.path + query;
   return routeOf(match.endpoint, match) + query;

@@ -19,6 +19,7 @@ import { Docs } from './docs.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
 import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
+import { Passing } from './passing.ts';
 import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
 import { RemoteAddresses, shareOf } from './remote-address.ts';
@@ -74,6 +75,7 @@ export class BaluPiHost {
   readonly #guard: ApiGuard;
   readonly #sockets: DashboardSockets;
   readonly #dashboard: DashboardDoor;
+  readonly #passing: Passing;
 
   constructor(options: HostOptions, parts: HostParts) {
     this.#options = options;
@@ -92,6 +94,7 @@ export class BaluPiHost {
     const { answerWithinMs } = options;
     this.#watch = new RequestWatch({ clock: parts.clock, answerWithinMs, room: this.#room });
     this.#guard = this.#apiGuard(parts);
+    this.#passing = new Passing(parts.log);
     this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock);
     this.#dashboard = this.#dashboardDoor(parts);
     this.#nodeRed = new NodeRedHost(
@@ -103,6 +106,7 @@ export class BaluPiHost {
         log: parts.log,
         editor: door,
         rooms: parts.rooms,
+        inRoute: this.#passing.inRoute,
         dashboard: this.#dashboard.settings,
       }),
     );
@@ -186,13 +190,14 @@ export class BaluPiHost {
     shareOf(this.#remotes.of(request).address);
 
   #apiListeners({ log }: HostParts): Listeners {
-    const [guard, dashboard] = [this.#guard, this.#dashboard];
+    const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
       ...{ version: this.#options.version, watch: this.#watch },
       ...{ clock: this.#clock, shareOf: this.#ownerOf },
     });
     const cors = new Cors(this.#options.corsOrigins);
-    const app = apiApp({ cors, docs, dashboard, guard, flows: this.#nodeRed.api, log });
+    const flows = this.#nodeRed.api;
+    const app = apiApp({ cors, docs, dashboard, guard, passing, flows, log });
     return new Listeners({
       host: this.#options.host,
       ports: this.#options.ports,

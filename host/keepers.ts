@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { ChunkQuery } from '../nodes/lib/api/api.ts';
-import { asleepAnswer, notYetAnswer } from '../nodes/lib/guard/fault-answers.ts';
+import { asleepAnswer } from '../nodes/lib/guard/fault-answers.ts';
 import { type Answer, refuse } from '../nodes/lib/http/http.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
@@ -15,7 +15,6 @@ export function doorKeepers(rooms: Rooms): DoorKeepers {
   return {
     authenticate: (bearer) => authenticate(rooms, bearer),
     mayWake: (caller) => rooms.accounts.mayWake(caller),
-    notYet: () => notYetAnswer(rooms.nas.presence.state),
     admitUpload: (request, caller, asked) => admitUpload(rooms, request, caller, asked),
   };
 }

@@ -16,6 +16,8 @@ interface Parts {
   /** Null keeps the editor shut. */
   readonly editor: EditorDoor | null;
   readonly rooms: unknown;
+  /** In front of each `http in` node. */
+  readonly inRoute: unknown;
   /** As `@flowfuse/node-red-dashboard` takes it. */
   readonly dashboard: NodeRedSettings;
 }
@@ -35,6 +37,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     flowFile: 'flows.json',
     credentialSecret: credentialKey(parts.userFolder),
     httpNodeRoot: '/',
+    httpNodeMiddleware: parts.inRoute,
     httpAdminRoot: parts.editor === null ? false : '/',
     ...(parts.editor === null ? { disableEditor: true } : { adminAuth: parts.editor.auth }),
     externalModules: {

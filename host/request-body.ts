@@ -32,7 +32,7 @@ export function codingFault(request: IncomingMessage, endpoint: Endpoint | null)
 
 /**
  * Reads and checks a body, unless the endpoint's node streams it. A body too large by its own
- * announcement is refused unread.
+ * announcement is refused unread. What nobody described is left unread: it may be the NAS's.
  */
 export async function takeBody(
   request: IncomingMessage,
@@ -40,27 +40,49 @@ export async function takeBody(
   endpoint: Endpoint | null,
   asked: AskedPath,
 ): Promise<BodyOutcome> {
+  if (endpoint === null) return { kind: 'body', body: undefined };
   if (isTakenByItsNode(endpoint)) {
     continueIfAsked(request, response);
     return { kind: 'body', body: undefined };
   }
-  const maxBytes = endpoint?.maxBodyBytes ?? UNDESCRIBED_BODY_BYTES;
+  const maxBytes = endpoint.maxBodyBytes ?? UNDESCRIBED_BODY_BYTES;
+  const read = await readUpTo(request, response, maxBytes);
+  return read.kind === 'bytes' ? readAs(endpoint, read.bytes, request, asked) : read;
+}
+
+/** The body of a tinkerer's own route: JSON where it says so and is, else the bytes. */
+export async function takeOwnBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<BodyOutcome> {
+  const read = await readUpTo(request, response, UNDESCRIBED_BODY_BYTES);
+  if (read.kind !== 'bytes') return read;
+  const json = readJson(read.bytes, request.headers['content-type']);
+  return { kind: 'body', body: json.kind === 'json' ? json.value : read.bytes };
+}
+
+async function readUpTo(
+  request: IncomingMessage,
+  response: ServerResponse,
+  maxBytes: number,
+): Promise<
+  { readonly kind: 'bytes'; readonly bytes: Buffer } | Exclude<BodyOutcome, { kind: 'body' }>
+> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return tooLarge(maxBytes);
   continueIfAsked(request, response);
   const read = await readBody(request, maxBytes);
   if (read.kind === 'cut') return read;
   if (read.kind === 'too_large') return tooLarge(maxBytes);
-  return readAs(endpoint, read.bytes, request, asked);
+  return { kind: 'bytes', bytes: read.bytes };
 }
 
 function readAs(
-  endpoint: Endpoint | null,
+  endpoint: Endpoint,
   bytes: Buffer,
   request: IncomingMessage,
   asked: AskedPath,
 ): BodyOutcome {
-  if (endpoint === null) return { kind: 'body', body: undescribed(bytes, request) };
-  if (endpoint.body === 'signed') return { kind: 'body', body: bytes };
+  if (endpoint.body === 'bytes') return { kind: 'body', body: bytes };
   if (endpoint.body === 'none') return { kind: 'body', body: undefined };
   const body = described(endpoint, bytes, request.headers['content-type']);
   return body.kind === 'body' && differs(body.body, asked) ? TWO_PATHS : body;
@@ -87,8 +109,8 @@ function pathIn(value: unknown): string | null {
   return typeof value.path === 'string' ? value.path.replace(/^\//, '') : null;
 }
 
-function isTakenByItsNode(endpoint: Endpoint | null): boolean {
-  return endpoint?.body === 'stream' || endpoint?.body === 'relay';
+function isTakenByItsNode({ body }: Endpoint): boolean {
+  return body === 'stream' || body === 'relay';
 }
 
 /** `Expect: 100-continue` is answered only once nothing speaks against the body. */
@@ -114,13 +136,7 @@ function described(
   return { kind: 'refused', answer: refuse('invalid', { errors: checked.errors }) };
 }
 
-/** JSON where it says so and is, else the bytes: a tinkerer's flow knows what it wants. */
-function undescribed(bytes: Buffer, request: IncomingMessage): unknown {
-  const read = readJson(bytes, request.headers['content-type']);
-  return read.kind === 'json' ? read.value : bytes;
-}
-
-function tooLarge(maxBytes: number): BodyOutcome {
+function tooLarge(maxBytes: number): Extract<BodyOutcome, { kind: 'refused' }> {
   const detail = `The body is larger than the ${maxBytes} bytes this address takes.`;
   return { kind: 'refused', answer: refuse('too_large', { detail }) };
 }

@@ -22,8 +22,6 @@ export interface DoorKeepers {
   authenticate(bearer: string): Promise<Authentication>;
   /** Admins, and users whom the NAS allows it. */
   mayWake(caller: Caller): boolean;
-  /** What a route of the NAS that is not built answers at this moment. */
-  notYet(): Answer;
   /** Judges an upload by its headers, address and query alone. Null lets its body come. */
   admitUpload(request: IncomingMessage, caller: Caller, asked: AskedUpload): Promise<Answer | null>;
 }

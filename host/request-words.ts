@@ -20,12 +20,8 @@ export type Words =
     }
   | { readonly kind: 'refused'; readonly answer: Answer };
 
-/**
- * An address without a description: the NAS's, or a tinkerer's own.
- * @param notYet what a route of the NAS that is not built answers
- */
-export function elsewhere({ match }: { match: Match }, notYet: () => Answer): Words {
-  if (match.kind === 'not_yet') return { kind: 'refused', answer: notYet() };
+/** An address without a description: the NAS's, or a tinkerer's own. */
+export function elsewhere({ match }: { match: Match }): Words {
   if (match.kind === 'never_passed') {
     return { kind: 'refused', answer: refuse('not_through_the_pi') };
   }

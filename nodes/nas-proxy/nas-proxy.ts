@@ -1,4 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { PASSED } from '../lib/api/api.ts';
 import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -6,6 +7,7 @@ import { credentials, dropCredentials, putCredential } from './credential-acts.t
 import { fetchFile } from './file-acts.ts';
 import { goodbye, handshakeSnapshot, handshakeStatus, hello } from './handshake-acts.ts';
 import { listFolder } from './list-act.ts';
+import { pass } from './pass-act.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
 import { syncChanges } from './sync-acts.ts';
@@ -29,6 +31,7 @@ const ACTS: Acts<Rooms> = {
   'credentials-put': serving(putCredential, 'nas-credentials-put'),
   'credentials-drop': serving(dropCredentials, 'nas-credentials-drop'),
   'sync-changes': serving(syncChanges, 'sync-changes'),
+  pass: { run: pass, endpoints: [PASSED] },
   goodbye: serving(goodbye, 'handshake-goodbye'),
   hello: serving(hello, 'handshake-hello'),
   'handshake-status': serving(handshakeStatus, 'handshake-status'),

@@ -252,32 +252,6 @@ describe('Who comes in', function () {
     assert.equal((await ask('/api/files/list?path=alice', null, { token: next })).status, 200);
   });
 
-  it('is told of a route that is not built in the form of the hour, and to wait for nothing', async () => {
-    const token = await pi.signIn('alice');
-    const asked = async (): Promise<Response> =>
-      await fetch(`${pi.url}/api/users/`, { headers: { Authorization: `Bearer ${token}` } });
-    await online(true, token);
-    const awake = await asked();
-    assert.equal(awake.status, 503);
-    assert.equal(awake.headers.get('retry-after'), null);
-    assert.equal(typeof ((await awake.json()) as { detail: unknown }).detail, 'string');
-    await pi.nas.sleep('suspend');
-    await online(false, token);
-    const asleep = await asked();
-    const { detail, code } = (await asleep.json()) as {
-      readonly detail: Readonly<Record<string, unknown>>;
-      readonly code: string;
-    };
-    assert.equal(code, 'not_yet');
-    assert.deepEqual(Object.keys(detail).sort(), [
-      'message',
-      'next_wake_at',
-      'retry_after_seconds',
-      'sleep_state',
-    ]);
-    assert.equal(asleep.headers.get('retry-after'), '3600');
-  });
-
   it('is not who signed out while the NAS is awake, which still takes the token', async () => {
     const token = await pi.signIn('alice');
     assert.equal((await ask('/api/files/list?path=alice', null, { token })).status, 200);

@@ -1,6 +1,6 @@
 import { APP_ENERGY_ENDPOINTS } from './app-energy-endpoints.ts';
 import { AUTH_ENDPOINTS } from './auth-endpoints.ts';
-import type { Endpoint } from './endpoint.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
 import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
@@ -21,6 +21,19 @@ export const ENDPOINTS = [
   ...NAS_ENDPOINTS,
   ...HANDSHAKE_ENDPOINTS,
 ] as const;
+
+/** What neither BaluPi nor a tinkerer answers. The NAS describes it, so no document of ours does. */
+export const PASSED: Endpoint = endpoint({
+  id: 'nas-pass',
+  method: 'POST',
+  path: '/api/{nas}',
+  rest: 'raw',
+  summary: 'Whatever else BaluHost offers.',
+  tags: ['nas'],
+  access: 'caller',
+  body: 'stream',
+  responses: {},
+});
 
 export type EndpointId = (typeof ENDPOINTS)[number]['id'];
 type EndpointOf<Id extends EndpointId> = Extract<(typeof ENDPOINTS)[number], { readonly id: Id }>;
@@ -47,10 +60,11 @@ export type * from './energy-endpoints.ts';
 export type * from './files-endpoints.ts';
 export type * from './handshake-endpoints.ts';
 export type { Match } from './match.ts';
-export { Matcher } from './match.ts';
+export { isNeverPassed, Matcher } from './match.ts';
 export type * from './nas-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
 export { openApiDocument } from './openapi.ts';
+export { type PassedAddress, passedAddress } from './passed-address.ts';
 export { literalPathIn } from './query-values.ts';
 export type * from './price-endpoints.ts';
 export type * from './resumable-endpoints.ts';

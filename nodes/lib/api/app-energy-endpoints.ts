@@ -109,6 +109,7 @@ export const APP_ENERGY_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     query: SmartDevicesQuery,
+    isBaluHosts: true,
     responses: { 200: json(SmartDeviceList, 'The plugs.') },
   }),
   endpoint({

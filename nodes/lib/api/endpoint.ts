@@ -38,9 +38,9 @@ export interface Endpoint<
   readonly wakeScope: boolean;
   /**
    * `stream`: an upload, admitted by its headers. `relay`: JSON that goes on as it comes.
-   * `signed`: JSON whose very bytes are signed, handed on unread.
+   * `bytes`: JSON whose very bytes count, as they are signed or the NAS's to read; handed on unread.
    */
-  readonly body: 'none' | 'json' | 'stream' | 'relay' | 'signed';
+  readonly body: 'none' | 'json' | 'stream' | 'relay' | 'bytes';
   /** Most the body may hold. Null: the room that takes the stream has a limit of its own. */
   readonly maxBodyBytes: number | null;
   readonly params: TObject;
@@ -57,7 +57,7 @@ export interface Endpoint<
   readonly bodySchema: B;
   /**
    * A route that BaluHost has too: the apps send it fields that nothing here reads, today's and
-   * tomorrow's, and these are let go.
+   * tomorrow's, and these are let go. Other methods of that address are the NAS's.
    */
   readonly isBaluHosts: boolean;
   readonly responses: Readonly<Record<number, ResponseShape>>;

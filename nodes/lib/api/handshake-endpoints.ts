@@ -49,7 +49,7 @@ const SIGNED = {
   method: 'POST',
   tags: TAGS,
   access: 'open',
-  body: 'signed',
+  body: 'bytes',
   maxBodyBytes: SIGNED_BODY_BYTES,
   headers: SIGNATURE_HEADERS,
   bodySchema: Type.Object({}),

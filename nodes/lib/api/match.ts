@@ -1,8 +1,7 @@
-import type { Endpoint } from './endpoint.ts';
-import { LATER_ROUTES } from './later-routes.ts';
-import { BALUHOST_ROUTES } from './baluhost-routes.ts';
-import type { Segment, Target } from './normalise.ts';
 import { decodeLenient } from './decode.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Segment, Target } from './normalise.ts';
+import { type PassedAddress, passedAddress } from './passed-address.ts';
 import { type RouteFound, RouteTable } from './route-table.ts';
 
 export type Match =
@@ -16,14 +15,16 @@ export type Match =
     }
   /** 405. `allow` is the value of the `Allow` header. */
   | { readonly kind: 'method_not_allowed'; readonly allow: string }
-  /** `OPTIONS` on an address that exists. */
+  /** `OPTIONS` on an address that exists, or may exist on the NAS. */
   | { readonly kind: 'options'; readonly allow: string }
-  /** 503 `not_yet`: a route of the NAS or of the contract that is not built. */
-  | { readonly kind: 'not_yet' }
   /** 403, in whatever case it is written. */
   | { readonly kind: 'never_passed' }
   /** 404 at once: no address has such characters, or it is one of ours in another case. */
   | { readonly kind: 'no_address' }
+  /** 400: an address of the NAS that ends in a path which no file can have. */
+  | { readonly kind: 'bad_path' }
+  /** A tinkerer's own, else the NAS's. */
+  | { readonly kind: 'passed'; readonly address: PassedAddress }
   /** A tinkerer's own, or 404. */
   | { readonly kind: 'unknown' };
 
@@ -40,6 +41,9 @@ const NEVER_PASSED: readonly (readonly string[])[] = [
   'api/setup',
 ].map((path) => path.split('/'));
 
+/** What the API of BaluHost is made of; `TRACE` would tell a page the token it must not see. */
+const PASSED_METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
+
 interface Described {
   readonly endpoint: Endpoint;
   /** Of its parameters, in their order. */
@@ -53,7 +57,6 @@ interface Described {
  */
 export class Matcher {
   readonly #ours = new RouteTable<Described>();
-  readonly #later = new RouteTable<true>();
 
   constructor(endpoints: readonly Endpoint[]) {
     for (const endpoint of endpoints) {
@@ -61,9 +64,6 @@ export class Matcher {
       const names = [...path.matchAll(/\{(\w+)\}/g)].map((found) => found[1] ?? '');
       const pattern = rest === 'raw' ? path.replace(/\{\w+\}$/, '{path*}') : path;
       this.#ours.add(method, pattern, { endpoint, names });
-    }
-    for (const [methods, path] of [...BALUHOST_ROUTES, ...LATER_ROUTES]) {
-      for (const method of methods.split(' ')) this.#later.add(method, path, true);
     }
   }
 
@@ -73,16 +73,64 @@ export class Matcher {
     const { segments } = target;
     const ours = this.#ours.find(asked, segments);
     if (ours.kind === 'found') return endpointMatch(ours, target);
-    if (isNeverPassed(segments)) return { kind: 'never_passed' };
-    if (this.#later.find(asked, segments).kind === 'found') return { kind: 'not_yet' };
-    const misspelt = this.#ours.find(asked, segments, true);
-    if (misspelt.kind === 'found' || !target.isPlain) return { kind: 'no_address' };
-    if (ours.kind === 'none') {
-      return { kind: misspelt.kind === 'none' ? 'unknown' : 'no_address' };
+    if (isNeverPassed(target)) return { kind: 'never_passed' };
+    const passed = passedAddress(asked, target);
+    if (passed.kind === 'bad_path') return passed;
+    // Whatever of ours a file's path may look like: it is the NAS's, in every case.
+    if (passed.kind === 'address' && passed.address.filePath !== null) {
+      return { kind: 'passed', address: passed.address };
     }
-    const methods = new Set(ours.methods);
-    return { kind: method === 'OPTIONS' ? 'options' : 'method_not_allowed', allow: allow(methods) };
+    const misspelt = this.#ours.find(asked, segments, true).kind;
+    if (misspelt === 'found' || !target.isPlain) return { kind: 'no_address' };
+    if (ours.kind === 'other_methods') return this.#otherMethods(asked, ours.methods, target);
+    if (misspelt !== 'none') return { kind: 'no_address' };
+    return passed.kind === 'none' ? { kind: 'unknown' } : ofNas(asked, passed.address);
   }
+
+  #otherMethods(asked: string, methods: readonly string[], target: Target): Match {
+    const passed = passedAddress(asked, target);
+    const isNas = passed.kind === 'address' && this.#isBaluHosts(methods, target.segments);
+    return isNas ? ofNas(asked, passed.address) : notTaken(asked, new Set(methods));
+  }
+
+  /** Whether the NAS has that address too, and may take more methods there. */
+  #isBaluHosts(methods: readonly string[], segments: readonly Segment[]): boolean {
+    return methods.some((method) => {
+      const found = this.#ours.find(method, segments);
+      return found.kind === 'found' && found.value.endpoint.isBaluHosts;
+    });
+  }
+}
+
+/** What the NAS takes there only the NAS knows. */
+function ofNas(asked: string, address: PassedAddress): Match {
+  return PASSED_METHODS.has(asked) ? { kind: 'passed', address } : notTaken(asked, PASSED_METHODS);
+}
+
+function notTaken(asked: string, methods: ReadonlySet<string>): Match {
+  return { kind: asked === 'OPTIONS' ? 'options' : 'method_not_allowed', allow: allow(methods) };
+}
+
+/** In any case, and escaped twice, as a proxy on the way might undo one. */
+export function isNeverPassed({ segments }: Pick<Target, 'segments'>): boolean {
+  const words = readAgain(segments);
+  return NEVER_PASSED.some((names) => names.every((name, index) => words[index] === name));
+}
+
+/** What is read where the escapes are undone once more, slashes and dot segments among them. */
+function readAgain(segments: readonly Segment[]): readonly string[] {
+  const words: string[] = [];
+  for (const { text } of segments) {
+    const again = decodeLenient(text).toLowerCase();
+    if (again === text.toLowerCase()) words.push(again);
+    else for (const word of again.split(/[/\\]/)) goOn(words, word);
+  }
+  return words;
+}
+
+function goOn(words: string[], word: string): void {
+  if (word === '..') words.pop();
+  else if (word !== '' && word !== '.') words.push(word);
 }
 
 function endpointMatch(
@@ -107,14 +155,4 @@ function named(names: readonly string[], captured: readonly string[]): Record<st
     if (name !== undefined) params[name] = value;
   });
   return params;
-}
-
-/** In any case, and escaped twice, as a proxy on the way might undo one. */
-function isNeverPassed(segments: readonly Segment[]): boolean {
-  return NEVER_PASSED.some((names) =>
-    names.every((name, index) => {
-      const segment = segments[index];
-      return segment !== undefined && decodeLenient(segment.text).toLowerCase() === name;
-    }),
-  );
 }

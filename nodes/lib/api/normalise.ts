@@ -43,6 +43,11 @@ export class Target {
     return this.segments.every(({ isPlain }) => isPlain);
   }
 
+  /** Whether a slash stands at its end, which makes no difference but to the NAS itself. */
+  get endsInSlash(): boolean {
+    return this.#rawPath.endsWith('/');
+  }
+
   /** The path as it is handed on: what was matched, encoded anew. */
   get path(): string {
     return `/${this.segments.map(({ text }) => encodeSegment(text)).join('/')}`;

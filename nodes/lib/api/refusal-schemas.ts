@@ -74,7 +74,7 @@ export function refusalsOf(endpoint: Endpoint): readonly RefusalCode[] {
     addAll(codes, ['malformed', 'too_large', 'wrong_body_type', 'invalid', 'too_slow']);
   }
   if (endpoint.passesRefusals) addAll(codes, ['malformed', 'bad_token', 'not_allowed', 'invalid']);
-  if (endpoint.body === 'signed') addAll(codes, ['malformed', 'too_large', 'too_slow']);
+  if (endpoint.body === 'bytes') addAll(codes, ['malformed', 'too_large', 'too_slow']);
   addAll(codes, ['failed', 'restarting', 'deadline']);
   return [...codes];
 }

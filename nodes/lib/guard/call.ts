@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
+import type { PassedAddress } from '../api/api.ts';
 import type { Answer } from '../http/http.ts';
 
 /** What the guard in front of Node-RED found out about a request before a flow sees it. */
@@ -8,6 +9,8 @@ export interface Call {
   readonly id: string;
   /** The description in `api` that this request matched; null for a tinkerer's own route. */
   readonly endpointId: string | null;
+  /** Where it goes on the NAS, for what BaluPi does not answer itself. */
+  readonly passed?: PassedAddress | undefined;
   /** Null on routes that are open to all. */
   readonly caller: Caller | null;
   /** Checked against the endpoint's schemas. */

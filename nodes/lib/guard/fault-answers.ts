@@ -55,26 +55,19 @@ export function asleepAnswer(nas: SleepView, retryAfterSeconds?: number): Answer
   });
 }
 
-/** As long as one asleep may be told to wait: what is not built does not come with the NAS either. */
-const NOT_YET_RETRY_SECONDS = 3_600;
-
-/** A route of the NAS that is not built; asleep in the form that every 503 has then (contract 1). */
-export function notYetAnswer(nas: SleepView & { readonly awake: boolean }): Answer {
-  if (nas.awake) return refuse('not_yet');
-  const { sleepState, nextWakeAt } = nas;
-  const sleep = { sleepState, nextWakeAt };
-  return refuse('not_yet', { sleep, retryAfterSeconds: NOT_YET_RETRY_SECONDS });
-}
-
 const CODE_OF_STATUS: Readonly<Record<number, RefusalCode>> = {
   400: 'malformed',
   401: 'bad_token',
   404: 'not_found',
+  405: 'method_not_allowed',
   409: 'conflict',
+  412: 'precondition_failed',
   413: 'too_large',
   415: 'wrong_body_type',
+  416: 'range_not_satisfiable',
   422: 'invalid',
   429: 'nas_busy',
+  507: 'no_room',
 };
 
 /**
@@ -85,6 +78,17 @@ const CODE_OF_STATUS: Readonly<Record<number, RefusalCode>> = {
 export function nasRefusal(status: number, body: unknown, denied: RefusalCode): Answer {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return answer(body, status);
   if ('code' in body && typeof body.code === 'string') return answer(body, status);
-  const code = status === 401 ? denied : (CODE_OF_STATUS[status] ?? 'not_allowed');
-  return answer({ ...body, code }, status);
+  return answer({ ...body, code: nasCode(status, denied) }, status);
+}
+
+/** A refusal of the NAS that has no words of its own: none at all, or a page of its proxy. */
+export function wordlessRefusal(status: number): Answer {
+  const code = nasCode(status, 'bad_token');
+  const { payload, headers } = refuse(code);
+  return answer(payload, status, headers);
+}
+
+function nasCode(status: number, denied: RefusalCode): RefusalCode {
+  if (status === 401) return denied;
+  return CODE_OF_STATUS[status] ?? (status >= 500 ? 'nas_failed' : 'not_allowed');
 }

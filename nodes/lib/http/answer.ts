@@ -21,9 +21,6 @@ export interface RefusalDetails {
 /** What a sleeping NAS's caller is told to wait when nothing better is known, in seconds. */
 const DEFAULT_RETRY_SECONDS = 30;
 
-/** What no waiting brings: a client that is told to would come back for ever. */
-const NEVER_COMES: ReadonlySet<RefusalCode> = new Set(['not_yet']);
-
 export function answer(
   payload: unknown,
   statusCode = 200,
@@ -54,7 +51,7 @@ function retryAfter(code: RefusalCode, details: RefusalDetails): number | undefi
     return Math.max(1, Math.ceil(details.retryAfterSeconds));
   }
   const { status } = REFUSALS[code];
-  const isPassing = (status === 429 || status === 503) && !NEVER_COMES.has(code);
+  const isPassing = status === 429 || status === 503;
   const wantsOne = isPassing || details.sleep !== undefined;
   return wantsOne ? DEFAULT_RETRY_SECONDS : undefined;
 }

@@ -41,10 +41,10 @@ export const REFUSALS = {
   too_many_tries: { status: 429, detail: 'Too many tries. Wait a little.' },
   nas_busy: { status: 429, detail: 'The NAS is busy. Try again shortly.' },
   failed: { status: 500, detail: 'Something went wrong here. It was logged.' },
+  nas_failed: { status: 500, detail: 'The NAS failed at this.' },
   nas_bad_answer: { status: 502, detail: 'The NAS gave an answer that makes no sense.' },
   plug_unreachable: { status: 503, detail: 'The plug does not answer.' },
   restarting: { status: 503, detail: 'BaluPi is starting its flows. Try again in a moment.' },
-  not_yet: { status: 503, detail: 'This route of the NAS is not served by BaluPi yet.' },
   nas_asleep: { status: 503, detail: 'The NAS sleeps and this cannot be answered without it.' },
   nas_never_seen: {
     status: 503,

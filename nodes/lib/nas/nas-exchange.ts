@@ -1,10 +1,10 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
-import type { Readable } from 'node:stream';
+import { giveBack } from '../http/http.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import { AnswerBody } from './answer-body.ts';
 import type { NasAgent } from './nas-agent.ts';
 import { asNasCallError, NasCallError } from './nas-call-error.ts';
-import type { NasExchange, NasRequest } from './nas-request.ts';
+import type { NasExchange, NasRequest, NasRequestStream } from './nas-request.ts';
 
 /** The NAS's longest head is under 2 KB (recorded); more than this is not the NAS. */
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -88,11 +88,11 @@ export class Exchange {
     const body = this.#wanted.body;
     if (body === undefined) this.#request.end();
     else if (Buffer.isBuffer(body)) this.#request.end(body);
-    else this.#pump(body.stream, body.sizeBytes);
+    else this.#pump(body);
   }
 
   /** Sends exactly `sizeBytes` (null: whatever comes); each block that goes out restarts the timer. */
-  #pump(stream: Readable, sizeBytes: number | null): void {
+  #pump({ stream, sizeBytes, isForNobodyElse = false }: NasRequestStream): void {
     const request = this.#request;
     let sentBytes = 0;
     const broken = (cause?: unknown): void => {
@@ -109,7 +109,8 @@ export class Exchange {
         return;
       }
       if (!this.#settled) this.#arm(this.#limits.idleMs);
-      if (!request.write(block)) stream.pause();
+      const sent = isForNobodyElse ? () => giveBack(block) : undefined;
+      if (!request.write(block, sent)) stream.pause();
     });
     request.on('drain', () => {
       if (!this.#settled) this.#arm(this.#limits.idleMs);

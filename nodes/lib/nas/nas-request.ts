@@ -8,11 +8,21 @@ export interface NasRequest {
   /** Path and query as they go on the wire, percent-encoded, with the leading slash. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** `sizeBytes` null sends it chunked. A stream is consumed or destroyed in any case. */
-  readonly body?: Buffer | { readonly stream: Readable; readonly sizeBytes: number | null };
+  readonly body?: Buffer | NasRequestStream;
   /** How long the first byte of the answer may take, ms; 10 s when not given. */
   readonly firstByteMs?: number;
+  /** The longest silence while bytes are under way, either way, ms; 15 s when not given. */
+  readonly idleMs?: number;
   readonly signal?: AbortSignal;
+}
+
+/** A stream is consumed or destroyed in any case. */
+export interface NasRequestStream {
+  readonly stream: Readable;
+  /** Null sends it chunked. */
+  readonly sizeBytes: number | null;
+  /** Nobody else looks at its blocks, so their memory is given back once they are sent. */
+  readonly isForNobodyElse?: boolean;
 }
 
 export type NasExchange =

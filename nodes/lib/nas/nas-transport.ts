@@ -93,7 +93,7 @@ export class NasTransport {
       const path = this.#basePath + wanted.path;
       exchange = new Exchange(this.#agent, path, this.#headers(wanted), wanted, this.#clock, {
         firstByteMs: wanted.firstByteMs ?? FIRST_BYTE_MS,
-        idleMs: IDLE_MS,
+        idleMs: wanted.idleMs ?? IDLE_MS,
       });
     } catch (error) {
       return { outcome: { kind: 'failed', cause: asNasCallError(error) }, reused: false };

@@ -4,6 +4,7 @@ import { Access } from './access.ts';
 import { AuthRoutes } from './auth-routes.ts';
 import { ChunkedUploads } from './chunked-routes.ts';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
+import { EchoRoutes } from './echo-routes.ts';
 import { Downloads } from './download-routes.ts';
 import { FolderChanges } from './folder-routes.ts';
 import { Listings } from './listing-routes.ts';
@@ -76,5 +77,6 @@ export function nasRoutes(parts: NasParts): readonly Route[] {
     ...new ApiKeyRoutes(keys, users).routes,
     ...new PairingRoutes(tokens, clock).routes,
     ...system.pluginRoutes,
+    ...new EchoRoutes(parts.sender).routes,
   ];
 }

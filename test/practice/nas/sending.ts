@@ -100,7 +100,8 @@ export class Sender {
   ): Promise<boolean> {
     const { response, effect } = exchange;
     let left = effect.cutAfterBytes ?? Number.POSITIVE_INFINITY;
-    let promised = Number(response.getHeader('content-length') ?? 0);
+    const length = response.getHeader('content-length');
+    let promised = Number(length ?? 0);
     for await (const chunk of source) {
       for (const step of steps(chunk, effect.bytesPerSecond !== undefined)) {
         await exchange.thawed();
@@ -115,7 +116,7 @@ export class Sender {
         await pace(exchange, part.length, this.#clock);
       }
     }
-    return promised === 0 || exchange.method === 'HEAD';
+    return length === undefined || promised === 0 || exchange.method === 'HEAD';
   }
 
   async #text(

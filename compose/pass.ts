@@ -1,0 +1,26 @@
+import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import { PassThrough } from '../nodes/lib/pass/pass.ts';
+import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
+import type { Site } from './site.ts';
+
+export function passThrough(site: Site, nas: NasRoom): PassThrough {
+  const { settings, clock, log, rooms } = site;
+  return new PassThrough({
+    clock,
+    log,
+    nas: nas.client,
+    presence: nas.presence,
+    url: new URL(settings.NAS_URL),
+    needed: () => {
+      nas.need.needed();
+    },
+    storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
+    refused: (token) => rooms().credentials.refused(token),
+    hooks: passHooks(),
+  });
+}
+
+/** What other rooms have to do with what passes, in the order in which they are asked. */
+function passHooks(): readonly PassHook[] {
+  return [];
+}
