@@ -124,7 +124,7 @@ function layHistory(file: string): Map<number, number> {
   const database = new DatabaseSync(file);
   try {
     const add = database.prepare(
-      'INSERT OR REPLACE INTO energy_hourly VALUES (900, ?, ?, 3600, 5, 5, 5, 0, 1, 1)',
+      'INSERT OR REPLACE INTO energy_hourly VALUES (900, ?, ?, 3600, 5, 5, 5, 0, 1, 1, 0)',
     );
     database.exec('BEGIN');
     for (let hour = 0; hour < HOURS; hour += 1) add.run(FIRST_HOUR_S + hour * 3_600, 1_000 + hour);

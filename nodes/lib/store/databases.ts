@@ -7,6 +7,8 @@ import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { DEVICE_COLUMNS } from './schema/device-columns.ts';
 import {
   ENERGY_CORRECTIONS,
+  ENERGY_COUNTERS,
+  ENERGY_FEED_IN,
   ENERGY_SUCCESSORS,
   ENERGY_TABLES,
   ENERGY_TARIFFS,
@@ -26,7 +28,14 @@ import { REFUSED_FOLDERS } from './schema/refused-folders.ts';
 import { RESUMABLE_OWNERS } from './schema/resumable-owners.ts';
 import { RESUMABLE_TABLES } from './schema/resumable-tables.ts';
 import { SIGNED_OUT_TOKENS } from './schema/signed-out-tokens.ts';
-import { TAPO_FORGOTTEN, TAPO_OLD_PROTOCOL, TAPO_TABLES, TAPO_TPAP } from './schema/tapo-tables.ts';
+import {
+  TAPO_FORGOTTEN,
+  TAPO_GONE,
+  TAPO_OLD_PROTOCOL,
+  TAPO_ROLE_BEFORE,
+  TAPO_TABLES,
+  TAPO_TPAP,
+} from './schema/tapo-tables.ts';
 import { UNSEEN_ITEMS } from './schema/unseen-items.ts';
 import { UPLOAD_INDEXES } from './schema/upload-indexes.ts';
 import { UPLOAD_INTENTS } from './schema/upload-intents.ts';
@@ -74,6 +83,10 @@ export const ENERGY_MIGRATIONS: readonly Migration[] = [
   { version: 5, sql: ENERGY_CORRECTIONS },
   { version: 6, sql: ENERGY_TARIFFS },
   { version: 7, sql: ENERGY_SUCCESSORS },
+  {
+    version: 8,
+    sql: [ENERGY_FEED_IN, ENERGY_COUNTERS, TAPO_ROLE_BEFORE, TAPO_GONE].join('\n'),
+  },
 ];
 
 /**

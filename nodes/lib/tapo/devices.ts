@@ -86,6 +86,11 @@ export class Devices {
     return this.#rows.forgotten();
   }
 
+  /** Ids that were given and are nobody's any more: of forgotten plugs, and of those gone for good. */
+  goneIds(): readonly string[] {
+    return [...this.forgotten().map(({ row }) => row.id), ...this.#rows.gone()];
+  }
+
   isForgotten(mac: string): boolean {
     return this.#forgottenAs(mac) !== undefined;
   }
@@ -160,13 +165,13 @@ export class Devices {
     const device = this.#byId.get(id);
     device?.plug.close();
     this.#byId.delete(id);
-    this.#rows.delete(id);
+    this.#rows.delete(id, this.#nowMs());
   }
 
   /** Forgets a plug. Its history waits for its MAC; without one it never had any. */
   remove(device: Device): void {
     const { id, mac } = device.row;
-    if (mac === null) this.#rows.delete(id);
+    if (mac === null) this.#rows.delete(id, this.#nowMs());
     else this.#rows.forget(id, this.#nowMs());
     device.plug.close();
     this.#byId.delete(device.row.id);
@@ -239,18 +244,19 @@ export class Devices {
     };
   }
 
-  #forgottenAs(mac: string): DeviceRow | undefined {
-    return this.forgotten().find(({ row }) => row.mac === mac)?.row;
+  #forgottenAs(mac: string): ForgottenRow | undefined {
+    return this.forgotten().find(({ row }) => row.mac === mac);
   }
 
   /**
    * Takes a forgotten plug up again: id, number and name as they were, the role where it is free.
    * @param byHand the entry that turned out to be it
    */
-  #recall(past: DeviceRow, wish: NewDevice, byHand: Device | null): Device {
+  #recall(forgotten: ForgottenRow, wish: NewDevice, byHand: Device | null): Device {
     const { ip, port, found } = wish;
+    const { row: past, roleBeforeNas } = forgotten;
     const isNasTaken = this.all().some(({ row }) => row.role === 'nas' && row !== byHand?.row);
-    const role = past.role === 'nas' && isNasTaken ? 'generic' : past.role;
+    const role = past.role === 'nas' && isNasTaken ? (roleBeforeNas ?? 'generic') : past.role;
     const row: DeviceRow = {
       ...past,
       ...{ ip, port, state: 'unreachable' },
@@ -258,7 +264,7 @@ export class Devices {
       role: wish.role ?? role,
       discoveryId: found === null || this.#isTaken(found.discoveryId) ? null : found.discoveryId,
     };
-    this.#rows.recall(row, byHand?.row.id ?? null);
+    this.#rows.recall(row, byHand?.row.id ?? null, this.#nowMs());
     if (byHand !== null) {
       byHand.plug.close();
       this.#byId.delete(byHand.row.id);
@@ -276,7 +282,7 @@ export class Devices {
       ...{ ip, port, protocol: spoken ?? protocol ?? twin.row.protocol },
       oldProtocolMac: null,
     };
-    this.#rows.merge(byHand.row.id, row);
+    this.#rows.merge(byHand.row.id, row, this.#nowMs());
     byHand.plug.close();
     this.#byId.delete(byHand.row.id);
     twin.row = row;
@@ -355,7 +361,7 @@ export class Devices {
     if (row.role !== 'nas') return;
     for (const other of this.#byId.values()) {
       if (other.row.id === row.id || other.row.role !== 'nas') continue;
-      other.row = { ...other.row, role: 'generic' };
+      other.row = { ...other.row, role: this.#rows.role(other.row.id) };
     }
   }
 }

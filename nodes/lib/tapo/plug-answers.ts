@@ -5,6 +5,7 @@ import {
   asIdentifier,
   asMac,
   asRecord,
+  asSigned,
   cleanText,
   decodeName,
   type WireRecord,
@@ -94,12 +95,15 @@ export function readBatch(answer: PlugAnswer, methods: readonly string[]): PlugR
   return results;
 }
 
-/** The power in mW that a plug told by any of its methods; null when none makes sense. */
+/**
+ * The power in mW that a plug told by any of its methods, below 0 where a solar inverter feeds in
+ * through it; null when none makes sense.
+ */
 export function powerOf(results: PlugResults): number | null {
-  const watts = asAmount(results.get(POWER)?.['current_power'], MAX_POWER_MW / 1_000);
+  const watts = asSigned(results.get(POWER)?.['current_power'], MAX_POWER_MW / 1_000);
   const powerMw =
-    asAmount(results.get(USAGE)?.['current_power'], MAX_POWER_MW) ??
-    asAmount(results.get(EMETER)?.['power_mw'], MAX_POWER_MW) ??
+    asSigned(results.get(USAGE)?.['current_power'], MAX_POWER_MW) ??
+    asSigned(results.get(EMETER)?.['power_mw'], MAX_POWER_MW) ??
     (watts === null ? null : watts * 1_000);
   return powerMw === null ? null : Math.round(powerMw);
 }

@@ -63,7 +63,7 @@ export interface PlugInfo {
  * value that no plug can have, costs that value alone.
  */
 export interface PlugReading {
-  /** 0 … 4,000,000 */
+  /** -4,000,000 … 4,000,000; below 0 what is plugged in feeds in. */
   readonly powerMw: number | null;
   /** Only some firmwares tell (`get_emeter_data`). */
   readonly voltageMv: number | null;

@@ -37,23 +37,35 @@ export interface DeviceRow {
 export interface ForgottenRow {
   readonly row: DeviceRow;
   readonly forgottenMs: number;
+  /** What it was before it fed the NAS; null where it did not, or nothing is known of it. */
+  readonly roleBeforeNas: DeviceRole | null;
 }
 
-const COLUMNS = `name = :name, is_named = :isNamed, role = :role, ip_address = :ip, port = :port,
+/** On the right side of a SET stands what the row was before. */
+const COLUMNS = `name = :name, is_named = :isNamed, role = :role,
+  role_before_nas = CASE WHEN :role <> 'nas' THEN NULL WHEN role = 'nas' THEN role_before_nas
+    ELSE role END,
+  ip_address = :ip, port = :port,
   device_id = :deviceId, discovery_id = :discoveryId, mac_address = :mac, model = :model,
   firmware = :firmware, protocol = :protocol, old_protocol_mac = :oldProtocolMac, state = :state,
   last_seen_at = :lastSeenMs`;
 
-/** All SQL of the table `tapo_devices` (energy database). */
+/** Others are told so many of the last ones that are gone. */
+const MOST_GONE = 100;
+
+/** All SQL of the tables `tapo_devices` and `tapo_gone` (energy database). */
 export class TapoRows {
   readonly #store: Store;
   readonly #all: Statement;
+  readonly #role: Statement;
   readonly #insert: Statement;
   readonly #update: Statement;
   readonly #seen: Statement;
   readonly #freeNasRole: Statement;
   readonly #delete: Statement;
   readonly #forgotten: Statement;
+  readonly #noteGone: Statement;
+  readonly #gone: Statement;
   readonly #forget: Statement;
   readonly #recall: Statement;
 
@@ -62,6 +74,7 @@ export class TapoRows {
     this.#all = store.prepare(
       'SELECT * FROM tapo_devices WHERE forgotten_at IS NULL ORDER BY device_number',
     );
+    this.#role = store.prepare('SELECT role FROM tapo_devices WHERE id = :id');
     this.#insert = store.prepare(`INSERT INTO tapo_devices (id, name, is_named, role, ip_address,
       port, device_id, discovery_id, mac_address, model, firmware, protocol, old_protocol_mac, state,
       last_seen_at, created_at) VALUES (:id, :name, :isNamed, :role, :ip, :port, :deviceId,
@@ -72,10 +85,13 @@ export class TapoRows {
       'UPDATE tapo_devices SET state = :state, last_seen_at = :lastSeenMs WHERE id = :id',
     );
     this.#freeNasRole = store.prepare(
-      `UPDATE tapo_devices SET role = 'generic'
+      `UPDATE tapo_devices SET role = coalesce(role_before_nas, 'generic'), role_before_nas = NULL
        WHERE role = 'nas' AND id <> :id AND forgotten_at IS NULL`,
     );
     this.#delete = store.prepare('DELETE FROM tapo_devices WHERE id = :id');
+    this.#noteGone = store.prepare(`INSERT OR REPLACE INTO tapo_gone
+      SELECT id, :goneMs, name FROM tapo_devices WHERE id = :id`);
+    this.#gone = store.prepare(`SELECT id FROM tapo_gone ORDER BY gone_at DESC LIMIT ${MOST_GONE}`);
     this.#forgotten = store.prepare(
       'SELECT * FROM tapo_devices WHERE forgotten_at IS NOT NULL ORDER BY device_number',
     );
@@ -90,7 +106,15 @@ export class TapoRows {
     return this.#all.all().map(readRow);
   }
 
-  /** Adds a plug and gives it its number. The role `nas` is taken from whoever has it. */
+  /** What a plug is now; `nas` may have been taken from it. */
+  role(id: string): DeviceRole {
+    return (this.#role.get({ id })?.['role'] ?? 'generic') as DeviceRole;
+  }
+
+  /**
+   * Adds a plug and gives it its number. The role `nas` is taken from whoever has it, who is again
+   * what it was before.
+   */
   insert(row: Omit<DeviceRow, 'deviceNumber'>): DeviceRow {
     return this.#store.transaction(() => {
       if (row.role === 'nas') this.#freeNasRole.run({ id: row.id });
@@ -108,9 +132,9 @@ export class TapoRows {
   }
 
   /** Removes `goneId` and writes `kept`, which may take over its unique ids. */
-  merge(goneId: string, kept: DeviceRow): void {
+  merge(goneId: string, kept: DeviceRow, nowMs: number): void {
     this.#store.transaction(() => {
-      this.#delete.run({ id: goneId });
+      this.#remove(goneId, nowMs);
       this.#update.run(values(kept));
     });
   }
@@ -125,9 +149,11 @@ export class TapoRows {
 
   /** In the order they were added. */
   forgotten(): readonly ForgottenRow[] {
-    return this.#forgotten
-      .all()
-      .map((row) => ({ row: readRow(row), forgottenMs: Number(row['forgotten_at']) }));
+    return this.#forgotten.all().map((row) => ({
+      row: readRow(row),
+      forgottenMs: Number(row['forgotten_at']),
+      roleBeforeNas: row['role_before_nas'] as DeviceRole | null,
+    }));
   }
 
   /** Leaves the row to its history. */
@@ -136,16 +162,28 @@ export class TapoRows {
   }
 
   /** Takes a forgotten plug up again, in the place of `goneId` where that turned out to be it. */
-  recall(row: DeviceRow, goneId: string | null): void {
+  recall(row: DeviceRow, goneId: string | null, nowMs: number): void {
     this.#store.transaction(() => {
-      if (goneId !== null) this.#delete.run({ id: goneId });
+      if (goneId !== null) this.#remove(goneId, nowMs);
       if (row.role === 'nas') this.#freeNasRole.run({ id: row.id });
       this.#update.run(values(row));
       this.#recall.run({ id: row.id });
     });
   }
 
-  delete(id: string): void {
+  delete(id: string, nowMs: number): void {
+    this.#store.transaction(() => {
+      this.#remove(id, nowMs);
+    });
+  }
+
+  /** Ids of plugs that are gone for good, the last ones first. */
+  gone(): readonly string[] {
+    return this.#gone.all().map(({ id }) => String(id));
+  }
+
+  #remove(id: string, goneMs: number): void {
+    this.#noteGone.run({ id, goneMs });
     this.#delete.run({ id });
   }
 }

@@ -171,6 +171,11 @@ export class Tapo {
     this.#devices.erase(id);
   }
 
+  /** Ids that were given once and are no plug's that is kept: others may know of them. */
+  goneIds(): readonly string[] {
+    return this.#devices.goneIds();
+  }
+
   /** Plugs that were forgotten and have a history, in the order they were added. */
   forgotten(): readonly ForgottenPlug[] {
     return this.#devices.forgotten().map(({ row, forgottenMs }) => {

@@ -47,6 +47,11 @@ export function asIdentifier(value: unknown): string | null {
   return typeof value === 'string' && /^[0-9A-Za-z_-]{8,64}$/.test(value) ? value : null;
 }
 
+/** A finite number from `-most` to `most`, or null. */
+export function asSigned(value: unknown, most: number): number | null {
+  return typeof value === 'number' && Math.abs(value) <= most ? value : null;
+}
+
 /** A finite number from 0 to `max`, or null. */
 export function asAmount(value: unknown, max: number): number | null {
   return typeof value === 'number' && value >= 0 && value <= max ? value : null;

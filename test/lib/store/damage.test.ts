@@ -32,7 +32,7 @@ function fill(energy: Store): void {
     INSERT INTO tapo_devices (id, name, is_named, role, ip_address, port, model, firmware, state,
       created_at) VALUES (?, ?, 1, 'generic', '127.0.0.1', 80, 'P110', '1', ?, 5)`);
   const hour = energy.prepare(
-    'INSERT INTO energy_hourly VALUES (?, ?, ?, 3600, 60000, 1, 90000, 0, 123456789012, 1)',
+    'INSERT INTO energy_hourly VALUES (?, ?, ?, 3600, 60000, 1, 90000, 0, 123456789012, 1, 0)',
   );
   const sample = energy.prepare(`
     INSERT INTO energy_samples (place, power_mw, relay_on) VALUES (?, ?, 1)`);
@@ -49,8 +49,8 @@ function fill(energy: Store): void {
 }
 
 const ONE_ROW_OF_EACH = `
-INSERT INTO energy_five_minutes VALUES (1, 300, 5, 300, 60, 50, 70, 0);
-INSERT INTO energy_daily VALUES (1, '2026-11-28', 86400, 5, 300, 60, 50, 70, 0, -1);
+INSERT INTO energy_five_minutes VALUES (1, 300, 5, 300, 60, 50, 70, 0, 9);
+INSERT INTO energy_daily VALUES (1, '2026-11-28', 86400, 5, 300, 60, 50, 70, 0, -1, 9);
 INSERT INTO energy_daily_tariffs VALUES (1, '2026-11-28', 2, 5, 8589934592);
 INSERT INTO energy_price_config (id, name, price_uc_per_kwh, valid_from_s, is_active, has_slots,
   vat_percent, created_at_s) VALUES (7, 'Nacht', 2500, NULL, 1, 0, 19, 3);
@@ -62,6 +62,9 @@ INSERT INTO energy_price_slots VALUES (7, 3600, 7200, -5);
 INSERT INTO energy_successors VALUES (5, 6, 'y', 7);
 INSERT INTO energy_meters VALUES (1, 300, '{"at":1.5}');
 INSERT INTO energy_nas_hours VALUES (3600, 1, 2, 3, 4, 9007199254740991);
+INSERT INTO energy_counters VALUES (3, -5, 0, 7, 0);
+INSERT INTO energy_calendar VALUES ('Europe/Berlin', 5);
+INSERT INTO tapo_gone VALUES ('z', 7, 'Lamp');
 `;
 
 /** Every row of every table but SQLite's own. */
@@ -154,7 +157,7 @@ describe('A damaged database', () => {
       data.energy.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
       const hour = 1_800_000_000 + bytes;
       data.energy
-        .prepare('INSERT INTO energy_hourly VALUES (9, ?, 77, 3600, 1, 1, 1, 0, 1, 1)')
+        .prepare('INSERT INTO energy_hourly VALUES (9, ?, 77, 3600, 1, 1, 1, 0, 1, 1, 0)')
         .run(hour);
       const before = contentsOf(data.energy);
       cutPower();
@@ -204,7 +207,9 @@ describe('A damaged database', () => {
   });
 
   it('gives no number of a plug again, though its row is lost', () => {
-    data.energy.prepare('INSERT INTO energy_hourly VALUES (12, 1, 1, 1, 1, 1, 1, 0, 1, 1)').run();
+    data.energy
+      .prepare('INSERT INTO energy_hourly VALUES (12, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0)')
+      .run();
     data.close();
     overwrite('energy', 0, PAGE);
     reopen();

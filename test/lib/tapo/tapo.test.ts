@@ -215,6 +215,42 @@ describe('the registry of plugs', () => {
     assert.deepEqual(roles(bench.tapo(plugs)), ['generic', 'nas']);
   });
 
+  it('gives a plug back what it was before it fed the NAS, also when it was forgotten meanwhile', async () => {
+    const plugs = [await bench.plug(), await bench.plug(), await bench.plug()];
+    const tapo = bench.tapo(plugs);
+    for (const { address } of plugs) await bench.until(tapo.add({ address, role: 'monitor' }));
+    const [one = '', two = '', three = ''] = tapo.list().map(({ id }) => id);
+    const roles = (of: Tapo): readonly string[] => of.list().map(({ role }) => role);
+    tapo.update(three, { role: 'generic' });
+    tapo.update(one, { role: 'nas' });
+    tapo.update(one, { name: 'Keller', role: 'nas' });
+    tapo.update(two, { role: 'nas' });
+    assert.deepEqual(roles(tapo), ['monitor', 'nas', 'generic']);
+    tapo.update(three, { role: 'nas' });
+    assert.deepEqual(roles(tapo), ['monitor', 'monitor', 'nas']);
+    assert.deepEqual(roles(bench.tapo(plugs)), ['monitor', 'monitor', 'nas']);
+    tapo.update(one, { role: 'nas' });
+    assert.deepEqual(roles(tapo), ['nas', 'monitor', 'generic']);
+    tapo.remove(one);
+    tapo.update(two, { role: 'nas' });
+    await bench.until(tapo.add({ address: plugs[0]?.address ?? '' }));
+    assert.deepEqual(new Set(roles(tapo)), new Set(['monitor', 'nas', 'generic']));
+    assert.equal(tapo.list().find(({ id }) => id === one)?.role, 'monitor');
+  });
+
+  it('knows the ids of plugs that are gone, for those who were told of them', async () => {
+    const plugs = [await bench.plug(), await bench.plug()];
+    const tapo = bench.tapo(plugs);
+    for (const { address } of plugs) await bench.until(tapo.add({ address }));
+    const [one = '', two = ''] = tapo.list().map(({ id }) => id);
+    assert.deepEqual(tapo.goneIds(), []);
+    tapo.remove(one);
+    tapo.erase(two);
+    assert.deepEqual(tapo.goneIds(), [one, two]);
+    await bench.until(tapo.add({ address: plugs[0]?.address ?? '' }));
+    assert.deepEqual(bench.tapo(plugs).goneIds(), [two]);
+  });
+
   it('changes, forgets and never gives a number twice', async () => {
     const practice = await bench.plug();
     const tapo = bench.tapo([practice]);

@@ -194,3 +194,29 @@ CREATE TABLE energy_successors (
   made_at_s INTEGER NOT NULL
 ) STRICT;
 `;
+
+/** What was fed in through a plug, beside what was used. */
+export const ENERGY_FEED_IN = `
+ALTER TABLE energy_five_minutes ADD COLUMN feed_in_mwh INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE energy_hourly ADD COLUMN feed_in_mwh INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE energy_daily ADD COLUMN feed_in_mwh INTEGER NOT NULL DEFAULT 0;
+`;
+
+/**
+ * What the counters for others are ahead of what is stored, since the past was put right; and the
+ * zone that the stored days are of. The cost and credit of the household are those of plug 0.
+ */
+export const ENERGY_COUNTERS = `
+CREATE TABLE energy_counters (
+  device_number INTEGER PRIMARY KEY,
+  energy_mwh INTEGER NOT NULL,
+  feed_in_mwh INTEGER NOT NULL,
+  cost_uc INTEGER NOT NULL,
+  credit_uc INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE energy_calendar (
+  zone TEXT NOT NULL,
+  since_s INTEGER NOT NULL
+) STRICT;
+`;

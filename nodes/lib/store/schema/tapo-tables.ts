@@ -75,3 +75,20 @@ DROP INDEX tapo_devices_one_nas;
 CREATE UNIQUE INDEX tapo_devices_one_nas ON tapo_devices (role)
   WHERE role = 'nas' AND forgotten_at IS NULL;
 `;
+
+/**
+ * Ids of plugs that are gone for good, with the name they had: others may have been told of them.
+ */
+export const TAPO_GONE = `
+CREATE TABLE tapo_gone (
+  id TEXT PRIMARY KEY,
+  gone_at INTEGER NOT NULL,
+  name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
+/** What a plug was before it fed the NAS, which it is again when another one does. */
+export const TAPO_ROLE_BEFORE = `
+ALTER TABLE tapo_devices ADD COLUMN role_before_nas TEXT
+  CHECK (role_before_nas IN ('monitor', 'generic'));
+`;
