@@ -131,6 +131,10 @@ function described(
   if (read.kind === 'malformed') {
     return { kind: 'refused', answer: refuse('malformed', { detail: 'The body is no JSON.' }) };
   }
+  if (read.twice !== null) {
+    const errors = [{ loc: ['body', ...read.twice], msg: 'must be given once only' }];
+    return { kind: 'refused', answer: refuse('invalid', { errors }) };
+  }
   const checked = validateBody(endpoint.bodySchema, read.value);
   if (checked.kind === 'valid') return { kind: 'body', body: checked.value };
   return { kind: 'refused', answer: refuse('invalid', { errors: checked.errors }) };
