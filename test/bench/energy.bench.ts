@@ -1,7 +1,8 @@
 import type { BenchOptions } from './options.ts';
 import { benchAccuracy, benchDurability } from './energy/accuracy.ts';
+import { benchFaults } from './energy/faults.ts';
 import { benchAge, benchRound } from './energy/round.ts';
-import { benchBytes, benchStorage } from './energy/storage.ts';
+import { benchBytes, benchStorage, benchYear } from './energy/storage.ts';
 import { Goals } from './report/goals.ts';
 
 const KILLED_RUNS = 5;
@@ -15,10 +16,12 @@ export async function benchEnergy(
   const goals = new Goals();
   print(`worlds from seed ${seed} on (--seed ${seed} --worlds ${worlds} runs them again)`);
   await benchAccuracy(print, goals, seed, worlds);
+  benchFaults(print, goals);
   benchDurability(goals, seed, KILLED_RUNS);
   await benchAge(goals);
   await benchRound(print, goals);
   benchBytes(print, goals);
   await benchStorage(print, goals);
+  await benchYear(print, goals);
   for (const line of goals.lines()) print(line);
 }
