@@ -1,3 +1,4 @@
+import type { Counted } from '../lib/energy/energy.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 interface Value {
@@ -51,19 +52,45 @@ function powerMetrics({ energy }: Rooms): readonly Metric[] {
   ];
 }
 
-/** Both begin anew with their calendar period, which Prometheus takes for a restarted counter. */
+/**
+ * Counters go on for ever and never fall: not by a restart, not when the past is put right, not by
+ * prices below zero. What is stored now is a gauge beside them.
+ */
 function energyMetrics({ energy }: Rooms): readonly Metric[] {
-  const metered = energy.current().devices.flatMap((device) => {
-    const year = energy.costs({ deviceId: device.deviceId, period: 'year' });
-    return year.kind === 'costs'
-      ? [{ labels: labelsOf(device), value: year.energyMwh / 1_000 }]
-      : [];
+  const plugs = energy.current().devices.map((device) => {
+    return { labels: labelsOf(device), counted: energy.counted(device.deviceNumber) };
   });
-  const month = energy.costs({ period: 'month' });
-  const cents = month.kind === 'costs' ? month.costUc / 1_000_000 : null;
+  const wattHours = (of: (counted: Counted) => number): readonly Value[] =>
+    plugs.map(({ labels, counted }) => ({ labels, value: of(counted) / 1_000 }));
+  const { costUc, creditUc, storedUc } = energy.countedCost();
+  const cents = (uc: number): number => uc / 1_000_000;
   return [
-    counter('plug_energy_watt_hours', 'Energy of a plug in this calendar year.', metered),
-    counter('energy_cost_cents', 'Cost of all plugs in this calendar month.', cents),
+    counter(
+      'plug_energy_watt_hours',
+      'Energy a plug used since it was first metered.',
+      wattHours(({ energyMwh }) => energyMwh),
+    ),
+    counter(
+      'plug_feed_in_watt_hours',
+      'Energy fed in through a plug since then.',
+      wattHours(({ feedInMwh }) => feedInMwh).filter(({ value }) => value > 0),
+    ),
+    gauge(
+      'plug_stored_watt_hours',
+      'Energy a plug used as it is stored now, put right where somebody did.',
+      wattHours(({ storedMwh }) => storedMwh),
+    ),
+    counter('energy_cost_cents', 'Cost of all plugs since metering began.', cents(costUc)),
+    counter(
+      'energy_credit_cents',
+      'What prices below zero gave back; not taken off the cost.',
+      cents(creditUc),
+    ),
+    gauge(
+      'energy_stored_cost_cents',
+      'Cost less credit as it is stored now, put right and recalculated where somebody did.',
+      cents(storedUc),
+    ),
   ];
 }
 

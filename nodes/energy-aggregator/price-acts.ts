@@ -1,12 +1,13 @@
 import type { PriceSlotsBody, RecalculateAnswer, RecalculateBody } from '../lib/api/api.ts';
 import {
+  costedJson,
+  type Price,
   type PriceOutcome,
   priceErrors,
   priceJson,
   priceWish,
   slotErrors,
 } from '../lib/energy/energy.ts';
-import type { Price } from '../lib/energy/energy.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { type Answer, answer, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
@@ -53,22 +54,52 @@ export async function recalculate({ energy }: Rooms, message: ApiMessage): Promi
   return withAnswer(message, answer(payload));
 }
 
+/**
+ * Takes the slots of a request or, where there is none, of the Pi's own flow in the payload.
+ * @throws Error for slots of a flow that are not right, naming their places
+ */
 export function putSlots({ energy }: Rooms, message: ApiMessage): ApiMessage {
-  const { name, slots } = callOf(message).body as PriceSlotsBody;
+  const isOwn = message.req === undefined;
+  const { name, slots } = isOwn
+    ? slotsIn(message.payload)
+    : (callOf(message).body as PriceSlotsBody);
   const wishes = slots.map(({ price_per_kwh_cents: pricePerKwhCents, from, to }) => ({
     ...{ from, to, pricePerKwhCents },
   }));
   const outcome = energy.putSlots(name, wishes);
+  if (isOwn) {
+    if (outcome.kind === 'invalid') throw new Error(faultsText(slotErrors(outcome.faults)));
+    message.payload = changedJson(energy, outcome);
+    return message;
+  }
   const given =
     outcome.kind === 'price'
-      ? answer(changedJson(energy, outcome.price))
+      ? answer(changedJson(energy, outcome))
       : refuse('invalid', { errors: slotErrors(outcome.faults) });
   return withAnswer(message, given);
 }
 
+/** What a flow sent; what has not the form of a slot is told as one that is wrong. */
+function slotsIn(payload: unknown): PriceSlotsBody {
+  const { name, slots } = (payload ?? {}) as Partial<PriceSlotsBody>;
+  const list: readonly unknown[] = Array.isArray(slots) ? slots : [];
+  const told = list.map((slot) => ({ ...(slot as PriceSlotsBody['slots'][number]) }));
+  return { name: typeof name === 'string' ? name : 'Dynamic', slots: told };
+}
+
+function faultsText(errors: readonly { loc: readonly string[]; msg: string }[]): string {
+  const places = errors.map(({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`);
+  return `The prices were not taken. ${places.join('; ')}`;
+}
+
 /** With how much of its time has a cost already, which this change leaves as it is. */
-function changedJson(energy: Pick<Rooms['energy'], 'costedHours'>, price: Price) {
-  return { ...priceJson(price), already_costed_hours: energy.costedHours(price) };
+function changedJson(energy: Pick<Rooms['energy'], 'costed'>, { price, before }: Changed) {
+  return { ...priceJson(price), ...costedJson(energy.costed(price, before)) };
+}
+
+interface Changed {
+  readonly price: Price;
+  readonly before?: Price;
 }
 
 function idOf(message: ApiMessage): number {
@@ -80,13 +111,13 @@ function wishOf(message: ApiMessage): ReturnType<typeof priceWish> {
 }
 
 function outcomeAnswer(
-  energy: Pick<Rooms['energy'], 'costedHours'>,
+  energy: Pick<Rooms['energy'], 'costed'>,
   outcome: PriceOutcome,
   statusCode: 200 | 201,
 ): Answer {
   switch (outcome.kind) {
     case 'price':
-      return answer(changedJson(energy, outcome.price), statusCode);
+      return answer(changedJson(energy, outcome), statusCode);
     case 'invalid':
       return refuse('invalid', { errors: priceErrors(outcome.faults) });
     case 'unknown_price':

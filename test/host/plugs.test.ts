@@ -292,6 +292,47 @@ describe('A plug of a running BaluPi', function () {
     assert.partialDeepStrictEqual(await listed('?undone=true'), [{ undone_by: 'admin' }]);
   });
 
+  it('through which a solar inverter feeds in is metered so, and uses nothing meanwhile', async () => {
+    const history = async () => {
+      const answered = await admin.ask('GET', `/api/energy/history?device_id=${id}`);
+      const { data } = (await answered.json()) as {
+        data: { energy_wh: number; feed_in_wh: number }[];
+      };
+      const sum = (of: (point: (typeof data)[number]) => number): number =>
+        data.reduce((total, point) => total + of(point), 0);
+      return { usedWh: sum((one) => one.energy_wh), fedInWh: sum((one) => one.feed_in_wh) };
+    };
+    assert.equal((await history()).fedInWh, 0);
+    plug.setAnswer('get_energy_usage', { current_power: -3_600_000 });
+    await until(async () => (await current())['power_w'] === -3_600);
+    const { usedWh } = await history();
+    await until(async () => (await history()).fedInWh > 3);
+    assert.ok((await history()).usedWh <= usedWh + 0.02);
+    const costs = await admin.ask('GET', `/api/energy/costs?device_id=${id}`);
+    const { feed_in_kwh: fedInKwh } = (await costs.json()) as { feed_in_kwh: number };
+    assert.ok(fedInKwh > 0.002, `${fedInKwh} kWh`);
+    plug.setAnswer('get_energy_usage', null);
+    await until(async () => (await current())['power_w'] === 42.5);
+  });
+
+  it('has its days put together anew in another zone, and its log says so', async () => {
+    const days = async (): Promise<number> => {
+      const path = `/api/energy/history?device_id=${id}&resolution=day&from=2020-01-01`;
+      const { data } = (await (await admin.ask('GET', path)).json()) as {
+        data: { energy_wh: number }[];
+      };
+      return data.reduce((sum, { energy_wh: one }) => sum + one, 0);
+    };
+    const before = await days();
+    await balupi.restart({ BALUPI_TIMEZONE: 'America/New_York' });
+    admin = await PlugCaller.signIn(balupi, 'admin');
+    assert.match(balupi.output, /BALUPI_TIMEZONE is America\/New_York now and was Europe\/Berlin/);
+    assert.ok((await days()) >= before - 0.1, `${await days()} of ${before} Wh`);
+    await balupi.restart();
+    admin = await PlugCaller.signIn(balupi, 'admin');
+    await until(async () => (await current())['power_w'] === 42.5);
+  });
+
   it('hands its history to the plug that takes its place', async () => {
     const clock = new SystemClock((problem) => {
       throw problem;

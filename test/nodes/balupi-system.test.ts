@@ -27,31 +27,22 @@ const DEVICE = {
   atMs: 0,
 } as const;
 
-const COSTS = {
-  kind: 'costs',
-  deviceName: null,
-  period: 'month',
-  fromS: 0,
-  toS: 1,
-  pricePerKwhCents: 32,
-  baseFeeUc: null,
-  byTariff: [],
-} as const;
-
 const COUNTED: FakeRooms = {
   energy: {
     current: () => ({
       devices: [
         { ...DEVICE, deviceId: 'a', deviceName: 'Bob\'s "NAS"\\', powerW: 30.5, isStale: false },
-        { ...DEVICE, deviceId: 'b', deviceName: 'Old', powerW: 4, isStale: true },
+        { ...DEVICE, deviceNumber: 2, deviceId: 'b', deviceName: 'Old', powerW: 4, isStale: true },
         { ...DEVICE, deviceId: 'c', deviceName: 'New', powerW: null, isStale: false },
       ],
       totalPowerW: 30.5,
     }),
-    costs: ({ deviceId = null }) =>
-      deviceId === 'c'
-        ? { kind: 'unknown_device' }
-        : { ...COSTS, deviceId, energyMwh: 1_250_000, costUc: 40_500_000 },
+    counted: (number) => ({
+      energyMwh: 1_250_000,
+      feedInMwh: number === 2 ? 500_000 : 0,
+      storedMwh: 1_000_000,
+    }),
+    countedCost: () => ({ costUc: 40_500_000, creditUc: 1_500_000, storedUc: -2_000_000 }),
   },
   cache: {
     stats: () => ({
@@ -111,7 +102,11 @@ describe('The node balupi-system', () => {
     for (const line of [
       'balupi_cache_hits_total 7',
       'balupi_plug_energy_watt_hours_total{device="b"} 1250',
+      'balupi_plug_feed_in_watt_hours_total{device="b"} 500',
+      'balupi_plug_stored_watt_hours{device="b"} 1000',
       'balupi_energy_cost_cents_total 40.5',
+      'balupi_energy_credit_cents_total 1.5',
+      'balupi_energy_stored_cost_cents -2',
       'balupi_plug_online{device="c"} 1',
       'balupi_plug_info{device="a",name="Bob\'s \\"NAS\\"\\\\"} 1',
       '# TYPE balupi_plug_info gauge',
@@ -120,6 +115,8 @@ describe('The node balupi-system', () => {
     ]) {
       assert.ok(lines.includes(line), line);
     }
+    const fedIn = lines.filter((line) => line.startsWith('balupi_plug_feed_in'));
+    assert.equal(fedIn.length, 1, 'a plug that never fed in has no such counter');
     assert.ok(lines.includes('# TYPE balupi_cache_hits_total counter'));
     assert.ok(!lines.some((line) => line.startsWith('balupi_cpu_celsius ')));
   });

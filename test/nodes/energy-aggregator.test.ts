@@ -53,12 +53,14 @@ const COSTS: Costs = {
   kind: 'costs',
   ...HEAD,
   energyMwh: 2_000_000,
+  feedInMwh: 0,
   costUc: 64_000_000,
   pricePerKwhCents: 32,
   baseFeeUc: null,
   byTariff: [],
 };
 const SUMMARY: Summary = {
+  feedInMwhMonth: null,
   totalDevices: 1,
   totalPowerW: 30.5,
   avgDailyMwh: null,
@@ -212,7 +214,7 @@ describe('The node balupi-energy-aggregator', () => {
     assert.match(headers.get('content-disposition') ?? '', /^attachment; filename="energy\.csv"$/);
     const [head, line] = String(payload).split('\r\n');
     assert.match(head ?? '', /^timestamp,avg_power_w,/);
-    assert.equal(line, '2026-02-22T00:00:00Z,30.5,31,30,30.5,3600,false,measured');
+    assert.equal(line, '2026-02-22T00:00:00Z,30.5,31,30,30.5,3600,false,measured,0');
   });
 
   it('tells the costs', async () => {

@@ -26,7 +26,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
     open({ type, op, rooms: { energy: energy ?? {} } });
 
   const body = { name: 'Night', price_per_kwh_cents: 28 };
-  const costedHours = (): number => 12;
+  const costed = () => ({ hours: 12, fromS: 7_200 });
   const priced = () => ({ kind: 'price', price: PRICE }) as const;
 
   it('lists them', async () => {
@@ -37,9 +37,10 @@ describe('The prices of the node balupi-energy-aggregator', () => {
   });
 
   it('adds one with 201', async () => {
-    const stage = await opened('add-price', { createPrice: priced, costedHours });
+    const stage = await opened('add-price', { createPrice: priced, costed });
     const payload = await answerOf(stage, 'energy-prices-add', { body }, 201);
-    assert.partialDeepStrictEqual(payload, { already_costed_hours: 12 });
+    const told = { already_costed_hours: 12, recalculate_from: '1970-01-01T02:00:00Z' };
+    assert.partialDeepStrictEqual(payload, told);
   });
 
   it('changes the one of the address', async () => {
@@ -48,7 +49,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
       changed = id;
       return priced();
     };
-    const stage = await opened('update-price', { updatePrice, costedHours });
+    const stage = await opened('update-price', { updatePrice, costed });
     await answerOf(stage, 'energy-prices-change', { params: { id: '7' }, body });
     assert.equal(changed, 7);
   });
@@ -74,7 +75,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
     const from = '2026-02-22T14:00:00Z';
     const slots = [{ from, to: '2026-02-22T15:00:00Z', price_per_kwh_cents: -3 }];
     const call = { body: { name: 'Dynamic', slots } };
-    const stage = await opened('price-slots', { putSlots: priced, costedHours });
+    const stage = await opened('price-slots', { putSlots: priced, costed });
     await answerOf(stage, 'energy-prices-slots', call);
     const faults = [{ index: 3, field: 'to', message: 'must be later' }] as const;
     const putSlots = () => ({ kind: 'invalid', faults }) as const;

@@ -69,6 +69,10 @@ export const EnergyHistory = Type.Object(
         covered_seconds: Type.Number({ minimum: 0 }),
         estimated: Type.Boolean(),
         quality: words(['measured', 'estimated', 'corrected']),
+        feed_in_wh: Type.Number({
+          minimum: 0,
+          description: 'Fed in through the plug; no part of energy_wh. Powers are below 0 then.',
+        }),
       }),
     ),
   },
@@ -87,6 +91,7 @@ export const EnergyCosts = Type.Object(
     ...OF_DEVICE,
     period: words(PERIODS),
     total_kwh: measured(),
+    feed_in_kwh: Type.Number({ minimum: 0, description: 'Fed in; costs and pays nothing.' }),
     cost_cents: measured(),
     price_per_kwh_cents: nullable(Type.Number({ description: 'Mean price paid.' })),
     base_fee_cents: nullable(
@@ -109,6 +114,7 @@ export const EnergySummary = Type.Object(
     avg_daily_kwh: measured(),
     monthly_cost_estimate_cents: measured(),
     month_to_date_cents: measured(),
+    feed_in_kwh_month: measured(),
     standby_w: measured(),
     nas_state: words(NAS_STATES),
     nas_asleep_hours_today: measured(),

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, MessageAnswer, moment, nullable, rowId } from './wire.ts';
+import { count, instant, MessageAnswer, moment, nullable, rowId } from './wire.ts';
 
 const TAGS = ['energy'];
 const PATH = '/api/energy/prices';
@@ -61,6 +61,11 @@ export const EnergyPrice = Type.Object(
           'After a change: stored hours in its time. They keep their cost until /recalculate.',
       }),
     ),
+    recalculate_from: Type.Optional(
+      nullable(
+        instant('Of these hours the first, as /recalculate takes it; null where there is none.'),
+      ),
+    ),
   },
   { title: 'EnergyPrice' },
 );
@@ -73,7 +78,10 @@ export const NewEnergyPriceBody = Type.Object(
 export type NewEnergyPriceBody = Static<typeof NewEnergyPriceBody>;
 
 /** What a caller that changes a price as it was read sends along; the address says which it is. */
-const AS_READ = { id: rowId(), slots: count(), already_costed_hours: count() };
+const AS_READ = {
+  ...{ id: rowId(), slots: count(), already_costed_hours: count() },
+  recalculate_from: nullable(instant()),
+};
 
 /** A field that is absent stays as it is; `id`, `slots` and the counts are passed over. */
 export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WHEN, ...AS_READ }), {

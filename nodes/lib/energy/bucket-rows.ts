@@ -1,7 +1,14 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
-import { type Bucket, type DayBucket, type HourBucket, HOUSEHOLD } from './buckets.ts';
-import type { TariffShare } from './buckets.ts';
+import {
+  type Bucket,
+  type DayBucket,
+  type DeviceTotal,
+  fedIn,
+  type HourBucket,
+  HOUSEHOLD,
+  type TariffShare,
+} from './buckets.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -9,7 +16,7 @@ type Row = Record<string, SQLOutputValue>;
 const ESTIMATED = 1;
 const CORRECTED = 2;
 
-const MEASURES = 'start_s, energy_mwh, covered_s, avg_mw, min_mw, max_mw, estimated';
+const MEASURES = 'start_s, energy_mwh, covered_s, avg_mw, min_mw, max_mw, estimated, feed_in_mwh';
 
 /**
  * SQL of `energy_five_minutes`, `energy_hourly`, `energy_hour_tariffs`, `energy_daily` and
@@ -36,7 +43,8 @@ export class BucketRows {
   readonly #splits: Splits;
   readonly #drops: readonly StatementSync[];
   readonly #dropDay: StatementSync;
-  readonly #countHours: StatementSync;
+  readonly #hoursIn: StatementSync;
+  readonly #totals: StatementSync;
 
   constructor(store: Store) {
     const { putFine, putHour, putDay, putShare, dropShares } = writing(store);
@@ -45,11 +53,13 @@ export class BucketRows {
     this.#putDay = putDay;
     this.#putShare = putShare;
     this.#dropShares = dropShares;
-    const { fine, hours, days, shares } = reading(store);
+    const { fine, hours, days, shares, hoursIn, totals } = reading(store);
     this.#fine = fine;
     this.#hours = hours;
     this.#days = days;
     this.#shares = shares;
+    this.#hoursIn = hoursIn;
+    this.#totals = totals;
     const edge = (start: string, table: string, order: string): StatementSync =>
       store.prepare(`SELECT ${start} FROM ${table} WHERE device_number = ? ${order}`);
     this.#oldestFine = edge('min(start_s) AS start_s', 'energy_five_minutes', '');
@@ -70,20 +80,16 @@ export class BucketRows {
         `DELETE FROM ${table} WHERE device_number = ? AND start_s >= ? AND start_s < ?`,
       ),
     );
-    this.#countHours = store.prepare(
-      `SELECT count(*) AS count FROM energy_hourly
-       WHERE device_number = ? AND start_s >= ? AND start_s < ?`,
-    );
     this.#dropDay = store.prepare('DELETE FROM energy_daily WHERE device_number = ? AND day = ?');
   }
 
   putFine(deviceNumber: number, bucket: Bucket): void {
-    this.#putFine.run(deviceNumber, ...measures(bucket));
+    this.#putFine.run(deviceNumber, ...measures(bucket), bucket.feedInMwh ?? 0);
   }
 
   putHour(deviceNumber: number, hour: HourBucket): void {
     const { startS, costUc, priceId, shares = [] } = hour;
-    this.#putHour.run(deviceNumber, ...measures(hour), costUc, priceId);
+    this.#putHour.run(deviceNumber, ...measures(hour), costUc, priceId, hour.feedInMwh ?? 0);
     this.#splits.drop.run(deviceNumber, startS, startS + 1);
     for (const share of shares) {
       this.#splits.put.run(deviceNumber, startS, share.priceId, share.energyMwh, share.costUc);
@@ -91,15 +97,31 @@ export class BucketRows {
   }
 
   putDay(deviceNumber: number, day: DayBucket, shares: readonly TariffShare[]): void {
-    this.#putDay.run(deviceNumber, day.day, ...measures(day), day.costUc);
+    this.#putDay.run(deviceNumber, day.day, ...measures(day), day.costUc, day.feedInMwh ?? 0);
     this.#dropShares.run(deviceNumber, day.day);
     for (const { priceId, energyMwh, costUc } of shares) {
       this.#putShare.run(deviceNumber, day.day, priceId, energyMwh, costUc);
     }
   }
 
-  countHours(deviceNumber: number, fromS: number, toS: number): number {
-    return Number(this.#countHours.get(deviceNumber, fromS, toS)?.['count'] ?? 0);
+  /** How many hours begin in [fromS, toS), and when the first of them does. */
+  hoursIn(deviceNumber: number, fromS: number, toS: number): HoursIn {
+    const row = this.#hoursIn.get(deviceNumber, fromS, toS);
+    return { count: Number(row?.['count'] ?? 0), firstS: startOf(row) };
+  }
+
+  /** What was metered in all days, by plug. */
+  totals(): Map<number, DeviceTotal> {
+    return new Map(
+      this.#totals.all().map((row) => [
+        Number(row['device_number']),
+        {
+          energyMwh: Number(row['energy_mwh']),
+          feedInMwh: Number(row['feed_in_mwh']),
+          costUc: Number(row['cost_uc']),
+        },
+      ]),
+    );
   }
 
   /** Deletes the hours that begin in [fromS, toS), and what is finer. */
@@ -182,6 +204,12 @@ export class BucketRows {
   }
 }
 
+interface HoursIn {
+  readonly count: number;
+  /** Epoch seconds; null for none. */
+  readonly firstS: number | null;
+}
+
 /** Hours in which the price changed. */
 interface Splits {
   readonly put: StatementSync;
@@ -210,9 +238,9 @@ function writing(store: Store) {
   const put = (table: string, columns: number): StatementSync =>
     store.prepare(`INSERT OR REPLACE INTO ${table} VALUES (${'?, '.repeat(columns - 1)}?)`);
   return {
-    putFine: put('energy_five_minutes', 8),
-    putHour: put('energy_hourly', 10),
-    putDay: put('energy_daily', 10),
+    putFine: put('energy_five_minutes', 9),
+    putHour: put('energy_hourly', 11),
+    putDay: put('energy_daily', 11),
     putShare: put('energy_daily_tariffs', 5),
     dropShares: store.prepare(
       'DELETE FROM energy_daily_tariffs WHERE device_number = ? AND day = ?',
@@ -231,6 +259,15 @@ function reading(store: Store) {
       `SELECT price_id, sum(energy_mwh) AS energy_mwh, sum(cost_uc) AS cost_uc
        FROM energy_daily_tariffs ${dates} GROUP BY price_id`,
     ),
+    hoursIn: store.prepare(
+      `SELECT count(*) AS count, min(start_s) AS start_s FROM energy_hourly
+       WHERE device_number = ? AND start_s >= ? AND start_s < ?`,
+    ),
+    totals: store.prepare(
+      `SELECT device_number, sum(energy_mwh) AS energy_mwh, sum(feed_in_mwh) AS feed_in_mwh,
+         sum(cost_uc) AS cost_uc
+       FROM energy_daily WHERE device_number > 0 GROUP BY device_number`,
+    ),
   };
 }
 
@@ -245,6 +282,7 @@ function bucketOf(row: Row): Bucket {
   return {
     startS: Number(row['start_s']),
     energyMwh: Number(row['energy_mwh']),
+    ...fedIn(Number(row['feed_in_mwh'])),
     coveredS: Number(row['covered_s']),
     avgMw: Number(row['avg_mw']),
     minMw: Number(row['min_mw']),

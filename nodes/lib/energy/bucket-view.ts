@@ -66,8 +66,7 @@ export class BucketView {
   /** Energy and cost by price in [fromS, toS), counted in whole hours. */
   shares(deviceNumber: number, fromS: number, toS: number): TariffShare[] {
     const shares = new Map<number, TariffShare>();
-    const firstS = this.#time.dayStart(fromS) === fromS ? fromS : this.#time.nextDayStart(fromS);
-    const lastS = Math.max(firstS, this.#time.dayStart(toS));
+    const { firstS, lastS } = this.#wholeDaysIn(fromS, toS);
     for (const share of this.#wholeDays(deviceNumber, firstS, lastS)) addShare(shares, share);
     const edges = [
       ...this.hours(deviceNumber, fromS, Math.min(firstS, toS)),
@@ -75,6 +74,22 @@ export class BucketView {
     ];
     for (const hour of edges) addHour(shares, hour);
     return [...shares.values()].sort((a, b) => a.priceId - b.priceId);
+  }
+
+  /** What was fed in within [fromS, toS), counted in whole hours, mWh. */
+  feedInMwh(deviceNumber: number, fromS: number, toS: number): number {
+    const { firstS, lastS } = this.#wholeDaysIn(fromS, toS);
+    const parts: readonly Bucket[] = [
+      ...(firstS < lastS ? this.days(deviceNumber, firstS, lastS) : []),
+      ...this.hours(deviceNumber, fromS, Math.min(firstS, toS)),
+      ...this.hours(deviceNumber, lastS, toS),
+    ];
+    return parts.reduce((sum, part) => sum + (part.feedInMwh ?? 0), 0);
+  }
+
+  #wholeDaysIn(fromS: number, toS: number): { readonly firstS: number; readonly lastS: number } {
+    const firstS = this.#time.dayStart(fromS) === fromS ? fromS : this.#time.nextDayStart(fromS);
+    return { firstS, lastS: Math.max(firstS, this.#time.dayStart(toS)) };
   }
 
   /** Shares of whole days; days with live hours are counted by the hour. */

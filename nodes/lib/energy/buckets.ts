@@ -8,10 +8,13 @@ export const HOUSEHOLD = 0;
 export interface Bucket {
   /** Epoch seconds. */
   readonly startS: number;
+  /** What was used. */
   readonly energyMwh: number;
+  /** What was fed in, no part of `energyMwh`; missing for nothing. */
+  readonly feedInMwh?: number;
   /** Seconds of the stretch that are known, measured or estimated. */
   readonly coveredS: number;
-  /** Mean over the covered seconds. */
+  /** Mean over the covered seconds; below 0 where more was fed in than used. */
   readonly avgMw: number;
   readonly minMw: number;
   readonly maxMw: number;
@@ -43,6 +46,13 @@ export interface DayBucket extends Bucket {
   readonly costUc: number;
 }
 
+/** What was metered of a plug in all its days. */
+export interface DeviceTotal {
+  readonly energyMwh: number;
+  readonly feedInMwh: number;
+  readonly costUc: number;
+}
+
 /** Energy and cost of a day under one price; `priceId` 0 is the default price. */
 export interface TariffShare {
   readonly priceId: number;
@@ -60,10 +70,12 @@ export function slotBuckets(metered: MeteredHour): (Bucket & { readonly isFine: 
     const totalMj = slot.energyMj + restMj;
     restMj = totalMj % MJ_PER_MWH;
     const energyMwh = (totalMj - restMj) / MJ_PER_MWH;
-    const avgMw = Math.round(slot.energyMj / slot.coveredS);
+    const fedInMj = slot.fedInMj ?? 0;
+    const avgMw = Math.round((slot.energyMj - fedInMj) / slot.coveredS);
     return {
       startS: slot.startS,
       energyMwh,
+      ...fedIn(Math.round(fedInMj / MJ_PER_MWH)),
       coveredS: slot.coveredS,
       avgMw,
       // A burst between two samples shows in the counter only, and lifts the mean above both.
@@ -83,14 +95,16 @@ export function slotBuckets(metered: MeteredHour): (Bucket & { readonly isFine: 
 export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
   if (parts.length === 0) throw new RangeError('No buckets to put together.');
   let energyMwh = 0;
+  let feedInMwh = 0;
   let coveredS = 0;
   let weighted = 0;
   let minMw = Number.MAX_SAFE_INTEGER;
-  let maxMw = 0;
+  let maxMw = Number.MIN_SAFE_INTEGER;
   let isEstimated = false;
   let isCorrected = false;
   for (const part of parts) {
     energyMwh += part.energyMwh;
+    feedInMwh += part.feedInMwh ?? 0;
     coveredS += part.coveredS;
     weighted += part.avgMw * part.coveredS;
     minMw = Math.min(minMw, part.minMw);
@@ -99,7 +113,19 @@ export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
     isCorrected ||= part.isCorrected === true;
   }
   const avgMw = coveredS === 0 ? 0 : Math.round(weighted / coveredS);
-  return { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated, ...mark(isCorrected) };
+  const measures = { energyMwh, ...fedIn(feedInMwh), coveredS, avgMw, minMw, maxMw };
+  return { startS, ...measures, isEstimated, ...mark(isCorrected) };
+}
+
+/** The field of a bucket that most do not have. */
+export function fedIn(feedInMwh: number): Pick<Bucket, 'feedInMwh'> {
+  return feedInMwh > 0 ? { feedInMwh } : {};
+}
+
+/** The mean of what was used alone, mW: what a plug fed in at the same time is no negative load. */
+export function usedMw({ avgMw, coveredS, feedInMwh }: Bucket): number {
+  if (feedInMwh === undefined || coveredS === 0) return avgMw;
+  return Math.max(0, avgMw + Math.round((feedInMwh * MJ_PER_MWH) / coveredS));
 }
 
 function mark(isCorrected: boolean): Pick<Bucket, 'isCorrected'> {
@@ -117,6 +143,7 @@ export function overDevices(startS: number, parts: readonly Bucket[]): Bucket {
   return {
     startS,
     energyMwh: sum((part) => part.energyMwh),
+    ...fedIn(sum((part) => part.feedInMwh ?? 0)),
     coveredS: Math.round(sum((part) => part.coveredS) / parts.length),
     avgMw: sum((part) => part.avgMw),
     minMw: sum((part) => part.minMw),

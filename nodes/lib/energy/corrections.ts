@@ -42,8 +42,12 @@ export type CorrectionOutcome =
 
 export type UndoOutcome = { readonly kind: 'undone' | 'unknown_correction' | 'too_old' };
 
+/** Runs a change of the past so that the counters of others do not see it. */
+export type Aside = <T>(work: () => T) => T;
+
 interface Deps {
   readonly store: Store;
+  readonly aside: Aside;
   readonly rows: CorrectionRows;
   readonly buckets: BucketRows;
   readonly rollUp: RollUp;
@@ -52,6 +56,7 @@ interface Deps {
 }
 
 const QUARTER_S = 900;
+const HOUR_S = 3_600;
 /** What one correction may span: it is written in one go, and that takes a moment on a Pi. */
 const LONGEST_S = 32 * 86_400;
 
@@ -72,9 +77,10 @@ export class Corrections {
     const fault = faultOf(wish, nowS);
     if (fault !== null) return { kind: 'invalid', fault };
     const { deviceNumber, fromS, toS } = wish;
-    if (this.#isTooOld(deviceNumber, fromS)) return { kind: 'too_old' };
+    const hours = this.#hours(fromS, toS);
+    const isKept = !this.#isTooOld(deviceNumber, fromS) && this.#isOfThisZone(wish, hours);
+    if (!isKept) return { kind: 'too_old' };
     return this.#whole(() => {
-      const hours = this.#hours(fromS, toS);
       for (const startS of hours) this.#keepOriginal(deviceNumber, startS);
       const originalMwh = this.#knownMwh(wish, hours);
       const { rows } = this.#deps;
@@ -100,7 +106,7 @@ export class Corrections {
   /** In one transaction; what failed is not remembered either. */
   #whole<T>(work: () => T): T {
     try {
-      return this.#deps.store.transaction(work);
+      return this.#deps.store.transaction(() => this.#deps.aside(work));
     } catch (error) {
       this.#deps.rows.forget();
       throw error;
@@ -147,6 +153,13 @@ export class Corrections {
       return { startS, known: corrected };
     });
     rollUp.rewrite(deviceNumber, written);
+  }
+
+  /** Hours of a zone whose hours begin at another minute are cut otherwise than those of now. */
+  #isOfThisZone({ deviceNumber, toS }: CorrectionWish, hours: readonly number[]): boolean {
+    const { buckets, time } = this.#deps;
+    const known = buckets.hours(deviceNumber, (hours[0] ?? toS) - HOUR_S + 1, toS);
+    return known.every(({ startS }) => time.hourStart(startS) === startS);
   }
 
   /** Days outlive their hours; a day without them cannot be put together anew. */

@@ -22,6 +22,8 @@ export interface Costs {
   readonly fromS: number;
   readonly toS: number;
   readonly energyMwh: number;
+  /** What was fed in; it costs nothing and pays nothing. */
+  readonly feedInMwh: number;
   /** Micro-cents: the sum over the hours of energy times the price valid then. */
   readonly costUc: number;
   /** Mean price paid; the present one where nothing was used. */
@@ -48,7 +50,8 @@ export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal
   const range = rangeOf(wish, 'month', nowS, time);
   if (range.kind !== 'range') return range;
   const fromS = time.hourStart(range.fromS);
-  const shares = parts.view().shares(subject.number, fromS, range.toS);
+  const view = parts.view();
+  const shares = view.shares(subject.number, fromS, range.toS);
   const nameOf = prices.nameOf();
   const energyMwh = shares.reduce((sum, share) => sum + share.energyMwh, 0);
   const costUc = shares.reduce((sum, share) => sum + share.costUc, 0);
@@ -61,6 +64,7 @@ export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal
     fromS,
     toS: range.toS,
     energyMwh,
+    feedInMwh: view.feedInMwh(subject.number, fromS, range.toS),
     costUc,
     pricePerKwhCents: energyMwh === 0 ? now.priceUcPerKwh / 1_000_000 : costUc / energyMwh,
     baseFeeUc:

@@ -2,8 +2,9 @@ import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { BucketRows } from './bucket-rows.ts';
+import { CalendarRows } from './calendar-rows.ts';
 import { CorrectionRows } from './correction-rows.ts';
-import { Corrections } from './corrections.ts';
+import { type Aside, Corrections } from './corrections.ts';
 import { Overlay } from './overlay.ts';
 import { Histories } from './history.ts';
 import { Latest } from './latest.ts';
@@ -77,19 +78,21 @@ export function assembleEnergy(
   const samples = new SampleRows(store);
   const buckets = new BucketRows(store);
   const nasHours = new NasHourRows(store);
-  const past = assemblePast(store, { buckets, samples, time }, () => prices.tariffs);
+  const aside: Aside = (work) => metering.aside(work);
+  const past = assemblePast(store, { buckets, samples, time, aside }, () => prices.tariffs);
   const { rollUp, corrections } = past;
   const latest = new Latest(sampleIntervalS);
   const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
   const rows = new PriceRows(store);
-  const prices: Prices = new Prices({ store, rows, buckets, rollUp, time, defaultUcPerKwh });
+  const priced = { store, rows, buckets, rollUp, time, aside };
+  const prices: Prices = new Prices({ ...priced, defaultUcPerKwh });
   const { rawRetentionDays: rawDays, hourlyRetentionDays: hourlyDays } = settings;
   const retention = { rawDays, hourlyDays };
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
   const shared = { ...past, time, samples, buckets, nasHours, pruning, prices, latest };
-  const { commitSeconds } = settings;
-  const metering = new Metering({
-    ...{ ...parts, ...shared },
+  const { commitSeconds, timeZone } = settings;
+  const metering: Metering = new Metering({
+    ...{ ...parts, ...shared, calendar: new CalendarRows(store), timeZone },
     ...{ longestS, borders, nasNumber, commitSeconds },
   });
   const present = { view: () => metering.view(), nowS: () => metering.nowS() };
@@ -105,6 +108,7 @@ interface PastParts {
   readonly buckets: BucketRows;
   readonly samples: SampleRows;
   readonly time: LocalTime;
+  readonly aside: Aside;
 }
 
 /** What writes the past, and what changes it afterwards. */

@@ -4,6 +4,7 @@ import type { NamedCorrection } from './corrections.ts';
 import type { History, HistoryPages } from './history.ts';
 import type { Current } from './latest.ts';
 import type { PriceFault, PriceWish } from './price-wish.ts';
+import type { Costed } from './prices.ts';
 import type { SlotFault } from './price-slots.ts';
 import type { Summary } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
@@ -46,6 +47,7 @@ export function costsJson(costs: Costs) {
     device_name: costs.deviceName,
     period: costs.period,
     total_kwh: kwh(costs.energyMwh),
+    feed_in_kwh: kwh(costs.feedInMwh),
     cost_cents: cents(costs.costUc),
     price_per_kwh_cents: costs.pricePerKwhCents,
     base_fee_cents: known(costs.baseFeeUc, cents),
@@ -65,6 +67,7 @@ export function summaryJson(summary: Summary) {
     avg_daily_kwh: known(summary.avgDailyMwh, kwh),
     monthly_cost_estimate_cents: known(summary.monthlyCostEstimateUc, cents),
     month_to_date_cents: known(summary.monthToDateUc, cents),
+    feed_in_kwh_month: known(summary.feedInMwhMonth, kwh),
     standby_w: known(summary.standbyMw, thousandth),
     nas_state: summary.nasState ?? ('unknown' as const),
     nas_asleep_hours_today: known(nasAsleepSecondsToday, (seconds) => seconds / 3_600),
@@ -88,6 +91,11 @@ export function priceJson(price: Price) {
     base_fee_cents_per_month: known(price.baseFeeUc, cents),
     slots: price.slots,
   };
+}
+
+/** How much a change of a price left as it was, and from where `/recalculate` would price it anew. */
+export function costedJson({ hours, fromS }: Costed) {
+  return { already_costed_hours: hours, recalculate_from: known(fromS, isoS) };
 }
 
 export function correctionJson(correction: NamedCorrection) {
@@ -153,13 +161,13 @@ export function priceErrors(faults: readonly PriceFault[]) {
 /** The faults of slots as `errors[]` of a 422. */
 export function slotErrors(faults: readonly SlotFault[]) {
   return faults.map(({ index, field, message }) => ({
-    loc: ['body', 'slots', String(index), field],
+    loc: index === null ? ['body', field] : ['body', 'slots', String(index), field],
     msg: `${field} ${message}`,
   }));
 }
 
 const CSV_HEAD =
-  'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated,quality\r\n';
+  'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated,quality,feed_in_wh\r\n';
 
 /** A history as CSV (RFC 4180), a piece at a time. */
 export async function* historyCsv(history: HistoryPages): AsyncGenerator<string> {
@@ -181,6 +189,7 @@ function pointJson(bucket: Bucket) {
     covered_seconds: bucket.coveredS,
     estimated: bucket.isEstimated,
     quality: qualityOf(bucket),
+    feed_in_wh: thousandth(bucket.feedInMwh ?? 0),
   };
 }
 

@@ -8,6 +8,7 @@ import type {
   UndoOutcome,
 } from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
+import type { Counted, CountedCost } from './counters.ts';
 import { type Dashboard, dashboardOf } from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
@@ -19,7 +20,14 @@ import { type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS } from './periods.ts';
 import type { PriceWish } from './price-wish.ts';
 import type { SlotWish } from './price-slots.ts';
-import type { PriceOutcome, Prices, Recalculated, RemovalOutcome, SlotsOutcome } from './prices.ts';
+import type {
+  Costed,
+  PriceOutcome,
+  Prices,
+  Recalculated,
+  RemovalOutcome,
+  SlotsOutcome,
+} from './prices.ts';
 import type { PlugClock } from './plug-clock.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import {
@@ -37,6 +45,7 @@ import type { OnUnusual, UnusualWatch } from './unusual.ts';
 export type { Bar, BarPeriod } from './bars.ts';
 export { BAR_PERIODS } from './bars.ts';
 export type { Costs } from './costs.ts';
+export type { Counted } from './counters.ts';
 export type { PeriodStats } from './dashboard.ts';
 export * from './energy-wire.ts';
 export {
@@ -172,6 +181,16 @@ export class Energy {
     return costsOf({ ...parts, ...this.#present }, wish);
   }
 
+  /** What a plug counted since it was first metered, as of a commit that nothing takes back. */
+  counted(deviceNumber: number): Counted {
+    return this.#metering.counters.of(deviceNumber);
+  }
+
+  /** What all plugs cost since then. */
+  countedCost(): CountedCost {
+    return this.#metering.counters.cost;
+  }
+
   summary(): Summary {
     const nowS = this.#metering.nowS();
     const isMetered = this.#nas() !== undefined;
@@ -282,9 +301,12 @@ export class Energy {
     return this.#prices.putSlots(name, slots, this.#metering.nowS());
   }
 
-  /** How many stored hours lie where a price is valid; they keep their cost until recalculated. */
-  costedHours(price: Price): number {
-    return this.#prices.costedHours(price, this.#metering.nowS());
+  /**
+   * Which stored hours lie where a price is valid; they keep their cost until recalculated.
+   * @param before what it was, where it was changed
+   */
+  costed(price: Price, before?: Price): Costed {
+    return this.#prices.costed(price, before, this.#metering.nowS());
   }
 
   createPrice(wish: PriceWish): PriceOutcome {

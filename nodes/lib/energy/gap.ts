@@ -167,7 +167,7 @@ function isExplained(wh: number | null, from: Sample, to: Sample): boolean {
 }
 
 function mostSeenMj(from: Sample, to: Sample): number {
-  return Math.max(from.powerMw, to.powerMw) * (to.atS - from.atS);
+  return Math.max(0, from.powerMw, to.powerMw) * (to.atS - from.atS);
 }
 
 /**
@@ -175,7 +175,7 @@ function mostSeenMj(from: Sample, to: Sample): number {
  * and after the gap it took so long, and what lies before stays uncovered.
  */
 function wipedAt(from: Sample, to: Sample, countedMj: number): number {
-  const meanMw = (from.powerMw + to.powerMw) / 2;
+  const meanMw = Math.max(0, (from.powerMw + to.powerMw) / 2);
   if (countedMj === 0 || meanMw === 0) return countedMj === 0 ? to.atS : from.atS;
   return Math.max(from.atS, to.atS - Math.max(1, Math.round(countedMj / meanMw)));
 }

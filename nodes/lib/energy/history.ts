@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BucketRows } from './bucket-rows.ts';
 import type { BucketView } from './bucket-view.ts';
-import { type Bucket, grouped, HOUSEHOLD, inTime } from './buckets.ts';
+import { type Bucket, fedIn, grouped, HOUSEHOLD, inTime } from './buckets.ts';
 import type { LocalTime } from './local-time.ts';
 import {
   bucketStart,
@@ -16,7 +16,7 @@ import {
 } from './periods.ts';
 import type { EnergyDevice, EnergyDevices, Sample } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
-import { trapezoidMj } from './slots.ts';
+import { fedInMj, MJ_PER_MWH, usedMj } from './slots.ts';
 
 export interface HistoryWish extends RangeWish {
   /** Missing: the household. */
@@ -221,12 +221,14 @@ function rawBucket(sample: Sample, next: Sample | undefined, longestS: number): 
   const spanS = next === undefined ? 0 : next.atS - atS;
   const isKnown = next !== undefined && spanS <= longestS;
   const powers = isKnown ? [powerMw, next.powerMw] : [powerMw];
-  const energyMj = isKnown ? trapezoidMj(sample, next) : 0;
+  const energyMj = isKnown ? usedMj(sample, next) : 0;
+  const feedInMj = isKnown ? fedInMj(sample, next) : 0;
   return {
     startS: atS,
-    energyMwh: Math.round(energyMj / 3_600),
+    energyMwh: Math.round(energyMj / MJ_PER_MWH),
+    ...fedIn(Math.round(feedInMj / MJ_PER_MWH)),
     coveredS: isKnown ? spanS : 0,
-    avgMw: isKnown ? Math.round(energyMj / spanS) : powerMw,
+    avgMw: isKnown ? Math.round((energyMj - feedInMj) / spanS) : powerMw,
     minMw: Math.min(...powers),
     maxMw: Math.max(...powers),
     isEstimated: false,

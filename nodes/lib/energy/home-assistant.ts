@@ -22,6 +22,10 @@ export interface AnnouncedPlug {
   readonly model: string;
   readonly firmware: string;
   readonly hasVolts: boolean;
+  /** Something was fed in through it. */
+  readonly feedsIn: boolean;
+  /** What is stored of its past differs from what was counted: somebody put it right. */
+  readonly isPutRight: boolean;
 }
 
 /** What a plug shows now; what is unknown is null and is not published. */
@@ -30,16 +34,21 @@ export interface PlugState {
   readonly powerW: number | null;
   readonly voltageV: number | null;
   readonly currentA: number | null;
-  /** Metered in this calendar year; begins anew each year. */
+  /** Used and fed in since it was first metered; never fall. */
   readonly energyMwh: number | null;
+  readonly feedInMwh: number | null;
+  /** Used, as it is stored now. */
+  readonly storedMwh: number | null;
 }
 
 interface Sensor {
   readonly key: string;
   readonly name: string;
   readonly deviceClass: string;
-  readonly stateClass: 'measurement' | 'total_increasing';
+  readonly stateClass: 'measurement' | 'total' | 'total_increasing';
   readonly unit: string;
+  /** Shown once somebody asks for it. */
+  readonly isHidden?: true;
 }
 
 const POWER: Sensor = {
@@ -55,6 +64,22 @@ const ENERGY: Sensor = {
   deviceClass: 'energy',
   stateClass: 'total_increasing',
   unit: 'kWh',
+};
+const FEED_IN: Sensor = {
+  key: 'feed_in_kwh',
+  name: 'Energy fed in',
+  deviceClass: 'energy',
+  stateClass: 'total_increasing',
+  unit: 'kWh',
+};
+/** Of another class: the energy dashboard takes a counter that falls for one that began anew. */
+const STORED: Sensor = {
+  key: 'stored_kwh',
+  name: 'Energy with corrections',
+  deviceClass: 'energy',
+  stateClass: 'total',
+  unit: 'kWh',
+  isHidden: true,
 };
 const VOLTAGE: Sensor = {
   key: 'voltage_v',
@@ -79,7 +104,12 @@ const AVAILABILITY_TOPIC = 'balupi/availability';
 /** The descriptions of all sensors of all plugs; retained, so they outlive a restart of either side. */
 export function homeAssistantSensors(plugs: readonly AnnouncedPlug[]): MqttMessage[] {
   return plugs.flatMap((plug) => {
-    const sensors = [POWER, ENERGY, ...(plug.hasVolts ? [VOLTAGE, CURRENT] : [])];
+    const sensors = [
+      ...[POWER, ENERGY],
+      ...(plug.hasVolts ? [VOLTAGE, CURRENT] : []),
+      ...(plug.feedsIn ? [FEED_IN] : []),
+      ...(plug.isPutRight ? [STORED] : []),
+    ];
     return sensors.map((sensor) => description(plug, sensor));
   });
 }
@@ -87,7 +117,7 @@ export function homeAssistantSensors(plugs: readonly AnnouncedPlug[]): MqttMessa
 /** Takes back the descriptions of plugs that were forgotten: an empty retained message each. */
 export function homeAssistantFarewells(ids: readonly string[]): MqttMessage[] {
   return ids.flatMap((id) =>
-    [POWER, ENERGY, VOLTAGE, CURRENT].map((sensor): MqttMessage => {
+    [POWER, ENERGY, VOLTAGE, CURRENT, FEED_IN, STORED].map((sensor): MqttMessage => {
       return { topic: configTopic(id, sensor), payload: '', qos: 1, retain: true };
     }),
   );
@@ -98,7 +128,9 @@ export function homeAssistantStates(states: readonly PlugState[]): MqttMessage[]
   return states.flatMap((state) => {
     const values: readonly (readonly [Sensor, number | null])[] = [
       [POWER, state.powerW],
-      [ENERGY, state.energyMwh === null ? null : state.energyMwh / 1_000_000],
+      [ENERGY, kwh(state.energyMwh)],
+      [FEED_IN, kwh(state.feedInMwh)],
+      [STORED, kwh(state.storedMwh)],
       [VOLTAGE, state.voltageV],
       [CURRENT, state.currentA],
     ];
@@ -120,6 +152,7 @@ function description(plug: AnnouncedPlug, sensor: Sensor): MqttMessage {
     device_class: sensor.deviceClass,
     state_class: sensor.stateClass,
     unit_of_measurement: sensor.unit,
+    ...(sensor.isHidden === true ? { enabled_by_default: false } : {}),
     availability_topic: AVAILABILITY_TOPIC,
     // A counted sum stays true while a plug is away; a measurement does not.
     ...(sensor.stateClass === 'measurement' ? { expire_after: EXPIRES_S } : {}),
@@ -134,6 +167,10 @@ function description(plug: AnnouncedPlug, sensor: Sensor): MqttMessage {
   };
   const topic = configTopic(plug.id, sensor);
   return { topic, payload, qos: 1, retain: true };
+}
+
+function kwh(mwh: number | null): number | null {
+  return mwh === null ? null : mwh / 1_000_000;
 }
 
 function configTopic(id: string, { key }: Sensor): string {

@@ -1,6 +1,7 @@
 import {
   addShare,
   type Bucket,
+  fedIn,
   type HourBucket,
   inTime,
   priceOf,
@@ -30,7 +31,8 @@ export function pricedHour(
   const rates = ratesOf(hour.startS, endS, tariffs);
   const [first] = rates;
   const { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated, isCorrected } = hour;
-  const bucket = { startS, energyMwh, coveredS, avgMw, minMw, maxMw, isEstimated };
+  const measures = { energyMwh, ...fedIn(hour.feedInMwh ?? 0), coveredS, avgMw, minMw, maxMw };
+  const bucket = { startS, ...measures, isEstimated };
   const marked = isCorrected === true ? { ...bucket, isCorrected } : bucket;
   if (rates.every((rate) => isAlike(rate, first))) {
     const rate = tariffs.at(startS);
@@ -66,14 +68,17 @@ function isAlike(a: Rate, b: Rate | undefined): boolean {
 function wholeHour({ hour, fine }: KnownHour, endS: number): Bucket[] {
   if (hour === null) return [...fine];
   const rest = hour.energyMwh - fine.reduce((sum, slot) => sum + slot.energyMwh, 0);
+  const restFedIn =
+    (hour.feedInMwh ?? 0) - fine.reduce((sum, slot) => sum + (slot.feedInMwh ?? 0), 0);
   const restS = hour.coveredS - fine.reduce((sum, slot) => sum + slot.coveredS, 0);
   const known = new Set(fine.map(({ startS }) => startS));
   const free: number[] = [];
   for (let atS = hour.startS; atS < endS; atS += SLOT_S) if (!known.has(atS)) free.push(atS);
-  if (free.length === 0 || (rest === 0 && restS === 0)) return [...fine];
+  if (free.length === 0 || (rest === 0 && restS === 0 && restFedIn === 0)) return [...fine];
   const spread = free.map((startS, index) => ({
     startS,
     energyMwh: part(rest, index, index + 1, free.length),
+    ...fedIn(part(restFedIn, index, index + 1, free.length)),
     coveredS: part(restS, index, index + 1, free.length),
     ...{ avgMw: hour.avgMw, minMw: hour.minMw, maxMw: hour.maxMw, isEstimated: true },
   }));
@@ -94,25 +99,35 @@ export function correctedHour(
   let slots = wholeHour(known, endS);
   for (const correction of corrections) {
     const [fromS, toS] = [Math.max(startS, correction.fromS), Math.min(endS, correction.toS)];
-    const kept = slots.filter((slot) => slot.startS < fromS || slot.startS >= toS);
-    slots = [...kept, ...slotsOf(correction, fromS, toS)].sort((a, b) => a.startS - b.startS);
+    const isIn = ({ startS: atS }: Bucket): boolean => atS >= fromS && atS < toS;
+    const kept = slots.filter((slot) => !isIn(slot));
+    const made = slotsOf(correction, fromS, toS, slots.filter(isIn));
+    slots = [...kept, ...made].sort((a, b) => a.startS - b.startS);
   }
   if (slots.length === 0) return { hour: null, fine: [] };
   return { hour: pricedHour(inTime(startS, slots), slots, endS, tariffs), fine: slots };
 }
 
-function slotsOf(correction: Correction, fromS: number, toS: number): Bucket[] {
+/** @param before what is corrected: a correction says what was used, and not what was fed in */
+function slotsOf(
+  correction: Correction,
+  fromS: number,
+  toS: number,
+  before: readonly Bucket[],
+): Bucket[] {
   const { energyMwh } = correction;
   if (energyMwh === null) return [];
+  const fedInAt = new Map(before.map((slot) => [slot.startS, slot.feedInMwh ?? 0]));
   const slots: Bucket[] = [];
   const ofS = correction.toS - correction.fromS;
   for (let startS = fromS; startS < toS; startS += SLOT_S) {
     const atS = startS - correction.fromS;
     const mwh = part(energyMwh, atS, atS + SLOT_S, ofS);
-    const mw = mwh * (3_600 / SLOT_S);
+    const feedInMwh = fedInAt.get(startS) ?? 0;
+    const mw = (mwh - feedInMwh) * (3_600 / SLOT_S);
     const watts = { avgMw: mw, minMw: mw, maxMw: mw };
     slots.push({
-      ...{ startS, energyMwh: mwh, coveredS: SLOT_S, ...watts },
+      ...{ startS, energyMwh: mwh, ...fedIn(feedInMwh), coveredS: SLOT_S, ...watts },
       ...{ isEstimated: false, isCorrected: true },
     });
   }

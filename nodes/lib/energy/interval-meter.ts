@@ -12,7 +12,7 @@ import {
   SLOT_S,
   slotOf,
   straightCourse,
-  trapezoidMj,
+  usedMj,
 } from './slots.ts';
 
 /** An hour with the fraction of a mWh (in mJ) that the hours before it left over. */
@@ -28,12 +28,18 @@ export interface MeterState {
   open: Hour | null;
   carryMj: number;
   readonly band: BandState;
+  /** When something was fed in through this plug last, epoch seconds; missing for never. */
+  fedInAtS?: number;
 }
 
 /** Inside longer gaps slots are hours: nobody needs a month of invented five-minute rows. */
 const FINE_GAP_S = 2 * 86_400;
 /** Of an hour, or next to all of it. */
 const ALL_SEEN = 0.97;
+/** What is less is noise around 0. */
+const FEEDS_IN_MW = -5_000;
+/** Longer than any snow lies on a panel. */
+const FEEDS_IN_S = 30 * 86_400;
 
 /**
  * Turns the samples of one plug into energy per slot and hour. It is a plain function of the samples
@@ -74,7 +80,7 @@ export class IntervalMeter {
   /** Whether covering the gap up to `atS` would profit from the plug's own hours. */
   wantsHistory(atS: number): boolean {
     const { last } = this.#state;
-    return last !== null && atS - last.atS > 3_600;
+    return last !== null && atS - last.atS > 3_600 && !this.#feedsIn(atS);
   }
 
   /** Starts a new stretch at the next sample, as when the stored time turned out to be nonsense. */
@@ -85,12 +91,14 @@ export class IntervalMeter {
 
   /**
    * Takes the next sample. One that is not later than the last is ignored.
+   * @param told as the plug told it
    * @param history the plug's own hours, asked for when {@link wantsHistory}
    * @returns the hours that are complete now, oldest first
    */
-  add(sample: Sample, history: readonly HistoryHour[] = []): MeteredHour[] {
+  add(told: Sample, history: readonly HistoryHour[] = []): MeteredHour[] {
     const { last } = this.#state;
-    if (last !== null && sample.atS <= last.atS) return [];
+    if (last !== null && told.atS <= last.atS) return [];
+    const sample = this.#withOwnCounters(told);
     const closed: MeteredHour[] = [];
     if (last === null) this.#band.begin(sample, sample.atS);
     else if (sample.atS - last.atS <= this.#longestS) this.#measure(last, sample, closed);
@@ -98,6 +106,23 @@ export class IntervalMeter {
     this.#state.last = sample;
     if (this.#state.open !== null && sample.atS >= this.#state.open.endS) this.#close(closed);
     return closed;
+  }
+
+  /**
+   * Nobody says whether a plug's counters count what is fed in as if it were used. So those of a
+   * plug through which that happens are left alone, in gaps too: what it fed in is never consumption.
+   */
+  #withOwnCounters(sample: Sample): Sample {
+    if (sample.powerMw <= FEEDS_IN_MW) this.#state.fedInAtS = sample.atS;
+    if (!this.#feedsIn(sample.atS)) return sample;
+    const silent = { ...sample, todayWh: null, monthWh: null };
+    if (this.#band.state.counter !== null) this.#band.begin(silent, sample.atS);
+    return silent;
+  }
+
+  #feedsIn(atS: number): boolean {
+    const { fedInAtS } = this.#state;
+    return fedInAtS !== undefined && atS - fedInAtS < FEEDS_IN_S;
   }
 
   #measure(last: Sample, sample: Sample, closed: MeteredHour[]): void {
@@ -109,8 +134,8 @@ export class IntervalMeter {
     const [fromS, atS] = [last.atS, sample.atS];
     const { energyMj, restoredMj, restoreFromS } = this.#band.advance(sample, {
       ...{ fromS, atS },
-      measuredMj: trapezoidMj(last, sample),
-      surelyMj: Math.min(last.powerMw, sample.powerMw) * (atS - fromS),
+      measuredMj: usedMj(last, sample),
+      surelyMj: Math.max(0, Math.min(last.powerMw, sample.powerMw)) * (atS - fromS),
       isSameDay: this.#isSameDay(fromS, atS),
     });
     const leftMj = this.#restore(restoreFromS, restoredMj);
@@ -150,8 +175,8 @@ export class IntervalMeter {
     const share = (resetS - last.atS) / (sample.atS - last.atS);
     const powerMw = Math.round(last.powerMw + (sample.powerMw - last.powerMw) * share);
     const middle = { atS: resetS, powerMw };
-    this.#lay(straightCourse(last, middle, trapezoidMj(last, middle)), SLOT_S, closed);
-    const energyMj = this.#band.restart(sample, sample.atS, trapezoidMj(middle, sample));
+    this.#lay(straightCourse(last, middle, usedMj(last, middle)), SLOT_S, closed);
+    const energyMj = this.#band.restart(sample, sample.atS, usedMj(middle, sample));
     const laidMj = Math.min(energyMj, wireMj(sample.atS - resetS));
     this.#lay(straightCourse(middle, sample, laidMj), SLOT_S, closed);
   }

@@ -72,13 +72,21 @@ export class MeterBook {
     return unreadable;
   }
 
-  /** Begins anew from the raw samples after a time; hours that the database has in full stay. */
+  /**
+   * Begins anew from the raw samples after a time; hours that the database has in full stay.
+   * @param keptUntilS meters that stopped by then go on from their kept state
+   */
   reload(
     rows: SampleRows,
     fromS: number,
     hasHour: (deviceNumber: number, startS: number) => boolean,
+    keptUntilS: number,
   ): void {
     this.#entries.clear();
+    for (const { deviceNumber, atS, state } of rows.meters()) {
+      const parsed = atS <= keptUntilS ? parseState(state) : null;
+      if (parsed !== null) this.#entries.set(deviceNumber, newEntry(this.#meter(parsed)));
+    }
     this.#replay(rows, fromS, hasHour);
   }
 

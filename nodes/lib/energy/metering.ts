@@ -3,10 +3,14 @@ import type { Store } from '../store/store.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { BucketView } from './bucket-view.ts';
-import { FutureRows } from './future-rows.ts';
+import { HOUSEHOLD } from './buckets.ts';
+import type { CalendarRows } from './calendar-rows.ts';
+import { CounterRows } from './counter-rows.ts';
+import { Counters } from './counters.ts';
 import type { Latest } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import { MeterBook } from './meter-book.ts';
+import { MisplacedRows } from './misplaced-rows.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf } from './nas-watts.ts';
 import type { Prices } from './prices.ts';
@@ -18,7 +22,7 @@ import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
 import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
 import type { HandOverOutcome, Succession } from './succession.ts';
-import { WallAnchor } from './wall-anchor.ts';
+import { type Misplaced, WallAnchor } from './wall-anchor.ts';
 
 interface MeteringParts {
   readonly store: Store;
@@ -44,6 +48,9 @@ interface MeteringParts {
   /** Number of the plug with role `nas`. */
   readonly nasNumber: () => number | null;
   readonly seen: SeenPlugs;
+  readonly calendar: CalendarRows;
+  /** IANA name. */
+  readonly timeZone: string;
 }
 
 const PRUNE_MS = 3_600_000;
@@ -62,15 +69,20 @@ export class Metering {
   readonly #anchor: WallAnchor;
   readonly #book: MeterBook;
   readonly #recorder: Recorder;
-  readonly #future: FutureRows;
+  readonly #misplaced: MisplacedRows;
+  readonly #counters: Counters;
   #cancel: Cancel | null = null;
   #pruneDueMs = 0;
+  /** What an earlier run stored last, epoch seconds. */
+  #storedUntilS: number | null = null;
   #isFailing = false;
 
   constructor(parts: MeteringParts) {
     const { clock, latest, history, log, time } = parts;
     this.#parts = parts;
-    this.#future = new FutureRows(parts.store);
+    this.#misplaced = new MisplacedRows(parts.store);
+    const [rows, live] = [new CounterRows(parts.store), () => this.#live()];
+    this.#counters = new Counters({ rows, buckets: parts.buckets, live });
     this.#anchor = new WallAnchor(parts.isClockTrusted);
     this.#book = new MeterBook(parts.time, parts.longestS);
     const [anchor, book] = [this.#anchor, this.#book];
@@ -79,9 +91,13 @@ export class Metering {
 
   start(): void {
     const { samples, log, clock } = this.#parts;
+    this.#settleZone();
     if (this.#book.load(samples, this.#hasHour).length > 0) {
       log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
     }
+    this.#counters.load();
+    this.#storedUntilS = samples.newestS();
+    this.#recorder.waitBefore(this.#storedUntilS);
     this.#recorder.observe();
     this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
     this.#schedule();
@@ -145,17 +161,33 @@ export class Metering {
       .live()
       .filter(({ deviceNumber }) => deviceNumber === fromNumber)
       .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs));
-    const before = this.#book.stateOf(toNumber)?.state ?? null;
+    const before = [fromNumber, toNumber].map((number) => {
+      return { number, state: this.#book.stateOf(number)?.state };
+    });
     try {
       store.transaction(() => {
-        succession.hand(fromNumber, toNumber, this.#book, left, made);
+        this.#counters.aside(() => {
+          succession.hand(fromNumber, toNumber, this.#book, left, made);
+          this.#book.drop(fromNumber);
+        });
       });
     } catch (error) {
-      if (before !== null) this.#book.restore(toNumber, before);
+      for (const { number, state } of before) {
+        if (state !== undefined) this.#book.restore(number, state);
+      }
       throw error;
     }
-    this.#book.drop(fromNumber);
     return { kind: 'handed_over' };
+  }
+
+  /** What the plugs counted, for those who keep books of their own. */
+  get counters(): Pick<Counters, 'of' | 'cost'> {
+    return this.#counters;
+  }
+
+  /** Changes the past inside a transaction of the caller; the counters stay where they are. */
+  aside<T>(work: () => T): T {
+    return this.#counters.aside(work);
   }
 
   /** The stored buckets with what only memory has on top. */
@@ -180,32 +212,81 @@ export class Metering {
   readonly #hasHour = (deviceNumber: number, startS: number): boolean =>
     this.#parts.buckets.hours(deviceNumber, startS, startS + 1).length > 0;
 
+  /** Hours stay what they are in another zone; the days are those of the new calendar. */
+  #settleZone(): void {
+    const { calendar, store, rollUp, log, timeZone } = this.#parts;
+    const before = calendar.zone();
+    if (before === timeZone) return;
+    const days = store.transaction(() => {
+      calendar.put(timeZone, Math.floor(this.#parts.clock.nowMs() / 1_000));
+      return before === null ? 0 : rollUp.rebuildDays();
+    });
+    if (before === null) return;
+    log.warn(
+      `BALUPI_TIMEZONE is ${timeZone} now and was ${before}. Hours and what they cost stay; ` +
+        `${days} days were put together anew from them.`,
+    );
+  }
+
   /**
-   * Once the time is proved, samples of this run that a clock placed ahead of it are moved to where
-   * they belong. What an earlier run placed ahead belongs nobody knows where, and is dropped.
+   * Once the time is proved, samples of this run that a clock placed ahead of it, or behind, are
+   * moved to where they belong. What an earlier run placed ahead belongs nobody knows where, and is
+   * dropped.
    */
   #putRight(): void {
     const { clock, isClockProved, store, samples, time, log } = this.#parts;
     if (!this.#anchor.isSettled || !isClockProved()) return;
     const [nowMs, tickMs] = [clock.nowMs(), clock.monotonicMs()];
-    const misplaced = this.#anchor.aheadOf(nowMs, tickMs);
+    const misplaced = this.#anchor.misplacedBy(nowMs, tickMs);
     // Up to the end of an hour that a plug told of, and of a clock that is drawn near slowly.
     const lastS = Math.floor(nowMs / 1_000) + AHEAD_S;
-    if (misplaced === null && (this.#future.newestS() ?? 0) <= lastS) return;
+    if (misplaced === null && (this.#misplaced.newestS() ?? 0) <= lastS) return;
     this.#recorder.release();
     this.#commit(false);
-    const byS = Math.round((misplaced?.byMs ?? 0) / 1_000);
-    const fromS = Math.floor((misplaced?.fromMs ?? nowMs) / 1_000);
-    store.transaction(() => {
-      if (misplaced !== null) this.#future.moveBack(fromS, byS);
-      this.#future.drop(lastS);
-    });
+    const keepCounters = this.#counters.mark();
+    const { anewS, beforeS } = this.#dropMisplaced(misplaced, nowMs, lastS);
     if (misplaced !== null) this.#anchor.settleAnew(nowMs, tickMs);
-    this.#book.reload(samples, time.hourStart(fromS - byS) - REPLAY_S, this.#hasHour);
+    this.#book.reload(samples, time.hourStart(anewS) - REPLAY_S, this.#hasHour, beforeS);
+    this.#recorder.waitBefore(null);
+    this.#recorder.placeWaiting();
+    store.transaction(keepCounters);
     log.warn(
-      'Energy samples lay ahead of the time. Those of this run were moved to where they belong, ' +
-        'others were dropped.',
+      'Energy samples lay at a wrong time. Those of this run were moved to where they belong; ' +
+        'others that lay ahead were dropped.',
     );
+  }
+
+  /**
+   * Moves samples to where they belong, and drops what was made of them and the gap before them.
+   * @returns from where on to meter anew, and up to where the meters are right as they are
+   */
+  #dropMisplaced(
+    misplaced: Misplaced | null,
+    nowMs: number,
+    lastS: number,
+  ): { readonly anewS: number; readonly beforeS: number } {
+    const { store, time, buckets, rollUp } = this.#parts;
+    if (misplaced === null) {
+      store.transaction(() => {
+        this.#misplaced.drop(lastS);
+      });
+      return { anewS: Math.floor(nowMs / 1_000), beforeS: Number.NEGATIVE_INFINITY };
+    }
+    const byS = Math.round(misplaced.byMs / 1_000);
+    // A clock that was behind began amid what an earlier run stored, which is where it belongs.
+    const storedS = this.#storedUntilS ?? Number.NEGATIVE_INFINITY;
+    const beganS = Math.floor(misplaced.fromMs / 1_000);
+    const fromS = byS < 0 && storedS <= lastS ? Math.max(beganS, storedS + 1) : beganS;
+    const beforeS = Math.min(this.#misplaced.newestBeforeS(fromS) ?? fromS - 1, lastS);
+    const anewS = time.hourStart(Math.min(beforeS, fromS, fromS - byS));
+    const devices = [...buckets.devices(), HOUSEHOLD];
+    store.transaction(() => {
+      this.#misplaced.moveBack(fromS, byS);
+      this.#misplaced.drop(lastS);
+      this.#misplaced.dropBuckets(anewS - 1, beforeS);
+      for (const device of devices) rollUp.rewriteDay(device, time.dayStart(anewS));
+    });
+    return { anewS, beforeS };
   }
 
   #schedule(): void {
@@ -235,12 +316,14 @@ export class Metering {
   }
 
   #commit(isFinal: boolean): void {
-    const { store, samples, prices, rollUp, nasHours, seen } = this.#parts;
+    const { store, samples, prices, rollUp, nasHours, seen, clock } = this.#parts;
     const draft = this.#book.draft(this.nowS(), isFinal);
     const hours = draft.hours.map(({ deviceNumber, metered }) =>
       deviceHour(deviceNumber, metered, prices.tariffs),
     );
     const written = store.transaction(() => {
+      // Also where a transaction before this one was rolled back.
+      if (draft.hours.length > 0) this.#counters.forget();
       const done = this.#recorder.write(samples);
       // When each plug was seen last changes all the time; once an hour spares the card.
       const seenDone = seen.flush(draft.hours.length > 0 || isFinal);
@@ -249,9 +332,11 @@ export class Metering {
       for (const { deviceNumber, atS, state } of draft.meters) {
         samples.saveMeter(deviceNumber, atS, state);
       }
+      const followed = this.#counters.follow();
       return () => {
         done();
         seenDone();
+        followed(clock.monotonicMs());
       };
     });
     written();

@@ -11,9 +11,9 @@ export interface SlotWish {
 }
 
 export interface SlotFault {
-  /** Which of the list, from 0. */
-  readonly index: number;
-  readonly field: 'from' | 'to' | 'price_per_kwh_cents';
+  /** Which of the list, from 0; null for the name of them all. */
+  readonly index: number | null;
+  readonly field: 'name' | 'from' | 'to' | 'price_per_kwh_cents';
   readonly message: string;
 }
 
@@ -28,6 +28,9 @@ const MOST_FAULTS = 20;
 
 /** Slots in order of time: on quarter hours, of 15 or 60 minutes, none over another. */
 export function checkedSlots(wishes: readonly SlotWish[], time: LocalTime): CheckedSlots {
+  if (wishes.length === 0) {
+    return { kind: 'invalid', faults: [{ index: 0, field: 'from', message: 'is missing' }] };
+  }
   const faults: SlotFault[] = [];
   const read = wishes.map((wish, index) => {
     const slot = readSlot(wish, time);

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Store } from '../store/store.ts';
 import type { BucketRows } from './bucket-rows.ts';
+import type { Aside } from './corrections.ts';
 import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts';
 import { pricedHour } from './hour-slots.ts';
 import type { LocalTime } from './local-time.ts';
@@ -11,7 +12,12 @@ import type { RollUp } from './roll-up.ts';
 import { DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
 
 export type PriceOutcome =
-  | { readonly kind: 'price'; readonly price: Price }
+  | {
+      readonly kind: 'price';
+      readonly price: Price;
+      /** What it was, where it was changed. */
+      readonly before?: Price;
+    }
   | { readonly kind: 'invalid'; readonly faults: readonly PriceFault[] }
   | { readonly kind: 'unknown_price' };
 
@@ -27,12 +33,25 @@ export interface Recalculated {
   readonly changedHours: number;
 }
 
+/** Stored hours that a change of a price leaves as they are. */
+export interface Costed {
+  readonly hours: number;
+  /** The first of them, epoch seconds; null for none. */
+  readonly fromS: number | null;
+}
+
+interface Span {
+  readonly fromS: number;
+  readonly toS: number;
+}
+
 interface PricesParts {
   readonly store: Store;
   readonly rows: PriceRows;
   readonly buckets: BucketRows;
   readonly rollUp: RollUp;
   readonly time: LocalTime;
+  readonly aside: Aside;
   readonly defaultUcPerKwh: number;
 }
 
@@ -72,7 +91,7 @@ export class Prices {
     const price = { ...checked.price, id };
     this.#parts.rows.update(price);
     this.#tariffs = null;
-    return { kind: 'price', price };
+    return { kind: 'price', price, before: known };
   }
 
   /**
@@ -84,7 +103,12 @@ export class Prices {
     const checked = checkedSlots(wishes, time);
     if (checked.kind === 'invalid') return checked;
     const named = checkedPrice({ name, pricePerKwhCents: 0 }, null, time);
-    if (named.kind === 'invalid') return { kind: 'invalid', faults: [] };
+    if (named.kind === 'invalid') {
+      const faults = named.faults.map(({ message }) => {
+        return { index: null, field: 'name', message } as const;
+      });
+      return { kind: 'invalid', faults };
+    }
     const id = store.transaction(() => {
       const slotted = { ...named.price, slots: checked.slots.length };
       const priceId = rows.slotted(name) ?? rows.insert(slotted, nowS);
@@ -96,9 +120,29 @@ export class Prices {
     return price === undefined ? { kind: 'invalid', faults: [] } : { kind: 'price', price };
   }
 
-  /** How many hours of the household that a price is for were costed already. */
-  costedHours({ validFromS, validToS }: Price, nowS: number): number {
-    return this.#parts.buckets.countHours(HOUSEHOLD, validFromS ?? 0, validToS ?? nowS + 1);
+  /**
+   * How many hours of the household have a cost already that a price is for, or was for before it
+   * was changed.
+   */
+  costed(price: Price, before: Price | undefined, nowS: number): Costed {
+    const { buckets } = this.#parts;
+    const spanOf = ({ validFromS, validToS }: Price): Span => ({
+      fromS: validFromS ?? 0,
+      toS: validToS ?? nowS + 1,
+    });
+    const [one, other] = [spanOf(price), spanOf(before ?? price)];
+    const common = {
+      fromS: Math.max(one.fromS, other.fromS),
+      toS: Math.min(one.toS, other.toS),
+    };
+    const [inOne, inOther, inBoth] = [one, other, common].map(({ fromS, toS }) =>
+      buckets.hoursIn(HOUSEHOLD, fromS, toS),
+    );
+    const firsts = [inOne?.firstS, inOther?.firstS].filter((atS) => typeof atS === 'number');
+    return {
+      hours: (inOne?.count ?? 0) + (inOther?.count ?? 0) - (inBoth?.count ?? 0),
+      fromS: firsts.length === 0 ? null : Math.min(...firsts),
+    };
   }
 
   remove(id: number, nowS: number): RemovalOutcome {
@@ -121,14 +165,15 @@ export class Prices {
    * short, it leaves whole days; asked again, it finishes.
    */
   async recalculate(fromS: number, nowS: number): Promise<Recalculated> {
-    const { store, buckets, time } = this.#parts;
+    const { store, buckets, time, aside } = this.#parts;
     const devices = buckets.devices();
     const oldest = devices.map((device) => buckets.oldestHourS(device) ?? nowS);
     let startS = Math.max(time.hourStart(fromS), Math.min(nowS, ...oldest));
     let changedHours = 0;
     while (startS <= nowS) {
       const endS = time.nextDayStart(startS);
-      changedHours += store.transaction(() => this.#repriceDay(devices, startS, endS));
+      const [dayS, nextS] = [startS, endS];
+      changedHours += store.transaction(() => aside(() => this.#repriceDay(devices, dayS, nextS)));
       startS = endS;
       await nextTurn();
     }
@@ -163,7 +208,9 @@ export class Prices {
   /** By the mean of its prices where what is finer is no longer kept, and then estimated. */
   #priced(device: number, hour: HourBucket): HourBucket {
     const { buckets, time } = this.#parts;
-    const endS = time.hourEnd(hour.startS);
+    // An hour of a zone whose hours begin at another minute is an hour all the same.
+    const isOurs = time.hourStart(hour.startS) === hour.startS;
+    const endS = isOurs ? time.hourEnd(hour.startS) : hour.startS + 3_600;
     const fine = buckets.fine(device, hour.startS, endS);
     const next = pricedHour(hour, fine, endS, this.tariffs);
     const isMean = fine.length === 0 && hour.energyMwh > 0 && this.#changesIn(hour.startS, endS);

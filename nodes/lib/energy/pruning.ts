@@ -12,6 +12,8 @@ export interface Retention {
 /** Five-minute buckets are small, and a month of them makes every chart sharp. */
 const FINE_DAYS = 32;
 const DAY_S = 86_400;
+/** So much goes at a time: each cut writes the pages at its edge and above it anew. */
+const RAW_STEP_S = 4 * 3_600;
 /** What one slice takes at most: some 10 ms on a Pi. */
 const SAMPLES_A_SLICE = 2_000;
 const FINE_DAYS_A_SLICE = 2;
@@ -52,14 +54,15 @@ export class Pruning {
     return this.#pruneBuckets(fineS, hourS) || isMoreRaw;
   }
 
-  /** Slides with the time of day, so that each hour drops an hour. */
+  /** Slides with the time of day, in steps. */
   #rawCut(): number | null {
     const { samples, buckets, retention } = this.#parts;
     const baseS = this.#dayWithData(Math.ceil(retention.rawDays));
     const newestDayS = buckets.dayWithData(0);
     const newestS = samples.newestS();
     if (baseS === null || newestDayS === null || newestS === null) return null;
-    return baseS + Math.min(DAY_S, Math.max(0, newestS - newestDayS));
+    const intoDayS = Math.min(DAY_S, Math.max(0, newestS - newestDayS));
+    return baseS + intoDayS - (intoDayS % RAW_STEP_S);
   }
 
   #dayWithData(back: number): number | null {

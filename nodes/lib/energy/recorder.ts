@@ -32,6 +32,10 @@ const MOST_UNWRITTEN = 100_000;
 /** A plug's own history is waited for this long, and its samples with it. */
 const HISTORY_MS = 60_000;
 const LONGEST_HOUR_S = 3_600;
+/** Readings come out of turn by less. */
+const BEHIND_S = 60;
+/** What lies further ahead was stored by a clock that was wrong itself. */
+const DAY_S = 86_400;
 
 /**
  * Takes readings in, places them in time, feeds the meters, and keeps what the next commit writes.
@@ -44,6 +48,7 @@ export class Recorder {
   /** Samples of plugs whose own history is being asked for, in order. */
   readonly #held = new Map<number, { samples: Sample[]; release: () => void }>();
   #rejected = 0;
+  #storedUntilS: number | null = null;
   readonly #frozen = new Set<number>();
 
   constructor(parts: RecorderParts) {
@@ -65,6 +70,21 @@ export class Recorder {
     if (this.#unplaced.length > MOST_UNPLACED) {
       this.#unplaced = this.#unplaced.slice(-MOST_UNPLACED);
     }
+  }
+
+  /**
+   * Readings of a time that is over by what is stored wait until the time is known.
+   * @param storedUntilS what an earlier run stored last; null for nothing, or once it is known
+   */
+  waitBefore(storedUntilS: number | null): void {
+    this.#storedUntilS = storedUntilS;
+  }
+
+  /** Places what waits for a time that nobody doubts, once it is known. */
+  placeWaiting(): void {
+    const waiting = this.#unplaced;
+    this.#unplaced = [];
+    for (const reading of waiting) this.#place(reading);
   }
 
   /** Looks at the clock without a reading, so that waiting ones are placed when no plug answers. */
@@ -97,9 +117,7 @@ export class Recorder {
         'Stored energy samples lie in the future; metering starts anew at the present time.',
       );
     }
-    const waiting = this.#unplaced;
-    this.#unplaced = [];
-    for (const reading of waiting) this.#place(reading);
+    this.placeWaiting();
   }
 
   /** As far as its plug's clock can be judged, which nobody can who does not know the time. */
@@ -114,6 +132,12 @@ export class Recorder {
     return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#parts.time);
   }
 
+  /** By what an earlier run stored the clock is behind. It may be put right, and this with it. */
+  #isOfBefore(atS: number): boolean {
+    const storedS = this.#storedUntilS ?? atS;
+    return atS < storedS - BEHIND_S && storedS - atS <= DAY_S;
+  }
+
   #place(reading: Reading): void {
     const placed = this.#parts.anchor.place(reading.monotonicMs);
     if (placed.kind === 'untrusted') {
@@ -124,6 +148,10 @@ export class Recorder {
     const clock = plugLocalTime === undefined ? 'right' : this.#judge(plugLocalTime, placed.atMs);
     const sample = sampleAt(withHonestCounters(reading, clock), placed.atMs);
     if (sample === null) return;
+    if (this.#isOfBefore(sample.atS)) {
+      this.#unplaced.push(reading);
+      return;
+    }
     const held = this.#held.get(sample.deviceNumber);
     if (held !== undefined) held.samples.push(sample);
     // Its hours would be those of a clock that is wrong.

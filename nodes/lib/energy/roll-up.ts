@@ -1,15 +1,19 @@
 import type { BucketRows } from './bucket-rows.ts';
 import {
+  addShare,
   type Bucket,
+  type DayBucket,
   type DeviceHour,
   dayOf,
   grouped,
+  type HourBucket,
   HOUSEHOLD,
   householdHour,
   inTime,
   overDevices,
   sharesOf,
   slotBuckets,
+  type TariffShare,
 } from './buckets.ts';
 import type { KnownHour } from './correction-rows.ts';
 import type { Overlay } from './overlay.ts';
@@ -19,6 +23,9 @@ import type { LocalTime } from './local-time.ts';
 import type { Tariffs } from './tariff.ts';
 
 export type { DeviceHour } from './buckets.ts';
+
+/** Later than any hour. */
+const LAST_S = Number.MAX_SAFE_INTEGER;
 
 /** Puts the slots of an hour together. */
 export function deviceHour(
@@ -96,6 +103,49 @@ export class RollUp {
     for (const startS of new Set([...touched].map((hourS) => this.#time.dayStart(hourS)))) {
       for (const deviceNumber of [...written, HOUSEHOLD]) this.writeDay(deviceNumber, startS);
     }
+  }
+
+  /** Writes a day anew from its hours; none: there is no such day. */
+  rewriteDay(deviceNumber: number, startS: number): void {
+    this.#rows.dropDay(deviceNumber, this.#time.date(startS));
+    this.writeDay(deviceNumber, startS);
+  }
+
+  /**
+   * Puts all days together anew from the hours, as the local calendar is another one. A day whose
+   * hours are no longer kept stays, and gets the hours that lie in it now and in none that is kept.
+   * @returns how many days of the household were written
+   */
+  rebuildDays(): number {
+    for (const device of this.#rows.devices()) this.#rebuildDaysOf(device);
+    return this.#rebuildDaysOf(HOUSEHOLD);
+  }
+
+  #rebuildDaysOf(device: number): number {
+    const oldestS = this.#rows.oldestHourS(device);
+    const all = this.#rows.days(device, '', '9');
+    const gone = oldestS === null ? [] : all.filter(({ startS }) => startS >= oldestS);
+    const fromS = Math.min(...gone.map(({ startS }) => startS));
+    for (const { day } of gone) this.#rows.dropDay(device, day);
+    const kept = new Map(all.filter(({ startS }) => startS < fromS).map((day) => [day.day, day]));
+    const hours = gone.length === 0 ? [] : this.#rows.hours(device, fromS, LAST_S);
+    const days = grouped(hours, (startS) => this.#time.dayStart(startS));
+    for (const [startS, parts] of days) {
+      const day = dayOf(this.#time.date(startS), startS, parts);
+      const before = kept.get(day.day);
+      if (before === undefined) this.#rows.putDay(device, day, sharesOf(parts));
+      else this.#addToDay(device, before, day, parts);
+    }
+    return days.size;
+  }
+
+  #addToDay(device: number, before: DayBucket, day: DayBucket, hours: readonly HourBucket[]): void {
+    const shares = new Map<number, TariffShare>();
+    for (const share of this.#rows.shares(device, day.day, `${day.day}~`)) addShare(shares, share);
+    for (const share of sharesOf(hours)) addShare(shares, share);
+    const both = inTime(before.startS, [before, day]);
+    const costUc = before.costUc + day.costUc;
+    this.#rows.putDay(device, { ...both, day: day.day, costUc }, [...shares.values()]);
   }
 
   /** Writes the day that begins at `startS` anew from its hours; none: leaves it alone. */

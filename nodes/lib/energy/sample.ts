@@ -31,7 +31,10 @@ export interface Reading {
   readonly deviceNumber: number;
   /** `Clock.monotonicMs()` at the middle of the poll. */
   readonly monotonicMs: number;
-  /** Null where it did not tell: then nothing is metered by this reading. */
+  /**
+   * Below 0 where what is plugged in feeds in. Null where it did not tell: then nothing is metered
+   * by this reading.
+   */
   readonly powerMw: number | null;
   readonly voltageMv: number | null;
   readonly currentMa: number | null;
@@ -48,6 +51,7 @@ export interface Sample {
   readonly deviceNumber: number;
   /** Epoch seconds. */
   readonly atS: number;
+  /** Below 0 where what is plugged in feeds in. */
   readonly powerMw: number;
   readonly voltageMv: number | null;
   readonly currentMa: number | null;
@@ -90,7 +94,7 @@ export function checkedReading(reading: Reading): Reading | null {
   return {
     deviceNumber: reading.deviceNumber,
     monotonicMs: reading.monotonicMs,
-    powerMw: whole(reading.powerMw, MAX_POWER_MW),
+    powerMw: whole(reading.powerMw, MAX_POWER_MW, -MAX_POWER_MW),
     voltageMv: whole(reading.voltageMv, MAX_VOLTAGE_MV),
     currentMa: whole(reading.currentMa, MAX_CURRENT_MA),
     todayWh: whole(reading.todayWh, MAX_COUNTER_WH),
@@ -106,11 +110,11 @@ export function sampleAt(reading: Reading, atMs: number): Sample | null {
   if (powerMw === null) return null;
   const atS = Math.round(atMs / 1_000);
   // A relay nobody told of lets through what flows.
-  const relay = reading.relay ?? (powerMw > 0 ? 'on' : 'off');
+  const relay = reading.relay ?? (powerMw === 0 ? 'off' : 'on');
   return { deviceNumber, atS, powerMw, voltageMv, currentMa, todayWh, monthWh, relay };
 }
 
-function whole(value: number | null, max: number): number | null {
-  if (value === null || !Number.isFinite(value) || value < 0 || value > max) return null;
+function whole(value: number | null, max: number, least = 0): number | null {
+  if (value === null || !Number.isFinite(value) || value < least || value > max) return null;
   return Math.round(value);
 }

@@ -10,6 +10,8 @@ export interface Slot {
   readonly startS: number;
   readonly widthS: number;
   energyMj: number;
+  /** What was fed in, which is no part of `energyMj`; missing for nothing. */
+  fedInMj?: number;
   coveredS: number;
   minMw: number;
   maxMw: number;
@@ -29,27 +31,38 @@ export interface Course {
   readonly toS: number;
   /** Whole mJ from `fromS` to `atS`: 0 at the start, everything at the end, never falling. */
   energyUpToMj(atS: number): number;
+  /** The same of what was fed in; null where nothing was. */
+  readonly fedInUpToMj: ((atS: number) => number) | null;
   /** mW at an instant. */
   powerAt(atS: number): number;
   readonly isEstimated: boolean;
 }
 
-/** Between two samples power runs in a straight line; `energyMj` may differ from the area under it. */
-export function straightCourse(
-  from: { readonly atS: number; readonly powerMw: number },
-  to: { readonly atS: number; readonly powerMw: number },
-  energyMj: number,
-): Course {
+/** Power at an instant, below 0 where it is fed in. */
+export interface PowerAt {
+  readonly atS: number;
+  readonly powerMw: number;
+}
+
+/**
+ * Between two samples power runs in a straight line; `energyMj` may differ from the area above 0,
+ * which is what was used. The area below 0 is what was fed in.
+ */
+export function straightCourse(from: PowerAt, to: PowerAt, energyMj: number): Course {
   const spanS = to.atS - from.atS;
   const slope = (to.powerMw - from.powerMw) / spanS;
-  const area = trapezoidMj(from, to);
+  const area = usedMj(from, to);
   const share = (x: number): number =>
-    area > 0 ? (from.powerMw * x + (slope * x * x) / 2) / area : x / spanS;
+    area > 0 ? areaAbove(from.powerMw, slope, x) / area : x / spanS;
+  const isFedIn = from.powerMw < 0 || to.powerMw < 0;
   return {
     fromS: from.atS,
     toS: to.atS,
     energyUpToMj: (atS) =>
       atS >= to.atS ? energyMj : Math.round(energyMj * Math.min(1, share(atS - from.atS))),
+    fedInUpToMj: isFedIn
+      ? (atS) => Math.round(areaAbove(-from.powerMw, -slope, atS - from.atS))
+      : null,
     powerAt: (atS) => Math.round(from.powerMw + slope * (atS - from.atS)),
     isEstimated: false,
   };
@@ -62,23 +75,43 @@ export function evenCourse(fromS: number, toS: number, energyMj: number): Course
     fromS,
     toS,
     energyUpToMj: (atS) => Math.round((energyMj * (atS - fromS)) / spanS),
+    fedInUpToMj: null,
     powerAt: () => Math.round(energyMj / spanS),
     isEstimated: true,
   };
 }
 
-/** mJ under a straight line between two samples. */
-export function trapezoidMj(
-  from: { readonly atS: number; readonly powerMw: number },
-  to: { readonly atS: number; readonly powerMw: number },
-): number {
-  return Math.round(((from.powerMw + to.powerMw) * (to.atS - from.atS)) / 2);
+/** mJ that were used between two samples: the area above 0 under the line between them. */
+export function usedMj(from: PowerAt, to: PowerAt): number {
+  const spanS = to.atS - from.atS;
+  // Whole numbers as long as the line does not cross 0.
+  if (from.powerMw >= 0 && to.powerMw >= 0) {
+    return Math.round(((from.powerMw + to.powerMw) * spanS) / 2);
+  }
+  return Math.round(areaAbove(from.powerMw, (to.powerMw - from.powerMw) / spanS, spanS));
+}
+
+/** mJ that were fed in between two samples: the area below 0. */
+export function fedInMj(from: PowerAt, to: PowerAt): number {
+  const down = ({ atS, powerMw }: PowerAt): PowerAt => ({ atS, powerMw: -powerMw });
+  return from.powerMw < 0 || to.powerMw < 0 ? usedMj(down(from), down(to)) : 0;
+}
+
+/** The area above 0 under a line in its first `x` seconds, mJ. */
+function areaAbove(fromMw: number, slope: number, x: number): number {
+  const toMw = fromMw + slope * x;
+  if (fromMw <= 0 && toMw <= 0) return 0;
+  if (fromMw >= 0 && toMw >= 0) return ((fromMw + toMw) * x) / 2;
+  const zeroS = -fromMw / slope;
+  return fromMw > 0 ? (fromMw * zeroS) / 2 : (toMw * (x - zeroS)) / 2;
 }
 
 /** Adds the part of a course that lies in one slot. */
 export function addToSlot(slot: Slot, course: Course, fromS: number, toS: number): void {
   const powers = [course.powerAt(fromS), course.powerAt(toS)];
   slot.energyMj += course.energyUpToMj(toS) - course.energyUpToMj(fromS);
+  const fedInMj = (course.fedInUpToMj?.(toS) ?? 0) - (course.fedInUpToMj?.(fromS) ?? 0);
+  if (fedInMj > 0) slot.fedInMj = (slot.fedInMj ?? 0) + fedInMj;
   slot.coveredS += toS - fromS;
   slot.minMw = Math.min(slot.minMw, ...powers);
   slot.maxMw = Math.max(slot.maxMw, ...powers);
@@ -95,7 +128,7 @@ export function slotOf(hour: Hour, startS: number, widthS: number): Slot {
     energyMj: 0,
     coveredS: 0,
     minMw: Number.MAX_SAFE_INTEGER,
-    maxMw: 0,
+    maxMw: Number.MIN_SAFE_INTEGER,
     isEstimated: false,
   };
   hour.slots.push(slot);
@@ -122,6 +155,7 @@ export function joinSlots(
   buckets: readonly {
     readonly startS: number;
     readonly energyMwh: number;
+    readonly fedInMwh?: number;
     readonly coveredS: number;
     readonly minMw: number;
     readonly maxMw: number;
@@ -133,13 +167,15 @@ export function joinSlots(
       ({ startS, widthS }) => bucket.startS >= startS && bucket.startS < startS + widthS,
     );
     const energyMj = bucket.energyMwh * MJ_PER_MWH;
+    const fedInMj = (bucket.fedInMwh ?? 0) * MJ_PER_MWH;
     const { startS, coveredS, minMw, maxMw, isEstimated } = bucket;
     if (known === undefined) {
       const slot = { startS, widthS: SLOT_S, energyMj, coveredS, minMw, maxMw, isEstimated };
-      hour.slots.push(slot);
+      hour.slots.push(fedInMj === 0 ? slot : { ...slot, fedInMj });
       continue;
     }
     known.energyMj += energyMj;
+    if (fedInMj > 0) known.fedInMj = (known.fedInMj ?? 0) + fedInMj;
     known.coveredS = Math.min(known.widthS, known.coveredS + coveredS);
     known.minMw = Math.min(known.minMw, minMw);
     known.maxMw = Math.max(known.maxMw, maxMw);

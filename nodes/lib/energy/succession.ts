@@ -150,6 +150,6 @@ function joinBuckets(startS: number, parts: readonly Bucket[], lengthS: number):
   return {
     ...sum,
     coveredS: lengthS,
-    avgMw: Math.round((sum.energyMwh * HOUR_S) / lengthS),
+    avgMw: Math.round(((sum.energyMwh - (sum.feedInMwh ?? 0)) * HOUR_S) / lengthS),
   };
 }

@@ -1,5 +1,5 @@
 import type { BucketView } from './bucket-view.ts';
-import { HOUSEHOLD } from './buckets.ts';
+import { HOUSEHOLD, usedMw } from './buckets.ts';
 import { monthEstimateUc, standbyMw, usualDay } from './forecast.ts';
 import type { LocalTime } from './local-time.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
@@ -14,6 +14,7 @@ export interface Summary {
   readonly avgDailyMwh: number | null;
   readonly monthlyCostEstimateUc: number | null;
   readonly monthToDateUc: number | null;
+  readonly feedInMwhMonth: number | null;
   readonly standbyMw: number | null;
   readonly nasState: NasPowerState | null;
   readonly nasAsleepSecondsToday: number | null;
@@ -46,7 +47,10 @@ const STANDBY_BASIS_S = 7 * DAY_S;
 const IDLE_BASIS_S = 30 * DAY_S;
 const YEAR_HOURS = 8_766;
 
-type Costs = Pick<Summary, 'avgDailyMwh' | 'monthlyCostEstimateUc' | 'monthToDateUc' | 'standbyMw'>;
+type Costs = Pick<
+  Summary,
+  'avgDailyMwh' | 'monthlyCostEstimateUc' | 'monthToDateUc' | 'feedInMwhMonth' | 'standbyMw'
+>;
 
 export function householdSummary(parts: SummaryParts): Costs {
   const { view, time, nowS } = parts;
@@ -56,12 +60,14 @@ export function householdSummary(parts: SummaryParts): Costs {
     .filter(({ startS }) => startS < todayS);
   const recent = complete.filter(({ startS }) => startS >= nowS - AVERAGE_BASIS_S);
   const average = usualDay(recent);
-  const shares = view.shares(HOUSEHOLD, time.monthStart(nowS), nowS);
+  const monthS = time.monthStart(nowS);
+  const shares = view.shares(HOUSEHOLD, monthS, nowS);
   const toDateUc = shares.reduce((sum, share) => sum + share.costUc, 0);
   return {
     avgDailyMwh: average === null ? null : Math.round(average.energyMwh),
     monthlyCostEstimateUc: monthEstimateUc(complete, toDateUc, nowS, time),
     monthToDateUc: shares.length === 0 ? null : toDateUc,
+    feedInMwhMonth: shares.length === 0 ? null : view.feedInMwh(HOUSEHOLD, monthS, nowS),
     standbyMw: standbyOf(view, HOUSEHOLD, nowS),
   };
 }
@@ -115,7 +121,7 @@ export function standbyOfDevices(
 
 function standbyOf(view: BucketView, deviceNumber: number, nowS: number): number | null {
   const buckets = view.fine(deviceNumber, nowS - STANDBY_BASIS_S, nowS);
-  return standbyMw(buckets.filter(({ isEstimated }) => !isEstimated).map(({ avgMw }) => avgMw));
+  return standbyMw(buckets.filter(({ isEstimated }) => !isEstimated).map(usedMw));
 }
 
 function mergedHours(stored: readonly NasHour[], live: readonly NasHour[]): NasHour[] {

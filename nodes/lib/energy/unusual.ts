@@ -1,5 +1,5 @@
 import type { BucketView } from './bucket-view.ts';
-import { type Bucket, HOUSEHOLD } from './buckets.ts';
+import { type Bucket, HOUSEHOLD, usedMw } from './buckets.ts';
 import type { LocalTime } from './local-time.ts';
 import type { EnergyDevice } from './sample.ts';
 
@@ -53,11 +53,11 @@ export function judgeHour(hours: readonly Bucket[], time: LocalTime): HourVerdic
   if (judged === undefined || !isKnown(judged)) return null;
   const known = hours.slice(0, -1).filter(isKnown);
   const slots = new Map<number, number[]>();
-  for (const { startS, avgMw } of known) {
-    const slot = slotOf(startS, time);
+  for (const hour of known) {
+    const slot = slotOf(hour.startS, time);
     const powers = slots.get(slot);
-    if (powers === undefined) slots.set(slot, [avgMw]);
-    else powers.push(avgMw);
+    if (powers === undefined) slots.set(slot, [usedMw(hour)]);
+    else powers.push(usedMw(hour));
   }
   const alike = slots.get(slotOf(judged.startS, time)) ?? [];
   if (alike.length < LEAST_BASIS) return null;
@@ -71,7 +71,7 @@ export function judgeHour(hours: readonly Bucket[], time: LocalTime): HourVerdic
       usualDistance(slots),
     ),
   );
-  const powerMw = judged.avgMw;
+  const powerMw = usedMw(judged);
   const distance = powerMw - usualMw;
   const level = Math.abs(distance) <= marginMw ? 'usual' : distance > 0 ? 'high' : 'low';
   return { level, powerMw, usualMw, marginMw, basis: alike.length };

@@ -8,7 +8,7 @@ const INSISTS_MS = 24 * 3_600_000;
 /** Two proofs of the time differ by no more (contract 1, Time). */
 const PROOF_MS = 300_000;
 
-/** What was placed from here on lies ahead by so much. */
+/** What was placed from here on lies ahead by so much, or behind where that is below 0. */
 export interface Misplaced {
   readonly fromMs: number;
   readonly byMs: number;
@@ -62,13 +62,13 @@ export class WallAnchor {
   }
 
   /**
-   * By how much it lies ahead of a time that is proved.
-   * @returns null when it does not by more than a clock is ever put right by
+   * By how much it differs from a time that is proved.
+   * @returns null when that is no more than a clock is ever put right by
    */
-  aheadOf(provedMs: number, monotonicMs: number): Misplaced | null {
+  misplacedBy(provedMs: number, monotonicMs: number): Misplaced | null {
     if (this.#offsetMs === null || this.#firstTickMs === null) return null;
     const byMs = monotonicMs + this.#offsetMs - provedMs;
-    return byMs > PROOF_MS ? { fromMs: this.#firstTickMs + this.#offsetMs, byMs } : null;
+    return Math.abs(byMs) > PROOF_MS ? { fromMs: this.#firstTickMs + this.#offsetMs, byMs } : null;
   }
 
   /** Goes by a time that is proved, at once. */

@@ -173,7 +173,7 @@ describe('energy answers', () => {
     for await (const piece of historyCsv(pages)) text += piece;
     const lines = text.trimEnd().split('\r\n');
     assert.equal(lines.length, 1 + 12 * 120);
-    assert.equal(lines[1], '2026-05-10T22:00:00Z,100,100,100,0.833,30,false,measured');
+    assert.equal(lines[1], '2026-05-10T22:00:00Z,100,100,100,0.833,30,false,measured,0');
   });
 
   it('prices each hour by what was valid in it, and stored ones only anew on request', async () => {

@@ -163,7 +163,7 @@ describe('Corrections of the past', () => {
   it('refuse a time of which only the days are kept', () => {
     bench.store.prepare('DELETE FROM energy_hourly WHERE start_s < ?').run(fromS + 3 * 24 * HOUR);
     bench.store
-      .prepare('INSERT INTO energy_hourly SELECT 0, ?, 0, 0, 0, 0, 0, 0, 0, 0')
+      .prepare('INSERT INTO energy_hourly SELECT 0, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0')
       .run(fromS + 3 * 24 * HOUR);
     assert.equal(correct({}).kind, 'too_old');
   });

@@ -326,6 +326,22 @@ describe('energy durability', function () {
       assert.ok(wh > 2.9 * 60 && wh < 6.1 * 60, `${wh} Wh`);
     });
 
+    it('meters what a plug told while the clock was behind what is stored, once the time is proved', async () => {
+      bench.run([plug], fromS, fromS + 2 * HOUR);
+      await bench.restart(fromS + HOUR);
+      bench.stepMs = -HOUR * 1_000;
+      bench.run([plug], fromS + 2 * HOUR, fromS + 2 * HOUR + 1_800);
+      await bench.clock.advance(1_800_000);
+      assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 240);
+      bench.clock.stepWallTo((fromS + 2 * HOUR + 1_800) * 1_000);
+      bench.stepMs = 0;
+      bench.isClockProved = true;
+      bench.energy.rollUp();
+      assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 300);
+      const wh = bench.dayWh(1, fromS);
+      assert.ok(Math.abs(wh - 150) <= 2, `${wh} Wh`);
+    });
+
     it('prunes nothing while the time is not proved', () => {
       bench.isClockProved = false;
       bench.run([plug], fromS, fromS + 9 * 86_400, { intervalS: 90 });
@@ -334,6 +350,75 @@ describe('energy durability', function () {
       assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), before);
       bench.prune();
       assert.ok(bench.sum('SELECT count(*) FROM energy_samples') < before);
+    });
+  });
+
+  describe('after a clock that was behind', () => {
+    /** Off for nine hours over midnight; the clock goes on from where the Pi was switched off. */
+    const offS = fromS + 20 * HOUR;
+    const onS = fromS + 29 * HOUR;
+    const runS = 3 * HOUR;
+    const load = nas(fromS, fromS + 72 * HOUR, generator(12));
+
+    async function runBehind(history: boolean): Promise<SimulatedPlug> {
+      const plug = new SimulatedPlug(1, load, fromS, bench.time);
+      const lamp = new SimulatedPlug(2, steady(fromS, 60), fromS, bench.time);
+      bench.run([plug, lamp], fromS, offS);
+      if (history) bench.energy.rollUp();
+      await bench.restart(offS + 300);
+      bench.stepMs = (offS + 300 - onS) * 1_000;
+      for (let atS = onS; atS < onS + runS; atS += 900) {
+        bench.run([plug, lamp], atS, atS + 900);
+        await bench.clock.advance(900_000);
+      }
+      return plug;
+    }
+
+    async function proveTime(plug: SimulatedPlug): Promise<void> {
+      bench.clock.stepWallTo((onS + runS) * 1_000);
+      bench.stepMs = 0;
+      bench.isClockProved = true;
+      const lamp = new SimulatedPlug(2, steady(fromS, 60), fromS, bench.time);
+      for (let atS = onS + runS; atS < onS + runS + 2 * HOUR; atS += 900) {
+        bench.run([plug, lamp], atS, atS + 900);
+        await bench.clock.advance(900_000);
+      }
+      bench.energy.rollUp();
+    }
+
+    it('moves what was stored to where it belongs, so that nothing is a day off', async () => {
+      const plug = await runBehind(true);
+      assert.ok(bench.sum('SELECT max(at_s) FROM energy_samples') < fromS + 24 * HOUR);
+      await proveTime(plug);
+      const between = 'SELECT count(*) FROM energy_samples WHERE at_s BETWEEN ? AND ?';
+      assert.equal(bench.sum(between, offS, onS - 1), 0);
+      assert.equal(bench.sum(between, onS, onS + runS - 1), (2 * runS) / 30);
+      const endS = onS + runS + 2 * HOUR;
+      for (const dayS of [fromS, fromS + 24 * HOUR]) {
+        const exact = load.whBetween(dayS, Math.min(endS, dayS + 24 * HOUR));
+        const off = bench.dayWh(1, dayS) - exact;
+        assert.ok(Math.abs(off) <= Math.max(2, exact * 0.01), `${off} of ${exact} Wh`);
+        const lampWh = (60 * (Math.min(endS, dayS + 24 * HOUR) - dayS)) / HOUR;
+        assert.ok(Math.abs(bench.dayWh(2, dayS) - lampWh) <= 2, `${bench.dayWh(2, dayS)}`);
+      }
+    });
+
+    it('has the same rows after a kill as without one, and sums that meet', async () => {
+      await proveTime(await runBehind(true));
+      const once = rowsOf(bench);
+      bench.isClockProved = false;
+      bench.crash(bench.nowS);
+      bench.energy.rollUp();
+      assert.deepEqual(rowsOf(bench), once);
+      for (const table of ['energy_hourly', 'energy_daily']) {
+        const sum = (where: string): number =>
+          bench.sum(`SELECT sum(energy_mwh) FROM ${table} WHERE ${where}`);
+        assert.equal(sum('device_number = 0'), sum('device_number > 0'), table);
+      }
+      assert.equal(
+        bench.sum('SELECT sum(energy_mwh) FROM energy_daily'),
+        bench.sum('SELECT sum(energy_mwh) FROM energy_hourly'),
+      );
     });
   });
 
@@ -364,7 +449,7 @@ describe('energy durability', function () {
     bench.prune();
     const oldestS = bench.sum('SELECT min(at_s) FROM energy_samples');
     const newestS = bench.sum('SELECT max(at_s) FROM energy_samples');
-    assert.ok(Math.abs(newestS - oldestS - 7 * 86_400) < 2 * HOUR, String(newestS - oldestS));
+    assert.ok(Math.abs(newestS - oldestS - 7 * 86_400) < 5 * HOUR, String(newestS - oldestS));
     assert.equal(bench.sum('SELECT count(*) FROM energy_daily WHERE device_number = 1'), days);
     const before = bench.sum('SELECT count(*) FROM energy_samples');
     const farS = Date.parse('2038-01-19T03:00:00Z') / 1_000;

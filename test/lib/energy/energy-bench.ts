@@ -23,8 +23,8 @@ export interface Weather {
 /** An energy room over a real file, with a clock that only moves when told. */
 export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-energy-'));
-  readonly time: LocalTime;
-  readonly settings: EnergySettings;
+  time: LocalTime;
+  settings: EnergySettings;
   readonly warnings: string[] = [];
   devices: EnergyDevices = devicesOf(1, 2, 3);
   history: HourlyHistory | null = null;
@@ -73,13 +73,26 @@ export class Bench {
     this.isClockProved = false;
   }
 
+  /** Ends in order, and begins with another BALUPI_TIMEZONE. */
+  async restartIn(timeZone: string, atS: number): Promise<void> {
+    await this.energy.stop();
+    this.settings = { ...this.settings, timeZone };
+    this.time = new LocalTime(timeZone);
+    this.crash(atS);
+  }
+
   async restart(atS: number): Promise<void> {
     await this.energy.stop();
     this.crash(atS);
   }
 
   /** Polls the plugs up to a true time. A commit is asked for every minute or so. */
-  run(plugs: readonly SimulatedPlug[], fromS: number, toS: number, weather: Weather = {}): void {
+  run(
+    plugs: readonly Pick<SimulatedPlug, 'read'>[],
+    fromS: number,
+    toS: number,
+    weather: Weather = {},
+  ): void {
     const random = generator(weather.seed ?? 1);
     const step = weather.intervalS ?? 30;
     for (let gridS = fromS, count = 0; gridS < toS; gridS += step, count += 1) {

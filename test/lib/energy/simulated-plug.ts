@@ -106,6 +106,8 @@ export interface CounterFaults {
   /** Epoch s from which on they stand still. */
   readonly frozenS?: number;
   readonly isMissing?: boolean;
+  /** How far its own clock is ahead, s: its days and months begin by it, and it tells it. */
+  readonly clockAheadS?: number;
 }
 
 /** A plug whose counters count every watt of a load and show whole Wh. */
@@ -138,16 +140,25 @@ export class SimulatedPlug {
   read(atS: number, monotonicMs: number): Reading {
     const countedS = Math.min(atS, this.#faults.frozenS ?? atS);
     const missing = this.#faults.isMissing === true;
+    const aheadS = this.#faults.clockAheadS ?? 0;
+    const since = (startOf: (atS: number) => number): number =>
+      this.#counted(startOf(countedS + aheadS) - aheadS, countedS);
     return {
       deviceNumber: this.#number,
       monotonicMs,
       powerMw: Math.round(this.load.wattsAt(atS) * 1_000),
       voltageMv: null,
       currentMa: null,
-      todayWh: missing ? null : this.#counted(this.#time.dayStart(countedS), countedS),
-      monthWh: missing ? null : this.#counted(this.#time.monthStart(countedS), countedS),
+      todayWh: missing ? null : since((atS) => this.#time.dayStart(atS)),
+      monthWh: missing ? null : since((atS) => this.#time.monthStart(atS)),
       relay: 'on',
+      ...(aheadS === 0 ? {} : { plugLocalTime: this.#clockText(countedS + aheadS) }),
     };
+  }
+
+  #clockText(atS: number): string {
+    const local = new Date((atS + this.#time.offsetS(atS)) * 1_000);
+    return local.toISOString().slice(0, 19).replace('T', ' ');
   }
 
   #counted(resetS: number, atS: number): number {

@@ -184,7 +184,7 @@ describe('Tariffs as they are sold', () => {
     const before = costs(fromS + 6 * HOUR).cost_cents;
     const outcome = bench.energy.putSlots('Spot', slots(fromS + HOUR, QUARTER, [0, 0, 0, 100]));
     assert.ok(outcome.kind === 'price');
-    assert.equal(bench.energy.costedHours(outcome.price), 1);
+    assert.deepEqual(bench.energy.costed(outcome.price), { hours: 1, fromS: fromS + HOUR });
     assert.equal(costs(fromS + 6 * HOUR).cost_cents, before);
     const done = await bench.energy.recalculate(iso(fromS));
     assert.deepEqual(done, { kind: 'recalculated', changedHours: 1 });

@@ -103,7 +103,7 @@ describe('unusual consumption', () => {
 
     function store(atS: number, watts: number): void {
       bench.store
-        .prepare('INSERT OR REPLACE INTO energy_hourly VALUES (2, ?, ?, 3600, ?, ?, ?, 0, 0, 0)')
+        .prepare('INSERT OR REPLACE INTO energy_hourly VALUES (2, ?, ?, 3600, ?, ?, ?, 0, 0, 0, 0)')
         .run(atS, watts * 1_000, watts * 1_000, watts * 1_000, watts * 1_000);
     }
 

@@ -1,0 +1,192 @@
+import type { BucketRows } from './bucket-rows.ts';
+import { type DeviceHour, type DeviceTotal, HOUSEHOLD } from './buckets.ts';
+import { type CounterRows, NO_OFFSET } from './counter-rows.ts';
+
+/** What a plug counted since it was first metered. */
+export interface Counted {
+  /** Never fall, whatever is restarted or put right. */
+  readonly energyMwh: number;
+  readonly feedInMwh: number;
+  /** What is stored of the energy now; falls where the past was put right. */
+  readonly storedMwh: number;
+}
+
+/** What all plugs cost since metering began, micro-cents. */
+export interface CountedCost {
+  /** Never falls. */
+  readonly costUc: number;
+  /** What prices below zero gave back, which is not taken off the cost; never falls. */
+  readonly creditUc: number;
+  /** Cost less credit as stored now; falls where a price was below zero or the past put right. */
+  readonly storedUc: number;
+}
+
+interface Standing {
+  readonly plugs: ReadonlyMap<number, Counted>;
+  readonly cost: CountedCost;
+}
+
+interface Deps {
+  readonly rows: CounterRows;
+  readonly buckets: BucketRows;
+  /** Hours that memory has, which the database has not, or not in full. */
+  readonly live: () => readonly DeviceHour[];
+}
+
+const NOTHING: Counted = { energyMwh: 0, feedInMwh: 0, storedMwh: 0 };
+const NO_TOTAL: DeviceTotal = { energyMwh: 0, feedInMwh: 0, costUc: 0 };
+/** Linux writes out what is 30 s old (vm.dirty_expire_centisecs), and looks every 5 s. */
+const WRITTEN_OUT_MS = 35_000;
+
+/**
+ * The counters that others keep books by: Prometheus takes one that falls for one that began anew,
+ * and Home Assistant adds all of it a second time. So they follow the commits and nothing else:
+ *
+ * - What is published was committed, and so long ago that a power cut does not take it back. The
+ *   meters come out of the database after a crash as they went in.
+ * - What changes the past (a correction, a recalculation, a history handed over, a clock put right)
+ *   is told aside: the counters stand, and how far they are from what is stored is kept.
+ * - A price below zero makes the cost stand, and the credit grow.
+ */
+export class Counters {
+  readonly #deps: Deps;
+  /** Sums of the days; null when they have changed. */
+  #days: ReadonlyMap<number, DeviceTotal> | null = null;
+  /** As of the last commit. */
+  #latest: Standing | null = null;
+  #published: Standing | null = null;
+  #waiting: { readonly standing: Standing; readonly atMs: number } | null = null;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Takes what a start found in the database. */
+  load(): void {
+    this.forget();
+    this.#latest = this.#standing();
+    this.#published = this.#latest;
+  }
+
+  of(deviceNumber: number): Counted {
+    return this.#published?.plugs.get(deviceNumber) ?? NOTHING;
+  }
+
+  get cost(): CountedCost {
+    return this.#published?.cost ?? { costUc: 0, creditUc: 0, storedUc: 0 };
+  }
+
+  /** Days were written, or what was written was rolled back. */
+  forget(): void {
+    this.#days = null;
+  }
+
+  /**
+   * Follows a commit, inside its transaction.
+   * @returns to be called with the monotonic time once that is through
+   */
+  follow(): (nowMs: number) => void {
+    const before = this.#latest;
+    let next = this.#standing();
+    if (before !== null && this.#holdUp(before, next)) next = this.#standing();
+    return (nowMs) => {
+      this.#latest = next;
+      const { standing, atMs } = this.#waiting ?? { standing: next, atMs: nowMs };
+      const isOut = nowMs - atMs >= WRITTEN_OUT_MS;
+      if (isOut) this.#published = standing;
+      if (isOut || this.#waiting === null) this.#waiting = { standing: next, atMs: nowMs };
+    };
+  }
+
+  /** Changes the past inside a transaction of the caller; the counters stay where they are. */
+  aside<T>(work: () => T): T {
+    this.forget();
+    const before = this.#totals();
+    try {
+      this.forget();
+      const done = work();
+      this.#keepApart(before);
+      return done;
+    } finally {
+      this.forget();
+    }
+  }
+
+  /** As {@link aside} for a change that takes more than its transaction. */
+  mark(): () => void {
+    this.forget();
+    const before = this.#totals();
+    return () => {
+      this.forget();
+      this.#keepApart(before);
+    };
+  }
+
+  #keepApart(before: ReadonlyMap<number, DeviceTotal>): void {
+    const after = this.#totals();
+    let costUc = 0;
+    for (const number of new Set([...before.keys(), ...after.keys()])) {
+      const [was, is] = [before.get(number) ?? NO_TOTAL, after.get(number) ?? NO_TOTAL];
+      const energyMwh = was.energyMwh - is.energyMwh;
+      const feedInMwh = was.feedInMwh - is.feedInMwh;
+      costUc += was.costUc - is.costUc;
+      if (energyMwh !== 0 || feedInMwh !== 0) this.#deps.rows.add(number, { energyMwh, feedInMwh });
+    }
+    if (costUc !== 0) this.#deps.rows.add(HOUSEHOLD, { costUc });
+  }
+
+  /** @returns whether anything would have fallen */
+  #holdUp(before: Standing, next: Standing): boolean {
+    const { rows } = this.#deps;
+    let hasFallen = false;
+    for (const [number, was] of before.plugs) {
+      const is = next.plugs.get(number) ?? NOTHING;
+      const energyMwh = Math.max(0, was.energyMwh - is.energyMwh);
+      const feedInMwh = Math.max(0, was.feedInMwh - is.feedInMwh);
+      if (energyMwh === 0 && feedInMwh === 0) continue;
+      hasFallen = true;
+      rows.add(number, { energyMwh, feedInMwh });
+    }
+    const creditUc = before.cost.costUc - next.cost.costUc;
+    if (creditUc <= 0) return hasFallen;
+    rows.add(HOUSEHOLD, { costUc: creditUc, creditUc });
+    return true;
+  }
+
+  #standing(): Standing {
+    const offsets = this.#deps.rows.all();
+    const totals = this.#totals();
+    const plugs = new Map<number, Counted>();
+    let storedUc = 0;
+    for (const number of new Set([...totals.keys(), ...offsets.keys()])) {
+      if (number === HOUSEHOLD) continue;
+      const total = totals.get(number) ?? NO_TOTAL;
+      const offset = offsets.get(number) ?? NO_OFFSET;
+      storedUc += total.costUc;
+      plugs.set(number, {
+        energyMwh: total.energyMwh + offset.energyMwh,
+        feedInMwh: total.feedInMwh + offset.feedInMwh,
+        storedMwh: total.energyMwh,
+      });
+    }
+    const { costUc, creditUc } = offsets.get(HOUSEHOLD) ?? NO_OFFSET;
+    return { plugs, cost: { costUc: storedUc + costUc, creditUc, storedUc } };
+  }
+
+  /** All days of each plug, with the hours that only memory has. */
+  #totals(): Map<number, DeviceTotal> {
+    const { buckets, live } = this.#deps;
+    this.#days ??= buckets.totals();
+    const totals = new Map(this.#days);
+    for (const { deviceNumber, hour } of live()) {
+      const [kept] = buckets.hours(deviceNumber, hour.startS, hour.startS + 1);
+      const known = totals.get(deviceNumber) ?? NO_TOTAL;
+      totals.set(deviceNumber, {
+        energyMwh: known.energyMwh + hour.energyMwh - (kept?.energyMwh ?? 0),
+        feedInMwh: known.feedInMwh + (hour.feedInMwh ?? 0) - (kept?.feedInMwh ?? 0),
+        costUc: known.costUc + hour.costUc - (kept?.costUc ?? 0),
+      });
+    }
+    return totals;
+  }
+}
