@@ -97,6 +97,11 @@ export const SETTINGS = {
     number(0, FAR),
     'Largest file an upload may hold, and largest request.',
   ),
+  MEMORY_HIGH_MB: setting(
+    '500',
+    number(1, FAR),
+    'Memory from which on downloads and lists are refused; the MemoryHigh of a service counts first.',
+  ),
   FLUSH_WAKE: optional(flushWake, 'Lets the queue wake the NAS: daily HH:MM, or <n>h old.'),
   ENERGY_SAMPLE_INTERVAL_SECONDS: setting('30', number(1, 3_600), 'How often a plug is read.'),
   ENERGY_RAW_RETENTION_DAYS: setting('7', number(1, 3_650), 'How long single samples are kept.'),

@@ -57,6 +57,7 @@ export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: 
     need: nas.need,
     files: filesRoom,
     background: cacheRoom.background,
+    isShortOfMemory: () => rooms().system.isShortOfMemory(),
     userOf: (userId) => rooms().accounts.userOf(userId),
     // The one they just came with costs the NAS no sign-in; a stored one serves those away.
     tokenOf: async (userId) =>

@@ -44,6 +44,8 @@ interface Handed {
 
 /** A deploy takes a second or two. */
 const RESTARTING = refuse('restarting', { retryAfterSeconds: 5 });
+/** What runs gives its memory back within seconds of its end. */
+const BUSY = refuse('busy', { retryAfterSeconds: 10 });
 
 /**
  * Stands in front of Node-RED on every route of the API listeners. Who calls, how large, what form:
@@ -176,6 +178,12 @@ export class ApiGuard {
     return await enter(this.#parts.keepers, endpoint, authorization, loopback);
   }
 
+  /** Whatever its description says may be refused as `busy` is begun only while there is memory. */
+  #isBusyFor(found: Found | null): boolean {
+    const mayYield = found?.endpoint.refusals.includes('busy') === true;
+    return mayYield && this.#parts.keepers.isShortOfMemory();
+  }
+
   async #admit(
     request: IncomingMessage,
     found: Found | null,
@@ -184,6 +192,7 @@ export class ApiGuard {
   ): Promise<Answer | null> {
     const packed = codingFault(request, found?.endpoint ?? null);
     if (packed !== null) return packed;
+    if (this.#isBusyFor(found)) return BUSY;
     if (found?.endpoint.body !== 'stream' || caller === null) return null;
     const { endpoint, params } = found;
     const asked = { endpointId: endpoint.id, params, query };

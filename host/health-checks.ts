@@ -14,6 +14,8 @@ export interface HealthSources {
   readonly freeBytes: () => number;
   /** CACHE_MIN_FREE_GB in bytes: below it uploads are refused. */
   readonly minFreeBytes: number;
+  /** Downloads and listings are refused for a while. */
+  readonly isShortOfMemory: () => boolean;
   /** `lost`, `strangers`, `found` or `ok`. */
   readonly uploads: () => string;
   /** Labels of tabs left out because a node type of theirs is not installed. */
@@ -30,6 +32,7 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
     { name: 'nas', fine: ['awake', 'asleep', 'unreachable'], run: () => nasWord(nas(), sources) },
     { name: 'clock', run: () => (sources.isClockUnsynced() ? 'clock_unsynced' : 'ok') },
     { name: 'disk', run: () => diskWord(sources) },
+    { name: 'memory', run: () => (sources.isShortOfMemory() ? 'busy' : 'ok') },
     // What was found goes by itself or waits for its owner, whose page says so.
     { name: 'uploads', fine: ['found'], run: () => sources.uploads() },
     // One tab of the tinkerer's, on an optional package: told, but nobody's API suffers.

@@ -15,6 +15,7 @@ export function doorKeepers(rooms: Rooms): DoorKeepers {
   return {
     authenticate: (bearer) => authenticate(rooms, bearer),
     mayWake: (caller) => rooms.accounts.mayWake(caller),
+    isShortOfMemory: () => rooms.system.isShortOfMemory(),
     admitUpload: (request, caller, asked) => admitUpload(rooms, request, caller, asked),
   };
 }

@@ -22,6 +22,8 @@ export interface DoorKeepers {
   authenticate(bearer: string): Promise<Authentication>;
   /** Admins, and users whom the NAS allows it. */
   mayWake(caller: Caller): boolean;
+  /** Memory is short: what may be refused as `busy` is. */
+  isShortOfMemory(): boolean;
   /** Judges an upload by its headers, address and query alone. Null lets its body come. */
   admitUpload(request: IncomingMessage, caller: Caller, asked: AskedUpload): Promise<Answer | null>;
 }

@@ -64,6 +64,7 @@ const CHECK_WORDS: Readonly<Record<string, string>> = {
   nas: '[[NAS]]',
   clock: '[[Clock]]',
   disk: '[[Disk]]',
+  memory: '[[Memory]]',
   uploads: '[[Uploads]]',
   flows: '[[Flows]]',
 };
@@ -78,6 +79,7 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   clock_unsynced: '[[not set]]',
   low: '[[nearly full]]',
   full: '[[full]]',
+  busy: '[[short]]',
   lost: '[[lost]]',
   found: '[[found again]]',
   strangers: '[[unknown files]]',

@@ -12,6 +12,8 @@ export interface BootOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Changes the copy of the flows before the start. */
   readonly prepare?: (folders: { readonly flows: string; readonly data: string }) => void;
+  /** Modules loaded before BaluPi. */
+  readonly preload?: readonly string[];
 }
 
 /** How a start that was to fail ended. */
@@ -25,6 +27,7 @@ export class BootedBaluPi {
   readonly nas: PracticeNas;
   readonly folder: string;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #preload: readonly string[];
   #process: PiProcess;
 
   private constructor(nas: PracticeNas, folder: string, options: BootOptions) {
@@ -33,6 +36,7 @@ export class BootedBaluPi {
     const flows = join(folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (name) => !name.endsWith('.ts') });
     options.prepare?.({ flows, data: this.dataFolder });
+    this.#preload = options.preload ?? [];
     this.#environment = { ...this.#defaults(), ...options.environment };
     this.#process = this.#begin();
   }
@@ -133,7 +137,8 @@ export class BootedBaluPi {
 
   #begin(changed: Readonly<Record<string, string>> = {}): PiProcess {
     const environment = { ...this.#environment, ...changed };
-    return new PiProcess({ flowsFolder: this.flowsFolder, environment });
+    const { flowsFolder } = this;
+    return new PiProcess({ flowsFolder, environment, preload: this.#preload });
   }
 
   #defaults(): Record<string, string> {

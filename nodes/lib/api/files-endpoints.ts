@@ -96,6 +96,7 @@ const DOWNLOAD_REFUSALS = [
   'nas_bad_answer',
   'nas_storage_missing',
   'nas_asleep',
+  'busy',
 ] as const;
 
 export const FILES_ENDPOINTS = [
@@ -116,6 +117,7 @@ export const FILES_ENDPOINTS = [
       'nas_bad_answer',
       'nas_storage_missing',
       'nas_asleep',
+      'busy',
     ],
   }),
   endpoint({

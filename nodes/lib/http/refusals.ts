@@ -45,6 +45,7 @@ export const REFUSALS = {
   nas_bad_answer: { status: 502, detail: 'The NAS gave an answer that makes no sense.' },
   plug_unreachable: { status: 503, detail: 'The plug does not answer.' },
   restarting: { status: 503, detail: 'BaluPi is starting its flows. Try again in a moment.' },
+  busy: { status: 503, detail: 'The Pi is short of memory for a moment. Try again shortly.' },
   nas_asleep: { status: 503, detail: 'The NAS sleeps and this cannot be answered without it.' },
   nas_never_seen: {
     status: 503,

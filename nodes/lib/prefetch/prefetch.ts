@@ -25,6 +25,8 @@ export interface PrefetchPorts {
     'list' | 'locatePath' | 'shownIn' | 'shownBeside' | 'lastShown' | 'mayRead'
   >;
   readonly background: Background;
+  /** Memory is short on the Pi. */
+  readonly isShortOfMemory: () => boolean;
   /** A user as last known; null when unknown or switched off. */
   readonly userOf: (userId: number) => User | null;
   /** A token of that very user that the NAS takes now; null when there is none. */
@@ -58,7 +60,8 @@ export class Prefetch {
   constructor(ports: PrefetchPorts) {
     this.#ports = ports;
     const { clock, presence, need, files, background, userOf, tokenOf } = ports;
-    const isServingCallers = (): boolean => background.isServingCallers;
+    // What nobody waits for takes no memory from what somebody waits for either.
+    const isServingCallers = (): boolean => background.isServingCallers || ports.isShortOfMemory();
     this.#errands = new Errands({ clock, presence, need, isServingCallers });
     const errands = this.#errands;
     const fetchFor = new FetchFor({ clock, errands, background, files, userOf, tokenOf });

@@ -335,6 +335,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['queued', 'wartet auf Versand'],
   ['saved by sleep, estimated', 'durch Schlaf gespart, geschätzt'],
   ['session taken', 'Sitzung belegt'],
+  ['short', 'knapp'],
   ['something else', 'etwas anderes'],
   ['standby', 'Standby'],
   ['third-party access is off', 'Fremdzugriff ist aus'],

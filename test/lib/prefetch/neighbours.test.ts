@@ -215,6 +215,18 @@ describe('Fetching the neighbours of what is read', () => {
       assert.equal(bench.fetched().length, 8);
     });
 
+    it('waits while the Pi is short of memory', async () => {
+      await bench.read(bench.alice, nth(5));
+      bench.fetched();
+      bench.isShortOfMemory = true;
+      const ticking = bench.beginTick();
+      await bench.clock.advance(60_000);
+      assert.deepEqual(bench.fetched(), []);
+      bench.isShortOfMemory = false;
+      await bench.through(ticking);
+      assert.ok(bench.fetched().length > 0);
+    });
+
     it('is silent for a minute when the NAS is asked too much', async () => {
       await bench.read(bench.alice, nth(5));
       bench.fetched();

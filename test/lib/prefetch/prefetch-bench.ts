@@ -13,6 +13,7 @@ export class PrefetchBench extends CacheBench {
   readonly need = new CallerNeed(this.clock);
   readonly tokens = new Map<number, string>();
   readonly switchedOff = new Set<number>();
+  isShortOfMemory = false;
   prefetch!: Prefetch;
   readonly #listeners = new Set<(state: NasState) => void>();
 
@@ -32,6 +33,7 @@ export class PrefetchBench extends CacheBench {
       need: this.need,
       files: this.files,
       background: this.cache.background,
+      isShortOfMemory: () => this.isShortOfMemory,
       userOf: (userId) => this.#userOf(userId),
       tokenOf: (userId) => Promise.resolve(this.tokens.get(userId) ?? null),
     });
