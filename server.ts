@@ -26,6 +26,8 @@ const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
 const ANSWER_MARGIN_MS = 35_000;
 /** The contract gives a stop 10 s in all. */
 const STOP_LIMIT_MS = 9_500;
+/** How lines begin here, from the first one on. */
+const MARKS = lineMarks(process.env);
 
 /** For the demo and the tests, which must neither read a household's `.env` nor change its flows. */
 const { values: ARGUMENTS } = parseArgs({
@@ -62,10 +64,10 @@ function warnOfSettings(log: Log, unused: readonly string[]): void {
   if (open !== null) log.warn(open);
 }
 
-/** Builds, starts and prints the ready line. @returns how to stop */
-async function start(): Promise<() => Promise<void>> {
+/** Builds, starts and prints the ready line. @returns how to stop, and why for the log */
+async function start(): Promise<(why: string) => Promise<void>> {
   const { settings, unused } = settingsOrFault();
-  const log = new ConsoleLog(settings.LOG_LEVEL, lineMarks(process.env));
+  const log = new ConsoleLog(settings.LOG_LEVEL, MARKS);
   warnOfSettings(log, unused);
   let leftOut: readonly LeftOut[] = [];
   const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));
@@ -93,12 +95,29 @@ async function start(): Promise<() => Promise<void>> {
   await control.start();
   const manager = serviceManager(house, log);
   manager.ready(announce(settings, host));
-  return async () => {
+  sayStarted(house, log);
+  return async (why) => {
+    const fromMs = performance.now();
+    log.info(`stop: begun by ${why}.`);
     manager.stopping();
     await control.stop();
     await host.stop();
     await house.stop();
+    log.info(`stop: done after ${secondsSince(fromMs)} s.`);
   };
+}
+
+/** A run that was cut says nothing of it itself, so the next one does. */
+function sayStarted({ data }: House, log: Log): void {
+  const ready = `BaluPi ${ownVersion()}, Node.js ${process.versions.node}, ready after ${secondsSince(0)} s`;
+  const { lastEnd } = data;
+  if (lastEnd === 'cut') log.warn(`start: ${ready}; the run before did not end in order.`);
+  else log.info(`start: ${ready}; ${lastEnd === null ? 'the first run' : 'after a stop'}.`);
+}
+
+/** @param fromMs of the process's own clock, which begins with it */
+function secondsSince(fromMs: number): string {
+  return ((performance.now() - fromMs) / 1_000).toFixed(1);
 }
 
 function flowStorage(
@@ -161,18 +180,28 @@ function announce(settings: Settings, host: BaluPiHost): string {
   return line;
 }
 
+/** journald reads the priority at the head of each line; a person reads the words alone. */
 function fail(error: unknown): never {
-  process.stderr.write(`${wordsOfFault(error)}\n`);
+  const head = MARKS.error.startsWith('<') ? MARKS.error : '';
+  process.stderr.write(`${wordsOfFault(error).replace(/^/gm, head)}\n`);
   process.exit(exitCodeOf(error));
 }
 
-function stopOn(signals: readonly NodeJS.Signals[], stop: () => Promise<void>): void {
+function sayUncaught(what: string): void {
+  process.stderr.write(`${MARKS.error}${oneLine(what)}\n`);
+}
+
+function stopOn(signals: readonly NodeJS.Signals[], stop: (why: string) => Promise<void>): void {
   let stopping = false;
-  const end = (): void => {
+  const end = (signal: NodeJS.Signals): void => {
     if (stopping) return;
     stopping = true;
-    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
-    stop().then(() => process.exit(0), fail);
+    const tooLong = (): never => {
+      sayUncaught(`stop: cut after ${STOP_LIMIT_MS / 1_000} s.`);
+      process.exit(1);
+    };
+    setTimeout(tooLong, STOP_LIMIT_MS).unref();
+    stop(signal).then(() => process.exit(0), fail);
   };
   for (const signal of signals) process.on(signal, end);
 }
@@ -180,22 +209,18 @@ function stopOn(signals: readonly NodeJS.Signals[], stop: () => Promise<void>): 
 // Our own nodes are guarded one by one; this is for what a tinkerer installs. Dying for it would
 // cut every transfer of the family.
 process.on('uncaughtException', (error) => {
-  process.stderr.write(
-    `[error] ${oneLine(`Something was thrown and caught by nobody: ${error.stack ?? ''}`)}\n`,
-  );
+  sayUncaught(`Something was thrown and caught by nobody: ${error.stack ?? ''}`);
 });
 process.on('unhandledRejection', (reason) => {
-  process.stderr.write(
-    `[error] ${oneLine(`A promise failed and nobody looked: ${String(reason)}`)}\n`,
-  );
+  sayUncaught(`A promise failed and nobody looked: ${String(reason)}`);
 });
 
 // In a turn of its own, so that a signal is heard from the first step on.
 const started = Promise.resolve().then(start);
 // A stop during the start lets it come to its end first, so that nothing is left half open.
-stopOn(['SIGTERM', 'SIGINT', 'SIGHUP'], async () => {
+stopOn(['SIGTERM', 'SIGINT', 'SIGHUP'], async (signal) => {
   const stop = await started;
-  await stop();
+  await stop(signal);
 });
 try {
   await started;

@@ -30,13 +30,17 @@ interface NodeRedMessage {
 const NODE_RED_WARN = 30;
 const NODE_RED_INFO = 40;
 
+/** Said at every start of a house that has no credentials of its own, as none is found; and a banner. */
+const NOTHING_TO_SAY = /^(?:Encrypted credentials not found$|\s*Welcome to Node-RED\s)/;
+
 /** Node-RED's setting for a log handler: its lines go where all others go, in the same form. */
 export function nodeRedLogHandler(log: Log): () => (message: NodeRedMessage) => void {
   return () => (message) => {
     const { level, msg, type, name, id } = message;
     const where = type === undefined ? '' : `[${type}:${name ?? id ?? ''}] `;
     const line = where + textOf(msg);
-    if (level < NODE_RED_WARN) log.error(line);
+    if (NOTHING_TO_SAY.test(line)) log.debug(line);
+    else if (level < NODE_RED_WARN) log.error(line);
     else if (level === NODE_RED_WARN) log.warn(line);
     else if (level === NODE_RED_INFO) log.info(line);
     else log.debug(line);

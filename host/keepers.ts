@@ -66,7 +66,7 @@ export function pageAccounts({ accounts, nas }: Rooms): PageAccounts & SocketAcc
       accounts.pages.close(cookie);
     },
     wake: () => {
-      const { kind } = nas.wake.wake();
+      const { kind } = nas.wake.wake('an admin at the sign-in page');
       return kind === 'no_mac' || kind === 'already_awake' ? kind : null;
     },
     find: (cookie) => accounts.pages.find(cookie),

@@ -14,13 +14,13 @@ const ASLEEP_RETRY_SECONDS = 300;
  */
 export async function holdForWake(
   { nas, missRule, clock }: Pick<Rooms, 'nas' | 'missRule' | 'clock'>,
-  caller: { readonly auto: boolean; readonly signal: AbortSignal },
+  caller: { readonly who: string; readonly auto: boolean; readonly signal: AbortSignal },
 ): Promise<Held> {
   if (nas.presence.state.awake) return { kind: 'awake' };
   if (!missRule.wakeOnMiss || caller.auto) {
     return { kind: 'asleep', retryAfterSeconds: ASLEEP_RETRY_SECONDS };
   }
-  const outcome = nas.wake.wakeForMiss();
+  const outcome = nas.wake.wakeForMiss(`${caller.who}, who reads what is not kept`);
   if (outcome.kind === 'already_awake') return { kind: 'awake' };
   if (outcome.kind === 'no_mac') {
     return { kind: 'asleep', retryAfterSeconds: ASLEEP_RETRY_SECONDS };

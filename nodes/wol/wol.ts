@@ -5,6 +5,7 @@ import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { quoted } from '../lib/log/quoted.ts';
 import { holdForWake } from './hold.ts';
 
 interface WolConfig extends NodeDef {
@@ -12,10 +13,16 @@ interface WolConfig extends NodeDef {
   readonly nas: string;
 }
 
+/** Who sent it, for the log; what carries no request comes from a flow. */
+function whoOf({ req }: ApiMessage): string {
+  const caller = req?.call?.caller ?? null;
+  return caller === null ? 'a flow' : quoted(caller.user.username);
+}
+
 /** Wakes at once; how it ends is in `GET /api/nas/status`. */
 function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessage {
   const before = nas.status();
-  const outcome = nas.wake.wake();
+  const outcome = nas.wake.wake(whoOf(message));
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') return withAnswer(message, refuse('already_awake'));
   const payload = {
@@ -30,7 +37,7 @@ function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessa
 
 /** The same, in the words of the NAS's own `POST /api/system/sleep/wake`. */
 function wakeForApp({ nas }: Rooms, message: ApiMessage): ApiMessage {
-  const outcome = nas.wake.wake();
+  const outcome = nas.wake.wake(whoOf(message));
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') {
     return withAnswer(
@@ -44,7 +51,11 @@ function wakeForApp({ nas }: Rooms, message: ApiMessage): ApiMessage {
 
 async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
   const call = callOf(message);
-  const held = await holdForWake(rooms, { auto: call.auto, signal: call.signal });
+  const held = await holdForWake(rooms, {
+    who: whoOf(message),
+    auto: call.auto,
+    signal: call.signal,
+  });
   if (held.kind === 'awake') return [message, null];
   const given = asleepAnswer(rooms.nas.presence.state, held.retryAfterSeconds);
   return [null, withAnswer(message, given)];

@@ -38,6 +38,15 @@ describe('The log on the console', () => {
     assert.doesNotMatch(lines.join('').replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f]/);
   });
 
+  it('takes nothing of Node-RED for an alarm that every start has', () => {
+    const handle = nodeRedLogHandler(log)();
+    handle({ level: 30, msg: 'Encrypted credentials not found' });
+    handle({ level: 40, msg: '\n\nWelcome to Node-RED\n===================\n' });
+    assert.deepEqual(lines, []);
+    handle({ level: 30, msg: 'Error loading credentials: Encrypted credentials not found' });
+    assert.equal(lines.length, 1);
+  });
+
   it('begins with its priority where journald reads it, and only there', () => {
     const status = () => ({ dev: 9, ino: 1234 });
     const told: string[] = [];

@@ -97,7 +97,8 @@ export class Accounts {
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const common = { nas, presence, book, time, clock, graceMs, onConfirmed, shares };
+    const { log } = parts;
+    const common = { nas, presence, book, time, clock, graceMs, onConfirmed, shares, log };
     const verdicts = new NasVerdicts(common);
     this.#verdicts = verdicts;
     this.#book = book;
@@ -115,7 +116,7 @@ export class Accounts {
     this.#persons = new PersonSignIn(this.#signIn, presence);
     const recheck = new RoleRecheck(common);
     this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
-    this.#learning = new BackgroundLearning({ ...common, budget: parts.budget, log: parts.log });
+    this.#learning = new BackgroundLearning({ ...common, budget: parts.budget });
     this.#pageSignIn = this.#pageDoor();
     this.pages = this.#pageSessions(recheck);
   }

@@ -1,3 +1,5 @@
+import type { Log } from '../log/log.ts';
+import { quoted } from '../log/quoted.ts';
 import type { Clock } from '../time/clock.ts';
 import type { User } from './caller.ts';
 import { refused, type PersonOutcome } from './outcomes.ts';
@@ -21,6 +23,7 @@ interface Session {
 export interface EditorSessionsParts {
   readonly book: UserBook;
   readonly clock: Clock;
+  readonly log: Log;
   readonly personSignIn: PersonSignIn;
   readonly recheck: RoleRecheck;
 }
@@ -41,8 +44,13 @@ export class EditorSessions {
     const outcome = await this.#parts.personSignIn.signIn(given);
     if (outcome.kind !== 'person') return outcome;
     const { user } = outcome;
-    if (user.role !== 'admin') return refused('admin_only');
-    const nowMs = this.#parts.clock.monotonicMs();
+    const { clock, log } = this.#parts;
+    if (user.role !== 'admin') {
+      const who = `${quoted(user.username)} from ${given.address}`;
+      log.warn(`sign-in: refused for ${who} at the editor: admin_only.`);
+      return refused('admin_only');
+    }
+    const nowMs = clock.monotonicMs();
     this.#sessions.delete(user.username);
     this.#sessions.set(user.username, {
       userId: user.id,

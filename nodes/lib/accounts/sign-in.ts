@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Log } from '../log/log.ts';
 import type { NasClient, NasJson } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import { mayAsk, silentCode } from './asking.ts';
 import type { Caller, User } from './caller.ts';
@@ -10,6 +12,7 @@ import { pendingTokenOf, retryAfterOf } from './nas-answers.ts';
 import type { Claimant, NasShares } from './nas-shares.ts';
 import { refused, type SignInRefusal } from './outcomes.ts';
 import type { Match, PasswordVerifiers } from './password-verifiers.ts';
+import { RefusedSignIns } from './refused-sign-ins.ts';
 import { SingleFlight } from './single-flight.ts';
 import { decodeJwt, hashToken, readUserId } from './token-form.ts';
 import type { UserBook } from './user-book.ts';
@@ -52,6 +55,8 @@ export interface SignInParts {
   readonly limits: LoginLimits;
   readonly shares: NasShares;
   readonly time: TrustedClock;
+  readonly clock: Clock;
+  readonly log: Log;
   readonly onConfirmed: (user: User, token: string) => void;
 }
 
@@ -76,16 +81,34 @@ export class SignIn {
   readonly #flight = new SingleFlight<Checked>();
   /** Hashes of the pending tokens the NAS gave out through here: whoever has one knew a password. */
   readonly #pending = new LruMap<string, true>(PENDING_REMEMBERED);
+  readonly #refused: RefusedSignIns;
 
   constructor(parts: SignInParts) {
     this.#parts = parts;
+    this.#refused = new RefusedSignIns(parts.clock, parts.log);
   }
 
   async password(given: LoginTry): Promise<Checked> {
+    const row = this.#parts.book.users.findByName(given.username);
+    const checked = await this.#password(given, row);
+    this.#refused.note(checked, row?.username ?? null, given.address);
+    return checked;
+  }
+
+  async secondFactor(given: SecondFactorTry): Promise<CheckedByNas> {
+    // The pending token names its user; a made-up one is the NAS's to refuse.
+    const subject = readUserId(decodeJwt(given.pendingToken)?.claims['sub']);
+    const isOurs = this.#pending.get(keyOfPending(given.pendingToken)) === true;
+    const checked = await this.#secondFactor(given, subject, isOurs);
+    const row = subject !== null && isOurs ? this.#parts.book.users.find(subject) : null;
+    this.#refused.note(checked, row?.username ?? null, given.address);
+    return checked;
+  }
+
+  async #password(given: LoginTry, row: UserRow | null): Promise<Checked> {
     const { limits, book, time } = this.#parts;
     const leave = limits.tryAt(given.address, given.username);
     if (leave.kind === 'wait') return tooMany(leave);
-    const row = book.users.findByName(given.username);
     const isKnown = row !== null && book.places.isKnown(row.id, given.address, time.nowMs());
     // The same try twice at once costs the NAS one of its five logins a minute.
     const checked = await this.#flight.run(keyOf(given, isKnown), () =>
@@ -96,14 +119,15 @@ export class SignIn {
     return checked;
   }
 
-  async secondFactor(given: SecondFactorTry): Promise<CheckedByNas> {
+  async #secondFactor(
+    given: SecondFactorTry,
+    subject: number | null,
+    isOurs: boolean,
+  ): Promise<CheckedByNas> {
     const { limits, presence, nas, book, shares } = this.#parts;
-    // The pending token names its user; a made-up one is the NAS's to refuse.
-    const subject = readUserId(decodeJwt(given.pendingToken)?.claims['sub']);
     const leave = limits.tryAt(given.address, `second factor of ${subject ?? 'nobody'}`);
     if (leave.kind === 'wait') return tooMany(leave);
     if (!mayAsk(presence.state)) return refused(silentCode(presence.state));
-    const isOurs = this.#pending.get(keyOfPending(given.pendingToken)) === true;
     const share = shares.secondFactors.take(given.address, isOurs ? 'known' : 'stranger');
     if (share.kind === 'wait') return shareUsedUp(share);
     const answer = await nas.verifyTwoFactor(given.pendingToken, given.code);

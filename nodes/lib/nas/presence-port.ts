@@ -49,9 +49,10 @@ export interface NasWake {
   };
   /**
    * Starts a wake or joins the running one.
+   * @param cause who or what wants it, for the log; a name as `quoted` gives it
    * @returns at once: what was done. `done` of `started` and `joined` tells how it ended.
    */
-  wake(): WakeOutcome;
+  wake(cause: string): WakeOutcome;
 }
 
 export type WakeOutcome =
@@ -69,5 +70,5 @@ export type MissWakeOutcome =
 
 export interface NasMissWake {
   /** As {@link NasWake.wake}, under the rules for misses. Joining a running wake is always allowed. */
-  wakeForMiss(): MissWakeOutcome;
+  wakeForMiss(cause: string): MissWakeOutcome;
 }

@@ -79,50 +79,60 @@ export class Wake implements NasWake, NasMissWake {
     await this.#running;
   }
 
-  wake(): WakeOutcome {
+  wake(cause: string): WakeOutcome {
     const { presence, macAddress } = this.#options;
     if (presence.state.awake) return { kind: 'already_awake' };
     if (this.#running !== null) {
+      this.#options.log.debug(`wake: ${cause} waits for the same one.`);
       return { kind: 'joined', packetSent: false, done: this.#running };
     }
     const { reachable } = presence.state;
     if (macAddress() === null && !reachable) return { kind: 'no_mac' };
     const packetSent = !reachable && this.#mayBurst();
-    return { kind: 'started', packetSent, done: this.#start() };
+    const means = reachable ? 'a plain request' : packetSent ? 'a magic packet' : 'the last packet';
+    return { kind: 'started', packetSent, done: this.#start(`for ${cause}, by ${means}`) };
   }
 
-  wakeForMiss(): MissWakeOutcome {
+  wakeForMiss(cause: string): MissWakeOutcome {
     const { presence, clock } = this.#options;
-    if (this.#running !== null || presence.state.awake) return this.wake();
+    if (this.#running !== null || presence.state.awake) return this.wake(cause);
     const nowMs = clock.monotonicMs();
     const decision = decideMissWake(this.#misses, presence.sinceGoodbyeMs, nowMs);
     if (decision.kind === 'held_back') return decision;
-    const outcome = this.wake();
+    const outcome = this.wake(cause);
     if (outcome.kind === 'started') this.#misses = afterMissWake(this.#misses, nowMs);
     return outcome;
   }
 
-  #start(): Promise<'awake' | 'failed'> {
+  #start(story: string): Promise<'awake' | 'failed'> {
+    const { clock, log } = this.#options;
     const { attempts, state } = this.#status;
     this.#status = {
       state: 'waking',
-      startedAtMs: this.#options.clock.nowMs(),
+      startedAtMs: clock.nowMs(),
       attempts: state === 'awake' ? 1 : attempts + 1,
     };
+    log.info(`wake: begun ${story}; try ${this.#status.attempts}.`);
+    const fromMs = clock.monotonicMs();
     this.#running = this.#run().then(
-      (ended) => this.#ended(ended),
+      (ended) => this.#ended(ended, fromMs),
       (error: unknown) => {
-        this.#options.log.error(`Waking the NAS broke off: ${reasonOf(error)}`);
-        return this.#ended('failed');
+        log.error(`wake: broke off: ${reasonOf(error)}`);
+        return this.#ended('failed', fromMs);
       },
     );
     return this.#running;
   }
 
-  #ended(state: Exclude<WakeState, 'idle' | 'waking'>): 'awake' | 'failed' {
+  #ended(state: Exclude<WakeState, 'idle' | 'waking'>, fromMs: number): 'awake' | 'failed' {
     this.#running = null;
     this.#status = { ...this.#status, state };
-    const nowMs = this.#options.clock.monotonicMs();
+    const { clock, log } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const tookSeconds = Math.round((nowMs - fromMs) / 1_000);
+    if (state === 'awake') log.info(`wake: the NAS is awake after ${tookSeconds} s.`);
+    else if (this.#stopped.signal.aborted) log.info('wake: given up, as BaluPi stops.');
+    else log.warn(`wake: failed, the NAS is not awake after ${tookSeconds} s.`);
     this.#misses =
       state === 'awake' ? afterSeenAwake(this.#misses) : afterFailedWake(this.#misses, nowMs);
     return state;
@@ -182,7 +192,8 @@ export class Wake implements NasWake, NasMissWake {
     if (mac === null) return;
     this.#burstAtMs = clock.monotonicMs();
     for (const result of await Promise.allSettled(targets().map((to) => packet.send(mac, to)))) {
-      if (result.status === 'rejected') log.warn(`Waking the NAS: ${reasonOf(result.reason)}`);
+      if (result.status === 'rejected')
+        log.warn(`wake: a packet went nowhere: ${reasonOf(result.reason)}`);
     }
   }
 }

@@ -117,6 +117,11 @@ export class DataFolder {
     }
   }
 
+  /** How the run before this one ended; null where there was none. */
+  get lastEnd(): LastRun['lastEnd'] {
+    return this.#lastRun.lastEnd;
+  }
+
   /**
    * Goes back to the files where the disk takes writes again. A disk that was mounted anew knows
    * nothing of the lock on the old one, so that is taken first.

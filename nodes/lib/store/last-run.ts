@@ -38,6 +38,12 @@ export class LastRun {
     return this.#wasUsed;
   }
 
+  /** How the last run ended; null where there was none. */
+  get lastEnd(): 'in_order' | 'cut' | null {
+    if (!this.#wasUsed) return null;
+    return this.#told?.endedInOrder === true ? 'in_order' : 'cut';
+  }
+
   /** Whether a database is exactly as a run that ended in order left it. */
   leftInOrder(file: string): boolean {
     const { endedInOrder = false, files = {} } = this.#told ?? {};

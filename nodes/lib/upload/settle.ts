@@ -1,4 +1,5 @@
 import type { Log } from '../log/log.ts';
+import { quoted } from '../log/quoted.ts';
 import type { Clock } from '../time/clock.ts';
 import { backoffMs, type Random } from './backoff.ts';
 import type { DeliveryRows } from './delivery-rows.ts';
@@ -60,25 +61,29 @@ export class Settle {
         this.#mismatch(row, outcome);
         return NEXT;
       case 'refused':
+        this.#parts.log.warn(
+          `delivery: ${nameOf(row)} was refused by the NAS (${outcome.status}).`,
+        );
         this.#commit(row, 'failed', outcome.detail, () => {
           this.#parts.rows.settle(row.id, 'failed', outcome.detail);
           if (outcome.needsFolder === true) this.#parts.rows.markNeedsFolder(row.id);
         });
         return NEXT;
       case 'awaits_owner':
+        this.#parts.log.info(`delivery: ${nameOf(row)} waits for its owner to decide.`);
         this.#end(row, FOUND_WAITING, outcome.detail);
         return NEXT;
       case 'trouble':
         this.#wait(row, outcome.detail);
         return NEXT;
       case 'gone':
-        this.#end(row, 'waiting', 'The NAS went away.');
+        this.#pause(row, 'The NAS went away.');
         return { kind: 'hold', reason: 'gone', atLeastMs: 0 };
       case 'busy':
-        this.#end(row, 'waiting', `The NAS is busy (${outcome.status}).`);
+        this.#pause(row, `The NAS is busy (${outcome.status}).`);
         return { kind: 'hold', reason: 'busy', atLeastMs: outcome.retryAfterMs ?? 0 };
       case 'nas_full':
-        this.#end(row, 'waiting', 'The NAS has no room left.');
+        this.#pause(row, 'The NAS has no room left.');
         return { kind: 'hold', reason: 'full', atLeastMs: 0 };
       case 'credential_refused':
         return this.#credentialRefused(row, token);
@@ -92,6 +97,7 @@ export class Settle {
 
   /** Nobody can act for that user now; all of the user's rows wait. */
   noCredential(row: UploadRow): void {
+    this.#parts.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
     this.#commit(row, 'no_credential', null, () => {
       this.#parts.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
     });
@@ -99,7 +105,7 @@ export class Settle {
 
   /** What is sent now would lie hidden under the disk of the NAS once that is back. */
   storageMissing(row: UploadRow): Next {
-    this.#end(row, 'waiting', 'The NAS shows nothing of its storage. Is its disk mounted?');
+    this.#pause(row, 'The NAS shows nothing of its storage. Is its disk mounted?');
     return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
   }
 
@@ -130,6 +136,7 @@ export class Settle {
         syncLog.add(row, 'synced', null, nowMs);
       }
     });
+    for (const row of rows) this.#tellArrived(row);
   }
 
   async #delivered(row: UploadRow, path: string, beside: boolean): Promise<void> {
@@ -141,11 +148,27 @@ export class Settle {
       rows.delivered(row.id, state, path, nowMs);
       if (beside) rows.addConflict(row, path, nowMs);
     });
+    this.#tellArrived(row);
+    if (!beside) return;
+    const why = 'as the file on the NAS had changed; its owner decides';
+    this.#parts.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
+  }
+
+  #tellArrived(row: UploadRow): void {
+    this.#parts.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
+  }
+
+  /** Nothing goes through for a while. */
+  #pause(row: UploadRow, why: string): void {
+    this.#parts.log.info(`delivery: pauses. ${why}`);
+    this.#end(row, 'waiting', why);
   }
 
   #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
-    const { rows } = this.#parts;
+    const { rows, log } = this.#parts;
     const detail = 'What the NAS shows is not what was sent.';
+    const next = row.resends >= MOST_RESENDS ? 'kept as failed' : 'sent again';
+    log.warn(`delivery: ${nameOf(row)} did not arrive whole and is ${next}.`);
     this.#commit(row, 'mismatch', detail, () => {
       if (row.resends >= MOST_RESENDS) {
         rows.settle(row.id, 'failed', `${detail} It was sent ${MOST_RESENDS + 1} times.`);
@@ -163,6 +186,8 @@ export class Settle {
   #wait(row: UploadRow, detail: string): void {
     const { rows, clock, random } = this.#parts;
     const delayMs = backoffMs(row.attempts, random);
+    const seconds = Math.round(delayMs / 1_000);
+    this.#parts.log.info(`delivery: ${nameOf(row)} did not go through; again in ${seconds} s.`);
     const due = { tickMs: clock.monotonicMs() + delayMs, atMs: clock.nowMs() + delayMs };
     this.#commit(row, 'waiting', detail, () => {
       rows.settle(row.id, 'waiting', detail, due);
@@ -197,6 +222,11 @@ export class Settle {
       syncLog.add(row, outcome, detail, clock.nowMs());
     });
   }
+}
+
+/** For the log, which holds no file names: the page Uploads and the API tell which it is. */
+function nameOf({ id, username }: UploadRow): string {
+  return `upload ${id} of ${quoted(username)}`;
 }
 
 function endOf({ id, sizeBytes, sha256 }: UploadRow, path: string, atMs: number): End {

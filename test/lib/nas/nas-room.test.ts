@@ -154,7 +154,7 @@ describe('The nas room', () => {
     };
     await open({ liveToken: () => 'live' });
     await room.probe();
-    const outcome = room.wake.wake();
+    const outcome = room.wake.wake('a test');
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.deepEqual(packets, []);
     assert.equal(room.status().version, '1.38.0');
@@ -183,7 +183,7 @@ describe('The nas room', () => {
     await room.stop();
     await nas.close();
     await open();
-    const outcome = room.wake.wake();
+    const outcome = room.wake.wake('a test');
     assert.equal('packetSent' in outcome && outcome.packetSent, true);
     assert.deepEqual(packets, ['aa:bb:cc:dd:ee:ff']);
   });
