@@ -171,7 +171,10 @@ export class BaluPiHost {
 
   #dashboardDoor({ pages, clock, log }: HostParts): DashboardDoor {
     return new DashboardDoor({
-      signIn: new DashboardSignIn(pages, clock, this.#ownerOf),
+      signIn: new DashboardSignIn(pages, clock, {
+        addressOf: this.#ownerOf,
+        isSecure: (request) => this.#remotes.isSecure(request),
+      }),
       files: new DashboardFiles(join(this.#options.packageFolder, 'dist', 'dashboard')),
       sockets: this.#sockets,
       watch: this.#watch,

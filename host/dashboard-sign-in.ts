@@ -45,6 +45,13 @@ const STEP_MS = 300_000;
 /** More people than that do not sign in at a time. */
 const MOST_STEPS = 200;
 
+/** What is known of a request beside its words. */
+interface Origins {
+  addressOf(request: IncomingMessage): string;
+  /** Whether the browser came by https. */
+  isSecure(request: IncomingMessage): boolean;
+}
+
 interface Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -54,17 +61,13 @@ interface Visit {
 /** The sign-in in front of the Dashboard: pages without a script, and the posts behind them. */
 export class DashboardSignIn {
   readonly #accounts: PageAccounts;
-  readonly #addressOf: (request: IncomingMessage) => string;
+  readonly #origins: Origins;
   readonly #steps: OneTime<string>;
   readonly #wakes: OneTime<true>;
 
-  constructor(
-    accounts: PageAccounts,
-    clock: Clock,
-    addressOf: (request: IncomingMessage) => string,
-  ) {
+  constructor(accounts: PageAccounts, clock: Clock, origins: Origins) {
     this.#accounts = accounts;
-    this.#addressOf = addressOf;
+    this.#origins = origins;
     const parts = { clock, randomBytes, lifeMs: STEP_MS, most: MOST_STEPS };
     this.#steps = new OneTime<string>(parts);
     this.#wakes = new OneTime<true>(parts);
@@ -91,7 +94,7 @@ export class DashboardSignIn {
     }
     const cookie = cookieOf(visit.request, DASHBOARD_COOKIE);
     if (cookie !== undefined) this.#accounts.close(cookie);
-    visit.response.setHeader('Set-Cookie', cookieText('', 0));
+    this.#setCookie(visit, '', 0);
     goTo(visit.response, '/dashboard/sign-in');
   }
 
@@ -127,7 +130,7 @@ export class DashboardSignIn {
   async #password(visit: Visit, next: string, form: URLSearchParams): Promise<void> {
     const username = form.get('username') ?? '';
     const password = form.get('password') ?? '';
-    const address = this.#addressOf(visit.request);
+    const address = this.#origins.addressOf(visit.request);
     const outcome: PageOutcome =
       username === '' || password === ''
         ? { kind: 'refused', code: 'bad_credentials' }
@@ -146,7 +149,7 @@ export class DashboardSignIn {
       send(visit, 401, signInPage({ language, fault, next }));
       return;
     }
-    const address = this.#addressOf(visit.request);
+    const address = this.#origins.addressOf(visit.request);
     const outcome = await this.#accounts.secondFactor({ pendingToken, code: code.trim(), address });
     if (outcome.kind !== 'refused') {
       this.#steps.take(step);
@@ -186,8 +189,15 @@ export class DashboardSignIn {
       this.#refused(visit, { kind: 'refused', code: 'nas_asleep' }, next);
       return;
     }
-    visit.response.setHeader('Set-Cookie', cookieText(opened.cookie, opened.maxAgeSeconds));
+    this.#setCookie(visit, opened.cookie, opened.maxAgeSeconds);
     goTo(visit.response, next);
+  }
+
+  /** Strict: no other site's page can make a browser send it along. Secure where http is not used. */
+  #setCookie({ request, response }: Visit, value: string, maxAgeSeconds: number): void {
+    const secure = this.#origins.isSecure(request) ? '; Secure' : '';
+    const rules = `Path=/dashboard; HttpOnly; SameSite=Strict${secure}; Max-Age=${maxAgeSeconds}`;
+    response.setHeader('Set-Cookie', `${DASHBOARD_COOKIE}=${value}; ${rules}`);
   }
 
   #refused(visit: Visit, refusal: SignInRefusal, next: string, username = ''): void {
@@ -201,11 +211,6 @@ export class DashboardSignIn {
     for (const [name, value] of Object.entries(headers)) visit.response.setHeader(name, value);
     send(visit, statusCode, signInPage({ language, fault, next, username }));
   }
-}
-
-/** Strict: no other site's page can make a browser send it along. */
-function cookieText(value: string, maxAgeSeconds: number): string {
-  return `${DASHBOARD_COOKIE}=${value}; Path=/dashboard; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}`;
 }
 
 function goTo(response: ServerResponse, place: string): void {

@@ -61,6 +61,11 @@ export class RemoteAddresses {
     return this.#trusts(plain(request.socket.remoteAddress ?? ''));
   }
 
+  /** Whether it came to a proxy of ours by https, as that proxy says. */
+  isSecure(request: IncomingMessage): boolean {
+    return request.headers['x-forwarded-proto'] === 'https' && this.isFromProxy(request);
+  }
+
   #tell(peer: string): void {
     if (this.#told.has(peer) || this.#told.size >= MOST_TOLD) return;
     this.#told.add(peer);
