@@ -1,3 +1,4 @@
+import { DeviceHook } from '../nodes/lib/pass/device-hook.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import { PassThrough } from '../nodes/lib/pass/pass.ts';
 import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
@@ -16,11 +17,17 @@ export function passThrough(site: Site, nas: NasRoom): PassThrough {
     },
     storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
     refused: (token) => rooms().credentials.refused(token),
-    hooks: passHooks(),
+    hooks: passHooks(site),
   });
 }
 
 /** What other rooms have to do with what passes, in the order in which they are asked. */
-function passHooks(): readonly PassHook[] {
-  return [];
+function passHooks({ rooms }: Site): readonly PassHook[] {
+  const devices = new DeviceHook({
+    ownerOf: (deviceId) => rooms().accounts.deviceOwner(deviceId),
+    learn: (deviceId, userId) => {
+      rooms().accounts.learnDevice(deviceId, userId);
+    },
+  });
+  return [devices];
 }

@@ -11,6 +11,7 @@ export function accounts(site: Site, nas: NasRoom): Accounts {
     log,
     time,
     nas: nas.client,
+    api: nas.client,
     presence: nas.presence,
     budget: nas.budget,
     storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),

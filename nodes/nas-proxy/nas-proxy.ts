@@ -7,6 +7,7 @@ import { credentials, dropCredentials, putCredential } from './credential-acts.t
 import { fetchFile } from './file-acts.ts';
 import { goodbye, handshakeSnapshot, handshakeStatus, hello } from './handshake-acts.ts';
 import { listFolder } from './list-act.ts';
+import { deviceCode, poll, register as registerPhone } from './pairing-acts.ts';
 import { pass } from './pass-act.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
@@ -25,6 +26,9 @@ const ACTS: Acts<Rooms> = {
   refresh: serving(refresh, 'auth-refresh'),
   me: serving(me, 'auth-me'),
   logout: serving(logout, 'auth-logout'),
+  'pair-phone': serving(registerPhone, 'mobile-register'),
+  'pair-code': serving(deviceCode, 'desktop-pairing-code'),
+  'pair-poll': serving(poll, 'desktop-pairing-poll'),
   status: serving(status, 'nas-status'),
   probe,
   credentials: serving(credentials, 'nas-credentials'),

@@ -44,7 +44,8 @@ export async function logout({ accounts, nas }: Rooms, message: ApiMessage): Pro
 /** What the NAS's 401 means where somebody signs in. */
 const WRONG = 'bad_credentials';
 
-function told(
+/** Puts what came of a sign-in into the message. */
+export function told(
   message: ApiMessage,
   outcome: SignInOutcome,
   nas: Rooms['nas'],

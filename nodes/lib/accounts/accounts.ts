@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isoSeconds } from '../http/http.ts';
 import type { Log } from '../log/log.ts';
-import type { NasClient } from '../nas/nas.ts';
+import type { NasApi, NasClient } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
@@ -29,6 +29,7 @@ import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
 import { PersonSignIn } from './person-sign-in.ts';
 import { PiSignIn } from './pi-sign-in.ts';
 import { PiTokens } from './pi-tokens.ts';
+import { Pairing } from './pairing.ts';
 import { Profile } from './profile.ts';
 import { Refresh } from './refresh.ts';
 import { RoleRecheck } from './role-recheck.ts';
@@ -48,6 +49,7 @@ export interface AccountsParts {
   readonly clock: Clock;
   readonly time: TrustedClock;
   readonly nas: NasClient;
+  readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
   /** SECRET_KEY, at least 32 characters. */
   readonly secretKey: string;
@@ -65,6 +67,8 @@ export interface AccountsParts {
 export class Accounts {
   /** Who has the pages of the Pi open. */
   readonly pages: PageSessions;
+  /** How phones and desktops get their tokens. */
+  readonly pairing: Pairing;
   readonly #parts: AccountsParts;
   readonly #book: UserBook;
   readonly #authenticator: Authenticator;
@@ -110,6 +114,7 @@ export class Accounts {
       limits: new LoginLimits(clock),
     });
     this.#refresh = new Refresh({ ...common, piSignIn: this.#piSignIn });
+    this.pairing = new Pairing({ ...common, api: parts.api });
     const { storedTokenOf } = parts;
     const [piSignIn, events] = [this.#piSignIn, this.#events];
     this.#profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
@@ -204,6 +209,16 @@ export class Accounts {
   /** Anybody's, for the probe. */
   anyLiveToken(): LiveToken | null {
     return this.#book.live.any();
+  }
+
+  /** Whose device that is, as far as the NAS said so; null when it did not. */
+  deviceOwner(deviceId: string): number | null {
+    return this.#book.devices.ownerOf(deviceId);
+  }
+
+  /** The NAS said that this user has that device; whose it is already it stays. */
+  learnDevice(deviceId: string, userId: number): void {
+    this.#book.devices.learn(deviceId, userId, this.#parts.time.nowMs());
   }
 
   /** A user as last known, also while they are away; null when unknown or switched off. */

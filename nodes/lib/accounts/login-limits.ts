@@ -50,6 +50,16 @@ export class LoginLimits {
   }
 }
 
+/** Whether one more is allowed after those, of which `count` may be made in a minute. */
+export function leaveAfter(
+  timesMs: readonly number[],
+  count: number,
+  nowMs: number,
+): { readonly leave: Leave; readonly recentMs: readonly number[] } {
+  const recentMs = within(timesMs, nowMs);
+  return { leave: recentMs.length < count ? GO : waitFor(recentMs, count, nowMs), recentMs };
+}
+
 /** Hashed, so that a key has the same small size whatever a guesser sends. */
 function keyOf(address: string, name: string): string {
   const hash = createHash('sha256').update(address).update('\0').update(name.toLowerCase());

@@ -1,6 +1,7 @@
 import type { Store } from '../store/store.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
+import { DeviceRows } from './device-rows.ts';
 import { LiveTokens } from './live-tokens.ts';
 import { LruMap } from './lru-map.ts';
 import { type NasSignIn, type NasUser, readSignIn } from './nas-answers.ts';
@@ -55,6 +56,7 @@ export class UserBook {
   readonly places: PlaceRows;
   readonly sessions: PiSessionRows;
   readonly live: LiveTokens;
+  readonly devices: DeviceRows;
   readonly #store: Store;
   readonly #time: TrustedClock;
   readonly #graceMs: number;
@@ -83,6 +85,7 @@ export class UserBook {
     this.places = new PlaceRows(parts.store);
     this.sessions = new PiSessionRows(parts.store);
     this.live = new LiveTokens(parts.time);
+    this.devices = new DeviceRows(parts.store);
   }
 
   /** Whether the NAS answered for this user lately enough to let them in without it. */
@@ -275,6 +278,7 @@ export class UserBook {
       this.sessions.dropOfUser(told.id);
       this.verifiers.drop(told.id);
       this.places.dropOfUser(told.id);
+      this.devices.dropOfUser(told.id);
       this.users.replace(told, nowMs);
     });
     this.#onReplaced(told.id);
@@ -299,7 +303,9 @@ export class UserBook {
       roleIatS: Math.max(roleKnownAtS(of, nowMs), before?.roleIatS ?? 0),
       answeredAtMs: nowMs,
     });
-    if (of.profile !== null) this.users.keepMe(of.id, of.profile.raw, of.profile.createdAtS);
+    if (isWhole(of.profile)) {
+      this.users.keepMe(of.id, of.profile.raw, of.profile.createdAtS);
+    }
     // Names are unique on the NAS: who had this one before was renamed or is gone. Until the NAS
     // says which, nothing under the old name opens anything; it is asked about their tokens anew.
     for (const id of this.users.namesakes(username, of.id)) {
@@ -338,6 +344,11 @@ export class UserBook {
     if (!this.#time.isProved) return;
     this.verdicts.prune(nowMs - this.#graceMs, nowMs - Math.max(this.#graceMs, KEY_KEPT_MS));
   }
+}
+
+/** A pairing names its user in four words, which are no answer to who somebody is. */
+function isWhole(profile: NasUser | null): profile is NasUser {
+  return profile !== null && 'is_active' in profile.raw;
 }
 
 /**

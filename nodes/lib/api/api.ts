@@ -5,6 +5,7 @@ import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
+import { PAIRING_ENDPOINTS } from './pairing-endpoints.ts';
 import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
 import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
 import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
@@ -13,6 +14,7 @@ import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
 export const ENDPOINTS = [
   ...SYSTEM_ENDPOINTS,
   ...AUTH_ENDPOINTS,
+  ...PAIRING_ENDPOINTS,
   ...FILES_ENDPOINTS,
   ...RESUMABLE_ENDPOINTS,
   ...ENERGY_ENDPOINTS,

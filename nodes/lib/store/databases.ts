@@ -5,6 +5,7 @@ import { CLOCK_PROOFS } from './schema/clock-proofs.ts';
 import { CONFLICT_TABLES, SETTLED_CONFLICTS } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
 import { DEVICE_COLUMNS } from './schema/device-columns.ts';
+import { DEVICE_TABLES } from './schema/device-tables.ts';
 import {
   ENERGY_CORRECTIONS,
   ENERGY_COUNTERS,
@@ -61,6 +62,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 12, sql: RESUMABLE_OWNERS },
   { version: 13, sql: SIGNED_OUT_TOKENS },
   { version: 14, sql: SETTLED_CONFLICTS },
+  { version: 15, sql: DEVICE_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

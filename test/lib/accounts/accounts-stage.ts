@@ -364,6 +364,7 @@ export class Stage {
       clock,
       time,
       nas: this.nas.client,
+      api: { call: () => Promise.reject(new Error('No pairing here.')) },
       presence: this.presence,
       secretKey: this.options.secretKey ?? SECRET_KEY,
       offlineGraceHours: this.options.graceHours ?? 72,
