@@ -1,7 +1,7 @@
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
-import { passThrough } from './compose/pass.ts';
+import { liveSockets, passThrough } from './compose/pass.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
 import { system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
@@ -66,6 +66,7 @@ export class House {
       credentials: credentials(site, nas),
       handshake: handshake(site),
       pass: passThrough(site, nas),
+      live: liveSockets(site, nas),
       files: filesRoom,
       cache: cacheRoom,
       prefetch: prefetch(site, nas, filesRoom, cacheRoom),
@@ -115,6 +116,7 @@ export class House {
     });
     this.#disk.start();
     nas.start();
+    this.rooms.live.start();
     accounts.onConfirmed((user, token) => {
       credentials.confirmed(user, token);
       upload.credentialArrived(user.id);
@@ -144,6 +146,7 @@ export class House {
     const { accounts, credentials, nas, cache, prefetch, upload, tapo, energy, system } =
       this.rooms;
     system.stop();
+    this.rooms.live.stop();
     await tapo.stop();
     await energy.stop();
     await upload.stop();

@@ -9,7 +9,7 @@ import { ControlSocket } from './host/backup/control-socket.ts';
 import { HouseBackup } from './host/backup/house-backup.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
-import { doorKeepers, editorSignIn, pageAccounts } from './host/keepers.ts';
+import { doorKeepers, editorSignIn, liveKeeper, pageAccounts } from './host/keepers.ts';
 import { gatherEnvironment, openToOthers } from './host/environment.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
@@ -80,17 +80,12 @@ async function start(): Promise<(why: string) => Promise<void>> {
     keepers: doorKeepers(house.rooms),
     signIn: editorSignIn(house.rooms),
     pages: pageAccounts(house.rooms),
+    live: liveKeeper(house.rooms),
     viewers: house.rooms.viewers,
     storage,
     rooms: house.rooms,
   });
-  await house.start();
-  try {
-    await host.start();
-  } catch (error) {
-    await house.stop();
-    throw error;
-  }
+  await startBoth(house, host);
   const control = controlSocket(house, settings, log);
   await control.start();
   const manager = serviceManager(house, log);
@@ -105,6 +100,17 @@ async function start(): Promise<(why: string) => Promise<void>> {
     await house.stop();
     log.info(`stop: done after ${secondsSince(fromMs)} s.`);
   };
+}
+
+/** The rooms first, as callers need them; they do not stay where the ports cannot be opened. */
+async function startBoth(house: House, host: BaluPiHost): Promise<void> {
+  await house.start();
+  try {
+    await host.start();
+  } catch (error) {
+    await house.stop();
+    throw error;
+  }
 }
 
 /** A run that was cut says nothing of it itself, so the next one does. */

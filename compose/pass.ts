@@ -1,5 +1,6 @@
 import { DeviceHook } from '../nodes/lib/pass/device-hook.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import { LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
 import { PassThrough } from '../nodes/lib/pass/pass.ts';
 import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
 import type { Site } from './site.ts';
@@ -18,6 +19,14 @@ export function passThrough(site: Site, nas: NasRoom): PassThrough {
     storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
     refused: (token) => rooms().credentials.refused(token),
     hooks: passHooks(site),
+  });
+}
+
+export function liveSockets({ clock }: Site, nas: NasRoom): LiveSockets {
+  return new LiveSockets({
+    clock,
+    presence: nas.presence,
+    openSocket: (path, headers) => nas.openSocket(path, headers),
   });
 }
 

@@ -19,6 +19,7 @@ import { Docs } from './docs.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
 import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
+import { LiveDoor, type LiveKeeper } from './live-door.ts';
 import { Passing } from './passing.ts';
 import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
@@ -49,6 +50,7 @@ export interface HostParts {
   readonly keepers: DoorKeepers;
   readonly signIn: EditorSignIn;
   readonly pages: PageAccounts & SocketAccounts;
+  readonly live: LiveKeeper;
   readonly viewers: Viewers;
   /** Node-RED's storage module. */
   readonly storage: unknown;
@@ -192,12 +194,13 @@ export class BaluPiHost {
   readonly #ownerOf = (request: IncomingMessage): string =>
     shareOf(this.#remotes.of(request).address);
 
-  #apiListeners({ log }: HostParts): Listeners {
+  #apiListeners({ log, live: keeper }: HostParts): Listeners {
     const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
       ...{ version: this.#options.version, watch: this.#watch },
       ...{ clock: this.#clock, shareOf: this.#ownerOf },
     });
+    const live = new LiveDoor({ keeper, log, ownerOf: this.#ownerOf });
     const cors = new Cors(this.#options.corsOrigins);
     const flows = this.#nodeRed.api;
     const app = apiApp({ cors, docs, dashboard, guard, passing, flows, log });
@@ -205,9 +208,11 @@ export class BaluPiHost {
       host: this.#options.host,
       ports: this.#options.ports,
       onRequest: app,
-      // Only the Dashboard's; the editor's would answer here otherwise.
-      onUpgrade: dashboard.upgrade,
-      takesUpgrade: dashboard.takesUpgrade,
+      // Only the Dashboard's and the NAS's; the editor's would answer here otherwise.
+      onUpgrade: (request, socket: Socket, head) => {
+        if (!live.upgrade(request, socket, head)) dashboard.upgrade(request, socket, head);
+      },
+      takesUpgrade: (request) => live.takesUpgrade(request) ?? dashboard.takesUpgrade(request),
       room: this.#room,
       ownerOf: this.#ownerOf,
     });

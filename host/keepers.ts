@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { ChunkQuery } from '../nodes/lib/api/api.ts';
-import { asleepAnswer } from '../nodes/lib/guard/fault-answers.ts';
+import { asleepAnswer, troubleAnswer, wordlessRefusal } from '../nodes/lib/guard/fault-answers.ts';
 import { type Answer, refuse } from '../nodes/lib/http/http.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
 import type { PageAccounts } from './dashboard-sign-in.ts';
 import type { SocketAccounts } from './dashboard-sockets.ts';
+import type { LiveKeeper } from './live-door.ts';
 import type { EditorSignIn } from './editor.ts';
 import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
 
@@ -72,6 +73,31 @@ export function pageAccounts({ accounts, nas }: Rooms): PageAccounts & SocketAcc
     find: (cookie) => accounts.pages.find(cookie),
     look: (cookie) => accounts.pages.look(cookie),
     onLogout: (listener) => accounts.onLogout(listener),
+  };
+}
+
+/** The websocket of the NAS's notifications. */
+export function liveKeeper({ live, nas }: Rooms): LiveKeeper {
+  return {
+    open: async (token, headers, address) => {
+      const outcome = await live.open(token, headers, address);
+      switch (outcome.kind) {
+        case 'open':
+          return outcome;
+        case 'no_token':
+          return refuse('no_token', { detail: 'Ask for a token at /api/notifications/ws-token.' });
+        case 'too_many_tries':
+          return refuse('too_many_tries', outcome);
+        case 'refused':
+          return wordlessRefusal(outcome.status);
+        case 'asleep':
+        case 'nas_bad_answer':
+          return troubleAnswer(outcome, nas.presence.state);
+      }
+    },
+    join: (client, upstream, first) => {
+      live.join(client, upstream, first);
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import { NasCalls } from './nas-calls.ts';
 import type { NasJson } from './nas-client.ts';
 import { nasStatus, type NasPlug, type NasStatus } from './nas-status.ts';
 import { NasTransport } from './nas-transport.ts';
+import type { NasSocket } from './nas-upgrade.ts';
 import { type IdentityCheck, identityCheck, NeighbourTable } from './neighbour-table.ts';
 import { Presence } from './presence.ts';
 import { NasProbe } from './probe.ts';
@@ -154,6 +155,11 @@ export class NasRoom {
   status(): NasStatus {
     const { plug, url } = this.#options;
     return nasStatus(this.presence.state, this.wake.status, plug, url);
+  }
+
+  /** Opens a websocket to the NAS, which proves nothing of it but that it is there. */
+  openSocket(path: string, headers: Readonly<Record<string, string>>): Promise<NasSocket> {
+    return this.#transport.upgrade(path, headers);
   }
 
   /** From the settings, else as last seen in the neighbour table. */

@@ -3,6 +3,7 @@ import { NasAgent, IDLE_SOCKET_MS } from './nas-agent.ts';
 import { asNasCallError, NasCallError } from './nas-call-error.ts';
 import { Exchange } from './nas-exchange.ts';
 import type { NasExchange, NasRequest } from './nas-request.ts';
+import { type NasSocket, openNasSocket } from './nas-upgrade.ts';
 import type { IdentityCheck } from './neighbour-table.ts';
 
 export interface NasTransportOptions {
@@ -73,6 +74,22 @@ export class NasTransport {
     if (!raced || !first.reused || !repeatable) return first.outcome;
     this.#agent.dropIdle();
     return (await this.#attempt(wanted)).outcome;
+  }
+
+  /**
+   * Opens a websocket. Everything the NAS or the network may do is an outcome.
+   * @param path and query, percent-encoded
+   */
+  async upgrade(path: string, headers: Readonly<Record<string, string>>): Promise<NasSocket> {
+    const refusal = this.#refusal({ method: 'GET', path });
+    if (refusal !== null) return { kind: 'failed', cause: refusal };
+    const sent = { ...headers, Host: this.#host, Connection: 'Upgrade', Upgrade: 'websocket' };
+    const limits = { clock: this.#clock, withinMs: FIRST_BYTE_MS };
+    try {
+      return await openNasSocket(this.#agent, this.#basePath + path, sent, limits);
+    } catch (error) {
+      return { kind: 'failed', cause: asNasCallError(error) };
+    }
   }
 
   /** Closes every connection; what runs on them fails as `cut`. */

@@ -5,6 +5,7 @@ export { udpMagicPacket } from './magic-packet.ts';
 export type { NasApi, NasClient, NasJson } from './nas-client.ts';
 export type { NasExchange } from './nas-request.ts';
 export { NasRoom } from './nas-room.ts';
+export type { NasSocket } from './nas-upgrade.ts';
 export { readNeighbourFile } from './neighbour-file.ts';
 export type { NasPresence, NasState, NasWake } from './presence-port.ts';
 export { ServerRows } from './server-rows.ts';

@@ -4,6 +4,7 @@ import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
 import type { Handshake } from '../handshake/handshake.ts';
 import type { NasRoom } from '../nas/nas.ts';
+import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
 import type { Prefetch } from '../prefetch/prefetch.ts';
 import type { System } from '../system/system.ts';
@@ -37,6 +38,8 @@ export interface Rooms {
   readonly handshake: Handshake;
   /** What goes to the NAS as it comes. */
   readonly pass: PassThrough;
+  /** The websocket of the NAS's notifications. */
+  readonly live: LiveSockets;
   readonly files: Files;
   readonly cache: Cache;
   readonly prefetch: Prefetch;

@@ -8,6 +8,7 @@ import { FaultSwitches } from './faults.ts';
 import { Gate } from './gate.ts';
 import { Listeners } from './listeners.ts';
 import { MetadataRows } from './metadata-rows.ts';
+import { Notifications } from './notifications.ts';
 import { Nginx } from './nginx.ts';
 import {
   PRACTICE_MAC_ADDRESS,
@@ -77,10 +78,12 @@ function nasParts(
   sleep: Sleep,
 ): NasParts {
   const rows = new MetadataRows(clock);
+  const tokens = new TokenMint(randomBytes(32).toString('hex'), clock);
   return {
     clock,
     users: new UserDirectory(options.users ?? PRACTICE_USERS, clock),
-    tokens: new TokenMint(randomBytes(32).toString('hex'), clock),
+    tokens,
+    notifications: new Notifications(tokens, clock),
     keys: new ApiKeys(clock),
     rows,
     shares: new Shares(rows, clock),
@@ -157,6 +160,7 @@ export function composeNas(
     () => {
       log.connections += 1;
     },
+    nas.notifications,
   );
   const accounts = new PracticeAccounts(nas.users, nas.tokens, nas.keys, (username) =>
     files.putFolder(username, username),

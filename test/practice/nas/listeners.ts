@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { SleepState } from './sleep.ts';
 import type { Silence } from './options.ts';
 
@@ -12,6 +13,12 @@ export type OnRequest = (
   response: ServerResponse,
   via: Via,
 ) => 'control' | 'nas';
+
+/** What leaves HTTP on these ports. */
+interface Upgrades {
+  takes(request: IncomingMessage): boolean;
+  open(request: IncomingMessage, socket: Duplex): void;
+}
 
 interface Listener {
   readonly server: Server;
@@ -25,6 +32,7 @@ export class Listeners {
   readonly #keepAliveMs: number;
   readonly #onRequest: OnRequest;
   readonly #onConnection: () => void;
+  readonly #upgrades: Upgrades;
   readonly #listeners: Listener[] = [];
   readonly #sockets = new Map<Socket, number>();
   /** Sockets whose running request is for the control routes. */
@@ -39,7 +47,9 @@ export class Listeners {
     keepAliveMs: number,
     onRequest: OnRequest,
     onConnection: () => void,
+    upgrades: Upgrades,
   ) {
+    this.#upgrades = upgrades;
     this.#silence = silence;
     this.#keepAliveMs = keepAliveMs;
     this.#onRequest = onRequest;
@@ -48,8 +58,13 @@ export class Listeners {
 
   /** @returns the URL without a slash at its end */
   async open(via: Via, port: number, host: string): Promise<string> {
-    const server = createServer((request, response) => {
+    const takesUpgrade = (request: IncomingMessage): boolean => this.#upgrades.takes(request);
+    const asking = { shouldUpgradeCallback: takesUpgrade } as object;
+    const server = createServer(asking, (request, response) => {
       this.#take(request, response, via);
+    });
+    server.on('upgrade', (request, socket) => {
+      this.#upgrades.open(request, socket);
     });
     server.requestTimeout = 0;
     server.keepAliveTimeout = this.#keepAliveMs;

@@ -2,6 +2,7 @@ import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import { composeNas, type ComposedNas } from './compose-nas.ts';
 import type { TreeFile } from './control-routes.ts';
 import type { FaultSwitches } from './faults.ts';
+import type { Notifications } from './notifications.ts';
 import type { NginxLimits, PracticeNasOptions, PracticeUser } from './options.ts';
 import type { PracticeAccounts } from './practice-accounts.ts';
 import type { StoredContent } from './metadata-rows.ts';
@@ -78,6 +79,16 @@ export class PracticeNas {
   }
 
   /** Since the last reset, the latest 2000, without the control routes. */
+  get notifications(): Notifications {
+    return this.#composed.nas.notifications;
+  }
+
+  /** Tells that user something, as the bell shows it. */
+  notify(username: string, title: string): void {
+    const { users, notifications } = this.#composed.nas;
+    notifications.tell(users.mustFind(username), title);
+  }
+
   get requests(): readonly RequestRecord[] {
     return this.#composed.log.requests;
   }

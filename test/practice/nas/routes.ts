@@ -12,6 +12,7 @@ import type { MetadataRows } from './metadata-rows.ts';
 import { MobileRoutes } from './mobile-routes.ts';
 import { MultipartUploads } from './multipart-upload.ts';
 import type { SleepSchedule } from './options.ts';
+import type { Notifications } from './notifications.ts';
 import { PairingRoutes } from './pairing-routes.ts';
 import { PhoneFolderRoutes } from './phone-folder-routes.ts';
 import type { Route } from './router.ts';
@@ -39,6 +40,7 @@ export interface NasParts {
   readonly space: Space;
   readonly sleep: Sleep;
   readonly sender: Sender;
+  readonly notifications: Notifications;
   readonly schedule: SleepSchedule | null;
   readonly macAddress: string;
   readonly version: string;
@@ -77,6 +79,7 @@ export function nasRoutes(parts: NasParts): readonly Route[] {
     ...new ApiKeyRoutes(keys, users).routes,
     ...new PairingRoutes(tokens, clock).routes,
     ...system.pluginRoutes,
+    ...parts.notifications.routes,
     ...new EchoRoutes(parts.sender).routes,
   ];
 }

@@ -4,8 +4,9 @@ import type { NasUser } from './users.ts';
 
 export const ACCESS_TOKEN_MS = 15 * 60_000;
 const PENDING_TOKEN_MS = 5 * 60_000;
+const WEBSOCKET_TOKEN_MS = 60_000;
 
-export type TokenType = 'access' | 'refresh' | '2fa_pending';
+export type TokenType = 'access' | 'refresh' | '2fa_pending' | 'ws';
 
 export interface Claims {
   readonly sub: string;
@@ -57,13 +58,11 @@ export class TokenMint {
   }
 
   pending(user: NasUser): string {
-    const iat = Math.floor(this.#clock.nowMs() / 1000);
-    return this.#sign({
-      sub: String(user.id),
-      type: '2fa_pending',
-      exp: iat + PENDING_TOKEN_MS / 1000,
-      iat,
-    });
+    return this.#short(user, '2fa_pending', PENDING_TOKEN_MS);
+  }
+
+  websocket(user: NasUser): string {
+    return this.#short(user, 'ws', WEBSOCKET_TOKEN_MS);
   }
 
   /** The claims of a token of this type that is ours and not over, else null. */
@@ -86,6 +85,11 @@ export class TokenMint {
     for (const [jti, owner] of this.#refreshOwners) {
       if (owner === userId) this.#refreshOwners.delete(jti);
     }
+  }
+
+  #short(user: NasUser, type: TokenType, validMs: number): string {
+    const iat = Math.floor(this.#clock.nowMs() / 1000);
+    return this.#sign({ sub: String(user.id), type, exp: iat + validMs / 1000, iat });
   }
 
   #sign(claims: object): string {

@@ -1,0 +1,91 @@
+import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { Target } from '../nodes/lib/api/api.ts';
+import type { Answer } from '../nodes/lib/http/http.ts';
+import type { Log } from '../nodes/lib/log/log.ts';
+import type { LiveOutcome, LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
+
+type Opened = Extract<LiveOutcome, { kind: 'open' }>;
+
+export interface LiveKeeper {
+  /** Asks the NAS. An answer says no. */
+  open(
+    token: string | null,
+    headers: IncomingMessage['headers'],
+    address: string,
+  ): Promise<Opened | Answer>;
+  join: LiveSockets['join'];
+}
+
+interface Deps {
+  readonly keeper: LiveKeeper;
+  readonly ownerOf: (request: IncomingMessage) => string;
+  readonly log: Log;
+}
+
+const ADDRESS = '/api/notifications/ws';
+
+/** Lets the websocket of the NAS's notifications through, in every spelling of its address. */
+export class LiveDoor {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Whose request may leave HTTP for that socket; null for one that stays a request. */
+  readonly takesUpgrade = (request: IncomingMessage): string | null => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket' || !isOurs(request)) return null;
+    return this.#deps.ownerOf(request);
+  };
+
+  /** @returns whether it was the one for here */
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): boolean {
+    if (!isOurs(request)) return false;
+    // A client that breaks off is no surprise.
+    socket.on('error', () => socket.destroy());
+    this.#open(request, socket, head).catch((problem: unknown) => {
+      this.#deps.log.error(`A websocket could not be opened: ${String(problem)}`);
+      socket.destroy();
+    });
+    return true;
+  }
+
+  async #open(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const { keeper, ownerOf } = this.#deps;
+    const token = new URLSearchParams(new Target(request.url ?? '').query).getAll('token').at(-1);
+    const opened = await keeper.open(token ?? null, request.headers, ownerOf(request));
+    if ('statusCode' in opened) {
+      refuse(socket, opened);
+      return;
+    }
+    if (socket.destroyed) {
+      opened.socket.destroy();
+      return;
+    }
+    const lines = Object.entries(opened.headers).map(([name, value]) => `${name}: ${value}`);
+    const start = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
+    socket.write([...start, ...lines, '', ''].join('\r\n'));
+    if (head.length > 0) socket.unshift(head);
+    keeper.join(socket, opened.socket, opened.first);
+  }
+}
+
+function isOurs(request: IncomingMessage): boolean {
+  const target = new Target(request.url ?? '');
+  return target.isPlain && target.path === ADDRESS;
+}
+
+function refuse(socket: Socket, { statusCode, payload, headers }: Answer): void {
+  const text = JSON.stringify(payload);
+  const lines = Object.entries({
+    ...headers,
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+  }).map(([name, value]) => `${name}: ${String(value)}`);
+  const start = `HTTP/1.1 ${String(statusCode)} ${STATUS_CODES[statusCode] ?? 'No'}`;
+  socket.end([start, ...lines, '', text].join('\r\n'));
+}

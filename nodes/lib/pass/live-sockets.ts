@@ -1,0 +1,156 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AddressRate } from '../accounts/address-rate.ts';
+import type { NasPresence, NasSocket } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
+import { FrameEdge } from './frame-edge.ts';
+
+export interface LiveSocketsDeps {
+  readonly clock: Clock;
+  readonly presence: NasPresence;
+  readonly openSocket: (
+    path: string,
+    headers: Readonly<Record<string, string>>,
+  ) => Promise<NasSocket>;
+}
+
+export type LiveOutcome =
+  | { readonly kind: 'asleep' | 'nas_bad_answer' }
+  | { readonly kind: 'no_token' }
+  | { readonly kind: 'too_many_tries'; readonly retryAfterSeconds: number }
+  /** The NAS said no: it does not know the token, or not any more. */
+  | { readonly kind: 'refused'; readonly status: number }
+  | {
+      readonly kind: 'open';
+      /** What the NAS agreed to; to be told to the client before {@link LiveSockets.join}. */
+      readonly headers: Readonly<Record<string, string>>;
+      readonly socket: Duplex;
+      readonly first: Buffer;
+    };
+
+/** An app tries again five times, three seconds and more apart. */
+const OPENED_PER_MINUTE = 20;
+/** As the NAS mints it, a JWT. */
+const TOKEN = /^[\w.-]{1,4096}$/;
+/** What a client and a server agree on (RFC 6455, 4.1 and 4.2.2). */
+const ASKED = [
+  'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-protocol',
+  'sec-websocket-extensions',
+];
+const AGREED = ['sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'];
+/** A close frame, 1001 "going away". The app tries again after any code but 1000 (read in BaluApp). */
+const GOING_AWAY = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
+
+interface Line {
+  readonly client: Duplex;
+  readonly nas: Duplex;
+  /** Of what the NAS says. */
+  readonly edge: FrameEdge;
+}
+
+/**
+ * The websocket of the NAS's notifications. It comes with a token of the NAS's own that lives for a
+ * minute, and without any other; only the NAS can tell whether it is good. An open socket is nobody's
+ * need of the NAS, and ends when the NAS goes to sleep.
+ */
+export class LiveSockets {
+  readonly #deps: LiveSocketsDeps;
+  readonly #rate: AddressRate;
+  readonly #lines = new Set<Line>();
+  #unlisten: () => void = () => undefined;
+
+  constructor(deps: LiveSocketsDeps) {
+    this.#deps = deps;
+    this.#rate = new AddressRate(deps.clock, OPENED_PER_MINUTE);
+  }
+
+  start(): void {
+    this.#unlisten = this.#deps.presence.onChange(({ awake }) => {
+      if (!awake) this.#closeAll();
+    });
+  }
+
+  stop(): void {
+    this.#unlisten();
+    this.#closeAll();
+  }
+
+  /** @param token as it stands in the address; null where there is none */
+  async open(
+    token: string | null,
+    headers: IncomingHttpHeaders,
+    address: string,
+  ): Promise<LiveOutcome> {
+    const { presence, openSocket } = this.#deps;
+    if (!presence.state.awake) return { kind: 'asleep' };
+    if (token === null || !TOKEN.test(token)) return { kind: 'no_token' };
+    const leave = this.#rate.take(address);
+    if (leave.kind === 'wait') {
+      return { kind: 'too_many_tries', retryAfterSeconds: leave.retryAfterSeconds };
+    }
+    const path = `/api/notifications/ws?token=${encodeURIComponent(token)}`;
+    const opened = await openSocket(path, named(headers, ASKED));
+    switch (opened.kind) {
+      case 'failed':
+        return { kind: 'asleep' };
+      case 'refused': {
+        const { status } = opened;
+        return status >= 400 && status < 500
+          ? { kind: 'refused', status }
+          : { kind: 'nas_bad_answer' };
+      }
+      case 'open':
+        // It may have gone to sleep on the way.
+        if (presence.state.awake) {
+          const { socket, first } = opened;
+          return { kind: 'open', headers: named(opened.headers, AGREED), socket, first };
+        }
+        opened.socket.destroy();
+        return { kind: 'asleep' };
+    }
+  }
+
+  /** Lets the two speak to each other from now on. */
+  join(client: Duplex, nas: Duplex, first: Buffer): void {
+    const line: Line = { client, nas, edge: new FrameEdge() };
+    this.#lines.add(line);
+    const over = (): void => {
+      this.#lines.delete(line);
+      client.destroy();
+      nas.destroy();
+    };
+    for (const end of [client, nas]) {
+      end.on('error', over);
+      end.once('close', over);
+    }
+    client.pipe(nas);
+    const pass = (block: Buffer): void => {
+      line.edge.follow(block);
+      if (!client.write(block)) nas.pause();
+    };
+    client.on('drain', () => nas.resume());
+    if (first.length > 0) pass(first);
+    nas.on('data', pass);
+    nas.once('end', () => client.end());
+  }
+
+  #closeAll(): void {
+    for (const { client, nas, edge } of [...this.#lines]) {
+      nas.destroy();
+      // In the middle of a frame no other can be said; a cut is told from a farewell.
+      if (edge.isBetween && client.writable) client.end(GOING_AWAY);
+      else client.destroy();
+    }
+  }
+}
+
+function named(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of names) {
+    const value = headers[name];
+    if (typeof value === 'string') kept[name] = value;
+  }
+  return kept;
+}
