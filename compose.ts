@@ -10,6 +10,7 @@ import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
 import { DiskWatch } from './nodes/lib/store/disk-watch.ts';
+import { IntegrityWatch } from './nodes/lib/store/integrity-watch.ts';
 import type { Clock } from './nodes/lib/time/clock.ts';
 import { Grid } from './nodes/lib/time/grid.ts';
 import {
@@ -44,6 +45,7 @@ export class House {
   readonly rooms: Rooms;
   readonly #time: TrustedTime;
   readonly #disk: DiskWatch;
+  readonly #integrity: IntegrityWatch;
 
   /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
@@ -54,6 +56,7 @@ export class House {
     this.#time = time;
     const { data } = this;
     this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
+    this.#integrity = new IntegrityWatch({ clock, log, data });
     const rooms = (): Rooms => this.rooms;
     const site = { settings, clock, log, data, disk: this.#disk, time, clockEvidence, rooms };
     const nas = nasRoom(site);
@@ -139,12 +142,14 @@ export class House {
     tapo.start();
     energy.start();
     await system.start();
+    this.#integrity.start();
   }
 
   /** Ends what runs, writes what is in memory, closes the databases. */
   async stop(): Promise<void> {
     const { accounts, credentials, nas, cache, prefetch, upload, tapo, energy, system } =
       this.rooms;
+    await this.#integrity.stop();
     system.stop();
     this.rooms.live.stop();
     await tapo.stop();

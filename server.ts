@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { House } from './compose.ts';
@@ -7,6 +7,8 @@ import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
 import { ControlSocket } from './host/backup/control-socket.ts';
 import { HouseBackup } from './host/backup/house-backup.ts';
+import { NasCopy } from './host/backup/nas-copy.ts';
+import { NAS_STAGING } from './host/backup/places.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, liveKeeper, pageAccounts } from './host/keepers.ts';
@@ -88,6 +90,8 @@ async function start(): Promise<(why: string) => Promise<void>> {
   await startBoth(house, host);
   const control = controlSocket(house, settings, log);
   await control.start();
+  const nasCopy = nasCopyOf(house, settings, log);
+  nasCopy?.start();
   const manager = serviceManager(house, log);
   manager.ready(announce(settings, host));
   sayStarted(house, log);
@@ -95,7 +99,7 @@ async function start(): Promise<(why: string) => Promise<void>> {
     const fromMs = performance.now();
     log.info(`stop: begun by ${why}.`);
     manager.stopping();
-    await control.stop();
+    await Promise.all([control.stop(), nasCopy?.stop()]);
     await host.stop();
     await house.stop();
     log.info(`stop: done after ${secondsSince(fromMs)} s.`);
@@ -146,11 +150,34 @@ function controlSocket(house: House, settings: Settings, log: Log): ControlSocke
     clock: house.rooms.clock,
     version: ownVersion(),
     secretKey: settings.SECRET_KEY,
+    ownUser: settings.BACKUP_USER,
+    userNamed: (username) => house.rooms.accounts.userNamed(username),
     writeSamples: () => {
       house.rooms.energy.rollUp();
     },
   });
   return new ControlSocket({ backup, log, dataFolder: resolve(settings.DATA_DIR) });
+}
+
+/** @returns null where BACKUP_USER is not set, and what waited for the NAS is gone then */
+function nasCopyOf({ data, rooms }: House, settings: Settings, log: Log): NasCopy | null {
+  const { BACKUP_USER: username } = settings;
+  if (username === null) {
+    rmSync(join(data.path, NAS_STAGING), { recursive: true, force: true });
+    return null;
+  }
+  data.folder(NAS_STAGING);
+  return new NasCopy({
+    clock: rooms.clock,
+    log,
+    dataFolder: data.path,
+    username,
+    nas: rooms.nas.client,
+    presence: rooms.nas.presence,
+    isStorageMissing: () => rooms.files.isStorageMissing,
+    userNamed: (name) => rooms.accounts.userNamed(name),
+    credentialFor: (userId) => rooms.credentials.credentialFor(userId),
+  });
 }
 
 function serviceManager(house: House, log: Log): ServiceManager {

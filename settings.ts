@@ -124,7 +124,11 @@ export const SETTINGS = {
     'Where plugs are searched; default: broadcasts.',
   ),
   HANDSHAKE_SECRET: optional(text, 'Shared with the NAS for its goodbye and hello.'),
-  BACKUP_DIR: optional(text, 'Folder that `balupi backup` writes into when none is named.'),
+  BACKUP_DIR: optional(
+    text,
+    'Folder on a disk of its own that the nightly backup goes to, and `balupi backup` when none is named.',
+  ),
+  BACKUP_USER: optional(text, 'NAS user whose home there gets the nightly backup as well.'),
   BACKUP_PASSPHRASE_FILE: optional(
     text,
     'File with the passphrase of backups, which only `balupi` reads; without one they hold no secrets.',

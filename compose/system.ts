@@ -1,3 +1,6 @@
+import { resolve } from 'node:path';
+import { type BackupWish, nightlyWord } from '../host/backup/last-backup.ts';
+import { examine, type Patient } from '../host/doctor.ts';
 import { healthChecks } from '../host/health-checks.ts';
 import {
   MemoryPressure,
@@ -24,8 +27,41 @@ export function system(site: Site, version: string, leftOutTabs: () => readonly 
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     isShortOfMemory: () => memory.isOver(),
     uploads: () => rooms().upload.recoveryWord(),
+    backup: backups(site),
     leftOutTabs,
   });
-  const sampler = new PiLoadSampler(clock, piLoadReader(data.path), log);
-  return new System(version, checks, sampler, memory);
+  const load = new PiLoadSampler(clock, piLoadReader(data.path), log);
+  return new System({ version, checks, load, memory, clock, visit: () => examine(patient(site)) });
+}
+
+/** What the doctor cannot see from outside of the house, without asking the NAS. */
+function patient({ settings, clock, data, rooms }: Site): Patient {
+  const { nas, system: ours } = rooms();
+  const { reachable, version } = nas.presence.state;
+  return {
+    dataFolder: resolve(data.path),
+    nasUrl: settings.NAS_URL,
+    nas: () => Promise.resolve(reachable ? { kind: 'answers', version } : { kind: 'silent' }),
+    macAddress: nas.macAddress,
+    mayKnowMac: false,
+    port: settings.PORT[0] ?? 0,
+    health: () => Promise.resolve(ours.health()),
+    hasPlugAccount: settings.TAPO_USERNAME !== null,
+    backups: wishOf(settings),
+    nowMs: clock.nowMs(),
+  };
+}
+
+function wishOf({ BACKUP_DIR, BACKUP_USER }: Site['settings']): BackupWish {
+  return { toDisk: BACKUP_DIR !== null, toNas: BACKUP_USER !== null };
+}
+
+function backups({ settings, clock, data }: Site): () => string {
+  const startedMs = clock.monotonicMs();
+  const wish = wishOf(settings);
+  return () =>
+    nightlyWord(data.path, wish, {
+      nowMs: clock.nowMs(),
+      runningMs: clock.monotonicMs() - startedMs,
+    });
 }

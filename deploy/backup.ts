@@ -30,6 +30,10 @@ export interface BackupWish {
   /** Null leaves everything out that is secret. */
   readonly passphrase: string | null;
   readonly nowMs: number;
+  /** What the file is called; by its time, when left out. */
+  readonly name?: string;
+  /** What is asked for where there is a passphrase; everything, when left out. */
+  readonly sealed?: BackupRequest;
 }
 
 /** What was written and found right. */
@@ -50,7 +54,8 @@ export async function makeBackup(wish: BackupWish): Promise<Made> {
   }
   const socket = await reach(wish.dataFolder);
   try {
-    const asked: BackupRequest = wish.passphrase === null ? 'backup open' : 'backup whole';
+    const whole = wish.sealed ?? 'backup whole';
+    const asked: BackupRequest = wish.passphrase === null ? 'backup open' : whole;
     socket.write(`${asked}\n`);
     const reader = new ByteReader(socket);
     const answer = await reader.line();
@@ -97,7 +102,7 @@ export async function putBack(wish: PutBackWish): Promise<Restored> {
 
 async function writeFile(bytes: AsyncIterable<Buffer>, wish: BackupWish): Promise<Made> {
   const time = new Date(wish.nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
-  const file = join(wish.target, `balupi-${time}Z.backup`);
+  const file = join(wish.target, wish.name ?? `balupi-${time}Z.backup`);
   const part = `${file}.part`;
   if (existsSync(file)) throw new UsageFault(`There is a ${file} already.`);
   const handle = await open(part, 'wx', constants.S_IRUSR | constants.S_IWUSR).catch(
@@ -131,7 +136,7 @@ function asTarget(error: unknown, target: string): unknown {
   // What a house that went away in the middle leaves.
   if (code === 'ECONNRESET') return new BackupFault('cut', error);
   if (code === undefined || syscall === undefined) return error;
-  return new UsageFault(`The folder ${target} cannot be written (${code}).`);
+  return new UsageFault(`The folder ${target} cannot be written (${code}).`, { cause: error });
 }
 
 /** Reads all of it again, as a restore would. */

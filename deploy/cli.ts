@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { diff } from 'node:util';
 import { createInterface } from 'node:readline/promises';
@@ -17,12 +17,15 @@ import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import { makeBackup, NotRunning, putBack } from './backup.ts';
 import { dataDisk, examine, type Finding } from './doctor.ts';
 import { askNas, findNas } from './nas-finder.ts';
+import { Move, SERVICE } from './move.ts';
+import { backUpByNight } from './nightly.ts';
 import { askNewPassphrase, askPassphrase, passphraseIn } from './passphrase.ts';
 import { UsageFault } from './usage-fault.ts';
 
 /** `balupi`, the command of whoever sits at the Pi's own shell. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..', '..');
 const SERVICE_ENVIRONMENT = '/etc/balupi/balupi.env';
+const BACKUP_TIMER = '/etc/systemd/system/balupi-backup.timer';
 /** Nothing here signs or opens anything, and a look must not make a key. */
 const NO_KEY = 'not-needed-at-the-shell-0123456789abcdef';
 const SECRETS = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
@@ -33,6 +36,9 @@ interface Command {
   readonly does: string;
   run(args: readonly string[]): Promise<number> | number;
 }
+
+/** A terminal that goes away does not end what is under way. */
+let outlivesItsReader = false;
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -185,10 +191,10 @@ async function find(args: readonly string[]): Promise<number> {
   return found.length > 0 ? 0 : 1;
 }
 
-function checkDisk(args: readonly string[]): number {
+async function checkDisk(args: readonly string[]): Promise<number> {
   const [folder] = args;
   if (folder === undefined) throw new UsageFault('Which folder?');
-  return tell(dataDisk(resolve(folder)));
+  return tell(await dataDisk(resolve(folder)));
 }
 
 function ownersFlows(): LayeredFlowFolder {
@@ -254,8 +260,10 @@ function inMegabytes(bytes: number): string {
 }
 
 /** `backup [folder | -]`: sealed under a passphrase, or without anything that is secret. */
-async function backup([given]: readonly string[]): Promise<number> {
+async function backup(args: readonly string[]): Promise<number> {
   const settings = settingsOf(gathered());
+  if (args.includes('--nightly')) return await nightly(settings, args.includes('--new-disk'));
+  const [given] = args;
   const target = given ?? settings.BACKUP_DIR;
   if (target === null) throw new UsageFault('Which folder? BALUPI_BACKUP_DIR names one for good.');
   const file = settings.BACKUP_PASSPHRASE_FILE;
@@ -272,6 +280,21 @@ async function backup([given]: readonly string[]): Promise<number> {
   const what = `${made.entries} files, ${inMegabytes(made.sizeBytes)}: ${where}`;
   note(made.faults.length === 0 ? `ok, ${what}` : `not well, ${what}`);
   return made.faults.length === 0 ? 0 : 1;
+}
+
+/** `backup --nightly`, as the timer runs it. */
+async function nightly(settings: Settings, isNewDisk: boolean): Promise<number> {
+  const file = settings.BACKUP_PASSPHRASE_FILE;
+  await backUpByNight({
+    dataFolder: resolve(settings.DATA_DIR),
+    folder: settings.BACKUP_DIR,
+    goesToNas: settings.BACKUP_USER !== null,
+    passphrase: () => (file === null ? null : passphraseIn(file)),
+    isNewDisk,
+    nowMs: Date.now(),
+    say,
+  });
+  return 0;
 }
 
 /** `restore FILE [--replace]`: onto an empty folder, or beside what is there. */
@@ -307,6 +330,9 @@ function tellOfRestore(restored: Restored): void {
   say(`  accounts and the list of uploads: ${words[queue]}`);
   say(`  energy: ${words[energy]}`);
   say(`  ${queued} files of the queue and ${others} flows and settings that were not here`);
+  if (restored.uploadsOf !== undefined) {
+    say(`  of uploads only those of ${restored.uploadsOf} are in it; others are told as lost`);
+  }
   for (const name of setAside) say(`  What was here is kept as ${name}.`);
   say('Uploads that are found and not in the list wait for their owners, on the page Uploads.');
   say('ok. Start BaluPi: systemctl start balupi');
@@ -323,12 +349,25 @@ function useKey(secretKey: string): void {
   );
 }
 
+/** `move FOLDER`: the data to another disk, BaluPi stopped only for the last step. */
+async function move([given]: readonly string[]): Promise<number> {
+  if (given === undefined) throw new UsageFault('Which folder?');
+  if (existsSync(SERVICE_ENVIRONMENT)) needsRoot();
+  const to = resolve(given);
+  if (tell(await dataDisk(to)) !== 0) return 1;
+  outlivesItsReader = true;
+  const { BALUPI_DATA_DIR: from = './data' } = gathered();
+  const wish = { from, to, settingsFile: envFile(), environment: process.env };
+  for await (const line of new Move({ ...wish, ...SERVICE }).run()) say(line);
+  return 0;
+}
+
 function needsRoot(): void {
   if (process.getuid?.() !== 0) throw new UsageFault('Only root may do this: put sudo before it.');
 }
 
 /** Undelivered uploads are the family's: nothing is taken away while some wait. */
-function uninstall(args: readonly string[]): number {
+async function uninstall(args: readonly string[]): Promise<number> {
   needsRoot();
   const purge = args.includes('--purge');
   const folder = resolve(settingsOf(gathered()).DATA_DIR);
@@ -342,9 +381,16 @@ function uninstall(args: readonly string[]): number {
     );
     return 1;
   }
+  if (purge && !(await forgetsDevices(args.includes('--even-with-devices')))) {
+    systemctl('start', 'balupi');
+    return 1;
+  }
   systemctl('disable', '--now', 'balupi');
+  if (existsSync(BACKUP_TIMER)) systemctl('disable', '--now', 'balupi-backup.timer');
   for (const path of [
     '/etc/systemd/system/balupi.service',
+    '/etc/systemd/system/balupi-backup.service',
+    BACKUP_TIMER,
     '/etc/systemd/system/balupi.service.d',
     '/usr/local/bin/balupi',
     '/opt/balupi',
@@ -354,15 +400,47 @@ function uninstall(args: readonly string[]): number {
     rmSync(path, { recursive: true, force: true });
   }
   systemctl('daemon-reload');
-  if (!purge) {
-    say(`Taken away. The data stay in ${folder}, the settings in ${SERVICE_ENVIRONMENT}.`);
-    return 0;
-  }
-  rmSync(folder, { recursive: true, force: true });
+  if (purge) removeTraces(folder);
+  else say(`Taken away. The data stay in ${folder}, the settings in ${SERVICE_ENVIRONMENT}.`);
+  return 0;
+}
+
+function removeTraces(folder: string): void {
+  removeData(folder);
   rmSync('/etc/balupi', { recursive: true, force: true });
   spawnSync('userdel', ['balupi'], { stdio: 'inherit' });
   say('Taken away, with all data, settings and the user balupi.');
-  return 0;
+}
+
+/** The Pi stands among its users' devices at the NAS; after a purge nobody here could take it off. */
+async function forgetsDevices(evenSo: boolean): Promise<boolean> {
+  const { unregister } = await import('./farewell.ts');
+  const environment = gatherEnvironment(envFile(), process.env, Object.keys(SETTINGS));
+  try {
+    const { removed, left } = await unregister(settingsOf(environment), version());
+    if (removed > 0) say(`Taken off the devices of ${removed} users at the NAS.`);
+    if (left === 0) return true;
+    say(`The NAS does not take this Pi off the devices of ${left} users now.`);
+  } catch (error) {
+    say(`This Pi could not be taken off the devices of its users at the NAS: ${wordsOf(error)}`);
+  }
+  if (!evenSo) say('Wake it (`balupi wake`) and try again, or say --even-with-devices.');
+  return evenSo;
+}
+
+/** The folder itself may be where a disk is mounted, and stays then. */
+function removeData(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    if (name !== 'lost+found') rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EBUSY', 'ENOTEMPTY'].includes(code)) throw error;
+    say(`The folder ${folder} stays, as a disk is mounted there.`);
+  }
 }
 
 /** How many uploads and changes of anybody's have not reached the NAS. */
@@ -409,7 +487,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: flows,
   },
   backup: {
-    usage: 'backup [folder | -]',
+    usage: 'backup [folder | - | --nightly]',
     does: 'writes a backup while BaluPi runs, sealed under a passphrase, and checks it',
     run: backup,
   },
@@ -417,6 +495,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'restore file [--replace]',
     does: 'puts a backup back while BaluPi is stopped; removes nothing that is here',
     run: restore,
+  },
+  move: {
+    usage: 'move folder',
+    does: 'moves the data to another folder, stopped only for the last step',
+    run: move,
   },
   uninstall: {
     usage: 'uninstall [--purge]',
@@ -477,6 +560,7 @@ function codeOf(error: unknown): number {
 process.umask(0o077);
 // Whoever reads only the first lines closes the pipe, and that is no fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (outlivesItsReader) return;
   if (error.code !== 'EPIPE') throw error;
   process.exit();
 });

@@ -47,6 +47,8 @@ kept() { [ -f "$settings" ] && sed -n "s/^BALUPI_$1=//p" "$settings" | tail -n 1
 [ -n "$data" ] || data=$(kept DATA_DIR)
 [ -n "$data" ] || data=/var/lib/balupi
 case $data in /*) ;; *) die "--data wants a folder from the root on, and got $data." ;; esac
+case $data in *[!A-Za-z0-9/._-]*) die "--data wants a folder of letters, digits, dots and dashes, and got $data." ;; esac
+case $data in /home/* | /root/* | /run/user/*) die "The service sees nothing of $data (ProtectHome=): choose a folder in another place." ;; esac
 old=$(kept DATA_DIR)
 if [ -n "$old" ] && [ "$old" != "$data" ] && [ -e "$old/queue.db" ]; then
   die "The data lie in $old. To take them elsewhere: balupi move $data"
@@ -55,13 +57,20 @@ fi
 # Says who holds a TCP port, and nothing where it is free or our own.
 own=$(systemctl show --property=MainPID --value balupi 2>/dev/null || true)
 holder() {
-  command -v ss >/dev/null 2>&1 || return 0
+  if ! command -v ss >/dev/null 2>&1; then
+    # State 0A is LISTEN (proc_net_tcp.txt of Linux); whose it is stands there for nobody to read.
+    systemctl is-active --quiet balupi && return 0
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+      awk -v want="$(printf ':%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 4) == want { print "another program"; exit }'
+    return 0
+  fi
   ss -H -l -t -n -p "sport = :$1" 2>/dev/null | grep -v "pid=${own:-0}," |
     sed -n 's/.*users:(("\([^"]*\)".*/\1/p; /users:/!s/.*/another program/p' | head -n 1
 }
 
 [ -n "$port" ] || port=$(kept PORT)
 [ -n "$port" ] || port=8000
+case ,$port, in *[!0-9,]* | *,,*) die "--port wants a port, or several with commas, and got $port." ;; esac
 free=''
 for one in $(printf '%s' "$port" | tr ',' ' '); do
   who=$(holder "$one")
@@ -146,6 +155,9 @@ fi
 
 # --- the service ------------------------------------------------------------------------------
 cp "$release/deploy/balupi.service" "$unit"
+for one in balupi-backup.service balupi-backup.timer; do
+  cp "$release/deploy/$one" "/etc/systemd/system/$one"
+done
 mkdir -p "$unit.d"
 {
   say '[Unit]'
@@ -164,6 +176,8 @@ cp "$release/deploy/balupi.1" /usr/local/share/man/man1/balupi.1
 
 systemctl daemon-reload
 systemctl enable --quiet balupi
+# Does nothing until BALUPI_BACKUP_DIR or BALUPI_BACKUP_USER says where to.
+systemctl enable --quiet --now balupi-backup.timer
 say 'Starting …'
 if ! systemctl restart balupi; then
   say 'BaluPi did not start. What it said:'

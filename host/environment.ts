@@ -1,5 +1,14 @@
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { KeptSettings } from './kept-settings.ts';
 import { StartFault } from './start-fault.ts';
@@ -91,11 +100,43 @@ export function letKeyHold(
   const counts = set !== '' || !fromFile ? set || own : secretIn(fromFile, `${name}_FILE`);
   if (counts === '' || counts === key) return 'holds';
   if (counts !== own) return 'elsewhere';
-  const line = new RegExp(`^([ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=).*$`, 'gm');
-  const text = readFileSync(envFile, 'utf8').replace(line, `$1${key}`);
-  writeFileSync(`${envFile}.next`, text, { mode: 0o600, flush: true });
-  renameSync(`${envFile}.next`, envFile);
+  writeSetting(envFile, name, key);
   return 'changed';
+}
+
+/**
+ * Lets another data folder hold, once its data lie there. Survives a power cut once it returns.
+ * @returns `elsewhere` where the environment names a folder, which outranks the settings' file;
+ *   nothing was changed then
+ */
+export function letDataFolderHold(
+  envFile: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  folder: string,
+): 'changed' | 'elsewhere' {
+  const name = `${PREFIX}DATA_DIR`;
+  if ((environment[name]?.trim() ?? '') !== '') return 'elsewhere';
+  writeSetting(envFile, name, folder);
+  return 'changed';
+}
+
+/** Changes the line of a setting, or adds it. */
+function writeSetting(envFile: string, name: string, value: string): void {
+  const line = new RegExp(`^([ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=).*$`, 'gm');
+  const text = existsSync(envFile) ? readFileSync(envFile, 'utf8') : '';
+  const added = `${text === '' || text.endsWith('\n') ? text : `${text}\n`}${name}=${value}\n`;
+  // By a function, as `$` in a value would mean something.
+  const next = line.test(text)
+    ? text.replace(line, (_whole, before: string) => `${before}${value}`)
+    : added;
+  writeFileSync(`${envFile}.next`, next, { mode: 0o600, flush: true });
+  renameSync(`${envFile}.next`, envFile);
+  const folder = openSync(dirname(envFile), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 /** An empty value is no value: it hides nothing beneath it. */

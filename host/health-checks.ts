@@ -18,6 +18,8 @@ export interface HealthSources {
   readonly isShortOfMemory: () => boolean;
   /** `lost`, `strangers`, `found` or `ok`. */
   readonly uploads: () => string;
+  /** How the nightly backups go, as `backupWord` says it. */
+  readonly backup: () => string;
   /** Labels of tabs left out because a node type of theirs is not installed. */
   readonly leftOutTabs: () => readonly string[];
 }
@@ -35,6 +37,7 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
     { name: 'memory', run: () => (sources.isShortOfMemory() ? 'busy' : 'ok') },
     // What was found goes by itself or waits for its owner, whose page says so.
     { name: 'uploads', fine: ['found'], run: () => sources.uploads() },
+    { name: 'backup', fine: ['off', 'not_yet'], run: () => sources.backup() },
     // One tab of the tinkerer's, on an optional package: told, but nobody's API suffers.
     { name: 'flows', fine: ['left_out'], run: () => flowsWord(sources.leftOutTabs()) },
   ];

@@ -11,6 +11,7 @@ const SAID_WELL = new Set([
   'FlowFileError',
   'PortError',
   'DataFolderInUseError',
+  'DataElsewhereError',
   'SchemaTooNewError',
   'DatabaseStartError',
 ]);
@@ -19,7 +20,7 @@ const SAID_WELL = new Set([
 export const EXIT = { retry: 1, data: 65, configuration: 78 } as const;
 
 /** Faults that stay until somebody changes a setting, a flow or the program. */
-const CONFIGURATION = new Set(['StartFault', 'FlowFileError']);
+const CONFIGURATION = new Set(['StartFault', 'FlowFileError', 'DataElsewhereError']);
 
 /** SQLite's own numbers: SQLITE_CORRUPT and SQLITE_NOTADB (sqlite.org/rescode.html). */
 const DAMAGED = new Set([11, 26]);

@@ -17,6 +17,8 @@ export interface About {
   readonly madeAt: string;
   /** Keys, credentials and queued files are in it. */
   readonly isWhole: boolean;
+  /** Only this user's queued files are in it; left out where everybody's are. */
+  readonly uploadsOf?: string;
 }
 
 export interface EntryHead {

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorKind } from '../../nodes/lib/log/error-kind.ts';
 import type { Log } from '../../nodes/lib/log/log.ts';
-import { type HouseBackup, NoRoomForBackup } from './house-backup.ts';
+import { type Extent, type HouseBackup, CannotBackUp } from './house-backup.ts';
 
 const FILE = 'control.sock';
 /** Nothing goes either way for so long; checking a database of years takes minutes. */
@@ -17,8 +17,12 @@ export const ANSWERS = {
   busy: 'A backup is being made already.',
   strange: 'strange',
 } as const;
-/** What may be asked, and whether that is everything or only what is no secret. */
-export const REQUESTS = { 'backup whole': true, 'backup open': false } as const;
+/** What may be asked, and how much of the house that is. */
+export const REQUESTS = {
+  'backup whole': 'whole',
+  'backup own': 'own',
+  'backup open': 'open',
+} as const satisfies Readonly<Record<string, Extent>>;
 
 export type BackupRequest = keyof typeof REQUESTS;
 
@@ -116,7 +120,7 @@ export class ControlSocket {
       await pipeline(Readable.from(withAnswer(backup.stream(REQUESTS[request]))), socket);
       log.info('A backup was made.');
     } catch (error) {
-      const reason = error instanceof NoRoomForBackup ? error.message : errorKind(error);
+      const reason = error instanceof CannotBackUp ? error.message : errorKind(error);
       log.error(`A backup was not made: ${reason}`);
       socket.destroy();
     } finally {

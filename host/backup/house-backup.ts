@@ -25,18 +25,33 @@ export interface Deps {
   readonly version: string;
   /** SECRET_KEY, wherever it was set. */
   readonly secretKey: string;
+  /** BACKUP_USER, in whose home on the NAS a backup is kept; null where it is not set. */
+  readonly ownUser: string | null;
+  readonly userNamed: (username: string) => { readonly id: number } | null;
   /** Writes the samples that are still in memory. */
   readonly writeSamples: () => void;
 }
 
-/** There is no room for copies of the databases. */
-export class NoRoomForBackup extends Error {
-  override readonly name = 'NoRoomForBackup';
+/**
+ * How much of a house: `whole`; `own`, without files that other users than BACKUP_USER have queued;
+ * `open`, without anything that is secret.
+ */
+export type Extent = 'whole' | 'own' | 'open';
+
+/** A backup cannot be made now, for a reason that may be told. */
+export class CannotBackUp extends Error {
+  override readonly name = 'CannotBackUp';
+}
+
+interface Owner {
+  readonly username: string;
+  readonly id: number;
 }
 
 /** An upload the copied database counts as waiting. */
 interface Body {
   readonly id: string;
+  readonly userId: number;
   readonly sha256: string;
 }
 
@@ -56,18 +71,24 @@ export class HouseBackup {
   }
 
   /**
-   * @param isWhole with keys, credentials and queued files, for a stream that is sealed before it
-   *   leaves the disk; without, energy, flows and settings alone
+   * @param extent all but `open` hold keys, credentials and queued files, for a stream that is sealed
+   *   before it leaves the disk; `open` holds energy, flows and settings alone
    */
-  async *stream(isWhole: boolean): AsyncGenerator<Buffer> {
+  async *stream(extent: Extent): AsyncGenerator<Buffer> {
     try {
       await this.clear();
       await mkdir(this.#scratch, { mode: 0o700 });
       const { version, clock } = this.#deps;
-      const about = { version, madeAt: new Date(clock.nowMs()).toISOString(), isWhole };
+      const madeAt = new Date(clock.nowMs()).toISOString();
       const missing: string[] = [];
-      const entries = isWhole ? this.#everything(missing) : this.#harmless();
-      yield* archiveOf(about, entries, () => missing);
+      if (extent === 'open') {
+        yield* archiveOf({ version, madeAt, isWhole: false }, this.#harmless(), () => missing);
+        return;
+      }
+      const own = extent === 'own' ? this.#own() : null;
+      const uploadsOf = own === null ? {} : { uploadsOf: own.username };
+      const entries = this.#everything(own, missing);
+      yield* archiveOf({ version, madeAt, isWhole: true, ...uploadsOf }, entries, () => missing);
     } finally {
       await this.clear();
     }
@@ -78,11 +99,19 @@ export class HouseBackup {
     await rm(this.#scratch, { recursive: true, force: true });
   }
 
-  async *#everything(missing: string[]): AsyncGenerator<OutgoingEntry> {
+  #own(): Owner {
+    const { ownUser, userNamed } = this.#deps;
+    const user = ownUser === null ? null : userNamed(ownUser);
+    if (ownUser === null || user === null)
+      throw new CannotBackUp('BACKUP_USER never signed in here.');
+    return { username: ownUser, id: user.id };
+  }
+
+  async *#everything(own: Owner | null, missing: string[]): AsyncGenerator<OutgoingEntry> {
     const { data, secretKey } = this.#deps;
     const queue = await this.#copy('queue');
     const energy = await this.#copy('energy');
-    const bodies = bodiesIn(queue);
+    const bodies = bodiesIn(queue).filter(({ userId }) => own === null || userId === own.id);
     yield* this.#database('queue', queue);
     yield* this.#database('energy', energy);
     yield entryOf(KEY, Buffer.from(`${secretKey}\n`));
@@ -91,7 +120,7 @@ export class HouseBackup {
     for (const name of NODE_RED_FILES) {
       yield* fileAt(data.path, `${NODE_RED}/${name}`, join(nodeRedFolder(data.path), name));
     }
-    yield* this.#queued(bodies, missing);
+    yield* this.#queued(bodies, own === null, missing);
   }
 
   async *#harmless(): AsyncGenerator<OutgoingEntry> {
@@ -101,7 +130,12 @@ export class HouseBackup {
     yield* this.#below(FLOWS);
   }
 
-  async *#queued(bodies: readonly Body[], missing: string[]): AsyncGenerator<OutgoingEntry> {
+  /** @param everybodys with what is not whole yet, and what was kept of conflicts, of all users */
+  async *#queued(
+    bodies: readonly Body[],
+    everybodys: boolean,
+    missing: string[],
+  ): AsyncGenerator<OutgoingEntry> {
     const folder = this.#deps.data.path;
     for (const name of await namesIn(join(folder, QUEUE), INTENTS)) {
       yield* fileAt(folder, `${QUEUE}/${name}`);
@@ -115,11 +149,16 @@ export class HouseBackup {
       }
       if (!isThere) gone.push(id);
     }
+    if (everybodys) yield* this.#unfinishedAndKept();
+    yield* this.#ends(gone, missing);
+  }
+
+  async *#unfinishedAndKept(): AsyncGenerator<OutgoingEntry> {
+    const folder = this.#deps.data.path;
     for (const name of await namesIn(join(folder, QUEUE, 'resumable'), UNFINISHED)) {
       yield* fileAt(folder, `${QUEUE}/resumable/${name}`);
     }
     yield* this.#below(`${QUEUE}/kept`);
-    yield* this.#ends(gone, missing);
   }
 
   /** Each taken at one moment: what it tells decides what is missing. */
@@ -150,12 +189,13 @@ export class HouseBackup {
     const { size } = await stat(join(data.path, `${name}.db`));
     const { bavail, bsize } = await statfs(data.path);
     // The copy, its check, and as much again for everybody else.
-    if (bavail * bsize < size * 3) throw new NoRoomForBackup(`No room to copy ${name}.db.`);
+    if (bavail * bsize < size * 3) throw new CannotBackUp(`No room to copy ${name}.db.`);
     const file = join(this.#scratch, `${name}.db`);
     await data[name].copyTo(file);
     const fault = await faultOfCopy(file);
-    if (fault !== null) throw new Error(`The ${name} database is damaged: ${fault}`);
-    return file;
+    if (fault === null) return file;
+    data[name].foundDamaged();
+    throw new CannotBackUp(`The ${name} database is damaged (${fault}). Start BaluPi again.`);
   }
 
   async *#database(name: string, file: string): AsyncGenerator<OutgoingEntry> {
@@ -180,7 +220,7 @@ function bodiesIn(file: string): readonly Body[] {
       for (const row of some) {
         seq = row.seq;
         if (row.state === 'synced' || row.state === 'conflict') continue;
-        bodies.push({ id: row.id, sha256: row.sha256 });
+        bodies.push({ id: row.id, userId: row.userId, sha256: row.sha256 });
       }
     }
     return bodies;

@@ -8,3 +8,7 @@ export const KEY = 'secret.key';
 export const NODE_RED_FILES = ['credential.key', 'flows_cred.json'] as const;
 /** Settings that a backup without a passphrase leaves out. */
 export const SECRET_SETTING = /KEY|PASSWORD|SECRET|USERNAME/;
+/** Inside the data folder: what waits to be taken to the NAS. No part of any backup. */
+export const NAS_STAGING = 'backup-for-nas';
+/** Its folder in the home of BACKUP_USER. */
+export const NAS_FOLDER = 'BaluPi backups';

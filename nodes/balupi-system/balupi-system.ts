@@ -1,10 +1,11 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type { Health, SystemStatus } from '../lib/api/api.ts';
+import type { Doctor, Health, SystemStatus } from '../lib/api/api.ts';
 import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { inWordsOf } from '../lib/viewers/viewers.ts';
 import { metricsText } from './metrics.ts';
 
 interface SystemConfig extends NodeDef {
@@ -66,6 +67,7 @@ const CHECK_WORDS: Readonly<Record<string, string>> = {
   disk: '[[Disk]]',
   memory: '[[Memory]]',
   uploads: '[[Uploads]]',
+  backup: '[[Backup]]',
   flows: '[[Flows]]',
 };
 const STATE_WORDS: Readonly<Record<string, string>> = {
@@ -86,6 +88,11 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   set_aside: '[[replaced, the damaged one is kept]]',
   damaged: '[[damaged]]',
   left_out: '[[left out]]',
+  off: '[[not set up]]',
+  not_yet: '[[none yet]]',
+  old: '[[too long ago]]',
+  failed: '[[did not work]]',
+  not_mounted: '[[its disk is missing]]',
 };
 
 /** A row of a page's table for each check. */
@@ -98,7 +105,26 @@ function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
   return message;
 }
 
+async function doctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const payload: Doctor = { findings: [...(await system.doctor())] };
+  return withAnswer(message, answer(inWordsOf('en', payload)));
+}
+
+const LEVEL_MARKS = { ok: '✓', warn: '⚠', fail: '✗' } as const;
+
+/** A row of a page's table for each finding, in words that are marked for its reader. */
+async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const findings = await system.doctor();
+  const payload = findings.map(({ level, subject, found, advice }) => ({
+    ...{ found, advice },
+    subject: `${LEVEL_MARKS[level]} ${subject}`,
+  }));
+  return withAnswer(message, answer(payload));
+}
+
 const ACTS: Acts<Rooms> = {
+  doctor: serving(doctor, 'system-doctor'),
+  'page-doctor': serving(pageDoctor, 'system-doctor'),
   health: serving(health, 'health'),
   load: serving(load, 'system-status'),
   'page-checks': pageChecks,

@@ -140,9 +140,9 @@ describe('The command balupi', () => {
       return balupi(['doctor'], '', { ...nowhere, BALUPI_DATA_DIR: data }).out;
     };
     chmodSync(data, 0o755);
-    assert.match(doctor(), /^warn secrets: others may open secret\.key\n/m);
+    assert.match(doctor(), /^warn Secrets: others may open secret\.key\n/m);
     chmodSync(data, 0o700);
-    assert.match(doctor(), /^ {2}ok secrets: /m);
+    assert.match(doctor(), /^ {2}ok Secrets: /m);
   });
 
   it('counts no uploads where no queue is, and finds a damaged settings file in words', () => {

@@ -419,7 +419,7 @@ describe('A backup of a running house', function () {
     await moveInto(pi.dataFolder);
     assert.equal(await signIn('alice'), 200);
     await awake();
-    await until('the first', () => Promise.resolve(onNas()['a.txt'] === 'kept'));
+    await until('the first', async () => (await waiting()).length === 1);
     const left = await waiting();
     assert.deepEqual(
       left.map(({ path }) => path),

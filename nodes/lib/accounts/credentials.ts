@@ -23,6 +23,9 @@ import { SingleFlight } from './single-flight.ts';
 import { readTokenForm } from './token-form.ts';
 
 const ROW_ID_BYTES = 9;
+/** After so long the NAS takes refreshes again, ms. */
+const ROUND_MS = 61_000;
+const MOST_ROUNDS = 8;
 
 export interface CredentialsParts {
   /** The queue database. */
@@ -241,6 +244,30 @@ export class Credentials {
     return found;
   }
 
+  /**
+   * Takes the Pi's own devices off their users' lists, for a Pi that goes for good. The NAS takes
+   * only so many questions a minute, so that it may take a few minutes where many live.
+   * @returns how many went, and how many stay as the NAS does not take it now
+   */
+  async unregister(): Promise<{ readonly removed: number; readonly left: number }> {
+    let removed = 0;
+    for (let rounds = 1; ; rounds += 1) {
+      const rows = this.#vault.rows.all().filter(isRegistered);
+      for (const row of rows) if (await this.#unregister(row)) removed += 1;
+      const left = this.#vault.rows.all().filter(isRegistered).length;
+      const goesOn = left > 0 && left < rows.length && this.#parts.presence.state.reachable;
+      if (!goesOn || rounds === MOST_ROUNDS) return { removed, left };
+      await this.#parts.clock.sleep(ROUND_MS);
+    }
+  }
+
+  async #unregister(row: CredentialRow): Promise<boolean> {
+    const token = await this.#devices.access(row);
+    const isGone = token !== null && (await this.#calls.remove(token, row.deviceId ?? ''));
+    if (isGone) this.#vault.rows.setState(row.id, 'removed', 'This Pi took itself off.');
+    return isGone;
+  }
+
   async #forget(row: CredentialRow): Promise<void> {
     const { rows } = this.#vault;
     if (row.kind === 'api_key' || row.state === 'removed') {
@@ -275,6 +302,10 @@ export class Credentials {
       }
     }
   }
+}
+
+function isRegistered({ kind, state, deviceId }: CredentialRow): boolean {
+  return kind === 'device' && deviceId !== null && state === 'ok';
 }
 
 /** Tells this Pi's devices from another's without telling anything about the key. */

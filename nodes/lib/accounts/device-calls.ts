@@ -85,9 +85,12 @@ export class DeviceCalls {
     return answer.kind === 'answer' && answer.status < 300 ? readRegistered(answer.body) : null;
   }
 
-  async remove(token: string, deviceId: string): Promise<void> {
+  /** @returns whether it is off the list; one that was not on it is */
+  async remove(token: string, deviceId: string): Promise<boolean> {
     const path = `/api/mobile/devices/${encodeURIComponent(deviceId)}`;
-    await this.#nas.call({ method: 'DELETE', path, token, auto: true });
+    const answered = await this.#nas.call({ method: 'DELETE', path, token, auto: true });
+    // An empty answer is none of JSON, and says so too.
+    return answered.kind !== 'unreachable' && (answered.status < 300 || answered.status === 404);
   }
 }
 

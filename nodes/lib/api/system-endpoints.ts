@@ -19,7 +19,7 @@ export const Health = Type.Object(
       Type.String({ description: 'ok, or a stable word for what was found.' }),
       {
         description:
-          'queue_db, cache_db, energy_db, nas, clock, disk, memory, uploads and flows; ' +
+          'queue_db, cache_db, energy_db, nas, clock, disk, memory, uploads, backup and flows; ' +
           'what is not ok there and no passing state makes the whole degraded.',
       },
     ),
@@ -54,6 +54,21 @@ export const SystemStatus = Type.Object(
 );
 export type SystemStatus = Static<typeof SystemStatus>;
 
+export const Doctor = Type.Object(
+  {
+    findings: Type.Array(
+      Type.Object({
+        level: words(['ok', 'warn', 'fail']),
+        subject: Type.String(),
+        found: Type.String(),
+        advice: Type.String({ description: 'What to do; empty where there is nothing to do.' }),
+      }),
+    ),
+  },
+  { title: 'Doctor' },
+);
+export type Doctor = Static<typeof Doctor>;
+
 function text(mediaType: string, description: string) {
   return { description, content: { [mediaType]: Type.String() } };
 }
@@ -85,6 +100,15 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(SystemStatus, 'The last sample.') },
+  }),
+  endpoint({
+    id: 'system-doctor',
+    method: 'GET',
+    path: '/api/system/doctor',
+    summary: 'What `balupi doctor` finds, line by line.',
+    tags: TAGS,
+    access: 'admin',
+    responses: { 200: json(Doctor, 'One finding a subject.') },
   }),
   endpoint({
     id: 'metrics',

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import {
@@ -52,6 +52,19 @@ export class DataFolderInUseError extends Error {
   }
 }
 
+/** Lies in a folder that the data are being moved to, and holds where from. */
+export const INCOMPLETE = 'incomplete';
+/** Lies in a folder that the data were moved out of, and holds where to. */
+export const MOVED = 'moved-to';
+
+/** What lies in this folder is not all there is, or not what counts any more. */
+export class DataElsewhereError extends Error {
+  constructor(sentence: string) {
+    super(sentence);
+    this.name = 'DataElsewhereError';
+  }
+}
+
 /**
  * The folder everything lives in, held by one process. Readable by its owner only: it keeps
  * people's files and the accounts.
@@ -102,12 +115,14 @@ export class DataFolder {
    * it; the cache begins empty; of the energy's what can be read is taken over.
    * @param nowMs epoch ms, for the name of what is set aside
    * @throws DataFolderInUseError
+   * @throws DataElsewhereError
    * @throws SchemaTooNewError
    * @throws DatabaseStartError
    */
   static open(path: string, nowMs = Date.now()): DataFolder {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     chmodSync(path, 0o700);
+    refuseElsewhere(path);
     const lock = takeLock(path);
     try {
       return new DataFolder(path, lock, nowMs);
@@ -209,6 +224,18 @@ export function holdDataFolder(path: string): () => void {
   return () => {
     lock.database.close();
   };
+}
+
+function refuseElsewhere(path: string): void {
+  if (existsSync(join(path, INCOMPLETE))) {
+    throw new DataElsewhereError(
+      'The data are still being moved into this data folder: `balupi move` goes on with it. Until then BALUPI_DATA_DIR is the old one.',
+    );
+  }
+  if (!existsSync(join(path, MOVED))) return;
+  throw new DataElsewhereError(
+    `The data were moved out of this data folder; the file ${MOVED} in it names where to. Set BALUPI_DATA_DIR to that, or take the file away to go back to what they were then.`,
+  );
 }
 
 interface Lock {

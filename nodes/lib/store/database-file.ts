@@ -59,6 +59,16 @@ const MOST_COPIES = 50;
 /** SQLITE_BUSY (sqlite.org/rescode.html). */
 const BUSY = 5;
 
+/** As SQLite has it by default, in pages; 0 leaves everything in the log. */
+const CHECKPOINT_PAGES = 1_000;
+
+/** What a look through a file that is in use came to. */
+export type Looked =
+  | { readonly kind: 'sound' }
+  | { readonly kind: 'damaged'; readonly found: string }
+  /** Somebody wrote into the file, or the disk refuses: nothing can be said. */
+  | { readonly kind: 'not_now' };
+
 interface StandIn {
   readonly database: DatabaseSync;
   /** It holds all that the file held. */
@@ -250,6 +260,38 @@ export class DatabaseFile {
     }
   }
 
+  foundDamaged(): void {
+    this.#isDamaged = true;
+  }
+
+  /**
+   * Looks through the file while it is in use. A reader that takes no lock must not meet a page that
+   * is being written: so the log is folded back first, and for as long as the look takes every commit
+   * stays in the log. Whether that held tell the file's size and time; a fault has to show twice.
+   */
+  async lookThrough(check: (file: string) => Promise<string | null>): Promise<Looked> {
+    if (this.#standIn !== null) return { kind: 'not_now' };
+    const first = await this.#lookOnce(check);
+    const second = first.kind === 'damaged' ? await this.#lookOnce(check) : first;
+    if (second.kind === 'damaged') this.#isDamaged = true;
+    return second;
+  }
+
+  async #lookOnce(check: (file: string) => Promise<string | null>): Promise<Looked> {
+    const handle = this.#handle;
+    if (!foldsBack(handle)) return { kind: 'not_now' };
+    handle.exec('PRAGMA wal_autocheckpoint = 0');
+    try {
+      const before = stateOf(this.#options.file);
+      const found = await check(this.#options.file);
+      if (before === null || before !== stateOf(this.#options.file)) return { kind: 'not_now' };
+      return found === null ? { kind: 'sound' } : { kind: 'damaged', found };
+    } finally {
+      // Another handle has SQLite's own number.
+      if (handle === this.#handle) handle.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    }
+  }
+
   /** Folds the WAL back and closes. Statements prepared here are dead afterwards. */
   close(): void {
     this.#standIn?.database.close();
@@ -390,6 +432,19 @@ function identityOf(file: string): string | null {
     if (error instanceof Error && 'syscall' in error) return null;
     throw error;
   }
+}
+
+/** Which file it is, how long, and when it was last written into; null where there is none. */
+function stateOf(file: string): string | null {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) return null;
+  return `${found.dev}:${found.ino} ${found.size} ${found.mtimeNs}`;
+}
+
+/** Whether all that the log holds is in the file now. Waits for nobody. */
+function foldsBack(handle: DatabaseSync): boolean {
+  const done = handle.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
+  return Number(done?.['busy']) === 0 && done?.['log'] === done?.['checkpointed'];
 }
 
 /** Writes the schema's version again, which is one page and one commit. */

@@ -5,6 +5,12 @@ const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackS
 /** The worker beside this file, compiled or not. */
 const PROGRAM = new URL(`./integrity-worker${extname(import.meta.url)}`, import.meta.url);
 
+export interface IntegrityOrder {
+  readonly file: string;
+  /** Somebody writes to it meanwhile, and only beside it. */
+  readonly isInUse: boolean;
+}
+
 /**
  * SQLite's whole check of a database that nobody uses, on a thread of its own, as it reads all of
  * it. The file needs no other beside it afterwards.
@@ -12,13 +18,42 @@ const PROGRAM = new URL(`./integrity-worker${extname(import.meta.url)}`, import.
  * @throws the error of SQLite where the file cannot even be opened
  */
 export async function faultOfCopy(file: string): Promise<string | null> {
+  return await faultOf({ file, isInUse: false });
+}
+
+/**
+ * SQLite's quick check of a database that is in use, on a thread of its own and without a lock, so
+ * that nobody waits for it. What it says counts only if nothing was written into the file meanwhile,
+ * which its owner sees to: what is committed goes into the log beside it alone.
+ * @param signal ends it
+ * @returns what is wrong with it; null where it is sound
+ * @throws the error of SQLite where the disk does not give the file; the reason of the signal
+ */
+export async function faultInUse(file: string, signal: AbortSignal): Promise<string | null> {
+  return await faultOf({ file, isInUse: true }, signal);
+}
+
+async function faultOf(order: IntegrityOrder, signal?: AbortSignal): Promise<string | null> {
+  signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const worker = new Worker(PROGRAM, { workerData: file, resourceLimits: LIMITS });
+  const worker = new Worker(PROGRAM, { workerData: order, resourceLimits: LIMITS });
+  const end = (): void => {
+    void worker.terminate();
+  };
+  signal?.addEventListener('abort', end, { once: true });
   worker.once('message', resolve);
   worker.once('error', reject);
   worker.once('exit', () => {
-    reject(new Error('The check of a database ended without a word.'));
+    reject(
+      signal?.aborted === true
+        ? (signal.reason as Error)
+        : new Error('The check of a database ended without a word.'),
+    );
   });
-  const found = await promise;
-  return found === 'ok' ? null : found;
+  try {
+    const found = await promise;
+    return found === 'ok' ? null : found;
+  } finally {
+    signal?.removeEventListener('abort', end);
+  }
 }

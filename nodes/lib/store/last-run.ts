@@ -7,7 +7,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const NAME = 'last-run';
 
@@ -62,15 +62,19 @@ export class LastRun {
   }
 
   #write(told: Told): void {
-    const file = join(this.#folder, NAME);
-    writeSynced(`${file}.next`, JSON.stringify(told));
-    renameSync(`${file}.next`, file);
-    const folder = openSync(this.#folder, 'r');
-    try {
-      fsyncSync(folder);
-    } finally {
-      closeSync(folder);
-    }
+    replaceFile(join(this.#folder, NAME), JSON.stringify(told));
+  }
+}
+
+/** Puts a text in the place of a small file. Survives a power cut once it returns. */
+export function replaceFile(file: string, text: string): void {
+  writeSynced(`${file}.next`, text);
+  renameSync(`${file}.next`, file);
+  const folder = openSync(dirname(file), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 

@@ -1,12 +1,14 @@
 import type { StatementSync } from 'node:sqlite';
 import {
   DatabaseFile,
+  type Looked,
   type Method,
   perform,
   type StoreOptions,
   type Values,
 } from './database-file.ts';
 import { type DiskFault, DiskRefusedError, faultOf } from './disk-fault.ts';
+import { faultInUse } from './integrity.ts';
 
 export type { Migration, StoreOptions } from './database-file.ts';
 
@@ -138,6 +140,21 @@ export class Store {
       this.#file.database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'],
     );
     return found === 'ok' ? null : found;
+  }
+
+  /**
+   * As {@link fault}, while the file goes on being used: nobody waits for it. What is damaged counts
+   * as {@link isDamaged} from then on.
+   * @param signal ends it
+   * @throws what reading the file threw; the reason of the signal
+   */
+  async lookThrough(signal: AbortSignal): Promise<Looked> {
+    return await this.#file.lookThrough((file) => faultInUse(file, signal));
+  }
+
+  /** A copy of it was found damaged, and a copy is what the file is. */
+  foundDamaged(): void {
+    this.#file.foundDamaged();
   }
 
   /** Whether any of these tables has a row. */

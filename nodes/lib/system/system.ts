@@ -1,4 +1,6 @@
 import { hostname } from 'node:os';
+import type { Clock } from '../time/clock.ts';
+import type { Finding } from './finding.ts';
 import { type Check, examine, type Health } from './health.ts';
 import type { MemoryPressure } from './memory-pressure.ts';
 import type { PiLoad, PiLoadSampler } from './pi-load.ts';
@@ -17,30 +19,33 @@ export interface HealthReport extends Health {
   readonly hostname: string;
 }
 
+/** The doctor starts programs and writes to the disk, so pages that ask at once share one visit. */
+const VISIT_HOLDS_MS = 30_000;
+
+interface Deps {
+  readonly version: string;
+  readonly checks: readonly Check[];
+  readonly load: PiLoadSampler;
+  readonly memory: MemoryPressure;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Looks at the whole machine, as `balupi doctor` does. */
+  readonly visit: () => Promise<readonly Finding[]>;
+}
+
 /** The Pi itself: how it is, and how busy. */
 export class System {
-  readonly #version: string;
-  readonly #checks: readonly Check[];
-  readonly #load: PiLoadSampler;
-  readonly #memory: MemoryPressure;
+  readonly #deps: Deps;
+  #visit: { readonly atMs: number; readonly findings: Promise<readonly Finding[]> } | null = null;
 
-  constructor(
-    version: string,
-    checks: readonly Check[],
-    load: PiLoadSampler,
-    memory: MemoryPressure,
-  ) {
-    this.#version = version;
-    this.#checks = checks;
-    this.#load = load;
-    this.#memory = memory;
+  constructor(deps: Deps) {
+    this.#deps = deps;
   }
 
   /** True at this moment; asks nobody outside the process. */
   health(): HealthReport {
     return {
-      ...examine(this.#checks),
-      version: this.#version,
+      ...examine(this.#deps.checks),
+      version: this.#deps.version,
       apiVersion: API_VERSION,
       minApiVersion: API_VERSION,
       hostname: hostname(),
@@ -49,19 +54,29 @@ export class System {
 
   /** The last background look; null before the first. */
   load(): PiLoad | null {
-    return this.#load.last;
+    return this.#deps.load.last;
+  }
+
+  /** What the doctor found, half a minute ago at most. */
+  async doctor(): Promise<readonly Finding[]> {
+    const { clock, visit } = this.#deps;
+    const nowMs = clock.monotonicMs();
+    if (this.#visit === null || nowMs - this.#visit.atMs > VISIT_HOLDS_MS) {
+      this.#visit = { atMs: nowMs, findings: visit() };
+    }
+    return await this.#visit.findings;
   }
 
   /** Whether what may wait should not be begun now. */
   isShortOfMemory(): boolean {
-    return this.#memory.isOver();
+    return this.#deps.memory.isOver();
   }
 
   async start(): Promise<void> {
-    await this.#load.start();
+    await this.#deps.load.start();
   }
 
   stop(): void {
-    this.#load.stop();
+    this.#deps.load.stop();
   }
 }

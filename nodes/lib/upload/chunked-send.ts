@@ -54,11 +54,11 @@ type Step = 'done' | 'restart' | Interruption;
  */
 export class ChunkedSend {
   readonly #nas: NasClient;
-  readonly #disk: Disk;
+  readonly #disk: Pick<Disk, 'read'>;
   readonly #sessions = new Map<string, Session>();
   #channel: { readonly token: string; readonly channel: NasUploadChannel } | null = null;
 
-  constructor(nas: NasClient, disk: Disk) {
+  constructor(nas: NasClient, disk: Pick<Disk, 'read'>) {
     this.#nas = nas;
     this.#disk = disk;
   }

@@ -25,9 +25,9 @@ export interface MultipartSender {
  */
 export class PlainSend implements PlainUpload {
   readonly #nas: MultipartSender;
-  readonly #disk: Disk;
+  readonly #disk: Pick<Disk, 'read'>;
 
-  constructor(nas: MultipartSender, disk: Disk) {
+  constructor(nas: MultipartSender, disk: Pick<Disk, 'read'>) {
     this.#nas = nas;
     this.#disk = disk;
   }

@@ -1,0 +1,209 @@
+import { createReadStream, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { errorKind } from '../../nodes/lib/log/error-kind.ts';
+import type { Log } from '../../nodes/lib/log/log.ts';
+import type { NasApi, NasClient, NasPresence } from '../../nodes/lib/nas/nas.ts';
+import type { Cancel, Clock } from '../../nodes/lib/time/clock.ts';
+import { ChunkedSend, type Sent } from '../../nodes/lib/upload/chunked-send.ts';
+import { HashThread } from '../../nodes/lib/upload/hash-thread.ts';
+import { interruptionOf } from '../../nodes/lib/upload/interruption.ts';
+import { NasMoves } from '../../nodes/lib/upload/nas-moves.ts';
+import { type MultipartSender, PlainSend } from '../../nodes/lib/upload/plain-send.ts';
+import { readBack } from '../../nodes/lib/upload/read-back.ts';
+import { tellLastBackup } from './last-backup.ts';
+import { isNightName, outlived } from './outlived.ts';
+import { NAS_FOLDER, NAS_STAGING } from './places.ts';
+
+const LOOK_EVERY_MS = 60_000;
+/** After a refusal; what was done up to there is done again then. */
+const LONGEST_PAUSE_MS = 3_600_000;
+
+export interface Deps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly dataFolder: string;
+  /** BACKUP_USER. */
+  readonly username: string;
+  readonly nas: NasClient & Pick<NasApi, 'call'> & MultipartSender;
+  readonly presence: Pick<NasPresence, 'state' | 'onChange'>;
+  /** The NAS answers, and the disk behind it is not mounted. */
+  readonly isStorageMissing: () => boolean;
+  readonly userNamed: (username: string) => { readonly id: number } | null;
+  /** A token that may act for that user now; null where there is none. */
+  readonly credentialFor: (userId: number) => Promise<string | null>;
+}
+
+type Outcome = 'done' | 'later' | 'refused';
+
+/**
+ * Takes the newest nightly backup that waits into the home of BACKUP_USER, as that user, while the
+ * NAS is awake for somebody; it never wakes it. What lies here is sealed already: neither the
+ * passphrase nor what is in it is known to this process. Older ones go from the NAS once the new one
+ * is there and read back the same.
+ */
+export class NasCopy {
+  readonly #deps: Deps;
+  readonly #folder: string;
+  readonly #chunked: ChunkedSend;
+  readonly #plain: PlainSend;
+  readonly #moves: NasMoves;
+  readonly #aborter = new AbortController();
+  #cancel: Cancel | null = null;
+  #unlisten: () => void = () => undefined;
+  #isLooking = false;
+  #running: Promise<void> = Promise.resolve();
+  #pauseMs = LOOK_EVERY_MS;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#folder = join(deps.dataFolder, NAS_STAGING);
+    this.#chunked = new ChunkedSend(deps.nas, { read: bytesOf });
+    this.#plain = new PlainSend(deps.nas, { read: bytesOf });
+    this.#moves = new NasMoves(deps.nas);
+  }
+
+  start(): void {
+    this.#unlisten = this.#deps.presence.onChange(({ awake }) => {
+      if (awake && !this.#isLooking) this.#lookIn(0);
+    });
+    this.#lookIn(LOOK_EVERY_MS);
+  }
+
+  /** Cuts what is being sent; it is sent anew in the next run. */
+  async stop(): Promise<void> {
+    this.#unlisten();
+    this.#cancel?.();
+    this.#aborter.abort();
+    this.#chunked.close();
+    await this.#running;
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#cancel?.();
+    this.#cancel = this.#deps.clock.after(delayMs, () => {
+      this.#isLooking = true;
+      this.#running = this.#look()
+        .catch((error: unknown) => {
+          this.#deps.log.error(`How the backup for the NAS went is lost: ${errorKind(error)}`);
+          return LONGEST_PAUSE_MS;
+        })
+        .then((nextMs) => {
+          this.#isLooking = false;
+          if (!this.#aborter.signal.aborted) this.#lookIn(nextMs);
+        });
+    });
+  }
+
+  /** @returns when to look again, ms */
+  async #look(): Promise<number> {
+    const { log, presence, isStorageMissing } = this.#deps;
+    let outcome: Outcome = 'later';
+    try {
+      const name = readdirSync(this.#folder).filter(isNightName).sort().at(-1);
+      const isReady = presence.state.awake && !isStorageMissing();
+      if (name !== undefined && isReady) outcome = await this.#bring(name);
+    } catch (error) {
+      if (this.#aborter.signal.aborted) return LOOK_EVERY_MS;
+      log.error(`The backup for the NAS could not be taken there: ${errorKind(error)}`);
+      outcome = 'refused';
+    }
+    if (outcome === 'refused') {
+      tellLastBackup(this.#deps.dataFolder, 'nas', { problem: 'failed' });
+      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+      return this.#pauseMs;
+    }
+    this.#pauseMs = LOOK_EVERY_MS;
+    return LOOK_EVERY_MS;
+  }
+
+  async #bring(name: string): Promise<Outcome> {
+    const { username, log, nas } = this.#deps;
+    const token = await this.#token();
+    if (token === null) return 'later';
+    const target = `${username}/${NAS_FOLDER}`;
+    const made = interruptionOf(await nas.mkdir(token, target));
+    // One that is there already is refused by some versions; the upload tells.
+    if (made !== null && made.kind !== 'refused') return 'later';
+    const file = join(this.#folder, name);
+    const sizeBytes = statSync(file).size;
+    const sent = await this.#send(token, { file, sizeBytes, path: `${target}/${name}` });
+    if (sent.kind === 'refused' || sent.kind === 'nas_full' || sent.kind === 'trouble') {
+      log.error('The NAS refuses the backup for BACKUP_USER.');
+      return 'refused';
+    }
+    if (sent.kind !== 'completed') return 'later';
+    return await this.#settle(token, { file, sizeBytes, target, name });
+  }
+
+  async #token(): Promise<string | null> {
+    const { userNamed, credentialFor, username } = this.#deps;
+    const user = userNamed(username);
+    return user === null ? null : await credentialFor(user.id);
+  }
+
+  async #send(
+    token: string,
+    { file, sizeBytes, path }: Readonly<{ file: string; sizeBytes: number; path: string }>,
+  ): Promise<Sent> {
+    const { signal } = this.#aborter;
+    try {
+      const sent = await this.#chunked.send(token, {
+        uploadId: path,
+        file,
+        sizeBytes,
+        path,
+        onProgress: () => {
+          signal.throwIfAborted();
+        },
+        mayComplete: () => Promise.resolve(signal.aborted ? 'no' : 'yes'),
+      });
+      if (sent.kind !== 'no_sessions') return sent;
+      const answered = await this.#plain.send(token, path, file, sizeBytes);
+      return interruptionOf(answered) ?? { kind: 'completed' };
+    } finally {
+      this.#chunked.close();
+    }
+  }
+
+  /** It counts once the NAS gives back what was sent; then what it makes needless goes. */
+  async #settle(
+    token: string,
+    sent: Readonly<{ file: string; sizeBytes: number; target: string; name: string }>,
+  ): Promise<Outcome> {
+    const { file, sizeBytes, target, name } = sent;
+    const { nas, log, dataFolder, clock } = this.#deps;
+    const { signal } = this.#aborter;
+    const path = `${target}/${name}`;
+    const read = await readBack(nas, token, { path, size: sizeBytes }, signal);
+    if (read.kind !== 'hash') return 'later';
+    if (read.sha256 !== (await hashOf(file, sizeBytes))) {
+      log.error('The NAS does not give the backup back as it was sent; it is sent again.');
+      return 'refused';
+    }
+    const listing = await nas.list(token, target, { signal });
+    const names = listing.kind === 'listing' ? listing.items.map((item) => item.name) : [];
+    for (const old of outlived(names, name)) await this.#moves.remove(token, `${target}/${old}`);
+    rmSync(file, { force: true });
+    const at = new Date(clock.nowMs()).toISOString();
+    tellLastBackup(dataFolder, 'nas', { problem: null, made: { at, where: target, sizeBytes } });
+    log.info('A backup was taken to the NAS.');
+    return 'done';
+  }
+}
+
+function bytesOf(file: string, firstByte: number, lengthBytes: number): Readable {
+  if (lengthBytes === 0) return Readable.from([]);
+  return createReadStream(file, { start: firstByte, end: firstByte + lengthBytes - 1 });
+}
+
+async function hashOf(file: string, sizeBytes: number): Promise<string> {
+  const thread = new HashThread();
+  try {
+    const hash = thread.follow(file);
+    hash.extend(sizeBytes);
+    return await hash.finish(sizeBytes);
+  } finally {
+    await thread.stop();
+  }
+}

@@ -1,0 +1,364 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import type { Finding } from '../nodes/lib/system/finding.ts';
+import {
+  type BackupWish,
+  type Destination,
+  readLastBackup,
+  wordOfLast,
+} from './backup/last-backup.ts';
+
+const GB = 1e9;
+const MIN_MEMORY_GB = 0.8;
+const LOW_DISK_GB = 4;
+const SYNCS = 20;
+/** No disk with moving or flash parts is done this fast unless its cache answers for it. */
+const HONEST_SYNC_MS = 0.02;
+const SLOW_SYNC_MS = 100;
+/** Nothing that is asked here takes longer where all is well. */
+const COMMAND_LIMIT_MS = 5_000;
+/** linux/magic.h: what keeps no owner and mode, or forgets everything at a restart. */
+const UNFIT_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0x4d44: 'FAT',
+  0x2011bab0: 'exFAT',
+  0x5346544e: 'NTFS',
+  0x1021994: 'tmpfs',
+};
+
+/** How the NAS is, as far as whoever asks may find out: the running house never wakes it for this. */
+export type NasSeen =
+  | { readonly kind: 'answers'; readonly version: string | null }
+  | { readonly kind: 'silent' | 'no_address' };
+
+export interface HealthTold {
+  readonly status: string;
+  readonly version: string;
+  readonly checks: Readonly<Record<string, string>>;
+}
+
+/** What the doctor is told of a house; all else he looks at himself. */
+export interface Patient {
+  /** Absolute. */
+  readonly dataFolder: string;
+  readonly nasUrl: string;
+  readonly nas: () => Promise<NasSeen>;
+  /** By which the NAS is woken; null where none is known. */
+  readonly macAddress: string | null;
+  /** BaluPi may have one from the network. */
+  readonly mayKnowMac: boolean;
+  /** The first port, as set. */
+  readonly port: number;
+  /** As `GET /api/health` tells it; null where nothing answers. */
+  readonly health: () => Promise<HealthTold | null>;
+  /** TAPO_USERNAME is set. */
+  readonly hasPlugAccount: boolean;
+  readonly backups: BackupWish;
+  readonly nowMs: number;
+}
+
+const ok = (subject: string, found: string): Finding => ({
+  level: 'ok',
+  subject,
+  found,
+  advice: '',
+});
+const warn = (subject: string, found: string, advice: string): Finding => ({
+  level: 'warn',
+  subject,
+  found,
+  advice,
+});
+const fail = (subject: string, found: string, advice: string): Finding => ({
+  level: 'fail',
+  subject,
+  found,
+  advice,
+});
+
+/**
+ * One source for `balupi doctor` and the page System.
+ * @returns one finding a subject, in the order a person would look
+ */
+export async function examine(patient: Patient): Promise<readonly Finding[]> {
+  const { dataFolder } = patient;
+  return [
+    machine(),
+    memory(),
+    ...(await dataDisk(dataFolder)),
+    secrets(dataFolder),
+    await clock(),
+    await nas(patient),
+    wake(patient),
+    await api(patient),
+    plugs(patient),
+    ...backups(patient),
+    await service(),
+    await failedUnits(),
+  ];
+}
+
+function machine(): Finding {
+  const subject = '[[Machine]]';
+  const [major = 0] = process.versions.node.split('.').map(Number);
+  const found = `Node.js ${process.versions.node}, ${process.arch}`;
+  if (!['arm64', 'x64'].includes(process.arch)) {
+    return fail(subject, found, '[[BaluPi wants a 64-bit system: install the 64-bit image.]]');
+  }
+  if (major < 22) {
+    return fail(subject, found, '[[Install a release, which brings its own Node.js.]]');
+  }
+  return ok(subject, found);
+}
+
+function memory(): Finding {
+  const gb = totalmem() / GB;
+  const found = `[[#${gb.toFixed(1)}]] GB`;
+  if (gb >= MIN_MEMORY_GB) return ok('[[Memory]]', found);
+  return warn(
+    '[[Memory]]',
+    found,
+    '[[BaluPi wants 1 GB; with less, switch off what else runs here.]]',
+  );
+}
+
+/** Also what an installation and a move ask before they take a folder for the data. */
+export async function dataDisk(folder: string): Promise<readonly Finding[]> {
+  const subject = '[[Data disk]]';
+  let place = folder;
+  while (!existsSync(place) && place !== dirname(place)) place = dirname(place);
+  const { type, bavail, bsize } = statfsSync(place);
+  const unfit = UNFIT_FILE_SYSTEMS[type];
+  if (unfit !== undefined) {
+    return [fail(subject, `${folder}: ${unfit}`, '[[Take a disk with ext4, xfs or btrfs.]]')];
+  }
+  const freeGb = (bavail * bsize) / GB;
+  const space = `[[#${freeGb.toFixed(1)}]] GB [[free]]`;
+  const more = '[[Copies and uploads need room. To a larger disk:]] balupi move';
+  return [
+    freeGb < LOW_DISK_GB ? warn(subject, space, more) : ok(subject, space),
+    ...medium(place),
+    await syncs(place),
+  ];
+}
+
+function medium(place: string): readonly Finding[] {
+  const device = deviceOf(place);
+  if (device === null) return [];
+  if (!device.startsWith('mmcblk')) return [ok('[[Medium]]', device)];
+  return [
+    warn(
+      '[[Medium]]',
+      `${device}, [[an SD card]]${wearOf(device)}`,
+      '[[An SD card wears out and may lie about what it has written. To a USB SSD:]] balupi move',
+    ),
+  ];
+}
+
+/** The name of the whole disk below a folder; null where the kernel names none, as in a container. */
+function deviceOf(place: string): string | null {
+  const { dev } = statSync(place);
+  const link = `/sys/dev/block/${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+  if (!existsSync(link)) return null;
+  const path = realpathSync(link);
+  return existsSync(join(path, 'partition')) ? basename(dirname(path)) : basename(path);
+}
+
+/** Cards that tell it give the share of their life that is gone in tenths (JEDEC eMMC 5.0). */
+function wearOf(device: string): string {
+  const file = `/sys/block/${device}/device/life_time`;
+  if (!existsSync(file)) return '';
+  const tenths = readFileSync(file, 'utf8').trim().split(/\s+/).map(Number);
+  return `, ${Math.max(...tenths) * 10} % [[of its life used]]`;
+}
+
+/** A short measured test: a synced write that takes no time at all was not written. */
+async function syncs(place: string): Promise<Finding> {
+  const subject = '[[Synced writes]]';
+  let median: number;
+  try {
+    median = await medianSyncMs(join(place, `.balupi-sync-test-${process.pid}`));
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    return warn(subject, `[[not measured]] (${code})`, '[[Run this as root.]]');
+  }
+  const found = `[[#${median.toFixed(2)}]] ms [[each]]`;
+  if (median < HONEST_SYNC_MS) {
+    const advice = '[[That is faster than a disk: a power cut may lose uploads.]]';
+    return warn(subject, found, advice);
+  }
+  if (median > SLOW_SYNC_MS) {
+    return warn(subject, found, '[[Uploads of many small files will be slow on this disk.]]');
+  }
+  return ok(subject, found);
+}
+
+async function medianSyncMs(file: string): Promise<number> {
+  const handle = await open(file, 'wx', 0o600);
+  const tookMs: number[] = [];
+  try {
+    for (let round = 0; round < SYNCS; round += 1) {
+      await handle.write(Buffer.alloc(4_096, round));
+      const beganMs = performance.now();
+      await handle.sync();
+      tookMs.push(performance.now() - beganMs);
+    }
+  } finally {
+    await handle.close();
+    await rm(file);
+  }
+  return tookMs.sort((one, other) => one - other)[SYNCS / 2] ?? 0;
+}
+
+/** What lies in the data folder holds keys, passwords and the family's files: nobody else's business. */
+function secrets(folder: string): Finding {
+  const readable = tooOpen(folder);
+  if (readable.length === 0) return ok('[[Secrets]]', '[[read by BaluPi alone]]');
+  return warn(
+    '[[Secrets]]',
+    `[[others may open]] ${readable.join(', ')}`,
+    `[[Unless that is meant:]] chmod -R go= ${folder}`,
+  );
+}
+
+function tooOpen(folder: string): readonly string[] {
+  if (!existsSync(folder) || (statSync(folder).mode & 0o077) === 0) return [];
+  return readdirSync(folder).filter((name) => (statSync(join(folder, name)).mode & 0o077) !== 0);
+}
+
+async function clock(): Promise<Finding> {
+  const subject = '[[Clock]]';
+  const isMarked = existsSync('/run/systemd/timesync/synchronized');
+  const told = isMarked
+    ? 'yes'
+    : await outputOf('timedatectl', 'show', '--property=NTPSynchronized', '--value');
+  if (told === 'yes') return ok(subject, '[[set by network time]]');
+  return warn(
+    subject,
+    `${new Date().toISOString()}, [[confirmed by nobody]]`,
+    '[[Switch network time on:]] timedatectl set-ntp true',
+  );
+}
+
+async function nas({ nasUrl, nas: look }: Patient): Promise<Finding> {
+  const seen = await look();
+  switch (seen.kind) {
+    case 'answers':
+      return ok('NAS', `BaluHost ${seen.version ?? '?'}, ${nasUrl}`);
+    case 'silent':
+      return warn(
+        'NAS',
+        `${nasUrl} [[does not answer]]`,
+        '[[It may sleep. Else set its address:]] balupi set NAS_URL',
+      );
+    case 'no_address':
+      return fail(
+        'NAS',
+        `${new URL(nasUrl).hostname} [[has no address]]`,
+        '[[Set its address as a number:]] balupi set NAS_URL',
+      );
+  }
+}
+
+function wake({ macAddress, mayKnowMac }: Patient): Finding {
+  if (macAddress !== null) return ok('[[Waking]]', macAddress);
+  if (mayKnowMac) return ok('[[Waking]]', '[[by the address learnt from the NAS]]');
+  return warn(
+    '[[Waking]]',
+    '[[no MAC address of the NAS is known]]',
+    '[[Sign in once while the NAS is awake, or set it:]] balupi set NAS_MAC_ADDRESS',
+  );
+}
+
+async function api({ health, port }: Patient): Promise<Finding> {
+  const told = await health();
+  const advice = '[[What it said:]] balupi logs';
+  if (told === null) return fail('BaluPi', `[[nothing answers at port]] ${port}`, advice);
+  const { status, version, checks } = told;
+  if (status === 'ok') return ok('BaluPi', `${version} [[is well]]`);
+  const found = Object.entries(checks).map(([name, word]) => `${name}: ${word}`);
+  return warn('BaluPi', `${status} (${found.join(', ')})`, advice);
+}
+
+function plugs({ hasPlugAccount }: Patient): Finding {
+  if (hasPlugAccount) return ok('[[Plugs]]', '[[an account is set]]');
+  return warn(
+    '[[Plugs]]',
+    '[[no Tapo account]]',
+    '[[To meter set both:]] balupi set TAPO_USERNAME, balupi set TAPO_PASSWORD',
+  );
+}
+
+function backups({ backups: wish, dataFolder, nowMs }: Patient): readonly Finding[] {
+  if (!wish.toDisk && !wish.toNas) {
+    return [
+      warn(
+        '[[Backup]]',
+        '[[none by night]]',
+        '[[Name a folder on a disk of its own in the settings:]] BALUPI_BACKUP_DIR',
+      ),
+    ];
+  }
+  return [
+    ...(wish.toDisk ? [backup('[[Backup]]', dataFolder, 'disk', nowMs)] : []),
+    ...(wish.toNas ? [backup('[[Backup on the NAS]]', dataFolder, 'nas', nowMs)] : []),
+  ];
+}
+
+const BACKUP_LOGS = '[[What it said:]] journalctl -u balupi-backup -n 20';
+
+function backup(
+  subject: string,
+  dataFolder: string,
+  destination: Destination,
+  nowMs: number,
+): Finding {
+  const last = readLastBackup(dataFolder, destination);
+  const { made } = last;
+  const when =
+    made === null
+      ? '[[none yet]]'
+      : `${made.at.slice(0, 16).replace('T', ' ')} UTC, [[#${(made.sizeBytes / 1e6).toFixed(1)}]] MB`;
+  // To the NAS it goes when that is awake, whenever that is.
+  const runningMs = destination === 'nas' ? 0 : Infinity;
+  switch (wordOfLast(last, { nowMs, runningMs })) {
+    case 'ok':
+      return ok(subject, when);
+    case 'not_yet':
+      return warn(subject, when, '[[The first is made this night. Now:]] balupi backup --nightly');
+    case 'old':
+      return warn(subject, when, BACKUP_LOGS);
+    case 'not_mounted':
+      return fail(subject, `[[its disk is missing]]; ${when}`, '[[Plug it in and mount it.]]');
+    case 'failed':
+      return fail(subject, `[[did not work]]; ${when}`, BACKUP_LOGS);
+  }
+}
+
+async function service(): Promise<Finding> {
+  const state = await outputOf('systemctl', 'is-active', 'balupi');
+  if (state === null) {
+    return warn('[[Service]]', '[[no systemd here]]', '[[Start it:]] npm start');
+  }
+  if (state === 'active') return ok('[[Service]]', state);
+  return fail('[[Service]]', state, '[[What it said:]] balupi logs');
+}
+
+async function failedUnits(): Promise<Finding> {
+  const args = ['list-units', '--state=failed', '--plain', '--no-legend', 'balupi*'];
+  const told = (await outputOf('systemctl', ...args)) ?? '';
+  const names = told.split('\n').flatMap((line) => line.split(' ')[0] || []);
+  if (names.length === 0) return ok('[[Failed units]]', '[[none]]');
+  return fail('[[Failed units]]', names.join(', '), `[[What it said:]] journalctl -u ${names[0]}`);
+}
+
+/** @returns null where there is no such program; what it printed, whatever it ended with */
+async function outputOf(program: string, ...args: readonly string[]): Promise<string | null> {
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  execFile(program, [...args], { timeout: COMMAND_LIMIT_MS }, (error, stdout) => {
+    resolve(error?.code === 'ENOENT' ? null : stdout.trim());
+  });
+  return await promise;
+}
