@@ -147,10 +147,21 @@ export class CounterBand {
     return isLarge && isJump && atS - lost.atS <= LOST_S;
   }
 
+  /** Zeros after a gap: what the counter showed before may come back, or is really lost. */
+  lose(atS: number): void {
+    const { counter } = this.state;
+    if (counter !== null) this.state.lost = { counter, atS };
+  }
+
+  /** Whether zeros are told in the place of counters that were more. */
+  get hasLostCounters(): boolean {
+    const { counter, lost } = this.state;
+    return counter === null ? (lost ?? null) !== null : (counter.monthWh ?? 0) > 0;
+  }
+
   /** The counter shows less than before, and nobody knows since when: starts at what it shows. */
   fall(counter: Counter, atS: number): void {
-    const { state } = this;
-    if (state.counter !== null) state.lost = { counter: state.counter, atS };
+    this.lose(atS);
     this.begin(counter, atS);
   }
 

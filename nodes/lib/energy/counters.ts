@@ -35,15 +35,13 @@ interface Deps {
 
 const NOTHING: Counted = { energyMwh: 0, feedInMwh: 0, storedMwh: 0 };
 const NO_TOTAL: DeviceTotal = { energyMwh: 0, feedInMwh: 0, costUc: 0 };
-/** Linux writes out what is 30 s old (vm.dirty_expire_centisecs), and looks every 5 s. */
-const WRITTEN_OUT_MS = 35_000;
 
 /**
  * The counters that others keep books by: Prometheus takes one that falls for one that began anew,
  * and Home Assistant adds all of it a second time. So they follow the commits and nothing else:
  *
- * - What is published was committed, and so long ago that a power cut does not take it back. The
- *   meters come out of the database after a crash as they went in.
+ * - What is published is what the last commit holds, and a commit is synced. The meters come out of
+ *   the database after a crash as they went in.
  * - What changes the past (a correction, a recalculation, a history handed over, a clock put right)
  *   is told aside: the counters stand, and how far they are from what is stored is kept.
  * - A price below zero makes the cost stand, and the credit grow.
@@ -53,9 +51,7 @@ export class Counters {
   /** Sums of the days; null when they have changed. */
   #days: ReadonlyMap<number, DeviceTotal> | null = null;
   /** As of the last commit. */
-  #latest: Standing | null = null;
   #published: Standing | null = null;
-  #waiting: { readonly standing: Standing; readonly atMs: number } | null = null;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -64,8 +60,7 @@ export class Counters {
   /** Takes what a start found in the database. */
   load(): void {
     this.forget();
-    this.#latest = this.#standing();
-    this.#published = this.#latest;
+    this.#published = this.#standing();
   }
 
   of(deviceNumber: number): Counted {
@@ -83,18 +78,14 @@ export class Counters {
 
   /**
    * Follows a commit, inside its transaction.
-   * @returns to be called with the monotonic time once that is through
+   * @returns to be called once that is through
    */
-  follow(): (nowMs: number) => void {
-    const before = this.#latest;
+  follow(): () => void {
+    const before = this.#published;
     let next = this.#standing();
     if (before !== null && this.#holdUp(before, next)) next = this.#standing();
-    return (nowMs) => {
-      this.#latest = next;
-      const { standing, atMs } = this.#waiting ?? { standing: next, atMs: nowMs };
-      const isOut = nowMs - atMs >= WRITTEN_OUT_MS;
-      if (isOut) this.#published = standing;
-      if (isOut || this.#waiting === null) this.#waiting = { standing: next, atMs: nowMs };
+    return () => {
+      this.#published = next;
     };
   }
 

@@ -1,7 +1,7 @@
 import { type BandState, CounterBand, counterMove, wireMj } from './counter-band.ts';
 import { coverGap } from './gap.ts';
 import type { LocalTime } from './local-time.ts';
-import type { HistoryHour, Sample } from './sample.ts';
+import { type HistoryHour, MAX_POWER_MW, type Sample } from './sample.ts';
 import {
   addToSlot,
   type Course,
@@ -21,6 +21,13 @@ export interface MeteredHour {
   readonly carryMj: number;
 }
 
+interface DayCounters {
+  readonly startS: number;
+  readonly todayWh: number;
+  readonly monthWh: number;
+  readonly nowWh: number;
+}
+
 /** Everything a meter knows, as it is kept over a restart. */
 export interface MeterState {
   readonly version: 1;
@@ -30,6 +37,10 @@ export interface MeterState {
   readonly band: BandState;
   /** When something was fed in through this plug last, epoch seconds; missing for never. */
   fedInAtS?: number;
+  /** The counters where this day began or the day's fell, and what the day's shows now. */
+  day?: DayCounters;
+  /** When the month's counter was seen last to be none, epoch seconds; missing for never. */
+  noMonthAtS?: number;
 }
 
 /** Inside longer gaps slots are hours: nobody needs a month of invented five-minute rows. */
@@ -40,6 +51,10 @@ const ALL_SEEN = 0.97;
 const FEEDS_IN_MW = -5_000;
 /** Longer than any snow lies on a panel. */
 const FEEDS_IN_S = 30 * 86_400;
+/** Both counters are cut to whole Wh, so that they may differ by 1. */
+const DIFFER_WH = 2;
+/** A plug that calls the last thirty days a month does so for good. */
+const NO_MONTH_S = 30 * 86_400;
 
 /**
  * Turns the samples of one plug into energy per slot and hour. It is a plain function of the samples
@@ -98,26 +113,58 @@ export class IntervalMeter {
   add(told: Sample, history: readonly HistoryHour[] = []): MeteredHour[] {
     const { last } = this.#state;
     if (last !== null && told.atS <= last.atS) return [];
-    const sample = this.#withOwnCounters(told);
+    const sample = this.#believed(told);
     const closed: MeteredHour[] = [];
     if (last === null) this.#band.begin(sample, sample.atS);
-    else if (sample.atS - last.atS <= this.#longestS) this.#measure(last, sample, closed);
-    else this.#cover(last, sample, history, closed);
+    else if (this.#isGap(sample)) this.#cover(last, sample, history, closed);
+    else this.#measure(last, sample, closed);
     this.#state.last = sample;
     if (this.#state.open !== null && sample.atS >= this.#state.open.endS) this.#close(closed);
     return closed;
+  }
+
+  /** The sample with those of the plug's counters that can be believed. */
+  #believed(sample: Sample): Sample {
+    if (sample.powerMw <= FEEDS_IN_MW) this.#state.fedInAtS = sample.atS;
+    if (this.#feedsIn(sample.atS)) return this.#withoutCounters(sample);
+    // A plug that has just come back may tell zeros for a while; where they are true, it soon counts.
+    if (sample.todayWh === 0 && sample.monthWh === 0 && this.#band.hasLostCounters) {
+      if (this.#isGap(sample)) this.#band.lose(sample.atS);
+      return { ...sample, todayWh: null, monthWh: null };
+    }
+    return this.#isMonth(sample) ? sample : { ...sample, monthWh: null };
   }
 
   /**
    * Nobody says whether a plug's counters count what is fed in as if it were used. So those of a
    * plug through which that happens are left alone, in gaps too: what it fed in is never consumption.
    */
-  #withOwnCounters(sample: Sample): Sample {
-    if (sample.powerMw <= FEEDS_IN_MW) this.#state.fedInAtS = sample.atS;
-    if (!this.#feedsIn(sample.atS)) return sample;
+  #withoutCounters(sample: Sample): Sample {
     const silent = { ...sample, todayWh: null, monthWh: null };
     if (this.#band.state.counter !== null) this.#band.begin(silent, sample.atS);
     return silent;
+  }
+
+  /**
+   * Some firmware calls the last thirty days a month: what falls out of them at the far end is missing
+   * at this one. Within a day a true month grows as the day does.
+   */
+  #isMonth({ atS, todayWh, monthWh }: Sample): boolean {
+    if (todayWh !== null && monthWh !== null) {
+      const startS = this.#time.dayStart(atS);
+      const { day } = this.#state;
+      const isSame = day?.startS === startS && todayWh >= day.nowWh;
+      const begun = isSame ? day : { startS, todayWh, monthWh };
+      this.#state.day = { ...begun, nowWh: todayWh };
+      const missingWh = todayWh - begun.todayWh - (monthWh - begun.monthWh);
+      if (missingWh >= DIFFER_WH) this.#state.noMonthAtS = atS;
+    }
+    const { noMonthAtS } = this.#state;
+    return noMonthAtS === undefined || atS - noMonthAtS >= NO_MONTH_S;
+  }
+
+  #isGap({ atS }: Sample): boolean {
+    return atS - (this.#state.last?.atS ?? atS) > this.#longestS;
   }
 
   #feedsIn(atS: number): boolean {
@@ -147,8 +194,7 @@ export class IntervalMeter {
   #restore(fromS: number, energyMj: number): number {
     const { open } = this.#state;
     if (energyMj === 0 || open === null || open.slots.length === 0) return energyMj;
-    restoreEnergy(open, fromS, energyMj);
-    return 0;
+    return restoreEnergy(open, fromS, energyMj, MAX_POWER_MW);
   }
 
   #isSameDay(fromS: number, toS: number): boolean {

@@ -316,7 +316,7 @@ export class Metering {
   }
 
   #commit(isFinal: boolean): void {
-    const { store, samples, prices, rollUp, nasHours, seen, clock } = this.#parts;
+    const { store, samples, prices, rollUp, nasHours, seen } = this.#parts;
     const draft = this.#book.draft(this.nowS(), isFinal);
     const hours = draft.hours.map(({ deviceNumber, metered }) =>
       deviceHour(deviceNumber, metered, prices.tariffs),
@@ -336,7 +336,7 @@ export class Metering {
       return () => {
         done();
         seenDone();
-        followed(clock.monotonicMs());
+        followed();
       };
     });
     written();

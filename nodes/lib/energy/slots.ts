@@ -135,18 +135,27 @@ export function slotOf(hour: Hour, startS: number, widthS: number): Slot {
   return slot;
 }
 
-/** Adds energy that was held back to the slots from `fromS` on, by the time each covers. */
-export function restoreEnergy(hour: Hour, fromS: number, energyMj: number): void {
+/**
+ * Adds energy that was held back to the slots from `fromS` on, by the time each covers.
+ * @param mostMw what a wire carries
+ * @returns what no wire could have carried in that time
+ */
+export function restoreEnergy(hour: Hour, fromS: number, energyMj: number, mostMw: number): number {
   const slots = hour.slots.filter((slot) => slot.startS + slot.widthS > fromS);
   const coveredS = slots.reduce((sum, slot) => sum + slot.coveredS, 0);
   let passedS = 0;
-  let givenMj = 0;
+  let dealtMj = 0;
+  let leftMj = 0;
   for (const slot of slots) {
     passedS += slot.coveredS;
     const upToMj = Math.round((energyMj * passedS) / coveredS);
-    slot.energyMj += upToMj - givenMj;
-    givenMj = upToMj;
+    const roomMj = Math.max(0, mostMw * slot.coveredS - slot.energyMj);
+    const givenMj = Math.min(upToMj - dealtMj, roomMj);
+    slot.energyMj += givenMj;
+    leftMj += upToMj - dealtMj - givenMj;
+    dealtMj = upToMj;
   }
+  return leftMj;
 }
 
 /** Adds buckets of another plug to the slots of an hour, where each has its time. */

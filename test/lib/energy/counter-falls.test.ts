@@ -140,6 +140,36 @@ describe('counters that fall and jump', function () {
     assert.ok(mostW <= WIRE_W + ROUNDED_W);
   });
 
+  it('loses nothing to zeros that are told for minutes while it is read, nor to a wipe', () => {
+    const good = counting(START_S, 60, { todayWh: 500, monthWh: 6_000 });
+    const wipedS = START_S + 2 * HOUR;
+    const anew = counting(wipedS, 60, { todayWh: 0, monthWh: 0 });
+    for (let atS = START_S; atS <= START_S + 3 * HOUR; atS += 30) {
+      const isZero = atS > START_S + HOUR && atS < START_S + HOUR + 600;
+      const told = atS > wipedS ? anew(atS) : good(atS);
+      plug.says(atS, isZero ? { todayWh: 0, monthWh: 0 } : told, 60);
+    }
+    const { wh, coveredS } = booked(START_S, START_S + 3 * HOUR);
+    assert.ok(Math.abs(wh - 180) <= 1, `${wh} Wh`);
+    assert.equal(coveredS, 3 * HOUR);
+  });
+
+  it('follows the day where the month is one of thirty days, though each step is below 1 Wh', () => {
+    for (const watts of [3, 40, 75, 300]) {
+      bench.close();
+      bench = new Bench(START_S);
+      plug = new Liar(bench);
+      const day = counting(START_S, watts, { todayWh: 500, monthWh: 43_000 });
+      for (let atS = START_S; atS <= START_S + 6 * HOUR; atS += 30) {
+        const leftWh = Math.floor((60 * (atS - START_S)) / HOUR);
+        const { todayWh, monthWh } = day(atS);
+        plug.says(atS, { todayWh, monthWh: (monthWh ?? 0) - leftWh }, watts);
+      }
+      const { wh } = booked(START_S, START_S + 6 * HOUR);
+      assert.ok(Math.abs(wh - 6 * watts) <= 2, `${wh} of ${6 * watts} Wh`);
+    }
+  });
+
   it('does the same for zeros between two readings', () => {
     const good = counting(START_S, 40, { todayWh: 500, monthWh: 6_000 });
     for (let atS = START_S; atS <= START_S + HOUR; atS += 30) {
