@@ -14,6 +14,7 @@ const ROOMS = {
   pass: ['nas', 'accounts', 'api', 'http'],
   prefetch: ['cache', 'files', 'nas', 'accounts', 'http'],
   upload: ['files', 'nas', 'accounts', 'http'],
+  kept: [],
   tapo: [],
   energy: ['tapo'],
   system: [],

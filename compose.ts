@@ -1,6 +1,6 @@
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
-import { handshake, nasRoom } from './compose/nas.ts';
+import { handshake, kept, nasRoom } from './compose/nas.ts';
 import { liveSockets, passThrough } from './compose/pass.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
 import { system } from './compose/system.ts';
@@ -74,6 +74,7 @@ export class House {
       cache: cacheRoom,
       prefetch: prefetch(site, nas, filesRoom, cacheRoom),
       upload: upload(site, nas),
+      kept: kept(site, nas),
       tapo: tapo(site),
       energy: energy(site),
       system: system(site, version, leftOutTabs),

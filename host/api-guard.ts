@@ -148,13 +148,13 @@ export class ApiGuard {
     const no = await this.#admit(request, found, entry.caller, asked.query);
     if (no !== null) return say(no);
     const taken = await takeBody(request, response, endpoint, asked);
-    if (taken.kind === 'refused') return say(taken.answer);
-    if (taken.kind === 'cut') return null;
+    if (!('body' in taken)) return taken.kind === 'cut' ? null : say(taken.answer);
+    const caller = withAgent(entry.caller, request, remote.address);
     return {
-      ...describeCall(request, found),
-      passed: seen.match.kind === 'passed' ? seen.match.address : undefined,
+      ...describeCall(request, seen.match),
+      auto: this.#isAuto(request, caller),
       id: seen.id,
-      caller: withAgent(entry.caller, request, remote.address),
+      caller,
       query: asked.query,
       literalPath: asked.literalPath,
       body: taken.body,
@@ -165,6 +165,11 @@ export class ApiGuard {
       offload: this.#parts.accel.allows(request),
       holders: { count: 0 },
     };
+  }
+
+  /** Nobody waits for it: the caller says so, or it follows a desktop's look for changes. */
+  #isAuto(request: IncomingMessage, caller: Caller | null): boolean {
+    return (caller !== null && this.#parts.keepers.followsSync(caller)) || isAuto(request);
   }
 
   async #enter(
@@ -207,13 +212,14 @@ function userIdOf(caller: Caller | null): number | null {
 /** What only repeats the request: everything but who sent it and what it holds. */
 function describeCall(
   request: IncomingMessage,
-  found: Found | null,
-): Pick<Call, 'endpointId' | 'params' | 'rest' | 'auto' | 'language'> {
+  match: Match,
+): Pick<Call, 'passed' | 'endpointId' | 'params' | 'rest' | 'language'> {
+  const found = match.kind === 'endpoint' ? match : null;
   return {
+    passed: match.kind === 'passed' ? match.address : undefined,
     endpointId: found?.endpoint.id ?? null,
     params: found?.params ?? {},
     rest: found?.rest ?? null,
-    auto: isAuto(request),
     language: /^de\b/i.test(request.headers['accept-language'] ?? '') ? 'de' : 'en',
   };
 }

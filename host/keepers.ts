@@ -17,6 +17,7 @@ export function doorKeepers(rooms: Rooms): DoorKeepers {
     authenticate: (bearer) => authenticate(rooms, bearer),
     mayWake: (caller) => rooms.accounts.mayWake(caller),
     isShortOfMemory: () => rooms.system.isShortOfMemory(),
+    followsSync: (caller) => rooms.files.followsSync(caller),
     admitUpload: (request, caller, asked) => admitUpload(rooms, request, caller, asked),
   };
 }

@@ -24,6 +24,8 @@ export interface DoorKeepers {
   mayWake(caller: Caller): boolean;
   /** Memory is short: what may be refused as `busy` is. */
   isShortOfMemory(): boolean;
+  /** Whether what that caller asks follows by itself from the delta of a sync, so that nobody waits. */
+  followsSync(caller: Caller): boolean;
   /** Judges an upload by its headers, address and query alone. Null lets its body come. */
   admitUpload(request: IncomingMessage, caller: Caller, asked: AskedUpload): Promise<Answer | null>;
 }

@@ -41,6 +41,8 @@ function load({ system }: Rooms, message: ApiMessage): ApiMessage {
   const payload: SystemStatus = {
     cpu_percent: last.cpuPercent,
     cpu_temp_celsius: last.cpuTempCelsius,
+    temperature_c: last.cpuTempCelsius,
+    hostname: system.hostname,
     memory_total_mb: last.memoryTotalMb,
     memory_used_mb: last.memoryUsedMb,
     memory_percent: last.memoryPercent,

@@ -1,17 +1,33 @@
 import {
   type EnergyDashboard,
+  type EnergyStats,
+  type HourlyQuery,
+  type HourlySamples,
   type PowerSummary,
+  type SmartDeviceAnswer,
   type SmartDeviceList,
   type SmartDevicesQuery,
+  type SmartDeviceTypes,
   TAPO_PLUGIN,
 } from '../lib/api/api.ts';
-import type { CurrentDevice, PeriodStats } from '../lib/energy/energy.ts';
+import type { CurrentDevice, Dashboard, PeriodStats } from '../lib/energy/energy.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import type { TapoDevice } from '../lib/tapo/tapo.ts';
 
 const CAPABILITIES = ['switch', 'power_monitor'];
+
+/** Those that the Pi can read. */
+const TYPES: SmartDeviceTypes = ['P110', 'P115'].map((model) => ({
+  type_id: `tapo_${model.toLowerCase()}`,
+  display_name: `Tapo ${model}`,
+  manufacturer: 'TP-Link',
+  capabilities: CAPABILITIES,
+  config_schema: null,
+  icon: 'plug',
+  plugin_name: TAPO_PLUGIN,
+}));
 
 /** `GET /api/smart-devices`, as BaluHost 1.38 answers it. */
 export function smartDevices({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
@@ -42,13 +58,10 @@ export function powerSummary({ energy }: Rooms, message: ApiMessage): ApiMessage
 
 /** `GET /api/energy/dashboard/{device_number}`. */
 export function dashboard({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
-  const number = Number(callOf(message).params['device_number']);
+  const number = numberIn(message);
   const shown = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
   const told = energy.dashboard(number);
-  if (shown === undefined || told === null) {
-    const detail = `There is no plug with the number ${number}.`;
-    return withAnswer(message, refuse('not_found', { detail }));
-  }
+  if (shown === undefined || told === null) return noPlug(message, number);
   const name = shown.deviceName;
   const payload: EnergyDashboard = {
     device_id: number,
@@ -56,17 +69,69 @@ export function dashboard({ energy, clock }: Rooms, message: ApiMessage): ApiMes
     today: stats(number, name, told.today),
     week: stats(number, name, told.week),
     month: stats(number, name, told.month),
-    hourly_samples: told.hours.map(({ startS, avgMw, samples }) => ({
-      timestamp: isoSeconds(startS * 1_000),
-      avg_watts: avgMw / 1_000,
-      sample_count: samples,
-    })),
+    hourly_samples: told.hours.map(hour),
     // BaluHost says 0 here for a plug it cannot read; apps take a missing field for the same.
     ...(shown.powerW === null || shown.isStale ? {} : { current_watts: shown.powerW }),
     is_online: shown.isOnline,
     last_updated: isoSeconds(shown.atMs ?? clock.nowMs()),
   };
   return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/smart-devices/types`. */
+export function deviceTypes(_rooms: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(TYPES));
+}
+
+/** `GET /api/smart-devices/{device_number}`. */
+export function oneSmartDevice({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+  const number = numberIn(message);
+  const plug = tapo.list(callOf(message).language).find((one) => one.deviceNumber === number);
+  if (plug === undefined) return noPlug(message, number);
+  const reading = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
+  const payload: SmartDeviceAnswer = smartDevice(plug, reading);
+  return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/energy/stats/{device_number}/{period}`. */
+export function periodStats(rooms: Rooms, message: ApiMessage): ApiMessage {
+  const number = numberIn(message);
+  const told = rooms.energy.dashboard(number);
+  const period = callOf(message).params['period'] as 'today' | 'week' | 'month';
+  if (told === null) return noPlug(message, number);
+  const payload: EnergyStats = stats(number, nameOf(rooms, number), told[period]);
+  return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/energy/hourly/{device_number}`. */
+export function hourly({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  const number = numberIn(message);
+  const told = energy.dashboard(number, (callOf(message).query as HourlyQuery).hours);
+  if (told === null) return noPlug(message, number);
+  const payload: HourlySamples = told.hours.map(hour);
+  return withAnswer(message, answer(payload));
+}
+
+function numberIn(message: ApiMessage): number {
+  return Number(callOf(message).params['device_number']);
+}
+
+function nameOf({ energy }: Rooms, number: number): string {
+  const shown = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
+  return shown?.deviceName ?? '';
+}
+
+function noPlug(message: ApiMessage, number: number): ApiMessage {
+  const detail = `There is no plug with the number ${number}.`;
+  return withAnswer(message, refuse('not_found', { detail }));
+}
+
+function hour({ startS, avgMw, samples }: Dashboard['hours'][number]): HourlySamples[number] {
+  return {
+    timestamp: isoSeconds(startS * 1_000),
+    avg_watts: avgMw / 1_000,
+    sample_count: samples,
+  };
 }
 
 function smartDevice(

@@ -5,7 +5,15 @@ import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
-import { dashboard, powerSummary, smartDevices } from './app-acts.ts';
+import {
+  dashboard,
+  deviceTypes,
+  hourly,
+  oneSmartDevice,
+  periodStats,
+  powerSummary,
+  smartDevices,
+} from './app-acts.ts';
 import { correct, corrections, undoCorrection } from './correction-acts.ts';
 import { announce, publishStates } from './home-assistant-acts.ts';
 import { pageActs } from './page-acts.ts';
@@ -82,6 +90,10 @@ const ACTS: Acts<Rooms> = {
   'app-devices': serving(smartDevices, 'smart-devices'),
   'app-power': serving(powerSummary, 'smart-devices-power'),
   'app-dashboard': serving(dashboard, 'energy-dashboard'),
+  'app-types': serving(deviceTypes, 'smart-device-types'),
+  'app-device': serving(oneSmartDevice, 'smart-device'),
+  'app-stats': serving(periodStats, 'energy-stats'),
+  'app-hourly': serving(hourly, 'energy-hourly'),
   'mqtt-sensors': announce,
   'mqtt-states': publishStates,
 };

@@ -83,11 +83,37 @@ describe('The plugs in the apps of BaluHost', function () {
       is_online: true,
       today: { avg_watts: 42.5, device_id: 1 },
     });
+    for (const period of ['today', 'week', 'month']) {
+      const stats = await get(`/api/energy/stats/1/${period}`);
+      assert.partialDeepStrictEqual(stats, {
+        status: 200,
+        payload: { device_id: 1, device_name: 'NAS', avg_watts: 42.5 },
+      });
+    }
+    const hours = await get('/api/energy/hourly/1?hours=2');
+    assert.equal(hours.status, 200);
+    assert.ok(Array.isArray(hours.payload));
+    const one = await get('/api/smart-devices/1');
+    assert.partialDeepStrictEqual(one, { status: 200, payload: { id: 1, name: 'NAS' } });
+    const types = await get('/api/smart-devices/types');
+    assert.partialDeepStrictEqual(types.payload, [{ type_id: 'tapo_p110' }]);
+    for (const path of ['stats/2/today', 'stats/1/year', 'hourly/2']) {
+      assert.equal((await get(`/api/energy/${path}`)).status, 404, path);
+    }
+    assert.equal((await get('/api/smart-devices/2')).status, 404);
+    const page = await get('/api/energy/current');
+    assert.partialDeepStrictEqual(page.payload, { devices: [{ device_name: 'NAS', name: 'NAS' }] });
     assert.equal((await get('/api/energy/dashboard/2')).status, 404);
     assert.equal((await get('/api/energy/dashboard/nas')).status, 404);
   }
 
   it('are there while the NAS is awake', seesThePlug);
+
+  it('stand beside what BaluHost’s own page of the Pi reads', async () => {
+    const { payload } = await metered('/api/system/status', (told) => 'hostname' in told);
+    assert.equal(typeof payload['hostname'], 'string');
+    assert.equal(payload['temperature_c'], payload['cpu_temp_celsius']);
+  });
 
   it('are there all the same while it sleeps', async () => {
     await balupi.nas.sleep('suspend');

@@ -80,9 +80,15 @@ describe('The node balupi-system', () => {
   });
 
   it('gives the last look at the Pi', async () => {
-    const stage = await open({ type, op: 'load', rooms: { system: { load: () => LOAD } } });
+    const rooms: FakeRooms = { system: { load: () => LOAD, hostname: 'pi' } };
+    const stage = await open({ type, op: 'load', rooms });
     const payload = await answerOf(stage, 'system-status');
-    assert.partialDeepStrictEqual(payload, { cpu_percent: 12.5, cpu_temp_celsius: null });
+    assert.partialDeepStrictEqual(payload, {
+      cpu_percent: 12.5,
+      cpu_temp_celsius: null,
+      temperature_c: null,
+      hostname: 'pi',
+    });
   });
 
   it('asks to come again before the first look', async () => {

@@ -101,8 +101,9 @@ export class Accounts {
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const { log } = parts;
-    const common = { nas, presence, book, time, clock, graceMs, onConfirmed, shares, log };
+    const { log, budget } = parts;
+    const own = { nas, presence, book, time, clock, graceMs, onConfirmed };
+    const common = { ...own, shares, log, budget };
     const verdicts = new NasVerdicts(common);
     this.#verdicts = verdicts;
     this.#book = book;
@@ -121,7 +122,7 @@ export class Accounts {
     this.#persons = new PersonSignIn(this.#signIn, presence);
     const recheck = new RoleRecheck(common);
     this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
-    this.#learning = new BackgroundLearning({ ...common, budget: parts.budget });
+    this.#learning = new BackgroundLearning(common);
     this.#pageSignIn = this.#pageDoor();
     this.pages = this.#pageSessions(recheck);
   }

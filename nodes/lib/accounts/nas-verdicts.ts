@@ -3,6 +3,7 @@ import type { NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import { mayAsk, silentCode } from './asking.ts';
+import type { CallBudget } from './call-budget.ts';
 import type { User } from './caller.ts';
 import { LruMap } from './lru-map.ts';
 import { readNasUser, saysInactive } from './nas-answers.ts';
@@ -41,6 +42,7 @@ export interface NasVerdictsParts {
   readonly clock: Clock;
   readonly time: TrustedClock;
   readonly graceMs: number;
+  readonly budget: Pick<CallBudget, 'made'>;
   /** Hears of each token right after the NAS confirmed it. */
   readonly onConfirmed: (user: User, token: string) => void;
 }
@@ -175,7 +177,8 @@ export class NasVerdicts {
   }
 
   async #preflight(token: string): Promise<NasJson> {
-    const { nas, presence } = this.#parts;
+    const { nas, presence, budget } = this.#parts;
+    budget.made();
     const answer = await nas.preflight(token, { auto: true });
     const { reachable, awake } = presence.state;
     const shut = answer.kind === 'answer' && answer.status === 503 && reachable && !awake;
@@ -235,13 +238,14 @@ export class NasVerdicts {
     if (verdicts.find(hash) !== null) return 'no';
     if (users.namesakes(username, userId).length > 0) return 'must';
     const known = users.find(userId);
-    if (known === null || known.createdAtS === null) return 'no';
-    if (known.username !== username) return 'must';
+    if (typeof known?.createdAtS === 'number' && known.username !== username) return 'must';
+    // Ids come back, and only what `me` tells, `created_at`, sets two people apart.
     return book.wasToldLately(userId, TOLD_FRESH_MS) ? 'no' : 'should';
   }
 
   async #me(token: string, form: Form): Promise<User | null | 'silent'> {
-    const { book, nas } = this.#parts;
+    const { book, nas, budget } = this.#parts;
+    budget.made();
     const answer = await nas.me(token, { auto: true });
     const told =
       answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, nullable } from './wire.ts';
+import { count, instant, nullable, words } from './wire.ts';
 
 /**
  * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document), told
@@ -40,11 +40,28 @@ const SmartDevice = Type.Object({
   updated_at: instant(),
 });
 
+export const SmartDeviceAnswer = Type.Composite([SmartDevice], { title: 'SmartDevice' });
+export type SmartDeviceAnswer = Static<typeof SmartDeviceAnswer>;
+
 export const SmartDeviceList = Type.Object(
   { devices: Type.Array(SmartDevice), total: count() },
   { title: 'SmartDeviceList' },
 );
 export type SmartDeviceList = Static<typeof SmartDeviceList>;
+
+export const SmartDeviceTypes = Type.Array(
+  Type.Object({
+    type_id: Type.String(),
+    display_name: Type.String(),
+    manufacturer: Type.String(),
+    capabilities: Type.Array(Type.String()),
+    config_schema: Type.Null(),
+    icon: Type.String(),
+    plugin_name: Type.String(),
+  }),
+  { title: 'SmartDeviceTypes' },
+);
+export type SmartDeviceTypes = Static<typeof SmartDeviceTypes>;
 
 export const SmartDevicesQuery = Type.Object({
   plugin_name: Type.Optional(Type.String({ maxLength: 128 })),
@@ -78,6 +95,23 @@ const EnergyPeriodStats = Type.Object({
   downtime_minutes: count(),
 });
 
+const HourlySample = Type.Object({
+  timestamp: instant(),
+  avg_watts: Type.Number(),
+  sample_count: count(),
+});
+
+export const EnergyStats = Type.Union([EnergyPeriodStats, Type.Null()], { title: 'EnergyStats' });
+export type EnergyStats = Static<typeof EnergyStats>;
+
+export const HourlySamples = Type.Array(HourlySample, { title: 'HourlySamples' });
+export type HourlySamples = Static<typeof HourlySamples>;
+
+export const HourlyQuery = Type.Object({
+  hours: Type.Integer({ minimum: 1, maximum: 168, default: 24 }),
+});
+export type HourlyQuery = Static<typeof HourlyQuery>;
+
 export const EnergyDashboard = Type.Object(
   {
     device_id: count(),
@@ -85,9 +119,7 @@ export const EnergyDashboard = Type.Object(
     today: nullable(EnergyPeriodStats),
     week: nullable(EnergyPeriodStats),
     month: nullable(EnergyPeriodStats),
-    hourly_samples: Type.Array(
-      Type.Object({ timestamp: instant(), avg_watts: Type.Number(), sample_count: count() }),
-    ),
+    hourly_samples: Type.Array(HourlySample),
     current_watts: Type.Optional(Type.Number({ description: 'Missing while it is not known.' })),
     is_online: Type.Boolean(),
     last_updated: instant(),
@@ -98,6 +130,11 @@ export type EnergyDashboard = Static<typeof EnergyDashboard>;
 
 const DASHBOARD_PARAMS = Type.Object({
   device_number: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+});
+
+const STATS_PARAMS = Type.Object({
+  device_number: DASHBOARD_PARAMS.properties.device_number,
+  period: words(['today', 'week', 'month']),
 });
 
 export const APP_ENERGY_ENDPOINTS = [
@@ -130,6 +167,50 @@ export const APP_ENERGY_ENDPOINTS = [
     access: 'caller',
     params: DASHBOARD_PARAMS,
     responses: { 200: json(EnergyDashboard, 'The plug.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'smart-device-types',
+    method: 'GET',
+    path: '/api/smart-devices/types',
+    summary: 'What kinds of plugs there are, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(SmartDeviceTypes, 'The kinds.') },
+  }),
+  endpoint({
+    id: 'smart-device',
+    method: 'GET',
+    path: '/api/smart-devices/{device_number}',
+    summary: 'One plug as BaluHost shows a smart device.',
+    tags: TAGS,
+    access: 'caller',
+    params: DASHBOARD_PARAMS,
+    responses: { 200: json(SmartDeviceAnswer, 'The plug.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-stats',
+    method: 'GET',
+    path: '/api/energy/stats/{device_number}/{period}',
+    summary:
+      'One plug from the beginning of today, this week or this month, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    params: STATS_PARAMS,
+    responses: { 200: json(EnergyStats, 'What was metered; null while nothing was.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-hourly',
+    method: 'GET',
+    path: '/api/energy/hourly/{device_number}',
+    summary: 'The last hours of one plug, oldest first, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    params: DASHBOARD_PARAMS,
+    query: HourlyQuery,
+    responses: { 200: json(HourlySamples, 'The hours.') },
     refusals: ['not_found'],
   }),
 ] as const;

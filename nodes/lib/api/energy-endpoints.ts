@@ -17,6 +17,7 @@ export const EnergyCurrent = Type.Object(
       Type.Object({
         device_id: Type.String(),
         device_name: Type.String(),
+        name: Type.String({ description: 'The same, as the Pi page of BaluHost reads it.' }),
         power_w: measured(),
         voltage_v: measured(),
         current_a: measured(),

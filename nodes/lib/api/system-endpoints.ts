@@ -37,6 +37,10 @@ export const SystemStatus = Type.Object(
   {
     cpu_percent: share(),
     cpu_temp_celsius: nullable(Type.Number()),
+    temperature_c: nullable(
+      Type.Number({ description: 'The same, as the Pi page of BaluHost reads it.' }),
+    ),
+    hostname: Type.String(),
     memory_total_mb: share(),
     memory_used_mb: share(),
     memory_percent: share(),

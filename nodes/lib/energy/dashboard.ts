@@ -18,11 +18,9 @@ export interface Dashboard {
   readonly today: PeriodStats | null;
   readonly week: PeriodStats | null;
   readonly month: PeriodStats | null;
-  /** The last 24 hours, oldest first. */
+  /** The last hours, oldest first. */
   readonly hours: readonly (Bucket & { readonly samples: number })[];
 }
-
-const LAST_HOURS_S = 24 * 3_600;
 
 export function dashboardOf(
   deviceNumber: number,
@@ -30,6 +28,7 @@ export function dashboardOf(
   nowS: number,
   time: LocalTime,
   sampleIntervalS: number,
+  hours: number,
 ): Dashboard {
   const samplesIn = ({ coveredS }: Bucket): number => Math.round(coveredS / sampleIntervalS);
   const since = (fromS: number): PeriodStats | null => {
@@ -48,7 +47,7 @@ export function dashboardOf(
     week: since(time.weekStart(nowS)),
     month: since(time.monthStart(nowS)),
     hours: view
-      .hours(deviceNumber, time.hourStart(nowS - LAST_HOURS_S), nowS + 1)
+      .hours(deviceNumber, time.hourStart(nowS - hours * 3_600), nowS + 1)
       .map((hour) => ({ ...hour, samples: samplesIn(hour) })),
   };
 }

@@ -17,6 +17,7 @@ export function currentJson(current: Current) {
     devices: current.devices.map((device) => ({
       device_id: device.deviceId,
       device_name: device.deviceName,
+      name: device.deviceName,
       power_w: device.powerW,
       voltage_v: device.voltageV,
       current_a: device.currentA,

@@ -46,7 +46,7 @@ export type { Bar, BarPeriod } from './bars.ts';
 export { BAR_PERIODS } from './bars.ts';
 export type { Costs } from './costs.ts';
 export type { Counted } from './counters.ts';
-export type { PeriodStats } from './dashboard.ts';
+export type { Dashboard, PeriodStats } from './dashboard.ts';
 export * from './energy-wire.ts';
 export {
   homeAssistantFarewells,
@@ -205,11 +205,14 @@ export class Energy {
     };
   }
 
-  /** One plug from the beginning of today, of this week and of this month; null for no such plug. */
-  dashboard(deviceNumber: number): Dashboard | null {
+  /**
+   * One plug from the beginning of today, of this week and of this month; null for no such plug.
+   * @param hours how many of the last ones
+   */
+  dashboard(deviceNumber: number, hours = 24): Dashboard | null {
     if (!this.#devices.list().some(({ number }) => number === deviceNumber)) return null;
     const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
-    return dashboardOf(deviceNumber, view, nowS, this.#time, this.#sampleIntervalS);
+    return dashboardOf(deviceNumber, view, nowS, this.#time, this.#sampleIntervalS, hours);
   }
 
   /** Always-on watts per plug and what a year of them costs. */

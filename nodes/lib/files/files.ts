@@ -21,6 +21,7 @@ import { RefusalRows } from './refusal-rows.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
+import { SyncFollowers } from './sync-followers.ts';
 
 export type { FileVersion } from './file-version.ts';
 export { sameVersion } from './file-version.ts';
@@ -91,10 +92,12 @@ export class Files {
   readonly #answers: ListingAnswers;
   readonly #pending: PendingUploads;
   readonly #storage: NasStorage;
+  readonly #followers: SyncFollowers;
 
   constructor(ports: FilesPorts) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
     this.#pending = pending;
+    this.#followers = new SyncFollowers(clock);
     this.#diskRefuses = ports.diskRefuses ?? (() => false);
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
@@ -152,7 +155,8 @@ export class Files {
     }
     // The pages of one folder belong together, and each would cost the NAS the whole of it.
     const isNextPage = (options.page?.after ?? null) !== null;
-    const view = await this.#views.view(caller.user, path, access, { ...options, isNextPage });
+    const asked = { ...this.#asFollower(caller, options), isNextPage };
+    const view = await this.#views.view(caller.user, path, access, asked);
     const isConfirmed = view.kind === 'view' && view.row !== null;
     if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
     const outcome = this.#answers.listed(caller.user, path, view, options.page);
@@ -178,12 +182,31 @@ export class Files {
   locate(caller: Caller, raw: string, options: AskOptions = {}): Promise<LocateOutcome> {
     const reference = this.#reference(raw);
     if (reference.kind === 'bad_path') return Promise.resolve(reference);
-    return this.#locator.locate(caller, reference.candidates, options);
+    return this.#locator.locate(caller, reference.candidates, this.#asFollower(caller, options));
   }
 
   /** As {@link locate} for one exact path that is already parsed. */
   locatePath(caller: Caller, path: string, options: AskOptions = {}): Promise<LocateOutcome> {
-    return this.#locator.locate(caller, [{ kind: 'path', path }], options);
+    const asked = this.#asFollower(caller, options);
+    return this.#locator.locate(caller, [{ kind: 'path', path }], asked);
+  }
+
+  /**
+   * A program asked for the delta of its sync, and was answered.
+   * @param isNews the answer told something that the one before did not
+   */
+  syncAsked(caller: Caller, isNews: boolean): void {
+    this.#followers.asked(caller, isNews);
+  }
+
+  /** Whether what a caller does follows by itself from a delta of its sync. */
+  followsSync(caller: Caller): boolean {
+    return this.#followers.sinceMs(caller) !== null;
+  }
+
+  #asFollower<O extends AskOptions>(caller: Caller, options: O): O {
+    const newSinceMs = this.#followers.sinceMs(caller);
+    return newSinceMs === null ? options : { ...options, newSinceMs, auto: true };
   }
 
   /**

@@ -35,6 +35,11 @@ export interface AskOptions {
   readonly auto?: boolean;
   /** Asks now, whatever was asked before: the check after a fetch must not see an older answer. */
   readonly force?: boolean;
+  /**
+   * What was listed after this is new enough, monotonic ms; and a folder that the one above does
+   * not show is asked for in vain.
+   */
+  readonly newSinceMs?: number | undefined;
   /** A page was shown before: its reader goes on in that answer, for some minutes. */
   readonly isNextPage?: boolean;
 }
@@ -76,9 +81,28 @@ export class Listings {
   async ask(user: User, token: string, path: string, options: AskOptions = {}): Promise<Asked> {
     const key = keyOf(user.id, path);
     if (options.force === true) return this.#askAfterRunning(key, user, token, path, options);
-    const row = this.#known(key, user, path, options.isNextPage === true);
+    const row = this.#known(key, user, path, options);
     if (row !== undefined) return { kind: 'listed', row };
+    if (await this.#isMissing(user, token, path, options)) {
+      this.#asked.set(key, 'unconfirmed');
+      return { kind: 'listed', row: null };
+    }
     return this.#running.get(key) ?? this.#start(key, user, token, path, options);
+  }
+
+  /**
+   * Whether the folder above, as it was listed lately enough, does not show one that was never
+   * listed: a program that looks for dozens of missing files would ask for each of their folders.
+   */
+  async #isMissing(user: User, token: string, path: string, options: AskOptions): Promise<boolean> {
+    const { rows, grants } = this.#ports;
+    const parent = parentOf(path);
+    if (options.newSinceMs === undefined || parent === null || parent === '') return false;
+    if (rows.find(user.id, path) !== null || grants.sharesFolder(user, path)) return false;
+    if (!grants.mayRead(user, parent, null)) return false;
+    const above = await this.ask(user, token, parent, options);
+    if (above.kind !== 'listed') return false;
+    return above.row === null || rows.shows(above.row.id, path)?.isDirectory !== true;
   }
 
   /** Forgets a path after a delete, rename or move, for every user. */
@@ -118,13 +142,15 @@ export class Listings {
     key: string,
     user: User,
     path: string,
-    isNextPage: boolean,
+    { isNextPage, newSinceMs }: AskOptions,
   ): ListingRow | null | undefined {
-    const known = this.#asked.get(key, ASK_EVERY_MS);
+    const nowMs = this.#ports.clock.monotonicMs();
+    const holdsMs = Math.max(ASK_EVERY_MS, newSinceMs === undefined ? 0 : nowMs - newSinceMs + 1);
+    const known = this.#asked.get(key, holdsMs);
     if (known === 'unconfirmed') return null;
     const row = this.#ports.rows.find(user.id, path);
     if (row === null) return undefined;
-    const isReadOn = isNextPage && row.itemCount >= LARGE_FOLDER;
+    const isReadOn = isNextPage === true && row.itemCount >= LARGE_FOLDER;
     const kept = isReadOn ? this.#asked.get(key, READ_ON_MS) : known;
     return kept === 'stored' ? row : undefined;
   }

@@ -47,6 +47,10 @@ export const REFUSALS = {
   restarting: { status: 503, detail: 'BaluPi is starting its flows. Try again in a moment.' },
   busy: { status: 503, detail: 'The Pi is short of memory for a moment. Try again shortly.' },
   nas_asleep: { status: 503, detail: 'The NAS sleeps and this cannot be answered without it.' },
+  nas_left_alone: {
+    status: 503,
+    detail: 'The NAS is asked for this only now and then, so that it can fall asleep.',
+  },
   nas_never_seen: {
     status: 503,
     detail: 'The NAS was never seen. Wake it by hand or run `npm run wake` on the Pi.',

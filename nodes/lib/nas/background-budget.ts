@@ -4,8 +4,10 @@ const WINDOW_MS = 60_000;
 
 /** Calls a minute that no caller waits for, at the default probe interval (contract 6). */
 const DEFAULT_PER_MINUTE = 3;
+/** Of these at most so many are no probes: one call a minute at least tells asleep from awake. */
+const OTHERS_PER_MINUTE = 2;
 
-/** What wants to make a background call. Probes come first: nothing else tells asleep from awake. */
+/** What wants to make a background call. */
 export type BackgroundCall = 'probe' | 'other';
 
 /**
@@ -13,26 +15,42 @@ export type BackgroundCall = 'probe' | 'other';
  * of any kind keep the NAS from falling asleep (read in its code).
  */
 export class BackgroundBudget {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #perMinute: number;
-  readonly #probesPerMinute: number;
   #taken: readonly { readonly atMs: number; readonly kind: BackgroundCall }[] = [];
 
   /** @param probeIntervalSeconds NAS_PROBE_INTERVAL_SECONDS; a shorter one widens the budget */
-  constructor(clock: Clock, probeIntervalSeconds: number) {
+  constructor(clock: Pick<Clock, 'monotonicMs'>, probeIntervalSeconds: number) {
     this.#clock = clock;
-    this.#probesPerMinute = Math.ceil(60 / Math.max(0.1, probeIntervalSeconds));
-    this.#perMinute = Math.max(DEFAULT_PER_MINUTE, this.#probesPerMinute + 1);
+    const probesPerMinute = Math.ceil(60 / Math.max(0.1, probeIntervalSeconds));
+    this.#perMinute = Math.max(DEFAULT_PER_MINUTE, probesPerMinute + 1);
+  }
+
+  /** How many calls that are no probes may be taken now. */
+  get left(): number {
+    const taken = this.#recent();
+    const others = taken.filter(({ kind }) => kind === 'other').length;
+    return Math.max(0, Math.min(this.#perMinute - taken.length, OTHERS_PER_MINUTE - others));
   }
 
   /** Takes one call from the budget. False: do not make it now. */
   take(kind: BackgroundCall): boolean {
+    const isThere = kind === 'other' ? this.left > 0 : this.#recent().length < this.#perMinute;
+    if (isThere) this.#note(kind);
+    return isThere;
+  }
+
+  /** One was made that a caller waited for, and counts at the NAS as any other does. */
+  made(): void {
+    this.#note('other');
+  }
+
+  #note(kind: BackgroundCall): void {
+    this.#taken = [...this.#recent(), { atMs: this.#clock.monotonicMs(), kind }];
+  }
+
+  #recent(): readonly { readonly atMs: number; readonly kind: BackgroundCall }[] {
     const nowMs = this.#clock.monotonicMs();
-    this.#taken = this.#taken.filter((call) => nowMs - call.atMs < WINDOW_MS);
-    if (this.#taken.length >= this.#perMinute) return false;
-    const others = this.#taken.filter((call) => call.kind === 'other').length;
-    if (kind === 'other' && others >= this.#perMinute - this.#probesPerMinute) return false;
-    this.#taken = [...this.#taken, { atMs: nowMs, kind }];
-    return true;
+    return this.#taken.filter((call) => nowMs - call.atMs < WINDOW_MS);
   }
 }

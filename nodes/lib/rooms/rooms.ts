@@ -3,6 +3,7 @@ import type { Cache } from '../cache/cache.ts';
 import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
 import type { Handshake } from '../handshake/handshake.ts';
+import type { Kept } from '../kept/kept.ts';
 import type { NasRoom } from '../nas/nas.ts';
 import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
@@ -44,6 +45,7 @@ export interface Rooms {
   readonly cache: Cache;
   readonly prefetch: Prefetch;
   readonly upload: Upload;
+  readonly kept: Kept;
   readonly tapo: Tapo;
   readonly energy: Energy;
   readonly system: System;

@@ -48,8 +48,13 @@ export class System {
       version: this.#deps.version,
       apiVersion: API_VERSION,
       minApiVersion: API_VERSION,
-      hostname: hostname(),
+      hostname: this.hostname,
     };
+  }
+
+  /** Of the Pi, as its system has it. */
+  get hostname(): string {
+    return hostname();
   }
 
   /** The last background look; null before the first. */

@@ -375,6 +375,7 @@ export class Stage {
           this.budget -= 1;
           return this.budget >= 0;
         },
+        made: () => undefined,
       },
       storedTokenOf: (userId) => Promise.resolve(this.stored.get(userId) ?? null),
       log: this.log,

@@ -237,6 +237,7 @@ describe('me', () => {
 
   it('is nas_asleep when there is no last answer', async () => {
     const token = stage.nas.token('alice');
+    stage.nas.brokenCalls.set('me', said(500, 'x'));
     await stage.caller(token);
     stage.sleep();
     assert.equal(outcomeWord(await stage.accounts.me(await stage.caller(token))), 'nas_asleep');
@@ -258,6 +259,7 @@ describe('me', () => {
   }
 
   it('is nas_busy or nas_bad_answer when there is no last answer to fall back to', async () => {
+    stage.nas.brokenCalls.set('me', said(500, 'x'));
     const caller = await stage.caller(stage.nas.token('alice'));
     stage.nas.broken = said(429, 'x');
     assert.equal(outcomeWord(await stage.accounts.me(caller)), 'nas_busy');

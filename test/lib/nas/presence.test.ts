@@ -242,14 +242,25 @@ describe('The profile of the NAS', () => {
 });
 
 describe('The background budget', () => {
-  it('grants three calls a minute, of which two are kept for probes', async () => {
+  it('grants three calls a minute, of which one is kept for a probe', async () => {
     const clock = new ManualClock();
     const budget = new BackgroundBudget(clock, 30);
-    assert.deepEqual([budget.take('other'), budget.take('other')], [true, false]);
-    assert.deepEqual([budget.take('probe'), budget.take('probe')], [true, true]);
-    assert.deepEqual([budget.take('probe'), budget.take('other')], [false, false]);
+    const others = [1, 2, 3].map(() => budget.take('other'));
+    assert.deepEqual(others, [true, true, false]);
+    assert.deepEqual([budget.take('probe'), budget.take('probe')], [true, false]);
     await clock.advance(60_000);
-    assert.equal(budget.take('other'), true);
+    assert.equal(budget.left, 2);
+    assert.deepEqual(
+      [1, 2, 3, 4].map(() => budget.take('probe')),
+      [true, true, true, false],
+    );
+    assert.equal(budget.left, 0);
+  });
+
+  it('counts what was made for a caller, and leaves so much less to the others', () => {
+    const budget = new BackgroundBudget(new ManualClock(), 30);
+    for (let count = 0; count < 3; count += 1) budget.made();
+    assert.deepEqual([budget.take('other'), budget.take('probe')], [false, false]);
   });
 
   it('never exceeds three in any minute at the default interval', async () => {

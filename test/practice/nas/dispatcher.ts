@@ -46,7 +46,10 @@ export class Dispatcher {
         const trigger = exchange.header('x-sync-trigger');
         await this.#sleep.heard(exchange.method, exchange.path, trigger);
       }
-      await this.#sender.answer(exchange, await this.#route(exchange));
+      const answer = await this.#route(exchange);
+      const { statusAfter } = exchange.effect;
+      if (statusAfter !== undefined) throw refused(statusAfter, 'Fault');
+      await this.#sender.answer(exchange, answer);
     } catch (error) {
       await this.#fail(exchange, error);
     }

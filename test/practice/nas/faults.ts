@@ -11,6 +11,8 @@ export interface Effect {
   /** Answers this status without doing anything: JSON, or nginx's page with `html`. */
   readonly status?: number;
   readonly html?: boolean;
+  /** Does everything, then answers this status all the same, as the real one does (measured). */
+  readonly statusAfter?: number;
   /** Does everything, then cuts after so many bytes of the answer's body; 0: not even a header. */
   readonly cutAfterBytes?: number;
   /** Cuts while this many bytes of the request's body are in. */

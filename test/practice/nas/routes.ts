@@ -25,6 +25,7 @@ import type { Space } from './space.ts';
 import type { Storage } from './storage.ts';
 import { SyncRoutes } from './sync-routes.ts';
 import { SystemRoutes } from './system-routes.ts';
+import { TileRoutes } from './tile-routes.ts';
 import type { TokenMint } from './tokens.ts';
 import type { UserDirectory } from './users.ts';
 
@@ -68,6 +69,7 @@ export function nasRoutes(parts: NasParts): readonly Route[] {
   return [
     ...system.healthRoutes,
     ...auth.routes,
+    ...new TileRoutes(clock).routes,
     ...fileRoutes(parts),
     ...system.routes,
     ...auth.userRoutes,
