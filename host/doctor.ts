@@ -10,6 +10,8 @@ import {
   readLastBackup,
   wordOfLast,
 } from './backup/last-backup.ts';
+import { isNightName } from './backup/outlived.ts';
+import { NAS_STAGING } from './backup/places.ts';
 
 const GB = 1e9;
 const MIN_MEMORY_GB = 0.8;
@@ -327,6 +329,9 @@ function backup(
     case 'ok':
       return ok(subject, when);
     case 'not_yet':
+      if (destination === 'nas' && waitsForNas(dataFolder)) {
+        return ok(subject, '[[one waits until the NAS is awake]]');
+      }
       return warn(subject, when, '[[The first is made this night. Now:]] balupi backup --nightly');
     case 'old':
       return warn(subject, when, BACKUP_LOGS);
@@ -335,6 +340,11 @@ function backup(
     case 'failed':
       return fail(subject, `[[did not work]]; ${when}`, BACKUP_LOGS);
   }
+}
+
+function waitsForNas(dataFolder: string): boolean {
+  const folder = join(dataFolder, NAS_STAGING);
+  return existsSync(folder) && readdirSync(folder).some(isNightName);
 }
 
 async function service(): Promise<Finding> {

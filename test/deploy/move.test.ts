@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -180,6 +181,28 @@ describe('Moving the data', function () {
       DataFolder.open(to).close();
     }
     assert.ok(steps > 6, `it has only ${String(steps - 1)} steps`);
+  });
+
+  it('cut in the middle of copying leaves the old folder, and goes on from there', async () => {
+    const before = contentOf(from);
+    for (const files of [1, 20, 45]) {
+      const child = spawn(process.execPath, [PROGRAM, from, to, settingsFile, '0']);
+      const ended = once(child, 'close');
+      const copied = (): number => (existsSync(join(to, 'cache')) ? filesOf(to).length : 0);
+      while (child.exitCode === null && copied() < files) {
+        await new Promise((next) => setImmediate(next));
+      }
+      child.kill('SIGKILL');
+      await ended;
+      if (named() === to) break;
+      assert.deepEqual(contentOf(from), before);
+      assert.throws(() => DataFolder.open(to), DataElsewhereError);
+      DataFolder.open(from).close();
+    }
+    assert.equal(moveUntil(ALL_STEPS).err, '');
+    assert.equal(named(), to);
+    assert.deepEqual(contentOf(to), before);
+    assert.ok(!filesOf(to).some((name) => name.endsWith('.moving')));
   });
 
   it('refuses what it cannot do before it touches anything', async () => {

@@ -121,6 +121,17 @@ describe('A nightly backup of a running house', function () {
     return ((await answered.json()) as { checks: Record<string, string> }).checks['backup'] ?? '';
   }
 
+  async function doctorOn(
+    subject: string,
+  ): Promise<{ subject: string; found: string } | undefined> {
+    const headers = { Authorization: `Bearer ${tokens['admin'] ?? ''}` };
+    const answered = await fetch(`${pi.url}/api/system/doctor`, { headers });
+    const { findings } = (await answered.json()) as {
+      findings: readonly { subject: string; found: string }[];
+    };
+    return findings.find((finding) => finding.subject === subject);
+  }
+
   async function upload(user: string, content: string): Promise<void> {
     const body = new FormData();
     body.set('path', `${user}/night`);
@@ -183,6 +194,7 @@ describe('A nightly backup of a running house', function () {
     assert.match(empty.err, /None of the backups made before is in/);
     assert.deepEqual(readdirSync(disk), []);
     assert.equal(await backupWord(), 'not_mounted');
+    assert.match((await doctorOn('Backup'))?.found ?? '', /^its disk is missing; \d{4}-.* MB$/);
     const { status } = (await (await fetch(`${pi.url}/api/health`)).json()) as { status: string };
     assert.equal(status, 'degraded');
     const system = join(pi.folder, 'usb');
@@ -236,6 +248,12 @@ describe('A nightly backup of a running house', function () {
     const restored = join(pi.folder, 'restored');
     assert.deepEqual(await bodiesIn(join(staging, name), restored), ['the text of alice']);
     assert.equal(await backupWord(), 'not_yet');
+    assert.deepEqual(await doctorOn('Backup on the NAS'), {
+      level: 'ok',
+      subject: 'Backup on the NAS',
+      found: 'one waits until the NAS is awake',
+      advice: '',
+    });
 
     const home = join(pi.folder, 'nas', 'alice', 'BaluPi backups');
     await pi.nas.wake();

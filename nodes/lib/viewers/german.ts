@@ -432,6 +432,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Start it:', 'Starte ihn:'],
   ['none', 'keine'],
   ['none yet', 'noch keine'],
+  ['one waits until the NAS is awake', 'eine wartet, bis das NAS wach ist'],
   ['its disk is missing', 'der Datenträger dafür fehlt'],
   ['did not work', 'ist misslungen'],
   ['too long ago', 'zu lange her'],
