@@ -144,6 +144,7 @@ const TASKS = {
   bench: (args) => hand(['dist/test/bench/run.js', ...args]),
   prove: (args) => hand(['dist/test/prove/run.js', ...args]),
   release: (args) => hand(['dist/deploy/release.js', ...args]),
+  docs: (args) => hand(['dist/deploy/generated.js', ...args]),
   lint: () => checks(),
   cover: (args) =>
     hand([join('node_modules', 'c8', 'bin', 'c8.js'), ownNode(), 'dist/test/run.js', ...args]),

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { GENERATED } from '../deploy/generated.ts';
 import { ENDPOINTS } from '../nodes/lib/api/api.ts';
-import type { Access } from '../nodes/lib/api/endpoint.ts';
 import {
   CACHE_MIGRATIONS,
   ENERGY_MIGRATIONS,
@@ -20,14 +20,6 @@ const PAGES = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name)),
 ];
-
-const WHO: Readonly<Record<Access, string>> = {
-  open: 'everyone',
-  caller: 'signed in',
-  caller_or_loopback: 'signed in, or the Pi itself',
-  admin: 'admins',
-  wake: 'admins, and users whom the NAS lets wake it',
-};
 
 /** The cells of each row of a table whose first cell holds code. */
 function rows(text: string): string[][] {
@@ -50,21 +42,27 @@ function tablesOf(migrations: typeof QUEUE_MIGRATIONS): string[] {
 }
 
 describe('The pages', () => {
-  it('tell of every endpoint who may', () => {
-    const told = new Map(rows(read('README.md')).map(([first = '', , who]) => [first, who]));
-    for (const { method, path, access } of ENDPOINTS) {
-      assert.equal(told.get(`\`${method} ${path}\``), WHO[access], `${method} ${path}`);
+  for (const [file, text] of Object.entries(GENERATED)) {
+    it(`${file} says what the code says (npm run docs writes it)`, () => {
+      assert.equal(read(file), text());
+    });
+  }
+
+  it('name each endpoint, setting and default once', () => {
+    const api = read('docs/API.md');
+    for (const { method, path } of ENDPOINTS) {
+      assert.equal(api.split(`| \`${method} ${path}\` |`).length, 2, `${method} ${path}`);
+    }
+    const settings = read('docs/SETTINGS.md');
+    for (const [name, { standard }] of Object.entries(SETTINGS)) {
+      const [, value] = new RegExp(`^\\| \`${name}\` \\| (.*?) \\|`, 'm').exec(settings) ?? [];
+      const wanted = standard === null || standard === '' ? '–' : `\`${standard}\``;
+      assert.equal(value, name === 'TIMEZONE' ? "the system's" : wanted);
     }
   });
 
-  it('list every setting with its default, and no other', () => {
-    const text = read('README.md').split('\n## Settings')[1]?.split('\n## ')[0] ?? '';
-    const told = rows(text).map(([name = '', standard]) => [/\w+/.exec(name)?.[0], standard]);
-    const wanted = Object.entries(SETTINGS).map(([name, { standard }]) => {
-      if (name === 'TIMEZONE') return [name, "the system's"];
-      return [name, standard === null || standard === '' ? '–' : `\`${standard}\``];
-    });
-    assert.deepEqual(told, wanted);
+  it('are short where everybody begins', () => {
+    assert.ok(Buffer.byteLength(read('README.md')) <= 10 * 1024);
   });
 
   it('name the owner and the database of every table', () => {

@@ -6,22 +6,42 @@ import Mocha from 'mocha';
 /**
  * Runs every test below this folder, or those named on the command line, and ends with the one
  * line that says how it went: `N passed, N failed`, and `, N skipped` where a machine lacks
- * something a test needs.
+ * something a test needs. `--jobs N` runs N files at a time, each in a process of its own kind;
+ * whole runs take three, as most of a test's time is waiting for processes to start and end.
  */
+const JOBS_OF_A_WHOLE_RUN = 3;
 const here = fileURLToPath(new URL('.', import.meta.url));
-const wanted = process.argv.slice(2);
+const { wanted, jobs } = readArguments(process.argv.slice(2));
 
+function readArguments(args: readonly string[]): { wanted: string[]; jobs: number } {
+  const at = args.indexOf('--jobs');
+  const wanted = args.filter((_, index) => at < 0 || (index !== at && index !== at + 1));
+  const jobs = at < 0 ? (wanted.length === 0 ? JOBS_OF_A_WHOLE_RUN : 1) : Number(args[at + 1]);
+  if (!Number.isInteger(jobs) || jobs < 1) {
+    console.error(`--jobs is '${args[at + 1] ?? ''}', wanted a whole number above 0.`);
+    process.exit(1);
+  }
+  return { wanted, jobs };
+}
+
+/** The slow ones first, so that none of them runs alone at the end. */
 function testFiles(): string[] {
+  const isSlow = (file: string): boolean => /\/(?:host|pages|prove)\/|tour/.test(file);
+  const byCost = (one: string, other: string): number =>
+    Number(isSlow(other)) - Number(isSlow(one)) || (one < other ? -1 : 1);
   return readdirSync(here, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.js'))
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-    .sort();
+    .sort(byCost);
 }
 
-const mocha = new Mocha({ reporter: 'spec', timeout: 10_000, forbidOnly: true });
+const mocha = new Mocha({
+  ...{ reporter: 'spec', timeout: 10_000, forbidOnly: true },
+  ...{ parallel: jobs > 1, jobs },
+});
 for (const file of testFiles()) mocha.addFile(file);
-await mocha.loadFilesAsync();
+if (jobs === 1) await mocha.loadFilesAsync();
 
 const runner = mocha.run();
 runner.on('end', () => {

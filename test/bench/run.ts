@@ -5,6 +5,7 @@ import { benchCold } from './cold.bench.ts';
 import { benchEnergy } from './energy.bench.ts';
 import { benchMemory } from './memory.bench.ts';
 import { benchMetadata } from './metadata.bench.ts';
+import { benchFolder } from './folder.bench.ts';
 import { BenchUsageError, readBenchOptions, type BenchOptions } from './options.ts';
 import { benchPolicy } from './policy.bench.ts';
 import { PROJECT_FOLDER } from './project-folder.ts';
@@ -26,6 +27,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   metadata: benchMetadata,
   energy: benchEnergy,
   memory: (print) => benchMemory(print),
+  folder: (print) => benchFolder(print),
 };
 
 const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>

@@ -81,15 +81,6 @@ describe('The flow files', () => {
     assert.deepEqual(routes, [...ours, ...PASSED_ON].sort());
   });
 
-  it('have the endpoints that the README names, and no other', () => {
-    const readme = readFileSync('README.md', 'utf8');
-    const rows = [
-      ...readme.matchAll(/^\| `(GET|POST|PUT|PATCH|DELETE) (\/[^`?]*)(?:\?[^`]*)?` \|/gm),
-    ];
-    const named = rows.map(([, method = '', path = '']) => route(method, path));
-    assert.deepEqual(named.sort(), described);
-  });
-
   it('never let Node-RED itself take a body', () => {
     for (const node of typed(ALL, 'http in')) {
       assert.deepEqual([node['upload'], node['skipBodyParsing']], [false, false], node.id);

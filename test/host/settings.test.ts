@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { envExample } from '../../deploy/env-example.ts';
 import { gatherEnvironment, letKeyHold, openToOthers } from '../../host/environment.ts';
 import { KeptSettings } from '../../host/kept-settings.ts';
 import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
@@ -150,12 +149,6 @@ describe('Settings', () => {
     });
     assert.equal(read.kind, 'settings');
     assert.deepEqual(read.unused, ['BALUPI_PIHOLE_URL', 'BALUPI_MODE']);
-  });
-
-  it('are all in .env.example, with their default and a line of meaning', () => {
-    const text = readFileSync('.env.example', 'utf8');
-    assert.equal(text, envExample());
-    for (const name of Object.keys(SETTINGS)) assert.match(text, new RegExp(`BALUPI_${name}=`));
   });
 });
 

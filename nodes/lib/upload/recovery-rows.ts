@@ -8,6 +8,8 @@ export class RecoveryRows {
   readonly #store: Store;
   readonly #withBytesAfter: StatementSync;
   readonly #markLost: StatementSync;
+  readonly #lost: StatementSync;
+  readonly #takeBack: StatementSync;
   readonly #countLost: StatementSync;
   readonly #releaseLeases: StatementSync;
   readonly #intentOf: StatementSync;
@@ -27,6 +29,10 @@ export class RecoveryRows {
     this.#markLost = store.prepare(`
       UPDATE upload_queue SET state = 'failed', lost = 1, has_bytes = 0, detail = ?,
         lease_owner = NULL, lease_until_tick_ms = NULL, next_attempt_ms = NULL WHERE id = ?`);
+    this.#lost = store.prepare('SELECT * FROM upload_queue WHERE lost = 1 ORDER BY seq');
+    this.#takeBack = store.prepare(`
+      UPDATE upload_queue SET state = ?, detail = ?, found = 1, lost = 0, has_bytes = 1,
+        intent_file = NULL, due_tick_ms = 0 WHERE id = ?`);
     this.#countLost = store.prepare('SELECT count(*) AS n FROM upload_queue WHERE lost = 1');
     this.#releaseLeases = store.prepare(`
       UPDATE upload_queue SET due_tick_ms = 0, next_attempt_ms = NULL, lease_owner = NULL,
@@ -64,6 +70,15 @@ export class RecoveryRows {
 
   markLost(id: string, detail: string): void {
     this.#markLost.run(detail, id);
+  }
+
+  lost(): readonly UploadRow[] {
+    return this.#lost.all().map(toUploadRow);
+  }
+
+  /** Its bytes are here again; its intent is written anew. */
+  takeBack(id: string, state: string, detail: string | null): void {
+    this.#takeBack.run(state, detail, id);
   }
 
   countLost(): number {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import type { Disk } from './disk.ts';
@@ -61,7 +62,8 @@ export class Recovery {
     const files = await this.#parts.intents.files();
     const ends = await this.#parts.intents.endsOf(await this.#unsettled(bodies, files));
     this.#endRows(ends);
-    const found = await this.#rebuild(bodies, files, ends);
+    const found =
+      (await this.#takeBackLost(bodies, ends)) + (await this.#rebuild(bodies, files, ends));
     const { orphans, strangers } = await this.#clearOrphans(bodies, ends);
     const lost = await this.#findLost();
     await this.#writeMissingIntents();
@@ -138,6 +140,34 @@ export class Recovery {
     }
   }
 
+  /** A restore or a disk that is well again brings back the bytes of rows that had lost them. */
+  async #takeBackLost(
+    bodies: ReadonlySet<string>,
+    ends: ReadonlyMap<string, End>,
+  ): Promise<number> {
+    const { disk, rows, folder } = this.#parts;
+    const isRestored = (await disk.sizeOf(join(folder, RESTORED_MARK))) !== null;
+    let found = 0;
+    for (const row of rows.lost()) {
+      if (!bodies.has(row.id) || ends.has(row.id) || !(await this.#isWhole(row))) continue;
+      const { state, detail } = this.#standing(row, isRestored);
+      rows.takeBack(row.id, state, detail);
+      found += 1;
+    }
+    return found;
+  }
+
+  async #isWhole({ id, sizeBytes, sha256 }: UploadRow): Promise<boolean> {
+    const { disk, folder } = this.#parts;
+    const file = join(folder, id);
+    if ((await disk.sizeOf(file)) !== sizeBytes) return false;
+    const hash = createHash('sha256');
+    if (sizeBytes > 0) {
+      for await (const block of disk.read(file, 0, sizeBytes)) hash.update(block as Buffer);
+    }
+    return hash.digest('hex') === sha256;
+  }
+
   async #rebuild(
     bodies: ReadonlySet<string>,
     files: readonly string[],
@@ -181,7 +211,10 @@ export class Recovery {
     uploads.insert({ ...upload, base }, file, this.#standing(upload, of.isRestored));
   }
 
-  #standing({ userId, username, ownerCreatedAt }: NewUpload, isRestored: boolean): InsertedAs {
+  #standing(
+    { userId, username, ownerCreatedAt }: Pick<NewUpload, 'userId' | 'username' | 'ownerCreatedAt'>,
+    isRestored: boolean,
+  ): InsertedAs {
     const bornAt = this.#parts.bornAt(userId);
     const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
     if (isAnother || userId < 0) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { House, multipart, type Answered } from './house.ts';
+import { ALICE, House, multipart, type Answered } from './house.ts';
 import { systemError, WatchedDisk } from './faulty-disk.ts';
 
 /** Two files that come in several writes. */
@@ -280,7 +280,6 @@ describe('a process that dies', () => {
     await house.start();
     const cut = await house.send('alice', 'cut.txt', 'whole');
     const gone = await house.send('alice', 'gone.txt', 'there');
-    const { writeFileSync, rmSync } = await import('node:fs');
     writeFileSync(join(house.queueFolder, String(cut.body['id'])), 'who');
     rmSync(join(house.queueFolder, String(gone.body['id'])));
     writeFileSync(join(house.queueFolder, '0123456789ABCDEFGHJKMNPQRS'), 'orphan');
@@ -300,6 +299,33 @@ describe('a process that dies', () => {
     assert.ok(house.log.lines.every((line) => !line.includes(house.path)));
     await house.close();
   });
+
+  for (const [how, mark, state] of [
+    ['of a disk that is well again', false, 'found'],
+    ['of a restored backup', true, 'found_waiting'],
+  ] as const) {
+    it(`takes a lost upload back once its very bytes are there, ${how}`, async () => {
+      const house = new House();
+      await house.start();
+      const { body } = await house.send('alice', 'a.txt', 'there');
+      const other = await house.send('alice', 'b.txt', 'whole');
+      const files = [body, other.body].map(({ id }) => join(house.queueFolder, String(id)));
+      for (const file of files) rmSync(file);
+      await house.restart();
+      assert.equal(house.upload.lostUploads(), 2);
+      await house.restart({}, () => {
+        writeFileSync(files[0] ?? '', 'there');
+        writeFileSync(files[1] ?? '', 'wrong');
+        if (mark) writeFileSync(join(house.queueFolder, 'restored'), '');
+      });
+      assert.deepEqual(house.states(), [state, 'failed']);
+      assert.equal(house.upload.lostUploads(), 1);
+      if (mark) house.upload.retry(ALICE, String(body['id']));
+      await house.deliver();
+      assert.equal(house.nas.text('alice/a.txt'), 'there');
+      await house.close();
+    });
+  }
 
   it('goes on soon with an upload whose delivery could not be written down', async () => {
     const house = new House();
