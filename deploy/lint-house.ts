@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { textFaults, trackedFiles } from './lint-text.ts';
 import { unusedIn } from './lint-unused.ts';
 
 /** What the import rules found in a set of folders. */
@@ -103,9 +104,11 @@ function main(): number {
   for (const { kind, file, name } of unused) {
     console.error(`no-unused-${kind}: ${file} ${name} is used by no code that runs`);
   }
+  const texts = textFaults(trackedFiles());
+  for (const { rule, file } of texts) console.error(`${rule}: ${file}`);
   const flows = lintFlows('flows');
   if (!flows.ok) console.error(flows.output);
-  const violations = report.violations.length + unused.length;
+  const violations = report.violations.length + unused.length + texts.length;
   console.log(
     `House rules: ${report.modules} modules, ${violations} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
   );

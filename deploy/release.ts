@@ -32,7 +32,7 @@ const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.
 const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
 /** Ours that no running house reads. */
 const NOT_SHIPPED =
-  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|lint-house|generated|assemble)|^docs\/(?:pictures|adr)\//;
+  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|lint-(?:house|text|unused)|generated|assemble)|^docs\/(?:pictures|adr)\//;
 
 /** Loaded by name or served as files, so that no trace finds all of them. */
 const WHOLE_PACKAGES = ['@node-red/', '@flowfuse/node-red-dashboard', 'swagger-ui-dist'];

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CODE, cruise, RUNNING } from '../deploy/lint-house.ts';
+import { textFaults, trackedFiles } from '../deploy/lint-text.ts';
 import { unusedIn } from '../deploy/lint-unused.ts';
 
 /** A rule, and the smallest tree that breaks it and nothing else of interest. */
@@ -43,6 +44,20 @@ const PLANTED: readonly Planted[] = [
   {
     rule: 'room-energy',
     files: { 'nodes/lib/energy/bad.ts': using('../../wol/wol.ts'), 'nodes/wol/wol.ts': EMPTY },
+  },
+  {
+    rule: 'enter-by-the-entry-file',
+    files: {
+      'host/bad.ts': using('../nodes/lib/cache/shelf.ts'),
+      'nodes/lib/cache/shelf.ts': EMPTY,
+    },
+  },
+  {
+    rule: 'enter-by-the-entry-file',
+    files: {
+      'nodes/lib/prefetch/bad.ts': using('../cache/shelf.ts'),
+      'nodes/lib/cache/shelf.ts': EMPTY,
+    },
   },
   {
     rule: 'no-node-to-node',
@@ -163,6 +178,34 @@ describe('The lint of the house', function () {
 
     it('is nothing in this tree', () => {
       assert.deepEqual(unusedIn(RUNNING.filter((place) => existsSync(place))), []);
+    });
+  });
+
+  describe('of what files say', () => {
+    const told = (files: Readonly<Record<string, string>>): string[] => {
+      plant(files);
+      return textFaults(Object.keys(files), folder).map(({ rule, file }) => `${rule} ${file}`);
+    };
+
+    it('finds planted marks of a merge, in any file', () => {
+      for (const mark of ['<'.repeat(7) + ' HEAD', '='.repeat(7), '>'.repeat(7) + ' main']) {
+        const page = `# A page\n${mark}\nmore\n`;
+        assert.deepEqual(told({ 'docs/bad.md': page }), ['no-conflict-markers docs/bad.md'], mark);
+      }
+    });
+
+    it('finds planted SQL outside of the files that own a table', () => {
+      const sql = "store.prepare('SELECT 1');\n";
+      assert.deepEqual(
+        told({ 'nodes/lib/upload/bad.ts': sql, 'nodes/lib/upload/fine-rows.ts': sql }),
+        ['no-sql-outside-rows nodes/lib/upload/bad.ts'],
+      );
+    });
+
+    it('is nothing in this tree', () => {
+      const files = trackedFiles();
+      assert.ok(files.length > 500);
+      assert.deepEqual(textFaults(files), []);
     });
   });
 
