@@ -52,7 +52,10 @@ module.exports = {
         path: '^(nodes/lib/([^/]+)|nodes|host|flows|compose|server|settings|deploy)(/|\\.)',
         pathNot: '^(host/backup/|deploy/cli\\.ts)',
       },
-      to: { path: '^nodes/lib/([^/]+)/', pathNot: [SHARED, '^nodes/lib/([^/]+)/\\1\\.ts$', '^nodes/lib/$2/'] },
+      to: {
+        path: '^nodes/lib/([^/]+)/',
+        pathNot: [SHARED, '^nodes/lib/([^/]+)/\\1\\.ts$', '^nodes/lib/$2/'],
+      },
     },
     {
       name: 'lib-knows-no-framework',

@@ -180,8 +180,18 @@ function report(
   for (const line of table.lines()) print(line);
   print('');
   const goals = new Goals();
-  goals.atMost('event loop held at a time', Math.max(...steps.map((one) => one.held.mostMs)), 20, ' ms');
-  goals.atMost('memory of any step', Math.max(...steps.map((one) => one.grownBytes)) / MB, 60, ' MB');
+  goals.atMost(
+    'event loop held at a time',
+    Math.max(...steps.map((one) => one.held.mostMs)),
+    20,
+    ' ms',
+  );
+  goals.atMost(
+    'memory of any step',
+    Math.max(...steps.map((one) => one.grownBytes)) / MB,
+    60,
+    ' MB',
+  );
   goals.atMost(`a page of ${PAGE} against a folder of ${PAGE}`, largeMs / smallMs, 1.5, ' times');
   for (const line of goals.lines()) print(line);
 }

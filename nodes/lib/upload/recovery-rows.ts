@@ -42,9 +42,8 @@ export class RecoveryRows {
     this.#bytesGone = store.prepare(
       'UPDATE upload_queue SET has_bytes = 0, intent_file = NULL WHERE id = ?',
     );
-    this.#isIntentNeeded = store.prepare(
-      'SELECT 1 FROM upload_queue WHERE intent_file = ? LIMIT 1',
-    );
+    this.#isIntentNeeded = store.prepare(`
+      SELECT 1 FROM upload_queue WHERE intent_file = ? LIMIT 1`);
     this.#setIntent = store.prepare('UPDATE upload_queue SET intent_file = ? WHERE id = ?');
     this.#withoutIntent = store.prepare(`
       SELECT * FROM upload_queue WHERE has_bytes = 1 AND intent_file IS NULL

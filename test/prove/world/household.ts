@@ -15,6 +15,8 @@ export interface HouseholdOptions {
 }
 
 const PASSWORD = 'Practice-alice-1';
+/** Where all proofs upload to. */
+const FOLDER = 'alice/proof';
 /** A token lives 15 minutes on the NAS; a long proof signs in anew before that. */
 const SIGN_IN_AGAIN_MS = 10 * 60_000;
 /** What a restart may take at most, before it says that it is ready. */
@@ -109,7 +111,24 @@ export class Household {
       this.#token = token ?? '';
       return answered.status === 200;
     });
+    await this.#lookAround();
     this.#signedInMs = performance.now();
+  }
+
+  /**
+   * As an app does that starts: it lists its folder. A new sign-in counts as another device, whose
+   * saves would lie beside those of the one before unless it was shown them (contract 4).
+   */
+  async #lookAround(): Promise<void> {
+    const look = async (): Promise<boolean> => {
+      const headers = { Authorization: `Bearer ${this.#token}` };
+      const folder = encodeURIComponent(FOLDER);
+      const listed = await fetch(`${this.pi.url}/api/files/list?path=${folder}`, { headers });
+      await listed.arrayBuffer();
+      return listed.status === 200;
+    };
+    if (this.nas.sleepState === 'awake') await until('the folder to be listed', look);
+    else await look();
   }
 
   /** With a new token, where BaluPi may have forgotten the one before. */
