@@ -37,7 +37,7 @@ const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
 /** What every module stands on, and the few types that many share. */
 const SHARED =
   '^nodes/lib/(time/|log/|store/|http/|guard/|accounts/caller\\.ts|pass/pass-hook\\.ts|' +
-  'nas/(nas-client|presence-port|caller-need)\\.ts)';
+  'nas/(nas-client|nas-path|presence-port|caller-need)\\.ts)';
 
 module.exports = {
   forbidden: [
@@ -54,7 +54,7 @@ module.exports = {
       },
       to: {
         path: '^nodes/lib/([^/]+)/',
-        pathNot: [SHARED, '^nodes/lib/([^/]+)/\\1\\.ts$', '^nodes/lib/$2/'],
+        pathNot: [SHARED, '^nodes/lib/(?<module>[^/]+)/\\k<module>\\.ts$', '^nodes/lib/$2/'],
       },
     },
     {

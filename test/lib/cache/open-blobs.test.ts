@@ -117,7 +117,8 @@ describe('Open blobs', () => {
     await b.close();
     rmSync(join(folder, 'b'));
     assert.equal(blobs.borrow('b', SIZE), null);
-    assert.deepEqual([isOpen('a'), isOpen('b')], [false, false]);
+    // Nobody waits for the system to be through with closing them.
+    while (isOpen('a') || isOpen('b')) await new Promise(setImmediate);
   });
 
   it('are read on the spot only where they were read before', async () => {
