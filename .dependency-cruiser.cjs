@@ -36,7 +36,7 @@ const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
 
 /** What every module stands on, and the few types that many share. */
 const SHARED =
-  '^nodes/lib/(time/|log/|store/|http/|guard/|accounts/caller\\.ts|pass/pass-hook\\.ts|' +
+  '^nodes/lib/(time/|log/|store/|http/|guard/|accounts/caller\\.ts|pass/[a-z]+-hook\\.ts|' +
   'nas/(nas-client|nas-path|presence-port|caller-need)\\.ts)';
 
 module.exports = {
