@@ -34,29 +34,9 @@ const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
   },
 }));
 
-/** What every module stands on, and the few types that many share. */
-const SHARED =
-  '^nodes/lib/(time/|log/|store/|http/|guard/|accounts/caller\\.ts|pass/[a-z]+-hook\\.ts|' +
-  'nas/(nas-client|nas-path|presence-port|caller-need)\\.ts)';
-
 module.exports = {
   forbidden: [
     ...roomRules,
-    {
-      name: 'enter-by-the-entry-file',
-      comment:
-        'A module is entered by the file that has its name. Backups and the command line read the ' +
-        'tables of a BaluPi that does not run.',
-      severity: 'error',
-      from: {
-        path: '^(nodes/lib/([^/]+)|nodes|host|flows|compose|server|settings|deploy)(/|\\.)',
-        pathNot: '^(host/backup/|deploy/cli\\.ts)',
-      },
-      to: {
-        path: '^nodes/lib/([^/]+)/',
-        pathNot: [SHARED, '^nodes/lib/(?<module>[^/]+)/\\k<module>\\.ts$', '^nodes/lib/$2/'],
-      },
-    },
     {
       name: 'lib-knows-no-framework',
       comment: 'The rooms know neither Node-RED nor Express.',

@@ -46,20 +46,6 @@ const PLANTED: readonly Planted[] = [
     files: { 'nodes/lib/energy/bad.ts': using('../../wol/wol.ts'), 'nodes/wol/wol.ts': EMPTY },
   },
   {
-    rule: 'enter-by-the-entry-file',
-    files: {
-      'host/bad.ts': using('../nodes/lib/cache/shelf.ts'),
-      'nodes/lib/cache/shelf.ts': EMPTY,
-    },
-  },
-  {
-    rule: 'enter-by-the-entry-file',
-    files: {
-      'nodes/lib/prefetch/bad.ts': using('../cache/shelf.ts'),
-      'nodes/lib/cache/shelf.ts': EMPTY,
-    },
-  },
-  {
     rule: 'no-node-to-node',
     files: {
       'nodes/wol/bad.ts': using('../nas-proxy/nas-proxy.ts'),
