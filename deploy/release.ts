@@ -17,16 +17,20 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { nodeFileTrace } from '@vercel/nft';
 
 /**
- * `npm run release [-- x64|arm64]`: an archive for each architecture with all that a bare Debian
+ * `npm run release [-- x64|arm64] [--check]`: an archive for each architecture with all that a bare Debian
  * lacks, its own Node.js among it. What goes in is decided by what is loaded: the packages that a
  * trace of our programs and of every Node-RED node reaches. The same commit gives the same bytes:
- * names are sorted, times are the commit's, owners are root, and nothing random is written.
+ * names are sorted, times are the commit's, owners are root, and nothing random is written. `--check`
+ * makes each a second time elsewhere, and says what differs.
  */
 const ARCHITECTURES = ['arm64', 'x64'];
 const ROOT = resolve(import.meta.dirname, '..', '..');
 const OUT = join(ROOT, 'release');
 /** Debian's cross compiler, for the one package with a compiled part. */
 const CROSS_COMPILER = 'aarch64-linux-gnu';
+
+/** What a card and a slow line bear, and what a Pi can look through at each update. */
+const MOST = { packedMb: 90, unpackedMb: 350, files: 8_000 } as const;
 
 const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.example'];
 const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
@@ -89,12 +93,23 @@ function compileSqlite(folder: string, architecture: string): boolean {
   const compiler = spawnSync(`${CROSS_COMPILER}-g++`, ['--version']);
   if (architecture !== 'arm64' || compiler.status !== 0) return false;
   const gyp = createRequire(join(ROOT, 'package.json')).resolve('node-gyp/bin/node-gyp.js');
-  run(process.execPath, [gyp, 'rebuild', '--arch=arm64', '--silent'], home, {
+  // The folder it is compiled in has another name each time, and is in none of its bytes.
+  const flags = `-w -ffile-prefix-map=${home}=sqlite3`;
+  run(process.execPath, [gyp, 'rebuild', '--arch=arm64', '--silent', ...headers()], home, {
     CC: `${CROSS_COMPILER}-gcc`,
     CXX: `${CROSS_COMPILER}-g++`,
     LINK: `${CROSS_COMPILER}-g++`,
+    CFLAGS: flags,
+    CXXFLAGS: flags,
+    LDFLAGS: '-s',
   });
   return existsSync(join(home, binary));
+}
+
+/** Node's headers where npm knows them on this machine; else node-gyp fetches them. */
+function headers(): string[] {
+  const known = run('npm', ['config', 'get', 'nodedir'], ROOT).trim();
+  return /^\//.test(known) ? [`--nodedir=${known}`] : [];
 }
 
 /** Every file of others that could be the first of its package to be loaded. */
@@ -178,6 +193,7 @@ function sha256(bytes: Buffer): string {
 
 /** Folders 0755, programs 0755, files 0644, whatever the umask of whoever builds was. */
 function settleModes(folder: string): void {
+  chmodSync(folder, 0o755);
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     const program = /\/bin\/[^/]+$|\/install\.sh$|\.node$/.test(path);
@@ -222,15 +238,15 @@ async function fill(stage: string, to: string, architecture: string): Promise<vo
   settleModes(to);
 }
 
-function pack(work: string, name: string): string {
-  const archive = join(OUT, `${name}.tar.xz`);
+function pack(work: string, name: string, out: string): string {
+  const archive = join(out, `${name}.tar.xz`);
   const epoch = process.env['SOURCE_DATE_EPOCH'] ?? run('git', ['log', '-1', '--format=%ct'], ROOT);
   const same = ['--sort=name', `--mtime=@${epoch.trim()}`, '--owner=0', '--group=0'];
   const more = ['--numeric-owner', '--format=gnu', '-cf', `${archive}.tar`, name];
   run('tar', [...same, ...more], work);
   // One thread, as xz cuts its blocks by how many there are. Level 6 takes 9 MB to unpack on a Pi.
-  run('xz', ['-6', '--threads=1', '--force', `${archive}.tar`], OUT);
-  run('mv', [`${archive}.tar.xz`, archive], OUT);
+  run('xz', ['-6', '--threads=1', '--force', `${archive}.tar`], out);
+  run('mv', [`${archive}.tar.xz`, archive], out);
   return archive;
 }
 
@@ -245,7 +261,13 @@ function signArchive(archive: string): void {
   writeFileSync(`${archive}.sig`, `${signature.toString('base64')}\n`);
 }
 
-async function release(architecture: string, version: string): Promise<string> {
+interface Made {
+  readonly archive: string;
+  /** By which `sha256sum` tells its files apart. */
+  readonly sums: string;
+}
+
+async function release(architecture: string, version: string, out: string): Promise<Made> {
   const name = `balupi-${version}-linux-${architecture}`;
   say(`${name} …`);
   const work = mkdtempSync(join(tmpdir(), 'balupi-release-'));
@@ -253,22 +275,59 @@ async function release(architecture: string, version: string): Promise<string> {
     const stage = join(work, 'stage');
     mkdirSync(stage);
     await fill(stage, join(work, name), architecture);
-    const archive = pack(work, name);
-    signArchive(archive);
-    const files = filesOf(join(work, name));
-    const unpacked = run('du', ['-sm', name], work).split('\t')[0] ?? '';
-    const packedMb = (readFileSync(archive).length / 1e6).toFixed(1);
-    say(`  ${packedMb} MB packed, ${unpacked} MB unpacked, ${files.length} files`);
-    return archive;
+    const archive = pack(work, name, out);
+    weigh(join(work, name), archive);
+    return { archive, sums: readFileSync(join(work, name, 'SHA256SUMS'), 'utf8') };
   } finally {
     rmSync(work, { recursive: true });
   }
 }
 
+function weigh(folder: string, archive: string): void {
+  const files = filesOf(folder).length;
+  const unpackedMb = Number(run('du', ['-sm', folder], ROOT).split('\t')[0]);
+  const packedMb = readFileSync(archive).length / 1e6;
+  say(`  ${packedMb.toFixed(1)} MB packed, ${unpackedMb} MB unpacked, ${files} files`);
+  if (packedMb <= MOST.packedMb && unpackedMb <= MOST.unpackedMb && files <= MOST.files) return;
+  const { packedMb: packed, unpackedMb: unpacked, files: count } = MOST;
+  fault(`  Wanted at most ${packed} MB packed, ${unpacked} MB unpacked and ${count} files.`);
+}
+
+function fault(sentence: string): void {
+  process.stderr.write(`${sentence}\n`);
+  process.exitCode = 1;
+}
+
+/** Makes it again in another place, at another hour and under another umask. */
+async function compare(architecture: string, version: string, first: Made): Promise<void> {
+  const out = mkdtempSync(join(tmpdir(), 'balupi-release-once-more-'));
+  const [umask, zone] = [process.umask(0o077), process.env['TZ']];
+  process.env['TZ'] = 'Pacific/Kiritimati';
+  try {
+    const second = await release(architecture, version, out);
+    const [one, other] = [first, second].map(({ archive }) => sha256(readFileSync(archive)));
+    if (one === other) {
+      say('  twice the same bytes');
+      return;
+    }
+    const known = new Set(first.sums.split('\n'));
+    const differ = second.sums.split('\n').filter((line) => !known.has(line));
+    const named = differ.map((line) => line.slice(66)).join(', ');
+    fault(`  Not the same twice: ${named === '' ? 'only as it was packed' : named}`);
+  } finally {
+    process.umask(umask);
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+    rmSync(out, { recursive: true });
+  }
+}
+
 const asked = process.argv.slice(2);
-const unknown = asked.filter((word) => !ARCHITECTURES.includes(word));
+const wanted = asked.filter((word) => word !== '--check');
+const unknown = wanted.filter((word) => !ARCHITECTURES.includes(word));
 if (unknown.length > 0) {
-  process.stderr.write(`Got ${unknown.join(', ')}, wanted ${ARCHITECTURES.join(' or ')}.\n`);
+  const known = `${ARCHITECTURES.join(' or ')}, and --check to make it twice`;
+  process.stderr.write(`Got ${unknown.join(', ')}, wanted ${known}.\n`);
   process.exit(1);
 }
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
@@ -276,8 +335,11 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 };
 mkdirSync(OUT, { recursive: true });
 const archives: string[] = [];
-for (const architecture of asked.length > 0 ? asked : ARCHITECTURES) {
-  archives.push(await release(architecture, version));
+for (const architecture of wanted.length > 0 ? wanted : ARCHITECTURES) {
+  const made = await release(architecture, version, OUT);
+  signArchive(made.archive);
+  archives.push(made.archive);
+  if (asked.includes('--check')) await compare(architecture, version, made);
 }
 const lines = archives.map((file) => `${sha256(readFileSync(file))}  ${relative(OUT, file)}\n`);
 writeFileSync(join(OUT, 'SHA256SUMS'), lines.join(''));
