@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { until } from '../bench/world/until.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { DebianMachine, whyNoMachine } from './world/debian-machine.ts';
+import { releaseArchive } from './world/release-archive.ts';
 
 const SUITES = ['bookworm', 'trixie'];
 const PORT = 18_080;
@@ -26,7 +27,7 @@ export const install: Proof = {
 async function proveInstall({ count, log }: ProofOptions): Promise<Verdict> {
   const skipped = whyNoMachine();
   if (skipped !== null) return { failures: [], figures: {}, skipped };
-  const archive = releaseArchive(log);
+  const archive = releaseArchive(process.arch === 'arm64' ? 'arm64' : 'x64', log);
   const failures: string[] = [];
   const figures: Record<string, string | number> = {
     'packed, MB': (statSync(archive).size / 1e6).toFixed(1),
@@ -42,19 +43,6 @@ async function proveInstall({ count, log }: ProofOptions): Promise<Verdict> {
     }
   }
   return { failures, figures };
-}
-
-/** Made anew where the build is newer than it. */
-function releaseArchive(log: (line: string) => void): string {
-  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  const machine = process.arch === 'arm64' ? 'arm64' : 'x64';
-  const archive = resolve('release', `balupi-${version}-linux-${machine}.tar.xz`);
-  const builtMs = statSync(join('dist', '.balupi-built')).mtimeMs;
-  if (!existsSync(archive) || statSync(archive).mtimeMs < builtMs) {
-    log('making a release; packing it takes some minutes');
-    execFileSync(process.execPath, ['dist/deploy/release.js', machine], { stdio: 'ignore' });
-  }
-  return archive;
 }
 
 interface Deps {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { arm64 } from './arm64.ts';
 import { crowd } from './crowd.ts';
 import { damage } from './damage.ts';
 import { diskErrors } from './disk-errors.ts';
@@ -32,11 +33,12 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   signins,
   soak,
   install,
+  arm64,
 };
 
 const UNNAMED = Object.keys(PROOFS).filter((name) => PROOFS[name]?.onlyByName !== true);
 
-const USAGE = `npm run prove -- [${Object.keys(PROOFS).join('|')}] …   (none: all but install)
+const USAGE = `npm run prove -- [${Object.keys(PROOFS).join('|')}] …   (none: all but install and arm64)
   -n N      how many rounds; left out: few enough for every run of the checks
   --seed N  chooses the moments and the sizes; left out: by the clock, and printed`;
 

@@ -117,8 +117,8 @@ function childByStat(parent: number): string | undefined {
   });
 }
 
-/** Where this machine gets its own Debian packages. */
-function mirror(): string | null {
+/** Where this machine gets its own Debian packages; null where that is not known. */
+export function mirror(): string | null {
   const folder = '/etc/apt/sources.list.d';
   const files = [
     '/etc/apt/sources.list',
