@@ -1,7 +1,7 @@
+import { passedRooms } from './compose/changes.ts';
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
-import { handshake, kept, nasRoom } from './compose/nas.ts';
-import { liveSockets, passThrough } from './compose/pass.ts';
+import { handshake, nasRoom } from './compose/nas.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
 import { system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
@@ -68,13 +68,11 @@ export class House {
       accounts: accounts(site, nas),
       credentials: credentials(site, nas),
       handshake: handshake(site),
-      pass: passThrough(site, nas),
-      live: liveSockets(site, nas),
+      ...passedRooms(site, nas, filesRoom, cacheRoom),
       files: filesRoom,
       cache: cacheRoom,
       prefetch: prefetch(site, nas, filesRoom, cacheRoom),
       upload: upload(site, nas),
-      kept: kept(site, nas),
       tapo: tapo(site),
       energy: energy(site),
       system: system(site, version, leftOutTabs),
@@ -112,8 +110,8 @@ export class House {
 
   /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */
   async start(): Promise<void> {
-    const { accounts, credentials, nas, files, cache, prefetch, upload, tapo, energy, system } =
-      this.rooms;
+    const { accounts, credentials, nas, files, cache, prefetch, upload } = this.rooms;
+    const { kept, tapo, energy, system } = this.rooms;
     this.#time.start();
     this.#disk.onChange(() => {
       cache.diskChanged();
@@ -134,6 +132,7 @@ export class House {
       upload.hold(userId);
       files.dropUser(userId);
       cache.background.pins.dropUser(userId);
+      kept.answers.dropUser(userId);
     });
     credentials.start();
     accounts.start();
@@ -148,13 +147,15 @@ export class House {
 
   /** Ends what runs, writes what is in memory, closes the databases. */
   async stop(): Promise<void> {
-    const { accounts, credentials, nas, cache, prefetch, upload, tapo, energy, system } =
-      this.rooms;
+    const { accounts, credentials, nas, cache, prefetch, upload } = this.rooms;
+    const { changes, kept, tapo, energy, system } = this.rooms;
     await this.#integrity.stop();
     system.stop();
     this.rooms.live.stop();
     await tapo.stop();
     await energy.stop();
+    await changes.stop();
+    kept.stop();
     await upload.stop();
     await prefetch.stop();
     await cache.stop();

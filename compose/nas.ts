@@ -8,7 +8,6 @@ import {
   wakeTargets,
 } from '../nodes/lib/nas/nas.ts';
 import { Handshake } from '../nodes/lib/handshake/handshake.ts';
-import { Kept } from '../nodes/lib/kept/kept.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import type { Site } from './site.ts';
 
@@ -47,10 +46,6 @@ export function nasRoom(site: Site): NasRoom {
 
 export function handshake({ settings, clock, data, time }: Site): Handshake {
   return new Handshake({ store: data.people, clock, time, secret: settings.HANDSHAKE_SECRET });
-}
-
-export function kept({ clock, log }: Site, { budget, need }: NasRoom): Kept {
-  return new Kept({ clock, log, budget, idleMs: () => need.idleMs });
 }
 
 function nasWatts({ tapo, energy }: Rooms): number | null {

@@ -5,7 +5,8 @@ import { PassThrough } from '../nodes/lib/pass/pass.ts';
 import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
 import type { Site } from './site.ts';
 
-export function passThrough(site: Site, nas: NasRoom): PassThrough {
+/** @param hooked what other rooms have to do with what passes, in the order in which they are asked */
+export function passThrough(site: Site, nas: NasRoom, hooked: readonly PassHook[]): PassThrough {
   const { settings, clock, log, rooms } = site;
   return new PassThrough({
     clock,
@@ -18,7 +19,7 @@ export function passThrough(site: Site, nas: NasRoom): PassThrough {
     },
     storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
     refused: (token) => rooms().credentials.refused(token),
-    hooks: passHooks(site),
+    hooks: [deviceHook(site), ...hooked],
   });
 }
 
@@ -30,13 +31,11 @@ export function liveSockets({ clock }: Site, nas: NasRoom): LiveSockets {
   });
 }
 
-/** What other rooms have to do with what passes, in the order in which they are asked. */
-function passHooks({ rooms }: Site): readonly PassHook[] {
-  const devices = new DeviceHook({
+function deviceHook({ rooms }: Site): PassHook {
+  return new DeviceHook({
     ownerOf: (deviceId) => rooms().accounts.deviceOwner(deviceId),
     learn: (deviceId, userId) => {
       rooms().accounts.learnDevice(deviceId, userId);
     },
   });
-  return [devices];
 }

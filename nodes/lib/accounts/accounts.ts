@@ -197,6 +197,11 @@ export class Accounts {
     return permissions?.['can_wol'] === true || permissions?.['can_wake'] === true;
   }
 
+  /** The NAS told a user what they may do with its sleep (`my-permissions`). */
+  permissionsTold(userId: number, told: Readonly<Record<string, unknown>>): void {
+    this.#book.users.keepPermissions(userId, told, this.#parts.time.nowMs());
+  }
+
   /** The newest token of that user the NAS said is good, for delivery while they are here. */
   liveTokenOf(userId: number): LiveToken | null {
     return this.#book.live.ofUser(userId);

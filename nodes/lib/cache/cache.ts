@@ -265,6 +265,21 @@ export class Cache {
     await this.#pieces.drop(path);
   }
 
+  /** A file or folder was deleted on the NAS: its copies go, and nothing of it is pinned. */
+  async gone(path: string): Promise<void> {
+    this.background.pins.gone(path);
+    await this.drop(path);
+  }
+
+  /** A file or folder lies elsewhere on the NAS now: its copies and pins follow it. */
+  async moved(from: string, to: string): Promise<void> {
+    await this.drop(to);
+    this.#fills.doom(from);
+    await this.#shelf.move(from, to);
+    this.#pieces.move(from, to);
+    this.background.pins.moved(from, to);
+  }
+
   /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
   async empty(path: string): Promise<void> {
     await this.#shelf.discardBelow(path, 'unpinned');

@@ -24,6 +24,10 @@ interface Left extends Memory {
 
 const VICTIM = 'id, blob, size_bytes, pinned, priority';
 
+const MOVE = `UPDATE cached_files SET path = :to || substr(path, length(:from) + 1)
+  WHERE id IN (SELECT id FROM cached_files
+               WHERE path = :from OR (path > :low AND path < :high) LIMIT :limit)`;
+
 /** The table `cached_files`, and the counts over it in `cache_totals`. */
 export class CopyRows {
   readonly #store: Store;
@@ -34,6 +38,7 @@ export class CopyRows {
   readonly #remove: StatementSync;
   readonly #lowest: StatementSync;
   readonly #below: StatementSync;
+  readonly #move: StatementSync;
   readonly #touch: StatementSync;
   readonly #totals: StatementSync;
   readonly #count: StatementSync;
@@ -61,6 +66,7 @@ export class CopyRows {
     this.#below = store.prepare(
       `SELECT ${VICTIM} FROM cached_files WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? LIMIT ?`,
     );
+    this.#move = store.prepare(MOVE);
     this.#touch = store.prepare(
       `UPDATE cached_files
        SET access_count = access_count + ?2, accessed_at_ms = ?3, uses = uses + ?2,
@@ -143,6 +149,14 @@ export class CopyRows {
     const { low, high } = belowBounds(path);
     const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
     return this.#below.all(path, ...bounds, pinned, limit).map(victimOf);
+  }
+
+  /**
+   * Some copies at or below a path are of another from now on, at which none may be kept.
+   * @returns how many were moved; fewer than `limit` when all are
+   */
+  move(from: string, to: string, limit: number): number {
+    return Number(this.#move.run({ from, to, limit, ...belowBounds(from) }).changes);
   }
 
   touch(id: number, uses: number, atMs: number, validatedAtMs: number): void {

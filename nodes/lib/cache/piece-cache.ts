@@ -165,6 +165,12 @@ export class PieceCache {
     return this.#ports.shelf.discardBelow(path);
   }
 
+  /** What lay at or below a path lies at another now, where nothing is kept. */
+  move(from: string, to: string): void {
+    this.#fills.doom(from);
+    this.#ports.rows.files.move(from, to);
+  }
+
   /**
    * As {@link drop} for whoever empties the cache: what somebody pinned stays, and what is being
    * read goes with its last reader.

@@ -1,5 +1,5 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
-import type { FileVersion } from '../files/files.ts';
+import { belowBounds, type FileVersion } from '../files/files.ts';
 import type { Store } from '../store/store.ts';
 
 /** A file of which at least one piece is kept. All its pieces are of this one version. */
@@ -26,6 +26,7 @@ export class PiecedFileRows {
   readonly #hashed: StatementSync;
   readonly #validated: StatementSync;
   readonly #dropEmpty: StatementSync;
+  readonly #move: StatementSync;
   readonly #count: StatementSync;
 
   constructor(store: Store) {
@@ -48,6 +49,10 @@ export class PiecedFileRows {
     this.#dropEmpty = store.prepare(
       `DELETE FROM pieced_files
        WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM cached_pieces WHERE file_id = ?1)`,
+    );
+    this.#move = store.prepare(
+      `UPDATE pieced_files SET path = :to || substr(path, length(:from) + 1)
+       WHERE path = :from OR (path > :low AND path < :high)`,
     );
     this.#count = store.prepare('UPDATE cache_totals SET file_count = file_count + ?');
   }
@@ -94,6 +99,11 @@ export class PiecedFileRows {
 
   validated(id: number, atMs: number): void {
     this.#validated.run(atMs, id);
+  }
+
+  /** All at or below a path is of another from now on, at which nothing may be kept. */
+  move(from: string, to: string): void {
+    this.#move.run({ from, to, ...belowBounds(from) });
   }
 
   /** Forgets a file of which no piece is left. */

@@ -1,4 +1,5 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import { belowBounds } from '../files/files.ts';
 import type { Store } from '../store/store.ts';
 
 /**
@@ -25,6 +26,9 @@ export class PinRows {
   readonly #drop: StatementSync;
   readonly #checked: StatementSync;
   readonly #users: StatementSync;
+  readonly #below: StatementSync;
+  readonly #move: StatementSync;
+  readonly #dropBelow: StatementSync;
 
   constructor(store: Store) {
     this.#all = store.prepare('SELECT * FROM cache_pins ORDER BY user_id, path');
@@ -37,6 +41,16 @@ export class PinRows {
     this.#drop = store.prepare('DELETE FROM cache_pins WHERE user_id = ? AND path = ?');
     this.#checked = store.prepare(
       'UPDATE cache_pins SET state = ?, checked_at_ms = ? WHERE user_id = ? AND path = ?',
+    );
+    this.#below = store.prepare(
+      'SELECT * FROM cache_pins WHERE path = ? OR (path > ? AND path < ?) ORDER BY user_id, path',
+    );
+    this.#move = store.prepare(
+      `UPDATE OR IGNORE cache_pins SET path = :to || substr(path, length(:from) + 1)
+       WHERE path = :from OR (path > :low AND path < :high)`,
+    );
+    this.#dropBelow = store.prepare(
+      'DELETE FROM cache_pins WHERE path = ? OR (path > ? AND path < ?)',
     );
     this.#users = store.prepare(
       `SELECT DISTINCT user_id FROM cache_pins WHERE state <> 'no_access' ORDER BY user_id`,
@@ -68,6 +82,19 @@ export class PinRows {
   /** @returns whether there was one */
   drop(userId: number, path: string): boolean {
     return this.#drop.run(userId, path).changes > 0;
+  }
+
+  /** Everybody's at or below a path. */
+  below(path: string): PinRow[] {
+    const { low, high } = belowBounds(path);
+    return this.#below.all(path, low, high).map(pinOf);
+  }
+
+  /** Everybody's at or below a path are of another from now on; one who pins that too keeps one. */
+  move(from: string, to: string): void {
+    const { low, high } = belowBounds(from);
+    this.#move.run({ from, to, low, high });
+    this.#dropBelow.run(from, low, high);
   }
 
   checked(pin: Pick<PinRow, 'userId' | 'path'>, state: PinState, atMs: number): void {

@@ -22,6 +22,12 @@ export interface PinCounts {
   readonly leftOutFiles: number;
 }
 
+/** A pinned file of a user, and whether it lies right where a change was. */
+export interface PinnedPlace extends PinnedFile {
+  readonly userId: number;
+  readonly folder: string;
+}
+
 /** Where a page of a user's pinned files ended, newest first. */
 export type TimeCursor = Pick<PinnedFile, 'modifiedAtMs' | 'path'>;
 
@@ -34,6 +40,7 @@ export interface SharedFile extends PinnedFile {
 export const MOST_PINNED_FILES = 50_000;
 
 const FILE = 'folder, path, size_bytes, modified_at, modified_at_ms, wanted, kept';
+const AT_OR_BELOW = '(folder = ?1 OR (folder > ?2 AND folder < ?3))';
 const BELOW = 'user_id = ?1 AND (folder = ?2 OR (folder > ?3 AND folder < ?4))';
 
 /** The table `pinned_files`. Triggers keep its `kept` and the copies' `pinned` true. */
@@ -78,6 +85,38 @@ export class PinnedFileRows {
   dropFolder(userId: number, folder: string, deep = false): void {
     if (deep) this.#sql.dropBelow.run(userId, ...bounds(folder));
     else this.#sql.dropFolder.run(userId, folder);
+  }
+
+  /** Every user's row of exactly this file, which is no longer there. */
+  takeOut(path: string): PinnedPlace[] {
+    return this.#sql.takeOut.all(path).map((row) => ({
+      ...fileOf(row),
+      userId: Number(row['user_id']),
+    }));
+  }
+
+  /** Notes one file more of a folder. */
+  put(userId: number, folder: string, file: PinnedFile): void {
+    const { path, sizeBytes, modifiedAtText, modifiedAtMs } = file;
+    this.#sql.put.run(userId, folder, path, sizeBytes, modifiedAtText, modifiedAtMs);
+  }
+
+  /** Everybody's files in a folder and below it. @returns whose they were, each once */
+  dropAll(folder: string): number[] {
+    const rows = this.#sql.dropAll.all(...bounds(folder));
+    return [...new Set(rows.map((row) => Number(row['user_id'])))];
+  }
+
+  /** Everybody's files in a folder and below it lie in another now, of which nothing is known. */
+  move(from: string, to: string): void {
+    this.#sql.move.run({ from, to, ...belowBounds(from) });
+  }
+
+  /** The folders at and below one that hold anybody's files. */
+  places(folder: string): { readonly userId: number; readonly folder: string }[] {
+    return this.#sql.places
+      .all(...bounds(folder))
+      .map((row) => ({ userId: Number(row['user_id']), folder: String(row['folder']) }));
   }
 
   counts(userId: number, pin: string): PinCounts {
@@ -144,6 +183,13 @@ function writing(sql: (text: string) => StatementSync) {
     drop: sql('DELETE FROM pinned_files WHERE user_id = ? AND folder = ? AND path = ?'),
     dropFolder: sql('DELETE FROM pinned_files WHERE user_id = ? AND folder = ?'),
     dropBelow: sql(`DELETE FROM pinned_files WHERE ${BELOW}`),
+    takeOut: sql(`DELETE FROM pinned_files WHERE path = ? RETURNING user_id, ${FILE}`),
+    dropAll: sql(`DELETE FROM pinned_files WHERE ${AT_OR_BELOW} RETURNING user_id`),
+    move: sql(
+      `UPDATE pinned_files SET folder = :to || substr(folder, length(:from) + 1),
+         path = :to || substr(path, length(:from) + 1)
+       WHERE folder = :from OR (folder > :low AND folder < :high)`,
+    ),
     want: sql(
       `UPDATE pinned_files SET wanted = ?1
        WHERE user_id = ?2 AND folder = ?3 AND path = ?4 AND wanted <> ?1`,
@@ -176,6 +222,7 @@ function counting(sql: (text: string) => StatementSync) {
 
 function paging(sql: (text: string) => StatementSync) {
   return {
+    places: sql(`SELECT DISTINCT user_id, folder FROM pinned_files WHERE ${AT_OR_BELOW}`),
     inFolder: sql(`SELECT ${FILE} FROM pinned_files WHERE user_id = ? AND folder = ?`),
     folders: sql(`SELECT DISTINCT folder FROM pinned_files WHERE ${BELOW}`),
     pendingPage: sql(

@@ -1,3 +1,4 @@
+import { parentOf } from '../files/files.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Store } from '../store/store.ts';
 import { type PinRow, PinRows, type PinState } from './pin-rows.ts';
@@ -88,6 +89,37 @@ export class Pins {
   /** Unpins all that a user had. */
   dropUser(userId: number): void {
     for (const pin of this.#pins.ofUser(userId)) this.drop(userId, pin.path);
+  }
+
+  /** A file or folder was deleted on the NAS, whoever pinned it. */
+  gone(path: string): void {
+    for (const pin of this.#pins.below(path)) this.checked(pin, 'missing');
+    const users = this.#files.dropAll(path);
+    const others = this.#files.takeOut(path).map(({ userId }) => userId);
+    for (const userId of new Set([...users, ...others])) this.share(userId);
+  }
+
+  /**
+   * A file or folder lies elsewhere on the NAS now: pins of folders go with it, and so do the files
+   * below a pin as far as they lie below one where they are now.
+   */
+  moved(from: string, to: string): void {
+    const users = new Set(this.#files.dropAll(to));
+    for (const { userId } of this.#files.takeOut(to)) users.add(userId);
+    this.#pins.move(from, to);
+    const target = parentOf(to) ?? '';
+    for (const file of this.#files.takeOut(from)) {
+      users.add(file.userId);
+      if (this.covers(file.userId, target)) {
+        this.#files.put(file.userId, target, { ...file, path: to });
+      }
+    }
+    this.#files.move(from, to);
+    for (const { userId, folder } of this.#files.places(to)) {
+      users.add(userId);
+      if (!this.covers(userId, folder)) this.#files.dropFolder(userId, folder);
+    }
+    for (const userId of users) this.share(userId);
   }
 
   checked(pin: Pick<PinRow, 'userId' | 'path'>, state: PinState): void {

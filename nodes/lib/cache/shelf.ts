@@ -1,9 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../time/clock.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { CopyRows, Victim } from './copy-rows.ts';
 import type { FilledFile } from './fill-ports.ts';
 
 const DROP_BATCH = 200;
+/** A row and an entry of an index each. */
+const MOVE_BATCH = 500;
 
 /** Rows and blobs, put up and taken down together. */
 export class Shelf {
@@ -50,6 +53,11 @@ export class Shelf {
     const copy = this.#copies.find(path);
     if (copy === null) return;
     await this.discard({ id: copy.id, blob: copy.blob, sizeBytes: copy.version.sizeBytes });
+  }
+
+  /** What lay at or below a path lies at another now, where nothing is kept. */
+  async move(from: string, to: string): Promise<void> {
+    while (this.#copies.move(from, to, MOVE_BATCH) === MOVE_BATCH) await setImmediate();
   }
 
   /** Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned. */

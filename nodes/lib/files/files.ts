@@ -3,6 +3,7 @@ import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
+import { type Change, placesOf } from './change.ts';
 import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
 import { type Access, FolderViews } from './folder-views.ts';
 import { GrantRows } from './grant-rows.ts';
@@ -12,10 +13,11 @@ import type { PageWish } from './listing-page.ts';
 import { ListingRows } from './listing-rows.ts';
 import { Listings, type AskOptions } from './listings.ts';
 import { Locator } from './locator.ts';
-import { parentOf, parseNasPath } from './nas-path.ts';
+import { isWithin, parentOf, parseNasPath } from './nas-path.ts';
 import { NasStorage } from './nas-storage.ts';
 import type { ListOutcome, LocateOutcome, RelistOutcome } from './outcomes.ts';
 import type { PendingUploads } from './pending-uploads.ts';
+import { SHARED_WITH_ME } from './permission.ts';
 import { QueuedItems } from './queued-items.ts';
 import { RefusalRows } from './refusal-rows.ts';
 import { ShareGrants } from './share-grants.ts';
@@ -23,11 +25,12 @@ import { ShareProbe } from './share-probe.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
 import { SyncFollowers } from './sync-followers.ts';
 
+export { type Change, movedPath, placesOf } from './change.ts';
 export type { FileVersion } from './file-version.ts';
 export { sameVersion } from './file-version.ts';
 export { type PageWish, readCursor } from './listing-page.ts';
 export { listingHeaders, wireListing } from './listing-wire.ts';
-export { belowBounds, isWithin, nameOf, parentOf, parseNasPath } from './nas-path.ts';
+export { belowBounds, isWithin, nameOf, type NasPath, parentOf, parseNasPath } from './nas-path.ts';
 export type {
   Listing,
   ListOutcome,
@@ -67,6 +70,14 @@ export type ShownPath =
   | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
   /** `absent` too for a file that somebody else delivered since: what this user has is older. */
   | { readonly kind: 'absent' | 'unknown' };
+
+/** What of a change the files room cannot know by itself. */
+export interface AfterChange {
+  /** What lies there now only the NAS can tell. */
+  readonly unknown: readonly string[];
+  /** Users who held a share that ended, or that may have. */
+  readonly holders: readonly number[];
+}
 
 const MOST_REFERENCES = 500;
 const LONGEST_REMEMBERED = 1_000;
@@ -297,6 +308,80 @@ export class Files {
   forget(path: string): void {
     this.#listings.forget(path);
     this.#probe.forget();
+  }
+
+  /** The NAS did this: what is kept of listings, ids and shares is right at once, for every user. */
+  changed(change: Change, byUserId: number): AfterChange {
+    this.#probe.forget();
+    switch (change.kind) {
+      case 'deleted':
+        this.#listings.forget(change.path);
+        return { unknown: [], holders: this.#grants.gone(change.path) };
+      case 'moved':
+        return this.#moved(change.from, change.to, byUserId);
+      case 'made':
+        this.#listings.folderMade(byUserId, change.path);
+        return { unknown: [], holders: [] };
+      case 'unknown': {
+        const { path } = change;
+        if (path === null) this.#listings.outdated('');
+        else this.#listings.forget(path);
+        return { unknown: path === null ? [] : [path], holders: [] };
+      }
+      case 'shares':
+        this.#listings.outdated(SHARED_WITH_ME);
+        return { unknown: [], holders: this.#grants.changed(change.path ?? '') };
+    }
+  }
+
+  /** Nobody knows whether the NAS did this, nor can it be asked: what is kept of it counts no more. */
+  doubted(change: Change): AfterChange {
+    this.#probe.forget();
+    if (change.kind === 'shares') return this.changed(change, 0);
+    const places = placesOf(change);
+    for (const place of places) this.#listings.doubted(place);
+    return { unknown: [], holders: places.flatMap((place) => this.#grants.gone(place)) };
+  }
+
+  #moved(from: string, to: string, byUserId: number): AfterChange {
+    if (from === to) return { unknown: [], holders: [] };
+    // No folder can be moved into itself, nor onto one that it lies in.
+    const isOdd = isWithin(to, from) || isWithin(from, to);
+    if (isOdd) return this.doubted({ kind: 'moved', from, to });
+    const isShown = this.#listings.moved(from, to, byUserId);
+    const holders = [...this.#grants.gone(from), ...this.#grants.gone(to)];
+    return { unknown: isShown ? [] : [to], holders };
+  }
+
+  /**
+   * Asks the NAS what lies at a path now, as a user.
+   * @returns null for nothing; `unknown` where the NAS does not tell
+   */
+  async lookAt(user: User, token: string, path: string): Promise<StoredItem | null | 'unknown'> {
+    const folder = parentOf(path);
+    if (folder === null) return 'unknown';
+    const asked = await this.#listings.ask(user, token, folder, { force: true, auto: true });
+    if (asked.kind !== 'listed') return 'unknown';
+    return asked.row === null ? null : this.#rows.shows(asked.row.id, path);
+  }
+
+  /** Shows everybody who keeps its folder what one of them was told of a path just now. */
+  seenAt(userId: number, path: string, item: StoredItem | null): void {
+    if (item === null) this.#listings.forget(path);
+    else this.#listings.delivered(userId, item);
+  }
+
+  /** Asks the NAS what is shared with a user, as their shares may have changed. */
+  async lookAtShares(user: User, token: string): Promise<void> {
+    await this.#grants.refresh(user, token, true);
+  }
+
+  /** The path of a file or folder that a caller names by the Pi's number or the NAS's. */
+  pathOfId(user: User, id: number): string | null {
+    const path = this.#items.pathOfPiId(id) ?? this.#items.pathOfNasId(user.id, id);
+    return path !== null && this.#grants.mayRead(user, path, this.#views.ownerOf(user, path))
+      ? path
+      : null;
   }
 
   /** Drops everything kept for one user. */

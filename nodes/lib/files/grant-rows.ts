@@ -1,5 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
+import { belowBounds } from './nas-path.ts';
 import type { ShareGrant } from './permission.ts';
 
 /** The table `share_grants`. */
@@ -9,6 +10,7 @@ export class GrantRows {
   readonly #clear: StatementSync;
   readonly #drop: StatementSync;
   readonly #add: StatementSync;
+  readonly #end: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
@@ -18,6 +20,9 @@ export class GrantRows {
     );
     this.#drop = store.prepare('DELETE FROM share_grants WHERE user_id = ? AND path = ?');
     this.#clear = store.prepare('DELETE FROM share_grants WHERE user_id = ?');
+    this.#end = store.prepare(
+      `DELETE FROM share_grants WHERE path = ? OR (path > ? AND path < ?) RETURNING user_id`,
+    );
     this.#add = store.prepare(
       `INSERT OR REPLACE INTO share_grants
          (user_id, path, is_directory, can_read, can_write, expires_at_ms, fetched_at_ms)
@@ -68,6 +73,17 @@ export class GrantRows {
 
   drop(userId: number, path: string): void {
     this.#drop.run(userId, path);
+  }
+
+  /**
+   * Ends every share at or below a path; `''` is all there are.
+   * @returns whose they were, each once
+   */
+  end(path: string): readonly number[] {
+    const { low, high } = belowBounds(path);
+    const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
+    const users = this.#end.all(path, ...bounds).map((row) => Number(row['user_id']));
+    return [...new Set(users)];
   }
 
   clear(userId: number): void {

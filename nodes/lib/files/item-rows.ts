@@ -11,6 +11,14 @@ export interface ItemCursor {
   readonly path: string;
 }
 
+/** An entry, and the listing it stands in. */
+export interface ShownItem {
+  readonly listingId: number;
+  /** Whether the user of that listing was given it. */
+  readonly isSeen: boolean;
+  readonly item: StoredItem;
+}
+
 const MOST_REMEMBERED = 500;
 
 const COLUMNS = `name, path, kind, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
@@ -39,6 +47,17 @@ const PUT = `INSERT OR REPLACE INTO file_metadata_cache
 
 const COUNT = 'SELECT count(*) AS count FROM file_metadata_cache WHERE listing_id = ?';
 
+const SHOWING = `SELECT listing_id, unseen, ${COLUMNS}
+  FROM file_metadata_cache ${BY_PATH} WHERE path = ?`;
+const COUNT_BELOW = `SELECT count(*) AS count FROM (
+  SELECT 1 FROM file_metadata_cache ${BY_PATH} WHERE path > ? AND path < ? LIMIT ?)`;
+const MOVE_BELOW = `UPDATE file_metadata_cache SET path = :to || substr(path, length(:from) + 1)
+  WHERE path > :low AND path < :high`;
+const MOVE_IDS = `UPDATE file_ids SET path = :to || substr(path, length(:from) + 1)
+  WHERE path = :from OR (path > :low AND path < :high)`;
+const ANY_UNSEEN = 'SELECT 1 FROM file_metadata_cache WHERE listing_id = ? AND unseen = 1 LIMIT 1';
+const SEEN = 'UPDATE file_metadata_cache SET unseen = 0 WHERE listing_id = ? AND unseen = 1';
+
 /** The tables `file_metadata_cache` and `file_ids`. */
 export class ItemRows {
   readonly #found: Remembered<string, StoredItem | null>;
@@ -48,6 +67,11 @@ export class ItemRows {
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #forget: StatementSync;
+  readonly #showing: StatementSync;
+  readonly #countBelow: StatementSync;
+  readonly #moveBelow: StatementSync;
+  readonly #dropIds: StatementSync;
+  readonly #moveIds: StatementSync;
   readonly #newId: StatementSync;
   readonly #idOf: StatementSync;
   readonly #pathOfPiId: StatementSync;
@@ -84,6 +108,11 @@ export class ItemRows {
     this.#forget = store.prepare(
       'DELETE FROM file_metadata_cache WHERE path = ? OR (path > ? AND path < ?)',
     );
+    this.#showing = store.prepare(SHOWING);
+    this.#countBelow = store.prepare(COUNT_BELOW);
+    this.#moveBelow = store.prepare(MOVE_BELOW);
+    this.#dropIds = store.prepare('DELETE FROM file_ids WHERE path = ? OR (path > ? AND path < ?)');
+    this.#moveIds = store.prepare(MOVE_IDS);
     this.#newId = store.prepare(NEW_ID);
     this.#idOf = store.prepare(ID_OF);
     this.#pathOfPiId = store.prepare(PATH_OF_PI_ID);
@@ -92,12 +121,8 @@ export class ItemRows {
     this.#countUnhashed = store.prepare(`${COUNT} AND kind = 1 AND checksum IS NULL`);
     this.#hasUnseen = new Remembered(store, MOST_REMEMBERED);
     this.#unseen = store.prepare(IS_UNSEEN);
-    this.#anyUnseen = store.prepare(
-      'SELECT 1 FROM file_metadata_cache WHERE listing_id = ? AND unseen = 1 LIMIT 1',
-    );
-    this.#seen = store.prepare(
-      'UPDATE file_metadata_cache SET unseen = 0 WHERE listing_id = ? AND unseen = 1',
-    );
+    this.#anyUnseen = store.prepare(ANY_UNSEEN);
+    this.#seen = store.prepare(SEEN);
   }
 
   /** The next `limit` items of a listing: folders first, then by name. */
@@ -176,6 +201,36 @@ export class ItemRows {
   forget(path: string): void {
     const { low, high } = belowBounds(path);
     this.#forget.run(path, low, high);
+  }
+
+  /** Every listing's own entry of a path. */
+  showing(path: string): readonly ShownItem[] {
+    return this.#showing.all(path).map((row) => ({
+      listingId: Number(row['listing_id']),
+      isSeen: row['unseen'] === 0,
+      item: itemOf(row),
+    }));
+  }
+
+  /** How many entries of all listings lie below a path, counted up to `most`. */
+  countBelow(path: string, most: number): number {
+    const { low, high } = belowBounds(path);
+    return Number(this.#countBelow.get(low, high, most)?.['count']);
+  }
+
+  /**
+   * What lies below a path is below another from now on, in every listing. Nothing may be known of
+   * what lies below that one.
+   */
+  moveBelow(from: string, to: string): void {
+    this.#moveBelow.run({ from, to, ...belowBounds(from) });
+  }
+
+  /** The ids at and below a path follow it to another, whose own are never given again. */
+  moveIds(from: string, to: string): void {
+    const there = belowBounds(to);
+    this.#dropIds.run(to, there.low, there.high);
+    this.#moveIds.run({ from, to, ...belowBounds(from) });
   }
 
   pathOfPiId(id: number): string | null {

@@ -2,8 +2,8 @@ import type { StatementSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
-import type { ItemCursor, ItemRows } from './item-rows.ts';
-import { belowBounds, parentOf } from './nas-path.ts';
+import type { ItemCursor, ItemRows, ShownItem } from './item-rows.ts';
+import { belowBounds, nameOf, parentOf } from './nas-path.ts';
 import type { ListedItem, StoredItem } from './stored-item.ts';
 
 /** A folder one user listed. */
@@ -19,6 +19,11 @@ const PAGE_ITEMS = 500;
 const MOST_REMEMBERED = 500;
 /** Rows that are looked at or written in one go: about 5 ms, a few times that on a Pi. */
 const BATCH_ITEMS = 250;
+/** Entries that follow a renamed folder in one go; of a larger one the NAS is asked anew. */
+const MOST_FOLLOWING = 5_000;
+
+const MOVE_BELOW = `UPDATE listings SET path = :to || substr(path, length(:from) + 1)
+  WHERE path = :from OR (path > :low AND path < :high)`;
 
 /** The table `listings`, and its items through {@link ItemRows}. */
 export class ListingRows {
@@ -32,6 +37,10 @@ export class ListingRows {
   readonly #grow: StatementSync;
   readonly #drop: StatementSync;
   readonly #dropBelow: StatementSync;
+  readonly #dropAll: StatementSync;
+  readonly #moveBelow: StatementSync;
+  readonly #keepers: StatementSync;
+  readonly #isListed: StatementSync;
   readonly #dropUser: StatementSync;
   readonly #usersAbove: StatementSync;
   readonly #known: KnownEntries;
@@ -62,6 +71,12 @@ export class ListingRows {
     this.#drop = store.prepare('DELETE FROM listings WHERE user_id = ? AND path = ?');
     this.#dropBelow = store.prepare(
       'DELETE FROM listings WHERE path = ? OR (path > ? AND path < ?)',
+    );
+    this.#dropAll = store.prepare('DELETE FROM listings WHERE path = ?');
+    this.#moveBelow = store.prepare(MOVE_BELOW);
+    this.#isListed = store.prepare('SELECT 1 FROM listings WHERE path = ? LIMIT 1');
+    this.#keepers = store.prepare(
+      'SELECT id, user_id FROM listings WHERE path = ? AND is_whole = 1',
     );
     this.#dropUser = store.prepare('DELETE FROM listings WHERE user_id = ?');
     this.#usersAbove = store.prepare(
@@ -177,12 +192,16 @@ export class ListingRows {
    */
   add(listingId: number, item: ListedItem, isSeen: boolean): void {
     this.#store.transaction(() => {
-      const before = this.shows(listingId, item.path);
-      if (before !== null) this.#items.remove(listingId, before);
-      this.#items.put(listingId, before === null ? item : newerOf(before, item), isSeen);
-      const unhashed = unhashedIn([item]) - unhashedIn(before === null ? [] : [before]);
-      this.#grow.run(before === null ? 1 : 0, unhashed, listingId);
+      this.#put(listingId, item, isSeen);
     });
+  }
+
+  #put(listingId: number, item: ListedItem, isSeen: boolean): void {
+    const before = this.#items.read(listingId, item.path);
+    if (before !== null) this.#items.remove(listingId, before);
+    this.#items.put(listingId, before === null ? item : newerOf(before, item), isSeen);
+    const unhashed = unhashedIn([item]) - unhashedIn(before === null ? [] : [before]);
+    this.#grow.run(before === null ? 1 : 0, unhashed, listingId);
   }
 
   /** Whether its user knows nothing yet of an entry that the Pi itself put into a listing. */
@@ -205,11 +224,69 @@ export class ListingRows {
 
   /** Forgets a path for every user: its listings, those below it, and its entry in its folder. */
   forget(path: string): void {
-    const { low, high } = belowBounds(path);
     this.#store.transaction(() => {
-      this.#dropBelow.run(path, low, high);
-      this.#items.forget(path);
+      this.#forget(path);
     });
+  }
+
+  /** Every user's listing of exactly this folder. */
+  dropAll(path: string): void {
+    this.#dropAll.run(path);
+  }
+
+  /**
+   * A path lies elsewhere from now on, for every user: its entry, what is listed of it and below,
+   * and their ids. What lay at its new place is forgotten. Who keeps a listing of the new folder is
+   * shown it there.
+   * @param byUserId who moved it, and so knows of it
+   * @returns whether any listing showed it, so that it is shown at its new place
+   */
+  moved(from: string, to: string, byUserId: number): boolean {
+    const below = this.#items.countBelow(from, MOST_FOLLOWING + 1);
+    const isLarge = below > MOST_FOLLOWING;
+    const isUnknown = below === 0 && this.#items.showing(from).length === 0;
+    // It was told before, or nobody here ever knew of it: what is listed at its new place stays.
+    if (isUnknown && this.#isListed.get(from) === undefined) return false;
+    return this.#store.transaction(() => {
+      this.#forget(to);
+      const shown = this.#takeOut(from);
+      if (isLarge) this.#forget(from);
+      else {
+        this.#items.moveBelow(from, to);
+        this.#moveBelow.run({ from, to, ...belowBounds(from) });
+      }
+      this.#items.moveIds(from, to);
+      return this.#showMoved(shown, to, byUserId);
+    });
+  }
+
+  #showMoved(shown: readonly ShownItem[], to: string, byUserId: number): boolean {
+    // What one user may do with it is nobody else's business; "Shared with me" has names of its own.
+    const known = shown.find(({ item }) => item.name === nameOf(item.path));
+    if (known === undefined) return false;
+    const rights = { canRead: null, canWrite: null, canDelete: null };
+    const moved = { ...known.item, ...rights, path: to, name: nameOf(to) };
+    for (const row of this.#keepers.all(parentOf(to) ?? '')) {
+      this.#put(Number(row['id']), moved, Number(row['user_id']) === byUserId);
+    }
+    return true;
+  }
+
+  #forget(path: string): void {
+    const { low, high } = belowBounds(path);
+    this.#takeOut(path);
+    this.#dropBelow.run(path, low, high);
+    this.#items.forget(path);
+  }
+
+  /** Takes the entry of a path out of every listing that shows it. @returns what they showed */
+  #takeOut(path: string): readonly ShownItem[] {
+    const shown = this.#items.showing(path);
+    for (const { listingId, item } of shown) {
+      this.#items.remove(listingId, item);
+      this.#grow.run(-1, -unhashedIn([item]), listingId);
+    }
+    return shown;
   }
 }
 

@@ -52,6 +52,17 @@ interface Delivered {
   readonly file: ListedItem;
 }
 
+/** A question under way. */
+interface Asking {
+  readonly path: string;
+  readonly files: Delivered[];
+  /** Something in that folder was deleted or moved since. */
+  isOutdated: boolean;
+}
+
+/** A folder in which things are deleted as fast as it is listed is shown as it was last told. */
+const MOST_ROUNDS = 3;
+
 export interface ListingsPorts {
   readonly rows: ListingRows;
   readonly refusals: RefusalRows;
@@ -68,8 +79,8 @@ export class Listings {
   readonly #asked: Recent<'stored' | 'unconfirmed'>;
   readonly #running = new Map<string, Promise<Asked>>();
   readonly #next = new Map<string, Promise<Asked>>();
-  /** Per question under way, what reached the NAS since it was asked: its answer may not show it. */
-  readonly #late = new Set<{ readonly userId: number; readonly files: Delivered[] }>();
+  /** Per question under way, what changed since it was asked: its answer may not show it. */
+  readonly #late = new Set<Asking>();
   #generation = 0;
 
   constructor(ports: ListingsPorts) {
@@ -107,13 +118,51 @@ export class Listings {
 
   /** Forgets a path after a delete, rename or move, for every user. */
   forget(path: string): void {
-    const parent = parentOf(path);
-    this.#generation += 1;
-    this.#asked.forget((key) => {
-      const folder = folderIn(key);
-      return isWithin(folder, path) || folder === parent;
-    });
+    this.#outdated(path);
     this.#ports.rows.forget(path);
+    this.#ports.refusals.forget(path);
+  }
+
+  /**
+   * A path lies elsewhere now, with all below it.
+   * @returns whether it is shown at its new place wherever that folder is listed
+   */
+  moved(from: string, to: string, byUserId: number): boolean {
+    this.#outdated(from);
+    this.#outdated(to);
+    this.#ports.refusals.forget(from);
+    this.#ports.refusals.forget(to);
+    return this.#ports.rows.moved(from, to, byUserId);
+  }
+
+  /** Something may lie otherwise at a path than any answer told: it is asked for anew. */
+  outdated(path: string): void {
+    this.#outdated(path);
+  }
+
+  /** Nobody knows what lies at a path: its folder is not shown any more before the NAS lists it. */
+  doubted(path: string): void {
+    this.forget(path);
+    this.#ports.rows.dropAll(parentOf(path) ?? '');
+  }
+
+  /** A folder was made there. Where the kept listing above did not show it, nothing is in it. */
+  folderMade(userId: number, path: string): void {
+    const { rows, clock } = this.#ports;
+    const above = rows.find(userId, parentOf(path) ?? '');
+    const isNew = above !== null && rows.shows(above.id, path) === null;
+    const nowMs = clock.nowMs();
+    const modifiedAtText = new Date(nowMs).toISOString();
+    const about = { name: nameOf(path), path, modifiedAtText, modifiedAtMs: nowMs };
+    this.#ports.refusals.forget(path);
+    this.delivered(userId, folderItem(about, String(userId)));
+    if (isNew && rows.find(userId, path) === null) rows.begin(userId, path, nowMs, []);
+  }
+
+  #outdated(path: string): void {
+    this.#generation += 1;
+    for (const asking of this.#late) asking.isOutdated ||= isAbout(asking.path, path);
+    this.#asked.forget((key) => isAbout(folderIn(key), path));
   }
 
   /**
@@ -218,11 +267,16 @@ export class Listings {
     path: string,
     options: AskOptions,
     confirmEmpty: boolean,
+    round = 1,
   ): Promise<Asked> {
-    const late = { userId: user.id, files: [] as Delivered[] };
+    const late: Asking = { path, files: [], isOutdated: false };
     this.#late.add(late);
     try {
       const asked = await this.#askAndStore(user, token, path, options, confirmEmpty);
+      // What it told is from before, in part at least, and stands in the kept listing by now.
+      if (late.isOutdated && asked.kind === 'listed' && round < MOST_ROUNDS) {
+        return await this.#askNas(user, token, path, options, confirmEmpty, round + 1);
+      }
       const inHere = late.files.filter(({ file }) => isWithin(file.path, path));
       if (inHere.length === 0 || asked.kind !== 'listed') return asked;
       const asking = keyOf(user.id, path);
@@ -334,12 +388,22 @@ function isFolder(item: ListedItem | null): boolean {
 
 /** A folder of which nothing is known but that a file lies somewhere in it. */
 function folderAbove(path: string, file: ListedItem, ownerId: string | null): ListedItem {
-  const unknown = { ownerId, ownerName: null, mimeType: null, nasFileId: null };
   const { modifiedAtText, modifiedAtMs } = file;
-  return {
-    ...{ name: nameOf(path), path, isDirectory: true, sizeBytes: 0, modifiedAtText, modifiedAtMs },
-    ...{ ...unknown, checksum: null, canRead: null, canWrite: null, canDelete: null },
-  };
+  return folderItem({ name: nameOf(path), path, modifiedAtText, modifiedAtMs }, ownerId);
+}
+
+function folderItem(
+  about: Pick<ListedItem, 'name' | 'path' | 'modifiedAtText' | 'modifiedAtMs'>,
+  ownerId: string | null,
+): ListedItem {
+  const unknown = { ownerName: null, mimeType: null, nasFileId: null, checksum: null };
+  const rights = { canRead: null, canWrite: null, canDelete: null };
+  return { ...about, isDirectory: true, sizeBytes: 0, ownerId, ...unknown, ...rights };
+}
+
+/** Whether what a folder lists may show of a path, or of something below it. */
+function isAbout(folder: string, path: string): boolean {
+  return isWithin(folder, path) || folder === parentOf(path) || folder === SHARED_WITH_ME;
 }
 
 function keyOf(userId: number, path: string): string {

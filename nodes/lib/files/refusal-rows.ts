@@ -9,6 +9,7 @@ export class RefusalRows {
   readonly #add: StatementSync;
   readonly #dropListings: StatementSync;
   readonly #clear: StatementSync;
+  readonly #dropBelow: StatementSync;
   readonly #dropUser: StatementSync;
 
   constructor(store: Store) {
@@ -21,6 +22,9 @@ export class RefusalRows {
       'DELETE FROM listings WHERE user_id = ? AND (path = ? OR (path > ? AND path < ?))',
     );
     this.#clear = store.prepare('DELETE FROM refused_folders WHERE user_id = ? AND path = ?');
+    this.#dropBelow = store.prepare(
+      'DELETE FROM refused_folders WHERE path = ? OR (path > ? AND path < ?)',
+    );
     this.#dropUser = store.prepare('DELETE FROM refused_folders WHERE user_id = ?');
   }
 
@@ -44,6 +48,12 @@ export class RefusalRows {
   /** The NAS listed it again. */
   clear(userId: number, path: string): void {
     if (this.#find.get(userId, path) !== undefined) this.#clear.run(userId, path);
+  }
+
+  /** Something else lies at and below a path now, and nobody was refused that. */
+  forget(path: string): void {
+    const { low, high } = belowBounds(path);
+    this.#dropBelow.run(path, low, high);
   }
 
   dropUser(userId: number): void {

@@ -28,6 +28,8 @@ export class ShareGrants {
   /** `false`: asked in vain, so it is asked again soon. */
   readonly #asked: Recent<boolean>;
   readonly #running = new Map<number, Promise<void>>();
+  /** Raised by each change of shares. */
+  #epoch = 0;
 
   constructor(ports: ShareGrantsPorts) {
     this.#ports = ports;
@@ -88,13 +90,38 @@ export class ShareGrants {
     }
   }
 
+  /**
+   * Shares at or below a path were changed: none of them counts until the NAS says so anew, and
+   * everybody is asked for, as somebody may have been given one. Which share ended the Pi may not
+   * know, so `''` is all there are.
+   * @returns who held one
+   */
+  changed(path: string): readonly number[] {
+    this.#epoch += 1;
+    this.#asked.forget(() => true);
+    return this.#ports.rows.end(path);
+  }
+
+  /** What lay at and below a path is gone from there, and with it what was shared of it. */
+  gone(path: string): readonly number[] {
+    const holders = this.#ports.rows.end(path);
+    if (holders.length === 0) return holders;
+    // An answer under way may be older.
+    this.#epoch += 1;
+    const keys = new Set(holders.map(String));
+    this.#asked.forget((key) => keys.has(key));
+    return holders;
+  }
+
   dropUser(userId: number): void {
     this.#ports.rows.clear(userId);
     this.#asked.forget((key) => key === String(userId));
   }
 
   async #ask(user: User, token: string): Promise<void> {
+    const epoch = this.#epoch;
     const outcome = await this.#ports.nas.sharedWithMe(token, { auto: true });
+    if (epoch !== this.#epoch) return this.#ask(user, token);
     if (outcome.kind === 'unreachable') return;
     const said = outcome.kind === 'answer' && outcome.status === 200;
     this.#asked.set(String(user.id), said);

@@ -162,6 +162,12 @@ export class NasRoom {
     return this.#transport.upgrade(path, headers);
   }
 
+  /** When the NAS sleeps by its own clock, as its preflight last told it; null when it told none. */
+  get sleepSchedule(): unknown {
+    const text = this.#book.profile.sleepSchedule;
+    return text === null ? null : (JSON.parse(text) as unknown);
+  }
+
   /** From the settings, else as last seen in the neighbour table. */
   get macAddress(): string | null {
     return this.#options.macAddress ?? this.#book.profile.macAddress;

@@ -1,5 +1,6 @@
 import type { Accounts, Credentials } from '../accounts/accounts.ts';
 import type { Cache } from '../cache/cache.ts';
+import type { Changes } from '../changes/changes.ts';
 import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
 import type { Handshake } from '../handshake/handshake.ts';
@@ -45,6 +46,7 @@ export interface Rooms {
   readonly cache: Cache;
   readonly prefetch: Prefetch;
   readonly upload: Upload;
+  readonly changes: Changes;
   readonly kept: Kept;
   readonly tapo: Tapo;
   readonly energy: Energy;

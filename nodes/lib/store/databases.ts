@@ -17,6 +17,7 @@ import {
 import { FILES_TABLES } from './schema/files-tables.ts';
 import { FLUSH_WAKE_TABLES } from './schema/flush-wake-tables.ts';
 import { HANDSHAKE_TABLES } from './schema/handshake-tables.ts';
+import { KEPT_TABLES } from './schema/kept-tables.ts';
 import { LISTING_COUNTS } from './schema/listing-counts.ts';
 import { NAS_TABLES } from './schema/nas-tables.ts';
 import { PAGE_SESSION_TABLES } from './schema/page-session-tables.ts';
@@ -75,6 +76,7 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 7, sql: UNSEEN_ITEMS },
   { version: 8, sql: WHOLE_LISTINGS },
   { version: 9, sql: REFUSED_FOLDERS },
+  { version: 10, sql: KEPT_TABLES },
 ];
 
 export const ENERGY_MIGRATIONS: readonly Migration[] = [
@@ -135,4 +137,5 @@ export const DISTRUST_CACHE = `
 DELETE FROM share_grants;
 DELETE FROM file_metadata_cache;
 DELETE FROM listings;
+DELETE FROM kept_answers;
 `;

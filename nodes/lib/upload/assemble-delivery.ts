@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { ChangedPaths } from './changed-paths.ts';
+import { ChangedRows } from './changed-rows.ts';
 import { ChunkedSend } from './chunked-send.ts';
 import { ConflictRows } from './conflict-rows.ts';
 import { ConflictSwap } from './conflict-swap.ts';
@@ -42,19 +44,17 @@ export interface AssembledDelivery {
   readonly conflicts: Conflicts;
   readonly kept: KeptCopies;
   readonly flushWake: FlushWake;
+  readonly changed: ChangedPaths;
+  readonly locks: PathLocks;
 }
 
 /** Everything on the way from the queue to the NAS, put together. */
 export function assembleDelivery(parts: UploadParts, shared: SharedParts): AssembledDelivery {
   const { store, nas, api, disk, clock, randomBytes } = parts;
   const { rows: uploads, room } = shared;
-  const locks = new PathLocks();
-  const kept = new KeptCopies({
-    ...parts,
-    rows: new KeptRows(store),
-    room,
-    folder: join(parts.folder, 'kept'),
-  });
+  const locks = new PathLocks(clock);
+  const folder = join(parts.folder, 'kept');
+  const kept = new KeptCopies({ ...parts, rows: new KeptRows(store), room, folder });
   const rows = new DeliveryRows(store);
   const waits = new WaitRows(store);
   const syncLog = new SyncLogRows(store);
@@ -78,11 +78,14 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
     ...parts.flushWake,
     rows: new FlushWakeRows(store),
   });
+  const changedRows = { rows: new ChangedRows(store), drops: new DropRows(store) };
   return {
     delivery: new Delivery({ ...common, turn, kept }),
     conflicts: assembleConflicts(parts, rows, { uploads, locks, kept }),
     kept,
     flushWake,
+    changed: new ChangedPaths({ ...common, ...changedRows, kept }),
+    locks,
   };
 }
 

@@ -69,11 +69,20 @@ export class DeliveryTurn {
     if (first === null) return null;
     this.#lastUser = first.userId;
     this.#renewAtTickMs = nowMs + LEASE_MS / 2;
-    if (locks.has(first.path) || locks.has(first.conflictPath ?? first.path)) {
+    const unlock = locks.take(placesOf(first));
+    if (unlock === null) {
       const due = { tickMs: nowMs + LOCKED_MS, atMs: clock.nowMs() + LOCKED_MS };
       rows.settle(first.id, 'queued', first.detail, due);
       return { kind: 'next' };
     }
+    try {
+      return await this.#locked(first, signal, onDelivered);
+    } finally {
+      unlock();
+    }
+  }
+
+  async #locked(first: UploadRow, signal: AbortSignal, onDelivered: () => void): Promise<Next> {
     const token = await this.#tokenOf(first);
     if (token === null) {
       this.#parts.settle.noCredential(first);
@@ -82,10 +91,14 @@ export class DeliveryTurn {
     if (!(await this.#parts.storageStands(first.userId, token))) {
       return this.#parts.settle.storageMissing(first);
     }
-    const others = this.#alongside(first);
-    return others.length === 0
-      ? await this.#alone(first, token, signal, onDelivered)
-      : await this.#together([first, ...others], token, signal, onDelivered);
+    const { others, unlock } = this.#alongside(first);
+    try {
+      return others.length === 0
+        ? await this.#alone(first, token, signal, onDelivered)
+        : await this.#together([first, ...others], token, signal, onDelivered);
+    } finally {
+      unlock();
+    }
   }
 
   async #tokenOf(row: UploadRow): Promise<string | null> {
@@ -95,17 +108,33 @@ export class DeliveryTurn {
       : await this.#parts.credentials.credentialFor(row.userId);
   }
 
-  #alongside(first: UploadRow): readonly UploadRow[] {
-    const { rows, clock, owner, locks } = this.#parts;
+  /** What may travel with it, each with its place locked. */
+  #alongside(first: UploadRow): {
+    readonly others: readonly UploadRow[];
+    readonly unlock: () => void;
+  } {
+    const { rows, clock, owner, locks, settle } = this.#parts;
     const odd =
       first.secondPath !== null || first.conflictPath !== null || first.resends > 0 || first.found;
-    if (odd || first.sizeBytes > TOGETHER.fileBytes) return [];
+    const isAlone = odd || first.sizeBytes > TOGETHER.fileBytes;
     const nowMs = clock.monotonicMs();
-    const claimed = rows.claimAlongside(first, owner, nowMs, nowMs + LEASE_MS, TOGETHER);
+    const claimed = isAlone
+      ? []
+      : rows.claimAlongside(first, owner, nowMs, nowMs + LEASE_MS, TOGETHER);
+    const others: UploadRow[] = [];
+    const unlocks: (() => void)[] = [];
     for (const row of claimed) {
-      if (locks.has(row.path)) this.#parts.settle.released(row);
+      const unlock = locks.take(placesOf(row));
+      if (unlock === null) settle.released(row);
+      else {
+        others.push(row);
+        unlocks.push(unlock);
+      }
     }
-    return claimed.filter(({ path }) => !locks.has(path));
+    const unlock = (): void => {
+      for (const one of unlocks) one();
+    };
+    return { others, unlock };
   }
 
   async #alone(
@@ -222,4 +251,9 @@ export class DeliveryTurn {
       })),
     );
   }
+}
+
+/** Everything of the NAS that a row's delivery may write to, as far as it is known before. */
+function placesOf({ path, secondPath, conflictPath }: UploadRow): readonly string[] {
+  return [path, secondPath, conflictPath].filter((place) => place !== null);
 }

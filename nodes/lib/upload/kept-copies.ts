@@ -67,6 +67,34 @@ export class KeptCopies {
     }
   }
 
+  /**
+   * Keeps the body of an upload that was taken out of the queue, as its user deleted the file.
+   * @param file where it lies now
+   */
+  async keepBody(
+    {
+      id,
+      userId,
+      path,
+      sizeBytes,
+      sha256,
+    }: {
+      readonly id: string;
+      readonly userId: number;
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly sha256: string;
+    },
+    file: string,
+  ): Promise<void> {
+    const { disk, folder, rows, clock } = this.#parts;
+    await disk.makeFolder(folder);
+    await disk.rename(file, join(folder, id));
+    await disk.syncFolder(folder);
+    const keptUntilMs = clock.nowMs() + KEPT_MS;
+    rows.insert({ id, conflictId: 0, userId, path, sizeBytes, sha256, keptUntilMs });
+  }
+
   /** Removes what was kept for its 30 days, by a time that no jump of the clock makes. */
   async prune(nowMs: number): Promise<void> {
     const { rows, disk, folder } = this.#parts;

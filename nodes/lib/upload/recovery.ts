@@ -300,7 +300,8 @@ function endOf(base: UploadBase, ends: ReadonlyMap<string, End>): End | undefine
   return base.uploadId === null ? undefined : ends.get(base.uploadId);
 }
 
-function intentOf(row: UploadRow): NewUpload {
+/** What an intent tells of a row. */
+export function intentOf(row: UploadRow): NewUpload {
   const { id, userId, username, ownerCreatedAt, folder, filename, path, secondPath } = row;
   const { sizeBytes, sha256, base, createdAtMs, device, agent, sentName } = row;
   const whose = { id, userId, username, ownerCreatedAt, device, agent };

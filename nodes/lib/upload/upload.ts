@@ -7,6 +7,7 @@ import { Admission, type Admitted, type UploadCall } from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
 import { Branches } from './branches.ts';
+import type { ChangedPaths } from './changed-paths.ts';
 import type { Resolution } from './conflict-rows.ts';
 import type { Conflicts, Resolved } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
@@ -24,6 +25,7 @@ import type { KeptCopies } from './kept-copies.ts';
 import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
 import { OverviewRows, type PendingFolder } from './overview-rows.ts';
 import { parentOf } from '../files/files.ts';
+import type { PathLocks } from './path-locks.ts';
 import { PlaceRows } from './place-rows.ts';
 import { Publisher } from './publisher.ts';
 import { RecoveryRows } from './recovery-rows.ts';
@@ -44,6 +46,7 @@ export { NodeDisk } from './node-disk.ts';
 export type { PendingUpload };
 export { begunAnswer, chunkAnswer, completedAnswer } from './resumable-answers.ts';
 export { PlainSend } from './plain-send.ts';
+export { parsePath as parseNewPath } from './target.ts';
 export type { UploadParts } from './upload-parts.ts';
 export type * from './upload-ports.ts';
 
@@ -70,6 +73,8 @@ export class Upload {
   readonly #conflicts: Conflicts;
   readonly #kept: KeptCopies;
   readonly #flushWake: FlushWake;
+  readonly #changed: ChangedPaths;
+  readonly #locks: PathLocks;
   readonly #overview: Overview;
   readonly #held: HeldUploads;
   readonly #recovery: Recovery;
@@ -106,6 +111,8 @@ export class Upload {
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
+    this.#changed = assembled.changed;
+    this.#locks = assembled.locks;
     const queue = { ...parts, drops: new DropRows(store), intents, uploads: rows };
     this.#overview = new Overview({ ...queue, rows: this.#overviewRows, fileOf });
     this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
@@ -176,6 +183,30 @@ export class Upload {
   /** Settles one of the caller's conflicts; see {@link Conflicts.resolve}. */
   resolveConflict(caller: Caller, id: number, resolution: Resolution): Promise<Resolved> {
     return this.#conflicts.resolve(caller, id, resolution);
+  }
+
+  /**
+   * Keeps deliveries and conflicts away from places of the NAS, and from all above and below them.
+   * @param withinMs how long whoever is at work there is waited for
+   * @returns how to give them back; null where somebody is at work there still
+   */
+  lockPlaces(paths: readonly string[], withinMs: number): Promise<(() => void) | null> {
+    return this.#locks.takeSoon(paths, withinMs);
+  }
+
+  /** The newest of what was accepted until now. */
+  mark(): number {
+    return this.#places.newestSeq();
+  }
+
+  /** Something was moved on the NAS; see {@link ChangedPaths.followMove}. */
+  async followMove(from: string, to: string, mark: number): Promise<number> {
+    return await this.#changed.followMove(from, to, mark);
+  }
+
+  /** A user deleted something on the NAS; see {@link ChangedPaths.dropOwn}. */
+  async dropOwn(userId: number, path: string, mark: number): Promise<number> {
+    return await this.#changed.dropOwn(userId, path, mark);
   }
 
   /** A user can be acted for again: what waited for that goes on. */

@@ -1,0 +1,304 @@
+import type { Caller } from '../accounts/caller.ts';
+import { type Answer, answer, refuse } from '../http/http.ts';
+import type { NasApi } from '../nas/nas-client.ts';
+import type { NasPresence } from '../nas/presence-port.ts';
+import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
+import type { Store } from '../store/store.ts';
+import type { Clock } from '../time/clock.ts';
+import { AnswerRows, type KeptAnswer } from './answer-rows.ts';
+import { addressOf, type KeptRoute, keptRoute, phoneFoldersOf } from './kept-routes.ts';
+import type { Polls, PollsDeps } from './polls.ts';
+import { preflightAsleep, type PreflightDeps } from './preflight.ts';
+
+export interface KeptAnswersDeps extends PreflightDeps {
+  /** The cache database. */
+  readonly store: Store;
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  readonly nas: Pick<NasApi, 'call'>;
+  readonly presence: Pick<NasPresence, 'state' | 'heard'>;
+  readonly budget: PollsDeps['budget'];
+  readonly polls: Polls;
+  /** The token to show the NAS for a caller: their own, or one from their stored credential. */
+  readonly tokenOf: (caller: Caller) => Promise<string | null>;
+  /** Whose device that is; null where nobody confirmed it. */
+  readonly deviceOwner: (deviceId: string) => number | null;
+  /** The NAS confirmed that device of a user. */
+  readonly learnDevice: (deviceId: string, userId: number) => void;
+  /** The NAS told what a user may do with its sleep. */
+  readonly permissionsTold: (userId: number, told: Readonly<Record<string, unknown>>) => void;
+}
+
+const FOLDERS = 'mobile/sync/folders/';
+const DESKTOP = 'sync/register-desktop/';
+const PREFLIGHT = 'sync/preflight';
+/** What a poll waits for where nothing is kept. */
+const POLL_RETRY_SECONDS = 60;
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Answers of the NAS that its callers need in its sleep too, each user's own, and those that
+ * machines ask for all the time, for which the NAS is asked only now and then. Nothing of it wakes
+ * the NAS or counts as a need of it.
+ */
+export class KeptAnswers implements PassHook {
+  readonly #deps: KeptAnswersDeps;
+  readonly #rows: AnswerRows;
+  readonly #polls: Polls;
+
+  constructor(deps: KeptAnswersDeps) {
+    this.#deps = deps;
+    this.#rows = new AnswerRows(deps.store);
+    this.#polls = deps.polls;
+  }
+
+  /** Writes down what is in memory. */
+  stop(): void {
+    this.#rows.flush();
+  }
+
+  /** That id is somebody else's now, or nobody's. */
+  dropUser(userId: number): void {
+    this.#rows.dropScope(scopeOfUser(userId));
+  }
+
+  concerns(address: Pick<PassRequest, 'method' | 'segments'>): boolean | 'with_body' {
+    const path = address.segments.join('/');
+    if (path === 'sync/register-desktop') return address.method === 'POST' ? 'with_body' : false;
+    const isRead = address.method === 'GET' || address.method === 'HEAD';
+    if (path === PREFLIGHT) return isRead;
+    if (isForAPlug(address)) return true;
+    return phoneFoldersOf(address) !== null || keptRoute(address) !== null;
+  }
+
+  async before(request: PassRequest): Promise<PassBefore> {
+    const path = request.segments.join('/');
+    if (path === PREFLIGHT) return await this.#preflight(request);
+    if (path === 'sync/register-desktop') return this.#desktop(request);
+    if (isForAPlug(request)) return instead(OTHER_PLUG);
+    const device = phoneFoldersOf(request);
+    if (device !== null) return this.#phoneFolders(request, device);
+    const route = keptRoute(request);
+    return route === null ? { kind: 'go' } : this.#route(request, route);
+  }
+
+  #route(request: PassRequest, route: KeptRoute): PassBefore {
+    const { user } = request.caller;
+    const scope = route.whose === 'role' ? `role ${user.role}` : scopeOfUser(user.id);
+    const address = addressOf(request);
+    const isPoll = route.kind === 'poll';
+    const kept = this.#rows.find(scope, address);
+    if (!this.#deps.presence.state.awake) return this.#orGo(kept);
+    if (isPoll && !this.#polls.take(`${scope} ${address}`, kept?.toldAtMs ?? null)) {
+      return instead(kept === null ? NOT_NOW : this.#told(kept));
+    }
+    return this.#go(kept, (body) => {
+      this.#keep(scope, address, body, isPoll);
+      if (address === 'system/sleep/my-permissions' && isObject(body)) {
+        this.#deps.permissionsTold(user.id, body);
+      }
+      return Promise.resolve(undefined);
+    });
+  }
+
+  /**
+   * Asks the NAS, and answers by what is kept where it cannot. A refusal is an answer too.
+   * @param told what the NAS answered with 200; may answer in its place
+   */
+  #go(kept: KeptAnswer | null, told: (body: unknown) => Promise<Answer | undefined>): PassBefore {
+    const after = async (result: PassResult): Promise<Answer | undefined> => {
+      if (result.kind === 'answered' && result.status === 200 && result.body !== undefined) {
+        return await told(result.body);
+      }
+      const isUnable = result.kind !== 'answered' || result.status >= 500 || result.status === 429;
+      return isUnable && kept !== null ? this.#told(kept) : undefined;
+    };
+    return { kind: 'go', auto: true, readsAnswer: true, after };
+  }
+
+  #orGo(kept: KeptAnswer | null): PassBefore {
+    return kept === null ? { kind: 'go', auto: true } : instead(this.#told(kept));
+  }
+
+  #keep(scope: string, address: string, body: unknown, isPoll = false): void {
+    const toldAtMs = this.#deps.clock.nowMs();
+    this.#rows.keep(scope, address, { body: JSON.stringify(body), toldAtMs }, isPoll);
+  }
+
+  #told({ body, toldAtMs }: KeptAnswer): Answer {
+    const ageMs = Math.max(0, this.#deps.clock.nowMs() - toldAtMs);
+    return answer(JSON.parse(body), 200, { Age: String(Math.floor(ageMs / 1_000)) });
+  }
+
+  /** Asleep, uploads are taken into the queue, so a phone may sync where it can list. */
+  async #preflight(request: PassRequest): Promise<PassBefore> {
+    const { presence, tokenOf, nas, budget } = this.#deps;
+    const { caller } = request;
+    const { awake, reachable } = presence.state;
+    const after = (result: PassResult): Answer | undefined => {
+      if (result.kind === 'answered' && result.status === 200 && isObject(result.body)) {
+        this.#heard(result.body);
+        return undefined;
+      }
+      const isUnable = result.kind !== 'answered' || result.status >= 500 || result.status === 429;
+      return isUnable ? this.#asleep(caller, null) : undefined;
+    };
+    if (awake) {
+      budget.made();
+      return { kind: 'go', auto: true, readsAnswer: true, after };
+    }
+    const token = reachable && budget.take('other') ? await tokenOf(caller) : null;
+    if (token === null) return instead(this.#asleep(caller, null));
+    const said = await nas.call({ method: 'GET', path: '/api/sync/preflight', token, auto: true });
+    const isTold = said.kind === 'answer' && said.status === 200 && isObject(said.body);
+    return instead(this.#asleep(caller, isTold ? said.body : null));
+  }
+
+  #heard(told: JsonObject): void {
+    const state = told['current_sleep_state'];
+    const next = told['next_wake_at'];
+    if (typeof state !== 'string') return;
+    this.#deps.presence.heard({
+      sleepState: state,
+      nextWakeAt: typeof next === 'string' ? next : null,
+      sleepSchedule: told['sleep_schedule'] ?? null,
+    });
+  }
+
+  #asleep({ user }: Caller, told: JsonObject | null): Answer {
+    const folders = [...this.#rows.beginning(scopeOfUser(user.id), FOLDERS)].map(({ body }) =>
+      remotePathsIn(JSON.parse(body)),
+    );
+    const remote = folders.length === 0 ? null : folders.flat();
+    return answer(preflightAsleep(this.#deps, user, remote, told));
+  }
+
+  /** Asleep a desktop that was registered once is so still. */
+  #desktop({ body, caller }: PassRequest): PassBefore {
+    const { presence, learnDevice } = this.#deps;
+    const device = isObject(body) ? body['device_id'] : null;
+    if (typeof device !== 'string') return { kind: 'go' };
+    const { id: userId } = caller.user;
+    const [scope, address] = [scopeOfUser(userId), DESKTOP + encodeURIComponent(device)];
+    const kept = this.#rows.find(scope, address);
+    const known = kept === null ? null : alreadyRegistered(kept);
+    if (!presence.state.awake) return known === null ? { kind: 'go' } : instead(answer(known));
+    const after = (result: PassResult): Answer | undefined => {
+      if (result.kind === 'answered' && result.status === 200 && isObject(result.body)) {
+        this.#keep(scope, address, result.body);
+        learnDevice(device, userId);
+        return undefined;
+      }
+      const isUnable = result.kind !== 'answered' || result.status >= 500;
+      return isUnable && known !== null ? answer(known) : undefined;
+    };
+    return { kind: 'go', auto: true, readsAnswer: true, after };
+  }
+
+  #phoneFolders(request: PassRequest, id: string): PassBefore {
+    const { method, caller } = request;
+    const scope = scopeOfUser(caller.user.id);
+    if (method !== 'GET' && method !== 'HEAD') return this.#changesFolders(method, scope, id);
+    const address = FOLDERS + encodeURIComponent(id);
+    const kept = this.#rows.find(scope, address);
+    if (!this.#deps.presence.state.awake) return this.#orGo(kept);
+    return this.#go(kept, async (body) => {
+      // The NAS looks at nobody's device twice, and shows its folders to whoever asks (docs/NAS.md).
+      const isForeign = Array.isArray(body) && body.length > 0 && !(await this.#owns(caller, id));
+      if (isForeign) {
+        this.#rows.drop(scope, address);
+        return refuse('not_found');
+      }
+      this.#keep(scope, address, body);
+      return undefined;
+    });
+  }
+
+  /** What an app does to its folders shows in what is kept of them. */
+  #changesFolders(method: string, scope: string, id: string): PassBefore {
+    const after = (result: PassResult): undefined => {
+      if (result.kind !== 'answered' || result.status >= 300) return;
+      const row = isObject(result.body) ? result.body : null;
+      if (method === 'POST') this.#putFolder(scope, FOLDERS + encodeURIComponent(id), row);
+      else this.#replaceFolder(scope, id, method === 'DELETE' ? null : row);
+    };
+    return { kind: 'go', readsAnswer: method !== 'DELETE', after };
+  }
+
+  #putFolder(scope: string, address: string, row: JsonObject | null): void {
+    const kept = this.#rows.find(scope, address);
+    const rows: unknown = kept === null ? null : JSON.parse(kept.body);
+    if (row !== null && Array.isArray(rows))
+      this.#keep(scope, address, [...(rows as unknown[]), row]);
+  }
+
+  #replaceFolder(scope: string, folderId: string, row: JsonObject | null): void {
+    for (const { address, body } of [...this.#rows.beginning(scope, FOLDERS)]) {
+      const rows: unknown = JSON.parse(body);
+      if (!Array.isArray(rows)) continue;
+      const isIt = (one: unknown): boolean => isObject(one) && one['id'] === folderId;
+      if (!rows.some(isIt)) continue;
+      const others = rows.filter((one) => !isIt(one)) as unknown[];
+      this.#keep(scope, address, row === null ? others : [...others, row]);
+    }
+  }
+
+  /** Whether the NAS lists that device among the caller's own. */
+  async #owns(caller: Caller, device: string): Promise<boolean> {
+    const { deviceOwner, learnDevice, nas, tokenOf } = this.#deps;
+    const { id: userId } = caller.user;
+    const owner = deviceOwner(device);
+    if (owner !== null) return owner === userId;
+    const token = await tokenOf(caller);
+    if (token === null) return false;
+    const said = await nas.call({ method: 'GET', path: '/api/mobile/devices', token, auto: true });
+    if (said.kind !== 'answer' || said.status !== 200 || !Array.isArray(said.body)) return false;
+    const isOwn = said.body.some(
+      (one: unknown) => isObject(one) && one['id'] === device && isOfUser(one, userId),
+    );
+    if (isOwn) learnDevice(device, userId);
+    return isOwn;
+  }
+}
+
+/** The numbers that callers know are those of the Pi's plugs; the NAS counts its own. */
+const OTHER_PLUG = refuse('not_through_the_pi', {
+  detail: 'These numbers are those of plugs that the Pi meters. Use /api/tapo/devices for them.',
+});
+
+function isForAPlug({ segments }: Pick<PassRequest, 'segments'>): boolean {
+  const [first = '', second = '', third = ''] = segments;
+  const isEnergy = first === 'energy' && (second === 'cost' || second === 'cumulative');
+  return /^\d+$/.test(first === 'smart-devices' ? second : isEnergy ? third : '');
+}
+
+const NOT_NOW = refuse('nas_left_alone', { retryAfterSeconds: POLL_RETRY_SECONDS });
+
+/** An admin is listed everybody's devices. */
+function isOfUser({ user_id: owner }: JsonObject, userId: number): boolean {
+  return owner === undefined || Number(owner) === userId;
+}
+
+function alreadyRegistered({ body }: KeptAnswer): JsonObject {
+  return { ...(JSON.parse(body) as JsonObject), status: 'already_registered' };
+}
+
+function remotePathsIn(folders: unknown): string[] {
+  if (!Array.isArray(folders)) return [];
+  return folders.flatMap((one: unknown) => {
+    const path = isObject(one) ? one['remote_path'] : null;
+    return typeof path === 'string' ? [path] : [];
+  });
+}
+
+function scopeOfUser(userId: number): string {
+  return `user ${userId}`;
+}
+
+function instead(given: Answer): PassBefore {
+  return { kind: 'answer', answer: given };
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
