@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly seed: number;
   /** How many random worlds energy meters, for each kind of trouble. */
   readonly worlds: number;
+  /** How long pi does everything at once. */
+  readonly minutes: number;
   /** Puts the tables into docs/PERFORMANCE.md. */
   readonly write: boolean;
 }
@@ -43,6 +45,7 @@ export function readBenchOptions(args: readonly string[]): {
       rows: positive('rows', values.rows),
       seed: positive('seed', values.seed ?? String(Math.ceil(Date.now() / 86_400_000))),
       worlds: positive('worlds', values.worlds),
+      minutes: positive('minutes', values.minutes),
       write: values.write,
     },
   };
@@ -61,6 +64,7 @@ function parsed(args: readonly string[]) {
         rows: { type: 'string', default: '100000' },
         seed: { type: 'string' },
         worlds: { type: 'string', default: '40' },
+        minutes: { type: 'string', default: '10' },
         write: { type: 'boolean', default: false },
       },
     });

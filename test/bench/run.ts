@@ -7,6 +7,7 @@ import { benchMemory } from './memory.bench.ts';
 import { benchMetadata } from './metadata.bench.ts';
 import { benchFolder } from './folder.bench.ts';
 import { BenchUsageError, readBenchOptions, type BenchOptions } from './options.ts';
+import { benchPi } from './pi.bench.ts';
 import { benchPolicy } from './policy.bench.ts';
 import { PROJECT_FOLDER } from './project-folder.ts';
 import { withSection } from './report/document.ts';
@@ -28,6 +29,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   energy: benchEnergy,
   memory: (print) => benchMemory(print),
   folder: (print) => benchFolder(print),
+  pi: benchPi,
 };
 
 const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>
@@ -38,6 +40,7 @@ const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>
   --seed N        energy: the first random world (the day's number)
   --worlds N      energy: random worlds of each kind (40)
   --rows N        metadata: entries of the largest table (100000)
+  --minutes N     pi: how long everything at once (10)
   --write         puts the tables into docs/PERFORMANCE.md`;
 
 const DOCUMENT = join(PROJECT_FOLDER, 'docs', 'PERFORMANCE.md');

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PROGRAM_ENDING, PROJECT_FOLDER } from '../project-folder.ts';
+import type { PiGroup } from './pi-group.ts';
 import { ended, pidOf, spawnNode } from './programs.ts';
 import type { Target } from './target.ts';
 import { until } from './until.ts';
@@ -69,17 +70,20 @@ export class BaluPiProcess implements Target {
    * @param workFolder its data folder is `data` in it
    * @param settings beside those of a bench
    * @param flows a folder with other flows than those of the project
+   * @param group what holds it to a part of this machine
    */
   static async start(
     nas: BenchNas,
     workFolder: string,
     settings: Readonly<Record<string, string>> = {},
     flows: string | null = null,
+    group: Pick<PiGroup, 'spawnNode'> | null = null,
   ): Promise<BaluPiProcess> {
     const program = join(PROJECT_FOLDER, 'dist', 'server.js');
     const own = flows === null ? [] : ['--flows', flows];
     const env = { ...environment(nas, workFolder), ...settings };
-    const child = spawnNode(0, [...HEAP_FLAGS, program, ...own], env);
+    const args = [...HEAP_FLAGS, program, ...own];
+    const child = group === null ? spawnNode(0, args, env) : group.spawnNode(args, env);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     if (child.stdout === null) throw new Error('BaluPi has no output to read.');
     createInterface({ input: child.stdout }).on('line', (line) => {
