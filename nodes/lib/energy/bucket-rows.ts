@@ -29,6 +29,7 @@ export class BucketRows {
   readonly #putShare: StatementSync;
   readonly #dropShares: StatementSync;
   readonly #fine: StatementSync;
+  readonly #fineOfAll: StatementSync;
   readonly #hours: StatementSync;
   readonly #days: StatementSync;
   readonly #shares: StatementSync;
@@ -53,8 +54,9 @@ export class BucketRows {
     this.#putDay = putDay;
     this.#putShare = putShare;
     this.#dropShares = dropShares;
-    const { fine, hours, days, shares, hoursIn, totals } = reading(store);
+    const { fine, fineOfAll, hours, days, shares, hoursIn, totals } = reading(store);
     this.#fine = fine;
+    this.#fineOfAll = fineOfAll;
     this.#hours = hours;
     this.#days = days;
     this.#shares = shares;
@@ -62,7 +64,7 @@ export class BucketRows {
     this.#totals = totals;
     const edge = (start: string, table: string, order: string): StatementSync =>
       store.prepare(`SELECT ${start} FROM ${table} WHERE device_number = ? ${order}`);
-    this.#oldestFine = edge('min(start_s) AS start_s', 'energy_five_minutes', '');
+    this.#oldestFine = store.prepare('SELECT min(start_s) AS start_s FROM energy_five_minutes');
     this.#oldestHour = edge('min(start_s) AS start_s', 'energy_hourly', '');
     this.#newestHour = edge('max(start_s) AS start_s', 'energy_hourly', '');
     this.#oldestDay = edge('start_s', 'energy_daily', 'ORDER BY day LIMIT 1');
@@ -70,10 +72,10 @@ export class BucketRows {
     this.#devices = store.prepare(
       'SELECT DISTINCT device_number FROM energy_daily WHERE device_number > 0',
     );
-    const prune = (table: string): StatementSync =>
-      store.prepare(`DELETE FROM ${table} WHERE device_number = ? AND start_s < ?`);
-    this.#pruneFine = prune('energy_five_minutes');
-    this.#pruneHours = prune('energy_hourly');
+    this.#pruneFine = store.prepare('DELETE FROM energy_five_minutes WHERE start_s < ?');
+    this.#pruneHours = store.prepare(
+      'DELETE FROM energy_hourly WHERE device_number = ? AND start_s < ?',
+    );
     this.#splits = splitsOf(store);
     this.#drops = ['energy_five_minutes', 'energy_hourly'].map((table) =>
       store.prepare(
@@ -84,7 +86,8 @@ export class BucketRows {
   }
 
   putFine(deviceNumber: number, bucket: Bucket): void {
-    this.#putFine.run(deviceNumber, ...measures(bucket), bucket.feedInMwh ?? 0);
+    const [startS, ...others] = measures(bucket);
+    this.#putFine.run(startS, deviceNumber, ...others, bucket.feedInMwh ?? 0);
   }
 
   putHour(deviceNumber: number, hour: HourBucket): void {
@@ -134,6 +137,18 @@ export class BucketRows {
     this.#dropShares.run(deviceNumber, day);
   }
 
+  /** The five-minute buckets of all plugs that start in [fromS, toS), in order, by plug. */
+  fineOfAll(fromS: number, toS: number): Map<number, Bucket[]> {
+    const all = new Map<number, Bucket[]>();
+    for (const row of this.#fineOfAll.all(fromS, toS)) {
+      const deviceNumber = Number(row['device_number']);
+      const known = all.get(deviceNumber);
+      if (known === undefined) all.set(deviceNumber, [bucketOf(row)]);
+      else known.push(bucketOf(row));
+    }
+    return all;
+  }
+
   /** Five-minute buckets that start in [fromS, toS), in order. */
   fine(deviceNumber: number, fromS: number, toS: number): Bucket[] {
     return this.#fine.all(deviceNumber, fromS, toS).map(bucketOf);
@@ -169,8 +184,9 @@ export class BucketRows {
     return this.#shares.all(deviceNumber, from, to).map(shareOf);
   }
 
-  oldestFineS(deviceNumber: number): number | null {
-    return startOf(this.#oldestFine.get(deviceNumber));
+  /** Of any plug. */
+  oldestFineS(): number | null {
+    return startOf(this.#oldestFine.get());
   }
 
   oldestHourS(deviceNumber: number): number | null {
@@ -195,12 +211,15 @@ export class BucketRows {
     return this.#devices.all().map((row) => Number(row['device_number']));
   }
 
-  /** Deletes one plug's five-minute buckets and hours that start before a time; null leaves all. */
-  prune(deviceNumber: number, fineS: number | null, hourS: number | null): void {
-    if (fineS !== null) this.#pruneFine.run(deviceNumber, fineS);
-    if (hourS === null) return;
-    this.#pruneHours.run(deviceNumber, hourS);
-    this.#splits.drop.run(deviceNumber, 0, hourS);
+  /** Deletes the five-minute buckets of all plugs that start before a time. */
+  pruneFine(startS: number): void {
+    this.#pruneFine.run(startS);
+  }
+
+  /** Deletes one plug's hours that start before a time. */
+  pruneHours(deviceNumber: number, startS: number): void {
+    this.#pruneHours.run(deviceNumber, startS);
+    this.#splits.drop.run(deviceNumber, 0, startS);
   }
 }
 
@@ -253,6 +272,10 @@ function reading(store: Store) {
   const dates = 'WHERE device_number = ? AND day >= ? AND day < ?';
   return {
     fine: store.prepare(`SELECT ${MEASURES} FROM energy_five_minutes ${range}`),
+    fineOfAll: store.prepare(
+      `SELECT device_number, ${MEASURES} FROM energy_five_minutes
+       WHERE start_s >= ? AND start_s < ? ORDER BY start_s`,
+    ),
     hours: store.prepare(`SELECT ${MEASURES}, cost_uc, price_id FROM energy_hourly ${range}`),
     days: store.prepare(`SELECT day, ${MEASURES}, cost_uc FROM energy_daily ${dates} ORDER BY day`),
     shares: store.prepare(

@@ -32,6 +32,17 @@ export class BucketView {
     this.#live = live;
   }
 
+  /** The five-minute buckets of plugs that start in [fromS, toS), in order, by plug. */
+  fineOfPlugs(plugs: readonly number[], fromS: number, toS: number): Map<number, Bucket[]> {
+    const stored = this.#rows.fineOfAll(fromS, toS);
+    return new Map(
+      plugs.map((number) => [
+        number,
+        merged(stored.get(number) ?? [], this.#liveFine(number), fromS, toS),
+      ]),
+    );
+  }
+
   /** Five-minute buckets that start in [fromS, toS), in order. */
   fine(deviceNumber: number, fromS: number, toS: number): Bucket[] {
     return merged(

@@ -146,12 +146,12 @@ export class Histories {
     const { buckets, samples, time } = this.#parts;
     if (resolution === 'raw') {
       if (number === HOUSEHOLD) return false;
-      return fromS >= (samples.oldestS() ?? 0) || !this.#hasFineBefore(number, samples.oldestS());
+      return fromS >= (samples.oldestS() ?? 0) || !this.#hasHourBefore(number, samples.oldestS());
     }
     const oldestHourS = buckets.oldestHourS(number);
     if (oldestHourS === null || resolution === 'day') return true;
     if (resolution === '5m') {
-      const oldestFineS = buckets.oldestFineS(number);
+      const oldestFineS = buckets.oldestFineS();
       if (oldestFineS === null) return false;
       return Math.max(fromS, oldestHourS) >= time.hourStart(oldestFineS);
     }
@@ -159,9 +159,9 @@ export class Histories {
     return fromS >= oldestHourS || !this.#hasDayBefore(number, fromS, oldestHourS);
   }
 
-  #hasFineBefore(number: number, oldestS: number | null): boolean {
-    const fineS = this.#parts.buckets.oldestFineS(number);
-    return oldestS !== null && fineS !== null && fineS + HOUR_S < oldestS;
+  #hasHourBefore(number: number, oldestS: number | null): boolean {
+    const hourS = this.#parts.buckets.oldestHourS(number);
+    return oldestS !== null && hourS !== null && hourS + HOUR_S < oldestS;
   }
 
   #hasDayBefore(number: number, fromS: number, oldestHourS: number): boolean {

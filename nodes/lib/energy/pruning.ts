@@ -16,7 +16,8 @@ const DAY_S = 86_400;
 const RAW_STEP_S = 4 * 3_600;
 /** What one slice takes at most: some 10 ms on a Pi. */
 const SAMPLES_A_SLICE = 2_000;
-const FINE_DAYS_A_SLICE = 2;
+/** Of all plugs. */
+const FINE_DAYS_A_SLICE = 0.25;
 const HOURLY_DAYS_A_SLICE = 14;
 
 interface PruningParts {
@@ -71,12 +72,13 @@ export class Pruning {
 
   #pruneBuckets(fineS: number | null, hourS: number | null): boolean {
     const { buckets, nasHours } = this.#parts;
-    let isMore = false;
+    const fine = sliced(fineS, buckets.oldestFineS(), FINE_DAYS_A_SLICE);
+    if (fine !== null) buckets.pruneFine(fine);
+    let isMore = fine !== fineS;
     for (const device of [...buckets.devices(), HOUSEHOLD]) {
-      const fine = sliced(fineS, buckets.oldestFineS(device), FINE_DAYS_A_SLICE);
       const hour = sliced(hourS, buckets.oldestHourS(device), HOURLY_DAYS_A_SLICE);
-      buckets.prune(device, fine, hour);
-      isMore ||= fine !== fineS || hour !== hourS;
+      if (hour !== null) buckets.pruneHours(device, hour);
+      isMore ||= hour !== hourS;
     }
     if (hourS !== null) nasHours.deleteBefore(hourS);
     return isMore;

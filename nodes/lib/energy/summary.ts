@@ -1,5 +1,5 @@
 import type { BucketView } from './bucket-view.ts';
-import { HOUSEHOLD, usedMw } from './buckets.ts';
+import { type Bucket, HOUSEHOLD, usedMw } from './buckets.ts';
 import { monthEstimateUc, standbyMw, usualDay } from './forecast.ts';
 import type { LocalTime } from './local-time.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
@@ -68,7 +68,7 @@ export function householdSummary(parts: SummaryParts): Costs {
     monthlyCostEstimateUc: monthEstimateUc(complete, toDateUc, nowS, time),
     monthToDateUc: shares.length === 0 ? null : toDateUc,
     feedInMwhMonth: shares.length === 0 ? null : view.feedInMwh(HOUSEHOLD, monthS, nowS),
-    standbyMw: standbyOf(view, HOUSEHOLD, nowS),
+    standbyMw: standbyOf(view.fine(HOUSEHOLD, nowS - STANDBY_BASIS_S, nowS)),
   };
 }
 
@@ -111,16 +111,17 @@ export function standbyOfDevices(
   const isPast = tariffs.hasSlotAt(todayS - DAY_S);
   const weekS = isPast ? todayS - STANDBY_BASIS_S : todayS;
   const priceUcPerKwh = tariffs.meanUcPerKwh(weekS, weekS + STANDBY_BASIS_S);
+  const numbers = devices.map(({ number }) => number);
+  const fine = view.fineOfPlugs(numbers, nowS - STANDBY_BASIS_S, nowS);
   return devices.map((device) => {
-    const watts = standbyOf(view, device.number, nowS);
+    const watts = standbyOf(fine.get(device.number) ?? []);
     const yearlyUc =
       watts === null ? null : Math.round((watts * YEAR_HOURS * priceUcPerKwh) / 1_000_000);
     return { deviceId: device.id, deviceName: device.name, standbyMw: watts, yearlyUc };
   });
 }
 
-function standbyOf(view: BucketView, deviceNumber: number, nowS: number): number | null {
-  const buckets = view.fine(deviceNumber, nowS - STANDBY_BASIS_S, nowS);
+function standbyOf(buckets: readonly Bucket[]): number | null {
   return standbyMw(buckets.filter(({ isEstimated }) => !isEstimated).map(usedMw));
 }
 

@@ -10,6 +10,7 @@ import {
   ENERGY_CORRECTIONS,
   ENERGY_COUNTERS,
   ENERGY_FEED_IN,
+  ENERGY_FINE_BY_TIME,
   ENERGY_SUCCESSORS,
   ENERGY_TABLES,
   ENERGY_TARIFFS,
@@ -91,6 +92,7 @@ export const ENERGY_MIGRATIONS: readonly Migration[] = [
     version: 8,
     sql: [ENERGY_FEED_IN, ENERGY_COUNTERS, TAPO_ROLE_BEFORE, TAPO_GONE].join('\n'),
   },
+  { version: 9, sql: ENERGY_FINE_BY_TIME },
 ];
 
 /**

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BucketRows } from '../../../nodes/lib/energy/bucket-rows.ts';
+import type { Bucket } from '../../../nodes/lib/energy/buckets.ts';
 import { PriceRows } from '../../../nodes/lib/energy/price-rows.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
@@ -74,6 +76,35 @@ describe('The prices of an older BaluPi', () => {
     });
     assert.deepEqual([always?.fromMinute, always?.toMinute], [null, null]);
     assert.equal(rows.insert(night, 6), 4);
+    store.close();
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('The five-minute values of an older BaluPi', () => {
+  it('lie in the order of time afterwards, each with its plug', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-migration-'));
+    const file = join(folder, 'energy.db');
+    const opened = (migrations: typeof ENERGY_MIGRATIONS): Store =>
+      Store.open({ file, name: 'energy', synchronous: 'NORMAL', migrations });
+    const old = opened(ENERGY_MIGRATIONS.slice(0, 7));
+    const insert = old.prepare(
+      'INSERT INTO energy_five_minutes VALUES (?, ?, ?, 300, 60, 50, 70, 1)',
+    );
+    for (const plug of [2, 1, 0]) for (const startS of [600, 300]) insert.run(plug, startS, plug);
+    old.close();
+    const store = opened(ENERGY_MIGRATIONS);
+    const rows = new BucketRows(store);
+    for (const plug of [0, 1, 2]) {
+      const bucket = { energyMwh: plug, coveredS: 300, avgMw: 60, minMw: 50, maxMw: 70 };
+      const marked = { ...bucket, isEstimated: true };
+      const both = [300, 600].map((startS) => ({ startS, ...marked }));
+      assert.deepEqual(rows.fine(plug, 0, 900), both);
+      assert.deepEqual(rows.fineOfAll(0, 900).get(plug), both);
+    }
+    rows.putFine(1, { ...rows.fine(1, 300, 301)[0], startS: 300, feedInMwh: 7 } as Bucket);
+    assert.equal(rows.fine(1, 0, 900)[0]?.feedInMwh, 7);
+    assert.equal(rows.oldestFineS(), 300);
     store.close();
     rmSync(folder, { recursive: true });
   });

@@ -6,8 +6,7 @@
  * are one integer, `place` = at_s * 65536 + device_number: only a table with an integer key has
  * SQLite's fast path for appending (measured, 5 plugs: 11.8 MB written a day, against 17.9 MB with
  * PRIMARY KEY (at_s, device_number) WITHOUT ROWID, whose last pages are rebalanced every 30 rows).
- * Buckets are clustered by device, because they are written once an hour and read as one plug's
- * range.
+ * Hours and days are clustered by device, because they are read as one plug's range.
  */
 export const ENERGY_TABLES = `
 CREATE TABLE energy_samples (
@@ -219,4 +218,28 @@ CREATE TABLE energy_calendar (
   zone TEXT NOT NULL,
   since_s INTEGER NOT NULL
 ) STRICT;
+`;
+
+/**
+ * Five-minute buckets by time and then plug: what one hour adds lies together at the end of the
+ * table. By plug, every hour's rows went amid those of others, whose pages were split and written
+ * anew: 15 pages an hour with five plugs, against 2 (measured).
+ */
+export const ENERGY_FINE_BY_TIME = `
+CREATE TABLE energy_fine_next (
+  start_s INTEGER NOT NULL,
+  device_number INTEGER NOT NULL,
+  energy_mwh INTEGER NOT NULL,
+  covered_s INTEGER NOT NULL,
+  avg_mw INTEGER NOT NULL,
+  min_mw INTEGER NOT NULL,
+  max_mw INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  feed_in_mwh INTEGER NOT NULL,
+  PRIMARY KEY (start_s, device_number)
+) STRICT, WITHOUT ROWID;
+INSERT INTO energy_fine_next SELECT start_s, device_number, energy_mwh, covered_s, avg_mw, min_mw,
+  max_mw, estimated, feed_in_mwh FROM energy_five_minutes ORDER BY start_s, device_number;
+DROP TABLE energy_five_minutes;
+ALTER TABLE energy_fine_next RENAME TO energy_five_minutes;
 `;
