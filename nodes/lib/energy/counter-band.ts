@@ -153,12 +153,6 @@ export class CounterBand {
     if (counter !== null) this.state.lost = { counter, atS };
   }
 
-  /** Whether zeros are told in the place of counters that were more. */
-  get hasLostCounters(): boolean {
-    const { counter, lost } = this.state;
-    return counter === null ? (lost ?? null) !== null : (counter.monthWh ?? 0) > 0;
-  }
-
   /** The counter shows less than before, and nobody knows since when: starts at what it shows. */
   fall(counter: Counter, atS: number): void {
     this.lose(atS);

@@ -127,12 +127,23 @@ export class IntervalMeter {
   #believed(sample: Sample): Sample {
     if (sample.powerMw <= FEEDS_IN_MW) this.#state.fedInAtS = sample.atS;
     if (this.#feedsIn(sample.atS)) return this.#withoutCounters(sample);
-    // A plug that has just come back may tell zeros for a while; where they are true, it soon counts.
-    if (sample.todayWh === 0 && sample.monthWh === 0 && this.#band.hasLostCounters) {
-      if (this.#isGap(sample)) this.#band.lose(sample.atS);
-      return { ...sample, todayWh: null, monthWh: null };
-    }
+    if (this.#isEmptied(sample)) return { ...sample, todayWh: null, monthWh: null };
     return this.#isMonth(sample) ? sample : { ...sample, monthWh: null };
+  }
+
+  /**
+   * A plug that has just come back may tell zeros for a while, in the place of counters that were
+   * more. Where they are true, it soon counts.
+   */
+  #isEmptied(sample: Sample): boolean {
+    if (sample.todayWh !== 0 || sample.monthWh !== 0) return false;
+    const { counter, lost } = this.#band.state;
+    const { last } = this.#state;
+    if (counter === null) return (lost ?? null) !== null;
+    const isNewMonth = last === null || this.#time.monthStart(sample.atS) > last.atS;
+    if (!this.#isGap(sample) || isNewMonth || (counter.monthWh ?? 0) === 0) return false;
+    this.#band.lose(sample.atS);
+    return true;
   }
 
   /**
