@@ -6,6 +6,7 @@ import { cache, files, prefetch } from './compose/shelves.ts';
 import { system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
+import type { UpdateTrial } from './host/update-trial.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
@@ -34,6 +35,8 @@ export interface ComposeParts {
   readonly readMarks?: () => ClockMarks;
   /** Labels of the tabs that were left out of the flows, for the health check. */
   readonly leftOutTabs: () => readonly string[];
+  /** Whether this version is on trial after an update. */
+  readonly trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
 }
 
 /**
@@ -46,19 +49,21 @@ export class House {
   readonly #time: TrustedTime;
   readonly #disk: DiskWatch;
   readonly #integrity: IntegrityWatch;
+  readonly #trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
 
   /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
-    const { settings, clock, log, version, leftOutTabs } = parts;
+    const { settings, clock, log, version, leftOutTabs, trial } = parts;
     this.data = DataFolder.open(settings.DATA_DIR, clock.nowMs());
     sayWhatIsSetAside(this.data, log);
     const { time, clockEvidence } = this.#clocks(parts);
-    this.#time = time;
+    [this.#time, this.#trial] = [time, trial];
     const { data } = this;
     this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
     this.#integrity = new IntegrityWatch({ clock, log, data });
     const rooms = (): Rooms => this.rooms;
-    const site = { settings, clock, log, data, disk: this.#disk, time, clockEvidence, rooms };
+    const ground = { settings, clock, log, data, disk: this.#disk, time, clockEvidence };
+    const site = { ...ground, trial, rooms };
     const nas = nasRoom(site);
     const filesRoom = files(site, nas);
     const cacheRoom = cache(site, nas, filesRoom);
@@ -79,10 +84,7 @@ export class House {
       viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
-      schedule: {
-        sampling: new Grid(clock, settings.ENERGY_SAMPLE_INTERVAL_SECONDS),
-        probe: new Grid(clock, settings.NAS_PROBE_INTERVAL_SECONDS),
-      },
+      schedule: schedule(clock, settings),
     };
   }
 
@@ -120,6 +122,8 @@ export class House {
     nas.start();
     this.rooms.live.start();
     accounts.onConfirmed((user, token) => {
+      // A device registered at the NAS would be known to nobody once its secret is taken back.
+      if (this.#trial.isUndecided) return;
       credentials.confirmed(user, token);
       upload.credentialArrived(user.id);
       prefetch.credentialArrived(user.id);
@@ -134,15 +138,23 @@ export class House {
       cache.background.pins.dropUser(userId);
       kept.answers.dropUser(userId);
     });
-    credentials.start();
+    if (!this.#trial.isUndecided) credentials.start();
     accounts.start();
     await cache.start();
     prefetch.start();
-    await upload.start();
+    if (!this.#trial.isUndecided) await upload.start();
     tapo.start();
     energy.start();
     await system.start();
     this.#integrity.start();
+  }
+
+  /** What a version on trial has not begun; to be called once the trial is over. */
+  async takeUp(): Promise<void> {
+    const { credentials, upload, energy } = this.rooms;
+    energy.start();
+    credentials.start();
+    await upload.start();
   }
 
   /** Ends what runs, writes what is in memory, closes the databases. */
@@ -166,6 +178,13 @@ export class House {
     this.#time.stop();
     this.data.close();
   }
+}
+
+function schedule(clock: Clock, settings: Settings): Rooms['schedule'] {
+  return {
+    sampling: new Grid(clock, settings.ENERGY_SAMPLE_INTERVAL_SECONDS),
+    probe: new Grid(clock, settings.NAS_PROBE_INTERVAL_SECONDS),
+  };
 }
 
 /** What goes on without it, by the database. */

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { House } from './compose.ts';
+import { type ComposeParts, House } from './compose.ts';
 import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
@@ -14,7 +14,8 @@ import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, liveKeeper, pageAccounts } from './host/keepers.ts';
 import { gatherEnvironment, openToOthers } from './host/environment.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
-import { exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
+import { EXIT, exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
+import { isOnTrial, UpdateTrial } from './host/update-trial.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
 import { readSettings, SETTINGS, type Settings } from './settings.ts';
@@ -52,12 +53,18 @@ function ownVersion(): string {
   return (JSON.parse(text) as { readonly version: string }).version;
 }
 
-function openHouse(settings: Settings, log: Log, leftOutTabs: () => readonly string[]): House {
-  const clock = new SystemClock((problem) => {
+function openHouse(
+  settings: Settings,
+  given: Pick<ComposeParts, 'log' | 'clock' | 'trial' | 'leftOutTabs'>,
+): House {
+  const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
+  return new House({ ...given, settings, version: ownVersion(), buildDateMs });
+}
+
+function systemClock(log: Log): SystemClock {
+  return new SystemClock((problem) => {
     log.error(`A timer failed: ${String(problem)}`);
   });
-  const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
-  return new House({ settings, clock, log, version: ownVersion(), buildDateMs, leftOutTabs });
 }
 
 function warnOfSettings(log: Log, unused: readonly string[]): void {
@@ -72,13 +79,14 @@ async function start(): Promise<(why: string) => Promise<void>> {
   const log = new ConsoleLog(settings.LOG_LEVEL, MARKS);
   warnOfSettings(log, unused);
   let leftOut: readonly LeftOut[] = [];
-  const house = openHouse(settings, log, () => leftOut.map(({ label }) => label));
+  const clock = systemClock(log);
+  const trial = new UpdateTrial({ dataFolder: resolve(settings.DATA_DIR), clock, log });
+  const house = openHouse(settings, { log, clock, trial, leftOutTabs: () => labelsOf(leftOut) });
   // The explore tab reads the energy database read-only; its node finds the file by this name.
   process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
   const storage = flowStorage(settings, log, (found) => (leftOut = found));
   const host = new BaluPiHost(hostOptions(settings), {
-    clock: house.rooms.clock,
-    log,
+    ...{ clock, log, trial },
     keepers: doorKeepers(house.rooms),
     signIn: editorSignIn(house.rooms),
     pages: pageAccounts(house.rooms),
@@ -91,19 +99,31 @@ async function start(): Promise<(why: string) => Promise<void>> {
   const control = controlSocket(house, settings, log);
   await control.start();
   const nasCopy = nasCopyOf(house, settings, log);
-  nasCopy?.start();
+  if (!trial.isOn) nasCopy?.start();
   const manager = serviceManager(house, log);
   manager.ready(announce(settings, host));
   sayStarted(house, log);
+  watchTrial(trial, house, host, nasCopy);
   return async (why) => {
-    const fromMs = performance.now();
-    log.info(`stop: begun by ${why}.`);
-    manager.stopping();
-    await Promise.all([control.stop(), nasCopy?.stop()]);
-    await host.stop();
-    await house.stop();
-    log.info(`stop: done after ${secondsSince(fromMs)} s.`);
+    await saying(log, why, async () => {
+      trial.stop();
+      manager.stopping();
+      await Promise.all([control.stop(), nasCopy?.stop()]);
+      await host.stop();
+      await house.stop();
+    });
   };
+}
+
+async function saying(log: Log, why: string, stop: () => Promise<void>): Promise<void> {
+  const fromMs = performance.now();
+  log.info(`stop: begun by ${why}.`);
+  await stop();
+  log.info(`stop: done after ${secondsSince(fromMs)} s.`);
+}
+
+function labelsOf(leftOut: readonly LeftOut[]): readonly string[] {
+  return leftOut.map(({ label }) => label);
 }
 
 /** The rooms first, as callers need them; they do not stay where the ports cannot be opened. */
@@ -128,6 +148,23 @@ function sayStarted({ data }: House, log: Log): void {
 /** @param fromMs of the process's own clock, which begins with it */
 function secondsSince(fromMs: number): string {
   return ((performance.now() - fromMs) / 1_000).toFixed(1);
+}
+
+function watchTrial(
+  trial: UpdateTrial,
+  house: House,
+  host: BaluPiHost,
+  nasCopy: NasCopy | null,
+): void {
+  trial.watch({
+    onKept: async () => {
+      await house.takeUp();
+      await host.takeUp();
+      nasCopy?.start();
+    },
+    // As if somebody stopped it; the service manager starts what stood there before.
+    onGivenUp: () => process.kill(process.pid, 'SIGTERM'),
+  });
 }
 
 function flowStorage(
@@ -217,7 +254,9 @@ function announce(settings: Settings, host: BaluPiHost): string {
 function fail(error: unknown): never {
   const head = MARKS.error.startsWith('<') ? MARKS.error : '';
   process.stderr.write(`${wordsOfFault(error).replace(/^/gm, head)}\n`);
-  process.exit(exitCodeOf(error));
+  // On trial the next start is of the version before, which may well run.
+  const isTried = isOnTrial(resolve(process.env['BALUPI_DATA_DIR'] ?? './data'));
+  process.exit(isTried ? EXIT.retry : exitCodeOf(error));
 }
 
 function sayUncaught(what: string): void {

@@ -1,5 +1,6 @@
 import type { Cache } from '../nodes/lib/cache/cache.ts';
 import { Changes } from '../nodes/lib/changes/changes.ts';
+import { ChangesAsleep } from '../nodes/lib/changes/changes-asleep.ts';
 import { PassedChanges } from '../nodes/lib/changes/passed-changes.ts';
 import type { Files } from '../nodes/lib/files/files.ts';
 import { Kept, NasSleeps } from '../nodes/lib/kept/kept.ts';
@@ -68,6 +69,7 @@ function changeHooks(
 ): readonly PassHook[] {
   const { changes, kept, files } = rooms;
   return [
+    new ChangesAsleep({ upload: () => site.rooms().upload, files: () => files, presence: nas.presence }),
     new PassedChanges({
       changes,
       files,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/energy.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import {
@@ -27,7 +28,8 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
   });
 }
 
-export function energy({ settings, clock, log, data, time, clockEvidence, rooms }: Site): Energy {
+export function energy(site: Site): Energy {
+  const { settings, clock, log, data, time, clockEvidence, trial, rooms } = site;
   return new Energy({
     store: data.energy,
     clock,
@@ -51,6 +53,7 @@ export function energy({ settings, clock, log, data, time, clockEvidence, rooms 
     history: {
       hours: (number, fromMs, toMs, signal) => rooms().tapo.hours(number, fromMs, toMs, signal),
     },
+    trial: { isOn: () => trial.isUndecided, file: join(data.path, 'readings-aside.jsonl') },
   });
 }
 

@@ -5,6 +5,7 @@ import type { DiskWatch } from '../nodes/lib/store/disk-watch.ts';
 import type { ClockEvidence } from '../nodes/lib/time/clock-evidence.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import type { TrustedTime } from '../nodes/lib/time/trusted-time.ts';
+import type { UpdateTrial } from '../host/update-trial.ts';
 import type { Settings } from '../settings.ts';
 
 /** What the rooms are built on. */
@@ -16,6 +17,8 @@ export interface Site {
   readonly disk: DiskWatch;
   readonly time: TrustedTime;
   readonly clockEvidence: ClockEvidence;
+  /** Whether this version is on trial after an update. */
+  readonly trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
   /** Every room: for functions that are called once all are built. */
   readonly rooms: () => Rooms;
 }

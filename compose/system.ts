@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type BackupWish, nightlyWord } from '../host/backup/last-backup.ts';
 import { examine, type Patient } from '../host/doctor.ts';
+import { newerRelease } from '../host/drop-folder.ts';
 import { healthChecks } from '../host/health-checks.ts';
 import {
   MemoryPressure,
@@ -29,6 +30,8 @@ export function system(site: Site, version: string, leftOutTabs: () => readonly 
     uploads: () => rooms().upload.recoveryWord(),
     backup: backups(site),
     leftOutTabs,
+    isOnTrial: () => site.trial.isOn,
+    newerRelease: () => newerRelease(data.path, version),
   });
   const load = new PiLoadSampler(clock, piLoadReader(data.path), log);
   return new System({ version, checks, load, memory, clock, visit: () => examine(patient(site)) });

@@ -11,15 +11,14 @@ import {
 import { GB, type Site } from './site.ts';
 
 export function upload(site: Site, nas: NasRoom): Upload {
-  const { settings, clock, log, data, rooms } = site;
+  const { settings, clock, log, data, trial, rooms } = site;
   const disk = new NodeDisk(site.disk);
   return new Upload({
     store: data.queue,
     folder: data.folder('queue'),
     disk,
     hashing: new HashThread(),
-    nas: nas.client,
-    api: nas.client,
+    ...{ nas: nas.client, api: nas.client },
     presence: nas.presence,
     storageStands: storageStands(site),
     credentials: {
@@ -40,6 +39,7 @@ export function upload(site: Site, nas: NasRoom): Upload {
     fallback: new PlainSend(nas.client, disk),
     touched: (userId, places) => showTouched(rooms(), userId, places),
     flushWake: flushWake(site, nas),
+    mayDeliver: () => !trial.isOn,
     clock,
     isClockProved: () => site.time.isProved,
     log,

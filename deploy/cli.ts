@@ -1,17 +1,21 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { diff } from 'node:util';
 import { createInterface } from 'node:readline/promises';
 import { DiskFlowFolder } from '../flows/flow-folder.ts';
+import { checkFlows } from '../flows/flow-check.ts';
 import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
 import { BackupFault } from '../host/backup/backup-fault.ts';
 import type { Restored } from '../host/backup/restore.ts';
+import { DROP_FOLDER, newerRelease } from '../host/drop-folder.ts';
 import { gatherEnvironment, letKeyHold } from '../host/environment.ts';
 import { KeptSettings } from '../host/kept-settings.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from '../host/start-fault.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
+import { checkSchemas } from '../nodes/lib/store/schema-check.ts';
 import { Store } from '../nodes/lib/store/store.ts';
+import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import { OverviewRows } from '../nodes/lib/upload/overview-rows.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import { makeBackup, NotRunning, putBack } from './backup.ts';
@@ -20,12 +24,23 @@ import { askNas, findNas } from './nas-finder.ts';
 import { Move, SERVICE } from './move.ts';
 import { backUpByNight } from './nightly.ts';
 import { askNewPassphrase, askPassphrase, passphraseIn } from './passphrase.ts';
+import { faultOfRelease, keysIn, readRelease } from './release-file.ts';
+import { type Installation, Updater, UpdateRefused } from './update.ts';
 import { UsageFault } from './usage-fault.ts';
 
 /** `balupi`, the command of whoever sits at the Pi's own shell. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..', '..');
 const SERVICE_ENVIRONMENT = '/etc/balupi/balupi.env';
 const BACKUP_TIMER = '/etc/systemd/system/balupi-backup.timer';
+/** Of whoever makes the releases, where the installed one does not bring it. */
+const RELEASE_KEY = '/etc/balupi/release.pub';
+const SERVICE_UNIT = '/etc/systemd/system/balupi.service';
+const PAPERS = {
+  'deploy/balupi-backup.service': '/etc/systemd/system/balupi-backup.service',
+  'deploy/balupi-backup.timer': BACKUP_TIMER,
+  'deploy/balupi.bash': '/usr/share/bash-completion/completions/balupi',
+  'deploy/balupi.1': '/usr/local/share/man/man1/balupi.1',
+};
 /** Nothing here signs or opens anything, and a look must not make a key. */
 const NO_KEY = 'not-needed-at-the-shell-0123456789abcdef';
 const SECRETS = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
@@ -79,10 +94,13 @@ function restartIfActive(): number {
   return systemctl('restart', 'balupi');
 }
 
-async function status(): Promise<number> {
-  const { PORT: ports, HOST: host } = settingsOf(gathered());
+function apiUrl({ PORT: ports, HOST: host }: Settings): string {
   const at = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  const url = `http://${at}:${ports[0] ?? 8000}`;
+  return `http://${at}:${ports[0] ?? 8000}`;
+}
+
+async function status(): Promise<number> {
+  const url = apiUrl(settingsOf(gathered()));
   let health: { status?: string; version?: string; checks?: Record<string, string> };
   try {
     const answer = await fetch(`${url}/api/health`, { signal: AbortSignal.timeout(5_000) });
@@ -362,6 +380,70 @@ async function move([given]: readonly string[]): Promise<number> {
   return 0;
 }
 
+/** `check [--without-data]`: what a start of this version would stumble over. Changes nothing. */
+async function check(args: readonly string[]): Promise<number> {
+  const folder = resolve(settingsOf(gathered()).DATA_DIR);
+  if (!args.includes('--without-data')) checkSchemas(folder);
+  const told = await checkFlows(join(PACKAGE_FOLDER, 'flows'), join(folder, 'flows'));
+  for (const line of told) say(line);
+  say(`BaluPi ${version()} can run with the settings, flows and data that are here.`);
+  return 0;
+}
+
+function installation(settings: Settings): Installation {
+  const home = resolve(PACKAGE_FOLDER, '..', '..');
+  if (basename(dirname(PACKAGE_FOLDER)) !== 'releases' || !existsSync(join(home, 'turn'))) {
+    throw new UsageFault('This is no installed release, so there is none to bring up to date.');
+  }
+  return {
+    home,
+    unitFile: SERVICE_UNIT,
+    papers: PAPERS,
+    dataFolder: resolve(settings.DATA_DIR),
+    healthUrl: `${apiUrl(settings)}/api/health`,
+  };
+}
+
+const UPDATE_FLAGS = ['--unsigned', '--back', '--restore'];
+
+/** `update [file | address] [--unsigned]`, `update --back [--restore]`. */
+async function update(args: readonly string[]): Promise<number> {
+  needsRoot();
+  const [strange] = args.filter((word) => word.startsWith('-') && !UPDATE_FLAGS.includes(word));
+  if (strange !== undefined)
+    throw new UsageFault(`Got ${strange}, wanted ${UPDATE_FLAGS.join(', ')}.`);
+  const settings = settingsOf(gathered());
+  const place = installation(settings);
+  const clock = new SystemClock((problem) => {
+    throw problem;
+  });
+  const updater = new Updater({ ...place, clock, say });
+  if (args.includes('--back')) {
+    return await awake(updater.goBack(args.includes('--restore')));
+  }
+  const [given] = args.filter((word) => !word.startsWith('-'));
+  const source = given ?? newerRelease(place.dataFolder, version());
+  if (source === null) {
+    const folder = join(place.dataFolder, DROP_FOLDER);
+    throw new UsageFault(`Which file or address? Nothing newer lies in ${folder}.`);
+  }
+  const release = await readRelease(source);
+  const keys = keysIn([RELEASE_KEY, join(PACKAGE_FOLDER, 'release.pub')]);
+  const fault = faultOfRelease(release, keys, args.includes('--unsigned'));
+  if (fault !== null) throw new UpdateRefused(fault);
+  return await awake(updater.bring(release));
+}
+
+/** The clock's timers do not keep a process alive, and this one is here to wait. */
+async function awake(work: Promise<number>): Promise<number> {
+  const alive = setInterval(() => undefined, 60_000);
+  try {
+    return await work;
+  } finally {
+    clearInterval(alive);
+  }
+}
+
 function needsRoot(): void {
   if (process.getuid?.() !== 0) throw new UsageFault('Only root may do this: put sudo before it.');
 }
@@ -388,14 +470,11 @@ async function uninstall(args: readonly string[]): Promise<number> {
   systemctl('disable', '--now', 'balupi');
   if (existsSync(BACKUP_TIMER)) systemctl('disable', '--now', 'balupi-backup.timer');
   for (const path of [
-    '/etc/systemd/system/balupi.service',
-    '/etc/systemd/system/balupi-backup.service',
-    BACKUP_TIMER,
-    '/etc/systemd/system/balupi.service.d',
+    SERVICE_UNIT,
+    `${SERVICE_UNIT}.d`,
     '/usr/local/bin/balupi',
     '/opt/balupi',
-    '/usr/share/bash-completion/completions/balupi',
-    '/usr/local/share/man/man1/balupi.1',
+    ...Object.values(PAPERS),
   ]) {
     rmSync(path, { recursive: true, force: true });
   }
@@ -501,6 +580,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     does: 'moves the data to another folder, stopped only for the last step',
     run: move,
   },
+  update: {
+    usage: 'update [file | address | --back]',
+    does: 'brings another version on trial; goes back by itself if that is not well',
+    run: update,
+  },
+  check: {
+    usage: 'check [--without-data]',
+    does: 'whether this version can start with what is here; changes nothing',
+    run: check,
+  },
   uninstall: {
     usage: 'uninstall [--purge]',
     does: 'takes BaluPi away and keeps the data; --purge takes them too',
@@ -528,6 +617,7 @@ function manual(): number {
   }
   say('.SH FILES\n.TP\n.I /etc/balupi/balupi.env\nwhat only the owner of the machine may say');
   say('.TP\n.I /var/lib/balupi\nthe data, unless another folder was named');
+  say('.TP\n.I /var/lib/balupi/updates\nwhere the file of a newer version may lie');
   say('.SH EXIT STATUS\n0 well, 1 not well, 2 wrong use, 3 not running, 78 a wrong setting');
   return 0;
 }
@@ -544,9 +634,12 @@ async function main([word = 'help', ...args]: readonly string[]): Promise<number
   return await command.run(args);
 }
 
+/** Faults in words for whoever sits at the shell. */
+const SAID_WELL = [UsageFault, BackupFault, NotRunning, UpdateRefused];
+
 function wordsOf(error: unknown): string {
-  const isSaidWell = error instanceof UsageFault || error instanceof BackupFault;
-  if (isSaidWell || error instanceof NotRunning) return error.message;
+  const isSaidWell = SAID_WELL.some((kind) => error instanceof kind);
+  if (isSaidWell) return (error as Error).message;
   return wordsOfFault(error);
 }
 

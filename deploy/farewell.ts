@@ -25,7 +25,10 @@ export async function unregister(
   const clock = new SystemClock((problem) => {
     throw problem;
   });
-  const parts = { settings, clock, log: QUIET, version, buildDateMs: 0, leftOutTabs: () => [] };
+  const parts = {
+    ...{ settings, clock, log: QUIET, version, buildDateMs: 0, leftOutTabs: () => [] },
+    trial: { isOn: false, isUndecided: false },
+  };
   // The clock's timers do not keep a process alive; this one is here to wait.
   const alive = setInterval(() => undefined, 60_000);
   const house = new House(parts);

@@ -89,9 +89,13 @@ if ! getent passwd balupi >/dev/null; then
   useradd --system --user-group --home-dir "$data" --no-create-home --shell /usr/sbin/nologin balupi
 fi
 "$here/bin/balupi" check-disk "$data" || die "The folder $data will not do for the data."
-mkdir -p "$data" /etc/balupi "$home/releases"
-chown balupi:balupi "$data"
-chmod 0700 "$data"
+if grep -qs '^phase=trial' "$home/trial"; then
+  die 'A version is on trial after an update. That ends by itself: try again in a few minutes.'
+fi
+rm -f "$home/trial"
+mkdir -p "$data/updates" /etc/balupi "$home/releases"
+chown balupi:balupi "$data" "$data/updates"
+chmod 0700 "$data" "$data/updates"
 chmod 0755 /etc/balupi "$home" "$home/releases"
 
 if [ "$here" != "$release" ]; then
@@ -104,6 +108,10 @@ if [ "$here" != "$release" ]; then
   mv "$release.next" "$release"
   rm -rf "$release.before"
 fi
+cp "$release/bin/turn" "$home/turn.next"
+mv "$home/turn.next" "$home/turn"
+was=$(readlink "$home/current" || true)
+if [ -n "$was" ] && [ "$was" != "releases/$version" ]; then ln -sfn "$was" "$home/before"; fi
 ln -sfn "releases/$version" "$home/current.next"
 mv -T "$home/current.next" "$home/current"
 ln -sfn "$home/current/bin/balupi" /usr/local/bin/balupi

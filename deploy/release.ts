@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash, createPrivateKey, sign } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -36,7 +36,7 @@ const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.
 const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
 /** Ours that no running house reads. */
 const NOT_SHIPPED =
-  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|lint-(?:house|text|unused)|generated|assemble)|^docs\/(?:pictures|adr)\//;
+  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|lint-(?:house|text|unused)|type-flow|generated|assemble)\.js$|^docs\/(?:pictures|adr)\//;
 
 /** Loaded by name or served as files, so that no trace finds all of them. */
 const WHOLE_PACKAGES = ['@node-red/', '@flowfuse/node-red-dashboard', 'swagger-ui-dist'];
@@ -221,6 +221,7 @@ async function fill(stage: string, to: string, architecture: string): Promise<vo
     ['deploy/install.sh', 'install.sh'],
     ['deploy/balupi.sh', 'bin/balupi'],
     ['deploy/with-notify.pl', 'bin/with-notify'],
+    ['deploy/turn.sh', 'bin/turn'],
   ] as const) {
     mkdirSync(dirname(join(to, place)), { recursive: true });
     cpSync(join(ROOT, file), join(to, place));
@@ -233,6 +234,7 @@ async function fill(stage: string, to: string, architecture: string): Promise<vo
   );
   writeFileSync(join(to, 'sbom.cdx.json'), billOfMaterials());
   writeFileSync(join(to, 'ARCHITECTURE'), `${architecture}\n`);
+  addPublicKey(to);
   const sums = filesOf(to).map((file) => `${sha256(readFileSync(join(to, file)))}  ${file}\n`);
   writeFileSync(join(to, 'SHA256SUMS'), sums.join(''));
   settleModes(to);
@@ -250,14 +252,28 @@ function pack(work: string, name: string, out: string): string {
   return archive;
 }
 
-/** Ed25519 over the archive, in base64 beside it, where a key is given. The key stays elsewhere. */
+/** Ed25519; stays where it is. Null where none is named. */
+function releaseKey(): KeyObject | null {
+  const file = process.env['RELEASE_KEY_FILE'];
+  return file === undefined ? null : createPrivateKey(readFileSync(file));
+}
+
+/** What the update to the next release is checked by. */
+function addPublicKey(folder: string): void {
+  const key = releaseKey();
+  if (key === null) return;
+  const pem = createPublicKey(key).export({ type: 'spki', format: 'pem' });
+  writeFileSync(join(folder, 'release.pub'), pem);
+}
+
+/** Over the whole archive, in base64 beside it. */
 function signArchive(archive: string): void {
-  const keyFile = process.env['RELEASE_KEY_FILE'];
-  if (keyFile === undefined) {
+  const key = releaseKey();
+  if (key === null) {
     say('  unsigned: RELEASE_KEY_FILE names no key.');
     return;
   }
-  const signature = sign(null, readFileSync(archive), createPrivateKey(readFileSync(keyFile)));
+  const signature = sign(null, readFileSync(archive), key);
   writeFileSync(`${archive}.sig`, `${signature.toString('base64')}\n`);
 }
 

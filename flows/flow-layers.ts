@@ -159,6 +159,24 @@ export class LayeredFlowFolder implements FlowFolder {
   }
 }
 
+/** An update may have brought a tab of the same name, or changed what its owner has changed too. */
+export async function tellOfLayers(
+  layered: LayeredFlowFolder,
+  tell: (line: string) => void,
+): Promise<void> {
+  for (const name of await layered.makeWay()) {
+    tell(`An own tab has its file ${name} now, as its name is a shipped tab's.`);
+  }
+  for (const { name, both } of await layered.changes()) {
+    if (both.length === 0) continue;
+    const tab = name.replace(/\.json$/, '');
+    tell(
+      `This version changed ${both.length} nodes of the tab ${tab} that you have changed too ` +
+        `(${both.join(', ')}): yours run. To take yours back: balupi flows reset ${tab}.`,
+    );
+  }
+}
+
 function parsed(name: string, text: string): unknown {
   try {
     return parseFlowText(text);

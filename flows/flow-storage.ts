@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { FlowFiles, type InstalledTypes } from './flow-files.ts';
 import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
-import { LayeredFlowFolder } from './flow-layers.ts';
+import { LayeredFlowFolder, tellOfLayers } from './flow-layers.ts';
 import type { FlowNode } from './flow-text.ts';
 import type { LeftOut } from './left-out.ts';
 
@@ -44,7 +44,11 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
     ...stock,
     projects: undefined,
     async init(settings, runtime) {
-      if (layered !== null) await tellOfLayers(layered, options.log);
+      if (layered !== null) {
+        await tellOfLayers(layered, (line) => {
+          options.log.warn(line);
+        });
+      }
       await files.check();
       readOnly = (settings as { readonly readOnly?: unknown }).readOnly === true;
       await stock.init(settings, runtime);
@@ -65,21 +69,6 @@ function layersOf(shipped: FlowFolder, ownerFolder?: string): LayeredFlowFolder 
   if (ownerFolder === undefined) return null;
   mkdirSync(ownerFolder, { recursive: true, mode: 0o700 });
   return new LayeredFlowFolder(shipped, new DiskFlowFolder(ownerFolder));
-}
-
-/** An update may have brought a tab of the same name, or changed what its owner has changed too. */
-async function tellOfLayers(layered: LayeredFlowFolder, log: Log): Promise<void> {
-  for (const name of await layered.makeWay()) {
-    log.warn(`An own tab has its file ${name} now, as its name is a shipped tab's.`);
-  }
-  for (const { name, both } of await layered.changes()) {
-    if (both.length === 0) continue;
-    const tab = name.replace(/\.json$/, '');
-    log.warn(
-      `This version changed ${both.length} nodes of the tab ${tab} that you have changed too ` +
-        `(${both.join(', ')}): yours run. To take yours back: balupi flows reset ${tab}.`,
-    );
-  }
 }
 
 function lineOf({ kind, label, fileName, missingTypes }: LeftOut): string {

@@ -34,6 +34,8 @@ interface GuardParts {
   readonly log: Log;
   /** False while flows start, stop or are redeployed. */
   readonly flowsRun: () => boolean;
+  /** False while a version is on trial after an update, and may have to go without a loss. */
+  readonly takesChanges: () => boolean;
 }
 
 interface Handed {
@@ -46,6 +48,9 @@ interface Handed {
 const RESTARTING = refuse('restarting', { retryAfterSeconds: 5 });
 /** What runs gives its memory back within seconds of its end. */
 const BUSY = refuse('busy', { retryAfterSeconds: 10 });
+/** Anything but a 504 here makes the apps forget their tokens (contract 2). */
+const KEEP_TOKENS = refuse('gateway_timeout', { retryAfterSeconds: 5 });
+const ONLY_READ = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
  * Stands in front of Node-RED on every route of the API listeners. Who calls, how large, what form:
@@ -100,7 +105,13 @@ export class ApiGuard {
       answerNow(request, response, RESTARTING);
       return;
     }
-    const match = this.#parts.matcher.match(request.method ?? 'GET', target);
+    const method = request.method ?? 'GET';
+    const match = this.#parts.matcher.match(method, target);
+    if (!ONLY_READ.has(method) && !this.#parts.takesChanges()) {
+      const isRefresh = match.kind === 'endpoint' && match.endpoint.id === 'auth-refresh';
+      answerNow(request, response, isRefresh ? KEEP_TOKENS : RESTARTING);
+      return;
+    }
     const call = await this.#judge(request, response, { id, life, target, match });
     if (call === null) return;
     // A deploy may have begun meanwhile; its half-built routes would answer 404.

@@ -26,6 +26,7 @@ import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
 import { RemoteAddresses, shareOf } from './remote-address.ts';
 import type { DoorKeepers } from './request-door.ts';
 import { RequestWatch } from './request-watch.ts';
+import type { UpdateTrial } from './update-trial.ts';
 
 export interface HostOptions {
   readonly version: string;
@@ -56,6 +57,8 @@ export interface HostParts {
   readonly storage: unknown;
   /** What the nodes get. */
   readonly rooms: unknown;
+  /** Whether this version is on trial after an update: then it takes no change. */
+  readonly trial: Pick<UpdateTrial, 'isOn'>;
 }
 
 const MOST_CONNECTIONS = 400;
@@ -78,22 +81,22 @@ export class BaluPiHost {
   readonly #sockets: DashboardSockets;
   readonly #dashboard: DashboardDoor;
   readonly #passing: Passing;
+  readonly #trial: HostParts['trial'];
 
   constructor(options: HostOptions, parts: HostParts) {
     this.#options = options;
-    this.#clock = parts.clock;
+    [this.#clock, this.#trial] = [parts.clock, parts.trial];
     this.#remotes = new RemoteAddresses(options.trustedProxies, (peer) => {
       parts.log.warn(
         `Requests from ${peer} come with X-Forwarded-For, and it is not in BALUPI_TRUSTED_PROXIES: ` +
           'whoever is behind it counts as one address.',
       );
     });
-    const { editor } = options;
+    const { editor, answerWithinMs } = options;
     const door = editor === null ? null : new EditorDoor(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     mkdirSync(userFolder, { recursive: true, mode: 0o700 });
     this.#room = connectionRoom(parts, MOST_CONNECTIONS);
-    const { answerWithinMs } = options;
     this.#watch = new RequestWatch({ clock: parts.clock, answerWithinMs, room: this.#room });
     this.#guard = this.#apiGuard(parts);
     this.#passing = new Passing(parts.log);
@@ -127,7 +130,7 @@ export class BaluPiHost {
 
   /** Null when the editor is shut. */
   get editorPort(): number | null {
-    return this.#editor?.firstPort ?? null;
+    return this.#trial.isOn ? null : (this.#editor?.firstPort ?? null);
   }
 
   /** Opens the ports first, so that callers get `restarting` and not a closed door. */
@@ -137,6 +140,11 @@ export class BaluPiHost {
     this.#sockets.start();
     await this.#nodeRed.start();
     await this.#nodeRed.flowsStarted();
+    if (!this.#trial.isOn) await this.takeUp();
+  }
+
+  /** What a version on trial keeps shut, though its API is open. */
+  async takeUp(): Promise<void> {
     await this.#editor?.open();
   }
 
@@ -159,7 +167,7 @@ export class BaluPiHost {
     await this.#nodeRed.stop();
   }
 
-  #apiGuard({ log, keepers }: HostParts): ApiGuard {
+  #apiGuard({ log, keepers, trial }: HostParts): ApiGuard {
     return new ApiGuard({
       matcher: new Matcher(ENDPOINTS),
       keepers,
@@ -168,10 +176,11 @@ export class BaluPiHost {
       accel: new Accel(this.#options.accel, this.#remotes),
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
+      takesChanges: () => !trial.isOn,
     });
   }
 
-  #dashboardDoor({ pages, clock, log }: HostParts): DashboardDoor {
+  #dashboardDoor({ pages, clock, log, trial }: HostParts): DashboardDoor {
     return new DashboardDoor({
       signIn: new DashboardSignIn(pages, clock, {
         addressOf: this.#ownerOf,
@@ -185,7 +194,9 @@ export class BaluPiHost {
       letOn: (request, caller) => {
         this.#guard.letOn(request, caller);
       },
-      flowsRun: () => this.#nodeRed.flowsRun,
+      // Its pages do by a socket what they do, so they wait as a whole.
+      flowsRun: () => this.#nodeRed.flowsRun && !trial.isOn,
+      takesChanges: () => !trial.isOn,
       inner: () => this.#nodeRed.inner,
       log,
     });

@@ -25,6 +25,8 @@ interface DoorParts {
   /** Lets one request on to the API as that caller, without a token. */
   readonly letOn: (request: IncomingMessage, caller: Caller) => void;
   readonly flowsRun: () => boolean;
+  /** False while a version is on trial after an update. */
+  readonly takesChanges: () => boolean;
   /** The server that socket.io listens on. */
   readonly inner: () => Server;
   readonly log: Log;
@@ -155,6 +157,11 @@ export class DashboardDoor {
 
   async #post(visit: Visit): Promise<void> {
     const { signIn } = this.#parts;
+    if (!isSocket(visit) && !this.#parts.takesChanges()) {
+      // Forms of a person's: the page asks for the form again until it is taken.
+      send(visit, 503, startingPage(visit.language));
+      return;
+    }
     const user = this.#found(visit.request);
     // A cookie opens nothing of the sign-in's own, which stays open to all.
     visit.belongsTo(isSocket(visit) ? user : null);

@@ -22,25 +22,45 @@ export interface HealthSources {
   readonly backup: () => string;
   /** Labels of tabs left out because a node type of theirs is not installed. */
   readonly leftOutTabs: () => readonly string[];
+  /** This version is tried out by an update. */
+  readonly isOnTrial: () => boolean;
+  /** The file of a newer version that an owner laid ready; null without one. */
+  readonly newerRelease: () => string | null;
 }
+
+/** Words that are fine, by the check: an update is not taken back for a NAS that went to sleep. */
+export const PASSING_WORDS: Readonly<Record<string, readonly string[]>> = {
+  nas: ['awake', 'asleep', 'unreachable'],
+  // What was found goes by itself or waits for its owner, whose page says so.
+  uploads: ['found'],
+  backup: ['off', 'not_yet'],
+  // One tab of the tinkerer's, on an optional package: told, but nobody's API suffers.
+  flows: ['left_out'],
+  update: ['trial', 'available'],
+};
 
 /** What `GET /api/health` looks at. A sleeping NAS is no fault; one never seen is. */
 export function healthChecks(sources: HealthSources): readonly Check[] {
   const { data, nas } = sources;
-  return [
+  const checks: readonly Omit<Check, 'fine'>[] = [
     { name: 'queue_db', run: () => databaseWord(data, 'queue') },
     { name: 'cache_db', run: () => databaseWord(data, 'cache') },
     { name: 'energy_db', run: () => databaseWord(data, 'energy') },
-    { name: 'nas', fine: ['awake', 'asleep', 'unreachable'], run: () => nasWord(nas(), sources) },
+    { name: 'nas', run: () => nasWord(nas(), sources) },
     { name: 'clock', run: () => (sources.isClockUnsynced() ? 'clock_unsynced' : 'ok') },
     { name: 'disk', run: () => diskWord(sources) },
     { name: 'memory', run: () => (sources.isShortOfMemory() ? 'busy' : 'ok') },
-    // What was found goes by itself or waits for its owner, whose page says so.
-    { name: 'uploads', fine: ['found'], run: () => sources.uploads() },
-    { name: 'backup', fine: ['off', 'not_yet'], run: () => sources.backup() },
-    // One tab of the tinkerer's, on an optional package: told, but nobody's API suffers.
-    { name: 'flows', fine: ['left_out'], run: () => flowsWord(sources.leftOutTabs()) },
+    { name: 'uploads', run: () => sources.uploads() },
+    { name: 'backup', run: () => sources.backup() },
+    { name: 'flows', run: () => flowsWord(sources.leftOutTabs()) },
+    { name: 'update', run: () => updateWord(sources) },
   ];
+  return checks.map((check) => ({ ...check, fine: PASSING_WORDS[check.name] ?? [] }));
+}
+
+function updateWord({ isOnTrial, newerRelease }: HealthSources): string {
+  if (isOnTrial()) return 'trial';
+  return newerRelease() === null ? 'ok' : 'available';
 }
 
 function databaseWord(data: DataFolder, name: 'queue' | 'cache' | 'energy'): string {

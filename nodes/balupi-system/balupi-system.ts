@@ -71,6 +71,7 @@ const CHECK_WORDS: Readonly<Record<string, string>> = {
   uploads: '[[Uploads]]',
   backup: '[[Backup]]',
   flows: '[[Flows]]',
+  update: '[[Update]]',
 };
 const STATE_WORDS: Readonly<Record<string, string>> = {
   ok: '[[all right]]',
@@ -95,6 +96,8 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   old: '[[too long ago]]',
   failed: '[[did not work]]',
   not_mounted: '[[its disk is missing]]',
+  trial: '[[on trial]]',
+  available: '[[a newer version lies ready: sudo balupi update]]',
 };
 
 /** A row of a page's table for each check. */

@@ -43,6 +43,7 @@ describe('A house whose clock was once ahead', () => {
       buildDateMs: 0,
       readMarks: () => ({ isSynchronized, startsFromGuess, uptimeMs: 30_000 }),
       leftOutTabs: () => [],
+      trial: { isOn: false, isUndecided: false },
     });
     await house.start();
   };

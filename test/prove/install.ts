@@ -1,8 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { until } from '../bench/world/until.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
@@ -13,11 +21,14 @@ import { releaseArchive } from './world/release-archive.ts';
 const SUITES = ['bookworm', 'trixie'];
 const PORT = 18_080;
 const READY_MS = 150_000;
+/** A version on trial ends by itself after two minutes, and what it was stands again after its start. */
+const SETTLED_MS = 240_000;
+const ENV_FILE = '/etc/balupi/balupi.env';
 const LOGIN = { username: 'alice', password: 'Practice-alice-1' };
 
 /** A release on a bare Debian, from its installation to its end, as an owner lives with it. */
 export const install: Proof = {
-  title: 'a release installed, restarted, installed again and taken away',
+  title: 'a release installed, restarted, updated, taken back, backed up, restored and taken away',
   counts: 'Debian releases',
   shortCount: SUITES.length,
   onlyByName: true,
@@ -32,22 +43,78 @@ async function proveInstall({ count, log }: ProofOptions): Promise<Verdict> {
   const figures: Record<string, string | number> = {
     'packed, MB': (statSync(archive).size / 1e6).toFixed(1),
   };
-  for (const suite of SUITES.slice(0, count)) {
-    const machine = DebianMachine.make(suite, log);
-    try {
-      await new Walk({ machine, archive, suite, log, failures, figures }).all();
-    } catch (error) {
-      failures.push(`${suite}: ${(error as Error).message}`);
-    } finally {
-      await machine.remove();
+  const later = new LaterReleases(archive, log);
+  try {
+    for (const suite of SUITES.slice(0, count)) {
+      const machine = DebianMachine.make(suite, log);
+      try {
+        await new Walk({ machine, archive, later, suite, log, failures, figures }).all();
+      } catch (error) {
+        failures.push(`${suite}: ${(error as Error).message}`);
+      } finally {
+        await machine.remove();
+      }
     }
+  } finally {
+    later.remove();
   }
   return { failures, figures };
+}
+
+/** The same release under later versions, signed by a key that is made for this. */
+class LaterReleases {
+  readonly folder = mkdtempSync(join(tmpdir(), 'balupi-later-'));
+  readonly publicKey: string;
+  /** Runs as the one before it does. */
+  readonly good: string;
+  readonly better: string;
+  /** Ends at its start. */
+  readonly broken: string;
+
+  constructor(archive: string, log: (line: string) => void) {
+    log('packing three later releases');
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    this.publicKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const root = join(this.folder, 'release');
+    mkdirSync(root);
+    execFileSync('tar', ['-xJf', archive, '-C', root, '--strip-components=1']);
+    const make = (version: string): string => {
+      const file = join(this.folder, basename(archive).replace(/\d+\.\d+\.\d+/, version));
+      this.#rewrite(root, 'package.json', (text) =>
+        text.replace(/^ {2}"version": ".*"/m, `  "version": "${version}"`),
+      );
+      execFileSync('tar', ['-I', 'xz -0', '-cf', file, '-C', this.folder, 'release']);
+      const signature = sign(null, readFileSync(file), privateKey);
+      writeFileSync(`${file}.sig`, signature.toString('base64'));
+      return file;
+    };
+    this.good = make('99.0.1');
+    this.better = make('99.0.3');
+    this.#rewrite(root, 'dist/server.js', () => 'process.exit(1);\n');
+    this.broken = make('99.0.2');
+    rmSync(root, { recursive: true });
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #rewrite(root: string, name: string, change: (text: string) => string): void {
+    const file = join(root, name);
+    const text = change(readFileSync(file, 'utf8'));
+    writeFileSync(file, text);
+    const sums = join(root, 'SHA256SUMS');
+    const sum = createHash('sha256').update(text).digest('hex');
+    const lines = readFileSync(sums, 'utf8').split('\n');
+    const next = lines.map((line) => (line.endsWith(`  ${name}`) ? `${sum}  ${name}` : line));
+    writeFileSync(sums, next.join('\n'));
+  }
 }
 
 interface Deps {
   readonly machine: DebianMachine;
   readonly archive: string;
+  readonly later: LaterReleases;
   readonly suite: string;
   readonly log: (line: string) => void;
   readonly failures: string[];
@@ -77,6 +144,9 @@ class Walk {
       await this.#installs(nas.url);
       await this.#lives(nas);
       await this.#comesBack();
+      await this.#isUpdated();
+      await this.#isKilledMeanwhile();
+      await this.#isRestored();
       await this.#goes(nas);
     } finally {
       await nas.stop();
@@ -148,14 +218,7 @@ class Walk {
     await machine.cut();
     await machine.boot();
     await this.#ready();
-    const status = (await (await this.#ask('/api/files/sync/status')).json()) as {
-      pending_uploads: number;
-    };
-    this.#expect(
-      'has its upload after a cut',
-      status.pending_uploads === 1,
-      JSON.stringify(status),
-    );
+    await this.#hasItsUpload('after a cut');
     const pid = machine
       .run('systemctl', 'show', '--property=MainPID', '--value', 'balupi')
       .out.trim();
@@ -171,6 +234,159 @@ class Walk {
       120_000,
     );
     await this.#ready();
+  }
+
+  async #isUpdated(): Promise<void> {
+    const { machine, later, suite, figures } = this.#deps;
+    writeFileSync(join(machine.folder, 'etc', 'balupi', 'release.pub'), later.publicKey);
+    const own = (await this.#health()).version;
+    const dropped = join(machine.folder, 'var', 'lib', 'balupi', 'updates');
+    for (const file of [later.good, `${later.good}.sig`]) {
+      copyFileSync(file, join(dropped, basename(file)));
+    }
+    const { checks } = await this.#health();
+    this.#expect('says that a newer version lies ready', checks['update'] === 'available');
+    const startedMs = performance.now();
+    const brought = machine.run('balupi', 'update');
+    const tookS = ((performance.now() - startedMs) / 1_000).toFixed(1);
+    figures[`${suite}: updated, s`] = tookS;
+    this.#expect('is updated from the drop folder', brought.code === 0, brought.out);
+    await this.#runs('99.0.1', 'after the update');
+    const unsigned = machine.run(
+      'sh',
+      '-c',
+      'cp "$1" /root/u.tar.xz; balupi update /root/u.tar.xz',
+      'sh',
+      this.#laid(later.better),
+    );
+    this.#expect(
+      'takes no release that is not signed',
+      unsigned.code === 1 && unsigned.out.includes('not signed'),
+      unsigned.out,
+    );
+    const broken = machine.run('balupi', 'update', this.#laid(later.broken));
+    this.#expect(
+      'goes back from a release that exits 1',
+      broken.code === 1 && broken.out.trim().endsWith('rolled back to 99.0.1'),
+      broken.out,
+    );
+    await this.#runs('99.0.1', 'after going back');
+    const kept = machine.run('ls', '/opt/balupi/releases').out.trim().split('\n');
+    this.#expect('keeps two releases', kept.join() === [own, '99.0.1'].sort().join(), kept.join());
+  }
+
+  /** kill -9 of the update, and a power cut in the middle of a trial. */
+  async #isKilledMeanwhile(): Promise<void> {
+    const { machine, later, log } = this.#deps;
+    const file = this.#laid(later.better);
+    const began = `balupi update ${file} >/dev/null 2>&1 & pid=$!`;
+    for (const afterS of [2, 6, 10, 14]) {
+      machine.run('sh', '-c', `${began}; sleep ${afterS}; kill -9 $pid; sleep 3`);
+      const settled = await this.#settled();
+      log(`  killed after ${afterS} s: ${settled} runs`);
+      this.#expect(
+        `has a version that runs, the update killed after ${afterS} s`,
+        ['99.0.1', '99.0.3'].includes(settled),
+        settled,
+      );
+      await this.#hasItsUpload(`after that kill`);
+      if (settled === '99.0.3') {
+        const back = machine.run('balupi', 'update', '--back');
+        this.#expect('goes back when asked to', back.code === 0, back.out);
+      }
+    }
+    machine.run('sh', '-c', `setsid sh -c '${began}' &`);
+    await until(
+      'a trial is under way',
+      async () => {
+        const health = await this.#healthOrNull();
+        return health?.checks['update'] === 'trial';
+      },
+      READY_MS,
+    );
+    await machine.cut();
+    await machine.boot();
+    await this.#ready();
+    await this.#runs('99.0.1', 'after a cut in the middle of a trial');
+  }
+
+  async #isRestored(): Promise<void> {
+    const { machine } = this.#deps;
+    const script = `
+      echo 'four words nobody guesses' >/etc/balupi/passphrase
+      echo BALUPI_BACKUP_PASSPHRASE_FILE=/etc/balupi/passphrase >>${ENV_FILE}
+      chmod 600 /etc/balupi/passphrase
+      mkdir -p /root/backups
+      balupi backup /root/backups`;
+    const backup = machine.run('sh', '-e', '-c', script);
+    this.#expect('is backed up while it runs', backup.code === 0, backup.out);
+    const restore = machine.run(
+      'sh',
+      '-e',
+      '-c',
+      `systemctl stop balupi
+       mv /var/lib/balupi /var/lib/balupi.gone
+       mkdir -m 0700 /var/lib/balupi
+       chown balupi:balupi /var/lib/balupi
+       balupi restore /root/backups/*.backup
+       systemctl start balupi`,
+    );
+    this.#expect('is restored into an empty folder', restore.code === 0, restore.out);
+    await this.#ready();
+    await this.#hasItsUpload('after a restore');
+  }
+
+  /** Where a file lies inside the machine. */
+  #laid(file: string): string {
+    const { machine } = this.#deps;
+    for (const one of [file, `${file}.sig`]) {
+      copyFileSync(one, join(machine.folder, 'root', basename(one)));
+    }
+    return `/root/${basename(file)}`;
+  }
+
+  async #hasItsUpload(when: string): Promise<void> {
+    const answered = await this.#ask('/api/files/sync/status');
+    const told = (await answered.json()) as { pending_uploads?: number };
+    this.#expect(`has its upload ${when}`, told.pending_uploads === 1, JSON.stringify(told));
+  }
+
+  async #runs(version: string, when: string): Promise<void> {
+    const health = await this.#health();
+    this.#expect(`runs ${version} ${when}`, health.version === version, health.version);
+    await this.#hasItsUpload(when);
+  }
+
+  async #health(): Promise<Health> {
+    const answered = await patientFetch(`${url()}/api/health`);
+    return (await answered.json()) as Health;
+  }
+
+  async #healthOrNull(): Promise<Health | null> {
+    try {
+      return await this.#health();
+    } catch (error) {
+      // Between two versions nobody answers.
+      if (error instanceof TypeError || error instanceof SyntaxError) return null;
+      throw error;
+    }
+  }
+
+  /** @returns the version that runs for good, once no update is under way any more */
+  async #settled(): Promise<string> {
+    const { machine } = this.#deps;
+    let version = '';
+    await until(
+      'the update is over',
+      async () => {
+        const health = await this.#healthOrNull();
+        version = health?.version ?? '';
+        return health !== null && health.checks['update'] !== 'trial';
+      },
+      SETTLED_MS,
+    );
+    const current = machine.run('readlink', '/opt/balupi/current').out.trim();
+    return current === `releases/${version}` ? version : `${version} beside ${current}`;
   }
 
   async #goes(nas: PracticeNas): Promise<void> {
@@ -212,7 +428,7 @@ class Walk {
   }
 
   async #ask(path: string, more: RequestInit = {}): Promise<Response> {
-    return await fetch(url() + path, {
+    return await patientFetch(url() + path, {
       ...more,
       headers: { Authorization: `Bearer ${this.#token}` },
     });
@@ -224,6 +440,21 @@ class Walk {
     if (!holds) log(`  ${seen.trim().slice(-300)}`);
     if (!holds) failures.push(`${suite}: ${what}: ${seen.trim().slice(-600)}`);
   }
+}
+
+/** A connection that was kept from a process that is gone fails once. */
+async function patientFetch(address: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetch(address, init);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return await fetch(address, init);
+  }
+}
+
+interface Health {
+  readonly version: string;
+  readonly checks: Readonly<Record<string, string>>;
 }
 
 function url(): string {

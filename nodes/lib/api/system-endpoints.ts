@@ -19,7 +19,7 @@ export const Health = Type.Object(
       Type.String({ description: 'ok, or a stable word for what was found.' }),
       {
         description:
-          'queue_db, cache_db, energy_db, nas, clock, disk, memory, uploads, backup and flows; ' +
+          'queue_db, cache_db, energy_db, nas, clock, disk, memory, uploads, backup, flows and update; ' +
           'what is not ok there and no passing state makes the whole degraded.',
       },
     ),

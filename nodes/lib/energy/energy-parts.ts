@@ -47,6 +47,12 @@ export interface EnergyParts {
   readonly isClockProved: () => boolean;
   /** Plugs that tell their own hours after a gap; null without. */
   readonly history: HourlyHistory | null;
+  /** For a run whose database may be given up; left out where none ever is. */
+  readonly trial?: {
+    readonly isOn: () => boolean;
+    /** Where readings lie aside meanwhile. */
+    readonly file: string;
+  };
 }
 
 /** What the room is made of. */
@@ -65,10 +71,14 @@ export interface AssembledEnergy {
 /** Two samples up to three intervals apart are joined by a line (docs/adr/0008). */
 const JOINED_S = 95;
 
-/** @param nasNumber number of the plug with role `nas` */
+/**
+ * @param nasNumber number of the plug with role `nas`
+ * @param onWritten called after each commit
+ */
 export function assembleEnergy(
   parts: EnergyParts,
   nasNumber: () => number | null,
+  onWritten: () => void,
 ): AssembledEnergy {
   const { store, settings, devices } = parts;
   const sampleIntervalS = settings.sampleIntervalSeconds;
@@ -93,7 +103,7 @@ export function assembleEnergy(
   const { commitSeconds, timeZone } = settings;
   const metering: Metering = new Metering({
     ...{ ...parts, ...shared, calendar: new CalendarRows(store), timeZone },
-    ...{ longestS, borders, nasNumber, commitSeconds },
+    ...{ longestS, borders, nasNumber, commitSeconds, onWritten },
   });
   const present = { view: () => metering.view(), nowS: () => metering.nowS() };
   const histories = new Histories({

@@ -29,6 +29,7 @@ import type {
   SlotsOutcome,
 } from './prices.ts';
 import type { PlugClock } from './plug-clock.ts';
+import { ReadingsAside } from './readings-aside.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import {
   type DeviceStandby,
@@ -91,11 +92,21 @@ export class Energy {
   readonly #nasWatts: NasWatts;
   readonly #sampleIntervalS: number;
   readonly #watch: UnusualWatch;
+  readonly #isOnTrial: () => boolean;
+  readonly #aside: ReadingsAside | null;
+  /** Readings that lay aside are metered and not written yet. */
+  #owesAside = false;
   readonly #present = { view: () => this.#metering.view(), nowS: () => this.#metering.nowS() };
   #nasNumber: number | null = null;
 
   constructor(parts: EnergyParts) {
-    const assembled = assembleEnergy(parts, () => this.#nas()?.number ?? null);
+    const assembled = assembleEnergy(
+      parts,
+      () => this.#nas()?.number ?? null,
+      () => {
+        this.#forgetAside();
+      },
+    );
     this.#devices = parts.devices;
     this.#clock = parts.clock;
     this.#sampleIntervalS = parts.settings.sampleIntervalSeconds;
@@ -108,11 +119,21 @@ export class Energy {
     this.#histories = assembled.histories;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
+    const { trial } = parts;
+    this.#isOnTrial = trial?.isOn ?? (() => false);
+    this.#aside = trial === undefined ? null : new ReadingsAside(trial.file, parts.clock);
   }
 
-  /** Restores the meters from what was stored and begins to commit. */
+  /**
+   * Restores the meters from what was stored, meters what lay aside, and begins to commit. On trial
+   * it does none of that; it is called again once that is over.
+   */
   start(): void {
+    if (this.#isOnTrial()) return;
     this.#metering.start();
+    const aside = this.#aside?.read() ?? [];
+    this.#owesAside = this.#aside !== null;
+    this.#metering.record(aside);
   }
 
   /**
@@ -121,12 +142,14 @@ export class Energy {
    */
   // eslint-disable-next-line @typescript-eslint/require-await -- a throw becomes a rejection
   async stop(): Promise<void> {
+    if (this.#isOnTrial()) return;
     this.#metering.stop();
   }
 
   /** Takes the answers of one round or of one plug. A plug that did not answer is simply missing. */
   record(readings: readonly Reading[]): void {
-    this.#metering.record(readings);
+    if (this.#isOnTrial()) this.#layAside(readings);
+    else this.#metering.record(readings);
     const number = this.#nas()?.number;
     for (const given of readings) {
       const reading = given.deviceNumber === number ? checkedReading(given) : null;
@@ -140,6 +163,7 @@ export class Energy {
    * @throws what the database throws; nothing is lost then
    */
   rollUp(): void {
+    if (this.#isOnTrial()) return;
     this.#metering.rollUp();
   }
 
@@ -339,6 +363,19 @@ export class Energy {
     const nowS = this.#metering.nowS();
     const [day] = view.days(deviceNumber, this.#time.dayStart(nowS), nowS + 1);
     return day === undefined ? null : day.energyMwh / 1_000;
+  }
+
+  /** Shown at once, and metered by the version that is kept. */
+  #layAside(readings: readonly Reading[]): void {
+    const checked = readings.map(checkedReading).filter((reading) => reading !== null);
+    for (const reading of checked) this.#latest.note(reading);
+    this.#aside?.add(checked);
+  }
+
+  #forgetAside(): void {
+    if (!this.#owesAside) return;
+    this.#owesAside = false;
+    this.#aside?.clear();
   }
 
   #nas(): EnergyDevice | undefined {

@@ -51,6 +51,8 @@ interface MeteringParts {
   readonly calendar: CalendarRows;
   /** IANA name. */
   readonly timeZone: string;
+  /** All that was recorded so far is in the database. */
+  readonly onWritten: () => void;
 }
 
 const PRUNE_MS = 3_600_000;
@@ -341,6 +343,7 @@ export class Metering {
     });
     written();
     draft.done();
+    this.#parts.onWritten();
   }
 
   #nasHoursOf(hours: readonly DeviceHour[]): NasHour[] {

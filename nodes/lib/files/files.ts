@@ -376,14 +376,6 @@ export class Files {
     await this.#grants.refresh(user, token, true);
   }
 
-  /** The path of a file or folder that a caller names by the Pi's number or the NAS's. */
-  pathOfId(user: User, id: number): string | null {
-    const path = this.#items.pathOfPiId(id) ?? this.#items.pathOfNasId(user.id, id);
-    return path !== null && this.#grants.mayRead(user, path, this.#views.ownerOf(user, path))
-      ? path
-      : null;
-  }
-
   /** Drops everything kept for one user. */
   dropUser(userId: number): void {
     this.#listings.dropUser(userId);

@@ -6,6 +6,7 @@ import {
   DISTRUST_CACHE,
   DISTRUST_PEOPLE,
   ENERGY_MIGRATIONS,
+  IDS_ANEW,
   PLUG_NUMBERS_STAY_GIVEN,
   QUEUE_MIGRATIONS,
   STRANGE_IDS,
@@ -40,6 +41,12 @@ const ENERGY: Omit<SoundOptions, 'file'> = {
   migrations: ENERGY_MIGRATIONS,
   afterSalvage: PLUG_NUMBERS_STAY_GIVEN,
 };
+/**
+ * Laid by deploy/turn.sh where older databases take the place of newer ones: what to do in them, by
+ * the name of the file.
+ */
+const IDS_ANEW_MARK = 'ids-anew';
+const DISTRUST_MARK = 'distrust';
 const FILES = ['queue.db', 'cache.db', 'energy.db'] as const;
 
 /** Another BaluPi runs on the same data folder. */
@@ -100,6 +107,7 @@ export class DataFolder {
       this.cache = open(CACHE).forgiving();
       this.energy = open(ENERGY);
       this.setAside = setAside;
+      this.#followMarks();
       this.#note(() => {
         this.#lastRun.begin();
       });
@@ -179,6 +187,22 @@ export class DataFolder {
       });
     }
     this.#lock.database.close();
+  }
+
+  #followMarks(): void {
+    const follow = (name: string, work: () => void): void => {
+      const mark = join(this.path, name);
+      if (!existsSync(mark)) return;
+      work();
+      rmSync(mark);
+    };
+    follow(DISTRUST_MARK, () => {
+      this.queue.exec(DISTRUST_PEOPLE);
+      this.cache.exec(DISTRUST_CACHE);
+    });
+    follow(IDS_ANEW_MARK, () => {
+      this.cache.exec(IDS_ANEW);
+    });
   }
 
   #openSound(options: Omit<SoundOptions, 'file'>, nowMs: number): ReturnType<typeof openSound> {

@@ -115,6 +115,14 @@ export const STRANGE_IDS = `
 UPDATE sqlite_sequence SET seq = 1500000000 + abs(random() % 500000000) WHERE name = 'file_ids';
 `;
 
+/**
+ * For a cache as it was before some time: the ids that were given in that time are those that apps
+ * remember, and mean other files. A folder has 100,000 files at most, and ids may reach 2^31.
+ */
+export const IDS_ANEW = `
+UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'file_ids';
+`;
+
 /** A cache that begins anew beside the files of the one before, which nobody knows any more. */
 export const SWEEP_SOON = `
 UPDATE cache_care SET ended_in_order = 0;

@@ -32,6 +32,8 @@ export interface DeliveryParts {
   readonly chunked: ChunkedSend;
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
+  /** Nothing goes out while it says no; always yes when left out. */
+  readonly mayDeliver?: () => boolean;
   readonly clock: Clock;
   /** Both proofs of the time stand, so that what is old may be deleted for its age. */
   readonly isClockProved: () => boolean;
@@ -100,6 +102,7 @@ export class Delivery {
 
   /** Delivers what is due while the NAS is awake. One run at a time; who joins waits for its end. */
   async flush(): Promise<void> {
+    if (this.#parts.mayDeliver?.() === false) return undefined;
     if (this.#run !== null) {
       this.#again = true;
       return this.#run;

@@ -51,6 +51,8 @@ export interface UploadParts {
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
   /** FLUSH_WAKE, and what it takes to follow it. */
   readonly flushWake: Pick<FlushWakeParts, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
+  /** False while a version is on trial after an update; always true when left out. */
+  readonly mayDeliver?: () => boolean;
   readonly clock: Clock;
   /** Both proofs of the time stand, so that what is old may be deleted for its age. */
   readonly isClockProved: () => boolean;

@@ -75,6 +75,7 @@ export class Upload {
   readonly #flushWake: FlushWake;
   readonly #changed: ChangedPaths;
   readonly #locks: PathLocks;
+  readonly #mayDeliver: () => boolean;
   readonly #overview: Overview;
   readonly #held: HeldUploads;
   readonly #recovery: Recovery;
@@ -88,7 +89,7 @@ export class Upload {
     this.#incomingFolder = join(folder, 'incoming');
     this.#disk = disk;
     this.#hashing = parts.hashing;
-    this.#log = log;
+    [this.#log, this.#mayDeliver] = [log, parts.mayDeliver ?? (() => true)];
     const rows = new UploadRows(store);
     const places = new PlaceRows(store);
     [this.#places, this.#listings] = [places, parts.listings];
@@ -172,7 +173,7 @@ export class Upload {
 
   /** Wakes the NAS for the queue where FLUSH_WAKE says that it is time. */
   wakeIfDue(): void {
-    this.#flushWake.tick();
+    if (this.#mayDeliver()) this.#flushWake.tick();
   }
 
   /** The caller's open conflicts. */

@@ -250,6 +250,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Try now', 'Jetzt versuchen'],
   ['Try when the NAS is awake', 'Versuchen, sobald das NAS wach ist'],
   ['Tue', 'Di'],
+  ['Update', 'Aktualisierung'],
   ['Uploads', 'Uploads'],
   ['Valid from', 'Gültig ab'],
   ['Waiting for its user to sign in.', 'Wartet, bis du dich anmeldest.'],
@@ -280,6 +281,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   [
     'Your uploads wait until you sign in to an app while the NAS is awake.',
     'Deine Uploads warten, bis du dich in einer App anmeldest, während das NAS wach ist.',
+  ],
+  [
+    'a newer version lies ready: sudo balupi update',
+    'eine neuere Version liegt bereit: sudo balupi update',
   ],
   ['active', 'aktiv'],
   ['all right', 'in Ordnung'],
@@ -332,6 +337,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['off', 'aus'],
   ['on a usual day', 'an einem üblichen Tag'],
   ['on their way', 'unterwegs'],
+  ['on trial', 'auf Probe'],
   ['queued', 'wartet auf Versand'],
   ['saved by sleep, estimated', 'durch Schlaf gespart, geschätzt'],
   ['session taken', 'Sitzung belegt'],

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Reading } from '../../../nodes/lib/energy/sample.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
 import { Bench } from './energy-bench.ts';
@@ -99,6 +101,48 @@ describe('energy durability', function () {
     } finally {
       other.close();
     }
+  });
+
+  it('gives identical rows where a version on trial laid readings aside and was taken back', () => {
+    const toS = fromS + 5 * HOUR;
+    // Over the end of an hour, which must not be closed without them.
+    const [triedS, backS] = [fromS + 3 * HOUR - 300, fromS + 3 * HOUR + 300];
+    const other = new Bench(fromS);
+    try {
+      bench.run(household(bench, toS), fromS, toS);
+      bench.energy.rollUp();
+      const plugs = household(other, toS);
+      other.run(plugs, fromS, triedS);
+      other.energy.rollUp();
+      const before = rowsOf(other);
+      other.isOnTrial = true;
+      other.crash(triedS);
+      other.run(plugs, triedS, backS);
+      assert.deepEqual(rowsOf(other), before);
+      other.isOnTrial = false;
+      other.crash(backS);
+      other.run(plugs, backS, toS);
+      other.energy.rollUp();
+      assert.deepEqual(rowsOf(other), rowsOf(bench));
+      assert.deepEqual(other.warnings, []);
+      // Metered once, whoever starts next.
+      const file = join(other.folder, 'readings-aside.jsonl');
+      assert.equal(existsSync(file), false);
+    } finally {
+      other.close();
+    }
+  });
+
+  it('leaves out what of the readings laid aside was cut, is too old or lies ahead', () => {
+    const file = join(bench.folder, 'readings-aside.jsonl');
+    const reading = { deviceNumber: 1, powerMw: 5_000, relay: 'on' };
+    const line = (aheadS: number): string =>
+      JSON.stringify({ atMs: (fromS + HOUR + aheadS) * 1_000, reading });
+    writeFileSync(file, [line(-HOUR), line(-60), line(60), line(-30).slice(0, 40)].join('\n'));
+    bench.crash(fromS + HOUR);
+    bench.energy.rollUp();
+    assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 1);
+    assert.equal(bench.sum('SELECT at_s FROM energy_samples'), fromS + HOUR - 60);
   });
 
   it('writes the same rows when it rolls up twice', () => {

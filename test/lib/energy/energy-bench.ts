@@ -31,6 +31,8 @@ export class Bench {
   isTrusted = true;
   /** Only where a test moves its clock along: what is placed ahead of it is dropped else. */
   isClockProved = false;
+  /** What is read lies aside then. */
+  isOnTrial = false;
   clock: ManualClock;
   store: Store;
   energy: Energy;
@@ -173,6 +175,7 @@ export class Bench {
       isClockTrusted: () => this.isTrusted,
       isClockProved: () => this.isClockProved,
       history: this.history,
+      trial: { isOn: () => this.isOnTrial, file: join(this.folder, 'readings-aside.jsonl') },
     });
   }
 }
