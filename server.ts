@@ -228,6 +228,7 @@ function hostOptions(settings: Settings): ConstructorParameters<typeof BaluPiHos
     host: settings.HOST,
     ports: settings.PORT,
     corsOrigins: settings.CORS_ORIGINS,
+    timeZone: settings.TIMEZONE,
     trustedProxies: settings.TRUSTED_PROXIES,
     accel: settings.ACCEL,
     logLevel: settings.LOG_LEVEL,

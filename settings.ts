@@ -111,6 +111,10 @@ export const SETTINGS = {
     number(0, 100_000),
     'Price of a kWh without a tariff.',
   ),
+  ENERGY_CO2_G_PER_KWH: optional(
+    number(0, 10_000),
+    'CO2 of a kWh in grams; the page Energy tells it where this is set.',
+  ),
   ENERGY_COMMIT_SECONDS: setting('60', number(1, 3_600), 'How often samples are written.'),
   TAPO_USERNAME: optional(text, 'Account of the Tapo app.'),
   TAPO_PASSWORD: optional(text, 'Its password.'),

@@ -42,6 +42,7 @@ export function energy(site: Site): Energy {
       defaultPriceCents: settings.ENERGY_DEFAULT_PRICE_CENTS,
       commitSeconds: settings.ENERGY_COMMIT_SECONDS,
       nasPowerThresholdWatts: settings.NAS_POWER_THRESHOLD_WATTS,
+      co2GPerKwh: settings.ENERGY_CO2_G_PER_KWH,
     },
     devices: {
       list: () => rooms().tapo.list().map(energyDevice),

@@ -33,6 +33,8 @@ export interface HostOptions {
   readonly host: string;
   readonly ports: readonly number[];
   readonly corsOrigins: readonly string[];
+  /** IANA name; the pages tell times in it. */
+  readonly timeZone: string;
   readonly trustedProxies: readonly string[];
   /** `nginx`: a trusted nginx may send files itself. */
   readonly accel: 'off' | 'nginx';
@@ -186,7 +188,10 @@ export class BaluPiHost {
         addressOf: this.#ownerOf,
         isSecure: (request) => this.#remotes.isSecure(request),
       }),
-      files: new DashboardFiles(join(this.#options.packageFolder, 'dist', 'dashboard')),
+      files: new DashboardFiles(
+        join(this.#options.packageFolder, 'dist', 'dashboard'),
+        this.#options.timeZone,
+      ),
       sockets: this.#sockets,
       watch: this.#watch,
       look: (cookie) => pages.look(cookie),

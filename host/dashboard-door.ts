@@ -181,7 +181,9 @@ export class DashboardDoor {
       say(visit, SIGN_IN_FIRST);
       return;
     }
-    const here = safeNext(`/dashboard/${name}`);
+    const page = `/dashboard/${name}`;
+    const withChoice = safeNext(`${page}?${visit.query}`);
+    const here = withChoice === '/dashboard/' ? safeNext(page) : withChoice;
     if (request.headers['sec-fetch-site'] === 'cross-site') {
       send(visit, 200, onceMorePage(language, here));
       return;
@@ -192,8 +194,8 @@ export class DashboardDoor {
   }
 
   #show(visit: Visit, user: User): void {
-    const { request, response, language, name } = visit;
-    if (this.#parts.files.send(request, response, name)) return;
+    const { request, language, name } = visit;
+    if (this.#parts.files.send(visit, name)) return;
     if (!this.#parts.flowsRun()) {
       if (isDocument(request)) send(visit, 503, startingPage(language));
       else say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
@@ -228,9 +230,9 @@ export class DashboardDoor {
     else this.#parts.inner().emit('request', request, response);
   }
 
-  /** What `GET /api/energy/history` answers with `Accept: text/csv`, which a link cannot ask for. */
+  /** What `GET /api/energy/report` answers with `Accept: text/csv`, which a link cannot ask for. */
   #energyCsv(visit: Visit, user: User): void {
-    visit.request.url = `/api/energy/history?${visit.query}`;
+    visit.request.url = `/api/energy/report?${visit.query}`;
     visit.request.headers.accept = 'text/csv';
     this.#letOn(visit, user);
   }

@@ -2,6 +2,8 @@ import { createReadStream, existsSync, readdirSync, readFileSync, statSync } fro
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, extname, join, relative } from 'node:path';
+import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { pageScript } from './dashboard-script.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -58,10 +60,20 @@ const LOOK_SCRIPT = `(() => {
  */
 const WORKER_SCRIPT = `self.addEventListener('install', () => self.skipWaiting());\n`;
 
-const OWN: ReadonlyMap<string, string> = new Map([
-  ['balupi-look.js', LOOK_SCRIPT],
-  ['sw.js', WORKER_SCRIPT],
+type Script = (language: Language, timeZone: string) => string;
+
+const OWN: ReadonlyMap<string, Script> = new Map([
+  ['balupi-look.js', () => LOOK_SCRIPT],
+  ['balupi-page.js', pageScript],
+  ['sw.js', () => WORKER_SCRIPT],
 ]);
+
+/** One request for a file, and in which language its sender reads. */
+interface FileVisit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly language: Language;
+}
 
 /**
  * The Dashboard's page and its 3 MB of scripts, sent from here rather than by the Dashboard: packed
@@ -73,9 +85,14 @@ export class DashboardFiles {
   readonly #packed: string;
   readonly #names: ReadonlySet<string>;
   readonly #index: string;
+  readonly #timeZone: string;
 
-  /** @param packedFolder where the build left the packed files, each with `.gz` behind its name */
-  constructor(packedFolder: string) {
+  /**
+   * @param packedFolder where the build left the packed files, each with `.gz` behind its name
+   * @param timeZone IANA name of the zone that all pages tell times in
+   */
+  constructor(packedFolder: string, timeZone: string) {
+    this.#timeZone = timeZone;
     this.#folder = dashboardFolder();
     this.#packed = packedFolder;
     this.#names = new Set(filesIn(this.#folder));
@@ -83,10 +100,12 @@ export class DashboardFiles {
   }
 
   /** @returns whether `name` (what follows `/dashboard/`) is one of its files, which is sent then */
-  send(request: IncomingMessage, response: ServerResponse, name: string): boolean {
+  send({ request, response, language }: FileVisit, name: string): boolean {
     const own = OWN.get(name);
-    if (own !== undefined) this.#text(request, response, { text: own, type: TYPES['.js'] ?? '' });
-    else if (!this.#names.has(name) || name === 'index.html') return false;
+    if (own !== undefined) {
+      const text = own(language, this.#timeZone);
+      this.#text(request, response, { text, type: TYPES['.js'] ?? '' });
+    } else if (!this.#names.has(name) || name === 'index.html') return false;
     else this.#file(request, response, name);
     return true;
   }
@@ -140,11 +159,16 @@ export function filesIn(folder: string): string[] {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
 }
 
+/** They run before the page's own, which waits until the document is there. */
+const OWN_SCRIPTS = ['balupi-look.js', 'balupi-page.js']
+  .map((name) => `<script src="/dashboard/${name}"></script>\n    `)
+  .join('');
+
 /** The Dashboard's page under BaluPi's name, with addresses that do not depend on its own. */
 function indexPage(html: string): string {
   return html
     .replace('<title>FlowFuse Dashboard</title>', '<title>BaluPi</title>')
     .replace('content="FlowFuse Dashboard"', 'content="BaluPi"')
     .replaceAll('="./', '="/dashboard/')
-    .replace('<script type="module"', '<script src="/dashboard/balupi-look.js"></script>\n    $&');
+    .replace('<script type="module"', `${OWN_SCRIPTS}$&`);
 }

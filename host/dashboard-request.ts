@@ -44,9 +44,12 @@ export function cookieOf(
   return undefined;
 }
 
+/** A page may have its choice in its address, such as `?period=month&date=2026-02-22`. */
+const INSIDE = /^\/dashboard\/[\w/-]*(?:\?[\w-]+=[\w.:%-]*(?:&[\w-]+=[\w.:%-]*)*)?$/;
+
 /** A place inside the Dashboard to go on to; anything else becomes its first page. */
 export function safeNext(next: string | null | undefined): string {
-  const isInside = /^\/dashboard\/[\w/-]*$/.test(next ?? '');
+  const isInside = INSIDE.test(next ?? '');
   const isStep = /^\/dashboard\/sign-/.test(next ?? '');
   return isInside && !isStep && typeof next === 'string' ? next : `${ROOT}/`;
 }

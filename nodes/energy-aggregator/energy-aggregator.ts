@@ -16,7 +16,7 @@ import {
 } from './app-acts.ts';
 import { correct, corrections, undoCorrection } from './correction-acts.ts';
 import { announce, publishStates } from './home-assistant-acts.ts';
-import { pageActs } from './page-acts.ts';
+import { PAGE_ACTS } from './page-acts.ts';
 import {
   addPrice,
   listPrices,
@@ -25,13 +25,11 @@ import {
   removePrice,
   updatePrice,
 } from './price-acts.ts';
-import { costs, current, history, summary } from './query-acts.ts';
+import { costs, current, history, report, summary } from './query-acts.ts';
 
 interface EnergyConfig extends NodeDef {
   readonly op: string;
   readonly store: string;
-  /** For the bars of a page. */
-  readonly period?: string;
 }
 
 /**
@@ -76,6 +74,7 @@ const ACTS: Acts<Rooms> = {
   record,
   current: serving(current, 'energy-current'),
   history: serving(history, 'energy-history'),
+  report: serving(report, 'energy-report'),
   costs: serving(costs, 'energy-costs'),
   summary: serving(summary, 'energy-summary'),
   correct: serving(correct, 'energy-history-correct'),
@@ -116,7 +115,7 @@ export default function register(RED: NodeAPI): void {
     });
     const acts: Acts<Rooms> = {
       ...ACTS,
-      ...pageActs(config.period),
+      ...PAGE_ACTS,
       'roll-up': (given, message) => {
         stopListening ??= given.energy.onUnusual(tell);
         return rollUp(given, message);

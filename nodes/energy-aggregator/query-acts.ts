@@ -1,12 +1,14 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { EnergyCostsQuery, EnergyHistoryQuery } from '../lib/api/api.ts';
-import type { HistoryWish, WishRefusal } from '../lib/energy/energy.ts';
+import type { EnergyCostsQuery, EnergyHistoryQuery, EnergyReportQuery } from '../lib/api/api.ts';
+import type { HistoryWish, ReportRefusal, WishRefusal } from '../lib/energy/energy.ts';
 import {
   costsJson,
   currentJson,
   historyCsv,
   historyJson,
+  reportCsv,
+  reportJson,
   summaryJson,
 } from '../lib/energy/energy.ts';
 import { type ApiMessage, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
@@ -34,17 +36,54 @@ export async function history({ energy }: Rooms, message: ApiMessage): Promise<u
   if (takesCsv(message.req?.headers.accept ?? '')) {
     const pages = energy.historyPages(wish);
     if (pages.kind !== 'pages') return withAnswer(message, refusal(pages));
-    const response = responseOf(message);
-    response.setHeader('Content-Type', 'text/csv; charset=utf-8');
-    response.setHeader('Content-Disposition', 'attachment; filename="energy.csv"');
-    await pipeline(Readable.from(historyCsv(pages)), response);
-    return null;
+    return await sendCsv(message, 'energy.csv', historyCsv(pages));
   }
   const found = energy.history(wish);
   return withAnswer(
     message,
     found.kind === 'history' ? answer(historyJson(found)) : refusal(found),
   );
+}
+
+/** JSON, or with `Accept: text/csv` each plug's hours as a stream. */
+export async function report({ energy }: Rooms, message: ApiMessage): Promise<unknown> {
+  const { query } = callOf(message);
+  const { device_id: deviceId, resolution, language, ...rest } = query as EnergyReportQuery;
+  const wish = { deviceId, ...rest };
+  if (takesCsv(message.req?.headers.accept ?? '')) {
+    const lines = energy.reportLines({ ...wish, byDay: resolution === 'day' });
+    if (lines.kind !== 'lines') return withAnswer(message, reportRefusal(lines));
+    const name = [...new Set([lines.firstDay, lines.lastDay])].join('_');
+    return await sendCsv(message, `energy-${name}.csv`, reportCsv(lines, language));
+  }
+  const found = energy.report(wish);
+  return withAnswer(
+    message,
+    found.kind === 'report' ? answer(reportJson(found)) : reportRefusal(found),
+  );
+}
+
+async function sendCsv(
+  message: ApiMessage,
+  name: string,
+  pieces: AsyncIterable<string>,
+): Promise<null> {
+  const response = responseOf(message);
+  response.setHeader('Content-Type', 'text/csv; charset=utf-8');
+  response.setHeader('Content-Disposition', `attachment; filename="${name}"`);
+  await pipeline(Readable.from(pieces), response);
+  return null;
+}
+
+function reportRefusal({ kind }: ReportRefusal): Answer {
+  switch (kind) {
+    case 'bad_date':
+      return invalid('date', 'must be a day of the calendar');
+    case 'bad_range':
+      return invalid('from', 'must be before to, and at most 40 years');
+    case 'unknown_device':
+      return refusal({ kind });
+  }
 }
 
 function refusal(refused: WishRefusal): Answer {

@@ -162,7 +162,10 @@ describe('A request to the Dashboard', () => {
   });
 
   it('goes on to a page of the Dashboard and nowhere else', () => {
-    assert.equal(safeNext('/dashboard/plugs'), '/dashboard/plugs');
+    const choice = '/dashboard/energy?period=month&date=2026-02-01';
+    for (const next of ['/dashboard/plugs', choice, '/dashboard/energy?device_id=a%3A1']) {
+      assert.equal(safeNext(next), next);
+    }
     for (const next of [
       null,
       undefined,
@@ -172,6 +175,9 @@ describe('A request to the Dashboard', () => {
       'https://evil.example/dashboard/',
       '/dashboard/\\evil',
       '/dashboard/x?y',
+      '/dashboard/x?y=//evil.example',
+      '/dashboard/x?y=1#z',
+      '/dashboard/x?y=<b>',
       '/api/nas/wol',
       '/dashboard/sign-out',
       '/dashboard/sign-in',

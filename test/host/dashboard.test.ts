@@ -24,6 +24,7 @@ const PLACES = [
   '/dashboard/favicon.svg',
   '/dashboard/sw.js',
   '/dashboard/balupi-look.js',
+  '/dashboard/balupi-page.js',
   '/dashboard/socket.io/?EIO=4&transport=polling',
   '/dashboard/nothing/here.js',
   '/DASHBOARD/_setup',
@@ -97,6 +98,19 @@ describe('The Dashboard’s door', function () {
         assert.match(detail, /\/dashboard\/sign-in/);
       });
     }
+
+    it('brings a person to the very choice that a link holds, and nowhere else', async () => {
+      const choice = '/dashboard/energy?period=month&date=2026-02-01';
+      const asked = await get(choice, DOCUMENT);
+      const place = asked.headers.get('location') ?? '';
+      assert.equal(place, `/dashboard/sign-in?next=${encodeURIComponent(choice)}`);
+      const form = { username: 'alice', password: 'Practice-alice-1', next: choice };
+      const answered = await post('/dashboard/sign-in', form);
+      assert.equal(answered.headers.get('location'), choice);
+      const odd = await get('/dashboard/energy?next=//evil.example', DOCUMENT);
+      const plain = `/dashboard/sign-in?next=${encodeURIComponent('/dashboard/energy')}`;
+      assert.equal(odd.headers.get('location'), plain);
+    });
 
     it('shows none of the Dashboard’s own files, packed or not', async () => {
       const cookie = await dashboardCookie(pi.url, 'alice');
@@ -300,10 +314,24 @@ describe('The Dashboard’s door', function () {
       assert.equal(plain.headers.get('content-encoding'), null);
     });
 
+    it('tells its scripts the language of the reader and the zone of the house', async () => {
+      for (const [language, preferred] of [
+        ['de', { 'Accept-Language': 'de-AT' }],
+        ['en', { 'Accept-Language': 'de-AT', Cookie: `${cookie}; balupi_language=en` }],
+      ] as const) {
+        const sent = await get('/dashboard/balupi-page.js', { Cookie: cookie, ...preferred });
+        assert.match(sent.headers.get('content-type') ?? '', /javascript/);
+        assert.match(await sent.text(), new RegExp(`\\("${language}", "[A-Z][\\w/+-]+"\\);\\n$`));
+      }
+      const page = await (await get('/dashboard/', { ...DOCUMENT, Cookie: cookie })).text();
+      assert.ok(page.indexOf('balupi-page.js') < page.indexOf('type="module"'));
+    });
+
     it('gives the energy as CSV, which the API gives over a token', async () => {
       const answered = await get('/dashboard/energy.csv?period=day', { Cookie: cookie });
       assert.equal(answered.status, 200);
       assert.match(answered.headers.get('content-type') ?? '', /text\/csv/);
+      assert.match(await answered.text(), /^local_time,utc,/);
       const bad = await get('/dashboard/energy.csv?period=century', { Cookie: cookie });
       assert.equal(bad.status, 422);
     });

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
-import type { Costs, UnusualHour, WishRefusal } from '../../nodes/lib/energy/energy.ts';
+import type {
+  Costs,
+  EnergyDevice,
+  UnusualHour,
+  WishRefusal,
+} from '../../nodes/lib/energy/energy.ts';
 import type { History, HistoryPages } from '../../nodes/lib/energy/history.ts';
+import type { Report, ReportBar, ReportLines } from '../../nodes/lib/energy/report.ts';
 import type { OnUnusual } from '../../nodes/lib/energy/unusual.ts';
 import type { Reading } from '../../nodes/lib/energy/sample.ts';
 import type { Summary } from '../../nodes/lib/energy/summary.ts';
@@ -82,19 +88,59 @@ const UNUSUAL: UnusualHour = {
   marginMw: 10_000,
   basis: 6,
 };
-const DEVICE = {
-  deviceId: 'a',
-  deviceNumber: 1,
-  deviceName: 'NAS',
-  powerW: 30.5,
-  voltageV: null,
-  currentA: null,
-  energyTodayWh: 120,
-  relay: 'on',
+const PLUG: EnergyDevice = {
+  id: 'a',
+  number: 1,
+  name: 'NAS',
+  role: 'nas',
+  addedAtMs: 0,
   isOnline: true,
-  isStale: false,
-  atMs: DAY_S * 1_000,
-} as const;
+};
+const BAR: ReportBar = {
+  number: 0,
+  startS: DAY_S,
+  endS: DAY_S + 3_600,
+  energyMwh: 30_500,
+  costUc: 976_000,
+  estimatedMwh: 500,
+  feedInMwh: 0,
+  isCorrected: false,
+  coveredS: 3_600,
+  elapsedS: 3_600,
+  compared: { energyMwh: null, costUc: null },
+  ofDevices: [30_500],
+};
+const REPORT: Report = {
+  kind: 'report',
+  device: null,
+  span: { kind: 'span', period: 'day', unit: 'hour', fromS: DAY_S, toS: DAY_S + 86_400 },
+  firstS: DAY_S,
+  total: { energyMwh: 30_500, costUc: 976_000 },
+  estimatedMwh: 500,
+  feedInMwh: 0,
+  coveredS: 3_600,
+  elapsedS: 3_600,
+  baseFeeUc: 0,
+  co2G: null,
+  tariffs: [{ priceId: 0, name: 'Default', energyMwh: 30_500, costUc: 976_000 }],
+  compared: null,
+  bars: [BAR],
+  devices: [
+    {
+      device: PLUG,
+      isForgotten: false,
+      feedInMwh: 0,
+      isEstimated: true,
+      isCorrected: false,
+      energyMwh: 30_500,
+      costUc: 976_000,
+      coveredS: 3_600,
+      compared: null,
+    },
+  ],
+  curveStepS: 300,
+  curves: [{ deviceId: 'a', points: [{ startS: DAY_S, avgMw: 30_500 }] }],
+};
 const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
   [{ kind: 'unknown_device' }, 404, 'not_found'],
   [{ kind: 'unknown_period' }, 422, 'invalid'],
@@ -217,6 +263,60 @@ describe('The node balupi-energy-aggregator', () => {
     assert.equal(line, '2026-02-22T00:00:00Z,30.5,31,30,30.5,3600,false,measured,0');
   });
 
+  it('reports of a period', async () => {
+    let wished: unknown = null;
+    const report = (wish: unknown): Report => {
+      wished = wish;
+      return REPORT;
+    };
+    const stage = await opened('report', { report });
+    const query = { device_id: 'a', period: 'day', date: '2026-02-22', compare: 'year' };
+    const payload = await answerOf(stage, 'energy-report', { query });
+    assert.partialDeepStrictEqual(payload, {
+      unit: 'hour',
+      total: { energy_wh: 30.5, estimated_wh: 0.5, co2_g: null },
+      buckets: [{ energy_wh: 30.5, devices_wh: [30.5], compared: { energy_wh: null } }],
+      devices: [{ device_id: 'a', device_name: 'NAS', forgotten: false }],
+      power: [{ device_id: 'a', points: [{ avg_power_w: 30.5 }] }],
+    });
+    assert.deepEqual(wished, {
+      deviceId: 'a',
+      period: 'day',
+      date: '2026-02-22',
+      compare: 'year',
+    });
+  });
+
+  it('streams the hours of a period as CSV, in a file named after it', async () => {
+    const pages = async function* (): AsyncGenerator<[]> {
+      yield await Promise.resolve([]);
+    };
+    const days = { firstDay: '2026-02-01', lastDay: '2026-02-28' };
+    const query = { resolution: 'hour', language: 'en' };
+    const reportLines = (): ReportLines => ({ kind: 'lines', ...days, pages: pages() });
+    const stage = await opened('report', { reportLines });
+    const { payload, headers } = await stage.ask({ query }, { headers: { Accept: 'text/csv' } });
+    assert.equal(
+      headers.get('content-disposition'),
+      'attachment; filename="energy-2026-02-01_2026-02-28.csv"',
+    );
+    assert.match(String(payload), /^local_time,utc,/);
+  });
+
+  for (const [kind, status, code] of [
+    ['unknown_device', 404, 'not_found'],
+    ['bad_date', 422, 'invalid'],
+    ['bad_range', 422, 'invalid'],
+  ] as const) {
+    it(`refuses a report with ${kind} by ${status}, and its export`, async () => {
+      const no = () => ({ kind });
+      const stage = await opened('report', { report: no, reportLines: no });
+      assert.equal(await codeOf(stage, 'energy-report', {}, status), code);
+      const csv = await stage.ask({}, { headers: { Accept: 'text/csv' } });
+      assert.equal(csv.status, status);
+    });
+  }
+
   it('tells the costs', async () => {
     const stage = await opened('costs', { costs: () => COSTS });
     const payload = await answerOf(stage, 'energy-costs');
@@ -240,41 +340,5 @@ describe('The node balupi-energy-aggregator', () => {
     const payload = await answerOf(stage, 'energy-summary');
     const known = { nas_state: 'unknown', avg_daily_kwh: null, nas_asleep_hours_today: 1.5 };
     assert.partialDeepStrictEqual(payload, known);
-  });
-
-  it('ends the line of a plug where nothing was measured, and begins it again', async () => {
-    const means = [0, 300, 1_200].map((afterS) => ({ ...BUCKET, startS: DAY_S + afterS }));
-    const stage = await opened('page-power', {
-      current: () => ({ devices: [DEVICE], totalPowerW: 30.5 }),
-      history: () => ({ ...HISTORY, resolution: '5m', points: means }),
-    });
-    await stage.send();
-    const line = stage.out[0]?.[0]?.['payload'] as { x: number; y: number | null }[];
-    assert.deepEqual(
-      line.map(({ x, y }) => [x / 1_000 - DAY_S, y]),
-      [
-        [0, 30.5],
-        [300, 30.5],
-        [600, null],
-        [1_200, 30.5],
-      ],
-    );
-  });
-
-  it('shows in the bars what is estimated as a series of its own', async () => {
-    const bar = { startS: DAY_S, endS: DAY_S + 3_600, coveredS: 3_600 };
-    const stage = await opened('page-bars', {
-      bars: () => [
-        { ...bar, number: 0, measuredMwh: 1_500_000, estimatedMwh: 0 },
-        { ...bar, number: 1, measuredMwh: 0, estimatedMwh: 2_000_000 },
-      ],
-    });
-    await stage.send();
-    assert.deepEqual(stage.out[0]?.[0]?.['payload'], [
-      { x: '00', y: 1.5, series: '[[measured]]' },
-      { x: '01', y: 0, series: '[[measured]]' },
-      { x: '00', y: 0, series: '[[estimated]]' },
-      { x: '01', y: 2, series: '[[estimated]]' },
-    ]);
   });
 });

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,7 +9,8 @@ import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { DemoWorld } from '../practice/demo-world.ts';
 
 const SERVER = resolve('dist', 'server.js');
-const ZONE = 'Europe/Berlin';
+/** Where the house is; browsers may be anywhere. */
+export const ZONE = 'Europe/Berlin';
 /** As `deploy/run.mjs` starts it. */
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
 
@@ -66,6 +67,19 @@ export class DashboardWorld {
     return await fetch(`${this.#url}${path}`, { ...init, headers });
   }
 
+  /** Kills it, loses the database of its queue as a broken card does, and starts it again. */
+  async loseQueue(): Promise<void> {
+    const child = this.#process;
+    child?.kill('SIGKILL');
+    if (child !== null) await once(child, 'exit');
+    const folder = this.#dataFolder;
+    for (const suffix of ['', '-wal', '-shm']) {
+      rmSync(join(folder, `queue.db${suffix}`), { force: true });
+    }
+    writeFileSync(join(folder, 'queue', 'restored'), '');
+    await this.#begin();
+  }
+
   async stop(): Promise<void> {
     if (this.#process !== null && this.#process.exitCode === null) {
       this.#process.kill('SIGTERM');
@@ -75,11 +89,19 @@ export class DashboardWorld {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  get #dataFolder(): string {
+    return join(this.#folder, 'balupi');
+  }
+
   async #boot(): Promise<void> {
     const flows = join(this.#folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (file) => !file.endsWith('.ts') });
-    const dataFolder = join(this.#folder, 'balupi');
-    await this.world.past(dataFolder);
+    await this.world.past(this.#dataFolder);
+    await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    const flows = join(this.#folder, 'flows');
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
     const child = spawn(
       process.execPath,
@@ -88,12 +110,13 @@ export class DashboardWorld {
         env: {
           ...Object.fromEntries(kept),
           ...this.world.environment(),
-          BALUPI_DATA_DIR: dataFolder,
+          BALUPI_DATA_DIR: this.#dataFolder,
           BALUPI_HOST: '127.0.0.1',
           BALUPI_PORT: '0',
           BALUPI_LOG_LEVEL: 'warn',
           BALUPI_CACHE_MIN_FREE_GB: '0.1',
           BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '2',
+          BALUPI_ENERGY_CO2_G_PER_KWH: '380',
           BALUPI_NAS_PROBE_INTERVAL_SECONDS: '2',
           BALUPI_TIMEZONE: ZONE,
           BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),

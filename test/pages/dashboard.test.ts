@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { dashboardCookie, RawPage } from '../fakes/raw-page.ts';
 import { browserOf, picture } from './browser.ts';
+import {
+  CUT_OFF,
+  DRAWN,
+  type Reader,
+  readerIn,
+  type ReaderOptions,
+  signedIn,
+  textOf,
+} from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
-type Look = 'light' | 'dark';
-
-interface Reader {
-  readonly page: Page;
-  /** Addresses of another origin that the page asked for. */
-  readonly foreign: readonly string[];
-  readonly complaints: readonly string[];
-}
-
 const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'system'];
-/** What a page may not do at all, and what tells that it drew something. */
-const DRAWN = '.nrdb-ui-group';
-
-/** What of a page's words and tables is wider than its place. */
-const CUT_OFF = `[...document.querySelectorAll(
-  '.nrdb-ui-group .v-card-title, .bp-tile b, .nrdb-ui-group .v-table__wrapper'
-)].filter((place) => place.scrollWidth > place.clientWidth + 1).map((place) => place.innerText)`;
 
 describe('The Dashboard in a browser', function () {
   this.timeout(120_000);
@@ -37,42 +30,8 @@ describe('The Dashboard in a browser', function () {
     await balupi.stop();
   });
 
-  async function reader(context: BrowserContext): Promise<Reader> {
-    const [foreign, complaints]: [string[], string[]] = [[], []];
-    const page = await context.newPage();
-    page.on('request', (request) => {
-      const url = request.url();
-      const isOurs = url.startsWith(`${balupi.url}/`) || /^(?:data|blob):/.test(url);
-      if (!isOurs) foreign.push(url);
-    });
-    page.on('websocket', (socket) => {
-      if (!socket.url().startsWith(balupi.url.replace('http', 'ws'))) foreign.push(socket.url());
-    });
-    page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
-    });
-    page.on('pageerror', (error) => complaints.push(String(error)));
-    return { page, foreign, complaints };
-  }
-
-  async function signIn(
-    username: string,
-    how: { readonly locale?: string; readonly look?: Look; readonly width?: number },
-  ): Promise<Reader> {
-    const context = await browser().newContext({
-      locale: how.locale ?? 'en-GB',
-      colorScheme: how.look ?? 'light',
-      viewport: { width: how.width ?? 1400, height: 900 },
-    });
-    const opened = await reader(context);
-    const { page } = opened;
-    await page.goto(`${balupi.url}/dashboard`);
-    await page.fill('input[name=username]', username);
-    await page.fill('input[name=password]', `Practice-${username}-1`);
-    await page.click('button');
-    await page.waitForSelector(DRAWN);
-    return opened;
-  }
+  const signIn = (username: string, how: ReaderOptions): Promise<Reader> =>
+    signedIn(browser(), balupi, username, how);
 
   async function show(page: Page, name: string): Promise<void> {
     await page.goto(`${balupi.url}/dashboard/${name}`);
@@ -88,12 +47,9 @@ describe('The Dashboard in a browser', function () {
     return Number(/\d+/.exec(colour)?.[0] ?? 255);
   }
 
-  const textOf = async (page: Page, selector: string): Promise<string> =>
-    (await page.textContent(selector)) ?? '';
-
   it('asks a person to sign in, and then goes where they wanted to go', async () => {
     const context = await browser().newContext({ locale: 'de-DE' });
-    const { page } = await reader(context);
+    const { page } = await readerIn(context, balupi.url);
     await page.goto(`${balupi.url}/dashboard/plugs`);
     assert.match(page.url(), /\/dashboard\/sign-in\?next=/);
     assert.match(await textOf(page, 'main'), /Anmelden/);
@@ -128,7 +84,7 @@ describe('The Dashboard in a browser', function () {
     }
   });
 
-  it('shows the energy: gauges with their age, bars, costs, ranking, standby and prices', async () => {
+  it('shows the energy of now: gauges with their age, sums, standby and prices', async () => {
     const { page } = admin;
     await show(page, 'energy');
     await page.waitForSelector('.bp-gauge:has-text("Fridge")');
@@ -136,78 +92,7 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('td:has-text("Fridge")');
     await page.waitForSelector('.bp-tile:has-text("this month")');
     assert.match(await textOf(page, '.bp-tile:has-text("this month")'), /\d+\.\d kWh.*€\d/);
-    assert.match(
-      await textOf(page, 'p.bp-soft:has-text("covered")'),
-      /% of its energy is estimated/,
-    );
-    assert.equal(await page.locator('.nrdb-ui-chart canvas').count(), 6);
-    assert.match(await textOf(page, '.bp-row:has-text("Night")'), /26\.40 ct\/kWh/);
-    await page.waitForTimeout(500);
-    await picture(page, 'dashboard-energy', true);
-  });
-
-  it('marks what is estimated in the bars, in at most 500 points a series', async () => {
-    const page = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
-    assert.ok(await page.open());
-    await page.send('ui-event', 'dashboard-energy-opened', {
-      topic: '$pageview',
-      payload: { page: { id: 'page-energy' } },
-    });
-    const bars = ['week', 'month', 'year'].map((period) => `dashboard-energy-${period}-chart`);
-    await page.listen(() => bars.every((chart) => page.to(chart).length > 0));
-    const points = bars.flatMap(
-      (chart) => page.to(chart)[0]?.['payload'] as { series: string; y: number }[],
-    );
-    assert.deepEqual([...new Set(points.map(({ series }) => series))], ['measured', 'estimated']);
-    // What of it is estimated lies some days back: not in each of the periods on each day.
-    assert.ok(points.some(({ series, y }) => series === 'estimated' && y > 0));
-    for (const [event, message] of page.told) {
-      if (!event.startsWith('msg-input:') || !event.endsWith('-chart')) continue;
-      const series = new Map<string, number>();
-      for (const point of (message as { payload: { series: string }[] }).payload) {
-        series.set(point.series, (series.get(point.series) ?? 0) + 1);
-      }
-      assert.ok(Math.max(...series.values()) <= 500, event);
-    }
-  });
-
-  it('lets an admin add a price and change it', async () => {
-    const { page } = admin;
-    await show(page, 'energy');
-    const form = page.locator('form.bp-form');
-    await form.locator('input').nth(0).fill('Weekend');
-    await form.locator('input').nth(1).fill('21.5');
-    await form.locator('button[type=submit]').click();
-    const row = page.locator('.bp-row:has-text("Weekend")');
-    await row.waitFor();
-    assert.match((await row.textContent()) ?? '', /21\.50 ct\/kWh/);
-    await row.locator('button:has-text("Change")').click();
-    await form.locator('input').nth(1).fill('22.25');
-    await form.locator('button[type=submit]').click();
-    await page.waitForSelector('.bp-row:has-text("22.25 ct/kWh")');
-    await row.locator('button:has-text("Remove")').click();
-    await row.locator('button:has-text("Really remove?")').click();
-    await row.waitFor({ state: 'detached' });
-  });
-
-  it('gives the values as CSV', async () => {
-    const { page } = admin;
-    await show(page, 'energy');
-    const headers = { Accept: 'text/csv' };
-    const token = await balupi.token('admin');
-    const told = await balupi.call(token, '/api/energy/history?period=month&resolution=hour', {
-      headers,
-    });
-    const known = (await told.text()).trimEnd().split('\n');
-    const coming = page.waitForEvent('download');
-    await page.click('a:has-text("this month")');
-    const download = await coming;
-    assert.equal(download.suggestedFilename(), 'energy.csv');
-    const chunks: Buffer[] = [];
-    for await (const chunk of await download.createReadStream()) chunks.push(chunk as Buffer);
-    const lines = Buffer.concat(chunks).toString().trimEnd().split('\n');
-    assert.match(lines[0] ?? '', /timestamp.*energy_wh.*estimated/);
-    assert.deepEqual(lines.slice(0, known.length - 1), known.slice(0, -1));
+    assert.match(await textOf(page, '[data-price]:has-text("Night")'), /26\.40 ct\/kWh/);
   });
 
   it('renames a plug and gives it another role', async () => {
@@ -471,8 +356,8 @@ describe('The Dashboard in a browser', function () {
       ['dashboard-plugs-plugs', 'change', { params, body: { name: 'Hacked' } }],
       ['dashboard-plugs-plugs', 'remove', { params }],
       ['dashboard-plugs-plugs', 'add', { body: { ip_address: '127.0.0.1:9' } }],
-      ['dashboard-energy-prices', 'add', { body: { name: 'x', price_per_kwh_cents: 1 } }],
-      ['dashboard-energy-prices', 'remove', { params: { id: '1' } }],
+      ['dashboard-prices-form', 'add', { body: { name: 'x', price_per_kwh_cents: 1 } }],
+      ['dashboard-prices-form', 'remove', { params: { id: '1' } }],
       ['dashboard-nas-cache', 'empty', { body: {} }],
     ] as const) {
       const user = { id: 1, username: 'admin', role: 'admin' };
@@ -498,9 +383,9 @@ describe('The Dashboard in a browser', function () {
       ui_update: { label: 'FAKED' },
     };
     for (const widget of [
-      'dashboard-energy-month-chart',
+      'dashboard-energy-past',
       'dashboard-energy-now-gauge',
-      'dashboard-energy-ranking-table',
+      'dashboard-energy-standby-table',
       'dashboard-energy-now-plugs',
       'dashboard-nas-status-tiles',
       'dashboard-frame-head',
@@ -511,7 +396,7 @@ describe('The Dashboard in a browser', function () {
     }
     const late = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
     assert.ok(await late.open());
-    for (const widget of ['dashboard-energy-month-chart', 'dashboard-energy-now-plugs']) {
+    for (const widget of ['dashboard-energy-standby-table', 'dashboard-energy-now-plugs']) {
       await late.send('widget-load', widget);
     }
     await late.listen(() => false, 1_500);
@@ -576,7 +461,7 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('.bp-gauge:has-text("vor ")');
     await page.waitForSelector('td:has-text("Fridge")');
     assert.match(await textOf(page, '.bp-tile:has-text("dieser Monat")'), /\d+,\d kWh.*€/);
-    assert.match(await textOf(page, 'tr:has-text("Fridge")'), /\d,\d\d kWh/);
+    assert.match(await textOf(page, 'tr:has-text("Fridge")'), /\d,\d W.*\d,\d\d €/);
     assert.doesNotMatch(await textOf(page, 'body'), /\[\[|This month|estimated/);
     assert.ok((await brightness(page)) < 80);
     await picture(page, 'dashboard-phone');

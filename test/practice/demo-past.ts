@@ -137,6 +137,7 @@ function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
       defaultPriceCents: 32,
       commitSeconds: 60,
       nasPowerThresholdWatts: 30,
+      co2GPerKwh: null,
     },
     devices: { list: () => [], forgotten: () => [] },
     seen: { flush: () => () => undefined },

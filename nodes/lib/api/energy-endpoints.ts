@@ -106,6 +106,106 @@ export const EnergyCosts = Type.Object(
 );
 export type EnergyCosts = Static<typeof EnergyCosts>;
 
+const COMPARISONS = ['none', 'previous', 'year'] as const;
+
+export const EnergyReportQuery = Type.Object({
+  device_id: Type.Optional(deviceId()),
+  period: words(PERIODS, { default: 'day', description: 'The whole calendar period.' }),
+  date: Type.Optional(moment('Any day of the period; default: today.')),
+  from: Type.Optional(moment('Begin; wins over the period. Whole local days.')),
+  to: Type.Optional(moment('End, not included.')),
+  compare: words(COMPARISONS, {
+    default: 'none',
+    description: 'With the stretch before it, or with the same a year earlier.',
+  }),
+  resolution: words(['hour', 'day'], { default: 'hour', description: 'Of the CSV.' }),
+  language: words(['en', 'de'], {
+    default: 'en',
+    description: 'Of the CSV; de: semicolons, decimal commas and German words.',
+  }),
+});
+export type EnergyReportQuery = Static<typeof EnergyReportQuery>;
+
+const USED = { energy_wh: measured(), cost_cents: measured() };
+const Used = Type.Object(USED);
+
+export const EnergyReport = Type.Object(
+  {
+    ...OF_DEVICE,
+    period: words([...PERIODS, 'range']),
+    from: instant(),
+    to: instant('End, not included; later than now where the period is not over.'),
+    unit: words(['hour', 'day', 'week', 'month', 'year']),
+    first_at: nullable(instant('When metering began.')),
+    total: Type.Object({
+      ...USED,
+      estimated_wh: Type.Number(),
+      feed_in_wh: Type.Number({ minimum: 0, description: 'No part of energy_wh.' }),
+      base_fee_cents: nullable(Type.Number({ description: 'Not in cost_cents.' })),
+      co2_g: nullable(Type.Number({ description: 'Null without ENERGY_CO2_G_PER_KWH.' })),
+      covered_seconds: count(),
+      elapsed_seconds: count(),
+    }),
+    by_tariff: Type.Array(
+      Type.Object({
+        price_id: count(),
+        name: Type.String(),
+        energy_wh: Type.Number(),
+        cost_cents: Type.Number(),
+      }),
+    ),
+    compared: nullable(
+      Type.Object({
+        from: instant(),
+        to: instant(),
+        total: Used,
+        so_far: nullable(
+          Type.Object(USED, { description: 'As far as the period itself has come by now.' }),
+        ),
+        covered_seconds: count(),
+        elapsed_seconds: count(),
+      }),
+    ),
+    buckets: Type.Array(
+      Type.Object({
+        from: instant(),
+        to: instant(),
+        ...USED,
+        estimated_wh: Type.Number(),
+        feed_in_wh: Type.Number({ minimum: 0 }),
+        corrected: Type.Boolean(),
+        covered_seconds: count(),
+        elapsed_seconds: count(),
+        compared: nullable(Used),
+        devices_wh: Type.Array(measured(), { description: 'In the order of devices.' }),
+      }),
+    ),
+    devices: Type.Array(
+      Type.Object({
+        device_id: Type.String(),
+        device_name: Type.String(),
+        forgotten: Type.Boolean(),
+        ...USED,
+        feed_in_wh: Type.Number({ minimum: 0 }),
+        estimated: Type.Boolean(),
+        corrected: Type.Boolean(),
+        covered_seconds: count(),
+        compared: nullable(Used),
+      }),
+    ),
+    power_step_seconds: nullable(Type.Integer({ minimum: 1 })),
+    power: Type.Array(
+      Type.Object({
+        device_id: Type.String(),
+        points: Type.Array(Type.Object({ timestamp: instant(), avg_power_w: Type.Number() })),
+      }),
+      { description: 'What was measured; for at most nine days.' },
+    ),
+  },
+  { title: 'EnergyReport' },
+);
+export type EnergyReport = Static<typeof EnergyReport>;
+
 export const NAS_STATES = ['off', 'standby', 'idle', 'active', 'unknown'] as const;
 
 export const EnergySummary = Type.Object(
@@ -148,6 +248,22 @@ export const ENERGY_ENDPOINTS = [
       200: {
         description: 'The buckets.',
         content: { ...json(EnergyHistory).content, 'text/csv': Type.String() },
+      },
+    },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-report',
+    method: 'GET',
+    path: '/api/energy/report',
+    summary: 'Any stretch of the past in bars and by plug, compared; as CSV hour by hour.',
+    tags: TAGS,
+    access: 'caller',
+    query: EnergyReportQuery,
+    responses: {
+      200: {
+        description: 'The report.',
+        content: { ...json(EnergyReport).content, 'text/csv': Type.String() },
       },
     },
     refusals: ['not_found'],

@@ -46,6 +46,7 @@ export class BucketRows {
   readonly #dropDay: StatementSync;
   readonly #hoursIn: StatementSync;
   readonly #totals: StatementSync;
+  readonly #estimated: StatementSync;
 
   constructor(store: Store) {
     const { putFine, putHour, putDay, putShare, dropShares } = writing(store);
@@ -54,7 +55,8 @@ export class BucketRows {
     this.#putDay = putDay;
     this.#putShare = putShare;
     this.#dropShares = dropShares;
-    const { fine, fineOfAll, hours, days, shares, hoursIn, totals } = reading(store);
+    const read = reading(store);
+    const { fine, fineOfAll, hours, days, shares, hoursIn, totals, estimated } = read;
     this.#fine = fine;
     this.#fineOfAll = fineOfAll;
     this.#hours = hours;
@@ -62,6 +64,7 @@ export class BucketRows {
     this.#shares = shares;
     this.#hoursIn = hoursIn;
     this.#totals = totals;
+    this.#estimated = estimated;
     const edge = (start: string, table: string, order: string): StatementSync =>
       store.prepare(`SELECT ${start} FROM ${table} WHERE device_number = ? ${order}`);
     this.#oldestFine = store.prepare('SELECT min(start_s) AS start_s FROM energy_five_minutes');
@@ -125,6 +128,11 @@ export class BucketRows {
         },
       ]),
     );
+  }
+
+  /** Energy of the hours in [fromS, toS) of which a part was estimated. */
+  estimatedMwh(deviceNumber: number, fromS: number, toS: number): number {
+    return Number(this.#estimated.get(deviceNumber, fromS, toS)?.['mwh'] ?? 0);
   }
 
   /** Deletes the hours that begin in [fromS, toS), and what is finer. */
@@ -271,6 +279,10 @@ function reading(store: Store) {
   const range = 'WHERE device_number = ? AND start_s >= ? AND start_s < ? ORDER BY start_s';
   const dates = 'WHERE device_number = ? AND day >= ? AND day < ?';
   return {
+    estimated: store.prepare(
+      `SELECT sum(energy_mwh) AS mwh FROM energy_hourly
+       WHERE device_number = ? AND start_s >= ? AND start_s < ? AND (estimated & ${ESTIMATED}) <> 0`,
+    ),
     fine: store.prepare(`SELECT ${MEASURES} FROM energy_five_minutes ${range}`),
     fineOfAll: store.prepare(
       `SELECT device_number, ${MEASURES} FROM energy_five_minutes

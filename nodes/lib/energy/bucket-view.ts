@@ -74,6 +74,26 @@ export class BucketView {
     return [...days.values()].sort((a, b) => (a.day < b.day ? -1 : 1));
   }
 
+  /**
+   * Energy in [fromS, toS) of hours of which a part was estimated, and of such days where their
+   * hours are no longer kept.
+   */
+  estimatedMwh(deviceNumber: number, fromS: number, toS: number): number {
+    const live = this.#liveHours(deviceNumber).filter(
+      ({ startS }) => startS >= fromS && startS < toS,
+    );
+    const oldestS = this.#rows.oldestHourS(deviceNumber) ?? live[0]?.startS ?? toS;
+    const keptDay = this.#time.date(Math.min(oldestS, toS));
+    const days = this.#rows.days(deviceNumber, this.#time.date(fromS), keptDay);
+    const stored = live.flatMap(({ startS }) => this.#rows.hours(deviceNumber, startS, startS + 1));
+    return (
+      this.#rows.estimatedMwh(deviceNumber, fromS, toS) +
+      estimatedIn(days) +
+      estimatedIn(live) -
+      estimatedIn(stored)
+    );
+  }
+
   /** Energy and cost by price in [fromS, toS), counted in whole hours. */
   shares(deviceNumber: number, fromS: number, toS: number): TariffShare[] {
     const shares = new Map<number, TariffShare>();
@@ -166,6 +186,12 @@ export class BucketView {
     }
     return { hours, fine };
   }
+}
+
+function estimatedIn(buckets: readonly Bucket[]): number {
+  return buckets.reduce((sum, { isEstimated, energyMwh }) => {
+    return isEstimated ? sum + energyMwh : sum;
+  }, 0);
 }
 
 /** Stored buckets with the live ones in their place or behind them. */

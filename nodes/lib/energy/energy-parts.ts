@@ -15,6 +15,7 @@ import { type NasBorders, nasBorders } from './nas-watts.ts';
 import { PriceRows } from './price-rows.ts';
 import { Prices } from './prices.ts';
 import { Pruning } from './pruning.ts';
+import { Reports } from './report.ts';
 import { RollUp } from './roll-up.ts';
 import type { EnergyDevices, HourlyHistory, SeenPlugs } from './sample.ts';
 import { SampleRows } from './sample-rows.ts';
@@ -31,6 +32,8 @@ export interface EnergySettings {
   readonly defaultPriceCents: number;
   readonly commitSeconds: number;
   readonly nasPowerThresholdWatts: number;
+  /** Null where nobody set it. */
+  readonly co2GPerKwh: number | null;
 }
 
 export interface EnergyParts {
@@ -64,6 +67,7 @@ export interface AssembledEnergy {
   readonly prices: Prices;
   readonly metering: Metering;
   readonly histories: Histories;
+  readonly reports: Reports;
   readonly borders: NasBorders;
   readonly watch: UnusualWatch;
 }
@@ -110,8 +114,11 @@ export function assembleEnergy(
     ...{ buckets, samples, devices, time, sampleIntervalS, longestS },
     ...present,
   });
+  const asked = { histories, devices, buckets, prices, time, co2GPerKwh: settings.co2GPerKwh };
+  const reports = new Reports({ ...asked, ...present });
   const watch = new UnusualWatch({ devices: () => devices.list(), time, ...present });
-  return { corrections, time, nasHours, latest, prices, metering, histories, borders, watch };
+  const answering = { histories, reports, latest, watch };
+  return { corrections, time, nasHours, prices, metering, borders, ...answering };
 }
 
 interface PastParts {

@@ -6,6 +6,7 @@ import type { Current } from './latest.ts';
 import type { PriceFault, PriceWish } from './price-wish.ts';
 import type { Costed } from './prices.ts';
 import type { SlotFault } from './price-slots.ts';
+import type { Report, ReportLine, ReportLines, Used } from './report.ts';
 import type { Summary } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { UnusualHour } from './unusual.ts';
@@ -40,6 +41,93 @@ export function historyJson(history: History) {
     resolution: history.resolution,
     data: history.points.map(pointJson),
   };
+}
+
+export function reportJson(report: Report) {
+  const { device, span, compared } = report;
+  return {
+    device_id: device?.id ?? null,
+    device_name: device?.name ?? null,
+    period: span.period,
+    from: isoS(span.fromS),
+    to: isoS(span.toS),
+    unit: span.unit,
+    first_at: known(report.firstS, isoS),
+    total: totalJson(report),
+    by_tariff: report.tariffs.map((tariff) => ({
+      price_id: tariff.priceId,
+      name: tariff.name,
+      energy_wh: thousandth(tariff.energyMwh),
+      cost_cents: cents(tariff.costUc),
+    })),
+    compared: known(compared, comparedJson),
+    buckets: report.bars.map(barJson),
+    devices: report.devices.map(plugJson),
+    power_step_seconds: report.curveStepS,
+    power: report.curves.map(({ deviceId, points }) => ({
+      device_id: deviceId,
+      points: points.map(({ startS, avgMw }) => ({
+        timestamp: isoS(startS),
+        avg_power_w: thousandth(avgMw),
+      })),
+    })),
+  };
+}
+
+function comparedJson({ fromS, toS, ...compared }: NonNullable<Report['compared']>) {
+  return {
+    from: isoS(fromS),
+    to: isoS(toS),
+    total: usedJson(compared.total),
+    so_far: known(compared.soFar, usedJson),
+    covered_seconds: compared.coveredS,
+    elapsed_seconds: compared.elapsedS,
+  };
+}
+
+function totalJson(report: Report) {
+  return {
+    ...usedJson(report.total),
+    estimated_wh: thousandth(report.estimatedMwh),
+    feed_in_wh: thousandth(report.feedInMwh),
+    base_fee_cents: known(report.baseFeeUc, cents),
+    co2_g: report.co2G,
+    covered_seconds: report.coveredS,
+    elapsed_seconds: report.elapsedS,
+  };
+}
+
+function plugJson(plug: Report['devices'][number]) {
+  return {
+    device_id: plug.device.id,
+    device_name: plug.device.name,
+    forgotten: plug.isForgotten,
+    ...usedJson(plug),
+    feed_in_wh: thousandth(plug.feedInMwh),
+    estimated: plug.isEstimated,
+    corrected: plug.isCorrected,
+    covered_seconds: plug.coveredS,
+    compared: known(plug.compared, usedJson),
+  };
+}
+
+function barJson(bar: Report['bars'][number]) {
+  return {
+    from: isoS(bar.startS),
+    to: isoS(bar.endS),
+    ...usedJson(bar),
+    estimated_wh: thousandth(bar.estimatedMwh),
+    feed_in_wh: thousandth(bar.feedInMwh),
+    corrected: bar.isCorrected,
+    covered_seconds: bar.coveredS,
+    elapsed_seconds: bar.elapsedS,
+    compared: known(bar.compared, usedJson),
+    devices_wh: bar.ofDevices.map((mwh) => known(mwh, thousandth)),
+  };
+}
+
+function usedJson({ energyMwh, costUc }: Used) {
+  return { energy_wh: known(energyMwh, thousandth), cost_cents: known(costUc, cents) };
 }
 
 export function costsJson(costs: Costs) {
@@ -178,6 +266,76 @@ export async function* historyCsv(history: HistoryPages): AsyncGenerator<string>
 
 function csvLine(bucket: Bucket): string {
   return `${Object.values(pointJson(bucket)).join(',')}\r\n`;
+}
+
+interface CsvWords {
+  readonly head: readonly string[];
+  readonly between: string;
+  /** Tells a spreadsheet that what follows is UTF-8. */
+  readonly mark: string;
+  readonly quality: Readonly<Record<ReturnType<typeof qualityOf>, string>>;
+  readonly number: (value: string) => string;
+  readonly day: (date: string) => string;
+}
+
+/** The CSV of the plugs in the two ways that spreadsheets read it. */
+const CSV_WORDS: Readonly<Record<'en' | 'de', CsvWords>> = {
+  en: {
+    head: 'local_time,utc,minutes,plug_id,plug,energy_kwh,cost_eur,covered_minutes,quality,feed_in_kwh'.split(
+      ',',
+    ),
+    between: ',',
+    mark: '',
+    quality: { measured: 'measured', estimated: 'estimated', corrected: 'corrected' },
+    number: (value) => value,
+    day: (date) => date,
+  },
+  de: {
+    head: 'Ortszeit;UTC;Minuten;Kennung;Steckdose;Energie (kWh);Kosten (EUR);erfasste Minuten;Qualität;Einspeisung (kWh)'.split(
+      ';',
+    ),
+    between: ';',
+    mark: '\uFEFF',
+    quality: { measured: 'gemessen', estimated: 'geschätzt', corrected: 'berichtigt' },
+    number: (value) => value.replace('.', ','),
+    day: (date) => date.split('-').reverse().join('.'),
+  },
+};
+
+/** Hours or days of plugs as CSV (RFC 4180), a piece at a time. */
+export async function* reportCsv(
+  { pages }: ReportLines,
+  language: 'en' | 'de',
+): AsyncGenerator<string> {
+  const words = CSV_WORDS[language];
+  yield `${words.mark}${words.head.join(words.between)}\r\n`;
+  for await (const page of pages) {
+    yield page.map((line) => `${plugLine(line, words).join(words.between)}\r\n`).join('');
+  }
+}
+
+function plugLine({ device, bucket, endS, date, minute }: ReportLine, words: CsvWords): string[] {
+  const { startS, energyMwh, costUc, coveredS } = bucket;
+  const number = (value: number, digits: number): string => words.number(value.toFixed(digits));
+  return [
+    `${words.day(date)} ${clockTime(minute)}`,
+    isoS(startS),
+    number((endS - startS) / 60, 0),
+    csvText(device.id, words.between),
+    csvText(device.name, words.between),
+    number(kwh(energyMwh), 6),
+    number(cents(costUc) / 100, 6),
+    number(coveredS / 60, 1),
+    words.quality[qualityOf(bucket)],
+    number(kwh(bucket.feedInMwh ?? 0), 6),
+  ];
+}
+
+/** A name is nobody's formula, whatever it begins with, and keeps its separators to itself. */
+function csvText(text: string, between: string): string {
+  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const isQuoted = plain.includes(between) || /["\r\n]/.test(plain);
+  return isQuoted ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
 
 function pointJson(bucket: Bucket) {

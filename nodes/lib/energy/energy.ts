@@ -1,5 +1,4 @@
 import type { Clock } from '../time/clock.ts';
-import { type Bar, type BarPeriod, barsOf } from './bars.ts';
 import type { BucketView } from './bucket-view.ts';
 import type {
   CorrectionOutcome,
@@ -30,6 +29,7 @@ import type {
 } from './prices.ts';
 import type { PlugClock } from './plug-clock.ts';
 import { ReadingsAside } from './readings-aside.ts';
+import type { Report, ReportLines, ReportRefusal, Reports, ReportWish } from './report.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import {
   type DeviceStandby,
@@ -43,8 +43,6 @@ import type { HandOverOutcome } from './succession.ts';
 import type { Price } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
-export type { Bar, BarPeriod } from './bars.ts';
-export { BAR_PERIODS } from './bars.ts';
 export type { Costs } from './costs.ts';
 export type { Counted } from './counters.ts';
 export type { Dashboard, PeriodStats } from './dashboard.ts';
@@ -58,6 +56,7 @@ export type { HistoryWish, WishRefusal } from './history.ts';
 export type { CurrentDevice } from './latest.ts';
 export type { CorrectionFault } from './corrections.ts';
 export type { PriceOutcome } from './prices.ts';
+export type { ReportRefusal } from './report.ts';
 export type { PlugClock } from './plug-clock.ts';
 export type { Price } from './tariff.ts';
 export type { EnergyDevice } from './sample.ts';
@@ -89,6 +88,7 @@ export class Energy {
   readonly #metering: Metering;
   readonly #corrections: Corrections;
   readonly #histories: Histories;
+  readonly #reports: Reports;
   readonly #nasWatts: NasWatts;
   readonly #sampleIntervalS: number;
   readonly #watch: UnusualWatch;
@@ -117,6 +117,7 @@ export class Energy {
     this.#metering = assembled.metering;
     this.#corrections = assembled.corrections;
     this.#histories = assembled.histories;
+    this.#reports = assembled.reports;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
     const { trial } = parts;
@@ -190,9 +191,14 @@ export class Energy {
     return this.#histories.history(wish);
   }
 
-  /** The household's present day, week, month or year in bars. */
-  bars(period: BarPeriod): readonly Bar[] {
-    return barsOf(period, this.#metering.view(), this.#time, this.#metering.nowS());
+  /** Any stretch of the past in bars and by plug, beside another one. */
+  report(wish: ReportWish): Report | ReportRefusal {
+    return this.#reports.report(wish);
+  }
+
+  /** The same hour by hour, or day by day, for an export. */
+  reportLines(wish: ReportWish & { readonly byDay: boolean }): ReportLines | ReportRefusal {
+    return this.#reports.lines(wish);
   }
 
   /** The history without the limit on points, for an export. */

@@ -79,5 +79,8 @@ function untilOf(
 ): string | undefined {
   if (lockedUntilMs === null) return undefined;
   const style = { dateStyle: 'medium', timeStyle: 'short', timeZone } as const;
-  return new Intl.DateTimeFormat(language, style).format(lockedUntilMs);
+  // Plain `en` would be read as American, with the month first.
+  return new Intl.DateTimeFormat(language === 'en' ? 'en-GB' : language, style).format(
+    lockedUntilMs,
+  );
 }

@@ -73,6 +73,7 @@ export function openWorld(count: number): World {
       defaultPriceCents: 32,
       commitSeconds: 60,
       nasPowerThresholdWatts: 30,
+      co2GPerKwh: null,
     },
     devices: { list: () => devices, forgotten: () => [] },
     seen: seenIn(store, count),

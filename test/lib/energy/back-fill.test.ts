@@ -44,6 +44,7 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
         defaultPriceCents: 32,
         commitSeconds: 60,
         nasPowerThresholdWatts: 30,
+        co2GPerKwh: null,
       },
       devices: {
         list: () => tapo.list().map((plug) => ({ ...plug, number: plug.deviceNumber })),

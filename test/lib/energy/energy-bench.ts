@@ -46,6 +46,7 @@ export class Bench {
       defaultPriceCents: 32,
       commitSeconds: 60,
       nasPowerThresholdWatts: 30,
+      co2GPerKwh: null,
       ...settings,
     };
     this.time = new LocalTime(this.settings.timeZone);

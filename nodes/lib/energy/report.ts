@@ -1,0 +1,436 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { BucketRows } from './bucket-rows.ts';
+import type { BucketView } from './bucket-view.ts';
+import { type Bucket, HOUSEHOLD } from './buckets.ts';
+import type { TariffCost } from './costs.ts';
+import type { Histories } from './history.ts';
+import type { LocalTime } from './local-time.ts';
+import type { Prices } from './prices.ts';
+import {
+  asFarAs,
+  barsOf,
+  type BarSpan,
+  comparedWith,
+  type Comparison,
+  type Span,
+  spanOf,
+  type SpanWish,
+  type Stretch,
+} from './report-span.ts';
+import type { EnergyDevice, EnergyDevices } from './sample.ts';
+
+export interface ReportWish extends SpanWish {
+  /** Missing: the household. */
+  readonly deviceId?: string | undefined;
+  readonly compare?: Comparison | undefined;
+}
+
+export interface ReportRefusal {
+  readonly kind: 'unknown_device' | 'bad_date' | 'bad_range';
+}
+
+/** Energy and what it cost; null where nothing is known. */
+export interface Used {
+  readonly energyMwh: number | null;
+  /** Micro-cents, without the base fee. */
+  readonly costUc: number | null;
+}
+
+export interface ReportBar extends BarSpan, Used {
+  /** What of the energy was taken from the plugs' own counters after a gap. */
+  readonly estimatedMwh: number;
+  /** What was fed in; no part of the energy. */
+  readonly feedInMwh: number;
+  readonly isCorrected: boolean;
+  /** Seconds of it that are known. */
+  readonly coveredS: number;
+  /** Seconds of it that have passed since anything was metered at all. */
+  readonly elapsedS: number;
+  /** The bar of the same number in the other stretch; without one, nothing. */
+  readonly compared: Used | null;
+  /** What each plug had in it, in the order of {@link Report.devices}; null: nothing is known. */
+  readonly ofDevices: readonly (number | null)[];
+}
+
+interface ReportDevice extends Used {
+  readonly device: EnergyDevice;
+  readonly isForgotten: boolean;
+  readonly feedInMwh: number;
+  readonly isEstimated: boolean;
+  readonly isCorrected: boolean;
+  readonly coveredS: number;
+  readonly compared: Used | null;
+}
+
+interface ReportTariff extends TariffCost {
+  readonly priceId: number;
+}
+
+/** Measured power of one plug; nothing where it was not measured. */
+interface ReportCurve {
+  readonly deviceId: string;
+  readonly points: readonly { readonly startS: number; readonly avgMw: number }[];
+}
+
+interface ComparedStretch extends Stretch {
+  readonly total: Used;
+  /** As far as the span itself has come by now; null when it is over or to come. */
+  readonly soFar: Used | null;
+  /** Seconds that are known of it, and that it has, as far as it is compared. */
+  readonly coveredS: number;
+  readonly elapsedS: number;
+}
+
+export interface Report {
+  readonly kind: 'report';
+  readonly device: EnergyDevice | null;
+  readonly span: Span;
+  /** When the first value was metered; null: none yet. */
+  readonly firstS: number | null;
+  readonly total: Used;
+  readonly estimatedMwh: number;
+  readonly feedInMwh: number;
+  readonly coveredS: number;
+  readonly elapsedS: number;
+  /** For the household alone. */
+  readonly baseFeeUc: number | null;
+  /** Null where ENERGY_CO2_G_PER_KWH is not set, or nothing is known. */
+  readonly co2G: number | null;
+  readonly tariffs: readonly ReportTariff[];
+  readonly compared: ComparedStretch | null;
+  readonly bars: readonly ReportBar[];
+  readonly devices: readonly ReportDevice[];
+  /** Seconds from point to point; null where the span is too long for a curve. */
+  readonly curveStepS: number | null;
+  readonly curves: readonly ReportCurve[];
+}
+
+/** One row of an export: an hour of one plug, or a day where its hours are no longer kept. */
+export interface ReportLine {
+  readonly device: EnergyDevice;
+  readonly bucket: Known;
+  readonly endS: number;
+  /** `YYYY-MM-DD` and minute of the day of its beginning, local. */
+  readonly date: string;
+  readonly minute: number;
+}
+
+export interface ReportLines {
+  readonly kind: 'lines';
+  /** First and last local day, `YYYY-MM-DD`. */
+  readonly firstDay: string;
+  readonly lastDay: string;
+  readonly pages: AsyncIterable<readonly ReportLine[]>;
+}
+
+type Known = Bucket & { readonly costUc: number };
+
+interface Deps {
+  readonly histories: Pick<Histories, 'subject'>;
+  readonly devices: EnergyDevices;
+  readonly buckets: BucketRows;
+  readonly prices: Prices;
+  readonly time: LocalTime;
+  readonly co2GPerKwh: number | null;
+  readonly view: () => BucketView;
+  readonly nowS: () => number;
+}
+
+/** What one report is made of. */
+interface Question {
+  readonly number: number;
+  readonly span: Span;
+  readonly other: Stretch | null;
+  readonly view: BucketView;
+  readonly nowS: number;
+}
+
+const DAY_S = 86_400;
+const FINE_S = 300;
+const HOUR_S = 3_600;
+const MWH_PER_KWH = 1_000_000;
+/** A curve has at most some 300 points: two days by five minutes are smoothed by the screen. */
+const FINE_CURVE_DAYS = 2;
+const HOURLY_CURVE_DAYS = 9;
+const NOTHING: Used = { energyMwh: null, costUc: null };
+/** So many days of one plug are written at a time. */
+const PAGE_DAYS = 30;
+
+/** Any stretch of the past as a page shows it whole: bars, plugs, costs, and another one beside it. */
+export class Reports {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  report(wish: ReportWish): Report | ReportRefusal {
+    const { time, histories } = this.#deps;
+    const subject = histories.subject(wish.deviceId);
+    if (subject.kind !== 'subject') return subject;
+    const nowS = this.#deps.nowS();
+    const span = spanOf(wish, nowS, time);
+    if (span.kind !== 'span') return span;
+    const other = comparedWith(span, wish.compare ?? 'none', time);
+    const question = { number: subject.number, span, other, view: this.#deps.view(), nowS };
+    return this.#answer(question, subject.device);
+  }
+
+  /** All plugs, or one, row by row for an export. */
+  lines(wish: ReportWish & { readonly byDay: boolean }): ReportLines | ReportRefusal {
+    const { time, histories } = this.#deps;
+    const subject = histories.subject(wish.deviceId);
+    if (subject.kind !== 'subject') return subject;
+    const span = spanOf(wish, this.#deps.nowS(), time);
+    if (span.kind !== 'span') return span;
+    const all = this.#everyDevice().map(({ device }) => device);
+    const wanted = subject.device === null ? all : [subject.device];
+    return {
+      kind: 'lines',
+      firstDay: time.date(span.fromS),
+      lastDay: time.date(span.toS - 1),
+      pages: this.#pages(wanted, span, wish.byDay),
+    };
+  }
+
+  #answer(question: Question, device: EnergyDevice | null): Report {
+    const { span, number, view, nowS } = question;
+    const { prices, co2GPerKwh } = this.#deps;
+    const firstS = this.#firstS(question);
+    const parts = knownIn(view, number, span, span.unit, nowS);
+    const total = usedIn(parts);
+    const devices = this.#devices(question);
+    const bars = this.#bars(question, parts, devices, firstS);
+    const sum = (of: (bar: ReportBar) => number): number => bars.reduce((s, b) => s + of(b), 0);
+    const isWhole = device === null;
+    const { energyMwh } = total;
+    return {
+      kind: 'report',
+      ...{ device, span, firstS, total, bars },
+      estimatedMwh: sum(({ estimatedMwh }) => estimatedMwh),
+      feedInMwh: sum(({ feedInMwh }) => feedInMwh),
+      coveredS: sum(({ coveredS }) => coveredS),
+      elapsedS: sum(({ elapsedS }) => elapsedS),
+      baseFeeUc: isWhole ? prices.tariffs.baseFeeUc(span.fromS, Math.min(span.toS, nowS)) : null,
+      co2G:
+        co2GPerKwh === null || energyMwh === null ? null : (energyMwh / MWH_PER_KWH) * co2GPerKwh,
+      tariffs: this.#tariffs(question),
+      compared: this.#compared(question),
+      devices: devices.map(({ shown }) => shown),
+      ...this.#curves(question, device),
+    };
+  }
+
+  /** When the plug's metering began, to the hour where that lies in the span. */
+  #firstS({ number, span, view, nowS }: Question): number | null {
+    const { buckets, time } = this.#deps;
+    const stored = buckets.oldestDayS(number);
+    if (stored !== null && (stored < time.dayStart(span.fromS) || stored >= span.toS))
+      return stored;
+    const fromS = stored ?? time.dayStart(nowS - DAY_S);
+    const [hour] = view.hours(number, fromS, stored === null ? nowS + 1 : time.nextDayStart(fromS));
+    return hour?.startS ?? stored;
+  }
+
+  #bars(
+    question: Question,
+    parts: readonly Known[],
+    devices: readonly DeviceParts[],
+    firstS: number | null,
+  ): ReportBar[] {
+    const { span, other, view, number, nowS } = question;
+    const { time } = this.#deps;
+    const bars = barsOf(span, span.unit, time);
+    const own = inBars(parts, bars);
+    const compared = other === null ? null : this.#comparedBars(question, other);
+    const columns = devices.map((device) => inBars(device.parts, bars));
+    return bars.map((bar, at) => {
+      const held = own[at] ?? [];
+      const sinceS = Math.max(bar.startS, firstS ?? nowS);
+      const isEstimated = held.some((part) => part.isEstimated);
+      return {
+        ...{ ...bar, ...usedIn(held) },
+        estimatedMwh: isEstimated ? view.estimatedMwh(number, bar.startS, bar.endS) : 0,
+        feedInMwh: fedIn(held),
+        isCorrected: held.some((part) => part.isCorrected === true),
+        coveredS: held.reduce((sum, { coveredS }) => sum + coveredS, 0),
+        elapsedS: Math.max(0, Math.min(bar.endS, nowS) - sinceS),
+        compared: compared === null ? null : (compared.get(bar.number) ?? NOTHING),
+        ofDevices: columns.map((column) => usedIn(column[at] ?? []).energyMwh),
+      };
+    });
+  }
+
+  #comparedBars({ span, number, view, nowS }: Question, other: Stretch): Map<number, Used> {
+    const bars = barsOf(other, span.unit, this.#deps.time);
+    const held = inBars(knownIn(view, number, other, span.unit, nowS), bars);
+    return new Map(bars.map((bar, at) => [bar.number, usedIn(held[at] ?? [])]));
+  }
+
+  #compared({ span, other, view, number, nowS }: Question): Report['compared'] {
+    if (other === null) return null;
+    const { time } = this.#deps;
+    const cutS = asFarAs(span, other, nowS, time);
+    const soFar = cutS === null ? null : this.#sharesIn(view, number, other.fromS, cutS);
+    const endS = Math.min(cutS ?? other.toS, nowS);
+    return {
+      ...{ ...other, soFar, total: this.#sharesIn(view, number, other.fromS, other.toS) },
+      coveredS: this.#coveredS(view, number, other.fromS, endS),
+      elapsedS: Math.max(0, endS - other.fromS),
+    };
+  }
+
+  #coveredS(view: BucketView, number: number, fromS: number, toS: number): number {
+    if (toS <= fromS) return 0;
+    const lastS = this.#deps.time.dayStart(toS);
+    const days = lastS <= fromS ? [] : view.days(number, fromS, lastS);
+    const parts = [...days, ...view.hours(number, lastS, toS)];
+    return parts.reduce((sum, { coveredS }) => sum + coveredS, 0);
+  }
+
+  #sharesIn(view: BucketView, number: number, fromS: number, toS: number): Used {
+    const shares = toS <= fromS ? [] : view.shares(number, fromS, toS);
+    return usedIn(shares);
+  }
+
+  #tariffs({ view, number, span, nowS }: Question): ReportTariff[] {
+    const nameOf = this.#deps.prices.nameOf();
+    const untilS = Math.min(span.toS, nowS + 1);
+    const shares = untilS <= span.fromS ? [] : view.shares(number, span.fromS, untilS);
+    return shares.map((share) => ({ ...share, name: nameOf(share.priceId) }));
+  }
+
+  /** Every plug of now, and those of the past that have something in one of the stretches. */
+  #devices({ span, other, view, nowS }: Question): DeviceParts[] {
+    return this.#everyDevice().flatMap(({ device, isForgotten }): DeviceParts[] => {
+      const { number } = device;
+      const parts = knownIn(view, number, span, span.unit, nowS);
+      const compared = other === null ? null : this.#sharesIn(view, number, other.fromS, other.toS);
+      const hasAny = parts.length > 0 || (compared?.energyMwh ?? null) !== null;
+      if (isForgotten && !hasAny) return [];
+      const shown = {
+        ...{ device, isForgotten, compared, ...usedIn(parts) },
+        feedInMwh: fedIn(parts),
+        isEstimated: parts.some((part) => part.isEstimated),
+        isCorrected: parts.some((part) => part.isCorrected === true),
+        coveredS: parts.reduce((sum, { coveredS }) => sum + coveredS, 0),
+      };
+      return [{ parts, shown }];
+    });
+  }
+
+  #everyDevice(): { readonly device: EnergyDevice; readonly isForgotten: boolean }[] {
+    const { devices } = this.#deps;
+    return [
+      ...devices.list().map((device) => ({ device, isForgotten: false })),
+      ...devices.forgotten().map((device) => ({ device, isForgotten: true })),
+    ];
+  }
+
+  /** What was measured, and no more: an estimate tells how much, but not when. */
+  #curves(question: Question, device: EnergyDevice | null): Pick<Report, 'curveStepS' | 'curves'> {
+    const { span, view, nowS } = question;
+    const days = Math.round((span.toS - span.fromS) / DAY_S);
+    if (days > HOURLY_CURVE_DAYS) return { curveStepS: null, curves: [] };
+    const [fromS, toS] = [span.fromS, Math.min(span.toS, nowS + 1)];
+    const wanted = device === null ? this.#everyDevice().map((one) => one.device) : [device];
+    const isFine = days <= FINE_CURVE_DAYS && this.#hasFine(fromS);
+    const curves = wanted.map(({ id, number }) => {
+      const all = isFine ? view.fine(number, fromS, toS) : view.hours(number, fromS, toS);
+      const points = all.filter(({ isEstimated, isCorrected, coveredS }) => {
+        return !isEstimated && isCorrected !== true && coveredS > 0;
+      });
+      return { deviceId: id, points };
+    });
+    return { curveStepS: isFine ? FINE_S : HOUR_S, curves };
+  }
+
+  #hasFine(fromS: number): boolean {
+    const { buckets } = this.#deps;
+    const oldestS = buckets.oldestFineS(HOUSEHOLD);
+    const oldestHourS = buckets.oldestHourS(HOUSEHOLD);
+    if (oldestS === null || fromS >= oldestS) return true;
+    // Nothing that fine was pruned yet.
+    return oldestS < (oldestHourS ?? oldestS) + HOUR_S;
+  }
+
+  async *#pages(
+    devices: readonly EnergyDevice[],
+    span: Span,
+    byDay: boolean,
+  ): AsyncGenerator<readonly ReportLine[]> {
+    const { time, buckets, nowS } = this.#deps;
+    for (const device of devices) {
+      const oldestS = buckets.oldestDayS(device.number) ?? time.dayStart(nowS() - DAY_S);
+      const untilS = Math.min(span.toS, nowS() + 1);
+      for (let atS = Math.max(span.fromS, oldestS); atS < untilS;) {
+        const endS = Math.min(untilS, time.startOfDay(time.dayNumber(atS) + PAGE_DAYS));
+        const page = this.#page(device, { fromS: atS, toS: endS }, byDay);
+        if (page.length > 0) yield page;
+        await nextTurn();
+        atS = endS;
+      }
+    }
+  }
+
+  #page(device: EnergyDevice, { fromS, toS }: Stretch, byDay: boolean): ReportLine[] {
+    const { time, buckets, view, nowS } = this.#deps;
+    const { number } = device;
+    const oldestHourS = byDay ? toS : (buckets.oldestHourS(number) ?? nowS() - DAY_S);
+    const keptS = Math.min(toS, byDay ? toS : time.dayStart(oldestHourS));
+    const seen = view();
+    const days = keptS <= fromS ? [] : seen.days(number, fromS, keptS);
+    const hours = keptS >= toS ? [] : seen.hours(number, Math.max(fromS, keptS), toS);
+    const line = (bucket: Known, endS: number): ReportLine => {
+      const { startS } = bucket;
+      return { device, bucket, endS, date: time.date(startS), minute: time.minuteOfDay(startS) };
+    };
+    return [
+      ...days.map((day) => line(day, time.nextDayStart(day.startS))),
+      ...hours.map((hour) => line(hour, time.hourEnd(hour.startS))),
+    ];
+  }
+}
+
+interface DeviceParts {
+  readonly parts: readonly Known[];
+  readonly shown: ReportDevice;
+}
+
+/** Hours or days of a plug, up to now. */
+function knownIn(
+  view: BucketView,
+  number: number,
+  { fromS, toS }: Stretch,
+  unit: Span['unit'],
+  nowS: number,
+): readonly Known[] {
+  const untilS = Math.min(toS, nowS + 1);
+  if (untilS <= fromS) return [];
+  return unit === 'hour' ? view.hours(number, fromS, untilS) : view.days(number, fromS, untilS);
+}
+
+function usedIn(parts: readonly { readonly energyMwh: number; readonly costUc: number }[]): Used {
+  if (parts.length === 0) return NOTHING;
+  let [energyMwh, costUc] = [0, 0];
+  for (const part of parts) {
+    energyMwh += part.energyMwh;
+    costUc += part.costUc;
+  }
+  return { energyMwh, costUc };
+}
+
+function fedIn(parts: readonly Known[]): number {
+  return parts.reduce((sum, { feedInMwh = 0 }) => sum + feedInMwh, 0);
+}
+
+/** Which of the parts lie in which bar; both are in order. */
+function inBars(parts: readonly Known[], bars: readonly BarSpan[]): Known[][] {
+  const held: Known[][] = bars.map(() => []);
+  let at = 0;
+  for (const part of parts) {
+    while (part.startS >= (bars[at]?.endS ?? Number.POSITIVE_INFINITY)) at += 1;
+    held[at]?.push(part);
+  }
+  return held;
+}
