@@ -48,7 +48,7 @@ const TRACED_NODES = [
 ];
 /** In packages of others, what a program never loads. */
 const NEVER_LOADED =
-  /\.(?:[cm]?ts|map|md|markdown|ya?ml|py|h|cc?|gypi?|tsbuildinfo|flow|coffee|\d|[doa]|nycrc|npmignore|eslintrc|editorconfig)$|\/(?:tests?|__tests__|docs?|examples?|benchmarks?|\.github|man|coverage|deps|src)\//i;
+  /\.(?:[cm]?ts|map|md|markdown|ya?ml|py|h|cc?|gypi?|tsbuildinfo|flow|coffee|\d|[doa]|nycrc|npmignore|eslintrc|editorconfig|mk)$|\/Makefile$|\/(?:tests?|__tests__|docs?|examples?|benchmarks?|\.github|man|coverage|deps|src)\//i;
 
 function say(sentence: string): void {
   process.stdout.write(`${sentence}\n`);
