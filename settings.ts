@@ -85,6 +85,11 @@ export const SETTINGS = {
     oneOf('auto', 'off'),
     'Whether the Pi registers itself as a device per user.',
   ),
+  DESKTOP_REFRESH: setting(
+    'auto',
+    oneOf('auto', 'off'),
+    'Whether paired desktops go on with tokens of the Pi.',
+  ),
   CACHE_MAX_SIZE_GB: setting('200', number(0, FAR), 'Most the cache may take.'),
   CACHE_EVICTION_THRESHOLD: setting(
     '0.85',

@@ -3,6 +3,7 @@ import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import { LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
 import { PassThrough } from '../nodes/lib/pass/pass.ts';
 import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
+import { PasswordHook } from '../nodes/lib/pass/password-hook.ts';
 import type { Site } from './site.ts';
 
 /** @param hooked what other rooms have to do with what passes, in the order in which they are asked */
@@ -19,7 +20,7 @@ export function passThrough(site: Site, nas: NasRoom, hooked: readonly PassHook[
     },
     storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
     refused: (token) => rooms().credentials.refused(token),
-    hooks: [deviceHook(site), ...hooked],
+    hooks: [deviceHook(site), passwordHook(site), ...hooked],
   });
 }
 
@@ -37,5 +38,11 @@ function deviceHook({ rooms }: Site): PassHook {
     learn: (deviceId, userId) => {
       rooms().accounts.learnDevice(deviceId, userId);
     },
+  });
+}
+
+function passwordHook({ rooms }: Site): PassHook {
+  return new PasswordHook((userId) => {
+    rooms().accounts.passwordChanged(userId);
   });
 }

@@ -15,6 +15,12 @@ export function accounts(site: Site, nas: NasRoom): Accounts {
     presence: nas.presence,
     budget: nas.budget,
     storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
+    stored: {
+      tokenOf: (userId) => rooms().credentials.storedFor(userId),
+      holdsFor: (userId) => rooms().credentials.holdsFor(userId),
+      refused: (token) => rooms().credentials.refused(token),
+    },
+    desktopRefresh: settings.DESKTOP_REFRESH,
     secretKey: settings.SECRET_KEY,
     offlineGraceHours: settings.OFFLINE_GRACE_HOURS,
   });
@@ -38,6 +44,9 @@ export function credentials(site: Site, nas: NasRoom): Credentials {
     takeRefresh: () => rooms().accounts.takeRefresh(),
     refusedElsewhere: (token) => {
       rooms().accounts.refusedByNas(token);
+    },
+    onEnded: (userId) => {
+      rooms().accounts.storedCredentialEnded(userId);
     },
     onReady: (userId) => {
       rooms().upload.credentialArrived(userId);

@@ -18,7 +18,11 @@ import { open } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { isDamage, setAside } from '../../nodes/lib/store/damage.ts';
 import { holdDataFolder } from '../../nodes/lib/store/data-folder.ts';
-import { ENERGY_MIGRATIONS, QUEUE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
+import {
+  ENDS_WITH_A_RESTORE,
+  ENERGY_MIGRATIONS,
+  QUEUE_MIGRATIONS,
+} from '../../nodes/lib/store/databases.ts';
 import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
 import { RESTORED_MARK } from '../../nodes/lib/upload/recovery.ts';
@@ -141,7 +145,9 @@ export class Restore {
     if (!existsSync(file)) return;
     if ((await faultOfCopy(file)) !== null) throw new BackupFault('damaged');
     // Of a newer BaluPi it throws here, before anything was touched.
-    this.#open(name, file).close();
+    const store = this.#open(name, file);
+    if (name === 'queue') store.prepare(ENDS_WITH_A_RESTORE).run();
+    store.close();
     await faultOfCopy(file);
   }
 

@@ -7,7 +7,13 @@ import { credentials, dropCredentials, putCredential } from './credential-acts.t
 import { fetchFile } from './file-acts.ts';
 import { goodbye, handshakeSnapshot, handshakeStatus, hello } from './handshake-acts.ts';
 import { listFolder } from './list-act.ts';
-import { deviceCode, poll, register as registerPhone } from './pairing-acts.ts';
+import {
+  desktops,
+  deviceCode,
+  endDesktop,
+  poll,
+  register as registerPhone,
+} from './pairing-acts.ts';
 import { pass } from './pass-act.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
@@ -29,6 +35,8 @@ const ACTS: Acts<Rooms> = {
   'pair-phone': serving(registerPhone, 'mobile-register'),
   'pair-code': serving(deviceCode, 'desktop-pairing-code'),
   'pair-poll': serving(poll, 'desktop-pairing-poll'),
+  desktops: serving(desktops, 'auth-desktops'),
+  'desktops-end': serving(endDesktop, 'auth-desktops-end'),
   status: serving(status, 'nas-status'),
   probe,
   credentials: serving(credentials, 'nas-credentials'),

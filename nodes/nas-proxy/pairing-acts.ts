@@ -1,6 +1,7 @@
+import type { PairedDesktopList } from '../lib/api/api.ts';
 import type { SignInOutcome } from '../lib/accounts/accounts.ts';
-import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
-import { refuse } from '../lib/http/http.ts';
+import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
+import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import { told } from './sign-in-acts.ts';
 
@@ -17,6 +18,28 @@ export function deviceCode(rooms: Rooms, message: ApiMessage): Promise<ApiMessag
 /** `POST /api/desktop-pairing/poll`. */
 export function poll(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
   return asked(rooms, message, (body, address) => rooms.accounts.pairing.poll(body, address));
+}
+
+/** `GET /api/auth/desktops`. */
+export function desktops({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+  const rows = accounts.pairedDesktops(callerOf(message));
+  const payload: PairedDesktopList = {
+    desktops: rows.map(({ deviceId, deviceName, userId, pairedAtMs, endsAtMs }) => ({
+      device_id: deviceId,
+      device_name: deviceName,
+      username: accounts.userOf(userId)?.username ?? null,
+      paired_at: isoSeconds(pairedAtMs),
+      valid_until: isoSeconds(endsAtMs),
+    })),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `DELETE /api/auth/desktops/{device_id}`. */
+export function endDesktop({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+  const { device_id: deviceId = '' } = callOf(message).params;
+  const found = accounts.endPairedDesktop(callerOf(message), deviceId);
+  return withAnswer(message, found ? answer({ message: 'Ended' }) : refuse('not_found'));
 }
 
 /** The NAS says what it wants in there; that it is JSON is all that is looked at here. */

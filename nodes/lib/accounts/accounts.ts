@@ -29,6 +29,8 @@ import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
 import { PersonSignIn } from './person-sign-in.ts';
 import { PiSignIn } from './pi-sign-in.ts';
 import { PiTokens } from './pi-tokens.ts';
+import type { DesktopRow } from './desktop-rows.ts';
+import { PairedDesktops, type StoredCredentials } from './paired-desktops.ts';
 import { Pairing } from './pairing.ts';
 import { Profile } from './profile.ts';
 import { Refresh } from './refresh.ts';
@@ -58,6 +60,10 @@ export interface AccountsParts {
   /** scrypt's N for password verifiers, a power of two; default what a Pi 3B+ bears. */
   readonly scryptCost?: number;
   readonly budget: CallBudget;
+  /** What is stored to act for users, and nothing they came with. */
+  readonly stored: StoredCredentials;
+  /** DESKTOP_REFRESH. */
+  readonly desktopRefresh: 'auto' | 'off';
   /** A NAS token of that user's own that is stored here; null where there is none now. */
   readonly storedTokenOf: (userId: number) => Promise<string | null>;
   readonly log: Log;
@@ -83,13 +89,14 @@ export class Accounts {
   readonly #events: AccountEvents;
   readonly #shares: NasShares;
   readonly #verdicts: NasVerdicts;
+  readonly #desktops: PairedDesktops;
   #unlisten: () => void = () => undefined;
   #telling: Promise<void> = Promise.resolve();
 
   constructor(parts: AccountsParts) {
     this.#parts = parts;
     this.#events = new AccountEvents(parts.log);
-    const { store, clock, time, nas, presence, secretKey } = parts;
+    const { store, clock, time, nas, presence, secretKey, log, budget } = parts;
     const graceMs = parts.offlineGraceHours * 3_600_000;
     const shares = new NasShares(clock);
     this.#shares = shares;
@@ -101,7 +108,6 @@ export class Accounts {
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const { log, budget } = parts;
     const own = { nas, presence, book, time, clock, graceMs, onConfirmed };
     const common = { ...own, shares, log, budget };
     const verdicts = new NasVerdicts(common);
@@ -114,9 +120,10 @@ export class Accounts {
       verifiers: new PasswordVerifiers(book.verifiers, parts.scryptCost ?? SCRYPT_COST),
       limits: new LoginLimits(clock),
     });
-    this.#refresh = new Refresh({ ...common, piSignIn: this.#piSignIn });
-    this.pairing = new Pairing({ ...common, api: parts.api });
-    const { storedTokenOf } = parts;
+    const { api, stored, desktopRefresh: mode, storedTokenOf } = parts;
+    const desktops = (this.#desktops = new PairedDesktops({ ...common, api, stored, mode }));
+    this.#refresh = new Refresh({ ...common, desktops, piSignIn: this.#piSignIn });
+    this.pairing = new Pairing({ ...common, api, desktops });
     const [piSignIn, events] = [this.#piSignIn, this.#events];
     this.#profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
     this.#persons = new PersonSignIn(this.#signIn, presence);
@@ -215,6 +222,31 @@ export class Accounts {
   /** Anybody's, for the probe. */
   anyLiveToken(): LiveToken | null {
     return this.#book.live.any();
+  }
+
+  /** The paired desktops that may go on: the caller's own, for an admin everybody's. */
+  pairedDesktops(caller: Caller): readonly DesktopRow[] {
+    return this.#desktops.list(this.isAdmin(caller) ? null : caller.user.id);
+  }
+
+  /**
+   * Ends a paired desktop, the caller's own or for an admin anybody's.
+   * @returns whether there was one
+   */
+  endPairedDesktop(caller: Caller, deviceId: string): boolean {
+    const rows = this.pairedDesktops(caller).filter((row) => row.deviceId === deviceId);
+    for (const row of rows) this.#book.endDesktop(row, 'taken_away');
+    return rows.length > 0;
+  }
+
+  /** That user's password was changed: what was paired before is over. */
+  passwordChanged(userId: number): void {
+    this.#book.endDesktopsOf(userId, 'password_changed');
+  }
+
+  /** What is stored to act for that user is over. */
+  storedCredentialEnded(userId: number): void {
+    this.#desktops.credentialEnded(userId);
   }
 
   /** Whose device that is, as far as the NAS said so; null when it did not. */

@@ -20,6 +20,8 @@ export interface Caller {
    * Pi. Left out where none of these is known. Access tokens change every 15 minutes and name none.
    */
   readonly device?: string;
+  /** A paired desktop: a refresh brings it another token of the Pi, never one of the NAS. */
+  readonly isPaired?: boolean;
   /** Program and address of the request, for where no device is known. */
   readonly agent?: string;
 }

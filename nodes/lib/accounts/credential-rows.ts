@@ -35,6 +35,8 @@ export interface CredentialRow {
 /** `nas_credentials`: at most one API key and one device per user. */
 export class CredentialRows {
   readonly #store: Store;
+  readonly #onEnded: (userId: number) => void;
+  readonly #owned: StatementSync;
   readonly #all: StatementSync;
   readonly #ofUser: StatementSync;
   readonly #named: StatementSync;
@@ -45,8 +47,11 @@ export class CredentialRows {
   readonly #delete: StatementSync;
   readonly #deleteOf: StatementSync;
 
-  constructor(store: Store) {
+  /** @param onEnded told whose credential the NAS or its user ended */
+  constructor(store: Store, onEnded: (userId: number) => void) {
     this.#store = store;
+    this.#onEnded = onEnded;
+    this.#owned = store.prepare('SELECT user_id FROM nas_credentials WHERE id = ?');
     this.#all = store.prepare('SELECT * FROM nas_credentials ORDER BY username, kind');
     this.#ofUser = store.prepare('SELECT * FROM nas_credentials WHERE user_id = ? AND kind = ?');
     this.#named = store.prepare('SELECT * FROM nas_credentials WHERE username = ? AND kind = ?');
@@ -101,6 +106,9 @@ export class CredentialRows {
   /** What was revoked or removed loses its secret: it is good for nothing any more. */
   setState(id: string, state: CredentialState, detail: string | null): void {
     this.#state.run({ id, state, detail });
+    if (state !== 'revoked' && state !== 'removed' && state !== 'inactive') return;
+    const userId = this.#owned.get(id)?.['user_id'];
+    if (typeof userId === 'number') this.#onEnded(userId);
   }
 
   /** The NAS said that it is good, and whose it is. */

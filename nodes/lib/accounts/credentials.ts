@@ -49,6 +49,8 @@ export interface CredentialsParts {
   readonly takeRefresh: () => boolean;
   /** A token that is none of the stored ones is over. */
   readonly refusedElsewhere: (token: string) => void;
+  /** What was stored for that user is over, by the NAS's word or by theirs. */
+  readonly onEnded: (userId: number) => void;
   /** That user can be acted for from now on. */
   readonly onReady: (userId: number) => void;
 }
@@ -90,7 +92,9 @@ export class Credentials {
   constructor(parts: CredentialsParts) {
     this.#parts = parts;
     const { nas, clock, time, secretKey, randomBytes, isOver } = parts;
-    const rows = new CredentialRows(parts.store);
+    const rows = new CredentialRows(parts.store, (userId) => {
+      if (!this.#enrolment.isSuspect(userId)) parts.onEnded(userId);
+    });
     const cipher = new CredentialCipher(secretKey, randomBytes);
     const newId = (): string => randomBytes(ROW_ID_BYTES).toString('base64url');
     const vault = new CredentialVault({ rows, cipher, time, newId });
@@ -127,16 +131,17 @@ export class Credentials {
 
   /** A token of that very user, best first, or null where there is none now. Never wakes the NAS. */
   async credentialFor(userId: number): Promise<string | null> {
-    const { presence, liveToken, userOf } = this.#parts;
-    const stored = !presence.state.awake
-      ? null
-      : await this.#flight.run(String(userId), async () => {
-          const username = userOf(userId)?.username ?? null;
-          return (
-            (await this.#keys.usable(userId, username)) ?? (await this.#devices.usable(userId))
-          );
-        });
-    return stored ?? liveToken(userId);
+    return (await this.storedFor(userId)) ?? this.#parts.liveToken(userId);
+  }
+
+  /** As {@link credentialFor}, by what is stored alone. */
+  async storedFor(userId: number): Promise<string | null> {
+    const { presence, userOf } = this.#parts;
+    if (!presence.state.awake) return null;
+    return await this.#flight.run(String(userId), async () => {
+      const username = userOf(userId)?.username ?? null;
+      return (await this.#keys.usable(userId, username)) ?? (await this.#devices.usable(userId));
+    });
   }
 
   /**
@@ -158,7 +163,9 @@ export class Credentials {
         await this.#keys.refused(row);
         return;
       }
-      if (row.kind === 'device' && this.#devices.forget(row, token)) return;
+      if (row.kind !== 'device' || !this.#devices.forget(row, token)) continue;
+      if (row.userId !== null) this.#parts.onEnded(row.userId);
+      return;
     }
     this.#parts.refusedElsewhere(token);
   }

@@ -39,6 +39,8 @@ export class Enrolment {
   readonly #parts: EnrolmentParts;
   readonly #pace: CallPace;
   readonly #suspects = new Set<number>();
+  /** Whose suspected registration is being looked at. */
+  readonly #looking = new Set<number>();
   readonly #notBeforeMs = new Map<number, number>();
 
   constructor(parts: EnrolmentParts) {
@@ -50,6 +52,11 @@ export class Enrolment {
   suspect(userId: number): void {
     this.#suspects.add(userId);
     this.#notBeforeMs.delete(userId);
+  }
+
+  /** Whether a refusal of that user's registration tells no more than the logout before it. */
+  isSuspect(userId: number): boolean {
+    return this.#suspects.has(userId) || this.#looking.has(userId);
   }
 
   /** That id is another person's from now on. */
@@ -112,7 +119,8 @@ export class Enrolment {
         const suspect = row.userId !== null && this.#suspects.delete(row.userId);
         if (suspect) {
           devices.doubt(row);
-          await devices.access(row);
+          this.#looking.add(row.userId);
+          await devices.access(row).finally(() => this.#looking.delete(row.userId ?? 0));
           return vault.rows.ofUser(row.userId, 'device')?.state === 'revoked';
         }
         return row.expiresAtMs !== null && row.expiresAtMs - time.nowMs() < RENEW_BEFORE_MS;

@@ -37,6 +37,13 @@ function secondsOf(time: unknown): number | null {
   return Number.isNaN(atMs) ? null : Math.floor(atMs / 1_000);
 }
 
+/** What of a user changes with a password; null where the answer does not tell. */
+export function userStateIn(raw: Readonly<Record<string, unknown>>): string | null {
+  const { updated_at: updatedAt } = raw;
+  if (updatedAt === null) return 'never';
+  return typeof updatedAt === 'string' ? updatedAt : null;
+}
+
 /** @returns null when the answer lets nobody in */
 export function readSignIn(body: unknown): NasSignIn | null {
   if (!isRecord(body)) return null;

@@ -7,7 +7,8 @@ import type { User } from './caller.ts';
 import { LruMap } from './lru-map.ts';
 import { readNasUser, retryAfterOf } from './nas-answers.ts';
 import { refused, type SignInOutcome, type SignInRefusal } from './outcomes.ts';
-import { hashToken, isRecord } from './token-form.ts';
+import { expiryOf, hashToken, isRecord } from './token-form.ts';
+import type { PairedDesktops } from './paired-desktops.ts';
 import type { UserBook } from './user-book.ts';
 
 export interface PairingParts {
@@ -15,6 +16,7 @@ export interface PairingParts {
   readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
   readonly book: UserBook;
+  readonly desktops: PairedDesktops;
   readonly clock: Clock;
   readonly time: TrustedClock;
   readonly onConfirmed: (user: User, token: string) => void;
@@ -23,6 +25,7 @@ export interface PairingParts {
 /** What a device says when it asks for a code. */
 interface Asking {
   readonly deviceId: string;
+  readonly deviceName: string;
 }
 
 /**
@@ -83,9 +86,10 @@ export class Pairing {
     if (said.kind === 'no') return said.refusal;
     const { status, body: told } = said;
     const code = isRecord(told) ? told['device_code'] : undefined;
-    const deviceId = isRecord(body) ? body['device_id'] : undefined;
+    const { device_id: deviceId, device_name: name } = isRecord(body) ? body : {};
     if (status < 300 && typeof code === 'string' && typeof deviceId === 'string') {
-      this.#asking.set(keyOf(code), { deviceId });
+      const deviceName = typeof name === 'string' ? name.slice(0, 100) : deviceId;
+      this.#asking.set(keyOf(code), { deviceId, deviceName });
     }
     return { kind: 'passed', status, body: told, user: null };
   }
@@ -101,19 +105,32 @@ export class Pairing {
     if (learnt?.kind !== 'user') return passed;
     const code = isRecord(body) ? body['device_code'] : undefined;
     const asking = typeof code === 'string' ? this.#asking.get(keyOf(code)) : undefined;
-    await this.#paired(learnt.user, learnt.token, asking ?? null);
+    const refreshToken = isRecord(told) ? told['refresh_token'] : undefined;
+    if (asking !== undefined && typeof refreshToken === 'string') {
+      await this.#paired(learnt.user, learnt.token, refreshToken, asking);
+    }
     this.#parts.onConfirmed(learnt.user, learnt.token);
     return { ...passed, user: learnt.user };
   }
 
   /** The NAS's answer to a desktop names its user and no more, so the rest is asked for. */
-  async #paired(user: User, token: string, asking: Asking | null): Promise<void> {
-    const { nas, book, time } = this.#parts;
+  async #paired(
+    user: User,
+    token: string,
+    refreshToken: string,
+    { deviceId, deviceName }: Asking,
+  ): Promise<void> {
+    const { nas, book, time, desktops } = this.#parts;
     const answer = await nas.me(token, { auto: true });
     const told =
       answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
-    if (told?.id === user.id) book.learnMe(told, token);
-    if (asking !== null) book.devices.learn(asking.deviceId, user.id, time.nowMs());
+    book.devices.learn(deviceId, user.id, time.nowMs());
+    if (told?.id !== user.id || book.learnMe(told, token) === null) return;
+    desktops.paired({
+      ...{ deviceId, deviceName, userId: user.id, raw: told.raw },
+      refreshHash: hashToken(refreshToken),
+      refreshEndsAtMs: expiryOf(refreshToken),
+    });
   }
 
   async #ask(path: string, body: unknown, rate: AddressRate, address: string): Promise<Said> {

@@ -115,7 +115,9 @@ export class PiTokens {
       row.refreshHash === null
         ? `session:${jti}`
         : this.#book.refreshTokens.deviceOf(row.refreshHash);
-    return { user, kind: 'pi', nasToken: null, scope: row.scope, device };
+    const isPaired = row.refreshHash !== null && this.#book.desktops.find(row.refreshHash) !== null;
+    const caller = { user, kind: 'pi', nasToken: null, scope: row.scope, device } as const;
+    return isPaired ? { ...caller, isPaired } : caller;
   }
 }
 

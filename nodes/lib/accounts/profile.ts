@@ -32,7 +32,10 @@ export class Profile {
     const { state } = presence;
     if (!mayAsk(state)) return this.#kept(caller);
     const token = caller.nasToken ?? storedToken;
-    if (token === null) return state.awake ? refused('refresh_token_now') : this.#kept(caller);
+    if (token === null) {
+      const mustRefresh = state.awake && caller.isPaired !== true;
+      return mustRefresh ? refused('refresh_token_now') : this.#kept(caller);
+    }
     return this.#read(await nas.me(token, { auto: !state.awake }), caller, token);
   }
 

@@ -5,6 +5,7 @@ import type { User } from './caller.ts';
 import { saysInactive } from './nas-answers.ts';
 import type { NasShares } from './nas-shares.ts';
 import { refused, type SignInOutcome } from './outcomes.ts';
+import { type PairedDesktops, saysRevoked } from './paired-desktops.ts';
 import type { PiSignIn } from './pi-sign-in.ts';
 import { SingleFlight } from './single-flight.ts';
 import { hashToken } from './token-form.ts';
@@ -16,6 +17,7 @@ export interface RefreshParts {
   readonly presence: NasPresence;
   readonly book: UserBook;
   readonly piSignIn: PiSignIn;
+  readonly desktops: PairedDesktops;
   readonly time: TrustedClock;
   readonly shares: NasShares;
   readonly onConfirmed: (user: User, token: string) => void;
@@ -59,8 +61,29 @@ export class Refresh {
     }
     const { status } = answer;
     if (answer.kind === 'bad_answer' || status === 429 || status >= 500) return KEEP_TOKENS;
-    if (status >= 300) return this.#passRefusal(status, answer.body, hash);
+    if (status >= 300) return await this.#refused(status, answer.body, hash);
     return this.#passGood(status, answer.body, refreshToken);
+  }
+
+  async #refused(status: number, body: unknown, hash: Buffer): Promise<SignInOutcome> {
+    const forDesktop = saysRevoked(status, body) ? await this.#forDesktop(hash) : null;
+    return forDesktop ?? this.#passRefusal(status, body, hash);
+  }
+
+  /** A desktop's own, where it may go on; null for what is refused as the NAS says. */
+  async #forDesktop(hash: Buffer): Promise<SignInOutcome | null> {
+    const { desktops, piSignIn, presence } = this.#parts;
+    // Asleep it is let in as anybody is, though soft sleep answers.
+    if (!presence.state.awake && desktops.goesOn(hash)) return this.#asleep(hash);
+    const standing = await desktops.standing(hash);
+    switch (standing.kind) {
+      case 'stands':
+        return piSignIn.issue(standing.user, 'all', hash);
+      case 'unsure':
+        return KEEP_TOKENS;
+      case 'over':
+        return null;
+    }
   }
 
   #passRefusal(status: number, body: unknown, hash: Buffer): SignInOutcome {
@@ -85,7 +108,8 @@ export class Refresh {
   }
 
   #asleep(hash: Buffer): SignInOutcome {
-    const { book, time, piSignIn } = this.#parts;
+    const { book, time, piSignIn, desktops } = this.#parts;
+    if (desktops.isOver(hash)) return KEEP_TOKENS;
     const kept = book.refreshTokens.find(hash);
     const row = kept === null ? null : book.users.find(kept.userId);
     if (kept === null || row?.isActive !== true) return KEEP_TOKENS;

@@ -1,10 +1,11 @@
 import type { Store } from '../store/store.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
+import { type DesktopEnd, type DesktopRow, DesktopRows } from './desktop-rows.ts';
 import { DeviceRows } from './device-rows.ts';
 import { LiveTokens } from './live-tokens.ts';
 import { LruMap } from './lru-map.ts';
-import { type NasSignIn, type NasUser, readSignIn } from './nas-answers.ts';
+import { type NasSignIn, type NasUser, readSignIn, userStateIn } from './nas-answers.ts';
 import { PlaceRows } from './place-rows.ts';
 import { PiSessionRows } from './pi-session-rows.ts';
 import { RefreshRows } from './refresh-rows.ts';
@@ -57,6 +58,7 @@ export class UserBook {
   readonly sessions: PiSessionRows;
   readonly live: LiveTokens;
   readonly devices: DeviceRows;
+  readonly desktops: DesktopRows;
   readonly #store: Store;
   readonly #time: TrustedClock;
   readonly #graceMs: number;
@@ -86,6 +88,7 @@ export class UserBook {
     this.sessions = new PiSessionRows(parts.store);
     this.live = new LiveTokens(parts.time);
     this.devices = new DeviceRows(parts.store);
+    this.desktops = new DesktopRows(parts.store);
   }
 
   /** Whether the NAS answered for this user lately enough to let them in without it. */
@@ -228,6 +231,7 @@ export class UserBook {
       }
       if (device !== undefined) this.verdicts.signOutDevice(userId, device, nowMs);
       this.verdicts.dropOfUser(userId);
+      this.#endDesktops(userId, 'logout', nowMs);
       this.refreshTokens.endOfUser(userId, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(userId);
       this.users.end(userId, nowMs);
@@ -244,9 +248,37 @@ export class UserBook {
   /** The NAS refused a refresh token: it and what the Pi gave out for it are over. */
   refuseRefresh(hash: Buffer): void {
     this.#store.transaction(() => {
+      const desktop = this.desktops.find(hash);
+      if (desktop !== null) this.#endDesktop(desktop, 'refused', this.#time.nowMs());
       this.refreshTokens.drop(hash);
       this.sessions.dropOfRefresh(hash);
     });
+  }
+
+  /** A paired desktop is over for good, with what the Pi gave out for it. */
+  endDesktop(row: DesktopRow, why: DesktopEnd): void {
+    this.#store.transaction(() => {
+      this.#endDesktop(row, why, this.#time.nowMs());
+    });
+  }
+
+  /** All of that user's are. */
+  endDesktopsOf(userId: number, why: DesktopEnd): void {
+    this.#store.transaction(() => {
+      this.#endDesktops(userId, why, this.#time.nowMs());
+    });
+  }
+
+  /**
+   * What the NAS says of a user now: where it is something else than when a desktop was paired, their
+   * password may have been changed, and who changed it meant all that came before to end.
+   */
+  lookAtDesktops({ id, raw }: Pick<NasUser, 'id' | 'raw'>): void {
+    const state = userStateIn(raw);
+    if (state === null) return;
+    for (const row of this.desktops.ofOtherState(id, state)) {
+      this.#endDesktop(row, 'user_changed', this.#time.nowMs());
+    }
   }
 
   /** A second factor guards this name now, so its password alone must open nothing. */
@@ -274,6 +306,7 @@ export class UserBook {
     this.live.dropOfUser(told.id);
     this.#store.transaction(() => {
       this.verdicts.endOfUser(told.id, nowMs);
+      this.#endDesktops(told.id, 'user_gone', nowMs);
       this.refreshTokens.endOfUser(told.id, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(told.id);
       this.verifiers.drop(told.id);
@@ -303,6 +336,7 @@ export class UserBook {
       roleIatS: Math.max(roleKnownAtS(of, nowMs), before?.roleIatS ?? 0),
       answeredAtMs: nowMs,
     });
+    if (of.profile !== null) this.lookAtDesktops(of.profile);
     if (isWhole(of.profile)) {
       this.users.keepMe(of.id, of.profile.raw, of.profile.createdAtS);
     }
@@ -315,9 +349,20 @@ export class UserBook {
     }
   }
 
+  #endDesktops(userId: number, why: DesktopEnd, nowMs: number): void {
+    for (const row of this.desktops.standing(userId)) this.#endDesktop(row, why, nowMs);
+  }
+
+  #endDesktop({ refreshHash }: DesktopRow, why: DesktopEnd, nowMs: number): void {
+    this.desktops.end(refreshHash, why, nowMs);
+    this.refreshTokens.drop(refreshHash);
+    this.sessions.dropOfRefresh(refreshHash);
+  }
+
   #deactivate(userId: number, nowMs: number): void {
     this.users.deactivate(userId, nowMs);
     this.verdicts.endOfUser(userId, nowMs);
+    this.#endDesktops(userId, 'user_gone', nowMs);
     this.refreshTokens.dropOfUser(userId);
     this.sessions.dropOfUser(userId);
     this.verifiers.drop(userId);

@@ -65,6 +65,7 @@ export type { Match } from './match.ts';
 export { isNeverPassed, Matcher } from './match.ts';
 export type * from './nas-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
+export type * from './pairing-endpoints.ts';
 export { openApiDocument } from './openapi.ts';
 export { type PassedAddress, passedAddress } from './passed-address.ts';
 export { literalPathIn } from './query-values.ts';

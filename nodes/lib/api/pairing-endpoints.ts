@@ -1,6 +1,6 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { nullable } from './wire.ts';
+import { instant, MessageAnswer, nullable } from './wire.ts';
 
 const TAGS = ['pairing'];
 
@@ -62,6 +62,22 @@ const DeviceCodeBody = Type.Object(
 
 const PollBody = Type.Object({ device_code: Type.String() }, { title: 'PollBody', ...MORE });
 
+export const PairedDesktopList = Type.Object(
+  {
+    desktops: Type.Array(
+      Type.Object({
+        device_id: Type.String(),
+        device_name: Type.String(),
+        username: nullable(Type.String()),
+        paired_at: instant(),
+        valid_until: instant('Until then it goes on by itself, if nothing ends it.'),
+      }),
+    ),
+  },
+  { title: 'PairedDesktopList' },
+);
+export type PairedDesktopList = Static<typeof PairedDesktopList>;
+
 const SHARED = {
   method: 'POST',
   tags: TAGS,
@@ -105,5 +121,25 @@ export const PAIRING_ENDPOINTS = [
     bodySchema: PollBody,
     summary: 'Whether the desktop was let in. 404 means that its code ran out.',
     responses: { 200: json(PollAnswer, 'How it stands.') },
+  }),
+  endpoint({
+    id: 'auth-desktops',
+    method: 'GET',
+    path: '/api/auth/desktops',
+    summary: "The caller's desktops that go on with tokens of the Pi; for admins everybody's.",
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(PairedDesktopList, 'The desktops.') },
+  }),
+  endpoint({
+    id: 'auth-desktops-end',
+    method: 'DELETE',
+    path: '/api/auth/desktops/{device_id}',
+    summary: 'End what a paired desktop may do here. It has to be paired anew.',
+    tags: TAGS,
+    access: 'caller',
+    params: Type.Object({ device_id: Type.String({ minLength: 1, maxLength: 256 }) }),
+    responses: { 200: json(MessageAnswer, 'Ended.') },
+    refusals: ['not_found'],
   }),
 ] as const;

@@ -4,6 +4,7 @@ import { CACHE_TABLES } from './schema/cache-tables.ts';
 import { CLOCK_PROOFS } from './schema/clock-proofs.ts';
 import { CONFLICT_TABLES, SETTLED_CONFLICTS } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
+import { DESKTOP_TABLES } from './schema/desktop-tables.ts';
 import { DEVICE_COLUMNS } from './schema/device-columns.ts';
 import { DEVICE_TABLES } from './schema/device-tables.ts';
 import {
@@ -65,6 +66,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 13, sql: SIGNED_OUT_TOKENS },
   { version: 14, sql: SETTLED_CONFLICTS },
   { version: 15, sql: DEVICE_TABLES },
+  { version: 16, sql: DESKTOP_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [
@@ -103,9 +105,13 @@ export const DISTRUST_PEOPLE = `
 DELETE FROM page_sessions;
 DELETE FROM pi_sessions;
 DELETE FROM refresh_tokens;
+DELETE FROM paired_desktops;
 DELETE FROM token_verdicts WHERE ended_at_ms IS NULL;
 DELETE FROM password_verifiers;
 `;
+
+/** What a backup must not bring back: it knows nothing of what ended since it was made. */
+export const ENDS_WITH_A_RESTORE = 'DELETE FROM paired_desktops';
 
 /**
  * For a cache that nothing is known of for now: its ids must not be those that apps remember, which

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +7,14 @@ import { Accounts, NewestTimeRows } from '../../../nodes/lib/accounts/accounts.t
 import type { Caller, SignInOutcome } from '../../../nodes/lib/accounts/accounts.ts';
 import type { AuthVerdict } from '../../../nodes/lib/accounts/outcomes.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
-import type { NasClient, NasJson, NasPresence, NasState } from '../../../nodes/lib/nas/nas.ts';
-import type { NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
+import type {
+  NasApi,
+  NasClient,
+  NasJson,
+  NasPresence,
+  NasState,
+} from '../../../nodes/lib/nas/nas.ts';
+import type { NasApiCall, NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { type NewestTimeStore, TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
@@ -26,6 +33,8 @@ export interface NasAccount {
   role: string;
   isActive: boolean;
   secondFactor: boolean;
+  /** Changes with a password. */
+  updatedAt: string | null;
 }
 
 export interface NasAsk {
@@ -51,6 +60,9 @@ export class PracticeAccounts {
   isLimited = false;
   /** What `my-permissions` says of everybody. */
   permissions: Readonly<Record<string, unknown>> = { can_wake: false, can_wol: true };
+  /** Desktops on the list of those that sync. */
+  readonly desktops = new Set<string>();
+  readonly #codes = new Map<string, { deviceId: string; approvedBy: string | null }>();
   readonly #counted = new Map<string, number[]>();
   /** Answers every call like this instead. */
   broken: NasJson | null = null;
@@ -93,6 +105,21 @@ export class PracticeAccounts {
     };
   }
 
+  /** What has no method of its own. */
+  get api(): Pick<NasApi, 'call'> {
+    return {
+      call: (wanted) => {
+        const { path, token = '', auto = false } = wanted;
+        return this.#answer(path, token, { auto }, () => this.#call(wanted));
+      },
+    };
+  }
+
+  /** Lets in every desktop that asks. */
+  approve(username: string): void {
+    for (const asking of this.#codes.values()) asking.approvedBy ??= username;
+  }
+
   asked(call: string): number {
     return this.asks.filter((ask) => ask.call === call).length;
   }
@@ -125,7 +152,7 @@ export class PracticeAccounts {
   refreshToken(username: string, days = 90): string {
     const { id } = this.account(username);
     const iat = Math.floor(this.#clock.nowMs() / 1_000);
-    const jti = String(this.refreshTokens.size);
+    const jti = randomUUID();
     const claims = { sub: String(id), jti, type: 'refresh', exp: iat + days * 86_400, iat };
     const token = jwt.sign(claims, NAS_SECRET);
     this.refreshTokens.set(token, id);
@@ -151,6 +178,37 @@ export class PracticeAccounts {
     if (counted.length >= limit) return said(429, 'Rate limit exceeded');
     this.#counted.set(call, [...counted, nowMs]);
     return null;
+  }
+
+  #call({ path, body, token = '' }: NasApiCall): NasJson {
+    const given = (body ?? {}) as Readonly<Record<string, string>>;
+    if (path === '/api/desktop-pairing/device-code') {
+      const device_code = `code-${String(this.#codes.size)}`;
+      this.#codes.set(device_code, { deviceId: given['device_id'] ?? '', approvedBy: null });
+      return ok({ device_code, user_code: '123456', expires_in: 600, interval: 5 });
+    }
+    if (path === '/api/desktop-pairing/poll') return this.#poll(given['device_code'] ?? '');
+    const device = /^\/api\/sync\/status\/(.+)$/.exec(path)?.[1] ?? '';
+    const guarded = this.#guarded(token, () => ({ status: 'synced' }));
+    if (guarded.kind !== 'answer' || guarded.status !== 200) return guarded;
+    return this.desktops.has(device) ? guarded : said(404, 'Device not registered');
+  }
+
+  /** Its refresh token was never stored (recorded on 1.38). */
+  #poll(code: string): NasJson {
+    const asking = this.#codes.get(code);
+    if (asking === undefined) return said(404, 'Invalid device code');
+    const { deviceId, approvedBy } = asking;
+    if (approvedBy === null) return ok({ status: 'authorization_pending' });
+    this.#codes.delete(code);
+    this.desktops.add(deviceId);
+    const refresh_token = this.refreshToken(approvedBy, 7);
+    this.refreshTokens.delete(refresh_token);
+    const { id, username, role } = this.account(approvedBy);
+    return ok({
+      ...{ status: 'approved', access_token: this.token(approvedBy), refresh_token },
+      ...{ token_type: 'bearer', user: { id, username, email: '', role } },
+    });
   }
 
   #login(username: string, password: string): NasJson {
@@ -214,11 +272,27 @@ export class PracticeAccounts {
 
 function account(id: number, username: string, password: string, role: string): NasAccount {
   const createdAt = '2026-01-23T15:57:59';
-  return { id, username, createdAt, password, role, isActive: true, secondFactor: false };
+  return {
+    id,
+    username,
+    createdAt,
+    password,
+    role,
+    isActive: true,
+    secondFactor: false,
+    updatedAt: null,
+  };
 }
 
 /** Field for field as recorded, naive times included. */
-function told({ id, username, role, isActive, createdAt }: NasAccount): Record<string, unknown> {
+function told({
+  id,
+  username,
+  role,
+  isActive,
+  createdAt,
+  updatedAt,
+}: NasAccount): Record<string, unknown> {
   return {
     username,
     email: `${username}@example.com`,
@@ -227,7 +301,7 @@ function told({ id, username, role, isActive, createdAt }: NasAccount): Record<s
     is_active: isActive,
     smb_enabled: false,
     created_at: createdAt,
-    updated_at: null,
+    updated_at: updatedAt,
   };
 }
 
@@ -305,6 +379,7 @@ export interface StageOptions {
   readonly buildDateMs?: number;
   readonly secretKey?: string;
   readonly scryptCost?: number;
+  readonly desktopRefresh?: 'auto' | 'off';
 }
 
 /** The room over a real database file, with a NAS and a clock that the test moves. */
@@ -364,7 +439,7 @@ export class Stage {
       clock,
       time,
       nas: this.nas.client,
-      api: { call: () => Promise.reject(new Error('No pairing here.')) },
+      api: this.nas.api,
       presence: this.presence,
       secretKey: this.options.secretKey ?? SECRET_KEY,
       offlineGraceHours: this.options.graceHours ?? 72,
@@ -377,6 +452,12 @@ export class Stage {
         },
         made: () => undefined,
       },
+      stored: {
+        tokenOf: (userId) => Promise.resolve(this.stored.get(userId) ?? null),
+        holdsFor: (userId) => this.stored.has(userId),
+        refused: () => Promise.resolve(),
+      },
+      desktopRefresh: this.options.desktopRefresh ?? 'auto',
       storedTokenOf: (userId) => Promise.resolve(this.stored.get(userId) ?? null),
       log: this.log,
     });

@@ -30,6 +30,7 @@ describe('The credentials to act for a user later', () => {
   let credentials: Credentials;
   let log: KeptLog;
   let ready: number[];
+  let ended: number[];
   let live: Map<number, string>;
   let refused: string[];
   let over: Set<string>;
@@ -58,6 +59,7 @@ describe('The credentials to act for a user later', () => {
         over.has(token) || (token === overOnceCalled?.token && called(overOnceCalled.path) > 0),
       takeRefresh: () => true,
       refusedElsewhere: (token) => refused.push(token),
+      onEnded: (id) => ended.push(id),
       onReady: (id) => ready.push(id),
     });
     credentials.start();
@@ -140,7 +142,7 @@ describe('The credentials to act for a user later', () => {
     const calls = new NasCalls(transport, presence, clock);
     client = new HttpNasClient(calls, clock, () => Promise.reject(new Error('no uploads here')));
     log = new KeptLog();
-    [ready, live, refused] = [[], new Map<number, string>(), []];
+    [ready, ended, live, refused] = [[], [], new Map<number, string>(), []];
     [over, overOnceCalled] = [new Set<string>(), null];
     open();
   });
@@ -219,6 +221,7 @@ describe('The credentials to act for a user later', () => {
     await ask('DELETE', `/api/api-keys/${id}`, await login('admin'));
     await credentials.refused(key);
     assert.deepEqual(states(), ['alice api_key revoked', 'alice device ok']);
+    assert.deepEqual(ended, [ALICE.id], 'whoever leans on it is told');
     const device = (await credentials.credentialFor(ALICE.id)) ?? '';
     const me = await ask('GET', '/api/auth/me', device);
     assert.partialDeepStrictEqual(me, { id: ALICE.id });
@@ -226,6 +229,7 @@ describe('The credentials to act for a user later', () => {
     await credentials.refused(device);
     assert.equal(await credentials.credentialFor(ALICE.id), 'live');
     assert.deepEqual(states(), ['alice api_key revoked', 'alice device revoked']);
+    assert.ok(ended.length > 1 && ended.every((id) => id === ALICE.id));
     await credentials.refused('live');
     assert.deepEqual(refused, ['live']);
     assert.equal(credentials.list()[0]?.detail, 'Invalid API key');

@@ -25,6 +25,9 @@ export class AuthRoutes {
         this.#tokens.revokeAllOf(user.id);
         return json({ message: 'Logged out' });
       }),
+      signedIn('POST /api/auth/change-password', { limit: 'user' }, (exchange, user) =>
+        this.#changePassword(exchange, user),
+      ),
       open('POST /api/auth/refresh', { limit: 'refresh' }, (exchange) => this.#refresh(exchange)),
     ];
   }
@@ -48,6 +51,16 @@ export class AuthRoutes {
     }
     // An inactive user gets a token as well; only is_active tells (recorded on 1.38).
     return this.#granted(user);
+  }
+
+  /** It leaves every token as it is (read in its code), and stamps the user. */
+  async #changePassword(exchange: Exchange, user: NasUser): Promise<Answer> {
+    const body = await jsonBody(exchange, { current_password: 'string', new_password: 'string' });
+    if (body.current_password !== user.password) {
+      throw refused(400, 'Current password is incorrect');
+    }
+    this.#users.setPassword(user, body.new_password);
+    return json({ message: 'Password changed successfully' });
   }
 
   async #verify(exchange: Exchange): Promise<Answer> {

@@ -27,6 +27,7 @@ import { SignIn } from './sign-in.ts';
 import { Sleep } from './sleep.ts';
 import { Space } from './space.ts';
 import { Storage } from './storage.ts';
+import { SyncRoutes } from './sync-routes.ts';
 import { TokenMint } from './tokens.ts';
 import { UserDirectory } from './users.ts';
 import { WakeListener } from './wake-listener.ts';
@@ -84,6 +85,7 @@ function nasParts(
     users: new UserDirectory(options.users ?? PRACTICE_USERS, clock),
     tokens,
     notifications: new Notifications(tokens, clock),
+    sync: new SyncRoutes(rows, sleep, options.schedule ?? null, clock),
     keys: new ApiKeys(clock),
     rows,
     shares: new Shares(rows, clock),

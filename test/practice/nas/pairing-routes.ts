@@ -26,7 +26,15 @@ export class PairingRoutes {
   readonly #clock: Clock;
   readonly #pairings = new Map<string, Pairing>();
 
-  constructor(tokens: TokenMint, clock: Clock) {
+  readonly #approved: (user: NasUser, deviceId: string, deviceName: string) => void;
+
+  /** @param approved an approved desktop is one that syncs from then on */
+  constructor(
+    tokens: TokenMint,
+    clock: Clock,
+    approved: (user: NasUser, deviceId: string, deviceName: string) => void,
+  ) {
+    this.#approved = approved;
     this.#tokens = tokens;
     this.#clock = clock;
   }
@@ -94,6 +102,7 @@ export class PairingRoutes {
       });
     }
     this.#pairings.delete(code);
+    this.#approved(user, pairing.deviceId, pairing.deviceName);
     return json({
       status: 'approved',
       access_token: this.#tokens.access(user),

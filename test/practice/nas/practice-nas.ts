@@ -83,6 +83,18 @@ export class PracticeNas {
     return this.#composed.nas.notifications;
   }
 
+  /** Changes a password on the NAS's own page: nothing of it passes the Pi. */
+  changePassword(username: string, password: string): void {
+    const { users } = this.#composed.nas;
+    users.setPassword(users.mustFind(username), password);
+  }
+
+  /** Takes a desktop off the list of those that sync. */
+  removeDesktop(username: string, deviceId: string): void {
+    const { users, sync } = this.#composed.nas;
+    sync.remove(users.mustFind(username), deviceId);
+  }
+
   /** Tells that user something, as the bell shows it. */
   notify(username: string, title: string): void {
     const { users, notifications } = this.#composed.nas;

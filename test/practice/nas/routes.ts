@@ -42,6 +42,7 @@ export interface NasParts {
   readonly sleep: Sleep;
   readonly sender: Sender;
   readonly notifications: Notifications;
+  readonly sync: SyncRoutes;
   readonly schedule: SleepSchedule | null;
   readonly macAddress: string;
   readonly version: string;
@@ -62,7 +63,7 @@ function fileRoutes(parts: NasParts): readonly Route[] {
 
 /** The route table in BaluHost's order, on which its 405s and swallowed routes depend. */
 export function nasRoutes(parts: NasParts): readonly Route[] {
-  const { clock, users, tokens, keys, rows, shares, sleep, schedule } = parts;
+  const { clock, users, tokens, keys, rows, shares, sleep, schedule, sync } = parts;
   const auth = new AuthRoutes(users, tokens);
   const mobile = new MobileRoutes(users, tokens, clock);
   const system = new SystemRoutes(parts.version, parts.space, clock);
@@ -74,12 +75,14 @@ export function nasRoutes(parts: NasParts): readonly Route[] {
     ...system.routes,
     ...auth.userRoutes,
     ...new ShareRoutes(shares, rows, users).routes,
-    ...new SyncRoutes(rows, sleep, schedule, clock).routes,
+    ...sync.routes,
     ...mobile.routes,
     ...new PhoneFolderRoutes(clock, (id) => mobile.knows(id)).routes,
     ...new SleepRoutes(sleep, schedule, parts.macAddress).routes,
     ...new ApiKeyRoutes(keys, users).routes,
-    ...new PairingRoutes(tokens, clock).routes,
+    ...new PairingRoutes(tokens, clock, (user, deviceId, name) => {
+      sync.add(user, deviceId, name);
+    }).routes,
     ...system.pluginRoutes,
     ...parts.notifications.routes,
     ...new EchoRoutes(parts.sender).routes,

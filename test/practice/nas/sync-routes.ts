@@ -44,6 +44,17 @@ export class SyncRoutes {
     this.#clock = clock;
   }
 
+  /** As an approved pairing does. */
+  add(user: NasUser, deviceId: string, deviceName: string): void {
+    const device = { deviceId, deviceName, lastSyncMs: this.#clock.nowMs(), changeToken: null };
+    this.#devices.set(`${String(user.id)} ${deviceId}`, device);
+  }
+
+  /** Its user takes it off. */
+  remove(user: NasUser, deviceId: string): void {
+    this.#devices.delete(`${String(user.id)} ${deviceId}`);
+  }
+
   get routes(): readonly Route[] {
     const limit = { limit: 'sync' } as const;
     const guarded = { ...limit, syncGuarded: true } as const;

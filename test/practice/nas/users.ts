@@ -85,6 +85,12 @@ export class UserDirectory {
     return user;
   }
 
+  setPassword(user: NasUser, password: string): void {
+    user.password = password;
+    // Told in whole seconds, of which two changes are never to share one.
+    user.updatedAtMs = Math.max(this.#clock.nowMs(), (user.updatedAtMs ?? 0) + 1_000);
+  }
+
   setActive(user: NasUser, active: boolean): void {
     user.isActive = active;
     user.updatedAtMs = this.#clock.nowMs();
