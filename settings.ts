@@ -108,6 +108,11 @@ export const SETTINGS = {
     'Memory from which on downloads and lists are refused; the MemoryHigh of a service counts first.',
   ),
   FLUSH_WAKE: optional(flushWake, 'Lets the queue wake the NAS: daily HH:MM, or <n>h old.'),
+  CHANGES_ASLEEP: setting(
+    'on',
+    oneOf('on', 'off'),
+    'Whether deletes, renames, moves and new folders are taken while the NAS sleeps.',
+  ),
   ENERGY_SAMPLE_INTERVAL_SECONDS: setting('30', number(1, 3_600), 'How often a plug is read.'),
   ENERGY_RAW_RETENTION_DAYS: setting('7', number(1, 3_650), 'How long single samples are kept.'),
   ENERGY_HOURLY_RETENTION_DAYS: setting('365', number(1, 36_500), 'How long hours are kept.'),

@@ -69,7 +69,11 @@ function changeHooks(
 ): readonly PassHook[] {
   const { changes, kept, files } = rooms;
   return [
-    new ChangesAsleep({ upload: () => site.rooms().upload, files: () => files, presence: nas.presence }),
+    new ChangesAsleep({
+      upload: () => site.rooms().upload,
+      files: () => files,
+      presence: nas.presence,
+    }),
     new PassedChanges({
       changes,
       files,

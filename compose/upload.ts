@@ -27,17 +27,16 @@ export function upload(site: Site, nas: NasRoom): Upload {
     },
     bornAt: (userId) => rooms().accounts.bornAt(userId),
     userNamed: (username) => rooms().accounts.userNamed(username),
-    listings: { shows: (userId, path) => shownEntry(rooms().files, userId, path) },
+    ...whatIsShown(site),
     mayWrite: (caller, path) => rooms().files.mayWrite(caller.user, path),
-    makeRoom: async (bytes) => {
-      await rooms().cache.makeRoom(bytes);
-    },
-    evictableBytes: () => rooms().cache.keptBytes(),
+    ...roomOfCopies(site),
     signedInSince: (sinceMs) => rooms().accounts.signedInSince(sinceMs),
     keep: (delivered) => keepDelivered(rooms(), delivered),
     pendingDownloads: (userId) => rooms().prefetch.pendingDownloads(userId),
     fallback: new PlainSend(nas.client, disk),
     touched: (userId, places) => showTouched(rooms(), userId, places),
+    changed: (change, by) => rooms().changes.happened(change, by),
+    takesChanges: settings.CHANGES_ASLEEP === 'on',
     flushWake: flushWake(site, nas),
     mayDeliver: () => !trial.isOn,
     clock,
@@ -49,6 +48,27 @@ export function upload(site: Site, nas: NasRoom): Upload {
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     timezone: settings.TIMEZONE,
   });
+}
+
+function roomOfCopies({ rooms }: Site): Pick<UploadParts, 'makeRoom' | 'evictableBytes'> {
+  return {
+    makeRoom: async (bytes) => {
+      await rooms().cache.makeRoom(bytes);
+    },
+    evictableBytes: () => rooms().cache.keptBytes(),
+  };
+}
+
+function whatIsShown({ rooms }: Site): Pick<UploadParts, 'listings' | 'shownPlaces'> {
+  const files = () => rooms().files;
+  return {
+    listings: { shows: (userId, path) => shownEntry(files(), userId, path) },
+    shownPlaces: {
+      treeShown: (userId, path, most) => files().treeShown(userId, path, most),
+      placeShown: (userId, path) => files().placeShown(userId, path),
+      uploadShown: (userId, path) => files().uploadShown(userId, path),
+    },
+  };
 }
 
 function storageStands({ rooms }: Site): UploadParts['storageStands'] {

@@ -11,15 +11,16 @@ import type {
 /** How the files room sees the queue. Rooms meet here and not in each other. */
 export function pendingUploads(upload: () => Upload): PendingUploads {
   return {
-    inFolder: (userId, folder) =>
+    inFolder: (userId, folder, within) =>
       upload()
-        .pendingInFolder(userId, folder)
+        .pendingInFolder(userId, folder, within)
         .map((queued) => pending(queued, '')),
     folders: (userId) => upload().pendingFolders(userId),
-    find: (userId, path) => {
-      const queued = upload().queuedFile(userId, path);
+    find: (userId, path, within) => {
+      const queued = upload().queuedFile(userId, path, within);
       return queued === null ? null : pending(queued, queued.file);
     },
+    changes: (userId) => upload().changes(userId),
     shown: (caller, folder) => {
       upload().shown(caller, folder);
     },
@@ -27,13 +28,14 @@ export function pendingUploads(upload: () => Upload): PendingUploads {
 }
 
 function pending(queued: QueuedUpload, file: string): PendingUpload {
-  const { id, path, sizeBytes, acceptedAtMs, sha256 } = queued;
-  return { uploadId: id, path, sizeBytes, acceptedAtMs, sha256, mimeType: null, file };
+  const { id, seq, path, sizeBytes, acceptedAtMs, sha256 } = queued;
+  return { uploadId: id, seq, path, sizeBytes, acceptedAtMs, sha256, mimeType: null, file };
 }
 
 /** How the queue sees what a user was shown. */
 export function shownEntry(files: Files, userId: number, path: string): ShownEntry {
   const shown = files.entryShown(userId, path);
+  if (shown.kind === 'made') return { kind: 'folder' };
   if (shown.kind !== 'item') return { kind: shown.kind };
   const { item, listedAtMs } = shown;
   if (item.isDirectory) return { kind: 'folder', isOwn: item.ownerId === String(userId) };

@@ -42,7 +42,7 @@ async function wantedFile({ files }: Rooms, message: FileMessage): Promise<Wante
   if (file.kind === 'missing' && file.file.known === 'fresh') {
     return { kind: 'located', file: file.file };
   }
-  const path = file.kind === 'missing' ? file.file.path : file.path;
+  const path = file.kind === 'missing' ? (file.file.shownPath ?? file.file.path) : file.path;
   const found = await files.locatePath(callerOf(message), path, { auto: callOf(message).auto });
   return found.kind === 'queued' ? { kind: 'not_found' } : found;
 }

@@ -3,11 +3,11 @@ import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { answer } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
-import { refusedAnswer, toConflictItem } from '../lib/upload/upload.ts';
+import { refusedAnswer } from '../lib/upload/upload.ts';
 
 /** `GET /api/files/conflicts`. */
 export function conflicts({ upload }: Rooms, message: ApiMessage): ApiMessage {
-  const open = upload.conflicts(callerOf(message)).map(toConflictItem);
+  const open = upload.conflicts(callerOf(message));
   const payload: ConflictList = { conflicts: open.map((conflict) => ({ ...conflict })) };
   return withAnswer(message, answer(payload));
 }
@@ -22,7 +22,7 @@ export async function resolveConflict(
   const done = await upload.resolveConflict(callerOf(message), Number(params['id']), resolution);
   switch (done.kind) {
     case 'resolved': {
-      const payload: Conflict = { ...toConflictItem(done.conflict) };
+      const payload: Conflict = { ...done.conflict };
       return withAnswer(message, answer(payload));
     }
     case 'asleep':

@@ -65,19 +65,25 @@ function detailOf(payload: unknown): string {
   return typeof message === 'string' ? message : '';
 }
 
-/** Why each upload of a list is where it is, for its reader. */
+/** Why each upload or conflict of a list is where it is, for its reader. */
 function withMarkedDetails(payload: unknown): unknown {
-  const { uploads } = (payload ?? {}) as { readonly uploads?: unknown };
-  if (!Array.isArray(uploads)) return payload;
-  const rows = (uploads as readonly { readonly detail?: unknown }[]).map((row) =>
-    typeof row.detail === 'string' ? { ...row, detail: marked(row.detail) } : row,
-  );
-  return { ...(payload as object), uploads: rows };
+  const lists = (payload ?? {}) as Readonly<Record<string, unknown>>;
+  for (const name of ['uploads', 'conflicts']) {
+    const list = lists[name];
+    if (!Array.isArray(list)) continue;
+    const rows = (list as readonly { readonly detail?: unknown }[]).map((row) =>
+      typeof row.detail === 'string' ? { ...row, detail: marked(row.detail) } : row,
+    );
+    return { ...lists, [name]: rows };
+  }
+  return payload;
 }
 
-/** A sentence that is known in German is shown in the reader's language. */
+/** A sentence that is known in German is shown in the reader's language, the path before it as it is. */
 function marked(sentence: string): string {
-  return GERMAN.has(sentence) ? `[[${sentence}]]` : sentence;
+  const from = GERMAN.has(sentence) ? 0 : sentence.lastIndexOf(': ') + 2;
+  const known = sentence.slice(from);
+  return GERMAN.has(known) ? `${sentence.slice(0, from)}[[${known}]]` : sentence;
 }
 
 /** Tells a page who has it open. */

@@ -21,6 +21,7 @@ const FILE: LocatedFile = {
 };
 const QUEUED = {
   uploadId: 'u',
+  seq: 1,
   path: 'alice/Photos/b.jpg',
   sizeBytes: 3,
   acceptedAtMs: 0,

@@ -72,6 +72,7 @@ describe('The node balupi-upload-queue', () => {
         if (all) return { kind: 'refused', code: 'admin_only' };
         const waiting = {
           pending_uploads: 1,
+          pending_changes: 0,
           waiting_for_owner: 0,
           pending_downloads: 0,
           conflicts: 0,
@@ -171,15 +172,13 @@ describe('The node balupi-upload-queue', () => {
   it('lists and settles conflicts, and says 503 while the NAS sleeps', async () => {
     const conflict = {
       id: 7,
-      uploadId: FILE.id,
-      userId: 3,
+      upload_id: FILE.id,
       path: 'alice/a.jpg',
-      conflictPath: 'alice/a (conflict).jpg',
-      sizeBytes: 3,
+      conflict_path: 'alice/a (conflict).jpg',
+      size_bytes: 3,
       sha256: SHA,
-      foundAtMs: Date.parse('2026-02-22T14:30:00Z'),
+      found_at: '2026-02-22T14:30:00Z',
       resolution: null,
-      swapPath: null,
     };
     const listing = await opened('conflicts', { conflicts: () => [conflict] });
     assert.partialDeepStrictEqual(await answerOf(listing, 'files-conflicts'), {

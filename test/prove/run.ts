@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { arm64 } from './arm64.ts';
+import { changes } from './changes.ts';
 import { crowd } from './crowd.ts';
 import { damage } from './damage.ts';
 import { diskErrors } from './disk-errors.ts';
@@ -27,6 +28,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
   fuzz,
   names,
   'queue-lost': queueLost,
+  changes,
   damage,
   slow,
   crowd,

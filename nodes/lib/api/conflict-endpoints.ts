@@ -1,22 +1,27 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
+import { CHANGE_KINDS } from './upload-endpoints.ts';
 import { count, instant, nullable, rowId, words } from './wire.ts';
 
 const TAGS = ['uploads'];
 const CONFLICT = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$' }) });
 
-const RESOLUTIONS = ['renamed', 'local', 'remote'] as const;
+const RESOLUTIONS = ['renamed', 'local', 'remote', 'done', 'dropped'] as const;
 
 export const Conflict = Type.Object(
   {
     id: rowId(),
     upload_id: Type.String(),
     path: Type.String(),
-    conflict_path: Type.String({ description: 'Where the upload lies.' }),
+    conflict_path: Type.String({
+      description: 'Where the upload lies; of a rename or a move, where it was to go.',
+    }),
     size_bytes: count(),
     sha256: Type.String(),
     found_at: instant(),
     resolution: nullable(words(RESOLUTIONS)),
+    kind: Type.Optional(words(CHANGE_KINDS, { description: 'Of a change; else an upload.' })),
+    detail: Type.Optional(Type.String({ description: 'What a change met.' })),
   },
   { title: 'Conflict' },
 );
@@ -32,7 +37,7 @@ export const ConflictBody = Type.Object(
   {
     resolution: words(RESOLUTIONS, {
       description:
-        'renamed keeps both; local puts the upload in place and the other under the conflict name; remote removes the upload.',
+        'Of an upload: renamed keeps both; local puts the upload in place and the other under the conflict name; remote removes the upload. Of a change: done has it done with what lies there now; dropped does not.',
     }),
   },
   { title: 'ConflictBody' },
@@ -62,6 +67,7 @@ export const CONFLICT_ENDPOINTS = [
     refusals: [
       'not_found',
       'conflict',
+      'disk_failing',
       'nas_asleep',
       'nas_never_seen',
       'not_allowed',

@@ -16,6 +16,8 @@ export const UPLOAD_STATES = [
   'failed',
 ] as const;
 
+export const CHANGE_KINDS = ['delete', 'rename', 'move', 'mkdir'] as const;
+
 export const UploadAnswer = Type.Object(
   {
     message: Type.String(),
@@ -70,6 +72,10 @@ export const SyncStatus = Type.Object(
       minimum: 0,
       description: 'What the NAS does not have and is to get, `waiting_for_owner` with it.',
     }),
+    pending_changes: Type.Integer({
+      minimum: 0,
+      description: 'Deletes, renames, moves and new folders that the NAS is to carry out.',
+    }),
     waiting_for_owner: Type.Integer({
       minimum: 0,
       description: 'Found again after a loss, and changed meanwhile: retry or drop them.',
@@ -99,6 +105,8 @@ export const UploadRow = Type.Object(
     created_at: instant(),
     next_attempt_at: nullable(instant()),
     detail: nullable(Type.String()),
+    kind: Type.Optional(words(CHANGE_KINDS, { description: 'Of a change; else an upload.' })),
+    to_path: Type.Optional(Type.String({ description: 'Where a rename or a move goes.' })),
   },
   { title: 'Upload' },
 );
@@ -161,7 +169,8 @@ export const UPLOAD_ENDPOINTS = [
     id: 'files-uploads-list',
     method: 'GET',
     path: '/api/files/uploads',
-    summary: "The caller's uploads; for admins also what is held, as its user is gone.",
+    summary:
+      "The caller's uploads and queued changes; for admins also what is held, as its user is gone.",
     tags: TAGS,
     access: 'caller',
     query: UploadListQuery,
@@ -171,7 +180,7 @@ export const UPLOAD_ENDPOINTS = [
     id: 'files-uploads-retry',
     method: 'POST',
     path: '/api/files/uploads/{id}/retry',
-    summary: 'Try an upload again now.',
+    summary: 'Try an upload or a queued change again now.',
     tags: TAGS,
     access: 'caller',
     params: UPLOAD_ID,
@@ -182,7 +191,7 @@ export const UPLOAD_ENDPOINTS = [
     id: 'files-uploads-drop',
     method: 'DELETE',
     path: '/api/files/uploads/{id}',
-    summary: 'Drop an upload and its bytes.',
+    summary: 'Drop an upload and its bytes, or a queued change.',
     tags: TAGS,
     access: 'caller',
     params: UPLOAD_ID,

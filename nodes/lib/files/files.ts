@@ -4,8 +4,9 @@ import type { NasPresence } from '../nas/presence-port.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { type Change, placesOf } from './change.ts';
+import { type ChangedFolder, ChangedView } from './changed-view.ts';
 import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
-import { type Access, FolderViews } from './folder-views.ts';
+import { type Access, type FolderView, FolderViews } from './folder-views.ts';
 import { GrantRows } from './grant-rows.ts';
 import { ItemRows } from './item-rows.ts';
 import { ListingAnswers } from './listing-answers.ts';
@@ -22,6 +23,7 @@ import { QueuedItems } from './queued-items.ts';
 import { RefusalRows } from './refusal-rows.ts';
 import { ShareGrants } from './share-grants.ts';
 import { ShareProbe } from './share-probe.ts';
+import { type ShownBelow, ShownTrees } from './shown-tree.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
 import { SyncFollowers } from './sync-followers.ts';
 
@@ -39,8 +41,9 @@ export type {
   NasFault,
   RelistOutcome,
 } from './outcomes.ts';
-export type { PendingUpload, PendingUploads } from './pending-uploads.ts';
+export type { PendingUpload, PendingUploads, Span } from './pending-uploads.ts';
 export { SHARED_WITH_ME } from './permission.ts';
+export { pathNow, type QueuedChange } from './queued-change.ts';
 export type { StoredItem } from './stored-item.ts';
 export { versionOf } from './stored-item.ts';
 
@@ -69,7 +72,9 @@ export interface FilesPorts {
 export type ShownPath =
   | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
   /** `absent` too for a file that somebody else delivered since: what this user has is older. */
-  | { readonly kind: 'absent' | 'unknown' };
+  | { readonly kind: 'absent' | 'unknown' }
+  /** A folder that this user made and the NAS does not have yet. */
+  | { readonly kind: 'made' };
 
 /** What of a change the files room cannot know by itself. */
 export interface AfterChange {
@@ -104,6 +109,8 @@ export class Files {
   readonly #pending: PendingUploads;
   readonly #storage: NasStorage;
   readonly #followers: SyncFollowers;
+  readonly #changed: ChangedView;
+  readonly #trees: ShownTrees;
 
   constructor(ports: FilesPorts) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
@@ -124,8 +131,12 @@ export class Files {
     this.#probe = new ShareProbe({ nas, clock, tokenRefused, grants });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = ports;
-    this.#locator = new Locator({ items, views, grants, probe, pending, isKept, storage });
+    this.#changed = new ChangedView(pending);
+    const changed = this.#changed;
+    const readable = { views, grants, isKept, storage };
+    this.#locator = new Locator({ ...readable, items, probe, pending, changed });
     const queued = new QueuedItems(pending, items, rows);
+    this.#trees = new ShownTrees({ rows, changed, queued, pending });
     this.#answers = new ListingAnswers({ rows, grants, queued });
   }
 
@@ -165,18 +176,42 @@ export class Files {
       return { outcome: { kind: 'not_found' }, isKnown: false };
     }
     // The pages of one folder belong together, and each would cost the NAS the whole of it.
-    const isNextPage = (options.page?.after ?? null) !== null;
-    const asked = { ...this.#asFollower(caller, options), isNextPage };
-    const view = await this.#views.view(caller.user, path, access, asked);
-    const isConfirmed = view.kind === 'view' && view.row !== null;
-    if (view.kind === 'view' && view.row !== null) this.#rows.seen(view.row.id);
-    const outcome = this.#answers.listed(caller.user, path, view, options.page);
+    const asked = { ...this.#asFollower(caller, options), isNextPage: isNext(options.page) };
+    const { view, changed } = await this.#viewed(caller.user, path, access, asked);
+    const row = view.kind === 'view' ? view.row : null;
+    const isConfirmed = row !== null || changed?.isMade === true;
+    if (row !== null) this.#rows.seen(row.id);
+    const outcome = this.#answers.listed(caller.user, path, view, options.page, changed);
     if (outcome.kind !== 'listing') return { outcome, isKnown: isConfirmed };
     const { listing } = outcome;
     const isKnown = isConfirmed || listing.queued.length > 0;
     // In the same turn as the queue was read, so that nothing accepted meanwhile counts as shown.
     if (isKnown || isLast) this.#pending.shown(caller, path);
     return { outcome: this.#marked(outcome), isKnown };
+  }
+
+  /** A folder where its user sees it, which the NAS may have somewhere else, or not at all. */
+  async #viewed(
+    user: User,
+    path: string,
+    access: Access,
+    options: AskOptions,
+  ): Promise<{ readonly view: FolderView; readonly changed: ChangedFolder | null }> {
+    const before = this.#changed.folder(user.id, path);
+    const base = before === null ? path : before.base;
+    if (before?.isMade === true) {
+      return {
+        changed: before,
+        view: { kind: 'view', row: null, source: 'stored', ageSeconds: 0 },
+      };
+    }
+    const isReadable = base === path || (base !== null && this.#grants.mayRead(user, base, null));
+    if (base === null || !isReadable) return { changed: before, view: { kind: 'not_found' } };
+    const view = await this.#views.view(user, base, access, options);
+    // The NAS may have carried some of it out while it was asked.
+    const after = this.#changed.folder(user.id, path);
+    const isSame = (after === null ? path : after.base) === base;
+    return isSame ? { view, changed: after } : await this.#viewed(user, path, access, options);
   }
 
   /** Says of a listing that it went past a disk that refuses. */
@@ -263,8 +298,15 @@ export class Files {
     return this.#views.itemOf(user, path);
   }
 
-  /** What a user's kept listing of a folder says of one path in it, and when the NAS gave it. */
-  entryShown(userId: number, path: string): ShownPath {
+  /**
+   * What a user's kept listing of a folder says of one path in it, and when the NAS gave it; where
+   * they moved it, of where the NAS has it.
+   */
+  entryShown(userId: number, shownPath: string): ShownPath {
+    const origin = this.#changed.below(userId, shownPath);
+    if (origin.kind === 'made') return { kind: 'made' };
+    if (origin.kind === 'gone') return { kind: 'absent' };
+    const { path } = origin;
     const folder = parentOf(path);
     const row = folder === null ? null : this.#rows.find(userId, folder);
     if (row === null) return { kind: 'unknown' };
@@ -273,6 +315,29 @@ export class Files {
     return item === null || isUnseen
       ? { kind: 'absent' }
       : { kind: 'item', item, listedAtMs: row.listedAtMs };
+  }
+
+  /** A place with all below it as its user sees it, without asking the NAS. */
+  treeShown(userId: number, path: string, most: number): ShownBelow {
+    return this.#trees.tree(userId, path, most);
+  }
+
+  /** The path of a file or folder that a caller names by the Pi's number or the NAS's. */
+  pathOfId(user: User, id: number): string | null {
+    const path = this.#locator.pathOfId(user, id);
+    if (path === null) return null;
+    return this.#grants.mayRead(user, path, this.#views.ownerOf(user, path)) ? path : null;
+  }
+
+  /** The queued upload that a user sees at a path, where they see one. */
+  uploadShown(userId: number, path: string): string | null {
+    const origin = this.#changed.origin(userId, path);
+    return origin.kind === 'upload' ? origin.upload.uploadId : null;
+  }
+
+  /** What a user sees at a place, without asking the NAS. */
+  placeShown(userId: number, path: string): ReturnType<ShownTrees['place']> {
+    return this.#trees.place(userId, path);
   }
 
   /**
@@ -392,4 +457,9 @@ export class Files {
     if (raw.length <= LONGEST_REMEMBERED) this.#references.set(raw, reference);
     return reference;
   }
+}
+
+/** Whether a page goes on from one before. */
+function isNext(page: PageWish | undefined): boolean {
+  return (page?.after ?? null) !== null;
 }

@@ -46,11 +46,11 @@ export function wireListing(listing: Listing, isCached: (path: string) => boolea
   const queuedPaths = new Set(listing.queued.map(({ path }) => path));
   const kept = listing.items.filter((item) => !queuedPaths.has(item.path));
   const { page } = listing;
-  const hasAll =
-    page?.hasAllChecksums ?? kept.every((item) => item.isDirectory || item.checksum !== null);
+  const moved = listing.queued.flatMap((item) => item.moved ?? []);
+  const hasAll = (page?.hasAllChecksums ?? kept.every(isHashed)) && moved.every(isHashed);
   const files = [
     ...kept.map((item) => wireItem(item, hasAll, isCached)),
-    ...listing.queued.map((item) => wireQueued(item, hasAll)),
+    ...listing.queued.map((item) => wireQueued(item, hasAll, isCached)),
   ];
   if (page === undefined) return { path: listing.path, files };
   const next = page.end === null ? null : cursorOf(page.end);
@@ -85,15 +85,22 @@ function wireItem(
     relative_path: item.path,
     size_bytes: item.sizeBytes,
     is_directory: item.isDirectory,
-    is_cached: !item.isDirectory && isCached(item.path),
+    is_cached: !item.isDirectory && isCached(item.nasPath ?? item.path),
     ...present('can_read', item.canRead),
     ...present('can_write', item.canWrite),
     ...present('can_delete', item.canDelete),
   };
 }
 
-function wireQueued(item: QueuedItem, showChecksum: boolean): WireItem {
-  const { path, upload, piId } = item;
+function wireQueued(
+  item: QueuedItem,
+  showChecksum: boolean,
+  isCached: (path: string) => boolean,
+): WireItem {
+  const { path, upload, piId, moved } = item;
+  if (moved !== undefined) {
+    return { ...wireItem(moved, showChecksum, isCached), sync_state: 'queued' };
+  }
   const name = nameOf(path);
   const sizeBytes = upload?.sizeBytes ?? 0;
   return {
@@ -113,6 +120,10 @@ function wireQueued(item: QueuedItem, showChecksum: boolean): WireItem {
     is_cached: upload !== null,
     sync_state: 'queued',
   };
+}
+
+function isHashed({ isDirectory, checksum }: StoredItem): boolean {
+  return isDirectory || checksum !== null;
 }
 
 /** The apps' parsers take a missing key, but several throw on a null one. */

@@ -1,4 +1,5 @@
 import type { Caller, User } from '../accounts/caller.ts';
+import type { ChangedView } from './changed-view.ts';
 import type { DownloadCandidate } from './download-reference.ts';
 import type { Access, FolderView, FolderViews } from './folder-views.ts';
 import { versionOf, type StoredItem } from './stored-item.ts';
@@ -21,6 +22,7 @@ export interface LocatorPorts {
   /** Whether a copy of a path is here, so that it can be read without the NAS. */
   readonly isKept: (path: string) => boolean;
   readonly storage: Pick<NasStorage, 'isMissing'>;
+  readonly changed: ChangedView;
 }
 
 const NOT_FOUND: LocateOutcome = { kind: 'not_found' };
@@ -64,11 +66,12 @@ export class Locator {
   async relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
     const access = await this.#ports.views.access(caller);
     if (access.kind !== 'awake') return { kind: 'unknown' };
-    const outcome = await this.#locatePath(caller.user, path, access, { force, auto: true });
-    if (outcome.kind === 'not_found') return { kind: 'gone' };
-    if (outcome.kind === 'queued') {
+    if (!(await this.#ports.views.mayRead(caller.user, path, access))) return { kind: 'gone' };
+    if (this.#ports.pending.find(caller.user.id, path) !== null) {
       return this.#unqueuedVersion(caller.user, path, access, force);
     }
+    const outcome = await this.#onNas(caller.user, path, access, { force, auto: true });
+    if (outcome.kind === 'not_found') return { kind: 'gone' };
     if (outcome.kind !== 'located' || outcome.file.known !== 'fresh') return { kind: 'unknown' };
     const { version } = outcome.file;
     return version === null ? { kind: 'unknown' } : { kind: 'version', version };
@@ -77,12 +80,29 @@ export class Locator {
   #pathOf(user: User, candidate: DownloadCandidate): string | null {
     switch (candidate.kind) {
       case 'pi_id':
-        return this.#ports.items.pathOfPiId(candidate.id);
+        return this.#followed(user, this.#ports.items.pathOfPiId(candidate.id));
       case 'nas_file_id':
-        return this.#ports.items.pathOfNasId(user.id, candidate.id);
+        return this.#pathOfNasId(user, candidate.id);
       case 'path':
         return candidate.path;
     }
+  }
+
+  /** Where a user sees what the Pi, else the NAS, knows by that number. */
+  pathOfId(user: User, id: number): string | null {
+    return this.#followed(user, this.#ports.items.pathOfPiId(id)) ?? this.#pathOfNasId(user, id);
+  }
+
+  #pathOfNasId(user: User, id: number): string | null {
+    const path = this.#ports.items.pathOfNasId(user.id, id);
+    return path === null ? null : this.#ports.changed.shownAt(user.id, path);
+  }
+
+  /** An id goes on meaning its file where its user moved that and the NAS did not yet. */
+  #followed(user: User, path: string | null): string | null {
+    const { changed } = this.#ports;
+    if (path === null || changed.origin(user.id, path).kind !== 'gone') return path;
+    return changed.shownAt(user.id, path);
   }
 
   async #locatePath(
@@ -92,9 +112,14 @@ export class Locator {
     options: AskOptions,
   ): Promise<LocateOutcome> {
     if (!(await this.#ports.views.mayRead(user, path, access))) return NOT_FOUND;
-    const upload = this.#ports.pending.find(user.id, path);
-    if (upload !== null) return { kind: 'queued', upload };
-    return this.#onNas(user, path, access, options);
+    const origin = this.#ports.changed.origin(user.id, path);
+    if (origin.kind === 'upload') return { kind: 'queued', upload: origin.upload };
+    if (origin.kind !== 'nas') return NOT_FOUND;
+    if (origin.path === path) return this.#onNas(user, path, access, options);
+    if (!(await this.#ports.views.mayRead(user, origin.path, access))) return NOT_FOUND;
+    const outcome = await this.#onNas(user, origin.path, access, options);
+    if (outcome.kind !== 'located') return outcome;
+    return { ...outcome, file: { ...outcome.file, name: nameOf(path), shownPath: path } };
   }
 
   /** The NAS's own version behind a queued one: a fetch of it may still be running. */

@@ -40,8 +40,10 @@ export interface QueuedItem {
   readonly path: string;
   readonly piId: number;
   readonly acceptedAtMs: number;
-  /** Null: a folder that the NAS is not known to have, with queued uploads somewhere in it. */
+  /** Null: a folder that the NAS is not known to have, or what {@link moved} says. */
   readonly upload: PendingUpload | null;
+  /** What the NAS has somewhere else until it moves it here, under the path it will have. */
+  readonly moved?: StoredItem;
 }
 
 export type ListOutcome =
@@ -55,7 +57,10 @@ export type ListOutcome =
 /** A file a caller may read, as far as is known now. */
 export interface LocatedFile {
   readonly user: User;
+  /** Where the NAS has it. */
   readonly path: string;
+  /** Where its user sees it, as they moved it and the NAS did not yet; left out: there. */
+  readonly shownPath?: string;
   readonly name: string;
   /** The owner the caller's listing tells; null where it tells none. */
   readonly ownerId: string | null;

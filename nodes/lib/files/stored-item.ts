@@ -20,10 +20,12 @@ export interface StoredItem {
   readonly canRead: boolean | null;
   readonly canWrite: boolean | null;
   readonly canDelete: boolean | null;
+  /** Where the NAS has it, where its user moved it to `path` and the NAS did not yet. */
+  readonly nasPath?: string;
 }
 
 /** An entry before the Pi gave it an id. */
-export type ListedItem = Omit<StoredItem, 'piId'>;
+export type ListedItem = Omit<StoredItem, 'piId' | 'nasPath'>;
 
 export function listedItem(item: NasFileItem): ListedItem {
   const modified = normaliseTime(item.modified_at);

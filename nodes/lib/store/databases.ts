@@ -1,6 +1,7 @@
 import type { Migration } from './store.ts';
 import { ACCOUNTS_TABLES } from './schema/accounts-tables.ts';
 import { CACHE_TABLES } from './schema/cache-tables.ts';
+import { CHANGE_TABLES } from './schema/change-tables.ts';
 import { CLOCK_PROOFS } from './schema/clock-proofs.ts';
 import { CONFLICT_TABLES, SETTLED_CONFLICTS } from './schema/conflict-tables.ts';
 import { CREDENTIALS_TABLES } from './schema/credentials-tables.ts';
@@ -67,6 +68,7 @@ export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 14, sql: SETTLED_CONFLICTS },
   { version: 15, sql: DEVICE_TABLES },
   { version: 16, sql: DESKTOP_TABLES },
+  { version: 17, sql: CHANGE_TABLES },
 ];
 
 export const CACHE_MIGRATIONS: readonly Migration[] = [

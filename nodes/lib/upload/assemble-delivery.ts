@@ -1,6 +1,10 @@
 import { join } from 'node:path';
 import { ChangedPaths } from './changed-paths.ts';
 import { ChangedRows } from './changed-rows.ts';
+import { ChangeDelivery } from './change-delivery.ts';
+import type { ChangeDeliveryRows } from './change-delivery-rows.ts';
+import type { ChangeRows } from './change-rows.ts';
+import { ChangeStep } from './change-step.ts';
 import { ChunkedSend } from './chunked-send.ts';
 import { ConflictRows } from './conflict-rows.ts';
 import { ConflictSwap } from './conflict-swap.ts';
@@ -36,11 +40,14 @@ export interface SharedParts {
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
   readonly room: RoomKeeper;
+  readonly changeRows: ChangeRows;
+  readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly fileOf: (id: string) => string;
 }
 
 export interface AssembledDelivery {
   readonly delivery: Delivery;
+  readonly changes: ChangeDelivery;
   readonly conflicts: Conflicts;
   readonly kept: KeptCopies;
   readonly flushWake: FlushWake;
@@ -73,20 +80,22 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
     locks,
     owner: uploadId(clock.nowMs(), randomBytes),
   });
-  const flushWake = new FlushWake({
-    ...parts,
-    ...parts.flushWake,
-    rows: new FlushWakeRows(store),
-  });
   const changedRows = { rows: new ChangedRows(store), drops: new DropRows(store) };
+  const changeStep = new ChangeStep({ nas, folders, moves: new NasMoves(api), clock });
+  const changes = new ChangeDelivery({ ...common, changeStep, locks });
   return {
-    delivery: new Delivery({ ...common, turn, kept }),
+    delivery: new Delivery({ ...common, turn, changes, kept }),
+    changes,
     conflicts: assembleConflicts(parts, rows, { uploads, locks, kept }),
     kept,
-    flushWake,
+    flushWake: assembleFlushWake(parts),
     changed: new ChangedPaths({ ...common, ...changedRows, kept }),
     locks,
   };
+}
+
+function assembleFlushWake(parts: UploadParts): FlushWake {
+  return new FlushWake({ ...parts, ...parts.flushWake, rows: new FlushWakeRows(parts.store) });
 }
 
 /** With a look of its own at the NAS: the delivery's run forgets and slows down by itself. */

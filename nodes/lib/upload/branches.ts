@@ -3,7 +3,7 @@ import type { Clock } from '../time/clock.ts';
 import { folderOf, type Target } from './target.ts';
 import { compareSenders, senderOf, type Sender, Sightings } from './sender.ts';
 import type { PlaceRows } from './place-rows.ts';
-import type { ShownEntry, ShownListings } from './upload-ports.ts';
+import type { ShownEntry, ShownListings, ShownPlaces } from './upload-ports.ts';
 import { liesBeside, NO_BASE, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
@@ -19,6 +19,7 @@ export interface Save {
 export interface BranchesDeps {
   readonly rows: UploadRows;
   readonly places: PlaceRows;
+  readonly shownPlaces: ShownPlaces;
   readonly listings: ShownListings;
   readonly clock: Clock;
 }
@@ -50,7 +51,8 @@ export class Branches {
       save.baseChecksum === null
         ? this.#before(save, tips)
         : this.#named(save, save.baseChecksum, tips);
-    if (before !== null) return { ...NO_BASE, source: 'queue', uploadId: before.id };
+    const goesOn = before ?? (tips.length === 0 ? this.#moved(save) : null);
+    if (goesOn !== null) return { ...NO_BASE, source: 'queue', uploadId: goesOn.id };
     if (save.baseChecksum !== null) {
       return { ...NO_BASE, source: 'caller', checksum: save.baseChecksum };
     }
@@ -65,6 +67,14 @@ export class Branches {
       .filter(({ sentName }) => sentName === target.sentName);
     const followed = new Set(rows.map(({ base }) => base.uploadId));
     return rows.filter(({ id }) => !followed.has(id));
+  }
+
+  /** A version that was queued for another place, which its user moved here since. */
+  #moved({ userId, target, sender, baseChecksum }: Save): UploadRow | null {
+    const id = this.#deps.shownPlaces.uploadShown(userId, target.path);
+    const row = id === null ? null : this.#deps.rows.byId(id);
+    if (row === null || compareSenders(row, sender) === 'other') return null;
+    return baseChecksum === null || baseChecksum === row.sha256 ? row : null;
   }
 
   /** Without a word of the sender: its own last version, or the newest one it was shown. */

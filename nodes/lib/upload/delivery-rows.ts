@@ -1,11 +1,21 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
+import { meets } from './change-delivery-rows.ts';
 import { toUploadRow, type UploadBase, type UploadRow } from './upload-row.ts';
 import { CLAIMABLE, FOUND_WAITING, IN_LINE, UNDELIVERED } from './upload-states.ts';
 
+/** A change of anybody at, above or below where an upload goes, that was wanted before it came. */
+const EARLIER_CHANGE = `
+        SELECT 1 FROM queued_changes c INDEXED BY queued_changes_open
+        WHERE c.seq < r.seq AND c.state IN ${UNDELIVERED} AND (
+          ${meets('c.path', 'r.path')}
+          OR (c.to_path IS NOT NULL AND ${meets('c.to_path', 'r.path')})
+          OR (r.second_path IS NOT NULL AND (${meets('c.path', 'r.second_path')}
+            OR (c.to_path IS NOT NULL AND ${meets('c.to_path', 'r.second_path')}))))`;
+
 /**
  * Claims a user's oldest row that is due and that no earlier upload of that user to the same place
- * stands before. An undecided row counts for both its readings, so such rows never overtake or
+ * and no earlier change stands before. An undecided row counts for both its readings, so such rows never overtake or
  * overwrite each other. A lease of this process that ran out is free again.
  */
 const claimWhere = (more: string): string => `
@@ -29,6 +39,7 @@ const claimWhere = (more: string): string => `
         SELECT 1 FROM upload_queue e INDEXED BY upload_queue_by_path
         WHERE e.user_id = r.user_id AND e.path = r.second_path AND e.seq < r.seq
           AND e.state IN ${UNDELIVERED}))
+      AND NOT EXISTS (${EARLIER_CHANGE})
     ORDER BY r.seq LIMIT 1)
   RETURNING *`;
 

@@ -4,6 +4,8 @@ import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import { DailyLook } from '../time/daily-look.ts';
 import type { Random } from './backoff.ts';
+import type { ChangeDelivery } from './change-delivery.ts';
+import type { ChangeDeliveryRows } from './change-delivery-rows.ts';
 import type { ChunkedSend } from './chunked-send.ts';
 import type { DeliveryTurn } from './delivery-turn.ts';
 import type { HandOver } from './hand-over.ts';
@@ -23,6 +25,8 @@ const MOST_SLICES = 10;
 
 export interface DeliveryParts {
   readonly turn: DeliveryTurn;
+  readonly changes: ChangeDelivery;
+  readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly handOver: HandOver;
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
@@ -43,7 +47,8 @@ export interface DeliveryParts {
 
 /**
  * Empties the queue while the NAS is awake: the users in turn, each user's oldest first, small
- * neighbours together, each version of a path after the one before it. It never wakes the NAS. Every claim begins by asking the NAS what it has,
+ * neighbours together, each version of a path after the one before it, changes and uploads of one
+ * place in the order in which they were wanted. It never wakes the NAS. Every claim begins by asking the NAS what it has,
  * so that whatever became of the attempt before, nothing is sent twice.
  */
 export class Delivery {
@@ -97,7 +102,10 @@ export class Delivery {
 
   /** A user can be acted for again. */
   credentialArrived(userId: number): void {
-    if (this.#parts.waits.releaseUser(userId)) this.kick();
+    const isReleased = [this.#parts.waits, this.#parts.changeDeliveryRows].map((rows) =>
+      rows.releaseUser(userId),
+    );
+    if (isReleased.includes(true)) this.kick();
   }
 
   /** Delivers what is due while the NAS is awake. One run at a time; who joins waits for its end. */
@@ -118,12 +126,14 @@ export class Delivery {
   #nasIsBack(): void {
     this.#hold.end();
     this.#parts.waits.releaseWaiting();
+    this.#parts.changeDeliveryRows.releaseWaiting();
     this.kick();
   }
 
   async #runs(): Promise<void> {
     try {
       this.#parts.waits.releaseStrays();
+      this.#parts.changeDeliveryRows.releaseStrays();
       await this.#parts.handOver.finish();
       do {
         this.#again = false;
@@ -137,6 +147,7 @@ export class Delivery {
       this.#parts.chunked.close();
       this.#parts.folders.forget();
       this.#parts.turn.forget();
+      this.#parts.changes.forget();
       this.#schedule();
     }
   }
@@ -144,13 +155,21 @@ export class Delivery {
   async #once(): Promise<void> {
     await this.#releaseUsers();
     while (!this.#isHeld()) {
-      const next = await this.#parts.turn.take(this.#stopping.signal, () => {
-        this.#hold.succeeded();
-      });
-      if (next === null) break;
-      this.#follow(next);
+      // Changes and uploads take turns: each waits for those that were wanted before it.
+      const isChange = await this.#turnOf(this.#parts.changes);
+      const isUpload = !this.#isHeld() && (await this.#turnOf(this.#parts.turn));
+      if (!isChange && !isUpload) break;
     }
     await this.#prune();
+  }
+
+  /** @returns whether anything was due */
+  async #turnOf(turn: Pick<DeliveryTurn, 'take'>): Promise<boolean> {
+    const next = await turn.take(this.#stopping.signal, () => {
+      this.#hold.succeeded();
+    });
+    if (next !== null) this.#follow(next);
+    return next !== null;
   }
 
   #isHeld(): boolean {
@@ -159,10 +178,13 @@ export class Delivery {
   }
 
   async #releaseUsers(): Promise<void> {
-    const { waits, credentials, presence } = this.#parts;
+    const { waits, changeDeliveryRows: changes, credentials, presence } = this.#parts;
     if (!presence.state.awake) return;
-    for (const userId of waits.usersWaitingForCredential()) {
-      if ((await credentials.credentialFor(userId)) !== null) waits.releaseUser(userId);
+    const waiting = [waits, changes].flatMap((rows) => rows.usersWaitingForCredential());
+    for (const userId of new Set(waiting)) {
+      if ((await credentials.credentialFor(userId)) === null) continue;
+      waits.releaseUser(userId);
+      changes.releaseUser(userId);
     }
   }
 
@@ -189,15 +211,16 @@ export class Delivery {
 
   /** What is owed on the Pi's own disk needs no NAS. */
   #dueTickMs(): number | null {
-    const { waits, handOver, clock, presence } = this.#parts;
+    const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#parts;
     const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
-    const queued = presence.state.awake ? waits.nextDueTickMs() : null;
-    return owed === null || queued === null ? (owed ?? queued) : Math.min(owed, queued);
+    const queued = presence.state.awake ? [waits.nextDueTickMs(), changes.nextDueTickMs()] : [];
+    const due = [owed, ...queued].filter((tickMs) => tickMs !== null);
+    return due.length === 0 ? null : Math.min(...due);
   }
 
   /** Once a day, in slices: no commit of it holds a delivery up for long. */
   async #prune(): Promise<void> {
-    const { syncLog, kept, intents, isClockProved } = this.#parts;
+    const { syncLog, kept, intents, changeDeliveryRows, isClockProved } = this.#parts;
     if (!isClockProved()) return;
     const nowMs = this.#daily.due();
     if (nowMs === null) return;
@@ -205,6 +228,7 @@ export class Delivery {
       if (!syncLog.prune(nowMs)) break;
       await new Promise((resolve) => setImmediate(resolve));
     }
+    changeDeliveryRows.prune(nowMs);
     await kept.prune(nowMs);
     await intents.prune(nowMs);
   }

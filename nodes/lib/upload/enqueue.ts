@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { User } from '../accounts/caller.ts';
 import type { Branches } from './branches.ts';
+import type { ChangeRow } from './change-row.ts';
+import type { ChangeRows } from './change-rows.ts';
 import type { StagedFile } from './part-file.ts';
 import type { Sender } from './sender.ts';
 import { folderOf, type Target } from './target.ts';
 import type { BornAt } from './upload-ports.ts';
 import type { NewUpload, UploadRow } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
-import { nameOf } from '../files/files.ts';
+import { isWithin, nameOf } from '../files/files.ts';
 
 /** Contract 4: an Idempotency-Key counts 24 h per user. */
 const KEY_KEPT_MS = 86_400_000;
@@ -63,13 +65,21 @@ export class Enqueue {
   readonly #branches: Branches;
   readonly #bornAt: BornAt;
   readonly #isClockProved: () => boolean;
+  readonly #changes: Pick<ChangeRows, 'openOf'>;
 
-  /** @param isClockProved what is old may be deleted for its age */
-  constructor(rows: UploadRows, branches: Branches, bornAt: BornAt, isClockProved: () => boolean) {
-    this.#rows = rows;
-    this.#branches = branches;
-    this.#bornAt = bornAt;
-    this.#isClockProved = isClockProved;
+  constructor(parts: {
+    readonly rows: UploadRows;
+    readonly branches: Branches;
+    readonly bornAt: BornAt;
+    /** What is old may be deleted for its age. */
+    readonly isClockProved: () => boolean;
+    readonly changeRows: Pick<ChangeRows, 'openOf'>;
+  }) {
+    this.#rows = parts.rows;
+    this.#branches = parts.branches;
+    this.#bornAt = parts.bornAt;
+    this.#isClockProved = parts.isClockProved;
+    this.#changes = parts.changeRows;
   }
 
   /** @param intentFile where its intents are; null in a rehearsal */
@@ -111,6 +121,11 @@ export class Enqueue {
     const newest = this.#rows.newestFor(userId, target.path, target.secondPath);
     if (newest === null || newest.sha256 !== staged.sha256) return null;
     if (newest.sizeBytes !== staged.sizeBytes) return null;
+    // Its user moved or deleted it since, and now puts it there again.
+    const changes = this.#changes.openOf(userId);
+    if (changes.some((change) => change.seq > newest.seq && !leaves(change, target.path))) {
+      return null;
+    }
     // Sending it again is how a person retries what failed.
     if (newest.state === 'failed' || newest.found) this.#rows.requeue(newest.id);
     return accepted(newest);
@@ -140,6 +155,11 @@ export class Enqueue {
       createdAtMs: nowMs,
     };
   }
+}
+
+/** Whether a change leaves what lies at a path where it is. */
+function leaves({ kind, path }: ChangeRow, at: string): boolean {
+  return kind === 'mkdir' || !isWithin(at, path);
 }
 
 function accepted(of: NewUpload | UploadRow): AcceptedFile {

@@ -14,8 +14,9 @@ export class FlushWakeRows {
       'INSERT INTO flush_wake (id, met_ms) VALUES (1, ?) ON CONFLICT DO UPDATE SET met_ms = excluded.met_ms',
     );
     this.#oldest = store.prepare(`
-      SELECT min(created_at_ms) AS oldest FROM upload_queue
-      WHERE state IN ${CLAIMABLE}`);
+      SELECT min(created_at_ms) AS oldest FROM (
+        SELECT created_at_ms FROM upload_queue WHERE state IN ${CLAIMABLE}
+        UNION ALL SELECT created_at_ms FROM queued_changes WHERE state IN ${CLAIMABLE})`);
   }
 
   /** Epoch ms; 0 when it never was. */
@@ -27,7 +28,7 @@ export class FlushWakeRows {
     this.#write.run(atMs);
   }
 
-  /** When the oldest upload that an awake NAS would be given was accepted, epoch ms. */
+  /** When the oldest upload or change that an awake NAS would be given was accepted, epoch ms. */
   oldestMs(): number | null {
     const oldest = this.#oldest.get()?.['oldest'];
     return oldest === null || oldest === undefined ? null : Number(oldest);

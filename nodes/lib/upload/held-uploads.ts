@@ -3,6 +3,7 @@ import { nameOf } from '../files/files.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import { refused, refusedAt, type Refused } from './admission.ts';
+import type { ChangeRows } from './change-rows.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
 import type { DropRows } from './drop-rows.ts';
 import type { HeldRows } from './held-rows.ts';
@@ -23,6 +24,7 @@ export type TakenUp = { readonly kind: 'done'; readonly upload: UploadRow } | Re
 
 export interface HeldUploadsParts {
   readonly rows: HeldRows;
+  readonly changeRows: ChangeRows;
   readonly uploads: UploadRows;
   readonly drops: DropRows;
   readonly intents: Intents;
@@ -49,15 +51,19 @@ export class HeldUploads {
    * @returns how many uploads are held for it
    */
   hold(userId: number): number {
-    const held = this.#parts.rows.hold(userId);
-    if (held > 0) this.#parts.log.warn(`${held} uploads are held, as their user is gone.`);
-    return held;
+    const { rows, changeRows, log } = this.#parts;
+    const held = rows.hold(userId);
+    const changes = changeRows.hold(userId);
+    if (held > 0) log.warn(`${held} uploads are held, as their user is gone.`);
+    if (changes > 0) log.warn(`${changes} changes are held, as their user is gone.`);
+    return held + changes;
   }
 
   /** The NAS said who has that id: what was rebuilt for who had it before is not theirs. */
   confirmed(userId: number): void {
     const bornAt = this.#parts.bornAt(userId);
     const held = bornAt === null ? 0 : this.#parts.rows.holdOthers(userId, bornAt);
+    if (bornAt !== null) this.#parts.changeRows.holdOthers(userId, bornAt);
     if (held > 0) this.#parts.log.warn(`${held} found uploads are held: their user is gone.`);
   }
 

@@ -5,6 +5,7 @@ import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Disk } from './disk.ts';
 import { GroupCommit } from './group-commit.ts';
+import { intentOfChange, readNewChange, type NewChange } from './change-row.ts';
 import { readBase, readNewUpload, type NewUpload, type UploadBase } from './upload-row.ts';
 import { uploadId, type RandomBytes } from './upload-id.ts';
 import { writeAll } from './write-all.ts';
@@ -16,7 +17,7 @@ const ENDS_KEPT_MONTHS = 4;
 /** Hex digits of a line's own hash. */
 const SUM_LENGTH = 16;
 
-/** How an upload came to be over. */
+/** How an upload, or a change, came to be over. A change has no size, no hash and no base. */
 export interface End {
   readonly id: string;
   /** `dropped`: a person took it out, and `base` is what it had stood on. */
@@ -27,6 +28,8 @@ export interface End {
   readonly sizeBytes: number;
   readonly sha256: string;
   readonly base: UploadBase | null;
+  /** Its bytes stay on the Pi for their time. */
+  readonly keep?: true;
 }
 
 export interface IntentsParts {
@@ -66,6 +69,15 @@ export class Intents {
    * @throws the disk's error; nothing is left then, or the next start finds no body to it
    */
   async write(uploads: readonly NewUpload[]): Promise<string> {
+    return await this.#write(uploads);
+  }
+
+  /** As {@link write}, for a change. */
+  async writeChange(change: NewChange): Promise<string> {
+    return await this.#write([intentOfChange(change)]);
+  }
+
+  async #write(intents: readonly object[]): Promise<string> {
     const { disk, clock, folder, randomBytes } = this.#parts;
     this.#order += 1;
     const order = String(this.#order).padStart(12, '0');
@@ -73,7 +85,7 @@ export class Intents {
     const handle = await disk.create(join(folder, name));
     let whole = false;
     try {
-      await writeAll(handle, [Buffer.from(uploads.map((upload) => sealedLine(upload)).join(''))]);
+      await writeAll(handle, [Buffer.from(intents.map(sealedLine).join(''))]);
       await handle.sync();
       whole = true;
     } finally {
@@ -116,7 +128,15 @@ export class Intents {
     }
   }
 
-  /** How those of these uploads ended that did. Once, before the first {@link end}. */
+  /** The changes that one of those files tells of. */
+  async *readChanges(name: string): AsyncIterable<NewChange> {
+    for await (const value of this.#lines(name)) {
+      const change = readNewChange(value);
+      if (change !== null) yield change;
+    }
+  }
+
+  /** How those of these uploads and changes ended that did. Once, before the first {@link end}. */
   async endsOf(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, End>> {
     const ended = new Map<string, End>();
     for (const name of await this.#endFiles()) {
@@ -226,5 +246,6 @@ function readEnd(value: unknown): End | null {
     sizeBytes: Number(sizeBytes),
     sha256: String(sha256),
     base: readBase(raw.base),
+    ...(raw.keep === true ? { keep: true } : {}),
   };
 }

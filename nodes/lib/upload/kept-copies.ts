@@ -5,13 +5,10 @@ import type { Clock } from '../time/clock.ts';
 import type { Conflict } from './conflict-rows.ts';
 import type { Disk } from './disk.ts';
 import { interruptionOf, type Interruption } from './interruption.ts';
-import type { KeptRows } from './kept-rows.ts';
+import { KEPT_MS, type KeptRows } from './kept-rows.ts';
 import type { RoomKeeper } from './room-keeper.ts';
 import { isUploadId, timeOfId, uploadId, type RandomBytes } from './upload-id.ts';
 import { writeAll } from './write-all.ts';
-
-/** Contract 4: a conflict copy that was removed stays on the Pi for 30 days. */
-const KEPT_MS = 30 * 86_400_000;
 
 export type KeepOutcome =
   | { readonly kind: 'kept' }

@@ -1,9 +1,13 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 
-/** Bytes of a conflict copy that was taken off the NAS. */
+/** Contract 4: what was removed or not delivered stays on the Pi for 30 days. */
+export const KEPT_MS = 30 * 86_400_000;
+
+/** Bytes of a conflict copy that was taken off the NAS, or of an upload that was not delivered. */
 export interface Kept {
   readonly id: string;
+  /** 0: of an upload that its user deleted before it was delivered. */
   readonly conflictId: number;
   readonly userId: number;
   /** Where they lay on the NAS. */

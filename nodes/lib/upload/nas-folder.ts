@@ -107,6 +107,11 @@ export class NasFolder {
     };
   }
 
+  /** Waits until a rename or a move may go: they share their pace with new folders. */
+  async turnToWrite(signal: AbortSignal): Promise<void> {
+    await this.#mkdirPace.turn(signal);
+  }
+
   /** Something was put there: no listing of before counts for what comes next. */
   changed(): void {
     this.#last = null;

@@ -24,7 +24,21 @@ export class NasMoves {
     return interruptionOf(answered);
   }
 
-  /** A file that is not there counts as deleted, here as on the NAS. */
+  /**
+   * To a full path that is free: where a folder lies there, the NAS moves it into that; where a file
+   * does, it replaces it.
+   */
+  async move(token: string, path: string, toPath: string): Promise<Interruption | null> {
+    const answered = await this.#api.call({
+      method: 'PUT',
+      path: '/api/files/move',
+      token,
+      body: { source_path: path, target_path: toPath },
+    });
+    return interruptionOf(answered);
+  }
+
+  /** With all below it. What is not there counts as deleted, here as on the NAS. */
   async remove(token: string, path: string): Promise<Interruption | null> {
     const answered = await this.#api.call({
       method: 'DELETE',

@@ -1,4 +1,5 @@
 import type { StatementSync } from 'node:sqlite';
+import type { Span } from '../files/files.ts';
 import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
 import { numberOf, toUploadRow, type UploadRow } from './upload-row.ts';
@@ -15,6 +16,8 @@ export interface PendingFolder {
   readonly path: string;
   /** When the newest of them was accepted. */
   readonly acceptedAtMs: number;
+  /** Of the newest of them. */
+  readonly seq: number;
 }
 
 /** More than anybody reads; the states and the newest come first. */
@@ -56,6 +59,19 @@ const COUNTS = `
       (SELECT max(synced_at_ms) FROM upload_queue
         WHERE user_id = :user AND synced_at_ms IS NOT NULL)) AS last`;
 
+const PENDING_WITHIN = `
+  SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
+  WHERE user_id = ? AND path = ? AND has_bytes = 1 AND seq > ? AND seq < ?
+    AND state IN ${UNDELIVERED} ORDER BY seq DESC LIMIT 1`;
+
+const UNDELIVERED_OF = `
+  SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
+  WHERE user_id = ? AND state IN ${UNDELIVERED} ORDER BY seq`;
+
+const HELD = `
+  SELECT * FROM upload_queue INDEXED BY upload_queue_by_state
+  WHERE state = 'held' ORDER BY seq DESC LIMIT ${LONGEST_LIST}`;
+
 /** What people and other rooms ask of the queue. `user_id` null means everybody's. */
 export class OverviewRows {
   readonly #newest: Remembered<string, UploadRow | null>;
@@ -69,6 +85,8 @@ export class OverviewRows {
   readonly #pendingFolders: StatementSync;
   readonly #folders: Remembered<number, readonly PendingFolder[]>;
   readonly #pendingAt: StatementSync;
+  readonly #pendingWithin: StatementSync;
+  readonly #undelivered: StatementSync;
   readonly #queuedBytes: StatementSync;
   readonly #inbox: StatementSync;
 
@@ -85,9 +103,7 @@ export class OverviewRows {
     this.#listState = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
       WHERE user_id = ? AND state IN (?, ?) ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
-    this.#held = store.prepare(`
-      SELECT * FROM upload_queue INDEXED BY upload_queue_by_state
-      WHERE state = 'held' ORDER BY seq DESC LIMIT ${LONGEST_LIST}`);
+    this.#held = store.prepare(HELD);
     this.#unfinished = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_user
       WHERE user_id = ? AND state IN ${UNFINISHED} ORDER BY seq LIMIT ${LONGEST_LIST}`);
@@ -97,13 +113,15 @@ export class OverviewRows {
         AND state IN ${UNDELIVERED} ORDER BY seq`);
     // By state: of all that was ever delivered into those folders nothing is looked at.
     this.#pendingFolders = store.prepare(`
-      SELECT folder, max(created_at_ms) AS newest FROM upload_queue
+      SELECT folder, max(created_at_ms) AS newest, max(seq) AS seq FROM upload_queue
         INDEXED BY upload_queue_by_user
       WHERE user_id = ? AND has_bytes = 1 AND state IN ${UNDELIVERED} GROUP BY folder`);
     this.#pendingAt = store.prepare(`
       SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
       WHERE user_id = ? AND path = ? AND has_bytes = 1
         AND state IN ${UNDELIVERED} ORDER BY seq DESC LIMIT 1`);
+    this.#pendingWithin = store.prepare(PENDING_WITHIN);
+    this.#undelivered = store.prepare(UNDELIVERED_OF);
     this.#queuedBytes = store.prepare(`
       SELECT coalesce((SELECT sum(size_bytes) FROM upload_queue WHERE has_bytes = 1), 0)
         + coalesce((SELECT sum(size_bytes) FROM kept_bytes), 0) AS bytes`);
@@ -152,10 +170,23 @@ export class OverviewRows {
   /** Each folder once that has undelivered uploads of this user right in it. */
   pendingFolders(userId: number): readonly PendingFolder[] {
     return this.#folders.get(userId, () =>
-      this.#pendingFolders
-        .all(userId)
-        .map((raw) => ({ path: String(raw['folder']), acceptedAtMs: Number(raw['newest']) })),
+      this.#pendingFolders.all(userId).map((raw) => ({
+        path: String(raw['folder']),
+        acceptedAtMs: Number(raw['newest']),
+        seq: Number(raw['seq']),
+      })),
     );
+  }
+
+  /** Everything of a user's that is on its way, oldest first. */
+  undelivered(userId: number): readonly UploadRow[] {
+    return this.#undelivered.all(userId).map(toUploadRow);
+  }
+
+  /** As {@link pendingAt}, of those that came in a stretch of the queue's order. */
+  pendingWithin(userId: number, path: string, { after, before }: Span): UploadRow | null {
+    const raw = this.#pendingWithin.get(userId, path, after, before);
+    return raw === undefined ? null : toUploadRow(raw);
   }
 
   /** The newest undelivered version of a path. */

@@ -1,14 +1,17 @@
 import type { Caller } from '../accounts/caller.ts';
+import type { Span } from '../files/files.ts';
 import { errorKind } from '../log/error-kind.ts';
 import type { Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { Clock } from '../time/clock.ts';
 import { refused, refusedAt, type Refused } from './admission.ts';
+import type { ChangeRows } from './change-rows.ts';
 import { diskFaultOf, type Disk } from './disk.ts';
 import type { DropRows } from './drop-rows.ts';
 import type { Intents } from './intents.ts';
 import type { OverviewRows, PendingFolder } from './overview-rows.ts';
 import {
+  toChangeItem,
   toDeviceEntry,
   toSyncStatus,
   toUploadItem,
@@ -17,12 +20,13 @@ import {
   type UploadItem,
 } from './upload-answers.ts';
 import type { UploadRow } from './upload-row.ts';
-import { isUploadState } from './upload-states.ts';
+import { isUploadState, type UploadState } from './upload-states.ts';
 import type { UploadRows } from './upload-rows.ts';
 
 /** A queued file as a listing shows it. */
 export interface PendingUpload {
   readonly id: string;
+  readonly seq: number;
   readonly name: string;
   readonly path: string;
   readonly sizeBytes: number;
@@ -39,6 +43,7 @@ export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refu
 
 export interface OverviewParts {
   readonly rows: OverviewRows;
+  readonly changeRows: ChangeRows;
   readonly drops: DropRows;
   readonly intents: Intents;
   readonly clock: Clock;
@@ -64,9 +69,12 @@ export class Overview {
   ): { readonly kind: 'status'; readonly status: SyncStatus } | Refused {
     if (all && caller.user.role !== 'admin') return refused('admin_only');
     const userId = all ? null : caller.user.id;
-    const { rows, presence, pendingDownloads } = this.#parts;
+    const { rows, changeRows, presence, pendingDownloads } = this.#parts;
     const counts = rows.counts(userId);
-    const status = toSyncStatus(counts, presence.state.awake, pendingDownloads(userId));
+    const waiting = [...counts.waitingForCredential, ...changeRows.waitingForCredential(userId)];
+    const both = { ...counts, waitingForCredential: [...new Set(waiting)].sort() };
+    const changes = changeRows.counts(userId);
+    const status = toSyncStatus(both, changes, presence.state.awake, pendingDownloads(userId));
     return { kind: 'status', status };
   }
 
@@ -77,11 +85,24 @@ export class Overview {
     if (state !== null && !isUploadState(state)) {
       return refusedAt(['query', 'state'], 'There is no such state of an upload.');
     }
-    const { rows } = this.#parts;
-    const own = state === 'held' ? [] : rows.list(caller.user.id, state);
+    const { rows, changeRows } = this.#parts;
+    const own = state === 'held' ? [] : this.#ofUser(caller.user.id, state);
     const seesHeld = caller.user.role === 'admin' && (state === null || state === 'held');
-    const uploads = [...(seesHeld ? rows.held() : []), ...own].map(toUploadItem);
-    return { kind: 'uploads', uploads };
+    const held = [...rows.held().map(toUploadItem), ...changeRows.held().map(toChangeItem)];
+    return { kind: 'uploads', uploads: [...(seesHeld ? held : []), ...own] };
+  }
+
+  /** Uploads and changes in one order, the newest first. */
+  #ofUser(userId: number, state: UploadState | null): readonly UploadItem[] {
+    const { rows, changeRows } = this.#parts;
+    const uploads = rows.list(userId, state);
+    const changes = changeRows.list(userId, state);
+    if (changes.length === 0) return uploads.map(toUploadItem);
+    const both = [
+      ...uploads.map((row) => ({ seq: row.seq, item: toUploadItem(row) })),
+      ...changes.map((row) => ({ seq: row.seq, item: toChangeItem(row) })),
+    ];
+    return both.sort((a, b) => b.seq - a.seq).map(({ item }) => item);
   }
 
   /** What the NAS does not have yet, oldest first, as the app shows a queue. */
@@ -134,10 +155,11 @@ export class Overview {
   }
 
   /** A user's undelivered uploads in a folder, the newest version of each name. */
-  pendingInFolder(userId: number, folder: string): readonly PendingUpload[] {
+  pendingInFolder(userId: number, folder: string, within?: Span): readonly PendingUpload[] {
     const newest = new Map<string, PendingUpload>();
     for (const row of this.#parts.rows.pendingInFolder(userId, folder)) {
-      newest.set(row.filename, toPending(row));
+      const counts = within === undefined || (row.seq > within.after && row.seq < within.before);
+      if (counts) newest.set(row.filename, toPending(row));
     }
     return [...newest.values()];
   }
@@ -148,8 +170,10 @@ export class Overview {
   }
 
   /** The newest undelivered version of a path, for its user to read back. */
-  queuedFile(userId: number, path: string): QueuedFile | null {
-    const row = this.#parts.rows.pendingAt(userId, path);
+  queuedFile(userId: number, path: string, within?: Span): QueuedFile | null {
+    const { rows } = this.#parts;
+    const isWhole = within === undefined || isEver(within);
+    const row = isWhole ? rows.pendingAt(userId, path) : rows.pendingWithin(userId, path, within);
     return row === null ? null : { ...toPending(row), file: this.#parts.fileOf(row.id) };
   }
 
@@ -179,9 +203,14 @@ export class Overview {
   }
 }
 
+function isEver({ after, before }: Span): boolean {
+  return after < 0 && before === Number.MAX_SAFE_INTEGER;
+}
+
 function toPending(row: UploadRow): PendingUpload {
   return {
     id: row.id,
+    seq: row.seq,
     name: row.filename,
     path: row.path,
     sizeBytes: row.sizeBytes,

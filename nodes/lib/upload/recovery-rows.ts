@@ -59,7 +59,8 @@ export class RecoveryRows {
       WHERE id = :id AND path <> :path
         AND NOT EXISTS (SELECT 1 FROM conflicts WHERE upload_id = :id)`);
     this.#countFound = store.prepare(`
-      SELECT count(*) AS n FROM upload_queue WHERE state IN ('found', '${FOUND_WAITING}')`);
+      SELECT (SELECT count(*) FROM upload_queue WHERE state IN ('found', '${FOUND_WAITING}'))
+        + (SELECT count(*) FROM queued_changes WHERE state IN ('found', '${FOUND_WAITING}')) AS n`);
   }
 
   /** Up to 500 rows whose file should lie on the disk, oldest first. */
@@ -125,7 +126,7 @@ export class RecoveryRows {
     });
   }
 
-  /** Rebuilt uploads that are not on the NAS yet. */
+  /** Rebuilt uploads and changes that are not on the NAS yet. */
   countFound(): number {
     return Number(this.#countFound.get()?.['n']);
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Log } from '../log/log.ts';
+import type { ChangeRecovery } from './change-recovery.ts';
 import type { Disk } from './disk.ts';
 import type { DropRows } from './drop-rows.ts';
 import type { End, Intents } from './intents.ts';
@@ -10,6 +11,7 @@ import type { BornAt } from './upload-ports.ts';
 import { NO_BASE, type NewUpload, type UploadBase, type UploadRow } from './upload-row.ts';
 import type { InsertedAs, UploadRows } from './upload-rows.ts';
 import { FOUND_WAITING } from './upload-states.ts';
+import { keepBody } from './withdrawals.ts';
 
 /** Whoever puts a backup back lays this file into the queue's folder; see docs/OPERATING.md. */
 export const RESTORED_MARK = 'restored';
@@ -34,6 +36,7 @@ export interface RecoveryParts {
   readonly uploads: UploadRows;
   readonly drops: DropRows;
   readonly intents: Intents;
+  readonly changes: ChangeRecovery;
   readonly bornAt: BornAt;
   readonly log: Log;
   /** The queue's own folder. */
@@ -62,13 +65,14 @@ export class Recovery {
     const files = await this.#parts.intents.files();
     const ends = await this.#parts.intents.endsOf(await this.#unsettled(bodies, files));
     this.#endRows(ends);
+    this.#parts.changes.settle(ends);
     const found =
       (await this.#takeBackLost(bodies, ends)) + (await this.#rebuild(bodies, files, ends));
     const { orphans, strangers } = await this.#clearOrphans(bodies, ends);
     const lost = await this.#findLost();
     await this.#writeMissingIntents();
     for (const file of files) {
-      if (!this.#parts.uploads.isIntentNeeded(file)) await this.#parts.intents.discard(file);
+      if (!this.#isIntentNeeded(file)) await this.#parts.intents.discard(file);
     }
     await disk.remove(join(folder, RESTORED_MARK));
     const removed = halves + orphans;
@@ -79,6 +83,11 @@ export class Recovery {
       log.error(`${strangers} whole files in the queue's folder are nobody's that BaluPi knows.`);
     }
     return { orphans: removed, lost, found, strangers };
+  }
+
+  #isIntentNeeded(file: string): boolean {
+    const { uploads, changes } = this.#parts;
+    return uploads.isIntentNeeded(file) || changes.isIntentNeeded(file);
   }
 
   async #clearIncoming(): Promise<number> {
@@ -106,7 +115,7 @@ export class Recovery {
     files: readonly string[],
   ): Promise<ReadonlySet<string>> {
     const { intents, uploads } = this.#parts;
-    const ids = new Set(bodies);
+    const ids = new Set([...bodies, ...(await this.#parts.changes.unsettled(files))]);
     for (const row of this.#unfinishedRows()) ids.add(row.id);
     for (const file of files) {
       for await (const { id, base } of intents.read(file)) {
@@ -173,9 +182,10 @@ export class Recovery {
     files: readonly string[],
     ends: ReadonlyMap<string, End>,
   ): Promise<number> {
-    const { disk, intents, uploads, rows, folder } = this.#parts;
+    const { disk, intents, uploads, rows, changes, folder } = this.#parts;
     const isRestored = (await disk.sizeOf(join(folder, RESTORED_MARK))) !== null;
     const rebuilt = new Set<string>();
+    let foundChanges = 0;
     for (const file of files) {
       let batch: NewUpload[] = [];
       const insert = (): void => {
@@ -194,8 +204,9 @@ export class Recovery {
         if (batch.length === AT_ONCE) insert();
       }
       insert();
+      foundChanges += await changes.rebuild(file, { ends, isRestored });
     }
-    return rebuilt.size;
+    return rebuilt.size + foundChanges;
   }
 
   #insert(
@@ -236,7 +247,8 @@ export class Recovery {
       const row = uploads.byId(id);
       const isOver = row === null ? ends.has(id) : isDone(row);
       if (isOver) {
-        await disk.remove(join(folder, id));
+        if (ends.get(id)?.keep === true) await keepBody(disk, folder, id);
+        else await disk.remove(join(folder, id));
         orphans += 1;
       } else if (row === null) strangers += 1;
     }

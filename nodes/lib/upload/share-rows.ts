@@ -27,6 +27,8 @@ export class ShareRows {
         + (SELECT coalesce(sum(received_bytes), 0) FROM resumable_uploads WHERE user_id = :user)
           AS bytes,
         (SELECT count(*) FROM upload_queue INDEXED BY upload_queue_by_user
+          WHERE user_id = :user AND state IN ${UNFINISHED})
+        + (SELECT count(*) FROM queued_changes INDEXED BY queued_changes_by_user
           WHERE user_id = :user AND state IN ${UNFINISHED}) AS waiting`);
     this.#allBytes = store.prepare(`
       SELECT (SELECT coalesce(sum(size_bytes), 0) FROM upload_queue WHERE has_bytes = 1)

@@ -30,7 +30,13 @@ export class SyncLogRows {
         ORDER BY q.synced_at_ms LIMIT ${MOST_PRUNED})`);
   }
 
-  add(row: UploadRow, outcome: string, detail: string | null, nowMs: number): void {
+  /** Of an upload, or of a queued change. */
+  add(
+    row: Pick<UploadRow, 'id' | 'userId' | 'attempts'>,
+    outcome: string,
+    detail: string | null,
+    nowMs: number,
+  ): void {
     this.#insert.run(row.id, row.userId, row.attempts, nowMs, outcome, detail);
   }
 

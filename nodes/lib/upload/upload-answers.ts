@@ -1,5 +1,8 @@
 import { answer, refuse, type Answer } from '../http/http.ts';
 import type { Refused } from './admission.ts';
+import { conflictIdOf, type ChangeResolution } from './change-desk.ts';
+import type { ChangeRow } from './change-row.ts';
+import type { ChangeCounts } from './change-rows.ts';
 import type { AcceptedFile } from './enqueue.ts';
 import type { AcceptOutcome } from './intake.ts';
 import type { QueueCounts } from './overview-rows.ts';
@@ -11,7 +14,9 @@ import type { UploadRow } from './upload-row.ts';
 export interface SyncStatus {
   readonly is_syncing: boolean;
   readonly pending_uploads: number;
-  /** Of these, what was found again and goes only when its owner says so. */
+  /** Deletes, renames, moves and new folders that the NAS is to carry out. */
+  readonly pending_changes: number;
+  /** Of both, what was found again and goes only when its owner says so. */
   readonly waiting_for_owner: number;
   readonly pending_downloads: number;
   readonly conflicts: number;
@@ -34,6 +39,10 @@ export interface UploadItem {
   readonly created_at: string;
   readonly next_attempt_at: string | null;
   readonly detail: string | null;
+  /** Of a change, which has no bytes; left out of an upload. */
+  readonly kind?: ChangeRow['kind'];
+  /** Where a rename or a move goes. */
+  readonly to_path?: string;
 }
 
 /** One entry of `GET /api/mobile/upload/queue/{device_id}`, as BaluHost and its app write it. */
@@ -61,7 +70,11 @@ export interface ConflictItem {
   readonly size_bytes: number;
   readonly sha256: string;
   readonly found_at: string;
-  readonly resolution: Conflict['resolution'];
+  readonly resolution: Conflict['resolution'] | ChangeResolution;
+  /** Of a change that met something else; left out of an upload's. */
+  readonly kind?: ChangeRow['kind'];
+  /** What it met. */
+  readonly detail?: string;
 }
 
 /**
@@ -126,6 +139,22 @@ export function toUploadItem(row: UploadRow): UploadItem {
   };
 }
 
+export function toChangeItem(row: ChangeRow): UploadItem {
+  return {
+    id: row.id,
+    path: row.path,
+    size_bytes: row.sizeBytes,
+    sha256: row.checksum ?? '',
+    state: row.state,
+    attempts: row.attempts,
+    created_at: isoSeconds(row.createdAtMs),
+    next_attempt_at: row.nextAttemptMs === null ? null : isoSeconds(row.nextAttemptMs),
+    detail: row.detail,
+    kind: row.kind,
+    ...(row.toPath === null ? {} : { to_path: row.toPath }),
+  };
+}
+
 const DEVICE_STATUS = {
   queued: 'pending',
   waiting: 'pending',
@@ -170,21 +199,43 @@ export function toConflictItem(conflict: Conflict): ConflictItem {
   };
 }
 
+/** `resolution`: how it was settled; null while it is open. */
+export function toChangeConflict(
+  row: ChangeRow,
+  resolution: ChangeResolution | null,
+): ConflictItem {
+  return {
+    id: conflictIdOf(row),
+    upload_id: row.id,
+    path: row.path,
+    conflict_path: row.toPath ?? row.path,
+    size_bytes: row.sizeBytes,
+    sha256: row.checksum ?? '',
+    found_at: isoSeconds(row.conflictAtMs ?? row.createdAtMs),
+    resolution,
+    kind: row.kind,
+    detail: row.detail ?? '',
+  };
+}
+
 export function toSyncStatus(
   counts: QueueCounts,
+  changes: ChangeCounts,
   nasOnline: boolean,
   pendingDownloads: number,
 ): SyncStatus {
+  const oldest = [counts.oldestPendingMs, changes.oldestPendingMs].filter((ms) => ms !== null);
   return {
-    is_syncing: counts.sending > 0,
+    is_syncing: counts.sending + changes.sending > 0,
     pending_uploads: counts.pending,
-    waiting_for_owner: counts.waitingForOwner,
+    pending_changes: changes.pending,
+    waiting_for_owner: counts.waitingForOwner + changes.waitingForOwner,
     pending_downloads: pendingDownloads,
-    conflicts: counts.openConflicts,
+    conflicts: counts.openConflicts + changes.conflicts,
     nas_online: nasOnline,
     failed_uploads: counts.failed,
     waiting_for_credential: counts.waitingForCredential,
-    oldest_pending_at: counts.oldestPendingMs === null ? null : isoSeconds(counts.oldestPendingMs),
+    oldest_pending_at: oldest.length === 0 ? null : isoSeconds(Math.min(...oldest)),
     last_sync: counts.lastSyncedMs === null ? null : isoSeconds(counts.lastSyncedMs),
   };
 }

@@ -10,11 +10,13 @@ import type { FlushWakeParts } from './flush-wake.ts';
 import type { RandomBytes } from './upload-id.ts';
 import type {
   BornAt,
+  CarriedOut,
   KeepDelivered,
   MakeRoom,
   MayWrite,
   PlainUpload,
   ShownListings,
+  ShownPlaces,
   UploadCredentials,
   TouchedPlace,
   UserNamed,
@@ -34,6 +36,7 @@ export interface UploadParts {
   readonly storageStands: (userId: number, token: string) => Promise<boolean>;
   readonly credentials: UploadCredentials;
   readonly listings: ShownListings;
+  readonly shownPlaces: ShownPlaces;
   readonly bornAt: BornAt;
   readonly userNamed: UserNamed;
   readonly mayWrite: MayWrite;
@@ -49,6 +52,16 @@ export interface UploadParts {
   readonly fallback: PlainUpload | null;
   /** Files of the NAS changed at these paths through this room. */
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
+  /**
+   * A queued change was carried out: everybody's listings, copies and queued rows up to `mark`, a
+   * number of the queue's order, follow it. May be told twice.
+   */
+  readonly changed: (
+    change: CarriedOut,
+    by: { readonly userId: number; readonly mark: number },
+  ) => Promise<void>;
+  /** CHANGES_ASLEEP. */
+  readonly takesChanges: boolean;
   /** FLUSH_WAKE, and what it takes to follow it. */
   readonly flushWake: Pick<FlushWakeParts, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
   /** False while a version is on trial after an update; always true when left out. */

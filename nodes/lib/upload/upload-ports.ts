@@ -60,6 +60,41 @@ export interface TouchedPlace {
   readonly item?: NasFileItem | null;
 }
 
+/** What a queued change did to the NAS. */
+export type CarriedOut =
+  | { readonly kind: 'deleted'; readonly path: string }
+  | { readonly kind: 'moved'; readonly from: string; readonly to: string }
+  | { readonly kind: 'made'; readonly path: string };
+
+/** An entry of a folder as its user sees it: the NAS's, less what they changed since, and queued files. */
+export interface ShownTreeEntry {
+  /** Below the place that was asked for; `''` for that itself. */
+  readonly path: string;
+  readonly isFolder: boolean;
+  readonly sizeBytes: number;
+  /** As the NAS writes it; null of what is only queued. */
+  readonly modifiedAt: string | null;
+  readonly checksum: string | null;
+  /** The upload it is the newest version of, where it is queued. */
+  readonly uploadId: string | null;
+}
+
+export type ShownTree =
+  | { readonly kind: 'tree'; readonly entries: readonly ShownTreeEntry[] }
+  /** Nothing of that name is there for this user. */
+  | { readonly kind: 'absent' }
+  /** It was never listed by this user, or not every folder below it was, or there is too much. */
+  | { readonly kind: 'unlisted' };
+
+/** Places as a user sees them, their queued changes and uploads included. */
+export interface ShownPlaces {
+  /** @param most entries at most */
+  treeShown(userId: number, path: string, most: number): ShownTree;
+  placeShown(userId: number, path: string): 'file' | 'folder' | 'absent' | 'unknown';
+  /** The undelivered upload that a user sees at a path, which may have been queued for another. */
+  uploadShown(userId: number, path: string): string | null;
+}
+
 /** Takes over delivered bytes as a cache entry. May refuse by leaving the file where it is. */
 export type KeepDelivered = (delivered: DeliveredFile) => void | Promise<void>;
 

@@ -3,13 +3,19 @@ import { dirname, join } from 'node:path';
 import type { Transform } from 'node:stream';
 import type { Caller } from '../accounts/caller.ts';
 import type { Log } from '../log/log.ts';
-import { Admission, type Admitted, type UploadCall } from './admission.ts';
+import type { Store } from '../store/store.ts';
+import { Admission, refusedAt, type Admitted, type Refused, type UploadCall } from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
 import { Branches } from './branches.ts';
 import type { ChangedPaths } from './changed-paths.ts';
+import { ChangeDeliveryRows } from './change-delivery-rows.ts';
+import { isChangeConflict, type ChangeDone, type ChangeResolution } from './change-desk.ts';
+import type { ChangeTaken, QueuedWish } from './change-intake.ts';
+import { ChangeQueue } from './change-queue.ts';
+import { ChangeRows } from './change-rows.ts';
 import type { Resolution } from './conflict-rows.ts';
-import type { Conflicts, Resolved } from './conflicts.ts';
+import type { Conflicts } from './conflicts.ts';
 import type { Delivery } from './delivery.ts';
 import type { Disk } from './disk.ts';
 import type { FileHashing } from './file-hashing.ts';
@@ -24,7 +30,7 @@ import { Intents } from './intents.ts';
 import type { KeptCopies } from './kept-copies.ts';
 import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
 import { OverviewRows, type PendingFolder } from './overview-rows.ts';
-import { parentOf } from '../files/files.ts';
+import { parentOf, type QueuedChange, type Span } from '../files/files.ts';
 import type { PathLocks } from './path-locks.ts';
 import { PlaceRows } from './place-rows.ts';
 import { Publisher } from './publisher.ts';
@@ -35,12 +41,19 @@ import { ResumableSpool } from './resumable-spool.ts';
 import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
 import { ShareRows } from './share-rows.ts';
-import { toUploadItem } from './upload-answers.ts';
+import {
+  toChangeConflict,
+  toChangeItem,
+  toConflictItem,
+  toUploadItem,
+  type ConflictItem,
+} from './upload-answers.ts';
 import type { ShownListings } from './upload-ports.ts';
 import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
 
-export { acceptAnswer, refusedAnswer, toConflictItem } from './upload-answers.ts';
+export { acceptAnswer, refusedAnswer } from './upload-answers.ts';
+export type { QueuedWish };
 export { HashThread } from './hash-thread.ts';
 export { NodeDisk } from './node-disk.ts';
 export type { PendingUpload };
@@ -49,6 +62,12 @@ export { PlainSend } from './plain-send.ts';
 export { parsePath as parseNewPath } from './target.ts';
 export type { UploadParts } from './upload-parts.ts';
 export type * from './upload-ports.ts';
+
+/** How settling a conflict ended. `asleep`: the NAS sleeps, or went away in the middle. */
+export type Settled =
+  | { readonly kind: 'resolved'; readonly conflict: ConflictItem }
+  | { readonly kind: 'asleep' }
+  | Refused;
 
 /**
  * The door of the room: uploads that are never lost. What {@link Upload.accept} has accepted is on
@@ -79,6 +98,7 @@ export class Upload {
   readonly #overview: Overview;
   readonly #held: HeldUploads;
   readonly #recovery: Recovery;
+  readonly #changes: ChangeQueue;
   #recovered: Recovered = { orphans: 0, lost: 0, found: 0, strangers: 0 };
   /** Uploads in chunks, in BaluHost's words. */
   readonly resumable: ResumableUploads;
@@ -90,38 +110,36 @@ export class Upload {
     this.#disk = disk;
     this.#hashing = parts.hashing;
     [this.#log, this.#mayDeliver] = [log, parts.mayDeliver ?? (() => true)];
-    const rows = new UploadRows(store);
-    const places = new PlaceRows(store);
+    const { rows, places, recovery, overviewRows, drops, ...changes } = tablesIn(store);
     [this.#places, this.#listings] = [places, parts.listings];
-    this.#recoveryRows = new RecoveryRows(store);
-    this.#overviewRows = new OverviewRows(store);
+    [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
     const room = new RoomKeeper({ ...parts, rows: new ShareRows(store) });
     this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
     const intents = new Intents(parts);
     this.#branches = new Branches({ ...parts, rows, places });
-    const enqueue = new Enqueue(rows, this.#branches, parts.bornAt, parts.isClockProved);
+    const enqueue = new Enqueue({ ...parts, ...changes, rows, branches: this.#branches });
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
     const doors = { admission: this.#admission, slots: this.#slots, room, publisher };
     this.#intake = new Intake({ ...parts, ...doors, incomingFolder });
-    const recovery = this.#recoveryRows;
-    const shared = { rows, recovery, intents, room, fileOf };
+    const shared = { rows, recovery, intents, room, fileOf, ...changes };
     const assembled = assembleDelivery(parts, shared);
     this.#delivery = assembled.delivery;
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
-    this.#changed = assembled.changed;
-    this.#locks = assembled.locks;
-    const queue = { ...parts, drops: new DropRows(store), intents, uploads: rows };
-    this.#overview = new Overview({ ...queue, rows: this.#overviewRows, fileOf });
+    [this.#changed, this.#locks] = [assembled.changed, assembled.locks];
+    const queue = { ...parts, ...changes, drops, intents, uploads: rows };
+    this.#overview = new Overview({ ...queue, rows: overviewRows, fileOf });
     this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
-    this.#recovery = new Recovery({ ...queue, rows: this.#recoveryRows, incomingFolder });
-    const kick = (): void => {
+    const { changes: delivery } = assembled;
+    this.#changes = new ChangeQueue({ ...queue, ...doors, overviewRows, delivery });
+    const recovering = { rows: recovery, changes: this.#changes.recovery };
+    this.#recovery = new Recovery({ ...queue, ...recovering, incomingFolder });
+    this.resumable = buildResumable(parts, doors, () => {
       this.#delivery.kick();
-    };
-    this.resumable = buildResumable(parts, doors, kick);
+    });
   }
 
   /** Sets right what the last run left behind, then opens for uploads and begins to deliver. */
@@ -133,6 +151,7 @@ export class Upload {
     const cutShort = await this.resumable.start();
     const recovered = await this.#recovery.run();
     await this.#kept.start();
+    await this.#changes.start();
     this.#delivery.start();
     this.#recovered = { ...recovered, lost: recovered.lost + cutShort };
     return this.#recovered;
@@ -142,6 +161,7 @@ export class Upload {
   async stop(): Promise<void> {
     this.#conflicts.stop();
     const { resumable } = this;
+    await this.#changes.idle();
     await Promise.all([this.#intake.stop(), resumable.stop(), this.#delivery.stop()]);
     await this.#flushWake.stop();
     await this.#hashing.stop();
@@ -176,14 +196,55 @@ export class Upload {
     if (this.#mayDeliver()) this.#flushWake.tick();
   }
 
-  /** The caller's open conflicts. */
-  conflicts(caller: Caller): ReturnType<Conflicts['list']> {
-    return this.#conflicts.list(caller);
+  /**
+   * Takes a delete, rename, move or new folder for a NAS that sleeps; it survives a power cut from
+   * then on, is shown to its user at once, and carried out when the NAS is up.
+   */
+  async acceptChange(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
+    const taken = await this.#changes.accept(caller, wish);
+    if (taken.kind === 'taken') this.#delivery.kick();
+    return taken;
   }
 
-  /** Settles one of the caller's conflicts; see {@link Conflicts.resolve}. */
-  resolveConflict(caller: Caller, id: number, resolution: Resolution): Promise<Resolved> {
-    return this.#conflicts.resolve(caller, id, resolution);
+  /** Whether a change has to wait behind others of its user, though the NAS is awake. */
+  isChangeInLine(caller: Caller, wish: QueuedWish): boolean {
+    return this.#changes.isInLine(caller, wish);
+  }
+
+  /** What a user changed that the NAS did not carry out yet, in its order. */
+  changes(userId: number): readonly QueuedChange[] {
+    return this.#changes.openOf(userId);
+  }
+
+  /** The caller's open conflicts, of uploads and of changes. */
+  conflicts(caller: Caller): readonly ConflictItem[] {
+    const ofChanges = this.#changes.desk.conflicts(caller);
+    return [
+      ...ofChanges.map((row) => toChangeConflict(row, null)),
+      ...this.#conflicts.list(caller).map(toConflictItem),
+    ];
+  }
+
+  /** Settles one of the caller's conflicts; see {@link Conflicts.resolve}, {@link ChangeDesk.settle}. */
+  async resolveConflict(
+    caller: Caller,
+    id: number,
+    resolution: Resolution | ChangeResolution,
+  ): Promise<Settled> {
+    const isOfChange = resolution === 'done' || resolution === 'dropped';
+    if (isOfChange !== isChangeConflict(id)) {
+      const ways = isChangeConflict(id) ? 'done or dropped' : 'renamed, local or remote';
+      return refusedAt(['body', 'resolution'], `This conflict is settled as ${ways}.`);
+    }
+    if (!isOfChange) {
+      const resolved = await this.#conflicts.resolve(caller, id, resolution);
+      if (resolved.kind !== 'resolved') return resolved;
+      return { kind: 'resolved', conflict: toConflictItem(resolved.conflict) };
+    }
+    const settled = await this.#changes.desk.settle(caller, id, resolution);
+    if (settled.kind === 'refused') return settled;
+    this.#delivery.kick();
+    return { kind: 'resolved', conflict: toChangeConflict(settled.change, resolution) };
   }
 
   /**
@@ -268,18 +329,28 @@ export class Upload {
     return this.#overview.deviceQueue(caller, deviceId);
   }
 
+  /** Makes a failed or waiting upload or change due at once. */
   retry(caller: Caller, id: string): Done {
-    const done = this.#overview.retry(caller, id);
+    const { desk } = this.#changes;
+    const done = desk.knows(caller, id)
+      ? asUpload(desk.retry(caller, id))
+      : this.#overview.retry(caller, id);
     if (done.kind === 'done') this.#delivery.kick();
     return done;
   }
 
+  /** Takes an upload, with its bytes, or a change out of the queue. */
   async drop(caller: Caller, id: string): Promise<Done> {
-    return this.#overview.drop(caller, id);
+    const { desk } = this.#changes;
+    if (!desk.knows(caller, id)) return await this.#overview.drop(caller, id);
+    const dropped = asUpload(await desk.drop(caller, id));
+    // What waited behind it need not any more.
+    if (dropped.kind === 'done') this.#delivery.kick();
+    return dropped;
   }
 
-  pendingInFolder(userId: number, path: string): readonly PendingUpload[] {
-    return this.#overview.pendingInFolder(userId, path);
+  pendingInFolder(userId: number, path: string, within?: Span): readonly PendingUpload[] {
+    return this.#overview.pendingInFolder(userId, path, within);
   }
 
   /** Every folder with undelivered uploads of a user right in it, each once. */
@@ -287,8 +358,8 @@ export class Upload {
     return this.#overview.pendingFolders(userId);
   }
 
-  queuedFile(userId: number, path: string): QueuedFile | null {
-    return this.#overview.queuedFile(userId, path);
+  queuedFile(userId: number, path: string, within?: Span): QueuedFile | null {
+    return this.#overview.queuedFile(userId, path, within);
   }
 
   /** Bytes on the disk that no cache may count as room. */
@@ -333,6 +404,7 @@ export class Upload {
   hasUnfinished(userId: number): boolean {
     const { pending, waitingForOwner } = this.#overviewRows.counts(userId);
     if (pending > waitingForOwner || this.#slots.running(userId) > 0) return true;
+    if (this.#changes.hasUnfinished(userId)) return true;
     return this.resumable.isMoving(userId);
   }
 
@@ -352,6 +424,22 @@ export class Upload {
     });
     return emptied;
   }
+}
+
+function tablesIn(store: Store) {
+  return {
+    rows: new UploadRows(store),
+    places: new PlaceRows(store),
+    recovery: new RecoveryRows(store),
+    overviewRows: new OverviewRows(store),
+    drops: new DropRows(store),
+    changeRows: new ChangeRows(store),
+    changeDeliveryRows: new ChangeDeliveryRows(store),
+  };
+}
+
+function asUpload(done: ChangeDone): Done {
+  return done.kind === 'refused' ? done : { kind: 'done', upload: toChangeItem(done.change) };
 }
 
 function buildResumable(

@@ -38,6 +38,11 @@ export async function openUploadRoom(
     bornAt: () => null,
     userNamed: () => null,
     listings: { shows: () => ({ kind: 'unknown' }) },
+    shownPlaces: {
+      treeShown: () => ({ kind: 'unlisted' }),
+      placeShown: () => 'unknown',
+      uploadShown: () => null,
+    },
     mayWrite: () => true,
     makeRoom: quiet,
     evictableBytes: () => 0,
@@ -46,6 +51,8 @@ export async function openUploadRoom(
     pendingDownloads: () => 0,
     fallback: null,
     touched: quiet,
+    changed: () => Promise.resolve(),
+    takesChanges: true,
     isClockProved: () => true,
     flushWake: {
       rule: { kind: 'never' },

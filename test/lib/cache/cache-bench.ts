@@ -97,6 +97,7 @@ export class CacheBench {
         inFolder: () => [],
         folders: () => [],
         find: () => null,
+        changes: () => [],
         shown: () => undefined,
       },
     });

@@ -62,9 +62,10 @@ export class FilesBench {
         folders: (userId) =>
           this.queued
             .filter((upload) => upload.userId === userId)
-            .map(({ path, acceptedAtMs }) => ({ path: parentOf(path), acceptedAtMs })),
+            .map(({ path, acceptedAtMs, seq }) => ({ path: parentOf(path), acceptedAtMs, seq })),
         find: (userId, path) =>
           this.queued.find((upload) => upload.userId === userId && upload.path === path) ?? null,
+        changes: () => [],
         shown: (caller, folder) => {
           this.shown.push(`${caller.user.username} ${folder}`);
         },

@@ -424,6 +424,7 @@ describe('Files', () => {
     await names(bench.alice, 'alice');
     const about = {
       uploadId: 'u1',
+      seq: 1,
       sizeBytes: 9,
       sha256: 'c'.repeat(64),
       mimeType: null,
@@ -467,6 +468,7 @@ describe('Files', () => {
     bench.queued.push({
       userId: 4,
       uploadId: 'u1',
+      seq: 1,
       path: 'alice/a.txt',
       sizeBytes: 9,
       acceptedAtMs: Date.parse('2026-02-22T14:00:00Z'),

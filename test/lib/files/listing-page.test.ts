@@ -26,6 +26,7 @@ describe('A folder in pages', () => {
       bench.queued.push({
         userId: 4,
         uploadId: name,
+        seq: 1,
         path: `alice/f/${name}`,
         sizeBytes: 1,
         acceptedAtMs: 0,

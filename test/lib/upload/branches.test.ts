@@ -70,7 +70,7 @@ describe('two devices that save one file', () => {
   }
 
   function copy(): string {
-    return house.upload.conflicts(ALICE)[0]?.conflictPath ?? '';
+    return house.upload.conflicts(ALICE)[0]?.conflict_path ?? '';
   }
 
   function openConflicts(): number {

@@ -90,7 +90,7 @@ describe('The queue after a change on the NAS', () => {
     await house.upload.followMove('alice/docs', 'alice/papers', house.upload.mark());
     const [conflict] = house.upload.conflicts(ALICE);
     assert.equal(conflict?.path, 'alice/papers/a.txt');
-    assert.match(conflict?.conflictPath ?? '', /^alice\/papers\/a \(conflict /);
+    assert.match(conflict?.conflict_path ?? '', /^alice\/papers\/a \(conflict /);
     await house.upload.dropOwn(1, 'alice/papers', house.upload.mark());
     assert.deepEqual(house.upload.conflicts(ALICE), []);
   });

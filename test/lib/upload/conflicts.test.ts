@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Resolution } from '../../../nodes/lib/upload/conflict-rows.ts';
-import type { Resolved } from '../../../nodes/lib/upload/conflicts.ts';
+import type { Settled } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, BOB, House, PATIENCE_MS } from './house.ts';
 import { json, sha256 } from './memory-nas.ts';
 
@@ -34,7 +34,7 @@ describe('settling a conflict', () => {
   const idOf = (): number => house.upload.conflicts(ALICE)[0]?.id ?? 0;
 
   /** Restarts where the process "dies" in the middle are plain second calls: all state is outside. */
-  async function resolve(resolution: Resolution, who = ALICE): Promise<Resolved> {
+  async function resolve(resolution: Resolution, who = ALICE): Promise<Settled> {
     let done = false;
     const resolving = house.upload.resolveConflict(who, idOf(), resolution).finally(() => {
       done = true;
@@ -56,8 +56,8 @@ describe('settling a conflict', () => {
     const [conflict] = house.upload.conflicts(ALICE);
     assert.partialDeepStrictEqual(conflict, {
       path: 'alice/a.txt',
-      conflictPath: COPY,
-      sizeBytes: 4,
+      conflict_path: COPY,
+      size_bytes: 4,
       sha256: sha256('mine'),
     });
     assert.deepEqual(house.upload.conflicts(BOB), []);

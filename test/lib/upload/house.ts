@@ -260,16 +260,19 @@ export class House {
   /**
    * Throws the process away and starts another over the same folder.
    * @param meanwhile what becomes of the folder while no process has it
+   * @param onOpened called when its databases are open again, before the queue starts
    */
   async restart(
     over: Partial<UploadParts> = {},
     meanwhile: (house: House) => void = () => undefined,
+    onOpened: () => void = () => undefined,
   ): Promise<void> {
     await this.closeServer();
     this.data.close();
     meanwhile(this);
     this.presence = new FakePresence();
     this.data = DataFolder.open(this.path);
+    onOpened();
     this.parts = this.#partsOf(over);
     this.upload = new Upload(this.parts);
     await this.start();
@@ -284,6 +287,13 @@ export class House {
           resolve();
         });
     });
+  }
+
+  /** For a process that is dead already: nothing of it can be waited for. */
+  async discard(): Promise<void> {
+    await this.closeServer();
+    this.data.close();
+    rmSync(this.path, { recursive: true, force: true });
   }
 
   async close(): Promise<void> {
@@ -314,6 +324,11 @@ export class House {
       userNamed: (name) =>
         [ALICE, BOB, ADMIN].find(({ user }) => user.username === name)?.user ?? null,
       listings: { shows: (userId, path) => this.listed.get(`${userId} ${path}`) ?? UNKNOWN },
+      shownPlaces: {
+        treeShown: () => ({ kind: 'unlisted' }),
+        placeShown: () => 'unknown',
+        uploadShown: () => null,
+      },
       mayWrite: (who, path) => {
         const first = path.split('/')[0];
         return who.user.role === 'admin' || first === 'Shared' || first === who.user.username;
@@ -329,6 +344,8 @@ export class House {
       touched: (_userId, places) => {
         this.touched.push(...places.map(({ path }) => path));
       },
+      changed: () => Promise.resolve(),
+      takesChanges: true,
       flushWake: {
         rule: { kind: 'never' },
         wake: { wake: () => ({ kind: 'no_mac' }) },

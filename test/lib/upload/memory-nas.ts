@@ -100,7 +100,7 @@ export class MemoryNas {
       me: unused,
       preflight: unused,
       systemInfo: unused,
-      sharedWithMe: unused,
+      sharedWithMe: () => Promise.resolve(json(200, [])),
       myPermissions: unused,
       list: (token, path) => this.#list(token, path),
       download: (token, path) => this.#download(token, path),
@@ -116,14 +116,19 @@ export class MemoryNas {
   async #call(wanted: NasApiCall): Promise<NasJson> {
     const body = (wanted.body ?? {}) as Readonly<Record<string, string>>;
     if (wanted.path === '/api/files/check-exists') return this.#exist(wanted);
-    if (wanted.path === '/api/files/rename') {
-      return this.#rename(wanted.token ?? '', body['old_path'] ?? '', body['new_name'] ?? '');
+    const told = (name: string): string => body[name] ?? '';
+    const token = wanted.token ?? '';
+    if (wanted.path.endsWith('/rename')) {
+      return this.#rename(token, told('old_path'), told('new_name'));
+    }
+    if (wanted.path.endsWith('/move')) {
+      return this.#move(token, told('source_path'), told('target_path'));
     }
     const path = decodeURIComponent(wanted.path.replace('/api/files/', ''));
     const call = `delete ${path}`;
-    const troubled = await this.#begin(call, wanted.token ?? '');
+    const troubled = await this.#begin(call, token);
     if (troubled !== null) return troubled;
-    this.files.delete(path);
+    this.removeTree(path);
     return this.#end(call, json(200, { message: 'Deleted' }));
   }
 
@@ -144,22 +149,65 @@ export class MemoryNas {
     return json(200, { duplicates });
   }
 
-  /** Onto a name that exists: replaced, and 500 (measured on 1.38). */
   async #rename(token: string, from: string, newName: string): Promise<NasJson> {
     const to = `${from.slice(0, from.lastIndexOf('/') + 1)}${newName}`;
-    const call = `rename ${from} > ${to}`;
+    return await this.#rebase(token, 'rename', from, to);
+  }
+
+  /** Into a folder that is there, else to the very path; folders on the way come to be. */
+  async #move(token: string, from: string, target: string): Promise<NasJson> {
+    const into = this.folders.has(target);
+    const to = into ? `${target}/${from.slice(from.lastIndexOf('/') + 1)}` : target;
+    return await this.#rebase(token, 'move', from, to);
+  }
+
+  /** Onto a name that exists: replaced, and 500 (measured on 1.38). */
+  async #rebase(token: string, verb: string, from: string, to: string): Promise<NasJson> {
+    const call = `${verb} ${from} > ${to}`;
     const troubled = await this.#begin(call, token);
     if (troubled !== null) return troubled;
-    if (this.folders.delete(from)) {
-      this.folders.add(to);
-      return this.#end(call, json(200, { message: 'Renamed' }));
+    if (!this.files.has(from) && !this.folders.has(from)) {
+      return json(403, { detail: 'Operation not permitted' });
     }
-    const file = this.files.get(from);
-    if (file === undefined) return json(403, { detail: 'Operation not permitted' });
+    if (this.folders.has(from) && this.holds(to)) return json(500, {});
     const existed = this.files.has(to);
-    this.files.delete(from);
-    this.files.set(to, file);
+    this.moveTree(from, to);
     return this.#end(call, json(existed ? 500 : 200, { message: 'Renamed' }));
+  }
+
+  /** Whether anything lies at a path. */
+  holds(path: string): boolean {
+    return this.files.has(path) || this.folders.has(path);
+  }
+
+  /** A file, or a folder with all that is in it, goes elsewhere; what is in one loses its checksum. */
+  moveTree(from: string, to: string): void {
+    const isBelow = (path: string): boolean => path.startsWith(`${from}/`);
+    for (const folder of [...this.folders]) {
+      if (folder !== from && !isBelow(folder)) continue;
+      this.folders.delete(folder);
+      this.folders.add(to + folder.slice(from.length));
+    }
+    for (const [path, file] of [...this.files]) {
+      if (path !== from && !isBelow(path)) continue;
+      this.files.delete(path);
+      const checksum = path === from ? file.checksum : null;
+      const home = to.split('/')[0] ?? '';
+      this.files.set(to + path.slice(from.length), {
+        ...file,
+        // Else nobody would see it there.
+        ...(home in USER_IDS ? { ownerId: home } : {}),
+        ...(checksum === undefined ? {} : { checksum }),
+      });
+    }
+  }
+
+  removeTree(from: string): void {
+    for (const places of [this.folders, this.files]) {
+      for (const path of [...places.keys()]) {
+        if (path === from || path.startsWith(`${from}/`)) places.delete(path);
+      }
+    }
   }
 
   async #begin(call: string, token: string): Promise<NasJson | null> {
@@ -184,7 +232,8 @@ export class MemoryNas {
     const items: NasFileItem[] = [];
     const prefix = path === '' ? '' : `${path}/`;
     for (const folder of this.folders) {
-      if (isChild(folder, prefix)) items.push(row(folder, 'directory', 0, AT, null, '1'));
+      const owner = folder.startsWith('bob') ? 'bob' : 'alice';
+      if (isChild(folder, prefix)) items.push(row(folder, 'directory', 0, AT, null, owner));
     }
     for (const name of this.files.keys()) {
       const item = isChild(name, prefix) ? this.item(name) : undefined;
@@ -287,6 +336,7 @@ export class MemoryNas {
 }
 
 const AT = '2026-01-01T00:00:00Z';
+const USER_IDS: Readonly<Record<string, string>> = { alice: '1', bob: '2', root: '9' };
 
 export function json(status: number, body: unknown): NasJson {
   return { kind: 'answer', status, body };
@@ -318,7 +368,7 @@ function row(
     size,
     type,
     modified_at: modifiedAt,
-    owner_id: ownerId,
+    owner_id: USER_IDS[ownerId] ?? ownerId,
     owner_name: null,
     mime_type: null,
     file_id: null,

@@ -1,0 +1,68 @@
+import type { Caller } from '../accounts/caller.ts';
+import type { Files } from '../files/files.ts';
+import { type Answer, answer, refuse } from '../http/http.ts';
+import type { NasPresence } from '../nas/presence-port.ts';
+import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
+import { type QueuedWish, refusedAnswer, type Upload } from '../upload/upload.ts';
+import { mayWait, readQueuedWish } from './queued-wish.ts';
+
+export interface ChangesAsleepDeps {
+  readonly upload: () => Pick<Upload, 'acceptChange' | 'isChangeInLine'>;
+  readonly files: () => Pick<Files, 'pathOfId'>;
+  readonly presence: Pick<NasPresence, 'state'>;
+}
+
+/** What the NAS says to each (docs/NAS.md). */
+const SAYS: Readonly<Record<QueuedWish['kind'], string>> = {
+  delete: 'Deleted',
+  rename: 'Renamed',
+  move: 'Moved',
+  mkdir: 'Folder created',
+};
+
+/**
+ * Deletes, renames, moves and new folders while the NAS sleeps: they are queued, and answered as the
+ * NAS does. Awake too, where something of the same user is still to happen at their places: passed
+ * on, they would overtake it.
+ */
+export class ChangesAsleep implements PassHook {
+  readonly #deps: ChangesAsleepDeps;
+
+  constructor(deps: ChangesAsleepDeps) {
+    this.#deps = deps;
+  }
+
+  concerns(address: Pick<PassRequest, 'method' | 'segments'>): boolean | 'with_body' {
+    return mayWait(address);
+  }
+
+  async before(request: PassRequest): Promise<PassBefore> {
+    const { upload, files, presence } = this.#deps;
+    const { caller } = request;
+    const read = readQueuedWish(request, (id) => files().pathOfId(caller.user, id));
+    if (read.kind === 'bad_path' && !presence.state.awake) {
+      return { kind: 'answer', answer: refuse('bad_path', { detail: read.reason }) };
+    }
+    if (read.kind !== 'wish') return { kind: 'go' };
+    const { wish } = read;
+    if (!presence.state.awake || upload().isChangeInLine(caller, wish)) {
+      const given = await this.#take(caller, wish);
+      return given === undefined ? { kind: 'go' } : { kind: 'answer', answer: given };
+    }
+    return { kind: 'go', after: (result) => this.#after(caller, wish, result) };
+  }
+
+  /** The NAS fell asleep before it was asked. */
+  async #after(caller: Caller, wish: QueuedWish, result: PassResult): Promise<Answer | undefined> {
+    const fellAsleep = result.kind === 'not_sent' && !this.#deps.presence.state.awake;
+    return fellAsleep ? await this.#take(caller, wish) : undefined;
+  }
+
+  /** @returns undefined for what cannot be decided without the NAS */
+  async #take(caller: Caller, wish: QueuedWish): Promise<Answer | undefined> {
+    const taken = await this.#deps.upload().acceptChange(caller, wish);
+    if (taken.kind === 'asleep') return undefined;
+    if (taken.kind === 'refused') return refusedAnswer(taken);
+    return answer({ message: SAYS[wish.kind] }, 200, { 'X-Balupi-Cache': 'queued' });
+  }
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { ChangesAsleep } from '../../../nodes/lib/changes/changes-asleep.ts';
+import type { PassRequest } from '../../../nodes/lib/pass/pass-hook.ts';
+import type { ChangeTaken } from '../../../nodes/lib/upload/change-intake.ts';
+import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
+import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-rooms.ts';
+
+describe('a change on its way to the NAS', () => {
+  let isAwake: boolean;
+  let isInLine: boolean;
+  let taken: ChangeTaken;
+  let wishes: QueuedWish[];
+  let hook: ChangesAsleep;
+
+  beforeEach(() => {
+    isAwake = false;
+    isInLine = false;
+    taken = { kind: 'taken', id: 'c1' };
+    wishes = [];
+    hook = new ChangesAsleep({
+      upload: () => ({
+        acceptChange: (_caller, wish) => {
+          wishes.push(wish);
+          return Promise.resolve(taken);
+        },
+        isChangeInLine: () => isInLine,
+      }),
+      files: () => ({ pathOfId: (_user, id) => (id === 7 ? 'alice/seven.txt' : null) }),
+      presence: {
+        get state() {
+          return isAwake ? AWAKE : ASLEEP;
+        },
+      },
+    });
+  });
+
+  function request(line: string, body?: unknown): PassRequest {
+    const [method = '', path = ''] = line.split(' ');
+    const segments = path.split('/').filter((segment) => segment !== '');
+    const isFile = method === 'DELETE' && segments[1] !== 'delete';
+    return {
+      method,
+      segments,
+      filePath: isFile ? segments.slice(segments[1] === 'raw' ? 2 : 1).join('/') : null,
+      query: new URLSearchParams(),
+      caller: ALICE,
+      auto: false,
+      body,
+      headers: {},
+      signal: new AbortController().signal,
+    };
+  }
+
+  it('is taken asleep in every spelling, and answered as the NAS does', async () => {
+    for (const [line, body, wish, message] of [
+      ['DELETE files/alice/a.txt', undefined, { kind: 'delete', path: 'alice/a.txt' }, 'Deleted'],
+      ['DELETE files/raw/alice/a', undefined, { kind: 'delete', path: 'alice/a' }, 'Deleted'],
+      ['DELETE files/7', undefined, { kind: 'delete', path: 'alice/seven.txt' }, 'Deleted'],
+      ['POST files/delete', { path: '/alice/a' }, { kind: 'delete', path: 'alice/a' }, 'Deleted'],
+      ['DELETE files/delete', { path: 'alice/a' }, { kind: 'delete', path: 'alice/a' }, 'Deleted'],
+      [
+        'POST files/folder',
+        { path: 'alice/', name: 'n' },
+        { kind: 'mkdir', path: 'alice/n' },
+        'Folder created',
+      ],
+      [
+        'POST files/mkdir',
+        { path: 'alice/n' },
+        { kind: 'mkdir', path: 'alice/n' },
+        'Folder created',
+      ],
+      [
+        'PUT files/rename',
+        { old_path: 'alice/a', new_name: 'b' },
+        { kind: 'rename', path: 'alice/a', name: 'b' },
+        'Renamed',
+      ],
+      [
+        'PUT files/rename',
+        { file_id: 7, new_name: 'b' },
+        { kind: 'rename', path: 'alice/seven.txt', name: 'b' },
+        'Renamed',
+      ],
+      ...['target_path', 'destination_path', 'new_path'].map(
+        (name) =>
+          [
+            'PUT files/move',
+            { source_path: 'alice/a', [name]: '/alice/B/' },
+            { kind: 'move', path: 'alice/a', target: 'alice/B' },
+            'Moved',
+          ] as const,
+      ),
+    ] as const) {
+      const asked = request(line, body);
+      assert.notEqual(hook.concerns(asked), false, line);
+      const before = await hook.before(asked);
+      assert.ok(before.kind === 'answer', line);
+      assert.deepEqual(before.answer.payload, { message });
+      assert.equal(before.answer.headers['X-Balupi-Cache'], 'queued');
+      assert.deepEqual(wishes.pop(), wish);
+    }
+  });
+
+  it('is left to the NAS where nothing of it can wait', async () => {
+    for (const line of [
+      'POST files/transfer-ownership',
+      'PUT files/permissions',
+      'GET files/list',
+    ]) {
+      assert.equal(hook.concerns(request(line)), false, line);
+    }
+    assert.equal(hook.concerns(request('PUT sync/devices')), false);
+    for (const body of [
+      undefined,
+      [],
+      {},
+      { old_path: 1, new_name: 'b' },
+      { old_path: 'alice/a' },
+    ]) {
+      assert.deepEqual(await hook.before(request('PUT files/rename', body)), { kind: 'go' });
+    }
+    assert.deepEqual(await hook.before(request('DELETE files/8')), { kind: 'go' });
+    taken = { kind: 'asleep' };
+    assert.deepEqual(await hook.before(request('DELETE files/alice/a')), { kind: 'go' });
+  });
+
+  it('waits in line awake too, and is taken where the NAS fell asleep before it was asked', async () => {
+    isAwake = true;
+    const before = await hook.before(request('DELETE files/alice/a'));
+    assert.ok(before.kind === 'go' && before.after !== undefined);
+    assert.equal(await before.after({ kind: 'answered', status: 200, body: undefined }), undefined);
+    assert.equal(await before.after({ kind: 'not_sent' }), undefined);
+    assert.deepEqual(wishes, []);
+    isAwake = false;
+    const instead = await before.after({ kind: 'not_sent' });
+    assert.deepEqual([instead?.statusCode, wishes.length], [200, 1]);
+    isAwake = true;
+    isInLine = true;
+    assert.equal((await hook.before(request('DELETE files/alice/a'))).kind, 'answer');
+    assert.equal(wishes.length, 2);
+  });
+});

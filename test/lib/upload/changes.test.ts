@@ -1,0 +1,454 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ADMIN, ALICE, BOB, type House } from './house.ts';
+import { json, sha256 } from './memory-nas.ts';
+import { TreeHouse } from './tree-house.ts';
+
+/** The photo's hash once it is on the NAS. */
+const A = sha256('a');
+
+function removeDatabase(house: House): void {
+  for (const name of ['queue.db', 'queue.db-wal', 'queue.db-shm']) {
+    rmSync(join(house.path, name), { force: true });
+  }
+}
+
+describe('changes while the NAS sleeps', function () {
+  this.timeout(30_000);
+  let tree: TreeHouse;
+
+  beforeEach(async () => {
+    tree = new TreeHouse();
+    const { nas } = tree.house;
+    for (const folder of ['alice/A', 'alice/A/in', 'alice/B']) nas.folders.add(folder);
+    nas.put('alice/A/a.txt', 'a');
+    nas.put('alice/A/in/b.txt', 'b');
+    nas.put('alice/c.txt', 'c');
+    await tree.start();
+    await tree.lookAround();
+    tree.house.presence.set(false);
+  });
+
+  afterEach(async () => {
+    await tree.close();
+  });
+
+  const onNas = (): string[] => [...tree.house.nas.files.keys()].sort();
+
+  async function seen(): Promise<string[]> {
+    return [...(await tree.seen()).keys()].sort();
+  }
+
+  function conflicts(): { id: number; path: string; detail: string }[] {
+    return tree.house.upload
+      .conflicts(ALICE)
+      .map(({ id, path, detail = '' }) => ({ id, path, detail }));
+  }
+
+  it('deletes a file: gone for its user at once, from the NAS when it is up', async () => {
+    assert.equal(await tree.delete('alice/c.txt'), 'taken');
+    assert.ok(!(await seen()).includes('alice/c.txt'));
+    assert.equal(await tree.download('alice/c.txt'), 'not_found');
+    assert.ok(onNas().includes('alice/c.txt'));
+    await tree.house.deliver();
+    assert.ok(!onNas().includes('alice/c.txt'));
+    assert.deepEqual(tree.states(), ['delete synced']);
+  });
+
+  it('renames and moves, and shows and serves what is in them at their new place', async () => {
+    assert.equal(await tree.rename('alice/A', 'Z'), 'taken');
+    assert.equal(await tree.move('alice/Z/a.txt', 'alice/B'), 'taken');
+    assert.equal(await tree.rename('alice/B/a.txt', 'aa.txt'), 'taken');
+    assert.deepEqual(await seen(), [
+      'alice/B',
+      'alice/B/aa.txt',
+      'alice/Z',
+      'alice/Z/in',
+      'alice/Z/in/b.txt',
+      'alice/c.txt',
+    ]);
+    assert.equal(await tree.download('alice/B/aa.txt'), A);
+    assert.equal(await tree.download('alice/A/a.txt'), 'not_found');
+    await tree.house.deliver();
+    assert.deepEqual(onNas(), ['alice/B/aa.txt', 'alice/Z/in/b.txt', 'alice/c.txt']);
+    assert.deepEqual(tree.states(), ['rename synced', 'move synced', 'rename synced']);
+  });
+
+  it('makes a folder, takes uploads into it, and renames it with them', async () => {
+    assert.equal(await tree.mkdir('alice/new'), 'taken');
+    assert.equal(await tree.mkdir('alice/new'), 'taken');
+    await tree.house.send('alice/new', 'u.txt', 'u');
+    assert.equal(await tree.rename('alice/new', 'newer'), 'taken');
+    assert.ok((await seen()).includes('alice/newer/u.txt'));
+    assert.equal(await tree.download('alice/newer/u.txt'), sha256('u'));
+    await tree.house.deliver();
+    assert.ok(onNas().includes('alice/newer/u.txt'));
+    assert.ok(!tree.house.nas.folders.has('alice/new'));
+  });
+
+  it('takes only what its user was shown: a folder only when all below it was listed', async () => {
+    assert.equal(await tree.delete('alice/unheard.txt'), 'asleep');
+    assert.equal(await tree.rename('alice/A/zzz.txt', 'y.txt'), 'asleep');
+    assert.equal(await tree.delete('alice/A', BOB), 'not_yours');
+    assert.equal(await tree.delete('alice', ALICE), 'not_yours');
+    assert.equal(await tree.delete('Shared/x.txt'), 'asleep');
+    tree.house.nas.folders.add('alice/deep').add('alice/deep/er');
+    tree.house.presence.set(true);
+    await tree.house.clock.advance(10_001);
+    await tree.files.list(ALICE, 'alice');
+    await tree.files.list(ALICE, 'alice/deep');
+    tree.house.presence.set(false);
+    assert.equal(await tree.delete('alice/deep'), 'asleep');
+    assert.equal(await tree.move('alice/c.txt', 'alice/deep/er/c.txt'), 'asleep');
+  });
+
+  it('takes nothing onto a name that is taken, and no folder into itself', async () => {
+    assert.equal(await tree.rename('alice/c.txt', 'A'), 'conflict');
+    assert.equal(await tree.move('alice/A/a.txt', 'alice/c.txt'), 'conflict');
+    assert.equal(await tree.move('alice/A', 'alice/A/in'), 'conflict');
+    assert.equal(await tree.mkdir('alice/c.txt'), 'conflict');
+    assert.equal(await tree.move('alice/c.txt', 'alice/none/c.txt'), 'asleep');
+    assert.equal(await tree.mkdir('alice/A'), 'taken');
+    assert.deepEqual(tree.states(), []);
+  });
+
+  it('refuses all of it with CHANGES_ASLEEP=off', async () => {
+    await tree.close();
+    tree = new TreeHouse({ takesChanges: false });
+    tree.house.nas.put('alice/c.txt', 'c');
+    await tree.start();
+    await tree.lookAround();
+    assert.equal(await tree.delete('alice/c.txt'), 'asleep');
+    assert.equal(await tree.mkdir('alice/new'), 'asleep');
+  });
+
+  it('is taken once, however often it is asked for', async () => {
+    for (let time = 0; time < 3; time += 1) {
+      assert.equal(await tree.delete('alice/c.txt'), 'taken');
+      assert.equal(await tree.rename('alice/A', 'Z'), 'taken');
+    }
+    assert.deepEqual(tree.states(), ['delete queued', 'rename queued']);
+  });
+
+  for (const [what, change] of [
+    ['a file that changed', () => tree.house.nas.put('alice/c.txt', 'theirs')],
+    ['one written over in its size', () => tree.house.nas.put('alice/c.txt', 'd')],
+  ] as const) {
+    it(`deletes nothing of ${what}, and says so`, async () => {
+      await tree.delete('alice/c.txt');
+      change();
+      await tree.house.deliver();
+      assert.ok(onNas().includes('alice/c.txt'));
+      assert.deepEqual(tree.states(), ['delete conflict']);
+      const [open] = conflicts();
+      assert.match(open?.detail ?? '', /alice\/c\.txt: It changed on the NAS/);
+      assert.ok((await seen()).includes('alice/c.txt'));
+      const status = tree.house.upload.status(ALICE, false);
+      assert.equal(status.kind === 'status' && status.status.conflicts, 1);
+    });
+  }
+
+  it('reads a file back before it deletes one whose checksum proves nothing', async () => {
+    await tree.delete('alice/c.txt');
+    tree.house.nas.put('alice/c.txt', 'x', { checksum: sha256('c') });
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.text('alice/c.txt'), 'x');
+    assert.deepEqual(tree.states(), ['delete conflict']);
+    tree.house.presence.set(false);
+  });
+
+  for (const verb of ['delete', 'rename'] as const) {
+    for (const [what, change] of [
+      ['one unknown name in it', () => tree.house.nas.put('alice/A/in/new.txt', 'new')],
+      ['an unknown folder in it', () => tree.house.nas.folders.add('alice/A/in/new')],
+      ['another version in it', () => tree.house.nas.put('alice/A/in/b.txt', 'other')],
+    ] as const) {
+      it(`does not ${verb} a folder for ${what}`, async () => {
+        await (verb === 'delete' ? tree.delete('alice/A') : tree.rename('alice/A', 'Z'));
+        change();
+        const before = onNas();
+        await tree.house.deliver();
+        assert.deepEqual(onNas(), before);
+        assert.deepEqual(tree.states(), [`${verb} conflict`]);
+      });
+    }
+  }
+
+  it('deletes a folder that lost something meanwhile, with the rest', async () => {
+    await tree.delete('alice/A');
+    tree.house.nas.files.delete('alice/A/a.txt');
+    await tree.house.deliver();
+    assert.deepEqual(onNas(), ['alice/c.txt']);
+    assert.deepEqual(tree.states(), ['delete synced']);
+  });
+
+  it('settles a conflict: done does it with what is there now, dropped leaves it', async () => {
+    await tree.delete('alice/A');
+    await tree.delete('alice/c.txt');
+    tree.house.nas.put('alice/A/in/new.txt', 'new');
+    tree.house.nas.put('alice/c.txt', 'theirs');
+    await tree.house.deliver();
+    const open = conflicts();
+    assert.deepEqual(
+      open.map(({ path }) => path),
+      ['alice/c.txt', 'alice/A'],
+    );
+    const [file, folder] = open;
+    assert.ok(file !== undefined && folder !== undefined);
+    const dropped = await tree.house.upload.resolveConflict(ALICE, file.id, 'dropped');
+    assert.equal(dropped.kind, 'resolved');
+    const wrong = await tree.house.upload.resolveConflict(ALICE, folder.id, 'local');
+    assert.deepEqual(wrong.kind === 'refused' && wrong.code, 'invalid');
+    const foreign = await tree.house.upload.resolveConflict(BOB, folder.id, 'done');
+    assert.deepEqual(foreign.kind === 'refused' && foreign.code, 'not_found');
+    tree.house.nas.put('alice/A/in/newer.txt', 'newer');
+    await tree.house.upload.resolveConflict(ALICE, folder.id, 'done');
+    await tree.house.flushed();
+    assert.deepEqual(tree.states(), ['delete conflict'], 'something came since it was told');
+    await tree.house.upload.resolveConflict(ALICE, folder.id, 'done');
+    await tree.house.flushed();
+    assert.deepEqual(onNas(), ['alice/c.txt']);
+    assert.deepEqual(tree.states(), ['delete synced']);
+  });
+
+  it('does nothing that builds on what was not done', async () => {
+    await tree.rename('alice/A', 'Z');
+    await tree.delete('alice/Z/a.txt');
+    await tree.delete('alice/c.txt');
+    tree.house.nas.put('alice/A/new.txt', 'new');
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['rename conflict', 'delete conflict', 'delete synced']);
+    assert.ok(onNas().includes('alice/A/a.txt'));
+  });
+
+  it('renames nothing onto what came meanwhile', async () => {
+    await tree.rename('alice/c.txt', 'd.txt');
+    tree.house.nas.put('alice/d.txt', 'theirs');
+    await tree.house.deliver();
+    assert.deepEqual(
+      [tree.house.nas.text('alice/c.txt'), tree.house.nas.text('alice/d.txt')],
+      ['c', 'theirs'],
+    );
+    assert.deepEqual(tree.states(), ['rename conflict']);
+  });
+
+  it('takes an upload of what was not there and its later delete back together', async () => {
+    await tree.house.send('alice', 'u.txt', 'u');
+    assert.equal(await tree.delete('alice/u.txt'), 'taken');
+    assert.deepEqual(tree.states(), []);
+    assert.ok(!(await seen()).includes('alice/u.txt'));
+    assert.equal(tree.house.onDisk().filter((name) => name.startsWith('kept/')).length, 1);
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.count('init'), 0);
+    assert.equal(tree.house.nas.count('delete'), 0);
+  });
+
+  it('deletes what was there, in the version an upload that is not sent was made from', async () => {
+    await tree.house.send('alice', 'c.txt', 'mine');
+    await tree.house.send('alice', 'c.txt', 'mine, later');
+    assert.equal(await tree.delete('alice/c.txt'), 'taken');
+    assert.deepEqual(tree.states(), ['delete queued']);
+    await tree.house.deliver();
+    assert.deepEqual([tree.house.nas.text('alice/c.txt'), tree.house.nas.count('init')], [null, 0]);
+    const kept = tree.house.onDisk().filter((name) => name.startsWith('kept/'));
+    assert.equal(kept.length, 2);
+  });
+
+  it('puts an upload after a delete in its place', async () => {
+    await tree.delete('alice/c.txt');
+    await tree.house.send('alice', 'c.txt', 'new');
+    assert.equal(await tree.download('alice/c.txt'), sha256('new'));
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.text('alice/c.txt'), 'new');
+    assert.deepEqual(tree.states(), ['delete synced', 'upload synced']);
+  });
+
+  it('takes an upload anew whose earlier one was moved away since', async () => {
+    await tree.house.send('alice/B', 'u.txt', 'u');
+    await tree.rename('alice/B/u.txt', 'v.txt');
+    await tree.house.send('alice/B', 'u.txt', 'u');
+    assert.deepEqual(await seen(), [
+      ...['alice/A', 'alice/A/a.txt', 'alice/A/in', 'alice/A/in/b.txt', 'alice/B'],
+      ...['alice/B/u.txt', 'alice/B/v.txt', 'alice/c.txt'],
+    ]);
+    await tree.house.deliver();
+    assert.ok(onNas().includes('alice/B/u.txt') && onNas().includes('alice/B/v.txt'));
+  });
+
+  it('has a later version of a moved upload go on from it', async () => {
+    await tree.house.send('alice/B', 'u.txt', 'one');
+    await tree.rename('alice/B', 'Z');
+    await tree.house.send('alice/Z', 'u.txt', 'two');
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.text('alice/Z/u.txt'), 'two');
+    assert.deepEqual(tree.states(), ['upload synced', 'rename synced', 'upload synced']);
+  });
+
+  it('puts an upload beside what it was not made for when the delete before it found that', async () => {
+    await tree.delete('alice/c.txt');
+    await tree.house.send('alice', 'c.txt', 'new');
+    tree.house.nas.put('alice/c.txt', 'theirs');
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.text('alice/c.txt'), 'theirs');
+    assert.deepEqual(tree.states(), ['delete conflict', 'upload conflict']);
+  });
+
+  it('keeps the order of uploads and changes along a path', async () => {
+    await tree.house.send('alice/A', 'u.txt', 'u');
+    await tree.rename('alice/A', 'Z');
+    await tree.house.send('alice/A', 'again.txt', 'again');
+    await tree.house.send('alice/Z', 'v.txt', 'v');
+    await tree.house.deliver();
+    assert.deepEqual(onNas(), [
+      'alice/A/again.txt',
+      'alice/Z/a.txt',
+      'alice/Z/in/b.txt',
+      'alice/Z/u.txt',
+      'alice/Z/v.txt',
+      'alice/c.txt',
+    ]);
+  });
+
+  it('keeps the order over all users', async () => {
+    tree.house.nas.folders.add('Shared/F');
+    tree.house.nas.put('Shared/F/x.txt', 'x');
+    await tree.lookAround(ALICE, 'Shared');
+    await tree.lookAround(BOB, 'Shared');
+    tree.house.who = BOB;
+    await tree.house.send('Shared/F', 'bob.txt', 'bobs');
+    tree.house.who = ALICE;
+    assert.equal(await tree.delete('Shared/F'), 'taken');
+    await tree.house.deliver();
+    assert.deepEqual(
+      onNas().filter((path) => path.startsWith('Shared')),
+      ['Shared/F/bob.txt', 'Shared/F/x.txt'],
+    );
+    assert.deepEqual(tree.states(), ['delete conflict']);
+  });
+
+  it('shows a change to nobody else before it is done', async () => {
+    tree.house.nas.put('Shared/s.txt', 's');
+    await tree.lookAround(ALICE, 'Shared');
+    await tree.lookAround(ADMIN, 'Shared');
+    await tree.delete('Shared/s.txt');
+    assert.deepEqual([...(await tree.seen(ADMIN, 'Shared')).keys()], ['Shared/s.txt']);
+    assert.deepEqual([...(await tree.seen(ALICE, 'Shared')).keys()], []);
+  });
+
+  it('survives a power cut, and the loss of the database', async () => {
+    await tree.delete('alice/c.txt');
+    await tree.rename('alice/A', 'Z');
+    await tree.restart();
+    assert.deepEqual(tree.states(), ['delete queued', 'rename queued']);
+    await tree.restart({}, removeDatabase);
+    assert.deepEqual(tree.states(), ['delete found', 'rename found']);
+    assert.equal(tree.house.upload.recoveryWord(), 'found');
+    await tree.house.deliver();
+    assert.deepEqual(onNas(), ['alice/Z/a.txt', 'alice/Z/in/b.txt']);
+    await tree.restart({}, removeDatabase);
+    assert.deepEqual(tree.states(), []);
+  });
+
+  it('lets what it finds again wait for its owner where something changed', async () => {
+    await tree.delete('alice/c.txt');
+    await tree.restart({}, removeDatabase);
+    tree.house.nas.put('alice/c.txt', 'theirs');
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['delete found']);
+    const status = tree.house.upload.status(ALICE, false);
+    assert.equal(status.kind === 'status' && status.status.waiting_for_owner, 1);
+    assert.equal(tree.house.nas.text('alice/c.txt'), 'theirs');
+  });
+
+  it('finds its work done after an answer was lost, or a 500 that had done it', async () => {
+    await tree.rename('alice/A', 'Z');
+    await tree.delete('alice/c.txt');
+    tree.house.nas.loseAnswerOf.add('rename');
+    tree.house.nas.loseAnswerOf.add('delete');
+    await tree.house.deliver();
+    for (let time = 0; time < 3; time += 1) {
+      await tree.house.clock.advance(60_000);
+      await tree.house.flushed();
+    }
+    assert.deepEqual(tree.states(), ['rename synced', 'delete synced']);
+    assert.equal(tree.house.nas.count('rename'), 1);
+    tree.house.presence.set(false);
+    await tree.lookAround();
+    await tree.rename('alice/Z', 'Y');
+    let renamed = false;
+    tree.house.nas.trouble = (call) => {
+      if (!call.startsWith('rename') || renamed) return null;
+      renamed = true;
+      tree.house.nas.moveTree('alice/Z', 'alice/Y');
+      return json(500, { detail: 'Internal server error' });
+    };
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['rename synced', 'delete synced', 'rename synced']);
+  });
+
+  it('is dropped and tried again as an upload is', async () => {
+    await tree.delete('alice/c.txt');
+    await tree.rename('alice/A', 'Z');
+    const listed = tree.house.upload.list(ALICE, null);
+    assert.ok(listed.kind === 'uploads');
+    const [rename, gone] = listed.uploads;
+    assert.ok(rename !== undefined && gone !== undefined);
+    assert.deepEqual([rename.kind, rename.to_path, gone.kind], ['rename', 'alice/Z', 'delete']);
+    assert.equal((await tree.house.upload.drop(BOB, gone.id)).kind, 'refused');
+    assert.equal((await tree.house.upload.drop(ALICE, gone.id)).kind, 'done');
+    assert.ok((await seen()).includes('alice/c.txt'));
+    tree.house.nas.trouble = (call) =>
+      call.startsWith('rename') ? json(403, { detail: 'Operation not permitted' }) : null;
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['rename failed']);
+    assert.ok((await seen()).includes('alice/A/a.txt'));
+    tree.house.nas.trouble = () => null;
+    assert.equal(tree.house.upload.retry(ALICE, rename.id).kind, 'done');
+    await tree.house.flushed();
+    assert.deepEqual(tree.states(), ['rename synced']);
+    assert.equal((await tree.house.upload.drop(ALICE, rename.id)).kind, 'refused');
+    await tree.restart({}, removeDatabase);
+    assert.deepEqual(tree.states(), [], 'nothing dropped or done comes back');
+  });
+
+  it('waits for its user’s credential, and holds what its user left behind', async () => {
+    await tree.delete('alice/c.txt');
+    tree.house.tokens.delete(1);
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['delete waiting_for_credential']);
+    const status = tree.house.upload.status(ALICE, false);
+    assert.ok(status.kind === 'status');
+    assert.deepEqual(
+      [status.status.pending_changes, status.status.waiting_for_credential],
+      [1, ['alice']],
+    );
+    assert.equal(tree.house.upload.hasUnfinished(1), true);
+    assert.equal(tree.house.upload.hold(1), 1);
+    assert.deepEqual(tree.states(ADMIN), ['delete held']);
+    tree.house.tokens.set(1, 'token-alice');
+    tree.house.upload.credentialArrived(1);
+    await tree.house.flushed();
+    assert.ok(onNas().includes('alice/c.txt'));
+  });
+
+  it('waits in line while the NAS is awake where something of its user is still to happen', async () => {
+    await tree.rename('alice/A', 'Z');
+    const { upload } = tree.house;
+    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/Z/a.txt' }), true);
+    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/A' }), true);
+    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/c.txt' }), false);
+    assert.equal(upload.isChangeInLine(BOB, { kind: 'delete', path: 'alice/A' }), false);
+    await tree.house.send('alice', 'c.txt', 'new');
+    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/c.txt' }), true);
+  });
+
+  it('lets an id go on meaning its file', async () => {
+    const listed = await tree.files.list(ALICE, 'alice/A');
+    const id = listed.kind === 'listing' ? (listed.listing.items.at(-1)?.piId ?? 0) : 0;
+    await tree.rename('alice/A', 'Z');
+    const found = await tree.files.locate(ALICE, String(id));
+    assert.equal(found.kind === 'located' && found.file.shownPath, 'alice/Z/a.txt');
+    assert.equal(found.kind === 'located' && found.file.path, 'alice/A/a.txt');
+  });
+});

@@ -1,0 +1,167 @@
+import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
+import { Files, type StoredItem } from '../../../nodes/lib/files/files.ts';
+import type { QueuedWish, UploadParts } from '../../../nodes/lib/upload/upload.ts';
+import { keepDelivered, pendingUploads, shownEntry } from '../../../host/room-ports.ts';
+import { ALICE, House } from './house.ts';
+
+/** What a user sees of a folder and all below it: a hash for a file, null for a folder. */
+export type SeenTree = ReadonlyMap<string, string | null>;
+
+/** A {@link House} whose uploads meet the files room, so that what users see is what they change. */
+export class TreeHouse {
+  readonly house: House;
+  readonly #over: Partial<UploadParts>;
+  files: Files;
+
+  constructor(over: Partial<UploadParts> = {}) {
+    this.#over = over;
+    this.house = new House(this.#ports());
+    this.files = this.#filesOf();
+  }
+
+  async start(): Promise<void> {
+    await this.house.start();
+  }
+
+  /** Throws the process away and starts another over the same folder. */
+  async restart(
+    over: Partial<UploadParts> = {},
+    meanwhile: (house: House) => void = () => undefined,
+  ): Promise<void> {
+    const ports = { ...this.#ports(), ...over };
+    await this.house.restart(ports, meanwhile, () => {
+      this.files = this.#filesOf();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.house.close();
+  }
+
+  /** Asks for a folder and all below it while the NAS is awake, as an app does that looks around. */
+  async lookAround(who: Caller = ALICE, from = who.user.username): Promise<void> {
+    const wasAwake = this.house.presence.awake;
+    this.house.presence.awake = true;
+    await this.house.clock.advance(10_001);
+    const folders = [from];
+    for (const folder of folders) {
+      const listed = await this.files.list(who, folder);
+      if (listed.kind !== 'listing') throw new Error(`${folder}: ${listed.kind}`);
+      for (const item of listed.listing.items) if (item.isDirectory) folders.push(item.path);
+      for (const item of listed.listing.queued) {
+        const isFolder = item.upload === null && item.moved?.isDirectory !== false;
+        if (isFolder) folders.push(item.path);
+      }
+    }
+    this.house.presence.awake = wasAwake;
+  }
+
+  /** What a user is shown of a folder and all below it. */
+  async seen(who: Caller = ALICE, from = who.user.username): Promise<SeenTree> {
+    const seen = new Map<string, string | null>();
+    const folders = [from];
+    for (const folder of folders) {
+      for (const [path, hash] of await this.#seenIn(who, folder)) {
+        seen.set(path, hash);
+        if (hash === null) folders.push(path);
+      }
+    }
+    return seen;
+  }
+
+  /** Right in one folder, what is queued in the place of what it stands for. */
+  async #seenIn(who: Caller, folder: string): Promise<SeenTree> {
+    const outcome = await this.files.list(who, folder);
+    if (outcome.kind !== 'listing') throw new Error(`${folder}: ${outcome.kind}`);
+    const seen = new Map<string, string | null>();
+    const { items, queued } = outcome.listing;
+    for (const item of items) seen.set(item.path, hashOf(item));
+    for (const { path, upload, moved } of queued) {
+      seen.set(path, upload?.sha256 ?? (moved === undefined ? null : hashOf(moved)));
+    }
+    return seen;
+  }
+
+  /** What a download of a path would be, told by its hash; the kind of answer where it is none. */
+  async download(path: string, who: Caller = ALICE): Promise<string> {
+    const found = await this.files.locatePath(who, path);
+    if (found.kind === 'queued') return found.upload.sha256;
+    if (found.kind !== 'located') return found.kind;
+    return found.file.version?.checksum ?? `at ${found.file.path}`;
+  }
+
+  async change(wish: QueuedWish, who: Caller = ALICE): Promise<string> {
+    const taken = await this.house.upload.acceptChange(who, wish);
+    return taken.kind === 'refused' ? taken.code : taken.kind;
+  }
+
+  delete(path: string, who: Caller = ALICE): Promise<string> {
+    return this.change({ kind: 'delete', path }, who);
+  }
+
+  rename(path: string, name: string, who: Caller = ALICE): Promise<string> {
+    return this.change({ kind: 'rename', path, name }, who);
+  }
+
+  move(path: string, target: string, who: Caller = ALICE): Promise<string> {
+    return this.change({ kind: 'move', path, target }, who);
+  }
+
+  mkdir(path: string, who: Caller = ALICE): Promise<string> {
+    return this.change({ kind: 'mkdir', path }, who);
+  }
+
+  /** States of all that is in the queue, oldest first: uploads by name, changes by kind. */
+  states(who: Caller = ALICE): string[] {
+    const listed = this.house.upload.list(who, null);
+    if (listed.kind !== 'uploads') throw new Error('no list');
+    return listed.uploads.map(({ kind = 'upload', state }) => `${kind} ${state}`).reverse();
+  }
+
+  #ports(): Partial<UploadParts> {
+    return {
+      listings: { shows: (userId, path) => shownEntry(this.files, userId, path) },
+      shownPlaces: {
+        treeShown: (userId, path, most) => this.files.treeShown(userId, path, most),
+        placeShown: (userId, path) => this.files.placeShown(userId, path),
+        uploadShown: (userId, path) => this.files.uploadShown(userId, path),
+      },
+      keep: (delivered) =>
+        keepDelivered(
+          { files: this.files, cache: { admit: () => Promise.resolve('no_room' as const) } },
+          delivered,
+        ),
+      changed: (change) => {
+        const places = change.kind === 'moved' ? [change.from, change.to] : [change.path];
+        for (const place of places) this.files.forget(place);
+        return Promise.resolve();
+      },
+      ...this.#over,
+    };
+  }
+
+  #filesOf(): Files {
+    const { house } = this;
+    const presence = {
+      get state() {
+        return house.presence.state;
+      },
+    };
+    return new Files({
+      store: house.data.cache,
+      nas: house.nas.client(),
+      presence,
+      clock: house.clock,
+      trustedNowMs: () => house.clock.nowMs(),
+      tokenOf: ({ user }) => Promise.resolve(house.tokens.get(user.id) ?? null),
+      tokenRefused: () => undefined,
+      holdsCredential: () => true,
+      isKept: () => false,
+      pending: pendingUploads(() => house.upload),
+    });
+  }
+}
+
+function hashOf({ isDirectory, checksum }: StoredItem): string | null {
+  return isDirectory ? null : (checksum ?? '');
+}

@@ -1,0 +1,105 @@
+import { NodeDisk, type UploadParts } from '../../../nodes/lib/upload/upload.ts';
+import type { SpoolHandle } from '../../../nodes/lib/upload/disk.ts';
+import type { House } from '../../lib/upload/house.ts';
+
+type Method = (...given: unknown[]) => unknown;
+
+/**
+ * A process that can be killed at any call of its disk or its NAS: from then on none of its calls
+ * takes effect or comes back. What it has in the air then has happened, as far as it had begun.
+ */
+export class MortalProcess {
+  #isDead = false;
+  #inFlight = 0;
+  #callsLeft = Infinity;
+  readonly #open = new Set<{ close(): Promise<void> }>();
+  readonly #died = Promise.withResolvers<'died'>();
+
+  /** Dies at the so-many-th call from now. */
+  dieIn(calls: number): void {
+    this.#callsLeft = calls;
+  }
+
+  kill(): void {
+    this.#isDead = true;
+    this.#died.resolve('died');
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** What a piece of work comes to, or that the process died in it. */
+  async outlives<T>(work: Promise<T>): Promise<T | 'died'> {
+    work.catch(() => undefined);
+    return await Promise.race([work, this.#died.promise]);
+  }
+
+  /** Waits until nothing that it began is under way any more. */
+  async buried(): Promise<void> {
+    this.kill();
+    do {
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (this.#inFlight > 0);
+    // As the system does with what a dead process had open.
+    for (const handle of this.#open) await handle.close().catch(() => undefined);
+    this.#open.clear();
+  }
+
+  /** Its ways to the outside. */
+  partsOf(house: House): Partial<UploadParts> {
+    return {
+      nas: this.#gated(house.nas.client()),
+      api: this.#gated(house.nas.api()),
+      disk: this.#gated(new NodeDisk()),
+    };
+  }
+
+  #gated<T extends object>(target: T): T {
+    return new Proxy(target, {
+      get: (of, key) => {
+        const value: unknown = Reflect.get(of, key);
+        if (typeof value !== 'function') return value;
+        return (...given: unknown[]) => this.#call(String(key), value.bind(of) as Method, given);
+      },
+    });
+  }
+
+  #call(name: string, method: Method, given: unknown[]): unknown {
+    if (name === 'isWell') return method(...given);
+    this.#callsLeft -= 1;
+    if (this.#callsLeft < 0) this.kill();
+    if (this.#isDead) return name === 'names' ? never() : new Promise(() => undefined);
+    const result = method(...given);
+    if (!(result instanceof Promise)) return isObject(result) ? this.#part(result) : result;
+    this.#inFlight += 1;
+    return new Promise((resolve, reject) => {
+      result.then(
+        (value: unknown) => {
+          this.#inFlight -= 1;
+          const given = isObject(value) ? this.#part(value) : value;
+          if (!this.#isDead) resolve(given);
+        },
+        (error: Error) => {
+          this.#inFlight -= 1;
+          if (!this.#isDead) reject(error);
+        },
+      );
+    });
+  }
+
+  /** A file handle or a channel is a way to the outside too; streams and answers are not. */
+  #part(value: object): object {
+    if ('writev' in value) this.#open.add(value as SpoolHandle);
+    return 'writev' in value || 'complete' in value ? this.#gated(value) : value;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+async function* never(): AsyncGenerator<string> {
+  await new Promise(() => undefined);
+  yield '';
+}
