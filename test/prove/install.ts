@@ -364,9 +364,10 @@ class Walk {
 
   async #healthOrNull(): Promise<Health | null> {
     try {
-      return await this.#health();
+      const answered = await patientFetch(`${url()}/api/health`);
+      return answered.ok ? ((await answered.json()) as Health) : null;
     } catch (error) {
-      // Between two versions nobody answers.
+      // Between two versions nobody answers, or somebody who is starting.
       if (error instanceof TypeError || error instanceof SyntaxError) return null;
       throw error;
     }
