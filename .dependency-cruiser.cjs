@@ -11,7 +11,6 @@ const ROOMS = {
   accounts: ['nas', 'http'],
   files: ['nas', 'accounts', 'http'],
   cache: ['files', 'nas', 'accounts', 'http'],
-  changes: ['files', 'cache', 'upload', 'accounts', 'nas', 'http', 'pass', 'api'],
   pass: ['nas', 'accounts', 'api', 'http'],
   prefetch: ['cache', 'files', 'nas', 'accounts', 'http'],
   upload: ['files', 'nas', 'accounts', 'http'],
