@@ -8,6 +8,7 @@ import { benchMetadata } from './metadata.bench.ts';
 import { benchFolder } from './folder.bench.ts';
 import { BenchUsageError, readBenchOptions, type BenchOptions } from './options.ts';
 import { benchPi } from './pi.bench.ts';
+import { benchPass } from './pass.bench.ts';
 import { benchPolicy } from './policy.bench.ts';
 import { PROJECT_FOLDER } from './project-folder.ts';
 import { withSection } from './report/document.ts';
@@ -30,6 +31,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   memory: (print) => benchMemory(print),
   folder: (print) => benchFolder(print),
   pi: benchPi,
+  pass: (print) => benchPass(print),
 };
 
 const USAGE = `npm run bench -- <${Object.keys(PARTS).join('|')}>
