@@ -347,7 +347,7 @@ export class Reports {
 
   #hasFine(fromS: number): boolean {
     const { buckets } = this.#deps;
-    const oldestS = buckets.oldestFineS(HOUSEHOLD);
+    const oldestS = buckets.oldestFineS();
     const oldestHourS = buckets.oldestHourS(HOUSEHOLD);
     if (oldestS === null || fromS >= oldestS) return true;
     // Nothing that fine was pruned yet.
