@@ -8,6 +8,7 @@ const ROOMS = {
   api: ['http'],
   nas: ['http'],
   handshake: [],
+  dns: [],
   accounts: ['nas', 'http'],
   files: ['nas', 'accounts', 'http'],
   cache: ['files', 'nas', 'accounts', 'http'],

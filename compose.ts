@@ -1,9 +1,10 @@
 import { passedRooms } from './compose/changes.ts';
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
+import { dns } from './compose/dns.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
-import { system } from './compose/system.ts';
+import { type HostState, system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import type { UpdateTrial } from './host/update-trial.ts';
@@ -33,10 +34,10 @@ export interface ComposeParts {
   readonly buildDateMs: number;
   /** What the system says of its clock; of this machine when left out. */
   readonly readMarks?: () => ClockMarks;
-  /** Labels of the tabs that were left out of the flows, for the health check. */
-  readonly leftOutTabs: () => readonly string[];
   /** Whether this version is on trial after an update. */
   readonly trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
+  /** For the health checks. */
+  readonly host: HostState;
 }
 
 /**
@@ -53,7 +54,7 @@ export class House {
 
   /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
-    const { settings, clock, log, version, leftOutTabs, trial } = parts;
+    const { settings, clock, log, version, host, trial } = parts;
     this.data = DataFolder.open(settings.DATA_DIR, clock.nowMs());
     sayWhatIsSetAside(this.data, log);
     const { time, clockEvidence } = this.#clocks(parts);
@@ -74,13 +75,14 @@ export class House {
       credentials: credentials(site, nas),
       handshake: handshake(site),
       ...passedRooms(site, nas, filesRoom, cacheRoom),
+      dns: dns(site),
       files: filesRoom,
       cache: cacheRoom,
       prefetch: prefetch(site, nas, filesRoom, cacheRoom),
       upload: upload(site, nas),
       tapo: tapo(site),
       energy: energy(site),
-      system: system(site, version, leftOutTabs),
+      system: system(site, version, host),
       viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
@@ -147,6 +149,7 @@ export class House {
     energy.start();
     await system.start();
     this.#integrity.start();
+    this.rooms.dns.start();
   }
 
   /** What a version on trial has not begun; to be called once the trial is over. */
@@ -164,6 +167,7 @@ export class House {
     await this.#integrity.stop();
     system.stop();
     this.rooms.live.stop();
+    await this.rooms.dns.stop();
     await tapo.stop();
     await energy.stop();
     await changes.stop();

@@ -2,13 +2,16 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ComposeParts, House } from './compose.ts';
-import { createFlowStorage, type LeftOut } from './flows/flow-storage.ts';
+import { createFlowStorage, type FlowStorageOptions } from './flows/flow-storage.ts';
+import { ownersFlows } from './flows/owners-flows.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
 import { ControlSocket } from './host/backup/control-socket.ts';
 import { HouseBackup } from './host/backup/house-backup.ts';
 import { NasCopy } from './host/backup/nas-copy.ts';
 import { NAS_STAGING } from './host/backup/places.ts';
+import { FlowState } from './host/flow-state.ts';
+import { LoopWatch } from './host/loop-watch.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, liveKeeper, pageAccounts } from './host/keepers.ts';
@@ -18,7 +21,7 @@ import { EXIT, exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.t
 import { isOnTrial, UpdateTrial } from './host/update-trial.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
-import { readSettings, SETTINGS, type Settings } from './settings.ts';
+import { readSettings, SECRET_NAMES, SETTINGS, type Settings } from './settings.ts';
 
 // Nobody else on the machine reads what this process makes (contract 0).
 process.umask(0o077);
@@ -55,7 +58,7 @@ function ownVersion(): string {
 
 function openHouse(
   settings: Settings,
-  given: Pick<ComposeParts, 'log' | 'clock' | 'trial' | 'leftOutTabs'>,
+  given: Pick<ComposeParts, 'log' | 'clock' | 'trial' | 'host'>,
 ): House {
   const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
   return new House({ ...given, settings, version: ownVersion(), buildDateMs });
@@ -65,6 +68,11 @@ function systemClock(log: Log): SystemClock {
   return new SystemClock((problem) => {
     log.error(`A timer failed: ${String(problem)}`);
   });
+}
+
+/** A function of a flow reads any variable by `env.get`, and programs that flows start get them all. */
+function hideSecrets(): void {
+  for (const name of SECRET_NAMES) Reflect.deleteProperty(process.env, `BALUPI_${name}`);
 }
 
 function warnOfSettings(log: Log, unused: readonly string[]): void {
@@ -78,24 +86,22 @@ async function start(): Promise<(why: string) => Promise<void>> {
   const { settings, unused } = settingsOrFault();
   const log = new ConsoleLog(settings.LOG_LEVEL, MARKS);
   warnOfSettings(log, unused);
-  let leftOut: readonly LeftOut[] = [];
+  hideSecrets();
   const clock = systemClock(log);
   const trial = new UpdateTrial({ dataFolder: resolve(settings.DATA_DIR), clock, log });
-  const house = openHouse(settings, { log, clock, trial, leftOutTabs: () => labelsOf(leftOut) });
-  // The explore tab reads the energy database read-only; its node finds the file by this name.
-  process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
-  const storage = flowStorage(settings, log, (found) => (leftOut = found));
-  const host = new BaluPiHost(hostOptions(settings), {
-    ...{ clock, log, trial },
-    keepers: doorKeepers(house.rooms),
-    signIn: editorSignIn(house.rooms),
-    pages: pageAccounts(house.rooms),
-    live: liveKeeper(house.rooms),
-    viewers: house.rooms.viewers,
-    storage,
-    rooms: house.rooms,
+  const loop = new LoopWatch({ clock, log, errorMark: MARKS.error });
+  const flows = new FlowState({
+    log,
+    dataFolder: resolve(settings.DATA_DIR),
+    isForced: settings.SAFE_MODE === 'on',
+    reload: () => host.reloadFlows(),
   });
-  await startBoth(house, host);
+  const forHealth = { flows: () => flows.now, isDiskSlow: () => loop.isDiskSlow };
+  const house = openHouse(settings, { log, clock, trial, host: forHealth });
+  flows.begin();
+  const host = hostOf(settings, { log, house, flows, trial });
+  loop.start();
+  await startBoth(house, host, flows);
   const control = controlSocket(house, settings, log);
   await control.start();
   const nasCopy = nasCopyOf(house, settings, log);
@@ -106,11 +112,13 @@ async function start(): Promise<(why: string) => Promise<void>> {
   watchTrial(trial, house, host, nasCopy);
   return async (why) => {
     await saying(log, why, async () => {
+      flows.end();
       trial.stop();
       manager.stopping();
       await Promise.all([control.stop(), nasCopy?.stop()]);
       await host.stop();
       await house.stop();
+      await loop.stop();
     });
   };
 }
@@ -122,17 +130,48 @@ async function saying(log: Log, why: string, stop: () => Promise<void>): Promise
   log.info(`stop: done after ${secondsSince(fromMs)} s.`);
 }
 
-function labelsOf(leftOut: readonly LeftOut[]): readonly string[] {
-  return leftOut.map(({ label }) => label);
+/** What the start has made so far. */
+interface Begun {
+  readonly log: Log;
+  readonly house: House;
+  readonly flows: FlowState;
+  readonly trial: UpdateTrial;
+}
+
+function hostOf(settings: Settings, { log, house, flows, trial }: Begun): BaluPiHost {
+  const deployed = ownersFlows(ARGUMENTS.flows, ownerFolder(settings), () => host.reloadFlows());
+  // The explore tab reads the energy database read-only; its node finds the file by this name.
+  process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
+  const host = new BaluPiHost(hostOptions(settings, house), {
+    ...{ clock: house.rooms.clock, log, trial },
+    keepers: doorKeepers(house.rooms),
+    signIn: editorSignIn(house.rooms),
+    pages: pageAccounts(house.rooms),
+    live: liveKeeper(house.rooms),
+    viewers: house.rooms.viewers,
+    storage: flowStorage(settings, log, flows.storageHooks),
+    rooms: house.rooms,
+    ownersFlows: deployed,
+    onMissing: (missing) => {
+      flows.setMissing(missing);
+    },
+  });
+  return host;
 }
 
 /** The rooms first, as callers need them; they do not stay where the ports cannot be opened. */
-async function startBoth(house: House, host: BaluPiHost): Promise<void> {
-  await house.start();
+async function startBoth(house: House, host: BaluPiHost, flows: FlowState): Promise<void> {
   try {
-    await host.start();
+    await house.start();
+    try {
+      await host.start();
+    } catch (error) {
+      await house.stop();
+      throw error;
+    }
   } catch (error) {
-    await house.stop();
+    // A port that is taken is no fault of a flow.
+    flows.end();
     throw error;
   }
 }
@@ -167,17 +206,22 @@ function watchTrial(
   });
 }
 
+/** What is deployed in the editor lies there. */
+function ownerFolder(settings: Settings): string {
+  return join(resolve(settings.DATA_DIR), 'flows');
+}
+
 function flowStorage(
   settings: Settings,
   log: Log,
-  onLeftOut: (found: readonly LeftOut[]) => void,
+  hooks: Pick<FlowStorageOptions, 'onLeftOut' | 'isSafe' | 'onSafeDeploy'>,
 ): ReturnType<typeof createFlowStorage> {
   return createFlowStorage({
     flowsFolder: ARGUMENTS.flows,
-    ownerFolder: join(resolve(settings.DATA_DIR), 'flows'),
+    ownerFolder: ownerFolder(settings),
     installedTypes: () => loadedTypes(installedNodeSets()),
     log,
-    onLeftOut,
+    ...hooks,
   });
 }
 
@@ -222,8 +266,18 @@ function serviceManager(house: House, log: Log): ServiceManager {
   return new ServiceManager({ clock, log, environment: process.env, send: sendDatagram });
 }
 
-function hostOptions(settings: Settings): ConstructorParameters<typeof BaluPiHost>[0] {
+function hostOptions(
+  settings: Settings,
+  house: House,
+): ConstructorParameters<typeof BaluPiHost>[0] {
+  const names = [settings.DNS_NAME, new URL(settings.NAS_URL).hostname];
   return {
+    front: {
+      nasNames: new Set(names.filter((name) => name !== null)),
+      nasUrl: settings.NAS_URL,
+      nas: () => house.rooms.nas.presence.state,
+      timeZone: settings.TIMEZONE,
+    },
     version: ownVersion(),
     host: settings.HOST,
     ports: settings.PORT,

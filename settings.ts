@@ -1,5 +1,6 @@
 import {
   addressRange,
+  dnsName,
   fingerprint,
   flag,
   flushWake,
@@ -137,6 +138,17 @@ export const SETTINGS = {
     list(hostAndPort),
     'Where plugs are searched; default: broadcasts.',
   ),
+  PIHOLE_URL: optional(httpUrl, 'The Pi-hole that knows DNS_NAME, such as http://192.168.178.3.'),
+  PIHOLE_PASSWORD: setting('', text, 'Its password, or an app password of it.'),
+  DNS_NAME: optional(
+    dnsName,
+    'Name that points at the Pi while the NAS sleeps, such as baluhost.home.arpa.',
+  ),
+  DNS_MODE: setting(
+    'sleep',
+    oneOf('sleep', 'always'),
+    'always lets DNS_NAME point at the Pi while the NAS is up, too.',
+  ),
   HANDSHAKE_SECRET: optional(text, 'Shared with the NAS for its goodbye and hello.'),
   BACKUP_DIR: optional(
     text,
@@ -151,6 +163,11 @@ export const SETTINGS = {
   EDITOR: setting('off', oneOf('on', 'off'), 'on opens the flow editor for NAS admins.'),
   EDITOR_PORT: setting('1880', port, 'Port of the editor.'),
   EDITOR_HOST: setting('127.0.0.1', text, 'Address of the editor.'),
+  SAFE_MODE: setting(
+    'off',
+    oneOf('on', 'off'),
+    'on leaves own tabs and changes of shipped tabs out, to be mended in the editor.',
+  ),
 } as const;
 
 type SettingName = keyof typeof SETTINGS;
@@ -166,8 +183,13 @@ export type SettingsResult =
   | { readonly kind: 'faults'; readonly faults: readonly string[] };
 
 const PREFIX = 'BALUPI_';
-/** Shown as they are in a fault; every other name may hold something secret. */
-const SECRET_NAMES = new Set(['SECRET_KEY', 'TAPO_PASSWORD', 'HANDSHAKE_SECRET']);
+/** Never shown in a fault, and not for flows either, which may read the environment. */
+export const SECRET_NAMES: ReadonlySet<string> = new Set([
+  'SECRET_KEY',
+  'TAPO_PASSWORD',
+  'HANDSHAKE_SECRET',
+  'PIHOLE_PASSWORD',
+]);
 
 function readOne(
   name: SettingName,
@@ -198,6 +220,15 @@ function crossFaults(values: Partial<Record<SettingName, unknown>>): string[] {
   }
   if ((values.TAPO_USERNAME === null) !== (values.TAPO_PASSWORD === null)) {
     faults.push(`${PREFIX}TAPO_USERNAME and ${PREFIX}TAPO_PASSWORD go together; one is missing.`);
+  }
+  if ((values.PIHOLE_URL === null) !== (values.DNS_NAME === null)) {
+    faults.push(`${PREFIX}PIHOLE_URL and ${PREFIX}DNS_NAME go together; one is missing.`);
+  }
+  if (typeof url === 'string' && URL.parse(url)?.hostname === values.DNS_NAME) {
+    faults.push(
+      `${PREFIX}NAS_URL names ${PREFIX}DNS_NAME, wanted the address of the NAS itself: that name ` +
+        'points at the Pi while the NAS sleeps.',
+    );
   }
   return faults;
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type BackupWish, nightlyWord } from '../host/backup/last-backup.ts';
 import { examine, type Patient } from '../host/doctor.ts';
 import { newerRelease } from '../host/drop-folder.ts';
-import { healthChecks } from '../host/health-checks.ts';
+import { type FlowsState, healthChecks } from '../host/health-checks.ts';
 import {
   MemoryPressure,
   memoryReader,
@@ -14,8 +14,13 @@ import { GB, type Site } from './site.ts';
 
 const MB = 1_000_000;
 
-/** @param leftOutTabs labels of the tabs that were left out of the flows */
-export function system(site: Site, version: string, leftOutTabs: () => readonly string[]): System {
+/** What the host knows of itself and health asks for. */
+export interface HostState {
+  readonly flows: () => FlowsState;
+  readonly isDiskSlow: () => boolean;
+}
+
+export function system(site: Site, version: string, host: HostState): System {
   const { settings, clock, log, data, disk, time, clockEvidence, rooms } = site;
   const memory = new MemoryPressure(clock, log, memoryReader(settings.MEMORY_HIGH_MB * MB));
   const checks = healthChecks({
@@ -29,9 +34,10 @@ export function system(site: Site, version: string, leftOutTabs: () => readonly 
     isShortOfMemory: () => memory.isOver(),
     uploads: () => rooms().upload.recoveryWord(),
     backup: backups(site),
-    leftOutTabs,
     isOnTrial: () => site.trial.isOn,
     newerRelease: () => newerRelease(data.path, version),
+    dnsFault: settings.DNS_NAME === null ? null : () => rooms().dns.fault,
+    ...host,
   });
   const load = new PiLoadSampler(clock, piLoadReader(data.path), log);
   return new System({ version, checks, load, memory, clock, visit: () => examine(patient(site)) });

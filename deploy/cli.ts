@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { diff } from 'node:util';
 import { createInterface } from 'node:readline/promises';
+import { differenceOf } from '../flows/flow-difference.ts';
 import { DiskFlowFolder } from '../flows/flow-folder.ts';
 import { checkFlows } from '../flows/flow-check.ts';
 import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
@@ -253,20 +253,6 @@ function listFlows(changes: readonly OwnersChange[]): number {
   }
   if (changes.length === 0) say('All flows run as they were shipped.');
   return 0;
-}
-
-/** By what `util.diff` says of a line: only in the second text, in both, only in the first. */
-const MARK_OF = ['+', ' ', '-'];
-
-/** The changed lines with two around them, as people know it from `diff -u`. */
-function differenceOf(before: string, after: string): string {
-  const lines = diff(before.split('\n'), after.split('\n'));
-  const near = (at: number): boolean =>
-    lines.slice(Math.max(0, at - 2), at + 3).some(([operation]) => operation !== 0);
-  return lines
-    .map(([operation, line], at) => (near(at) ? `${MARK_OF[operation + 1]}${line}` : null))
-    .filter((line) => line !== null)
-    .join('\n');
 }
 
 function note(line: string): void {

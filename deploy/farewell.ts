@@ -25,8 +25,10 @@ export async function unregister(
   const clock = new SystemClock((problem) => {
     throw problem;
   });
+  const flows = { leftOut: [], missing: [], isSafe: false };
   const parts = {
-    ...{ settings, clock, log: QUIET, version, buildDateMs: 0, leftOutTabs: () => [] },
+    ...{ settings, clock, log: QUIET, version, buildDateMs: 0 },
+    host: { flows: () => flows, isDiskSlow: () => false },
     trial: { isOn: false, isUndecided: false },
   };
   // The clock's timers do not keep a process alive; this one is here to wait.

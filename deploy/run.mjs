@@ -113,6 +113,9 @@ function refuse(sentence) {
   process.exit(EX_CONFIG);
 }
 
+/** A stop that was asked for is over within that (contract 0). */
+const STOP_LIMIT_MS = 10_000;
+
 /** Runs a built program in the foreground and passes the signals on. */
 function hand(args, { heap = [] } = {}) {
   const child = spawn(ownNode(), [QUIET, ...heap, ...args], {
@@ -122,6 +125,8 @@ function hand(args, { heap = [] } = {}) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
       if (child.exitCode === null) child.kill(signal);
+      // A loop that is held hears no signal.
+      setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS).unref();
     });
   }
   child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));

@@ -4,8 +4,10 @@ import type { Log } from '../nodes/lib/log/log.ts';
 import { FlowFiles, type InstalledTypes } from './flow-files.ts';
 import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
 import { LayeredFlowFolder, tellOfLayers } from './flow-layers.ts';
+import { asNodes } from './flow-set.ts';
 import type { FlowNode } from './flow-text.ts';
 import type { LeftOut } from './left-out.ts';
+import { deployedOverSafe, SafeFlowFolder } from './safe-flows.ts';
 
 export type { LeftOut } from './left-out.ts';
 
@@ -26,6 +28,10 @@ export interface FlowStorageOptions {
   readonly log: Log;
   /** Called after each load with all that was left out, none too. */
   readonly onLeftOut: (leftOut: readonly LeftOut[]) => void;
+  /** Own tabs and changes of shipped ones are kept and do not run. */
+  readonly isSafe?: () => boolean;
+  /** A deploy made in safe mode was saved. */
+  readonly onSafeDeploy?: () => void;
 }
 
 /**
@@ -39,6 +45,11 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
   const shipped = new DiskFlowFolder(options.flowsFolder);
   const layered = layersOf(shipped, options.ownerFolder);
   const files = new FlowFiles(layered ?? shipped, options.installedTypes);
+  const safe =
+    layered === null
+      ? null
+      : new FlowFiles(new SafeFlowFolder(shipped, layered), options.installedTypes);
+  const isSafe = (): boolean => options.isSafe?.() === true;
   let readOnly = false;
   return {
     ...stock,
@@ -54,13 +65,20 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
       await stock.init(settings, runtime);
     },
     async getFlows() {
-      const { nodes, leftOut } = await files.load();
+      const { nodes, leftOut } = await (isSafe() && safe !== null ? safe : files).load();
       for (const one of leftOut) options.log.warn(lineOf(one));
       options.onLeftOut(leftOut);
       return nodes;
     },
     async saveFlows(flows) {
-      if (!readOnly) await files.save(flows);
+      if (readOnly) return;
+      if (!isSafe() || safe === null) {
+        await files.save(flows);
+        return;
+      }
+      const [shown, full] = [(await safe.load()).nodes, (await files.load()).nodes];
+      await files.save(deployedOverSafe(asNodes('of this deploy', flows), shown, full));
+      options.onSafeDeploy?.();
     },
   };
 }

@@ -5,6 +5,7 @@ import { setCommonHeaders } from './common-headers.ts';
 import type { Cors } from './cors.ts';
 import type { DashboardDoor } from './dashboard-door.ts';
 import type { Docs } from './docs.ts';
+import type { FrontPage } from './front-page.ts';
 import { lastResort, nobodyAnswered } from './last-resort.ts';
 import type { Passing } from './passing.ts';
 
@@ -15,6 +16,7 @@ import type { Passing } from './passing.ts';
 export function apiApp(parts: {
   readonly cors: Cors;
   readonly docs: Docs;
+  readonly front: FrontPage;
   readonly dashboard: DashboardDoor;
   readonly guard: ApiGuard;
   readonly passing: Passing;
@@ -29,6 +31,7 @@ export function apiApp(parts: {
     parts.cors.apply(request, response);
     next();
   });
+  app.use(parts.front.handle);
   app.use(parts.docs.handle);
   app.use(parts.dashboard.handle);
   app.use(parts.guard.handle);

@@ -36,6 +36,8 @@ interface GuardParts {
   readonly flowsRun: () => boolean;
   /** False while a version is on trial after an update, and may have to go without a loss. */
   readonly takesChanges: () => boolean;
+  /** Whether no flow answers an endpoint, by its id. */
+  readonly isFlowMissing: (endpointId: string) => boolean;
 }
 
 interface Handed {
@@ -206,6 +208,9 @@ export class ApiGuard {
     caller: Caller | null,
     query: unknown,
   ): Promise<Answer | null> {
+    if (found !== null && this.#parts.isFlowMissing(found.endpoint.id)) {
+      return refuse('flow_missing');
+    }
     const packed = codingFault(request, found?.endpoint ?? null);
     if (packed !== null) return packed;
     if (this.#isBusyFor(found)) return BUSY;

@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { FlowNode } from '../flows/flow-text.ts';
+import { unansweredRoutes } from '../flows/wired-routes.ts';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
@@ -17,6 +19,7 @@ import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
 import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
+import { FrontPage } from './front-page.ts';
 import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
 import { LiveDoor, type LiveKeeper } from './live-door.ts';
@@ -43,6 +46,8 @@ export interface HostOptions {
   readonly answerWithinMs: number;
   readonly packageFolder: string;
   readonly dataFolder: string;
+  /** For a browser that asks for the address itself. */
+  readonly front: ConstructorParameters<typeof FrontPage>[0];
   /** Null keeps the editor shut. */
   readonly editor: { readonly host: string; readonly port: number } | null;
 }
@@ -61,7 +66,15 @@ export interface HostParts {
   readonly rooms: unknown;
   /** Whether this version is on trial after an update: then it takes no change. */
   readonly trial: Pick<UpdateTrial, 'isOn'>;
+  /** What the owner deployed over the shipped flows, for the editor. */
+  readonly ownersFlows: unknown;
+  /** Called after each start of the flows with the endpoints that none of them answers. */
+  readonly onMissing: (endpoints: readonly string[]) => void;
 }
+
+/** Answered by {@link Docs}, in front of the flows. */
+const BY_THE_HOST: ReadonlySet<string> = new Set(['openapi', 'docs', 'docs-asset']);
+const IN_FLOWS = ENDPOINTS.filter(({ id }) => !BY_THE_HOST.has(id));
 
 const MOST_CONNECTIONS = 400;
 /** A browser opens six. */
@@ -84,6 +97,7 @@ export class BaluPiHost {
   readonly #dashboard: DashboardDoor;
   readonly #passing: Passing;
   readonly #trial: HostParts['trial'];
+  #missing: ReadonlySet<string> = new Set();
 
   constructor(options: HostOptions, parts: HostParts) {
     this.#options = options;
@@ -114,15 +128,23 @@ export class BaluPiHost {
         editor: door,
         rooms: parts.rooms,
         inRoute: this.#passing.inRoute,
+        ownersFlows: parts.ownersFlows,
         dashboard: this.#dashboard.settings,
       }),
     );
-    this.#nodeRed.onFlowsStarted(() => {
-      this.#guard.endLost();
+    this.#nodeRed.onFlowsStarted((nodes) => {
+      this.#flowsStarted(nodes, parts.onMissing);
     });
     this.#api = this.#apiListeners(parts);
     this.#editor =
       editor === null || door === null ? null : this.#editorListeners(editor, door, parts);
+  }
+
+  #flowsStarted(nodes: readonly FlowNode[], onMissing: HostParts['onMissing']): void {
+    const missing = unansweredRoutes(nodes, IN_FLOWS);
+    this.#missing = new Set(missing.map(({ id }) => id));
+    onMissing(missing.map(({ method, path }) => `${method} ${path}`));
+    this.#guard.endLost();
   }
 
   /** The first API port, as opened. */
@@ -148,6 +170,11 @@ export class BaluPiHost {
   /** What a version on trial keeps shut, though its API is open. */
   async takeUp(): Promise<void> {
     await this.#editor?.open();
+  }
+
+  /** The flows in the storage are other ones now. */
+  async reloadFlows(): Promise<void> {
+    await this.#nodeRed.reload();
   }
 
   /** Takes nothing new, lets what runs finish for a while, cuts the rest. */
@@ -179,6 +206,7 @@ export class BaluPiHost {
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
       takesChanges: () => !trial.isOn,
+      isFlowMissing: (endpointId) => this.#missing.has(endpointId),
     });
   }
 
@@ -219,7 +247,8 @@ export class BaluPiHost {
     const live = new LiveDoor({ keeper, log, ownerOf: this.#ownerOf });
     const cors = new Cors(this.#options.corsOrigins);
     const flows = this.#nodeRed.api;
-    const app = apiApp({ cors, docs, dashboard, guard, passing, flows, log });
+    const front = new FrontPage(this.#options.front);
+    const app = apiApp({ cors, docs, front, dashboard, guard, passing, flows, log });
     return new Listeners({
       host: this.#options.host,
       ports: this.#options.ports,

@@ -128,6 +128,14 @@ export function startingPage(language: Language): string {
   return page({ language, body, refresh: '3' });
 }
 
+/** For a browser that came for the NAS's own pages. It asks again by itself. */
+export function asleepPage(language: Language, since: string): string {
+  const words = PAGE_WORDS[language];
+  const body = `<p>${escaped(words.asleepSince(since))}</p><p>${escaped(words.asleepWorks)}</p>
+<a href="/dashboard">${escaped(words.asleepWake)}</a>`;
+  return page({ language, body, refresh: '10' });
+}
+
 /**
  * Asks for the same address again, this time from here: a browser that follows a link of another
  * site keeps a strict cookie back on the first try.

@@ -17,6 +17,9 @@ interface PageWords {
   readonly starting: string;
   readonly stepOver: string;
   readonly retryIn: (seconds: number) => string;
+  readonly asleepSince: (when: string) => string;
+  readonly asleepWorks: string;
+  readonly asleepWake: string;
 }
 
 /** What the pages in front of the Dashboard say. */
@@ -38,6 +41,10 @@ export const PAGE_WORDS: Readonly<Record<Language, PageWords>> = {
     starting: 'BaluPi is starting its flows. This page comes back by itself.',
     stepOver: 'This took too long. Sign in again.',
     retryIn: (seconds) => `Try again in ${seconds} s.`,
+    asleepSince: (when) => `The NAS has been asleep since ${when}.`,
+    asleepWorks:
+      'The apps go on: kept files can be read, and uploads are taken and delivered later. This page goes on to the NAS once it is up.',
+    asleepWake: 'Sign in and wake it',
   },
   de: {
     title: 'Anmelden',
@@ -56,6 +63,10 @@ export const PAGE_WORDS: Readonly<Record<Language, PageWords>> = {
     starting: 'BaluPi startet seine Flows. Diese Seite kommt von selbst wieder.',
     stepOver: 'Das hat zu lange gedauert. Melde dich neu an.',
     retryIn: (seconds) => `Versuche es in ${seconds} s noch einmal.`,
+    asleepSince: (when) => `Das NAS schläft seit ${when}.`,
+    asleepWorks:
+      'Die Apps gehen weiter: Aufbewahrtes lässt sich lesen, Uploads werden angenommen und später geliefert. Diese Seite führt zum NAS, sobald es wach ist.',
+    asleepWake: 'Anmelden und wecken',
   },
 };
 

@@ -20,12 +20,15 @@ export interface HealthSources {
   readonly uploads: () => string;
   /** How the nightly backups go, as `backupWord` says it. */
   readonly backup: () => string;
-  /** Labels of tabs left out because a node type of theirs is not installed. */
-  readonly leftOutTabs: () => readonly string[];
   /** This version is tried out by an update. */
   readonly isOnTrial: () => boolean;
   /** The file of a newer version that an owner laid ready; null without one. */
   readonly newerRelease: () => string | null;
+  /** The event loop waited for the disk for seconds, a moment ago. */
+  readonly isDiskSlow: () => boolean;
+  readonly flows: () => FlowsState;
+  /** Null where no name is to be kept; else why it is not as it should be, or null where it is. */
+  readonly dnsFault: (() => string | null) | null;
 }
 
 /** Words that are fine, by the check: an update is not taken back for a NAS that went to sleep. */
@@ -38,6 +41,19 @@ export const PASSING_WORDS: Readonly<Record<string, readonly string[]>> = {
   flows: ['left_out'],
   update: ['trial', 'available'],
 };
+
+/** How the deployed flows are. */
+export interface FlowsState {
+  /** Labels of tabs left out because a node type of theirs is not installed. */
+  readonly leftOut: readonly string[];
+  /** Shipped endpoints that no flow answers: `GET /api/files/list`. */
+  readonly missing: readonly string[];
+  /** Own tabs and changes of shipped ones do not run. */
+  readonly isSafe: boolean;
+}
+
+/** Named in health at most; a whole tab is a dozen. */
+const MOST_NAMED = 12;
 
 /** What `GET /api/health` looks at. A sleeping NAS is no fault; one never seen is. */
 export function healthChecks(sources: HealthSources): readonly Check[] {
@@ -52,7 +68,9 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
     { name: 'memory', run: () => (sources.isShortOfMemory() ? 'busy' : 'ok') },
     { name: 'uploads', run: () => sources.uploads() },
     { name: 'backup', run: () => sources.backup() },
-    { name: 'flows', run: () => flowsWord(sources.leftOutTabs()) },
+    ...dnsCheck(sources.dnsFault),
+    { name: 'flows', run: () => flowsWord(sources.flows()) },
+    { name: 'missing_flows', run: () => missingFlows(sources.flows()) },
     { name: 'update', run: () => updateWord(sources) },
   ];
   return checks.map((check) => ({ ...check, fine: PASSING_WORDS[check.name] ?? [] }));
@@ -71,8 +89,11 @@ function databaseWord(data: DataFolder, name: 'queue' | 'cache' | 'energy'): str
   return data.hasSetAside(name) ? 'set_aside' : 'ok';
 }
 
-function diskWord({ diskFault, freeBytes, minFreeBytes }: HealthSources): string {
-  return diskFault() ?? (freeBytes() < minFreeBytes ? 'low' : 'ok');
+function diskWord({ diskFault, freeBytes, minFreeBytes, isDiskSlow }: HealthSources): string {
+  const fault = diskFault();
+  if (fault !== null) return fault;
+  if (isDiskSlow()) return 'slow';
+  return freeBytes() < minFreeBytes ? 'low' : 'ok';
 }
 
 function nasWord(state: NasState, { isStorageMissing }: HealthSources): string {
@@ -83,6 +104,19 @@ function nasWord(state: NasState, { isStorageMissing }: HealthSources): string {
   return state.reachable ? 'asleep' : 'unreachable';
 }
 
-function flowsWord(leftOut: readonly string[]): string {
+function dnsCheck(fault: HealthSources['dnsFault']): readonly Check[] {
+  if (fault === null) return [];
+  return [{ name: 'dns', run: () => (fault() === null ? 'ok' : 'failing') }];
+}
+
+function flowsWord({ isSafe, missing, leftOut }: FlowsState): string {
+  if (isSafe) return 'safe_mode';
+  if (missing.length > 0) return 'missing';
   return leftOut.length === 0 ? 'ok' : 'left_out';
+}
+
+function missingFlows({ missing }: FlowsState): string {
+  if (missing.length === 0) return 'ok';
+  const more = missing.length - MOST_NAMED;
+  return missing.slice(0, MOST_NAMED).join(', ') + (more > 0 ? `, and ${more} more` : '');
 }

@@ -1,10 +1,19 @@
 import { createServer, type Server } from 'node:http';
 import type { Express } from 'express';
 import RED from 'node-red';
+import type { FlowNode } from '../flows/flow-text.ts';
 import type { NodeSet } from '../flows/node-types.ts';
 
 /** Settings as Node-RED takes them; its published types lag behind 5.0, so the host names its own. */
 export type NodeRedSettings = Readonly<Record<string, unknown>>;
+
+interface Deployed {
+  readonly flows: readonly FlowNode[];
+}
+
+interface Runtime {
+  readonly runtime: { readonly flows: { setFlows(options: object): Promise<unknown> } };
+}
 
 interface RuntimeEvents {
   on(event: string, listener: (told: unknown) => void): void;
@@ -22,16 +31,16 @@ export class NodeRedHost {
   readonly #inner: Server = createServer();
   readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
-  #onStarted: () => void = () => undefined;
+  #onStarted: (nodes: readonly FlowNode[]) => void = () => undefined;
 
   constructor(settings: NodeRedSettings) {
     RED.init(this.#inner, settings as unknown as Parameters<typeof RED.init>[1]);
     const events = RED.events as unknown as RuntimeEvents;
     events.on('flows:starting', () => (this.#flowsRun = false));
-    events.on('flows:started', () => {
+    events.on('flows:started', (told) => {
+      this.#onStarted((told as { readonly config: Deployed }).config.flows);
       this.#flowsRun = true;
       this.#firstStart.resolve(undefined);
-      this.#onStarted();
     });
     events.on('flows:stopping', () => (this.#flowsRun = false));
     // Express would answer `?callback=` with a script; no request can carry this name.
@@ -45,8 +54,8 @@ export class NodeRedHost {
     return this.#flowsRun;
   }
 
-  /** Calls back each time flows have started, the first time and after each deploy. */
-  onFlowsStarted(listener: () => void): void {
+  /** Calls back with all nodes each time flows have started, at first and after each deploy. */
+  onFlowsStarted(listener: (nodes: readonly FlowNode[]) => void): void {
     this.#onStarted = listener;
   }
 
@@ -71,6 +80,11 @@ export class NodeRedHost {
   /** Resolves once the flows run for the first time; Node-RED starts them in the background. */
   async flowsStarted(): Promise<void> {
     await this.#firstStart.promise;
+  }
+
+  /** Reads the flows anew and starts them, behind a deploy that is under way. */
+  async reload(): Promise<void> {
+    await (RED as unknown as Runtime).runtime.flows.setFlows({ deploymentType: 'reload' });
   }
 
   async stop(): Promise<void> {

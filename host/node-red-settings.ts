@@ -5,6 +5,8 @@ import { nodeRedLogHandler } from './console-log.ts';
 import type { EditorDoor } from './editor.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 
+const FUNCTION_TIMEOUT_SECONDS = 5;
+
 interface Parts {
   /** The folder with package.json, from where nodes, locales and examples are found. */
   readonly packageFolder: string;
@@ -18,6 +20,8 @@ interface Parts {
   readonly rooms: unknown;
   /** In front of each `http in` node. */
   readonly inRoute: unknown;
+  /** What the owner deployed over the shipped flows, for the editor. */
+  readonly ownersFlows: unknown;
   /** As `@flowfuse/node-red-dashboard` takes it. */
   readonly dashboard: NodeRedSettings;
 }
@@ -48,7 +52,9 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     functionExternalModules: false,
     functionGlobalContext: {},
     exportGlobalContextKeys: false,
-    contextStorage: { default: { module: 'memory' } },
+    // A function that does not come to its end, in s: what holds the loop holds everybody up.
+    globalFunctionTimeout: FUNCTION_TIMEOUT_SECONDS,
+    contextStorage: contextStores(parts.userFolder),
     telemetry: { enabled: false, updateNotification: false },
     diagnostics: { enabled: false, ui: false },
     runtimeState: { enabled: false, ui: false },
@@ -64,6 +70,15 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     dashboard: parts.dashboard,
     // What the config nodes `balupi-store` and `balupi-nas` hand to the nodes.
     balupi: parts.rooms,
+    balupiFlows: parts.ownersFlows,
+  };
+}
+
+/** What a flow remembers is gone with the process, unless it asks for the disk by name. */
+function contextStores(dir: string): NodeRedSettings {
+  return {
+    default: { module: 'memory' },
+    disk: { module: 'localfilesystem', config: { dir, flushInterval: 60 } },
   };
 }
 

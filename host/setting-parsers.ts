@@ -67,6 +67,17 @@ export const httpUrl: Parser<string> = (value) => {
   return value.replace(/\/+$/, '');
 };
 
+/** `.local` names are announced by mDNS and asked of no name server (RFC 6762). */
+export const dnsName: Parser<string> = (value) => {
+  const name = value.toLowerCase();
+  const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+  const isName = name.length <= 253 && new RegExp(`^${label}(?:\\.${label})+$`).test(name);
+  if (!isName || name.endsWith('.local') || /^[\d.]+$/.test(name)) {
+    throw new SettingFault('a name such as baluhost.home.arpa, not one that ends with .local');
+  }
+  return name;
+};
+
 export const origin: Parser<string> = (value) => {
   const parsed = URL.parse(value);
   if (parsed === null || parsed.origin === 'null' || parsed.origin !== value.replace(/\/$/, '')) {

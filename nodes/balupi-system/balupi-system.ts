@@ -72,6 +72,8 @@ const CHECK_WORDS: Readonly<Record<string, string>> = {
   backup: '[[Backup]]',
   flows: '[[Flows]]',
   update: '[[Update]]',
+  missing_flows: '[[Endpoints]]',
+  dns: '[[Name of the NAS]]',
 };
 const STATE_WORDS: Readonly<Record<string, string>> = {
   ok: '[[all right]]',
@@ -98,6 +100,9 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   not_mounted: '[[its disk is missing]]',
   trial: '[[on trial]]',
   available: '[[a newer version lies ready: sudo balupi update]]',
+  safe_mode: '[[own flows do not run (safe mode)]]',
+  missing: '[[some are missing]]',
+  slow: '[[slow]]',
 };
 
 /** A row of a page's table for each check. */

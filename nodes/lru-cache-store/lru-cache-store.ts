@@ -15,6 +15,8 @@ import { rawReference } from './raw-reference.ts';
 
 interface CacheConfig extends NodeDef {
   readonly op: string;
+  /** Username of whom to act as for what carries no request. */
+  readonly as?: string;
   readonly store: string;
 }
 
@@ -171,7 +173,7 @@ export default function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
     const guard = new NodeGuard(this, () => statusOf(rooms(), config.op));
-    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
   }
   RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);
 }

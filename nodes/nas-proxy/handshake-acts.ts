@@ -7,13 +7,17 @@ import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 const MB = 1024 * 1024;
+/** The NAS waits a second for the whole answer (contract 6). */
+const NAME_WITHIN_MS = 700;
 
 /** `POST /api/handshake/nas-going-offline`: asleep from this moment on. */
-export function goodbye({ handshake, nas }: Rooms, message: ApiMessage): ApiMessage {
+export async function goodbye(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { handshake, nas, dns } = rooms;
   const no = refusalOf(handshake.goodbye(claimed(message, 'handshake-goodbye')));
   if (no !== null) return withAnswer(message, no);
   nas.goodbye();
-  const payload: GoodbyeAnswer = { acknowledged: true, dns_switched: false };
+  const dns_switched = await dns.isSwitched(NAME_WITHIN_MS);
+  const payload: GoodbyeAnswer = { acknowledged: true, dns_switched };
   return withAnswer(message, answer(payload));
 }
 

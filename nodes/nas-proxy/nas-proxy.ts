@@ -21,6 +21,8 @@ import { syncChanges } from './sync-acts.ts';
 
 interface NasProxyConfig extends NodeDef {
   readonly op: string;
+  /** Username of whom to act as for what carries no request. */
+  readonly as?: string;
   readonly nas: string;
 }
 
@@ -62,7 +64,7 @@ export default function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
     const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
   }
   RED.nodes.registerType('balupi-nas-proxy', NasProxy);
 }

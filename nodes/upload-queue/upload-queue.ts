@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type {
   DeviceQueue,
@@ -19,6 +21,8 @@ import { conflicts, resolveConflict } from './conflict-acts.ts';
 
 interface UploadConfig extends NodeDef {
   readonly op: string;
+  /** Username of whom to act as for what carries no request. */
+  readonly as?: string;
   readonly store: string;
 }
 
@@ -33,6 +37,37 @@ async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> 
   // The rest of the refused body still comes, which the reply node knows nothing of.
   answerNow(request, responseOf(message), given);
   return null;
+}
+
+/** What a flow made: `payload` (bytes or text) as `msg.filename` into the folder `msg.path`. */
+async function acceptPayload(
+  { upload }: Rooms,
+  message: ApiMessage & { readonly filename?: unknown },
+): Promise<ApiMessage> {
+  const { payload, filename } = message;
+  if (typeof filename !== 'string' || filename === '') {
+    throw new Error('Name the file in msg.filename.');
+  }
+  if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
+    throw new Error('Its bytes or its text belong into msg.payload.');
+  }
+  const { path = '' } = callOf(message).query as { readonly path?: string };
+  const form = new FormData();
+  form.set('path', path);
+  form.set('file', new File([new Uint8Array(Buffer.from(payload))], filename));
+  const encoded = new Response(form);
+  const bytes = Buffer.from(await encoded.arrayBuffer());
+  const request = Object.assign(Readable.from([bytes]), {
+    headers: {
+      'content-type': encoded.headers.get('content-type') ?? '',
+      'content-length': String(bytes.length),
+    },
+    complete: true,
+  }) as unknown as IncomingMessage;
+  const taken = await upload.accept(callerOf(message), request, { path });
+  const given = acceptAnswer(taken);
+  if (given === null) throw new Error('The upload was cut off.');
+  return withAnswer(message, given);
 }
 
 function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
@@ -92,7 +127,7 @@ async function flush({ upload }: Rooms): Promise<void> {
 
 const ACTS: Acts<Rooms> = {
   ...RESUMABLE_ACTS,
-  accept: serving(accept, 'files-upload'),
+  accept: { ...serving(accept, 'files-upload'), forFlows: { run: acceptPayload, owner: 'user' } },
   status: serving(status, 'files-sync-status'),
   list: serving(list, 'files-uploads-list'),
   retry: serving(retry, 'files-uploads-retry'),
@@ -124,7 +159,7 @@ export default function register(RED: NodeAPI): void {
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
     const words: Words = (key, values) => RED._(key, values);
     const guard = new NodeGuard(this, () => statusOf(rooms(), words));
-    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
   }
   RED.nodes.registerType('balupi-upload-queue', UploadQueue);
 }

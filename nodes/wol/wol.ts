@@ -61,10 +61,22 @@ async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
   return [null, withAnswer(message, given)];
 }
 
+/** A flow that asks for it needs the NAS: the message goes on as it came, at 1 once it is awake. */
+async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> {
+  const held = await holdForWake(rooms, {
+    ...{ who: whoOf(message), auto: false },
+    signal: callOf(message).signal,
+  });
+  return held.kind === 'awake' ? [message, null] : [null, message];
+}
+
 const ACTS: Acts<Rooms> = {
   wake: serving(wake, 'nas-wol'),
   'wake-app': serving(wakeForApp, 'system-sleep-wake'),
-  hold: serving(hold, 'files-download', 'files-download-query'),
+  hold: {
+    ...serving(hold, 'files-download', 'files-download-query'),
+    forFlows: { run: wakeAndWait, owner: 'pi' },
+  },
 };
 
 function statusOf({ nas }: Rooms): NodeStatus {

@@ -42,8 +42,11 @@ describe('A house whose clock was once ahead', () => {
       version: '0',
       buildDateMs: 0,
       readMarks: () => ({ isSynchronized, startsFromGuess, uptimeMs: 30_000 }),
-      leftOutTabs: () => [],
       trial: { isOn: false, isUndecided: false },
+      host: {
+        flows: () => ({ leftOut: [], missing: [], isSafe: false }),
+        isDiskSlow: () => false,
+      },
     });
     await house.start();
   };

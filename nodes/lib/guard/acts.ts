@@ -1,6 +1,7 @@
 import { type Endpoint, endpointById, type EndpointId } from '../api/api.ts';
 import { answerNow, refuse } from '../http/http.ts';
 import type { ApiMessage, Call } from './call.ts';
+import { type FlowActors, type ForFlows, runFromFlow } from './from-flow.ts';
 
 /** One thing a node can do with a message. What it returns goes out. */
 export type Act<Context> = (context: Context, message: ApiMessage) => unknown;
@@ -9,6 +10,8 @@ export type Act<Context> = (context: Context, message: ApiMessage) => unknown;
 export interface Served<Context> {
   readonly run: Act<Context>;
   readonly endpoints: readonly Endpoint[];
+  /** Does it for a message that carries no request, where {@link run} wants one for its stream. */
+  readonly forFlows?: ForFlows<Context>;
 }
 
 /** What a node can be set to. A bare act answers no endpoint: a tick, or a page's own. */
@@ -40,16 +43,27 @@ export function named<T>(acts: Readonly<Record<string, T>>, op: string | undefin
 }
 
 /**
- * The act a node is set to. It runs for what carries no request (the Pi itself), and for a request
+ * The act a node is set to. It runs for what carries no request, as the Pi itself or as whom the node
+ * names ({@link runFromFlow}), and for a request
  * that the description of one of its endpoints let in. Any other request, such as one of a
  * tinkerer's own route, gets here without that description's check of role and form: it may read
  * what everybody who is signed in may read, and nothing more. This holds whatever stands in front.
+ * @param as whom the node names; empty for the Pi itself
  * @throws Error as {@link named} does
  */
-export function actOf<Context>(acts: Acts<Context>, op: string | undefined): Act<Context> {
+export function actOf<Context extends FlowActors>(
+  acts: Acts<Context>,
+  op: string | undefined,
+  as = '',
+): Act<Context> {
   const act = named(acts, op);
-  const { run, endpoints } = typeof act === 'function' ? { run: act, endpoints: [] } : act;
+  const { run, endpoints, forFlows }: Served<Context> =
+    typeof act === 'function' ? { run: act, endpoints: [] } : act;
   return (context, message) => {
+    const [endpoint] = endpoints;
+    if (message.req === undefined && endpoint !== undefined) {
+      return runFromFlow({ run, forFlows }, endpoint, context, message, as);
+    }
     if (isAdmitted(message, endpoints)) return run(context, message);
     return turnAway(message, op ?? '');
   };

@@ -46,6 +46,10 @@ export const REFUSALS = {
   plug_unreachable: { status: 503, detail: 'The plug does not answer.' },
   restarting: { status: 503, detail: 'BaluPi is starting its flows. Try again in a moment.' },
   busy: { status: 503, detail: 'The Pi is short of memory for a moment. Try again shortly.' },
+  flow_missing: {
+    status: 503,
+    detail: 'The flow of this address was taken out or leads to no reply. The editor has it.',
+  },
   nas_asleep: { status: 503, detail: 'The NAS sleeps and this cannot be answered without it.' },
   nas_left_alone: {
     status: 503,

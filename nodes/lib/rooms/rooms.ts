@@ -1,6 +1,7 @@
 import type { Accounts, Credentials } from '../accounts/accounts.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { Changes } from '../changes/changes.ts';
+import type { DnsName, NoDnsName } from '../dns/dns.ts';
 import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
 import type { Handshake } from '../handshake/handshake.ts';
@@ -42,6 +43,8 @@ export interface Rooms {
   readonly pass: PassThrough;
   /** The websocket of the NAS's notifications. */
   readonly live: LiveSockets;
+  /** The name of the house that points at the Pi or the NAS. */
+  readonly dns: DnsName | NoDnsName;
   readonly files: Files;
   readonly cache: Cache;
   readonly prefetch: Prefetch;

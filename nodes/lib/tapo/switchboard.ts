@@ -4,6 +4,8 @@ import type { PlugFailure } from './plug.ts';
 import type { Poller } from './poller.ts';
 
 export interface ToggleOptions {
+  /** Which side it is to stand on; the other one than now where this is left out. */
+  readonly to?: 'on' | 'off';
   /** Cuts the plug of the NAS although the NAS is not known to be off. */
   readonly force?: boolean;
   /** Language of the hint. */
@@ -56,7 +58,8 @@ export class Switchboard {
     // The last that was known, where this reading does not say how the relay stands.
     const { isOn } = device;
     if (isOn === null) return failed(RELAY_UNKNOWN, language);
-    const wanted = !isOn;
+    const wanted = wantedOf(options, isOn);
+    if (wanted === isOn) return { kind: 'switched', id, isOn };
     // Asked at the last moment: the NAS may have come up while the plug was read.
     if (!wanted && options.force !== true && this.#feedsNas(device)) return { kind: 'guarded' };
     const outcome = await device.plug.setRelay(wanted);
@@ -68,6 +71,10 @@ export class Switchboard {
   #feedsNas({ row }: Device): boolean {
     return row.role === 'nas' && !this.#isNasOff();
   }
+}
+
+function wantedOf({ to }: ToggleOptions, isOn: boolean): boolean {
+  return to === undefined ? !isOn : to === 'on';
 }
 
 const RELAY_UNKNOWN: PlugFailure = {

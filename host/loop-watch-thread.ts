@@ -1,0 +1,48 @@
+import { readFileSync, writeSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+import { BEATS, DISK_WAITS, type LoopWatchOrder } from './loop-watch-order.ts';
+
+/** Linux tells times in hundredths of a second on every machine BaluPi runs on (proc(5)). */
+const MS_A_TICK = 10;
+const STANDARD_ERROR = 2;
+
+const order = workerData as LoopWatchOrder;
+let beats = Atomics.load(order.counts, BEATS);
+let [sinceMs, sinceCpuMs, isWaitCounted] = [performance.now(), mainThread().cpuMs, false];
+
+/** The main thread, whose number is the process's: its CPU time, and whether it wants any (R). */
+function mainThread(): { readonly cpuMs: number; readonly isRunning: boolean } {
+  const stat = readFileSync(`/proc/self/task/${order.pid}/stat`, 'latin1');
+  // The name in brackets may hold spaces; what counts comes behind it, beginning with the state.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return { cpuMs: ticks * MS_A_TICK, isRunning: fields[0] === 'R' };
+}
+
+function end(sentence: string): void {
+  writeSync(STANDARD_ERROR, `${order.errorMark}${sentence}\n`);
+  // Nothing gentler reaches a loop that is held; what was accepted is on the disk.
+  process.kill(order.pid, 'SIGKILL');
+}
+
+setInterval(() => {
+  const { cpuMs, isRunning } = mainThread();
+  const seen = Atomics.load(order.counts, BEATS);
+  if (seen !== beats) {
+    beats = seen;
+    [sinceMs, sinceCpuMs, isWaitCounted] = [performance.now(), cpuMs, false];
+    return;
+  }
+  const [waitedMs, burnedMs] = [performance.now() - sinceMs, cpuMs - sinceCpuMs];
+  if (burnedMs >= order.burnedMs) {
+    end(
+      `A flow or a node held everything else up for ${(burnedMs / 1_000).toFixed(0)} s of CPU ` +
+        'time: BaluPi ends, to be started anew.',
+    );
+  } else if (waitedMs >= order.stalledMs && !isRunning) {
+    end(`Everything waited ${(waitedMs / 1_000).toFixed(0)} s for the disk: BaluPi ends.`);
+  } else if (waitedMs >= order.slowMs && !isRunning && !isWaitCounted) {
+    isWaitCounted = true;
+    Atomics.add(order.counts, DISK_WAITS, 1);
+  }
+}, order.lookEveryMs);
