@@ -9,8 +9,6 @@ import type { FlowNode } from './flow-text.ts';
 import type { LeftOut } from './left-out.ts';
 import { deployedOverSafe, SafeFlowFolder } from './safe-flows.ts';
 
-export type { LeftOut } from './left-out.ts';
-
 /** What Node-RED asks of `settings.storageModule` (runtime/lib/storage, 5.0.7). */
 export interface StorageModule {
   init(settings: unknown, runtime: unknown): Promise<void>;

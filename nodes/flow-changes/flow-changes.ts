@@ -1,5 +1,11 @@
 import type { NodeAPI } from 'node-red';
-import type { OwnersFlows } from '../../flows/owners-flows.ts';
+
+/** What the host hands over in Node-RED's settings (`flows/owners-flows.ts`). */
+interface OwnersFlows {
+  list(): Promise<unknown>;
+  difference(tab: string): Promise<string | null>;
+  reset(tab: string): Promise<boolean>;
+}
 
 /** Node-RED's published types know no plugins yet. */
 interface PluginApi {

@@ -3,7 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { createFlowStorage, type LeftOut } from '../../flows/flow-storage.ts';
+import { createFlowStorage } from '../../flows/flow-storage.ts';
+import type { LeftOut } from '../../flows/left-out.ts';
 import { loadedTypes, type NodeSet } from '../../flows/node-types.ts';
 import type { FlowNode } from '../../flows/flow-text.ts';
 

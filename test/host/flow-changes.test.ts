@@ -83,7 +83,13 @@ describe('What is deployed over the shipped flows, in the editor', function () {
   });
 
   it('knows no tab by a name that leads elsewhere', async () => {
-    for (const tab of ['nothing', '..%2F..%2Fserver', '%2Fetc%2Fpasswd', '%2E%2E', 'a'.repeat(300)]) {
+    for (const tab of [
+      'nothing',
+      '..%2F..%2Fserver',
+      '%2Fetc%2Fpasswd',
+      '%2E%2E',
+      'a'.repeat(300),
+    ]) {
       for (const method of ['GET', 'DELETE']) {
         const { status } = await ask(`/balupi/flow-changes/${tab}`, { method });
         assert.ok(status === 404, `${method} ${tab}: ${status}`);

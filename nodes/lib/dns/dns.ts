@@ -1,15 +1,8 @@
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
+import type { NameServer } from './name-server.ts';
 
 export { PiHole } from './pi-hole.ts';
-
-/** A name server whose own records can be set: IPv4 addresses of exactly one name. */
-export interface NameServer {
-  /** @throws Error in words where it does not answer or refuses */
-  addresses(name: string): Promise<readonly string[]>;
-  add(name: string, address: string): Promise<void>;
-  remove(name: string, address: string): Promise<void>;
-}
 
 interface Deps {
   readonly clock: Clock;
@@ -88,11 +81,6 @@ export class DnsName {
     this.#unlisten();
     this.#cancel?.();
     await this.#running;
-  }
-
-  /** Whom the name points at, as last seen; null while nobody could be asked. */
-  get pointsAt(): 'pi' | 'nas' | null {
-    return this.#pointsAt;
   }
 
   /** Why it could not be set, in a sentence; null where it could. */

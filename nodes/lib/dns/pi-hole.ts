@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { NameServer } from './dns.ts';
+import type { NameServer } from './name-server.ts';
 
 const ANSWER_WITHIN_MS = 5_000;
 const MOST_BYTES = 1024 * 1024;
