@@ -43,11 +43,7 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
   const shipped = new DiskFlowFolder(options.flowsFolder);
   const layered = layersOf(shipped, options.ownerFolder);
   const files = new FlowFiles(layered ?? shipped, options.installedTypes);
-  const safe =
-    layered === null
-      ? null
-      : new FlowFiles(new SafeFlowFolder(shipped, layered), options.installedTypes);
-  const isSafe = (): boolean => options.isSafe?.() === true;
+  const safe = safeFiles(shipped, layered, options);
   let readOnly = false;
   return {
     ...stock,
@@ -63,22 +59,34 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
       await stock.init(settings, runtime);
     },
     async getFlows() {
-      const { nodes, leftOut } = await (isSafe() && safe !== null ? safe : files).load();
+      const { nodes, leftOut } = await (safe() ?? files).load();
       for (const one of leftOut) options.log.warn(lineOf(one));
       options.onLeftOut(leftOut);
       return nodes;
     },
     async saveFlows(flows) {
       if (readOnly) return;
-      if (!isSafe() || safe === null) {
+      const inSafeMode = safe();
+      if (inSafeMode === null) {
         await files.save(flows);
         return;
       }
-      const [shown, full] = [(await safe.load()).nodes, (await files.load()).nodes];
+      const [shown, full] = [(await inSafeMode.load()).nodes, (await files.load()).nodes];
       await files.save(deployedOverSafe(asNodes('of this deploy', flows), shown, full));
       options.onSafeDeploy?.();
     },
   };
+}
+
+/** @returns the flows of safe mode while it is on; null while it is off */
+function safeFiles(
+  shipped: FlowFolder,
+  layered: LayeredFlowFolder | null,
+  { isSafe, installedTypes }: FlowStorageOptions,
+): () => FlowFiles | null {
+  if (layered === null) return () => null;
+  const files = new FlowFiles(new SafeFlowFolder(shipped, layered), installedTypes);
+  return () => (isSafe?.() === true ? files : null);
 }
 
 function layersOf(shipped: FlowFolder, ownerFolder?: string): LayeredFlowFolder | null {

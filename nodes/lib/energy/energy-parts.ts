@@ -100,8 +100,7 @@ export function assembleEnergy(
   const rows = new PriceRows(store);
   const priced = { store, rows, buckets, rollUp, time, aside };
   const prices: Prices = new Prices({ ...priced, defaultUcPerKwh });
-  const { rawRetentionDays: rawDays, hourlyRetentionDays: hourlyDays } = settings;
-  const retention = { rawDays, hourlyDays };
+  const retention = { rawDays: settings.rawRetentionDays, hourlyDays: settings.hourlyRetentionDays };
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
   const shared = { ...past, time, samples, buckets, nasHours, pruning, prices, latest };
   const { commitSeconds, timeZone } = settings;

@@ -39,9 +39,8 @@ export class RecoveryRows {
         lease_until_tick_ms = NULL, state = iif(state = 'sending', ${IN_LINE}, state)
       WHERE state IN ('sending', 'waiting')`);
     this.#intentOf = store.prepare('SELECT intent_file FROM upload_queue WHERE id = ?');
-    this.#bytesGone = store.prepare(
-      'UPDATE upload_queue SET has_bytes = 0, intent_file = NULL WHERE id = ?',
-    );
+    this.#bytesGone = store.prepare(`
+      UPDATE upload_queue SET has_bytes = 0, intent_file = NULL WHERE id = ?`);
     this.#isIntentNeeded = store.prepare(`
       SELECT 1 FROM upload_queue WHERE intent_file = ? LIMIT 1`);
     this.#setIntent = store.prepare('UPDATE upload_queue SET intent_file = ? WHERE id = ?');
@@ -53,8 +52,8 @@ export class RecoveryRows {
         detail = NULL, delivered_path = :path, synced_at_ms = :at, next_attempt_ms = NULL
       WHERE id = :id`);
     this.#addConflict = store.prepare(`
-      INSERT INTO conflicts (upload_id, user_id, path, conflict_path, size_bytes, sha256,
-        found_at_ms)
+      INSERT INTO conflicts
+        (upload_id, user_id, path, conflict_path, size_bytes, sha256, found_at_ms)
       SELECT id, user_id, path, :path, size_bytes, sha256, :at FROM upload_queue
       WHERE id = :id AND path <> :path
         AND NOT EXISTS (SELECT 1 FROM conflicts WHERE upload_id = :id)`);
