@@ -100,7 +100,7 @@ export function assembleEnergy(
   const rows = new PriceRows(store);
   const priced = { store, rows, buckets, rollUp, time, aside };
   const prices: Prices = new Prices({ ...priced, defaultUcPerKwh });
-  const retention = { rawDays: settings.rawRetentionDays, hourlyDays: settings.hourlyRetentionDays };
+  const retention = retentionOf(settings);
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
   const shared = { ...past, time, samples, buckets, nasHours, pruning, prices, latest };
   const { commitSeconds, timeZone } = settings;
@@ -118,6 +118,13 @@ export function assembleEnergy(
   const watch = new UnusualWatch({ devices: () => devices.list(), time, ...present });
   const answering = { histories, reports, latest, watch };
   return { corrections, time, nasHours, prices, metering, borders, ...answering };
+}
+
+function retentionOf(settings: EnergyParts['settings']): {
+  readonly rawDays: number;
+  readonly hourlyDays: number;
+} {
+  return { rawDays: settings.rawRetentionDays, hourlyDays: settings.hourlyRetentionDays };
 }
 
 interface PastParts {
