@@ -4,7 +4,11 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
-const SETTINGS = { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' };
+const SETTINGS = {
+  BALUPI_CHANGES_ASLEEP: 'on',
+  BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
+  BALUPI_WAKE_ON_MISS: 'false',
+};
 
 interface Answered {
   readonly status: number;
