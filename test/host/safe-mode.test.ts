@@ -212,7 +212,7 @@ describe('Flows that do harm', function () {
       // The first may still meet the flow of before.
       const signal = AbortSignal.timeout(7_000);
       await uncheckedFetch(`${pi.url}/mine`, { headers, signal }).catch(() => undefined);
-      return /Script execution timed out/.test(pi.output);
+      return /SCRIPT_EXECUTION_TIMEOUT|Script execution timed out/.test(pi.output);
     });
     assert.equal((await health()).checks['nas'], 'awake');
   });

@@ -143,12 +143,12 @@ describe('Settings', () => {
   it("report the predecessor's names and misspelt ones as unused, never as faults", () => {
     const read = readSettings({
       BALUPI_SECRET_KEY: SECRET,
-      BALUPI_PIHOLE_URL: 'http://localhost',
+      BALUPI_PI_IP: '192.168.178.2',
       BALUPI_MODE: 'dev',
       PATH: '/bin',
     });
     assert.equal(read.kind, 'settings');
-    assert.deepEqual(read.unused, ['BALUPI_PIHOLE_URL', 'BALUPI_MODE']);
+    assert.deepEqual(read.unused, ['BALUPI_PI_IP', 'BALUPI_MODE']);
   });
 });
 

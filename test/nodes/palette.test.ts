@@ -16,6 +16,7 @@ interface Manifest {
   readonly 'node-red': {
     readonly version: string;
     readonly nodes: Readonly<Record<string, string>>;
+    readonly plugins: Readonly<Record<string, string>>;
   };
 }
 
@@ -29,6 +30,7 @@ function json(path: string): unknown {
 
 const manifest = json('package.json') as Manifest;
 const NODES = Object.entries(manifest['node-red'].nodes);
+const PLUGINS = Object.entries(manifest['node-red'].plugins);
 const LANGUAGES = ['en-US', 'de'];
 const CONFIG_TYPES = ['balupi-store', 'balupi-nas'];
 
@@ -74,7 +76,7 @@ describe('The palette', () => {
     const folders = readdirSync('nodes', { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && entry.name !== 'lib')
       .map(({ name }) => name);
-    const listed = NODES.map(([, file]) => basename(dirname(file)));
+    const listed = [...NODES, ...PLUGINS].map(([, file]) => basename(dirname(file)));
     assert.deepEqual([...listed].sort(), folders.sort());
   });
 

@@ -72,7 +72,7 @@ export class Matcher {
     const asked = method === 'HEAD' ? 'GET' : method;
     const { segments } = target;
     const ours = this.#ours.find(asked, segments);
-    if (ours.kind === 'found') return endpointMatch(ours, target);
+    if (ours.kind === 'found') return this.#ourMatch(asked, ours, target);
     if (isNeverPassed(target)) return { kind: 'never_passed' };
     const passed = passedAddress(asked, target);
     if (passed.kind === 'bad_path') return passed;
@@ -85,6 +85,18 @@ export class Matcher {
     if (ours.kind === 'other_methods') return this.#otherMethods(asked, ours.methods, target);
     if (misspelt !== 'none') return { kind: 'no_address' };
     return passed.kind === 'none' ? { kind: 'unknown' } : ofNas(asked, passed.address);
+  }
+
+  /** A word of ours in another case is no parameter: the router behind would take it for the word. */
+  #ourMatch(
+    asked: string,
+    ours: Extract<RouteFound<Described>, { kind: 'found' }>,
+    target: Target,
+  ): Match {
+    const inAnyCase = this.#ours.find(asked, target.segments, true);
+    const isMisspelt =
+      ours.captured.length > 0 && inAnyCase.kind === 'found' && inAnyCase.value !== ours.value;
+    return isMisspelt ? { kind: 'no_address' } : endpointMatch(ours, target);
   }
 
   #otherMethods(asked: string, methods: readonly string[], target: Target): Match {
