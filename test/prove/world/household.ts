@@ -34,6 +34,7 @@ export class Household {
   #pi: PiProcess | null = null;
   #token = '';
   #signedInMs = -Infinity;
+  #hasSignedIn = false;
 
   private constructor(nas: PracticeNas, folder: string, options: HouseholdOptions) {
     this.nas = nas;
@@ -111,7 +112,9 @@ export class Household {
       this.#token = token ?? '';
       return answered.status === 200;
     });
-    await this.#lookAround();
+    // The first one saves beside nobody; a look before the NAS has its files would be kept for 10 s.
+    if (this.#hasSignedIn) await this.#lookAround();
+    this.#hasSignedIn = true;
     this.#signedInMs = performance.now();
   }
 
