@@ -25,6 +25,16 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
     judgeClock: (plugLocalTime) => isClockRight(rooms().energy.judgePlugClock(plugLocalTime)),
     isNasOff: () => isNasOff(rooms()),
+    isNas: ({ ip, port }) => isNasAt(settings, ip, port),
+  });
+}
+
+/** No plug answers where the NAS does; on this machine itself, as in a demo, the port tells. */
+function isNasAt(settings: Site['settings'], ip: string, port: number): boolean {
+  const urls = [settings.NAS_URL, settings.NAS_DIRECT_URL].filter((url) => url !== null);
+  return urls.some((url) => {
+    const { hostname, port: nasPort } = new URL(url);
+    return hostname === ip && (!ip.startsWith('127.') || Number(nasPort || '80') === port);
   });
 }
 

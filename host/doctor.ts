@@ -349,7 +349,8 @@ function waitsForNas(dataFolder: string): boolean {
 
 async function service(): Promise<Finding> {
   const state = await outputOf('systemctl', 'is-active', 'balupi');
-  if (state === null) {
+  // Without systemd as the first process it is there and has nothing to tell.
+  if (state === null || state === '') {
     return warn('[[Service]]', '[[no systemd here]]', '[[Start it:]] npm start');
   }
   if (state === 'active') return ok('[[Service]]', state);

@@ -13,7 +13,8 @@ import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import type { DeviceWish, TapoDevice } from '../lib/tapo/tapo.ts';
 
-const BAD_ADDRESS = 'A plug is added by an IPv4 address of the home network; a port may follow.';
+const BAD_ADDRESS =
+  'A plug is added by an IPv4 address of the home network, and not that of the NAS; a port may follow.';
 
 const NO_SUCCESSOR = {
   loc: ['body', 'into'],

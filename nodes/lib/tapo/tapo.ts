@@ -46,6 +46,8 @@ export interface TapoOptions {
   readonly judgeClock: JudgePlugClock;
   /** No HTTP answer and under 2 W for 60 s; unknown, standby and suspend are not off. */
   readonly isNasOff: () => boolean;
+  /** Whether that is where the NAS answers: asked as a plug each round, it would never fall asleep. */
+  readonly isNas?: (address: PlugAddress) => boolean;
   /** Default: the real network. */
   readonly http?: PlugHttp;
   /** Default: the real network. */
@@ -58,6 +60,7 @@ export interface TapoOptions {
 export class Tapo {
   readonly #log: Log;
   readonly #timeZone: string;
+  readonly #isNas: (address: PlugAddress) => boolean;
   readonly #discovery: Discovery;
   readonly #devices: Devices;
   readonly #poller: Poller;
@@ -79,6 +82,7 @@ export class Tapo {
     });
     this.#log = log;
     this.#timeZone = options.timeZone;
+    this.#isNas = options.isNas ?? (() => false);
     this.#discovery = discovery;
     const rows = new TapoRows(options.store);
     this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
@@ -139,7 +143,7 @@ export class Tapo {
     wish: DeviceWish & { readonly address: string },
     language: HintLanguage = 'en',
   ): Promise<AddOutcome> {
-    const address = parsePlugAddress(wish.address);
+    const address = this.#plugAddress(wish.address);
     if (address === null) return { kind: 'bad_address' };
     return await this.#track(this.#addAt(address, wish, language));
   }
@@ -151,11 +155,16 @@ export class Tapo {
   update(id: string, wish: DeviceChange, language: HintLanguage = 'en'): UpdateOutcome {
     const device = this.#devices.get(id);
     if (device === undefined) return { kind: 'unknown_device' };
-    const address = wish.address === undefined ? undefined : parsePlugAddress(wish.address);
+    const address = wish.address === undefined ? undefined : this.#plugAddress(wish.address);
     if (address === null) return { kind: 'bad_address' };
     if (!this.#settleOldProtocol(device, wish)) return { kind: 'old_protocol_not_asked' };
     this.#devices.change(device, { ...changesOf(wish), ...address });
     return { kind: 'updated', device: this.#view(device, language) };
+  }
+
+  #plugAddress(text: string): PlugAddress | null {
+    const address = parsePlugAddress(text);
+    return address !== null && this.#isNas(address) ? null : address;
   }
 
   /** Forgets a plug; its history waits for its MAC to come back. False when it is not known. */

@@ -9,8 +9,8 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ],
   ['A kWh cost on average today', 'Eine kWh kostet heute im Mittel'],
   [
-    'A plug is added by an IPv4 address of the home network; a port may follow.',
-    'Eine Steckdose wird über eine IPv4-Adresse des Heimnetzes hinzugefügt; ein Port darf folgen.',
+    'A plug is added by an IPv4 address of the home network, and not that of the NAS; a port may follow.',
+    'Eine Steckdose wird mit einer IPv4-Adresse des Heimnetzes eingetragen, und nicht mit der des NAS; ein Port darf folgen.',
   ],
   ['Add', 'Hinzufügen'],
   ['Added.', 'Hinzugefügt.'],

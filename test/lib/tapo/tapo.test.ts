@@ -128,6 +128,16 @@ describe('the registry of plugs', () => {
     assert.deepEqual(await tapo.add({ address: '203.0.113.5' }), { kind: 'bad_address' });
   });
 
+  it('refuses the address of the NAS, which asked as a plug would never fall asleep', async () => {
+    const practice = await bench.plug();
+    const isNas = ({ ip }: { readonly ip: string }): boolean => ip === '192.168.178.53';
+    const tapo = bench.tapo([practice], { isNas });
+    assert.deepEqual(await tapo.add({ address: '192.168.178.53' }), { kind: 'bad_address' });
+    await bench.until(tapo.discover());
+    const [{ id } = { id: '' }] = tapo.list();
+    assert.deepEqual(tapo.update(id, { address: '192.168.178.53:8080' }), { kind: 'bad_address' });
+  });
+
   it('adds one plug once although asked twice at a time', async () => {
     const practice = await bench.plug();
     const tapo = bench.tapo([practice]);
