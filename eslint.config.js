@@ -30,7 +30,9 @@ export default tseslint.config(
   },
   {
     files: ['deploy/**/*.{ts,mjs}'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
+    languageOptions: {
+      globals: { process: 'readonly', console: 'readonly', setTimeout: 'readonly' },
+    },
     rules: { 'no-console': 'off' },
   },
   {
