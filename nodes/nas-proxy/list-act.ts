@@ -16,7 +16,7 @@ import type { Rooms } from '../lib/rooms/rooms.ts';
 /** A folder of more entries goes out in pieces, past Node-RED, which would hold all of it. */
 const MOST_AT_ONCE = 1_000;
 /** Entries of one piece. */
-const PIECE_ITEMS = 250;
+const PIECE_ITEMS = 125;
 
 /** `GET /api/files/list`. */
 export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {

@@ -18,7 +18,7 @@ export interface ListingRow {
 const PAGE_ITEMS = 500;
 const MOST_REMEMBERED = 500;
 /** Rows that are looked at or written in one go: about 5 ms, a few times that on a Pi. */
-const BATCH_ITEMS = 250;
+const BATCH_ITEMS = 125;
 /** Entries that follow a renamed folder in one go; of a larger one the NAS is asked anew. */
 const MOST_FOLLOWING = 5_000;
 
