@@ -41,6 +41,12 @@ export function onCore(core: Core, program: string, args: readonly string[]): [s
     : [taskset, ['-c', String(core), program, ...args]];
 }
 
+/** Moves this very process to a core, where the machine has two and `taskset`. */
+export function moveToCore(core: Core): void {
+  const taskset = availableParallelism() < 2 ? null : findProgram('taskset');
+  if (taskset !== null) spawnSync(taskset, ['-acp', String(core), String(process.pid)]);
+}
+
 /** Starts this project's Node on a program of its own. */
 export function spawnNode(
   core: Core,
