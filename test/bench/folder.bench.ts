@@ -20,7 +20,9 @@ const PATIENCE_MS = 30_000;
 
 interface Held {
   readonly p99Ms: number;
+  /** The longest, without what the thread waited for a core. */
   readonly mostMs: number;
+  readonly mostWithWaitsMs: number;
 }
 
 interface Step {
@@ -67,7 +69,7 @@ class Steps {
         throw error;
       }
     });
-    return held ?? { p99Ms: NaN, mostMs: NaN };
+    return held ?? { p99Ms: NaN, mostMs: NaN, mostWithWaitsMs: NaN };
   }
 }
 
@@ -169,7 +171,15 @@ function report(
   smallMs: number,
   largeMs: number,
 ): void {
-  const table = new Table('step', 'took', 'CPU', 'memory grew by', 'loop held, p99', 'most');
+  const table = new Table(
+    'step',
+    'took',
+    'CPU',
+    'memory grew by',
+    'loop held, p99',
+    'most',
+    'with waits for a core',
+  );
   for (const { name, tookMs, cpuS, grownBytes, held } of steps) {
     table.add(
       name,
@@ -178,6 +188,7 @@ function report(
       `${short(grownBytes / MB)} MB`,
       `${short(held.p99Ms)} ms`,
       `${short(held.mostMs)} ms`,
+      `${short(held.mostWithWaitsMs)} ms`,
     );
   }
   for (const line of table.lines()) print(line);
