@@ -216,10 +216,7 @@ export class BaluPiHost {
         addressOf: this.#ownerOf,
         isSecure: (request) => this.#remotes.isSecure(request),
       }),
-      files: new DashboardFiles(
-        join(this.#options.packageFolder, 'dist', 'dashboard'),
-        this.#options.timeZone,
-      ),
+      files: this.#dashboardFiles(),
       sockets: this.#sockets,
       watch: this.#watch,
       look: (cookie) => pages.look(cookie),
@@ -233,6 +230,15 @@ export class BaluPiHost {
       inner: () => this.#nodeRed.inner,
       log,
     });
+  }
+
+  #dashboardFiles(): DashboardFiles {
+    const { packageFolder, timeZone } = this.#options;
+    const packed = join(packageFolder, 'dist', 'dashboard');
+    return new DashboardFiles(
+      { packed, icons: join(packageFolder, 'resources', 'house') },
+      timeZone,
+    );
   }
 
   readonly #ownerOf = (request: IncomingMessage): string =>

@@ -48,7 +48,7 @@ interface Visit {
 const MOST_MESSAGE_BYTES = 100_000;
 const SOCKET_PATH = '/dashboard/socket.io/';
 /** What of the Dashboard's own routes is reached at all; its debug views show what others saw. */
-const PASSED_ON = new Set(['_setup', 'manifest.webmanifest']);
+const PASSED_ON = new Set(['_setup']);
 const ENERGY_CSV = 'energy.csv';
 const LET_ON = new Set([...PASSED_ON, ENERGY_CSV]);
 const SIGN_IN_FIRST = refuse('no_token', { detail: 'Sign in at /dashboard/sign-in first.' });
@@ -148,6 +148,7 @@ export class DashboardDoor {
       this.#parts.signIn.show(visit, new URLSearchParams(visit.query).get('next'));
       return;
     }
+    if (this.#parts.files.sendOpen(visit, name)) return;
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
     const user = cookie === undefined ? null : await this.#parts.look(cookie);
     visit.belongsTo(user);

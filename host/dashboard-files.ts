@@ -60,6 +60,60 @@ const LOOK_SCRIPT = `(() => {
  */
 const WORKER_SCRIPT = `self.addEventListener('install', () => self.skipWaiting());\n`;
 
+/** Of the house, beside this program; the Dashboard's own show the mark of its makers. */
+const ICONS = {
+  'favicon.svg': 'icon.svg',
+  // The page itself puts this one in, whatever its head says.
+  'favicon.ico': 'favicon.ico',
+  'apple-touch-icon.png': 'apple-touch-icon.png',
+  'icon-192.png': 'icon-192.png',
+  'icon-512.png': 'icon-512.png',
+  'maskable-512.png': 'maskable-512.png',
+} as const;
+const MANIFEST = 'manifest.webmanifest';
+/** As the themes of the flows have them (`flows/shared.json`). */
+const HEAD_COLOUR = { light: '#0b4f3a', dark: '#10201a' } as const;
+const PAGE_COLOUR = '#eef1f5';
+
+/**
+ * What a home screen is told. Browsers ask for it, and for the icons, without a cookie, so all of it
+ * is open and names nobody.
+ */
+function manifestIn(language: Language): string {
+  const icon = (name: string, size: number, purpose: string): Record<string, string> => {
+    const src = `/dashboard/${name}`;
+    return { src, sizes: `${size}x${size}`, type: 'image/png', purpose };
+  };
+  return JSON.stringify({
+    id: '/dashboard/',
+    name: 'BaluPi',
+    short_name: 'BaluPi',
+    description:
+      language === 'de' ? 'NAS, Energie und Uploads des Hauses' : 'NAS, energy and uploads',
+    lang: language,
+    start_url: '/dashboard/',
+    scope: '/dashboard/',
+    display: 'standalone',
+    background_color: PAGE_COLOUR,
+    theme_color: HEAD_COLOUR.light,
+    icons: [
+      icon('icon-192.png', 192, 'any'),
+      icon('icon-512.png', 512, 'any'),
+      icon('maskable-512.png', 512, 'maskable'),
+    ],
+  });
+}
+
+/** For the head of every page of the house: its icons, its colour, and how it is installed. */
+export const HEAD_OF_ALL = [
+  '<link rel="icon" type="image/svg+xml" href="/dashboard/favicon.svg">',
+  '<link rel="alternate icon" type="image/x-icon" href="/dashboard/favicon.ico">',
+  '<link rel="apple-touch-icon" sizes="180x180" href="/dashboard/apple-touch-icon.png">',
+  `<link rel="manifest" href="/dashboard/${MANIFEST}">`,
+  `<meta name="theme-color" media="(prefers-color-scheme: light)" content="${HEAD_COLOUR.light}">`,
+  `<meta name="theme-color" media="(prefers-color-scheme: dark)" content="${HEAD_COLOUR.dark}">`,
+].join('\n');
+
 type Script = (language: Language, timeZone: string) => string;
 
 const OWN: ReadonlyMap<string, Script> = new Map([
@@ -86,15 +140,20 @@ export class DashboardFiles {
   readonly #names: ReadonlySet<string>;
   readonly #index: string;
   readonly #timeZone: string;
+  readonly #icons: ReadonlyMap<string, Buffer>;
 
   /**
-   * @param packedFolder where the build left the packed files, each with `.gz` behind its name
+   * @param folders `packed`: where the build left the packed files, each with `.gz` behind its name;
+   *   `icons`: where those of the house lie
    * @param timeZone IANA name of the zone that all pages tell times in
    */
-  constructor(packedFolder: string, timeZone: string) {
+  constructor(folders: { readonly packed: string; readonly icons: string }, timeZone: string) {
     this.#timeZone = timeZone;
+    this.#icons = new Map(
+      Object.entries(ICONS).map(([name, file]) => [name, readFileSync(join(folders.icons, file))]),
+    );
     this.#folder = dashboardFolder();
-    this.#packed = packedFolder;
+    this.#packed = folders.packed;
     this.#names = new Set(filesIn(this.#folder));
     this.#index = indexPage(readFileSync(join(this.#folder, 'index.html'), 'utf8'));
   }
@@ -107,6 +166,20 @@ export class DashboardFiles {
       this.#text(request, response, { text, type: TYPES['.js'] ?? '' });
     } else if (!this.#names.has(name) || name === 'index.html') return false;
     else this.#file(request, response, name);
+    return true;
+  }
+
+  /** @returns whether `name` is the manifest or an icon, which need no sign-in and are sent then */
+  sendOpen({ request, response, language }: FileVisit, name: string): boolean {
+    const icon = this.#icons.get(name);
+    if (name !== MANIFEST && icon === undefined) return false;
+    const body = icon ?? Buffer.from(manifestIn(language));
+    const type = icon === undefined ? 'application/manifest+json' : TYPES[extname(name)];
+    response.setHeader('Content-Type', type ?? 'application/octet-stream');
+    response.setHeader('Content-Length', body.length);
+    response.setHeader('Cache-Control', OTHERS);
+    response.setHeader('Vary', 'Accept-Language');
+    response.end(request.method === 'HEAD' ? undefined : body);
     return true;
   }
 
@@ -169,6 +242,9 @@ function indexPage(html: string): string {
   return html
     .replace('<title>FlowFuse Dashboard</title>', '<title>BaluPi</title>')
     .replace('content="FlowFuse Dashboard"', 'content="BaluPi"')
+    .replace(/[ \t]*<link [^>]*rel="(?:icon|alternate icon|apple-touch-icon)"[^>]*>\n/g, '')
+    .replace(/[ \t]*<meta name="theme-color"[^>]*>\n/g, '')
+    .replace('</head>', `${HEAD_OF_ALL}\n  </head>`)
     .replaceAll('="./', '="/dashboard/')
     .replace('<script type="module"', `${OWN_SCRIPTS}$&`);
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { HEAD_OF_ALL } from './dashboard-files.ts';
 import { PAGE_WORDS } from './dashboard-words.ts';
 
 const STYLE = `
@@ -25,7 +26,8 @@ const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 export const PAGE_CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${STYLE_HASH}'`,
-  'img-src data:',
+  "img-src 'self'",
+  "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'self'",
   "frame-ancestors 'none'",
@@ -59,7 +61,7 @@ function page({ language, body, refresh }: Frame): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 ${meta}<title>BaluPi – ${escaped(PAGE_WORDS[language].title)}</title>
-<link rel="icon" href="data:,">
+${HEAD_OF_ALL}
 <style>${STYLE}</style>
 </head>
 <body><main><h1>Balu<span>Pi</span></h1>${body}</main></body>

@@ -17,11 +17,10 @@ const PLACES = [
   '/dashboard/plugs',
   '/dashboard/index.html',
   '/dashboard/_setup',
-  '/dashboard/manifest.webmanifest',
   '/dashboard/_debug/datastore/dashboard-uploads-uploads',
   '/dashboard/_debug/statestore/dashboard-uploads-uploads',
   '/dashboard/energy.csv?period=day',
-  '/dashboard/favicon.svg',
+  '/dashboard/pwa-192x192.png',
   '/dashboard/sw.js',
   '/dashboard/balupi-look.js',
   '/dashboard/balupi-page.js',
@@ -31,6 +30,10 @@ const PLACES = [
   '//dashboard//_setup',
   '/Dashboard/_debug/datastore/x',
 ];
+
+const OWN_ICONS = ['favicon.svg', 'favicon.ico', 'apple-touch-icon.png'].map(
+  (name) => `/dashboard/${name}`,
+);
 
 describe('The Dashboard’s door', function () {
   this.timeout(40_000);
@@ -98,6 +101,37 @@ describe('The Dashboard’s door', function () {
         assert.match(detail, /\/dashboard\/sign-in/);
       });
     }
+
+    it('shows its icon and its manifest to anybody, as browsers ask for them without a cookie', async () => {
+      const asked = await get('/dashboard/manifest.webmanifest');
+      assert.equal(asked.headers.get('content-type'), 'application/manifest+json');
+      const manifest = (await asked.json()) as {
+        name: string;
+        display: string;
+        start_url: string;
+        icons: { src: string; sizes: string }[];
+      };
+      assert.deepEqual([manifest.name, manifest.display], ['BaluPi', 'standalone']);
+      assert.equal(manifest.start_url, '/dashboard/');
+      assert.deepEqual(
+        manifest.icons.map(({ sizes }) => sizes),
+        ['192x192', '512x512', '512x512'],
+      );
+      const icons = manifest.icons.map(({ src }) => src);
+      for (const src of [...icons, ...OWN_ICONS]) {
+        const icon = await get(src);
+        assert.equal(icon.status, 200, src);
+        assert.match(icon.headers.get('content-type') ?? '', /^image\/(?:png|svg\+xml|x-icon)$/);
+        assert.ok((await icon.arrayBuffer()).byteLength > 400);
+      }
+    });
+
+    it('links both in the head of the sign-in, with the colour of the house', async () => {
+      const page = await (await get('/dashboard/sign-in', DOCUMENT)).text();
+      for (const part of ['rel="manifest"', 'rel="icon"', 'rel="apple-touch-icon"', '#0b4f3a']) {
+        assert.ok(page.includes(part), part);
+      }
+    });
 
     it('brings a person to the very choice that a link holds, and nowhere else', async () => {
       const choice = '/dashboard/energy?period=month&date=2026-02-01';
