@@ -4,11 +4,17 @@ import type { ServerResponse } from 'node:http';
 const HEADER = 'X-Request-Id';
 
 /** What every answer of the API carries, whoever gives it in the end. */
+export function commonHeaders(): Readonly<Record<string, string>> {
+  return {
+    [HEADER]: randomUUID(),
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+  };
+}
+
 export function setCommonHeaders(response: ServerResponse): void {
-  response.setHeader(HEADER, randomUUID());
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('Cache-Control', 'no-store');
+  for (const [name, value] of Object.entries(commonHeaders())) response.setHeader(name, value);
 }
 
 export function requestIdOf(response: ServerResponse): string {

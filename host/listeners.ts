@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   createServer,
   type IncomingMessage,
@@ -10,6 +9,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import { setCommonHeaders } from './common-headers.ts';
 import { ConnectionRoom } from './connection-room.ts';
+import { endWith } from './socket-answer.ts';
 
 /** Headers must be here within 10 s; a slow-header attack holds nothing for long. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -122,6 +122,11 @@ export class Listeners {
     // Node would answer 100 by itself; ours says no before a body is sent.
     server.on('checkContinue', serve);
     server.on('checkExpectation', serve);
+    // Node would close without a word.
+    server.on('connect', (_request, socket) => {
+      socket.on('error', () => socket.destroy());
+      endWith(socket as Socket, refuse('method_not_allowed'));
+    });
     if (onUpgrade !== null && (takesUpgrade === undefined || canAsk(server))) {
       server.on('upgrade', (request, socket, head) => {
         const isCounted = takesUpgrade !== undefined;
@@ -227,12 +232,5 @@ function answerMalformed(
     return;
   }
   const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const { statusCode, payload } = refuse(slow ? 'too_slow' : 'malformed');
-  const text = JSON.stringify(payload);
-  const reason = slow ? 'Request Timeout' : 'Bad Request';
-  socket.end(
-    `HTTP/1.1 ${statusCode} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `X-Request-Id: ${randomUUID()}\r\n` +
-      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
-  );
+  endWith(socket, refuse(slow ? 'too_slow' : 'malformed'));
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Target } from '../nodes/lib/api/api.ts';
 import type { Answer } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { LiveOutcome, LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
+import { commonHeaders } from './common-headers.ts';
+import { endWith } from './socket-answer.ts';
 
 type Opened = Extract<LiveOutcome, { kind: 'open' }>;
 
@@ -57,14 +58,15 @@ export class LiveDoor {
     const token = new URLSearchParams(new Target(request.url ?? '').query).getAll('token').at(-1);
     const opened = await keeper.open(token ?? null, request.headers, ownerOf(request));
     if ('statusCode' in opened) {
-      refuse(socket, opened);
+      endWith(socket, opened);
       return;
     }
     if (socket.destroyed) {
       opened.socket.destroy();
       return;
     }
-    const lines = Object.entries(opened.headers).map(([name, value]) => `${name}: ${value}`);
+    const headers = { ...commonHeaders(), ...opened.headers };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
     const start = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
     socket.write([...start, ...lines, '', ''].join('\r\n'));
     if (head.length > 0) socket.unshift(head);
@@ -75,17 +77,4 @@ export class LiveDoor {
 function isOurs(request: IncomingMessage): boolean {
   const target = new Target(request.url ?? '');
   return target.isPlain && target.path === ADDRESS;
-}
-
-function refuse(socket: Socket, { statusCode, payload, headers }: Answer): void {
-  const text = JSON.stringify(payload);
-  const lines = Object.entries({
-    ...headers,
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': Buffer.byteLength(text),
-    'Cache-Control': 'no-store',
-    Connection: 'close',
-  }).map(([name, value]) => `${name}: ${String(value)}`);
-  const start = `HTTP/1.1 ${String(statusCode)} ${STATUS_CODES[statusCode] ?? 'No'}`;
-  socket.end([start, ...lines, '', text].join('\r\n'));
 }

@@ -46,6 +46,8 @@ interface Watched {
   windowFromMs: number;
   windowBytes: number;
   lastBytes: number;
+  /** Ends a body that nobody signed in for, to the moment. */
+  cancelOpenBody: Cancel;
 }
 
 /**
@@ -134,10 +136,12 @@ export class RequestWatch {
       windowFromMs: nowMs,
       windowBytes: 0,
       lastBytes: movedBytes(request.socket),
+      cancelOpenBody: () => undefined,
     };
     this.#watched.add(watched);
     response.once('close', () => {
       this.#watched.delete(watched);
+      watched.cancelOpenBody();
       if (!response.writableFinished) watched.life.end('The caller went away.');
     });
     return watched.life;
@@ -146,6 +150,15 @@ export class RequestWatch {
   #learnOwner(watched: Watched, userId: number | null): void {
     watched.owner = { userId };
     if (userId !== null) this.#room.belongsTo(watched.socket, userShare(userId));
+    else if (!watched.request.complete) this.#boundOpenBody(watched);
+  }
+
+  /** The look around comes up to a second late, which an open address does not give. */
+  #boundOpenBody(watched: Watched): void {
+    const leftMs = watched.startedAtMs + OPEN_BODY_MS - this.#clock.monotonicMs();
+    watched.cancelOpenBody = this.#clock.after(Math.max(0, leftMs), () => {
+      this.#look(watched, this.#clock.monotonicMs());
+    });
   }
 
   #sweep(): void {

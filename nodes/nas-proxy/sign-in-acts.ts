@@ -31,9 +31,7 @@ export async function refresh({ accounts, nas }: Rooms, message: ApiMessage): Pr
 
 /** `GET /api/auth/me`. */
 export async function me({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const caller = callerOf(message);
-  const stored = accounts.liveTokenOf(caller.user.id)?.token ?? null;
-  return told(message, await accounts.me(caller, stored), nas);
+  return told(message, await accounts.me(callerOf(message)), nas);
 }
 
 /** `POST /api/auth/logout`. */

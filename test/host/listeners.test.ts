@@ -132,6 +132,17 @@ describe('The listeners', () => {
     });
   }
 
+  it('open no way through to elsewhere, and say so as everything else is said', async () => {
+    const words = 'CONNECT nas.local:443 HTTP/1.1\r\nHost: nas.local:443\r\n\r\n';
+    const told = await answerOf(await socketTo(await open(), words));
+    assert.match(
+      told,
+      /^HTTP\/1\.1 405 Method Not Allowed\r\n[^]*\r\n\r\n\{"detail":"[^"]+","code":"method_not_allowed"\}$/,
+    );
+    assert.match(told, /\r\nX-Request-Id: [0-9a-f-]{36}\r\n/);
+    assert.match(told, /\r\nConnection: close\r\n/);
+  });
+
   it('make room for a newcomer by closing whoever has asked for nothing the longest', async () => {
     const room = roomFor(20);
     const listeners = await open({ room });

@@ -65,13 +65,14 @@ describe('The websocket of the notifications', function () {
   async function refusal(
     path: string,
     headers: Record<string, string> = HANDSHAKE,
-  ): Promise<{ status: number; retryAfter: string | undefined; code: unknown }> {
+  ): Promise<{ status: number; retryAfter: string | undefined; code: unknown; id: string }> {
     const asked = request(`${pi.url}${path}`, { headers });
     asked.end();
     const [answered] = (await once(asked, 'response')) as [import('node:http').IncomingMessage];
     const body = JSON.parse(await textOf(answered)) as { readonly code: unknown };
     const retryAfter = answered.headers['retry-after'];
-    return { status: answered.statusCode ?? 0, retryAfter, code: body.code };
+    const id = String(answered.headers['x-request-id']);
+    return { status: answered.statusCode ?? 0, retryAfter, code: body.code, id };
   }
 
   async function becomes(wanted: 'awake' | 'soft_sleep'): Promise<void> {
@@ -111,6 +112,7 @@ describe('The websocket of the notifications', function () {
   it('is refused by the NAS’s word, and without a token before that', async () => {
     const wrong = await refusal('/api/notifications/ws?token=made-up');
     assert.deepEqual([wrong.status, wrong.code], [403, 'not_allowed']);
+    assert.match(wrong.id, /^[0-9a-f-]{36}$/);
     for (const path of ['/api/notifications/ws', '/api/notifications/ws?token=%20a%0d%0ab']) {
       const none = await refusal(path);
       assert.deepEqual([none.status, none.code], [401, 'no_token'], path);
@@ -132,6 +134,7 @@ describe('The websocket of the notifications', function () {
     const startedMs = performance.now();
     const told = await refusal('/api/notifications/ws?token=x');
     assert.deepEqual([told.status, told.code], [503, 'nas_asleep']);
+    assert.match(told.id, /^[0-9a-f-]{36}$/);
     assert.match(told.retryAfter ?? '', /^\d+$/);
     assert.ok(performance.now() - startedMs < 5_000);
     assert.equal(pi.nas.sleepState, 'soft_sleep', 'it wakes nothing');

@@ -138,6 +138,26 @@ describe('The watch over requests', () => {
     assert.equal(exchange.socket.destroyed, true);
   });
 
+  it('gives it 3 s to the moment, whenever the last look around was', async () => {
+    await clock.advance(600);
+    const late = new Exchange();
+    const itsLife = late.start(watch);
+    await clock.advance(50);
+    itsLife.belongsTo(null);
+    await clock.advance(2_949);
+    assert.equal(late.response.statusCode, 0);
+    await clock.advance(1);
+    assert.equal(late.response.statusCode, 408);
+  });
+
+  it('waits for nothing more of a body that is whole in those 3 s', async () => {
+    life.belongsTo(null);
+    exchange.request.complete = true;
+    await clock.advance(ANSWER_WITHIN_MS - 1_000);
+    assert.equal(exchange.response.statusCode, 0);
+    assert.equal(signal.aborted, false);
+  });
+
   it('gives a body no 3 s while it is still being found out who sends it, nor a user’s', async () => {
     await receive(10, 2_000);
     life.belongsTo(7);

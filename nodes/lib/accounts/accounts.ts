@@ -174,12 +174,9 @@ export class Accounts {
     return this.#shares.refreshes.take('pi', 'known').kind === 'go';
   }
 
-  /**
-   * `GET /api/auth/me`.
-   * @param storedToken a NAS token of that user's own, for a caller who came with a Pi token
-   */
-  me(caller: Caller, storedToken: string | null = null): Promise<SignInOutcome> {
-    return this.#profile.me(caller, storedToken);
+  /** `GET /api/auth/me`. */
+  me(caller: Caller): Promise<SignInOutcome> {
+    return this.#profile.me(caller);
   }
 
   /** `POST /api/auth/logout`: always ends in 200. */

@@ -26,14 +26,17 @@ export class Profile {
     this.#parts = parts;
   }
 
-  /** @param storedToken a NAS token of that user's own, for a caller who came with a Pi token */
-  async me(caller: Caller, storedToken: string | null): Promise<SignInOutcome> {
+  /**
+   * No stored credential acts for a Pi token on anything below `auth` (contract 2), so that one is
+   * sent to refresh. A paired desktop would get another of the Pi's there, and is told from memory.
+   */
+  async me(caller: Caller): Promise<SignInOutcome> {
     const { nas, presence } = this.#parts;
     const { state } = presence;
     if (!mayAsk(state)) return this.#kept(caller);
-    const token = caller.nasToken ?? storedToken;
+    const { nasToken: token, isPaired } = caller;
     if (token === null) {
-      const mustRefresh = state.awake && caller.isPaired !== true;
+      const mustRefresh = state.awake && isPaired !== true;
       return mustRefresh ? refused('refresh_token_now') : this.#kept(caller);
     }
     return this.#read(await nas.me(token, { auto: !state.awake }), caller, token);
