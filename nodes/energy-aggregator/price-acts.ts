@@ -87,7 +87,7 @@ function slotsIn(payload: unknown): PriceSlotsBody {
   return { name: typeof name === 'string' ? name : 'Dynamic', slots: told };
 }
 
-function faultsText(errors: readonly { loc: readonly string[]; msg: string }[]): string {
+function faultsText(errors: readonly { loc: readonly (string | number)[]; msg: string }[]): string {
   const places = errors.map(({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`);
   return `The prices were not taken. ${places.join('; ')}`;
 }

@@ -15,6 +15,15 @@ import { type ApiMessage, callOf, responseOf, withAnswer } from '../lib/guard/ca
 import { type Answer, answer, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
+const RANGE = {
+  from: 'must be a day or a time of the years 1 to 9998, before to or, without one, before now',
+  to: 'must be a day or a time of the years 1 to 9998',
+};
+const REPORT_RANGE = {
+  from: 'must be a day of the years 2 to 9998, before to and at most 40 years before it',
+  to: 'must be a day of the years 2 to 9998',
+};
+
 export function current({ energy }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answer(currentJson(energy.current())));
 }
@@ -75,14 +84,14 @@ async function sendCsv(
   return null;
 }
 
-function reportRefusal({ kind }: ReportRefusal): Answer {
-  switch (kind) {
+function reportRefusal(refused: ReportRefusal): Answer {
+  switch (refused.kind) {
     case 'bad_date':
-      return invalid('date', 'must be a day of the calendar');
+      return invalid('date', 'must be a day of the years 2 to 9998');
     case 'bad_range':
-      return invalid('from', 'must be before to, and at most 40 years');
+      return invalid(refused.field, REPORT_RANGE[refused.field]);
     case 'unknown_device':
-      return refusal({ kind });
+      return refusal(refused);
   }
 }
 
@@ -95,7 +104,7 @@ function refusal(refused: WishRefusal): Answer {
     case 'unknown_period':
       return invalid('period', 'must be day, week, month or year');
     case 'bad_range':
-      return invalid('from', 'must be a time before to, or before now without one');
+      return invalid(refused.field, RANGE[refused.field]);
   }
 }
 

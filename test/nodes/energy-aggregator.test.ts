@@ -144,7 +144,7 @@ const REPORT: Report = {
 const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
   [{ kind: 'unknown_device' }, 404, 'not_found'],
   [{ kind: 'unknown_period' }, 422, 'invalid'],
-  [{ kind: 'bad_range' }, 422, 'invalid'],
+  [{ kind: 'bad_range', field: 'from' }, 422, 'invalid'],
 ];
 
 describe('The node balupi-energy-aggregator', () => {
@@ -303,13 +303,13 @@ describe('The node balupi-energy-aggregator', () => {
     assert.match(String(payload), /^local_time,utc,/);
   });
 
-  for (const [kind, status, code] of [
-    ['unknown_device', 404, 'not_found'],
-    ['bad_date', 422, 'invalid'],
-    ['bad_range', 422, 'invalid'],
+  for (const [refusal, status, code] of [
+    [{ kind: 'unknown_device' }, 404, 'not_found'],
+    [{ kind: 'bad_date' }, 422, 'invalid'],
+    [{ kind: 'bad_range', field: 'to' }, 422, 'invalid'],
   ] as const) {
-    it(`refuses a report with ${kind} by ${status}, and its export`, async () => {
-      const no = () => ({ kind });
+    it(`refuses a report with ${refusal.kind} by ${status}, and its export`, async () => {
+      const no = () => refusal;
       const stage = await opened('report', { report: no, reportLines: no });
       assert.equal(await codeOf(stage, 'energy-report', {}, status), code);
       const csv = await stage.ask({}, { headers: { Accept: 'text/csv' } });

@@ -81,7 +81,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
     const putSlots = () => ({ kind: 'invalid', faults }) as const;
     const refused = await opened('price-slots', { putSlots });
     const payload = await answerOf(refused, 'energy-prices-slots', call, 422);
-    assert.partialDeepStrictEqual(payload, { errors: [{ loc: ['body', 'slots', '3', 'to'] }] });
+    assert.partialDeepStrictEqual(payload, { errors: [{ loc: ['body', 'slots', 3, 'to'] }] });
   });
 
   it('removes one', async () => {

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { instant, MessageAnswer, moment, nullable, rowId } from './wire.ts';
+import { instant, MessageAnswer, moment, nullable, oneLine, rowId } from './wire.ts';
 
 const TAGS = ['energy'];
 const PATH = '/api/energy/corrections';
@@ -21,7 +21,7 @@ export const CorrectionBody = Type.Object(
     clear: Type.Optional(
       Type.Boolean({ description: 'True instead of energy_wh: nothing is known of it.' }),
     ),
-    why: Type.String({ minLength: 1, maxLength: 500, pattern: '\\S' }),
+    why: oneLine(500),
   },
   { title: 'CorrectionBody' },
 );

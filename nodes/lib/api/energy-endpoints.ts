@@ -57,8 +57,8 @@ export const EnergyHistory = Type.Object(
   {
     ...OF_DEVICE,
     period: words(PERIODS),
-    from: instant(),
-    to: instant(),
+    from: instant('Begin of the first bucket: buckets are whole, also where the range is not.'),
+    to: instant('End of the last bucket; of one that is not over, now.'),
     resolution: words(['raw', '5m', 'hour', 'day', 'week', 'month']),
     data: Type.Array(
       Type.Object({
@@ -91,6 +91,8 @@ export const EnergyCosts = Type.Object(
   {
     ...OF_DEVICE,
     period: words(PERIODS),
+    from: instant('Begin of the first hour that is counted: hours count whole.'),
+    to: instant('End of the last one; of days, where these alone are kept.'),
     total_kwh: measured(),
     feed_in_kwh: Type.Number({ minimum: 0, description: 'Fed in; costs and pays nothing.' }),
     cost_cents: measured(),

@@ -1,6 +1,6 @@
 import './formats.ts';
 import type { TSchema } from '@sinclair/typebox';
-import { Errors, ValueErrorType } from '@sinclair/typebox/errors';
+import { Errors, type ValueError, ValueErrorType } from '@sinclair/typebox/errors';
 import { nonNull, partsOf, wordsOf } from './schema-parts.ts';
 
 /** What is wrong at one place of a request. */
@@ -25,7 +25,7 @@ const SECRET_NAME = /pass|secret|token|code|key|authorization/i;
  */
 export function faultsOf(schema: TSchema, value: unknown, place: string): readonly Fault[] {
   const faults = new Map<string, Fault>();
-  for (const { path, schema: wanted, value: got, type } of Errors(schema, value)) {
+  for (const { path, schema: wanted, value: got, type } of leaves(schema, value)) {
     if (faults.has(path)) continue;
     const loc = [place, ...steps(path)];
     const isExtra = type === ValueErrorType.ObjectAdditionalProperties;
@@ -33,6 +33,25 @@ export function faultsOf(schema: TSchema, value: unknown, place: string): readon
     if (faults.size === MOST_FAULTS) break;
   }
   return [...faults.values()];
+}
+
+/** Of a value that may be null, the faults of the value: where they lie, and what is wanted there. */
+function* leaves(schema: TSchema, value: unknown): Generator<ValueError> {
+  for (const error of Errors(schema, value)) {
+    const shape = nonNull(error.schema);
+    if (error.type !== ValueErrorType.Union || shape === error.schema || error.value === null) {
+      yield error;
+      continue;
+    }
+    for (const inner of leaves(shape, error.value)) {
+      const isItself = inner.path === '';
+      yield {
+        ...inner,
+        path: error.path + inner.path,
+        ...(isItself ? { schema: error.schema } : {}),
+      };
+    }
+  }
 }
 
 function steps(pointer: string): (string | number)[] {
@@ -72,10 +91,10 @@ const FORMAT_WORDS: Readonly<Record<string, string>> = {
 };
 
 function wanted(schema: TSchema): string {
-  const choice = wordsOf(schema);
-  if (choice !== undefined) return `one of ${choice.map(String).join(', ')}`;
   const shape = nonNull(schema);
   const orNull = shape === schema ? '' : ' or null';
+  const choice = wordsOf(shape);
+  if (choice !== undefined) return `one of ${choice.map(String).join(', ')}${orNull}`;
   const { type, description } = partsOf(shape);
   switch (type) {
     case 'string':
@@ -87,7 +106,7 @@ function wanted(schema: TSchema): string {
     case 'boolean':
       return `true or false${orNull}`;
     case 'array':
-      return `a list without repeats or missing entries${orNull}`;
+      return `${wantedList(shape)}${orNull}`;
     case 'object':
       return `an object${orNull}`;
     case undefined:
@@ -100,8 +119,20 @@ function wantedText(schema: TSchema): string {
   const { format, description, minLength = 0, maxLength } = partsOf(schema);
   const byFormat = format === undefined ? undefined : FORMAT_WORDS[format];
   if (byFormat !== undefined) return byFormat;
+  if (format === 'one-line') {
+    return `text of ${minLength} to ${maxLength} characters, not all of them blank, without line breaks or control characters`;
+  }
   if ('pattern' in schema && description !== undefined) return `text of this form: ${description}`;
   return maxLength === undefined ? 'text' : `text of ${minLength} to ${maxLength} characters`;
+}
+
+function wantedList(schema: TSchema): string {
+  const { minItems = 0, maxItems, uniqueItems, description } = partsOf(schema);
+  const most = maxItems === undefined ? ' or more' : ` to ${maxItems}`;
+  const isCounted = maxItems !== undefined || minItems > 0;
+  const different = uniqueItems === true ? 'different ' : '';
+  const entries = isCounted ? `${minItems}${most} ${different}entries` : `${different}entries`;
+  return `a list of ${entries}${description === undefined ? '' : ` (${description})`}`;
 }
 
 function range(schema: TSchema): string {

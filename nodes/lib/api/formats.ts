@@ -25,6 +25,16 @@ export function isInstant(text: string): boolean {
   );
 }
 
+/** Breaks of lines, control characters, and overrides of the direction that hide what stands there. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
+/** Characters that show nothing by themselves. */
+const INVISIBLE = /[\p{C}\p{Z}]/gu;
+
+/** Whether the text is one line that shows something, such as a name. */
+export function isOneLine(text: string): boolean {
+  return !UNPRINTABLE.test(text) && text.replace(INVISIBLE, '') !== '';
+}
+
 /**
  * The formats of our schemas. TypeBox refuses any format it was not told of, and keeps them in one
  * registry for the process, so they are told once, here.
@@ -34,6 +44,7 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   date: isCalendarDay,
   /** A calendar day in TIMEZONE, or an instant. */
   moment: (text) => isCalendarDay(text) || isInstant(text),
+  'one-line': isOneLine,
   /** A path on the NAS; whether it is one is for the files room to say. */
   'nas-path': () => true,
   /** Marks what is never echoed, logged or shown. */

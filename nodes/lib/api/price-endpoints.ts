@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, MessageAnswer, moment, nullable, rowId } from './wire.ts';
+import { count, instant, MessageAnswer, moment, nullable, oneLine, rowId } from './wire.ts';
 
 const TAGS = ['energy'];
 const PATH = '/api/energy/prices';
@@ -27,7 +27,7 @@ const weekdays = () =>
   );
 
 const FIELDS = {
-  name: Type.String({ minLength: 1, maxLength: 100 }),
+  name: oneLine(100),
   price_per_kwh_cents: Type.Number({
     ...{ minimum: -100_000, maximum: 100_000 },
     description: 'The mean of its slots where it has some.',
@@ -95,7 +95,7 @@ const SLOTS_BODY_BYTES = 16 * 1024 * 1024;
 
 export const PriceSlotsBody = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 100, default: 'Dynamic' }),
+    name: oneLine(100, { default: 'Dynamic' }),
     slots: Type.Array(
       Type.Object({
         from: moment('Begin, on a quarter hour.'),

@@ -18,6 +18,7 @@ export interface SchemaParts {
   readonly maxLength?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly uniqueItems?: boolean;
   readonly additionalProperties?: boolean | TSchema;
 }
 

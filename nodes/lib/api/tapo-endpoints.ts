@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, MessageAnswer, nullable, words } from './wire.ts';
+import { count, instant, MessageAnswer, nullable, oneLine, words } from './wire.ts';
 
 const TAGS = ['tapo'];
 const PATH = '/api/tapo/devices';
@@ -67,14 +67,7 @@ const plugAddress = () =>
   });
 
 const CHANGEABLE = {
-  name: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 100,
-      pattern: '\\S',
-      description: '1 to 100 characters, not all of them blank',
-    }),
-  ),
+  name: Type.Optional(oneLine(100)),
   role: Type.Optional(words(PLUG_ROLES)),
 };
 

@@ -44,6 +44,11 @@ export function moment(description: string): TString {
   return Type.String({ format: 'moment', description });
 }
 
+/** A name, or other text that stands in one line wherever it is shown. */
+export function oneLine(maxLength: number, options: { readonly default?: string } = {}): TString {
+  return Type.String({ format: 'one-line', minLength: 1, maxLength, ...options });
+}
+
 /** A text that is never echoed back. */
 export function secret(maxLength: number): TString {
   return Type.String({ format: 'password', minLength: 1, maxLength });

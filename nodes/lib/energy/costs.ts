@@ -19,6 +19,7 @@ export interface Costs {
   readonly deviceId: string | null;
   readonly deviceName: string | null;
   readonly period: Period;
+  /** Begin and end of what was counted, in whole hours, or days where these alone are kept. */
   readonly fromS: number;
   readonly toS: number;
   readonly energyMwh: number;
@@ -49,9 +50,10 @@ export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal
   const nowS = parts.nowS();
   const range = rangeOf(wish, 'month', nowS, time);
   if (range.kind !== 'range') return range;
-  const fromS = time.hourStart(range.fromS);
+  const { number } = subject;
+  const { fromS, toS } = parts.histories.whole(number, range.fromS, range.toS);
   const view = parts.view();
-  const shares = view.shares(subject.number, fromS, range.toS);
+  const shares = view.shares(number, fromS, toS);
   const nameOf = prices.nameOf();
   const energyMwh = shares.reduce((sum, share) => sum + share.energyMwh, 0);
   const costUc = shares.reduce((sum, share) => sum + share.costUc, 0);
@@ -62,13 +64,13 @@ export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal
     deviceName: subject.device?.name ?? null,
     period: range.period,
     fromS,
-    toS: range.toS,
+    toS,
     energyMwh,
-    feedInMwh: view.feedInMwh(subject.number, fromS, range.toS),
+    feedInMwh: view.feedInMwh(number, fromS, toS),
     costUc,
     pricePerKwhCents: energyMwh === 0 ? now.priceUcPerKwh / 1_000_000 : costUc / energyMwh,
     baseFeeUc:
-      subject.device === null ? prices.tariffs.baseFeeUc(fromS, Math.min(range.toS, nowS)) : null,
+      subject.device === null ? prices.tariffs.baseFeeUc(fromS, Math.min(toS, nowS)) : null,
     byTariff: shares.map((share) => ({
       name: nameOf(share.priceId),
       energyMwh: share.energyMwh,

@@ -98,7 +98,7 @@ export function assembleEnergy(
   const latest = new Latest(sampleIntervalS);
   const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
   const rows = new PriceRows(store);
-  const priced = { store, rows, buckets, rollUp, time, aside };
+  const priced = { store, rows, buckets, nasHours, rollUp, time, aside };
   const prices: Prices = new Prices({ ...priced, defaultUcPerKwh });
   const retention = retentionOf(settings);
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });

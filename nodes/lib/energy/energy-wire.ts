@@ -135,6 +135,8 @@ export function costsJson(costs: Costs) {
     device_id: costs.deviceId,
     device_name: costs.deviceName,
     period: costs.period,
+    from: isoS(costs.fromS),
+    to: isoS(costs.toS),
     total_kwh: kwh(costs.energyMwh),
     feed_in_kwh: kwh(costs.feedInMwh),
     cost_cents: cents(costs.costUc),
@@ -250,7 +252,7 @@ export function priceErrors(faults: readonly PriceFault[]) {
 /** The faults of slots as `errors[]` of a 422. */
 export function slotErrors(faults: readonly SlotFault[]) {
   return faults.map(({ index, field, message }) => ({
-    loc: index === null ? ['body', field] : ['body', 'slots', String(index), field],
+    loc: index === null ? ['body', field] : ['body', 'slots', index, field],
     msg: `${field} ${message}`,
   }));
 }

@@ -294,8 +294,9 @@ export class Energy {
     if (subject.kind !== 'subject') return subject;
     const fromS = momentS(wish.from, this.#time);
     const toS = momentS(wish.to, this.#time);
-    if (fromS === null || toS === null) {
-      return { kind: 'invalid', fault: fromS === null ? 'from' : 'to' };
+    // What nobody can have metered is no past to put right.
+    if (fromS === null || fromS < 0 || toS === null) {
+      return { kind: 'invalid', fault: toS === null ? 'to' : 'from' };
     }
     const energyMwh = wish.energyWh === null ? null : Math.round(wish.energyWh * 1_000);
     const deviceNumber = subject.number;

@@ -5,6 +5,7 @@ import { type Bucket, fedIn, grouped, HOUSEHOLD, inTime } from './buckets.ts';
 import type { LocalTime } from './local-time.ts';
 import {
   bucketStart,
+  endOfBuckets,
   MOST_POINTS,
   type Period,
   rangeOf,
@@ -33,7 +34,7 @@ interface HistoryHead {
   readonly deviceId: string | null;
   readonly deviceName: string | null;
   readonly period: Period;
-  /** The beginning of the first bucket and the end of the range, epoch seconds. */
+  /** The beginning of the first bucket and the end of the last one, epoch seconds. */
   readonly fromS: number;
   readonly toS: number;
   readonly resolution: Resolution;
@@ -113,6 +114,24 @@ export class Histories {
     return { kind: 'subject', number: device.number, device };
   }
 
+  /** A range in whole hours, and in whole days where their hours are no longer kept. */
+  whole(number: number, fromS: number, toS: number): { fromS: number; toS: number } {
+    const { time, nowS } = this.#parts;
+    const unitAt = (atS: number): Resolution => (this.#hasDayAlone(number, atS) ? 'day' : 'hour');
+    return {
+      fromS: bucketStart(unitAt(fromS), fromS, time),
+      toS: endOfBuckets(unitAt(toS - 1), toS, nowS(), time),
+    };
+  }
+
+  #hasDayAlone(number: number, atS: number): boolean {
+    const { buckets, time } = this.#parts;
+    const oldestS = buckets.oldestHourS(number);
+    if (oldestS !== null && atS >= time.dayStart(oldestS)) return false;
+    const day = time.date(atS);
+    return buckets.days(number, day, `${day}~`).length > 0;
+  }
+
   #plan(wish: HistoryWish, mostPoints: number): Plan {
     const { time, sampleIntervalS, nowS } = this.#parts;
     const subject = this.subject(wish.deviceId);
@@ -122,13 +141,14 @@ export class Histories {
     const asked = wish.resolution ?? 'auto';
     const known = RESOLUTIONS.find((candidate) => candidate === asked);
     if (asked !== 'auto' && known === undefined) return { kind: 'unknown_resolution' };
-    const { period, toS } = range;
+    const { period } = range;
     const exists = (resolution: Resolution): boolean =>
       this.#exists(subject.number, resolution, range.fromS);
-    const knownS = this.#knownS(subject.number, range.fromS, toS);
+    const knownS = this.#knownS(subject.number, range.fromS, range.toS);
     const limits = { sampleIntervalS, knownS, mostPoints, exists };
-    const resolution = resolutionFor(known ?? 'auto', range.fromS, toS, limits);
+    const resolution = resolutionFor(known ?? 'auto', range.fromS, range.toS, limits);
     const fromS = bucketStart(resolution, range.fromS, time);
+    const toS = endOfBuckets(resolution, range.toS, nowS(), time);
     const deviceId = subject.device?.id ?? null;
     const deviceName = subject.device?.name ?? null;
     const head = { deviceId, deviceName, period, fromS, toS, resolution };

@@ -1,6 +1,8 @@
 const DAY_S = 86_400;
 const HOUR_S = 3_600;
 const REMEMBERED_DAYS = 4_000;
+/** 1800-01-01: no zone had another offset before than then. */
+const FIRST_OFFSETS_S = -5_364_662_400;
 
 /** The offsets of one UTC day; no zone changes its offset twice in a day. */
 interface DayOffsets {
@@ -115,7 +117,7 @@ export class LocalTime {
   }
 
   #startOfDate(year: number, month: number): number {
-    return this.startOfDay(Date.UTC(year, month, 1) / 1_000 / DAY_S);
+    return this.startOfDay(firstOfMonth(year, month) / 1_000 / DAY_S);
   }
 
   #offsetsOf(utcDay: number): DayOffsets {
@@ -138,7 +140,8 @@ export class LocalTime {
     return bisect(fromS, toS, (atS) => this.offsetS(atS) !== before);
   }
 
-  #askOffset(atS: number): number {
+  #askOffset(wantedS: number): number {
+    const atS = Math.max(wantedS, FIRST_OFFSETS_S);
     const parts = new Map<string, number>();
     for (const { type, value } of this.#format.formatToParts(atS * 1_000)) {
       parts.set(type, Number(value));
@@ -154,6 +157,11 @@ export class LocalTime {
     );
     return localMs / 1_000 - atS;
   }
+}
+
+/** Epoch ms of the first day of a month; `Date.UTC` takes the years below 100 for those from 1900. */
+function firstOfMonth(year: number, month: number): number {
+  return new Date(0).setUTCFullYear(year, month, 1);
 }
 
 /** `YYYY-MM-DD` of a day number. */

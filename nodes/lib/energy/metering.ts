@@ -347,13 +347,14 @@ export class Metering {
   }
 
   #nasHoursOf(hours: readonly DeviceHour[]): NasHour[] {
-    const { nasNumber, prices, borders } = this.#parts;
+    const { nasNumber, prices, borders, time } = this.#parts;
     const number = nasNumber();
     return hours
       .filter(({ deviceNumber }) => deviceNumber === number)
       .map(({ hour, fine }) => {
-        const { priceUcPerKwh } = prices.tariffs.at(hour.startS);
-        return nasHourOf(hour.startS, fine.length > 0 ? fine : [hour], priceUcPerKwh, borders);
+        const { startS } = hour;
+        const priceUcPerKwh = prices.tariffs.meanUcPerKwh(startS, time.hourEnd(startS));
+        return nasHourOf(startS, fine.length > 0 ? fine : [hour], priceUcPerKwh, borders);
       });
   }
 }

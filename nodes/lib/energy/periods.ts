@@ -23,7 +23,8 @@ export type RangeOutcome =
       readonly toS: number;
     }
   | { readonly kind: 'unknown_period' }
-  | { readonly kind: 'bad_range' };
+  /** The one that is no moment, or that lies on the wrong side of the other. */
+  | { readonly kind: 'bad_range'; readonly field: 'from' | 'to' };
 
 const STEP_S: Readonly<Record<Exclude<Resolution, 'raw'>, number>> = {
   '5m': 300,
@@ -48,10 +49,10 @@ export function rangeOf(
     return { kind: 'range', period, fromS: periodStart(period, nowS, time), toS: nowS };
   }
   const toS = wish.to === undefined ? nowS : momentS(wish.to, time);
-  if (toS === null) return { kind: 'bad_range' };
+  if (toS === null) return { kind: 'bad_range', field: 'to' };
   const fromS =
     wish.from === undefined ? periodStart(period, toS - 1, time) : momentS(wish.from, time);
-  if (fromS === null || fromS >= toS) return { kind: 'bad_range' };
+  if (fromS === null || fromS >= toS) return { kind: 'bad_range', field: 'from' };
   return { kind: 'range', period, fromS, toS };
 }
 
@@ -117,6 +118,34 @@ export function bucketStart(resolution: Resolution, atS: number, time: LocalTime
   }
 }
 
+/** The first instant behind the bucket that holds `atS`. */
+function bucketEnd(resolution: Resolution, atS: number, time: LocalTime): number {
+  switch (resolution) {
+    case 'raw':
+      return atS + 1;
+    case '5m':
+      return bucketStart(resolution, atS, time) + STEP_S['5m'];
+    case 'hour':
+      return time.hourEnd(atS);
+    case 'day':
+      return time.nextDayStart(atS);
+    case 'week':
+      return time.startOfDay(time.dayNumber(time.weekStart(atS)) + 7);
+    case 'month':
+      return time.monthStart(atS, 1);
+  }
+}
+
+/** The end of a range in whole buckets; one that is not over ends now, a later wish stays. */
+export function endOfBuckets(
+  resolution: Resolution,
+  toS: number,
+  nowS: number,
+  time: LocalTime,
+): number {
+  return toS >= nowS ? toS : Math.min(nowS, bucketEnd(resolution, toS - 1, time));
+}
+
 /** At most 500 points, the most a chart shows. */
 function automatic(spanS: number, knownS: number): Resolution {
   if (spanS <= 26 * 3_600) return '5m';
@@ -138,13 +167,13 @@ function periodStart(period: Period, atS: number, time: LocalTime): number {
   }
 }
 
-/** 9999-01-01: later dates no longer have four digits in their year. */
-const LAST_S = 253_370_764_800;
+/** 0001-01-01 wherever that comes first, to 9999-01-01: other years have no four digits. */
+const [FIRST_S, LAST_S] = [-62_135_683_200, 253_370_764_800];
 
-/** A moment as epoch seconds, 0 for all before 1970; null when it is none before 9999. */
+/** A moment as epoch seconds, below 0 before 1970; null when it is none from the year 1 to 9998. */
 export function momentS(moment: number | string, time: LocalTime): number | null {
   const ms = typeof moment === 'number' ? moment : parseMoment(moment, time);
   if (ms === null || !Number.isFinite(ms)) return null;
   const atS = Math.floor(ms / 1_000);
-  return atS > LAST_S ? null : Math.max(0, atS);
+  return atS < FIRST_S || atS > LAST_S ? null : atS;
 }

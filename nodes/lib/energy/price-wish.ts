@@ -108,9 +108,12 @@ function faultsBetween(price: Omit<Price, 'id'>): PriceFault[] {
   return faults;
 }
 
+/** Breaks of lines, control characters, and overrides of the direction. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
+
 function readName(value: unknown): Read<string> {
   const name = typeof value === 'string' ? value.trim() : '';
-  if (name === '' || name.length > LONGEST_NAME || /\p{Cc}/u.test(name)) {
+  if (name === '' || name.length > LONGEST_NAME || UNPRINTABLE.test(name)) {
     return { fault: `must be 1 to ${LONGEST_NAME} printable characters` };
   }
   return { value: name };

@@ -5,6 +5,7 @@ import type { Aside } from './corrections.ts';
 import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts';
 import { pricedHour } from './hour-slots.ts';
 import type { LocalTime } from './local-time.ts';
+import type { NasHourRows } from './nas-hour-rows.ts';
 import { checkedPrice, type PriceFault, type PriceWish } from './price-wish.ts';
 import { checkedSlots, type SlotFault, type SlotWish } from './price-slots.ts';
 import type { PriceRows } from './price-rows.ts';
@@ -49,6 +50,7 @@ interface PricesParts {
   readonly store: Store;
   readonly rows: PriceRows;
   readonly buckets: BucketRows;
+  readonly nasHours: NasHourRows;
   readonly rollUp: RollUp;
   readonly time: LocalTime;
   readonly aside: Aside;
@@ -183,6 +185,7 @@ export class Prices {
   #repriceDay(devices: readonly number[], fromS: number, toS: number): number {
     const { buckets, rollUp, time } = this.#parts;
     const priced = new Map<number, HourBucket[]>();
+    this.#repriceNas(fromS, toS);
     let changed = 0;
     for (const device of devices) {
       for (const hour of buckets.hours(device, fromS, toS)) {
@@ -203,6 +206,15 @@ export class Prices {
     }
     for (const device of [...devices, HOUSEHOLD]) rollUp.writeDay(device, time.dayStart(fromS));
     return changed;
+  }
+
+  /** What the NAS saved asleep is worth what a kWh costs now. */
+  #repriceNas(fromS: number, toS: number): void {
+    const { nasHours, time } = this.#parts;
+    for (const hour of nasHours.range(fromS, toS)) {
+      const priceUcPerKwh = this.tariffs.meanUcPerKwh(hour.startS, time.hourEnd(hour.startS));
+      if (priceUcPerKwh !== hour.priceUcPerKwh) nasHours.put({ ...hour, priceUcPerKwh });
+    }
   }
 
   /** By the mean of its prices where what is finer is no longer kept, and then estimated. */

@@ -29,7 +29,12 @@ export interface Span extends Stretch {
   readonly unit: BarUnit;
 }
 
-export type SpanOutcome = Span | { readonly kind: 'bad_date' } | { readonly kind: 'bad_range' };
+export type SpanRefusal =
+  | { readonly kind: 'bad_date' }
+  /** The one that is no day, or that lies on the wrong side of the other, or too far from it. */
+  | { readonly kind: 'bad_range'; readonly field: 'from' | 'to' };
+
+export type SpanOutcome = Span | SpanRefusal;
 
 /** One bar of a report, also where it is still to come. */
 export interface BarSpan {
@@ -41,6 +46,8 @@ export interface BarSpan {
 
 /** More would be bars nobody can tell apart. */
 const LONGEST_DAYS = 40 * 366;
+/** The first day whose year has one before it. */
+const FIRST_DAY = dayNumberOf('0002-01-01') ?? 0;
 /** The last day whose year has bars up to its end before the year 9999. */
 const LAST_DAY = Date.UTC(9998, 11, 31) / 86_400_000;
 const UNIT_OF: Readonly<Record<Period, BarUnit>> = {
@@ -54,7 +61,7 @@ const UNIT_OF: Readonly<Record<Period, BarUnit>> = {
 export function spanOf(wish: SpanWish, nowS: number, time: LocalTime): SpanOutcome {
   if (wish.from !== undefined || wish.to !== undefined) return rangeOf(wish, nowS, time);
   const atS = wish.date === undefined ? nowS : momentS(wish.date, time);
-  if (atS === null || time.dayNumber(atS) > LAST_DAY) return { kind: 'bad_date' };
+  if (atS === null || !isShown(time.dayNumber(atS))) return { kind: 'bad_date' };
   const period = wish.period ?? 'day';
   const [fromS, toS] = periodAt(period, atS, time);
   return { kind: 'span', period, unit: UNIT_OF[period], fromS, toS };
@@ -62,13 +69,19 @@ export function spanOf(wish: SpanWish, nowS: number, time: LocalTime): SpanOutco
 
 function rangeOf({ from, to }: SpanWish, nowS: number, time: LocalTime): SpanOutcome {
   const endS = to === undefined ? nowS : momentS(to, time);
-  if (endS === null) return { kind: 'bad_range' };
+  if (endS === null) return { kind: 'bad_range', field: 'to' };
   const beginS = from === undefined ? endS - 1 : momentS(from, time);
-  if (beginS === null || beginS >= endS) return { kind: 'bad_range' };
+  if (beginS === null || beginS >= endS) return { kind: 'bad_range', field: 'from' };
   const [first, last] = [time.dayNumber(beginS), time.dayNumber(endS - 1)];
-  if (last > LAST_DAY || last - first >= LONGEST_DAYS) return { kind: 'bad_range' };
+  if (!isShown(last)) return { kind: 'bad_range', field: 'to' };
+  const isFar = !isShown(first) || last - first >= LONGEST_DAYS;
+  if (isFar) return { kind: 'bad_range', field: 'from' };
   const [fromS, toS] = [time.startOfDay(first), time.startOfDay(last + 1)];
   return { kind: 'span', period: 'range', unit: unitFor(last - first + 1), fromS, toS };
+}
+
+function isShown(day: number): boolean {
+  return day >= FIRST_DAY && day <= LAST_DAY;
 }
 
 function unitFor(days: number): BarUnit {

@@ -14,6 +14,7 @@ import {
   type Comparison,
   type Span,
   spanOf,
+  type SpanRefusal,
   type SpanWish,
   type Stretch,
 } from './report-span.ts';
@@ -25,9 +26,7 @@ export interface ReportWish extends SpanWish {
   readonly compare?: Comparison | undefined;
 }
 
-export interface ReportRefusal {
-  readonly kind: 'unknown_device' | 'bad_date' | 'bad_range';
-}
+export type ReportRefusal = { readonly kind: 'unknown_device' } | SpanRefusal;
 
 /** Energy and what it cost; null where nothing is known. */
 export interface Used {

@@ -103,7 +103,7 @@ export class Tariffs {
       sum += this.at(atS).priceUcPerKwh;
       count += 1;
     }
-    return count === 0 ? this.at(fromS).priceUcPerKwh : sum / count;
+    return count === 0 ? this.at(fromS).priceUcPerKwh : Math.round(sum / count);
   }
 
   /** Whether slots tell the prices of an instant. */
@@ -122,7 +122,8 @@ export class Tariffs {
     if (feed.length === 0) return 0;
     const edges = feed.flatMap(({ validFromS, validToS }) => [validFromS, validToS]);
     let uc = 0;
-    for (let atS = fromS; atS < toS;) {
+    // Nobody was metered before 1970; whoever asks from the year 1 on waits for no fee of then.
+    for (let atS = Math.max(0, fromS); atS < toS;) {
       const monthS = this.#time.monthStart(atS);
       const nextS = this.#time.monthStart(atS, 1);
       const later = edges.filter((edge): edge is number => edge !== null && edge > atS);

@@ -27,6 +27,10 @@ const history = endpointById('energy-history').query;
 const list = endpointById('files-list').query;
 const price = endpointById('energy-prices-add').bodySchema;
 const plug = endpointById('tapo-devices-change').bodySchema;
+const slots = endpointById('energy-prices-slots').bodySchema;
+const correction = endpointById('energy-history-correct').bodySchema;
+const SLOT = { from: '2026-02-22', to: '2026-02-22T01:00:00Z', price_per_kwh_cents: 1 };
+const CORRECTION = { device_id: 'a', from: '2026-02-22', to: '2026-02-23', clear: true };
 const toggle = endpointById('tapo-devices-toggle').bodySchema;
 const login = endpointById('auth-login').bodySchema;
 
@@ -211,6 +215,26 @@ describe('a JSON body', () => {
     }
   });
 
+  it('refuses a name that does not stay in its line, or that hides what it says', () => {
+    const hostile = ['a\nb', 'a\r', 'a\u2028b', 'a\u0000', 'a\u001b[31m', 'a\u0085', '\u202Egnp.a'];
+    const invisible = ['\u200B', '\u2060\uFEFF', '\u00A0', '\uD800'];
+    for (const name of [...hostile, ...invisible]) {
+      for (const [schema, rest, field] of [
+        [plug, {}, 'name'],
+        [price, GOOD, 'name'],
+        [slots, { slots: [SLOT] }, 'name'],
+        [correction, CORRECTION, 'why'],
+      ] as const) {
+        const [fault] = faults(validateBody(schema, { ...rest, [field]: name }));
+        assert.deepEqual(fault?.loc, ['body', field], JSON.stringify(name));
+        assert.match(fault.msg, /without line breaks or control characters/);
+      }
+    }
+    for (const name of ['Kühlschrank', '👩‍🔧 Werkstatt', 'قبو', 'a\u200Eb']) {
+      assert.equal(validateBody(plug, { name }).kind, 'valid', name);
+    }
+  });
+
   it('does not let a prototype be sent', () => {
     const body: unknown = JSON.parse(
       '{"name":"n","price_per_kwh_cents":1,"__proto__":{"is_active":false},"constructor":{"prototype":{"x":1}}}',
@@ -271,8 +295,28 @@ describe('a JSON body', () => {
   });
 
   it('points into lists', () => {
-    const error = faults(validateBody(price, { ...GOOD, weekdays: [1, 9] }))[0];
-    assert.deepEqual(error?.loc, ['body', 'weekdays']);
+    const told = (weekdays: unknown) => {
+      const [fault] = faults(validateBody(price, { ...GOOD, weekdays }));
+      return [fault?.loc, fault?.msg];
+    };
+    const list = 'must be a list of 1 to 7 different entries (1 is Monday, 7 is Sunday.) or null';
+    assert.deepEqual(told([1, 9]), [['body', 'weekdays', 1], 'must be a whole number from 1 to 7']);
+    assert.deepEqual(told(['Mon']), [
+      ['body', 'weekdays', 0],
+      'must be a whole number from 1 to 7',
+    ]);
+    for (const wrong of [[], [1, 1], 'Mon', {}, 5]) {
+      assert.deepEqual(told(wrong), [['body', 'weekdays'], list], JSON.stringify(wrong));
+    }
+    const [empty] = faults(validateBody(slots, { slots: [] }));
+    assert.equal(empty?.msg, 'must be a list of 1 to 100000 entries');
+    const [fault] = faults(validateBody(slots, { slots: [SLOT, { ...SLOT, to: 'soon' }] }));
+    assert.deepEqual(fault?.loc, ['body', 'slots', 1, 'to']);
+  });
+
+  it('says what is wanted of a word that may be null', () => {
+    const schema = Type.Object({ a: nullable(words(['b', 'c'])) });
+    assert.equal(faults(validateBody(schema, { a: 'd' }))[0]?.msg, 'must be one of b, c or null');
   });
 
   it('says which field is missing', () => {

@@ -56,17 +56,88 @@ describe('energy answers', () => {
     assert.equal(energy.history({ resolution: 'second' }).kind, 'unknown_resolution');
     assert.equal(energy.history({ from: 'yesterday' }).kind, 'bad_range');
     assert.equal(energy.history({ from: '2026-05-12', to: '2026-05-11' }).kind, 'bad_range');
-    assert.equal(energy.history({ from: '1890-05-12', to: '1900-05-12' }).kind, 'bad_range');
+    assert.equal(energy.history({ from: '1890-05-12', to: '1890-05-12' }).kind, 'bad_range');
   });
 
-  it('takes a beginning that lies before all clocks', async () => {
+  it('answers for a beginning that lies before all clocks, and says which it was', async () => {
     const { energy } = bench;
     energy.record([plug.read(fromS, 0)]);
     await bench.moveTo(fromS + 3 * HOUR);
-    for (const wish of [{ from: '1900-01-01' }, { from: '1900-01-01T00:00:00Z' }]) {
-      const found = energy.history({ ...wish, to: '2026-05-11' });
-      assert.equal(found.kind, 'history', wish.from);
+    const moments = { '1900-01-01': '1899-12-31T23:00:00Z', '0001-01-01T00:00:00Z': undefined };
+    for (const [from, told] of Object.entries(moments)) {
+      const [found, costs] = [
+        energy.history({ from, to: '2026-05-11' }),
+        energy.costs({ from, to: '2026-05-11' }),
+      ];
+      assert.ok(found.kind === 'history' && costs.kind === 'costs', from);
+      assert.ok(historyJson(found).from <= (told ?? from), historyJson(found).from);
+      if (told !== undefined) assert.equal(costsJson(costs).from, told);
     }
+    for (const from of ['0000-05-01', '0000-12-30T00:00:00Z', '9999-05-01']) {
+      assert.equal(energy.history({ from }).kind, 'bad_range', from);
+    }
+  });
+
+  it('covers whole buckets of a range that begins or ends inside them, and says which', async () => {
+    bench.run([plug], fromS, fromS + 30 * HOUR);
+    await bench.moveTo(fromS + 30 * HOUR);
+    const range = { from: '2026-05-11T10:30:00Z', to: '2026-05-11T12:10:00Z' };
+    const whole = { from: '2026-05-11T10:00:00Z', to: '2026-05-11T13:00:00Z' };
+    const answers = ['plug-1', undefined].flatMap((deviceId) => {
+      const hours = bench.energy.history({ ...range, deviceId, resolution: 'hour' });
+      const costs = bench.energy.costs({ ...range, deviceId });
+      assert.ok(hours.kind === 'history' && costs.kind === 'costs');
+      const energyMwh = hours.points.reduce((sum, point) => sum + point.energyMwh, 0);
+      assert.equal(costs.energyMwh, energyMwh);
+      return [historyJson(hours), costsJson(costs)];
+    });
+    for (const { from, to } of answers) assert.deepEqual({ from, to }, whole);
+    const told = (resolution: string): readonly string[] => {
+      const found = bench.energy.history({ ...range, deviceId: 'plug-1', resolution });
+      assert.equal(found.kind, 'history');
+      const { from, to } = historyJson(found);
+      return [from, to];
+    };
+    assert.deepEqual(told('5m'), [range.from, range.to]);
+    assert.deepEqual(told('raw'), [range.from, range.to]);
+    assert.deepEqual(told('day'), ['2026-05-10T22:00:00Z', '2026-05-11T22:00:00Z']);
+  });
+
+  it('says that a bucket which is not over ends now, and leaves a later end as it was asked', async () => {
+    const nowS = fromS + 5 * HOUR + 1_800;
+    bench.run([plug], fromS, nowS);
+    await bench.moveTo(nowS);
+    const toldTo = (toS: number): readonly (string | undefined)[] => {
+      const wish = { from: fromS * 1_000, to: toS * 1_000 };
+      const hours = bench.energy.history({ ...wish, resolution: 'hour' });
+      const costs = bench.energy.costs(wish);
+      assert.ok(hours.kind === 'history' && costs.kind === 'costs');
+      return [historyJson(hours).to, costsJson(costs).to];
+    };
+    assert.deepEqual(toldTo(nowS - 900), ['2026-05-11T03:30:00Z', '2026-05-11T03:30:00Z']);
+    assert.deepEqual(toldTo(nowS + 900), ['2026-05-11T03:45:00Z', '2026-05-11T03:45:00Z']);
+  });
+
+  it('counts whole days where their hours are no longer kept, and says so', async () => {
+    await bench.energy.stop();
+    bench.settings = { ...bench.settings, hourlyRetentionDays: 2 };
+    bench.crash(fromS);
+    bench.run([plug], fromS, fromS + 120 * HOUR);
+    await bench.moveTo(fromS + 120 * HOUR);
+    bench.energy.rollUp();
+    bench.prune();
+    const range = { from: '2026-05-11T10:30:00Z', to: '2026-05-12T12:10:00Z' };
+    const costs = bench.energy.costs({ ...range, deviceId: 'plug-1' });
+    const days = bench.energy.history({ ...range, deviceId: 'plug-1', resolution: 'hour' });
+    assert.ok(costs.kind === 'costs' && days.kind === 'history');
+    assert.equal(days.resolution, 'day');
+    assert.equal(
+      costs.energyMwh,
+      days.points.reduce((sum, point) => sum + point.energyMwh, 0),
+    );
+    const whole = ['2026-05-10T22:00:00Z', '2026-05-12T22:00:00Z'];
+    assert.deepEqual([costsJson(costs).from, costsJson(costs).to], whole);
+    assert.deepEqual([historyJson(days).from, historyJson(days).to], whole);
   });
 
   it('shows the last reading across commits, marks it stale after 90 s, and never invents 0 W', async () => {
@@ -279,6 +350,28 @@ describe('energy answers', () => {
     assert.ok(Math.abs((summary.nas_asleep_hours_today ?? 0) - 10) < 0.1);
     assert.ok(Math.abs((summary.saved_kwh_month ?? 0) - 0.385) < 0.01);
     assert.ok(Math.abs((summary.saved_cents_month ?? 0) - 0.385 * 32) < 0.3);
+  });
+
+  it('prices what the NAS saved anew with a recalculation, by the quarter hour', async () => {
+    const load = steady(fromS, 40).step(fromS + 6 * HOUR, 1.5);
+    bench.run([new SimulatedPlug(1, load, fromS, bench.time)], fromS, fromS + 16 * HOUR);
+    await bench.moveTo(fromS + 16 * HOUR);
+    const saved = (): number => summaryJson(bench.energy.summary()).saved_cents_month ?? 0;
+    const before = saved();
+    bench.energy.createPrice(priceWish({ name: 'Half', price_per_kwh_cents: 16 }));
+    // The hour that runs has no stored cost.
+    assert.ok(saved() < before && saved() > before * 0.9, `${saved()} of ${before}`);
+    await bench.energy.recalculate('2026-05-01');
+    assert.ok(Math.abs(saved() - before / 2) < 0.01, `${saved()} of ${before}`);
+    // Three quarters of each hour cost nothing now.
+    const slots = Array.from({ length: 10 * 4 }, (_, index) => ({
+      from: new Date((fromS + 6 * HOUR + index * 900) * 1_000).toISOString(),
+      to: new Date((fromS + 6 * HOUR + (index + 1) * 900) * 1_000).toISOString(),
+      pricePerKwhCents: index % 4 === 0 ? 16 : 0,
+    }));
+    bench.energy.putSlots('Dynamic', slots);
+    await bench.energy.recalculate('2026-05-01');
+    assert.ok(Math.abs(saved() - before / 8) < 0.2, `${saved()} of ${before}`);
   });
 });
 

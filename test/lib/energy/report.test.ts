@@ -154,6 +154,31 @@ describe('A report of a period', () => {
     assert.equal(kind({ from: '1980-01-01', to: '2026-05-13' }), 'bad_range');
     assert.equal(kind({ from: 'x' }), 'bad_range');
     assert.equal(kind({ deviceId: 'nobody' }), 'unknown_device');
+    const field = (wish: ReportWish): string => {
+      const refused = bench.energy.report(wish);
+      assert.equal(refused.kind, 'bad_range');
+      return refused.field;
+    };
+    assert.equal(field({ from: '1980-01-01', to: '2026-05-13' }), 'from');
+    assert.equal(field({ from: '2026-05-01', to: 'x' }), 'to');
+    assert.equal(field({ to: '0001-05-01' }), 'to');
+  });
+
+  it('is about the days that were asked for, before 1970 too, or refused', () => {
+    const told = (wish: ReportWish): readonly string[] => {
+      const { from, to, buckets } = reportJson(reported(bench, wish));
+      assert.ok(buckets.every(({ energy_wh }) => energy_wh === null));
+      return [from, to];
+    };
+    const may = ['1949-04-30T22:00:00Z', '1949-05-31T22:00:00Z'];
+    assert.deepEqual(told({ period: 'month', date: '1949-05-11' }), may);
+    assert.deepEqual(told({ from: '1949-05-01', to: '1949-06-01' }), may);
+    const [from] = told({ period: 'year', date: '0099-07-01', compare: 'year' });
+    assert.match(from ?? '', /^0098-12-31T23:/);
+    for (const period of ['day', 'week', 'month', 'year'] as const) {
+      told({ period, date: '0002-01-01', compare: 'year' });
+      assert.equal(bench.energy.report({ period, date: '0001-12-31' }).kind, 'bad_date', period);
+    }
   });
 
   it('tells when metering began, what is covered of the time since, and the CO2', () => {
