@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts';
 import { parentOf } from '../files/files.ts';
 import { seenText, toChangeRow, type ChangeRow, type SeenEntry } from './change-row.ts';
 import { CHANGE_COLUMNS } from './change-rows.ts';
-import { CLAIMABLE, FOUND_WAITING, IN_LINE, UNDELIVERED } from './upload-states.ts';
+import { CLAIMABLE, FOUND_WAITING, FREED, IN_LINE, UNDELIVERED } from './upload-states.ts';
 
 const DAY_MS = 86_400_000;
 /** As long as delivered uploads. */
@@ -69,6 +69,7 @@ const SQL = {
   releaseWaiting: `UPDATE queued_changes SET due_tick_ms = 0, next_attempt_ms = NULL
        WHERE state = 'waiting' AND due_tick_ms > 0`,
   releaseStrays: `UPDATE queued_changes SET state = ${IN_LINE} WHERE state = 'sending'`,
+  releaseLeases: `UPDATE queued_changes SET ${FREED}`,
   nextDue: `SELECT min(due_tick_ms) AS due FROM queued_changes INDEXED BY queued_changes_open
        WHERE state IN ${UNDELIVERED} AND state IN ${CLAIMABLE}`,
   prune: `DELETE FROM queued_changes WHERE state = 'synced' AND is_shown = 1 AND done_at_ms < ?`,
@@ -162,6 +163,11 @@ export class ChangeDeliveryRows {
   /** Between two runs nothing is carried out: what still says so was left by one that broke off. */
   releaseStrays(): void {
     this.#sql.releaseStrays.run();
+  }
+
+  /** A new process: what the last one was at is free again. */
+  releaseLeases(): void {
+    this.#sql.releaseLeases.run();
   }
 
   /** Monotonic ms at which the next one falls due; null when none is to be done. */

@@ -96,6 +96,7 @@ export class ChangeDesk {
     try {
       await intents.end([endOfChange(row, 'dropped', clock.nowMs())]);
     } catch (error) {
+      changeRows.thaw(row.id);
       const fault = diskFaultOf(error);
       if (fault === null) throw error;
       return refused(fault);

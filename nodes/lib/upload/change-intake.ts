@@ -48,7 +48,7 @@ export interface ChangeIntakeParts extends Pick<
   readonly folder: string;
 }
 
-type Change = Omit<NewChange, 'id' | 'createdAtMs'>;
+type Change = Omit<NewChange, 'id' | 'withdraws' | 'createdAtMs'>;
 
 /** What taking a wish comes to, as things stand. */
 interface Plan {
@@ -279,7 +279,8 @@ export class ChangeIntake {
     const { change: planned, withdrawn } = plan;
     const createdAtMs = clock.nowMs();
     const id = uploadId(createdAtMs, randomBytes);
-    const change = planned === null ? null : { ...planned, id, createdAtMs };
+    const withdraws = withdrawn.map((row) => row.id);
+    const change = planned === null ? null : { ...planned, withdraws, id, createdAtMs };
     const file = change === null ? null : await intents.writeChange(change);
     let isWanted = false;
     try {

@@ -43,7 +43,7 @@ export class ChangeQueue {
     const withdrawals = new Withdrawals({ ...parts, keptRows: new KeptRows(parts.store) });
     this.#intake = new ChangeIntake({ ...parts, withdrawals });
     this.desk = new ChangeDesk(parts);
-    this.recovery = new ChangeRecovery(parts);
+    this.recovery = new ChangeRecovery({ ...parts, withdrawals });
   }
 
   /** After {@link recovery}: tells everybody's listings what was carried out before. */

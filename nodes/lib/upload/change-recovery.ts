@@ -3,12 +3,18 @@ import type { ChangeRow, NewChange } from './change-row.ts';
 import type { ChangeRows } from './change-rows.ts';
 import type { End, Intents } from './intents.ts';
 import type { BornAt } from './upload-ports.ts';
-import type { InsertedAs } from './upload-rows.ts';
-import { FOUND_WAITING } from './upload-states.ts';
+import type { InsertedAs, UploadRows } from './upload-rows.ts';
+import { FOUND_WAITING, type UploadState } from './upload-states.ts';
+import type { Withdrawals } from './withdrawals.ts';
+
+/** They are on the NAS, or an admin's to settle. */
+const STAYING: ReadonlySet<UploadState> = new Set(['synced', 'conflict', 'held']);
 
 export interface ChangeRecoveryParts {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
+  readonly uploads: UploadRows;
+  readonly withdrawals: Withdrawals;
   readonly intents: Intents;
   readonly bornAt: BornAt;
 }
@@ -19,6 +25,8 @@ export interface ChangeRecoveryParts {
  */
 export class ChangeRecovery {
   readonly #parts: ChangeRecoveryParts;
+  /** Uploads that changes which were rebuilt make needless. */
+  #needless: string[] = [];
 
   constructor(parts: ChangeRecoveryParts) {
     this.#parts = parts;
@@ -39,7 +47,7 @@ export class ChangeRecovery {
   /** What a process that died was at is to be done again, and what is over is over. */
   settle(ends: ReadonlyMap<string, End>): void {
     const { changeRows, changeDeliveryRows } = this.#parts;
-    changeDeliveryRows.releaseStrays();
+    changeDeliveryRows.releaseLeases();
     for (const row of changeRows.unfinished()) this.#end(row, ends.get(row.id));
   }
 
@@ -58,9 +66,31 @@ export class ChangeRecovery {
       changeRows.transaction(() => {
         changeRows.insert(change, file, this.#standing(change, isRestored));
       });
+      if (!isRestored) this.#needless.push(...change.withdraws);
       found += 1;
     }
     return found;
+  }
+
+  /**
+   * A process that died after the intent of a delete and before the ends of uploads that it takes
+   * back: they go now, and their bytes are kept. Once, after all is rebuilt.
+   * @returns their ids
+   */
+  async withdraw(): Promise<ReadonlySet<string>> {
+    const { uploads, changeRows, withdrawals } = this.#parts;
+    const rows = this.#needless
+      .map((id) => uploads.byId(id))
+      .filter((row) => row !== null)
+      .filter(({ state, hasBytes }) => hasBytes && !STAYING.has(state));
+    this.#needless = [];
+    if (rows.length === 0) return new Set();
+    await withdrawals.prepare(rows);
+    changeRows.transaction(() => {
+      withdrawals.take(rows);
+    });
+    await withdrawals.finish(rows);
+    return new Set(rows.map(({ id }) => id));
   }
 
   isIntentNeeded(file: string): boolean {

@@ -29,11 +29,13 @@ export interface NewChange {
   readonly toPath: string | null;
   /** The target first, then all below it; nothing for a new folder. */
   readonly seen: readonly SeenEntry[];
+  /** Uploads that it makes needless: its intent is theirs too. */
+  readonly withdraws: readonly string[];
   readonly createdAtMs: number;
 }
 
 /** A delete, rename, move or new folder that the NAS is to carry out. */
-export interface ChangeRow extends Omit<NewChange, 'seen' | 'ownerCreatedAt'> {
+export interface ChangeRow extends Omit<NewChange, 'seen' | 'withdraws' | 'ownerCreatedAt'> {
   /** In one sequence with the uploads'. */
   readonly seq: number;
   readonly isFolder: boolean;
@@ -105,6 +107,7 @@ export function readNewChange(value: unknown): NewChange | null {
     path,
     toPath: textOf(raw.toPath),
     seen: raw.seen.map(unpacked),
+    withdraws: Array.isArray(raw.withdraws) ? raw.withdraws.map(String) : [],
     userId: Number(raw.userId),
     username: String(raw.username),
     ownerCreatedAt: textOf(raw.ownerCreatedAt),

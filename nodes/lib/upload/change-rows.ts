@@ -12,6 +12,9 @@ import {
 import type { InsertedAs } from './upload-rows.ts';
 import {
   FOUND_WAITING,
+  FROZEN,
+  IN_LINE,
+  IS_FROZEN,
   PENDING,
   REQUEUABLE,
   UNDELIVERED,
@@ -92,9 +95,10 @@ const SQL = {
       SELECT DISTINCT username FROM queued_changes WHERE state = 'waiting_for_credential'
         AND (:user IS NULL OR user_id = :user)`,
   freeze: `
-      UPDATE queued_changes SET detail = 'It is being dropped.',
-        state = iif(state IN ${UNDELIVERED}, 'failed', state)
-      WHERE id = ? AND state <> 'sending'`,
+      UPDATE queued_changes SET ${FROZEN} WHERE id = ? AND state <> 'sending'`,
+  thaw: `
+      UPDATE queued_changes SET state = ${IN_LINE}, detail = NULL, due_tick_ms = 0
+      WHERE id = ? AND ${IS_FROZEN}`,
   delete: `DELETE FROM queued_changes WHERE id = ? AND state <> 'sending'`,
   requeue: `
       UPDATE queued_changes SET state = 'queued', found = 0, detail = NULL, due_tick_ms = 0,
@@ -221,6 +225,11 @@ export class ChangeRows {
   /** It stays where it is until its end is written. @returns false while it is carried out */
   freeze(id: string): boolean {
     return this.#sql.freeze.run(id).changes > 0;
+  }
+
+  /** Its end could not be written: it goes on as before. */
+  thaw(id: string): void {
+    this.#sql.thaw.run(id);
   }
 
   /** @returns false while it is carried out */

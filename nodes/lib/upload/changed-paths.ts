@@ -100,7 +100,12 @@ export class ChangedPaths {
     if (!drops.freeze(row.id)) return false;
     const { id, path, sizeBytes, sha256, base } = row;
     const atMs = clock.nowMs();
-    await intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);
+    try {
+      await intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);
+    } catch (error) {
+      drops.thaw(id);
+      throw error;
+    }
     if (!drops.drop(row)) return false;
     if (row.hasBytes) await kept.keepBody(row, fileOf(id));
     else await disk.remove(fileOf(id));

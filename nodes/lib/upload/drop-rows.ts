@@ -1,21 +1,23 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import type { UploadRow } from './upload-row.ts';
-import { UNDELIVERED } from './upload-states.ts';
+import { FROZEN, IN_LINE, IS_FROZEN } from './upload-states.ts';
 
 /** `upload_queue` as far as rows are taken out of it before they were delivered. */
 export class DropRows {
   readonly #store: Store;
   readonly #freeze: StatementSync;
+  readonly #thaw: StatementSync;
   readonly #inherit: StatementSync;
   readonly #delete: StatementSync;
 
   constructor(store: Store) {
     this.#store = store;
     this.#freeze = store.prepare(`
-      UPDATE upload_queue SET detail = 'It is being dropped.',
-        state = iif(state IN ${UNDELIVERED}, 'failed', state)
-      WHERE id = ? AND state <> 'sending'`);
+      UPDATE upload_queue SET ${FROZEN} WHERE id = ? AND state <> 'sending'`);
+    this.#thaw = store.prepare(`
+      UPDATE upload_queue SET state = ${IN_LINE}, detail = NULL, due_tick_ms = 0
+      WHERE id = ? AND ${IS_FROZEN}`);
     this.#inherit = store.prepare(`
       UPDATE upload_queue SET base_source = ?, base_upload_id = ?, base_size_bytes = ?,
         base_modified_at = ?, base_checksum = ? WHERE base_upload_id = ?`);
@@ -29,6 +31,11 @@ export class DropRows {
    */
   freeze(id: string): boolean {
     return this.#freeze.run(id).changes > 0;
+  }
+
+  /** Its end could not be written: it goes on as before. */
+  thaw(id: string): void {
+    this.#thaw.run(id);
   }
 
   /** {@link take} in a transaction of its own. */

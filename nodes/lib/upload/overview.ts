@@ -186,6 +186,7 @@ export class Overview {
       await this.#parts.intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);
       return null;
     } catch (error) {
+      this.#parts.drops.thaw(id);
       const fault = diskFaultOf(error);
       if (fault === null) throw error;
       return refused(fault);

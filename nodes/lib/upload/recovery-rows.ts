@@ -1,7 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
 import { toUploadRow, type UploadRow } from './upload-row.ts';
-import { FOUND_WAITING, IN_LINE } from './upload-states.ts';
+import { FOUND_WAITING, FREED } from './upload-states.ts';
 
 /** `upload_queue` as far as it speaks of files on the disk and of processes that died. */
 export class RecoveryRows {
@@ -35,9 +35,7 @@ export class RecoveryRows {
         intent_file = NULL, due_tick_ms = 0 WHERE id = ?`);
     this.#countLost = store.prepare('SELECT count(*) AS n FROM upload_queue WHERE lost = 1');
     this.#releaseLeases = store.prepare(`
-      UPDATE upload_queue SET due_tick_ms = 0, next_attempt_ms = NULL, lease_owner = NULL,
-        lease_until_tick_ms = NULL, state = iif(state = 'sending', ${IN_LINE}, state)
-      WHERE state IN ('sending', 'waiting')`);
+      UPDATE upload_queue SET lease_owner = NULL, lease_until_tick_ms = NULL, ${FREED}`);
     this.#intentOf = store.prepare('SELECT intent_file FROM upload_queue WHERE id = ?');
     this.#bytesGone = store.prepare(`
       UPDATE upload_queue SET has_bytes = 0, intent_file = NULL WHERE id = ?`);
@@ -84,7 +82,7 @@ export class RecoveryRows {
     return Number(this.#countLost.get()?.['n']);
   }
 
-  /** What a process that died had claimed is free again, and every wait begins anew. */
+  /** A new process: what the last one was at is free again. */
   releaseLeases(): void {
     this.#releaseLeases.run();
   }

@@ -68,7 +68,9 @@ export class Recovery {
     this.#parts.changes.settle(ends);
     const found =
       (await this.#takeBackLost(bodies, ends)) + (await this.#rebuild(bodies, files, ends));
-    const { orphans, strangers } = await this.#clearOrphans(bodies, ends);
+    const withdrawn = await this.#parts.changes.withdraw();
+    const left = new Set([...bodies].filter((id) => !withdrawn.has(id)));
+    const { orphans, strangers } = await this.#clearOrphans(left, ends);
     const lost = await this.#findLost();
     await this.#writeMissingIntents();
     for (const file of files) {

@@ -43,7 +43,7 @@ export class Withdrawals {
    * @throws the disk's error; they are then in line again
    */
   async prepare(rows: readonly UploadRow[]): Promise<void> {
-    const { drops, intents, uploads, clock } = this.#parts;
+    const { drops, intents, clock } = this.#parts;
     for (const { id } of rows) drops.freeze(id);
     const atMs = clock.nowMs();
     try {
@@ -54,7 +54,7 @@ export class Withdrawals {
         }),
       );
     } catch (error) {
-      for (const { id } of rows) uploads.requeue(id);
+      for (const { id } of rows) drops.thaw(id);
       throw error;
     }
   }

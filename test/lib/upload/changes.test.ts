@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+import { systemError } from './faulty-disk.ts';
 import { ADMIN, ALICE, BOB, type House } from './house.ts';
 import { json, sha256 } from './memory-nas.ts';
 import { TreeHouse } from './tree-house.ts';
@@ -348,6 +350,96 @@ describe('changes while the NAS sleeps', function () {
     assert.deepEqual(onNas(), ['alice/Z/a.txt', 'alice/Z/in/b.txt']);
     await tree.restart({}, removeDatabase);
     assert.deepEqual(tree.states(), []);
+  });
+
+  /** Takes a delete in a process that dies when it comes to write ends; what it wrote before stays. */
+  async function deleteAndDie(path: string): Promise<void> {
+    const died = Promise.withResolvers<undefined>();
+    class DyingDisk extends NodeDisk {
+      #die(file: string): boolean {
+        const isEnds = basename(file).startsWith('ends-');
+        if (isEnds) died.resolve(undefined);
+        return isEnds;
+      }
+
+      override create(file: string): ReturnType<NodeDisk['create']> {
+        return this.#die(file) ? new Promise(() => undefined) : super.create(file);
+      }
+
+      override goOn(file: string, bytes: number): ReturnType<NodeDisk['goOn']> {
+        return this.#die(file) ? new Promise(() => undefined) : super.goOn(file, bytes);
+      }
+    }
+    await tree.restart({ disk: new DyingDisk() });
+    void tree.delete(path);
+    await died.promise;
+    await tree.restart();
+  }
+
+  for (const isLost of [false, true]) {
+    const also = isLost ? ', and its database then' : '';
+    it(`keeps an upload whose delete died with the process before it was taken${also}`, async () => {
+      await tree.house.send('alice', 'new.txt', 'new');
+      await deleteAndDie('alice/new.txt');
+      assert.deepEqual(tree.states(), ['upload queued']);
+      assert.ok((await seen()).includes('alice/new.txt'));
+      if (isLost) await tree.restart({}, removeDatabase);
+      await tree.house.deliver();
+      assert.equal(tree.house.nas.text('alice/new.txt'), 'new');
+    });
+
+    it(`ends a delete that died half taken, with the upload it was of${also}`, async () => {
+      await tree.house.send('alice', 'c.txt', 'c, mine');
+      await deleteAndDie('alice/c.txt');
+      assert.deepEqual(tree.states(), ['delete found']);
+      assert.equal(tree.house.onDisk().filter((name) => name.startsWith('kept/')).length, 1);
+      assert.equal(tree.house.upload.recoveryWord(), 'found');
+      await tree.house.send('alice', 'c.txt', 'c, anew');
+      if (isLost) await tree.restart({}, removeDatabase);
+      await tree.house.deliver();
+      assert.equal(tree.house.nas.text('alice/c.txt'), 'c, anew');
+      assert.deepEqual(
+        onNas().filter((path) => path.includes('conflict')),
+        [],
+      );
+      assert.deepEqual(tree.states(), ['delete synced', 'upload synced']);
+    });
+  }
+
+  it('goes on with what was to be dropped where the disk takes no end of it', async () => {
+    class FullDisk extends NodeDisk {
+      override create(file: string): ReturnType<NodeDisk['create']> {
+        const isEnds = basename(file).startsWith('ends-');
+        return isEnds ? Promise.reject(systemError('ENOSPC')) : super.create(file);
+      }
+    }
+    await tree.restart({ disk: new FullDisk() });
+    const { body } = await tree.house.send('alice', 'new.txt', 'new');
+    await tree.delete('alice/c.txt');
+    const listed = tree.house.upload.list(ALICE, null);
+    const ids = listed.kind === 'uploads' ? listed.uploads.map(({ id }) => id) : [];
+    assert.equal(ids.length, 2);
+    assert.equal(await tree.delete('alice/new.txt'), 'no_room');
+    for (const id of ids) {
+      const dropped = await tree.house.upload.drop(ALICE, id);
+      assert.equal(dropped.kind === 'refused' && dropped.code, 'no_room');
+    }
+    assert.ok(ids.includes(String(body['id'])));
+    assert.deepEqual(tree.states(), ['upload queued', 'delete queued']);
+  });
+
+  it('waits on no clock of a process that is gone', async () => {
+    await tree.delete('alice/c.txt');
+    tree.house.nas.trouble = (call) =>
+      call.startsWith('delete') ? json(500, { detail: 'Internal server error' }) : null;
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['delete waiting']);
+    // It died while it tried again, and the machine counts from its start.
+    tree.house.data.queue.exec("UPDATE queued_changes SET state = 'sending', due_tick_ms = 9e12");
+    tree.house.nas.trouble = () => null;
+    await tree.restart();
+    await tree.house.deliver();
+    assert.deepEqual(tree.states(), ['delete synced']);
   });
 
   it('lets what it finds again wait for its owner where something changed', async () => {
