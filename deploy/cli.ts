@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { differenceOf } from '../flows/flow-difference.ts';
@@ -9,7 +17,7 @@ import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
 import { BackupFault } from '../host/backup/backup-fault.ts';
 import type { Restored } from '../host/backup/restore.ts';
 import { DROP_FOLDER, newerRelease } from '../host/drop-folder.ts';
-import { gatherEnvironment, letKeyHold } from '../host/environment.ts';
+import { gatherEnvironment, letKeyHold, readEnvironment } from '../host/environment.ts';
 import { KeptSettings } from '../host/kept-settings.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from '../host/start-fault.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
@@ -43,6 +51,7 @@ const PAPERS = {
 };
 /** Nothing here signs or opens anything, and a look must not make a key. */
 const NO_KEY = 'not-needed-at-the-shell-0123456789abcdef';
+const ROOT_ONLY = 'Only root may do this: put sudo before it.';
 const SECRETS = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
 const MARKS = { ok: '  ok ', warn: 'warn ', fail: 'FAIL ' } as const;
 
@@ -70,8 +79,20 @@ function envFile(): string {
 }
 
 function gathered(): Record<string, string | undefined> {
+  const file = envFile();
+  if (existsSync(file) && !isReadable(file)) throw new UsageFault(ROOT_ONLY);
   const environment = { BALUPI_SECRET_KEY: NO_KEY, ...process.env };
-  return gatherEnvironment(envFile(), environment, Object.keys(SETTINGS));
+  return gatherEnvironment(file, environment, Object.keys(SETTINGS));
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  }
 }
 
 function settingsOf(environment: Record<string, string | undefined>): Settings {
@@ -88,8 +109,21 @@ function isServiceActive(): boolean {
   return spawnSync('systemctl', ['is-active', '--quiet', 'balupi']).status === 0;
 }
 
-function restartIfActive(): number {
-  if (!isServiceActive()) return 0;
+/** It runs, or would like to: one that a wrong setting keeps down comes up with the right one. */
+function isServiceWanted(): boolean {
+  const { stdout } = spawnSync('systemctl', ['is-active', 'balupi'], { encoding: 'utf8' });
+  return ['active', 'activating', 'failed'].includes((stdout ?? '').trim());
+}
+
+/** A setting that was changed counts from here on, unless BaluPi could not start with it. */
+function restartIfWanted(): number {
+  if (!isServiceWanted()) return 0;
+  const read = readSettings(gathered());
+  if (read.kind === 'faults') {
+    say('Kept. BaluPi goes on as before, as it could not start with this alone:');
+    for (const fault of read.faults) say(`  ${fault}`);
+    return 0;
+  }
   say('Restarting BaluPi, so that it counts …');
   return systemctl('restart', 'balupi');
 }
@@ -155,6 +189,7 @@ async function valueFor(name: string): Promise<string> {
 /** @returns the setting's name without its prefix, as it can be kept with the data */
 function keptName(given: string, hasWords: boolean): string {
   const name = given.replace(/^BALUPI_/, '').toUpperCase();
+  if (name === '') throw new UsageFault('Which setting? `balupi settings` lists them.');
   if (!(name in SETTINGS)) {
     throw new UsageFault(`There is no setting ${given}. \`balupi settings\` lists them.`);
   }
@@ -182,20 +217,22 @@ async function set([given = '', ...words]: readonly string[]): Promise<number> {
   if (value !== '' && gathered()[`BALUPI_${name}`] !== value) {
     say(`Kept, but ${envFile()} or the environment outranks it.`);
   }
-  return restartIfActive();
+  return restartIfWanted();
+}
+
+/** Whether one is named anywhere; a key that the data folder has is told as its own standard. */
+function namesKey(): boolean {
+  const named = readEnvironment(envFile(), process.env);
+  return ['BALUPI_SECRET_KEY', 'BALUPI_SECRET_KEY_FILE'].some((name) => Boolean(named[name]));
 }
 
 function settings(): number {
   const environment = gathered();
+  if (!namesKey()) delete environment['BALUPI_SECRET_KEY'];
   for (const [name, { standard, meaning }] of Object.entries(SETTINGS)) {
     const value = environment[`BALUPI_${name}`];
     const hidden = /KEY|PASSWORD|SECRET/.test(name);
-    const shown =
-      value === undefined || value === NO_KEY
-        ? `(${standard ?? 'none'})`
-        : hidden
-          ? '(set)'
-          : value;
+    const shown = value === undefined ? `(${standard ?? 'none'})` : hidden ? '(set)' : value;
     say(`${name.padEnd(32)} ${shown.padEnd(28)} ${meaning}`);
   }
   return 0;
@@ -206,7 +243,13 @@ async function find(args: readonly string[]): Promise<number> {
   const found =
     url === undefined ? await findNas() : [await askNas(url)].filter((nas) => nas !== null);
   for (const nas of found) say(`${nas.url} ${nas.version} ${nas.macAddress ?? '-'}`);
-  return found.length > 0 ? 0 : 1;
+  if (found.length > 0) return 0;
+  note(
+    url === undefined
+      ? 'No BaluHost was found. It may sleep, or be somewhere else: balupi find-nas URL'
+      : `No BaluHost answers at ${url}. It may sleep.`,
+  );
+  return 1;
 }
 
 async function checkDisk(args: readonly string[]): Promise<number> {
@@ -238,7 +281,7 @@ async function flows([word = 'list', tab = '']: readonly string[]): Promise<numb
     case 'reset': {
       if (!(await layered.reset(name))) throw new UsageFault(`Nothing is changed in ${tab}.`);
       say(`${tab} runs as it was shipped from the next start on.`);
-      return restartIfActive();
+      return restartIfWanted();
     }
     default:
       throw new UsageFault(`Got flows ${word}, wanted flows, flows diff TAB or flows reset TAB.`);
@@ -303,8 +346,9 @@ async function nightly(settings: Settings, isNewDisk: boolean): Promise<number> 
 
 /** `restore FILE [--replace]`: onto an empty folder, or beside what is there. */
 async function restore(args: readonly string[]): Promise<number> {
-  const [given] = args.filter((word) => word !== '--replace');
+  const [given, ...others] = args.filter((word) => word !== '--replace');
   if (given === undefined) throw new UsageFault('Which backup?');
+  if (others.length > 0) throw new UsageFault('One backup at a time, please.');
   if (isServiceActive()) {
     throw new UsageFault('BaluPi runs. Stop it first: systemctl stop balupi');
   }
@@ -431,7 +475,7 @@ async function awake(work: Promise<number>): Promise<number> {
 }
 
 function needsRoot(): void {
-  if (process.getuid?.() !== 0) throw new UsageFault('Only root may do this: put sudo before it.');
+  if (process.getuid?.() !== 0) throw new UsageFault(ROOT_ONLY);
 }
 
 /** Undelivered uploads are the family's: nothing is taken away while some wait. */

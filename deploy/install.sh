@@ -17,9 +17,9 @@ die() { say "$*" >&2; exit 1; }
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --nas) nas=${2:?--nas wants an address}; shift ;;
-    --data) data=${2:?--data wants a folder}; shift ;;
-    --port) port=${2:?--port wants a port, or several with commas}; shift ;;
+    --nas) nas=${2:-}; [ -n "$nas" ] || die '--nas wants an address.'; shift ;;
+    --data) data=${2:-}; [ -n "$data" ] || die '--data wants a folder.'; shift ;;
+    --port) port=${2:-}; [ -n "$port" ] || die '--port wants a port, or several with commas.'; shift ;;
     --unattended) unattended=yes ;;
     -h | --help) sed -n '2,3s/^# \{0,3\}//p' "$0"; exit 0 ;;
     *) die "Got $1, wanted --nas, --data, --port or --unattended." ;;
@@ -27,6 +27,19 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -t 0 ] || unattended=yes
+
+# As people write it: 192.168.1.20, nas.local/
+as_url() {
+  case $1 in *://*) url=$1 ;; *) url=http://$1 ;; esac
+  say "${url%/}"
+}
+if [ -n "$nas" ]; then
+  case $(as_url "$nas") in
+    *[[:space:]@]*) die "--nas wants an address such as http://192.168.1.20, and got $nas." ;;
+    http://?* | https://?*) nas=$(as_url "$nas") ;;
+    *) die "--nas wants an address such as http://192.168.1.20, and got $nas." ;;
+  esac
+fi
 
 # --- the machine ------------------------------------------------------------------------------
 wanted=$(cat "$here/ARCHITECTURE")
@@ -51,7 +64,7 @@ case $data in *[!A-Za-z0-9/._-]*) die "--data wants a folder of letters, digits,
 case $data in /home/* | /root/* | /run/user/*) die "The service sees nothing of $data (ProtectHome=): choose a folder in another place." ;; esac
 old=$(kept DATA_DIR)
 if [ -n "$old" ] && [ "$old" != "$data" ] && [ -e "$old/queue.db" ]; then
-  die "The data lie in $old. To take them elsewhere: balupi move $data"
+  die "The data lie in $old. To take them elsewhere: sudo balupi move $data"
 fi
 
 # Says who holds a TCP port, and nothing where it is free or our own.
@@ -73,6 +86,10 @@ holder() {
 case ,$port, in *[!0-9,]* | *,,*) die "--port wants a port, or several with commas, and got $port." ;; esac
 free=''
 for one in $(printf '%s' "$port" | tr ',' ' '); do
+  case $one in
+    0* | ??????*) die "--port wants numbers from 1 to 65535, and got $one." ;;
+    *) [ "$one" -le 65535 ] || die "--port wants numbers from 1 to 65535, and got $one." ;;
+  esac
   who=$(holder "$one")
   if [ -z "$who" ]; then free="${free:+$free,}$one"; else say "Port $one is taken by $who, which is left alone."; fi
 done
@@ -134,30 +151,49 @@ fi
 chmod 0600 "$settings"
 
 # --- the NAS ----------------------------------------------------------------------------------
+find_nas() { "$home/current/bin/balupi" find-nas ${1:+"$1"} 2>/dev/null || true; }
+
+tell_found() {
+  say "$found" | while read -r url its mac; do
+    [ "$mac" != - ] || mac='not known yet'
+    say "  BaluHost $its at $url (MAC $mac)"
+  done
+}
+
+# Fails, with a sentence, where that is no address. It may be one that does not answer: a NAS sleeps.
+keep_nas() {
+  "$home/current/bin/balupi" set NAS_URL "$1" || return 1
+  if [ -z "$found" ]; then
+    found=$(find_nas "$1")
+    if [ -n "$found" ]; then tell_found; else say "  $1 does not answer now; it may sleep."; fi
+  fi
+  mac=$(say "$found" | sed -n "s|^$1 [^ ]* \([0-9a-f:]\{17\}\)$|\1|p" | head -n 1)
+  [ -z "$mac" ] || "$home/current/bin/balupi" set NAS_MAC_ADDRESS "$mac"
+}
+
 known=no
 grep -q '"NAS_URL"' "$data/settings.json" 2>/dev/null && known=yes
-if [ -n "$nas" ] || [ "$known" = no ]; then
+if [ -n "$nas" ]; then
+  found=''
+  keep_nas "$nas" || exit 1
+elif [ "$known" = no ]; then
   say 'Looking for the NAS …'
-  found=$("$home/current/bin/balupi" find-nas ${nas:+"$nas"} || true)
-  if [ -n "$found" ]; then
-    say "$found" | while read -r url its mac; do say "  BaluHost $its at $url (MAC $mac)"; done
-  fi
-  if [ -z "$nas" ]; then
-    nas=$(say "$found" | sed -n '1s/ .*//p')
-    if [ "$unattended" = no ]; then
-      printf 'Address of the NAS%s: ' "${nas:+ [$nas]}"
-      read -r typed || typed=''
-      [ -z "$typed" ] || nas=$typed
-    fi
-  elif [ -z "$found" ]; then
-    say "  $nas does not answer now; it may sleep."
-  fi
-  if [ -n "$nas" ]; then
-    "$home/current/bin/balupi" set NAS_URL "$nas"
-    mac=$(say "$found" | sed -n "s|^$nas [^ ]* \([0-9a-f:]\{17\}\)$|\1|p" | head -n 1)
-    [ -z "$mac" ] || "$home/current/bin/balupi" set NAS_MAC_ADDRESS "$mac"
-  else
-    say '  No NAS was found. Name it later: balupi set NAS_URL http://…'
+  found=$(find_nas)
+  [ -z "$found" ] || tell_found
+  offered=$(say "$found" | sed -n '1s/ .*//p')
+  ask=$([ "$unattended" = yes ] && echo no || echo yes)
+  while [ "$ask" = yes ]; do
+    printf 'Address of the NAS%s: ' "${offered:+ [$offered]}"
+    read -r typed || typed=''
+    [ -n "$typed" ] || break
+    typed=$(as_url "$typed")
+    [ "$typed" = "$offered" ] || found=''
+    if keep_nas "$typed"; then ask=kept; fi
+  done
+  if [ "$ask" != kept ] && [ -n "$offered" ]; then
+    keep_nas "$offered"
+  elif [ "$ask" != kept ]; then
+    say '  No NAS was found. Name it later: sudo balupi set NAS_URL http://…'
   fi
 fi
 
@@ -194,6 +230,9 @@ if ! systemctl restart balupi; then
 fi
 
 first=${port%%,*}
-[ "$first" = 80 ] && address="http://$(hostname)" || address="http://$(hostname):$first"
+[ "$first" = 80 ] && behind='' || behind=":$first"
+address="http://$(hostname)$behind"
+# Not every network knows the name.
+number=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '^[0-9.]*$' || true)
 say "BaluPi ready on $address"
-say "Next: open $address/dashboard and sign in with your NAS account while the NAS is awake. balupi doctor looks at the rest."
+say "Next: open $address/dashboard${number:+ (or http://$number$behind/dashboard)} and sign in with your NAS account while the NAS is awake. sudo balupi doctor looks at the rest."

@@ -138,7 +138,7 @@ export async function dataDisk(folder: string): Promise<readonly Finding[]> {
   }
   const freeGb = (bavail * bsize) / GB;
   const space = `[[#${freeGb.toFixed(1)}]] GB [[free]]`;
-  const more = '[[Copies and uploads need room. To a larger disk:]] balupi move';
+  const more = '[[Copies and uploads need room. To a larger disk:]] sudo balupi move';
   return [
     freeGb < LOW_DISK_GB ? warn(subject, space, more) : ok(subject, space),
     ...medium(place),
@@ -154,7 +154,7 @@ function medium(place: string): readonly Finding[] {
     warn(
       '[[Medium]]',
       `${device}, [[an SD card]]${wearOf(device)}`,
-      '[[An SD card wears out and may lie about what it has written. To a USB SSD:]] balupi move',
+      '[[An SD card wears out and may lie about what it has written. To a USB SSD:]] sudo balupi move',
     ),
   ];
 }
@@ -253,13 +253,13 @@ async function nas({ nasUrl, nas: look }: Patient): Promise<Finding> {
       return warn(
         'NAS',
         `${nasUrl} [[does not answer]]`,
-        '[[It may sleep. Else set its address:]] balupi set NAS_URL',
+        '[[It may sleep. Else set its address:]] sudo balupi set NAS_URL',
       );
     case 'no_address':
       return fail(
         'NAS',
         `${new URL(nasUrl).hostname} [[has no address]]`,
-        '[[Set its address as a number:]] balupi set NAS_URL',
+        '[[Set its address as a number:]] sudo balupi set NAS_URL',
       );
   }
 }
@@ -270,13 +270,13 @@ function wake({ macAddress, mayKnowMac }: Patient): Finding {
   return warn(
     '[[Waking]]',
     '[[no MAC address of the NAS is known]]',
-    '[[Sign in once while the NAS is awake, or set it:]] balupi set NAS_MAC_ADDRESS',
+    '[[Sign in once while the NAS is awake, or set it:]] sudo balupi set NAS_MAC_ADDRESS',
   );
 }
 
 async function api({ health, port }: Patient): Promise<Finding> {
   const told = await health();
-  const advice = '[[What it said:]] balupi logs';
+  const advice = '[[What it said:]] sudo balupi logs';
   if (told === null) return fail('BaluPi', `[[nothing answers at port]] ${port}`, advice);
   const { status, version, checks } = told;
   if (status === 'ok') return ok('BaluPi', `${version} [[is well]]`);
@@ -289,7 +289,7 @@ function plugs({ hasPlugAccount }: Patient): Finding {
   return warn(
     '[[Plugs]]',
     '[[no Tapo account]]',
-    '[[To meter set both:]] balupi set TAPO_USERNAME, balupi set TAPO_PASSWORD',
+    '[[To meter set both:]] sudo balupi set TAPO_USERNAME, sudo balupi set TAPO_PASSWORD',
   );
 }
 
@@ -332,7 +332,11 @@ function backup(
       if (destination === 'nas' && waitsForNas(dataFolder)) {
         return ok(subject, '[[one waits until the NAS is awake]]');
       }
-      return warn(subject, when, '[[The first is made this night. Now:]] balupi backup --nightly');
+      return warn(
+        subject,
+        when,
+        '[[The first is made this night. Now:]] sudo balupi backup --nightly',
+      );
     case 'old':
       return warn(subject, when, BACKUP_LOGS);
     case 'not_mounted':
@@ -354,7 +358,7 @@ async function service(): Promise<Finding> {
     return warn('[[Service]]', '[[no systemd here]]', '[[Start it:]] npm start');
   }
   if (state === 'active') return ok('[[Service]]', state);
-  return fail('[[Service]]', state, '[[What it said:]] balupi logs');
+  return fail('[[Service]]', state, '[[What it said:]] sudo balupi logs');
 }
 
 async function failedUnits(): Promise<Finding> {

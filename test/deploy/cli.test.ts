@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -87,10 +88,52 @@ describe('The command balupi', () => {
     assert.match(balupi(['settings']).out, /^TAPO_PASSWORD +\(none\)/m);
   });
 
+  describe('beside a service', () => {
+    const bin = join(folder, 'bin');
+    const restarts = join(folder, 'restarts');
+    const withService = (state: string) => {
+      writeFileSync(join(bin, 'state'), state);
+      const path = `${bin}:${process.env['PATH'] ?? ''}`;
+      return { PATH: path, BALUPI_DATA_DIR: join(folder, 'served') };
+    };
+    const restarted = (): boolean => existsSync(restarts);
+
+    before(() => {
+      mkdirSync(bin);
+      const script = `#!/bin/sh
+        if [ "$1" = is-active ]; then cat '${bin}/state'; else echo "$@" >'${restarts}'; fi`;
+      writeFileSync(join(bin, 'systemctl'), script, { mode: 0o755 });
+    });
+
+    beforeEach(() => {
+      rmSync(restarts, { force: true });
+    });
+
+    it('restarts it with a setting that counts, and not with half a pair', () => {
+      const first = balupi(['set', 'TAPO_USERNAME', 'a@example.org'], '', withService('active'));
+      assert.equal(first.code, 0);
+      assert.match(first.out, /goes on as before.*\n.*TAPO_USERNAME and .* go together/);
+      assert.equal(restarted(), false);
+      const second = balupi(['set', 'TAPO_PASSWORD'], 'secret\n', withService('active'));
+      assert.match(second.out, /^Restarting BaluPi/m);
+      assert.equal(readFileSync(restarts, 'utf8'), 'restart balupi\n');
+      balupi(['set', 'TAPO_USERNAME', ''], '', withService('inactive'));
+      balupi(['set', 'TAPO_PASSWORD'], '\n', withService('inactive'));
+    });
+
+    it('starts one that a wrong setting kept down, and leaves one alone that was stopped', () => {
+      balupi(['set', 'TIMEZONE', 'Europe/Berlin'], '', withService('inactive'));
+      assert.equal(restarted(), false);
+      balupi(['set', 'TIMEZONE', ''], '', withService('failed'));
+      assert.equal(restarted(), true);
+    });
+  });
+
   it('refuses a wrong value, an unknown name, and what only the environment may say', () => {
     const before = readFileSync(join(folder, 'data', 'settings.json'), 'utf8');
     assert.match(balupi(['set', 'NAS_URL', 'nas']).err, /BALUPI_NAS_URL is 'nas', wanted/);
     assert.match(balupi(['set', 'NAS_ADRESS', 'x']).err, /There is no setting NAS_ADRESS/);
+    assert.match(balupi(['set']).err, /^Which setting\?/);
     assert.match(balupi(['set', 'EDITOR', 'on']).err, /it decides who may come in/);
     assert.equal(readFileSync(join(folder, 'data', 'settings.json'), 'utf8'), before);
   });
@@ -102,8 +145,12 @@ describe('The command balupi', () => {
     assert.match(said.out, /outranks it/);
   });
 
-  it('makes no key by a look', () => {
-    balupi(['settings']);
+  it('makes no key by a look, and says whether there is one', () => {
+    assert.match(balupi(['settings']).out, /^SECRET_KEY +\(none\)/m);
+    const given = balupi(['settings'], '', {
+      BALUPI_SECRET_KEY: '5d41402abc4b2a76b9719d911017c592',
+    });
+    assert.match(given.out, /^SECRET_KEY +\(set\)/m);
     assert.throws(() => statSync(join(folder, 'data', 'secret.key')));
   });
 
