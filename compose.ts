@@ -52,7 +52,7 @@ export class House {
   readonly #integrity: IntegrityWatch;
   readonly #trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
 
-  /** @throws DataFolderInUseError or SchemaTooNewError when the data folder cannot be used */
+  /** @throws DataFolderInUseError or SchemaVersionError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
     const { settings, clock, log, version, host, trial } = parts;
     this.data = DataFolder.open(settings.DATA_DIR, clock.nowMs());

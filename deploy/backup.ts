@@ -86,7 +86,7 @@ export interface PutBackWish {
   readonly useKey: (secretKey: string) => void;
 }
 
-/** @throws UsageFault, BackupFault, DataFolderInUseError, SchemaTooNewError */
+/** @throws UsageFault, BackupFault, DataFolderInUseError, SchemaVersionError */
 export async function putBack(wish: PutBackWish): Promise<Restored> {
   const { dataFolder: folder, replaces, nowMs } = wish;
   if (!existsSync(wish.backup)) throw new UsageFault(`There is no file ${wish.backup}.`);

@@ -12,7 +12,7 @@ const SAID_WELL = new Set([
   'PortError',
   'DataFolderInUseError',
   'DataElsewhereError',
-  'SchemaTooNewError',
+  'SchemaVersionError',
   'DatabaseStartError',
 ]);
 
@@ -30,7 +30,7 @@ export function exitCodeOf(error: unknown): number {
   const { name, errcode } = error as Error & { readonly errcode?: unknown };
   if (CONFIGURATION.has(name)) return EXIT.configuration;
   const damaged = typeof errcode === 'number' && DAMAGED.has(errcode & 0xff);
-  return damaged || name === 'SchemaTooNewError' ? EXIT.data : EXIT.retry;
+  return damaged || name === 'SchemaVersionError' ? EXIT.data : EXIT.retry;
 }
 
 /** What is the matter, and what to look at. */

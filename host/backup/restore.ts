@@ -92,7 +92,7 @@ export class Restore {
   /**
    * @param bytes of a backup, opened where it was sealed
    * @param allows asked before anything is touched: whether that key will hold, or throws
-   * @throws DataFolderInUseError, SchemaTooNewError, BackupFault
+   * @throws DataFolderInUseError, SchemaVersionError, BackupFault
    */
   static async run(
     wish: RestoreWish,

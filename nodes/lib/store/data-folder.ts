@@ -124,7 +124,7 @@ export class DataFolder {
    * @param nowMs epoch ms, for the name of what is set aside
    * @throws DataFolderInUseError
    * @throws DataElsewhereError
-   * @throws SchemaTooNewError
+   * @throws SchemaVersionError
    * @throws DatabaseStartError
    */
   static open(path: string, nowMs = Date.now()): DataFolder {

@@ -4,11 +4,11 @@ import { backup, DatabaseSync, StatementSync, type SQLInputValue } from 'node:sq
 import { pathToFileURL } from 'node:url';
 import { isDamage, isDamagedContent } from './damage.ts';
 import { type DiskFault, DiskRefusedError, faultOf } from './disk-fault.ts';
-import { SchemaTooNewError } from './schema-too-new-error.ts';
+import { SchemaVersionError } from './schema-version-error.ts';
 
 /** One numbered step of a schema. Steps are only ever appended. */
 export interface Migration {
-  /** 1, 2, 3 … without a gap. Kept in `PRAGMA user_version`. */
+  /** One more than that of the step before. Kept in `PRAGMA user_version`. */
   readonly version: number;
   readonly sql: string;
 }
@@ -120,7 +120,7 @@ export class DatabaseFile {
   }
 
   /**
-   * @throws SchemaTooNewError when a newer BaluPi wrote the file
+   * @throws SchemaVersionError when another BaluPi wrote the file, which this one cannot go on from
    * @throws Error when the file cannot be opened or the wanted durability is not in force
    */
   static open(options: StoreOptions): DatabaseFile {
@@ -333,7 +333,7 @@ export class DatabaseFile {
       this.#epoch += 1;
       return isWritable(handle);
     } catch (error) {
-      if (!isOfSqlite(error) && !(error instanceof SchemaTooNewError)) throw error;
+      if (!isOfSqlite(error) && !(error instanceof SchemaVersionError)) throw error;
       return false;
     }
   }
@@ -411,8 +411,8 @@ function openHandle(options: StoreOptions, file: string): DatabaseSync {
 
 function migrate(database: DatabaseSync, options: StoreOptions): void {
   const found = versionIn(database);
-  const newest = options.migrations.at(-1)?.version ?? 0;
-  if (found > newest) throw new SchemaTooNewError(options.name, found, newest);
+  const unknown = SchemaVersionError.of(options.name, found, options.migrations);
+  if (unknown !== null) throw unknown;
   for (const step of options.migrations) {
     if (step.version <= found) continue;
     database.exec(`BEGIN IMMEDIATE; ${step.sql}; PRAGMA user_version = ${step.version}; COMMIT`);

@@ -74,7 +74,8 @@ function asOfThen({ file, migrations }: StoreOptions): StoreOptions['migrations'
   const pages = new SqlitePages(file);
   try {
     const version = pages.userVersion ?? 0;
-    return version > 0 ? migrations.filter((step) => step.version <= version) : migrations;
+    if (version === 0) return migrations;
+    return migrations.filter((step, index) => index === 0 || step.version <= version);
   } finally {
     pages.close();
   }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { CACHE_MIGRATIONS, ENERGY_MIGRATIONS, QUEUE_MIGRATIONS } from './databases.ts';
-import { SchemaTooNewError } from './schema-too-new-error.ts';
+import { SchemaVersionError } from './schema-version-error.ts';
 
 const DATABASES = {
   queue: QUEUE_MIGRATIONS,
@@ -15,13 +15,13 @@ const USER_VERSION_AT = 60;
 /**
  * Whether this version knows the schemas of the databases in a folder. It reads their headers and
  * opens none of them, so they may be in use.
- * @throws SchemaTooNewError for the first that a newer version wrote
+ * @throws SchemaVersionError for the first that this version cannot go on from
  */
 export function checkSchemas(folder: string): void {
   for (const [name, migrations] of Object.entries(DATABASES)) {
     const found = userVersionIn(join(folder, `${name}.db`));
-    const newest = migrations.at(-1)?.version ?? 0;
-    if (found > newest) throw new SchemaTooNewError(name, found, newest);
+    const unknown = SchemaVersionError.of(name, found, migrations);
+    if (unknown !== null) throw unknown;
   }
 }
 

@@ -4,7 +4,7 @@ import { DamagedDatabaseError, isDamage, setAside } from './damage.ts';
 import { DatabaseStartError } from './database-start-error.ts';
 import { faultOf } from './disk-fault.ts';
 import { salvage, type Salvaged, takeUpSalvage } from './salvage.ts';
-import { SchemaTooNewError } from './schema-too-new-error.ts';
+import { SchemaVersionError } from './schema-version-error.ts';
 import { Store, type StoreOptions } from './store.ts';
 
 /** What becomes of a database that is damaged. */
@@ -35,7 +35,7 @@ export interface Look {
 /**
  * Opens a database, whatever state its file is in. A damaged one is moved aside, whole, and another
  * takes its place: empty, or with what could be salvaged.
- * @throws SchemaTooNewError
+ * @throws SchemaVersionError
  * @throws DatabaseStartError what the disk throws, with the database's name
  */
 export function openSound(
@@ -52,7 +52,7 @@ export function openSound(
     const aside = putAside(options, look.nowMs);
     return { store: successor(options, aside), aside };
   } catch (error) {
-    if (error instanceof SchemaTooNewError) throw error;
+    if (error instanceof SchemaVersionError) throw error;
     throw new DatabaseStartError(basename(options.file), error);
   }
 }

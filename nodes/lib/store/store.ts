@@ -40,7 +40,7 @@ export class Store {
   }
 
   /**
-   * @throws SchemaTooNewError when a newer BaluPi wrote the file
+   * @throws SchemaVersionError when another BaluPi wrote the file, which this one cannot go on from
    * @throws Error when the file cannot be opened or the wanted durability is not in force
    */
   static open(options: StoreOptions): Store {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { NasRoom } from '../../../nodes/lib/nas/nas.ts';
 import type { NasRoomOptions } from '../../../nodes/lib/nas/nas-room.ts';
-import { NAS_TABLES } from '../../../nodes/lib/store/schema/nas-tables.ts';
+import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { LogSpy } from './log-spy.ts';
@@ -61,7 +61,7 @@ describe('The nas room', () => {
       file: ':memory:',
       name: 'queue',
       synchronous: 'FULL',
-      migrations: [{ version: 1, sql: NAS_TABLES }],
+      migrations: QUEUE_MIGRATIONS,
     });
   });
 

@@ -6,7 +6,7 @@ import { Presence } from '../../../nodes/lib/nas/presence.ts';
 import { NasProbe } from '../../../nodes/lib/nas/probe.ts';
 import { ServerProfileBook } from '../../../nodes/lib/nas/server-profile.ts';
 import { type ServerProfile, ServerRows } from '../../../nodes/lib/nas/server-rows.ts';
-import { NAS_TABLES } from '../../../nodes/lib/store/schema/nas-tables.ts';
+import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { LogSpy } from './log-spy.ts';
@@ -189,7 +189,7 @@ describe('The profile of the NAS', () => {
       file: ':memory:',
       name: 'queue',
       synchronous: 'FULL',
-      migrations: [{ version: 1, sql: NAS_TABLES }],
+      migrations: QUEUE_MIGRATIONS,
     });
     const clock = new ManualClock();
     const rows = new ServerRows(store);
