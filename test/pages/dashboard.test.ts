@@ -123,6 +123,23 @@ describe('The Dashboard in a browser', function () {
     await fridge.waitFor();
   });
 
+  it('leaves a name open that is being written while another change is answered', async () => {
+    const { page } = admin;
+    await show(page, 'plugs');
+    const fridge = page.locator('[data-plug="Fridge"]');
+    await fridge.locator('button[title="Rename"]').click();
+    await fridge.locator('input').fill('Half a na');
+    for (const [now, then] of [
+      ['Switch off', 'Switch on'],
+      ['Switch on', 'Switch off'],
+    ]) {
+      await fridge.locator(`button:has-text("${now}")`).click();
+      await fridge.locator(`button:has-text("${then}")`).waitFor();
+    }
+    assert.equal(await fridge.locator('input').inputValue(), 'Half a na');
+    await fridge.locator('button:has-text("Leave it")').click();
+  });
+
   it('switches a plug, and the one of the running NAS only when told so again', async () => {
     const { page } = admin;
     await show(page, 'plugs');
