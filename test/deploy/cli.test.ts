@@ -25,7 +25,9 @@ interface Said {
   readonly err: string;
 }
 
-describe('The command balupi', () => {
+describe('The command balupi', function () {
+  // Each calls it in a process of its own, some of them several times.
+  this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), 'balupi-cli-'));
   const env = { ...process.env, BALUPI_DATA_DIR: join(folder, 'data') };
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
-import { checkAnswersOf } from './checked-answers.ts';
+import { checkAnswersOf, forgetAnswersOf } from './checked-answers.ts';
 import { PiProcess } from './pi-process.ts';
 
 export interface BootOptions {
@@ -60,9 +60,11 @@ export class BootedBaluPi {
 
   /** Ends the process and starts another one on the same data, with some settings changed. */
   async restart(changed: Readonly<Record<string, string>> = {}): Promise<void> {
+    forgetAnswersOf(this.url);
     await this.#process.stop();
     this.#process = this.#begin(changed);
     await this.#process.ready();
+    checkAnswersOf(this.url);
   }
 
   /** Starts and waits for nothing. */
@@ -130,6 +132,7 @@ export class BootedBaluPi {
   }
 
   async stop(): Promise<void> {
+    if (this.url !== '') forgetAnswersOf(this.url);
     await this.#process.stop();
     await this.nas.stop();
     rmSync(this.folder, { recursive: true, force: true });

@@ -16,7 +16,12 @@ export function checkAnswersOf(origin: string): void {
   globalThis.fetch = checkedFetch;
 }
 
-/** As above, for a client that speaks past `fetch`. */
+/** The port of one that ended may be another server's next. */
+export function forgetAnswersOf(origin: string): void {
+  origins.delete(new URL(origin).origin);
+}
+
+/** As the first, for a client that speaks past `fetch`. */
 export function checkAnswer(method: string, url: string, status: number, text: string): void {
   const match = matcher.match(method, new Target(url));
   if (match.kind !== 'endpoint' || method === 'HEAD') return;
