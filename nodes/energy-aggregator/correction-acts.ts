@@ -8,7 +8,7 @@ const TOO_OLD =
   'The hours of that time are no longer kept (BALUPI_ENERGY_HOURLY_RETENTION_DAYS), only its days.';
 
 const FAULTS: Readonly<Record<CorrectionFault, readonly [string, string]>> = {
-  from: ['from', 'must be a time or a day, on a quarter hour'],
+  from: ['from', 'must be a time or a day from 1970 on, on a quarter hour'],
   to: ['to', 'must be later than from, on a quarter hour'],
   too_long: ['to', 'must be at most 32 days after from'],
   future: ['to', 'must not be in the future'],

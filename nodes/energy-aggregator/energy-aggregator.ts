@@ -14,6 +14,7 @@ import {
   powerSummary,
   smartDevices,
 } from './app-acts.ts';
+import { growthOfAll, plugCost, plugGrowth, plugHistory } from './app-past-acts.ts';
 import { correct, corrections, undoCorrection } from './correction-acts.ts';
 import { announce, publishStates } from './home-assistant-acts.ts';
 import { PAGE_ACTS } from './page-acts.ts';
@@ -93,6 +94,10 @@ const ACTS: Acts<Rooms> = {
   'app-device': serving(oneSmartDevice, 'smart-device'),
   'app-stats': serving(periodStats, 'energy-stats'),
   'app-hourly': serving(hourly, 'energy-hourly'),
+  'app-cost': serving(plugCost, 'energy-cost'),
+  'app-growth': serving(plugGrowth, 'energy-cumulative'),
+  'app-growth-of-all': serving(growthOfAll, 'energy-cumulative-total'),
+  'app-history': serving(plugHistory, 'smart-device-history'),
   'mqtt-sensors': announce,
   'mqtt-states': publishStates,
 };

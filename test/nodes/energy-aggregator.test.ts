@@ -63,7 +63,7 @@ const COSTS: Costs = {
   costUc: 64_000_000,
   pricePerKwhCents: 32,
   baseFeeUc: null,
-  byTariff: [],
+  byTariff: [{ name: 'Default', energyMwh: 2_000_000, costUc: 64_000_000 }],
 };
 const SUMMARY: Summary = {
   feedInMwhMonth: null,

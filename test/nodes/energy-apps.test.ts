@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Current } from '../../nodes/lib/energy/latest.ts';
-import type { Dashboard } from '../../nodes/lib/energy/dashboard.ts';
+import type { EndpointId } from '../../nodes/lib/api/api.ts';
+import type { Costs } from '../../nodes/lib/energy/costs.ts';
+import type { Dashboard, HoursOf } from '../../nodes/lib/energy/dashboard.ts';
+import type { History } from '../../nodes/lib/energy/history.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
@@ -64,6 +67,27 @@ const DASHBOARD: Dashboard = {
   hours: [{ ...HOUR, samples: 57 }],
 };
 
+const COSTS: Costs = {
+  ...{ kind: 'costs', deviceId: 'a', deviceName: 'NAS', period: 'week', fromS: 0, toS: 1 },
+  ...{ energyMwh: 2_000_000, feedInMwh: 0, costUc: 64_000_000, pricePerKwhCents: 32 },
+  ...{ baseFeeUc: null, byTariff: [] },
+};
+const BAD_RANGE = { kind: 'bad_range', field: 'from' } as const;
+const HISTORY: History = {
+  ...{ kind: 'history', deviceId: 'a', deviceName: 'NAS', period: 'day', fromS: 0, toS: 1 },
+  ...{ resolution: '5m', points: [HOUR] },
+};
+
+/** Two hours at 50 cents of one plug; of all together nothing is known. */
+function hoursOf(number: number | null): HoursOf {
+  const priced = { ...HOUR, costUc: 2_050_000, priceId: 0 };
+  const [first, last] = [
+    { ...priced, endS: HOUR.startS + 1_200 },
+    { ...priced, endS: AT_MS / 1_000 },
+  ];
+  return { kind: 'hours', hours: number === null ? [] : [first, last] };
+}
+
 describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
   const open = stages();
   const rooms: FakeRooms = {
@@ -72,9 +96,14 @@ describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
     energy: {
       current: () => ({ devices: [SHOWN, DEAD], totalPowerW: 42.5 }),
       dashboard: (number) => (number === 3 || number === 4 ? DASHBOARD : null),
+      costs: () => COSTS,
+      hours: (number, { from }) => (from === undefined ? hoursOf(number) : BAD_RANGE),
+      history: () => HISTORY,
     },
   };
   const opened = (op: string): Promise<Stage> => open({ type, op, rooms });
+  const answered = async (op: string, id: EndpointId, call: object, status = 200) =>
+    answerOf(await opened(op), id, call, status);
 
   it('lists the plugs as smart devices that can switch and meter', async () => {
     const payload = await answerOf(await opened('app-devices'), 'smart-devices', { query: {} });
@@ -145,8 +174,82 @@ describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
   });
 
   it('does not know a plug nobody added', async () => {
-    const stage = await opened('app-dashboard');
-    const params = { device_number: '9' };
-    assert.equal(await codeOf(stage, 'energy-dashboard', { params }, 404), 'not_found');
+    for (const [op, id] of [
+      ['app-dashboard', 'energy-dashboard'],
+      ['app-cost', 'energy-cost'],
+      ['app-growth', 'energy-cumulative'],
+      ['app-history', 'smart-device-history'],
+    ] as const) {
+      const params = { device_number: '9' };
+      assert.equal(await codeOf(await opened(op), id, { params }, 404), 'not_found');
+    }
+  });
+
+  it('tells what a plug cost by what was paid, or by the price that is asked for', async () => {
+    const told = (given: object) => {
+      const query = { period: 'week', currency: 'CHF', ...given };
+      return answered('app-cost', 'energy-cost', { params: { device_number: '3' }, query });
+    };
+    assert.deepEqual(await told({}), {
+      ...{ device_id: 3, device_name: 'NAS', period_name: 'This Week', total_kwh: 2 },
+      ...{ cost_per_kwh: 0.32, estimated_cost: 0.64, currency: 'EUR' },
+    });
+    const asked = { cost_per_kwh: 0.5, estimated_cost: 1, currency: 'CHF' };
+    assert.partialDeepStrictEqual(await told({ cost_per_kwh: 0.5 }), asked);
+  });
+
+  it('lets energy and cost grow hour by hour, from 0 to now', async () => {
+    const params = { device_number: '3' };
+    const query = { period: 'today' };
+    const payload = await answered('app-growth', 'energy-cumulative', { params, query });
+    const watts = { instant_watts: 42 };
+    assert.deepEqual(payload, {
+      ...{ device_id: 3, device_name: 'NAS', period: 'today', currency: 'EUR' },
+      ...{ cost_per_kwh: 0.5, total_kwh: 0.082, total_cost: 0.041 },
+      data_points: [
+        { timestamp: '2026-02-22T14:00:00Z', cumulative_kwh: 0, cumulative_cost: 0, ...watts },
+        {
+          ...{ timestamp: '2026-02-22T14:20:00Z', ...watts },
+          ...{ cumulative_kwh: 0.041, cumulative_cost: 0.0205 },
+        },
+        {
+          ...{ timestamp: '2026-02-22T14:29:30Z', ...watts },
+          ...{ cumulative_kwh: 0.082, cumulative_cost: 0.041 },
+        },
+      ],
+    });
+    const all = await answered('app-growth-of-all', 'energy-cumulative-total', { query });
+    assert.partialDeepStrictEqual(all, { device_id: 0, device_name: 'Total', total_kwh: 0 });
+  });
+
+  it('refuses half a range, one that is too long, and one that is none', async () => {
+    const fault = async (given: object) => {
+      const query = { period: 'today', ...given };
+      const payload = await answered(
+        'app-growth-of-all',
+        'energy-cumulative-total',
+        { query },
+        422,
+      );
+      return (payload as { errors: { loc: unknown }[] }).errors.map(({ loc }) => loc);
+    };
+    assert.deepEqual(await fault({ start: '2026-02-01' }), [['query', 'end']]);
+    assert.deepEqual(await fault({ end: '2026-02-01' }), [['query', 'start']]);
+    assert.deepEqual(await fault({ start: '2024-02-01', end: '2026-02-01' }), [['query', 'end']]);
+    assert.deepEqual(await fault({ start: '2026-02-02', end: '2026-02-01' }), [['query', 'start']]);
+  });
+
+  it('tells the watts of the last hours, and nothing of what is not kept', async () => {
+    const told = (capability: string) => {
+      const query = { capability, hours: 24 };
+      const call = { params: { device_number: '3' }, query };
+      return answered('app-history', 'smart-device-history', call);
+    };
+    const rest = { voltage: null, current: null, energy_today_kwh: null };
+    assert.partialDeepStrictEqual(await told('power_monitor'), {
+      ...{ device_id: 3, capability: 'power_monitor' },
+      samples: [{ timestamp: '2026-02-22T14:00:00Z', watts: 42, ...rest }],
+    });
+    assert.partialDeepStrictEqual(await told('switch'), { capability: 'switch', samples: [] });
   });
 });

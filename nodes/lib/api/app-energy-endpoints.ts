@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, nullable, words } from './wire.ts';
+import { count, instant, moment, nullable, words } from './wire.ts';
 
 /**
  * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document), told
@@ -128,6 +128,90 @@ export const EnergyDashboard = Type.Object(
 );
 export type EnergyDashboard = Static<typeof EnergyDashboard>;
 
+const PERIOD = words(['today', 'week', 'month'], { default: 'today' });
+
+export const EnergyCostQuery = Type.Object({
+  period: PERIOD,
+  cost_per_kwh: Type.Optional(
+    Type.Number({
+      ...{ exclusiveMinimum: 0, maximum: 1_000 },
+      description: 'Missing: what was paid by the prices of the Pi.',
+    }),
+  ),
+  currency: Type.String({ maxLength: 3, default: 'EUR', description: 'That of cost_per_kwh.' }),
+});
+export type EnergyCostQuery = Static<typeof EnergyCostQuery>;
+
+export const EnergyCostEstimate = Type.Object(
+  {
+    device_id: count(),
+    device_name: Type.String(),
+    period_name: Type.String(),
+    total_kwh: Type.Number(),
+    cost_per_kwh: Type.Number(),
+    estimated_cost: Type.Number(),
+    currency: Type.String(),
+  },
+  { title: 'EnergyCostEstimate' },
+);
+export type EnergyCostEstimate = Static<typeof EnergyCostEstimate>;
+
+export const CumulativeQuery = Type.Object({
+  period: PERIOD,
+  start: Type.Optional(moment('Begin; wins over the period, with end.')),
+  end: Type.Optional(moment('End; at most 366 days later.')),
+});
+export type CumulativeQuery = Static<typeof CumulativeQuery>;
+
+export const CumulativeEnergy = Type.Object(
+  {
+    device_id: Type.Integer({ minimum: 0, description: '0 for all plugs.' }),
+    device_name: Type.String(),
+    period: PERIOD,
+    cost_per_kwh: Type.Number({ description: 'Mean price paid.' }),
+    currency: Type.String(),
+    total_kwh: Type.Number(),
+    total_cost: Type.Number(),
+    data_points: Type.Array(
+      Type.Object({
+        timestamp: instant(),
+        cumulative_kwh: Type.Number(),
+        cumulative_cost: Type.Number(),
+        instant_watts: Type.Number({ description: 'Mean of the hour that ends then.' }),
+      }),
+    ),
+  },
+  { title: 'CumulativeEnergy' },
+);
+export type CumulativeEnergy = Static<typeof CumulativeEnergy>;
+
+export const DeviceHistoryQuery = Type.Object({
+  capability: Type.String({ maxLength: 64, default: 'switch' }),
+  hours: Type.Integer({ minimum: 1, maximum: 720, default: 24 }),
+});
+export type DeviceHistoryQuery = Static<typeof DeviceHistoryQuery>;
+
+export const DeviceHistory = Type.Object(
+  {
+    device_id: count(),
+    capability: Type.String(),
+    samples: Type.Array(
+      Type.Object({
+        timestamp: instant('Begin of a bucket.'),
+        watts: Type.Number({ description: 'Mean of the bucket.' }),
+        voltage: Type.Null(),
+        current: Type.Null(),
+        energy_today_kwh: Type.Null(),
+      }),
+      { description: 'Of power_monitor; when a plug was switched is not kept.' },
+    ),
+    period_start: instant(),
+    period_end: instant(),
+  },
+  { title: 'DeviceHistory' },
+);
+export type DeviceHistory = Static<typeof DeviceHistory>;
+
 const DASHBOARD_PARAMS = Type.Object({
   device_number: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
 });
@@ -211,6 +295,52 @@ export const APP_ENERGY_ENDPOINTS = [
     params: DASHBOARD_PARAMS,
     query: HourlyQuery,
     responses: { 200: json(HourlySamples, 'The hours.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-cost',
+    method: 'GET',
+    path: '/api/energy/cost/{device_number}',
+    summary: 'What one plug cost today, this week or this month, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    params: DASHBOARD_PARAMS,
+    query: EnergyCostQuery,
+    responses: { 200: json(EnergyCostEstimate, 'The cost.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-cumulative-total',
+    method: 'GET',
+    path: '/api/energy/cumulative/total',
+    summary: 'What all plugs used and cost, growing hour by hour, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    query: CumulativeQuery,
+    responses: { 200: json(CumulativeEnergy, 'The curve.') },
+  }),
+  endpoint({
+    id: 'energy-cumulative',
+    method: 'GET',
+    path: '/api/energy/cumulative/{device_number}',
+    summary: 'What one plug used and cost, growing hour by hour, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    params: DASHBOARD_PARAMS,
+    query: CumulativeQuery,
+    responses: { 200: json(CumulativeEnergy, 'The curve.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'smart-device-history',
+    method: 'GET',
+    path: '/api/smart-devices/{device_number}/history',
+    summary: 'The power of one plug in the last hours, in the shape of BaluHost.',
+    tags: TAGS,
+    access: 'caller',
+    params: DASHBOARD_PARAMS,
+    query: DeviceHistoryQuery,
+    responses: { 200: json(DeviceHistory, 'The samples.') },
     refusals: ['not_found'],
   }),
 ] as const;

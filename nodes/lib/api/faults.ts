@@ -132,7 +132,7 @@ function wantedList(schema: TSchema): string {
   const isCounted = maxItems !== undefined || minItems > 0;
   const different = uniqueItems === true ? 'different ' : '';
   const entries = isCounted ? `${minItems}${most} ${different}entries` : `${different}entries`;
-  return `a list of ${entries}${description === undefined ? '' : ` (${description})`}`;
+  return `a list of ${entries}${description === undefined ? '' : ` (${description.replace(/\.$/, '')})`}`;
 }
 
 function range(schema: TSchema): string {

@@ -1,6 +1,7 @@
 import type { BucketView } from './bucket-view.ts';
-import { type Bucket, inTime } from './buckets.ts';
+import { type Bucket, type HourBucket, HOUSEHOLD, inTime } from './buckets.ts';
 import type { LocalTime } from './local-time.ts';
+import { rangeOf, type RangeOutcome, type RangeWish } from './periods.ts';
 
 /** What one plug did from the beginning of a calendar period until now. */
 export interface PeriodStats {
@@ -50,4 +51,30 @@ export function dashboardOf(
       .hours(deviceNumber, time.hourStart(nowS - hours * 3_600), nowS + 1)
       .map((hour) => ({ ...hour, samples: samplesIn(hour) })),
   };
+}
+
+/** The hours of a stretch, oldest first, each with what it cost; those nobody knows of are missing. */
+export interface HoursOf {
+  readonly kind: 'hours';
+  readonly hours: readonly (HourBucket & { readonly endS: number })[];
+}
+
+/**
+ * @param deviceNumber null for the household
+ * @param nowS where the hour that runs ends
+ */
+export function hoursOf(
+  deviceNumber: number | null,
+  wish: RangeWish,
+  view: BucketView,
+  nowS: number,
+  time: LocalTime,
+): HoursOf | Exclude<RangeOutcome, { kind: 'range' }> {
+  const range = rangeOf(wish, 'day', nowS, time);
+  if (range.kind !== 'range') return range;
+  const [fromS, toS] = [time.hourStart(range.fromS), Math.min(range.toS, nowS + 1)];
+  const hours = view.hours(deviceNumber ?? HOUSEHOLD, fromS, toS).map((hour) => {
+    return { ...hour, endS: Math.min(nowS, time.hourEnd(hour.startS)) };
+  });
+  return { kind: 'hours', hours };
 }

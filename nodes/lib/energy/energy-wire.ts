@@ -131,15 +131,17 @@ function usedJson({ energyMwh, costUc }: Used) {
 }
 
 export function costsJson(costs: Costs) {
+  // Where nothing was metered, nobody knows what was used.
+  const isKnown = costs.byTariff.length > 0;
   return {
     device_id: costs.deviceId,
     device_name: costs.deviceName,
     period: costs.period,
     from: isoS(costs.fromS),
     to: isoS(costs.toS),
-    total_kwh: kwh(costs.energyMwh),
+    total_kwh: isKnown ? kwh(costs.energyMwh) : null,
     feed_in_kwh: kwh(costs.feedInMwh),
-    cost_cents: cents(costs.costUc),
+    cost_cents: isKnown ? cents(costs.costUc) : null,
     price_per_kwh_cents: costs.pricePerKwhCents,
     base_fee_cents: known(costs.baseFeeUc, cents),
     by_tariff: costs.byTariff.map((tariff) => ({

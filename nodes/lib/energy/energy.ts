@@ -8,7 +8,7 @@ import type {
 } from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import type { Counted, CountedCost } from './counters.ts';
-import { type Dashboard, dashboardOf } from './dashboard.ts';
+import { type Dashboard, dashboardOf, type HoursOf, hoursOf } from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 import type { Current, Latest } from './latest.ts';
@@ -16,7 +16,7 @@ import type { LocalTime } from './local-time.ts';
 import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import { type NasPowerState, NasWatts } from './nas-watts.ts';
-import { momentS } from './periods.ts';
+import { momentS, type RangeWish } from './periods.ts';
 import type { PriceWish } from './price-wish.ts';
 import type { SlotWish } from './price-slots.ts';
 import type {
@@ -243,6 +243,15 @@ export class Energy {
     if (!this.#devices.list().some(({ number }) => number === deviceNumber)) return null;
     const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
     return dashboardOf(deviceNumber, view, nowS, this.#time, this.#sampleIntervalS, hours);
+  }
+
+  /**
+   * Hour by hour what a stretch used and cost, up to now.
+   * @param deviceNumber null for the household
+   */
+  hours(deviceNumber: number | null, wish: RangeWish): HoursOf | WishRefusal {
+    const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
+    return hoursOf(deviceNumber, wish, view, nowS, this.#time);
   }
 
   /** Always-on watts per plug and what a year of them costs. */

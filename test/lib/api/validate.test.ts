@@ -299,7 +299,7 @@ describe('a JSON body', () => {
       const [fault] = faults(validateBody(price, { ...GOOD, weekdays }));
       return [fault?.loc, fault?.msg];
     };
-    const list = 'must be a list of 1 to 7 different entries (1 is Monday, 7 is Sunday.) or null';
+    const list = 'must be a list of 1 to 7 different entries (1 is Monday, 7 is Sunday) or null';
     assert.deepEqual(told([1, 9]), [['body', 'weekdays', 1], 'must be a whole number from 1 to 7']);
     assert.deepEqual(told(['Mon']), [
       ['body', 'weekdays', 0],

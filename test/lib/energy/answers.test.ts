@@ -103,6 +103,20 @@ describe('energy answers', () => {
     assert.deepEqual(told('day'), ['2026-05-10T22:00:00Z', '2026-05-11T22:00:00Z']);
   });
 
+  it('tells no cost of a time in which nothing was metered, and a real 0 where nothing was used', async () => {
+    const idle = new SimulatedPlug(1, steady(fromS, 0), fromS, bench.time);
+    bench.run([idle], fromS, fromS + 2 * HOUR);
+    await bench.moveTo(fromS + 2 * HOUR);
+    const told = (from: string, to: string) => {
+      const costs = bench.energy.costs({ from, to });
+      assert.equal(costs.kind, 'costs');
+      const { total_kwh, cost_cents } = costsJson(costs);
+      return [total_kwh, cost_cents];
+    };
+    assert.deepEqual(told('2026-05-01', '2026-05-02'), [null, null]);
+    assert.deepEqual(told('2026-05-11', '2026-05-12'), [0, 0]);
+  });
+
   it('says that a bucket which is not over ends now, and leaves a later end as it was asked', async () => {
     const nowS = fromS + 5 * HOUR + 1_800;
     bench.run([plug], fromS, nowS);

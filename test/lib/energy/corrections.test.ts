@@ -56,7 +56,7 @@ describe('Corrections of the past', () => {
   function costCents(deviceId?: string): number {
     const outcome = bench.energy.costs({ deviceId, from: iso(fromS), to: iso(fromS + 24 * HOUR) });
     assert.equal(outcome.kind, 'costs');
-    return costsJson(outcome).cost_cents;
+    return costsJson(outcome).cost_cents ?? Number.NaN;
   }
 
   it('change energy, costs, totals and quality together, at every resolution', () => {

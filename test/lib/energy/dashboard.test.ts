@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { RangeWish } from '../../../nodes/lib/energy/periods.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 
@@ -28,6 +29,38 @@ describe('the dashboard of one plug', () => {
       assert.ok(told.hours.length <= 25 && told.hours.every(({ avgMw }) => avgMw === 120_000));
       assert.equal(bench.energy.dashboard(9), null);
       assert.deepEqual(bench.energy.dashboard(2)?.month, null);
+    } finally {
+      bench.close();
+    }
+  });
+
+  it('tells each hour with its cost, of one plug and of all, up to now', async () => {
+    const bench = new Bench(fromS);
+    try {
+      const plugs = [1, 2].map((number) => {
+        return new SimulatedPlug(number, steady(fromS, 120), fromS, bench.time);
+      });
+      const toS = fromS + 3 * HOUR + 900;
+      bench.run(plugs, fromS, toS);
+      await bench.moveTo(toS);
+      const told = (number: number | null, wish: RangeWish) => {
+        const found = bench.energy.hours(number, wish);
+        assert.equal(found.kind, 'hours');
+        return found.hours.map(({ startS, endS, energyMwh, costUc }) => {
+          assert.ok(Math.abs(costUc - energyMwh * 32) <= 32, `${costUc} for ${energyMwh}`);
+          return [startS - fromS, endS - fromS, Math.round(energyMwh / 1_000)];
+        });
+      };
+      const hours = [
+        [0, HOUR, 120],
+        [HOUR, 2 * HOUR, 120],
+        [2 * HOUR, 3 * HOUR, 120],
+      ];
+      assert.deepEqual(told(1, { period: 'day' }).slice(0, 3), hours);
+      assert.deepEqual(told(1, { period: 'day' })[3]?.slice(0, 2), [3 * HOUR, 3 * HOUR + 900]);
+      const range = { from: (fromS + HOUR + 60) * 1_000, to: (fromS + 2 * HOUR) * 1_000 };
+      assert.deepEqual(told(null, range), [[HOUR, 2 * HOUR, 240]]);
+      assert.equal(bench.energy.hours(1, { from: 'x' }).kind, 'bad_range');
     } finally {
       bench.close();
     }

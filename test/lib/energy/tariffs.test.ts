@@ -83,7 +83,7 @@ describe('Tariffs as they are sold', () => {
     const named = new Map(shares.map((share) => [share.name, share]));
     assert.ok(Math.abs((named.get('Peak')?.kwh ?? 0) - 0.2) < 0.001);
     assert.ok(Math.abs((named.get('Day')?.kwh ?? 0) - 0.6) < 0.001);
-    assert.ok(Math.abs(cents - 0.2 * 50 - 0.6 * 30) < 0.05);
+    assert.ok(Math.abs((cents ?? 0) - 0.2 * 50 - 0.6 * 30) < 0.05);
     assert.equal(costs(fromS + 2 * HOUR, 'plug-1').cost_cents, cents);
   });
 
@@ -92,7 +92,8 @@ describe('Tariffs as they are sold', () => {
     await meter(3);
     await bench.moveTo(fromS + 24 * HOUR);
     const found = costs(fromS + 24 * HOUR);
-    assert.ok(Math.abs(found.cost_cents + found.total_kwh * 12) < 0.01);
+    const { cost_cents: cents, total_kwh: kwh } = found;
+    assert.ok(cents !== null && kwh !== null && Math.abs(cents + kwh * 12) < 0.01);
     // May has 31 days.
     assert.ok(Math.abs((found.base_fee_cents ?? 0) - 120) < 0.01, `${found.base_fee_cents}`);
     assert.equal(costs(fromS + 24 * HOUR, 'plug-1').base_fee_cents, null);
@@ -189,6 +190,7 @@ describe('Tariffs as they are sold', () => {
     const done = await bench.energy.recalculate(iso(fromS));
     assert.deepEqual(done, { kind: 'recalculated', changedHours: 1 });
     const after = costs(fromS + 6 * HOUR).cost_cents;
+    assert.ok(before !== null && after !== null);
     assert.ok(Math.abs(after - before - (0.1 * 100 - 0.4 * 32)) < 0.05);
   });
 
