@@ -110,7 +110,7 @@ export const SETTINGS = {
   ),
   FLUSH_WAKE: optional(flushWake, 'Lets the queue wake the NAS: daily HH:MM, or <n>h old.'),
   CHANGES_ASLEEP: setting(
-    'off',
+    'on',
     oneOf('on', 'off'),
     'Whether deletes, renames, moves and new folders are taken while the NAS sleeps.',
   ),

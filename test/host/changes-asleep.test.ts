@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const SETTINGS = {
-  BALUPI_CHANGES_ASLEEP: 'on',
   BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
   BALUPI_WAKE_ON_MISS: 'false',
 };

@@ -198,6 +198,30 @@ describe('A change that passes', function () {
     assert.deepEqual([lying.status, lying.body['code']], [400, 'bad_path']);
   });
 
+  it('leaves a home and Shared where they are, whoever asks but an admin for another', async () => {
+    for (const [who, method, path, body] of [
+      ['alice', 'DELETE', '/api/files/alice', undefined],
+      ['alice', 'DELETE', '/api/files?path=/alice/', undefined],
+      ['alice', 'POST', '/api/files/delete', { path: 'alice' }],
+      ['alice', 'PUT', '/api/files/rename', { old_path: 'alice', new_name: 'gone' }],
+      ['alice', 'PUT', '/api/files/move', { source_path: 'alice', target_path: 'Shared' }],
+      ['alice', 'DELETE', '/api/files/Shared', undefined],
+      ['alice', 'DELETE', '/api/files/bob', undefined],
+      ['admin', 'DELETE', '/api/files/admin', undefined],
+    ] as const) {
+      const answered = await call(who, method, path, body);
+      const told = [answered.status, answered.body['code']];
+      assert.deepEqual(told, [403, 'not_yours'], `${method} ${path}`);
+    }
+    assert.deepEqual(await names('alice', 'alice'), ['docs', 'z.txt']);
+    await pi.nas.putFile('former/x.txt', Buffer.from('x'), 'admin');
+    assert.equal((await call('admin', 'DELETE', '/api/files/former')).status, 200);
+    assert.ok(!(await pi.nas.tree()).some(({ path }) => path.startsWith('former')));
+    await asleep();
+    const answered = await call('alice', 'DELETE', '/api/files/alice');
+    assert.deepEqual([answered.status, answered.body['code']], [403, 'not_yours']);
+  });
+
   it('takes what waits in the queue along, and brings back nothing its user deleted', async () => {
     await asleep();
     for (const name of ['one.txt', 'two.txt']) {

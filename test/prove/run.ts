@@ -40,7 +40,7 @@ const PROOFS: Readonly<Record<string, Proof>> = {
 
 const UNNAMED = Object.keys(PROOFS).filter((name) => PROOFS[name]?.onlyByName !== true);
 
-const USAGE = `npm run prove -- [${Object.keys(PROOFS).join('|')}] …   (none: all but changes, install and arm64)
+const USAGE = `npm run prove -- [${Object.keys(PROOFS).join('|')}] …   (none: all but install and arm64)
   -n N      how many rounds; left out: few enough for every run of the checks
   --seed N  chooses the moments and the sizes; left out: by the clock, and printed`;
 

@@ -144,8 +144,9 @@ function withPath(
   if (typeof text !== 'string') return { kind: 'unreadable' };
   const parsed = parse(text);
   if (parsed.kind === 'bad_path') return parsed;
-  // What everything lies in is nobody's to change.
-  return parsed.path === '' ? { kind: 'unreadable' } : wish(make(parsed.path));
+  // An admin's delete of it would be of everybody's files (read in the NAS's code).
+  if (parsed.path !== '') return wish(make(parsed.path));
+  return { kind: 'bad_path', reason: 'What everything lies in cannot be changed.' };
 }
 
 function wish(given: ChangeWish): ReadWish {

@@ -59,6 +59,7 @@ export class PassedChanges implements PassHook {
     if (wish.kind === 'share' || wish.kind === 'change_share' || wish.kind === 'restore') {
       return await this.#other(request, wish);
     }
+    if (isRootOf(caller, wish)) return instead(refuse('not_yours'));
     return await this.#atPaths(request, wish, spelling === 'other');
   }
 
@@ -215,6 +216,16 @@ export class PassedChanges implements PassHook {
     const share: unknown = said.body.find((one: unknown) => String(fieldOf(one, 'id')) === shareId);
     return pathIn(share, 'file_path');
   }
+}
+
+/**
+ * A home or `Shared` itself is nobody's to take away or to rename through the Pi, as in its sleep:
+ * one call would be all of a person's files. An admin may clear away another's.
+ */
+function isRootOf({ user }: Caller, wish: PathWish): boolean {
+  const isTaken = wish.kind === 'delete' || wish.kind === 'rename' || wish.kind === 'move';
+  if (!isTaken || wish.path.includes('/')) return false;
+  return user.role !== 'admin' || wish.path === user.username;
 }
 
 /** As the NAS spells it. */

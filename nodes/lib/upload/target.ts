@@ -104,10 +104,12 @@ export type ReadFilename =
 
 /**
  * The name a part brings: its last component alone counts, as the NAS does it (measured:
- * `../../bob/evil.txt` becomes `evil.txt`).
+ * `photos/a.jpg` becomes `a.jpg`). One that climbs is refused as any path that does (contract 1).
  */
 export function readFilename(raw: string | undefined): ReadFilename {
-  const last = (raw ?? '').slice((raw ?? '').lastIndexOf('/') + 1);
+  const parts = (raw ?? '').split('/');
+  if (parts.includes('..')) return { kind: 'bad_path', reason: 'A path has no . or .. in it.' };
+  const last = parts.at(-1) ?? '';
   if (last === '') return { kind: 'bad_path', reason: 'Each file needs a name.' };
   const parsed = parsePath(last);
   return parsed.kind === 'path' ? { kind: 'filename', filename: parsed.path } : parsed;

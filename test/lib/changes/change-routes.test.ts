@@ -71,7 +71,7 @@ describe('Changes as callers write them', () => {
     ['POST shares/user-shares', { file_id: 7 }, { kind: 'share', fileId: 7 }],
     ['DELETE shares/user-shares/12', undefined, { kind: 'change_share', shareId: '12' }],
     ['POST vcl/restore', { version_id: 3 }, { kind: 'restore' }],
-    ['POST files/delete', { path: '/' }, 'unreadable'],
+    ['POST files/delete', { path: '/' }, 'bad_path'],
     ['POST files/delete', 'text', 'unreadable'],
   ] as const) {
     it(`${line} ${JSON.stringify(body) ?? ''}`, () => {

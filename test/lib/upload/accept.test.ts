@@ -179,12 +179,14 @@ describe('accepting an upload', () => {
   });
 
   it('collapses a file name to its last component, as the NAS does', async () => {
-    const { body } = await house.send('alice', '../../bob/evil.txt', 'x');
+    const { body } = await house.send('alice', 'bob/evil.txt', 'x');
     assert.equal((body['files'] as { path: string }[])[0]?.path, 'alice/evil.txt');
   });
 
   for (const [what, path, filename] of [
     ['a parent in the path', 'alice/../bob', 'a.txt'],
+    ['a way out in the path', '../../x.txt', 'x.txt'],
+    ['a way out in the name', 'alice', '../../x.txt'],
     ['an empty part in the path', 'alice//x', 'a.txt'],
     ['a control character in the path', 'alice/\u0007', 'a.txt'],
     ['a control character in the name', 'alice', 'a\u0085.txt'],

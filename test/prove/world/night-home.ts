@@ -29,6 +29,8 @@ interface Fate {
   readonly endedBy: Set<string>;
   /** Who took it elsewhere. */
   readonly movedBy: Set<number>;
+  /** By which change, and from where. */
+  readonly moves: { readonly id: string | null; readonly from: string; readonly userId: number }[];
   /** Something was done to it at the NAS, past the Pi. */
   isForeign: boolean;
 }
@@ -155,7 +157,7 @@ export class NightHome {
   #fate(content: string): Fate {
     const known = this.#fates.get(content);
     if (known !== undefined) return known;
-    const fate = { endedBy: new Set<string>(), movedBy: new Set<number>(), isForeign: false };
+    const fate: Fate = { endedBy: new Set(), movedBy: new Set(), moves: [], isForeign: false };
     this.#fates.set(content, fate);
     return fate;
   }
@@ -243,7 +245,12 @@ export class NightHome {
       this.#fate(want.content);
       this.#origins.set(want.content, want.path);
     }
-    if (want.kind === 'move') for (const one of contents) this.#fate(one).movedBy.add(userId);
+    if (want.kind === 'move') {
+      for (const one of contents) {
+        this.#fate(one).movedBy.add(userId);
+        this.#fate(one).moves.push({ id, from: want.path, userId });
+      }
+    }
     view.apply(want);
   }
 
@@ -476,11 +483,22 @@ export class NightHome {
         const { isForeign, movedBy } = this.#fate(content);
         const isOthers = isForeign || [...movedBy].some((by) => by !== userId);
         const path = onNas.get(content);
-        if (path !== undefined && !isOthers) {
+        if (path !== undefined && !isOthers && !this.#isWhereItWas(content, userId, path)) {
           this.failures.push(`deleted, and there again: ${content.trim()} at ${path}`);
         }
       }
     }
+  }
+
+  /**
+   * What was deleted at the place its user had moved it to, when that move met something else on the
+   * NAS and was not carried out: it never lay where the delete was, and the move's conflict says so.
+   */
+  #isWhereItWas(content: string, userId: number, path: string): boolean {
+    return this.#fate(content).moves.some(
+      ({ id, from, userId: by }) =>
+        by === userId && id !== null && isAt(path, from) && this.#stateOf(id) !== 'synced',
+    );
   }
 
   #stateOf(id: string): string | null {
