@@ -73,6 +73,11 @@ export class Corrections {
     return this.#deps.rows.all();
   }
 
+  /** Those of one plug that hold. */
+  standing(deviceNumber: number): Correction[] {
+    return this.#deps.rows.standing().filter((one) => one.deviceNumber === deviceNumber);
+  }
+
   correct(wish: CorrectionWish, by: string, nowS: number): CorrectionOutcome {
     const fault = faultOf(wish, nowS);
     if (fault !== null) return { kind: 'invalid', fault };

@@ -15,7 +15,7 @@ import type { Current, Latest } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
-import { type NasPowerState, NasWatts } from './nas-watts.ts';
+import { type NasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS, type RangeWish } from './periods.ts';
 import type { PriceWish } from './price-wish.ts';
 import type { SlotWish } from './price-slots.ts';
@@ -34,6 +34,7 @@ import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } f
 import {
   type DeviceStandby,
   householdSummary,
+  type NasPlug,
   nasSummary,
   NO_NAS,
   standbyOfDevices,
@@ -90,6 +91,7 @@ export class Energy {
   readonly #histories: Histories;
   readonly #reports: Reports;
   readonly #nasWatts: NasWatts;
+  readonly #borders: NasBorders;
   readonly #sampleIntervalS: number;
   readonly #watch: UnusualWatch;
   readonly #isOnTrial: () => boolean;
@@ -118,6 +120,7 @@ export class Energy {
     this.#corrections = assembled.corrections;
     this.#histories = assembled.histories;
     this.#reports = assembled.reports;
+    this.#borders = assembled.borders;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
     const { trial } = parts;
@@ -223,7 +226,7 @@ export class Energy {
 
   summary(): Summary {
     const nowS = this.#metering.nowS();
-    const isMetered = this.#nas() !== undefined;
+    const nas = this.#nas();
     const [view, liveNasHours] = [this.#metering.view(), this.#metering.liveNasHours()];
     const parts = { view, nasHours: this.#nasHours, time: this.#time, nowS, liveNasHours };
     return {
@@ -231,7 +234,7 @@ export class Energy {
       totalPowerW: this.current().totalPowerW,
       ...householdSummary(parts),
       nasState: this.nasState(),
-      ...(isMetered ? nasSummary(parts) : NO_NAS),
+      ...(nas === undefined ? NO_NAS : nasSummary(parts, this.#nasPlug(nas.number))),
     };
   }
 
@@ -386,6 +389,11 @@ export class Energy {
     const checked = readings.map(checkedReading).filter((reading) => reading !== null);
     for (const reading of checked) this.#latest.note(reading);
     this.#aside?.add(checked);
+  }
+
+  #nasPlug(number: number): NasPlug {
+    const corrected = this.#corrections.standing(number);
+    return { number, borders: this.#borders, corrected };
   }
 
   #forgetAside(): void {

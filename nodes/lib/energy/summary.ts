@@ -1,9 +1,9 @@
 import type { BucketView } from './bucket-view.ts';
-import { type Bucket, HOUSEHOLD, usedMw } from './buckets.ts';
+import { type Bucket, grouped, HOUSEHOLD, usedMw } from './buckets.ts';
 import { monthEstimateUc, standbyMw, usualDay } from './forecast.ts';
 import type { LocalTime } from './local-time.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
-import { type NasPowerState, nasSavings } from './nas-watts.ts';
+import { type NasBorders, nasHourOf, type NasPowerState, nasSavings } from './nas-watts.ts';
 import type { Prices } from './prices.ts';
 import type { EnergyDevice } from './sample.ts';
 
@@ -81,12 +81,21 @@ export const NO_NAS: Sleep = {
   savedUcMonth: null,
 };
 
-export function nasSummary(parts: SummaryParts): Sleep {
+/** The plug of the NAS. */
+export interface NasPlug {
+  readonly number: number;
+  readonly borders: NasBorders;
+  /** Where an admin put its past right. */
+  readonly corrected: readonly { readonly fromS: number; readonly toS: number }[];
+}
+
+export function nasSummary(parts: SummaryParts, nas: NasPlug): Sleep {
   const { time, nowS } = parts;
   const monthS = time.monthStart(nowS);
   const todayS = time.dayStart(nowS);
   const basisS = Math.min(monthS, nowS - IDLE_BASIS_S);
-  const hours = mergedHours(parts.nasHours.range(basisS, nowS), parts.liveNasHours);
+  const stored = parts.nasHours.range(basisS, nowS);
+  const hours = mergedHours(putRight(stored, basisS, parts, nas), parts.liveNasHours);
   const today = hours.filter(({ startS }) => startS >= todayS);
   const month = hours.filter(({ startS }) => startS >= monthS);
   const savings = nasSavings(month, hours);
@@ -123,6 +132,33 @@ export function standbyOfDevices(
 
 function standbyOf(buckets: readonly Bucket[]): number | null {
   return standbyMw(buckets.filter(({ isEstimated }) => !isEstimated).map(usedMw));
+}
+
+/**
+ * The hours as corrections leave them. What is stored of them is what was metered, and counts again
+ * once a correction is undone.
+ */
+function putRight(
+  stored: readonly NasHour[],
+  basisS: number,
+  { view, time, nowS }: SummaryParts,
+  { number, borders, corrected }: NasPlug,
+): readonly NasHour[] {
+  const hours = new Map(stored.map((hour) => [hour.startS, hour]));
+  for (const { fromS, toS } of corrected) {
+    const firstS = Math.max(basisS, time.hourStart(fromS));
+    const endS = time.hourEnd(Math.min(toS, nowS) - 1);
+    if (endS <= firstS) continue;
+    const fine = grouped(view.fine(number, firstS, endS), (startS) => time.hourStart(startS));
+    const known = new Map(view.hours(number, firstS, endS).map((hour) => [hour.startS, hour]));
+    for (const { startS, priceUcPerKwh } of stored) {
+      if (startS < firstS || startS >= endS) continue;
+      const hour = known.get(startS);
+      const parts = fine.get(startS) ?? (hour === undefined ? [] : [hour]);
+      hours.set(startS, nasHourOf(startS, parts, priceUcPerKwh, borders));
+    }
+  }
+  return [...hours.values()];
 }
 
 function mergedHours(stored: readonly NasHour[], live: readonly NasHour[]): NasHour[] {

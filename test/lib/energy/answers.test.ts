@@ -366,6 +366,31 @@ describe('energy answers', () => {
     assert.ok(Math.abs((summary.saved_cents_month ?? 0) - 0.385 * 32) < 0.3);
   });
 
+  it('tells what the NAS saved by what an admin put right, and as before when that is undone', async () => {
+    const load = steady(fromS, 40).step(fromS + 6 * HOUR, 1.5);
+    bench.run([new SimulatedPlug(1, load, fromS, bench.time)], fromS, fromS + 16 * HOUR);
+    await bench.moveTo(fromS + 16 * HOUR);
+    bench.energy.rollUp();
+    const saved = (): readonly (number | null)[] => {
+      const { saved_kwh_month, saved_cents_month } = summaryJson(bench.energy.summary());
+      return [saved_kwh_month, saved_cents_month];
+    };
+    const before = saved();
+    const [kwh] = before;
+    const at = (hour: number): string => new Date((fromS + hour * HOUR) * 1_000).toISOString();
+    const range = { deviceId: 'plug-1', from: at(7), to: at(12), why: 'it did not sleep' };
+    for (const energyWh of [200, null]) {
+      const done = bench.energy.correct({ ...range, energyWh }, 'admin');
+      assert.equal(done.kind, 'corrected');
+      assert.ok(Math.abs((saved()[0] ?? 0) - (kwh ?? 0) / 2) < 0.01, `${String(energyWh)} Wh`);
+      assert.equal(bench.energy.undoCorrection(done.id, 'admin').kind, 'undone');
+      assert.deepEqual(saved(), before, `${String(energyWh)} Wh, undone`);
+    }
+    // What is put right of another plug is nothing of the NAS.
+    bench.energy.correct({ ...range, deviceId: 'plug-2', energyWh: 200 }, 'admin');
+    assert.deepEqual(saved(), before);
+  });
+
   it('prices what the NAS saved anew with a recalculation, by the quarter hour', async () => {
     const load = steady(fromS, 40).step(fromS + 6 * HOUR, 1.5);
     bench.run([new SimulatedPlug(1, load, fromS, bench.time)], fromS, fromS + 16 * HOUR);
