@@ -52,7 +52,6 @@ function patient({ settings, clock, data, rooms }: Site): Patient {
     nasUrl: settings.NAS_URL,
     nas: () => Promise.resolve(reachable ? { kind: 'answers', version } : { kind: 'silent' }),
     macAddress: nas.macAddress,
-    mayKnowMac: false,
     port: settings.PORT[0] ?? 0,
     health: () => Promise.resolve(ours.health()),
     hasPlugAccount: settings.TAPO_USERNAME !== null,

@@ -226,7 +226,12 @@ function namesKey(): boolean {
   return ['BALUPI_SECRET_KEY', 'BALUPI_SECRET_KEY_FILE'].some((name) => Boolean(named[name]));
 }
 
-function settings(): number {
+/** `settings [--names]`: the names alone are no secret, and bash completes them. */
+function settings(args: readonly string[]): number {
+  if (args.includes('--names')) {
+    for (const name of Object.keys(SETTINGS)) say(name);
+    return 0;
+  }
   const environment = gathered();
   if (!namesKey()) delete environment['BALUPI_SECRET_KEY'];
   for (const [name, { standard, meaning }] of Object.entries(SETTINGS)) {

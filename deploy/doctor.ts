@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   dataDisk as lookAtDisk,
   examine as visit,
@@ -10,6 +9,7 @@ import {
 import type { Finding } from '../nodes/lib/system/finding.ts';
 import { inWordsOf } from '../nodes/lib/viewers/words.ts';
 import type { Settings } from '../settings.ts';
+import { knownMac } from './known-mac.ts';
 import { askNas } from './nas-finder.ts';
 
 export type { Finding };
@@ -22,8 +22,7 @@ export async function examine(settings: Settings): Promise<readonly Finding[]> {
       dataFolder,
       nasUrl: settings.NAS_URL,
       nas: () => lookForNas(settings.NAS_URL),
-      macAddress: settings.NAS_MAC_ADDRESS,
-      mayKnowMac: existsSync(join(dataFolder, 'queue.db')),
+      macAddress: knownMac(settings),
       port: settings.PORT[0] ?? 8000,
       health: () => askHealth(settings),
       hasPlugAccount: settings.TAPO_USERNAME !== null,

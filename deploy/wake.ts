@@ -1,19 +1,15 @@
-import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gatherEnvironment } from '../host/environment.ts';
 import {
-  normaliseMac,
   parseWakeAddress,
-  ServerRows,
   udpMagicPacket,
   type WakeTarget,
   wakeTargets,
 } from '../nodes/lib/nas/nas.ts';
-import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
-import { Store } from '../nodes/lib/store/store.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
+import { knownMac } from './known-mac.ts';
 
 // As the program itself: the database this may open gets a log beside it.
 process.umask(0o077);
@@ -24,24 +20,6 @@ process.umask(0o077);
  */
 const PROBE_LIMIT_MS = 2_000;
 const PROBE_EVERY_MS = 1_000;
-
-/** From the settings, else as a running BaluPi learnt it. */
-function macOf(settings: Settings): string | null {
-  if (settings.NAS_MAC_ADDRESS !== null) return normaliseMac(settings.NAS_MAC_ADDRESS);
-  const file = join(resolve(settings.DATA_DIR), 'queue.db');
-  if (!existsSync(file)) return null;
-  const store = Store.open({
-    file,
-    name: 'queue',
-    synchronous: 'FULL',
-    migrations: QUEUE_MIGRATIONS,
-  });
-  try {
-    return new ServerRows(store).load()?.macAddress ?? null;
-  } finally {
-    store.close();
-  }
-}
 
 /** Any answer is life; a NAS says 401 here without a token, and is not woken by the question. */
 async function answers(url: string): Promise<boolean> {
@@ -68,7 +46,7 @@ async function wake(settings: Settings): Promise<number> {
     console.log('The NAS answers already.');
     return 0;
   }
-  const mac = macOf(settings);
+  const mac = knownMac(settings);
   if (mac === null) {
     console.error('No MAC address of the NAS is known. Set BALUPI_NAS_MAC_ADDRESS.');
     return 1;

@@ -12,6 +12,7 @@ import {
 } from './backup/last-backup.ts';
 import { isNightName } from './backup/outlived.ts';
 import { NAS_STAGING } from './backup/places.ts';
+import { PASSING_WORDS } from './health-checks.ts';
 
 const GB = 1e9;
 const MIN_MEMORY_GB = 0.8;
@@ -47,10 +48,8 @@ export interface Patient {
   readonly dataFolder: string;
   readonly nasUrl: string;
   readonly nas: () => Promise<NasSeen>;
-  /** By which the NAS is woken; null where none is known. */
+  /** By which the NAS is woken, set or learnt; null where none is known. */
   readonly macAddress: string | null;
-  /** BaluPi may have one from the network. */
-  readonly mayKnowMac: boolean;
   /** The first port, as set. */
   readonly port: number;
   /** As `GET /api/health` tells it; null where nothing answers. */
@@ -264,9 +263,8 @@ async function nas({ nasUrl, nas: look }: Patient): Promise<Finding> {
   }
 }
 
-function wake({ macAddress, mayKnowMac }: Patient): Finding {
+function wake({ macAddress }: Patient): Finding {
   if (macAddress !== null) return ok('[[Waking]]', macAddress);
-  if (mayKnowMac) return ok('[[Waking]]', '[[by the address learnt from the NAS]]');
   return warn(
     '[[Waking]]',
     '[[no MAC address of the NAS is known]]',
@@ -280,7 +278,9 @@ async function api({ health, port }: Patient): Promise<Finding> {
   if (told === null) return fail('BaluPi', `[[nothing answers at port]] ${port}`, advice);
   const { status, version, checks } = told;
   if (status === 'ok') return ok('BaluPi', `${version} [[is well]]`);
-  const found = Object.entries(checks).map(([name, word]) => `${name}: ${word}`);
+  const found = Object.entries(checks)
+    .filter(([name, word]) => word !== 'ok' && PASSING_WORDS[name]?.includes(word) !== true)
+    .map(([name, word]) => `${name}: ${word}`);
   return warn('BaluPi', `${status} (${found.join(', ')})`, advice);
 }
 

@@ -156,22 +156,35 @@ describe('The command balupi', function () {
     assert.throws(() => statSync(join(folder, 'data', 'secret.key')));
   });
 
-  it('tells how a BaluPi is, and whether there is one', async () => {
-    assert.equal(balupi(['status'], '', { BALUPI_PORT: '1' }).code, 3);
+  /** What a command says beside a BaluPi of which health tells that. */
+  async function besideOne(command: string, health: object): Promise<Said> {
     const server = createServer((_request, response) => {
-      response.end(JSON.stringify({ status: 'ok', version: '9.9', checks: { disk: 'ok' } }));
+      response.end(JSON.stringify(health));
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const asked = spawn(process.execPath, [CLI, 'status'], {
-      env: { ...env, BALUPI_PORT: String(port) },
+    const asked = spawn(process.execPath, [CLI, command], {
+      env: { ...env, BALUPI_PORT: String(port), BALUPI_NAS_URL: 'http://127.0.0.1:1' },
     });
     let out = '';
     asked.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     const [code] = (await once(asked, 'close')) as [number];
     server.close();
+    return { code, out, err: '' };
+  }
+
+  it('tells how a BaluPi is, and whether there is one', async () => {
+    assert.equal(balupi(['status'], '', { BALUPI_PORT: '1' }).code, 3);
+    const health = { status: 'ok', version: '9.9', checks: { disk: 'ok' } };
+    const { code, out } = await besideOne('status', health);
     assert.equal(code, 0);
     assert.match(out, /^BaluPi 9\.9 at .*: ok\n {2}disk: ok\n/);
+  });
+
+  it('names in the doctor’s line what is not well, and no more', async () => {
+    const checks = { disk: 'low', memory: 'ok', backup: 'off', update: 'available' };
+    const { out } = await besideOne('doctor', { status: 'degraded', version: '9.9', checks });
+    assert.match(out, /^warn BaluPi: degraded \(disk: low\)\n/m);
   });
 
   it('finds what others may open in the data folder, and nothing once it is shut', () => {
@@ -192,6 +205,7 @@ describe('The command balupi', function () {
     assert.match(doctor(), /^warn Secrets: others may open secret\.key\n/m);
     chmodSync(data, 0o700);
     assert.match(doctor(), /^ {2}ok Secrets: /m);
+    assert.match(doctor(), /^warn Waking: no MAC address of the NAS is known\n/m);
   });
 
   it('counts no uploads where no queue is, and finds a damaged settings file in words', () => {

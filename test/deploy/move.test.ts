@@ -147,6 +147,13 @@ describe('Moving the data', function () {
     data.close();
   });
 
+  it('leaves a folder that may go: the service starts without it', () => {
+    const unit = readFileSync(join('deploy', 'balupi.service'), 'utf8');
+    assert.deepEqual(unit.match(/^(?:ReadWritePaths|ReadOnlyPaths|BindPaths)=.*$/gm), [
+      'ReadWritePaths=-/var/lib/balupi',
+    ]);
+  });
+
   it('cut at any moment leaves a whole folder that the settings name, and goes on from there', () => {
     let steps = 1;
     for (; steps < ALL_STEPS; steps += 1) {

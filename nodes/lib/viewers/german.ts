@@ -573,7 +573,6 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['It may sleep. Else set its address:', 'Vielleicht schläft es. Sonst stelle seine Adresse ein:'],
   ['has no address', 'hat keine Adresse'],
   ['Set its address as a number:', 'Stelle seine Adresse als Zahl ein:'],
-  ['by the address learnt from the NAS', 'über die vom NAS gelernte Adresse'],
   ['no MAC address of the NAS is known', 'die MAC-Adresse des NAS ist nicht bekannt'],
   [
     'Sign in once while the NAS is awake, or set it:',
