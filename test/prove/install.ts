@@ -20,9 +20,26 @@ import { releaseArchive } from './world/release-archive.ts';
 
 const SUITES = ['bookworm', 'trixie'];
 const PORT = 18_080;
+const HELD_PORT = 18_081;
 const READY_MS = 150_000;
 /** A version on trial ends by itself after two minutes, and what it was stands again after its start. */
 const SETTLED_MS = 240_000;
+/**
+ * Where an update is killed: so long after it said that. Before it began, at each of its steps, in
+ * the middle of the trial, and once the version is kept. Twenty over both Debians.
+ */
+const KILLS = [
+  ['', 0.2],
+  ['Unpacking', 1],
+  ['can run', 0],
+  ['Starting', 0],
+  ['Starting', 0.5],
+  ['Starting', 2],
+  ['Starting', 5],
+  ['Starting', 9],
+  ['Starting', 13],
+  ['runs. Before', 0],
+] as const;
 const ENV_FILE = '/etc/balupi/balupi.env';
 const LOGIN = { username: 'alice', password: 'Practice-alice-1' };
 
@@ -148,6 +165,8 @@ class Walk {
       await this.#isKilledMeanwhile();
       await this.#isRestored();
       await this.#goes(nas);
+      await this.#isInstalledByHand(nas.url);
+      this.#leavesNothing();
     } finally {
       await nas.stop();
       rmSync(storageFolder, { recursive: true });
@@ -279,13 +298,16 @@ class Walk {
   async #isKilledMeanwhile(): Promise<void> {
     const { machine, later, log } = this.#deps;
     const file = this.#laid(later.better);
-    const began = `balupi update ${file} >/dev/null 2>&1 & pid=$!`;
-    for (const afterS of [2, 6, 10, 14]) {
-      machine.run('sh', '-c', `${began}; sleep ${afterS}; kill -9 $pid; sleep 3`);
+    const began = `balupi update ${file} >/root/update.log 2>&1 & pid=$!`;
+    for (const [step, afterS] of KILLS) {
+      const reached = step === '' ? 'true' : `grep -qs '${step}' /root/update.log`;
+      const waits = `until ${reached} || ! kill -0 $pid; do sleep 0.05; done; sleep ${afterS}`;
+      machine.run('sh', '-c', `rm -f /root/update.log; ${began}; ${waits}; kill -9 $pid; sleep 3`);
       const settled = await this.#settled();
-      log(`  killed after ${afterS} s: ${settled} runs`);
+      const when = `${afterS} s after ${step === '' ? 'its begin' : `"${step}"`}`;
+      log(`  killed ${when}: ${settled} runs`);
       this.#expect(
-        `has a version that runs, the update killed after ${afterS} s`,
+        `has a version that runs, the update killed ${when}`,
         ['99.0.1', '99.0.3'].includes(settled),
         settled,
       );
@@ -411,6 +433,45 @@ class Walk {
       machine.run('test', '-e', '/var/lib/balupi/queue.db').code === 0,
     );
     this.#expect('leaves no program', machine.run('test', '-e', '/opt/balupi').code !== 0);
+  }
+
+  /** At a terminal, with a wrong answer and a port that somebody holds; then to another disk. */
+  async #isInstalledByHand(nasUrl: string): Promise<void> {
+    const { machine } = this.#deps;
+    const holder = `use IO::Socket::INET; $s = IO::Socket::INET->new(Listen => 1, LocalPort => ${HELD_PORT}); sleep 999`;
+    machine.run('sh', '-c', `perl -e '${holder}' >/dev/null 2>&1 & sleep 1`);
+    machine.run('rm', '-f', '/var/lib/balupi/settings.json');
+    const command = `sh /root/release/install.sh --port ${HELD_PORT},${PORT}`;
+    const answers = `(sleep 1; echo ftp://nas; echo ${nasUrl.replace('http://', '')}/)`;
+    const { code, out } = machine.run(
+      'sh',
+      '-c',
+      `${answers} | script -qec '${command}' /dev/null`,
+    );
+    this.#expect('is installed at a terminal', code === 0, out);
+    this.#expect('names who holds a port', out.includes(`${HELD_PORT} is taken by perl`), out);
+    const asked = out.split('Address of the NAS').length - 1;
+    this.#expect('asks again after an address that is none', asked === 2, out);
+    this.#expect('shows who answers there', out.includes(`at ${nasUrl} (MAC`), out);
+    await this.#ready();
+    const moved = machine.run('balupi', 'move', '/srv/house');
+    this.#expect('is moved', moved.code === 0, moved.out);
+    const alone = machine.run('sh', '-c', 'rm -r /var/lib/balupi && systemctl restart balupi');
+    this.#expect('starts without the folder it left', alone.code === 0, alone.out);
+    await this.#ready();
+  }
+
+  #leavesNothing(): void {
+    const { machine } = this.#deps;
+    const purged = machine.run('balupi', 'uninstall', '--purge');
+    this.#expect('is taken away with all it has', purged.code === 0, purged.out);
+    const places = ['/srv/house', '/etc/balupi', '/opt/balupi', '/usr/local/bin/balupi'];
+    const left = machine.run(
+      'sh',
+      '-c',
+      `ls -d ${places.join(' ')} 2>/dev/null; getent passwd balupi`,
+    );
+    this.#expect('leaves no data, no settings and no user', left.out === '', left.out);
   }
 
   async #ready(): Promise<void> {
