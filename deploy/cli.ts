@@ -38,6 +38,7 @@ import { UsageFault } from './usage-fault.ts';
 
 /** `balupi`, the command of whoever sits at the Pi's own shell. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..', '..');
+const SERVICE_CREDENTIALS = '/run/credentials/balupi.service';
 const SERVICE_ENVIRONMENT = '/etc/balupi/balupi.env';
 const BACKUP_TIMER = '/etc/systemd/system/balupi-backup.timer';
 /** Of whoever makes the releases, where the installed one does not bring it. */
@@ -78,10 +79,16 @@ function envFile(): string {
   return existsSync(SERVICE_ENVIRONMENT) ? SERVICE_ENVIRONMENT : join(PACKAGE_FOLDER, '.env');
 }
 
+/** With what systemd's `LoadCredential=` gives to a service that runs: its settings are whole with it. */
+function shellEnvironment(): Readonly<Record<string, string | undefined>> {
+  if (!existsSync(SERVICE_CREDENTIALS)) return process.env;
+  return { CREDENTIALS_DIRECTORY: SERVICE_CREDENTIALS, ...process.env };
+}
+
 function gathered(): Record<string, string | undefined> {
   const file = envFile();
   if (existsSync(file) && !isReadable(file)) throw new UsageFault(ROOT_ONLY);
-  const environment = { BALUPI_SECRET_KEY: NO_KEY, ...process.env };
+  const environment = { BALUPI_SECRET_KEY: NO_KEY, ...shellEnvironment() };
   return gatherEnvironment(file, environment, Object.keys(SETTINGS));
 }
 
@@ -488,6 +495,8 @@ async function uninstall(args: readonly string[]): Promise<number> {
   needsRoot();
   const purge = args.includes('--purge');
   const folder = resolve(settingsOf(gathered()).DATA_DIR);
+  // With the service its credentials go.
+  const own = purge ? ownEnvironment() : {};
   // The queue has one owner at a time, so it is asked once the service has let it go.
   systemctl('stop', 'balupi');
   const waiting = undelivered(folder);
@@ -498,7 +507,7 @@ async function uninstall(args: readonly string[]): Promise<number> {
     );
     return 1;
   }
-  if (purge && !(await forgetsDevices(args.includes('--even-with-devices')))) {
+  if (purge && !(await forgetsDevices(own, args.includes('--even-with-devices')))) {
     systemctl('start', 'balupi');
     return 1;
   }
@@ -519,6 +528,11 @@ async function uninstall(args: readonly string[]): Promise<number> {
   return 0;
 }
 
+/** As the service has it, its key among it. */
+function ownEnvironment(): Readonly<Record<string, string | undefined>> {
+  return gatherEnvironment(envFile(), shellEnvironment(), Object.keys(SETTINGS));
+}
+
 function removeTraces(folder: string): void {
   removeData(folder);
   rmSync('/etc/balupi', { recursive: true, force: true });
@@ -527,11 +541,13 @@ function removeTraces(folder: string): void {
 }
 
 /** The Pi stands among its users' devices at the NAS; after a purge nobody here could take it off. */
-async function forgetsDevices(evenSo: boolean): Promise<boolean> {
+async function forgetsDevices(
+  environment: Readonly<Record<string, string | undefined>>,
+  evenSo: boolean,
+): Promise<boolean> {
   const { unregister } = await import('./farewell.ts');
-  const environment = gatherEnvironment(envFile(), process.env, Object.keys(SETTINGS));
   try {
-    const { removed, left } = await unregister(settingsOf(environment), version());
+    const { removed, left } = await unregister(settingsOf({ ...environment }), version());
     if (removed > 0) say(`Taken off the devices of ${removed} users at the NAS.`);
     if (left === 0) return true;
     say(`The NAS does not take this Pi off the devices of ${left} users now.`);

@@ -166,6 +166,7 @@ class Walk {
       await this.#isRestored();
       await this.#goes(nas);
       await this.#isInstalledByHand(nas.url);
+      this.#takesACredential();
       this.#leavesNothing();
     } finally {
       await nas.stop();
@@ -459,6 +460,22 @@ class Walk {
     const alone = machine.run('sh', '-c', 'rm -r /var/lib/balupi && systemctl restart balupi');
     this.#expect('starts without the folder it left', alone.code === 0, alone.out);
     await this.#ready();
+  }
+
+  /** A password that systemd hands to the service: in no environment, and the shell knows of it. */
+  #takesACredential(): void {
+    const { machine } = this.#deps;
+    const script = `
+      echo hunter2 >/etc/balupi/tapo
+      echo '[Service]' >/etc/systemd/system/balupi.service.d/20-own.conf
+      echo LoadCredential=tapo_password:/etc/balupi/tapo >>/etc/systemd/system/balupi.service.d/20-own.conf
+      systemctl daemon-reload
+      balupi set TAPO_USERNAME a@example.org
+      systemctl restart balupi
+      balupi doctor | grep 'Plugs: an account is set'
+      ! grep -q hunter2 /proc/$(systemctl show --property=MainPID --value balupi)/environ`;
+    const { code, out } = machine.run('sh', '-e', '-c', script);
+    this.#expect('takes a password as a credential of systemd', code === 0, out);
   }
 
   #leavesNothing(): void {
