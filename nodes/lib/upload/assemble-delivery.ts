@@ -16,6 +16,7 @@ import { DeliveryStep } from './delivery-step.ts';
 import { DeliveryTurn } from './delivery-turn.ts';
 import { DropRows } from './drop-rows.ts';
 import { FlushWake } from './flush-wake.ts';
+import { FollowedChanges } from './followed-changes.ts';
 import { FlushWakeRows } from './flush-wake-rows.ts';
 import { HandOver } from './hand-over.ts';
 import type { Intents } from './intents.ts';
@@ -80,7 +81,8 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
     locks,
     owner: uploadId(clock.nowMs(), randomBytes),
   });
-  const changedRows = { rows: new ChangedRows(store), drops: new DropRows(store) };
+  const drops = new DropRows(store);
+  const changed = { rows: new ChangedRows(store), drops, changes: new FollowedChanges(common) };
   const changeStep = new ChangeStep({ nas, folders, moves: new NasMoves(api), clock });
   const changes = new ChangeDelivery({ ...common, changeStep, locks });
   return {
@@ -89,7 +91,7 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
     conflicts: assembleConflicts(parts, rows, { uploads, locks, kept }),
     kept,
     flushWake: assembleFlushWake(parts),
-    changed: new ChangedPaths({ ...common, ...changedRows, kept }),
+    changed: new ChangedPaths({ ...common, ...changed, kept }),
     locks,
   };
 }

@@ -65,6 +65,11 @@ export class ChangeQueue {
     return this.#intake.isInLine(caller, wish);
   }
 
+  /** 0 where none was ever taken. */
+  newestSeq(): number {
+    return this.#rows.newestSeq();
+  }
+
   /** What a user changed that the NAS did not carry out yet, in its order. */
   openOf(userId: number): readonly QueuedChange[] {
     return this.#rows.openOf(userId).map(({ seq, kind, path, toPath, createdAtMs }) => {

@@ -1,3 +1,4 @@
+import { belowBounds } from '../files/files.ts';
 import { prepareAll } from '../store/prepared.ts';
 import { Remembered } from '../store/remembered.ts';
 import type { Store } from '../store/store.ts';
@@ -9,6 +10,7 @@ import {
   type NewChange,
   type SeenEntry,
 } from './change-row.ts';
+import { textOf } from './upload-row.ts';
 import type { InsertedAs } from './upload-rows.ts';
 import {
   FOUND_WAITING,
@@ -118,6 +120,14 @@ const SQL = {
         user_id = -user_id, intent_file = NULL
       WHERE user_id = ? AND owner_created_at <> ? AND found = 1 AND state <> 'sending'
         AND state IN ${UNFINISHED}`,
+  newestSeq: 'SELECT max(seq) AS seq FROM queued_changes',
+  within: `
+      SELECT ${CHANGE_COLUMNS} FROM queued_changes
+      WHERE seq <= :mark AND (state IN ${UNFINISHED} OR state IN ('conflict', 'held'))
+        AND (path = :from OR (path > :low AND path < :high)
+          OR to_path = :from OR (to_path > :low AND to_path < :high)) ORDER BY seq`,
+  owner: 'SELECT owner_created_at FROM queued_changes WHERE id = ?',
+  place: 'UPDATE queued_changes SET path = ?, to_path = ?, intent_file = ? WHERE id = ?',
   isIntentNeeded: 'SELECT 1 FROM queued_changes WHERE intent_file = ? LIMIT 1',
   unfinished: `
       SELECT ${CHANGE_COLUMNS} FROM queued_changes
@@ -254,6 +264,25 @@ export class ChangeRows {
   /** Of what was rebuilt for an id: what belongs to the person who had it before. */
   holdOthers(userId: number, bornAt: string): number {
     return Number(this.#sql.holdOthers.run(userId, bornAt).changes);
+  }
+
+  /** 0 where there is none. */
+  newestSeq(): number {
+    return Number(this.#sql.newestSeq.get()?.['seq'] ?? 0);
+  }
+
+  /** Everybody's at or below a path, or going there, that are not over; oldest first. */
+  within(from: string, mark: number): readonly ChangeRow[] {
+    return this.#sql.within.all({ from, mark, ...belowBounds(from) }).map(toChangeRow);
+  }
+
+  ownerCreatedAt(id: string): string | null {
+    return textOf(this.#sql.owner.get(id)?.['owner_created_at']);
+  }
+
+  /** It is about another place from now on, as its new intent tells; null where it has none. */
+  place({ id, path, toPath }: ChangeRow, intentFile: string | null): void {
+    this.#sql.place.run(path, toPath, intentFile, id);
   }
 
   /** Whether a row is left that a file of intents tells of. */

@@ -8,6 +8,7 @@ import type { Disk } from './disk.ts';
 import type { DropRows } from './drop-rows.ts';
 import type { Intents } from './intents.ts';
 import type { KeptCopies } from './kept-copies.ts';
+import type { FollowedChanges } from './followed-changes.ts';
 import { intentOf } from './recovery.ts';
 import { folderOf } from './target.ts';
 import type { UploadRow } from './upload-row.ts';
@@ -16,6 +17,7 @@ import type { UploadRows } from './upload-rows.ts';
 export interface ChangedPathsDeps {
   readonly rows: ChangedRows;
   readonly uploads: UploadRows;
+  readonly changes: Pick<FollowedChanges, 'follow'>;
   readonly drops: DropRows;
   readonly intents: Intents;
   readonly kept: Pick<KeptCopies, 'keepBody'>;
@@ -41,7 +43,7 @@ export class ChangedPaths {
   }
 
   /**
-   * Everybody's rows at or below a path go to the same place below another.
+   * Everybody's rows at or below a path go to the same place below another, changes too.
    * @param mark the newest row that was accepted before
    * @returns how many
    * @throws the disk's error; what was not told yet stays where it was
@@ -69,7 +71,7 @@ export class ChangedPaths {
       count += some.length;
     }
     rows.moved(from, to, mark);
-    return count;
+    return count + (await this.#deps.changes.follow(from, to, mark));
   }
 
   /**

@@ -72,15 +72,18 @@ export class Intents {
     return await this.#write(uploads);
   }
 
-  /** As {@link write}, for a change. */
-  async writeChange(change: NewChange): Promise<string> {
-    return await this.#write([intentOfChange(change)]);
+  /**
+   * As {@link write}, for a change.
+   * @param insteadOf the file whose place in the order it takes
+   */
+  async writeChange(change: NewChange, insteadOf: string | null = null): Promise<string> {
+    return await this.#write([intentOfChange(change)], INTENTS.exec(insteadOf ?? '')?.[1]);
   }
 
-  async #write(intents: readonly object[]): Promise<string> {
+  async #write(intents: readonly object[], inOrder?: string): Promise<string> {
     const { disk, clock, folder, randomBytes } = this.#parts;
-    this.#order += 1;
-    const order = String(this.#order).padStart(12, '0');
+    if (inOrder === undefined) this.#order += 1;
+    const order = inOrder ?? String(this.#order).padStart(12, '0');
     const name = `${order}-${uploadId(clock.nowMs(), randomBytes)}.intents`;
     const handle = await disk.create(join(folder, name));
     let whole = false;

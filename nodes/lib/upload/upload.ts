@@ -258,10 +258,10 @@ export class Upload {
 
   /** The newest of what was accepted until now. */
   mark(): number {
-    return this.#places.newestSeq();
+    return Math.max(this.#places.newestSeq(), this.#changes.newestSeq());
   }
 
-  /** Something was moved on the NAS; see {@link ChangedPaths.followMove}. */
+  /** Something was moved on the NAS: what waits, uploads and changes, follows; see {@link ChangedPaths.followMove}. */
   async followMove(from: string, to: string, mark: number): Promise<number> {
     return await this.#changed.followMove(from, to, mark);
   }

@@ -338,6 +338,37 @@ describe('changes while the NAS sleeps', function () {
     assert.deepEqual([...(await tree.seen(ALICE, 'Shared')).keys()], []);
   });
 
+  for (const isLost of [false, true]) {
+    const also = isLost ? ', though the database is lost then' : '';
+    it(`follows what somebody else moved through the Pi meanwhile${also}`, async () => {
+      const { house } = tree;
+      for (const folder of ['Shared/trip', 'Shared/2026']) house.nas.folders.add(folder);
+      for (const name of ['x.txt', 'y.txt', 'z.txt']) house.nas.put(`Shared/trip/${name}`, name);
+      await tree.lookAround(ALICE, 'Shared');
+      assert.equal(await tree.delete('Shared/trip/x.txt'), 'taken');
+      assert.equal(await tree.rename('Shared/trip/y.txt', 'yy.txt'), 'taken');
+      assert.equal(await tree.move('Shared/trip/z.txt', 'Shared'), 'taken');
+      house.nas.moveTree('Shared/trip', 'Shared/2026/trip');
+      const mark = house.upload.mark();
+      assert.equal(await tree.mkdir('Shared/trip/later'), 'taken');
+      assert.equal(await house.upload.followMove('Shared/trip', 'Shared/2026/trip', mark), 3);
+      const listed = house.upload.list(ALICE, null);
+      assert.deepEqual(
+        listed.kind === 'uploads' && listed.uploads.map(({ path, to_path: to }) => [path, to]),
+        [
+          ['Shared/trip/later', undefined],
+          ['Shared/2026/trip/z.txt', 'Shared/z.txt'],
+          ['Shared/2026/trip/y.txt', 'Shared/2026/trip/yy.txt'],
+          ['Shared/2026/trip/x.txt', undefined],
+        ],
+      );
+      if (isLost) await tree.restart({}, removeDatabase);
+      await house.deliver();
+      const shared = onNas().filter((path) => path.startsWith('Shared/'));
+      assert.deepEqual(shared, ['Shared/2026/trip/yy.txt', 'Shared/z.txt']);
+    });
+  }
+
   it('survives a power cut, and the loss of the database', async () => {
     await tree.delete('alice/c.txt');
     await tree.rename('alice/A', 'Z');
