@@ -72,13 +72,15 @@ describe('BaluHost’s Android app through the Pi', function () {
     }, 'the photos never arrived');
   });
 
-  it('browses, opens and deletes', async () => {
+  it('browses, opens, deletes and renames', async () => {
     const files = await app.list('alice/Phone');
     assert.equal(files.length, PHOTOS);
     assert.equal(sha256(await app.open('alice/Phone/IMG 1.jpg')), sha256(photo(1)));
     await app.remove('alice/Phone/IMG 4.jpg');
     const tree = await pi.nas.tree();
     assert.ok(!tree.some(({ path }) => path === 'alice/Phone/IMG 4.jpg'));
+    await app.rename('alice/Phone/IMG 3.jpg', 'three.jpg');
+    assert.ok((await app.list('alice/Phone')).some(({ name }) => name === 'three.jpg'));
   });
 
   it('has its bell, its devices and its dashboard', async () => {
@@ -89,20 +91,31 @@ describe('BaluHost’s Android app through the Pi', function () {
     assert.ok((await app.systemInfo()) > 0);
   });
 
-  it('is let in at night, and goes on uploading', async () => {
+  it('is let in at night, and goes on uploading, deleting, moving and renaming', async () => {
     await pi.nas.sleep('suspend');
     await online(false);
     assert.equal(await app.isOnline(), true);
     assert.ok((await app.list('alice/Phone')).length >= PHOTOS - 1);
     assert.equal(sha256(await app.open('alice/Phone/IMG 1.jpg')), sha256(photo(1)));
     assert.equal(await app.uploadPhoto('alice/Phone/night.jpg', photo(9)), 200);
+    await app.remove('alice/Phone/IMG 0.jpg');
+    await app.makeFolder('alice/Phone', 'best');
+    await app.move('alice/Phone/IMG 1.jpg', 'alice/Phone/best');
+    await app.rename('alice/Phone/IMG 2.jpg', 'two.jpg');
+    const wanted = ['best', 'night.jpg', 'three.jpg', 'two.jpg'];
+    const names = async () => (await app.list('alice/Phone')).map(({ name }) => name).sort();
+    assert.deepEqual(await names(), wanted);
+    assert.equal(sha256(await app.open('alice/Phone/best/IMG 1.jpg')), sha256(photo(1)));
     assert.equal(app.state, 'paired');
     await pi.nas.wake();
     await online(true);
-    await until(
-      async () => (await pi.nas.tree()).some(({ path }) => path === 'alice/Phone/night.jpg'),
-      'the photo of the night never arrived',
-    );
+    await until(async () => {
+      const paths = (await pi.nas.tree()).map(({ path }) => path);
+      const inPhone = paths.filter((path) => path.startsWith('alice/Phone/'));
+      const left = ['best/IMG 1.jpg', 'night.jpg', 'three.jpg', 'two.jpg'];
+      return inPhone.sort().join() === left.map((name) => `alice/Phone/${name}`).join();
+    }, 'what was done in the night never arrived');
+    assert.deepEqual(await names(), wanted);
     assert.ok(!pi.nas.requests.some(({ headers }) => isPiToken(headers['authorization'] ?? '')));
   });
 });

@@ -103,8 +103,10 @@ function readFolder(body: Body): ReadWish {
   return withPath(whole, parseNewPath, (made) => ({ kind: 'make_folder', path: made }));
 }
 
+/** BaluHost says `old_path`, BaluApp `path`, BaluDesk a number. */
 function readRename(body: Body, pathOfId: PathOfId): ReadWish {
-  const { old_path: oldPath, new_name: name } = body;
+  const { old_path: nasPath, path: appPath, new_name: name } = body;
+  const oldPath = nasPath ?? appPath;
   if (typeof name !== 'string') return { kind: 'unreadable' };
   const fit = parseNewPath(name);
   if (fit.kind === 'bad_path') return fit;
@@ -112,7 +114,8 @@ function readRename(body: Body, pathOfId: PathOfId): ReadWish {
     return { kind: 'bad_path', reason: 'The new name is not the name of a file.' };
   }
   if (typeof oldPath === 'string') {
-    return withPath(oldPath, parseNasPath, (path) => ({ kind: 'rename', path, name }));
+    const read = withPath(oldPath, parseNasPath, (path) => ({ kind: 'rename', path, name }));
+    return read.kind === 'wish' && nasPath === undefined ? { ...read, spelling: 'other' } : read;
   }
   return byId(body, pathOfId, (path) => ({ kind: 'rename', path, name }));
 }

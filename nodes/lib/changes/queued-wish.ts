@@ -66,7 +66,9 @@ function readRename(body: Body, pathOfId: PathOfId): ReadQueuedWish {
   if (fit.path !== name || name.includes('/')) {
     return { kind: 'bad_path', reason: 'The new name is not the name of a file.' };
   }
-  return read(sourceIn(body, 'old_path', pathOfId), parseNasPath, (path) => {
+  // BaluApp writes `path`.
+  const source = sourceIn(body, 'old_path', pathOfId) ?? body['path'];
+  return read(source, parseNasPath, (path) => {
     return { kind: 'rename', path, name };
   });
 }

@@ -37,6 +37,11 @@ describe('Changes as callers write them', () => {
       { file_id: 7, new_name: 'b.txt' },
       { kind: 'rename', path: 'alice/seven.txt', name: 'b.txt' },
     ],
+    [
+      'PUT files/rename',
+      { path: 'alice/a.txt', new_name: 'b.txt' },
+      { kind: 'rename', path: 'alice/a.txt', name: 'b.txt' },
+    ],
     ['PUT files/rename', { file_id: 8, new_name: 'b.txt' }, 'not_found'],
     ['PUT files/rename', { old_path: 'alice/a.txt', new_name: '../b' }, 'bad_path'],
     ['PUT files/rename', { old_path: 'alice/a.txt', new_name: 'x/y' }, 'bad_path'],

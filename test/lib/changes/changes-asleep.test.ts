@@ -78,6 +78,12 @@ describe('a change on its way to the NAS', () => {
       ],
       [
         'PUT files/rename',
+        { path: 'alice/a', new_name: 'b' },
+        { kind: 'rename', path: 'alice/a', name: 'b' },
+        'Renamed',
+      ],
+      [
+        'PUT files/rename',
         { file_id: 7, new_name: 'b' },
         { kind: 'rename', path: 'alice/seven.txt', name: 'b' },
         'Renamed',

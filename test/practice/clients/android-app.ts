@@ -137,6 +137,20 @@ export class AndroidApp {
     textOf(told['message']);
   }
 
+  async move(path: string, to: string): Promise<void> {
+    const body = { source_path: path, destination_path: to };
+    textOf(parsed(await this.#asked('PUT', 'files/move', body))['message']);
+  }
+
+  async rename(path: string, newName: string): Promise<void> {
+    const body = { path, new_name: newName };
+    textOf(parsed(await this.#asked('PUT', 'files/rename', body))['message']);
+  }
+
+  async makeFolder(path: string, name: string): Promise<void> {
+    textOf(parsed(await this.#asked('POST', 'files/folder', { path, name }))['message']);
+  }
+
   async unreadCount(): Promise<number> {
     return numberOf(parsed(await this.#asked('GET', 'notifications/unread-count'))['count']);
   }
