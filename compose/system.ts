@@ -4,6 +4,7 @@ import { examine, type Patient } from '../host/doctor.ts';
 import { newerRelease } from '../host/drop-folder.ts';
 import { type FlowsState, healthChecks } from '../host/health-checks.ts';
 import {
+  DiskState,
   MemoryPressure,
   memoryReader,
   piLoadReader,
@@ -40,7 +41,12 @@ export function system(site: Site, version: string, host: HostState): System {
     ...host,
   });
   const load = new PiLoadSampler(clock, piLoadReader(data.path), log);
-  return new System({ version, checks, load, memory, clock, visit: () => examine(patient(site)) });
+  const diskState = new DiskState(log, () => ({
+    state: checks.find(({ name }) => name === 'disk')?.run() ?? 'ok',
+    freeBytes: disk.space().freeBytes,
+  }));
+  const visit = () => examine(patient(site));
+  return new System({ version, checks, load, memory, disk: diskState, clock, visit });
 }
 
 /** What the doctor cannot see from outside of the house, without asking the NAS. */

@@ -72,17 +72,32 @@ function pageEvent(message: unknown): unknown {
   return { topic, payload: { page: typeof id === 'string' ? id.slice(0, 64) : '' } };
 }
 
+/** Whose page a socket is. */
+export interface Reader {
+  readonly socketId: string;
+  readonly username: string;
+  readonly isAdmin: boolean;
+}
+
 /**
  * Whether a message may be shown at a socket. The Dashboard sends what is for one page to all of
- * them, and replays it to later ones, where a flow's widget is not set to keep them apart.
+ * them, and replays it to later ones, where a flow's widget is not set to keep them apart. What says
+ * who may know it, as the events do, is shown to nobody else.
  */
-export function isFor(socketId: string, args: readonly unknown[]): boolean {
+export function isFor(reader: Reader, args: readonly unknown[]): boolean {
   return args.every((argument) => {
     const messages: readonly unknown[] = Array.isArray(argument) ? argument : [argument];
     return messages.every((message) => {
-      const client = isRecord(message) ? message['_client'] : undefined;
+      if (!isRecord(message)) return true;
+      const client = message['_client'];
       const addressee = isRecord(client) ? client['socketId'] : undefined;
-      return addressee === undefined || addressee === socketId;
+      return (addressee === undefined || addressee === reader.socketId) && mayKnow(reader, message);
     });
   });
+}
+
+function mayKnow(reader: Reader, message: Readonly<Record<string, unknown>>): boolean {
+  const { audience, username } = message;
+  if (audience === 'admins') return reader.isAdmin;
+  return audience !== 'user' || username === reader.username;
 }

@@ -7,7 +7,7 @@ import {
   languageOf,
   type Viewers,
 } from '../nodes/lib/viewers/viewers.ts';
-import { admitPacket, isFor } from './dashboard-packet.ts';
+import { admitPacket, isFor, type Reader } from './dashboard-packet.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';
 import { inLook } from './dashboard-look.ts';
@@ -186,11 +186,12 @@ export class DashboardSockets {
     const emit = socket.emit.bind(socket);
     const look = lookOf(socket.handshake);
     socket.emit = (event, ...args) => {
-      if (user() === null) {
+      const reader = user();
+      if (reader === null) {
         socket.disconnect(true);
         return false;
       }
-      if (!isFor(socket.id, args)) return false;
+      if (!isFor(readerAt(socket, reader), args)) return false;
       if (unreadBytes(socket) > MOST_UNREAD_BYTES) {
         socket.conn.close(true);
         return false;
@@ -202,6 +203,10 @@ export class DashboardSockets {
       return emit(event, ...args.map((argument) => inWordsOf(shown.language, argument)));
     };
   }
+}
+
+function readerAt({ id }: DashboardSocket, { username, role }: User): Reader {
+  return { socketId: id, username, isAdmin: role === 'admin' };
 }
 
 function unreadBytes({ conn }: DashboardSocket): number {

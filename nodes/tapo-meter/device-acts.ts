@@ -11,7 +11,7 @@ import type {
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
-import type { DeviceWish, TapoDevice } from '../lib/tapo/tapo.ts';
+import type { DeviceWish, SwitchedBy, TapoDevice } from '../lib/tapo/tapo.ts';
 
 const BAD_ADDRESS =
   'A plug is added by an IPv4 address of the home network, and not that of the NAS; a port may follow.';
@@ -121,10 +121,17 @@ export function merge({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage 
   return withAnswer(message, answer(wire(successor)));
 }
 
+/** A flow that acts as the Pi itself is nobody in particular. */
+export function switcher({ req }: ApiMessage): SwitchedBy {
+  const caller = req?.call?.caller ?? null;
+  const isPerson = caller !== null && caller.user.id !== 0;
+  return isPerson ? { how: 'user', username: caller.user.username } : { how: 'flow' };
+}
+
 export async function toggle({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const { body, params, language } = callOf(message);
   const { force } = body as TapoToggleBody;
-  const outcome = await tapo.toggle(params['id'] ?? '', { force, language });
+  const outcome = await tapo.toggle(params['id'] ?? '', { force, language, by: switcher(message) });
   switch (outcome.kind) {
     case 'switched': {
       const new_state = outcome.isOn ? 'on' : 'off';

@@ -3,7 +3,17 @@ import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { add, devices, discover, forgotten, merge, remove, toggle, update } from './device-acts.ts';
+import {
+  add,
+  devices,
+  discover,
+  forgotten,
+  merge,
+  remove,
+  switcher,
+  toggle,
+  update,
+} from './device-acts.ts';
 
 interface TapoConfig extends NodeDef {
   readonly op: string;
@@ -30,7 +40,8 @@ async function switchTo(
 ): Promise<ApiMessage> {
   const wanted = typeof message.device === 'string' ? message.device : device;
   const plug = tapo.list().find(({ id, name }) => id === wanted || name === wanted);
-  const outcome = await tapo.toggle(plug?.id ?? '', { to, force });
+  const by = switcher(message);
+  const outcome = await tapo.toggle(plug?.id ?? '', { to, force, by });
   switch (outcome.kind) {
     case 'switched':
       message.payload = { device_id: outcome.id, name: plug?.name, is_on: outcome.isOn };

@@ -106,17 +106,32 @@ describe('What a page sends', () => {
 });
 
 describe('What is sent to a page', () => {
+  const ALICE = { socketId: 's1', username: 'alice', isAdmin: false };
+  const ADMIN = { socketId: 's2', username: 'admin', isAdmin: true };
+
   it('is for all, or for that very page', () => {
-    assert.ok(isFor('s1', [{ payload: 1 }]));
-    assert.ok(isFor('s1', [{ payload: 1, _client: { socketId: 's1' } }]));
-    assert.ok(!isFor('s1', [{ payload: 1, _client: { socketId: 's2' } }]));
-    assert.ok(isFor('s1', ['text', null, undefined, 5]));
+    assert.ok(isFor(ALICE, [{ payload: 1 }]));
+    assert.ok(isFor(ALICE, [{ payload: 1, _client: { socketId: 's1' } }]));
+    assert.ok(!isFor(ALICE, [{ payload: 1, _client: { socketId: 's2' } }]));
+    assert.ok(isFor(ALICE, ['text', null, undefined, 5]));
+  });
+
+  it('is what its reader may know, where it says who that is', () => {
+    const ofAlice = [{ payload: 1, audience: 'user', username: 'alice' }];
+    assert.ok(isFor(ALICE, ofAlice));
+    assert.ok(!isFor({ ...ALICE, username: 'bob' }, ofAlice));
+    assert.ok(!isFor(ADMIN, ofAlice), 'an admin is another user here');
+    assert.ok(!isFor(ALICE, [{ payload: 1, audience: 'user' }]), 'without a name it is nobody’s');
+    assert.ok(isFor(ADMIN, [{ payload: 1, audience: 'admins' }]));
+    assert.ok(!isFor(ALICE, [{ payload: 1, audience: 'admins' }]));
+    assert.ok(isFor(ALICE, [{ payload: 1, audience: 'everybody' }]));
+    assert.ok(!isFor(ALICE, [[{ payload: 1 }, { payload: 2, audience: 'admins' }]]));
   });
 
   it('is not what was kept of another page', () => {
     const kept = [{ payload: 1 }, { payload: 2, _client: { socketId: 's2' } }];
-    assert.ok(!isFor('s1', [kept, { visible: true }]));
-    assert.ok(!isFor('s1', [{ payload: 1, _client: { socketId: 's2' } }, {}]));
+    assert.ok(!isFor(ALICE, [kept, { visible: true }]));
+    assert.ok(!isFor(ALICE, [{ payload: 1, _client: { socketId: 's2' } }, {}]));
   });
 
   it('is dark for who likes it dark, where there is a dark theme', () => {

@@ -62,6 +62,14 @@ describe('The sockets of the Dashboard', () => {
     sockets.stop();
   });
 
+  it('pass on to a page what its reader may know, and nothing of another’s', () => {
+    const tell = (message: object): boolean => page.socket.emit('msg-input:widget', message);
+    assert.equal(tell({ payload: 1, audience: 'user', username: 'alice' }), true);
+    assert.equal(tell({ payload: 2, audience: 'user', username: 'bob' }), false);
+    assert.equal(tell({ payload: 3, audience: 'admins' }), false);
+    assert.equal(page.waiting.length, 1);
+  });
+
   it('keep no more than 2 MB for a page that does not read', () => {
     for (let count = 0; count < 30; count += 1) page.tell(MB / 10);
     const bytes = page.waiting.reduce((sum, { data }) => sum + data.length, 0);

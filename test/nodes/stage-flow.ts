@@ -7,7 +7,7 @@ import type { FakeRooms } from '../fakes/fake-rooms.ts';
 
 export interface StageOptions {
   /** What else the node is set to. */
-  readonly more?: Readonly<Record<string, string>>;
+  readonly more?: Readonly<Record<string, unknown>>;
   readonly type: string;
   readonly op: string;
   readonly rooms: FakeRooms;

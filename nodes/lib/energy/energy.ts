@@ -1,3 +1,4 @@
+import { Listeners } from '../log/listeners.ts';
 import type { Clock } from '../time/clock.ts';
 import type { BucketView } from './bucket-view.ts';
 import type {
@@ -74,6 +75,14 @@ export interface RangeCorrection {
   readonly why: string;
 }
 
+/** An admin put the past of a plug right, or took that back. */
+export interface CorrectionNews {
+  readonly kind: 'correction';
+  readonly isUndone: boolean;
+  readonly correction: NamedCorrection;
+  readonly by: string;
+}
+
 export interface CorrectionRefusal {
   readonly kind: 'unknown_device';
 }
@@ -96,6 +105,7 @@ export class Energy {
   readonly #watch: UnusualWatch;
   readonly #isOnTrial: () => boolean;
   readonly #aside: ReadingsAside | null;
+  readonly #corrected: Listeners<CorrectionNews>;
   /** Readings that lay aside are metered and not written yet. */
   #owesAside = false;
   readonly #present = { view: () => this.#metering.view(), nowS: () => this.#metering.nowS() };
@@ -123,6 +133,7 @@ export class Energy {
     this.#borders = assembled.borders;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
+    this.#corrected = new Listeners(parts.log);
     const { trial } = parts;
     this.#isOnTrial = trial?.isOn ?? (() => false);
     this.#aside = trial === undefined ? null : new ReadingsAside(trial.file, parts.clock);
@@ -276,6 +287,11 @@ export class Energy {
     return this.#watch.listen(listener);
   }
 
+  /** Tells of each correction and each that is undone. @returns how to stop that */
+  onCorrection(listener: (news: CorrectionNews) => void): () => void {
+    return this.#corrected.listen(listener);
+  }
+
   /** By the watts of the plug with role `nas`; null without one or without a fresh value of it. */
   nasState(): NasPowerState | null {
     const nas = this.#nas();
@@ -315,7 +331,9 @@ export class Energy {
     // What is complete in memory is to be put right in the database.
     this.#metering.rollUp();
     const range = { deviceNumber, fromS, toS, energyMwh, why: wish.why };
-    return this.#corrections.correct(range, by, this.#metering.nowS());
+    const outcome = this.#corrections.correct(range, by, this.#metering.nowS());
+    if (outcome.kind === 'corrected') this.#tellCorrected(outcome.id, by, false);
+    return outcome;
   }
 
   /** Hands the history of one plug to its successor; the caller lets go of the old one. */
@@ -336,7 +354,9 @@ export class Energy {
   /** Takes a correction back; it stays in the list as undone. */
   undoCorrection(id: number, by: string): UndoOutcome {
     this.#metering.rollUp();
-    return this.#corrections.undo(id, by, this.#metering.nowS());
+    const outcome = this.#corrections.undo(id, by, this.#metering.nowS());
+    if (outcome.kind === 'undone') this.#tellCorrected(id, by, true);
+    return outcome;
   }
 
   prices(): Price[] {
@@ -375,6 +395,12 @@ export class Energy {
     const fromS = momentS(from, this.#time);
     if (fromS === null) return { kind: 'bad_range' };
     return await this.#prices.recalculate(fromS, this.#metering.nowS());
+  }
+
+  #tellCorrected(id: number, by: string, isUndone: boolean): void {
+    const correction = this.corrections().find((one) => one.id === id);
+    if (correction === undefined) return;
+    this.#corrected.tell({ kind: 'correction', isUndone, correction, by });
   }
 
   /** What was metered of the local day of now; null while nothing of it is known. */

@@ -1,3 +1,4 @@
+import { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
@@ -11,6 +12,7 @@ import { readNasJson } from './json-answer.ts';
 import type { MagicPacketPort } from './magic-packet.ts';
 import { NasCalls } from './nas-calls.ts';
 import type { NasJson } from './nas-client.ts';
+import type { NasNews } from './nas-news.ts';
 import { nasStatus, type NasPlug, type NasStatus } from './nas-status.ts';
 import { NasTransport } from './nas-transport.ts';
 import type { NasSocket } from './nas-upgrade.ts';
@@ -68,12 +70,16 @@ export class NasRoom {
   readonly #book: ServerProfileBook;
   readonly #probe: NasProbe;
   readonly #arrival: Arrival;
+  readonly #news: Listeners<NasNews>;
+  /** What was told last. */
+  #wasAwake = false;
   #unsubscribe: () => void = () => undefined;
   #asking: Promise<void> = Promise.resolve();
 
   constructor(options: NasRoomOptions) {
     const { clock, log, store, url, plug, macAddress } = options;
     this.#options = options;
+    this.#news = new Listeners(log);
     this.#neighbours = new NeighbourTable(options.readNeighbours);
     // Over https the certificate tells who answers, and the MAC may be a router's.
     this.#identityOf =
@@ -117,6 +123,7 @@ export class NasRoom {
     this.#book.load();
     this.wake.start();
     this.#unsubscribe = this.presence.onChange((state) => {
+      this.#tellOf(state.awake);
       if (state.reachable) this.#learnMac();
       if (!state.awake) return;
       // It is up for somebody, whoever that is.
@@ -140,9 +147,15 @@ export class NasRoom {
     return this.#probe.probe();
   }
 
+  /** Tells what becomes of the NAS from now on. @returns how to stop that */
+  onNews(listener: (news: NasNews) => void): () => void {
+    return this.#news.listen(listener);
+  }
+
   /** The NAS said that it goes: asleep at once. */
   goodbye(): void {
     this.#arrival.end();
+    this.#tell('nas_goodbye');
     this.presence.goodbye();
   }
 
@@ -185,7 +198,20 @@ export class NasRoom {
       targets: wakeTargets,
       macAddress: () => this.macAddress,
       bootTimeoutSeconds,
+      onFailed: () => {
+        this.#tell('wake_failed');
+      },
     });
+  }
+
+  #tellOf(isAwake: boolean): void {
+    const isNews = isAwake !== this.#wasAwake && this.presence.wasKnown;
+    this.#wasAwake = isAwake;
+    if (isNews) this.#tell(isAwake ? 'nas_awake' : 'nas_asleep');
+  }
+
+  #tell(kind: NasNews['kind']): void {
+    this.#news.tell({ kind, sleepState: this.presence.state.sleepState });
   }
 
   #openTransport(url: URL, maxSockets?: number): NasTransport {

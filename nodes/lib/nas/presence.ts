@@ -30,6 +30,7 @@ export class Presence implements NasPresence {
   readonly #listeners = new Set<(state: NasState) => void>();
   #alive = false;
   #asked = false;
+  #askedBefore = false;
   #word: string | null = null;
   #fault: NasFault | null = null;
   #goodbyeAtMs: number | null = null;
@@ -66,6 +67,11 @@ export class Presence implements NasPresence {
     };
   }
 
+  /** False while the first word on the NAS since the start is told: what it says is no change. */
+  get wasKnown(): boolean {
+    return this.#askedBefore;
+  }
+
   /** Monotonic ms since the last accepted goodbye; null when there was none since the start. */
   get sinceGoodbyeMs(): number | null {
     if (this.#goodbyeAtMs === null) return null;
@@ -74,7 +80,7 @@ export class Presence implements NasPresence {
 
   heard(told: Parameters<NasPresence['heard']>[0] = {}): void {
     const cameBack = !this.#alive;
-    this.#asked = true;
+    this.#noteAsked();
     this.#alive = true;
     this.#fault = null;
     if (told.sleepState !== undefined) this.#word = told.sleepState;
@@ -91,7 +97,7 @@ export class Presence implements NasPresence {
   }
 
   silent(fault?: NasFault): void {
-    this.#asked = true;
+    this.#noteAsked();
     this.#alive = false;
     this.#word = null;
     this.#fault = fault ?? null;
@@ -104,7 +110,7 @@ export class Presence implements NasPresence {
     const { clock } = this.#options;
     this.#stopHold();
     this.#goodbyeAtMs = clock.monotonicMs();
-    this.#asked = true;
+    this.#noteAsked();
     this.#alive = false;
     this.#word = null;
     this.#holding = true;
@@ -134,6 +140,11 @@ export class Presence implements NasPresence {
   /** Stops its timer. */
   stop(): void {
     this.#stopHold();
+  }
+
+  #noteAsked(): void {
+    this.#askedBefore = this.#asked;
+    this.#asked = true;
   }
 
   #endHold(): void {

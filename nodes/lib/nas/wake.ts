@@ -44,6 +44,8 @@ export interface WakeOptions {
   /** From the settings or the `servers` row, `aa:bb:cc:dd:ee:ff`. */
   readonly macAddress: () => string | null;
   readonly bootTimeoutSeconds: number;
+  /** The NAS did not wake in time. */
+  readonly onFailed?: () => void;
 }
 
 /** Wakes the NAS: one wake at a time, one burst in 30 s, misses under rules of their own. */
@@ -132,7 +134,10 @@ export class Wake implements NasWake, NasMissWake {
     const tookSeconds = Math.round((nowMs - fromMs) / 1_000);
     if (state === 'awake') log.info(`wake: the NAS is awake after ${tookSeconds} s.`);
     else if (this.#stopped.signal.aborted) log.info('wake: given up, as BaluPi stops.');
-    else log.warn(`wake: failed, the NAS is not awake after ${tookSeconds} s.`);
+    else {
+      log.warn(`wake: failed, the NAS is not awake after ${tookSeconds} s.`);
+      this.#options.onFailed?.();
+    }
     this.#misses =
       state === 'awake' ? afterSeenAwake(this.#misses) : afterFailedWake(this.#misses, nowMs);
     return state;

@@ -114,6 +114,8 @@ export class PiLoadSampler {
   #last: PiLoad | null = null;
   #cancel: Cancel | null = null;
   #stopped = false;
+  /** Called after each look. */
+  onLook: () => void = () => undefined;
 
   constructor(clock: Clock, read: () => Promise<PiLoad>, log: Log) {
     this.#clock = clock;
@@ -144,6 +146,7 @@ export class PiLoadSampler {
     } catch (error) {
       this.#log.warn(`The load of the Pi could not be read: ${(error as Error).message}`);
     }
+    this.onLook();
     if (this.#stopped) return;
     this.#cancel = this.#clock.after(SAMPLE_EVERY_MS, () => void this.#sample());
   }

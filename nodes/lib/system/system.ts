@@ -1,10 +1,12 @@
 import { hostname } from 'node:os';
 import type { Clock } from '../time/clock.ts';
+import type { DiskNews, DiskState } from './disk-news.ts';
 import type { Finding } from './finding.ts';
 import { type Check, examine, type Health } from './health.ts';
 import type { MemoryPressure } from './memory-pressure.ts';
 import type { PiLoad, PiLoadSampler } from './pi-load.ts';
 
+export { type DiskNews, DiskState } from './disk-news.ts';
 export type { Check } from './health.ts';
 export { MemoryPressure, memoryReader } from './memory-pressure.ts';
 export { piLoadReader, PiLoadSampler } from './pi-load.ts';
@@ -27,6 +29,7 @@ interface Deps {
   readonly checks: readonly Check[];
   readonly load: PiLoadSampler;
   readonly memory: MemoryPressure;
+  readonly disk: DiskState;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Looks at the whole machine, as `balupi doctor` does. */
   readonly visit: () => Promise<readonly Finding[]>;
@@ -77,7 +80,15 @@ export class System {
     return this.#deps.memory.isOver();
   }
 
+  /** Tells when the disk of the data folder gets nearly full, and when it is well again. */
+  onNews(listener: (news: DiskNews) => void): () => void {
+    return this.#deps.disk.listen(listener);
+  }
+
   async start(): Promise<void> {
+    this.#deps.load.onLook = () => {
+      this.#deps.disk.look();
+    };
     await this.#deps.load.start();
   }
 

@@ -1,6 +1,7 @@
 import { stateHint, topicOfFailure, type HintLanguage } from './device-states.ts';
 import type { Device, Devices } from './devices.ts';
-import type { PlugFailure } from './plug.ts';
+import type { PlugFailure, PlugRelayOutcome } from './plug.ts';
+import type { PlugWatch, SwitchedBy } from './plug-news.ts';
 import type { Poller } from './poller.ts';
 
 export interface ToggleOptions {
@@ -8,6 +9,8 @@ export interface ToggleOptions {
   readonly to?: 'on' | 'off';
   /** Cuts the plug of the NAS although the NAS is not known to be off. */
   readonly force?: boolean;
+  /** Who wants it; a flow where it is left out. */
+  readonly by?: SwitchedBy;
   /** Language of the hint. */
   readonly language?: HintLanguage;
 }
@@ -25,10 +28,12 @@ export class Switchboard {
   readonly #devices: Devices;
   readonly #poller: Poller;
   readonly #isNasOff: () => boolean;
+  readonly #watch: PlugWatch;
   readonly #last = new Map<string, Promise<unknown>>();
 
-  constructor(devices: Devices, poller: Poller, isNasOff: () => boolean) {
+  constructor(devices: Devices, poller: Poller, watch: PlugWatch, isNasOff: () => boolean) {
     this.#devices = devices;
+    this.#watch = watch;
     this.#poller = poller;
     this.#isNasOff = isNasOff;
   }
@@ -62,10 +67,17 @@ export class Switchboard {
     if (wanted === isOn) return { kind: 'switched', id, isOn };
     // Asked at the last moment: the NAS may have come up while the plug was read.
     if (!wanted && options.force !== true && this.#feedsNas(device)) return { kind: 'guarded' };
+    const outcome = await this.#setRelay(device, wanted, options.by ?? { how: 'flow' });
+    return outcome.kind === 'switched' ? { ...outcome, id } : failed(outcome, language);
+  }
+
+  async #setRelay(device: Device, wanted: boolean, by: SwitchedBy): Promise<PlugRelayOutcome> {
+    const { id } = device.row;
+    this.#watch.switching(id, by);
     const outcome = await device.plug.setRelay(wanted);
-    if (outcome.kind !== 'switched') return failed(outcome, language);
-    device.isOn = outcome.isOn;
-    return { kind: 'switched', id, isOn: outcome.isOn };
+    if (outcome.kind === 'switched') device.isOn = outcome.isOn;
+    this.#watch.switched(id, outcome.kind === 'switched' ? outcome.isOn : null);
+    return outcome;
   }
 
   #feedsNas({ row }: Device): boolean {

@@ -10,6 +10,7 @@ import { type DriverChoice, plugDriver } from './plug-driver.ts';
 import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
 import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
 import type { OpenPlug, PlugCredentials, PlugHour } from './plug.ts';
+import { type PlugNews, PlugWatch } from './plug-news.ts';
 import { tellHours } from './plug-history.ts';
 import { type JudgePlugClock, Poller, type OnPlugSample } from './poller.ts';
 import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
@@ -27,6 +28,7 @@ import { cleanText } from './wire-values.ts';
 export type { ForgottenPlug, TapoDevice } from './device-view.ts';
 export { parseDiscoveryAddresses } from './plug-address.ts';
 export type * from './plug.ts';
+export type { PlugNews, SwitchedBy } from './plug-news.ts';
 export type { PlugSample } from './poller.ts';
 export type * from './tapo-outcomes.ts';
 
@@ -66,6 +68,7 @@ export class Tapo {
   readonly #poller: Poller;
   readonly #finder: Finder;
   readonly #switchboard: Switchboard;
+  readonly #watch: PlugWatch;
   readonly #running = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
 
@@ -88,7 +91,12 @@ export class Tapo {
     this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
     this.#poller = new Poller(clock, log, this.#devices, options.judgeClock);
     this.#finder = new Finder(clock, log, this.#devices, discovery);
-    this.#switchboard = new Switchboard(this.#devices, this.#poller, options.isNasOff);
+    this.#watch = new PlugWatch(clock, log, (id) => this.#devices.get(id)?.row.name ?? '');
+    this.#poller.listen((sample) => {
+      this.#watch.heard(sample);
+    });
+    const { isNasOff } = options;
+    this.#switchboard = new Switchboard(this.#devices, this.#poller, this.#watch, isNasOff);
   }
 
   /** Reads the registry. No plug is contacted. */
@@ -112,6 +120,11 @@ export class Tapo {
   /** Gives every outcome of every read from now on; the returned function ends that. */
   onSample(listener: OnPlugSample): () => void {
     return this.#poller.listen(listener);
+  }
+
+  /** Tells what becomes of the plugs from now on. @returns how to stop that */
+  onNews(listener: (news: PlugNews) => void): () => void {
+    return this.#watch.listen(listener);
   }
 
   /**
@@ -172,6 +185,7 @@ export class Tapo {
     const device = this.#devices.get(id);
     if (device === undefined) return false;
     this.#devices.remove(device);
+    this.#watch.forget(id);
     return true;
   }
 

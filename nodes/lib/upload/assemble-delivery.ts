@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Listeners } from '../log/listeners.ts';
 import { ChangedPaths } from './changed-paths.ts';
 import { ChangedRows } from './changed-rows.ts';
 import { ChangeDelivery } from './change-delivery.ts';
@@ -31,6 +32,7 @@ import { Settle } from './settle.ts';
 import { SyncLogRows } from './sync-log-rows.ts';
 import { TargetCheck } from './target-check.ts';
 import { uploadId } from './upload-id.ts';
+import type { UploadNews } from './upload-news.ts';
 import type { UploadParts } from './upload-parts.ts';
 import type { UploadRows } from './upload-rows.ts';
 import { WaitRows } from './wait-rows.ts';
@@ -44,6 +46,7 @@ export interface SharedParts {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly fileOf: (id: string) => string;
+  readonly news: Listeners<UploadNews>;
 }
 
 export interface AssembledDelivery {

@@ -1,4 +1,5 @@
 import { errorKind } from '../log/error-kind.ts';
+import type { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import { backoffMs, type Random } from './backoff.ts';
@@ -10,6 +11,7 @@ import type { Intents } from './intents.ts';
 import type { PathLocks } from './path-locks.ts';
 import type { Next } from './settle.ts';
 import type { SyncLogRows } from './sync-log-rows.ts';
+import { newsOfChange, type UploadNews } from './upload-news.ts';
 import type { UploadParts } from './upload-parts.ts';
 import type { CarriedOut } from './upload-ports.ts';
 import { FOUND_WAITING } from './upload-states.ts';
@@ -34,6 +36,7 @@ export interface ChangeDeliveryParts extends Pick<
   readonly locks: PathLocks;
   readonly clock: Clock;
   readonly log: Log;
+  readonly news: Listeners<UploadNews>;
   readonly random: Random;
 }
 
@@ -121,6 +124,7 @@ export class ChangeDelivery {
         return NEXT;
       case 'refused':
         this.#end(row, 'failed', outcome.detail);
+        this.#parts.news.tell(newsOfChange('upload_failed', row, outcome.detail));
         this.orphan(row);
         return NEXT;
       case 'trouble':
@@ -177,6 +181,7 @@ export class ChangeDelivery {
       this.#commit(row, 'conflict', detail, () => {
         rows.conflict(row.id, detail, found, clock.nowMs());
       });
+      this.#parts.news.tell(newsOfChange('conflict', row, detail));
     }
     this.orphan(row);
   }
@@ -187,7 +192,9 @@ export class ChangeDelivery {
     for (const id of rows.builtOn(row)) {
       const later = changeRows.byId(id);
       rows.conflict(id, BUILT_ON, null, clock.nowMs());
-      if (later !== null) this.orphan(later);
+      if (later === null) continue;
+      this.#parts.news.tell(newsOfChange('conflict', later, BUILT_ON));
+      this.orphan(later);
     }
   }
 

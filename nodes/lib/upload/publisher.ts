@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { errorKind } from '../log/error-kind.ts';
+import type { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Disk } from './disk.ts';
@@ -7,6 +8,7 @@ import type { Enqueue, Enqueued, EnqueueRequest } from './enqueue.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Intents } from './intents.ts';
 import type { StagedFile } from './part-file.ts';
+import { newsOfUpload, type UploadNews } from './upload-news.ts';
 import type { NewUpload } from './upload-row.ts';
 import type { UploadRows } from './upload-rows.ts';
 
@@ -29,6 +31,7 @@ export class Publisher {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #folder: string;
+  readonly #news: Listeners<UploadNews>;
   readonly #group: GroupCommit<EnqueueRequest, Published>;
 
   constructor(
@@ -39,6 +42,7 @@ export class Publisher {
       readonly intents: Intents;
       readonly clock: Clock;
       readonly log: Log;
+      readonly news: Listeners<UploadNews>;
     },
     folder: string,
   ) {
@@ -48,6 +52,7 @@ export class Publisher {
     this.#intents = parts.intents;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#news = parts.news;
     this.#folder = folder;
     this.#group = new GroupCommit((requests) => this.#publish(requests));
   }
@@ -65,6 +70,9 @@ export class Publisher {
   async publish(request: EnqueueRequest): Promise<Enqueued> {
     const published = await this.#group.join(request);
     if (published.kind === 'fault') throw published.error;
+    for (const upload of insertedBy([published])) {
+      this.#news.tell(newsOfUpload('upload_accepted', upload));
+    }
     return published;
   }
 

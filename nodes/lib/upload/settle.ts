@@ -1,3 +1,4 @@
+import type { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import { quoted } from '../log/quoted.ts';
 import type { Clock } from '../time/clock.ts';
@@ -7,6 +8,7 @@ import type { StepOutcome } from './delivery-step.ts';
 import { type Disk, diskFaultOf } from './disk.ts';
 import type { End, Intents } from './intents.ts';
 import type { SyncLogRows } from './sync-log-rows.ts';
+import { newsOfUpload, type UploadNews } from './upload-news.ts';
 import type { UploadCredentials } from './upload-ports.ts';
 import type { UploadRow } from './upload-row.ts';
 import { FOUND_WAITING } from './upload-states.ts';
@@ -38,6 +40,7 @@ export interface SettleParts {
   readonly disk: Pick<Disk, 'isWell'>;
   readonly clock: Clock;
   readonly log: Log;
+  readonly news: Listeners<UploadNews>;
   readonly random: Random;
 }
 
@@ -68,6 +71,7 @@ export class Settle {
           this.#parts.rows.settle(row.id, 'failed', outcome.detail);
           if (outcome.needsFolder === true) this.#parts.rows.markNeedsFolder(row.id);
         });
+        this.#tellFailed(row, outcome.detail);
         return NEXT;
       case 'awaits_owner':
         this.#parts.log.info(`delivery: ${nameOf(row)} waits for its owner to decide.`);
@@ -118,6 +122,7 @@ export class Settle {
       this.#commit(row, 'lost', null, () => {
         this.#parts.recovery.markLost(row.id, 'Its file on the Pi is lost.');
       });
+      this.#tellFailed(row, 'Its file on the Pi is lost.');
       return NEXT;
     }
     if (fault === null) this.#parts.log.error('Delivering an upload failed unexpectedly.');
@@ -136,7 +141,7 @@ export class Settle {
         syncLog.add(row, 'synced', null, nowMs);
       }
     });
-    for (const row of rows) this.#tellArrived(row);
+    for (const row of rows) this.#tellArrived(row, row.path);
   }
 
   async #delivered(row: UploadRow, path: string, beside: boolean): Promise<void> {
@@ -148,13 +153,19 @@ export class Settle {
       rows.delivered(row.id, state, path, nowMs);
       if (beside) rows.addConflict(row, path, nowMs);
     });
-    this.#tellArrived(row);
+    this.#tellArrived(row, path);
     if (!beside) return;
+    this.#parts.news.tell(newsOfUpload('conflict', row, { conflictPath: path }));
     const why = 'as the file on the NAS had changed; its owner decides';
     this.#parts.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
   }
 
-  #tellArrived(row: UploadRow): void {
+  #tellFailed(row: UploadRow, detail: string): void {
+    this.#parts.news.tell(newsOfUpload('upload_failed', row, { detail }));
+  }
+
+  #tellArrived(row: UploadRow, path: string): void {
+    this.#parts.news.tell(newsOfUpload('upload_delivered', row, { path }));
     this.#parts.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
   }
 
@@ -167,10 +178,11 @@ export class Settle {
   #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
     const { rows, log } = this.#parts;
     const detail = 'What the NAS shows is not what was sent.';
-    const next = row.resends >= MOST_RESENDS ? 'kept as failed' : 'sent again';
+    const isLast = row.resends >= MOST_RESENDS;
+    const next = isLast ? 'kept as failed' : 'sent again';
     log.warn(`delivery: ${nameOf(row)} did not arrive whole and is ${next}.`);
     this.#commit(row, 'mismatch', detail, () => {
-      if (row.resends >= MOST_RESENDS) {
+      if (isLast) {
         rows.settle(row.id, 'failed', `${detail} It was sent ${MOST_RESENDS + 1} times.`);
         return;
       }
@@ -181,6 +193,7 @@ export class Settle {
       });
       rows.settle(row.id, 'queued', detail);
     });
+    if (isLast) this.#tellFailed(row, detail);
   }
 
   #wait(row: UploadRow, detail: string): void {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Transform } from 'node:stream';
 import type { Caller } from '../accounts/caller.ts';
+import { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import { Admission, refusedAt, type Admitted, type Refused, type UploadCall } from './admission.ts';
@@ -48,6 +49,7 @@ import {
   toUploadItem,
   type ConflictItem,
 } from './upload-answers.ts';
+import type { UploadNews } from './upload-news.ts';
 import type { ShownListings } from './upload-ports.ts';
 import type { UploadParts } from './upload-parts.ts';
 import { UploadRows } from './upload-rows.ts';
@@ -61,6 +63,7 @@ export { begunAnswer, chunkAnswer, completedAnswer } from './resumable-answers.t
 export { PlainSend } from './plain-send.ts';
 export { parsePath as parseNewPath } from './target.ts';
 export type { UploadParts } from './upload-parts.ts';
+export type { UploadNews };
 export type * from './upload-ports.ts';
 
 /** How settling a conflict ended. `asleep`: the NAS sleeps, or went away in the middle. */
@@ -80,6 +83,7 @@ export class Upload {
   readonly #disk: Disk;
   readonly #hashing: FileHashing;
   readonly #log: Log;
+  readonly #news: Listeners<UploadNews>;
   readonly #slots = new BodySlots();
   readonly #branches: Branches;
   readonly #places: PlaceRows;
@@ -110,6 +114,7 @@ export class Upload {
     this.#disk = disk;
     this.#hashing = parts.hashing;
     [this.#log, this.#mayDeliver] = [log, parts.mayDeliver ?? (() => true)];
+    const news = (this.#news = new Listeners(log));
     const { rows, places, recovery, overviewRows, drops, ...changes } = tablesIn(store);
     [this.#places, this.#listings] = [places, parts.listings];
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
@@ -118,12 +123,12 @@ export class Upload {
     const intents = new Intents(parts);
     this.#branches = new Branches({ ...parts, rows, places });
     const enqueue = new Enqueue({ ...parts, ...changes, rows, branches: this.#branches });
-    const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log }, folder);
+    const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log, news }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
     const doors = { admission: this.#admission, slots: this.#slots, room, publisher };
     this.#intake = new Intake({ ...parts, ...doors, incomingFolder });
-    const shared = { rows, recovery, intents, room, fileOf, ...changes };
+    const shared = { rows, recovery, intents, room, fileOf, news, ...changes };
     const assembled = assembleDelivery(parts, shared);
     this.#delivery = assembled.delivery;
     this.#conflicts = assembled.conflicts;
@@ -165,6 +170,11 @@ export class Upload {
     await Promise.all([this.#intake.stop(), resumable.stop(), this.#delivery.stop()]);
     await this.#flushWake.stop();
     await this.#hashing.stop();
+  }
+
+  /** Tells what happens to everybody's uploads and changes from now on. @returns how to stop that */
+  onNews(listener: (news: UploadNews) => void): () => void {
+    return this.#news.listen(listener);
   }
 
   /** Says, from the headers alone, whether a body should be read at all. */

@@ -77,6 +77,21 @@ describe('Corrections of the past', () => {
     assert.deepEqual([hour?.energy_wh, hour?.covered_seconds], [250, HOUR]);
   });
 
+  it('are told to those who listen, and so is that one is undone', () => {
+    const told: unknown[] = [];
+    bench.energy.onCorrection(({ by, isUndone, correction }) => {
+      told.push([by, isUndone, correction.deviceId]);
+    });
+    const made = correct({ energyWh: 250 });
+    assert.ok(made.kind === 'corrected');
+    assert.equal(bench.energy.undoCorrection(made.id, 'bert').kind, 'undone');
+    correct({ from: 'never' });
+    assert.deepEqual(told, [
+      ['anna', false, 'plug-1'],
+      ['bert', true, 'plug-1'],
+    ]);
+  });
+
   it('are listed with what stood there, who and when, and undone to the very same rows', () => {
     const before = rows();
     const first = correct({ energyWh: 250 });

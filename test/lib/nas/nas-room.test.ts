@@ -89,6 +89,40 @@ describe('The nas room', () => {
     assert.deepEqual([room.status().powerState, room.status().powerW], ['unknown', null]);
   });
 
+  describe('tells', () => {
+    const told: string[] = [];
+
+    async function hearing(): Promise<void> {
+      told.length = 0;
+      await open();
+      room.onNews(({ kind }) => told.push(kind));
+    }
+
+    it('that the NAS fell asleep and woke, and not what the first look after a start finds', async () => {
+      await hearing();
+      await room.probe();
+      assert.deepEqual(told, []);
+      room.presence.silent();
+      assert.deepEqual(told, ['nas_asleep']);
+      room.presence.heard();
+      assert.deepEqual(told, ['nas_asleep', 'nas_awake']);
+    });
+
+    it('that it says goodbye, and then sleeps', async () => {
+      await hearing();
+      await room.probe();
+      room.goodbye();
+      assert.deepEqual(told, ['nas_goodbye', 'nas_asleep']);
+    });
+
+    it('that a NAS which was asleep at the start woke', async () => {
+      await hearing();
+      room.presence.silent();
+      room.presence.heard();
+      assert.deepEqual(told, ['nas_awake']);
+    });
+  });
+
   it('tells what time the NAS says it is, with every answer', async () => {
     const dates: string[] = [];
     answer = (_request, response) => {

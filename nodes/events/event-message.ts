@@ -1,0 +1,100 @@
+import type { NodeMessage } from 'node-red';
+import {
+  type CorrectionNews,
+  correctionJson,
+  type UnusualHour,
+  unusualJson,
+} from '../lib/energy/energy.ts';
+import type { NasNews } from '../lib/nas/nas.ts';
+import type { DiskNews } from '../lib/system/system.ts';
+import type { PlugNews } from '../lib/tapo/tapo.ts';
+import type { UploadNews } from '../lib/upload/upload.ts';
+import { type EventLanguage, sentence } from './event-words.ts';
+
+/** Everything that can be chosen in the node, in the order of its dialog. */
+export const EVENT_KINDS = [
+  'upload_accepted',
+  'upload_delivered',
+  'upload_failed',
+  'conflict',
+  'nas_awake',
+  'nas_asleep',
+  'nas_goodbye',
+  'wake_failed',
+  'plug_lost',
+  'plug_back',
+  'plug_switched',
+  'unusual',
+  'disk',
+  'correction',
+] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** Who may know of an event: one user, whoever is an admin, or everybody who is signed in. */
+export type Audience =
+  | { readonly audience: 'everybody' | 'admins' }
+  | { readonly audience: 'user'; readonly username: string };
+
+/** What leaves the node, less the time and the sentence. */
+export interface Told {
+  readonly kind: EventKind;
+  readonly to: Audience;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export function ofUpload(news: UploadNews): Told {
+  const { kind, username, path, id, what, conflictPath, sizeBytes, detail } = news;
+  return {
+    kind,
+    to: { audience: 'user', username },
+    fields: {
+      ...{ username, path, id, what, conflict_path: conflictPath },
+      ...{ size_bytes: sizeBytes, detail },
+    },
+  };
+}
+
+export function ofNas({ kind, sleepState }: NasNews): Told {
+  return { kind, to: { audience: 'everybody' }, fields: { sleep_state: sleepState } };
+}
+
+/** Who is at home when is nobody's business but an admin's. */
+export function ofPlug(news: PlugNews): Told {
+  const { kind, id, name } = news;
+  const fields = { device_id: id, name };
+  if (kind !== 'plug_switched') return { kind, to: { audience: 'everybody' }, fields };
+  const { isOn, by } = news;
+  const username = by.how === 'user' ? by.username : null;
+  return {
+    kind,
+    to: { audience: 'admins' },
+    fields: { ...fields, is_on: isOn, how: by.how, by: username },
+  };
+}
+
+export function ofUnusual(hour: UnusualHour): Told {
+  return { kind: 'unusual', to: { audience: 'everybody' }, fields: unusualJson(hour) };
+}
+
+export function ofDisk({ kind, state, freeBytes }: DiskNews): Told {
+  return { kind, to: { audience: 'admins' }, fields: { state, free_bytes: freeBytes } };
+}
+
+/** Anybody who is signed in finds it in the list of corrections. */
+export function ofCorrection({ kind, isUndone, correction, by }: CorrectionNews): Told {
+  return {
+    kind,
+    to: { audience: 'everybody' },
+    fields: { ...correctionJson(correction), is_undone: isUndone, by },
+  };
+}
+
+/** The message for a flow. */
+export function messageOf(
+  { kind, to, fields }: Told,
+  at: string,
+  language: EventLanguage,
+): NodeMessage {
+  const text = sentence(kind, fields, language);
+  return { topic: kind, payload: { event: kind, at, text, ...fields }, ...to };
+}

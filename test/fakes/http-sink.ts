@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What a flow sent somewhere. */
+export interface Taken {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+const LONGEST_MS = 30_000;
+
+/** A web server of somebody's that takes whatever comes and says so. */
+export class HttpSink {
+  readonly taken: Taken[] = [];
+  readonly #status: number;
+  readonly #server: Server;
+
+  constructor(status = 200) {
+    this.#status = status;
+    this.#server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const { method = '', url = '', headers } = request;
+        this.taken.push({ method, path: url, headers, body: Buffer.concat(chunks).toString() });
+        response.statusCode = this.#status;
+        response.end();
+      });
+    });
+  }
+
+  /** @returns where it listens */
+  async start(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Waits until something of that kind was taken. @returns the first. @throws Error after 30 s */
+  async took(isIt: (taken: Taken) => boolean): Promise<Taken> {
+    const endMs = performance.now() + LONGEST_MS;
+    for (;;) {
+      const found = this.taken.find(isIt);
+      if (found !== undefined) return found;
+      if (performance.now() > endMs) {
+        throw new Error(`Nothing like that was sent: ${JSON.stringify(this.taken)}`);
+      }
+      await new Promise((next) => {
+        setTimeout(next, 50);
+      });
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}

@@ -1,0 +1,25 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type FlowNode, flowText, parseFlowText } from '../../flows/flow-text.ts';
+
+/**
+ * Lays an example into a folder of flows as an import does it: config nodes that are there already
+ * are not added a second time.
+ * @param name of its file, without the ending
+ * @param change what the owner does to each node afterwards
+ */
+export function importExample(
+  flowsFolder: string,
+  name: string,
+  change: (node: FlowNode) => FlowNode = (node) => node,
+): void {
+  const text = readFileSync(join('examples', `${name}.json`), 'utf8');
+  const nodes = parseFlowText(text) as FlowNode[];
+  const isConfig = ({ z, type }: FlowNode): boolean => z === undefined && type !== 'tab';
+  const sharedFile = join(flowsFolder, 'shared.json');
+  const shared = parseFlowText(readFileSync(sharedFile, 'utf8')) as FlowNode[];
+  const added = nodes.filter((node) => isConfig(node) && !shared.some(({ id }) => id === node.id));
+  writeFileSync(sharedFile, flowText([...shared, ...added.map(change)]));
+  const tab = nodes.filter((node) => !isConfig(node)).map(change);
+  writeFileSync(join(flowsFolder, `${tab[0]?.id ?? 'lesson'}.json`), flowText(tab));
+}
