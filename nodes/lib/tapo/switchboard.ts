@@ -67,11 +67,15 @@ export class Switchboard {
     if (wanted === isOn) return { kind: 'switched', id, isOn };
     // Asked at the last moment: the NAS may have come up while the plug was read.
     if (!wanted && options.force !== true && this.#feedsNas(device)) return { kind: 'guarded' };
-    const outcome = await this.#setRelay(device, wanted, options.by ?? { how: 'flow' });
+    const outcome = await this.#setRelay(device, wanted, options.by);
     return outcome.kind === 'switched' ? { ...outcome, id } : failed(outcome, language);
   }
 
-  async #setRelay(device: Device, wanted: boolean, by: SwitchedBy): Promise<PlugRelayOutcome> {
+  async #setRelay(
+    device: Device,
+    wanted: boolean,
+    by: SwitchedBy = { how: 'flow' },
+  ): Promise<PlugRelayOutcome> {
     const { id } = device.row;
     this.#watch.switching(id, by);
     const outcome = await device.plug.setRelay(wanted);
