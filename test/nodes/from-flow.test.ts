@@ -77,7 +77,7 @@ describe('A node in any flow', () => {
       const type = 'balupi-tapo-meter';
       const stage = await open({ type, op: 'toggle', rooms: { ...PEOPLE, tapo: { toggle } } });
       await stage.send({ id: 'plug-1', payload: { force: true }, kept: 'yes' });
-      assert.deepEqual(asked, ['plug-1', { force: true, language: 'en' }]);
+      assert.deepEqual(asked, ['plug-1', { force: true, language: 'en', by: { how: 'flow' } }]);
       const [message] = stage.out[0] ?? [];
       assert.deepEqual(message?.['payload'], {
         ...{ success: true, device_id: 'plug-1', new_state: 'off' },
