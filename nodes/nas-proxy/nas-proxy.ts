@@ -52,10 +52,19 @@ const ACTS: Acts<Rooms> = {
   'handshake-snapshot': serving(handshakeSnapshot, 'handshake-snapshot'),
 };
 
+/** What the NAS or the presence calls it; another word of the NAS's is shown as it is. */
+const SLEEP_WORDS: ReadonlySet<string> = new Set([
+  ...['awake', 'waking', 'soft_sleep', 'true_suspend', 'entering_soft_sleep'],
+  ...['entering_suspend', 'going_offline', 'unreachable', 'unknown', 'nas_mismatch', 'nas_tls'],
+]);
+
 function statusOf({ nas }: Rooms): NodeStatus {
   const { awake, reachable, sleepState } = nas.presence.state;
-  if (awake) return { fill: 'green', shape: 'dot', text: sleepState };
-  return { fill: reachable ? 'blue' : 'grey', shape: 'ring', text: sleepState };
+  const said = SLEEP_WORDS.has(sleepState)
+    ? { words: `nas-proxy.status.${sleepState}` }
+    : { text: sleepState };
+  if (awake) return { fill: 'green', shape: 'dot', ...said };
+  return { fill: reachable ? 'blue' : 'grey', shape: 'ring', ...said };
 }
 
 /** Node `balupi-nas-proxy`. */
@@ -65,6 +74,7 @@ export default function register(RED: NodeAPI): void {
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
     const guard = new NodeGuard(this, () => statusOf(rooms()));
     guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
+    guard.follow((again) => rooms().nas.presence.onChange(again));
   }
   RED.nodes.registerType('balupi-nas-proxy', NasProxy);
 }

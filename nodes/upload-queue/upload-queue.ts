@@ -140,16 +140,13 @@ const ACTS: Acts<Rooms> = {
   'device-retry': serving(deviceRetry, 'mobile-upload-queue-retry'),
 };
 
-type Words = (key: string, values: Readonly<Record<string, string>>) => string;
-
-function statusOf({ upload }: Rooms, words: Words): NodeStatus {
+function statusOf({ upload }: Rooms): NodeStatus {
   const failed = upload.failedCount();
   const waiting = upload.queuedCount();
-  const text = (key: string, count: number): string =>
-    words(`upload-queue.status.${key}`, { count: String(count) });
-  if (failed > 0) return { fill: 'red', shape: 'ring', text: text('failed', failed) };
-  if (waiting > 0) return { fill: 'blue', shape: 'dot', text: text('waiting', waiting) };
-  return { fill: 'grey', shape: 'dot', text: text('empty', 0) };
+  const words = (key: string) => ({ words: `upload-queue.status.${key}` });
+  if (failed > 0) return { fill: 'red', shape: 'ring', ...words('failed'), count: failed };
+  if (waiting > 0) return { fill: 'blue', shape: 'dot', ...words('waiting'), count: waiting };
+  return { fill: 'grey', shape: 'dot', ...words('empty') };
 }
 
 /** Node `balupi-upload-queue`. */
@@ -157,9 +154,9 @@ export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
-    const words: Words = (key, values) => RED._(key, values);
-    const guard = new NodeGuard(this, () => statusOf(rooms(), words));
+    const guard = new NodeGuard(this, () => statusOf(rooms()));
     guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
+    guard.follow((again) => rooms().upload.onNews(again));
   }
   RED.nodes.registerType('balupi-upload-queue', UploadQueue);
 }

@@ -79,9 +79,13 @@ const ACTS: Acts<Rooms> = {
   },
 };
 
+/** How the NAS is by now, whatever came of the last wake. */
 function statusOf({ nas }: Rooms): NodeStatus {
+  if (nas.presence.state.awake) return { fill: 'green', shape: 'dot', words: 'wol.status.awake' };
   const { state } = nas.wake.status;
-  return { fill: state === 'failed' ? 'yellow' : 'blue', shape: 'dot', text: state };
+  if (state === 'waking') return { fill: 'blue', shape: 'dot', words: 'wol.status.waking' };
+  if (state === 'failed') return { fill: 'yellow', shape: 'dot', words: 'wol.status.failed' };
+  return { fill: 'grey', shape: 'ring', words: 'wol.status.asleep' };
 }
 
 /** Node `balupi-wol`. */
@@ -91,6 +95,13 @@ export default function register(RED: NodeAPI): void {
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
     const guard = new NodeGuard(this, () => statusOf(rooms()));
     guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
+    guard.follow((again) => {
+      const { nas } = rooms();
+      const stops = [nas.presence.onChange(again), nas.onNews(again)];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    });
   }
   RED.nodes.registerType('balupi-wol', Wol);
 }

@@ -189,7 +189,7 @@ describe('A node in any flow', () => {
   describe('switching a plug', () => {
     const plug = { id: 'plug-1', name: 'Lamp' };
 
-    const switched = async (more: Record<string, string>, message: object) => {
+    const switched = async (more: Record<string, unknown>, message: object, op = 'on') => {
       const asked: unknown[] = [];
       const toggle: NonNullable<FakeRooms['tapo']>['toggle'] = (id, options) => {
         asked.push(id, options?.to, options?.force);
@@ -199,7 +199,7 @@ describe('A node in any flow', () => {
       };
       const tapo = { toggle, list: () => [plug as never] };
       const type = 'balupi-tapo-meter';
-      const stage = await open({ type, op: 'on', rooms: { ...PEOPLE, tapo }, more });
+      const stage = await open({ type, op, rooms: { ...PEOPLE, tapo }, more });
       await stage.send({ ...message });
       return { asked, stage };
     };
@@ -218,12 +218,72 @@ describe('A node in any flow', () => {
       }
     });
 
+    it('switches it over, whichever way it stands, and cuts a NAS only where the node says so', async () => {
+      const over = await switched({ device: 'plug-1', force: true }, {}, 'flip');
+      assert.deepEqual(over.asked, ['plug-1', undefined, true]);
+      const off = await switched({ device: 'plug-1' }, {}, 'off');
+      assert.deepEqual(off.asked, ['plug-1', 'off', false]);
+    });
+
     it('says which plug is not there', async () => {
       const { stage } = await switched({}, { device: 'Fridge' });
       assert.equal(stage.caught[0]?.['code'], 'not_found');
       assert.match(stage.caught[0]?.error.message ?? '', /no plug Fridge/);
       const nothing = await switched({}, {});
       assert.match(nothing.stage.caught[0]?.error.message ?? '', /Choose a plug/);
+    });
+  });
+
+  describe('reading a plug', () => {
+    const type = 'balupi-tapo-meter';
+    const list = () =>
+      [
+        { id: 'p1', name: 'Lamp' },
+        { id: 'p2', name: 'p1' },
+      ] as never[];
+    const reading = {
+      ...{ powerMw: 42_500, voltageMv: 230_000, currentMa: null, isOn: true },
+      ...{ todayEnergyWh: 120, monthEnergyWh: null },
+    };
+    const outcome = { kind: 'reading', isContested: false, reading } as never;
+    const LAMP = {
+      ...{ device_id: 'p1', name: 'Lamp', is_on: true, power_w: 42.5, voltage_v: 230 },
+      ...{ current_a: null, energy_today_wh: 120, energy_month_wh: null },
+    };
+
+    it('tells what it shows now, of the plug with that id rather than that name', async () => {
+      const tapo = { list, read: () => Promise.resolve(outcome) };
+      const stage = await open({ type, op: 'read', rooms: { tapo } });
+      await stage.send({ device: 'p1' });
+      assert.deepEqual(stage.out[0]?.[0]?.['payload'], LAMP);
+    });
+
+    it('says that it does not answer', async () => {
+      const silent = { kind: 'unreachable', detail: 'Nobody is there.' } as const;
+      const tapo = { list, read: () => Promise.resolve(silent) };
+      const stage = await open({ type, op: 'read', rooms: { tapo }, more: { device: 'p1' } });
+      await stage.send();
+      assert.equal(stage.caught[0]?.['code'], 'plug_unreachable');
+    });
+
+    it('tells every reading by itself, of the chosen plug alone, until a deploy takes it away', async () => {
+      const listeners = new Set<(sample: never) => void>();
+      const onSample: NonNullable<FakeRooms['tapo']>['onSample'] = (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      };
+      const rooms = { tapo: { list, onSample } };
+      const stage = await open({ type, op: 'readings', rooms, more: { device: 'p1' } });
+      for (const id of ['p2', 'p1']) {
+        for (const listener of listeners) listener({ id, deviceNumber: 1, outcome } as never);
+      }
+      await stage.next('out');
+      assert.deepEqual(
+        stage.out[0]?.map(({ payload }) => payload),
+        [LAMP],
+      );
+      await stage.endFlows();
+      assert.equal(listeners.size, 0);
     });
   });
 });

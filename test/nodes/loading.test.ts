@@ -46,14 +46,17 @@ describe('Every node', () => {
         const stage = await open({ type, op, rooms: {}, withConfig: false });
         await stage.send();
         assert.match(errorOf(stage), /Choose the Pi or the NAS in this node/);
-        assert.deepEqual(stage.statuses, [{ fill: 'red', shape: 'ring', text: 'error' }]);
+        assert.deepEqual(stage.statuses, [
+          { fill: 'red', shape: 'ring', text: 'node-red:common.status.error' },
+        ]);
       });
     });
   }
 
   it('keeps its words in the editor under 20 characters, whatever the NAS says', async () => {
     const state = { ...AWAKE, sleepState: 'in a state that nobody ever heard of' };
-    const rooms = { nas: { presence: { state } }, schedule: { probe: { due: () => false } } };
+    const presence = { state, onChange: () => () => undefined };
+    const rooms = { nas: { presence }, schedule: { probe: { due: () => false } } };
     const stage = await open({ type: 'balupi-nas-proxy', op: 'probe', rooms });
     await stage.send();
     assert.deepEqual(stage.statuses, [
@@ -73,6 +76,8 @@ describe('Every node', () => {
     const stage = await open({ type: 'balupi-upload-queue', op: 'flush', rooms });
     await stage.send();
     await stage.send();
-    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '2 waiting' }]);
+    assert.deepEqual(stage.statuses, [
+      { fill: 'blue', shape: 'dot', text: 'upload-queue.status.waiting|2' },
+    ]);
   });
 });

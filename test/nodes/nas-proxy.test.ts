@@ -35,7 +35,9 @@ describe('The node balupi-nas-proxy', () => {
       assert.deepEqual(payload, { path: 'alice', files: [] });
       assert.equal(headers.get('x-balupi-cache'), 'stale');
       assert.equal(headers.get('age'), '60');
-      assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'ring', text: 'unreachable' }]);
+      assert.deepEqual(stage.statuses, [
+        { fill: 'grey', shape: 'ring', text: 'nas-proxy.status.unreachable' },
+      ]);
       assert.deepEqual(seen, [{ caller: ALICE, path: 'alice', auto: false, fromHere: true }]);
     });
 

@@ -39,7 +39,8 @@ export class Stage {
   /** What left the node, by output. */
   readonly out: readonly Message[][] = OUTPUTS.map(() => []);
   readonly caught: Caught[] = [];
-  readonly statuses: Message[] = [];
+  /** What was shown under the node, from its start on, without the emptiness at first. */
+  readonly statuses: Message[];
   /** The node under test. */
   readonly node: RunningNode;
   /** Of the request that came last. */
@@ -53,11 +54,11 @@ export class Stage {
   readonly #seen = new EventEmitter();
   #count = 0;
 
-  private constructor(server: Server, { type, op }: StageOptions) {
+  private constructor(server: Server, { type, op }: StageOptions, statuses: Message[]) {
     this.#server = server;
+    this.statuses = statuses;
     this.#endpointId = endpointBehind(type, op);
     this.node = running('the-node');
-    this.node.on('call:status', ({ args }) => this.statuses.push(args[0] as Message));
     OUTPUTS.forEach((output) => {
       hear(`out-${output}`, (message) => {
         this.out[output]?.push(message);
@@ -79,9 +80,10 @@ export class Stage {
 
   static async open(options: StageOptions): Promise<Stage> {
     helper.settings({ balupi: fakeRooms(options.rooms) });
+    const statuses = shownUnder('the-node');
     await helper.load(await registers(), flowAround(options));
     const server = createServer();
-    const stage = new Stage(server, options);
+    const stage = new Stage(server, options, statuses);
     const app = express();
     app.use((request, response) => {
       const guarded = request as unknown as GuardedRequest;
@@ -177,6 +179,29 @@ export class Stage {
       ...given,
     };
   }
+}
+
+interface ShownStatus {
+  readonly id: string;
+  readonly status?: Message;
+}
+
+interface RuntimeEvents {
+  on(event: 'node-status', listener: (shown: ShownStatus) => void): void;
+  removeAllListeners(event: 'node-status'): void;
+}
+
+/** Hears the runtime itself, as a node says how it stands before anybody can get hold of it. */
+function shownUnder(id: string): Message[] {
+  const { events } = require('@node-red/util') as { readonly events: RuntimeEvents };
+  const statuses: Message[] = [];
+  events.removeAllListeners('node-status');
+  events.on('node-status', (shown) => {
+    const { status = {} } = shown;
+    const isEmptyAtFirst = statuses.length === 0 && Object.keys(status).length === 0;
+    if (shown.id === id && !isEmptyAtFirst) statuses.push(status);
+  });
+  return statuses;
 }
 
 function running(id: string): RunningNode {

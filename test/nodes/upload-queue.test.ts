@@ -46,7 +46,9 @@ describe('The node balupi-upload-queue', () => {
     const payload = await answerOf(stage, 'files-upload', { query: { path: 'alice' } });
     assert.partialDeepStrictEqual(payload, { status: 'queued', upload_ids: [FILE.id] });
     assert.deepEqual(seen, [ALICE, 'GET', { path: 'alice' }]);
-    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: '1 waiting' }]);
+    assert.deepEqual(stage.statuses, [
+      { fill: 'blue', shape: 'dot', text: 'upload-queue.status.waiting|1' },
+    ]);
   });
 
   it('answers a refusal with its code', async () => {
@@ -135,7 +137,9 @@ describe('The node balupi-upload-queue', () => {
     const stage = await opened('flush', { flush, wakeIfDue, queuedCount: () => 0 });
     await stage.send();
     assert.deepEqual([flushes, stage.out.flat().length], [1, 0]);
-    assert.deepEqual(stage.statuses, [{ fill: 'grey', shape: 'dot', text: 'empty' }]);
+    assert.deepEqual(stage.statuses, [
+      { fill: 'grey', shape: 'dot', text: 'upload-queue.status.empty' },
+    ]);
   });
 
   it('shows what failed before what waits', async () => {
@@ -145,7 +149,9 @@ describe('The node balupi-upload-queue', () => {
       status: () => ({ kind: 'refused', code: 'admin_only' }),
     });
     await stage.ask({ query: { all: true } });
-    assert.deepEqual(stage.statuses, [{ fill: 'red', shape: 'ring', text: '2 failed' }]);
+    assert.deepEqual(stage.statuses, [
+      { fill: 'red', shape: 'ring', text: 'upload-queue.status.failed|2' },
+    ]);
   });
 
   it("shows the queue in BaluHost's shape", async () => {

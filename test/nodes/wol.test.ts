@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
-import type { MissWakeOutcome, WakeOutcome, WakeState } from '../../nodes/lib/nas/presence-port.ts';
+import type {
+  MissWakeOutcome,
+  NasState,
+  WakeOutcome,
+  WakeState,
+} from '../../nodes/lib/nas/presence-port.ts';
 import type { NasStatus } from '../../nodes/lib/nas/nas-status.ts';
 import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
@@ -26,12 +31,19 @@ const STATUS: NasStatus = {
   wake: { state: 'idle', startedAtMs: null, attempts: 0 },
 };
 
+/** A NAS of which nothing new is told. */
+function standing(state: NasState) {
+  const nothing = () => () => undefined;
+  return { presence: { state, onChange: nothing }, onNews: nothing };
+}
+
 function waking(outcome: WakeOutcome, state: WakeState = 'waking'): FakeRooms {
   return {
     bootTimeoutSeconds: 180,
     nas: {
       macAddress: 'AA:BB:CC:DD:EE:FF',
       status: () => STATUS,
+      ...standing(ASLEEP),
       wake: { status: { state, startedAtMs: 0, attempts: 1 }, wake: () => outcome },
     },
   };
@@ -52,7 +64,32 @@ describe('The node balupi-wol', () => {
       nas_previous_state: 'unreachable',
       estimated_boot_time_s: 180,
     });
-    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: 'waking' }]);
+    assert.deepEqual(stage.statuses, [{ fill: 'blue', shape: 'dot', text: 'wol.status.waking' }]);
+  });
+
+  it('shows how the NAS is by now, and so no failed wake once it is up', async () => {
+    let again: () => void = () => undefined;
+    let state = ASLEEP;
+    const presence = {
+      get state() {
+        return state;
+      },
+      onChange: (listener: (told: NasState) => void) => {
+        again = () => {
+          listener(state);
+        };
+        return () => undefined;
+      },
+    };
+    const { nas } = waking(STARTED, 'failed');
+    const rooms = { nas: { ...nas, presence, onNews: () => () => undefined } };
+    const stage = await open({ type, op: 'wake', rooms });
+    state = AWAKE;
+    again();
+    assert.deepEqual(stage.statuses, [
+      { fill: 'yellow', shape: 'dot', text: 'wol.status.failed' },
+      { fill: 'green', shape: 'dot', text: 'wol.status.awake' },
+    ]);
   });
 
   it('says that it joined a wake that runs already', async () => {
@@ -90,7 +127,7 @@ describe('The node balupi-wol', () => {
         clock,
         missRule: { wakeOnMiss, holdMs: HOLD_MS },
         nas: {
-          presence: { state: awake ? AWAKE : ASLEEP },
+          ...standing(awake ? AWAKE : ASLEEP),
           wake: {
             status: { state: 'failed', startedAtMs: 0, attempts: 1 },
             wakeForMiss: () => outcome,
@@ -127,7 +164,9 @@ describe('The node balupi-wol', () => {
         detail: { sleep_state: 'unreachable', next_wake_at: ASLEEP.nextWakeAt },
       });
       assert.deepEqual([stage.out[0]?.length, stage.out[1]?.length], [0, 1]);
-      assert.deepEqual(stage.statuses, [{ fill: 'yellow', shape: 'dot', text: 'failed' }]);
+      assert.deepEqual(stage.statuses, [
+        { fill: 'yellow', shape: 'dot', text: 'wol.status.failed' },
+      ]);
     });
 
     it('ends with the caller who goes away', async () => {

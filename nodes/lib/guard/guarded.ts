@@ -18,6 +18,12 @@ export interface NodeStatus {
   readonly fill?: 'red' | 'green' | 'yellow' | 'blue' | 'grey';
   readonly shape?: 'ring' | 'dot';
   readonly text?: string;
+  /**
+   * Instead of a text, a key of the node's locales: the editor says it in its reader's language, as
+   * it does for Node-RED's own nodes. `count` stands in it as `__count__`.
+   */
+  readonly words?: string;
+  readonly count?: number;
 }
 
 /** Handles one message. What it returns goes out; an array fills several outputs. */
@@ -27,7 +33,7 @@ type Send = (message: unknown) => void;
 type Done = (error?: Error) => void;
 type InputListener = (message: ApiMessage, send: Send, done: Done) => void;
 
-const FAILED: NodeStatus = { fill: 'red', shape: 'ring', text: 'error' };
+const FAILED: NodeStatus = { fill: 'red', shape: 'ring', words: 'node-red:common.status.error' };
 const NOTHING: NodeStatus = {};
 /** The editor has room for fewer than 20 characters; the NAS's own words may be longer. */
 const STATUS_CHARS = 19;
@@ -51,8 +57,11 @@ export class NodeGuard {
   readonly #node: GuardedNode;
   readonly #statusOf: () => NodeStatus;
   #closed = false;
-  /** The editor redraws at each status, so the same one is not shown twice. */
-  #shown = JSON.stringify(NOTHING);
+  /**
+   * The editor redraws at each status, so the same one is not shown twice. At first it still shows
+   * what the node of this id said before the deploy.
+   */
+  #shown: string | null = null;
 
   /** @param statusOf what to show under the node, asked after each message that went well */
   constructor(node: GuardedNode, statusOf: () => NodeStatus = () => NOTHING) {
@@ -78,6 +87,24 @@ export class NodeGuard {
     };
     this.#node.on('input', onInput as never);
     this.#node.on('close', onClose as never);
+    this.#showAtStart();
+  }
+
+  /**
+   * Shows the status anew whenever something changes that it tells of, and so also takes away an
+   * error that is cured.
+   * @param subscribe gets what to call then; returns how to stop that
+   */
+  follow(subscribe: (again: () => void) => () => void): void {
+    const again = (): void => {
+      this.#show(this.#statusOf);
+    };
+    try {
+      this.#node.on('close', subscribe(again) as never);
+    } catch (error) {
+      // A node without its config node: the first message says so.
+      if (!(error instanceof Error)) throw error;
+    }
   }
 
   /**
@@ -123,11 +150,20 @@ export class NodeGuard {
     if (response !== undefined) answerIfNobodyDoes(response);
   }
 
+  /** A node that cannot say how it stands yet, as its config node is missing, shows nothing. */
+  #showAtStart(): void {
+    let status = NOTHING;
+    try {
+      status = this.#statusOf();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+    }
+    this.#show(() => status);
+  }
+
   #show(statusOf: () => NodeStatus): void {
     try {
-      const status = statusOf();
-      const { text } = status;
-      const shown = text === undefined ? status : { ...status, text: shortened(text) };
+      const shown = asShown(statusOf());
       const key = JSON.stringify(shown);
       if (key !== this.#shown) this.#node.status(shown as never);
       this.#shown = key;
@@ -149,6 +185,14 @@ function asError(problem: unknown): Error {
   return problem instanceof Error
     ? problem
     : new Error(`A node failed without an error object: ${String(problem)}`, { cause: problem });
+}
+
+/** As Node-RED takes it: the key of words with its count behind a bar (resources/acts.js). */
+function asShown({ words, count, text, ...look }: NodeStatus): object {
+  if (words !== undefined) {
+    return { ...look, text: count === undefined ? words : `${words}|${count}` };
+  }
+  return text === undefined ? look : { ...look, text: shortened(text) };
 }
 
 function shortened(text: string): string {

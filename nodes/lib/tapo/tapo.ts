@@ -9,7 +9,7 @@ import { Finder } from './finder.ts';
 import { type DriverChoice, plugDriver } from './plug-driver.ts';
 import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
 import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
-import type { OpenPlug, PlugCredentials, PlugHour } from './plug.ts';
+import type { OpenPlug, PlugCredentials, PlugHour, PlugReadOutcome } from './plug.ts';
 import { type PlugNews, PlugWatch } from './plug-news.ts';
 import { tellHours } from './plug-history.ts';
 import { type JudgePlugClock, Poller, type OnPlugSample } from './poller.ts';
@@ -141,6 +141,12 @@ export class Tapo {
         this.#finder.lookForLost(this.#stopping.signal),
       ]),
     );
+  }
+
+  /** Reads one plug now. Null when there is none of that id, or it went away meanwhile. */
+  async read(id: string): Promise<PlugReadOutcome | null> {
+    const device = this.#devices.get(id);
+    return device === undefined ? null : await this.#track(this.#poller.poll(device));
   }
 
   /** Searches for about 3 s, adds what is new and reads it once. */
