@@ -12,6 +12,7 @@ import { NasCopy } from './host/backup/nas-copy.ts';
 import { NAS_STAGING } from './host/backup/places.ts';
 import { FlowState } from './host/flow-state.ts';
 import { LoopWatch } from './host/loop-watch.ts';
+import { ownersPalette } from './host/palette.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, liveKeeper, pageAccounts } from './host/keepers.ts';
@@ -70,9 +71,21 @@ function systemClock(log: Log): SystemClock {
   });
 }
 
-/** A function of a flow reads any variable by `env.get`, and programs that flows start get them all. */
-function hideSecrets(): void {
+/**
+ * A function of a flow reads any variable by `env.get`, and programs that flows start get them all.
+ * The clocks of flows, as inject's and `new Date()` of a function, go by the zone of the process.
+ */
+function prepareForFlows({ TIMEZONE }: Settings): void {
   for (const name of SECRET_NAMES) Reflect.deleteProperty(process.env, `BALUPI_${name}`);
+  process.env['TZ'] = TIMEZONE;
+}
+
+function forHealth(flows: FlowState, loop: LoopWatch): ComposeParts['host'] {
+  return {
+    flows: () => flows.now,
+    isDiskSlow: () => loop.isDiskSlow,
+    palette: () => ownersPalette(installedNodeSets()),
+  };
 }
 
 function warnOfSettings(log: Log, unused: readonly string[]): void {
@@ -86,7 +99,7 @@ async function start(): Promise<(why: string) => Promise<void>> {
   const { settings, unused } = settingsOrFault();
   const log = new ConsoleLog(settings.LOG_LEVEL, MARKS);
   warnOfSettings(log, unused);
-  hideSecrets();
+  prepareForFlows(settings);
   const clock = systemClock(log);
   const trial = new UpdateTrial({ dataFolder: resolve(settings.DATA_DIR), clock, log });
   const loop = new LoopWatch({ clock, log, errorMark: MARKS.error });
@@ -96,8 +109,7 @@ async function start(): Promise<(why: string) => Promise<void>> {
     isForced: settings.SAFE_MODE === 'on',
     reload: () => host.reloadFlows(),
   });
-  const forHealth = { flows: () => flows.now, isDiskSlow: () => loop.isDiskSlow };
-  const house = openHouse(settings, { log, clock, trial, host: forHealth });
+  const house = openHouse(settings, { log, clock, trial, host: forHealth(flows, loop) });
   flows.begin();
   const host = hostOf(settings, { log, house, flows, trial });
   loop.start();
@@ -286,6 +298,7 @@ function hostOptions(
     trustedProxies: settings.TRUSTED_PROXIES,
     accel: settings.ACCEL,
     logLevel: settings.LOG_LEVEL,
+    palette: settings.PALETTE === 'on',
     answerWithinMs: settings.WAKE_HOLD_SECONDS * 1_000 + ANSWER_MARGIN_MS,
     packageFolder: PACKAGE_FOLDER,
     dataFolder: resolve(settings.DATA_DIR),

@@ -168,6 +168,11 @@ export const SETTINGS = {
     oneOf('on', 'off'),
     'on leaves own tabs and changes of shipped tabs out, to be mended in the editor.',
   ),
+  PALETTE: setting(
+    'off',
+    oneOf('on', 'off'),
+    "on lets the editor's palette manager install nodes of others (needs npm on the Pi).",
+  ),
 } as const;
 
 type SettingName = keyof typeof SETTINGS;

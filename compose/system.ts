@@ -19,6 +19,8 @@ const MB = 1_000_000;
 export interface HostState {
   readonly flows: () => FlowsState;
   readonly isDiskSlow: () => boolean;
+  /** Packages of nodes that the owner added, with their versions. */
+  readonly palette: () => readonly string[];
 }
 
 export function system(site: Site, version: string, host: HostState): System {

@@ -28,7 +28,7 @@ export async function unregister(
   const flows = { leftOut: [], missing: [], isSafe: false };
   const parts = {
     ...{ settings, clock, log: QUIET, version, buildDateMs: 0 },
-    host: { flows: () => flows, isDiskSlow: () => false },
+    host: { flows: () => flows, isDiskSlow: () => false, palette: () => [] },
     trial: { isOn: false, isUndecided: false },
   };
   // The clock's timers do not keep a process alive; this one is here to wait.

@@ -4,6 +4,11 @@ export interface NodeSet {
   readonly enabled: boolean;
   readonly loaded?: boolean;
   readonly err?: unknown;
+  /** The package it is of. */
+  readonly module?: string;
+  readonly version?: string;
+  /** It lies in the data folder: an owner put it there. */
+  readonly local?: boolean;
 }
 
 /**

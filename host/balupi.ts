@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -26,6 +25,7 @@ import { LiveDoor, type LiveKeeper } from './live-door.ts';
 import { Passing } from './passing.ts';
 import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
+import { makeNodeRedFolder } from './palette.ts';
 import { RemoteAddresses, shareOf } from './remote-address.ts';
 import type { DoorKeepers } from './request-door.ts';
 import { RequestWatch } from './request-watch.ts';
@@ -48,6 +48,7 @@ export interface HostOptions {
   readonly dataFolder: string;
   /** For a browser that asks for the address itself. */
   readonly front: ConstructorParameters<typeof FrontPage>[0];
+  readonly palette: boolean;
   /** Null keeps the editor shut. */
   readonly editor: { readonly host: string; readonly port: number } | null;
 }
@@ -111,7 +112,7 @@ export class BaluPiHost {
     const { editor, answerWithinMs } = options;
     const door = editor === null ? null : new EditorDoor(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
-    mkdirSync(userFolder, { recursive: true, mode: 0o700 });
+    makeNodeRedFolder(userFolder);
     this.#room = connectionRoom(parts, MOST_CONNECTIONS);
     this.#watch = new RequestWatch({ clock: parts.clock, answerWithinMs, room: this.#room });
     this.#guard = this.#apiGuard(parts);
@@ -120,7 +121,7 @@ export class BaluPiHost {
     this.#dashboard = this.#dashboardDoor(parts);
     this.#nodeRed = new NodeRedHost(
       nodeRedSettings({
-        packageFolder: options.packageFolder,
+        ...{ packageFolder: options.packageFolder, palette: options.palette },
         userFolder,
         storage: parts.storage,
         logLevel: options.logLevel,

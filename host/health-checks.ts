@@ -27,6 +27,8 @@ export interface HealthSources {
   /** The event loop waited for the disk for seconds, a moment ago. */
   readonly isDiskSlow: () => boolean;
   readonly flows: () => FlowsState;
+  /** Packages of nodes that the owner added, with their versions. */
+  readonly palette: () => readonly string[];
   /** Null where no name is to be kept; else why it is not as it should be, or null where it is. */
   readonly dnsFault: (() => string | null) | null;
 }
@@ -71,6 +73,7 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
     ...dnsCheck(sources.dnsFault),
     { name: 'flows', run: () => flowsWord(sources.flows()) },
     { name: 'missing_flows', run: () => missingFlows(sources.flows()) },
+    { name: 'palette', run: () => listed(sources.palette()), isToldOnly: true },
     { name: 'update', run: () => updateWord(sources) },
   ];
   return checks.map((check) => ({ ...check, fine: PASSING_WORDS[check.name] ?? [] }));
@@ -116,7 +119,11 @@ function flowsWord({ isSafe, missing, leftOut }: FlowsState): string {
 }
 
 function missingFlows({ missing }: FlowsState): string {
-  if (missing.length === 0) return 'ok';
-  const more = missing.length - MOST_NAMED;
-  return missing.slice(0, MOST_NAMED).join(', ') + (more > 0 ? `, and ${more} more` : '');
+  return listed(missing);
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'ok';
+  const more = names.length - MOST_NAMED;
+  return names.slice(0, MOST_NAMED).join(', ') + (more > 0 ? `, and ${more} more` : '');
 }

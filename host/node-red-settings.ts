@@ -15,6 +15,8 @@ interface Parts {
   readonly storage: unknown;
   readonly logLevel: string;
   readonly log: Log;
+  /** BALUPI_PALETTE: whether the editor may install nodes of others. */
+  readonly palette: boolean;
   /** Null keeps the editor shut. */
   readonly editor: EditorDoor | null;
   readonly rooms: unknown;
@@ -28,7 +30,8 @@ interface Parts {
 
 /**
  * Node-RED's settings. Nothing is installed, fetched or reported from inside it: no palette
- * installs, no modules of function nodes, no telemetry, no update check (contract 7).
+ * installs unless the owner set that, no modules of function nodes, no telemetry, no update check
+ * (contract 7).
  */
 export function nodeRedSettings(parts: Parts): NodeRedSettings {
   return {
@@ -46,7 +49,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     ...(parts.editor === null ? { disableEditor: true } : { adminAuth: parts.editor.auth }),
     externalModules: {
       autoInstall: false,
-      palette: { allowInstall: false, allowUpdate: false, allowUpload: false },
+      palette: installing(parts),
       modules: { allowInstall: false },
     },
     functionExternalModules: false,
@@ -63,7 +66,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
       header: { title: 'BaluPi' },
       tours: false,
       projects: { enabled: false },
-      palette: { catalogues: [] },
+      ...(parts.palette ? {} : { palette: { catalogues: [] } }),
       codeEditor: { lib: 'monaco' },
     },
     logging: { balupi: logging(parts) },
@@ -72,6 +75,10 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     balupi: parts.rooms,
     balupiFlows: parts.ownersFlows,
   };
+}
+
+function installing({ palette }: Parts): NodeRedSettings {
+  return { allowInstall: palette, allowUpdate: palette, allowUpload: false };
 }
 
 /** What a flow remembers is gone with the process, unless it asks for the disk by name. */

@@ -73,6 +73,7 @@ const CHECK_WORDS: Readonly<Record<string, string>> = {
   flows: '[[Flows]]',
   update: '[[Update]]',
   missing_flows: '[[Endpoints]]',
+  palette: '[[Nodes of others]]',
   dns: '[[Name of the NAS]]',
 };
 const STATE_WORDS: Readonly<Record<string, string>> = {

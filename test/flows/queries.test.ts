@@ -9,7 +9,7 @@ import { flowTexts } from './flow-rules.ts';
 const QUERIES = ['flows', 'examples'].flatMap((folder) =>
   flowTexts(folder).flatMap(({ name, nodes }) =>
     nodes
-      .filter(({ type }) => type === 'sqlite')
+      .filter(({ type }) => type === 'sqlite' || type === 'balupi-sql')
       .map((node) => ({ name, sql: String(node['sql']), id: node.id })),
   ),
 );

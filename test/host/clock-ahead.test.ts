@@ -46,6 +46,7 @@ describe('A house whose clock was once ahead', () => {
       host: {
         flows: () => ({ leftOut: [], missing: [], isSafe: false }),
         isDiskSlow: () => false,
+        palette: () => [],
       },
     });
     await house.start();

@@ -133,7 +133,9 @@ describe('The palette', () => {
           for (const [index, words] of [english, german].entries()) {
             const language = LANGUAGES[index] ?? '';
             const help = readFileSync(join(folder, 'locales', language, `${name}.html`), 'utf8');
-            const acts = (words?.['op'] ?? words?.['kind']) as Readonly<Record<string, string>>;
+            const acts = (words?.['op'] ?? words?.['kind'] ?? {}) as Readonly<
+              Record<string, string>
+            >;
             const named = Object.keys(acts).filter((act) => help.includes(`**${acts[act] ?? ''}`));
             const rest = /other acts|übrigen Tätigkeiten/.test(help);
             assert.ok(

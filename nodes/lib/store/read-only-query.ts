@@ -1,0 +1,70 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../time/clock.ts';
+
+/** A question of an owner's own to a database that BaluPi goes on writing to. */
+export interface Question {
+  /** The database's file. */
+  readonly file: string;
+  readonly sql: string;
+  /** Values of the question by their names, such as `$days`; never part of its text. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** No more rows than these are read. */
+  readonly mostRows: number;
+  /** How long it may take, ms. */
+  readonly withinMs: number;
+}
+
+export type QueryOutcome =
+  | {
+      readonly kind: 'rows';
+      readonly rows: readonly Readonly<Record<string, unknown>>[];
+      /** There were more. */
+      readonly isCut: boolean;
+    }
+  /** SQLite's own words. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'too_long' }
+  /** The rows did not fit into the memory a question gets. */
+  | { readonly kind: 'too_large' };
+
+/** What a question may take of the Pi's memory, MB. */
+const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 };
+/** The worker beside this file, compiled or not. */
+const PROGRAM = new URL(`./read-only-worker${extname(import.meta.url)}`, import.meta.url);
+
+/**
+ * Asks on a thread of its own, which ends with the answer: SQLite answers synchronously, and a
+ * question that reads a year would hold every other caller up for as long.
+ * @param signal ends it early, as `too_long`
+ */
+export async function askReadOnly(
+  clock: Pick<Clock, 'after'>,
+  question: Question,
+  signal: AbortSignal,
+): Promise<QueryOutcome> {
+  const { promise, resolve } = Promise.withResolvers<QueryOutcome>();
+  const worker = new Worker(PROGRAM, {
+    workerData: question,
+    resourceLimits: LIMITS,
+    name: 'read-only-query',
+  });
+  worker.unref();
+  const tooLong = (): void => {
+    resolve({ kind: 'too_long' });
+  };
+  const cancel = clock.after(question.withinMs, tooLong);
+  signal.addEventListener('abort', tooLong, { once: true });
+  worker.on('message', resolve);
+  worker.on('error', (error: Error) => {
+    const isMemory = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+    resolve(isMemory ? { kind: 'too_large' } : { kind: 'refused', reason: error.message });
+  });
+  try {
+    return await promise;
+  } finally {
+    cancel();
+    signal.removeEventListener('abort', tooLong);
+    await worker.terminate();
+  }
+}
