@@ -9,26 +9,8 @@ import type { NasNews } from '../lib/nas/nas.ts';
 import type { DiskNews } from '../lib/system/system.ts';
 import type { PlugNews } from '../lib/tapo/tapo.ts';
 import type { UploadNews } from '../lib/upload/upload.ts';
+import type { EventKind } from './event-kinds.ts';
 import { type EventLanguage, sentence } from './event-words.ts';
-
-/** Everything that can be chosen in the node, in the order of its dialog. */
-export const EVENT_KINDS = [
-  'upload_accepted',
-  'upload_delivered',
-  'upload_failed',
-  'conflict',
-  'nas_awake',
-  'nas_asleep',
-  'nas_goodbye',
-  'wake_failed',
-  'plug_lost',
-  'plug_back',
-  'plug_switched',
-  'unusual',
-  'disk',
-  'correction',
-] as const;
-export type EventKind = (typeof EVENT_KINDS)[number];
 
 /** Who may know of an event: one user, whoever is an admin, or everybody who is signed in. */
 export type Audience =

@@ -1,4 +1,4 @@
-import type { EventKind } from './event-message.ts';
+import type { EventKind } from './event-kinds.ts';
 
 export type EventLanguage = 'en' | 'de';
 type Fields = Readonly<Record<string, unknown>>;

@@ -2,8 +2,8 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { EVENT_KINDS } from './event-kinds.ts';
 import {
-  EVENT_KINDS,
   messageOf,
   ofCorrection,
   ofDisk,
