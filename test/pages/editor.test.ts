@@ -67,6 +67,9 @@ async function formWords(page: Page, id: string): Promise<readonly string[]> {
   return words;
 }
 
+/** Config nodes, and those whose form has no acts. */
+const WITHOUT_ACTS = ['balupi-store', 'balupi-nas', 'balupi-events', 'balupi-sql'];
+
 describe('The editor', function () {
   this.timeout(60_000);
   const browser = browserOf(this);
@@ -88,13 +91,13 @@ describe('The editor', function () {
 
   it('shows the nodes of BaluPi in the language of the reader', async () => {
     const inEnglish = ['tapo meter', 'energy aggregator', 'lru cache store', 'nas proxy'];
-    const more = ['system', 'upload queue', 'viewer', 'wol'];
+    const more = ['system', 'upload queue', 'viewer', 'wol', 'events', 'ask (SQL)'];
     assert.deepEqual(
       [...(await paletteWords(english.page))].sort(),
       [...inEnglish, ...more].sort(),
     );
     const inGerman = ['Steckdosen', 'Energie', 'Cache', 'NAS', 'System'];
-    const mehr = ['Uploads', 'Betrachter', 'NAS wecken'];
+    const mehr = ['Uploads', 'Betrachter', 'NAS wecken', 'Ereignisse', 'fragen (SQL)'];
     assert.deepEqual([...(await paletteWords(german.page))].sort(), [...inGerman, ...mehr].sort());
   });
 
@@ -137,7 +140,7 @@ describe('The editor', function () {
         'nur solange jemand schaut',
       ],
     ] as const;
-    assert.equal(nodes.length, OWN_TYPES.length - 2);
+    assert.equal(nodes.length, OWN_TYPES.filter((type) => !WITHOUT_ACTS.includes(type)).length);
     for (const [tab, id, inEnglish, inGerman] of nodes) {
       for (const [{ page }, word] of [
         [english, inEnglish],
@@ -151,6 +154,21 @@ describe('The editor', function () {
           [],
         );
       }
+    }
+  });
+
+  it('says under a node how it stands, in the language of the reader', async () => {
+    for (const [{ page }, words] of [
+      [english, ['empty', '7 waiting']],
+      [german, ['leer', '7 warten']],
+    ] as const) {
+      const [empty, waiting] = words;
+      const id = 'schedule-upload-flush';
+      await page.waitForFunction(`RED.nodes.node('${id}').status?.text === '${empty}'`);
+      const said = await page.evaluate<string>(
+        `RED.nodes.node('${id}')._('upload-queue.status.waiting|7')`,
+      );
+      assert.equal(said, waiting);
     }
   });
 
