@@ -235,7 +235,7 @@ describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
     };
     assert.deepEqual(await fault({ start: '2026-02-01' }), [['query', 'end']]);
     assert.deepEqual(await fault({ end: '2026-02-01' }), [['query', 'start']]);
-    assert.deepEqual(await fault({ start: '2024-02-01', end: '2026-02-01' }), [['query', 'end']]);
+    assert.deepEqual(await fault({ start: '2025-12-01', end: '2026-02-01' }), [['query', 'end']]);
     assert.deepEqual(await fault({ start: '2026-02-02', end: '2026-02-01' }), [['query', 'start']]);
   });
 

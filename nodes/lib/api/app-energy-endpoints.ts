@@ -159,7 +159,7 @@ export type EnergyCostEstimate = Static<typeof EnergyCostEstimate>;
 export const CumulativeQuery = Type.Object({
   period: PERIOD,
   start: Type.Optional(moment('Begin; wins over the period, with end.')),
-  end: Type.Optional(moment('End; at most 366 days later.')),
+  end: Type.Optional(moment('End; at most 32 days later.')),
 });
 export type CumulativeQuery = Static<typeof CumulativeQuery>;
 

@@ -35,6 +35,20 @@ describe('the registry of plugs', () => {
     assert.equal(fridge?.role, 'generic');
   });
 
+  it('shows the name that a plug tells in one line, and its model where the name shows nothing', async () => {
+    const names = ['Wasch\nküche\r\u001b[31m\u202e\u2028', '\u200b\u0000 '];
+    const plugs = [
+      await bench.plug({ nickname: names[0] ?? '' }),
+      await bench.plug({ nickname: names[1] ?? '' }),
+    ];
+    const tapo = bench.tapo(plugs);
+    await bench.until(tapo.discover());
+    const nameOf = (plug: PracticePlug | undefined): string | undefined =>
+      tapo.list().find(({ macAddress }) => macAddress === plug?.mac)?.name;
+    assert.equal(nameOf(plugs[0]), 'Waschküche[31m');
+    assert.match(nameOf(plugs[1]) ?? '', /^P110M/);
+  });
+
   it('finds a forgotten plug again by its MAC: id, number, name, and the role where it is free', async () => {
     const plugs = [await bench.plug(), await bench.plug()];
     const [nas, other] = plugs;
