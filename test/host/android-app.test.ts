@@ -1,25 +1,35 @@
 import assert from 'node:assert/strict';
-import { setTimeout as wait } from 'node:timers/promises';
 import { BootedBaluPi, isPiToken } from '../fakes/boot-balupi.ts';
 import { AndroidApp, sha256 } from '../practice/clients/android-app.ts';
 
-const PHOTOS = 5;
+const PHOTOS = 200;
+const FOLDER = 'alice/Phone';
 
-/** The Android app as its own code calls, against a running BaluPi and the practice NAS. */
+/**
+ * A day and a night of BaluHost's Android app, as its own code calls, against a running BaluPi and the
+ * practice NAS.
+ */
 describe('BaluHost’s Android app through the Pi', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let pi: BootedBaluPi;
   let app: AndroidApp;
-  /** Bob's, who was let in while the NAS was awake. */
+  /** Maria's, who was let in while the NAS was awake. */
   let watcher: string;
-  const photo = (index: number): Buffer => Buffer.alloc(20_000, `photo ${String(index)} `);
+  const photos = new Map<string, Buffer>();
 
   before(async () => {
+    for (let index = 0; index < PHOTOS; index += 1) {
+      photos.set(`IMG ${String(index)}.jpg`, Buffer.alloc(20_000, `photo ${String(index)} `));
+    }
     pi = await BootedBaluPi.start({
-      environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' },
+      environment: {
+        BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
+        BALUPI_WAKE_ON_MISS: 'false',
+        BALUPI_CHANGES_ASLEEP: 'on',
+      },
     });
     app = new AndroidApp(pi.url);
-    watcher = await pi.signIn('bob');
+    watcher = await pi.signIn('maria');
   });
 
   after(async () => {
@@ -27,19 +37,35 @@ describe('BaluHost’s Android app through the Pi', function () {
   });
 
   async function until(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-    for (let turn = 0; turn < 400; turn += 1) {
+    for (let turn = 0; turn < 1_200; turn += 1) {
       if (await holds()) return;
-      await wait(50);
+      await new Promise((next) => setTimeout(next, 50));
     }
     assert.fail(what);
   }
 
   async function online(wanted: boolean): Promise<void> {
-    const headers = { Authorization: `Bearer ${watcher}` };
     await until(async () => {
-      const told = await fetch(`${pi.url}/api/nas/status`, { headers });
-      return ((await told.json()) as { online: unknown }).online === wanted;
+      const told = await fetch(`${pi.url}/api/nas/status`, {
+        headers: { Authorization: `Bearer ${watcher}` },
+      });
+      const { online: isOnline } = (await told.json()) as { readonly online: unknown };
+      return isOnline === wanted || (isOnline === undefined && !wanted);
     }, 'the NAS never changed');
+  }
+
+  async function onNas(): Promise<ReadonlySet<string>> {
+    return new Set((await pi.nas.tree()).map(({ path }) => path));
+  }
+
+  async function arrived(...paths: readonly string[]): Promise<void> {
+    await until(
+      async () => {
+        const there = await onNas();
+        return paths.every((path) => there.has(path));
+      },
+      `${String(paths.length)} files never arrived`,
+    );
   }
 
   it('pairs with the QR code of the NAS', async () => {
@@ -54,68 +80,145 @@ describe('BaluHost’s Android app through the Pi', function () {
     await app.pair(token);
     assert.deepEqual([app.state, app.username], ['paired', 'alice']);
     assert.equal(await app.isOnline(), true);
+    assert.equal(await app.registerForPush(), 200);
   });
 
   it('begins its photo sync, for which the list of its folders has to be a list', async () => {
     assert.deepEqual(await app.syncFolders(), []);
-    await pi.nas.putFolder('alice/Phone', 'alice');
-    await app.addSyncFolder('/storage/DCIM', 'alice/Phone');
+    await app.makeFolder('alice', 'Phone');
+    await app.addSyncFolder('/storage/DCIM', FOLDER);
     const [folder] = await app.syncFolders();
-    assert.equal(folder?.['remote_path'], 'alice/Phone');
-    for (let index = 0; index < PHOTOS; index += 1) {
-      const path = `alice/Phone/IMG ${String(index)}.jpg`;
-      assert.equal(await app.uploadPhoto(path, photo(index)), 200);
+    assert.equal(folder?.remotePath, FOLDER);
+  });
+
+  it('brings 200 photos, each once, and nothing of what is there already', async () => {
+    const first = await app.syncPhotos(photos);
+    assert.deepEqual(first, { isSkipped: false, uploaded: PHOTOS, isBrokenOff: false });
+    // What still lies in the queue is listed as well, else it would come a second time.
+    const second = await app.syncPhotos(photos);
+    assert.deepEqual(second, { isSkipped: false, uploaded: 0, isBrokenOff: false });
+    await arrived(...[...photos.keys()].map((name) => `${FOLDER}/${name}`));
+    const stored = pi.nas.contents.filter(({ path }) => path.startsWith(`${FOLDER}/`));
+    assert.equal(stored.length, PHOTOS);
+  });
+
+  it('browses, opens, makes, renames, moves and deletes', async () => {
+    assert.equal((await app.list(FOLDER)).length, PHOTOS);
+    const opened = await app.open(`${FOLDER}/IMG 1.jpg`);
+    assert.equal(sha256(opened), sha256(photos.get('IMG 1.jpg') ?? Buffer.alloc(0)));
+    await app.makeFolder(FOLDER, 'Best of');
+    await app.rename(`${FOLDER}/IMG 2.jpg`, 'Sunset.jpg');
+    await app.move(`${FOLDER}/Sunset.jpg`, `${FOLDER}/Best of/Sunset.jpg`);
+    await app.remove(`${FOLDER}/IMG 4.jpg`);
+    const there = await onNas();
+    assert.ok(there.has(`${FOLDER}/Best of/Sunset.jpg`));
+    for (const gone of ['IMG 2.jpg', 'IMG 4.jpg', 'Sunset.jpg']) {
+      assert.ok(!there.has(`${FOLDER}/${gone}`), gone);
+      assert.ok(!(await app.list(FOLDER)).some(({ name }) => name === gone), gone);
     }
-    await until(async () => {
-      const tree = await pi.nas.tree();
-      return tree.filter(({ path }) => path.startsWith('alice/Phone/IMG')).length === PHOTOS;
-    }, 'the photos never arrived');
+    assert.equal(await app.report(`${FOLDER}/IMG 1.jpg`), 200);
   });
 
-  it('browses, opens, deletes and renames', async () => {
-    const files = await app.list('alice/Phone');
-    assert.equal(files.length, PHOTOS);
-    assert.equal(sha256(await app.open('alice/Phone/IMG 1.jpg')), sha256(photo(1)));
-    await app.remove('alice/Phone/IMG 4.jpg');
-    const tree = await pi.nas.tree();
-    assert.ok(!tree.some(({ path }) => path === 'alice/Phone/IMG 4.jpg'));
-    await app.rename('alice/Phone/IMG 3.jpg', 'three.jpg');
-    assert.ok((await app.list('alice/Phone')).some(({ name }) => name === 'three.jpg'));
+  it('shares, and takes it back', async () => {
+    const file = (await app.list(FOLDER)).find(({ name }) => name === 'IMG 3.jpg');
+    const maria = (await app.people()).get('maria');
+    assert.ok(maria !== undefined && typeof file?.fileId === 'number');
+    const seen = async (): Promise<number> => {
+      const headers = { Authorization: `Bearer ${watcher}` };
+      const path = encodeURIComponent(`${FOLDER}/IMG 3.jpg`);
+      const answered = await fetch(`${pi.url}/api/files/download/${path}`, { headers });
+      await answered.arrayBuffer();
+      return answered.status;
+    };
+    assert.equal(await seen(), 404);
+    const share = await app.share(file.fileId, maria);
+    assert.equal(await seen(), 200);
+    await app.endShare(share);
+    assert.equal(await seen(), 404);
+    assert.equal(await app.sharedWithMe(), 0);
   });
 
-  it('has its bell, its devices and its dashboard', async () => {
+  it('has its bell, its devices, its schedules and its dashboard', async () => {
     pi.nas.notify('alice', 'A disk is full.');
     assert.equal(await app.unreadCount(), 1);
+    assert.deepEqual(await app.bell(), ['A disk is full.']);
+    await app.readAll();
+    assert.equal(await app.unreadCount(), 0);
     assert.ok((await app.socketToken()).length > 20);
     assert.ok((await app.devices()).includes(app.deviceId));
+    assert.equal(await app.schedules(), 0);
     assert.ok((await app.systemInfo()) > 0);
+    assert.deepEqual([...new Set(await app.tiles())], [200]);
   });
 
-  it('is let in at night, and goes on uploading, deleting, moving and renaming', async () => {
+  it('refreshes when its 15 minutes are over', async () => {
+    const before = app.accessToken;
+    pi.nas.accounts.endAccessTokens();
+    await until(async () => {
+      await app.devices();
+      return app.accessToken !== before;
+    }, 'it never refreshed');
+    assert.equal(app.state, 'paired');
+    watcher = pi.nas.accounts.accessToken('maria');
+    await online(true);
+    await app.list('alice');
+    await app.list(FOLDER);
+    await app.list(`${FOLDER}/Best of`);
+  });
+
+  it('is let in at night: browses, syncs, deletes and renames, and its bell is still', async () => {
     await pi.nas.sleep('suspend');
     await online(false);
     assert.equal(await app.isOnline(), true);
-    assert.ok((await app.list('alice/Phone')).length >= PHOTOS - 1);
-    assert.equal(sha256(await app.open('alice/Phone/IMG 1.jpg')), sha256(photo(1)));
-    assert.equal(await app.uploadPhoto('alice/Phone/night.jpg', photo(9)), 200);
-    await app.remove('alice/Phone/IMG 0.jpg');
-    await app.makeFolder('alice/Phone', 'best');
-    await app.move('alice/Phone/IMG 1.jpg', 'alice/Phone/best');
-    await app.rename('alice/Phone/IMG 2.jpg', 'two.jpg');
-    const wanted = ['best', 'night.jpg', 'three.jpg', 'two.jpg'];
-    const names = async () => (await app.list('alice/Phone')).map(({ name }) => name).sort();
-    assert.deepEqual(await names(), wanted);
-    assert.equal(sha256(await app.open('alice/Phone/best/IMG 1.jpg')), sha256(photo(1)));
+    const listed = await app.list(FOLDER);
+    assert.equal(listed.length, PHOTOS - 1);
+    const opened = await app.open(`${FOLDER}/IMG 1.jpg`);
+    assert.equal(sha256(opened), sha256(photos.get('IMG 1.jpg') ?? Buffer.alloc(0)));
+    for (const name of ['IMG 2.jpg', 'IMG 4.jpg']) photos.delete(name);
+    photos.set('night.jpg', Buffer.alloc(20_000, 'night '));
+    const told = await app.syncPhotos(photos);
+    assert.deepEqual(told, { isSkipped: false, uploaded: 1, isBrokenOff: false });
+    await app.remove(`${FOLDER}/IMG 5.jpg`);
+    await app.rename(`${FOLDER}/IMG 6.jpg`, 'Moon.jpg');
+    await app.makeFolder(FOLDER, 'Night');
+    await app.move(`${FOLDER}/IMG 7.jpg`, `${FOLDER}/Night`);
+    const moved = await app.open(`${FOLDER}/Night/IMG 7.jpg`);
+    assert.equal(sha256(moved), sha256(photos.get('IMG 7.jpg') ?? Buffer.alloc(0)));
+    const names = (await app.list(FOLDER)).map(({ name }) => name);
+    assert.deepEqual(
+      ['night.jpg', 'Moon.jpg', 'Night', 'IMG 5.jpg', 'IMG 6.jpg', 'IMG 7.jpg'].map((name) =>
+        names.includes(name),
+      ),
+      [true, true, true, false, false, false],
+    );
+    assert.equal(await app.unreadCount(), 0);
+    assert.equal(await app.schedules(), 0);
+    await assert.rejects(app.socketToken(), /^Error: HTTP 503/);
+    assert.equal(pi.nas.sleepState, 'true_suspend');
+  });
+
+  it('refreshes at night, and goes on with a token of the Pi', async () => {
+    assert.equal(await app.renew(), true);
+    assert.ok(isPiToken(app.accessToken));
+    assert.equal((await app.syncFolders()).length, 1);
+    assert.equal(await app.uploadPhoto(`${FOLDER}/late.jpg`, Buffer.alloc(20_000, 'late ')), 200);
     assert.equal(app.state, 'paired');
+  });
+
+  it('finds in the morning what it did at night, and is signed in as before', async () => {
     await pi.nas.wake();
     await online(true);
+    const done = ['night.jpg', 'late.jpg', 'Moon.jpg', 'Night/IMG 7.jpg'];
+    await arrived(...done.map((name) => `${FOLDER}/${name}`));
     await until(async () => {
-      const paths = (await pi.nas.tree()).map(({ path }) => path);
-      const inPhone = paths.filter((path) => path.startsWith('alice/Phone/'));
-      const left = ['best/IMG 1.jpg', 'night.jpg', 'three.jpg', 'two.jpg'];
-      return inPhone.sort().join() === left.map((name) => `alice/Phone/${name}`).join();
-    }, 'what was done in the night never arrived');
-    assert.deepEqual(await names(), wanted);
+      const there = await onNas();
+      return ![5, 6, 7].some((index) => there.has(`${FOLDER}/IMG ${String(index)}.jpg`));
+    }, 'what was deleted, renamed or moved at night is still there');
+    const names = (await app.list(FOLDER)).map(({ name }) => name);
+    assert.ok(names.includes('late.jpg') && !names.includes('IMG 5.jpg'));
+    // A route for which no stored credential acts sends it to refresh, which it does by itself.
+    assert.equal(await app.report(`${FOLDER}/late.jpg`), 200);
+    assert.deepEqual([app.state, isPiToken(app.accessToken)], ['paired', false]);
     assert.ok(!pi.nas.requests.some(({ headers }) => isPiToken(headers['authorization'] ?? '')));
   });
 });

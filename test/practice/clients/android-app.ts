@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto';
+import {
+  type Answered,
+  booleanOf,
+  escapedPath,
+  type Fields,
+  isSuccess,
+  listIn,
+  numberOf,
+  ok,
+  parsed,
+  textOf,
+} from './answered.ts';
 
 /**
  * The calls of BaluHost's Android app (BaluApp dec86c3), in our own words, from its Retrofit
  * interfaces: paths, headers and fields as it sends them, and what it does with what comes back.
  */
-
-interface Answered {
-  readonly status: number;
-  readonly reason: string;
-  readonly text: string;
-}
 
 export interface AppFile {
   readonly name: string;
@@ -17,10 +23,39 @@ export interface AppFile {
   readonly size: number;
   readonly type: string;
   readonly modifiedAt: string;
+  readonly fileId: number | null;
+}
+
+/** A folder of the phone, as the NAS keeps it for that device. */
+export interface PhoneFolder {
+  readonly id: string;
+  readonly remotePath: string;
+}
+
+/** What came of one run of the sync. */
+export interface SyncTold {
+  /** The NAS let no sync begin. */
+  readonly isSkipped: boolean;
+  readonly uploaded: number;
+  /** A 503 ends a folder's sync until the next run. */
+  readonly isBrokenOff: boolean;
 }
 
 /** What the app would show, or forget. */
 export type AppState = 'unpaired' | 'paired' | 'signed_out';
+
+/** Of its dashboard, one after another (18 in a minute, with the two that look whether it is online). */
+export const TILES: readonly string[] = [
+  'system/info',
+  'system/raid/status',
+  'system/smart/status',
+  'system/telemetry/history',
+  'system/storage/aggregated',
+  'smart-devices/',
+  'shares/statistics',
+  'monitoring/uptime/current',
+  'activity/recent-files?limit=5',
+];
 
 export class AndroidApp {
   readonly #base: string;
@@ -59,8 +94,8 @@ export class AndroidApp {
       isOpen: true,
     });
     const told = parsed(answered);
-    const user = told['user'] as Readonly<Record<string, unknown>>;
-    const device = told['device'] as Readonly<Record<string, unknown>>;
+    const user = told['user'] as Fields;
+    const device = told['device'] as Fields;
     // The tokens are saved before the time is read, on which the app would crash.
     this.#access = textOf(told['access_token']);
     this.#refresh = textOf(told['refresh_token']);
@@ -80,7 +115,7 @@ export class AndroidApp {
   async list(path: string): Promise<readonly AppFile[]> {
     const query = `files/list?path=${encodeURIComponent(path)}`;
     const told = parsed(await this.#asked('GET', query));
-    return (told['files'] as readonly Readonly<Record<string, unknown>>[]).map((file) => {
+    return (told['files'] as readonly Fields[]).map((file) => {
       const { file_id: fileId } = file;
       if (fileId !== null && fileId !== undefined) numberOf(fileId);
       instantOf(file['modified_at']);
@@ -90,6 +125,7 @@ export class AndroidApp {
         size: numberOf(file['size']),
         type: textOf(file['type']),
         modifiedAt: textOf(file['modified_at']),
+        fileId: typeof fileId === 'number' ? fileId : null,
       };
     });
   }
@@ -102,12 +138,13 @@ export class AndroidApp {
   }
 
   /** The folders that are synced. An answer that is no bare list fails the whole sync. */
-  async syncFolders(): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const told = JSON.parse(
-      ok(await this.#asked('GET', `mobile/sync/folders/${this.deviceId}`)).text,
-    ) as unknown;
-    if (!Array.isArray(told)) throw new Error('The list of folders is no list.');
-    return told as readonly Readonly<Record<string, unknown>>[];
+  async syncFolders(): Promise<readonly PhoneFolder[]> {
+    const told = listIn(await this.#asked('GET', `mobile/sync/folders/${this.deviceId}`));
+    return told.map((row) => {
+      textOf(row['sync_type']);
+      booleanOf(row['auto_sync']);
+      return { id: textOf(row['id']), remotePath: textOf(row['remote_path']) };
+    });
   }
 
   async addSyncFolder(localPath: string, remotePath: string): Promise<string> {
@@ -120,35 +157,121 @@ export class AndroidApp {
     return textOf(parsed(answered)['id']);
   }
 
-  /** A photo of the sync: the full remote path beside the file. */
-  async uploadPhoto(remotePath: string, bytes: Buffer): Promise<number> {
+  /**
+   * The nightly run, or one by hand: may it begin, which folders, what is there already, and then
+   * photo by photo. A folder's run ends with the first 503.
+   * @param photos by name
+   */
+  async syncPhotos(photos: ReadonlyMap<string, Buffer>, trigger = 'auto'): Promise<SyncTold> {
+    const asked = await this.#asked('GET', 'sync/preflight');
+    if (isSuccess(asked) && !booleanOf(parsed(asked)['sync_allowed'])) {
+      return { isSkipped: true, uploaded: 0, isBrokenOff: false };
+    }
+    let uploaded = 0;
+    let isBrokenOff = false;
+    for (const { id, remotePath } of await this.syncFolders()) {
+      const there = new Set((await this.list(remotePath)).map(({ name }) => name));
+      for (const [name, bytes] of photos) {
+        if (there.has(name)) continue;
+        const status = await this.uploadPhoto(`${remotePath}/${name}`, bytes, trigger);
+        if (status >= 200 && status < 300) uploaded += 1;
+        isBrokenOff = status === 503;
+        if (isBrokenOff) break;
+      }
+      // Only logged where it fails.
+      await this.#asked('PUT', `mobile/sync/folders/${id}`, { status: 'idle' });
+    }
+    return { isSkipped: false, uploaded, isBrokenOff };
+  }
+
+  /** A photo of the sync: the full remote path beside the file. @returns the status */
+  async uploadPhoto(remotePath: string, bytes: Buffer, trigger = 'manual'): Promise<number> {
     const form = new FormData();
     form.append('file', new Blob([new Uint8Array(bytes)]), remotePath.split('/').at(-1));
     form.append('path', remotePath);
-    const answered = await this.#asked('POST', 'files/upload', form, {
-      'X-Sync-Trigger': 'manual',
-    });
-    return answered.status;
+    const headers = { 'X-Sync-Trigger': trigger };
+    return (await this.#asked('POST', 'files/upload', form, headers)).status;
   }
 
   async remove(path: string): Promise<void> {
-    const coded = path.split('/').map(encodeURIComponent).join('/');
-    const told = parsed(await this.#asked('DELETE', `files/${coded}`));
+    const told = parsed(await this.#asked('DELETE', `files/${escapedPath(path)}`));
     textOf(told['message']);
+  }
+
+  async rename(path: string, newName: string): Promise<void> {
+    parsed(await this.#asked('PUT', 'files/rename', { path, new_name: newName }));
   }
 
   async move(path: string, to: string): Promise<void> {
     const body = { source_path: path, destination_path: to };
-    textOf(parsed(await this.#asked('PUT', 'files/move', body))['message']);
-  }
-
-  async rename(path: string, newName: string): Promise<void> {
-    const body = { path, new_name: newName };
-    textOf(parsed(await this.#asked('PUT', 'files/rename', body))['message']);
+    parsed(await this.#asked('PUT', 'files/move', body));
   }
 
   async makeFolder(path: string, name: string): Promise<void> {
-    textOf(parsed(await this.#asked('POST', 'files/folder', { path, name }))['message']);
+    parsed(await this.#asked('POST', 'files/folder', { path, name }));
+  }
+
+  /** @returns the share's number */
+  async share(fileId: number, withUserId: number): Promise<number> {
+    const body = { file_id: fileId, shared_with_user_id: withUserId, can_read: true };
+    return numberOf(parsed(await this.#asked('POST', 'shares/user-shares', body))['id']);
+  }
+
+  async endShare(shareId: number): Promise<void> {
+    ok(await this.#asked('DELETE', `shares/user-shares/${String(shareId)}`));
+  }
+
+  /** @returns the people something can be shared with, by name */
+  async people(): Promise<ReadonlyMap<string, number>> {
+    const told = listIn(await this.#asked('GET', 'shares/users'));
+    return new Map(told.map((row) => [textOf(row['username']), numberOf(row['id'])]));
+  }
+
+  async sharedWithMe(): Promise<number> {
+    return listIn(await this.#asked('GET', 'shares/shared-with-me')).length;
+  }
+
+  /** Every launch. A failure is ignored. */
+  async registerForPush(): Promise<number> {
+    const path = `mobile/devices/${this.deviceId}/push-token?push_token=x`;
+    return (await this.#asked('POST', path)).status;
+  }
+
+  /** After each action; what is not taken is kept and sent again. */
+  async report(path: string): Promise<number> {
+    const activity = {
+      ...{ action_type: 'file.open', file_path: path, file_name: path.split('/').at(-1) },
+      ...{ is_directory: false, occurred_at: new Date().toISOString() },
+    };
+    return (await this.#asked('POST', 'activity/report', { activities: [activity] })).status;
+  }
+
+  async schedules(): Promise<number> {
+    const told = parsed(await this.#asked('GET', 'sync/schedule/list'));
+    return (told['schedules'] as readonly unknown[]).length;
+  }
+
+  async bell(): Promise<readonly string[]> {
+    const query = 'unread_only=false&include_dismissed=false&page=1&page_size=50';
+    const told = parsed(await this.#asked('GET', `notifications?${query}`));
+    numberOf(told['unread_count']);
+    return (told['notifications'] as readonly Fields[]).map(({ title }) => textOf(title));
+  }
+
+  async readAll(): Promise<void> {
+    parsed(await this.#asked('POST', 'notifications/read-all'));
+  }
+
+  /** What an open dashboard asks for, tile by tile. @returns the status of each */
+  async tiles(): Promise<readonly number[]> {
+    const statuses: number[] = [];
+    for (const tile of TILES) statuses.push((await this.#asked('GET', tile)).status);
+    return statuses;
+  }
+
+  /** Its 15 minutes are over: what any call does with a 401. */
+  async renew(): Promise<boolean> {
+    return await this.#refreshed();
   }
 
   async unreadCount(): Promise<number> {
@@ -161,15 +284,13 @@ export class AndroidApp {
   }
 
   async devices(): Promise<readonly string[]> {
-    const told = JSON.parse(ok(await this.#asked('GET', 'mobile/devices')).text) as {
-      readonly id: string;
-    }[];
-    return told.map(({ id }) => id);
+    const told = listIn(await this.#asked('GET', 'mobile/devices'));
+    return told.map(({ id }) => textOf(id));
   }
 
   async systemInfo(): Promise<number> {
     const told = parsed(await this.#asked('GET', 'system/info'));
-    const memory = told['memory'] as Readonly<Record<string, unknown>>;
+    const memory = told['memory'] as Fields;
     return numberOf(memory['total']);
   }
 
@@ -251,26 +372,6 @@ export class AndroidApp {
 
 export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-function ok(answered: Answered): Answered {
-  if (answered.status >= 200 && answered.status < 300) return answered;
-  throw new Error(`HTTP ${String(answered.status)}: ${answered.text.slice(0, 500)}`);
-}
-
-function parsed(answered: Answered): Readonly<Record<string, unknown>> {
-  return JSON.parse(ok(answered).text) as Readonly<Record<string, unknown>>;
-}
-
-/** A value of another type than it expects fails the app's whole answer. */
-function textOf(value: unknown): string {
-  if (typeof value !== 'string') throw new Error(`A text was expected, and came ${String(value)}.`);
-  return value;
-}
-
-function numberOf(value: unknown): number {
-  if (typeof value !== 'number') throw new Error(`A number was expected, came ${String(value)}.`);
-  return value;
 }
 
 /** `Instant.parse` takes UTC with its `Z` and nothing else. */

@@ -69,6 +69,14 @@ export class MobileRoutes {
         if (device?.userId !== user.id) throw refused(404, 'Device not found');
         return json(this.#view(device, null));
       }),
+      signedIn('POST /api/mobile/devices/{id}/push-token', admin, (exchange, user) => {
+        const device = this.#devices.get(exchange.param('id'));
+        if (device?.userId !== user.id) throw refused(404, 'Device not found');
+        return json({
+          ...{ success: true, device_id: device.id, token_verified: false },
+          message: 'Push token registered successfully',
+        });
+      }),
       signedIn('DELETE /api/mobile/devices/{id}', admin, (exchange, user) =>
         this.#remove(exchange, user),
       ),

@@ -146,7 +146,11 @@ export class Storage {
     for (const child of await this.children(path)) {
       if (child.path === '.tmp') continue;
       if (child.isDirectory) yield* this.files(child.path);
-      else yield { ...child, sha256: await this.sha256(child.path) };
+      else {
+        const sha256 = await this.sha256(child.path).catch(unlessMissing);
+        // It was deleted or renamed while the tree is walked.
+        if (sha256 !== null) yield { ...child, sha256 };
+      }
     }
   }
 
@@ -168,6 +172,11 @@ export class Storage {
       modifiedAtMs: modifiedAtMs(stats),
     };
   }
+}
+
+function unlessMissing(error: unknown): null {
+  if (isMissing(error)) return null;
+  throw error;
 }
 
 export function isMissing(error: unknown): boolean {

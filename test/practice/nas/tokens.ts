@@ -12,6 +12,7 @@ export interface Claims {
   readonly sub: string;
   readonly type: string;
   readonly exp: number;
+  readonly iat: number;
   readonly jti?: string;
 }
 
@@ -25,6 +26,8 @@ export class TokenMint {
   readonly #clock: Clock;
   /** Refresh tokens that still count, by jti; one that is not here counts as revoked. */
   readonly #refreshOwners = new Map<string, number>();
+  /** Access tokens from before are over, in s. */
+  #accessFromS = 0;
 
   constructor(key: string, clock: Clock) {
     this.#key = key;
@@ -32,7 +35,7 @@ export class TokenMint {
   }
 
   access(user: NasUser): string {
-    const iat = Math.floor(this.#clock.nowMs() / 1000);
+    const iat = Math.max(this.#accessFromS, Math.floor(this.#clock.nowMs() / 1000));
     return this.#sign({
       sub: String(user.id),
       username: user.username,
@@ -41,6 +44,11 @@ export class TokenMint {
       exp: iat + ACCESS_TOKEN_MS / 1000,
       iat,
     });
+  }
+
+  /** As if 15 minutes had passed. */
+  endAccess(): void {
+    this.#accessFromS = Math.floor(this.#clock.nowMs() / 1000) + 1;
   }
 
   /** `kept: false` makes one that was never stored, as desktop pairing does: it never refreshes. */
@@ -73,7 +81,8 @@ export class TokenMint {
     const given = Buffer.from(signature);
     if (wanted.length !== given.length || !timingSafeEqual(wanted, given)) return null;
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as Claims;
-    const over = claims.exp * 1000 <= this.#clock.nowMs();
+    const isPast = type === 'access' && claims.iat < this.#accessFromS;
+    const over = isPast || claims.exp * 1000 <= this.#clock.nowMs();
     return claims.type === type && !over ? claims : null;
   }
 
