@@ -93,13 +93,13 @@ export function oneSmartDevice({ tapo, energy }: Rooms, message: ApiMessage): Ap
   return withAnswer(message, answer(payload));
 }
 
-/** `GET /api/energy/stats/{device_number}/{period}`. */
+/** `GET /api/energy/stats/{device_number}/{period}`; of a plug that is none too, nothing was metered. */
 export function periodStats(rooms: Rooms, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const told = rooms.energy.dashboard(number);
   const period = callOf(message).params['period'] as 'today' | 'week' | 'month';
-  if (told === null) return noPlug(message, number);
-  const payload: EnergyStats = stats(number, nameOf(rooms, number), told[period]);
+  const payload: EnergyStats =
+    told === null ? null : stats(number, nameOf(rooms, number), told[period]);
   return withAnswer(message, answer(payload));
 }
 
@@ -107,8 +107,7 @@ export function periodStats(rooms: Rooms, message: ApiMessage): ApiMessage {
 export function hourly({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const told = energy.dashboard(number, (callOf(message).query as HourlyQuery).hours);
-  if (told === null) return noPlug(message, number);
-  const payload: HourlySamples = told.hours.map(hour);
+  const payload: HourlySamples = told?.hours.map(hour) ?? [];
   return withAnswer(message, answer(payload));
 }
 

@@ -283,7 +283,6 @@ export const APP_ENERGY_ENDPOINTS = [
     access: 'caller',
     params: STATS_PARAMS,
     responses: { 200: json(EnergyStats, 'What was metered; null while nothing was.') },
-    refusals: ['not_found'],
   }),
   endpoint({
     id: 'energy-hourly',
@@ -295,7 +294,6 @@ export const APP_ENERGY_ENDPOINTS = [
     params: DASHBOARD_PARAMS,
     query: HourlyQuery,
     responses: { 200: json(HourlySamples, 'The hours.') },
-    refusals: ['not_found'],
   }),
   endpoint({
     id: 'energy-cost',
