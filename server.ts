@@ -15,7 +15,7 @@ import { LoopWatch } from './host/loop-watch.ts';
 import { ownersPalette } from './host/palette.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
-import { doorKeepers, editorSignIn, liveKeeper, pageAccounts } from './host/keepers.ts';
+import { doorKeepers, editorSignIn, liveKeeper, pageAccounts, webKeeper } from './host/keepers.ts';
 import { gatherEnvironment, openToOthers } from './host/environment.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
 import { EXIT, exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
@@ -160,6 +160,7 @@ function hostOf(settings: Settings, { log, house, flows, trial }: Begun): BaluPi
     signIn: editorSignIn(house.rooms),
     pages: pageAccounts(house.rooms),
     live: liveKeeper(house.rooms),
+    web: webKeeper(house.rooms),
     viewers: house.rooms.viewers,
     storage: flowStorage(settings, log, flows.storageHooks),
     rooms: house.rooms,
@@ -282,11 +283,10 @@ function hostOptions(
   settings: Settings,
   house: House,
 ): ConstructorParameters<typeof BaluPiHost>[0] {
-  const names = [settings.DNS_NAME, new URL(settings.NAS_URL).hostname];
   return {
     front: {
-      nasNames: new Set(names.filter((name) => name !== null)),
-      nasUrl: settings.NAS_URL,
+      dnsName: settings.DNS_NAME,
+      nasHost: new URL(settings.NAS_URL).host,
       nas: () => house.rooms.nas.presence.state,
       timeZone: settings.TIMEZONE,
     },

@@ -7,7 +7,7 @@ import { Kept, NasSleeps } from '../nodes/lib/kept/kept.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
-import { liveSockets, passThrough } from './pass.ts';
+import { liveSockets, passThrough, webPages } from './pass.ts';
 import { tokenOf } from './people.ts';
 import type { Site } from './site.ts';
 
@@ -55,10 +55,10 @@ export function passedRooms(
   nas: NasRoom,
   files: Files,
   cache: Cache,
-): Pick<Rooms, 'changes' | 'kept' | 'pass' | 'live'> {
+): Pick<Rooms, 'changes' | 'kept' | 'pass' | 'live' | 'web'> {
   const rooms = { changes: changesOf(site, nas, files, cache), kept: keptOf(site, nas, files) };
   const pass = passThrough(site, nas, changeHooks(site, nas, { ...rooms, files }));
-  return { ...rooms, pass, live: liveSockets(site, nas) };
+  return { ...rooms, pass, live: liveSockets(site, nas), web: webPages(site, nas) };
 }
 
 /** What these rooms have to do with requests that are passed on. */

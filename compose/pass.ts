@@ -4,6 +4,7 @@ import { LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
 import { PassThrough } from '../nodes/lib/pass/pass.ts';
 import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
 import { PasswordHook } from '../nodes/lib/pass/password-hook.ts';
+import { WebPages } from '../nodes/lib/pass/web-pages.ts';
 import type { Site } from './site.ts';
 
 /** @param hooked what other rooms have to do with what passes, in the order in which they are asked */
@@ -30,6 +31,10 @@ export function liveSockets({ clock }: Site, nas: NasRoom): LiveSockets {
     presence: nas.presence,
     openSocket: (path, headers) => nas.openSocket(path, headers),
   });
+}
+
+export function webPages({ clock }: Site, nas: NasRoom): WebPages {
+  return new WebPages({ clock, presence: nas.presence, nas: nas.client });
 }
 
 function deviceHook({ rooms }: Site): PassHook {

@@ -18,7 +18,7 @@ import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
 import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
-import { FrontPage } from './front-page.ts';
+import { FrontPage, type WebKeeper } from './front-page.ts';
 import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
 import { LiveDoor, type LiveKeeper } from './live-door.ts';
@@ -60,6 +60,7 @@ export interface HostParts {
   readonly signIn: EditorSignIn;
   readonly pages: PageAccounts & SocketAccounts;
   readonly live: LiveKeeper;
+  readonly web: WebKeeper;
   readonly viewers: Viewers;
   /** Node-RED's storage module. */
   readonly storage: unknown;
@@ -245,7 +246,7 @@ export class BaluPiHost {
   readonly #ownerOf = (request: IncomingMessage): string =>
     shareOf(this.#remotes.of(request).address);
 
-  #apiListeners({ log, live: keeper }: HostParts): Listeners {
+  #apiListeners({ log, live: keeper, web }: HostParts): Listeners {
     const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
       ...{ version: this.#options.version, watch: this.#watch },
@@ -254,7 +255,9 @@ export class BaluPiHost {
     const live = new LiveDoor({ keeper, log, ownerOf: this.#ownerOf });
     const cors = new Cors(this.#options.corsOrigins);
     const flows = this.#nodeRed.api;
-    const front = new FrontPage(this.#options.front);
+    const front = new FrontPage(this.#options.front, {
+      ...{ keeper: web, watch: this.#watch, ownerOf: this.#ownerOf },
+    });
     const app = apiApp({ cors, docs, front, dashboard, guard, passing, flows, log });
     return new Listeners({
       host: this.#options.host,

@@ -1,14 +1,33 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { type Answer, answerNow } from '../nodes/lib/http/http.ts';
+import { pagePathOf, type WebPage, type WebPageAsked } from '../nodes/lib/pass/web-pages.ts';
 import type { Language } from '../nodes/lib/viewers/viewers.ts';
 import { asleepPage, PAGE_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
+import type { RequestWatch } from './request-watch.ts';
+
+/** The NAS's own web pages. */
+export interface WebKeeper {
+  /** An answer says no. */
+  page(asked: WebPageAsked): Promise<WebPage | Answer>;
+}
 
 interface Deps {
-  /** Names by which the NAS is known: its own, and the one that a name server lets point here. */
-  readonly nasNames: ReadonlySet<string>;
-  readonly nasUrl: string;
+  /** The name that a name server lets point here, on whatever port; null where there is none. */
+  readonly dnsName: string | null;
+  /** The NAS's own, with its port where that is not the scheme's. */
+  readonly nasHost: string;
   readonly nas: () => { readonly awake: boolean; readonly sinceMs: number };
   readonly timeZone: string;
 }
+
+interface Parts {
+  readonly keeper: WebKeeper;
+  readonly watch: RequestWatch;
+  readonly ownerOf: (request: IncomingMessage) => string;
+}
+
+type Next = () => void;
 
 /**
  * What a browser gets that asks for the address itself. By the Pi's name that is the dashboard; by
@@ -17,45 +36,100 @@ interface Deps {
  */
 export class FrontPage {
   readonly #deps: Deps;
+  readonly #parts: Parts;
 
-  constructor(deps: Deps) {
+  constructor(deps: Deps, parts: Parts) {
     this.#deps = deps;
+    this.#parts = parts;
   }
 
-  readonly handle = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    next: () => void,
-  ): void => {
-    if (!isBrowserAtRoot(request)) {
+  readonly handle = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
+    const { method, url = '/', headers } = request;
+    const isRead = method === 'GET' || method === 'HEAD';
+    // Whoever shows a token is a program.
+    if (!isRead || headers.authorization !== undefined) {
       next();
       return;
     }
-    const { nasNames, nasUrl, nas, timeZone } = this.#deps;
-    response.setHeader('Cache-Control', 'no-store');
-    response.setHeader('Vary', 'Accept, Accept-Language');
-    if (!nasNames.has(nameOf(request.headers.host ?? ''))) {
+    const wantsPage = /text\/html/i.test(headers.accept ?? '');
+    if (this.#isNas(headers.host ?? '')) {
+      const path = pagePathOf(url, wantsPage);
+      if (path === null) next();
+      else this.#nas(request, response, { path, wantsPage, next });
+    } else if (wantsPage && url.split('?', 1)[0] === '/') {
+      setRootHeaders(response);
       response.writeHead(302, { Location: '/dashboard', 'Content-Length': 0 }).end();
+    } else next();
+  };
+
+  #isNas(host: string): boolean {
+    const { dnsName, nasHost } = this.#deps;
+    const asked = host.toLowerCase();
+    return (
+      asked.replace(/:\d+$/, '') === dnsName?.toLowerCase() || asked.replace(/:80$/, '') === nasHost
+    );
+  }
+
+  #nas(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { path, wantsPage, next }: { path: string; wantsPage: boolean; next: Next },
+  ): void {
+    const { awake } = this.#deps.nas();
+    if (!awake && !wantsPage) {
+      next();
       return;
     }
-    const { awake, sinceMs } = nas();
+    if (wantsPage) setRootHeaders(response);
     if (awake) {
-      response.writeHead(302, { Location: `${nasUrl}/`, 'Content-Length': 0 }).end();
+      this.#pass(request, response, { path, wantsPage }).catch(() => {
+        response.destroy();
+      });
+    } else this.#sayAsleep(request, response);
+  }
+
+  async #pass(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { path, wantsPage }: { path: string; wantsPage: boolean },
+  ): Promise<void> {
+    const { keeper, watch, ownerOf } = this.#parts;
+    const life = watch.watch(request, response);
+    life.belongsTo(null);
+    const { headers } = request;
+    const address = ownerOf(request);
+    const page = await keeper.page({ path, headers, address, signal: life.signal });
+    if ('statusCode' in page) {
+      // It fell asleep a moment ago.
+      if (wantsPage && page.statusCode === 503) this.#sayAsleep(request, response);
+      else answerNow(request, response, page);
       return;
     }
-    const body = asleepIn(languageOf(request), sinceMs, timeZone);
+    const { status, lengthBytes, body } = page;
+    const length = lengthBytes === null ? {} : { 'Content-Length': lengthBytes };
+    response.writeHead(status, { ...page.headers, ...length });
+    if (request.method === 'HEAD' || status === 304) {
+      body.destroy();
+      response.end();
+    } else await pipeline(body, response);
+  }
+
+  #sayAsleep(request: IncomingMessage, response: ServerResponse): void {
+    const { nas, timeZone } = this.#deps;
+    const body = asleepIn(languageOf(request), nas().sinceMs, timeZone);
     response.writeHead(200, {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Length': Buffer.byteLength(body),
       'Content-Security-Policy': PAGE_CONTENT_SECURITY_POLICY,
     });
     response.end(request.method === 'HEAD' ? undefined : body);
-  };
+  }
 }
 
-function isBrowserAtRoot({ method, url = '', headers }: IncomingMessage): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false;
-  return url.split('?', 1)[0] === '/' && /text\/html/i.test(headers.accept ?? '');
+/** At one address stands now this page and now another. */
+function setRootHeaders(response: ServerResponse): void {
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Vary', 'Accept, Accept-Language');
 }
 
 function languageOf({ headers }: IncomingMessage): Language {
@@ -67,8 +141,4 @@ function asleepIn(language: Language, sinceMs: number, timeZone: string): string
     ...{ timeZone, weekday: 'long', hour: '2-digit', minute: '2-digit' },
   }).format(sinceMs);
   return asleepPage(language, since);
-}
-
-function nameOf(host: string): string {
-  return host.toLowerCase().replace(/:\d+$/, '');
 }

@@ -7,6 +7,7 @@ import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
 import type { PageAccounts } from './dashboard-sign-in.ts';
 import type { SocketAccounts } from './dashboard-sockets.ts';
+import type { WebKeeper } from './front-page.ts';
 import type { LiveKeeper } from './live-door.ts';
 import type { EditorSignIn } from './editor.ts';
 import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
@@ -98,6 +99,18 @@ export function liveKeeper({ live, nas }: Rooms): LiveKeeper {
     },
     join: (client, upstream, first) => {
       live.join(client, upstream, first);
+    },
+  };
+}
+
+/** The NAS's web pages, for who came by its name. */
+export function webKeeper({ web, nas }: Rooms): WebKeeper {
+  return {
+    page: async (asked) => {
+      const outcome = await web.page(asked);
+      if (outcome.kind === 'page') return outcome;
+      if (outcome.kind === 'too_many_tries') return refuse('too_many_tries', outcome);
+      return troubleAnswer(outcome, nas.presence.state);
     },
   };
 }

@@ -6,6 +6,8 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 interface Answered {
   readonly status: number;
   readonly location: string | undefined;
+  readonly type: string | undefined;
+  readonly caching: string | undefined;
   readonly body: string;
 }
 
@@ -32,7 +34,8 @@ describe('The address itself, in a browser', function () {
       request({ host: '127.0.0.1', port: pi.port, path, headers }, (response) => {
         const { statusCode: status = 0, headers: given } = response;
         text(response).then((body) => {
-          told({ status, location: given.location, body });
+          const { location, 'content-type': type, 'cache-control': caching } = given;
+          told({ status, location, type, caching, body });
         }, failed);
       })
         .on('error', failed)
@@ -59,36 +62,62 @@ describe('The address itself, in a browser', function () {
     }
   });
 
-  it('leads to the NAS by its name while it is up', async () => {
+  const AT_NAS = { Host: 'NAS.home.arpa' };
+
+  /** Asks until the Pi has seen what the NAS does. */
+  async function until(wanted: RegExp): Promise<Answered> {
     const limitMs = performance.now() + 20_000;
     for (;;) {
-      const { status, location } = await get({ ...BROWSER, Host: 'NAS.home.arpa' });
-      if (status === 302) {
-        assert.equal(location, `${pi.nas.url}/`);
-        break;
-      }
-      // A Pi that has just started has not seen its NAS yet.
-      assert.ok(performance.now() < limitMs);
+      const told = await get({ ...BROWSER, ...AT_NAS });
+      if (wanted.test(told.body)) return told;
+      assert.ok(performance.now() < limitMs, told.body);
       await new Promise((next) => {
         setTimeout(next, 100);
       });
     }
+  }
+
+  it('is the NAS’s own page by its name while it is up, wherever in it somebody goes', async () => {
+    const { status, caching } = await until(/practice NAS/);
+    assert.deepEqual([status, caching], [200, 'no-store']);
+    const deep = await get({ ...BROWSER, ...AT_NAS }, '/files/alice?tab=1');
+    assert.match(deep.body, /practice NAS/);
+  });
+
+  it('gives that page its parts, as they may be kept', async () => {
+    const { status, type, caching, body } = await get(AT_NAS, '/assets/index-1a2b.js');
+    assert.deepEqual([status, body], [200, 'globalThis.practice = true;\n']);
+    assert.match(type ?? '', /javascript/);
+    assert.match(caching ?? '', /immutable/);
+    const elsewhere = await get({ Host: 'balupi.home.arpa' }, '/assets/index-1a2b.js');
+    assert.equal(elsewhere.status, 401);
+  });
+
+  it('sends neither token nor cookie nor query along, and opens nothing else', async () => {
+    pi.nas.resetCounters();
+    const secrets = { Cookie: 'balupi_pages=x; session=y', 'X-Forwarded-For': '10.0.0.7' };
+    await get({ ...AT_NAS, ...secrets }, '/assets/a.js?token=secret');
+    const [asked] = pi.nas.requests.filter(({ path }) => path.startsWith('/assets/'));
+    assert.equal(asked?.url, '/assets/a.js');
+    for (const name of ['cookie', 'authorization', 'x-forwarded-for']) {
+      assert.equal(asked.headers[name], undefined, name);
+    }
+    for (const path of ['/api/system/info', '/api/setup/status', '/assets/../api/x.js', '/x/y']) {
+      const told = await get(AT_NAS, path);
+      assert.ok(told.status === 401 || told.status === 404, `${path} ${String(told.status)}`);
+    }
+    const program = { ...BROWSER, ...AT_NAS, Authorization: 'Bearer made-up' };
+    assert.equal((await get(program)).status, 401);
   });
 
   it('says by that name that the NAS sleeps, in the language of the reader', async () => {
     await pi.nas.sleep('suspend');
-    const limitMs = performance.now() + 20_000;
-    for (;;) {
-      const { status, body } = await get({ ...BROWSER, Host: 'nas.home.arpa' });
-      if (status === 200) {
-        assert.match(body, /The NAS has been asleep since/);
-        break;
-      }
-      assert.ok(performance.now() < limitMs);
-      await new Promise((next) => {
-        setTimeout(next, 100);
-      });
-    }
+    const { status } = await until(/The NAS has been asleep since/);
+    assert.equal(status, 200);
+    const deep = await get({ ...BROWSER, ...AT_NAS }, '/files');
+    assert.match(deep.body, /The NAS has been asleep since/);
+    assert.match(deep.body, /href="\/dashboard"/);
+    assert.equal((await get(AT_NAS, '/assets/index-1a2b.js')).status, 401);
     const german = await get({ ...BROWSER, Host: 'nas.home.arpa', 'Accept-Language': 'de-DE' });
     assert.match(german.body, /Das NAS schläft seit/);
   });

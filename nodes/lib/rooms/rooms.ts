@@ -9,6 +9,7 @@ import type { Kept } from '../kept/kept.ts';
 import type { NasRoom } from '../nas/nas.ts';
 import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
+import type { WebPages } from '../pass/web-pages.ts';
 import type { Prefetch } from '../prefetch/prefetch.ts';
 import type { System } from '../system/system.ts';
 import type { Tapo } from '../tapo/tapo.ts';
@@ -43,6 +44,8 @@ export interface Rooms {
   readonly pass: PassThrough;
   /** The websocket of the NAS's notifications. */
   readonly live: LiveSockets;
+  /** The NAS's web pages. */
+  readonly web: WebPages;
   /** The name of the house that points at the Pi or the NAS. */
   readonly dns: DnsName | NoDnsName;
   readonly files: Files;

@@ -1,0 +1,124 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { AddressRate } from '../accounts/address-rate.ts';
+import { Target } from '../api/api.ts';
+import type { NasApi, NasExchange, NasPresence } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
+import { givenHeaders } from './pass-headers.ts';
+
+export interface WebPagesDeps {
+  readonly clock: Clock;
+  readonly presence: Pick<NasPresence, 'state'>;
+  readonly nas: Pick<NasApi, 'relay'>;
+}
+
+/** What a browser wants of the NAS's web pages. */
+export interface WebPageAsked {
+  /** As {@link pagePathOf} gave it. */
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Whose share of the rate it is. */
+  readonly address: string;
+  readonly signal: AbortSignal;
+}
+
+export type WebPageOutcome =
+  | { readonly kind: 'asleep' | 'nas_bad_answer' }
+  | { readonly kind: 'too_many_tries'; readonly retryAfterSeconds: number }
+  | WebPage;
+
+export interface WebPage {
+  readonly kind: 'page';
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /** Null where the NAS does not tell. */
+  readonly lengthBytes: number | null;
+  /** Must be read or destroyed. */
+  readonly body: Readable;
+}
+
+/** The page all others are drawn in: BaluHost's web pages are one program in the browser. */
+const WHOLE = '/';
+/** A page and what it is made of are some 60 files. */
+const ASKED_PER_MINUTE = 300;
+const FIRST_BYTE_MS = 20_000;
+const IDLE_MS = 30_000;
+/** What the Pi itself answers there, or what is the NAS's to say only to whom it knows. */
+const NOT_PAGES: ReadonlySet<string> = new Set(['api', 'dashboard', 'docs', 'metrics']);
+const PLAIN_NAME = /^[\w-][\w.-]*$/;
+const FILE_NAME = /^[\w-][\w.-]*\.[a-z0-9]{1,11}$/i;
+/** By which a browser asks whether what it has is still good. */
+const ASKED = ['accept', 'accept-language', 'if-none-match', 'if-modified-since'];
+
+/**
+ * Which address of the NAS stands for one of its web pages or a part of them. Of the pages' own
+ * addresses none is sent on: the NAS has one page, and the browser finds its place in it.
+ * @param wantsPage a person goes there, and no page asks for its parts
+ * @returns null for what is none
+ */
+export function pagePathOf(url: string, wantsPage: boolean): string | null {
+  const target = new Target(url);
+  const names = target.segments.map(({ text }) => text);
+  const [first = ''] = names;
+  if (!target.isPlain || NOT_PAGES.has(first.toLowerCase())) return null;
+  if (wantsPage) return WHOLE;
+  const last = names.at(-1);
+  const isFile = last !== undefined && FILE_NAME.test(last);
+  return isFile && names.every((name) => PLAIN_NAME.test(name)) ? target.path : null;
+}
+
+/**
+ * The NAS's web pages, for who came by its name while the name leads here (contract 6). They are open
+ * on the NAS too, and so is nothing else: no token, no cookie and no query goes along, and a page that
+ * is open is nobody's need of the NAS.
+ */
+export class WebPages {
+  readonly #deps: WebPagesDeps;
+  readonly #rate: AddressRate;
+
+  constructor(deps: WebPagesDeps) {
+    this.#deps = deps;
+    this.#rate = new AddressRate(deps.clock, ASKED_PER_MINUTE);
+  }
+
+  async page({ path, headers, address, signal }: WebPageAsked): Promise<WebPageOutcome> {
+    const { presence, nas } = this.#deps;
+    if (!presence.state.awake) return { kind: 'asleep' };
+    const leave = this.#rate.take(address);
+    if (leave.kind === 'wait') {
+      return { kind: 'too_many_tries', retryAfterSeconds: leave.retryAfterSeconds };
+    }
+    const exchange = await nas.relay({
+      ...{ method: 'GET', path, headers: askedHeaders(path, headers), signal },
+      ...{ firstByteMs: FIRST_BYTE_MS, idleMs: IDLE_MS },
+    });
+    if (exchange.kind === 'response') return pageOf(exchange, path);
+    return { kind: exchange.cause.code === 'protocol' ? 'nas_bad_answer' : 'asleep' };
+  }
+}
+
+function askedHeaders(path: string, given: IncomingHttpHeaders): Record<string, string> {
+  const asked: Record<string, string> = { 'x-sync-trigger': 'auto' };
+  for (const name of ASKED) {
+    const value = given[name];
+    // At the same address another page stands while the NAS sleeps, so that one is never kept.
+    const isOfKept = name.startsWith('if-') && path === WHOLE;
+    if (typeof value === 'string' && !isOfKept) asked[name] = value;
+  }
+  return asked;
+}
+
+function pageOf(
+  { status, headers, lengthBytes, body }: Extract<NasExchange, { kind: 'response' }>,
+  path: string,
+): WebPageOutcome {
+  const leadsAway = status >= 300 && status < 400 && status !== 304;
+  if (leadsAway || status >= 500) {
+    body.destroy();
+    return { kind: 'nas_bad_answer' };
+  }
+  const given = givenHeaders(headers, status);
+  delete given['set-cookie'];
+  if (path === WHOLE) given['cache-control'] = 'no-store';
+  return { kind: 'page', status, headers: given, lengthBytes, body };
+}
