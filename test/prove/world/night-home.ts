@@ -46,6 +46,8 @@ interface Deleted {
 const MOST_TURNS = 60;
 const FIVE_MINUTES_MS = 5 * 60_000;
 const USERS: readonly Caller[] = [ALICE, BOB];
+/** No user's id. */
+const STRANGER = 0;
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
@@ -101,7 +103,7 @@ export class NightHome {
       if (this.#wild.mayDie && this.#random.next() < 0.05) await this.#reborn();
     }
     if (this.#wild.losesDatabase && this.#random.next() < 0.5) await this.#reborn(true);
-    if (!this.#wild.isAlone) this.#strangers();
+    if (!this.#wild.isAlone) await this.#strangers();
     await this.#morning();
     this.#judge();
   }
@@ -281,7 +283,7 @@ export class NightHome {
   }
 
   /** People at the NAS itself, past the Pi. */
-  #strangers(): void {
+  async #strangers(): Promise<void> {
     const random = this.#random;
     for (let count = random.between(0, 4); count > 0; count -= 1) {
       const files = [...this.#nas.files.keys()];
@@ -294,11 +296,12 @@ export class NightHome {
         const path = random.pick(files);
         this.#fate(this.#nas.text(path) ?? '').isForeign = true;
         this.#nas.files.delete(path);
-      } else this.#strangerMoves(random.pick(folders.filter((path) => path.includes('/'))));
+      } else await this.#strangerMoves(random.pick(folders.filter((path) => path.includes('/'))));
     }
   }
 
-  #strangerMoves(path: string | undefined): void {
+  /** Every other one through the Pi, where what waits for its place goes along. */
+  async #strangerMoves(path: string | undefined): Promise<void> {
     if (path === undefined) return;
     const to = `${above(path)}/${this.#folderName()}`;
     if (this.#nas.holds(to)) return;
@@ -306,6 +309,13 @@ export class NightHome {
       if (isAt(at, path)) this.#fate(this.#nas.text(at) ?? '').isForeign = true;
     }
     this.#nas.moveTree(path, to);
+    if (this.#count % 2 === 0) {
+      for (const [content, at] of this.#origins) {
+        if (isAt(at, path)) this.#fate(content).movedBy.add(STRANGER);
+      }
+      const { upload } = this.#house;
+      await this.#process.outlives(upload.followMove(path, to, upload.mark()));
+    }
   }
 
   /** The NAS is up, and all is done or told, whatever fails on the way. */
