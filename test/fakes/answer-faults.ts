@@ -1,6 +1,12 @@
+import { Type } from '@sinclair/typebox';
 import type { Endpoint } from '../../nodes/lib/api/endpoint.ts';
 import { type Fault, faultsOf } from '../../nodes/lib/api/faults.ts';
-import { refusalSchemaOf } from '../../nodes/lib/api/refusal-schemas.ts';
+import {
+  codesByStatus,
+  mayBeTheirs,
+  NasErrorAnswer,
+  ownRefusalOf,
+} from '../../nodes/lib/api/refusal-schemas.ts';
 
 /**
  * Holds an answer against its description, so that both stay in step.
@@ -12,10 +18,22 @@ export function answerFaults(
   payload: unknown,
 ): readonly Fault[] {
   if (statusCode >= 400) {
-    return faultsOf(refusalSchemaOf(endpoint, statusCode), payload, 'answer');
+    const ours = ownRefusalOf(statusCode);
+    const schema = mayBeTheirs(endpoint, statusCode) ? Type.Union([ours, NasErrorAnswer]) : ours;
+    const faults = faultsOf(schema, payload, 'answer');
+    return faults.length > 0 ? faults : codeFaults(endpoint, statusCode, payload);
   }
   const schema = endpoint.responses[statusCode]?.content['application/json'];
   if (schema !== undefined) return faultsOf(schema, payload, 'answer');
   if (endpoint.responses[statusCode] !== undefined) return [];
   return [{ loc: ['status'], msg: 'must be a described status', got: String(statusCode) }];
+}
+
+/** A refusal of ours has a code that its description names at that status. */
+function codeFaults(endpoint: Endpoint, status: number, payload: unknown): readonly Fault[] {
+  if (mayBeTheirs(endpoint, status)) return [];
+  const { code } = payload as { readonly code: string };
+  const described: readonly string[] = codesByStatus(endpoint).get(status) ?? [];
+  if (described.includes(code)) return [];
+  return [{ loc: ['answer', 'code'], msg: `must be one of ${described.join(', ')}`, got: code }];
 }

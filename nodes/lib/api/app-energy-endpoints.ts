@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, moment, nullable, words } from './wire.ts';
+import { count, flag, instant, moment, nullable, rowId, text, words } from './wire.ts';
 
 /**
  * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document), told
@@ -11,52 +11,66 @@ const TAGS = ['apps'];
 /** The plug-in of BaluHost whose devices these stand for. */
 export const TAPO_PLUGIN = 'tapo_smart_plug';
 
+const NUMBER = "The plug's device_number.";
+
 const SmartDevice = Type.Object({
-  id: count(),
-  name: Type.String(),
+  id: count(NUMBER),
+  name: text('Name of the plug.'),
   plugin_name: Type.String(),
-  device_type_id: Type.String(),
-  address: Type.String(),
+  device_type_id: text('One of /api/smart-devices/types.'),
+  address: text('Its address in the network.'),
   mac_address: nullable(Type.String()),
   capabilities: Type.Array(Type.String()),
-  is_active: Type.Boolean(),
+  is_active: flag('True: a forgotten plug is not listed.'),
   is_online: Type.Boolean(),
   last_seen: nullable(instant()),
-  last_error: nullable(Type.String()),
+  last_error: nullable(text('What is wrong with it; null where nothing is.')),
   state: nullable(
     Type.Object({
-      switch: Type.Optional(Type.Object({ is_on: Type.Boolean() })),
+      switch: Type.Optional(
+        Type.Object(
+          { is_on: flag('Whether it feeds what is plugged in.') },
+          { description: 'Missing while it is not known.' },
+        ),
+      ),
       power_monitor: Type.Optional(
-        Type.Object({
-          watts: Type.Number(),
-          voltage: nullable(Type.Number()),
-          current: nullable(Type.Number()),
-          energy_today_kwh: nullable(Type.Number()),
-        }),
+        Type.Object(
+          {
+            watts: Type.Number(),
+            voltage: nullable(Type.Number({ description: 'Volts.' })),
+            current: nullable(Type.Number({ description: 'Amperes.' })),
+            energy_today_kwh: nullable(Type.Number({ description: 'kWh since midnight.' })),
+          },
+          { description: 'Missing while the power is not known.' },
+        ),
       ),
     }),
+    'As it was read last; null before the first time.',
   ),
-  created_at: instant(),
-  updated_at: instant(),
+  created_at: instant('When the plug was added.'),
+  updated_at: instant('When it was read last, else when it was added.'),
 });
 
 export const SmartDeviceAnswer = Type.Composite([SmartDevice], { title: 'SmartDevice' });
 export type SmartDeviceAnswer = Static<typeof SmartDeviceAnswer>;
 
 export const SmartDeviceList = Type.Object(
-  { devices: Type.Array(SmartDevice), total: count() },
+  {
+    devices: Type.Array(SmartDevice, { description: 'The plugs.' }),
+    total: count('How many there are.'),
+  },
   { title: 'SmartDeviceList' },
 );
 export type SmartDeviceList = Static<typeof SmartDeviceList>;
 
 export const SmartDeviceTypes = Type.Array(
   Type.Object({
-    type_id: Type.String(),
-    display_name: Type.String(),
-    manufacturer: Type.String(),
+    type_id: text('The kind, as device_type_id names it.'),
+    display_name: text('Its name for people.'),
+    manufacturer: text('Who makes it.'),
     capabilities: Type.Array(Type.String()),
-    config_schema: Type.Null(),
-    icon: Type.String(),
+    config_schema: Type.Null({ description: 'Nothing is to be set.' }),
+    icon: text('Name of its icon in the app.'),
     plugin_name: Type.String(),
   }),
   { title: 'SmartDeviceTypes' },
@@ -64,16 +78,22 @@ export const SmartDeviceTypes = Type.Array(
 export type SmartDeviceTypes = Static<typeof SmartDeviceTypes>;
 
 export const SmartDevicesQuery = Type.Object({
-  plugin_name: Type.Optional(Type.String({ maxLength: 128 })),
+  plugin_name: Type.Optional(
+    Type.String({ maxLength: 128, description: 'Only those of this plug-in; others have none.' }),
+  ),
 });
 export type SmartDevicesQuery = Static<typeof SmartDevicesQuery>;
 
 export const PowerSummary = Type.Object(
   {
-    total_watts: Type.Number(),
-    device_count: count(),
+    total_watts: Type.Number({ description: 'Power of all of them now in watts.' }),
+    device_count: count('How many plugs tell their power now.'),
     devices: Type.Array(
-      Type.Object({ device_id: count(), name: Type.String(), watts: Type.Number() }),
+      Type.Object({
+        device_id: count(NUMBER),
+        name: text('Name of the plug.'),
+        watts: Type.Number(),
+      }),
       { description: 'Those whose power is known now.' },
     ),
   },
@@ -82,17 +102,17 @@ export const PowerSummary = Type.Object(
 export type PowerSummary = Static<typeof PowerSummary>;
 
 const EnergyPeriodStats = Type.Object({
-  device_id: count(),
-  device_name: Type.String(),
-  start_time: instant(),
-  end_time: instant(),
-  samples_count: count(),
+  device_id: count(NUMBER),
+  device_name: text('Name of the plug.'),
+  start_time: instant('Begin.'),
+  end_time: instant('End; of a period that is not over, now.'),
+  samples_count: count('How many values it is made of.'),
   avg_watts: Type.Number(),
   min_watts: Type.Number(),
   max_watts: Type.Number(),
-  total_energy_kwh: Type.Number(),
+  total_energy_kwh: Type.Number({ description: 'Energy used in kWh.' }),
   uptime_percentage: Type.Number({ description: 'Share of the time that was metered.' }),
-  downtime_minutes: count(),
+  downtime_minutes: count('Minutes that were not metered.'),
 });
 
 const HourlySample = Type.Object({
@@ -108,27 +128,35 @@ export const HourlySamples = Type.Array(HourlySample, { title: 'HourlySamples' }
 export type HourlySamples = Static<typeof HourlySamples>;
 
 export const HourlyQuery = Type.Object({
-  hours: Type.Integer({ minimum: 1, maximum: 168, default: 24 }),
+  hours: Type.Integer({
+    minimum: 1,
+    maximum: 168,
+    default: 24,
+    description: 'How many hours back from now.',
+  }),
 });
 export type HourlyQuery = Static<typeof HourlyQuery>;
 
 export const EnergyDashboard = Type.Object(
   {
-    device_id: count(),
-    device_name: Type.String(),
-    today: nullable(EnergyPeriodStats),
-    week: nullable(EnergyPeriodStats),
-    month: nullable(EnergyPeriodStats),
-    hourly_samples: Type.Array(HourlySample),
+    device_id: count(NUMBER),
+    device_name: text('Name of the plug.'),
+    today: nullable(EnergyPeriodStats, 'Since midnight; null while nothing was metered.'),
+    week: nullable(EnergyPeriodStats, 'Since Monday; null while nothing was metered.'),
+    month: nullable(EnergyPeriodStats, 'Since the first; null while nothing was metered.'),
+    hourly_samples: Type.Array(HourlySample, {
+      description: 'The hours of the last day, oldest first.',
+    }),
     current_watts: Type.Optional(Type.Number({ description: 'Missing while it is not known.' })),
     is_online: Type.Boolean(),
-    last_updated: instant(),
+    last_updated: instant('When the plug was read last.'),
   },
   { title: 'EnergyDashboard' },
 );
 export type EnergyDashboard = Static<typeof EnergyDashboard>;
 
-const PERIOD = words(['today', 'week', 'month'], { default: 'today' });
+const CALENDAR = 'The day, the week from Monday or the month in TIMEZONE, up to now.';
+const PERIOD = words(['today', 'week', 'month'], { default: 'today', description: CALENDAR });
 
 export const EnergyCostQuery = Type.Object({
   period: PERIOD,
@@ -144,13 +172,13 @@ export type EnergyCostQuery = Static<typeof EnergyCostQuery>;
 
 export const EnergyCostEstimate = Type.Object(
   {
-    device_id: count(),
-    device_name: Type.String(),
-    period_name: Type.String(),
-    total_kwh: Type.Number(),
-    cost_per_kwh: Type.Number(),
-    estimated_cost: Type.Number(),
-    currency: Type.String(),
+    device_id: count(NUMBER),
+    device_name: text('Name of the plug.'),
+    period_name: text('The period, as it was asked for.'),
+    total_kwh: Type.Number({ description: 'Energy used in kWh.' }),
+    cost_per_kwh: Type.Number({ description: 'As asked for, else the mean price paid.' }),
+    estimated_cost: Type.Number({ description: 'What it cost, in whole units of the currency.' }),
+    currency: text('As asked for.'),
   },
   { title: 'EnergyCostEstimate' },
 );
@@ -166,19 +194,20 @@ export type CumulativeQuery = Static<typeof CumulativeQuery>;
 export const CumulativeEnergy = Type.Object(
   {
     device_id: Type.Integer({ minimum: 0, description: '0 for all plugs.' }),
-    device_name: Type.String(),
+    device_name: text('Name of the plug, or of all together.'),
     period: PERIOD,
     cost_per_kwh: Type.Number({ description: 'Mean price paid.' }),
-    currency: Type.String(),
-    total_kwh: Type.Number(),
-    total_cost: Type.Number(),
+    currency: text('That of the costs.'),
+    total_kwh: Type.Number({ description: 'Energy used in kWh.' }),
+    total_cost: Type.Number({ description: 'What it cost, in whole units of the currency.' }),
     data_points: Type.Array(
       Type.Object({
-        timestamp: instant(),
-        cumulative_kwh: Type.Number(),
-        cumulative_cost: Type.Number(),
+        timestamp: instant('End of an hour.'),
+        cumulative_kwh: Type.Number({ description: 'Energy used until then in kWh.' }),
+        cumulative_cost: Type.Number({ description: 'What that cost.' }),
         instant_watts: Type.Number({ description: 'Mean of the hour that ends then.' }),
       }),
+      { description: 'Hour by hour, oldest first.' },
     ),
   },
   { title: 'CumulativeEnergy' },
@@ -186,39 +215,48 @@ export const CumulativeEnergy = Type.Object(
 export type CumulativeEnergy = Static<typeof CumulativeEnergy>;
 
 export const DeviceHistoryQuery = Type.Object({
-  capability: Type.String({ maxLength: 64, default: 'switch' }),
-  hours: Type.Integer({ minimum: 1, maximum: 720, default: 24 }),
+  capability: Type.String({
+    maxLength: 64,
+    default: 'switch',
+    description: 'power_monitor; of anything else nothing is kept.',
+  }),
+  hours: Type.Integer({
+    minimum: 1,
+    maximum: 720,
+    default: 24,
+    description: 'How many hours back from now.',
+  }),
 });
 export type DeviceHistoryQuery = Static<typeof DeviceHistoryQuery>;
 
 export const DeviceHistory = Type.Object(
   {
-    device_id: count(),
-    capability: Type.String(),
+    device_id: count(NUMBER),
+    capability: text('As asked for.'),
     samples: Type.Array(
       Type.Object({
         timestamp: instant('Begin of a bucket.'),
         watts: Type.Number({ description: 'Mean of the bucket.' }),
-        voltage: Type.Null(),
-        current: Type.Null(),
-        energy_today_kwh: Type.Null(),
+        voltage: Type.Null({ description: 'Not kept.' }),
+        current: Type.Null({ description: 'Not kept.' }),
+        energy_today_kwh: Type.Null({ description: 'Not kept.' }),
       }),
       { description: 'Of power_monitor; when a plug was switched is not kept.' },
     ),
-    period_start: instant(),
-    period_end: instant(),
+    period_start: instant('Begin.'),
+    period_end: instant('End.'),
   },
   { title: 'DeviceHistory' },
 );
 export type DeviceHistory = Static<typeof DeviceHistory>;
 
 const DASHBOARD_PARAMS = Type.Object({
-  device_number: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  device_number: rowId('The plug, by its device_number in /api/tapo/devices.'),
 });
 
 const STATS_PARAMS = Type.Object({
   device_number: DASHBOARD_PARAMS.properties.device_number,
-  period: words(['today', 'week', 'month']),
+  period: words(['today', 'week', 'month'], { description: CALENDAR }),
 });
 
 export const APP_ENERGY_ENDPOINTS = [

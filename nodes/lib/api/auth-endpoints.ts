@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { MessageAnswer, nullable, rowId, secret } from './wire.ts';
+import { flag, MessageAnswer, nullable, rowId, secret, text } from './wire.ts';
 
 const TAGS = ['auth'];
 
@@ -8,19 +8,25 @@ const TAGS = ['auth'];
 const TOKEN_CHARS = 8192;
 
 export const LoginBody = Type.Object(
-  { username: Type.String({ minLength: 1, maxLength: 256 }), password: secret(1024) },
+  {
+    username: Type.String({ minLength: 1, maxLength: 256 }),
+    password: secret(1024, 'Their password at the NAS.'),
+  },
   { title: 'LoginBody' },
 );
 export type LoginBody = Static<typeof LoginBody>;
 
 export const VerifyTwoFactorBody = Type.Object(
-  { pending_token: secret(TOKEN_CHARS), code: secret(64) },
+  {
+    pending_token: secret(TOKEN_CHARS, 'As the first step gave it.'),
+    code: secret(64, 'The six digits, or one of the codes for emergencies.'),
+  },
   { title: 'VerifyTwoFactorBody' },
 );
 export type VerifyTwoFactorBody = Static<typeof VerifyTwoFactorBody>;
 
 export const RefreshBody = Type.Object(
-  { refresh_token: secret(TOKEN_CHARS) },
+  { refresh_token: secret(TOKEN_CHARS, 'The last one that was given.') },
   { title: 'RefreshBody' },
 );
 export type RefreshBody = Static<typeof RefreshBody>;
@@ -28,16 +34,16 @@ export type RefreshBody = Static<typeof RefreshBody>;
 /** A user as BaluHost 1.38 shows them; its times are passed on as they came. */
 export const UserAnswer = Type.Object(
   {
-    id: rowId(),
+    id: rowId("The NAS's number of the user."),
     username: Type.String(),
-    email: Type.Optional(nullable(Type.String())),
-    role: Type.String(),
-    is_active: Type.Boolean(),
-    smb_enabled: Type.Optional(Type.Boolean()),
-    created_at: Type.Optional(Type.String()),
-    updated_at: Type.Optional(nullable(Type.String())),
+    email: Type.Optional(nullable(text('Their address for mail; null where none is known.'))),
+    role: text('admin or user.'),
+    is_active: flag('False: the NAS lets them in no more.'),
+    smb_enabled: Type.Optional(flag("Whether they may use the NAS's shares in the network.")),
+    created_at: Type.Optional(text('When the NAS made the account, as it wrote it.')),
+    updated_at: Type.Optional(nullable(text('When it changed last, as the NAS wrote it.'))),
   },
-  { title: 'User' },
+  { title: 'User', description: 'A user of the NAS.' },
 );
 export type UserAnswer = Static<typeof UserAnswer>;
 
@@ -54,13 +60,19 @@ export type TokenAnswer = Static<typeof TokenAnswer>;
 
 export const TwoFactorAnswer = Type.Object(
   {
-    requires_2fa: Type.Literal(true),
+    requires_2fa: Type.Literal(true, { description: 'A code is wanted at /api/auth/verify-2fa.' }),
     pending_token: Type.String(),
     token_type: Type.String(),
   },
   { title: 'TwoFactorAnswer' },
 );
 export type TwoFactorAnswer = Static<typeof TwoFactorAnswer>;
+
+/** Which of the two it is, `requires_2fa` tells. */
+const LoginAnswer = Type.Union([TokenAnswer, TwoFactorAnswer], {
+  title: 'LoginAnswer',
+  description: 'A token, or with `requires_2fa` the wish for a code.',
+});
 
 const ASKS_THE_NAS = ['nas_busy', 'nas_bad_answer', 'nas_asleep', 'nas_never_seen'] as const;
 
@@ -74,9 +86,7 @@ export const AUTH_ENDPOINTS = [
     access: 'open',
     bodySchema: LoginBody,
     isBaluHosts: true,
-    responses: {
-      200: json(Type.Union([TokenAnswer, TwoFactorAnswer]), 'Signed in, or a code is wanted.'),
-    },
+    responses: { 200: json(LoginAnswer, 'Signed in, or a code is wanted.') },
     passesRefusals: true,
     refusals: ['bad_credentials', 'too_many_tries', 'clock_unsynced', ...ASKS_THE_NAS],
   }),

@@ -6,14 +6,17 @@ const TAGS = ['cache'];
 
 export const CacheStats = Type.Object(
   {
-    total_files: count(),
-    total_size_mb: Type.Number({ minimum: 0 }),
-    max_size_gb: Type.Number({ minimum: 0 }),
-    usage_percent: Type.Number({ minimum: 0 }),
-    dirty_files: count(),
+    total_files: count('How many files are kept.'),
+    total_size_mb: Type.Number({ minimum: 0, description: 'What they take, in MB (10^6 bytes).' }),
+    max_size_gb: Type.Number({
+      minimum: 0,
+      description: 'What they may take, in GB (10^9 bytes).',
+    }),
+    usage_percent: Type.Number({ minimum: 0, description: 'How much of that is taken.' }),
+    dirty_files: count('How many uploads the NAS does not have yet.'),
     hit_rate_percent: nullable(Type.Number()),
     byte_hit_rate_percent: nullable(Type.Number()),
-    evictions: count(),
+    evictions: count('How many copies went to make room.'),
     nas_wakes_avoided: count(),
   },
   { title: 'CacheStats' },
@@ -34,7 +37,12 @@ export const CacheEmptyAnswer = Type.Object(
 export type CacheEmptyAnswer = Static<typeof CacheEmptyAnswer>;
 
 export const CacheDaysQuery = Type.Object({
-  days: Type.Integer({ minimum: 1, maximum: 400, default: 30 }),
+  days: Type.Integer({
+    minimum: 1,
+    maximum: 400,
+    default: 30,
+    description: 'How many days, today with them.',
+  }),
 });
 export type CacheDaysQuery = Static<typeof CacheDaysQuery>;
 
@@ -55,6 +63,7 @@ export const CacheDays = Type.Object(
         prefetched_used_files: count(),
         prefetched_used_bytes: count(),
       }),
+      { description: 'The days, oldest first.' },
     ),
   },
   { title: 'CacheDays' },
@@ -68,14 +77,14 @@ export const CachePin = Type.Object(
       description:
         'partly_kept: beyond your share the oldest files are left out. no_access: you may not read it any more.',
     }),
-    files: count(),
+    files: count('How many files it holds, with all below it.'),
     size_bytes: count(),
     kept_files: count(),
     kept_bytes: count(),
     pending_files: count(),
     pending_bytes: count(),
     left_out_files: count(),
-    created_at: instant(),
+    created_at: instant('When it was pinned.'),
     checked_at: nullable(instant('When the NAS was last looked at for it.')),
   },
   { title: 'CachePin' },
@@ -84,9 +93,9 @@ export type CachePin = Static<typeof CachePin>;
 
 export const CachePins = Type.Object(
   {
-    pins: Type.Array(CachePin),
-    share_bytes: count(),
-    used_bytes: count(),
+    pins: Type.Array(CachePin, { description: "The caller's pins." }),
+    share_bytes: count('What the pins of the caller may take, in bytes.'),
+    used_bytes: count('What they take, in bytes.'),
   },
   { title: 'CachePins' },
 );

@@ -4,13 +4,15 @@ import { CHANGE_KINDS } from './upload-endpoints.ts';
 import { count, instant, nullable, rowId, words } from './wire.ts';
 
 const TAGS = ['uploads'];
-const CONFLICT = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$' }) });
+const CONFLICT = Type.Object({
+  id: Type.String({ pattern: '^[1-9][0-9]{0,14}$', description: 'Number of the conflict.' }),
+});
 
 const RESOLUTIONS = ['renamed', 'local', 'remote', 'done', 'dropped'] as const;
 
 export const Conflict = Type.Object(
   {
-    id: rowId(),
+    id: rowId('Number of the conflict.'),
     upload_id: Type.String(),
     path: Type.String(),
     conflict_path: Type.String({
@@ -18,8 +20,8 @@ export const Conflict = Type.Object(
     }),
     size_bytes: count(),
     sha256: Type.String(),
-    found_at: instant(),
-    resolution: nullable(words(RESOLUTIONS)),
+    found_at: instant('When it was met.'),
+    resolution: nullable(words(RESOLUTIONS), 'How it was settled; null while it is open.'),
     kind: Type.Optional(words(CHANGE_KINDS, { description: 'Of a change; else an upload.' })),
     detail: Type.Optional(Type.String({ description: 'What a change met.' })),
   },
@@ -28,7 +30,7 @@ export const Conflict = Type.Object(
 export type Conflict = Static<typeof Conflict>;
 
 export const ConflictList = Type.Object(
-  { conflicts: Type.Array(Conflict) },
+  { conflicts: Type.Array(Conflict, { description: 'The open ones, newest first.' }) },
   { title: 'ConflictList' },
 );
 export type ConflictList = Static<typeof ConflictList>;

@@ -1,14 +1,14 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { instant, MessageAnswer, moment, nullable, oneLine, rowId } from './wire.ts';
+import { flag, instant, MessageAnswer, moment, nullable, oneLine, rowId, text } from './wire.ts';
 
 const TAGS = ['energy'];
 const PATH = '/api/energy/corrections';
-const PARAMS = Type.Object({ id: rowId() });
+const PARAMS = Type.Object({ id: rowId('Number of the correction.') });
 
 export const CorrectionBody = Type.Object(
   {
-    device_id: Type.String({ minLength: 1, maxLength: 128 }),
+    device_id: Type.String({ minLength: 1, maxLength: 128, description: 'Id of the plug.' }),
     from: moment('Begin, on a quarter hour.'),
     to: moment('End, not included, on a quarter hour; not in the future.'),
     energy_wh: Type.Optional(
@@ -21,30 +21,33 @@ export const CorrectionBody = Type.Object(
     clear: Type.Optional(
       Type.Boolean({ description: 'True instead of energy_wh: nothing is known of it.' }),
     ),
-    why: oneLine(500),
+    why: oneLine(500, { description: 'The reason, for whoever asks later.' }),
   },
   { title: 'CorrectionBody' },
 );
 export type CorrectionBody = Static<typeof CorrectionBody>;
 
-export const CorrectionAnswer = Type.Object({ id: rowId() }, { title: 'CorrectionAnswer' });
+export const CorrectionAnswer = Type.Object(
+  { id: rowId('Number of the correction.') },
+  { title: 'CorrectionAnswer' },
+);
 export type CorrectionAnswer = Static<typeof CorrectionAnswer>;
 
 export const EnergyCorrection = Type.Object(
   {
-    id: rowId(),
-    device_id: nullable(Type.String()),
-    device_name: nullable(Type.String()),
-    from: instant(),
-    to: instant(),
-    energy_wh: nullable(Type.Number()),
-    clear: Type.Boolean(),
+    id: rowId('Number of the correction.'),
+    device_id: nullable(text('Id of the plug; null where nobody knows it any more.')),
+    device_name: nullable(text('Name of the plug; null where nobody knows it any more.')),
+    from: instant('Begin.'),
+    to: instant('End, not included.'),
+    energy_wh: nullable(Type.Number({ description: 'What it was put to; null where cleared.' })),
+    clear: flag('True: nothing is known of the range.'),
     original_energy_wh: nullable(Type.Number({ description: 'What stood there before.' })),
-    why: Type.String(),
-    corrected_by: Type.String(),
-    corrected_at: instant(),
-    undone_by: nullable(Type.String()),
-    undone_at: nullable(instant()),
+    why: text('The reason that was given.'),
+    corrected_by: text('Name of who did it.'),
+    corrected_at: instant('When it was done.'),
+    undone_by: nullable(text('Name of who took it back; null while it counts.')),
+    undone_at: nullable(instant('When it was taken back; null while it counts.')),
   },
   { title: 'EnergyCorrection' },
 );

@@ -1,5 +1,6 @@
 import { type TNull, type TObject, type TSchema, Type } from '@sinclair/typebox';
 import type { RefusalCode } from '../http/http.ts';
+import type { HeaderName } from './response-headers.ts';
 import { closed } from './schema-parts.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -14,6 +15,8 @@ export type Access = 'open' | 'caller' | 'caller_or_loopback' | 'admin' | 'wake'
 export interface ResponseShape {
   readonly description: string;
   readonly content: Readonly<Record<string, TSchema>>;
+  /** Beside those that every answer carries. */
+  readonly headers?: readonly HeaderName[];
 }
 
 export const NO_FIELDS = Type.Object({});
@@ -29,6 +32,11 @@ export interface Endpoint<
   readonly method: Method;
   /** In OpenAPI's style: `/api/tapo/devices/{id}/toggle`. */
   readonly path: string;
+  /**
+   * The same address in the document, where another method of it has another name for its parameter:
+   * to a reader of OpenAPI two spellings would be two addresses that nobody can tell apart.
+   */
+  readonly publishedPath?: string;
   /** `raw`: the last parameter takes everything to the end, slashes too, as it was sent. */
   readonly rest: 'none' | 'raw';
   readonly summary: string;
@@ -107,6 +115,10 @@ export function endpoint<
 }
 
 /** The usual answer. It holds what its schema names and nothing else. */
-export function json(schema: TSchema, description = 'Done.'): ResponseShape {
-  return { description, content: { 'application/json': closed(schema) } };
+export function json(
+  schema: TSchema,
+  description = 'Done.',
+  headers: readonly HeaderName[] = [],
+): ResponseShape {
+  return { description, content: { 'application/json': closed(schema) }, headers };
 }

@@ -4,35 +4,37 @@ import { endpoint, json, type ResponseShape } from './endpoint.ts';
 import { CONFLICT_ENDPOINTS } from './conflict-endpoints.ts';
 import { DEVICE_QUEUE_ENDPOINTS } from './device-queue-endpoints.ts';
 import { UPLOAD_ENDPOINTS } from './upload-endpoints.ts';
-import { count, instant, nasPath, nullable, words } from './wire.ts';
+import { count, flag, instant, nasPath, nullable, text, words } from './wire.ts';
 
 const TAGS = ['files'];
 
 /** A row of a folder, in the words of both kinds of clients (contract 3). */
 export const FileItem = Type.Object(
   {
-    name: Type.String(),
+    name: text('Its name, without its folder.'),
     path: Type.String(),
-    size: count(),
-    type: words(['file', 'directory']),
-    modified_at: instant(),
-    owner_id: Type.Optional(nullable(Type.String())),
-    owner_name: Type.Optional(nullable(Type.String())),
+    size: count('Size in bytes; of a folder, as the NAS tells it.'),
+    type: words(['file', 'directory'], { description: 'What it is.' }),
+    modified_at: instant('When it was changed last.'),
+    owner_id: Type.Optional(nullable(text("The NAS's number of its owner, as text."))),
+    owner_name: Type.Optional(nullable(text('Name of its owner.'))),
     mime_type: nullable(Type.String({ description: 'Null for a folder.' })),
     file_id: nullable(Type.Integer({ description: "The NAS's own number." })),
     checksum: Type.Optional(
       nullable(Type.String({ description: 'SHA-256; on all items or none.' })),
     ),
     id: Type.Integer({ minimum: 1_000_000_000, description: "The Pi's own number; stable." }),
-    filename: Type.String(),
-    relative_path: Type.String(),
-    size_bytes: count(),
-    is_directory: Type.Boolean(),
-    is_cached: Type.Boolean(),
-    sync_state: Type.Optional(Type.Literal('queued')),
+    filename: text('As name.'),
+    relative_path: text('As path.'),
+    size_bytes: count('As size.'),
+    is_directory: flag('As type.'),
+    is_cached: flag('Whether it can be read while the NAS sleeps.'),
+    sync_state: Type.Optional(
+      Type.Literal('queued', { description: 'There while the NAS does not have it yet.' }),
+    ),
     can_read: Type.Optional(Type.Boolean({ description: 'With the others, where it is shared.' })),
-    can_write: Type.Optional(Type.Boolean()),
-    can_delete: Type.Optional(Type.Boolean()),
+    can_write: Type.Optional(flag('Whether the caller may write it.')),
+    can_delete: Type.Optional(flag('Whether the caller may delete it.')),
   },
   { title: 'FileItem' },
 );
@@ -41,7 +43,7 @@ export type FileItem = Static<typeof FileItem>;
 export const FileListing = Type.Object(
   {
     path: Type.String(),
-    files: Type.Array(FileItem),
+    files: Type.Array(FileItem, { description: 'What is in it.' }),
     next_cursor: Type.Optional(
       nullable(Type.String({ description: 'With limit: for the next page; null at the end.' })),
     ),
@@ -62,29 +64,41 @@ export const FileListQuery = Type.Object({
 });
 export type FileListQuery = Static<typeof FileListQuery>;
 
-export const FileDownloadQuery = Type.Object({ path: nasPath() });
+export const FileDownloadQuery = Type.Object({
+  path: nasPath({ description: 'Path of the file.' }),
+});
 export type FileDownloadQuery = Static<typeof FileDownloadQuery>;
 
 const DOWNLOAD_HEADERS = Type.Object({
   Range: Type.Optional(Type.String({ description: 'bytes=…' })),
-  'If-Range': Type.Optional(Type.String()),
-  'If-None-Match': Type.Optional(Type.String()),
-  'If-Modified-Since': Type.Optional(Type.String()),
-  'If-Match': Type.Optional(Type.String()),
-  'If-Unmodified-Since': Type.Optional(Type.String()),
+  'If-Range': Type.Optional(text('ETag or time: another version is sent whole.')),
+  'If-None-Match': Type.Optional(text('ETags: 304 where the file is one of them.')),
+  'If-Modified-Since': Type.Optional(text('A time: 304 where the file is not newer.')),
+  'If-Match': Type.Optional(text('ETags: 412 where the file is none of them.')),
+  'If-Unmodified-Since': Type.Optional(text('A time: 412 where the file is newer.')),
 });
 
 const binary = () => Type.String({ contentEncoding: 'binary' });
 /** Of whatever type the file is; `application/octet-stream` where nobody knows. */
 const BYTES = { '*/*': binary() };
 
+const VERSION_HEADERS = [
+  'ETag',
+  'Last-Modified',
+  'Accept-Ranges',
+  'X-Balupi-Cache',
+  'Age',
+] as const;
+const FILE_HEADERS = [...VERSION_HEADERS, 'Content-Disposition', 'Content-Length'] as const;
+
 const DOWNLOAD_RESPONSES: Readonly<Record<number, ResponseShape>> = {
-  200: { description: 'The file.', content: BYTES },
+  200: { description: 'The file.', content: BYTES, headers: FILE_HEADERS },
   206: {
     description: 'The part that was asked for.',
     content: { ...BYTES, 'multipart/byteranges': binary() },
+    headers: [...FILE_HEADERS, 'Content-Range'],
   },
-  304: { description: 'The caller has it already.', content: {} },
+  304: { description: 'The caller has it already.', content: {}, headers: VERSION_HEADERS },
 };
 
 const DOWNLOAD_REFUSALS = [
@@ -109,7 +123,9 @@ export const FILES_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     query: FileListQuery,
-    responses: { 200: json(FileListing, 'The folder.') },
+    responses: {
+      200: json(FileListing, 'The folder.', ['X-Balupi-Cache', 'Age', 'Content-Encoding', 'Vary']),
+    },
     refusals: [
       'bad_path',
       'not_found',

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, nullable } from './wire.ts';
+import { count, flag, instant, nullable } from './wire.ts';
 
 const TAGS = ['handshake'];
 
@@ -16,23 +16,26 @@ export const HandshakeStatus = Type.Object(
       minimum: 0,
       description: 'MB (1024²) the NAS does not have yet.',
     }),
-    inbox_files: count(),
+    inbox_files: count('How many files the NAS does not have yet.'),
   },
   { title: 'HandshakeStatus' },
 );
 export type HandshakeStatus = Static<typeof HandshakeStatus>;
 
 export const GoodbyeAnswer = Type.Object(
-  { acknowledged: Type.Literal(true), dns_switched: Type.Boolean() },
+  {
+    acknowledged: Type.Literal(true, { description: 'It was taken in.' }),
+    dns_switched: flag("Whether the house's name points at the Pi now."),
+  },
   { title: 'GoodbyeAnswer' },
 );
 export type GoodbyeAnswer = Static<typeof GoodbyeAnswer>;
 
 export const HelloAnswer = Type.Object(
   {
-    acknowledged: Type.Literal(true),
+    acknowledged: Type.Literal(true, { description: 'It was taken in.' }),
     inbox_flushed: Type.Boolean({ description: 'Nothing waits for the NAS.' }),
-    files_transferred: count(),
+    files_transferred: count('0: they are delivered after this answer.'),
   },
   { title: 'HelloAnswer' },
 );

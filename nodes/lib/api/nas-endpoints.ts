@@ -1,19 +1,21 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
 import { NAS_STATES } from './energy-endpoints.ts';
-import { count, instant, MessageAnswer, nullable, secret, words } from './wire.ts';
+import { count, flag, instant, MessageAnswer, nullable, secret, text, words } from './wire.ts';
 
 const TAGS = ['nas'];
 
 export const NasStatus = Type.Object(
   {
-    online: Type.Boolean(),
-    version: nullable(Type.String()),
-    url: Type.String(),
+    online: flag('Whether it is awake and answers.'),
+    version: nullable(text('Version of BaluHost; null before it was told.')),
+    url: text('Its address, as the Pi reaches it.'),
     nas_state: words(NAS_STATES, { description: 'From the plug of the NAS; unknown without one.' }),
     sleep_state: Type.String({ description: "The NAS's own word, or unreachable or unknown." }),
-    reachable_by: words(['http', 'power', 'none']),
-    power_w: nullable(Type.Number()),
+    reachable_by: words(['http', 'power', 'none'], {
+      description: 'By what it is known: it answers, it draws power, or neither.',
+    }),
+    power_w: nullable(Type.Number({ description: 'Its power in watts; null without its plug.' })),
     since: nullable(instant()),
     last_seen: nullable(instant()),
     nas_mismatch: Type.Optional(
@@ -24,11 +26,16 @@ export const NasStatus = Type.Object(
         description: 'The NAS lists nothing at all any more: its disk is not there.',
       }),
     ),
-    wake: Type.Object({
-      state: words(['idle', 'waking', 'awake', 'failed']),
-      started_at: nullable(instant()),
-      attempts: count(),
-    }),
+    wake: Type.Object(
+      {
+        state: words(['idle', 'waking', 'awake', 'failed'], {
+          description: 'How the last one went.',
+        }),
+        started_at: nullable(instant('When it began; null before the first.')),
+        attempts: count('How many wakes it took since the NAS was last awake.'),
+      },
+      { description: 'The last wake.' },
+    ),
   },
   { title: 'NasStatus' },
 );
@@ -37,10 +44,13 @@ export type NasStatus = Static<typeof NasStatus>;
 export const WolAnswer = Type.Object(
   {
     success: Type.Boolean(),
-    mac_address: Type.String(),
+    mac_address: text('MAC address that was called; empty where the NAS was woken without one.'),
     wol_sent: Type.Boolean({ description: 'False where the call joined a wake that was running.' }),
-    nas_previous_state: Type.String(),
-    estimated_boot_time_s: Type.Number({ minimum: 0 }),
+    nas_previous_state: text('sleep_state before the wake.'),
+    estimated_boot_time_s: Type.Number({
+      minimum: 0,
+      description: 'Seconds after which the wake counts as failed.',
+    }),
   },
   { title: 'WolAnswer' },
 );
@@ -57,24 +67,32 @@ const CREDENTIAL_KINDS = ['api_key', 'device'] as const;
 export const Credential = Type.Object(
   {
     username: Type.String(),
-    kind: words(CREDENTIAL_KINDS),
-    state: words(['unchecked', 'ok', 'revoked', 'inactive', 'removed', 'unreadable']),
-    last_used: nullable(instant()),
-    expires_at: nullable(instant()),
-    created_at: instant(),
-    detail: nullable(Type.String()),
+    kind: words(CREDENTIAL_KINDS, {
+      description: 'api_key: an admin stored it. device: it came with the pairing of a phone.',
+    }),
+    state: words(['unchecked', 'ok', 'revoked', 'inactive', 'removed', 'unreadable'], {
+      description:
+        'unchecked: the NAS was not asked yet. revoked: it refuses it. inactive: the user is switched off. removed: the user is gone. unreadable: stored under another SECRET_KEY.',
+    }),
+    last_used: nullable(instant('When it last acted; null before the first time.')),
+    expires_at: nullable(instant('When it ends; null where it does not.')),
+    created_at: instant('When it was stored.'),
+    detail: nullable(text('What is wrong with it; null where nothing is.')),
   },
   { title: 'Credential' },
 );
 export type Credential = Static<typeof Credential>;
 
 export const CredentialList = Type.Object(
-  { credentials: Type.Array(Credential) },
+  { credentials: Type.Array(Credential, { description: 'One of each kind for a user.' }) },
   { title: 'CredentialList' },
 );
 export type CredentialList = Static<typeof CredentialList>;
 
-export const CredentialBody = Type.Object({ api_key: secret(512) }, { title: 'CredentialBody' });
+export const CredentialBody = Type.Object(
+  { api_key: secret(512, 'An API key of the user, made on the NAS.') },
+  { title: 'CredentialBody' },
+);
 export type CredentialBody = Static<typeof CredentialBody>;
 
 export const CredentialDropQuery = Type.Object({

@@ -1,7 +1,7 @@
 import type { TObject, TSchema } from '@sinclair/typebox';
-import { refuse, type RefusalCode } from '../http/http.ts';
 import type { Access, Endpoint } from './endpoint.ts';
-import { ERROR_SCHEMAS, refusalSchemaOf, refusalsOf } from './refusal-schemas.ts';
+import { RefusalAnswers } from './refusal-answers.ts';
+import { headerComponents, headersOf } from './response-headers.ts';
 import { SchemaBook } from './schema-book.ts';
 
 type Json = Record<string, unknown>;
@@ -12,27 +12,23 @@ type Json = Record<string, unknown>;
  */
 export function openApiDocument(endpoints: readonly Endpoint[], version: string): Json {
   const book = new SchemaBook();
+  const refusals = new RefusalAnswers(book);
   const paths: Record<string, Json> = {};
   for (const endpoint of endpoints) {
-    const item = (paths[endpoint.path] ??= {});
-    item[endpoint.method.toLowerCase()] = operation(endpoint, book);
+    const item = (paths[endpoint.publishedPath ?? endpoint.path] ??= {});
+    item[endpoint.method.toLowerCase()] = operation(endpoint, book, refusals);
   }
-  for (const schema of ERROR_SCHEMAS) book.use(schema);
   return {
     openapi: '3.1.0',
-    info: {
-      title: 'BaluPi',
-      version,
-      description:
-        'A smart cache and upload queue in front of a sleeping BaluHost NAS, and energy metering. ' +
-        'HEAD is answered wherever GET is.',
-    },
+    info: info(version),
     servers: [{ url: '/' }],
     security: [{ bearer: [] }],
     tags: tagsOf(endpoints),
     paths,
     components: {
       schemas: book.components(),
+      responses: refusals.components(),
+      headers: headerComponents(),
       securitySchemes: {
         bearer: {
           type: 'http',
@@ -44,9 +40,42 @@ export function openApiDocument(endpoints: readonly Endpoint[], version: string)
   };
 }
 
+function info(version: string): Json {
+  return {
+    title: 'BaluPi',
+    version,
+    summary: 'A NAS that may sleep.',
+    description:
+      'A smart cache and upload queue in front of a sleeping BaluHost NAS, and energy metering. ' +
+      'HEAD is answered wherever GET is. Refusals are JSON with a stable code, never HTML.',
+    license: { name: 'MIT', identifier: 'MIT' },
+    contact: { name: 'Whoever runs this Pi' },
+  };
+}
+
+/** What each group of endpoints is about. */
+const TAGS: Readonly<Record<string, string>> = {
+  system: 'The Pi itself: whether it is well, its load, its counters and this description.',
+  auth: 'Sign-in with an account of the NAS, awake and asleep.',
+  pairing: 'Phones and desktops that are paired with the NAS through the Pi.',
+  files: 'Folders and files of the NAS, from kept copies while it sleeps.',
+  uploads: 'What waits on the Pi for the NAS: uploads, changes, conflicts.',
+  cache: 'What is kept of the NAS, and what is to be kept always.',
+  energy: 'Power, energy and costs of what the plugs feed.',
+  apps: "Power and energy in the shapes of BaluHost's own apps.",
+  tapo: 'The plugs: to find, name, give a role, switch and forget.',
+  nas: 'The NAS: its state, its wake, and what acts for its users.',
+  handshake: 'What the NAS says as it goes and comes.',
+};
+
+/** @throws Error when a group has no words */
 function tagsOf(endpoints: readonly Endpoint[]): Json[] {
   const names = new Set(endpoints.flatMap((endpoint) => endpoint.tags));
-  return [...names].map((name) => ({ name }));
+  return [...names].map((name) => {
+    const description = TAGS[name];
+    if (description === undefined) throw new Error(`Nobody says what the group ${name} is.`);
+    return { name, description };
+  });
 }
 
 const WHO: Readonly<Record<Access, string>> = {
@@ -57,9 +86,9 @@ const WHO: Readonly<Record<Access, string>> = {
   wake: 'For admins and for users who may wake the NAS.',
 };
 
-function operation(endpoint: Endpoint, book: SchemaBook): Json {
+function operation(endpoint: Endpoint, book: SchemaBook, refusals: RefusalAnswers): Json {
   const parameters = [
-    ...parametersOf(endpoint.params, 'path', book),
+    ...pathParameters(endpoint, book),
     ...parametersOf(endpoint.query, 'query', book),
     ...parametersOf(endpoint.headers, 'header', book),
   ];
@@ -71,7 +100,7 @@ function operation(endpoint: Endpoint, book: SchemaBook): Json {
     ...securityOf(endpoint.access),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(endpoint.body === 'none' ? {} : { requestBody: requestBody(endpoint, book) }),
-    responses: { ...answersOf(endpoint, book), ...refusalAnswers(endpoint, book) },
+    responses: { ...answersOf(endpoint, book), ...refusals.of(endpoint) },
   };
 }
 
@@ -80,14 +109,30 @@ function securityOf(access: Access): Json {
   return access === 'caller_or_loopback' ? { security: [{ bearer: [] }, {}] } : {};
 }
 
+/** Under the names that the published address has for them. */
+function pathParameters(endpoint: Endpoint, book: SchemaBook): Json[] {
+  const { path, publishedPath = path } = endpoint;
+  const [ours = [], published = []] = [path, publishedPath].map((one) =>
+    [...one.matchAll(/\{(\w+)\}/g)].map((found) => found[1]),
+  );
+  return parametersOf(endpoint.params, 'path', book).map((parameter) => ({
+    ...parameter,
+    name: published[ours.indexOf(parameter['name'] as string)],
+  }));
+}
+
 function parametersOf(fields: TObject, place: string, book: SchemaBook): Json[] {
   return Object.entries(fields.properties).map(([name, schema]) => ({
     name,
     in: place,
     required: place === 'path' || isRequired(fields, name, schema),
-    ...(typeof schema.description === 'string' ? { description: schema.description } : {}),
-    schema: book.use(schema),
+    ...parameterSchema(book.useNamed(name, schema)),
   }));
+}
+
+/** Its words stand beside the schema, where readers look for them. */
+function parameterSchema({ description, ...schema }: Json): Json {
+  return { ...(description === undefined ? {} : { description }), schema };
 }
 
 /** A field with a default need not be sent, though the code always finds it. */
@@ -107,41 +152,17 @@ function requestBody(endpoint: Endpoint, book: SchemaBook): Json {
 
 function answersOf(endpoint: Endpoint, book: SchemaBook): Json {
   const answers: Json = {};
-  for (const [status, { description, content }] of Object.entries(endpoint.responses)) {
+  for (const [status, shape] of Object.entries(endpoint.responses)) {
+    const { description, content, headers = [] } = shape;
     const media = Object.entries(content).map(([type, schema]) => [
       type,
       { schema: book.use(schema) },
     ]);
     answers[status] = {
       description,
+      headers: headersOf(headers),
       ...(media.length === 0 ? {} : { content: Object.fromEntries(media) as Json }),
     };
   }
   return answers;
-}
-
-function refusalAnswers(endpoint: Endpoint, book: SchemaBook): Json {
-  const byStatus = new Map<number, RefusalCode[]>();
-  for (const code of refusalsOf(endpoint)) {
-    const { statusCode } = refuse(code);
-    byStatus.set(statusCode, [...(byStatus.get(statusCode) ?? []), code]);
-  }
-  const sorted = [...byStatus].sort(([a], [b]) => a - b);
-  return Object.fromEntries(
-    sorted.map(([status, codes]) => [
-      status,
-      refusalAnswer(status, codes, book.use(refusalSchemaOf(endpoint, status))),
-    ]),
-  );
-}
-
-function refusalAnswer(status: number, codes: readonly RefusalCode[], schema: Json): Json {
-  const waits = status === 429 || status === 503;
-  return {
-    description: `Code: ${codes.join(', ')}.`,
-    ...(waits
-      ? { headers: { 'Retry-After': { description: 'Seconds.', schema: { type: 'integer' } } } }
-      : {}),
-    content: { 'application/json': { schema } },
-  };
 }

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { instant, MessageAnswer, nullable } from './wire.ts';
+import { instant, MessageAnswer, nullable, text } from './wire.ts';
 
 const TAGS = ['pairing'];
 
@@ -22,7 +22,7 @@ const MobileRegisterAnswer = Type.Object(
 const DeviceCodeAnswer = Type.Object(
   {
     device_code: Type.String(),
-    user_code: Type.String(),
+    user_code: text('What the user types in on the NAS.'),
     verification_url: Type.String({ description: 'On the NAS itself.' }),
     expires_in: Type.Integer({ description: 'Seconds.' }),
     interval: Type.Integer({ description: 'Seconds between two polls.' }),
@@ -49,14 +49,18 @@ const MORE = { additionalProperties: true };
 const MobileRegisterBody = Type.Object(
   {
     token: Type.String({ description: 'Of the QR code: once, and for five minutes.' }),
-    device_info: Type.Object({}, MORE),
+    device_info: Type.Object({}, { ...MORE, description: 'What the phone says of itself.' }),
     token_validity_days: Type.Optional(Type.Integer({ description: '30 to 180.' })),
   },
   { title: 'MobileRegisterBody', ...MORE },
 );
 
 const DeviceCodeBody = Type.Object(
-  { device_id: Type.String(), device_name: Type.String(), platform: Type.String() },
+  {
+    device_id: text('What the desktop calls itself; the same each time.'),
+    device_name: text('Its name for people.'),
+    platform: text('Its system, such as linux.'),
+  },
   { title: 'DeviceCodeBody', ...MORE },
 );
 
@@ -66,12 +70,13 @@ export const PairedDesktopList = Type.Object(
   {
     desktops: Type.Array(
       Type.Object({
-        device_id: Type.String(),
-        device_name: Type.String(),
-        username: nullable(Type.String()),
-        paired_at: instant(),
+        device_id: text('What the desktop calls itself.'),
+        device_name: text('Its name for people.'),
+        username: nullable(text('Name of its user; null where nobody knows it any more.')),
+        paired_at: instant('When it was paired.'),
         valid_until: instant('Until then it goes on by itself, if nothing ends it.'),
       }),
+      { description: 'The desktops.' },
     ),
   },
   { title: 'PairedDesktopList' },
@@ -138,7 +143,13 @@ export const PAIRING_ENDPOINTS = [
     summary: 'End what a paired desktop may do here. It has to be paired anew.',
     tags: TAGS,
     access: 'caller',
-    params: Type.Object({ device_id: Type.String({ minLength: 1, maxLength: 256 }) }),
+    params: Type.Object({
+      device_id: Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: 'What the desktop calls itself.',
+      }),
+    }),
     responses: { 200: json(MessageAnswer, 'Ended.') },
     refusals: ['not_found'],
   }),

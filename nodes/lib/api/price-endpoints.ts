@@ -4,7 +4,8 @@ import { count, instant, MessageAnswer, moment, nullable, oneLine, rowId } from 
 
 const TAGS = ['energy'];
 const PATH = '/api/energy/prices';
-const PARAMS = Type.Object({ id: rowId() });
+const ID = 'Number of the tariff.';
+const PARAMS = Type.Object({ id: rowId(ID) });
 
 /** Windows begin and end on a quarter hour; `24:00` ends a day (contract 5). */
 const quarterHour = () =>
@@ -26,8 +27,10 @@ const weekdays = () =>
     }),
   );
 
+const SLOTS = 'How many prices by the quarter hour or hour it has.';
+
 const FIELDS = {
-  name: oneLine(100),
+  name: oneLine(100, { description: 'Name of the tariff.' }),
   price_per_kwh_cents: Type.Number({
     ...{ minimum: -100_000, maximum: 100_000 },
     description: 'The mean of its slots where it has some.',
@@ -52,8 +55,8 @@ const WHEN = {
 
 export const EnergyPrice = Type.Object(
   {
-    ...{ id: rowId(), ...FIELDS, ...WHEN },
-    slots: count(),
+    ...{ id: rowId(ID), ...FIELDS, ...WHEN },
+    slots: count(SLOTS),
     already_costed_hours: Type.Optional(
       Type.Integer({
         minimum: 0,
@@ -79,8 +82,8 @@ export type NewEnergyPriceBody = Static<typeof NewEnergyPriceBody>;
 
 /** What a caller that changes a price as it was read sends along; the address says which it is. */
 const AS_READ = {
-  ...{ id: rowId(), slots: count(), already_costed_hours: count() },
-  recalculate_from: nullable(instant()),
+  ...{ id: rowId(ID), slots: count(SLOTS), already_costed_hours: count('Passed over.') },
+  recalculate_from: nullable(instant('Passed over.')),
 };
 
 /** A field that is absent stays as it is; `id`, `slots` and the counts are passed over. */
@@ -95,7 +98,7 @@ const SLOTS_BODY_BYTES = 16 * 1024 * 1024;
 
 export const PriceSlotsBody = Type.Object(
   {
-    name: oneLine(100, { default: 'Dynamic' }),
+    name: oneLine(100, { default: 'Dynamic', description: 'Name of the tariff they make.' }),
     slots: Type.Array(
       Type.Object({
         from: moment('Begin, on a quarter hour.'),
@@ -116,7 +119,7 @@ export const RecalculateBody = Type.Object(
 export type RecalculateBody = Static<typeof RecalculateBody>;
 
 export const RecalculateAnswer = Type.Object(
-  { message: Type.String(), recalculated_hours: count() },
+  { message: Type.String(), recalculated_hours: count('How many hours were worked out anew.') },
   { title: 'RecalculateAnswer' },
 );
 export type RecalculateAnswer = Static<typeof RecalculateAnswer>;

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, MessageAnswer, nasPath, words } from './wire.ts';
+import { count, MessageAnswer, nasPath, text, words } from './wire.ts';
 
 /** Uploads in chunks, with BaluHost's addresses and words. */
 
@@ -11,8 +11,8 @@ const BASE = '/api/files/upload/chunked';
 export const ChunkedInit = Type.Object(
   {
     filename: Type.String({ minLength: 1, maxLength: 4096 }),
-    total_size: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-    target_path: Type.Optional(nasPath()),
+    total_size: count('Bytes of the whole file.'),
+    target_path: Type.Optional(nasPath({ description: 'Folder to put it into.' })),
   },
   { title: 'ChunkedInit' },
 );
@@ -32,17 +32,17 @@ export const ChunkQuery = Type.Object({
 export type ChunkQuery = Static<typeof ChunkQuery>;
 
 export const ChunkedReceived = Type.Object(
-  { received_bytes: count() },
+  { received_bytes: count('How many bytes of the upload are here.') },
   { title: 'ChunkedReceived' },
 );
 
 export const ChunkedComplete = Type.Object(
   {
     path: Type.String(),
-    size: count(),
-    id: Type.String(),
+    size: count('Size in bytes.'),
+    id: text('Id of the upload.'),
     sha256: Type.String(),
-    status: words(['queued']),
+    status: words(['queued'], { description: 'It waits for the NAS.' }),
   },
   { title: 'ChunkedComplete' },
 );

@@ -1,11 +1,12 @@
 import type { TSchema } from '@sinclair/typebox';
-import { partsOf, wordsOf } from './schema-parts.ts';
+import { GLOSSARY } from './glossary.ts';
+import { nonNull, partsOf, wordsOf } from './schema-parts.ts';
 
 type Json = Record<string, unknown>;
 
 /**
  * Turns our schemas into published ones. A schema with a title becomes a component and is referred
- * to; a union of words becomes an `enum`; a field with a default is not `required`.
+ * to; a union of words becomes an `enum`, one of named shapes `oneOf`; a field with a default is not `required`.
  */
 export class SchemaBook {
   readonly #components = new Map<string, Json>();
@@ -24,6 +25,14 @@ export class SchemaBook {
     }
     this.#components.set(title, published);
     return { $ref: `#/components/schemas/${title}` };
+  }
+
+  /** As {@link use}, of a field or a parameter: where its schema says nothing, its name does. */
+  useNamed(name: string, schema: TSchema): Json {
+    const published = this.use(schema);
+    const word = GLOSSARY[name];
+    if (word === undefined || isDescribed(schema)) return published;
+    return { ...published, description: word };
   }
 
   /** Whether a value without any field would be refused. */
@@ -49,7 +58,7 @@ export class SchemaBook {
     }
     const published: Json = {};
     for (const [key, value] of Object.entries(plain(schema))) {
-      published[key] = this.#keyword(key, value);
+      published[isChoice(key, value) ? 'oneOf' : key] = this.#keyword(key, value);
     }
     if ('required' in published) {
       const required = requiredOf(schema);
@@ -63,7 +72,9 @@ export class SchemaBook {
     switch (key) {
       case 'properties':
       case 'patternProperties':
-        return mapValues(value as Record<string, TSchema>, (property) => this.use(property));
+        return mapValues(value as Record<string, TSchema>, (name, property) =>
+          this.useNamed(name, property),
+        );
       case 'items':
         return this.use(value as TSchema);
       case 'anyOf':
@@ -72,6 +83,15 @@ export class SchemaBook {
         return value;
     }
   }
+}
+
+/** Of shapes that have names just one fits, as they are shut; that much a generator can be told. */
+function isChoice(key: string, value: unknown): boolean {
+  return key === 'anyOf' && (value as TSchema[]).every((one) => partsOf(one).title !== undefined);
+}
+
+function isDescribed(schema: TSchema): boolean {
+  return [schema, nonNull(schema)].some((one) => partsOf(one).description !== undefined);
 }
 
 function requiredOf(schema: TSchema): string[] {
@@ -87,6 +107,11 @@ function plain(schema: TSchema): Json {
   return Object.fromEntries(Object.entries(schema));
 }
 
-function mapValues<T>(record: Readonly<Record<string, T>>, turn: (value: T) => Json): Json {
-  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, turn(value)]));
+function mapValues<T>(
+  record: Readonly<Record<string, T>>,
+  turn: (name: string, value: T) => Json,
+): Json {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => [name, turn(name, value)]),
+  );
 }

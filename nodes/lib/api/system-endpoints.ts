@@ -1,18 +1,18 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { nullable, words } from './wire.ts';
+import { flag, nullable, text as textField, words } from './wire.ts';
 
 const TAGS = ['system'];
 
 export const Health = Type.Object(
   {
-    status: words(['ok', 'degraded']),
-    version: Type.String(),
-    service: Type.Literal('balupi'),
-    cache_enabled: Type.Boolean(),
-    energy_enabled: Type.Boolean(),
-    api_version: Type.String(),
-    min_api_version: Type.String(),
+    status: words(['ok', 'degraded'], { description: 'degraded: one of the checks is not well.' }),
+    version: textField('Version of BaluPi.'),
+    service: Type.Literal('balupi', { description: 'Which program answers.' }),
+    cache_enabled: flag('Whether files are kept.'),
+    energy_enabled: flag('Whether energy is metered.'),
+    api_version: textField('Version of this API.'),
+    min_api_version: textField('The oldest version of a client that it still serves.'),
     hostname: Type.String(),
     checks: Type.Record(
       Type.String({ pattern: '^[a-z_]+$' }),
@@ -28,26 +28,31 @@ export const Health = Type.Object(
 );
 export type Health = Static<typeof Health>;
 
-export const Ping = Type.Object({ status: Type.Literal('ok') }, { title: 'Ping' });
+export const Ping = Type.Object(
+  { status: Type.Literal('ok', { description: 'Somebody is there.' }) },
+  { title: 'Ping' },
+);
 export type Ping = Static<typeof Ping>;
 
-const share = () => Type.Number({ minimum: 0 });
+const share = (description: string) => Type.Number({ minimum: 0, description });
 
 export const SystemStatus = Type.Object(
   {
-    cpu_percent: share(),
-    cpu_temp_celsius: nullable(Type.Number()),
+    cpu_percent: share('How busy all cores together are.'),
+    cpu_temp_celsius: nullable(
+      Type.Number({ description: 'Temperature of the processor; null where none is told.' }),
+    ),
     temperature_c: nullable(
       Type.Number({ description: 'The same, as the Pi page of BaluHost reads it.' }),
     ),
     hostname: Type.String(),
-    memory_total_mb: share(),
-    memory_used_mb: share(),
-    memory_percent: share(),
-    disk_total_gb: share(),
-    disk_used_gb: share(),
-    disk_percent: share(),
-    uptime_seconds: share(),
+    memory_total_mb: share('Memory in MB (1024² bytes).'),
+    memory_used_mb: share('What of it cannot be given back, in MB.'),
+    memory_percent: share('The same as a share.'),
+    disk_total_gb: share("Size of DATA_DIR's disk in GB (10^9 bytes)."),
+    disk_used_gb: share('What of it is used, in GB.'),
+    disk_percent: share('The same as a share.'),
+    uptime_seconds: share('Since the Pi was started.'),
     load_avg: Type.Array(Type.Number(), {
       minItems: 3,
       maxItems: 3,
@@ -62,11 +67,12 @@ export const Doctor = Type.Object(
   {
     findings: Type.Array(
       Type.Object({
-        level: words(['ok', 'warn', 'fail']),
-        subject: Type.String(),
-        found: Type.String(),
+        level: words(['ok', 'warn', 'fail'], { description: 'How bad it is.' }),
+        subject: textField('What was looked at.'),
+        found: textField('What was found, in one sentence.'),
         advice: Type.String({ description: 'What to do; empty where there is nothing to do.' }),
       }),
+      { description: 'One a subject.' },
     ),
   },
   { title: 'Doctor' },
@@ -131,6 +137,7 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     responses: { 200: json(Type.Record(Type.String(), Type.Unknown()), 'OpenAPI 3.1.') },
+    refusals: ['too_many_tries'],
   }),
   endpoint({
     id: 'docs',
@@ -139,7 +146,10 @@ export const SYSTEM_ENDPOINTS = [
     summary: 'This description as a page, served from the Pi alone.',
     tags: TAGS,
     access: 'open',
-    responses: { 200: text('text/html', 'The page.') },
+    responses: {
+      200: { ...text('text/html', 'The page.'), headers: ['Content-Security-Policy'] },
+    },
+    refusals: ['too_many_tries'],
   }),
   endpoint({
     id: 'docs-asset',
@@ -148,8 +158,8 @@ export const SYSTEM_ENDPOINTS = [
     summary: 'What the page is made of.',
     tags: TAGS,
     access: 'open',
-    params: Type.Object({ name: Type.String() }),
+    params: Type.Object({ name: textField('Name of a file that the page names.') }),
     responses: { 200: text('*/*', 'The asset.') },
-    refusals: ['not_found'],
+    refusals: ['not_found', 'too_many_tries'],
   }),
 ] as const;

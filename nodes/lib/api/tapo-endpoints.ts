@@ -1,10 +1,12 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, MessageAnswer, nullable, oneLine, words } from './wire.ts';
+import { count, flag, instant, MessageAnswer, nullable, oneLine, text, words } from './wire.ts';
 
 const TAGS = ['tapo'];
 const PATH = '/api/tapo/devices';
-const PARAMS = Type.Object({ id: Type.String({ minLength: 1, maxLength: 128 }) });
+const PARAMS = Type.Object({
+  id: Type.String({ minLength: 1, maxLength: 128, description: 'Id of the plug.' }),
+});
 
 export const PLUG_ROLES = ['nas', 'monitor', 'generic'] as const;
 export const PLUG_STATES = [
@@ -19,19 +21,26 @@ export const PLUG_STATES = [
 
 export const TapoDevice = Type.Object(
   {
-    id: Type.String(),
-    name: Type.String(),
-    ip_address: Type.String(),
+    id: text('Id of the plug; it never changes.'),
+    name: text('Name of the plug.'),
+    ip_address: text('Its address in the network, where it was last found.'),
     mac_address: nullable(Type.String()),
     model: nullable(Type.String()),
     role: words(PLUG_ROLES),
     is_online: Type.Boolean(),
-    is_on: nullable(Type.Boolean()),
-    firmware: nullable(Type.String()),
+    is_on: nullable(flag('Whether it feeds what is plugged in; null while not known.')),
+    firmware: nullable(text('Version of its firmware; null before it was read.')),
     last_seen: nullable(instant()),
-    state: words(PLUG_STATES),
+    state: words(PLUG_STATES, {
+      description:
+        'ok: it is read. unreachable: it does not answer. wrong_password: it refuses the account. locked: it refuses for a while, after too many tries. third_party_off: its app does not let others read it. unsupported_protocol: it speaks none of ours. session_taken: somebody else holds its only session.',
+    }),
     state_hint: nullable(Type.String({ description: 'What to do about the state.' })),
-    old_protocol: nullable(words(['asked', 'confirmed'])),
+    old_protocol: nullable(
+      words(['asked', 'confirmed'], {
+        description: 'Of a plug that speaks AES alone: whether an admin confirmed it; else null.',
+      }),
+    ),
     device_number: count(),
   },
   { title: 'TapoDevice' },
@@ -39,19 +48,23 @@ export const TapoDevice = Type.Object(
 export type TapoDevice = Static<typeof TapoDevice>;
 
 export const TapoDiscovery = Type.Object(
-  { discovered: count(), new_devices: count(), devices: Type.Array(TapoDevice) },
+  {
+    discovered: count('How many plugs answered.'),
+    new_devices: count('How many of them were not known.'),
+    devices: Type.Array(TapoDevice, { description: 'Those that answered.' }),
+  },
   { title: 'TapoDiscovery' },
 );
 export type TapoDiscovery = Static<typeof TapoDiscovery>;
 
 export const ForgottenPlug = Type.Object(
   {
-    id: Type.String(),
-    name: Type.String(),
+    id: text('Id of the plug.'),
+    name: text('Name of the plug.'),
     mac_address: nullable(Type.String()),
     model: nullable(Type.String()),
     device_number: count(),
-    forgotten_at: instant(),
+    forgotten_at: instant('When it was forgotten.'),
   },
   { title: 'ForgottenPlug' },
 );
@@ -67,7 +80,7 @@ const plugAddress = () =>
   });
 
 const CHANGEABLE = {
-  name: Type.Optional(oneLine(100)),
+  name: Type.Optional(oneLine(100, { description: 'Name of the plug.' })),
   role: Type.Optional(words(PLUG_ROLES)),
 };
 
@@ -105,7 +118,11 @@ export const TapoMergeBody = Type.Object(
 export type TapoMergeBody = Static<typeof TapoMergeBody>;
 
 export const TapoToggleAnswer = Type.Object(
-  { success: Type.Boolean(), device_id: Type.String(), new_state: words(['on', 'off']) },
+  {
+    success: Type.Boolean(),
+    device_id: text('Id of the plug.'),
+    new_state: words(['on', 'off'], { description: 'How it is now.' }),
+  },
   { title: 'TapoToggleAnswer' },
 );
 export type TapoToggleAnswer = Static<typeof TapoToggleAnswer>;

@@ -1,6 +1,16 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, instant, MessageAnswer, nasPath, nullable, UPLOAD_ID, words } from './wire.ts';
+import {
+  count,
+  flag,
+  instant,
+  MessageAnswer,
+  nasPath,
+  nullable,
+  text,
+  UPLOAD_ID,
+  words,
+} from './wire.ts';
 
 const TAGS = ['uploads'];
 
@@ -16,40 +26,48 @@ export const UPLOAD_STATES = [
   'failed',
 ] as const;
 
+const STATES =
+  'queued: it waits for the NAS. sending: it is on its way. waiting: it is tried again later. waiting_for_credential: its user has to sign in. found: it was rebuilt after a loss. held: its user is gone. synced: the NAS has it. conflict: it lies beside another version. failed: retry or drop it.';
+
 export const CHANGE_KINDS = ['delete', 'rename', 'move', 'mkdir'] as const;
 
 export const UploadAnswer = Type.Object(
   {
     message: Type.String(),
-    uploaded: count(),
-    upload_ids: Type.Array(Type.String()),
-    id: Type.String(),
-    filename: Type.String(),
-    size_bytes: count(),
-    status: words(UPLOAD_STATES),
+    uploaded: count('How many files were accepted.'),
+    upload_ids: Type.Array(Type.String(), { description: 'Their ids.' }),
+    id: text('Id of the first.'),
+    filename: text('Name of the first.'),
+    size_bytes: count('Size of the first in bytes.'),
+    status: words(UPLOAD_STATES, { description: 'How the first stands.' }),
     files: Type.Array(
       Type.Object({
-        id: Type.String(),
+        id: text('Id of the upload.'),
         filename: Type.String(),
         path: Type.String(),
         size_bytes: count(),
         sha256: Type.String(),
-        status: words(UPLOAD_STATES),
+        status: words(UPLOAD_STATES, { description: STATES }),
       }),
+      { description: 'One by one, in the order they were sent.' },
     ),
   },
   { title: 'UploadAnswer' },
 );
 export type UploadAnswer = Static<typeof UploadAnswer>;
 
-const bytes = () => Type.String({ contentEncoding: 'binary' });
+const bytes = (description: string) => Type.String({ contentEncoding: 'binary', description });
+
+const TARGET = 'Folder to put it into; of one file also its whole path. Here or in the query.';
 
 /** Parts of the multipart body. Read by the upload room as they stream in, never validated whole. */
 const UploadForm = Type.Object(
   {
-    file: Type.Optional(bytes()),
-    files: Type.Optional(Type.Array(bytes())),
-    path: Type.Optional(nasPath()),
+    file: Type.Optional(bytes('The file.')),
+    files: Type.Optional(
+      Type.Array(bytes('One of the files.'), { description: 'Several files, a part each.' }),
+    ),
+    path: Type.Optional(nasPath({ description: TARGET })),
   },
   { title: 'UploadForm' },
 );
@@ -67,7 +85,7 @@ export type SyncStatusQuery = Static<typeof SyncStatusQuery>;
 
 export const SyncStatus = Type.Object(
   {
-    is_syncing: Type.Boolean(),
+    is_syncing: flag('Whether something is being delivered now.'),
     pending_uploads: Type.Integer({
       minimum: 0,
       description: 'What the NAS does not have and is to get, `waiting_for_owner` with it.',
@@ -80,15 +98,15 @@ export const SyncStatus = Type.Object(
       minimum: 0,
       description: 'Found again after a loss, and changed meanwhile: retry or drop them.',
     }),
-    pending_downloads: count(),
-    conflicts: count(),
-    nas_online: Type.Boolean(),
-    failed_uploads: count(),
+    pending_downloads: count("Files of the caller's pins that are not kept yet."),
+    conflicts: count('Conflicts that nobody has settled.'),
+    nas_online: flag('Whether the NAS is awake and answers.'),
+    failed_uploads: count('Uploads and changes that need somebody: retry or drop them.'),
     waiting_for_credential: Type.Array(Type.String(), {
       description: 'Names of users whose uploads wait.',
     }),
-    oldest_pending_at: nullable(instant()),
-    last_sync: nullable(instant()),
+    oldest_pending_at: nullable(instant('Since when the oldest waits; null where nothing does.')),
+    last_sync: nullable(instant('When something was last delivered; null before the first.')),
   },
   { title: 'SyncStatus' },
 );
@@ -96,14 +114,14 @@ export type SyncStatus = Static<typeof SyncStatus>;
 
 export const UploadRow = Type.Object(
   {
-    id: Type.String(),
+    id: text('Id of the upload or change.'),
     path: Type.String(),
     size_bytes: count(),
     sha256: Type.String(),
-    state: words(UPLOAD_STATES),
+    state: words(UPLOAD_STATES, { description: STATES }),
     attempts: count(),
-    created_at: instant(),
-    next_attempt_at: nullable(instant()),
+    created_at: instant('When the Pi accepted it.'),
+    next_attempt_at: nullable(instant('When it is tried next; null where it is not.')),
     detail: nullable(Type.String()),
     kind: Type.Optional(words(CHANGE_KINDS, { description: 'Of a change; else an upload.' })),
     to_path: Type.Optional(Type.String({ description: 'Where a rename or a move goes.' })),
@@ -112,16 +130,25 @@ export const UploadRow = Type.Object(
 );
 export type UploadRow = Static<typeof UploadRow>;
 
-export const UploadListQuery = Type.Object({ state: Type.Optional(words(UPLOAD_STATES)) });
+export const UploadListQuery = Type.Object({
+  state: Type.Optional(words(UPLOAD_STATES, { description: 'Only those in that state.' })),
+});
 export type UploadListQuery = Static<typeof UploadListQuery>;
 
-export const UploadList = Type.Object({ uploads: Type.Array(UploadRow) }, { title: 'UploadList' });
+export const UploadList = Type.Object(
+  { uploads: Type.Array(UploadRow, { description: 'The newest first.' }) },
+  { title: 'UploadList' },
+);
 export type UploadList = Static<typeof UploadList>;
 
 export const TakeUpBody = Type.Object(
   {
-    username: Type.String({ minLength: 1, maxLength: 255 }),
-    path: nasPath(),
+    username: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'Name of the user whose it is to be.',
+    }),
+    path: nasPath({ description: 'Where it is to go.' }),
   },
   { title: 'TakeUp' },
 );
@@ -136,7 +163,7 @@ export const UPLOAD_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     body: 'stream',
-    query: Type.Object({ path: Type.Optional(nasPath()) }),
+    query: Type.Object({ path: Type.Optional(nasPath({ description: TARGET })) }),
     headers: UPLOAD_HEADERS,
     bodySchema: UploadForm,
     responses: { 200: json(UploadAnswer, 'Accepted and safe on the Pi.') },

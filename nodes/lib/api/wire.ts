@@ -27,8 +27,8 @@ export function words<const T extends readonly string[]>(
 }
 
 /** The value, or null where it is not known. */
-export function nullable<T extends TSchema>(schema: T) {
-  return Type.Union([schema, Type.Null()]);
+export function nullable<T extends TSchema>(schema: T, description?: string) {
+  return Type.Union([schema, Type.Null()], description === undefined ? {} : { description });
 }
 
 /** An instant on the wire: UTC, ending in `Z`. */
@@ -45,36 +45,61 @@ export function moment(description: string): TString {
 }
 
 /** A name, or other text that stands in one line wherever it is shown. */
-export function oneLine(maxLength: number, options: { readonly default?: string } = {}): TString {
+export function oneLine(
+  maxLength: number,
+  options: { readonly default?: string; readonly description?: string } = {},
+): TString {
   return Type.String({ format: 'one-line', minLength: 1, maxLength, ...options });
 }
 
 /** A text that is never echoed back. */
-export function secret(maxLength: number): TString {
-  return Type.String({ format: 'password', minLength: 1, maxLength });
+export function secret(maxLength: number, description: string): TString {
+  return Type.String({ format: 'password', minLength: 1, maxLength, description });
 }
 
 /**
  * A path as the NAS writes it, without a leading slash; callers may send one. A raw `+` in a query
  * is a space here, as at the NAS, and `%2B` a plus (contract 1).
  */
-export function nasPath(options: { readonly default?: string } = {}): TString {
+export function nasPath(
+  options: { readonly default?: string; readonly description?: string } = {},
+): TString {
   return Type.String({ format: 'nas-path', maxLength: 8192, ...options });
 }
 
 /** A row's number. Never beyond what a JSON number holds exactly. */
-export function rowId() {
-  return Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+export function rowId(description?: string) {
+  return Type.Integer({
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    ...(description === undefined ? {} : { description }),
+  });
 }
 
 /** What is counted: bytes, files, seconds. */
-export function count() {
-  return Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export function count(description?: string) {
+  return Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    ...(description === undefined ? {} : { description }),
+  });
 }
 
-/** What an action says that has nothing else to say; BaluHost answers deletes like this. */
-/** The address of one upload. */
-export const UPLOAD_ID = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+/** A text that nothing is asked of. */
+export function text(description: string): TString {
+  return Type.String({ description });
+}
 
+/** Yes or no. */
+export function flag(description: string) {
+  return Type.Boolean({ description });
+}
+
+/** The address of one upload. */
+export const UPLOAD_ID = Type.Object({
+  id: Type.String({ minLength: 1, maxLength: 64, description: 'Id of the upload or change.' }),
+});
+
+/** What an action says that has nothing else to say; BaluHost answers deletes like this. */
 export const MessageAnswer = Type.Object({ message: Type.String() }, { title: 'MessageAnswer' });
 export type MessageAnswer = Static<typeof MessageAnswer>;

@@ -1,28 +1,42 @@
 import assert from 'node:assert/strict';
 import { endpointById, ENDPOINTS, openApiDocument } from '../../../nodes/lib/api/api.ts';
+import { GLOSSARY } from '../../../nodes/lib/api/glossary.ts';
 import { answerFaults } from '../../fakes/answer-faults.ts';
+
+interface Answer {
+  readonly description: string;
+  readonly headers?: Record<string, unknown>;
+  readonly content?: Record<string, { schema: object }>;
+}
 
 interface Operation {
   readonly operationId: string;
   readonly summary: string;
   readonly security?: readonly unknown[];
-  readonly parameters?: readonly { name: string; in: string; required: boolean; schema: object }[];
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly description?: string;
+    readonly schema: object;
+  }[];
   readonly requestBody?: {
     readonly required: boolean;
     readonly content: Record<string, { schema: object }>;
   };
-  readonly responses: Readonly<
-    Record<string, { description: string; content?: Record<string, { schema: object }> }>
-  >;
+  readonly responses: Readonly<Record<string, Answer | { readonly $ref: string }>>;
 }
 
 interface Document {
   readonly openapi: string;
-  readonly info: Readonly<Record<string, string>>;
+  readonly info: Readonly<Record<string, unknown>>;
+  readonly tags: readonly { readonly name: string; readonly description: string }[];
   readonly servers: readonly { readonly url: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
     readonly schemas: Readonly<Record<string, Record<string, unknown>>>;
+    readonly responses: Readonly<Record<string, Answer>>;
+    readonly headers: Readonly<Record<string, Record<string, unknown>>>;
     readonly securitySchemes: Readonly<Record<string, Record<string, unknown>>>;
   };
 }
@@ -32,6 +46,30 @@ const document = JSON.parse(text) as Document;
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
 );
+
+/** An answer where it stands, or where the operation refers to. */
+function answerOf(operation: Operation | undefined, status: string): Answer | undefined {
+  const answer = operation?.responses[status];
+  if (answer === undefined || !('$ref' in answer)) return answer;
+  return document.components.responses[answer.$ref.replace('#/components/responses/', '')];
+}
+
+interface Schema {
+  readonly $ref?: string;
+  readonly type?: string;
+  readonly description?: string;
+  readonly anyOf?: readonly Schema[];
+}
+
+/** Whether a reader is told: at the field, at its shape, or at the one of two that is not null. */
+function isDescribed({ description, $ref, anyOf = [] }: Schema): boolean {
+  if (description !== undefined) return true;
+  if ($ref !== undefined) {
+    const shape = document.components.schemas[$ref.replace('#/components/schemas/', '')];
+    return shape?.['description'] !== undefined;
+  }
+  return anyOf.some((one) => one.type !== 'null' && isDescribed(one));
+}
 
 /** Every schema-like object of the document, with its place. */
 function* objectsIn(value: unknown, place = '#'): Generator<[string, Record<string, unknown>]> {
@@ -104,7 +142,7 @@ describe('the published description', () => {
         path,
       );
       assert.ok(statuses.includes('500'), path);
-      for (const { description } of Object.values(operation.responses)) assert.ok(description);
+      for (const status of statuses) assert.ok(answerOf(operation, status)?.description, path);
     }
   });
 
@@ -119,14 +157,16 @@ describe('the published description', () => {
 
   it('refers only to components that exist, and uses every component', () => {
     const used = new Set<string>();
+    const { components } = document as unknown as Record<string, Record<string, object>>;
     for (const [place, { $ref }] of objectsIn(document)) {
       if (typeof $ref !== 'string') continue;
-      const name = $ref.replace('#/components/schemas/', '');
-      assert.ok(name in document.components.schemas, `${place} refers to ${$ref}`);
+      const [, , kind = '', name = ''] = $ref.split('/');
+      assert.ok(name in (components?.[kind] ?? {}), `${place} refers to ${$ref}`);
       used.add(name);
     }
+    const { schemas, responses, headers } = document.components;
     assert.deepEqual(
-      Object.keys(document.components.schemas).filter((name) => !used.has(name)),
+      Object.keys({ ...schemas, ...responses, ...headers }).filter((name) => !used.has(name)),
       [],
     );
   });
@@ -156,10 +196,72 @@ describe('the published description', () => {
   it('has the shape of errors as a component', () => {
     const error = document.components.schemas['Error'];
     assert.deepEqual(error?.['required'], ['detail', 'code']);
-    const invalid = document.paths['/api/energy/history']?.['get']?.responses['422'];
+    const invalid = answerOf(document.paths['/api/energy/history']?.['get'], '422');
+    const code = { type: 'string', enum: ['invalid'], description: 'A stable word.' };
     assert.deepEqual(invalid?.content?.['application/json']?.schema, {
-      $ref: '#/components/schemas/ValidationError',
+      allOf: [
+        { $ref: '#/components/schemas/ValidationError' },
+        { type: 'object', properties: { code } },
+      ],
     });
+  });
+
+  it('names the codes of each refusal as an enum, and where the NAS may speak, its shape', () => {
+    for (const { path, operation } of operations) {
+      for (const status of Object.keys(operation.responses).filter((one) => one >= '400')) {
+        const answer = answerOf(operation, status);
+        const schema = JSON.stringify(answer?.content?.['application/json']?.schema);
+        const codes = answer?.description.match(/[a-z_]+(?=[,.])/g);
+        assert.ok(schema.includes(`"enum":${JSON.stringify(codes)}`), `${path} ${status}`);
+      }
+    }
+    const login = answerOf(document.paths['/api/auth/login']?.['post'], '401');
+    assert.match(JSON.stringify(login), /NasError/);
+  });
+
+  it('has no two addresses that differ in the name of a parameter alone', () => {
+    const shapes = Object.keys(document.paths).map((path) => path.replaceAll(/\{\w+\}/g, '{}'));
+    assert.equal(new Set(shapes).size, shapes.length);
+    const queue = document.paths['/api/mobile/upload/queue/{id}'];
+    assert.deepEqual(Object.keys(queue ?? {}).sort(), ['delete', 'get']);
+  });
+
+  it('gives a sign-in as one named shape that is one of two', () => {
+    const login = answerOf(document.paths['/api/auth/login']?.['post'], '200');
+    assert.deepEqual(login?.content?.['application/json']?.schema, {
+      $ref: '#/components/schemas/LoginAnswer',
+    });
+    assert.deepEqual(document.components.schemas['LoginAnswer']?.['oneOf'], [
+      { $ref: '#/components/schemas/TokenAnswer' },
+      { $ref: '#/components/schemas/TwoFactorAnswer' },
+    ]);
+  });
+
+  it('tells apart what comes as JSON and what as CSV', () => {
+    for (const path of ['/api/energy/history', '/api/energy/report']) {
+      const { content = {} } = answerOf(document.paths[path]?.['get'], '200') ?? {};
+      assert.deepEqual(Object.keys(content), ['application/json', 'text/csv']);
+    }
+  });
+
+  it('tells whose each group of operations is', () => {
+    for (const { description } of document.tags) assert.ok(description.length > 10);
+  });
+
+  it('describes the headers of each answer', () => {
+    for (const { path, operation } of operations) {
+      for (const status of Object.keys(operation.responses)) {
+        const named = Object.keys(answerOf(operation, status)?.headers ?? {});
+        assert.ok(named.includes('X-Request-Id'), `${path} ${status}`);
+      }
+    }
+    const part = answerOf(document.paths['/api/files/download']?.['get'], '206');
+    for (const name of ['ETag', 'Content-Range', 'X-Balupi-Cache', 'Age']) {
+      assert.ok(name in (part?.headers ?? {}), name);
+    }
+    for (const [name, { description }] of Object.entries(document.components.headers)) {
+      assert.ok(description, name);
+    }
   });
 
   it('tells that a download may be a path with slashes', () => {
@@ -171,12 +273,16 @@ describe('the published description', () => {
     const open = new Set(['NasError', '/api/handshake/snapshot']);
     for (const { path, operation } of operations) {
       if (open.has(path)) continue;
-      for (const [place, schema] of objectsIn(operation.responses, path)) {
+      const success = Object.entries(operation.responses).filter(([status]) => status < '400');
+      for (const [place, schema] of objectsIn(Object.fromEntries(success), path)) {
         if ('properties' in schema) assert.equal(schema['additionalProperties'], false, place);
       }
     }
     const answered = new Set(
-      JSON.stringify(operations.map(({ operation }) => operation.responses)).match(/\w+(?="})/g),
+      JSON.stringify([
+        operations.map(({ operation }) => operation.responses),
+        document.components.responses,
+      ]).match(/\w+(?="})/g),
     );
     for (const name of answered) {
       const schema = document.components.schemas[name];
@@ -185,6 +291,27 @@ describe('the published description', () => {
         if ('properties' in inner) assert.equal(inner['additionalProperties'], false, place);
       }
     }
+  });
+
+  it('says of each parameter and each field what it is', () => {
+    const unsaid = operations.flatMap(({ path, operation }) =>
+      (operation.parameters ?? [])
+        .filter(({ description }) => description === undefined)
+        .map(({ name }) => `${path} ${name}`),
+    );
+    for (const [place, { properties }] of objectsIn(document)) {
+      if (typeof properties !== 'object' || place.endsWith('/properties')) continue;
+      for (const [name, schema] of Object.entries(properties as Record<string, Schema>)) {
+        if (!isDescribed(schema)) unsaid.push(`${place} ${name}`);
+      }
+    }
+    assert.deepEqual(unsaid, []);
+  });
+
+  it('explains no name that no field bears', () => {
+    const said = new Set(text.match(/(?<="description":)"(?:[^"\\\\]|\\\\.)*"/g));
+    const unused = Object.entries(GLOSSARY).filter(([, word]) => !said.has(JSON.stringify(word)));
+    assert.deepEqual(unused, []);
   });
 
   it('names no other machine and no machine path', () => {
@@ -206,6 +333,11 @@ describe('holding an answer against the description', () => {
       { loc: ['answer', 'also'], msg: 'is not described' },
     ]);
     assert.equal(answerFaults(ping, 204, null).length, 1);
+  });
+  it('finds a code that the endpoint does not have at that status', () => {
+    const faults = answerFaults(ping, 503, { detail: 'No.', code: 'plug_unreachable' });
+    assert.deepEqual(faults[0]?.loc, ['answer', 'code']);
+    assert.equal(answerFaults(ping, 409, { detail: 'No.', code: 'conflict' }).length, 1);
   });
   it('takes a refusal of the NAS as it is where it goes on, but never without a code', () => {
     const login = endpointById('auth-login');
