@@ -114,7 +114,7 @@ export const AUTH_ENDPOINTS = [
     isBaluHosts: true,
     responses: { 200: json(TokenAnswer, 'The new token.') },
     passesRefusals: true,
-    refusals: ['bad_token', 'gateway_timeout'],
+    refusals: ['bad_token', 'nas_asleep', 'gateway_timeout'],
   }),
   endpoint({
     id: 'auth-logout',

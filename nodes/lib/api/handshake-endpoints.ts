@@ -55,7 +55,7 @@ const SIGNED = {
   body: 'bytes',
   maxBodyBytes: SIGNED_BODY_BYTES,
   headers: SIGNATURE_HEADERS,
-  bodySchema: Type.Object({}),
+  bodySchema: Type.Object({}, { additionalProperties: true }),
   refusals: ['bad_signature', 'handshake_off', 'clock_unsynced', 'too_many_tries'],
 } as const;
 

@@ -1,5 +1,6 @@
 import type { TObject, TSchema } from '@sinclair/typebox';
 import type { Access, Endpoint } from './endpoint.ts';
+import { EXAMPLES } from './examples/examples.ts';
 import { RefusalAnswers } from './refusal-answers.ts';
 import { headerComponents, headersOf } from './response-headers.ts';
 import { SchemaBook } from './schema-book.ts';
@@ -144,10 +145,17 @@ function requestBody(endpoint: Endpoint, book: SchemaBook): Json {
   const { body, bodySchema, streamType } = endpoint;
   const mediaType = body === 'stream' ? streamType : 'application/json';
   const published = book.use(bodySchema);
+  const example = EXAMPLES[endpoint.id]?.body;
   return {
     required: body === 'stream' || book.hasRequired(bodySchema),
-    content: { [mediaType]: { schema: published } },
+    content: { [mediaType]: { schema: published, ...(example === undefined ? {} : { example }) } },
   };
+}
+
+function exampleOf({ id }: Endpoint, mediaType: string): Json {
+  const { answer = null, texts = {} } = EXAMPLES[id] ?? {};
+  const example = mediaType === 'application/json' ? answer : (texts[mediaType] ?? null);
+  return example === null ? {} : { example };
 }
 
 function answersOf(endpoint: Endpoint, book: SchemaBook): Json {
@@ -156,7 +164,7 @@ function answersOf(endpoint: Endpoint, book: SchemaBook): Json {
     const { description, content, headers = [] } = shape;
     const media = Object.entries(content).map(([type, schema]) => [
       type,
-      { schema: book.use(schema) },
+      { schema: book.use(schema), ...exampleOf(endpoint, type) },
     ]);
     answers[status] = {
       description,

