@@ -5,8 +5,6 @@ import { FILE_EXAMPLES } from './file-examples.ts';
 import { PLUG_EXAMPLES } from './plug-examples.ts';
 import { SYSTEM_EXAMPLES } from './system-examples.ts';
 
-export type { Example } from './example.ts';
-
 /** One call of each endpoint, by its id; published, and held against the descriptions by a test. */
 export const EXAMPLES: Examples = {
   ...SYSTEM_EXAMPLES,
