@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
+import { docsAsset } from '../nodes/lib/api/api.ts';
 
 /**
  * Lays beside the compiled nodes what Node-RED reads there: the editor's HTML, icons, labels and
@@ -22,13 +23,25 @@ function assets(folder: string): string[] {
 function packDashboard(): void {
   const folder = dashboardFolder();
   for (const name of filesIn(folder).filter((file) => /\.(?:js|css|svg|ico)$/.test(file))) {
-    const packed = join('dist', 'dashboard', `${name}.gz`);
-    if (existsSync(packed)) continue;
-    mkdirSync(dirname(packed), { recursive: true });
-    writeFileSync(packed, gzipSync(readFileSync(join(folder, name)), { level: 9 }));
+    pack(join(folder, name), join('dist', 'dashboard', `${name}.gz`));
   }
 }
 
+/** The same for what the page /docs is made of. */
+function packDocs(): void {
+  for (const name of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
+    const asset = docsAsset(name);
+    if (asset?.kind === 'file') pack(asset.filePath, join('dist', 'docs', `${name}.gz`));
+  }
+}
+
+function pack(file: string, packed: string): void {
+  if (existsSync(packed)) return;
+  mkdirSync(dirname(packed), { recursive: true });
+  writeFileSync(packed, gzipSync(readFileSync(file), { level: 9 }));
+}
+
 packDashboard();
+packDocs();
 for (const file of assets('nodes')) cpSync(file, join('dist', file));
 cpSync('test/fixtures', join('dist', 'test', 'fixtures'), { recursive: true });

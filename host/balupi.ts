@@ -250,6 +250,7 @@ export class BaluPiHost {
     const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
       ...{ version: this.#options.version, watch: this.#watch },
+      packedFolder: join(this.#options.packageFolder, 'dist', 'docs'),
       ...{ clock: this.#clock, shareOf: this.#ownerOf },
     });
     const live = new LiveDoor({ keeper, log, ownerOf: this.#ownerOf });

@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import {
   DOCS_CONTENT_SECURITY_POLICY,
   DOCS_PAGE,
@@ -8,7 +11,7 @@ import {
   openApiDocument,
   Target,
 } from '../nodes/lib/api/api.ts';
-import { answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import { answer, answerNow, codingFor, refuse } from '../nodes/lib/http/http.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 import type { RequestWatch } from './request-watch.ts';
 
@@ -29,6 +32,8 @@ const TOO_MANY = refuse('too_many_tries', {
 
 interface Deps {
   readonly version: string;
+  /** Where the build laid the page's scripts and styles, packed, each as `<name>.gz`. */
+  readonly packedFolder: string;
   readonly watch: RequestWatch;
   readonly clock: Pick<Clock, 'after'>;
   /** Whose share a request counts in. */
@@ -39,6 +44,7 @@ interface Deps {
 export class Docs {
   readonly #deps: Deps;
   readonly #document: Buffer;
+  readonly #packedDocument: Buffer;
   readonly #files = new Map<string, SharedFile>();
   /** How many answers each address is being sent. */
   readonly #sending = new Map<string, number>();
@@ -46,6 +52,7 @@ export class Docs {
   constructor(deps: Deps) {
     this.#deps = deps;
     this.#document = Buffer.from(JSON.stringify(openApiDocument(ENDPOINTS, deps.version)));
+    this.#packedDocument = gzipSync(this.#document);
   }
 
   /** Express middleware. */
@@ -63,7 +70,8 @@ export class Docs {
     if (request.method !== 'GET' && request.method !== 'HEAD') refuseMethod(request, response);
     else if (!this.#begin(request, response)) answerNow(request, response, TOO_MANY);
     else if (path === '/api/openapi.json') {
-      this.#send(request, response, { type: 'application/json', bytes: this.#document });
+      const bytes = takesPacked(request, response) ? this.#packedDocument : this.#document;
+      this.#send(request, response, { type: 'application/json', bytes });
     } else if (path === '/docs') this.#page(request, response);
     else this.#asset(request, response, path.slice('/docs/'.length));
   };
@@ -100,7 +108,10 @@ export class Docs {
       return;
     }
     response.setHeader('Cache-Control', 'max-age=86400');
-    this.#file(request, response, asset).catch(() => {
+    const packed = join(this.#deps.packedFolder, `${name}.gz`);
+    const isPacked = existsSync(packed) && takesPacked(request, response);
+    const file = isPacked ? { ...asset, filePath: packed } : asset;
+    this.#file(request, response, file).catch(() => {
       response.destroy();
     });
   }
@@ -178,6 +189,15 @@ class SharedFile {
       this.#bytes = null;
     });
   }
+}
+
+/** Whether a caller takes gzip, which is said to them and to who keeps answers on the way. */
+function takesPacked(request: IncomingMessage, response: ServerResponse): boolean {
+  const vary = [response.getHeader('Vary'), 'Accept-Encoding'].filter(Boolean).join(', ');
+  response.setHeader('Vary', vary);
+  const takes = codingFor(request.headers) === 'gzip';
+  if (takes) response.setHeader('Content-Encoding', 'gzip');
+  return takes;
 }
 
 function isOurs(path: string): boolean {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const MB = 1_000_000;
@@ -251,6 +254,26 @@ describe('The API listener', function () {
       assert.equal((await fetch(new URL(asset ?? '', `${pi.url}/docs`))).status, 200, asset);
     }
     assert.equal((await ask('/docs/../package.json')).status, 404);
+  });
+
+  it('sends all that the page /docs loads in under 2 MB, packed or not as is asked', async () => {
+    const html = await (await fetch(`${pi.url}/docs`)).text();
+    const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, asset]) => asset ?? '');
+    const all = ['/docs', ...loaded, '/api/openapi.json'];
+    const read = async (path: string, coding: string): Promise<Buffer> => {
+      const asked = get(`${pi.url}${path}`, { headers: { 'Accept-Encoding': coding } });
+      const [answered] = (await once(asked, 'response')) as [IncomingMessage];
+      const bytes = await buffer(answered);
+      assert.equal(answered.headers['content-length'], String(bytes.length), path);
+      return answered.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes;
+    };
+    let wireBytes = 0;
+    for (const path of all) {
+      const head = await fetch(`${pi.url}${path}`, { method: 'HEAD' });
+      wireBytes += Number(head.headers.get('content-length'));
+      assert.deepEqual(await read(path, 'gzip'), await read(path, 'identity'), path);
+    }
+    assert.ok(wireBytes > 100_000 && wireBytes < 2 * MB, `${String(wireBytes)} bytes`);
   });
 
   it('lets no web page of another origin in', async () => {

@@ -83,6 +83,8 @@ function text(mediaType: string, description: string) {
   return { description, content: { [mediaType]: Type.String() } };
 }
 
+const PACKED = ['Content-Encoding', 'Vary'] as const;
+
 export const SYSTEM_ENDPOINTS = [
   endpoint({
     id: 'health',
@@ -136,7 +138,9 @@ export const SYSTEM_ENDPOINTS = [
     summary: 'This description.',
     tags: TAGS,
     access: 'open',
-    responses: { 200: json(Type.Record(Type.String(), Type.Unknown()), 'OpenAPI 3.1.') },
+    responses: {
+      200: json(Type.Record(Type.String(), Type.Unknown()), 'OpenAPI 3.1.', PACKED),
+    },
     refusals: ['too_many_tries'],
   }),
   endpoint({
@@ -159,7 +163,7 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     params: Type.Object({ name: textField('Name of a file that the page names.') }),
-    responses: { 200: text('*/*', 'The asset.') },
+    responses: { 200: { ...text('*/*', 'The asset.'), headers: PACKED } },
     refusals: ['not_found', 'too_many_tries'],
   }),
 ] as const;
