@@ -16,7 +16,7 @@ const WHO: Readonly<Record<Endpoint['access'], string>> = {
 
 const API_HEAD = `# The API, endpoint by endpoint
 
-Written by \`npm run docs\` from the descriptions in \`nodes/lib/api/\`; not by hand. Every field, type and code of an answer is in \`GET /api/openapi.json\`, to be read at \`/docs\` without a request leaving the house. What callers may rely on is in [CONTRACT.md](CONTRACT.md).
+Written by \`npm run docs\` from the descriptions in \`nodes/lib/api/\`; not by hand. Every field, type and code of an answer is in \`GET /api/openapi.json\`, to be read at \`/docs\` without a request leaving the house, and made for generators: \`test/fixtures/typed-client.txt\` is a client in TypeScript, without a cast. What callers may rely on is in [CONTRACT.md](CONTRACT.md).
 
 JSON in snake_case, times in UTC. Refusals are \`{"detail": "<a sentence>", "code": "<a stable word>"}\`, never HTML. HEAD is answered wherever GET is. An address is matched as it is written, in lower case.
 
