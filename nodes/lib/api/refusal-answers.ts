@@ -16,7 +16,7 @@ const HEADERS: Readonly<Record<number, readonly HeaderName[]>> = {
 
 /**
  * The refusals of all endpoints, as components that the operations refer to: many say no in the
- * same way, and written out for each they would be three quarters of the document.
+ * same way, and written out for each they would be more than half the document.
  */
 export class RefusalAnswers {
   readonly #book: SchemaBook;
