@@ -7,6 +7,15 @@ import { gunzipSync } from 'node:zlib';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const MB = 1_000_000;
+/** What HTTP itself needs, and no reader of a description. */
+const OF_HTTP = [
+  ...['Date', 'Connection', 'Keep-Alive', 'Transfer-Encoding'],
+  ...['Content-Type', 'Content-Length'],
+];
+
+interface Described {
+  readonly responses: Readonly<Record<string, { readonly headers?: object }>>;
+}
 
 describe('The API listener', function () {
   this.timeout(30_000);
@@ -254,6 +263,40 @@ describe('The API listener', function () {
       assert.equal((await fetch(new URL(asset ?? '', `${pi.url}/docs`))).status, 200, asset);
     }
     assert.equal((await ask('/docs/../package.json')).status, 404);
+  });
+
+  it('sends with a success no header that is not described', async () => {
+    const form = new FormData();
+    form.set('file', new File(['ten bytes.'], 'headers.txt'));
+    assert.equal(
+      (await ask('/api/files/upload?path=alice', { method: 'POST', body: form })).status,
+      200,
+    );
+    const { body: published } = await ask('/api/openapi.json', {}, '');
+    const { paths } = published as { paths: Record<string, { get: Described } | undefined> };
+    const file = '/api/files/download?path=alice/headers.txt';
+    const asked: readonly [string, RequestInit?][] = [
+      ...['/api/ping', '/api/health', '/api/files/list?path=alice', '/api/energy/current'].map(
+        (path): [string] => [path],
+      ),
+      ...['/metrics', '/docs', '/docs/swagger-ui.css', '/api/openapi.json'].map(
+        (path): [string] => [path],
+      ),
+      ['/api/energy/history', { headers: { Accept: 'text/csv' } }],
+      [file],
+      [file, { headers: { Range: 'bytes=0-2' } }],
+    ];
+    for (const [path, init = {}] of asked) {
+      const headers = { Authorization: `Bearer ${token}`, ...init.headers };
+      const answered = await fetch(`${pi.url}${path}`, { headers });
+      await answered.arrayBuffer();
+      const [plain = ''] = path.split('?');
+      const found = paths[plain] ?? paths[plain.replace(/[^/]+$/, '{name}')];
+      const named = Object.keys(found?.get.responses[answered.status]?.headers ?? {});
+      const known = new Set([...named, ...OF_HTTP].map((name) => name.toLowerCase()));
+      const strange = [...answered.headers.keys()].filter((name) => !known.has(name));
+      assert.deepEqual([answered.ok, strange], [true, []], path);
+    }
   });
 
   it('sends all that the page /docs loads in under 2 MB, packed or not as is asked', async () => {

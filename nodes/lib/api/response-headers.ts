@@ -24,6 +24,8 @@ const HEADERS = {
     'Nothing between the Pi and the caller may keep the answer; parts of the page /docs, a day.',
     'no-store',
   ),
+  'X-Content-Type-Options': text('The answer is of no other type than it says.', 'nosniff'),
+  'Referrer-Policy': text('No page that is led to from here learns from where.', 'no-referrer'),
   'X-Balupi-Cache': {
     description:
       'How it was answered. hit: from a kept copy. miss: from the NAS, and kept. stale: from a copy that the NAS could not confirm, as it sleeps. bypass: from the NAS, past the cache. queued: from an upload of the caller that the NAS does not have yet. Missing on a listing that the NAS told just now.',
@@ -54,7 +56,12 @@ const HEADERS = {
 
 export type HeaderName = keyof typeof HEADERS;
 
-const OF_EVERY_ANSWER: readonly HeaderName[] = ['X-Request-Id', 'Cache-Control'];
+const OF_EVERY_ANSWER: readonly HeaderName[] = [
+  'X-Request-Id',
+  'Cache-Control',
+  'X-Content-Type-Options',
+  'Referrer-Policy',
+];
 
 /** The headers of one answer: those named, and those that all have. */
 export function headersOf(names: readonly HeaderName[]): Json {
