@@ -6,6 +6,7 @@ import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { credentials, dropCredentials, putCredential } from './credential-acts.ts';
 import { fetchFile } from './file-acts.ts';
 import { goodbye, handshakeSnapshot, handshakeStatus, hello } from './handshake-acts.ts';
+import { largestFiles } from './largest-act.ts';
 import { listFolder } from './list-act.ts';
 import {
   desktops,
@@ -28,6 +29,8 @@ interface NasProxyConfig extends NodeDef {
 
 const ACTS: Acts<Rooms> = {
   list: serving(listFolder, 'files-list'),
+  // In a flow, or behind an address of an owner's own: it is no endpoint of the API.
+  largest: serving(largestFiles, 'files-list'),
   fetch: serving(fetchFile, 'files-download', 'files-download-query'),
   login: serving(login, 'auth-login'),
   'verify-2fa': serving(verifyTwoFactor, 'auth-verify-2fa'),

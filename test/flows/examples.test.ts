@@ -109,7 +109,7 @@ describe('The examples', () => {
           await stage.send();
           const said = stage.caught[0]?.error.message ?? '';
           // It came as far as the rooms, or says what it wants of the message; it needs no request.
-          assert.match(said, /No fake of|msg\.\w+/);
+          assert.match(said, /No fake of|msg\.\w+|name one in the node, under "as"/);
         }
       });
     });

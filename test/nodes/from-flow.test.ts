@@ -161,6 +161,27 @@ describe('A node in any flow', () => {
       assert.match(stage.caught[0]?.error.message ?? '', /Only an admin may do this/);
     });
 
+    it('finds the largest files of that user', async () => {
+      const asked: unknown[] = [];
+      const largest: NonNullable<FakeRooms['files']>['largest'] = (user, folder, count) => {
+        asked.push(user.username, folder, count);
+        const files = [{ path: 'alice/a', sizeBytes: 9, modifiedAtMs: 0 }] as never[];
+        return Promise.resolve(folder === 'alice' ? { files, unlistedFolders: 2 } : null);
+      };
+      const presence = { state: AWAKE, onChange: () => () => undefined };
+      const rooms = { ...PEOPLE, files: { largest }, nas: { presence } };
+      const type = 'balupi-nas-proxy';
+      const stage = await open({ type, op: 'largest', rooms, more: { as: 'alice' } });
+      await stage.send({ path: '/alice/', count: 3 });
+      await stage.send({ path: 'alice/never' });
+      assert.deepEqual(asked, ['alice', 'alice', 3, 'alice', 'alice/never', 10]);
+      assert.deepEqual(stage.out[0]?.[0]?.['payload'], {
+        files: [{ path: 'alice/a', size: 9, modified_at: '1970-01-01T00:00:00Z' }],
+        unlisted_folders: 2,
+      });
+      assert.equal(stage.caught[0]?.['code'], 'not_found');
+    });
+
     it('uploads what a flow made', async () => {
       const seen: unknown[] = [];
       const rooms: FakeRooms = {

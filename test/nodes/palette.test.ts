@@ -33,10 +33,23 @@ const NODES = Object.entries(manifest['node-red'].nodes);
 const PLUGINS = Object.entries(manifest['node-red'].plugins);
 const LANGUAGES = ['en-US', 'de'];
 const CONFIG_TYPES = ['balupi-store', 'balupi-nas'];
+/** As Node-RED's guide to help has them. */
+const HELP_HEADINGS: Readonly<Record<string, readonly string[]>> = {
+  'en-US': ['Inputs', 'Outputs', 'Details'],
+  de: ['Eingänge', 'Ausgänge', 'Details'],
+};
+/** `: *name* (type, type) : what it is`; stars mark what may stay away. */
+const PROPERTY = /^: \*?\w+\*? \((string|number|boolean|object|array|buffer|any)(, \w+)*\) : \S.+$/;
 
 function keysOf(labels: Labels, place = ''): readonly string[] {
   return Object.entries(labels).flatMap(([key, value]) =>
     typeof value === 'string' ? [`${place}${key}`] : keysOf(value, `${place}${key}.`),
+  );
+}
+
+function valuesOf(labels: Labels): readonly string[] {
+  return Object.values(labels).flatMap((value) =>
+    typeof value === 'string' ? [value] : valuesOf(value),
   );
 }
 
@@ -123,6 +136,33 @@ describe('The palette', () => {
       }
 
       if (!CONFIG_TYPES.includes(type)) {
+        it('has help in Node-RED’s form: inputs, outputs and details, with types', () => {
+          for (const language of LANGUAGES) {
+            const help = readFileSync(join(folder, 'locales', language, `${name}.html`), 'utf8');
+            const headings = [...help.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
+            const wanted = HELP_HEADINGS[language] ?? [];
+            const hasInput = !/inputs: 0/.test(html);
+            assert.deepEqual(headings, hasInput ? wanted : wanted.slice(1), language);
+            const properties = help.split('\n').filter((line) => line.startsWith(': '));
+            assert.ok(properties.length > 0);
+            for (const line of properties) assert.match(line, PROPERTY);
+          }
+        });
+
+        it('calls in its help what the form offers by the form’s own words', () => {
+          for (const [index, language] of LANGUAGES.entries()) {
+            const help = readFileSync(join(folder, 'locales', language, `${name}.html`), 'utf8');
+            const words = new Set(valuesOf(labels[index] ?? {}));
+            const rows = help.split('\n').filter((line) => line.startsWith(': '));
+            const bold = rows.flatMap((row) => [...row.matchAll(/\*\*(.+?)\*\*/g)]);
+            assert.deepEqual(
+              bold.map(([, word = '']) => word).filter((word) => !words.has(word)),
+              [],
+              language,
+            );
+          }
+        });
+
         it('has an icon of its own', () => {
           const [, icon = ''] = /icon: '([^']+)'/.exec(html) ?? [];
           assert.ok(existsSync(join(folder, 'icons', icon)), icon);

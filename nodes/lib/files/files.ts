@@ -11,6 +11,7 @@ import { GrantRows } from './grant-rows.ts';
 import { ItemRows } from './item-rows.ts';
 import { ListingAnswers } from './listing-answers.ts';
 import type { PageWish } from './listing-page.ts';
+import { type Largest, largestBelow } from './largest.ts';
 import { ListingRows } from './listing-rows.ts';
 import { Listings, type AskOptions } from './listings.ts';
 import { Locator } from './locator.ts';
@@ -347,6 +348,11 @@ export class Files {
   shownIn(user: User, folder: string): Iterable<StoredItem> | null {
     const row = this.#rows.find(user.id, folder);
     return row === null ? null : this.#answers.readable(user, this.#rows.items(row.id));
+  }
+
+  /** The largest files below a folder, by what this user was last shown of it. */
+  largest(user: User, folder: string, count: number): Promise<Largest | null> {
+    return largestBelow((path) => this.shownIn(user, path), folder, count);
   }
 
   /**
