@@ -15,11 +15,11 @@ import {
 const EXAMPLES = flowTexts('examples');
 const SHARED = flowTexts('flows').find(({ name }) => name === 'shared.json')?.nodes ?? [];
 const MOST_NODES = 12;
-const CONFIG_KEYS = ['store', 'nas', 'mydb', 'broker'];
+const CONFIG_KEYS = ['store', 'nas', 'mydb', 'broker', 'postgreSQLConfig'];
 /** One has no input to send anything to, the other asks a file and no room. */
 const WITHOUT_ACTS = ['balupi-events', 'balupi-sql'];
 /** Config nodes no shipped flow has: the house's own, to be completed after the import. */
-const OF_THE_HOUSE = ['mqtt-broker'];
+const OF_THE_HOUSE = ['mqtt-broker', 'postgreSQLConfig'];
 
 const own = (nodes: readonly FlowNode[]): readonly FlowNode[] =>
   nodes.filter((node) => OWN_TYPES.includes(node.type) && isPlaced(node));
