@@ -11,7 +11,7 @@ const WORKING = Object.keys(NODE_FILES).filter((type) => !WITHOUT_ACTS.includes(
 /** The acts the editor offers, out of the node's own form. */
 function offeredActs(type: string): readonly string[] {
   const html = (NODE_FILES[type] ?? '').replace(/^dist\//, '').replace(/\.js$/, '.html');
-  return [...readFileSync(html, 'utf8').matchAll(/<option value="([^"]+)"/g)].map(
+  return [...readFileSync(html, 'utf8').matchAll(/<option\s+value="([^"]+)"/g)].map(
     ([, act]) => act ?? '',
   );
 }

@@ -59,8 +59,9 @@ function overlap(a: Box, b: Box): boolean {
 async function formWords(page: Page, id: string): Promise<readonly string[]> {
   await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
   await page.waitForSelector('#node-input-op option', { state: 'attached' });
-  const words = await page.$$eval('#node-input-op option, .form-row label', (parts) =>
-    parts.map((part) => (part.textContent ?? '').trim()),
+  const words = await page.$$eval(
+    '#node-input-op option, #node-input-op optgroup, .form-row label',
+    (parts) => parts.map((part) => (part.getAttribute('label') ?? part.textContent ?? '').trim()),
   );
   await page.click('#node-dialog-cancel');
   await page.waitForSelector('#node-input-op', { state: 'detached' });
@@ -149,6 +150,8 @@ describe('The editor', function () {
         await show(page, tab);
         const words = await formWords(page, id);
         assert.ok(words.includes(word), `${id}: ${words.join(' | ')}`);
+        const ofFlows = page === german.page ? 'In einem eigenen Flow' : 'In a flow of yours';
+        assert.equal(words.includes(ofFlows), tab !== 'dashboard-energy', id);
         assert.deepEqual(
           words.filter((text) => text === '' || /^[\w-]+\.[\w.-]+$/.test(text)),
           [],
