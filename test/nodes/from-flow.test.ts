@@ -25,7 +25,7 @@ function offered(): { readonly type: string; readonly op: string }[] {
     const page = readFileSync(join('nodes', folder, `${folder}.html`), 'utf8');
     const type = /data-template-name="([\w-]+)"/.exec(page)?.[1] ?? '';
     const select = /<select id="node-input-op"[^]*?<\/select>/.exec(page)?.[0] ?? '';
-    return [...select.matchAll(/<option value="([^"]+)"/g)].map(([, op = '']) => ({ type, op }));
+    return [...select.matchAll(/<option\s+value="([^"]+)"/g)].map(([, op = '']) => ({ type, op }));
   });
 }
 
