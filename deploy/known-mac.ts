@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { normaliseMac, ServerRows } from '../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
@@ -13,18 +14,30 @@ export function knownMac(settings: Settings): string | null {
   if (settings.NAS_MAC_ADDRESS !== null) return normaliseMac(settings.NAS_MAC_ADDRESS);
   const file = join(resolve(settings.DATA_DIR), 'queue.db');
   if (!existsSync(file)) return null;
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-look-'));
   try {
-    return learntMac(file);
+    return learntMac(file, folder);
   } catch (error) {
     // A damaged database is put right by the next start, and whoever asks has more to say.
     if (error instanceof Error) return null;
     throw error;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function learntMac(file: string): string | null {
+/**
+ * In a copy, never in the database itself: whoever closes that as the last one by its locks takes
+ * its log away, and a running BaluPi would go on writing to a log that nobody finds again. It cannot
+ * be relied on that it holds a lock: the kernel lets all those of a process go with any descriptor of
+ * the file that it closes (fcntl(2)).
+ */
+function learntMac(file: string, folder: string): string | null {
+  const copy = join(folder, 'queue.db');
+  copyFileSync(file, copy);
+  if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${copy}-wal`);
   const store = Store.open({
-    file,
+    file: copy,
     name: 'queue',
     synchronous: 'FULL',
     migrations: QUEUE_MIGRATIONS,
