@@ -1,10 +1,29 @@
-import { accessSync, closeSync, constants, openSync, statfsSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { DataFolder } from './data-folder.ts';
 import { type DiskFault, faultOf } from './disk-fault.ts';
+import { lastRunIn } from './last-run.ts';
 import type { Store } from './store.ts';
+
+/**
+ * What can still be opened is on a disk that is there. Never a database: with the descriptor that is
+ * closed here the kernel lets go of every lock that this process has on that file (fcntl(2)), and
+ * whatever program opened it next could take its log away.
+ */
+function openOnce(path: string): void {
+  const file = lastRunIn(path);
+  closeSync(openSync(existsSync(file) ? file : path, 'r'));
+}
 
 /** The disk that the data lie on, in bytes. */
 export interface DiskSpace {
@@ -152,7 +171,8 @@ export class DiskWatch {
     const { path } = this.#deps.data;
     try {
       accessSync(path, constants.W_OK);
-      closeSync(openSync(join(path, 'queue.db'), 'r'));
+      statSync(join(path, 'queue.db'));
+      openOnce(path);
       return spaceOf(path).freeBytes > 0 ? null : 'full';
     } catch (error) {
       // What is not there, or not ours any more, is no less gone than what answers EIO.

@@ -11,6 +11,11 @@ import { dirname, join } from 'node:path';
 
 const NAME = 'last-run';
 
+/** @returns where that is told of a data folder */
+export function lastRunIn(folder: string): string {
+  return join(folder, NAME);
+}
+
 interface Told {
   readonly endedInOrder: boolean;
   /** Size and time of each database as the run left it, by its file's name. */
@@ -28,7 +33,7 @@ export class LastRun {
 
   constructor(folder: string) {
     this.#folder = folder;
-    const text = textIn(join(folder, NAME));
+    const text = textIn(lastRunIn(folder));
     this.#wasUsed = text !== null;
     this.#told = text === null ? null : read(text);
   }
@@ -62,7 +67,7 @@ export class LastRun {
   }
 
   #write(told: Told): void {
-    replaceFile(join(this.#folder, NAME), JSON.stringify(told));
+    replaceFile(lastRunIn(this.#folder), JSON.stringify(told));
   }
 }
 
