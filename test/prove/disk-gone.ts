@@ -9,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../bench/world/until.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
@@ -26,6 +27,7 @@ const WAYS = ['read-only', 'gone', 'full'] as const;
 const SHOWN_WITHIN_MS = 60_000;
 const DRAIN_MS = 60_000;
 const KEPT_BYTES = 300_000;
+const ROUND_EVERY_MS = 20_000;
 
 type Way = (typeof WAYS)[number];
 
@@ -70,6 +72,7 @@ class Faults {
   readonly #random: Random;
   #slowestShownMs = 0;
   #slowestHealedMs = 0;
+  #nextRoundMs = -Infinity;
   #asked = 0;
   #refused = 0;
 
@@ -84,10 +87,13 @@ class Faults {
   }
 
   async round(way: Way, number: number): Promise<void> {
+    // After each fault everybody signs in anew, and the NAS takes five sign-ins a minute.
+    await sleep(Math.max(0, this.#nextRoundMs - performance.now()));
+    this.#nextRoundMs = performance.now() + ROUND_EVERY_MS;
     const { nas } = this.#household;
     const [kept, fresh] = [`${HOME}/kept-${number}.bin`, `${HOME}/fresh-${number}.bin`];
     for (const path of [kept, fresh]) this.#layDown(path);
-    await this.#household.ask(`/api/files/list?path=${HOME}`);
+    await this.#listed(kept, fresh);
     this.#want(`${way}: before, a file`, await this.#get(kept), 200, 'miss');
     // Waits on the Pi while the disk goes.
     await nas.sleep('suspend');
@@ -183,6 +189,16 @@ class Faults {
     const body = Buffer.from(await answered.arrayBuffer());
     const label = answered.headers.get('X-Balupi-Cache');
     return { path, route, status: answered.status, label, body };
+  }
+
+  /** What was put there past the Pi is seen once a listing of before is no longer fresh. */
+  async #listed(...paths: readonly string[]): Promise<void> {
+    await until('the new files to be listed', async () => {
+      const { files = [] } = (await this.#household.ask(`/api/files/list?path=${HOME}`)) as {
+        readonly files?: readonly { readonly path: string }[];
+      };
+      return paths.every((path) => files.some((file) => file.path === path));
+    });
   }
 
   #layDown(path: string): void {

@@ -12,6 +12,7 @@ import {
   type LogoutListener,
   type ReplacedListener,
 } from './account-events.ts';
+import { mayAsk, silentCode } from './asking.ts';
 import { Authenticator } from './authenticator.ts';
 import { BackgroundLearning } from './background-learning.ts';
 import type { CallBudget } from './call-budget.ts';
@@ -110,10 +111,10 @@ export class Accounts {
     };
     const own = { nas, presence, book, time, clock, graceMs, onConfirmed };
     const common = { ...own, shares, log, budget };
-    const verdicts = new NasVerdicts(common);
-    this.#verdicts = verdicts;
+    const verdicts = (this.#verdicts = new NasVerdicts(common));
     this.#book = book;
-    this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token));
+    const unknown = (): AuthVerdict | null => unknownNow(store, presence);
+    this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
     this.#piSignIn = new PiSignIn(tokens, book);
     this.#signIn = new SignIn({
       ...common,
@@ -385,4 +386,10 @@ export class Accounts {
     this.#learning.wanted(user, token);
     this.#events.confirmed(user, token);
   }
+}
+
+/** What a token is that nothing is known of, where neither the disk nor the NAS can tell. */
+function unknownNow(store: Store, { state }: NasPresence): AuthVerdict | null {
+  if (store.isWhole || mayAsk(state)) return null;
+  return { kind: 'cannot_ask', code: silentCode(state) };
 }

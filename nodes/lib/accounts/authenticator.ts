@@ -33,10 +33,20 @@ const WAYS_REMEMBERED = 200;
 export class Authenticator {
   readonly #passport = new passport.Passport();
   readonly #tokens: PiTokens;
+  readonly #unknown: () => AuthVerdict | null;
   readonly #ways = new LruMap<string, Way>(WAYS_REMEMBERED);
 
-  constructor(tokens: PiTokens, judge: (token: string) => Promise<AuthVerdict>) {
+  /**
+   * @param unknown why a token of the Pi that nothing is known of is no refused one now; null where
+   *   it is. An app that is refused asleep would sign its user out.
+   */
+  constructor(
+    tokens: PiTokens,
+    judge: (token: string) => Promise<AuthVerdict>,
+    unknown: () => AuthVerdict | null,
+  ) {
     this.#tokens = tokens;
+    this.#unknown = unknown;
     this.#passport.use(PI_TOKEN, piTokenStrategy(tokens));
     this.#passport.use(NAS_VERDICT, new NasVerdictStrategy(judge));
   }
@@ -51,7 +61,10 @@ export class Authenticator {
       if (error !== null && error !== undefined) {
         reject(new Error('A token could not be judged.', { cause: error }));
       } else if (caller !== false) resolve({ kind: 'caller', caller });
-      else resolve(lastVerdict(challenges ?? []));
+      else {
+        const verdict = lastVerdict(challenges ?? []);
+        resolve(way === PI_TOKEN ? (this.#unknown() ?? verdict) : verdict);
+      }
     };
     const middleware = this.#passport.authenticate(
       // One way each: what claims to be ours and is not let in as such is a forgery, and taking a

@@ -151,6 +151,11 @@ export class DatabaseFile {
     return this.#fault;
   }
 
+  /** Whether all that was ever written is known: not so where a stand-in had to begin empty. */
+  get isWhole(): boolean {
+    return this.#standIn?.isWhole ?? true;
+  }
+
   /** Why an operation was refused last. */
   get lastFault(): DiskFault {
     return this.#lastFault;

@@ -65,6 +65,11 @@ export class Store {
     return this.#file.fault;
   }
 
+  /** False while the disk is gone and what was on it is not known: no row then means nothing. */
+  get isWhole(): boolean {
+    return this.#file.isWhole;
+  }
+
   /** Why the disk refused an operation last, as far as any was refused. */
   get lastFault(): DiskFault {
     return this.#file.lastFault;

@@ -50,6 +50,21 @@ describe('Pi tokens', () => {
   const verdict = async (token: string): Promise<string> =>
     word(await stage.accounts.authenticate(token));
 
+  it('of which nothing is known are no refused ones while the disk with the sign-ins is gone', async () => {
+    const ended = tokenOf(await stage.login('alice', 'alice-password'));
+    stage.store
+      .prepare('DELETE FROM pi_sessions WHERE jti = ?')
+      .run(String(open(ended).claims['jti']));
+    assert.equal(await verdict(ended), 'bad_token');
+    Object.defineProperty(stage.store, 'isWhole', { value: false, configurable: true });
+    try {
+      assert.equal(await verdict(ended), 'nas_asleep');
+      assert.equal(await verdict(good), 'alice');
+    } finally {
+      Reflect.deleteProperty(stage.store, 'isWhole');
+    }
+  });
+
   it('open this Pi for their user, and are never to be shown to the NAS', async () => {
     assert.deepEqual(await stage.caller(good), {
       user: { id: 4, username: 'alice', role: 'user' },
