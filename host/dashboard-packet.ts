@@ -91,9 +91,16 @@ export function isFor(reader: Reader, args: readonly unknown[]): boolean {
       if (!isRecord(message)) return true;
       const client = message['_client'];
       const addressee = isRecord(client) ? client['socketId'] : undefined;
-      return (addressee === undefined || addressee === reader.socketId) && mayKnow(reader, message);
+      if (addressee !== undefined && addressee !== reader.socketId) return false;
+      // A table keeps rows of many messages under a message of its own.
+      return [message, ...rowsOf(message['payload'])].every((one) => mayKnow(reader, one));
     });
   });
+}
+
+function rowsOf(payload: unknown): readonly Record<string, unknown>[] {
+  const rows: readonly unknown[] = Array.isArray(payload) ? payload : [payload];
+  return rows.filter(isRecord);
 }
 
 function mayKnow(reader: Reader, message: Readonly<Record<string, unknown>>): boolean {

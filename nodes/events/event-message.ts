@@ -78,5 +78,6 @@ export function messageOf(
   language: EventLanguage,
 ): NodeMessage {
   const text = sentence(kind, fields, language);
-  return { topic: kind, payload: { event: kind, at, text, ...fields }, ...to };
+  // Beside the message too: a table keeps its rows alone.
+  return { topic: kind, payload: { event: kind, at, text, ...fields, ...to }, ...to };
 }

@@ -126,6 +126,9 @@ describe('What is sent to a page', () => {
     assert.ok(!isFor(ALICE, [{ payload: 1, audience: 'admins' }]));
     assert.ok(isFor(ALICE, [{ payload: 1, audience: 'everybody' }]));
     assert.ok(!isFor(ALICE, [[{ payload: 1 }, { payload: 2, audience: 'admins' }]]));
+    const rows = [{ audience: 'everybody' }, { audience: 'user', username: 'bob' }];
+    assert.ok(!isFor(ALICE, [{ payload: rows }]), 'rows that a table kept of several');
+    assert.ok(isFor(ALICE, [{ payload: rows.slice(0, 1) }]));
   });
 
   it('is not what was kept of another page', () => {

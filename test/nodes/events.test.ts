@@ -85,6 +85,7 @@ describe('The node balupi-events', () => {
       username: 'alice',
       payload: {
         event: 'conflict',
+        audience: 'user',
         username: 'alice',
         path: 'alice/Photos/a.jpg',
         conflict_path: 'alice/Photos/a (conflict).jpg',
