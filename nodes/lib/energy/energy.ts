@@ -42,7 +42,7 @@ import {
   type Summary,
 } from './summary.ts';
 import type { HandOverOutcome } from './succession.ts';
-import type { Price } from './tariff.ts';
+import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
 export type { Costs } from './costs.ts';
@@ -357,6 +357,11 @@ export class Energy {
     const outcome = this.#corrections.undo(id, by, this.#metering.nowS());
     if (outcome.kind === 'undone') this.#tellCorrected(id, by, true);
     return outcome;
+  }
+
+  /** As {@link Prices.useDefault}. @param cents of a kWh, fractions allowed */
+  useDefaultPrice(cents: number): void {
+    this.#prices.useDefault(Math.round(cents * UC_PER_CENT));
   }
 
   prices(): Price[] {

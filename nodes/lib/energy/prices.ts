@@ -60,16 +60,24 @@ interface PricesParts {
 /** The prices of the household, and what they make of stored hours when somebody asks for it. */
 export class Prices {
   readonly #parts: PricesParts;
+  #defaultUcPerKwh: number;
   #tariffs: Tariffs | null = null;
 
   constructor(parts: PricesParts) {
     this.#parts = parts;
+    this.#defaultUcPerKwh = parts.defaultUcPerKwh;
   }
 
   get tariffs(): Tariffs {
-    const { rows, defaultUcPerKwh, time } = this.#parts;
-    this.#tariffs ??= new Tariffs(rows.all(), defaultUcPerKwh, time, rows.slots());
+    const { rows, time } = this.#parts;
+    this.#tariffs ??= new Tariffs(rows.all(), this.#defaultUcPerKwh, time, rows.slots());
     return this.#tariffs;
+  }
+
+  /** What a kWh costs without a tariff, for what is booked from now on. Stored costs stay. */
+  useDefault(ucPerKwh: number): void {
+    this.#defaultUcPerKwh = ucPerKwh;
+    this.#tariffs = null;
   }
 
   list(): Price[] {

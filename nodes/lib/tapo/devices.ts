@@ -140,6 +140,15 @@ export class Devices {
     if (isElsewhere || (isReallowed && !isUpgraded)) this.#reopen(device);
   }
 
+  /** Opens every plug anew, as the account is another one; what was wrong before is not known now. */
+  reopenAll(): void {
+    for (const device of this.#byId.values()) {
+      device.topic = 'not_read_yet';
+      device.lockedUntilMs = null;
+      this.#reopen(device);
+    }
+  }
+
   /**
    * Lets the old protocol be spoken with the plug that answers at this address now, which has asked
    * for it; anything that changes there ends it.

@@ -26,7 +26,8 @@ export interface PlugDriverOptions {
   readonly clock: Clock;
   readonly http: PlugHttp;
   readonly identify: IdentifyPlug;
-  readonly credentials: PlugCredentials | null;
+  /** Asked when a plug is opened. */
+  readonly credentials: () => PlugCredentials | null;
   readonly choice: DriverChoice;
   /** Default: the system's. */
   readonly randomBytes?: (size: number) => Buffer;
@@ -52,7 +53,8 @@ export function plugDriver(options: PlugDriverOptions): OpenPlug {
       http: options.http,
       randomBytes: options.randomBytes ?? randomBytes,
     };
-    const { clock, credentials, identify } = options;
+    const { clock, identify } = options;
+    const credentials = options.credentials();
     const login =
       credentials === null
         ? null

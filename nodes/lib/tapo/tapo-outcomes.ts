@@ -1,3 +1,4 @@
+import type { DeviceState } from './device-states.ts';
 import type { TapoDevice } from './device-view.ts';
 import type { DeviceRole } from './tapo-rows.ts';
 
@@ -38,3 +39,12 @@ export type UpdateOutcome =
   | { readonly kind: 'bad_address' }
   /** It has not asked for the old protocol at this address, or speaks a better one. */
   | { readonly kind: 'old_protocol_not_asked' };
+
+/** What came of trying an account on the plugs that answer. */
+export type AccountOutcome =
+  /** A plug took it, and it is used from now on. */
+  | { readonly kind: 'taken'; readonly plug: string }
+  /** No plug answered, so it is used and nobody knows yet whether it is right. */
+  | { readonly kind: 'untried' }
+  /** A plug took it not; the account before stays. */
+  | { readonly kind: 'refused'; readonly state: DeviceState; readonly stateHint: string };

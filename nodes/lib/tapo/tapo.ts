@@ -1,7 +1,7 @@
 import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
-import type { HintLanguage } from './device-states.ts';
+import { type HintLanguage, stateHint, stateOfFailure, topicOfFailure } from './device-states.ts';
 import { type ForgottenPlug, viewDevice, type TapoDevice } from './device-view.ts';
 import { type Device, Devices } from './devices.ts';
 import { Discovery } from './discovery.ts';
@@ -15,6 +15,7 @@ import { tellHours } from './plug-history.ts';
 import { type JudgePlugClock, Poller, type OnPlugSample } from './poller.ts';
 import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
 import type {
+  AccountOutcome,
   AddOutcome,
   DeviceChange,
   DeviceWish,
@@ -58,10 +59,15 @@ export interface TapoOptions {
   readonly openPlug?: OpenPlug;
 }
 
+/** A wrong password goes to no more of them at a time: each counts it. */
+const MOST_TRIED = 3;
+
 /** The plugs: which there are, how they stand, reading and switching them. */
 export class Tapo {
   readonly #log: Log;
   readonly #timeZone: string;
+  readonly #openWith: (credentials: PlugCredentials) => OpenPlug;
+  #account: PlugCredentials | null;
   readonly #isNas: (address: PlugAddress) => boolean;
   readonly #discovery: Discovery;
   readonly #devices: Devices;
@@ -73,16 +79,20 @@ export class Tapo {
   readonly #stopping = new AbortController();
 
   constructor(options: TapoOptions) {
-    const { clock, log, credentials, driver } = options;
+    const { clock, log, driver } = options;
     const openUdp = options.openUdp ?? openNodeUdp;
     const discovery = new Discovery({ clock, log, openUdp, addresses: options.discoveryAddresses });
-    const openChosen = plugDriver({
+    const driving = {
       clock,
-      credentials,
       choice: driver,
       http: options.http ?? nodePlugHttp,
-      identify: (ip, port, signal) => discovery.identify(ip, port, signal),
-    });
+      identify: (ip: string, port: number, signal: AbortSignal) =>
+        discovery.identify(ip, port, signal),
+    };
+    this.#account = options.credentials;
+    const openChosen = plugDriver({ ...driving, credentials: () => this.#account });
+    this.#openWith = (credentials) =>
+      options.openPlug ?? plugDriver({ ...driving, credentials: () => credentials });
     this.#log = log;
     this.#timeZone = options.timeZone;
     this.#isNas = options.isNas ?? (() => false);
@@ -149,6 +159,22 @@ export class Tapo {
     return device === undefined ? null : await this.#track(this.#poller.poll(device));
   }
 
+  /** Whether there is an account to read plugs with, right or wrong. */
+  get hasAccount(): boolean {
+    return this.#account !== null;
+  }
+
+  /**
+   * Tries an account on the plugs that answer, one after the other until one says yes or no, and uses
+   * it from now on unless one says no. A plug locks after some 15 wrong ones, so call it seldom.
+   */
+  async tryAccount(
+    credentials: PlugCredentials,
+    language: HintLanguage = 'en',
+  ): Promise<AccountOutcome> {
+    return await this.#track(this.#tryNow(credentials, language));
+  }
+
   /** Searches for about 3 s, adds what is new and reads it once. */
   async discover(language: HintLanguage = 'en'): Promise<DiscoverOutcome> {
     return await this.#track(this.#discoverNow(language));
@@ -179,6 +205,32 @@ export class Tapo {
     if (!this.#settleOldProtocol(device, wish)) return { kind: 'old_protocol_not_asked' };
     this.#devices.change(device, { ...changesOf(wish), ...address });
     return { kind: 'updated', device: this.#view(device, language) };
+  }
+
+  async #tryNow(credentials: PlugCredentials, language: HintLanguage): Promise<AccountOutcome> {
+    const { signal } = this.#stopping;
+    const found = (await this.#discovery.search(signal)).filter((plug) => !this.#isNas(plug));
+    const open = this.#openWith(credentials);
+    for (const { ip, port, mac } of found.slice(0, MOST_TRIED)) {
+      const target = { ip, port, mac, deviceId: null, protocol: null, oldProtocolMac: null };
+      const plug = open(target);
+      const outcome = await plug.read(signal);
+      plug.close();
+      if (outcome.kind === 'reading') {
+        this.#use(credentials);
+        return { kind: 'taken', plug: outcome.reading.info.nickname };
+      }
+      const state = stateOfFailure(outcome);
+      if (state === 'unreachable') continue;
+      return { kind: 'refused', state, stateHint: stateHint(topicOfFailure(outcome), language) };
+    }
+    this.#use(credentials);
+    return { kind: 'untried' };
+  }
+
+  #use(credentials: PlugCredentials): void {
+    this.#account = credentials;
+    this.#devices.reopenAll();
   }
 
   #plugAddress(text: string): PlugAddress | null {

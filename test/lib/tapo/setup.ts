@@ -100,7 +100,7 @@ export class Bench {
       clock: this.clock,
       http: change.http ?? nodePlugHttp,
       identify: (ip, port, signal) => discovery.identify(ip, port, signal),
-      credentials: change.credentials === undefined ? OWNER : change.credentials,
+      credentials: () => (change.credentials === undefined ? OWNER : change.credentials),
       choice: change.choice ?? 'auto',
     });
     return open({

@@ -75,7 +75,7 @@ describe('a plug that speaks TPAP', () => {
         clock: bench.clock,
         http: nodePlugHttp,
         identify: (ip, port, signal) => discovery.identify(ip, port, signal),
-        credentials: { username, password },
+        credentials: () => ({ username, password }),
         choice: 'tpap',
         randomBytes: (size) => Buffer.from(size === 40 ? x : vector.user_random, 'hex'),
       })({
