@@ -20,6 +20,7 @@ const ROOMS = {
   tapo: [],
   energy: ['tapo'],
   system: [],
+  setup: [],
   viewers: ['accounts', 'api', 'guard', 'http'],
   rooms: ['.+'],
 };

@@ -1,15 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import { passedRooms } from './compose/changes.ts';
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
 import { dns } from './compose/dns.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
+import type { Site } from './compose/site.ts';
 import { cache, files, prefetch } from './compose/shelves.ts';
 import { type HostState, system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
+import { SetupFile } from './host/setup/setup-file.ts';
 import type { UpdateTrial } from './host/update-trial.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
+import { Setup } from './nodes/lib/setup/setup.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
 import { DiskWatch } from './nodes/lib/store/disk-watch.ts';
 import { IntegrityWatch } from './nodes/lib/store/integrity-watch.ts';
@@ -47,6 +51,8 @@ export interface ComposeParts {
 export class House {
   readonly data: DataFolder;
   readonly rooms: Rooms;
+  /** The first start in a browser. */
+  readonly setup: Setup;
   readonly #time: TrustedTime;
   readonly #disk: DiskWatch;
   readonly #integrity: IntegrityWatch;
@@ -88,6 +94,15 @@ export class House {
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
       schedule: schedule(clock, settings),
     };
+    this.setup = this.#setupOf(ground);
+  }
+
+  #setupOf({ clock, log, data, time }: Omit<Site, 'trial' | 'rooms'>): Setup {
+    return new Setup({
+      ...{ clock, log, time, randomBytes },
+      store: new SetupFile(data.path),
+      knowsAdmin: () => this.rooms.accounts.knowsAdmin(),
+    });
   }
 
   #clocks(parts: ComposeParts): { time: TrustedTime; clockEvidence: ClockEvidence } {
@@ -142,6 +157,7 @@ export class House {
     });
     if (!this.#trial.isUndecided) credentials.start();
     accounts.start();
+    this.setup.start();
     await cache.start();
     prefetch.start();
     if (!this.#trial.isUndecided) await upload.start();
@@ -165,6 +181,7 @@ export class House {
     const { accounts, credentials, nas, cache, prefetch, upload } = this.rooms;
     const { changes, kept, tapo, energy, system } = this.rooms;
     await this.#integrity.stop();
+    this.setup.stop();
     system.stop();
     this.rooms.live.stop();
     await this.rooms.dns.stop();

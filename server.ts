@@ -16,7 +16,12 @@ import { ownersPalette } from './host/palette.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { doorKeepers, editorSignIn, liveKeeper, pageAccounts, webKeeper } from './host/keepers.ts';
-import { gatherEnvironment, openToOthers } from './host/environment.ts';
+import { gatherEnvironment, openToOthers, ownValues } from './host/environment.ts';
+import { KeptSettings } from './host/kept-settings.ts';
+import { openedValues, unreadableIn } from './host/sealed-settings.ts';
+import { housePorts } from './host/setup/house-ports.ts';
+import { HouseSettings } from './host/setup/house-settings.ts';
+import { Sections } from './host/setup/setup-sections.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
 import { EXIT, exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
 import { isOnTrial, UpdateTrial } from './host/update-trial.ts';
@@ -44,12 +49,50 @@ const { values: ARGUMENTS } = parseArgs({
   },
 });
 
-function settingsOrFault(): { settings: Settings; unused: readonly string[] } {
+interface ReadAtStart {
+  readonly settings: Settings;
+  readonly unused: readonly string[];
+  readonly kept: HouseSettings;
+  /** Kept secrets that SECRET_KEY does not open. */
+  readonly unreadable: readonly string[];
+}
+
+function settingsOrFault(): ReadAtStart {
   const envFile = ARGUMENTS['no-env-file'] ? null : join(PACKAGE_FOLDER, '.env');
   const environment = gatherEnvironment(envFile, process.env, Object.keys(SETTINGS));
   const read = readSettings(environment);
-  if (read.kind === 'settings') return read;
+  if (read.kind === 'settings') {
+    const { SECRET_KEY: key, DATA_DIR: folder } = read.settings;
+    const kept = new KeptSettings(resolve(folder));
+    const own = ownValues(envFile, process.env, Object.keys(SETTINGS));
+    const unreadable = unreadableIn(kept.read(), key);
+    return { ...read, unreadable, kept: houseSettings(kept, own, key) };
+  }
   throw new StartFault(`BaluPi cannot start with these settings:\n  ${read.faults.join('\n  ')}`);
+}
+
+/** @param own what the environment says, by names with their prefix */
+function houseSettings(
+  kept: KeptSettings,
+  own: Readonly<Record<string, string>>,
+  key: string,
+): HouseSettings {
+  const named = Object.entries(own).map(([name, value]) => {
+    return [name.replace(/^BALUPI_/, ''), value] as const;
+  });
+  return new HouseSettings({
+    ...{ kept, key, outranking: new Map(named) },
+    standard: (name) => SETTINGS[name].standard,
+    faultsWith: (changes) => {
+      const wanted = Object.entries(changes).map(([name, value]) => {
+        return [`BALUPI_${name}`, value ?? undefined] as const;
+      });
+      const opened = openedValues(kept.read(), key);
+      const all = { ...opened, ...Object.fromEntries(wanted), ...own, BALUPI_SECRET_KEY: key };
+      const read = readSettings(all);
+      return read.kind === 'settings' ? [] : read.faults;
+    },
+  });
 }
 
 function ownVersion(): string {
@@ -88,7 +131,10 @@ function forHealth(flows: FlowState, loop: LoopWatch): ComposeParts['host'] {
   };
 }
 
-function warnOfSettings(log: Log, unused: readonly string[]): void {
+function warnOfSettings(log: Log, { unused, unreadable }: ReadAtStart): void {
+  for (const name of unreadable) {
+    log.warn(`The kept ${name} was sealed with another SECRET_KEY and is unreadable: set it anew.`);
+  }
   for (const name of unused) log.warn(`The setting ${name} is not used by BaluPi.`);
   const open = ARGUMENTS['no-env-file'] ? null : openToOthers(join(PACKAGE_FOLDER, '.env'));
   if (open !== null) log.warn(open);
@@ -96,9 +142,10 @@ function warnOfSettings(log: Log, unused: readonly string[]): void {
 
 /** Builds, starts and prints the ready line. @returns how to stop, and why for the log */
 async function start(): Promise<(why: string) => Promise<void>> {
-  const { settings, unused } = settingsOrFault();
+  const read = settingsOrFault();
+  const { settings } = read;
   const log = new ConsoleLog(settings.LOG_LEVEL, MARKS);
-  warnOfSettings(log, unused);
+  warnOfSettings(log, read);
   prepareForFlows(settings);
   const clock = systemClock(log);
   const trial = new UpdateTrial({ dataFolder: resolve(settings.DATA_DIR), clock, log });
@@ -111,11 +158,10 @@ async function start(): Promise<(why: string) => Promise<void>> {
   });
   const house = openHouse(settings, { log, clock, trial, host: forHealth(flows, loop) });
   flows.begin();
-  const host = hostOf(settings, { log, house, flows, trial });
+  const host = hostOf(settings, { log, house, flows, trial, kept: read.kept });
   loop.start();
   await startBoth(house, host, flows);
-  const control = controlSocket(house, settings, log);
-  await control.start();
+  const control = await openControl(house, settings, log);
   const nasCopy = nasCopyOf(house, settings, log);
   if (!trial.isOn) nasCopy?.start();
   const manager = serviceManager(house, log);
@@ -148,9 +194,10 @@ interface Begun {
   readonly house: House;
   readonly flows: FlowState;
   readonly trial: UpdateTrial;
+  readonly kept: HouseSettings;
 }
 
-function hostOf(settings: Settings, { log, house, flows, trial }: Begun): BaluPiHost {
+function hostOf(settings: Settings, { log, house, flows, trial, kept }: Begun): BaluPiHost {
   const deployed = ownersFlows(ARGUMENTS.flows, ownerFolder(settings), () => host.reloadFlows());
   // The explore tab reads the energy database read-only; its node finds the file by this name.
   process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
@@ -162,6 +209,11 @@ function hostOf(settings: Settings, { log, house, flows, trial }: Begun): BaluPi
     live: liveKeeper(house.rooms),
     web: webKeeper(house.rooms),
     viewers: house.rooms.viewers,
+    setup: {
+      setup: house.setup,
+      sections: new Sections(kept, housePorts(house.rooms), house.rooms.clock),
+      restart: startAgain,
+    },
     storage: flowStorage(settings, log, flows.storageHooks),
     rooms: house.rooms,
     ownersFlows: deployed,
@@ -238,7 +290,7 @@ function flowStorage(
   });
 }
 
-function controlSocket(house: House, settings: Settings, log: Log): ControlSocket {
+async function openControl(house: House, settings: Settings, log: Log): Promise<ControlSocket> {
   const backup = new HouseBackup({
     data: house.data,
     clock: house.rooms.clock,
@@ -250,7 +302,9 @@ function controlSocket(house: House, settings: Settings, log: Log): ControlSocke
       house.rooms.energy.rollUp();
     },
   });
-  return new ControlSocket({ backup, log, dataFolder: resolve(settings.DATA_DIR) });
+  const control = new ControlSocket({ backup, log, dataFolder: resolve(settings.DATA_DIR) });
+  await control.start();
+  return control;
 }
 
 /** @returns null where BACKUP_USER is not set, and what waited for the NAS is gone then */
@@ -331,6 +385,14 @@ function sayUncaught(what: string): void {
   process.stderr.write(`${MARKS.error}${oneLine(what)}\n`);
 }
 
+let exitCode = 0;
+
+/** A page changed what counts from a start on: whoever started this process does it again. */
+function startAgain(): void {
+  exitCode = EXIT.again;
+  process.kill(process.pid, 'SIGTERM');
+}
+
 function stopOn(signals: readonly NodeJS.Signals[], stop: (why: string) => Promise<void>): void {
   let stopping = false;
   const end = (signal: NodeJS.Signals): void => {
@@ -341,7 +403,7 @@ function stopOn(signals: readonly NodeJS.Signals[], stop: (why: string) => Promi
       process.exit(1);
     };
     setTimeout(tooLong, STOP_LIMIT_MS).unref();
-    stop(signal).then(() => process.exit(0), fail);
+    stop(signal).then(() => process.exit(exitCode), fail);
   };
   for (const signal of signals) process.on(signal, end);
 }

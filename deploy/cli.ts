@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -19,7 +20,10 @@ import type { Restored } from '../host/backup/restore.ts';
 import { DROP_FOLDER, newerRelease } from '../host/drop-folder.ts';
 import { gatherEnvironment, letKeyHold, readEnvironment } from '../host/environment.ts';
 import { KeptSettings } from '../host/kept-settings.ts';
+import { SEALED, sealedValue } from '../host/sealed-settings.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from '../host/start-fault.ts';
+import { newCode, spokenCode } from '../nodes/lib/setup/setup.ts';
+import { SetupFile } from '../host/setup/setup-file.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { checkSchemas } from '../nodes/lib/store/schema-check.ts';
 import { Store } from '../nodes/lib/store/store.ts';
@@ -28,7 +32,7 @@ import { OverviewRows } from '../nodes/lib/upload/overview-rows.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import { makeBackup, NotRunning, putBack } from './backup.ts';
 import { dataDisk, examine, type Finding } from './doctor.ts';
-import { askNas, findNas } from './nas-finder.ts';
+import { askNas, findNas } from '../host/nas-finder.ts';
 import { Move, SERVICE } from './move.ts';
 import { backUpByNight } from './nightly.ts';
 import { askNewPassphrase, askPassphrase, passphraseIn } from './passphrase.ts';
@@ -50,10 +54,9 @@ const PAPERS = {
   'deploy/balupi.bash': '/usr/share/bash-completion/completions/balupi',
   'deploy/balupi.1': '/usr/local/share/man/man1/balupi.1',
 };
-/** Nothing here signs or opens anything, and a look must not make a key. */
+/** A look must not make a key. */
 const NO_KEY = 'not-needed-at-the-shell-0123456789abcdef';
 const ROOT_ONLY = 'Only root may do this: put sudo before it.';
-const SECRETS = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
 const MARKS = { ok: '  ok ', warn: 'warn ', fail: 'FAIL ' } as const;
 
 interface Command {
@@ -88,8 +91,7 @@ function shellEnvironment(): Readonly<Record<string, string | undefined>> {
 function gathered(): Record<string, string | undefined> {
   const file = envFile();
   if (existsSync(file) && !isReadable(file)) throw new UsageFault(ROOT_ONLY);
-  const environment = { BALUPI_SECRET_KEY: NO_KEY, ...shellEnvironment() };
-  return gatherEnvironment(file, environment, Object.keys(SETTINGS));
+  return gatherEnvironment(file, shellEnvironment(), Object.keys(SETTINGS), NO_KEY);
 }
 
 function isReadable(file: string): boolean {
@@ -203,7 +205,7 @@ function keptName(given: string, hasWords: boolean): string {
   if (!KeptSettings.takes(name)) {
     throw new UsageFault(`${name} is set in ${envFile()} alone: it decides who may come in.`);
   }
-  if (SECRETS.has(name) && hasWords) {
+  if (SEALED.has(name) && hasWords) {
     throw new UsageFault(`Give ${name} on standard input: a command line can be read by others.`);
   }
   return name;
@@ -219,8 +221,7 @@ async function set([given = '', ...words]: readonly string[]): Promise<number> {
   const faults = read.kind === 'faults' ? read.faults : [];
   const own = faults.filter((fault) => fault.startsWith(`BALUPI_${name} is `));
   if (own.length > 0) throw new UsageFault(own.join('\n'));
-  const folder = resolve(environment['BALUPI_DATA_DIR'] ?? './data');
-  new KeptSettings(folder).set(name, value === '' ? null : value);
+  keep(name, value, environment);
   if (value !== '' && gathered()[`BALUPI_${name}`] !== value) {
     say(`Kept, but ${envFile()} or the environment outranks it.`);
   }
@@ -231,6 +232,15 @@ async function set([given = '', ...words]: readonly string[]): Promise<number> {
 function namesKey(): boolean {
   const named = readEnvironment(envFile(), process.env);
   return ['BALUPI_SECRET_KEY', 'BALUPI_SECRET_KEY_FILE'].some((name) => Boolean(named[name]));
+}
+
+/** @param value empty forgets it */
+function keep(name: string, value: string, environment: Record<string, string | undefined>): void {
+  const kept = new KeptSettings(resolve(environment['BALUPI_DATA_DIR'] ?? './data'));
+  const { BALUPI_SECRET_KEY: present } = environment;
+  const key = present === NO_KEY && SEALED.has(name) && value !== '' ? kept.secretKey() : present;
+  if (!key) throw new StartFault('BALUPI_SECRET_KEY is missing, which seals what is secret.');
+  kept.set(name, value === '' ? null : sealedValue(name, value, key));
 }
 
 /** `settings [--names]`: the names alone are no secret, and bash completes them. */
@@ -247,6 +257,21 @@ function settings(args: readonly string[]): number {
     const shown = value === undefined ? `(${standard ?? 'none'})` : hidden ? '(set)' : value;
     say(`${name.padEnd(32)} ${shown.padEnd(28)} ${meaning}`);
   }
+  return 0;
+}
+
+/** `setup-code`: a new one for the first start in a browser; the running house sees it by itself. */
+function setupCode(): number {
+  const folder = resolve(gathered()['BALUPI_DATA_DIR'] ?? './data');
+  const file = new SetupFile(folder);
+  if (file.read().isOver) {
+    note('BaluPi is set up. Sign in at /dashboard with an account of the NAS.');
+    return 1;
+  }
+  const code = newCode(randomBytes);
+  file.write({ isOver: false, given: { code, seenAtMs: null, tries: 0, browsers: [] } });
+  say(spokenCode(code));
+  note('Good for 24 h, for the first start at /dashboard; every older one is void.');
   return 0;
 }
 
@@ -605,6 +630,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: set,
   },
   settings: { usage: 'settings', does: 'every setting, its value and its meaning', run: settings },
+  'setup-code': {
+    usage: 'setup-code',
+    does: 'makes a new code for the first start in a browser',
+    run: setupCode,
+  },
   'find-nas': { usage: 'find-nas [url]', does: 'looks for a BaluHost on this network', run: find },
   'check-disk': {
     usage: 'check-disk folder',

@@ -9,8 +9,8 @@ import {
 import type { Finding } from '../nodes/lib/system/finding.ts';
 import { inWordsOf } from '../nodes/lib/viewers/words.ts';
 import type { Settings } from '../settings.ts';
+import { askNas } from '../host/nas-finder.ts';
 import { knownMac } from './known-mac.ts';
-import { askNas } from './nas-finder.ts';
 
 export type { Finding };
 

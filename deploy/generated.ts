@@ -29,7 +29,7 @@ Written by \`npm run docs\` from \`settings.ts\`; not by hand.
 
 From the environment or a file \`.env\` in the program's folder, all with the prefix \`BALUPI_\`; the environment wins. An unquoted \`#\` in a value belongs to it; comments stand on lines of their own. [.env.example](../.env.example) lists them with their defaults. What is missing or wrong is named all at once, and the start ends with exit code 78. None has to be set.
 
-A secret may also come from a file that \`BALUPI_<NAME>_FILE\` names, or from systemd's credentials folder (\`LoadCredential=tapo_password:FILE\`: named as the setting, in small letters, without the prefix). \`DATA_DIR/settings.json\` holds what \`balupi set\` keeps with the data, under all of these. \`SECRET_KEY\` is made in a new data folder and kept there as \`secret.key\`; a folder that holds accounts and has lost its key is not started (exit code 78).
+A secret may also come from a file that \`BALUPI_<NAME>_FILE\` names, or from systemd's credentials folder (\`LoadCredential=tapo_password:FILE\`: named as the setting, in small letters, without the prefix). \`DATA_DIR/settings.json\` holds what \`balupi set\` and the page *Settings* keep with the data, under all of these; passwords in it are sealed with \`SECRET_KEY\`. \`SECRET_KEY\` is made in a new data folder and kept there as \`secret.key\`; a folder that holds accounts and has lost its key is not started (exit code 78).
 `;
 
 const SETTINGS_TAIL = `

@@ -235,4 +235,9 @@ address="http://$(hostname)$behind"
 # Not every network knows the name.
 number=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '^[0-9.]*$' || true)
 say "BaluPi ready on $address"
-say "Next: open $address/dashboard${number:+ (or http://$number$behind/dashboard)} and sign in with your NAS account while the NAS is awake. sudo balupi doctor looks at the rest."
+if code=$("$home/current/bin/balupi" setup-code 2>/dev/null); then
+  say "Next: open $address/dashboard${number:+ (or http://$number$behind/dashboard)} in a browser."
+  say "Setup code: $code (for 24 h; a new one: sudo balupi setup-code)"
+else
+  say "Next: open $address/dashboard${number:+ (or http://$number$behind/dashboard)} and sign in with your NAS account while the NAS is awake. sudo balupi doctor looks at the rest."
+fi

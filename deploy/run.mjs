@@ -24,6 +24,8 @@ const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 
 /** Exit code of a start that no retry can heal: its configuration (sysexits.h EX_CONFIG). */
 const EX_CONFIG = 78;
+/** Exit code of a service that wants to be started again (host/start-fault.ts). */
+const EX_AGAIN = 75;
 const QUIET = '--disable-warning=ExperimentalWarning';
 
 function must(command, args, options = {}) {
@@ -117,19 +119,26 @@ function refuse(sentence) {
 const STOP_LIMIT_MS = 10_000;
 
 /** Runs a built program in the foreground and passes the signals on. */
-function hand(args, { heap = [] } = {}) {
-  const child = spawn(ownNode(), [QUIET, ...heap, ...args], {
-    cwd: root,
-    stdio: 'inherit',
-  });
+function hand(args, { heap = [], isService = false } = {}) {
+  let child;
+  let isAskedToStop = false;
+  const begin = () => {
+    child = spawn(ownNode(), [QUIET, ...heap, ...args], { cwd: root, stdio: 'inherit' });
+    child.on('exit', (code, signal) => {
+      // As a service manager does: a page changed what counts from a start on.
+      if (isService && code === EX_AGAIN && !isAskedToStop) begin();
+      else process.exit(code ?? (signal === null ? 1 : 128));
+    });
+  };
+  begin();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
+      isAskedToStop = true;
       if (child.exitCode === null) child.kill(signal);
       // A loop that is held hears no signal.
       setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS).unref();
     });
   }
-  child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
 }
 
 const checks = () => {
@@ -141,7 +150,7 @@ const checks = () => {
 
 const TASKS = {
   build: () => build({ force: true }),
-  start: (args) => hand(['dist/server.js', ...args], { heap: SMALL_HEAP }),
+  start: (args) => hand(['dist/server.js', ...args], { heap: SMALL_HEAP, isService: true }),
   demo: (args) => hand(['dist/test/practice/demo.js', ...args], { heap: SMALL_HEAP }),
   flows: (args) => hand(['dist/deploy/cli.js', 'flows', ...args]),
   wake: (args) => hand(['dist/deploy/wake.js', ...args]),

@@ -5,6 +5,7 @@ import type { FlowNode } from '../flows/flow-text.ts';
 import { unansweredRoutes } from '../flows/wired-routes.ts';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
+import type { Setup } from '../nodes/lib/setup/setup.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import { Accel } from './accel.ts';
 import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
@@ -29,6 +30,8 @@ import { makeNodeRedFolder } from './palette.ts';
 import { RemoteAddresses, shareOf } from './remote-address.ts';
 import type { DoorKeepers } from './request-door.ts';
 import { RequestWatch } from './request-watch.ts';
+import { SetupDoor } from './setup/setup-door.ts';
+import type { Sections } from './setup/setup-sections.ts';
 import type { UpdateTrial } from './update-trial.ts';
 
 export interface HostOptions {
@@ -62,6 +65,12 @@ export interface HostParts {
   readonly live: LiveKeeper;
   readonly web: WebKeeper;
   readonly viewers: Viewers;
+  /** For the guided start and the settings; `restart` ends the process so that it starts again. */
+  readonly setup: {
+    readonly setup: Setup;
+    readonly sections: Sections;
+    readonly restart: () => void;
+  };
   /** Node-RED's storage module. */
   readonly storage: unknown;
   /** What the nodes get. */
@@ -212,7 +221,7 @@ export class BaluPiHost {
     });
   }
 
-  #dashboardDoor({ pages, clock, log, trial }: HostParts): DashboardDoor {
+  #dashboardDoor({ pages, clock, log, trial, setup }: HostParts): DashboardDoor {
     return new DashboardDoor({
       signIn: new DashboardSignIn(pages, clock, {
         addressOf: this.#ownerOf,
@@ -220,6 +229,12 @@ export class BaluPiHost {
       }),
       files: this.#dashboardFiles(),
       sockets: this.#sockets,
+      setup: new SetupDoor({
+        ...setup,
+        look: (cookie) => pages.look(cookie),
+        isSecure: (request) => this.#remotes.isSecure(request),
+        addressOf: this.#ownerOf,
+      }),
       watch: this.#watch,
       look: (cookie) => pages.look(cookie),
       find: (cookie) => pages.find(cookie),

@@ -9,14 +9,17 @@ import { type Language, languageOf } from '../nodes/lib/viewers/viewers.ts';
 import type { DashboardFiles } from './dashboard-files.ts';
 import { onceMorePage, startingPage } from './dashboard-pages.ts';
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
-import { DASHBOARD_COOKIE, type DashboardSignIn, send } from './dashboard-sign-in.ts';
+import { DASHBOARD_COOKIE, type DashboardSignIn, goTo, send } from './dashboard-sign-in.ts';
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
 import { type RequestWatch, userShare } from './request-watch.ts';
+import type { SetupDoor } from './setup/setup-door.ts';
 
 interface DoorParts {
   readonly signIn: DashboardSignIn;
   readonly files: DashboardFiles;
   readonly sockets: DashboardSockets;
+  /** The guided start and the settings. */
+  readonly setup: SetupDoor;
   readonly watch: RequestWatch;
   /** Whose cookie it is, asking the NAS where that is due. */
   readonly look: (cookie: string) => Promise<User | null>;
@@ -145,15 +148,24 @@ export class DashboardDoor {
       return;
     }
     if (name === 'sign-in') {
-      this.#parts.signIn.show(visit, new URLSearchParams(visit.query).get('next'));
+      this.#signIn(visit);
       return;
     }
     if (this.#parts.files.sendOpen(visit, name)) return;
+    if (await this.#parts.setup.handle(visit, name)) return;
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
     const user = cookie === undefined ? null : await this.#parts.look(cookie);
     visit.belongsTo(user);
     if (user === null) this.#turnAway(visit);
     else this.#show(visit, user);
+  }
+
+  /** A house of which nothing is known begins with its setup, unless somebody wants no guide. */
+  #signIn(visit: Visit): void {
+    const { setup, signIn } = this.#parts;
+    const query = new URLSearchParams(visit.query);
+    if (setup.isEmptyHouse && !query.has('account')) goTo(visit.response, '/dashboard/setup');
+    else signIn.show(visit, { next: query.get('next'), isSetupOpen: setup.isOpen });
   }
 
   async #post(visit: Visit): Promise<void> {
@@ -166,6 +178,7 @@ export class DashboardDoor {
     const user = this.#found(visit.request);
     // A cookie opens nothing of the sign-in's own, which stays open to all.
     visit.belongsTo(isSocket(visit) ? user : null);
+    if (await this.#parts.setup.handle(visit, visit.name)) return;
     if (visit.name === 'sign-in') await signIn.post(visit);
     else if (visit.name === 'wake') await signIn.wake(visit);
     else if (visit.name === 'sign-out') {

@@ -18,19 +18,65 @@ input{display:block;width:100%;margin-top:4px;padding:10px 12px;font:inherit;col
 input:focus-visible,button:focus-visible,a:focus-visible{outline:2px solid var(--main);outline-offset:2px}
 button{width:100%;margin-top:6px;padding:11px;font:inherit;font-weight:600;color:var(--on-main);background:var(--main);border:0;border-radius:8px;cursor:pointer}
 a{display:inline-block;margin-top:16px;color:var(--main)}
+main.wide{max-width:560px}
+h2{margin:22px 0 4px;font-size:19px;letter-spacing:-.01em}
+h2+p{margin-top:0}
+.step{margin:14px 0 -14px;font-size:13px}
+select{display:block;width:100%;margin-top:4px;padding:10px 12px;font:inherit;color:var(--text);background:var(--page);border:1px solid var(--line);border-radius:8px}
+select:focus-visible{outline:2px solid var(--main);outline-offset:2px}
+fieldset{margin:0 0 14px;padding:12px 14px 0;border:1px solid var(--line);border-radius:10px;min-width:0}
+legend{padding:0 6px;font-size:14px;color:var(--soft)}
+label.row{display:flex;align-items:center;gap:10px;color:var(--text)}
+label.row input{width:18px;height:18px;margin:0;flex:none;accent-color:var(--main)}
+button.other{color:var(--text);background:transparent;border:1px solid var(--line)}
+dl{margin:0 0 16px;display:grid;grid-template-columns:auto 1fr;gap:4px 14px}
+dt{color:var(--soft)}
+dd{margin:0;overflow-wrap:anywhere}
+.good,.note{padding:10px 12px;border-radius:10px;background:var(--page);color:var(--text);border-left:4px solid var(--main)}
+.note{border-left-color:var(--soft)}
+ul.list{list-style:none;margin:18px 0 0;padding:0}
+ul.list li{display:flex;flex-wrap:wrap;align-items:center;gap:4px 14px;padding:12px 0;border-top:1px solid var(--line)}
+ul.list li div{flex:1 1 200px;min-width:0;overflow-wrap:anywhere}
+ul.list a{margin:0}
+ul.list b{display:block;font-weight:600}
+.links a{margin-right:18px}
+hr{margin:24px 0 8px;border:0;border-top:1px solid var(--line)}
 `;
 
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
+/**
+ * Goes on once the house answers again, which it does after a start that this page has outlived; a
+ * browser does not ask again by itself where nobody listened.
+ */
+const WAIT_SCRIPT = `(() => {
+  const next = document.querySelector('a[data-next]').href;
+  let isGone = false;
+  const look = () => fetch('/api/ping', { cache: 'no-store' }).then(
+    (answer) => { if (isGone && answer.ok) location.replace(next); else if (!answer.ok) isGone = true; },
+    () => { isGone = true; },
+  );
+  setInterval(look, 1000);
+  setTimeout(() => { isGone = true; }, 15000);
+})();
+`;
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 
 /** Nothing but this very style and a form to this very address; no script at all. */
 export const PAGE_CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  `style-src 'sha256-${STYLE_HASH}'`,
+  `style-src 'sha256-${hashOf(STYLE)}'`,
   "img-src 'self'",
   "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'self'",
   "frame-ancestors 'none'",
+].join('; ');
+
+/** Of a page that waits: the one script that does, and what it asks, besides. */
+export const WAITING_CONTENT_SECURITY_POLICY = [
+  PAGE_CONTENT_SECURITY_POLICY,
+  `script-src 'sha256-${hashOf(WAIT_SCRIPT)}'`,
+  "connect-src 'self'",
 ].join('; ');
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -41,18 +87,30 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => ESCAPES[sign] ?? sign);
 }
 
-interface Frame {
+export interface Frame {
   readonly language: Language;
   readonly body: string;
   /** Where a page that goes on by itself goes to. */
   readonly refresh?: string;
+  /** In place of "Sign in". */
+  readonly title?: string;
+  readonly isWide?: boolean;
+  /** Whether it goes on to its `a[data-next]` once the house has started again. */
+  readonly waits?: boolean;
 }
 
-function page({ language, body, refresh }: Frame): string {
+export function page({
+  language,
+  body,
+  refresh,
+  title,
+  isWide = false,
+  waits = false,
+}: Frame): string {
   const meta =
     refresh === undefined ? '' : `<meta http-equiv="refresh" content="${escaped(refresh)}">`;
   return `<!doctype html>
@@ -60,20 +118,20 @@ function page({ language, body, refresh }: Frame): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-${meta}<title>BaluPi – ${escaped(PAGE_WORDS[language].title)}</title>
+${meta}<title>BaluPi – ${escaped(title ?? PAGE_WORDS[language].title)}</title>
 ${HEAD_OF_ALL}
 <style>${STYLE}</style>
 </head>
-<body><main><h1>Balu<span>Pi</span></h1>${body}</main></body>
+<body><main${isWide ? ' class="wide"' : ''}><h1>Balu<span>Pi</span></h1>${body}</main>${waits ? `<script>${WAIT_SCRIPT}</script>` : ''}</body>
 </html>
 `;
 }
 
-function fault(text: string | null): string {
+export function fault(text: string | null): string {
   return text === null ? '' : `<p class="bad" role="alert">${escaped(text)}</p>`;
 }
 
-function hidden(name: string, value: string): string {
+export function hidden(name: string, value: string): string {
   return `<input type="hidden" name="${name}" value="${escaped(value)}">`;
 }
 
@@ -84,16 +142,20 @@ export interface SignInShown {
   /** Where to go afterwards. */
   readonly next: string;
   readonly username?: string;
+  /** Whether this house is not set up yet, and can be from here. */
+  readonly isSetupOpen?: boolean;
 }
 
 /** Name and password. */
-export function signInPage({ language, fault: problem, next, username = '' }: SignInShown): string {
+export function signInPage(shown: SignInShown): string {
+  const { language, fault: problem, next, username = '', isSetupOpen = false } = shown;
   const words = PAGE_WORDS[language];
+  const guide = `<hr><p>${escaped(words.notSetUp)}</p><a href="/dashboard/setup">${escaped(words.stepByStep)}</a>`;
   const body = `<p>${escaped(words.lead)}</p>${fault(problem)}
 <form method="post" action="/dashboard/sign-in">${hidden('next', next)}
 <label>${escaped(words.username)}<input name="username" value="${escaped(username)}" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required autofocus></label>
 <label>${escaped(words.password)}<input name="password" type="password" autocomplete="current-password" maxlength="1024" required></label>
-<button>${escaped(words.signIn)}</button></form>`;
+<button>${escaped(words.signIn)}</button></form>${isSetupOpen ? guide : ''}`;
   return page({ language, body });
 }
 

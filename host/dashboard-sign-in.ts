@@ -73,8 +73,10 @@ export class DashboardSignIn {
     this.#wakes = new OneTime<true>(parts);
   }
 
-  show(visit: Visit, next: string | null): void {
-    send(visit, 200, signInPage({ language: visit.language, fault: null, next: safeNext(next) }));
+  show(visit: Visit, shown: { readonly next: string | null; readonly isSetupOpen: boolean }): void {
+    const { language } = visit;
+    const next = safeNext(shown.next);
+    send(visit, 200, signInPage({ ...shown, language, fault: null, next }));
   }
 
   async post(visit: Visit): Promise<void> {
@@ -213,7 +215,8 @@ export class DashboardSignIn {
   }
 }
 
-function goTo(response: ServerResponse, place: string): void {
+/** Leads a browser on, also from a form. */
+export function goTo(response: ServerResponse, place: string): void {
   response.writeHead(303, { Location: place, 'Content-Length': 0 });
   response.end();
 }
@@ -223,11 +226,12 @@ export function send(
   { request, response }: Pick<Visit, 'request' | 'response'>,
   statusCode: number,
   html: string,
+  policy: string = PAGE_CONTENT_SECURITY_POLICY,
 ): void {
   response.writeHead(statusCode, {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Length': Buffer.byteLength(html),
-    'Content-Security-Policy': PAGE_CONTENT_SECURITY_POLICY,
+    'Content-Security-Policy': policy,
     // Without a referrer the browser would call the origin of its own form `null`.
     'Referrer-Policy': 'same-origin',
   });

@@ -20,6 +20,8 @@ interface PageWords {
   readonly asleepSince: (when: string) => string;
   readonly asleepWorks: string;
   readonly asleepWake: string;
+  readonly notSetUp: string;
+  readonly stepByStep: string;
 }
 
 /** What the pages in front of the Dashboard say. */
@@ -45,6 +47,9 @@ export const PAGE_WORDS: Readonly<Record<Language, PageWords>> = {
     asleepWorks:
       'The apps go on: kept files can be read, and uploads are taken and delivered later. This page goes on to the NAS once it is up.',
     asleepWake: 'Sign in and wake it',
+    notSetUp:
+      'This BaluPi is not set up yet. Sign in as an admin of the NAS, or go through it step by step.',
+    stepByStep: 'Set up with the setup code',
   },
   de: {
     title: 'Anmelden',
@@ -67,6 +72,9 @@ export const PAGE_WORDS: Readonly<Record<Language, PageWords>> = {
     asleepWorks:
       'Die Apps gehen weiter: Aufbewahrtes lässt sich lesen, Uploads werden angenommen und später geliefert. Diese Seite führt zum NAS, sobald es wach ist.',
     asleepWake: 'Anmelden und wecken',
+    notSetUp:
+      'Dieses BaluPi ist noch nicht eingerichtet. Melde dich als Admin des NAS an, oder geh es Schritt für Schritt durch.',
+    stepByStep: 'Mit dem Einrichtungscode einrichten',
   },
 };
 
@@ -81,6 +89,7 @@ const REFUSED: Readonly<Record<Language, Sentences>> = {
       'The NAS was never seen. Wake it by hand or run “npm run wake” on the Pi, then sign in.',
     nas_busy: 'The sign-ins that the NAS takes from this house in a minute are used up.',
     nas_bad_answer: 'The NAS gave an answer that makes no sense.',
+    no_token: 'Sign in first.',
     not_allowed: 'This came from another page.',
     no_mac: 'No MAC address of the NAS is known. Wake it by hand.',
     already_awake: 'The NAS is awake already. Sign in again.',
@@ -93,6 +102,7 @@ const REFUSED: Readonly<Record<Language, Sentences>> = {
       'Das NAS wurde noch nie gesehen. Wecke es von Hand oder mit „npm run wake“ auf dem Pi.',
     nas_busy: 'Die Anmeldungen, die das NAS je Minute von diesem Haus annimmt, sind verbraucht.',
     nas_bad_answer: 'Das NAS hat unverständlich geantwortet.',
+    no_token: 'Melde dich erst an.',
     not_allowed: 'Das kam von einer anderen Seite.',
     no_mac: 'Die MAC-Adresse des NAS ist nicht bekannt. Wecke es von Hand.',
     already_awake: 'Das NAS ist schon wach. Melde dich neu an.',

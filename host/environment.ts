@@ -11,6 +11,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { KeptSettings } from './kept-settings.ts';
+import { openedValues } from './sealed-settings.ts';
 import { StartFault } from './start-fault.ts';
 
 /**
@@ -65,6 +66,7 @@ const PREFIX = 'BALUPI_';
  * by the file a `…_FILE` names), systemd's credentials, what is kept in the data folder (contract 0).
  * @param envFile null where no `.env` is to be read
  * @param names of all settings, without the prefix
+ * @param standInKey holds where the folder has no key, which is not made then: for a look alone
  * @returns names with their prefix; `BALUPI_SECRET_KEY` among them where there is a key or one was made
  * @throws StartFault when a file that is named cannot be read
  */
@@ -72,14 +74,26 @@ export function gatherEnvironment(
   envFile: string | null,
   environment: Readonly<Record<string, string | undefined>>,
   names: readonly string[],
+  standInKey?: string,
 ): Record<string, string | undefined> {
-  const given = envFile === null ? environment : readEnvironment(envFile, environment);
-  const own = { ...credentials(environment, names), ...set(withFiles(given, names)) };
+  const own = ownValues(envFile, environment, names);
   const kept = new KeptSettings(resolve(own[`${PREFIX}DATA_DIR`] ?? './data'));
-  const all: Record<string, string | undefined> = { ...kept.read(), ...own };
   const keyName = `${PREFIX}SECRET_KEY`;
-  const key = all[keyName] ?? kept.secretKey();
+  const madeKey = (): string | null =>
+    standInKey === undefined ? kept.secretKey() : (kept.presentKey() ?? standInKey);
+  const key = own[keyName] ?? madeKey();
+  const all = { ...openedValues(kept.read(), key), ...own };
   return key === null ? all : { ...all, [keyName]: key };
+}
+
+/** What outranks the data folder, by names with their prefix. */
+export function ownValues(
+  envFile: string | null,
+  environment: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
+): Record<string, string> {
+  const given = envFile === null ? environment : readEnvironment(envFile, environment);
+  return { ...credentials(environment, names), ...set(withFiles(given, names)) };
 }
 
 /**

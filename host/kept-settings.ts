@@ -1,17 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fchownSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { keepFile, keptText } from './kept-file.ts';
 import { StartFault } from './start-fault.ts';
 
 /** Read beside the data, so that whoever moves the folder moves its settings too. */
@@ -48,7 +38,7 @@ export class KeptSettings {
    * @throws StartFault when the file is there and is no such list
    */
   read(): KeptValues {
-    const text = textOf(join(this.#folder, FILE));
+    const text = keptText(this.#folder, FILE);
     if (text === null) return {};
     const values = parsed(text);
     if (values === null) {
@@ -65,13 +55,26 @@ export class KeptSettings {
    * @param value null forgets it
    */
   set(name: string, value: string | null): void {
+    this.setAll({ [name]: value });
+  }
+
+  /** As {@link set}, all of them or none. */
+  setAll(changes: Readonly<Record<string, string | null>>): void {
     const next = new Map(Object.entries(this.read()));
-    if (value === null) next.delete(PREFIX + name);
-    else next.set(PREFIX + name, value);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null) next.delete(PREFIX + name);
+      else next.set(PREFIX + name, value);
+    }
     const sorted = Object.fromEntries(
       [...next].map(([full, text]) => [full.slice(PREFIX.length), text] as const).sort(),
     );
-    this.#write(FILE, `${JSON.stringify(sorted, null, 2)}\n`);
+    keepFile(this.#folder, FILE, `${JSON.stringify(sorted, null, 2)}\n`);
+  }
+
+  /** The key of this data folder where it has one; none is made. */
+  presentKey(): string | null {
+    const text = keptText(this.#folder, KEY_FILE)?.trim() ?? '';
+    return text === '' ? null : text;
   }
 
   /**
@@ -80,47 +83,12 @@ export class KeptSettings {
    * @returns null where there is none and none may be made
    */
   secretKey(): string | null {
-    const kept = textOf(join(this.#folder, KEY_FILE))?.trim();
-    if (kept !== undefined) return kept;
+    const kept = this.presentKey();
+    if (kept !== null) return kept;
     if (existsSync(join(this.#folder, 'queue.db'))) return null;
     const made = randomBytes(KEY_BYTES).toString('hex');
-    this.#write(KEY_FILE, `${made}\n`);
+    keepFile(this.#folder, KEY_FILE, `${made}\n`);
     return made;
-  }
-
-  #write(name: string, text: string): void {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    const file = join(this.#folder, name);
-    // Root at the shell keeps a setting for the service, which must be able to read it.
-    const { uid, gid } = statSync(this.#folder);
-    const handle = openSync(`${file}.next`, 'w', 0o600);
-    try {
-      if (process.getuid?.() === 0) fchownSync(handle, uid, gid);
-      writeSync(handle, text);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(`${file}.next`, file);
-    syncFolder(dirname(file));
-  }
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function textOf(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
   }
 }
 

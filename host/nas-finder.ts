@@ -1,3 +1,8 @@
+import { lookup } from 'node:dns/promises';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { readNeighbourFile } from '../nodes/lib/nas/nas.ts';
 
 /** A BaluHost that answered. */
@@ -6,12 +11,39 @@ export interface FoundNas {
   readonly version: string;
   /** As the neighbour table has it; null behind a router and on this very machine. */
   readonly macAddress: string | null;
+  /** SHA-256 of the certificate that an https address showed, hexadecimal; null over http. */
+  readonly fingerprint: string | null;
 }
+
+/** What came of asking an address that somebody entered. */
+export type AskedNas =
+  | { readonly kind: 'found'; readonly nas: FoundNas }
+  /** No address at all, or one with more than a host and a port. */
+  | { readonly kind: 'bad_address' }
+  /** It is nowhere in the networks of a home, so it was not asked. */
+  | { readonly kind: 'far' }
+  /** Nothing there speaks as a BaluHost; what it was instead is told to nobody. */
+  | { readonly kind: 'silent'; readonly url: string; readonly macAddress: string | null };
 
 const PORTS = [80, 8000];
 const NAMES = ['baluhost.local'];
 const ANSWER_LIMIT_MS = 2_500;
+const ANSWER_BYTES = 64 * 1_024;
 const AT_ONCE = 32;
+const LONGEST_VERSION = 40;
+
+/**
+ * Private ranges (RFC 1918, 4193), what carriers and overlay networks share (RFC 6598), this machine.
+ * Link-local ones are left out: behind 169.254.169.254 clouds keep secrets, and no NAS lives there.
+ */
+const HOME = new BlockList();
+HOME.addSubnet('10.0.0.0', 8);
+HOME.addSubnet('172.16.0.0', 12);
+HOME.addSubnet('192.168.0.0', 16);
+HOME.addSubnet('100.64.0.0', 10);
+HOME.addSubnet('127.0.0.0', 8);
+HOME.addSubnet('fc00::', 7, 'ipv6');
+HOME.addAddress('::1', 'ipv6');
 
 /**
  * Asks one address whether a BaluHost is there. `GET /api/health` answers anybody and tells its
@@ -19,21 +51,30 @@ const AT_ONCE = 32;
  * @param url without a path
  */
 export async function askNas(url: string): Promise<FoundNas | null> {
-  const base = url.replace(/\/+$/, '');
-  let told: unknown;
-  try {
-    const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
-    const answer = await fetch(`${base}/api/health`, { signal, redirect: 'error' });
-    told = await answer.json();
-  } catch (error) {
-    // Refused, silent, not JSON: nobody here speaks as a BaluHost, and that is the answer.
-    if (error instanceof Error) return null;
-    throw error;
+  const address = URL.parse(url.replace(/\/+$/, ''));
+  return address === null ? null : await askAt(address, lookupAny);
+}
+
+/**
+ * As {@link askNas}, for an address that a browser sent: nothing but a host and a port is taken of
+ * it, only a home's own networks are asked, at the very address that was looked at, no redirect is
+ * followed, and nothing but a BaluHost's own answer is told.
+ * @param typed `192.168.178.53`, `nas.local:8000`, with or without a scheme
+ */
+export async function askNearNas(typed: string): Promise<AskedNas> {
+  const text = typed.trim();
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+  if (url === null || !/^https?:$/.test(url.protocol) || !isBare(url)) {
+    return { kind: 'bad_address' };
   }
-  const { version, api_version: apiVersion, service } = (told ?? {}) as Record<string, unknown>;
-  // Another BaluPi answers here as well, and says so.
-  if (typeof version !== 'string' || apiVersion === undefined || service === 'balupi') return null;
-  return { url: base, version, macAddress: macOf(new URL(base).hostname) };
+  const addresses = await addressesOf(bareHost(url));
+  if (addresses.length === 0) return { kind: 'silent', url: url.origin, macAddress: null };
+  if (!addresses.every((address) => isHome(address))) return { kind: 'far' };
+  const [address = ''] = addresses;
+  const nas = await askAt(url, lookupTo(address));
+  const macAddress = macOf(address);
+  if (nas === null) return { kind: 'silent', url: url.origin, macAddress };
+  return { kind: 'found', nas: { ...nas, macAddress } };
 }
 
 /** Looks at the names a BaluHost announces and at every machine this one has spoken to lately. */
@@ -49,6 +90,116 @@ export async function findNas(): Promise<readonly FoundNas[]> {
   }
   return found;
 }
+
+async function askAt(url: URL, by: LookupFunction): Promise<FoundNas | null> {
+  const told = await healthAt(url, by);
+  if (told === null) return null;
+  const { version, api_version: apiVersion, service } = told.body;
+  // Another BaluPi answers here as well, and says so.
+  if (typeof version !== 'string' || apiVersion === undefined || service === 'balupi') return null;
+  // It is shown on a page and kept nowhere; a version is no place for a novel.
+  const shown = version.replace(/[^\w .+-]/g, '').slice(0, LONGEST_VERSION);
+  const { fingerprint } = told;
+  return { url: url.origin, version: shown, macAddress: macOf(bareHost(url)), fingerprint };
+}
+
+interface Health {
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly fingerprint: string | null;
+}
+
+/** Null where nobody answers, or not as a BaluHost does: refused, silent, too much, not JSON. */
+async function healthAt(url: URL, by: LookupFunction): Promise<Health | null> {
+  const { promise, resolve } = Promise.withResolvers<Health | null>();
+  const isSecure = url.protocol === 'https:';
+  const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  // A NAS signs its own certificate; which one it was is told, to be kept.
+  const secure = isSecure ? { rejectUnauthorized: false } : {};
+  const options = { lookup: by, signal, agent: false, ...secure } as const;
+  const take = (response: IncomingMessage): void => {
+    const { socket } = response;
+    const fingerprint = isSecure ? fingerprintOf(socket as TLSSocket) : null;
+    bodyOf(response).then(
+      (body) => {
+        resolve(response.statusCode === 200 && body !== null ? { body, fingerprint } : null);
+      },
+      () => {
+        resolve(null);
+      },
+    );
+  };
+  const send = isSecure ? httpsRequest : httpRequest;
+  const asked = send(new URL('/api/health', url.origin), options, take);
+  asked.once('error', () => {
+    resolve(null);
+  });
+  asked.end();
+  const told = await promise;
+  asked.destroy();
+  return told;
+}
+
+async function bodyOf(response: IncomingMessage): Promise<Record<string, unknown> | null> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > ANSWER_BYTES) return null;
+    chunks.push(chunk);
+  }
+  const value = JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isRecord ? (value as Record<string, unknown>) : null;
+}
+
+function fingerprintOf(socket: TLSSocket): string {
+  return socket.getPeerCertificate().fingerprint256.replace(/:/g, '').toLowerCase();
+}
+
+function isBare({ pathname, search, hash, username, password }: URL): boolean {
+  return pathname === '/' && search + hash + username + password === '';
+}
+
+function bareHost({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
+}
+
+async function addressesOf(host: string): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host];
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch (error) {
+    // Nobody knows that name, which is an answer too.
+    if (error instanceof Error && 'code' in error) return [];
+    throw error;
+  }
+}
+
+function isHome(address: string): boolean {
+  return HOME.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** Always that one, whatever a name server says the second time it is asked. */
+function lookupTo(address: string): LookupFunction {
+  const family = isIP(address);
+  return (_host, options, told) => {
+    if (options.all === true) told(null, [{ address, family }]);
+    else told(null, address, family);
+  };
+}
+
+const lookupAny: LookupFunction = (host, options, told) => {
+  lookup(host, { ...options, all: true }).then(
+    (all) => {
+      const [first] = all;
+      if (options.all === true) told(null, all);
+      else told(null, first?.address ?? '', first?.family);
+    },
+    (error: unknown) => {
+      told(error as NodeJS.ErrnoException, '', 0);
+    },
+  );
+};
 
 function macOf(host: string): string | null {
   return neighbours().find(([address]) => address === host)?.[1] ?? null;

@@ -16,8 +16,11 @@ const SAID_WELL = new Set([
   'DatabaseStartError',
 ]);
 
-/** Exit codes of a start, by what a retry can do about it (sysexits.h; contract 0). */
-export const EXIT = { retry: 1, data: 65, configuration: 78 } as const;
+/**
+ * Exit codes of a start, by what a retry can do about it (sysexits.h; contract 0). `again` is no
+ * fault: whoever started it is to start it again, with settings that a page changed.
+ */
+export const EXIT = { retry: 1, data: 65, again: 75, configuration: 78 } as const;
 
 /** Faults that stay until somebody changes a setting, a flow or the program. */
 const CONFIGURATION = new Set(['StartFault', 'FlowFileError', 'DataElsewhereError']);

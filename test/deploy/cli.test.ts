@@ -148,12 +148,35 @@ describe('The command balupi', function () {
   });
 
   it('makes no key by a look, and says whether there is one', () => {
-    assert.match(balupi(['settings']).out, /^SECRET_KEY +\(none\)/m);
+    const fresh = { BALUPI_DATA_DIR: join(folder, 'fresh') };
+    assert.match(balupi(['settings'], '', fresh).out, /^SECRET_KEY +\(none\)/m);
     const given = balupi(['settings'], '', {
+      ...fresh,
       BALUPI_SECRET_KEY: '5d41402abc4b2a76b9719d911017c592',
     });
     assert.match(given.out, /^SECRET_KEY +\(set\)/m);
-    assert.throws(() => statSync(join(folder, 'data', 'secret.key')));
+    assert.throws(() => statSync(join(folder, 'fresh', 'secret.key')));
+  });
+
+  it('seals what is secret with the key of the data folder', () => {
+    const data = join(folder, 'sealing');
+    balupi(['set', 'TAPO_PASSWORD'], 'Correct-Horse 7\n', { BALUPI_DATA_DIR: data });
+    const kept = readFileSync(join(data, 'settings.json'), 'utf8');
+    assert.match(kept, /"TAPO_PASSWORD": "sealed:[\w+/=]+"/);
+    assert.ok(!kept.includes('Correct-Horse'));
+  });
+
+  it('makes a setup code for a house that is not set up, and none for one that is', () => {
+    const data = join(folder, 'new-house');
+    const made = balupi(['setup-code'], '', { BALUPI_DATA_DIR: data });
+    assert.match(made.out, /^[0-9A-Z]{5}-[0-9A-Z]{5}\n$/);
+    assert.equal(statSync(join(data, 'setup.json')).mode & 0o777, 0o600);
+    const other = balupi(['setup-code'], '', { BALUPI_DATA_DIR: data });
+    assert.notEqual(other.out, made.out);
+    writeFileSync(join(data, 'setup.json'), '{"isOver":true,"given":null}');
+    const late = balupi(['setup-code'], '', { BALUPI_DATA_DIR: data });
+    assert.deepEqual([late.code, late.out], [1, '']);
+    assert.match(late.err, /is set up/);
   });
 
   /** What a command says beside a BaluPi of which health tells that. */

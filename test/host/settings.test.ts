@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gatherEnvironment, letKeyHold, openToOthers } from '../../host/environment.ts';
 import { KeptSettings } from '../../host/kept-settings.ts';
+import { sealedValue, unreadableIn } from '../../host/sealed-settings.ts';
 import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
 
 const SECRET = '3f9c1d7be5a84602c7d1e9f0ab34cd56';
@@ -261,6 +262,30 @@ describe('Where settings come from', () => {
     assert.equal(statSync(join(data, 'settings.json')).mode & 0o777, 0o600);
     writeFileSync(join(data, 'settings.json'), '["NAS_URL"]');
     assert.throws(() => kept.read(), { name: 'StartFault' });
+  });
+
+  it('a secret is kept sealed, and its account is left out where another key came', () => {
+    const kept = new KeptSettings(data);
+    const key = gather({})['BALUPI_SECRET_KEY'] ?? '';
+    kept.setAll({
+      TAPO_USERNAME: 'me@example.org',
+      TAPO_PASSWORD: sealedValue('TAPO_PASSWORD', 'Correct-Horse 7', key),
+      NAS_URL: sealedValue('NAS_URL', 'http://nas', key),
+    });
+    assert.ok(!readFileSync(join(data, 'settings.json'), 'utf8').includes('Correct-Horse'));
+    assert.equal(gather({})['BALUPI_TAPO_PASSWORD'], 'Correct-Horse 7');
+    const other = gather({ BALUPI_SECRET_KEY: SECRET });
+    assert.equal(other['BALUPI_TAPO_PASSWORD'], undefined);
+    assert.equal(other['BALUPI_TAPO_USERNAME'], undefined);
+    assert.equal(other['BALUPI_NAS_URL'], 'http://nas');
+    assert.deepEqual(unreadableIn(kept.read(), SECRET), ['TAPO_PASSWORD']);
+    assert.equal(readSettings(other).kind, 'settings', 'the start goes on');
+  });
+
+  it('a sealed secret cannot be read as another one', () => {
+    const key = gather({})['BALUPI_SECRET_KEY'] ?? '';
+    new KeptSettings(data).set('PIHOLE_PASSWORD', sealedValue('TAPO_PASSWORD', 'secret', key));
+    assert.equal(gather({})['BALUPI_PIHOLE_PASSWORD'], undefined);
   });
 
   it('who may come in, and where the data lie, is never kept with the data', () => {

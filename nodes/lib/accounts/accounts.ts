@@ -190,6 +190,11 @@ export class Accounts {
     this.#verdicts.refused(token);
   }
 
+  /** Whether an admin of the NAS is known here at all. */
+  knowsAdmin(): boolean {
+    return this.#book.users.knowsAdmin();
+  }
+
   /** May do what the contract keeps for admins. */
   isAdmin(caller: Caller): boolean {
     return caller.user.role === 'admin' && caller.scope === 'all';

@@ -46,6 +46,7 @@ export class UserRows {
   readonly #oweLogout: Statement;
   readonly #settleLogout: Statement;
   readonly #owingLogout: Statement;
+  readonly #admin: Statement;
 
   constructor(store: Store) {
     this.#found = new Remembered(store, MOST_REMEMBERED);
@@ -82,6 +83,7 @@ export class UserRows {
     this.#settleLogout = store.prepare(
       'UPDATE users SET logout_owed = 0 WHERE id = ? AND logout_owed = 1',
     );
+    this.#admin = store.prepare("SELECT id FROM users WHERE role = 'admin' LIMIT 1");
     this.#owingLogout = store.prepare('SELECT id FROM users WHERE logout_owed = 1');
     this.#permissions = store.prepare(
       'UPDATE users SET permissions_json = ?, permissions_at_ms = ? WHERE id = ?',
@@ -90,6 +92,11 @@ export class UserRows {
 
   find(id: number): UserRow | null {
     return this.#found.get(id, () => readRow(this.#find.get(id)));
+  }
+
+  /** Whether an admin of the NAS was ever here, switched off by now or not. */
+  knowsAdmin(): boolean {
+    return this.#admin.get() !== undefined;
   }
 
   /** The living user of that name, else one that is switched off. */

@@ -177,6 +177,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Search the network for plugs', 'Im Netz nach Steckdosen suchen'],
   ['Sep', 'Sep'],
   ['Settled.', 'Entschieden.'],
+  ['Settings', 'Einstellungen'],
   ['Sign out', 'Abmelden'],
   ['Some values are not valid.', 'Einige Werte sind ungültig.'],
   ['Something went wrong here.', 'Hier ist etwas schiefgegangen.'],

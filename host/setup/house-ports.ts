@@ -1,0 +1,34 @@
+import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
+import { askNearNas, findNas } from '../nas-finder.ts';
+import type { HousePorts } from './setup-sections.ts';
+
+/** What the settings' pages do, done by the rooms. */
+export function housePorts({ accounts, nas, tapo, energy }: Rooms): HousePorts {
+  return {
+    nas: {
+      now: () => {
+        const { awake, everSeen, version } = nas.presence.state;
+        const asleep = everSeen ? 'asleep' : 'never_seen';
+        return { state: awake ? 'awake' : asleep, version, mac: nas.macAddress };
+      },
+      ask: askNearNas,
+      find: findNas,
+    },
+    plugs: {
+      get hasAccount() {
+        return tapo.hasAccount;
+      },
+      tryAccount: (account, language) => tapo.tryAccount(account, language),
+      list: (language) => tapo.list(language),
+      discover: (language) => tapo.discover(language),
+      update: (id, change) => tapo.update(id, change),
+    },
+    usePrice: (cents) => {
+      energy.useDefaultPrice(cents);
+    },
+    accounts: {
+      signIn: (given) => accounts.pageSignIn(given),
+      secondFactor: (given) => accounts.pageSecondFactor(given),
+    },
+  };
+}

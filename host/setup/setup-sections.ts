@@ -1,0 +1,383 @@
+import type { PageOutcome, User } from '../../nodes/lib/accounts/accounts.ts';
+import { AddressRate } from '../../nodes/lib/accounts/address-rate.ts';
+import type {
+  AccountOutcome,
+  DeviceChange,
+  DiscoverOutcome,
+  PlugCredentials,
+  TapoDevice,
+} from '../../nodes/lib/tapo/tapo.ts';
+import type { Clock } from '../../nodes/lib/time/clock.ts';
+import type { Language } from '../../nodes/lib/viewers/viewers.ts';
+import type { AskedNas, FoundNas } from '../nas-finder.ts';
+import type { HouseSettings, PageSetting } from './house-settings.ts';
+import {
+  accountPage,
+  after,
+  type Base,
+  housePage,
+  indexPage,
+  nasPage,
+  type NasShown,
+  plugsPage,
+  pricePage,
+  type Section,
+  type Shown,
+} from './setup-pages.ts';
+import { SETUP_WORDS } from './setup-words.ts';
+
+/** What the pages set up, each as its room does it. */
+export interface HousePorts {
+  readonly nas: {
+    now(): { readonly state: string; readonly version: string | null; readonly mac: string | null };
+    ask(typed: string): Promise<AskedNas>;
+    find(): Promise<readonly FoundNas[]>;
+  };
+  readonly plugs: {
+    readonly hasAccount: boolean;
+    tryAccount(account: PlugCredentials, language: Language): Promise<AccountOutcome>;
+    list(language: Language): readonly TapoDevice[];
+    discover(language: Language): Promise<DiscoverOutcome>;
+    update(id: string, change: DeviceChange): unknown;
+  };
+  /** Counts from now on, without a start. */
+  readonly usePrice: (cents: number) => void;
+  readonly accounts: {
+    signIn(given: { username: string; password: string; address: string }): Promise<PageOutcome>;
+    secondFactor(given: {
+      pendingToken: string;
+      code: string;
+      address: string;
+    }): Promise<PageOutcome>;
+  };
+}
+
+/** Who visits a section, and where. */
+export interface Visited {
+  readonly language: Language;
+  readonly base: Base;
+  /** Null for whoever has the code. */
+  readonly user: User | null;
+  readonly asksAgain: boolean;
+  readonly address: string;
+}
+
+export type TakeOutcome =
+  | { readonly kind: 'page'; readonly statusCode: number; readonly html: string }
+  | { readonly kind: 'next'; readonly place: string; readonly language?: Language }
+  /** As `next`, once BaluPi has started again with what was set. */
+  | { readonly kind: 'restart'; readonly place: string; readonly language?: Language };
+
+type Said = Pick<Shown, 'fault' | 'good'>;
+
+const NAS_SETTINGS = ['NAS_URL', 'NAS_TLS_FINGERPRINT'] as const;
+const ACCOUNT_SETTINGS = ['TAPO_USERNAME', 'TAPO_PASSWORD'] as const;
+const ASKS_A_MINUTE = 20;
+/** A plug locks after some 15 wrong passwords. */
+const ACCOUNTS_A_MINUTE = 3;
+const MOST_CENTS = 1_000;
+const LONGEST_SECRET = 200;
+
+/** What each section shows, and takes. */
+export class Sections {
+  readonly #settings: HouseSettings;
+  readonly #ports: HousePorts;
+  readonly #asks: AddressRate;
+  readonly #accounts: AddressRate;
+  /** Something was set in the guided start that counts from the next start on. */
+  #isStartDue = false;
+
+  constructor(settings: HouseSettings, ports: HousePorts, clock: Clock) {
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#asks = new AddressRate(clock, ASKS_A_MINUTE);
+    this.#accounts = new AddressRate(clock, ACCOUNTS_A_MINUTE);
+  }
+
+  /** Whether anybody said where the NAS is. */
+  get isNasSaid(): boolean {
+    return this.#settings.isSaid('NAS_URL');
+  }
+
+  index(language: Language): string {
+    const words = SETUP_WORDS[language];
+    const { nas, plugs } = this.#ports;
+    const feeding = plugs.list(language).find(({ role }) => role === 'nas');
+    const names = plugs.list(language).map(({ id, name }) => {
+      return id === feeding?.id ? `${name} (${words.plugFeeds})` : name;
+    });
+    const states: Readonly<Record<string, string>> = words.nasStates;
+    const { state } = nas.now();
+    return indexPage(language, {
+      house: this.#settings.valueOf('TIMEZONE') ?? words.unset,
+      nas: `${this.#settings.valueOf('NAS_URL') ?? words.unset}, ${states[state] ?? words.unset}`,
+      account: plugs.hasAccount ? words.accountSet : words.accountNone,
+      plugs: names.length === 0 ? words.plugsNone : names.join(', '),
+      price: `${this.#cents(language)} ct`,
+    });
+  }
+
+  show(name: Section, visited: Visited, said: Said = {}): string {
+    switch (name) {
+      case 'house':
+        return this.#house(visited, said);
+      case 'nas':
+        return this.#nas(visited, said, {});
+      case 'account':
+        return this.#account(visited, said);
+      case 'plugs':
+        return this.#plugs(visited, said);
+      case 'price':
+        return this.#price(visited, said);
+    }
+  }
+
+  /** @param form what the page of that section sent */
+  async take(name: Section, visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
+    switch (name) {
+      case 'house':
+        return this.#takeHouse(visited, form);
+      case 'nas':
+        return await this.#takeNas(visited, form);
+      case 'account':
+        return await this.#takeAccount(visited, form);
+      case 'plugs':
+        return await this.#takePlugs(visited, form);
+      case 'price':
+        return this.#takePrice(visited, form);
+    }
+  }
+
+  #house(visited: Visited, said: Said): string {
+    const zone = this.#settings.valueOf('TIMEZONE') ?? 'UTC';
+    return housePage({ ...this.#shown(visited, said, ['TIMEZONE']), zone });
+  }
+
+  #takeHouse(visited: Visited, form: URLSearchParams): TakeOutcome {
+    const language = form.get('language') === 'de' ? 'de' : 'en';
+    const zone = form.get('zone');
+    const kept = zone === null ? null : this.#settings.keep({ TIMEZONE: zone });
+    if (kept?.kind === 'faults') {
+      return page(422, this.#house(visited, { fault: kept.faults.join(' ') }));
+    }
+    const isChanged = kept?.kind === 'kept';
+    if (visited.base === 'setup') {
+      this.#isStartDue ||= isChanged;
+      return { kind: 'next', place: '/dashboard/setup/nas', language };
+    }
+    return { kind: isChanged ? 'restart' : 'next', place: '/dashboard/settings', language };
+  }
+
+  #nas(
+    visited: Visited,
+    said: Said,
+    asked: Partial<Pick<NasShown, 'typed' | 'found' | 'silent'>>,
+  ): string {
+    const url = this.#settings.isSaid('NAS_URL') ? this.#settings.valueOf('NAS_URL') : null;
+    return nasPage({
+      ...this.#shown(visited, said, NAS_SETTINGS),
+      url,
+      now: this.#ports.nas.now(),
+      typed: url ?? '',
+      found: [],
+      silent: null,
+      ...asked,
+    });
+  }
+
+  async #takeNas(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
+    const words = SETUP_WORDS[visited.language];
+    const what = form.get('do');
+    const typed = (form.get('url') ?? '').slice(0, LONGEST_SECRET);
+    if (what === 'later') return this.#onFromNas(visited, false);
+    if (this.#settings.isOutranked('NAS_URL')) return page(409, this.#nas(visited, {}, {}));
+    if (this.#asks.take('nas').kind !== 'go') {
+      return page(429, this.#nas(visited, { fault: words.tooOften }, { typed }));
+    }
+    if (what === 'find') {
+      const found = await this.#ports.nas.find();
+      const said = found.length === 0 ? { fault: words.nasNone } : {};
+      return page(200, this.#nas(visited, said, { found, typed }));
+    }
+    const asked = await this.#ports.nas.ask(typed);
+    if (what === 'use' && (asked.kind === 'found' || asked.kind === 'silent')) {
+      return await this.#useNas(visited, form, asked);
+    }
+    return this.#toldNas(visited, asked, typed);
+  }
+
+  #toldNas(visited: Visited, asked: AskedNas, typed: string): TakeOutcome {
+    const words = SETUP_WORDS[visited.language];
+    switch (asked.kind) {
+      case 'found':
+        return page(200, this.#nas(visited, {}, { typed, found: [asked.nas] }));
+      case 'silent':
+        return page(200, this.#nas(visited, { fault: words.nasSilent }, { typed, silent: asked }));
+      case 'far':
+        return page(422, this.#nas(visited, { fault: words.nasFar }, { typed }));
+      case 'bad_address':
+        return page(422, this.#nas(visited, { fault: words.nasBad }, { typed }));
+    }
+  }
+
+  async #useNas(
+    visited: Visited,
+    form: URLSearchParams,
+    asked: Extract<AskedNas, { kind: 'found' | 'silent' }>,
+  ): Promise<TakeOutcome> {
+    const words = SETUP_WORDS[visited.language];
+    const { url, macAddress } = asked.kind === 'found' ? asked.nas : asked;
+    const again = asked.kind === 'found' ? { found: [asked.nas] } : { silent: asked };
+    if (!(await this.#isSure(visited, form))) {
+      return page(401, this.#nas(visited, { fault: words.againWrong }, { ...again, typed: url }));
+    }
+    const mac = (form.get('mac') ?? '').trim();
+    const kept = this.#settings.keep({
+      NAS_URL: url,
+      // It was another NAS's; the house finds the one of this.
+      NAS_DIRECT_URL: null,
+      NAS_MAC_ADDRESS: mac === '' ? macAddress : mac,
+      NAS_TLS_FINGERPRINT: asked.kind === 'found' ? asked.nas.fingerprint : null,
+    });
+    if (kept.kind === 'faults') {
+      const said = { fault: kept.faults.join(' ') };
+      return page(422, this.#nas(visited, said, { ...again, typed: url }));
+    }
+    return this.#onFromNas(visited, kept.kind === 'kept');
+  }
+
+  #onFromNas({ base }: Visited, isChanged: boolean): TakeOutcome {
+    const place = base === 'setup' ? '/dashboard/setup/admin' : '/dashboard/settings';
+    return { kind: isChanged || this.#isStartDue ? 'restart' : 'next', place };
+  }
+
+  #account(visited: Visited, said: Said): string {
+    const { hasAccount } = this.#ports.plugs;
+    return accountPage({ ...this.#shown(visited, said, ACCOUNT_SETTINGS), hasAccount });
+  }
+
+  async #takeAccount(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
+    const words = SETUP_WORDS[visited.language];
+    const username = (form.get('account') ?? '').trim();
+    const password = form.get('secret') ?? '';
+    const isWhole = username !== '' && password !== '';
+    if (!isWhole || username.length > LONGEST_SECRET || password.length > LONGEST_SECRET) {
+      return page(422, this.#account(visited, { fault: words.accountMissing }));
+    }
+    if (ACCOUNT_SETTINGS.some((name) => this.#settings.isOutranked(name))) {
+      return page(409, this.#account(visited, {}));
+    }
+    if (this.#accounts.take('tapo').kind !== 'go') {
+      return page(429, this.#account(visited, { fault: words.tooOften }));
+    }
+    if (!(await this.#isSure(visited, form))) {
+      return page(401, this.#account(visited, { fault: words.againWrong }));
+    }
+    const tried = await this.#ports.plugs.tryAccount({ username, password }, visited.language);
+    if (tried.kind === 'refused') {
+      const fault = `${words.accountRefused} ${tried.stateHint}`;
+      return page(422, this.#account(visited, { fault }));
+    }
+    this.#settings.keep({ TAPO_USERNAME: username, TAPO_PASSWORD: password });
+    const good = tried.kind === 'taken' ? words.accountTaken(tried.plug) : words.accountUntried;
+    return page(200, this.#account(visited, { good }));
+  }
+
+  #plugs(visited: Visited, said: Said): string {
+    const { plugs } = this.#ports;
+    const { hasAccount } = plugs;
+    const shown = this.#shown(visited, said, []);
+    return plugsPage({ ...shown, hasAccount, plugs: plugs.list(visited.language) });
+  }
+
+  async #takePlugs(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
+    const words = SETUP_WORDS[visited.language];
+    const { plugs } = this.#ports;
+    if (form.get('do') === 'find') {
+      if (this.#asks.take('plugs').kind !== 'go') {
+        return page(429, this.#plugs(visited, { fault: words.tooOften }));
+      }
+      const { discovered } = await plugs.discover(visited.language);
+      const said =
+        discovered === 0 ? { fault: words.plugsNone } : { good: words.plugsFound(discovered) };
+      return page(200, this.#plugs(visited, said));
+    }
+    this.#namePlugs(visited, form);
+    const place = `/dashboard/setup/${after('plugs')}`;
+    if (visited.base === 'setup') return { kind: 'next', place };
+    return page(200, this.#plugs(visited, { good: words.plugsSaved }));
+  }
+
+  #namePlugs({ language }: Visited, form: URLSearchParams): void {
+    const { plugs } = this.#ports;
+    const feeds = form.get('feeds');
+    for (const { id, role, name } of plugs.list(language)) {
+      const given = form.get(`name-${id}`)?.trim() ?? name;
+      const freed = role === 'nas' && feeds !== null ? 'monitor' : role;
+      const wanted = feeds === id ? 'nas' : freed;
+      if (given !== name || wanted !== role) plugs.update(id, { name: given, role: wanted });
+    }
+  }
+
+  #price(visited: Visited, said: Said): string {
+    const cents = this.#settings.valueOf('ENERGY_DEFAULT_PRICE_CENTS') ?? '';
+    return pricePage({ ...this.#shown(visited, said, ['ENERGY_DEFAULT_PRICE_CENTS']), cents });
+  }
+
+  #takePrice(visited: Visited, form: URLSearchParams): TakeOutcome {
+    const words = SETUP_WORDS[visited.language];
+    const typed = (form.get('price') ?? '').trim().replace(',', '.');
+    const cents = /^\d+(?:\.\d+)?$/.test(typed) ? Number(typed) : Number.NaN;
+    if (!(cents >= 0 && cents <= MOST_CENTS)) {
+      return page(422, this.#price(visited, { fault: words.priceBad }));
+    }
+    const kept = this.#settings.keep({ ENERGY_DEFAULT_PRICE_CENTS: String(cents) });
+    if (kept.kind === 'faults') {
+      return page(422, this.#price(visited, { fault: kept.faults.join(' ') }));
+    }
+    if (kept.kind === 'kept') this.#ports.usePrice(cents);
+    const place = `/dashboard/setup/${after('price')}`;
+    if (visited.base === 'setup') return { kind: 'next', place };
+    return page(200, this.#price(visited, { good: words.priceSaved }));
+  }
+
+  #cents(language: Language): string {
+    const cents = this.#settings.valueOf('ENERGY_DEFAULT_PRICE_CENTS') ?? SETUP_WORDS.en.unset;
+    return language === 'de' ? cents.replace('.', ',') : cents;
+  }
+
+  /**
+   * Whether the reader gave their own password once more, where that is wanted: whoever finds a page
+   * open may not lead the house, its passwords and its files to another NAS.
+   */
+  async #isSure({ user, asksAgain, address }: Visited, form: URLSearchParams): Promise<boolean> {
+    if (!asksAgain) return true;
+    if (user === null) return false;
+    const { accounts } = this.#ports;
+    const { username } = user;
+    const password = form.get('password') ?? '';
+    if (password === '') return false;
+    const first = await accounts.signIn({ username, password, address });
+    const code = (form.get('code') ?? '').trim();
+    const outcome =
+      first.kind === 'second_factor' && code !== ''
+        ? await accounts.secondFactor({ pendingToken: first.pendingToken, code, address })
+        : first;
+    return (
+      outcome.kind === 'person' && outcome.user.id === user.id && outcome.user.role === 'admin'
+    );
+  }
+
+  #shown(visited: Visited, said: Said, names: readonly PageSetting[]): Shown {
+    const { language, base, asksAgain } = visited;
+    const outranked = names.filter((name) => this.#settings.isOutranked(name));
+    return {
+      ...{ language, base, asksAgain, ...said },
+      outranked: outranked.map((name) => `BALUPI_${name}`),
+    };
+  }
+}
+
+function page(statusCode: number, html: string): TakeOutcome {
+  return { kind: 'page', statusCode, html };
+}

@@ -1,0 +1,203 @@
+import type { Log } from '../log/log.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import { hashOf, isSame, meantCode, newCode, spokenCode } from './setup-code.ts';
+
+export { newCode, spokenCode } from './setup-code.ts';
+
+/** A code that was given out. */
+export interface GivenCode {
+  readonly code: string;
+  /** Trusted time, epoch ms; null until the running process has seen it: a shell's clock may be wrong. */
+  readonly seenAtMs: number | null;
+  /** Wrong codes that were entered in its place. */
+  readonly tries: number;
+  /** SHA-256, hexadecimal, of what the browsers hold that entered it. */
+  readonly browsers: readonly string[];
+}
+
+/** What outlives a restart. */
+export interface SetupRecord {
+  /** A NAS admin was known here once: there is no setup any more, whatever becomes of the accounts. */
+  readonly isOver: boolean;
+  readonly given: GivenCode | null;
+}
+
+/** Where it is kept; each write survives a power cut once it returns. */
+export interface SetupStore {
+  read(): SetupRecord;
+  write(record: SetupRecord): void;
+}
+
+export type CodeOutcome =
+  /** The browser is to keep `pass` for at most so long. */
+  | { readonly kind: 'let_in'; readonly pass: string; readonly maxAgeSeconds: number }
+  | { readonly kind: 'wrong' }
+  | { readonly kind: 'too_many_tries'; readonly retryAfterSeconds: number }
+  /** It is older than a day, or 50 wrong ones were entered. Only a new one helps. */
+  | { readonly kind: 'code_over' }
+  | { readonly kind: 'setup_over' };
+
+interface Deps {
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly store: SetupStore;
+  readonly log: Log;
+  readonly randomBytes: (count: number) => Buffer;
+  /** Whether the data folder knows an admin of the NAS. */
+  readonly knowsAdmin: () => boolean;
+}
+
+const CODE_LIVES_MS = 86_400_000;
+const TRIES_A_MINUTE = 5;
+const TRIES_IN_ALL = 50;
+const MINUTE_MS = 60_000;
+/** How soon a code that the shell made is seen. */
+const LOOK_MS = 5_000;
+const PASS_BYTES = 32;
+const PASS_FORM = /^[\w-]{43}$/;
+/** A household has a phone and a laptop at hand. */
+const MOST_BROWSERS = 5;
+/** How long after its end the one who did it needs no password again. */
+const JUST_DONE_MS = 1_800_000;
+
+/**
+ * The first start in a browser: open while no admin of the NAS is known here, and only to whoever
+ * has the code that the installer and the log tell (contract 7). Tries are counted over everybody, as
+ * whoever guesses has as many addresses as they like.
+ */
+export class Setup {
+  readonly #deps: Deps;
+  #triedAtMs: readonly number[] = [];
+  #isOver = false;
+  /** The passes that were good when it ended in this run, and when that was, on the monotonic clock. */
+  #done: { readonly browsers: readonly string[]; readonly atMs: number } | null = null;
+  #cancel: Cancel | null = null;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Makes a code where one is wanted and none is good, and tells it in the log. */
+  start(): void {
+    if (!this.isOpen) return;
+    const given = this.#seen();
+    if (given === null || !this.#isGood(given)) this.#giveNew();
+    else this.#tell(given);
+    this.#look();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+  }
+
+  get isOpen(): boolean {
+    if (this.#isOver) return false;
+    const { store, knowsAdmin } = this.#deps;
+    const { isOver, given } = store.read();
+    if (!isOver && !knowsAdmin()) return true;
+    if (!isOver) {
+      this.#done = { browsers: given?.browsers ?? [], atMs: this.#deps.clock.monotonicMs() };
+      store.write({ isOver: true, given: null });
+    }
+    this.#isOver = true;
+    return false;
+  }
+
+  /** @param typed the code as somebody typed it */
+  enter(typed: string): CodeOutcome {
+    if (!this.isOpen) return { kind: 'setup_over' };
+    const given = this.#seen();
+    if (given === null || !this.#isGood(given)) return { kind: 'code_over' };
+    const retryAfterSeconds = this.#wait();
+    if (retryAfterSeconds > 0) return { kind: 'too_many_tries', retryAfterSeconds };
+    // Counted before it is looked at: a process that is cut in between gives no free try.
+    const counted = { ...given, tries: given.tries + 1 };
+    this.#write(counted);
+    if (!isSame(meantCode(typed), given.code)) {
+      if (counted.tries >= TRIES_IN_ALL) this.#sayUsedUp();
+      return { kind: 'wrong' };
+    }
+    const pass = this.#deps.randomBytes(PASS_BYTES).toString('base64url');
+    const browsers = [...given.browsers, hashOf(pass)].slice(-MOST_BROWSERS);
+    this.#write({ ...given, browsers });
+    return { kind: 'let_in', pass, maxAgeSeconds: CODE_LIVES_MS / 1_000 };
+  }
+
+  /** @returns whether that browser entered the code that still holds */
+  holds(pass: string | undefined): boolean {
+    if (pass === undefined || !PASS_FORM.test(pass) || !this.isOpen) return false;
+    const given = this.#seen();
+    return given !== null && !this.#isOld(given) && given.browsers.includes(hashOf(pass));
+  }
+
+  /** @returns whether that browser has just brought the setup to its end */
+  isJustDone(pass: string | undefined): boolean {
+    if (pass === undefined || this.isOpen || this.#done === null) return false;
+    const isLate = this.#deps.clock.monotonicMs() - this.#done.atMs >= JUST_DONE_MS;
+    return !isLate && this.#done.browsers.includes(hashOf(pass));
+  }
+
+  #look(): void {
+    this.#cancel = this.#deps.clock.after(LOOK_MS, () => {
+      if (!this.isOpen) return;
+      this.#seen();
+      this.#look();
+    });
+  }
+
+  /** The code as it is kept; its day begins when it is first seen here. */
+  #seen(): GivenCode | null {
+    const { given } = this.#deps.store.read();
+    if (given === null || given.seenAtMs !== null) return given;
+    const seen = { ...given, seenAtMs: this.#deps.time.nowMs() };
+    this.#write(seen);
+    this.#triedAtMs = [];
+    this.#tell(seen);
+    return seen;
+  }
+
+  #giveNew(): void {
+    const { randomBytes, time } = this.#deps;
+    const code = newCode(randomBytes);
+    const given = { code, seenAtMs: time.nowMs(), tries: 0, browsers: [] };
+    this.#write(given);
+    this.#tell(given);
+  }
+
+  #tell({ code }: GivenCode): void {
+    this.#deps.log.info(
+      `BaluPi is not set up yet. Open /dashboard in a browser; the setup code is ${spokenCode(code)}.`,
+    );
+  }
+
+  #sayUsedUp(): void {
+    this.#deps.log.warn(
+      `The setup code is used up: ${TRIES_IN_ALL} wrong ones were entered. \`balupi setup-code\` makes a new one.`,
+    );
+  }
+
+  #write(given: GivenCode): void {
+    this.#deps.store.write({ isOver: false, given });
+  }
+
+  #isGood(given: GivenCode): boolean {
+    return given.tries < TRIES_IN_ALL && !this.#isOld(given);
+  }
+
+  #isOld({ seenAtMs }: GivenCode): boolean {
+    return seenAtMs !== null && this.#deps.time.nowMs() - seenAtMs >= CODE_LIVES_MS;
+  }
+
+  /** Takes one of this minute's tries. @returns seconds to wait instead, 0 for none */
+  #wait(): number {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const recent = this.#triedAtMs.filter((atMs) => nowMs - atMs < MINUTE_MS);
+    this.#triedAtMs = recent;
+    if (recent.length >= TRIES_A_MINUTE) {
+      return Math.max(1, Math.ceil(((recent[0] ?? nowMs) + MINUTE_MS - nowMs) / 1_000));
+    }
+    this.#triedAtMs = [...recent, nowMs];
+    return 0;
+  }
+}

@@ -1,0 +1,165 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { steady } from '../practice/plug/load-curve.ts';
+import { PracticePlug } from '../practice/plug/practice-plug.ts';
+import { PracticeNas } from '../practice/nas/practice-nas.ts';
+
+/** The account of the practice plugs. */
+export const TAPO = { username: 'owner@example.com', password: 'Practice-plugs-1' } as const;
+
+const SERVER = resolve('dist', 'server.js');
+const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
+/** What a service manager starts again on (host/start-fault.ts). */
+const AGAIN = 75;
+
+/**
+ * A BaluPi of which nobody said anything yet, beside a practice NAS and two practice plugs that it
+ * does not know, started again by itself where it asks for that.
+ */
+export class EmptyHouse {
+  readonly nas: PracticeNas;
+  readonly folder: string;
+  readonly port: number;
+  /** How often it was started. */
+  starts = 0;
+  output = '';
+  readonly #plugs: readonly PracticePlug[];
+  readonly #environment: Readonly<Record<string, string>>;
+  #process: ChildProcess | null = null;
+  #isStopping = false;
+
+  private constructor(
+    nas: PracticeNas,
+    plugs: readonly PracticePlug[],
+    folder: string,
+    port: number,
+    environment: Readonly<Record<string, string>>,
+  ) {
+    this.nas = nas;
+    this.#plugs = plugs;
+    this.folder = folder;
+    this.port = port;
+    this.#environment = environment;
+  }
+
+  static async start(environment: Readonly<Record<string, string>> = {}): Promise<EmptyHouse> {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-empty-'));
+    const clock = new SystemClock((problem) => {
+      throw problem;
+    });
+    const storageFolder = join(folder, 'nas');
+    mkdirSync(storageFolder);
+    const nas = new PracticeNas({ clock, storageFolder });
+    await nas.start();
+    const plugs = [1, 2].map((serial) => {
+      const nickname = serial === 1 ? 'Kitchen' : 'Corner';
+      return new PracticePlug({ clock, load: steady(20 * serial), ...TAPO, serial, nickname });
+    });
+    for (const plug of plugs) await plug.start();
+    cpSync('flows', join(folder, 'flows'), {
+      recursive: true,
+      filter: (name) => !name.endsWith('.ts'),
+    });
+    const house = new EmptyHouse(nas, plugs, folder, await freePort(), environment);
+    await house.#begin();
+    return house;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get dataFolder(): string {
+    return join(this.folder, 'balupi');
+  }
+
+  /** As the log tells it. */
+  get code(): string {
+    return [...this.output.matchAll(/setup code is ([0-9A-Z-]{11})/g)].at(-1)?.[1] ?? '';
+  }
+
+  /** Waits for the start of that number. */
+  async started(count: number): Promise<void> {
+    while (!(this.starts >= count && (await this.#isUp()))) await pause();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const child = this.#process;
+    if (child !== null && child.exitCode === null) {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
+    for (const plug of this.#plugs) await plug.stop();
+    await this.nas.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #begin(): Promise<void> {
+    const { promise, resolve: ready, reject } = Promise.withResolvers<undefined>();
+    const child = spawn(
+      process.execPath,
+      [...SMALL_HEAP, SERVER, '--no-env-file', '--flows', join(this.folder, 'flows')],
+      { env: this.#settings(), stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    this.#process = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        this.output += chunk.toString();
+        if (/^BaluPi ready on /m.test(this.output)) ready(undefined);
+      });
+    }
+    child.once('exit', (code) => {
+      reject(new Error(`BaluPi ended (${String(code)}):\n${this.output}`));
+      if (code === AGAIN && !this.#isStopping) void this.#begin();
+    });
+    await promise;
+    this.starts += 1;
+  }
+
+  async #isUp(): Promise<boolean> {
+    try {
+      return (await fetch(`${this.url}/api/ping`)).ok;
+    } catch (error) {
+      // Between two starts nobody listens.
+      if (error instanceof TypeError) return false;
+      throw error;
+    }
+  }
+
+  #settings(): NodeJS.ProcessEnv {
+    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
+    return {
+      ...Object.fromEntries(kept),
+      BALUPI_DATA_DIR: this.dataFolder,
+      BALUPI_HOST: '127.0.0.1',
+      BALUPI_PORT: String(this.port),
+      BALUPI_LOG_LEVEL: 'info',
+      BALUPI_CACHE_MIN_FREE_GB: '0.1',
+      BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
+      BALUPI_NAS_WAKE_ADDRESS: this.nas.wakeAddress,
+      BALUPI_TAPO_DISCOVERY_ADDRESS: this.#plugs
+        .map((plug) => `127.0.0.1:${plug.udpPort}`)
+        .join(','),
+      ...this.#environment,
+    };
+  }
+}
+
+async function pause(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
