@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import type { Page } from 'playwright-core';
+import { EmptyHouse, TAPO } from '../fakes/empty-house.ts';
+import { browserOf, picture } from './browser.ts';
+import { DRAWN, type Reader, readerIn, textOf } from './dashboard-reader.ts';
+
+/** Fields, buttons and links without a name that a screen reader could say, and doubled ids. */
+const NAMELESS = `[...document.querySelectorAll('input:not([type=hidden]), select, button, a')]
+  .filter((place) => !((place.labels?.[0] ?? place).innerText || place.getAttribute('aria-label')))
+  .map((place) => place.outerHTML)`;
+/** What is wider than the page. */
+const TOO_WIDE = `document.documentElement.scrollWidth > window.innerWidth`;
+/** Headings in their order, and what the document says of itself. */
+const OUTLINE = `[document.documentElement.lang, document.title !== '',
+  [...document.querySelectorAll('h1, h2')].map(({ tagName }) => tagName).join()]`;
+/** How much brighter one colour is than another, 1 to 21 (WCAG 2.2, contrast ratio). */
+const LEAST_CONTRAST = `(() => {
+  const rgb = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = rgb(colour).slice(0, 3).map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (place) => {
+    for (let at = place; at !== null; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if ((rgb(colour)[3] ?? 1) > 0) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const texts = [...document.querySelectorAll('main *')].filter((place) =>
+    [...place.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== ''));
+  return Math.min(...texts.filter((place) => !place.closest('option')).map((place) => {
+    const [one, other] = [light(getComputedStyle(place).color), light(behind(place))];
+    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  }));
+})()`;
+
+describe('The first start in a browser', function () {
+  this.timeout(180_000);
+  const browser = browserOf(this);
+  let house: EmptyHouse;
+  let reader: Reader;
+  let page: Page;
+
+  before(async () => {
+    house = await EmptyHouse.start();
+    const context = await browser().newContext({
+      ...{ locale: 'de-DE', viewport: { width: 1000, height: 900 } },
+    });
+    reader = await readerIn(context, house.url);
+    ({ page } = reader);
+  });
+
+  after(async () => {
+    await house.stop();
+  });
+
+  /** Looks at the page as it is, at the widths of a desk and of a phone, light and dark. */
+  async function wellMade(): Promise<void> {
+    assert.deepEqual(await page.evaluate(NAMELESS), []);
+    assert.deepEqual(await page.evaluate(OUTLINE), ['de', true, 'H1,H2']);
+    for (const [width, colorScheme] of [
+      [360, 'dark'],
+      [1000, 'light'],
+    ] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      assert.equal(await page.evaluate(TOO_WIDE), false, `${page.url()} at ${width}`);
+      const contrast = await page.evaluate<number>(LEAST_CONTRAST);
+      assert.ok(contrast >= 4.5, `${page.url()} ${colorScheme}: ${contrast.toFixed(2)}`);
+    }
+  }
+
+  const press = (name: string): Promise<void> => page.getByRole('button', { name }).click();
+
+  it('begins at the bare address with the code', async () => {
+    await page.goto(`${house.url}/`);
+    await page.waitForURL('**/dashboard/setup');
+    await wellMade();
+    await picture(page, 'setup-code');
+    await page.getByLabel('Einrichtungscode').fill('12345-67890');
+    await press('Weiter');
+    assert.match(await textOf(page, '[role=alert]'), /nicht der Einrichtungscode/);
+    await page.getByLabel('Einrichtungscode').fill(house.code.toLowerCase());
+    // By the keyboard alone: the field is where the cursor is.
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/dashboard/setup/house');
+  });
+
+  it('takes language and time zone', async () => {
+    await wellMade();
+    await page.getByLabel('Zeitzone').selectOption('Europe/Berlin');
+    await press('Weiter');
+    await page.waitForURL('**/dashboard/setup/nas');
+  });
+
+  it('finds the NAS, starts again by itself, and comes back', async () => {
+    await page.getByLabel('Adresse des NAS').fill(house.nas.url);
+    await press('Fragen');
+    await page.getByText('Dort antwortet BaluHost.').waitFor();
+    await wellMade();
+    await page.getByLabel('MAC-Adresse, um es zu wecken').fill(house.nas.macAddress);
+    await picture(page, 'setup-nas');
+    await press('Dieses NAS verwenden');
+    await page.waitForURL('**/dashboard/setup/admin');
+    assert.equal(house.starts, 2);
+    await wellMade();
+  });
+
+  it('signs an admin of the NAS in', async () => {
+    await page.getByLabel('Benutzername').fill('admin');
+    await page.getByLabel('Passwort').fill('Practice-admin-1');
+    await press('Anmelden');
+    await page.waitForURL('**/dashboard/setup/account');
+    await wellMade();
+  });
+
+  it('tries the Tapo account', async () => {
+    await page.getByLabel('E-Mail-Adresse').fill(TAPO.username);
+    await page.getByLabel('Passwort des Kontos').fill('Not-The-Password-1');
+    await press('Probieren und speichern');
+    assert.match(await textOf(page, '[role=alert]'), /abgelehnt/);
+    await page.getByLabel('E-Mail-Adresse').fill(TAPO.username);
+    await page.getByLabel('Passwort des Kontos').fill(TAPO.password);
+    await press('Probieren und speichern');
+    await page.getByRole('status').waitFor();
+    await wellMade();
+    await page.getByRole('link', { name: 'Weiter' }).click();
+  });
+
+  it('finds the plugs, names them and says which feeds the NAS', async () => {
+    await page.waitForURL('**/dashboard/setup/plugs');
+    await press('Steckdosen suchen');
+    await page.locator('input[value=Corner]').fill('NAS-Regal');
+    await page.getByRole('radio', { name: 'Corner' }).check();
+    await wellMade();
+    await picture(page, 'setup-plugs');
+    await press('Speichern');
+    await page.waitForURL('**/dashboard/setup/price');
+  });
+
+  it('takes the price, and says what can be done next', async () => {
+    await page.getByLabel('Preis in Cent').fill('31,5');
+    await wellMade();
+    await press('Speichern');
+    await page.waitForURL('**/dashboard/setup/done');
+    await wellMade();
+    await page.getByRole('link', { name: 'Zum Dashboard' }).click();
+    await page.waitForSelector(DRAWN);
+    await page.waitForSelector('.bp-gauge:has-text("NAS-Regal")');
+  });
+
+  it('is later the page Settings, which the head of the pages leads admins to', async () => {
+    await page.setViewportSize({ width: 1000, height: 900 });
+    await page.getByRole('link', { name: 'Einstellungen' }).click();
+    await page.waitForURL('**/dashboard/settings');
+    assert.match(await textOf(page, 'main'), /Europe\/Berlin.*wach.*NAS-Regal.*31,5 ct/s);
+    await wellMade();
+    await picture(page, 'settings');
+    await page.getByRole('link', { name: 'Ändern: Das NAS' }).click();
+    await wellMade();
+    await page.goto(`${house.url}/dashboard/setup`);
+    await page.waitForURL('**/dashboard/setup/account', { waitUntil: 'commit' });
+  });
+
+  it('asked nobody else for anything, and complained of nothing', () => {
+    assert.deepEqual(reader.foreign, []);
+    // While it starts again the page that waits asks somebody who is not there.
+    const odd = reader.complaints.filter(
+      (line) => !/ERR_(?:CONNECTION_\w+|EMPTY_RESPONSE)|status of (?:401|422|503)/.test(line),
+    );
+    assert.deepEqual(odd, []);
+  });
+});
