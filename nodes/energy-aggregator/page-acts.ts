@@ -56,12 +56,16 @@ function costsOf({ energy }: Rooms, period: string): Costs | null {
   return found.kind === 'costs' ? found : null;
 }
 
+const NOTHING = { kwh: null, euro: null } as const;
+
 function glance(rooms: Rooms, message: ApiMessage): ApiMessage {
   const summary = rooms.energy.summary();
   const euros = (uc: number | null): number | null => (uc === null ? null : euro(uc));
   const periods = PERIODS.map((period) => {
     const costs = costsOf(rooms, period);
-    return [period, { kwh: kwh(costs?.energyMwh ?? 0), euro: euro(costs?.costUc ?? 0) }] as const;
+    // Nothing was booked is not nothing was used.
+    if (costs === null || costs.byTariff.length === 0) return [period, NOTHING] as const;
+    return [period, { kwh: kwh(costs.energyMwh), euro: euro(costs.costUc) }] as const;
   });
   return show(message, {
     ...Object.fromEntries(periods),

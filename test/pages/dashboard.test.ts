@@ -471,7 +471,7 @@ describe('The Dashboard in a browser', function () {
       assert.ok(width <= 400, `${name} is ${width} px wide`);
       assert.deepEqual(await page.evaluate<string[]>(CUT_OFF), [], name);
       const gauges = await page.locator('.nrdb-ui-gauge').allTextContents();
-      assert.equal(gauges.length, { energy: 1, nas: 2, system: 3 }[name] ?? 0, name);
+      assert.equal(gauges.length, { energy: 1, system: 3 }[name] ?? 0, name);
       assert.doesNotMatch(gauges.join(' '), /\d\.\d/, `${name} has an English number`);
     }
     await show(page, 'energy');

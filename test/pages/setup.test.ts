@@ -153,6 +153,13 @@ describe('The first start in a browser', function () {
     await page.waitForSelector('.bp-gauge:has-text("NAS-Regal")');
   });
 
+  it('shows no number of what nobody knows yet', async () => {
+    await page.goto(`${house.url}/dashboard/nas`);
+    const reads = page.locator('.bp-tile:has-text("Zugriffe: noch nichts gelesen")');
+    await reads.waitFor();
+    assert.match((await reads.textContent()) ?? '', /–/);
+  });
+
   it('is later the page Settings, which the head of the pages leads admins to', async () => {
     await page.setViewportSize({ width: 1000, height: 900 });
     await page.getByRole('link', { name: 'Einstellungen' }).click();

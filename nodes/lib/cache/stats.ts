@@ -18,8 +18,9 @@ export interface WireStats {
   readonly max_size_gb: number;
   readonly usage_percent: number;
   readonly dirty_files: number;
-  readonly hit_rate_percent: number;
-  readonly byte_hit_rate_percent: number;
+  /** Of reads and of their bytes; null before the first. */
+  readonly hit_rate_percent: number | null;
+  readonly byte_hit_rate_percent: number | null;
   readonly evictions: number;
   readonly nas_wakes_avoided: number;
 }
@@ -32,8 +33,8 @@ export function wireStats(stats: CacheStats, dirtyFiles: number): WireStats {
     max_size_gb: stats.maxBytes / 1e9,
     usage_percent: percent(stats.totalBytes, stats.capacityBytes),
     dirty_files: dirtyFiles,
-    hit_rate_percent: percent(stats.hits, stats.hits + stats.misses),
-    byte_hit_rate_percent: percent(stats.hitBytes, stats.hitBytes + stats.missBytes),
+    hit_rate_percent: share(stats.hits, stats.hits + stats.misses),
+    byte_hit_rate_percent: share(stats.hitBytes, stats.hitBytes + stats.missBytes),
     evictions: stats.evictions,
     nas_wakes_avoided: stats.nasWakesAvoided,
   };
@@ -86,6 +87,10 @@ function wireDay(date: string, counts: Counts): WireDay {
     prefetched_used_files: counts.usedFiles,
     prefetched_used_bytes: counts.usedBytes,
   };
+}
+
+function share(part: number, whole: number): number | null {
+  return whole === 0 ? null : percent(part, whole);
 }
 
 function percent(part: number, whole: number): number {

@@ -49,16 +49,16 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
     de: 'Die Steckdose wird zu oft gefragt. Andere Programme, die sie lesen, beenden; BaluPi wartet bis zu fünf Minuten, bevor es wieder fragt.',
   },
   wrong_password: {
-    en: 'The plug refuses the account. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD to the account the plug is paired with (capital and small letters matter; use ASCII) and restart BaluPi. Until then it is tried twice within an hour and then once a day, since plugs lock after about 15 wrong tries.',
-    de: 'Die Steckdose lehnt das Konto ab. BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD auf das Konto setzen, mit dem sie gekoppelt ist (Groß- und Kleinschreibung zählt; nur ASCII verwenden), und BaluPi neu starten. Bis dahin wird es zweimal innerhalb einer Stunde und dann einmal am Tag versucht, denn Steckdosen sperren nach etwa 15 falschen Versuchen.',
+    en: 'The plug refuses the account. Enter the account the plug is paired with on the page Settings, or as BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD (capital and small letters matter; use ASCII). Until then it is tried twice within an hour and then once a day, since plugs lock after about 15 wrong tries.',
+    de: 'Die Steckdose lehnt das Konto ab. Auf der Seite Einstellungen, oder als BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD, das Konto eintragen, mit dem sie gekoppelt ist (Groß- und Kleinschreibung zählt; nur ASCII verwenden). Bis dahin wird es zweimal innerhalb einer Stunde und dann einmal am Tag versucht, denn Steckdosen sperren nach etwa 15 falschen Versuchen.',
   },
   locked: {
     en: 'The plug is locked after too many wrong passwords, and takes none before {until}. Nothing is sent to it until then. Check BALUPI_TAPO_PASSWORD and other programs that read this plug.',
     de: 'Die Steckdose ist nach zu vielen falschen Passwörtern gesperrt und nimmt vor {until} keines an. Bis dahin wird ihr nichts gesendet. BALUPI_TAPO_PASSWORD und andere Programme prüfen, die diese Steckdose lesen.',
   },
   no_credentials: {
-    en: 'No TP-Link account is set, so plugs cannot be read. Set BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD and restart BaluPi.',
-    de: 'Es ist kein TP-Link-Konto eingetragen, darum können Steckdosen nicht gelesen werden. BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD setzen und BaluPi neu starten.',
+    en: 'No TP-Link account is set, so plugs cannot be read. An admin enters it on the page Settings (or sets BALUPI_TAPO_USERNAME and BALUPI_TAPO_PASSWORD).',
+    de: 'Es ist kein TP-Link-Konto eingetragen, darum können Steckdosen nicht gelesen werden. Ein Admin trägt es auf der Seite Einstellungen ein (oder setzt BALUPI_TAPO_USERNAME und BALUPI_TAPO_PASSWORD).',
   },
   third_party_off: {
     en: 'The plug refuses other programs. In the Tapo app open Me > Third-Party Services and switch Third-Party Compatibility on; if it is on, switch it off and on again.',

@@ -412,6 +412,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['means of an hour', 'Mittel einer Stunde'],
   ['means of five minutes', 'Mittel über fünf Minuten'],
   ['not covered', 'nicht erfasst'],
+  ['nothing was read yet', 'noch nichts gelesen'],
   ['nothing is known', 'nichts bekannt'],
   ['nothing is known of it', 'nichts bekannt'],
   ['of that time is covered', 'jener Zeit sind erfasst'],
