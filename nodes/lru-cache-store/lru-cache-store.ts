@@ -109,7 +109,13 @@ function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null
 }
 
 /** What a page's chart shows of the last two weeks. */
-function pageDays({ cache }: Rooms, message: ApiMessage & { ui_update?: unknown }): ApiMessage {
+/** A chart's message; without anything to draw the chart is not there. */
+interface ChartMessage extends ApiMessage {
+  ui_update?: unknown;
+  visible?: boolean;
+}
+
+function pageDays({ cache }: Rooms, message: ChartMessage): ApiMessage {
   const { today, days } = cache.background.days(SHOWN_DAYS);
   const rows = wireDays(days, today, SHOWN_DAYS).days;
   message.payload = rows.map(({ date, nas_wakes_avoided: y }) => ({
@@ -118,6 +124,7 @@ function pageDays({ cache }: Rooms, message: ApiMessage & { ui_update?: unknown 
     series: '[[Wakes avoided]]',
   }));
   message.ui_update = { chartOptions: DAYS_LOOK };
+  message.visible = rows.some((day) => day.nas_wakes_avoided > 0);
   return message;
 }
 

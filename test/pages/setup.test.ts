@@ -158,6 +158,8 @@ describe('The first start in a browser', function () {
     const reads = page.locator('.bp-tile:has-text("Zugriffe: noch nichts gelesen")');
     await reads.waitFor();
     assert.match((await reads.textContent()) ?? '', /–/);
+    await page.waitForSelector('text=kein Wecken des NAS gespart');
+    assert.equal(await page.locator('canvas:visible').count(), 0, 'a chart of nothing');
   });
 
   it('is later the page Settings, which the head of the pages leads admins to', async () => {

@@ -413,6 +413,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['means of five minutes', 'Mittel über fünf Minuten'],
   ['not covered', 'nicht erfasst'],
   ['nothing was read yet', 'noch nichts gelesen'],
+  [
+    'No wake of the NAS was avoided in the last two weeks.',
+    'In den letzten zwei Wochen wurde kein Wecken des NAS gespart.',
+  ],
   ['nothing is known', 'nichts bekannt'],
   ['nothing is known of it', 'nichts bekannt'],
   ['of that time is covered', 'jener Zeit sind erfasst'],
