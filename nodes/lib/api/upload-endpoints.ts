@@ -106,7 +106,9 @@ export const SyncStatus = Type.Object(
       description: 'Names of users whose uploads wait.',
     }),
     oldest_pending_at: nullable(instant('Since when the oldest waits; null where nothing does.')),
-    last_sync: nullable(instant('When something was last delivered; null before the first.')),
+    last_sync: nullable(
+      instant('When something was last delivered or carried out; null before the first.'),
+    ),
   },
   { title: 'SyncStatus' },
 );

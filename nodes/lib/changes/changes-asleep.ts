@@ -4,7 +4,7 @@ import { type Answer, answer, refuse } from '../http/http.ts';
 import type { NasPresence } from '../nas/presence-port.ts';
 import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
 import { type QueuedWish, refusedAnswer, type Upload } from '../upload/upload.ts';
-import { mayWait, readQueuedWish } from './queued-wish.ts';
+import { mayWait, type ReadQueuedWish, readQueuedWish } from './queued-wish.ts';
 
 export interface ChangesAsleepDeps {
   readonly upload: () => Pick<Upload, 'acceptChange' | 'isChangeInLine'>;
@@ -40,10 +40,11 @@ export class ChangesAsleep implements PassHook {
     const { upload, files, presence } = this.#deps;
     const { caller } = request;
     const read = readQueuedWish(request, (id) => files().pathOfId(caller.user, id));
-    if (read.kind === 'bad_path' && !presence.state.awake) {
-      return { kind: 'answer', answer: refuse('bad_path', { detail: read.reason }) };
+    if (read.kind !== 'wish') {
+      // Awake the NAS says what is wrong with it.
+      const isOver = read.kind === 'none' || presence.state.awake;
+      return isOver ? { kind: 'go' } : { kind: 'answer', answer: faultAnswer(read) };
     }
-    if (read.kind !== 'wish') return { kind: 'go' };
     const { wish } = read;
     if (!presence.state.awake || upload().isChangeInLine(caller, wish)) {
       const given = await this.#take(caller, wish);
@@ -65,4 +66,11 @@ export class ChangesAsleep implements PassHook {
     if (taken.kind === 'refused') return refusedAnswer(taken);
     return answer({ message: SAYS[wish.kind] }, 200, { 'X-Balupi-Cache': 'queued' });
   }
+}
+
+/** What a sleeping NAS need not be waited for to know. */
+function faultAnswer(read: Exclude<ReadQueuedWish, { readonly kind: 'wish' | 'none' }>): Answer {
+  const { kind, reason: detail } = read;
+  if (kind !== 'invalid') return refuse(kind, { detail });
+  return refuse(kind, { detail, errors: [{ loc: ['body', read.field], msg: detail }] });
 }

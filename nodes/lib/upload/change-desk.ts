@@ -75,9 +75,15 @@ export class ChangeDesk {
     return this.#parts.changeRows.list(caller.user.id, 'conflict');
   }
 
+  /** Whether a conflict is of one of the caller's changes, settled or not. */
+  hasConflict(caller: Caller, id: number): boolean {
+    return this.#parts.changeRows.bySeq(id - CONFLICTS_FROM)?.userId === caller.user.id;
+  }
+
   /**
    * `done`: it is wanted all the same, of what lies there now, which is compared once more. `dropped`:
    * it is not wanted any more.
+   * @returns the change as it stood in the conflict
    */
   async settle(caller: Caller, id: number, resolution: ChangeResolution): Promise<ChangeDone> {
     const { changeRows } = this.#parts;
@@ -86,7 +92,7 @@ export class ChangeDesk {
     if (row.state !== 'conflict') return refused('conflict', 'This conflict is settled already.');
     if (resolution === 'dropped') return await this.#drop(row);
     changeRows.rebase(row.id);
-    return { kind: 'done', change: changeRows.byId(row.id) ?? row };
+    return { kind: 'done', change: row };
   }
 
   async #drop(row: ChangeRow): Promise<ChangeDone> {

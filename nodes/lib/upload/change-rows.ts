@@ -10,7 +10,7 @@ import {
   type NewChange,
   type SeenEntry,
 } from './change-row.ts';
-import { textOf } from './upload-row.ts';
+import { numberOf, textOf } from './upload-row.ts';
 import type { InsertedAs } from './upload-rows.ts';
 import {
   FOUND_WAITING,
@@ -57,10 +57,14 @@ const COUNTS = `
       AND (:user IS NULL OR user_id = :user)) AS pending,
     (SELECT count(*) FROM queued_changes WHERE state = '${FOUND_WAITING}'
       AND (:user IS NULL OR user_id = :user)) AS owners,
+    (SELECT count(*) FROM queued_changes WHERE state = 'failed'
+      AND (:user IS NULL OR user_id = :user)) AS failed,
     (SELECT count(*) FROM queued_changes WHERE state = 'conflict'
       AND (:user IS NULL OR user_id = :user)) AS conflicts,
     (SELECT min(created_at_ms) FROM queued_changes WHERE state IN ${PENDING}
-      AND (:user IS NULL OR user_id = :user)) AS oldest`;
+      AND (:user IS NULL OR user_id = :user)) AS oldest,
+    (SELECT max(done_at_ms) FROM queued_changes WHERE done_at_ms IS NOT NULL
+      AND (:user IS NULL OR user_id = :user)) AS last`;
 
 export interface ChangeCounts {
   readonly sending: number;
@@ -68,8 +72,11 @@ export interface ChangeCounts {
   readonly pending: number;
   /** Of these, what was found again and goes only when its owner says so. */
   readonly waitingForOwner: number;
+  /** What needs somebody: retry or drop. */
+  readonly failed: number;
   readonly conflicts: number;
   readonly oldestPendingMs: number | null;
+  readonly lastDoneMs: number | null;
 }
 
 const SQL = {
@@ -217,13 +224,14 @@ export class ChangeRows {
   /** @param userId null: everybody's */
   counts(userId: number | null): ChangeCounts {
     const raw = this.#sql.counts.get({ user: userId }) ?? {};
-    const oldest = raw['oldest'];
     return {
       sending: Number(raw['sending']),
       pending: Number(raw['pending']),
       waitingForOwner: Number(raw['owners']),
+      failed: Number(raw['failed']),
       conflicts: Number(raw['conflicts']),
-      oldestPendingMs: oldest === null || oldest === undefined ? null : Number(oldest),
+      oldestPendingMs: numberOf(raw['oldest']),
+      lastDoneMs: numberOf(raw['last']),
     };
   }
 

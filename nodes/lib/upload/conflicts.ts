@@ -49,6 +49,11 @@ export class Conflicts {
     return this.#parts.rows.openOf(caller.user.id);
   }
 
+  /** Whether a conflict is one of the caller's, settled or not. */
+  hasConflict(caller: Caller, id: number): boolean {
+    return this.#parts.rows.byId(id)?.userId === caller.user.id;
+  }
+
   /**
    * `renamed` leaves both as they are; `local` puts the upload in place and the other version under
    * the conflict name; `remote` takes the upload off the NAS and keeps it on the Pi for 30 days.

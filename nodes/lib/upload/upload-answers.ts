@@ -21,6 +21,7 @@ export interface SyncStatus {
   readonly pending_downloads: number;
   readonly conflicts: number;
   readonly nas_online: boolean;
+  /** Uploads and changes that need somebody: retry or drop. */
   readonly failed_uploads: number;
   /** Names of the users whose uploads wait until they can be acted for. */
   readonly waiting_for_credential: readonly string[];
@@ -225,6 +226,7 @@ export function toSyncStatus(
   pendingDownloads: number,
 ): SyncStatus {
   const oldest = [counts.oldestPendingMs, changes.oldestPendingMs].filter((ms) => ms !== null);
+  const last = [counts.lastSyncedMs, changes.lastDoneMs].filter((ms) => ms !== null);
   return {
     is_syncing: counts.sending + changes.sending > 0,
     pending_uploads: counts.pending,
@@ -233,10 +235,10 @@ export function toSyncStatus(
     pending_downloads: pendingDownloads,
     conflicts: counts.openConflicts + changes.conflicts,
     nas_online: nasOnline,
-    failed_uploads: counts.failed,
+    failed_uploads: counts.failed + changes.failed,
     waiting_for_credential: counts.waitingForCredential,
     oldest_pending_at: oldest.length === 0 ? null : isoSeconds(Math.min(...oldest)),
-    last_sync: counts.lastSyncedMs === null ? null : isoSeconds(counts.lastSyncedMs),
+    last_sync: last.length === 0 ? null : isoSeconds(Math.max(...last)),
   };
 }
 

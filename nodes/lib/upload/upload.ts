@@ -5,7 +5,14 @@ import type { Caller } from '../accounts/caller.ts';
 import { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
-import { Admission, refusedAt, type Admitted, type Refused, type UploadCall } from './admission.ts';
+import {
+  Admission,
+  refused,
+  refusedAt,
+  type Admitted,
+  type Refused,
+  type UploadCall,
+} from './admission.ts';
 import { assembleDelivery } from './assemble-delivery.ts';
 import { BodySlots } from './body-slots.ts';
 import { Branches } from './branches.ts';
@@ -242,6 +249,8 @@ export class Upload {
     resolution: Resolution | ChangeResolution,
   ): Promise<Settled> {
     const isOfChange = resolution === 'done' || resolution === 'dropped';
+    const rows = isChangeConflict(id) ? this.#changes.desk : this.#conflicts;
+    if (!rows.hasConflict(caller, id)) return refused('not_found');
     if (isOfChange !== isChangeConflict(id)) {
       const ways = isChangeConflict(id) ? 'done or dropped' : 'renamed, local or remote';
       return refusedAt(['body', 'resolution'], `This conflict is settled as ${ways}.`);

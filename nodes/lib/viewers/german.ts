@@ -357,6 +357,10 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['Show this day', 'Diesen Tag zeigen'],
   ['Show this time', 'Diese Zeit zeigen'],
   [
+    'What failed says why below. Try now asks the NAS again, Drop takes it off the list; what a dropped change was about stays on the NAS as it is.',
+    'Was fehlgeschlagen ist, sagt unten, warum. Jetzt versuchen fragt das NAS noch einmal, Verwerfen nimmt es von der Liste; worum es bei einer verworfenen Änderung ging, bleibt auf dem NAS, wie es ist.',
+  ],
+  [
     'Some uploads were found again after a damage, and what lies on the NAS has changed or is not known. They go when you say so: Try now delivers, Drop removes from the Pi.',
     'Einige Uploads wurden nach einem Schaden wiedergefunden, und was auf dem NAS liegt, hat sich geändert oder ist nicht bekannt. Sie gehen, wenn du es sagst: Jetzt versuchen stellt zu, Verwerfen nimmt vom Pi.',
   ],

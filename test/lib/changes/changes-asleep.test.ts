@@ -117,18 +117,56 @@ describe('a change on its way to the NAS', () => {
       assert.equal(hook.concerns(request(line)), false, line);
     }
     assert.equal(hook.concerns(request('PUT sync/devices')), false);
-    for (const body of [
-      undefined,
-      [],
-      {},
-      { old_path: 1, new_name: 'b' },
-      { old_path: 'alice/a' },
-    ]) {
-      assert.deepEqual(await hook.before(request('PUT files/rename', body)), { kind: 'go' });
-    }
     assert.deepEqual(await hook.before(request('DELETE files/8')), { kind: 'go' });
     taken = { kind: 'asleep' };
     assert.deepEqual(await hook.before(request('DELETE files/alice/a')), { kind: 'go' });
+  });
+
+  const MALFORMED: readonly (readonly [string, unknown, number, string])[] = [
+    ['PUT files/rename', undefined, 400, ''],
+    ['PUT files/rename', [], 400, ''],
+    ['PUT files/rename', {}, 422, 'new_name'],
+    ['PUT files/rename', { old_path: 'alice/a' }, 422, 'new_name'],
+    ['PUT files/rename', { old_path: 'alice/a', new_name: '' }, 400, ''],
+    ['PUT files/rename', { old_path: 5, new_name: 'b' }, 422, 'old_path'],
+    ['PUT files/rename', { new_name: 'b' }, 422, 'old_path'],
+    ['PUT files/rename', { old_path: '', new_name: 'b' }, 400, ''],
+    ['PUT files/rename', { old_path: 'alice/a', path: 'alice/c', new_name: 'b' }, 422, 'path'],
+    ['PUT files/move', { source_path: 'alice/a' }, 422, 'target_path'],
+    ['PUT files/move', { source_path: 'alice/a', target_path: 7 }, 422, 'target_path'],
+    ['PUT files/move', { target_path: 'alice/B' }, 422, 'source_path'],
+    ['POST files/folder', { path: 'alice' }, 422, 'name'],
+    ['POST files/folder', { path: 'alice', name: '' }, 400, ''],
+    ['POST files/folder', { path: 'alice', name: 'x/y' }, 400, ''],
+    ['POST files/folder', { path: 5, name: 'n' }, 422, 'path'],
+    ['POST files/mkdir', {}, 422, 'path'],
+    ['POST files/delete', { path: null }, 422, 'path'],
+    ['DELETE files', undefined, 400, ''],
+  ];
+
+  it('says at once asleep what can never be done, and leaves it to the NAS awake', async () => {
+    for (const [line, body, status, field] of MALFORMED) {
+      const what = `${line} ${JSON.stringify(body)}`;
+      isAwake = false;
+      const before = await hook.before(request(line, body));
+      assert.ok(before.kind === 'answer', what);
+      assert.equal(before.answer.statusCode, status, what);
+      const { code, errors } = before.answer.payload as {
+        code: string;
+        errors?: readonly { loc: readonly string[] }[];
+      };
+      assert.equal(code === 'invalid', status === 422, what);
+      assert.deepEqual(errors?.[0]?.loc, status === 422 ? ['body', field] : undefined, what);
+      isAwake = true;
+      assert.deepEqual(await hook.before(request(line, body)), { kind: 'go' }, what);
+    }
+    assert.deepEqual(wishes, []);
+  });
+
+  it('takes one path that a body names twice', async () => {
+    const body = { old_path: '/alice/a', path: 'alice/a', new_name: 'b' };
+    assert.equal((await hook.before(request('PUT files/rename', body))).kind, 'answer');
+    assert.deepEqual(wishes, [{ kind: 'rename', path: 'alice/a', name: 'b' }]);
   });
 
   it('waits in line awake too, and is taken where the NAS fell asleep before it was asked', async () => {

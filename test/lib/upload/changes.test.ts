@@ -510,6 +510,50 @@ describe('changes while the NAS sleeps', function () {
     assert.deepEqual(tree.states(), ['rename synced', 'delete synced', 'rename synced']);
   });
 
+  it('counts as the last thing that reached the NAS once it is carried out', async () => {
+    const last = (): string | null => {
+      const status = tree.house.upload.status(ALICE, false);
+      assert.ok(status.kind === 'status');
+      return status.status.last_sync;
+    };
+    await tree.delete('alice/c.txt');
+    assert.equal(last(), null);
+    await tree.house.deliver();
+    const { clock, upload } = tree.house;
+    const first = last();
+    assert.match(first ?? '', /^2026-/);
+    await clock.advance(5_000);
+    await tree.house.send('alice', 'u.txt', 'u');
+    await tree.house.flushed();
+    assert.ok((last() ?? '') > (first ?? ''));
+    const others = upload.status(BOB, false);
+    assert.equal(others.kind === 'status' && others.status.last_sync, null);
+  });
+
+  it('is settled with the time at which the conflict was listed, and unknown ones are 404', async () => {
+    await tree.delete('alice/c.txt');
+    tree.house.nas.put('alice/c.txt', 'theirs');
+    await tree.house.clock.advance(61_000);
+    await tree.house.deliver();
+    const { upload } = tree.house;
+    const [open] = upload.conflicts(ALICE);
+    assert.ok(open !== undefined);
+    for (const resolution of ['renamed', 'done', 'dropped'] as const) {
+      for (const [who, id] of [
+        [ALICE, 77],
+        [ALICE, open.id + 1_000],
+        [BOB, open.id],
+      ] as const) {
+        const none = await upload.resolveConflict(who, id, resolution);
+        assert.equal(none.kind === 'refused' && none.code, 'not_found', `${id} ${resolution}`);
+      }
+    }
+    const other = await upload.resolveConflict(ALICE, open.id, 'local');
+    assert.equal(other.kind === 'refused' && other.code, 'invalid');
+    const settled = await upload.resolveConflict(ALICE, open.id, 'done');
+    assert.deepEqual(settled, { kind: 'resolved', conflict: { ...open, resolution: 'done' } });
+  });
+
   it('is dropped and tried again as an upload is', async () => {
     await tree.delete('alice/c.txt');
     await tree.rename('alice/A', 'Z');
@@ -525,6 +569,14 @@ describe('changes while the NAS sleeps', function () {
       call.startsWith('rename') ? json(403, { detail: 'Operation not permitted' }) : null;
     await tree.house.deliver();
     assert.deepEqual(tree.states(), ['rename failed']);
+    for (const [who, all] of [
+      [ALICE, false],
+      [ADMIN, true],
+    ] as const) {
+      const status = tree.house.upload.status(who, all);
+      assert.ok(status.kind === 'status');
+      assert.deepEqual([status.status.failed_uploads, status.status.pending_changes], [1, 0]);
+    }
     assert.ok((await seen()).includes('alice/A/a.txt'));
     tree.house.nas.trouble = () => null;
     assert.equal(tree.house.upload.retry(ALICE, rename.id).kind, 'done');
