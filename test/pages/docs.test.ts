@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { ENDPOINTS } from '../../nodes/lib/api/api.ts';
+import { seriousFaults } from './axe.ts';
 import { browserOf, openPage, picture, type Watched } from './browser.ts';
 import { RunningBaluPi } from './running-balupi.ts';
-
-/** What axe-core found wrong, and how bad it is for somebody. */
-interface AxeFault {
-  readonly id: string;
-  readonly impact: string | null;
-  readonly nodes: readonly { readonly target: readonly string[] }[];
-}
 
 /** Swagger UI draws all that lies below this; its faults are its maker's. */
 const DRAWN_BY_SWAGGER = '#api';
@@ -60,15 +52,7 @@ describe('The page /docs', function () {
   });
 
   it('has no serious fault of ours for people who cannot see or point', async () => {
-    const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-    await docs.page.evaluate(readFileSync(axe, 'utf8'));
-    const { violations } = await docs.page.evaluate<{ violations: readonly AxeFault[] }>(
-      `axe.run({ exclude: ['${DRAWN_BY_SWAGGER}'] }, { resultTypes: ['violations'] })`,
-    );
-    const serious = violations.filter(
-      ({ impact }) => impact === 'serious' || impact === 'critical',
-    );
-    assert.deepEqual(serious, []);
+    assert.deepEqual(await seriousFaults(docs.page, [DRAWN_BY_SWAGGER]), []);
   });
 
   it('is as good with a slash behind it', async () => {

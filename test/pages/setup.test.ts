@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { EmptyHouse, TAPO } from '../fakes/empty-house.ts';
+import { type AxeFault, seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
 import { DRAWN, type Reader, readerIn, textOf } from './dashboard-reader.ts';
+import { pageStates } from './setup-states.ts';
 
 /** Fields, buttons and links without a name that a screen reader could say, and doubled ids. */
 const NAMELESS = `[...document.querySelectorAll('input:not([type=hidden]), select, button, a')]
@@ -71,6 +73,7 @@ describe('The first start in a browser', function () {
       assert.equal(await page.evaluate(TOO_WIDE), false, `${page.url()} at ${width}`);
       const contrast = await page.evaluate<number>(LEAST_CONTRAST);
       assert.ok(contrast >= 4.5, `${page.url()} ${colorScheme}: ${contrast.toFixed(2)}`);
+      assert.deepEqual(await seriousFaults(page), [], `${page.url()} ${colorScheme}`);
     }
   }
 
@@ -183,4 +186,28 @@ describe('The first start in a browser', function () {
     );
     assert.deepEqual(odd, []);
   });
+});
+
+describe('The pages of the first start, the settings and the sign-in', function () {
+  this.timeout(180_000);
+  const browser = browserOf(this);
+
+  for (const language of ['en', 'de'] as const) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      it(`keep nobody out who cannot see or point, in any state (${language}, ${colorScheme})`, async () => {
+        const page = await browser().newPage({
+          colorScheme,
+          viewport: { width: 360, height: 900 },
+        });
+        const faults: Record<string, readonly AxeFault[]> = {};
+        for (const [state, html] of pageStates(language)) {
+          await page.setContent(html);
+          const found = await seriousFaults(page);
+          if (found.length > 0) faults[state] = found;
+        }
+        await page.close();
+        assert.deepEqual(faults, {});
+      });
+    }
+  }
 });

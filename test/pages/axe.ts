@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+
+/** What axe-core found wrong, and how bad it is for somebody. */
+export interface AxeFault {
+  readonly id: string;
+  readonly impact: string | null;
+  readonly nodes: readonly { readonly target: readonly string[] }[];
+}
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/**
+ * What keeps people who cannot see or point from using a page as it is now.
+ *
+ * @param exclude selectors of what is not ours
+ */
+export async function seriousFaults(
+  page: Page,
+  exclude: readonly string[] = [],
+): Promise<readonly AxeFault[]> {
+  await page.evaluate(readFileSync(AXE, 'utf8'));
+  const { violations } = await page.evaluate<{ violations: readonly AxeFault[] }>(
+    `axe.run({ exclude: ${JSON.stringify(exclude)} }, { resultTypes: ['violations'] })`,
+  );
+  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+}
