@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { until } from '../bench/world/until.ts';
+import { FormBrowser } from '../fakes/form-browser.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { DebianMachine, whyNoMachine } from './world/debian-machine.ts';
@@ -40,7 +41,14 @@ const KILLS = [
   ['Starting', 13],
   ['runs. Before', 0],
 ] as const;
+/** What the owner of a new house reads last: where it is, what to do next, and with what. */
+const ENDS_WITH_CODE = new RegExp(
+  `^BaluPi ready on http://\\S+:${PORT}\\nNext: open http://\\S+:${PORT}/dashboard .*\\n` +
+    'Setup code: ([0-9A-Z]{5}-[0-9A-Z]{5}) ',
+  'm',
+);
 const ENV_FILE = '/etc/balupi/balupi.env';
+const ADMIN = { username: 'admin', password: 'Practice-admin-1' };
 const LOGIN = { username: 'alice', password: 'Practice-alice-1' };
 
 /** A release on a bare Debian, from its installation to its end, as an owner lives with it. */
@@ -189,11 +197,45 @@ class Walk {
     figures[`${suite}: installed and ready, s`] = ((performance.now() - startedMs) / 1_000).toFixed(
       1,
     );
-    this.#expect('installs', first.code === 0 && /^BaluPi ready on /m.test(first.out), first.out);
+    this.#expect('installs', first.code === 0 && ENDS_WITH_CODE.test(first.out), first.out);
+    await this.#isSetUp(ENDS_WITH_CODE.exec(first.out)?.[1] ?? '');
     const again = machine.run('sh', '/root/release/install.sh', '--unattended');
     this.#expect('installs again', again.code === 0, again.out);
     this.#expect('keeps its port', again.out.includes(`:${PORT}`), again.out);
+    this.#expect(
+      'tells the way to the sign-in, and no code, once an admin is known',
+      !again.out.includes('Setup code') && /^Next: .*\/dashboard.* and sign in/m.test(again.out),
+      again.out,
+    );
     await this.#ready();
+    this.#isHardened();
+  }
+
+  /** By the code that the installation ended with, as far as the code opens anything. */
+  async #isSetUp(code: string): Promise<void> {
+    await this.#ready();
+    const owner = new FormBrowser(url());
+    const entered = await owner.post('/dashboard/setup', { code });
+    this.#expect('is opened by the code', entered.place === '/dashboard/setup/house', entered.html);
+    const zone = { language: 'de', zone: 'Europe/Berlin' };
+    const house = await owner.post('/dashboard/setup/house', zone);
+    this.#expect('takes a time zone', house.place === '/dashboard/setup/nas', house.html);
+    const before = this.#mainPid();
+    const nas = await owner.post('/dashboard/setup/nas', { do: 'later' });
+    this.#expect('starts again for it', nas.html.includes('data-next'), nas.html);
+    await until('it is started again', () => this.#isAnotherThan(before), READY_MS);
+    await this.#ready();
+    const next = '/dashboard/setup/account';
+    const signedIn = await owner.post('/dashboard/sign-in', { ...ADMIN, next });
+    this.#expect('signs an admin in', signedIn.place === next, signedIn.html);
+    const shown = await owner.get(next);
+    this.#expect('goes on behind the sign-in', shown.html.includes('name="account"'), shown.place);
+    const settings = this.#deps.machine.run('balupi', 'settings').out;
+    this.#expect('keeps the zone', /^TIMEZONE +Europe\/Berlin/m.test(settings), settings);
+  }
+
+  #isHardened(): void {
+    const { machine, suite, figures } = this.#deps;
     const score = machine.run('systemd-analyze', 'security', 'balupi', '--no-pager').out;
     const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(score)?.[1] ?? '10');
     figures[`${suite}: systemd-analyze security`] = exposure;
@@ -239,21 +281,24 @@ class Walk {
     await machine.boot();
     await this.#ready();
     await this.#hasItsUpload('after a cut');
-    const pid = machine
-      .run('systemctl', 'show', '--property=MainPID', '--value', 'balupi')
-      .out.trim();
+    const pid = this.#mainPid();
     machine.run('kill', '-STOP', pid);
     await until(
       'the watchdog starts a stopped service anew',
-      () => {
-        const now = machine
-          .run('systemctl', 'show', '--property=MainPID', '--value', 'balupi')
-          .out.trim();
-        return now !== pid && now !== '0';
-      },
+      () => this.#isAnotherThan(pid),
       120_000,
     );
     await this.#ready();
+  }
+
+  #mainPid(): string {
+    const show = ['show', '--property=MainPID', '--value', 'balupi'];
+    return this.#deps.machine.run('systemctl', ...show).out.trim();
+  }
+
+  #isAnotherThan(pid: string): boolean {
+    const now = this.#mainPid();
+    return now !== pid && now !== '0';
   }
 
   async #isUpdated(): Promise<void> {
