@@ -142,7 +142,7 @@ describe('Every address in every spelling, by every role', function () {
     if (isNas) return role === 'nobody' ? [400, 404, 401] : [400, 404, OWN_STATUS];
     if (!REACH_OWN_FLOWS.test(what)) return [404];
     // Another word is another address: a tinkerer's, or one with an id, of ours or the NAS's.
-    const isOurId = /^\/api\/smart-devices\/[^/]+$/.test(url);
+    const isOurId = /^\/api\/(smart-devices|energy\/cumulative)\/[^/]+$/.test(url);
     if (isOurId) return role === 'nobody' ? [401] : [404];
     return role === 'nobody' ? [401, 405] : [OWN_STATUS, 405];
   }
