@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Locator, Page } from 'playwright-core';
+import { ESTIMATED_HOURS_AGO } from '../practice/demo-past.ts';
 import { browserOf, picture } from './browser.ts';
 import { DRAWN, type Reader, type ReaderOptions, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld, ZONE } from './dashboard-world.ts';
@@ -12,6 +13,16 @@ const AWAY = 'America/New_York';
 /** The local day of the house, `YYYY-MM-DD`. */
 function dayOf(atMs: number): string {
   return new Intl.DateTimeFormat('en-CA', { timeZone: ZONE, dateStyle: 'short' }).format(atMs);
+}
+
+/** A day in the midst of which nothing was measured, whatever the hour is now. */
+function dayWithGap(): string {
+  for (const hours of ESTIMATED_HOURS_AGO) {
+    const [before, behind] = [Math.max(...hours) + 2, Math.min(...hours) - 2];
+    const day = dayOf(Date.now() - before * HOUR_MS);
+    if (day === dayOf(Date.now() - behind * HOUR_MS)) return day;
+  }
+  throw new Error('Every gap lies at a midnight.');
 }
 
 function titleOf(locale: string, day: string): string {
@@ -160,8 +171,7 @@ describe('The past on the page Energy, in a browser', function () {
 
   it('keeps what is estimated visible, and draws no curve there', async () => {
     const { page } = admin;
-    const at = Date.now() - 28 * HOUR_MS;
-    await show(page, `?period=day&date=${dayOf(at)}`);
+    await show(page, `?period=day&date=${dayWithGap()}`);
     await page.waitForSelector('rect.bp-estimated');
     await page.waitForSelector('.bp-legend:has-text("estimated")');
     assert.match(await textOf(page, '[data-tile=energy]'), /% estimated/);

@@ -76,8 +76,14 @@ const DAY_S = 86_400;
 const SLOT_S = 300;
 const SLOT_MS = SLOT_S * 1_000;
 const HOUR_MS = 3_600_000;
-/** Hours ago at which the Pi was down for a while: covered by the plugs' counters, marked. */
-const ESTIMATED_HOURS_AGO: readonly number[] = [27, 28, 29, 101, 102];
+/**
+ * Hours ago at which the Pi was down for a while: covered by the plugs' counters, marked. Of the two
+ * one lies well within a day, whatever the hour is now.
+ */
+export const ESTIMATED_HOURS_AGO: readonly (readonly number[])[] = [
+  [27, 28, 29],
+  [113, 114],
+];
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined };
 const LOG = { ...QUIET, error: () => undefined };
 
@@ -173,7 +179,7 @@ function writeHours(
     const endS = Math.min(time.nextDayStart(startS), lastS);
     const hours: DeviceHour[] = [];
     for (let hourS = startS; hourS < endS; hourS = time.hourEnd(hourS)) {
-      const isEstimated = ESTIMATED_HOURS_AGO.includes(Math.round((lastS - hourS) / 3_600));
+      const isEstimated = ESTIMATED_HOURS_AGO.flat().includes(Math.round((lastS - hourS) / 3_600));
       plugs.forEach((plug, index) => {
         const fine = slots(plug.watts, hourS, isEstimated);
         const hour: HourBucket = { ...inTime(hourS, fine), costUc: 0, priceId: 0 };
