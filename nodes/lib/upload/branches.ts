@@ -1,5 +1,7 @@
 import type { Caller } from '../accounts/caller.ts';
+import { isWithin, pathNow } from '../files/files.ts';
 import type { Clock } from '../time/clock.ts';
+import type { ChangeRows } from './change-rows.ts';
 import { folderOf, type Target } from './target.ts';
 import { compareSenders, senderOf, type Sender, Sightings } from './sender.ts';
 import type { PlaceRows } from './place-rows.ts';
@@ -19,6 +21,7 @@ export interface Save {
 export interface BranchesDeps {
   readonly rows: UploadRows;
   readonly places: PlaceRows;
+  readonly changeRows: Pick<ChangeRows, 'openOf' | 'newestSeq'>;
   readonly shownPlaces: ShownPlaces;
   readonly listings: ShownListings;
   readonly clock: Clock;
@@ -40,8 +43,9 @@ export class Branches {
 
   /** That device is shown a folder now, with all of its user's uploads in it. */
   shown(caller: Caller, folder: string): void {
-    const { places, clock } = this.#deps;
-    const sighting = { sender: senderOf(caller), seq: places.newestSeq(), atMs: clock.nowMs() };
+    const { places, changeRows, clock } = this.#deps;
+    const seq = Math.max(places.newestSeq(), changeRows.newestSeq());
+    const sighting = { sender: senderOf(caller), seq, atMs: clock.nowMs() };
     this.#sightings.note(caller.user.id, folder, sighting);
   }
 
@@ -61,12 +65,32 @@ export class Branches {
   }
 
   /** The newest version of each branch, newest first. */
-  #tips({ userId, target }: Save): readonly UploadRow[] {
+  #tips(save: Save): readonly UploadRow[] {
+    const { userId, target } = save;
     const rows = this.#deps.places
       .branchesOf(userId, target.path, target.secondPath)
       .filter(({ sentName }) => sentName === target.sentName);
     const followed = new Set(rows.map(({ base }) => base.uploadId));
-    return rows.filter(({ id }) => !followed.has(id));
+    return rows.filter((row) => !followed.has(row.id) && !this.#wentAway(row, save));
+  }
+
+  /**
+   * Whether a version was moved or deleted since and the device saw that: what it saves now is made
+   * from what it saw there instead, although the queue brings this version there first. One that
+   * did not look again may mean this version still, which at worst puts its save beside.
+   */
+  #wentAway({ path, seq, state }: UploadRow, save: Save): boolean {
+    if (state === 'conflict') return false;
+    const changes = this.#deps.changeRows.openOf(save.userId).map((change) => {
+      return { ...change, acceptedAtMs: change.createdAtMs };
+    });
+    if (pathNow(changes, path, seq) === path) return false;
+    const last = changes.findLast(({ path: from, toPath }) =>
+      [from, toPath].some((place) => place !== null && isWithin(path, place)),
+    );
+    const shown = this.#lastShown(save);
+    if (last === undefined || shown === null || shown.seq < last.seq) return false;
+    return compareSenders(shown.sender, save.sender) === 'same';
   }
 
   /** A version that was queued for another place, which its user moved here since. */

@@ -32,7 +32,7 @@ export function compareSenders(a: Sender, b: Sender): 'same' | 'other' | 'doubt'
 /** A folder as one device was shown it. */
 interface Sighting {
   readonly sender: Sender;
-  /** The newest upload there was before. */
+  /** The newest upload or change there was before. */
   readonly seq: number;
   readonly atMs: number;
 }

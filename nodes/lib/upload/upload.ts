@@ -128,7 +128,7 @@ export class Upload {
     const room = new RoomKeeper({ ...parts, rows: new ShareRows(store) });
     this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
     const intents = new Intents(parts);
-    this.#branches = new Branches({ ...parts, rows, places });
+    this.#branches = new Branches({ ...parts, ...changes, rows, places });
     const enqueue = new Enqueue({ ...parts, ...changes, rows, branches: this.#branches });
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log, news }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);

@@ -7,6 +7,8 @@ import { ADMIN, ALICE, BOB, type House } from './house.ts';
 import { json, sha256 } from './memory-nas.ts';
 import { TreeHouse } from './tree-house.ts';
 
+/** Alice at a device that is known. */
+const DESK = { ...ALICE, device: 'refresh:desk' };
 /** The photo's hash once it is on the NAS. */
 const A = sha256('a');
 
@@ -35,6 +37,11 @@ describe('changes while the NAS sleeps', function () {
   afterEach(async () => {
     await tree.close();
   });
+
+  async function save(content: string): Promise<void> {
+    tree.house.who = DESK;
+    assert.equal((await tree.house.send('alice/A', 'a.txt', content)).status, 200);
+  }
 
   const onNas = (): string[] => [...tree.house.nas.files.keys()].sort();
 
@@ -285,6 +292,56 @@ describe('changes while the NAS sleeps', function () {
     await tree.house.deliver();
     assert.equal(tree.house.nas.text('alice/Z/u.txt'), 'two');
     assert.deepEqual(tree.states(), ['upload synced', 'rename synced', 'upload synced']);
+  });
+
+  it('has a version go on from what was moved to its path, not from one that was moved away', async () => {
+    await save('one');
+    await tree.rename('alice/A/a.txt', 'z.txt');
+    await tree.move('alice/c.txt', 'alice/A/a.txt');
+    await tree.files.list(DESK, 'alice/A');
+    await save('two');
+    await tree.house.deliver();
+    assert.deepEqual(onNas(), ['alice/A/a.txt', 'alice/A/in/b.txt', 'alice/A/z.txt']);
+    assert.equal(tree.house.nas.text('alice/A/a.txt'), 'two');
+    assert.equal(tree.house.nas.text('alice/A/z.txt'), 'one');
+    assert.ok(tree.states().every((state) => state.endsWith('synced')));
+  });
+
+  it('puts a version beside what was moved to its path and changed there', async () => {
+    await save('one');
+    await tree.rename('alice/A/a.txt', 'z.txt');
+    await tree.move('alice/c.txt', 'alice/A/a.txt');
+    await tree.files.list(DESK, 'alice/A');
+    await save('two');
+    tree.house.nas.put('alice/c.txt', 'theirs');
+    await tree.house.deliver();
+    const texts = onNas().map((path) => tree.house.nas.text(path));
+    for (const text of ['one', 'two', 'theirs']) assert.ok(texts.includes(text), text);
+  });
+
+  it('loses no version where a move between two of them is refused', async () => {
+    await save('one');
+    await tree.rename('alice/A/a.txt', 'z.txt');
+    await tree.move('alice/c.txt', 'alice/A/a.txt');
+    await tree.files.list(DESK, 'alice/A');
+    await save('two');
+    tree.house.nas.trouble = (call) =>
+      call.startsWith('rename') ? json(403, { detail: 'Operation not permitted' }) : null;
+    await tree.house.deliver();
+    const texts = onNas().map((path) => tree.house.nas.text(path));
+    for (const text of ['one', 'two', 'c']) assert.ok(texts.includes(text), text);
+  });
+
+  it('puts a version beside what was moved to its path unseen by its device', async () => {
+    await save('one');
+    await tree.rename('alice/A/a.txt', 'z.txt');
+    await tree.files.list(DESK, 'alice/A');
+    await tree.move('alice/c.txt', 'alice/A/a.txt');
+    await save('two');
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.text('alice/A/a.txt'), 'c');
+    const texts = onNas().map((path) => tree.house.nas.text(path));
+    for (const text of ['one', 'two']) assert.ok(texts.includes(text), text);
   });
 
   it('puts an upload beside what it was not made for when the delete before it found that', async () => {
