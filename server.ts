@@ -408,6 +408,10 @@ function stopOn(signals: readonly NodeJS.Signals[], stop: (why: string) => Promi
   for (const signal of signals) process.on(signal, end);
 }
 
+// Who reads the lines may go away: a terminal that is closed, a journal that ends. Without a listener
+// a line that cannot be written is an exception that nobody catches, and so another line.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 // Our own nodes are guarded one by one; this is for what a tinkerer installs. Dying for it would
 // cut every transfer of the family.
 process.on('uncaughtException', (error) => {

@@ -122,6 +122,15 @@ export class BootedBaluPi {
     return isOver && isAwake ? this.nas.accounts.accessToken(username) : token;
   }
 
+  async tell(message: object): Promise<unknown> {
+    return await this.#process.tell(message);
+  }
+
+  /** Nobody reads its lines from here on. */
+  readNoMore(): void {
+    this.#process.readNoMore();
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#process.signal(name);
   }

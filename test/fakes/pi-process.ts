@@ -90,6 +90,12 @@ export class PiProcess {
     }
   }
 
+  /** Closes what it writes to, as a terminal does that goes away, or a journal. */
+  readNoMore(): void {
+    this.#process.stdout?.destroy();
+    this.#process.stderr?.destroy();
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#process.kill(name);
   }
