@@ -128,7 +128,10 @@ describe('Reading through the whole house', function () {
       assert.equal(same.status, 304);
     };
     await sizes();
-    const downloads = booted.nas.requests.filter(({ path }) => path.includes('/download/'));
+    // What was listed may be fetched ahead meanwhile, marked as nobody's need.
+    const downloads = booted.nas.requests.filter(
+      ({ path, headers }) => path.includes('/download/') && headers['x-sync-trigger'] !== 'auto',
+    );
     assert.deepEqual(downloads, []);
     await (await call('download/alice/v/a.txt')).arrayBuffer();
     await booted.nas.sleep('suspend');
