@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
 import { docsAsset } from '../nodes/lib/api/api.ts';
 
@@ -27,6 +27,19 @@ function packDashboard(): void {
   }
 }
 
+/** The same for the page Files; those who read it by https get it smaller still. */
+function packFiles(): void {
+  const folder = join('resources', 'files');
+  if (!existsSync(folder)) return;
+  for (const name of filesIn(folder).filter((file) => /^assets\/.*\.(?:js|css|svg)$/.test(file))) {
+    const [file, packed] = [join(folder, name), join('dist', 'files', name)];
+    pack(file, `${packed}.gz`);
+    if (!existsSync(`${packed}.br`)) {
+      writeFileSync(`${packed}.br`, brotliCompressSync(readFileSync(file)));
+    }
+  }
+}
+
 /** The same for what the page /docs is made of. */
 function packDocs(): void {
   for (const name of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
@@ -42,6 +55,7 @@ function pack(file: string, packed: string): void {
 }
 
 packDashboard();
+packFiles();
 packDocs();
 for (const file of assets('nodes')) cpSync(file, join('dist', file));
 cpSync('test/fixtures', join('dist', 'test', 'fixtures'), { recursive: true });

@@ -14,7 +14,7 @@ import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
 import { type RemoteAddresses, shareOf } from './remote-address.ts';
 import { codingFault, takeBody } from './request-body.ts';
-import { type DoorKeepers, enter, type Entry } from './request-door.ts';
+import { type DoorKeepers, enter, enterAs, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
 import { checkWords, elsewhere, type Found } from './request-words.ts';
 
@@ -191,7 +191,7 @@ export class ApiGuard {
     loopback: boolean,
   ): Promise<Entry> {
     const known = this.#known.get(request);
-    if (known !== undefined) return { kind: 'in', caller: known };
+    if (known !== undefined) return enterAs(this.#parts.keepers, endpoint, known);
     const { authorization } = request.headers;
     return await enter(this.#parts.keepers, endpoint, authorization, loopback);
   }

@@ -18,6 +18,7 @@ import { DashboardFiles } from './dashboard-files.ts';
 import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
 import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
+import { FilesPage } from './files-page.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
 import { FrontPage, type WebKeeper } from './front-page.ts';
 import { HostCheck } from './host-check.ts';
@@ -221,13 +222,15 @@ export class BaluPiHost {
     });
   }
 
-  #dashboardDoor({ pages, clock, log, trial, setup }: HostParts): DashboardDoor {
+  #dashboardDoor({ pages, clock, log, trial, setup, keepers }: HostParts): DashboardDoor {
     return new DashboardDoor({
       signIn: new DashboardSignIn(pages, clock, {
         addressOf: this.#ownerOf,
         isSecure: (request) => this.#remotes.isSecure(request),
       }),
       files: this.#dashboardFiles(),
+      filesPage: this.#filesPage(),
+      mayWake: (caller) => keepers.mayWake(caller),
       sockets: this.#sockets,
       setup: new SetupDoor({
         ...setup,
@@ -254,6 +257,17 @@ export class BaluPiHost {
     const packed = join(packageFolder, 'dist', 'dashboard');
     return new DashboardFiles(
       { packed, icons: join(packageFolder, 'resources', 'house') },
+      timeZone,
+    );
+  }
+
+  #filesPage(): FilesPage {
+    const { packageFolder, timeZone } = this.#options;
+    return new FilesPage(
+      {
+        built: join(packageFolder, 'resources', 'files'),
+        packed: join(packageFolder, 'dist', 'files'),
+      },
       timeZone,
     );
   }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
 import { Target } from '../nodes/lib/api/api.ts';
-import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import { type Answer, answerNow, type FileRequest, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { type Language, languageOf } from '../nodes/lib/viewers/viewers.ts';
 import type { DashboardFiles } from './dashboard-files.ts';
@@ -11,12 +11,15 @@ import { onceMorePage, startingPage } from './dashboard-pages.ts';
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE, type DashboardSignIn, goTo, send } from './dashboard-sign-in.ts';
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
+import { filesPlace, type FilesPlace, isAskedByPage } from './files-door.ts';
+import type { FilesPage } from './files-page.ts';
 import { type RequestWatch, userShare } from './request-watch.ts';
 import type { SetupDoor } from './setup/setup-door.ts';
 
 interface DoorParts {
   readonly signIn: DashboardSignIn;
   readonly files: DashboardFiles;
+  readonly filesPage: FilesPage;
   readonly sockets: DashboardSockets;
   /** The guided start and the settings. */
   readonly setup: SetupDoor;
@@ -27,6 +30,7 @@ interface DoorParts {
   readonly find: (cookie: string) => User | null;
   /** Lets one request on to the API as that caller, without a token. */
   readonly letOn: (request: IncomingMessage, caller: Caller) => void;
+  readonly mayWake: (caller: Caller) => boolean;
   readonly flowsRun: () => boolean;
   /** False while a version is on trial after an update. */
   readonly takesChanges: () => boolean;
@@ -95,7 +99,9 @@ export class DashboardDoor {
       next();
       return;
     }
-    if (!target.isPlain) {
+    const place = filesPlace(request.method ?? 'GET', target);
+    // A file's path may hold what no address has.
+    if (place?.kind !== 'api' && !target.isPlain) {
       answerNow(request, response, refuse('not_found'));
       return;
     }
@@ -103,12 +109,14 @@ export class DashboardDoor {
       cookieOf(request, 'balupi_language'),
       request.headers['accept-language'],
     );
-    const name = path.slice('/dashboard/'.length);
+    const name = place === null ? path.slice('/dashboard/'.length) : 'files';
     // What goes on to the guard is watched there.
-    const life = LET_ON.has(name) ? null : this.#parts.watch.watch(request, response);
+    const isLetOn = LET_ON.has(name) || place?.kind === 'api';
+    const life = isLetOn ? null : this.#parts.watch.watch(request, response);
     const belongsTo = (user: User | null): void => life?.belongsTo(user?.id ?? null);
     const visit: Visit = { request, response, language, name, query, next, belongsTo };
-    this.#visit(visit).catch((problem: unknown) => {
+    const visiting = place === null ? this.#visit(visit) : this.#filesVisit(visit, place);
+    visiting.catch((problem: unknown) => {
       this.#parts.log.error(`A request to the Dashboard failed: ${String(problem)}`);
       answerNow(request, response, refuse('failed'));
     });
@@ -158,6 +166,44 @@ export class DashboardDoor {
     visit.belongsTo(user);
     if (user === null) this.#turnAway(visit);
     else this.#show(visit, user);
+  }
+
+  /** The page Files, and what of the API it asks for. */
+  async #filesVisit(visit: Visit, place: FilesPlace): Promise<void> {
+    const { request } = visit;
+    if (place.kind === 'api' && !isAskedByPage(request)) {
+      say(visit, refuse('not_allowed'));
+      return;
+    }
+    const cookie = cookieOf(request, DASHBOARD_COOKIE);
+    const user = cookie === undefined ? null : await this.#parts.look(cookie);
+    visit.belongsTo(user);
+    if (user === null) this.#turnAway(visit);
+    else if (place.kind === 'api') this.#filesApi(visit, user, place.url);
+    else if (!this.#sendFiles(visit, user, place)) say(visit, refuse('not_found'));
+  }
+
+  #filesApi(visit: Visit, user: User, url: string): void {
+    const request: FileRequest = visit.request;
+    request.url = url;
+    request.isForPage = true;
+    // nginx would send the bytes without the headers that keep them from running.
+    delete request.headers['x-balupi-accel'];
+    this.#letOn(visit, user);
+  }
+
+  #sendFiles(visit: Visit, user: User, place: FilesPlace): boolean {
+    const { filesPage, mayWake } = this.#parts;
+    const { method } = visit.request;
+    if (method !== 'GET' && method !== 'HEAD') return false;
+    if (place.kind === 'asset') return filesPage.sendAsset(visit, place.name);
+    if (place.kind !== 'page') return false;
+    return filesPage.sendIndex(visit, {
+      language: visit.language,
+      username: user.username,
+      isAdmin: user.role === 'admin',
+      mayWake: mayWake(callerOf(user)),
+    });
   }
 
   /** A house of which nothing is known begins with its setup, unless somebody wants no guide. */
@@ -252,9 +298,14 @@ export class DashboardDoor {
   }
 
   #letOn({ request, next }: Visit, user: User): void {
-    this.#parts.letOn(request, { user, kind: 'pi', nasToken: null, scope: 'all' });
+    this.#parts.letOn(request, callerOf(user));
     next();
   }
+}
+
+/** A page has no token of its own: what needs the NAS goes by that user's stored credential. */
+function callerOf(user: User): Caller {
+  return { user, kind: 'pi', nasToken: null, scope: 'all' };
 }
 
 function isSocket({ request }: Visit): boolean {

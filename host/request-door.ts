@@ -53,9 +53,15 @@ export async function enter(
   if (bearer === undefined) return refused('bad_token');
   const found = await keepers.authenticate(bearer);
   if (found.kind === 'refused') return found;
+  return enterAs(keepers, endpoint, found.caller);
+}
+
+/** The same for a caller whom another door knows: the role decides all the same. */
+export function enterAs(keepers: DoorKeepers, endpoint: Endpoint | null, caller: Caller): Entry {
+  const access = endpoint?.access ?? 'caller';
   const wanted = { access, wakeScope: endpoint?.wakeScope ?? false };
-  const code = roleFault(found.caller, wanted, (caller) => keepers.mayWake(caller));
-  return code === null ? { kind: 'in', caller: found.caller } : refused(code);
+  const code = roleFault(caller, wanted, (known) => keepers.mayWake(known));
+  return code === null ? { kind: 'in', caller } : refused(code);
 }
 
 function isOpen(access: Endpoint['access'], loopback: boolean): boolean {

@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import {
-  attachment,
+  fileHeaders,
   httpDate,
   parseRange,
   preconditionOf,
   rangeApplies,
   refuse,
   type ByteRange,
+  type FileHeaders,
+  type FileRequest,
   type RefusalCode,
   type Validators,
 } from '../http/http.ts';
@@ -42,10 +44,15 @@ export interface AnswerPlan {
   readonly fileBytes: number;
 }
 
-const MIME_TYPE = /^[\w.+-]{1,64}\/[\w.+-]{1,96}(?:; ?charset=[\w-]{1,32})?$/;
+/** A file that is going to be sent, wholly or in part. */
+interface PlannedFile {
+  readonly said: FileHeaders;
+  readonly headers: OutgoingHttpHeaders;
+  readonly sizeBytes: number;
+}
 
 /** Decides status, headers and parts of an answer that sends a file (RFC 9110, 13 to 15). */
-export function planAnswer(request: IncomingMessage, head: FileHead): AnswerPlan {
+export function planAnswer(request: FileRequest, head: FileHead): AnswerPlan {
   const base = baseHeaders(head);
   const precondition = preconditionOf(request.headers, head);
   if (precondition === 'failed') return refusal(base, 'precondition_failed');
@@ -53,20 +60,24 @@ export function planAnswer(request: IncomingMessage, head: FileHead): AnswerPlan
   const isHead = request.method === 'HEAD';
   const header = rangeApplies(request.headers, head) ? request.headers.range : undefined;
   const wanted = parseRange(isHead ? undefined : header, head.sizeBytes);
+  if (wanted.kind === 'unsatisfiable') return unsatisfiable(base, head);
+  const said = fileHeaders(request, head);
+  const file: PlannedFile = {
+    ...{ said, sizeBytes: head.sizeBytes },
+    headers: { ...base, ...said.headers, 'Content-Type': said.type },
+  };
   switch (wanted.kind) {
-    case 'unsatisfiable':
-      return unsatisfiable(base, head);
     case 'ranges':
       return wanted.ranges.length === 1
-        ? onePart(base, head, wanted.ranges[0])
-        : manyParts(base, head, wanted.ranges);
+        ? onePart(file, wanted.ranges[0])
+        : manyParts(file, wanted.ranges);
     case 'whole':
-      return isHead ? headOnly(base, head) : whole(base, head);
+      return isHead ? headOnly(file) : whole(file);
   }
 }
 
 /** The part of a file a request most likely wants, before its entity tag is known. */
-export function likelyRange(request: IncomingMessage, sizeBytes: number): ByteRange | null {
+export function likelyRange(request: FileRequest, sizeBytes: number): ByteRange | null {
   if (request.method === 'HEAD') return null;
   const wanted = parseRange(request.headers.range, sizeBytes);
   return wanted.kind === 'ranges' ? wanted.ranges[0] : null;
@@ -83,47 +94,32 @@ function baseHeaders(head: FileHead): OutgoingHttpHeaders {
   };
 }
 
-function fileHeaders(base: OutgoingHttpHeaders, head: FileHead): OutgoingHttpHeaders {
-  return {
-    ...base,
-    'Content-Type': mimeOf(head),
-    'Content-Disposition': attachment(head.name),
-    // A page stored on the NAS must not run as one from this address.
-    'X-Content-Type-Options': 'nosniff',
-  };
-}
-
-function mimeOf(head: FileHead): string {
-  const { mimeType } = head;
-  return mimeType !== null && MIME_TYPE.test(mimeType) ? mimeType : 'application/octet-stream';
-}
-
 function bodyless(statusCode: number, headers: OutgoingHttpHeaders): AnswerPlan {
   return { statusCode, headers, parts: [], epilogue: '', fileBytes: 0 };
 }
 
-function headOnly(base: OutgoingHttpHeaders, head: FileHead): AnswerPlan {
-  return bodyless(200, { ...fileHeaders(base, head), 'Content-Length': head.sizeBytes });
+function headOnly({ headers, sizeBytes }: PlannedFile): AnswerPlan {
+  return bodyless(200, { ...headers, 'Content-Length': sizeBytes });
 }
 
-function whole(base: OutgoingHttpHeaders, head: FileHead): AnswerPlan {
-  const range = { first: 0, last: head.sizeBytes - 1 };
+function whole({ headers, sizeBytes }: PlannedFile): AnswerPlan {
+  const range = { first: 0, last: sizeBytes - 1 };
   return {
     statusCode: 200,
-    headers: { ...fileHeaders(base, head), 'Content-Length': head.sizeBytes },
-    parts: head.sizeBytes === 0 ? [] : [{ preamble: '', range }],
+    headers: { ...headers, 'Content-Length': sizeBytes },
+    parts: sizeBytes === 0 ? [] : [{ preamble: '', range }],
     epilogue: '',
-    fileBytes: head.sizeBytes,
+    fileBytes: sizeBytes,
   };
 }
 
-function onePart(base: OutgoingHttpHeaders, head: FileHead, range: ByteRange): AnswerPlan {
+function onePart({ headers, sizeBytes }: PlannedFile, range: ByteRange): AnswerPlan {
   const fileBytes = range.last - range.first + 1;
   return {
     statusCode: 206,
     headers: {
-      ...fileHeaders(base, head),
-      'Content-Range': `bytes ${range.first}-${range.last}/${head.sizeBytes}`,
+      ...headers,
+      'Content-Range': `bytes ${range.first}-${range.last}/${sizeBytes}`,
       'Content-Length': fileBytes,
     },
     parts: [{ preamble: '', range }],
@@ -132,16 +128,12 @@ function onePart(base: OutgoingHttpHeaders, head: FileHead, range: ByteRange): A
   };
 }
 
-function manyParts(
-  base: OutgoingHttpHeaders,
-  head: FileHead,
-  ranges: readonly ByteRange[],
-): AnswerPlan {
+function manyParts(file: PlannedFile, ranges: readonly ByteRange[]): AnswerPlan {
   const boundary = randomBytes(12).toString('hex');
   const parts = ranges.map((range, index) => ({
     preamble:
-      `${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${mimeOf(head)}\r\n` +
-      `Content-Range: bytes ${range.first}-${range.last}/${head.sizeBytes}\r\n\r\n`,
+      `${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${file.said.type}\r\n` +
+      `Content-Range: bytes ${range.first}-${range.last}/${file.sizeBytes}\r\n\r\n`,
     range,
   }));
   const epilogue = `\r\n--${boundary}--\r\n`;
@@ -150,7 +142,7 @@ function manyParts(
   return {
     statusCode: 206,
     headers: {
-      ...fileHeaders(base, head),
+      ...file.headers,
       'Content-Type': `multipart/byteranges; boundary=${boundary}`,
       'Content-Length': fileBytes + frameBytes,
     },

@@ -9,9 +9,18 @@ const NOT_PLAIN = /[^\x20-\x7e]|["\\%/]/gu;
  * old readers and, where it differs, the exact one in UTF-8. No name can break out of the header.
  */
 export function attachment(filename: string): string {
+  return named('attachment', filename);
+}
+
+/** The same for a file that is shown, and keeps its name where it is saved. */
+export function inline(filename: string): string {
+  return named('inline', filename);
+}
+
+function named(how: 'attachment' | 'inline', filename: string): string {
   const name = filename.toWellFormed();
   const plain = name.replace(NOT_PLAIN, '_');
-  const quoted = `attachment; filename="${plain}"`;
+  const quoted = `${how}; filename="${plain}"`;
   return plain === name ? quoted : `${quoted}; filename*=UTF-8''${extendedValue(name)}`;
 }
 

@@ -2,7 +2,7 @@ export type { Answer } from './answer.ts';
 export { answer, refuse } from './answer.ts';
 export type { Validators } from './conditional.ts';
 export { httpDate, preconditionOf, rangeApplies } from './conditional.ts';
-export { attachment } from './content-disposition.ts';
+export { type FileHeaders, fileHeaders, type FileRequest } from './file-headers.ts';
 export type { ByteRange } from './range.ts';
 export { parseRange } from './range.ts';
 export type { RefusalCode } from './refusals.ts';

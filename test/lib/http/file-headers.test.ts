@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
-  attachment,
+  fileHeaders,
+  type FileRequest,
   parseRange,
   preconditionOf,
   rangeApplies,
 } from '../../../nodes/lib/http/http.ts';
 import type { RangeRequest } from '../../../nodes/lib/http/range.ts';
+
+function attachment(name: string): string {
+  const { headers } = fileHeaders({} as FileRequest, { name, mimeType: null });
+  return headers['Content-Disposition'] ?? '';
+}
 
 function shortOf(request: RangeRequest): string {
   if (request.kind !== 'ranges') return request.kind;

@@ -1,0 +1,142 @@
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { extname, join } from 'node:path';
+import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { filesIn, HEAD_OF_ALL } from './dashboard-files.ts';
+import { escaped } from './dashboard-pages.ts';
+import { cookieOf } from './dashboard-request.ts';
+
+/** What the page may do: its own scripts and styles, and what it asks from this very address. */
+const FILES_CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data: blob:",
+  "media-src 'self' blob:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "worker-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json; charset=utf-8',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2',
+};
+
+/** The codings that a build may have left, the smaller one first. */
+const CODINGS = [
+  { coding: 'br', ending: '.br' },
+  { coding: 'gzip', ending: '.gz' },
+] as const;
+
+const INDEX = 'index.html';
+/** The tag whose words are told to the page. */
+const HTML_TAG = /<html\b[^>]*>/;
+
+/** Who has the page open, and how they read. */
+export interface FilesReader {
+  readonly language: Language;
+  readonly username: string;
+  readonly isAdmin: boolean;
+  readonly mayWake: boolean;
+}
+
+interface Visit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** The page Files, as its own build made it: one document and what it is made of. */
+export class FilesPage {
+  readonly #folders: { readonly built: string; readonly packed: string };
+  readonly #timeZone: string;
+  readonly #names: ReadonlySet<string>;
+  readonly #index: string | null;
+
+  /**
+   * @param folders `built`: where `index.html` and `assets/` lie; `packed`: the same names with `.br`
+   *   or `.gz` behind them
+   * @param timeZone IANA name of the zone that all pages tell times in
+   */
+  constructor(folders: { readonly built: string; readonly packed: string }, timeZone: string) {
+    this.#folders = folders;
+    this.#timeZone = timeZone;
+    const { built } = folders;
+    this.#names = new Set(existsSync(built) ? filesIn(built) : []);
+    this.#index = this.#names.has(INDEX) ? readFileSync(join(built, INDEX), 'utf8') : null;
+  }
+
+  /** @returns false where no page was built */
+  sendIndex({ request, response }: Visit, reader: FilesReader): boolean {
+    if (this.#index === null) return false;
+    const html = this.#index
+      .replace(HTML_TAG, () => this.#htmlTag(request, reader))
+      .replace('</head>', () => `${HEAD_OF_ALL}\n</head>`);
+    response.setHeader('Content-Type', 'text/html; charset=utf-8');
+    response.setHeader('Content-Length', Buffer.byteLength(html));
+    response.setHeader('Content-Security-Policy', FILES_CONTENT_SECURITY_POLICY);
+    response.setHeader('Referrer-Policy', 'same-origin');
+    response.end(request.method === 'HEAD' ? undefined : html);
+    return true;
+  }
+
+  /**
+   * @param name what follows `/dashboard/files/assets/`; it holds a hash of what is in it, so that
+   *   it never changes
+   * @returns false where there is no such file
+   */
+  sendAsset({ request, response }: Visit, name: string): boolean {
+    const file = `assets/${name}`;
+    if (!this.#names.has(file)) return false;
+    const packed = this.#packed(request, file);
+    const path = packed?.path ?? join(this.#folders.built, file);
+    if (packed !== null) response.setHeader('Content-Encoding', packed.coding);
+    response.setHeader('Vary', 'Accept-Encoding');
+    response.setHeader('Content-Type', TYPES[extname(name)] ?? 'application/octet-stream');
+    response.setHeader('Content-Length', statSync(path).size);
+    response.setHeader('Cache-Control', 'private, max-age=31536000, immutable');
+    if (request.method === 'HEAD') {
+      response.end();
+      return true;
+    }
+    const stream = createReadStream(path);
+    stream.on('error', () => response.destroy());
+    stream.pipe(response);
+    return true;
+  }
+
+  #packed(
+    { headers }: IncomingMessage,
+    file: string,
+  ): { readonly coding: string; readonly path: string } | null {
+    const taken = String(headers['accept-encoding'] ?? '');
+    for (const { coding, ending } of CODINGS) {
+      const path = join(this.#folders.packed, `${file}${ending}`);
+      if (new RegExp(`\\b${coding}\\b`).test(taken) && existsSync(path)) return { coding, path };
+    }
+    return null;
+  }
+
+  /** A page without a script in its document has to read what is meant for it from somewhere. */
+  #htmlTag(request: IncomingMessage, reader: FilesReader): string {
+    const look = cookieOf(request, 'balupi_look');
+    const told: Readonly<Record<string, string>> = {
+      lang: reader.language,
+      'data-look': look === 'dark' || look === 'light' ? look : '',
+      'data-time-zone': this.#timeZone,
+      'data-username': reader.username,
+      'data-is-admin': String(reader.isAdmin),
+      'data-may-wake': String(reader.mayWake),
+    };
+    const words = Object.entries(told).map(([name, value]) => `${name}="${escaped(value)}"`);
+    return `<html ${words.join(' ')}>`;
+  }
+}
