@@ -1,5 +1,5 @@
 import type { Caller } from '../accounts/caller.ts';
-import { isWithin, pathNow } from '../files/files.ts';
+import { isWithin, pathNow, type QueuedChange } from '../files/files.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ChangeRows } from './change-rows.ts';
 import { folderOf, type Target } from './target.ts';
@@ -50,7 +50,8 @@ export class Branches {
   }
 
   baseOf(save: Save): UploadBase {
-    const tips = this.#tips(save);
+    const changes = this.#openChanges(save);
+    const tips = this.#tips(save, changes);
     const before =
       save.baseChecksum === null
         ? this.#before(save, tips)
@@ -61,30 +62,35 @@ export class Branches {
       return { ...NO_BASE, source: 'caller', checksum: save.baseChecksum };
     }
     // An undecided upload shares its target with none but versions of itself.
-    return save.target.secondPath === null ? this.#known(save) : NO_BASE;
+    return save.target.secondPath === null ? this.#known(save, changes) : NO_BASE;
+  }
+
+  #openChanges({ userId }: Save): readonly QueuedChange[] {
+    return this.#deps.changeRows
+      .openOf(userId)
+      .map((change) => ({ ...change, acceptedAtMs: change.createdAtMs }));
   }
 
   /** The newest version of each branch, newest first. */
-  #tips(save: Save): readonly UploadRow[] {
+  #tips(save: Save, changes: readonly QueuedChange[]): readonly UploadRow[] {
     const { userId, target } = save;
     const rows = this.#deps.places
       .branchesOf(userId, target.path, target.secondPath)
       .filter(({ sentName }) => sentName === target.sentName);
     const followed = new Set(rows.map(({ base }) => base.uploadId));
-    return rows.filter((row) => !followed.has(row.id) && !this.#wentAway(row, save));
+    return rows.filter((row) => {
+      if (followed.has(row.id)) return false;
+      const isAway = row.state !== 'conflict' && pathNow(changes, row.path, row.seq) !== row.path;
+      return !isAway || !this.#sawChange(save, row.path, changes);
+    });
   }
 
   /**
-   * Whether a version was moved or deleted since and the device saw that: what it saves now is made
-   * from what it saw there instead, although the queue brings this version there first. One that
-   * did not look again may mean this version still, which at worst puts its save beside.
+   * Whether a device saw the last change at a path: what it saves there now is made from what it saw
+   * there, although the queue brings another version there first. One that did not look again may
+   * mean either, which at worst puts its save beside.
    */
-  #wentAway({ path, seq, state }: UploadRow, save: Save): boolean {
-    if (state === 'conflict') return false;
-    const changes = this.#deps.changeRows.openOf(save.userId).map((change) => {
-      return { ...change, acceptedAtMs: change.createdAtMs };
-    });
-    if (pathNow(changes, path, seq) === path) return false;
+  #sawChange(save: Save, path: string, changes: readonly QueuedChange[]): boolean {
     const last = changes.findLast(({ path: from, toPath }) =>
       [from, toPath].some((place) => place !== null && isWithin(path, place)),
     );
@@ -152,9 +158,11 @@ export class Branches {
 
   /**
    * The later of what the queue delivered there and what the user saw listed. A version that this
-   * device neither delivered nor was shown is none, although the user's listing has it by now.
+   * device neither delivered nor was shown is none, although the user's listing has it by now. One
+   * that is to be moved away stays there where the NAS refuses that, and then a save that was not
+   * made from it must not replace it.
    */
-  #known(save: Save): UploadBase {
+  #known(save: Save, changes: readonly QueuedChange[]): UploadBase {
     const { rows, listings } = this.#deps;
     const { userId, target } = save;
     const own = rows.lastSynced(userId, target.path);
@@ -163,6 +171,16 @@ export class Branches {
       return NO_BASE;
     }
     const shown = listings.shows(userId, target.path);
+    const now = pathNow(changes, target.path, own?.seq ?? -1);
+    if (now !== target.path && (now !== null || shown.kind === 'file')) {
+      return shown.kind === 'file' && this.#sawChange(save, target.path, changes)
+        ? asListed(shown)
+        : NO_BASE;
+    }
+    return this.#newest(save, own, shown);
+  }
+
+  #newest(save: Save, own: UploadRow | null, shown: ShownEntry): UploadBase {
     if (own !== null && isNewest(own, shown)) {
       if (!this.#isKnown(own, save)) return NO_BASE;
       return { ...NO_BASE, source: 'own', sizeBytes: own.sizeBytes, checksum: own.sha256 };

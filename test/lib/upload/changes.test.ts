@@ -344,6 +344,79 @@ describe('changes while the NAS sleeps', function () {
     for (const text of ['one', 'two']) assert.ok(texts.includes(text), text);
   });
 
+  it('puts a save beside what was moved to a path that its device last saw as another file', async () => {
+    await tree.files.list(DESK, 'alice/A');
+    await tree.rename('alice/A/a.txt', 'z.txt');
+    await tree.move('alice/c.txt', 'alice/A/a.txt');
+    await save('two');
+    await tree.house.deliver();
+    assert.equal(tree.house.nas.text('alice/A/a.txt'), 'c');
+    assert.ok(onNas().some((path) => tree.house.nas.text(path) === 'two'));
+  });
+
+  describe('a save at the place of a delivered file that was moved away', () => {
+    beforeEach(async () => {
+      tree.house.presence.set(true);
+      await save('one');
+      await tree.house.deliver();
+      await tree.house.clock.advance(1_000);
+      tree.house.presence.set(false);
+    });
+
+    function texts(): (string | null)[] {
+      return onNas().map((path) => tree.house.nas.text(path));
+    }
+
+    it('takes it once the move is done', async () => {
+      await tree.rename('alice/A/a.txt', 'z.txt');
+      await save('two');
+      await tree.house.deliver();
+      assert.equal(tree.house.nas.text('alice/A/a.txt'), 'two');
+      assert.equal(tree.house.nas.text('alice/A/z.txt'), 'one');
+      assert.deepEqual(tree.states().slice(1), ['rename synced', 'upload synced']);
+    });
+
+    for (const [how, spoil] of [
+      [
+        'is refused',
+        () => {
+          tree.house.nas.trouble = (call) =>
+            call.startsWith('rename') ? json(403, { detail: 'Operation not permitted' }) : null;
+        },
+      ],
+      ['finds its new name taken', () => void tree.house.nas.put('alice/A/z.txt', 'theirs')],
+    ] as const) {
+      it(`goes beside where the move ${how}`, async () => {
+        await tree.rename('alice/A/a.txt', 'z.txt');
+        await save('two');
+        spoil();
+        await tree.house.deliver();
+        assert.equal(tree.house.nas.text('alice/A/a.txt'), 'one');
+        assert.ok(texts().includes('two'), JSON.stringify(onNas()));
+      });
+    }
+
+    it('goes beside what was moved there since unseen by its device', async () => {
+      await tree.rename('alice/A/a.txt', 'z.txt');
+      await tree.files.list(DESK, 'alice/A');
+      await tree.move('alice/c.txt', 'alice/A/a.txt');
+      await save('two');
+      await tree.house.deliver();
+      assert.equal(tree.house.nas.text('alice/A/a.txt'), 'c');
+      for (const text of ['one', 'two']) assert.ok(texts().includes(text), text);
+    });
+
+    it('goes on from what was moved there since and its device saw', async () => {
+      await tree.rename('alice/A/a.txt', 'z.txt');
+      await tree.move('alice/c.txt', 'alice/A/a.txt');
+      await tree.files.list(DESK, 'alice/A');
+      await save('two');
+      await tree.house.deliver();
+      assert.equal(tree.house.nas.text('alice/A/a.txt'), 'two');
+      assert.ok(texts().includes('one') && !texts().includes('c'));
+    });
+  });
+
   it('puts an upload beside what it was not made for when the delete before it found that', async () => {
     await tree.delete('alice/c.txt');
     await tree.house.send('alice', 'c.txt', 'new');
