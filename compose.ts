@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
 import { passedRooms } from './compose/changes.ts';
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
@@ -15,8 +16,10 @@ import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { Setup } from './nodes/lib/setup/setup.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
+import { DiskRefusedError, faultOf } from './nodes/lib/store/disk-fault.ts';
 import { DiskWatch } from './nodes/lib/store/disk-watch.ts';
 import { IntegrityWatch } from './nodes/lib/store/integrity-watch.ts';
+import { SideCopy } from './nodes/lib/store/side-copy.ts';
 import type { Clock } from './nodes/lib/time/clock.ts';
 import { Grid } from './nodes/lib/time/grid.ts';
 import {
@@ -88,6 +91,7 @@ export class House {
       upload: upload(site, nas),
       tapo: tapo(site),
       energy: energy(site),
+      energyCopy: energyCopy(data),
       system: system(site, version, host),
       viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
@@ -164,8 +168,18 @@ export class House {
     tapo.start();
     energy.start();
     await system.start();
+    await this.#beginCopy();
     this.#integrity.start();
     this.rooms.dns.start();
+  }
+
+  /** Without it the tab explore-energy alone has nothing to ask. */
+  async #beginCopy(): Promise<void> {
+    try {
+      await this.rooms.energyCopy.begin();
+    } catch (error) {
+      if (!(error instanceof DiskRefusedError) && faultOf(error) === null) throw error;
+    }
   }
 
   /** What a version on trial has not begun; to be called once the trial is over. */
@@ -199,6 +213,14 @@ export class House {
     this.#time.stop();
     this.data.close();
   }
+}
+
+function energyCopy({ energy: store, path }: DataFolder): SideCopy {
+  const folder = resolve(path);
+  return new SideCopy({
+    store,
+    ...{ source: join(folder, 'energy.db'), file: join(folder, 'energy-copy.db') },
+  });
 }
 
 function schedule(clock: Clock, settings: Settings): Rooms['schedule'] {

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ComposeParts, House } from './compose.ts';
-import { createFlowStorage, type FlowStorageOptions } from './flows/flow-storage.ts';
+import { createFlowStorage } from './flows/flow-storage.ts';
 import { ownersFlows } from './flows/owners-flows.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { BaluPiHost } from './host/balupi.ts';
@@ -199,8 +199,8 @@ interface Begun {
 
 function hostOf(settings: Settings, { log, house, flows, trial, kept }: Begun): BaluPiHost {
   const deployed = ownersFlows(ARGUMENTS.flows, ownerFolder(settings), () => host.reloadFlows());
-  // The explore tab reads the energy database read-only; its node finds the file by this name.
-  process.env['BALUPI_ENERGY_DATABASE'] = join(resolve(settings.DATA_DIR), 'energy.db');
+  // By this name nodes with a SQLite of their own find what they may open, which is a copy.
+  process.env['BALUPI_ENERGY_DATABASE'] = house.rooms.energyCopy.file;
   const host = new BaluPiHost(hostOptions(settings, house), {
     ...{ clock: house.rooms.clock, log, trial },
     keepers: doorKeepers(house.rooms),
@@ -279,7 +279,7 @@ function ownerFolder(settings: Settings): string {
 function flowStorage(
   settings: Settings,
   log: Log,
-  hooks: Pick<FlowStorageOptions, 'onLeftOut' | 'isSafe' | 'onSafeDeploy'>,
+  hooks: FlowState['storageHooks'],
 ): ReturnType<typeof createFlowStorage> {
   return createFlowStorage({
     flowsFolder: ARGUMENTS.flows,

@@ -15,6 +15,7 @@ import { differenceOf } from '../flows/flow-difference.ts';
 import { DiskFlowFolder } from '../flows/flow-folder.ts';
 import { checkFlows } from '../flows/flow-check.ts';
 import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
+import { ShippedFlowFolder } from '../flows/shipped-flows.ts';
 import { BackupFault } from '../host/backup/backup-fault.ts';
 import type { Restored } from '../host/backup/restore.ts';
 import { DROP_FOLDER, newerRelease } from '../host/drop-folder.ts';
@@ -298,7 +299,7 @@ async function checkDisk(args: readonly string[]): Promise<number> {
 function ownersFlows(): LayeredFlowFolder {
   const folder = join(resolve(gathered()['BALUPI_DATA_DIR'] ?? './data'), 'flows');
   if (!existsSync(folder)) throw new UsageFault('All flows run as they were shipped.');
-  const shipped = new DiskFlowFolder(join(PACKAGE_FOLDER, 'flows'));
+  const shipped = new ShippedFlowFolder(join(PACKAGE_FOLDER, 'flows'));
   return new LayeredFlowFolder(shipped, new DiskFlowFolder(folder));
 }
 

@@ -81,7 +81,9 @@ function runWantedScripts() {
   if (existsSync(sqlite) && !existsSync(join(sqlite, 'build', 'Release', 'node_sqlite3.node'))) {
     console.log('Compiling SQLite for the flow editor (once, optional; a minute or more) …');
     if (rebuild('sqlite3').status !== 0) {
-      console.log('Without the tab explore-energy: sqlite3 could not be compiled here.');
+      console.log(
+        'sqlite3 could not be compiled here: explore-energy asks by the SQLite of Node.js.',
+      );
     }
   }
   writeFileSync(installMark, '');

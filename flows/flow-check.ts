@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { FlowFiles } from './flow-files.ts';
 import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
 import { LayeredFlowFolder, tellOfLayers } from './flow-layers.ts';
+import { ShippedFlowFolder } from './shipped-flows.ts';
 
 /** An owner's folder as it would be after changes that nobody makes. */
 class ImaginedFolder implements FlowFolder {
@@ -51,7 +52,7 @@ class ImaginedFolder implements FlowFolder {
  * @throws FlowFileError naming the first file that is broken
  */
 export async function checkFlows(shipped: string, owner: string): Promise<readonly string[]> {
-  const ships = new DiskFlowFolder(shipped);
+  const ships = new ShippedFlowFolder(shipped);
   if (!existsSync(owner)) {
     await new FlowFiles(ships, () => 'unknown').check();
     return [];

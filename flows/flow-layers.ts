@@ -159,6 +159,11 @@ export class LayeredFlowFolder implements FlowFolder {
   }
 }
 
+/** What a tab's file is of. */
+export function tabOf(fileName: string): string {
+  return fileName.replace(/\.json$/, '');
+}
+
 /** An update may have brought a tab of the same name, or changed what its owner has changed too. */
 export async function tellOfLayers(
   layered: LayeredFlowFolder,
@@ -169,7 +174,7 @@ export async function tellOfLayers(
   }
   for (const { name, both } of await layered.changes()) {
     if (both.length === 0) continue;
-    const tab = name.replace(/\.json$/, '');
+    const tab = tabOf(name);
     tell(
       `This version changed ${both.length} nodes of the tab ${tab} that you have changed too ` +
         `(${both.join(', ')}): yours run. To take yours back: balupi flows reset ${tab}.`,

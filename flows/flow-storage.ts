@@ -3,11 +3,12 @@ import { createRequire } from 'node:module';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { FlowFiles, type InstalledTypes } from './flow-files.ts';
 import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
-import { LayeredFlowFolder, tellOfLayers } from './flow-layers.ts';
+import { LayeredFlowFolder, tabOf, tellOfLayers } from './flow-layers.ts';
 import { asNodes } from './flow-set.ts';
 import type { FlowNode } from './flow-text.ts';
 import type { LeftOut } from './left-out.ts';
 import { deployedOverSafe, SafeFlowFolder } from './safe-flows.ts';
+import { ShippedFlowFolder } from './shipped-flows.ts';
 
 /** What Node-RED asks of `settings.storageModule` (runtime/lib/storage, 5.0.7). */
 export interface StorageModule {
@@ -28,6 +29,8 @@ export interface FlowStorageOptions {
   readonly onLeftOut: (leftOut: readonly LeftOut[]) => void;
   /** Own tabs and changes of shipped ones are kept and do not run. */
   readonly isSafe?: () => boolean;
+  /** Called with the names of the tabs in which this version and the owner changed the same nodes. */
+  readonly onChangedByBoth?: (tabs: readonly string[]) => void;
   /** A deploy made in safe mode was saved. */
   readonly onSafeDeploy?: () => void;
 }
@@ -40,10 +43,11 @@ export interface FlowStorageOptions {
  */
 export function createFlowStorage(options: FlowStorageOptions): StorageModule {
   const stock = stockStorage();
-  const shipped = new DiskFlowFolder(options.flowsFolder);
+  const shipped = new ShippedFlowFolder(options.flowsFolder);
   const layered = layersOf(shipped, options.ownerFolder);
   const files = new FlowFiles(layered ?? shipped, options.installedTypes);
   const safe = safeFiles(shipped, layered, options);
+  const tellChangedByBoth = changedByBothTeller(layered, options);
   let readOnly = false;
   return {
     ...stock,
@@ -60,8 +64,8 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
     },
     async getFlows() {
       const { nodes, leftOut } = await (safe() ?? files).load();
-      for (const one of leftOut) options.log.warn(lineOf(one));
-      options.onLeftOut(leftOut);
+      tellLeftOut(leftOut, options);
+      await tellChangedByBoth();
       return nodes;
     },
     async saveFlows(flows) {
@@ -69,7 +73,7 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
       const inSafeMode = safe();
       if (inSafeMode === null) {
         await files.save(flows);
-        return;
+        return await tellChangedByBoth();
       }
       const [shown, full] = [(await inSafeMode.load()).nodes, (await files.load()).nodes];
       await files.save(deployedOverSafe(asNodes('of this deploy', flows), shown, full));
@@ -89,10 +93,26 @@ function safeFiles(
   return () => (isSafe?.() === true ? files : null);
 }
 
+function changedByBothTeller(
+  layered: LayeredFlowFolder | null,
+  { onChangedByBoth }: FlowStorageOptions,
+): () => Promise<void> {
+  return async () => {
+    const changes = (await layered?.changes()) ?? [];
+    const tabs = changes.filter(({ both }) => both.length > 0).map(({ name }) => tabOf(name));
+    onChangedByBoth?.(tabs);
+  };
+}
+
 function layersOf(shipped: FlowFolder, ownerFolder?: string): LayeredFlowFolder | null {
   if (ownerFolder === undefined) return null;
   mkdirSync(ownerFolder, { recursive: true, mode: 0o700 });
   return new LayeredFlowFolder(shipped, new DiskFlowFolder(ownerFolder));
+}
+
+function tellLeftOut(leftOut: readonly LeftOut[], { log, onLeftOut }: FlowStorageOptions): void {
+  for (const one of leftOut) log.warn(lineOf(one));
+  onLeftOut(leftOut);
 }
 
 function lineOf({ kind, label, fileName, missingTypes }: LeftOut): string {

@@ -1,6 +1,7 @@
 import { differenceOf } from './flow-difference.ts';
 import { DiskFlowFolder } from './flow-folder.ts';
 import { LayeredFlowFolder, type OwnersChange } from './flow-layers.ts';
+import { ShippedFlowFolder } from './shipped-flows.ts';
 
 /** What the owner deployed over the shipped flows, for the editor. */
 export interface OwnersFlows {
@@ -23,7 +24,7 @@ export function ownersFlows(
   reload: () => Promise<void>,
 ): OwnersFlows {
   const layered = new LayeredFlowFolder(
-    new DiskFlowFolder(flowsFolder),
+    new ShippedFlowFolder(flowsFolder),
     new DiskFlowFolder(ownerFolder),
   );
   const fileOf = (tab: string): string => `${tab}.json`;

@@ -29,7 +29,7 @@ export class FlowState {
       bootId: bootIdOf(),
       uptimeMs: () => Math.round(uptime() * 1_000),
     });
-    this.#now = { leftOut: [], missing: [], isSafe: deps.isForced };
+    this.#now = { leftOut: [], missing: [], changedByBoth: [], isSafe: deps.isForced };
   }
 
   get now(): FlowsState {
@@ -53,10 +53,16 @@ export class FlowState {
     if (missing.length > 0) this.#deps.log.warn(`No flow answers ${missing.join(', ')}.`);
   }
 
-  get storageHooks(): Pick<FlowStorageOptions, 'onLeftOut' | 'isSafe' | 'onSafeDeploy'> {
+  get storageHooks(): Pick<
+    FlowStorageOptions,
+    'onLeftOut' | 'onChangedByBoth' | 'isSafe' | 'onSafeDeploy'
+  > {
     return {
       onLeftOut: (found) => {
         this.#now = { ...this.#now, leftOut: found.map(({ label }) => label) };
+      },
+      onChangedByBoth: (changedByBoth) => {
+        this.#now = { ...this.#now, changedByBoth };
       },
       isSafe: () => this.#now.isSafe,
       onSafeDeploy: () => {

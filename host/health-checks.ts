@@ -50,6 +50,8 @@ export interface FlowsState {
   readonly leftOut: readonly string[];
   /** Shipped endpoints that no flow answers: `GET /api/files/list`. */
   readonly missing: readonly string[];
+  /** Tabs in which this version and the owner changed the same nodes; the owner's run. */
+  readonly changedByBoth: readonly string[];
   /** Own tabs and changes of shipped ones do not run. */
   readonly isSafe: boolean;
 }
@@ -73,6 +75,11 @@ export function healthChecks(sources: HealthSources): readonly Check[] {
     ...dnsCheck(sources.dnsFault),
     { name: 'flows', run: () => flowsWord(sources.flows()) },
     { name: 'missing_flows', run: () => missingFlows(sources.flows()) },
+    {
+      name: 'changed_flows',
+      run: () => listed(sources.flows().changedByBoth),
+      isToldOnly: true,
+    },
     { name: 'palette', run: () => listed(sources.palette()), isToldOnly: true },
     { name: 'update', run: () => updateWord(sources) },
   ];

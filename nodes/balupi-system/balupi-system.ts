@@ -73,6 +73,7 @@ const CHECK_WORDS: Readonly<Record<string, string>> = {
   flows: '[[Flows]]',
   update: '[[Update]]',
   missing_flows: '[[Endpoints]]',
+  changed_flows: '[[Changed flows]]',
   palette: '[[Nodes of others]]',
   dns: '[[Name of the NAS]]',
 };

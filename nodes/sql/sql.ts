@@ -1,4 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { type Acts, actOf } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -6,8 +7,13 @@ import { askReadOnly } from '../lib/store/read-only-query.ts';
 
 interface SqlConfig extends NodeDef {
   readonly store: string;
-  /** The database's file; a setting such as `${BALUPI_ENERGY_DATABASE}` is put in by Node-RED. */
-  readonly file: string;
+  /** `ask` where a node of before says nothing. */
+  readonly op?: string;
+  /**
+   * The database's file; the energy database where it is empty or names its copy, as Node-RED puts
+   * in for `${BALUPI_ENERGY_DATABASE}`.
+   */
+  readonly file?: string;
   readonly sql: string;
   readonly rows?: number | string;
   readonly seconds?: number | string;
@@ -24,17 +30,30 @@ const MOST_ROWS = 100_000;
 const USUAL_SECONDS = 5;
 const MOST_SECONDS = 60;
 
+/** What a config node of `node-red-node-sqlite` 1.1.1 has of its connection. */
+interface ForeignDatabase {
+  readonly type: string;
+  readonly dbname?: string;
+  db?: { close(closed: () => void): void } | undefined;
+  doConnect?(): void;
+}
+
 /** @throws Error in words for a Catch node, with the code in the message */
 async function ask(
-  { clock }: Rooms,
+  { clock, energyCopy }: Rooms,
   message: SqlMessage,
   config: SqlConfig,
-  signal: AbortSignal,
+  { signal, isHeldByOthers }: { signal: AbortSignal; isHeldByOthers: (file: string) => boolean },
 ): Promise<SqlMessage> {
+  const { file: named = '' } = config;
+  const file = named === '' || named === energyCopy.file ? energyCopy.source : named;
+  if (isHeldByOthers(file)) {
+    throw refused(message, 'held', 'A node of others has this file open: ask it there.');
+  }
   const outcome = await askReadOnly(
     clock,
     {
-      ...{ file: config.file, sql: config.sql, params: paramsOf(message) },
+      ...{ file, sql: config.sql, params: paramsOf(message) },
       mostRows: within(config.rows, USUAL_ROWS, MOST_ROWS),
       withinMs: within(config.seconds, USUAL_SECONDS, MOST_SECONDS) * 1_000,
     },
@@ -67,14 +86,42 @@ function refused(message: SqlMessage, code: string, words: string): Error {
   return new Error(words);
 }
 
+/** The databases that `node-red-node-sqlite` has open in this process. */
+function foreignDatabases(RED: NodeAPI, file: string): readonly ForeignDatabase[] {
+  const found: ForeignDatabase[] = [];
+  RED.nodes.eachNode(({ id, type }) => {
+    const node = RED.nodes.getNode(id) as unknown as ForeignDatabase | null;
+    if (type === 'sqlitedb' && node?.dbname === file && node.db !== undefined) found.push(node);
+  });
+  return found;
+}
+
+/** It opens its file once a deploy. What is asked on the old one meanwhile is answered. */
+function openAnew(database: ForeignDatabase): void {
+  const { db: old } = database;
+  database.db = undefined;
+  database.doConnect?.();
+  old?.close(() => undefined);
+}
+
 /** Node `balupi-sql`. */
 export default function register(RED: NodeAPI): void {
   function Sql(this: Node, config: SqlConfig): void {
     RED.nodes.createNode(this, config);
     const closed = new AbortController();
     const guard = new NodeGuard(this);
+    const isHeldByOthers = (file: string): boolean => foreignDatabases(RED, file).length > 0;
+    const acts: Acts<Rooms> = {
+      ask: (rooms, message) =>
+        ask(rooms, message, config, { signal: closed.signal, isHeldByOthers }),
+      copy: async ({ energyCopy }, message) => {
+        const isOther = await energyCopy.refresh();
+        if (isOther) foreignDatabases(RED, energyCopy.file).forEach(openAnew);
+        return message;
+      },
+    };
     guard.onInput((message) =>
-      ask(roomsBehind(RED.nodes.getNode(config.store)), message, config, closed.signal),
+      actOf(acts, config.op ?? 'ask')(roomsBehind(RED.nodes.getNode(config.store)), message),
     );
     this.on('close', () => {
       closed.abort();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FlowNode, flowText } from '../../flows/flow-text.ts';
 import { ENDPOINTS, PASSED } from '../../nodes/lib/api/api.ts';
@@ -92,6 +92,21 @@ describe('The flow files', () => {
       assert.match(node['sql'] as string, /^SELECT\b/i);
     }
     for (const node of typed(ALL, 'sqlitedb')) assert.equal(node['mode'], 'RO', node.id);
+  });
+
+  it('have each tab that does without a package under the same name, id and words', () => {
+    for (const lacked of readdirSync('flows/without')) {
+      for (const { name, text, nodes } of flowTexts(`flows/without/${lacked}`)) {
+        const [tab] = flowTexts('flows').find((one) => one.name === name)?.nodes ?? [];
+        assert.equal(nodes[0]?.id, tab?.id, name);
+        assert.equal(nodes[0]?.['label'], tab?.['label']);
+        assert.equal(text, flowText(nodes));
+        assert.deepEqual(
+          nodes.filter(({ type }) => type.startsWith('sqlite')),
+          [],
+        );
+      }
+    }
   });
 
   it('hold no function that should be a room', () => {

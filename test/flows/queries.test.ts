@@ -6,10 +6,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { flowTexts } from './flow-rules.ts';
 
-const QUERIES = ['flows', 'examples'].flatMap((folder) =>
+const QUERIES = ['flows', 'flows/without/node-red-node-sqlite', 'examples'].flatMap((folder) =>
   flowTexts(folder).flatMap(({ name, nodes }) =>
     nodes
-      .filter(({ type }) => type === 'sqlite' || type === 'balupi-sql')
+      .filter(({ type, op }) => type === 'sqlite' || (type === 'balupi-sql' && op !== 'copy'))
       .map((node) => ({ name, sql: String(node['sql']), id: node.id })),
   ),
 );

@@ -44,6 +44,7 @@ const MINE: readonly FlowNode[] = [
   ...route('rows', {
     ...{ id: 'rows-sql', type: 'balupi-sql', name: '', rows: 10, seconds: 5 },
     ...{ sql: 'SELECT count(*) AS n FROM tapo_devices', store: 'this-balupi' },
+    // As nodes of before have it, with no act named.
     file: '${BALUPI_ENERGY_DATABASE}',
   }),
   ...route('others', { id: 'others-node', type: 'practice-node', name: '' }),

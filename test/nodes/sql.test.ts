@@ -10,8 +10,13 @@ describe('The node balupi-sql', () => {
   const open = stages();
   const folder = mkdtempSync(join(tmpdir(), 'balupi-sql-node-'));
   const file = join(folder, 'some.db');
-  const rooms = { clock: new ManualClock() };
-  const node = { type: 'balupi-sql', op: '', rooms };
+  const copied: string[] = [];
+  const energyCopy = {
+    ...{ source: file, file: join(folder, 'copy.db') },
+    refresh: () => Promise.resolve(copied.push('copied') > 0),
+  };
+  const rooms = { clock: new ManualClock(), energyCopy };
+  const node = { type: 'balupi-sql', op: 'ask', rooms };
 
   before(() => {
     const database = new DatabaseSync(file);
@@ -30,6 +35,22 @@ describe('The node balupi-sql', () => {
     assert.partialDeepStrictEqual(stage.out[0]?.[0], {
       ...{ payload: [{ a: 2 }], truncated: true, kept: 'yes' },
     });
+  });
+
+  it('asks the energy database itself, by no name and by that of its copy', async () => {
+    const sql = 'SELECT max(a) AS most FROM t';
+    for (const named of ['', energyCopy.file]) {
+      const stage = await open({ ...node, more: { file: named, sql } });
+      await stage.send();
+      assert.partialDeepStrictEqual(stage.out[0]?.[0], { payload: [{ most: 3 }] });
+    }
+  });
+
+  it('lets a message on as it came once the copy is up to date', async () => {
+    const stage = await open({ ...node, op: 'copy' });
+    await stage.send({ params: { $days: 30 }, payload: 'kept' });
+    assert.partialDeepStrictEqual(stage.out[0]?.[0], { params: { $days: 30 }, payload: 'kept' });
+    assert.deepEqual(copied, ['copied']);
   });
 
   it('has a Catch node told what was wrong', async () => {

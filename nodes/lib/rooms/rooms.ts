@@ -11,6 +11,7 @@ import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
 import type { WebPages } from '../pass/web-pages.ts';
 import type { Prefetch } from '../prefetch/prefetch.ts';
+import type { SideCopy } from '../store/side-copy.ts';
 import type { System } from '../system/system.ts';
 import type { Tapo } from '../tapo/tapo.ts';
 import type { Clock } from '../time/clock.ts';
@@ -56,6 +57,8 @@ export interface Rooms {
   readonly kept: Kept;
   readonly tapo: Tapo;
   readonly energy: Energy;
+  /** The energy database for nodes that bring a SQLite of their own. */
+  readonly energyCopy: SideCopy;
   readonly system: System;
   /** Who looks at the pages of the Pi. */
   readonly viewers: Viewers;

@@ -481,6 +481,7 @@ export const GERMAN: ReadonlyMap<string, string> = new Map([
   ['some are missing', 'manche fehlen'],
   ['slow', 'langsam'],
   ['Endpoints', 'Endpunkte'],
+  ['Changed flows', 'Geänderte Flows'],
   ['Nodes of others', 'Fremde Knoten'],
   ['Name of the NAS', 'Name des NAS'],
   ['like this', 'so lange schon'],
