@@ -25,7 +25,7 @@ export async function unregister(
   const clock = new SystemClock((problem) => {
     throw problem;
   });
-  const flows = { leftOut: [], missing: [], isSafe: false };
+  const flows = { leftOut: [], missing: [], changedByBoth: [], isSafe: false };
   const parts = {
     ...{ settings, clock, log: QUIET, version, buildDateMs: 0 },
     host: { flows: () => flows, isDiskSlow: () => false, palette: () => [] },

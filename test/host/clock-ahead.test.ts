@@ -44,7 +44,7 @@ describe('A house whose clock was once ahead', () => {
       readMarks: () => ({ isSynchronized, startsFromGuess, uptimeMs: 30_000 }),
       trial: { isOn: false, isUndecided: false },
       host: {
-        flows: () => ({ leftOut: [], missing: [], isSafe: false }),
+        flows: () => ({ leftOut: [], missing: [], changedByBoth: [], isSafe: false }),
         isDiskSlow: () => false,
         palette: () => [],
       },
