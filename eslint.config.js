@@ -1,8 +1,19 @@
 import js from '@eslint/js';
+import vue from 'eslint-plugin-vue';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'data/', 'release/', 'coverage/', 'test/fixtures/'] },
+  {
+    ignores: [
+      'dist/',
+      'node_modules/',
+      'data/',
+      'release/',
+      'coverage/',
+      'test/fixtures/',
+      'flows/parts/parts.d.ts',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -34,6 +45,36 @@ export default tseslint.config(
       globals: { process: 'readonly', console: 'readonly', setTimeout: 'readonly' },
     },
     rules: { 'no-console': 'off' },
+  },
+  // The Vue parts of the pages; their form is prettier's, their types are vue-tsc's.
+  ...vue.configs['flat/recommended'].map((rules) => ({ ...rules, files: ['flows/parts/*.vue'] })),
+  {
+    files: ['flows/parts/*.vue'],
+    languageOptions: {
+      globals: {
+        ...{ window: 'readonly', document: 'readonly', fetch: 'readonly', console: 'readonly' },
+        ...{ setInterval: 'readonly', clearInterval: 'readonly', setTimeout: 'readonly' },
+        ...{ clearTimeout: 'readonly', ResizeObserver: 'readonly', CustomEvent: 'readonly' },
+        ...{ URLSearchParams: 'readonly', Intl: 'readonly' },
+      },
+    },
+    rules: {
+      'no-console': 'error',
+      complexity: ['error', 18],
+      // A part is a node of its own: it has no name, and the Dashboard gives it its message.
+      'vue/multi-word-component-names': 'off',
+      'vue/require-prop-types': 'off',
+      // What prettier decides.
+      'vue/html-indent': 'off',
+      'vue/html-self-closing': 'off',
+      'vue/max-attributes-per-line': 'off',
+      'vue/singleline-html-element-content-newline': 'off',
+      'vue/multiline-html-element-content-newline': 'off',
+      'vue/html-closing-bracket-newline': 'off',
+      'vue/first-attribute-linebreak': 'off',
+      // Nothing that a message brings becomes a tag.
+      'vue/no-v-html': 'error',
+    },
   },
   {
     files: ['**/*.cjs'],

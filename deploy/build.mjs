@@ -5,7 +5,15 @@
  */
 // Node 20 reads this file too, for the hashes alone; it has no `stripTypeScriptTypes`.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import * as nodeModule from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +32,7 @@ const PLACES = {
   ],
   tests: ['test'],
 };
-const SOURCE = /\.(?:ts|mjs|html|svg)$|\/locales\/.*\.json$/;
+const SOURCE = /\.(?:ts|mjs|html|svg)$|\/(?:locales|words)\/.*\.json$/;
 /** Node has no loader for `.ts` in a package's folder, so the imports name what was made. */
 const LOCAL_IMPORT = /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\.ts\2/g;
 
@@ -74,6 +82,11 @@ function makeDist(root) {
 }
 
 function strip(root, file) {
+  // The catalogues are read as the code is loaded, which the rest of this build does.
+  if (/\/words\/[^/]+\.json$/.test(file)) {
+    mkdirSync(dirname(join(root, 'dist', file)), { recursive: true });
+    copyFileSync(join(root, file), join(root, 'dist', file));
+  }
   if (!file.endsWith('.ts') || file.endsWith('.d.ts')) return;
   const to = join(root, 'dist', file.replace(/\.ts$/, '.js'));
   const code = nodeModule.stripTypeScriptTypes(readFileSync(join(root, file), 'utf8'));

@@ -7,7 +7,7 @@ import {
   type NasSeen,
 } from '../host/doctor.ts';
 import type { Finding } from '../nodes/lib/system/finding.ts';
-import { inWordsOf } from '../nodes/lib/viewers/words.ts';
+import { WORDS } from '../nodes/lib/viewers/viewers.ts';
 import type { Settings } from '../settings.ts';
 import { askNas } from '../host/nas-finder.ts';
 import { knownMac } from './known-mac.ts';
@@ -37,8 +37,8 @@ export async function dataDisk(folder: string): Promise<readonly Finding[]> {
   return inEnglish(await lookAtDisk(folder));
 }
 
-function inEnglish(findings: readonly Finding[]): readonly Finding[] {
-  return inWordsOf('en', findings) as readonly Finding[];
+function inEnglish(findings: readonly Finding<unknown>[]): readonly Finding[] {
+  return WORDS.spoken('en', findings) as readonly Finding[];
 }
 
 async function lookForNas(url: string): Promise<NasSeen> {

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { FlowFiles } from '../flows/flow-files.ts';
+import { ShippedFlowFolder } from '../flows/shipped-flows.ts';
 import { textFaults, trackedFiles } from './lint-text.ts';
 import { unusedIn } from './lint-unused.ts';
 
@@ -65,26 +67,16 @@ export function cruise(places: readonly string[], folder = process.cwd()): Cruis
   };
 }
 
-/** Joins the flow files as Node-RED would get them, with `$lines` folded back. */
-function joinedFlows(folder: string): unknown[] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.json') && !name.startsWith('_'))
-    .flatMap((name) => {
-      const text = readFileSync(join(folder, name), 'utf8');
-      return JSON.parse(text, (_key, value: unknown) => unfold(value)) as unknown[];
-    });
-}
-
-function unfold(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('$lines' in value)) return value;
-  return (value.$lines as string[]).join('\n');
+/** Joins the flow files as Node-RED would get them. */
+async function joinedFlows(folder: string): Promise<unknown[]> {
+  return (await new FlowFiles(new ShippedFlowFolder(folder), () => 'unknown').load()).nodes;
 }
 
 /** Runs Node-RED's own linter over the flows as a whole: links cross files. */
-function lintFlows(folder: string): { ok: boolean; output: string } {
+async function lintFlows(folder: string): Promise<{ ok: boolean; output: string }> {
   const scratch = mkdtempSync(join(tmpdir(), 'balupi-lint-'));
   const file = join(scratch, 'flows.json');
-  writeFileSync(file, JSON.stringify(joinedFlows(folder)));
+  writeFileSync(file, JSON.stringify(await joinedFlows(folder)));
   const tool = join('node_modules', 'nrlint', 'bin', 'nrlint.js');
   const done = spawnSync(process.execPath, [tool, '--config', '.nrlint.cjs', file], {
     encoding: 'utf8',
@@ -93,7 +85,7 @@ function lintFlows(folder: string): { ok: boolean; output: string } {
   return { ok: done.status === 0, output: done.stdout + done.stderr };
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const report = cruise(CODE.filter((place) => existsSync(place)));
   if (report.modules === 0) {
     console.error('The import rules looked at no module at all.');
@@ -106,7 +98,7 @@ function main(): number {
   }
   const texts = textFaults(trackedFiles());
   for (const { rule, file } of texts) console.error(`${rule}: ${file}`);
-  const flows = lintFlows('flows');
+  const flows = await lintFlows('flows');
   if (!flows.ok) console.error(flows.output);
   const violations = report.violations.length + unused.length + texts.length;
   console.log(
@@ -115,4 +107,4 @@ function main(): number {
   return violations === 0 && flows.ok ? 0 : 1;
 }
 
-if (process.argv[1]?.endsWith('lint-house.js')) process.exitCode = main();
+if (process.argv[1]?.endsWith('lint-house.js')) process.exitCode = await main();

@@ -145,6 +145,7 @@ function hand(args, { heap = [], isService = false } = {}) {
 
 const checks = () => {
   must(ownNode(), [join(bin, '..', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+  must(ownNode(), [join(bin, '..', 'vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json']);
   must(ownNode(), [join(bin, '..', 'prettier', 'bin', 'prettier.cjs'), '--check', '.']);
   must(ownNode(), [join(bin, '..', 'eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.']);
   must(ownNode(), [join(root, 'dist', 'deploy', 'lint-house.js')]);

@@ -4,13 +4,27 @@ import { diff } from 'node:util';
 const MARK_OF = ['+', ' ', '-'];
 const AROUND = 2;
 
-/** The changed lines with two around them, as people know it from `diff -u`; empty where none is. */
+/**
+ * The changed lines with two around them, as people know it from `diff -u`; empty where none is. Text
+ * of several lines, such as a function or a Vue part, is shown as it was written.
+ */
 export function differenceOf(before: string, after: string): string {
-  const lines = diff(before.split('\n'), after.split('\n'));
+  const lines = diff(readable(before), readable(after));
   const near = (at: number): boolean =>
     lines.slice(Math.max(0, at - AROUND), at + AROUND + 1).some(([operation]) => operation !== 0);
   return lines
     .map(([operation, line], at) => (near(at) ? `${MARK_OF[operation + 1] ?? ''}${line}` : null))
     .filter((line) => line !== null)
     .join('\n');
+}
+
+/** The lines of a flow file, with those of its `$lines` taken out of their quotes. */
+function readable(text: string): string[] {
+  let isInLines = false;
+  return text.split('\n').map((line) => {
+    if (line.trim() === ']') isInLines = false;
+    const quoted = isInLines ? /^(\s*)("(?:[^"\\]|\\.)*"),?$/.exec(line) : null;
+    if (line.trim() === '"$lines": [') isInLines = true;
+    return quoted === null ? line : `${quoted[1] ?? ''}${JSON.parse(quoted[2] ?? '""') as string}`;
+  });
 }

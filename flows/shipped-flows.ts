@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { FlowFileError } from './flow-file-error.ts';
 import { DiskFlowFolder } from './flow-folder.ts';
 import { asNodes, SHARED_FILE } from './flow-set.ts';
-import { flowText, parseFlowText } from './flow-text.ts';
+import { type FlowNode, flowText, parseFlowText } from './flow-text.ts';
 
 /** An optional package that shipped flows use. */
 interface OptionalPackage {
@@ -19,10 +20,14 @@ const OPTIONAL: readonly OptionalPackage[] = [
 ];
 /** Holds, by the name of a package, the tabs that are shipped in another form where it is missing. */
 const WITHOUT = 'without';
+/** Where the Vue parts of the pages lie, beside the flows and nowhere else. */
+const PART = /^parts\/[a-z0-9-]+\.(?:vue|css)$/;
 
 /**
  * The shipped flows as this machine can run them: where an optional package does not load, a tab that
- * would use it is the one of the same name that does without, and its config nodes are not there.
+ * would use it is the one of the same name that does without, and its config nodes are not there. The
+ * Vue parts of the pages are in their nodes. Whoever reads a flow file here reads it as Node-RED has
+ * it, so that an owner's change of a part is a change of that node.
  */
 export class ShippedFlowFolder extends DiskFlowFolder {
   readonly #folder: string;
@@ -35,13 +40,29 @@ export class ShippedFlowFolder extends DiskFlowFolder {
     this.#missing = OPTIONAL.filter(({ name }) => !loads(name));
   }
 
+  /** @throws FlowFileError when a part is missing, or named in a way that leads elsewhere */
   override async read(name: string): Promise<string> {
     const instead = this.#missing
       .map((one) => join(this.#folder, WITHOUT, one.name))
       .find((folder) => existsSync(join(folder, name)));
     if (instead !== undefined) return await new DiskFlowFolder(instead).read(name);
     const text = await super.read(name);
-    return name === SHARED_FILE ? this.#withoutMissing(text) : text;
+    return name === SHARED_FILE ? this.#withoutMissing(text) : await this.#withParts(name, text);
+  }
+
+  async #withParts(name: string, text: string): Promise<string> {
+    if (!text.includes('"$file"')) return text;
+    const nodes = asNodes(name, parseFlowText(text));
+    return flowText(await Promise.all(nodes.map((node) => this.#withPart(name, node))));
+  }
+
+  async #withPart(name: string, node: FlowNode): Promise<FlowNode> {
+    const file = partOf(node);
+    if (file === null) return node;
+    if (!PART.test(file)) {
+      throw new FlowFileError(name, `the node "${node.id}" names a part that is none: ${file}.`);
+    }
+    return { ...node, format: (await super.read(file)).replace(/\n$/, '') };
   }
 
   #withoutMissing(text: string): string {
@@ -50,6 +71,12 @@ export class ShippedFlowFolder extends DiskFlowFolder {
     const kept = nodes.filter(({ type }) => !types.has(type));
     return kept.length === nodes.length ? text : flowText(kept);
   }
+}
+
+/** @returns the file that holds a node's template; null for one that holds it itself */
+export function partOf({ format }: FlowNode): string | null {
+  const { $file } = (format ?? {}) as { readonly $file?: unknown };
+  return typeof $file === 'string' ? $file : null;
 }
 
 /** Node-RED would load it all the same; a compiled part may be there and not fit this machine. */

@@ -5,7 +5,7 @@ import type { User } from '../nodes/lib/accounts/accounts.ts';
 import { Target } from '../nodes/lib/api/api.ts';
 import { type Answer, answerNow, type FileRequest, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import { type Language, languageOf } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import type { DashboardFiles } from './dashboard-files.ts';
 import { onceMorePage, startingPage } from './dashboard-pages.ts';
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
@@ -105,7 +105,7 @@ export class DashboardDoor {
       answerNow(request, response, refuse('not_found'));
       return;
     }
-    const language = languageOf(
+    const language = WORDS.languageOf(
       cookieOf(request, 'balupi_language'),
       request.headers['accept-language'],
     );

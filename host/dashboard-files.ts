@@ -2,7 +2,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync, statSync } fro
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, extname, join, relative } from 'node:path';
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import { pageScript } from './dashboard-script.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -88,8 +88,7 @@ function manifestIn(language: Language): string {
     id: '/dashboard/',
     name: 'BaluPi',
     short_name: 'BaluPi',
-    description:
-      language === 'de' ? 'NAS, Energie und Uploads des Hauses' : 'NAS, energy and uploads',
+    description: WORDS.of(language).signIn.house,
     lang: language,
     start_url: '/dashboard/',
     scope: '/dashboard/',

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import { HEAD_OF_ALL } from './dashboard-files.ts';
-import { PAGE_WORDS } from './dashboard-words.ts';
 
 const STYLE = `
 :root{color-scheme:light dark;--page:#eef1f5;--card:#fff;--text:#1c2733;--soft:#5b6875;--line:#cbd3dc;--main:#0b6e4f;--on-main:#fff;--bad:#b3261e}
@@ -118,7 +117,7 @@ export function page({
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-${meta}<title>BaluPi – ${escaped(title ?? PAGE_WORDS[language].title)}</title>
+${meta}<title>BaluPi – ${escaped(title ?? WORDS.of(language).signIn.title)}</title>
 ${HEAD_OF_ALL}
 <style>${STYLE}</style>
 </head>
@@ -149,7 +148,7 @@ export interface SignInShown {
 /** Name and password. */
 export function signInPage(shown: SignInShown): string {
   const { language, fault: problem, next, username = '', isSetupOpen = false } = shown;
-  const words = PAGE_WORDS[language];
+  const words = WORDS.of(language).signIn;
   const guide = `<hr><p>${escaped(words.notSetUp)}</p><a href="/dashboard/setup">${escaped(words.stepByStep)}</a>`;
   const body = `<p>${escaped(words.lead)}</p>${fault(problem)}
 <form method="post" action="/dashboard/sign-in">${hidden('next', next)}
@@ -161,7 +160,7 @@ export function signInPage(shown: SignInShown): string {
 
 /** The second factor; `step` stands for the first one. */
 export function codePage(shown: SignInShown & { readonly step: string }): string {
-  const words = PAGE_WORDS[shown.language];
+  const words = WORDS.of(shown.language).signIn;
   const body = `<p>${escaped(words.codeLead)}</p>${fault(shown.fault)}
 <form method="post" action="/dashboard/sign-in">${hidden('next', shown.next)}${hidden('step', shown.step)}
 <label>${escaped(words.code)}<input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="32" required autofocus></label>
@@ -172,7 +171,7 @@ export function codePage(shown: SignInShown & { readonly step: string }): string
 
 /** For a known admin after the grace, who may do nothing else. */
 export function wakePage(language: Language, ticket: string): string {
-  const words = PAGE_WORDS[language];
+  const words = WORDS.of(language).signIn;
   const body = `<p>${escaped(words.wakeLead)}</p>
 <form method="post" action="/dashboard/wake">${hidden('ticket', ticket)}
 <button>${escaped(words.wake)}</button></form>`;
@@ -182,20 +181,20 @@ export function wakePage(language: Language, ticket: string): string {
 /** A sentence and the way back to the sign-in. */
 export function sentencePage(language: Language, sentence: string): string {
   const body = `<p>${escaped(sentence)}</p>
-<a href="/dashboard/sign-in">${escaped(PAGE_WORDS[language].signIn)}</a>`;
+<a href="/dashboard/sign-in">${escaped(WORDS.of(language).signIn.signIn)}</a>`;
   return page({ language, body });
 }
 
 /** While flows start. */
 export function startingPage(language: Language): string {
-  const body = `<p>${escaped(PAGE_WORDS[language].starting)}</p>`;
+  const body = `<p>${escaped(WORDS.of(language).signIn.starting)}</p>`;
   return page({ language, body, refresh: '3' });
 }
 
 /** For a browser that came for the NAS's own pages. It asks again by itself. */
 export function asleepPage(language: Language, since: string): string {
-  const words = PAGE_WORDS[language];
-  const body = `<p>${escaped(words.asleepSince(since))}</p><p>${escaped(words.asleepWorks)}</p>
+  const words = WORDS.of(language).signIn;
+  const body = `<p>${escaped(filled(words.asleepSince, { when: since }))}</p><p>${escaped(words.asleepWorks)}</p>
 <a href="/dashboard">${escaped(words.asleepWake)}</a>`;
   return page({ language, body, refresh: '10' });
 }

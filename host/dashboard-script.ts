@@ -1,13 +1,13 @@
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, type Words, WORDS } from '../nodes/lib/viewers/viewers.ts';
 
 /**
  * How every page writes numbers, money, dates and times, as `window.balupi`: in the reader's
  * language and region, and in the zone of this house, wherever the browser is. The region is the
  * browser's own where it speaks the language (an en-GB reader gets British dates).
  */
-const PAGE_SCRIPT = `((language, timeZone) => {
+const PAGE_SCRIPT = `((language, timeZone, languages) => {
   const known = (navigator.languages || []).find((tag) => tag.toLowerCase().split('-')[0] === language);
-  const locale = known || { de: 'de-DE', en: 'en-GB' }[language];
+  const locale = known || { de: 'de-DE', en: 'en-GB' }[language] || language;
   const formats = new Map();
   const formatOf = (Kind, options) => {
     const key = Kind.name + JSON.stringify(options);
@@ -27,9 +27,14 @@ const PAGE_SCRIPT = `((language, timeZone) => {
   const utc = (day) => new Date(day + 'T00:00:00Z');
   const iso = (moment) => moment.toISOString().slice(0, 10);
   window.balupi = {
-    language, locale, timeZone, number, date,
+    language, locale, timeZone, languages, number, date,
     atMost: (value, digits) => formatOf(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value),
     money: (euro) => formatOf(Intl.NumberFormat, { style: 'currency', currency: 'EUR' }).format(euro),
+    /** How long ago, of seconds: the largest unit that counts at least two. */
+    ago: (seconds) => {
+      const [size, unit] = [[86400, 'day'], [3600, 'hour'], [60, 'minute']].find(([one]) => seconds >= 2 * one) || [1, 'second'];
+      return formatOf(Intl.RelativeTimeFormat, { style: 'narrow' }).format(-Math.round(seconds / size), unit);
+    },
     when: (moment) => date(moment, { dateStyle: 'short', timeStyle: 'short' }),
     time: (moment) => date(moment, { timeStyle: 'short' }),
     /** A number as somebody writes it into a form; NaN where it is none. */
@@ -63,7 +68,11 @@ const PAGE_SCRIPT = `((language, timeZone) => {
   };
 })`;
 
-/** @param timeZone IANA name of the house's zone */
-export function pageScript(language: Language, timeZone: string): string {
-  return `${PAGE_SCRIPT}(${JSON.stringify(language)}, ${JSON.stringify(timeZone)});\n`;
+/**
+ * @param timeZone IANA name of the house's zone
+ * @param words whose languages the page offers
+ */
+export function pageScript(language: Language, timeZone: string, words: Words = WORDS): string {
+  const given = [language, timeZone, words.languages].map((one) => JSON.stringify(one));
+  return `${PAGE_SCRIPT}(${given.join(', ')});\n`;
 }

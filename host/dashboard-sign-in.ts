@@ -8,7 +8,7 @@ import type {
 } from '../nodes/lib/accounts/accounts.ts';
 import { type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import {
   codePage,
   PAGE_CONTENT_SECURITY_POLICY,
@@ -17,7 +17,7 @@ import {
   wakePage,
 } from './dashboard-pages.ts';
 import { cookieOf, isSameOrigin, safeNext } from './dashboard-request.ts';
-import { PAGE_WORDS, refusalWords } from './dashboard-words.ts';
+import { refusalWords } from './dashboard-words.ts';
 import { OneTime } from './one-time.ts';
 import { readBody } from './read-body.ts';
 
@@ -105,12 +105,12 @@ export class DashboardSignIn {
     if (form === null) return;
     const { language } = visit;
     if (this.#wakes.take(form.get('ticket') ?? '') === null) {
-      send(visit, 401, sentencePage(language, PAGE_WORDS[language].stepOver));
+      send(visit, 401, sentencePage(language, WORDS.of(language).signIn.stepOver));
       return;
     }
     const no = this.#accounts.wake();
     const sentence =
-      no === null ? PAGE_WORDS[language].wakeSent : refusalWords(language, no, undefined);
+      no === null ? WORDS.of(language).signIn.wakeSent : refusalWords(language, no, undefined);
     send(visit, no === null ? 200 : refuse(no).statusCode, sentencePage(language, sentence));
   }
 
@@ -147,7 +147,7 @@ export class DashboardSignIn {
     const { language } = visit;
     const pendingToken = this.#steps.see(step);
     if (pendingToken === null) {
-      const fault = PAGE_WORDS[language].stepOver;
+      const fault = WORDS.of(language).signIn.stepOver;
       send(visit, 401, signInPage({ language, fault, next }));
       return;
     }

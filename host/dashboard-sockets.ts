@@ -1,12 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import {
-  inWordsOf,
-  type Language,
-  languageOf,
-  type Viewers,
-} from '../nodes/lib/viewers/viewers.ts';
+import { type Language, type Viewers, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import { admitPacket, isFor, type Reader } from './dashboard-packet.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';
@@ -145,7 +140,7 @@ export class DashboardSockets {
 
   #takeIn(socket: DashboardSocket, cookie: string): boolean {
     const { headers } = socket.handshake;
-    const language = languageOf(
+    const language = WORDS.languageOf(
       cookieOf({ headers }, 'balupi_language'),
       headers['accept-language'],
     );
@@ -197,10 +192,12 @@ export class DashboardSockets {
         return false;
       }
       if (event === 'ui-config') {
-        args = [args[0], inLook(look, args[1])];
-        learnTypes(shown.types, args[1]);
+        const config = inLook(look, args[1]);
+        learnTypes(shown.types, config);
+        // The flows are ours to word; what a message brings is data, whatever it looks like.
+        return emit(event, args[0], WORDS.inTemplate(shown.language, config));
       }
-      return emit(event, ...args.map((argument) => inWordsOf(shown.language, argument)));
+      return emit(event, ...args.map((argument) => WORDS.spoken(shown.language, argument)));
     };
   }
 }

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statfsSync, statSy
 import { open, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { Finding } from '../nodes/lib/system/finding.ts';
+import type { Finding as FindingIn } from '../nodes/lib/system/finding.ts';
+import { type Said, said, saidNumber } from '../nodes/lib/viewers/viewers.ts';
 import {
   type BackupWish,
   type Destination,
@@ -13,6 +14,10 @@ import {
 import { isNightName } from './backup/outlived.ts';
 import { NAS_STAGING } from './backup/places.ts';
 import { PASSING_WORDS } from './health-checks.ts';
+
+/** Words of the pages, or what is the same in all languages. */
+type Told = Said | string;
+type Finding = FindingIn<Told>;
 
 const GB = 1e9;
 const MIN_MEMORY_GB = 0.8;
@@ -60,19 +65,19 @@ export interface Patient {
   readonly nowMs: number;
 }
 
-const ok = (subject: string, found: string): Finding => ({
+const ok = (subject: Told, found: Told): Finding => ({
   level: 'ok',
   subject,
   found,
   advice: '',
 });
-const warn = (subject: string, found: string, advice: string): Finding => ({
+const warn = (subject: Told, found: Told, advice: Told): Finding => ({
   level: 'warn',
   subject,
   found,
   advice,
 });
-const fail = (subject: string, found: string, advice: string): Finding => ({
+const fail = (subject: Told, found: Told, advice: Told): Finding => ({
   level: 'fail',
   subject,
   found,
@@ -102,42 +107,38 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
 }
 
 function machine(): Finding {
-  const subject = '[[Machine]]';
+  const subject = said`[[machine]]`;
   const [major = 0] = process.versions.node.split('.').map(Number);
   const found = `Node.js ${process.versions.node}, ${process.arch}`;
   if (!['arm64', 'x64'].includes(process.arch)) {
-    return fail(subject, found, '[[BaluPi wants a 64-bit system: install the 64-bit image.]]');
+    return fail(subject, found, said`[[want64Bit]]`);
   }
   if (major < 22) {
-    return fail(subject, found, '[[Install a release, which brings its own Node.js.]]');
+    return fail(subject, found, said`[[installRelease]]`);
   }
   return ok(subject, found);
 }
 
 function memory(): Finding {
   const gb = totalmem() / GB;
-  const found = `[[#${gb.toFixed(1)}]] GB`;
-  if (gb >= MIN_MEMORY_GB) return ok('[[Memory]]', found);
-  return warn(
-    '[[Memory]]',
-    found,
-    '[[BaluPi wants 1 GB; with less, switch off what else runs here.]]',
-  );
+  const found = said`${saidNumber(gb, 1)} GB`;
+  if (gb >= MIN_MEMORY_GB) return ok(said`[[memory]]`, found);
+  return warn(said`[[memory]]`, found, said`[[want1Gb]]`);
 }
 
 /** Also what an installation and a move ask before they take a folder for the data. */
 export async function dataDisk(folder: string): Promise<readonly Finding[]> {
-  const subject = '[[Data disk]]';
+  const subject = said`[[dataDisk]]`;
   let place = folder;
   while (!existsSync(place) && place !== dirname(place)) place = dirname(place);
   const { type, bavail, bsize } = statfsSync(place);
   const unfit = UNFIT_FILE_SYSTEMS[type];
   if (unfit !== undefined) {
-    return [fail(subject, `${folder}: ${unfit}`, '[[Take a disk with ext4, xfs or btrfs.]]')];
+    return [fail(subject, `${folder}: ${unfit}`, said`[[takeFittingDisk]]`)];
   }
   const freeGb = (bavail * bsize) / GB;
-  const space = `[[#${freeGb.toFixed(1)}]] GB [[free]]`;
-  const more = '[[Copies and uploads need room. To a larger disk:]] sudo balupi move';
+  const space = said`${saidNumber(freeGb, 1)} GB [[free]]`;
+  const more = said`[[needRoom]] sudo balupi move`;
   return [
     freeGb < LOW_DISK_GB ? warn(subject, space, more) : ok(subject, space),
     ...medium(place),
@@ -148,12 +149,12 @@ export async function dataDisk(folder: string): Promise<readonly Finding[]> {
 function medium(place: string): readonly Finding[] {
   const device = deviceOf(place);
   if (device === null) return [];
-  if (!device.startsWith('mmcblk')) return [ok('[[Medium]]', device)];
+  if (!device.startsWith('mmcblk')) return [ok(said`[[medium]]`, device)];
   return [
     warn(
-      '[[Medium]]',
-      `${device}, [[an SD card]]${wearOf(device)}`,
-      '[[An SD card wears out and may lie about what it has written. To a USB SSD:]] sudo balupi move',
+      said`[[medium]]`,
+      said`${device}, [[anSdCard]]${wearOf(device)}`,
+      said`[[sdCardWearsOut]] sudo balupi move`,
     ),
   ];
 }
@@ -168,30 +169,30 @@ function deviceOf(place: string): string | null {
 }
 
 /** Cards that tell it give the share of their life that is gone in tenths (JEDEC eMMC 5.0). */
-function wearOf(device: string): string {
+function wearOf(device: string): Told {
   const file = `/sys/block/${device}/device/life_time`;
   if (!existsSync(file)) return '';
   const tenths = readFileSync(file, 'utf8').trim().split(/\s+/).map(Number);
-  return `, ${Math.max(...tenths) * 10} % [[of its life used]]`;
+  return said`, ${String(Math.max(...tenths) * 10)} % [[ofItsLifeUsed]]`;
 }
 
 /** A short measured test: a synced write that takes no time at all was not written. */
 async function syncs(place: string): Promise<Finding> {
-  const subject = '[[Synced writes]]';
+  const subject = said`[[syncedWrites]]`;
   let median: number;
   try {
     median = await medianSyncMs(join(place, `.balupi-sync-test-${process.pid}`));
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
-    return warn(subject, `[[not measured]] (${code})`, '[[Run this as root.]]');
+    return warn(subject, said`[[notMeasured]] (${code})`, said`[[runThisAsRoot]]`);
   }
-  const found = `[[#${median.toFixed(2)}]] ms [[each]]`;
+  const found = said`${saidNumber(median, 2)} ms [[each]]`;
   if (median < HONEST_SYNC_MS) {
-    const advice = '[[That is faster than a disk: a power cut may lose uploads.]]';
+    const advice = said`[[fasterThanDisk]]`;
     return warn(subject, found, advice);
   }
   if (median > SLOW_SYNC_MS) {
-    return warn(subject, found, '[[Uploads of many small files will be slow on this disk.]]');
+    return warn(subject, found, said`[[slowDisk]]`);
   }
   return ok(subject, found);
 }
@@ -216,11 +217,11 @@ async function medianSyncMs(file: string): Promise<number> {
 /** What lies in the data folder holds keys, passwords and the family's files: nobody else's business. */
 function secrets(folder: string): Finding {
   const readable = tooOpen(folder);
-  if (readable.length === 0) return ok('[[Secrets]]', '[[read by BaluPi alone]]');
+  if (readable.length === 0) return ok(said`[[secrets]]`, said`[[readByBaluPiAlone]]`);
   return warn(
-    '[[Secrets]]',
-    `[[others may open]] ${readable.join(', ')}`,
-    `[[Unless that is meant:]] chmod -R go= ${folder}`,
+    said`[[secrets]]`,
+    said`[[othersMayOpen]] ${readable.join(', ')}`,
+    said`[[unlessThatIsMeant]] chmod -R go= ${folder}`,
   );
 }
 
@@ -230,16 +231,16 @@ function tooOpen(folder: string): readonly string[] {
 }
 
 async function clock(): Promise<Finding> {
-  const subject = '[[Clock]]';
+  const subject = said`[[clock]]`;
   const isMarked = existsSync('/run/systemd/timesync/synchronized');
   const told = isMarked
     ? 'yes'
     : await outputOf('timedatectl', 'show', '--property=NTPSynchronized', '--value');
-  if (told === 'yes') return ok(subject, '[[set by network time]]');
+  if (told === 'yes') return ok(subject, said`[[setByNetworkTime]]`);
   return warn(
     subject,
-    `${new Date().toISOString()}, [[confirmed by nobody]]`,
-    '[[Switch network time on:]] timedatectl set-ntp true',
+    said`${new Date().toISOString()}, [[confirmedByNobody]]`,
+    said`[[switchTimeOn]] timedatectl set-ntp true`,
   );
 }
 
@@ -251,33 +252,33 @@ async function nas({ nasUrl, nas: look }: Patient): Promise<Finding> {
     case 'silent':
       return warn(
         'NAS',
-        `${nasUrl} [[does not answer]]`,
-        '[[It may sleep. Else set its address:]] sudo balupi set NAS_URL',
+        said`${nasUrl} [[doesNotAnswer]]`,
+        said`[[maySleep]] sudo balupi set NAS_URL`,
       );
     case 'no_address':
       return fail(
         'NAS',
-        `${new URL(nasUrl).hostname} [[has no address]]`,
-        '[[Set its address as a number:]] sudo balupi set NAS_URL',
+        said`${new URL(nasUrl).hostname} [[hasNoAddress]]`,
+        said`[[setNumericAddress]] sudo balupi set NAS_URL`,
       );
   }
 }
 
 function wake({ macAddress }: Patient): Finding {
-  if (macAddress !== null) return ok('[[Waking]]', macAddress);
+  if (macAddress !== null) return ok(said`[[wakingSubject]]`, macAddress);
   return warn(
-    '[[Waking]]',
-    '[[no MAC address of the NAS is known]]',
-    '[[Sign in once while the NAS is awake, or set it:]] sudo balupi set NAS_MAC_ADDRESS',
+    said`[[wakingSubject]]`,
+    said`[[noMacKnown]]`,
+    said`[[signInOnceAwake]] sudo balupi set NAS_MAC_ADDRESS`,
   );
 }
 
 async function api({ health, port }: Patient): Promise<Finding> {
   const told = await health();
-  const advice = '[[What it said:]] sudo balupi logs';
-  if (told === null) return fail('BaluPi', `[[nothing answers at port]] ${port}`, advice);
+  const advice = said`[[whatItSaid]] sudo balupi logs`;
+  if (told === null) return fail('BaluPi', said`[[nothingAnswersAtPort]] ${String(port)}`, advice);
   const { status, version, checks } = told;
-  if (status === 'ok') return ok('BaluPi', `${version} [[is well]]`);
+  if (status === 'ok') return ok('BaluPi', said`${version} [[isWell]]`);
   const found = Object.entries(checks)
     .filter(([name, word]) => word !== 'ok' && PASSING_WORDS[name]?.includes(word) !== true)
     .map(([name, word]) => `${name}: ${word}`);
@@ -285,34 +286,30 @@ async function api({ health, port }: Patient): Promise<Finding> {
 }
 
 function plugs({ hasPlugAccount }: Patient): Finding {
-  if (hasPlugAccount) return ok('[[Plugs]]', '[[an account is set]]');
+  if (hasPlugAccount) return ok(said`[[plugs]]`, said`[[anAccountIsSet]]`);
   return warn(
-    '[[Plugs]]',
-    '[[no Tapo account]]',
-    '[[To meter set both:]] sudo balupi set TAPO_USERNAME, sudo balupi set TAPO_PASSWORD',
+    said`[[plugs]]`,
+    said`[[noTapoAccount]]`,
+    said`[[toMeterSetBoth]] sudo balupi set TAPO_USERNAME, sudo balupi set TAPO_PASSWORD`,
   );
 }
 
 function backups({ backups: wish, dataFolder, nowMs }: Patient): readonly Finding[] {
   if (!wish.toDisk && !wish.toNas) {
     return [
-      warn(
-        '[[Backup]]',
-        '[[none by night]]',
-        '[[Name a folder on a disk of its own in the settings:]] BALUPI_BACKUP_DIR',
-      ),
+      warn(said`[[backup]]`, said`[[noneByNight]]`, said`[[nameBackupFolder]] BALUPI_BACKUP_DIR`),
     ];
   }
   return [
-    ...(wish.toDisk ? [backup('[[Backup]]', dataFolder, 'disk', nowMs)] : []),
-    ...(wish.toNas ? [backup('[[Backup on the NAS]]', dataFolder, 'nas', nowMs)] : []),
+    ...(wish.toDisk ? [backup(said`[[backup]]`, dataFolder, 'disk', nowMs)] : []),
+    ...(wish.toNas ? [backup(said`[[backupOnTheNas]]`, dataFolder, 'nas', nowMs)] : []),
   ];
 }
 
-const BACKUP_LOGS = '[[What it said:]] journalctl -u balupi-backup -n 20';
+const BACKUP_LOGS = said`[[whatItSaid]] journalctl -u balupi-backup -n 20`;
 
 function backup(
-  subject: string,
+  subject: Said,
   dataFolder: string,
   destination: Destination,
   nowMs: number,
@@ -321,8 +318,8 @@ function backup(
   const { made } = last;
   const when =
     made === null
-      ? '[[none yet]]'
-      : `${made.at.slice(0, 16).replace('T', ' ')} UTC, [[#${(made.sizeBytes / 1e6).toFixed(1)}]] MB`;
+      ? said`[[noneYet]]`
+      : said`${made.at.slice(0, 16).replace('T', ' ')} UTC, ${saidNumber(made.sizeBytes / 1e6, 1)} MB`;
   // To the NAS it goes when that is awake, whenever that is.
   const runningMs = destination === 'nas' ? 0 : Infinity;
   switch (wordOfLast(last, { nowMs, runningMs })) {
@@ -330,19 +327,15 @@ function backup(
       return ok(subject, when);
     case 'not_yet':
       if (destination === 'nas' && waitsForNas(dataFolder)) {
-        return ok(subject, '[[one waits until the NAS is awake]]');
+        return ok(subject, said`[[backupWaitsForNas]]`);
       }
-      return warn(
-        subject,
-        when,
-        '[[The first is made this night. Now:]] sudo balupi backup --nightly',
-      );
+      return warn(subject, when, said`[[firstBackupTonight]] sudo balupi backup --nightly`);
     case 'old':
       return warn(subject, when, BACKUP_LOGS);
     case 'not_mounted':
-      return fail(subject, `[[its disk is missing]]; ${when}`, '[[Plug it in and mount it.]]');
+      return fail(subject, said`[[itsDiskIsMissing]]; ${when}`, said`[[plugItInAndMountIt]]`);
     case 'failed':
-      return fail(subject, `[[did not work]]; ${when}`, BACKUP_LOGS);
+      return fail(subject, said`[[didNotWork]]; ${when}`, BACKUP_LOGS);
   }
 }
 
@@ -355,18 +348,22 @@ async function service(): Promise<Finding> {
   const state = await outputOf('systemctl', 'is-active', 'balupi');
   // Without systemd as the first process it is there and has nothing to tell.
   if (state === null || state === '') {
-    return warn('[[Service]]', '[[no systemd here]]', '[[Start it:]] npm start');
+    return warn(said`[[service]]`, said`[[noSystemdHere]]`, said`[[startIt]] npm start`);
   }
-  if (state === 'active') return ok('[[Service]]', state);
-  return fail('[[Service]]', state, '[[What it said:]] sudo balupi logs');
+  if (state === 'active') return ok(said`[[service]]`, state);
+  return fail(said`[[service]]`, state, said`[[whatItSaid]] sudo balupi logs`);
 }
 
 async function failedUnits(): Promise<Finding> {
   const args = ['list-units', '--state=failed', '--plain', '--no-legend', 'balupi*'];
   const told = (await outputOf('systemctl', ...args)) ?? '';
   const names = told.split('\n').flatMap((line) => line.split(' ')[0] || []);
-  if (names.length === 0) return ok('[[Failed units]]', '[[none]]');
-  return fail('[[Failed units]]', names.join(', '), `[[What it said:]] journalctl -u ${names[0]}`);
+  if (names.length === 0) return ok(said`[[failedUnits]]`, said`[[none]]`);
+  return fail(
+    said`[[failedUnits]]`,
+    names.join(', '),
+    said`[[whatItSaid]] journalctl -u ${names[0] ?? ''}`,
+  );
 }
 
 /** @returns null where there is no such program; what it printed, whatever it ended with */

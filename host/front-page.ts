@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type Answer, answerNow } from '../nodes/lib/http/http.ts';
 import { pagePathOf, type WebPage, type WebPageAsked } from '../nodes/lib/pass/web-pages.ts';
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import { asleepPage, PAGE_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
 import type { RequestWatch } from './request-watch.ts';
 
@@ -133,11 +133,11 @@ function setRootHeaders(response: ServerResponse): void {
 }
 
 function languageOf({ headers }: IncomingMessage): Language {
-  return /^de\b/i.test(headers['accept-language'] ?? '') ? 'de' : 'en';
+  return WORDS.languageOf(undefined, headers['accept-language']);
 }
 
 function asleepIn(language: Language, sinceMs: number, timeZone: string): string {
-  const since = new Intl.DateTimeFormat(language === 'de' ? 'de-DE' : 'en-GB', {
+  const since = new Intl.DateTimeFormat(language === 'en' ? 'en-GB' : language, {
     ...{ timeZone, weekday: 'long', hour: '2-digit', minute: '2-digit' },
   }).format(sinceMs);
   return asleepPage(language, since);

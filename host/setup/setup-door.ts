@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { User } from '../../nodes/lib/accounts/accounts.ts';
 import { answerNow, refuse } from '../../nodes/lib/http/http.ts';
 import type { Setup } from '../../nodes/lib/setup/setup.ts';
-import type { Language } from '../../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
 import { sentencePage, WAITING_CONTENT_SECURITY_POLICY } from '../dashboard-pages.ts';
 import { cookieOf } from '../dashboard-request.ts';
 import { DASHBOARD_COOKIE, goTo, send } from '../dashboard-sign-in.ts';
@@ -18,7 +18,6 @@ import {
   type Section,
 } from './setup-pages.ts';
 import type { Sections, Visited } from './setup-sections.ts';
-import { SETUP_WORDS } from './setup-words.ts';
 
 /** Names the browser that entered the code. */
 export const SETUP_COOKIE = 'balupi_setup';
@@ -115,7 +114,7 @@ export class SetupDoor {
       return;
     }
     if (user.role !== 'admin') {
-      send(place, 403, sentencePage(language, SETUP_WORDS[language].adminsOnly));
+      send(place, 403, sentencePage(language, WORDS.of(language).setup.adminsOnly));
       return;
     }
     if (base === 'setup') await this.#guided(place, user);
@@ -148,7 +147,7 @@ export class SetupDoor {
     const form = await this.#form(place);
     if (form === null) return;
     const { language, response, request } = place;
-    const words = SETUP_WORDS[language];
+    const words = WORDS.of(language).setup;
     const outcome = this.#deps.setup.enter(form.get('code') ?? '');
     switch (outcome.kind) {
       case 'let_in': {
@@ -163,7 +162,11 @@ export class SetupDoor {
         return;
       case 'too_many_tries':
         response.setHeader('Retry-After', outcome.retryAfterSeconds);
-        send(place, 429, codePage(language, words.tooMany(outcome.retryAfterSeconds)));
+        send(
+          place,
+          429,
+          codePage(language, filled(words.tooMany, { seconds: outcome.retryAfterSeconds })),
+        );
         return;
       case 'code_over':
         send(place, 401, codePage(language, words.codeOver));
@@ -215,7 +218,9 @@ export class SetupDoor {
   async #noAdmin({ request, language }: Place): Promise<string | null> {
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
     const user = cookie === undefined ? null : await this.#deps.look(cookie);
-    return user === null ? null : SETUP_WORDS[language].notAdmin(user.username);
+    return user === null
+      ? null
+      : filled(WORDS.of(language).setup.notAdmin, { name: user.username });
   }
 
   async #form(place: Place): Promise<URLSearchParams | null> {

@@ -1,8 +1,7 @@
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
-import type { Language } from '../../nodes/lib/viewers/viewers.ts';
+import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
 import { escaped, fault, hidden, page } from '../dashboard-pages.ts';
 import type { FoundNas } from '../nas-finder.ts';
-import { SETUP_WORDS, type SetupWords } from './setup-words.ts';
 
 /** In the order of the guided start. */
 export const STEPS = ['house', 'nas', 'admin', 'account', 'plugs', 'price', 'done'] as const;
@@ -28,7 +27,7 @@ export interface Shown {
   readonly outranked: readonly string[];
 }
 
-export function titleOf(words: SetupWords, step: Step): string {
+export function titleOf(words: Catalogue['setup'], step: Step): string {
   return words[`${step}Title`];
 }
 
@@ -39,7 +38,7 @@ export function after(step: Step): Step {
 
 /** For a browser that has not entered the code. */
 export function codePage(language: Language, problem: string | null): string {
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const body = `<h2>${escaped(words.codeTitle)}</h2><p>${escaped(words.codeLead)}</p>${fault(problem)}
 <form method="post" action="/dashboard/setup">
 <label>${escaped(words.code)}<input name="code" autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="32" placeholder="ABCDE-FGHJK" required autofocus></label>
@@ -50,11 +49,11 @@ export function codePage(language: Language, problem: string | null): string {
 
 /** Language of the browser and zone of the house. */
 export function housePage(shown: Shown & { readonly zone: string }): string {
-  const words = SETUP_WORDS[shown.language];
+  const words = WORDS.of(shown.language).setup;
   const zones = [...new Set([shown.zone, 'UTC', ...Intl.supportedValuesOf('timeZone')])].sort();
   const isSet = shown.outranked.length > 0;
   const zoneField = `<label>${escaped(words.zone)}<select name="zone"${isSet ? ' disabled' : ''}>${options(zones, shown.zone)}</select></label>`;
-  const languages = `<label>${escaped(words.language)}<select name="language">${options(['en', 'de'], shown.language, { en: 'English', de: 'Deutsch' })}</select></label>`;
+  const languages = `<label>${escaped(words.language)}<select name="language">${languageOptions(shown.language)}</select></label>`;
   const button = shown.base === 'setup' ? words.goOn : words.save;
   return section(
     shown,
@@ -79,7 +78,7 @@ export interface NasShown extends Shown {
 
 /** Find or enter the NAS. */
 export function nasPage(shown: NasShown): string {
-  const words = SETUP_WORDS[shown.language];
+  const words = WORDS.of(shown.language).setup;
   const ask =
     shown.outranked.length > 0
       ? ''
@@ -95,26 +94,26 @@ ${shown.base === 'setup' ? laterButton(words) : ''}</form>`;
   );
 }
 
-function skipForm(words: SetupWords): string {
+function skipForm(words: Catalogue['setup']): string {
   return `<form method="post"><button name="do" value="later">${escaped(words.goOn)}</button></form>`;
 }
 
-function laterButton(words: SetupWords): string {
+function laterButton(words: Catalogue['setup']): string {
   return `<button class="other" name="do" value="later" formnovalidate>${escaped(words.later)}</button>`;
 }
 
-function nasNow({ url, now }: NasShown, words: SetupWords): string {
+function nasNow({ url, now }: NasShown, words: Catalogue['setup']): string {
   if (url === null) return '';
-  const states: Readonly<Record<string, string>> = words.nasStates;
+  const states = statesOf(words);
   return facts([
     [words.nasNow, url],
-    [words.nasState, states[now.state] ?? words.unset],
-    [words.nasVersion, now.version ?? words.unset],
+    [words.nasState, states[now.state] ?? '–'],
+    [words.nasVersion, now.version ?? '–'],
     [words.nasMac, now.mac ?? words.nasMacUnknown],
   ]);
 }
 
-function candidates(shown: NasShown, words: SetupWords): string {
+function candidates(shown: NasShown, words: Catalogue['setup']): string {
   const { found, silent } = shown;
   const lead = found.length > 1 ? words.nasSeveral : words.nasFound;
   const several = found.length === 0 ? '' : `<p class="good" role="status">${escaped(lead)}</p>`;
@@ -122,7 +121,7 @@ function candidates(shown: NasShown, words: SetupWords): string {
     const told = facts([
       [words.nasAddress, nas.url],
       [words.nasVersion, nas.version],
-      [words.nasState, words.nasStates.awake],
+      [words.nasState, words.nasAwake],
       [words.nasMac, nas.macAddress ?? words.nasMacUnknown],
       ...(nas.fingerprint === null ? [] : [[words.nasFingerprint, nas.fingerprint] as const]),
     ]);
@@ -140,7 +139,7 @@ interface Candidate {
 }
 
 function useForm(shown: NasShown, { url, macAddress, told, button }: Candidate): string {
-  const words = SETUP_WORDS[shown.language];
+  const words = WORDS.of(shown.language).setup;
   const mac = `<label>${escaped(words.nasMacHelp)}<input name="mac" value="${escaped(macAddress ?? '')}" placeholder="02:00:5e:00:53:01" maxlength="17" autocapitalize="none" spellcheck="false"></label>`;
   return `<fieldset><legend>${escaped(url)}</legend>${told}<form method="post">${hidden('url', url)}${mac}${again(shown)}
 <button name="do" value="use">${escaped(button)}</button></form><p></p></fieldset>`;
@@ -148,7 +147,7 @@ function useForm(shown: NasShown, { url, macAddress, told, button }: Candidate):
 
 /** The end of what the code opens. */
 export function adminPage(language: Language, problem: string | null): string {
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const body = `${progress(words, 'admin')}<p>${escaped(words.adminLead)}</p>${fault(problem)}
 <form method="post" action="/dashboard/sign-in">${hidden('next', '/dashboard/setup/account')}
 <label>${escaped(words.adminName)}<input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="128" required autofocus></label>
@@ -159,7 +158,7 @@ export function adminPage(language: Language, problem: string | null): string {
 
 /** The TP-Link account; nothing of it is ever shown. */
 export function accountPage(shown: Shown & { readonly hasAccount: boolean }): string {
-  const words = SETUP_WORDS[shown.language];
+  const words = WORDS.of(shown.language).setup;
   const state = shown.hasAccount ? words.accountSet : words.accountNone;
   const form = `<form method="post">
 <label>${escaped(words.accountName)}<input name="account" type="email" autocomplete="off" maxlength="200" required></label>
@@ -177,13 +176,13 @@ export function accountPage(shown: Shown & { readonly hasAccount: boolean }): st
 export function plugsPage(
   shown: Shown & { readonly hasAccount: boolean; readonly plugs: readonly TapoDevice[] },
 ): string {
-  const words = SETUP_WORDS[shown.language];
+  const words = WORDS.of(shown.language).setup;
   const { plugs, hasAccount } = shown;
   const way = `<a href="/dashboard/${shown.base}/account">${escaped(words.accountTitle)}</a>`;
   const first = hasAccount ? '' : `<p class="note">${escaped(words.plugsFirst)} ${way}</p>`;
   const names = plugs.map(
     ({ id, name, model, ipAddress, stateHint }) =>
-      `<label>${escaped(words.plugName([model, ipAddress].filter((part) => part !== '').join(', ')))}<input name="name-${escaped(id)}" value="${escaped(name)}" maxlength="64" required></label>${stateHint === '' ? '' : `<p class="note">${escaped(stateHint)}</p>`}`,
+      `<label>${escaped(filled(words.plugName, { model: [model, ipAddress].filter((part) => part !== '').join(', ') }))}<input name="name-${escaped(id)}" value="${escaped(name)}" maxlength="64" required></label>${stateHint === '' ? '' : `<p class="note">${escaped(stateHint)}</p>`}`,
   );
   const feeding = plugs.find(({ role }) => role === 'nas')?.id ?? '';
   const choices = [{ id: '', name: words.plugNone }, ...plugs].map(
@@ -198,10 +197,10 @@ export function plugsPage(
 }
 
 export function pricePage(shown: Shown & { readonly cents: string }): string {
-  const words = SETUP_WORDS[shown.language];
+  const words = WORDS.of(shown.language).setup;
   const isSet = shown.outranked.length > 0 ? ' disabled' : '';
   const button = isSet === '' ? `<button>${escaped(words.save)}</button>` : '';
-  const value = shown.language === 'de' ? shown.cents.replace('.', ',') : shown.cents;
+  const value = written(shown.language, shown.cents);
   return section(
     shown,
     'price',
@@ -209,9 +208,28 @@ export function pricePage(shown: Shown & { readonly cents: string }): string {
   );
 }
 
+/** A number as a form shows it to its reader. */
+export function written(language: Language, number: string): string {
+  const [, mark = '.'] = new Intl.NumberFormat(language, { minimumFractionDigits: 1 }).format(0);
+  return number.replace('.', mark);
+}
+
+/** What a page calls the states of the NAS. */
+export function statesOf(words: Catalogue['setup']): Readonly<Record<string, string>> {
+  const { nasAwake: awake, nasAsleep: asleep, nasNeverSeen } = words;
+  return { awake, asleep, never_seen: nasNeverSeen };
+}
+
+function languageOptions(chosen: Language): string {
+  const names = Object.fromEntries(WORDS.languages.map(({ id, name }) => [id, name]));
+  return options(Object.keys(names), chosen, names);
+}
+
 export function donePage(language: Language): string {
-  const words = SETUP_WORDS[language];
-  const next = words.doneNext.map((line) => `<li><div>${escaped(line)}</div></li>`).join('');
+  const words = WORDS.of(language).setup;
+  const next = [words.doneNext1, words.doneNext2, words.doneNext3, words.doneNext4]
+    .map((line) => `<li><div>${escaped(line)}</div></li>`)
+    .join('');
   const body = `${progress(words, 'done')}<p>${escaped(words.doneLead)}</p><ul class="list">${next}</ul>
 <p class="links"><a href="/dashboard/">${escaped(words.toDashboard)}</a><a href="/dashboard/settings">${escaped(words.settings)}</a></p>`;
   return page({ language, body, title: words.doneTitle, isWide: true });
@@ -219,7 +237,7 @@ export function donePage(language: Language): string {
 
 /** All sections, each with how it stands. */
 export function indexPage(language: Language, states: Readonly<Record<Section, string>>): string {
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const rows = SECTIONS.map((name) => {
     const title = escaped(titleOf(words, name));
     const change = escaped(words.change);
@@ -232,7 +250,7 @@ export function indexPage(language: Language, states: Readonly<Record<Section, s
 
 /** Goes on by itself once the house is up again. */
 export function restartPage(language: Language, next: string): string {
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const body = `<h2>${escaped(words.restartTitle)}</h2><p role="status">${escaped(words.restartLead)}</p>
 <a data-next href="${escaped(next)}">${escaped(words.restartGoOn)}</a>`;
   return page({ language, body, title: words.restartTitle, waits: true });
@@ -240,7 +258,7 @@ export function restartPage(language: Language, next: string): string {
 
 function section(shown: Shown, step: Section, body: string): string {
   const { language, base } = shown;
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const head =
     base === 'setup' ? progress(words, step) : `<h2>${escaped(titleOf(words, step))}</h2>`;
   const good =
@@ -255,25 +273,25 @@ function section(shown: Shown, step: Section, body: string): string {
 }
 
 /** On from here; the step NAS has a button for it, as a start may be due. */
-function ways(words: SetupWords, base: Base, step: Section): string {
+function ways(words: Catalogue['setup'], base: Base, step: Section): string {
   if (base === 'settings') return `<a href="/dashboard/settings">${escaped(words.back)}</a>`;
   if (step === 'nas' || step === 'house') return '';
   return `<a href="/dashboard/setup/${after(step)}">${escaped(words.goOn)}</a>`;
 }
 
-function progress(words: SetupWords, step: Step): string {
-  const at = words.stepOf(STEPS.indexOf(step) + 1, STEPS.length);
+function progress(words: Catalogue['setup'], step: Step): string {
+  const at = filled(words.stepOf, { step: STEPS.indexOf(step) + 1, all: STEPS.length });
   return `<p class="step">${escaped(at)}</p><h2>${escaped(titleOf(words, step))}</h2>`;
 }
 
 function outranked({ language, outranked: names }: Shown): string {
   if (names.length === 0) return '';
-  return `<p class="note">${escaped(SETUP_WORDS[language].byEnvironment(names.join(', ')))}</p>`;
+  return `<p class="note">${escaped(filled(WORDS.of(language).setup.byEnvironment, { names: names.join(', ') }))}</p>`;
 }
 
 function again({ language, asksAgain }: Shown): string {
   if (!asksAgain) return '';
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   return `<label>${escaped(words.again)}<input name="password" type="password" autocomplete="current-password" maxlength="1024" required></label>
 <label>${escaped(words.againCode)}<input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="32"></label>`;
 }

@@ -8,7 +8,7 @@ import type {
   TapoDevice,
 } from '../../nodes/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
-import type { Language } from '../../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
 import type { AskedNas, FoundNas } from '../nas-finder.ts';
 import type { HouseSettings, PageSetting } from './house-settings.ts';
 import {
@@ -23,8 +23,9 @@ import {
   pricePage,
   type Section,
   type Shown,
+  statesOf,
+  written,
 } from './setup-pages.ts';
-import { SETUP_WORDS } from './setup-words.ts';
 
 /** What the pages set up, each as its room does it. */
 export interface HousePorts {
@@ -100,17 +101,17 @@ export class Sections {
   }
 
   index(language: Language): string {
-    const words = SETUP_WORDS[language];
+    const words = WORDS.of(language).setup;
     const { nas, plugs } = this.#ports;
     const feeding = plugs.list(language).find(({ role }) => role === 'nas');
     const names = plugs.list(language).map(({ id, name }) => {
       return id === feeding?.id ? `${name} (${words.plugFeeds})` : name;
     });
-    const states: Readonly<Record<string, string>> = words.nasStates;
+    const states = statesOf(words);
     const { state } = nas.now();
     return indexPage(language, {
-      house: this.#settings.valueOf('TIMEZONE') ?? words.unset,
-      nas: `${this.#settings.valueOf('NAS_URL') ?? words.unset}, ${states[state] ?? words.unset}`,
+      house: this.#settings.valueOf('TIMEZONE') ?? '–',
+      nas: `${this.#settings.valueOf('NAS_URL') ?? '–'}, ${states[state] ?? '–'}`,
       account: plugs.hasAccount ? words.accountSet : words.accountNone,
       plugs: names.length === 0 ? words.plugsNone : names.join(', '),
       price: `${this.#cents(language)} ct`,
@@ -154,7 +155,7 @@ export class Sections {
   }
 
   #takeHouse(visited: Visited, form: URLSearchParams): TakeOutcome {
-    const language = form.get('language') === 'de' ? 'de' : 'en';
+    const language = WORDS.languageOf(form.get('language') ?? undefined, undefined);
     const zone = form.get('zone');
     const kept = zone === null ? null : this.#settings.keep({ TIMEZONE: zone });
     if (kept?.kind === 'faults') {
@@ -186,7 +187,7 @@ export class Sections {
   }
 
   async #takeNas(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
-    const words = SETUP_WORDS[visited.language];
+    const words = WORDS.of(visited.language).setup;
     const what = form.get('do');
     const typed = (form.get('url') ?? '').slice(0, LONGEST_SECRET);
     if (what === 'later') return this.#onFromNas(visited, false);
@@ -207,7 +208,7 @@ export class Sections {
   }
 
   #toldNas(visited: Visited, asked: AskedNas, typed: string): TakeOutcome {
-    const words = SETUP_WORDS[visited.language];
+    const words = WORDS.of(visited.language).setup;
     switch (asked.kind) {
       case 'found':
         return page(200, this.#nas(visited, {}, { typed, found: [asked.nas] }));
@@ -225,7 +226,7 @@ export class Sections {
     form: URLSearchParams,
     asked: Extract<AskedNas, { kind: 'found' | 'silent' }>,
   ): Promise<TakeOutcome> {
-    const words = SETUP_WORDS[visited.language];
+    const words = WORDS.of(visited.language).setup;
     const { url, macAddress } = asked.kind === 'found' ? asked.nas : asked;
     const again = asked.kind === 'found' ? { found: [asked.nas] } : { silent: asked };
     if (!(await this.#isSure(visited, form))) {
@@ -257,7 +258,7 @@ export class Sections {
   }
 
   async #takeAccount(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
-    const words = SETUP_WORDS[visited.language];
+    const words = WORDS.of(visited.language).setup;
     const username = (form.get('account') ?? '').trim();
     const password = form.get('secret') ?? '';
     const isWhole = username !== '' && password !== '';
@@ -279,7 +280,10 @@ export class Sections {
       return page(422, this.#account(visited, { fault }));
     }
     this.#settings.keep({ TAPO_USERNAME: username, TAPO_PASSWORD: password });
-    const good = tried.kind === 'taken' ? words.accountTaken(tried.plug) : words.accountUntried;
+    const good =
+      tried.kind === 'taken'
+        ? filled(words.accountTaken, { plug: tried.plug })
+        : words.accountUntried;
     return page(200, this.#account(visited, { good }));
   }
 
@@ -291,7 +295,7 @@ export class Sections {
   }
 
   async #takePlugs(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
-    const words = SETUP_WORDS[visited.language];
+    const words = WORDS.of(visited.language).setup;
     const { plugs } = this.#ports;
     if (form.get('do') === 'find') {
       if (this.#asks.take('plugs').kind !== 'go') {
@@ -299,7 +303,14 @@ export class Sections {
       }
       const { discovered } = await plugs.discover(visited.language);
       const said =
-        discovered === 0 ? { fault: words.plugsNone } : { good: words.plugsFound(discovered) };
+        discovered === 0
+          ? { fault: words.plugsNone }
+          : {
+              good:
+                discovered === 1
+                  ? words.plugsFoundOne
+                  : filled(words.plugsFound, { count: discovered }),
+            };
       return page(200, this.#plugs(visited, said));
     }
     this.#namePlugs(visited, form);
@@ -325,7 +336,7 @@ export class Sections {
   }
 
   #takePrice(visited: Visited, form: URLSearchParams): TakeOutcome {
-    const words = SETUP_WORDS[visited.language];
+    const words = WORDS.of(visited.language).setup;
     const typed = (form.get('price') ?? '').trim().replace(',', '.');
     const cents = /^\d+(?:\.\d+)?$/.test(typed) ? Number(typed) : Number.NaN;
     if (!(cents >= 0 && cents <= MOST_CENTS)) {
@@ -342,8 +353,8 @@ export class Sections {
   }
 
   #cents(language: Language): string {
-    const cents = this.#settings.valueOf('ENERGY_DEFAULT_PRICE_CENTS') ?? SETUP_WORDS.en.unset;
-    return language === 'de' ? cents.replace('.', ',') : cents;
+    const cents = this.#settings.valueOf('ENERGY_DEFAULT_PRICE_CENTS') ?? '–';
+    return written(language, cents);
   }
 
   /**

@@ -5,7 +5,7 @@ import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { inWordsOf } from '../lib/viewers/viewers.ts';
+import { type Said, said, WORDS } from '../lib/viewers/viewers.ts';
 import { metricsText } from './metrics.ts';
 
 interface SystemConfig extends NodeDef {
@@ -59,52 +59,52 @@ function metrics(rooms: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE }));
 }
 
-/** What a page calls the checks, marked for its reader's language. */
-const CHECK_WORDS: Readonly<Record<string, string>> = {
-  queue_db: '[[Queue database]]',
-  cache_db: '[[Cache database]]',
-  energy_db: '[[Energy database]]',
-  nas: '[[NAS]]',
-  clock: '[[Clock]]',
-  disk: '[[Disk]]',
-  memory: '[[Memory]]',
-  uploads: '[[Uploads]]',
-  backup: '[[Backup]]',
-  flows: '[[Flows]]',
-  update: '[[Update]]',
-  missing_flows: '[[Endpoints]]',
-  changed_flows: '[[Changed flows]]',
-  palette: '[[Nodes of others]]',
-  dns: '[[Name of the NAS]]',
+/** What a page calls the checks. */
+const CHECK_WORDS: Readonly<Record<string, Said>> = {
+  queue_db: said`[[queueDatabase]]`,
+  cache_db: said`[[cacheDatabase]]`,
+  energy_db: said`[[energyDatabase]]`,
+  nas: said`[[nas]]`,
+  clock: said`[[clock]]`,
+  disk: said`[[disk]]`,
+  memory: said`[[memory]]`,
+  uploads: said`[[uploads]]`,
+  backup: said`[[backup]]`,
+  flows: said`[[flows]]`,
+  update: said`[[update]]`,
+  missing_flows: said`[[endpoints]]`,
+  changed_flows: said`[[changedFlows]]`,
+  palette: said`[[nodesOfOthers]]`,
+  dns: said`[[nameOfTheNas]]`,
 };
-const STATE_WORDS: Readonly<Record<string, string>> = {
-  ok: '[[all right]]',
-  failing: '[[failing]]',
-  awake: '[[awake]]',
-  asleep: '[[asleep]]',
-  unreachable: '[[does not answer]]',
-  never_seen: '[[never seen]]',
-  nas_storage_missing: '[[its storage is missing]]',
-  clock_unsynced: '[[not set]]',
-  low: '[[nearly full]]',
-  full: '[[full]]',
-  busy: '[[short]]',
-  lost: '[[lost]]',
-  found: '[[found again]]',
-  strangers: '[[unknown files]]',
-  set_aside: '[[replaced, the damaged one is kept]]',
-  damaged: '[[damaged]]',
-  left_out: '[[left out]]',
-  off: '[[not set up]]',
-  not_yet: '[[none yet]]',
-  old: '[[too long ago]]',
-  failed: '[[did not work]]',
-  not_mounted: '[[its disk is missing]]',
-  trial: '[[on trial]]',
-  available: '[[a newer version lies ready: sudo balupi update]]',
-  safe_mode: '[[own flows do not run (safe mode)]]',
-  missing: '[[some are missing]]',
-  slow: '[[slow]]',
+const STATE_WORDS: Readonly<Record<string, Said>> = {
+  ok: said`[[allRight]]`,
+  failing: said`[[failing]]`,
+  awake: said`[[awake]]`,
+  asleep: said`[[asleep]]`,
+  unreachable: said`[[doesNotAnswer]]`,
+  never_seen: said`[[neverSeen]]`,
+  nas_storage_missing: said`[[itsStorageIsMissing]]`,
+  clock_unsynced: said`[[notSet]]`,
+  low: said`[[nearlyFull]]`,
+  full: said`[[full]]`,
+  busy: said`[[short]]`,
+  lost: said`[[lost]]`,
+  found: said`[[foundAgain]]`,
+  strangers: said`[[unknownFiles]]`,
+  set_aside: said`[[setAside]]`,
+  damaged: said`[[damaged]]`,
+  left_out: said`[[leftOut]]`,
+  off: said`[[notSetUp]]`,
+  not_yet: said`[[noneYet]]`,
+  old: said`[[tooLongAgo]]`,
+  failed: said`[[didNotWork]]`,
+  not_mounted: said`[[itsDiskIsMissing]]`,
+  trial: said`[[onTrial]]`,
+  available: said`[[updateReady]]`,
+  safe_mode: said`[[safeMode]]`,
+  missing: said`[[someAreMissing]]`,
+  slow: said`[[slow]]`,
 };
 
 /** A row of a page's table for each check. */
@@ -118,8 +118,9 @@ function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 async function doctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const payload: Doctor = { findings: [...(await system.doctor())] };
-  return withAnswer(message, answer(inWordsOf('en', payload)));
+  const findings = WORDS.spoken('en', await system.doctor()) as Doctor['findings'];
+  const payload: Doctor = { findings };
+  return withAnswer(message, answer(payload));
 }
 
 const LEVEL_MARKS = { ok: '✓', warn: '⚠', fail: '✗' } as const;
@@ -129,7 +130,7 @@ async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMe
   const findings = await system.doctor();
   const payload = findings.map(({ level, subject, found, advice }) => ({
     ...{ found, advice },
-    subject: `${LEVEL_MARKS[level]} ${subject}`,
+    subject: said`${LEVEL_MARKS[level]} ${subject as Said}`,
   }));
   return withAnswer(message, answer(payload));
 }

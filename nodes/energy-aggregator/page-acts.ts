@@ -2,6 +2,7 @@ import type { Costs } from '../lib/energy/energy.ts';
 import type { Act } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
+import { type Said, said, saidEuro, saidNumber } from '../lib/viewers/viewers.ts';
 
 const MWH_PER_KWH = 1_000_000;
 const UC_PER_EURO = 100_000_000;
@@ -17,12 +18,12 @@ function rounded(value: number, digits: number): number {
 }
 
 /** A number that is shown in the reader's way; a dash where there is none. */
-function shown(value: number | null, digits: number, unit: string): string {
-  return value === null ? '–' : `[[#${value.toFixed(digits)}]] ${unit}`;
+function shown(value: number | null, digits: number, unit: string): string | Said {
+  return value === null ? '–' : said`${saidNumber(value, digits)} ${unit}`;
 }
 
-function shownEuro(uc: number | null): string {
-  return uc === null ? '–' : `[[#${(uc / UC_PER_EURO).toFixed(2)} €]]`;
+function shownEuro(uc: number | null): string | Said {
+  return uc === null ? '–' : saidEuro(uc / UC_PER_EURO);
 }
 
 function show(message: ApiMessage, payload: unknown): ApiMessage {

@@ -23,23 +23,6 @@ interface CacheConfig extends NodeDef {
 /** Days in a page's chart. */
 const SHOWN_DAYS = 14;
 
-const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
-/** Whole numbers, and colours that are legible on a light and on a dark page (ECharts' options). */
-const DAYS_LOOK = {
-  grid: { left: 8, right: 16, top: 14, bottom: 10, containLabel: true },
-  xAxis: {
-    splitLine: { show: false },
-    axisTick: { show: false },
-    axisLabel: { color: '#8692a0' },
-  },
-  yAxis: {
-    minInterval: 1,
-    axisLine: { show: false },
-    axisLabel: { color: '#8692a0' },
-    splitLine: { lineStyle: { color: 'rgba(128, 128, 128, 0.22)' } },
-  },
-};
-
 /** Outputs of `look up`, in their order. */
 const kept = (message: FileMessage): unknown => [message, null, null, null];
 const missing = (message: FileMessage): unknown => [null, message, null, null];
@@ -109,22 +92,12 @@ function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null
 }
 
 /** What a page's chart shows of the last two weeks. */
-/** A chart's message; without anything to draw the chart is not there. */
-interface ChartMessage extends ApiMessage {
-  ui_update?: unknown;
-  visible?: boolean;
-}
-
-function pageDays({ cache }: Rooms, message: ChartMessage): ApiMessage {
+function pageDays({ cache }: Rooms, message: ApiMessage): ApiMessage {
   const { today, days } = cache.background.days(SHOWN_DAYS);
-  const rows = wireDays(days, today, SHOWN_DAYS).days;
-  message.payload = rows.map(({ date, nas_wakes_avoided: y }) => ({
-    x: `${Number(date.slice(8))} [[${MONTHS[Number(date.slice(5, 7)) - 1] ?? ''}]]`,
-    y,
-    series: '[[Wakes avoided]]',
+  message.payload = wireDays(days, today, SHOWN_DAYS).days.map(({ date, nas_wakes_avoided }) => ({
+    date,
+    nas_wakes_avoided,
   }));
-  message.ui_update = { chartOptions: DAYS_LOOK };
-  message.visible = rows.some((day) => day.nas_wakes_avoided > 0);
   return message;
 }
 

@@ -4,7 +4,7 @@ import { type Act, named } from '../lib/guard/acts.ts';
 import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { type Asked, type Asker, callAs, GERMAN } from '../lib/viewers/viewers.ts';
+import { type Asked, type Asker, callAs, type Language, WORDS } from '../lib/viewers/viewers.ts';
 
 interface ViewerConfig extends NodeDef {
   readonly op: string;
@@ -12,7 +12,7 @@ interface ViewerConfig extends NodeDef {
   /** For `ask`: the id of the endpoint whose rule and form apply. */
   readonly endpoint: string;
   /** For `answer`: what the page says when it went well. */
-  readonly done: string;
+  readonly done?: string;
 }
 
 /** A message from or for one page. */
@@ -47,12 +47,14 @@ function ask(rooms: Rooms, message: PageMessage, endpointId: string): unknown {
 }
 
 /** Makes an API answer one for the page that asked, and for no other. */
-function answer(rooms: Rooms, message: PageMessage, done: string): PageMessage | null {
-  if (askerOf(rooms, message) === null) return null;
+function answer(rooms: Rooms, message: PageMessage, done = ''): PageMessage | null {
+  const asker = askerOf(rooms, message);
+  if (asker === null) return null;
+  const { language } = asker;
   const ok = (message.statusCode ?? 200) < 400;
   message.ok = ok;
-  message.text = ok ? done : marked(detailOf(message.payload));
-  if (ok) message.payload = withMarkedDetails(message.payload);
+  message.text = ok ? WORDS.text(language, done) : WORDS.told(language, detailOf(message.payload));
+  if (ok) message.payload = withDetailsIn(language, message.payload);
   delete message.req;
   delete message.headers;
   return message;
@@ -66,24 +68,17 @@ function detailOf(payload: unknown): string {
 }
 
 /** Why each upload or conflict of a list is where it is, for its reader. */
-function withMarkedDetails(payload: unknown): unknown {
+function withDetailsIn(language: Language, payload: unknown): unknown {
   const lists = (payload ?? {}) as Readonly<Record<string, unknown>>;
   for (const name of ['uploads', 'conflicts']) {
     const list = lists[name];
     if (!Array.isArray(list)) continue;
     const rows = (list as readonly { readonly detail?: unknown }[]).map((row) =>
-      typeof row.detail === 'string' ? { ...row, detail: marked(row.detail) } : row,
+      typeof row.detail === 'string' ? { ...row, detail: WORDS.told(language, row.detail) } : row,
     );
     return { ...lists, [name]: rows };
   }
   return payload;
-}
-
-/** A sentence that is known in German is shown in the reader's language, the path before it as it is. */
-function marked(sentence: string): string {
-  const from = GERMAN.has(sentence) ? 0 : sentence.lastIndexOf(': ') + 2;
-  const known = sentence.slice(from);
-  return GERMAN.has(known) ? `${sentence.slice(0, from)}[[${known}]]` : sentence;
 }
 
 /** Tells a page who has it open. */

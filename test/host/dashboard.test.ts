@@ -355,7 +355,10 @@ describe('The Dashboard’s door', function () {
       ] as const) {
         const sent = await get('/dashboard/balupi-page.js', { Cookie: cookie, ...preferred });
         assert.match(sent.headers.get('content-type') ?? '', /javascript/);
-        assert.match(await sent.text(), new RegExp(`\\("${language}", "[A-Z][\\w/+-]+"\\);\\n$`));
+        assert.match(
+          await sent.text(),
+          new RegExp(`\\("${language}", "[A-Z][\\w/+-]+", \\[.+\\]\\);\\n$`),
+        );
       }
       const page = await (await get('/dashboard/', { ...DOCUMENT, Cookie: cookie })).text();
       assert.ok(page.indexOf('balupi-page.js') < page.indexOf('type="module"'));

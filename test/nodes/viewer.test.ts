@@ -39,7 +39,7 @@ describe('balupi-viewer', () => {
     const said = stage.out[0]?.map((message) => [message['ok'], message['text']]);
     assert.deepEqual(said, [
       [true, 'Done.'],
-      [false, '[[You may not do this.]]'],
+      [false, 'Das darfst du nicht.'],
     ]);
   });
 
@@ -52,7 +52,7 @@ describe('balupi-viewer', () => {
     ];
     await stage.send({ ...FROM, statusCode: 200, payload: { uploads } });
     assert.deepEqual(stage.out[0]?.[0]?.['payload'], {
-      uploads: [{ id: 'a', detail: '[[The NAS went away.]]' }, uploads[1], uploads[2]],
+      uploads: [{ id: 'a', detail: 'Das NAS war plötzlich weg.' }, uploads[1], uploads[2]],
     });
   });
 

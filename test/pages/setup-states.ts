@@ -1,5 +1,5 @@
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
-import type { Language } from '../../nodes/lib/viewers/viewers.ts';
+import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
 import {
   sentencePage,
   codePage as secondFactorPage,
@@ -20,24 +20,23 @@ import {
   pricePage,
   restartPage,
 } from '../../host/setup/setup-pages.ts';
-import { SETUP_WORDS } from '../../host/setup/setup-words.ts';
 
 const URL = 'http://192.168.178.53';
 const MAC = '02:00:5e:00:53:01';
 
 /** Every state the pages of setup, settings and sign-in can be in, by what it is. */
 export function pageStates(language: Language): ReadonlyMap<string, string> {
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const both = (['setup', 'settings'] as const).flatMap((base) => sections(language, base));
   const none = { house: 'UTC', nas: '–', account: words.accountNone, plugs: '–', price: '30 ct' };
   const signIn = { language, fault: null, next: '/dashboard' };
   return new Map([
     ['code', codePage(language, null)],
     ['code, a wrong one', codePage(language, words.codeWrong)],
-    ['code, too many', codePage(language, words.tooMany(42))],
+    ['code, too many', codePage(language, filled(words.tooMany, { seconds: 42 }))],
     ...both,
     ['admin', adminPage(language, null)],
-    ['admin, none', adminPage(language, words.notAdmin('alice'))],
+    ['admin, none', adminPage(language, filled(words.notAdmin, { name: 'alice' }))],
     ['done', donePage(language)],
     ['starting again', restartPage(language, '/dashboard/setup/admin')],
     ['settings', indexPage(language, none)],
@@ -51,7 +50,7 @@ export function pageStates(language: Language): ReadonlyMap<string, string> {
 }
 
 function sections(language: Language, base: Base): [string, string][] {
-  const words = SETUP_WORDS[language];
+  const words = WORDS.of(language).setup;
   const plain = { language, base, asksAgain: base === 'settings', outranked: [] };
   const bad = { ...plain, fault: words.tooOften };
   const good = { ...plain, good: words.priceSaved };
@@ -80,7 +79,7 @@ type Plain = Pick<NasShown, 'language' | 'base' | 'asksAgain' | 'outranked'>;
 
 function nasStates(
   plain: Plain,
-  words: (typeof SETUP_WORDS)[Language],
+  words: Catalogue['setup'],
 ): readonly (readonly [string, NasShown])[] {
   const now = { state: 'asleep', version: '1.2.3', mac: MAC };
   const blank = { state: 'never_seen', version: null, mac: null };

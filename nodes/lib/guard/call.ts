@@ -26,7 +26,7 @@ export interface Call {
   readonly offload?: boolean;
   /** `X-Sync-Trigger: auto`: nothing this call does may wake the NAS. */
   readonly auto: boolean;
-  readonly language: 'en' | 'de';
+  readonly language: string;
   /** Aborts when the caller goes away or the deadline passes. */
   readonly signal: AbortSignal;
   /** How many nodes are at work on it. A call that none holds after a redeploy got lost in it. */

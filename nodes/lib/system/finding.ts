@@ -1,11 +1,12 @@
 /**
- * What one look of the doctor found. The texts hold marked words, so that a page shows them in its
- * reader's language and the command in English.
+ * What one look of the doctor found.
+ * @typeParam Text words of the pages, which each shows in its reader's language, or what they are in
+ *   English
  */
-export interface Finding {
+export interface Finding<Text = string> {
   readonly level: 'ok' | 'warn' | 'fail';
-  readonly subject: string;
-  readonly found: string;
+  readonly subject: Text;
+  readonly found: Text;
   /** What to do; empty where there is nothing to do. */
-  readonly advice: string;
+  readonly advice: Text;
 }

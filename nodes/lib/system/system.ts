@@ -32,13 +32,16 @@ interface Deps {
   readonly disk: DiskState;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Looks at the whole machine, as `balupi doctor` does. */
-  readonly visit: () => Promise<readonly Finding[]>;
+  readonly visit: () => Promise<readonly Finding<unknown>[]>;
 }
 
 /** The Pi itself: how it is, and how busy. */
 export class System {
   readonly #deps: Deps;
-  #visit: { readonly atMs: number; readonly findings: Promise<readonly Finding[]> } | null = null;
+  #visit: {
+    readonly atMs: number;
+    readonly findings: Promise<readonly Finding<unknown>[]>;
+  } | null = null;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -66,7 +69,7 @@ export class System {
   }
 
   /** What the doctor found, half a minute ago at most. */
-  async doctor(): Promise<readonly Finding[]> {
+  async doctor(): Promise<readonly Finding<unknown>[]> {
     const { clock, visit } = this.#deps;
     const nowMs = clock.monotonicMs();
     if (this.#visit === null || nowMs - this.#visit.atMs > VISIT_HOLDS_MS) {

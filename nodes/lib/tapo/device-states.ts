@@ -3,8 +3,8 @@ import type { PlugFailure, PlugFailureCause, PlugFailureKind } from './plug.ts';
 /** How a plug stands (contract 5). */
 export type DeviceState = 'ok' | Exclude<PlugFailureKind, 'bad_answer'>;
 
-/** Languages the hints are written in. */
-export type HintLanguage = 'en' | 'de';
+/** As `Accept-Language` names it; what no hint is written in is answered in English. */
+export type HintLanguage = string;
 
 /** What is not as it should be with a plug that can be read and switched. */
 export type PlugHint = 'power_unknown' | 'counters_unknown' | 'clock_wrong';
@@ -13,7 +13,7 @@ export type PlugHint = 'power_unknown' | 'counters_unknown' | 'clock_wrong';
 export type HintTopic =
   Exclude<DeviceState, 'ok'> | 'bad_answer' | 'not_read_yet' | PlugFailureCause | PlugHint;
 
-type Hint = Readonly<Record<HintLanguage, string>>;
+type Hint = Readonly<Record<'en' | 'de', string>>;
 
 const HINTS: Readonly<Record<HintTopic, Hint>> = {
   not_read_yet: {
@@ -107,7 +107,9 @@ const HINTS: Readonly<Record<HintTopic, Hint>> = {
  * @param until when it ends, as its reader writes times
  */
 export function stateHint(topic: HintTopic | 'ok', language: HintLanguage, until = '–'): string {
-  return topic === 'ok' ? '' : HINTS[topic][language].replace('{until}', until);
+  return topic === 'ok'
+    ? ''
+    : HINTS[topic][language === 'de' ? 'de' : 'en'].replace('{until}', until);
 }
 
 /** The state a failure puts a plug in. The contract has no word for nonsense, so it is offline. */

@@ -4,8 +4,8 @@ import type { Language } from './words.ts';
 
 export { type Asked, callAs } from './ask.ts';
 export type { Asker } from './asker.ts';
-export { GERMAN } from './german.ts';
-export { inWordsOf, type Language, languageOf } from './words.ts';
+export { type Said, said, saidEuro, saidNumber } from './said.ts';
+export { type Catalogue, filled, type Language, Words, WORDS } from './words.ts';
 
 /** One open page. */
 export interface Viewer {

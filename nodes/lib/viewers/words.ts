@@ -1,57 +1,197 @@
-import { GERMAN } from './german.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import type ENGLISH from './words/en.json';
+import { isSaid, type Said } from './said.ts';
 
-export type Language = 'en' | 'de';
-
-/** Words that a page shows in its reader's language: `[[Power now]]`. */
-const MARKED = /\[\[([^[\]]+)\]\]/g;
-
-/** A number, or a sum of money, that is written in the reader's way: `[[#1.5]]`, `[[#1.50 €]]`. */
-const NUMBER = /^#(-?)(\d+(?:\.\d+)?)( €)?$/;
-
-/** @param preferred what the reader chose; else the browser's `Accept-Language` decides */
-export function languageOf(
-  preferred: string | undefined,
-  acceptLanguage: string | undefined,
-): Language {
-  if (preferred === 'de' || preferred === 'en') return preferred;
-  return /^de\b/i.test(acceptLanguage ?? '') ? 'de' : 'en';
-}
+/** A language that a catalogue is there for, as `Accept-Language` names it: `en`, `de`. */
+export type Language = string;
 
 /**
- * Copies a message or a configuration with every marked word in the reader's language. Marked words
- * that nobody translated, such as in a plug's name, stay as they are.
+ * All words of one language, by section: `pages` for what stands in a template as `[[key]]`,
+ * `answers` for sentences of the API, the others for the pages in front of the Dashboard.
  */
-export function inWordsOf(language: Language, value: unknown): unknown {
-  if (typeof value === 'string') return text(language, value);
-  if (Array.isArray(value)) return value.map((item) => inWordsOf(language, item));
-  if (!isPlain(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, held]) => [name, inWordsOf(language, held)]),
-  );
+export type Catalogue = typeof ENGLISH;
+
+/** The language that every key is there in, and that is shown where another lacks a word. */
+const FALLBACK = 'en';
+
+/** A word in a template. */
+const MARKED = /\[\[([A-Za-z][A-Za-z0-9]*)\]\]/g;
+/** A word in a sentence that is filled in. */
+const GAP = /\{(\w+)\}/g;
+
+/**
+ * What the pages say, in every language that a file in `words/` is there for.
+ *
+ * Templates are ours: their marked words are shown in the reader's language. A message is data: a
+ * plug or a file may be called `[[energy]]`, so in messages only what {@link said} made is words.
+ */
+export class Words {
+  readonly #catalogues: ReadonlyMap<Language, Catalogue>;
+  /** The key of each sentence that the API says in English. */
+  readonly #keys: ReadonlyMap<string, { readonly section: 'pages' | 'answers'; key: string }>;
+
+  private constructor(catalogues: ReadonlyMap<Language, Catalogue>) {
+    this.#catalogues = catalogues;
+    const { pages, answers } = this.of(FALLBACK);
+    this.#keys = new Map(
+      Object.entries({ pages, answers }).flatMap(([section, words]) =>
+        Object.entries(words).map(
+          ([key, text]) => [text, { section: section as 'pages' | 'answers', key }] as const,
+        ),
+      ),
+    );
+  }
+
+  /**
+   * @param folder with a file for each language, `en.json` among them
+   * @throws Error naming a file that is no catalogue
+   */
+  static read(folder: URL): Words {
+    const files = readdirSync(folder).filter((name) => /^[a-z]{2,3}\.json$/.test(name));
+    const read = new Map(files.map((name) => [name.slice(0, -5), readCatalogue(folder, name)]));
+    const english = read.get(FALLBACK);
+    if (english === undefined) throw new Error('There is no catalogue en.json.');
+    return new Words(new Map([...read].map(([id, own]) => [id, over(english, own)])));
+  }
+
+  /** Every language with the name it gives itself, English first. */
+  get languages(): readonly { readonly id: Language; readonly name: string }[] {
+    return [...this.#catalogues]
+      .map(([id, { language }]) => ({ id, name: language }))
+      .sort(
+        (a, b) => Number(b.id === FALLBACK) - Number(a.id === FALLBACK) || (a.id < b.id ? -1 : 1),
+      );
+  }
+
+  /** @param language where it has no catalogue, English */
+  of(language: Language): Catalogue {
+    return this.#catalogues.get(language) ?? (this.#catalogues.get(FALLBACK) as Catalogue);
+  }
+
+  /** @param preferred what the reader chose; else the browser's `Accept-Language` decides */
+  languageOf(preferred: string | undefined, acceptLanguage: string | undefined): Language {
+    if (preferred !== undefined && this.#catalogues.has(preferred)) return preferred;
+    const wanted = (acceptLanguage ?? '')
+      .split(',')
+      .map((tag) => /^\s*([A-Za-z]{2,3})\b/.exec(tag));
+    const known = wanted.map((tag) => tag?.[1]?.toLowerCase() ?? '');
+    return known.find((id) => this.#catalogues.has(id)) ?? FALLBACK;
+  }
+
+  /** Copies a template or a configuration with every marked word in the reader's language. */
+  inTemplate(language: Language, value: unknown): unknown {
+    const { pages } = this.of(language);
+    return mapped(value, (text) => inWords(pages, text));
+  }
+
+  /**
+   * Copies a message with what {@link said} made as text. Every other text stays as it is, whatever
+   * stands in it.
+   */
+  spoken(language: Language, value: unknown): unknown {
+    return mapped(value, undefined, (one) => this.#text(language, one));
+  }
+
+  /** One text that is marked, such as a node's own setting. */
+  text(language: Language, marked: string): string {
+    return inWords(this.of(language).pages, marked);
+  }
+
+  /**
+   * A sentence that the API says in English. What stands before it and a colon, such as a path, stays;
+   * a sentence that no catalogue knows stays whole.
+   */
+  told(language: Language, sentence: string): string {
+    const from = this.#keys.has(sentence) ? 0 : sentence.lastIndexOf(': ') + 2;
+    const known = this.#keys.get(sentence.slice(from));
+    if (known === undefined) return sentence;
+    const words: Readonly<Record<string, string>> = this.of(language)[known.section];
+    return sentence.slice(0, from) + (words[known.key] ?? '');
+  }
+
+  #text(language: Language, { $said: parts }: Said): string {
+    const { pages } = this.of(language);
+    return parts
+      .map((part) => {
+        if (typeof part === 'string') return part;
+        if (isSaid(part)) return this.#text(language, part);
+        if ('words' in part) return inWords(pages, part.words);
+        return numberIn(language, part);
+      })
+      .join('');
+  }
 }
 
-function text(language: Language, marked: string): string {
-  if (!marked.includes('[[')) return marked;
-  return marked.replace(MARKED, (whole, words: string) => {
-    const number = NUMBER.exec(words);
-    if (number !== null) return numberIn(language, number);
-    const german = GERMAN.get(words);
-    if (german === undefined) return whole;
-    return language === 'de' ? german : words;
-  });
+/** A sentence with its gaps filled: `{name}` by `values.name`. */
+export function filled(
+  sentence: string,
+  values: Readonly<Record<string, string | number>>,
+): string {
+  return sentence.replace(GAP, (gap, name: string) => String(values[name] ?? gap));
+}
+
+function inWords(pages: Readonly<Record<string, string>>, text: string): string {
+  if (!text.includes('[[')) return text;
+  return text.replace(MARKED, (whole, key: string) =>
+    Object.hasOwn(pages, key) ? (pages[key] ?? whole) : whole,
+  );
 }
 
 function numberIn(
   language: Language,
-  [, sign = '', digits = '', euro = '']: RegExpExecArray,
+  { number, digits, isEuro }: { readonly number: number; digits: number; isEuro: boolean },
 ): string {
-  if (language === 'de') return `${sign}${digits.replace('.', ',')}${euro}`;
-  return `${sign}${euro.trim()}${digits}`;
+  return new Intl.NumberFormat(language, {
+    ...(isEuro ? { style: 'currency', currency: 'EUR' } : {}),
+    ...{ minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false },
+  }).format(number);
 }
 
 /** Pictures and other bytes, dates, and functions go through as they are. */
+function mapped(
+  value: unknown,
+  text: ((one: string) => string) | undefined,
+  words?: (one: Said) => string,
+): unknown {
+  if (typeof value === 'string') return text === undefined ? value : text(value);
+  if (Array.isArray(value)) return value.map((item) => mapped(item, text, words));
+  if (!isPlain(value)) return value;
+  if (words !== undefined && isSaid(value)) return words(value);
+  return Object.fromEntries(
+    Object.entries(value).map(([name, held]) => [name, mapped(held, text, words)]),
+  );
+}
+
 function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
+
+type Sections = Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+
+function readCatalogue(folder: URL, name: string): Sections {
+  const read: unknown = JSON.parse(readFileSync(new URL(name, `${folder.href}/`), 'utf8'));
+  const isText = (value: unknown): boolean => typeof value === 'string';
+  const isSection = (value: unknown): boolean =>
+    isPlain(value) && Object.values(value).every(isText);
+  const isWhole =
+    isPlain(read) &&
+    isText((read as Sections)['language']) &&
+    Object.values(read).every((value) => isText(value) || isSection(value));
+  if (!isWhole) throw new Error(`The words in ${name} are no catalogue: see en.json for its form.`);
+  return read as Sections;
+}
+
+/** A catalogue that lacks nothing: what is not in it comes from the English one. */
+function over(english: Sections, own: Sections): Catalogue {
+  const sections = Object.entries(english).map(([section, words]) => {
+    const theirs = own[section];
+    if (typeof words === 'string') return [section, theirs ?? words] as const;
+    return [section, { ...words, ...(typeof theirs === 'object' ? theirs : {}) }] as const;
+  });
+  return Object.fromEntries(sections) as unknown as Catalogue;
+}
+
+/** The languages of this program. */
+export const WORDS = Words.read(new URL('./words', import.meta.url));

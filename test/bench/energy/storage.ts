@@ -3,7 +3,7 @@ import { BucketRows } from '../../../nodes/lib/energy/bucket-rows.ts';
 import { dayOf, HOUSEHOLD, householdHour, sharesOf } from '../../../nodes/lib/energy/buckets.ts';
 import { historyCsv, reportJson } from '../../../nodes/lib/energy/energy-wire.ts';
 import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
-import { inWordsOf } from '../../../nodes/lib/viewers/viewers.ts';
+import { WORDS } from '../../../nodes/lib/viewers/viewers.ts';
 import type { Goals } from '../report/goals.ts';
 import { percentile } from '../report/stats.ts';
 import { short, Table } from '../report/table.ts';
@@ -223,7 +223,7 @@ export async function benchYear(print: (line: string) => void, goals: Goals): Pr
       for (const wish of [{ from: iso(from), to: iso(to) }, { period: 'year' }] as const) {
         const report = world.energy.report({ ...wish, compare: 'year' });
         if (report.kind !== 'report') throw new Error(report.kind);
-        JSON.stringify(inWordsOf('de', reportJson(report)));
+        JSON.stringify(WORDS.spoken('de', reportJson(report)));
       }
     };
     const rows = await csvRows(world, from, to);

@@ -1,0 +1,79 @@
+/**
+ * What the Dashboard gives each part, and what BaluPi gives each page (host/dashboard-script.ts), for
+ * the type check of the parts (`npm run lint`).
+ */
+import 'vue';
+
+/** How every page writes numbers, money and times, and which words its reader reads. */
+interface BalupiPage {
+  /** As in the catalogues: `en`, `de`. */
+  readonly language: string;
+  readonly languages: readonly { readonly id: string; readonly name: string }[];
+  /** With a region, for `Intl`. */
+  readonly locale: string;
+  /** IANA name of the house's zone. */
+  readonly timeZone: string;
+  number(value: number, digits: number): string;
+  atMost(value: number, digits: number): string;
+  money(euro: number): string;
+  /** `two hours ago`, of seconds. */
+  ago(seconds: number): string;
+  date(moment: Date | string | number, options: Intl.DateTimeFormatOptions): string;
+  when(moment: Date | string | number): string;
+  time(moment: Date | string | number): string;
+  /** A number as somebody writes it; NaN where it is none. */
+  read(text: string): number;
+  written(value: number): string;
+  /** YYYY-MM-DD in the zone of the house. */
+  dayOf(moment: Date | string | number): string;
+  /** HH:MM, likewise. */
+  clockOf(moment: Date | string | number): string;
+  /** The moment, in UTC, of a local YYYY-MM-DDTHH:MM. */
+  momentOf(local: string): string;
+  addDays(day: string, days: number): string;
+  addMonths(day: string, months: number): string;
+  dayText(day: string, options: Intl.DateTimeFormatOptions): string;
+}
+
+/** A message from the flow. */
+interface PartMessage {
+  readonly payload?: any;
+  readonly topic?: string;
+  readonly action?: string;
+  readonly ok?: boolean;
+  readonly text?: string;
+}
+
+declare global {
+  /** Of a part's own fields. */
+  interface EventTarget {
+    readonly value: any;
+  }
+  interface Window {
+    readonly balupi: BalupiPage;
+  }
+  interface WindowEventMap {
+    'balupi-correct': CustomEvent<{ from: string; to: string; device_id: string | null }>;
+    'balupi-energy-changed': CustomEvent;
+  }
+}
+
+declare module 'vue' {
+  interface ComponentCustomProperties {
+    /** The node's id. */
+    readonly id: string;
+    /** The last message to the node. */
+    readonly msg: PartMessage | null;
+    /** Sends a message out of the node. */
+    send(message: { topic: string; action?: string; payload?: unknown }): void;
+    readonly $socket: {
+      on(event: string, listener: (message: PartMessage) => void): void;
+      off(event: string, listener: (message: PartMessage) => void): void;
+    };
+    readonly $route: { readonly path: string; readonly query: Readonly<Record<string, string>> };
+    readonly $router: { push(to: { query: Readonly<Record<string, string>> }): void };
+    readonly $vuetify: {
+      readonly theme: { readonly themes: { readonly nrdb: { readonly dark: boolean } } };
+    };
+  }
+}
