@@ -88,7 +88,7 @@ describe('The Dashboard in a browser', function () {
     const { page } = admin;
     await show(page, 'energy');
     await page.waitForSelector('.bp-gauge:has-text("Fridge")');
-    await page.waitForSelector('.bp-gauge:has-text("s ago")');
+    await page.waitForSelector('.bp-gauge:has-text(" ago")');
     await page.waitForSelector('td:has-text("Fridge")');
     await page.waitForSelector('.bp-tile:has-text("this month")');
     assert.match(await textOf(page, '.bp-tile:has-text("this month")'), /\d+\.\d kWh.*€\d/);
