@@ -478,7 +478,7 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('.bp-gauge:has-text("vor ")');
     await page.waitForSelector('td:has-text("Fridge")');
     assert.match(await textOf(page, '.bp-tile:has-text("dieser Monat")'), /\d+,\d kWh.*€/);
-    assert.match(await textOf(page, 'tr:has-text("Fridge")'), /\d,\d W.*\d,\d\d €/);
+    assert.match(await textOf(page, 'tr:has-text("Fridge")'), /\d,\d W.*\d,\d\d\s€/);
     assert.doesNotMatch(await textOf(page, 'body'), /\[\[|This month|estimated/);
     assert.ok((await brightness(page)) < 80);
     await picture(page, 'dashboard-phone');
