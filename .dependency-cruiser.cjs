@@ -37,14 +37,44 @@ const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
   },
 }));
 
+/** What others install: each package with the one file of it that BaluPi uses. */
+const PACKAGES = {
+  'node-red-flow-files': 'flow-storage',
+  'node-red-contrib-balupi-wol': 'wake',
+};
+
+const packageRules = Object.keys(PACKAGES).map((name) => ({
+  name: `package-${name}`,
+  comment: `A package may use itself and: ${EVERYONE_MAY_USE.join(', ')}, which go along in it.`,
+  severity: 'error',
+  from: { path: `^packages/${name}/` },
+  to: {
+    path: '^(nodes|packages|host|flows|test|deploy|server|settings|compose)',
+    pathNot: `^(packages/${name}/|nodes/lib/(${EVERYONE_MAY_USE.join('|')})/)`,
+  },
+}));
+
 module.exports = {
   forbidden: [
     ...roomRules,
+    ...packageRules,
+    {
+      name: 'packages-by-their-door',
+      comment: 'What of a package others use stands in one file of it.',
+      severity: 'error',
+      from: { pathNot: '^(packages|test)/' },
+      to: {
+        path: '^packages/',
+        pathNot: `^packages/(${Object.entries(PACKAGES)
+          .map(([name, door]) => `${name}/lib/${door}`)
+          .join('|')})\\.ts$`,
+      },
+    },
     {
       name: 'lib-knows-no-framework',
       comment: 'The rooms know neither Node-RED nor Express.',
       severity: 'error',
-      from: { path: '^nodes/lib/' },
+      from: { path: '^(nodes|packages/[^/]+)/lib/' },
       to: {
         path: '(node_modules/)?(node-red|@node-red/.*|@types/node-red|express|@types/express)(/|$)',
       },
@@ -63,7 +93,7 @@ module.exports = {
       name: 'no-sql-outside-rows',
       comment: 'SQL stands in the store and in the files that own a table.',
       severity: 'error',
-      from: { path: '^(nodes|host|flows)/', pathNot: '(^nodes/lib/store/|-rows\\.ts$)' },
+      from: { path: '^(nodes|packages|host|flows)/', pathNot: '(^nodes/lib/store/|-rows\\.ts$)' },
       to: { path: '^(node:)?sqlite$' },
     },
     {
@@ -82,7 +112,7 @@ module.exports = {
     {
       name: 'no-dev-dependency-in-shipped-code',
       severity: 'error',
-      from: { path: '^(nodes|host|flows|server\\.ts|settings\\.ts|compose)' },
+      from: { path: '^(nodes|packages|host|flows|server\\.ts|settings\\.ts|compose)' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '@types/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
@@ -92,6 +122,6 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^dist/' },
+    exclude: { path: ['^dist/', '^packages/[^/]+/dist/'] },
   },
 };

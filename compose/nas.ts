@@ -1,12 +1,11 @@
 import { networkInterfaces } from 'node:os';
+import { NasRoom, readNeighbourFile } from '../nodes/lib/nas/nas.ts';
 import {
-  NasRoom,
   normaliseMac,
   parseWakeAddress,
-  readNeighbourFile,
   udpMagicPacket,
   wakeTargets,
-} from '../nodes/lib/nas/nas.ts';
+} from '../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { Handshake } from '../nodes/lib/handshake/handshake.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import type { Site } from './site.ts';

@@ -27,12 +27,16 @@ const PLACES = {
     'flows',
     'host',
     'nodes',
+    'packages',
     'server.ts',
     'settings.ts',
   ],
   tests: ['test'],
 };
-const SOURCE = /\.(?:ts|mjs|html|svg)$|\/(?:locales|words)\/.*\.json$/;
+const SOURCE =
+  /\.(?:ts|mjs|html|svg)$|\/(?:locales|words)\/.*\.json$|^packages\/[^/]+\/package\.json$/;
+/** What a build made lies beside what it was made from in a package. */
+const MADE = /^packages\/[^/]+\/dist\//;
 /** Node has no loader for `.ts` in a package's folder, so the imports name what was made. */
 const LOCAL_IMPORT = /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\.ts\2/g;
 
@@ -43,7 +47,7 @@ function filesIn(root, place) {
   return readdirSync(from, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-    .filter((file) => SOURCE.test(file));
+    .filter((file) => SOURCE.test(file) && !MADE.test(file));
 }
 
 /**
@@ -102,6 +106,8 @@ function markBuilt(root) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = resolve(import.meta.dirname, '..');
   makeDist(root);
+  const { buildPackages } = await import('./build-packages.mjs');
+  buildPackages(root);
   await import(join(root, 'dist', 'deploy', 'assemble.js'));
   markBuilt(root);
 }

@@ -12,7 +12,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { differenceOf } from '../flows/flow-difference.ts';
-import { DiskFlowFolder } from '../flows/flow-folder.ts';
+import { DiskFlowFolder } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { checkFlows } from '../flows/flow-check.ts';
 import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
 import { ShippedFlowFolder } from '../flows/shipped-flows.ts';

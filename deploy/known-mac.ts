@@ -1,7 +1,8 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { normaliseMac, ServerRows } from '../nodes/lib/nas/nas.ts';
+import { ServerRows } from '../nodes/lib/nas/nas.ts';
+import { normaliseMac } from '../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { Store } from '../nodes/lib/store/store.ts';
 import type { Settings } from '../settings.ts';

@@ -31,6 +31,7 @@ interface CruiseJson {
 /** Every place that holds code of ours. */
 export const CODE = [
   'nodes',
+  'packages',
   'host',
   'flows',
   'test',

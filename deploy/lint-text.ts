@@ -26,7 +26,7 @@ const RULES: readonly TextRule[] = [
   {
     rule: 'no-sql-outside-rows',
     looksAt: (file) =>
-      /^(?:nodes|host|flows|compose)\/.*\.ts$/.test(file) &&
+      /^(?:nodes|packages|host|flows|compose)\/.*\.ts$/.test(file) &&
       !/^nodes\/lib\/store\/|-rows\.ts$/.test(file),
     breaks: (text) => /\.prepare\(\s*['"`]/.test(text),
   },

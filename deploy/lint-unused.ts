@@ -17,6 +17,14 @@ const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] 
     why: 'Node-RED loads the nodes that package.json lists, and calls what they export by default.',
   },
   {
+    what: /^packages\/[\w-]+\/nodes\/([\w-]+)\/\1\.ts register$/,
+    why: 'The same, in the Node-RED of whoever installed the package.',
+  },
+  {
+    what: /^packages\/node-red-flow-files\/lib\/flow-storage\.ts flowFiles$/,
+    why: 'The settings.js of any Node-RED calls it.',
+  },
+  {
     what: /^nodes\/lib\/cache\/policy\/shadow-cache\.ts ShadowCache\.(?:has|heldBytes|keepAhead)$/,
     why: '`npm run bench` plays other policies against this one and has to see what it holds.',
   },

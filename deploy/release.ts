@@ -36,7 +36,7 @@ const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.
 const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
 /** Ours that no running house reads. */
 const NOT_SHIPPED =
-  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|lint-(?:house|text|unused)|type-flow|generated|assemble)\.js$|^docs\/(?:pictures|adr)\//;
+  /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|pack|lint-(?:house|text|unused)|type-flow|generated|assemble)\.js$|^docs\/(?:pictures|adr)\/|^dist\/packages\/[^/]+\/nodes\//;
 
 /** Loaded by name or served as files, so that no trace finds all of them. */
 const WHOLE_PACKAGES = ['@node-red/', '@flowfuse/node-red-dashboard', 'swagger-ui-dist'];
@@ -73,9 +73,11 @@ function filesOf(folder: string): string[] {
 }
 
 function installPackages(folder: string, architecture: string): void {
-  for (const file of ['package.json', 'package-lock.json']) {
-    cpSync(join(ROOT, file), join(folder, file));
-  }
+  // npm holds the lock file against the manifest of each of our packages too.
+  const manifests = readdirSync(join(ROOT, 'packages')).map(
+    (name) => `packages/${name}/package.json`,
+  );
+  copyAll(ROOT, folder, ['package.json', 'package-lock.json', ...manifests]);
   const platform = ['--os=linux', `--cpu=${architecture}`, '--libc=glibc'];
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   run('npm', ['ci', '--omit=dev', '--ignore-scripts', ...platform, ...quiet], folder);

@@ -161,6 +161,7 @@ const TASKS = {
   bench: (args) => hand(['dist/test/bench/run.js', ...args]),
   prove: (args) => hand(['dist/test/prove/run.js', ...args]),
   release: (args) => hand(['dist/deploy/release.js', ...args]),
+  pack: (args) => hand(['dist/deploy/pack.js', ...args]),
   docs: (args) => hand(['dist/deploy/generated.js', ...args]),
   lint: () => checks(),
   cover: (args) =>

@@ -6,7 +6,7 @@ import {
   udpMagicPacket,
   type WakeTarget,
   wakeTargets,
-} from '../nodes/lib/nas/nas.ts';
+} from '../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import { knownMac } from './known-mac.ts';

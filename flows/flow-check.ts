@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
-import { FlowFiles } from './flow-files.ts';
-import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
+import {
+  DiskFlowFolder,
+  FlowFiles,
+  type FlowFolder,
+} from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { LayeredFlowFolder, tellOfLayers } from './flow-layers.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
 

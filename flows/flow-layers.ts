@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
-import { FlowFileError } from './flow-file-error.ts';
-import type { FlowFolder } from './flow-folder.ts';
-import { asNodes, ORDER_FILE } from './flow-set.ts';
-import { type FlowNode, flowText, parseFlowText } from './flow-text.ts';
+import {
+  asNodes,
+  FlowFileError,
+  type FlowFolder,
+  type FlowNode,
+  flowText,
+  ORDER_FILE,
+  parseFlowText,
+} from '../packages/node-red-flow-files/lib/flow-storage.ts';
 
 /**
  * What an owner changed in one shipped file: nodes that are other or new, and ids that are gone.

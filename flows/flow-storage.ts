@@ -1,22 +1,18 @@
 import { mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Log } from '../nodes/lib/log/log.ts';
-import { FlowFiles, type InstalledTypes } from './flow-files.ts';
-import { DiskFlowFolder, type FlowFolder } from './flow-folder.ts';
+import {
+  asNodes,
+  DiskFlowFolder,
+  FlowFiles,
+  type FlowFolder,
+  type InstalledTypes,
+  type LeftOut,
+  overStockStorage,
+  type StorageModule,
+} from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { LayeredFlowFolder, tabOf, tellOfLayers } from './flow-layers.ts';
-import { asNodes } from './flow-set.ts';
-import type { FlowNode } from './flow-text.ts';
-import type { LeftOut } from './left-out.ts';
 import { deployedOverSafe, SafeFlowFolder } from './safe-flows.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
-
-/** What Node-RED asks of `settings.storageModule` (runtime/lib/storage, 5.0.7). */
-export interface StorageModule {
-  init(settings: unknown, runtime: unknown): Promise<void>;
-  getFlows(): Promise<FlowNode[]>;
-  saveFlows(flows: unknown): Promise<void>;
-  readonly [operation: string]: unknown;
-}
 
 export interface FlowStorageOptions {
   /** Shipped flows. Nothing is written there where an owner's folder is given. */
@@ -36,40 +32,31 @@ export interface FlowStorageOptions {
 }
 
 /**
- * Node-RED's stock storage with the flows in one file a tab. Credentials, sessions, settings and
- * the library stay in its user folder. A broken flow file makes `init` reject, and with it
- * Node-RED's start; a fault in `getFlows` would only be logged. Projects are left out: they work
- * with the stock flow file alone.
+ * The shipped flows with the owner's over them, one file a tab. A broken flow file makes `init`
+ * reject, and with it Node-RED's start.
  */
 export function createFlowStorage(options: FlowStorageOptions): StorageModule {
-  const stock = stockStorage();
   const shipped = new ShippedFlowFolder(options.flowsFolder);
   const layered = layersOf(shipped, options.ownerFolder);
   const files = new FlowFiles(layered ?? shipped, options.installedTypes);
   const safe = safeFiles(shipped, layered, options);
   const tellChangedByBoth = changedByBothTeller(layered, options);
-  let readOnly = false;
-  return {
-    ...stock,
-    projects: undefined,
-    async init(settings, runtime) {
+  return overStockStorage({
+    async open() {
       if (layered !== null) {
         await tellOfLayers(layered, (line) => {
           options.log.warn(line);
         });
       }
       await files.check();
-      readOnly = (settings as { readonly readOnly?: unknown }).readOnly === true;
-      await stock.init(settings, runtime);
     },
-    async getFlows() {
+    async load() {
       const { nodes, leftOut } = await (safe() ?? files).load();
       tellLeftOut(leftOut, options);
       await tellChangedByBoth();
       return nodes;
     },
-    async saveFlows(flows) {
-      if (readOnly) return;
+    async save(flows) {
       const inSafeMode = safe();
       if (inSafeMode === null) {
         await files.save(flows);
@@ -79,7 +66,7 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
       await files.save(deployedOverSafe(asNodes('of this deploy', flows), shown, full));
       options.onSafeDeploy?.();
     },
-  };
+  });
 }
 
 /** @returns the flows of safe mode while it is on; null while it is off */
@@ -118,11 +105,4 @@ function tellLeftOut(leftOut: readonly LeftOut[], { log, onLeftOut }: FlowStorag
 function lineOf({ kind, label, fileName, missingTypes }: LeftOut): string {
   const types = missingTypes.join(', ');
   return `Left out the ${kind} "${label}" (${fileName}): these node types are not installed: ${types}.`;
-}
-
-/** Found from Node-RED's own place, because it is Node-RED's dependency and not ours. */
-function stockStorage(): StorageModule {
-  const fromUs = createRequire(import.meta.url);
-  const fromNodeRed = createRequire(fromUs.resolve('node-red'));
-  return fromNodeRed('@node-red/runtime/lib/storage/localfilesystem') as StorageModule;
 }

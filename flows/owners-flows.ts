@@ -1,5 +1,5 @@
 import { differenceOf } from './flow-difference.ts';
-import { DiskFlowFolder } from './flow-folder.ts';
+import { DiskFlowFolder } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { LayeredFlowFolder, type OwnersChange } from './flow-layers.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
 

@@ -1,8 +1,13 @@
-import { FlowFileError } from './flow-file-error.ts';
-import type { FlowFolder } from './flow-folder.ts';
+import {
+  asNodes,
+  FlowFileError,
+  type FlowFolder,
+  type FlowNode,
+  flowText,
+  ORDER_FILE,
+  parseFlowText,
+} from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import type { LayeredFlowFolder } from './flow-layers.ts';
-import { asNodes, ORDER_FILE } from './flow-set.ts';
-import { type FlowNode, flowText, parseFlowText } from './flow-text.ts';
 
 /**
  * The flows of safe mode: shipped tabs as they were shipped, and the owner's own tabs switched off,

@@ -1,10 +1,14 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { FlowFileError } from './flow-file-error.ts';
-import { DiskFlowFolder } from './flow-folder.ts';
-import { asNodes, SHARED_FILE } from './flow-set.ts';
-import { type FlowNode, flowText, parseFlowText } from './flow-text.ts';
+import {
+  asNodes,
+  DiskFlowFolder,
+  FlowFileError,
+  flowText,
+  parseFlowText,
+  SHARED_FILE,
+} from '../packages/node-red-flow-files/lib/flow-storage.ts';
 
 /** An optional package that shipped flows use. */
 interface OptionalPackage {

@@ -1,4 +1,4 @@
-import type { FlowNode } from './flow-text.ts';
+import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 
 /** What a route of a flow is known by: `GET /api/files/list`. */
 export interface Route {

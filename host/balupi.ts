@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FlowNode } from '../flows/flow-text.ts';
+import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { unansweredRoutes } from '../flows/wired-routes.ts';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { Express } from 'express';
 import RED from 'node-red';
-import type { FlowNode } from '../flows/flow-text.ts';
+import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import type { NodeSet } from '../flows/node-types.ts';
 
 /** Settings as Node-RED takes them; its published types lag behind 5.0, so the host names its own. */

@@ -7,6 +7,12 @@ import type { NodeRedSettings } from './node-red-host.ts';
 
 const FUNCTION_TIMEOUT_SECONDS = 5;
 
+/**
+ * Ours for the Node-RED of others. In a working tree npm links them where Node-RED looks for nodes; a
+ * release has them not, and BaluPi's own nodes do the same by the same code.
+ */
+export const NOT_FOR_BALUPI = ['node-red-flow-files', 'node-red-contrib-balupi-wol'] as const;
+
 interface Parts {
   /** The folder with package.json, from where nodes, locales and examples are found. */
   readonly packageFolder: string;
@@ -38,6 +44,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     userDir: parts.userFolder,
     // Not the build folder: Node-RED loads locales and help for a package only (measured on 5.0.7).
     nodesDir: [parts.packageFolder],
+    nodesExcludes: NOT_FOR_BALUPI,
     storageModule: parts.storage,
     // Names the file of the credentials too, which would else carry the name of the machine and be
     // lost with it.

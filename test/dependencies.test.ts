@@ -36,9 +36,11 @@ describe('The dependencies', () => {
     ...manifest['devDependencies'],
   };
 
+  // The older Node-RED comes as it is: it runs in tests alone, and hears nobody but them.
   const copiesOf = (name: string): LockEntry[] =>
     Object.entries(packages)
       .filter(([path]) => path.endsWith(`node_modules/${name}`))
+      .filter(([path]) => !path.startsWith('node_modules/node-red-4/'))
       .map(([, entry]) => entry);
 
   for (const [name, floor] of Object.entries(FLOORS)) {
@@ -65,7 +67,7 @@ describe('The dependencies', () => {
 
   it('are pinned to the very version', () => {
     for (const [name, version] of Object.entries(named))
-      assert.match(version, /^\d+\.\d+\.\d+$/, name);
+      assert.match(version, /^(?:npm:[\w-]+@)?\d+\.\d+\.\d+$/, name);
   });
 
   it('have a line each in docs/DEPENDENCIES.md', () => {

@@ -4,9 +4,8 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createFlowStorage } from '../../flows/flow-storage.ts';
-import type { LeftOut } from '../../flows/left-out.ts';
+import type { FlowNode, LeftOut } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { loadedTypes, type NodeSet } from '../../flows/node-types.ts';
-import type { FlowNode } from '../../flows/flow-text.ts';
 
 /**
  * Run by flow-storage-runtime.test.ts in a process of its own, because Node-RED is one for a

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FlowNode, flowText } from '../../flows/flow-text.ts';
+import { type FlowNode, flowText } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ENDPOINTS, PASSED } from '../../nodes/lib/api/api.ts';
 import { refuse } from '../../nodes/lib/http/http.ts';
 import {

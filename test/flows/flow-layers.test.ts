@@ -3,10 +3,13 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { FlowFiles } from '../../flows/flow-files.ts';
-import { DiskFlowFolder } from '../../flows/flow-folder.ts';
+import {
+  DiskFlowFolder,
+  FlowFiles,
+  type FlowNode,
+  flowText,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { LayeredFlowFolder } from '../../flows/flow-layers.ts';
-import { type FlowNode, flowText } from '../../flows/flow-text.ts';
 
 const tab = (id: string, label: string): FlowNode => ({ id, type: 'tab', label });
 const node = (id: string, z: string, more: object = {}): FlowNode => ({

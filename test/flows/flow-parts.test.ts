@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { differenceOf } from '../../flows/flow-difference.ts';
 import { FlowFiles } from '../../flows/flow-files.ts';
-import { DiskFlowFolder } from '../../flows/flow-folder.ts';
+import { DiskFlowFolder } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { LayeredFlowFolder } from '../../flows/flow-layers.ts';
 import { partOf, ShippedFlowFolder } from '../../flows/shipped-flows.ts';
 import type { FlowNode } from '../../flows/flow-text.ts';

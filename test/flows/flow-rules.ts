@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FlowNode, parseFlowText } from '../../flows/flow-text.ts';
+import {
+  type FlowNode,
+  parseFlowText,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 
 /** A file of flows as it lies in the repository. */
 export interface FlowText {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type FlowNode, flowText } from '../../flows/flow-text.ts';
+import { type FlowNode, flowText } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import type { Seen } from './deploy-in-node-red.ts';
 
 const TAB: readonly FlowNode[] = [

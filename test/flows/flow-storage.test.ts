@@ -3,12 +3,16 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { FlowFileError } from '../../flows/flow-file-error.ts';
-import { FlowFiles } from '../../flows/flow-files.ts';
-import { DiskFlowFolder, type FlowFolder } from '../../flows/flow-folder.ts';
+import {
+  DiskFlowFolder,
+  FlowFileError,
+  FlowFiles,
+  type FlowFolder,
+  type FlowNode,
+  flowText,
+  type LeftOut,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { createFlowStorage } from '../../flows/flow-storage.ts';
-import { type FlowNode, flowText } from '../../flows/flow-text.ts';
-import type { LeftOut } from '../../flows/left-out.ts';
 import { loadedTypes } from '../../flows/node-types.ts';
 
 const FUNC = 'const a = 1;\nmsg.payload = a;\nreturn msg;';
@@ -636,7 +640,7 @@ describe('the flow files', () => {
         log: { ...quiet, warn() {} },
         onLeftOut: () => undefined,
       });
-      await assert.rejects(storage.init({}, {}), /api-x\.json/);
+      await assert.rejects(storage.init({ userDir: join(folder, 'user') }, {}), /api-x\.json/);
     });
   });
 });

@@ -1,6 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FlowNode, flowText, parseFlowText } from '../../flows/flow-text.ts';
+import {
+  type FlowNode,
+  flowText,
+  parseFlowText,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 
 /**
  * Lays an example into a folder of flows as an import does it: config nodes that are there already

@@ -4,7 +4,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type FlowNode, flowText, parseFlowText } from '../../flows/flow-text.ts';
+import {
+  type FlowNode,
+  flowText,
+  parseFlowText,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const EXAMPLE = join('examples', '12 - Prices of tomorrow.json');

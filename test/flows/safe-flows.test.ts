@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type FlowNode } from '../../flows/flow-text.ts';
+import type { FlowNode } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { deployedOverSafe } from '../../flows/safe-flows.ts';
 
 const tab = (id: string, more: object = {}): FlowNode => ({ id, type: 'tab', label: id, ...more });

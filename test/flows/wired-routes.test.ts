@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { FlowNode } from '../../flows/flow-text.ts';
+import type { FlowNode } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { unansweredRoutes } from '../../flows/wired-routes.ts';
 import { ENDPOINTS } from '../../nodes/lib/api/api.ts';
 import { flowTexts } from './flow-rules.ts';

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FlowNode, flowText, parseFlowText } from '../../flows/flow-text.ts';
+import {
+  type FlowNode,
+  flowText,
+  parseFlowText,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 interface Change {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FlowNode, flowText } from '../../flows/flow-text.ts';
+import { type FlowNode, flowText } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { nodeRedSettings } from '../../host/node-red-settings.ts';
 import { makeNodeRedFolder, ownersPalette } from '../../host/palette.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';

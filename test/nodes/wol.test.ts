@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
+import type { MissWakeOutcome, NasState } from '../../nodes/lib/nas/presence-port.ts';
 import type {
-  MissWakeOutcome,
-  NasState,
   WakeOutcome,
-  WakeState,
-} from '../../nodes/lib/nas/presence-port.ts';
+  WakeStatus,
+} from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import type { NasStatus } from '../../nodes/lib/nas/nas-status.ts';
 import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
@@ -37,7 +36,7 @@ function standing(state: NasState) {
   return { presence: { state, onChange: nothing }, onNews: nothing };
 }
 
-function waking(outcome: WakeOutcome, state: WakeState = 'waking'): FakeRooms {
+function waking(outcome: WakeOutcome, state: WakeStatus['state'] = 'waking'): FakeRooms {
   return {
     bootTimeoutSeconds: 180,
     nas: {

@@ -1,15 +1,17 @@
+import type {
+  MagicPacketPort,
+  WakeTarget,
+} from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { Arrival } from './arrival.ts';
 import { BackgroundBudget } from './background-budget.ts';
-import type { WakeTarget } from './broadcast-addresses.ts';
 import { CallerNeed } from './caller-need.ts';
 import { DirectAddress } from './direct-address.ts';
 import { HttpNasClient } from './http-nas-client.ts';
 import { readNasJson } from './json-answer.ts';
-import type { MagicPacketPort } from './magic-packet.ts';
 import { NasCalls } from './nas-calls.ts';
 import type { NasJson } from './nas-client.ts';
 import type { NasNews } from './nas-news.ts';
@@ -22,7 +24,7 @@ import { NasProbe } from './probe.ts';
 import { ServerProfileBook } from './server-profile.ts';
 import { ServerRows } from './server-rows.ts';
 import type { ChannelLink } from './upload-channel.ts';
-import { Wake } from './wake.ts';
+import { NasWakes } from './wake.ts';
 
 export interface NasRoomOptions {
   readonly clock: Clock;
@@ -59,7 +61,7 @@ const CHANNEL_IDLE_MS = 60_000;
 export class NasRoom {
   readonly client: HttpNasClient;
   readonly presence: Presence;
-  readonly wake: Wake;
+  readonly wake: NasWakes;
   readonly budget: BackgroundBudget;
   readonly need: CallerNeed;
   readonly #options: NasRoomOptions;
@@ -186,9 +188,9 @@ export class NasRoom {
     return this.#options.macAddress ?? this.#book.profile.macAddress;
   }
 
-  #newWake(): Wake {
+  #newWake(): NasWakes {
     const { clock, log, packet, wakeTargets, bootTimeoutSeconds } = this.#options;
-    return new Wake({
+    return new NasWakes({
       clock,
       log,
       presence: this.presence,

@@ -1,7 +1,4 @@
-export { parseWakeAddress, type WakeTarget, wakeTargets } from './broadcast-addresses.ts';
 export { readNasJson } from './json-answer.ts';
-export { normaliseMac } from './mac-address.ts';
-export { udpMagicPacket } from './magic-packet.ts';
 export type { NasNews } from './nas-news.ts';
 export type { NasApi, NasClient, NasJson } from './nas-client.ts';
 export type { NasExchange } from './nas-request.ts';

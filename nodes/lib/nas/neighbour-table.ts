@@ -1,4 +1,4 @@
-import { normaliseMac } from './mac-address.ts';
+import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 
 /** Whether the machine behind an IP address is the NAS; what cannot be known is `ok`. */
 export type IdentityCheck = (ipAddress: string) => 'ok' | 'mismatch';

@@ -1,3 +1,5 @@
+import type { Wake, WakeOutcome } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+
 /** What the Pi knows of the NAS at this moment, without asking it. */
 export interface NasState {
   /** It answered lately and says `awake` or `waking`: files, listings and the queue may use it. */
@@ -38,31 +40,8 @@ export interface NasPresence {
   onChange(listener: (state: NasState) => void): () => void;
 }
 
-export type WakeState = 'idle' | 'waking' | 'awake' | 'failed';
-
-/** One wake at a time, for all who want it. */
-export interface NasWake {
-  readonly status: {
-    readonly state: WakeState;
-    readonly startedAtMs: number | null;
-    readonly attempts: number;
-  };
-  /**
-   * Starts a wake or joins the running one.
-   * @param cause who or what wants it, for the log; a name as `quoted` gives it
-   * @returns at once: what was done. `done` of `started` and `joined` tells how it ended.
-   */
-  wake(cause: string): WakeOutcome;
-}
-
-export type WakeOutcome =
-  | {
-      readonly kind: 'started' | 'joined';
-      readonly packetSent: boolean;
-      readonly done: Promise<'awake' | 'failed'>;
-    }
-  | { readonly kind: 'already_awake' }
-  | { readonly kind: 'no_mac' };
+/** One wake at a time, for all who want it: what a node is given of it. */
+export type NasWake = Pick<Wake, 'status' | 'wake'>;
 
 /** What came of a file that is missing here and might be fetched by waking the NAS (contract 3). */
 export type MissWakeOutcome =

@@ -1,6 +1,6 @@
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
-import { normaliseMac } from './mac-address.ts';
+import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import type { ServerProfile, ServerRows } from './server-rows.ts';
 
 /** An awake NAS answers all day; its row is written this often at most, ms. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
-import { normaliseMac } from '../../../nodes/lib/nas/mac-address.ts';
+import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { identityCheck, NeighbourTable } from '../../../nodes/lib/nas/neighbour-table.ts';
 import { type ClientRig, clientFor } from './client-rig.ts';
 import {

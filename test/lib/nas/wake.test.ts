@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
 import type { ProbeOutcome } from '../../../nodes/lib/nas/probe.ts';
-import { Wake } from '../../../nodes/lib/nas/wake.ts';
+import { NasWakes } from '../../../nodes/lib/nas/wake.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { LogSpy } from './log-spy.ts';
 
@@ -48,8 +48,8 @@ class FakeNas {
     for (const listener of this.#listeners) listener(this.#state);
   }
 
-  wake(bootTimeoutSeconds = 180): Wake {
-    const wake = new Wake({
+  wake(bootTimeoutSeconds = 180): NasWakes {
+    const wake = new NasWakes({
       clock: this.clock,
       log: this.log,
       presence: this,

@@ -5,8 +5,8 @@ import {
   broadcastAddresses,
   parseWakeAddress,
   wakeTargets,
-} from '../../../nodes/lib/nas/broadcast-addresses.ts';
-import { udpMagicPacket } from '../../../nodes/lib/nas/magic-packet.ts';
+} from '../../packages/node-red-contrib-balupi-wol/lib/broadcast-addresses.ts';
+import { udpMagicPacket } from '../../packages/node-red-contrib-balupi-wol/lib/magic-packet.ts';
 
 function network(address: string, netmask: string, internal = false): NetworkInterfaceInfo {
   return { address, netmask, internal, family: 'IPv4', mac: '02:00:00:00:00:01', cidr: null };

@@ -1,0 +1,187 @@
+import type { Log } from '../../../nodes/lib/log/log.ts';
+import type { Clock } from '../../../nodes/lib/time/clock.ts';
+import type { WakeTarget } from './broadcast-addresses.ts';
+import type { MagicPacketPort } from './magic-packet.ts';
+
+export { parseWakeAddress, type WakeTarget, wakeTargets } from './broadcast-addresses.ts';
+export { normaliseMac } from './mac-address.ts';
+export { type MagicPacketPort, udpMagicPacket } from './magic-packet.ts';
+
+/** A burst at most this often, also within one wake: a network card going to sleep hears none. */
+const BURST_EVERY_MS = 30_000;
+const PROBE_EVERY_MS = 1_000;
+
+/** The machine to be woken, as far as a wake looks at it. */
+export interface SleepingHost {
+  /** `the NAS`, for the log. */
+  readonly name: string;
+  readonly isAwake: () => boolean;
+  /** It answers, awake or not: then no packet is sent, and `nudge` may wake it. */
+  readonly isReachable: () => boolean;
+  /** Asks it now, so that the two above are right afterwards. Never rejects for its silence. */
+  readonly probe: () => Promise<unknown>;
+  /** Called each turn while it answers and is not awake. @returns true when that woke it */
+  readonly nudge?: () => Promise<boolean>;
+}
+
+export interface WakeDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly host: SleepingHost;
+  readonly packet: MagicPacketPort;
+  readonly targets: () => readonly WakeTarget[];
+  /** `aa:bb:cc:dd:ee:ff`; null where it is not known. */
+  readonly macAddress: () => string | null;
+  readonly bootTimeoutSeconds: number;
+  /** A wake ended, other than by {@link Wake.stop}. */
+  readonly onEnded?: (ended: WakeEnd) => void;
+}
+
+export type WakeEnd = 'awake' | 'failed';
+
+export interface WakeStatus {
+  readonly state: 'idle' | 'waking' | WakeEnd;
+  /** Epoch ms. */
+  readonly startedAtMs: number | null;
+  /** The wakes since the machine was last woken. */
+  readonly attempts: number;
+}
+
+export type WakeOutcome =
+  | {
+      readonly kind: 'started' | 'joined';
+      readonly packetSent: boolean;
+      readonly done: Promise<WakeEnd>;
+    }
+  | { readonly kind: 'already_awake' }
+  | { readonly kind: 'no_mac' };
+
+/** Wakes one machine: one wake at a time for all who want it, one burst in 30 s, and a look a second. */
+export class Wake {
+  readonly #deps: WakeDeps;
+  readonly #stopped = new AbortController();
+  #status: WakeStatus = { state: 'idle', startedAtMs: null, attempts: 0 };
+  #running: Promise<WakeEnd> | null = null;
+  #burstAtMs = -Infinity;
+
+  constructor(deps: WakeDeps) {
+    this.#deps = deps;
+  }
+
+  get status(): WakeStatus {
+    return this.#status;
+  }
+
+  /** Ends a running wake as failed. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#running;
+  }
+
+  /**
+   * Starts a wake or joins the running one.
+   * @param cause who or what wants it, for the log
+   * @returns at once: what was done. `done` of `started` and `joined` tells how it ended.
+   */
+  wake(cause: string): WakeOutcome {
+    const { host, macAddress, log } = this.#deps;
+    if (host.isAwake()) return { kind: 'already_awake' };
+    if (this.#running !== null) {
+      log.debug(`wake: ${cause} waits for the same one.`);
+      return { kind: 'joined', packetSent: false, done: this.#running };
+    }
+    const reachable = host.isReachable();
+    if (macAddress() === null && !reachable) return { kind: 'no_mac' };
+    const packetSent = !reachable && this.#mayBurst();
+    const means = reachable ? 'a plain request' : packetSent ? 'a magic packet' : 'the last packet';
+    return { kind: 'started', packetSent, done: this.#start(`for ${cause}, by ${means}`) };
+  }
+
+  #start(story: string): Promise<WakeEnd> {
+    const { clock, log } = this.#deps;
+    const { attempts, state } = this.#status;
+    this.#status = {
+      state: 'waking',
+      startedAtMs: clock.nowMs(),
+      attempts: state === 'awake' ? 1 : attempts + 1,
+    };
+    log.info(`wake: begun ${story}; try ${this.#status.attempts}.`);
+    const fromMs = clock.monotonicMs();
+    this.#running = this.#run().then(
+      (ended) => this.#ended(ended, fromMs),
+      (error: unknown) => {
+        log.error(`wake: broke off: ${reasonOf(error)}`);
+        return this.#ended('failed', fromMs);
+      },
+    );
+    return this.#running;
+  }
+
+  #ended(state: WakeEnd, fromMs: number): WakeEnd {
+    this.#running = null;
+    this.#status = { ...this.#status, state };
+    const { clock, log, host, onEnded } = this.#deps;
+    const tookSeconds = Math.round((clock.monotonicMs() - fromMs) / 1_000);
+    if (state === 'awake') log.info(`wake: ${host.name} is awake after ${tookSeconds} s.`);
+    else if (this.#stopped.signal.aborted) {
+      log.info('wake: given up, as its owner stops.');
+      return state;
+    } else log.warn(`wake: failed, ${host.name} is not awake after ${tookSeconds} s.`);
+    onEnded?.(state);
+    return state;
+  }
+
+  async #run(): Promise<WakeEnd> {
+    const { clock, host, bootTimeoutSeconds } = this.#deps;
+    const deadlineMs = clock.monotonicMs() + bootTimeoutSeconds * 1_000;
+    while (!this.#stopped.signal.aborted) {
+      const turnAtMs = clock.monotonicMs();
+      if (await this.#push()) return 'awake';
+      await host.probe();
+      if (host.isAwake()) return 'awake';
+      const nowMs = clock.monotonicMs();
+      if (nowMs >= deadlineMs) return 'failed';
+      const waitMs = Math.min(turnAtMs + PROBE_EVERY_MS, deadlineMs) - nowMs;
+      if (!(await this.#rest(waitMs))) return 'failed';
+    }
+    return 'failed';
+  }
+
+  /** @returns false when the wake was stopped meanwhile */
+  async #rest(waitMs: number): Promise<boolean> {
+    const { signal } = this.#stopped;
+    await this.#deps.clock.sleep(Math.max(0, waitMs), signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    return !signal.aborted;
+  }
+
+  /** Does what may wake it now. True: it is awake already. */
+  async #push(): Promise<boolean> {
+    const { host } = this.#deps;
+    if (host.isReachable() && (await host.nudge?.()) === true) return true;
+    if (!host.isReachable() && this.#mayBurst()) await this.#burst();
+    return false;
+  }
+
+  #mayBurst(): boolean {
+    const { clock, macAddress } = this.#deps;
+    return macAddress() !== null && clock.monotonicMs() - this.#burstAtMs >= BURST_EVERY_MS;
+  }
+
+  async #burst(): Promise<void> {
+    const { clock, packet, targets, macAddress, log } = this.#deps;
+    const mac = macAddress();
+    if (mac === null) return;
+    this.#burstAtMs = clock.monotonicMs();
+    for (const result of await Promise.allSettled(targets().map((to) => packet.send(mac, to)))) {
+      if (result.status === 'rejected')
+        log.warn(`wake: a packet went nowhere: ${reasonOf(result.reason)}`);
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
+}
