@@ -6,7 +6,7 @@ import { energy, tapo } from './compose/meters.ts';
 import { dns } from './compose/dns.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
 import type { Site } from './compose/site.ts';
-import { cache, files, prefetch } from './compose/shelves.ts';
+import { cache, files, prefetch, thumbnails } from './compose/shelves.ts';
 import { type HostState, system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
@@ -88,6 +88,7 @@ export class House {
       files: filesRoom,
       cache: cacheRoom,
       prefetch: prefetch(site, nas, filesRoom, cacheRoom),
+      thumbnails: thumbnails(site, cacheRoom),
       upload: upload(site, nas),
       tapo: tapo(site),
       energy: energy(site),
@@ -205,6 +206,7 @@ export class House {
     kept.stop();
     await upload.stop();
     await prefetch.stop();
+    this.rooms.thumbnails.stop();
     await cache.stop();
     await credentials.stop();
     await accounts.stop();

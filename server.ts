@@ -15,7 +15,14 @@ import { LoopWatch } from './host/loop-watch.ts';
 import { ownersPalette } from './host/palette.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
-import { doorKeepers, editorSignIn, liveKeeper, pageAccounts, webKeeper } from './host/keepers.ts';
+import {
+  doorKeepers,
+  editorSignIn,
+  liveKeeper,
+  pageAccounts,
+  thumbnailKeeper,
+  webKeeper,
+} from './host/keepers.ts';
 import { gatherEnvironment, openToOthers, ownValues } from './host/environment.ts';
 import { KeptSettings } from './host/kept-settings.ts';
 import { openedValues, unreadableIn } from './host/sealed-settings.ts';
@@ -207,6 +214,7 @@ function hostOf(settings: Settings, { log, house, flows, trial, kept }: Begun): 
     signIn: editorSignIn(house.rooms),
     pages: pageAccounts(house.rooms),
     live: liveKeeper(house.rooms),
+    thumbnail: thumbnailKeeper(house.rooms),
     web: webKeeper(house.rooms),
     viewers: house.rooms.viewers,
     setup: {

@@ -1,8 +1,15 @@
+import { join } from 'node:path';
 import { pendingUploads } from '../host/room-ports.ts';
 import { Cache } from '../nodes/lib/cache/cache.ts';
 import { Files } from '../nodes/lib/files/files.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import { Prefetch } from '../nodes/lib/prefetch/prefetch.ts';
+import {
+  PictureProcess,
+  startPictureProgram,
+  ThumbnailRows,
+  Thumbnails,
+} from '../nodes/lib/thumbnails/thumbnails.ts';
 import { refused, tokenOf } from './people.ts';
 import { GB, type Site } from './site.ts';
 
@@ -63,5 +70,19 @@ export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: 
     tokenOf: async (userId) =>
       rooms().accounts.liveTokenOf(userId)?.token ??
       (await rooms().credentials.credentialFor(userId)),
+  });
+}
+
+/** Beside the compiled program, whose folder this one lies in. */
+const CONFINE = join(import.meta.dirname, '..', '..', 'deploy', 'confine.pl');
+
+export function thumbnails(site: Site, cacheRoom: Cache): Thumbnails {
+  const { clock, log, data, disk, rooms } = site;
+  return new Thumbnails({
+    rows: new ThumbnailRows(data.cache),
+    process: new PictureProcess({ clock, log, start: () => startPictureProgram(CONFINE) }),
+    diskRefuses: () => disk.refuses !== null,
+    isShortOfMemory: () => rooms().system.isShortOfMemory(),
+    settle: () => cacheRoom.settle(),
   });
 }

@@ -39,7 +39,13 @@ const NOT_SHIPPED =
   /\.ts$|\.mjs$|^dist\/test\/|^dist\/\.balupi|^dist\/deploy\/(?:release|pack|lint-(?:house|text|unused)|type-flow|generated|assemble)\.js$|^docs\/(?:pictures|adr)\/|^dist\/packages\/[^/]+\/nodes\//;
 
 /** Loaded by name or served as files, so that no trace finds all of them. */
-const WHOLE_PACKAGES = ['@node-red/', '@flowfuse/node-red-dashboard', 'swagger-ui-dist'];
+const WHOLE_PACKAGES = [
+  '@node-red/',
+  '@flowfuse/node-red-dashboard',
+  'swagger-ui-dist',
+  // What sharp finds by the name of the processor.
+  '@img/',
+];
 const TRACED_NODES = [
   ...['runtime', 'nodes', 'registry', 'util', 'editor-api'].map((name) => `@node-red/${name}`),
   'node-red',

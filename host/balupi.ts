@@ -19,6 +19,7 @@ import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
 import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
 import { FilesPage } from './files-page.ts';
+import type { ThumbnailKeeper } from './files-thumbnail.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
 import { FrontPage, type WebKeeper } from './front-page.ts';
 import { HostCheck } from './host-check.ts';
@@ -64,6 +65,7 @@ export interface HostParts {
   readonly signIn: EditorSignIn;
   readonly pages: PageAccounts & SocketAccounts;
   readonly live: LiveKeeper;
+  readonly thumbnail: ThumbnailKeeper;
   readonly web: WebKeeper;
   readonly viewers: Viewers;
   /** For the guided start and the settings; `restart` ends the process so that it starts again. */
@@ -222,7 +224,8 @@ export class BaluPiHost {
     });
   }
 
-  #dashboardDoor({ pages, clock, log, trial, setup, keepers }: HostParts): DashboardDoor {
+  #dashboardDoor(parts: HostParts): DashboardDoor {
+    const { pages, clock, log, trial, setup, keepers, thumbnail } = parts;
     return new DashboardDoor({
       signIn: new DashboardSignIn(pages, clock, {
         addressOf: this.#ownerOf,
@@ -230,6 +233,7 @@ export class BaluPiHost {
       }),
       files: this.#dashboardFiles(),
       filesPage: this.#filesPage(),
+      thumbnail,
       mayWake: (caller) => keepers.mayWake(caller),
       sockets: this.#sockets,
       setup: new SetupDoor({

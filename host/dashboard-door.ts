@@ -13,6 +13,7 @@ import { DASHBOARD_COOKIE, type DashboardSignIn, goTo, send } from './dashboard-
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
 import { filesPlace, type FilesPlace, isAskedByPage } from './files-door.ts';
 import type { FilesPage } from './files-page.ts';
+import { sendThumbnail, type ThumbnailKeeper } from './files-thumbnail.ts';
 import { type RequestWatch, userShare } from './request-watch.ts';
 import type { SetupDoor } from './setup/setup-door.ts';
 
@@ -20,6 +21,7 @@ interface DoorParts {
   readonly signIn: DashboardSignIn;
   readonly files: DashboardFiles;
   readonly filesPage: FilesPage;
+  readonly thumbnail: ThumbnailKeeper;
   readonly sockets: DashboardSockets;
   /** The guided start and the settings. */
   readonly setup: SetupDoor;
@@ -47,6 +49,8 @@ interface Visit {
   readonly name: string;
   readonly query: string;
   readonly next: () => void;
+  /** Aborts when the caller goes away or the deadline passes. */
+  readonly signal: () => AbortSignal;
   /** Tells the watch whose request it is. */
   readonly belongsTo: (user: User | null) => void;
 }
@@ -114,7 +118,8 @@ export class DashboardDoor {
     const isLetOn = LET_ON.has(name) || place?.kind === 'api';
     const life = isLetOn ? null : this.#parts.watch.watch(request, response);
     const belongsTo = (user: User | null): void => life?.belongsTo(user?.id ?? null);
-    const visit: Visit = { request, response, language, name, query, next, belongsTo };
+    const signal = (): AbortSignal => life?.signal ?? AbortSignal.abort();
+    const visit = { request, response, language, name, query, next, belongsTo, signal };
     const visiting = place === null ? this.#visit(visit) : this.#filesVisit(visit, place);
     visiting.catch((problem: unknown) => {
       this.#parts.log.error(`A request to the Dashboard failed: ${String(problem)}`);
@@ -171,7 +176,8 @@ export class DashboardDoor {
   /** The page Files, and what of the API it asks for. */
   async #filesVisit(visit: Visit, place: FilesPlace): Promise<void> {
     const { request } = visit;
-    if (place.kind === 'api' && !isAskedByPage(request)) {
+    const isShell = place.kind === 'page' || place.kind === 'asset';
+    if (!isShell && !isAskedByPage(request)) {
       say(visit, refuse('not_allowed'));
       return;
     }
@@ -180,7 +186,9 @@ export class DashboardDoor {
     visit.belongsTo(user);
     if (user === null) this.#turnAway(visit);
     else if (place.kind === 'api') this.#filesApi(visit, user, place.url);
-    else if (!this.#sendFiles(visit, user, place)) say(visit, refuse('not_found'));
+    else if (place.kind === 'thumbnail') {
+      await sendThumbnail(visit, callerOf(user), this.#parts.thumbnail);
+    } else if (!this.#sendFiles(visit, user, place)) say(visit, refuse('not_found'));
   }
 
   #filesApi(visit: Visit, user: User, url: string): void {

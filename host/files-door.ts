@@ -8,6 +8,7 @@ export type FilesPlace =
   | { readonly kind: 'asset'; readonly name: string }
   /** An operation of the API; `url` is its own address there. */
   | { readonly kind: 'api'; readonly url: string }
+  | { readonly kind: 'thumbnail' }
   /** Nothing, whoever asks. */
   | { readonly kind: 'nowhere' };
 
@@ -57,6 +58,7 @@ export function filesPlace(method: string, target: Target): FilesPlace | null {
   if (words[0] !== 'dashboard' || files.text !== 'files') return NOWHERE;
   if (kind === undefined) return { kind: 'page' };
   if (kind.text === 'api') return operation(method, target);
+  if (kind.text === 'thumbnail' && name === undefined) return { kind: 'thumbnail' };
   const isAsset = kind.text === 'assets' && name !== undefined && target.isPlain;
   return isAsset ? { kind: 'asset', name: words.slice(3).join('/') } : NOWHERE;
 }

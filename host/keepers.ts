@@ -8,6 +8,7 @@ import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
 import type { PageAccounts } from './dashboard-sign-in.ts';
 import type { SocketAccounts } from './dashboard-sockets.ts';
 import type { WebKeeper } from './front-page.ts';
+import type { ThumbnailKeeper } from './files-thumbnail.ts';
 import type { LiveKeeper } from './live-door.ts';
 import type { EditorSignIn } from './editor.ts';
 import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
@@ -75,6 +76,23 @@ export function pageAccounts({ accounts, nas }: Rooms): PageAccounts & SocketAcc
     find: (cookie) => accounts.pages.find(cookie),
     look: (cookie) => accounts.pages.look(cookie),
     onLogout: (listener) => accounts.onLogout(listener),
+  };
+}
+
+/** Small pictures of what is kept, for who may read it. */
+export function thumbnailKeeper({ files, cache, thumbnails, nas }: Rooms): ThumbnailKeeper {
+  return async (caller, path) => {
+    // Nothing of it may wake the NAS, or keep it awake.
+    const found = await files.locate(caller, path, { auto: true });
+    if (found.kind === 'queued') return refuse('no_thumbnail');
+    if (found.kind !== 'located') return troubleAnswer(found, nas.presence.state);
+    const copy = cache.copyOf(found.file);
+    if (copy === null) return refuse('no_thumbnail');
+    const { name } = found.file;
+    return {
+      version: copy.blob,
+      make: (width, signal) => thumbnails.of(copy, name, width, signal),
+    };
   };
 }
 

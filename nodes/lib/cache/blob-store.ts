@@ -79,7 +79,7 @@ export class BlobStore {
 
   /** Makes a whole, synced file the blob of that name. One rename, in place at once or not. */
   moveIn(file: string, blob: string): void {
-    const target = this.#pathOf(blob);
+    const target = this.pathOf(blob);
     try {
       renameSync(file, target);
     } catch (error) {
@@ -96,7 +96,7 @@ export class BlobStore {
   async openBlob(blob: string, sizeBytes: number): Promise<OpenBlob | null> {
     const known = this.#open.borrow(blob, sizeBytes);
     if (known !== null) return known;
-    const fd = await this.#openPlain(this.#pathOf(blob));
+    const fd = await this.#openPlain(this.pathOf(blob));
     return fd === null ? null : this.#open.take(blob, fd, sizeBytes);
   }
 
@@ -132,7 +132,7 @@ export class BlobStore {
   async remove(blob: string): Promise<void> {
     this.#small.drop(blob);
     await this.#open.forget(blob);
-    await removeIfThere(this.#pathOf(blob));
+    await removeIfThere(this.pathOf(blob));
   }
 
   /** The names in one of the 256 folders; empty where it was never needed. @param folder 0 to 255 */
@@ -162,7 +162,8 @@ export class BlobStore {
     }
   }
 
-  #pathOf(blob: string): string {
+  /** Where a blob lies, if it is there. */
+  pathOf(blob: string): string {
     if (!BLOB_NAME.test(blob)) throw new Error('A blob in the table has an impossible name.');
     return join(this.#blobs, blob.slice(0, 2), blob);
   }

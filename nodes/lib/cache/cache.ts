@@ -9,6 +9,7 @@ import type { BufferPool } from './buffer-pool.ts';
 import type { CachePolicy } from './cache-policy.ts';
 import type { CachePorts } from './cache-ports.ts';
 import type { CopyRows } from './copy-rows.ts';
+import type { KeptCopy } from './cached-copy.ts';
 import { CopyServer } from './copy-server.ts';
 import type { Fetcher, FetchOutcome } from './fetcher.ts';
 import type { Fills } from './fills.ts';
@@ -24,6 +25,7 @@ import type { CacheStats } from './stats.ts';
 import type { Tally } from './tally.ts';
 import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
 
+export type { KeptCopy } from './cached-copy.ts';
 export type { FirstUse, Occasion } from './ahead-rows.ts';
 export type { Background } from './background.ts';
 export * from './neighbours.ts';
@@ -252,6 +254,17 @@ export class Cache {
   /** Bytes of all copies. */
   keptBytes(): number {
     return this.#copies.totals().totalBytes;
+  }
+
+  /**
+   * The whole copy of a file, once files has decided that the caller may read it.
+   * @returns null where there is none, or one of another version
+   */
+  copyOf(file: LocatedFile): KeptCopy | null {
+    const copy = this.#copies.find(file.path);
+    if (copy === null || this.#standing.of(file, copy) === null) return null;
+    const { id, blob, version } = copy;
+    return { id, blob, file: this.#blobs.pathOf(blob), sizeBytes: version.sizeBytes };
   }
 
   isKept(path: string): boolean {

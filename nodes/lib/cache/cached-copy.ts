@@ -21,6 +21,15 @@ export interface HeldVersion {
   readonly sha256: string | null;
 }
 
+/** A whole copy as a file of the Pi's own, for what is made of it. */
+export interface KeptCopy {
+  readonly id: number;
+  readonly blob: string;
+  /** Where it lies. */
+  readonly file: string;
+  readonly sizeBytes: number;
+}
+
 /** A copy about to be kept. */
 export type NewCopy = Omit<CachedCopy, 'id'>;
 

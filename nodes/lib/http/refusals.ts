@@ -25,6 +25,7 @@ export const REFUSALS = {
     detail: 'BaluPi never passes this on. Do it at the NAS itself; files go to /api/files/upload.',
   },
   not_found: { status: 404, detail: 'There is nothing at this address.' },
+  no_thumbnail: { status: 404, detail: 'There is no small picture of this file.' },
   method_not_allowed: { status: 405, detail: 'This address does not take this method.' },
   too_slow: { status: 408, detail: 'The request came in too slowly and was ended.' },
   already_awake: { status: 409, detail: 'The NAS is awake already.' },

@@ -14,6 +14,7 @@ import type { Prefetch } from '../prefetch/prefetch.ts';
 import type { SideCopy } from '../store/side-copy.ts';
 import type { System } from '../system/system.ts';
 import type { Tapo } from '../tapo/tapo.ts';
+import type { Thumbnails } from '../thumbnails/thumbnails.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Grid } from '../time/grid.ts';
 import type { Upload } from '../upload/upload.ts';
@@ -52,6 +53,7 @@ export interface Rooms {
   readonly files: Files;
   readonly cache: Cache;
   readonly prefetch: Prefetch;
+  readonly thumbnails: Thumbnails;
   readonly upload: Upload;
   readonly changes: Changes;
   readonly kept: Kept;

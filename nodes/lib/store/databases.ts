@@ -2,6 +2,7 @@ import type { Migration } from './store.ts';
 import { CACHE_SCHEMA } from './schema/cache-schema.ts';
 import { ENERGY_SCHEMA } from './schema/energy-schema.ts';
 import { QUEUE_SCHEMA } from './schema/queue-schema.ts';
+import { THUMBNAIL_SCHEMA } from './schema/thumbnail-schema.ts';
 
 /**
  * The three files, by what losing them costs: `queue` holds what was accepted and who may come in,
@@ -11,7 +12,10 @@ import { QUEUE_SCHEMA } from './schema/queue-schema.ts';
  * release, so that the databases of then open unchanged. What comes after is another step.
  */
 export const QUEUE_MIGRATIONS: readonly Migration[] = [{ version: 17, sql: QUEUE_SCHEMA }];
-export const CACHE_MIGRATIONS: readonly Migration[] = [{ version: 10, sql: CACHE_SCHEMA }];
+export const CACHE_MIGRATIONS: readonly Migration[] = [
+  { version: 10, sql: CACHE_SCHEMA },
+  { version: 11, sql: THUMBNAIL_SCHEMA },
+];
 export const ENERGY_MIGRATIONS: readonly Migration[] = [{ version: 9, sql: ENERGY_SCHEMA }];
 
 /**
