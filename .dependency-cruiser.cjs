@@ -20,6 +20,8 @@ const ROOMS = {
   tapo: [],
   energy: ['tapo'],
   system: [],
+  events: ['upload', 'nas', 'tapo', 'energy', 'system'],
+  notices: ['accounts', 'events'],
   setup: [],
   viewers: ['accounts', 'api', 'guard', 'http'],
   rooms: ['.+'],

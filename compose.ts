@@ -5,6 +5,7 @@ import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
 import { dns } from './compose/dns.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
+import { notices } from './compose/notices.ts';
 import type { Site } from './compose/site.ts';
 import { cache, files, prefetch, thumbnails } from './compose/shelves.ts';
 import { type HostState, system } from './compose/system.ts';
@@ -12,6 +13,7 @@ import { upload } from './compose/upload.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import { SetupFile } from './host/setup/setup-file.ts';
 import type { UpdateTrial } from './host/update-trial.ts';
+import { hear } from './nodes/lib/events/events.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { Setup } from './nodes/lib/setup/setup.ts';
@@ -60,6 +62,7 @@ export class House {
   readonly #disk: DiskWatch;
   readonly #integrity: IntegrityWatch;
   readonly #trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
+  #stopTelling: () => void = () => undefined;
 
   /** @throws DataFolderInUseError or SchemaVersionError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
@@ -94,6 +97,7 @@ export class House {
       energy: energy(site),
       energyCopy: energyCopy(data),
       system: system(site, version, host),
+      notices: notices(site),
       viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
@@ -141,6 +145,7 @@ export class House {
       cache.diskChanged();
     });
     this.#disk.start();
+    this.#beginNotices();
     nas.start();
     this.rooms.live.start();
     accounts.onConfirmed((user, token) => {
@@ -191,11 +196,33 @@ export class House {
     await upload.start();
   }
 
+  /** Before anything can happen that somebody wants to hear of. */
+  #beginNotices(): void {
+    const { accounts, notices } = this.rooms;
+    notices.start();
+    const stops = [
+      hear(this.rooms, (told) => {
+        notices.told(told);
+      }),
+      accounts.onLogout(() => {
+        notices.loggedOut();
+      }),
+      accounts.onReplaced((userId) => {
+        notices.dropUser(userId);
+      }),
+    ];
+    this.#stopTelling = () => {
+      for (const stop of stops) stop();
+    };
+  }
+
   /** Ends what runs, writes what is in memory, closes the databases. */
   async stop(): Promise<void> {
     const { accounts, credentials, nas, cache, prefetch, upload } = this.rooms;
     const { changes, kept, tapo, energy, system } = this.rooms;
     await this.#integrity.stop();
+    this.#stopTelling();
+    await this.rooms.notices.stop();
     this.setup.stop();
     system.stop();
     this.rooms.live.stop();

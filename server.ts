@@ -123,11 +123,13 @@ function systemClock(log: Log): SystemClock {
 
 /**
  * A function of a flow reads any variable by `env.get`, and programs that flows start get them all.
- * The clocks of flows, as inject's and `new Date()` of a function, go by the zone of the process.
+ * Of the settings the flow `notices-house` reads two. The clocks of flows, as inject's and `new Date()` of a function, go by the zone of the process.
  */
-function prepareForFlows({ TIMEZONE }: Settings): void {
+function prepareForFlows({ TIMEZONE, NOTICE_LANGUAGE, NOTICE_URL }: Settings): void {
   for (const name of SECRET_NAMES) Reflect.deleteProperty(process.env, `BALUPI_${name}`);
   process.env['TZ'] = TIMEZONE;
+  process.env['BALUPI_NOTICE_LANGUAGE'] = NOTICE_LANGUAGE;
+  process.env['BALUPI_NOTICE_URL'] = NOTICE_URL ?? '';
 }
 
 function forHealth(flows: FlowState, loop: LoopWatch): ComposeParts['host'] {

@@ -1,5 +1,6 @@
 import {
   addressRange,
+  contact,
   dnsName,
   fingerprint,
   flag,
@@ -158,6 +159,16 @@ export const SETTINGS = {
   BACKUP_PASSPHRASE_FILE: optional(
     text,
     'File with the passphrase of backups, which only `balupi` reads; without one they hold no secrets.',
+  ),
+  PUSH_CONTACT: setting(
+    'mailto:balupi@example.com',
+    contact,
+    'Whom a browser maker asks when messages of this Pi make trouble: mailto:… or https://….',
+  ),
+  NOTICE_LANGUAGE: setting('en', oneOf('en', 'de'), 'Language of what goes to NOTICE_URL.'),
+  NOTICE_URL: optional(
+    httpUrl,
+    'Where the flow `notices-house` posts what everybody may know, such as a topic of ntfy.',
   ),
   CORS_ORIGINS: setting('', list(origin), 'Web origins that may call the API.'),
   EDITOR: setting('off', oneOf('on', 'off'), 'on opens the flow editor for NAS admins.'),

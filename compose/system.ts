@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type BackupWish, nightlyWord } from '../host/backup/last-backup.ts';
 import { examine, type Patient } from '../host/doctor.ts';
-import { newerRelease } from '../host/drop-folder.ts';
+import { newerRelease, newerVersion } from '../host/drop-folder.ts';
 import { type FlowsState, healthChecks } from '../host/health-checks.ts';
 import {
   DiskState,
@@ -10,6 +10,7 @@ import {
   piLoadReader,
   PiLoadSampler,
   System,
+  UpdateWatch,
 } from '../nodes/lib/system/system.ts';
 import { GB, type Site } from './site.ts';
 
@@ -47,8 +48,9 @@ export function system(site: Site, version: string, host: HostState): System {
     state: checks.find(({ name }) => name === 'disk')?.run() ?? 'ok',
     freeBytes: disk.space().freeBytes,
   }));
+  const update = new UpdateWatch(clock, log, () => newerVersion(data.path, version));
   const visit = () => examine(patient(site));
-  return new System({ version, checks, load, memory, disk: diskState, clock, visit });
+  return new System({ version, checks, load, memory, disk: diskState, update, clock, visit });
 }
 
 /** What the doctor cannot see from outside of the house, without asking the NAS. */

@@ -56,9 +56,29 @@ const LOOK_SCRIPT = `(() => {
 
 /**
  * In place of the Dashboard's own worker, which would fetch 11 MB ahead over the network of a Pi and
- * show its shell to somebody who is signed out.
+ * show its shell to somebody who is signed out. This one keeps nothing: it shows what the Pi sends to
+ * this browser (`notices`), and opens the page that belongs to it.
  */
-const WORKER_SCRIPT = `self.addEventListener('install', () => self.skipWaiting());\n`;
+const WORKER_SCRIPT = `const read = (event) => { try { return event.data.json() } catch { return {} } };
+self.addEventListener('install', () => self.skipWaiting());
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('push', (event) => {
+  const { title = 'BaluPi', body = '', lang = 'en', tag = 'balupi', url = '/dashboard/' } = read(event);
+  const icon = '/dashboard/icon-192.png';
+  event.waitUntil(self.registration.showNotification(title, { body, lang, tag, icon, data: { url } }));
+});
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  const wanted = new URL((event.notification.data || {}).url || '/dashboard/', self.location.origin);
+  const isOurs = wanted.origin === self.location.origin && wanted.pathname.startsWith('/dashboard/');
+  const url = isOurs ? wanted.href : '/dashboard/';
+  event.waitUntil(self.clients.matchAll({ type: 'window' }).then(([page]) =>
+    page ? page.focus().then((shown) => shown.navigate(url)) : self.clients.openWindow(url)));
+});
+`;
+const WORKER = 'sw.js';
+/** A worker has a policy of its own: this one loads nothing but the icon of a message. */
+const WORKER_CONTENT_SECURITY_POLICY = "default-src 'none'; img-src 'self'";
 
 /** Of the house, beside this program; the Dashboard's own show the mark of its makers. */
 const ICONS = {
@@ -118,7 +138,6 @@ type Script = (language: Language, timeZone: string) => string;
 const OWN: ReadonlyMap<string, Script> = new Map([
   ['balupi-look.js', () => LOOK_SCRIPT],
   ['balupi-page.js', pageScript],
-  ['sw.js', () => WORKER_SCRIPT],
 ]);
 
 /** One request for a file, and in which language its sender reads. */
@@ -168,8 +187,17 @@ export class DashboardFiles {
     return true;
   }
 
-  /** @returns whether `name` is the manifest or an icon, which need no sign-in and are sent then */
+  /**
+   * @returns whether `name` is the manifest, an icon or the service worker, which need no sign-in and
+   *   are sent then: a browser looks for a newer worker by itself, signed in or not
+   */
   sendOpen({ request, response, language }: FileVisit, name: string): boolean {
+    if (name === WORKER) {
+      response.setHeader('Content-Security-Policy', WORKER_CONTENT_SECURITY_POLICY);
+      response.setHeader('Cache-Control', 'no-cache');
+      this.#text(request, response, { text: WORKER_SCRIPT, type: TYPES['.js'] ?? '' });
+      return true;
+    }
     const icon = this.#icons.get(name);
     if (name !== MANIFEST && icon === undefined) return false;
     const body = icon ?? Buffer.from(manifestIn(language));

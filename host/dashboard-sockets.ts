@@ -25,6 +25,7 @@ export interface DashboardSocket {
 export interface SocketAccounts {
   find(cookie: string): User | null;
   look(cookie: string): Promise<User | null>;
+  deviceOf(cookie: string): string;
   /** @returns how to stop hearing */
   onLogout(listener: () => void): () => void;
 }
@@ -145,7 +146,8 @@ export class DashboardSockets {
       headers['accept-language'],
     );
     const user = (): User | null => this.#accounts.find(cookie);
-    if (!this.#viewers.add({ socketId: socket.id, language, user })) return false;
+    const device = this.#accounts.deviceOf(cookie);
+    if (!this.#viewers.add({ socketId: socket.id, language, device, user })) return false;
     this.#open.set(socket.id, { socket, cookie, waiting: undefined, looks: 0 });
     // Not the socket's own `disconnect`, whose listeners the Dashboard removes at a deploy.
     socket.conn.on('close', () => {

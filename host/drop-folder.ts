@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** Below DATA_DIR: where an owner lays the file of a version to come. */
 export const DROP_FOLDER = 'updates';
@@ -25,6 +25,12 @@ export function newerRelease(dataFolder: string, version: string): string | null
     found = join(folder, name);
   }
   return found;
+}
+
+/** As {@link newerRelease}: the version that it is; null where there is none. */
+export function newerVersion(dataFolder: string, version: string): string | null {
+  const file = newerRelease(dataFolder, version);
+  return file === null ? null : (ARCHIVE.exec(basename(file))?.[1] ?? null);
 }
 
 function namesIn(folder: string): readonly string[] {

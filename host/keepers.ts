@@ -61,13 +61,14 @@ async function admitUpload(
 }
 
 /** The Dashboard's sign-in, answered by the accounts and, for a wake, by the NAS's room. */
-export function pageAccounts({ accounts, nas }: Rooms): PageAccounts & SocketAccounts {
+export function pageAccounts({ accounts, nas, notices }: Rooms): PageAccounts & SocketAccounts {
   return {
     signIn: (given) => accounts.pageSignIn(given),
     secondFactor: (given) => accounts.pageSecondFactor(given),
     open: (user) => accounts.pages.open(user),
     close: (cookie) => {
       accounts.pages.close(cookie);
+      notices.signedOut(accounts.pages.deviceOf(cookie));
     },
     wake: () => {
       const { kind } = nas.wake.wake('an admin at the sign-in page');
@@ -75,6 +76,7 @@ export function pageAccounts({ accounts, nas }: Rooms): PageAccounts & SocketAcc
     },
     find: (cookie) => accounts.pages.find(cookie),
     look: (cookie) => accounts.pages.look(cookie),
+    deviceOf: (cookie) => accounts.pages.deviceOf(cookie),
     onLogout: (listener) => accounts.onLogout(listener),
   };
 }

@@ -78,6 +78,15 @@ export const dnsName: Parser<string> = (value) => {
   return name;
 };
 
+/** Of the owner, for the makers of browsers (RFC 8292, `sub`). */
+export const contact: Parser<string> = (value) => {
+  const isMail = /^mailto:[^\s@]+@[^\s@]+\.[^\s@]+$/.test(value);
+  if (!isMail && URL.parse(value)?.protocol !== 'https:') {
+    throw new SettingFault('mailto:somebody@example.com, or an https:// address');
+  }
+  return value;
+};
+
 export const origin: Parser<string> = (value) => {
   const parsed = URL.parse(value);
   if (parsed === null || parsed.origin === 'null' || parsed.origin !== value.replace(/\/$/, '')) {

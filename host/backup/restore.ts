@@ -146,7 +146,7 @@ export class Restore {
     if ((await faultOfCopy(file)) !== null) throw new BackupFault('damaged');
     // Of a newer BaluPi it throws here, before anything was touched.
     const store = this.#open(name, file);
-    if (name === 'queue') store.prepare(ENDS_WITH_A_RESTORE).run();
+    if (name === 'queue') for (const sql of ENDS_WITH_A_RESTORE) store.prepare(sql).run();
     store.close();
     await faultOfCopy(file);
   }

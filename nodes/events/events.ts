@@ -1,18 +1,14 @@
-import type { Node, NodeAPI, NodeDef } from 'node-red';
+import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
+import {
+  EVENT_KINDS,
+  type EventLanguage,
+  hear,
+  sentence,
+  type Told,
+} from '../lib/events/events.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds } from '../lib/http/http.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { EVENT_KINDS } from './event-kinds.ts';
-import {
-  messageOf,
-  ofCorrection,
-  ofDisk,
-  ofNas,
-  ofPlug,
-  ofUnusual,
-  ofUpload,
-  type Told,
-} from './event-message.ts';
+import { roomsBehind } from '../lib/rooms/rooms.ts';
 
 interface EventsConfig extends NodeDef {
   readonly store: string;
@@ -24,37 +20,16 @@ interface EventsConfig extends NodeDef {
   readonly language?: string;
 }
 
-/** Hears what each room tells of itself. @returns how to stop that */
-function hear(rooms: Rooms, tell: (told: Told) => void): () => void {
-  const { upload, nas, tapo, energy, system } = rooms;
-  const stops = [
-    upload.onNews((news) => {
-      tell(ofUpload(news));
-    }),
-    nas.onNews((news) => {
-      tell(ofNas(news));
-    }),
-    tapo.onNews((news) => {
-      tell(ofPlug(news));
-    }),
-    energy.onUnusual((hour) => {
-      tell(ofUnusual(hour));
-    }),
-    energy.onCorrection((news) => {
-      tell(ofCorrection(news));
-    }),
-    system.onNews((news) => {
-      tell(ofDisk(news));
-    }),
-  ];
-  return () => {
-    for (const stop of stops) stop();
-  };
-}
-
 function isWanted({ kind, to }: Told, { kinds = [], username = '' }: EventsConfig): boolean {
   if (!kinds.includes(kind)) return false;
   return username === '' || to.audience !== 'user' || to.username === username;
+}
+
+/** The message for a flow. */
+function messageOf({ kind, to, fields }: Told, at: string, language: EventLanguage): NodeMessage {
+  const text = sentence(kind, fields, language);
+  // Beside the message too: a table keeps its rows alone.
+  return { topic: kind, payload: { event: kind, at, text, ...fields, ...to }, ...to };
 }
 
 /** Node `balupi-events`. */

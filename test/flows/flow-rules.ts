@@ -39,9 +39,10 @@ const STOCK_TYPES = [
   'link out',
   'switch',
   'template',
+  'trigger',
 ];
 /** Types that only examples may use, which a tinkerer completes by hand. */
-const EXAMPLE_TYPES = ['mqtt out', 'mqtt-broker', 'postgresql', 'postgreSQLConfig'];
+const EXAMPLE_TYPES = ['e-mail', 'mqtt out', 'mqtt-broker', 'postgresql', 'postgreSQLConfig'];
 /** The Dashboard's own types that our pages are made of. */
 export const DASHBOARD_CONFIG_TYPES = ['ui-base', 'ui-group', 'ui-page', 'ui-theme'];
 const DASHBOARD_TYPES = [

@@ -48,6 +48,7 @@ describe('The sockets of the Dashboard', () => {
     const accounts = {
       find: () => ALICE,
       look: () => Promise.resolve(ALICE),
+      deviceOf: () => 'page:1',
       onLogout: () => () => undefined,
     };
     sockets = new DashboardSockets(accounts, new Viewers(), clock);

@@ -21,7 +21,6 @@ const PLACES = [
   '/dashboard/_debug/statestore/dashboard-uploads-uploads',
   '/dashboard/energy.csv?period=day',
   '/dashboard/pwa-192x192.png',
-  '/dashboard/sw.js',
   '/dashboard/balupi-look.js',
   '/dashboard/balupi-page.js',
   '/dashboard/socket.io/?EIO=4&transport=polling',

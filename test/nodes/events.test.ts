@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CorrectionNews, UnusualHour } from '../../nodes/lib/energy/energy.ts';
 import type { NasNews } from '../../nodes/lib/nas/nas.ts';
-import type { DiskNews } from '../../nodes/lib/system/system.ts';
+import type { SystemNews } from '../../nodes/lib/system/system.ts';
 import type { PlugNews } from '../../nodes/lib/tapo/tapo.ts';
 import type { UploadNews } from '../../nodes/lib/upload/upload.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
@@ -30,7 +30,7 @@ class Telling {
   tell(port: 'tapo', news: PlugNews): void;
   tell(port: 'unusual', news: UnusualHour): void;
   tell(port: 'correction', news: CorrectionNews): void;
-  tell(port: 'system', news: DiskNews): void;
+  tell(port: 'system', news: SystemNews): void;
   tell(port: string, news: unknown): void {
     for (const listener of this.#listeners.get(port) ?? []) listener(news as never);
   }

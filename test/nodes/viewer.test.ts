@@ -13,7 +13,7 @@ describe('balupi-viewer', () => {
 
   function rooms(user: User | null) {
     const viewers = new Viewers();
-    viewers.add({ socketId: 's1', language: 'de', user: () => user });
+    viewers.add({ socketId: 's1', language: 'de', device: 'page:1', user: () => user });
     return { viewers, accounts: { mayWake: () => false, isAdmin: () => user === ADMIN } };
   }
 

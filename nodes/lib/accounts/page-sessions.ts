@@ -70,6 +70,11 @@ export class PageSessions {
     if (COOKIE_FORM.test(cookie)) this.#parts.rows.drop(hashOf(cookie));
   }
 
+  /** Names that browser's sign-in, to whoever has to know it again. */
+  deviceOf(cookie: string): string {
+    return `page:${hashOf(cookie).toString('base64url')}`;
+  }
+
   #row(cookie: string): PageSessionRow | null {
     return COOKIE_FORM.test(cookie) ? this.#parts.rows.find(hashOf(cookie)) : null;
   }

@@ -5,6 +5,7 @@ import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
+import { NOTICE_ENDPOINTS } from './notice-endpoints.ts';
 import { PAIRING_ENDPOINTS } from './pairing-endpoints.ts';
 import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
 import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
@@ -22,6 +23,7 @@ export const ENDPOINTS = [
   ...TAPO_ENDPOINTS,
   ...NAS_ENDPOINTS,
   ...HANDSHAKE_ENDPOINTS,
+  ...NOTICE_ENDPOINTS,
 ] as const;
 
 /** What neither BaluPi nor a tinkerer answers. The NAS describes it, so no document of ours does. */
@@ -64,6 +66,7 @@ export type * from './handshake-endpoints.ts';
 export type { Match } from './match.ts';
 export { isNeverPassed, Matcher } from './match.ts';
 export type * from './nas-endpoints.ts';
+export type * from './notice-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
 export type * from './pairing-endpoints.ts';
 export { openApiDocument } from './openapi.ts';

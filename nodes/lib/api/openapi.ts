@@ -66,6 +66,7 @@ const TAGS: Readonly<Record<string, string>> = {
   apps: "Power and energy in the shapes of BaluHost's own apps.",
   tapo: 'The plugs: to find, name, give a role, switch and forget.',
   nas: 'The NAS: its state, its wake, and what acts for its users.',
+  notices: "Messages to people's own phones and browsers, by web push.",
   handshake: 'What the NAS says as it goes and comes.',
 };
 

@@ -44,6 +44,7 @@ export const REFUSALS = {
   failed: { status: 500, detail: 'Something went wrong here. It was logged.' },
   nas_failed: { status: 500, detail: 'The NAS failed at this.' },
   nas_bad_answer: { status: 502, detail: 'The NAS gave an answer that makes no sense.' },
+  push_failed: { status: 502, detail: 'The push service of this browser did not take it.' },
   plug_unreachable: { status: 503, detail: 'The plug does not answer.' },
   restarting: { status: 503, detail: 'BaluPi is starting its flows. Try again in a moment.' },
   busy: { status: 503, detail: 'The Pi is short of memory for a moment. Try again shortly.' },

@@ -7,6 +7,7 @@ import type { Files } from '../files/files.ts';
 import type { Handshake } from '../handshake/handshake.ts';
 import type { Kept } from '../kept/kept.ts';
 import type { NasRoom } from '../nas/nas.ts';
+import type { Notices } from '../notices/notices.ts';
 import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
 import type { WebPages } from '../pass/web-pages.ts';
@@ -62,6 +63,8 @@ export interface Rooms {
   /** The energy database for nodes that bring a SQLite of their own. */
   readonly energyCopy: SideCopy;
   readonly system: System;
+  /** Messages to people's own phones and browsers. */
+  readonly notices: Notices;
   /** Who looks at the pages of the Pi. */
   readonly viewers: Viewers;
   readonly missRule: MissRule;

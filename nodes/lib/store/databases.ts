@@ -1,7 +1,7 @@
 import type { Migration } from './store.ts';
 import { CACHE_SCHEMA } from './schema/cache-schema.ts';
 import { ENERGY_SCHEMA } from './schema/energy-schema.ts';
-import { QUEUE_SCHEMA } from './schema/queue-schema.ts';
+import { NOTICES_SCHEMA, QUEUE_SCHEMA } from './schema/queue-schema.ts';
 import { THUMBNAIL_SCHEMA } from './schema/thumbnail-schema.ts';
 
 /**
@@ -11,7 +11,10 @@ import { THUMBNAIL_SCHEMA } from './schema/thumbnail-schema.ts';
  * Each begins with one step, numbered as the last of those it was folded from before the first
  * release, so that the databases of then open unchanged. What comes after is another step.
  */
-export const QUEUE_MIGRATIONS: readonly Migration[] = [{ version: 17, sql: QUEUE_SCHEMA }];
+export const QUEUE_MIGRATIONS: readonly Migration[] = [
+  { version: 17, sql: QUEUE_SCHEMA },
+  { version: 18, sql: NOTICES_SCHEMA },
+];
 export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 10, sql: CACHE_SCHEMA },
   { version: 11, sql: THUMBNAIL_SCHEMA },
@@ -27,12 +30,16 @@ DELETE FROM page_sessions;
 DELETE FROM pi_sessions;
 DELETE FROM refresh_tokens;
 DELETE FROM paired_desktops;
+DELETE FROM push_devices;
 DELETE FROM token_verdicts WHERE ended_at_ms IS NULL;
 DELETE FROM password_verifiers;
 `;
 
 /** What a backup must not bring back: it knows nothing of what ended since it was made. */
-export const ENDS_WITH_A_RESTORE = 'DELETE FROM paired_desktops';
+export const ENDS_WITH_A_RESTORE = [
+  'DELETE FROM paired_desktops',
+  'DELETE FROM push_devices',
+] as const;
 
 /**
  * For a cache that nothing is known of for now: its ids must not be those that apps remember, which

@@ -5,11 +5,16 @@ import type { Finding } from './finding.ts';
 import { type Check, examine, type Health } from './health.ts';
 import type { MemoryPressure } from './memory-pressure.ts';
 import type { PiLoad, PiLoadSampler } from './pi-load.ts';
+import type { UpdateNews, UpdateWatch } from './update-news.ts';
 
-export { type DiskNews, DiskState } from './disk-news.ts';
+export { DiskState } from './disk-news.ts';
 export type { Check } from './health.ts';
 export { MemoryPressure, memoryReader } from './memory-pressure.ts';
 export { piLoadReader, PiLoadSampler } from './pi-load.ts';
+export { UpdateWatch } from './update-news.ts';
+
+/** What an admin may want to hear of the Pi. */
+export type SystemNews = DiskNews | UpdateNews;
 
 /** As the NAS counts versions of its own API; the apps compare (BaluHost 1.38, `GET /api/health`). */
 const API_VERSION = '1';
@@ -30,6 +35,7 @@ interface Deps {
   readonly load: PiLoadSampler;
   readonly memory: MemoryPressure;
   readonly disk: DiskState;
+  readonly update: UpdateWatch;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Looks at the whole machine, as `balupi doctor` does. */
   readonly visit: () => Promise<readonly Finding<unknown>[]>;
@@ -83,14 +89,22 @@ export class System {
     return this.#deps.memory.isOver();
   }
 
-  /** Tells when the disk of the data folder gets nearly full, and when it is well again. */
-  onNews(listener: (news: DiskNews) => void): () => void {
-    return this.#deps.disk.listen(listener);
+  /**
+   * Tells when the disk of the data folder gets nearly full and when it is well again, and of a newer
+   * version that lies ready.
+   * @returns how to stop hearing
+   */
+  onNews(listener: (news: SystemNews) => void): () => void {
+    const stops = [this.#deps.disk.listen(listener), this.#deps.update.listen(listener)];
+    return () => {
+      for (const stop of stops) stop();
+    };
   }
 
   async start(): Promise<void> {
     this.#deps.load.onLook = () => {
       this.#deps.disk.look();
+      this.#deps.update.look();
     };
     await this.#deps.load.start();
   }

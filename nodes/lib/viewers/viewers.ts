@@ -12,6 +12,8 @@ export interface Viewer {
   /** The Dashboard's id of its socket, which a page cannot choose. */
   readonly socketId: string;
   readonly language: Language;
+  /** Names the sign-in of its browser. */
+  readonly device: string;
   /** Whose sign-in it stands on, with the role as it is now; null once that is over. */
   readonly user: () => User | null;
 }
@@ -50,7 +52,8 @@ export class Viewers {
     const user = viewer?.user() ?? null;
     if (viewer === undefined || user === null) return null;
     // A page has no token of its own: what needs the NAS goes by that user's stored credential.
-    const caller: Caller = { user, kind: 'pi', nasToken: null, scope: 'all' };
+    const { device } = viewer;
+    const caller: Caller = { user, kind: 'pi', nasToken: null, scope: 'all', device };
     return { caller, language: viewer.language };
   }
 }

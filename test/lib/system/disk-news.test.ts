@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { type DiskNews, DiskState } from '../../../nodes/lib/system/system.ts';
+import { DiskState, type SystemNews } from '../../../nodes/lib/system/system.ts';
 import { LogSpy } from '../nas/log-spy.ts';
 
 describe('what is told of the disk', () => {
   it('is that it gets nearly full and that it has room again, each once', () => {
     let state = 'ok';
     const disk = new DiskState(new LogSpy(), () => ({ state, freeBytes: 5 }));
-    const told: DiskNews[] = [];
+    const told: SystemNews[] = [];
     disk.listen((news) => told.push(news));
     disk.look();
     state = 'low';
@@ -18,7 +18,7 @@ describe('what is told of the disk', () => {
     state = 'ok';
     disk.look();
     assert.deepEqual(
-      told.map((news) => news.state),
+      told.map((news) => news.kind === 'disk' && news.state),
       ['low', 'ok'],
     );
   });

@@ -13,7 +13,7 @@ const ALICE: User = { id: 3, username: 'alice', role: 'user' };
 const ADMIN: User = { id: 1, username: 'admin', role: 'admin' };
 
 function viewer(socketId: string, user: () => User | null): Viewer {
-  return { socketId, language: 'de', user };
+  return { socketId, language: 'de', device: 'page:1', user };
 }
 
 describe('The viewers', () => {

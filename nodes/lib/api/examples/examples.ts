@@ -2,6 +2,7 @@ import { ACCOUNT_EXAMPLES } from './account-examples.ts';
 import { ENERGY_EXAMPLES } from './energy-examples.ts';
 import type { Examples } from './example.ts';
 import { FILE_EXAMPLES } from './file-examples.ts';
+import { NOTICE_EXAMPLES } from './notice-examples.ts';
 import { PLUG_EXAMPLES } from './plug-examples.ts';
 import { SYSTEM_EXAMPLES } from './system-examples.ts';
 
@@ -12,4 +13,5 @@ export const EXAMPLES: Examples = {
   ...FILE_EXAMPLES,
   ...ENERGY_EXAMPLES,
   ...PLUG_EXAMPLES,
+  ...NOTICE_EXAMPLES,
 };

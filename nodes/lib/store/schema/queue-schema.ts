@@ -1,3 +1,49 @@
+/** Who is told of what, and where. */
+export const NOTICES_SCHEMA = `
+-- Browsers that have messages sent to them. id is the beginning of the SHA-256 of the endpoint; secret
+-- is the endpoint with the browser's keys, sealed with a key derived from SECRET_KEY. sign_in names the
+-- sign-in of the page it was added on, standing what that user's sign-ins stood on then.
+CREATE TABLE push_devices (
+  id TEXT PRIMARY KEY,
+  user_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  language TEXT NOT NULL,
+  sign_in TEXT,
+  standing INTEGER NOT NULL,
+  secret BLOB NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  sent_at_ms INTEGER,
+  problem TEXT,
+  told_version TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX push_devices_by_user ON push_devices (user_id, created_at_ms);
+
+-- What is still to be sent, one row for each browser and topic. facts is the JSON of the event.
+CREATE TABLE push_messages (
+  device_id TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  facts TEXT NOT NULL,
+  first_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (device_id, topic)
+) STRICT, WITHOUT ROWID;
+
+-- unwanted: kinds with spaces between them. quiet_from and quiet_to are HH:MM of the house's day.
+CREATE TABLE notice_choices (
+  user_id INTEGER PRIMARY KEY,
+  unwanted TEXT NOT NULL,
+  quiet_from TEXT,
+  quiet_to TEXT
+) STRICT;
+
+-- One row: the pair by which push services know this Pi. secret is the private half, sealed.
+CREATE TABLE push_keys (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  public_key TEXT NOT NULL,
+  secret BLOB NOT NULL
+) STRICT;
+`;
+
 /**
  * The queue database: what was accepted, who may come in, and what the NAS told of itself. Columns in
  * `_ms` are epoch ms of the trusted time, `_tick_ms` monotonic readings of one process.

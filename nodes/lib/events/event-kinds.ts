@@ -13,6 +13,7 @@ export const EVENT_KINDS = [
   'plug_switched',
   'unusual',
   'disk',
+  'update_ready',
   'correction',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];

@@ -1,16 +1,14 @@
-import type { NodeMessage } from 'node-red';
 import {
   type CorrectionNews,
   correctionJson,
   type UnusualHour,
   unusualJson,
-} from '../lib/energy/energy.ts';
-import type { NasNews } from '../lib/nas/nas.ts';
-import type { DiskNews } from '../lib/system/system.ts';
-import type { PlugNews } from '../lib/tapo/tapo.ts';
-import type { UploadNews } from '../lib/upload/upload.ts';
+} from '../energy/energy.ts';
+import type { NasNews } from '../nas/nas.ts';
+import type { SystemNews } from '../system/system.ts';
+import type { PlugNews } from '../tapo/tapo.ts';
+import type { UploadNews } from '../upload/upload.ts';
 import type { EventKind } from './event-kinds.ts';
-import { type EventLanguage, sentence } from './event-words.ts';
 
 /** Who may know of an event: one user, whoever is an admin, or everybody who is signed in. */
 export type Audience =
@@ -58,8 +56,12 @@ export function ofUnusual(hour: UnusualHour): Told {
   return { kind: 'unusual', to: { audience: 'everybody' }, fields: unusualJson(hour) };
 }
 
-export function ofDisk({ kind, state, freeBytes }: DiskNews): Told {
-  return { kind, to: { audience: 'admins' }, fields: { state, free_bytes: freeBytes } };
+export function ofSystem(news: SystemNews): Told {
+  const to = { audience: 'admins' } as const;
+  if (news.kind === 'update_ready')
+    return { kind: news.kind, to, fields: { version: news.version } };
+  const { kind, state, freeBytes } = news;
+  return { kind, to, fields: { state, free_bytes: freeBytes } };
 }
 
 /** Anybody who is signed in finds it in the list of corrections. */
@@ -69,15 +71,4 @@ export function ofCorrection({ kind, isUndone, correction, by }: CorrectionNews)
     to: { audience: 'everybody' },
     fields: { ...correctionJson(correction), is_undone: isUndone, by },
   };
-}
-
-/** The message for a flow. */
-export function messageOf(
-  { kind, to, fields }: Told,
-  at: string,
-  language: EventLanguage,
-): NodeMessage {
-  const text = sentence(kind, fields, language);
-  // Beside the message too: a table keeps its rows alone.
-  return { topic: kind, payload: { event: kind, at, text, ...fields, ...to }, ...to };
 }

@@ -29,6 +29,10 @@ const SENTENCES: Readonly<Record<Exclude<EventKind, 'disk' | 'unusual' | 'correc
     en: 'The NAS could not be woken.',
     de: 'Das NAS ließ sich nicht wecken.',
   },
+  update_ready: {
+    en: 'Version {version} of BaluPi lies ready: sudo balupi update.',
+    de: 'Version {version} von BaluPi liegt bereit: sudo balupi update.',
+  },
   plug_lost: {
     en: 'The plug {name} does not answer.',
     de: 'Die Steckdose {name} antwortet nicht.',

@@ -1,0 +1,208 @@
+import { createECDH, createPrivateKey, hash, type JsonWebKey } from 'node:crypto';
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import { request } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { encrypt } from 'http_ece';
+import jwt from 'jsonwebtoken';
+import { errorKind } from '../log/error-kind.ts';
+import { type AddressRule, PUBLIC, pushUrl } from './push-address.ts';
+
+/** Where one browser is reached, as its `PushSubscription` tells (W3C Push API). */
+export interface PushTarget {
+  readonly endpoint: string;
+  /** The browser's public key, base64url, 65 bytes. */
+  readonly p256dh: string;
+  /** A secret of 16 bytes, base64url. */
+  readonly auth: string;
+}
+
+export interface PushMessage {
+  readonly text: string;
+  /** A later message of the same topic replaces one that was not handed over yet. */
+  readonly topic: string;
+}
+
+export type PushOutcome =
+  | { readonly kind: 'sent' }
+  /** That browser took its subscription back. */
+  | { readonly kind: 'gone' }
+  /** The service does not take this message, now or later. */
+  | { readonly kind: 'refused'; readonly status: number }
+  /** Not now: nobody answered, or the service is busy. */
+  | { readonly kind: 'later'; readonly afterMs: number | null; readonly why: string };
+
+/** The Pi's own pair, by which a browser's service knows it (RFC 8292). */
+export interface PushKeys {
+  /** What `pushManager.subscribe` wants: 65 bytes, base64url. */
+  readonly publicKey: string;
+  readonly privateJwk: JsonWebKey;
+}
+
+interface Deps {
+  readonly keys: () => PushKeys;
+  /** Whom a push service writes to when something is wrong: `mailto:…` or `https://…`. */
+  readonly contact: string;
+  readonly nowMs: () => number;
+  readonly rule?: AddressRule;
+  /** Looks a name up; the system's own when left out. */
+  readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>;
+  /** Certificate authority of a practice service. */
+  readonly ca?: string;
+}
+
+const LIMIT_MS = 10_000;
+/** A day: whoever's phone was off for longer looks at the page. */
+const TTL_S = 86_400;
+const TOKEN_S = 12 * 3_600;
+const LONGEST_WAIT_MS = 3_600_000;
+const PUBLIC_KEY_BYTES = 65;
+const AUTH_BYTES = 16;
+/** All messages are as long as this, so that their size tells nothing. */
+const PADDED_BYTES = 1_500;
+const TOPIC_CHARS = 32;
+
+/** Sends to browsers by their makers' push services, which carry it and cannot read it (RFC 8291). */
+export class PushService {
+  readonly #deps: Deps;
+  readonly #rule: AddressRule;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#rule = deps.rule ?? PUBLIC;
+  }
+
+  get publicKey(): string {
+    return this.#deps.keys().publicKey;
+  }
+
+  /** @returns what is wrong with a browser's word of itself; null where it can be sent to */
+  faultOf({ endpoint, p256dh, auth }: PushTarget): string | null {
+    if (pushUrl(endpoint, this.#rule) === null) {
+      return 'The endpoint is no https address of a push service on the internet.';
+    }
+    if (sizeOf(auth) !== AUTH_BYTES || sizeOf(p256dh) !== PUBLIC_KEY_BYTES) {
+      return 'The keys are not those of a push subscription.';
+    }
+    try {
+      sealed('', { endpoint, p256dh, auth });
+      return null;
+    } catch {
+      return 'The keys are not those of a push subscription.';
+    }
+  }
+
+  async send(target: PushTarget, message: PushMessage, signal: AbortSignal): Promise<PushOutcome> {
+    const url = pushUrl(target.endpoint, this.#rule);
+    if (url === null) return { kind: 'gone' };
+    try {
+      const body = sealed(message.text, target);
+      const { status, retryAfter } = await this.#post(url, body, message.topic, signal);
+      return outcomeOf(status, retryAfter);
+    } catch (error) {
+      return { kind: 'later', afterMs: null, why: errorKind(error) };
+    }
+  }
+
+  async #post(
+    url: URL,
+    body: Buffer,
+    topic: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly status: number; readonly retryAfter: string | undefined }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{
+      readonly status: number;
+      readonly retryAfter: string | undefined;
+    }>();
+    const asked = request(url, {
+      method: 'POST',
+      agent: false,
+      ...(this.#deps.ca === undefined ? {} : { ca: this.#deps.ca }),
+      lookup: this.#lookup,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]),
+      headers: {
+        Authorization: this.#authorization(url.origin),
+        'Content-Type': 'application/octet-stream',
+        'Content-Encoding': 'aes128gcm',
+        'Content-Length': body.length,
+        TTL: TTL_S,
+        Topic: hash('sha256', topic, 'base64url').slice(0, TOPIC_CHARS),
+        Urgency: 'normal',
+      },
+    });
+    asked.once('response', ({ statusCode = 0, headers }) => {
+      resolve({ status: statusCode, retryAfter: headers['retry-after'] });
+    });
+    asked.on('error', reject);
+    asked.end(body);
+    try {
+      return await promise;
+    } finally {
+      // What it says beside its status is read by nobody.
+      asked.destroy();
+    }
+  }
+
+  /** Only what the rule lets through is connected to, whatever a name server says. */
+  readonly #lookup: LookupFunction = (host, options, told) => {
+    const { resolve = resolveAll } = this.#deps;
+    resolve(host).then(
+      (all) => {
+        const allowed = all.filter(({ address }) => this.#rule.address(address));
+        const [first] = allowed;
+        if (first === undefined) told(new FarError(), '');
+        else if (options.all === true) told(null, allowed);
+        else told(null, first.address, first.family);
+      },
+      (error: unknown) => {
+        told(error as NodeJS.ErrnoException, '');
+      },
+    );
+  };
+
+  /** RFC 8292, section 3. */
+  #authorization(audience: string): string {
+    const { keys, contact, nowMs } = this.#deps;
+    const { publicKey, privateJwk } = keys();
+    const key = createPrivateKey({ key: privateJwk, format: 'jwk' });
+    const claims = { aud: audience, exp: Math.floor(nowMs() / 1_000) + TOKEN_S, sub: contact };
+    const token = jwt.sign(claims, key, { algorithm: 'ES256', noTimestamp: true });
+    return `vapid t=${token}, k=${publicKey}`;
+  }
+}
+
+/** A name that leads to no place on the internet. */
+class FarError extends Error {
+  readonly code = 'not_public';
+}
+
+function resolveAll(host: string): Promise<readonly LookupAddress[]> {
+  return lookup(host, { all: true });
+}
+
+function outcomeOf(status: number, retryAfter: string | undefined): PushOutcome {
+  if (status >= 200 && status < 300) return { kind: 'sent' };
+  if (status === 404 || status === 410) return { kind: 'gone' };
+  // A token it does not like may be the clock's fault, which is put right by itself.
+  const isPassing = status === 401 || status === 403 || status === 408 || status === 429;
+  if (!isPassing && status < 500) return { kind: 'refused', status };
+  const seconds = Number(retryAfter);
+  const afterMs = seconds > 0 ? Math.min(seconds * 1_000, LONGEST_WAIT_MS) : null;
+  return { kind: 'later', afterMs, why: String(status) };
+}
+
+/** A pair of its own for each message (RFC 8291, section 3.1). */
+function sealed(text: string, { p256dh, auth }: PushTarget): Buffer {
+  const pair = createECDH('prime256v1');
+  pair.generateKeys();
+  const bytes = Buffer.from(text);
+  const pad = Math.max(0, PADDED_BYTES - bytes.length);
+  return encrypt(bytes, {
+    ...{ version: 'aes128gcm', dh: p256dh, privateKey: pair, authSecret: auth },
+    pad,
+  });
+}
+
+function sizeOf(base64url: string): number {
+  return /^[\w-]+$/.test(base64url) ? Buffer.from(base64url, 'base64url').length : 0;
+}
