@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { ENDPOINTS, type Endpoint } from '../nodes/lib/api/api.ts';
 import { SETTINGS } from '../settings.ts';
+import { NODE_PAGES } from './node-pages.ts';
 
 const WHO: Readonly<Record<Endpoint['access'], string>> = {
   open: 'everyone',
@@ -41,6 +42,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   '.env.example': envExample,
   'docs/API.md': apiPage,
   'docs/SETTINGS.md': settingsPage,
+  ...NODE_PAGES,
 };
 
 function envExample(): string {

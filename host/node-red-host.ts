@@ -15,6 +15,12 @@ interface Runtime {
   readonly runtime: { readonly flows: { setFlows(options: object): Promise<unknown> } };
 }
 
+/** What Node-RED tells the editor of its state (runtime/lib/flows, 5.0.7). */
+interface RuntimeTold {
+  readonly id?: string;
+  readonly payload?: { readonly error?: string };
+}
+
 interface RuntimeEvents {
   on(event: string, listener: (told: unknown) => void): void;
 }
@@ -31,6 +37,7 @@ export class NodeRedHost {
   readonly #inner: Server = createServer();
   readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
+  #isLeavingOut = false;
   #onStarted: (nodes: readonly FlowNode[]) => void = () => undefined;
 
   constructor(settings: NodeRedSettings) {
@@ -40,9 +47,14 @@ export class NodeRedHost {
     events.on('flows:started', (told) => {
       this.#onStarted((told as { readonly config: Deployed }).config.flows);
       this.#flowsRun = true;
+      this.#isLeavingOut = false;
       this.#firstStart.resolve(undefined);
     });
     events.on('flows:stopping', () => (this.#flowsRun = false));
+    events.on('runtime-event', (told) => {
+      const { id, payload } = told as RuntimeTold;
+      if (id === 'runtime-state' && payload?.error === 'missing-types') this.#leaveOut();
+    });
     // Express would answer `?callback=` with a script; no request can carry this name.
     this.api.set('jsonp callback name', '\0');
     this.api.set('etag', false);
@@ -85,6 +97,19 @@ export class NodeRedHost {
   /** Reads the flows anew and starts them, behind a deploy that is under way. */
   async reload(): Promise<void> {
     await (RED as unknown as Runtime).runtime.flows.setFlows({ deploymentType: 'reload' });
+  }
+
+  /**
+   * A deploy brought a node of a type that is not installed, and Node-RED starts no flow at all then.
+   * The storage has the deploy by now, and gives what can run.
+   */
+  #leaveOut(): void {
+    if (this.#isLeavingOut) return;
+    this.#isLeavingOut = true;
+    this.reload().catch((error: unknown) => {
+      this.#isLeavingOut = false;
+      RED.log.error(`The flows that can run could not be started: ${String(error)}`);
+    });
   }
 
   async stop(): Promise<void> {

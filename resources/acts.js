@@ -1,63 +1,267 @@
-/**
- * What BaluPi's nodes have in common in the editor: each does one of several acts, chosen as `op`,
- * which decides how many outputs there are and what they are called.
- *
- * @param key the node's key in its locales
- * @param acts the number of outputs by act; the first act is that of a new node
- * @param defaults properties beside name, act and outputs
- * @param own what else the node brings
- * @returns a definition for `RED.nodes.registerType`
- */
-globalThis.balupiActs = (key, { acts, defaults, ...own }) => {
-  const [[first, outputs]] = Object.entries(acts);
-  return globalThis.balupiWords({
-    category: 'BaluPi',
-    defaults: {
-      name: { value: '' },
-      op: { value: first, required: true },
-      ...defaults,
-      outputs: { value: outputs },
-    },
-    inputs: 1,
-    outputs,
-    paletteLabel() {
-      return this._(`${key}.title`);
-    },
-    label() {
-      return this.name || this._(`${key}.op.${this.op}`);
-    },
-    labelStyle() {
-      return this.name ? 'node_label_italic' : '';
-    },
-    outputLabels(index) {
-      const label = `${key}.output.${this.op}-${index + 1}`;
-      const text = this._(label);
-      return text === label ? '' : text;
-    },
-    oneditsave() {
-      this.outputs = acts[globalThis.$('#node-input-op').val()];
-    },
-    ...own,
-  });
-};
+// Each node's page loads this file, so its names stay in a block.
+{
+  /**
+   * What BaluPi's nodes have in common in the editor: each does one of several acts, chosen as `op`,
+   * which decides how many outputs there are, what they are called, and which values the dialog asks
+   * for. Each value is one of Node-RED's typed inputs, kept in `fields` by its name; one that is left
+   * at the message's own property is not kept.
+   *
+   * @param key the node's key in its locales
+   * @param definition what deploy/node-pages.ts writes of the node's declaration
+   * @returns a definition for `RED.nodes.registerType`
+   */
+  globalThis.balupiActs = (key, definition) => {
+    const { acts, config, hasUsers, settings = {}, version, ...look } = definition;
+    const [[first, { outputs }]] = Object.entries(acts);
+    const configs = { store: ['balupi-store', 'this-balupi'], nas: ['balupi-nas', 'this-nas'] };
+    const [configType, configId] = configs[config];
+    return globalThis.balupiWords({
+      category: 'BaluPi',
+      ...look,
+      defaults: {
+        name: { value: '' },
+        op: { value: first, required: true },
+        fields: { value: {} },
+        ...Object.fromEntries(Object.keys(settings).map((name) => [name, { value: '' }])),
+        ...(hasUsers ? { as: { value: '' } } : {}),
+        // Kept for nodes that were made before there were fields, until they are edited.
+        ...Object.fromEntries(formerOf(acts).map((name) => [name, { value: undefined }])),
+        [config]: { type: configType, value: configId, required: true },
+        version: { value: version },
+        outputs: { value: outputs },
+      },
+      inputs: 1,
+      outputs,
+      paletteLabel() {
+        return this._(`${key}.title`);
+      },
+      label() {
+        return this.name || this._(`${key}.op.${this.op || first}`);
+      },
+      labelStyle() {
+        return this.name ? 'node_label_italic' : '';
+      },
+      outputLabels(index) {
+        const label = `${key}.output.${this.op}-${index + 1}`;
+        const text = this._(label);
+        return text === label ? '' : text;
+      },
+      oneditprepare() {
+        const $ = globalThis.$;
+        const op = $('#node-input-op').val(this.op || first);
+        showMore(op, acts);
+        const stored = keptFields(this, acts);
+        const form = new FieldForm((word) => this._(`${key}.${word}`), config);
+        this.balupiForm = form;
+        const show = () => {
+          const act = acts[op.val()];
+          form.show(act, stored);
+          $('.balupi-as').toggle(act.isUsers === true);
+          for (const [name, ops] of Object.entries(settings)) {
+            $(`.balupi-${name}`).toggle(ops.length === 0 || ops.includes(op.val()));
+          }
+        };
+        op.on('change', show);
+        show();
+      },
+      oneditsave() {
+        this.outputs = acts[globalThis.$('#node-input-op').val()].outputs;
+        keep(this, this.balupiForm.fields, formerOf(acts), version);
+        this.balupiForm.close();
+        delete this.balupiForm;
+      },
+      oneditcancel() {
+        this.balupiForm.close();
+        delete this.balupiForm;
+      },
+    });
+  };
 
-/**
- * The editor says the key of a status in its reader's language, and knows no way to put a number
- * into it. Ours stands behind a bar: `upload-queue.status.waiting|2`.
- *
- * @param definition what `RED.nodes.registerType` takes, which sets its `_`
- * @returns the same
- */
-globalThis.balupiWords = (definition) => {
-  let say = (key) => key;
-  return Object.defineProperty(definition, '_', {
-    enumerable: true,
-    get: () => (text, values) => {
-      const [, key, count] = /^([\w.:-]+)\|(\d+)$/.exec(text) ?? [];
-      return key === undefined ? say(text, values) : say(key, { count });
-    },
-    set(given) {
-      say = given;
-    },
-  });
-};
+  /** Names of the node's own properties that held a field's value before there were fields. */
+  function formerOf(acts) {
+    const fields = Object.values(acts).flatMap((act) => act.fields || []);
+    return [...new Set(fields.flatMap(({ was }) => (was === undefined ? [] : [was])))];
+  }
+
+  /** A node that was only looked at stays as it is, whatever version it is of. */
+  function keep(node, fields, former, version) {
+    const hadSome = node.fields !== undefined || former.some((name) => node[name] !== undefined);
+    if (!hadSome && Object.keys(fields).length === 0) return;
+    node.fields = fields;
+    node.version = version;
+    for (const name of former) delete node[name];
+  }
+
+  const FIXED = { text: 'str', number: 'num', flag: 'bool', json: 'json', code: 'code' };
+
+  /** What the node keeps, by the name of the field; of a node of before as what it was. */
+  function keptFields(node, acts) {
+    const kept = { ...node.fields };
+    const fields = (acts[node.op] || Object.values(acts)[0]).fields || [];
+    for (const { name, kind, was } of node.version >= 1 ? [] : fields) {
+      const value = was === undefined ? undefined : node[was];
+      if (kept[name] || value === undefined || value === '' || value === false) continue;
+      kept[name] = { type: FIXED[kind] || kind, value: String(value) };
+    }
+    return kept;
+  }
+
+  /** What API, pages and schedules do is offered to a node that does it, and to who asks for it. */
+  function showMore(op, acts) {
+    const box = globalThis.$('#balupi-more');
+    const house = op.children('optgroup').eq(1);
+    const options = house.children();
+    const isOfHouse = () => options.toArray().some((option) => option.value === op.val());
+    const isOffered = box.length === 0 || house.length === 0;
+    if (isOffered) return;
+    if (isOfHouse() && acts[op.val()]) box.prop('checked', true);
+    const show = () => {
+      if (box.prop('checked')) op.append(house);
+      else if (!isOfHouse()) house.detach();
+    };
+    box.on('change', show);
+    show();
+  }
+
+  /** The typed inputs of one act. */
+  class FieldForm {
+    #say;
+    #config;
+    #inputs = new Map();
+    #editor = null;
+
+    constructor(say, config) {
+      this.#say = say;
+      this.#config = config;
+    }
+
+    /** Asks for what an act takes; what was put in for another one of the same name stays. */
+    show(act, stored) {
+      const $ = globalThis.$;
+      Object.assign(stored, this.fields);
+      this.close();
+      this.#inputs.clear();
+      const place = $('.balupi-fields').empty();
+      for (const field of act.fields || []) {
+        const id = `balupi-field-${field.name}`;
+        const row = $('<div class="form-row">').appendTo(place);
+        const words = this.#say(`field.${field.label || field.name}`);
+        $('<label>').attr('for', id).text(words).appendTo(row);
+        if (field.kind === 'code') this.#showCode(field, row, stored[field.name], words);
+        else this.#showInput(field, row, id, stored[field.name], act.isSource === true, words);
+      }
+    }
+
+    /** What is to be kept. */
+    get fields() {
+      const kept = {};
+      for (const [name, { field, read }] of this.#inputs) {
+        const { type, value } = read();
+        const isMessages = type === 'msg' && value === field.property;
+        const isUnset = value === '' || (field.property === null && value === 'false');
+        if (!isMessages && !isUnset) kept[name] = { type, value };
+      }
+      return kept;
+    }
+
+    close() {
+      if (this.#editor !== null) this.#editor.destroy();
+      this.#editor = null;
+    }
+
+    #showCode(field, row, stored, words) {
+      const id = 'balupi-code';
+      globalThis
+        .$('<div class="node-text-editor" style="height: 160px">')
+        .attr({ id, 'aria-label': words })
+        .appendTo(row);
+      const value = stored ? stored.value : '';
+      const { RED } = globalThis;
+      const editor = RED.editor.createEditor({ id, mode: 'ace/mode/sql', value });
+      this.#editor = editor;
+      this.#inputs.set(field.name, {
+        field,
+        read: () => ({ type: 'code', value: editor.getValue() }),
+      });
+    }
+
+    #showInput(field, row, id, stored, isSource, words) {
+      const input = globalThis.$('<input type="text" style="width: 70%">').attr('id', id);
+      input.appendTo(row);
+      const shown = stored || this.#unset(field);
+      const types = (plugs) => this.#types(field, isSource, plugs);
+      const chosen = shown.type === 'plug' && shown.value !== '' ? [{ id: shown.value }] : [];
+      input.typedInput({ types: types(chosen) });
+      const put = ({ type, value }) => {
+        input.typedInput('type', type);
+        input.typedInput('value', value);
+      };
+      put(shown);
+      row.find('.red-ui-typedInput-input').attr('aria-label', words);
+      const read = () => ({ type: input.typedInput('type'), value: input.typedInput('value') });
+      this.#inputs.set(field.name, { field, read });
+      if (field.kind === 'plug') {
+        this.#plugs((plugs) => {
+          // The dialog may be shut by now, or show another act.
+          if (!globalThis.document.contains(input[0])) return;
+          const now = read();
+          const isThere = plugs.some((plug) => plug.id === now.value);
+          const kept =
+            now.type === 'plug' && now.value !== '' && !isThere ? [{ id: now.value }] : [];
+          input.typedInput('types', types([...plugs, ...kept]));
+          put(now);
+        });
+      }
+    }
+
+    #unset({ kind, property }) {
+      if (property !== null) return { type: 'msg', value: property };
+      return { type: FIXED[kind] || kind, value: kind === 'flag' ? 'false' : '' };
+    }
+
+    /** What the dialog alone may say is fixed, or set for the whole house. */
+    #types({ kind, choices, property }, isSource, plugs) {
+      const fixed = this.#fixed(kind, choices, isSource, plugs);
+      if (property === null) return [...fixed, 'env'];
+      return ['msg', ...fixed, 'flow', 'global', 'env', 'jsonata'];
+    }
+
+    #fixed(kind, choices, isSource, plugs) {
+      if (kind === 'choice') {
+        const options = choices.map((value) => ({ value, label: value }));
+        return [{ value: 'choice', label: this.#say('type.choice'), options }];
+      }
+      if (kind !== 'plug') return [FIXED[kind]];
+      const all = isSource ? [{ value: '', label: this.#say('type.all') }] : [];
+      const options = plugs.map(({ id, name = id }) => ({ value: id, label: name }));
+      const label = this.#say('type.plug');
+      return [{ value: 'plug', label, icon: 'fa fa-plug', options: [...all, ...options] }, 'str'];
+    }
+
+    #plugs(show) {
+      const { $ } = globalThis;
+      $.getJSON(`balupi/plugs/${encodeURIComponent($(`#node-input-${this.#config}`).val())}`, show);
+    }
+  }
+
+  /**
+   * The editor says the key of a status in its reader's language, and knows no way to put a number
+   * into it. Ours stands behind a bar: `upload-queue.status.waiting|2`.
+   *
+   * @param definition what `RED.nodes.registerType` takes, which sets its `_`
+   * @returns the same
+   */
+  globalThis.balupiWords = (definition) => {
+    let say = (key) => key;
+    return Object.defineProperty(definition, '_', {
+      enumerable: true,
+      get: () => (text, values) => {
+        const [, key, count] = /^([\w.:-]+)\|(\d+)$/.exec(text) ?? [];
+        return key === undefined ? say(text, values) : say(key, { count });
+      },
+      set(given) {
+        say = given;
+      },
+    });
+  };
+}

@@ -1,14 +1,16 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { Doctor, Health, SystemStatus } from '../lib/api/api.ts';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
+import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { type Said, said, WORDS } from '../lib/viewers/viewers.ts';
 import { metricsText } from './metrics.ts';
+import { DECLARATION } from './operations.ts';
 
-interface SystemConfig extends NodeDef {
+interface SystemConfig extends NodeDef, StoredNode {
   readonly op: string;
   readonly store: string;
 }
@@ -135,21 +137,27 @@ async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMe
   return withAnswer(message, answer(payload));
 }
 
-const ACTS: Acts<Rooms> = {
-  doctor: serving(doctor, 'system-doctor'),
-  'page-doctor': serving(pageDoctor, 'system-doctor'),
-  health: serving(health, 'health'),
-  load: serving(load, 'system-status'),
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+  doctor,
+  'page-doctor': pageDoctor,
+  health,
+  load,
   'page-checks': pageChecks,
-  metrics: serving(metrics, 'metrics'),
-};
+  metrics,
+});
 
 /** Node `balupi-system`. */
 export default function register(RED: NodeAPI): void {
   function SystemNode(this: Node, config: SystemConfig): void {
     RED.nodes.createNode(this, config);
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     new NodeGuard(this).onInput((message) =>
-      actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
+      actOf(ACTS, config.op, '', fields)(roomsBehind(RED.nodes.getNode(config.store)), message),
     );
   }
   RED.nodes.registerType('balupi-system', SystemNode);

@@ -1,8 +1,9 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type UnusualHour, unusualJson } from '../lib/energy/energy.ts';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import {
@@ -27,8 +28,9 @@ import {
   updatePrice,
 } from './price-acts.ts';
 import { costs, current, history, report, summary } from './query-acts.ts';
+import { DECLARATION } from './operations.ts';
 
-interface EnergyConfig extends NodeDef {
+interface EnergyConfig extends NodeDef, StoredNode {
   readonly op: string;
   readonly store: string;
 }
@@ -37,8 +39,8 @@ interface EnergyConfig extends NodeDef {
  * Books what a plug told; one that did not answer is no reading, and never 0 W.
  * @throws Error for a message that is not the tapo meter's
  */
-function record({ energy }: Rooms, message: ApiMessage): void {
-  const { deviceNumber, atMonotonicMs, outcome } = sampleIn(message);
+function record({ energy }: Rooms, _message: ApiMessage, { payload }: Given): void {
+  const { deviceNumber, atMonotonicMs, outcome } = sampleIn(payload);
   if (outcome.kind !== 'reading') return;
   const { reading } = outcome;
   energy.record([
@@ -56,7 +58,7 @@ function record({ energy }: Rooms, message: ApiMessage): void {
   ]);
 }
 
-function sampleIn({ payload }: ApiMessage): PlugSample {
+function sampleIn(payload: unknown): PlugSample {
   const told = payload as Partial<PlugSample> | null | undefined;
   if (typeof told?.outcome !== 'object' || typeof told.deviceNumber !== 'number') {
     throw new Error('This message holds no reading; wire record behind read the plugs.');
@@ -71,36 +73,38 @@ function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
   return message;
 }
 
-const ACTS: Acts<Rooms> = {
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   record,
-  current: serving(current, 'energy-current'),
-  history: serving(history, 'energy-history'),
-  report: serving(report, 'energy-report'),
-  costs: serving(costs, 'energy-costs'),
-  summary: serving(summary, 'energy-summary'),
-  correct: serving(correct, 'energy-history-correct'),
-  corrections: serving(corrections, 'energy-corrections-list'),
-  'undo-correction': serving(undoCorrection, 'energy-corrections-undo'),
-  prices: serving(listPrices, 'energy-prices-list'),
-  'add-price': serving(addPrice, 'energy-prices-add'),
-  'update-price': serving(updatePrice, 'energy-prices-change'),
-  'remove-price': serving(removePrice, 'energy-prices-delete'),
-  'price-slots': serving(putSlots, 'energy-prices-slots'),
-  recalculate: serving(recalculate, 'energy-prices-recalculate'),
-  'app-devices': serving(smartDevices, 'smart-devices'),
-  'app-power': serving(powerSummary, 'smart-devices-power'),
-  'app-dashboard': serving(dashboard, 'energy-dashboard'),
-  'app-types': serving(deviceTypes, 'smart-device-types'),
-  'app-device': serving(oneSmartDevice, 'smart-device'),
-  'app-stats': serving(periodStats, 'energy-stats'),
-  'app-hourly': serving(hourly, 'energy-hourly'),
-  'app-cost': serving(plugCost, 'energy-cost'),
-  'app-growth': serving(plugGrowth, 'energy-cumulative'),
-  'app-growth-of-all': serving(growthOfAll, 'energy-cumulative-total'),
-  'app-history': serving(plugHistory, 'smart-device-history'),
+  current,
+  history,
+  report,
+  costs,
+  summary,
+  correct,
+  corrections,
+  'undo-correction': undoCorrection,
+  prices: listPrices,
+  'add-price': addPrice,
+  'update-price': updatePrice,
+  'remove-price': removePrice,
+  'price-slots': putSlots,
+  recalculate,
+  'app-devices': smartDevices,
+  'app-power': powerSummary,
+  'app-dashboard': dashboard,
+  'app-types': deviceTypes,
+  'app-device': oneSmartDevice,
+  'app-stats': periodStats,
+  'app-hourly': hourly,
+  'app-cost': plugCost,
+  'app-growth': plugGrowth,
+  'app-growth-of-all': growthOfAll,
+  'app-history': plugHistory,
   'mqtt-sensors': announce,
   'mqtt-states': publishStates,
-};
+  'roll-up': rollUp,
+  ...PAGE_ACTS,
+});
 
 function statusOf({ energy }: Rooms): NodeStatus {
   const { totalPowerW } = energy.current();
@@ -113,6 +117,12 @@ export default function register(RED: NodeAPI): void {
   function EnergyAggregator(this: Node, config: EnergyConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(rooms()) : {}));
     let stopListening: (() => void) | null = null;
     const tell = guard.callback((hour: UnusualHour) => {
@@ -120,13 +130,12 @@ export default function register(RED: NodeAPI): void {
     });
     const acts: Acts<Rooms> = {
       ...ACTS,
-      ...PAGE_ACTS,
       'roll-up': (given, message) => {
         stopListening ??= given.energy.onUnusual(tell);
         return rollUp(given, message);
       },
     };
-    guard.onInput((message) => actOf(acts, config.op)(rooms(), message));
+    guard.onInput((message) => actOf(acts, config.op, '', fields)(rooms(), message));
     this.on('close', () => {
       stopListening?.();
     });

@@ -1,5 +1,4 @@
 import type { Costs } from '../lib/energy/energy.ts';
-import type { Act } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import { type Said, said, saidEuro, saidNumber } from '../lib/viewers/viewers.ts';
@@ -88,7 +87,7 @@ function standby({ energy }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** What the page Energy shows of the present, in the form its gauges and tables take. */
-export const PAGE_ACTS: Readonly<Record<string, Act<Rooms>>> = {
+export const PAGE_ACTS = {
   'page-now': now,
   'page-glance': glance,
   'page-standby': standby,

@@ -2,18 +2,20 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { CacheEmptyAnswer, CacheEmptyBody } from '../lib/api/api.ts';
 import { wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
+import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { check, days, fetchAhead, keepPins, settle } from './ahead-acts.ts';
 import { listPins, pin, unpin } from './pin-acts.ts';
 import { rawReference } from './raw-reference.ts';
+import { DECLARATION } from './operations.ts';
 
-interface CacheConfig extends NodeDef {
+interface CacheConfig extends NodeDef, StoredNode {
   readonly op: string;
   /** Username of whom to act as for what carries no request. */
   readonly as?: string;
@@ -124,21 +126,21 @@ async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage>
   return withAnswer(message, answer(payload));
 }
 
-const ACTS: Acts<Rooms> = {
-  lookup: serving(lookUp, 'files-download', 'files-download-query'),
-  serve: serving(serve, 'files-download', 'files-download-query'),
-  stats: serving(stats, 'cache-stats'),
-  days: serving(days, 'cache-days'),
-  clear: serving(clear, 'cache-empty'),
-  pins: serving(listPins, 'cache-pins'),
-  pin: serving(pin, 'cache-pin'),
-  unpin: serving(unpin, 'cache-unpin'),
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+  lookup: lookUp,
+  serve,
+  stats,
+  days,
+  clear,
+  pins: listPins,
+  pin,
+  unpin,
   'fetch-ahead': fetchAhead,
   'keep-pins': keepPins,
   check,
   settle,
   'page-days': pageDays,
-};
+});
 
 function statusOf(rooms: Rooms, op: string): NodeStatus {
   if (op !== 'fetch-ahead' && op !== 'keep-pins') return {};
@@ -152,8 +154,14 @@ export default function register(RED: NodeAPI): void {
   function LruCacheStore(this: Node, config: CacheConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     const guard = new NodeGuard(this, () => statusOf(rooms(), config.op));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(rooms(), message));
   }
   RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);
 }

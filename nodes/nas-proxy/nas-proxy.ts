@@ -1,7 +1,8 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { PASSED } from '../lib/api/api.ts';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { credentials, dropCredentials, putCredential } from './credential-acts.ts';
 import { fetchFile } from './file-acts.ts';
@@ -19,41 +20,42 @@ import { pass } from './pass-act.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
 import { probe, status } from './status-acts.ts';
 import { syncChanges } from './sync-acts.ts';
+import { DECLARATION } from './operations.ts';
 
-interface NasProxyConfig extends NodeDef {
+interface NasProxyConfig extends NodeDef, StoredNode {
   readonly op: string;
   /** Username of whom to act as for what carries no request. */
   readonly as?: string;
   readonly nas: string;
 }
 
-const ACTS: Acts<Rooms> = {
-  list: serving(listFolder, 'files-list'),
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+  list: listFolder,
   // In a flow, or behind an address of an owner's own: it is no endpoint of the API.
-  largest: serving(largestFiles, 'files-list'),
-  fetch: serving(fetchFile, 'files-download', 'files-download-query'),
-  login: serving(login, 'auth-login'),
-  'verify-2fa': serving(verifyTwoFactor, 'auth-verify-2fa'),
-  refresh: serving(refresh, 'auth-refresh'),
-  me: serving(me, 'auth-me'),
-  logout: serving(logout, 'auth-logout'),
-  'pair-phone': serving(registerPhone, 'mobile-register'),
-  'pair-code': serving(deviceCode, 'desktop-pairing-code'),
-  'pair-poll': serving(poll, 'desktop-pairing-poll'),
-  desktops: serving(desktops, 'auth-desktops'),
-  'desktops-end': serving(endDesktop, 'auth-desktops-end'),
-  status: serving(status, 'nas-status'),
+  largest: largestFiles,
+  fetch: fetchFile,
+  login,
+  'verify-2fa': verifyTwoFactor,
+  refresh,
+  me,
+  logout,
+  'pair-phone': registerPhone,
+  'pair-code': deviceCode,
+  'pair-poll': poll,
+  desktops,
+  'desktops-end': endDesktop,
+  status,
   probe,
-  credentials: serving(credentials, 'nas-credentials'),
-  'credentials-put': serving(putCredential, 'nas-credentials-put'),
-  'credentials-drop': serving(dropCredentials, 'nas-credentials-drop'),
-  'sync-changes': serving(syncChanges, 'sync-changes'),
+  credentials,
+  'credentials-put': putCredential,
+  'credentials-drop': dropCredentials,
+  'sync-changes': syncChanges,
   pass: { run: pass, endpoints: [PASSED] },
-  goodbye: serving(goodbye, 'handshake-goodbye'),
-  hello: serving(hello, 'handshake-hello'),
-  'handshake-status': serving(handshakeStatus, 'handshake-status'),
-  'handshake-snapshot': serving(handshakeSnapshot, 'handshake-snapshot'),
-};
+  goodbye,
+  hello,
+  'handshake-status': handshakeStatus,
+  'handshake-snapshot': handshakeSnapshot,
+});
 
 /** What the NAS or the presence calls it; another word of the NAS's is shown as it is. */
 const SLEEP_WORDS: ReadonlySet<string> = new Set([
@@ -75,8 +77,14 @@ export default function register(RED: NodeAPI): void {
   function NasProxy(this: Node, config: NasProxyConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(rooms(), message));
     guard.follow((again) => rooms().nas.presence.onChange(again));
   }
   RED.nodes.registerType('balupi-nas-proxy', NasProxy);

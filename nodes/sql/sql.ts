@@ -1,26 +1,17 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Acts, actOf } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
+import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { askReadOnly } from '../lib/store/read-only-query.ts';
+import { DECLARATION } from './operations.ts';
 
-interface SqlConfig extends NodeDef {
+interface SqlConfig extends NodeDef, StoredNode {
   readonly store: string;
-  /** `ask` where a node of before says nothing. */
-  readonly op?: string;
-  /**
-   * The database's file; the energy database where it is empty or names its copy, as Node-RED puts
-   * in for `${BALUPI_ENERGY_DATABASE}`.
-   */
-  readonly file?: string;
-  readonly sql: string;
-  readonly rows?: number | string;
-  readonly seconds?: number | string;
 }
 
 type SqlMessage = ApiMessage & {
-  readonly params?: unknown;
   code?: string;
   truncated?: boolean;
 };
@@ -42,10 +33,11 @@ interface ForeignDatabase {
 async function ask(
   { clock, energyCopy }: Rooms,
   message: SqlMessage,
-  config: SqlConfig,
+  given: Given,
   { signal, isHeldByOthers }: { signal: AbortSignal; isHeldByOthers: (file: string) => boolean },
 ): Promise<SqlMessage> {
-  const { file: named = '' } = config;
+  // Of itself by the name of its copy too, as nodes of before have it.
+  const named = textIn(given, 'file');
   const file = named === '' || named === energyCopy.file ? energyCopy.source : named;
   if (isHeldByOthers(file)) {
     throw refused(message, 'held', 'A node of others has this file open: ask it there.');
@@ -53,9 +45,9 @@ async function ask(
   const outcome = await askReadOnly(
     clock,
     {
-      ...{ file, sql: config.sql, params: paramsOf(message) },
-      mostRows: within(config.rows, USUAL_ROWS, MOST_ROWS),
-      withinMs: within(config.seconds, USUAL_SECONDS, MOST_SECONDS) * 1_000,
+      ...{ file, sql: textIn(given, 'sql'), params: valuesOf(given['params']) },
+      mostRows: within(given['rows'], USUAL_ROWS, MOST_ROWS),
+      withinMs: within(given['seconds'], USUAL_SECONDS, MOST_SECONDS) * 1_000,
     },
     signal,
   );
@@ -72,11 +64,11 @@ async function ask(
 }
 
 /** What a request's sender wrote reaches a question as a value alone. */
-function paramsOf({ params }: SqlMessage): Readonly<Record<string, unknown>> {
+function valuesOf(params: unknown): Readonly<Record<string, unknown>> {
   return typeof params === 'object' && params !== null ? { ...params } : {};
 }
 
-function within(given: number | string | undefined, usual: number, most: number): number {
+function within(given: unknown, usual: number, most: number): number {
   const wanted = Number(given ?? usual);
   return Number.isFinite(wanted) && wanted > 0 ? Math.min(wanted, most) : usual;
 }
@@ -109,19 +101,25 @@ export default function register(RED: NodeAPI): void {
   function Sql(this: Node, config: SqlConfig): void {
     RED.nodes.createNode(this, config);
     const closed = new AbortController();
+    // Nodes of before name no act: they ask.
+    const { op = 'ask' } = config;
+    const fields = new FieldReader({
+      ...{ util: RED.util, node: this, declaration: DECLARATION },
+      config: { ...config, op },
+    });
     const guard = new NodeGuard(this);
     const isHeldByOthers = (file: string): boolean => foreignDatabases(RED, file).length > 0;
-    const acts: Acts<Rooms> = {
-      ask: (rooms, message) =>
-        ask(rooms, message, config, { signal: closed.signal, isHeldByOthers }),
+    const acts = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+      ask: (rooms, message, given) =>
+        ask(rooms, message, given, { signal: closed.signal, isHeldByOthers }),
       copy: async ({ energyCopy }, message) => {
         const isOther = await energyCopy.refresh();
         if (isOther) foreignDatabases(RED, energyCopy.file).forEach(openAnew);
         return message;
       },
-    };
+    });
     guard.onInput((message) =>
-      actOf(acts, config.op ?? 'ask')(roomsBehind(RED.nodes.getNode(config.store)), message),
+      actOf(acts, op, '', fields)(roomsBehind(RED.nodes.getNode(config.store)), message),
     );
     this.on('close', () => {
       closed.abort();

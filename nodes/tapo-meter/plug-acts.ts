@@ -1,33 +1,30 @@
 import type { ApiMessage } from '../lib/guard/call.ts';
+import { type Given, textIn } from '../lib/operations/operations.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import type { PlugReading, PlugSample, TapoDevice } from '../lib/tapo/tapo.ts';
 import { switcher } from './device-acts.ts';
 
-/** What a node says of the plug it is about. */
-export interface PlugChoice {
-  /** The Pi's id of a plug; `msg.device` comes first. */
-  readonly device?: string;
-  /** Cuts the plug of a NAS that is not off. */
-  readonly force?: boolean;
-}
-
-type PlugMessage = ApiMessage & { readonly device?: unknown; code?: string };
+type PlugMessage = ApiMessage & { code?: string };
 
 /**
- * Switches the plug that the message or the node names.
+ * Switches a plug.
  * @param to null: to the other side
+ * @param given `device`, by id or name; `force` cuts the plug of a NAS that is not off
  * @throws Error in words for a Catch node, with the code in the message
  */
 export async function switchTo(
   to: 'on' | 'off' | null,
   { tapo }: Rooms,
   message: PlugMessage,
-  choice: PlugChoice,
+  given: Given,
 ): Promise<ApiMessage> {
-  const plug = chosen(tapo.list(), message, choice);
+  const plug = chosen(tapo.list(), message, given);
   const by = switcher(message);
-  const { force = false } = choice;
-  const outcome = await tapo.toggle(plug.id, { ...(to === null ? {} : { to }), force, by });
+  const outcome = await tapo.toggle(plug.id, {
+    ...(to === null ? {} : { to }),
+    force: given['force'] === true,
+    by,
+  });
   switch (outcome.kind) {
     case 'switched':
       message.payload = { device_id: outcome.id, name: plug.name, is_on: outcome.isOn };
@@ -46,15 +43,16 @@ export async function switchTo(
 }
 
 /**
- * Reads the plug that the message or the node names, now.
+ * Reads a plug, now.
+ * @param given `device`, by id or name
  * @throws Error as {@link switchTo} does
  */
 export async function readNow(
   { tapo }: Rooms,
   message: PlugMessage,
-  choice: PlugChoice,
+  given: Given,
 ): Promise<ApiMessage> {
-  const plug = chosen(tapo.list(), message, choice);
+  const plug = chosen(tapo.list(), message, given);
   const outcome = await tapo.read(plug.id);
   if (outcome === null) {
     throw refused(message, 'not_found', `The plug ${plug.name} is no longer there.`);
@@ -64,15 +62,19 @@ export async function readNow(
   return message;
 }
 
-/** A reading for a flow; null for one that did not come, or of another plug than the chosen. */
+/**
+ * A reading for a flow; null for one that did not come, or of another plug than the chosen.
+ * @param given `device`, by id or name; without it every plug is chosen
+ */
 export function toldReading(
   { tapo }: Rooms,
   { id, outcome }: PlugSample,
-  { device = '' }: PlugChoice,
+  given: Given,
 ): object | null {
   if (outcome.kind !== 'reading') return null;
   const plugs = tapo.list();
   const plug = plugs.find((one) => one.id === id);
+  const device = textIn(given, 'device');
   const isOther = device !== '' && plugCalled(plugs, device) !== plug;
   return plug === undefined || isOther ? null : readingOf(plug, outcome.reading);
 }
@@ -91,12 +93,8 @@ function thousandth(value: number | null): number | null {
   return value === null ? null : value / 1_000;
 }
 
-function chosen(
-  plugs: readonly TapoDevice[],
-  message: PlugMessage,
-  { device = '' }: PlugChoice,
-): TapoDevice {
-  const wanted = typeof message.device === 'string' ? message.device : device;
+function chosen(plugs: readonly TapoDevice[], message: PlugMessage, given: Given): TapoDevice {
+  const wanted = textIn(given, 'device');
   const plug = plugCalled(plugs, wanted);
   if (plug !== undefined) return plug;
   throw refused(

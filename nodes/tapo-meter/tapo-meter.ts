@@ -1,12 +1,14 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
+import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import { add, devices, discover, forgotten, merge, remove, toggle, update } from './device-acts.ts';
-import { type PlugChoice, readNow, switchTo, toldReading } from './plug-acts.ts';
+import { DECLARATION } from './operations.ts';
+import { readNow, switchTo, toldReading } from './plug-acts.ts';
 
-interface TapoConfig extends NodeDef, PlugChoice {
+interface TapoConfig extends NodeDef, StoredNode {
   readonly op: string;
   readonly store: string;
 }
@@ -16,21 +18,28 @@ async function sample({ tapo, schedule }: Rooms): Promise<void> {
   if (schedule.sampling.due()) await tapo.pollAll();
 }
 
-const ACTS: Acts<Rooms> = {
-  devices: serving(devices, 'tapo-devices-list'),
-  discover: serving(discover, 'tapo-devices-discover'),
-  add: serving(add, 'tapo-devices-add'),
-  update: serving(update, 'tapo-devices-change'),
-  forgotten: serving(forgotten, 'tapo-devices-forgotten'),
-  remove: serving(remove, 'tapo-devices-delete'),
-  merge: serving(merge, 'tapo-devices-merge'),
-  toggle: serving(toggle, 'tapo-devices-toggle'),
-};
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+  on: (rooms, message, given) => switchTo('on', rooms, message, given),
+  off: (rooms, message, given) => switchTo('off', rooms, message, given),
+  flip: (rooms, message, given) => switchTo(null, rooms, message, given),
+  read: readNow,
+  // It speaks by itself; a message that comes in changes nothing.
+  readings: () => undefined,
+  sample,
+  devices,
+  discover,
+  add,
+  update,
+  forgotten,
+  remove,
+  merge,
+  toggle,
+});
 
 /** Tells each reading, whoever asked for it, from the deploy on. */
-function tellReadings(node: Node, guard: NodeGuard, rooms: Rooms, config: TapoConfig): () => void {
+function tellReadings(node: Node, guard: NodeGuard, rooms: Rooms, given: Given): () => void {
   const tell = guard.callback((sample: PlugSample) => {
-    const payload = toldReading(rooms, sample, config);
+    const payload = toldReading(rooms, sample, given);
     if (payload !== null) node.send({ payload });
   });
   return rooms.tapo.onSample(tell);
@@ -54,6 +63,12 @@ export default function register(RED: NodeAPI): void {
   function TapoMeter(this: Node, config: TapoConfig): void {
     RED.nodes.createNode(this, config);
     let stopListening: (() => void) | null = null;
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     const guard = new NodeGuard(this);
     const store = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
     const pass = guard.callback((payload: unknown) => {
@@ -65,17 +80,12 @@ export default function register(RED: NodeAPI): void {
         stopListening ??= rooms.tapo.onSample(pass);
         return sample(rooms);
       },
-      on: (rooms, message) => switchTo('on', rooms, message, config),
-      off: (rooms, message) => switchTo('off', rooms, message, config),
-      flip: (rooms, message) => switchTo(null, rooms, message, config),
-      read: (rooms, message) => readNow(rooms, message, config),
-      // It speaks by itself; a message that comes in changes nothing.
-      readings: () => undefined,
     };
-    guard.onInput((message) => actOf(acts, config.op)(store(), message));
+    guard.onInput((message) => actOf(acts, config.op, '', fields)(store(), message));
     if (config.op === 'readings') {
-      guard.callback(() => {
-        stopListening = tellReadings(this, guard, store(), config);
+      guard.callback(async () => {
+        const given = await fields.read({});
+        stopListening = tellReadings(this, guard, store(), given);
       })();
     }
     this.on('close', () => {

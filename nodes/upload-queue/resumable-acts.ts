@@ -1,5 +1,4 @@
 import type { ChunkedInit, ChunkQuery } from '../lib/api/api.ts';
-import { type Acts, serving } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
 import { answer, answerNow } from '../lib/http/http.ts';
@@ -42,9 +41,4 @@ function idOf(message: ApiMessage): string {
 }
 
 /** Uploads in chunks: one act for each of BaluHost's addresses. */
-export const RESUMABLE_ACTS: Acts<Rooms> = {
-  begin: serving(begin, 'files-chunked-init'),
-  chunk: serving(chunk, 'files-chunked-chunk'),
-  complete: serving(complete, 'files-chunked-complete'),
-  abort: serving(abort, 'files-chunked-abort'),
-};
+export const RESUMABLE_ACTS = { begin, chunk, complete, abort };

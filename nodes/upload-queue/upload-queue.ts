@@ -9,17 +9,19 @@ import type {
   UploadListQuery,
   UploadRow,
 } from '../lib/api/api.ts';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { requestOf } from '../lib/guard/file-ticket.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, answerNow } from '../lib/http/http.ts';
+import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
 import { RESUMABLE_ACTS } from './resumable-acts.ts';
 import { conflicts, resolveConflict } from './conflict-acts.ts';
+import { DECLARATION } from './operations.ts';
 
-interface UploadConfig extends NodeDef {
+interface UploadConfig extends NodeDef, StoredNode {
   readonly op: string;
   /** Username of whom to act as for what carries no request. */
   readonly as?: string;
@@ -42,18 +44,20 @@ async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> 
 /** What a flow made: `payload` (bytes or text) as `msg.filename` into the folder `msg.path`. */
 async function acceptPayload(
   { upload }: Rooms,
-  message: ApiMessage & { readonly filename?: unknown },
+  message: ApiMessage,
+  sent: Given,
 ): Promise<ApiMessage> {
-  const { payload, filename } = message;
-  if (typeof filename !== 'string' || filename === '') {
-    throw new Error('Name the file in msg.filename.');
+  const { payload } = sent;
+  const filename = textIn(sent, 'filename');
+  if (filename === '') {
+    throw new Error('Name the file, in the node or in msg.filename.');
   }
   if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
     throw new Error('Its bytes or its text belong into msg.payload.');
   }
-  const { path = '' } = callOf(message).query as { readonly path?: string };
+  const folder = textIn(sent, 'path');
   const form = new FormData();
-  form.set('path', path);
+  form.set('path', folder);
   form.set('file', new File([new Uint8Array(Buffer.from(payload))], filename));
   const encoded = new Response(form);
   const bytes = Buffer.from(await encoded.arrayBuffer());
@@ -64,7 +68,7 @@ async function acceptPayload(
     },
     complete: true,
   }) as unknown as IncomingMessage;
-  const taken = await upload.accept(callerOf(message), request, { path });
+  const taken = await upload.accept(callerOf(message), request, { path: folder });
   const given = acceptAnswer(taken);
   if (given === null) throw new Error('The upload was cut off.');
   return withAnswer(message, given);
@@ -125,20 +129,20 @@ async function flush({ upload }: Rooms): Promise<void> {
   await upload.flush();
 }
 
-const ACTS: Acts<Rooms> = {
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   ...RESUMABLE_ACTS,
-  accept: { ...serving(accept, 'files-upload'), forFlows: { run: acceptPayload, owner: 'user' } },
-  status: serving(status, 'files-sync-status'),
-  list: serving(list, 'files-uploads-list'),
-  retry: serving(retry, 'files-uploads-retry'),
-  'take-up': serving(takeUp, 'files-uploads-take-up'),
-  drop: serving(drop, 'files-uploads-drop', 'mobile-upload-queue-drop'),
+  accept: { run: accept, forFlows: { run: acceptPayload, owner: 'user' } },
+  status,
+  list,
+  retry,
+  'take-up': takeUp,
+  drop,
   flush,
-  conflicts: serving(conflicts, 'files-conflicts'),
-  'conflicts-resolve': serving(resolveConflict, 'files-conflicts-resolve'),
-  'device-queue': serving(deviceQueue, 'mobile-upload-queue'),
-  'device-retry': serving(deviceRetry, 'mobile-upload-queue-retry'),
-};
+  conflicts,
+  'conflicts-resolve': resolveConflict,
+  'device-queue': deviceQueue,
+  'device-retry': deviceRetry,
+});
 
 function statusOf({ upload }: Rooms): NodeStatus {
   const failed = upload.failedCount();
@@ -154,8 +158,14 @@ export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(rooms(), message));
     guard.follow((again) => rooms().upload.onNews(again));
   }
   RED.nodes.registerType('balupi-upload-queue', UploadQueue);

@@ -3,6 +3,7 @@ import { type Endpoint, ENDPOINTS } from '../lib/api/api.ts';
 import { type Act, named } from '../lib/guard/acts.ts';
 import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { type Asked, type Asker, callAs, type Language, WORDS } from '../lib/viewers/viewers.ts';
 
@@ -121,7 +122,7 @@ export default function register(RED: NodeAPI): void {
     const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(rooms()) : {}));
     const acts = actsOf(config);
     // Whose page it is tells the socket, not the request a message may carry.
-    guard.onInput((message) => named(acts, config.op)(rooms(), message));
+    guard.onInput((message) => named(acts, config.op)(rooms(), message, NOTHING_GIVEN));
   }
   RED.nodes.registerType('balupi-viewer', ViewerNode);
 }

@@ -1,14 +1,16 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
+import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { quoted } from '../lib/log/quoted.ts';
 import { holdForWake } from './hold.ts';
+import { DECLARATION } from './operations.ts';
 
-interface WolConfig extends NodeDef {
+interface WolConfig extends NodeDef, StoredNode {
   readonly op: string;
   readonly nas: string;
 }
@@ -70,14 +72,11 @@ async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> 
   return held.kind === 'awake' ? [message, null] : [null, message];
 }
 
-const ACTS: Acts<Rooms> = {
-  wake: serving(wake, 'nas-wol'),
-  'wake-app': serving(wakeForApp, 'system-sleep-wake'),
-  hold: {
-    ...serving(hold, 'files-download', 'files-download-query'),
-    forFlows: { run: wakeAndWait, owner: 'pi' },
-  },
-};
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+  wake,
+  'wake-app': wakeForApp,
+  hold: { run: hold, forFlows: { run: wakeAndWait, owner: 'pi' } },
+});
 
 /** How the NAS is by now, whatever came of the last wake. */
 function statusOf({ nas }: Rooms): NodeStatus {
@@ -93,8 +92,14 @@ export default function register(RED: NodeAPI): void {
   function Wol(this: Node, config: WolConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op)(rooms(), message));
+    guard.onInput((message) => actOf(ACTS, config.op, '', fields)(rooms(), message));
     guard.follow((again) => {
       const { nas } = rooms();
       const stops = [nas.presence.onChange(again), nas.onNews(again)];

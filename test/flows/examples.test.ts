@@ -20,16 +20,18 @@ const CONFIG_KEYS = ['store', 'nas', 'mydb', 'broker', 'postgreSQLConfig'];
 const WITHOUT_ACTS = ['balupi-events', 'balupi-sql'];
 /** Config nodes no shipped flow has: the house's own, to be completed after the import. */
 const OF_THE_HOUSE = ['mqtt-broker', 'postgreSQLConfig'];
+/** Names packages of others to the editor, which imports nothing of it. */
+const PALETTE = 'global-config';
 
 const own = (nodes: readonly FlowNode[]): readonly FlowNode[] =>
   nodes.filter((node) => OWN_TYPES.includes(node.type) && isPlaced(node));
 
 describe('The examples', () => {
-  it('show every node type of BaluPi', () => {
+  it('show every node type of BaluPi that is placed in a flow', () => {
     const shown = new Set(EXAMPLES.flatMap(({ nodes }) => nodes.map(({ type }) => type)));
     assert.deepEqual(
       OWN_TYPES.filter((type) => !shown.has(type)),
-      [],
+      ['balupi-store', 'balupi-nas'],
     );
   });
 
@@ -64,19 +66,32 @@ describe('The examples', () => {
         assert.ok(!text.includes('$lines'));
       });
 
-      it('names config nodes it brings along, which are those of the shipped flows', () => {
+      it('names config nodes of the shipped flows, and brings none that are there already', () => {
         const brought = nodes.filter((node) => node.type !== 'tab' && !isPlaced(node));
-        for (const config of brought.filter(({ type }) => !OF_THE_HOUSE.includes(type))) {
-          assert.ok(SHARED.some(({ id }) => id === config.id));
-          const shipped = SHARED.find(({ id }) => id === config.id);
-          assert.deepEqual(config, shipped, 'else an import would add a second one');
-        }
+        // Else the editor would ask what to do with what is there twice.
+        assert.deepEqual(
+          brought.filter(({ type }) => ![...OF_THE_HOUSE, PALETTE].includes(type)),
+          [],
+        );
+        const there = new Set([...SHARED, ...brought].map(({ id }) => id));
         const named = nodes
-          .filter(({ type }) => !OF_THE_HOUSE.includes(type))
+          .filter(isPlaced)
           .flatMap((node) =>
             CONFIG_KEYS.flatMap((key) => (typeof node[key] === 'string' ? [node[key]] : [])),
           );
-        assert.deepEqual([...new Set(named)].sort(), brought.map(({ id }) => id).sort());
+        assert.deepEqual(
+          named.filter((id) => !there.has(id)),
+          [],
+        );
+      });
+
+      it('names the package of what it needs of others, as the editor’s own exports do', () => {
+        const foreign = nodes.some(({ type }) => type.startsWith('postgre'));
+        const palette = nodes.find(({ type }) => type === PALETTE);
+        assert.equal(palette !== undefined, foreign);
+        for (const version of Object.values(palette?.['modules'] ?? {})) {
+          assert.match(String(version), /^\d+\.\d+\.\d+$/);
+        }
       });
 
       it('is wired from left to right to nodes that are there, and catches what fails', () => {

@@ -42,7 +42,14 @@ const STOCK_TYPES = [
   'trigger',
 ];
 /** Types that only examples may use, which a tinkerer completes by hand. */
-const EXAMPLE_TYPES = ['e-mail', 'mqtt out', 'mqtt-broker', 'postgresql', 'postgreSQLConfig'];
+const EXAMPLE_TYPES = [
+  'e-mail',
+  'global-config',
+  'mqtt out',
+  'mqtt-broker',
+  'postgresql',
+  'postgreSQLConfig',
+];
 /** The Dashboard's own types that our pages are made of. */
 export const DASHBOARD_CONFIG_TYPES = ['ui-base', 'ui-group', 'ui-page', 'ui-theme'];
 const DASHBOARD_TYPES = [

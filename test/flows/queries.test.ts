@@ -3,14 +3,20 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { FlowNode } from '../../flows/flow-text.ts';
 import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { flowTexts } from './flow-rules.ts';
+
+function questionOf(node: FlowNode): string {
+  const { sql } = (node['fields'] ?? {}) as { readonly sql?: { readonly value: string } };
+  return sql?.value ?? String(node['sql']);
+}
 
 const QUERIES = ['flows', 'flows/without/node-red-node-sqlite', 'examples'].flatMap((folder) =>
   flowTexts(folder).flatMap(({ name, nodes }) =>
     nodes
       .filter(({ type, op }) => type === 'sqlite' || (type === 'balupi-sql' && op !== 'copy'))
-      .map((node) => ({ name, sql: String(node['sql']), id: node.id })),
+      .map((node) => ({ name, sql: questionOf(node), id: node.id })),
   ),
 );
 

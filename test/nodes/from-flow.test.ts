@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ENDPOINTS } from '../../nodes/lib/api/api.ts';
-import { ownerOf } from '../../nodes/lib/guard/from-flow.ts';
+import { ownerOf } from '../../nodes/lib/operations/operations.ts';
 import { ALICE, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { stages } from './stage.ts';
 

@@ -39,7 +39,8 @@ const HELP_HEADINGS: Readonly<Record<string, readonly string[]>> = {
   de: ['Eingänge', 'Ausgänge', 'Details'],
 };
 /** `: *name* (type, type) : what it is`; stars mark what may stay away. */
-const PROPERTY = /^: \*?\w+\*? \((string|number|boolean|object|array|buffer|any)(, \w+)*\) : \S.+$/;
+const PROPERTY =
+  /^: \*?[\w.]+\*? \((string|number|boolean|object|array|buffer|any)(, \w+)*\) : \S.+$/;
 
 function keysOf(labels: Labels, place = ''): readonly string[] {
   return Object.entries(labels).flatMap(([key, value]) =>
@@ -164,7 +165,7 @@ describe('The palette', () => {
         });
 
         it('has an icon of its own', () => {
-          const [, icon = ''] = /icon: '([^']+)'/.exec(html) ?? [];
+          const [, icon = ''] = /icon"?: ['"]([^'"]+)['"]/.exec(html) ?? [];
           assert.ok(existsSync(join(folder, 'icons', icon)), icon);
         });
 
@@ -186,10 +187,14 @@ describe('The palette', () => {
         });
       }
 
-      it('has an example', () => {
-        const shown = flowTexts('examples').flatMap(({ nodes }) => nodes.map((node) => node.type));
-        assert.ok(shown.includes(type));
-      });
+      if (!CONFIG_TYPES.includes(type)) {
+        it('has an example', () => {
+          const shown = flowTexts('examples').flatMap(({ nodes }) =>
+            nodes.map((node) => node.type),
+          );
+          assert.ok(shown.includes(type));
+        });
+      }
     });
   }
 });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { OWN_TYPES } from '../flows/flow-rules.ts';
 import { browserOf, openPage, picture, type Watched } from './browser.ts';
-import { ADMIN, RunningBaluPi } from './running-balupi.ts';
+import { edit, signIn } from './editor-page.ts';
+import { RunningBaluPi } from './running-balupi.ts';
 
 const OWN_EXAMPLE = 'examples/08 - An endpoint of your own.json';
 /** The editor asks for its settings before it knows who is there. */
@@ -18,17 +19,6 @@ interface Box {
   readonly y: number;
   readonly w: number;
   readonly h: number;
-}
-
-async function signIn(page: Page, url: string): Promise<void> {
-  await page.goto(url);
-  await page.fill('#node-dialog-login-username', ADMIN.username);
-  await page.fill('#node-dialog-login-password', ADMIN.password);
-  await page.click('#node-dialog-login-submit');
-  await page.waitForSelector('#red-ui-workspace-tabs li');
-  await page.waitForSelector('.red-ui-palette-node[data-palette-type="balupi-wol"]');
-  await page.addStyleTag({ content: '* { transition: none !important }' });
-  await page.evaluate('$.fx.off = true');
 }
 
 async function show(page: Page, tab: string): Promise<void> {
@@ -158,6 +148,76 @@ describe('The editor', function () {
         );
       }
     }
+  });
+
+  it('asks for each value an act takes, in both languages, with what may be one', async () => {
+    for (const [{ page }, label, kinds] of [
+      [english, 'Period', ['msg', 'choice', 'flow', 'global', 'env', 'jsonata']],
+      [german, 'Zeitraum', ['msg', 'Auswahl']],
+    ] as const) {
+      await show(page, 'api-energy');
+      const id = 'api-energy-history';
+      await edit(page, id, async () => {
+        const input = page.getByRole('textbox', { name: label, exact: true });
+        await input.waitFor({ state: 'visible' });
+        assert.equal(await input.inputValue(), 'period');
+        const offered = await page.evaluate<string>(
+          `JSON.stringify(Object.values($('#balupi-field-period').data('nodered-typedInput').typeMap))`,
+        );
+        for (const kind of kinds) {
+          assert.ok(offered.includes(`"${kind}"`), `${kind} in ${offered}`);
+        }
+        assert.match(offered, /"value":"month"/);
+      });
+      const isChanged = await page.evaluate(`RED.nodes.node('${id}').changed === true`);
+      assert.equal(isChanged, false, 'a dialog that was only looked at changes nothing');
+    }
+  });
+
+  it('keeps what was put in, and forgets it for another act', async () => {
+    const { page } = english;
+    await show(page, 'api-energy');
+    const id = 'api-energy-costs';
+    const put = async (act: () => Promise<unknown>): Promise<unknown> => {
+      await edit(page, id, async () => {
+        await page.waitForSelector('.balupi-fields, #node-input-op', { state: 'attached' });
+        await act();
+      });
+      return await page.evaluate(`RED.nodes.node('${id}').fields`);
+    };
+    const period = { type: 'choice', value: 'month' };
+    const kept = await put(() =>
+      page.evaluate(`$('#balupi-field-period').typedInput('type', 'choice');
+        $('#balupi-field-period').typedInput('value', 'month')`),
+    );
+    assert.deepEqual(kept, { period });
+    assert.deepEqual(await put(() => Promise.resolve()), { period }, 'and shows it again');
+    const other = await put(() => page.selectOption('#node-input-op', 'summary'));
+    assert.deepEqual(other, {});
+    // As it was shipped, for what is deployed below.
+    await page.evaluate(`(() => {
+      const node = RED.nodes.node('${id}');
+      Object.assign(node, { op: 'costs', fields: undefined, version: undefined });
+    })()`);
+  });
+
+  it('offers what serves in a flow, and the rest to who asks for it', async () => {
+    const { page } = english;
+    await show(page, 'api-energy');
+    await page.evaluate(`RED.view.importNodes([{
+      id: 'a-new-meter', type: 'balupi-tapo-meter', z: 'api-energy', name: '', op: 'on',
+      store: 'this-balupi', outputs: 1, fields: {}, version: 1, x: 100, y: 900, wires: [[]],
+    }], { addFlow: false, generateIds: false, notify: false })`);
+    const offered = (): Promise<string[]> =>
+      page.$$eval('#node-input-op option', (options) =>
+        options.map((option) => option.getAttribute('value') ?? ''),
+      );
+    await edit(page, 'a-new-meter', async () => {
+      assert.deepEqual(await offered(), ['on', 'off', 'flip', 'read', 'readings']);
+      await page.check('#balupi-more');
+      assert.ok((await offered()).includes('discover'));
+    });
+    await page.evaluate(`RED.nodes.remove('a-new-meter')`);
   });
 
   it('says under a node how it stands, in the language of the reader', async () => {

@@ -352,7 +352,10 @@ export class Files {
 
   /** The largest files below a folder, by what this user was last shown of it. */
   largest(user: User, folder: string, count: number): Promise<Largest | null> {
-    return largestBelow((path) => this.shownIn(user, path), folder, count);
+    const shownIn = (path: string): Iterable<StoredItem> | null => this.shownIn(user, path);
+    // An app begins at its user's own folder, and may never have listed the top.
+    const isTopUnknown = folder === '' && shownIn('') === null;
+    return largestBelow(shownIn, isTopUnknown ? [user.username, 'Shared'] : [folder], count);
   }
 
   /**

@@ -14,20 +14,21 @@ const BATCH = 500;
 
 /**
  * @param shownIn the entries of a folder that its user may read; null where they never listed it
- * @returns null where that folder itself was never listed
+ * @param begin where to look, everything below too
+ * @returns null where none of these was ever listed
  */
 export async function largestBelow(
   shownIn: (folder: string) => Iterable<StoredItem> | null,
-  folder: string,
+  begin: readonly string[],
   count: number,
 ): Promise<Largest | null> {
-  const [folders, largest] = [new Set([folder]), new Highest(count)];
+  const [folders, largest] = [new Set(begin), new Highest(count)];
   let [unlistedFolders, looked] = [0, 0];
+  if (begin.every((folder) => shownIn(folder) === null)) return null;
   // A set hands out what is put into it while it is walked.
   for (const path of folders) {
     const items = shownIn(path);
     if (items === null) {
-      if (path === folder) return null;
       unlistedFolders += 1;
       continue;
     }

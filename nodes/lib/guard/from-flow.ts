@@ -1,5 +1,6 @@
 import type { Caller, User } from '../accounts/caller.ts';
 import { type Endpoint, validateBody, validateParams, validateQuery } from '../api/api.ts';
+import { type Given, NOTHING_GIVEN, ownerOf } from '../operations/operations.ts';
 import type { ApiMessage, Call } from './call.ts';
 
 /** The part of the rooms that says who a flow may act as. */
@@ -17,32 +18,10 @@ export interface ForFlows<Context> {
   readonly owner: 'pi' | 'user';
 }
 
-type Run<Context> = (context: Context, message: ApiMessage) => unknown;
+type Run<Context> = (context: Context, message: ApiMessage, given: Given) => unknown;
 
 /** A message of a flow, with whatever the flow laid into it. */
 type FlowMessage = ApiMessage & Readonly<Record<string, unknown>>;
-
-/**
- * Whose operation an endpoint is, where no request says who calls. `pi`: the house's own, such as
- * plugs, wake, energy and counts. `user`: somebody's files, uploads, pins or credentials, so a user
- * has to be named (contract 7). `request`: it makes sense as the answer to a request alone, as what
- * it takes or gives is a stream, a sign-in or a signature.
- */
-export function ownerOf(endpoint: Endpoint): 'pi' | 'user' | 'request' {
-  const [tag = ''] = endpoint.tags;
-  if (endpoint.access === 'open' && tag !== 'system') return 'request';
-  if (tag === 'auth' || endpoint.body === 'stream' || endpoint.body === 'bytes') return 'request';
-  if (ONLY_STREAMS.has(endpoint.id)) return 'request';
-  if (OF_A_USER.has(tag) || endpoint.id.startsWith('cache-pin')) return 'user';
-  return endpoint.id === 'cache-unpin' || endpoint.id.startsWith('nas-credentials') ? 'user' : 'pi';
-}
-
-const ONLY_STREAMS: ReadonlySet<string> = new Set([
-  'files-download',
-  'files-download-query',
-  'sync-changes',
-]);
-const OF_A_USER: ReadonlySet<string> = new Set(['files', 'uploads']);
 
 /** The Pi's own name where something notes who did it. */
 const THE_PI: Caller = {
@@ -54,10 +33,11 @@ const THE_PI: Caller = {
 
 /**
  * Does for a message of a flow what the endpoint does for a request: the same fields by the same
- * description, from the message's properties (parameters and query by their names, the body in
- * `payload`), as the Pi itself or as a user whose credential is stored. What comes of it is in
- * `payload`.
+ * description, from what the node's dialog sets or else from the message's properties (parameters and
+ * query by their names, the body in `payload`), as the Pi itself or as a user whose credential is
+ * stored. What comes of it is in `payload`.
  * @param as username of whom to act as; empty for the Pi
+ * @param given what the dialog sets, and what no description names
  * @throws Error with the refusal's sentence; its code and status are in the message then
  */
 export async function runFromFlow<Context extends FlowActors>(
@@ -66,17 +46,17 @@ export async function runFromFlow<Context extends FlowActors>(
   context: Context,
   message: ApiMessage,
   as: string,
+  given: Given = NOTHING_GIVEN,
 ): Promise<unknown> {
-  const given = message as FlowMessage;
   const { run, forFlows } = acts;
   const caller = await actorOf(forFlows?.owner ?? ownerOf(endpoint), endpoint, context, as);
-  const call = callFrom(endpoint, given, caller);
+  const call = callFrom(endpoint, message as FlowMessage, caller, given);
   // What looks like a request to the operation never leaves it.
   const shadow: ApiMessage = {
     ...message,
     req: { call, headers: {}, method: endpoint.method } as never,
   };
-  const out = await (forFlows?.run ?? run)(context, shadow);
+  const out = await (forFlows?.run ?? run)(context, shadow, given);
   return Array.isArray(out)
     ? out.map((one) => (one === shadow ? settled(shadow, message) : (one as unknown)))
     : out === shadow
@@ -108,22 +88,23 @@ async function actorOf(
   return { user, kind: nasToken === null ? 'pi' : 'nas', nasToken, scope: 'all' };
 }
 
-function callFrom(endpoint: Endpoint, message: FlowMessage, caller: Caller): Call {
-  const params = textsOf(endpoint.params, message);
-  const query = new URLSearchParams(textsOf(endpoint.query, message)).toString();
+function callFrom(endpoint: Endpoint, message: FlowMessage, caller: Caller, given: Given): Call {
+  const named: FlowMessage = { ...message, ...given };
+  const params = textsOf(endpoint.params, named);
+  const query = new URLSearchParams(textsOf(endpoint.query, named)).toString();
   const checked = {
     params: valid(message, validateParams(endpoint.params, params)),
     query: valid(message, validateQuery(endpoint.query, query)),
     body:
       endpoint.body === 'none' || endpoint.body === 'stream'
         ? {}
-        : valid(message, validateBody(endpoint.bodySchema, bodyOf(message))),
+        : valid(message, validateBody(endpoint.bodySchema, bodyOf(endpoint, message, given))),
   };
   return {
     ...{ id: 'flow', endpointId: endpoint.id, caller, rest: null, address: '' },
     ...{ params, query: checked.query, body: checked.body },
     // A flow that wants the NAS awake says so; a tick that only looks must not keep it up.
-    auto: message['wake'] !== true,
+    auto: named['wake'] !== true,
     language: 'en',
     signal: new AbortController().signal,
     holders: { count: 0 },
@@ -131,8 +112,12 @@ function callFrom(endpoint: Endpoint, message: FlowMessage, caller: Caller): Cal
 }
 
 /** What an `inject` sends by itself, a time, is no body. */
-function bodyOf({ payload }: FlowMessage): unknown {
-  return typeof payload === 'object' && payload !== null ? payload : {};
+function bodyOf({ bodySchema }: Endpoint, { payload }: FlowMessage, given: Given): unknown {
+  const sent = typeof payload === 'object' && payload !== null ? payload : {};
+  const names = Object.keys(bodySchema['properties'] as object).filter((name) => name in given);
+  if (names.length === 0) return sent;
+  const body = { ...sent, ...Object.fromEntries(names.map((name) => [name, given[name]])) };
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }
 
 function textsOf(schema: Endpoint['query'], message: FlowMessage): Record<string, string> {

@@ -15,7 +15,7 @@ describe('The largest files', () => {
   const shownIn = (path: string) => folders[path] ?? null;
 
   it('are those of all folders below, the largest first, and say what nobody knows', async () => {
-    const found = await largestBelow(shownIn, 'alice', 2);
+    const found = await largestBelow(shownIn, ['alice'], 2);
     assert.deepEqual(
       found?.files.map(({ path }) => path),
       ['alice/deep/b', 'alice/deep/c'],
@@ -24,7 +24,13 @@ describe('The largest files', () => {
   });
 
   it('are none of a folder that was never listed', async () => {
-    assert.equal(await largestBelow(shownIn, 'bob', 2), null);
+    assert.equal(await largestBelow(shownIn, ['bob'], 2), null);
+  });
+
+  it('are looked for in what is known where not all of the beginnings were listed', async () => {
+    const found = await largestBelow(shownIn, ['alice', 'Shared'], 1);
+    assert.equal(found?.files[0]?.path, 'alice/deep/b');
+    assert.equal(found.unlistedFolders, 2);
   });
 
   it('let others have their turn in a large folder', async () => {
@@ -35,7 +41,7 @@ describe('The largest files', () => {
       if (turns < 100) setImmediate(turn);
     };
     setImmediate(turn);
-    const found = await largestBelow(() => many, 'alice', 3);
+    const found = await largestBelow(() => many, ['alice'], 3);
     assert.deepEqual(
       found?.files.map(({ sizeBytes }) => sizeBytes),
       [4_999, 4_998, 4_997],
