@@ -94,6 +94,11 @@ export const DECLARATION = declare({
       for: 'house',
       serves: ['files-chunked-abort'],
     },
+    unfinished: {
+      words: { en: 'list the unfinished', de: 'Unfertiges auflisten' },
+      for: 'house',
+      serves: ['files-chunked-list'],
+    },
     'device-queue': {
       words: { en: 'queue for the app', de: 'Warteschlange für die App' },
       for: 'house',

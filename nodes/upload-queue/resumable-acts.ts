@@ -3,7 +3,13 @@ import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../li
 import { requestOf } from '../lib/guard/file-ticket.ts';
 import { answer, answerNow } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
-import { begunAnswer, chunkAnswer, completedAnswer, refusedAnswer } from '../lib/upload/upload.ts';
+import {
+  begunAnswer,
+  chunkAnswer,
+  completedAnswer,
+  refusedAnswer,
+  unfinishedAnswer,
+} from '../lib/upload/upload.ts';
 
 async function begin({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const { filename, total_size: totalBytes, target_path } = callOf(message).body as ChunkedInit;
@@ -36,9 +42,13 @@ async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage
   return withAnswer(message, given);
 }
 
+function unfinished({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, unfinishedAnswer(upload.resumable.unfinished(callerOf(message))));
+}
+
 function idOf(message: ApiMessage): string {
   return callOf(message).params['upload_id'] ?? '';
 }
 
 /** Uploads in chunks: one act for each of BaluHost's addresses. */
-export const RESUMABLE_ACTS = { begin, chunk, complete, abort };
+export const RESUMABLE_ACTS = { begin, chunk, complete, abort, unfinished };

@@ -63,6 +63,29 @@ describe('The node balupi-upload-queue, for uploads in chunks', () => {
     assert.deepEqual(said, { message: 'Upload aborted' });
   });
 
+  it('lists what the caller did not complete, and where it goes on', async () => {
+    const stage = await opened('unfinished', {
+      unfinished: (caller: unknown) => {
+        assert.equal(caller, ALICE);
+        return [
+          {
+            ...{ id: ID, userId: 2, ownerCreatedAt: null, folder: 'alice', filename: 'film.mp4' },
+            ...{ totalBytes: 30, receivedBytes: 16, nextIndex: 2, touchedAtMs: 0 },
+          },
+        ];
+      },
+    });
+    const { uploads } = (await answerOf(stage, 'files-chunked-list', {})) as {
+      readonly uploads: readonly unknown[];
+    };
+    assert.partialDeepStrictEqual(uploads, [
+      {
+        ...{ upload_id: ID, filename: 'film.mp4', target_path: 'alice', total_size: 30 },
+        ...{ received_bytes: 16, next_chunk_index: 2, touched_at: '1970-01-01T00:00:00Z' },
+      },
+    ]);
+  });
+
   it('knows none that the caller did not begin', async () => {
     const refusing = () => Promise.resolve(GONE);
     for (const [op, endpointId, query] of [

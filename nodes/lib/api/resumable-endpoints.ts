@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { endpoint, json } from './endpoint.ts';
-import { count, MessageAnswer, nasPath, text, words } from './wire.ts';
+import { count, instant, MessageAnswer, nasPath, text, words } from './wire.ts';
 
 /** Uploads in chunks, with BaluHost's addresses and words. */
 
@@ -25,6 +25,27 @@ export const ChunkedBegun = Type.Object(
   },
   { title: 'ChunkedBegun' },
 );
+export type ChunkedBegun = Static<typeof ChunkedBegun>;
+
+export const ChunkedList = Type.Object(
+  {
+    uploads: Type.Array(
+      Type.Object({
+        upload_id: Type.String(),
+        filename: Type.String(),
+        target_path: Type.String({ description: 'Folder it goes into.' }),
+        total_size: count('Bytes of the whole file.'),
+        received_bytes: count('How many bytes of the upload are here.'),
+        next_chunk_index: count('The chunk to send next, which begins behind these bytes.'),
+        chunk_size: Type.Integer({ description: 'Proposed, in bytes; others are taken too.' }),
+        touched_at: instant('When it began or its last chunk came.'),
+      }),
+      { description: 'What moved last first.' },
+    ),
+  },
+  { title: 'ChunkedList' },
+);
+export type ChunkedList = Static<typeof ChunkedList>;
 
 export const ChunkQuery = Type.Object({
   chunk_index: Type.Integer({ minimum: 0, description: 'From 0, one after the other.' }),
@@ -35,6 +56,7 @@ export const ChunkedReceived = Type.Object(
   { received_bytes: count('How many bytes of the upload are here.') },
   { title: 'ChunkedReceived' },
 );
+export type ChunkedReceived = Static<typeof ChunkedReceived>;
 
 export const ChunkedComplete = Type.Object(
   {
@@ -48,6 +70,15 @@ export const ChunkedComplete = Type.Object(
 );
 
 export const RESUMABLE_ENDPOINTS = [
+  endpoint({
+    id: 'files-chunked-list',
+    method: 'GET',
+    path: BASE,
+    summary: "The caller's unfinished uploads in chunks, and where each goes on.",
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(ChunkedList, 'The uploads.') },
+  }),
   endpoint({
     id: 'files-chunked-init',
     method: 'POST',

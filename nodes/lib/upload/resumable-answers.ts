@@ -1,5 +1,7 @@
-import { answer, type Answer } from '../http/http.ts';
+import { answer, type Answer, isoSeconds } from '../http/http.ts';
 import type { ChunkReceived } from './chunk-intake.ts';
+import { CHUNK_BYTES } from './resumable-intents.ts';
+import type { ResumableUpload } from './resumable-rows.ts';
 import type { Begun, Completed } from './resumable-uploads.ts';
 import { refusedAnswer } from './upload-answers.ts';
 
@@ -21,4 +23,20 @@ export function completedAnswer(completed: Completed): Answer {
   if (completed.kind === 'refused') return refusedAnswer(completed);
   const { id, path, sizeBytes, sha256 } = completed.file;
   return answer({ path, size: sizeBytes, id, sha256, status: 'queued' });
+}
+
+/** For somebody who lost the id, or the count, of what broke off. */
+export function unfinishedAnswer(uploads: readonly ResumableUpload[]): Answer {
+  return answer({
+    uploads: uploads.map((upload) => ({
+      upload_id: upload.id,
+      filename: upload.filename,
+      target_path: upload.folder,
+      total_size: upload.totalBytes,
+      received_bytes: upload.receivedBytes,
+      next_chunk_index: upload.nextIndex,
+      chunk_size: CHUNK_BYTES,
+      touched_at: isoSeconds(upload.touchedAtMs),
+    })),
+  });
 }

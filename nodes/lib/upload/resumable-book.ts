@@ -34,6 +34,12 @@ export class ResumableBook {
     return upload?.userId === caller.user.id && !this.#isOver(upload) ? upload : null;
   }
 
+  /** What moved last first. */
+  unfinished(caller: Caller): readonly ResumableUpload[] {
+    const uploads = this.#parts.rows.ofUser(caller.user.id);
+    return uploads.filter((upload) => !this.#isOver(upload)).reverse();
+  }
+
   /** @throws the database's error; nothing is left of it then */
   async add(upload: ResumableUpload): Promise<void> {
     try {

@@ -115,6 +115,11 @@ export class ResumableUploads {
     });
   }
 
+  /** What a caller began and did not complete; what moved last first. */
+  unfinished(caller: Caller): readonly ResumableUpload[] {
+    return this.#book.unfinished(caller);
+  }
+
   /** Says, from the headers alone, whether a chunk's body should be read at all. */
   async admitChunk(
     caller: Caller,

@@ -66,7 +66,12 @@ export type { QueuedWish };
 export { HashThread } from './hash-thread.ts';
 export { NodeDisk } from './node-disk.ts';
 export type { PendingUpload };
-export { begunAnswer, chunkAnswer, completedAnswer } from './resumable-answers.ts';
+export {
+  begunAnswer,
+  chunkAnswer,
+  completedAnswer,
+  unfinishedAnswer,
+} from './resumable-answers.ts';
 export { PlainSend } from './plain-send.ts';
 export { parsePath as parseNewPath } from './target.ts';
 export type { UploadParts } from './upload-parts.ts';

@@ -239,6 +239,25 @@ describe('an upload in chunks', function () {
     assert.deepEqual(house.onDisk(), []);
   });
 
+  it('is listed, with where it goes on, to whoever began it, until it is complete', async () => {
+    const id = await begin(20, { filename: 'film.mp4' });
+    const other = await begin(5, { filename: 'other.mp4' });
+    await house.chunk(id, 0, Buffer.alloc(10));
+    const listed = (who: Caller) =>
+      house.upload.resumable
+        .unfinished(who)
+        .map(({ filename, receivedBytes, nextIndex }) => [filename, receivedBytes, nextIndex]);
+    assert.deepEqual(listed(ALICE).sort(), [
+      ['film.mp4', 10, 1],
+      ['other.mp4', 0, 0],
+    ]);
+    assert.deepEqual(listed(BOB), []);
+    await house.chunk(id, 1, Buffer.alloc(10));
+    await complete(id);
+    await house.upload.resumable.abort(ALICE, other);
+    assert.deepEqual(listed(ALICE), []);
+  });
+
   it('is there for its own user only', async () => {
     const id = await begin(10);
     house.who = BOB;

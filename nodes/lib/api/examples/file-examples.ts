@@ -143,6 +143,22 @@ export const FILE_EXAMPLES: Examples = {
   },
   'mobile-upload-queue-retry': { answer: { message: 'Queued again' } },
   'mobile-upload-queue-drop': { answer: { message: 'Dropped' } },
+  'files-chunked-list': {
+    answer: {
+      uploads: [
+        {
+          upload_id: ID,
+          filename: 'film.mp4',
+          target_path: 'alice/Films',
+          total_size: 734_003_200,
+          received_bytes: 25_165_824,
+          next_chunk_index: 3,
+          chunk_size: 8_388_608,
+          touched_at: '2026-02-22T14:30:00Z',
+        },
+      ],
+    },
+  },
   'files-chunked-init': {
     body: { filename: 'film.mp4', total_size: 734_003_200, target_path: 'alice/Films' },
     answer: { upload_id: ID, chunk_size: 10_485_760 },
