@@ -118,6 +118,26 @@ module.exports = {
       from: { path: '^(nodes|packages|host|flows|server\\.ts|settings\\.ts|compose)' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '@types/' },
     },
+    {
+      name: 'pages-run-in-browsers',
+      comment: 'The pages take types from the API, and at run time nothing but what a browser has.',
+      severity: 'error',
+      from: { path: '^pages/' },
+      to: {
+        pathNot: '^pages/|(^|node_modules/)preact(/|$)',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'pages-know-the-api-alone',
+      comment: 'The types that a page takes are those of what it is answered.',
+      severity: 'error',
+      from: { path: '^pages/' },
+      to: {
+        path: '^(nodes|host|flows|test|deploy|server|settings|compose)',
+        pathNot: '^nodes/lib/api/api\\.ts$',
+      },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],

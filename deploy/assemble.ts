@@ -1,6 +1,16 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
 import { docsAsset } from '../nodes/lib/api/api.ts';
 
@@ -27,17 +37,63 @@ function packDashboard(): void {
   }
 }
 
-/** The same for the page Files; those who read it by https get it smaller still. */
-function packFiles(): void {
-  const folder = join('resources', 'files');
-  if (!existsSync(folder)) return;
-  for (const name of filesIn(folder).filter((file) => /^assets\/.*\.(?:js|css|svg)$/.test(file))) {
-    const [file, packed] = [join(folder, name), join('dist', 'files', name)];
-    pack(file, `${packed}.gz`);
-    if (!existsSync(`${packed}.br`)) {
-      writeFileSync(`${packed}.br`, brotliCompressSync(readFileSync(file)));
-    }
+/** How the page Files names what a browser finds beside it. */
+const BROWSER_MODULES: Readonly<Record<string, string>> = {
+  preact: 'preact.js',
+  'preact/hooks': 'preact-hooks.js',
+};
+
+/**
+ * Lays the page Files together: its modules as they are, without their types, and Preact's own beside
+ * them. All of it lies in a folder that is named by what is in it, so that a browser keeps it for
+ * ever, and asks anew for a page of another build.
+ */
+function makeFilesPage(): void {
+  const from = join('dist', 'pages', 'files');
+  const source = join('pages', 'files');
+  const ours = filesIn(source).filter((name) => /\.(?:css|json)$/.test(name));
+  const made = new Map([
+    ...ours.map((name): [string, string] => [name, readFileSync(join(source, name), 'utf8')]),
+    ...filesIn(from).map((name): [string, string] => [name, browserModule(join(from, name))]),
+    ...Object.entries(BROWSER_MODULES).map(([name, file]): [string, string] => [
+      file,
+      browserModule(fileURLToPath(import.meta.resolve(name))),
+    ]),
+  ]);
+  const hash = createHash('sha256').update(JSON.stringify([...made].sort()));
+  const folder = `assets/${hash.digest('hex').slice(0, 12)}`;
+  rmSync(join('dist', 'files'), { recursive: true, force: true });
+  for (const [name, text] of made) {
+    const file = join('dist', 'files', folder, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    pack(file, `${file}.gz`);
   }
+  const index = readFileSync(join(source, 'index.html'), 'utf8');
+  writeFileSync(join('dist', 'files', 'index.html'), indexOf(index, folder, [...made.keys()]));
+}
+
+/** @returns a module whose imports are addresses, as a browser knows no packages */
+function browserModule(file: string): string {
+  return readFileSync(file, 'utf8')
+    .replace(
+      /(\bfrom\s*)(['"])(preact(?:\/hooks)?)\2/g,
+      (_whole, from: string, _q, name: string) => {
+        return `${from}'./${BROWSER_MODULES[name] ?? ''}'`;
+      },
+    )
+    .replace(/^\/\/# sourceMappingURL=.*$/m, '');
+}
+
+/** All modules are asked for at once, and not one after the other as each names the next. */
+function indexOf(html: string, folder: string, names: readonly string[]): string {
+  const address = '/dashboard/files/assets/';
+  const preloads = names
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => `<link rel="modulepreload" href="${address}${name}" />`);
+  return html
+    .replace('</head>', `${preloads.join('\n')}\n</head>`)
+    .replaceAll(address, `/dashboard/files/${folder}/`);
 }
 
 /** The same for what the page /docs is made of. */
@@ -55,7 +111,7 @@ function pack(file: string, packed: string): void {
 }
 
 packDashboard();
-packFiles();
+makeFilesPage();
 packDocs();
 for (const file of assets('nodes')) cpSync(file, join('dist', file));
 cpSync('test/fixtures', join('dist', 'test', 'fixtures'), { recursive: true });

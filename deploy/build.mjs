@@ -28,13 +28,14 @@ const PLACES = {
     'host',
     'nodes',
     'packages',
+    'pages',
     'server.ts',
     'settings.ts',
   ],
   tests: ['test'],
 };
 const SOURCE =
-  /\.(?:ts|mjs|html|svg)$|\/(?:locales|words)\/.*\.json$|^packages\/[^/]+\/package\.json$/;
+  /\.(?:ts|mjs|html|svg)$|\/(?:locales|words)\/.*\.json$|^pages\/.*\.(?:css|json)$|^packages\/[^/]+\/package\.json$/;
 /** What a build made lies beside what it was made from in a package. */
 const MADE = /^packages\/[^/]+\/dist\//;
 /** Node has no loader for `.ts` in a package's folder, so the imports name what was made. */

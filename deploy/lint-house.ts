@@ -34,6 +34,7 @@ export const CODE = [
   'packages',
   'host',
   'flows',
+  'pages',
   'test',
   'deploy',
   'server.ts',

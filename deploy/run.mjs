@@ -144,7 +144,9 @@ function hand(args, { heap = [], isService = false } = {}) {
 }
 
 const checks = () => {
-  must(ownNode(), [join(bin, '..', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+  for (const config of ['tsconfig.json', join('pages', 'tsconfig.json')]) {
+    must(ownNode(), [join(bin, '..', 'typescript', 'bin', 'tsc'), '-p', config]);
+  }
   must(ownNode(), [join(bin, '..', 'vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json']);
   must(ownNode(), [join(bin, '..', 'prettier', 'bin', 'prettier.cjs'), '--check', '.']);
   must(ownNode(), [join(bin, '..', 'eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.']);

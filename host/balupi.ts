@@ -267,13 +267,8 @@ export class BaluPiHost {
 
   #filesPage(): FilesPage {
     const { packageFolder, timeZone } = this.#options;
-    return new FilesPage(
-      {
-        built: join(packageFolder, 'resources', 'files'),
-        packed: join(packageFolder, 'dist', 'files'),
-      },
-      timeZone,
-    );
+    const built = join(packageFolder, 'dist', 'files');
+    return new FilesPage({ built, packed: built }, timeZone);
   }
 
   readonly #ownerOf = (request: IncomingMessage): string =>

@@ -20,6 +20,7 @@ const OPERATIONS: ReadonlySet<string> = new Set([
   'files-download',
   'files-download-query',
   'files-upload',
+  'files-chunked-list',
   'files-chunked-init',
   'files-chunked-chunk',
   'files-chunked-complete',

@@ -51,7 +51,7 @@ const EXAMPLE_TYPES = [
   'postgreSQLConfig',
 ];
 /** The Dashboard's own types that our pages are made of. */
-export const DASHBOARD_CONFIG_TYPES = ['ui-base', 'ui-group', 'ui-page', 'ui-theme'];
+export const DASHBOARD_CONFIG_TYPES = ['ui-base', 'ui-group', 'ui-link', 'ui-page', 'ui-theme'];
 const DASHBOARD_TYPES = [
   ...DASHBOARD_CONFIG_TYPES,
   'ui-button',

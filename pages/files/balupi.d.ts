@@ -1,0 +1,14 @@
+/** How every page of the house writes numbers and times (`host/dashboard-script.ts`). */
+interface PageWriting {
+  readonly language: string;
+  readonly locale: string;
+  readonly number: (value: number, digits: number) => string;
+  readonly when: (moment: number | string | Date) => string;
+}
+
+// eslint-disable-next-line no-var -- the one way to tell of a name that a classic script sets
+declare var balupi: PageWriting;
+
+interface Window {
+  readonly balupi: PageWriting;
+}

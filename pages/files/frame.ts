@@ -1,0 +1,112 @@
+import { h, type JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import type { FilesApp } from './files-app.ts';
+import { IconButton, Modal } from './parts.ts';
+import { Icon } from './show.ts';
+import { say } from './words.ts';
+
+interface Props {
+  readonly app: FilesApp;
+}
+
+/** The pages of the house, in the order of their drawer. */
+const PAGES = [
+  { path: '/dashboard/energy', name: 'energy' },
+  { path: '/dashboard/nas', name: 'nasAndCache' },
+  { path: '/dashboard/files', name: 'files' },
+  { path: '/dashboard/uploads', name: 'uploads' },
+  { path: '/dashboard/plugs', name: 'plugs' },
+  { path: '/dashboard/system', name: 'system' },
+] as const;
+
+/** The head that all pages have. */
+export function Head({ app }: Props): JSX.Element {
+  const [isOpen, setOpen] = useState(false);
+  return h(
+    'header',
+    { class: 'top' },
+    h(IconButton, { icon: 'menu', label: say('pages'), onClick: () => setOpen(true) }),
+    h('h1', {}, say('files')),
+    h('span', { class: 'user' }, app.reader.username),
+    app.reader.isAdmin
+      ? h(
+          'a',
+          {
+            class: 'icon-btn',
+            href: '/dashboard/settings',
+            title: say('settings'),
+            'aria-label': say('settings'),
+          },
+          h(Icon, { name: 'settings' }),
+        )
+      : null,
+    h(Language, { app }),
+    h(IconButton, { icon: 'look', label: say('lightOrDark'), onClick: changeLook }),
+    h(
+      'form',
+      { method: 'post', action: '/dashboard/sign-out' },
+      h(
+        'button',
+        {
+          class: 'icon-btn',
+          type: 'submit',
+          title: say('signOut'),
+          'aria-label': say('signOut'),
+        },
+        h(Icon, { name: 'leave' }),
+      ),
+    ),
+    isOpen ? h(Drawer, { onClose: () => setOpen(false) }) : null,
+  );
+}
+
+function Drawer({ onClose }: { readonly onClose: () => void }): JSX.Element {
+  return h(
+    Modal,
+    { label: say('pages'), kind: 'drawer', onClose },
+    h(
+      'nav',
+      { 'aria-label': say('pages') },
+      PAGES.map(({ path, name }) =>
+        h(
+          'a',
+          {
+            key: path,
+            href: path,
+            ...(name === 'files' ? { 'aria-current': 'page' as const } : {}),
+          },
+          say(name),
+        ),
+      ),
+    ),
+  );
+}
+
+function Language({ app }: Props): JSX.Element {
+  const other = app.language === 'de' ? 'en' : 'de';
+  const onClick = (): void => {
+    keep('balupi_language', other);
+    location.reload();
+  };
+  const label = say('otherLanguage');
+  return h(
+    'button',
+    { class: 'icon-btn', type: 'button', title: label, 'aria-label': label, onClick },
+    other.toUpperCase(),
+  );
+}
+
+function changeLook(): void {
+  const root = document.documentElement;
+  const isDark =
+    root.dataset['look'] === 'dark' ||
+    (root.dataset['look'] !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const look = isDark ? 'light' : 'dark';
+  root.dataset['look'] = look;
+  keep('balupi_look', look);
+}
+
+/** As the other pages keep it. */
+function keep(name: string, value: string): void {
+  document.cookie = `${name}=${value}; path=/dashboard; samesite=strict; max-age=31536000`;
+}

@@ -1,0 +1,36 @@
+import { h, render } from 'preact';
+import { FilesApp } from './files-app.ts';
+import { Page } from './view.ts';
+import { loadWords } from './words.ts';
+
+const { lang, dataset } = document.documentElement;
+const reader = {
+  username: dataset['username'] ?? '',
+  isAdmin: dataset['isAdmin'] === 'true',
+  mayWake: dataset['mayWake'] === 'true',
+};
+
+/** Many things may change in a moment; what is seen is drawn once. */
+function drawSoon(draw: () => void): () => void {
+  let isAsked = false;
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    // A hidden page has no frames, and goes on uploading.
+    const soon = document.hidden ? setTimeout : requestAnimationFrame;
+    soon(() => {
+      isAsked = false;
+      draw();
+    });
+  };
+}
+
+await loadWords(lang);
+const app = new FilesApp(reader, window.balupi.locale, drawSoon(draw));
+
+function draw(): void {
+  render(h(Page, { app }), document.body);
+}
+
+draw();
+app.start();

@@ -1,0 +1,302 @@
+import {
+  abortChunks,
+  beginChunks,
+  type ChunkedList,
+  completeChunks,
+  Refused,
+  sendChunk,
+  sendWhole,
+  unfinished,
+} from './api.ts';
+import { remembered } from './remembered.ts';
+
+/** A file that somebody chose, and where it goes. */
+export interface Chosen {
+  readonly file: File;
+  readonly folder: string;
+  /** The name it gets there. */
+  readonly name: string;
+}
+
+/**
+ * waiting: for its turn. sending: on its way. paused: until the connection, or the Pi, is there
+ * again. done: safe on the Pi. failed: somebody has to decide.
+ */
+export type UploadState = 'waiting' | 'sending' | 'paused' | 'done' | 'failed';
+
+export interface Upload extends Chosen {
+  readonly key: string;
+  readonly state: UploadState;
+  readonly sentBytes: number;
+  /** Why it is paused or failed. */
+  readonly problem: Refused | null;
+}
+
+/** Upload that broke off before this page was opened, and waits for its file. */
+export type BrokenOff = ChunkedList['uploads'][number];
+
+/** What is larger goes in chunks, which go on where they broke off. */
+const MOST_WHOLE_BYTES = 4 * 1_024 * 1_024;
+/** Hides the time that an answer takes; a Pi's disk has no use for more. */
+const MOST_AT_ONCE = 3;
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 20_000;
+
+/** What one upload needs beside what it shows. */
+interface Work {
+  upload: Upload;
+  readonly abort: AbortController;
+  /** In chunks: its id on the Pi; null before it has one. */
+  id: string | null;
+  tries: number;
+}
+
+/**
+ * Sends what was chosen, a few at a time, and goes on after every break: what is small is sent
+ * again under the same key, which the Pi takes once, and what is large from the last byte that is
+ * safe there.
+ */
+export class Uploads {
+  readonly #changed: () => void;
+  readonly #onDone: (upload: Upload) => void;
+  readonly #work = new Map<string, Work>();
+  #running = 0;
+  /** Ends the pauses at once. */
+  #goOn: (() => void)[] = [];
+  brokenOff: readonly BrokenOff[] = [];
+
+  constructor(changed: () => void, onDone: (upload: Upload) => void) {
+    this.#changed = changed;
+    this.#onDone = onDone;
+  }
+
+  get all(): readonly Upload[] {
+    return [...this.#work.values()].map(({ upload }) => upload);
+  }
+
+  /** Whether closing the page would break something off. */
+  get isBusy(): boolean {
+    return this.all.some(({ state }) => state !== 'done' && state !== 'failed');
+  }
+
+  /** Asks what earlier pages left unfinished. */
+  async findBrokenOff(): Promise<void> {
+    const own = new Set([...this.#work.values()].map(({ id }) => id));
+    const found = await unfinished();
+    this.brokenOff = found.filter(({ upload_id }) => !own.has(upload_id));
+    this.#changed();
+  }
+
+  add(chosen: readonly Chosen[]): void {
+    for (const one of chosen) {
+      const key = randomKey();
+      const upload: Upload = { ...one, key, state: 'waiting', sentBytes: 0, problem: null };
+      const id = this.#takeBrokenOff(one);
+      this.#work.set(key, { upload, abort: new AbortController(), id, tries: 0 });
+    }
+    this.#changed();
+    this.#next();
+  }
+
+  /** Whether that file is one that broke off, in the very version that it was then. */
+  brokenOffLike(file: File): BrokenOff | undefined {
+    return this.brokenOff.find(
+      ({ upload_id, filename, total_size }) =>
+        filename === file.name &&
+        total_size === file.size &&
+        remembered.versionOf(upload_id) === file.lastModified,
+    );
+  }
+
+  retry(key: string): void {
+    const work = this.#work.get(key);
+    if (work?.upload.state !== 'failed') return;
+    work.tries = 0;
+    this.#show(work, { state: 'waiting', problem: null });
+    this.#next();
+  }
+
+  /** Takes one off the list, and off the Pi what came of it. */
+  async drop(key: string): Promise<void> {
+    const work = this.#work.get(key);
+    if (work === undefined) return;
+    this.#work.delete(key);
+    work.abort.abort();
+    this.#changed();
+    if (work.id !== null && work.upload.state !== 'done') await this.#giveUp(work.id);
+  }
+
+  async dropBrokenOff(id: string): Promise<void> {
+    this.brokenOff = this.brokenOff.filter(({ upload_id }) => upload_id !== id);
+    this.#changed();
+    await this.#giveUp(id);
+  }
+
+  /** Takes what is over off the list. */
+  clear(): void {
+    for (const [key, { upload }] of this.#work) {
+      if (upload.state === 'done' || upload.state === 'failed') this.#work.delete(key);
+    }
+    this.#changed();
+  }
+
+  /** The connection is back, or somebody looks at the page again: no pause is waited out. */
+  goOn(): void {
+    for (const end of this.#goOn.splice(0)) end();
+  }
+
+  #takeBrokenOff({ file, folder }: Chosen): string | null {
+    const found = this.brokenOffLike(file);
+    if (found === undefined || found.target_path !== folder) return null;
+    this.brokenOff = this.brokenOff.filter((one) => one !== found);
+    return found.upload_id;
+  }
+
+  async #giveUp(id: string): Promise<void> {
+    remembered.forget(id);
+    try {
+      await abortChunks(id);
+    } catch (problem) {
+      // It runs out by itself within a day.
+      if (!(problem instanceof Refused)) throw problem;
+    }
+  }
+
+  #next(): void {
+    for (const work of this.#work.values()) {
+      if (this.#running >= MOST_AT_ONCE) return;
+      if (work.upload.state !== 'waiting') continue;
+      this.#running += 1;
+      this.#show(work, { state: 'sending' });
+      void this.#run(work).finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  /** Until it is done, given up, or somebody has to decide. */
+  async #run(work: Work): Promise<void> {
+    const { signal } = work.abort;
+    while (!signal.aborted) {
+      try {
+        await this.#send(work);
+        this.#show(work, { state: 'done', sentBytes: work.upload.file.size, problem: null });
+        this.#onDone(work.upload);
+        return;
+      } catch (problem) {
+        if (signal.aborted) return;
+        const refused = asRefused(problem);
+        if (!isPassing(refused)) {
+          this.#show(work, { state: 'failed', problem: refused });
+          return;
+        }
+        this.#show(work, { state: 'paused', problem: refused });
+        await this.#pause(work, refused);
+        this.#show(work, { state: 'sending' });
+      }
+    }
+  }
+
+  async #send(work: Work): Promise<void> {
+    const { file, name, folder, key } = work.upload;
+    if (file.size > MOST_WHOLE_BYTES) {
+      await this.#sendChunks(work);
+      return;
+    }
+    const { signal } = work.abort;
+    const onSent = (bytes: number): void => this.#sent(work, Math.min(bytes, file.size));
+    await sendWhole({ blob: file, name, folder }, key, { signal, onSent });
+  }
+
+  async #sendChunks(work: Work): Promise<void> {
+    const { file } = work.upload;
+    const { signal } = work.abort;
+    const { id, chunkBytes, ...from } = await this.#begin(work);
+    let { receivedBytes, index } = from;
+    while (receivedBytes < file.size) {
+      const start = receivedBytes;
+      this.#sent(work, start);
+      const chunk = file.slice(start, start + chunkBytes);
+      const onSent = (bytes: number): void => this.#sent(work, start + bytes);
+      receivedBytes = await sendChunk(id, index, chunk, { signal, onSent });
+      index += 1;
+      work.tries = 0;
+    }
+    await completeChunks(id, signal);
+    remembered.forget(id);
+  }
+
+  /** Where to go on; from the beginning where the Pi has nothing of it. */
+  async #begin(work: Work): Promise<Progress> {
+    const { file, folder, name } = work.upload;
+    if (work.id !== null) {
+      const known = (await unfinished()).find(({ upload_id }) => upload_id === work.id);
+      if (known !== undefined) {
+        return {
+          id: known.upload_id,
+          chunkBytes: known.chunk_size,
+          receivedBytes: known.received_bytes,
+          index: known.next_chunk_index,
+        };
+      }
+    }
+    const begun = await beginChunks(folder, name, file.size, work.abort.signal);
+    work.id = begun.upload_id;
+    remembered.keep(begun.upload_id, file.lastModified);
+    return { id: begun.upload_id, chunkBytes: begun.chunk_size, receivedBytes: 0, index: 0 };
+  }
+
+  /** Longer from try to try; what the Pi asks for counts. */
+  async #pause(work: Work, { retryAfterMs }: Refused): Promise<void> {
+    const ownMs = Math.min(FIRST_RETRY_MS * 2 ** work.tries, LAST_RETRY_MS);
+    work.tries += 1;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.max(ownMs, retryAfterMs ?? 0));
+      const end = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#goOn.push(end);
+      work.abort.signal.addEventListener('abort', end);
+    });
+  }
+
+  #sent(work: Work, sentBytes: number): void {
+    this.#show(work, { sentBytes, state: 'sending', problem: null });
+  }
+
+  #show(work: Work, now: Partial<Upload>): void {
+    work.upload = { ...work.upload, ...now };
+    this.#changed();
+  }
+}
+
+interface Progress {
+  readonly id: string;
+  readonly chunkBytes: number;
+  readonly receivedBytes: number;
+  readonly index: number;
+}
+
+function asRefused(problem: unknown): Refused {
+  if (problem instanceof Refused) return problem;
+  // The file itself: it was moved or changed on this device meanwhile.
+  if (problem instanceof DOMException) return new Refused('file_gone', 0, problem.message, null);
+  throw problem;
+}
+
+/** Statuses that a moment heals; 401 by a sign-in in another tab. */
+const PASSING = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504]);
+
+/** Whether it goes on by itself. */
+function isPassing({ status, code }: Refused): boolean {
+  if (code === 'file_gone' || code === 'disk_failing') return false;
+  return PASSING.has(status);
+}
+
+/** Not by `randomUUID`, which browsers keep for https. */
+function randomKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
