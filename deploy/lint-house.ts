@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { FlowFiles } from '../flows/flow-files.ts';
+import { FlowFiles } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ShippedFlowFolder } from '../flows/shipped-flows.ts';
 import { textFaults, trackedFiles } from './lint-text.ts';
 import { unusedIn } from './lint-unused.ts';

@@ -2,6 +2,7 @@
 import { DECLARATION as CACHE } from '../nodes/lru-cache-store/operations.ts';
 import { DECLARATION as ENERGY } from '../nodes/energy-aggregator/operations.ts';
 import { DECLARATION as NAS } from '../nodes/nas-proxy/operations.ts';
+import { DECLARATION as NOTICES } from '../nodes/notices/operations.ts';
 import { DECLARATION as SQL } from '../nodes/sql/operations.ts';
 import { DECLARATION as SYSTEM } from '../nodes/balupi-system/operations.ts';
 import { DECLARATION as TAPO } from '../nodes/tapo-meter/operations.ts';
@@ -23,7 +24,7 @@ type Language = keyof Words;
 
 /** Every node that does one of several things. */
 export const DECLARATIONS: readonly NodeDeclaration[] = [
-  ...[SYSTEM, ENERGY, CACHE, NAS, SQL, TAPO, UPLOAD, VIEWER, WOL],
+  ...[SYSTEM, ENERGY, CACHE, NAS, NOTICES, SQL, TAPO, UPLOAD, VIEWER, WOL],
 ];
 
 const LANGUAGES: Readonly<Record<Language, string>> = { en: 'en-US', de: 'de' };

@@ -5,6 +5,7 @@ import {
   asNodes,
   DiskFlowFolder,
   FlowFileError,
+  type FlowNode,
   flowText,
   parseFlowText,
   SHARED_FILE,

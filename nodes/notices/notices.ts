@@ -7,23 +7,20 @@ import type {
   NoticeTestBody,
 } from '../lib/api/api.ts';
 import type { Audience } from '../lib/events/events.ts';
-import { type Acts, actOf, serving } from '../lib/guard/acts.ts';
+import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { TestOutcome } from '../lib/notices/notices.ts';
+import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { DECLARATION } from './operations.ts';
 
-interface NoticesConfig extends NodeDef {
+interface NoticesConfig extends NodeDef, StoredNode {
   readonly op: string;
   readonly store: string;
-}
-
-interface SayingMessage extends ApiMessage {
-  readonly topic?: unknown;
-  /** As *events* has it. */
-  readonly audience?: unknown;
-  readonly username?: unknown;
+  /** Whom it acts for where a message carries no request. */
+  readonly as?: string;
 }
 
 const LONGEST_TITLE = 80;
@@ -56,7 +53,10 @@ function add({ notices }: Rooms, message: ApiMessage): ApiMessage {
   const { name, endpoint, p256dh, auth } = body as NoticeDeviceBody;
   const { user, device: signIn = null } = callerOf(message);
   const target = { endpoint, p256dh, auth };
-  const outcome = notices.add(user, { target, name, language, signIn });
+  const outcome = notices.add(user, {
+    ...{ target, name, signIn },
+    language: language === 'de' ? 'de' : 'en',
+  });
   if (outcome.kind === 'not_allowed') return withAnswer(message, refuse('not_allowed'));
   if (outcome.kind === 'invalid') {
     const errors = [{ loc: ['body'], msg: outcome.why }];
@@ -87,8 +87,8 @@ function tested(outcome: TestOutcome): Answer {
 }
 
 /** What a flow says: to everybody, or to whom the message is for (`audience`, `username`). */
-function tell({ notices }: Rooms, message: SayingMessage): SayingMessage {
-  const { payload, topic, audience = 'everybody', username } = message;
+function tell({ notices }: Rooms, message: ApiMessage, given: Given): ApiMessage {
+  const { payload, topic, audience = 'everybody', username } = given;
   const text = typeof payload === 'string' ? payload.trim() : '';
   if (text === '') throw new Error('A message needs words: msg.payload was none.');
   const title = typeof topic === 'string' && topic.trim() !== '' ? topic.trim() : 'BaluPi';
@@ -103,21 +103,32 @@ function audienceOf(audience: unknown, username: unknown): Audience {
   throw new Error('msg.audience is everybody, admins, or user with msg.username.');
 }
 
-const ACTS: Acts<Rooms> = {
+const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   tell,
-  show: serving(show, 'notices'),
-  choose: serving(choose, 'notices-choose'),
-  'device-add': serving(add, 'notices-device-add'),
-  'device-remove': serving(remove, 'notices-device-remove'),
-  test: serving(test, 'notices-test'),
-};
+  show,
+  choose,
+  'device-add': add,
+  'device-remove': remove,
+  test,
+});
 
 /** Node `balupi-notices`. */
 export default function register(RED: NodeAPI): void {
   function NoticesNode(this: Node, config: NoticesConfig): void {
     RED.nodes.createNode(this, config);
+    const fields = new FieldReader({
+      util: RED.util,
+      node: this,
+      declaration: DECLARATION,
+      config,
+    });
     new NodeGuard(this).onInput((message) =>
-      actOf(ACTS, config.op)(roomsBehind(RED.nodes.getNode(config.store)), message),
+      actOf(
+        ACTS,
+        config.op,
+        config.as,
+        fields,
+      )(roomsBehind(RED.nodes.getNode(config.store)), message),
     );
   }
   RED.nodes.registerType('balupi-notices', NoticesNode);

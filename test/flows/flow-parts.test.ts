@@ -11,11 +11,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { differenceOf } from '../../flows/flow-difference.ts';
-import { FlowFiles } from '../../flows/flow-files.ts';
+import { FlowFiles } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { DiskFlowFolder } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { LayeredFlowFolder } from '../../flows/flow-layers.ts';
 import { partOf, ShippedFlowFolder } from '../../flows/shipped-flows.ts';
-import type { FlowNode } from '../../flows/flow-text.ts';
+import type { FlowNode } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { flowTexts } from './flow-rules.ts';
 
 const PARTS = join('flows', 'parts');

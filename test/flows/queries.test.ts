@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { FlowNode } from '../../flows/flow-text.ts';
+import type { FlowNode } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { flowTexts } from './flow-rules.ts';
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FlowNode, parseFlowText } from '../../flows/flow-text.ts';
+import {
+  type FlowNode,
+  parseFlowText,
+} from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { uncheckedFetch } from '../fakes/checked-answers.ts';
 

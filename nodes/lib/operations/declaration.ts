@@ -118,7 +118,7 @@ const ONLY_STREAMS: ReadonlySet<string> = new Set([
   'files-download-query',
   'sync-changes',
 ]);
-const OF_A_USER: ReadonlySet<string> = new Set(['files', 'uploads']);
+const OF_A_USER: ReadonlySet<string> = new Set(['files', 'notices', 'uploads']);
 
 interface Schema {
   readonly type?: string;
