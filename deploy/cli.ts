@@ -23,7 +23,7 @@ import { gatherEnvironment, letKeyHold, readEnvironment } from '../host/environm
 import { KeptSettings } from '../host/kept-settings.ts';
 import { SEALED, sealedValue } from '../host/sealed-settings.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from '../host/start-fault.ts';
-import { newCode, spokenCode } from '../nodes/lib/setup/setup.ts';
+import { isGood, newCode, spokenCode } from '../nodes/lib/setup/setup.ts';
 import { SetupFile } from '../host/setup/setup-file.ts';
 import { QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { checkSchemas } from '../nodes/lib/store/schema-check.ts';
@@ -261,13 +261,21 @@ function settings(args: readonly string[]): number {
   return 0;
 }
 
-/** `setup-code`: a new one for the first start in a browser; the running house sees it by itself. */
-function setupCode(): number {
+/**
+ * `setup-code [--present]`: a new one for the first start in a browser; the running house sees it by
+ * itself. With `--present` the one that its log told, as long as that is good.
+ */
+function setupCode(args: readonly string[]): number {
   const folder = resolve(gathered()['BALUPI_DATA_DIR'] ?? './data');
   const file = new SetupFile(folder);
   if (file.read().isOver) {
     note('BaluPi is set up. Sign in at /dashboard with an account of the NAS.');
     return 1;
+  }
+  const { given } = file.read();
+  if (args.includes('--present') && given !== null && isGood(given, Date.now())) {
+    say(spokenCode(given.code));
+    return 0;
   }
   const code = newCode(randomBytes);
   file.write({ isOver: false, given: { code, seenAtMs: null, tries: 0, browsers: [] } });
@@ -424,14 +432,41 @@ function tellOfRestore(restored: Restored): void {
   say('ok. Start BaluPi: systemctl start balupi');
 }
 
+/** The part of systemd's word about a unit that says where a credential of it comes from. */
+const CREDENTIAL_FROM = /^(?:LoadCredential|LoadCredentialEncrypted|SetCredential\w*)=(.*)$/gm;
+
+/**
+ * What the service gets as its credential `secret_key` when it runs, which it does not now.
+ * @returns null where it gets none; empty where only systemd can tell what it is
+ */
+function keyOfService(): string | null {
+  const asked = [
+    'show',
+    'balupi',
+    '--property=LoadCredential',
+    '--property=LoadCredentialEncrypted',
+  ];
+  const { stdout } = spawnSync('systemctl', [...asked, '--property=SetCredential'], {
+    encoding: 'utf8',
+  });
+  for (const [line, words = ''] of (stdout ?? '').matchAll(CREDENTIAL_FROM)) {
+    const named = words.split(' ').find((word) => word.startsWith('secret_key:'));
+    if (named === undefined) continue;
+    const file = named.slice('secret_key:'.length);
+    const isFile = line.startsWith('LoadCredential=') && existsSync(file);
+    return isFile ? readFileSync(file, 'utf8').replace(/\r?\n$/, '') : '';
+  }
+  return null;
+}
+
 /** Accounts and credentials of a backup are sealed under its key, so that is the one to use. */
 function useKey(secretKey: string): void {
   const name = 'BALUPI_SECRET_KEY';
-  const did = letKeyHold(envFile(), process.env, secretKey);
+  const did = letKeyHold(envFile(), process.env, secretKey, keyOfService());
   if (did === 'changed') say(`${name} in ${envFile()} is the one of the backup now.`);
   if (did !== 'elsewhere') return;
   throw new UsageFault(
-    `${name} is set in the environment and is not the one of the backup. Take it out there: the backup brings its own.`,
+    `${name} is set in the environment, or as a credential of the service, and is not the one of the backup. Take it out there: the backup brings its own.`,
   );
 }
 
@@ -632,8 +667,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   settings: { usage: 'settings', does: 'every setting, its value and its meaning', run: settings },
   'setup-code': {
-    usage: 'setup-code',
-    does: 'makes a new code for the first start in a browser',
+    usage: 'setup-code [--present]',
+    does: 'makes a new code for the first start in a browser, or tells the present one',
     run: setupCode,
   },
   'find-nas': { usage: 'find-nas [url]', does: 'looks for a BaluHost on this network', run: find },

@@ -235,7 +235,7 @@ address="http://$(hostname)$behind"
 # Not every network knows the name.
 number=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '^[0-9.]*$' || true)
 say "BaluPi ready on $address"
-if code=$("$home/current/bin/balupi" setup-code 2>/dev/null); then
+if code=$("$home/current/bin/balupi" setup-code --present 2>/dev/null); then
   say "Next: open $address/dashboard${number:+ (or http://$number$behind/dashboard)} in a browser."
   say "Setup code: $code (for 24 h; a new one: sudo balupi setup-code)"
 else

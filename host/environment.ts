@@ -99,6 +99,7 @@ export function ownValues(
 /**
  * Lets a secret key hold that was kept elsewhere, such as that of a backup: where the settings' file
  * names another one, its line is changed.
+ * @param credential what the service gets by `LoadCredential=` when it runs; null for nothing
  * @returns `elsewhere` where something that outranks the data folder names another key, and nothing
  *   was changed
  */
@@ -106,16 +107,28 @@ export function letKeyHold(
   envFile: string,
   environment: Readonly<Record<string, string | undefined>>,
   key: string,
+  credential: string | null = null,
 ): 'holds' | 'changed' | 'elsewhere' {
+  const { own, counts } = namedKey(envFile, environment);
+  // A credential outranks the data folder alone.
+  const named = counts === '' ? credential : counts;
+  if (named === null || named === key) return 'holds';
+  if (counts === '' || counts !== own) return 'elsewhere';
+  writeSetting(envFile, `${PREFIX}SECRET_KEY`, key);
+  return 'changed';
+}
+
+/** The key that the settings' file names, and the one that counts of all; empty for none. */
+function namedKey(
+  envFile: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): { readonly own: string; readonly counts: string } {
   const name = `${PREFIX}SECRET_KEY`;
   const all = readEnvironment(envFile, environment);
   const [own = '', set = ''] = [readEnvFile(envFile)[name]?.trim(), all[name]?.trim()];
   const fromFile = all[`${name}_FILE`]?.trim();
   const counts = set !== '' || !fromFile ? set || own : secretIn(fromFile, `${name}_FILE`);
-  if (counts === '' || counts === key) return 'holds';
-  if (counts !== own) return 'elsewhere';
-  writeSetting(envFile, name, key);
-  return 'changed';
+  return { own, counts };
 }
 
 /**

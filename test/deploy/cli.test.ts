@@ -173,6 +173,9 @@ describe('The command balupi', function () {
     assert.equal(statSync(join(data, 'setup.json')).mode & 0o777, 0o600);
     const other = balupi(['setup-code'], '', { BALUPI_DATA_DIR: data });
     assert.notEqual(other.out, made.out);
+    const present = balupi(['setup-code', '--present'], '', { BALUPI_DATA_DIR: data });
+    assert.equal(present.out, other.out, 'the installer tells the one that the log told');
+    assert.equal(balupi(['setup-code', '--present'], '', { BALUPI_DATA_DIR: data }).out, other.out);
     writeFileSync(join(data, 'setup.json'), '{"isOver":true,"given":null}');
     const late = balupi(['setup-code'], '', { BALUPI_DATA_DIR: data });
     assert.deepEqual([late.code, late.out], [1, '']);

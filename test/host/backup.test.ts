@@ -332,6 +332,21 @@ describe('A backup of a running house', function () {
     for (const [name, content] of Object.entries(arrived)) assert.equal(content, sent[name], name);
   });
 
+  it('is not put back under another key that the stopped service gets as a credential', async () => {
+    const file = await backUp();
+    const tools = join(pi.folder, 'tools');
+    const key = join(tools, 'key');
+    mkdirSync(tools);
+    writeFileSync(key, `${'d'.repeat(64)}\n`);
+    const systemctl = `#!/bin/sh\n[ "$1" = show ] || exit 3\necho 'LoadCredential=other:/x secret_key:${key}'\n`;
+    writeFileSync(join(tools, 'systemctl'), systemctl, { mode: 0o755 });
+    const more = { PATH: `${tools}:${process.env['PATH'] ?? ''}` };
+    const said = await balupi(['restore', file], { data: join(pi.folder, 'new-pi'), more });
+    assert.notEqual(said.code, 0);
+    assert.match(said.err, /credential of the service/);
+    assert.ok(!said.err.includes('dddd'));
+  });
+
   it('is taken while deliveries run, and what was delivered since does not go again', async () => {
     await asleep();
     for (let each = 0; each < 12; each += 1) await upload(`${String(each)}.txt`, `n ${each}`);

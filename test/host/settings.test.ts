@@ -304,6 +304,13 @@ describe('Where settings come from', () => {
     const other = 'b'.repeat(64);
     mkdirSync(data, { recursive: true });
     assert.equal(letKeyHold(file, {}, SECRET), 'holds');
+    assert.equal(letKeyHold(file, {}, SECRET, other), 'elsewhere', 'a credential of the service');
+    assert.equal(
+      letKeyHold(file, {}, SECRET, ''),
+      'elsewhere',
+      'one that nobody but systemd reads',
+    );
+    assert.equal(letKeyHold(file, {}, SECRET, SECRET), 'holds');
     writeFileSync(file, `# the door\nBALUPI_PORT=80\n${name}=${other}\n`, { mode: 0o600 });
     assert.equal(letKeyHold(file, { [name]: 'c'.repeat(64) }, SECRET), 'elsewhere');
     writeFileSync(join(data, 'key'), `${other}\n`);

@@ -258,6 +258,40 @@ describe('The first start over HTTP', function () {
     assert.match(html, /Ein Konto ist eingetragen/, 'the sealed account was opened at the start');
   });
 
+  it('asks for the second factor again too, of an admin who has one', async () => {
+    const erna = { username: 'erna', password: 'Practice-erna-1' };
+    const twoFactorCode = '135791';
+    await house.nas.addUser({ id: 31, ...erna, role: 'admin', twoFactorCode });
+    const browser = new FormBrowser(house.url);
+    const place = '/dashboard/settings/nas';
+    const first = await browser.post('/dashboard/sign-in', { ...erna, next: place });
+    const [, step = ''] = /name="step" value="([^"]+)"/.exec(first.html) ?? [];
+    const second = { step, code: twoFactorCode, next: place };
+    assert.equal((await browser.post('/dashboard/sign-in', second)).place, place);
+    const before = keptIn(house)['NAS_MAC_ADDRESS'];
+    const { password } = erna;
+    const wish = { url: house.nas.url, do: 'use', mac: '02:00:5e:00:53:78', password };
+    // No more of them: the NAS lets an address try a few times a minute.
+    assert.equal((await browser.post(place, wish)).status, 401);
+    assert.equal(keptIn(house)['NAS_MAC_ADDRESS'], before);
+    const { starts } = house;
+    const sure = await browser.post(place, { ...wish, code: twoFactorCode });
+    assert.equal(sure.status, 200, sure.html);
+    await house.started(starts + 1);
+    assert.equal(keptIn(house)['NAS_MAC_ADDRESS'], wish.mac);
+  });
+
+  it('looks for the NAS by itself, and says so where it finds none', async () => {
+    const looked = await owner.post('/dashboard/settings/nas', { do: 'find', url: '' });
+    assert.equal(looked.status, 200);
+    assert.match(looked.html, /role="(?:alert|status)"/);
+    assert.doesNotMatch(looked.html, /undefined|null/);
+    const stranger = new FormBrowser(house.url);
+    const path = '/dashboard/settings/nas';
+    const refused = await stranger.post(path, { do: 'find', url: '' });
+    assert.notEqual(refused.status, 200);
+  });
+
   it('takes no form of another site’s page, and none from who is no admin', async () => {
     const foreign = await owner.post(
       '/dashboard/settings/price',

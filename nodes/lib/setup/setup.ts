@@ -16,6 +16,15 @@ export interface GivenCode {
   readonly browsers: readonly string[];
 }
 
+/**
+ * Whether a code still lets somebody in.
+ * @param nowMs trusted time, epoch ms
+ */
+export function isGood({ tries, seenAtMs }: GivenCode, nowMs: number): boolean {
+  const isOld = seenAtMs !== null && nowMs - seenAtMs >= CODE_LIVES_MS;
+  return tries < TRIES_IN_ALL && !isOld;
+}
+
 /** What outlives a restart. */
 export interface SetupRecord {
   /** A NAS admin was known here once: there is no setup any more, whatever becomes of the accounts. */
@@ -182,7 +191,7 @@ export class Setup {
   }
 
   #isGood(given: GivenCode): boolean {
-    return given.tries < TRIES_IN_ALL && !this.#isOld(given);
+    return isGood(given, this.#deps.time.nowMs());
   }
 
   #isOld({ seenAtMs }: GivenCode): boolean {
