@@ -3,7 +3,9 @@ import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/e
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import {
   type ForgottenPlug,
+  libraryLogins,
   parseDiscoveryAddresses,
+  plugHint,
   Tapo,
   type TapoDevice,
 } from '../nodes/lib/tapo/tapo.ts';
@@ -21,6 +23,8 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
     log,
     credentials: username === null || password === null ? null : { username, password },
     driver: settings.TAPO_DRIVER,
+    otherLogins: libraryLogins,
+    hints: plugHint,
     timeZone: settings.TIMEZONE,
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
     judgeClock: (plugLocalTime) => isClockRight(rooms().energy.judgePlugClock(plugLocalTime)),

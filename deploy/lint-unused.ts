@@ -29,7 +29,7 @@ const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] 
     why: '`npm run bench` plays other policies against this one and has to see what it holds.',
   },
   {
-    what: /^nodes\/lib\/energy\/energy\.ts Energy\.prune$/,
+    what: /^packages\/node-red-contrib-balupi-tapo\/lib\/energy\/energy\.ts Energy\.prune$/,
     why: '`npm run bench` measures one slice of the pruning; the metering itself prunes by its clock.',
   },
 ];

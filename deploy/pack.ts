@@ -16,7 +16,11 @@ import { join, resolve } from 'node:path';
  * `npm run pack`: the tarballs of what others install, into `release/packages/`, each tried in an
  * empty user folder as its user would.
  */
-export const PACKAGES = ['node-red-flow-files', 'node-red-contrib-balupi-wol'] as const;
+export const PACKAGES = [
+  'node-red-flow-files',
+  'node-red-contrib-balupi-wol',
+  'node-red-contrib-balupi-tapo',
+] as const;
 
 /** What a user folder on a card bears, with all that a package brings along; and an owner's patience. */
 export const MOST = { installedMb: 20, seconds: 60 } as const;

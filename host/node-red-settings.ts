@@ -11,7 +11,11 @@ const FUNCTION_TIMEOUT_SECONDS = 5;
  * Ours for the Node-RED of others. In a working tree npm links them where Node-RED looks for nodes; a
  * release has them not, and BaluPi's own nodes do the same by the same code.
  */
-export const NOT_FOR_BALUPI = ['node-red-flow-files', 'node-red-contrib-balupi-wol'] as const;
+export const NOT_FOR_BALUPI = [
+  'node-red-flow-files',
+  'node-red-contrib-balupi-wol',
+  'node-red-contrib-balupi-tapo',
+] as const;
 
 interface Parts {
   /** The folder with package.json, from where nodes, locales and examples are found. */

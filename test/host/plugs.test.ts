@@ -326,7 +326,7 @@ describe('A plug of a running BaluPi', function () {
     const before = await days();
     await balupi.restart({ BALUPI_TIMEZONE: 'America/New_York' });
     admin = await PlugCaller.signIn(balupi, 'admin');
-    assert.match(balupi.output, /BALUPI_TIMEZONE is America\/New_York now and was Europe\/Berlin/);
+    assert.match(balupi.output, /The time zone is America\/New_York now and was Europe\/Berlin/);
     assert.ok((await days()) >= before - 0.1, `${await days()} of ${before} Wh`);
     await balupi.restart();
     admin = await PlugCaller.signIn(balupi, 'admin');

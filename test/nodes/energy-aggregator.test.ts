@@ -5,11 +5,18 @@ import type {
   UnusualHour,
   WishRefusal,
 } from '../../nodes/lib/energy/energy.ts';
-import type { History, HistoryPages } from '../../nodes/lib/energy/history.ts';
-import type { Report, ReportBar, ReportLines } from '../../nodes/lib/energy/report.ts';
-import type { OnUnusual } from '../../nodes/lib/energy/unusual.ts';
-import type { Reading } from '../../nodes/lib/energy/sample.ts';
-import type { Summary } from '../../nodes/lib/energy/summary.ts';
+import type {
+  History,
+  HistoryPages,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/history.ts';
+import type {
+  Report,
+  ReportBar,
+  ReportLines,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/report.ts';
+import type { OnUnusual } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/unusual.ts';
+import type { Reading } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
+import type { Summary } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/summary.ts';
 import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';

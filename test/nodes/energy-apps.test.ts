@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import type { Current } from '../../nodes/lib/energy/latest.ts';
+import type { Current } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/latest.ts';
 import type { EndpointId } from '../../nodes/lib/api/api.ts';
-import type { Costs } from '../../nodes/lib/energy/costs.ts';
-import type { Dashboard, HoursOf } from '../../nodes/lib/energy/dashboard.ts';
-import type { History } from '../../nodes/lib/energy/history.ts';
+import type { Costs } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/costs.ts';
+import type {
+  Dashboard,
+  HoursOf,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/dashboard.ts';
+import type { History } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/history.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Price } from '../../nodes/lib/energy/tariff.ts';
+import type { Price } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/tariff.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
-import type { OnPlugSample } from '../../nodes/lib/tapo/poller.ts';
+import type { OnPlugSample } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/poller.ts';
 import type { FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';

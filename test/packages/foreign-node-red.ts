@@ -133,14 +133,21 @@ export class ForeignNodeRed {
     return answer.json();
   }
 
-  /** Deploys these nodes and no others. */
-  async deploy(nodes: readonly FlowNodeLike[], credentials?: object): Promise<void> {
+  /** Deploys these nodes and no others, and waits until they run: the answer comes before that. */
+  async deploy(nodes: readonly FlowNodeLike[]): Promise<void> {
+    const started = (): number => this.log.split('Started flows').length;
+    const before = started();
     const answer = await fetch(`${this.url}/flows`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Node-RED-API-Version': 'v2' },
-      body: JSON.stringify({ flows: nodes, ...(credentials && { credentials }) }),
+      body: JSON.stringify({ flows: nodes }),
     });
     assert.equal(answer.status, 200, `${await answer.text()}\n${this.log}`);
+    while (started() === before) {
+      await new Promise((said) => {
+        this.#process.stdout?.once('data', said);
+      });
+    }
   }
 
   /** Presses the button of an inject node. */

@@ -149,7 +149,9 @@ for (const name of PACKAGES) {
     it('loads nothing that is not in it, in Node.js or among its dependencies', () => {
       for (const file of filesIn(join(folder, 'dist')).filter((one) => one.endsWith('.js'))) {
         const text = readFileSync(join(folder, 'dist', file), 'utf8');
-        for (const [, wanted = ''] of text.matchAll(/\bfrom\s*'([^']+)'/g)) {
+        for (const [, wanted = ''] of text.matchAll(
+          /^(?:import|export)\b[^;]*?\bfrom '([^']+)';/gm,
+        )) {
           const isThere = wanted.startsWith('.')
             ? existsSync(join(folder, 'dist', dirname(file), wanted))
             : Object.hasOwn(dependencies, wanted) ||

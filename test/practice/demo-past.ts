@@ -1,11 +1,18 @@
-import { BucketRows } from '../../nodes/lib/energy/bucket-rows.ts';
-import { type Bucket, type HourBucket, inTime } from '../../nodes/lib/energy/buckets.ts';
-import { CorrectionRows } from '../../nodes/lib/energy/correction-rows.ts';
-import { Overlay } from '../../nodes/lib/energy/overlay.ts';
+import { BucketRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';
+import {
+  type Bucket,
+  type HourBucket,
+  inTime,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
+import { CorrectionRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/correction-rows.ts';
+import { Overlay } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/overlay.ts';
 import { Energy } from '../../nodes/lib/energy/energy.ts';
-import { LocalTime } from '../../nodes/lib/energy/local-time.ts';
-import { NasHourRows } from '../../nodes/lib/energy/nas-hour-rows.ts';
-import { type DeviceHour, RollUp } from '../../nodes/lib/energy/roll-up.ts';
+import { LocalTime } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import { NasHourRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/nas-hour-rows.ts';
+import {
+  type DeviceHour,
+  RollUp,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/roll-up.ts';
 import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import type { Store } from '../../nodes/lib/store/store.ts';
 import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';

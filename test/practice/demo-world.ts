@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { LocalTime } from '../../nodes/lib/energy/local-time.ts';
+import { LocalTime } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { PRACTICE_USERS, type PracticeUser } from './nas/options.ts';
 import { PracticeNas } from './nas/practice-nas.ts';

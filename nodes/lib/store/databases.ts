@@ -1,8 +1,9 @@
 import type { Migration } from './store.ts';
 import { CACHE_SCHEMA } from './schema/cache-schema.ts';
-import { ENERGY_SCHEMA } from './schema/energy-schema.ts';
 import { NOTICES_SCHEMA, QUEUE_SCHEMA } from './schema/queue-schema.ts';
 import { THUMBNAIL_SCHEMA } from './schema/thumbnail-schema.ts';
+
+export { ENERGY_MIGRATIONS } from './schema/energy-schema.ts';
 
 /**
  * The three files, by what losing them costs: `queue` holds what was accepted and who may come in,
@@ -19,7 +20,6 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 10, sql: CACHE_SCHEMA },
   { version: 11, sql: THUMBNAIL_SCHEMA },
 ];
-export const ENERGY_MIGRATIONS: readonly Migration[] = [{ version: 9, sql: ENERGY_SCHEMA }];
 
 /**
  * What the queue database must not believe after a time in which nothing could be read or written:

@@ -1,5 +1,5 @@
-import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
-import type { Reading } from '../../../nodes/lib/energy/sample.ts';
+import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { Bench } from '../../lib/energy/energy-bench.ts';
 import {
   type CounterFaults,

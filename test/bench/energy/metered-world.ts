@@ -2,10 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Energy, type EnergyDevice } from '../../../nodes/lib/energy/energy.ts';
-import type { Reading, SeenPlugs } from '../../../nodes/lib/energy/sample.ts';
+import type {
+  Reading,
+  SeenPlugs,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
-import { TapoRows } from '../../../nodes/lib/tapo/tapo-rows.ts';
+import { TapoRows } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo-rows.ts';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 
 export const DAY_S = 86_400;

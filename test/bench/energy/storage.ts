@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { BucketRows } from '../../../nodes/lib/energy/bucket-rows.ts';
-import { dayOf, HOUSEHOLD, householdHour, sharesOf } from '../../../nodes/lib/energy/buckets.ts';
-import { historyCsv, reportJson } from '../../../nodes/lib/energy/energy-wire.ts';
-import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
+import { BucketRows } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';
+import {
+  dayOf,
+  HOUSEHOLD,
+  householdHour,
+  sharesOf,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
+import {
+  historyCsv,
+  reportJson,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
+import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { WORDS } from '../../../nodes/lib/viewers/viewers.ts';
 import type { Goals } from '../report/goals.ts';
 import { percentile } from '../report/stats.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
+import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { Bench, type Weather } from './energy-bench.ts';
 import { runRandomWorld } from './random-world.ts';
 import { type CounterFaults, fridge, generator, kettle, type Load, nas } from './simulated-plug.ts';

@@ -8,11 +8,17 @@ import {
   priceJson,
   priceWish,
   summaryJson,
-} from '../../../nodes/lib/energy/energy-wire.ts';
-import { resolutionFor } from '../../../nodes/lib/energy/periods.ts';
-import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
-import { nasBorders, NasWatts } from '../../../nodes/lib/energy/nas-watts.ts';
-import { type Price, Tariffs } from '../../../nodes/lib/energy/tariff.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
+import { resolutionFor } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/periods.ts';
+import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import {
+  nasBorders,
+  NasWatts,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/nas-watts.ts';
+import {
+  type Price,
+  Tariffs,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/tariff.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 

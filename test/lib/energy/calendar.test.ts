@@ -68,7 +68,7 @@ describe('Another BALUPI_TIMEZONE', function () {
       for (const device of [0, 1, 2]) assert.deepEqual(stored(device), daysOf(device));
       assert.deepEqual(sums('energy_daily'), cents);
       assert.deepEqual(sums('energy_daily_tariffs'), cents);
-      const said = bench.warnings.filter((line) => line.includes('BALUPI_TIMEZONE'));
+      const said = bench.warnings.filter((line) => line.includes('time zone'));
       assert.equal(said.length, 1);
       assert.match(said[0] ?? '', /Berlin/);
       const days = rows(['energy_daily', 'energy_daily_tariffs']);

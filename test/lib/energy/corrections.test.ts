@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { costsJson, historyJson } from '../../../nodes/lib/energy/energy-wire.ts';
+import {
+  costsJson,
+  historyJson,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 

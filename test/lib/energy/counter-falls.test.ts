@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Reading } from '../../../nodes/lib/energy/sample.ts';
+import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { Bench } from './energy-bench.ts';
 import { generator } from './simulated-plug.ts';
 

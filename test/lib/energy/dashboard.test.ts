@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RangeWish } from '../../../nodes/lib/energy/periods.ts';
+import type { RangeWish } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/periods.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 

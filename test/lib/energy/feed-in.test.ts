@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
-import { costsJson, currentJson, historyJson } from '../../../nodes/lib/energy/energy-wire.ts';
-import type { Reading } from '../../../nodes/lib/energy/sample.ts';
+import {
+  costsJson,
+  currentJson,
+  historyJson,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
+import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { Bench } from './energy-bench.ts';
 
 const HOUR = 3_600;

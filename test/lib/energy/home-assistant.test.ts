@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import {
   homeAssistantSensors,
   homeAssistantStates,
-} from '../../../nodes/lib/energy/home-assistant.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/home-assistant.ts';
 
 const PLUG = {
   ...{ id: 'a-1', name: 'NAS', model: '', firmware: '' },

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { LocalTime } from '../../../nodes/lib/energy/local-time.ts';
-import { judgePlugClock, withHonestCounters } from '../../../nodes/lib/energy/plug-clock.ts';
-import type { Reading } from '../../../nodes/lib/energy/sample.ts';
+import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import {
+  judgePlugClock,
+  withHonestCounters,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/plug-clock.ts';
+import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { Bench } from './energy-bench.ts';
 
 const BERLIN = new LocalTime('Europe/Berlin');

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
-import { reportCsv, reportJson } from '../../../nodes/lib/energy/energy-wire.ts';
-import type { Report, ReportWish } from '../../../nodes/lib/energy/report.ts';
+import {
+  reportCsv,
+  reportJson,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
+import type {
+  Report,
+  ReportWish,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/report.ts';
 import { Bench } from './energy-bench.ts';
 import { devicesOf, SimulatedPlug, steady } from './simulated-plug.ts';
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { costsJson, priceJson } from '../../../nodes/lib/energy/energy-wire.ts';
-import type { SlotWish } from '../../../nodes/lib/energy/price-slots.ts';
+import {
+  costsJson,
+  priceJson,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
+import type { SlotWish } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/price-slots.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 

@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { discoveryQuery, parseAnnouncement } from '../../../nodes/lib/tapo/discovery-packet.ts';
-import { Discovery } from '../../../nodes/lib/tapo/discovery.ts';
+import {
+  discoveryQuery,
+  parseAnnouncement,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery-packet.ts';
+import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
 import {
   directedBroadcast,
   parseDiscoveryAddresses,
   parsePlugAddress,
-} from '../../../nodes/lib/tapo/plug-address.ts';
-import { openNodeUdp, type OpenUdp, type UdpListener } from '../../../nodes/lib/tapo/udp.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-address.ts';
+import {
+  openNodeUdp,
+  type OpenUdp,
+  type UdpListener,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/udp.ts';
 import { plugSample } from '../../practice/plug/plug-samples.ts';
 import { Bench } from './setup.ts';
 

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { extname } from 'node:path';
 import { mock } from 'node:test';
-import { nodePlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
-import type { DriverChoice } from '../../../nodes/lib/tapo/plug-driver.ts';
-import type { Plug, PlugReading } from '../../../nodes/lib/tapo/plug.ts';
+import { nodePlugHttp } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-http.ts';
+import type { DriverChoice } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-driver.ts';
+import type {
+  Plug,
+  PlugReading,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug.ts';
 import type { PlugFault } from '../../practice/plug/plug-faults.ts';
 import type { PracticePlug, PracticePlugOptions } from '../../practice/plug/practice-plug.ts';
 import { Bench, OWNER } from './setup.ts';

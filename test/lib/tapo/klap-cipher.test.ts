@@ -4,7 +4,7 @@ import {
   KlapCipher,
   klapAuthHash,
   ownProof,
-} from '../../../nodes/lib/tapo/klap/klap-cipher.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/klap/klap-cipher.ts';
 import { OWNER } from './setup.ts';
 
 /**

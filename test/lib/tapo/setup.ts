@@ -5,12 +5,22 @@ import { join } from 'node:path';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
-import { Discovery } from '../../../nodes/lib/tapo/discovery.ts';
-import { type DriverChoice, plugDriver } from '../../../nodes/lib/tapo/plug-driver.ts';
-import { nodePlugHttp, type PlugHttp } from '../../../nodes/lib/tapo/plug-http.ts';
-import type { Plug, PlugCredentials, PlugTarget } from '../../../nodes/lib/tapo/plug.ts';
-import { Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
-import { openNodeUdp } from '../../../nodes/lib/tapo/udp.ts';
+import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
+import {
+  type DriverChoice,
+  plugDriver,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-driver.ts';
+import {
+  nodePlugHttp,
+  type PlugHttp,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-http.ts';
+import type {
+  Plug,
+  PlugCredentials,
+  PlugTarget,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug.ts';
+import { libraryLogins, plugHint, Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
+import { openNodeUdp } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/udp.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { steady } from '../../practice/plug/load-curve.ts';
 import { PracticePlug, type PracticePlugOptions } from '../../practice/plug/practice-plug.ts';
@@ -102,6 +112,7 @@ export class Bench {
       identify: (ip, port, signal) => discovery.identify(ip, port, signal),
       credentials: () => (change.credentials === undefined ? OWNER : change.credentials),
       choice: change.choice ?? 'auto',
+      otherLogins: libraryLogins,
     });
     return open({
       ip: '127.0.0.1',
@@ -121,6 +132,8 @@ export class Bench {
       log: this.log,
       credentials: OWNER,
       driver: 'auto',
+      otherLogins: libraryLogins,
+      hints: plugHint,
       discoveryAddresses: plugs.map((plug) => ({ host: '127.0.0.1', port: plug.udpPort })),
       isNasOff: () => false,
       timeZone: 'Europe/Berlin',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { pakeCredential } from '../../../nodes/lib/tapo/tpap/credential.ts';
+import { pakeCredential } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/credential.ts';
 import {
   add,
   negative,
@@ -11,9 +11,13 @@ import {
   timesBase,
   toNumber,
   writePoint,
-} from '../../../nodes/lib/tapo/tpap/p256.ts';
-import { SessionCipher } from '../../../nodes/lib/tapo/tpap/session-cipher.ts';
-import { pake, pakeNumber, pakeSecrets } from '../../../nodes/lib/tapo/tpap/spake2plus.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/p256.ts';
+import { SessionCipher } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/session-cipher.ts';
+import {
+  pake,
+  pakeNumber,
+  pakeSecrets,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/spake2plus.ts';
 
 interface TpapVector {
   readonly name: string;

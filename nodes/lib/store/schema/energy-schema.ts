@@ -1,9 +1,11 @@
+import type { Migration } from '../store.ts';
+
 /**
  * The energy database: the plugs and what they measured. Times are epoch seconds, energies mWh, powers
  * mW, money micro-cents (`_uc`), all whole numbers. `device_number` 0 is the household: the sum over
  * all plugs. `estimated` of a bucket is 1 for estimated, 2 for corrected, 3 for both.
  */
-export const ENERGY_SCHEMA = `
+const ENERGY_SCHEMA = `
 -- Plugs. device_number is the short integer the apps and the samples use; AUTOINCREMENT, because a
 -- number given away again would show a removed plug's history under a new one. The plug's two ids and
 -- its MAC are null until learned; discovery_id is what it calls itself by UDP. old_protocol_mac is
@@ -217,3 +219,5 @@ CREATE TABLE energy_calendar (
   since_s INTEGER NOT NULL
 ) STRICT;
 `;
+
+export const ENERGY_MIGRATIONS: readonly Migration[] = [{ version: 9, sql: ENERGY_SCHEMA }];

@@ -1,0 +1,122 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../../../../nodes/lib/store/store.ts';
+import type { Bucket, HourBucket } from './buckets.ts';
+
+type Row = Record<string, SQLOutputValue>;
+
+/** What an admin said of a stretch of one plug's past. */
+export interface Correction {
+  readonly id: number;
+  readonly deviceNumber: number;
+  /** Whole quarter hours, epoch seconds. */
+  readonly fromS: number;
+  readonly toS: number;
+  /** Null: nothing is known of the stretch. */
+  readonly energyMwh: number | null;
+  /** What stood there before; null where nothing was known. */
+  readonly originalMwh: number | null;
+  readonly why: string;
+  readonly madeBy: string;
+  readonly madeAtS: number;
+  readonly undoneBy: string | null;
+  readonly undoneAtS: number | null;
+}
+
+export type NewCorrection = Omit<Correction, 'id' | 'undoneBy' | 'undoneAtS'>;
+
+/** An hour as it was metered; no hour where nobody metered. */
+export interface KnownHour {
+  readonly hour: HourBucket | null;
+  readonly fine: readonly Bucket[];
+}
+
+/** SQL of `energy_corrections` and `energy_originals`. Neither is ever pruned. */
+export class CorrectionRows {
+  readonly #insert: StatementSync;
+  readonly #all: StatementSync;
+  readonly #undo: StatementSync;
+  readonly #original: StatementSync;
+  readonly #putOriginal: StatementSync;
+  readonly #dropOriginal: StatementSync;
+  #standing: readonly Correction[] | null = null;
+
+  constructor(store: Store) {
+    this.#insert = store.prepare(
+      `INSERT INTO energy_corrections (device_number, from_s, to_s, energy_mwh, original_mwh, why,
+         made_by, made_at_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#all = store.prepare('SELECT * FROM energy_corrections ORDER BY id');
+    this.#undo = store.prepare(
+      'UPDATE energy_corrections SET undone_by = ?, undone_at_s = ? WHERE id = ?',
+    );
+    this.#original = store.prepare(
+      'SELECT buckets FROM energy_originals WHERE device_number = ? AND start_s = ?',
+    );
+    this.#putOriginal = store.prepare('INSERT OR REPLACE INTO energy_originals VALUES (?, ?, ?)');
+    this.#dropOriginal = store.prepare(
+      'DELETE FROM energy_originals WHERE device_number = ? AND start_s = ?',
+    );
+  }
+
+  /** In the order they were made, the undone ones too. */
+  all(): Correction[] {
+    return this.#all.all().map(correctionOf);
+  }
+
+  /** Those that hold, in the order they were made; a later one lies over an earlier one. */
+  standing(): readonly Correction[] {
+    this.#standing ??= this.all().filter(({ undoneAtS }) => undoneAtS === null);
+    return this.#standing;
+  }
+
+  /** @returns the new id */
+  insert(made: NewCorrection): number {
+    this.#standing = null;
+    const { deviceNumber, fromS, toS, energyMwh, originalMwh, why, madeBy, madeAtS } = made;
+    const values = [deviceNumber, fromS, toS, energyMwh, originalMwh, why, madeBy, madeAtS];
+    return Number(this.#insert.run(...values).lastInsertRowid);
+  }
+
+  undo(id: number, by: string, atS: number): void {
+    this.#standing = null;
+    this.#undo.run(by, atS, id);
+  }
+
+  /** What the hour was before the first correction; null when none ever touched it. */
+  original(deviceNumber: number, startS: number): KnownHour | null {
+    const row = this.#original.get(deviceNumber, startS);
+    return row === undefined ? null : (JSON.parse(String(row['buckets'])) as KnownHour);
+  }
+
+  putOriginal(deviceNumber: number, startS: number, known: KnownHour): void {
+    this.#putOriginal.run(deviceNumber, startS, JSON.stringify(known));
+  }
+
+  dropOriginal(deviceNumber: number, startS: number): void {
+    this.#dropOriginal.run(deviceNumber, startS);
+  }
+
+  /** What is in memory may have been rolled back. */
+  forget(): void {
+    this.#standing = null;
+  }
+}
+
+function correctionOf(row: Row): Correction {
+  const number = (column: string): number => Number(row[column]);
+  const maybe = (column: string): number | null => (row[column] === null ? null : number(column));
+  const by = row['undone_by'] ?? null;
+  return {
+    id: number('id'),
+    deviceNumber: number('device_number'),
+    fromS: number('from_s'),
+    toS: number('to_s'),
+    energyMwh: maybe('energy_mwh'),
+    originalMwh: maybe('original_mwh'),
+    why: String(row['why']),
+    madeBy: String(row['made_by']),
+    madeAtS: number('made_at_s'),
+    undoneBy: by === null ? null : String(by),
+    undoneAtS: maybe('undone_at_s'),
+  };
+}

@@ -1,0 +1,445 @@
+import { Listeners } from '../../../../nodes/lib/log/listeners.ts';
+import type { Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { BucketView } from './bucket-view.ts';
+import type {
+  CorrectionOutcome,
+  Corrections,
+  NamedCorrection,
+  UndoOutcome,
+} from './corrections.ts';
+import { type Costs, costsOf, type CostsWish } from './costs.ts';
+import type { Counted, CountedCost } from './counters.ts';
+import { type Dashboard, dashboardOf, type HoursOf, hoursOf } from './dashboard.ts';
+import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
+import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
+import type { Current, Latest } from './latest.ts';
+import type { LocalTime } from './local-time.ts';
+import type { Metering } from './metering.ts';
+import type { NasHourRows } from './nas-hour-rows.ts';
+import { type NasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';
+import { momentS, type RangeWish } from './periods.ts';
+import type { PriceWish } from './price-wish.ts';
+import type { SlotWish } from './price-slots.ts';
+import type {
+  Costed,
+  PriceOutcome,
+  Prices,
+  Recalculated,
+  RemovalOutcome,
+  SlotsOutcome,
+} from './prices.ts';
+import type { PlugClock } from './plug-clock.ts';
+import { ReadingsAside } from './readings-aside.ts';
+import type { Report, ReportLines, ReportRefusal, Reports, ReportWish } from './report.ts';
+import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
+import {
+  type DeviceStandby,
+  householdSummary,
+  type NasPlug,
+  nasSummary,
+  NO_NAS,
+  standbyOfDevices,
+  type Summary,
+} from './summary.ts';
+import type { HandOverOutcome } from './succession.ts';
+import { type Price, UC_PER_CENT } from './tariff.ts';
+import type { OnUnusual, UnusualWatch } from './unusual.ts';
+
+export type { Costs } from './costs.ts';
+export type { Counted } from './counters.ts';
+export type { Dashboard, PeriodStats } from './dashboard.ts';
+export * from './energy-wire.ts';
+export {
+  homeAssistantFarewells,
+  homeAssistantSensors,
+  homeAssistantStates,
+} from './home-assistant.ts';
+export type { HistoryWish, WishRefusal } from './history.ts';
+export type { CurrentDevice } from './latest.ts';
+export type { CorrectionFault } from './corrections.ts';
+export type { PriceOutcome } from './prices.ts';
+export type { ReportRefusal } from './report.ts';
+export type { PlugClock } from './plug-clock.ts';
+export type { Price } from './tariff.ts';
+export type { EnergyDevice } from './sample.ts';
+export type { UnusualHour } from './unusual.ts';
+
+/** What an admin wants to put right. */
+export interface RangeCorrection {
+  readonly deviceId: string;
+  /** Times or dates as text. */
+  readonly from: string;
+  readonly to: string;
+  /** Null: nothing is known of it. */
+  readonly energyWh: number | null;
+  readonly why: string;
+}
+
+/** An admin put the past of a plug right, or took that back. */
+export interface CorrectionNews {
+  readonly kind: 'correction';
+  readonly isUndone: boolean;
+  readonly correction: NamedCorrection;
+  readonly by: string;
+}
+
+export interface CorrectionRefusal {
+  readonly kind: 'unknown_device';
+}
+
+/** Meters the plugs around the clock and answers what they used and cost. */
+export class Energy {
+  readonly #devices: EnergyDevices;
+  readonly #clock: Clock;
+  readonly #time: LocalTime;
+  readonly #nasHours: NasHourRows;
+  readonly #latest: Latest;
+  readonly #prices: Prices;
+  readonly #metering: Metering;
+  readonly #corrections: Corrections;
+  readonly #histories: Histories;
+  readonly #reports: Reports;
+  readonly #nasWatts: NasWatts;
+  readonly #borders: NasBorders;
+  readonly #sampleIntervalS: number;
+  readonly #watch: UnusualWatch;
+  readonly #isOnTrial: () => boolean;
+  readonly #aside: ReadingsAside | null;
+  readonly #corrected: Listeners<CorrectionNews>;
+  /** Readings that lay aside are metered and not written yet. */
+  #owesAside = false;
+  readonly #present = { view: () => this.#metering.view(), nowS: () => this.#metering.nowS() };
+  #nasNumber: number | null = null;
+
+  constructor(parts: EnergyParts) {
+    const assembled = assembleEnergy(
+      parts,
+      () => this.#nas()?.number ?? null,
+      () => {
+        this.#forgetAside();
+      },
+    );
+    this.#devices = parts.devices;
+    this.#clock = parts.clock;
+    this.#sampleIntervalS = parts.settings.sampleIntervalSeconds;
+    this.#time = assembled.time;
+    this.#nasHours = assembled.nasHours;
+    this.#latest = assembled.latest;
+    this.#prices = assembled.prices;
+    this.#metering = assembled.metering;
+    this.#corrections = assembled.corrections;
+    this.#histories = assembled.histories;
+    this.#reports = assembled.reports;
+    this.#borders = assembled.borders;
+    this.#nasWatts = new NasWatts(assembled.borders);
+    this.#watch = assembled.watch;
+    this.#corrected = new Listeners(parts.log);
+    const { trial } = parts;
+    this.#isOnTrial = trial?.isOn ?? (() => false);
+    this.#aside = trial === undefined ? null : new ReadingsAside(trial.file, parts.clock);
+  }
+
+  /**
+   * Restores the meters from what was stored, meters what lay aside, and begins to commit. On trial
+   * it does none of that; it is called again once that is over.
+   */
+  start(): void {
+    if (this.#isOnTrial()) return;
+    this.#metering.start();
+    const aside = this.#aside?.read() ?? [];
+    this.#owesAside = this.#aside !== null;
+    this.#metering.record(aside);
+  }
+
+  /**
+   * Writes what is in memory.
+   * @returns rejects with what the database throws
+   */
+  // eslint-disable-next-line @typescript-eslint/require-await -- a throw becomes a rejection
+  async stop(): Promise<void> {
+    if (this.#isOnTrial()) return;
+    this.#metering.stop();
+  }
+
+  /** Takes the answers of one round or of one plug. A plug that did not answer is simply missing. */
+  record(readings: readonly Reading[]): void {
+    if (this.#isOnTrial()) this.#layAside(readings);
+    else this.#metering.record(readings);
+    const number = this.#nas()?.number;
+    for (const given of readings) {
+      const reading = given.deviceNumber === number ? checkedReading(given) : null;
+      const powerMw = reading?.powerMw ?? null;
+      if (powerMw !== null) this.#nasWatts.note(powerMw, given.monotonicMs);
+    }
+  }
+
+  /**
+   * Writes samples and all hours that are over. Called by itself every ENERGY_COMMIT_SECONDS.
+   * @throws what the database throws; nothing is lost then
+   */
+  rollUp(): void {
+    if (this.#isOnTrial()) return;
+    this.#metering.rollUp();
+  }
+
+  /**
+   * Forgets one slice of what is older than its retention. Called by itself once an hour.
+   * @returns whether more is due
+   */
+  prune(): boolean {
+    return this.#metering.prune();
+  }
+
+  /** Powers from memory, the energy of our own day from the buckets. */
+  current(): Current {
+    const view = this.#metering.view();
+    return this.#latest.current(
+      this.#devices.list(),
+      this.#clock.monotonicMs(),
+      (monotonicMs) => this.#metering.wallMs(monotonicMs),
+      ({ deviceNumber }) => this.#energyTodayWh(view, deviceNumber),
+    );
+  }
+
+  history(wish: HistoryWish): History | WishRefusal {
+    return this.#histories.history(wish);
+  }
+
+  /** Any stretch of the past in bars and by plug, beside another one. */
+  report(wish: ReportWish): Report | ReportRefusal {
+    return this.#reports.report(wish);
+  }
+
+  /** The same hour by hour, or day by day, for an export. */
+  reportLines(wish: ReportWish & { readonly byDay: boolean }): ReportLines | ReportRefusal {
+    return this.#reports.lines(wish);
+  }
+
+  /** The history without the limit on points, for an export. */
+  historyPages(wish: HistoryWish): HistoryPages | WishRefusal {
+    return this.#histories.pages(wish);
+  }
+
+  costs(wish: CostsWish): Costs | WishRefusal {
+    const parts = { histories: this.#histories, prices: this.#prices, time: this.#time };
+    return costsOf({ ...parts, ...this.#present }, wish);
+  }
+
+  /** What a plug counted since it was first metered, as of a commit that nothing takes back. */
+  counted(deviceNumber: number): Counted {
+    return this.#metering.counters.of(deviceNumber);
+  }
+
+  /** What all plugs cost since then. */
+  countedCost(): CountedCost {
+    return this.#metering.counters.cost;
+  }
+
+  summary(): Summary {
+    const nowS = this.#metering.nowS();
+    const nas = this.#nas();
+    const [view, liveNasHours] = [this.#metering.view(), this.#metering.liveNasHours()];
+    const parts = { view, nasHours: this.#nasHours, time: this.#time, nowS, liveNasHours };
+    return {
+      totalDevices: this.#devices.list().length,
+      totalPowerW: this.current().totalPowerW,
+      ...householdSummary(parts),
+      nasState: this.nasState(),
+      ...(nas === undefined ? NO_NAS : nasSummary(parts, this.#nasPlug(nas.number))),
+    };
+  }
+
+  /**
+   * One plug from the beginning of today, of this week and of this month; null for no such plug.
+   * @param hours how many of the last ones
+   */
+  dashboard(deviceNumber: number, hours = 24): Dashboard | null {
+    if (!this.#devices.list().some(({ number }) => number === deviceNumber)) return null;
+    const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
+    return dashboardOf(deviceNumber, view, nowS, this.#time, this.#sampleIntervalS, hours);
+  }
+
+  /**
+   * Hour by hour what a stretch used and cost, up to now.
+   * @param deviceNumber null for the household
+   */
+  hours(deviceNumber: number | null, wish: RangeWish): HoursOf | WishRefusal {
+    const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
+    return hoursOf(deviceNumber, wish, view, nowS, this.#time);
+  }
+
+  /** Always-on watts per plug and what a year of them costs. */
+  standby(): DeviceStandby[] {
+    const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
+    return standbyOfDevices(this.#devices.list(), view, this.#prices, nowS, this.#time);
+  }
+
+  /**
+   * Looks at one plug's last complete hour that was not looked at yet. Call it every minute.
+   * What it finds goes to those who {@link onUnusual listen}.
+   */
+  lookForUnusual(): void {
+    this.#watch.look();
+  }
+
+  /** Tells when a plug's consumption becomes unusual and when it is usual again. */
+  onUnusual(listener: OnUnusual): () => void {
+    return this.#watch.listen(listener);
+  }
+
+  /** Tells of each correction and each that is undone. @returns how to stop that */
+  onCorrection(listener: (news: CorrectionNews) => void): () => void {
+    return this.#corrected.listen(listener);
+  }
+
+  /** By the watts of the plug with role `nas`; null without one or without a fresh value of it. */
+  nasState(): NasPowerState | null {
+    const nas = this.#nas();
+    if (nas === undefined) return null;
+    if (!this.#latest.hasFreshPower(nas.number, this.#clock.monotonicMs())) {
+      this.#nasWatts.forget();
+    }
+    return this.#nasWatts.state;
+  }
+
+  /** How long the NAS's plug has read under 2 W, ms; null when it does not, or is not read. */
+  nasUnpoweredMs(): number | null {
+    if (this.nasState() === null) return null;
+    return this.#nasWatts.unpoweredMs(this.#clock.monotonicMs());
+  }
+
+  /** How right a plug's own clock is now; null while nobody knows the time. */
+  judgePlugClock(plugLocalTime: string): PlugClock | null {
+    return this.#metering.judgePlugClock(plugLocalTime);
+  }
+
+  /**
+   * Puts a range of one plug right, beside what was metered.
+   * @param by who says so
+   */
+  correct(wish: RangeCorrection, by: string): CorrectionOutcome | CorrectionRefusal {
+    const subject = this.#histories.subject(wish.deviceId);
+    if (subject.kind !== 'subject') return subject;
+    const fromS = momentS(wish.from, this.#time);
+    const toS = momentS(wish.to, this.#time);
+    // What nobody can have metered is no past to put right.
+    if (fromS === null || fromS < 0 || toS === null) {
+      return { kind: 'invalid', fault: toS === null ? 'to' : 'from' };
+    }
+    const energyMwh = wish.energyWh === null ? null : Math.round(wish.energyWh * 1_000);
+    const deviceNumber = subject.number;
+    // What is complete in memory is to be put right in the database.
+    this.#metering.rollUp();
+    const range = { deviceNumber, fromS, toS, energyMwh, why: wish.why };
+    const outcome = this.#corrections.correct(range, by, this.#metering.nowS());
+    if (outcome.kind === 'corrected') this.#tellCorrected(outcome.id, by, false);
+    return outcome;
+  }
+
+  /** Hands the history of one plug to its successor; the caller lets go of the old one. */
+  handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
+    return this.#metering.handOver(fromNumber, toNumber, by);
+  }
+
+  /** What was put right, oldest first, also what was undone. */
+  corrections(): NamedCorrection[] {
+    const known = [...this.#devices.list(), ...this.#devices.forgotten()];
+    const devices = new Map(known.map((device) => [device.number, device]));
+    return this.#corrections.all().map((correction) => {
+      const device = devices.get(correction.deviceNumber);
+      return { ...correction, deviceId: device?.id ?? null, deviceName: device?.name ?? null };
+    });
+  }
+
+  /** Takes a correction back; it stays in the list as undone. */
+  undoCorrection(id: number, by: string): UndoOutcome {
+    this.#metering.rollUp();
+    const outcome = this.#corrections.undo(id, by, this.#metering.nowS());
+    if (outcome.kind === 'undone') this.#tellCorrected(id, by, true);
+    return outcome;
+  }
+
+  /** As {@link Prices.useDefault}. @param cents of a kWh, fractions allowed */
+  useDefaultPrice(cents: number): void {
+    this.#prices.useDefault(Math.round(cents * UC_PER_CENT));
+  }
+
+  prices(): Price[] {
+    return this.#prices.list();
+  }
+
+  putSlots(name: string, slots: readonly SlotWish[]): SlotsOutcome {
+    return this.#prices.putSlots(name, slots, this.#metering.nowS());
+  }
+
+  /**
+   * Which stored hours lie where a price is valid; they keep their cost until recalculated.
+   * @param before what it was, where it was changed
+   */
+  costed(price: Price, before?: Price): Costed {
+    return this.#prices.costed(price, before, this.#metering.nowS());
+  }
+
+  createPrice(wish: PriceWish): PriceOutcome {
+    return this.#prices.create(wish, this.#metering.nowS());
+  }
+
+  updatePrice(id: number, wish: PriceWish): PriceOutcome {
+    return this.#prices.update(id, wish);
+  }
+
+  removePrice(id: number): RemovalOutcome {
+    return this.#prices.remove(id, this.#metering.nowS());
+  }
+
+  /**
+   * Prices stored hours anew.
+   * @param from epoch ms, or a time or date as text
+   */
+  async recalculate(from: number | string): Promise<Recalculated | { readonly kind: 'bad_range' }> {
+    const fromS = momentS(from, this.#time);
+    if (fromS === null) return { kind: 'bad_range' };
+    return await this.#prices.recalculate(fromS, this.#metering.nowS());
+  }
+
+  #tellCorrected(id: number, by: string, isUndone: boolean): void {
+    const correction = this.corrections().find((one) => one.id === id);
+    if (correction === undefined) return;
+    this.#corrected.tell({ kind: 'correction', isUndone, correction, by });
+  }
+
+  /** What was metered of the local day of now; null while nothing of it is known. */
+  #energyTodayWh(view: BucketView, deviceNumber: number): number | null {
+    const nowS = this.#metering.nowS();
+    const [day] = view.days(deviceNumber, this.#time.dayStart(nowS), nowS + 1);
+    return day === undefined ? null : day.energyMwh / 1_000;
+  }
+
+  /** Shown at once, and metered by the version that is kept. */
+  #layAside(readings: readonly Reading[]): void {
+    const checked = readings.map(checkedReading).filter((reading) => reading !== null);
+    for (const reading of checked) this.#latest.note(reading);
+    this.#aside?.add(checked);
+  }
+
+  #nasPlug(number: number): NasPlug {
+    const corrected = this.#corrections.standing(number);
+    return { number, borders: this.#borders, corrected };
+  }
+
+  #forgetAside(): void {
+    if (!this.#owesAside) return;
+    this.#owesAside = false;
+    this.#aside?.clear();
+  }
+
+  #nas(): EnergyDevice | undefined {
+    const nas = this.#devices.list().find(({ role }) => role === 'nas');
+    const number = nas?.number ?? null;
+    if (number !== this.#nasNumber) {
+      this.#nasNumber = number;
+      this.#nasWatts.forget();
+    }
+    return nas;
+  }
+}

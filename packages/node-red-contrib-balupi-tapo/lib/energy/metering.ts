@@ -1,0 +1,360 @@
+import type { Log } from '../../../../nodes/lib/log/log.ts';
+import type { Store } from '../../../../nodes/lib/store/store.ts';
+import type { Cancel, Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { BucketRows } from './bucket-rows.ts';
+import { BucketView } from './bucket-view.ts';
+import { HOUSEHOLD } from './buckets.ts';
+import type { CalendarRows } from './calendar-rows.ts';
+import { CounterRows } from './counter-rows.ts';
+import { Counters } from './counters.ts';
+import type { Latest } from './latest.ts';
+import type { LocalTime } from './local-time.ts';
+import { MeterBook } from './meter-book.ts';
+import { MisplacedRows } from './misplaced-rows.ts';
+import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
+import { type NasBorders, nasHourOf } from './nas-watts.ts';
+import type { Prices } from './prices.ts';
+import type { Pruning } from './pruning.ts';
+import { judgePlugClock, type PlugClock } from './plug-clock.ts';
+import { Recorder } from './recorder.ts';
+import type { Overlay } from './overlay.ts';
+import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
+import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
+import type { SampleRows } from './sample-rows.ts';
+import type { HandOverOutcome, Succession } from './succession.ts';
+import { type Misplaced, WallAnchor } from './wall-anchor.ts';
+
+interface MeteringParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly time: LocalTime;
+  readonly samples: SampleRows;
+  readonly buckets: BucketRows;
+  readonly nasHours: NasHourRows;
+  readonly rollUp: RollUp;
+  readonly succession: Succession;
+  readonly overlay: Overlay;
+  readonly pruning: Pruning;
+  readonly prices: Prices;
+  readonly latest: Latest;
+  readonly history: HourlyHistory | null;
+  readonly isClockTrusted: () => boolean;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
+  readonly longestS: number;
+  readonly commitSeconds: number;
+  readonly borders: NasBorders;
+  /** Number of the plug with role `nas`. */
+  readonly nasNumber: () => number | null;
+  readonly seen: SeenPlugs;
+  readonly calendar: CalendarRows;
+  /** IANA name. */
+  readonly timeZone: string;
+  /** All that was recorded so far is in the database. */
+  readonly onWritten: () => void;
+}
+
+const PRUNE_MS = 3_600_000;
+/** What is stored no further ahead is left alone. */
+const AHEAD_S = 3_600;
+/** What is metered anew begins so long before what was moved. */
+const REPLAY_S = 7_200;
+
+/**
+ * From readings to rows: one transaction every ENERGY_COMMIT_SECONDS holds the samples since the
+ * last one and, once an hour, the hours that are over, what follows from them, and the meters'
+ * state. A transaction that fails loses nothing; the next one tries again.
+ */
+export class Metering {
+  readonly #parts: MeteringParts;
+  readonly #anchor: WallAnchor;
+  readonly #book: MeterBook;
+  readonly #recorder: Recorder;
+  readonly #misplaced: MisplacedRows;
+  readonly #counters: Counters;
+  #cancel: Cancel | null = null;
+  #pruneDueMs = 0;
+  /** What an earlier run stored last, epoch seconds. */
+  #storedUntilS: number | null = null;
+  #isFailing = false;
+
+  constructor(parts: MeteringParts) {
+    const { clock, latest, history, log, time } = parts;
+    this.#parts = parts;
+    this.#misplaced = new MisplacedRows(parts.store);
+    const [rows, live] = [new CounterRows(parts.store), () => this.#live()];
+    this.#counters = new Counters({ rows, buckets: parts.buckets, live });
+    this.#anchor = new WallAnchor(parts.isClockTrusted);
+    this.#book = new MeterBook(parts.time, parts.longestS);
+    const [anchor, book] = [this.#anchor, this.#book];
+    this.#recorder = new Recorder({ clock, anchor, book, latest, history, time, log });
+  }
+
+  start(): void {
+    const { samples, log, clock } = this.#parts;
+    this.#settleZone();
+    if (this.#book.load(samples, this.#hasHour).length > 0) {
+      log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
+    }
+    this.#counters.load();
+    this.#storedUntilS = samples.newestS();
+    this.#recorder.waitBefore(this.#storedUntilS);
+    this.#recorder.observe();
+    this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.#recorder.release();
+    this.#commit(true);
+  }
+
+  record(readings: readonly Reading[]): void {
+    this.#recorder.record(readings);
+  }
+
+  /** @throws what the database throws; nothing is lost then */
+  rollUp(): void {
+    this.#recorder.observe();
+    this.#putRight();
+    this.#commit(false);
+  }
+
+  /** @returns whether more is due */
+  prune(): boolean {
+    if (!this.#parts.isClockProved()) return false;
+    return this.#parts.store.transaction(() => this.#parts.pruning.slice());
+  }
+
+  nowS(): number {
+    return Math.floor(this.wallMs(this.#parts.clock.monotonicMs()) / 1_000);
+  }
+
+  /** The wall-clock time of a monotonic one; by the wall clock as it is while that is not trusted. */
+  wallMs(monotonicMs: number): number {
+    const { clock } = this.#parts;
+    const placed = this.#anchor.place(monotonicMs);
+    if (placed.kind === 'placed') return placed.atMs;
+    return clock.nowMs() + monotonicMs - clock.monotonicMs();
+  }
+
+  /** How right a plug's own clock is now; null while nobody knows the time. */
+  judgePlugClock(plugLocalTime: string): PlugClock | null {
+    const placed = this.#anchor.place(this.#parts.clock.monotonicMs());
+    if (placed.kind === 'untrusted') return null;
+    return judgePlugClock(plugLocalTime, Math.floor(placed.atMs / 1_000), this.#parts.time);
+  }
+
+  /**
+   * Hands one plug's history to another.
+   * @throws what the database throws; nothing is changed then
+   */
+  handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
+    const { store, succession, prices } = this.#parts;
+    this.#recorder.release();
+    this.#commit(false);
+    const refusal = succession.refusal(fromNumber, toNumber, this.#book);
+    if (refusal !== null) return refusal;
+    const made = { by, atS: this.nowS() };
+    const left = this.#book
+      .live()
+      .filter(({ deviceNumber }) => deviceNumber === fromNumber)
+      .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs));
+    const before = [fromNumber, toNumber].map((number) => {
+      return { number, state: this.#book.stateOf(number)?.state };
+    });
+    try {
+      store.transaction(() => {
+        this.#counters.aside(() => {
+          succession.hand(fromNumber, toNumber, this.#book, left, made);
+          this.#book.drop(fromNumber);
+        });
+      });
+    } catch (error) {
+      for (const { number, state } of before) {
+        if (state !== undefined) this.#book.restore(number, state);
+      }
+      throw error;
+    }
+    return { kind: 'handed_over' };
+  }
+
+  /** What the plugs counted, for those who keep books of their own. */
+  get counters(): Pick<Counters, 'of' | 'cost'> {
+    return this.#counters;
+  }
+
+  /** Changes the past inside a transaction of the caller; the counters stay where they are. */
+  aside<T>(work: () => T): T {
+    return this.#counters.aside(work);
+  }
+
+  /** The stored buckets with what only memory has on top. */
+  view(): BucketView {
+    return new BucketView(this.#parts.buckets, this.#parts.time, this.#live());
+  }
+
+  /** The NAS's hours that only memory has. */
+  liveNasHours(): NasHour[] {
+    return this.#nasHoursOf(this.#live());
+  }
+
+  #live(): DeviceHour[] {
+    const { prices, overlay } = this.#parts;
+    return this.#book
+      .live()
+      .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs))
+      .map((hour) => overlay.over(hour))
+      .filter((hour) => hour !== null);
+  }
+
+  readonly #hasHour = (deviceNumber: number, startS: number): boolean =>
+    this.#parts.buckets.hours(deviceNumber, startS, startS + 1).length > 0;
+
+  /** Hours stay what they are in another zone; the days are those of the new calendar. */
+  #settleZone(): void {
+    const { calendar, store, rollUp, log, timeZone } = this.#parts;
+    const before = calendar.zone();
+    if (before === timeZone) return;
+    const days = store.transaction(() => {
+      calendar.put(timeZone, Math.floor(this.#parts.clock.nowMs() / 1_000));
+      return before === null ? 0 : rollUp.rebuildDays();
+    });
+    if (before === null) return;
+    log.warn(
+      `The time zone is ${timeZone} now and was ${before}. Hours and what they cost stay; ` +
+        `${days} days were put together anew from them.`,
+    );
+  }
+
+  /**
+   * Once the time is proved, samples of this run that a clock placed ahead of it, or behind, are
+   * moved to where they belong. What an earlier run placed ahead belongs nobody knows where, and is
+   * dropped.
+   */
+  #putRight(): void {
+    const { clock, isClockProved, store, samples, time, log } = this.#parts;
+    if (!this.#anchor.isSettled || !isClockProved()) return;
+    const [nowMs, tickMs] = [clock.nowMs(), clock.monotonicMs()];
+    const misplaced = this.#anchor.misplacedBy(nowMs, tickMs);
+    // Up to the end of an hour that a plug told of, and of a clock that is drawn near slowly.
+    const lastS = Math.floor(nowMs / 1_000) + AHEAD_S;
+    if (misplaced === null && (this.#misplaced.newestS() ?? 0) <= lastS) return;
+    this.#recorder.release();
+    this.#commit(false);
+    const keepCounters = this.#counters.mark();
+    const { anewS, beforeS } = this.#dropMisplaced(misplaced, nowMs, lastS);
+    if (misplaced !== null) this.#anchor.settleAnew(nowMs, tickMs);
+    this.#book.reload(samples, time.hourStart(anewS) - REPLAY_S, this.#hasHour, beforeS);
+    this.#recorder.waitBefore(null);
+    this.#recorder.placeWaiting();
+    store.transaction(keepCounters);
+    log.warn(
+      'Energy samples lay at a wrong time. Those of this run were moved to where they belong; ' +
+        'others that lay ahead were dropped.',
+    );
+  }
+
+  /**
+   * Moves samples to where they belong, and drops what was made of them and the gap before them.
+   * @returns from where on to meter anew, and up to where the meters are right as they are
+   */
+  #dropMisplaced(
+    misplaced: Misplaced | null,
+    nowMs: number,
+    lastS: number,
+  ): { readonly anewS: number; readonly beforeS: number } {
+    const { store, time, buckets, rollUp } = this.#parts;
+    if (misplaced === null) {
+      store.transaction(() => {
+        this.#misplaced.drop(lastS);
+      });
+      return { anewS: Math.floor(nowMs / 1_000), beforeS: Number.NEGATIVE_INFINITY };
+    }
+    const byS = Math.round(misplaced.byMs / 1_000);
+    // A clock that was behind began amid what an earlier run stored, which is where it belongs.
+    const storedS = this.#storedUntilS ?? Number.NEGATIVE_INFINITY;
+    const beganS = Math.floor(misplaced.fromMs / 1_000);
+    const fromS = byS < 0 && storedS <= lastS ? Math.max(beganS, storedS + 1) : beganS;
+    const beforeS = Math.min(this.#misplaced.newestBeforeS(fromS) ?? fromS - 1, lastS);
+    const anewS = time.hourStart(Math.min(beforeS, fromS, fromS - byS));
+    const devices = [...buckets.devices(), HOUSEHOLD];
+    store.transaction(() => {
+      this.#misplaced.moveBack(fromS, byS);
+      this.#misplaced.drop(lastS);
+      this.#misplaced.dropBuckets(anewS - 1, beforeS);
+      for (const device of devices) rollUp.rewriteDay(device, time.dayStart(anewS));
+    });
+    return { anewS, beforeS };
+  }
+
+  #schedule(): void {
+    this.#cancel = this.#parts.clock.after(this.#parts.commitSeconds * 1_000, () => {
+      this.#schedule();
+      this.#tick();
+    });
+  }
+
+  #tick(): void {
+    const { clock, log } = this.#parts;
+    try {
+      this.rollUp();
+      if (clock.monotonicMs() >= this.#pruneDueMs && !this.prune()) {
+        this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
+      }
+      if (this.#isFailing) log.info('Energy samples are written again.');
+      this.#isFailing = false;
+    } catch (error) {
+      // Said once per outage of the disk: a full one would fill the log as well.
+      if (!this.#isFailing) {
+        const reason = error instanceof Error ? error.message : 'no reason given';
+        log.error(`Energy samples could not be written and stay in memory: ${reason}`);
+      }
+      this.#isFailing = true;
+    }
+  }
+
+  #commit(isFinal: boolean): void {
+    const { store, samples, prices, rollUp, nasHours, seen } = this.#parts;
+    const draft = this.#book.draft(this.nowS(), isFinal);
+    const hours = draft.hours.map(({ deviceNumber, metered }) =>
+      deviceHour(deviceNumber, metered, prices.tariffs),
+    );
+    const written = store.transaction(() => {
+      // Also where a transaction before this one was rolled back.
+      if (draft.hours.length > 0) this.#counters.forget();
+      const done = this.#recorder.write(samples);
+      // When each plug was seen last changes all the time; once an hour spares the card.
+      const seenDone = seen.flush(draft.hours.length > 0 || isFinal);
+      rollUp.write(hours);
+      for (const hour of this.#nasHoursOf(hours)) nasHours.put(hour);
+      for (const { deviceNumber, atS, state } of draft.meters) {
+        samples.saveMeter(deviceNumber, atS, state);
+      }
+      const followed = this.#counters.follow();
+      return () => {
+        done();
+        seenDone();
+        followed();
+      };
+    });
+    written();
+    draft.done();
+    this.#parts.onWritten();
+  }
+
+  #nasHoursOf(hours: readonly DeviceHour[]): NasHour[] {
+    const { nasNumber, prices, borders, time } = this.#parts;
+    const number = nasNumber();
+    return hours
+      .filter(({ deviceNumber }) => deviceNumber === number)
+      .map(({ hour, fine }) => {
+        const { startS } = hour;
+        const priceUcPerKwh = prices.tariffs.meanUcPerKwh(startS, time.hourEnd(startS));
+        return nasHourOf(startS, fine.length > 0 ? fine : [hour], priceUcPerKwh, borders);
+      });
+  }
+}

@@ -1,0 +1,254 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Store } from '../../../../nodes/lib/store/store.ts';
+import type { BucketRows } from './bucket-rows.ts';
+import type { Aside } from './corrections.ts';
+import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts';
+import { pricedHour } from './hour-slots.ts';
+import type { LocalTime } from './local-time.ts';
+import type { NasHourRows } from './nas-hour-rows.ts';
+import { checkedPrice, type PriceFault, type PriceWish } from './price-wish.ts';
+import { checkedSlots, type SlotFault, type SlotWish } from './price-slots.ts';
+import type { PriceRows } from './price-rows.ts';
+import type { RollUp } from './roll-up.ts';
+import { DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
+
+export type PriceOutcome =
+  | {
+      readonly kind: 'price';
+      readonly price: Price;
+      /** What it was, where it was changed. */
+      readonly before?: Price;
+    }
+  | { readonly kind: 'invalid'; readonly faults: readonly PriceFault[] }
+  | { readonly kind: 'unknown_price' };
+
+export type SlotsOutcome =
+  | { readonly kind: 'price'; readonly price: Price }
+  | { readonly kind: 'invalid'; readonly faults: readonly SlotFault[] };
+
+export type RemovalOutcome = { readonly kind: 'removed' } | { readonly kind: 'unknown_price' };
+
+export interface Recalculated {
+  readonly kind: 'recalculated';
+  /** Hours of single plugs whose cost is another now. */
+  readonly changedHours: number;
+}
+
+/** Stored hours that a change of a price leaves as they are. */
+export interface Costed {
+  readonly hours: number;
+  /** The first of them, epoch seconds; null for none. */
+  readonly fromS: number | null;
+}
+
+interface Span {
+  readonly fromS: number;
+  readonly toS: number;
+}
+
+interface PricesParts {
+  readonly store: Store;
+  readonly rows: PriceRows;
+  readonly buckets: BucketRows;
+  readonly nasHours: NasHourRows;
+  readonly rollUp: RollUp;
+  readonly time: LocalTime;
+  readonly aside: Aside;
+  readonly defaultUcPerKwh: number;
+}
+
+/** The prices of the household, and what they make of stored hours when somebody asks for it. */
+export class Prices {
+  readonly #parts: PricesParts;
+  #defaultUcPerKwh: number;
+  #tariffs: Tariffs | null = null;
+
+  constructor(parts: PricesParts) {
+    this.#parts = parts;
+    this.#defaultUcPerKwh = parts.defaultUcPerKwh;
+  }
+
+  get tariffs(): Tariffs {
+    const { rows, time } = this.#parts;
+    this.#tariffs ??= new Tariffs(rows.all(), this.#defaultUcPerKwh, time, rows.slots());
+    return this.#tariffs;
+  }
+
+  /** What a kWh costs without a tariff, for what is booked from now on. Stored costs stay. */
+  useDefault(ucPerKwh: number): void {
+    this.#defaultUcPerKwh = ucPerKwh;
+    this.#tariffs = null;
+  }
+
+  list(): Price[] {
+    return this.#parts.rows.all();
+  }
+
+  create(wish: PriceWish, nowS: number): PriceOutcome {
+    const checked = checkedPrice(wish, null, this.#parts.time);
+    if (checked.kind === 'invalid') return checked;
+    const id = this.#parts.rows.insert(checked.price, nowS);
+    this.#tariffs = null;
+    return { kind: 'price', price: { ...checked.price, id } };
+  }
+
+  /** Changes what the wish names. Stored costs stay. */
+  update(id: number, wish: PriceWish): PriceOutcome {
+    const known = this.list().find((price) => price.id === id);
+    if (known === undefined) return { kind: 'unknown_price' };
+    const checked = checkedPrice(wish, known, this.#parts.time);
+    if (checked.kind === 'invalid') return checked;
+    const price = { ...checked.price, id };
+    this.#parts.rows.update(price);
+    this.#tariffs = null;
+    return { kind: 'price', price, before: known };
+  }
+
+  /**
+   * Takes prices by the slot, in the place of all that the tariff of that name has in their range.
+   * The same again changes nothing.
+   */
+  putSlots(name: string, wishes: readonly SlotWish[], nowS: number): SlotsOutcome {
+    const { store, rows, time } = this.#parts;
+    const checked = checkedSlots(wishes, time);
+    if (checked.kind === 'invalid') return checked;
+    const named = checkedPrice({ name, pricePerKwhCents: 0 }, null, time);
+    if (named.kind === 'invalid') {
+      const faults = named.faults.map(({ message }) => {
+        return { index: null, field: 'name', message } as const;
+      });
+      return { kind: 'invalid', faults };
+    }
+    const id = store.transaction(() => {
+      const slotted = { ...named.price, slots: checked.slots.length };
+      const priceId = rows.slotted(name) ?? rows.insert(slotted, nowS);
+      rows.putSlots(priceId, checked.slots);
+      return priceId;
+    });
+    this.#tariffs = null;
+    const price = this.list().find((candidate) => candidate.id === id);
+    return price === undefined ? { kind: 'invalid', faults: [] } : { kind: 'price', price };
+  }
+
+  /**
+   * How many hours of the household have a cost already that a price is for, or was for before it
+   * was changed.
+   */
+  costed(price: Price, before: Price | undefined, nowS: number): Costed {
+    const { buckets } = this.#parts;
+    const spanOf = ({ validFromS, validToS }: Price): Span => ({
+      fromS: validFromS ?? 0,
+      toS: validToS ?? nowS + 1,
+    });
+    const [one, other] = [spanOf(price), spanOf(before ?? price)];
+    const common = {
+      fromS: Math.max(one.fromS, other.fromS),
+      toS: Math.min(one.toS, other.toS),
+    };
+    const [inOne, inOther, inBoth] = [one, other, common].map(({ fromS, toS }) =>
+      buckets.hoursIn(HOUSEHOLD, fromS, toS),
+    );
+    const firsts = [inOne?.firstS, inOther?.firstS].filter((atS) => typeof atS === 'number');
+    return {
+      hours: (inOne?.count ?? 0) + (inOther?.count ?? 0) - (inBoth?.count ?? 0),
+      fromS: firsts.length === 0 ? null : Math.min(...firsts),
+    };
+  }
+
+  remove(id: number, nowS: number): RemovalOutcome {
+    const isGone = this.#parts.rows.delete(id, nowS);
+    this.#tariffs = null;
+    return { kind: isGone ? 'removed' : 'unknown_price' };
+  }
+
+  /** The name of a price, also of one that was deleted. */
+  nameOf(): (priceId: number) => string {
+    const names = this.#parts.rows.names();
+    return (priceId) =>
+      priceId === DEFAULT_PRICE_ID
+        ? DEFAULT_PRICE_NAME
+        : (names.get(priceId) ?? DEFAULT_PRICE_NAME);
+  }
+
+  /**
+   * Prices every stored hour from `fromS` on anew, a day at a time with other work in between. Cut
+   * short, it leaves whole days; asked again, it finishes.
+   */
+  async recalculate(fromS: number, nowS: number): Promise<Recalculated> {
+    const { store, buckets, time, aside } = this.#parts;
+    const devices = buckets.devices();
+    const oldest = devices.map((device) => buckets.oldestHourS(device) ?? nowS);
+    let startS = Math.max(time.hourStart(fromS), Math.min(nowS, ...oldest));
+    let changedHours = 0;
+    while (startS <= nowS) {
+      const endS = time.nextDayStart(startS);
+      const [dayS, nextS] = [startS, endS];
+      changedHours += store.transaction(() => aside(() => this.#repriceDay(devices, dayS, nextS)));
+      startS = endS;
+      await nextTurn();
+    }
+    return { kind: 'recalculated', changedHours };
+  }
+
+  #repriceDay(devices: readonly number[], fromS: number, toS: number): number {
+    const { buckets, rollUp, time } = this.#parts;
+    const priced = new Map<number, HourBucket[]>();
+    this.#repriceNas(fromS, toS);
+    let changed = 0;
+    for (const device of devices) {
+      for (const hour of buckets.hours(device, fromS, toS)) {
+        const next = this.#priced(device, hour);
+        priced.set(hour.startS, [...(priced.get(hour.startS) ?? []), next]);
+        if (isPricedAlike(hour, next)) continue;
+        buckets.putHour(device, next);
+        changed += 1;
+      }
+    }
+    if (changed === 0) return 0;
+    for (const known of buckets.hours(HOUSEHOLD, fromS, toS)) {
+      const parts = priced.get(known.startS) ?? [];
+      const { costUc, priceId, shares, isEstimated } = householdHour(known.startS, parts, []);
+      const hour = inTime(known.startS, [known]);
+      const split = shares === undefined ? {} : { shares };
+      buckets.putHour(HOUSEHOLD, { ...hour, costUc, priceId, isEstimated, ...split });
+    }
+    for (const device of [...devices, HOUSEHOLD]) rollUp.writeDay(device, time.dayStart(fromS));
+    return changed;
+  }
+
+  /** What the NAS saved asleep is worth what a kWh costs now. */
+  #repriceNas(fromS: number, toS: number): void {
+    const { nasHours, time } = this.#parts;
+    for (const hour of nasHours.range(fromS, toS)) {
+      const priceUcPerKwh = this.tariffs.meanUcPerKwh(hour.startS, time.hourEnd(hour.startS));
+      if (priceUcPerKwh !== hour.priceUcPerKwh) nasHours.put({ ...hour, priceUcPerKwh });
+    }
+  }
+
+  /** By the mean of its prices where what is finer is no longer kept, and then estimated. */
+  #priced(device: number, hour: HourBucket): HourBucket {
+    const { buckets, time } = this.#parts;
+    // An hour of a zone whose hours begin at another minute is an hour all the same.
+    const isOurs = time.hourStart(hour.startS) === hour.startS;
+    const endS = isOurs ? time.hourEnd(hour.startS) : hour.startS + 3_600;
+    const fine = buckets.fine(device, hour.startS, endS);
+    const next = pricedHour(hour, fine, endS, this.tariffs);
+    const isMean = fine.length === 0 && hour.energyMwh > 0 && this.#changesIn(hour.startS, endS);
+    return isMean ? { ...next, isEstimated: true } : next;
+  }
+
+  #changesIn(startS: number, endS: number): boolean {
+    const first = this.tariffs.at(startS);
+    for (let atS = startS; atS < endS; atS += 900) {
+      const rate = this.tariffs.at(atS);
+      const isAlike = rate.priceId === first.priceId && rate.priceUcPerKwh === first.priceUcPerKwh;
+      if (!isAlike) return true;
+    }
+    return false;
+  }
+}
+
+function isPricedAlike(a: HourBucket, b: HourBucket): boolean {
+  if (a.costUc !== b.costUc || a.priceId !== b.priceId) return false;
+  return a.isEstimated === b.isEstimated && JSON.stringify(a.shares) === JSON.stringify(b.shares);
+}

@@ -1,0 +1,232 @@
+import type { Log } from '../../../../nodes/lib/log/log.ts';
+import type { Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { Latest } from './latest.ts';
+import type { LocalTime } from './local-time.ts';
+import type { MeterBook } from './meter-book.ts';
+import { judgePlugClock, type PlugClock, withHonestCounters } from './plug-clock.ts';
+import {
+  checkedReading,
+  type HistoryHour,
+  type HourlyHistory,
+  type Reading,
+  type Sample,
+  sampleAt,
+} from './sample.ts';
+import type { SampleRows } from './sample-rows.ts';
+import type { WallAnchor } from './wall-anchor.ts';
+
+interface RecorderParts {
+  readonly clock: Clock;
+  readonly anchor: WallAnchor;
+  readonly book: MeterBook;
+  readonly latest: Latest;
+  readonly history: HourlyHistory | null;
+  readonly time: LocalTime;
+  readonly log: Log;
+}
+
+/** Readings kept while nobody knows the time; beyond, the oldest go and the counters cover them. */
+const MOST_UNPLACED = 20_000;
+/** Samples kept while the disk refuses to write; the meters go on with what they saw. */
+const MOST_UNWRITTEN = 100_000;
+/** A plug's own history is waited for this long, and its samples with it. */
+const HISTORY_MS = 60_000;
+const LONGEST_HOUR_S = 3_600;
+/** Readings come out of turn by less. */
+const BEHIND_S = 60;
+/** What lies further ahead was stored by a clock that was wrong itself. */
+const DAY_S = 86_400;
+
+/**
+ * Takes readings in, places them in time, feeds the meters, and keeps what the next commit writes.
+ */
+export class Recorder {
+  readonly #parts: RecorderParts;
+  #unplaced: Reading[] = [];
+  #samples: Sample[] = [];
+  #hours: { deviceNumber: number; hours: readonly HistoryHour[] }[] = [];
+  /** Samples of plugs whose own history is being asked for, in order. */
+  readonly #held = new Map<number, { samples: Sample[]; release: () => void }>();
+  #rejected = 0;
+  #storedUntilS: number | null = null;
+  readonly #frozen = new Set<number>();
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts;
+  }
+
+  record(readings: readonly Reading[]): void {
+    const { clock, anchor, latest } = this.#parts;
+    const hasSettled = anchor.observe(clock.nowMs(), clock.monotonicMs());
+    if (hasSettled) this.#settle(clock.nowMs());
+    for (const given of readings) {
+      const reading = checkedReading(given);
+      const isMeasured = reading !== null && (given.powerMw === null || reading.powerMw !== null);
+      if (!isMeasured) this.#reject(given.deviceNumber);
+      if (reading === null) continue;
+      latest.note(this.#honest(reading));
+      this.#place(reading);
+    }
+    if (this.#unplaced.length > MOST_UNPLACED) {
+      this.#unplaced = this.#unplaced.slice(-MOST_UNPLACED);
+    }
+  }
+
+  /**
+   * Readings of a time that is over by what is stored wait until the time is known.
+   * @param storedUntilS what an earlier run stored last; null for nothing, or once it is known
+   */
+  waitBefore(storedUntilS: number | null): void {
+    this.#storedUntilS = storedUntilS;
+  }
+
+  /** Places what waits for a time that nobody doubts, once it is known. */
+  placeWaiting(): void {
+    const waiting = this.#unplaced;
+    this.#unplaced = [];
+    for (const reading of waiting) this.#place(reading);
+  }
+
+  /** Looks at the clock without a reading, so that waiting ones are placed when no plug answers. */
+  observe(): void {
+    this.record([]);
+  }
+
+  /** Hands what is not written yet to `rows`, inside a transaction of the caller. */
+  write(rows: SampleRows): () => void {
+    const samples = this.#samples;
+    const hours = this.#hours;
+    rows.insertAll(samples);
+    for (const { deviceNumber, hours: list } of hours) rows.insertHours(deviceNumber, list);
+    return () => {
+      this.#samples = this.#samples.slice(samples.length);
+      this.#hours = this.#hours.slice(hours.length);
+    };
+  }
+
+  /** Lets go of everything that waits for a plug's history. */
+  release(): void {
+    for (const { release } of [...this.#held.values()]) release();
+  }
+
+  #settle(nowMs: number): void {
+    const { book, log } = this.#parts;
+    const forgotten = book.forgetFuture(Math.floor(nowMs / 1_000));
+    if (forgotten.length > 0) {
+      log.warn(
+        'Stored energy samples lie in the future; metering starts anew at the present time.',
+      );
+    }
+    this.placeWaiting();
+  }
+
+  /** As far as its plug's clock can be judged, which nobody can who does not know the time. */
+  #honest(reading: Reading): Reading {
+    const { plugLocalTime, monotonicMs } = reading;
+    const placed = this.#parts.anchor.place(monotonicMs);
+    if (plugLocalTime === undefined || placed.kind === 'untrusted') return reading;
+    return withHonestCounters(reading, this.#judge(plugLocalTime, placed.atMs));
+  }
+
+  #judge(plugLocalTime: string, atMs: number): PlugClock {
+    return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#parts.time);
+  }
+
+  /** By what an earlier run stored the clock is behind. It may be put right, and this with it. */
+  #isOfBefore(atS: number): boolean {
+    const storedS = this.#storedUntilS ?? atS;
+    return atS < storedS - BEHIND_S && storedS - atS <= DAY_S;
+  }
+
+  #place(reading: Reading): void {
+    const placed = this.#parts.anchor.place(reading.monotonicMs);
+    if (placed.kind === 'untrusted') {
+      this.#unplaced.push(reading);
+      return;
+    }
+    const { plugLocalTime } = reading;
+    const clock = plugLocalTime === undefined ? 'right' : this.#judge(plugLocalTime, placed.atMs);
+    const sample = sampleAt(withHonestCounters(reading, clock), placed.atMs);
+    if (sample === null) return;
+    if (this.#isOfBefore(sample.atS)) {
+      this.#unplaced.push(reading);
+      return;
+    }
+    const held = this.#held.get(sample.deviceNumber);
+    if (held !== undefined) held.samples.push(sample);
+    // Its hours would be those of a clock that is wrong.
+    else if (clock === 'right' && this.#wantsHistory(sample)) this.#hold(sample);
+    else this.#feed(sample, []);
+  }
+
+  #wantsHistory(sample: Sample): boolean {
+    const { book, history } = this.#parts;
+    return history !== null && book.wantsHistory(sample.deviceNumber, sample.atS);
+  }
+
+  #feed(sample: Sample, hours: readonly HistoryHour[]): void {
+    const { book, log } = this.#parts;
+    const { deviceNumber } = sample;
+    if (!book.add(sample, hours)) return;
+    this.#samples.push(sample);
+    if (this.#samples.length > MOST_UNWRITTEN) this.#samples.shift();
+    if (hours.length > 0) this.#hours.push({ deviceNumber, hours });
+    const isFrozen = book.isCounterFrozen(deviceNumber);
+    if (isFrozen && !this.#frozen.has(deviceNumber)) {
+      this.#frozen.add(deviceNumber);
+      log.warn(`The counter of plug ${deviceNumber} stands still under load; it is not used now.`);
+    } else if (!isFrozen) this.#frozen.delete(deviceNumber);
+  }
+
+  #hold(sample: Sample): void {
+    const { clock, history, book, time } = this.#parts;
+    const { deviceNumber, atS } = sample;
+    const samples = [sample];
+    const ending = new AbortController();
+    const finish = (hours: readonly HistoryHour[]): void => {
+      if (this.#held.get(deviceNumber)?.samples !== samples) return;
+      this.#held.delete(deviceNumber);
+      cancel();
+      ending.abort();
+      samples.forEach((held, index) => {
+        this.#feed(held, index === 0 ? hours : []);
+      });
+    };
+    const cancel = clock.after(HISTORY_MS, () => {
+      finish([]);
+    });
+    this.#held.set(deviceNumber, {
+      samples,
+      release: () => {
+        finish([]);
+      },
+    });
+    const lastS = book.lastS(deviceNumber) ?? atS;
+    const fromS = time.dayStart(lastS);
+    const asked = history?.hours(deviceNumber, fromS * 1_000, atS * 1_000, ending.signal);
+    Promise.resolve(asked).then(
+      (hours) => {
+        finish(
+          (hours ?? []).filter((hour) => isHour(hour) && hour.startS > lastS - LONGEST_HOUR_S),
+        );
+      },
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.name : 'no reason given';
+        this.#parts.log.warn(`Plug ${deviceNumber} did not tell its own history: ${reason}.`);
+        finish([]);
+      },
+    );
+  }
+
+  #reject(deviceNumber: number): void {
+    this.#rejected += 1;
+    if (this.#rejected % 100 !== 1) return;
+    this.#parts.log.warn(`Plug ${deviceNumber} told a power no plug can have; it was not counted.`);
+  }
+}
+
+function isHour(hour: HistoryHour): boolean {
+  return (
+    Number.isSafeInteger(hour.startS) && Number.isSafeInteger(hour.energyWh) && hour.energyWh >= 0
+  );
+}

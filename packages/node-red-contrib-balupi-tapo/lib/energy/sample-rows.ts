@@ -1,0 +1,160 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../../../../nodes/lib/store/store.ts';
+import type { HistoryHour, Sample } from './sample.ts';
+
+type Row = Record<string, SQLOutputValue>;
+
+/** Plug numbers are below this; a place in `energy_samples` is second times this plus plug. */
+const PLACES = 65_536;
+
+/** SQL of `energy_samples`, `energy_gap_hours` and `energy_meters`. */
+export class SampleRows {
+  readonly #insert: StatementSync;
+  readonly #after: StatementSync;
+  readonly #ofDevice: StatementSync;
+  readonly #newest: StatementSync;
+  readonly #oldest: StatementSync;
+  readonly #sliceEnd: StatementSync;
+  readonly #deleteBefore: StatementSync;
+  readonly #insertHour: StatementSync;
+  readonly #hours: StatementSync;
+  readonly #deleteHours: StatementSync;
+  readonly #saveMeter: StatementSync;
+  readonly #meters: StatementSync;
+
+  constructor(store: Store) {
+    const measures = 'power_mw, voltage_mv, current_ma, today_wh, month_wh, relay_on';
+    this.#insert = store.prepare(
+      `INSERT OR IGNORE INTO energy_samples (place, ${measures}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#after = store.prepare(
+      // What was handed over is metered already, under another number.
+      `SELECT place, ${measures} FROM energy_samples WHERE place > ?
+         AND (place & 65535) NOT IN (SELECT device_number FROM energy_successors)
+       ORDER BY place LIMIT ?`,
+    );
+    this.#ofDevice = store.prepare(
+      `SELECT place, ${measures} FROM energy_samples
+       WHERE place >= ? AND place < ? AND ((place & 65535) = ?
+         OR (place & 65535) IN (
+           SELECT device_number FROM energy_successors WHERE successor_number = ?))
+       ORDER BY place`,
+    );
+    this.#newest = store.prepare('SELECT max(place) AS place FROM energy_samples');
+    this.#oldest = store.prepare('SELECT min(place) AS place FROM energy_samples');
+    this.#sliceEnd = store.prepare(
+      'SELECT place FROM energy_samples ORDER BY place LIMIT 1 OFFSET ?',
+    );
+    this.#deleteBefore = store.prepare('DELETE FROM energy_samples WHERE place < ?');
+    this.#insertHour = store.prepare('INSERT OR REPLACE INTO energy_gap_hours VALUES (?, ?, ?)');
+    this.#hours = store.prepare(
+      `SELECT start_s, energy_wh FROM energy_gap_hours
+       WHERE device_number = ? AND start_s >= ? AND start_s < ? ORDER BY start_s`,
+    );
+    this.#deleteHours = store.prepare('DELETE FROM energy_gap_hours WHERE start_s < ?');
+    this.#saveMeter = store.prepare('INSERT OR REPLACE INTO energy_meters VALUES (?, ?, ?)');
+    this.#meters = store.prepare('SELECT device_number, at_s, state FROM energy_meters');
+  }
+
+  /** Keeps samples in the order of their places, which is what makes appending cheap. */
+  insertAll(samples: readonly Sample[]): void {
+    const inOrder = [...samples].sort((a, b) => a.atS - b.atS || a.deviceNumber - b.deviceNumber);
+    for (const sample of inOrder) this.#insertOne(sample);
+  }
+
+  #insertOne(sample: Sample): void {
+    const { atS, deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh, relay } = sample;
+    const isOn = relay === 'on' ? 1 : 0;
+    this.#insert.run(
+      placeOf(atS, deviceNumber),
+      powerMw,
+      voltageMv,
+      currentMa,
+      todayWh,
+      monthWh,
+      isOn,
+    );
+  }
+
+  /** At most `limit` samples of all plugs after a place in the order of time and plug. */
+  after(atS: number, deviceNumber: number, limit: number): Sample[] {
+    return this.#after.all(placeOf(atS, deviceNumber), limit).map(sampleOf);
+  }
+
+  /** The samples of one plug in [fromS, toS). */
+  ofDevice(deviceNumber: number, fromS: number, toS: number): Sample[] {
+    const [from, to] = [placeOf(fromS, 0), placeOf(toS, 0)];
+    return this.#ofDevice.all(from, to, deviceNumber, deviceNumber).map(sampleOf);
+  }
+
+  newestS(): number | null {
+    return secondOf(this.#newest.get()?.['place']);
+  }
+
+  oldestS(): number | null {
+    return secondOf(this.#oldest.get()?.['place']);
+  }
+
+  /**
+   * Deletes samples before a time, at most about `most` of the oldest.
+   * @returns whether some are left
+   */
+  deleteBefore(atS: number, most: number): boolean {
+    const sliceS = Math.min(atS, secondOf(this.#sliceEnd.get(most)?.['place']) ?? atS);
+    this.#deleteBefore.run(placeOf(sliceS, 0));
+    return sliceS < atS;
+  }
+
+  insertHours(deviceNumber: number, hours: readonly HistoryHour[]): void {
+    for (const hour of hours) this.#insertHour.run(deviceNumber, hour.startS, hour.energyWh);
+  }
+
+  hours(deviceNumber: number, fromS: number, toS: number): HistoryHour[] {
+    return this.#hours.all(deviceNumber, fromS, toS).map((row) => ({
+      startS: Number(row['start_s']),
+      energyWh: Number(row['energy_wh']),
+    }));
+  }
+
+  deleteHoursBefore(startS: number): void {
+    this.#deleteHours.run(startS);
+  }
+
+  saveMeter(deviceNumber: number, atS: number, state: string): void {
+    this.#saveMeter.run(deviceNumber, atS, state);
+  }
+
+  meters(): { deviceNumber: number; atS: number; state: string }[] {
+    return this.#meters.all().map((row) => ({
+      deviceNumber: Number(row['device_number']),
+      atS: Number(row['at_s']),
+      state: String(row['state']),
+    }));
+  }
+}
+
+/** Time and plug as one integer, in the order of time. */
+function placeOf(atS: number, deviceNumber: number): number {
+  return atS * PLACES + deviceNumber;
+}
+
+function secondOf(place: SQLOutputValue | undefined): number | null {
+  return place === null || place === undefined ? null : Math.floor(Number(place) / PLACES);
+}
+
+function sampleOf(row: Row): Sample {
+  return {
+    atS: Math.floor(Number(row['place']) / PLACES),
+    deviceNumber: Number(row['place']) % PLACES,
+    powerMw: Number(row['power_mw']),
+    voltageMv: numberOrNull(row['voltage_mv']),
+    currentMa: numberOrNull(row['current_ma']),
+    todayWh: numberOrNull(row['today_wh']),
+    monthWh: numberOrNull(row['month_wh']),
+    relay: row['relay_on'] === 1 ? 'on' : 'off',
+  };
+}
+
+function numberOrNull(value: SQLOutputValue | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
