@@ -68,6 +68,20 @@ const PLANTED: readonly Planted[] = [
     rule: 'no-cycles',
     files: { 'host/a.ts': using('./b.ts'), 'host/b.ts': using('./a.ts') },
   },
+  {
+    rule: 'package-node-red-contrib-balupi-wol',
+    files: {
+      'packages/node-red-contrib-balupi-wol/lib/bad.ts': using('../../../nodes/lib/nas/nas.ts'),
+      'nodes/lib/nas/nas.ts': EMPTY,
+    },
+  },
+  {
+    rule: 'packages-by-their-door',
+    files: {
+      'host/bad.ts': using('../packages/node-red-flow-files/lib/flow-text.ts'),
+      'packages/node-red-flow-files/lib/flow-text.ts': EMPTY,
+    },
+  },
   { rule: 'no-unresolved', files: { 'host/bad.ts': using('./nowhere.ts') } },
 ];
 
