@@ -7,7 +7,7 @@ import { type Answer, answerNow, type FileRequest, refuse } from '../nodes/lib/h
 import type { Log } from '../nodes/lib/log/log.ts';
 import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 import type { DashboardFiles } from './dashboard-files.ts';
-import { onceMorePage, startingPage } from './dashboard-pages.ts';
+import { onceMorePage, startingPage, WAITING_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE, type DashboardSignIn, goTo, send } from './dashboard-sign-in.ts';
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
@@ -226,7 +226,7 @@ export class DashboardDoor {
     const { signIn } = this.#parts;
     if (!isSocket(visit) && !this.#parts.takesChanges()) {
       // Forms of a person's: the page asks for the form again until it is taken.
-      send(visit, 503, startingPage(visit.language));
+      send(visit, 503, startingPage(visit.language), WAITING_CONTENT_SECURITY_POLICY);
       return;
     }
     const user = this.#found(visit.request);
@@ -265,7 +265,8 @@ export class DashboardDoor {
     const { request, language, name } = visit;
     if (this.#parts.files.send(visit, name)) return;
     if (!this.#parts.flowsRun()) {
-      if (isDocument(request)) send(visit, 503, startingPage(language));
+      if (isDocument(request))
+        send(visit, 503, startingPage(language), WAITING_CONTENT_SECURITY_POLICY);
       else say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
     } else if (isSocket(visit)) this.#socket(visit);
     else if (name === ENERGY_CSV) this.#energyCsv(visit, user);

@@ -43,10 +43,21 @@ hr{margin:24px 0 8px;border:0;border-top:1px solid var(--line)}
 `;
 
 /**
- * Goes on once the house answers again, which it does after a start that this page has outlived; a
- * browser does not ask again by itself where nobody listened.
+ * Goes on once what the page waits for is there; a browser does not ask again by itself where nobody
+ * listened, and a page that loads itself anew takes its reader's place away. `start`: the house ends
+ * and answers again. `page`: this very address answers with something else than a page that waits.
  */
 const WAIT_SCRIPT = `(() => {
+  if (document.body.dataset.waits === 'page') {
+    const look = () => fetch(location.href, { cache: 'no-store', headers: { Accept: 'text/html' } }).then(
+      async (answer) => {
+        if (answer.status === 503 || (await answer.text()).includes('data-waits=')) return;
+        location.replace(location.href);
+      },
+    ).catch(() => undefined);
+    setInterval(look, 4000);
+    return;
+  }
   const next = document.querySelector('a[data-next]').href;
   let isGone = false;
   const look = () => fetch('/api/ping', { cache: 'no-store' }).then(
@@ -98,18 +109,11 @@ export interface Frame {
   /** In place of "Sign in". */
   readonly title?: string;
   readonly isWide?: boolean;
-  /** Whether it goes on to its `a[data-next]` once the house has started again. */
-  readonly waits?: boolean;
+  /** For a start, then it goes on to its `a[data-next]`; or for what its own address is of. */
+  readonly waits?: 'start' | 'page';
 }
 
-export function page({
-  language,
-  body,
-  refresh,
-  title,
-  isWide = false,
-  waits = false,
-}: Frame): string {
+export function page({ language, body, refresh, title, isWide = false, waits }: Frame): string {
   const meta =
     refresh === undefined ? '' : `<meta http-equiv="refresh" content="${escaped(refresh)}">`;
   return `<!doctype html>
@@ -121,7 +125,7 @@ ${meta}<title>BaluPi – ${escaped(title ?? WORDS.of(language).signIn.title)}</t
 ${HEAD_OF_ALL}
 <style>${STYLE}</style>
 </head>
-<body><main${isWide ? ' class="wide"' : ''}><h1>Balu<span>Pi</span></h1>${body}</main>${waits ? `<script>${WAIT_SCRIPT}</script>` : ''}</body>
+<body${waits === undefined ? '' : ` data-waits="${waits}"`}><main${isWide ? ' class="wide"' : ''}><h1>Balu<span>Pi</span></h1>${body}</main>${waits === undefined ? '' : `<script>${WAIT_SCRIPT}</script>`}</body>
 </html>
 `;
 }
@@ -187,16 +191,16 @@ export function sentencePage(language: Language, sentence: string): string {
 
 /** While flows start. */
 export function startingPage(language: Language): string {
-  const body = `<p>${escaped(WORDS.of(language).signIn.starting)}</p>`;
-  return page({ language, body, refresh: '3' });
+  const body = `<p role="status">${escaped(WORDS.of(language).signIn.starting)}</p>`;
+  return page({ language, body, waits: 'page' });
 }
 
-/** For a browser that came for the NAS's own pages. It asks again by itself. */
+/** For a browser that came for the NAS's own pages. It goes on to them once they are there. */
 export function asleepPage(language: Language, since: string): string {
   const words = WORDS.of(language).signIn;
   const body = `<p>${escaped(filled(words.asleepSince, { when: since }))}</p><p>${escaped(words.asleepWorks)}</p>
 <a href="/dashboard">${escaped(words.asleepWake)}</a>`;
-  return page({ language, body, refresh: '10' });
+  return page({ language, body, waits: 'page' });
 }
 
 /**

@@ -5,7 +5,7 @@ import { type Language, type Viewers, WORDS } from '../nodes/lib/viewers/viewers
 import { admitPacket, isFor, type Reader } from './dashboard-packet.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';
-import { inLook } from './dashboard-look.ts';
+import { inLook, withoutAdmins } from './dashboard-look.ts';
 
 /** What is used of a socket of socket.io. */
 export interface DashboardSocket {
@@ -194,7 +194,8 @@ export class DashboardSockets {
         return false;
       }
       if (event === 'ui-config') {
-        const config = inLook(look, args[1]);
+        const theirs = reader.role === 'admin' ? args[1] : withoutAdmins(args[1]);
+        const config = inLook(look, theirs);
         learnTypes(shown.types, config);
         // The flows are ours to word; what a message brings is data, whatever it looks like.
         return emit(event, args[0], WORDS.inTemplate(shown.language, config));

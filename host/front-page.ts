@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Answer, answerNow } from '../nodes/lib/http/http.ts';
 import { pagePathOf, type WebPage, type WebPageAsked } from '../nodes/lib/pass/web-pages.ts';
 import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
-import { asleepPage, PAGE_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
+import { asleepPage, WAITING_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
 import type { RequestWatch } from './request-watch.ts';
 
 /** The NAS's own web pages. */
@@ -120,7 +120,7 @@ export class FrontPage {
     response.writeHead(200, {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Length': Buffer.byteLength(body),
-      'Content-Security-Policy': PAGE_CONTENT_SECURITY_POLICY,
+      'Content-Security-Policy': WAITING_CONTENT_SECURITY_POLICY,
     });
     response.end(request.method === 'HEAD' ? undefined : body);
   }

@@ -35,6 +35,15 @@ interface BalupiPage {
   dayText(day: string, options: Intl.DateTimeFormatOptions): string;
 }
 
+/** A page as its flow has it. */
+interface UiPage {
+  readonly id: string;
+  readonly name: string;
+  readonly path: string;
+  readonly order: number;
+  readonly visible?: boolean;
+}
+
 /** A message from the flow. */
 interface PartMessage {
   readonly payload?: any;
@@ -48,6 +57,7 @@ declare global {
   /** Of a part's own fields. */
   interface EventTarget {
     readonly value: any;
+    readonly open: boolean;
   }
   interface Window {
     readonly balupi: BalupiPage;
@@ -70,8 +80,17 @@ declare module 'vue' {
       on(event: string, listener: (message: PartMessage) => void): void;
       off(event: string, listener: (message: PartMessage) => void): void;
     };
-    readonly $route: { readonly path: string; readonly query: Readonly<Record<string, string>> };
-    readonly $router: { push(to: { query: Readonly<Record<string, string>> }): void };
+    readonly $route: {
+      readonly path: string;
+      readonly query: Readonly<Record<string, string>>;
+      readonly meta: { readonly id: string };
+    };
+    readonly $store: {
+      readonly state: { readonly ui: { readonly pages: Readonly<Record<string, UiPage>> } };
+    };
+    readonly $router: {
+      push(to: { path?: string; query?: Readonly<Record<string, string>> }): void;
+    };
     readonly $vuetify: {
       readonly theme: { readonly themes: { readonly nrdb: { readonly dark: boolean } } };
     };

@@ -253,7 +253,7 @@ export function restartPage(language: Language, next: string): string {
   const words = WORDS.of(language).setup;
   const body = `<h2>${escaped(words.restartTitle)}</h2><p role="status">${escaped(words.restartLead)}</p>
 <a data-next href="${escaped(next)}">${escaped(words.restartGoOn)}</a>`;
-  return page({ language, body, title: words.restartTitle, waits: true });
+  return page({ language, body, title: words.restartTitle, waits: 'start' });
 }
 
 function section(shown: Shown, step: Section, body: string): string {

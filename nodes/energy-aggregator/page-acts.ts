@@ -1,13 +1,10 @@
 import type { Costs } from '../lib/energy/energy.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
-import { type Said, said, saidEuro, saidNumber } from '../lib/viewers/viewers.ts';
 
 const MWH_PER_KWH = 1_000_000;
 const UC_PER_EURO = 100_000_000;
 const PERIODS = ['day', 'week', 'month', 'year'];
-/** A gauge that is full now and then is one that can be read; it grows in these steps. */
-const GAUGE_STEPS_W = [100, 200, 500, 1_000, 2_000, 3_500, 5_000, 10_000];
 
 const kwh = (mwh: number): number => rounded(mwh / MWH_PER_KWH, 3);
 const euro = (uc: number): number => rounded(uc / UC_PER_EURO, 2);
@@ -16,26 +13,15 @@ function rounded(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
-/** A number that is shown in the reader's way; a dash where there is none. */
-function shown(value: number | null, digits: number, unit: string): string | Said {
-  return value === null ? '–' : said`${saidNumber(value, digits)} ${unit}`;
-}
-
-function shownEuro(uc: number | null): string | Said {
-  return uc === null ? '–' : saidEuro(uc / UC_PER_EURO);
-}
-
 function show(message: ApiMessage, payload: unknown): ApiMessage {
   message.payload = payload;
   return message;
 }
 
 /** Each plug now, and how old that is. */
-function now({ energy, clock }: Rooms, message: ApiMessage & { ui_update?: unknown }): ApiMessage {
+function now({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
   const { devices, totalPowerW } = energy.current();
   const nowMs = clock.nowMs();
-  const max = GAUGE_STEPS_W.find((step) => step >= (totalPowerW ?? 0)) ?? 20_000;
-  message.ui_update = { max };
   return show(message, {
     total_power_w: totalPowerW === null ? null : rounded(totalPowerW, 1),
     devices: devices.map((device) => ({
@@ -78,10 +64,11 @@ function glance(rooms: Rooms, message: ApiMessage): ApiMessage {
 }
 
 function standby({ energy }: Rooms, message: ApiMessage): ApiMessage {
-  const rows = energy.standby().map(({ deviceName: name, standbyMw, yearlyUc }) => ({
+  const rows = energy.standby().map(({ deviceId, deviceName: name, standbyMw, yearlyUc }) => ({
+    device_id: deviceId,
     name,
-    standby: shown(standbyMw === null ? null : standbyMw / 1_000, 1, 'W'),
-    year: shownEuro(yearlyUc),
+    standby_w: standbyMw === null ? null : standbyMw / 1_000,
+    year_euro: yearlyUc === null ? null : euro(yearlyUc),
   }));
   return show(message, rows);
 }

@@ -1,9 +1,11 @@
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
 import {
+  asleepPage,
   sentencePage,
   codePage as secondFactorPage,
   signInPage,
+  startingPage,
   wakePage,
 } from '../../host/dashboard-pages.ts';
 import {
@@ -45,6 +47,8 @@ export function pageStates(language: Language): ReadonlyMap<string, string> {
     ['sign-in, refused', signInPage({ ...signIn, fault: 'No.', username: 'alice' })],
     ['sign-in, not set up', signInPage({ ...signIn, isSetupOpen: true })],
     ['second factor', secondFactorPage({ ...signIn, fault: 'No.', step: '1' })],
+    ['flows starting', startingPage(language)],
+    ['the NAS asleep', asleepPage(language, 'Monday, 09:00')],
     ['wake', wakePage(language, 'ticket')],
   ]);
 }

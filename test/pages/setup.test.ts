@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { EmptyHouse, TAPO } from '../fakes/empty-house.ts';
+import {
+  asleepPage,
+  startingPage,
+  WAITING_CONTENT_SECURITY_POLICY,
+} from '../../host/dashboard-pages.ts';
 import { type AxeFault, seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
 import { DRAWN, type Reader, readerIn, textOf } from './dashboard-reader.ts';
@@ -186,6 +191,43 @@ describe('The first start in a browser', function () {
     );
     assert.deepEqual(odd, []);
   });
+});
+
+describe('A page that waits', function () {
+  this.timeout(60_000);
+  const browser = browserOf(this);
+
+  for (const [what, html] of [
+    ['for the flows', startingPage('en')],
+    ['for the NAS', asleepPage('en', 'Monday, 09:00')],
+  ] as const) {
+    it(`${what} stays as it is until it is there, and then goes on by itself`, async () => {
+      const page = await browser().newPage();
+      await page.clock.install();
+      const waiting = {
+        status: what === 'for the NAS' ? 200 : 503,
+        contentType: 'text/html; charset=utf-8',
+        headers: { 'Content-Security-Policy': WAITING_CONTENT_SECURITY_POLICY },
+        body: html,
+      };
+      const there = { status: 200, contentType: 'text/html', body: '<h1>There</h1>' };
+      let asked = 0;
+      await page.route('http://pi.test/**', async (route) => {
+        const isPage = new URL(route.request().url()).pathname === '/here';
+        if (isPage) asked += 1;
+        await route.fulfill(isPage && asked < 3 ? waiting : there);
+      });
+      await page.goto('http://pi.test/here');
+      assert.equal(await page.locator('meta[http-equiv=refresh]').count(), 0);
+      const answered = page.waitForResponse('http://pi.test/here');
+      await page.clock.fastForward(4_000);
+      await answered;
+      assert.match((await page.textContent('h1')) ?? '', /BaluPi/);
+      await page.clock.fastForward(4_000);
+      await page.waitForSelector('h1:has-text("There")');
+      await page.close();
+    });
+  }
 });
 
 describe('The pages of the first start, the settings and the sign-in', function () {

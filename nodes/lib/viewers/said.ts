@@ -12,7 +12,7 @@ type SaidPart =
   /** A text of ours, with marked words. */
   | { readonly words: string }
   /** A number that is written in the reader's way. */
-  | { readonly number: number; readonly digits: number; readonly isEuro: boolean };
+  | { readonly number: number; readonly digits: number };
 
 /**
  * A text in words of ours with data in it: ``said`${device}, [[anSdCard]]` ``. Only what stands in the
@@ -28,12 +28,7 @@ export function said(texts: TemplateStringsArray, ...data: readonly (string | Sa
 
 /** A number that is written in the reader's way, with that many digits behind the mark. */
 export function saidNumber(number: number, digits: number): Said {
-  return { $said: [{ number, digits, isEuro: false }] };
-}
-
-/** A sum of money, likewise. */
-export function saidEuro(euro: number): Said {
-  return { $said: [{ number: euro, digits: 2, isEuro: true }] };
+  return { $said: [{ number, digits }] };
 }
 
 export function isSaid(value: unknown): value is Said {

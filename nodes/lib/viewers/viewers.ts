@@ -4,7 +4,7 @@ import type { Language } from './words.ts';
 
 export { type Asked, callAs } from './ask.ts';
 export type { Asker } from './asker.ts';
-export { type Said, said, saidEuro, saidNumber } from './said.ts';
+export { type Said, said, saidNumber } from './said.ts';
 export { type Catalogue, filled, type Language, Words, WORDS } from './words.ts';
 
 /** One open page. */

@@ -139,10 +139,9 @@ function inWords(pages: Readonly<Record<string, string>>, text: string): string 
 
 function numberIn(
   language: Language,
-  { number, digits, isEuro }: { readonly number: number; digits: number; isEuro: boolean },
+  { number, digits }: { readonly number: number; readonly digits: number },
 ): string {
   return new Intl.NumberFormat(language, {
-    ...(isEuro ? { style: 'currency', currency: 'EUR' } : {}),
     ...{ minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false },
   }).format(number);
 }
