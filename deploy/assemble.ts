@@ -12,6 +12,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
+import { makeLean } from './lean-dashboard.ts';
 import { docsAsset } from '../nodes/lib/api/api.ts';
 
 /**
@@ -112,6 +113,7 @@ function pack(file: string, packed: string): void {
 
 packDashboard();
 makeFilesPage();
+await makeLean(join('dist', 'dashboard'));
 packDocs();
 for (const file of assets('nodes')) cpSync(file, join('dist', file));
 cpSync('test/fixtures', join('dist', 'test', 'fixtures'), { recursive: true });

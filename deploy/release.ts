@@ -36,7 +36,7 @@ const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.
 const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
 /** Ours that no running house reads. */
 const NOT_SHIPPED =
-  /\.ts$|\.mjs$|^dist\/(?:test|pages)\/|^dist\/\.balupi|^dist\/deploy\/(?:release|pack|lint-(?:house|text|unused)|type-flow|generated|assemble)\.js$|^docs\/(?:pictures|adr)\/|^dist\/packages\/[^/]+\/nodes\//;
+  /\.ts$|\.mjs$|^dist\/(?:test|pages)\/|^dist\/\.balupi|^dist\/deploy\/(?:release|pack|lint-(?:house|text|unused)|type-flow|generated|assemble|lean-dashboard)\.js$|^docs\/(?:pictures|adr)\/|^dist\/packages\/[^/]+\/nodes\//;
 
 /** Loaded by name or served as files, so that no trace finds all of them. */
 const WHOLE_PACKAGES = [

@@ -262,6 +262,7 @@ export class BaluPiHost {
     return new DashboardFiles(
       { packed, icons: join(packageFolder, 'resources', 'house') },
       timeZone,
+      () => this.#nodeRed.flowNodes,
     );
   }
 

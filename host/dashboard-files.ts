@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, extname, join, relative } from 'node:path';
 import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { LeanPage, type SetNode } from './dashboard-lean.ts';
 import { pageScript } from './dashboard-script.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -159,14 +160,23 @@ export class DashboardFiles {
   readonly #index: string;
   readonly #timeZone: string;
   readonly #icons: ReadonlyMap<string, Buffer>;
+  readonly #lean: LeanPage | null;
+  readonly #nodes: () => Iterable<SetNode>;
 
   /**
    * @param folders `packed`: where the build left the packed files, each with `.gz` behind its name;
    *   `icons`: where those of the house lie
    * @param timeZone IANA name of the zone that all pages tell times in
+   * @param nodes those of the running flows: what they put on a page decides what a page is made of
    */
-  constructor(folders: { readonly packed: string; readonly icons: string }, timeZone: string) {
+  constructor(
+    folders: { readonly packed: string; readonly icons: string },
+    timeZone: string,
+    nodes: () => Iterable<SetNode>,
+  ) {
     this.#timeZone = timeZone;
+    this.#nodes = nodes;
+    this.#lean = LeanPage.read(folders.packed);
     this.#icons = new Map(
       Object.entries(ICONS).map(([name, file]) => [name, readFileSync(join(folders.icons, file))]),
     );
@@ -182,8 +192,9 @@ export class DashboardFiles {
     if (own !== undefined) {
       const text = own(language, this.#timeZone);
       this.#text(request, response, { text, type: TYPES['.js'] ?? '' });
-    } else if (!this.#names.has(name) || name === 'index.html') return false;
-    else this.#file(request, response, name);
+    } else if (this.#lean?.has(name) === true) this.#file(request, response, name, this.#packed);
+    else if (!this.#names.has(name) || name === 'index.html') return false;
+    else this.#file(request, response, name, this.#folder);
     return true;
   }
 
@@ -213,7 +224,9 @@ export class DashboardFiles {
   sendIndex(request: IncomingMessage, response: ServerResponse): void {
     response.setHeader('Content-Security-Policy', DASHBOARD_CONTENT_SECURITY_POLICY);
     response.setHeader('Referrer-Policy', 'same-origin');
-    this.#text(request, response, { text: this.#index, type: TYPES['.html'] ?? '' });
+    const isLean = this.#lean?.isEnoughFor(this.#nodes()) === true;
+    const text = isLean ? (this.#lean?.index(this.#index) ?? '') : this.#index;
+    this.#text(request, response, { text, type: TYPES['.html'] ?? '' });
   }
 
   #text(
@@ -226,12 +239,10 @@ export class DashboardFiles {
     response.end(request.method === 'HEAD' ? undefined : text);
   }
 
-  #file(request: IncomingMessage, response: ServerResponse, name: string): void {
-    const packed = join(this.#packed, `${name}.gz`);
-    const takesPacked = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
-    const isPacked = takesPacked && existsSync(packed);
-    const file = isPacked ? packed : join(this.#folder, name);
-    if (isPacked) response.setHeader('Content-Encoding', 'gzip');
+  #file(request: IncomingMessage, response: ServerResponse, name: string, folder: string): void {
+    const coding = this.#codingOf(request, name);
+    const file = coding === null ? join(folder, name) : join(this.#packed, name + coding.ending);
+    if (coding !== null) response.setHeader('Content-Encoding', coding.name);
     response.setHeader('Vary', 'Accept-Encoding');
     response.setHeader('Content-Type', TYPES[extname(name)] ?? 'application/octet-stream');
     response.setHeader('Content-Length', statSync(file).size);
@@ -244,7 +255,23 @@ export class DashboardFiles {
     stream.on('error', () => response.destroy());
     stream.pipe(response);
   }
+
+  #codingOf({ headers }: IncomingMessage, name: string): (typeof CODINGS)[number] | null {
+    const taken = String(headers['accept-encoding'] ?? '');
+    const there = CODINGS.find(
+      (one) =>
+        new RegExp(`\\b${one.name}\\b`).test(taken) &&
+        existsSync(join(this.#packed, name + one.ending)),
+    );
+    return there ?? null;
+  }
 }
+
+/** The codings that the build may have left; browsers take the smaller one by https alone. */
+const CODINGS = [
+  { name: 'br', ending: '.br' },
+  { name: 'gzip', ending: '.gz' },
+] as const;
 
 /** Where the Dashboard's built page lies. */
 export function dashboardFolder(): string {

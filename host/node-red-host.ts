@@ -38,6 +38,7 @@ export class NodeRedHost {
   readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
   #isLeavingOut = false;
+  #flowNodes: readonly FlowNode[] = [];
   #onStarted: (nodes: readonly FlowNode[]) => void = () => undefined;
 
   constructor(settings: NodeRedSettings) {
@@ -45,7 +46,8 @@ export class NodeRedHost {
     const events = RED.events as unknown as RuntimeEvents;
     events.on('flows:starting', () => (this.#flowsRun = false));
     events.on('flows:started', (told) => {
-      this.#onStarted((told as { readonly config: Deployed }).config.flows);
+      this.#flowNodes = (told as { readonly config: Deployed }).config.flows;
+      this.#onStarted(this.#flowNodes);
       this.#flowsRun = true;
       this.#isLeavingOut = false;
       this.#firstStart.resolve(undefined);
@@ -64,6 +66,11 @@ export class NodeRedHost {
   /** False while flows start, stop or are redeployed. */
   get flowsRun(): boolean {
     return this.#flowsRun;
+  }
+
+  /** All nodes of the flows that were started last. */
+  get flowNodes(): readonly FlowNode[] {
+    return this.#flowNodes;
   }
 
   /** Calls back with all nodes each time flows have started, at first and after each deploy. */

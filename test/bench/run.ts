@@ -7,6 +7,7 @@ import { benchMemory } from './memory.bench.ts';
 import { benchMetadata } from './metadata.bench.ts';
 import { benchFolder } from './folder.bench.ts';
 import { BenchUsageError, readBenchOptions, type BenchOptions } from './options.ts';
+import { benchPages } from './pages.bench.ts';
 import { benchPi } from './pi.bench.ts';
 import { benchPass } from './pass.bench.ts';
 import { benchPolicy } from './policy.bench.ts';
@@ -30,6 +31,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   energy: benchEnergy,
   memory: (print) => benchMemory(print),
   folder: (print) => benchFolder(print),
+  pages: (print) => benchPages(print),
   pi: benchPi,
   pass: (print) => benchPass(print),
 };

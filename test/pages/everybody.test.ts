@@ -147,9 +147,11 @@ describe('The pages for everybody, in a browser', function () {
       assert.match(curve ?? '', /^Leistung, .*Fridge: Mittel \d+,\d W; Am höchsten \d+,\d W, /);
       await page.click('[data-table=energy] summary');
       const bars = await page.locator('.bp-charts svg').first().locator('.bp-hit').count();
+      await page.waitForSelector('[data-table=energy] tbody tr');
       assert.equal(await page.locator('[data-table=energy] tbody tr').count(), bars);
       assert.match(await textOf(page, '[data-table=energy] tbody'), /\d,\d\d\s€/);
       await page.click('[data-table=power] summary');
+      await page.waitForSelector('[data-table=power] tbody tr');
       assert.match(await textOf(page, '[data-table=power] thead'), /Fridge \(W\)/);
       assert.ok((await page.locator('[data-table=power] tbody tr').count()) > 2);
     });

@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { dashboardFolder } from '../host/dashboard-files.ts';
+import type { LeanFiles } from '../host/dashboard-lean.ts';
+
+/**
+ * A lean copy of the Dashboard's page, for a house whose pages use none of what is left out (ADR 0049):
+ * charts and gauges of the Dashboard's own, Markdown with its diagrams and 190 languages of code, and
+ * all icons but those that our pages and the Dashboard itself name. The rest is the Dashboard's own
+ * code, bundled anew into one script. What is replaced is looked for in its very words: where a new
+ * version says it otherwise there is no lean copy, and everybody gets the whole.
+ */
+
+/** Icons that a page or its widgets name. */
+const ICON = /\bmdi-[a-z0-9-]+/g;
+/** A rule of the icons' own style sheet, with the sign itself: `.mdi-cog:before{content:"…"}`. */
+const ICON_RULE = /\.(mdi-[a-z0-9-]+):{1,2}before\{content:"([^"]*)"\}/g;
+const ICON_FONT = /@font-face\{font-family:"?Material Design Icons"?;[^}]*\}/;
+
+/** What the lean script lacks, and who asked for it all the same gets the whole page. */
+const GONE = `const gone = () => { location.reload(); throw new Error('left out'); };`;
+
+/** In place of the chunk that brings Markdown's diagrams and, beside them, small helpers of all. */
+const HELPERS = `
+import DOMPurify from 'dompurify';
+${GONE}
+const preload = (load) => load();
+const fromCjs = (module) => module && module.__esModule && Object.hasOwn(module, 'default') ? module.default : module;
+const diagrams = { initialize() {}, run: gone };
+const root = globalThis;
+`;
+
+interface Import {
+  readonly exported: string;
+  readonly local: string;
+}
+
+/** @throws Error naming what a new version of the Dashboard no longer says as it did */
+function must<T>(value: T | null | undefined, what: string): T {
+  if (value === null || value === undefined) throw new Error(`The Dashboard has no ${what}.`);
+  return value;
+}
+
+/** The names that the page's script takes from one of its chunks. */
+function importsFrom(script: string, chunk: string): readonly Import[] {
+  const found = new RegExp(`import\\{([^}]*)\\}from"\\./${chunk}-[^"]+\\.js"`).exec(script);
+  const [, names = ''] = must(found, `chunk ${chunk}`);
+  return names.split(',').map((name) => {
+    const [exported = '', local = exported] = name.split(' as ');
+    return { exported, local };
+  });
+}
+
+const HELPER_OF: Readonly<Record<string, string>> = {
+  __vitePreload: 'preload',
+  purify: 'DOMPurify',
+  getDefaultExportFromCjs: 'fromCjs',
+  commonjsGlobal: 'root',
+  mermaid_default: 'diagrams',
+};
+
+function helpers(script: string): string {
+  const exported = importsFrom(script, 'mermaid').map(
+    ({ exported: name, local }) => `${HELPER_OF[local] ?? 'gone'} as ${name}`,
+  );
+  return `${HELPERS}export { ${exported.join(', ')} };`;
+}
+
+function charts(script: string): string {
+  const exported = importsFrom(script, 'echarts').map(({ exported: name }) => `gone as ${name}`);
+  return `${GONE}export { ${exported.join(', ')} };`;
+}
+
+/**
+ * In place of a parser and a generator that take a template's script apart and put it together again:
+ * the browser reads it, and of what it exports the same is taken.
+ */
+const READER = `const VueParser = { parse(script) {
+  const body = /^\\s*export\\s+default\\s+(\\{[^]*\\})\\s*;?\\s*$/.exec(script);
+  if (body === null) return { js: script };
+  const { name, data, computed, methods, watch, mounted, unmounted } = (0, eval)('(' + body[1] + ')');
+  const read = { name, data, computed, methods, watch, mounted, unmounted };
+  return Object.fromEntries(Object.entries(read).filter(([, one]) => one !== undefined));
+} }`;
+
+/** What is said otherwise in the page's script, and how often it is there. */
+const REPLACED: readonly (readonly [what: string, pattern: RegExp, by: string, times: number])[] = [
+  ['languages of code', /\bhljs\.registerLanguage\("[^"]+",require\w+\(\)\);/g, '', 100],
+  ['reader of templates', /const VueParser=\{parse:parseSFC\}/g, READER, 1],
+  ['old templates', /\beval\(component\.js\)/g, 'new Function(component.js).call(this)', 1],
+  // Where a scope is given to an eval nothing of the module can be left out; this one is not called.
+  ['evals of the parser', /(?<=[^.\w])eval\("/g, '(0,eval)("', 6],
+];
+
+function prepared(script: string): string {
+  return REPLACED.reduce((text, [what, pattern, by, times]) => {
+    if ((text.match(pattern)?.length ?? 0) < times)
+      throw new Error(`The Dashboard has no ${what}.`);
+    return text.replace(pattern, () => by);
+  }, script);
+}
+
+async function bundled(folder: string, entry: string): Promise<string> {
+  const { build } = await import('esbuild');
+  const script = readFileSync(join(folder, entry), 'utf8');
+  const parts = new Map([
+    ['mermaid', helpers(script)],
+    ['echarts', charts(script)],
+  ]);
+  const made = await build({
+    stdin: { contents: prepared(script), resolveDir: folder, sourcefile: entry },
+    ...{ bundle: true, format: 'esm', minify: true, write: false, target: 'es2022' },
+    ...{ legalComments: 'none', logLevel: 'error' },
+    plugins: [
+      {
+        name: 'lean',
+        setup(own) {
+          own.onResolve({ filter: /^\.\/(?:mermaid|echarts)-/ }, ({ path }) => ({
+            path: /(mermaid|echarts)/.exec(path)?.[1] ?? '',
+            namespace: 'lean',
+          }));
+          // Fetched when it is wanted, from where it lies.
+          own.onResolve({ filter: /^\.\/workbox-/ }, ({ path }) => ({ path, external: true }));
+          own.onLoad({ filter: /.*/, namespace: 'lean' }, ({ path }) => ({
+            contents: parts.get(path) ?? '',
+            resolveDir: process.cwd(),
+          }));
+        },
+      },
+    ],
+  });
+  return must(made.outputFiles[0], 'script').text;
+}
+
+/** Every icon that our pages name, and that the Dashboard's own script does. */
+function usedIcons(script: string): ReadonlySet<string> {
+  const flows = readdirSync('flows', { recursive: true })
+    .map((name) => join('flows', String(name)))
+    .filter((name) => /\.(?:json|vue)$/.test(name))
+    .map((name) => readFileSync(name, 'utf8'));
+  return new Set([script, ...flows].flatMap((text) => text.match(ICON) ?? []));
+}
+
+interface Style {
+  readonly text: string;
+  readonly font: string;
+  readonly icons: readonly string[];
+}
+
+/** @param put lays the font down, and tells its address */
+async function style(
+  { assets, sheet, icons: used }: Sources,
+  put: (bytes: Buffer) => string,
+): Promise<Style> {
+  const { default: subsetFont } = await import('subset-font');
+  const whole = readFileSync(join(assets, sheet), 'utf8');
+  const [face] = must(ICON_FONT.exec(whole), 'icon font');
+  const [, font = ''] = must(/url\(([^)?]+\.woff2)[^)]*\)/.exec(face), 'woff2 of the icons');
+  const icons = new Map<string, string>();
+  const without = whole.replace(ICON_RULE, (rule, icon: string, sign: string) => {
+    if (!used.has(icon)) return '';
+    icons.set(icon, sign);
+    return rule;
+  });
+  const bytes = await subsetFont(
+    readFileSync(join(assets, basename(font))),
+    [...icons.values()].join(''),
+    { targetFormat: 'woff2' },
+  );
+  const fontFile = put(bytes);
+  const text = without.replace(
+    ICON_FONT,
+    `@font-face{font-family:"Material Design Icons";src:url("/dashboard/${fontFile}") format("woff2");font-weight:400;font-style:normal;font-display:block}`,
+  );
+  return { text, font: fontFile, icons: [...icons.keys()].sort() };
+}
+
+interface Sources {
+  readonly assets: string;
+  readonly script: string;
+  readonly sheet: string;
+  readonly icons: ReadonlySet<string>;
+}
+
+function sources(): Sources {
+  const assets = join(dashboardFolder(), 'assets');
+  const names = readdirSync(assets);
+  const named = (pattern: RegExp, what: string): string =>
+    must(
+      names.find((name) => pattern.test(name)),
+      what,
+    );
+  const script = named(/^index-.*\.js$/, 'script');
+  const sheet = named(/^index-.*\.css$/, 'style sheet');
+  return { assets, script, sheet, icons: usedIcons(readFileSync(join(assets, script), 'utf8')) };
+}
+
+/** What the copy is made from; their names hold a hash of what is in them. */
+function keyOf({ script, sheet, icons }: Sources): string {
+  const hash = createHash('sha256').update(readFileSync(import.meta.filename));
+  return hash.update(JSON.stringify([script, sheet, [...icons].sort()])).digest('hex');
+}
+
+function isMade(target: string, key: string): boolean {
+  const file = join(target, 'lean.json');
+  if (!existsSync(file)) return false;
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly key?: string }).key === key;
+}
+
+/** Writes a file of the copy, also packed. @returns its address below `/dashboard/` */
+function put(target: string, name: string, bytes: Buffer): string {
+  const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 10);
+  const file = `assets/lean-${hash}-${name}`;
+  writeFileSync(join(target, file), bytes);
+  if (name.endsWith('.woff2')) return file;
+  writeFileSync(join(target, `${file}.gz`), gzipSync(bytes, { level: 9 }));
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 10 };
+  writeFileSync(join(target, `${file}.br`), brotliCompressSync(bytes, { params }));
+  return file;
+}
+
+function clear(target: string): void {
+  rmSync(join(target, 'lean.json'), { force: true });
+  const assets = join(target, 'assets');
+  mkdirSync(assets, { recursive: true });
+  for (const name of readdirSync(assets)) {
+    if (name.startsWith('lean-')) rmSync(join(assets, name));
+  }
+}
+
+/**
+ * Makes the lean copy where it is not made yet. Where this version of the Dashboard cannot be made
+ * lean, or the tools for it are not installed, there is none, and the build says why.
+ * @param target where the packed files of the Dashboard lie
+ */
+export async function makeLean(target: string): Promise<void> {
+  try {
+    const from = sources();
+    const key = keyOf(from);
+    if (isMade(target, key)) return;
+    clear(target);
+    const script = await bundled(from.assets, from.script);
+    const { text, font, icons } = await style(from, (bytes) => put(target, 'icons.woff2', bytes));
+    const lean: LeanFiles = {
+      script: put(target, 'page.js', Buffer.from(script)),
+      style: put(target, 'page.css', Buffer.from(text)),
+      ...{ font, icons },
+    };
+    writeFileSync(join(target, 'lean.json'), JSON.stringify({ ...lean, key }));
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    process.stdout.write(`No lean copy of the Dashboard: ${error.message}\n`);
+  }
+}

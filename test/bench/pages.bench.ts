@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { signedIn } from '../pages/dashboard-reader.ts';
+import { DashboardWorld } from '../pages/dashboard-world.ts';
+import { Goals } from './report/goals.ts';
+import { short, Table } from './report/table.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+const KB = 1_000;
+/** A phone of some years ago against this machine, and a wireless network of a home. */
+const SLOWER = 6;
+const NETWORK = { offline: false, latency: 5, downloadThroughput: 2.5e6, uploadThroughput: 1.25e6 };
+const ROUNDS = 5;
+
+interface Visit {
+  /** From the first byte of the address to bars that are drawn. */
+  readonly chartMs: number;
+  /** What came over the network, packed as it came, sockets too. */
+  readonly bytes: number;
+  /** What the page's own thread was at work, on the slowed processor. */
+  readonly busyMs: number;
+}
+
+/** How soon a phone shows the first chart of the page Energy, and what it fetches for that. */
+export async function benchPages(print: (line: string) => void): Promise<void> {
+  if (!existsSync(CHROMIUM)) throw new Error(`There is no ${CHROMIUM} to measure with.`);
+  const world = await DashboardWorld.start();
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run'],
+  });
+  const visits: { first: Visit; second: Visit }[] = [];
+  try {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { page } = await signedIn(browser, world, 'alice', { width: 400 });
+      const cookies = await page.context().cookies();
+      await page.context().close();
+      const context = await browser.newContext({ viewport: { width: 400, height: 800 } });
+      await context.addCookies(cookies);
+      const first = await visit(context, world.url);
+      visits.push({ first, second: await visit(context, world.url) });
+      await context.close();
+    }
+  } finally {
+    await browser.close();
+    await world.stop();
+  }
+  tell(visits, print);
+}
+
+async function visit(context: BrowserContext, url: string): Promise<Visit> {
+  const page = await context.newPage();
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('Network.enable');
+  await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
+  await cdp.send('Network.emulateNetworkConditions', NETWORK);
+  await cdp.send('Emulation.setCPUThrottlingRate', { rate: SLOWER });
+  let bytes = 0;
+  cdp.on('Network.loadingFinished', ({ encodedDataLength }) => (bytes += encodedDataLength));
+  cdp.on('Network.webSocketFrameReceived', ({ response }) => {
+    bytes += response.payloadData.length;
+  });
+  const began = performance.now();
+  await page.goto(`${url}/dashboard/energy`, { waitUntil: 'commit' });
+  await page.waitForSelector('.bp-charts svg .bp-measured', { state: 'attached' });
+  const chartMs = performance.now() - began;
+  const busyMs = await busyOf(page, cdp);
+  await page.close();
+  return { chartMs, bytes, busyMs };
+}
+
+async function busyOf(
+  page: Page,
+  cdp: Awaited<ReturnType<BrowserContext['newCDPSession']>>,
+): Promise<number> {
+  await page.evaluate('1');
+  const { metrics } = await cdp.send('Performance.getMetrics');
+  return 1_000 * (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? NaN);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+function tell(
+  visits: readonly { readonly first: Visit; readonly second: Visit }[],
+  print: (line: string) => void,
+): void {
+  const of = (which: 'first' | 'second', what: keyof Visit): number[] =>
+    visits.map((pair) => pair[which][what]);
+  print(`Chromium slowed down ${SLOWER} times, 20 Mbit/s, ${ROUNDS} times each.`);
+  print('');
+  const table = new Table('visit', 'first chart', 'best', 'thread at work', 'fetched');
+  for (const which of ['first', 'second'] as const) {
+    const [chart, busy] = [of(which, 'chartMs'), of(which, 'busyMs')];
+    table.add(
+      which,
+      ...[median(chart), Math.min(...chart), median(busy)].map((ms) => `${short(ms)} ms`),
+      `${short(median(of(which, 'bytes')) / KB)} KB`,
+    );
+  }
+  for (const line of table.lines()) print(line);
+  print('');
+  const goals = new Goals();
+  goals.atMost('first visit', median(of('first', 'bytes')) / KB, 700, ' KB');
+  goals.atMost('first chart, first visit', median(of('first', 'chartMs')), 3_500, ' ms');
+  goals.atMost('first chart, second visit', median(of('second', 'chartMs')), 2_000, ' ms');
+  for (const line of goals.lines()) print(line);
+}
