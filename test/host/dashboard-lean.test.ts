@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dashboardFolder } from '../../host/dashboard-files.ts';
 import { LeanPage, type SetNode } from '../../host/dashboard-lean.ts';
-import { FlowFiles } from '../../flows/flow-files.ts';
+import { FlowFiles } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ShippedFlowFolder } from '../../flows/shipped-flows.ts';
 
 const PACKED = join('dist', 'dashboard');
