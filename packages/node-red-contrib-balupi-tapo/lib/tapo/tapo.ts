@@ -26,7 +26,7 @@ import { TapoRows, type DeviceRole } from './tapo-rows.ts';
 import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
 import { cleanText } from './wire-values.ts';
 
-export type { HintLanguage, Hints, HintTopic } from './device-states.ts';
+export type { Hints, HintTopic } from './device-states.ts';
 export type { ForgottenPlug, TapoDevice } from './device-view.ts';
 export type { DriverChoice } from './plug-driver.ts';
 export { parseDiscoveryAddresses } from './plug-address.ts';
