@@ -54,7 +54,12 @@ export default tseslint.config(
       globals: {
         ...{ window: 'readonly', document: 'readonly', fetch: 'readonly', console: 'readonly' },
         ...{ setInterval: 'readonly', clearInterval: 'readonly', setTimeout: 'readonly' },
-        ...{ clearTimeout: 'readonly', ResizeObserver: 'readonly', MutationObserver: 'readonly', CustomEvent: 'readonly' },
+        ...{
+          clearTimeout: 'readonly',
+          ResizeObserver: 'readonly',
+          MutationObserver: 'readonly',
+          CustomEvent: 'readonly',
+        },
         ...{ URLSearchParams: 'readonly', Intl: 'readonly' },
       },
     },
