@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { noiseBytes, pngPhoto } from '../practice/nas/seed-demo.ts';
+import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
 import { BrokenLine } from './broken-line.ts';
 import { textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
-import { filesReader, type FilesReader, type FilesReaderOptions } from './files-world.ts';
+import {
+  address,
+  filesReader,
+  type FilesReader,
+  type FilesReaderOptions,
+  SHOWN,
+} from './files-world.ts';
 
 interface Listed {
   readonly name: string;
@@ -14,8 +24,32 @@ interface Listed {
   readonly is_cached: boolean;
 }
 
+/** Scrolls from end to end in 240 frames, and tells how long these took. */
+const FLICK = `new Promise((resolve) => {
+  const grid = document.querySelector('[role=grid]');
+  const frames = [];
+  let [step, before] = [0, performance.now()];
+  const next = (now) => {
+    frames.push(now - before);
+    before = now;
+    step += 1;
+    grid.scrollTop = (grid.scrollHeight * step) / 240;
+    if (step < 240) requestAnimationFrame(next);
+    else {
+      frames.sort((one, other) => one - other);
+      const at = (part) => Math.round(10 * frames[Math.floor((frames.length - 1) * part)]) / 10;
+      resolve({ middleMs: at(0.5), p95Ms: at(0.95), mostMs: at(1) });
+    }
+  };
+  requestAnimationFrame(next);
+})`;
+
 /** Larger than what goes in one piece, and more than one chunk. */
 const FILM_BYTES = 20_000_000;
+
+function sha256(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
 
 describe('The page Files in a browser', function () {
   this.timeout(180_000);
@@ -65,6 +99,13 @@ describe('The page Files in a browser', function () {
     return listed('alice', path);
   }
 
+  /** Of what the API gives for a path. */
+  async function sha256At(path: string): Promise<string> {
+    const address = `/api/files/download?path=${encodeURIComponent(path)}`;
+    const answered = await balupi.call(await balupi.token('alice'), address);
+    return sha256(Buffer.from(await answered.arrayBuffer()));
+  }
+
   it('asks somebody to sign in, comes back to the folder, and walks through the others', async () => {
     const { page, complaints, foreign, context } = await open('alice', 'alice/Photos');
     await row(page, 'IMG_0001.png').waitFor();
@@ -92,7 +133,9 @@ describe('The page Files in a browser', function () {
     await row(page, 'IMG_0002.png').click();
     const image = page.locator('dialog.viewer img');
     await image.waitFor();
-    await page.waitForFunction(`document.querySelector('dialog.viewer img').naturalWidth === 260`);
+    await until(() =>
+      page.evaluate(`document.querySelector('dialog.viewer img').naturalWidth === 260`),
+    );
     assert.match(page.url(), /show=IMG_0002\.png$/);
     await page.keyboard.press('Escape');
     await image.waitFor({ state: 'detached' });
@@ -135,8 +178,7 @@ describe('The page Files in a browser', function () {
 
   it('goes by the keyboard alone: arrows, letters, Enter, F2, and the menu of a row', async () => {
     const { page, context } = await open('alice', 'alice');
-    const hasFocus = (name: string) =>
-      page.waitForFunction(`document.activeElement.dataset.name === ${JSON.stringify(name)}`);
+    const hasFocus = (name: string) => page.waitForSelector(`[data-name="${name}"]:focus`);
     await row(page, 'Documents').focus();
     await page.keyboard.press('ArrowDown');
     await hasFocus('Phone backup');
@@ -154,6 +196,7 @@ describe('The page Files in a browser', function () {
     await page.keyboard.press('Shift+F10');
     await page.waitForSelector('dialog .choice');
     await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog', { state: 'detached' });
     await page.keyboard.press('Backspace');
     await row(page, 'Videos').waitFor();
     await context.close();
@@ -183,12 +226,7 @@ describe('The page Files in a browser', function () {
       found.map(({ name, size }) => [name, size]),
       [['film.mp4', FILM_BYTES]],
     );
-    const answered = await balupi.call(
-      await balupi.token('alice'),
-      '/api/files/download?path=alice%2FVideos%2Ffilm.mp4',
-    );
-    const got = createHash('sha256').update(Buffer.from(await answered.arrayBuffer()));
-    assert.equal(got.digest('hex'), createHash('sha256').update(film).digest('hex'));
+    assert.equal(await sha256At('alice/Videos/film.mp4'), sha256(film));
     await context.close();
     await line.close();
   });
@@ -217,6 +255,279 @@ describe('The page Files in a browser', function () {
     await row(page, 'IMG_1000.png').waitFor();
     await context.close();
     await line.close();
+  });
+
+  it('goes on after the page was closed, where the same file is chosen again', async () => {
+    const line = await BrokenLine.to(balupi.port);
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-film-'));
+    const [film, other] = [
+      join(folder, 'second film.mp4'),
+      join(folder, 'other', 'second film.mp4'),
+    ];
+    writeFileSync(film, noiseBytes(8, FILM_BYTES));
+    mkdirSync(join(folder, 'other'));
+    writeFileSync(other, noiseBytes(9, FILM_BYTES));
+    utimesSync(other, 1, 1);
+    const { page, context } = await open('alice', 'alice/Videos', { url: line.url });
+    line.cutAfter(12_000_000);
+    await page.setInputFiles('#pick-files', film);
+    await until(() => Promise.resolve(line.isCut));
+    await page.close();
+    line.mend();
+    const again = await context.newPage();
+    await again.goto(`${line.url}/dashboard/files`);
+    const note = again.locator('.note:has-text("second film.mp4")');
+    await note.filter({ hasText: 'broke off at 42 %' }).waitFor();
+    await picture(again, 'files-broke-off');
+    await note.locator('input').setInputFiles(other);
+    await again.waitForSelector('.note.bad:has-text("not the file that broke off")');
+    await note.locator('input').setInputFiles(film);
+    await again.waitForSelector('.line.done');
+    const found = (await onTheNas('alice/Videos')).filter(({ name }) => name.startsWith('second'));
+    assert.deepEqual(
+      found.map(({ name, size }) => [name, size]),
+      [['second film.mp4', FILM_BYTES]],
+    );
+    assert.equal(await sha256At('alice/Videos/second film.mp4'), sha256(readFileSync(film)));
+    await context.close();
+    await line.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('puts a file beside one of its name, or in its place, as its owner says', async () => {
+    const { page, context } = await open('alice', 'alice/Documents');
+    const file = (text: string) => ({
+      ...{ name: 'Größe der Möbel.txt', mimeType: 'text/plain', buffer: Buffer.from(text) },
+    });
+    await row(page, 'Größe der Möbel.txt').waitFor();
+    await page.setInputFiles('#pick-files', file('beside'));
+    await page.click('dialog button:has-text("Keep both")');
+    await row(page, 'Größe der Möbel (2).txt').waitFor();
+    await page.setInputFiles('#pick-files', file('in its place'));
+    await page.click('dialog button:has-text("Replace")');
+    await page.waitForSelector('.sum:has-text("2 of 2")');
+    await onTheNas('alice/Documents');
+    assert.equal(await sha256At('alice/Documents/Größe der Möbel.txt'), sha256('in its place'));
+    assert.equal(await sha256At('alice/Documents/Größe der Möbel (2).txt'), sha256('beside'));
+    await context.close();
+  });
+
+  it('takes what is dropped on it, with the folders it lay in', async () => {
+    const { page, context } = await open('alice', 'alice/Phone backup');
+    await page.evaluate(`(() => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File(['dropped'], 'dropped.txt'));
+      const main = document.querySelector('main');
+      for (const kind of ['dragenter', 'dragover', 'drop']) {
+        main.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+      }
+    })()`);
+    await row(page, 'dropped.txt').waitFor();
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-trip-'));
+    mkdirSync(join(folder, 'Trip 2026', 'Day 1'), { recursive: true });
+    writeFileSync(join(folder, 'Trip 2026', 'Day 1', 'notes.txt'), 'sun');
+    await page.setInputFiles('#pick-folder', join(folder, 'Trip 2026'));
+    await row(page, 'Trip 2026').waitFor();
+    const found = await onTheNas('alice/Phone backup/Trip 2026/Day 1');
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['notes.txt'],
+    );
+    rmSync(folder, { recursive: true });
+    await context.close();
+  });
+
+  it('takes names as data, whatever they say', async () => {
+    const names = [
+      '[[energy]] {count} {{ me }}.txt',
+      '<img src=x onerror=alert(1)>.txt',
+      `it's "so" & so.txt`,
+      '👩‍👩‍👧 Ferien.txt',
+      'تقرير.txt',
+      `${'very long '.repeat(23)}.txt`,
+    ];
+    const { nas } = balupi.world;
+    for (const name of names) await nas.putFile(`alice/Names/${name}`, Buffer.from(name), 'alice');
+    await nas.putFile('alice/Names/photo\u202Egpj.exe', Buffer.from('turned'), 'alice');
+    await until(async () => (await listed('alice', 'alice/Names')).length === names.length + 1);
+    const { page, context, complaints } = await open('alice', 'alice/Names', { width: 390 });
+    let dialogs = 0;
+    page.on('dialog', () => (dialogs += 1));
+    const shown = await page.evaluate<string[]>(
+      `[...document.querySelectorAll('.rows .title')].map((title) => title.textContent)`,
+    );
+    assert.deepEqual(shown.toSorted(), [...names, 'photo\uFFFDgpj.exe'].toSorted());
+    await picture(page, 'files-names');
+    const emoji = page.locator('.rows .row', { hasText: 'Ferien' });
+    await emoji.locator('button').click();
+    await page.locator('dialog .choice:has-text("Rename")').click();
+    await page.fill('dialog input', 'Ferien 🏖️ #1.txt');
+    await page.keyboard.press('Enter');
+    await row(page, 'Ferien 🏖️ #1.txt').waitFor();
+    const coming = page.waitForEvent('download');
+    await page.locator('.rows .row', { hasText: 'onerror' }).click();
+    assert.equal(readFileSync(await (await coming).path(), 'utf8'), names[1]);
+    assert.deepEqual([dialogs, complaints], [0, []]);
+    await context.close();
+  });
+
+  it('holds ten thousand entries, of which it draws what can be seen', async () => {
+    const { nas } = balupi.world;
+    const bytes = Buffer.from('x');
+    const nameOf = (at: number): string => `IMG_${String(at).padStart(5, '0')}.jpg`;
+    for (let at = 0; at < 10_000; at += 1) await nas.putFile(`alice/Many/${nameOf(at)}`, bytes);
+    const { page, context } = await open('alice', 'alice/Many');
+    await page.waitForSelector('[role=grid][aria-rowcount="10001"][aria-busy=false]');
+    const drawn = () => page.locator('.rows .row').count();
+    assert.ok((await drawn()) < 60);
+    const frames = await page.evaluate<{ middleMs: number; p95Ms: number; mostMs: number }>(FLICK);
+    console.log(`      a flick through 10,000 rows: ${JSON.stringify(frames)}`);
+    assert.ok((await drawn()) < 60);
+    await row(page, nameOf(9_999)).waitFor();
+    await page.locator('.rows .row').last().focus();
+    await page.keyboard.press('Home');
+    await row(page, nameOf(0)).waitFor();
+    await page.fill('input[type=search]', '0777');
+    await page.waitForSelector('[role=grid][aria-rowcount="12"]');
+    await page.fill('input[type=search]', '');
+    await page.click('.head button:has-text("Name")');
+    await row(page, nameOf(9_999)).waitFor();
+    await context.close();
+  });
+
+  describe('for somebody who does not see it, or not well', () => {
+    const WAYS: readonly FilesReaderOptions[] = [
+      { locale: 'en-GB', look: 'light', width: 1200 },
+      { locale: 'de-DE', look: 'dark', width: 1200 },
+      { locale: 'en-GB', look: 'dark', width: 390, isTouch: true },
+      { locale: 'de-DE', look: 'light', width: 390, isTouch: true },
+    ];
+
+    before(async () => {
+      const { nas } = balupi.world;
+      await nas.putFolder('alice/Empty', 'alice');
+      await nas.putFile(
+        `alice/Long/${'a very long name '.repeat(14)}.txt`,
+        Buffer.from('x'),
+        'alice',
+      );
+    });
+
+    const answers = (page: Page, what: RegExp, status: number, code: string): Promise<unknown> =>
+      page.route(what, (route) => route.fulfill({ status, json: { detail: 'No.', code } }));
+
+    async function viaMenu(page: Page, at: number): Promise<void> {
+      await page.locator('.rows .row button').first().click();
+      await page.locator('dialog .choice').nth(at).click();
+      await page.waitForSelector('dialog .acts');
+    }
+
+    let uploads = 0;
+    async function upload(page: Page, state: string): Promise<void> {
+      uploads += 1;
+      const buffer = Buffer.from('x'.repeat(1_000));
+      await page.setInputFiles('#pick-files', {
+        name: `new ${uploads}.txt`,
+        mimeType: 'text/plain',
+        buffer,
+      });
+      await page.waitForSelector(`.line.${state}`);
+    }
+
+    /** How somebody comes to each state from a folder. */
+    const STATES: Readonly<Record<string, readonly [string, (page: Page) => Promise<unknown>]>> = {
+      list: ['alice/Photos', (page) => page.waitForSelector('.rows .row')],
+      empty: ['alice/Empty', (page) => page.waitForSelector('.empty')],
+      'long names': ['alice/Long', (page) => page.waitForSelector('.rows .row')],
+      'not there': ['bob/secret', (page) => page.waitForSelector('.empty[role=alert]')],
+      menu: ['alice/Photos', (page) => page.locator('.rows .row button').first().click()],
+      rename: ['alice/Photos', (page) => viaMenu(page, 2)],
+      move: ['alice/Photos', (page) => viaMenu(page, 3)],
+      delete: ['alice/Photos', (page) => viaMenu(page, 4)],
+      viewer: ['alice/Photos', (page) => page.locator('.rows .row').first().click()],
+      drawer: ['alice/Photos', (page) => page.locator('.top button').first().click()],
+      uploading: [
+        'alice/Photos',
+        async (page) => {
+          await page.route(/files\/upload\?/, () => undefined);
+          await upload(page, 'sending');
+        },
+      ],
+      failed: [
+        'alice/Photos',
+        async (page) => {
+          await answers(page, /files\/upload\?/, 507, 'no_room');
+          await upload(page, 'failed');
+        },
+      ],
+      'signed out': [
+        'alice/Photos',
+        async (page) => {
+          await answers(page, /files\/api\//, 401, 'no_token');
+          await page.waitForSelector('.note.bad[role=alert] a');
+        },
+      ],
+      asleep: [
+        'alice/Photos',
+        async (page) => {
+          const url = /api\/nas\/status/;
+          await page.route(url, async (route) => {
+            const answered = await route.fetch();
+            const told = (await answered.json()) as object;
+            await route.fulfill({ json: { ...told, online: false } });
+          });
+          await page.waitForSelector('.note[role=status] button');
+        },
+      ],
+    };
+
+    for (const way of WAYS) {
+      const { locale, look, width } = way;
+      it(`has no serious fault in any state: ${locale}, ${look}, ${width} px`, async () => {
+        const faults: string[] = [];
+        const { context } = await open('alice', '', way);
+        for (const [state, [path, come]] of Object.entries(STATES)) {
+          const page = await context.newPage();
+          await page.goto(`${balupi.url}${address(path)}`);
+          await page.waitForSelector(SHOWN);
+          await come(page);
+          await page.waitForTimeout(200);
+          const found = await seriousFaults(page);
+          faults.push(
+            ...found.map(({ id, nodes }) => `${state}: ${id} ${JSON.stringify(nodes[0]?.target)}`),
+          );
+          const isWide = await page.evaluate<boolean>(
+            'document.documentElement.scrollWidth > innerWidth',
+          );
+          if (isWide) faults.push(`${state}: wider than the screen`);
+          await picture(page, `files ${state} ${locale} ${look} ${width}`.replaceAll(' ', '-'));
+          await page.close();
+        }
+        assert.deepEqual(faults, []);
+        await context.close();
+      });
+    }
+  });
+
+  it('is one of the pages: the drawer of each leads to the other', async () => {
+    const { page, context, complaints } = await open('alice', 'alice');
+    await page.locator('.top button').first().click();
+    await page.click('dialog.drawer a:has-text("Plugs")');
+    await page.waitForSelector('.nrdb-ui-group');
+    await page.locator('.v-app-bar-nav-icon, .v-toolbar__prepend button').first().click();
+    const names = await page.locator('.v-navigation-drawer .v-list-item-title').allTextContents();
+    assert.deepEqual(names.map((name) => name.trim()).slice(0, 6), [
+      'Energy',
+      'NAS & cache',
+      'Files',
+      'Uploads',
+      'Plugs',
+      'System',
+    ]);
+    await page.click('.v-navigation-drawer a:has-text("Files")');
+    await row(page, 'alice').waitFor();
+    assert.deepEqual(complaints, []);
+    await context.close();
   });
 
   describe('while the NAS sleeps', () => {
@@ -261,8 +572,8 @@ describe('The page Files in a browser', function () {
       await picture(page, 'files-wake');
       await page.click('dialog button:has-text("Let it sleep")');
       await row(page, 'Beach.png').click();
-      await page.waitForFunction(
-        `document.querySelector('dialog.viewer img').naturalWidth === 200`,
+      await until(() =>
+        page.evaluate(`document.querySelector('dialog.viewer img').naturalWidth === 200`),
       );
       assert.equal(balupi.world.nas.magicPackets.length, 0);
       await context.close();
