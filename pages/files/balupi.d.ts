@@ -2,6 +2,8 @@
 interface PageWriting {
   readonly language: string;
   readonly locale: string;
+  /** Those of the pages, English first. */
+  readonly languages: readonly { readonly id: string; readonly name: string }[];
   readonly number: (value: number, digits: number) => string;
   readonly when: (moment: number | string | Date) => string;
 }

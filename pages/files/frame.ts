@@ -40,7 +40,7 @@ export function Head({ app }: Props): JSX.Element {
           h(Icon, { name: 'settings' }),
         )
       : null,
-    h(Language, { app }),
+    h(Language, {}),
     h(IconButton, { icon: 'look', label: say('lightOrDark'), onClick: changeLook }),
     h(
       'form',
@@ -82,17 +82,18 @@ function Drawer({ onClose }: { readonly onClose: () => void }): JSX.Element {
   );
 }
 
-function Language({ app }: Props): JSX.Element {
-  const other = app.language === 'de' ? 'en' : 'de';
-  const onClick = (): void => {
-    keep('balupi_language', other);
+/** Every language that there is a catalogue for, under the name it gives itself. */
+function Language(): JSX.Element {
+  const onChange = (event: Event): void => {
+    keep('balupi_language', (event.currentTarget as HTMLSelectElement).value);
     location.reload();
   };
-  const label = say('otherLanguage');
+  const label = say('language');
+  const { language, languages } = window.balupi;
   return h(
-    'button',
-    { class: 'icon-btn', type: 'button', title: label, 'aria-label': label, onClick },
-    other.toUpperCase(),
+    'select',
+    { class: 'icon-btn', title: label, 'aria-label': label, value: language, onChange },
+    languages.map(({ id, name }) => h('option', { key: id, value: id, lang: id }, name)),
   );
 }
 
