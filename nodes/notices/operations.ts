@@ -99,7 +99,7 @@ export const DECLARATION = declare({
     en: `{{tell}} goes to the browsers of those who added one on the page Notifications and want to hear of flows. A message of *events* has its audience along, so it reaches nobody else. Of one title there is one message a minute; what comes meanwhile is counted.
 
 {{show}}, {{choose}}, {{device-add}}, {{device-remove}} and {{test}} are for whoever asks, by the API or on their page, about their own alone.`,
-    de: `{{tell}} geht an die Browser aller, die auf der Seite Benachrichtigungen einen hinzugefügt haben und von Flows hören wollen. Eine Nachricht von *Ereignisse* bringt mit, wer sie wissen darf, und erreicht darum niemand anderen. Von einem Titel gibt es eine Nachricht je Minute; was inzwischen kommt, wird gezählt.
+    de: `{{tell}} geht an die Browser aller, die auf der Seite Nachrichten einen hinzugefügt haben und von Flows hören wollen. Eine Nachricht von *Ereignisse* bringt mit, wer sie wissen darf, und erreicht darum niemand anderen. Von einem Titel gibt es eine Nachricht je Minute; was inzwischen kommt, wird gezählt.
 
 {{show}}, {{choose}}, {{device-add}}, {{device-remove}} und {{test}} sind für den, der fragt, über die API oder auf seiner Seite, und betreffen nur die eigenen.`,
   },

@@ -25,7 +25,7 @@ const ENDED: Readonly<Record<'title' | 'body', Words>> = {
   title: { en: 'No more messages here', de: 'Keine Nachrichten mehr' },
   body: {
     en: 'You were signed out. Sign in and open the page Notifications to get them again.',
-    de: 'Du wurdest abgemeldet. Melde dich an und öffne die Seite Benachrichtigungen, um sie wieder zu bekommen.',
+    de: 'Du wurdest abgemeldet. Melde dich an und öffne die Seite Nachrichten, um sie wieder zu bekommen.',
   },
 };
 
