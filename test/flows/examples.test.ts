@@ -86,7 +86,7 @@ describe('The examples', () => {
       });
 
       it('names the package of what it needs of others, as the editor’s own exports do', () => {
-        const foreign = nodes.some(({ type }) => type.startsWith('postgre'));
+        const foreign = nodes.some(({ type }) => ['postgresql', 'e-mail'].includes(type));
         const palette = nodes.find(({ type }) => type === PALETTE);
         assert.equal(palette !== undefined, foreign);
         for (const version of Object.values(palette?.['modules'] ?? {})) {
