@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
+import { activity, beginActivity } from './compose/activity.ts';
 import { passedRooms } from './compose/changes.ts';
 import { accounts, credentials } from './compose/people.ts';
 import { energy, tapo } from './compose/meters.ts';
@@ -63,6 +64,7 @@ export class House {
   readonly #integrity: IntegrityWatch;
   readonly #trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
   #stopTelling: () => void = () => undefined;
+  #unhear: () => void = () => undefined;
 
   /** @throws DataFolderInUseError or SchemaVersionError when the data folder cannot be used */
   constructor(parts: ComposeParts) {
@@ -98,6 +100,7 @@ export class House {
       energyCopy: energyCopy(data),
       system: system(site, version, host),
       notices: notices(site),
+      activity: activity(site),
       viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
@@ -120,7 +123,11 @@ export class House {
     const store: NewestTimeStore = {
       read: () => rows.read(),
       write: (newestMs, acceptedMs) => {
-        rows.write(newestMs, acceptedMs);
+        const settle = this.data.queue.transaction(() => {
+          rows.write(newestMs, acceptedMs);
+          return this.rooms.activity.write();
+        });
+        settle();
       },
       putRight: (fromMs, toMs, refutedBuildMs) => {
         // Twice, after a crash in between, makes grants older, never younger.
@@ -146,6 +153,7 @@ export class House {
     });
     this.#disk.start();
     this.#beginNotices();
+    this.#unhear = beginActivity(this.rooms);
     nas.start();
     this.rooms.live.start();
     accounts.onConfirmed((user, token) => {
@@ -238,6 +246,8 @@ export class House {
     await credentials.stop();
     await accounts.stop();
     await nas.stop();
+    this.#unhear();
+    this.rooms.activity.stop();
     this.#disk.stop();
     this.#time.stop();
     this.data.close();

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type BackupWish, nightlyWord } from '../host/backup/last-backup.ts';
+import { type BackupWish, nightlyWord, readLastBackup } from '../host/backup/last-backup.ts';
 import { examine, type Patient } from '../host/doctor.ts';
 import { newerRelease, newerVersion } from '../host/drop-folder.ts';
 import { type FlowsState, healthChecks } from '../host/health-checks.ts';
@@ -10,6 +10,7 @@ import {
   piLoadReader,
   PiLoadSampler,
   System,
+  type SystemCare,
   UpdateWatch,
 } from '../nodes/lib/system/system.ts';
 import { GB, type Site } from './site.ts';
@@ -50,7 +51,9 @@ export function system(site: Site, version: string, host: HostState): System {
   }));
   const update = new UpdateWatch(clock, log, () => newerVersion(data.path, version));
   const visit = () => examine(patient(site));
-  return new System({ version, checks, load, memory, disk: diskState, update, clock, visit });
+  const care = (): SystemCare => careOf(site, version);
+  const watched = { load, memory, disk: diskState, update };
+  return new System({ ...watched, version, checks, clock, visit, care });
 }
 
 /** What the doctor cannot see from outside of the house, without asking the NAS. */
@@ -67,6 +70,16 @@ function patient({ settings, clock, data, rooms }: Site): Patient {
     hasPlugAccount: settings.TAPO_USERNAME !== null,
     backups: wishOf(settings),
     nowMs: clock.nowMs(),
+  };
+}
+
+function careOf({ settings, data, trial }: Site, version: string): SystemCare {
+  const { toDisk, toNas } = wishOf(settings);
+  const places = [...(toDisk ? (['disk'] as const) : []), ...(toNas ? (['nas'] as const) : [])];
+  return {
+    isOnTrial: trial.isOn,
+    newer: newerRelease(data.path, version),
+    backups: places.map((to) => ({ to, ...readLastBackup(data.path, to) })),
   };
 }
 

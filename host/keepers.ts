@@ -71,7 +71,7 @@ export function pageAccounts({ accounts, nas, notices }: Rooms): PageAccounts & 
       notices.signedOut(accounts.pages.deviceOf(cookie));
     },
     wake: () => {
-      const { kind } = nas.wake.wake('an admin at the sign-in page');
+      const { kind } = nas.wake.wake({ kind: 'door', by: null });
       return kind === 'no_mac' || kind === 'already_awake' ? kind : null;
     },
     find: (cookie) => accounts.pages.find(cookie),

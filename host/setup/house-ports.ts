@@ -3,7 +3,7 @@ import { askNearNas, findNas } from '../nas-finder.ts';
 import type { HousePorts } from './setup-sections.ts';
 
 /** What the settings' pages do, done by the rooms. */
-export function housePorts({ accounts, nas, tapo, energy }: Rooms): HousePorts {
+export function housePorts({ accounts, credentials, nas, tapo, energy }: Rooms): HousePorts {
   return {
     nas: {
       now: () => {
@@ -22,6 +22,11 @@ export function housePorts({ accounts, nas, tapo, energy }: Rooms): HousePorts {
       list: (language) => tapo.list(language),
       discover: (language) => tapo.discover(language),
       update: (id, change) => tapo.update(id, change),
+    },
+    keys: {
+      list: () => credentials.list(),
+      store: (username, apiKey) => credentials.storeKey(username, apiKey),
+      drop: (username) => credentials.remove(username, 'api_key'),
     },
     usePrice: (cents) => {
       energy.useDefaultPrice(cents);

@@ -23,6 +23,8 @@ import type { Sections, Visited } from './setup-sections.ts';
 export const SETUP_COOKIE = 'balupi_setup';
 /** What the code opens while no admin is known, beside the sign-in itself. */
 const BEFORE_ADMIN: ReadonlySet<string> = new Set(['house', 'nas']);
+/** … and what the guided start leaves to the settings. */
+const PAST_ADMIN: ReadonlySet<string> = new Set(['', 'admin', 'keys']);
 const NAMES: ReadonlySet<string> = new Set(['', 'admin', 'done', ...SECTIONS]);
 const PLACE = /^(setup|settings)(?:\/([a-z]*))?\/?$/;
 const LANGUAGE_SECONDS = 31_536_000;
@@ -127,7 +129,7 @@ export class SetupDoor {
   async #guided(place: Place, user: User): Promise<void> {
     const { request, response, name, language } = place;
     const isJustDone = this.#deps.setup.isJustDone(cookieOf(request, SETUP_COOKIE));
-    const isPast = name === '' || name === 'admin' || BEFORE_ADMIN.has(name);
+    const isPast = PAST_ADMIN.has(name) || BEFORE_ADMIN.has(name);
     if (isPast) goTo(response, isJustDone ? '/dashboard/setup/account' : '/dashboard/settings');
     else if (name === 'done') send(place, 200, donePage(language));
     else await this.#section(place, { user, asksAgain: !isJustDone });

@@ -1,3 +1,4 @@
+import type { CredentialView } from '../../nodes/lib/accounts/accounts.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
 import { escaped, fault, hidden, page } from '../dashboard-pages.ts';
@@ -8,7 +9,7 @@ export const STEPS = ['house', 'nas', 'admin', 'account', 'plugs', 'price', 'don
 export type Step = (typeof STEPS)[number];
 
 /** What is later a page of the settings. */
-export const SECTIONS = ['house', 'nas', 'account', 'plugs', 'price'] as const;
+export const SECTIONS = ['house', 'nas', 'account', 'plugs', 'price', 'keys'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** Where a section is shown: as a step of the guided start, or below the settings. */
@@ -27,7 +28,7 @@ export interface Shown {
   readonly outranked: readonly string[];
 }
 
-export function titleOf(words: Catalogue['setup'], step: Step): string {
+export function titleOf(words: Catalogue['setup'], step: Step | Section): string {
   return words[`${step}Title`];
 }
 
@@ -196,6 +197,33 @@ export function plugsPage(
   return section(shown, 'plugs', `${first}${list}${search}`);
 }
 
+/** What is stored to act for people, and never shown; an API key more, or one less. */
+export function keysPage(shown: Shown & { readonly keys: readonly CredentialView[] }): string {
+  const words = WORDS.of(shown.language).setup;
+  const kinds = { api_key: words.keyApi, device: words.keyDevice };
+  const states = {
+    ...{ unchecked: words.keyUnchecked, ok: words.keyOk, revoked: words.keyRevoked },
+    ...{ inactive: words.keyInactive, removed: words.keyRemoved },
+    unreadable: words.keyUnreadable,
+  };
+  const rows = shown.keys.map(
+    ({ username, kind, state }) =>
+      `<li><div><b>${escaped(username)}</b>${escaped(`${kinds[kind]}: ${states[state]}`)}</div></li>`,
+  );
+  const list =
+    rows.length === 0
+      ? `<p class="note">${escaped(words.keysNone)}</p>`
+      : `<ul class="list">${rows.join('')}</ul>`;
+  const name = `<label>${escaped(words.keyUser)}<input name="username" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="255" required></label>`;
+  const store = `<form method="post">${name}
+<label>${escaped(words.keyApi)}<input name="secret" type="password" autocomplete="off" maxlength="8192" required></label>${again(shown)}
+<button name="do" value="store">${escaped(words.keyStore)}</button></form>`;
+  const held = shown.keys.filter(({ kind }) => kind === 'api_key').map((key) => key.username);
+  const drop = `<form method="post"><label>${escaped(words.keyUser)}<select name="username">${options(held, held[0] ?? '')}</select></label>${again(shown)}
+<button class="other" name="do" value="drop">${escaped(words.keyDrop)}</button></form>`;
+  return section(shown, 'keys', `${list}${store}${held.length === 0 ? '' : drop}`);
+}
+
 export function pricePage(shown: Shown & { readonly cents: string }): string {
   const words = WORDS.of(shown.language).setup;
   const isSet = shown.outranked.length > 0 ? ' disabled' : '';
@@ -275,11 +303,12 @@ function section(shown: Shown, step: Section, body: string): string {
 /** On from here; the step NAS has a button for it, as a start may be due. */
 function ways(words: Catalogue['setup'], base: Base, step: Section): string {
   if (base === 'settings') return `<a href="/dashboard/settings">${escaped(words.back)}</a>`;
-  if (step === 'nas' || step === 'house') return '';
+  if (step === 'nas' || step === 'house' || step === 'keys') return '';
   return `<a href="/dashboard/setup/${after(step)}">${escaped(words.goOn)}</a>`;
 }
 
-function progress(words: Catalogue['setup'], step: Step): string {
+function progress(words: Catalogue['setup'], step: Step | Section): string {
+  if (step === 'keys') return '';
   const at = filled(words.stepOf, { step: STEPS.indexOf(step) + 1, all: STEPS.length });
   return `<p class="step">${escaped(at)}</p><h2>${escaped(titleOf(words, step))}</h2>`;
 }

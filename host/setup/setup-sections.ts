@@ -1,4 +1,9 @@
-import type { PageOutcome, User } from '../../nodes/lib/accounts/accounts.ts';
+import type {
+  CredentialView,
+  KeyStored,
+  PageOutcome,
+  User,
+} from '../../nodes/lib/accounts/accounts.ts';
 import { AddressRate } from '../../nodes/lib/accounts/address-rate.ts';
 import type {
   AccountOutcome,
@@ -17,6 +22,7 @@ import {
   type Base,
   housePage,
   indexPage,
+  keysPage,
   nasPage,
   type NasShown,
   plugsPage,
@@ -40,6 +46,12 @@ export interface HousePorts {
     list(language: Language): readonly TapoDevice[];
     discover(language: Language): Promise<DiscoverOutcome>;
     update(id: string, change: DeviceChange): unknown;
+  };
+  /** What is stored to act for people later. */
+  readonly keys: {
+    list(): readonly CredentialView[];
+    store(username: string, apiKey: string): Promise<KeyStored>;
+    drop(username: string): Promise<boolean>;
   };
   /** Counts from now on, without a start. */
   readonly usePrice: (cents: number) => void;
@@ -76,8 +88,12 @@ const ACCOUNT_SETTINGS = ['TAPO_USERNAME', 'TAPO_PASSWORD'] as const;
 const ASKS_A_MINUTE = 20;
 /** A plug locks after some 15 wrong passwords. */
 const ACCOUNTS_A_MINUTE = 3;
+const KEYS_A_MINUTE = 10;
 const MOST_CENTS = 1_000;
 const LONGEST_SECRET = 200;
+const LONGEST_NAME = 255;
+/** As the API takes it. */
+const LONGEST_KEY = 8_192;
 
 /** What each section shows, and takes. */
 export class Sections {
@@ -85,6 +101,7 @@ export class Sections {
   readonly #ports: HousePorts;
   readonly #asks: AddressRate;
   readonly #accounts: AddressRate;
+  readonly #keyTries: AddressRate;
   /** Something was set in the guided start that counts from the next start on. */
   #isStartDue = false;
 
@@ -93,6 +110,7 @@ export class Sections {
     this.#ports = ports;
     this.#asks = new AddressRate(clock, ASKS_A_MINUTE);
     this.#accounts = new AddressRate(clock, ACCOUNTS_A_MINUTE);
+    this.#keyTries = new AddressRate(clock, KEYS_A_MINUTE);
   }
 
   /** Whether anybody said where the NAS is. */
@@ -115,6 +133,7 @@ export class Sections {
       account: plugs.hasAccount ? words.accountSet : words.accountNone,
       plugs: names.length === 0 ? words.plugsNone : names.join(', '),
       price: `${this.#cents(language)} ct`,
+      keys: filled(words.keysCount, { count: this.#ports.keys.list().length }),
     });
   }
 
@@ -130,6 +149,8 @@ export class Sections {
         return this.#plugs(visited, said);
       case 'price':
         return this.#price(visited, said);
+      case 'keys':
+        return this.#keys(visited, said);
     }
   }
 
@@ -146,6 +167,8 @@ export class Sections {
         return await this.#takePlugs(visited, form);
       case 'price':
         return this.#takePrice(visited, form);
+      case 'keys':
+        return await this.#takeKeys(visited, form);
     }
   }
 
@@ -350,6 +373,39 @@ export class Sections {
     const place = `/dashboard/setup/${after('price')}`;
     if (visited.base === 'setup') return { kind: 'next', place };
     return page(200, this.#price(visited, { good: words.priceSaved }));
+  }
+
+  #keys(visited: Visited, said: Said): string {
+    return keysPage({ ...this.#shown(visited, said, []), keys: this.#ports.keys.list() });
+  }
+
+  async #takeKeys(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
+    const words = WORDS.of(visited.language).setup;
+    const { keys } = this.#ports;
+    const username = (form.get('username') ?? '').trim();
+    const secret = (form.get('secret') ?? '').trim();
+    const isStore = form.get('do') === 'store';
+    const isWhole = username !== '' && (!isStore || secret !== '');
+    if (!isWhole || username.length > LONGEST_NAME || secret.length > LONGEST_KEY) {
+      return page(422, this.#keys(visited, { fault: words.accountMissing }));
+    }
+    if (this.#keyTries.take('keys').kind !== 'go') {
+      return page(429, this.#keys(visited, { fault: words.tooOften }));
+    }
+    if (!(await this.#isSure(visited, form))) {
+      return page(401, this.#keys(visited, { fault: words.againWrong }));
+    }
+    if (!isStore) {
+      const isGone = await keys.drop(username);
+      const said = isGone ? { good: words.keyDropped } : { fault: words.keyNotThere };
+      return page(isGone ? 200 : 404, this.#keys(visited, said));
+    }
+    const stored = await keys.store(username, secret);
+    if (stored.kind === 'stored') {
+      return page(200, this.#keys(visited, { good: words.keyStored }));
+    }
+    const fault = WORDS.told(visited.language, stored.detail);
+    return page(422, this.#keys(visited, { fault }));
   }
 
   #cents(language: Language): string {

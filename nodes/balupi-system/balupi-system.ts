@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type { Doctor, Health, SystemStatus } from '../lib/api/api.ts';
+import type { Care, Doctor, Health, SystemStatus } from '../lib/api/api.ts';
 import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
@@ -7,6 +7,7 @@ import { answer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { type Said, said, WORDS } from '../lib/viewers/viewers.ts';
+import { listActivity } from './activity-act.ts';
 import { metricsText } from './metrics.ts';
 import { DECLARATION } from './operations.ts';
 
@@ -125,6 +126,21 @@ async function doctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessag
   return withAnswer(message, answer(payload));
 }
 
+/** `GET /api/system/care`. */
+function care({ system }: Rooms, message: ApiMessage): ApiMessage {
+  const { version, isOnTrial, newer, backups } = system.care();
+  const payload: Care = {
+    ...{ version, newer, on_trial: isOnTrial },
+    backups: backups.map(({ to, problem, made }) => ({
+      ...{ to, problem },
+      made_at: made?.at ?? null,
+      where: made?.where ?? null,
+      size_bytes: made?.sizeBytes ?? null,
+    })),
+  };
+  return withAnswer(message, answer(payload));
+}
+
 const LEVEL_MARKS = { ok: '✓', warn: '⚠', fail: '✗' } as const;
 
 /** A row of a page's table for each finding, in words that are marked for its reader. */
@@ -138,6 +154,8 @@ async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMe
 }
 
 const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+  activity: listActivity,
+  care,
   doctor,
   'page-doctor': pageDoctor,
   health,

@@ -24,6 +24,16 @@ export const DECLARATION = declare({
       for: 'flow',
       serves: ['system-doctor'],
     },
+    activity: {
+      words: { en: 'what happened in the house', de: 'was im Haus geschah' },
+      for: 'flow',
+      serves: ['activity'],
+    },
+    care: {
+      words: { en: 'backups and updates', de: 'Backups und Updates' },
+      for: 'flow',
+      serves: ['system-care'],
+    },
     metrics: {
       words: { en: 'write metrics', de: 'Messwerte für Prometheus' },
       for: 'flow',
@@ -59,7 +69,9 @@ export const DECLARATION = declare({
 
 {{page-checks}} answers nobody: it puts a row for each check into \`payload\`, for a page of the Dashboard.
 
-{{doctor}} answers an admin with what \`balupi doctor\` finds. {{page-doctor}} puts the same into \`payload\` as rows, for the page that asked.`,
+{{doctor}} answers an admin with what \`balupi doctor\` finds. {{page-doctor}} puts the same into \`payload\` as rows, for the page that asked.
+
+{{activity}} gives the log of the last 90 days: to an admin all of it, to others what is everybody’s and their own.`,
     de: `{{health}} sieht in diesem Augenblick nach und fragt niemanden außerhalb des Prozesses.
 
 {{load}} gibt den letzten Blick aus dem Hintergrund.
@@ -68,6 +80,8 @@ export const DECLARATION = declare({
 
 {{page-checks}} antwortet niemandem: es legt eine Zeile je Prüfung in \`payload\`, für eine Seite des Dashboards.
 
-{{doctor}} antwortet einem Admin mit dem, was \`balupi doctor\` findet. {{page-doctor}} legt dasselbe als Zeilen in \`payload\`, für die Seite, die gefragt hat.`,
+{{doctor}} antwortet einem Admin mit dem, was \`balupi doctor\` findet. {{page-doctor}} legt dasselbe als Zeilen in \`payload\`, für die Seite, die gefragt hat.
+
+{{activity}} gibt das Protokoll der letzten 90 Tage: einem Admin alles, anderen was alle angeht und was ihres ist.`,
   },
 });

@@ -12,6 +12,7 @@ import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { check, days, fetchAhead, keepPins, settle } from './ahead-acts.ts';
 import { listPins, pin, unpin } from './pin-acts.ts';
+import { usage } from './usage-act.ts';
 import { rawReference } from './raw-reference.ts';
 import { DECLARATION } from './operations.ts';
 
@@ -131,6 +132,7 @@ const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   serve,
   stats,
   days,
+  usage,
   clear,
   pins: listPins,
   pin,

@@ -19,6 +19,11 @@ export const DECLARATION = declare({
       for: 'flow',
       serves: ['cache-days'],
     },
+    usage: {
+      words: { en: 'who has how much', de: 'wer wie viel hat' },
+      for: 'flow',
+      serves: ['cache-usage'],
+    },
     pins: {
       words: { en: 'list pins', de: 'Anheftungen zeigen' },
       for: 'flow',

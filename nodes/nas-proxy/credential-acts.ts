@@ -11,7 +11,7 @@ import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `GET /api/nas/credentials`. */
 export function credentials({ credentials: stored }: Rooms, message: ApiMessage): ApiMessage {
-  const payload: CredentialList = { credentials: stored.list().map(wire) };
+  const payload: CredentialList = { credentials: stored.list().map(wireCredential) };
   return withAnswer(message, answer(payload));
 }
 
@@ -23,7 +23,7 @@ export async function putCredential(
   const { body, params } = callOf(message);
   const { api_key: apiKey } = body as CredentialBody;
   const done = await stored.storeKey(params['username'] ?? '', apiKey);
-  if (done.kind === 'stored') return withAnswer(message, answer(wire(done.credential)));
+  if (done.kind === 'stored') return withAnswer(message, answer(wireCredential(done.credential)));
   const { detail } = done;
   const errors = [{ loc: ['body', 'api_key'], msg: detail }];
   return withAnswer(message, refuse('invalid', { detail, errors }));
@@ -40,7 +40,8 @@ export async function dropCredentials(
   return withAnswer(message, found ? answer({ message: 'Forgotten' }) : refuse('not_found'));
 }
 
-function wire(view: CredentialView): Credential {
+/** Never its secret. */
+export function wireCredential(view: CredentialView): Credential {
   return {
     username: view.username,
     kind: view.kind,

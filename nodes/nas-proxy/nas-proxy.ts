@@ -18,6 +18,7 @@ import {
 } from './pairing-acts.ts';
 import { pass } from './pass-act.ts';
 import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
+import { endSignIn, people } from './people-acts.ts';
 import { probe, status } from './status-acts.ts';
 import { syncChanges } from './sync-acts.ts';
 import { DECLARATION } from './operations.ts';
@@ -44,6 +45,8 @@ const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   'pair-poll': poll,
   desktops,
   'desktops-end': endDesktop,
+  people,
+  'people-end': endSignIn,
   status,
   probe,
   credentials,

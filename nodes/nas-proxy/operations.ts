@@ -93,6 +93,16 @@ export const DECLARATION = declare({
       for: 'house',
       serves: ['auth-desktops-end'],
     },
+    people: {
+      words: { en: 'who is known here', de: 'wer hier bekannt ist' },
+      for: 'house',
+      serves: ['people'],
+    },
+    'people-end': {
+      words: { en: 'end a sign-in', de: 'Anmeldung beenden' },
+      for: 'house',
+      serves: ['people-sign-in-end'],
+    },
     probe: {
       words: { en: 'probe when due', de: 'nachsehen, wenn fällig' },
       for: 'house',

@@ -68,10 +68,10 @@ function detailOf(payload: unknown): string {
   return typeof message === 'string' ? message : '';
 }
 
-/** Why each upload or conflict of a list is where it is, for its reader. */
+/** Why each upload, conflict or entry of a list is where it is, for its reader. */
 function withDetailsIn(language: Language, payload: unknown): unknown {
   const lists = (payload ?? {}) as Readonly<Record<string, unknown>>;
-  for (const name of ['uploads', 'conflicts']) {
+  for (const name of ['uploads', 'conflicts', 'entries']) {
     const list = lists[name];
     if (!Array.isArray(list)) continue;
     const rows = (list as readonly { readonly detail?: unknown }[]).map((row) =>

@@ -1,3 +1,4 @@
+import type { WakeCause } from '../lib/nas/nas.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 export type Held =
@@ -14,13 +15,13 @@ const ASLEEP_RETRY_SECONDS = 300;
  */
 export async function holdForWake(
   { nas, missRule, clock }: Pick<Rooms, 'nas' | 'missRule' | 'clock'>,
-  caller: { readonly who: string; readonly auto: boolean; readonly signal: AbortSignal },
+  caller: { readonly by: WakeCause['by']; readonly auto: boolean; readonly signal: AbortSignal },
 ): Promise<Held> {
   if (nas.presence.state.awake) return { kind: 'awake' };
   if (!missRule.wakeOnMiss || caller.auto) {
     return { kind: 'asleep', retryAfterSeconds: ASLEEP_RETRY_SECONDS };
   }
-  const outcome = nas.wake.wakeForMiss(`${caller.who}, who reads what is not kept`);
+  const outcome = nas.wake.wakeForMiss({ kind: 'read', by: caller.by });
   if (outcome.kind === 'already_awake') return { kind: 'awake' };
   if (outcome.kind === 'no_mac') {
     return { kind: 'asleep', retryAfterSeconds: ASLEEP_RETRY_SECONDS };

@@ -4,9 +4,9 @@ import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
+import type { WakeCause } from '../lib/nas/nas.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { quoted } from '../lib/log/quoted.ts';
 import { holdForWake } from './hold.ts';
 import { DECLARATION } from './operations.ts';
 
@@ -15,16 +15,15 @@ interface WolConfig extends NodeDef, StoredNode {
   readonly nas: string;
 }
 
-/** Who sent it, for the log; what carries no request comes from a flow. */
-function whoOf({ req }: ApiMessage): string {
-  const caller = req?.call?.caller ?? null;
-  return caller === null ? 'a flow' : quoted(caller.user.username);
+/** Who sent it; what carries no request comes from a flow. */
+function senderOf({ req }: ApiMessage): WakeCause['by'] {
+  return req?.call?.caller?.user ?? null;
 }
 
 /** Wakes at once; how it ends is in `GET /api/nas/status`. */
 function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessage {
   const before = nas.status();
-  const outcome = nas.wake.wake(whoOf(message));
+  const outcome = nas.wake.wake({ kind: 'call', by: senderOf(message) });
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') return withAnswer(message, refuse('already_awake'));
   const payload = {
@@ -39,7 +38,7 @@ function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessa
 
 /** The same, in the words of the NAS's own `POST /api/system/sleep/wake`. */
 function wakeForApp({ nas }: Rooms, message: ApiMessage): ApiMessage {
-  const outcome = nas.wake.wake(whoOf(message));
+  const outcome = nas.wake.wake({ kind: 'call', by: senderOf(message) });
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') {
     return withAnswer(
@@ -54,7 +53,7 @@ function wakeForApp({ nas }: Rooms, message: ApiMessage): ApiMessage {
 async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
   const call = callOf(message);
   const held = await holdForWake(rooms, {
-    who: whoOf(message),
+    by: senderOf(message),
     auto: call.auto,
     signal: call.signal,
   });
@@ -66,7 +65,7 @@ async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
 /** A flow that asks for it needs the NAS: the message goes on as it came, at 1 once it is awake. */
 async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> {
   const held = await holdForWake(rooms, {
-    ...{ who: whoOf(message), auto: false },
+    ...{ by: senderOf(message), auto: false },
     signal: callOf(message).signal,
   });
   return held.kind === 'awake' ? [message, null] : [null, message];

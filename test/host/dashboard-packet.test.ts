@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { inLook } from '../../host/dashboard-look.ts';
+import { inLook, withoutAdmins } from '../../host/dashboard-look.ts';
 import { admitPacket, isFor } from '../../host/dashboard-packet.ts';
 import { isDashboard, isSameOrigin, safeNext } from '../../host/dashboard-request.ts';
 
@@ -202,5 +202,22 @@ describe('A request to the Dashboard', () => {
     ]) {
       assert.equal(safeNext(next), '/dashboard/', String(next));
     }
+  });
+
+  it('tells nobody but admins of what is for admins', () => {
+    const config = {
+      groups: { all: { className: '' }, admins: { className: 'wide for-admins' }, plain: {} },
+      widgets: {
+        one: { props: { group: 'all' } },
+        two: { props: { group: 'admins' } },
+        head: { props: {} },
+      },
+      pages: { page: {} },
+    };
+    assert.deepEqual(withoutAdmins(config), {
+      groups: { all: { className: '' }, plain: {} },
+      widgets: { one: { props: { group: 'all' } }, head: { props: {} } },
+      pages: { page: {} },
+    });
   });
 });

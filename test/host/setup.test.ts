@@ -292,6 +292,24 @@ describe('The first start over HTTP', function () {
     assert.notEqual(refused.status, 200);
   });
 
+  it('stores and removes an API key with the password again, and shows no key', async () => {
+    const place = '/dashboard/settings/keys';
+    const secret = house.nas.accounts.apiKey('alice');
+    const wish = { do: 'store', username: 'alice', secret };
+    assert.equal((await owner.post(place, { ...wish, password: 'wrong' })).status, 401);
+    assert.doesNotMatch((await owner.get(place)).html, /alice<\/b>API/);
+    const sure = { password: ADMIN.password };
+    const stored = await owner.post(place, { ...wish, ...sure });
+    assert.equal(stored.status, 200, stored.html);
+    assert.match(stored.html, /alice<\/b>API/);
+    assert.ok(!stored.html.includes(secret));
+    const others = await owner.post(place, { ...wish, username: 'bob', ...sure });
+    assert.equal(others.status, 422);
+    const dropped = await owner.post(place, { do: 'drop', username: 'alice', ...sure });
+    assert.equal(dropped.status, 200, dropped.html);
+    assert.equal((await owner.get('/dashboard/setup/keys')).status, 404);
+  });
+
   it('takes no form of another site’s page, and none from who is no admin', async () => {
     const foreign = await owner.post(
       '/dashboard/settings/price',

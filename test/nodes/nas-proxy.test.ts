@@ -211,7 +211,12 @@ describe('The node balupi-nas-proxy', () => {
         nextWakeAt: null,
         everSeen: true,
         fault: 'nas_mismatch',
-        wake: { state: 'failed', startedAtMs: Date.parse('2026-02-22T14:10:00Z'), attempts: 2 },
+        wake: {
+          state: 'failed',
+          startedAtMs: Date.parse('2026-02-22T14:10:00Z'),
+          attempts: 2,
+          cause: { kind: 'call', by: ALICE.user },
+        },
       }),
     };
     const stage = await opened('status', { nas, files: { isStorageMissing: true } });

@@ -27,7 +27,7 @@ const STATUS: NasStatus = {
   nextWakeAt: null,
   everSeen: true,
   fault: null,
-  wake: { state: 'idle', startedAtMs: null, attempts: 0 },
+  wake: { state: 'idle', startedAtMs: null, attempts: 0, cause: null },
 };
 
 /** A NAS of which nothing new is told. */

@@ -16,6 +16,7 @@ import {
   donePage,
   housePage,
   indexPage,
+  keysPage,
   type NasShown,
   nasPage,
   plugsPage,
@@ -30,7 +31,8 @@ const MAC = '02:00:5e:00:53:01';
 export function pageStates(language: Language): ReadonlyMap<string, string> {
   const words = WORDS.of(language).setup;
   const both = (['setup', 'settings'] as const).flatMap((base) => sections(language, base));
-  const none = { house: 'UTC', nas: '–', account: words.accountNone, plugs: '–', price: '30 ct' };
+  const none = { house: 'UTC', nas: '–', account: words.accountNone, plugs: '–' };
+  const told = { ...none, price: '30 ct', keys: '–' };
   const signIn = { language, fault: null, next: '/dashboard' };
   return new Map([
     ['code', codePage(language, null)],
@@ -41,7 +43,7 @@ export function pageStates(language: Language): ReadonlyMap<string, string> {
     ['admin, none', adminPage(language, filled(words.notAdmin, { name: 'alice' }))],
     ['done', donePage(language)],
     ['starting again', restartPage(language, '/dashboard/setup/admin')],
-    ['settings', indexPage(language, none)],
+    ['settings', indexPage(language, told)],
     ['for admins only', sentencePage(language, words.adminsOnly)],
     ['sign-in', signInPage(signIn)],
     ['sign-in, refused', signInPage({ ...signIn, fault: 'No.', username: 'alice' })],
@@ -75,6 +77,8 @@ function sections(language: Language, base: Base): [string, string][] {
     ['price, refused', pricePage({ ...bad, cents: '31.5' })],
     ['price, saved', pricePage({ ...good, cents: '31.5' })],
     ['price, outranked', pricePage({ ...outranked, cents: '31.5' })],
+    ['keys, none', keysPage({ ...bad, keys: [] })],
+    ['keys', keysPage({ ...good, keys: KEYS })],
   ];
   return states.map(([name, html]) => [`${base}: ${name}`, html]);
 }
@@ -103,6 +107,12 @@ function nasStates(
     ['nas, outranked', { ...known, outranked: ['BALUPI_NAS_URL'] }],
   ];
 }
+
+const KEY = { username: 'alice', lastUsedMs: 0, expiresAtMs: null, createdAtMs: 0, detail: null };
+const KEYS = [
+  { ...KEY, kind: 'api_key', state: 'ok' },
+  { ...KEY, kind: 'device', state: 'revoked' },
+] as const;
 
 const CORNER: TapoDevice = {
   ...{ id: 'one', name: 'Corner', ipAddress: '192.168.178.60', macAddress: MAC, model: 'P110' },

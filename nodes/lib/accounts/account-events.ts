@@ -1,3 +1,4 @@
+import { Listeners } from '../log/listeners.ts';
 import type { Log } from '../log/log.ts';
 import type { User } from './caller.ts';
 
@@ -10,15 +11,30 @@ export type LogoutListener = (userId: number) => void;
 /** Hears that the NAS gave this id to somebody else: what was kept for it is nobody's any more. */
 export type ReplacedListener = (userId: number) => void;
 
+/**
+ * What somebody wants to hear of their account: a sign-in from where there was none before, and a
+ * device that got tokens of its own.
+ */
+export type AccountNews =
+  | { readonly kind: 'sign_in'; readonly user: User; readonly address: string }
+  | {
+      readonly kind: 'device_paired';
+      readonly user: User;
+      readonly address: string;
+      readonly deviceName: string;
+    };
+
 /** Tells other rooms what happened to an account. */
 export class AccountEvents {
   readonly #log: Log;
   readonly #confirmed = new Set<ConfirmedListener>();
   readonly #logout = new Set<LogoutListener>();
   readonly #replaced = new Set<ReplacedListener>();
+  readonly #news: Listeners<AccountNews>;
 
   constructor(log: Log) {
     this.#log = log;
+    this.#news = new Listeners(log);
   }
 
   onConfirmed(listener: ConfirmedListener): () => void {
@@ -40,6 +56,14 @@ export class AccountEvents {
     return () => {
       this.#replaced.delete(listener);
     };
+  }
+
+  onNews(listener: (news: AccountNews) => void): () => void {
+    return this.#news.listen(listener);
+  }
+
+  news(news: AccountNews): void {
+    this.#news.tell(news);
   }
 
   confirmed(user: User, token: string): void {

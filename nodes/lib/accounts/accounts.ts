@@ -8,6 +8,7 @@ import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import {
   AccountEvents,
+  type AccountNews,
   type ConfirmedListener,
   type LogoutListener,
   type ReplacedListener,
@@ -29,6 +30,7 @@ import { PageSignIn } from './page-sign-in.ts';
 import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
 import { PersonSignIn } from './person-sign-in.ts';
 import { PiSignIn } from './pi-sign-in.ts';
+import { SignIns } from './sign-ins.ts';
 import { PiTokens } from './pi-tokens.ts';
 import type { DesktopRow } from './desktop-rows.ts';
 import { PairedDesktops, type StoredCredentials } from './paired-desktops.ts';
@@ -40,8 +42,9 @@ import { type Checked, type LoginTry, type SecondFactorTry, SignIn } from './sig
 import { isRecord } from './token-form.ts';
 import { UserBook } from './user-book.ts';
 
+export type { AccountNews } from './account-events.ts';
 export type { Caller, User } from './caller.ts';
-export { Credentials, type CredentialView } from './credentials.ts';
+export { Credentials, type CredentialView, type KeyStored } from './credentials.ts';
 export type { PageOutcome, SignInOutcome, SignInRefusal } from './outcomes.ts';
 export type { OpenedPage } from './page-sessions.ts';
 export { NewestTimeRows } from './newest-time-rows.ts';
@@ -74,6 +77,8 @@ export interface AccountsParts {
 export class Accounts {
   /** Who has the pages of the Pi open. */
   readonly pages: PageSessions;
+  /** Where everybody is signed in. */
+  readonly signIns: SignIns;
   /** How phones and desktops get their tokens. */
   readonly pairing: Pairing;
   readonly #parts: AccountsParts;
@@ -96,11 +101,10 @@ export class Accounts {
 
   constructor(parts: AccountsParts) {
     this.#parts = parts;
-    this.#events = new AccountEvents(parts.log);
+    const events = (this.#events = new AccountEvents(parts.log));
     const { store, clock, time, nas, presence, secretKey, log, budget } = parts;
     const graceMs = parts.offlineGraceHours * 3_600_000;
-    const shares = new NasShares(clock);
-    this.#shares = shares;
+    const shares = (this.#shares = new NasShares(clock));
     const onReplaced: ReplacedListener = (userId) => {
       this.#replaced(userId);
     };
@@ -109,13 +113,14 @@ export class Accounts {
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const own = { nas, presence, book, time, clock, graceMs, onConfirmed };
+    const onNews = events.news.bind(events);
+    const own = { nas, presence, book, time, clock, graceMs, onConfirmed, onNews };
     const common = { ...own, shares, log, budget };
     const verdicts = (this.#verdicts = new NasVerdicts(common));
     this.#book = book;
     const unknown = (): AuthVerdict | null => unknownNow(store, presence);
     this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
-    this.#piSignIn = new PiSignIn(tokens, book);
+    const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
     this.#signIn = new SignIn({
       ...common,
       verifiers: new PasswordVerifiers(book.verifiers, parts.scryptCost ?? SCRYPT_COST),
@@ -123,9 +128,8 @@ export class Accounts {
     });
     const { api, stored, desktopRefresh: mode, storedTokenOf } = parts;
     const desktops = (this.#desktops = new PairedDesktops({ ...common, api, stored, mode }));
-    this.#refresh = new Refresh({ ...common, desktops, piSignIn: this.#piSignIn });
+    this.#refresh = new Refresh({ ...common, desktops, piSignIn });
     this.pairing = new Pairing({ ...common, api, desktops });
-    const [piSignIn, events] = [this.#piSignIn, this.#events];
     this.#profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
     this.#persons = new PersonSignIn(this.#signIn, presence);
     const recheck = new RoleRecheck(common);
@@ -133,6 +137,7 @@ export class Accounts {
     this.#learning = new BackgroundLearning(common);
     this.#pageSignIn = this.#pageDoor();
     this.pages = this.#pageSessions(recheck);
+    this.signIns = this.#allSignIns();
   }
 
   /** The trusted time was put right, in what is stored too. */
@@ -278,6 +283,18 @@ export class Accounts {
     return this.#book.users.answeredSince(sinceMs);
   }
 
+  /** Everybody whom the NAS let in here and has not switched off, by name. */
+  everybody(): readonly User[] {
+    const users = this.#book.users.answeredSince(0).map((id) => this.#book.userOf(id));
+    const known = users.filter((user) => user !== null);
+    return known.sort((a, b) => (a.username < b.username ? -1 : 1));
+  }
+
+  /** When the NAS last answered for that user, epoch ms; 0 for one who is unknown. */
+  answeredAtMs(userId: number): number {
+    return this.#book.users.find(userId)?.answeredAtMs ?? 0;
+  }
+
   /** As {@link userOf}, by the name the NAS last gave. */
   userNamed(username: string): User | null {
     const row = this.#book.users.findByName(username);
@@ -337,6 +354,11 @@ export class Accounts {
     return this.#events.onReplaced(listener);
   }
 
+  /** Tells of sign-ins from new places and of new devices. @returns how to stop that */
+  onNews(listener: (news: AccountNews) => void): () => void {
+    return this.#events.onNews(listener);
+  }
+
   /** Ends what the last run left open, and tells the NAS of logouts once it is up. */
   start(): void {
     for (const userId of this.#book.users.replacedOpen()) this.#replaced(userId);
@@ -385,6 +407,12 @@ export class Accounts {
       userOf: (userId) => this.userOf(userId),
       standingOf: (userId) => this.standingOf(userId),
     });
+  }
+
+  #allSignIns(): SignIns {
+    const { pages } = this;
+    const [book, desktops, editor] = [this.#book, this.#desktops, this.#editor];
+    return new SignIns({ time: this.#parts.time, pages, book, desktops, editor });
   }
 
   #confirmed(user: User, token: string): void {

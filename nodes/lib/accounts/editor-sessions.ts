@@ -20,6 +20,14 @@ interface Session {
   readonly endedAtMs: number | null;
 }
 
+/** A sign-in that stands, in epoch ms. */
+export interface EditorSignIn {
+  readonly username: string;
+  readonly userId: number;
+  readonly sinceMs: number;
+  readonly endsAtMs: number;
+}
+
 export interface EditorSessionsParts {
   readonly book: UserBook;
   readonly clock: Clock;
@@ -70,6 +78,22 @@ export class EditorSessions {
     const user = this.#standing(session);
     if (user === null) this.#sessions.delete(username);
     return user;
+  }
+
+  /** @param userId null for everybody's */
+  standing(userId: number | null): readonly EditorSignIn[] {
+    const { clock } = this.#parts;
+    const [nowMs, nowTickMs] = [clock.nowMs(), clock.monotonicMs()];
+    return [...this.#sessions].flatMap(([username, session]) => {
+      const isWanted = userId === null || session.userId === userId;
+      if (!isWanted || this.#standing(session) === null) return [];
+      const sinceMs = nowMs - (nowTickMs - session.signedInAtMs);
+      return [{ username, userId: session.userId, sinceMs, endsAtMs: sinceMs + SESSION_MS }];
+    });
+  }
+
+  end(username: string): void {
+    this.#sessions.delete(username);
   }
 
   #standing(session: Session): User | null {

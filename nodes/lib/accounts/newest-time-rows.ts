@@ -47,6 +47,7 @@ function putRight(fromMs: number, toMs: number, graceMs: number): readonly Chang
       toMs,
       toMs,
     ],
+    ['UPDATE activity SET at_ms = min(at_ms, ?), ended_at_ms = min(ended_at_ms, ?)', toMs, toMs],
     ['UPDATE nas_snapshot SET received_at_ms = min(received_at_ms, ?)', toMs],
   ];
 }

@@ -16,6 +16,7 @@ const MAX_PER_USER = 20;
 /** All SQL of `page_sessions`. */
 export class PageSessionRows {
   readonly #find: Statement;
+  readonly #all: Statement;
   readonly #add: Statement;
   readonly #cap: Statement;
   readonly #drop: Statement;
@@ -24,6 +25,9 @@ export class PageSessionRows {
     this.#find = store.prepare(`
       SELECT user_id, standing, signed_in_at_ms, ends_at_ms
       FROM page_sessions WHERE cookie_hash = ?`);
+    this.#all = store.prepare(`
+      SELECT cookie_hash, user_id, standing, signed_in_at_ms, ends_at_ms
+      FROM page_sessions WHERE ?1 IS NULL OR user_id = ?1`);
     this.#add = store.prepare(`
       INSERT INTO page_sessions (cookie_hash, user_id, standing, signed_in_at_ms, ends_at_ms)
       VALUES (?, ?, ?, ?, ?)`);
@@ -36,13 +40,14 @@ export class PageSessionRows {
 
   find(hash: Buffer): PageSessionRow | null {
     const row = this.#find.get(hash);
-    if (row === undefined) return null;
-    return {
-      userId: Number(row['user_id']),
-      standing: Number(row['standing']),
-      signedInAtMs: Number(row['signed_in_at_ms']),
-      endsAtMs: Number(row['ends_at_ms']),
-    };
+    return row === undefined ? null : sessionIn(row);
+  }
+
+  /** @param userId null for everybody's */
+  all(userId: number | null): readonly (PageSessionRow & { readonly hash: Buffer })[] {
+    return this.#all
+      .all(userId)
+      .map((row) => ({ ...sessionIn(row), hash: Buffer.from(row['cookie_hash'] as Uint8Array) }));
   }
 
   /** Adds one, and drops those that ended before and that user's surplus ones. */
@@ -55,4 +60,13 @@ export class PageSessionRows {
   drop(hash: Buffer): void {
     this.#drop.run(hash);
   }
+}
+
+function sessionIn(row: Readonly<Record<string, unknown>>): PageSessionRow {
+  return {
+    userId: Number(row['user_id']),
+    standing: Number(row['standing']),
+    signedInAtMs: Number(row['signed_in_at_ms']),
+    endsAtMs: Number(row['ends_at_ms']),
+  };
 }

@@ -75,6 +75,22 @@ export class PageSessions {
     return `page:${hashOf(cookie).toString('base64url')}`;
   }
 
+  /**
+   * The sign-ins that stand, by keys that open nothing.
+   * @param userId null for everybody's
+   */
+  standing(userId: number | null): readonly (PageSessionRow & { readonly key: string })[] {
+    return this.#parts.rows
+      .all(userId)
+      .filter((row) => this.#standing(row) !== null)
+      .map(({ hash, ...row }) => ({ ...row, key: hash.toString('hex') }));
+  }
+
+  /** Signs a browser out. @param key as {@link standing} told it */
+  end(key: string): void {
+    this.#parts.rows.drop(Buffer.from(key, 'hex'));
+  }
+
   #row(cookie: string): PageSessionRow | null {
     return COOKIE_FORM.test(cookie) ? this.#parts.rows.find(hashOf(cookie)) : null;
   }

@@ -1,6 +1,7 @@
 import type { NasApi, NasClient, NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
+import type { AccountNews } from './account-events.ts';
 import { AddressRate } from './address-rate.ts';
 import { silentCode } from './asking.ts';
 import type { User } from './caller.ts';
@@ -20,6 +21,7 @@ export interface PairingParts {
   readonly clock: Clock;
   readonly time: TrustedClock;
   readonly onConfirmed: (user: User, token: string) => void;
+  readonly onNews: (news: AccountNews) => void;
 }
 
 /** What a device says when it asks for a code. */
@@ -72,11 +74,13 @@ export class Pairing {
     }
     if (learnt?.kind !== 'user') return { kind: 'passed', status, body: told, user: null };
     const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
-    const { book, time, onConfirmed } = this.#parts;
+    const { book, time, onConfirmed, onNews } = this.#parts;
     if (typeof device['id'] === 'string') {
       book.devices.take(device['id'], learnt.user.id, time.nowMs());
     }
     onConfirmed(learnt.user, learnt.token);
+    const deviceName = nameIn(device);
+    onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
     return { kind: 'passed', status, body: told, user: learnt.user };
   }
 
@@ -108,6 +112,8 @@ export class Pairing {
     const refreshToken = isRecord(told) ? told['refresh_token'] : undefined;
     if (asking !== undefined && typeof refreshToken === 'string') {
       await this.#paired(learnt.user, learnt.token, refreshToken, asking);
+      const { deviceName } = asking;
+      this.#parts.onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
     }
     this.#parts.onConfirmed(learnt.user, learnt.token);
     return { ...passed, user: learnt.user };
@@ -155,6 +161,12 @@ export class Pairing {
     if (answer.kind === 'bad_answer' || status >= 500) return no(refused('nas_bad_answer'));
     return { kind: 'said', status, body: answer.body };
   }
+}
+
+/** What its user called it. */
+function nameIn(device: Readonly<Record<string, unknown>>): string {
+  const name = device['device_name'];
+  return typeof name === 'string' ? name.slice(0, 100) : '';
 }
 
 function keyOf(code: string): string {

@@ -11,6 +11,16 @@ export interface RefreshRow {
   readonly device: string;
 }
 
+/** Whoever holds one user's refresh tokens. */
+export interface TokenDevice {
+  readonly userId: number;
+  readonly device: string;
+  /** When the NAS last gave or took one of them. */
+  readonly acceptedAtMs: number;
+  /** The latest end of them; null where one does not tell. */
+  readonly expiresAtMs: number | null;
+}
+
 /** A user's devices, with room for those that were replaced. */
 const MAX_PER_USER = 50;
 
@@ -20,6 +30,8 @@ const MAX_ENDED = 10_000;
 /** All SQL of `refresh_tokens` and of those a logout ended here, `ended_refresh_tokens`. */
 export class RefreshRows {
   readonly #find: Statement;
+  readonly #all: Statement;
+  readonly #end: Statement;
   readonly #keep: Statement;
   readonly #cap: Statement;
   readonly #drop: Statement;
@@ -32,6 +44,12 @@ export class RefreshRows {
     this.#find = store.prepare(
       'SELECT user_id, expires_at_ms, device FROM refresh_tokens WHERE token_hash = ?',
     );
+    this.#all = store.prepare(`
+      SELECT token_hash, user_id, expires_at_ms, device, accepted_at_ms FROM refresh_tokens
+      WHERE ?1 IS NULL OR user_id = ?1 ORDER BY accepted_at_ms`);
+    this.#end = store.prepare(`
+      INSERT OR IGNORE INTO ended_refresh_tokens (token_hash, expires_at_ms, ended_at_ms)
+      SELECT token_hash, expires_at_ms, ?2 FROM refresh_tokens WHERE token_hash = ?1`);
     this.#keep = store.prepare(`
       INSERT INTO refresh_tokens (token_hash, user_id, expires_at_ms, device, accepted_at_ms)
       VALUES (?, ?, ?, ?, ?)
@@ -94,6 +112,42 @@ export class RefreshRows {
     this.#endOfUser.run(atMs, userId);
     this.#dropOfUser.run(userId);
     this.#capEnded.run(overBeforeMs);
+  }
+
+  /** @param userId null for everybody's */
+  devices(userId: number | null): readonly TokenDevice[] {
+    const devices = new Map<string, TokenDevice>();
+    for (const { userId: id, device, acceptedAtMs, expiresAtMs: endMs } of this.#rows(userId)) {
+      const key = `${id} ${device}`;
+      const before = devices.get(key)?.expiresAtMs ?? 0;
+      const expiresAtMs = endMs === null ? null : Math.max(before, endMs);
+      devices.set(key, { userId: id, device, acceptedAtMs, expiresAtMs });
+    }
+    return [...devices.values()];
+  }
+
+  /** What one device of a user holds is over for good. @returns the hashes of it */
+  endOfDevice(userId: number, device: string, atMs: number): readonly Buffer[] {
+    const rows = this.#rows(userId).filter((row) => row.device === device);
+    for (const { hash } of rows) {
+      this.#end.run(hash, atMs);
+      this.#drop.run(hash);
+    }
+    return rows.map(({ hash }) => hash);
+  }
+
+  #rows(userId: number | null): readonly (TokenDevice & { readonly hash: Buffer })[] {
+    return this.#all.all(userId).map((row) => {
+      const hash = Buffer.from(row['token_hash'] as Uint8Array);
+      const { device, expires_at_ms: expiresAtMs } = row;
+      return {
+        hash,
+        userId: Number(row['user_id']),
+        device: typeof device === 'string' ? device : lineageFrom(hash),
+        acceptedAtMs: Number(row['accepted_at_ms']),
+        expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      };
+    });
   }
 
   isEnded(hash: Buffer): boolean {

@@ -4,6 +4,7 @@ import type { NasClient, NasJson } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
+import type { AccountNews } from './account-events.ts';
 import { mayAsk, silentCode } from './asking.ts';
 import type { Caller, User } from './caller.ts';
 import type { Leave, LoginLimits } from './login-limits.ts';
@@ -58,6 +59,7 @@ export interface SignInParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly onConfirmed: (user: User, token: string) => void;
+  readonly onNews: (news: AccountNews) => void;
 }
 
 /** A try with what the Pi itself knows of it. */
@@ -231,8 +233,11 @@ export class SignIn {
 
   #noteIn(checked: Checked, address: string): void {
     if (checked.kind === 'refused' || checked.user === null) return;
-    const { book, time } = this.#parts;
-    book.places.note(checked.user.id, address, time.nowMs());
+    const { book, time, onNews } = this.#parts;
+    const { user } = checked;
+    const isNew = !book.places.isKnown(user.id, address, time.nowMs());
+    book.places.note(user.id, address, time.nowMs());
+    if (isNew) onNews({ kind: 'sign_in', user, address });
   }
 }
 

@@ -255,6 +255,18 @@ export class UserBook {
     });
   }
 
+  /** What one device of a user holds lets nobody in here any more, nor what the Pi gave out for it. */
+  endDevice(userId: number, device: string): void {
+    const nowMs = this.#time.nowMs();
+    this.live.dropOfUser(userId);
+    this.#store.transaction(() => {
+      this.verdicts.signOutDevice(userId, device, nowMs);
+      for (const hash of this.refreshTokens.endOfDevice(userId, device, nowMs)) {
+        this.sessions.dropOfRefresh(hash);
+      }
+    });
+  }
+
   /** A paired desktop is over for good, with what the Pi gave out for it. */
   endDesktop(row: DesktopRow, why: DesktopEnd): void {
     this.#store.transaction(() => {

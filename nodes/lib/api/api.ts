@@ -1,3 +1,4 @@
+import { ACTIVITY_ENDPOINTS } from './activity-endpoints.ts';
 import { APP_ENERGY_ENDPOINTS } from './app-energy-endpoints.ts';
 import { AUTH_ENDPOINTS } from './auth-endpoints.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
@@ -6,6 +7,7 @@ import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
 import { NOTICE_ENDPOINTS } from './notice-endpoints.ts';
+import { PEOPLE_ENDPOINTS } from './people-endpoints.ts';
 import { PAIRING_ENDPOINTS } from './pairing-endpoints.ts';
 import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
 import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
@@ -14,8 +16,10 @@ import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
 /** Every endpoint BaluPi answers itself: the one place that says so (contract 1). */
 export const ENDPOINTS = [
   ...SYSTEM_ENDPOINTS,
+  ...ACTIVITY_ENDPOINTS,
   ...AUTH_ENDPOINTS,
   ...PAIRING_ENDPOINTS,
+  ...PEOPLE_ENDPOINTS,
   ...FILES_ENDPOINTS,
   ...RESUMABLE_ENDPOINTS,
   ...ENERGY_ENDPOINTS,
@@ -51,6 +55,7 @@ export function endpointById<const Id extends EndpointId>(id: Id): EndpointOf<Id
   return BY_ID.get(id) as EndpointOf<Id>;
 }
 
+export type * from './activity-endpoints.ts';
 export type * from './app-energy-endpoints.ts';
 export { TAPO_PLUGIN } from './app-energy-endpoints.ts';
 export type * from './auth-endpoints.ts';
@@ -69,6 +74,7 @@ export type * from './nas-endpoints.ts';
 export type * from './notice-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
 export type * from './pairing-endpoints.ts';
+export type * from './people-endpoints.ts';
 export { openApiDocument } from './openapi.ts';
 export { type PassedAddress, passedAddress } from './passed-address.ts';
 export { literalPathIn } from './query-values.ts';

@@ -53,10 +53,10 @@ export const CacheDays = Type.Object(
         date: Type.String({ format: 'date', description: 'A calendar day in TIMEZONE.' }),
         hits: count(),
         misses: count(),
-        hit_rate_percent: Type.Number(),
+        hit_rate_percent: nullable(Type.Number()),
         hit_bytes: count(),
         miss_bytes: count(),
-        byte_hit_rate_percent: Type.Number(),
+        byte_hit_rate_percent: nullable(Type.Number()),
         nas_wakes_avoided: count(),
         prefetched_files: count(),
         prefetched_bytes: count(),
@@ -101,6 +101,42 @@ export const CachePins = Type.Object(
 );
 export type CachePins = Static<typeof CachePins>;
 
+export const CacheUsage = Type.Object(
+  {
+    users: Type.Array(
+      Type.Object({
+        username: Type.String(),
+        pins: count('How many folders they pinned.'),
+        pinned_bytes: count('What these want of their share, in bytes.'),
+        share_bytes: count('What their pins may take, in bytes.'),
+        home_files: count('Kept files of their own folder.'),
+        home_bytes: count('What these take, in bytes.'),
+        queued_bytes: count('What they have in the queue, in bytes.'),
+      }),
+      { description: 'For admins everybody, for others themselves.' },
+    ),
+    shared: Type.Object(
+      { files: count('How many of its files are kept.'), size_bytes: count() },
+      { description: 'Of the folder Shared.' },
+    ),
+    unread_files: count('Kept files that were fetched ahead and that nobody has read yet.'),
+    unread_bytes: count('What these take, in bytes.'),
+    unread: Type.Array(
+      Type.Object({
+        path: nasPath(),
+        size_bytes: count(),
+        fetched_at: instant('When it was fetched.'),
+      }),
+      { description: 'The newest of them; your own, for admins everybody’s.' },
+    ),
+    days: count('Over so many calendar days, everybody together:'),
+    prefetched_files: count(),
+    prefetched_used_files: count(),
+  },
+  { title: 'CacheUsage' },
+);
+export type CacheUsage = Static<typeof CacheUsage>;
+
 export const CachePinBody = Type.Object({ path: nasPath() }, { title: 'CachePinBody' });
 export type CachePinBody = Static<typeof CachePinBody>;
 
@@ -123,6 +159,15 @@ export const CACHE_ENDPOINTS = [
     access: 'caller',
     query: CacheDaysQuery,
     responses: { 200: json(CacheDays, 'The days.') },
+  }),
+  endpoint({
+    id: 'cache-usage',
+    method: 'GET',
+    path: '/api/cache/usage',
+    summary: 'Who has how much here, and what was fetched ahead. Of others admins alone are told.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(CacheUsage, 'As of a minute ago at most.') },
   }),
   endpoint({
     id: 'cache-pins',

@@ -79,6 +79,32 @@ export const Doctor = Type.Object(
 );
 export type Doctor = Static<typeof Doctor>;
 
+export const Care = Type.Object(
+  {
+    version: textField('Version of BaluPi that runs.'),
+    on_trial: flag('Whether it is on trial after an update.'),
+    newer: nullable(
+      textField('File of a newer version that lies ready on the Pi; null where none does.'),
+    ),
+    backups: Type.Array(
+      Type.Object({
+        to: words(['disk', 'nas'], { description: 'Where nightly backups go.' }),
+        problem: nullable(
+          words(['not_mounted', 'no_room', 'not_running', 'failed'], {
+            description: 'Why the last was not made.',
+          }),
+        ),
+        made_at: nullable(textField('When the last good one was made; null before the first.')),
+        where: nullable(textField('Its folder; on the NAS its path.')),
+        size_bytes: nullable(Type.Integer({ minimum: 0, description: 'Its size in bytes.' })),
+      }),
+      { description: 'Of each place that nightly backups are wished for.' },
+    ),
+  },
+  { title: 'Care' },
+);
+export type Care = Static<typeof Care>;
+
 function text(mediaType: string, description: string) {
   return { description, content: { [mediaType]: Type.String() } };
 }
@@ -121,6 +147,15 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     responses: { 200: json(Doctor, 'One finding a subject.') },
+  }),
+  endpoint({
+    id: 'system-care',
+    method: 'GET',
+    path: '/api/system/care',
+    summary: 'Nightly backups and updates, as far as this Pi knows. Nobody outside is asked.',
+    tags: TAGS,
+    access: 'admin',
+    responses: { 200: json(Care, 'As of now.') },
   }),
   endpoint({
     id: 'metrics',

@@ -7,6 +7,7 @@ import type { CopyRows } from './copy-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Fills } from './fills.ts';
 import type { PieceCache } from './piece-cache.ts';
+import { Holdings } from './holdings.ts';
 import { Pins } from './pins.ts';
 import type { Room } from './room.ts';
 import type { Tally } from './tally.ts';
@@ -25,6 +26,8 @@ export interface BackgroundPorts {
 /** What the cache does that no caller waits for, and what it counts over days. */
 export class Background {
   readonly pins: Pins;
+  /** Who has how much here. */
+  readonly holdings: Holdings;
   readonly #ports: BackgroundPorts;
   readonly #ahead: Ahead;
 
@@ -35,6 +38,7 @@ export class Background {
     const limitBytes = (): number => room.limitBytes();
     const capacityBytes = (): number => room.capacityBytes();
     this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
+    this.holdings = new Holdings({ store, clock });
     this.#ahead = new Ahead({ store, fills, pieces, copies, tally, limitBytes });
   }
 

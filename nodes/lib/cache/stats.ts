@@ -45,10 +45,11 @@ export interface WireDay {
   readonly date: string;
   readonly hits: number;
   readonly misses: number;
-  readonly hit_rate_percent: number;
+  /** Null on a day without a read. */
+  readonly hit_rate_percent: number | null;
   readonly hit_bytes: number;
   readonly miss_bytes: number;
-  readonly byte_hit_rate_percent: number;
+  readonly byte_hit_rate_percent: number | null;
   readonly nas_wakes_avoided: number;
   readonly prefetched_files: number;
   readonly prefetched_bytes: number;
@@ -77,10 +78,10 @@ function wireDay(date: string, counts: Counts): WireDay {
     date,
     hits,
     misses,
-    hit_rate_percent: percent(hits, hits + misses),
+    hit_rate_percent: share(hits, hits + misses),
     hit_bytes: hitBytes,
     miss_bytes: missBytes,
-    byte_hit_rate_percent: percent(hitBytes, hitBytes + missBytes),
+    byte_hit_rate_percent: share(hitBytes, hitBytes + missBytes),
     nas_wakes_avoided: counts.nasWakesAvoided,
     prefetched_files: counts.prefetchedFiles,
     prefetched_bytes: counts.prefetchedBytes,

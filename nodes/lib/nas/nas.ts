@@ -5,5 +5,5 @@ export type { NasExchange } from './nas-request.ts';
 export { NasRoom } from './nas-room.ts';
 export type { NasSocket } from './nas-upgrade.ts';
 export { readNeighbourFile } from './neighbour-file.ts';
-export type { NasPresence, NasState, NasWake } from './presence-port.ts';
+export type { NasPresence, NasState, NasWake, WakeCause } from './presence-port.ts';
 export { ServerRows } from './server-rows.ts';

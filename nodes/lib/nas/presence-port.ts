@@ -1,4 +1,4 @@
-import type { Wake, WakeOutcome } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+import type { WakeOutcome, WakeStatus } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 
 /** What the Pi knows of the NAS at this moment, without asking it. */
 export interface NasState {
@@ -40,8 +40,24 @@ export interface NasPresence {
   onChange(listener: (state: NasState) => void): () => void;
 }
 
+/** Who or what wants the NAS awake. */
+export interface WakeCause {
+  /**
+   * `call`: somebody asked for it. `read`: somebody reads a file that is not kept. `queue`: uploads
+   * wait (FLUSH_WAKE). `door`: an admin whom the pages let in no further.
+   */
+  readonly kind: 'call' | 'read' | 'queue' | 'door';
+  /** Whose call it was; null: a flow's, or nobody's. */
+  readonly by: { readonly id: number; readonly username: string } | null;
+}
+
 /** One wake at a time, for all who want it: what a node is given of it. */
-export type NasWake = Pick<Wake, 'status' | 'wake'>;
+export interface NasWake {
+  /** With who began the last one; null before the first. */
+  readonly status: WakeStatus & { readonly cause: WakeCause | null };
+  /** Starts a wake or joins the running one, and says at once what was done. */
+  wake(cause: WakeCause): WakeOutcome;
+}
 
 /** What came of a file that is missing here and might be fetched by waking the NAS (contract 3). */
 export type MissWakeOutcome =
@@ -49,5 +65,5 @@ export type MissWakeOutcome =
 
 export interface NasMissWake {
   /** As {@link NasWake.wake}, under the rules for misses. Joining a running wake is always allowed. */
-  wakeForMiss(cause: string): MissWakeOutcome;
+  wakeForMiss(cause: WakeCause): MissWakeOutcome;
 }

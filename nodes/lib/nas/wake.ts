@@ -5,6 +5,7 @@ import {
   type WakeOutcome,
   type WakeTarget,
 } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+import { quoted } from '../log/quoted.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import {
@@ -15,7 +16,7 @@ import {
   type MissWakeHistory,
   NO_MISS_WAKES,
 } from './miss-wake-policy.ts';
-import type { MissWakeOutcome, NasMissWake, NasState, NasWake } from './presence-port.ts';
+import type { MissWakeOutcome, NasMissWake, NasState, NasWake, WakeCause } from './presence-port.ts';
 import type { ProbeOutcome } from './probe.ts';
 
 /** How often a NAS that answers but stays in soft sleep gets another plain request, ms. */
@@ -49,6 +50,8 @@ export class NasWakes implements NasWake, NasMissWake {
   readonly #wake: Wake;
   #nudgedAtMs = -Infinity;
   #misses: MissWakeHistory = NO_MISS_WAKES;
+  /** Of the last one that was begun. */
+  #cause: WakeCause | null = null;
   #unsubscribe: () => void = () => undefined;
 
   constructor(deps: NasWakesDeps) {
@@ -70,7 +73,7 @@ export class NasWakes implements NasWake, NasMissWake {
   }
 
   get status(): NasWake['status'] {
-    return this.#wake.status;
+    return { ...this.#wake.status, cause: this.#cause };
   }
 
   start(): void {
@@ -85,11 +88,13 @@ export class NasWakes implements NasWake, NasMissWake {
     await this.#wake.stop();
   }
 
-  wake(cause: string): WakeOutcome {
-    return this.#wake.wake(cause);
+  wake(cause: WakeCause): WakeOutcome {
+    const outcome = this.#wake.wake(wordsOf(cause));
+    if (outcome.kind === 'started') this.#cause = cause;
+    return outcome;
   }
 
-  wakeForMiss(cause: string): MissWakeOutcome {
+  wakeForMiss(cause: WakeCause): MissWakeOutcome {
     const { presence, clock } = this.#deps;
     if (this.status.state === 'waking' || presence.state.awake) return this.wake(cause);
     const nowMs = clock.monotonicMs();
@@ -118,5 +123,19 @@ export class NasWakes implements NasWake, NasMissWake {
     // (measured), so it counts as waking until it says otherwise.
     if ((await probe()) === 'alive') presence.heard({ sleepState: 'waking' });
     return presence.state.awake;
+  }
+}
+
+function wordsOf({ kind, by }: WakeCause): string {
+  const who = by === null ? 'a flow' : quoted(by.username);
+  switch (kind) {
+    case 'call':
+      return who;
+    case 'read':
+      return `${who}, who reads what is not kept`;
+    case 'queue':
+      return 'the queue (FLUSH_WAKE)';
+    case 'door':
+      return 'an admin at the sign-in page';
   }
 }

@@ -1,4 +1,5 @@
 import type { Accounts, Credentials } from '../accounts/accounts.ts';
+import type { Activity } from '../activity/activity.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { Changes } from '../changes/changes.ts';
 import type { DnsName, NoDnsName } from '../dns/dns.ts';
@@ -65,6 +66,8 @@ export interface Rooms {
   readonly system: System;
   /** Messages to people's own phones and browsers. */
   readonly notices: Notices;
+  /** What happened in the house. */
+  readonly activity: Activity;
   /** Who looks at the pages of the Pi. */
   readonly viewers: Viewers;
   readonly missRule: MissRule;

@@ -1,6 +1,6 @@
 import type { Migration } from './store.ts';
 import { CACHE_SCHEMA } from './schema/cache-schema.ts';
-import { NOTICES_SCHEMA, QUEUE_SCHEMA } from './schema/queue-schema.ts';
+import { ACTIVITY_SCHEMA, NOTICES_SCHEMA, QUEUE_SCHEMA } from './schema/queue-schema.ts';
 import { THUMBNAIL_SCHEMA } from './schema/thumbnail-schema.ts';
 
 export { ENERGY_MIGRATIONS } from './schema/energy-schema.ts';
@@ -15,6 +15,7 @@ export { ENERGY_MIGRATIONS } from './schema/energy-schema.ts';
 export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 17, sql: QUEUE_SCHEMA },
   { version: 18, sql: NOTICES_SCHEMA },
+  { version: 19, sql: ACTIVITY_SCHEMA },
 ];
 export const CACHE_MIGRATIONS: readonly Migration[] = [
   { version: 10, sql: CACHE_SCHEMA },

@@ -26,6 +26,20 @@ export interface HealthReport extends Health {
   readonly hostname: string;
 }
 
+/** Where nightly backups go, and how the last one went. */
+export interface BackupCare {
+  readonly to: 'disk' | 'nas';
+  readonly problem: 'not_mounted' | 'no_room' | 'not_running' | 'failed' | null;
+  readonly made: { readonly at: string; readonly where: string; readonly sizeBytes: number } | null;
+}
+
+export interface SystemCare {
+  readonly isOnTrial: boolean;
+  /** File of a release that lies ready; null where none does. */
+  readonly newer: string | null;
+  readonly backups: readonly BackupCare[];
+}
+
 /** The doctor starts programs and writes to the disk, so pages that ask at once share one visit. */
 const VISIT_HOLDS_MS = 30_000;
 
@@ -37,6 +51,8 @@ interface Deps {
   readonly disk: DiskState;
   readonly update: UpdateWatch;
   readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Backups and updates, as they are known here. */
+  readonly care: () => SystemCare;
   /** Looks at the whole machine, as `balupi doctor` does. */
   readonly visit: () => Promise<readonly Finding<unknown>[]>;
 }
@@ -82,6 +98,11 @@ export class System {
       this.#visit = { atMs: nowMs, findings: visit() };
     }
     return await this.#visit.findings;
+  }
+
+  /** Backups and updates; asks nobody outside. */
+  care(): SystemCare & { readonly version: string } {
+    return { ...this.#deps.care(), version: this.#deps.version };
   }
 
   /** Whether what may wait should not be begun now. */

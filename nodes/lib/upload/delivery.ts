@@ -100,6 +100,12 @@ export class Delivery {
     });
   }
 
+  /** Begins a run for somebody who does not want to wait until it would come by itself. */
+  tryNow(): void {
+    this.#hold.lift();
+    this.kick();
+  }
+
   /** A user can be acted for again. */
   credentialArrived(userId: number): void {
     const isReleased = [this.#parts.waits, this.#parts.changeDeliveryRows].map((rows) =>

@@ -86,7 +86,7 @@ export class FlushWake {
 
   async #wake(dueMs: number): Promise<void> {
     const { rows, wake, log } = this.#parts;
-    const outcome = wake.wake('the queue (FLUSH_WAKE)');
+    const outcome = wake.wake({ kind: 'queue', by: null });
     if (outcome.kind === 'no_mac') log.warn('FLUSH_WAKE: no MAC address of the NAS is known.');
     const ended = 'done' in outcome ? await outcome.done : outcome.kind;
     if (ended === 'awake' || ended === 'already_awake') this.#met(rows, dueMs);

@@ -16,6 +16,8 @@ export class Hold {
   readonly #random: Random;
   #inARow = 0;
   #untilTickMs = 0;
+  /** What the NAS itself asked for. */
+  #askedUntilTickMs = 0;
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
@@ -35,7 +37,9 @@ export class Hold {
     this.#inARow += 1;
     const delayMs = backoffMs(this.#inARow, this.#random);
     const holdMs = Math.min(delayMs, LONGEST_MS[reason] ?? delayMs);
-    this.#untilTickMs = this.#clock.monotonicMs() + Math.max(holdMs, atLeastMs);
+    const nowMs = this.#clock.monotonicMs();
+    this.#askedUntilTickMs = nowMs + atLeastMs;
+    this.#untilTickMs = nowMs + Math.max(holdMs, atLeastMs);
   }
 
   /** Something went through. */
@@ -43,9 +47,14 @@ export class Hold {
     this.#inARow = 0;
   }
 
+  /** Somebody wants it tried now; when the NAS wants to be left alone, it is. */
+  lift(): void {
+    this.#untilTickMs = Math.min(this.#untilTickMs, this.#askedUntilTickMs);
+  }
+
   /** The NAS came back: whatever it was, it is over. */
   end(): void {
     this.#inARow = 0;
-    this.#untilTickMs = 0;
+    this.#untilTickMs = this.#askedUntilTickMs = 0;
   }
 }

@@ -48,7 +48,7 @@ import { ResumableRows } from './resumable-rows.ts';
 import { ResumableSpool } from './resumable-spool.ts';
 import { ResumableUploads } from './resumable-uploads.ts';
 import { RoomKeeper } from './room-keeper.ts';
-import { ShareRows } from './share-rows.ts';
+import { ShareRows, type Usage } from './share-rows.ts';
 import {
   toChangeConflict,
   toChangeItem,
@@ -96,6 +96,7 @@ export class Upload {
   readonly #hashing: FileHashing;
   readonly #log: Log;
   readonly #news: Listeners<UploadNews>;
+  readonly #shares: ShareRows;
   readonly #slots = new BodySlots();
   readonly #branches: Branches;
   readonly #places: PlaceRows;
@@ -130,7 +131,8 @@ export class Upload {
     const { rows, places, recovery, overviewRows, drops, ...changes } = tablesIn(store);
     [this.#places, this.#listings] = [places, parts.listings];
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
-    const room = new RoomKeeper({ ...parts, rows: new ShareRows(store) });
+    const shares = (this.#shares = new ShareRows(store));
+    const room = new RoomKeeper({ ...parts, rows: shares });
     this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
     const intents = new Intents(parts);
     this.#branches = new Branches({ ...parts, ...changes, rows, places });
@@ -359,7 +361,7 @@ export class Upload {
     const done = desk.knows(caller, id)
       ? asUpload(desk.retry(caller, id))
       : this.#overview.retry(caller, id);
-    if (done.kind === 'done') this.#delivery.kick();
+    if (done.kind === 'done') this.#delivery.tryNow();
     return done;
   }
 
@@ -384,6 +386,11 @@ export class Upload {
 
   queuedFile(userId: number, path: string, within?: Span): QueuedFile | null {
     return this.#overview.queuedFile(userId, path, within);
+  }
+
+  /** What one user has in the queue. */
+  usageOf(userId: number): Usage {
+    return this.#shares.usageOf(userId);
   }
 
   /** Bytes on the disk that no cache may count as room. */

@@ -104,6 +104,7 @@ describe('finding the endpoint', () => {
       'nas-credentials',
       'nas-credentials-drop',
       'nas-credentials-put',
+      'system-care',
       'system-doctor',
       'tapo-devices-add',
       'tapo-devices-change',

@@ -152,7 +152,7 @@ describe('The nas room', () => {
       nextWakeAt: null,
       everSeen: false,
       fault: null,
-      wake: { state: 'idle', startedAtMs: null, attempts: 0 },
+      wake: { state: 'idle', startedAtMs: null, attempts: 0, cause: null },
     });
     assert.deepEqual(asked, []);
   });
@@ -188,7 +188,7 @@ describe('The nas room', () => {
     };
     await open({ liveToken: () => 'live' });
     await room.probe();
-    const outcome = room.wake.wake('a test');
+    const outcome = room.wake.wake({ kind: 'call', by: null });
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.deepEqual(packets, []);
     assert.equal(room.status().version, '1.38.0');
@@ -217,7 +217,7 @@ describe('The nas room', () => {
     await room.stop();
     await nas.close();
     await open();
-    const outcome = room.wake.wake('a test');
+    const outcome = room.wake.wake({ kind: 'call', by: null });
     assert.equal('packetSent' in outcome && outcome.packetSent, true);
     assert.deepEqual(packets, ['aa:bb:cc:dd:ee:ff']);
   });

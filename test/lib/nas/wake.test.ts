@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
+import type { NasState, WakeCause } from '../../../nodes/lib/nas/presence-port.ts';
 import type { ProbeOutcome } from '../../../nodes/lib/nas/probe.ts';
 import { NasWakes } from '../../../nodes/lib/nas/wake.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { LogSpy } from './log-spy.ts';
 
+const A_TEST: WakeCause = { kind: 'call', by: null };
 const MAC = 'aa:bb:cc:dd:ee:ff';
 const TARGET = { address: '192.168.178.255', port: 9 };
 
@@ -106,13 +107,18 @@ describe('Waking the NAS', () => {
   it('sends a packet, asks once a second and ends when the NAS is awake', async () => {
     const nas = new FakeNas();
     const wake = nas.wake();
-    assert.deepEqual(wake.status, { state: 'idle', startedAtMs: null, attempts: 0 });
+    assert.deepEqual(wake.status, {
+      state: 'idle',
+      startedAtMs: null,
+      attempts: 0,
+      cause: null,
+    });
     const startedAtMs = nas.clock.nowMs();
-    const outcome = wake.wake('a test');
+    const outcome = wake.wake(A_TEST);
     assert.equal(outcome.kind, 'started');
     if (outcome.kind !== 'started') return;
     assert.equal(outcome.packetSent, true);
-    assert.deepEqual(wake.status, { state: 'waking', startedAtMs, attempts: 1 });
+    assert.deepEqual(wake.status, { state: 'waking', startedAtMs, attempts: 1, cause: A_TEST });
     await nas.clock.advance(2_500);
     nas.standing = 'awake';
     await nas.clock.advance(1_000);
@@ -124,15 +130,15 @@ describe('Waking the NAS', () => {
       '+2 probe',
       '+3 probe',
     ]);
-    assert.deepEqual(wake.status, { state: 'awake', startedAtMs, attempts: 1 });
+    assert.deepEqual(wake.status, { state: 'awake', startedAtMs, attempts: 1, cause: A_TEST });
   });
 
   it('is one wake for all who want it', async () => {
     const nas = new FakeNas();
     const wake = nas.wake();
-    const first = wake.wake('a test');
-    const second = wake.wake('a test');
-    const third = wake.wakeForMiss('a test');
+    const first = wake.wake(A_TEST);
+    const second = wake.wake(A_TEST);
+    const third = wake.wakeForMiss(A_TEST);
     assert.deepEqual(
       [first, second, third].map((outcome) => [
         outcome.kind,
@@ -156,34 +162,34 @@ describe('Waking the NAS', () => {
     const nas = new FakeNas();
     const wake = nas.wake();
     nas.mac = null;
-    assert.deepEqual(wake.wake('a test'), { kind: 'no_mac' });
+    assert.deepEqual(wake.wake(A_TEST), { kind: 'no_mac' });
     nas.be('awake');
-    assert.deepEqual(wake.wake('a test'), { kind: 'already_awake' });
+    assert.deepEqual(wake.wake(A_TEST), { kind: 'already_awake' });
     assert.deepEqual(nas.done, []);
   });
 
   it('gives up when the time to boot has passed', async () => {
     const nas = new FakeNas();
     const wake = nas.wake(5);
-    const outcome = wake.wake('a test');
+    const outcome = wake.wake(A_TEST);
     await nas.clock.advance(4_900);
     assert.equal(wake.status.state, 'waking');
     await nas.clock.advance(200);
     assert.equal('done' in outcome && (await outcome.done), 'failed');
     assert.equal(wake.status.state, 'failed');
-    wake.wake('a test');
+    wake.wake(A_TEST);
     assert.equal(wake.status.attempts, 2);
   });
 
   it('sends at most one burst in thirty seconds, over several wakes and within one', async () => {
     const nas = new FakeNas();
     const wake = nas.wake(10);
-    wake.wake('a test');
+    wake.wake(A_TEST);
     await nas.clock.advance(11_000);
-    const again = wake.wake('a test');
+    const again = wake.wake(A_TEST);
     assert.equal('packetSent' in again && again.packetSent, false);
     await nas.clock.advance(11_000);
-    wake.wake('a test');
+    wake.wake(A_TEST);
     await nas.clock.advance(11_000);
     assert.deepEqual(
       nas.packets().map((line) => line.split(' ')[0]),
@@ -195,7 +201,7 @@ describe('Waking the NAS', () => {
     const nas = new FakeNas();
     nas.mac = null;
     nas.be('soft_sleep');
-    const outcome = nas.wake().wake('a test');
+    const outcome = nas.wake().wake(A_TEST);
     assert.equal('packetSent' in outcome && outcome.packetSent, false);
     nas.standing = 'awake';
     assert.equal('done' in outcome && (await outcome.done), 'awake');
@@ -206,7 +212,7 @@ describe('Waking the NAS', () => {
     const nas = new FakeNas();
     nas.told = false;
     nas.be('soft_sleep');
-    const outcome = nas.wake().wake('a test');
+    const outcome = nas.wake().wake(A_TEST);
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.deepEqual(nas.done, ['+0 nudge', '+0 probe', '+0 heard waking']);
   });
@@ -216,7 +222,7 @@ describe('Waking the NAS', () => {
     nas.be('soft_sleep');
     const wake = nas.wake();
     nas.standing = 'gone';
-    wake.wake('a test');
+    wake.wake(A_TEST);
     await nas.clock.advance(1_500);
     assert.deepEqual(nas.done.slice(0, 3), [
       '+0 nudge',
@@ -229,7 +235,7 @@ describe('Waking the NAS', () => {
   it('goes on asking when no packet could be sent, and says so in the log', async () => {
     const nas = new FakeNas();
     nas.packetFails = true;
-    const outcome = nas.wake().wake('a test');
+    const outcome = nas.wake().wake(A_TEST);
     await nas.clock.advance(1_500);
     nas.standing = 'awake';
     await nas.clock.advance(1_000);
@@ -240,7 +246,7 @@ describe('Waking the NAS', () => {
   it('ends a running wake when it is stopped', async () => {
     const nas = new FakeNas();
     const wake = nas.wake();
-    const outcome = wake.wake('a test');
+    const outcome = wake.wake(A_TEST);
     await wake.stop();
     assert.equal('done' in outcome && (await outcome.done), 'failed');
     assert.equal(nas.clock.pending, 0);
@@ -251,31 +257,31 @@ describe('A wake for a miss', () => {
   it('is held back for ten minutes after a failed wake, whoever asked for that', async () => {
     const nas = new FakeNas();
     const wake = nas.wake(5);
-    wake.wake('a test');
+    wake.wake(A_TEST);
     await nas.clock.advance(6_000);
     assert.equal(wake.status.state, 'failed');
-    const held = wake.wakeForMiss('a test');
+    const held = wake.wakeForMiss(A_TEST);
     assert.deepEqual(held, { kind: 'held_back', retryAfterMs: 599_000 });
-    assert.equal(wake.wake('a test').kind, 'started');
+    assert.equal(wake.wake(A_TEST).kind, 'started');
   });
 
   it('is allowed again as soon as the NAS was seen awake', async () => {
     const nas = new FakeNas();
     const wake = nas.wake(5);
-    wake.wake('a test');
+    wake.wake(A_TEST);
     await nas.clock.advance(6_000);
     nas.be('awake');
     nas.be('gone');
-    assert.equal(wake.wakeForMiss('a test').kind, 'started');
+    assert.equal(wake.wakeForMiss(A_TEST).kind, 'started');
   });
 
   it('is held back in the two minutes after a goodbye', () => {
     const nas = new FakeNas();
     const wake = nas.wake();
     nas.sinceGoodbyeMs = 30_000;
-    assert.deepEqual(wake.wakeForMiss('a test'), { kind: 'held_back', retryAfterMs: 90_000 });
+    assert.deepEqual(wake.wakeForMiss(A_TEST), { kind: 'held_back', retryAfterMs: 90_000 });
     nas.sinceGoodbyeMs = 120_000;
-    assert.equal(wake.wakeForMiss('a test').kind, 'started');
+    assert.equal(wake.wakeForMiss(A_TEST).kind, 'started');
   });
 
   it('happens six times an hour at most', async () => {
@@ -283,7 +289,7 @@ describe('A wake for a miss', () => {
     const wake = nas.wake();
     const kinds: string[] = [];
     for (let turn = 0; turn < 7; turn += 1) {
-      kinds.push(wake.wakeForMiss('a test').kind);
+      kinds.push(wake.wakeForMiss(A_TEST).kind);
       nas.standing = 'awake';
       await nas.clock.advance(60_000);
       nas.be('gone');

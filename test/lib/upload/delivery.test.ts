@@ -485,6 +485,35 @@ describe('delivering the queue', () => {
     assert.match(listOf().at(-1)?.detail ?? '', /no room/);
   });
 
+  it('tries at once what somebody wants tried, though the queue pauses', async () => {
+    const { body } = await house.send('alice', 'a.txt', 'x');
+    await house.send('alice', 'b.txt', 'y');
+    house.nas.trouble = (call) => (call.startsWith('init') ? json(507, {}) : null);
+    await house.deliver();
+    assert.deepEqual(house.states(), ['waiting', 'queued']);
+    house.nas.trouble = () => null;
+    await house.flushed();
+    assert.deepEqual(house.states(), ['waiting', 'queued']);
+    assert.equal(house.upload.retry(ALICE, String(body['id'])).kind, 'done');
+    await house.flushed();
+    assert.deepEqual(house.states(), ['synced', 'synced']);
+  });
+
+  it('leaves a NAS alone that asks for it, whatever somebody wants tried', async () => {
+    const { body } = await house.send('alice', 'a.txt', 'x');
+    let busy = true;
+    const answered = json(429, { detail: 'slow down', retry_after: 60 });
+    house.nas.trouble = (call) => (busy && call.startsWith('init') ? answered : null);
+    await house.deliver();
+    busy = false;
+    house.upload.retry(ALICE, String(body['id']));
+    await house.flushed();
+    assert.deepEqual(house.states(), ['queued']);
+    await house.clock.advance(70_000);
+    await house.flushed();
+    assert.deepEqual(house.states(), ['synced']);
+  });
+
   it('tries a row in trouble again after a backoff, and others meanwhile', async () => {
     await house.send('alice', 'a.txt', 'x');
     await house.send('alice', 'b.txt', 'y');

@@ -74,7 +74,7 @@ describe('The words of the pages', () => {
     );
     const isNamed = (key: string): boolean =>
       new RegExp(`\\b(?:words|setup|signIn|refused)\\.${key}\\b|\\b${key}\\b[,:} ]`).test(all);
-    const steps = /^(?:house|nas|admin|account|plugs|price|done)(?:Title|Lead)$/;
+    const steps = /^(?:house|nas|admin|account|plugs|price|keys|done)(?:Title|Lead)$/;
     for (const section of [signIn, setup]) {
       assert.deepEqual(
         Object.keys(section ?? {}).filter((key) => !isNamed(key) && !steps.test(key)),

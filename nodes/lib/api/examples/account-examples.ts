@@ -49,6 +49,39 @@ export const ACCOUNT_EXAMPLES: Examples = {
     body: { device_code: 'a device code' },
     answer: { status: 'authorization_pending' },
   },
+  people: {
+    answer: {
+      users: [
+        {
+          username: 'alice',
+          role: 'user',
+          may_wake: true,
+          answered_at: '2026-02-22T14:30:00Z',
+          credentials: [
+            {
+              username: 'alice',
+              kind: 'device',
+              state: 'ok',
+              last_used: '2026-02-22T14:01:10Z',
+              expires_at: '2026-08-21T00:30:29Z',
+              created_at: '2026-02-22T00:30:29Z',
+              detail: null,
+            },
+          ],
+          sign_ins: [
+            {
+              id: 'page-3f0c7a4be19d2865',
+              kind: 'page',
+              name: null,
+              since: '2026-02-20T18:12:00Z',
+              ends_at: '2026-03-22T18:12:00Z',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  'people-sign-in-end': { answer: { message: 'Ended' } },
   'auth-desktops': {
     answer: {
       desktops: [

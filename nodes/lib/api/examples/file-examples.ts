@@ -210,6 +210,34 @@ export const FILE_EXAMPLES: Examples = {
       ],
     },
   },
+  'cache-usage': {
+    answer: {
+      users: [
+        {
+          username: 'alice',
+          pins: 1,
+          pinned_bytes: 480_000_000,
+          share_bytes: 16_000_000_000,
+          home_files: 1_204,
+          home_bytes: 6_200_000_000,
+          queued_bytes: 93_482_117,
+        },
+      ],
+      shared: { files: 310, size_bytes: 2_100_000_000 },
+      unread_files: 19,
+      unread_bytes: 57_000_000,
+      unread: [
+        {
+          path: 'alice/Photos/IMG_0131.jpg',
+          size_bytes: 3_011_200,
+          fetched_at: '2026-02-22T14:02:11Z',
+        },
+      ],
+      days: 30,
+      prefetched_files: 410,
+      prefetched_used_files: 187,
+    },
+  },
   'cache-pins': {
     answer: { pins: [PIN], share_bytes: 16_000_000_000, used_bytes: 480_000_000 },
   },

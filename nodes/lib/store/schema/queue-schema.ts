@@ -44,6 +44,24 @@ CREATE TABLE push_keys (
 ) STRICT;
 `;
 
+/** What happened in the house, 90 days of it. */
+export const ACTIVITY_SCHEMA = `
+-- Of what lasts (the NAS awake or asleep, a plug that is gone) ended_at_ms is null as long as it does.
+-- user_id says whose it is, or who woke the NAS; null: the house's. facts is the JSON of the rest, by
+-- kind.
+CREATE TABLE activity (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  ended_at_ms INTEGER,
+  user_id INTEGER,
+  username TEXT,
+  facts TEXT NOT NULL
+) STRICT;
+CREATE INDEX activity_by_user ON activity (user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX activity_open ON activity (id) WHERE ended_at_ms IS NULL;
+`;
+
 /**
  * The queue database: what was accepted, who may come in, and what the NAS told of itself. Columns in
  * `_ms` are epoch ms of the trusted time, `_tick_ms` monotonic readings of one process.

@@ -42,6 +42,7 @@ import {
   type Summary,
 } from './summary.ts';
 import type { HandOverOutcome } from './succession.ts';
+import { type StretchUse, useInStretch } from './stretch.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
@@ -306,6 +307,18 @@ export class Energy {
   nasUnpoweredMs(): number | null {
     if (this.nasState() === null) return null;
     return this.#nasWatts.unpoweredMs(this.#clock.monotonicMs());
+  }
+
+  /**
+   * What the NAS's plug measured from one time to another, epoch ms.
+   * @returns null without such a plug, or where too little was measured
+   */
+  nasUse(fromMs: number, toMs: number): StretchUse | null {
+    const deviceNumber = this.#nas()?.number;
+    if (deviceNumber === undefined) return null;
+    const [view, { tariffs }] = [this.#metering.view(), this.#prices];
+    const [fromS, toS] = [Math.floor(fromMs / 1_000), Math.ceil(toMs / 1_000)];
+    return useInStretch({ deviceNumber, fromS, toS, view, tariffs });
   }
 
   /** How right a plug's own clock is now; null while nobody knows the time. */

@@ -1,0 +1,125 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../store/store.ts';
+import { ENTRY_KINDS, type Entry, type Facts, SHARED_KINDS } from './entry.ts';
+
+/** Of one person, and of the house: a flood of one kind leaves the rest standing. */
+const MOST_OF_A_USER = 2_000;
+const MOST_OF_THE_HOUSE = 8_000;
+
+const SHARED = SHARED_KINDS.map((kind) => `'${kind}'`).join(', ');
+
+/** What somebody wants to read of the log. */
+export interface ListWish {
+  /** Null reads everybody's. */
+  readonly userId: number | null;
+  /** Null for every kind. */
+  readonly kind: string | null;
+  /** Epoch ms. */
+  readonly sinceMs: number;
+  /** Older than this entry. */
+  readonly beforeId: number;
+  readonly limit: number;
+}
+
+/** All SQL of `activity`. */
+export class ActivityRows {
+  readonly #add: StatementSync;
+  readonly #change: StatementSync;
+  readonly #drop: StatementSync;
+  readonly #open: StatementSync;
+  readonly #list: StatementSync;
+  readonly #old: StatementSync;
+  readonly #capUser: StatementSync;
+  readonly #capHouse: StatementSync;
+  readonly #users: StatementSync;
+  readonly #dropOfUser: StatementSync;
+  readonly #forgetUser: StatementSync;
+
+  constructor(store: Store) {
+    this.#add = store.prepare(`
+      INSERT INTO activity (kind, at_ms, ended_at_ms, user_id, username, facts)
+      VALUES (?, ?, ?, ?, ?, ?)`);
+    this.#change = store.prepare(`
+      UPDATE activity SET ended_at_ms = ?, user_id = ?, username = ?, facts = ? WHERE id = ?`);
+    this.#drop = store.prepare('DELETE FROM activity WHERE id = ?');
+    this.#open = store.prepare(`
+      SELECT * FROM activity WHERE ended_at_ms IS NULL
+        AND kind IN ('nas_awake', 'nas_asleep', 'plug_lost') ORDER BY id`);
+    this.#list = store.prepare(`
+      SELECT * FROM activity
+      WHERE id < :before AND (at_ms >= :since OR ended_at_ms >= :since)
+        AND (:kind IS NULL OR kind = :kind)
+        AND (:user IS NULL OR user_id IS NULL OR user_id = :user OR kind IN (${SHARED}))
+      ORDER BY id DESC LIMIT :limit`);
+    this.#old = store.prepare('DELETE FROM activity WHERE coalesce(ended_at_ms, at_ms) < ?');
+    this.#users = store.prepare(
+      'SELECT DISTINCT user_id AS id FROM activity WHERE user_id IS NOT NULL',
+    );
+    this.#capUser = store.prepare(`
+      DELETE FROM activity WHERE user_id = ?1 AND kind NOT IN (${SHARED}) AND id <= (
+        SELECT id FROM activity WHERE user_id = ?1 AND kind NOT IN (${SHARED})
+        ORDER BY id DESC LIMIT 1 OFFSET ${MOST_OF_A_USER})`);
+    this.#capHouse = store.prepare(`
+      DELETE FROM activity WHERE (user_id IS NULL OR kind IN (${SHARED})) AND id <= (
+        SELECT id FROM activity WHERE user_id IS NULL OR kind IN (${SHARED})
+        ORDER BY id DESC LIMIT 1 OFFSET ${MOST_OF_THE_HOUSE})`);
+    this.#dropOfUser = store.prepare(
+      `DELETE FROM activity WHERE user_id = ? AND kind NOT IN (${SHARED})`,
+    );
+    this.#forgetUser = store.prepare(
+      'UPDATE activity SET user_id = NULL, username = NULL WHERE user_id = ?',
+    );
+  }
+
+  /** @returns the id it has from now on */
+  add({ kind, atMs, endedAtMs, userId, username, facts }: Entry): number {
+    const row = [kind, atMs, endedAtMs, userId, username, JSON.stringify(facts)] as const;
+    return Number(this.#add.run(...row).lastInsertRowid);
+  }
+
+  change({ id, endedAtMs, userId, username, facts }: Entry): void {
+    this.#change.run(endedAtMs, userId, username, JSON.stringify(facts), id);
+  }
+
+  drop(id: number): void {
+    this.#drop.run(id);
+  }
+
+  /** What lasted when the run before ended, oldest first. */
+  open(): Entry[] {
+    return this.#open.all().map(entryIn);
+  }
+
+  /** Newest first. */
+  list({ userId, kind, sinceMs, beforeId, limit }: ListWish): Entry[] {
+    const wish = { user: userId, kind, since: sinceMs, before: beforeId, limit };
+    return this.#list.all(wish).map(entryIn);
+  }
+
+  /** @param beforeMs null deletes nothing for its age */
+  prune(beforeMs: number | null): void {
+    if (beforeMs !== null) this.#old.run(beforeMs);
+    for (const { id } of this.#users.all()) this.#capUser.run(Number(id));
+    this.#capHouse.run();
+  }
+
+  /** What was theirs goes, and what everybody saw them do was somebody's. */
+  dropUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+    this.#forgetUser.run(userId);
+  }
+}
+
+function entryIn(row: Record<string, SQLOutputValue>): Entry {
+  const kind = ENTRY_KINDS.find((known) => known === row['kind']);
+  if (kind === undefined) throw new Error('An entry of the activity has an unknown kind.');
+  return {
+    id: Number(row['id']),
+    kind,
+    atMs: Number(row['at_ms']),
+    endedAtMs: row['ended_at_ms'] === null ? null : Number(row['ended_at_ms']),
+    userId: row['user_id'] === null ? null : Number(row['user_id']),
+    username: typeof row['username'] === 'string' ? row['username'] : null,
+    facts: JSON.parse(String(row['facts'])) as Facts,
+  };
+}

@@ -1,0 +1,230 @@
+import type { AccountNews } from '../accounts/accounts.ts';
+import { errorKind } from '../log/error-kind.ts';
+import type { Log } from '../log/log.ts';
+import type { WakeCause } from '../nas/nas.ts';
+import type { Store } from '../store/store.ts';
+import type { PlugNews } from '../tapo/tapo.ts';
+import type { Cancel, Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { UploadNews } from '../upload/upload.ts';
+import { ActivityRows } from './activity-rows.ts';
+import { type Entry, type EntryKind, entryOf, SHARED_KINDS } from './entry.ts';
+import { causeOf, type NasNow, NasTimes, type NasUse } from './nas-times.ts';
+import { Unwritten } from './unwritten.ts';
+import { UploadRuns } from './upload-runs.ts';
+
+export type { Entry } from './entry.ts';
+
+export interface ActivityDeps {
+  /** The queue database; in memory while the disk refuses. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly log: Log;
+  /** When the run before was seen last, epoch ms; 0 where there was none. */
+  readonly lastSeenMs: number;
+  /** How the NAS is; null while nobody knows. */
+  readonly nas: () => NasNow | null;
+  /** What its plug measured from one time to another; null where too little of it was. */
+  readonly nasUse: (fromMs: number, toMs: number) => NasUse | null;
+  /** Whether a plug answers; null for one that is gone. */
+  readonly isPlugOnline: (id: string) => boolean | null;
+}
+
+/** Who reads the log, and what of it. */
+export interface ActivityWish {
+  readonly reader: { readonly userId: number; readonly isAdmin: boolean };
+  readonly kind: EntryKind | null;
+  /** The last so many days, {@link KEPT_DAYS} at most. */
+  readonly days: number;
+  /** Older than this entry; null for the newest. */
+  readonly beforeId: number | null;
+  readonly limit: number;
+}
+
+export interface ActivityPage {
+  readonly entries: readonly Entry[];
+  /** For {@link ActivityWish.beforeId}; null where there are no more. */
+  readonly nextBeforeId: number | null;
+}
+
+export const KEPT_DAYS = 90;
+const DAY_MS = 86_400_000;
+const LOOK_EVERY_MS = 60_000;
+const PRUNE_EVERY_MS = 3_600_000;
+/** A restart, or an update; after longer nobody knows what the NAS did meanwhile. */
+const SHORT_ABSENCE_MS = 15 * 60_000;
+/** So many wait for a commit of somebody else. */
+const MOST_UNWRITTEN = 200;
+
+/**
+ * What happened in the house, for its people to read: when the NAS was awake and why, what came to
+ * it, which plugs were gone, who signed in from where. The newest time that the Pi knows is written
+ * each minute in which anything asked for it, and what is noted here goes into that commit, so that
+ * the log costs the card no sync of its own; a power cut loses that minute.
+ */
+export class Activity {
+  readonly #deps: ActivityDeps;
+  readonly #rows: ActivityRows;
+  readonly #unwritten: Unwritten;
+  readonly #nasTimes: NasTimes;
+  readonly #runs: UploadRuns;
+  /** By plug, those that are gone. */
+  readonly #lost = new Map<string, Entry>();
+  #prunedTickMs = -Infinity;
+  #cancel: Cancel = () => undefined;
+
+  constructor(deps: ActivityDeps) {
+    this.#deps = deps;
+    this.#rows = new ActivityRows(deps.store);
+    const unwritten = (this.#unwritten = new Unwritten(this.#rows));
+    this.#nasTimes = new NasTimes({ unwritten, nas: deps.nas, useOf: deps.nasUse });
+    this.#runs = new UploadRuns(unwritten);
+  }
+
+  /** Goes on with what lasted when the run before ended. */
+  start(): void {
+    const { time, lastSeenMs } = this.#deps;
+    for (const entry of this.#rows.open()) {
+      if (entry.kind === 'plug_lost') this.#lost.set(entry.facts.deviceId ?? '', entry);
+      else {
+        this.#nasTimes.end(entry.atMs);
+        this.#nasTimes.resume(entry);
+      }
+    }
+    if (time.nowMs() - lastSeenMs > SHORT_ABSENCE_MS) this.#nasTimes.end(lastSeenMs);
+    this.#schedule();
+  }
+
+  /** Writes what is noted. */
+  stop(): void {
+    this.#cancel();
+    this.#writeAlone();
+  }
+
+  /** The NAS may be otherwise than before. */
+  nasChanged(): void {
+    this.#nasTimes.look(this.#deps.time);
+    this.#noted();
+  }
+
+  /** The NAS did not wake. */
+  wakeFailed(cause: WakeCause | null): void {
+    this.#note('wake_failed', { cause: causeOf(cause, true) }, cause?.by);
+  }
+
+  upload(news: UploadNews): void {
+    this.#runs.note(news, this.#deps.time.nowMs());
+    this.#noted();
+  }
+
+  plug(news: PlugNews): void {
+    if (news.kind === 'plug_back') this.#plugIsBack(news.id);
+    if (news.kind !== 'plug_lost' || this.#lost.has(news.id)) return;
+    const entry = this.#note('plug_lost', { deviceId: news.id, deviceName: news.name });
+    this.#lost.set(news.id, entry);
+  }
+
+  account(news: AccountNews): void {
+    const { kind, user, address } = news;
+    const device = kind === 'device_paired' ? { deviceName: news.deviceName } : {};
+    this.#note(kind, { address, ...device }, user);
+  }
+
+  /** The NAS gave that id to another person, to whom nothing of this is shown. */
+  dropUser(userId: number): void {
+    const isPrivate = ({ kind }: Entry): boolean => !SHARED_KINDS.includes(kind);
+    this.#unwritten.removeWhere((entry) => entry.userId === userId && isPrivate(entry));
+    this.#writeAlone();
+    this.#nasTimes.forgetUser(userId);
+    this.#runs.forgetUser(userId);
+    this.#rows.dropUser(userId);
+  }
+
+  /** What its reader may know, newest first. */
+  list({ reader, kind, days, beforeId, limit }: ActivityWish): ActivityPage {
+    this.#writeAlone();
+    const nowMs = this.#deps.time.nowMs();
+    const found = this.#rows.list({
+      userId: reader.isAdmin ? null : reader.userId,
+      kind,
+      sinceMs: nowMs - Math.min(days, KEPT_DAYS) * DAY_MS,
+      beforeId: beforeId ?? Number.MAX_SAFE_INTEGER,
+      limit: limit + 1,
+    });
+    const entries = found.slice(0, limit);
+    return {
+      entries: entries.map((entry) => this.#shown(entry, reader, nowMs)),
+      nextBeforeId: found.length > limit ? (entries.at(-1)?.id ?? null) : null,
+    };
+  }
+
+  /**
+   * Writes what is noted, inside a transaction of the caller on the same database.
+   * @returns to be called once that is through
+   */
+  write(): () => void {
+    if (this.#unwritten.size === 0) return () => undefined;
+    const written = this.#unwritten.write();
+    const tickMs = this.#deps.clock.monotonicMs();
+    const isPruneDue = tickMs - this.#prunedTickMs >= PRUNE_EVERY_MS;
+    const { time } = this.#deps;
+    if (isPruneDue) this.#rows.prune(time.isProved ? time.nowMs() - KEPT_DAYS * DAY_MS : null);
+    return () => {
+      written();
+      if (isPruneDue) this.#prunedTickMs = tickMs;
+    };
+  }
+
+  #shown(entry: Entry, reader: ActivityWish['reader'], nowMs: number): Entry {
+    const isKnown = reader.isAdmin || entry.userId === reader.userId;
+    const shown = isKnown ? entry : { ...entry, userId: null, username: null };
+    if (entry.kind !== 'nas_awake' || entry.endedAtMs !== null) return shown;
+    const use = this.#nasTimes.useOf(entry, nowMs);
+    return { ...shown, facts: { ...shown.facts, ...(use ?? {}) } };
+  }
+
+  #note(kind: EntryKind, facts: Entry['facts'], by?: WakeCause['by']): Entry {
+    const entry = entryOf(kind, this.#deps.time.nowMs(), facts, by);
+    this.#unwritten.put(entry);
+    this.#noted();
+    return entry;
+  }
+
+  #noted(): void {
+    if (this.#unwritten.size >= MOST_UNWRITTEN) this.#writeAlone();
+  }
+
+  #plugIsBack(id: string): void {
+    const entry = this.#lost.get(id);
+    if (entry === undefined) return;
+    this.#lost.delete(id);
+    entry.endedAtMs = this.#deps.time.nowMs();
+    this.#unwritten.put(entry);
+  }
+
+  #writeAlone(): void {
+    if (this.#unwritten.size === 0) return;
+    const { store, log } = this.#deps;
+    try {
+      store.transaction(() => this.write())();
+    } catch (error) {
+      // It stays noted, for the next minute.
+      log.warn(`What happened could not be written down: ${errorKind(error)}.`);
+    }
+  }
+
+  #schedule(): void {
+    this.#cancel = this.#deps.clock.after(LOOK_EVERY_MS, () => {
+      this.#schedule();
+      this.#look();
+    });
+  }
+
+  /** For what nobody tells: the first word on the NAS after a start, a plug that was back by then. */
+  #look(): void {
+    const { time, isPlugOnline } = this.#deps;
+    this.#nasTimes.look(time);
+    for (const id of this.#lost.keys()) if (isPlugOnline(id) !== false) this.#plugIsBack(id);
+  }
+}
