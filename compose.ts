@@ -76,9 +76,8 @@ export class House {
     const { data } = this;
     this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
     this.#integrity = new IntegrityWatch({ clock, log, data });
-    const rooms = (): Rooms => this.rooms;
     const ground = { settings, clock, log, data, disk: this.#disk, time, clockEvidence };
-    const site = { ...ground, trial, rooms };
+    const site = { ...ground, trial, rooms: (): Rooms => this.rooms };
     const nas = nasRoom(site);
     const filesRoom = files(site, nas);
     const cacheRoom = cache(site, nas, filesRoom);
@@ -145,8 +144,8 @@ export class House {
 
   /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */
   async start(): Promise<void> {
-    const { accounts, credentials, nas, files, cache, prefetch, upload } = this.rooms;
-    const { kept, tapo, energy, system } = this.rooms;
+    const { accounts, credentials, nas, cache, prefetch, upload } = this.rooms;
+    const { tapo, energy, system } = this.rooms;
     this.#time.start();
     this.#disk.onChange(() => {
       cache.diskChanged();
@@ -156,6 +155,24 @@ export class House {
     this.#unhear = beginActivity(this.rooms);
     nas.start();
     this.rooms.live.start();
+    this.#followPeople();
+    if (!this.#trial.isUndecided) credentials.start();
+    accounts.start();
+    this.setup.start();
+    await cache.start();
+    prefetch.start();
+    if (!this.#trial.isUndecided) await upload.start();
+    tapo.start();
+    energy.start();
+    await system.start();
+    await this.#beginCopy();
+    this.#integrity.start();
+    this.rooms.dns.start();
+  }
+
+  /** What becomes of what is stored for somebody when they sign in, sign out, or are gone. */
+  #followPeople(): void {
+    const { accounts, credentials, files, cache, prefetch, upload, kept } = this.rooms;
     accounts.onConfirmed((user, token) => {
       // A device registered at the NAS would be known to nobody once its secret is taken back.
       if (this.#trial.isUndecided) return;
@@ -173,18 +190,6 @@ export class House {
       cache.background.pins.dropUser(userId);
       kept.answers.dropUser(userId);
     });
-    if (!this.#trial.isUndecided) credentials.start();
-    accounts.start();
-    this.setup.start();
-    await cache.start();
-    prefetch.start();
-    if (!this.#trial.isUndecided) await upload.start();
-    tapo.start();
-    energy.start();
-    await system.start();
-    await this.#beginCopy();
-    this.#integrity.start();
-    this.rooms.dns.start();
   }
 
   /** Without it the tab explore-energy alone has nothing to ask. */

@@ -395,14 +395,17 @@ export class Sections {
     if (!(await this.#isSure(visited, form))) {
       return page(401, this.#keys(visited, { fault: words.againWrong }));
     }
-    if (!isStore) {
-      const isGone = await keys.drop(username);
-      const said = isGone ? { good: words.keyDropped } : { fault: words.keyNotThere };
-      return page(isGone ? 200 : 404, this.#keys(visited, said));
-    }
-    const stored = await keys.store(username, secret);
+    if (isStore) return await this.#storeKey(visited, username, secret);
+    const isGone = await keys.drop(username);
+    const said = isGone ? { good: words.keyDropped } : { fault: words.keyNotThere };
+    return page(isGone ? 200 : 404, this.#keys(visited, said));
+  }
+
+  async #storeKey(visited: Visited, username: string, secret: string): Promise<TakeOutcome> {
+    const stored = await this.#ports.keys.store(username, secret);
     if (stored.kind === 'stored') {
-      return page(200, this.#keys(visited, { good: words.keyStored }));
+      const good = WORDS.of(visited.language).setup.keyStored;
+      return page(200, this.#keys(visited, { good }));
     }
     const fault = WORDS.told(visited.language, stored.detail);
     return page(422, this.#keys(visited, { fault }));

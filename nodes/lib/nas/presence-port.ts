@@ -1,4 +1,7 @@
-import type { WakeOutcome, WakeStatus } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+import type {
+  WakeOutcome,
+  WakeStatus,
+} from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 
 /** What the Pi knows of the NAS at this moment, without asking it. */
 export interface NasState {

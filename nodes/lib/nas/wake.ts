@@ -16,7 +16,13 @@ import {
   type MissWakeHistory,
   NO_MISS_WAKES,
 } from './miss-wake-policy.ts';
-import type { MissWakeOutcome, NasMissWake, NasState, NasWake, WakeCause } from './presence-port.ts';
+import type {
+  MissWakeOutcome,
+  NasMissWake,
+  NasState,
+  NasWake,
+  WakeCause,
+} from './presence-port.ts';
 import type { ProbeOutcome } from './probe.ts';
 
 /** How often a NAS that answers but stays in soft sleep gets another plain request, ms. */
