@@ -11,6 +11,9 @@ import {
   UserFolder,
 } from './foreign-node-red.ts';
 
+/** Of its own, as a port of 127.0.0.1 that is let go of for a while may be taken by anybody. */
+const NAS_HOST = '127.0.0.77';
+
 /** A machine on loopback: it wakes by the first packet it hears, and answers then. */
 class LoopbackNas {
   readonly #card: Socket = createSocket('udp4');
@@ -23,13 +26,13 @@ class LoopbackNas {
     this.#card.bind(0, '127.0.0.1');
     await once(this.#card, 'listening');
     this.cardPort = this.#card.address().port;
-    this.#service.listen(0, '127.0.0.1');
+    this.#service.listen(0, NAS_HOST);
     await once(this.#service, 'listening');
     this.servicePort = (this.#service.address() as { port: number }).port;
     this.#service.close();
     this.#card.on('message', () => {
       this.packets += 1;
-      if (wakes && this.packets === 1) this.#service.listen(this.servicePort, '127.0.0.1');
+      if (wakes && this.packets === 1) this.#service.listen(this.servicePort, NAS_HOST);
     });
   }
 
@@ -88,7 +91,7 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
       it('wakes a machine, goes on once it answers, and sends one burst for two messages', async () => {
         await nas.open({ wakes: true });
         nodeRed = await ForeignNodeRed.start(version, folder);
-        const place = { probe: `127.0.0.1:${nas.servicePort}` };
+        const place = { probe: `${NAS_HOST}:${nas.servicePort}` };
         const nodes = example({ ...place, address: `127.0.0.1:${nas.cardPort}` });
         const twice = { ...nodes.find(({ type }) => type === 'inject'), id: 'another' };
         await nodeRed.deploy([...nodes, twice as FlowNodeLike]);
@@ -104,7 +107,7 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
       it('goes on at the other output when the machine does not wake in time', async () => {
         await nas.open({ wakes: false });
         nodeRed = await ForeignNodeRed.start(version, folder);
-        const place = { probe: `127.0.0.1:${nas.servicePort}`, timeout: '1' };
+        const place = { probe: `${NAS_HOST}:${nas.servicePort}`, timeout: '1' };
         await nodeRed.deploy(example({ ...place, address: `127.0.0.1:${nas.cardPort}` }));
         assert.match(await nodeRed.shown('wake-example-asleep'), /"awake":false/);
         await nodeRed.status('wake-example-wake', 'wake.status.failed');
