@@ -28,6 +28,9 @@ const DRAWN: ReadonlySet<string> = new Set(
     .map((name) => `ui-${name}`),
 );
 
+/** Their icons stand in the Dashboard's own menu, which we do not show. */
+const IN_MENU: ReadonlySet<string> = new Set(['ui-page', 'ui-link']);
+
 const ICON = /\bmdi-[a-z0-9-]+/g;
 
 /** The lean copy of the Dashboard's page, and for whom it is enough. */
@@ -74,11 +77,11 @@ export class LeanPage {
       );
   }
 
-  /** An icon is named with `mdi-` before it or without; those of pages stand in a menu we do not show. */
+  /** An icon is named with `mdi-` before it or without. */
   #hasIconsOf(node: SetNode): boolean {
     const { icon, type } = node;
     const named = JSON.stringify(node).match(ICON) ?? [];
-    const own = typeof icon === 'string' && icon !== '' && type !== 'ui-page' ? [icon] : [];
+    const own = typeof icon === 'string' && icon !== '' && !IN_MENU.has(type) ? [icon] : [];
     return [...named, ...own.map((name) => (name.startsWith('mdi-') ? name : `mdi-${name}`))].every(
       (name) => this.#icons.has(name),
     );

@@ -37,6 +37,7 @@ interface BalupiPage {
 
 /** A page as its flow has it. */
 interface UiPage {
+  readonly type: string;
   readonly id: string;
   readonly name: string;
   readonly path: string;
