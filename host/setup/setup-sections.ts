@@ -382,8 +382,7 @@ export class Sections {
   async #takeKeys(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
     const words = WORDS.of(visited.language).setup;
     const { keys } = this.#ports;
-    const username = (form.get('username') ?? '').trim();
-    const secret = (form.get('secret') ?? '').trim();
+    const [username, secret] = [trimmed(form, 'username'), trimmed(form, 'secret')];
     const isStore = form.get('do') === 'store';
     const isWhole = username !== '' && (!isStore || secret !== '');
     if (!isWhole || username.length > LONGEST_NAME || secret.length > LONGEST_KEY) {
@@ -450,4 +449,8 @@ export class Sections {
 
 function page(statusCode: number, html: string): TakeOutcome {
   return { kind: 'page', statusCode, html };
+}
+
+function trimmed(form: URLSearchParams, name: string): string {
+  return (form.get(name) ?? '').trim();
 }
