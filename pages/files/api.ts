@@ -349,7 +349,8 @@ export function thumbnailUrl(entry: {
   readonly path: string;
   readonly mimeType: string;
   readonly isKept: boolean;
+  readonly isQueued: boolean;
 }): string | null {
-  if (!entry.isKept || !PICTURED.test(entry.mimeType)) return null;
+  if (!entry.isKept || entry.isQueued || !PICTURED.test(entry.mimeType)) return null;
   return `/dashboard/files/thumbnail?${asQuery({ path: entry.path, width: '160' })}`;
 }

@@ -3,21 +3,27 @@ import { useState } from 'preact/hooks';
 import type { FilesApp } from './files-app.ts';
 import { IconButton, Modal } from './parts.ts';
 import { Icon } from './show.ts';
-import { say } from './words.ts';
+import { type Key, say } from './words.ts';
 
 interface Props {
   readonly app: FilesApp;
 }
 
 /** The pages of the house, in the order of their drawer. */
-const PAGES = [
+const PAGES: readonly {
+  readonly path: string;
+  readonly name: Key;
+}[] = [
   { path: '/dashboard/energy', name: 'energy' },
   { path: '/dashboard/nas', name: 'nasAndCache' },
   { path: '/dashboard/files', name: 'files' },
   { path: '/dashboard/uploads', name: 'uploads' },
   { path: '/dashboard/plugs', name: 'plugs' },
+  { path: '/dashboard/activity', name: 'activity' },
+  { path: '/dashboard/people', name: 'people' },
+  { path: '/dashboard/notices', name: 'notifications' },
   { path: '/dashboard/system', name: 'system' },
-] as const;
+];
 
 /** The head that all pages have. */
 export function Head({ app }: Props): JSX.Element {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import { noiseBytes, pngPhoto } from '../practice/nas/seed-demo.ts';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
@@ -24,25 +24,36 @@ interface Listed {
   readonly is_cached: boolean;
 }
 
-/** Scrolls from end to end in 240 frames, and tells how long these took. */
+const FLICK_FRAMES = 240;
+/** Scrolls from end to end, a piece in each frame. */
 const FLICK = `new Promise((resolve) => {
   const grid = document.querySelector('[role=grid]');
-  const frames = [];
-  let [step, before] = [0, performance.now()];
-  const next = (now) => {
-    frames.push(now - before);
-    before = now;
+  let step = 0;
+  const next = () => {
     step += 1;
-    grid.scrollTop = (grid.scrollHeight * step) / 240;
-    if (step < 240) requestAnimationFrame(next);
-    else {
-      frames.sort((one, other) => one - other);
-      const at = (part) => Math.round(10 * frames[Math.floor((frames.length - 1) * part)]) / 10;
-      resolve({ middleMs: at(0.5), p95Ms: at(0.95), mostMs: at(1) });
-    }
+    grid.scrollTop = (grid.scrollHeight * step) / ${FLICK_FRAMES};
+    if (step < ${FLICK_FRAMES}) requestAnimationFrame(next);
+    else resolve();
   };
   requestAnimationFrame(next);
 })`;
+
+/** What a page's own thread works meanwhile: scripts, styles and layout, whoever else uses the machine. */
+async function processorSeconds(
+  context: BrowserContext,
+  page: Page,
+  work: () => Promise<unknown>,
+): Promise<number> {
+  const session = await context.newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const used = async (): Promise<number> => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return metrics.find(({ name }) => name === 'TaskDuration')?.value ?? 0;
+  };
+  const before = await used();
+  await work();
+  return (await used()) - before;
+}
 
 /** Larger than what goes in one piece, and more than one chunk. */
 const FILM_BYTES = 20_000_000;
@@ -380,8 +391,9 @@ describe('The page Files in a browser', function () {
     await page.waitForSelector('[role=grid][aria-rowcount="10001"][aria-busy=false]');
     const drawn = () => page.locator('.rows .row').count();
     assert.ok((await drawn()) < 60);
-    const frames = await page.evaluate<{ middleMs: number; p95Ms: number; mostMs: number }>(FLICK);
-    console.log(`      a flick through 10,000 rows: ${JSON.stringify(frames)}`);
+    const usedS = await processorSeconds(context, page, () => page.evaluate(FLICK));
+    const msOfFrame = ((1_000 * usedS) / FLICK_FRAMES).toFixed(1);
+    console.log(`      10,000 rows in ${FLICK_FRAMES} frames: ${msOfFrame} ms of processor each`);
     assert.ok((await drawn()) < 60);
     await row(page, nameOf(9_999)).waitFor();
     await page.locator('.rows .row').last().focus();
@@ -509,22 +521,20 @@ describe('The page Files in a browser', function () {
     }
   });
 
-  it('is one of the pages: the drawer of each leads to the other', async () => {
+  it('is one of the pages, and names them as they do', async () => {
     const { page, context, complaints } = await open('alice', 'alice');
     await page.locator('.top button').first().click();
+    const own = await page.locator('dialog.drawer a').allTextContents();
     await page.click('dialog.drawer a:has-text("Plugs")');
     await page.waitForSelector('.nrdb-ui-group');
-    await page.locator('.v-app-bar-nav-icon, .v-toolbar__prepend button').first().click();
-    const names = await page.locator('.v-navigation-drawer .v-list-item-title').allTextContents();
-    assert.deepEqual(names.map((name) => name.trim()).slice(0, 6), [
-      'Energy',
-      'NAS & cache',
-      'Files',
-      'Uploads',
-      'Plugs',
-      'System',
-    ]);
-    await page.click('.v-navigation-drawer a:has-text("Files")');
+    const others = page.locator('.bp-nav a');
+    await others.first().waitFor();
+    const names = await others.allTextContents();
+    assert.deepEqual(
+      own,
+      names.map((name) => name.trim()),
+    );
+    await others.filter({ hasText: 'Files' }).click();
     await row(page, 'alice').waitFor();
     assert.deepEqual(complaints, []);
     await context.close();
