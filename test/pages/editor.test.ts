@@ -82,13 +82,16 @@ describe('The editor', function () {
 
   it('shows the nodes of BaluPi in the language of the reader', async () => {
     const inEnglish = ['tapo meter', 'energy aggregator', 'lru cache store', 'nas proxy'];
-    const more = ['system', 'upload queue', 'viewer', 'wol', 'events', 'ask (SQL)'];
+    const more = ['system', 'upload queue', 'viewer', 'wol', 'events', 'ask (SQL)', 'notices'];
     assert.deepEqual(
       [...(await paletteWords(english.page))].sort(),
       [...inEnglish, ...more].sort(),
     );
     const inGerman = ['Steckdosen', 'Energie', 'Cache', 'NAS', 'System'];
-    const mehr = ['Uploads', 'Betrachter', 'NAS wecken', 'Ereignisse', 'fragen (SQL)'];
+    const mehr = [
+      ...['Uploads', 'Betrachter', 'NAS wecken', 'Ereignisse', 'fragen (SQL)'],
+      'Nachrichten',
+    ];
     assert.deepEqual([...(await paletteWords(german.page))].sort(), [...inGerman, ...mehr].sort());
   });
 
@@ -124,6 +127,7 @@ describe('The editor', function () {
       ['api-files', 'api-files-upload', 'accept an upload', 'Hochladen annehmen'],
       ['api-auth', 'api-auth-login', 'sign in', 'anmelden'],
       ['api-health', 'api-health-health', 'run the checks', 'Prüfungen ausführen'],
+      ['api-notices', 'api-notices-show', 'choices and browsers', 'Auswahl und Browser'],
       [
         'dashboard-energy',
         'dashboard-energy-look-fast',
