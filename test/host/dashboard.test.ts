@@ -336,13 +336,13 @@ describe('The Dashboard’s door', function () {
       assert.equal(page.headers.get('cache-control'), 'no-store');
       assert.match(html, /<title>BaluPi<\/title>/);
       assert.match(page.headers.get('content-security-policy') ?? '', /connect-src 'self'/);
-      const [, script = ''] = /"(\/dashboard\/assets\/index-[^"]+\.js)"/.exec(html) ?? [];
+      const [, script = ''] = /"(\/dashboard\/assets\/lean-[^"]+\.js)"/.exec(html) ?? [];
       const sent = await get(script, { Cookie: cookie });
       assert.equal(sent.headers.get('content-encoding'), 'gzip');
       assert.match(sent.headers.get('cache-control') ?? '', /immutable/);
       const packed = Number(sent.headers.get('content-length'));
-      assert.ok(packed < 800_000, String(packed));
-      assert.ok((await sent.text()).length > 2_000_000);
+      assert.ok(packed < 500_000, String(packed));
+      assert.ok((await sent.text()).length > 2 * packed);
       const plain = await get(script, { Cookie: cookie, 'Accept-Encoding': 'identity' });
       assert.equal(plain.headers.get('content-encoding'), null);
     });
