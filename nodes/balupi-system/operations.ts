@@ -28,6 +28,27 @@ export const DECLARATION = declare({
       words: { en: 'what happened in the house', de: 'was im Haus geschah' },
       for: 'flow',
       serves: ['activity'],
+      fieldWords: {
+        kind: {
+          label: { en: 'Kind', de: 'Art' },
+          about: { en: 'one kind alone, such as `conflict`', de: 'nur eine Art, etwa `conflict`' },
+        },
+        days: {
+          label: { en: 'Days', de: 'Tage' },
+          about: { en: 'of the last so many days', de: 'der letzten so vielen Tage' },
+        },
+        before: {
+          label: { en: 'Older than', de: 'Älter als' },
+          about: {
+            en: 'only what is older than the entry of this id',
+            de: 'nur was älter ist als der Eintrag mit dieser Id',
+          },
+        },
+        limit: {
+          label: { en: 'At most', de: 'Höchstens' },
+          about: { en: 'how many entries at most', de: 'wie viele Einträge höchstens' },
+        },
+      },
     },
     care: {
       words: { en: 'backups and updates', de: 'Backups und Updates' },
