@@ -2,36 +2,35 @@ import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { activity, beginActivity } from './compose/activity.ts';
 import { passedRooms } from './compose/changes.ts';
-import { accounts, credentials } from './compose/people.ts';
-import { energy, tapo } from './compose/meters.ts';
 import { dns } from './compose/dns.ts';
+import { energy, tapo } from './compose/meters.ts';
 import { handshake, nasRoom } from './compose/nas.ts';
 import { notices } from './compose/notices.ts';
-import type { Site } from './compose/site.ts';
+import { accounts, credentials } from './compose/people.ts';
 import { cache, files, prefetch, thumbnails } from './compose/shelves.ts';
+import type { Site } from './compose/site.ts';
 import { type HostState, system } from './compose/system.ts';
 import { upload } from './compose/upload.ts';
-import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import { SetupFile } from './host/setup/setup-file.ts';
 import type { UpdateTrial } from './host/update-trial.ts';
+import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import { hear } from './nodes/lib/events/events.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import type { Rooms } from './nodes/lib/rooms/rooms.ts';
 import { Setup } from './nodes/lib/setup/setup.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
-import { DiskRefusedError, faultOf } from './nodes/lib/store/disk-fault.ts';
-import { DiskWatch } from './nodes/lib/store/disk-watch.ts';
-import { IntegrityWatch } from './nodes/lib/store/integrity-watch.ts';
-import { SideCopy } from './nodes/lib/store/side-copy.ts';
-import type { Clock } from './nodes/lib/time/clock.ts';
-import { Grid } from './nodes/lib/time/grid.ts';
+import { DiskRefusedError, faultOf } from './nodes/lib/store/database-file.ts';
+import { DiskWatch, IntegrityWatch } from './nodes/lib/store/disk-watch.ts';
+import { SideCopy } from './nodes/lib/store/store.ts';
+import { type Clock, Grid } from './nodes/lib/time/clock.ts';
 import {
   ClockEvidence,
   type ClockMarks,
   type ClockProofs,
-} from './nodes/lib/time/clock-evidence.ts';
-import { readClockMarks } from './nodes/lib/time/clock-marks.ts';
-import { type NewestTimeStore, TrustedTime } from './nodes/lib/time/trusted-time.ts';
+  type NewestTimeStore,
+  readClockMarks,
+  TrustedTime,
+} from './nodes/lib/time/trusted-time.ts';
 import { Viewers } from './nodes/lib/viewers/viewers.ts';
 import type { Settings } from './settings.ts';
 

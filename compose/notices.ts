@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { CredentialCipher } from '../nodes/lib/accounts/credential-cipher.ts';
+import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
 import { Notices } from '../nodes/lib/notices/notices.ts';
 import type { Site } from './site.ts';
 

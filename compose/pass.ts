@@ -1,9 +1,7 @@
-import { DeviceHook } from '../nodes/lib/pass/device-hook.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
 import { LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
+import { DeviceHook, type PassHook, PasswordHook } from '../nodes/lib/pass/pass-hook.ts';
 import { PassThrough } from '../nodes/lib/pass/pass.ts';
-import type { PassHook } from '../nodes/lib/pass/pass-hook.ts';
-import { PasswordHook } from '../nodes/lib/pass/password-hook.ts';
 import { WebPages } from '../nodes/lib/pass/web-pages.ts';
 import type { Site } from './site.ts';
 

@@ -1,11 +1,10 @@
+import type { UpdateTrial } from '../host/update-trial.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import type { DataFolder } from '../nodes/lib/store/data-folder.ts';
 import type { DiskWatch } from '../nodes/lib/store/disk-watch.ts';
-import type { ClockEvidence } from '../nodes/lib/time/clock-evidence.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
-import type { TrustedTime } from '../nodes/lib/time/trusted-time.ts';
-import type { UpdateTrial } from '../host/update-trial.ts';
+import type { ClockEvidence, TrustedTime } from '../nodes/lib/time/trusted-time.ts';
 import type { Settings } from '../settings.ts';
 
 /** What the rooms are built on. */

@@ -6,10 +6,10 @@ import {
   type HealthTold,
   type NasSeen,
 } from '../host/doctor.ts';
-import type { Finding } from '../nodes/lib/system/finding.ts';
+import { askNas } from '../host/nas-finder.ts';
+import type { Finding } from '../nodes/lib/system/system.ts';
 import { WORDS } from '../nodes/lib/viewers/viewers.ts';
 import type { Settings } from '../settings.ts';
-import { askNas } from '../host/nas-finder.ts';
 import { knownMac } from './known-mac.ts';
 
 export type { Finding };

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statfsSync, statSy
 import { open, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { Finding as FindingIn } from '../nodes/lib/system/finding.ts';
+import type { Finding as FindingIn } from '../nodes/lib/system/system.ts';
 import { type Said, said, saidNumber } from '../nodes/lib/viewers/viewers.ts';
 import {
   type BackupWish,

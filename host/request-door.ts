@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Endpoint } from '../nodes/lib/api/api.ts';
-import { roleFault } from '../nodes/lib/guard/role-check.ts';
-import type { Answer, RefusalCode } from '../nodes/lib/http/http.ts';
-import { refuse } from '../nodes/lib/http/http.ts';
+import { roleFault } from '../nodes/lib/guard/guarded.ts';
+import { type Answer, type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
 
 /** What came of looking at a bearer token. */
 export type Authentication =

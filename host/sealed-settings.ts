@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { CredentialCipher } from '../nodes/lib/accounts/credential-cipher.ts';
+import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
 import type { KeptValues } from './kept-settings.ts';
 
 /** Kept settings that nobody may read from the file, nor from a backup of it. */

@@ -1,7 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorKind } from '../nodes/lib/log/error-kind.ts';
-import type { Log } from '../nodes/lib/log/log.ts';
+import { errorKind, type Log } from '../nodes/lib/log/log.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 
 /** Laid by deploy/turn.sh with the databases of before; in it stands which file decides. */

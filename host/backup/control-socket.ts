@@ -3,9 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { errorKind } from '../../nodes/lib/log/error-kind.ts';
-import type { Log } from '../../nodes/lib/log/log.ts';
-import { type Extent, type HouseBackup, CannotBackUp } from './house-backup.ts';
+import { errorKind, type Log } from '../../nodes/lib/log/log.ts';
+import { CannotBackUp, type Extent, type HouseBackup } from './house-backup.ts';
 
 const FILE = 'control.sock';
 /** Nothing goes either way for so long; checking a database of years takes minutes. */

@@ -7,7 +7,7 @@ import { QUEUE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
-import { RecoveryRows } from '../../nodes/lib/upload/recovery-rows.ts';
+import { RecoveryRows } from '../../nodes/lib/upload/rows/delivery-rows.ts';
 import { nodeRedFolder } from '../node-red-settings.ts';
 import { archiveOf, type OutgoingEntry } from './archive.ts';
 import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SECRET_SETTING, SETTINGS } from './places.ts';

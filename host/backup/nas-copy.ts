@@ -1,16 +1,17 @@
 import { createReadStream, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { errorKind } from '../../nodes/lib/log/error-kind.ts';
-import type { Log } from '../../nodes/lib/log/log.ts';
+import { errorKind, type Log } from '../../nodes/lib/log/log.ts';
 import type { NasApi, NasClient, NasPresence } from '../../nodes/lib/nas/nas.ts';
 import type { Cancel, Clock } from '../../nodes/lib/time/clock.ts';
-import { ChunkedSend, type Sent } from '../../nodes/lib/upload/chunked-send.ts';
-import { HashThread } from '../../nodes/lib/upload/hash-thread.ts';
-import { interruptionOf } from '../../nodes/lib/upload/interruption.ts';
-import { NasMoves } from '../../nodes/lib/upload/nas-moves.ts';
-import { type MultipartSender, PlainSend } from '../../nodes/lib/upload/plain-send.ts';
-import { readBack } from '../../nodes/lib/upload/read-back.ts';
+import { interruptionOf, NasMoves, readBack } from '../../nodes/lib/upload/delivery/nas-calls.ts';
+import {
+  ChunkedSend,
+  type MultipartSender,
+  PlainSend,
+  type Sent,
+} from '../../nodes/lib/upload/delivery/send.ts';
+import { HashThread } from '../../nodes/lib/upload/spool/hashing.ts';
 import { tellLastBackup } from './last-backup.ts';
 import { isNightName, outlived } from './outlived.ts';
 import { NAS_FOLDER, NAS_STAGING } from './places.ts';

@@ -16,8 +16,8 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { isDamage, setAside } from '../../nodes/lib/store/damage.ts';
 import { holdDataFolder } from '../../nodes/lib/store/data-folder.ts';
+import { isDamage, setAside } from '../../nodes/lib/store/database-file.ts';
 import {
   ENDS_WITH_A_RESTORE,
   ENERGY_MIGRATIONS,
@@ -25,7 +25,7 @@ import {
 } from '../../nodes/lib/store/databases.ts';
 import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
-import { RESTORED_MARK } from '../../nodes/lib/upload/recovery.ts';
+import { RESTORED_MARK } from '../../nodes/lib/upload/delivery/recovery.ts';
 import { type About, readArchive, type Summary } from './archive.ts';
 import { BackupFault } from './backup-fault.ts';
 import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SETTINGS } from './places.ts';

@@ -4,7 +4,7 @@ import type {
   PageOutcome,
   User,
 } from '../../nodes/lib/accounts/accounts.ts';
-import { AddressRate } from '../../nodes/lib/accounts/address-rate.ts';
+import { AddressRate } from '../../nodes/lib/accounts/login-limits.ts';
 import type {
   AccountOutcome,
   DeviceChange,

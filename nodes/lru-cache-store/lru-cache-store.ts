@@ -5,16 +5,15 @@ import { parseNasPath } from '../lib/files/files.ts';
 import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
-import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
-import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { check, days, fetchAhead, keepPins, settle } from './ahead-acts.ts';
-import { listPins, pin, unpin } from './pin-acts.ts';
-import { usage } from './usage-act.ts';
-import { rawReference } from './raw-reference.ts';
 import { DECLARATION } from './operations.ts';
+import { listPins, pin, unpin } from './pin-acts.ts';
+import { rawReference } from './raw-reference.ts';
+import { usage } from './usage-act.ts';
 
 interface CacheConfig extends NodeDef, StoredNode {
   readonly op: string;

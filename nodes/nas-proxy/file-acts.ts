@@ -1,7 +1,7 @@
 import type { LocateOutcome } from '../lib/files/files.ts';
 import { callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { troubleAnswer } from '../lib/guard/fault-answers.ts';
-import { type FileMessage, requestOf } from '../lib/guard/file-ticket.ts';
+import { type FileMessage, requestOf } from '../lib/guard/guarded.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /**

@@ -1,7 +1,12 @@
-import { type EndpointId, endpointById } from '../lib/api/api.ts';
-import type { GoodbyeAnswer, HandshakeStatus, HelloAnswer } from '../lib/api/api.ts';
+import {
+  endpointById,
+  type EndpointId,
+  type GoodbyeAnswer,
+  type HandshakeStatus,
+  type HelloAnswer,
+} from '../lib/api/api.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
-import { requestOf } from '../lib/guard/file-ticket.ts';
+import { requestOf } from '../lib/guard/guarded.ts';
 import type { ClaimedCall, Verdict } from '../lib/handshake/handshake.ts';
 import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { nasRefusal, troubleAnswer, wordlessRefusal } from '../lib/guard/fault-answers.ts';
-import { requestOf } from '../lib/guard/file-ticket.ts';
+import { requestOf } from '../lib/guard/guarded.ts';
 import { type Answer, answerNow, giveBack, refuse } from '../lib/http/http.ts';
 import type { PassedAnswer, PassOutcome } from '../lib/pass/pass.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';

@@ -3,7 +3,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer, nasRefusal } from '../lib/guard/fault-answers.ts';
-import { requestOf } from '../lib/guard/file-ticket.ts';
+import { requestOf } from '../lib/guard/guarded.ts';
 import { type Answer, answer, answerNow, refuse } from '../lib/http/http.ts';
 import { MOST_TEXT_BYTES } from '../lib/kept/kept.ts';
 import { type NasExchange, readNasJson } from '../lib/nas/nas.ts';

@@ -1,6 +1,6 @@
 import type { ChunkedInit, ChunkQuery } from '../lib/api/api.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { requestOf } from '../lib/guard/file-ticket.ts';
+import { requestOf } from '../lib/guard/guarded.ts';
 import { answer, answerNow } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import {

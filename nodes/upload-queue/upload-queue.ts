@@ -1,6 +1,6 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type {
   DeviceQueue,
   SyncStatusQuery,
@@ -11,15 +11,14 @@ import type {
 } from '../lib/api/api.ts';
 import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { requestOf } from '../lib/guard/file-ticket.ts';
-import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
 import { answer, answerNow } from '../lib/http/http.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
-import { RESUMABLE_ACTS } from './resumable-acts.ts';
 import { conflicts, resolveConflict } from './conflict-acts.ts';
 import { DECLARATION } from './operations.ts';
+import { RESUMABLE_ACTS } from './resumable-acts.ts';
 
 interface UploadConfig extends NodeDef, StoredNode {
   readonly op: string;

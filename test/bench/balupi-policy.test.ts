@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import type { BlobStore } from '../../nodes/lib/cache/blob-store.ts';
-import { CachePolicy } from '../../nodes/lib/cache/cache-policy.ts';
-import { CopyRows } from '../../nodes/lib/cache/copy-rows.ts';
-import { PieceRows } from '../../nodes/lib/cache/piece-rows.ts';
-import { PolicyRows } from '../../nodes/lib/cache/policy-rows.ts';
-import { Room } from '../../nodes/lib/cache/room.ts';
-import { Tally } from '../../nodes/lib/cache/tally.ts';
+import type { BlobStore } from '../../nodes/lib/cache/entries/blob-store.ts';
+import { CopyRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
+import { PieceRows } from '../../nodes/lib/cache/entries/segment-rows.ts';
+import { Room } from '../../nodes/lib/cache/entries/space.ts';
+import { PolicyRows } from '../../nodes/lib/cache/policy/policy-rows.ts';
+import { CachePolicy } from '../../nodes/lib/cache/policy/policy.ts';
+import { Tally } from '../../nodes/lib/cache/stats/stats.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
-import { localDays } from '../../nodes/lib/time/local-day.ts';
+import { localDays } from '../../nodes/lib/time/clock.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { BaluPiPolicy } from './policies/balupi.ts';
 

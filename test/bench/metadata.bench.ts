@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CopyRows } from '../../nodes/lib/cache/copy-rows.ts';
-import { ItemRows, type ItemCursor } from '../../nodes/lib/files/item-rows.ts';
+import { CopyRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
+import { type ItemCursor, ItemRows } from '../../nodes/lib/files/item-rows.ts';
 import { ListingRows } from '../../nodes/lib/files/listing-rows.ts';
 import type { ListedItem } from '../../nodes/lib/files/stored-item.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';

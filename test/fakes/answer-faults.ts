@@ -1,12 +1,12 @@
 import { Type } from '@sinclair/typebox';
 import type { Endpoint } from '../../nodes/lib/api/endpoint.ts';
-import { type Fault, faultsOf } from '../../nodes/lib/api/faults.ts';
 import {
   codesByStatus,
   mayBeTheirs,
   NasErrorAnswer,
   ownRefusalOf,
-} from '../../nodes/lib/api/refusal-schemas.ts';
+} from '../../nodes/lib/api/openapi.ts';
+import { type Fault, faultsOf } from '../../nodes/lib/api/validate.ts';
 
 /**
  * Holds an answer against its description, so that both stay in step.

@@ -1,12 +1,11 @@
+import { decrypt } from 'http_ece';
 import { createECDH, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { decrypt } from 'http_ece';
-import type { AddressRule } from '../../nodes/lib/notices/push-address.ts';
-import type { PushTarget } from '../../nodes/lib/notices/push-service.ts';
+import type { AddressRule, PushTarget } from '../../nodes/lib/notices/push-service.ts';
 
 interface Handed {
   readonly headers: IncomingHttpHeaders;

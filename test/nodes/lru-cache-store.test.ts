@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { CopyTicket, Pin } from '../../nodes/lib/cache/cache.ts';
-import type { CacheStats } from '../../nodes/lib/cache/stats.ts';
-import type { Lookup } from '../../nodes/lib/cache/tickets.ts';
-import type { PinOutcome } from '../../nodes/lib/prefetch/prefetch.ts';
+import type { CacheStats } from '../../nodes/lib/cache/stats/stats.ts';
+import type { Lookup } from '../../nodes/lib/cache/verify/freshness.ts';
 import type { LocatedFile, LocateOutcome } from '../../nodes/lib/files/files.ts';
+import type { PinOutcome } from '../../nodes/lib/prefetch/prefetch.ts';
 import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';

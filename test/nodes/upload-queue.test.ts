@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { AcceptOutcome } from '../../nodes/lib/upload/intake.ts';
-import type { UploadItem } from '../../nodes/lib/upload/upload-answers.ts';
+import type { AcceptOutcome } from '../../nodes/lib/upload/receive/intake.ts';
+import type { UploadItem } from '../../nodes/lib/upload/view/answers.ts';
 import { ALICE, ASLEEP, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';

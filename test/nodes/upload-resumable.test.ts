@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Refused } from '../../nodes/lib/upload/admission.ts';
+import type { Refused } from '../../nodes/lib/upload/receive/admission.ts';
 import { ALICE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import type { MissWakeOutcome, NasState } from '../../nodes/lib/nas/presence-port.ts';
+import type { NasStatus } from '../../nodes/lib/nas/nas-room.ts';
+import type { MissWakeOutcome, NasState } from '../../nodes/lib/nas/presence.ts';
 import type {
   WakeOutcome,
   WakeStatus,
 } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
-import type { NasStatus } from '../../nodes/lib/nas/nas-status.ts';
 import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { answerOf, codeOf } from './described.ts';

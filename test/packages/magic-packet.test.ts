@@ -6,7 +6,7 @@ import {
   parseWakeAddress,
   wakeTargets,
 } from '../../packages/node-red-contrib-balupi-wol/lib/broadcast-addresses.ts';
-import { udpMagicPacket } from '../../packages/node-red-contrib-balupi-wol/lib/magic-packet.ts';
+import { udpMagicPacket } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 
 function network(address: string, netmask: string, internal = false): NetworkInterfaceInfo {
   return { address, netmask, internal, family: 'IPv4', mac: '02:00:00:00:00:01', cidr: null };

@@ -1,3 +1,8 @@
+import { Energy } from '../../nodes/lib/energy/energy.ts';
+import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
+import type { Store } from '../../nodes/lib/store/store.ts';
+import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';
+import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { BucketRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';
 import {
   type Bucket,
@@ -5,18 +10,13 @@ import {
   inTime,
 } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
 import { CorrectionRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/correction-rows.ts';
-import { Overlay } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/overlay.ts';
-import { Energy } from '../../nodes/lib/energy/energy.ts';
+import { Overlay } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/hour-slots.ts';
 import { LocalTime } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { NasHourRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/nas-hour-rows.ts';
 import {
   type DeviceHour,
   RollUp,
 } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/roll-up.ts';
-import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
-import type { Store } from '../../nodes/lib/store/store.ts';
-import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';
-import type { Clock } from '../../nodes/lib/time/clock.ts';
 import type { LoadCurve } from './plug/load-curve.ts';
 
 /** Mean power of a plug in a stretch of time, epoch seconds, in W. */

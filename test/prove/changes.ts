@@ -1,4 +1,4 @@
-import { HashThread } from '../../nodes/lib/upload/hash-thread.ts';
+import { HashThread } from '../../nodes/lib/upload/spool/hashing.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { NightHome, type Wildness } from './world/night-home.ts';
 import { Random } from './world/random.ts';

@@ -1,55 +1,64 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { isoSeconds } from '../http/http.ts';
 import type { Log } from '../log/log.ts';
-import type { NasApi, NasClient } from '../nas/nas.ts';
-import type { NasPresence } from '../nas/nas.ts';
+import type { NasApi, NasClient, NasJson, NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
+import { Authenticator } from './authenticator.ts';
 import {
   AccountEvents,
   type AccountNews,
+  type AuthVerdict,
+  type Caller,
   type ConfirmedListener,
   type LogoutListener,
+  type PageOutcome,
+  type PersonOutcome,
+  refused,
   type ReplacedListener,
-} from './account-events.ts';
-import { mayAsk, silentCode } from './asking.ts';
-import { Authenticator } from './authenticator.ts';
-import { BackgroundLearning } from './background-learning.ts';
-import type { CallBudget } from './call-budget.ts';
-import type { Caller, User } from './caller.ts';
-import { EditorSessions } from './editor-sessions.ts';
-import type { LiveToken } from './live-tokens.ts';
-import { LoginLimits } from './login-limits.ts';
-import { NasShares } from './nas-shares.ts';
-import { NasVerdicts } from './nas-verdicts.ts';
-import type { AuthVerdict, PageOutcome, PersonOutcome, SignInOutcome } from './outcomes.ts';
-import { PageSessionRows } from './page-session-rows.ts';
-import { PageSessions } from './page-sessions.ts';
-import { PageSignIn } from './page-sign-in.ts';
-import { PasswordVerifiers, SCRYPT_COST } from './password-verifiers.ts';
-import { PersonSignIn } from './person-sign-in.ts';
-import { PiSignIn } from './pi-sign-in.ts';
-import { SignIns } from './sign-ins.ts';
-import { PiTokens } from './pi-tokens.ts';
+  type SignInOutcome,
+  type SignInRefusal,
+  type User,
+} from './caller.ts';
 import type { DesktopRow } from './desktop-rows.ts';
+import { AddressRate, type CallBudget, LoginLimits, LruMap, NasShares } from './login-limits.ts';
+import {
+  expiryOf,
+  hashToken,
+  isRecord,
+  mayAsk,
+  readNasUser,
+  retryAfterOf,
+  saysInactive,
+  silentCode,
+} from './nas-answers.ts';
+import { NasVerdicts } from './nas-verdicts.ts';
+import { PageSessionRows } from './page-session-rows.ts';
+import { EditorSessions, PageSessions, RoleRecheck } from './page-sessions.ts';
 import { PairedDesktops, type StoredCredentials } from './paired-desktops.ts';
-import { Pairing } from './pairing.ts';
-import { Profile } from './profile.ts';
-import { Refresh } from './refresh.ts';
-import { RoleRecheck } from './role-recheck.ts';
-import { type Checked, type LoginTry, type SecondFactorTry, SignIn } from './sign-in.ts';
-import { isRecord } from './token-form.ts';
-import { UserBook } from './user-book.ts';
+import { PiTokens } from './pi-tokens.ts';
+import { PiSignIn, Refresh } from './refresh.ts';
+import {
+  type Checked,
+  type LoginTry,
+  PageSignIn,
+  PasswordVerifiers,
+  PersonSignIn,
+  SCRYPT_COST,
+  type SecondFactorTry,
+  SignIn,
+} from './sign-in.ts';
+import { type LiveToken, UserBook } from './user-book.ts';
 
-export type { AccountNews } from './account-events.ts';
+export type { AccountNews } from './caller.ts';
 export type { Caller, User } from './caller.ts';
 export { Credentials, type CredentialView, type KeyStored } from './credentials.ts';
-export type { PageOutcome, SignInOutcome, SignInRefusal } from './outcomes.ts';
+export type { PageOutcome, SignInOutcome, SignInRefusal } from './caller.ts';
 export type { OpenedPage } from './page-sessions.ts';
-export { NewestTimeRows } from './newest-time-rows.ts';
+export { NewestTimeRows } from './page-session-rows.ts';
 
-export interface AccountsParts {
+interface AccountsParts {
   /** The queue database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -425,4 +434,470 @@ export class Accounts {
 function unknownNow(store: Store, { state }: NasPresence): AuthVerdict | null {
   if (store.isWhole || mayAsk(state)) return null;
   return { kind: 'cannot_ask', code: silentCode(state) };
+}
+
+interface PairingParts {
+  readonly nas: Pick<NasClient, 'me'>;
+  readonly api: Pick<NasApi, 'call'>;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly desktops: PairedDesktops;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly onConfirmed: (user: User, token: string) => void;
+  readonly onNews: (news: AccountNews) => void;
+}
+
+/** What a device says when it asks for a code. */
+interface Asking {
+  readonly deviceId: string;
+  readonly deviceName: string;
+}
+
+/**
+ * Below what BaluHost 1.38 takes a minute from one address, which is the Pi's for all who come
+ * through it: 3 registrations, 3 codes, 12 polls. A desktop polls every 5 s.
+ */
+const REGISTRATIONS = 2;
+const CODES = 2;
+const POLLS = 12;
+/** Codes run out after ten minutes. */
+const CODES_KEPT = 1_000;
+
+type Said =
+  | { readonly kind: 'said'; readonly status: number; readonly body: unknown }
+  | { readonly kind: 'no'; readonly refusal: SignInRefusal };
+
+/**
+ * How phones and desktops get their tokens: open to all, answered by the NAS alone, and by its 200
+ * the Pi knows user, token, refresh token and device from that moment on.
+ */
+class Pairing {
+  readonly #parts: PairingParts;
+  readonly #registrations: AddressRate;
+  readonly #codes: AddressRate;
+  readonly #polls: AddressRate;
+  /** By the hash of the code a desktop polls with. */
+  readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
+
+  constructor(parts: PairingParts) {
+    this.#parts = parts;
+    this.#registrations = new AddressRate(parts.clock, REGISTRATIONS);
+    this.#codes = new AddressRate(parts.clock, CODES);
+    this.#polls = new AddressRate(parts.clock, POLLS);
+  }
+
+  /** `POST /api/mobile/register`. */
+  async register(body: unknown, address: string): Promise<SignInOutcome> {
+    const said = await this.#ask('/api/mobile/register', body, this.#registrations, address);
+    if (said.kind === 'no') return said.refusal;
+    const { status, body: told } = said;
+    const learnt = status < 300 ? this.#parts.book.learnSignIn(told) : null;
+    if (learnt?.kind === 'inactive') {
+      return refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
+    }
+    if (learnt?.kind !== 'user') return { kind: 'passed', status, body: told, user: null };
+    const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
+    const { book, time, onConfirmed, onNews } = this.#parts;
+    if (typeof device['id'] === 'string') {
+      book.devices.take(device['id'], learnt.user.id, time.nowMs());
+    }
+    onConfirmed(learnt.user, learnt.token);
+    const deviceName = nameIn(device);
+    onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
+    return { kind: 'passed', status, body: told, user: learnt.user };
+  }
+
+  /** `POST /api/desktop-pairing/device-code`. */
+  async deviceCode(body: unknown, address: string): Promise<SignInOutcome> {
+    const said = await this.#ask('/api/desktop-pairing/device-code', body, this.#codes, address);
+    if (said.kind === 'no') return said.refusal;
+    const { status, body: told } = said;
+    const code = isRecord(told) ? told['device_code'] : undefined;
+    const { device_id: deviceId, device_name: name } = isRecord(body) ? body : {};
+    if (status < 300 && typeof code === 'string' && typeof deviceId === 'string') {
+      const deviceName = typeof name === 'string' ? name.slice(0, 100) : deviceId;
+      this.#asking.set(keyOf(code), { deviceId, deviceName });
+    }
+    return { kind: 'passed', status, body: told, user: null };
+  }
+
+  /** `POST /api/desktop-pairing/poll`. */
+  async poll(body: unknown, address: string): Promise<SignInOutcome> {
+    const said = await this.#ask('/api/desktop-pairing/poll', body, this.#polls, address);
+    if (said.kind === 'no') return said.refusal;
+    const { status, body: told } = said;
+    const passed = { kind: 'passed', status, body: told, user: null } as const;
+    const isApproved = status < 300 && isRecord(told) && told['status'] === 'approved';
+    const learnt = isApproved ? this.#parts.book.learnSignIn(told) : null;
+    if (learnt?.kind !== 'user') return passed;
+    const code = isRecord(body) ? body['device_code'] : undefined;
+    const asking = typeof code === 'string' ? this.#asking.get(keyOf(code)) : undefined;
+    const refreshToken = isRecord(told) ? told['refresh_token'] : undefined;
+    if (asking !== undefined && typeof refreshToken === 'string') {
+      await this.#paired(learnt.user, learnt.token, refreshToken, asking);
+      const { deviceName } = asking;
+      this.#parts.onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
+    }
+    this.#parts.onConfirmed(learnt.user, learnt.token);
+    return { ...passed, user: learnt.user };
+  }
+
+  /** The NAS's answer to a desktop names its user and no more, so the rest is asked for. */
+  async #paired(
+    user: User,
+    token: string,
+    refreshToken: string,
+    { deviceId, deviceName }: Asking,
+  ): Promise<void> {
+    const { nas, book, time, desktops } = this.#parts;
+    const answer = await nas.me(token, { auto: true });
+    const told =
+      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    book.devices.learn(deviceId, user.id, time.nowMs());
+    if (told?.id !== user.id || book.learnMe(told, token) === null) return;
+    desktops.paired({
+      ...{ deviceId, deviceName, userId: user.id, raw: told.raw },
+      refreshHash: hashToken(refreshToken),
+      refreshEndsAtMs: expiryOf(refreshToken),
+    });
+  }
+
+  async #ask(path: string, body: unknown, rate: AddressRate, address: string): Promise<Said> {
+    const { presence, api } = this.#parts;
+    const no = (refusal: SignInRefusal): Said => ({ kind: 'no', refusal });
+    const { awake, sleepState } = presence.state;
+    // Right after a start nobody has asked yet.
+    const mayTry = awake || sleepState === 'unknown';
+    if (!mayTry) return no(refused(silentCode(presence.state)));
+    const leave = rate.take(address);
+    if (leave.kind === 'wait') {
+      return no(refused('too_many_tries', { retryAfterSeconds: leave.retryAfterSeconds }));
+    }
+    // Anybody may ask, and nobody who is not signed in keeps the NAS awake.
+    const answer = await api.call({ method: 'POST', path, body, auto: true });
+    if (answer.kind === 'unreachable') return no(refused(silentCode(presence.state)));
+    const { status } = answer;
+    if (status === 429 || (answer.kind === 'bad_answer' && status === 503)) {
+      const told = answer.kind === 'answer' ? answer.body : null;
+      return no(refused('nas_busy', { retryAfterSeconds: retryAfterOf(told) }));
+    }
+    if (answer.kind === 'bad_answer' || status >= 500) return no(refused('nas_bad_answer'));
+    return { kind: 'said', status, body: answer.body };
+  }
+}
+
+/** What its user called it. */
+function nameIn(device: Readonly<Record<string, unknown>>): string {
+  const name = device['device_name'];
+  return typeof name === 'string' ? name.slice(0, 100) : '';
+}
+
+function keyOf(code: string): string {
+  return hashToken(code).toString('base64');
+}
+
+interface ProfileParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly piSignIn: PiSignIn;
+  /** A NAS token of that user's own that is stored here; null where there is none now. */
+  readonly storedTokenOf: (userId: number) => Promise<string | null>;
+  readonly events: AccountEvents;
+}
+
+/** `GET /api/auth/me` and `POST /api/auth/logout`. */
+class Profile {
+  readonly #parts: ProfileParts;
+
+  constructor(parts: ProfileParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * No stored credential acts for a Pi token on anything below `auth` (contract 2), so that one is
+   * sent to refresh. A paired desktop would get another of the Pi's there, and is told from memory.
+   */
+  async me(caller: Caller): Promise<SignInOutcome> {
+    const { nas, presence } = this.#parts;
+    const { state } = presence;
+    if (!mayAsk(state)) return this.#kept(caller);
+    const { nasToken: token, isPaired } = caller;
+    if (token === null) {
+      const mustRefresh = state.awake && isPaired !== true;
+      return mustRefresh ? refused('refresh_token_now') : this.#kept(caller);
+    }
+    return this.#read(await nas.me(token, { auto: !state.awake }), caller, token);
+  }
+
+  async logout(caller: Caller): Promise<SignInOutcome> {
+    const { presence, book, events, storedTokenOf } = this.#parts;
+    const { user } = caller;
+    book.logOut(caller);
+    events.loggedOut(user.id);
+    if (mayAsk(presence.state)) {
+      const token = caller.nasToken ?? (await storedTokenOf(user.id));
+      const answer = token === null ? null : await this.#tell(user.id, token);
+      if (answer?.kind === 'answer' && answer.status < 300) {
+        return { kind: 'passed', status: answer.status, body: answer.body, user };
+      }
+    }
+    // Whatever the NAS made of it, on this Pi the user is signed out.
+    return { kind: 'issued', body: { message: 'Logged out' }, user };
+  }
+
+  /** Tells the NAS, now that it is up, of those who signed out here while it was not. */
+  async tellLogouts(): Promise<void> {
+    const { book, storedTokenOf } = this.#parts;
+    for (const userId of book.users.owingLogout()) {
+      const token = await storedTokenOf(userId);
+      if (token !== null) await this.#tell(userId, token);
+    }
+  }
+
+  async #tell(userId: number, token: string): Promise<NasJson> {
+    const { nas, book } = this.#parts;
+    const answer = await nas.logout(token);
+    if (answer.kind === 'answer' && answer.status < 300) book.users.settleLogout(userId);
+    return answer;
+  }
+
+  /**
+   * The NAS's answer, except where it could not answer: BaluDesk forgets its credentials on any
+   * error but 401 and 429 (read in BaluDesk), so the kept answer stands in.
+   */
+  #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
+    const { book } = this.#parts;
+    if (answer.kind === 'unreachable') return this.#kept(caller);
+    const { status } = answer;
+    const unable = answer.kind === 'bad_answer' || status === 429 || status >= 500;
+    if (unable) return this.#unable(answer, caller);
+    const { body } = answer;
+    if (status === 401) {
+      book.refuse(token);
+      if (saysInactive(body)) book.deactivate(caller.user.id);
+    }
+    const told = status === 200 ? readNasUser(body) : null;
+    if (told?.id === caller.user.id && book.learnMe(told, token) === null) {
+      return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
+    }
+    return { kind: 'passed', status, body, user: caller.user };
+  }
+
+  #unable(answer: Exclude<NasJson, { kind: 'unreachable' }>, caller: Caller): SignInOutcome {
+    const kept = this.#parts.piSignIn.me(caller.user.id);
+    if (kept !== null) return { kind: 'issued', body: kept, user: caller.user };
+    if (answer.status !== 429) return refused('nas_bad_answer');
+    const body = answer.kind === 'answer' ? answer.body : null;
+    return refused('nas_busy', { retryAfterSeconds: retryAfterOf(body) });
+  }
+
+  #kept(caller: Caller): SignInOutcome {
+    const body = this.#parts.piSignIn.me(caller.user.id);
+    if (body === null) return refused(silentCode(this.#parts.presence.state));
+    return { kind: 'issued', body, user: caller.user };
+  }
+}
+
+/**
+ * Where somebody is signed in. `page`: a browser, at the pages. `app`: whoever holds refresh tokens
+ * that came through this Pi. `desktop`: a paired one that goes on with tokens of the Pi. `editor`: at
+ * the editor.
+ */
+interface SignedIn {
+  /** Tells nothing of a token or a cookie. */
+  readonly id: string;
+  readonly kind: 'page' | 'app' | 'desktop' | 'editor';
+  readonly userId: number;
+  /** What a desktop is called; null of the others. */
+  readonly name: string | null;
+  /** Of a page and of the editor the sign-in, of an app its last refresh. */
+  readonly sinceMs: number;
+  /** Null where nothing says. */
+  readonly endsAtMs: number | null;
+}
+
+interface Deps {
+  readonly book: UserBook;
+  readonly time: TrustedClock;
+  readonly pages: PageSessions;
+  readonly desktops: PairedDesktops;
+  readonly editor: EditorSessions;
+}
+
+/** Ends one of the sign-ins. */
+type End = () => void;
+
+/** Every place where people are signed in here, to be looked at and ended one by one. */
+class SignIns {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** The newest first. @param userId null for everybody's */
+  list(userId: number | null): readonly SignedIn[] {
+    return [...this.#all(userId).keys()].sort((a, b) => b.sinceMs - a.sinceMs);
+  }
+
+  /**
+   * Ends one: its cookie or tokens let nobody in here any more.
+   * @param userId whose it has to be; null for anybody's
+   * @returns whether there was one
+   */
+  end(id: string, userId: number | null): boolean {
+    for (const [signedIn, end] of this.#all(userId)) {
+      if (signedIn.id !== id) continue;
+      end();
+      return true;
+    }
+    return false;
+  }
+
+  #all(userId: number | null): ReadonlyMap<SignedIn, End> {
+    return new Map([
+      ...this.#pages(userId),
+      ...this.#apps(userId),
+      ...this.#desktops(userId),
+      ...this.#editors(userId),
+    ]);
+  }
+
+  #pages(userId: number | null): [SignedIn, End][] {
+    const { pages } = this.#deps;
+    return pages.standing(userId).map(({ key, ...row }) => {
+      const name = null;
+      const { userId: id, signedInAtMs: sinceMs, endsAtMs } = row;
+      const end = (): void => {
+        pages.end(key);
+      };
+      return [{ id: idOf('page', key), kind: 'page', userId: id, name, sinceMs, endsAtMs }, end];
+    });
+  }
+
+  #apps(userId: number | null): [SignedIn, End][] {
+    const { book, time } = this.#deps;
+    const nowMs = time.nowMs();
+    return book.refreshTokens.devices(userId).flatMap((device): [SignedIn, End][] => {
+      const { userId: id, device: lineage, acceptedAtMs: sinceMs, expiresAtMs: endsAtMs } = device;
+      const isOver = endsAtMs !== null && endsAtMs <= nowMs;
+      if (isOver || book.userOf(id) === null) return [];
+      const end = (): void => {
+        book.endDevice(id, lineage);
+      };
+      const app = { id: idOf('app', `${id} ${lineage}`), kind: 'app', name: null } as const;
+      return [[{ ...app, userId: id, sinceMs, endsAtMs }, end]];
+    });
+  }
+
+  #desktops(userId: number | null): [SignedIn, End][] {
+    const { book, desktops } = this.#deps;
+    return desktops.list(userId).map((row) => {
+      const { deviceName: name, pairedAtMs: sinceMs, endsAtMs, userId: id } = row;
+      const end = (): void => {
+        book.endDesktop(row, 'taken_away');
+      };
+      const key = idOf('desktop', row.refreshHash.toString('hex'));
+      return [{ id: key, kind: 'desktop', userId: id, name, sinceMs, endsAtMs }, end];
+    });
+  }
+
+  #editors(userId: number | null): [SignedIn, End][] {
+    const { editor } = this.#deps;
+    return editor.standing(userId).map(({ username, ...rest }) => {
+      const end = (): void => {
+        editor.end(username);
+      };
+      return [{ id: idOf('editor', username), kind: 'editor', name: null, ...rest }, end];
+    });
+  }
+}
+
+function idOf(kind: SignedIn['kind'], key: string): string {
+  const hash = createHash('sha256').update(`${kind} ${key}`).digest('hex');
+  return `${kind}-${hash.slice(0, 16)}`;
+}
+
+/** Who may wake changes rarely, and the apps' own asks are kept as well. */
+const PERMISSIONS_FRESH_MS = 6 * 3_600_000;
+
+interface BackgroundLearningParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly time: TrustedClock;
+  readonly budget: CallBudget;
+  readonly log: Log;
+}
+
+/**
+ * Asks for what the Pi will need of a user once the NAS sleeps and nobody has asked yet: `me`, which
+ * BaluDesk must get at its start, and whether they may wake. Where no caller waits the budget rules.
+ */
+class BackgroundLearning {
+  readonly #parts: BackgroundLearningParts;
+  readonly #running = new Map<number, Promise<void>>();
+  #stopped = false;
+
+  constructor(parts: BackgroundLearningParts) {
+    this.#parts = parts;
+  }
+
+  /** The NAS just confirmed `token`; asks for what is missing, if anything may be asked. */
+  wanted(user: User, token: string): void {
+    if (this.#running.has(user.id)) return;
+    void this.#begin(user, token, (kind) => this.#parts.budget.take(kind));
+  }
+
+  /**
+   * The same for somebody who just signed in and waits: their call, so it is not counted as one
+   * nobody waits for. Without it a person could not wake the NAS a minute after their sign-in.
+   */
+  async atSignIn(user: User, token: string): Promise<void> {
+    await this.#running.get(user.id);
+    await this.#begin(user, token, () => true);
+  }
+
+  /** Starts nothing more and waits for what runs. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#running.values());
+  }
+
+  #begin(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
+    if (this.#stopped || !this.#parts.presence.state.awake) return Promise.resolve();
+    const learning = this.#learn(user, token, mayAsk)
+      .catch((error: unknown) => {
+        this.#parts.log.warn(`What the NAS knows of a user could not be kept: ${String(error)}`);
+      })
+      .finally(() => {
+        this.#running.delete(user.id);
+      });
+    this.#running.set(user.id, learning);
+    return learning;
+  }
+
+  async #learn(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
+    const { nas, book, time } = this.#parts;
+    const row = book.users.find(user.id);
+    if (row === null) return;
+    if (row.me === null && mayAsk('other')) {
+      const told = readNasUser(this.#bodyOf(await nas.me(token, { auto: true }), token));
+      if (told?.id === user.id) book.learnMe(told, token);
+    }
+    if (row.role === 'admin') return;
+    const nowMs = time.nowMs();
+    if (row.permissionsAtMs !== null && nowMs - row.permissionsAtMs < PERMISSIONS_FRESH_MS) return;
+    if (!mayAsk('other')) return;
+    const told = this.#bodyOf(await nas.myPermissions(token, { auto: true }), token);
+    if (isRecord(told)) book.users.keepPermissions(user.id, told, time.nowMs());
+  }
+
+  #bodyOf(answer: NasJson, token: string): unknown {
+    if (answer.kind !== 'answer') return null;
+    if (answer.status === 401) this.#parts.book.refuse(token);
+    return answer.status === 200 ? answer.body : null;
+  }
 }

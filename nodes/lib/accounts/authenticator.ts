@@ -1,12 +1,10 @@
 import passport from 'passport';
-import type { Caller } from './caller.ts';
-import { LruMap } from './lru-map.ts';
-import type { AuthVerdict } from './outcomes.ts';
-import { NAS_VERDICT, NasVerdictStrategy, type VerdictChallenge } from './nas-verdict-strategy.ts';
-import { PI_TOKEN, piTokenStrategy } from './pi-token-strategy.ts';
-import type { PlainRequest } from './plain-request.ts';
+import { ExtractJwt, Strategy as JwtStrategy } from 'passport-jwt';
+import { Strategy } from 'passport-strategy';
+import type { AuthVerdict, Caller } from './caller.ts';
+import { LruMap } from './login-limits.ts';
+import { bearerOf, hasForm } from './nas-answers.ts';
 import type { PiTokens } from './pi-tokens.ts';
-import { hasForm } from './token-form.ts';
 
 /** What Passport calls back with; challenges in the order of the strategies. */
 type PassportCallback = (
@@ -94,4 +92,76 @@ function lastVerdict(challenges: readonly (VerdictChallenge | Error | undefined)
   return last !== undefined && 'verdict' in last
     ? last.verdict
     : { kind: 'refused', code: 'bad_token' };
+}
+
+const NAS_VERDICT = 'nas-verdict';
+
+/** What a failed strategy hands to passport, so that the reason is not lost on the way. */
+interface VerdictChallenge {
+  readonly verdict: AuthVerdict;
+}
+
+/**
+ * Lets in whom the NAS lets in. Passport works on objects made with Object.create(strategy), which
+ * have none of the strategy's #private fields, hence the plain property.
+ */
+class NasVerdictStrategy extends Strategy {
+  readonly name = NAS_VERDICT;
+  readonly judge: (token: string) => Promise<AuthVerdict>;
+
+  constructor(judge: (token: string) => Promise<AuthVerdict>) {
+    super();
+    this.judge = judge;
+  }
+
+  override authenticate(request: PlainRequest): void {
+    const token = bearerOf(request.headers.authorization);
+    if (token === null) {
+      const verdict: AuthVerdict = { kind: 'refused', code: 'no_token' };
+      this.fail({ verdict } satisfies VerdictChallenge, 401);
+      return;
+    }
+    this.judge(token).then(
+      (verdict) => {
+        if (verdict.kind === 'caller') this.success(verdict.caller);
+        else this.fail({ verdict } satisfies VerdictChallenge, 401);
+      },
+      (error: unknown) => {
+        this.error(error instanceof Error ? error : new Error('No verdict', { cause: error }));
+      },
+    );
+  }
+}
+
+const PI_TOKEN = 'pi-token';
+
+/**
+ * passport-jwt checks signature, algorithm and issuer; {@link PiTokens} all the rest. The end of a
+ * token is left to the latter, since jsonwebtoken would measure it on the wall clock, which may say
+ * 1970 on a Pi.
+ */
+function piTokenStrategy(tokens: PiTokens): JwtStrategy {
+  const fromHeader = ExtractJwt.fromAuthHeaderAsBearerToken();
+  return new JwtStrategy(
+    {
+      jwtFromRequest: fromHeader,
+      // Passed on to jsonwebtoken as it is, which takes key objects; the types do not know.
+      secretOrKey: tokens.key as unknown as Buffer,
+      algorithms: ['HS256'],
+      issuer: 'balupi',
+      ignoreExpiration: true,
+      jsonWebTokenOptions: { ignoreNotBefore: true },
+      passReqToCallback: true,
+    },
+    (request: PlainRequest, _claims: unknown, done) => {
+      const token = (fromHeader as (from: PlainRequest) => string | null)(request);
+      const caller = token === null ? null : tokens.judge(token);
+      done(null, caller ?? false);
+    },
+  );
+}
+
+/** All that the strategies read of a request. */
+interface PlainRequest {
+  readonly headers: { readonly authorization?: string | undefined };
 }

@@ -1,3 +1,6 @@
+import type { RefusalCode } from '../http/http.ts';
+import { Listeners, type Log } from '../log/log.ts';
+
 /** A person as the NAS knows them. Users are keyed by the NAS's id. */
 export interface User {
   readonly id: number;
@@ -24,4 +27,154 @@ export interface Caller {
   readonly isPaired?: boolean;
   /** Program and address of the request, for where no device is known. */
   readonly agent?: string;
+}
+
+/** Whether a bearer token opens the door, and for whom. */
+export type AuthVerdict =
+  | { readonly kind: 'caller'; readonly caller: Caller }
+  /** The NAS said no, or this can be no token at all: 401. */
+  | { readonly kind: 'refused'; readonly code: 'no_token' | 'bad_token' }
+  /** Only the NAS could tell, and it cannot be asked: 503. */
+  | { readonly kind: 'cannot_ask'; readonly code: 'nas_asleep' | 'nas_never_seen' };
+
+/** A no that the node turns into an HTTP answer by the table of refusals. */
+export interface SignInRefusal {
+  readonly kind: 'refused';
+  readonly code: RefusalCode;
+  readonly retryAfterSeconds?: number;
+  /** Replaces the table's sentence. */
+  readonly detail?: string;
+}
+
+/** What came of login, verify-2fa, refresh, me or logout. */
+export type SignInOutcome =
+  /** The NAS's own answer, to be given on unchanged. `user` when it let somebody in. */
+  | {
+      readonly kind: 'passed';
+      readonly status: number;
+      readonly body: unknown;
+      readonly user: User | null;
+    }
+  /** The Pi's own answer, 200. */
+  | { readonly kind: 'issued'; readonly body: unknown; readonly user: User }
+  | SignInRefusal;
+
+/** Somebody who signed in to a page of the Pi (editor, dashboard) rather than to the API. */
+export type PersonOutcome = { readonly kind: 'person'; readonly user: User } | SignInRefusal;
+
+/** As {@link PersonOutcome}, for a page that has steps of its own. */
+export type PageOutcome =
+  | PersonOutcome
+  /** A known admin after the grace, who may wake the NAS and nothing else. */
+  | { readonly kind: 'wake_only'; readonly user: User }
+  /** The NAS wants a code; the token is for the second step and stays on the Pi. */
+  | { readonly kind: 'second_factor'; readonly pendingToken: string };
+
+export function refused(
+  code: RefusalCode,
+  more: { readonly retryAfterSeconds?: number; readonly detail?: string } = {},
+): SignInRefusal {
+  return { kind: 'refused', code, ...more };
+}
+
+/** Hears that the NAS just said a token of `user` is good. The token is theirs and lives minutes. */
+export type ConfirmedListener = (user: User, token: string) => void;
+
+/** Hears that a user signed out, by the NAS's id. */
+export type LogoutListener = (userId: number) => void;
+
+/** Hears that the NAS gave this id to somebody else: what was kept for it is nobody's any more. */
+export type ReplacedListener = (userId: number) => void;
+
+/**
+ * What somebody wants to hear of their account: a sign-in from where there was none before, and a
+ * device that got tokens of its own.
+ */
+export type AccountNews =
+  | { readonly kind: 'sign_in'; readonly user: User; readonly address: string }
+  | {
+      readonly kind: 'device_paired';
+      readonly user: User;
+      readonly address: string;
+      readonly deviceName: string;
+    };
+
+/** Tells other rooms what happened to an account. */
+export class AccountEvents {
+  readonly #log: Log;
+  readonly #confirmed = new Set<ConfirmedListener>();
+  readonly #logout = new Set<LogoutListener>();
+  readonly #replaced = new Set<ReplacedListener>();
+  readonly #news: Listeners<AccountNews>;
+
+  constructor(log: Log) {
+    this.#log = log;
+    this.#news = new Listeners(log);
+  }
+
+  onConfirmed(listener: ConfirmedListener): () => void {
+    this.#confirmed.add(listener);
+    return () => {
+      this.#confirmed.delete(listener);
+    };
+  }
+
+  onLogout(listener: LogoutListener): () => void {
+    this.#logout.add(listener);
+    return () => {
+      this.#logout.delete(listener);
+    };
+  }
+
+  onReplaced(listener: ReplacedListener): () => void {
+    this.#replaced.add(listener);
+    return () => {
+      this.#replaced.delete(listener);
+    };
+  }
+
+  onNews(listener: (news: AccountNews) => void): () => void {
+    return this.#news.listen(listener);
+  }
+
+  news(news: AccountNews): void {
+    this.#news.tell(news);
+  }
+
+  confirmed(user: User, token: string): void {
+    for (const listener of [...this.#confirmed]) {
+      this.#tell(() => {
+        listener(user, token);
+      });
+    }
+  }
+
+  loggedOut(userId: number): void {
+    for (const listener of [...this.#logout]) {
+      this.#tell(() => {
+        listener(userId);
+      });
+    }
+  }
+
+  /** @returns whether everybody who listens has done their part; else they are to be told again */
+  replaced(userId: number): boolean {
+    const done = [...this.#replaced].map((listener) =>
+      this.#tell(() => {
+        listener(userId);
+      }),
+    );
+    return done.length > 0 && done.every(Boolean);
+  }
+
+  /** A listener's fault must not turn a good sign-in into a failure. */
+  #tell(tell: () => void): boolean {
+    try {
+      tell();
+      return true;
+    } catch (error) {
+      this.#log.error(`A listener of the accounts failed: ${String(error)}`);
+      return false;
+    }
+  }
 }

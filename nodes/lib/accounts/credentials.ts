@@ -1,33 +1,33 @@
 import { createHmac } from 'node:crypto';
-import type { Log } from '../log/log.ts';
+import { errorKind, type Log } from '../log/log.ts';
 import type { NasApi, NasClient, NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { User } from './caller.ts';
-import { CredentialCipher } from './credential-cipher.ts';
 import {
   type CredentialKind,
   type CredentialRow,
   CredentialRows,
   type CredentialState,
 } from './credential-rows.ts';
-import { CredentialVault } from './credential-vault.ts';
-import { DeviceCalls } from './device-calls.ts';
-import { DeviceCredentials } from './device-credentials.ts';
-import { Enrolment } from './enrolment.ts';
-import { InTurn } from './in-turn.ts';
-import { KeyCredentials } from './key-credentials.ts';
-import { whoseToken } from './nas-identity.ts';
-import { SingleFlight } from './single-flight.ts';
-import { readTokenForm } from './token-form.ts';
+import { CredentialCipher, CredentialVault } from './credential-vault.ts';
+import {
+  DeviceCalls,
+  DeviceCredentials,
+  type NasDevice,
+  type Whose,
+  whoseToken,
+} from './device-credentials.ts';
+import { CallPace } from './login-limits.ts';
+import { readTokenForm, SingleFlight } from './nas-answers.ts';
 
 const ROW_ID_BYTES = 9;
 /** After so long the NAS takes refreshes again, ms. */
 const ROUND_MS = 61_000;
 const MOST_ROUNDS = 8;
 
-export interface CredentialsParts {
+interface CredentialsParts {
   /** The queue database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -323,4 +323,262 @@ function piMark(secretKey: string): string {
 function viewOf(row: CredentialRow): CredentialView {
   const { username, kind, state, lastUsedMs, expiresAtMs, createdAtMs, detail } = row;
   return { username, kind, state, lastUsedMs, expiresAtMs, createdAtMs, detail };
+}
+
+/** Renewed this long before its end: a user who is here once a month is never lost. */
+const RENEW_BEFORE_MS = 40 * 86_400_000;
+/** Below the NAS's 3 a minute for inviting and registering. */
+const PER_MINUTE = 2;
+const AGAIN_AFTER_MS = 300_000;
+
+/** What came of a user whose token the NAS confirmed. `later`: the NAS takes no more in this minute. */
+type Considered =
+  | { readonly kind: 'enrolled' }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'later'; readonly inMs: number };
+
+const NOTHING: Considered = { kind: 'nothing' };
+
+interface EnrolmentParts {
+  readonly vault: CredentialVault;
+  readonly devices: DeviceCredentials;
+  readonly calls: DeviceCalls;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  /** Whether that token lets nobody in any more, a logout included. */
+  readonly isOver: (token: string) => boolean;
+}
+
+/**
+ * Registers the Pi as a device of a user whose token the NAS just confirmed, so that it can deliver
+ * for them while they are away. A user who removed that device is never asked for again.
+ */
+class Enrolment {
+  readonly #parts: EnrolmentParts;
+  readonly #pace: CallPace;
+  readonly #suspects = new Set<number>();
+  /** Whose suspected registration is being looked at. */
+  readonly #looking = new Set<number>();
+  readonly #notBeforeMs = new Map<number, number>();
+
+  constructor(parts: EnrolmentParts) {
+    this.#parts = parts;
+    this.#pace = new CallPace(parts.clock, PER_MINUTE);
+  }
+
+  /** A logout revokes that user's refresh tokens on the NAS (measured on 1.38). */
+  suspect(userId: number): void {
+    this.#suspects.add(userId);
+    this.#notBeforeMs.delete(userId);
+  }
+
+  /** Whether a refusal of that user's registration tells no more than the logout before it. */
+  isSuspect(userId: number): boolean {
+    return this.#suspects.has(userId) || this.#looking.has(userId);
+  }
+
+  /** That id is another person's from now on. */
+  forget(userId: number): void {
+    this.#suspects.delete(userId);
+    this.#notBeforeMs.delete(userId);
+  }
+
+  /** @param token of that user, good at this moment */
+  async consider(user: User, token: string): Promise<Considered> {
+    const { vault, clock, isOver } = this.#parts;
+    // It may have waited its turn, and its user may have signed out with it meanwhile.
+    if (isOver(token)) return NOTHING;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < (this.#notBeforeMs.get(user.id) ?? -Infinity)) return NOTHING;
+    const row = vault.rows.ofUser(user.id, 'device');
+    if (row !== null && !(await this.#isWanted(row))) return NOTHING;
+    if (!this.#pace.take()) return { kind: 'later', inMs: this.#pace.freeInMs() };
+    this.#notBeforeMs.set(user.id, nowMs + AGAIN_AFTER_MS);
+    const listed = await this.#parts.calls.list(token);
+    if (listed === null || (row !== null && !this.#stillThere(row, listed))) return NOTHING;
+    return isOver(token) ? NOTHING : await this.#register(user, token, row, listed);
+  }
+
+  async #register(
+    user: User,
+    token: string,
+    before: CredentialRow | null,
+    listed: readonly NasDevice[],
+  ): Promise<Considered> {
+    const { vault, devices, calls } = this.#parts;
+    const made = await calls.register(token);
+    if (made?.userId !== user.id) return NOTHING;
+    const kept = vault.keep({
+      kind: 'device',
+      username: user.username,
+      userId: user.id,
+      state: 'ok',
+      secret: made.refreshToken,
+      deviceId: made.deviceId,
+      expiresAtMs: made.expiresAtMs,
+    });
+    devices.begin(kept, made.accessToken);
+    this.#suspects.delete(user.id);
+    this.#notBeforeMs.delete(user.id);
+    await this.#tidy(user.id, before, listed, made.accessToken);
+    return { kind: 'enrolled' };
+  }
+
+  async #isWanted(row: CredentialRow): Promise<boolean> {
+    const { vault, devices, time } = this.#parts;
+    switch (row.state) {
+      case 'removed':
+        return false;
+      case 'inactive':
+        // The NAS just confirmed a token of this user, so the account is on again.
+        vault.rows.setState(row.id, 'ok', null);
+        return false;
+      case 'ok': {
+        const suspect = row.userId !== null && this.#suspects.delete(row.userId);
+        if (suspect) {
+          devices.doubt(row);
+          this.#looking.add(row.userId);
+          await devices.access(row).finally(() => this.#looking.delete(row.userId ?? 0));
+          return vault.rows.ofUser(row.userId, 'device')?.state === 'revoked';
+        }
+        return row.expiresAtMs !== null && row.expiresAtMs - time.nowMs() < RENEW_BEFORE_MS;
+      }
+      case 'revoked':
+      case 'unreadable':
+      case 'unchecked':
+        return true;
+    }
+  }
+
+  /** A device that is gone from the list was taken off it by its user: that is a no for good. */
+  #stillThere(row: CredentialRow, listed: readonly NasDevice[]): boolean {
+    if (row.deviceId === null || listed.some(({ id }) => id === row.deviceId)) return true;
+    this.#parts.vault.rows.setState(row.id, 'removed', 'Its user removed the device on the NAS.');
+    return false;
+  }
+
+  /** Takes off the list what this Pi was registered as before, an answer lost on the way included. */
+  async #tidy(
+    userId: number,
+    before: CredentialRow | null,
+    listed: readonly NasDevice[],
+    token: string,
+  ): Promise<void> {
+    const { calls } = this.#parts;
+    for (const device of listed) {
+      const old = device.id === before?.deviceId || calls.isOwn(device, userId);
+      if (old) await calls.remove(token, device.id);
+    }
+  }
+}
+
+/** Background work on credentials, one piece at a time: the NAS limits it by address. */
+class InTurn {
+  readonly #log: Log;
+  #last: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Work that fails is told of and does not hold up what comes after it. */
+  add(work: () => Promise<void>): void {
+    this.#last = this.#last
+      .then(() => (this.#stopped ? undefined : work()))
+      .catch((error: unknown) => {
+        this.#log.error(`A credential could not be looked after: ${errorKind(error)}.`);
+      });
+  }
+
+  /** Begins nothing more and waits for what runs. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#last;
+  }
+}
+
+/** After a silence, and for a switched-off user, the NAS is not asked again sooner, ms. */
+const ASK_AGAIN_MS = 30_000;
+const INACTIVE_AGAIN_MS = 900_000;
+
+/** API keys an admin stored. None is used before the NAS said, in this run, whose it is. */
+class KeyCredentials {
+  readonly #vault: CredentialVault;
+  readonly #nas: Pick<NasClient, 'me'>;
+  readonly #clock: Clock;
+  readonly #proven = new Set<string>();
+  readonly #notBeforeMs = new Map<string, number>();
+
+  constructor(vault: CredentialVault, nas: Pick<NasClient, 'me'>, clock: Clock) {
+    this.#vault = vault;
+    this.#nas = nas;
+    this.#clock = clock;
+  }
+
+  /**
+   * @param username as that user is known; a key stored while the NAS slept is known by it alone
+   * @returns a key that the NAS says is this very user's, or null
+   */
+  async usable(userId: number, username: string | null): Promise<string | null> {
+    const { rows } = this.#vault;
+    const row =
+      rows.ofUser(userId, 'api_key') ??
+      (username === null ? null : rows.named(username, 'api_key'));
+    if (row === null || (row.userId !== null && row.userId !== userId)) return null;
+    const checked = await this.check(row);
+    if (checked?.userId !== userId) return null;
+    this.#vault.used(checked);
+    return this.#vault.secretOf(checked);
+  }
+
+  /**
+   * Asks the NAS whose a key is, unless it told in this run.
+   * @returns the row when it may be used
+   */
+  async check(row: CredentialRow): Promise<CredentialRow | null> {
+    if (row.state === 'ok' && this.#proven.has(row.id)) return row;
+    if (row.state === 'revoked' || row.state === 'removed') return null;
+    const nowMs = this.#clock.monotonicMs();
+    const key = this.#vault.secretOf(row);
+    if (key === null || nowMs < (this.#notBeforeMs.get(row.id) ?? -Infinity)) return null;
+    return this.#take(row, await whoseToken(this.#nas, key));
+  }
+
+  /** The NAS answered that user's key 401: asked again, it tells why. */
+  async refused(row: CredentialRow): Promise<void> {
+    this.#proven.delete(row.id);
+    await this.check(row);
+  }
+
+  /** The NAS just said whose this new key is. */
+  proven(row: CredentialRow): void {
+    this.#proven.add(row.id);
+  }
+
+  #take(row: CredentialRow, whose: Whose): CredentialRow | null {
+    const { rows } = this.#vault;
+    const wait = (ms: number): null => {
+      this.#notBeforeMs.set(row.id, this.#clock.monotonicMs() + ms);
+      return null;
+    };
+    switch (whose.kind) {
+      case 'silent':
+        return wait(ASK_AGAIN_MS);
+      case 'inactive':
+        rows.setState(row.id, 'inactive', 'Its user is switched off on the NAS.');
+        return wait(INACTIVE_AGAIN_MS);
+      case 'refused':
+        rows.setState(row.id, 'revoked', whose.detail);
+        return null;
+      case 'user':
+        if (row.userId === null ? whose.username !== row.username : whose.id !== row.userId) {
+          rows.setState(row.id, 'revoked', 'It is the key of somebody else.');
+          return null;
+        }
+        this.#proven.add(row.id);
+        if (row.state !== 'ok' || row.userId === null) rows.confirm(row.id, whose.id);
+        return { ...row, state: 'ok', userId: whose.id };
+    }
+  }
 }

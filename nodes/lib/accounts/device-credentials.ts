@@ -1,13 +1,18 @@
-import type { NasClient, NasJson } from '../nas/nas.ts';
+import type { NasApi, NasClient, NasJson } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import { CallPace } from './call-pace.ts';
 import type { CredentialRow } from './credential-rows.ts';
 import type { CredentialVault } from './credential-vault.ts';
-import type { DeviceCalls } from './device-calls.ts';
-import { readSignIn } from './nas-answers.ts';
-import { refusalIn, whoseToken } from './nas-identity.ts';
-import { readTokenForm } from './token-form.ts';
+import { CallPace } from './login-limits.ts';
+import {
+  expiryOf,
+  isRecord,
+  readNasUser,
+  readSignIn,
+  readTokenForm,
+  readUserId,
+  saysInactive,
+} from './nas-answers.ts';
 
 /** Below the NAS's 10 a minute and its proxy's 5, which the household's own sign-ins share. */
 const REFRESHES_PER_MINUTE = 3;
@@ -22,7 +27,7 @@ interface Access {
   readonly expiresAtMs: number;
 }
 
-export interface DeviceCredentialsParts {
+interface DeviceCredentialsParts {
   readonly vault: CredentialVault;
   readonly nas: Pick<NasClient, 'refresh' | 'me'>;
   readonly calls: DeviceCalls;
@@ -158,4 +163,151 @@ export class DeviceCredentials {
     this.#proven.add(row.id);
     return true;
   }
+}
+
+/** The name the user finds among their devices. */
+const DEVICE_NAME = 'BaluPi';
+/** The longest the NAS gives (30 to 180 days, measured on 1.38). */
+const VALIDITY_DAYS = 180;
+
+export interface NasDevice {
+  readonly id: string;
+  readonly userId: number | null;
+  readonly model: string | null;
+  readonly isActive: boolean;
+}
+
+interface Registered {
+  readonly deviceId: string;
+  readonly userId: number;
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** When the refresh token ends, epoch ms; null when it does not tell. */
+  readonly expiresAtMs: number | null;
+}
+
+/** BaluHost's device routes, as far as the Pi uses them for itself. None of them wakes the NAS. */
+export class DeviceCalls {
+  readonly #nas: Pick<NasApi, 'call'>;
+  readonly #model: string;
+
+  /** @param model tells this Pi's own devices from those of another Pi */
+  constructor(nas: Pick<NasApi, 'call'>, model: string) {
+    this.#nas = nas;
+    this.#model = model;
+  }
+
+  /** @returns null when the NAS cannot say; an admin sees everybody's */
+  async list(token: string): Promise<readonly NasDevice[] | null> {
+    const answer = await this.#nas.call({
+      method: 'GET',
+      path: '/api/mobile/devices',
+      token,
+      auto: true,
+    });
+    if (answer.kind !== 'answer' || answer.status !== 200 || !Array.isArray(answer.body)) {
+      return null;
+    }
+    return (answer.body as readonly unknown[]).flatMap((raw) => {
+      const device = toDevice(raw);
+      return device === null ? [] : [device];
+    });
+  }
+
+  isOwn(device: NasDevice, userId: number): boolean {
+    return device.userId === userId && device.model === this.#model;
+  }
+
+  /** Registers this Pi as a device of the token's user; null where the NAS does not do it now. */
+  async register(token: string): Promise<Registered | null> {
+    const query = `device_name=${DEVICE_NAME}&token_validity_days=${VALIDITY_DAYS}`;
+    const invited = await this.#nas.call({
+      method: 'POST',
+      path: `/api/mobile/token/generate?${query}`,
+      token,
+      auto: true,
+    });
+    const invitation = invited.kind === 'answer' && isRecord(invited.body) ? invited.body : {};
+    if (typeof invitation['token'] !== 'string') return null;
+    const answer = await this.#nas.call({
+      method: 'POST',
+      path: '/api/mobile/register',
+      auto: true,
+      body: {
+        token: invitation['token'],
+        deviceInfo: {
+          deviceName: DEVICE_NAME,
+          deviceType: 'android',
+          deviceModel: this.#model,
+          osVersion: 'Raspberry Pi OS',
+          appVersion: DEVICE_NAME,
+        },
+        tokenValidityDays: VALIDITY_DAYS,
+      },
+    });
+    return answer.kind === 'answer' && answer.status < 300 ? readRegistered(answer.body) : null;
+  }
+
+  /** @returns whether it is off the list; one that was not on it is */
+  async remove(token: string, deviceId: string): Promise<boolean> {
+    const path = `/api/mobile/devices/${encodeURIComponent(deviceId)}`;
+    const answered = await this.#nas.call({ method: 'DELETE', path, token, auto: true });
+    // An empty answer is none of JSON, and says so too.
+    return answered.kind !== 'unreachable' && (answered.status < 300 || answered.status === 404);
+  }
+}
+
+function toDevice(raw: unknown): NasDevice | null {
+  if (!isRecord(raw) || typeof raw['id'] !== 'string') return null;
+  const model = raw['device_model'];
+  return {
+    id: raw['id'],
+    userId: readUserId(raw['user_id']),
+    model: typeof model === 'string' ? model : null,
+    isActive: raw['is_active'] !== false,
+  };
+}
+
+/** @returns null unless token and user object agree on who it is */
+function readRegistered(body: unknown): Registered | null {
+  const signIn = readSignIn(body);
+  const device = isRecord(body) && isRecord(body['device']) ? body['device'] : {};
+  if (signIn === null || signIn.refreshToken === null) return null;
+  const form = readTokenForm(signIn.accessToken);
+  if (typeof device['id'] !== 'string' || form.kind !== 'jwt') return null;
+  const { userId } = form.claims;
+  if (signIn.user !== null && signIn.user.id !== userId) return null;
+  const { accessToken, refreshToken } = signIn;
+  const expiresAtMs = expiryOf(refreshToken);
+  return { deviceId: device['id'], userId, accessToken, refreshToken, expiresAtMs };
+}
+
+/** Whose a token is, by the NAS's own word. */
+export type Whose =
+  | { readonly kind: 'user'; readonly id: number; readonly username: string }
+  /** It does not know this token any more. */
+  | { readonly kind: 'refused'; readonly detail: string }
+  /** Its user is switched off on the NAS, maybe not for good. */
+  | { readonly kind: 'inactive' }
+  /** It cannot say now. */
+  | { readonly kind: 'silent' };
+
+/** Asks the NAS whose a token is; never wakes it. */
+export async function whoseToken(nas: Pick<NasClient, 'me'>, token: string): Promise<Whose> {
+  const answer = await nas.me(token, { auto: true });
+  if (answer.kind !== 'answer') return { kind: 'silent' };
+  const fault = refusalIn(answer);
+  if (fault !== null) return fault;
+  const user = answer.status === 200 ? readNasUser(answer.body) : null;
+  if (user === null) return { kind: 'silent' };
+  if (!user.isActive) return { kind: 'inactive' };
+  return { kind: 'user', id: user.id, username: user.username };
+}
+
+/** What a 401 means for the credential it answers; null for any other answer. */
+function refusalIn(answer: NasJson): Extract<Whose, { kind: 'refused' | 'inactive' }> | null {
+  if (answer.kind !== 'answer' || answer.status !== 401) return null;
+  if (saysInactive(answer.body)) return { kind: 'inactive' };
+  const said = isRecord(answer.body) ? answer.body['detail'] : null;
+  return { kind: 'refused', detail: typeof said === 'string' ? said.slice(0, 200) : 'Refused.' };
 }

@@ -1,17 +1,21 @@
-import type { NasClient, NasJson } from '../nas/nas.ts';
-import type { NasPresence } from '../nas/nas.ts';
+import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import { mayAsk, silentCode } from './asking.ts';
-import type { CallBudget } from './call-budget.ts';
-import type { User } from './caller.ts';
-import { LruMap } from './lru-map.ts';
-import { readNasUser, saysInactive } from './nas-answers.ts';
-import type { AuthVerdict } from './outcomes.ts';
-import { SingleFlight } from './single-flight.ts';
-import { hashToken, type NasClaims, readTokenForm, type TokenForm } from './token-form.ts';
+import type { AuthVerdict, User } from './caller.ts';
+import { type CallBudget, LruMap } from './login-limits.ts';
+import {
+  hashToken,
+  mayAsk,
+  type NasClaims,
+  readNasUser,
+  readTokenForm,
+  saysInactive,
+  silentCode,
+  SingleFlight,
+  type TokenForm,
+} from './nas-answers.ts';
 import type { UserBook } from './user-book.ts';
-import type { VerdictRow } from './verdict-rows.ts';
+import type { VerdictRow } from './user-rows.ts';
 
 /** Contract 2: at most 5 minutes while the NAS answers. */
 const FRESH_MS = 300_000;

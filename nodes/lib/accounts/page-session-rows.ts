@@ -1,4 +1,5 @@
 import type { Store } from '../store/store.ts';
+import type { NewestTimeStore, StoredTime } from '../time/trusted-time.ts';
 
 type Statement = ReturnType<Store['prepare']>;
 
@@ -69,4 +70,107 @@ function sessionIn(row: Readonly<Record<string, unknown>>): PageSessionRow {
     signedInAtMs: Number(row['signed_in_at_ms']),
     endsAtMs: Number(row['ends_at_ms']),
   };
+}
+
+/** A change and what is bound to it. */
+type Change = readonly [sql: string, ...values: number[]];
+
+/**
+ * What is measured on the trusted time, when that is put right from one time back to another: what
+ * the higher one had ended is over for good, unless the NAS vouched for it since, and all else stays
+ * as old as it was.
+ */
+function putRight(fromMs: number, toMs: number, graceMs: number): readonly Change[] {
+  const byMs = fromMs - toMs;
+  return [
+    [
+      `DELETE FROM token_verdicts WHERE kind = 'jwt' AND ended_at_ms IS NULL
+       AND expires_at_ms <= ? AND confirmed_at_ms <= ?`,
+      fromMs - graceMs,
+      toMs,
+    ],
+    ['UPDATE token_verdicts SET confirmed_at_ms = confirmed_at_ms - ?', byMs],
+    [
+      `UPDATE users SET answered_at_ms = answered_at_ms - ?,
+       permissions_at_ms = permissions_at_ms - ?, role_iat_s = min(role_iat_s, ?)`,
+      byMs,
+      byMs,
+      Math.floor(toMs / 1_000),
+    ],
+    // Each says itself when it was given, and one of a time to come is believed by nobody.
+    ['DELETE FROM pi_sessions WHERE issued_at_ms > ? OR expires_at_ms <= ?', toMs, fromMs],
+    ['DELETE FROM page_sessions WHERE ends_at_ms <= ?', fromMs],
+    [
+      `UPDATE page_sessions
+       SET signed_in_at_ms = signed_in_at_ms - ?, ends_at_ms = ends_at_ms - ?`,
+      byMs,
+      byMs,
+    ],
+    ['DELETE FROM refresh_tokens WHERE expires_at_ms <= ? AND accepted_at_ms <= ?', fromMs, toMs],
+    ['UPDATE refresh_tokens SET accepted_at_ms = accepted_at_ms - ?', byMs],
+    ['UPDATE ended_refresh_tokens SET ended_at_ms = ended_at_ms - ?', byMs],
+    ['UPDATE sign_in_places SET seen_at_ms = seen_at_ms - ?', byMs],
+    [
+      `UPDATE nas_credentials
+       SET created_at_ms = min(created_at_ms, ?), last_used_ms = min(last_used_ms, ?)`,
+      toMs,
+      toMs,
+    ],
+    ['UPDATE activity SET at_ms = min(at_ms, ?), ended_at_ms = min(ended_at_ms, ?)', toMs, toMs],
+    ['UPDATE nas_snapshot SET received_at_ms = min(received_at_ms, ?)', toMs],
+  ];
+}
+
+/** Keeps the newest time in the queue database, and puts what was measured on it right. */
+export class NewestTimeRows implements NewestTimeStore {
+  readonly #store: Store;
+  readonly #graceMs: number;
+  readonly #read: Statement;
+  readonly #write: Statement;
+  readonly #replace: Statement;
+
+  /** @param graceMs how long after its end a token still opens what the Pi keeps */
+  constructor(store: Store, graceMs: number) {
+    this.#store = store;
+    this.#graceMs = graceMs;
+    // Every time of these tables was trusted when it was written, so each is a floor as well.
+    this.#read = store.prepare(`
+      SELECT max(at_ms) AS newest_ms, max(accepted_ms) AS accepted_ms,
+        max(refuted_build_ms) AS refuted_build_ms FROM (
+        SELECT newest_ms AS at_ms, accepted_ms, refuted_build_ms FROM trusted_time
+        UNION ALL SELECT max(answered_at_ms), 0, 0 FROM users
+        UNION ALL SELECT max(confirmed_at_ms), 0, 0 FROM token_verdicts
+        UNION ALL SELECT max(issued_at_ms), 0, 0 FROM pi_sessions
+      )`);
+    this.#write = store.prepare(`
+      INSERT INTO trusted_time (id, newest_ms, accepted_ms) VALUES (1, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET newest_ms = max(newest_ms, excluded.newest_ms),
+        accepted_ms = max(accepted_ms, excluded.accepted_ms)`);
+    this.#replace = store.prepare(`
+      INSERT INTO trusted_time (id, newest_ms, refuted_build_ms) VALUES (1, ?1, ?2)
+      ON CONFLICT (id) DO UPDATE SET newest_ms = ?1, refuted_build_ms = max(refuted_build_ms, ?2)`);
+  }
+
+  read(): StoredTime {
+    const row = this.#read.get();
+    const number = (name: string): number => Number(row?.[name] ?? 0);
+    return {
+      newestMs: number('newest_ms'),
+      acceptedMs: number('accepted_ms'),
+      refutedBuildMs: number('refuted_build_ms'),
+    };
+  }
+
+  write(newestMs: number, acceptedMs: number): void {
+    this.#write.run(newestMs, acceptedMs);
+  }
+
+  putRight(fromMs: number, toMs: number, refutedBuildMs: number): void {
+    this.#store.transaction(() => {
+      for (const [sql, ...values] of putRight(fromMs, toMs, this.#graceMs)) {
+        this.#store.prepare(sql).run(...values);
+      }
+      this.#replace.run(toMs, refutedBuildMs);
+    });
+  }
 }

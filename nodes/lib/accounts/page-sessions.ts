@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
+import { type Log, quoted } from '../log/log.ts';
+import type { NasClient, NasPresence } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import type { User } from './caller.ts';
+import { type PersonOutcome, refused, type User } from './caller.ts';
+import { LruMap } from './login-limits.ts';
+import { mayAsk, readNasUser, saysInactive, SingleFlight } from './nas-answers.ts';
 import type { PageSessionRow, PageSessionRows } from './page-session-rows.ts';
-import type { RoleRecheck } from './role-recheck.ts';
+import type { PersonSignIn, PersonTry } from './sign-in.ts';
+import type { UserBook } from './user-book.ts';
 
 /** Contract 7: 30 days at most. */
 const SESSION_MS = 30 * 86_400_000;
@@ -10,7 +16,7 @@ const COOKIE_BYTES = 32;
 /** What a cookie of ours looks like; anything else is not looked up. */
 const COOKIE_FORM = /^[\w-]{43}$/;
 
-export interface PageSessionsParts {
+interface PageSessionsParts {
   readonly rows: PageSessionRows;
   readonly time: TrustedClock;
   readonly recheck: RoleRecheck;
@@ -104,4 +110,167 @@ export class PageSessions {
 
 function hashOf(cookie: string): Buffer {
   return createHash('sha256').update(cookie).digest();
+}
+
+/** Contract 7: sign-ins of the editor end after 12 hours. */
+const EDITOR_SESSION_MS = 12 * 3_600_000;
+
+/** Admins are few; a household with more sessions than this has another problem. */
+const MAX_SESSIONS = 100;
+
+interface Session {
+  readonly userId: number;
+  readonly signedInAtMs: number;
+  /** The user's last end at the sign-in; another one since means that this session is over. */
+  readonly endedAtMs: number | null;
+}
+
+/** A sign-in that stands, in epoch ms. */
+interface EditorSignIn {
+  readonly username: string;
+  readonly userId: number;
+  readonly sinceMs: number;
+  readonly endsAtMs: number;
+}
+
+interface EditorSessionsParts {
+  readonly book: UserBook;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly personSignIn: PersonSignIn;
+  readonly recheck: RoleRecheck;
+}
+
+/**
+ * Who may use Node-RED's editor: NAS admins who signed in there. In memory only, as a restart of
+ * the Pi is a good moment to ask for the password again.
+ */
+export class EditorSessions {
+  readonly #parts: EditorSessionsParts;
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(parts: EditorSessionsParts) {
+    this.#parts = parts;
+  }
+
+  async signIn(given: PersonTry): Promise<PersonOutcome> {
+    const outcome = await this.#parts.personSignIn.signIn(given);
+    if (outcome.kind !== 'person') return outcome;
+    const { user } = outcome;
+    const { clock, log } = this.#parts;
+    if (user.role !== 'admin') {
+      const who = `${quoted(user.username)} from ${given.address}`;
+      log.warn(`sign-in: refused for ${who} at the editor: admin_only.`);
+      return refused('admin_only');
+    }
+    const nowMs = clock.monotonicMs();
+    this.#sessions.delete(user.username);
+    this.#sessions.set(user.username, {
+      userId: user.id,
+      signedInAtMs: nowMs,
+      endedAtMs: this.#parts.book.users.find(user.id)?.endedAtMs ?? null,
+    });
+    this.#parts.recheck.note(user.id);
+    this.#forgetSurplus();
+    return outcome;
+  }
+
+  /** @returns null when there is no session, or what it stood on is gone */
+  async user(username: string): Promise<User | null> {
+    const session = this.#sessions.get(username);
+    if (session === undefined) return null;
+    if (this.#standing(session) !== null) await this.#parts.recheck.run(session.userId);
+    const user = this.#standing(session);
+    if (user === null) this.#sessions.delete(username);
+    return user;
+  }
+
+  /** @param userId null for everybody's */
+  standing(userId: number | null): readonly EditorSignIn[] {
+    const { clock } = this.#parts;
+    const [nowMs, nowTickMs] = [clock.nowMs(), clock.monotonicMs()];
+    return [...this.#sessions].flatMap(([username, session]) => {
+      const isWanted = userId === null || session.userId === userId;
+      if (!isWanted || this.#standing(session) === null) return [];
+      const sinceMs = nowMs - (nowTickMs - session.signedInAtMs);
+      return [{ username, userId: session.userId, sinceMs, endsAtMs: sinceMs + EDITOR_SESSION_MS }];
+    });
+  }
+
+  end(username: string): void {
+    this.#sessions.delete(username);
+  }
+
+  #standing(session: Session): User | null {
+    const { clock, book } = this.#parts;
+    if (clock.monotonicMs() - session.signedInAtMs >= EDITOR_SESSION_MS) return null;
+    const row = book.users.find(session.userId);
+    if (row === null || !row.isActive || row.role !== 'admin') return null;
+    if (row.endedAtMs !== session.endedAtMs) return null;
+    return { id: row.id, username: row.username, role: row.role };
+  }
+
+  #forgetSurplus(): void {
+    if (this.#sessions.size <= MAX_SESSIONS) return;
+    const oldest = this.#sessions.keys().next();
+    if (oldest.done !== true) this.#sessions.delete(oldest.value);
+  }
+}
+
+/** Contract 7: checked against the role every 5 minutes while the NAS answers. */
+const RECHECK_MS = 300_000;
+const REMEMBERED_USERS = 1_000;
+
+interface RoleRecheckParts {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly clock: Clock;
+}
+
+/**
+ * Asks the NAS now and then whether somebody whose page is open is still who they were: by `me`,
+ * which wakes nothing, over a token of theirs that still lives. Without such a token nothing can be
+ * asked about them, and what was last known stands until the grace ends it.
+ */
+export class RoleRecheck {
+  readonly #parts: RoleRecheckParts;
+  readonly #checkedAtMs = new LruMap<number, number>(REMEMBERED_USERS);
+  readonly #flight = new SingleFlight<undefined>();
+
+  constructor(parts: RoleRecheckParts) {
+    this.#parts = parts;
+  }
+
+  /** They just signed in, so the NAS or their password said who they are. */
+  note(userId: number): void {
+    this.#checkedAtMs.set(userId, this.#parts.clock.monotonicMs());
+  }
+
+  /** Asks where five minutes have passed since it was last known. The book learns the answer. */
+  async run(userId: number): Promise<void> {
+    const { clock, presence, book } = this.#parts;
+    const checkedAtMs = this.#checkedAtMs.get(userId) ?? -Infinity;
+    if (clock.monotonicMs() - checkedAtMs < RECHECK_MS || !mayAsk(presence.state)) return;
+    const live = book.live.ofUser(userId);
+    if (live === null) return;
+    await this.#flight.run(String(userId), async () => {
+      await this.#ask(userId, live.token);
+      return undefined;
+    });
+  }
+
+  async #ask(userId: number, token: string): Promise<void> {
+    const { nas, book } = this.#parts;
+    const answer = await nas.me(token, { auto: true });
+    if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) return;
+    if (answer.status === 401) {
+      book.refuse(token);
+      if (saysInactive(answer.body)) book.deactivate(userId);
+    }
+    const told = answer.status === 200 ? readNasUser(answer.body) : null;
+    if (told?.id !== userId) return;
+    book.learnMe(told, token);
+    this.note(userId);
+  }
 }

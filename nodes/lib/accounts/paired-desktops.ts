@@ -3,8 +3,7 @@ import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { User } from './caller.ts';
 import type { DesktopRow } from './desktop-rows.ts';
-import { readNasUser, userStateIn } from './nas-answers.ts';
-import { isRecord } from './token-form.ts';
+import { isRecord, readNasUser, userStateIn } from './nas-answers.ts';
 import type { UserBook } from './user-book.ts';
 
 /** What is stored to act for users, as far as paired desktops lean on it. */

@@ -1,3 +1,4 @@
+import jwt from 'jsonwebtoken';
 import {
   createHmac,
   createSecretKey,
@@ -6,10 +7,9 @@ import {
   randomUUID,
   timingSafeEqual,
 } from 'node:crypto';
-import jwt from 'jsonwebtoken';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
-import { decodeJwt, hashToken } from './token-form.ts';
+import { decodeJwt, hashToken } from './nas-answers.ts';
 import type { UserBook } from './user-book.ts';
 
 /** 15 minutes, as the NAS's own (BaluHost 1.38). */

@@ -1,18 +1,13 @@
-import type { NasClient } from '../nas/nas.ts';
-import type { NasPresence } from '../nas/nas.ts';
-import { mayAsk } from './asking.ts';
-import type { User } from './caller.ts';
-import { saysInactive } from './nas-answers.ts';
-import type { NasShares } from './nas-shares.ts';
-import { refused, type SignInOutcome } from './outcomes.ts';
-import { type PairedDesktops, saysRevoked } from './paired-desktops.ts';
-import type { PiSignIn } from './pi-sign-in.ts';
-import { SingleFlight } from './single-flight.ts';
-import { hashToken } from './token-form.ts';
+import type { NasClient, NasPresence } from '../nas/nas.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
+import { type Caller, refused, type SignInOutcome, type User } from './caller.ts';
+import type { NasShares } from './login-limits.ts';
+import { hashToken, mayAsk, saysInactive, SingleFlight, withZones } from './nas-answers.ts';
+import { type PairedDesktops, saysRevoked } from './paired-desktops.ts';
+import type { PiTokens } from './pi-tokens.ts';
 import type { UserBook } from './user-book.ts';
 
-export interface RefreshParts {
+interface RefreshParts {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -121,4 +116,32 @@ export class Refresh {
 
 function isTimeout(cause: Error): boolean {
   return 'code' in cause && cause.code === 'timeout';
+}
+
+/** The Pi's own answers in the NAS's shapes, for while it sleeps. */
+export class PiSignIn {
+  readonly #tokens: PiTokens;
+  readonly #book: UserBook;
+
+  constructor(tokens: PiTokens, book: UserBook) {
+    this.#tokens = tokens;
+    this.#book = book;
+  }
+
+  /** A Pi token in the shape of the NAS's login answer. */
+  issue(of: User, scope: Caller['scope'], refreshHash: Buffer | null): SignInOutcome {
+    const user: User = { id: of.id, username: of.username, role: of.role };
+    const body = {
+      access_token: this.#tokens.issue(user, scope, refreshHash),
+      token_type: 'bearer',
+      user: this.me(user.id) ?? { ...user, is_active: true },
+    };
+    return { kind: 'issued', body, user };
+  }
+
+  /** The last `me` of that user, its times with a zone; null when none was kept. */
+  me(userId: number): Record<string, unknown> | null {
+    const row = this.#book.users.find(userId);
+    return row?.me == null ? null : withZones(row.me);
+  }
 }

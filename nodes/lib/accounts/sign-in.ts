@@ -1,23 +1,37 @@
-import { createHash } from 'node:crypto';
-import type { Log } from '../log/log.ts';
-import type { NasClient, NasJson } from '../nas/nas.ts';
-import type { NasPresence } from '../nas/nas.ts';
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { type Log, quoted } from '../log/log.ts';
+import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import type { AccountNews } from './account-events.ts';
-import { mayAsk, silentCode } from './asking.ts';
-import type { Caller, User } from './caller.ts';
-import type { Leave, LoginLimits } from './login-limits.ts';
-import { LruMap } from './lru-map.ts';
-import { pendingTokenOf, retryAfterOf } from './nas-answers.ts';
-import type { Claimant, NasShares } from './nas-shares.ts';
-import { refused, type SignInRefusal } from './outcomes.ts';
-import type { Match, PasswordVerifiers } from './password-verifiers.ts';
-import { RefusedSignIns } from './refused-sign-ins.ts';
-import { SingleFlight } from './single-flight.ts';
-import { decodeJwt, hashToken, readUserId } from './token-form.ts';
+import {
+  type AccountNews,
+  type Caller,
+  type PageOutcome,
+  type PersonOutcome,
+  refused,
+  type SignInRefusal,
+  type User,
+} from './caller.ts';
+import {
+  type Claimant,
+  type Leave,
+  type LoginLimits,
+  LruMap,
+  type NasShares,
+} from './login-limits.ts';
+import {
+  decodeJwt,
+  hashToken,
+  isRecord,
+  mayAsk,
+  pendingTokenOf,
+  readUserId,
+  retryAfterOf,
+  silentCode,
+  SingleFlight,
+} from './nas-answers.ts';
 import type { UserBook } from './user-book.ts';
-import type { UserRow } from './user-rows.ts';
+import type { UserRow, VerifierRow, VerifierRows } from './user-rows.ts';
 
 export interface LoginTry {
   readonly username: string;
@@ -33,7 +47,7 @@ export interface SecondFactorTry {
 }
 
 /** What the NAS said. `user` when it let somebody in. */
-export type CheckedByNas =
+type CheckedByNas =
   | {
       readonly kind: 'by_nas';
       readonly status: number;
@@ -48,7 +62,7 @@ export type Checked =
   /** The kept verifier's. `wake`: a known admin after the grace. */
   | { readonly kind: 'by_verifier'; readonly user: User; readonly scope: Caller['scope'] };
 
-export interface SignInParts {
+interface SignInParts {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -272,4 +286,257 @@ function keyOf(given: LoginTry, isKnown: boolean): string {
 
 function keyOfPending(token: string): string {
   return hashToken(token).toString('base64');
+}
+
+/** How a try ended, as far as it counts here. */
+type Ended =
+  | Pick<SignInRefusal, 'kind' | 'code'>
+  | { readonly kind: 'by_nas'; readonly status: number }
+  | { readonly kind: 'by_verifier' };
+
+/** Whoever guesses all day fills no disk with it. */
+const MOST_A_MINUTE = 10;
+const MINUTE_MS = 60_000;
+/** Nobody did anything wrong: only the NAS could tell. */
+const NO_ALARM = new Set(['nas_asleep', 'nas_never_seen', 'nas_busy', 'nas_bad_answer']);
+
+/** Tells the log which sign-ins were refused: whose, from where and why, at most ten a minute. */
+export class RefusedSignIns {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #fromMs = -Infinity;
+  #count = 0;
+
+  constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /**
+   * @param username null for a name nobody is known by, which is not told: people type their
+   *   password there
+   */
+  note(ended: Ended, username: string | null, address: string): void {
+    const why = whyRefused(ended);
+    if (why === null || !this.#mayTell()) return;
+    const who = username === null ? 'an unknown name' : quoted(username);
+    const line = `sign-in: refused for ${who} from ${address}: ${why}.`;
+    if (NO_ALARM.has(why)) this.#log.info(line);
+    else this.#log.warn(line);
+  }
+
+  #mayTell(): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#fromMs >= MINUTE_MS) {
+      const untold = this.#count - MOST_A_MINUTE;
+      if (untold > 0) this.#log.warn(`sign-in: refused ${untold} times more than was told here.`);
+      this.#fromMs = nowMs;
+      this.#count = 0;
+    }
+    this.#count += 1;
+    return this.#count <= MOST_A_MINUTE;
+  }
+}
+
+/** A word of the API's for what went wrong; null where nothing did, as when a code is wanted next. */
+function whyRefused(ended: Ended): string | null {
+  if (ended.kind === 'refused') return ended.code;
+  if (ended.kind === 'by_verifier' || ended.status < 400) return null;
+  return ended.status === 401 || ended.status === 403
+    ? 'bad_credentials'
+    : `the NAS said ${ended.status}`;
+}
+
+export interface PersonTry {
+  readonly username: string;
+  /** May end with a space and the six digits of the second factor. */
+  readonly password: string;
+  readonly address: string;
+}
+
+const WITH_CODE = /^(.+) (\d{6})$/s;
+const CODE_NEEDED = refused('bad_credentials', {
+  detail: 'This account has a second factor: add a space and its six digits to the password.',
+});
+
+/**
+ * Signs a person in to a page of the Pi that has one field for password and code. No token comes
+ * of it: the page keeps its own session.
+ */
+export class PersonSignIn {
+  readonly #signIn: SignIn;
+  readonly #presence: NasPresence;
+
+  constructor(signIn: SignIn, presence: NasPresence) {
+    this.#signIn = signIn;
+    this.#presence = presence;
+  }
+
+  async signIn(given: PersonTry): Promise<PersonOutcome> {
+    const [, password, code] = WITH_CODE.exec(given.password) ?? [];
+    // A second factor is only ever checked by the NAS itself.
+    if (password === undefined || code === undefined || !mayAsk(this.#presence.state)) {
+      return read(await this.#signIn.password(given));
+    }
+    const checked = await this.#signIn.password({ ...given, password });
+    const pendingToken = checked.kind === 'by_nas' ? pendingTokenOf(checked.body) : null;
+    if (pendingToken !== null) {
+      return read(await this.#signIn.secondFactor({ pendingToken, code, address: given.address }));
+    }
+    // The digits may belong to the password itself.
+    const wrong = checked.kind === 'by_nas' && checked.status >= 300;
+    if (wrong) return read(await this.#signIn.password(given));
+    return checked.kind === 'refused' ? checked : refused('bad_credentials');
+  }
+}
+
+function read(checked: Checked): PersonOutcome {
+  if (checked.kind === 'refused') return checked;
+  if (checked.kind === 'by_verifier') {
+    return checked.scope === 'all'
+      ? { kind: 'person', user: checked.user }
+      : refused('nas_asleep', {
+          detail: 'The NAS has not answered for this account for too long. Wake it first.',
+        });
+  }
+  if (checked.user !== null) return { kind: 'person', user: checked.user };
+  return pendingTokenOf(checked.body) === null ? refused('bad_credentials') : CODE_NEEDED;
+}
+
+/** Hears whom the NAS just let in, and by which token; awaited. */
+type LetIn = (user: User, token: string) => Promise<void>;
+
+/** Signs a person in to a page of the Pi that asks for the second factor in a step of its own. */
+export class PageSignIn {
+  readonly #signIn: SignIn;
+  readonly #letIn: LetIn;
+
+  constructor(signIn: SignIn, letIn: LetIn) {
+    this.#signIn = signIn;
+    this.#letIn = letIn;
+  }
+
+  async password(given: LoginTry): Promise<PageOutcome> {
+    return await this.#read(await this.#signIn.password(given));
+  }
+
+  async secondFactor(given: SecondFactorTry): Promise<PageOutcome> {
+    return await this.#read(await this.#signIn.secondFactor(given));
+  }
+
+  async #read(checked: Checked): Promise<PageOutcome> {
+    if (checked.kind === 'refused') return checked;
+    if (checked.kind === 'by_verifier') {
+      const kind = checked.scope === 'all' ? 'person' : 'wake_only';
+      return { kind, user: checked.user };
+    }
+    const { user, body } = checked;
+    if (user !== null) {
+      const token = isRecord(body) ? body['access_token'] : undefined;
+      if (typeof token === 'string') await this.#letIn(user, token);
+      return { kind: 'person', user };
+    }
+    const pendingToken = pendingTokenOf(body);
+    if (pendingToken !== null) return { kind: 'second_factor', pendingToken };
+    return refused('bad_credentials');
+  }
+}
+
+/**
+ * scrypt's N with r 8 and p 1: 32 MB and, on a Pi 3B+, a fraction of a second. One derivation is one
+ * block a little over 32 MB, and that is the point: glibc maps a block of that size by itself and
+ * gives it back whole. Anything smaller it learns to take from the arena of whichever thread asks,
+ * and keeps there: at half the cost fifteen sign-ins left 66 MB behind in four threads for good.
+ * More would let sign-ins eat the Pi's memory while they last.
+ */
+export const SCRYPT_COST = 2 ** 15;
+/** What OpenSSL may take for it; Node's own limit is 32 MB sharp. */
+const MOST_SCRYPT_BYTES = 64 * 1024 * 1024;
+const HASH_BYTES = 32;
+const SALT_BYTES = 16;
+
+/** Derivations at once; each holds 32 MB and a thread of the pool that file reads need too. */
+const CONCURRENT = 1;
+const MAX_STRANGERS_WAITING = 32;
+
+/** `busy` is only said to strangers. */
+type Match = 'match' | 'mismatch' | 'none_kept' | 'busy';
+
+/**
+ * Who waits for a derivation. Whoever signed in from there before comes first and is never turned
+ * away: they are few, by the tries an address has.
+ */
+type Turn = 'known' | 'stranger';
+
+/**
+ * Recognises a password that the NAS accepted earlier. Every check costs the same, whether a
+ * verifier is kept or not, so that time tells nobody which users exist.
+ */
+export class PasswordVerifiers {
+  readonly #rows: VerifierRows;
+  readonly #cost: number;
+  readonly #dummy: VerifierRow;
+  readonly #waiting: Readonly<Record<Turn, (() => void)[]>> = { known: [], stranger: [] };
+  #running = 0;
+
+  /** @param cost scrypt's N for verifiers made from now on, a power of two */
+  constructor(rows: VerifierRows, cost: number) {
+    this.#rows = rows;
+    this.#cost = cost;
+    this.#dummy = { salt: randomBytes(SALT_BYTES), hash: randomBytes(HASH_BYTES), cost };
+  }
+
+  /** @param userId null for a name nobody is known by */
+  async check(userId: number | null, password: string, turn: Turn): Promise<Match> {
+    const kept = userId === null ? null : this.#rows.find(userId);
+    const against = kept ?? this.#dummy;
+    if (turn === 'stranger' && this.#waiting.stranger.length >= MAX_STRANGERS_WAITING) {
+      return 'busy';
+    }
+    const hash = await this.#derive(password, against.salt, against.cost, turn);
+    const same = timingSafeEqual(hash, against.hash);
+    if (kept === null) return 'none_kept';
+    return same ? 'match' : 'mismatch';
+  }
+
+  /** Keeps a verifier for a password the NAS just accepted. */
+  async keep(userId: number, password: string, atMs: number): Promise<void> {
+    const salt = randomBytes(SALT_BYTES);
+    const hash = await this.#derive(password, salt, this.#cost, 'known');
+    this.#rows.keep(userId, { salt, hash, cost: this.#cost }, atMs);
+  }
+
+  /** Whether one is kept and costs what it would now; each check costs what it was made with. */
+  isCurrent(userId: number): boolean {
+    return this.#rows.find(userId)?.cost === this.#cost;
+  }
+
+  async #derive(password: string, salt: Uint8Array, cost: number, turn: Turn): Promise<Buffer> {
+    if (this.#running >= CONCURRENT) {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      this.#waiting[turn].push(() => {
+        resolve(undefined);
+      });
+      await promise;
+    } else {
+      this.#running += 1;
+    }
+    try {
+      return await deriveHash(password, salt, cost);
+    } finally {
+      const next = this.#waiting.known.shift() ?? this.#waiting.stranger.shift();
+      if (next === undefined) this.#running -= 1;
+      else next();
+    }
+  }
+}
+
+function deriveHash(password: string, salt: Uint8Array, cost: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const options = { N: cost, r: 8, p: 1, maxmem: MOST_SCRYPT_BYTES };
+  scrypt(password, salt, HASH_BYTES, options, (error, hash) => {
+    if (error === null) resolve(hash);
+    else reject(error);
+  });
+  return promise;
 }

@@ -2,27 +2,37 @@ import type { Store } from '../store/store.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
 import { type DesktopEnd, type DesktopRow, DesktopRows } from './desktop-rows.ts';
-import { DeviceRows } from './device-rows.ts';
-import { LiveTokens } from './live-tokens.ts';
-import { LruMap } from './lru-map.ts';
-import { type NasSignIn, type NasUser, readSignIn, userStateIn } from './nas-answers.ts';
-import { PlaceRows } from './place-rows.ts';
-import { PiSessionRows } from './pi-session-rows.ts';
-import { RefreshRows } from './refresh-rows.ts';
-import { expiryOf, hashToken, readTokenForm, type TokenForm } from './token-form.ts';
-import { type UserRow, UserRows } from './user-rows.ts';
-import { VerdictRows } from './verdict-rows.ts';
-import { VerifierRows } from './verifier-rows.ts';
+import { LruMap } from './login-limits.ts';
+import {
+  expiryOf,
+  hashToken,
+  type NasSignIn,
+  type NasUser,
+  readSignIn,
+  readTokenForm,
+  type TokenForm,
+  userStateIn,
+} from './nas-answers.ts';
+import {
+  DeviceRows,
+  PiSessionRows,
+  PlaceRows,
+  RefreshRows,
+  type UserRow,
+  UserRows,
+  VerdictRows,
+  VerifierRows,
+} from './user-rows.ts';
 
 /** Who a token belongs to, by its own claims or by the NAS's user object. */
-export interface Identity extends User {
+interface Identity extends User {
   /** Seconds of the NAS's clock that this was true at; 0 when nothing tells. */
   readonly iatS: number;
   /** The NAS's user object, which outranks a claim; null when there is only the claim. */
   readonly profile: NasUser | null;
 }
 
-export type Learnt =
+type Learnt =
   | { readonly kind: 'user'; readonly user: User; readonly token: string }
   | { readonly kind: 'inactive' }
   /** It was got by a refresh token that was ended here, by a logout or with the person before. */
@@ -438,4 +448,72 @@ function identityIn(told: NasSignIn): Identity | null {
   if (claims === null) return null;
   const { userId, username, role } = claims;
   return { id: userId, username, role, iatS, profile: null };
+}
+
+/** A NAS token that is good at this moment. Never written anywhere, never logged. */
+export interface LiveToken {
+  readonly userId: number;
+  readonly token: string;
+  /** Epoch ms. */
+  readonly expiresAtMs: number;
+}
+
+/** More users at once than a household has. */
+const MAX_USERS = 1_000;
+
+/**
+ * Per user the newest token the NAS just said is good: what the queue may deliver with while its
+ * user is here, and what the probe may ask with. In memory only.
+ */
+class LiveTokens {
+  readonly #time: TrustedClock;
+  readonly #ofUser = new Map<number, LiveToken>();
+
+  constructor(time: TrustedClock) {
+    this.#time = time;
+  }
+
+  /** Keeps it when it lasts longer than the one before. */
+  keep(live: LiveToken): void {
+    const before = this.ofUser(live.userId);
+    if (before !== null && before.expiresAtMs > live.expiresAtMs) return;
+    this.#ofUser.delete(live.userId);
+    this.#ofUser.set(live.userId, live);
+    if (this.#ofUser.size > MAX_USERS) {
+      const oldest = this.#ofUser.keys().next();
+      if (oldest.done !== true) this.#ofUser.delete(oldest.value);
+    }
+  }
+
+  ofUser(userId: number): LiveToken | null {
+    const live = this.#ofUser.get(userId);
+    if (live === undefined) return null;
+    if (live.expiresAtMs > this.#time.nowMs()) return live;
+    this.#ofUser.delete(userId);
+    return null;
+  }
+
+  /** The one that lasts longest, whoever's it is. */
+  any(): LiveToken | null {
+    let best: LiveToken | null = null;
+    for (const userId of [...this.#ofUser.keys()]) {
+      const live = this.ofUser(userId);
+      if (live !== null && (best === null || live.expiresAtMs > best.expiresAtMs)) best = live;
+    }
+    return best;
+  }
+
+  drop(token: string): void {
+    for (const [userId, live] of this.#ofUser) {
+      if (live.token === token) this.#ofUser.delete(userId);
+    }
+  }
+
+  clear(): void {
+    this.#ofUser.clear();
+  }
+
+  dropOfUser(userId: number): void {
+    this.#ofUser.delete(userId);
+  }
 }

@@ -1,6 +1,8 @@
-import { Remembered } from '../store/remembered.ts';
-import type { Store } from '../store/store.ts';
-import { isRecord } from './token-form.ts';
+import { createHash } from 'node:crypto';
+import type { StatementSync } from 'node:sqlite';
+import { Remembered, type Store } from '../store/store.ts';
+import type { Caller } from './caller.ts';
+import { isRecord } from './nas-answers.ts';
 
 type Statement = ReturnType<Store['prepare']>;
 
@@ -189,4 +191,522 @@ function readNumber(value: unknown): number | null {
 function readObject(json: unknown): Readonly<Record<string, unknown>> | null {
   const value: unknown = typeof json === 'string' ? JSON.parse(json) : null;
   return isRecord(value) ? value : null;
+}
+
+/** More devices than anybody has, so that made-up ids do not pile up. */
+const MOST_DEVICES = 200;
+
+/** All SQL of `known_devices`. */
+export class DeviceRows {
+  readonly #owner: StatementSync;
+  readonly #learn: StatementSync;
+  readonly #take: StatementSync;
+  readonly #cap: StatementSync;
+  readonly #dropOfUser: StatementSync;
+
+  constructor(store: Store) {
+    this.#owner = store.prepare('SELECT user_id FROM known_devices WHERE device_id = ?');
+    this.#learn = store.prepare(`
+      INSERT INTO known_devices (device_id, user_id, learnt_at_ms) VALUES (?1, ?2, ?3)
+      ON CONFLICT (device_id) DO UPDATE SET learnt_at_ms = ?3 WHERE user_id = ?2`);
+    this.#take = store.prepare(`
+      INSERT INTO known_devices (device_id, user_id, learnt_at_ms) VALUES (?1, ?2, ?3)
+      ON CONFLICT (device_id) DO UPDATE SET user_id = ?2, learnt_at_ms = ?3`);
+    this.#cap = store.prepare(`
+      DELETE FROM known_devices WHERE user_id = ?1 AND device_id IN (
+        SELECT device_id FROM known_devices WHERE user_id = ?1
+        ORDER BY learnt_at_ms DESC LIMIT -1 OFFSET ${MOST_DEVICES})`);
+    this.#dropOfUser = store.prepare('DELETE FROM known_devices WHERE user_id = ?');
+  }
+
+  ownerOf(deviceId: string): number | null {
+    const owner = this.#owner.get(deviceId)?.['user_id'];
+    return typeof owner === 'number' ? owner : null;
+  }
+
+  /** The device named itself, so whose it is already it stays. */
+  learn(deviceId: string, userId: number, atMs: number): void {
+    this.#learn.run(deviceId, userId, atMs);
+    this.#cap.run(userId);
+  }
+
+  /** The NAS made that id for this user. */
+  take(deviceId: string, userId: number, atMs: number): void {
+    this.#take.run(deviceId, userId, atMs);
+    this.#cap.run(userId);
+  }
+
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+}
+
+/** A person's devices and the addresses they were given, with room for those that changed. */
+const MOST_PLACES = 50;
+/** An address is given to others in the end. */
+const FORGOTTEN_AFTER_MS = 90 * 86_400_000;
+/** Written down anew at most this often: it costs a commit. */
+const AGAIN_AFTER_MS = 86_400_000;
+
+/** All SQL of `sign_in_places`: from where somebody has signed in before. */
+export class PlaceRows {
+  readonly #find: Statement;
+  readonly #note: Statement;
+  readonly #cap: Statement;
+  readonly #dropOfUser: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare('SELECT seen_at_ms FROM sign_in_places WHERE place_hash = ?');
+    this.#note = store.prepare(`
+      INSERT INTO sign_in_places (place_hash, user_id, seen_at_ms) VALUES (?, ?, ?)
+      ON CONFLICT (place_hash) DO UPDATE SET seen_at_ms = excluded.seen_at_ms`);
+    this.#cap = store.prepare(`
+      DELETE FROM sign_in_places WHERE place_hash IN (
+        SELECT place_hash FROM sign_in_places WHERE user_id = ?
+        ORDER BY seen_at_ms DESC LIMIT -1 OFFSET ${MOST_PLACES})`);
+    this.#dropOfUser = store.prepare('DELETE FROM sign_in_places WHERE user_id = ?');
+  }
+
+  /** Whether that user signed in from that address lately. */
+  isKnown(userId: number, address: string, nowMs: number): boolean {
+    const seenAtMs = this.#seenAtMs(hashOf(userId, address));
+    return seenAtMs !== null && nowMs - seenAtMs < FORGOTTEN_AFTER_MS;
+  }
+
+  /** That user just signed in from there. */
+  note(userId: number, address: string, nowMs: number): void {
+    const hash = hashOf(userId, address);
+    const seenAtMs = this.#seenAtMs(hash);
+    if (seenAtMs !== null && Math.abs(nowMs - seenAtMs) < AGAIN_AFTER_MS) return;
+    this.#note.run(hash, userId, nowMs);
+    this.#cap.run(userId);
+  }
+
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+
+  #seenAtMs(hash: Buffer): number | null {
+    const row = this.#find.get(hash);
+    return row === undefined ? null : Number(row['seen_at_ms']);
+  }
+}
+
+function hashOf(userId: number, address: string): Buffer {
+  return createHash('sha256').update(`${userId}\0${address}`).digest();
+}
+
+/** One Pi token given out. */
+interface PiSessionRow {
+  readonly jti: string;
+  /** SHA-256 of the very token: any other spelling of it opens nothing. */
+  readonly tokenHash: Uint8Array;
+  readonly userId: number;
+  readonly scope: Caller['scope'];
+  /** SHA-256 of the refresh token it was given for; null for a password. */
+  readonly refreshHash: Uint8Array | null;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** All SQL of `pi_sessions`. */
+export class PiSessionRows {
+  readonly #find: Statement;
+  readonly #add: Statement;
+  readonly #prune: Statement;
+  readonly #dropOfUser: Statement;
+  readonly #dropOfRefresh: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare(`
+      SELECT jti, token_hash, user_id, scope, refresh_hash, issued_at_ms, expires_at_ms
+      FROM pi_sessions WHERE jti = ?`);
+    this.#add = store.prepare(`
+      INSERT INTO pi_sessions
+        (jti, token_hash, user_id, scope, refresh_hash, issued_at_ms, expires_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`);
+    this.#prune = store.prepare('DELETE FROM pi_sessions WHERE expires_at_ms <= ?');
+    this.#dropOfUser = store.prepare('DELETE FROM pi_sessions WHERE user_id = ?');
+    this.#dropOfRefresh = store.prepare('DELETE FROM pi_sessions WHERE refresh_hash = ?');
+  }
+
+  find(jti: string): PiSessionRow | null {
+    const row = this.#find.get(jti);
+    const tokenHash = row?.['token_hash'];
+    const refreshHash = row?.['refresh_hash'];
+    if (row === undefined || !(tokenHash instanceof Uint8Array)) return null;
+    return {
+      jti,
+      tokenHash,
+      userId: Number(row['user_id']),
+      scope: row['scope'] === 'all' ? 'all' : 'wake',
+      refreshHash: refreshHash instanceof Uint8Array ? refreshHash : null,
+      issuedAtMs: Number(row['issued_at_ms']),
+      expiresAtMs: Number(row['expires_at_ms']),
+    };
+  }
+
+  /** Adds one, and drops those that ended before. */
+  add(row: PiSessionRow, overBeforeMs: number): void {
+    this.#prune.run(overBeforeMs);
+    this.#add.run(
+      row.jti,
+      row.tokenHash,
+      row.userId,
+      row.scope,
+      row.refreshHash,
+      row.issuedAtMs,
+      row.expiresAtMs,
+    );
+  }
+
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+
+  dropOfRefresh(refreshHash: Uint8Array): void {
+    this.#dropOfRefresh.run(refreshHash);
+  }
+}
+
+/** A refresh token the NAS issued or accepted through this Pi. */
+interface RefreshRow {
+  readonly userId: number;
+  /** As the token says; null when it does not. */
+  readonly expiresAtMs: number | null;
+  /** The device it was given to: the same for all that were exchanged for one another. */
+  readonly device: string;
+}
+
+/** Whoever holds one user's refresh tokens. */
+interface TokenDevice {
+  readonly userId: number;
+  readonly device: string;
+  /** When the NAS last gave or took one of them. */
+  readonly acceptedAtMs: number;
+  /** The latest end of them; null where one does not tell. */
+  readonly expiresAtMs: number | null;
+}
+
+/** A user's devices, with room for those that were replaced. */
+const MOST_REFRESH_TOKENS = 50;
+
+/** More than a household ever ends in the time such a token lives. */
+const MAX_ENDED = 10_000;
+
+/** All SQL of `refresh_tokens` and of those a logout ended here, `ended_refresh_tokens`. */
+export class RefreshRows {
+  readonly #find: Statement;
+  readonly #all: Statement;
+  readonly #end: Statement;
+  readonly #keep: Statement;
+  readonly #cap: Statement;
+  readonly #drop: Statement;
+  readonly #dropOfUser: Statement;
+  readonly #endOfUser: Statement;
+  readonly #capEnded: Statement;
+  readonly #isEnded: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare(
+      'SELECT user_id, expires_at_ms, device FROM refresh_tokens WHERE token_hash = ?',
+    );
+    this.#all = store.prepare(`
+      SELECT token_hash, user_id, expires_at_ms, device, accepted_at_ms FROM refresh_tokens
+      WHERE ?1 IS NULL OR user_id = ?1 ORDER BY accepted_at_ms`);
+    this.#end = store.prepare(`
+      INSERT OR IGNORE INTO ended_refresh_tokens (token_hash, expires_at_ms, ended_at_ms)
+      SELECT token_hash, expires_at_ms, ?2 FROM refresh_tokens WHERE token_hash = ?1`);
+    this.#keep = store.prepare(`
+      INSERT INTO refresh_tokens (token_hash, user_id, expires_at_ms, device, accepted_at_ms)
+      VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (token_hash) DO UPDATE SET
+        user_id = excluded.user_id, accepted_at_ms = excluded.accepted_at_ms`);
+    this.#cap = store.prepare(`
+      DELETE FROM refresh_tokens WHERE user_id = ?1 AND (expires_at_ms < ?2 OR token_hash IN (
+        SELECT token_hash FROM refresh_tokens WHERE user_id = ?1
+        ORDER BY accepted_at_ms DESC LIMIT -1 OFFSET ${MOST_REFRESH_TOKENS}))`);
+    this.#drop = store.prepare('DELETE FROM refresh_tokens WHERE token_hash = ?');
+    this.#dropOfUser = store.prepare('DELETE FROM refresh_tokens WHERE user_id = ?');
+    this.#endOfUser = store.prepare(`
+      INSERT OR IGNORE INTO ended_refresh_tokens (token_hash, expires_at_ms, ended_at_ms)
+      SELECT token_hash, expires_at_ms, ? FROM refresh_tokens WHERE user_id = ?`);
+    this.#capEnded = store.prepare(`
+      DELETE FROM ended_refresh_tokens WHERE expires_at_ms < ? OR token_hash IN (
+        SELECT token_hash FROM ended_refresh_tokens
+        ORDER BY ended_at_ms DESC LIMIT -1 OFFSET ${MAX_ENDED})`);
+    this.#isEnded = store.prepare('SELECT 1 FROM ended_refresh_tokens WHERE token_hash = ?');
+  }
+
+  find(hash: Uint8Array): RefreshRow | null {
+    const row = this.#find.get(hash);
+    if (row === undefined) return null;
+    const { expires_at_ms: expiresAtMs, device } = row;
+    return {
+      userId: Number(row['user_id']),
+      expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      device: typeof device === 'string' ? device : lineageFrom(hash),
+    };
+  }
+
+  /** The device a refresh token belongs to; one not seen before begins a lineage of its own. */
+  deviceOf(hash: Uint8Array): string {
+    return this.find(hash)?.device ?? lineageFrom(hash);
+  }
+
+  /**
+   * Keeps one, and drops that user's expired and surplus ones.
+   * @param overBeforeMs what says that it ends earlier is expired
+   */
+  keep(hash: Buffer, row: RefreshRow, acceptedAtMs: number, overBeforeMs: number): void {
+    this.#keep.run(hash, row.userId, row.expiresAtMs, row.device, acceptedAtMs);
+    this.#cap.run(row.userId, overBeforeMs);
+  }
+
+  drop(hash: Buffer): void {
+    this.#drop.run(hash);
+  }
+
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+
+  /**
+   * They are over for good, though the NAS may not know it yet.
+   * @param overBeforeMs what says that it ends earlier needs not be remembered
+   */
+  endOfUser(userId: number, atMs: number, overBeforeMs: number): void {
+    this.#endOfUser.run(atMs, userId);
+    this.#dropOfUser.run(userId);
+    this.#capEnded.run(overBeforeMs);
+  }
+
+  /** @param userId null for everybody's */
+  devices(userId: number | null): readonly TokenDevice[] {
+    const devices = new Map<string, TokenDevice>();
+    for (const { userId: id, device, acceptedAtMs, expiresAtMs: endMs } of this.#rows(userId)) {
+      const key = `${id} ${device}`;
+      const before = devices.get(key)?.expiresAtMs ?? 0;
+      const expiresAtMs = endMs === null ? null : Math.max(before, endMs);
+      devices.set(key, { userId: id, device, acceptedAtMs, expiresAtMs });
+    }
+    return [...devices.values()];
+  }
+
+  /** What one device of a user holds is over for good. @returns the hashes of it */
+  endOfDevice(userId: number, device: string, atMs: number): readonly Buffer[] {
+    const rows = this.#rows(userId).filter((row) => row.device === device);
+    for (const { hash } of rows) {
+      this.#end.run(hash, atMs);
+      this.#drop.run(hash);
+    }
+    return rows.map(({ hash }) => hash);
+  }
+
+  #rows(userId: number | null): readonly (TokenDevice & { readonly hash: Buffer })[] {
+    return this.#all.all(userId).map((row) => {
+      const hash = Buffer.from(row['token_hash'] as Uint8Array);
+      const { device, expires_at_ms: expiresAtMs } = row;
+      return {
+        hash,
+        userId: Number(row['user_id']),
+        device: typeof device === 'string' ? device : lineageFrom(hash),
+        acceptedAtMs: Number(row['accepted_at_ms']),
+        expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      };
+    });
+  }
+
+  isEnded(hash: Buffer): boolean {
+    return this.#isEnded.get(hash) !== undefined;
+  }
+}
+
+function lineageFrom(hash: Uint8Array): string {
+  return `refresh:${Buffer.from(hash).toString('base64url')}`;
+}
+
+/** What is kept of a password: enough to recognise it, too little to know it. */
+export interface VerifierRow {
+  readonly salt: Uint8Array;
+  readonly hash: Uint8Array;
+  /** scrypt's N. */
+  readonly cost: number;
+}
+
+/** All SQL of `password_verifiers`. */
+export class VerifierRows {
+  readonly #find: Statement;
+  readonly #keep: Statement;
+  readonly #drop: Statement;
+
+  constructor(store: Store) {
+    this.#find = store.prepare('SELECT salt, hash, cost FROM password_verifiers WHERE user_id = ?');
+    this.#keep = store.prepare(`
+      INSERT INTO password_verifiers (user_id, salt, hash, cost, created_at_ms)
+      VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (user_id) DO UPDATE SET salt = excluded.salt, hash = excluded.hash,
+        cost = excluded.cost, created_at_ms = excluded.created_at_ms`);
+    this.#drop = store.prepare('DELETE FROM password_verifiers WHERE user_id = ?');
+  }
+
+  find(userId: number): VerifierRow | null {
+    const row = this.#find.get(userId);
+    const salt = row?.['salt'];
+    const hash = row?.['hash'];
+    if (!(salt instanceof Uint8Array) || !(hash instanceof Uint8Array)) return null;
+    return { salt, hash, cost: Number(row?.['cost']) };
+  }
+
+  keep(userId: number, verifier: VerifierRow, atMs: number): void {
+    this.#keep.run(userId, verifier.salt, verifier.hash, verifier.cost, atMs);
+  }
+
+  drop(userId: number): void {
+    this.#drop.run(userId);
+  }
+}
+
+/** What the NAS said of one token. */
+export interface VerdictRow {
+  readonly userId: number;
+  readonly kind: 'jwt' | 'api_key';
+  /** Null for an API key, whose end only the NAS knows. */
+  readonly expiresAtMs: number | null;
+  /** The last time the NAS said it is good, epoch ms. */
+  readonly confirmedAtMs: number;
+  /** Once set it stays: the NAS refused the token, or its user signed out with it. */
+  readonly endedAtMs: number | null;
+  /** The device a refresh token of which it came with; null where it came from elsewhere. */
+  readonly device: string | null;
+}
+
+/** More live tokens than a household ever has; the oldest go first. */
+const MAX_ROWS = 5_000;
+const SIGN_OUT = `
+  INSERT INTO token_verdicts
+    (token_hash, user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms, signed_out)
+  VALUES (?1, ?2, 'jwt', ?3, ?4, ?4, 1)
+  ON CONFLICT (token_hash) DO UPDATE SET ended_at_ms = ?4, signed_out = 1
+  WHERE ended_at_ms IS NULL`;
+
+const SIGN_OUT_DEVICE = `
+  UPDATE token_verdicts SET ended_at_ms = ?, signed_out = 1
+  WHERE user_id = ? AND device = ? AND kind = 'jwt' AND ended_at_ms IS NULL`;
+
+/** All SQL of `token_verdicts`. */
+export class VerdictRows {
+  readonly #found: Remembered<string, VerdictRow | null>;
+  readonly #find: Statement;
+  readonly #confirm: Statement;
+  readonly #end: Statement;
+  readonly #signOut: Statement;
+  readonly #signOutDevice: Statement;
+  readonly #signInAgain: Statement;
+  readonly #endOfUser: Statement;
+  readonly #dropOfUser: Statement;
+  readonly #prune: Statement;
+  readonly #cap: Statement;
+
+  constructor(store: Store) {
+    this.#found = new Remembered(store, MOST_REMEMBERED);
+    this.#find = store.prepare(`
+      SELECT user_id, kind, expires_at_ms, confirmed_at_ms, ended_at_ms, device
+      FROM token_verdicts WHERE token_hash = ?`);
+    this.#confirm = store.prepare(`
+      INSERT INTO token_verdicts
+        (token_hash, user_id, kind, expires_at_ms, confirmed_at_ms, device)
+      VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (token_hash) DO UPDATE SET
+        user_id = excluded.user_id, confirmed_at_ms = excluded.confirmed_at_ms,
+        device = coalesce(excluded.device, device)
+      WHERE ended_at_ms IS NULL`);
+    this.#end = store.prepare(
+      'UPDATE token_verdicts SET ended_at_ms = ? WHERE token_hash = ? AND ended_at_ms IS NULL',
+    );
+    this.#signOut = store.prepare(SIGN_OUT);
+    this.#signOutDevice = store.prepare(SIGN_OUT_DEVICE);
+    this.#signInAgain = store.prepare(
+      'DELETE FROM token_verdicts WHERE token_hash = ? AND signed_out = 1',
+    );
+    this.#endOfUser = store.prepare(
+      'UPDATE token_verdicts SET ended_at_ms = ? WHERE user_id = ? AND ended_at_ms IS NULL',
+    );
+    this.#dropOfUser = store.prepare(
+      'DELETE FROM token_verdicts WHERE user_id = ? AND ended_at_ms IS NULL',
+    );
+    this.#prune = store.prepare(`
+      DELETE FROM token_verdicts
+      WHERE (kind = 'jwt' AND expires_at_ms < ?) OR (kind = 'api_key' AND confirmed_at_ms < ?)`);
+    this.#cap = store.prepare(`
+      DELETE FROM token_verdicts WHERE token_hash IN (
+        SELECT token_hash FROM token_verdicts
+        ORDER BY confirmed_at_ms DESC LIMIT -1 OFFSET ${MAX_ROWS})`);
+  }
+
+  find(hash: Buffer): VerdictRow | null {
+    return this.#found.get(hash.toString('latin1'), () => this.#read(hash));
+  }
+
+  #read(hash: Buffer): VerdictRow | null {
+    const row = this.#find.get(hash);
+    if (row === undefined) return null;
+    const { expires_at_ms: expiresAtMs, ended_at_ms: endedAtMs, device } = row;
+    return {
+      userId: Number(row['user_id']),
+      kind: row['kind'] === 'jwt' ? 'jwt' : 'api_key',
+      expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      confirmedAtMs: Number(row['confirmed_at_ms']),
+      endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : null,
+      device: typeof device === 'string' ? device : null,
+    };
+  }
+
+  /** Does nothing to a verdict that has ended. */
+  confirm(hash: Buffer, verdict: Omit<VerdictRow, 'endedAtMs'>): void {
+    const { userId, kind, expiresAtMs, confirmedAtMs, device } = verdict;
+    this.#confirm.run(hash, userId, kind, expiresAtMs, confirmedAtMs, device);
+  }
+
+  /** @returns whether there was a living verdict */
+  end(hash: Buffer, atMs: number): boolean {
+    return Number(this.#end.run(atMs, hash).changes) > 0;
+  }
+
+  /** Its user signed out with it: over, though the NAS goes on taking it until `expiresAtMs`. */
+  signOut(hash: Buffer, userId: number, expiresAtMs: number, atMs: number): void {
+    this.#signOut.run(hash, userId, expiresAtMs, atMs);
+  }
+
+  /** The same for the tokens that device had before. */
+  signOutDevice(userId: number, device: string, atMs: number): void {
+    this.#signOutDevice.run(atMs, userId, device);
+  }
+
+  /**
+   * The NAS just gave it out to somebody who proved who they are. Two tokens of one user and one
+   * second are the same text, so it may be one that was signed out with.
+   */
+  signInAgain(hash: Buffer): void {
+    this.#signInAgain.run(hash);
+  }
+
+  endOfUser(userId: number, atMs: number): void {
+    this.#endOfUser.run(atMs, userId);
+  }
+
+  /** Forgets the living ones; what the NAS refused stays refused. */
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+
+  /** Drops the oldest beyond what a household ever needs. */
+  cap(): void {
+    this.#cap.run();
+  }
+
+  /** Drops what can never open anything again. Both bounds in epoch ms. */
+  prune(jwtsExpiredBeforeMs: number, keysConfirmedBeforeMs: number): void {
+    this.#prune.run(jwtsExpiredBeforeMs, keysConfirmedBeforeMs);
+  }
 }

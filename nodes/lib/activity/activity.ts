@@ -1,21 +1,24 @@
 import type { AccountNews } from '../accounts/accounts.ts';
-import { errorKind } from '../log/error-kind.ts';
-import type { Log } from '../log/log.ts';
+import { parentOf } from '../files/files.ts';
+import { errorKind, type Log } from '../log/log.ts';
 import type { WakeCause } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { PlugNews } from '../tapo/tapo.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { UploadNews } from '../upload/upload.ts';
-import { ActivityRows } from './activity-rows.ts';
-import { type Entry, type EntryKind, entryOf, SHARED_KINDS } from './entry.ts';
-import { causeOf, type NasNow, NasTimes, type NasUse } from './nas-times.ts';
-import { Unwritten } from './unwritten.ts';
-import { UploadRuns } from './upload-runs.ts';
+import {
+  ActivityRows,
+  type Entry,
+  type EntryCause,
+  type EntryKind,
+  entryOf,
+  SHARED_KINDS,
+} from './activity-rows.ts';
 
-export type { Entry } from './entry.ts';
+export type { Entry } from './activity-rows.ts';
 
-export interface ActivityDeps {
+interface ActivityDeps {
   /** The queue database; in memory while the disk refuses. */
   readonly store: Store;
   readonly clock: Clock;
@@ -42,7 +45,7 @@ export interface ActivityWish {
   readonly limit: number;
 }
 
-export interface ActivityPage {
+interface ActivityPage {
   readonly entries: readonly Entry[];
   /** For {@link ActivityWish.beforeId}; null where there are no more. */
   readonly nextBeforeId: number | null;
@@ -226,5 +229,206 @@ export class Activity {
     const { time, isPlugOnline } = this.#deps;
     this.#nasTimes.look(time);
     for (const id of this.#lost.keys()) if (isPlugOnline(id) !== false) this.#plugIsBack(id);
+  }
+}
+
+/** A call that found the NAS gone is no sleep when the next one finds it again. */
+const BLINK_MS = 60_000;
+
+/** How the NAS is now. */
+interface NasNow {
+  readonly awake: boolean;
+  readonly sleepState: string;
+  /** Who is waking it; null where nobody here is. */
+  readonly cause: WakeCause | null;
+}
+
+/** What the NAS's plug measured in a stretch of time. */
+export interface NasUse {
+  readonly energyMwh: number;
+  readonly costUc: number;
+}
+
+interface Deps {
+  readonly unwritten: Unwritten;
+  /** Null while nobody knows how it is. */
+  readonly nas: () => NasNow | null;
+  /** Null where too little of it was measured. */
+  readonly useOf: (fromMs: number, toMs: number) => NasUse | null;
+}
+
+/** The times the NAS was awake and asleep, each an entry that ends when the next begins. */
+class NasTimes {
+  readonly #deps: Deps;
+  #open: Entry | null = null;
+  #before: Entry | null = null;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** What still lasted when the Pi was seen last; it goes on where the Pi was gone a moment only. */
+  resume(entry: Entry): void {
+    this.#open = entry;
+  }
+
+  /** Nobody knows how it went on from there. */
+  end(atMs: number): void {
+    if (this.#open !== null) this.#close(this.#open, atMs);
+    this.#open = null;
+    this.#before = null;
+  }
+
+  /** To be called when the NAS may be otherwise than before. */
+  look(time: { nowMs(): number }): void {
+    const now = this.#deps.nas();
+    const kind = now?.awake === true ? 'nas_awake' : 'nas_asleep';
+    // Only a change asks for the time, which is written once it was asked for.
+    if (now === null || this.#open?.kind === kind) return;
+    const nowMs = time.nowMs();
+    if (now.awake && this.#blinked(now, nowMs)) return;
+    const wasSeen = this.#open !== null;
+    if (this.#open !== null) this.#close(this.#open, nowMs);
+    this.#before = this.#open;
+    this.#open = now.awake
+      ? entryOf(kind, nowMs, { cause: causeOf(now.cause, wasSeen) }, now.cause?.by)
+      : entryOf(kind, nowMs, { sleepState: now.sleepState });
+    this.#deps.unwritten.put(this.#open);
+  }
+
+  /** What the present time awake used so far. */
+  useOf(entry: Entry, nowMs: number): NasUse | null {
+    return this.#deps.useOf(entry.atMs, nowMs);
+  }
+
+  /** That user is another person now. */
+  forgetUser(userId: number): void {
+    for (const entry of [this.#open, this.#before]) {
+      if (entry?.userId === userId) entry.userId = entry.username = null;
+    }
+  }
+
+  #blinked({ cause }: NasNow, nowMs: number): boolean {
+    const [open, before] = [this.#open, this.#before];
+    if (open === null || before === null || cause !== null) return false;
+    const wasSilent = open.facts.sleepState === 'unreachable';
+    if (!wasSilent || nowMs - open.atMs >= BLINK_MS) return false;
+    this.#deps.unwritten.remove(open);
+    before.endedAtMs = null;
+    const { cause: woken = null } = before.facts;
+    before.facts = { cause: woken };
+    this.#deps.unwritten.put(before);
+    this.#open = before;
+    this.#before = null;
+    return true;
+  }
+
+  #close(entry: Entry, atMs: number): void {
+    entry.endedAtMs = Math.max(entry.atMs, atMs);
+    if (entry.kind === 'nas_awake') {
+      const use = this.#deps.useOf(entry.atMs, entry.endedAtMs);
+      const { energyMwh = null, costUc = null } = use ?? {};
+      entry.facts = { ...entry.facts, energyMwh, costUc };
+    }
+    this.#deps.unwritten.put(entry);
+  }
+}
+
+/** @param wasSeen whether the Pi saw it asleep before */
+function causeOf(cause: WakeCause | null, wasSeen: boolean): EntryCause {
+  if (cause === null) return wasSeen ? 'elsewhere' : null;
+  if (cause.kind !== 'call') return cause.kind;
+  return cause.by === null ? 'flow' : 'user';
+}
+
+/** Files of one folder belong together while they come one after the other. */
+const PAUSE_MS = 10 * 60_000;
+/** Remembered at a time; more folders than somebody fills at once. */
+const MOST_RUNS = 200;
+
+/** What became of uploads and changes: one entry for what goes the same way, however much it is. */
+class UploadRuns {
+  readonly #unwritten: Unwritten;
+  readonly #runs = new Map<string, Entry>();
+
+  constructor(unwritten: Unwritten) {
+    this.#unwritten = unwritten;
+  }
+
+  note(news: UploadNews, nowMs: number): void {
+    const { kind, userId, username, path, what, conflictPath, sizeBytes, detail } = news;
+    // Nothing became of it yet.
+    if (kind === 'upload_accepted') return;
+    const folder = parentOf(path) ?? '';
+    const key = JSON.stringify([kind, userId, what, folder, detail]);
+    const run = this.#runs.get(key);
+    if (run !== undefined && nowMs - (run.endedAtMs ?? run.atMs) < PAUSE_MS) {
+      const { files, sizeBytes: before } = run.facts;
+      const bytes = before == null || sizeBytes === null ? null : before + sizeBytes;
+      run.facts = { what, path: folder, files: (files ?? 1) + 1, sizeBytes: bytes, detail };
+      run.endedAtMs = nowMs;
+      this.#unwritten.put(run);
+      return;
+    }
+    const facts = { what, path, conflictPath, files: 1, sizeBytes, detail };
+    const entry = entryOf(kind, nowMs, facts, { id: userId, username });
+    this.#unwritten.put(entry);
+    this.#runs.delete(key);
+    this.#runs.set(key, entry);
+    const [oldest] = this.#runs.keys();
+    if (this.#runs.size > MOST_RUNS && oldest !== undefined) this.#runs.delete(oldest);
+  }
+
+  forgetUser(userId: number): void {
+    for (const [key, entry] of this.#runs) if (entry.userId === userId) this.#runs.delete(key);
+  }
+}
+
+/** Entries that wait for the next commit, as each of their own would cost the card a sync. */
+class Unwritten {
+  readonly #rows: ActivityRows;
+  readonly #entries = new Set<Entry>();
+  readonly #gone = new Set<number>();
+
+  constructor(rows: ActivityRows) {
+    this.#rows = rows;
+  }
+
+  get size(): number {
+    return this.#entries.size + this.#gone.size;
+  }
+
+  /** A new one, or one that is not as it was written. */
+  put(entry: Entry): void {
+    this.#entries.add(entry);
+  }
+
+  /** It never happened. */
+  remove(entry: Entry): void {
+    this.#entries.delete(entry);
+    if (entry.id !== null) this.#gone.add(entry.id);
+  }
+
+  /** Those of a user that nobody else may see. */
+  removeWhere(isGone: (entry: Entry) => boolean): void {
+    for (const entry of this.#entries) if (isGone(entry)) this.remove(entry);
+  }
+
+  /**
+   * Writes all of it inside a transaction of the caller.
+   * @returns to be called once that is through
+   */
+  write(): () => void {
+    for (const id of this.#gone) this.#rows.drop(id);
+    const given = new Map<Entry, number>();
+    for (const entry of this.#entries) {
+      if (entry.id === null) given.set(entry, this.#rows.add(entry));
+      else this.#rows.change(entry);
+    }
+    return () => {
+      for (const [entry, id] of given) entry.id = id;
+      this.#entries.clear();
+      this.#gone.clear();
+    };
   }
 }

@@ -1,17 +1,17 @@
-import { ACTIVITY_ENDPOINTS } from './activity-endpoints.ts';
 import { APP_ENERGY_ENDPOINTS } from './app-energy-endpoints.ts';
-import { AUTH_ENDPOINTS } from './auth-endpoints.ts';
+import { AUTH_ENDPOINTS, HANDSHAKE_ENDPOINTS, PAIRING_ENDPOINTS } from './auth-endpoints.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
-import { HANDSHAKE_ENDPOINTS } from './handshake-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
-import { NOTICE_ENDPOINTS } from './notice-endpoints.ts';
-import { PEOPLE_ENDPOINTS } from './people-endpoints.ts';
-import { PAIRING_ENDPOINTS } from './pairing-endpoints.ts';
-import { RESUMABLE_ENDPOINTS } from './resumable-endpoints.ts';
-import { SYSTEM_ENDPOINTS } from './system-endpoints.ts';
+import {
+  ACTIVITY_ENDPOINTS,
+  NOTICE_ENDPOINTS,
+  PEOPLE_ENDPOINTS,
+  SYSTEM_ENDPOINTS,
+} from './system-endpoints.ts';
 import { TAPO_ENDPOINTS } from './tapo-endpoints.ts';
+import { RESUMABLE_ENDPOINTS } from './upload-endpoints.ts';
 
 /** Every endpoint BaluPi answers itself: the one place that says so (contract 1). */
 export const ENDPOINTS = [
@@ -55,31 +55,31 @@ export function endpointById<const Id extends EndpointId>(id: Id): EndpointOf<Id
   return BY_ID.get(id) as EndpointOf<Id>;
 }
 
-export type * from './activity-endpoints.ts';
+export type * from './system-endpoints.ts';
 export type * from './app-energy-endpoints.ts';
 export { TAPO_PLUGIN } from './app-energy-endpoints.ts';
 export type * from './auth-endpoints.ts';
-export type * from './cache-endpoints.ts';
+export type * from './files-endpoints.ts';
 export { DOCS_CONTENT_SECURITY_POLICY, DOCS_PAGE, docsAsset } from './docs-page.ts';
 export type { Endpoint } from './endpoint.ts';
-export type * from './conflict-endpoints.ts';
-export type * from './correction-endpoints.ts';
-export type * from './device-queue-endpoints.ts';
+export type * from './upload-endpoints.ts';
 export type * from './energy-endpoints.ts';
 export type * from './files-endpoints.ts';
-export type * from './handshake-endpoints.ts';
+export type * from './energy-endpoints.ts';
+export type * from './files-endpoints.ts';
+export type * from './auth-endpoints.ts';
 export type { Match } from './match.ts';
 export { isNeverPassed, Matcher } from './match.ts';
 export type * from './nas-endpoints.ts';
-export type * from './notice-endpoints.ts';
+export type * from './system-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
-export type * from './pairing-endpoints.ts';
-export type * from './people-endpoints.ts';
+export type * from './auth-endpoints.ts';
+export type * from './system-endpoints.ts';
 export { openApiDocument } from './openapi.ts';
-export { type PassedAddress, passedAddress } from './passed-address.ts';
-export { literalPathIn } from './query-values.ts';
-export type * from './price-endpoints.ts';
-export type * from './resumable-endpoints.ts';
+export { type PassedAddress, passedAddress } from './match.ts';
+export { literalPathIn } from './validate.ts';
+export type * from './energy-endpoints.ts';
+export type * from './upload-endpoints.ts';
 export type * from './system-endpoints.ts';
 export type * from './tapo-endpoints.ts';
 export type * from './upload-endpoints.ts';

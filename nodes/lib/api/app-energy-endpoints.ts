@@ -1,6 +1,16 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { endpoint, json } from './endpoint.ts';
-import { count, flag, instant, moment, nullable, rowId, text, words } from './wire.ts';
+import {
+  count,
+  endpoint,
+  flag,
+  instant,
+  json,
+  moment,
+  nullable,
+  rowId,
+  text,
+  words,
+} from './endpoint.ts';
 
 /**
  * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document), told

@@ -1,10 +1,299 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { endpoint, json } from './endpoint.ts';
-import { CORRECTION_ENDPOINTS } from './correction-endpoints.ts';
-import { PRICE_ENDPOINTS } from './price-endpoints.ts';
-import { count, flag, instant, moment, nullable, text, words } from './wire.ts';
+import {
+  count,
+  endpoint,
+  flag,
+  instant,
+  json,
+  MessageAnswer,
+  moment,
+  nullable,
+  oneLine,
+  rowId,
+  text,
+  words,
+} from './endpoint.ts';
 
 const TAGS = ['energy'];
+
+const PATH = '/api/energy/prices';
+const ID = 'Number of the tariff.';
+const PARAMS = Type.Object({ id: rowId(ID) });
+
+/** Windows begin and end on a quarter hour; `24:00` ends a day (contract 5). */
+const quarterHour = () =>
+  nullable(
+    Type.String({
+      pattern: '^(?:(?:[01][0-9]|2[0-3]):(?:00|15|30|45)|24:00)$',
+      description: 'HH:MM local, on a quarter hour',
+    }),
+  );
+
+/** ISO 8601 numbers of the days: 1 is Monday, 7 is Sunday. Null: every day. */
+const weekdays = () =>
+  nullable(
+    Type.Array(Type.Integer({ minimum: 1, maximum: 7 }), {
+      minItems: 1,
+      maxItems: 7,
+      uniqueItems: true,
+      description: '1 is Monday, 7 is Sunday.',
+    }),
+  );
+
+const SLOTS = 'How many prices by the quarter hour or hour it has.';
+
+const FIELDS = {
+  name: oneLine(100, { description: 'Name of the tariff.' }),
+  price_per_kwh_cents: Type.Number({
+    ...{ minimum: -100_000, maximum: 100_000 },
+    description: 'The mean of its slots where it has some.',
+  }),
+};
+
+const WHEN = {
+  valid_from: nullable(moment('First moment it is valid, on a quarter hour; null: always was.')),
+  valid_to: nullable(moment('End of its validity, not included, on a quarter hour; null: open.')),
+  weekdays: weekdays(),
+  time_from: quarterHour(),
+  time_to: quarterHour(),
+  is_active: Type.Boolean(),
+  vat_percent: nullable(
+    Type.Number({
+      ...{ minimum: 0, maximum: 100 },
+      description: 'Added to price and fee; null: they are what is paid.',
+    }),
+  ),
+  base_fee_cents_per_month: nullable(Type.Number({ minimum: 0, maximum: 100_000 })),
+};
+
+export const EnergyPrice = Type.Object(
+  {
+    ...{ id: rowId(ID), ...FIELDS, ...WHEN },
+    slots: count(SLOTS),
+    already_costed_hours: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description:
+          'After a change: stored hours in its time. They keep their cost until /recalculate.',
+      }),
+    ),
+    recalculate_from: Type.Optional(
+      nullable(
+        instant('Of these hours the first, as /recalculate takes it; null where there is none.'),
+      ),
+    ),
+  },
+  { title: 'EnergyPrice' },
+);
+export type EnergyPrice = Static<typeof EnergyPrice>;
+
+export const NewEnergyPriceBody = Type.Object(
+  { ...FIELDS, ...Type.Partial(Type.Object(WHEN)).properties },
+  { title: 'NewEnergyPriceBody' },
+);
+export type NewEnergyPriceBody = Static<typeof NewEnergyPriceBody>;
+
+/** What a caller that changes a price as it was read sends along; the address says which it is. */
+const AS_READ = {
+  ...{ id: rowId(ID), slots: count(SLOTS), already_costed_hours: count('Passed over.') },
+  recalculate_from: nullable(instant('Passed over.')),
+};
+
+/** A field that is absent stays as it is; `id`, `slots` and the counts are passed over. */
+export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WHEN, ...AS_READ }), {
+  title: 'EnergyPriceChangeBody',
+});
+export type EnergyPriceChangeBody = Static<typeof EnergyPriceChangeBody>;
+
+const MOST_SLOTS = 100_000;
+/** A slot is written in under 120 bytes. */
+const SLOTS_BODY_BYTES = 16 * 1024 * 1024;
+
+export const PriceSlotsBody = Type.Object(
+  {
+    name: oneLine(100, { default: 'Dynamic', description: 'Name of the tariff they make.' }),
+    slots: Type.Array(
+      Type.Object({
+        from: moment('Begin, on a quarter hour.'),
+        to: moment('15 or 60 minutes later.'),
+        price_per_kwh_cents: FIELDS.price_per_kwh_cents,
+      }),
+      { minItems: 1, maxItems: MOST_SLOTS },
+    ),
+  },
+  { title: 'PriceSlotsBody' },
+);
+export type PriceSlotsBody = Static<typeof PriceSlotsBody>;
+
+export const RecalculateBody = Type.Object(
+  { from: moment('From here on stored costs are worked out anew.') },
+  { title: 'RecalculateBody' },
+);
+export type RecalculateBody = Static<typeof RecalculateBody>;
+
+export const RecalculateAnswer = Type.Object(
+  { message: Type.String(), recalculated_hours: count('How many hours were worked out anew.') },
+  { title: 'RecalculateAnswer' },
+);
+export type RecalculateAnswer = Static<typeof RecalculateAnswer>;
+
+export const PRICE_ENDPOINTS = [
+  endpoint({
+    id: 'energy-prices-list',
+    method: 'GET',
+    path: PATH,
+    summary: 'All prices.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(Type.Array(EnergyPrice), 'The prices.') },
+  }),
+  endpoint({
+    id: 'energy-prices-add',
+    method: 'POST',
+    path: PATH,
+    summary: 'Add a price.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: NewEnergyPriceBody,
+    responses: { 201: json(EnergyPrice, 'The new price.') },
+  }),
+  endpoint({
+    id: 'energy-prices-change',
+    method: 'PUT',
+    path: `${PATH}/{id}`,
+    summary: 'Change a price. Costs already stored stay.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    bodySchema: EnergyPriceChangeBody,
+    responses: { 200: json(EnergyPrice, 'The price as it is now.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-prices-delete',
+    method: 'DELETE',
+    path: `${PATH}/{id}`,
+    summary: 'Delete a price. Costs already stored stay.',
+    tags: TAGS,
+    access: 'admin',
+    params: PARAMS,
+    responses: { 200: json(MessageAnswer, 'It is gone.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'energy-prices-slots',
+    method: 'POST',
+    path: `${PATH}/slots`,
+    summary:
+      'Prices by the quarter hour or hour, in the place of all that the tariff of this name has in their range.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: PriceSlotsBody,
+    maxBodyBytes: SLOTS_BODY_BYTES,
+    responses: { 200: json(EnergyPrice, 'The tariff as it is now.') },
+  }),
+  endpoint({
+    id: 'energy-prices-recalculate',
+    method: 'POST',
+    path: `${PATH}/recalculate`,
+    summary: 'Work out stored costs anew with the prices of now.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: RecalculateBody,
+    responses: { 200: json(RecalculateAnswer, 'Done.') },
+  }),
+] as const;
+
+const CORRECTION_PATH = '/api/energy/corrections';
+const CORRECTION_PARAMS = Type.Object({ id: rowId('Number of the correction.') });
+
+export const CorrectionBody = Type.Object(
+  {
+    device_id: Type.String({ minLength: 1, maxLength: 128, description: 'Id of the plug.' }),
+    from: moment('Begin, on a quarter hour.'),
+    to: moment('End, not included, on a quarter hour; not in the future.'),
+    energy_wh: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 10_000_000,
+        description: 'What was used from begin to end, spread evenly; at most 4 kW all the time.',
+      }),
+    ),
+    clear: Type.Optional(
+      Type.Boolean({ description: 'True instead of energy_wh: nothing is known of it.' }),
+    ),
+    why: oneLine(500, { description: 'The reason, for whoever asks later.' }),
+  },
+  { title: 'CorrectionBody' },
+);
+export type CorrectionBody = Static<typeof CorrectionBody>;
+
+export const CorrectionAnswer = Type.Object(
+  { id: rowId('Number of the correction.') },
+  { title: 'CorrectionAnswer' },
+);
+export type CorrectionAnswer = Static<typeof CorrectionAnswer>;
+
+export const EnergyCorrection = Type.Object(
+  {
+    id: rowId('Number of the correction.'),
+    device_id: nullable(text('Id of the plug; null where nobody knows it any more.')),
+    device_name: nullable(text('Name of the plug; null where nobody knows it any more.')),
+    from: instant('Begin.'),
+    to: instant('End, not included.'),
+    energy_wh: nullable(Type.Number({ description: 'What it was put to; null where cleared.' })),
+    clear: flag('True: nothing is known of the range.'),
+    original_energy_wh: nullable(Type.Number({ description: 'What stood there before.' })),
+    why: text('The reason that was given.'),
+    corrected_by: text('Name of who did it.'),
+    corrected_at: instant('When it was done.'),
+    undone_by: nullable(text('Name of who took it back; null while it counts.')),
+    undone_at: nullable(instant('When it was taken back; null while it counts.')),
+  },
+  { title: 'EnergyCorrection' },
+);
+export type EnergyCorrection = Static<typeof EnergyCorrection>;
+
+export const CorrectionsQuery = Type.Object({
+  undone: Type.Boolean({ default: false, description: 'True: also those that were undone.' }),
+});
+export type CorrectionsQuery = Static<typeof CorrectionsQuery>;
+
+export const CORRECTION_ENDPOINTS = [
+  endpoint({
+    id: 'energy-history-correct',
+    method: 'PATCH',
+    path: '/api/energy/history',
+    summary: 'Put a range of one plug right. What was metered is kept beside it; costs follow.',
+    tags: TAGS,
+    access: 'admin',
+    bodySchema: CorrectionBody,
+    responses: { 200: json(CorrectionAnswer, 'It is corrected.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+  endpoint({
+    id: 'energy-corrections-list',
+    method: 'GET',
+    path: CORRECTION_PATH,
+    summary: 'What was put right, by whom and why, and what stood there before.',
+    tags: TAGS,
+    access: 'caller',
+    query: CorrectionsQuery,
+    responses: { 200: json(Type.Array(EnergyCorrection), 'The corrections, oldest first.') },
+  }),
+  endpoint({
+    id: 'energy-corrections-undo',
+    method: 'DELETE',
+    path: `${CORRECTION_PATH}/{id}`,
+    summary: 'Take a correction back: what was metered counts again.',
+    tags: TAGS,
+    access: 'admin',
+    params: CORRECTION_PARAMS,
+    responses: { 200: json(MessageAnswer, 'It is undone.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+] as const;
+
 const PERIODS = ['day', 'week', 'month', 'year'] as const;
 const RESOLUTIONS = ['raw', '5m', 'hour', 'day', 'auto'] as const;
 

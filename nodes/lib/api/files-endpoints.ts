@@ -1,10 +1,312 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { CACHE_ENDPOINTS } from './cache-endpoints.ts';
-import { endpoint, json, type ResponseShape } from './endpoint.ts';
-import { CONFLICT_ENDPOINTS } from './conflict-endpoints.ts';
-import { DEVICE_QUEUE_ENDPOINTS } from './device-queue-endpoints.ts';
-import { UPLOAD_ENDPOINTS } from './upload-endpoints.ts';
-import { count, flag, instant, nasPath, nullable, text, words } from './wire.ts';
+import {
+  count,
+  endpoint,
+  flag,
+  instant,
+  json,
+  MessageAnswer,
+  nasPath,
+  nullable,
+  type ResponseShape,
+  text,
+  UPLOAD_ID,
+  words,
+} from './endpoint.ts';
+import { CONFLICT_ENDPOINTS, UPLOAD_ENDPOINTS } from './upload-endpoints.ts';
+
+const CACHE_TAGS = ['cache'];
+
+export const CacheStats = Type.Object(
+  {
+    total_files: count('How many files are kept.'),
+    total_size_mb: Type.Number({ minimum: 0, description: 'What they take, in MB (10^6 bytes).' }),
+    max_size_gb: Type.Number({
+      minimum: 0,
+      description: 'What they may take, in GB (10^9 bytes).',
+    }),
+    usage_percent: Type.Number({ minimum: 0, description: 'How much of that is taken.' }),
+    dirty_files: count('How many uploads the NAS does not have yet.'),
+    hit_rate_percent: nullable(Type.Number()),
+    byte_hit_rate_percent: nullable(Type.Number()),
+    evictions: count('How many copies went to make room.'),
+    nas_wakes_avoided: count(),
+  },
+  { title: 'CacheStats' },
+);
+export type CacheStats = Static<typeof CacheStats>;
+
+/** Taken from the body, or from the query by clients that send no body with DELETE. */
+export const CacheEmptyBody = Type.Object(
+  { path: Type.Optional(nasPath()) },
+  { title: 'CacheEmptyBody' },
+);
+export type CacheEmptyBody = Static<typeof CacheEmptyBody>;
+
+export const CacheEmptyAnswer = Type.Object(
+  { message: Type.String(), removed_files: count(), removed_bytes: count() },
+  { title: 'CacheEmptyAnswer' },
+);
+export type CacheEmptyAnswer = Static<typeof CacheEmptyAnswer>;
+
+export const CacheDaysQuery = Type.Object({
+  days: Type.Integer({
+    minimum: 1,
+    maximum: 400,
+    default: 30,
+    description: 'How many days, today with them.',
+  }),
+});
+export type CacheDaysQuery = Static<typeof CacheDaysQuery>;
+
+export const CacheDays = Type.Object(
+  {
+    days: Type.Array(
+      Type.Object({
+        date: Type.String({ format: 'date', description: 'A calendar day in TIMEZONE.' }),
+        hits: count(),
+        misses: count(),
+        hit_rate_percent: nullable(Type.Number()),
+        hit_bytes: count(),
+        miss_bytes: count(),
+        byte_hit_rate_percent: nullable(Type.Number()),
+        nas_wakes_avoided: count(),
+        prefetched_files: count(),
+        prefetched_bytes: count(),
+        prefetched_used_files: count(),
+        prefetched_used_bytes: count(),
+      }),
+      { description: 'The days, oldest first.' },
+    ),
+  },
+  { title: 'CacheDays' },
+);
+export type CacheDays = Static<typeof CacheDays>;
+
+export const CachePin = Type.Object(
+  {
+    path: nasPath(),
+    state: words(['kept', 'pending', 'partly_kept', 'missing', 'no_access'], {
+      description:
+        'partly_kept: beyond your share the oldest files are left out. no_access: you may not read it any more.',
+    }),
+    files: count('How many files it holds, with all below it.'),
+    size_bytes: count(),
+    kept_files: count(),
+    kept_bytes: count(),
+    pending_files: count(),
+    pending_bytes: count(),
+    left_out_files: count(),
+    created_at: instant('When it was pinned.'),
+    checked_at: nullable(instant('When the NAS was last looked at for it.')),
+  },
+  { title: 'CachePin' },
+);
+export type CachePin = Static<typeof CachePin>;
+
+export const CachePins = Type.Object(
+  {
+    pins: Type.Array(CachePin, { description: "The caller's pins." }),
+    share_bytes: count('What the pins of the caller may take, in bytes.'),
+    used_bytes: count('What they take, in bytes.'),
+  },
+  { title: 'CachePins' },
+);
+export type CachePins = Static<typeof CachePins>;
+
+export const CacheUsage = Type.Object(
+  {
+    users: Type.Array(
+      Type.Object({
+        username: Type.String(),
+        pins: count('How many folders they pinned.'),
+        pinned_bytes: count('What these want of their share, in bytes.'),
+        share_bytes: count('What their pins may take, in bytes.'),
+        home_files: count('Kept files of their own folder.'),
+        home_bytes: count('What these take, in bytes.'),
+        queued_bytes: count('What they have in the queue, in bytes.'),
+      }),
+      { description: 'For admins everybody, for others themselves.' },
+    ),
+    shared: Type.Object(
+      { files: count('How many of its files are kept.'), size_bytes: count() },
+      { description: 'Of the folder Shared.' },
+    ),
+    unread_files: count('Kept files that were fetched ahead and that nobody has read yet.'),
+    unread_bytes: count('What these take, in bytes.'),
+    unread: Type.Array(
+      Type.Object({
+        path: nasPath(),
+        size_bytes: count(),
+        fetched_at: instant('When it was fetched.'),
+      }),
+      { description: 'The newest of them; your own, for admins everybody’s.' },
+    ),
+    days: count('Over so many calendar days, everybody together:'),
+    prefetched_files: count(),
+    prefetched_used_files: count(),
+  },
+  { title: 'CacheUsage' },
+);
+export type CacheUsage = Static<typeof CacheUsage>;
+
+export const CachePinBody = Type.Object({ path: nasPath() }, { title: 'CachePinBody' });
+export type CachePinBody = Static<typeof CachePinBody>;
+
+export const CACHE_ENDPOINTS = [
+  endpoint({
+    id: 'cache-stats',
+    method: 'GET',
+    path: '/api/cache/stats',
+    summary: 'How full the cache is and how often it answered for the NAS.',
+    tags: CACHE_TAGS,
+    access: 'caller',
+    responses: { 200: json(CacheStats, 'The counters.') },
+  }),
+  endpoint({
+    id: 'cache-days',
+    method: 'GET',
+    path: '/api/cache/days',
+    summary: 'What the cache did on each of the last days, everybody together, oldest first.',
+    tags: CACHE_TAGS,
+    access: 'caller',
+    query: CacheDaysQuery,
+    responses: { 200: json(CacheDays, 'The days.') },
+  }),
+  endpoint({
+    id: 'cache-usage',
+    method: 'GET',
+    path: '/api/cache/usage',
+    summary: 'Who has how much here, and what was fetched ahead. Of others admins alone are told.',
+    tags: CACHE_TAGS,
+    access: 'caller',
+    responses: { 200: json(CacheUsage, 'As of a minute ago at most.') },
+  }),
+  endpoint({
+    id: 'cache-pins',
+    method: 'GET',
+    path: '/api/cache/pins',
+    summary: "The caller's pinned folders and how far they are kept.",
+    tags: CACHE_TAGS,
+    access: 'caller',
+    responses: { 200: json(CachePins, 'The pins.') },
+  }),
+  endpoint({
+    id: 'cache-pin',
+    method: 'PUT',
+    path: '/api/cache/pins',
+    summary: 'Pin a folder: kept fresh while the NAS is awake, with all below it, evicted last.',
+    tags: CACHE_TAGS,
+    access: 'caller',
+    bodySchema: CachePinBody,
+    responses: { 200: json(CachePin, 'It is pinned.') },
+    refusals: [
+      'bad_path',
+      'not_found',
+      'refresh_token_now',
+      'nas_busy',
+      'nas_bad_answer',
+      'nas_storage_missing',
+      'pin_too_large',
+    ],
+  }),
+  endpoint({
+    id: 'cache-unpin',
+    method: 'DELETE',
+    path: '/api/cache/pins',
+    summary: 'Unpin a folder. Its copies stay until their room is needed.',
+    tags: CACHE_TAGS,
+    access: 'caller',
+    query: Type.Object({ path: Type.Optional(nasPath()) }),
+    bodySchema: CacheEmptyBody,
+    responses: { 200: json(MessageAnswer, 'It is unpinned.') },
+    refusals: ['bad_path', 'not_found'],
+  }),
+  endpoint({
+    id: 'cache-empty',
+    method: 'DELETE',
+    path: '/api/cache/entries',
+    summary: 'Empty the cache, or one folder of it. Queued uploads and pins stay.',
+    tags: CACHE_TAGS,
+    access: 'admin',
+    query: Type.Object({ path: Type.Optional(nasPath()) }),
+    bodySchema: CacheEmptyBody,
+    responses: { 200: json(CacheEmptyAnswer, 'It is empty.') },
+    refusals: ['bad_path'],
+  }),
+] as const;
+
+const DEVICE_QUEUE_TAGS = ['uploads'];
+const DEVICE = Type.Object({
+  device_id: Type.String({
+    minLength: 1,
+    maxLength: 128,
+    description: "What the app calls its device; the queue is the caller's whatever it is.",
+  }),
+});
+export const DeviceQueueItem = Type.Object(
+  {
+    id: text('Id of the upload.'),
+    device_id: text('As the app asked.'),
+    folder_id: Type.Null({ description: 'The Pi knows no folders of phones here.' }),
+    filename: Type.String(),
+    remote_path: text('Where it goes on the NAS.'),
+    file_size: count('Size in bytes.'),
+    file_size_bytes: count('The same.'),
+    uploaded_bytes: count('How many bytes the NAS has.'),
+    status: words(['pending', 'uploading', 'completed', 'failed'], {
+      description: "How it stands, in the app's words.",
+    }),
+    error_message: nullable(text('What went wrong; null where nothing did.')),
+    retry_count: count('How often it was tried.'),
+    created_at: instant('When the Pi accepted it.'),
+  },
+  { title: 'DeviceQueueItem' },
+);
+export type DeviceQueueItem = Static<typeof DeviceQueueItem>;
+
+export const DeviceQueue = Type.Object(
+  { items: Type.Array(DeviceQueueItem, { description: 'What is not finished, oldest first.' }) },
+  { title: 'DeviceQueue' },
+);
+export type DeviceQueue = Static<typeof DeviceQueue>;
+
+/** The app's own upload queue, which shows ours. */
+export const DEVICE_QUEUE_ENDPOINTS = [
+  endpoint({
+    id: 'mobile-upload-queue',
+    method: 'GET',
+    path: '/api/mobile/upload/queue/{device_id}',
+    publishedPath: '/api/mobile/upload/queue/{id}',
+    summary: "The caller's queue in BaluHost's shape.",
+    tags: DEVICE_QUEUE_TAGS,
+    access: 'caller',
+    params: DEVICE,
+    responses: { 200: json(DeviceQueue, 'The queue.') },
+  }),
+  endpoint({
+    id: 'mobile-upload-queue-retry',
+    method: 'POST',
+    path: '/api/mobile/upload/queue/{id}/retry',
+    summary: 'Try an upload again now, as the app says it.',
+    tags: DEVICE_QUEUE_TAGS,
+    access: 'caller',
+    params: UPLOAD_ID,
+    responses: { 200: json(MessageAnswer, 'It is due.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+  endpoint({
+    id: 'mobile-upload-queue-drop',
+    method: 'DELETE',
+    path: '/api/mobile/upload/queue/{id}',
+    summary: 'Drop an upload and its bytes, as the app says it.',
+    tags: DEVICE_QUEUE_TAGS,
+    access: 'caller',
+    params: UPLOAD_ID,
+    responses: { 200: json(MessageAnswer, 'It is dropped.') },
+    refusals: ['not_found', 'conflict'],
+  }),
+] as const;
 
 const TAGS = ['files'];
 

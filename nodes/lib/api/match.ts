@@ -1,8 +1,5 @@
-import { decodeLenient } from './decode.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { Segment, Target } from './normalise.ts';
-import { type PassedAddress, passedAddress } from './passed-address.ts';
-import { type RouteFound, RouteTable } from './route-table.ts';
+import { decodeLenient, encodeSegment, type Segment, type Target } from './normalise.ts';
 
 export type Match =
   | {
@@ -167,4 +164,222 @@ function named(names: readonly string[], captured: readonly string[]): Record<st
     if (name !== undefined) params[name] = value;
   });
   return params;
+}
+
+interface Branch<T> {
+  readonly literals: Map<string, Branch<T>>;
+  param: Branch<T> | null;
+  /** By method, for a path that ends here. */
+  readonly ends: Map<string, T>;
+  /** By method, for a path that goes on from here with anything. */
+  readonly rests: Map<string, T>;
+  /** By method, for a path that goes on from here with a file's own. */
+  readonly files: Map<string, T>;
+}
+
+/**
+ * What a path led to. `captured` holds the parameters in their order; `restFrom` is the place of
+ * the first segment that a `{name*}` took.
+ */
+type RouteFound<T> =
+  | {
+      readonly kind: 'found';
+      readonly value: T;
+      readonly captured: readonly string[];
+      readonly restFrom: number | null;
+    }
+  | { readonly kind: 'other_methods'; readonly methods: readonly string[] }
+  | { readonly kind: 'none' };
+
+function branch<T>(): Branch<T> {
+  return { literals: new Map(), param: null, ends: new Map(), rests: new Map(), files: new Map() };
+}
+
+/**
+ * Routes in a tree of segments, built once. A lookup visits each branch at most once, so its cost
+ * is bounded by the table, not by what a caller sends. A literal wins over a parameter.
+ */
+class RouteTable<T> {
+  readonly #root: Branch<T> = branch();
+
+  /**
+   * @param pattern `/a/{id}/b`; a last segment written `{name*}` takes everything to the end, and
+   *   one written `{…path*}` is a file's own path, in which any character may stand
+   */
+  add(method: string, pattern: string, value: T): void {
+    let here = this.#root;
+    for (const segment of pattern.split('/').slice(1)) {
+      if (segment.endsWith('*}')) {
+        (segment.endsWith('path*}') ? here.files : here.rests).set(method, value);
+        return;
+      }
+      here = segment.startsWith('{') ? (here.param ??= branch()) : literal(here, segment);
+    }
+    here.ends.set(method, value);
+  }
+
+  /** @param anyCase whether a literal is found in any case, as Express would find it */
+  find(method: string, segments: readonly Segment[], anyCase = false): RouteFound<T> {
+    const walk = new Walk<T>(method, segments, anyCase);
+    const found = walk.from(this.#root, 0, []);
+    if (found !== null) return found;
+    if (walk.methods.size === 0) return { kind: 'none' };
+    return { kind: 'other_methods', methods: [...walk.methods] };
+  }
+}
+
+function literal<T>(here: Branch<T>, segment: string): Branch<T> {
+  const known = here.literals.get(segment);
+  if (known !== undefined) return known;
+  const added = branch<T>();
+  here.literals.set(segment, added);
+  return added;
+}
+
+/** One lookup. `methods` gathers what the path would have taken instead. */
+class Walk<T> {
+  readonly methods = new Set<string>();
+  readonly #method: string;
+  readonly #segments: readonly Segment[];
+  readonly #anyCase: boolean;
+  /** From here on every segment is plain. */
+  readonly #plainFrom: number;
+
+  constructor(method: string, segments: readonly Segment[], anyCase: boolean) {
+    this.#method = method;
+    this.#segments = segments;
+    this.#anyCase = anyCase;
+    this.#plainFrom = segments.findLastIndex(({ isPlain }) => !isPlain) + 1;
+  }
+
+  from(here: Branch<T>, index: number, captured: readonly string[]): RouteFound<T> | null {
+    const segment = this.#segments[index];
+    if (segment === undefined) return this.#end(here.ends, captured, null);
+    const deeper = segment.isPlain ? this.#deeper(here, index, captured) : null;
+    const plain = index >= this.#plainFrom;
+    return (
+      deeper ??
+      (plain ? this.#end(here.rests, captured, index) : null) ??
+      this.#end(here.files, captured, index)
+    );
+  }
+
+  #deeper(here: Branch<T>, index: number, captured: readonly string[]): RouteFound<T> | null {
+    const { text = '' } = this.#segments[index] ?? {};
+    const next = here.literals.get(this.#anyCase ? text.toLowerCase() : text);
+    const byLiteral = next === undefined ? null : this.from(next, index + 1, captured);
+    if (byLiteral !== null || here.param === null) return byLiteral;
+    return this.from(here.param, index + 1, [...captured, text]);
+  }
+
+  #end(
+    methods: ReadonlyMap<string, T>,
+    captured: readonly string[],
+    restFrom: number | null,
+  ): RouteFound<T> | null {
+    const value = methods.get(this.#method);
+    if (value !== undefined) return { kind: 'found', value, captured, restFrom };
+    for (const method of methods.keys()) this.methods.add(method);
+    return null;
+  }
+}
+
+/** An address of the NAS as it is passed on: exactly what was matched, encoded anew. */
+export interface PassedAddress {
+  /** Decoded, without the `api` before them; the segments of a file's own path too. */
+  readonly segments: readonly string[];
+  /** The file's path where the address ends in one, as `alice/a.jpg`; else null. */
+  readonly filePath: string | null;
+  /** As the NAS reads it: a raw `+` is a space, and of several equal ones it takes the last. */
+  readonly query: URLSearchParams;
+  /** Path and query as they go on the wire. */
+  readonly url: string;
+}
+
+type PassedAddressFound =
+  | { readonly kind: 'address'; readonly address: PassedAddress }
+  /** It ends in a file's path that no file can have. */
+  | { readonly kind: 'bad_path' }
+  /** Not below `/api`, or with characters that no address has. */
+  | { readonly kind: 'none' };
+
+/** Addresses of BaluHost 1.38 that end in a file's own path, from its OpenAPI document. */
+const FILE_ENDS: readonly { method: string; head: readonly string[]; tail?: string }[] = [
+  { method: 'DELETE', head: ['files', 'raw'] },
+  { method: 'DELETE', head: ['files'] },
+  { method: 'POST', head: ['sync', 'conflicts'], tail: 'resolve' },
+  { method: 'GET', head: ['sync', 'history'] },
+];
+
+const NONE: PassedAddressFound = { kind: 'none' };
+const BAD_PATH: PassedAddressFound = { kind: 'bad_path' };
+
+/**
+ * Reads an address that BaluPi does not answer itself.
+ * @param method `HEAD` counts as `GET`
+ */
+export function passedAddress(method: string, target: Target): PassedAddressFound {
+  const [api, ...below] = target.segments.map(({ text }) => text);
+  if (api !== 'api' || below.length === 0) return NONE;
+  const query = new URLSearchParams(target.query);
+  if (method === 'DELETE' && below.length === 1 && below[0] === 'files') return ofQuery(query);
+  const end = fileEnd(method, below);
+  if (end !== null) return withFile(end, query);
+  if (!target.isPlain) return NONE;
+  const slash = target.endsInSlash ? '/' : '';
+  return { kind: 'address', address: written(below, { slash, query, filePath: null }) };
+}
+
+interface FileEnd {
+  readonly head: readonly string[];
+  readonly path: readonly string[];
+  readonly tail: readonly string[];
+}
+
+function fileEnd(method: string, below: readonly string[]): FileEnd | null {
+  for (const { method: wanted, head, tail } of FILE_ENDS) {
+    if (method !== wanted || below.length <= head.length) continue;
+    if (!head.every((word, index) => below[index] === word)) continue;
+    const rest = below.slice(head.length);
+    const hasTail = tail !== undefined && rest.length > 1 && rest.at(-1) === tail;
+    return {
+      head,
+      path: hasTail ? rest.slice(0, -1) : rest,
+      tail: hasTail ? [tail] : [],
+    };
+  }
+  return null;
+}
+
+/**
+ * `DELETE /api/files?path=`, as BaluDesk writes it: BaluHost answers with a redirect that the client
+ * does not follow, so it is brought into the form that works.
+ */
+function ofQuery(query: URLSearchParams): PassedAddressFound {
+  const path = query.getAll('path').at(-1);
+  if (path === undefined) {
+    return { kind: 'address', address: written(['files'], { slash: '', query, filePath: null }) };
+  }
+  query.delete('path');
+  return withFile({ head: ['files'], path: [path], tail: [] }, query);
+}
+
+function withFile({ head, path, tail }: FileEnd, query: URLSearchParams): PassedAddressFound {
+  // An escaped slash is one to the NAS, so it is one here.
+  const words = path.flatMap((word) => word.split('/')).filter((word) => word !== '');
+  const isBad = words.some((word) => word === '.' || word === '..' || word.includes('\0'));
+  if (isBad || words.length === 0) return BAD_PATH;
+  const filePath = words.join('/');
+  const address = written([...head, ...words, ...tail], { slash: '', query, filePath });
+  return { kind: 'address', address };
+}
+
+function written(
+  segments: readonly string[],
+  rest: { slash: string; query: URLSearchParams; filePath: string | null },
+): PassedAddress {
+  const { slash, query, filePath } = rest;
+  const path = `/api/${segments.map(encodeSegment).join('/')}${slash}`;
+  const asked = query.toString();
+  return { segments, filePath, query, url: asked === '' ? path : `${path}?${asked}` };
 }

@@ -1,7 +1,17 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { endpoint, json } from './endpoint.ts';
+import {
+  count,
+  endpoint,
+  flag,
+  instant,
+  json,
+  MessageAnswer,
+  nullable,
+  secret,
+  text,
+  words,
+} from './endpoint.ts';
 import { NAS_STATES } from './energy-endpoints.ts';
-import { count, flag, instant, MessageAnswer, nullable, secret, text, words } from './wire.ts';
 
 const TAGS = ['nas'];
 

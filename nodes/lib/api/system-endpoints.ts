@@ -1,6 +1,20 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { endpoint, json } from './endpoint.ts';
-import { flag, nullable, text as textField, words } from './wire.ts';
+import {
+  count,
+  endpoint,
+  flag,
+  instant,
+  json,
+  MessageAnswer,
+  nasPath,
+  nullable,
+  oneLine,
+  rowId,
+  secret,
+  text as textField,
+  words,
+} from './endpoint.ts';
+import { Credential } from './nas-endpoints.ts';
 
 const TAGS = ['system'];
 
@@ -105,7 +119,7 @@ export const Care = Type.Object(
 );
 export type Care = Static<typeof Care>;
 
-function text(mediaType: string, description: string) {
+function textBody(mediaType: string, description: string) {
   return { description, content: { [mediaType]: Type.String() } };
 }
 
@@ -164,7 +178,7 @@ export const SYSTEM_ENDPOINTS = [
     summary: 'Counters for Prometheus. Needs no token from the Pi itself.',
     tags: TAGS,
     access: 'caller_or_loopback',
-    responses: { 200: text('text/plain', 'Prometheus text.') },
+    responses: { 200: textBody('text/plain', 'Prometheus text.') },
   }),
   endpoint({
     id: 'openapi',
@@ -186,7 +200,7 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     responses: {
-      200: { ...text('text/html', 'The page.'), headers: ['Content-Security-Policy'] },
+      200: { ...textBody('text/html', 'The page.'), headers: ['Content-Security-Policy'] },
     },
     refusals: ['too_many_tries'],
   }),
@@ -198,7 +212,318 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     params: Type.Object({ name: textField('Name of a file that the page names.') }),
-    responses: { 200: { ...text('*/*', 'The asset.'), headers: PACKED } },
+    responses: { 200: { ...textBody('*/*', 'The asset.'), headers: PACKED } },
     refusals: ['not_found', 'too_many_tries'],
+  }),
+] as const;
+
+const KINDS = [
+  'nas_awake',
+  'nas_asleep',
+  'wake_failed',
+  'upload_delivered',
+  'upload_failed',
+  'conflict',
+  'plug_lost',
+  'sign_in',
+  'device_paired',
+] as const;
+
+export const ActivityQuery = Type.Object({
+  kind: Type.Optional(words(KINDS, { description: 'Only what is of this kind.' })),
+  days: Type.Integer({
+    minimum: 1,
+    maximum: 90,
+    default: 90,
+    description: 'Of the last so many times 24 hours.',
+  }),
+  before: Type.Optional(rowId('Only what is older than the entry of this id: next_before.')),
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: 500,
+    default: 100,
+    description: 'How many entries at most.',
+  }),
+});
+export type ActivityQuery = Static<typeof ActivityQuery>;
+
+export const ActivityEntry = Type.Object(
+  {
+    id: rowId('Id of the entry.'),
+    kind: words(KINDS, {
+      description:
+        'nas_awake, nas_asleep and plug_lost last, from at to ended_at. upload_*, conflict, sign_in and device_paired are their user’s and the admins’ alone.',
+    }),
+    at: instant('When it happened, or began.'),
+    ended_at: nullable(
+      instant('When it was over, or the last file of several came; null while it lasts.'),
+    ),
+    username: nullable(
+      textField('Whose it is, or who woke the NAS; null where that is not for you to know.'),
+    ),
+    cause: nullable(
+      words(['user', 'flow', 'read', 'queue', 'door', 'elsewhere']),
+      'Of nas_awake and wake_failed: a user or a flow asked for it, somebody read what is not kept, uploads waited (FLUSH_WAKE), an admin at the sign-in page; elsewhere: the NAS by itself or somebody past the Pi. Null where nobody saw it.',
+    ),
+    sleep_state: nullable(textField("Of nas_asleep: the NAS's own word, or unreachable.")),
+    energy_wh: nullable(
+      Type.Number({
+        description: 'Of nas_awake, up to now: what its plug measured; null without.',
+      }),
+    ),
+    cost_cents: nullable(Type.Number({ description: 'What that cost; null without.' })),
+    path: nullable(nasPath({ description: 'The file; where files is above 1, their folder.' })),
+    conflict_path: nullable(nasPath({ description: 'Where the upload lies beside it.' })),
+    what: nullable(
+      words(['upload', 'delete', 'rename', 'move', 'mkdir'], { description: 'What was wanted.' }),
+    ),
+    files: nullable(count('How many went the same way, one after the other.')),
+    size_bytes: nullable(count('What they hold, in bytes.')),
+    detail: nullable(textField('Why it failed or differs, in one English sentence.')),
+    device_id: nullable(textField('Id of the plug.')),
+    device_name: nullable(textField('Name of the plug, or of the device that was paired.')),
+    address: nullable(textField('Of sign_in and device_paired: where it came from.')),
+  },
+  { title: 'ActivityEntry' },
+);
+export type ActivityEntry = Static<typeof ActivityEntry>;
+
+export const ActivityAnswer = Type.Object(
+  {
+    entries: Type.Array(ActivityEntry, { description: 'What you may know, newest first.' }),
+    next_before: nullable(rowId('For before, to read on; null where there are no more.')),
+  },
+  { title: 'Activity' },
+);
+export type ActivityAnswer = Static<typeof ActivityAnswer>;
+
+export const ACTIVITY_ENDPOINTS = [
+  endpoint({
+    id: 'activity',
+    method: 'GET',
+    path: '/api/activity',
+    summary:
+      'What happened in the house in the last 90 days, newest first: for admins all of it, for others what is everybody’s and their own.',
+    tags: ['system'],
+    access: 'caller',
+    query: ActivityQuery,
+    responses: { 200: json(ActivityAnswer, 'The entries.') },
+  }),
+] as const;
+
+const NOTICE_TAGS = ['notices'];
+
+/** As the room has them (`notices/notice-text.ts`). */
+const NoticeKindWord = words([
+  'wake_failed',
+  'conflict',
+  'upload_failed',
+  'plug_lost',
+  'unusual',
+  'disk',
+  'update_ready',
+  'flow',
+]);
+
+const timeOfDay = (description: string) =>
+  nullable(Type.String({ pattern: '^([01]\\d|2[0-3]):[0-5]\\d$' }), description);
+
+const QUIET = {
+  quiet_from: timeOfDay(
+    'From this time of the day, HH:MM in TIMEZONE, nothing is sent; null: ever.',
+  ),
+  quiet_to: timeOfDay('Until this time, the next day where it is the earlier one; null: none.'),
+};
+
+const DeviceId = Type.String({
+  pattern: '^[\\w-]{22}$',
+  description: 'Id of the browser: the beginning of the SHA-256 of its endpoint, base64url.',
+});
+
+export const NoticeList = Type.Object(
+  {
+    public_key: textField('What a browser subscribes with (`applicationServerKey`), base64url.'),
+    kinds: Type.Array(
+      Type.Object(
+        {
+          kind: Type.Union(NoticeKindWord.anyOf, { description: 'What happened.' }),
+          is_wanted: flag('Whether the caller wants to be told.'),
+        },
+        { title: 'NoticeChoice' },
+      ),
+      { description: 'All that the caller may be told of.' },
+    ),
+    ...QUIET,
+    devices: Type.Array(
+      Type.Object(
+        {
+          id: DeviceId,
+          name: textField('What the caller calls it.'),
+          language: Type.Union([Type.Literal('en'), Type.Literal('de')], {
+            description: 'The language of its messages.',
+          }),
+          created_at: instant('When it was added.'),
+          sent_at: nullable(
+            instant(),
+            'When its last message was handed over; null before one was.',
+          ),
+          problem: nullable(
+            Type.String(),
+            'Why the last message was not handed over, in a word; null where it was.',
+          ),
+        },
+        { title: 'NoticeDevice' },
+      ),
+      { description: 'The browsers of the caller that are told.' },
+    ),
+  },
+  { title: 'NoticeList' },
+);
+export type NoticeList = Static<typeof NoticeList>;
+
+export const NoticeChoicesBody = Type.Object(
+  {
+    wanted: Type.Array(NoticeKindWord, {
+      maxItems: 32,
+      uniqueItems: true,
+      description: 'Of what the caller wants to be told; of nothing else any more.',
+    }),
+    ...QUIET,
+  },
+  { title: 'NoticeChoicesBody' },
+);
+export type NoticeChoicesBody = Static<typeof NoticeChoicesBody>;
+
+export const NoticeDeviceBody = Type.Object(
+  {
+    name: oneLine(60, { description: 'What the caller calls this browser.' }),
+    endpoint: secret(2_048, 'The `endpoint` of its PushSubscription.'),
+    p256dh: secret(128, 'Its `p256dh` key, base64url.'),
+    auth: secret(64, 'Its `auth` key, base64url.'),
+  },
+  { title: 'NoticeDeviceBody' },
+);
+export type NoticeDeviceBody = Static<typeof NoticeDeviceBody>;
+
+export const NoticeDeviceAnswer = Type.Object({ id: DeviceId }, { title: 'NoticeDeviceAnswer' });
+export type NoticeDeviceAnswer = Static<typeof NoticeDeviceAnswer>;
+
+export const NoticeTestBody = Type.Object(
+  { device_id: Type.Optional(DeviceId) },
+  { title: 'NoticeTestBody' },
+);
+export type NoticeTestBody = Static<typeof NoticeTestBody>;
+
+export const NOTICE_ENDPOINTS = [
+  endpoint({
+    id: 'notices',
+    method: 'GET',
+    path: '/api/notices',
+    summary: 'Of what the caller is told by web push, and on which browsers.',
+    tags: NOTICE_TAGS,
+    access: 'caller',
+    responses: { 200: json(NoticeList, 'The choices and the browsers.') },
+  }),
+  endpoint({
+    id: 'notices-choose',
+    method: 'PUT',
+    path: '/api/notices',
+    summary: 'Choose of what to be told, and when not.',
+    tags: NOTICE_TAGS,
+    access: 'caller',
+    bodySchema: NoticeChoicesBody,
+    responses: { 200: json(MessageAnswer, 'Chosen.') },
+  }),
+  endpoint({
+    id: 'notices-device-add',
+    method: 'POST',
+    path: '/api/notices/devices',
+    summary: 'Have messages sent to a browser, by its PushSubscription. Again: it is put right.',
+    tags: NOTICE_TAGS,
+    access: 'caller',
+    bodySchema: NoticeDeviceBody,
+    responses: { 200: json(NoticeDeviceAnswer, 'Added.') },
+    refusals: ['not_allowed'],
+  }),
+  endpoint({
+    id: 'notices-device-remove',
+    method: 'DELETE',
+    path: '/api/notices/devices/{id}',
+    summary: "Send nothing more to one of the caller's browsers.",
+    tags: NOTICE_TAGS,
+    access: 'caller',
+    params: Type.Object({ id: DeviceId }),
+    responses: { 200: json(MessageAnswer, 'Removed.') },
+    refusals: ['not_found'],
+  }),
+  endpoint({
+    id: 'notices-test',
+    method: 'POST',
+    path: '/api/notices/test',
+    summary: "Send a test message to the caller's browsers, or to one of them.",
+    tags: NOTICE_TAGS,
+    access: 'caller',
+    bodySchema: NoticeTestBody,
+    responses: { 200: json(MessageAnswer, 'Handed to the push service.') },
+    refusals: ['not_found', 'too_many_tries', 'push_failed'],
+  }),
+] as const;
+
+const PEOPLE_TAGS = ['auth'];
+
+export const People = Type.Object(
+  {
+    users: Type.Array(
+      Type.Object({
+        username: Type.String(),
+        role: textField('admin or user.'),
+        may_wake: flag('Whether the NAS lets them wake it.'),
+        answered_at: instant('When the NAS last answered for them.'),
+        credentials: Type.Array(Credential, {
+          description: 'What is stored to act for them later, without its secret.',
+        }),
+        sign_ins: Type.Array(
+          Type.Object({
+            id: textField('Id of the sign-in.'),
+            kind: words(['page', 'app', 'desktop', 'editor'], {
+              description:
+                'page: a browser, at the pages. app: tokens that came through this Pi. desktop: a paired one that goes on with tokens of the Pi. editor: at the editor.',
+            }),
+            name: nullable(textField('What a desktop is called.')),
+            since: instant('When it began; of an app its last refresh.'),
+            ends_at: nullable(instant('When it ends by itself; null where nothing says.')),
+          }),
+          { description: 'Where they are signed in here, the newest first.' },
+        ),
+      }),
+      { description: 'For admins everybody known here, for others themselves.' },
+    ),
+  },
+  { title: 'People' },
+);
+export type People = Static<typeof People>;
+
+export const PEOPLE_ENDPOINTS = [
+  endpoint({
+    id: 'people',
+    method: 'GET',
+    path: '/api/people',
+    summary: 'Who is known here, what is stored for them, where they are signed in.',
+    tags: PEOPLE_TAGS,
+    access: 'caller',
+    responses: { 200: json(People, 'The people.') },
+  }),
+  endpoint({
+    id: 'people-sign-in-end',
+    method: 'DELETE',
+    path: '/api/people/sign-ins/{id}',
+    summary: "End a sign-in here: one's own, for admins anybody's. The NAS is not told.",
+    tags: PEOPLE_TAGS,
+    access: 'caller',
+    params: Type.Object({
+      id: Type.String({ minLength: 1, maxLength: 64, description: 'Id of the sign-in.' }),
+    }),
+    responses: { 200: json(MessageAnswer, 'It is over.') },
+    refusals: ['not_found'],
   }),
 ] as const;

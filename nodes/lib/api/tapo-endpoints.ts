@@ -1,6 +1,16 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { endpoint, json } from './endpoint.ts';
-import { count, flag, instant, MessageAnswer, nullable, oneLine, text, words } from './wire.ts';
+import {
+  count,
+  endpoint,
+  flag,
+  instant,
+  json,
+  MessageAnswer,
+  nullable,
+  oneLine,
+  text,
+  words,
+} from './endpoint.ts';
 
 const TAGS = ['tapo'];
 const PATH = '/api/tapo/devices';

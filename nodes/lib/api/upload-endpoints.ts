@@ -1,16 +1,18 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { endpoint, json } from './endpoint.ts';
 import {
   count,
+  endpoint,
   flag,
   instant,
+  json,
   MessageAnswer,
   nasPath,
   nullable,
+  rowId,
   text,
   UPLOAD_ID,
   words,
-} from './wire.ts';
+} from './endpoint.ts';
 
 const TAGS = ['uploads'];
 
@@ -267,5 +269,241 @@ export const UPLOAD_ENDPOINTS = [
       'nas_bad_answer',
       'refresh_token_now',
     ],
+  }),
+] as const;
+
+const CONFLICT = Type.Object({
+  id: Type.String({ pattern: '^[1-9][0-9]{0,14}$', description: 'Number of the conflict.' }),
+});
+
+const RESOLUTIONS = ['renamed', 'local', 'remote', 'done', 'dropped'] as const;
+
+export const Conflict = Type.Object(
+  {
+    id: rowId('Number of the conflict.'),
+    upload_id: Type.String(),
+    path: Type.String(),
+    conflict_path: Type.String({
+      description: 'Where the upload lies; of a rename or a move, where it was to go.',
+    }),
+    size_bytes: count(),
+    sha256: Type.String(),
+    found_at: instant('When it was met.'),
+    resolution: nullable(words(RESOLUTIONS), 'How it was settled; null while it is open.'),
+    kind: Type.Optional(words(CHANGE_KINDS, { description: 'Of a change; else an upload.' })),
+    detail: Type.Optional(Type.String({ description: 'What a change met.' })),
+  },
+  { title: 'Conflict' },
+);
+export type Conflict = Static<typeof Conflict>;
+
+export const ConflictList = Type.Object(
+  { conflicts: Type.Array(Conflict, { description: 'The open ones, newest first.' }) },
+  { title: 'ConflictList' },
+);
+export type ConflictList = Static<typeof ConflictList>;
+
+export const ConflictBody = Type.Object(
+  {
+    resolution: words(RESOLUTIONS, {
+      description:
+        'Of an upload: renamed keeps both; local puts the upload in place and the other under the conflict name; remote removes the upload. Of a change: done has it done with what lies there now; dropped does not.',
+    }),
+  },
+  { title: 'ConflictBody' },
+);
+export type ConflictBody = Static<typeof ConflictBody>;
+
+export const CONFLICT_ENDPOINTS = [
+  endpoint({
+    id: 'files-conflicts',
+    method: 'GET',
+    path: '/api/files/conflicts',
+    summary: "The caller's open conflicts.",
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(ConflictList, 'The conflicts.') },
+  }),
+  endpoint({
+    id: 'files-conflicts-resolve',
+    method: 'POST',
+    path: '/api/files/conflicts/{id}',
+    summary: 'Settle a conflict. No version is lost, whatever happens.',
+    tags: TAGS,
+    access: 'caller',
+    params: CONFLICT,
+    bodySchema: ConflictBody,
+    responses: { 200: json(Conflict, 'It is settled.') },
+    refusals: [
+      'not_found',
+      'conflict',
+      'disk_failing',
+      'nas_asleep',
+      'nas_never_seen',
+      'not_allowed',
+      'nas_busy',
+      'nas_bad_answer',
+      'refresh_token_now',
+      'no_room',
+    ],
+  }),
+] as const;
+
+const PARAMS = Type.Object({ upload_id: Type.String({ minLength: 1, maxLength: 64 }) });
+const BASE = '/api/files/upload/chunked';
+
+export const ChunkedInit = Type.Object(
+  {
+    filename: Type.String({ minLength: 1, maxLength: 4096 }),
+    total_size: count('Bytes of the whole file.'),
+    target_path: Type.Optional(nasPath({ description: 'Folder to put it into.' })),
+  },
+  { title: 'ChunkedInit' },
+);
+export type ChunkedInit = Static<typeof ChunkedInit>;
+
+export const ChunkedBegun = Type.Object(
+  {
+    upload_id: Type.String(),
+    chunk_size: Type.Integer({ description: 'Proposed, in bytes; others are taken too.' }),
+  },
+  { title: 'ChunkedBegun' },
+);
+export type ChunkedBegun = Static<typeof ChunkedBegun>;
+
+export const ChunkedList = Type.Object(
+  {
+    uploads: Type.Array(
+      Type.Object({
+        upload_id: Type.String(),
+        filename: Type.String(),
+        target_path: Type.String({ description: 'Folder it goes into.' }),
+        total_size: count('Bytes of the whole file.'),
+        received_bytes: count('How many bytes of the upload are here.'),
+        next_chunk_index: count('The chunk to send next, which begins behind these bytes.'),
+        chunk_size: Type.Integer({ description: 'Proposed, in bytes; others are taken too.' }),
+        touched_at: instant('When it began or its last chunk came.'),
+      }),
+      { description: 'What moved last first.' },
+    ),
+  },
+  { title: 'ChunkedList' },
+);
+export type ChunkedList = Static<typeof ChunkedList>;
+
+export const ChunkQuery = Type.Object({
+  chunk_index: Type.Integer({ minimum: 0, description: 'From 0, one after the other.' }),
+});
+export type ChunkQuery = Static<typeof ChunkQuery>;
+
+export const ChunkedReceived = Type.Object(
+  { received_bytes: count('How many bytes of the upload are here.') },
+  { title: 'ChunkedReceived' },
+);
+export type ChunkedReceived = Static<typeof ChunkedReceived>;
+
+export const ChunkedComplete = Type.Object(
+  {
+    path: Type.String(),
+    size: count('Size in bytes.'),
+    id: text('Id of the upload.'),
+    sha256: Type.String(),
+    status: words(['queued'], { description: 'It waits for the NAS.' }),
+  },
+  { title: 'ChunkedComplete' },
+);
+
+export const RESUMABLE_ENDPOINTS = [
+  endpoint({
+    id: 'files-chunked-list',
+    method: 'GET',
+    path: BASE,
+    summary: "The caller's unfinished uploads in chunks, and where each goes on.",
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(ChunkedList, 'The uploads.') },
+  }),
+  endpoint({
+    id: 'files-chunked-init',
+    method: 'POST',
+    path: `${BASE}/init`,
+    summary: 'Begin an upload in chunks, which survives broken connections and restarts.',
+    tags: TAGS,
+    access: 'caller',
+    bodySchema: ChunkedInit,
+    isBaluHosts: true,
+    responses: { 200: json(ChunkedBegun, 'The id to send chunks to.') },
+    refusals: [
+      'bad_path',
+      'not_yours',
+      'conflict',
+      'too_large',
+      'too_many_tries',
+      'disk_failing',
+      'no_room',
+      'share_used',
+    ],
+  }),
+  endpoint({
+    id: 'files-chunked-chunk',
+    method: 'POST',
+    path: `${BASE}/{upload_id}/chunk`,
+    summary: 'Send the next chunk as the raw body. 200 means it is safe on the Pi.',
+    tags: TAGS,
+    access: 'caller',
+    body: 'stream',
+    streamType: 'application/octet-stream',
+    params: PARAMS,
+    query: ChunkQuery,
+    bodySchema: Type.String({ contentEncoding: 'binary' }),
+    responses: { 200: json(ChunkedReceived, 'How much of the upload is here.') },
+    refusals: [
+      'malformed',
+      'not_found',
+      'too_slow',
+      'too_many_tries',
+      'disk_failing',
+      'no_room',
+      'share_used',
+    ],
+  }),
+  endpoint({
+    id: 'files-chunked-complete',
+    method: 'POST',
+    path: `${BASE}/{upload_id}/complete`,
+    summary: 'Queue an upload all of whose bytes are here. 200 means it survives a power cut.',
+    tags: TAGS,
+    access: 'caller',
+    params: PARAMS,
+    headers: Type.Object({
+      'X-Content-SHA256': Type.Optional(
+        Type.String({ description: 'What the content must hash to.' }),
+      ),
+      'X-Base-Checksum': Type.Optional(
+        Type.String({ description: 'The version this one replaces.' }),
+      ),
+    }),
+    responses: { 200: json(ChunkedComplete, 'It is in the queue.') },
+    refusals: [
+      'not_found',
+      'conflict',
+      'invalid',
+      'bad_path',
+      'not_yours',
+      'disk_failing',
+      'no_room',
+      'share_used',
+    ],
+  }),
+  endpoint({
+    id: 'files-chunked-abort',
+    method: 'DELETE',
+    path: `${BASE}/{upload_id}`,
+    summary: 'Give an unfinished upload up.',
+    tags: TAGS,
+    access: 'caller',
+    params: PARAMS,
+    responses: { 200: json(MessageAnswer, 'Nothing of it is left.') },
+    refusals: ['not_found', 'disk_failing'],
   }),
 ] as const;

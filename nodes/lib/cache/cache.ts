@@ -1,38 +1,49 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../files/files.ts';
-import { planAnswer, type FileHead } from './answer-plan.ts';
-import { assemble, type CacheParts } from './assembly.ts';
-import { Background } from './background.ts';
-import { openIfThere, type BlobStore } from './blob-store.ts';
-import type { BufferPool } from './buffer-pool.ts';
-import type { CachePolicy } from './cache-policy.ts';
-import type { CachePorts } from './cache-ports.ts';
-import type { CopyRows } from './copy-rows.ts';
-import type { KeptCopy } from './cached-copy.ts';
-import { CopyServer } from './copy-server.ts';
-import type { Fetcher, FetchOutcome } from './fetcher.ts';
-import type { Fills } from './fills.ts';
-import { headOf, validatorsOf } from './miss-head.ts';
-import type { Origin } from './origin.ts';
-import type { PieceCache } from './piece-cache.ts';
-import { fileSource, plainFile, respond } from './respond.ts';
-import type { Room } from './room.ts';
-import type { Scrub, ScrubReport } from './scrub.ts';
-import type { Shelf } from './shelf.ts';
-import type { Standing } from './standing.ts';
-import type { CacheStats } from './stats.ts';
-import type { Tally } from './tally.ts';
-import type { CopyTicket, DeliveredFile, Lookup, QueuedFile, ServeOutcome } from './tickets.ts';
+import { localDays } from '../time/clock.ts';
+import { Fill, Fills } from './download/download.ts';
+import { Fetcher, type FetchOutcome } from './download/fetcher.ts';
+import type { Origin } from './download/origin.ts';
+import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.ts';
+import { CopyRows, type KeptCopy } from './entries/entry-rows.ts';
+import { PieceShelf, Shelf } from './entries/entry-store.ts';
+import { PieceRows } from './entries/segment-rows.ts';
+import { type CachePorts, type FilledFile, type FillTarget, Room } from './entries/space.ts';
+import { CachePolicy } from './policy/policy.ts';
+import { Background } from './prefetch/background.ts';
+import { CareRows } from './scrub/scrub-rows.ts';
+import { Scrub, type ScrubReport } from './scrub/scrub.ts';
+import { type BufferPool, servingPool } from './serve/extent.ts';
+import {
+  CopyServer,
+  type FileHead,
+  fileSource,
+  headOf,
+  plainFile,
+  planAnswer,
+  respond,
+  validatorsOf,
+} from './serve/respond.ts';
+import { PieceCache, PieceTouches } from './serve/segmented.ts';
+import { type CacheStats, Tally } from './stats/stats.ts';
+import {
+  type CopyTicket,
+  type DeliveredFile,
+  type Lookup,
+  type QueuedFile,
+  type ServeOutcome,
+  Standing,
+} from './verify/freshness.ts';
 
-export type { KeptCopy } from './cached-copy.ts';
-export type { FirstUse, Occasion } from './ahead-rows.ts';
-export type { Background } from './background.ts';
-export * from './neighbours.ts';
-export type { PinRow } from './pin-rows.ts';
-export type { Pin, Pins } from './pins.ts';
-export { wireDays, wireStats } from './stats.ts';
-export type { CopyTicket, QueuedFile } from './tickets.ts';
+export type { KeptCopy } from './entries/entry-rows.ts';
+export type { FirstUse, Occasion } from './prefetch/prefetch-rows.ts';
+export type { Background } from './prefetch/background.ts';
+export * from './prefetch/neighbours.ts';
+export type { PinRow } from './pins/pin-rows.ts';
+export type { Pin, Pins } from './pins/pins.ts';
+export { wireDays, wireStats } from './stats/stats.ts';
+export type { CopyTicket, QueuedFile } from './verify/freshness.ts';
 
 /** Copies of the NAS's files: looked up, served, filled, evicted. */
 export class Cache {
@@ -322,4 +333,82 @@ export class Cache {
       relist: (force) => files.relist(caller, path, force),
     };
   }
+}
+
+/** What a cache is made of. */
+interface CacheParts {
+  readonly copies: CopyRows;
+  readonly pieceRows: PieceRows;
+  readonly blobs: BlobStore;
+  readonly shelf: Shelf;
+  readonly pieceShelf: PieceShelf;
+  readonly tally: Tally;
+  readonly room: Room;
+  readonly policy: CachePolicy;
+  readonly fills: Fills;
+  readonly pieces: PieceCache;
+  readonly standing: Standing;
+  readonly fetcher: Fetcher;
+  readonly pool: BufferPool;
+  readonly scrub: Scrub;
+  /** Keeps a whole, synced file in place of what its path had. */
+  readonly publish: (file: FilledFile) => Promise<void>;
+}
+
+/** Builds the parts of a cache from what it is given. */
+function assemble(ports: CachePorts): CacheParts {
+  const { store, clock, files } = ports;
+  const copies = new CopyRows(store);
+  const pieceRows = new PieceRows(store);
+  const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
+  const shelf = new Shelf(copies, blobs, clock);
+  const pieceShelf = new PieceShelf(pieceRows, blobs, clock, shelf, ports.diskHealth);
+  const tally = new Tally({ ...ports, copies, dayOf: localDays(ports.timeZone) });
+  const touches = new PieceTouches(store, pieceRows, clock);
+  const pool = servingPool();
+  const flushUses = (): void => {
+    tally.flush();
+    touches.flush();
+  };
+  const threshold = ports.evictionThreshold;
+  const limitBytes = (): number => room.limitBytes();
+  const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
+  const kept = { copies, pieces: pieceRows, blobs };
+  const room: Room = new Room({ ...ports, ...kept, policy, flushUses, threshold });
+  const fillPorts = {
+    blobs,
+    reserve: (bytes: number) => room.reserve(bytes, null),
+    storageFailed: failureTeller(ports),
+  };
+  // Of a path there is a whole copy or pieces, never both: the newer goes in place of the older.
+  const publish = async (file: FilledFile): Promise<void> => {
+    await shelf.keep(file);
+    await pieceShelf.discardFile(file.path);
+  };
+  const wholePorts = { ...fillPorts, reserve: roomFor(room), publish };
+  const fills = new Fills((origin, target) => new Fill(wholePorts, origin, target));
+  const common = { ...fillPorts, store, clock, pool, tally, touches };
+  const pieces = new PieceCache({ ...common, rows: pieceRows, shelf: pieceShelf });
+  const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool, clock });
+  const standing = new Standing((...which) => files.mayRead(...which), clock);
+  const stock = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room, policy };
+  const scrub = new Scrub({ ...stock, rows: new CareRows(store), health: ports.diskHealth });
+  return { ...stock, scrub, fills, pieces, standing, fetcher, pool, publish };
+}
+
+/** Room for a whole file, whose worth is weighed where somebody asked for it. */
+function roomFor(room: Room): (target: FillTarget) => ReturnType<Room['reserve']> {
+  return ({ path, version, isAhead }) =>
+    room.reserve(version.sizeBytes, isAhead === true ? null : path);
+}
+
+function failureTeller({ diskHealth, log }: CachePorts): (cause: unknown) => void {
+  return (cause) => {
+    diskHealth.failed(cause);
+    log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);
+  };
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown fault';
 }

@@ -1,9 +1,8 @@
 import type { User } from '../accounts/caller.ts';
 import type { Cache } from '../cache/cache.ts';
 import { type AfterChange, type Change, type Files, placesOf } from '../files/files.ts';
-import { errorKind } from '../log/error-kind.ts';
-import type { Log } from '../log/log.ts';
-import type { NasPresence } from '../nas/presence-port.ts';
+import { errorKind, type Log } from '../log/log.ts';
+import type { NasPresence } from '../nas/presence.ts';
 import type { Upload } from '../upload/upload.ts';
 
 /** Whoever is at work at a place is waited for so long: a caller waits for the answer. */

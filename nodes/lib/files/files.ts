@@ -1,37 +1,40 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Caller, User } from '../accounts/caller.ts';
 import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
-import type { NasPresence } from '../nas/presence-port.ts';
+import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
-import { type Change, placesOf } from './change.ts';
-import { type ChangedFolder, ChangedView } from './changed-view.ts';
-import { parseDownloadReference, type DownloadReference } from './download-reference.ts';
+import {
+  type ChangedFolder,
+  ChangedView,
+  QueuedItems,
+  type ShownBelow,
+  ShownTrees,
+} from './changed-view.ts';
 import { type Access, type FolderView, FolderViews } from './folder-views.ts';
-import { GrantRows } from './grant-rows.ts';
-import { ItemRows } from './item-rows.ts';
-import { ListingAnswers } from './listing-answers.ts';
-import type { PageWish } from './listing-page.ts';
-import { type Largest, largestBelow } from './largest.ts';
-import { ListingRows } from './listing-rows.ts';
-import { Listings, type AskOptions } from './listings.ts';
-import { Locator } from './locator.ts';
-import { isWithin, parentOf, parseNasPath } from './nas-path.ts';
-import { NasStorage } from './nas-storage.ts';
-import type { ListOutcome, LocateOutcome, RelistOutcome } from './outcomes.ts';
-import type { PendingUploads } from './pending-uploads.ts';
-import { SHARED_WITH_ME } from './permission.ts';
-import { QueuedItems } from './queued-items.ts';
-import { RefusalRows } from './refusal-rows.ts';
-import { ShareGrants } from './share-grants.ts';
-import { ShareProbe } from './share-probe.ts';
-import { type ShownBelow, ShownTrees } from './shown-tree.ts';
+import { GrantRows, RefusalRows } from './grant-rows.ts';
+import { type ItemCursor, ItemRows } from './item-rows.ts';
+import { type ListingRow, ListingRows } from './listing-rows.ts';
+import { pageOf, type PageWish } from './listing-wire.ts';
+import { type AskOptions, Listings, NasStorage } from './listings.ts';
+import { type DownloadReference, Locator, parseDownloadReference } from './locator.ts';
+import { isWithin, nameOf, parentOf, parseNasPath, SHARED_WITH_ME } from './nas-path.ts';
+import {
+  type Listing,
+  type ListOutcome,
+  type LocateOutcome,
+  type QueuedItem,
+  type RelistOutcome,
+  SyncFollowers,
+} from './outcomes.ts';
+import { type Change, type PendingUploads, placesOf } from './queued-change.ts';
+import { ShareGrants, ShareProbe } from './share-grants.ts';
 import { listedItem, type StoredItem } from './stored-item.ts';
-import { SyncFollowers } from './sync-followers.ts';
 
-export { type Change, movedPath, placesOf } from './change.ts';
-export type { FileVersion } from './file-version.ts';
-export { sameVersion } from './file-version.ts';
-export { type PageWish, readCursor } from './listing-page.ts';
+export { type Change, movedPath, placesOf } from './queued-change.ts';
+export type { FileVersion } from './stored-item.ts';
+export { sameVersion } from './stored-item.ts';
+export { type PageWish, readCursor } from './listing-wire.ts';
 export { listingHeaders, wireListing } from './listing-wire.ts';
 export { belowBounds, isWithin, nameOf, type NasPath, parentOf, parseNasPath } from './nas-path.ts';
 export type {
@@ -42,13 +45,13 @@ export type {
   NasFault,
   RelistOutcome,
 } from './outcomes.ts';
-export type { PendingUpload, PendingUploads, Span } from './pending-uploads.ts';
-export { SHARED_WITH_ME } from './permission.ts';
+export type { PendingUpload, PendingUploads, Span } from './queued-change.ts';
+export { SHARED_WITH_ME } from './nas-path.ts';
 export { pathNow, type QueuedChange } from './queued-change.ts';
 export type { StoredItem } from './stored-item.ts';
 export { versionOf } from './stored-item.ts';
 
-export interface FilesPorts {
+interface FilesPorts {
   /** The cache database. */
   readonly store: Store;
   readonly nas: Pick<NasClient, 'list' | 'sharedWithMe' | 'download'>;
@@ -70,7 +73,7 @@ export interface FilesPorts {
 }
 
 /** What a kept listing says of a path. `unknown`: its folder was never listed by that user. */
-export type ShownPath =
+type ShownPath =
   | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
   /** `absent` too for a file that somebody else delivered since: what this user has is older. */
   | { readonly kind: 'absent' | 'unknown' }
@@ -89,7 +92,7 @@ const MOST_REFERENCES = 500;
 const LONGEST_REMEMBERED = 1_000;
 
 /** How a caller asks for a folder. */
-export interface ListOptions extends AskOptions {
+interface ListOptions extends AskOptions {
   readonly page?: PageWish | undefined;
   /** Another reading of the same words, which counts where there is such a folder. */
   readonly literalPath?: string | undefined;
@@ -471,4 +474,170 @@ export class Files {
 /** Whether a page goes on from one before. */
 function isNext(page: PageWish | undefined): boolean {
   return (page?.after ?? null) !== null;
+}
+
+interface ListingAnswersPorts {
+  readonly rows: ListingRows;
+  readonly grants: ShareGrants;
+  readonly queued: QueuedItems;
+}
+
+/** What a caller is told of a folder: the NAS's items they may read, and their own queued ones. */
+class ListingAnswers {
+  readonly #ports: ListingAnswersPorts;
+
+  constructor(ports: ListingAnswersPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * @param page left out: all of it
+   * @param changed what the user's queued changes make of it; null where they do not touch it
+   */
+  listed(
+    user: User,
+    path: string,
+    view: FolderView,
+    page?: PageWish,
+    changed: ChangedFolder | null = null,
+  ): ListOutcome {
+    const isFault = view.kind !== 'view' && view.kind !== 'unlisted' && view.kind !== 'not_found';
+    if (isFault) return view;
+    const queued = this.#ports.queued.in(user.id, path, rowOf(view), changed);
+    switch (view.kind) {
+      case 'view': {
+        const { source, ageSeconds, row } = view;
+        const about = { path, source, ageSeconds };
+        if (page !== undefined) return this.#paged(user, row, about, queued, page, changed);
+        const items = row === null ? [] : [...this.#shownItems(user, row, path, changed)];
+        return { kind: 'listing', listing: { ...about, items, queued } };
+      }
+      case 'unlisted':
+        return { kind: 'asleep' };
+      case 'not_found':
+        // A folder that only the caller's own queue will create is there for them already.
+        if (queued.length === 0) return view;
+        if (page !== undefined) {
+          return this.#paged(user, null, { path, source: 'stored', ageSeconds: 0 }, queued, page);
+        }
+        return {
+          kind: 'listing',
+          listing: { path, items: [], queued, source: 'stored', ageSeconds: 0 },
+        };
+    }
+  }
+
+  #paged(
+    user: User,
+    row: ListingRow | null,
+    about: Pick<Listing, 'path' | 'source' | 'ageSeconds'>,
+    queued: readonly QueuedItem[],
+    wish: PageWish,
+    changed: ChangedFolder | null = null,
+  ): ListOutcome {
+    const after = (item: ItemCursor | null): Iterable<StoredItem> =>
+      row === null
+        ? []
+        : this.#shownItems(user, row, about.path, changed, { after: item, batch: wish.limit + 1 });
+    const { end, ...found } = pageOf(wish, after, queued);
+    const hasAllChecksums = row?.hasAllChecksums ?? true;
+    const page = { end, hasAllChecksums, isListed: row !== null };
+    return { kind: 'listing', listing: { ...about, ...found, page } };
+  }
+
+  /** What of the NAS's listing of a folder its user sees there now, under the path they see it at. */
+  *#shownItems(
+    user: User,
+    row: ListingRow,
+    folder: string,
+    changed: ChangedFolder | null,
+    from: { readonly after: ItemCursor | null; readonly batch: number } | null = null,
+  ): Generator<StoredItem> {
+    const { rows, queued } = this.#ports;
+    const base = changed?.base ?? folder;
+    const after = from?.after ?? null;
+    const cursor = after === null ? null : { ...after, path: moved(after.path, folder, base) };
+    const items = this.readable(user, rows.items(row.id, cursor, from?.batch));
+    for (const item of items) {
+      if (changed?.names.has(item.name) === true) continue;
+      yield base === folder ? item : queued.shownIn(folder, item);
+    }
+  }
+
+  /** What of a kept listing its user may still read. */
+  *readable(user: User, items: Iterable<StoredItem>): Generator<StoredItem> {
+    for (const item of items) {
+      if (this.#ports.grants.mayRead(user, item.path, item.ownerId)) yield item;
+    }
+  }
+}
+
+/** A path right in one folder, as it is right in another. */
+function moved(path: string, from: string, to: string): string {
+  return from === to ? path : `${to}/${nameOf(path)}`;
+}
+
+/** What is known of the folder that is looked at. */
+function rowOf(view: FolderView): ListingRow | null {
+  return view.kind === 'view' ? view.row : null;
+}
+
+/** The largest files below a folder, as far as it is known. */
+interface Largest {
+  /** The largest first. */
+  readonly files: readonly StoredItem[];
+  /** Folders that their user never listed through the Pi, so that nobody knows what is in them. */
+  readonly unlistedFolders: number;
+}
+
+/** So many entries are looked at before others have their turn. */
+const BATCH = 500;
+
+/**
+ * @param shownIn the entries of a folder that its user may read; null where they never listed it
+ * @param begin where to look, everything below too
+ * @returns null where none of these was ever listed
+ */
+export async function largestBelow(
+  shownIn: (folder: string) => Iterable<StoredItem> | null,
+  begin: readonly string[],
+  count: number,
+): Promise<Largest | null> {
+  const [folders, largest] = [new Set(begin), new Highest(count)];
+  let [unlistedFolders, looked] = [0, 0];
+  if (begin.every((folder) => shownIn(folder) === null)) return null;
+  // A set hands out what is put into it while it is walked.
+  for (const path of folders) {
+    const items = shownIn(path);
+    if (items === null) {
+      unlistedFolders += 1;
+      continue;
+    }
+    for (const item of items) {
+      if (item.isDirectory) folders.add(item.path);
+      else largest.offer(item);
+      looked += 1;
+      if (looked % BATCH === 0) await setImmediate();
+    }
+  }
+  return { files: largest.files, unlistedFolders };
+}
+
+class Highest {
+  readonly files: StoredItem[] = [];
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  offer(item: StoredItem): void {
+    const at = this.files.findIndex(({ sizeBytes }) => sizeBytes < item.sizeBytes);
+    if (at === -1) {
+      if (this.files.length < this.#most) this.files.push(item);
+      return;
+    }
+    this.files.splice(at, 0, item);
+    this.files.length = Math.min(this.files.length, this.#most);
+  }
 }

@@ -1,13 +1,11 @@
 import type { Caller, User } from '../accounts/caller.ts';
-import type { NasPresence } from '../nas/presence-port.ts';
+import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
+import type { RefusalRows } from './grant-rows.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
 import type { Asked, AskOptions, Listings } from './listings.ts';
-import { parentOf } from './nas-path.ts';
+import { parentOf, SHARED_WITH_ME } from './nas-path.ts';
 import type { NasFault } from './outcomes.ts';
-import { Patience } from './patience.ts';
-import { SHARED_WITH_ME } from './permission.ts';
-import type { RefusalRows } from './refusal-rows.ts';
 import type { ShareGrants } from './share-grants.ts';
 import type { StoredItem } from './stored-item.ts';
 
@@ -32,7 +30,7 @@ export type Access =
   | { readonly kind: 'needs_nas_token' };
 
 /** Whether a question to the NAS is waited for as long as it takes; left out: it is. */
-export interface Patient {
+interface Patient {
   readonly patient?: boolean;
 }
 
@@ -44,7 +42,7 @@ function isKeptFor({ kind }: Asked): boolean {
 
 const CANNOT_ASK: Asked = { kind: 'cannot_ask' };
 
-export interface FolderViewsPorts {
+interface FolderViewsPorts {
   readonly rows: ListingRows;
   readonly listings: Listings;
   readonly grants: ShareGrants;
@@ -171,5 +169,37 @@ export class FolderViews {
       below = parent;
     }
     return { kind: 'unlisted' };
+  }
+}
+
+/** How long a reader of what is kept waits for the NAS to confirm it, ms. A listing takes 5 to 50. */
+const PATIENT_MS = 2_000;
+/** Once a reader waited for nothing, the next ones wait no longer than this, ms, ... */
+const WARNED_MS = 200;
+/** ... for so long: about the time in which a connection without an answer is given up, ms. */
+const WARNED_FOR_MS = 10_000;
+
+/** How long a question to the NAS may hold up a caller who can be answered without it. */
+class Patience {
+  readonly #clock: Pick<Clock, 'after' | 'monotonicMs'>;
+  #warnedUntilMs = -Infinity;
+
+  constructor(clock: Pick<Clock, 'after' | 'monotonicMs'>) {
+    this.#clock = clock;
+  }
+
+  /**
+   * The answer, or `otherwise` when it takes too long; the question itself goes on, for whoever
+   * asks next.
+   * @throws what `answer` rejects with in time
+   */
+  async for<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+    const tooLong = Promise.withResolvers<T>();
+    const isWarned = this.#clock.monotonicMs() < this.#warnedUntilMs;
+    const stop = this.#clock.after(isWarned ? WARNED_MS : PATIENT_MS, () => {
+      if (!isWarned) this.#warnedUntilMs = this.#clock.monotonicMs() + WARNED_FOR_MS;
+      tooLong.resolve(otherwise);
+    });
+    return Promise.race([answer.finally(stop), tooLong.promise]);
   }
 }

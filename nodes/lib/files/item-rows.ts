@@ -1,6 +1,5 @@
 import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { Remembered } from '../store/remembered.ts';
-import type { Store } from '../store/store.ts';
+import { Remembered, type Store } from '../store/store.ts';
 import { belowBounds } from './nas-path.ts';
 import type { ListedItem, StoredItem } from './stored-item.ts';
 

@@ -1,7 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
-import { Remembered } from '../store/remembered.ts';
-import type { Store } from '../store/store.ts';
+import { Remembered, type Store } from '../store/store.ts';
 import type { ItemCursor, ItemRows, ShownItem } from './item-rows.ts';
 import { belowBounds, nameOf, parentOf } from './nas-path.ts';
 import type { ListedItem, StoredItem } from './stored-item.ts';

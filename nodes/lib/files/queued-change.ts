@@ -1,3 +1,4 @@
+import type { Caller } from '../accounts/caller.ts';
 import { isWithin } from './nas-path.ts';
 
 /** A delete, rename, move or new folder of a user that the NAS did not carry out yet. */
@@ -14,7 +15,7 @@ export interface QueuedChange {
 type Places = Pick<QueuedChange, 'kind' | 'path' | 'toPath'>;
 
 /** Where a path was before a change. `made`: that change made it, empty. */
-export type PathBefore =
+type PathBefore =
   { readonly kind: 'path'; readonly path: string } | { readonly kind: 'gone' | 'made' };
 
 export function pathBefore({ kind, path, toPath }: Places, at: string): PathBefore {
@@ -27,7 +28,7 @@ export function pathBefore({ kind, path, toPath }: Places, at: string): PathBefo
 }
 
 /** Where a path is after a change; null where it is no more. */
-export function pathAfter({ kind, path, toPath }: Places, at: string): string | null {
+function pathAfter({ kind, path, toPath }: Places, at: string): string | null {
   if (kind === 'mkdir' || !isWithin(at, path)) return at;
   return toPath === null ? null : toPath + at.slice(path.length);
 }
@@ -48,4 +49,77 @@ export function pathNow(
     if (change.seq > seq) at = pathAfter(change, at);
   }
   return at;
+}
+
+/**
+ * Something that lies otherwise on the NAS now. Paths are as `parseNasPath` gives them; each change
+ * is one of the path itself and of everything below it.
+ */
+export type Change =
+  | { readonly kind: 'deleted'; readonly path: string }
+  /** A rename is a move too. What lay at `to` before is gone. */
+  | { readonly kind: 'moved'; readonly from: string; readonly to: string }
+  /** A folder, which may have been there before. */
+  | { readonly kind: 'made'; readonly path: string }
+  /**
+   * What lies there is known no more, as after a version or the trash was restored, or a folder was
+   * given to somebody else. Null: it may be anywhere.
+   */
+  | { readonly kind: 'unknown'; readonly path: string | null }
+  /** Shares or permissions of a path; null: of nobody knows which. */
+  | { readonly kind: 'shares'; readonly path: string | null };
+
+/** The places a change is about, for locks and for looking there. */
+export function placesOf(change: Change): readonly string[] {
+  if (change.kind === 'moved') return [change.from, change.to];
+  return change.path === null ? [] : [change.path];
+}
+
+/** Where a path lies after `from` was moved to `to`. */
+export function movedPath(path: string, from: string, to: string): string {
+  return to + path.slice(from.length);
+}
+
+/** A file a user handed to the Pi that the NAS does not have yet. */
+export interface PendingUpload {
+  readonly uploadId: string;
+  /** In one order with the changes of the queue. */
+  readonly seq: number;
+  /** Where it will lie on the NAS, without a leading slash. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly acceptedAtMs: number;
+  readonly sha256: string;
+  readonly mimeType: string | null;
+  /** Where its bytes lie on this machine. Never shown to anybody. */
+  readonly file: string;
+}
+
+/** A folder that a user queued something right into. */
+interface PendingFolder {
+  readonly path: string;
+  /** When the newest of it was accepted. */
+  readonly acceptedAtMs: number;
+  /** Of the newest of it. */
+  readonly seq: number;
+}
+
+/** A stretch of the queue's order: behind one number and before another. */
+export interface Span {
+  readonly after: number;
+  readonly before: number;
+}
+
+/** The queue as the files room sees it. Only ever asked for the caller's own. */
+export interface PendingUploads {
+  /** The newest undelivered version of each file this user queued right in this folder. */
+  inFolder(userId: number, folder: string, within?: Span): readonly PendingUpload[];
+  /** Every folder with undelivered uploads of this user right in it, each once. */
+  folders(userId: number): readonly PendingFolder[];
+  /** The newest undelivered version this user queued for exactly this path. */
+  find(userId: number, path: string, within?: Span): PendingUpload | null;
+  /** What this user changed that the NAS did not carry out yet, in its order. */
+  changes(userId: number): readonly QueuedChange[];
+  /** A device of that caller is shown this folder now, with all of their uploads in it. */
+  shown(caller: Caller, folder: string): void;
 }

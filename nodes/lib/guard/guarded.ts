@@ -1,13 +1,16 @@
 import type { ServerResponse } from 'node:http';
-import { answerNow, refuse } from '../http/http.ts';
-import { faultOf } from '../store/disk-fault.ts';
-import type { ApiMessage } from './call.ts';
+import type { Caller } from '../accounts/caller.ts';
+import type { CopyTicket, QueuedFile } from '../cache/cache.ts';
+import type { LocatedFile } from '../files/files.ts';
+import { answerNow, type RefusalCode, refuse } from '../http/http.ts';
+import { faultOf } from '../store/database-file.ts';
+import type { ApiMessage, GuardedRequest } from './call.ts';
 
 /**
  * What a guard uses of Node-RED's own node. Its published types differ in detail from release to
  * release, so each method is named as narrowly as it can be met.
  */
-export interface GuardedNode {
+interface GuardedNode {
   on(event: 'input' | 'close', listener: never): unknown;
   error(problem: unknown, message?: never): unknown;
   status(status: never): unknown;
@@ -254,4 +257,51 @@ function answerIfNobodyDoes(response: ServerResponse): void {
     });
     response.end(text);
   }, CATCH_GRACE_MS).unref();
+}
+
+/** The part of an endpoint's description that says who may use it. */
+interface Wanted {
+  readonly access: 'open' | 'caller' | 'caller_or_loopback' | 'admin' | 'wake';
+  readonly wakeScope: boolean;
+}
+
+/**
+ * Whether a caller's role suffices: the one rule for the API and for the pages.
+ * @param mayWake as the accounts know it
+ * @returns null, or how to refuse
+ */
+export function roleFault(
+  caller: Caller,
+  wanted: Wanted,
+  mayWake: (caller: Caller) => boolean,
+): RefusalCode | null {
+  if (caller.scope === 'wake' && !wanted.wakeScope) return 'not_allowed';
+  if (wanted.access === 'admin' && caller.user.role !== 'admin') return 'admin_only';
+  if (wanted.access === 'wake' && caller.user.role !== 'admin' && !mayWake(caller)) {
+    return 'not_allowed';
+  }
+  return null;
+}
+
+/** What a download message carries between its nodes: tickets, never bytes. */
+type FileTicket =
+  | { readonly kind: 'copy'; readonly ticket: CopyTicket }
+  | { readonly kind: 'queued'; readonly path: string; readonly file: QueuedFile }
+  /** It left the queue for the NAS between the look and the reading. */
+  | { readonly kind: 'delivered'; readonly path: string }
+  | { readonly kind: 'missing'; readonly file: LocatedFile };
+
+export interface FileMessage extends ApiMessage {
+  file?: FileTicket;
+}
+
+/**
+ * The raw request of a message, for nodes that stream.
+ * @throws Error when the message did not come from an `http in` node
+ */
+export function requestOf(message: ApiMessage): GuardedRequest {
+  if (message.req === undefined) {
+    throw new Error('This message came from no API request; wire the node behind an http in node.');
+  }
+  return message.req;
 }

@@ -1,9 +1,8 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import { HandshakeRows, type Snapshot } from './handshake-rows.ts';
-import { isSignedBy, type SignedCall, textOf } from './signature.ts';
-import { WrongTries } from './wrong-tries.ts';
 
 /** How far the time of a signature may be off, seconds (contract 6). */
 const WINDOW_S = 60;
@@ -30,7 +29,7 @@ export type Verdict =
   | { readonly kind: 'too_many_tries'; readonly waitMs: number }
   | { readonly kind: 'refused'; readonly reason: string };
 
-export interface HandshakeParts {
+interface HandshakeParts {
   /** The queue database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -127,4 +126,187 @@ function isObject(text: string): boolean {
     if (error instanceof SyntaxError) return false;
     throw error;
   }
+}
+
+const PER_MINUTE = 20;
+const MINUTE_MS = 60_000;
+/** A home has fewer addresses; an attacker with more of them gains a fresh count, no memory. */
+const MOST_ADDRESSES = 256;
+
+/** Wrong signatures per address: each may cost the hashing and sorting of a whole body. */
+class WrongTries {
+  readonly #clock: Clock;
+  readonly #counts = new Map<string, { readonly sinceMs: number; readonly count: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @returns ms until that address may try again; 0 when it may now */
+  waitMs(address: string): number {
+    const known = this.#counts.get(address);
+    if (known === undefined || known.count < PER_MINUTE) return 0;
+    return Math.max(0, known.sinceMs + MINUTE_MS - this.#clock.monotonicMs());
+  }
+
+  add(address: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#counts.get(address);
+    const isFresh = known === undefined || nowMs - known.sinceMs >= MINUTE_MS;
+    this.#counts.delete(address);
+    this.#counts.set(
+      address,
+      isFresh ? { sinceMs: nowMs, count: 1 } : { ...known, count: known.count + 1 },
+    );
+    const [oldest] = this.#counts.keys();
+    if (this.#counts.size > MOST_ADDRESSES && oldest !== undefined) this.#counts.delete(oldest);
+  }
+}
+
+/** What a signature covers. */
+interface SignedCall {
+  readonly method: string;
+  /** Without query and host. */
+  readonly path: string;
+  /** Unix seconds, in the letters of the header. */
+  readonly timestamp: string;
+  readonly body: Uint8Array;
+}
+
+const HEX_SHA256 = /^[0-9a-f]{64}$/i;
+
+/**
+ * Whether the NAS signed this call: hex HMAC-SHA256 over `METHOD:path:timestamp:sha256hex(body)`.
+ * The NAS signs the canonical form of its JSON and sends another one (measured on BaluHost 1.38), so
+ * the body counts as it came or in that form.
+ */
+export function isSignedBy(secret: string, call: SignedCall, signature: string): boolean {
+  if (!HEX_SHA256.test(signature)) return false;
+  const given = Buffer.from(signature, 'hex');
+  const fits = (body: Uint8Array | string): boolean =>
+    timingSafeEqual(signatureOf(secret, call, body), given);
+  if (fits(call.body)) return true;
+  const text = textOf(call.body);
+  const canonical = text === null ? null : canonicalJson(text);
+  return canonical !== null && fits(canonical);
+}
+
+/** @returns null for bytes that are no UTF-8 */
+function textOf(body: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+function signatureOf(secret: string, call: SignedCall, body: Uint8Array | string): Buffer {
+  const { method, path, timestamp } = call;
+  const bodyHash = createHash('sha256').update(body).digest('hex');
+  const signed = `${method.toUpperCase()}:${path}:${timestamp}:${bodyHash}`;
+  return createHmac('sha256', secret).update(signed).digest();
+}
+
+/** The NAS's own snapshot nests five levels; a body of nothing but brackets must not cost a stack. */
+const MOST_LEVELS = 64;
+
+const STRING = /"[^"\\]*(?:\\.[^"\\]*)*"/y;
+const BARE = /[^\s,\]}:]+/y;
+const SPACE = /[ \t\r\n]*/y;
+
+class TooDeep extends Error {}
+
+/**
+ * JSON as the NAS signs it (`json.dumps` with sorted keys, no spaces and ASCII escapes, read in its
+ * code), made from whatever form came over the wire. Numbers and strings keep the very letters they
+ * came in: `16.0` and 9007199254740993 would not survive being read as numbers. Only what is not
+ * printable ASCII becomes an escape.
+ * @returns null for text that is no JSON, or nested deeper than 64 levels
+ */
+export function canonicalJson(text: string): string | null {
+  try {
+    JSON.parse(text);
+    return new Scanner(text).value(0);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TooDeep) return null;
+    throw error;
+  }
+}
+
+/** Walks through text that is known to be JSON. */
+class Scanner {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  value(level: number): string {
+    if (level > MOST_LEVELS) throw new TooDeep();
+    this.#take(SPACE);
+    const first = this.#text[this.#at];
+    if (first === '{') return this.#object(level);
+    if (first === '[') return this.#array(level);
+    return first === '"' ? escaped(this.#take(STRING)) : this.#take(BARE);
+  }
+
+  #array(level: number): string {
+    const items: string[] = [];
+    this.#at += 1;
+    while (!this.#ends(']')) items.push(this.value(level + 1));
+    return `[${items.join(',')}]`;
+  }
+
+  #object(level: number): string {
+    const fields: { readonly name: string; readonly text: string }[] = [];
+    this.#at += 1;
+    while (!this.#ends('}')) {
+      const name = this.#take(STRING);
+      this.#take(SPACE);
+      this.#at += 1;
+      const text = `${escaped(name)}:${this.value(level + 1)}`;
+      fields.push({ name: JSON.parse(name) as string, text });
+    }
+    fields.sort((left, right) => byCodePoint(left.name, right.name));
+    return `{${fields.map((field) => field.text).join(',')}}`;
+  }
+
+  /** Steps over a comma to what follows it, or over the end. */
+  #ends(bracket: string): boolean {
+    this.#take(SPACE);
+    const next = this.#text[this.#at];
+    if (next === ',') {
+      this.#at += 1;
+      this.#take(SPACE);
+      return false;
+    }
+    if (next !== bracket) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #take(pattern: RegExp): string {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0] ?? '';
+    this.#at += found.length;
+    return found;
+  }
+}
+
+function escaped(lexeme: string): string {
+  return lexeme.replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** JavaScript compares UTF-16 units, which puts U+10000 and above before U+E000. */
+function byCodePoint(left: string, right: string): number {
+  for (let at = 0; at < left.length && at < right.length; at += 1) {
+    const [one, other] = [left.codePointAt(at) ?? 0, right.codePointAt(at) ?? 0];
+    if (one !== other) return one - other;
+  }
+  return left.length - right.length;
 }

@@ -1,14 +1,12 @@
-import type { Caller } from '../accounts/caller.ts';
+import type { Caller, User } from '../accounts/caller.ts';
+import { type Files, parseNasPath } from '../files/files.ts';
 import { type Answer, answer, refuse } from '../http/http.ts';
 import type { NasApi } from '../nas/nas-client.ts';
-import type { NasPresence } from '../nas/presence-port.ts';
+import type { NasPresence } from '../nas/presence.ts';
 import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { AnswerRows, type KeptAnswer } from './answer-rows.ts';
-import { addressOf, type KeptRoute, keptRoute, phoneFoldersOf } from './kept-routes.ts';
-import type { Polls, PollsDeps } from './polls.ts';
-import { preflightAsleep, type PreflightDeps } from './preflight.ts';
 
 export interface KeptAnswersDeps extends PreflightDeps {
   /** The cache database. */
@@ -301,4 +299,204 @@ function instead(given: Answer): PassBefore {
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * How an answer of the NAS is kept. `kept`: asked whenever the NAS is awake, and answered by the last
+ * one in its sleep. `poll`: asked by machines all the time, so the NAS is asked only now and then.
+ */
+interface KeptRoute {
+  readonly kind: 'kept' | 'poll';
+  /** Whose answer it is: one user's, or everybody's of a role. */
+  readonly whose: 'user' | 'role';
+}
+
+type Address = Pick<PassRequest, 'method' | 'segments'>;
+
+const ROUTES: readonly (readonly [pattern: string, route: KeptRoute])[] = [
+  ['sync/schedule/list', { kind: 'kept', whose: 'user' }],
+  ['system/sleep/my-permissions', { kind: 'kept', whose: 'user' }],
+  ['notifications', { kind: 'kept', whose: 'user' }],
+  ['notifications/unread-count', { kind: 'kept', whose: 'user' }],
+  ['files/mountpoints', { kind: 'kept', whose: 'user' }],
+  ['files/permissions', { kind: 'kept', whose: 'user' }],
+  ['shares/statistics', { kind: 'poll', whose: 'user' }],
+  ['activity/recent-files', { kind: 'poll', whose: 'user' }],
+  ['system/info', { kind: 'poll', whose: 'role' }],
+  ['system/info/local', { kind: 'poll', whose: 'role' }],
+  ['system/raid/status', { kind: 'poll', whose: 'role' }],
+  ['system/raid/available-disks', { kind: 'poll', whose: 'role' }],
+  ['system/smart/*', { kind: 'poll', whose: 'role' }],
+  ['system/telemetry/*', { kind: 'poll', whose: 'role' }],
+  ['system/storage/*', { kind: 'poll', whose: 'role' }],
+  ['monitoring/*', { kind: 'poll', whose: 'role' }],
+  ['admin/services', { kind: 'poll', whose: 'role' }],
+];
+
+/** How what is asked for there is kept; null for what is not. */
+function keptRoute({ method, segments }: Address): KeptRoute | null {
+  if (method !== 'GET' && method !== 'HEAD') return null;
+  const path = segments.join('/');
+  const found = ROUTES.find(([pattern]) =>
+    pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern,
+  );
+  return found?.[1] ?? null;
+}
+
+/** The address an answer is kept under: with its query in one order, as the NAS reads it. */
+function addressOf({ segments, query }: Pick<PassRequest, 'segments' | 'query'>): string {
+  // Of several equal ones the NAS takes the last.
+  const last = new Map(query);
+  const words = [...last].sort(([a], [b]) => (a < b ? -1 : 1));
+  const asked = new URLSearchParams(words).toString();
+  const path = segments.map(encodeURIComponent).join('/');
+  return asked === '' ? path : `${path}?${asked}`;
+}
+
+/** The device whose folders are asked for, or changed; null elsewhere. */
+function phoneFoldersOf({ segments }: Address): string | null {
+  const [mobile, sync, folders, id, ...more] = segments;
+  const isIt = mobile === 'mobile' && sync === 'sync' && folders === 'folders';
+  return isIt && id !== undefined && more.length === 0 ? id : null;
+}
+
+interface PreflightDeps {
+  readonly files: Pick<Files, 'shownIn'>;
+  readonly presence: Pick<NasPresence, 'state'>;
+  /** The NAS's `sleep_schedule` as it last told it; null when it told none. */
+  readonly sleepSchedule: () => unknown;
+}
+
+/** Folders of a phone; more than this is no photo sync that can be vouched for. */
+const MOST_FOLDERS = 2_000;
+
+/** The words BaluHost's apps know (its OpenAPI document). */
+const STATES = [
+  'awake',
+  'entering_soft_sleep',
+  'soft_sleep',
+  'entering_suspend',
+  'true_suspend',
+  'waking',
+];
+
+/**
+ * `GET /api/sync/preflight` while the NAS sleeps: a phone may sync when every folder it syncs with
+ * can be listed from here in full, as what it sends goes into the queue (contract 6).
+ * @param remote where the caller's phones sync to; null while nothing of them is known
+ * @param told what the NAS said of its sleep just now; null where it did not
+ */
+function preflightAsleep(
+  deps: PreflightDeps,
+  user: User,
+  remote: readonly string[] | null,
+  told: Readonly<Record<string, unknown>> | null,
+): Readonly<Record<string, unknown>> {
+  const isListed = remote !== null && remote.every((path) => isListedWhole(deps, user, path));
+  const { sleepState, nextWakeAt } = deps.presence.state;
+  const known = {
+    current_sleep_state: STATES.includes(sleepState) ? sleepState : 'true_suspend',
+    sleep_schedule: deps.sleepSchedule(),
+    next_sleep_at: null,
+    next_wake_at: nextWakeAt,
+  };
+  return {
+    ...known,
+    ...told,
+    sync_allowed: isListed,
+    block_reason: isListed ? null : 'sleep_active',
+  };
+}
+
+/** Whether a user was listed a folder and every folder below it. */
+function isListedWhole({ files }: PreflightDeps, user: User, text: string): boolean {
+  const parsed = parseNasPath(text);
+  if (parsed.kind === 'bad_path') return false;
+  const waiting = [parsed.path];
+  let seen = 0;
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    seen += 1;
+    const items = files.shownIn(user, folder);
+    if (items === null || seen > MOST_FOLDERS) return false;
+    for (const { isDirectory, path } of items) if (isDirectory) waiting.push(path);
+  }
+  return true;
+}
+
+/** Who did not ask for so long does not wait for its turn any more: no app polls more slowly. */
+const WAITS_MS = 90_000;
+/** Addresses asked for the first time, a minute: what one screen of an app shows. */
+const FIRST_PER_MINUTE = 20;
+const MINUTE_MS = 60_000;
+/** Of all callers together; who comes beyond is answered by what is kept. */
+const MOST_WAITING = 500;
+/** A NAS that nobody needed for longer is on its way to sleep (contract 6). */
+const NEEDED_MS = 5 * 60_000;
+
+export interface PollsDeps {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly budget: {
+    /** Takes one call from the budget of those that no caller waits for. */
+    take(kind: 'other'): boolean;
+    /** One was made, whatever is left. */
+    made(): void;
+    /** How many may be taken now. */
+    readonly left: number;
+  };
+  /** Since a caller last needed the NAS, ms; null when none did. */
+  readonly idleMs: () => number | null;
+}
+
+/**
+ * Whose turn it is among what machines ask all the time: a NAS counts every request, and more than
+ * five a minute keep it awake for ever (docs/NAS.md). The one whose answer is oldest goes first,
+ * among those that ask; the others are answered by what is kept.
+ */
+export class Polls {
+  readonly #deps: PollsDeps;
+  /** By address: how old its answer is, and when it was last asked for. */
+  readonly #waiting = new Map<string, { readonly toldAtMs: number; readonly askedAtMs: number }>();
+  #firsts: readonly number[] = [];
+
+  constructor(deps: PollsDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * @param toldAtMs when the NAS last answered that; null where nothing is kept
+   * @returns whether the NAS may be asked now
+   */
+  take(key: string, toldAtMs: number | null): boolean {
+    const nowMs = this.#deps.clock.monotonicMs();
+    for (const [other, { askedAtMs }] of this.#waiting) {
+      if (nowMs - askedAtMs >= WAITS_MS) this.#waiting.delete(other);
+    }
+    if (this.#waiting.size >= MOST_WAITING && !this.#waiting.has(key)) return false;
+    this.#waiting.set(key, { toldAtMs: toldAtMs ?? -Infinity, askedAtMs: nowMs });
+    const isTaken = this.#isAmongOldest(key) && this.#deps.budget.take('other');
+    const isGoing = isTaken || (toldAtMs === null && this.#isFirst(nowMs));
+    if (isGoing) this.#waiting.delete(key);
+    return isGoing;
+  }
+
+  #isAmongOldest(key: string): boolean {
+    const mine = this.#waiting.get(key)?.toldAtMs ?? 0;
+    let older = 0;
+    for (const { toldAtMs } of this.#waiting.values()) if (toldAtMs < mine) older += 1;
+    return older < this.#deps.budget.left;
+  }
+
+  /**
+   * Nothing is kept of it yet: asked along with what callers need the NAS for anyway, and counted
+   * with the rest, which waits so much longer.
+   */
+  #isFirst(nowMs: number): boolean {
+    const idleMs = this.#deps.idleMs();
+    if (idleMs === null || idleMs >= NEEDED_MS) return false;
+    this.#firsts = this.#firsts.filter((atMs) => nowMs - atMs < MINUTE_MS);
+    if (this.#firsts.length >= FIRST_PER_MINUTE) return false;
+    this.#firsts = [...this.#firsts, nowMs];
+    this.#deps.budget.made();
+    return true;
+  }
 }

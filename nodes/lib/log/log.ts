@@ -10,3 +10,62 @@ export interface Log {
   warn(message: string): void;
   error(message: string): void;
 }
+
+/**
+ * What an error is, for a log: its code, else its name. Its message may name a path or a person and
+ * stays out of logs.
+ */
+export function errorKind(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error ? String(error.code) : error.name;
+}
+
+/** Who wants to hear what a room has to tell. Each room has its own, of its own type. */
+export class Listeners<News> {
+  readonly #log: Log;
+  readonly #listeners = new Set<(news: News) => void>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** @returns how to stop hearing */
+  listen(listener: (news: News) => void): () => void {
+    // A function of its own, so that one listener may listen twice and leave once.
+    const one = (news: News): void => {
+      listener(news);
+    };
+    this.#listeners.add(one);
+    return () => {
+      this.#listeners.delete(one);
+    };
+  }
+
+  /** A listener's fault must not reach the work that happened to bring the news. */
+  tell(news: News): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(news);
+      } catch (error) {
+        this.#log.error(`News could not be passed on: ${errorKind(error)}.`);
+      }
+    }
+  }
+}
+
+const MOST_CHARACTERS = 64;
+/** Control, format (directions, joiners), line and paragraph marks, and lone halves of a pair. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/**
+ * A person's name for a line of the log, in quotes, whoever gave it: nothing in it ends the quotes,
+ * begins a line, turns the text round or stays unseen, and it is not long.
+ */
+export function quoted(name: string): string {
+  const characters = [...name];
+  const cut = characters.slice(0, MOST_CHARACTERS).join('');
+  const shown = cut
+    .replace(/["\\]/g, '\\$&')
+    .replace(UNSEEN, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`);
+  return `"${shown}${characters.length > MOST_CHARACTERS ? '…' : ''}"`;
+}

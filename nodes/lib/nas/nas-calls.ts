@@ -1,13 +1,19 @@
+import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../time/clock.ts';
-import { type JsonList, readNasItems, readNasJson } from './json-answer.ts';
-import { asRecord, asText } from './json-value.ts';
-import { NasCallError } from './nas-call-error.ts';
-import type { NasJson } from './nas-client.ts';
-import type { NasExchange, NasRequest } from './nas-request.ts';
-import type { NasPresence } from './presence-port.ts';
+import {
+  asNasCallError,
+  asRecord,
+  asText,
+  NasCallError,
+  type NasExchange,
+  type NasJson,
+  type NasRequest,
+} from './nas-client.ts';
+import type { NasPresence } from './presence.ts';
 
 /** What sends a request; `NasTransport` in BaluPi. */
-export interface NasSender {
+interface NasSender {
   send(wanted: NasRequest): Promise<NasExchange>;
 }
 
@@ -125,4 +131,313 @@ function newsIn(body: unknown): NonNullable<Parameters<NasPresence['heard']>[0]>
   }
   const version = 'api_version' in answer ? asText(answer['version'], 64) : null;
   return version === null ? {} : { version };
+}
+
+/** The longest JSON answer taken into memory. */
+const MAX_JSON_BYTES = 8 * 1024 * 1024;
+
+/** A JSON answer that trickles for longer than this is given up, ms. */
+const MAX_JSON_MS = 30_000;
+
+/** Stands for an answer that was not even HTTP, as a gateway would say it. */
+const BAD_GATEWAY = 502;
+
+/** A long listing takes as long as its reader, who may write it down on the way, ms. */
+const MAX_ITEMS_MS = 180_000;
+/** Ten times the longest listing the Pi is meant for. */
+const MAX_ITEMS_BYTES = 320 * 1024 * 1024;
+
+/** A list in an answer that is too long to be taken into memory. */
+interface JsonList {
+  /** The member of the answer that holds it. */
+  readonly member: string;
+  /** Takes the items that came; the next block is not read before it is through. */
+  readonly take: (items: readonly unknown[]) => void | Promise<void>;
+}
+
+/**
+ * Reads what came back as JSON. An empty body, a redirect and an answer in a content coding nobody
+ * asked for count as `bad_answer`, whatever their status; so does JSON that is too long or nested
+ * too deeply.
+ */
+export async function readNasJson(exchange: NasExchange, clock: Clock): Promise<NasJson> {
+  if (exchange.kind === 'failed') return failed(exchange.cause);
+  const tooLong = (exchange.lengthBytes ?? 0) > MAX_JSON_BYTES;
+  if (tooLong || isUnreadable(exchange)) return refused(exchange);
+  return reading(exchange, clock, MAX_JSON_MS, async (body) => {
+    const blocks: Buffer[] = [];
+    for await (const block of blocksOf(body, MAX_JSON_BYTES)) blocks.push(block);
+    return parseJson(Buffer.concat(blocks));
+  });
+}
+
+/** As {@link readNasJson}, and hands one list in it out as it comes; the answer then has it empty. */
+async function readNasItems(exchange: NasExchange, clock: Clock, list: JsonList): Promise<NasJson> {
+  if (exchange.kind === 'failed' || exchange.status !== 200) return readNasJson(exchange, clock);
+  if (isUnreadable(exchange)) return refused(exchange);
+  const items = new JsonItems(list.member);
+  return reading(exchange, clock, MAX_ITEMS_MS, async (body) => {
+    for await (const block of blocksOf(body, MAX_ITEMS_BYTES)) {
+      const some = items.take(block);
+      if (some.length === 0) continue;
+      await list.take(some);
+      // Blocks that wait already would follow without a turn for anybody else.
+      await setImmediate();
+    }
+    return items.end();
+  });
+}
+
+type Response = Extract<NasExchange, { kind: 'response' }>;
+
+async function reading(
+  { status, body }: Response,
+  clock: Clock,
+  maxMs: number,
+  read: (body: Readable) => Promise<unknown>,
+): Promise<NasJson> {
+  const stopTimer = clock.after(maxMs, () => body.destroy(new NasCallError('timeout')));
+  try {
+    return { kind: 'answer', status, body: await read(body) };
+  } catch (error) {
+    if (error instanceof BadJsonError) return { kind: 'bad_answer', status };
+    if (error instanceof NasCallError) return { kind: 'unreachable', cause: error };
+    throw error;
+  } finally {
+    stopTimer();
+    body.destroy();
+  }
+}
+
+/** @throws NasCallError and, where there is more of it than anyone may send, BadJsonError */
+async function* blocksOf(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+  const blocks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  let sizeBytes = 0;
+  for (;;) {
+    const next = await blocks.next().catch((error: unknown) => {
+      throw asNasCallError(error);
+    });
+    if (next.done === true) return;
+    sizeBytes += next.value.length;
+    if (sizeBytes > maxBytes) throw new BadJsonError('It is too long.');
+    yield next.value;
+  }
+}
+
+function failed(cause: NasCallError): NasJson {
+  if (cause.code === 'protocol') return { kind: 'bad_answer', status: BAD_GATEWAY };
+  return { kind: 'unreachable', cause };
+}
+
+function refused({ status, body }: Response): NasJson {
+  body.destroy();
+  return { kind: 'bad_answer', status };
+}
+
+function isUnreadable(exchange: Response): boolean {
+  return isRedirect(exchange.status) || isEncoded(exchange);
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
+}
+
+/** Whether the body is packed although the request said `Accept-Encoding: identity`. */
+export function isEncoded(exchange: Response): boolean {
+  const coding = exchange.headers['content-encoding'];
+  return coding !== undefined && coding.trim() !== '' && coding.toLowerCase() !== 'identity';
+}
+
+/** Deeper than any answer of the NAS by far, and shallow enough for whatever reads it. */
+const DEEPEST = 64;
+/** The longest single item: two paths of 4 KB, each character escaped, and the rest. */
+const LONGEST_ITEM_BYTES = 64 * 1024;
+/** What stands around the items. */
+const LONGEST_REST_CHARACTERS = 64 * 1024;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_ARRAY = 0x5b;
+const OPEN_OBJECT = 0x7b;
+/** By byte, whether it opens, closes or divides, or begins a text. */
+const MATTERS = new Uint8Array(256);
+for (const character of '"[]{},') MATTERS[character.charCodeAt(0)] = 1;
+
+/** What came is no JSON of the wanted form. */
+class BadJsonError extends Error {
+  override readonly name = 'BadJsonError';
+}
+
+/** The brackets and commas of a JSON text that comes in blocks; what is in quotes is passed over. */
+class Brackets {
+  depth = 0;
+  #inText = false;
+  #isEscaped = false;
+
+  /** The place of the next bracket or comma, `block.length` where there is none. */
+  next(block: Buffer, from: number): number {
+    let at = from;
+    while (at < block.length) {
+      if (this.#inText) {
+        at = this.#behindText(block, at);
+        continue;
+      }
+      const byte = block[at] as number;
+      if (MATTERS[byte] === 1) {
+        if (byte !== QUOTE) return at;
+        this.#inText = true;
+      }
+      at += 1;
+    }
+    return at;
+  }
+
+  /** @throws BadJsonError where it is nested too deeply */
+  open(): void {
+    this.depth += 1;
+    if (this.depth > DEEPEST) throw new BadJsonError('It is nested too deeply.');
+  }
+
+  #behindText(block: Buffer, from: number): number {
+    for (let at = from; at < block.length; at += 1) {
+      const byte = block[at] as number;
+      if (this.#isEscaped) this.#isEscaped = false;
+      else if (byte === BACKSLASH) this.#isEscaped = true;
+      else if (byte === QUOTE) {
+        this.#inText = false;
+        return at + 1;
+      }
+    }
+    return block.length;
+  }
+}
+
+/**
+ * Reads `{"<member>": [item, item, …]}` as its bytes come, and hands the items out block by block:
+ * an answer of any length costs the memory of one block. Where an item ends is found by brackets
+ * and commas alone; what lies between is left to `JSON.parse`, which is quicker than anything
+ * written in JavaScript and finds what is no JSON (ADR 0023).
+ */
+class JsonItems {
+  readonly #member: RegExp;
+  readonly #brackets = new Brackets();
+  /** What stands before and behind the items, which must be JSON without them. */
+  #rest = '';
+  /** Bytes of an item that the next block goes on with. */
+  #begun: Buffer[] = [];
+  #begunBytes = 0;
+  #where: 'before' | 'within' | 'behind' = 'before';
+  #hasItems = false;
+
+  /** @param member the name of the list, of letters alone */
+  constructor(member: string) {
+    this.#member = new RegExp(`^\\s*\\{(?:.*,)?\\s*"${member}"\\s*:\\s*$`, 's');
+  }
+
+  /**
+   * The items that are whole by now.
+   * @throws BadJsonError
+   */
+  take(block: Buffer): unknown[] {
+    const brackets = this.#brackets;
+    let from = 0;
+    let comma = -1;
+    let items: unknown[] = [];
+    for (let at = brackets.next(block, 0); at < block.length; at = brackets.next(block, at + 1)) {
+      const byte = block[at];
+      if (byte === COMMA) {
+        if (this.#isBetweenItems) comma = at;
+      } else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
+        brackets.open();
+        if (byte === OPEN_ARRAY && this.#begins(block.subarray(from, at))) from = at + 1;
+      } else {
+        if (this.#isBetweenItems) {
+          items = this.#whole(block.subarray(from, at), true);
+          [from, comma, this.#where] = [at, -1, 'behind'];
+        }
+        brackets.depth -= 1;
+      }
+    }
+    if (comma >= 0) {
+      items = this.#whole(block.subarray(from, comma), false);
+      from = comma + 1;
+    }
+    this.#keep(block.subarray(from));
+    return items;
+  }
+
+  /**
+   * To be called behind the last block.
+   * @returns what stood around the items, the list itself empty
+   * @throws BadJsonError
+   */
+  end(): unknown {
+    if (this.#where === 'within') throw new BadJsonError('It ends in the middle.');
+    return parsed(this.#rest);
+  }
+
+  get #isBetweenItems(): boolean {
+    return this.#where === 'within' && this.#brackets.depth === 2;
+  }
+
+  /** Whether the array that opens here is the list. */
+  #begins(before: Buffer): boolean {
+    if (this.#where !== 'before' || this.#brackets.depth !== 2) return false;
+    const text = before.toString('utf8');
+    if (!this.#member.test(this.#rest + text)) return false;
+    this.#addRest(`${text}[`);
+    this.#where = 'within';
+    return true;
+  }
+
+  #whole(tail: Buffer, isLast: boolean): unknown[] {
+    const bytes = this.#begun.length === 0 ? tail : Buffer.concat([...this.#begun, tail]);
+    [this.#begun, this.#begunBytes] = [[], 0];
+    const text = bytes.toString('utf8');
+    if (/^\s*$/.test(text)) {
+      if (isLast && !this.#hasItems) return [];
+      throw new BadJsonError('An item is missing.');
+    }
+    this.#hasItems = true;
+    return parsed(`[${text}]`) as unknown[];
+  }
+
+  #keep(tail: Buffer): void {
+    if (this.#where !== 'within') {
+      this.#addRest(tail.toString('utf8'));
+      return;
+    }
+    this.#begun.push(tail);
+    this.#begunBytes += tail.length;
+    if (this.#begunBytes > LONGEST_ITEM_BYTES) throw new BadJsonError('An item is too long.');
+  }
+
+  #addRest(text: string): void {
+    this.#rest += text;
+    if (this.#rest.length > LONGEST_REST_CHARACTERS) throw new BadJsonError('It is too long.');
+  }
+}
+
+/**
+ * Reads a whole JSON text.
+ * @throws BadJsonError also where it is nested deeper than anybody reads
+ */
+function parseJson(bytes: Buffer): unknown {
+  const brackets = new Brackets();
+  for (let at = brackets.next(bytes, 0); at < bytes.length; at = brackets.next(bytes, at + 1)) {
+    const byte = bytes[at];
+    if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) brackets.open();
+    else if (byte !== COMMA) brackets.depth -= 1;
+  }
+  return parsed(bytes.toString('utf8'));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new BadJsonError('It is no JSON.', { cause: error });
+    throw error;
+  }
 }

@@ -2,28 +2,22 @@ import type {
   MagicPacketPort,
   WakeTarget,
 } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
-import { Listeners } from '../log/listeners.ts';
-import type { Log } from '../log/log.ts';
+import { Listeners, type Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
-import { Arrival } from './arrival.ts';
-import { BackgroundBudget } from './background-budget.ts';
-import { CallerNeed } from './caller-need.ts';
-import { DirectAddress } from './direct-address.ts';
-import { HttpNasClient } from './http-nas-client.ts';
-import { readNasJson } from './json-answer.ts';
-import { NasCalls } from './nas-calls.ts';
+import { type ChannelLink, HttpNasClient } from './http-nas-client.ts';
+import { NasCalls, readNasJson } from './nas-calls.ts';
 import type { NasJson } from './nas-client.ts';
-import type { NasNews } from './nas-news.ts';
-import { nasStatus, type NasPlug, type NasStatus } from './nas-status.ts';
-import { NasTransport } from './nas-transport.ts';
-import type { NasSocket } from './nas-upgrade.ts';
-import { type IdentityCheck, identityCheck, NeighbourTable } from './neighbour-table.ts';
-import { Presence } from './presence.ts';
-import { NasProbe } from './probe.ts';
-import { ServerProfileBook } from './server-profile.ts';
+import { type NasSocket, NasTransport } from './nas-transport.ts';
+import { type NasFault, type NasNews, type NasState, type NasWake, Presence } from './presence.ts';
+import { BackgroundBudget, NasProbe } from './probe.ts';
+import {
+  type IdentityCheck,
+  identityCheck,
+  NeighbourTable,
+  ServerProfileBook,
+} from './server-profile.ts';
 import { ServerRows } from './server-rows.ts';
-import type { ChannelLink } from './upload-channel.ts';
 import { NasWakes } from './wake.ts';
 
 export interface NasRoomOptions {
@@ -271,5 +265,222 @@ export class NasRoom {
     if (this.#options.macAddress !== null || address === null) return;
     const [mac, ...others] = this.#neighbours.macsOf(address);
     if (mac !== undefined && others.length === 0) this.#book.learnMac(mac);
+  }
+}
+
+const PROBE_EVERY_MS = 1_000;
+
+interface ArrivalOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly isAwake: () => boolean;
+  /** Asks the NAS now, outside the background budget. */
+  readonly probe: () => Promise<unknown>;
+  readonly bootTimeoutSeconds: number;
+}
+
+/**
+ * A NAS that said hello does not serve yet: it waits for the answer to its hello first (read in its
+ * code). So it is looked for once a second, until it is awake or a boot would have been over.
+ */
+export class Arrival {
+  readonly #options: ArrivalOptions;
+  #turn = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: ArrivalOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to look; a further hello begins the time anew. */
+  begin(): void {
+    if (this.#stopped) return;
+    this.end();
+    this.#turn = new AbortController();
+    const { signal } = this.#turn;
+    this.#running = Promise.all([this.#running, this.#look(signal)]).then(
+      () => undefined,
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.log.error(`Looking for the NAS broke off: ${reason}`);
+      },
+    );
+  }
+
+  /** Looks no longer: it said goodbye. */
+  end(): void {
+    this.#turn.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.end();
+    await this.#running;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const { clock, isAwake, probe, bootTimeoutSeconds } = this.#options;
+    const deadlineMs = clock.monotonicMs() + bootTimeoutSeconds * 1_000;
+    while (!signal.aborted) {
+      await probe();
+      if (isAwake() || clock.monotonicMs() >= deadlineMs) return;
+      await clock.sleep(PROBE_EVERY_MS, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+    }
+  }
+}
+
+/** Where the NAS's own server listens behind its proxy. */
+const DIRECT_PORT = '8000';
+
+/** How long "does not answer there" is believed, ms. */
+const RECHECK_MS = 10 * 60_000;
+
+/**
+ * Which address chunked uploads go to: NAS_DIRECT_URL, else NAS_URL's host at port 8000 when the
+ * NAS answers there, else NAS_URL itself. An https NAS_URL is never traded for plain http.
+ */
+export class DirectAddress {
+  readonly #nasUrl: URL;
+  readonly #candidate: URL | null;
+  readonly #ask: (url: URL) => Promise<NasJson>;
+  readonly #clock: Clock;
+  #known: URL | null;
+  #askedAtMs: number | null = null;
+  #asking: Promise<URL> | null = null;
+
+  /**
+   * @param setUrl NAS_DIRECT_URL, null when not set
+   * @param ask `GET /api/system/info` at another address, which wakes nothing
+   */
+  constructor(nasUrl: URL, setUrl: URL | null, ask: (url: URL) => Promise<NasJson>, clock: Clock) {
+    this.#nasUrl = nasUrl;
+    this.#candidate = candidateFor(nasUrl);
+    this.#known = setUrl ?? (this.#candidate === null ? nasUrl : null);
+    this.#ask = ask;
+    this.#clock = clock;
+  }
+
+  resolve(): Promise<URL> {
+    if (this.#known !== null) return Promise.resolve(this.#known);
+    this.#asking ??= this.#find().finally(() => {
+      this.#asking = null;
+    });
+    return this.#asking;
+  }
+
+  async #find(): Promise<URL> {
+    const candidate = this.#candidate;
+    if (candidate === null || this.#askedLately()) return this.#nasUrl;
+    const result = await this.#ask(candidate);
+    if (isNas(result)) {
+      this.#known = candidate;
+      return candidate;
+    }
+    this.#askedAtMs = this.#clock.monotonicMs();
+    return this.#nasUrl;
+  }
+
+  #askedLately(): boolean {
+    if (this.#askedAtMs === null) return false;
+    return this.#clock.monotonicMs() - this.#askedAtMs < RECHECK_MS;
+  }
+}
+
+/**
+ * A 401 in JSON is what the NAS says there without a token (measured). On one machine that port may
+ * be a BaluPi's, whose refusals carry a `code`; the NAS's do not.
+ */
+function isNas(result: NasJson): boolean {
+  if (result.kind !== 'answer') return false;
+  const isOurs = typeof result.body === 'object' && result.body !== null && 'code' in result.body;
+  return !isOurs && (result.status === 401 || result.status === 200);
+}
+
+function candidateFor(nasUrl: URL): URL | null {
+  if (nasUrl.protocol !== 'http:' || nasUrl.port === DIRECT_PORT) return null;
+  const candidate = new URL('/', nasUrl);
+  candidate.port = DIRECT_PORT;
+  return candidate;
+}
+
+/** How the NAS runs, as its plug measures it (contract 6). */
+type NasPowerState = 'off' | 'standby' | 'idle' | 'active' | 'unknown';
+
+/** What the plug with role `nas` knows, from memory. */
+interface NasPlug {
+  /** Watts of a fresh sample; null without one. */
+  watts(): number | null;
+  powerState(): NasPowerState;
+}
+
+/** The NAS as `GET /api/nas/status` shows it. Answered from memory. */
+export interface NasStatus {
+  /** Whether it answered lately over HTTP. */
+  readonly online: boolean;
+  readonly version: string | null;
+  /** NAS_URL without a user or password. */
+  readonly url: string;
+  readonly powerState: NasPowerState;
+  readonly sleepState: string;
+  readonly reachableBy: NasState['reachableBy'];
+  readonly powerW: number | null;
+  /** Epoch ms. */
+  readonly sinceMs: number;
+  /** Epoch ms. */
+  readonly lastSeenMs: number | null;
+  readonly nextWakeAt: string | null;
+  readonly everSeen: boolean;
+  readonly fault: NasFault | null;
+  readonly wake: NasWake['status'];
+}
+
+function nasStatus(state: NasState, wake: NasWake['status'], plug: NasPlug, url: URL): NasStatus {
+  // What answers is not off: that reading is from before it woke, and the next one is not there yet.
+  const isOld = state.reachable && plug.powerState() === 'off';
+  return {
+    online: state.reachable,
+    version: state.version,
+    url: withoutUser(url),
+    powerState: isOld ? 'unknown' : plug.powerState(),
+    sleepState: state.sleepState,
+    reachableBy: state.reachableBy,
+    powerW: isOld ? null : plug.watts(),
+    sinceMs: state.sinceMs,
+    lastSeenMs: state.lastSeenMs,
+    nextWakeAt: state.nextWakeAt,
+    everSeen: state.everSeen,
+    fault: state.fault ?? null,
+    wake,
+  };
+}
+
+function withoutUser(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+/**
+ * When somebody last needed the NAS: a caller whose request went to it, or whoever woke it. What
+ * nobody waits for begins no later than some minutes after that, so that it never keeps a NAS awake
+ * that nobody uses (contract 6).
+ */
+export class CallerNeed {
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  #neededAtMs: number | null = null;
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.#clock = clock;
+  }
+
+  /** A caller needs the NAS now. Not for a call that asks to leave it asleep. */
+  needed(): void {
+    this.#neededAtMs = this.#clock.monotonicMs();
+  }
+
+  /** Since the last time, ms; null when nobody did since the start. */
+  get idleMs(): number | null {
+    return this.#neededAtMs === null ? null : this.#clock.monotonicMs() - this.#neededAtMs;
   }
 }

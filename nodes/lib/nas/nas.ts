@@ -1,9 +1,9 @@
-export { readNasJson } from './json-answer.ts';
-export type { NasNews } from './nas-news.ts';
+export { readNasJson } from './nas-calls.ts';
+export type { NasNews } from './presence.ts';
 export type { NasApi, NasClient, NasJson } from './nas-client.ts';
-export type { NasExchange } from './nas-request.ts';
+export type { NasExchange } from './nas-client.ts';
 export { NasRoom } from './nas-room.ts';
-export type { NasSocket } from './nas-upgrade.ts';
-export { readNeighbourFile } from './neighbour-file.ts';
-export type { NasPresence, NasState, NasWake, WakeCause } from './presence-port.ts';
+export type { NasSocket } from './nas-transport.ts';
+export { readNeighbourFile } from './server-profile.ts';
+export type { NasPresence, NasState, NasWake, WakeCause } from './presence.ts';
 export { ServerRows } from './server-rows.ts';

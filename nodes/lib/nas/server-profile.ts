@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
-import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import type { ServerProfile, ServerRows } from './server-rows.ts';
 
 /** An awake NAS answers all day; its row is written this often at most, ms. */
@@ -71,4 +72,57 @@ export class ServerProfileBook {
       this.#log.warn(`The profile of the NAS could not be written: ${reason}`);
     }
   }
+}
+
+const LINUX_NEIGHBOURS = '/proc/net/arp';
+
+/** The kernel's neighbour table as text; empty on a machine that has none there. */
+export function readNeighbourFile(): string {
+  try {
+    return readFileSync(LINUX_NEIGHBOURS, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return '';
+    throw error;
+  }
+}
+
+/** Whether the machine behind an IP address is the NAS; what cannot be known is `ok`. */
+export type IdentityCheck = (ipAddress: string) => 'ok' | 'mismatch';
+
+/**
+ * The kernel's table of neighbours on the LAN, in the form of Linux's /proc/net/arp: a head line,
+ * then `IP address, HW type, Flags, HW address, Mask, Device`. Flags 0x0 marks an unanswered entry.
+ */
+export class NeighbourTable {
+  readonly #read: () => string;
+
+  /** @param read gives the table's text, empty where there is none */
+  constructor(read: () => string) {
+    this.#read = read;
+  }
+
+  /** All MAC addresses known for an IP address, `aa:bb:cc:dd:ee:ff`; several on several interfaces. */
+  macsOf(ipAddress: string): readonly string[] {
+    const wanted = ipAddress.replace(/^::ffff:/i, '');
+    const macs: string[] = [];
+    for (const line of this.#read().split('\n').slice(1)) {
+      const [address, , flags, hardware] = line.trim().split(/\s+/);
+      if (address !== wanted || hardware === undefined) continue;
+      const mac = normaliseMac(hardware);
+      if (mac === null || Number(flags) === 0 || mac === '00:00:00:00:00:00') continue;
+      macs.push(mac);
+    }
+    return macs;
+  }
+}
+
+/**
+ * Compares the neighbour table with the NAS's MAC address (contract 2, "Is it the NAS?").
+ * @param expectedMac as {@link normaliseMac} gives it
+ */
+export function identityCheck(table: NeighbourTable, expectedMac: string): IdentityCheck {
+  return (ipAddress) => {
+    const macs = table.macsOf(ipAddress);
+    return macs.length === 0 || macs.includes(expectedMac) ? 'ok' : 'mismatch';
+  };
 }

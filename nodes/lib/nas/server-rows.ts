@@ -1,6 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../store/store.ts';
-import { asRecord } from './json-value.ts';
+import { asRecord } from './nas-client.ts';
 
 /** What is kept of the NAS over its sleep and over a restart. */
 export interface ServerProfile {

@@ -1,6 +1,5 @@
-import { prepareAll } from '../store/prepared.ts';
-import type { Store } from '../store/store.ts';
-import { type Facts, isNoticeKind, type NoticeKind } from './notice-kinds.ts';
+import { prepareAll, type Store } from '../store/store.ts';
+import { type Facts, isNoticeKind, type NoticeKind } from './notice-text.ts';
 
 /** What a person wants to hear of, and when not. */
 export interface Choices {
@@ -21,7 +20,7 @@ export interface UnsentRow {
 }
 
 /** The Pi's own pair, its private half sealed. */
-export interface StoredKeys {
+interface StoredKeys {
   readonly publicKey: string;
   readonly secret: Buffer;
 }
@@ -109,4 +108,120 @@ export class NoticeRows {
 
 function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
+}
+
+/** One browser that a person has messages sent to. */
+export interface DeviceRow {
+  /** The beginning of the SHA-256 of its endpoint, base64url, by which a browser knows itself. */
+  readonly id: string;
+  readonly userId: number;
+  readonly name: string;
+  /** What its reader read in when it was added. */
+  readonly language: 'en' | 'de';
+  /** The sign-in of the page it was added on; null where it came over the API. */
+  readonly signIn: string | null;
+  /** What that user's sign-ins stood on then. */
+  readonly standing: number;
+  /** Its {@link PushTarget}, sealed. */
+  readonly secret: Buffer;
+  readonly createdAtMs: number;
+  /** When a message was last handed to its service; null before the first. */
+  readonly sentAtMs: number | null;
+  /** Why the last one was not; null where it was. */
+  readonly problem: string | null;
+  /** The newest version that it was told of. */
+  readonly toldVersion: string | null;
+}
+
+/** A person's phones and browsers, with room for forgotten ones. */
+const MOST_PER_USER = 10;
+
+const DEVICE_SQL = {
+  add: `
+    INSERT OR REPLACE INTO push_devices (id, user_id, name, language, sign_in, standing, secret,
+      created_at_ms, told_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  cap: `
+    DELETE FROM push_devices WHERE user_id = ?1 AND id IN (
+      SELECT id FROM push_devices WHERE user_id = ?1
+      ORDER BY created_at_ms DESC, id LIMIT -1 OFFSET ${MOST_PER_USER})`,
+  all: 'SELECT * FROM push_devices ORDER BY created_at_ms, id',
+  ofUser: 'SELECT * FROM push_devices WHERE user_id = ? ORDER BY created_at_ms, id',
+  find: 'SELECT * FROM push_devices WHERE id = ?',
+  drop: 'DELETE FROM push_devices WHERE id = ?',
+  signedOut: 'DELETE FROM push_devices WHERE sign_in = ?',
+  dropUser: 'DELETE FROM push_devices WHERE user_id = ?',
+  sent: 'UPDATE push_devices SET sent_at_ms = ?, problem = NULL WHERE id = ?',
+  failed: 'UPDATE push_devices SET problem = ? WHERE id = ? AND problem IS NOT ?',
+  toldVersion: 'UPDATE push_devices SET told_version = ? WHERE id = ?',
+} as const;
+
+/** All SQL of `push_devices`. */
+export class DeviceRows {
+  readonly #sql: ReturnType<typeof prepareAll<typeof DEVICE_SQL>>;
+
+  constructor(store: Store) {
+    this.#sql = prepareAll(store, DEVICE_SQL);
+  }
+
+  /** One that was there under that id, whosever it was, is this one from now on. */
+  add(row: Omit<DeviceRow, 'sentAtMs' | 'problem'>): void {
+    this.#sql.add.run(
+      ...([row.id, row.userId, row.name, row.language, row.signIn, row.standing] as const),
+      ...([row.secret, row.createdAtMs, row.toldVersion] as const),
+    );
+    this.#sql.cap.run(row.userId);
+  }
+
+  all(): readonly DeviceRow[] {
+    return this.#sql.all.all().map(deviceIn);
+  }
+
+  ofUser(userId: number): readonly DeviceRow[] {
+    return this.#sql.ofUser.all(userId).map(deviceIn);
+  }
+
+  find(id: string): DeviceRow | null {
+    const raw = this.#sql.find.get(id);
+    return raw === undefined ? null : deviceIn(raw);
+  }
+
+  drop(id: string): void {
+    this.#sql.drop.run(id);
+  }
+
+  signedOut(signIn: string): void {
+    this.#sql.signedOut.run(signIn);
+  }
+
+  dropUser(userId: number): void {
+    this.#sql.dropUser.run(userId);
+  }
+
+  sent(id: string, atMs: number): void {
+    this.#sql.sent.run(atMs, id);
+  }
+
+  failed(id: string, problem: string): void {
+    this.#sql.failed.run(problem, id, problem);
+  }
+
+  toldVersion(id: string, version: string): void {
+    this.#sql.toldVersion.run(version, id);
+  }
+}
+
+function deviceIn(raw: Readonly<Record<string, unknown>>): DeviceRow {
+  return {
+    id: String(raw['id']),
+    userId: Number(raw['user_id']),
+    name: String(raw['name']),
+    language: raw['language'] === 'de' ? 'de' : 'en',
+    signIn: typeof raw['sign_in'] === 'string' ? raw['sign_in'] : null,
+    standing: Number(raw['standing']),
+    secret: Buffer.from(raw['secret'] as Uint8Array),
+    createdAtMs: Number(raw['created_at_ms']),
+    sentAtMs: raw['sent_at_ms'] === null ? null : Number(raw['sent_at_ms']),
+    problem: typeof raw['problem'] === 'string' ? raw['problem'] : null,
+    toldVersion: typeof raw['told_version'] === 'string' ? raw['told_version'] : null,
+  };
 }

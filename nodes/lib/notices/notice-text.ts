@@ -1,5 +1,4 @@
-import { type EventLanguage, sentence } from '../events/events.ts';
-import { type Facts, type NoticeKind, PAGE_OF } from './notice-kinds.ts';
+import { type EventKind, type EventLanguage, sentence, type Told } from '../events/events.ts';
 
 type Words = Readonly<Record<EventLanguage, string>>;
 
@@ -93,4 +92,94 @@ function cut(text: string, most: number): string {
   if (chars.length <= most) return text;
   const tail = Math.floor(most / 2);
   return `${chars.slice(0, most - tail - 1).join('')}…${chars.slice(-tail).join('')}`;
+}
+
+/** What a person can be told of, in the order of the page. */
+const NOTICE_KINDS = [
+  'wake_failed',
+  'conflict',
+  'upload_failed',
+  'plug_lost',
+  'unusual',
+  'disk',
+  'update_ready',
+  /** What a flow of the owner's has to say. */
+  'flow',
+] as const;
+export type NoticeKind = (typeof NOTICE_KINDS)[number];
+
+/** What is told of an event, as its flow gets it. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+/** Of these only an admin may know (`events.ts`). */
+const ADMINS: ReadonlySet<NoticeKind> = new Set(['disk', 'update_ready']);
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** For so long nothing more is sent of the same, however often it happens; it is counted. */
+export const PAUSE_MS: Readonly<Record<NoticeKind, number>> = {
+  wake_failed: HOUR_MS,
+  conflict: 15 * MINUTE_MS,
+  upload_failed: 15 * MINUTE_MS,
+  plug_lost: 6 * HOUR_MS,
+  unusual: 3 * HOUR_MS,
+  disk: 6 * HOUR_MS,
+  update_ready: 24 * HOUR_MS,
+  flow: MINUTE_MS,
+};
+
+/** The page where a person sees more of it and can do something. */
+const PAGE_OF: Readonly<Record<NoticeKind, string>> = {
+  wake_failed: '/dashboard/nas',
+  conflict: '/dashboard/uploads',
+  upload_failed: '/dashboard/uploads',
+  plug_lost: '/dashboard/plugs',
+  unusual: '/dashboard/energy',
+  disk: '/dashboard/system',
+  update_ready: '/dashboard/system',
+  flow: '/dashboard/',
+};
+
+export function isNoticeKind(kind: string): kind is NoticeKind {
+  return NOTICE_KINDS.some((known) => known === kind);
+}
+
+/** What a person may be told of at all. */
+export function kindsFor(role: string): readonly NoticeKind[] {
+  return NOTICE_KINDS.filter((kind) => role === 'admin' || !ADMINS.has(kind));
+}
+
+/** What an event means for messages: one is due, those of a topic are not true any more, or nothing. */
+type Meaning =
+  | { readonly kind: 'notice'; readonly notice: NoticeKind; readonly topic: string }
+  | { readonly kind: 'over'; readonly topic: string }
+  | { readonly kind: 'nothing' };
+
+/** Nobody is told that all is well again; what was not sent of the trouble is then not sent either. */
+const ENDS: Readonly<Partial<Record<EventKind, NoticeKind>>> = {
+  nas_awake: 'wake_failed',
+  plug_back: 'plug_lost',
+};
+
+export function meaningOf({ kind, fields }: Told): Meaning {
+  const subject = subjectOf(kind, fields);
+  const ends = ENDS[kind];
+  if (ends !== undefined) return { kind: 'over', topic: topicOf(ends, subject) };
+  if (!isNoticeKind(kind)) return { kind: 'nothing' };
+  const isWell =
+    (kind === 'disk' && fields['state'] === 'ok') ||
+    (kind === 'unusual' && fields['level'] === 'usual');
+  const topic = topicOf(kind, subject);
+  return isWell ? { kind: 'over', topic } : { kind: 'notice', notice: kind, topic };
+}
+
+function topicOf(kind: NoticeKind, subject: string): string {
+  return subject === '' ? kind : `${kind} ${subject}`;
+}
+
+function subjectOf(kind: EventKind, fields: Facts): string {
+  const isOfPlug = kind === 'plug_lost' || kind === 'plug_back' || kind === 'unusual';
+  const subject = isOfPlug ? fields['device_id'] : fields['version'];
+  return typeof subject === 'string' ? subject : '';
 }

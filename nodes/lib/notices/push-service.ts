@@ -1,12 +1,12 @@
+import { encrypt } from 'http_ece';
+import jwt from 'jsonwebtoken';
 import { createECDH, createPrivateKey, hash, type JsonWebKey } from 'node:crypto';
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { request } from 'node:https';
-import type { LookupFunction } from 'node:net';
-import { encrypt } from 'http_ece';
-import jwt from 'jsonwebtoken';
-import { errorKind } from '../log/error-kind.ts';
-import { type AddressRule, PUBLIC, pushUrl } from './push-address.ts';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { errorKind } from '../log/log.ts';
 
 /** Where one browser is reached, as its `PushSubscription` tells (W3C Push API). */
 export interface PushTarget {
@@ -17,7 +17,7 @@ export interface PushTarget {
   readonly auth: string;
 }
 
-export interface PushMessage {
+interface PushMessage {
   readonly text: string;
   /** A later message of the same topic replaces one that was not handed over yet. */
   readonly topic: string;
@@ -205,4 +205,77 @@ function sealed(text: string, { p256dh, auth }: PushTarget): Buffer {
 
 function sizeOf(base64url: string): number {
   return /^[\w-]+$/.test(base64url) ? Buffer.from(base64url, 'base64url').length : 0;
+}
+
+/** Where a browser may have its messages sent. Another rule is for tests alone. */
+export interface AddressRule {
+  readonly url: (url: URL) => boolean;
+  readonly address: (address: string) => boolean;
+}
+
+const LONGEST = 2_048;
+/** IANA's special-purpose registries (RFC 6890) and multicast: nothing there is on the internet. */
+const SPECIAL = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 3],
+] as const) {
+  SPECIAL.addSubnet(network, prefix);
+}
+for (const [network, prefix] of [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+] as const) {
+  SPECIAL.addSubnet(network, prefix, 'ipv6');
+}
+/** What IPv6 gives out for the internet (RFC 4291); all else is local, mapped or translated. */
+const GLOBAL = new BlockList();
+GLOBAL.addSubnet('2000::', 3, 'ipv6');
+
+/**
+ * Push services are on the internet, by name and by https. Somebody who sends an address of the house
+ * instead would have the Pi knock there.
+ */
+export const PUBLIC: AddressRule = {
+  url: ({ protocol, hostname, port, username, password }) => {
+    const isName = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 && hostname.includes('.');
+    return protocol === 'https:' && isName && port === '' && username + password === '';
+  },
+  address: (address) => {
+    if (isIP(address) === 4) return !SPECIAL.check(address);
+    const isGlobal = GLOBAL.check(address, 'ipv6') && !SPECIAL.check(address, 'ipv6');
+    return isGlobal && !ownNetworks().check(address, 'ipv6');
+  },
+};
+
+/** @returns null where it is no address that a browser's push service could have given out */
+function pushUrl(text: string, rule: AddressRule): URL | null {
+  const url = text.length > LONGEST ? null : URL.parse(text);
+  return url !== null && rule.url(url) ? url : null;
+}
+
+/** A house's IPv6 addresses are global ones, of the networks that this machine is in. */
+function ownNetworks(): BlockList {
+  const own = new BlockList();
+  for (const { cidr, family } of Object.values(networkInterfaces()).flatMap((one) => one ?? [])) {
+    const [network, prefix] = (cidr ?? '').split('/');
+    if (family === 'IPv6' && network !== undefined && network !== '') {
+      own.addSubnet(network, Math.min(Number(prefix), 64), 'ipv6');
+    }
+  }
+  return own;
 }

@@ -1,20 +1,364 @@
+import { type Endpoint, endpointById, type EndpointId } from '../api/api.ts';
+import { FIELD_WORDS, type FieldWords, type Words } from './field-words.ts';
+
 /** What nodes can do, declared once: what lets a request in, what a dialog shows, what a help says. */
-export {
-  declare,
-  type Field,
-  type FieldKind,
-  fieldsOf,
-  isUsers,
-  type NodeDeclaration,
-  type Operation,
-  ownerOf,
-  type Words,
-} from './declaration.ts';
-export {
-  FieldReader,
-  type Given,
-  NODE_VERSION,
-  NOTHING_GIVEN,
-  type StoredNode,
-  textIn,
-} from './given.ts';
+
+export type { Words } from './field-words.ts';
+
+/** How a value is put in, in the dialog. `plug`: chosen from the list of plugs; `code`: a text of several lines. */
+export type FieldKind = 'text' | 'number' | 'flag' | 'choice' | 'json' | 'plug' | 'code';
+
+/** One value an operation takes. */
+export interface Field {
+  readonly name: string;
+  readonly kind: FieldKind;
+  readonly choices?: readonly string[];
+  /**
+   * The property of a message it comes from where the dialog says nothing; null for one that the
+   * dialog alone sets.
+   */
+  readonly property: string | null;
+  readonly label: Words;
+  readonly about: Words;
+  /** Its endpoint's description names it, so a request brings it by itself. */
+  readonly isDescribed: boolean;
+  /** The node's own property that held it before there were fields (version 0). */
+  readonly was?: string;
+}
+
+/** A value that no endpoint describes. */
+interface OwnField {
+  readonly kind: FieldKind;
+  readonly property?: string | null;
+  readonly label?: Words;
+  readonly about?: Words;
+  readonly was?: string;
+}
+
+export interface Operation {
+  /** As it is chosen in the dialog. */
+  readonly words: Words;
+  /** `flow`: for an owner's own flow. `house`: a step of an endpoint, a page or a schedule. */
+  readonly for: 'flow' | 'house';
+  /** The endpoints whose description lets a request in; what they take it takes in any flow. */
+  readonly serves?: readonly [EndpointId, ...EndpointId[]];
+  /** What its endpoint takes and it does not. */
+  readonly leaves?: readonly string[];
+  /** Other words for what its endpoint takes. */
+  readonly fieldWords?: Readonly<Record<string, FieldWords>>;
+  /** What it takes beside that. */
+  readonly takes?: Readonly<Record<string, OwnField>>;
+  /** A word for each output; one without a word where this is left out. */
+  readonly outputs?: readonly Words[] | 0;
+  /** Whose it is in a flow where no endpoint of its tells. */
+  readonly belongsTo?: 'user';
+  /** It speaks by itself, so what it takes is set once. */
+  readonly isSource?: boolean;
+}
+
+/** One line of the help's outputs. */
+interface Output extends Words {
+  readonly name: string;
+  /** As Node-RED's help writes it: `object, array`. */
+  readonly type: string;
+}
+
+/** A plain text of the dialog that is no value of a message. */
+interface Setting {
+  readonly label: Words;
+  readonly placeholder?: Words;
+  /** The operations it is for; all where it is left out. */
+  readonly for?: readonly string[];
+}
+
+/**
+ * All that is known of a node's operations and all words about them: dialog, help and locales are
+ * made of it (`npm run docs`), and so is what lets a request in.
+ */
+export interface NodeDeclaration {
+  /** Name of its folder, and of its part of the locales. */
+  readonly key: string;
+  readonly type: string;
+  readonly color: string;
+  /** The config node it names. */
+  readonly config: 'store' | 'nas';
+  readonly title: Words;
+  /** What it is for: the head of its help. */
+  readonly about: Words;
+  readonly operations: Readonly<Record<string, Operation>>;
+  readonly settings?: Readonly<Record<string, Setting>>;
+  readonly status?: Readonly<Record<string, Words>>;
+  readonly gives: readonly Output[];
+  /** The help's details in Markdown. A name in double braces is that operation's words. */
+  readonly details: Words;
+}
+
+/** Keeps the names of the operations for the compiler. */
+export function declare<const Declaration extends NodeDeclaration>(
+  declaration: Declaration,
+): Declaration {
+  return declaration;
+}
+
+/**
+ * Whose operation an endpoint is, where no request says who calls. `pi`: the house's own, such as
+ * plugs, wake, energy and counts. `user`: somebody's files, uploads, pins or credentials, so a user
+ * has to be named (contract 7). `request`: it makes sense as the answer to a request alone, as what
+ * it takes or gives is a stream, a sign-in or a signature.
+ */
+export function ownerOf(endpoint: Endpoint): 'pi' | 'user' | 'request' {
+  const [tag = ''] = endpoint.tags;
+  if (endpoint.access === 'open' && tag !== 'system') return 'request';
+  if (tag === 'auth' || endpoint.body === 'stream' || endpoint.body === 'bytes') return 'request';
+  if (ONLY_STREAMS.has(endpoint.id)) return 'request';
+  if (OF_A_USER.has(tag) || endpoint.id.startsWith('cache-pin')) return 'user';
+  return endpoint.id === 'cache-unpin' || endpoint.id.startsWith('nas-credentials') ? 'user' : 'pi';
+}
+
+const ONLY_STREAMS: ReadonlySet<string> = new Set([
+  'files-download',
+  'files-download-query',
+  'sync-changes',
+]);
+const OF_A_USER: ReadonlySet<string> = new Set(['files', 'notices', 'uploads']);
+
+interface Schema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly anyOf?: readonly (Schema & { readonly const?: unknown })[];
+}
+
+/** Whose value is a plug, whatever the endpoint calls it. */
+const PLUGS: ReadonlySet<string> = new Set(['device_id', 'into']);
+const PLUG_ENDPOINTS = /^tapo-devices-/;
+const KIND_OF_TYPE: Readonly<Record<string, FieldKind>> = {
+  ...{ integer: 'number', number: 'number', boolean: 'flag', array: 'json', object: 'json' },
+};
+const NO_WORDS: Words = { en: '', de: '' };
+
+/** Whether a flow has to name a user for it. */
+export function isUsers({ serves, belongsTo }: Operation): boolean {
+  if (belongsTo !== undefined) return true;
+  return serves !== undefined && ownerOf(endpointById(serves[0])) === 'user';
+}
+
+/** What an operation takes, in the order of its dialog. */
+export function fieldsOf(operation: Operation): readonly Field[] {
+  const { serves, leaves = [], takes = {}, fieldWords = {} } = operation;
+  const own = Object.entries(takes).map(([name, field]) => ownField(name, field));
+  const names = new Set([...own.map(({ name }) => name), ...leaves]);
+  const described = serves === undefined ? [] : describedFields(serves[0]);
+  const others = described.filter(({ name }) => !names.has(name));
+  return [...others.map((field) => ({ ...field, ...fieldWords[field.name] })), ...own];
+}
+
+function describedFields(id: EndpointId): readonly Field[] {
+  if (ownerOf(endpointById(id)) === 'request') return [];
+  const { params, query, bodySchema, body } = endpointById(id) as {
+    readonly params: Schema;
+    readonly query: Schema;
+    readonly bodySchema: Schema;
+    readonly body: string;
+  };
+  const isPlug = (name: string): boolean =>
+    PLUGS.has(name) || (name === 'id' && PLUG_ENDPOINTS.test(id));
+  const from = ({ properties = {} }: Schema, place: string): readonly Field[] =>
+    Object.entries(properties).map(([name, schema]) => ({
+      ...{ name, property: `${place}${name}`, isDescribed: true },
+      ...(isPlug(name) ? ({ kind: 'plug' } as const) : kindOf(schema)),
+      ...wordsOf(isPlug(name) && name === 'id' ? 'device_id' : name),
+    }));
+  const inAddress = [...from(params, ''), ...from(query, '')];
+  const taken = new Set(inAddress.map(({ name }) => name));
+  const inBody = body === 'json' ? from(bodySchema, 'payload.') : [];
+  return [...inAddress, ...inBody.filter(({ name }) => !taken.has(name))];
+}
+
+function ownField(name: string, given: OwnField): Field {
+  const { kind, property = name, label, about, was } = given;
+  const words = wordsOf(name);
+  return {
+    ...{ name, kind, property, isDescribed: false },
+    ...{ label: label ?? words.label, about: about ?? words.about },
+    ...(was === undefined ? {} : { was }),
+  };
+}
+
+function wordsOf(name: string): { readonly label: Words; readonly about: Words } {
+  return FIELD_WORDS[name] ?? { label: { en: name, de: name }, about: NO_WORDS };
+}
+
+function kindOf(schema: Schema): Pick<Field, 'kind' | 'choices'> {
+  const { anyOf } = schema;
+  if (anyOf !== undefined) {
+    const choices = anyOf.flatMap((one) => (typeof one.const === 'string' ? [one.const] : []));
+    const [first] = anyOf;
+    if (choices.length > 0 || first === undefined) return { kind: 'choice', choices };
+    return kindOf(first);
+  }
+  return { kind: KIND_OF_TYPE[schema.type ?? ''] ?? 'text' };
+}
+
+/** The values of an operation, by name; one that is nowhere set is not there. */
+export type Given = Readonly<Record<string, unknown>>;
+
+/** A value as the dialog keeps it: one of Node-RED's typed inputs. */
+interface StoredField {
+  readonly type: string;
+  readonly value: string;
+}
+
+/** A node as its flow keeps it. */
+export interface StoredNode {
+  /** Of the form of what is kept; 0 where it says none. */
+  readonly version?: number;
+  readonly op?: string;
+  readonly fields?: Readonly<Record<string, StoredField>>;
+}
+
+/** The part of Node-RED that works out a typed input. */
+interface Evaluator {
+  evaluateNodeProperty(
+    value: string,
+    type: string,
+    node: never,
+    message: object,
+    done: (error: Error | null, value: unknown) => void,
+  ): unknown;
+}
+
+/** A value as a text; empty where there is none, or none that is a text. */
+export function textIn(given: Given, name: string): string {
+  return textOf(given[name]);
+}
+
+interface Deps {
+  readonly util: Evaluator;
+  readonly node: object;
+  readonly declaration: NodeDeclaration;
+  readonly config: StoredNode;
+}
+
+export const NOTHING_GIVEN: Given = {};
+/** The version of what a dialog keeps now. */
+export const NODE_VERSION = 1;
+
+/** What the types of a typed input of ours are called by Node-RED. */
+const FIXED: Readonly<Record<string, string>> = { plug: 'str', choice: 'str', code: 'str' };
+
+/**
+ * Reads what a node's operation takes: from its dialog where that sets it (a fixed value, a property
+ * of the message or a context, an environment variable, a JSONata expression), else from the
+ * message's own property.
+ */
+export class FieldReader {
+  readonly #deps: Deps;
+  readonly #fields: readonly Field[];
+  readonly #stored: Readonly<Record<string, StoredField>>;
+  /** As a node of version 0 has it: what the message names goes before what the dialog says. */
+  readonly #isOfMessageFirst: boolean;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    const { declaration, config } = deps;
+    const operation = declaration.operations[config.op ?? ''];
+    this.#fields = operation === undefined ? [] : fieldsOf(operation);
+    this.#stored = storedFields(config, this.#fields);
+    this.#isOfMessageFirst = versionOf(config) < NODE_VERSION;
+  }
+
+  /** Whether every value is the message's own. */
+  get isPlain(): boolean {
+    return Object.keys(this.#stored).length === 0;
+  }
+
+  /**
+   * What no description names, and of the rest what the dialog sets: undefined for a value that is
+   * to come from somewhere and is not there.
+   * @throws Error naming the field that cannot be worked out
+   */
+  async read(message: object): Promise<Given> {
+    const given: Record<string, unknown> = { ...this.plain(message) };
+    for (const { name, label } of this.#fields) {
+      const stored = this.#stored[name];
+      if (stored === undefined) continue;
+      if (this.#isOfMessageFirst && typeof given[name] === 'string') continue;
+      const value = await this.#evaluated(stored, message, label.en);
+      given[name] = value === '' ? undefined : value;
+    }
+    return given;
+  }
+
+  /** What no description names, out of the message's own properties. */
+  plain(message: object): Given {
+    const given: Record<string, unknown> = {};
+    for (const { name, property, isDescribed } of this.#fields) {
+      if (isDescribed || property === null) continue;
+      given[name] = propertyOf(message, property);
+    }
+    return given;
+  }
+
+  async #evaluated({ type, value }: StoredField, message: object, label: string): Promise<unknown> {
+    const { util, node } = this.#deps;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const done = (error: Error | null, found: unknown): void => {
+      if (error === null || error === undefined) resolve(found);
+      else reject(error);
+    };
+    try {
+      util.evaluateNodeProperty(value, FIXED[type] ?? type, node as never, message, done);
+      return await promise;
+    } catch (error) {
+      throw new Error(`"${label}" of this node cannot be worked out: ${reasonOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function textOf(value: unknown): string {
+  const isText = typeof value === 'string' || typeof value === 'number' || value === true;
+  return isText ? String(value) : '';
+}
+
+/** JSONata throws objects that are no errors. */
+function reasonOf(error: unknown): string {
+  const { message } = (error ?? {}) as { readonly message?: unknown };
+  return typeof message === 'string' ? message : String(error);
+}
+
+function versionOf({ version = 0 }: StoredNode): number {
+  return version;
+}
+
+/** What a node of an earlier version kept elsewhere is a fixed value. */
+function storedFields(config: StoredNode, fields: readonly Field[]): Record<string, StoredField> {
+  const stored: Record<string, StoredField> = { ...config.fields };
+  if (versionOf(config) >= NODE_VERSION) return stored;
+  const older = config as Readonly<Record<string, unknown>>;
+  for (const { name, kind, was } of fields) {
+    const value = was === undefined ? undefined : older[was];
+    const text = textOf(value);
+    if (text === '' || value === false) continue;
+    stored[name] ??= { type: FIXED_TYPES[kind], value: text };
+  }
+  return stored;
+}
+
+const FIXED_TYPES: Readonly<Record<Field['kind'], string>> = {
+  ...{ text: 'str', number: 'num', flag: 'bool', choice: 'choice', json: 'json' },
+  ...{ plug: 'plug', code: 'code' },
+};
+
+function propertyOf(message: object, property: string): unknown {
+  return property
+    .split('.')
+    .reduce<unknown>(
+      (held, name) =>
+        typeof held === 'object' && held !== null
+          ? (held as Readonly<Record<string, unknown>>)[name]
+          : undefined,
+      message,
+    );
+}

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
-import type { Answer } from '../http/http.ts';
+import { type Answer, refuse } from '../http/http.ts';
 
 /** A request below `/api` that neither BaluPi nor a tinkerer's flow answers. */
 export interface PassRequest {
@@ -52,4 +52,120 @@ export interface PassHook {
   /** By method and segments alone. `with_body`: the body is read first, at most 64 KB of it. */
   concerns(address: Pick<PassRequest, 'method' | 'segments'>): boolean | 'with_body';
   before(request: PassRequest): PassBefore | Promise<PassBefore>;
+}
+
+interface DeviceHookDeps {
+  /** Null where the NAS has not said whose it is. */
+  readonly ownerOf: (deviceId: string) => number | null;
+  /** The NAS said whose it is. */
+  readonly learn: (deviceId: string, userId: number) => void;
+}
+
+/** Addresses that end in a device's id and whose owner BaluHost 1.38 does not look at (measured). */
+const OF_A_DEVICE: readonly (readonly string[])[] = [
+  ['mobile', 'sync', 'folders'],
+  ['mobile', 'camera', 'settings'],
+  ['mobile', 'upload', 'queue'],
+];
+
+/**
+ * A device's answers are its owner's alone. BaluHost lets any user read and set another's, so the Pi
+ * looks, and learns whose a device is from what the NAS answers to its owner.
+ */
+export class DeviceHook implements PassHook {
+  readonly #deps: DeviceHookDeps;
+
+  constructor(deps: DeviceHookDeps) {
+    this.#deps = deps;
+  }
+
+  concerns({ method, segments }: Pick<PassRequest, 'method' | 'segments'>): boolean {
+    return deviceIn(segments) !== null || isList(method, segments) || isDesktop(method, segments);
+  }
+
+  before({ method, segments, caller }: PassRequest): PassBefore {
+    const deviceId = deviceIn(segments);
+    const owner = deviceId === null ? null : this.#deps.ownerOf(deviceId);
+    if (owner !== null && owner !== caller.user.id) {
+      return { kind: 'answer', answer: refuse('not_found') };
+    }
+    if (isList(method, segments)) return this.#learning((body) => devicesIn(body));
+    if (!isDesktop(method, segments)) return { kind: 'go' };
+    return this.#learning((body) => {
+      const { device_id: id } = asRecord(body);
+      return typeof id === 'string' ? [{ id, userId: caller.user.id }] : [];
+    });
+  }
+
+  #learning(read: (body: unknown) => readonly { id: string; userId: number }[]): PassBefore {
+    const after = (result: PassResult): undefined => {
+      if (result.kind !== 'answered' || result.status !== 200) return;
+      for (const { id, userId } of read(result.body)) this.#deps.learn(id, userId);
+    };
+    return { kind: 'go', readsAnswer: true, after };
+  }
+}
+
+/** The device an address is about; ids of folders stand in the same place and are nobody's device. */
+function deviceIn(segments: readonly string[]): string | null {
+  const isOne = OF_A_DEVICE.some((head) => head.every((word, index) => segments[index] === word));
+  return isOne ? (segments[3] ?? null) : null;
+}
+
+function isList(method: string, segments: readonly string[]): boolean {
+  return method === 'GET' && segments.join('/') === 'mobile/devices';
+}
+
+function isDesktop(method: string, segments: readonly string[]): boolean {
+  return method === 'POST' && segments.join('/') === 'sync/register-desktop';
+}
+
+function devicesIn(body: unknown): readonly { id: string; userId: number }[] {
+  if (!Array.isArray(body)) return [];
+  return body.flatMap((device: unknown) => {
+    const { id, user_id: userId } = asRecord(device);
+    return typeof id === 'string' && typeof userId === 'number' ? [{ id, userId }] : [];
+  });
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** Sees a password being changed, by its user or by an admin: what was paired before is to end. */
+export class PasswordHook implements PassHook {
+  readonly #changed: (userId: number) => void;
+
+  constructor(changed: (userId: number) => void) {
+    this.#changed = changed;
+  }
+
+  concerns({ method, segments }: Pick<PassRequest, 'method' | 'segments'>): boolean {
+    return isOwn(method, segments) || userIn(method, segments) !== null;
+  }
+
+  before({ method, segments, caller }: PassRequest): PassBefore {
+    const userId = isOwn(method, segments) ? caller.user.id : userIn(method, segments);
+    const after = (result: PassResult): undefined => {
+      if (userId !== null && mayHaveHappened(result)) this.#changed(userId);
+    };
+    return { kind: 'go', after };
+  }
+}
+
+function isOwn(method: string, segments: readonly string[]): boolean {
+  return method === 'POST' && segments.join('/') === 'auth/change-password';
+}
+
+/** Whatever an admin sets of a user may be the password, and to read the body is to know it. */
+function userIn(method: string, segments: readonly string[]): number | null {
+  const [users, id = '', ...more] = segments;
+  if (users !== 'users' || more.length > 0 || (method !== 'PUT' && method !== 'PATCH')) return null;
+  return /^[1-9]\d{0,14}$/.test(id) ? Number(id) : null;
+}
+
+/** Also where the NAS broke off after having done it. */
+function mayHaveHappened(result: PassResult): boolean {
+  if (result.kind === 'answered') return result.status < 300 || result.status >= 500;
+  return result.kind === 'no_answer';
 }

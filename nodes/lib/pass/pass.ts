@@ -6,13 +6,10 @@ import type { Answer } from '../http/http.ts';
 import type { Log } from '../log/log.ts';
 import { type NasApi, type NasExchange, type NasPresence, readNasJson } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
-import { givenHeaders, sentHeaders } from './pass-headers.ts';
-import type { PassHook, PassRequest } from './pass-hook.ts';
-import { RunningHooks } from './running-hooks.ts';
-import { mayBeJson, parsedJson, readSmallBody } from './small-body.ts';
-import { mayActStored } from './stored-token.ts';
+import type { PassBefore, PassHook, PassRequest, PassResult } from './pass-hook.ts';
+import { givenHeaders, sentHeaders } from './web-pages.ts';
 
-export interface PassDeps {
+interface PassDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly nas: Pick<NasApi, 'relay'>;
@@ -30,7 +27,7 @@ export interface PassDeps {
 }
 
 /** A request as the guard let it in. */
-export interface PassAsked {
+interface PassAsked {
   readonly method: string;
   readonly address: PassedAddress;
   readonly caller: Caller;
@@ -330,4 +327,151 @@ function isJson({ headers }: Response): boolean {
 
 function isPage({ headers }: Response): boolean {
   return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers['content-type'] ?? '');
+}
+
+type SmallBody =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer }
+  | { readonly kind: 'too_large' }
+  /** It broke off. */
+  | { readonly kind: 'cut' };
+
+/** What the NAS takes for JSON: what says so, and what says nothing (BaluHost 1.38's framework). */
+function mayBeJson({ 'content-type': type }: IncomingHttpHeaders): boolean {
+  return type === undefined || /^application\/(?:[\w.+-]+\+)?json\b/i.test(type.trim());
+}
+
+/** Reads a stream to its end, as long as it brings no more than that; more is left unread. */
+async function readSmallBody(stream: Readable, maxBytes: number): Promise<SmallBody> {
+  const { promise, resolve } = Promise.withResolvers<SmallBody>();
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  const onData = (chunk: Buffer): void => {
+    sizeBytes += chunk.length;
+    chunks.push(chunk);
+    if (sizeBytes > maxBytes) resolve({ kind: 'too_large' });
+  };
+  const onEnd = (): void => {
+    resolve({ kind: 'bytes', bytes: Buffer.concat(chunks) });
+  };
+  const onCut = (): void => {
+    resolve({ kind: 'cut' });
+  };
+  stream.on('data', onData);
+  stream.once('end', onEnd);
+  stream.once('error', onCut);
+  stream.once('close', onCut);
+  const read = await promise;
+  stream.off('data', onData);
+  stream.off('end', onEnd);
+  stream.off('error', onCut);
+  stream.off('close', onCut);
+  if (read.kind === 'too_large') stream.destroy();
+  return read;
+}
+
+/** @returns undefined for what is no JSON */
+function parsedJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Everything below these, whatever is done there (contract 2, "For a Pi token"). */
+const ACTS_BELOW: readonly string[] = [
+  'files',
+  'sync',
+  'shares',
+  'notifications',
+  'mobile/camera',
+  'mobile/devices',
+  'mobile/sync',
+  'mobile/upload',
+];
+/** What is only read there. */
+const READS_BELOW: readonly string[] = [
+  'energy',
+  'health',
+  'mobile/power-summary',
+  'monitoring',
+  'smart-devices',
+  'system',
+];
+/** To give away what is somebody's, or to move it, is no use of one's own files. */
+const NEVER: readonly string[] = ['files/transfer-ownership', 'files/enforce-residency'];
+const WAKES: readonly string[] = ['system/sleep/wake', 'system/sleep/wol'];
+
+/**
+ * Whether a stored credential may act there for a caller who came with a Pi token. Such a token
+ * lives for 15 minutes and is given for a password or a refresh token alone; what makes accounts,
+ * keys and sign-ins, or is an admin's, wants a token of the NAS's own.
+ * @param segments decoded, without the `api` before them
+ */
+function mayActStored(method: string, segments: readonly string[]): boolean {
+  const isBelow = (place: string): boolean =>
+    place.split('/').every((word, index) => segments[index] === word);
+  if (NEVER.some(isBelow)) return false;
+  if (ACTS_BELOW.some(isBelow)) return true;
+  if (method === 'GET' || method === 'HEAD') return READS_BELOW.some(isBelow);
+  return method === 'POST' && WAKES.some(isBelow);
+}
+
+type Go = Extract<PassBefore, { kind: 'go' }>;
+
+/** The hooks of one request on its way: asked in their order, told in the reverse one. */
+class RunningHooks {
+  readonly #log: Log;
+  #going: Go[] = [];
+  #result: PassResult = { kind: 'not_sent' };
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** @returns the first answer one of them gives in the NAS's place, or null */
+  async before(hooks: readonly PassHook[], request: PassRequest): Promise<Answer | null> {
+    for (const hook of hooks) {
+      const before = await hook.before(request);
+      if (before.kind === 'answer') return before.answer;
+      this.#going.push(before);
+    }
+    return null;
+  }
+
+  get isAuto(): boolean {
+    return this.#going.some(({ auto }) => auto === true);
+  }
+
+  get readsAnswer(): boolean {
+    return this.#going.some(({ readsAnswer }) => readsAnswer === true);
+  }
+
+  /** What goes in the place of the body; undefined for what was sent. */
+  get body(): unknown {
+    return this.#going.findLast(({ body }) => body !== undefined)?.body;
+  }
+
+  /** How it stands, should it be told now. */
+  ended(result: PassResult): void {
+    this.#result = result;
+  }
+
+  /** Tells each of them once. @returns what goes out in the NAS's place, or null */
+  async tell(): Promise<Answer | null> {
+    const going = this.#going.reverse();
+    this.#going = [];
+    let instead: Answer | null = null;
+    for (const { after } of going) {
+      try {
+        instead = (await after?.(this.#result)) ?? instead;
+      } catch (error) {
+        // The NAS has done it by now, and its answer is the caller's all the same.
+        const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        this.#log.error(`What follows a passed request failed: ${reason}`);
+      }
+    }
+    return instead;
+  }
 }

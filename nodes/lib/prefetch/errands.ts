@@ -1,19 +1,21 @@
-import type { CallerNeed } from '../nas/caller-need.ts';
-import type { NasPresence } from '../nas/presence-port.ts';
+import type { Caller, User } from '../accounts/caller.ts';
+import type { Background, Occasion } from '../cache/cache.ts';
+import { type Files, parentOf } from '../files/files.ts';
+import type { CallerNeed } from '../nas/nas-room.ts';
+import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
-import { Pace } from './pace.ts';
 
 /** Nothing that no caller waits for begins later than this after somebody needed the NAS. */
 export const NEED_LASTS_MS = 5 * 60_000;
 /** Of the NAS's 200 lists and 500 downloads a minute and user this much at most is spent here. */
-export const LISTS_PER_MINUTE = 80;
-export const DOWNLOADS_PER_MINUTE = 200;
+const LISTS_PER_MINUTE = 80;
+const DOWNLOADS_PER_MINUTE = 200;
 /** How often to look whether callers are done. */
 const YIELD_MS = 250;
 /** What the NAS says with its 429 (docs/NAS.md). */
 const BUSY_MS = 60_000;
 
-export interface ErrandsPorts {
+interface ErrandsPorts {
   readonly clock: Clock;
   readonly presence: Pick<NasPresence, 'state' | 'onChange'>;
   readonly need: Pick<CallerNeed, 'idleMs'>;
@@ -22,7 +24,7 @@ export interface ErrandsPorts {
 }
 
 /** The most an errand may ask of the NAS. */
-export interface Cost {
+interface Cost {
   readonly lists: number;
   readonly downloads: number;
 }
@@ -124,5 +126,171 @@ export class Errands {
       if (signal.aborted) return false;
       throw error;
     }
+  }
+}
+
+const WINDOW_MS = 60_000;
+
+/** How often a kind of request is made in any minute, so that the NAS's own limit stays far. */
+class Pace {
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #perMinute: number;
+  #takenAtMs: readonly number[] = [];
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>, perMinute: number) {
+    this.#clock = clock;
+    this.#perMinute = perMinute;
+  }
+
+  /** How long to wait until `count` more fit into the minute, ms; 0 for not at all. */
+  waitMs(count: number): number {
+    const nowMs = this.#clock.monotonicMs();
+    this.#takenAtMs = this.#takenAtMs.filter((atMs) => nowMs - atMs < WINDOW_MS);
+    const over = this.#takenAtMs.length + count - this.#perMinute;
+    if (over <= 0) return 0;
+    const oldest = this.#takenAtMs[over - 1] ?? nowMs;
+    return Math.max(1, oldest + WINDOW_MS - nowMs);
+  }
+
+  /** So many were made just now. */
+  note(count: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#takenAtMs = [...this.#takenAtMs, ...Array.from({ length: count }, () => nowMs)];
+  }
+}
+
+interface FetchForPorts {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly errands: Errands;
+  readonly background: Pick<Background, 'fetch'>;
+  readonly files: Pick<Files, 'locatePath' | 'list'>;
+  /** As last known; null when unknown or switched off. */
+  readonly userOf: (userId: number) => User | null;
+  /** A token of that very user that the NAS takes now. */
+  readonly tokenOf: (userId: number) => Promise<string | null>;
+}
+
+/** How one file came out. `no_token`: nothing can be asked for this user now. */
+type Fetched = 'fetched' | 'used_meanwhile' | 'not_fetched' | 'no_token' | 'closed';
+
+/** What a fetch that kept nothing came to. */
+const TOLD: Readonly<
+  Record<Exclude<Awaited<ReturnType<Background['fetch']>>['kind'], 'kept'>, Fetched>
+> = {
+  ended: 'closed',
+  unreachable: 'closed',
+  nas_busy: 'closed',
+  needs_nas_token: 'no_token',
+  token_refused: 'no_token',
+  here: 'not_fetched',
+  not_kept: 'not_fetched',
+  not_found: 'not_fetched',
+  changed: 'not_fetched',
+  nas_bad_answer: 'not_fetched',
+};
+
+/** The files room asks for a folder again after this. */
+const LISTED_ANEW_MS = 10_000;
+/** A look at the file's folder before, and one after where the NAS knows no checksum. */
+const MOST = { lists: 2, downloads: 2 };
+
+/** Fetches a file for one user with that user's own token, through permission and all. */
+export class FetchFor {
+  readonly #ports: FetchForPorts;
+  #listed: { readonly key: string; readonly atMs: number } | null = null;
+
+  constructor(ports: FetchForPorts) {
+    this.#ports = ports;
+  }
+
+  /** Who a user is to the other rooms when they are not here themselves. */
+  async caller(userId: number): Promise<Caller | null> {
+    const user = this.#ports.userOf(userId);
+    const nasToken = user === null ? null : await this.#ports.tokenOf(userId);
+    return user === null || nasToken === null
+      ? null
+      : { user, kind: 'nas', nasToken, scope: 'all' };
+  }
+
+  /**
+   * @param occasion null for a file of a pinned folder
+   * @param mostBytes a file that turns out larger is left
+   */
+  async file(
+    userId: number,
+    path: string,
+    occasion: Occasion | null,
+    mostBytes: number,
+  ): Promise<Fetched> {
+    const outcome = await this.#ports.errands.run(MOST, (signal) =>
+      this.#fetch(userId, path, occasion, mostBytes, signal),
+    );
+    return outcome ?? 'closed';
+  }
+
+  /**
+   * Lists a folder as its user would; null when that may not be asked now.
+   * @param force with a question of now, not an answer up to 10 s old
+   */
+  async list(
+    userId: number,
+    folder: string,
+    force: boolean,
+  ): Promise<Awaited<ReturnType<Files['list']>> | null> {
+    const { errands, files } = this.#ports;
+    return errands.run({ lists: 1, downloads: 0 }, async () => {
+      const caller = await this.caller(userId);
+      if (caller === null) return null;
+      this.#lists(userId, folder);
+      // It is to be stored; nobody reads what comes back.
+      const page = { limit: 1, after: null };
+      const outcome = await files.list(caller, folder, { auto: true, force, page });
+      if (outcome.kind === 'nas_busy') errands.tooMuch();
+      return outcome;
+    });
+  }
+
+  async #fetch(
+    userId: number,
+    path: string,
+    occasion: Occasion | null,
+    mostBytes: number,
+    signal: AbortSignal,
+  ): Promise<Fetched> {
+    const { files, background, errands } = this.#ports;
+    const caller = await this.caller(userId);
+    if (caller === null) return 'no_token';
+    this.#lists(userId, parentOf(path) ?? '');
+    const found = await files.locatePath(caller, path, { auto: true });
+    if (found.kind === 'nas_busy') errands.tooMuch();
+    if (found.kind !== 'located')
+      return found.kind === 'token_refused' ? 'no_token' : 'not_fetched';
+    const { version, known } = found.file;
+    if (version === null || known !== 'fresh' || version.sizeBytes > mostBytes)
+      return 'not_fetched';
+    if (signal.aborted) return 'closed';
+    errands.spent({ lists: version.checksum === null ? 1 : 0, downloads: 1 });
+    const outcome = await background.fetch(caller, found.file, {
+      signal,
+      occasion,
+      yieldToCallers: () => errands.yieldToCallers(signal),
+    });
+    return this.#told(outcome);
+  }
+
+  #told(outcome: Awaited<ReturnType<Background['fetch']>>): Fetched {
+    if (outcome.kind === 'kept') return outcome.usedMeanwhile ? 'used_meanwhile' : 'fetched';
+    if (outcome.kind === 'nas_busy') this.#ports.errands.tooMuch();
+    return TOLD[outcome.kind];
+  }
+
+  /** Counts a look at a folder where the files room will ask for it. */
+  #lists(userId: number, folder: string): void {
+    const { clock, errands } = this.#ports;
+    const key = `${userId}\0${folder}`;
+    const nowMs = clock.monotonicMs();
+    if (this.#listed?.key === key && nowMs - this.#listed.atMs < LISTED_ANEW_MS) return;
+    this.#listed = { key, atMs: nowMs };
+    errands.spent({ lists: 1, downloads: 0 });
   }
 }

@@ -13,12 +13,11 @@ import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
 import type { WebPages } from '../pass/web-pages.ts';
 import type { Prefetch } from '../prefetch/prefetch.ts';
-import type { SideCopy } from '../store/side-copy.ts';
+import type { SideCopy } from '../store/store.ts';
 import type { System } from '../system/system.ts';
 import type { Tapo } from '../tapo/tapo.ts';
 import type { Thumbnails } from '../thumbnails/thumbnails.ts';
-import type { Clock } from '../time/clock.ts';
-import type { Grid } from '../time/grid.ts';
+import type { Clock, Grid } from '../time/clock.ts';
 import type { Upload } from '../upload/upload.ts';
 import type { Viewers } from '../viewers/viewers.ts';
 

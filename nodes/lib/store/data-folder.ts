@@ -1,6 +1,26 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import {
+  asideOf,
+  DamagedDatabaseError,
+  faultOf,
+  isDamage,
+  SchemaVersionError,
+  setAside,
+} from './database-file.ts';
 import {
   CACHE_MIGRATIONS,
   DISTRUST_CACHE,
@@ -12,11 +32,8 @@ import {
   STRANGE_IDS,
   SWEEP_SOON,
 } from './databases.ts';
-import { asideOf, isDamage } from './damage.ts';
-import { faultOf } from './disk-fault.ts';
-import { LastRun } from './last-run.ts';
-import { openSound, type SetAside, type SoundOptions } from './sound-database.ts';
-import type { Store } from './store.ts';
+import { salvage, type Salvaged, takeUpSalvage } from './salvage.ts';
+import { Store, type StoreOptions } from './store.ts';
 
 const QUEUE: Omit<SoundOptions, 'file'> = {
   name: 'queue',
@@ -50,7 +67,7 @@ const DISTRUST_MARK = 'distrust';
 const FILES = ['queue.db', 'cache.db', 'energy.db'] as const;
 
 /** Another BaluPi runs on the same data folder. */
-export class DataFolderInUseError extends Error {
+class DataFolderInUseError extends Error {
   constructor(cause: unknown) {
     super('Another BaluPi uses this data folder. Stop it, or set BALUPI_DATA_DIR to another one.', {
       cause,
@@ -305,4 +322,227 @@ function fileOf(path: string): string {
 
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
+}
+
+/** What becomes of a database that is damaged. */
+interface SoundOptions extends StoreOptions {
+  /** SQL that is run in the empty one that takes its place. */
+  readonly afterLoss?: string;
+  /** Its rows are gathered page by page; statements to run behind that. */
+  readonly afterSalvage?: readonly string[];
+}
+
+/** A damaged database that this start put out of the way. */
+interface SetAside {
+  readonly database: string;
+  /** What it is called now, in the data folder. */
+  readonly name: string;
+  /** Rows that are in its successor; null where none are looked for, or there is no room for them. */
+  readonly salvagedRows: number | null;
+}
+
+interface Look {
+  /** The last run did not end in order, or the file is not as that left it. */
+  readonly isSuspect: boolean;
+  /** There were databases in this folder before. */
+  readonly wasUsed: boolean;
+  readonly nowMs: number;
+}
+
+/**
+ * Opens a database, whatever state its file is in. A damaged one is moved aside, whole, and another
+ * takes its place: empty, or with what could be salvaged.
+ * @throws SchemaVersionError
+ * @throws DatabaseStartError what the disk throws, with the database's name
+ */
+function openSound(
+  options: SoundOptions,
+  look: Look,
+): { readonly store: Store; readonly aside: SetAside | null } {
+  try {
+    takeUpSalvage(options.file);
+    try {
+      return { store: openChecked(options, look), aside: null };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    const aside = putAside(options, look.nowMs);
+    return { store: successor(options, aside), aside };
+  } catch (error) {
+    if (error instanceof SchemaVersionError) throw error;
+    throw new DatabaseStartError(basename(options.file), error);
+  }
+}
+
+function openChecked(options: SoundOptions, { isSuspect, wasUsed }: Look): Store {
+  // SQLite takes an empty file for a new database, and drops the log that lies beside it.
+  if (wasUsed && isEmptied(options.file)) throw new DamagedDatabaseError(options.name, 'empty');
+  const store = Store.open(options);
+  if (!isSuspect) return store;
+  try {
+    const fault = store.fault();
+    if (fault !== null) throw new DamagedDatabaseError(options.name, fault);
+    return store;
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function isEmptied(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.size === 0;
+}
+
+function putAside(options: SoundOptions, nowMs: number): SetAside {
+  const salvaged = options.afterSalvage === undefined ? null : tryToSalvage(options);
+  const name = setAside(options.file, nowMs);
+  salvaged?.moveIn();
+  return { database: options.name, name, salvagedRows: salvaged?.rows ?? null };
+}
+
+/** A house without its past is better than none: without room for it, it stays where it lies. */
+function tryToSalvage(options: SoundOptions): Salvaged | null {
+  try {
+    return salvage(options, options.afterSalvage ?? []);
+  } catch (error) {
+    if (faultOf(error) === null) throw error;
+    return null;
+  }
+}
+
+function successor(options: SoundOptions, { salvagedRows }: SetAside): Store {
+  const store = Store.open(options);
+  if (salvagedRows === null) store.exec(options.afterLoss ?? '');
+  return store;
+}
+
+/** What helps, by how the disk refuses. */
+const HELP = {
+  full: 'Make room on the disk of the data folder (see: df -h), then start again.',
+  failing:
+    'Look whether its disk is mounted for writing and who owns the file (see: mount, ls -l, ' +
+    'dmesg), then start again.',
+} as const;
+
+/** A database in the data folder cannot be opened, and not because of what it holds. */
+class DatabaseStartError extends Error {
+  constructor(name: string, cause: unknown) {
+    const { message } = cause as Error;
+    const help = HELP[faultOf(cause) ?? 'failing'];
+    super(`${name} in the data folder (BALUPI_DATA_DIR) cannot be opened: ${message}. ${help}`, {
+      cause,
+    });
+    this.name = 'DatabaseStartError';
+  }
+}
+
+const NAME = 'last-run';
+
+/** @returns where that is told of a data folder */
+export function lastRunIn(folder: string): string {
+  return join(folder, NAME);
+}
+
+interface Told {
+  readonly endedInOrder: boolean;
+  /** Size and time of each database as the run left it, by its file's name. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/**
+ * How the last run on a data folder ended, in a file of its own: a database that was not closed, or
+ * that is not as it was left, is looked through before it is believed.
+ */
+export class LastRun {
+  readonly #folder: string;
+  readonly #told: Told | null;
+  readonly #wasUsed: boolean;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    const text = textIn(lastRunIn(folder));
+    this.#wasUsed = text !== null;
+    this.#told = text === null ? null : read(text);
+  }
+
+  /** Whether any run was here before. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
+  }
+
+  /** How the last run ended; null where there was none. */
+  get lastEnd(): 'in_order' | 'cut' | null {
+    if (!this.#wasUsed) return null;
+    return this.#told?.endedInOrder === true ? 'in_order' : 'cut';
+  }
+
+  /** Whether a database is exactly as a run that ended in order left it. */
+  leftInOrder(file: string): boolean {
+    const { endedInOrder = false, files = {} } = this.#told ?? {};
+    return endedInOrder && files[file] === stateOf(join(this.#folder, file));
+  }
+
+  /** Synced before anything is written: whatever ends this run, the next one knows. */
+  begin(): void {
+    this.#write({ endedInOrder: false, files: {} });
+  }
+
+  /** The databases are closed. */
+  end(files: readonly string[]): void {
+    const states = files.map((file) => [file, stateOf(join(this.#folder, file))] as const);
+    this.#write({ endedInOrder: true, files: Object.fromEntries(states) });
+  }
+
+  #write(told: Told): void {
+    replaceFile(lastRunIn(this.#folder), JSON.stringify(told));
+  }
+}
+
+/** Puts a text in the place of a small file. Survives a power cut once it returns. */
+export function replaceFile(file: string, text: string): void {
+  writeSynced(`${file}.next`, text);
+  renameSync(`${file}.next`, file);
+  const folder = openSync(dirname(file), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function writeSynced(file: string, text: string): void {
+  const handle = openSync(file, 'w', 0o600);
+  try {
+    writeSync(handle, text);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function textIn(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Null for what a dying disk made of it: then nothing is known of the last run. */
+function read(text: string): Told | null {
+  try {
+    const told = JSON.parse(text) as Partial<Told> | null;
+    const { endedInOrder, files } = told ?? {};
+    const isTold = typeof files === 'object';
+    return isTold ? { endedInOrder: endedInOrder === true, files } : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function stateOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found === undefined ? 'none' : `${found.size} ${Math.floor(found.mtimeMs)}`;
 }

@@ -1,10 +1,7 @@
-import { rmSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { backup, DatabaseSync, StatementSync, type SQLInputValue } from 'node:sqlite';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { backup, DatabaseSync, type SQLInputValue, StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { isDamage, isDamagedContent } from './damage.ts';
-import { type DiskFault, DiskRefusedError, faultOf } from './disk-fault.ts';
-import { SchemaVersionError } from './schema-version-error.ts';
 
 /** One numbered step of a schema. Steps are only ever appended. */
 export interface Migration {
@@ -76,7 +73,7 @@ interface StandIn {
 }
 
 /** One call of a statement that changes something. */
-export interface Write {
+interface Write {
   readonly sql: string;
   readonly method: Method;
   readonly values: Values;
@@ -530,4 +527,137 @@ function isBusy(error: unknown): boolean {
 
 class TooLargeError extends Error {
   override readonly name = 'TooLargeError';
+}
+
+/** Of sqlite.org/rescode.html. */
+const CORRUPT = 11;
+const NOT_A_DATABASE = 26;
+/** With SQLite's ERROR: what the file holds is not ours. */
+const DAMAGE_CODES = new Set([1, CORRUPT, NOT_A_DATABASE]);
+/** IOERR_SHORT_READ: the file ends where there should be more. */
+const SHORT_READ = 522;
+/** What SQLite keeps of a database, by what stands behind its name. */
+const SUFFIXES = ['', '-wal', '-shm'] as const;
+
+/** The file is there and can be read, but is no sound database any more. */
+export class DamagedDatabaseError extends Error {
+  constructor(name: string, found: string) {
+    super(`The ${name} database is damaged: ${found}.`);
+    this.name = 'DamagedDatabaseError';
+  }
+}
+
+/** Whether an error of opening a database says that its content is damaged, not its disk. */
+export function isDamage(error: unknown): boolean {
+  if (error instanceof DamagedDatabaseError) return true;
+  if (!(error instanceof Error) || !('errcode' in error)) return false;
+  const code = Number(error.errcode);
+  return code === SHORT_READ || DAMAGE_CODES.has(code & 0xff);
+}
+
+/** Whether what went wrong while the disk was well says that the database itself is damaged. */
+function isDamagedContent(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+  return code === CORRUPT || code === NOT_A_DATABASE;
+}
+
+/**
+ * Moves a damaged database out of the way, whole, for whoever can still read something of it.
+ * @returns the name it has now
+ */
+export function setAside(file: string, nowMs: number): string {
+  const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
+  const aside = `${file}.damaged-${time}`;
+  for (const suffix of SUFFIXES) {
+    if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
+  }
+  return basename(aside);
+}
+
+/** Names of what was set aside of a database and nobody has taken away. */
+export function asideOf(file: string): readonly string[] {
+  const prefix = `${basename(file)}.damaged-`;
+  const isBeside = (name: string): boolean => name.endsWith('-wal') || name.endsWith('-shm');
+  const names = readdirSync(dirname(join(file)));
+  return names.filter((name) => name.startsWith(prefix) && !isBeside(name));
+}
+
+/** How a disk refuses: for want of room, or in another way. */
+export type DiskFault = 'failing' | 'full';
+
+/** SQLITE_READONLY, _IOERR, _FULL and _CANTOPEN (sqlite.org/rescode.html). */
+const SQLITE_FULL = 13;
+const SQLITE_DISK_CODES = new Set([8, 10, SQLITE_FULL, 14]);
+const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const FAILING_CODES = new Set([
+  'EIO',
+  'EROFS',
+  'ENXIO',
+  'ENODEV',
+  'ESTALE',
+  'EUCLEAN',
+  'ESHUTDOWN',
+]);
+
+/** The disk refused, and what was asked must not be kept in memory alone: nothing was done. */
+export class DiskRefusedError extends Error {
+  override readonly name = 'DiskRefusedError';
+  readonly fault: DiskFault;
+
+  constructor(database: string, fault: DiskFault) {
+    super(`The disk refuses to write the ${database} database (${fault}). Nothing was accepted.`);
+    this.fault = fault;
+  }
+}
+
+/**
+ * Sorts an error of SQLite or of the system by whether the disk refused.
+ * @returns null for every other error
+ */
+export function faultOf(error: unknown): DiskFault | null {
+  if (error instanceof DiskRefusedError) return error.fault;
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string')
+    return null;
+  if (error.code === 'ERR_SQLITE_ERROR') return sqliteFault(error);
+  if (FULL_CODES.has(error.code)) return 'full';
+  return FAILING_CODES.has(error.code) ? 'failing' : null;
+}
+
+/** The lowest byte is the kind, whatever stands above it in an extended code. */
+function sqliteFault(error: object): DiskFault | null {
+  const kind = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : 0;
+  if (!SQLITE_DISK_CODES.has(kind)) return null;
+  return kind === SQLITE_FULL ? 'full' : 'failing';
+}
+
+/**
+ * The file was written by another BaluPi than this one can go on from: a newer one, whose file it
+ * could lose something of, or one from before the first release.
+ */
+export class SchemaVersionError extends Error {
+  constructor(name: string, found: number, known: { readonly oldest: number; newest: number }) {
+    super(
+      `The ${name} database has schema version ${found}, but this BaluPi knows versions ` +
+        `${known.oldest} to ${known.newest}. ` +
+        (found > known.newest
+          ? 'Start the newer BaluPi that wrote it, or restore the backup made before the update.'
+          : 'It was written before the first release; start the BaluPi that wrote it.'),
+    );
+    this.name = 'SchemaVersionError';
+  }
+
+  /**
+   * @param steps of one database, in order
+   * @param found what the file says; 0 for a file without tables
+   * @returns null where this BaluPi can open it
+   */
+  static of(
+    name: string,
+    found: number,
+    steps: readonly { readonly version: number }[],
+  ): SchemaVersionError | null {
+    const [oldest, newest] = [steps[0]?.version ?? 0, steps.at(-1)?.version ?? 0];
+    if (found === 0 || (found >= oldest && found <= newest)) return null;
+    return new SchemaVersionError(name, found, { oldest, newest });
+  }
 }

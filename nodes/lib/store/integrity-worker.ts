@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
-import { isDamage } from './damage.ts';
+import { isDamage } from './database-file.ts';
 import type { IntegrityOrder } from './integrity.ts';
 
 const { file, isInUse } = workerData as IntegrityOrder;

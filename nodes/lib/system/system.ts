@@ -1,25 +1,235 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { Listeners, type Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
-import type { DiskNews, DiskState } from './disk-news.ts';
-import type { Finding } from './finding.ts';
-import { type Check, examine, type Health } from './health.ts';
-import type { MemoryPressure } from './memory-pressure.ts';
 import type { PiLoad, PiLoadSampler } from './pi-load.ts';
-import type { UpdateNews, UpdateWatch } from './update-news.ts';
 
-export { DiskState } from './disk-news.ts';
-export type { Check } from './health.ts';
-export { MemoryPressure, memoryReader } from './memory-pressure.ts';
+/** The disk of the data folder, in health's word: `ok`, `low`, `full`, `failing`. */
+interface DiskNews {
+  readonly kind: 'disk';
+  readonly state: string;
+  readonly freeBytes: number;
+}
+
+/** A moment's wait for the disk is no news to act on. */
+const PASSING = 'slow';
+
+/** Tells when the room on the disk runs out, and when there is some again. */
+export class DiskState {
+  readonly #look: () => Omit<DiskNews, 'kind'>;
+  readonly #news: Listeners<DiskNews>;
+  #state = 'ok';
+
+  constructor(log: Log, look: () => Omit<DiskNews, 'kind'>) {
+    this.#look = look;
+    this.#news = new Listeners(log);
+  }
+
+  listen(listener: (news: DiskNews) => void): () => void {
+    return this.#news.listen(listener);
+  }
+
+  /** Looks now, and tells what changed since the last look. */
+  look(): void {
+    const seen = this.#look();
+    if (seen.state === PASSING || seen.state === this.#state) return;
+    this.#state = seen.state;
+    this.#news.tell({ kind: 'disk', ...seen });
+  }
+}
+
+/** What one check found. `ok` or a stable word; anything else makes the whole `degraded`. */
+type CheckResult = string;
+
+/** A named question about this moment, answered from memory or by one cheap statement. */
+export interface Check {
+  readonly name: string;
+  /** Words that are fine, beside `ok`: a sleeping NAS is no fault. */
+  readonly fine?: readonly string[];
+  /** Whatever it says is fine: a list for the reader. */
+  readonly isToldOnly?: boolean;
+  run(): CheckResult;
+}
+
+interface Health {
+  readonly status: 'ok' | 'degraded';
+  readonly checks: Readonly<Record<string, CheckResult>>;
+}
+
+/** Runs every check. A check that throws is `failing`, and the others still run. */
+function examine(checks: readonly Check[]): Health {
+  const found: Record<string, CheckResult> = {};
+  let status: Health['status'] = 'ok';
+  for (const check of checks) {
+    const result = runOne(check);
+    found[check.name] = result;
+    if (!isFine(check, result)) status = 'degraded';
+  }
+  return { status, checks: found };
+}
+
+function isFine({ fine = [], isToldOnly = false }: Check, result: CheckResult): boolean {
+  return result === 'ok' || isToldOnly || fine.includes(result);
+}
+
+function runOne(check: Check): CheckResult {
+  try {
+    return check.run();
+  } catch (error) {
+    // The word is all a caller gets; the reason may name a file.
+    return error instanceof Error ? 'failing' : 'unknown';
+  }
+}
+
+/** Memory in bytes: what the kernel cannot take back from this process, and how much that may be. */
+interface MemoryUse {
+  readonly heldBytes: number;
+  readonly highBytes: number;
+}
+
+/** Where Linux tells of control groups (cgroups(7), the kernel's admin-guide/cgroup-v2). */
+const OWN_GROUP = '/proc/self/cgroup';
+const ALL_GROUPS = '/sys/fs/cgroup';
+
+/**
+ * Reads the process's control group, where it has a limit that slows and does not kill (systemd's
+ * MemoryHigh). Without one, or where the kernel counts no memory by groups, the resident memory of
+ * the process counts, and the limit is the setting's.
+ * @param settingBytes MEMORY_HIGH_MB in bytes
+ */
+export function memoryReader(
+  settingBytes: number,
+  places = { ownGroup: OWN_GROUP, allGroups: ALL_GROUPS },
+): () => MemoryUse {
+  const group = /^0::(\/.*)$/m.exec(textOf(places.ownGroup) ?? '')?.[1];
+  const folder = group === undefined ? null : join(places.allGroups, group);
+  return () => {
+    const high = folder === null ? null : textOf(join(folder, 'memory.high'));
+    const told = folder === null || !isNumber(high) ? null : textOf(join(folder, 'memory.stat'));
+    return told === null
+      ? { heldBytes: process.memoryUsage.rss(), highBytes: settingBytes }
+      : { heldBytes: heldOf(told), highBytes: Number(high) };
+  };
+}
+
+/** `max` is no limit. */
+function isNumber(text: string | null): boolean {
+  return text !== null && /^\d+\s*$/.test(text);
+}
+
+/**
+ * Of `memory.stat`. The pages of files that were read are left out: they fill what is free up to the
+ * limit in every house that serves files, and the kernel takes them back without asking.
+ */
+function heldOf(stat: string): number {
+  const of = (name: string): number =>
+    Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
+  return of('anon') + of('shmem') + of('sock') + of('kernel') - of('slab_reclaimable');
+}
+
+/** Null where there is no such file, as on another kernel. */
+function textOf(file: string): string | null {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return null;
+    throw error;
+  }
+}
+
+/** The kernel holds a process at its limit and slows it there, so it is over a little before. */
+const BEGINS_AT = 0.95;
+/** Not each file that is done makes it take a new one and refuse the next. */
+const ENDS_BELOW = 0.85;
+/** Two small files of the kernel's for each request would be felt on a Pi. */
+const LOOK_AGAIN_MS = 500;
+const MB = 1_000_000;
+
+/**
+ * Whether memory is short: then what may wait is not begun (MEMORY_HIGH_MB, systemd's MemoryHigh).
+ * Looked at when somebody asks.
+ */
+export class MemoryPressure {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #read: () => MemoryUse;
+  #isOver = false;
+  #lookedAtMs = -Infinity;
+
+  constructor(clock: Clock, log: Log, read: () => MemoryUse) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#read = read;
+  }
+
+  /** True from where the limit is reached until well below it. */
+  isOver(): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS) {
+      this.#lookedAtMs = nowMs;
+      this.#judge(this.#read());
+    }
+    return this.#isOver;
+  }
+
+  #judge({ heldBytes, highBytes }: MemoryUse): void {
+    const isOver = heldBytes >= highBytes * (this.#isOver ? ENDS_BELOW : BEGINS_AT);
+    if (isOver === this.#isOver) return;
+    this.#isOver = isOver;
+    const used = `${Math.round(heldBytes / MB)} MB of ${Math.round(highBytes / MB)} MB`;
+    if (isOver) this.#log.warn(`Memory is short (${used}): new downloads and lists are refused.`);
+    else this.#log.info(`There is memory again (${used}): downloads and lists are served.`);
+  }
+}
+
+/** A newer version lies ready in the data folder; nobody outside was asked for one. */
+interface UpdateNews {
+  readonly kind: 'update_ready';
+  readonly version: string;
+}
+
+/** An owner who lays a file there does not wait for the word. */
+const LOOK_EVERY_MS = 600_000;
+
+/** Tells of each version once a run: at its first look, or when it comes. */
+export class UpdateWatch {
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #newest: () => string | null;
+  readonly #news: Listeners<UpdateNews>;
+  #told: string | null = null;
+  #lookedTickMs = -Infinity;
+
+  /** @param newest the version that lies ready; null where there is none newer than this one */
+  constructor(clock: Pick<Clock, 'monotonicMs'>, log: Log, newest: () => string | null) {
+    this.#clock = clock;
+    this.#newest = newest;
+    this.#news = new Listeners(log);
+  }
+
+  listen(listener: (news: UpdateNews) => void): () => void {
+    return this.#news.listen(listener);
+  }
+
+  look(): void {
+    const nowTickMs = this.#clock.monotonicMs();
+    if (nowTickMs - this.#lookedTickMs < LOOK_EVERY_MS) return;
+    this.#lookedTickMs = nowTickMs;
+    const version = this.#newest();
+    if (version === null || version === this.#told) return;
+    this.#told = version;
+    this.#news.tell({ kind: 'update_ready', version });
+  }
+}
+
 export { piLoadReader, PiLoadSampler } from './pi-load.ts';
-export { UpdateWatch } from './update-news.ts';
-
 /** What an admin may want to hear of the Pi. */
 export type SystemNews = DiskNews | UpdateNews;
 
 /** As the NAS counts versions of its own API; the apps compare (BaluHost 1.38, `GET /api/health`). */
 const API_VERSION = '1';
 
-export interface HealthReport extends Health {
+interface HealthReport extends Health {
   readonly version: string;
   readonly apiVersion: string;
   readonly minApiVersion: string;
@@ -27,7 +237,7 @@ export interface HealthReport extends Health {
 }
 
 /** Where nightly backups go, and how the last one went. */
-export interface BackupCare {
+interface BackupCare {
   readonly to: 'disk' | 'nas';
   readonly problem: 'not_mounted' | 'no_room' | 'not_running' | 'failed' | null;
   readonly made: { readonly at: string; readonly where: string; readonly sizeBytes: number } | null;
@@ -133,4 +343,17 @@ export class System {
   stop(): void {
     this.#deps.load.stop();
   }
+}
+
+/**
+ * What one look of the doctor found.
+ * @typeParam Text words of the pages, which each shows in its reader's language, or what they are in
+ *   English
+ */
+export interface Finding<Text = string> {
+  readonly level: 'ok' | 'warn' | 'fail';
+  readonly subject: Text;
+  readonly found: Text;
+  /** What to do; empty where there is nothing to do. */
+  readonly advice: Text;
 }

@@ -1,5 +1,5 @@
 /**
- * A process of its own (see picture-process.ts): says that it is ready, reads orders from its standard input, one a line,
+ * A process of its own (see thumbnails.ts): says that it is ready, reads orders from its standard input, one a line,
  * and writes each picture to its standard output, its length in four bytes before it; a length of 0
  * says that none can be made. Whatever it meets in a file ends no more than this process.
  */

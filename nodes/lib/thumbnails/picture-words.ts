@@ -1,4 +1,4 @@
-/** What the two sides of picture-process.ts and picture-program.ts agree on. */
+/** What the two sides of thumbnails.ts and picture-program.ts agree on. */
 
 /** One picture that is wanted. */
 export interface PictureOrder {

@@ -21,3 +21,53 @@ export interface Clock {
    */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
+
+/**
+ * Absolute points in time, one every interval of the monotonic clock. A tick that comes late is
+ * still the turn of its point, and never shifts the points behind it.
+ */
+export class Grid {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #startMs: number;
+  #lastPoint = -1;
+
+  /** The first point is now. */
+  constructor(clock: Clock, intervalSeconds: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalSeconds * 1_000;
+    this.#startMs = clock.monotonicMs();
+  }
+
+  /** True once for each point that has come; points that were missed count as one. */
+  due(): boolean {
+    const point = Math.floor((this.#clock.monotonicMs() - this.#startMs) / this.#intervalMs);
+    if (point <= this.#lastPoint) return false;
+    this.#lastPoint = point;
+    return true;
+  }
+}
+
+/** The calendar day of an instant, epoch ms, as `YYYY-MM-DD` in one time zone. */
+export type DayOf = (atMs: number) => string;
+
+/**
+ * @param timeZone IANA name
+ * @throws RangeError for a name the runtime does not know
+ */
+export function localDays(timeZone: string): DayOf {
+  // Canada's English writes a date as ISO 8601 does.
+  const format = new Intl.DateTimeFormat('en-CA', {
+    timeZone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+  });
+  return (atMs) => format.format(atMs);
+}
+
+/** The day so many days before (or, negative, after) another. */
+export function daysBefore(day: string, days: number): string {
+  const moved = new Date(Date.parse(`${day}T00:00:00Z`) - days * 86_400_000);
+  return moved.toISOString().slice(0, 10);
+}

@@ -2,81 +2,89 @@ import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Transform } from 'node:stream';
 import type { Caller } from '../accounts/caller.ts';
-import { Listeners } from '../log/listeners.ts';
-import type { Log } from '../log/log.ts';
+import { parentOf, type QueuedChange, type Span } from '../files/files.ts';
+import { Listeners, type Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import {
-  Admission,
-  refused,
-  refusedAt,
-  type Admitted,
-  type Refused,
-  type UploadCall,
-} from './admission.ts';
-import { assembleDelivery } from './assemble-delivery.ts';
-import { BodySlots } from './body-slots.ts';
-import { Branches } from './branches.ts';
-import type { ChangedPaths } from './changed-paths.ts';
-import { ChangeDeliveryRows } from './change-delivery-rows.ts';
-import { isChangeConflict, type ChangeDone, type ChangeResolution } from './change-desk.ts';
-import type { ChangeTaken, QueuedWish } from './change-intake.ts';
-import { ChangeQueue } from './change-queue.ts';
-import { ChangeRows } from './change-rows.ts';
-import type { Resolution } from './conflict-rows.ts';
-import type { Conflicts } from './conflicts.ts';
-import type { Delivery } from './delivery.ts';
-import type { Disk } from './disk.ts';
-import type { FileHashing } from './file-hashing.ts';
-import { EmptiedArray } from './emptied-array.ts';
-import type { FlushWake } from './flush-wake.ts';
-import { DropRows } from './drop-rows.ts';
-import { Enqueue } from './enqueue.ts';
-import { HeldRows } from './held-rows.ts';
-import { HeldUploads, type TakeUpWish } from './held-uploads.ts';
-import { Intake, type AcceptOutcome } from './intake.ts';
-import { Intents } from './intents.ts';
-import type { KeptCopies } from './kept-copies.ts';
-import { Overview, type Done, type PendingUpload, type QueuedFile } from './overview.ts';
-import { OverviewRows, type PendingFolder } from './overview-rows.ts';
-import { parentOf, type QueuedChange, type Span } from '../files/files.ts';
-import type { PathLocks } from './path-locks.ts';
-import { PlaceRows } from './place-rows.ts';
-import { Publisher } from './publisher.ts';
-import { RecoveryRows } from './recovery-rows.ts';
-import { Recovery, type Recovered } from './recovery.ts';
-import { ResumableRows } from './resumable-rows.ts';
-import { ResumableSpool } from './resumable-spool.ts';
-import { ResumableUploads } from './resumable-uploads.ts';
-import { RoomKeeper } from './room-keeper.ts';
-import { ShareRows, type Usage } from './share-rows.ts';
+  type ChangeDone,
+  ChangeQueue,
+  type ChangeResolution,
+  type ChangeTaken,
+  isChangeConflict,
+  type QueuedWish,
+} from './changes/change-queue.ts';
+import type { ChangedPaths } from './changes/changed-paths.ts';
+import type { KeptCopies } from './conflicts/backups.ts';
+import type { Conflicts } from './conflicts/conflicts.ts';
+import { assembleDelivery, type Delivery } from './delivery/delivery.ts';
+import type { FlushWake } from './delivery/flush-wake.ts';
+import type { PathLocks } from './delivery/path-locks.ts';
+import { type Recovered, Recovery } from './delivery/recovery.ts';
 import {
+  Admission,
+  type Admitted,
+  BodySlots,
+  refused,
+  type Refused,
+  refusedAt,
+  RoomKeeper,
+  type UploadCall,
+} from './receive/admission.ts';
+import { Branches, Enqueue } from './receive/enqueue.ts';
+import { type AcceptOutcome, Intake } from './receive/intake.ts';
+import { Publisher } from './receive/publisher.ts';
+import { ResumableRows } from './resumable/resumable-rows.ts';
+import { ResumableSpool } from './resumable/resumable-spool.ts';
+import { ResumableUploads } from './resumable/resumable-uploads.ts';
+import { ChangeDeliveryRows, ChangeRows } from './rows/change-rows.ts';
+import { DropRows, type Resolution } from './rows/conflict-rows.ts';
+import { RecoveryRows } from './rows/delivery-rows.ts';
+import {
+  HeldRows,
+  OverviewRows,
+  type PendingFolder,
+  PlaceRows,
+  ShareRows,
+  type Usage,
+} from './rows/queue-view-rows.ts';
+import { UploadRows } from './rows/upload-rows.ts';
+import type { Disk } from './spool/disk.ts';
+import { EmptiedArray } from './spool/emptied-array.ts';
+import type { FileHashing } from './spool/hashing.ts';
+import { Intents } from './spool/intents.ts';
+import type { ShownListings, UploadNews, UploadParts } from './upload-deps.ts';
+import {
+  type ConflictItem,
   toChangeConflict,
   toChangeItem,
   toConflictItem,
   toUploadItem,
-  type ConflictItem,
-} from './upload-answers.ts';
-import type { UploadNews } from './upload-news.ts';
-import type { ShownListings } from './upload-ports.ts';
-import type { UploadParts } from './upload-parts.ts';
-import { UploadRows } from './upload-rows.ts';
+} from './view/answers.ts';
+import {
+  type Done,
+  HeldUploads,
+  Overview,
+  type PendingUpload,
+  type QueuedFile,
+  type TakeUpWish,
+} from './view/queue-view.ts';
 
-export { acceptAnswer, refusedAnswer } from './upload-answers.ts';
+export { acceptAnswer, refusedAnswer } from './view/answers.ts';
 export type { QueuedWish };
-export { HashThread } from './hash-thread.ts';
-export { NodeDisk } from './node-disk.ts';
+export { HashThread } from './spool/hashing.ts';
+export { NodeDisk } from './spool/disk.ts';
 export type { PendingUpload };
 export {
   begunAnswer,
   chunkAnswer,
   completedAnswer,
   unfinishedAnswer,
-} from './resumable-answers.ts';
-export { PlainSend } from './plain-send.ts';
-export { parsePath as parseNewPath } from './target.ts';
-export type { UploadParts } from './upload-parts.ts';
+} from './resumable/resumable-uploads.ts';
+export { PlainSend } from './delivery/send.ts';
+export { parsePath as parseNewPath } from './receive/target.ts';
+export type { UploadParts } from './upload-deps.ts';
 export type { UploadNews };
-export type * from './upload-ports.ts';
+export type * from './upload-deps.ts';
 
 /** How settling a conflict ended. `asleep`: the NAS sleeps, or went away in the middle. */
 export type Settled =

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type ENGLISH from './words/en.json';
-import { isSaid, type Said } from './said.ts';
 
 /** A language that a catalogue is there for, as `Accept-Language` names it: `en`, `de`. */
 export type Language = string;
@@ -194,3 +193,42 @@ function over(english: Sections, own: Sections): Catalogue {
 
 /** The languages of this program. */
 export const WORDS = Words.read(new URL('./words', import.meta.url));
+
+/**
+ * Words in a message, put together by {@link said}: pages of every language get the same message, and
+ * each reads it in its own.
+ */
+export interface Said {
+  readonly $said: readonly SaidPart[];
+}
+
+type SaidPart =
+  | string
+  | Said
+  /** A text of ours, with marked words. */
+  | { readonly words: string }
+  /** A number that is written in the reader's way. */
+  | { readonly number: number; readonly digits: number };
+
+/**
+ * A text in words of ours with data in it: ``said`${device}, [[anSdCard]]` ``. Only what stands in the
+ * template itself is words; what is put in is data, or was made here before.
+ */
+export function said(texts: TemplateStringsArray, ...data: readonly (string | Said)[]): Said {
+  const parts = texts.flatMap((text, at): SaidPart[] => {
+    const next = data[at];
+    return [...(text === '' ? [] : [{ words: text }]), ...(next === undefined ? [] : [next])];
+  });
+  return { $said: parts };
+}
+
+/** A number that is written in the reader's way, with that many digits behind the mark. */
+export function saidNumber(number: number, digits: number): Said {
+  return { $said: [{ number, digits }] };
+}
+
+function isSaid(value: unknown): value is Said {
+  return (
+    typeof value === 'object' && value !== null && Array.isArray((value as Partial<Said>).$said)
+  );
+}

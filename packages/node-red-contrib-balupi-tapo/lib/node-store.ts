@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Log } from '../../../nodes/lib/log/log.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/schema/energy-schema.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 
@@ -23,4 +24,40 @@ export function openNodeStore(settings: Settings, nodeId: string, name: string):
     synchronous: 'NORMAL',
     migrations: ENERGY_MIGRATIONS,
   });
+}
+
+/** An error as a Catch node gets it: `msg.error.code` is for a flow, the sentence for a person. */
+export class CodedError extends Error {
+  readonly code: string;
+
+  constructor(code: string, sentence: string) {
+    super(sentence);
+    this.code = code;
+  }
+}
+
+/** A node, as far as it speaks. */
+interface Speaking {
+  debug(line: string): void;
+  log(line: string): void;
+  warn(line: string): void;
+  error(line: string): void;
+}
+
+/** What a room has to say, in the log of the Node-RED it runs in. */
+export function logOf(node: Speaking): Log {
+  return {
+    debug: (line) => {
+      node.debug(line);
+    },
+    info: (line) => {
+      node.log(line);
+    },
+    warn: (line) => {
+      node.warn(line);
+    },
+    error: (line) => {
+      node.error(line);
+    },
+  };
 }

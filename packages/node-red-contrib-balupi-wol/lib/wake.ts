@@ -1,18 +1,54 @@
+import { request as plainRequest } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { connect } from 'node:net';
+import { wake as sendPackets } from 'wake_on_lan';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import type { WakeTarget } from './broadcast-addresses.ts';
-import type { MagicPacketPort } from './magic-packet.ts';
+
+/**
+ * Reads a MAC address written with colons, dashes or nothing between its bytes.
+ * @returns `aa:bb:cc:dd:ee:ff`, or null when it is not one
+ */
+export function normaliseMac(text: string): string | null {
+  const trimmed = text.trim();
+  if (!/^([0-9a-f]{2}([:-]?))(?:[0-9a-f]{2}\2){4}[0-9a-f]{2}$/i.test(trimmed)) return null;
+  const digits = trimmed.replace(/[:-]/g, '').toLowerCase();
+  return digits.replace(/(..)(?=.)/g, '$1:');
+}
+
+/** Sends one burst of magic packets to one address. */
+export interface MagicPacketPort {
+  /** @throws Error when the packet could not be handed to the network */
+  send(macAddress: string, target: WakeTarget): Promise<void>;
+}
+
+/** UDP is lossy, so a burst is three packets. */
+const PACKETS = 3;
+
+/** Magic packets over UDP. */
+export const udpMagicPacket: MagicPacketPort = {
+  async send(macAddress, target) {
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const { address, port } = target;
+    sendPackets(macAddress, { address, port, num_packets: PACKETS }, (error) => {
+      if (error instanceof Error) {
+        reject(new Error('The magic packet could not be sent.', { cause: error }));
+      } else {
+        resolve(undefined);
+      }
+    });
+    await promise;
+  },
+};
 
 export { parseWakeAddress, type WakeTarget, wakeTargets } from './broadcast-addresses.ts';
-export { normaliseMac } from './mac-address.ts';
-export { type MagicPacketPort, udpMagicPacket } from './magic-packet.ts';
-
 /** A burst at most this often, also within one wake: a network card going to sleep hears none. */
 const BURST_EVERY_MS = 30_000;
 const PROBE_EVERY_MS = 1_000;
 
 /** The machine to be woken, as far as a wake looks at it. */
-export interface SleepingHost {
+interface SleepingHost {
   /** `the NAS`, for the log. */
   readonly name: string;
   readonly isAwake: () => boolean;
@@ -24,7 +60,7 @@ export interface SleepingHost {
   readonly nudge?: () => Promise<boolean>;
 }
 
-export interface WakeDeps {
+interface WakeDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly host: SleepingHost;
@@ -184,4 +220,70 @@ export class Wake {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
+}
+
+/** How one asks a machine whether it is there. */
+export type HostAddress =
+  | { readonly kind: 'http'; readonly url: URL }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** What a machine that boots may take to answer, and one that is off never does. */
+const PATIENCE_MS = 1_500;
+
+/**
+ * @param text `host:port`, `[ipv6]:port` or an http(s) URL
+ * @returns null when it is none of these
+ */
+export function parseHostAddress(text: string): HostAddress | null {
+  const trimmed = text.trim();
+  if (/^https?:\/\//i.test(trimmed)) {
+    const url = URL.parse(trimmed);
+    return url === null ? null : { kind: 'http', url };
+  }
+  const parts = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})$/i.exec(trimmed);
+  const host = parts?.[1] ?? parts?.[2];
+  const port = Number(parts?.[3]);
+  if (host === undefined || port < 1 || port > 65_535) return null;
+  return { kind: 'tcp', host, port };
+}
+
+/**
+ * Whether a machine answers within 1.5 s. By http any answer counts, whatever its status; a
+ * certificate is not looked at, as nothing is told that anybody could want.
+ */
+export function answers(address: HostAddress): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const attempt = address.kind === 'tcp' ? opened(address, resolve) : asked(address.url, resolve);
+  attempt.setTimeout(PATIENCE_MS, () => {
+    attempt.destroy();
+    resolve(false);
+  });
+  attempt.once('error', () => {
+    resolve(false);
+  });
+  return promise;
+}
+
+function opened(
+  { host, port }: { readonly host: string; readonly port: number },
+  tell: (isThere: boolean) => void,
+): ReturnType<typeof connect> {
+  const socket = connect({ host, port });
+  socket.once('connect', () => {
+    socket.destroy();
+    tell(true);
+  });
+  return socket;
+}
+
+function asked(url: URL, tell: (isThere: boolean) => void): ReturnType<typeof plainRequest> {
+  const options = { agent: false, rejectUnauthorized: false };
+  const asking =
+    url.protocol === 'https:' ? tlsRequest(url, options) : plainRequest(url, { agent: false });
+  asking.once('response', (response) => {
+    response.destroy();
+    tell(true);
+  });
+  asking.end();
+  return asking;
 }

@@ -1,7 +1,6 @@
-import { keyOf } from '../../../nodes/lib/cache/policy/key-of.ts';
-import { ShadowCache } from '../../../nodes/lib/cache/policy/shadow-cache.ts';
-import { Tournament } from '../../../nodes/lib/cache/policy/tournament.ts';
-import { TEMPERS } from '../../../nodes/lib/cache/policy/worth.ts';
+import { Tournament } from '../../../nodes/lib/cache/policy/policy.ts';
+import { ShadowCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
+import { keyOf, TEMPERS } from '../../../nodes/lib/cache/policy/worth.ts';
 import type { Policy, Use } from './policy.ts';
 
 /**

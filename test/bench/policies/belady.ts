@@ -1,4 +1,4 @@
-import { LowestFirst } from '../../../nodes/lib/cache/policy/lowest-first.ts';
+import { LowestFirst } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
 import type { Policy, Use } from './policy.ts';
 
 /** Knows the future: evicts what is used again last, and never keeps what is not used again. */

@@ -3,11 +3,11 @@ import { gunzipSync } from 'node:zlib';
 import {
   afterFetched,
   afterUsed,
-  neighboursToFetch,
-  STARTING_DEPTH,
   type Depth,
   type FolderFile,
-} from '../../../nodes/lib/cache/neighbours.ts';
+  neighboursToFetch,
+  STARTING_DEPTH,
+} from '../../../nodes/lib/cache/prefetch/neighbours.ts';
 import { BaluPiPolicy } from './balupi.ts';
 import type { Policy } from './policy.ts';
 

@@ -1,4 +1,4 @@
-import { LowestFirst } from '../../../nodes/lib/cache/policy/lowest-first.ts';
+import { LowestFirst } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
 import type { Policy, Use } from './policy.ts';
 
 /**

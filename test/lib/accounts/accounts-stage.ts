@@ -1,12 +1,17 @@
+import jwt from 'jsonwebtoken';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import jwt from 'jsonwebtoken';
-import { Accounts, NewestTimeRows } from '../../../nodes/lib/accounts/accounts.ts';
-import type { Caller, SignInOutcome } from '../../../nodes/lib/accounts/accounts.ts';
-import type { AuthVerdict } from '../../../nodes/lib/accounts/outcomes.ts';
+import {
+  Accounts,
+  type Caller,
+  NewestTimeRows,
+  type SignInOutcome,
+} from '../../../nodes/lib/accounts/accounts.ts';
+import type { AuthVerdict } from '../../../nodes/lib/accounts/caller.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
+import type { NasApiCall, NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import type {
   NasApi,
   NasClient,
@@ -14,7 +19,6 @@ import type {
   NasPresence,
   NasState,
 } from '../../../nodes/lib/nas/nas.ts';
-import type { NasApiCall, NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { type NewestTimeStore, TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';

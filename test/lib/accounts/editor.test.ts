@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { PersonOutcome } from '../../../nodes/lib/accounts/outcomes.ts';
+import type { PersonOutcome } from '../../../nodes/lib/accounts/caller.ts';
 import { GONE, HOUR_MS, MINUTE_MS, said, Stage } from './accounts-stage.ts';
 
 describe('the editor', () => {

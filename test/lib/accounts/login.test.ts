@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SCRYPT_COST } from '../../../nodes/lib/accounts/password-verifiers.ts';
+import { SCRYPT_COST } from '../../../nodes/lib/accounts/sign-in.ts';
 import type { NasJson } from '../../../nodes/lib/nas/nas.ts';
 import {
   GONE,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Claimant, NasShare, NasShares } from '../../../nodes/lib/accounts/nas-shares.ts';
+import { type Claimant, NasShare, NasShares } from '../../../nodes/lib/accounts/login-limits.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 describe('a limit of the NAS, shared out', () => {

@@ -1,7 +1,7 @@
+import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { createHash, createHmac, hkdfSync, KeyObject } from 'node:crypto';
-import fc from 'fast-check';
-import { bearerOf } from '../../../nodes/lib/accounts/token-form.ts';
+import { bearerOf } from '../../../nodes/lib/accounts/nas-answers.ts';
 import { PiTokens } from '../../../nodes/lib/accounts/pi-tokens.ts';
 import { MINUTE_MS, SECRET_KEY, Stage, tokenOf, word } from './accounts-stage.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { RefusedSignIns } from '../../../nodes/lib/accounts/refused-sign-ins.ts';
+import { RefusedSignIns } from '../../../nodes/lib/accounts/sign-in.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const WRONG = { kind: 'by_nas', status: 401 } as const;

@@ -7,8 +7,8 @@ import {
   type ActivityWish,
   type Entry,
   KEPT_DAYS,
+  type NasUse,
 } from '../../../nodes/lib/activity/activity.ts';
-import type { NasUse } from '../../../nodes/lib/activity/nas-times.ts';
 import type { WakeCause } from '../../../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';

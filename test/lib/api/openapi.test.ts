@@ -6,8 +6,8 @@ import {
   openApiDocument,
 } from '../../../nodes/lib/api/api.ts';
 import { EXAMPLES } from '../../../nodes/lib/api/examples/examples.ts';
-import { faultsOf } from '../../../nodes/lib/api/faults.ts';
-import { GLOSSARY } from '../../../nodes/lib/api/glossary.ts';
+import { GLOSSARY } from '../../../nodes/lib/api/openapi.ts';
+import { faultsOf } from '../../../nodes/lib/api/validate.ts';
 import { answerFaults } from '../../fakes/answer-faults.ts';
 
 interface Answer {

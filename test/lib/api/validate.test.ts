@@ -1,17 +1,15 @@
-import assert from 'node:assert/strict';
 import { Type } from '@sinclair/typebox';
 import fc from 'fast-check';
+import assert from 'node:assert/strict';
 import { endpointById, ENDPOINTS } from '../../../nodes/lib/api/api.ts';
-import { endpoint } from '../../../nodes/lib/api/endpoint.ts';
-import { partsOf } from '../../../nodes/lib/api/schema-parts.ts';
+import { endpoint, nullable, partsOf, rowId, words } from '../../../nodes/lib/api/endpoint.ts';
 import {
+  type Fault,
   validateBody,
+  type Validated,
   validateParams,
   validateQuery,
-  type Validated,
 } from '../../../nodes/lib/api/validate.ts';
-import type { Fault } from '../../../nodes/lib/api/faults.ts';
-import { nullable, rowId, words } from '../../../nodes/lib/api/wire.ts';
 
 function valid<T>(checked: Validated<T>): T {
   assert.equal(checked.kind, 'valid', JSON.stringify(checked));

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
-import type { BlobStore } from '../../../nodes/lib/cache/blob-store.ts';
-import { Fill } from '../../../nodes/lib/cache/fill.ts';
-import { PiecedFill } from '../../../nodes/lib/cache/pieced-fill.ts';
-import type { PieceShelf } from '../../../nodes/lib/cache/piece-shelf.ts';
-import type { Origin } from '../../../nodes/lib/cache/origin.ts';
+import { Fill } from '../../../nodes/lib/cache/download/download.ts';
+import type { Origin } from '../../../nodes/lib/cache/download/origin.ts';
+import { PiecedFill } from '../../../nodes/lib/cache/download/segmented-download.ts';
+import type { BlobStore } from '../../../nodes/lib/cache/entries/blob-store.ts';
+import type { PieceShelf } from '../../../nodes/lib/cache/entries/entry-store.ts';
 import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 
 describe('A fill on a full disk', () => {

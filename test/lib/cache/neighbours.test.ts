@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import {
   afterFetched,
   afterUsed,
-  neighboursToFetch,
-  STARTING_DEPTH,
   type Browsing,
   type Depth,
-} from '../../../nodes/lib/cache/neighbours.ts';
+  neighboursToFetch,
+  STARTING_DEPTH,
+} from '../../../nodes/lib/cache/prefetch/neighbours.ts';
 
 const MB = 1_000_000;
 const album = Array.from({ length: 30 }, (_, index) => ({ key: index, sizeBytes: 3 * MB }));

@@ -10,8 +10,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OpenBlobs, type OpenBlob } from '../../../nodes/lib/cache/open-blobs.ts';
-import { BLOCK_BYTES, WarmReads } from '../../../nodes/lib/cache/warm-reads.ts';
+import {
+  BLOCK_BYTES,
+  type OpenBlob,
+  OpenBlobs,
+  WarmReads,
+} from '../../../nodes/lib/cache/entries/open-blobs.ts';
 import { CacheBench, patterned } from './cache-bench.ts';
 
 const BLOCKS = 4;

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { CopyRows } from '../../../nodes/lib/cache/copy-rows.ts';
-import { PieceRows, type NewPiece } from '../../../nodes/lib/cache/piece-rows.ts';
-import { PIECE_BYTES } from '../../../nodes/lib/cache/pieces.ts';
+import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
+import {
+  type NewPiece,
+  PIECE_BYTES,
+  PieceRows,
+} from '../../../nodes/lib/cache/entries/segment-rows.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
 import { openStore } from '../files/files-bench.ts';
 

@@ -1,8 +1,7 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { BufferPool } from '../../../nodes/lib/cache/buffer-pool.ts';
-import { sendWhole } from '../../../nodes/lib/cache/send-whole.ts';
-import { BLOCK_BYTES } from '../../../nodes/lib/cache/warm-reads.ts';
+import assert from 'node:assert/strict';
+import { BLOCK_BYTES } from '../../../nodes/lib/cache/entries/open-blobs.ts';
+import { BufferPool, sendWhole } from '../../../nodes/lib/cache/serve/extent.ts';
 import { patterned } from './cache-bench.ts';
 
 const SIZE = 9 * BLOCK_BYTES + 777;

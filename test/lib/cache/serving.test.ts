@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { Readable } from 'node:stream';
+import { BufferPool } from '../../../nodes/lib/cache/serve/extent.ts';
 import type { NasDownload } from '../../../nodes/lib/nas/nas-client.ts';
-import { BufferPool } from '../../../nodes/lib/cache/buffer-pool.ts';
-import { CacheBench, patterned, type Got } from './cache-bench.ts';
+import { CacheBench, type Got, patterned } from './cache-bench.ts';
 
 const SIZE = 300_001;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { SmallFiles } from '../../../nodes/lib/cache/small-files.ts';
+import { SmallFiles } from '../../../nodes/lib/cache/entries/blob-store.ts';
 import { CacheBench } from './cache-bench.ts';
 
 describe('Small files in memory', () => {

@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { Spans } from '../../../nodes/lib/cache/spans.ts';
+import assert from 'node:assert/strict';
+import { Spans } from '../../../nodes/lib/cache/download/ranges.ts';
 
 const SIZE = 64;
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { CopyRows } from '../../../nodes/lib/cache/copy-rows.ts';
-import { Tally } from '../../../nodes/lib/cache/tally.ts';
 import { wireDays } from '../../../nodes/lib/cache/cache.ts';
-import { localDays } from '../../../nodes/lib/time/local-day.ts';
+import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
+import { Tally } from '../../../nodes/lib/cache/stats/stats.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
+import { localDays } from '../../../nodes/lib/time/clock.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openStore } from '../files/files-bench.ts';
 

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { keyOf } from '../../../nodes/lib/cache/policy/key-of.ts';
-import { LowestFirst } from '../../../nodes/lib/cache/policy/lowest-first.ts';
-import { ShadowCache } from '../../../nodes/lib/cache/policy/shadow-cache.ts';
-import { Tournament } from '../../../nodes/lib/cache/policy/tournament.ts';
+import { Tournament } from '../../../nodes/lib/cache/policy/policy.ts';
+import { LowestFirst, ShadowCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
 import {
+  type Displaced,
+  keyOf,
   mayEnter,
   mostRemembered,
   TEMPERS,
   usesOnReturn,
   worthOf,
-  type Displaced,
 } from '../../../nodes/lib/cache/policy/worth.ts';
 
 const MB = 1_000_000;

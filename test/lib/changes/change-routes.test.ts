@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { changesFiles, readWish } from '../../../nodes/lib/changes/change-routes.ts';
+import { changesFiles, readWish } from '../../../nodes/lib/changes/passed-changes.ts';
 
 function read(line: string, body?: unknown): unknown {
   const [method = '', address = ''] = line.split(' ');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ChangesAsleep } from '../../../nodes/lib/changes/changes-asleep.ts';
 import type { PassRequest } from '../../../nodes/lib/pass/pass-hook.ts';
-import type { ChangeTaken } from '../../../nodes/lib/upload/change-intake.ts';
+import type { ChangeTaken } from '../../../nodes/lib/upload/changes/change-queue.ts';
 import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-rooms.ts';
 

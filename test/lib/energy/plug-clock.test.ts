@@ -3,7 +3,7 @@ import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/en
 import {
   judgePlugClock,
   withHonestCounters,
-} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/plug-clock.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/recorder.ts';
 import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { Bench } from './energy-bench.ts';
 

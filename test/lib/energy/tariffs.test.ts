@@ -3,7 +3,7 @@ import {
   costsJson,
   priceJson,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
-import type { SlotWish } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/price-slots.ts';
+import type { SlotWish } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/price-wish.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Files, type PendingUpload } from '../../../nodes/lib/files/files.ts';
-import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
+import type { NasState } from '../../../nodes/lib/nas/presence.ts';
 import { CACHE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { FakeFileNas } from '../../fakes/file-nas.ts';

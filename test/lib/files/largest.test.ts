@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { largestBelow } from '../../../nodes/lib/files/largest.ts';
+import { largestBelow } from '../../../nodes/lib/files/files.ts';
 import type { StoredItem } from '../../../nodes/lib/files/stored-item.ts';
 
 function item(path: string, sizeBytes: number | 'folder'): StoredItem {

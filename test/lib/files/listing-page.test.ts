@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readCursor, wireListing } from '../../../nodes/lib/files/files.ts';
-import type { WireItem } from '../../../nodes/lib/files/listing-wire.ts';
-import { cursorOf } from '../../../nodes/lib/files/listing-page.ts';
-import type { PageEnd } from '../../../nodes/lib/files/page-end.ts';
+import { cursorOf, type WireItem } from '../../../nodes/lib/files/listing-wire.ts';
+import type { PageEnd } from '../../../nodes/lib/files/outcomes.ts';
 import { FilesBench } from './files-bench.ts';
 
 describe('A folder in pages', () => {

@@ -1,8 +1,8 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseDownloadReference } from '../../../nodes/lib/files/download-reference.ts';
-import { normaliseTime, sameVersion } from '../../../nodes/lib/files/file-version.ts';
+import assert from 'node:assert/strict';
+import { parseDownloadReference } from '../../../nodes/lib/files/locator.ts';
 import { parentOf, parseNasPath } from '../../../nodes/lib/files/nas-path.ts';
+import { normaliseTime, sameVersion } from '../../../nodes/lib/files/stored-item.ts';
 
 function pathsOf(raw: string): string[] {
   const reference = parseDownloadReference(raw);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { canonicalJson } from '../../../nodes/lib/handshake/canonical-json.ts';
+import { canonicalJson } from '../../../nodes/lib/handshake/handshake.ts';
 
 describe('JSON as the NAS signs it', () => {
   const table: readonly (readonly [what: string, text: string, canonical: string])[] = [

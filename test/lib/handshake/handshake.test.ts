@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import {
   type ClaimedCall,
   Handshake,
+  isSignedBy,
   type Verdict,
 } from '../../../nodes/lib/handshake/handshake.ts';
-import { isSignedBy } from '../../../nodes/lib/handshake/signature.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';

@@ -1,5 +1,6 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import assert from 'node:assert/strict';
+import type { RangeRequest } from '../../../nodes/lib/http/file-headers.ts';
 import {
   fileHeaders,
   type FileRequest,
@@ -7,7 +8,6 @@ import {
   preconditionOf,
   rangeApplies,
 } from '../../../nodes/lib/http/http.ts';
-import type { RangeRequest } from '../../../nodes/lib/http/range.ts';
 
 function attachment(name: string): string {
   const { headers } = fileHeaders({} as FileRequest, { name, mimeType: null });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Polls } from '../../../nodes/lib/kept/polls.ts';
-import { BackgroundBudget } from '../../../nodes/lib/nas/background-budget.ts';
+import { Polls } from '../../../nodes/lib/kept/kept-answers.ts';
+import { BackgroundBudget } from '../../../nodes/lib/nas/probe.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 describe('Polls', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { quoted } from '../../../nodes/lib/log/quoted.ts';
+import { quoted } from '../../../nodes/lib/log/log.ts';
 
 describe('a name in the log', () => {
   for (const [what, name, shown] of [

@@ -1,8 +1,8 @@
 import { HttpNasClient } from '../../../nodes/lib/nas/http-nas-client.ts';
 import { NasCalls } from '../../../nodes/lib/nas/nas-calls.ts';
 import { NasTransport } from '../../../nodes/lib/nas/nas-transport.ts';
-import type { IdentityCheck } from '../../../nodes/lib/nas/neighbour-table.ts';
-import type { NasFault } from '../../../nodes/lib/nas/presence-port.ts';
+import type { NasFault } from '../../../nodes/lib/nas/presence.ts';
+import type { IdentityCheck } from '../../../nodes/lib/nas/server-profile.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 /** What presence was told, in order: `heard`, `heard soft_sleep`, `silent`, `silent nas_tls`. */

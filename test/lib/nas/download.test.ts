@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import type { NasDownload } from '../../../nodes/lib/nas/nas-client.ts';
-import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
-import { type ClientRig, clientFor } from './client-rig.ts';
+import { NasCallError, type NasDownload } from '../../../nodes/lib/nas/nas-client.ts';
+import { clientFor, type ClientRig } from './client-rig.ts';
 import { type LoopbackNas, serveBytes, serveHttp, until } from './loopback-nas.ts';
 
 const CONTENT = 'hello world 1\n';

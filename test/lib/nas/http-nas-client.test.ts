@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
-import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
-import { type ClientRig, clientFor } from './client-rig.ts';
+import { NasCallError } from '../../../nodes/lib/nas/nas-client.ts';
+import { clientFor, type ClientRig } from './client-rig.ts';
 import { json, type LoopbackNas, serveBytes, serveHttp, until } from './loopback-nas.ts';
 
 const ITEM = {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
+import { NasCallError } from '../../../nodes/lib/nas/nas-client.ts';
+import { identityCheck, NeighbourTable } from '../../../nodes/lib/nas/server-profile.ts';
 import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
-import { identityCheck, NeighbourTable } from '../../../nodes/lib/nas/neighbour-table.ts';
-import { type ClientRig, clientFor } from './client-rig.ts';
+import { clientFor, type ClientRig } from './client-rig.ts';
 import {
   json,
   type LoopbackNas,

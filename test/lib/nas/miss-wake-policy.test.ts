@@ -6,7 +6,7 @@ import {
   decideMissWake,
   type MissWakeHistory,
   NO_MISS_WAKES,
-} from '../../../nodes/lib/nas/miss-wake-policy.ts';
+} from '../../../nodes/lib/nas/wake.ts';
 
 const MINUTE = 60_000;
 

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { BackgroundBudget } from '../../../nodes/lib/nas/background-budget.ts';
-import type { NasJson } from '../../../nodes/lib/nas/nas-client.ts';
-import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
+import { NasCallError, type NasJson } from '../../../nodes/lib/nas/nas-client.ts';
 import { Presence } from '../../../nodes/lib/nas/presence.ts';
-import { NasProbe } from '../../../nodes/lib/nas/probe.ts';
+import { BackgroundBudget, NasProbe } from '../../../nodes/lib/nas/probe.ts';
 import { ServerProfileBook } from '../../../nodes/lib/nas/server-profile.ts';
 import { type ServerProfile, ServerRows } from '../../../nodes/lib/nas/server-rows.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
-import { DirectAddress } from '../../../nodes/lib/nas/direct-address.ts';
-import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
-import type { NasJson } from '../../../nodes/lib/nas/nas-client.ts';
+import { NasCallError, type NasJson } from '../../../nodes/lib/nas/nas-client.ts';
+import { DirectAddress } from '../../../nodes/lib/nas/nas-room.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { type ClientRig, clientFor } from './client-rig.ts';
+import { clientFor, type ClientRig } from './client-rig.ts';
 import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
 
 const TARGET = { folder: 'alice', filename: 'big.bin', sizeBytes: 6 };

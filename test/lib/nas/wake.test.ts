@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { NasState, WakeCause } from '../../../nodes/lib/nas/presence-port.ts';
+import type { NasState, WakeCause } from '../../../nodes/lib/nas/presence.ts';
 import type { ProbeOutcome } from '../../../nodes/lib/nas/probe.ts';
 import { NasWakes } from '../../../nodes/lib/nas/wake.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';

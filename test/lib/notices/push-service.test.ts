@@ -1,9 +1,8 @@
-import assert from 'node:assert/strict';
-import { createECDH, createPublicKey, randomBytes } from 'node:crypto';
 import { decrypt } from 'http_ece';
 import jwt from 'jsonwebtoken';
-import { PUBLIC } from '../../../nodes/lib/notices/push-address.ts';
-import { type PushKeys, PushService } from '../../../nodes/lib/notices/push-service.ts';
+import assert from 'node:assert/strict';
+import { createECDH, createPublicKey, randomBytes } from 'node:crypto';
+import { PUBLIC, type PushKeys, PushService } from '../../../nodes/lib/notices/push-service.ts';
 import { PracticePush } from '../../fakes/practice-push.ts';
 
 const NOW_MS = Date.parse('2026-02-22T14:30:00Z');

@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { FrameEdge } from '../../../nodes/lib/pass/frame-edge.ts';
+import assert from 'node:assert/strict';
+import { FrameEdge } from '../../../nodes/lib/pass/live-sockets.ts';
 
 /** A frame of so many bytes, as a server or a client sends it. */
 function frame(bytes: number, isMasked: boolean): Buffer {

@@ -3,10 +3,13 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { passedAddress, Target } from '../../../nodes/lib/api/api.ts';
 import { answer } from '../../../nodes/lib/http/http.ts';
-import { NasCallError } from '../../../nodes/lib/nas/nas-call-error.ts';
-import type { NasExchange, NasRequest } from '../../../nodes/lib/nas/nas-request.ts';
-import { type PassOutcome, PassThrough } from '../../../nodes/lib/pass/pass.ts';
+import {
+  NasCallError,
+  type NasExchange,
+  type NasRequest,
+} from '../../../nodes/lib/nas/nas-client.ts';
 import type { PassHook, PassResult } from '../../../nodes/lib/pass/pass-hook.ts';
+import { type PassOutcome, PassThrough } from '../../../nodes/lib/pass/pass.ts';
 import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-rooms.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Caller, User } from '../../../nodes/lib/accounts/caller.ts';
-import { CallerNeed } from '../../../nodes/lib/nas/caller-need.ts';
-import type { NasState } from '../../../nodes/lib/nas/presence-port.ts';
+import { CallerNeed } from '../../../nodes/lib/nas/nas-room.ts';
+import type { NasState } from '../../../nodes/lib/nas/presence.ts';
 import { Prefetch } from '../../../nodes/lib/prefetch/prefetch.ts';
 import { CacheBench } from '../cache/cache-bench.ts';
 

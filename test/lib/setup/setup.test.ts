@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {
   type CodeOutcome,
+  meantCode,
+  newCode,
   Setup,
   type SetupRecord,
   spokenCode,
 } from '../../../nodes/lib/setup/setup.ts';
-import { meantCode, newCode } from '../../../nodes/lib/setup/setup-code.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const HOUR_MS = 3_600_000;

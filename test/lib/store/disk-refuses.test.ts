@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DiskRefusedError } from '../../../nodes/lib/store/database-file.ts';
 import {
   CACHE_MIGRATIONS,
   DISTRUST_CACHE,
@@ -9,7 +10,6 @@ import {
   QUEUE_MIGRATIONS,
   STRANGE_IDS,
 } from '../../../nodes/lib/store/databases.ts';
-import { DiskRefusedError } from '../../../nodes/lib/store/disk-fault.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 
 const NOTES = 'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT';

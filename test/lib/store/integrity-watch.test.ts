@@ -3,9 +3,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../../../nodes/lib/log/log.ts';
-import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
-import { LastRun } from '../../../nodes/lib/store/last-run.ts';
-import { IntegrityWatch } from '../../../nodes/lib/store/integrity-watch.ts';
+import { DataFolder, LastRun } from '../../../nodes/lib/store/data-folder.ts';
+import { IntegrityWatch } from '../../../nodes/lib/store/disk-watch.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const PAGE = 4_096;

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import {
   CACHE_MIGRATIONS,
+  checkSchemas,
   ENERGY_MIGRATIONS,
   QUEUE_MIGRATIONS,
 } from '../../../nodes/lib/store/databases.ts';
 import { salvage } from '../../../nodes/lib/store/salvage.ts';
-import { checkSchemas } from '../../../nodes/lib/store/schema-check.ts';
 import { type Migration, Store } from '../../../nodes/lib/store/store.ts';
 
 const FIRST: Migration = {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { Remembered } from '../../../nodes/lib/store/remembered.ts';
-import { Store } from '../../../nodes/lib/store/store.ts';
+import { Remembered, Store } from '../../../nodes/lib/store/store.ts';
 
 describe('What a query answered is remembered', () => {
   let store: Store;

@@ -3,8 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { SideCopy } from '../../../nodes/lib/store/side-copy.ts';
-import { Store } from '../../../nodes/lib/store/store.ts';
+import { SideCopy, Store } from '../../../nodes/lib/store/store.ts';
 
 describe('A copy of a database for a SQLite of others', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-side-copy-'));

@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import {
+  directedBroadcast,
+  Discovery,
   discoveryQuery,
   parseAnnouncement,
-} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery-packet.ts';
-import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
-import {
-  directedBroadcast,
   parseDiscoveryAddresses,
   parsePlugAddress,
-} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-address.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
 import {
   openNodeUdp,
   type OpenUdp,
   type UdpListener,
-} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/udp.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-http.ts';
 import { plugSample } from '../../practice/plug/plug-samples.ts';
 import { Bench } from './setup.ts';
 

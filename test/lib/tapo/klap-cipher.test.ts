@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import {
   isPlugProof,
-  KlapCipher,
   klapAuthHash,
+  KlapCipher,
   ownProof,
-} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/klap/klap-cipher.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/klap/klap-protocol.ts';
 import { OWNER } from './setup.ts';
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
+import { libraryLogins, plugHint, Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
 import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
 import {
   type DriverChoice,
@@ -12,6 +13,7 @@ import {
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-driver.ts';
 import {
   nodePlugHttp,
+  openNodeUdp,
   type PlugHttp,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-http.ts';
 import type {
@@ -19,8 +21,6 @@ import type {
   PlugCredentials,
   PlugTarget,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug.ts';
-import { libraryLogins, plugHint, Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
-import { openNodeUdp } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/udp.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { steady } from '../../practice/plug/load-curve.ts';
 import { PracticePlug, type PracticePlugOptions } from '../../practice/plug/practice-plug.ts';

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { pakeCredential } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/credential.ts';
 import {
   add,
   negative,
   ORDER,
+  pake,
+  pakeNumber,
+  pakeSecrets,
   readPoint,
   times,
   timesBase,
   toNumber,
   writePoint,
-} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/p256.ts';
-import { SessionCipher } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/session-cipher.ts';
-import {
-  pake,
-  pakeNumber,
-  pakeSecrets,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/spake2plus.ts';
+import {
+  pakeCredential,
+  SessionCipher,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tpap/tpap-protocol.ts';
 
 interface TpapVector {
   readonly name: string;

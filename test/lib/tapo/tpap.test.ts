@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Plug } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug.ts';
 import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
 import { plugDriver } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-driver.ts';
 import {
   nodePlugHttp,
+  openNodeUdp,
   type PlugHttpOutcome,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-http.ts';
-import { openNodeUdp } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/udp.ts';
+import type { Plug } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug.ts';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
 import type { LostSession } from '../../practice/plug/practice-tpap.ts';
 import { Bench, OWNER } from './setup.ts';

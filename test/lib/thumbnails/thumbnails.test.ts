@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KeptCopy } from '../../../nodes/lib/cache/cache.ts';
-import { CopyRows } from '../../../nodes/lib/cache/copy-rows.ts';
+import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
 import { CACHE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { ClockEvidence, type ClockMarks } from '../../../nodes/lib/time/clock-evidence.ts';
-import { readClockMarks } from '../../../nodes/lib/time/clock-marks.ts';
+import {
+  ClockEvidence,
+  type ClockMarks,
+  readClockMarks,
+} from '../../../nodes/lib/time/trusted-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { DailyLook } from '../../../nodes/lib/time/daily-look.ts';
+import { DailyLook } from '../../../nodes/lib/upload/delivery/delivery.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Grid } from '../../../nodes/lib/time/grid.ts';
+import { Grid } from '../../../nodes/lib/time/clock.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 describe('A grid of points in time', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import type { ClockProofs } from '../../../nodes/lib/time/clock-evidence.ts';
 import {
-  TrustedTime,
+  type ClockProofs,
   type NewestTimeStore,
   type StoredTime,
+  TrustedTime,
 } from '../../../nodes/lib/time/trusted-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+import { NodeDisk } from '../../../nodes/lib/upload/spool/disk.ts';
 import { ADMIN, ALICE, BOB, BOUNDARY, House, multipart, PATIENCE_MS } from './house.ts';
 import { sha256 } from './memory-nas.ts';
 

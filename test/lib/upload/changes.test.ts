@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+import { NodeDisk } from '../../../nodes/lib/upload/spool/disk.ts';
 import { systemError } from './faulty-disk.ts';
 import { ADMIN, ALICE, BOB, type House } from './house.ts';
 import { json, sha256 } from './memory-nas.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Resolution } from '../../../nodes/lib/upload/conflict-rows.ts';
+import type { Resolution } from '../../../nodes/lib/upload/rows/conflict-rows.ts';
 import type { Settled } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, BOB, House, PATIENCE_MS } from './house.ts';
 import { json, sha256 } from './memory-nas.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { EmptiedArray } from '../../../nodes/lib/upload/emptied-array.ts';
+import { EmptiedArray } from '../../../nodes/lib/upload/spool/emptied-array.ts';
 
 async function passed(json: string, pieceBytes: number): Promise<[string, number]> {
   const bytes = Buffer.from(json);

@@ -1,5 +1,4 @@
-import type { SpoolHandle } from '../../../nodes/lib/upload/disk.ts';
-import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+import { NodeDisk, type SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
 
 /** What happens around the operation that is told of. */
 export type Around = (operation: string, when: 'before' | 'after') => Promise<void> | void;

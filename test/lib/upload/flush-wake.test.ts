@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { FlushWake, type FlushWakeRule } from '../../../nodes/lib/upload/flush-wake.ts';
-import type { FlushWakeRows } from '../../../nodes/lib/upload/flush-wake-rows.ts';
-import { latestTimeOfDay } from '../../../nodes/lib/upload/local-time.ts';
+import {
+  FlushWake,
+  type FlushWakeRule,
+  latestTimeOfDay,
+} from '../../../nodes/lib/upload/delivery/flush-wake.ts';
+import type { FlushWakeRows } from '../../../nodes/lib/upload/rows/queue-view-rows.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { CountingLog } from './house.ts';
 import { FakePresence } from './memory-nas.ts';

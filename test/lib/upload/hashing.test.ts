@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HashThread } from '../../../nodes/lib/upload/hash-thread.ts';
+import { HashThread } from '../../../nodes/lib/upload/spool/hashing.ts';
 import { House } from './house.ts';
 
 const MB = 1024 * 1024;

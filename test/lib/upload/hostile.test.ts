@@ -1,9 +1,8 @@
+import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import fc from 'fast-check';
-import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
-import type { SpoolHandle } from '../../../nodes/lib/upload/disk.ts';
+import { NodeDisk, type SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
 import { BOUNDARY, House, multipart } from './house.ts';
 
 /** As the real one, without waiting for the platter: these tests are about bodies. */

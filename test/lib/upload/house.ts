@@ -1,21 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
-import { HashThread } from '../../../nodes/lib/upload/hash-thread.ts';
-import type { AcceptOutcome } from '../../../nodes/lib/upload/intake.ts';
-import { NodeDisk } from '../../../nodes/lib/upload/node-disk.ts';
+import type { AcceptOutcome } from '../../../nodes/lib/upload/receive/intake.ts';
+import { NodeDisk } from '../../../nodes/lib/upload/spool/disk.ts';
+import { HashThread } from '../../../nodes/lib/upload/spool/hashing.ts';
 import {
   acceptAnswer,
   chunkAnswer,
-  Upload,
   type DeliveredFile,
   type ShownEntry,
+  Upload,
   type UploadParts,
 } from '../../../nodes/lib/upload/upload.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';

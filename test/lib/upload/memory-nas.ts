@@ -10,7 +10,7 @@ import type {
   NasListing,
   NasUploadChannel,
 } from '../../../nodes/lib/nas/nas-client.ts';
-import type { NasPresence, NasState } from '../../../nodes/lib/nas/presence-port.ts';
+import type { NasPresence, NasState } from '../../../nodes/lib/nas/presence.ts';
 
 export interface StoredFile {
   bytes: Buffer;

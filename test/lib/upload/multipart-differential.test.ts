@@ -1,7 +1,10 @@
-import assert from 'node:assert/strict';
 import busboy from 'busboy';
-import { MultipartError, MultipartParser } from '../../../nodes/lib/upload/multipart-parser.ts';
-import { readPartHead } from '../../../nodes/lib/upload/part-head.ts';
+import assert from 'node:assert/strict';
+import {
+  MultipartError,
+  MultipartParser,
+  readPartHead,
+} from '../../../nodes/lib/upload/receive/multipart.ts';
 import { BOUNDARY, inPieces, mutatedBody } from '../../prove/world/mutated-bodies.ts';
 import { Random } from '../../prove/world/random.ts';
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { boundaryOf, readParameters } from '../../../nodes/lib/upload/header-parameters.ts';
-import { MultipartError, MultipartParser } from '../../../nodes/lib/upload/multipart-parser.ts';
-import { readPartHead } from '../../../nodes/lib/upload/part-head.ts';
+import { boundaryOf, readParameters } from '../../../nodes/lib/upload/receive/admission.ts';
+import {
+  MultipartError,
+  MultipartParser,
+  readPartHead,
+} from '../../../nodes/lib/upload/receive/multipart.ts';
 
 const HEAD = 'Content-Disposition: form-data; name="file"; filename="a"\r\n';
 

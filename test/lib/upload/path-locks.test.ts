@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { PathLocks } from '../../../nodes/lib/upload/path-locks.ts';
+import { PathLocks } from '../../../nodes/lib/upload/delivery/path-locks.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 describe('Locks of places on the NAS', () => {

@@ -1,14 +1,16 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { backoffMs } from '../../../nodes/lib/upload/backoff.ts';
-import { compareBase } from '../../../nodes/lib/upload/base.ts';
-import { conflictName } from '../../../nodes/lib/upload/conflict-name.ts';
-import { GroupCommit } from '../../../nodes/lib/upload/group-commit.ts';
-import { Pacer } from '../../../nodes/lib/upload/pacer.ts';
-import { readTarget } from '../../../nodes/lib/upload/target.ts';
-import { isUploadId, uploadId } from '../../../nodes/lib/upload/upload-id.ts';
-import type { ShownEntry } from '../../../nodes/lib/upload/upload-ports.ts';
-import { NO_BASE, type UploadBase } from '../../../nodes/lib/upload/upload-row.ts';
+import assert from 'node:assert/strict';
+import { conflictName } from '../../../nodes/lib/upload/delivery/attempt.ts';
+import { backoffMs } from '../../../nodes/lib/upload/delivery/backoff.ts';
+import { Pacer } from '../../../nodes/lib/upload/delivery/nas-calls.ts';
+import { readTarget } from '../../../nodes/lib/upload/receive/target.ts';
+import {
+  compareBase,
+  NO_BASE,
+  type UploadBase,
+} from '../../../nodes/lib/upload/rows/upload-rows.ts';
+import { GroupCommit } from '../../../nodes/lib/upload/spool/intents.ts';
+import { isUploadId, type ShownEntry, uploadId } from '../../../nodes/lib/upload/upload-deps.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { MemoryNas } from './memory-nas.ts';
 

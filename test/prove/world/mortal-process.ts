@@ -1,5 +1,5 @@
+import type { SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
 import { NodeDisk, type UploadParts } from '../../../nodes/lib/upload/upload.ts';
-import type { SpoolHandle } from '../../../nodes/lib/upload/disk.ts';
 import type { House } from '../../lib/upload/house.ts';
 
 type Method = (...given: unknown[]) => unknown;

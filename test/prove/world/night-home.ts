@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
-import type { FileHashing } from '../../../nodes/lib/upload/file-hashing.ts';
+import type { FileHashing } from '../../../nodes/lib/upload/spool/hashing.ts';
 import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, BOB, type House } from '../../lib/upload/house.ts';
 import { gone, json, type MemoryNas } from '../../lib/upload/memory-nas.ts';

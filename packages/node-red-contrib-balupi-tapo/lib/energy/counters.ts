@@ -1,6 +1,6 @@
 import type { BucketRows } from './bucket-rows.ts';
 import { type DeviceHour, type DeviceTotal, HOUSEHOLD } from './buckets.ts';
-import { type CounterRows, NO_OFFSET } from './counter-rows.ts';
+import { type CounterRows, NO_OFFSET } from './sample-rows.ts';
 
 /** What a plug counted since it was first metered. */
 export interface Counted {

@@ -1,11 +1,10 @@
 import type { Bucket } from './buckets.ts';
-import type { Costs } from './costs.ts';
 import type { NamedCorrection } from './corrections.ts';
+import type { Costs } from './costs.ts';
 import type { History, HistoryPages } from './history.ts';
 import type { Current } from './latest.ts';
-import type { PriceFault, PriceWish } from './price-wish.ts';
+import type { PriceFault, PriceWish, SlotFault } from './price-wish.ts';
 import type { Costed } from './prices.ts';
-import type { SlotFault } from './price-slots.ts';
 import type { Report, ReportLine, ReportLines, Used } from './report.ts';
 import type { Summary } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';

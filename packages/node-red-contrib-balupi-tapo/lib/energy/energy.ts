@@ -1,4 +1,4 @@
-import { Listeners } from '../../../../nodes/lib/log/listeners.ts';
+import { Listeners } from '../../../../nodes/lib/log/log.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { BucketView } from './bucket-view.ts';
 import type {
@@ -9,17 +9,23 @@ import type {
 } from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import type { Counted, CountedCost } from './counters.ts';
-import { type Dashboard, dashboardOf, type HoursOf, hoursOf } from './dashboard.ts';
+import {
+  type Dashboard,
+  dashboardOf,
+  type HoursOf,
+  hoursOf,
+  type StretchUse,
+  useInStretch,
+} from './dashboard.ts';
 import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
-import type { Current, Latest } from './latest.ts';
+import { type Current, type Latest, ReadingsAside } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS, type RangeWish } from './periods.ts';
-import type { PriceWish } from './price-wish.ts';
-import type { SlotWish } from './price-slots.ts';
+import type { PriceWish, SlotWish } from './price-wish.ts';
 import type {
   Costed,
   PriceOutcome,
@@ -28,10 +34,10 @@ import type {
   RemovalOutcome,
   SlotsOutcome,
 } from './prices.ts';
-import type { PlugClock } from './plug-clock.ts';
-import { ReadingsAside } from './readings-aside.ts';
+import type { PlugClock } from './recorder.ts';
 import type { Report, ReportLines, ReportRefusal, Reports, ReportWish } from './report.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
+import type { HandOverOutcome } from './succession.ts';
 import {
   type DeviceStandby,
   householdSummary,
@@ -41,8 +47,6 @@ import {
   standbyOfDevices,
   type Summary,
 } from './summary.ts';
-import type { HandOverOutcome } from './succession.ts';
-import { type StretchUse, useInStretch } from './stretch.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
@@ -60,7 +64,7 @@ export type { CurrentDevice } from './latest.ts';
 export type { CorrectionFault } from './corrections.ts';
 export type { PriceOutcome } from './prices.ts';
 export type { ReportRefusal } from './report.ts';
-export type { PlugClock } from './plug-clock.ts';
+export type { PlugClock } from './recorder.ts';
 export type { Price } from './tariff.ts';
 export type { EnergyDevice } from './sample.ts';
 export type { UnusualHour } from './unusual.ts';

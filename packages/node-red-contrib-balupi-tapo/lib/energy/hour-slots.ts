@@ -1,13 +1,15 @@
 import {
   addShare,
   type Bucket,
+  type DeviceHour,
   fedIn,
   type HourBucket,
   inTime,
   priceOf,
   type TariffShare,
 } from './buckets.ts';
-import type { Correction, KnownHour } from './correction-rows.ts';
+import type { Correction, CorrectionRows, KnownHour } from './correction-rows.ts';
+import type { LocalTime } from './local-time.ts';
 import { SLOT_S } from './slots.ts';
 import { costUc, type Rate, type Tariffs } from './tariff.ts';
 
@@ -89,7 +91,7 @@ function wholeHour({ hour, fine }: KnownHour, endS: number): Bucket[] {
  * An hour with corrections over what was metered, in the order they were made.
  * @returns no hour where nothing is left that is known
  */
-export function correctedHour(
+function correctedHour(
   known: KnownHour,
   startS: number,
   endS: number,
@@ -143,4 +145,62 @@ export function knownMwh(
 ): number | null {
   const slots = wholeHour(known, endS).filter(({ startS }) => startS >= fromS && startS < toS);
   return slots.length === 0 ? null : slots.reduce((sum, slot) => sum + slot.energyMwh, 0);
+}
+
+/**
+ * What admins put right lies over what was metered: the meters go on as if nothing was, the hour
+ * they write becomes the new original, and undoing brings it back (docs/ENERGY.md).
+ */
+export class Overlay {
+  readonly #rows: CorrectionRows;
+  readonly #time: LocalTime;
+  readonly #tariffs: () => Tariffs;
+
+  constructor(rows: CorrectionRows, time: LocalTime, tariffs: () => Tariffs) {
+    this.#rows = rows;
+    this.#time = time;
+    this.#tariffs = tariffs;
+  }
+
+  /** The hour with corrections over it, as it is shown. */
+  over(device: DeviceHour): DeviceHour | null {
+    const { deviceNumber, hour, fine } = device;
+    const corrected = this.#over(deviceNumber, hour.startS, { hour, fine });
+    if (corrected === null) return device;
+    return corrected.hour === null
+      ? null
+      : { deviceNumber, hour: corrected.hour, fine: corrected.fine };
+  }
+
+  /**
+   * Takes an hour as it was metered, inside a transaction of the caller.
+   * @returns what is to be stored of it; null for nothing
+   */
+  take(device: DeviceHour): DeviceHour | null {
+    const { deviceNumber, hour, fine } = device;
+    const isTouched = this.#standingIn(deviceNumber, hour.startS).length > 0;
+    if (isTouched) this.#rows.putOriginal(deviceNumber, hour.startS, { hour, fine });
+    return this.over(device);
+  }
+
+  /** Null where no correction holds. */
+  #over(deviceNumber: number, startS: number, known: KnownHour): KnownHour | null {
+    const standing = this.#standingIn(deviceNumber, startS);
+    if (standing.length === 0) return null;
+    return correctedHour(known, startS, this.#time.hourEnd(startS), standing, this.#tariffs());
+  }
+
+  /** @returns the hour as corrections leave it */
+  corrected(deviceNumber: number, startS: number, original: KnownHour): KnownHour {
+    return this.#over(deviceNumber, startS, original) ?? original;
+  }
+
+  #standingIn(deviceNumber: number, startS: number): readonly Correction[] {
+    const standing = this.#rows.standing();
+    if (standing.length === 0) return standing;
+    const endS = this.#time.hourEnd(startS);
+    return standing.filter(
+      (one) => one.deviceNumber === deviceNumber && one.fromS < endS && one.toS > startS,
+    );
+  }
 }

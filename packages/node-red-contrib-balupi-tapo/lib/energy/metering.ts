@@ -4,25 +4,26 @@ import type { Cancel, Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { BucketView } from './bucket-view.ts';
 import { HOUSEHOLD } from './buckets.ts';
-import type { CalendarRows } from './calendar-rows.ts';
-import { CounterRows } from './counter-rows.ts';
 import { Counters } from './counters.ts';
+import type { Overlay } from './hour-slots.ts';
 import type { Latest } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import { MeterBook } from './meter-book.ts';
-import { MisplacedRows } from './misplaced-rows.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf } from './nas-watts.ts';
 import type { Prices } from './prices.ts';
 import type { Pruning } from './pruning.ts';
-import { judgePlugClock, type PlugClock } from './plug-clock.ts';
-import { Recorder } from './recorder.ts';
-import type { Overlay } from './overlay.ts';
+import {
+  judgePlugClock,
+  type Misplaced,
+  type PlugClock,
+  Recorder,
+  WallAnchor,
+} from './recorder.ts';
 import { type DeviceHour, deviceHour, type RollUp } from './roll-up.ts';
+import { type CalendarRows, CounterRows, MisplacedRows, type SampleRows } from './sample-rows.ts';
 import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
-import type { SampleRows } from './sample-rows.ts';
 import type { HandOverOutcome, Succession } from './succession.ts';
-import { type Misplaced, WallAnchor } from './wall-anchor.ts';
 
 interface MeteringParts {
   readonly store: Store;

@@ -1,14 +1,20 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
 import type { BucketRows } from './bucket-rows.ts';
-import type { Aside } from './corrections.ts';
 import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts';
+import type { Aside } from './corrections.ts';
 import { pricedHour } from './hour-slots.ts';
 import type { LocalTime } from './local-time.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
-import { checkedPrice, type PriceFault, type PriceWish } from './price-wish.ts';
-import { checkedSlots, type SlotFault, type SlotWish } from './price-slots.ts';
 import type { PriceRows } from './price-rows.ts';
+import {
+  checkedPrice,
+  checkedSlots,
+  type PriceFault,
+  type PriceWish,
+  type SlotFault,
+  type SlotWish,
+} from './price-wish.ts';
 import type { RollUp } from './roll-up.ts';
 import { DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
 

@@ -3,7 +3,7 @@ import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { Latest } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
 import type { MeterBook } from './meter-book.ts';
-import { judgePlugClock, type PlugClock, withHonestCounters } from './plug-clock.ts';
+import type { SampleRows } from './sample-rows.ts';
 import {
   checkedReading,
   type HistoryHour,
@@ -12,8 +12,6 @@ import {
   type Sample,
   sampleAt,
 } from './sample.ts';
-import type { SampleRows } from './sample-rows.ts';
-import type { WallAnchor } from './wall-anchor.ts';
 
 interface RecorderParts {
   readonly clock: Clock;
@@ -229,4 +227,130 @@ function isHour(hour: HistoryHour): boolean {
   return (
     Number.isSafeInteger(hour.startS) && Number.isSafeInteger(hour.energyWh) && hour.energyWh >= 0
   );
+}
+
+/** Differences up to here are drift or a small correction and are followed slowly. */
+const SMALL_STEP_MS = 60_000;
+/** 500 ppm: at most 0.05 % of the energy, less than any plug's own error. */
+const SLEW_PER_MS = 0.000_5;
+/** How long a clock must insist on a large forward step before it is believed. */
+const INSISTS_MS = 24 * 3_600_000;
+
+/** Two proofs of the time differ by no more (contract 1, Time). */
+const PROOF_MS = 300_000;
+
+/** What was placed from here on lies ahead by so much, or behind where that is below 0. */
+export interface Misplaced {
+  readonly fromMs: number;
+  readonly byMs: number;
+}
+
+type Placed = { readonly kind: 'placed'; readonly atMs: number } | { readonly kind: 'untrusted' };
+
+/**
+ * Ties the monotonic clock to the wall clock once, when the wall clock is first trusted, so that a
+ * later step of the wall clock neither makes nor loses energy. Small differences are followed at
+ * 500 ppm. A large one is a clock somebody broke or repaired: it is left alone, and only when it
+ * stays for a day a forward one is taken over (the meter then sees a gap and covers it from the
+ * plug's counter) and a backward one followed slowly, for time must not run twice.
+ */
+export class WallAnchor {
+  readonly #isTrusted: () => boolean;
+  #offsetMs: number | null = null;
+  /** Before the first reading of this run. */
+  #firstTickMs: number | null = null;
+  #lastMonotonicMs = 0;
+  #largeSinceMs: number | null = null;
+
+  /** @param isTrusted whether the wall clock may be believed at this moment */
+  constructor(isTrusted: () => boolean) {
+    this.#isTrusted = isTrusted;
+  }
+
+  get isSettled(): boolean {
+    return this.#offsetMs !== null;
+  }
+
+  /**
+   * Looks at both clocks; called now and then, at least once per round of readings.
+   * @returns whether this call settled the anchor
+   */
+  observe(nowMs: number, monotonicMs: number): boolean {
+    this.#firstTickMs ??= monotonicMs;
+    if (this.#offsetMs === null) {
+      if (!this.#isTrusted()) return false;
+      this.#settle(nowMs, monotonicMs);
+      return true;
+    }
+    const difference = nowMs - monotonicMs - this.#offsetMs;
+    const elapsedMs = Math.max(0, monotonicMs - this.#lastMonotonicMs);
+    this.#lastMonotonicMs = Math.max(this.#lastMonotonicMs, monotonicMs);
+    if (Math.abs(difference) <= SMALL_STEP_MS) this.#largeSinceMs = null;
+    else this.#largeSinceMs ??= monotonicMs;
+    this.#offsetMs += this.#correction(difference, elapsedMs, monotonicMs);
+    return false;
+  }
+
+  /**
+   * By how much it differs from a time that is proved.
+   * @returns null when that is no more than a clock is ever put right by
+   */
+  misplacedBy(provedMs: number, monotonicMs: number): Misplaced | null {
+    if (this.#offsetMs === null || this.#firstTickMs === null) return null;
+    const byMs = monotonicMs + this.#offsetMs - provedMs;
+    return Math.abs(byMs) > PROOF_MS ? { fromMs: this.#firstTickMs + this.#offsetMs, byMs } : null;
+  }
+
+  /** Goes by a time that is proved, at once. */
+  settleAnew(provedMs: number, monotonicMs: number): void {
+    this.#settle(provedMs, monotonicMs);
+    this.#largeSinceMs = null;
+  }
+
+  /** The wall-clock time of a monotonic reading. */
+  place(monotonicMs: number): Placed {
+    if (this.#offsetMs === null) return { kind: 'untrusted' };
+    return { kind: 'placed', atMs: monotonicMs + this.#offsetMs };
+  }
+
+  #settle(nowMs: number, monotonicMs: number): void {
+    this.#offsetMs = nowMs - monotonicMs;
+    this.#lastMonotonicMs = monotonicMs;
+  }
+
+  #correction(differenceMs: number, elapsedMs: number, monotonicMs: number): number {
+    if (this.#largeSinceMs !== null) {
+      if (monotonicMs - this.#largeSinceMs < INSISTS_MS) return 0;
+      if (differenceMs > 0) return differenceMs;
+    }
+    const mostMs = elapsedMs * SLEW_PER_MS;
+    return Math.max(-mostMs, Math.min(mostMs, differenceMs));
+  }
+}
+
+/** From here on a plug's day, and so its counter of the day, begins at another time than ours. */
+const WRONG_FROM_S = 300;
+/** No zone and no daylight saving explains more: the plug does not know the time at all. */
+const LOST_FROM_S = 26 * 3_600;
+
+/**
+ * How far a plug's own clock can be believed. `wrong`: its day is not ours, so neither its counter
+ * of the day nor its history says when energy went through. `lost`: not even its month is. A recorded
+ * plug stood in the year 2000 without NTP; the counters of such a plug misbehave.
+ */
+export type PlugClock = 'right' | 'wrong' | 'lost';
+
+/** @param plugLocalTime `YYYY-MM-DD HH:MM:SS` in the plug's zone, which is the household's */
+export function judgePlugClock(plugLocalTime: string, nowS: number, time: LocalTime): PlugClock {
+  const asIfUtcMs = Date.parse(`${plugLocalTime.replace(' ', 'T')}Z`);
+  if (Number.isNaN(asIfUtcMs)) return 'lost';
+  const offS = Math.abs(asIfUtcMs / 1_000 - (nowS + time.offsetS(nowS)));
+  if (offS >= LOST_FROM_S) return 'lost';
+  return offS >= WRONG_FROM_S ? 'wrong' : 'right';
+}
+
+/** The reading, without the counters that the plug's clock says cannot be believed. */
+export function withHonestCounters(reading: Reading, clock: PlugClock): Reading {
+  if (clock === 'right') return reading;
+  return { ...reading, todayWh: null, monthWh: clock === 'lost' ? null : reading.monthWh };
 }

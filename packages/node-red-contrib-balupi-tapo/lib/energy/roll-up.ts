@@ -3,8 +3,8 @@ import {
   addShare,
   type Bucket,
   type DayBucket,
-  type DeviceHour,
   dayOf,
+  type DeviceHour,
   grouped,
   type HourBucket,
   HOUSEHOLD,
@@ -16,8 +16,7 @@ import {
   type TariffShare,
 } from './buckets.ts';
 import type { KnownHour } from './correction-rows.ts';
-import type { Overlay } from './overlay.ts';
-import { pricedHour } from './hour-slots.ts';
+import { type Overlay, pricedHour } from './hour-slots.ts';
 import type { MeteredHour } from './interval-meter.ts';
 import type { LocalTime } from './local-time.ts';
 import type { Tariffs } from './tariff.ts';

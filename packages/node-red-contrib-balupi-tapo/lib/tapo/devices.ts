@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { HintTopic } from './device-states.ts';
-import type { FoundPlug } from './discovery.ts';
-import { formatPlugAddress, type PlugAddress } from './plug-address.ts';
+import { formatPlugAddress, type FoundPlug, type PlugAddress } from './discovery.ts';
+import { cleanText } from './plug-protocol.ts';
 import type { OpenPlug, Plug, PlugInfo } from './plug.ts';
-import type { DeviceRole, DeviceRow, ForgottenRow, TapoRows } from './tapo-rows.ts';
-import { cleanText } from './wire-values.ts';
+import type { DeviceRole, DeviceRow, ForgottenRow, HintTopic, TapoRows } from './tapo-rows.ts';
 
 /** What makes a plug the one that stood there. */
 const KEYS_OF_PLACE = ['ip', 'port', 'mac'] as const;

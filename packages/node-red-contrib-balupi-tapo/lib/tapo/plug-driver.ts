@@ -3,11 +3,10 @@ import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import { loginByAes } from './aes/aes-protocol.ts';
 import { loginByKlap } from './klap/klap-protocol.ts';
 import { OwnPlug } from './own-plug.ts';
-import type { AesLogin, KlapLogin } from './plug-protocol.ts';
 import type { PlugHttp } from './plug-http.ts';
-import { type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
+import { GuessLimit, type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
+import type { AesLogin, KlapLogin } from './plug-protocol.ts';
 import type { OpenPlug, PlugCredentials } from './plug.ts';
-import { GuessLimit } from './tpap/guess-limit.ts';
 import { discoverTpap, loginByTpap } from './tpap/tpap-protocol.ts';
 
 /**

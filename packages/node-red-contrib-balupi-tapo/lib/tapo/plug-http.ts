@@ -1,8 +1,10 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { createSocket } from 'node:dgram';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 
 /** One POST to a plug; plugs take nothing else. */
-export interface PlugHttpRequest {
+interface PlugHttpRequest {
   readonly host: string;
   readonly port: number;
   /** Default: plain HTTP. Any certificate is taken; what matters is sealed within. */
@@ -31,7 +33,7 @@ export type PlugHttpOutcome =
 export type PlugHttp = (request: PlugHttpRequest) => Promise<PlugHttpOutcome>;
 
 /** Recorded answers are below 4 KB; anything far above comes from no plug. */
-export const LARGEST_ANSWER_BYTES = 65_536;
+const LARGEST_ANSWER_BYTES = 65_536;
 
 /**
  * {@link PlugHttp} on `node:http`. Every call has its own connection: plugs drop idle ones without
@@ -100,3 +102,86 @@ function failure(error: NodeJS.ErrnoException): PlugHttpOutcome {
   if (code === 'ABORT_ERR') return { kind: 'unreachable', detail: 'No answer in time.' };
   return { kind: 'unreachable', detail: `No connection (${code}).` };
 }
+
+/**
+ * Runs `work` with a signal that aborts after `limitMs` of the clock or with the first of `outer`,
+ * and takes every listener and timer away again when it is done.
+ */
+export async function withTimeLimit<T>(
+  clock: Clock,
+  limitMs: number,
+  outer: readonly (AbortSignal | undefined)[],
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const abort = (): void => {
+    controller.abort();
+  };
+  for (const signal of outer) {
+    if (signal?.aborted === true) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+  }
+  const cancel = clock.after(limitMs, abort);
+  try {
+    return await work(controller.signal);
+  } finally {
+    cancel();
+    for (const signal of outer) signal?.removeEventListener('abort', abort);
+  }
+}
+
+export interface UdpAddress {
+  /** IPv4, also a broadcast address. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** An open socket that may broadcast. */
+interface UdpSocket {
+  /** Sends one packet. What the network does with it shows in `onFault`, if at all. */
+  send(packet: Uint8Array, to: UdpAddress): void;
+  close(): void;
+}
+
+export interface UdpListener {
+  readonly onPacket: (packet: Buffer, from: UdpAddress) => void;
+  /** A packet could not be sent, or the socket broke. */
+  readonly onFault: (error: Error) => void;
+}
+
+/**
+ * The network as discovery sees it.
+ * @throws Error when no socket can be opened
+ */
+export type OpenUdp = (listener: UdpListener) => Promise<UdpSocket>;
+
+/** {@link OpenUdp} on `node:dgram`, on a port the system chooses. */
+export const openNodeUdp: OpenUdp = async (listener) => {
+  const socket = createSocket('udp4');
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  socket.once('error', reject);
+  socket.bind(0, () => {
+    socket.off('error', reject);
+    resolve(undefined);
+  });
+  await promise;
+  socket.on('error', listener.onFault);
+  socket.on('message', (packet, from) => {
+    listener.onPacket(packet, { host: from.address, port: from.port });
+  });
+  socket.setBroadcast(true);
+  let isOpen = true;
+  return {
+    send: (packet, to) => {
+      if (!isOpen) return;
+      socket.send(packet, to.port, to.host, (error) => {
+        if (error !== null && isOpen) listener.onFault(error);
+      });
+    },
+    close: () => {
+      if (!isOpen) return;
+      isOpen = false;
+      socket.close();
+    },
+  };
+};

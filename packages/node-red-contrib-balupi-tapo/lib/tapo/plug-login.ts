@@ -1,7 +1,5 @@
+import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { FoundPlug } from './discovery.ts';
-import type { GuessLimit } from './tpap/guess-limit.ts';
-import type { TpapDiscovery } from './tpap/tpap-protocol.ts';
-import type { TpapOffer } from './tpap/tpap-offer.ts';
 import type {
   AesLogin,
   KlapLogin,
@@ -10,6 +8,8 @@ import type {
   PlugEndpoint,
 } from './plug-protocol.ts';
 import type { PlugCredentials, PlugFailure, PlugProtocolName, PlugTarget } from './plug.ts';
+import type { TpapOffer } from './tpap/tpap-offer.ts';
+import type { TpapDiscovery } from './tpap/tpap-protocol.ts';
 
 /** Asks by UDP who is at an address; null when nobody says. */
 export type IdentifyPlug = (
@@ -19,7 +19,7 @@ export type IdentifyPlug = (
 ) => Promise<FoundPlug | null>;
 
 /** Logs in by TPAP, and asks a plug over HTTP whether and how it speaks it. */
-export interface TpapLogin {
+interface TpapLogin {
   login(
     endpoint: PlugEndpoint,
     credentials: PlugCredentials,
@@ -37,7 +37,7 @@ export interface PlugLogins {
   readonly aes: AesLogin | null;
 }
 
-export interface PlugLoginOptions extends PlugLogins {
+interface PlugLoginOptions extends PlugLogins {
   readonly target: PlugTarget;
   readonly endpoint: PlugEndpoint;
   readonly credentials: PlugCredentials;
@@ -239,4 +239,41 @@ function notSpokenBy(found: FoundPlug | null): PlugFailure {
 
 function unsupported(detail: string, cause?: PlugFailure['cause']): PlugFailure {
   return { kind: 'unsupported_protocol', detail, ...(cause === undefined ? {} : { cause }) };
+}
+
+const WINDOW_MS = 86_400_000;
+/** A right password is never this unlucky in a day, and a wrong one is paused long before. */
+const MOST_GUESSES = 12;
+
+/**
+ * How often a login that came to nothing may have tested a guess. Whoever plays a plug learns by
+ * each login whether one guess at the password was right; it may drop the line then and be asked
+ * again at the next poll. So failed logins are counted by plug, whatever became of them and wherever
+ * it moved, and beyond the limit none is begun for a day.
+ */
+export class GuessLimit {
+  readonly #clock: Clock;
+  readonly #failedAtMs = new Map<string, readonly number[]>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  isSpent(plug: string): boolean {
+    return this.#recent(plug).length >= MOST_GUESSES;
+  }
+
+  failed(plug: string): void {
+    this.#failedAtMs.set(plug, [...this.#recent(plug), this.#clock.monotonicMs()]);
+  }
+
+  /** It showed that it knows the password itself. */
+  proven(plug: string): void {
+    this.#failedAtMs.delete(plug);
+  }
+
+  #recent(plug: string): readonly number[] {
+    const sinceMs = this.#clock.monotonicMs() - WINDOW_MS;
+    return (this.#failedAtMs.get(plug) ?? []).filter((atMs) => atMs > sinceMs);
+  }
 }

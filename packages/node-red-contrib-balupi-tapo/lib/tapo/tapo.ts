@@ -1,40 +1,420 @@
 import type { Log } from '../../../../nodes/lib/log/log.ts';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
-import { type HintLanguage, type Hints, stateOfFailure, topicOfFailure } from './device-states.ts';
-import { type ForgottenPlug, viewDevice, type TapoDevice } from './device-view.ts';
 import { type Device, Devices } from './devices.ts';
-import { Discovery } from './discovery.ts';
-import { Finder } from './finder.ts';
+import {
+  Discovery,
+  formatPlugAddress,
+  type FoundPlug,
+  parsePlugAddress,
+  type PlugAddress,
+} from './discovery.ts';
 import { type DriverChoice, type OtherLogins, plugDriver } from './plug-driver.ts';
-import { parsePlugAddress, type PlugAddress } from './plug-address.ts';
-import { nodePlugHttp, type PlugHttp } from './plug-http.ts';
-import type { OpenPlug, PlugCredentials, PlugHour, PlugReadOutcome } from './plug.ts';
-import { type PlugNews, PlugWatch } from './plug-news.ts';
-import { tellHours } from './plug-history.ts';
-import { type JudgePlugClock, Poller, type OnPlugSample } from './poller.ts';
-import { Switchboard, type ToggleOptions, type ToggleOutcome } from './switchboard.ts';
+import {
+  nodePlugHttp,
+  openNodeUdp,
+  type OpenUdp,
+  type PlugHttp,
+  type UdpAddress,
+} from './plug-http.ts';
+import { cleanText } from './plug-protocol.ts';
 import type {
-  AccountOutcome,
-  AddOutcome,
-  DeviceChange,
-  DeviceWish,
-  DiscoverOutcome,
-  UpdateOutcome,
-} from './tapo-outcomes.ts';
-import { TapoRows, type DeviceRole } from './tapo-rows.ts';
-import { openNodeUdp, type OpenUdp, type UdpAddress } from './udp.ts';
-import { cleanText } from './wire-values.ts';
+  OpenPlug,
+  Plug,
+  PlugCredentials,
+  PlugFailure,
+  PlugHour,
+  PlugReadOutcome,
+  PlugRelayOutcome,
+} from './plug.ts';
+import {
+  type JudgePlugClock,
+  type OnPlugSample,
+  type PlugNews,
+  PlugWatch,
+  Poller,
+  type SwitchedBy,
+} from './poller.ts';
+import {
+  type DeviceRole,
+  type DeviceState,
+  type HintLanguage,
+  type Hints,
+  stateOfFailure,
+  TapoRows,
+  topicOfFailure,
+} from './tapo-rows.ts';
 
-export type { Hints, HintTopic } from './device-states.ts';
-export type { ForgottenPlug, TapoDevice } from './device-view.ts';
+/** An address read within this time is where the plug is, whatever an announcement says. */
+const TRUSTED_MS = 90_000;
+/** Reads in a row without an answer before a plug is looked for elsewhere, and how often. */
+const LOST_AFTER_MISSES = 2;
+const LOOK_EVERY_MS = 300_000;
+
+interface FindOutcome {
+  /** How many answered. */
+  readonly discovered: number;
+  readonly added: readonly Device[];
+  /** All that answered and are kept, in the order of their answers. */
+  readonly devices: readonly Device[];
+}
+
+/** Keeps the registry in step with what answers on the network. */
+class Finder {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #devices: Devices;
+  readonly #discovery: Discovery;
+  #round: Promise<readonly FoundPlug[]> | null = null;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, log: Log, devices: Devices, discovery: Discovery) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#devices = devices;
+    this.#discovery = discovery;
+  }
+
+  /** One round of discovery; a call that comes during a round shares it. */
+  async find(signal: AbortSignal): Promise<FindOutcome> {
+    const found = await this.#search(signal);
+    const added: Device[] = [];
+    const devices = new Set<Device>();
+    for (const plug of found) {
+      const known = this.place(plug);
+      const device = known ?? this.#add(plug);
+      if (device === null) continue;
+      if (known === null) added.push(device);
+      devices.add(device);
+    }
+    return { discovered: found.length, added, devices: [...devices] };
+  }
+
+  /** Looks for known plugs that do not answer where they were; adds none. */
+  async lookForLost(signal: AbortSignal): Promise<void> {
+    const isLost = this.#devices.all().some(({ misses }) => misses >= LOST_AFTER_MISSES);
+    const nowMs = this.#clock.monotonicMs();
+    if (!isLost || nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return;
+    this.#lookedAtMs = nowMs;
+    for (const plug of await this.#search(signal)) this.place(plug);
+  }
+
+  /** The known plug an announcement is of, at its new address if it has moved; null if unknown. */
+  place(found: FoundPlug): Device | null {
+    const outcome = this.#devices.place(found, (device) => this.#isTrusted(device));
+    switch (outcome.kind) {
+      case 'new':
+        return null;
+      case 'moved':
+        this.#log.info(`Plug ${outcome.device.row.deviceNumber} has a new address.`);
+        return outcome.device;
+      case 'contradicted':
+        this.#log.warn(
+          `Something else announced itself as plug ${outcome.device.row.deviceNumber}, which still answers where it was.`,
+        );
+        return outcome.device;
+      case 'known':
+        return outcome.device;
+    }
+  }
+
+  async #search(signal: AbortSignal): Promise<readonly FoundPlug[]> {
+    this.#round ??= this.#discovery.search(signal).finally(() => {
+      this.#round = null;
+    });
+    return await this.#round;
+  }
+
+  #add(found: FoundPlug): Device | null {
+    if (this.#devices.isFull) {
+      this.#log.warn('More plugs announced themselves than are kept; the rest are left out.');
+      return null;
+    }
+    const { ip, port } = found;
+    return this.#devices.insert({ ip, port, name: null, role: null, found });
+  }
+
+  #isTrusted(device: Device): boolean {
+    const { isOnline, seenTickMs } = device;
+    return isOnline && seenTickMs !== null && this.#clock.monotonicMs() - seenTickMs < TRUSTED_MS;
+  }
+}
+
+/** The most a plug tells at once is eight days; a week keeps clear of the border. */
+const PAGE_S = 7 * 86_400;
+/** A plug keeps about a month of hours; more pages would ask for what is not there. */
+const MOST_PAGES = 6;
+
+/**
+ * Asks a plug for its own hours, page by page.
+ * @param fromS a local midnight, epoch seconds
+ * @returns null when it offers none or does not answer; the newest pages when there are too many
+ */
+async function tellHours(
+  plug: Plug,
+  fromS: number,
+  toS: number,
+  signal: AbortSignal,
+): Promise<readonly PlugHour[] | null> {
+  const hours: PlugHour[] = [];
+  const pages = Math.ceil((toS - fromS) / PAGE_S);
+  for (let page = Math.max(0, pages - MOST_PAGES); page < pages; page += 1) {
+    const pageS = fromS + page * PAGE_S;
+    const outcome = await plug.hours(pageS, Math.min(toS, pageS + PAGE_S), signal);
+    if (outcome.kind !== 'hours') return null;
+    hours.push(...outcome.hours);
+  }
+  return hours;
+}
+
+export interface DiscoverOutcome {
+  /** How many plugs answered. */
+  readonly discovered: number;
+  readonly newDevices: number;
+  /** Those that answered. */
+  readonly devices: readonly TapoDevice[];
+}
+
+export interface DeviceWish {
+  /** `192.168.178.60`, a port may follow. IPv4 of a local network only. */
+  readonly address?: string;
+  /** Cleaned and cut to 64 characters; an empty one changes nothing. */
+  readonly name?: string;
+  /** `nas` is taken from the plug that has it, which becomes `generic`. */
+  readonly role?: DeviceRole;
+}
+
+export interface DeviceChange extends DeviceWish {
+  /**
+   * True: this plug may get the password by the old protocol. It ends by itself when another device
+   * answers there or the plug moves. False ends it.
+   */
+  readonly confirmOldProtocol?: boolean;
+}
+
+export type AddOutcome =
+  | { readonly kind: 'added' | 'known'; readonly device: TapoDevice }
+  | { readonly kind: 'bad_address' }
+  /** 64 plugs are kept already. */
+  | { readonly kind: 'full' };
+
+export type UpdateOutcome =
+  | { readonly kind: 'updated'; readonly device: TapoDevice }
+  | { readonly kind: 'unknown_device' }
+  | { readonly kind: 'bad_address' }
+  /** It has not asked for the old protocol at this address, or speaks a better one. */
+  | { readonly kind: 'old_protocol_not_asked' };
+
+/** What came of trying an account on the plugs that answer. */
+export type AccountOutcome =
+  /** A plug took it, and it is used from now on. */
+  | { readonly kind: 'taken'; readonly plug: string }
+  /** No plug answered, so it is used and nobody knows yet whether it is right. */
+  | { readonly kind: 'untried' }
+  /** A plug took it not; the account before stays. */
+  | { readonly kind: 'refused'; readonly state: DeviceState; readonly stateHint: string };
+
+interface ToggleOptions {
+  /** Which side it is to stand on; the other one than now where this is left out. */
+  readonly to?: 'on' | 'off';
+  /** Cuts the plug of the NAS although the NAS is not known to be off. */
+  readonly force?: boolean;
+  /** Who wants it; a flow where it is left out. */
+  readonly by?: SwitchedBy;
+  /** Language of the hint. */
+  readonly language?: HintLanguage;
+}
+
+type ToggleOutcome =
+  | { readonly kind: 'switched'; readonly id: string; readonly isOn: boolean }
+  | { readonly kind: 'unknown_device' }
+  /** It feeds the NAS, which is not known to be off, and `force` was not given. */
+  | { readonly kind: 'guarded' }
+  /** `hint` says what to do, in the caller's language. */
+  | { readonly kind: 'failed'; readonly failure: PlugFailure; readonly hint: string };
+
+interface SwitchboardDeps {
+  readonly devices: Devices;
+  readonly poller: Poller;
+  readonly watch: PlugWatch;
+  readonly isNasOff: () => boolean;
+  readonly hints: Hints;
+}
+
+/** Switches plugs, and sees to it that the NAS is not cut by mistake. */
+class Switchboard {
+  readonly #devices: Devices;
+  readonly #poller: Poller;
+  readonly #isNasOff: () => boolean;
+  readonly #watch: PlugWatch;
+  readonly #hints: Hints;
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  constructor(deps: SwitchboardDeps) {
+    this.#devices = deps.devices;
+    this.#watch = deps.watch;
+    this.#poller = deps.poller;
+    this.#isNasOff = deps.isNasOff;
+    this.#hints = deps.hints;
+  }
+
+  /** One after the other for each plug, so that two calls do not both see it on. */
+  async toggle(id: string, options: ToggleOptions): Promise<ToggleOutcome> {
+    const before = this.#last.get(id);
+    const turn = Promise.withResolvers<undefined>();
+    this.#last.set(id, turn.promise);
+    try {
+      await before;
+      return await this.#toggleNow(id, options);
+    } finally {
+      turn.resolve(undefined);
+      if (this.#last.get(id) === turn.promise) this.#last.delete(id);
+    }
+  }
+
+  async #toggleNow(id: string, options: ToggleOptions): Promise<ToggleOutcome> {
+    const device = this.#devices.get(id);
+    if (device === undefined) return { kind: 'unknown_device' };
+    const fresh = await this.#poller.poll(device);
+    // Void, or the reading has shown it to be a second entry of a plug we have.
+    if (fresh === null || this.#devices.get(id) !== device) return { kind: 'unknown_device' };
+    const language = options.language ?? 'en';
+    if (fresh.kind !== 'reading') return this.#failed(fresh, language);
+    // The last that was known, where this reading does not say how the relay stands.
+    const { isOn } = device;
+    if (isOn === null) return this.#failed(RELAY_UNKNOWN, language);
+    const wanted = wantedOf(options, isOn);
+    if (wanted === isOn) return { kind: 'switched', id, isOn };
+    // Asked at the last moment: the NAS may have come up while the plug was read.
+    if (!wanted && options.force !== true && this.#feedsNas(device)) return { kind: 'guarded' };
+    const outcome = await this.#setRelay(device, wanted, options.by);
+    return outcome.kind === 'switched' ? { ...outcome, id } : this.#failed(outcome, language);
+  }
+
+  async #setRelay(
+    device: Device,
+    wanted: boolean,
+    by: SwitchedBy = { how: 'flow' },
+  ): Promise<PlugRelayOutcome> {
+    const { id } = device.row;
+    this.#watch.switching(id, by);
+    const outcome = await device.plug.setRelay(wanted);
+    if (outcome.kind === 'switched') device.isOn = outcome.isOn;
+    this.#watch.switched(id, outcome.kind === 'switched' ? outcome.isOn : null);
+    return outcome;
+  }
+
+  #failed(failure: PlugFailure, language: HintLanguage): ToggleOutcome {
+    return { kind: 'failed', failure, hint: this.#hints(topicOfFailure(failure), language) };
+  }
+
+  #feedsNas({ row }: Device): boolean {
+    return row.role === 'nas' && !this.#isNasOff();
+  }
+}
+
+function wantedOf({ to }: ToggleOptions, isOn: boolean): boolean {
+  return to === undefined ? !isOn : to === 'on';
+}
+
+const RELAY_UNKNOWN: PlugFailure = {
+  kind: 'bad_answer',
+  detail: 'The plug did not say how its relay stands.',
+};
+
+/** A plug as callers see it (contract 5). */
+export interface TapoDevice {
+  readonly id: string;
+  readonly name: string;
+  /** With `:port` when it is not 80. */
+  readonly ipAddress: string;
+  /** `AA:BB:CC:DD:EE:FF`; null until learned. */
+  readonly macAddress: string | null;
+  readonly model: string;
+  readonly role: DeviceRole;
+  /** The last read succeeded. */
+  readonly isOnline: boolean;
+  /** Null until read, and while it cannot be read. */
+  readonly isOn: boolean | null;
+  readonly firmware: string;
+  /** Epoch ms of the last reading. */
+  readonly lastSeenMs: number | null;
+  readonly state: DeviceState;
+  /** What to do about the state; empty when `ok`. */
+  readonly stateHint: string;
+  /**
+   * Whether it asks for the old protocol, which hands over the password, or an admin confirmed it
+   * for this plug; null for all others.
+   */
+  readonly oldProtocol: 'asked' | 'confirmed' | null;
+  /** Short number for apps that want one; never given twice. */
+  readonly deviceNumber: number;
+  /** Epoch ms. */
+  readonly addedAtMs: number;
+}
+
+/** A plug that an admin forgot; its history is kept under its id. */
+export interface ForgottenPlug {
+  readonly id: string;
+  readonly name: string;
+  readonly macAddress: string | null;
+  readonly model: string;
+  readonly deviceNumber: number;
+  /** Epoch ms. */
+  readonly forgottenMs: number;
+}
+
+/** @param timeZone IANA name, in which a hint names a time */
+function viewDevice(
+  device: Device,
+  hints: Hints,
+  language: HintLanguage,
+  timeZone: string,
+): TapoDevice {
+  const { row } = device;
+  return {
+    id: row.id,
+    name: row.name,
+    ipAddress: formatPlugAddress(row),
+    macAddress: row.mac,
+    model: row.model,
+    role: row.role,
+    isOnline: device.isOnline,
+    isOn: device.isOn,
+    firmware: row.firmware,
+    lastSeenMs: row.lastSeenMs,
+    state: row.state,
+    stateHint: hints(device.topic, language, untilOf(device, language, timeZone)),
+    oldProtocol: oldProtocolOf(device),
+    deviceNumber: row.deviceNumber,
+    addedAtMs: row.createdMs,
+  };
+}
+
+function oldProtocolOf({ row, topic }: Device): TapoDevice['oldProtocol'] {
+  if (row.oldProtocolMac !== null && row.oldProtocolMac === row.mac) return 'confirmed';
+  return topic === 'old_protocol' ? 'asked' : null;
+}
+
+function untilOf(
+  { lockedUntilMs }: Device,
+  language: HintLanguage,
+  timeZone: string,
+): string | undefined {
+  if (lockedUntilMs === null) return undefined;
+  const style = { dateStyle: 'medium', timeStyle: 'short', timeZone } as const;
+  // Plain `en` would be read as American, with the month first.
+  return new Intl.DateTimeFormat(language === 'en' ? 'en-GB' : language, style).format(
+    lockedUntilMs,
+  );
+}
+
+export type { Hints, HintTopic } from './tapo-rows.ts';
 export type { DriverChoice } from './plug-driver.ts';
-export { parseDiscoveryAddresses } from './plug-address.ts';
+export { parseDiscoveryAddresses } from './discovery.ts';
 export type * from './plug.ts';
-export type { PlugNews, SwitchedBy } from './plug-news.ts';
+export type { PlugNews, SwitchedBy } from './poller.ts';
 export type { PlugSample } from './poller.ts';
-export type * from './tapo-outcomes.ts';
-
 export interface TapoOptions {
   /** The energy database. */
   readonly store: Store;

@@ -1,8 +1,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { SystemClock } from '../../../../nodes/lib/time/system-clock.ts';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
-import { logOf } from '../../lib/node-words.ts';
-import { openNodeStore } from '../../lib/node-store.ts';
+import { SystemClock } from '../../../../nodes/lib/time/system-clock.ts';
+import { logOf, openNodeStore } from '../../lib/node-store.ts';
 import { type DriverChoice, parseDiscoveryAddresses, Tapo } from '../../lib/tapo/tapo.ts';
 
 interface AccountConfig extends NodeDef {

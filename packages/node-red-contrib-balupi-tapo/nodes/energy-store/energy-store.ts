@@ -5,8 +5,7 @@ import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import { SystemClock } from '../../../../nodes/lib/time/system-clock.ts';
 import type { EnergySettings } from '../../lib/energy/energy-parts.ts';
 import { Energy } from '../../lib/energy/energy.ts';
-import { openNodeStore } from '../../lib/node-store.ts';
-import { CodedError, logOf } from '../../lib/node-words.ts';
+import { CodedError, logOf, openNodeStore } from '../../lib/node-store.ts';
 import { readTold, Sources } from '../../lib/sources/sources.ts';
 
 interface EnergyStoreConfig extends NodeDef {

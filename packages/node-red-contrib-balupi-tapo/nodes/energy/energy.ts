@@ -6,7 +6,7 @@ import {
   historyJson,
   type WishRefusal,
 } from '../../lib/energy/energy.ts';
-import { CodedError } from '../../lib/node-words.ts';
+import { CodedError } from '../../lib/node-store.ts';
 import type { EnergyStoreNode } from '../energy-store/energy-store.ts';
 
 interface EnergyConfig extends NodeDef {

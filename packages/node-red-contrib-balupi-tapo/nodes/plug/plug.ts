@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red';
-import { CodedError } from '../../lib/node-words.ts';
+import { CodedError } from '../../lib/node-store.ts';
 import type {
   PlugFailure,
   PlugReading,

@@ -1,9 +1,11 @@
-import { networkInterfaces } from 'node:os';
 import type { Node, NodeAPI, NodeDef, NodeMessageInFlow } from 'node-red';
+import { networkInterfaces } from 'node:os';
 import { SystemClock } from '../../../../nodes/lib/time/system-clock.ts';
-import { answers, type HostAddress, parseHostAddress } from '../../lib/host-probe.ts';
 import {
+  answers,
+  type HostAddress,
   normaliseMac,
+  parseHostAddress,
   parseWakeAddress,
   udpMagicPacket,
   Wake,

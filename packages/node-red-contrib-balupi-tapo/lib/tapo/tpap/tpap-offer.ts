@@ -1,4 +1,4 @@
-import { asRecord } from '../wire-values.ts';
+import { asRecord } from '../plug-protocol.ts';
 
 /** What a plug says of its TPAP, by UDP or over HTTP, to whoever asks. */
 export interface TpapOffer {

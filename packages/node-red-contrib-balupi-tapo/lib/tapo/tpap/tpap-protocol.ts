@@ -1,23 +1,28 @@
-import { timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { PlugHttpOutcome } from '../plug-http.ts';
 import {
+  asRecord,
   badAnswer,
-  loginRefusal,
   type LoginOutcome,
+  loginRefusal,
   type LoginRefusal,
+  parseRecord,
   type PlugChannel,
   type PlugEndpoint,
   type PlugRequest,
   readAnswer,
   type SendOutcome,
+  type WireRecord,
 } from '../plug-protocol.ts';
 import type { PlugCredentials, PlugFailure } from '../plug.ts';
-import { asRecord, parseRecord, type WireRecord } from '../wire-values.ts';
-import { pakeCredential } from './credential.ts';
-import { readPoint } from './p256.ts';
-import { SessionCipher } from './session-cipher.ts';
-import { pake, pakeNumber, type PakeResult, pakeSecrets } from './spake2plus.ts';
+import { pake, pakeNumber, type PakeResult, pakeSecrets, readPoint } from './spake2plus.ts';
 import { readTpapOffer, type TpapOffer } from './tpap-offer.ts';
 
 const RANDOM_BYTES = 32;
@@ -180,7 +185,7 @@ class TpapChannel implements PlugChannel {
 }
 
 /** Not the plug, whatever it says: the password proves it. */
-export const IMPOSTOR = { kind: 'unreachable', cause: 'impostor' } as const;
+const IMPOSTOR = { kind: 'unreachable', cause: 'impostor' } as const;
 
 type Step = { readonly kind: 'stepped'; readonly result: WireRecord } | LoginRefusal;
 
@@ -280,4 +285,84 @@ function lifetimeOf(expired: unknown): number {
 function minutesOf(value: unknown): number {
   const isTold = Number.isInteger(value) && Number(value) > 0;
   return isTold ? Math.min(Number(value), MOST_LOCKED_MINUTES) : LOCKED_MINUTES;
+}
+
+const ALGORITHM = 'aes-128-ccm';
+const TAG_BYTES = 16;
+const SEQ_BYTES = 4;
+const NONCE_BYTES = 12;
+
+/**
+ * Seals the requests of one TPAP session and opens their answers. Each request has a number of its
+ * own, which goes into the nonce: none is ever used again, answered or not.
+ */
+export class SessionCipher {
+  readonly #key: Buffer;
+  readonly #base: Buffer;
+  #seq: number;
+
+  /** @param startSeq `start_seq`, the number of the first request, a signed 32-bit number */
+  constructor(sharedKey: Buffer, startSeq: number) {
+    this.#key = derived(sharedKey, 'key', 16);
+    this.#base = derived(sharedKey, 'iv', NONCE_BYTES);
+    this.#seq = startSeq;
+  }
+
+  seal(plain: string): { readonly seq: number; readonly body: Buffer } {
+    const seq = this.#seq;
+    this.#seq = (seq + 1) | 0;
+    const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonce(seq), {
+      authTagLength: TAG_BYTES,
+    });
+    const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
+    return { seq, body: Buffer.concat([seqBytes(seq), sealed, cipher.getAuthTag()]) };
+  }
+
+  /** The answer to the request of that number; null when the session did not seal it. */
+  open(seq: number, body: Buffer): Buffer | null {
+    if (body.length < SEQ_BYTES + TAG_BYTES || body.readInt32BE() !== seq) return null;
+    const decipher = createDecipheriv(ALGORITHM, this.#key, this.#nonce(seq), {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAuthTag(body.subarray(body.length - TAG_BYTES));
+    const plain = decipher.update(body.subarray(SEQ_BYTES, body.length - TAG_BYTES));
+    try {
+      decipher.final();
+    } catch (error) {
+      // CCM has no other way to say that the tag is wrong.
+      if (error instanceof Error) return null;
+      throw error;
+    }
+    return plain;
+  }
+
+  #nonce(seq: number): Buffer {
+    return Buffer.concat([this.#base.subarray(0, NONCE_BYTES - SEQ_BYTES), seqBytes(seq)]);
+  }
+}
+
+function seqBytes(seq: number): Buffer {
+  const bytes = Buffer.alloc(SEQ_BYTES);
+  bytes.writeInt32BE(seq);
+  return bytes;
+}
+
+function derived(sharedKey: Buffer, what: 'key' | 'iv', length: number): Buffer {
+  const name = `aes128-${what}`;
+  const [salt, info] = [`tp-kdf-salt-${name}`, `tp-kdf-info-${name}`];
+  return Buffer.from(hkdfSync('sha256', sharedKey, salt, info, length));
+}
+
+/**
+ * What the password is, as the plug's `extra_crypt` asks for it. Plugs ask for `password_shadow` 2:
+ * the SHA-1 of the password, into which the e-mail does not enter.
+ * @returns null for a kind that is not known: guessing would cost one of the plug's few attempts
+ */
+export function pakeCredential(extraCrypt: unknown, credentials: PlugCredentials): string | null {
+  const { username, password } = credentials;
+  if (extraCrypt === undefined || extraCrypt === null) return `${username}/${password}`;
+  const { type, params } = asRecord(extraCrypt) ?? {};
+  const kind = asRecord(params)?.['passwd_id'];
+  const isShadow = type === 'password_shadow' && (kind === 2 || kind === 4);
+  return isShadow ? createHash('sha1').update(password, 'utf8').digest('hex') : null;
 }

@@ -1,4 +1,0 @@
-/** All that the strategies read of a request. */
-export interface PlainRequest {
-  readonly headers: { readonly authorization?: string | undefined };
-}

@@ -1,0 +1,203 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FileVersion, LocatedFile } from '../../files/files.ts';
+import type { Clock } from '../../time/clock.ts';
+import { isPieced } from '../entries/segment-rows.ts';
+import type { Room } from '../entries/space.ts';
+import type { CachePolicy } from '../policy/policy.ts';
+import { type BufferPool, sendExtent } from '../serve/extent.ts';
+import {
+  type Answered,
+  type CacheLabel,
+  headOf,
+  likelyRange,
+  type PartSource,
+  planAnswer,
+  respond,
+  sendFromOrigin,
+  servePast,
+} from '../serve/respond.ts';
+import type { PieceCache } from '../serve/segmented.ts';
+import type { Tally } from '../stats/stats.ts';
+import type { Fill, Fills } from './download.ts';
+import type { FillHead, Origin, OriginFault } from './origin.ts';
+
+/** How a miss was answered, or why it could not be. Nothing was written in the second case. */
+export type FetchOutcome =
+  | { readonly kind: 'answered'; readonly label: CacheLabel; readonly whole: boolean }
+  | Exclude<OriginFault, { kind: 'changed' }>;
+
+export interface FetcherPorts {
+  readonly fills: Fills;
+  readonly pieces: PieceCache;
+  readonly room: Room;
+  readonly policy: Pick<CachePolicy, 'used'>;
+  readonly tally: Tally;
+  readonly pool: BufferPool;
+  readonly clock: Pick<Clock, 'nowMs'>;
+}
+
+/**
+ * A range that begins further ahead of the fill than this gets its own stream: waiting for the fill
+ * would take longer than asking (256 KB is 7 ms of a Pi's network).
+ */
+const WORTH_WAITING_BYTES = 256 * 1024;
+
+/** Serves what is not kept, in one pass to the callers and into the cache. */
+export class Fetcher {
+  readonly #ports: FetcherPorts;
+  readonly #answering = new Set<ServerResponse>();
+
+  constructor(ports: FetcherPorts) {
+    this.#ports = ports;
+  }
+
+  /** How many callers are answered by the NAS at this moment. */
+  get answeringCount(): number {
+    return this.#answering.size;
+  }
+
+  /** Breaks every answer that is under way. */
+  cutAll(): void {
+    for (const response of this.#answering) response.destroy();
+  }
+
+  async fetch(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<FetchOutcome> {
+    const isWhole = request.method !== 'HEAD' && !isPieced(version.sizeBytes);
+    if (isWhole) this.#ports.policy.used(file.path, version.sizeBytes);
+    const first = await this.#attempt(file, version, origin, request, response);
+    if (first.kind !== 'changed') return this.#counted(first);
+    // The listing was older than the file. One fresh look, one more try.
+    const now = await origin.relist(true);
+    if (now.kind === 'gone') return { kind: 'not_found' };
+    if (now.kind === 'unknown') return { kind: 'unreachable' };
+    const second = await this.#attempt(file, now.version, origin, request, response);
+    return second.kind === 'changed' ? { kind: 'nas_bad_answer' } : this.#counted(second);
+  }
+
+  #counted(outcome: Exclude<Answered, { kind: 'changed' }>): FetchOutcome {
+    if (outcome.kind !== 'answered') return outcome;
+    this.#ports.tally.miss(outcome.plan.fileBytes);
+    const label = outcome.plan.headers['X-Balupi-Cache'] as CacheLabel;
+    return { kind: 'answered', label, whole: outcome.whole };
+  }
+
+  async #attempt(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    if (this.#isForPieces(version, request)) {
+      return this.#inPieces(file, version, origin, request, response);
+    }
+    const fill = this.#fillFor(file, version, origin, request);
+    fill?.join();
+    this.#answering.add(response);
+    try {
+      if (fill === null) return await this.#past(file, version, origin, request, response);
+      const opened = await fill.opened;
+      if (opened.kind === 'no_storage') {
+        return await this.#past(file, version, origin, request, response);
+      }
+      if (opened.kind !== 'open') return opened;
+      return await this.#follow(fill, opened.head, file, version, origin, request, response);
+    } finally {
+      this.#answering.delete(response);
+      fill?.leave();
+    }
+  }
+
+  /** What is larger than the room streams through, and a HEAD fetches nothing worth keeping. */
+  #isForPieces({ sizeBytes }: FileVersion, request: IncomingMessage): boolean {
+    const fits = sizeBytes <= this.#ports.room.limitBytes();
+    return isPieced(sizeBytes) && fits && request.method !== 'HEAD';
+  }
+
+  async #inPieces(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    this.#answering.add(response);
+    try {
+      const { pieces } = this.#ports;
+      const answered = await pieces.answer(file, version, origin, request, response);
+      if (answered.kind !== 'no_storage') return answered;
+      return await this.#past(file, version, origin, request, response);
+    } finally {
+      this.#answering.delete(response);
+    }
+  }
+
+  /** The fill to read from; null for what is served past the cache. No await: one fill a version. */
+  #fillFor(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+  ): Fill | null {
+    const { fills, room } = this.#ports;
+    const running = fills.find(file.path, version);
+    const position = likelyRange(request, version.sizeBytes)?.first ?? 0;
+    const isFar = position > (running?.writtenBytes ?? 0) + WORTH_WAITING_BYTES;
+    if (isFar) return null;
+    if (running !== null) return running;
+    if (request.method === 'HEAD' || version.sizeBytes > room.limitBytes()) return null;
+    const { path, mimeType, ownerId } = file;
+    return fills.start(origin, { path, version, mimeType, ownerId });
+  }
+
+  #past(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    return servePast(request, response, origin, version, (etag, mimeType) =>
+      headOf(file, version, { etag, mimeType }, 'bypass', this.#ports.clock.nowMs()),
+    );
+  }
+
+  async #follow(
+    fill: Fill,
+    said: FillHead,
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered> {
+    const plan = planAnswer(
+      request,
+      headOf(file, version, said, 'miss', this.#ports.clock.nowMs()),
+    );
+    const source = this.#growing(fill, said.etag, version, origin);
+    const whole = await respond(request, response, plan, source);
+    return { kind: 'answered', plan, whole };
+  }
+
+  #growing(fill: Fill, etag: string | null, version: FileVersion, origin: Origin): PartSource {
+    const { pool } = this.#ports;
+    return {
+      send: async (outlet, range) => {
+        if (range.first > fill.writtenBytes + WORTH_WAITING_BYTES) {
+          return sendFromOrigin(outlet, origin, range, version, etag);
+        }
+        const outcome = await sendExtent(outlet, fill.extent(), range, pool);
+        if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
+        const rest = { first: outcome.position, last: range.last };
+        return sendFromOrigin(outlet, origin, rest, version, etag);
+      },
+    };
+  }
+}

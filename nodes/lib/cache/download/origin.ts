@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import { type FileVersion, type RelistOutcome, sameVersion } from '../../files/files.ts';
+import type { NasDownload, NasRange } from '../../nas/nas-client.ts';
+
+/** One file on the NAS as one caller may fetch it. */
+export interface Origin {
+  open(range?: NasRange): Promise<NasDownload>;
+  /** The file's present version; `force` wants one asked for after this call. */
+  relist(force: boolean): Promise<RelistOutcome>;
+}
+
+/** What the NAS said with the first byte. */
+export interface FillHead {
+  readonly etag: string | null;
+  readonly mimeType: string | null;
+}
+
+/** Why the NAS gave no bytes. */
+export type OriginFault =
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'token_refused' }
+  | { readonly kind: 'nas_busy' }
+  | { readonly kind: 'nas_bad_answer' }
+  | { readonly kind: 'unreachable' }
+  /** It is another version than the listing showed. */
+  | { readonly kind: 'changed' };
+
+/** Reads an answer that is no stream. 403 is how the NAS hides what a user may not see. */
+export function faultOf(answer: Exclude<NasDownload, { kind: 'stream' }>): OriginFault {
+  if (answer.kind === 'unreachable') return { kind: 'unreachable' };
+  if (answer.status >= 500) return { kind: 'unreachable' };
+  if (answer.kind === 'bad_answer') return { kind: 'nas_bad_answer' };
+  switch (answer.status) {
+    case 401:
+      return { kind: 'token_refused' };
+    case 403:
+    case 404:
+      return { kind: 'not_found' };
+    case 416:
+      return { kind: 'changed' };
+    case 429:
+      return { kind: 'nas_busy' };
+    default:
+      return { kind: 'nas_bad_answer' };
+  }
+}
+
+type Stream = Extract<NasDownload, { kind: 'stream' }>;
+
+/**
+ * Whether an answer is of the version that is wanted, by all its head tells: size, entity tag, and
+ * the time to the second where no tag is known yet.
+ * @param head of an earlier answer of that version
+ */
+export function isOfVersion(answer: Stream, version: FileVersion, head: FillHead | null): boolean {
+  if (answer.sizeBytes !== version.sizeBytes) return false;
+  const known = head?.etag ?? version.etag;
+  if (known !== null && answer.etag !== null) return known === answer.etag;
+  const modifiedAtMs = Date.parse(answer.lastModified ?? '');
+  // A listing that shows no time has it as 0; then there is nothing to compare.
+  if (Number.isNaN(modifiedAtMs) || version.modifiedAtMs === 0) return true;
+  return Math.floor(version.modifiedAtMs / 1000) === Math.floor(modifiedAtMs / 1000);
+}
+
+/**
+ * Whether a file still is the version a fetch began with, asked after this call. The head of a
+ * one-byte read tells size and entity tag, a digest of time and size (docs/NAS.md); the folder is
+ * listed again only where that is not the same.
+ */
+export async function standsStill(
+  origin: Origin,
+  version: FileVersion,
+  head: FillHead | null,
+): Promise<'same' | 'changed' | 'unknown'> {
+  if (head?.etag != null && version.sizeBytes > 0) {
+    const answer = await origin.open({ firstByte: 0, lastByte: 0 });
+    if (answer.kind === 'stream') {
+      answer.body.on('error', () => undefined).resume();
+      if (answer.etag === head.etag && isOfVersion(answer, version, head)) return 'same';
+    } else if (faultOf(answer).kind === 'unreachable') return 'unknown';
+  }
+  const now = await origin.relist(true);
+  if (now.kind === 'unknown') return 'unknown';
+  if (now.kind === 'gone') return 'changed';
+  // The checksum may come or change behind a file that stands still; size and time may not.
+  return sameVersion({ ...now.version, checksum: null }, version) ? 'same' : 'changed';
+}
+
+/** What may be done with a file fetched whole. */
+type Verdict =
+  /** Keep it, and let its readers have the end. */
+  | 'keep'
+  /** Good enough for its readers, as far as can be told, but not to be kept. */
+  | 'let_go'
+  /** Not one version of the file: cut its readers off. */
+  | 'cut';
+
+/**
+ * Judges a fetched file. Torn reads with a clean 200 and full length are real (docs/NAS.md), so the
+ * length alone proves nothing.
+ * @param head of the answer they came with
+ * @param sha256 of the bytes as they came
+ */
+export async function judge(
+  origin: Origin,
+  version: FileVersion,
+  head: FillHead | null,
+  sha256: string,
+): Promise<Verdict> {
+  if (version.checksum === sha256) {
+    // One whole version for certain. A newer one there makes it not worth keeping, not wrong.
+    return (await isListed(origin, version)) ? 'keep' : 'let_go';
+  }
+  const again = await standsStill(origin, version, head);
+  if (again === 'changed') return 'cut';
+  if (version.checksum === null) return again === 'same' ? 'keep' : 'let_go';
+  // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind,
+  // docs/NAS.md): only a second read tells, and torn twice to the same bytes is not to be expected.
+  const second = await hashAgain(origin, version.sizeBytes);
+  if (second !== sha256) return 'cut';
+  return again === 'same' ? 'keep' : 'let_go';
+}
+
+/** Whether the folder, as it was listed within the last 10 s, still shows this version. */
+async function isListed(origin: Origin, version: FileVersion): Promise<boolean> {
+  const now = await origin.relist(false);
+  if (now.kind !== 'version') return now.kind === 'unknown';
+  return sameVersion({ ...now.version, checksum: null }, version);
+}
+
+/** Reads the file once more without keeping it; null when that did not come to its end. */
+export async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | null> {
+  const answer = await origin.open();
+  if (answer.kind !== 'stream') return null;
+  const hash = createHash('sha256');
+  let count = 0;
+  try {
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      count += chunk.length;
+      if (count > sizeBytes) return null;
+      hash.update(chunk);
+    }
+  } catch {
+    // The NAS went away in the middle: that is the answer "could not tell".
+    return null;
+  }
+  return count === sizeBytes ? hash.digest('hex') : null;
+}
+
+/** A file that nobody reads any more is fetched to its end when at most this much is missing. */
+const WORTH_FINISHING_BYTES = 64 * 1024 * 1024;
+
+/** Whether the rest of a file is fetched though its last reader left: little of it, or half. */
+export function isWorthFinishing(sizeBytes: number, missingBytes: number): boolean {
+  return missingBytes <= WORTH_FINISHING_BYTES || missingBytes <= sizeBytes - missingBytes;
+}

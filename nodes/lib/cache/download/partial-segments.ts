@@ -1,0 +1,280 @@
+import { fdatasync } from 'node:fs';
+import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
+import { sameVersion } from '../../files/files.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { BlobStore, TempFile } from '../entries/blob-store.ts';
+import type { PieceShelf } from '../entries/entry-store.ts';
+import { readLater } from '../entries/open-blobs.ts';
+import { pieceAt, pieceEnd, pieceSize, pieceStart } from '../entries/segment-rows.ts';
+import type { FillTarget, Reservation } from '../entries/space.ts';
+import { writeSome } from './download.ts';
+import type { FillHead } from './origin.ts';
+import { Arrivals, type OpenPiece, type Span, Spans } from './ranges.ts';
+
+/** What of one version of a file lies on the disk: kept pieces, and those on their way. */
+export class PresentPieces {
+  readonly arrivals = new Arrivals();
+  readonly growing: GrowingPieces;
+  readonly #ports: PiecedPorts;
+  readonly #target: FillTarget;
+  readonly #sizeBytes: number;
+
+  constructor(ports: PiecedPorts, target: FillTarget) {
+    this.#ports = ports;
+    this.#target = target;
+    this.#sizeBytes = target.version.sizeBytes;
+    this.growing = new GrowingPieces(ports, this.#sizeBytes);
+  }
+
+  get missingBytes(): number {
+    return this.#sizeBytes - this.arrivals.present.totalBytes;
+  }
+
+  /**
+   * Takes up what was kept before, by an earlier reader or before a restart.
+   * @returns what the NAS said of that version; null where nothing is kept of it
+   */
+  takeUp(): FillHead | null {
+    const { path, version } = this.#target;
+    const file = this.#ports.shelf.find(path);
+    if (file === null || !sameVersion(file.version, version)) return null;
+    for (const number of this.#ports.shelf.numbers(file.id)) {
+      this.arrivals.present.add(pieceStart(number), pieceEnd(number, this.#sizeBytes));
+    }
+    return { etag: file.version.etag, mimeType: file.mimeType };
+  }
+
+  /** Whether a stretch lies in pieces that are published already. */
+  isKept(first: number, last: number): boolean {
+    if (this.arrivals.present.endFrom(first) <= last) return false;
+    for (let number = pieceAt(first); number <= pieceAt(last); number += 1) {
+      if (this.growing.get(number) !== undefined) return false;
+    }
+    return true;
+  }
+
+  /** What is missing of one piece first. */
+  gapIn(number: number): Span | null {
+    const end = pieceEnd(number, this.#sizeBytes);
+    return this.arrivals.present.firstGap(pieceStart(number), end);
+  }
+
+  /** What is missing of a piece that is begun. */
+  gapInGrowing(): Span | null {
+    for (const number of this.growing.numbers()) {
+      const gap = this.gapIn(number);
+      if (gap !== null) return gap;
+    }
+    return null;
+  }
+
+  /** What is missing of the file first. */
+  firstGap(): Span | null {
+    return this.arrivals.present.firstGap(0, this.#sizeBytes);
+  }
+
+  /** Opens a piece; null where it was evicted or spoiled since, and so is missing again. */
+  async open(number: number): Promise<OpenPiece | null> {
+    const [start, end] = [pieceStart(number), pieceEnd(number, this.#sizeBytes)];
+    const growing = this.growing.get(number);
+    if (growing !== undefined) {
+      growing.retain();
+      return { fd: growing.fd, start, end, id: null, close: () => growing.release() };
+    }
+    const { path, version } = this.#target;
+    const kept = await this.#ports.shelf.open(path, version, number);
+    if (kept === null) {
+      if (this.growing.get(number) === undefined) this.arrivals.present.remove(start, end);
+      return null;
+    }
+    const { piece, blob } = kept;
+    const { fd, read } = blob;
+    return { fd, read, start, end, id: piece.id, close: () => blob.close() };
+  }
+
+  /**
+   * Writes what came, piece by piece.
+   * @param written told after each part; says whether to go on
+   * @returns false where there is no room for a piece
+   */
+  async take(
+    position: number,
+    chunk: Buffer,
+    written: (at: number, part: Buffer, number: number) => boolean,
+  ): Promise<boolean> {
+    const end = position + chunk.length;
+    let at = this.arrivals.present.endFrom(position);
+    while (at < end) {
+      const piece = await this.growing.make(pieceAt(at));
+      if (piece === null) return false;
+      const start = pieceStart(piece.number);
+      const stop = Math.min(end, start + piece.sizeBytes);
+      const part = chunk.subarray(at - position, stop - position);
+      await piece.write(part, at - start);
+      this.arrivals.arrived(at, stop);
+      if (!written(at, part, piece.number)) return true;
+      at = stop;
+    }
+    return true;
+  }
+}
+
+/** The pieces of one file that are on their way: made when their first byte comes. */
+class GrowingPieces {
+  readonly #ports: PiecedPorts;
+  readonly #sizeBytes: number;
+  readonly #pieces = new Map<number, GrowingPiece>();
+  readonly #making = new Map<number, Promise<GrowingPiece | null>>();
+
+  /** @param sizeBytes of the whole file */
+  constructor(ports: PiecedPorts, sizeBytes: number) {
+    this.#ports = ports;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  get(number: number): GrowingPiece | undefined {
+    return this.#pieces.get(number);
+  }
+
+  numbers(): Iterable<number> {
+    return this.#pieces.keys();
+  }
+
+  /** The piece to write to; null when there is no room for it. */
+  make(number: number): Promise<GrowingPiece | null> {
+    const known = this.#making.get(number);
+    if (known !== undefined) return known;
+    const making = this.#make(number);
+    this.#making.set(number, making);
+    return making;
+  }
+
+  /** A piece is published or given up. */
+  async letGo(number: number): Promise<void> {
+    const piece = this.#pieces.get(number);
+    this.#pieces.delete(number);
+    this.#making.delete(number);
+    try {
+      await piece?.release();
+    } catch (error) {
+      this.#ports.storageFailed(error);
+    }
+  }
+
+  async letAllGo(): Promise<void> {
+    for (const number of [...this.#pieces.keys()]) await this.letGo(number);
+  }
+
+  async #make(number: number): Promise<GrowingPiece | null> {
+    const sizeBytes = pieceSize(number, this.#sizeBytes);
+    const room = await this.#ports.reserve(sizeBytes);
+    if (room === null) return null;
+    try {
+      const temp = await this.#ports.blobs.createTemp();
+      const piece = new GrowingPiece(this.#ports.blobs, temp, room, number, sizeBytes);
+      this.#pieces.set(number, piece);
+      return piece;
+    } catch (error) {
+      room.release();
+      throw error;
+    }
+  }
+}
+
+const sync = promisify(fdatasync);
+
+const READ_BACK_BYTES = 256 * 1024;
+
+/**
+ * A piece on its way: a temporary file that fills from any place on. It stays open, and so
+ * readable, until the last who uses it lets go, published or not.
+ */
+export class GrowingPiece {
+  readonly number: number;
+  readonly sizeBytes: number;
+  readonly #blobs: BlobStore;
+  readonly #temp: TempFile;
+  readonly #room: Reservation;
+  readonly #spans = new Spans();
+  #users = 1;
+
+  constructor(
+    blobs: BlobStore,
+    temp: TempFile,
+    room: Reservation,
+    number: number,
+    sizeBytes: number,
+  ) {
+    this.#blobs = blobs;
+    this.#temp = temp;
+    this.#room = room;
+    this.number = number;
+    this.sizeBytes = sizeBytes;
+  }
+
+  get fd(): number {
+    return this.#temp.fd;
+  }
+
+  /** Where it lies until it is published. */
+  get path(): string {
+    return this.#blobs.tempPath(this.#temp);
+  }
+
+  get isFull(): boolean {
+    return this.#spans.endFrom(0) >= this.sizeBytes;
+  }
+
+  /** @param offset within the piece */
+  async write(chunk: Buffer, offset: number): Promise<void> {
+    let done = 0;
+    while (done < chunk.length)
+      done += await writeSome(this.fd, chunk.subarray(done), offset + done);
+    this.#spans.add(offset, offset + chunk.length);
+    this.#room.wroteBytes(this.#spans.totalBytes);
+  }
+
+  /** Puts a full piece on the disk for good. @returns its CRC-32, of what lies there */
+  async seal(): Promise<number> {
+    await sync(this.fd);
+    const buffer = Buffer.allocUnsafe(READ_BACK_BYTES);
+    let sum = 0;
+    for (let at = 0; at < this.sizeBytes;) {
+      const wanted = Math.min(buffer.length, this.sizeBytes - at);
+      const count = await readLater(this.fd, buffer, wanted, at);
+      if (count === 0) throw new Error('A piece just written is shorter than what was written.');
+      sum = crc32(buffer.subarray(0, count), sum);
+      at += count;
+    }
+    return sum;
+  }
+
+  /** It counts as a copy, or never will. */
+  releaseRoom(): void {
+    this.#room.release();
+  }
+
+  retain(): void {
+    this.#users += 1;
+  }
+
+  /** After the last the file is closed, and deleted unless it was published. */
+  async release(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    this.#room.release();
+    await this.#blobs.dropTemp(this.#temp);
+  }
+}
+
+/** What the fill of a file held in pieces works with. */
+export interface PiecedPorts {
+  readonly blobs: BlobStore;
+  readonly shelf: PieceShelf;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Holds room for one piece; null when there is none. */
+  readonly reserve: (bytes: number) => Promise<Reservation | null>;
+  /** A disk fault, for the log. */
+  readonly storageFailed: (cause: unknown) => void;
+}

@@ -1,0 +1,446 @@
+import type { Readable } from 'node:stream';
+import type { FileVersion } from '../../files/files.ts';
+import type { NasRange } from '../../nas/nas-client.ts';
+import { pieceAt, pieceCount, pieceEnd } from '../entries/segment-rows.ts';
+import type { FillOpened, FillTarget } from '../entries/space.ts';
+import { PieceProofs } from '../verify/version-check.ts';
+import { faultOf, type FillHead, isOfVersion, isWorthFinishing, type Origin } from './origin.ts';
+import { type PiecedPorts, PresentPieces } from './partial-segments.ts';
+import type { Arrival, NotOpened, OpenPiece, PieceReader, Span, Spans } from './ranges.ts';
+
+/**
+ * One version of a large file while somebody reads it: which bytes are here, which streams from the
+ * NAS bring more, and who waits. A stream runs over what is missing only; one who seeks gets a
+ * stream of their own at once, and the one before it ends where that begins, so that every byte is
+ * fetched once. Pieces are published only full, and only once the NAS showed, after their last byte
+ * came, that the file still is the version it was before their first.
+ */
+export class PiecedFill {
+  readonly target: FillTarget;
+  /** Resolves when nobody reads, nothing runs and all temporary files are gone. Never rejects. */
+  readonly finished: Promise<void>;
+  /** What of it is here. */
+  readonly here: PresentPieces;
+  /** Whether it is of one version. */
+  readonly proofs: PieceProofs;
+  readonly #ports: PiecedPorts;
+  readonly #sizeBytes: number;
+  readonly #runs: PieceRuns;
+  readonly #readers = new Set<PieceReader>();
+  readonly #over = Promise.withResolvers<void>();
+  #state: 'running' | 'unstored' | 'failed' | 'over' = 'running';
+  #head: FillHead | null = null;
+  #origin: Origin;
+  #keep = true;
+  #isNasSilent = false;
+  #areEdgesWanted = false;
+  #isClosing = false;
+
+  constructor(ports: PiecedPorts, origin: Origin, target: FillTarget) {
+    this.#ports = ports;
+    this.#origin = origin;
+    this.target = target;
+    this.#sizeBytes = target.version.sizeBytes;
+    this.finished = this.#over.promise;
+    this.here = new PresentPieces(ports, target);
+    this.#head = this.here.takeUp();
+    const facts = { head: () => this.#head, origin: () => this.#origin };
+    this.#runs = new PieceRuns({
+      ...facts,
+      present: this.here.arrivals.present,
+      version: () => this.version,
+      drive: (run) => void this.#drive(run),
+    });
+    this.proofs = new PieceProofs(ports, {
+      ...facts,
+      target,
+      isWhole: () => this.here.missingBytes === 0,
+      open: (position) => this.open({ last: position }, position),
+      published: (number) => this.here.growing.letGo(number),
+      spoiled: () => {
+        this.#fail();
+      },
+    });
+  }
+
+  /** The version with the tag the NAS sent, once it did. */
+  get version(): FileVersion {
+    return { ...this.target.version, etag: this.#head?.etag ?? this.target.version.etag };
+  }
+
+  get isJoinable(): boolean {
+    return this.#state === 'running';
+  }
+
+  get readerCount(): number {
+    return this.#readers.size;
+  }
+
+  /** Counts a reader in; the fill does not go away before {@link leave}. */
+  join(reader: PieceReader): void {
+    this.#origin = reader.origin;
+    this.#isNasSilent = false;
+    this.#readers.add(reader);
+  }
+
+  leave(reader: PieceReader): void {
+    this.#readers.delete(reader);
+    this.here.arrivals.cancel(reader);
+    this.#goOn();
+  }
+
+  /** Makes sure that the first byte a reader wants is here or on its way. */
+  async begin(reader: PieceReader): Promise<FillOpened> {
+    const opened = await this.#opened(reader);
+    // Not before the reader's own first byte came, so as not to hold that up.
+    if (opened.kind === 'open' && reader.isPartial) this.#areEdgesWanted = true;
+    if (this.here.arrivals.isThere(reader.position)) this.#fetchEdges();
+    return opened;
+  }
+
+  /** Waits for a byte, and sees to it that it is fetched. */
+  whenThere(reader: { readonly last: number }, position: number): Arrival | Promise<Arrival> {
+    if (this.#state === 'failed' || this.#state === 'over') return 'cut';
+    if (this.here.arrivals.isThere(position)) return 'there';
+    if (this.#state === 'unstored') return 'unstored';
+    const arrival = this.here.arrivals.wait(reader, position, reader.last);
+    this.#demand(position, reader.last);
+    return arrival;
+  }
+
+  /** Opens the piece a byte lies in, once the byte is there. */
+  async open(reader: { readonly last: number }, position: number): Promise<OpenPiece | NotOpened> {
+    for (;;) {
+      const arrival = await this.whenThere(reader, position);
+      if (arrival !== 'there') return arrival;
+      const opened = await this.here.open(pieceAt(position));
+      if (opened !== null) return opened;
+      // It was evicted or spoiled meanwhile: fetched again, like any that is missing.
+    }
+  }
+
+  /** What is being fetched was deleted or replaced: it may be read to its end, not kept. */
+  doom(): void {
+    this.#keep = false;
+    this.proofs.stopKeeping();
+  }
+
+  /** Ends it now; its readers are cut off. */
+  stop(): void {
+    this.doom();
+    this.#fail();
+    this.#goOn();
+  }
+
+  #opened(reader: PieceReader): FillOpened | Promise<FillOpened> {
+    const head = this.#head;
+    const isThere = this.here.arrivals.isThere(reader.position);
+    if (head !== null && isThere) return { kind: 'open', head };
+    if (this.#state !== 'running') return { kind: 'no_storage' };
+    return this.#demand(reader.position, reader.last).opened;
+  }
+
+  #demand(position: number, last: number): PieceRun {
+    return this.#runs.toward(position, pieceEnd(pieceAt(last), this.#sizeBytes));
+  }
+
+  async #drive(run: PieceRun): Promise<void> {
+    let end: RunEnd = 'cut';
+    try {
+      const opened = await run.opened;
+      if (opened.kind === 'changed') this.#fail();
+      if (opened.kind === 'open' && this.#state === 'running') {
+        this.#head ??= opened.head;
+        const isThere = this.here.arrivals.present.endFrom(0) >= run.position;
+        await this.proofs.catchUp(run.position, isThere);
+        end = await run.pump((position, chunk) => this.#take(run, position, chunk));
+      }
+    } catch (error) {
+      this.#ports.storageFailed(error);
+    } finally {
+      this.#runs.ended(run);
+      this.#ended(run, end);
+    }
+  }
+
+  #ended(run: PieceRun, end: RunEnd): void {
+    if (end === 'unstored' && this.#state === 'running') {
+      this.#state = 'unstored';
+      this.#runs.stopAll();
+      this.here.arrivals.giveUp(0, this.#sizeBytes, 'unstored');
+    }
+    if (end === 'cut') {
+      this.#isNasSilent = true;
+      this.here.arrivals.giveUp(run.position, run.end, 'cut');
+    }
+    // Who waited for what this run was told not to bring any more needs another one.
+    if (this.#state === 'running') {
+      for (const { position, last } of [...this.here.arrivals.waiters])
+        this.#demand(position, last);
+    }
+    this.#goOn();
+  }
+
+  async #take(run: PieceRun, position: number, chunk: Buffer): Promise<boolean> {
+    try {
+      return await this.here.take(position, chunk, (at, part, number) => {
+        if (this.#state !== 'running') return false;
+        this.proofs.offer(at, part);
+        this.#fetchEdges();
+        const end = at + part.length;
+        const piece = this.here.growing.get(number);
+        if (piece?.isFull === true) this.proofs.add(piece);
+        if (end === pieceEnd(number, this.#sizeBytes) && !this.#isWanted(run, end)) run.endAt(end);
+        return end < run.end;
+      });
+    } catch (error) {
+      this.#ports.storageFailed(error);
+      return false;
+    }
+  }
+
+  /** Whether all of it is fetched, whoever reads. */
+  get #isForAll(): boolean {
+    return this.#keep && isWorthFinishing(this.#sizeBytes, this.here.missingBytes);
+  }
+
+  #isWanted(run: PieceRun, position: number): boolean {
+    for (const reader of this.#readers) {
+      if (reader.last >= position && reader.position < run.end) return true;
+    }
+    return this.#isForAll;
+  }
+
+  /** The first and the last piece, which a player reads before anything else. */
+  #fetchEdges(): void {
+    if (!this.#areEdgesWanted || this.#state !== 'running') return;
+    this.#areEdgesWanted = false;
+    for (const number of [0, pieceCount(this.#sizeBytes) - 1]) {
+      const gap = this.here.gapIn(number);
+      if (gap !== null && !this.#runs.isIn(number)) this.#runs.start(gap.start, gap.end);
+    }
+  }
+
+  /** What is fetched though nobody waits: the rest of pieces begun, and of a file worth it. */
+  #nextUnasked(): Span | null {
+    if (!this.#keep || this.#isNasSilent || this.#state !== 'running') return null;
+    return this.here.gapInGrowing() ?? (this.#isForAll ? this.here.firstGap() : null);
+  }
+
+  #goOn(): void {
+    if (this.#runs.count > 0 || this.#state === 'over') return;
+    const gap = this.#nextUnasked();
+    if (gap !== null) this.#runs.start(gap.start, gap.end);
+    else if (this.#readers.size === 0 && !this.#isClosing) void this.#close();
+  }
+
+  /** Publishes what can be proved and lets go of the rest, unless somebody came meanwhile. */
+  async #close(): Promise<void> {
+    this.#isClosing = true;
+    try {
+      if (this.proofs.hasUnproved && this.#state !== 'failed' && this.#keep)
+        await this.proofs.prove();
+      await this.proofs.settled();
+    } catch (error) {
+      this.#ports.storageFailed(error);
+    }
+    this.#isClosing = false;
+    if (this.#readers.size > 0 || this.#runs.count > 0) return;
+    this.#state = 'over';
+    await this.here.growing.letAllGo();
+    this.#over.resolve();
+  }
+
+  #fail(): void {
+    if (this.#state === 'over') return;
+    this.#state = 'failed';
+    this.#runs.stopAll();
+    this.here.arrivals.giveUp(0, this.#sizeBytes, 'cut');
+  }
+}
+
+/**
+ * A byte further ahead of a run than this gets a run of its own: waiting would take longer than
+ * asking (256 KB is 7 ms of a Pi's network).
+ */
+const WORTH_WAITING_BYTES = 256 * 1024;
+
+interface RunFacts {
+  /** What is on the disk. */
+  readonly present: Spans;
+  readonly origin: () => Origin;
+  readonly version: () => FileVersion;
+  readonly head: () => FillHead | null;
+  /** Runs it to its end. */
+  readonly drive: (run: PieceRun) => void;
+}
+
+/** The streams that fetch one file: disjoint, each over a stretch that is missing. */
+class PieceRuns {
+  readonly #facts: RunFacts;
+  readonly #runs = new Set<PieceRun>();
+
+  constructor(facts: RunFacts) {
+    this.#facts = facts;
+  }
+
+  get count(): number {
+    return this.#runs.size;
+  }
+
+  /** The run that brings a byte soon, or a new one that goes on to `end` where nobody else does. */
+  toward(position: number, end: number): PieceRun {
+    for (const run of this.#runs) {
+      const isAhead = run.position <= position && position < run.end;
+      if (isAhead && position - run.position <= WORTH_WAITING_BYTES) return run;
+    }
+    return this.start(position, end);
+  }
+
+  /** A new run; one on its way there ends where this begins. */
+  start(start: number, wantedEnd: number): PieceRun {
+    let end = this.#facts.present.nextFrom(start, wantedEnd);
+    for (const run of this.#runs) {
+      if (run.position > start) end = Math.min(end, run.position);
+      else if (start < run.end) run.endAt(start);
+    }
+    const { origin, version, head, drive } = this.#facts;
+    const run = new PieceRun(origin(), version(), start, end, head());
+    this.#runs.add(run);
+    drive(run);
+    return run;
+  }
+
+  /** Whether one is within a piece now. */
+  isIn(number: number): boolean {
+    for (const run of this.#runs) if (pieceAt(run.position) === number) return true;
+    return false;
+  }
+
+  ended(run: PieceRun): void {
+    run.stop();
+    this.#runs.delete(run);
+  }
+
+  stopAll(): void {
+    for (const run of this.#runs) run.stop();
+  }
+}
+
+/** How a run ended. */
+type RunEnd =
+  /** It brought all it was to bring, or was told to stop. */
+  | 'done'
+  /** The NAS ended it before. */
+  | 'cut'
+  /** The disk took no more. */
+  | 'unstored';
+
+/** Takes what a run brings; false where the disk takes no more. Never rejects. */
+type RunSink = (position: number, chunk: Buffer) => Promise<boolean>;
+
+/**
+ * A run's position must not lag far behind what lies on the disk: who waits for the byte after that
+ * would think it far away and begin another stream.
+ */
+const PART_BYTES = 128 * 1024;
+
+/** One stream from the NAS over a stretch of a file that is missing here. */
+class PieceRun {
+  readonly opened: Promise<FillOpened>;
+  readonly #sizeBytes: number;
+  #position: number;
+  #end: number;
+  #body: Readable | null = null;
+  #isStopped = false;
+
+  /**
+   * @param end the position after the last byte to be fetched
+   * @param head what the NAS said of this version before, which it must say again
+   */
+  constructor(
+    origin: Origin,
+    version: FileVersion,
+    start: number,
+    end: number,
+    head: FillHead | null,
+  ) {
+    this.#sizeBytes = version.sizeBytes;
+    this.#position = start;
+    this.#end = end;
+    this.opened = this.#open(origin, version, head);
+  }
+
+  /** The next byte it brings. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The position after the last byte it brings. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** It need not come further than this: somebody else brings the rest. */
+  endAt(position: number): void {
+    this.#end = Math.min(this.#end, position);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#body?.destroy();
+  }
+
+  /** Hands over what comes, to its end. Only once `opened` said `open`. */
+  async pump(sink: RunSink): Promise<RunEnd> {
+    try {
+      for await (const chunk of this.#body as AsyncIterable<Buffer>) {
+        for (const part of partsOf(chunk)) {
+          const wanted = part.subarray(0, Math.max(0, this.#end - this.#position));
+          if (wanted.length > 0 && !(await sink(this.#position, wanted))) return 'unstored';
+          this.#position += wanted.length;
+          if (this.#isOver) return 'done';
+        }
+      }
+    } catch {
+      // The NAS went away, or stop() let it go.
+      return this.#isOver ? 'done' : 'cut';
+    } finally {
+      this.#body?.destroy();
+    }
+    return this.#isOver ? 'done' : 'cut';
+  }
+
+  get #isOver(): boolean {
+    return this.#isStopped || this.#position >= this.#end;
+  }
+
+  async #open(origin: Origin, version: FileVersion, head: FillHead | null): Promise<FillOpened> {
+    const [start, end] = [this.#position, this.#end];
+    const answer = await origin.open(this.#rangeOf(start, end, head));
+    if (answer.kind !== 'stream') return faultOf(answer);
+    const { body } = answer;
+    // Whoever stops the run destroys the stream; that it was cut short is told where it is read.
+    body.on('error', () => undefined);
+    const isAsked = answer.lengthBytes === end - start && isOfVersion(answer, version, head);
+    if (!isAsked || this.#isStopped) {
+      body.destroy();
+      return isAsked ? { kind: 'unreachable' } : { kind: 'changed' };
+    }
+    this.#body = body;
+    return { kind: 'open', head: { etag: answer.etag, mimeType: answer.contentType } };
+  }
+
+  #rangeOf(start: number, end: number, head: FillHead | null): NasRange | undefined {
+    if (start === 0 && end === this.#sizeBytes) return undefined;
+    const range = { firstByte: start, lastByte: end - 1 };
+    const etag = head?.etag ?? null;
+    return etag === null ? range : { ...range, ifRange: etag };
+  }
+}
+
+function* partsOf(chunk: Buffer): Generator<Buffer> {
+  if (chunk.length <= PART_BYTES) yield chunk;
+  else
+    for (let at = 0; at < chunk.length; at += PART_BYTES) yield chunk.subarray(at, at + PART_BYTES);
+}

@@ -1,0 +1,291 @@
+import { close, fstatSync, read, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+const closeFile = promisify(close);
+
+/** A kept file opened for reading. Its bytes stay readable though it be evicted meanwhile. */
+export interface OpenBlob {
+  readonly fd: number;
+  readonly read: ReadAt;
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly fd: number;
+  readonly warmth: Warmth;
+  lent: number;
+  /** Removed or outgrown: to be closed when its last reader is through. */
+  isDoomed: boolean;
+}
+
+const CLOSED = Promise.resolve();
+
+/**
+ * Blobs that were read lately stay open, so that the next reader needs no trip to the file system
+ * for `open`, `fstat` and `close`: they cost more than a small file itself. Bounded; what nobody
+ * reads is closed the moment its file is removed, so that it frees its room at once.
+ */
+export class OpenBlobs {
+  readonly #warm: WarmReads;
+  readonly #mostIdle: number;
+  /** The one used longest ago first. */
+  readonly #entries = new Map<string, Entry>();
+  /** Out of the map and still being read. */
+  readonly #leaving = new Map<string, number>();
+
+  /** @param mostIdle how many stay open that nobody reads */
+  constructor(warm: WarmReads, mostIdle: number) {
+    this.#warm = warm;
+    this.#mostIdle = mostIdle;
+  }
+
+  /** Whether somebody reads it now. */
+  isRead(blob: string): boolean {
+    return (this.#entries.get(blob)?.lent ?? 0) > 0 || this.#leaving.has(blob);
+  }
+
+  /**
+   * Lends a file that is open already; null where it is not, or is not what it was when opened.
+   * Whether it is asked of the system costs no disk, as an open file's entry is in memory.
+   */
+  borrow(blob: string, sizeBytes: number): OpenBlob | null {
+    const entry = this.#entries.get(blob);
+    if (entry === undefined) return null;
+    if (!isWhole(entry.fd, sizeBytes)) {
+      void this.forget(blob);
+      return null;
+    }
+    return this.#lend(blob, entry);
+  }
+
+  /** Takes over a file just opened, and lends it; null when it is not what it should be. */
+  async take(blob: string, fd: number, sizeBytes: number): Promise<OpenBlob | null> {
+    const known = this.borrow(blob, sizeBytes);
+    if (known !== null) {
+      await closeFile(fd);
+      return known;
+    }
+    if (!isWhole(fd, sizeBytes)) {
+      await closeFile(fd);
+      return null;
+    }
+    const warmth = new Warmth(this.#warm, sizeBytes);
+    const entry: Entry = { fd, warmth, lent: 0, isDoomed: false };
+    this.#entries.set(blob, entry);
+    return this.#lend(blob, entry);
+  }
+
+  /** The file is about to go, or went: nobody gets it any more, and it is closed once unread. */
+  async forget(blob: string): Promise<void> {
+    const entry = this.#entries.get(blob);
+    if (entry === undefined) return;
+    this.#entries.delete(blob);
+    if (entry.lent === 0) {
+      await closeFile(entry.fd);
+      return;
+    }
+    entry.isDoomed = true;
+    this.#leaving.set(blob, (this.#leaving.get(blob) ?? 0) + 1);
+  }
+
+  /** Closes all that nobody reads; what is read is closed after. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((blob) => this.forget(blob)));
+  }
+
+  #lend(blob: string, entry: Entry): OpenBlob {
+    entry.lent += 1;
+    this.#entries.delete(blob);
+    this.#entries.set(blob, entry);
+    let isLent = true;
+    return {
+      fd: entry.fd,
+      read: this.#reader(entry),
+      close: () => {
+        if (!isLent) return CLOSED;
+        isLent = false;
+        return this.#giveBack(blob, entry);
+      },
+    };
+  }
+
+  #giveBack(blob: string, entry: Entry): Promise<void> {
+    entry.lent -= 1;
+    if (entry.lent > 0) return CLOSED;
+    if (!entry.isDoomed) return this.#closeIdlest();
+    const others = (this.#leaving.get(blob) ?? 1) - 1;
+    if (others > 0) this.#leaving.set(blob, others);
+    else this.#leaving.delete(blob);
+    return closeFile(entry.fd);
+  }
+
+  #closeIdlest(): Promise<void> {
+    if (this.#entries.size <= this.#mostIdle) return CLOSED;
+    for (const [blob, entry] of this.#entries) {
+      if (entry.lent > 0) continue;
+      this.#entries.delete(blob);
+      return closeFile(entry.fd);
+    }
+    return CLOSED;
+  }
+
+  #reader({ fd, warmth }: Entry): ReadAt {
+    const warm = this.#warm;
+    return (into, length, position) => {
+      if (warmth.covers(position, length)) {
+        const count = warm.timed(() => readSync(fd, into, 0, length, position));
+        if (!warm.isPaused) warmth.note(position, count);
+        return count;
+      }
+      return readLater(fd, into, length, position).then((count) => {
+        warm.flowed(count);
+        warmth.note(position, count);
+        return count;
+      });
+    };
+  }
+}
+
+/** Reads by way of the thread pool. */
+export function readLater(
+  fd: number,
+  into: Buffer,
+  length: number,
+  position: number,
+): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  read(fd, into, 0, length, position, (error, count) => {
+    if (error === null) resolve(count);
+    else reject(error);
+  });
+  return promise;
+}
+
+function isWhole(fd: number, sizeBytes: number): boolean {
+  const stat = fstatSync(fd);
+  return stat.isFile() && stat.size === sizeBytes && stat.nlink > 0;
+}
+
+/** Reads into `into` from `position` on; a number where the bytes were in memory already. */
+export type ReadAt = (into: Buffer, length: number, position: number) => number | Promise<number>;
+
+interface WarmPorts {
+  readonly monotonicMs: () => number;
+  /** Memory the system could give out, the page cache included, in bytes. */
+  readonly availableBytes: () => number;
+}
+
+/** As long as a serving buffer, so that a buffer read whole is a block known whole. */
+export const BLOCK_BYTES = 256 * 1024;
+
+/** Of the memory that is free, how much of what was read last is trusted to be there still. */
+const TRUSTED_SHARE = 1 / 4;
+const MOST_TRUSTED_BYTES = 256 * 1024 * 1024;
+const MEASURED_FOR_MS = 1_000;
+/**
+ * A block from memory takes 0.06 ms here and about ten times that on a Pi; from its SD card it
+ * takes 13 ms at least. In between, the guess was wrong.
+ */
+const SLOW_MS = 8;
+/** So a wrong guess may hold the loop up for one block each so long, and not more. */
+const PAUSE_MS = 5_000;
+
+/**
+ * Guesses which stretches of files the system still holds in memory, because reading those on the
+ * spot costs half of what a trip through the thread pool does, and reading others so would hold
+ * everybody up for an SD card. A stretch counts as warm when it was read lately: when, since then,
+ * less came from the disk than the system can surely keep. Each read on the spot is timed; one that
+ * was slow ends all trust for a while.
+ */
+export class WarmReads {
+  readonly #ports: WarmPorts;
+  /** Bytes that came through the thread pool so far: the clock that the stamps are of. */
+  #flowBytes = 0;
+  #trustedBytes = 0;
+  #measuredAtMs = -Infinity;
+  #pausedUntilMs = -Infinity;
+  /** Stamps of before a slow read say nothing any more. */
+  #voidBelowBytes = 0;
+
+  constructor(ports: WarmPorts) {
+    this.#ports = ports;
+  }
+
+  /** Whether anything at all may be read on the spot now. */
+  get isPaused(): boolean {
+    return this.#ports.monotonicMs() < this.#pausedUntilMs;
+  }
+
+  /** The stamp of something read at this moment. */
+  stamp(): number {
+    return this.#flowBytes;
+  }
+
+  /** So many bytes came through the thread pool. */
+  flowed(bytes: number): void {
+    this.#flowBytes += bytes;
+  }
+
+  isTrusted(stamp: number): boolean {
+    if (stamp < this.#voidBelowBytes) return false;
+    return this.#flowBytes - stamp < this.#budgetBytes();
+  }
+
+  /** Runs a read on the spot, and takes note of how long it took. */
+  timed(read: () => number): number {
+    const beganMs = this.#ports.monotonicMs();
+    const count = read();
+    const nowMs = this.#ports.monotonicMs();
+    if (nowMs - beganMs >= SLOW_MS) {
+      this.#pausedUntilMs = nowMs + PAUSE_MS;
+      this.#flowBytes += 1;
+      this.#voidBelowBytes = this.#flowBytes;
+    }
+    return count;
+  }
+
+  #budgetBytes(): number {
+    const nowMs = this.#ports.monotonicMs();
+    if (nowMs - this.#measuredAtMs >= MEASURED_FOR_MS) {
+      this.#measuredAtMs = nowMs;
+      const share = this.#ports.availableBytes() * TRUSTED_SHARE;
+      this.#trustedBytes = Math.min(MOST_TRUSTED_BYTES, share);
+    }
+    return this.#trustedBytes;
+  }
+}
+
+/** When each block of one open file was last read. A number for every 256 KB, while it is open. */
+class Warmth {
+  readonly #reads: WarmReads;
+  readonly #sizeBytes: number;
+  readonly #stamps: Float64Array;
+
+  constructor(reads: WarmReads, sizeBytes: number) {
+    this.#reads = reads;
+    this.#sizeBytes = sizeBytes;
+    this.#stamps = new Float64Array(Math.ceil(sizeBytes / BLOCK_BYTES)).fill(-1);
+  }
+
+  /** Whether the whole stretch is surely in memory. */
+  covers(position: number, length: number): boolean {
+    if (this.#reads.isPaused) return false;
+    const last = Math.floor((position + length - 1) / BLOCK_BYTES);
+    for (let block = Math.floor(position / BLOCK_BYTES); block <= last; block += 1) {
+      const stamp = this.#stamps[block] ?? -1;
+      if (stamp < 0 || !this.#reads.isTrusted(stamp)) return false;
+    }
+    return true;
+  }
+
+  /** The stretch was just read. Only blocks it holds whole count. */
+  note(position: number, length: number): void {
+    const end = position + length;
+    const stamp = this.#reads.stamp();
+    for (let block = Math.ceil(position / BLOCK_BYTES); ; block += 1) {
+      const blockEnd = Math.min((block + 1) * BLOCK_BYTES, this.#sizeBytes);
+      if (blockEnd > end || block >= this.#stamps.length) return;
+      this.#stamps[block] = stamp;
+    }
+  }
+}

@@ -1,0 +1,377 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import { belowBounds, type FileVersion, sameVersion } from '../../files/files.ts';
+import type { ByteRange } from '../../http/http.ts';
+import type { Store } from '../../store/store.ts';
+import { PolicyRows } from '../policy/policy-rows.ts';
+import { weightOf, worthOf } from '../policy/worth.ts';
+
+const BELOW = `
+  SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
+  FROM pieced_files AS file JOIN cached_pieces AS piece ON piece.file_id = file.id
+  WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? AND piece.id > ?
+  ORDER BY piece.id LIMIT ?`;
+
+export interface KeptPiece {
+  readonly id: number;
+  readonly fileId: number;
+  /** From 0. */
+  readonly number: number;
+  readonly sizeBytes: number;
+  readonly blob: string;
+  readonly crc32: number;
+  readonly priority: number;
+  /** Of a file somebody pinned: evicted last. */
+  readonly pinned: 0 | 1;
+}
+
+/** A piece about to be kept. */
+export interface NewPiece {
+  readonly file: NewPiecedFile;
+  readonly number: number;
+  readonly blob: string;
+  readonly crc32: number;
+}
+
+/** The tables `pieced_files` and `cached_pieces`, counted in `cache_totals` as all copies are. */
+export class PieceRows {
+  readonly #store: Store;
+  readonly #sql: ReturnType<typeof statements>;
+  readonly files: PiecedFileRows;
+  readonly #policy: PolicyRows;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#sql = statements(store);
+    this.files = new PiecedFileRows(store);
+    this.#policy = new PolicyRows(store);
+  }
+
+  find(path: string): PiecedFile | null {
+    return this.files.find(path);
+  }
+
+  /** Whether every byte of a file is here. */
+  isWhole(path: string): boolean {
+    const file = this.find(path);
+    return file !== null && file.heldBytes === file.version.sizeBytes;
+  }
+
+  piece(fileId: number, number: number): KeptPiece | null {
+    const row = this.#sql.piece.get(fileId, number);
+    return row === undefined ? null : pieceOf(row);
+  }
+
+  /** Whether all pieces from `first` to `last` are here. */
+  covers(fileId: number, first: number, last: number): boolean {
+    const row = this.#sql.countBetween.get(fileId, first, last);
+    return Number(row?.['count']) === last - first + 1;
+  }
+
+  /** The numbers of a file's pieces in order. */
+  *numbers(fileId: number): Generator<number> {
+    for (const row of this.#sql.numbers.iterate(fileId)) yield Number(row['number']);
+  }
+
+  /**
+   * Keeps a piece. Pieces of another version of the path go.
+   * @returns the blobs that are no longer needed
+   */
+  keep(piece: NewPiece, nowMs: number): string[] {
+    return this.#store.transaction(() => {
+      const before = this.find(piece.file.path);
+      const isSame = before !== null && sameVersion(before.version, piece.file.version);
+      const gone = before === null || isSame ? [] : this.#dropFile(before.id);
+      const fileId = isSame ? before.id : this.files.add(piece.file, nowMs);
+      const replaced = this.piece(fileId, piece.number);
+      if (replaced !== null) this.#dropPiece(replaced, 0);
+      this.#addPiece(fileId, piece, nowMs);
+      return replaced === null ? gone : [...gone, replaced.blob];
+    });
+  }
+
+  /** Forgets a piece, and its file with the last one. Says whether it was still there. */
+  remove(piece: Pick<KeptPiece, 'id' | 'blob'>): boolean {
+    return this.#store.transaction(() => this.#removeNow(piece, 0));
+  }
+
+  /** As {@link remove}, for room: what it was worth becomes the floor for all used later. */
+  evict(piece: Pick<KeptPiece, 'id' | 'blob' | 'priority'>): boolean {
+    return this.#store.transaction(() => {
+      const gone = this.#removeNow(piece, 1);
+      if (gone) this.#policy.raiseFloor(piece.priority);
+      return gone;
+    });
+  }
+
+  /** The piece worth least among those after `after`, pinned ones last; one seek in the index. */
+  lowest(after: Pick<KeptPiece, 'pinned' | 'priority' | 'id'> | null): KeptPiece | null {
+    const row = this.#sql.lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
+    return row === undefined ? null : pieceOf(row);
+  }
+
+  /**
+   * Some pieces of files at or below a path with an id above `afterId`, in order of their ids;
+   * pinned ones too unless `pinned` is 0.
+   */
+  below(path: string, limit: number, pinned: 0 | 1 = 1, afterId = 0): KeptPiece[] {
+    const { low, high } = belowBounds(path);
+    const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
+    return this.#sql.below.all(path, ...bounds, pinned, afterId, limit).map(pieceOf);
+  }
+
+  touch(pieceId: number, uses: number, atMs: number): void {
+    this.#sql.touch.run(pieceId, uses, atMs);
+  }
+
+  #addPiece(fileId: number, { file, number, blob, crc32 }: NewPiece, nowMs: number): void {
+    const sizeBytes = pieceSize(number, file.version.sizeBytes);
+    const weight = weightOf(sizeBytes);
+    const { floor, temper } = this.#policy.leaning();
+    const priority = worthOf(temper, floor, 1, weight);
+    this.#sql.addPiece.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
+    this.files.hold(fileId, sizeBytes);
+    this.#sql.count.run(sizeBytes, 0);
+  }
+
+  #removeNow(piece: Pick<KeptPiece, 'id' | 'blob'>, evictions: 0 | 1): boolean {
+    const row = this.#sql.byId.get(piece.id, piece.blob);
+    if (row === undefined) return false;
+    const stored = pieceOf(row);
+    this.#dropPiece(stored, evictions);
+    this.files.dropIfEmpty(stored.fileId);
+    return true;
+  }
+
+  #dropPiece(piece: KeptPiece, evictions: 0 | 1): void {
+    this.#sql.dropPiece.run(piece.id);
+    this.files.hold(piece.fileId, -piece.sizeBytes);
+    this.#sql.count.run(-piece.sizeBytes, evictions);
+  }
+
+  #dropFile(fileId: number): string[] {
+    const pieces = this.#sql.all.all(fileId).map(pieceOf);
+    for (const piece of pieces) this.#dropPiece(piece, 0);
+    this.files.dropIfEmpty(fileId);
+    return pieces.map(({ blob }) => blob);
+  }
+}
+
+const PIECE = 'id, file_id, number, size_bytes, blob, crc32, priority, pinned';
+
+function statements(store: Store) {
+  const sql = (text: string): StatementSync => store.prepare(text);
+  return {
+    piece: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ? AND number = ?`),
+    byId: sql(`SELECT ${PIECE} FROM cached_pieces WHERE id = ? AND blob = ?`),
+    all: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ?`),
+    numbers: sql('SELECT number FROM cached_pieces WHERE file_id = ? ORDER BY number'),
+    countBetween: sql(
+      `SELECT count(*) AS count FROM cached_pieces WHERE file_id = ? AND number BETWEEN ? AND ?`,
+    ),
+    lowest: sql(
+      `SELECT ${PIECE} FROM cached_pieces WHERE (pinned, priority, id) > (?, ?, ?)
+       ORDER BY pinned, priority, id LIMIT 1`,
+    ),
+    below: sql(BELOW),
+    addPiece: sql(
+      `INSERT INTO cached_pieces
+         (file_id, number, size_bytes, blob, crc32, access_count, accessed_at_ms, weight, priority)
+       VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+    ),
+    dropPiece: sql('DELETE FROM cached_pieces WHERE id = ?'),
+    touch: sql(
+      `UPDATE cached_pieces
+       SET access_count = access_count + ?2, accessed_at_ms = ?3,
+           priority = now.inflation + pow(access_count + ?2, now.use_exponent) / weight
+       FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
+       WHERE id = ?1`,
+    ),
+    count: sql(
+      `UPDATE cache_totals
+       SET total_bytes = total_bytes + ?, evictions = evictions + ?`,
+    ),
+  };
+}
+
+function pieceOf(row: Record<string, SQLOutputValue>): KeptPiece {
+  return {
+    id: Number(row['id']),
+    fileId: Number(row['file_id']),
+    number: Number(row['number']),
+    sizeBytes: Number(row['size_bytes']),
+    blob: String(row['blob']),
+    crc32: Number(row['crc32']),
+    priority: Number(row['priority']),
+    pinned: row['pinned'] === 1 ? 1 : 0,
+  };
+}
+
+/** A file of which at least one piece is kept. All its pieces are of this one version. */
+export interface PiecedFile {
+  readonly id: number;
+  readonly path: string;
+  readonly version: FileVersion;
+  /** Of the whole, where all of it was here and was hashed; else null. */
+  readonly sha256: string | null;
+  readonly mimeType: string | null;
+  readonly ownerId: string | null;
+  readonly heldBytes: number;
+  readonly validatedAtMs: number;
+}
+
+type NewPiecedFile = Omit<PiecedFile, 'id' | 'sha256' | 'heldBytes'>;
+
+/** The table `pieced_files`, and its share of the file count in `cache_totals`. */
+class PiecedFileRows {
+  readonly #find: StatementSync;
+  readonly #unhashed: StatementSync;
+  readonly #add: StatementSync;
+  readonly #hold: StatementSync;
+  readonly #hashed: StatementSync;
+  readonly #validated: StatementSync;
+  readonly #dropEmpty: StatementSync;
+  readonly #move: StatementSync;
+  readonly #count: StatementSync;
+
+  constructor(store: Store) {
+    this.#find = store.prepare('SELECT * FROM pieced_files WHERE path = ?');
+    this.#unhashed = store.prepare(
+      `SELECT * FROM pieced_files
+       WHERE held_bytes = size_bytes AND sha256 IS NULL AND nas_checksum IS NOT NULL LIMIT 1`,
+    );
+    this.#add = store.prepare(
+      `INSERT INTO pieced_files
+         (path, size_bytes, modified_at, modified_at_ms, nas_checksum, nas_etag, mime_type,
+          owner_id, held_bytes, validated_at_ms, created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+    );
+    this.#hold = store.prepare('UPDATE pieced_files SET held_bytes = held_bytes + ? WHERE id = ?');
+    this.#hashed = store.prepare('UPDATE pieced_files SET sha256 = ? WHERE id = ?');
+    this.#validated = store.prepare(
+      'UPDATE pieced_files SET validated_at_ms = max(validated_at_ms, ?) WHERE id = ?',
+    );
+    this.#dropEmpty = store.prepare(
+      `DELETE FROM pieced_files
+       WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM cached_pieces WHERE file_id = ?1)`,
+    );
+    this.#move = store.prepare(
+      `UPDATE pieced_files SET path = :to || substr(path, length(:from) + 1)
+       WHERE path = :from OR (path > :low AND path < :high)`,
+    );
+    this.#count = store.prepare('UPDATE cache_totals SET file_count = file_count + ?');
+  }
+
+  find(path: string): PiecedFile | null {
+    const row = this.#find.get(path);
+    return row === undefined ? null : fileOf(row);
+  }
+
+  /** A file that is whole and was never hashed as a whole, though the NAS knows its checksum. */
+  unhashed(): PiecedFile | null {
+    const row = this.#unhashed.get();
+    return row === undefined ? null : fileOf(row);
+  }
+
+  /** @returns the id */
+  add(file: NewPiecedFile, nowMs: number): number {
+    const { version } = file;
+    const { lastInsertRowid } = this.#add.run(
+      file.path,
+      version.sizeBytes,
+      version.modifiedAtText,
+      version.modifiedAtMs,
+      version.checksum,
+      version.etag,
+      file.mimeType,
+      file.ownerId,
+      file.validatedAtMs,
+      nowMs,
+    );
+    this.#count.run(1);
+    return Number(lastInsertRowid);
+  }
+
+  /** So many bytes more, or fewer, of it are here. */
+  hold(id: number, bytes: number): void {
+    this.#hold.run(bytes, id);
+  }
+
+  /** Notes what the whole file hashes to. */
+  hashed(id: number, sha256: string): void {
+    this.#hashed.run(sha256, id);
+  }
+
+  validated(id: number, atMs: number): void {
+    this.#validated.run(atMs, id);
+  }
+
+  /** All at or below a path is of another from now on, at which nothing may be kept. */
+  move(from: string, to: string): void {
+    this.#move.run({ from, to, ...belowBounds(from) });
+  }
+
+  /** Forgets a file of which no piece is left. */
+  dropIfEmpty(id: number): void {
+    if (this.#dropEmpty.run(id).changes > 0) this.#count.run(-1);
+  }
+}
+
+function fileOf(row: Record<string, SQLOutputValue>): PiecedFile {
+  return {
+    id: Number(row['id']),
+    path: String(row['path']),
+    version: {
+      sizeBytes: Number(row['size_bytes']),
+      modifiedAtText: String(row['modified_at']),
+      modifiedAtMs: Number(row['modified_at_ms']),
+      checksum: textIn(row['nas_checksum']),
+      etag: textIn(row['nas_etag']),
+    },
+    sha256: textIn(row['sha256']),
+    mimeType: textIn(row['mime_type']),
+    ownerId: textIn(row['owner_id']),
+    heldBytes: Number(row['held_bytes']),
+    validatedAtMs: Number(row['validated_at_ms']),
+  };
+}
+
+function textIn(value: SQLOutputValue | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** Files above this size are held in pieces, so that one video never flushes the cache. */
+const PIECED_ABOVE_BYTES = 64 * 1024 * 1024;
+/** A piece: small enough to be fetched for a seek, large enough to keep the rows few. */
+export const PIECE_BYTES = 4 * 1024 * 1024;
+
+export function isPieced(sizeBytes: number): boolean {
+  return sizeBytes > PIECED_ABOVE_BYTES;
+}
+
+/** The number of the piece a position lies in, from 0. */
+export function pieceAt(position: number): number {
+  return Math.floor(position / PIECE_BYTES);
+}
+
+export function pieceCount(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / PIECE_BYTES);
+}
+
+/** Where a piece begins in its file, in bytes. */
+export function pieceStart(number: number): number {
+  return number * PIECE_BYTES;
+}
+
+/** The position after a piece's last byte. */
+export function pieceEnd(number: number, sizeBytes: number): number {
+  return Math.min(pieceStart(number) + PIECE_BYTES, sizeBytes);
+}
+
+export function pieceSize(number: number, sizeBytes: number): number {
+  return pieceEnd(number, sizeBytes) - pieceStart(number);
+}
+
+/** First and last piece of a stretch. */
+export function piecesOf(range: ByteRange): { readonly first: number; readonly last: number } {
+  return { first: pieceAt(range.first), last: pieceAt(range.last) };
+}

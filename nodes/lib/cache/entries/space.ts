@@ -1,0 +1,296 @@
+import type { Files, FileVersion } from '../../files/files.ts';
+import type { Log } from '../../log/log.ts';
+import type { NasClient } from '../../nas/nas-client.ts';
+import type { DiskFault } from '../../store/database-file.ts';
+import type { Store } from '../../store/store.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { FillHead, OriginFault } from '../download/origin.ts';
+import type { CachePolicy } from '../policy/policy.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { CopyRows, Victim } from './entry-rows.ts';
+import type { PieceRows } from './segment-rows.ts';
+
+/** The disk the data folder lies on, in bytes. */
+interface DiskSpace {
+  readonly totalBytes: number;
+  /** Free to this process. */
+  readonly freeBytes: number;
+}
+
+interface RoomPorts {
+  readonly copies: CopyRows;
+  readonly pieces: PieceRows;
+  readonly policy: Pick<CachePolicy, 'admits'>;
+  readonly blobs: BlobStore;
+  /** Writes down what was used a moment ago. */
+  readonly flushUses: () => void;
+  readonly disk: () => DiskSpace;
+  /** CACHE_MAX_SIZE_GB in bytes. */
+  readonly maxBytes: number;
+  /** CACHE_MIN_FREE_GB in bytes. */
+  readonly minFreeBytes: number;
+  /** CACHE_EVICTION_THRESHOLD, 0 to 1. */
+  readonly threshold: number;
+  /** Bytes of the upload queue, held or promised. */
+  readonly queuedBytes: () => number;
+}
+
+/** Room held for a file that is being filled. */
+export interface Reservation {
+  /** How much of it lies on the disk already. */
+  wroteBytes(bytes: number): void;
+  release(): void;
+  /** It is not worth keeping: it may lie there while somebody reads it, and no longer. */
+  readonly isPassing: boolean;
+}
+
+interface Held {
+  readonly bytes: number;
+  readonly isPassing: boolean;
+  written: number;
+}
+
+/**
+ * How much the cache may hold, and what must go for more. Room is held before a byte is written,
+ * so that the limit is not passed even while many fills run.
+ */
+export class Room {
+  readonly #ports: RoomPorts;
+  readonly #reserved = new Map<symbol, Held>();
+  #evicting: Promise<unknown> = Promise.resolve();
+
+  constructor(ports: RoomPorts) {
+    this.#ports = ports;
+  }
+
+  /** The least of the setting and what the disk leaves (contract 3), in bytes. */
+  capacityBytes(): number {
+    const { disk, maxBytes, minFreeBytes, queuedBytes } = this.#ports;
+    const { totalBytes, freeBytes } = disk();
+    const byDisk = totalBytes - minFreeBytes - queuedBytes();
+    // Other things live on the disk too: what is free and what is ours is all there can be.
+    const byFree = this.#ports.copies.totals().totalBytes + this.#sum('written') + freeBytes;
+    return Math.max(0, Math.min(maxBytes, byDisk, byFree - minFreeBytes));
+  }
+
+  /** What the copies are kept below. */
+  limitBytes(): number {
+    return Math.floor(this.capacityBytes() * this.#ports.threshold);
+  }
+
+  /**
+   * Holds room for one file, evicting what must go. A file that is not worth those is held between
+   * the limit and the capacity where there is room, so that all its readers share one stream.
+   * @param path whose worth is weighed; null for what is to be kept in any case
+   * @returns null when it cannot fit
+   */
+  async reserve(bytes: number, path: string | null): Promise<Reservation | null> {
+    if (bytes > this.limitBytes()) return null;
+    if (path !== null && !this.#isWorthIt(bytes, path)) {
+      const used = this.#ports.copies.totals().totalBytes + this.#sum('bytes');
+      return used + bytes <= this.capacityBytes() ? this.#hold(bytes, true) : null;
+    }
+    const reservation = this.#hold(bytes, false);
+    const over = this.#overBytes();
+    if (over > 0) await this.#evict(over);
+    if (this.#overBytes() <= 0) return reservation;
+    reservation.release();
+    return null;
+  }
+
+  #hold(bytes: number, isPassing: boolean): Reservation {
+    const key = Symbol('fill');
+    const held = { bytes, isPassing, written: 0 };
+    this.#reserved.set(key, held);
+    return {
+      isPassing,
+      wroteBytes: (written) => {
+        held.written = written;
+      },
+      release: () => {
+        this.#reserved.delete(key);
+      },
+    };
+  }
+
+  #isWorthIt(sizeBytes: number, path: string): boolean {
+    const neededBytes = this.#overBytes() + sizeBytes;
+    if (neededBytes <= 0) return true;
+    const { policy, flushUses } = this.#ports;
+    // What was used a moment ago must not look unused.
+    flushUses();
+    const candidates = new Candidates(this.#ports);
+    const applicant = { path, sizeBytes, neededBytes, limitBytes: this.limitBytes() };
+    return policy.admits(applicant, () => {
+      const next = candidates.next();
+      if (next === null) return null;
+      return { worth: next.pinned === 1 ? Infinity : next.priority, sizeBytes: next.sizeBytes };
+    });
+  }
+
+  /** Evicts back to the limit, as when the queue grew or the disk filled. */
+  async settle(): Promise<void> {
+    const over = this.#overBytes();
+    if (over > 0) await this.#evict(over);
+  }
+
+  /**
+   * Makes room on the disk for an upload. Evicts nothing when all copies together would not do.
+   * @returns whether `bytes` now fit above CACHE_MIN_FREE_GB
+   */
+  async makeRoom(bytes: number): Promise<boolean> {
+    const missing = this.#missingFor(bytes);
+    if (missing <= 0) return true;
+    if (missing > this.#ports.copies.totals().totalBytes) return false;
+    await this.#evict(missing);
+    return this.#missingFor(bytes) <= 0;
+  }
+
+  #missingFor(bytes: number): number {
+    const promised = this.#sum('bytes') - this.#sum('written');
+    return bytes + this.#ports.minFreeBytes + promised - this.#ports.disk().freeBytes;
+  }
+
+  #overBytes(): number {
+    let keptBytes = this.#ports.copies.totals().totalBytes;
+    for (const held of this.#reserved.values()) if (!held.isPassing) keptBytes += held.bytes;
+    return keptBytes - this.limitBytes();
+  }
+
+  #sum(which: 'bytes' | 'written'): number {
+    let sum = 0;
+    for (const held of this.#reserved.values()) sum += held[which];
+    return sum;
+  }
+
+  /** One eviction at a time, so that two do not choose the same victims. */
+  #evict(bytes: number): Promise<void> {
+    const turn = this.#evicting.then(
+      () => this.#evictNow(bytes),
+      () => this.#evictNow(bytes),
+    );
+    this.#evicting = turn;
+    return turn;
+  }
+
+  async #evictNow(bytes: number): Promise<void> {
+    const { blobs, flushUses } = this.#ports;
+    // What was used a moment ago must not look unused.
+    flushUses();
+    const candidates = new Candidates(this.#ports);
+    let freed = 0;
+    while (freed < bytes) {
+      const victim = candidates.next();
+      if (victim === null) return;
+      if (blobs.isOpen(victim.blob)) continue;
+      // The file first: a row without its file is found out when it is opened, the reverse never.
+      await blobs.remove(victim.blob);
+      if (victim.evict()) freed += victim.sizeBytes;
+    }
+  }
+}
+
+interface Candidate extends Omit<Victim, 'id'> {
+  readonly evict: () => boolean;
+}
+
+/** Whole copies and single pieces, what is worth least first and what is pinned last. */
+class Candidates {
+  readonly #ports: Pick<RoomPorts, 'copies' | 'pieces'>;
+  #copy: Victim | null;
+  #piece: ReturnType<PieceRows['lowest']>;
+
+  constructor(ports: Pick<RoomPorts, 'copies' | 'pieces'>) {
+    this.#ports = ports;
+    this.#copy = ports.copies.lowest(null);
+    this.#piece = ports.pieces.lowest(null);
+  }
+
+  next(): Candidate | null {
+    const { copies, pieces } = this.#ports;
+    const [copy, piece] = [this.#copy, this.#piece];
+    if (copy !== null && (piece === null || goesBefore(copy, piece))) {
+      this.#copy = copies.lowest(copy);
+      return { ...copy, evict: () => copies.evict(copy) };
+    }
+    if (piece === null) return null;
+    this.#piece = pieces.lowest(piece);
+    return { ...piece, evict: () => pieces.evict(piece) };
+  }
+}
+
+/** Pinned last; else by worth. */
+function goesBefore(
+  a: Pick<Victim, 'pinned' | 'priority'>,
+  b: Pick<Victim, 'pinned' | 'priority'>,
+): boolean {
+  return a.pinned === b.pinned ? a.priority <= b.priority : a.pinned < b.pinned;
+}
+
+export interface DiskHealth {
+  readonly refuses: DiskFault | null;
+  /** @returns whether it was the disk's doing */
+  failed(error: unknown): boolean;
+}
+
+export interface CachePorts {
+  /** The cache database. */
+  readonly store: Store;
+  /** The cache's own folder. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
+  readonly log: Log;
+  readonly nas: Pick<NasClient, 'download'>;
+  readonly files: Pick<Files, 'access' | 'relist' | 'mayRead' | 'refused'>;
+  readonly tokenRefused: (token: string) => void;
+  readonly disk: () => DiskSpace;
+  /** Whether its disk takes what is written; told what it refused. */
+  readonly diskHealth: DiskHealth;
+  readonly maxBytes: number;
+  readonly minFreeBytes: number;
+  /** 0 to 1. */
+  readonly evictionThreshold: number;
+  /** IANA name; days are counted in it. */
+  readonly timeZone: string;
+  readonly queuedBytes: () => number;
+  /** For small files that are read again; 0 reads each from disk. */
+  readonly memoryBytes?: number;
+}
+
+export type FillOpened =
+  | { readonly kind: 'open'; readonly head: FillHead }
+  /** The disk would not take it; the NAS may still be read past the cache. */
+  | { readonly kind: 'no_storage' }
+  | OriginFault;
+
+/** A fetched, judged and synced file on its way into the cache. */
+export interface FilledFile {
+  readonly path: string;
+  readonly version: FileVersion;
+  readonly sha256: string;
+  readonly mimeType: string | null;
+  readonly ownerId: string | null;
+  /** Where it lies now. */
+  readonly file: string;
+}
+
+export interface FillPorts {
+  readonly blobs: BlobStore;
+  /** Holds room for the whole file; null when it cannot fit. */
+  readonly reserve: (target: FillTarget) => Promise<Reservation | null>;
+  /** Moves the file in and writes its row. */
+  readonly publish: (file: FilledFile) => Promise<void>;
+  /** A disk fault, for the log. */
+  readonly storageFailed: (cause: unknown) => void;
+}
+
+export interface FillTarget {
+  readonly path: string;
+  /** Nobody asked for it: whoever fetches it has judged its worth. */
+  readonly isAhead?: true;
+  readonly version: FileVersion;
+  readonly mimeType: string | null;
+  readonly ownerId: string | null;
+}

@@ -1,0 +1,75 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Store } from '../../store/store.ts';
+import { type Memory, mostRemembered, type Temper, TEMPERS } from './worth.ts';
+
+/** What an entry's rank is reckoned from. */
+export interface Leaning {
+  /** Worth of the last victim. */
+  readonly floor: number;
+  readonly temper: Temper;
+}
+
+/** The table `cache_ghosts`, and how the cache leans in `cache_totals`. */
+export class PolicyRows {
+  readonly #leaning: StatementSync;
+  readonly #raise: StatementSync;
+  readonly #lead: StatementSync;
+  readonly #recall: StatementSync;
+  readonly #forget: StatementSync;
+  readonly #remember: StatementSync;
+  readonly #forgetOldest: StatementSync;
+  readonly #keptCount: StatementSync;
+
+  constructor(store: Store) {
+    this.#leaning = store.prepare('SELECT inflation, temper FROM cache_totals');
+    this.#raise = store.prepare(
+      'UPDATE cache_totals SET inflation = inflation + ages * max(0, ? - inflation)',
+    );
+    this.#lead = store.prepare('UPDATE cache_totals SET temper = ?, use_exponent = ?, ages = ?');
+    this.#recall = store.prepare('SELECT uses, ranked_at, weight FROM cache_ghosts WHERE key = ?');
+    this.#forget = store.prepare('DELETE FROM cache_ghosts WHERE key = ?');
+    this.#remember = store.prepare(
+      'INSERT OR REPLACE INTO cache_ghosts (key, uses, ranked_at, weight) VALUES (?, ?, ?, ?)',
+    );
+    this.#forgetOldest = store.prepare(
+      'DELETE FROM cache_ghosts WHERE number <= (SELECT max(number) FROM cache_ghosts) - ?',
+    );
+    this.#keptCount = store.prepare('SELECT file_count FROM cache_totals');
+  }
+
+  leaning(): Leaning {
+    const row = this.#leaning.get();
+    const name = String(row?.['temper']);
+    const temper = Object.values(TEMPERS).find((one) => one.name === name) ?? TEMPERS.even;
+    return { floor: Number(row?.['inflation']), temper };
+  }
+
+  /** Entries used from now on begin nearer to what the last victim was worth. */
+  raiseFloor(worth: number): void {
+    this.#raise.run(worth);
+  }
+
+  lead(temper: Temper): void {
+    this.#lead.run(temper.name, temper.useExponent, temper.ages);
+  }
+
+  recall(key: number): Memory | null {
+    const row = this.#recall.get(key);
+    if (row === undefined) return null;
+    return {
+      uses: Number(row['uses']),
+      floor: Number(row['ranked_at']),
+      weight: Number(row['weight']),
+    };
+  }
+
+  forget(key: number): void {
+    this.#forget.run(key);
+  }
+
+  /** Notes what left the cache, or was not let in; the oldest notes go. */
+  remember(key: number, { uses, floor, weight }: Memory): void {
+    this.#remember.run(key, uses, floor, weight);
+    this.#forgetOldest.run(mostRemembered(Number(this.#keptCount.get()?.['file_count'])));
+  }
+}

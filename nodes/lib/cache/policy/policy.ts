@@ -1,0 +1,167 @@
+import type { Store } from '../../store/store.ts';
+import { PolicyRows } from './policy-rows.ts';
+import { ShadowCache } from './simulated-cache.ts';
+import {
+  type Displaced,
+  keyOf,
+  mayEnter,
+  type Temper,
+  type TemperName,
+  TEMPERS,
+  usesOnReturn,
+  weightOf,
+  worthOf,
+} from './worth.ts';
+
+interface CachePolicyPorts {
+  readonly store: Store;
+  /** What the copies are kept below, in bytes. */
+  readonly limitBytes: () => number;
+  /** Called before the cache leans another way: uses until then count under the old rule. */
+  readonly beforeChange: () => void;
+}
+
+/** How often the limit is looked at; it moves with the disk and the queue. */
+const LOOK_EVERY_USES = 256;
+
+/** A file that is about to be fetched into a full cache. */
+interface Applicant {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** What must go for it. */
+  readonly neededBytes: number;
+  readonly limitBytes: number;
+}
+
+/** What is worth keeping: the rules of the policy folder over the cache's own rows. */
+export class CachePolicy {
+  readonly #ports: CachePolicyPorts;
+  readonly #rows: PolicyRows;
+  #tournament: Tournament | null = null;
+  #limitBytes = 0;
+  #uses = 0;
+
+  constructor(ports: CachePolicyPorts) {
+    this.#ports = ports;
+    this.#rows = new PolicyRows(ports.store);
+  }
+
+  /** A caller asked for a file, kept or not. */
+  used(path: string, sizeBytes: number): void {
+    const tournament = this.#running();
+    if (!tournament.see(keyOf(path), sizeBytes)) return;
+    this.#ports.beforeChange();
+    this.#rows.lead(tournament.temper);
+  }
+
+  /**
+   * Whether a file is worth those that must go for it. One that is not is remembered, so that it
+   * may come in at a later use.
+   * @param next the next entry that would go; null when there is none left
+   */
+  admits(applicant: Applicant, next: () => Displaced | null): boolean {
+    const { path, sizeBytes, neededBytes, limitBytes } = applicant;
+    const { floor, temper } = this.#rows.leaning();
+    const key = keyOf(path);
+    const weight = weightOf(sizeBytes);
+    const uses = usesOnReturn(temper, floor, this.#rows.recall(key));
+    const worth = worthOf(temper, floor, uses, weight);
+    if (mayEnter(temper, { sizeBytes, worth, neededBytes, limitBytes }, next)) return true;
+    this.#ports.store.transaction(() => {
+      this.#rows.raiseFloor(worth);
+      this.#rows.remember(key, { uses, floor: this.#rows.leaning().floor, weight });
+    });
+    return false;
+  }
+
+  #running(): Tournament {
+    const isDue = this.#uses % LOOK_EVERY_USES === 0;
+    this.#uses += 1;
+    if (this.#tournament !== null && !isDue) return this.#tournament;
+    const limitBytes = this.#ports.limitBytes();
+    this.#tournament ??= new Tournament(this.#rows.leaning().temper.name, limitBytes);
+    if (limitBytes !== this.#limitBytes) this.#tournament.resize(limitBytes);
+    this.#limitBytes = limitBytes;
+    return this.#tournament;
+  }
+}
+
+/** Entries a shadow holds at most; above, every other key is left out of the sample. */
+const SAMPLE_ENTRIES = 1024;
+/** After so many uses of sampled keys a hit counts half. */
+const HALF_LIFE_USES = 1000;
+const KEPT_PER_USE = 0.5 ** (1 / HALF_LIFE_USES);
+/** A challenger must be ahead by so much, so that the lead does not flicker. */
+const LEAD_FACTOR = 1.01;
+const LEAD_HITS = 2;
+/** What a hit of average size counts for its bytes, beside 1 for itself. */
+const BYTES_COUNT = 0.5;
+/** One file of many times the average must not decide alone. */
+const MOST_SIZES = 30;
+
+interface Contender {
+  readonly temper: Temper;
+  readonly shadow: ShadowCache;
+  score: number;
+}
+
+/**
+ * Shadow caches of keys and sizes, one for each temper, run on a sample of the real requests; the
+ * cache takes on the temper whose shadow would have answered most of late. Sampling is by key, so
+ * that a sampled file is seen at every use. Bounded in memory and gone with the process: after a
+ * start the last leader leads until a new one is found.
+ */
+export class Tournament {
+  readonly #contenders: readonly Contender[];
+  #leader: Contender;
+  #limitBytes: number;
+  #everyNth = 1;
+  #meanBytes = 0;
+  #seen = 0;
+
+  /** @param limitBytes what the real cache is kept below */
+  constructor(leader: TemperName, limitBytes: number) {
+    this.#limitBytes = limitBytes;
+    this.#contenders = Object.values(TEMPERS).map((temper) => {
+      return { temper, shadow: new ShadowCache(temper, limitBytes), score: 0 };
+    });
+    this.#leader = this.#contenders.find(({ temper }) => temper.name === leader) as Contender;
+  }
+
+  get temper(): Temper {
+    return this.#leader.temper;
+  }
+
+  /** The real cache's limit moved. */
+  resize(limitBytes: number): void {
+    this.#limitBytes = limitBytes;
+    const stays = (key: number): boolean => key % this.#everyNth === 0;
+    for (const { shadow } of this.#contenders) {
+      shadow.resize(Math.floor(limitBytes / this.#everyNth), stays);
+    }
+  }
+
+  /** Takes one request. @returns whether another temper leads now */
+  see(key: number, sizeBytes: number): boolean {
+    if (key % this.#everyNth !== 0) return false;
+    this.#seen = Math.min(HALF_LIFE_USES, this.#seen + 1);
+    this.#meanBytes += (sizeBytes - this.#meanBytes) / this.#seen;
+    const sizes = Math.min(MOST_SIZES, sizeBytes / Math.max(1, this.#meanBytes));
+    for (const contender of this.#contenders) {
+      contender.score *= KEPT_PER_USE;
+      if (contender.shadow.use(key, sizeBytes)) contender.score += 1 + BYTES_COUNT * sizes;
+    }
+    if (this.#contenders.some(({ shadow }) => shadow.heldCount > SAMPLE_ENTRIES)) {
+      this.#everyNth *= 2;
+      this.resize(this.#limitBytes);
+    }
+    return this.#follow();
+  }
+
+  #follow(): boolean {
+    const best = this.#contenders.reduce((a, b) => (b.score > a.score ? b : a));
+    if (best.score <= this.#leader.score * LEAD_FACTOR + LEAD_HITS) return false;
+    this.#leader = best;
+    return true;
+  }
+}

@@ -1,0 +1,341 @@
+import { Readable } from 'node:stream';
+import type { Caller } from '../../accounts/caller.ts';
+import type { FileVersion, LocatedFile } from '../../files/files.ts';
+import type { Store } from '../../store/store.ts';
+import type { Fill, Fills } from '../download/download.ts';
+import type { Fetcher } from '../download/fetcher.ts';
+import type { Origin, OriginFault } from '../download/origin.ts';
+import type { PieceReader } from '../download/ranges.ts';
+import type { PiecedFill } from '../download/segmented-download.ts';
+import { type CopyRows, holds } from '../entries/entry-rows.ts';
+import { isPieced } from '../entries/segment-rows.ts';
+import type { CachePorts, Room } from '../entries/space.ts';
+import { Holdings, Pins } from '../pins/pins.ts';
+import type { PieceCache } from '../serve/segmented.ts';
+import type { CountedDay } from '../stats/stats-rows.ts';
+import type { Tally } from '../stats/stats.ts';
+import { AheadRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
+
+interface BackgroundPorts {
+  readonly cache: Pick<CachePorts, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
+  readonly copies: CopyRows;
+  readonly fills: Fills;
+  readonly pieces: PieceCache;
+  readonly fetcher: Fetcher;
+  readonly room: Room;
+  readonly tally: Tally;
+}
+
+/** What the cache does that no caller waits for, and what it counts over days. */
+export class Background {
+  readonly pins: Pins;
+  /** Who has how much here. */
+  readonly holdings: Holdings;
+  readonly #ports: BackgroundPorts;
+  readonly #ahead: Ahead;
+
+  constructor(ports: BackgroundPorts) {
+    this.#ports = ports;
+    const { fills, pieces, copies, tally, room } = ports;
+    const { store, clock } = ports.cache;
+    const limitBytes = (): number => room.limitBytes();
+    const capacityBytes = (): number => room.capacityBytes();
+    this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
+    this.holdings = new Holdings({ store, clock });
+    this.#ahead = new Ahead({ store, fills, pieces, copies, tally, limitBytes });
+  }
+
+  /** Whether the NAS gives bytes to a caller at this moment. */
+  get isServingCallers(): boolean {
+    return this.#ports.fetcher.answeringCount > 0;
+  }
+
+  /** What the copies are kept below, in bytes. */
+  limitBytes(): number {
+    return this.#ports.room.limitBytes();
+  }
+
+  /** Whether this version of a file is here or on its way. */
+  has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
+    return this.#ahead.has(file);
+  }
+
+  /** Fetches a file that `caller` may read, with their own token, for nobody in particular. */
+  async fetch(
+    caller: Caller,
+    file: LocatedFile,
+    options: AheadOptions,
+  ): Promise<AheadOutcome | { readonly kind: 'needs_nas_token' }> {
+    const { nas, files, tokenRefused } = this.#ports.cache;
+    const access = await files.access(caller);
+    if (access.kind === 'needs_nas_token') return access;
+    if (access.kind === 'asleep') return { kind: 'unreachable' };
+    const { token } = access;
+    const { path } = file;
+    const origin = {
+      open: (range?: Parameters<typeof nas.download>[2]) =>
+        nas.download(token, path, range, { auto: true }),
+      relist: (force: boolean) => files.relist(caller, path, force),
+    };
+    const outcome = await this.#ahead.fetch(file, origin, options);
+    if (outcome.kind === 'token_refused') tokenRefused(token);
+    if (outcome.kind === 'not_found') await files.refused(caller, token, path);
+    return outcome;
+  }
+
+  /** A request that would have needed the NAS was answered from here while it slept. */
+  spared(): void {
+    this.#ports.tally.spared();
+  }
+
+  /** Calls back when a copy fetched ahead is read for the first time. Returns how to stop that. */
+  onFirstUse(listener: (use: FirstUse) => void): () => void {
+    return this.#ports.tally.onFirstUse(listener);
+  }
+
+  /**
+   * What was counted on the last `count` calendar days in TIMEZONE up to today, oldest first. Days
+   * on which nothing happened are left out.
+   */
+  days(count: number): { readonly today: string; readonly days: readonly CountedDay[] } {
+    return this.#ports.tally.days(count);
+  }
+}
+
+/** What came of fetching a file that no caller waits for. */
+type AheadOutcome =
+  /** It was fetched and is kept; a caller may have read along. */
+  | { readonly kind: 'kept'; readonly usedMeanwhile: boolean }
+  /** This very version was here already, or a caller is just fetching it. */
+  | { readonly kind: 'here' }
+  /** There is no room for it, or the NAS gave no whole version of it. */
+  | { readonly kind: 'not_kept' }
+  | { readonly kind: 'ended' }
+  | OriginFault;
+
+interface AheadOptions {
+  /** Aborted when the NAS goes: the fetch ends at once, unless a caller reads along. */
+  readonly signal: AbortSignal;
+  /** Nobody asked for it yet; null for a file of a pinned folder. */
+  readonly occasion: Occasion | null;
+  /** Waits while callers want the NAS for themselves; asked between two chunks. */
+  readonly yieldToCallers: () => Promise<void> | undefined;
+}
+
+interface AheadPorts {
+  readonly store: Store;
+  readonly fills: Fills;
+  readonly pieces: PieceCache;
+  readonly copies: CopyRows;
+  readonly tally: Tally;
+  readonly limitBytes: () => number;
+}
+
+/** Fills without a reader: what is fetched before a caller asks for it. */
+class Ahead {
+  readonly #ports: AheadPorts;
+  readonly #rows: AheadRows;
+
+  constructor(ports: AheadPorts) {
+    this.#ports = ports;
+    this.#rows = new AheadRows(ports.store);
+  }
+
+  /** Whether this version of a path is here or on its way. */
+  has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
+    const { path, version } = file;
+    if (version === null) return false;
+    const { copies, fills } = this.#ports;
+    const copy = copies.find(path);
+    if (copy !== null && holds(copy, version)) return true;
+    return fills.find(path, version) !== null || this.#holdsPieces(path, version);
+  }
+
+  /** @param origin asks with the token of the user it is fetched for */
+  async fetch(file: LocatedFile, origin: Origin, options: AheadOptions): Promise<AheadOutcome> {
+    const { version } = file;
+    if (options.signal.aborted) return { kind: 'ended' };
+    if (version === null || version.sizeBytes > this.#ports.limitBytes()) {
+      return { kind: 'not_kept' };
+    }
+    if (this.has(file)) return { kind: 'here' };
+    return isPieced(version.sizeBytes)
+      ? this.#inPieces(file, version, origin, options)
+      : this.#inOne(file, version, origin, options);
+  }
+
+  async #inPieces(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    options: AheadOptions,
+  ): Promise<AheadOutcome> {
+    const { pieces } = this.#ports;
+    const quiet = (hasReaders: () => boolean): Origin => gentle(origin, hasReaders, options);
+    const came = await fetchPieces(pieces, file, version, quiet, options.signal);
+    if (options.signal.aborted) return { kind: 'ended' };
+    if (came.kind !== 'came' && came.kind !== 'cut' && came.kind !== 'no_storage') return came;
+    return this.#holdsPieces(file.path, version)
+      ? { kind: 'kept', usedMeanwhile: false }
+      : { kind: 'not_kept' };
+  }
+
+  #holdsPieces(path: string, version: FileVersion): boolean {
+    const { pieces } = this.#ports;
+    const pieced = pieces.find(path);
+    return pieced !== null && holds(pieced, version) && pieces.isWhole(path);
+  }
+
+  async #inOne(
+    file: LocatedFile,
+    version: FileVersion,
+    origin: Origin,
+    options: AheadOptions,
+  ): Promise<AheadOutcome> {
+    const { path, mimeType, ownerId } = file;
+    const hasReaders = (): boolean => fill.readerCount > 1;
+    const target = { path, version, mimeType, ownerId, isAhead: true } as const;
+    const fill: Fill = this.#ports.fills.start(gentle(origin, hasReaders, options), target);
+    fill.join();
+    const end = (): void => {
+      // A caller who reads along keeps it going.
+      if (!hasReaders()) fill.stop();
+    };
+    options.signal.addEventListener('abort', end, { once: true });
+    try {
+      return await this.#follow(fill, file, options);
+    } finally {
+      options.signal.removeEventListener('abort', end);
+      fill.leave();
+    }
+  }
+
+  async #follow(fill: Fill, file: LocatedFile, options: AheadOptions): Promise<AheadOutcome> {
+    const first = await fill.opened;
+    if (first.kind === 'no_storage') return { kind: 'not_kept' };
+    if (first.kind !== 'open') return options.signal.aborted ? { kind: 'ended' } : first;
+    const { sizeBytes } = fill.version;
+    const last = await fill.extent().available(sizeBytes - 1);
+    if (last.kind !== 'upto') return { kind: options.signal.aborted ? 'ended' : 'not_kept' };
+    const version = fill.version;
+    const copy = this.#ports.copies.find(file.path);
+    if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
+    if (options.occasion !== null && !fill.wasRead) {
+      this.#rows.mark(file.path, options.occasion);
+      this.#ports.tally.prefetched(sizeBytes);
+    }
+    return { kind: 'kept', usedMeanwhile: fill.wasRead };
+  }
+}
+
+/** An origin whose bytes wait while callers want the NAS, unless a caller reads along. */
+function gentle(origin: Origin, hasReaders: () => boolean, options: AheadOptions): Origin {
+  const wait = (): Promise<void> | undefined =>
+    hasReaders() ? undefined : options.yieldToCallers();
+  return {
+    ...origin,
+    open: async (range) => {
+      const answer = await origin.open(range);
+      if (answer.kind !== 'stream') return answer;
+      return { ...answer, body: new GentleBody(answer.body, wait) };
+    },
+  };
+}
+
+/** What came of fetching all pieces of a file that no caller waits for. */
+type PiecesAhead =
+  | { readonly kind: 'came' }
+  | { readonly kind: 'cut' }
+  | { readonly kind: 'no_storage' }
+  | OriginFault;
+
+/**
+ * Fetches what is missing of a file held in pieces, beside those who read it.
+ * @param signal aborted when it is to end; what was proved until then stays
+ */
+async function fetchPieces(
+  pieces: PieceCache,
+  file: LocatedFile,
+  version: FileVersion,
+  origin: (hasReaders: () => boolean) => Origin,
+  signal: AbortSignal,
+): Promise<PiecesAhead> {
+  const hasReaders = (): boolean => joined.fill.readerCount > 1;
+  const joined = pieces.joinAll(file, version, origin(hasReaders));
+  const { fill, reader } = joined;
+  const end = (): void => {
+    if (!hasReaders()) fill.stop();
+    else fill.here.arrivals.cancel(reader);
+  };
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    return await readThrough(fill, reader, signal);
+  } finally {
+    signal.removeEventListener('abort', end);
+    fill.leave(reader);
+  }
+}
+
+async function readThrough(
+  fill: PiecedFill,
+  reader: PieceReader,
+  signal: AbortSignal,
+): Promise<PiecesAhead> {
+  const opened = await fill.begin(reader);
+  if (opened.kind !== 'open') return opened;
+  while (reader.position <= reader.last) {
+    const arrival = await fill.whenThere(reader, reader.position);
+    if (arrival === 'unstored') return { kind: 'no_storage' };
+    if (arrival === 'cut' || signal.aborted) return { kind: 'cut' };
+    reader.position = fill.here.arrivals.present.endFrom(reader.position);
+  }
+  await fill.proofs.prove();
+  await fill.proofs.settled();
+  return { kind: 'came' };
+}
+
+/**
+ * A stream that stops between two chunks for as long as its owner asks it to, so that whoever
+ * fetches for nobody in particular leaves the network to those who wait. Destroying it destroys the
+ * source at once, also in the middle of a wait.
+ */
+class GentleBody extends Readable {
+  readonly #source: Readable;
+  readonly #wait: () => Promise<void> | undefined;
+
+  /** @param wait resolves when the next chunk may be taken; undefined for at once */
+  constructor(source: Readable, wait: () => Promise<void> | undefined) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#source = source;
+    this.#wait = wait;
+    source.on('data', (chunk: Buffer) => {
+      source.pause();
+      this.push(chunk);
+    });
+    source.once('end', () => {
+      this.push(null);
+    });
+    source.on('error', (error) => {
+      this.destroy(error);
+    });
+    source.once('close', () => {
+      if (!source.readableEnded) this.destroy(new Error('The source was cut short.'));
+    });
+    source.pause();
+  }
+
+  override _read(): void {
+    const waiting = this.#wait();
+    const go = (): void => {
+      this.#source.resume();
+    };
+    if (waiting === undefined) go();
+    // Given up waiting means that nobody wants it any more; what comes is dropped with the stream.
+    else waiting.then(go, go);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#source.destroy();
+    done(error);
+  }
+}

@@ -1,0 +1,109 @@
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Store } from '../../store/store.ts';
+
+/** A kept blob to be looked at: a whole copy with its SHA-256, or a piece with its CRC-32. */
+export type CheckedBlob =
+  | {
+      readonly kind: 'copy';
+      readonly id: number;
+      readonly blob: string;
+      readonly sizeBytes: number;
+      readonly sha256: string;
+    }
+  | {
+      readonly kind: 'piece';
+      readonly id: number;
+      readonly blob: string;
+      readonly sizeBytes: number;
+      readonly crc32: number;
+    };
+
+export type Cursor = 'copy' | 'piece' | 'folder';
+
+const COPY = "'copy' AS kind, id, blob, size_bytes, sha256, 0 AS crc32, pinned, priority";
+const PIECE = "'piece' AS kind, id, blob, size_bytes, '' AS sha256, crc32, pinned, priority";
+
+/** The table `cache_care`, and what the slow check reads of the copies. */
+export class CareRows {
+  readonly #begin: StatementSync;
+  readonly #end: StatementSync;
+  readonly #read: StatementSync;
+  readonly #next: Readonly<Record<'copy' | 'piece', StatementSync>>;
+  readonly #move: Readonly<Record<Cursor, StatementSync>>;
+  readonly #hottest: StatementSync;
+  readonly #known: StatementSync;
+
+  constructor(store: Store) {
+    this.#begin = store.prepare('UPDATE cache_care SET ended_in_order = 0');
+    this.#end = store.prepare('UPDATE cache_care SET ended_in_order = 1');
+    this.#read = store.prepare('SELECT * FROM cache_care');
+    this.#next = {
+      copy: store.prepare(`SELECT ${COPY} FROM cached_files WHERE id > ? ORDER BY id LIMIT 1`),
+      piece: store.prepare(`SELECT ${PIECE} FROM cached_pieces WHERE id > ? ORDER BY id LIMIT 1`),
+    };
+    this.#move = {
+      copy: store.prepare('UPDATE cache_care SET copy_cursor = ?'),
+      piece: store.prepare('UPDATE cache_care SET piece_cursor = ?'),
+      folder: store.prepare('UPDATE cache_care SET folder_cursor = ?'),
+    };
+    this.#hottest = store.prepare(
+      `SELECT * FROM (
+         SELECT * FROM (SELECT ${COPY} FROM cached_files
+                        ORDER BY pinned DESC, priority DESC, id DESC LIMIT ?1)
+         UNION ALL
+         SELECT * FROM (SELECT ${PIECE} FROM cached_pieces
+                        ORDER BY pinned DESC, priority DESC, id DESC LIMIT ?1))
+       ORDER BY pinned DESC, priority DESC LIMIT ?1`,
+    );
+    this.#known = store.prepare(
+      `SELECT EXISTS (SELECT 1 FROM cached_files WHERE blob = ?1)
+           OR EXISTS (SELECT 1 FROM cached_pieces WHERE blob = ?1) AS known`,
+    );
+  }
+
+  /** A run begins. @returns whether the one before ended in order */
+  begin(): boolean {
+    const endedInOrder = this.#read.get()?.['ended_in_order'] === 1;
+    this.#begin.run();
+    return endedInOrder;
+  }
+
+  /** A run ends in order. */
+  end(): void {
+    this.#end.run();
+  }
+
+  cursor(of: Cursor): number {
+    return Number(this.#read.get()?.[`${of}_cursor`]);
+  }
+
+  moveCursor(of: Cursor, to: number): void {
+    this.#move[of].run(to);
+  }
+
+  /** The blob after one, in the order of their ids. */
+  next(kind: 'copy' | 'piece', afterId: number): CheckedBlob | null {
+    const row = this.#next[kind].get(afterId);
+    return row === undefined ? null : blobOf(row);
+  }
+
+  /** What is worth most, pinned first. */
+  hottest(limit: number): CheckedBlob[] {
+    return this.#hottest.all(limit).map(blobOf);
+  }
+
+  isKnown(blob: string): boolean {
+    return this.#known.get(blob)?.['known'] === 1;
+  }
+}
+
+function blobOf(row: Record<string, SQLOutputValue>): CheckedBlob {
+  const common = {
+    id: Number(row['id']),
+    blob: String(row['blob']),
+    sizeBytes: Number(row['size_bytes']),
+  };
+  return row['kind'] === 'copy'
+    ? { ...common, kind: 'copy', sha256: String(row['sha256']) }
+    : { ...common, kind: 'piece', crc32: Number(row['crc32']) };
+}

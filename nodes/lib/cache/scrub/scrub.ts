@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { BlobStore, OpenBlob } from '../entries/blob-store.ts';
+import type { CopyRows } from '../entries/entry-rows.ts';
+import type { PieceShelf, Shelf } from '../entries/entry-store.ts';
+import { readLater } from '../entries/open-blobs.ts';
+import { pieceCount, type PiecedFile, type PieceRows } from '../entries/segment-rows.ts';
+import type { DiskHealth } from '../entries/space.ts';
+import type { CareRows, CheckedBlob } from './scrub-rows.ts';
+
+export interface ScrubPorts {
+  readonly rows: CareRows;
+  readonly copies: CopyRows;
+  readonly pieceRows: PieceRows;
+  readonly shelf: Shelf;
+  readonly pieceShelf: PieceShelf;
+  readonly blobs: BlobStore;
+  readonly health: DiskHealth;
+}
+
+/** What one round found. */
+export interface ScrubReport {
+  /** Copies and pieces read. */
+  readonly checked: number;
+  /** Those that were not what they were when they were kept; they are gone. */
+  readonly damaged: number;
+  /** Files that no row knew; they are gone. */
+  readonly orphans: number;
+}
+
+/** About 1 % of all bytes a day, at a round every 15 minutes. */
+const SHARE_A_ROUND = 0.01 / 96;
+const FOLDERS = 256;
+/** So all of them are looked through in a day. */
+const FOLDERS_A_ROUND = 3;
+/** How much of what is read most is looked at after a run that did not end in order. */
+const HOT_BLOBS = 256;
+const HOT_BYTES_A_ROUND = 128 * 1024 * 1024;
+const READ_BYTES = 256 * 1024;
+
+/**
+ * The slow check: reads kept bytes again and drops what changed on the disk, drops files that a
+ * crash or a lost database left without a row, and hashes files that came together piece by piece.
+ * After a run that did not end in order it begins with what is read most, and looks through all
+ * folders in its first round.
+ */
+export class Scrub {
+  readonly #ports: ScrubPorts;
+  #suspects: CheckedBlob[] = [];
+  /** Bytes that may be read; below zero after a large file, until rounds have made up for it. */
+  #creditBytes = 0;
+  #running: Promise<ScrubReport> | null = null;
+  #isStopped = false;
+  #foldersDue = FOLDERS_A_ROUND;
+
+  constructor(ports: ScrubPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    const { rows } = this.#ports;
+    if (rows.begin()) return;
+    this.#suspects = rows.hottest(HOT_BLOBS);
+    this.#foldersDue = FOLDERS;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+    this.#ports.rows.end();
+  }
+
+  /** One round; a second call joins the one that runs. */
+  round(): Promise<ScrubReport> {
+    this.#running ??= this.#round().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  /** What stands in for the rows while the disk refuses knows of no file, and none may go for that. */
+  get #mayGoOn(): boolean {
+    return !this.#isStopped && this.#ports.health.refuses === null;
+  }
+
+  async #round(): Promise<ScrubReport> {
+    const suspects = await this.#checkSuspects();
+    const share = await this.#checkShare();
+    await this.#hashWhole();
+    const orphans = await this.#dropOrphans();
+    const checked = suspects.checked + share.checked;
+    return { checked, damaged: suspects.damaged + share.damaged, orphans };
+  }
+
+  async #checkSuspects(): Promise<Omit<ScrubReport, 'orphans'>> {
+    let [checked, damaged, bytes] = [0, 0, 0];
+    while (bytes < HOT_BYTES_A_ROUND && this.#mayGoOn) {
+      const suspect = this.#suspects.shift();
+      if (suspect === undefined) break;
+      if (await this.#dropIfDamaged(suspect)) damaged += 1;
+      checked += 1;
+      bytes += suspect.sizeBytes;
+    }
+    return { checked, damaged };
+  }
+
+  async #checkShare(): Promise<Omit<ScrubReport, 'orphans'>> {
+    const { totalBytes } = this.#ports.copies.totals();
+    this.#creditBytes = Math.min(this.#creditBytes, 0) + totalBytes * SHARE_A_ROUND;
+    let [checked, damaged] = [0, 0];
+    while (this.#creditBytes > 0 && this.#mayGoOn) {
+      const next = this.#next();
+      if (next === null) break;
+      if (await this.#dropIfDamaged(next)) damaged += 1;
+      checked += 1;
+      this.#creditBytes -= next.sizeBytes;
+    }
+    return { checked, damaged };
+  }
+
+  /** Copies first, then pieces, then from the beginning. */
+  #next(): CheckedBlob | null {
+    const { rows } = this.#ports;
+    for (const kind of ['copy', 'piece'] as const) {
+      const next = rows.next(kind, rows.cursor(kind));
+      if (next === null) continue;
+      rows.moveCursor(kind, next.id);
+      return next;
+    }
+    rows.moveCursor('copy', 0);
+    rows.moveCursor('piece', 0);
+    return null;
+  }
+
+  async #dropIfDamaged(kept: CheckedBlob): Promise<boolean> {
+    const { blobs, rows, shelf, pieceShelf } = this.#ports;
+    // It may have been evicted or replaced since it was listed.
+    if (!rows.isKnown(kept.blob)) return false;
+    const blob = await blobs.openBlob(kept.blob, kept.sizeBytes);
+    if (blob !== null) {
+      try {
+        if (await isAsKept(blob, kept)) return false;
+      } finally {
+        await blob.close();
+      }
+      if (!rows.isKnown(kept.blob)) return false;
+    }
+    await (kept.kind === 'copy' ? shelf.discard(kept) : pieceShelf.discard(kept));
+    return true;
+  }
+
+  /** A file that came together in any order, against the checksum the NAS has of it. */
+  async #hashWhole(): Promise<void> {
+    const { pieceRows, pieceShelf } = this.#ports;
+    const file = pieceRows.files.unhashed();
+    if (file === null || !this.#mayGoOn) return;
+    const sha256 = await this.#hashOf(file);
+    if (sha256 === null) return;
+    if (sha256 === file.version.checksum) pieceShelf.hashed(file.path, sha256);
+    else await pieceShelf.discardFile(file.path);
+  }
+
+  /** Null where a piece went meanwhile. */
+  async #hashOf(file: PiecedFile): Promise<string | null> {
+    const hash = createHash('sha256');
+    const { sizeBytes } = file.version;
+    for (let number = 0; number < pieceCount(sizeBytes); number += 1) {
+      const opened = await this.#ports.pieceShelf.open(file.path, file.version, number);
+      if (opened === null || !this.#mayGoOn) return null;
+      try {
+        const isRead = await readAll(opened.blob, opened.piece.sizeBytes, (bytes) => {
+          hash.update(bytes);
+        });
+        if (!isRead) return null;
+      } finally {
+        await opened.blob.close();
+      }
+    }
+    return hash.digest('hex');
+  }
+
+  async #dropOrphans(): Promise<number> {
+    const { rows, blobs } = this.#ports;
+    let orphans = 0;
+    const due = this.#foldersDue;
+    for (let count = 0; count < due && this.#mayGoOn; count += 1) {
+      const folder = rows.cursor('folder') % FOLDERS;
+      for (const name of await blobs.namesIn(folder)) {
+        if (!this.#mayGoOn) return orphans;
+        if (rows.isKnown(name)) continue;
+        await blobs.remove(name);
+        orphans += 1;
+      }
+      rows.moveCursor('folder', (folder + 1) % FOLDERS);
+      this.#foldersDue = Math.max(FOLDERS_A_ROUND, this.#foldersDue - 1);
+    }
+    return orphans;
+  }
+}
+
+async function isAsKept(blob: OpenBlob, kept: CheckedBlob): Promise<boolean> {
+  if (kept.kind === 'copy') {
+    const hash = createHash('sha256');
+    const isRead = await readAll(blob, kept.sizeBytes, (bytes) => {
+      hash.update(bytes);
+    });
+    return isRead && hash.digest('hex') === kept.sha256;
+  }
+  let sum = 0;
+  const isRead = await readAll(blob, kept.sizeBytes, (bytes) => {
+    sum = crc32(bytes, sum);
+  });
+  return isRead && sum === kept.crc32;
+}
+
+/** Reads a blob by way of the thread pool, so that others get their turn. */
+async function readAll(
+  blob: OpenBlob,
+  sizeBytes: number,
+  take: (bytes: Buffer) => void,
+): Promise<boolean> {
+  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, sizeBytes)));
+  for (let at = 0; at < sizeBytes;) {
+    const count = await readLater(blob.fd, buffer, Math.min(buffer.length, sizeBytes - at), at);
+    if (count === 0) return false;
+    take(buffer.subarray(0, count));
+    at += count;
+  }
+  return true;
+}

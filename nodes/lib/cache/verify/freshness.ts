@@ -1,0 +1,120 @@
+import type { User } from '../../accounts/caller.ts';
+import type { FileVersion, LocatedFile } from '../../files/files.ts';
+import type { Clock } from '../../time/clock.ts';
+import { type CachedCopy, type HeldVersion, holds } from '../entries/entry-rows.ts';
+import type { PiecedFile } from '../entries/segment-rows.ts';
+
+/** What is kept of a path, in one or in pieces. */
+interface Kept extends HeldVersion {
+  readonly path: string;
+  readonly ownerId: string | null;
+  readonly validatedAtMs: number;
+}
+
+export interface Freshness {
+  readonly label: 'hit' | 'stale';
+  /** When it was last held against what the NAS tells, epoch ms. */
+  readonly heldAtMs: number;
+  /** Whole seconds since then. */
+  readonly ageSeconds: number;
+}
+
+/** Whether what is kept may answer for a file. */
+export class Standing {
+  readonly #mayRead: (user: User, path: string, ownerId: string | null) => boolean;
+  readonly #clock: Pick<Clock, 'nowMs'>;
+
+  constructor(
+    mayRead: (user: User, path: string, ownerId: string | null) => boolean,
+    clock: Pick<Clock, 'nowMs'>,
+  ) {
+    this.#mayRead = mayRead;
+    this.#clock = clock;
+  }
+
+  /** Null where it may not: outdated, or not to be shown to this user. */
+  of(file: LocatedFile, kept: Kept): Freshness | null {
+    const label = this.#labelOf(file, kept);
+    if (label === null) return null;
+    const nowMs = this.#clock.nowMs();
+    const heldAtMs = Math.max(kept.validatedAtMs, shownAtMs(file, kept, nowMs));
+    return { label, heldAtMs, ageSeconds: Math.max(0, Math.floor((nowMs - heldAtMs) / 1000)) };
+  }
+
+  #labelOf(file: LocatedFile, kept: Kept): Freshness['label'] | null {
+    const { version } = file;
+    // Where the caller's listing told no owner, the one noted with the copy decides.
+    if (version === null) {
+      return this.#mayRead(file.user, kept.path, kept.ownerId) ? 'stale' : null;
+    }
+    const isSame = holds(kept, version);
+    if (file.known === 'fresh') return isSame ? 'hit' : null;
+    if (isSame) return 'stale';
+    // The copy may have been confirmed for somebody else after this caller last listed the folder.
+    return kept.validatedAtMs >= (file.listedAtMs ?? 0) ? 'stale' : null;
+  }
+}
+
+/**
+ * When the NAS's listing showed this very version. Also a fresh listing is some seconds old: it is
+ * asked at most every 10 s.
+ */
+function shownAtMs({ version, known, listedAtMs }: LocatedFile, kept: Kept, nowMs: number): number {
+  if (version === null || !holds(kept, version)) return 0;
+  return listedAtMs ?? (known === 'fresh' ? nowMs : 0);
+}
+
+interface Ticket {
+  readonly file: LocatedFile;
+  readonly label: 'hit' | 'stale';
+  /** When it was last held against what the NAS tells, epoch ms. */
+  readonly heldAtMs: number;
+  readonly ageSeconds: number;
+}
+
+/** A copy kept in one. */
+interface WholeTicket extends Ticket {
+  readonly copy: CachedCopy;
+}
+
+/** A file kept in pieces, of which all that was asked for is here. */
+export interface PiecedTicket extends Ticket {
+  readonly pieced: PiecedFile;
+}
+
+/** A kept copy as one caller may have it. */
+export type CopyTicket = WholeTicket | PiecedTicket;
+
+export type Lookup =
+  /** The NAS's listing of a moment ago shows this very version. */
+  | { readonly kind: 'hit'; readonly ticket: CopyTicket }
+  /** The NAS was not asked. */
+  | { readonly kind: 'stale'; readonly ticket: CopyTicket }
+  | { readonly kind: 'miss' };
+
+export type ServeOutcome =
+  | { readonly kind: 'answered'; readonly whole: boolean }
+  /** The copy turned out missing or damaged and was dropped; nothing was written. */
+  | { readonly kind: 'gone' };
+
+/** A file of the upload queue, to be read by the user who queued it. */
+export interface QueuedFile {
+  readonly file: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly mimeType: string | null;
+  readonly acceptedAtMs: number;
+}
+
+/** A delivered upload whose bytes become a copy. */
+export interface DeliveredFile {
+  readonly path: string;
+  /** As the NAS listed it after the delivery. */
+  readonly version: FileVersion;
+  readonly sha256: string;
+  readonly mimeType: string | null;
+  readonly ownerId: string | null;
+  /** Where it lies, on the same file system. Moved away when admitted, else left. */
+  readonly file: string;
+}

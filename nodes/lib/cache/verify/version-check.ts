@@ -1,0 +1,233 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { FileVersion } from '../../files/files.ts';
+import { type FillHead, hashAgain, type Origin, standsStill } from '../download/origin.ts';
+import type { GrowingPiece, PiecedPorts } from '../download/partial-segments.ts';
+import type { OpenPiece } from '../download/ranges.ts';
+import { readLater } from '../entries/open-blobs.ts';
+import type { FillTarget } from '../entries/space.ts';
+
+/** What the NAS says of the version being fetched, asked after the bytes came. */
+type Proof = 'same' | 'changed' | 'unknown';
+
+/** While a long stream runs, what it brought is proved and published this often. */
+const PROVE_EVERY_MS = 10_000;
+/** More than this is not read again while somebody waits: the slow check hashes it later. */
+const READ_AGAIN_BYTES = 64 * 1024 * 1024;
+/** This much is hashed before a stream is read on; 0.2 s of a Pi. */
+const CATCH_UP_BYTES = 8 * 1024 * 1024;
+const READ_BYTES = 256 * 1024;
+
+interface ProofFacts {
+  readonly target: FillTarget;
+  readonly head: () => FillHead | null;
+  readonly origin: () => Origin;
+  /** Whether every byte of the file is here. */
+  readonly isWhole: () => boolean;
+  readonly open: (position: number) => Promise<OpenPiece | string>;
+  /** A piece is kept; its temporary file is needed no more. */
+  readonly published: (number: number) => Promise<void>;
+  /** What came is of more than one version, or of an old one. */
+  readonly spoiled: () => void;
+}
+
+/**
+ * Decides when pieces may be published. A question to the NAS that was put after a byte came, and
+ * answered with the tag the stream began with, proves that byte; one question serves all who wait.
+ * A file that came whole is proved by its SHA-256 where the NAS knows one.
+ */
+export class PieceProofs {
+  readonly #ports: PiecedPorts;
+  readonly #facts: ProofFacts;
+  readonly #hash = new WholeHash();
+  #unproved: GrowingPiece[] = [];
+  readonly #added = new WeakSet<GrowingPiece>();
+  #running: Promise<Proof> | null = null;
+  #next: Promise<Proof> | null = null;
+  #publishing: Promise<void> = Promise.resolve();
+  #sha256: string | null = null;
+  #lastAtMs: number;
+  #keep = true;
+
+  constructor(ports: PiecedPorts, facts: ProofFacts) {
+    this.#ports = ports;
+    this.#facts = facts;
+    this.#lastAtMs = ports.clock.monotonicMs();
+  }
+
+  get hasUnproved(): boolean {
+    return this.#unproved.length > 0;
+  }
+
+  /** Bytes that came, for the hash of the whole. */
+  offer(position: number, chunk: Buffer): void {
+    this.#hash.offer(position, chunk);
+  }
+
+  /**
+   * Hashes what is kept before a stream that begins now, where that is little: then the rest of the
+   * hash comes from the stream alone.
+   * @param position where the stream begins
+   * @param isThere whether everything before it is on the disk
+   */
+  async catchUp(position: number, isThere: boolean): Promise<void> {
+    const missing = position - this.#hash.next;
+    if (this.#facts.target.version.checksum === null || !isThere) return;
+    if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position);
+  }
+
+  /** A piece is full. Two streams that meet in it both say so, and it is sealed once. */
+  add(piece: GrowingPiece): void {
+    if (this.#added.has(piece)) return;
+    this.#added.add(piece);
+    this.#unproved.push(piece);
+    const isDue = this.#ports.clock.monotonicMs() - this.#lastAtMs >= PROVE_EVERY_MS;
+    if (isDue && this.#running === null) void this.prove();
+  }
+
+  /** Nothing is published from now on. */
+  stopKeeping(): void {
+    this.#keep = false;
+  }
+
+  /** Asks, or joins those who are about to; one that is under way began too early. */
+  prove(): Promise<Proof> {
+    if (this.#running === null) return this.#start();
+    this.#next ??= this.#running.then(() => {
+      this.#next = null;
+      return this.#start();
+    });
+    return this.#next;
+  }
+
+  /** Resolves when what is proved is published. Never rejects. */
+  settled(): Promise<void> {
+    return this.#publishing;
+  }
+
+  #start(): Promise<Proof> {
+    const full = this.#unproved;
+    this.#lastAtMs = this.#ports.clock.monotonicMs();
+    const asking = this.#judged().then((proof) => {
+      this.#running = null;
+      if (proof === 'changed') this.#facts.spoiled();
+      if (proof === 'same') {
+        this.#unproved = this.#unproved.filter((piece) => !full.includes(piece));
+        this.#publishing = this.#publishing.then(() => this.#publish(full));
+      }
+      return proof;
+    });
+    this.#running = asking;
+    return asking;
+  }
+
+  async #judged(): Promise<Proof> {
+    try {
+      return await this.#judge();
+    } catch (error) {
+      this.#ports.storageFailed(error);
+      return 'unknown';
+    }
+  }
+
+  async #judge(): Promise<Proof> {
+    const { target, head, origin, isWhole } = this.#facts;
+    if (isWhole()) {
+      if (this.#sha256 !== null) return 'same';
+      const proof = await this.#judgeWhole();
+      if (proof !== null) return proof;
+    }
+    return standsStill(origin(), target.version, head());
+  }
+
+  /** Null where the NAS knows no checksum, or too much would have to be read again. */
+  async #judgeWhole(): Promise<Proof | null> {
+    const { version } = this.#facts.target;
+    if (version.checksum === null) return null;
+    if (version.sizeBytes - this.#hash.next > READ_AGAIN_BYTES) return null;
+    if (!(await this.#hashUpto(version.sizeBytes))) return null;
+    const sha256 = this.#hash.digest();
+    if (sha256 !== version.checksum) {
+      const doubt = await this.#doubt(version, sha256);
+      if (doubt !== 'same') return doubt;
+    }
+    this.#sha256 = sha256;
+    return 'same';
+  }
+
+  /** Either the bytes are torn or the NAS's checksum is old; only a second read tells. */
+  async #doubt(version: FileVersion, sha256: string): Promise<Proof> {
+    const { origin, head, target } = this.#facts;
+    const proof = await standsStill(origin(), version, head());
+    if (proof !== 'same') return proof;
+    if ((await hashAgain(origin(), version.sizeBytes)) === sha256) return 'same';
+    await this.#ports.shelf.discardBelow(target.path);
+    return 'changed';
+  }
+
+  async #hashUpto(position: number): Promise<boolean> {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    while (this.#hash.next < position) {
+      const opened = await this.#facts.open(this.#hash.next);
+      if (typeof opened === 'string') return false;
+      try {
+        while (this.#hash.next < opened.end) {
+          const at = this.#hash.next;
+          const wanted = Math.min(READ_BYTES, opened.end - at);
+          const count = await readLater(opened.fd, buffer, wanted, at - opened.start);
+          if (count === 0) return false;
+          this.#hash.offer(at, buffer.subarray(0, count));
+        }
+      } finally {
+        await opened.close();
+      }
+    }
+    return true;
+  }
+
+  async #publish(pieces: readonly GrowingPiece[]): Promise<void> {
+    const { target, head } = this.#facts;
+    const version = { ...target.version, etag: head()?.etag ?? target.version.etag };
+    const mimeType = target.mimeType ?? head()?.mimeType ?? null;
+    try {
+      for (const piece of pieces) {
+        if (!this.#keep) return;
+        const crc32 = await piece.seal();
+        if (!this.#keep) return;
+        const { number, path: file } = piece;
+        await this.#ports.shelf.keep({ target, version, mimeType, number, crc32, file });
+        piece.releaseRoom();
+        await this.#facts.published(number);
+      }
+      if (this.#sha256 !== null) this.#ports.shelf.hashed(target.path, this.#sha256);
+    } catch (error) {
+      // Their readers have every byte; only keeping them failed.
+      this.#ports.storageFailed(error);
+    }
+  }
+}
+
+/**
+ * The SHA-256 of a file whose bytes pass by in any order: what comes in order is hashed on the way,
+ * so that only what came out of order has to be read again.
+ */
+class WholeHash {
+  readonly #hash: Hash = createHash('sha256');
+  #next = 0;
+
+  /** The first byte that is not in the hash yet. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Bytes that pass by; taken when they are the next ones. */
+  offer(position: number, chunk: Buffer): void {
+    if (position > this.#next || position + chunk.length <= this.#next) return;
+    this.#hash.update(chunk.subarray(this.#next - position));
+    this.#next = position + chunk.length;
+  }
+
+  /** The hash of all that was taken so far. */
+  digest(): string {
+    return this.#hash.copy().digest('hex');
+  }
+}

@@ -1,0 +1,526 @@
+import type { Caller } from '../../accounts/caller.ts';
+import { isWithin, nameOf, parentOf, pathNow, type QueuedChange } from '../../files/files.ts';
+import { errorKind, type Log } from '../../log/log.ts';
+import type { Clock } from '../../time/clock.ts';
+import { type Admission, refused, type Refused, type RoomKeeper } from '../receive/admission.ts';
+import { folderOf } from '../receive/target.ts';
+import type {
+  ChangeDeliveryRows,
+  ChangeRow,
+  ChangeRows,
+  NewChange,
+  SeenEntry,
+} from '../rows/change-rows.ts';
+import { type DropRows, KeptRows } from '../rows/conflict-rows.ts';
+import type { OverviewRows } from '../rows/queue-view-rows.ts';
+import type { UploadRow, UploadRows } from '../rows/upload-rows.ts';
+import { type Disk, diskFaultOf } from '../spool/disk.ts';
+import type { Intents } from '../spool/intents.ts';
+import { type MayWrite, type ShownTreeEntry, uploadId, type UploadParts } from '../upload-deps.ts';
+import { type ChangeDelivery, endOfChange, MOST_ENTRIES } from './change-delivery.ts';
+import { ChangeRecovery, Withdrawals } from './withdrawals.ts';
+
+interface ChangeQueueParts extends UploadParts {
+  readonly changeRows: ChangeRows;
+  readonly changeDeliveryRows: ChangeDeliveryRows;
+  readonly uploads: UploadRows;
+  readonly overviewRows: OverviewRows;
+  readonly drops: DropRows;
+  readonly intents: Intents;
+  readonly admission: Admission;
+  readonly room: RoomKeeper;
+  readonly delivery: ChangeDelivery;
+}
+
+/** Deletes, renames, moves and new folders for a NAS that sleeps (docs/CHANGES-ASLEEP.md). */
+export class ChangeQueue {
+  readonly #rows: ChangeRows;
+  readonly #delivery: ChangeDelivery;
+  readonly #intake: ChangeIntake;
+  /** What a person may do to one. */
+  readonly desk: ChangeDesk;
+  readonly recovery: ChangeRecovery;
+
+  constructor(parts: ChangeQueueParts) {
+    this.#rows = parts.changeRows;
+    this.#delivery = parts.delivery;
+    const withdrawals = new Withdrawals({ ...parts, keptRows: new KeptRows(parts.store) });
+    this.#intake = new ChangeIntake({ ...parts, withdrawals });
+    this.desk = new ChangeDesk(parts);
+    this.recovery = new ChangeRecovery({ ...parts, withdrawals });
+  }
+
+  /** After {@link recovery}: tells everybody's listings what was carried out before. */
+  async start(): Promise<void> {
+    await this.#delivery.start();
+  }
+
+  /** Waits for what is being taken. */
+  async idle(): Promise<void> {
+    await this.#intake.idle();
+  }
+
+  accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
+    return this.#intake.accept(caller, wish);
+  }
+
+  /** Whether it has to wait behind others of its user though the NAS is awake. */
+  isInLine(caller: Caller, wish: QueuedWish): boolean {
+    return this.#intake.isInLine(caller, wish);
+  }
+
+  /** 0 where none was ever taken. */
+  newestSeq(): number {
+    return this.#rows.newestSeq();
+  }
+
+  /** What a user changed that the NAS did not carry out yet, in its order. */
+  openOf(userId: number): readonly QueuedChange[] {
+    return this.#rows.openOf(userId).map(({ seq, kind, path, toPath, createdAtMs }) => {
+      return { seq, kind, path, toPath, acceptedAtMs: createdAtMs };
+    });
+  }
+
+  /** Whether any of a user's is on its way; what waits for a word of its owner does not count. */
+  hasUnfinished(userId: number): boolean {
+    const { pending, waitingForOwner } = this.#rows.counts(userId);
+    return pending > waitingForOwner;
+  }
+}
+
+/** What a caller wants otherwise on the NAS. Paths are parsed. */
+export type QueuedWish =
+  | { readonly kind: 'delete'; readonly path: string }
+  | { readonly kind: 'mkdir'; readonly path: string }
+  | { readonly kind: 'rename'; readonly path: string; readonly name: string }
+  /** `target`: the new path, or the folder to move it into, where there is one. */
+  | { readonly kind: 'move'; readonly path: string; readonly target: string };
+
+export type ChangeTaken =
+  /** It survives a power cut from now on. `id`: null where nothing is left to be done. */
+  | { readonly kind: 'taken'; readonly id: string | null }
+  /** Not without the NAS: it was not shown to this user, or not all of it was. */
+  | { readonly kind: 'asleep' }
+  | Refused;
+
+interface ChangeIntakeParts extends Pick<
+  UploadParts,
+  'shownPlaces' | 'listings' | 'bornAt' | 'randomBytes' | 'takesChanges'
+> {
+  readonly changeRows: ChangeRows;
+  readonly overviewRows: OverviewRows;
+  readonly withdrawals: Withdrawals;
+  readonly intents: Intents;
+  readonly admission: Admission;
+  readonly mayWrite: MayWrite;
+  readonly room: RoomKeeper;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  /** The queue's own folder. */
+  readonly folder: string;
+}
+
+type Change = Omit<NewChange, 'id' | 'withdraws' | 'createdAtMs'>;
+
+/** What taking a wish comes to, as things stand. */
+interface Plan {
+  readonly kind: 'plan';
+  /** Null: what it was about was never on the NAS. */
+  readonly change: Change | null;
+  /** Uploads that are not to be delivered any more. */
+  readonly withdrawn: readonly UploadRow[];
+}
+
+/** Each try is as far from the one before as two syncs take. */
+const MOST_TRIES = 5;
+const ASLEEP: ChangeTaken = { kind: 'asleep' };
+const NOTHING_LEFT: ChangeTaken = { kind: 'taken', id: null };
+
+/**
+ * Takes deletes, renames, moves and new folders for a NAS that sleeps: only of what its user was
+ * shown, for a folder all of it, and durable before the answer. What was seen is kept with it, to be
+ * held against the NAS when it is up.
+ */
+class ChangeIntake {
+  readonly #parts: ChangeIntakeParts;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ChangeIntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Waits for what is being taken. */
+  async idle(): Promise<void> {
+    await this.#last.catch(() => undefined);
+  }
+
+  /** One at a time: what is taken stands on what was taken before. */
+  accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
+    const taking = this.#last.then(
+      () => this.#accept(caller, wish),
+      () => this.#accept(caller, wish),
+    );
+    this.#last = taking;
+    return taking;
+  }
+
+  /**
+   * Whether a wish has to wait in line though the NAS is awake: something of this user is to happen
+   * before it at, above or below one of its places.
+   */
+  isInLine(caller: Caller, wish: QueuedWish): boolean {
+    const { changeRows, overviewRows, takesChanges } = this.#parts;
+    if (!takesChanges) return false;
+    const places = [wish.path, ...('target' in wish ? [wish.target] : [])];
+    if ('name' in wish) places.push(joined(folderOf(wish.path), wish.name));
+    const meets = (path: string | null): boolean =>
+      path !== null && places.some((place) => isWithin(path, place) || isWithin(place, path));
+    const userId = caller.user.id;
+    return (
+      changeRows.openOf(userId).some(({ path, toPath }) => meets(path) || meets(toPath)) ||
+      overviewRows
+        .undelivered(userId)
+        .some(({ path, secondPath }) => meets(path) || meets(secondPath))
+    );
+  }
+
+  async #accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
+    if (!this.#parts.takesChanges) return ASLEEP;
+    try {
+      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+        const plan = await this.#plan(caller, wish);
+        if (plan.kind !== 'plan') return plan;
+        const taken = await this.#commit(caller, wish, plan);
+        if (taken !== null) return taken;
+      }
+    } catch (error) {
+      const fault = diskFaultOf(error);
+      if (fault === null) throw error;
+      return refused(fault);
+    }
+    return refused('conflict', 'Its place keeps changing. Try again.');
+  }
+
+  async #plan(caller: Caller, wish: QueuedWish): Promise<Plan | ChangeTaken> {
+    const toPath = this.#toPathOf(caller, wish);
+    const refusal = await this.#refusal(caller, wish, toPath);
+    return refusal ?? this.#planOf(caller, wish, toPath);
+  }
+
+  /** Without waiting for anything, so that it can be held against the plan in a transaction. */
+  #planOf(caller: Caller, wish: QueuedWish, toPath: string | null): Plan | ChangeTaken {
+    if (wish.kind === 'mkdir') return this.#planNewFolder(caller, wish.path);
+    const { shownPlaces } = this.#parts;
+    const { id: userId } = caller.user;
+    const shown = shownPlaces.treeShown(userId, wish.path, MOST_ENTRIES);
+    if (shown.kind === 'unlisted') return ASLEEP;
+    if (shown.kind === 'absent') return this.#again(userId, wish, toPath);
+    if (wish.kind === 'delete') return this.#planDelete(caller, wish.path, shown.entries);
+    if (toPath === null || toPath === wish.path) return NOTHING_LEFT;
+    const taken = this.#targetFault(userId, wish.path, toPath);
+    if (taken !== null) return taken;
+    return this.#plain(caller, wish.kind, wish.path, toPath, shown.entries.map(seenEntry));
+  }
+
+  #planNewFolder(caller: Caller, path: string): Plan | ChangeTaken {
+    const shown = this.#parts.shownPlaces.placeShown(caller.user.id, path);
+    if (shown === 'unknown') return ASLEEP;
+    if (shown === 'folder') return NOTHING_LEFT;
+    if (shown === 'file') return refused('conflict', `There is a file ${path} already.`);
+    const above = this.#folderFault(caller.user.id, folderOf(path));
+    return above ?? this.#plain(caller, 'mkdir', path, null, []);
+  }
+
+  /** Asked again as the answer was lost, it is taken already. */
+  #again(userId: number, wish: QueuedWish, toPath: string | null): ChangeTaken {
+    const same = this.#parts.changeRows
+      .openOf(userId)
+      .findLast((row) => row.kind === wish.kind && row.path === wish.path && row.toPath === toPath);
+    return same === undefined ? ASLEEP : { kind: 'taken', id: same.id };
+  }
+
+  /**
+   * Uploads of the same user at or below it are not delivered to be deleted. One that would be a new
+   * file takes its delete along; of one that goes on from a version on the NAS, that version is what
+   * shall be deleted. What is being sent, or is nobody knows what, goes first.
+   */
+  #planDelete(caller: Caller, path: string, entries: readonly ShownTreeEntry[]): Plan {
+    const { overviewRows, changeRows } = this.#parts;
+    const userId = caller.user.id;
+    const changes = changeRows.openOf(userId).map(asQueued);
+    const withdrawn: UploadRow[] = [];
+    const rows = Map.groupBy(overviewRows.undelivered(userId), (row) =>
+      pathNow(changes, row.path, row.seq),
+    );
+    const insteadOf = new Map<string, SeenEntry | null>();
+    for (const [at, versions] of rows) {
+      if (at === null || !isWithin(at, path)) continue;
+      // What a change in between was about has to come first.
+      const isAlone = versions.every((row) => !changes.some((change) => isAbout(change, row)));
+      const before = isAlone ? this.#beforeUploads(userId, at, versions) : 'unknown';
+      if (before === 'unknown') continue;
+      withdrawn.push(...versions);
+      insteadOf.set(at.slice(path.length + 1), before);
+    }
+    const seen = entries.flatMap((entry) => {
+      const before = insteadOf.get(entry.path);
+      if (before === undefined) return [seenEntry(entry)];
+      return before === null ? [] : [{ ...before, path: entry.path }];
+    });
+    if (seen.length === 0) return { kind: 'plan', change: null, withdrawn };
+    return { ...this.#plain(caller, 'delete', path, null, seen), withdrawn };
+  }
+
+  /** @returns what lay there before these; null: nothing; `unknown`: they have to go first */
+  #beforeUploads(
+    userId: number,
+    at: string,
+    versions: readonly UploadRow[],
+  ): SeenEntry | null | 'unknown' {
+    const isChain = versions.every(
+      ({ base, state, secondPath }, index) =>
+        state !== 'sending' &&
+        secondPath === null &&
+        (index === 0 ? base.source !== 'queue' : base.uploadId === versions[index - 1]?.id),
+    );
+    const [first] = versions;
+    if (!isChain || first === undefined) return 'unknown';
+    const { base } = first;
+    if (base.source !== 'none') {
+      const { sizeBytes, modifiedAt, checksum } = base;
+      return { path: '', isFolder: false, sizeBytes, modifiedAt, checksum };
+    }
+    return this.#parts.listings.shows(userId, at).kind === 'absent' ? null : 'unknown';
+  }
+
+  #plain(
+    caller: Caller,
+    kind: Change['kind'],
+    path: string,
+    toPath: string | null,
+    seen: readonly SeenEntry[],
+  ): Plan {
+    const { id: userId, username } = caller.user;
+    const ownerCreatedAt = this.#parts.bornAt(userId);
+    const change = { userId, username, ownerCreatedAt, kind, path, toPath, seen };
+    return { kind: 'plan', change, withdrawn: [] };
+  }
+
+  /** A move goes into the folder it names, or to the very path. */
+  #toPathOf({ user }: Caller, wish: QueuedWish): string | null {
+    if (wish.kind === 'rename') return joined(folderOf(wish.path), wish.name);
+    if (wish.kind !== 'move') return null;
+    const { target, path } = wish;
+    const isFolder =
+      parentOf(target) === '' || this.#parts.shownPlaces.placeShown(user.id, target) === 'folder';
+    return isFolder ? joined(target, nameOf(path)) : target;
+  }
+
+  #targetFault(userId: number, path: string, toPath: string): ChangeTaken | null {
+    if (isWithin(toPath, path)) {
+      return refused('conflict', `${path} cannot be put into itself.`);
+    }
+    const shown = this.#parts.shownPlaces.placeShown(userId, toPath);
+    if (shown === 'unknown') return ASLEEP;
+    if (shown !== 'absent') return refused('conflict', `There is a ${shown} ${toPath} already.`);
+    return this.#folderFault(userId, folderOf(toPath));
+  }
+
+  /** What is not there for its user takes nothing; that its own listing is kept shows a folder too. */
+  #folderFault(userId: number, folder: string): ChangeTaken | null {
+    const shown = this.#parts.shownPlaces.placeShown(userId, folder);
+    if (shown === 'folder' || shown === 'unknown') return null;
+    return refused('conflict', `There is no folder ${folder} to put it into.`);
+  }
+
+  async #refusal(caller: Caller, wish: QueuedWish, toPath: string | null): Promise<Refused | null> {
+    const { admission, mayWrite, room } = this.#parts;
+    for (const place of [wish.path, toPath]) {
+      // Homes, Shared and all that lies beside them are the NAS's.
+      if (place !== null && !place.includes('/')) return refused('not_yours');
+    }
+    const made = wish.kind === 'mkdir' ? wish.path : toPath;
+    if (!(await mayWrite(caller, wish.path))) return refused('not_yours');
+    const fault = made === null ? null : await admission.checkTarget(caller, made);
+    return fault ?? (await room.rowsRefusal(caller.user.id, 1));
+  }
+
+  /** @returns null where something came in between that makes it another change */
+  async #commit(caller: Caller, wish: QueuedWish, plan: Plan): Promise<ChangeTaken | null> {
+    const { intents, withdrawals, changeRows, disk, clock, folder, randomBytes } = this.#parts;
+    const { change: planned, withdrawn } = plan;
+    const createdAtMs = clock.nowMs();
+    const id = uploadId(createdAtMs, randomBytes);
+    const withdraws = withdrawn.map((row) => row.id);
+    const change = planned === null ? null : { ...planned, withdraws, id, createdAtMs };
+    const file = change === null ? null : await intents.writeChange(change);
+    let isWanted = false;
+    try {
+      if (file !== null) await disk.syncFolder(folder);
+      const now = this.#planOf(caller, wish, this.#toPathOf(caller, wish));
+      if (!isSamePlan(plan, now)) return null;
+      // An upload that comes from here on goes before it, and was not seen: its delete will say so.
+      await withdrawals.prepare(withdrawn);
+      // Their ends are written: whatever the commit comes to, the next start finds the delete.
+      isWanted = withdrawn.length > 0;
+      changeRows.transaction(() => {
+        withdrawals.take(withdrawn);
+        if (change !== null && file !== null) changeRows.insert(change, file);
+      });
+      isWanted = true;
+    } finally {
+      if (file !== null && !isWanted) await intents.discard(file);
+    }
+    await withdrawals.finish(withdrawn);
+    return { kind: 'taken', id: change?.id ?? null };
+  }
+}
+
+function joined(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
+function seenEntry(entry: ShownTreeEntry): SeenEntry {
+  const { path, isFolder, sizeBytes, modifiedAt, checksum } = entry;
+  return { path, isFolder, sizeBytes, modifiedAt, checksum };
+}
+
+/** Whether a change was made of what an upload brought, or of where it lies. */
+function isAbout({ seq, path, toPath }: QueuedChange, row: UploadRow): boolean {
+  const places = toPath === null ? [path] : [path, toPath];
+  return seq > row.seq && places.some((place) => isWithin(row.path, place));
+}
+
+function asQueued(row: ChangeRow) {
+  return { ...row, acceptedAtMs: row.createdAtMs };
+}
+
+function isSamePlan(plan: Plan, now: Plan | ChangeTaken): boolean {
+  if (now.kind !== 'plan') return false;
+  const told = ({ change, withdrawn }: Plan): string =>
+    JSON.stringify([change, withdrawn.map(({ id }) => id)]);
+  return told(plan) === told(now);
+}
+
+/** How a change that met something else is settled: done with what is there now, or not at all. */
+export type ChangeResolution = 'done' | 'dropped';
+
+export type ChangeDone = { readonly kind: 'done'; readonly change: ChangeRow } | Refused;
+
+/** Conflicts of changes are numbered behind all that uploads may ever have. */
+const CONFLICTS_FROM = 1_000_000_000_000;
+
+interface ChangeDeskParts {
+  readonly changeRows: ChangeRows;
+  readonly delivery: Pick<ChangeDelivery, 'orphan'>;
+  readonly intents: Intents;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The number of a change's conflict, among those of uploads. */
+export function conflictIdOf({ seq }: Pick<ChangeRow, 'seq'>): number {
+  return CONFLICTS_FROM + seq;
+}
+
+/** Whether a conflict is one of a change. */
+export function isChangeConflict(id: number): boolean {
+  return id > CONFLICTS_FROM;
+}
+
+/** What a person may do to a queued change. */
+class ChangeDesk {
+  readonly #parts: ChangeDeskParts;
+
+  constructor(parts: ChangeDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether an id is that of a change which this caller may see. */
+  knows(caller: Caller, id: string): boolean {
+    return this.#own(caller, id) !== null;
+  }
+
+  /** Makes a failed or waiting change due at once. */
+  retry(caller: Caller, id: string): ChangeDone {
+    const { changeRows } = this.#parts;
+    const row = this.#own(caller, id);
+    if (row === null) return refused('not_found');
+    if (row.state === 'synced') return refused('conflict', 'This change is done already.');
+    if (row.state === 'conflict') return refused('conflict', SETTLE_FIRST);
+    if (row.state === 'held') return refused('conflict', 'Its user is gone. Drop it.');
+    changeRows.requeue(id);
+    return { kind: 'done', change: changeRows.byId(id) ?? row };
+  }
+
+  /** Takes a change out of the queue: the NAS is left as it is. */
+  async drop(caller: Caller, id: string): Promise<ChangeDone> {
+    const row = this.#own(caller, id);
+    if (row === null) return refused('not_found');
+    if (row.state === 'synced') return refused('conflict', 'This change is done already.');
+    if (row.state === 'conflict') return refused('conflict', SETTLE_FIRST);
+    return await this.#drop(row);
+  }
+
+  /** The caller's changes that met something else, newest first. */
+  conflicts(caller: Caller): readonly ChangeRow[] {
+    return this.#parts.changeRows.list(caller.user.id, 'conflict');
+  }
+
+  /** Whether a conflict is of one of the caller's changes, settled or not. */
+  hasConflict(caller: Caller, id: number): boolean {
+    return this.#parts.changeRows.bySeq(id - CONFLICTS_FROM)?.userId === caller.user.id;
+  }
+
+  /**
+   * `done`: it is wanted all the same, of what lies there now, which is compared once more. `dropped`:
+   * it is not wanted any more.
+   * @returns the change as it stood in the conflict
+   */
+  async settle(caller: Caller, id: number, resolution: ChangeResolution): Promise<ChangeDone> {
+    const { changeRows } = this.#parts;
+    const row = changeRows.bySeq(id - CONFLICTS_FROM);
+    if (row === null || row.userId !== caller.user.id) return refused('not_found');
+    if (row.state !== 'conflict') return refused('conflict', 'This conflict is settled already.');
+    if (resolution === 'dropped') return await this.#drop(row);
+    changeRows.rebase(row.id);
+    return { kind: 'done', change: row };
+  }
+
+  async #drop(row: ChangeRow): Promise<ChangeDone> {
+    const { changeRows, delivery, intents, clock } = this.#parts;
+    const busy = refused('conflict', 'This change is being carried out right now.');
+    if (!changeRows.freeze(row.id)) return busy;
+    try {
+      await intents.end([endOfChange(row, 'dropped', clock.nowMs())]);
+    } catch (error) {
+      changeRows.thaw(row.id);
+      const fault = diskFaultOf(error);
+      if (fault === null) throw error;
+      return refused(fault);
+    }
+    if (!changeRows.delete(row.id)) return busy;
+    delivery.orphan(row);
+    await this.#discard(row);
+    return { kind: 'done', change: row };
+  }
+
+  /** What the disk refuses here the next start does. */
+  async #discard({ intentFile }: ChangeRow): Promise<void> {
+    const { changeRows, intents, log } = this.#parts;
+    if (intentFile === null || changeRows.isIntentNeeded(intentFile)) return;
+    try {
+      await intents.discard(intentFile);
+    } catch (error) {
+      log.warn(`The intent of a dropped change could not be removed: ${errorKind(error)}.`);
+    }
+  }
+
+  #own(caller: Caller, id: string): ChangeRow | null {
+    const row = this.#parts.changeRows.byId(id);
+    const heldForAdmins = row?.state === 'held' && caller.user.role === 'admin';
+    return heldForAdmins || row?.userId === caller.user.id ? row : null;
+  }
+}
+
+const SETTLE_FIRST = 'Something else was found in its place. Settle that conflict.';

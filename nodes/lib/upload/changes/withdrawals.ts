@@ -1,0 +1,218 @@
+import { dirname, join } from 'node:path';
+import { errorKind, type Log } from '../../log/log.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { ChangeDeliveryRows, ChangeRow, ChangeRows, NewChange } from '../rows/change-rows.ts';
+import { type DropRows, KEPT_MS, type KeptRows } from '../rows/conflict-rows.ts';
+import {
+  FOUND_WAITING,
+  type InsertedAs,
+  type UploadRow,
+  type UploadRows,
+  type UploadState,
+} from '../rows/upload-rows.ts';
+import type { Disk } from '../spool/disk.ts';
+import type { End, Intents } from '../spool/intents.ts';
+import type { BornAt } from '../upload-deps.ts';
+
+interface WithdrawalsParts {
+  readonly drops: DropRows;
+  readonly keptRows: KeptRows;
+  readonly uploads: UploadRows;
+  readonly intents: Intents;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The queue's own folder. */
+  readonly folder: string;
+}
+
+/** `kept_bytes` belong to a conflict, or to none. */
+const NO_CONFLICT = 0;
+
+/**
+ * Takes uploads out of the queue that a later delete of their user made needless. Their bytes stay on
+ * the Pi for 30 days. In three steps around the commit of what makes them needless: their ends are
+ * durable before their rows go, and their bodies move when those are gone; a start does what a crash
+ * left of that.
+ */
+export class Withdrawals {
+  readonly #parts: WithdrawalsParts;
+
+  constructor(parts: WithdrawalsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * They stay where they are from now on, and their ends are written.
+   * @param rows none of them is being sent
+   * @throws the disk's error; they are then in line again
+   */
+  async prepare(rows: readonly UploadRow[]): Promise<void> {
+    const { drops, intents, clock } = this.#parts;
+    for (const { id } of rows) drops.freeze(id);
+    const atMs = clock.nowMs();
+    try {
+      await intents.end(
+        rows.map(({ id, path, sizeBytes, sha256, base }) => {
+          const what = { id, path, sizeBytes, sha256, base };
+          return { ...what, end: 'dropped', atMs, keep: true } as const;
+        }),
+      );
+    } catch (error) {
+      for (const { id } of rows) drops.thaw(id);
+      throw error;
+    }
+  }
+
+  /** Inside a transaction. */
+  take(rows: readonly UploadRow[]): void {
+    const { drops, keptRows, clock } = this.#parts;
+    for (const row of rows) {
+      // Its user dropped it, or had it sent, in this very moment.
+      if (!drops.take(row)) continue;
+      const { id, userId, path, sizeBytes, sha256 } = row;
+      const keptUntilMs = clock.nowMs() + KEPT_MS;
+      keptRows.insert({
+        id,
+        conflictId: NO_CONFLICT,
+        userId,
+        path,
+        sizeBytes,
+        sha256,
+        keptUntilMs,
+      });
+    }
+  }
+
+  /** Their bodies go where kept bytes lie. What the disk refuses here the next start does. */
+  async finish(rows: readonly Pick<UploadRow, 'id' | 'intentFile'>[]): Promise<void> {
+    const { disk, uploads, intents, folder, log } = this.#parts;
+    try {
+      for (const { id } of rows) await keepBody(disk, folder, id);
+      for (const { intentFile } of rows) {
+        if (intentFile === null || uploads.isIntentNeeded(intentFile)) continue;
+        await intents.discard(intentFile);
+      }
+    } catch (error) {
+      log.warn(`Bytes of uploads that are not wanted any more stay: ${errorKind(error)}.`);
+    }
+  }
+}
+
+/** Moves a body of the queue to the bytes that are kept for their time. */
+export async function keepBody(disk: Disk, folder: string, id: string): Promise<void> {
+  const kept = join(folder, 'kept');
+  if ((await disk.sizeOf(join(folder, id))) === null) return;
+  await disk.makeFolder(kept);
+  await disk.rename(join(folder, id), join(kept, id));
+  await disk.syncFolder(kept);
+  await disk.syncFolder(dirname(kept));
+}
+
+/** They are on the NAS, or an admin's to settle. */
+const STAYING: ReadonlySet<UploadState> = new Set(['synced', 'conflict', 'held']);
+
+interface ChangeRecoveryParts {
+  readonly changeRows: ChangeRows;
+  readonly changeDeliveryRows: ChangeDeliveryRows;
+  readonly uploads: UploadRows;
+  readonly withdrawals: Withdrawals;
+  readonly intents: Intents;
+  readonly bornAt: BornAt;
+}
+
+/**
+ * Brings queued changes and their intents together after a start, as {@link Recovery} does it with
+ * uploads: what is over stays over, and what no row knows is rebuilt.
+ */
+export class ChangeRecovery {
+  readonly #parts: ChangeRecoveryParts;
+  /** Uploads that changes which were rebuilt make needless. */
+  #needless: string[] = [];
+
+  constructor(parts: ChangeRecoveryParts) {
+    this.#parts = parts;
+  }
+
+  /** Everything that an end may say something new of. */
+  async unsettled(files: readonly string[]): Promise<readonly string[]> {
+    const { changeRows, intents } = this.#parts;
+    const ids = changeRows.unfinished().map(({ id }) => id);
+    for (const file of files) {
+      for await (const { id } of intents.readChanges(file)) {
+        if (changeRows.byId(id) === null) ids.push(id);
+      }
+    }
+    return ids;
+  }
+
+  /** What a process that died was at is to be done again, and what is over is over. */
+  settle(ends: ReadonlyMap<string, End>): void {
+    const { changeRows, changeDeliveryRows } = this.#parts;
+    changeDeliveryRows.releaseLeases();
+    for (const row of changeRows.unfinished()) this.#end(row, ends.get(row.id));
+  }
+
+  /**
+   * Of one file of intents, in the order of the files.
+   * @returns how many were found that no row knew
+   */
+  async rebuild(
+    file: string,
+    { ends, isRestored }: { ends: ReadonlyMap<string, End>; isRestored: boolean },
+  ): Promise<number> {
+    const { changeRows, intents } = this.#parts;
+    let found = 0;
+    for await (const change of intents.readChanges(file)) {
+      if (changeRows.byId(change.id) !== null || ends.has(change.id)) continue;
+      changeRows.transaction(() => {
+        changeRows.insert(change, file, this.#standing(change, isRestored));
+      });
+      if (!isRestored) this.#needless.push(...change.withdraws);
+      found += 1;
+    }
+    return found;
+  }
+
+  /**
+   * A process that died after the intent of a delete and before the ends of uploads that it takes
+   * back: they go now, and their bytes are kept. Once, after all is rebuilt.
+   * @returns their ids
+   */
+  async withdraw(): Promise<ReadonlySet<string>> {
+    const { uploads, changeRows, withdrawals } = this.#parts;
+    const rows = this.#needless
+      .map((id) => uploads.byId(id))
+      .filter((row) => row !== null)
+      .filter(({ state, hasBytes }) => hasBytes && !STAYING.has(state));
+    this.#needless = [];
+    if (rows.length === 0) return new Set();
+    await withdrawals.prepare(rows);
+    changeRows.transaction(() => {
+      withdrawals.take(rows);
+    });
+    await withdrawals.finish(rows);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  isIntentNeeded(file: string): boolean {
+    return this.#parts.changeRows.isIntentNeeded(file);
+  }
+
+  /** The database is older than this end, or the process died right after writing it. */
+  #end(row: ChangeRow, end: End | undefined): void {
+    if (end?.end === 'delivered') this.#parts.changeDeliveryRows.done(row.id, end.atMs);
+    else if (end !== undefined) this.#parts.changeRows.delete(row.id);
+  }
+
+  #standing({ userId, username, ownerCreatedAt }: NewChange, isRestored: boolean): InsertedAs {
+    const bornAt = this.#parts.bornAt(userId);
+    const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
+    if (isAnother || userId < 0) {
+      return { state: 'held', found: true, detail: `Its user ${username} is gone.` };
+    }
+    if (!isRestored) return { state: 'found', found: true, detail: null };
+    const detail = 'It was found after a restore. Try now to have it done, or drop it.';
+    return { state: FOUND_WAITING, found: true, detail };
+  }
+}

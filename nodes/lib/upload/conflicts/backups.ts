@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
+import type { Clock } from '../../time/clock.ts';
+import { type Interruption, interruptionOf } from '../delivery/nas-calls.ts';
+import type { RoomKeeper } from '../receive/admission.ts';
+import { type Conflict, KEPT_MS, type KeptRows } from '../rows/conflict-rows.ts';
+import { type Disk, writeAll } from '../spool/disk.ts';
+import { isUploadId, type RandomBytes, timeOfId, uploadId } from '../upload-deps.ts';
+
+export type KeepOutcome =
+  | { readonly kind: 'kept' }
+  | { readonly kind: 'no_room' }
+  /** It changed while it was read. */
+  | { readonly kind: 'unsteady' }
+  | Interruption;
+
+export interface KeptCopiesParts {
+  readonly rows: KeptRows;
+  readonly disk: Disk;
+  readonly nas: NasClient;
+  readonly room: RoomKeeper;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** `kept` inside the queue's folder. */
+  readonly folder: string;
+}
+
+/** Brings conflict copies from the NAS to the Pi before they are removed there. */
+export class KeptCopies {
+  readonly #parts: KeptCopiesParts;
+
+  constructor(parts: KeptCopiesParts) {
+    this.#parts = parts;
+  }
+
+  /** Removes what a crash left half; what is whole stays, row or no row. */
+  async start(): Promise<void> {
+    const { disk, folder } = this.#parts;
+    for (const name of await this.#names()) {
+      const isHalf = name.endsWith('.part') && isUploadId(name.slice(0, -'.part'.length));
+      if (isHalf) await disk.remove(join(folder, name));
+    }
+  }
+
+  /** Returns once the bytes are durable: synced, renamed, and in the table. */
+  async keep(
+    conflict: Conflict,
+    item: NasFileItem,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<KeepOutcome> {
+    const { rows, room } = this.#parts;
+    const known = item.checksum?.toLowerCase() ?? '';
+    if (rows.holds(conflict.id, known, item.size)) return { kind: 'kept' };
+    const reserved = await room.reserve(conflict.userId, item.size);
+    if ('code' in reserved) return { kind: 'no_room' };
+    try {
+      return await this.#fetch(conflict, item, token, signal);
+    } finally {
+      reserved.release();
+    }
+  }
+
+  /**
+   * Keeps the body of an upload that was taken out of the queue, as its user deleted the file.
+   * @param file where it lies now
+   */
+  async keepBody(
+    {
+      id,
+      userId,
+      path,
+      sizeBytes,
+      sha256,
+    }: {
+      readonly id: string;
+      readonly userId: number;
+      readonly path: string;
+      readonly sizeBytes: number;
+      readonly sha256: string;
+    },
+    file: string,
+  ): Promise<void> {
+    const { disk, folder, rows, clock } = this.#parts;
+    await disk.makeFolder(folder);
+    await disk.rename(file, join(folder, id));
+    await disk.syncFolder(folder);
+    const keptUntilMs = clock.nowMs() + KEPT_MS;
+    rows.insert({ id, conflictId: 0, userId, path, sizeBytes, sha256, keptUntilMs });
+  }
+
+  /** Removes what was kept for its 30 days, by a time that no jump of the clock makes. */
+  async prune(nowMs: number): Promise<void> {
+    const { rows, disk, folder } = this.#parts;
+    rows.keepNoLonger(nowMs + KEPT_MS);
+    for (const id of rows.over(nowMs)) {
+      await disk.remove(join(folder, id));
+      rows.delete(id);
+    }
+    // Of a database that was lost: their names tell how old they are.
+    for (const name of await this.#names()) {
+      const isOver = isUploadId(name) && timeOfId(name) + KEPT_MS <= nowMs;
+      if (isOver && !rows.has(name)) await disk.remove(join(folder, name));
+    }
+  }
+
+  /** The folder is there once something was kept. */
+  async #names(): Promise<readonly string[]> {
+    const names: string[] = [];
+    try {
+      for await (const name of this.#parts.disk.names(this.#parts.folder)) names.push(name);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+    return names;
+  }
+
+  async #fetch(
+    conflict: Conflict,
+    item: NasFileItem,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<KeepOutcome> {
+    const { nas, disk, folder, clock, randomBytes } = this.#parts;
+    await disk.makeFolder(folder);
+    await disk.syncFolder(dirname(folder));
+    const download = await nas.download(token, item.path, undefined, { signal });
+    if (download.kind !== 'stream') return interruptionOf(download) ?? { kind: 'gone' };
+    const id = uploadId(clock.nowMs(), randomBytes);
+    const part = join(folder, `${id}.part`);
+    const written = await this.#write(part, download.body as AsyncIterable<Buffer>);
+    if (written?.sizeBytes !== item.size) {
+      await disk.remove(part);
+      return written === null ? { kind: 'gone' } : { kind: 'unsteady' };
+    }
+    await disk.rename(part, join(folder, id));
+    await disk.syncFolder(folder);
+    this.#parts.rows.insert({
+      id,
+      conflictId: conflict.id,
+      userId: conflict.userId,
+      path: item.path,
+      ...written,
+      keptUntilMs: clock.nowMs() + KEPT_MS,
+    });
+    return { kind: 'kept' };
+  }
+
+  /**
+   * @returns null when the NAS broke off
+   * @throws the disk's error
+   */
+  async #write(
+    file: string,
+    body: AsyncIterable<Buffer>,
+  ): Promise<{ readonly sizeBytes: number; readonly sha256: string } | null> {
+    const handle = await this.#parts.disk.create(file);
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    try {
+      const pieces = body[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await pieces.next().catch(() => null);
+        if (next === null) return null;
+        if (next.done === true) break;
+        hash.update(next.value);
+        sizeBytes += next.value.length;
+        await writeAll(handle, [next.value]);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return { sizeBytes, sha256: hash.digest('hex') };
+  }
+}

@@ -1,0 +1,466 @@
+import { nameOf } from '../../files/files.ts';
+import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
+import { folderOf } from '../receive/target.ts';
+import type { DeliveryRows } from '../rows/delivery-rows.ts';
+import {
+  compareBase,
+  isSameItem,
+  NO_BASE,
+  type Standing,
+  standingOf,
+  type UploadBase,
+  type UploadRow,
+  type UploadRows,
+} from '../rows/upload-rows.ts';
+import type { PlainUpload, ShownListings } from '../upload-deps.ts';
+import { type Interruption, interruptionOf, type NasFolder, readBack } from './nas-calls.ts';
+import type { ChunkedSend, Sent } from './send.ts';
+
+/** A target that changes under each of this many sends is left for later. */
+const MOST_ROUNDS = 4;
+const MOST_NAMES = 1_000;
+/** Conflict names that are looked for at once. */
+const NAMES_AT_ONCE = 8;
+
+export type StepOutcome =
+  /** It is there, verified. `beside`: under a conflict name. */
+  | {
+      readonly kind: 'delivered';
+      readonly path: string;
+      readonly item: NasFileItem;
+      readonly beside: boolean;
+    }
+  /** It was found again, and something may have changed since it was sent: its owner decides. */
+  | { readonly kind: 'awaits_owner'; readonly detail: string }
+  /** It was sent, and what is there now is something else. */
+  | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
+  | Interruption;
+
+interface DeliveryStepParts {
+  readonly rows: DeliveryRows;
+  readonly uploads: UploadRows;
+  readonly check: TargetCheck;
+  readonly folders: NasFolder;
+  readonly chunked: ChunkedSend;
+  readonly fallback: PlainUpload | null;
+  readonly listings: ShownListings;
+  readonly fileOf: (id: string) => string;
+  /** IANA name, for conflict names. */
+  readonly timezone: string;
+}
+
+/** Where something is sent, and as whom. */
+interface InFolder {
+  readonly token: string;
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+/** One row's way to the NAS, from the first look to the proof. */
+export class DeliveryStep {
+  readonly #parts: DeliveryStepParts;
+
+  constructor(parts: DeliveryStepParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param token of the row's own user
+   * @param onProgress called after each chunk
+   * @throws the Pi's disk's error
+   */
+  async deliver(
+    claimed: UploadRow,
+    token: string,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<StepOutcome> {
+    const row = await this.#readied(claimed, token, signal);
+    if ('kind' in row) return this.#explained(claimed, row, token, signal);
+    const outcome = await this.#sendTo(row, token, signal, onProgress);
+    return this.#explained(row, outcome, token, signal);
+  }
+
+  /** A NAS that fails at a folder says 500 and no more, however often it is asked. */
+  async #explained(
+    row: UploadRow,
+    outcome: StepOutcome,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
+    if (outcome.kind !== 'trouble' && outcome.kind !== 'refused') return outcome;
+    const file = await this.#parts.folders.fileInTheWay(token, row.folder, signal);
+    if (file === null) return outcome;
+    return {
+      kind: 'refused',
+      status: 409,
+      detail: `${file} is a file on the NAS, so nothing can be put into it.`,
+    };
+  }
+
+  async #sendTo(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<StepOutcome> {
+    const standing = standingOf(row, this.#parts.uploads);
+    let path = this.#placeOf(row, standing);
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const beside = path !== row.path;
+      const { sizeBytes, sha256 } = row;
+      const wanted: Wanted = { path, sizeBytes, sha256, base: baseAt(path, row, standing) };
+      const seen = await this.#parts.check.look(token, wanted, round === 0, signal);
+      if (seen.kind === 'ours') return { kind: 'delivered', path, item: seen.item, beside };
+      if (seen.kind === 'changed') {
+        const next = await this.#nextName(row, token, signal);
+        if (next.kind !== 'name') return next;
+        ({ path } = next);
+        continue;
+      }
+      if (seen.kind !== 'free') return seen;
+      const sent = await this.#send(row, wanted, seen, { token, signal, onProgress });
+      if (sent.kind === 'completed') return await this.verify(wanted, beside, token, signal);
+      const ended = afterSending(sent);
+      if (ended !== null) return ended;
+    }
+    return { kind: 'trouble', detail: 'Its place on the NAS keeps changing.' };
+  }
+
+  /** The row with its path decided, where it may go at all. */
+  async #readied(
+    claimed: UploadRow,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<UploadRow | StepOutcome> {
+    const row = await this.#decide(claimed, token, signal);
+    if ('kind' in row || !row.found) return row;
+    const { base } = standingOf(row, this.#parts.uploads);
+    return (await this.#doubtOf(row, base, token, signal)) ?? row;
+  }
+
+  /**
+   * Whether an upload that was rebuilt from its intent may go by itself (contract 4): where what it
+   * was made from still lies there, or no known listing shows anything at its place.
+   * @returns null where it may
+   */
+  async #doubtOf(
+    row: UploadRow,
+    base: UploadBase,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome | null> {
+    const { check, listings } = this.#parts;
+    const { path, sizeBytes, sha256 } = row;
+    const seen = await check.look(token, { path, sizeBytes, sha256, base }, true, signal);
+    if (seen.kind === 'ours' || (seen.kind === 'free' && seen.item !== null)) return null;
+    if (seen.kind !== 'free' && seen.kind !== 'changed') return seen;
+    const { kind } = listings.shows(row.userId, path);
+    if (kind === 'absent' || kind === 'unknown') return null;
+    const what = seen.kind === 'free' ? 'is not on the NAS any more' : 'changed on the NAS';
+    return {
+      kind: 'awaits_owner',
+      detail: `What it was made from ${what}. Try now to deliver it, or drop it.`,
+    };
+  }
+
+  /** Where a row goes first: a copy is written down before anything is sent to it. */
+  #placeOf(row: UploadRow, { copyPath }: Standing): string {
+    if (row.conflictPath !== null || copyPath === null) return row.conflictPath ?? row.path;
+    this.#parts.rows.setConflictPath(row.id, copyPath);
+    return copyPath;
+  }
+
+  /** Asks the NAS which reading holds, where no listing told when it was accepted. */
+  async #decide(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<UploadRow | Interruption> {
+    if (row.secondPath === null) return row;
+    const listed = await this.#parts.folders.listLately(token, row.folder, signal);
+    if (listed.kind !== 'items') return listed;
+    const named = listed.items.find(({ name }) => name === nameOf(row.path));
+    // Two names for what is not there yet: it can only be meant as a folder.
+    const isFolder =
+      named === undefined ? this.#parts.rows.isSharedAsFolder(row) : named.type === 'directory';
+    const path = isFolder ? row.secondPath : row.path;
+    const folder = folderOf(path);
+    const filename = nameOf(path);
+    this.#parts.rows.decide(row.id, path, folder, filename);
+    return { ...row, path, folder, filename, secondPath: null };
+  }
+
+  /** A name beside the target that is free there and in the queue, kept before anything is sent. */
+  async #nextName(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'name'; readonly path: string } | Interruption> {
+    const { rows, timezone, chunked, folders } = this.#parts;
+    const { filename, username, createdAtMs: acceptedAtMs, folder } = row;
+    for (let first = 1; first <= MOST_NAMES; first += NAMES_AT_ONCE) {
+      const names = Array.from({ length: NAMES_AT_ONCE }, (_, index) =>
+        conflictName({ filename, username, acceptedAtMs, timezone, count: first + index }),
+      );
+      const seen = await folders.look(token, folder, names, true, signal);
+      if (seen.kind !== 'seen') return seen;
+      for (const name of names) {
+        const path = folder === '' ? name : `${folder}/${name}`;
+        if (seen.items.has(name) || rows.isPathTaken(row.id, path)) continue;
+        rows.setConflictPath(row.id, path);
+        chunked.forget(row.id);
+        return { kind: 'name', path };
+      }
+    }
+    throw new Error('A thousand conflict names of one file are taken.');
+  }
+
+  async #send(
+    row: UploadRow,
+    wanted: Wanted,
+    seen: Extract<Seen, { kind: 'free' }>,
+    run: { readonly token: string; readonly signal: AbortSignal; readonly onProgress: () => void },
+  ): Promise<Sent> {
+    const { check, folders, chunked, fallback, fileOf } = this.#parts;
+    const { token, signal, onProgress } = run;
+    if (seen.folderEmpty) {
+      const interruption = await folders.ensure(token, folderOf(wanted.path), signal);
+      if (interruption !== null) return interruption;
+    }
+    const mayComplete = async (): Promise<'yes' | 'no' | Interruption> => {
+      const again = await check.look(token, { ...wanted, seenFree: seen.item }, false, signal);
+      if (again.kind === 'free') return 'yes';
+      return again.kind === 'ours' || again.kind === 'changed' ? 'no' : again;
+    };
+    const { sizeBytes } = row;
+    const file = fileOf(row.id);
+    const sending = {
+      uploadId: row.id,
+      file,
+      sizeBytes,
+      path: wanted.path,
+      onProgress,
+      mayComplete,
+    };
+    const inFolder = { token, path: wanted.path, signal };
+    const sent = await this.#withFolder(inFolder, () => chunked.send(token, sending));
+    if (sent.kind !== 'no_sessions' || fallback === null) return sent;
+    const may = await mayComplete();
+    if (may !== 'yes') return may === 'no' ? { kind: 'held_back' } : may;
+    return this.#withFolder(inFolder, async () => {
+      const plain = interruptionOf(await fallback.send(token, wanted.path, file, sizeBytes));
+      return plain ?? { kind: 'completed' };
+    });
+  }
+
+  /** A folder that refuses uploads is made the user's, and then one more try decides. */
+  async #withFolder({ token, path, signal }: InFolder, send: () => Promise<Sent>): Promise<Sent> {
+    const folder = folderOf(path);
+    const sent = await send();
+    if (sent.kind !== 'refused' || sent.status !== 403) return sent;
+    const adopted = await this.#parts.folders.adopt(token, folder, signal);
+    if (typeof adopted !== 'boolean') return adopted;
+    const again = adopted ? await send() : sent;
+    if (again.kind !== 'refused' || again.status !== 403) return again;
+    const detail = `${again.detail} Its folder ${folder} may not be this user's on the NAS.`;
+    return { ...again, detail, needsFolder: true };
+  }
+
+  /** By the NAS's checksum, else by reading the file back (contract 4, Delivery). */
+  async verify(
+    wanted: Wanted,
+    beside: boolean,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
+    const { folders } = this.#parts;
+    const name = nameOf(wanted.path);
+    folders.changed();
+    const seen = await folders.look(token, folderOf(wanted.path), [name], false, signal);
+    if (seen.kind !== 'seen') return seen;
+    return await this.prove(wanted, beside, seen.items.get(name) ?? null, token, signal);
+  }
+
+  /** Holds what the NAS shows now against what was sent. */
+  async prove(
+    wanted: Wanted,
+    beside: boolean,
+    found: NasFileItem | null,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<StepOutcome> {
+    if (found === null || found.size !== wanted.sizeBytes) return { kind: 'mismatch', found };
+    const asBefore: Wanted = { ...wanted, base: NO_BASE };
+    const verdict = await this.#parts.check.judge(token, asBefore, found, signal);
+    if (verdict === 'ours') return { kind: 'delivered', path: wanted.path, item: found, beside };
+    return typeof verdict === 'string' ? { kind: 'mismatch', found } : verdict;
+  }
+}
+
+/**
+ * What may be written over at a place: beside the file nothing but the copy of its own branch. After
+ * a failed proof it is what lies where it was sent to.
+ */
+function baseAt(path: string, row: UploadRow, { base, copyPath }: Standing): UploadBase {
+  const isNew = path !== row.path && path !== copyPath;
+  return isNew && row.resends === 0 ? NO_BASE : base;
+}
+
+/** @returns null where the NAS has to be asked again */
+function afterSending(sent: Exclude<Sent, { kind: 'completed' }>): Interruption | null {
+  if (sent.kind === 'held_back' || sent.kind === 'unknown') return null;
+  return sent.kind === 'no_sessions'
+    ? { kind: 'trouble', detail: 'The NAS kept no upload session.' }
+    : sent;
+}
+
+/** What the NAS shows where an upload is to go. */
+type Seen =
+  /** This very content is there already. */
+  | { readonly kind: 'ours'; readonly item: NasFileItem }
+  /** Nothing is lost by putting it there. `item` is what lies there now. */
+  | { readonly kind: 'free'; readonly item: NasFileItem | null; readonly folderEmpty: boolean }
+  /** Somebody else's content is there. */
+  | { readonly kind: 'changed' }
+  | Interruption;
+
+/** What is looked for. */
+export interface Wanted {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly base: UploadBase;
+  /** What was found to be free a moment ago: if it still is what it was, nothing is read again. */
+  readonly seenFree?: NasFileItem | null;
+}
+
+/** Looks at a target as its user and compares it with what an upload brings and was made from. */
+export class TargetCheck {
+  readonly #nas: NasClient;
+  readonly #folders: NasFolder;
+
+  constructor(nas: NasClient, folders: NasFolder) {
+    this.#nas = nas;
+    this.#folders = folders;
+  }
+
+  /** @param lately whether a listing of a few seconds ago will do */
+  async look(token: string, wanted: Wanted, lately: boolean, signal: AbortSignal): Promise<Seen> {
+    const folder = folderOf(wanted.path);
+    const name = nameOf(wanted.path);
+    const seen = await this.#folders.look(token, folder, [name], lately, signal);
+    if (seen.kind !== 'seen') return seen;
+    const item = seen.items.get(name) ?? null;
+    if (item === null) return { kind: 'free', item, folderEmpty: seen.folderEmpty };
+    const verdict = await this.judge(token, wanted, item, signal);
+    switch (verdict) {
+      case 'ours':
+        return { kind: 'ours', item };
+      case 'unchanged':
+        return { kind: 'free', item, folderEmpty: false };
+      case 'changed':
+        return { kind: 'changed' };
+      default:
+        return verdict;
+    }
+  }
+
+  /** Reads the content where it takes that to settle a doubt, or to know one's own again. */
+  async judge(
+    token: string,
+    wanted: Wanted,
+    item: NasFileItem,
+    signal: AbortSignal,
+  ): Promise<'ours' | 'unchanged' | 'changed' | Interruption> {
+    const known = judgeByRow(wanted, item);
+    if (known !== 'unknown') return known;
+    const content = await readBack(this.#nas, token, item, signal);
+    if (content.kind === 'unsteady') return 'changed';
+    if (content.kind !== 'hash') return content;
+    if (content.sha256 === wanted.sha256) return 'ours';
+    if (content.sha256 === wanted.base.checksum) return 'unchanged';
+    return compareBase(wanted.base, item) === 'unchanged' ? 'unchanged' : 'changed';
+  }
+}
+
+/** `unknown` where a missing, stale or doubtful checksum leaves it to the content. */
+function judgeByRow(
+  wanted: Wanted,
+  item: NasFileItem,
+): 'ours' | 'unchanged' | 'changed' | 'unknown' {
+  if (item.type === 'directory') return 'changed';
+  const sameSize = item.size === wanted.sizeBytes;
+  if (sameSize && item.checksum?.toLowerCase() === wanted.sha256) return 'ours';
+  if (wanted.seenFree !== undefined && isSameItem(wanted.seenFree, item)) return 'unchanged';
+  const verdict = compareBase(wanted.base, item);
+  if (verdict === 'doubtful') return 'unknown';
+  if (sameSize && (verdict === 'changed' || item.checksum === null)) return 'unknown';
+  return verdict === 'unchanged' ? 'unchanged' : 'changed';
+}
+
+/** The longest name ext4 takes, in bytes. */
+const LONGEST_NAME_BYTES = 255;
+/** What is longer is no extension but a name that happens to have a dot. */
+const LONGEST_EXTENSION_BYTES = 32;
+
+interface ConflictNaming {
+  readonly filename: string;
+  readonly username: string;
+  /** When the upload was accepted, epoch ms. */
+  readonly acceptedAtMs: number;
+  /** IANA name. */
+  readonly timezone: string;
+  /** 1 for the first try; from 2 on it is written out. */
+  readonly count: number;
+}
+
+/**
+ * The name an upload gets beside a file that changed meanwhile (contract 4, Conflict):
+ * `name (conflict 2026-02-22 14-30 username).ext`, then `… 2.ext`. The stem is cut, at a whole
+ * character, where the name would not fit in 255 bytes.
+ */
+export function conflictName(naming: ConflictNaming): string {
+  const { stem, extension } = splitName(naming.filename);
+  const count = naming.count > 1 ? ` ${naming.count}` : '';
+  const moment = localMinute(naming.acceptedAtMs, naming.timezone);
+  const mark = ` (conflict ${moment} ${naming.username})${count}`;
+  const room = LONGEST_NAME_BYTES - Buffer.byteLength(mark) - Buffer.byteLength(extension);
+  return `${cutToBytes(stem, Math.max(0, room))}${mark}${extension}`;
+}
+
+function splitName(filename: string): { readonly stem: string; readonly extension: string } {
+  const dot = filename.lastIndexOf('.');
+  const extension = filename.slice(dot);
+  if (dot <= 0 || Buffer.byteLength(extension) > LONGEST_EXTENSION_BYTES) {
+    return { stem: filename, extension: '' };
+  }
+  return { stem: filename.slice(0, dot), extension };
+}
+
+/** `2026-02-22 14-30` as the clocks in that zone show it. */
+function localMinute(atMs: number, timezone: string): string {
+  const format = new Intl.DateTimeFormat('en-CA', {
+    timeZone: timezone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+  const parts = new Map(format.formatToParts(atMs).map(({ type, value }) => [type, value]));
+  const part = (type: Intl.DateTimeFormatPartTypes): string => parts.get(type) ?? '';
+  return `${part('year')}-${part('month')}-${part('day')} ${part('hour')}-${part('minute')}`;
+}
+
+function cutToBytes(text: string, bytes: number): string {
+  let cut = '';
+  let used = 0;
+  for (const character of text) {
+    used += Buffer.byteLength(character);
+    if (used > bytes) return cut;
+    cut += character;
+  }
+  return cut;
+}

@@ -1,0 +1,484 @@
+import { errorKind, type Log } from '../../log/log.ts';
+import type { NasFileItem } from '../../nas/nas-client.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { DeliveryRows } from '../rows/delivery-rows.ts';
+import { standingOf, type UploadRow, type UploadRows } from '../rows/upload-rows.ts';
+import type { UploadCredentials, UploadParts } from '../upload-deps.ts';
+import type { DeliveryStep, StepOutcome, TargetCheck, Wanted } from './attempt.ts';
+import type { Interruption, NamesSeen, NasFolder } from './nas-calls.ts';
+import type { HandOver, Next, Settle } from './outcome.ts';
+import type { PathLocks } from './path-locks.ts';
+import type { ChunkedSend, Sending } from './send.ts';
+
+/** Each chunk that arrives renews it. */
+const LEASE_MS = 10 * 60_000;
+/** Every kind of credential may be refused once; a token refused more often in one run is none. */
+const MOST_REFUSALS = 3;
+/** Files that travel together, and how large one and all of them may be. */
+const TOGETHER = {
+  count: 15,
+  fileBytes: 16 * 1024 * 1024,
+  bytes: 48 * 1024 * 1024,
+} as const;
+/** A path that is being moved about on the NAS is looked at again after this, ms. */
+const LOCKED_MS = 2_000;
+
+interface DeliveryTurnParts {
+  readonly rows: DeliveryRows;
+  readonly step: DeliveryStep;
+  readonly batch: DeliveryBatch;
+  readonly settle: Settle;
+  readonly locks: PathLocks;
+  readonly credentials: UploadCredentials;
+  readonly storageStands: UploadParts['storageStands'];
+  readonly handOver: HandOver;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Names this process in leases. */
+  readonly owner: string;
+}
+
+type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
+
+/** One turn of the delivery: a user's oldest row that is due, and what may travel with it. */
+export class DeliveryTurn {
+  readonly #parts: DeliveryTurnParts;
+  #renewAtTickMs = 0;
+  /** Users take turns, so that one user's thousands of files hold nobody else up. */
+  #lastUser = -1;
+  #refusals = new Map<number, number>();
+
+  constructor(parts: DeliveryTurnParts) {
+    this.#parts = parts;
+  }
+
+  /** A new run: what was refused in the last one may be good again. */
+  forget(): void {
+    this.#refusals.clear();
+  }
+
+  /**
+   * @param onDelivered something went through
+   * @returns null when nothing is due
+   */
+  async take(signal: AbortSignal, onDelivered: () => void): Promise<Next | null> {
+    const { rows, clock, owner, locks } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const first = rows.claim(this.#lastUser, owner, nowMs, nowMs + LEASE_MS);
+    if (first === null) return null;
+    this.#lastUser = first.userId;
+    this.#renewAtTickMs = nowMs + LEASE_MS / 2;
+    const unlock = locks.take(placesOf(first));
+    if (unlock === null) {
+      const due = { tickMs: nowMs + LOCKED_MS, atMs: clock.nowMs() + LOCKED_MS };
+      rows.settle(first.id, 'queued', first.detail, due);
+      return { kind: 'next' };
+    }
+    try {
+      return await this.#locked(first, signal, onDelivered);
+    } finally {
+      unlock();
+    }
+  }
+
+  async #locked(first: UploadRow, signal: AbortSignal, onDelivered: () => void): Promise<Next> {
+    const token = await this.#tokenOf(first);
+    if (token === null) {
+      this.#parts.settle.noCredential(first);
+      return { kind: 'next' };
+    }
+    if (!(await this.#parts.storageStands(first.userId, token))) {
+      return this.#parts.settle.storageMissing(first);
+    }
+    const { others, unlock } = this.#alongside(first);
+    try {
+      return others.length === 0
+        ? await this.#alone(first, token, signal, onDelivered)
+        : await this.#together([first, ...others], token, signal, onDelivered);
+    } finally {
+      unlock();
+    }
+  }
+
+  async #tokenOf(row: UploadRow): Promise<string | null> {
+    const refusals = this.#refusals.get(row.userId) ?? 0;
+    return refusals >= MOST_REFUSALS
+      ? null
+      : await this.#parts.credentials.credentialFor(row.userId);
+  }
+
+  /** What may travel with it, each with its place locked. */
+  #alongside(first: UploadRow): {
+    readonly others: readonly UploadRow[];
+    readonly unlock: () => void;
+  } {
+    const { rows, clock, owner, locks, settle } = this.#parts;
+    const odd =
+      first.secondPath !== null || first.conflictPath !== null || first.resends > 0 || first.found;
+    const isAlone = odd || first.sizeBytes > TOGETHER.fileBytes;
+    const nowMs = clock.monotonicMs();
+    const claimed = isAlone
+      ? []
+      : rows.claimAlongside(first, owner, nowMs, nowMs + LEASE_MS, TOGETHER);
+    const others: UploadRow[] = [];
+    const unlocks: (() => void)[] = [];
+    for (const row of claimed) {
+      const unlock = locks.take(placesOf(row));
+      if (unlock === null) settle.released(row);
+      else {
+        others.push(row);
+        unlocks.push(unlock);
+      }
+    }
+    const unlock = (): void => {
+      for (const one of unlocks) one();
+    };
+    return { others, unlock };
+  }
+
+  async #alone(
+    row: UploadRow,
+    token: string,
+    signal: AbortSignal,
+    onDelivered: () => void,
+  ): Promise<Next> {
+    const { settle, step } = this.#parts;
+    let outcome: StepOutcome;
+    try {
+      outcome = await step.deliver(row, token, signal, () => {
+        this.#renew([row]);
+      });
+    } catch (error) {
+      if (!signal.aborted) return settle.readFailed(row, error);
+      settle.released(row);
+      return { kind: 'stop' };
+    }
+    if (signal.aborted && outcome.kind !== 'delivered') {
+      settle.released(row);
+      return { kind: 'stop' };
+    }
+    return await this.#settle(row, token, outcome, onDelivered);
+  }
+
+  async #together(
+    rows: readonly UploadRow[],
+    token: string,
+    signal: AbortSignal,
+    onDelivered: () => void,
+  ): Promise<Next> {
+    const { settle, batch } = this.#parts;
+    let outcomes: ReadonlyMap<string, BatchOutcome>;
+    try {
+      outcomes = await batch.deliver(rows, token, signal, () => {
+        this.#renew(rows);
+      });
+    } catch (error) {
+      // One file of them cannot be read: each finds out for itself.
+      if (!signal.aborted) {
+        this.#parts.log.warn(`Files cannot travel together: ${errorKind(error)}.`);
+      }
+      outcomes = new Map(rows.map(({ id }) => [id, { kind: 'alone' }]));
+    }
+    const arrived: { readonly row: UploadRow; readonly outcome: Delivered }[] = [];
+    for (const row of rows) {
+      const outcome = outcomes.get(row.id);
+      if (outcome?.kind === 'delivered') arrived.push({ row, outcome });
+    }
+    await settle.deliveredTogether(arrived.map(({ row }) => row));
+    if (arrived.length > 0) onDelivered();
+    await this.#letGo(arrived);
+    return await this.#settleRest(rows, outcomes, { token, signal, onDelivered });
+  }
+
+  async #settleRest(
+    rows: readonly UploadRow[],
+    outcomes: ReadonlyMap<string, BatchOutcome>,
+    run: { readonly token: string; readonly signal: AbortSignal; readonly onDelivered: () => void },
+  ): Promise<Next> {
+    const { settle } = this.#parts;
+    const { token, signal, onDelivered } = run;
+    let next: Next = { kind: 'next' };
+    for (const row of rows) {
+      const outcome = outcomes.get(row.id) ?? { kind: 'untouched' };
+      if (outcome.kind === 'delivered') continue;
+      if (next.kind !== 'next' || signal.aborted || outcome.kind === 'untouched') {
+        settle.released(row);
+      } else if (outcome.kind === 'alone') {
+        next = await this.#alone(row, token, signal, onDelivered);
+      } else {
+        next = await this.#settle(row, token, outcome, onDelivered);
+      }
+    }
+    return signal.aborted ? { kind: 'stop' } : next;
+  }
+
+  async #settle(
+    row: UploadRow,
+    token: string,
+    outcome: StepOutcome,
+    onDelivered: () => void,
+  ): Promise<Next> {
+    if (outcome.kind === 'credential_refused') {
+      this.#refusals.set(row.userId, (this.#refusals.get(row.userId) ?? 0) + 1);
+    }
+    const next = await this.#parts.settle.settle(row, token, outcome);
+    if (outcome.kind === 'delivered') {
+      onDelivered();
+      await this.#letGo([{ row, outcome }]);
+    }
+    return next;
+  }
+
+  /** A renewal costs a commit, so only when half the lease is gone. */
+  #renew(rows: readonly UploadRow[]): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs < this.#renewAtTickMs) return;
+    this.#renewAtTickMs = nowMs + LEASE_MS / 2;
+    for (const { id } of rows) this.#parts.rows.renewLease(id, nowMs + LEASE_MS);
+  }
+
+  async #letGo(
+    delivered: readonly { readonly row: UploadRow; readonly outcome: Delivered }[],
+  ): Promise<void> {
+    await this.#parts.handOver.give(
+      delivered.map(({ row, outcome }) => ({
+        id: row.id,
+        userId: row.userId,
+        path: outcome.path,
+        sha256: row.sha256,
+        version: outcome.item,
+      })),
+    );
+  }
+}
+
+/** Everything of the NAS that a row's delivery may write to, as far as it is known before. */
+function placesOf({ path, secondPath, conflictPath }: UploadRow): readonly string[] {
+  return [path, secondPath, conflictPath].filter((place) => place !== null);
+}
+
+/** What was found to be free a moment ago is looked at again after this, ms. */
+const LOOK_HOLDS_MS = 1_000;
+
+type BatchOutcome =
+  | StepOutcome
+  /** It needs the longer way of {@link DeliveryStep}. */
+  | { readonly kind: 'alone' }
+  /** Nothing was tried for it. */
+  | { readonly kind: 'untouched' };
+
+interface DeliveryBatchParts {
+  readonly uploads: UploadRows;
+  readonly check: TargetCheck;
+  readonly folders: NasFolder;
+  readonly chunked: ChunkedSend;
+  readonly step: DeliveryStep;
+  readonly clock: Clock;
+  readonly fileOf: (id: string) => string;
+}
+
+interface Run {
+  readonly token: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: () => void;
+  readonly folder: string;
+  readonly outcomes: Map<string, BatchOutcome>;
+}
+
+/** A row on its way, and what lay in its place when it was looked at first. */
+interface Flying {
+  readonly row: UploadRow;
+  readonly wanted: Wanted;
+  readonly seenFree: NasFileItem | null;
+}
+
+/**
+ * Several small files of one user in one folder on their way together: the NAS is asked for all of
+ * them at once before the first step, before the last step and for the proof, as its limit on
+ * looking (200 a minute) is far below what it can take. Anything out of the ordinary goes alone.
+ */
+export class DeliveryBatch {
+  readonly #parts: DeliveryBatchParts;
+
+  constructor(parts: DeliveryBatchParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param rows claimed, of one user and one folder, decided, each path once
+   * @param onProgress called after each chunk
+   * @returns an outcome for each row, by its id
+   * @throws the Pi's disk's error
+   */
+  async deliver(
+    rows: readonly UploadRow[],
+    token: string,
+    signal: AbortSignal,
+    onProgress: () => void,
+  ): Promise<ReadonlyMap<string, BatchOutcome>> {
+    const run: Run = {
+      token,
+      signal,
+      onProgress,
+      folder: rows[0]?.folder ?? '',
+      outcomes: new Map(),
+    };
+    const stop = await this.#fly(rows, run);
+    if (stop !== null) decideRest(rows, run.outcomes, stop);
+    return run.outcomes;
+  }
+
+  async #fly(rows: readonly UploadRow[], run: Run): Promise<Interruption | null> {
+    const looked = await this.#look(rows, run);
+    if (!Array.isArray(looked)) return looked;
+    const ready: Flying[] = [];
+    for (const flying of looked) {
+      const prepared = await this.#parts.chunked.prepare(run.token, this.#sending(flying, run));
+      if (prepared.kind === 'ready') ready.push(flying);
+      else if (prepared.kind === 'no_sessions' || prepared.kind === 'refused') {
+        run.outcomes.set(flying.row.id, ALONE);
+      } else if (isWhole(prepared)) return prepared;
+      else run.outcomes.set(flying.row.id, prepared);
+    }
+    return await this.#finish(ready, run);
+  }
+
+  /** The look before the first step. @returns what may be sent */
+  async #look(rows: readonly UploadRow[], run: Run): Promise<Flying[] | Interruption> {
+    const { folders, check, uploads } = this.#parts;
+    const seen = await this.#see(rows, true, run);
+    if (seen.kind !== 'seen') return seen;
+    if (seen.folderEmpty) {
+      const interruption = await folders.ensure(run.token, run.folder, run.signal);
+      if (interruption !== null) return interruption;
+    }
+    const flying: Flying[] = [];
+    for (const row of rows) {
+      const { path, sizeBytes, sha256 } = row;
+      const { base, copyPath } = standingOf(row, uploads);
+      if (copyPath !== null) {
+        run.outcomes.set(row.id, ALONE);
+        continue;
+      }
+      const wanted: Wanted = { path, sizeBytes, sha256, base };
+      const item = seen.items.get(row.filename) ?? null;
+      const verdict =
+        item === null ? 'unchanged' : await check.judge(run.token, wanted, item, run.signal);
+      if (typeof verdict !== 'string') return verdict;
+      if (verdict === 'unchanged') flying.push({ row, wanted, seenFree: item });
+      else if (verdict === 'changed' || item === null) run.outcomes.set(row.id, ALONE);
+      else run.outcomes.set(row.id, { kind: 'delivered', path, item, beside: false });
+    }
+    return flying;
+  }
+
+  /** The look right before the last step, the last step itself, and the proof. */
+  async #finish(ready: readonly Flying[], run: Run): Promise<Interruption | null> {
+    const { clock, chunked, folders } = this.#parts;
+    const sent: Flying[] = [];
+    let seen: NamesSeen | null = null;
+    let seenAtMs = -Infinity;
+    let stop: Interruption | null = null;
+    for (const [index, flying] of ready.entries()) {
+      if (seen === null || clock.monotonicMs() - seenAtMs > LOOK_HOLDS_MS) {
+        seen = await this.#see(
+          ready.slice(index).map(({ row }) => row),
+          false,
+          run,
+        );
+        seenAtMs = clock.monotonicMs();
+      }
+      if (seen.kind !== 'seen') {
+        stop = seen;
+        break;
+      }
+      const may = await this.#mayFinish(flying, seen.items.get(flying.row.filename) ?? null, run);
+      if (may !== 'yes') {
+        run.outcomes.set(flying.row.id, ALONE);
+        continue;
+      }
+      const finished = await chunked.finish(run.token, this.#sending(flying, run));
+      folders.changed();
+      if (finished.kind === 'completed') sent.push(flying);
+      else if (!isInterruption(finished) || finished.kind === 'refused') {
+        run.outcomes.set(flying.row.id, ALONE);
+      } else if (isWhole(finished)) {
+        stop = finished;
+        break;
+      } else run.outcomes.set(flying.row.id, finished);
+    }
+    return (await this.#prove(sent, run)) ?? stop;
+  }
+
+  async #mayFinish(
+    { wanted, seenFree }: Flying,
+    item: NasFileItem | null,
+    run: Run,
+  ): Promise<'yes' | 'no'> {
+    if (item === null) return 'yes';
+    const { token, signal } = run;
+    const verdict = await this.#parts.check.judge(token, { ...wanted, seenFree }, item, signal);
+    return verdict === 'unchanged' ? 'yes' : 'no';
+  }
+
+  async #prove(sent: readonly Flying[], run: Run): Promise<Interruption | null> {
+    if (sent.length === 0) return null;
+    const { step } = this.#parts;
+    const seen = await this.#see(
+      sent.map(({ row }) => row),
+      false,
+      run,
+    );
+    if (seen.kind !== 'seen') return seen;
+    for (const { row, wanted } of sent) {
+      const item = seen.items.get(row.filename) ?? null;
+      const proved = await step.prove(wanted, false, item, run.token, run.signal);
+      run.outcomes.set(row.id, proved);
+    }
+    return null;
+  }
+
+  async #see(rows: readonly UploadRow[], lately: boolean, run: Run): Promise<NamesSeen> {
+    const names = rows.map(({ filename }) => filename);
+    return await this.#parts.folders.look(run.token, run.folder, names, lately, run.signal);
+  }
+
+  #sending({ row }: Flying, run: Run): Sending {
+    return {
+      uploadId: row.id,
+      file: this.#parts.fileOf(row.id),
+      sizeBytes: row.sizeBytes,
+      path: row.path,
+      onProgress: run.onProgress,
+      mayComplete: () => Promise.resolve('yes'),
+    };
+  }
+}
+
+const ALONE = { kind: 'alone' } as const;
+
+/** Whether it stops all the files of a user and not just this one. */
+function isWhole(interruption: Interruption): boolean {
+  return ['gone', 'busy', 'nas_full', 'credential_refused'].includes(interruption.kind);
+}
+
+function isInterruption(given: { readonly kind: string }): given is Interruption {
+  return ['gone', 'busy', 'nas_full', 'credential_refused', 'trouble', 'refused'].includes(
+    given.kind,
+  );
+}
+
+/** One row tells what happened; the others are as they were, or find out for themselves. */
+function decideRest(
+  rows: readonly UploadRow[],
+  outcomes: Map<string, BatchOutcome>,
+  stop: Interruption,
+): void {
+  let told = false;
+  for (const { id } of rows) {
+    if (outcomes.has(id)) continue;
+    if (!isWhole(stop)) outcomes.set(id, ALONE);
+    else outcomes.set(id, told ? { kind: 'untouched' } : stop);
+    told = true;
+  }
+}

@@ -1,0 +1,365 @@
+import { join } from 'node:path';
+import { errorKind, type Listeners, type Log } from '../../log/log.ts';
+import type { NasPresence } from '../../nas/presence.ts';
+import type { Cancel, Clock } from '../../time/clock.ts';
+import { ChangeDelivery, ChangeStep } from '../changes/change-delivery.ts';
+import { ChangedPaths, FollowedChanges } from '../changes/changed-paths.ts';
+import { KeptCopies } from '../conflicts/backups.ts';
+import { Conflicts, ConflictSwap } from '../conflicts/conflicts.ts';
+import type { RoomKeeper } from '../receive/admission.ts';
+import type { ChangeDeliveryRows, ChangeRows } from '../rows/change-rows.ts';
+import { ConflictRows, DropRows, KeptRows } from '../rows/conflict-rows.ts';
+import { DeliveryRows, type RecoveryRows, SyncLogRows, WaitRows } from '../rows/delivery-rows.ts';
+import { ChangedRows, FlushWakeRows } from '../rows/queue-view-rows.ts';
+import type { UploadRows } from '../rows/upload-rows.ts';
+import type { Intents } from '../spool/intents.ts';
+import {
+  type UploadCredentials,
+  uploadId,
+  type UploadNews,
+  type UploadParts,
+} from '../upload-deps.ts';
+import { DeliveryStep, TargetCheck } from './attempt.ts';
+import { Hold, type Random } from './backoff.ts';
+import { DeliveryBatch, DeliveryTurn } from './claims.ts';
+import { FlushWake } from './flush-wake.ts';
+import { NasFolder, NasMoves } from './nas-calls.ts';
+import { HandOver, type Next, Settle } from './outcome.ts';
+import { PathLocks } from './path-locks.ts';
+import { ChunkedSend } from './send.ts';
+
+/** A delivered file that cannot be taken off the disk is tried again after this. */
+const OWED_AGAIN_MS = 60_000;
+/** Of 1,000 lines each. */
+const MOST_SLICES = 10;
+
+interface DeliveryParts {
+  readonly turn: DeliveryTurn;
+  readonly changes: ChangeDelivery;
+  readonly changeDeliveryRows: ChangeDeliveryRows;
+  readonly handOver: HandOver;
+  readonly waits: WaitRows;
+  readonly syncLog: SyncLogRows;
+  readonly kept: KeptCopies;
+  readonly intents: Intents;
+  readonly folders: NasFolder;
+  readonly chunked: ChunkedSend;
+  readonly presence: NasPresence;
+  readonly credentials: UploadCredentials;
+  /** Nothing goes out while it says no; always yes when left out. */
+  readonly mayDeliver?: () => boolean;
+  readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
+  readonly log: Log;
+  readonly random: Random;
+}
+
+/**
+ * Empties the queue while the NAS is awake: the users in turn, each user's oldest first, small
+ * neighbours together, each version of a path after the one before it, changes and uploads of one
+ * place in the order in which they were wanted. It never wakes the NAS. Every claim begins by asking the NAS what it has,
+ * so that whatever became of the attempt before, nothing is sent twice.
+ */
+export class Delivery {
+  readonly #parts: DeliveryParts;
+  readonly #stopping = new AbortController();
+  #run: Promise<void> | null = null;
+  #again = false;
+  readonly #hold: Hold;
+  #timer: Cancel | null = null;
+  #unlisten: (() => void) | null = null;
+  readonly #daily: DailyLook;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+    this.#hold = new Hold(parts.clock, parts.random);
+    this.#daily = new DailyLook(parts.clock);
+  }
+
+  /** Listens for the NAS, and begins if it is awake. */
+  start(): void {
+    let wasAwake = this.#parts.presence.state.awake;
+    this.#unlisten = this.#parts.presence.onChange((state) => {
+      if (state.awake && !wasAwake) this.#nasIsBack();
+      wasAwake = state.awake;
+    });
+    this.kick();
+  }
+
+  /** Cuts what runs; a row being sent goes back to the queue. */
+  async stop(): Promise<void> {
+    this.#unlisten?.();
+    this.#timer?.();
+    this.#stopping.abort(new Error('The delivery was stopped.'));
+    this.#parts.chunked.close();
+    try {
+      await this.#run;
+      await this.#parts.handOver.finish();
+    } catch (error) {
+      this.#parts.log.warn(
+        `The delivery ended unfinished; the next start goes on: ${errorKind(error)}.`,
+      );
+    }
+  }
+
+  /** Begins a run soon, unless one is under way, which then looks again. */
+  kick(): void {
+    this.flush().catch((error: unknown) => {
+      this.#parts.log.error(`The delivery broke off: ${errorKind(error)}.`);
+    });
+  }
+
+  /** Begins a run for somebody who does not want to wait until it would come by itself. */
+  tryNow(): void {
+    this.#hold.lift();
+    this.kick();
+  }
+
+  /** A user can be acted for again. */
+  credentialArrived(userId: number): void {
+    const isReleased = [this.#parts.waits, this.#parts.changeDeliveryRows].map((rows) =>
+      rows.releaseUser(userId),
+    );
+    if (isReleased.includes(true)) this.kick();
+  }
+
+  /** Delivers what is due while the NAS is awake. One run at a time; who joins waits for its end. */
+  async flush(): Promise<void> {
+    if (this.#parts.mayDeliver?.() === false) return undefined;
+    if (this.#run !== null) {
+      this.#again = true;
+      return this.#run;
+    }
+    this.#run = this.#runs();
+    try {
+      await this.#run;
+    } finally {
+      this.#run = null;
+    }
+  }
+
+  #nasIsBack(): void {
+    this.#hold.end();
+    this.#parts.waits.releaseWaiting();
+    this.#parts.changeDeliveryRows.releaseWaiting();
+    this.kick();
+  }
+
+  async #runs(): Promise<void> {
+    try {
+      this.#parts.waits.releaseStrays();
+      this.#parts.changeDeliveryRows.releaseStrays();
+      await this.#parts.handOver.finish();
+      do {
+        this.#again = false;
+        await this.#once();
+      } while (this.#again && !this.#isHeld());
+    } catch (error) {
+      // A disk that takes no commit is not asked again at once.
+      this.#hold.begin('broken', 0);
+      throw error;
+    } finally {
+      this.#parts.chunked.close();
+      this.#parts.folders.forget();
+      this.#parts.turn.forget();
+      this.#parts.changes.forget();
+      this.#schedule();
+    }
+  }
+
+  async #once(): Promise<void> {
+    await this.#releaseUsers();
+    while (!this.#isHeld()) {
+      // Changes and uploads take turns: each waits for those that were wanted before it.
+      const isChange = await this.#turnOf(this.#parts.changes);
+      const isUpload = !this.#isHeld() && (await this.#turnOf(this.#parts.turn));
+      if (!isChange && !isUpload) break;
+    }
+    await this.#prune();
+  }
+
+  /** @returns whether anything was due */
+  async #turnOf(turn: Pick<DeliveryTurn, 'take'>): Promise<boolean> {
+    const next = await turn.take(this.#stopping.signal, () => {
+      this.#hold.succeeded();
+    });
+    if (next !== null) this.#follow(next);
+    return next !== null;
+  }
+
+  #isHeld(): boolean {
+    const { presence } = this.#parts;
+    return this.#stopping.signal.aborted || !presence.state.awake || this.#hold.isOn;
+  }
+
+  async #releaseUsers(): Promise<void> {
+    const { waits, changeDeliveryRows: changes, credentials, presence } = this.#parts;
+    if (!presence.state.awake) return;
+    const waiting = [waits, changes].flatMap((rows) => rows.usersWaitingForCredential());
+    for (const userId of new Set(waiting)) {
+      if ((await credentials.credentialFor(userId)) === null) continue;
+      waits.releaseUser(userId);
+      changes.releaseUser(userId);
+    }
+  }
+
+  #follow(next: Next): void {
+    if (next.kind !== 'hold') return;
+    if (next.reason === 'gone') this.#parts.presence.silent();
+    if (next.reason === 'busy') this.#parts.folders.slowDown();
+    this.#hold.begin(next.reason, next.atLeastMs);
+  }
+
+  /** Comes back when the next row is due or the hold is over. */
+  #schedule(): void {
+    this.#timer?.();
+    this.#timer = null;
+    const { clock } = this.#parts;
+    if (this.#stopping.signal.aborted) return;
+    const dueTickMs = this.#dueTickMs();
+    if (dueTickMs === null) return;
+    const delayMs = Math.max(dueTickMs, this.#hold.untilTickMs) - clock.monotonicMs();
+    this.#timer = clock.after(Math.max(1_000, delayMs), () => {
+      this.kick();
+    });
+  }
+
+  /** What is owed on the Pi's own disk needs no NAS. */
+  #dueTickMs(): number | null {
+    const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#parts;
+    const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
+    const queued = presence.state.awake ? [waits.nextDueTickMs(), changes.nextDueTickMs()] : [];
+    const due = [owed, ...queued].filter((tickMs) => tickMs !== null);
+    return due.length === 0 ? null : Math.min(...due);
+  }
+
+  /** Once a day, in slices: no commit of it holds a delivery up for long. */
+  async #prune(): Promise<void> {
+    const { syncLog, kept, intents, changeDeliveryRows, isClockProved } = this.#parts;
+    if (!isClockProved()) return;
+    const nowMs = this.#daily.due();
+    if (nowMs === null) return;
+    for (let slice = 0; slice < MOST_SLICES && !this.#stopping.signal.aborted; slice += 1) {
+      if (!syncLog.prune(nowMs)) break;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    changeDeliveryRows.prune(nowMs);
+    await kept.prune(nowMs);
+    await intents.prune(nowMs);
+  }
+}
+
+/** What the delivery shares with the intake. */
+interface SharedParts {
+  readonly rows: UploadRows;
+  readonly recovery: RecoveryRows;
+  readonly intents: Intents;
+  readonly room: RoomKeeper;
+  readonly changeRows: ChangeRows;
+  readonly changeDeliveryRows: ChangeDeliveryRows;
+  readonly fileOf: (id: string) => string;
+  readonly news: Listeners<UploadNews>;
+}
+
+interface AssembledDelivery {
+  readonly delivery: Delivery;
+  readonly changes: ChangeDelivery;
+  readonly conflicts: Conflicts;
+  readonly kept: KeptCopies;
+  readonly flushWake: FlushWake;
+  readonly changed: ChangedPaths;
+  readonly locks: PathLocks;
+}
+
+/** Everything on the way from the queue to the NAS, put together. */
+export function assembleDelivery(parts: UploadParts, shared: SharedParts): AssembledDelivery {
+  const { store, nas, api, disk, clock, randomBytes } = parts;
+  const { rows: uploads, room } = shared;
+  const locks = new PathLocks(clock);
+  const folder = join(parts.folder, 'kept');
+  const kept = new KeptCopies({ ...parts, rows: new KeptRows(store), room, folder });
+  const rows = new DeliveryRows(store);
+  const waits = new WaitRows(store);
+  const syncLog = new SyncLogRows(store);
+  const folders = new NasFolder(nas, api, clock);
+  const chunked = new ChunkedSend(nas, disk);
+  const check = new TargetCheck(nas, folders);
+  const handOver = new HandOver({ ...parts, ...shared });
+  const queues = { uploads, rows, waits, syncLog, handOver };
+  const common = { ...parts, ...shared, ...queues, folders, chunked, check };
+  const step = new DeliveryStep(common);
+  const turn = new DeliveryTurn({
+    ...common,
+    step,
+    batch: new DeliveryBatch({ ...common, step }),
+    settle: new Settle(common),
+    locks,
+    owner: uploadId(clock.nowMs(), randomBytes),
+  });
+  const drops = new DropRows(store);
+  const changed = { rows: new ChangedRows(store), drops, changes: new FollowedChanges(common) };
+  const changeStep = new ChangeStep({ nas, folders, moves: new NasMoves(api), clock });
+  const changes = new ChangeDelivery({ ...common, changeStep, locks });
+  return {
+    delivery: new Delivery({ ...common, turn, changes, kept }),
+    changes,
+    conflicts: assembleConflicts(parts, rows, { uploads, locks, kept }),
+    kept,
+    flushWake: assembleFlushWake(parts),
+    changed: new ChangedPaths({ ...common, ...changed, kept }),
+    locks,
+  };
+}
+
+function assembleFlushWake(parts: UploadParts): FlushWake {
+  return new FlushWake({ ...parts, ...parts.flushWake, rows: new FlushWakeRows(parts.store) });
+}
+
+/** With a look of its own at the NAS: the delivery's run forgets and slows down by itself. */
+function assembleConflicts(
+  parts: UploadParts,
+  delivery: DeliveryRows,
+  shared: {
+    readonly uploads: UploadRows;
+    readonly locks: PathLocks;
+    readonly kept: KeptCopies;
+  },
+): Conflicts {
+  const rows = new ConflictRows(parts.store, shared.uploads, new DropRows(parts.store));
+  const folders = new NasFolder(parts.nas, parts.api, parts.clock);
+  const moves = new NasMoves(parts.api);
+  const isPathTaken = (id: string, path: string): boolean => delivery.isPathTaken(id, path);
+  const swap = new ConflictSwap({ ...parts, rows, folders, moves, isPathTaken });
+  return new Conflicts({ ...parts, ...shared, rows, folders, moves, swap });
+}
+
+const DAY_MS = 86_400_000;
+
+interface Look {
+  readonly wallMs: number;
+  readonly tickMs: number;
+}
+
+/**
+ * Once a day, the time by which what is old may be given up. A wall clock that jumps ahead, as a
+ * Pi's does when it is set wrongly, must not end what is to be kept for weeks: only days that passed
+ * while BaluPi ran count beyond what the clock said at the look before.
+ */
+export class DailyLook {
+  readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
+  #last: Look | null = null;
+
+  constructor(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>) {
+    this.#clock = clock;
+  }
+
+  /** @returns epoch ms; null at the first look and until a day after the last */
+  due(): number | null {
+    const now = { wallMs: this.#clock.nowMs(), tickMs: this.#clock.monotonicMs() };
+    const last = this.#last;
+    if (last !== null && now.tickMs - last.tickMs < DAY_MS) return null;
+    this.#last = now;
+    return last === null ? null : Math.min(now.wallMs, last.wallMs + now.tickMs - last.tickMs);
+  }
+}

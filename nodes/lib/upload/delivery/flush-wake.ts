@@ -1,0 +1,161 @@
+import type { Log } from '../../log/log.ts';
+import type { NasPresence, NasWake } from '../../nas/nas.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { FlushWakeRows } from '../rows/queue-view-rows.ts';
+
+/** FLUSH_WAKE: never, at a time of day, or at an age of the oldest upload. */
+export type FlushWakeRule =
+  | { readonly kind: 'never' }
+  | { readonly kind: 'daily'; readonly hour: number; readonly minute: number }
+  | { readonly kind: 'age'; readonly hours: number };
+
+export interface FlushWakeParts {
+  readonly rows: FlushWakeRows;
+  readonly rule: FlushWakeRule;
+  /** IANA name. */
+  readonly timezone: string;
+  readonly presence: Pick<NasPresence, 'state'>;
+  readonly wake: Pick<NasWake, 'wake'>;
+  /** Monotonic ms since the NAS said goodbye; null when it did not. */
+  readonly sinceGoodbyeMs: () => number | null;
+  readonly isClockTrusted: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const HOUR_MS = 3_600_000;
+/** A failed wake is tried again after this, doubling up to the longest. */
+const FIRST_RETRY_MS = 600_000;
+const LONGEST_RETRY_MS = 2 * HOUR_MS;
+/** A NAS that is just going does not hear a magic packet. */
+const GOODBYE_MS = 120_000;
+
+/**
+ * Wakes the NAS for the queue where FLUSH_WAKE asks for it, and only for uploads that were there
+ * when the time came. A time that passed while the Pi was off, or while its clock was not set, is
+ * made up for; one at which the NAS was awake anyway is met by that.
+ */
+export class FlushWake {
+  readonly #parts: FlushWakeParts;
+  #running: Promise<void> | null = null;
+  #failures = 0;
+  #notBeforeMs = -Infinity;
+
+  constructor(parts: FlushWakeParts) {
+    this.#parts = parts;
+  }
+
+  /** To be called every few seconds; begins a wake when it is time. */
+  tick(): void {
+    const { rows, presence, clock } = this.#parts;
+    const dueMs = this.#due();
+    if (dueMs === null || this.#running !== null) return;
+    if (presence.state.awake) {
+      this.#met(rows, dueMs);
+      return;
+    }
+    if (clock.monotonicMs() < this.#notBeforeMs) return;
+    this.#running = this.#wake(dueMs).finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Waits for a wake that runs. */
+  async stop(): Promise<void> {
+    await this.#running;
+  }
+
+  /** @returns up to when the wish will be met by a wake now, epoch ms; null when nothing is due */
+  #due(): number | null {
+    const { rule, rows, clock, timezone, isClockTrusted, sinceGoodbyeMs } = this.#parts;
+    if (rule.kind === 'never' || !isClockTrusted()) return null;
+    const goodbyeMs = sinceGoodbyeMs();
+    if (goodbyeMs !== null && goodbyeMs < GOODBYE_MS) return null;
+    const oldestMs = rows.oldestMs();
+    if (oldestMs === null) return null;
+    const nowMs = clock.nowMs();
+    if (rule.kind === 'daily') {
+      const slotMs = latestTimeOfDay(nowMs, rule, timezone);
+      return oldestMs <= slotMs && rows.metMs() < slotMs ? slotMs : null;
+    }
+    // A clock that was ahead when it was met must not silence the rule until then.
+    const metMs = Math.min(rows.metMs(), nowMs);
+    return Math.max(oldestMs, metMs) + rule.hours * HOUR_MS <= nowMs ? nowMs : null;
+  }
+
+  async #wake(dueMs: number): Promise<void> {
+    const { rows, wake, log } = this.#parts;
+    const outcome = wake.wake({ kind: 'queue', by: null });
+    if (outcome.kind === 'no_mac') log.warn('FLUSH_WAKE: no MAC address of the NAS is known.');
+    const ended = 'done' in outcome ? await outcome.done : outcome.kind;
+    if (ended === 'awake' || ended === 'already_awake') this.#met(rows, dueMs);
+    else this.#failed();
+  }
+
+  #met(rows: FlushWakeRows, dueMs: number): void {
+    rows.setMet(dueMs);
+    this.#failures = 0;
+    this.#notBeforeMs = -Infinity;
+  }
+
+  #failed(): void {
+    const { clock, log } = this.#parts;
+    const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#notBeforeMs = clock.monotonicMs() + waitMs;
+    log.warn('The NAS could not be woken for the queue; it will be tried again.');
+  }
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * The latest moment at or before `nowMs` when the clocks of a zone showed this time of day. A time
+ * that a day skips counts at the moment just after; one that it has twice counts once.
+ * @param timezone IANA name
+ * @returns epoch ms
+ */
+export function latestTimeOfDay(
+  nowMs: number,
+  time: { readonly hour: number; readonly minute: number },
+  timezone: string,
+): number {
+  const clocks = clocksOf(timezone);
+  const today = Math.floor((nowMs + clocks(nowMs)) / DAY_MS) * DAY_MS;
+  const ofDayMs = (time.hour * 60 + time.minute) * 60_000;
+  const candidate = instantOf(today + ofDayMs, clocks);
+  return candidate <= nowMs ? candidate : instantOf(today - DAY_MS + ofDayMs, clocks);
+}
+
+/** @param localMs what the clocks show, written as if it were UTC */
+function instantOf(localMs: number, clocks: (atMs: number) => number): number {
+  const first = localMs - clocks(localMs);
+  return localMs - clocks(first);
+}
+
+/** @returns how far that zone's clocks are ahead of UTC at a moment, ms */
+function clocksOf(timezone: string): (atMs: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: timezone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  });
+  return (atMs) => {
+    const parts = new Map(format.formatToParts(atMs).map(({ type, value }) => [type, value]));
+    const part = (type: Intl.DateTimeFormatPartTypes): number => Number(parts.get(type));
+    const shown = Date.UTC(
+      part('year'),
+      part('month') - 1,
+      part('day'),
+      part('hour'),
+      part('minute'),
+      part('second'),
+    );
+    return shown - Math.floor(atMs / 1_000) * 1_000;
+  };
+}

@@ -1,0 +1,518 @@
+import { createHash } from 'node:crypto';
+import { encodeNasPath } from '../../nas/http-nas-client.ts';
+import type {
+  NasApi,
+  NasClient,
+  NasDownload,
+  NasFileItem,
+  NasJson,
+  NasListing,
+} from '../../nas/nas-client.ts';
+import type { Clock } from '../../time/clock.ts';
+
+/** Below the NAS's 200 listings a minute, leaving most of a user's own allowance to the user. */
+const LIST_PACE = { burst: 40, perMinute: 120 };
+/** Below its 30 mkdir, rename and move a minute. */
+const MKDIR_PACE = { burst: 10, perMinute: 20 };
+/** How long a listing that was asked for the file before still counts as the look before the next. */
+const FRESH_MS = 5_000;
+/** Folders known to exist; forgotten with each run. */
+const MOST_FOLDERS = 1_000;
+const MOST_KNOWN = 200;
+
+type FolderItems =
+  { readonly kind: 'items'; readonly items: readonly NasFileItem[] } | Interruption;
+
+/** What lies under some names of a folder. */
+export type NamesSeen =
+  | {
+      readonly kind: 'seen';
+      readonly items: ReadonlyMap<string, NasFileItem>;
+      /** Nothing at all lies there, so the folder may not exist. */
+      readonly folderEmpty: boolean;
+    }
+  | Interruption;
+
+/** Looks into and makes folders of the NAS as one user, at a pace it allows. */
+export class NasFolder {
+  readonly #nas: NasClient;
+  readonly #api: Pick<NasApi, 'call'>;
+  readonly #clock: Clock;
+  readonly #listPace: Pacer;
+  readonly #mkdirPace: Pacer;
+  readonly #made = new Set<string>();
+  readonly #adopted = new Set<string>();
+  /** Folders that were seen not to be empty in this run, with the folders in them. */
+  readonly #known = new Map<string, ReadonlyMap<string, NasFileItem>>();
+  #last: {
+    readonly key: string;
+    readonly atMs: number;
+    readonly items: readonly NasFileItem[];
+  } | null = null;
+
+  constructor(nas: NasClient, api: Pick<NasApi, 'call'>, clock: Clock) {
+    this.#nas = nas;
+    this.#api = api;
+    this.#clock = clock;
+    this.#listPace = new Pacer(clock, LIST_PACE);
+    this.#mkdirPace = new Pacer(clock, MKDIR_PACE);
+  }
+
+  /** Asks the NAS. An unknown folder shows no items (measured: 200 with an empty list). */
+  async list(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
+    await this.#listPace.turn(signal);
+    const listing = await this.#nas.list(token, folder, { signal });
+    if (listing.kind !== 'listing') {
+      this.#last = null;
+      // A folder that is not there yet is as good as an empty one.
+      if (listing.kind === 'refused' && listing.status === 404) return { kind: 'items', items: [] };
+      return this.#slowed(interruptionOf(listing) ?? { kind: 'gone' });
+    }
+    const { items } = listing;
+    const key = `${token}\n${folder}`;
+    this.#last = { key, atMs: this.#clock.monotonicMs(), items };
+    if (items.length > 0) this.#learn(key, items);
+    return { kind: 'items', items };
+  }
+
+  /**
+   * Looks for a few names. Once a folder is known not to be empty, the NAS is asked for these names
+   * alone: a listing of a folder with thousands of photos costs both sides far more.
+   * @param lately whether a listing of a few seconds ago will do
+   */
+  async look(
+    token: string,
+    folder: string,
+    names: readonly string[],
+    lately: boolean,
+    signal: AbortSignal,
+  ): Promise<NamesSeen> {
+    const key = `${token}\n${folder}`;
+    const folders = this.#known.get(key);
+    const listedLately = lately && this.#isFresh(key);
+    if (folders !== undefined && !listedLately && names.every(isAskable)) {
+      const seen = await this.#exist(token, folder, names, folders, signal);
+      if (seen !== null) return seen;
+    }
+    const listed = await (lately
+      ? this.listLately(token, folder, signal)
+      : this.list(token, folder, signal));
+    if (listed.kind === 'busy' && listed.status === 200 && folders === undefined) {
+      // An answer too long to read is a folder full of files.
+      this.#learn(key, []);
+      return (await this.#exist(token, folder, names, new Map(), signal)) ?? listed;
+    }
+    if (listed.kind !== 'items') return listed;
+    const { items } = listed;
+    const wanted = new Set(names);
+    const found = items.filter(({ name }) => wanted.has(name));
+    return {
+      kind: 'seen',
+      items: new Map(found.map((item) => [item.name, item])),
+      folderEmpty: items.length === 0,
+    };
+  }
+
+  /** Waits until a rename or a move may go: they share their pace with new folders. */
+  async turnToWrite(signal: AbortSignal): Promise<void> {
+    await this.#mkdirPace.turn(signal);
+  }
+
+  /** Something was put there: no listing of before counts for what comes next. */
+  changed(): void {
+    this.#last = null;
+  }
+
+  /** As {@link list}, content with an answer a few seconds old. */
+  async listLately(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
+    const last = this.#last;
+    return last !== null && this.#isFresh(`${token}\n${folder}`)
+      ? { kind: 'items', items: last.items }
+      : this.list(token, folder, signal);
+  }
+
+  /**
+   * Makes a folder and those above it, from the top: an upload into a missing folder is refused
+   * (docs/NAS.md). A level that is refused may well exist, as a folder shared with that user does; what
+   * comes next tells.
+   */
+  async ensure(token: string, folder: string, signal: AbortSignal): Promise<Interruption | null> {
+    const names = folder.split('/');
+    // Nobody makes homes or Shared; a single level is either of these, or an admin's own folder.
+    for (let depth = Math.min(2, names.length); depth <= names.length; depth += 1) {
+      const level = names.slice(0, depth).join('/');
+      if (level === '' || this.#made.has(`${token}\n${level}`)) continue;
+      await this.#mkdirPace.turn(signal);
+      const interruption = interruptionOf(await this.#nas.mkdir(token, level));
+      if (interruption === null) {
+        if (this.#made.size >= MOST_FOLDERS) this.#made.clear();
+        this.#made.add(`${token}\n${level}`);
+      } else if (interruption.kind !== 'refused') {
+        return this.#slowed(interruption);
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Makes a folder that is there the user's own: one that was laid down past the NAS's API has no
+   * owner, takes no upload, and gets one by being made (docs/NAS.md). Once in a run for each.
+   * @returns whether there is reason for another try
+   */
+  async adopt(token: string, folder: string, signal: AbortSignal): Promise<boolean | Interruption> {
+    const key = `${token}\n${folder}`;
+    if (this.#adopted.has(key)) return false;
+    if (this.#adopted.size >= MOST_FOLDERS) this.#adopted.clear();
+    this.#adopted.add(key);
+    const interruption = await this.ensure(token, folder, signal);
+    return interruption ?? this.#made.has(key);
+  }
+
+  /**
+   * The file that lies where a folder on the way to another is needed; null where none is seen.
+   * @param folder the folder that something is to lie in
+   */
+  async fileInTheWay(token: string, folder: string, signal: AbortSignal): Promise<string | null> {
+    const names = folder.split('/');
+    for (let depth = 2; depth <= names.length; depth += 1) {
+      const level = names.slice(0, depth).join('/');
+      const listed = await this.listLately(token, names.slice(0, depth - 1).join('/'), signal);
+      if (listed.kind !== 'items') return null;
+      const item = listed.items.find(({ name }) => name === names[depth - 1]);
+      if (item === undefined) return null;
+      if (item.type !== 'directory') return level;
+    }
+    return null;
+  }
+
+  /** A new run begins: what was seen before may have changed. */
+  forget(): void {
+    this.#last = null;
+    this.#adopted.clear();
+    this.#made.clear();
+    this.#known.clear();
+  }
+
+  /** The NAS said that calls came too fast. */
+  slowDown(): void {
+    this.#listPace.slowDown();
+    this.#mkdirPace.slowDown();
+  }
+
+  #isFresh(key: string): boolean {
+    const last = this.#last;
+    return last?.key === key && this.#clock.monotonicMs() - last.atMs <= FRESH_MS;
+  }
+
+  #learn(key: string, items: readonly NasFileItem[]): void {
+    const folders = items.filter(({ type }) => type === 'directory');
+    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+    this.#known.set(key, new Map(folders.map((item) => [item.name, item])));
+  }
+
+  /**
+   * The NAS's own question for duplicates; it shows files alone, so folders come from the listing.
+   * @returns null where a listing must tell
+   */
+  async #exist(
+    token: string,
+    folder: string,
+    names: readonly string[],
+    folders: ReadonlyMap<string, NasFileItem>,
+    signal: AbortSignal,
+  ): Promise<NamesSeen | null> {
+    await this.#listPace.turn(signal);
+    const answered = await this.#api.call({
+      method: 'POST',
+      path: '/api/files/check-exists',
+      token,
+      body: { filenames: names, target_path: folder },
+      signal,
+    });
+    const interruption = interruptionOf(answered);
+    if (interruption?.kind === 'refused') return null;
+    if (interruption !== null) return this.#slowed(interruption);
+    const files = answered.kind === 'answer' ? readExisting(answered.body, folder) : null;
+    if (files === null) return null;
+    const items = new Map(files.map((item) => [item.name, item]));
+    for (const name of names) {
+      const inside = folders.get(name);
+      if (inside !== undefined && !items.has(name)) items.set(name, inside);
+    }
+    return { kind: 'seen', items, folderEmpty: false };
+  }
+
+  #slowed(interruption: Interruption): Interruption {
+    if (interruption.kind === 'busy') this.slowDown();
+    return interruption;
+  }
+}
+
+/** The NAS passes over such names in silence, as if nothing lay there (read in its code). */
+function isAskable(name: string): boolean {
+  return !name.includes('..') && !name.includes('\\');
+}
+
+/**
+ * Reads the answer of `POST /api/files/check-exists`: files alone, with what an upload must know.
+ * @returns null when it is not of that form
+ */
+function readExisting(body: unknown, folder: string): readonly NasFileItem[] | null {
+  const found = fieldOf(body, 'duplicates');
+  if (!Array.isArray(found)) return null;
+  const items: NasFileItem[] = [];
+  for (const raw of found as readonly unknown[]) {
+    const item = toItem(raw, folder);
+    if (item === null) return null;
+    items.push(item);
+  }
+  return items;
+}
+
+function toItem(raw: unknown, folder: string): NasFileItem | null {
+  const [name, size, modifiedAt, checksum] = [
+    fieldOf(raw, 'filename'),
+    fieldOf(raw, 'size_bytes'),
+    fieldOf(raw, 'modified_at'),
+    fieldOf(raw, 'checksum'),
+  ];
+  if (typeof name !== 'string' || typeof size !== 'number') return null;
+  if (typeof modifiedAt !== 'string') return null;
+  return {
+    name,
+    path: folder === '' ? name : `${folder}/${name}`,
+    size,
+    type: 'file',
+    // Its listings end in Z.
+    modified_at: modifiedAt.replace(/\+00:?00$/, 'Z'),
+    owner_id: null,
+    owner_name: null,
+    mime_type: null,
+    file_id: null,
+    checksum: typeof checksum === 'string' ? checksum : null,
+    can_read: null,
+    can_write: null,
+    can_delete: null,
+  };
+}
+
+/** Why a step of the delivery could not be done. */
+export type Interruption =
+  /** The NAS is gone; what the last call did is unknown. */
+  | { readonly kind: 'gone' }
+  /** The NAS, or its proxy, wants to be left alone for a while. */
+  | { readonly kind: 'busy'; readonly status: number; readonly retryAfterMs: number | null }
+  /** It failed on this upload, maybe not for good. */
+  | { readonly kind: 'trouble'; readonly detail: string }
+  /** The NAS has no room (507): nothing will go through for a while. */
+  | { readonly kind: 'nas_full' }
+  /** It does not know this token any more. */
+  | { readonly kind: 'credential_refused' }
+  /** It said no, and will say so again. */
+  | {
+      readonly kind: 'refused';
+      readonly status: number;
+      readonly detail: string;
+      /** Its folder is not the user's, as far as the NAS knows; that may change. */
+      readonly needsFolder?: true;
+    };
+
+const MISSING_SPEED = [429, 502, 503, 504];
+const MOST_DETAIL = 200;
+
+/**
+ * Sorts an answer of the NAS by what it means for the queue. Its proxy answers 429 and 503 with
+ * HTML pages (docs/NAS.md), which arrive as `bad_answer`.
+ * @returns null where the call succeeded
+ */
+export function interruptionOf(answered: NasJson | NasListing | NasDownload): Interruption | null {
+  switch (answered.kind) {
+    case 'unreachable':
+      return { kind: 'gone' };
+    case 'listing':
+    case 'stream':
+      return null;
+    case 'answer':
+      return answered.status < 300 ? null : byStatus(answered.status, answered.body);
+    case 'refused':
+      return byStatus(answered.status, null);
+    case 'bad_answer':
+      return answered.status < 400
+        ? { kind: 'busy', status: answered.status, retryAfterMs: null }
+        : byStatus(answered.status, null);
+  }
+}
+
+function byStatus(status: number, body: unknown): Interruption {
+  if (status === 401) return { kind: 'credential_refused' };
+  if (status === 507) return { kind: 'nas_full' };
+  if (MISSING_SPEED.includes(status)) {
+    const seconds = fieldOf(body, 'retry_after');
+    const retryAfterMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1_000 : null;
+    return { kind: 'busy', status, retryAfterMs };
+  }
+  const detail = detailOf(body);
+  if (status === 408 || status >= 500) {
+    return { kind: 'trouble', detail: `The NAS answered ${status}${detail}.` };
+  }
+  return { kind: 'refused', status, detail: `The NAS refused it with ${status}${detail}.` };
+}
+
+function detailOf(body: unknown): string {
+  const detail = fieldOf(body, 'detail');
+  return typeof detail === 'string' && detail !== '' ? `: ${detail.slice(0, MOST_DETAIL)}` : '';
+}
+
+/** A field of a JSON object; undefined where there is none. */
+export function fieldOf(body: unknown, name: string): unknown {
+  if (typeof body !== 'object' || body === null) return undefined;
+  return (body as Readonly<Record<string, unknown>>)[name];
+}
+
+/** Renames and deletes on the NAS as one user. Null: it says that it did so. */
+export class NasMoves {
+  readonly #api: Pick<NasApi, 'call'>;
+
+  constructor(api: Pick<NasApi, 'call'>) {
+    this.#api = api;
+  }
+
+  /**
+   * Onto a name that exists the NAS replaces that file and answers 500 (measured), so whoever calls
+   * has looked before.
+   */
+  async rename(token: string, path: string, newName: string): Promise<Interruption | null> {
+    const answered = await this.#api.call({
+      method: 'PUT',
+      path: '/api/files/rename',
+      token,
+      body: { old_path: path, new_name: newName },
+    });
+    return interruptionOf(answered);
+  }
+
+  /**
+   * To a full path that is free: where a folder lies there, the NAS moves it into that; where a file
+   * does, it replaces it.
+   */
+  async move(token: string, path: string, toPath: string): Promise<Interruption | null> {
+    const answered = await this.#api.call({
+      method: 'PUT',
+      path: '/api/files/move',
+      token,
+      body: { source_path: path, target_path: toPath },
+    });
+    return interruptionOf(answered);
+  }
+
+  /** With all below it. What is not there counts as deleted, here as on the NAS. */
+  async remove(token: string, path: string): Promise<Interruption | null> {
+    const answered = await this.#api.call({
+      method: 'DELETE',
+      path: `/api/files/${encodeNasPath(path)}`,
+      token,
+    });
+    return interruptionOf(answered);
+  }
+}
+
+type ReadBack =
+  | { readonly kind: 'hash'; readonly sha256: string }
+  /** It is not the length its listing says: it changes while it is read. */
+  | { readonly kind: 'unsteady' }
+  | Interruption;
+
+/** Reads a file of the NAS once, keeping nothing but its SHA-256 (hex). */
+export async function readBack(
+  nas: NasClient,
+  token: string,
+  item: Pick<NasFileItem, 'path' | 'size'>,
+  signal: AbortSignal,
+): Promise<ReadBack> {
+  const download = await nas.download(token, item.path, undefined, { signal });
+  if (download.kind !== 'stream') {
+    // A file that is listed and cannot be found is being moved right now.
+    if (download.kind === 'refused' && download.status === 404) return { kind: 'unsteady' };
+    return interruptionOf(download) ?? { kind: 'gone' };
+  }
+  if (download.lengthBytes !== item.size) {
+    download.body.destroy();
+    return { kind: 'unsteady' };
+  }
+  const hash = createHash('sha256');
+  let readBytes = 0;
+  try {
+    for await (const chunk of download.body as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      readBytes += chunk.length;
+    }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return { kind: 'gone' };
+  }
+  return readBytes === item.size
+    ? { kind: 'hash', sha256: hash.digest('hex') }
+    : { kind: 'unsteady' };
+}
+
+/** How fast one kind of call may go. */
+interface Pace {
+  /** Calls that may go at once after a rest. */
+  readonly burst: number;
+  readonly perMinute: number;
+}
+
+/**
+ * Spaces calls out below a limit of the NAS. Each refusal for haste (429) halves the pace, each
+ * minute without one wins a quarter of the full pace back.
+ */
+export class Pacer {
+  readonly #clock: Clock;
+  readonly #pace: Pace;
+  #tokens: number;
+  #factor = 1;
+  #filledAtMs: number;
+  #slowedAtMs = 0;
+
+  constructor(clock: Clock, pace: Pace) {
+    this.#clock = clock;
+    this.#pace = pace;
+    this.#tokens = pace.burst;
+    this.#filledAtMs = clock.monotonicMs();
+  }
+
+  /**
+   * Waits until the next call may go.
+   * @throws the signal's reason when it aborts first
+   */
+  async turn(signal: AbortSignal): Promise<void> {
+    this.#fill();
+    this.#tokens -= 1;
+    if (this.#tokens >= 0) return;
+    await this.#clock.sleep(-this.#tokens / this.#perMs(), signal);
+  }
+
+  /** The NAS said that it was too fast. */
+  slowDown(): void {
+    this.#fill();
+    this.#factor = Math.max(1 / 16, this.#factor / 2);
+    this.#tokens = Math.min(this.#tokens, 0);
+    this.#slowedAtMs = this.#clock.monotonicMs();
+  }
+
+  #fill(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const minutesCalm = (nowMs - this.#slowedAtMs) / 60_000;
+    if (this.#factor < 1 && minutesCalm >= 1) {
+      this.#factor = Math.min(1, this.#factor + 0.25 * Math.floor(minutesCalm));
+      this.#slowedAtMs = nowMs;
+    }
+    const won = (nowMs - this.#filledAtMs) * this.#perMs();
+    this.#tokens = Math.min(this.#pace.burst, this.#tokens + won);
+    this.#filledAtMs = nowMs;
+  }
+
+  #perMs(): number {
+    return (this.#pace.perMinute * this.#factor) / 60_000;
+  }
+}

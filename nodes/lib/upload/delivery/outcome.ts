@@ -1,0 +1,323 @@
+import { errorKind, type Listeners, type Log, quoted } from '../../log/log.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { DeliveryRows, RecoveryRows, SyncLogRows, WaitRows } from '../rows/delivery-rows.ts';
+import { FOUND_WAITING, type UploadRow } from '../rows/upload-rows.ts';
+import { type Disk, diskFaultOf } from '../spool/disk.ts';
+import type { End, Intents } from '../spool/intents.ts';
+import {
+  type DeliveredFile,
+  type KeepDelivered,
+  newsOfUpload,
+  type UploadCredentials,
+  type UploadNews,
+} from '../upload-deps.ts';
+import type { StepOutcome } from './attempt.ts';
+import { backoffMs, type Random } from './backoff.ts';
+
+/** Contract 4: sent again at most three times. */
+const MOST_RESENDS = 3;
+
+/** What the run does after a row was settled. `hold`: leave the NAS alone for that long. */
+export type Next =
+  | { readonly kind: 'next' }
+  | {
+      readonly kind: 'hold';
+      readonly reason: 'gone' | 'busy' | 'full' | 'no_storage';
+      readonly atLeastMs: number;
+    }
+  | { readonly kind: 'stop' };
+
+const NEXT: Next = { kind: 'next' };
+
+interface SettleParts {
+  readonly rows: DeliveryRows;
+  readonly recovery: RecoveryRows;
+  readonly intents: Intents;
+  readonly waits: WaitRows;
+  readonly syncLog: SyncLogRows;
+  readonly credentials: UploadCredentials;
+  readonly disk: Pick<Disk, 'isWell'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly news: Listeners<UploadNews>;
+  readonly random: Random;
+}
+
+/**
+ * Writes down how an attempt ended: one commit for the row's new state and its line in the log. That
+ * it was the last one is told beside the row too, before the row says so.
+ */
+export class Settle {
+  readonly #parts: SettleParts;
+
+  constructor(parts: SettleParts) {
+    this.#parts = parts;
+  }
+
+  async settle(row: UploadRow, token: string, outcome: StepOutcome): Promise<Next> {
+    switch (outcome.kind) {
+      case 'delivered':
+        await this.#delivered(row, outcome.path, outcome.beside);
+        return NEXT;
+      case 'mismatch':
+        this.#mismatch(row, outcome);
+        return NEXT;
+      case 'refused':
+        this.#parts.log.warn(
+          `delivery: ${nameOf(row)} was refused by the NAS (${outcome.status}).`,
+        );
+        this.#commit(row, 'failed', outcome.detail, () => {
+          this.#parts.rows.settle(row.id, 'failed', outcome.detail);
+          if (outcome.needsFolder === true) this.#parts.rows.markNeedsFolder(row.id);
+        });
+        this.#tellFailed(row, outcome.detail);
+        return NEXT;
+      case 'awaits_owner':
+        this.#parts.log.info(`delivery: ${nameOf(row)} waits for its owner to decide.`);
+        this.#end(row, FOUND_WAITING, outcome.detail);
+        return NEXT;
+      case 'trouble':
+        this.#wait(row, outcome.detail);
+        return NEXT;
+      case 'gone':
+        this.#pause(row, 'The NAS went away.');
+        return { kind: 'hold', reason: 'gone', atLeastMs: 0 };
+      case 'busy':
+        this.#pause(row, `The NAS is busy (${outcome.status}).`);
+        return { kind: 'hold', reason: 'busy', atLeastMs: outcome.retryAfterMs ?? 0 };
+      case 'nas_full':
+        this.#pause(row, 'The NAS has no room left.');
+        return { kind: 'hold', reason: 'full', atLeastMs: 0 };
+      case 'credential_refused':
+        return this.#credentialRefused(row, token);
+    }
+  }
+
+  /** The process stops: the row is as if it had never been claimed. */
+  released(row: UploadRow): void {
+    this.#parts.rows.settle(row.id, 'queued', row.detail);
+  }
+
+  /** Nobody can act for that user now; all of the user's rows wait. */
+  noCredential(row: UploadRow): void {
+    this.#parts.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
+    this.#commit(row, 'no_credential', null, () => {
+      this.#parts.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
+    });
+  }
+
+  /** What is sent now would lie hidden under the disk of the NAS once that is back. */
+  storageMissing(row: UploadRow): Next {
+    this.#pause(row, 'The NAS shows nothing of its storage. Is its disk mounted?');
+    return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
+  }
+
+  /** The Pi's own disk failed while reading the file. */
+  readFailed(row: UploadRow, error: unknown): Next {
+    const fault = diskFaultOf(error);
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code === 'ENOENT' && this.#parts.disk.isWell()) {
+      this.#parts.log.error('An accepted upload has lost its file. Its row is kept as failed.');
+      this.#commit(row, 'lost', null, () => {
+        this.#parts.recovery.markLost(row.id, 'Its file on the Pi is lost.');
+      });
+      this.#tellFailed(row, 'Its file on the Pi is lost.');
+      return NEXT;
+    }
+    if (fault === null) this.#parts.log.error('Delivering an upload failed unexpectedly.');
+    this.#wait(row, fault === null ? 'Something went wrong here.' : 'The disk cannot be read.');
+    return NEXT;
+  }
+
+  /** Several that were proved together, in one commit. */
+  async deliveredTogether(rows: readonly UploadRow[]): Promise<void> {
+    const { rows: table, syncLog, clock, intents } = this.#parts;
+    const nowMs = clock.nowMs();
+    await intents.end(rows.map((row) => endOf(row, row.path, nowMs)));
+    table.transaction(() => {
+      for (const row of rows) {
+        table.delivered(row.id, 'synced', row.path, nowMs);
+        syncLog.add(row, 'synced', null, nowMs);
+      }
+    });
+    for (const row of rows) this.#tellArrived(row, row.path);
+  }
+
+  async #delivered(row: UploadRow, path: string, beside: boolean): Promise<void> {
+    const { rows, clock, intents } = this.#parts;
+    const nowMs = clock.nowMs();
+    await intents.end([endOf(row, path, nowMs)]);
+    const state = beside ? 'conflict' : 'synced';
+    this.#commit(row, state, null, () => {
+      rows.delivered(row.id, state, path, nowMs);
+      if (beside) rows.addConflict(row, path, nowMs);
+    });
+    this.#tellArrived(row, path);
+    if (!beside) return;
+    this.#parts.news.tell(newsOfUpload('conflict', row, { conflictPath: path }));
+    const why = 'as the file on the NAS had changed; its owner decides';
+    this.#parts.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
+  }
+
+  #tellFailed(row: UploadRow, detail: string): void {
+    this.#parts.news.tell(newsOfUpload('upload_failed', row, { detail }));
+  }
+
+  #tellArrived(row: UploadRow, path: string): void {
+    this.#parts.news.tell(newsOfUpload('upload_delivered', row, { path }));
+    this.#parts.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
+  }
+
+  /** Nothing goes through for a while. */
+  #pause(row: UploadRow, why: string): void {
+    this.#parts.log.info(`delivery: pauses. ${why}`);
+    this.#end(row, 'waiting', why);
+  }
+
+  #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
+    const { rows, log } = this.#parts;
+    const detail = 'What the NAS shows is not what was sent.';
+    const isLast = row.resends >= MOST_RESENDS;
+    const next = isLast ? 'kept as failed' : 'sent again';
+    log.warn(`delivery: ${nameOf(row)} did not arrive whole and is ${next}.`);
+    this.#commit(row, 'mismatch', detail, () => {
+      if (isLast) {
+        rows.settle(row.id, 'failed', `${detail} It was sent ${MOST_RESENDS + 1} times.`);
+        return;
+      }
+      rows.mismatched(row.id, {
+        sizeBytes: found?.size ?? null,
+        modifiedAt: found?.modified_at ?? null,
+        checksum: found?.checksum ?? null,
+      });
+      rows.settle(row.id, 'queued', detail);
+    });
+    if (isLast) this.#tellFailed(row, detail);
+  }
+
+  #wait(row: UploadRow, detail: string): void {
+    const { rows, clock, random } = this.#parts;
+    const delayMs = backoffMs(row.attempts, random);
+    const seconds = Math.round(delayMs / 1_000);
+    this.#parts.log.info(`delivery: ${nameOf(row)} did not go through; again in ${seconds} s.`);
+    const due = { tickMs: clock.monotonicMs() + delayMs, atMs: clock.nowMs() + delayMs };
+    this.#commit(row, 'waiting', detail, () => {
+      rows.settle(row.id, 'waiting', detail, due);
+    });
+  }
+
+  #end(row: UploadRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {
+    this.#commit(row, state, detail, () => {
+      this.#parts.rows.settle(row.id, state, detail);
+    });
+  }
+
+  /** A short-lived token may simply have run out: a new one is tried once, at once. */
+  async #credentialRefused(row: UploadRow, token: string): Promise<Next> {
+    const { credentials, rows } = this.#parts;
+    await credentials.refused(row.userId, token);
+    const another = await credentials.credentialFor(row.userId);
+    if (another === null || another === token) {
+      this.noCredential(row);
+      return NEXT;
+    }
+    this.#commit(row, 'credential_refused', null, () => {
+      rows.settle(row.id, 'queued', null);
+    });
+    return NEXT;
+  }
+
+  #commit(row: UploadRow, outcome: string, detail: string | null, work: () => void): void {
+    const { rows, syncLog, clock } = this.#parts;
+    rows.transaction(() => {
+      work();
+      syncLog.add(row, outcome, detail, clock.nowMs());
+    });
+  }
+}
+
+/** For the log, which holds no file names: the page Uploads and the API tell which it is. */
+function nameOf({ id, username }: UploadRow): string {
+  return `upload ${id} of ${quoted(username)}`;
+}
+
+function endOf({ id, sizeBytes, sha256 }: UploadRow, path: string, atMs: number): End {
+  return { id, end: 'delivered', atMs, path, sizeBytes, sha256, base: null };
+}
+
+interface HandOverParts {
+  readonly recovery: RecoveryRows;
+  readonly intents: Intents;
+  readonly keep: KeepDelivered;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly fileOf: (id: string) => string;
+}
+
+/** A delivered upload by its id, as the cache takes it. */
+type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
+
+/**
+ * Gives the bytes of delivered uploads to the cache, or takes them off the disk, once their rows say
+ * that they are on the NAS. What the disk refuses stays owed until it is done: a row that says it
+ * has bytes where none are left would count against the room for ever.
+ */
+export class HandOver {
+  readonly #parts: HandOverParts;
+  /** Ids whose file is still to be removed or whose row is still to be told so. */
+  readonly #owed = new Set<string>();
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether {@link finish} has something left to do. */
+  get isOwing(): boolean {
+    return this.#owed.size > 0;
+  }
+
+  /** @throws the database's error; everything is then still owed */
+  async give(delivered: readonly HandedOver[]): Promise<void> {
+    const { keep, log, fileOf } = this.#parts;
+    for (const { id } of delivered) this.#owed.add(id);
+    // All are shown before the first is kept: the disk takes its time.
+    const keeping = delivered.map(async ({ id, ...file }) => {
+      try {
+        await keep({ ...file, file: fileOf(id) });
+      } catch (error) {
+        log.warn(`A delivered file could not be kept as a copy: ${errorKind(error)}.`);
+      }
+    });
+    await Promise.all(keeping);
+    await this.finish();
+  }
+
+  /**
+   * Does what an earlier call could not.
+   * @throws the database's error; everything is then still owed
+   */
+  async finish(): Promise<void> {
+    const { disk, recovery, log, fileOf } = this.#parts;
+    const gone: string[] = [];
+    for (const id of this.#owed) {
+      try {
+        await disk.remove(fileOf(id));
+        gone.push(id);
+      } catch (error) {
+        log.warn(`A delivered file could not be removed yet: ${errorKind(error)}.`);
+      }
+    }
+    const files = recovery.bytesGone(gone);
+    for (const id of gone) this.#owed.delete(id);
+    for (const file of files) await this.#discard(file);
+  }
+
+  /** What the disk refuses here the next start does. */
+  async #discard(file: string): Promise<void> {
+    try {
+      await this.#parts.intents.discard(file);
+    } catch (error) {
+      this.#parts.log.warn(`Intents that are done with could not be removed: ${errorKind(error)}.`);
+    }
+  }
+}

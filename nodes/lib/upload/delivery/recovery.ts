@@ -1,0 +1,328 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Log } from '../../log/log.ts';
+import { type ChangeRecovery, keepBody } from '../changes/withdrawals.ts';
+import type { DropRows } from '../rows/conflict-rows.ts';
+import type { RecoveryRows } from '../rows/delivery-rows.ts';
+import {
+  FOUND_WAITING,
+  type InsertedAs,
+  type NewUpload,
+  NO_BASE,
+  type UploadBase,
+  type UploadRow,
+  type UploadRows,
+} from '../rows/upload-rows.ts';
+import type { Disk } from '../spool/disk.ts';
+import type { End, Intents } from '../spool/intents.ts';
+import { type BornAt, isUploadId } from '../upload-deps.ts';
+
+/** Whoever puts a backup back lays this file into the queue's folder; see docs/OPERATING.md. */
+export const RESTORED_MARK = 'restored';
+/** Rows that are rebuilt in one commit. */
+const AT_ONCE = 500;
+
+/** What a start found to set right. */
+export interface Recovered {
+  /** Files that are done with, and halves that were coming in. */
+  readonly orphans: number;
+  /** Rows whose file is missing or has another size. Anything but 0 is a broken promise. */
+  readonly lost: number;
+  /** Accepted uploads that no row knew. */
+  readonly found: number;
+  /** Whole files that neither a row nor an intent tells of; they are left where they are. */
+  readonly strangers: number;
+}
+
+export interface RecoveryParts {
+  readonly disk: Disk;
+  readonly rows: RecoveryRows;
+  readonly uploads: UploadRows;
+  readonly drops: DropRows;
+  readonly intents: Intents;
+  readonly changes: ChangeRecovery;
+  readonly bornAt: BornAt;
+  readonly log: Log;
+  /** The queue's own folder. */
+  readonly folder: string;
+  readonly incomingFolder: string;
+}
+
+/**
+ * Brings folder, intents and rows together after a start, before anything is accepted: a crash
+ * between the steps of an acknowledgement leaves a file without a row, one after delivery leaves a
+ * file that is done with; leases of the process before are void. Where the database was lost or is
+ * an older one, what it does not know is rebuilt, and what is over stays over.
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts;
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+  }
+
+  async run(): Promise<Recovered> {
+    const { rows, log, disk, folder } = this.#parts;
+    rows.releaseLeases();
+    const halves = await this.#clearIncoming();
+    const bodies = await this.#bodies();
+    const files = await this.#parts.intents.files();
+    const ends = await this.#parts.intents.endsOf(await this.#unsettled(bodies, files));
+    this.#endRows(ends);
+    this.#parts.changes.settle(ends);
+    const found =
+      (await this.#takeBackLost(bodies, ends)) + (await this.#rebuild(bodies, files, ends));
+    const withdrawn = await this.#parts.changes.withdraw();
+    const left = new Set([...bodies].filter((id) => !withdrawn.has(id)));
+    const { orphans, strangers } = await this.#clearOrphans(left, ends);
+    const lost = await this.#findLost();
+    await this.#writeMissingIntents();
+    for (const file of files) {
+      if (!this.#isIntentNeeded(file)) await this.#parts.intents.discard(file);
+    }
+    await disk.remove(join(folder, RESTORED_MARK));
+    const removed = halves + orphans;
+    if (removed > 0) log.info(`Removed ${removed} unfinished uploads of the last run.`);
+    if (lost > 0) log.error(`${lost} accepted uploads have lost their file.`);
+    if (found > 0) log.warn(`Found ${found} accepted uploads that the database did not know.`);
+    if (strangers > 0) {
+      log.error(`${strangers} whole files in the queue's folder are nobody's that BaluPi knows.`);
+    }
+    return { orphans: removed, lost, found, strangers };
+  }
+
+  #isIntentNeeded(file: string): boolean {
+    const { uploads, changes } = this.#parts;
+    return uploads.isIntentNeeded(file) || changes.isIntentNeeded(file);
+  }
+
+  async #clearIncoming(): Promise<number> {
+    const { disk, incomingFolder } = this.#parts;
+    let removed = 0;
+    for await (const name of disk.names(incomingFolder)) {
+      await disk.remove(join(incomingFolder, name));
+      removed += 1;
+    }
+    return removed;
+  }
+
+  /** Only files that look like ours count: what a person put there is theirs. */
+  async #bodies(): Promise<ReadonlySet<string>> {
+    const bodies = new Set<string>();
+    for await (const name of this.#parts.disk.names(this.#parts.folder)) {
+      if (isUploadId(name)) bodies.add(name);
+    }
+    return bodies;
+  }
+
+  /** Everything that an end may say something new of. */
+  async #unsettled(
+    bodies: ReadonlySet<string>,
+    files: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    const { intents, uploads } = this.#parts;
+    const ids = new Set([...bodies, ...(await this.#parts.changes.unsettled(files))]);
+    for (const row of this.#unfinishedRows()) ids.add(row.id);
+    for (const file of files) {
+      for await (const { id, base } of intents.read(file)) {
+        if (uploads.byId(id) !== null) continue;
+        ids.add(id);
+        if (base.uploadId !== null) ids.add(base.uploadId);
+      }
+    }
+    return ids;
+  }
+
+  *#unfinishedRows(): Iterable<UploadRow> {
+    let seq = 0;
+    for (;;) {
+      const rows = this.#parts.rows.withBytesAfter(seq);
+      for (const row of rows) {
+        seq = row.seq;
+        if (row.state !== 'synced' && row.state !== 'conflict') yield row;
+      }
+      if (rows.length === 0) return;
+    }
+  }
+
+  /** The database is older than these ends, or the process died right after writing them. */
+  #endRows(ends: ReadonlyMap<string, End>): void {
+    const { rows, drops } = this.#parts;
+    for (const row of [...this.#unfinishedRows()]) {
+      const end = ends.get(row.id);
+      if (end?.end === 'delivered') rows.setDelivered(row, end.path, end.atMs);
+      else if (end !== undefined) drops.drop(row);
+    }
+  }
+
+  /** A restore or a disk that is well again brings back the bytes of rows that had lost them. */
+  async #takeBackLost(
+    bodies: ReadonlySet<string>,
+    ends: ReadonlyMap<string, End>,
+  ): Promise<number> {
+    const { disk, rows, folder } = this.#parts;
+    const isRestored = (await disk.sizeOf(join(folder, RESTORED_MARK))) !== null;
+    let found = 0;
+    for (const row of rows.lost()) {
+      if (!bodies.has(row.id) || ends.has(row.id) || !(await this.#isWhole(row))) continue;
+      const { state, detail } = this.#standing(row, isRestored);
+      rows.takeBack(row.id, state, detail);
+      found += 1;
+    }
+    return found;
+  }
+
+  async #isWhole({ id, sizeBytes, sha256 }: UploadRow): Promise<boolean> {
+    const { disk, folder } = this.#parts;
+    const file = join(folder, id);
+    if ((await disk.sizeOf(file)) !== sizeBytes) return false;
+    const hash = createHash('sha256');
+    if (sizeBytes > 0) {
+      for await (const block of disk.read(file, 0, sizeBytes)) hash.update(block as Buffer);
+    }
+    return hash.digest('hex') === sha256;
+  }
+
+  async #rebuild(
+    bodies: ReadonlySet<string>,
+    files: readonly string[],
+    ends: ReadonlyMap<string, End>,
+  ): Promise<number> {
+    const { disk, intents, uploads, rows, changes, folder } = this.#parts;
+    const isRestored = (await disk.sizeOf(join(folder, RESTORED_MARK))) !== null;
+    const rebuilt = new Set<string>();
+    let foundChanges = 0;
+    for (const file of files) {
+      let batch: NewUpload[] = [];
+      const insert = (): void => {
+        rows.transaction(() => {
+          for (const upload of batch) this.#insert(upload, file, { isRestored, ends });
+        });
+        batch = [];
+      };
+      for await (const upload of intents.read(file)) {
+        const { id, sizeBytes } = upload;
+        const known = uploads.byId(id) !== null && !rebuilt.has(id);
+        if (known || ends.has(id) || !bodies.has(id)) continue;
+        if ((await disk.sizeOf(join(folder, id))) !== sizeBytes) continue;
+        rebuilt.add(id);
+        batch.push(upload);
+        if (batch.length === AT_ONCE) insert();
+      }
+      insert();
+      foundChanges += await changes.rebuild(file, { ends, isRestored });
+    }
+    return rebuilt.size + foundChanges;
+  }
+
+  #insert(
+    upload: NewUpload,
+    file: string,
+    of: { readonly isRestored: boolean; readonly ends: ReadonlyMap<string, End> },
+  ): void {
+    const { uploads, drops } = this.#parts;
+    // An admin gave it to somebody else: the later intent counts.
+    const earlier = uploads.byId(upload.id);
+    if (earlier !== null) drops.take(earlier);
+    const base = resolved(upload.base, of.ends);
+    uploads.insert({ ...upload, base }, file, this.#standing(upload, of.isRestored));
+  }
+
+  #standing(
+    { userId, username, ownerCreatedAt }: Pick<NewUpload, 'userId' | 'username' | 'ownerCreatedAt'>,
+    isRestored: boolean,
+  ): InsertedAs {
+    const bornAt = this.#parts.bornAt(userId);
+    const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
+    if (isAnother || userId < 0) {
+      return { state: 'held', found: true, detail: `Its user ${username} is gone.` };
+    }
+    if (!isRestored) return { state: 'found', found: true, detail: null };
+    const detail = 'It was found after a restore. Try now to deliver it, or drop it.';
+    return { state: FOUND_WAITING, found: true, detail };
+  }
+
+  /** Nothing whole is removed for want of a row: only what is known to be over. */
+  async #clearOrphans(
+    bodies: ReadonlySet<string>,
+    ends: ReadonlyMap<string, End>,
+  ): Promise<{ readonly orphans: number; readonly strangers: number }> {
+    const { disk, uploads, folder } = this.#parts;
+    let [orphans, strangers] = [0, 0];
+    for (const id of bodies) {
+      const row = uploads.byId(id);
+      const isOver = row === null ? ends.has(id) : isDone(row);
+      if (isOver) {
+        if (ends.get(id)?.keep === true) await keepBody(disk, folder, id);
+        else await disk.remove(join(folder, id));
+        orphans += 1;
+      } else if (row === null) strangers += 1;
+    }
+    return { orphans, strangers };
+  }
+
+  async #findLost(): Promise<number> {
+    const { disk, rows, folder } = this.#parts;
+    let lost = 0;
+    let seq = 0;
+    for (;;) {
+      const some = rows.withBytesAfter(seq);
+      for (const row of some) {
+        seq = row.seq;
+        const size = await disk.sizeOf(join(folder, row.id));
+        if (size === row.sizeBytes) continue;
+        if (row.state === 'synced' || row.state === 'conflict') {
+          rows.bytesGone([row.id]);
+          continue;
+        }
+        lost += 1;
+        const found = size === null ? 'is missing' : 'has another size';
+        rows.markLost(row.id, `Its file on the Pi ${found}: it is lost.`);
+      }
+      if (some.length === 0) return lost;
+    }
+  }
+
+  /** Rows of an older BaluPi have none. */
+  async #writeMissingIntents(): Promise<void> {
+    const { rows, intents, disk, folder } = this.#parts;
+    for (let some = rows.withoutIntent(); some.length > 0; some = rows.withoutIntent()) {
+      const file = await intents.write(some.map(intentOf));
+      await disk.syncFolder(folder);
+      rows.setIntent(
+        some.map(({ id }) => id),
+        file,
+      );
+    }
+  }
+}
+
+function isDone(row: UploadRow): boolean {
+  return !row.hasBytes || row.state === 'synced' || row.state === 'conflict';
+}
+
+/** What an upload stands on where the version before it is over and its row is gone. */
+function resolved(base: UploadBase, ends: ReadonlyMap<string, End>): UploadBase {
+  let known = base;
+  for (let end = endOf(known, ends); end !== undefined; end = endOf(known, ends)) {
+    if (end.end === 'delivered') {
+      const { sizeBytes, sha256 } = end;
+      return { ...NO_BASE, source: 'own', sizeBytes, checksum: sha256 };
+    }
+    known = end.base ?? NO_BASE;
+  }
+  return known;
+}
+
+function endOf(base: UploadBase, ends: ReadonlyMap<string, End>): End | undefined {
+  return base.uploadId === null ? undefined : ends.get(base.uploadId);
+}
+
+/** What an intent tells of a row. */
+export function intentOf(row: UploadRow): NewUpload {
+  const { id, userId, username, ownerCreatedAt, folder, filename, path, secondPath } = row;
+  const { sizeBytes, sha256, base, createdAtMs, device, agent, sentName } = row;
+  const whose = { id, userId, username, ownerCreatedAt, device, agent };
+  const where = { folder, filename, path, secondPath, sentName };
+  return { ...whose, ...where, sizeBytes, sha256, base, createdAtMs };
+}

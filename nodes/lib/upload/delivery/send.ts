@@ -1,0 +1,268 @@
+import { Readable } from 'node:stream';
+import { nameOf } from '../../files/files.ts';
+import type { NasClient, NasJson, NasUploadChannel } from '../../nas/nas-client.ts';
+import { folderOf } from '../receive/target.ts';
+import type { Disk } from '../spool/disk.ts';
+import type { PlainUpload } from '../upload-deps.ts';
+import { fieldOf, type Interruption, interruptionOf } from './nas-calls.ts';
+
+/** The NAS gathers a whole chunk in memory before it writes it, so smaller than its own 32 MB. */
+const CHUNK_BYTES = 8 * 1024 * 1024;
+/** After this many lost sessions in a row the addresses evidently keep none. */
+const MOST_RESTARTS = 3;
+/** A session that keeps naming another chunk than it is sent is broken. */
+const MOST_JUMPS = 8;
+/** Half-sent uploads remembered for when the NAS is back. */
+const MOST_SESSIONS = 32;
+
+/** What is sent where. */
+export interface Sending {
+  readonly uploadId: string;
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly path: string;
+  /** Told after each chunk. */
+  readonly onProgress: () => void;
+  /** Asked when all bytes are there, right before the step that shows them to everybody. */
+  readonly mayComplete: () => Promise<'yes' | 'no' | Interruption>;
+}
+
+export type Sent =
+  /** The NAS says it is in place. */
+  | { readonly kind: 'completed' }
+  /** `mayComplete` said no. */
+  | { readonly kind: 'held_back' }
+  /** The session was lost at the last step, which may have been done before. */
+  | { readonly kind: 'unknown' }
+  /** No address keeps a session long enough. */
+  | { readonly kind: 'no_sessions' }
+  | Interruption;
+
+type Prepared = { readonly kind: 'ready' } | { readonly kind: 'no_sessions' } | Interruption;
+
+interface Session {
+  readonly nasId: string;
+  readonly path: string;
+  readonly chunkBytes: number;
+  nextIndex: number;
+  jumps: number;
+}
+
+type Step = 'done' | 'restart' | Interruption;
+
+/**
+ * Sends one file through the NAS's chunked upload on one socket. A chunk that was sent into silence
+ * is asked for again; the NAS then names the one it expects. A session it forgot is begun anew.
+ */
+export class ChunkedSend {
+  readonly #nas: NasClient;
+  readonly #disk: Pick<Disk, 'read'>;
+  readonly #sessions = new Map<string, Session>();
+  #channel: { readonly token: string; readonly channel: NasUploadChannel } | null = null;
+
+  constructor(nas: NasClient, disk: Pick<Disk, 'read'>) {
+    this.#nas = nas;
+    this.#disk = disk;
+  }
+
+  async send(token: string, sending: Sending): Promise<Sent> {
+    const prepared = await this.prepare(token, sending);
+    return prepared.kind === 'ready' ? await this.finish(token, sending) : prepared;
+  }
+
+  /** Sends all the bytes and stops before the step that shows them; {@link finish} does that. */
+  async prepare(token: string, sending: Sending): Promise<Prepared> {
+    for (let restarts = 0; restarts <= MOST_RESTARTS; restarts += 1) {
+      const session = await this.#session(token, sending);
+      if ('kind' in session) return session;
+      const sent = await this.#sendChunks(token, session, sending);
+      if (sent === 'done') return { kind: 'ready' };
+      if (sent !== 'restart') return this.#interrupted(sent);
+      this.#sessions.delete(sending.uploadId);
+    }
+    return { kind: 'no_sessions' };
+  }
+
+  /** The last step for what was prepared a moment ago. */
+  async finish(token: string, sending: Sending): Promise<Sent> {
+    const session = this.#sessions.get(sending.uploadId);
+    return session === undefined
+      ? { kind: 'unknown' }
+      : await this.#complete(token, session, sending);
+  }
+
+  /** Forgets a half-sent upload, as its file or its target is another now. */
+  forget(uploadId: string): void {
+    this.#sessions.delete(uploadId);
+  }
+
+  /** Lets the socket go. */
+  close(): void {
+    this.#channel?.channel.close();
+    this.#channel = null;
+  }
+
+  #open(token: string): NasUploadChannel {
+    if (this.#channel?.token !== token) {
+      this.close();
+      this.#channel = { token, channel: this.#nas.openUpload(token) };
+    }
+    return this.#channel?.channel ?? this.#nas.openUpload(token);
+  }
+
+  async #session(token: string, sending: Sending): Promise<Session | Interruption> {
+    const open = this.#sessions.get(sending.uploadId);
+    if (open?.path === sending.path) return open;
+    const answered = await this.#open(token).init({
+      folder: folderOf(sending.path),
+      filename: nameOf(sending.path),
+      sizeBytes: sending.sizeBytes,
+    });
+    const interruption = interruptionOf(answered);
+    if (interruption !== null) return this.#interrupted(interruption);
+    const nasId = fieldOf(bodyOf(answered), 'upload_id');
+    if (typeof nasId !== 'string') return { kind: 'trouble', detail: 'The NAS gave no session.' };
+    const told = fieldOf(bodyOf(answered), 'chunk_size');
+    const chunkBytes =
+      typeof told === 'number' && told > 0 ? Math.min(told, CHUNK_BYTES) : CHUNK_BYTES;
+    const session: Session = { nasId, path: sending.path, chunkBytes, nextIndex: 0, jumps: 0 };
+    this.#sessions.set(sending.uploadId, session);
+    for (const oldest of this.#sessions.keys()) {
+      if (this.#sessions.size <= MOST_SESSIONS) break;
+      this.#sessions.delete(oldest);
+    }
+    return session;
+  }
+
+  /** An empty file is one empty chunk: the NAS makes its file when the first chunk comes. */
+  async #sendChunks(token: string, session: Session, sending: Sending): Promise<Step> {
+    const chunks = Math.max(1, Math.ceil(sending.sizeBytes / session.chunkBytes));
+    while (session.nextIndex < chunks) {
+      const step = await this.#sendChunk(token, session, sending, chunks);
+      if (step !== 'done') return step;
+      sending.onProgress();
+    }
+    return 'done';
+  }
+
+  async #sendChunk(
+    token: string,
+    session: Session,
+    sending: Sending,
+    chunks: number,
+  ): Promise<Step> {
+    const index = session.nextIndex;
+    const firstByte = index * session.chunkBytes;
+    const length = Math.min(session.chunkBytes, sending.sizeBytes - firstByte);
+    const body = this.#disk.read(sending.file, firstByte, length);
+    let readError: unknown = null;
+    body.once('error', (error) => {
+      readError = error;
+    });
+    const answered = await this.#open(token).chunk(session.nasId, index, body, length);
+    // The Pi's own disk failed, whatever the NAS made of the end of the body.
+    if (readError !== null) throw readError as Error;
+    if (answered.kind === 'answer' && answered.status < 300) {
+      session.nextIndex += 1;
+      // More or less than was sent: a chunk was taken twice or in part, and the file is spoilt.
+      const received = fieldOf(answered.body, 'received_bytes');
+      return received === firstByte + length ? 'done' : 'restart';
+    }
+    return chunkFault(answered, session, chunks);
+  }
+
+  async #complete(token: string, session: Session, sending: Sending): Promise<Sent> {
+    const may = await sending.mayComplete();
+    if (may === 'no') {
+      this.#sessions.delete(sending.uploadId);
+      return { kind: 'held_back' };
+    }
+    if (may !== 'yes') return may;
+    const answered = await this.#open(token).complete(session.nasId);
+    const lost = answered.kind === 'answer' && answered.status === 404;
+    const interruption = interruptionOf(answered);
+    // A complete that is sent again may find its own work done: only the folder can tell.
+    if (interruption === null || lost || interruption.kind === 'gone') {
+      this.#sessions.delete(sending.uploadId);
+    }
+    if (interruption === null) return { kind: 'completed' };
+    return lost ? { kind: 'unknown' } : this.#interrupted(interruption);
+  }
+
+  #interrupted(interruption: Interruption): Interruption {
+    if (interruption.kind === 'gone') this.close();
+    return interruption;
+  }
+}
+
+/** What a refused chunk means: jump to the one expected, begin anew, or give way. */
+function chunkFault(answered: NasJson, session: Session, chunks: number): Step {
+  if (answered.kind === 'answer' && answered.status === 404) return 'restart';
+  if (answered.kind === 'answer' && answered.status === 400) {
+    const detail = fieldOf(answered.body, 'detail');
+    const match = typeof detail === 'string' ? /expected chunk (\d+)/i.exec(detail) : null;
+    const expected = match === null ? NaN : Number(match[1]);
+    session.jumps += 1;
+    if (!(expected <= chunks) || expected === session.nextIndex) return 'restart';
+    if (session.jumps > MOST_JUMPS) return 'restart';
+    session.nextIndex = expected;
+    return 'done';
+  }
+  return interruptionOf(answered) ?? 'restart';
+}
+
+function bodyOf(answered: NasJson): unknown {
+  return answered.kind === 'answer' ? answered.body : null;
+}
+
+/** A multipart upload as the NAS takes it; `HttpNasClient` in BaluPi. */
+export interface MultipartSender {
+  sendMultipart(
+    token: string,
+    sent: {
+      readonly path: string;
+      readonly filename: string;
+      readonly body: Readable;
+      readonly sizeBytes: number;
+    },
+  ): Promise<NasJson>;
+}
+
+/**
+ * Sends a whole file in one piece. The NAS reads `path` as the file itself where its last name has a
+ * dot, and as a folder where it has none (docs/NAS.md); a file without a dot in a folder with one
+ * cannot be sent so.
+ */
+export class PlainSend implements PlainUpload {
+  readonly #nas: MultipartSender;
+  readonly #disk: Pick<Disk, 'read'>;
+
+  constructor(nas: MultipartSender, disk: Pick<Disk, 'read'>) {
+    this.#nas = nas;
+    this.#disk = disk;
+  }
+
+  /** @throws the Pi's disk's error */
+  async send(token: string, path: string, file: string, sizeBytes: number): Promise<NasJson> {
+    const filename = nameOf(path);
+    const target = filename.includes('.') ? path : folderOf(path);
+    if (target !== path && nameOf(target).includes('.')) {
+      const detail = 'It can be sent in chunks alone, and the NAS keeps no upload session';
+      return { kind: 'answer', status: 500, body: { detail } };
+    }
+    const body = this.#disk.read(file, 0, sizeBytes);
+    let readError: unknown = null;
+    body.once('error', (error) => {
+      readError = error;
+    });
+    const answered = await this.#nas.sendMultipart(token, {
+      path: target,
+      filename,
+      body,
+      sizeBytes,
+    });
+    // The Pi's own disk failed, whatever the NAS made of the end of the body.
+    if (readError !== null) throw readError as Error;
+    return answered;
+  }
+}

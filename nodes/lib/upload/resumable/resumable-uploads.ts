@@ -1,0 +1,384 @@
+import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../../accounts/caller.ts';
+import { answer, type Answer, isoSeconds } from '../../http/http.ts';
+import type { Log } from '../../log/log.ts';
+import type { Cancel, Clock } from '../../time/clock.ts';
+import {
+  type Admission,
+  type BodySlots,
+  type ContentHeaders,
+  readContentHeaders,
+  refused,
+  type Refused,
+  refusedAt,
+  type RoomKeeper,
+  tooLarge,
+  WRONG_HASH,
+} from '../receive/admission.ts';
+import { type AcceptedFile, type AimedFile, senderOf } from '../receive/enqueue.ts';
+import type { Publisher } from '../receive/publisher.ts';
+import { readFilename, readTarget } from '../receive/target.ts';
+import { type Disk, diskFaultOf } from '../spool/disk.ts';
+import { type BornAt, type RandomBytes, uploadId } from '../upload-deps.ts';
+import { refusedAnswer } from '../view/answers.ts';
+import { ChunkIntake, type ChunkReceived, noSuchUpload } from './chunk-intake.ts';
+import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
+import { CHUNK_BYTES, type ResumableSpool } from './resumable-spool.ts';
+
+const EXPIRY_EVERY_MS = 3_600_000;
+
+/** What a caller says before the first chunk. */
+interface ResumableWish {
+  readonly filename: string;
+  readonly totalBytes: number;
+  /** Always a folder. */
+  readonly folder: string;
+}
+
+type Begun = { readonly kind: 'begun'; readonly id: string; readonly chunkBytes: number } | Refused;
+
+type Completed = { readonly kind: 'completed'; readonly file: AcceptedFile } | Refused;
+
+interface ResumableParts {
+  readonly disk: Disk;
+  readonly rows: ResumableRows;
+  readonly spool: ResumableSpool;
+  readonly slots: BodySlots;
+  readonly room: RoomKeeper;
+  readonly publisher: Publisher;
+  readonly admission: Admission;
+  readonly bornAt: BornAt;
+  readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
+  readonly log: Log;
+  readonly randomBytes: RandomBytes;
+  readonly maxFileBytes: number;
+  /** A row is new in the queue. */
+  readonly onQueued: () => void;
+}
+
+/**
+ * Uploads in chunks, in BaluHost's words: begin, chunk by chunk in order, complete. A chunk is
+ * durable before it is acknowledged, so they survive a restart of the Pi as they do one of the
+ * phone. Complete, they are in the queue like any other.
+ */
+export class ResumableUploads {
+  readonly #parts: ResumableParts;
+  readonly #book: ResumableBook;
+  readonly #chunks: ChunkIntake;
+  #cancel: Cancel = () => undefined;
+
+  constructor(parts: ResumableParts) {
+    this.#parts = parts;
+    this.#book = new ResumableBook(parts);
+    this.#chunks = new ChunkIntake(parts, (upload) => this.#book.drop(upload));
+  }
+
+  /** @returns how many uploads had lost their file since the last run */
+  async start(): Promise<number> {
+    const lost = await this.#parts.spool.recover();
+    await this.#expire();
+    return lost;
+  }
+
+  async stop(): Promise<void> {
+    this.#cancel();
+    await this.#chunks.stop();
+  }
+
+  async begin(caller: Caller, wish: ResumableWish): Promise<Begun> {
+    const { clock, spool, randomBytes, maxFileBytes, bornAt } = this.#parts;
+    const aimed = await this.#aim(caller, wish.folder, wish.filename);
+    if ('code' in aimed) return aimed;
+    if (wish.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
+    return this.#onDisk(async () => {
+      if (!(await this.#book.hasPlace(caller.user.id))) {
+        const detail = 'Complete or delete one of your unfinished uploads first.';
+        return refused('too_many_tries', detail);
+      }
+      const nowMs = clock.nowMs();
+      const id = uploadId(nowMs, randomBytes);
+      // Nothing is set aside for what may never come; what cannot fit is told before it is sent.
+      const refusal = await this.#parts.room.refusal(caller.user.id, wish.totalBytes);
+      if (refusal !== null) return refusal;
+      const { folder, filename } = aimed;
+      const { id: userId, username } = caller.user;
+      const owner = { userId, ownerCreatedAt: bornAt(userId) };
+      const what = { id, ...owner, folder, filename, totalBytes: wish.totalBytes };
+      await spool.open({ ...what, username });
+      await this.#book.add({ ...what, receivedBytes: 0, nextIndex: 0, touchedAtMs: nowMs });
+      return { kind: 'begun', id, chunkBytes: CHUNK_BYTES };
+    });
+  }
+
+  /** What a caller began and did not complete; what moved last first. */
+  unfinished(caller: Caller): readonly ResumableUpload[] {
+    return this.#book.unfinished(caller);
+  }
+
+  /** Says, from the headers alone, whether a chunk's body should be read at all. */
+  async admitChunk(
+    caller: Caller,
+    request: IncomingMessage,
+    id: string,
+    index: number,
+  ): Promise<Refused | null> {
+    const upload = this.#book.own(caller, id);
+    const refusal = this.#chunks.admit(request, upload, index);
+    if (upload === null || refusal !== 'too much') return refusal === 'too much' ? null : refusal;
+    return this.#onDisk(() => this.#chunks.alone(id, () => this.#chunks.spoilt(upload)));
+  }
+
+  /** The request is left open and paused where it is refused. */
+  async chunk(
+    caller: Caller,
+    request: IncomingMessage,
+    id: string,
+    index: number,
+  ): Promise<ChunkReceived> {
+    return this.#onDisk(() =>
+      this.#chunks.receive(request, () => this.#book.own(caller, id), index),
+    );
+  }
+
+  /** Puts an upload whose bytes are all here into the queue. */
+  async complete(
+    caller: Caller,
+    id: string,
+    headers: IncomingMessage['headers'],
+  ): Promise<Completed> {
+    const content = readContentHeaders(headers);
+    if ('code' in content) return content;
+    return this.#chunks.alone(id, () =>
+      this.#onDisk(async () => {
+        const upload = this.#book.own(caller, id);
+        if (upload === null) return noSuchUpload();
+        const { receivedBytes, totalBytes } = upload;
+        if (receivedBytes < totalBytes) {
+          // The NAS would store a file that is cut short and say that all is well.
+          const detail = `${receivedBytes} of ${totalBytes} bytes are here. Send the rest first.`;
+          return refused('conflict', detail);
+        }
+        return this.#publish(caller, upload, content);
+      }),
+    );
+  }
+
+  async abort(caller: Caller, id: string): Promise<{ readonly kind: 'done' } | Refused> {
+    return this.#chunks.alone(id, () =>
+      this.#onDisk(async () => {
+        const upload = this.#book.own(caller, id);
+        if (upload === null) return noSuchUpload();
+        await this.#book.drop(upload);
+        return { kind: 'done' };
+      }),
+    );
+  }
+
+  /** Whether one of that user began or moved lately, so that more of it is to be expected. */
+  isMoving(userId: number): boolean {
+    return this.#book.isMoving(userId);
+  }
+
+  /** Bytes on the disk. */
+  storedBytes(): number {
+    return this.#parts.rows.receivedBytes();
+  }
+
+  async #publish(
+    caller: Caller,
+    upload: ResumableUpload,
+    content: ContentHeaders,
+  ): Promise<Completed> {
+    const { publisher, spool, rows } = this.#parts;
+    const aimed = await this.#aim(caller, upload.folder, upload.filename);
+    if ('code' in aimed) return aimed;
+    const sha256 = await spool.hashOf(upload);
+    if (content.contentSha256 !== null && content.contentSha256 !== sha256) {
+      await this.#book.drop(upload);
+      return refusedAt(WRONG_HASH.loc, WRONG_HASH.detail);
+    }
+    const { id, totalBytes } = upload;
+    const staged = { id, partFile: spool.fileOf(id), sizeBytes: totalBytes, sha256 };
+    const enqueued = await publisher.publish({
+      user: caller.user,
+      files: [{ staged, target: aimed.target }],
+      idempotencyKey: null,
+      baseChecksum: content.baseChecksum,
+      sender: senderOf(caller),
+      alongside: () => {
+        rows.remove(id);
+      },
+    });
+    await spool.completed(id);
+    this.#parts.onQueued();
+    const file = enqueued.kind === 'enqueued' ? enqueued.files[0] : undefined;
+    if (file === undefined) throw new Error('A complete upload came to no row.');
+    return { kind: 'completed', file };
+  }
+
+  async #aim(
+    caller: Caller,
+    path: string,
+    name: string,
+  ): Promise<{ folder: string; filename: string; target: AimedFile['target'] } | Refused> {
+    const read = readFilename(name);
+    if (read.kind === 'bad_path') return refused('bad_path', read.reason);
+    const { filename } = read;
+    const aimed = readTarget({ path, filename, several: true }, () => ({ kind: 'unknown' }));
+    if (aimed.kind === 'bad_path') return refused('bad_path', aimed.reason);
+    const { target } = aimed;
+    const refusal = await this.#parts.admission.checkTarget(caller, target.path);
+    return refusal ?? { folder: path, filename, target };
+  }
+
+  async #expire(): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (const upload of this.#book.overdue()) {
+      await this.#chunks.alone(upload.id, () => this.#book.drop(upload));
+    }
+    this.#cancel = clock.after(EXPIRY_EVERY_MS, () => {
+      this.#expire().catch((error: unknown) => {
+        log.error(`Old unfinished uploads could not be removed: ${String(error)}`);
+      });
+    });
+  }
+
+  async #onDisk<T>(work: () => Promise<T>): Promise<T | Refused> {
+    try {
+      return await work();
+    } catch (error) {
+      const fault = diskFaultOf(error);
+      if (fault === null) throw error;
+      return refused(fault);
+    }
+  }
+}
+
+/** Unfinished uploads of one user. */
+const MOST_OF_USER = 16;
+/** One that is idle for so long may make place for a new one of its user. */
+const IDLE_MS = 3_600_000;
+/** One that moved within this may well go on in a moment. */
+const MOVING_MS = 600_000;
+/** One that nothing has come of for so long is given up, as on the NAS. */
+const KEPT_MS = 86_400_000;
+
+interface BookParts {
+  readonly rows: ResumableRows;
+  readonly spool: ResumableSpool;
+  readonly clock: Clock;
+  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
+}
+
+/** Which unfinished uploads there are, whose, and how many and how old they may be. */
+class ResumableBook {
+  readonly #parts: BookParts;
+
+  constructor(parts: BookParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns null for what never was, is over, or is somebody else's */
+  own(caller: Caller, id: string): ResumableUpload | null {
+    const upload = this.#parts.rows.byId(id);
+    return upload?.userId === caller.user.id && !this.#isOver(upload) ? upload : null;
+  }
+
+  /** What moved last first. */
+  unfinished(caller: Caller): readonly ResumableUpload[] {
+    const uploads = this.#parts.rows.ofUser(caller.user.id);
+    return uploads.filter((upload) => !this.#isOver(upload)).reverse();
+  }
+
+  /** @throws the database's error; nothing is left of it then */
+  async add(upload: ResumableUpload): Promise<void> {
+    try {
+      this.#parts.rows.insert(upload);
+    } catch (error) {
+      await this.drop(upload);
+      throw error;
+    }
+  }
+
+  /** @throws the disk's error when its file cannot be deleted; it is there again after a start, for a day */
+  async drop({ id }: ResumableUpload): Promise<void> {
+    const { rows, spool } = this.#parts;
+    rows.remove(id);
+    await spool.discard(id);
+  }
+
+  /**
+   * Whether a user may begin another. Who lost the ids of what broke off is not shut out until they
+   * run out: the one longest idle makes place.
+   */
+  async hasPlace(userId: number): Promise<boolean> {
+    const uploads = this.#parts.rows.ofUser(userId);
+    const [idlest] = uploads;
+    if (idlest === undefined || uploads.length < MOST_OF_USER) return true;
+    if (this.#idleMs(idlest) < IDLE_MS) return false;
+    await this.drop(idlest);
+    return true;
+  }
+
+  /** Whether one of that user began or moved lately; what was abandoned never arrives by itself. */
+  isMoving(userId: number): boolean {
+    return this.#parts.rows.ofUser(userId).some((upload) => this.#idleMs(upload) < MOVING_MS);
+  }
+
+  /** None before the time is known; what was touched when the clock was ahead is as if of now. */
+  overdue(): readonly ResumableUpload[] {
+    const { rows, clock, isClockProved } = this.#parts;
+    if (!isClockProved()) return [];
+    const nowMs = clock.nowMs();
+    rows.touchedNoLater(nowMs);
+    return rows.untouchedSince(nowMs - KEPT_MS);
+  }
+
+  #isOver({ touchedAtMs }: ResumableUpload): boolean {
+    const { clock, isClockProved } = this.#parts;
+    return clock.nowMs() - touchedAtMs >= KEPT_MS && isClockProved();
+  }
+
+  #idleMs({ touchedAtMs }: ResumableUpload): number {
+    return Math.abs(this.#parts.clock.nowMs() - touchedAtMs);
+  }
+}
+
+/** `{upload_id, chunk_size}`, as BaluHost answers (docs/NAS.md). */
+export function begunAnswer(begun: Begun): Answer {
+  if (begun.kind === 'refused') return refusedAnswer(begun);
+  return answer({ upload_id: begun.id, chunk_size: begun.chunkBytes });
+}
+
+/** @returns null when nobody is left to answer */
+export function chunkAnswer(received: ChunkReceived): Answer | null {
+  if (received.kind === 'gone') return null;
+  if (received.kind === 'refused') return refusedAnswer(received);
+  return answer({ received_bytes: received.receivedBytes });
+}
+
+/** BaluHost's `{path, size}`, and what the Pi's own upload route tells of a file. */
+export function completedAnswer(completed: Completed): Answer {
+  if (completed.kind === 'refused') return refusedAnswer(completed);
+  const { id, path, sizeBytes, sha256 } = completed.file;
+  return answer({ path, size: sizeBytes, id, sha256, status: 'queued' });
+}
+
+/** For somebody who lost the id, or the count, of what broke off. */
+export function unfinishedAnswer(uploads: readonly ResumableUpload[]): Answer {
+  return answer({
+    uploads: uploads.map((upload) => ({
+      upload_id: upload.id,
+      filename: upload.filename,
+      target_path: upload.folder,
+      total_size: upload.totalBytes,
+      received_bytes: upload.receivedBytes,
+      next_chunk_index: upload.nextIndex,
+      chunk_size: CHUNK_BYTES,
+      touched_at: isoSeconds(upload.touchedAtMs),
+    })),
+  });
+}

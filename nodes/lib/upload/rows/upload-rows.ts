@@ -1,0 +1,492 @@
+import type { StatementSync } from 'node:sqlite';
+import type { NasFileItem } from '../../nas/nas-client.ts';
+import type { Store } from '../../store/store.ts';
+
+/** Where a new row begins. */
+export interface InsertedAs {
+  readonly state: 'queued' | 'found' | typeof FOUND_WAITING | 'held';
+  readonly found: boolean;
+  readonly detail: string | null;
+}
+
+const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
+
+/** An earlier request that came with the same Idempotency-Key. */
+interface EarlierRequest {
+  readonly bodyHash: string;
+  /** As {@link UploadRows.insertRequest} was given it. */
+  readonly filesJson: string;
+}
+
+/** `upload_queue` and `upload_requests`, as far as accepting needs them. */
+export class UploadRows {
+  readonly #store: Store;
+  readonly #insert: StatementSync;
+  readonly #byId: StatementSync;
+  readonly #newestFor: StatementSync;
+  readonly #lastSynced: StatementSync;
+  readonly #requeue: StatementSync;
+  readonly #request: StatementSync;
+  readonly #insertRequest: StatementSync;
+  readonly #forgetRequests: StatementSync;
+  readonly #isIntentNeeded: StatementSync;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#insert = store.prepare(`
+      INSERT INTO upload_queue (id, user_id, username, folder, filename, path, second_path,
+        size_bytes, sha256, base_source, base_upload_id, base_size_bytes, base_modified_at,
+        base_checksum, created_at_ms, owner_created_at, device, agent, sent_name, state, found,
+        detail, intent_file)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#byId = store.prepare('SELECT * FROM upload_queue WHERE id = ?');
+    this.#newestFor = store.prepare(`
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
+      WHERE user_id = ? AND path = ? AND second_path IS ? AND has_bytes = 1
+        AND state IN ${UNFINISHED}
+      ORDER BY seq DESC LIMIT 1`);
+    this.#lastSynced = store.prepare(`
+      SELECT * FROM upload_queue INDEXED BY upload_queue_by_path
+      WHERE user_id = ? AND path = ? AND state = 'synced' 
+        AND coalesce(delivered_path, path) = path ORDER BY seq DESC LIMIT 1`);
+    this.#requeue = store.prepare(`
+      UPDATE upload_queue SET state = 'queued', found = 0, detail = NULL, resends = 0, due_tick_ms = 0,
+        needs_folder = 0, next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL
+      WHERE id = ? AND has_bytes = 1 AND state IN ${REQUEUABLE}`);
+    this.#request = store.prepare(
+      'SELECT body_hash, files_json FROM upload_requests WHERE user_id = ? AND key = ?',
+    );
+    this.#insertRequest = store.prepare(`
+      INSERT INTO upload_requests (user_id, key, body_hash, files_json, created_at_ms)
+      VALUES (?, ?, ?, ?, ?)`);
+    this.#isIntentNeeded = store.prepare(
+      'SELECT 1 FROM upload_queue WHERE intent_file = ? LIMIT 1',
+    );
+    this.#forgetRequests = store.prepare('DELETE FROM upload_requests WHERE created_at_ms <= ?');
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#store.transaction(work);
+  }
+
+  /**
+   * What `work` would come to, with none of it kept: nothing else is written in between, so that a
+   * transaction right after mostly comes to the same.
+   */
+  rehearse<T>(work: () => T): T {
+    return this.#store.rehearse(work);
+  }
+
+  /** @param intentFile which file of intents tells of it too */
+  insert(row: NewUpload, intentFile: string | null, as: InsertedAs = QUEUED): void {
+    const { base } = row;
+    this.#insert.run(
+      row.id,
+      row.userId,
+      row.username,
+      row.folder,
+      row.filename,
+      row.path,
+      row.secondPath,
+      row.sizeBytes,
+      row.sha256,
+      base.source,
+      base.uploadId,
+      base.sizeBytes,
+      base.modifiedAt,
+      base.checksum,
+      row.createdAtMs,
+      row.ownerCreatedAt,
+      row.device,
+      row.agent,
+      row.sentName,
+      as.state,
+      as.found ? 1 : 0,
+      as.detail,
+      intentFile,
+    );
+  }
+
+  byId(id: string): UploadRow | null {
+    return this.#one(this.#byId.get(id));
+  }
+
+  /** The newest undelivered or failed row with its bytes for exactly this target. */
+  newestFor(userId: number, path: string, secondPath: string | null): UploadRow | null {
+    return this.#one(this.#newestFor.get(userId, path, secondPath));
+  }
+
+  lastSynced(userId: number, path: string): UploadRow | null {
+    return this.#one(this.#lastSynced.get(userId, path));
+  }
+
+  /** @returns whether the row could be put back in the queue */
+  requeue(id: string): boolean {
+    return this.#requeue.run(id).changes === 1;
+  }
+
+  /** Whether a row is left that a file of intents tells of. */
+  isIntentNeeded(file: string): boolean {
+    return this.#isIntentNeeded.get(file) !== undefined;
+  }
+
+  request(userId: number, key: string): EarlierRequest | null {
+    const raw = this.#request.get(userId, key);
+    if (raw === undefined) return null;
+    return { bodyHash: String(raw['body_hash']), filesJson: String(raw['files_json']) };
+  }
+
+  insertRequest(
+    userId: number,
+    key: string,
+    bodyHash: string,
+    filesJson: string,
+    nowMs: number,
+  ): void {
+    this.#insertRequest.run(userId, key, bodyHash, filesJson, nowMs);
+  }
+
+  /** Forgets keys that came at or before that time. */
+  forgetRequests(untilMs: number): void {
+    this.#forgetRequests.run(untilMs);
+  }
+
+  #one(raw: ReturnType<StatementSync['get']>): UploadRow | null {
+    return raw === undefined ? null : toUploadRow(raw);
+  }
+}
+
+const BASE_SOURCES = ['none', 'caller', 'listing', 'queue', 'own'] as const;
+
+/**
+ * What the sender's file was made from. `queue`: the version before it in that user's queue.
+ * `own`: what this Pi last delivered there for that user. `none`: unknown, so any other content
+ * found at the path is somebody's.
+ */
+export interface UploadBase {
+  readonly source: (typeof BASE_SOURCES)[number];
+  readonly uploadId: string | null;
+  readonly sizeBytes: number | null;
+  /** As the NAS writes it. */
+  readonly modifiedAt: string | null;
+  readonly checksum: string | null;
+}
+
+export const NO_BASE: UploadBase = {
+  source: 'none',
+  uploadId: null,
+  sizeBytes: null,
+  modifiedAt: null,
+  checksum: null,
+};
+
+/** A row about to be inserted, and what its intent tells. */
+export interface NewUpload {
+  readonly id: string;
+  readonly userId: number;
+  readonly username: string;
+  /** When the NAS says that person was made; null while it was never told. */
+  readonly ownerCreatedAt: string | null;
+  readonly folder: string;
+  readonly filename: string;
+  readonly path: string;
+  readonly secondPath: string | null;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly base: UploadBase;
+  readonly createdAtMs: number;
+  /** The device it came from. */
+  readonly device: string | null;
+  readonly agent: string | null;
+  /** The name it came with, where its path ends in another. */
+  readonly sentName: string | null;
+}
+
+/** One accepted upload. */
+export interface UploadRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly userId: number;
+  readonly username: string;
+  readonly folder: string;
+  readonly filename: string;
+  readonly path: string;
+  /** The other reading, until the NAS was asked. */
+  readonly secondPath: string | null;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly base: UploadBase;
+  readonly state: UploadState;
+  /** Rebuilt from its intent: it goes to the NAS only where nothing can have changed meanwhile. */
+  readonly found: boolean;
+  /** Found, and it waits until its owner says deliver or drop. */
+  readonly awaitsOwner: boolean;
+  /** Its file still lies in the queue folder. */
+  readonly hasBytes: boolean;
+  readonly attempts: number;
+  readonly resends: number;
+  readonly nextAttemptMs: number | null;
+  readonly detail: string | null;
+  /** The name it goes by since a conflict was found. */
+  readonly conflictPath: string | null;
+  readonly deliveredPath: string | null;
+  readonly createdAtMs: number;
+  readonly syncedAtMs: number | null;
+  readonly ownerCreatedAt: string | null;
+  /** Which file of intents tells of it too. */
+  readonly intentFile: string | null;
+  /** The device it came from. */
+  readonly device: string | null;
+  readonly agent: string | null;
+  /** The name it came with, where its path ended in another. */
+  readonly sentName: string | null;
+}
+
+/** A row as the driver gives it. */
+type Raw = Readonly<Record<string, unknown>>;
+
+/** Reads a row of `upload_queue`. */
+export function toUploadRow(raw: Raw): UploadRow {
+  return {
+    seq: Number(raw['seq']),
+    id: String(raw['id']),
+    userId: Number(raw['user_id']),
+    username: String(raw['username']),
+    folder: String(raw['folder']),
+    filename: String(raw['filename']),
+    path: String(raw['path']),
+    secondPath: textOf(raw['second_path']),
+    sizeBytes: Number(raw['size_bytes']),
+    sha256: String(raw['sha256']),
+    base: toBase(raw),
+    state: toState(raw['state']),
+    found: raw['found'] === 1,
+    awaitsOwner: raw['state'] === FOUND_WAITING,
+    hasBytes: raw['has_bytes'] === 1,
+    attempts: Number(raw['attempts']),
+    resends: Number(raw['resends']),
+    nextAttemptMs: numberOf(raw['next_attempt_ms']),
+    detail: textOf(raw['detail']),
+    conflictPath: textOf(raw['conflict_path']),
+    deliveredPath: textOf(raw['delivered_path']),
+    createdAtMs: Number(raw['created_at_ms']),
+    syncedAtMs: numberOf(raw['synced_at_ms']),
+    ownerCreatedAt: textOf(raw['owner_created_at']),
+    intentFile: textOf(raw['intent_file']),
+    device: textOf(raw['device']),
+    agent: textOf(raw['agent']),
+    sentName: textOf(raw['sent_name']),
+  };
+}
+
+/** Whether it was delivered to another place than its own: under a conflict name. */
+export function liesBeside({ deliveredPath, path }: UploadRow): boolean {
+  return deliveredPath !== null && deliveredPath !== path;
+}
+
+/** Reads what an intent tells of an upload; null for what is not of that form. */
+export function readNewUpload(value: unknown): NewUpload | null {
+  const raw = value as Partial<Record<keyof NewUpload, unknown>>;
+  const { id, path, sha256 } = raw;
+  const base = readBase(raw.base);
+  if (typeof id !== 'string' || typeof path !== 'string' || typeof sha256 !== 'string') return null;
+  if (base === null) return null;
+  return {
+    id,
+    path,
+    sha256,
+    base,
+    userId: Number(raw.userId),
+    username: String(raw.username),
+    ownerCreatedAt: textOf(raw.ownerCreatedAt),
+    folder: String(raw.folder),
+    filename: String(raw.filename),
+    secondPath: textOf(raw.secondPath),
+    sizeBytes: Number(raw.sizeBytes),
+    createdAtMs: Number(raw.createdAtMs),
+    device: textOf(raw.device),
+    agent: textOf(raw.agent),
+    sentName: textOf(raw.sentName),
+  };
+}
+
+/** Reads a base as an intent tells it; null for what is none. */
+export function readBase(value: unknown): UploadBase | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const raw = value as Partial<Record<keyof UploadBase, unknown>>;
+  const source = BASE_SOURCES.find((known) => known === raw.source);
+  if (source === undefined) return null;
+  return {
+    source,
+    uploadId: textOf(raw.uploadId),
+    sizeBytes: numberOf(raw.sizeBytes),
+    modifiedAt: textOf(raw.modifiedAt),
+    checksum: textOf(raw.checksum),
+  };
+}
+
+function toBase(raw: Raw): UploadBase {
+  const base = readBase({
+    source: raw['base_source'],
+    uploadId: raw['base_upload_id'],
+    sizeBytes: raw['base_size_bytes'],
+    modifiedAt: raw['base_modified_at'],
+    checksum: raw['base_checksum'],
+  });
+  if (base === null) throw new Error('The queue holds an unknown base source.');
+  return base;
+}
+
+function toState(value: unknown): UploadState {
+  const state = value === FOUND_WAITING ? 'found' : String(value);
+  if (!isUploadState(state)) throw new Error(`The queue holds an unknown state: ${state}.`);
+  return state;
+}
+
+export function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+export function numberOf(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+/** The words of contract 4. */
+const UPLOAD_STATES = [
+  'queued',
+  'sending',
+  'waiting',
+  'waiting_for_credential',
+  'found',
+  'held',
+  'synced',
+  'conflict',
+  'failed',
+] as const;
+
+export type UploadState = (typeof UPLOAD_STATES)[number];
+
+/** Whether a text is one of the contract's states. */
+export function isUploadState(text: string): text is UploadState {
+  return UPLOAD_STATES.some((state) => state === text);
+}
+
+/**
+ * A `found` row that waits until its owner says deliver or drop. People read `found` for both; in
+ * the table they are two words, so that every statement knows by the state alone what goes by itself.
+ */
+export const FOUND_WAITING = 'found_waiting';
+
+/** As SQL: what the delivery may claim, in the very words of the index `upload_queue_claimable`. */
+export const CLAIMABLE = `('queued', 'sending', 'waiting', 'found')`;
+
+/** As SQL: what reaches the NAS without anybody doing anything more here. */
+export const UNDELIVERED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found')`;
+
+/** As SQL: what is to reach the NAS, by itself or once its owner says so. */
+export const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found',
+  '${FOUND_WAITING}')`;
+
+/** As SQL: what is not on the NAS and belongs to somebody. */
+export const UNFINISHED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found',
+  '${FOUND_WAITING}', 'failed')`;
+
+/** As SQL: what a person may put back in line. */
+export const REQUEUABLE = `('failed', 'waiting', 'waiting_for_credential', 'found',
+  '${FOUND_WAITING}')`;
+
+/** What a row says that stays where it is until its end is written. */
+const BEING_DROPPED = 'It is being dropped.';
+
+/** As SQL, in an UPDATE: what was on its way stays where it is; all else is not on its way anyhow. */
+export const FROZEN = `detail = iif(state IN ${UNDELIVERED}, '${BEING_DROPPED}', detail),
+        state = iif(state IN ${UNDELIVERED}, 'failed', state)`;
+
+/** As SQL: a row that was frozen and did not go. */
+export const IS_FROZEN = `(state = 'failed' AND detail = '${BEING_DROPPED}')`;
+
+/** As SQL, in an UPDATE: where a row stands that is nobody's any more at this moment. */
+export const IN_LINE = `iif(found = 1, 'found', 'queued')`;
+
+/**
+ * As SQL, for a new process: what the last one had claimed is free again, every wait begins anew, as
+ * that process's clock is no more, and what it was about to drop goes on, unless its end was written.
+ */
+export const FREED = `due_tick_ms = 0, next_attempt_ms = NULL,
+        detail = iif(${IS_FROZEN}, NULL, detail),
+        state = iif(state = 'sending' OR ${IS_FROZEN}, ${IN_LINE}, state)
+      WHERE state IN ('sending', 'waiting') OR ${IS_FROZEN}
+        OR (due_tick_ms > 0 AND state IN ${UNDELIVERED})`;
+
+/**
+ * How what lies at the target compares with what an upload was made from.
+ * `doubtful`: the listing alone cannot tell, the content must be read.
+ */
+type BaseVerdict = 'absent' | 'unchanged' | 'changed' | 'doubtful';
+
+/**
+ * Compares by the NAS's row alone. A checksum of the NAS may be stale or missing (docs/NAS.md), so
+ * one that agrees while size or time moved proves nothing.
+ * @param item null where the folder shows no such name
+ */
+export function compareBase(base: UploadBase, item: NasFileItem | null): BaseVerdict {
+  if (item === null) return 'absent';
+  if (item.type === 'directory' || base.source === 'none') return 'changed';
+  if (base.sizeBytes !== null && base.sizeBytes !== item.size) return 'changed';
+  return compareContent(base, item);
+}
+
+function compareContent(base: UploadBase, item: NasFileItem): BaseVerdict {
+  const sameTime = base.modifiedAt === null ? null : isSameTime(base.modifiedAt, item.modified_at);
+  if (base.checksum === null) return sameTime === true ? 'unchanged' : 'changed';
+  if (item.checksum === null) return sameTime === true ? 'unchanged' : 'doubtful';
+  if (item.checksum.toLowerCase() !== base.checksum) return 'changed';
+  return sameTime === false ? 'doubtful' : 'unchanged';
+}
+
+/** The NAS writes one moment with `Z`, with `+00:00` and with nothing (docs/NAS.md). */
+function isSameTime(a: string, b: string): boolean {
+  return a === b || bareTime(a) === bareTime(b);
+}
+
+function bareTime(text: string): string {
+  const bare = text.replace(' ', 'T').replace(/(Z|\+00:?00)$/, '');
+  return bare.includes('.') ? bare.replace(/\.?0+$/, '') : bare;
+}
+
+/** Whether two rows of the NAS show the same version of a file. */
+export function isSameItem(a: NasFileItem | null, b: NasFileItem | null): boolean {
+  if (a === null || b === null) return a === b;
+  return (
+    a.type === b.type &&
+    a.size === b.size &&
+    isSameTime(a.modified_at, b.modified_at) &&
+    a.checksum === b.checksum
+  );
+}
+
+/** What a version stands on. */
+export interface Standing {
+  /** What the NAS must still show for nothing to be lost by it. */
+  readonly base: UploadBase;
+  /** The conflict copy its branch lies in, which it replaces; null for the file's own place. */
+  readonly copyPath: string | null;
+}
+
+/** A version that never arrived passes on its own base, and a conflict copy its place. */
+export function standingOf(row: UploadRow, uploads: UploadRows): Standing {
+  let { base } = row;
+  while (base.source === 'queue' && base.uploadId !== null) {
+    const before = uploads.byId(base.uploadId);
+    if (before === null) return { base: NO_BASE, copyPath: null };
+    if (before.state === 'synced' || before.state === 'conflict') {
+      const { sizeBytes, sha256: checksum } = before;
+      return {
+        base: { ...NO_BASE, source: 'own', sizeBytes, checksum },
+        copyPath: liesBeside(before) ? before.deliveredPath : null,
+      };
+    }
+    base = before.base;
+  }
+  return { base, copyPath: null };
+}

@@ -1,0 +1,108 @@
+import { type Disk, GatheredWrites, type SpoolHandle } from './disk.ts';
+import { ContentHash, type FileHashing } from './hashing.ts';
+
+/** A file that lies whole and synced in the incoming folder, under a name of ours. */
+export interface StagedFile {
+  readonly id: string;
+  readonly partFile: string;
+  readonly sizeBytes: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/** What a file on its way to the disk asks of others. */
+export interface PartFileParts {
+  readonly disk: Disk;
+  readonly hashing: FileHashing;
+  /** Asked before each write. False ends the file: there is no room for it. */
+  readonly takeRoom: (bytes: number) => Promise<boolean>;
+  /** Some of what waited for the disk is written. */
+  readonly onWritten: () => void;
+}
+
+/** One file on its way from a socket to the disk. */
+export class PartFile {
+  readonly id: string;
+  readonly #file: string;
+  readonly #parts: PartFileParts;
+  readonly #hash: ContentHash;
+  readonly #writes = new GatheredWrites();
+  #handle: SpoolHandle | null = null;
+
+  constructor(id: string, file: string, parts: PartFileParts) {
+    this.id = id;
+    this.#file = file;
+    this.#parts = parts;
+    this.#hash = new ContentHash(parts.hashing, file);
+  }
+
+  get sizeBytes(): number {
+    return this.#writes.sizeBytes;
+  }
+
+  /** Memory held by what was given and is not written yet. */
+  get heldBytes(): number {
+    return this.#writes.heldBytes;
+  }
+
+  /** Takes the next bytes. They are this file's from now on: once written, they are gone. */
+  push(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    this.#writes.push(bytes);
+  }
+
+  /** There are no more bytes. */
+  end(): void {
+    this.#writes.end();
+  }
+
+  /** Lets {@link store} come to its end without a result. */
+  giveUp(): void {
+    this.#writes.giveUp();
+  }
+
+  /**
+   * Writes what is pushed until the end, then makes it durable. A failed sync means the bytes are
+   * lost: Linux drops the pages it could not write, and a second sync on the handle would lie.
+   * @returns null when there is no room, or it was given up
+   * @throws the disk's error
+   */
+  async store(): Promise<StagedFile | null> {
+    const { disk, takeRoom, onWritten } = this.#parts;
+    this.#handle = await disk.create(this.#file);
+    const whole = await this.#writes.writeTo(this.#handle, {
+      takeRoom,
+      written: async (sizeBytes) => {
+        onWritten();
+        await this.#hash.written(sizeBytes);
+      },
+    });
+    return whole ? await this.#finish(this.#handle) : null;
+  }
+
+  /**
+   * Closes and deletes the file. Only once {@link store} has ended.
+   * @throws the disk's error when it cannot be deleted; the next start will
+   */
+  async discard(): Promise<void> {
+    this.#hash.drop();
+    const handle = this.#handle;
+    this.#handle = null;
+    try {
+      await handle?.close();
+    } finally {
+      await this.#parts.disk.remove(this.#file);
+    }
+  }
+
+  /** Nothing waits for the hash alone: it is made while the disk syncs. */
+  async #finish(handle: SpoolHandle): Promise<StagedFile> {
+    const [synced, hashed] = await Promise.allSettled([handle.sync(), this.#hash.digest()]);
+    if (synced.status === 'rejected') throw synced.reason;
+    if (hashed.status === 'rejected') throw hashed.reason;
+    this.#handle = null;
+    await handle.close();
+    const { id, sizeBytes } = this;
+    return { id, partFile: this.#file, sizeBytes, sha256: hashed.value };
+  }
+}
