@@ -34,7 +34,7 @@ import {
 import { Viewers } from './nodes/lib/viewers/viewers.ts';
 import type { Settings } from './settings.ts';
 
-export interface ComposeParts {
+export interface ComposeDeps {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly log: Log;
@@ -66,11 +66,11 @@ export class House {
   #unhear: () => void = () => undefined;
 
   /** @throws DataFolderInUseError or SchemaVersionError when the data folder cannot be used */
-  constructor(parts: ComposeParts) {
-    const { settings, clock, log, version, host, trial } = parts;
+  constructor(deps: ComposeDeps) {
+    const { settings, clock, log, version, host, trial } = deps;
     this.data = DataFolder.open(settings.DATA_DIR, clock.nowMs());
     sayWhatIsSetAside(this.data, log);
-    const { time, clockEvidence } = this.#clocks(parts);
+    const { time, clockEvidence } = this.#clocks(deps);
     [this.#time, this.#trial] = [time, trial];
     const { data } = this;
     this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
@@ -115,8 +115,8 @@ export class House {
     });
   }
 
-  #clocks(parts: ComposeParts): { time: TrustedTime; clockEvidence: ClockEvidence } {
-    const { clock, log, settings, buildDateMs, readMarks = readClockMarks } = parts;
+  #clocks(deps: ComposeDeps): { time: TrustedTime; clockEvidence: ClockEvidence } {
+    const { clock, log, settings, buildDateMs, readMarks = readClockMarks } = deps;
     const rows = new NewestTimeRows(this.data.queue, settings.OFFLINE_GRACE_HOURS * 3_600_000);
     const store: NewestTimeStore = {
       read: () => rows.read(),

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type ComposeParts, House } from './compose.ts';
+import { type ComposeDeps, House } from './compose.ts';
 import { createFlowStorage } from './flows/flow-storage.ts';
 import { ownersFlows } from './flows/owners-flows.ts';
 import { loadedTypes } from './flows/node-types.ts';
@@ -109,7 +109,7 @@ function ownVersion(): string {
 
 function openHouse(
   settings: Settings,
-  given: Pick<ComposeParts, 'log' | 'clock' | 'trial' | 'host'>,
+  given: Pick<ComposeDeps, 'log' | 'clock' | 'trial' | 'host'>,
 ): House {
   const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
   return new House({ ...given, settings, version: ownVersion(), buildDateMs });
@@ -132,7 +132,7 @@ function prepareForFlows({ TIMEZONE, NOTICE_LANGUAGE, NOTICE_URL }: Settings): v
   process.env['BALUPI_NOTICE_URL'] = NOTICE_URL ?? '';
 }
 
-function forHealth(flows: FlowState, loop: LoopWatch): ComposeParts['host'] {
+function forHealth(flows: FlowState, loop: LoopWatch): ComposeDeps['host'] {
   return {
     flows: () => flows.now,
     isDiskSlow: () => loop.isDiskSlow,

@@ -6,7 +6,7 @@ import {
   NodeDisk,
   PlainSend,
   Upload,
-  type UploadParts,
+  type UploadDeps,
 } from '../nodes/lib/upload/upload.ts';
 import { GB, type Site } from './site.ts';
 
@@ -50,7 +50,7 @@ export function upload(site: Site, nas: NasRoom): Upload {
   });
 }
 
-function roomOfCopies({ rooms }: Site): Pick<UploadParts, 'makeRoom' | 'evictableBytes'> {
+function roomOfCopies({ rooms }: Site): Pick<UploadDeps, 'makeRoom' | 'evictableBytes'> {
   return {
     makeRoom: async (bytes) => {
       await rooms().cache.makeRoom(bytes);
@@ -59,7 +59,7 @@ function roomOfCopies({ rooms }: Site): Pick<UploadParts, 'makeRoom' | 'evictabl
   };
 }
 
-function whatIsShown({ rooms }: Site): Pick<UploadParts, 'listings' | 'shownPlaces'> {
+function whatIsShown({ rooms }: Site): Pick<UploadDeps, 'listings' | 'shownPlaces'> {
   const files = () => rooms().files;
   return {
     listings: { shows: (userId, path) => shownEntry(files(), userId, path) },
@@ -71,14 +71,14 @@ function whatIsShown({ rooms }: Site): Pick<UploadParts, 'listings' | 'shownPlac
   };
 }
 
-function storageStands({ rooms }: Site): UploadParts['storageStands'] {
+function storageStands({ rooms }: Site): UploadDeps['storageStands'] {
   return async (userId, token) => {
     const user = rooms().accounts.userOf(userId);
     return user === null || (await rooms().files.storageStands(user, token));
   };
 }
 
-function flushWake({ settings, time }: Site, nas: NasRoom): UploadParts['flushWake'] {
+function flushWake({ settings, time }: Site, nas: NasRoom): UploadDeps['flushWake'] {
   return {
     rule: settings.FLUSH_WAKE ?? { kind: 'never' },
     wake: nas.wake,

@@ -14,7 +14,7 @@ import { LayeredFlowFolder, tabOf, tellOfLayers } from './flow-layers.ts';
 import { deployedOverSafe, SafeFlowFolder } from './safe-flows.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
 
-export interface FlowStorageOptions {
+export interface FlowStorageDeps {
   /** Shipped flows. Nothing is written there where an owner's folder is given. */
   readonly flowsFolder: string;
   /** What is deployed goes there: own tabs, and what differs of shipped ones. */
@@ -35,24 +35,24 @@ export interface FlowStorageOptions {
  * The shipped flows with the owner's over them, one file a tab. A broken flow file makes `init`
  * reject, and with it Node-RED's start.
  */
-export function createFlowStorage(options: FlowStorageOptions): StorageModule {
-  const shipped = new ShippedFlowFolder(options.flowsFolder);
-  const layered = layersOf(shipped, options.ownerFolder);
-  const files = new FlowFiles(layered ?? shipped, options.installedTypes);
-  const safe = safeFiles(shipped, layered, options);
-  const tellChangedByBoth = changedByBothTeller(layered, options);
+export function createFlowStorage(deps: FlowStorageDeps): StorageModule {
+  const shipped = new ShippedFlowFolder(deps.flowsFolder);
+  const layered = layersOf(shipped, deps.ownerFolder);
+  const files = new FlowFiles(layered ?? shipped, deps.installedTypes);
+  const safe = safeFiles(shipped, layered, deps);
+  const tellChangedByBoth = changedByBothTeller(layered, deps);
   return overStockStorage({
     async open() {
       if (layered !== null) {
         await tellOfLayers(layered, (line) => {
-          options.log.warn(line);
+          deps.log.warn(line);
         });
       }
       await files.check();
     },
     async load() {
       const { nodes, leftOut } = await (safe() ?? files).load();
-      tellLeftOut(leftOut, options);
+      tellLeftOut(leftOut, deps);
       await tellChangedByBoth();
       return nodes;
     },
@@ -64,7 +64,7 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
       }
       const [shown, full] = [(await inSafeMode.load()).nodes, (await files.load()).nodes];
       await files.save(deployedOverSafe(asNodes('of this deploy', flows), shown, full));
-      options.onSafeDeploy?.();
+      deps.onSafeDeploy?.();
     },
   });
 }
@@ -73,7 +73,7 @@ export function createFlowStorage(options: FlowStorageOptions): StorageModule {
 function safeFiles(
   shipped: FlowFolder,
   layered: LayeredFlowFolder | null,
-  { isSafe, installedTypes }: FlowStorageOptions,
+  { isSafe, installedTypes }: FlowStorageDeps,
 ): () => FlowFiles | null {
   if (layered === null) return () => null;
   const files = new FlowFiles(new SafeFlowFolder(shipped, layered), installedTypes);
@@ -82,7 +82,7 @@ function safeFiles(
 
 function changedByBothTeller(
   layered: LayeredFlowFolder | null,
-  { onChangedByBoth }: FlowStorageOptions,
+  { onChangedByBoth }: FlowStorageDeps,
 ): () => Promise<void> {
   return async () => {
     const changes = (await layered?.changes()) ?? [];
@@ -97,7 +97,7 @@ function layersOf(shipped: FlowFolder, ownerFolder?: string): LayeredFlowFolder 
   return new LayeredFlowFolder(shipped, new DiskFlowFolder(ownerFolder));
 }
 
-function tellLeftOut(leftOut: readonly LeftOut[], { log, onLeftOut }: FlowStorageOptions): void {
+function tellLeftOut(leftOut: readonly LeftOut[], { log, onLeftOut }: FlowStorageDeps): void {
   for (const one of leftOut) log.warn(lineOf(one));
   onLeftOut(leftOut);
 }

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import {
+  encodeSegment,
   type Endpoint,
   type Match,
   type Matcher,
-  encodeSegment,
   Target,
 } from '../nodes/lib/api/api.ts';
-import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
-import { type Answer, answer, refuse, answerNow } from '../nodes/lib/http/http.ts';
+import { type Answer, answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
@@ -25,7 +25,7 @@ interface ParsedRequest extends GuardedRequest {
   skipRawBodyParser?: boolean;
 }
 
-interface GuardParts {
+interface GuardDeps {
   readonly matcher: Matcher;
   readonly keepers: DoorKeepers;
   readonly watch: RequestWatch;
@@ -60,14 +60,14 @@ const ONLY_READ = new Set(['GET', 'HEAD', 'OPTIONS']);
  * read. Stock `http in` reads a whole body into memory before anybody asks who sent it.
  */
 export class ApiGuard {
-  readonly #parts: GuardParts;
+  readonly #deps: GuardDeps;
   /** What was handed to Node-RED and has no answer yet. */
   readonly #inFlows = new Set<Handed>();
   /** Who another door found out about already. */
   readonly #known = new WeakMap<IncomingMessage, Caller>();
 
-  constructor(parts: GuardParts) {
-    this.#parts = parts;
+  constructor(deps: GuardDeps) {
+    this.#deps = deps;
   }
 
   /** Another door in front of this one knows who sends that request, which carries no token. */
@@ -94,22 +94,22 @@ export class ApiGuard {
     next: () => void,
   ): void => {
     this.#pass(request, response, next).catch((problem: unknown) => {
-      this.#parts.log.error(`A request failed in the guard: ${describe(problem)}`);
+      this.#deps.log.error(`A request failed in the guard: ${describe(problem)}`);
       answerNow(request, response, refuse('failed'));
     });
   };
 
   async #pass(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
     const id = requestIdOf(response);
-    const life = this.#parts.watch.watch(request, response);
+    const life = this.#deps.watch.watch(request, response);
     const target = new Target(request.url ?? '/');
-    if (!this.#parts.flowsRun()) {
+    if (!this.#deps.flowsRun()) {
       answerNow(request, response, RESTARTING);
       return;
     }
     const method = request.method ?? 'GET';
-    const match = this.#parts.matcher.match(method, target);
-    if (!ONLY_READ.has(method) && !this.#parts.takesChanges()) {
+    const match = this.#deps.matcher.match(method, target);
+    if (!ONLY_READ.has(method) && !this.#deps.takesChanges()) {
       const isRefresh = match.kind === 'endpoint' && match.endpoint.id === 'auth-refresh';
       answerNow(request, response, isRefresh ? KEEP_TOKENS : RESTARTING);
       return;
@@ -117,7 +117,7 @@ export class ApiGuard {
     const call = await this.#judge(request, response, { id, life, target, match });
     if (call === null) return;
     // A deploy may have begun meanwhile; its half-built routes would answer 404.
-    if (!this.#parts.flowsRun()) {
+    if (!this.#deps.flowsRun()) {
       answerNow(request, response, RESTARTING);
       return;
     }
@@ -152,7 +152,7 @@ export class ApiGuard {
     if (known !== null) return say(known);
     const found = seen.match.kind === 'endpoint' ? seen.match : null;
     const endpoint = found?.endpoint ?? null;
-    const remote = this.#parts.remotes.of(request);
+    const remote = this.#deps.remotes.of(request);
     const entry = await this.#enter(request, endpoint, remote.loopback);
     if (entry.kind === 'refused') return say(entry.answer);
     seen.life.belongsTo(userIdOf(entry.caller));
@@ -175,14 +175,14 @@ export class ApiGuard {
       get signal() {
         return seen.life.signal;
       },
-      offload: this.#parts.accel.allows(request),
+      offload: this.#deps.accel.allows(request),
       holders: { count: 0 },
     };
   }
 
   /** Nobody waits for it: the caller says so, or it follows a desktop's look for changes. */
   #isAuto(request: IncomingMessage, caller: Caller | null): boolean {
-    return (caller !== null && this.#parts.keepers.followsSync(caller)) || isAuto(request);
+    return (caller !== null && this.#deps.keepers.followsSync(caller)) || isAuto(request);
   }
 
   async #enter(
@@ -191,15 +191,15 @@ export class ApiGuard {
     loopback: boolean,
   ): Promise<Entry> {
     const known = this.#known.get(request);
-    if (known !== undefined) return enterAs(this.#parts.keepers, endpoint, known);
+    if (known !== undefined) return enterAs(this.#deps.keepers, endpoint, known);
     const { authorization } = request.headers;
-    return await enter(this.#parts.keepers, endpoint, authorization, loopback);
+    return await enter(this.#deps.keepers, endpoint, authorization, loopback);
   }
 
   /** Whatever its description says may be refused as `busy` is begun only while there is memory. */
   #isBusyFor(found: Found | null): boolean {
     const mayYield = found?.endpoint.refusals.includes('busy') === true;
-    return mayYield && this.#parts.keepers.isShortOfMemory();
+    return mayYield && this.#deps.keepers.isShortOfMemory();
   }
 
   async #admit(
@@ -208,7 +208,7 @@ export class ApiGuard {
     caller: Caller | null,
     query: unknown,
   ): Promise<Answer | null> {
-    if (found !== null && this.#parts.isFlowMissing(found.endpoint.id)) {
+    if (found !== null && this.#deps.isFlowMissing(found.endpoint.id)) {
       return refuse('flow_missing');
     }
     const packed = codingFault(request, found?.endpoint ?? null);
@@ -217,7 +217,7 @@ export class ApiGuard {
     if (found?.endpoint.body !== 'stream' || caller === null) return null;
     const { endpoint, params } = found;
     const asked = { endpointId: endpoint.id, params, query };
-    return await this.#parts.keepers.admitUpload(request, caller, asked);
+    return await this.#deps.keepers.admitUpload(request, caller, asked);
   }
 }
 

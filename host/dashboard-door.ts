@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
+import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import { Target } from '../nodes/lib/api/api.ts';
 import { type Answer, answerNow, type FileRequest, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
@@ -17,7 +17,7 @@ import { sendThumbnail, type ThumbnailKeeper } from './files-thumbnail.ts';
 import { type RequestWatch, userShare } from './request-watch.ts';
 import type { SetupDoor } from './setup/setup-door.ts';
 
-interface DoorParts {
+interface DoorDeps {
   readonly signIn: DashboardSignIn;
   readonly files: DashboardFiles;
   readonly filesPage: FilesPage;
@@ -69,12 +69,12 @@ const SIGN_IN_FIRST = refuse('no_token', { detail: 'Sign in at /dashboard/sign-i
  * shown without a sign-in of its own, which opens this and never `/api`.
  */
 export class DashboardDoor {
-  readonly #parts: DoorParts;
+  readonly #deps: DoorDeps;
   /** What came through here. The Dashboard itself asks once more; see {@link settings}. */
   readonly #passed = new WeakSet<IncomingMessage>();
 
-  constructor(parts: DoorParts) {
-    this.#parts = parts;
+  constructor(deps: DoorDeps) {
+    this.#deps = deps;
   }
 
   /** Node-RED's setting `dashboard`: the same rule a second time, should a way round be found. */
@@ -86,7 +86,7 @@ export class DashboardDoor {
         else answerNow(request, response, SIGN_IN_FIRST);
       },
       ioMiddleware: (socket: DashboardSocket, next: (error?: Error) => void): void => {
-        this.#parts.sockets.middleware(socket, next);
+        this.#deps.sockets.middleware(socket, next);
       },
     };
   }
@@ -116,13 +116,13 @@ export class DashboardDoor {
     const name = place === null ? path.slice('/dashboard/'.length) : 'files';
     // What goes on to the guard is watched there.
     const isLetOn = LET_ON.has(name) || place?.kind === 'api';
-    const life = isLetOn ? null : this.#parts.watch.watch(request, response);
+    const life = isLetOn ? null : this.#deps.watch.watch(request, response);
     const belongsTo = (user: User | null): void => life?.belongsTo(user?.id ?? null);
     const signal = (): AbortSignal => life?.signal ?? AbortSignal.abort();
     const visit = { request, response, language, name, query, next, belongsTo, signal };
     const visiting = place === null ? this.#visit(visit) : this.#filesVisit(visit, place);
     visiting.catch((problem: unknown) => {
-      this.#parts.log.error(`A request to the Dashboard failed: ${String(problem)}`);
+      this.#deps.log.error(`A request to the Dashboard failed: ${String(problem)}`);
       answerNow(request, response, refuse('failed'));
     });
   };
@@ -134,19 +134,19 @@ export class DashboardDoor {
     const { headers, url = '' } = request;
     if (headers.upgrade?.toLowerCase() !== 'websocket' || !url.startsWith(SOCKET_PATH)) return null;
     if (headers.origin === undefined || !isSameOrigin(request)) return null;
-    const user = this.#parts.flowsRun() ? this.#found(request) : null;
-    if (user === null || (isHandshake(request) && !this.#parts.sockets.mayOpen(user))) return null;
+    const user = this.#deps.flowsRun() ? this.#found(request) : null;
+    if (user === null || (isHandshake(request) && !this.#deps.sockets.mayOpen(user))) return null;
     return userShare(user.id);
   };
 
   /** For what {@link takesUpgrade} took. */
   readonly upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
-    this.#parts.inner().emit('upgrade', request, socket, head);
+    this.#deps.inner().emit('upgrade', request, socket, head);
   };
 
   #found(request: IncomingMessage): User | null {
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
-    return cookie === undefined ? null : this.#parts.find(cookie);
+    return cookie === undefined ? null : this.#deps.find(cookie);
   }
 
   async #visit(visit: Visit): Promise<void> {
@@ -164,10 +164,10 @@ export class DashboardDoor {
       this.#signIn(visit);
       return;
     }
-    if (this.#parts.files.sendOpen(visit, name)) return;
-    if (await this.#parts.setup.handle(visit, name)) return;
+    if (this.#deps.files.sendOpen(visit, name)) return;
+    if (await this.#deps.setup.handle(visit, name)) return;
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
-    const user = cookie === undefined ? null : await this.#parts.look(cookie);
+    const user = cookie === undefined ? null : await this.#deps.look(cookie);
     visit.belongsTo(user);
     if (user === null) this.#turnAway(visit);
     else this.#show(visit, user);
@@ -182,12 +182,12 @@ export class DashboardDoor {
       return;
     }
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
-    const user = cookie === undefined ? null : await this.#parts.look(cookie);
+    const user = cookie === undefined ? null : await this.#deps.look(cookie);
     visit.belongsTo(user);
     if (user === null) this.#turnAway(visit);
     else if (place.kind === 'api') this.#filesApi(visit, user, place.url);
     else if (place.kind === 'thumbnail') {
-      await sendThumbnail(visit, callerOf(user), this.#parts.thumbnail);
+      await sendThumbnail(visit, callerOf(user), this.#deps.thumbnail);
     } else if (!this.#sendFiles(visit, user, place)) say(visit, refuse('not_found'));
   }
 
@@ -201,7 +201,7 @@ export class DashboardDoor {
   }
 
   #sendFiles(visit: Visit, user: User, place: FilesPlace): boolean {
-    const { filesPage, mayWake } = this.#parts;
+    const { filesPage, mayWake } = this.#deps;
     const { method } = visit.request;
     if (method !== 'GET' && method !== 'HEAD') return false;
     if (place.kind === 'asset') return filesPage.sendAsset(visit, place.name);
@@ -216,15 +216,15 @@ export class DashboardDoor {
 
   /** A house of which nothing is known begins with its setup, unless somebody wants no guide. */
   #signIn(visit: Visit): void {
-    const { setup, signIn } = this.#parts;
+    const { setup, signIn } = this.#deps;
     const query = new URLSearchParams(visit.query);
     if (setup.isEmptyHouse && !query.has('account')) goTo(visit.response, '/dashboard/setup');
     else signIn.show(visit, { next: query.get('next'), isSetupOpen: setup.isOpen });
   }
 
   async #post(visit: Visit): Promise<void> {
-    const { signIn } = this.#parts;
-    if (!isSocket(visit) && !this.#parts.takesChanges()) {
+    const { signIn } = this.#deps;
+    if (!isSocket(visit) && !this.#deps.takesChanges()) {
       // Forms of a person's: the page asks for the form again until it is taken.
       send(visit, 503, startingPage(visit.language), WAITING_CONTENT_SECURITY_POLICY);
       return;
@@ -232,12 +232,12 @@ export class DashboardDoor {
     const user = this.#found(visit.request);
     // A cookie opens nothing of the sign-in's own, which stays open to all.
     visit.belongsTo(isSocket(visit) ? user : null);
-    if (await this.#parts.setup.handle(visit, visit.name)) return;
+    if (await this.#deps.setup.handle(visit, visit.name)) return;
     if (visit.name === 'sign-in') await signIn.post(visit);
     else if (visit.name === 'wake') await signIn.wake(visit);
     else if (visit.name === 'sign-out') {
       signIn.signOut(visit);
-      this.#parts.sockets.sweep();
+      this.#deps.sockets.sweep();
     } else if (isSocket(visit)) this.#socket(visit);
     else say(visit, refuse(user === null ? 'no_token' : 'not_found'));
   }
@@ -263,8 +263,8 @@ export class DashboardDoor {
 
   #show(visit: Visit, user: User): void {
     const { request, language, name } = visit;
-    if (this.#parts.files.send(visit, name)) return;
-    if (!this.#parts.flowsRun()) {
+    if (this.#deps.files.send(visit, name)) return;
+    if (!this.#deps.flowsRun()) {
       if (isDocument(request))
         send(visit, 503, startingPage(language), WAITING_CONTENT_SECURITY_POLICY);
       else say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
@@ -285,18 +285,18 @@ export class DashboardDoor {
       const mark = query === undefined ? '' : `?${query}`;
       response.writeHead(302, { Location: `/dashboard/${mark}`, 'Content-Length': 0 });
       response.end();
-    } else this.#parts.files.sendIndex(request, response);
+    } else this.#deps.files.sendIndex(request, response);
   }
 
   #socket(visit: Visit): void {
     const { request, response } = visit;
     const user = this.#found(request);
-    const isTooMuch = user !== null && isHandshake(request) && !this.#parts.sockets.mayOpen(user);
+    const isTooMuch = user !== null && isHandshake(request) && !this.#deps.sockets.mayOpen(user);
     if (!isSameOrigin(request)) say(visit, refuse('not_allowed'));
     else if (user === null) say(visit, SIGN_IN_FIRST);
-    else if (!this.#parts.flowsRun()) say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
+    else if (!this.#deps.flowsRun()) say(visit, refuse('restarting', { retryAfterSeconds: 5 }));
     else if (isTooMuch) say(visit, refuse('too_many_tries'));
-    else this.#parts.inner().emit('request', request, response);
+    else this.#deps.inner().emit('request', request, response);
   }
 
   /** What `GET /api/energy/report` answers with `Accept: text/csv`, which a link cannot ask for. */
@@ -307,7 +307,7 @@ export class DashboardDoor {
   }
 
   #letOn({ request, next }: Visit, user: User): void {
-    this.#parts.letOn(request, callerOf(user));
+    this.#deps.letOn(request, callerOf(user));
     next();
   }
 }

@@ -1,5 +1,5 @@
 import { uptime } from 'node:os';
-import type { FlowStorageOptions } from '../flows/flow-storage.ts';
+import type { FlowStorageDeps } from '../flows/flow-storage.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { FlowsState } from './health-checks.ts';
 import { bootIdOf, RunEnds } from './run-ends.ts';
@@ -54,7 +54,7 @@ export class FlowState {
   }
 
   get storageHooks(): Pick<
-    FlowStorageOptions,
+    FlowStorageDeps,
     'onLeftOut' | 'onChangedByBoth' | 'isSafe' | 'onSafeDeploy'
   > {
     return {

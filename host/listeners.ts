@@ -21,7 +21,7 @@ const MAX_HEADERS = 100;
 
 type Upgrade = (request: Parameters<RequestListener>[0], socket: Socket, head: Buffer) => void;
 
-export interface ListenerOptions {
+export interface ListenerDeps {
   readonly host: string;
   readonly ports: readonly number[];
   /** Gets every request, also those that ask `Expect: 100-continue` first. */
@@ -50,14 +50,14 @@ export class PortError extends Error {
 
 /** The open ports of one app. */
 export class Listeners {
-  readonly #options: ListenerOptions;
+  readonly #deps: ListenerDeps;
   readonly #servers: Server[] = [];
   readonly #room: ConnectionRoom;
   readonly #answering = new WeakMap<Socket, ServerResponse>();
 
-  constructor(options: ListenerOptions) {
-    this.#options = options;
-    this.#room = options.room;
+  constructor(deps: ListenerDeps) {
+    this.#deps = deps;
+    this.#room = deps.room;
   }
 
   /** The first port that was opened, as the system gave it. */
@@ -67,10 +67,10 @@ export class Listeners {
 
   /** @throws PortError naming the port that could not be opened; none stays open then */
   async open(): Promise<void> {
-    for (const port of this.#options.ports) {
+    for (const port of this.#deps.ports) {
       const server = this.#server();
       try {
-        await listen(server, port, this.#options.host);
+        await listen(server, port, this.#deps.host);
       } catch (error) {
         await this.close();
         const { code = '', message } = error as NodeJS.ErrnoException;
@@ -100,7 +100,7 @@ export class Listeners {
   }
 
   #server(): Server {
-    const { onUpgrade, takesUpgrade } = this.#options;
+    const { onUpgrade, takesUpgrade } = this.#deps;
     const server = createServer({
       ...this.#asking(),
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -130,7 +130,7 @@ export class Listeners {
     if (onUpgrade !== null && (takesUpgrade === undefined || canAsk(server))) {
       server.on('upgrade', (request, socket, head) => {
         const isCounted = takesUpgrade !== undefined;
-        if (isCounted || this.#room.takeSocket(socket as Socket, this.#options.ownerOf(request)))
+        if (isCounted || this.#room.takeSocket(socket as Socket, this.#deps.ownerOf(request)))
           onUpgrade(request, socket as Socket, head);
         else socket.destroy();
       });
@@ -142,7 +142,7 @@ export class Listeners {
   }
 
   #asking(): AskingOptions {
-    const { takesUpgrade } = this.#options;
+    const { takesUpgrade } = this.#deps;
     if (takesUpgrade === undefined) return {};
     return {
       shouldUpgradeCallback: (request) => {
@@ -154,7 +154,7 @@ export class Listeners {
 
   #serve(...[request, response]: Parameters<RequestListener>): void {
     const { socket } = request;
-    if (!this.#room.serve(request, response, this.#options.ownerOf(request))) return;
+    if (!this.#room.serve(request, response, this.#deps.ownerOf(request))) return;
     this.#answering.set(socket, response);
     response.once('close', () => {
       if (this.#answering.get(socket) === response) this.#answering.delete(socket);
@@ -162,7 +162,7 @@ export class Listeners {
     });
     const fault = headerFault(request);
     if (fault === null) {
-      this.#options.onRequest(request, response);
+      this.#deps.onRequest(request, response);
       return;
     }
     setCommonHeaders(response);

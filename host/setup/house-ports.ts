@@ -1,9 +1,9 @@
 import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
 import { askNearNas, findNas } from '../nas-finder.ts';
-import type { HousePorts } from './setup-sections.ts';
+import type { HouseDeps } from './setup-sections.ts';
 
 /** What the settings' pages do, done by the rooms. */
-export function housePorts({ accounts, credentials, nas, tapo, energy }: Rooms): HousePorts {
+export function housePorts({ accounts, credentials, nas, tapo, energy }: Rooms): HouseDeps {
   return {
     nas: {
       now: () => {

@@ -34,7 +34,7 @@ import {
 } from './setup-pages.ts';
 
 /** What the pages set up, each as its room does it. */
-export interface HousePorts {
+export interface HouseDeps {
   readonly nas: {
     now(): { readonly state: string; readonly version: string | null; readonly mac: string | null };
     ask(typed: string): Promise<AskedNas>;
@@ -98,16 +98,16 @@ const LONGEST_KEY = 8_192;
 /** What each section shows, and takes. */
 export class Sections {
   readonly #settings: HouseSettings;
-  readonly #ports: HousePorts;
+  readonly #deps: HouseDeps;
   readonly #asks: AddressRate;
   readonly #accounts: AddressRate;
   readonly #keyTries: AddressRate;
   /** Something was set in the guided start that counts from the next start on. */
   #isStartDue = false;
 
-  constructor(settings: HouseSettings, ports: HousePorts, clock: Clock) {
+  constructor(settings: HouseSettings, deps: HouseDeps, clock: Clock) {
     this.#settings = settings;
-    this.#ports = ports;
+    this.#deps = deps;
     this.#asks = new AddressRate(clock, ASKS_A_MINUTE);
     this.#accounts = new AddressRate(clock, ACCOUNTS_A_MINUTE);
     this.#keyTries = new AddressRate(clock, KEYS_A_MINUTE);
@@ -120,7 +120,7 @@ export class Sections {
 
   index(language: Language): string {
     const words = WORDS.of(language).setup;
-    const { nas, plugs } = this.#ports;
+    const { nas, plugs } = this.#deps;
     const feeding = plugs.list(language).find(({ role }) => role === 'nas');
     const names = plugs.list(language).map(({ id, name }) => {
       return id === feeding?.id ? `${name} (${words.plugFeeds})` : name;
@@ -133,7 +133,7 @@ export class Sections {
       account: plugs.hasAccount ? words.accountSet : words.accountNone,
       plugs: names.length === 0 ? words.plugsNone : names.join(', '),
       price: `${this.#cents(language)} ct`,
-      keys: filled(words.keysCount, { count: this.#ports.keys.list().length }),
+      keys: filled(words.keysCount, { count: this.#deps.keys.list().length }),
     });
   }
 
@@ -201,7 +201,7 @@ export class Sections {
     return nasPage({
       ...this.#shown(visited, said, NAS_SETTINGS),
       url,
-      now: this.#ports.nas.now(),
+      now: this.#deps.nas.now(),
       typed: url ?? '',
       found: [],
       silent: null,
@@ -219,11 +219,11 @@ export class Sections {
       return page(429, this.#nas(visited, { fault: words.tooOften }, { typed }));
     }
     if (what === 'find') {
-      const found = await this.#ports.nas.find();
+      const found = await this.#deps.nas.find();
       const said = found.length === 0 ? { fault: words.nasNone } : {};
       return page(200, this.#nas(visited, said, { found, typed }));
     }
-    const asked = await this.#ports.nas.ask(typed);
+    const asked = await this.#deps.nas.ask(typed);
     if (what === 'use' && (asked.kind === 'found' || asked.kind === 'silent')) {
       return await this.#useNas(visited, form, asked);
     }
@@ -276,7 +276,7 @@ export class Sections {
   }
 
   #account(visited: Visited, said: Said): string {
-    const { hasAccount } = this.#ports.plugs;
+    const { hasAccount } = this.#deps.plugs;
     return accountPage({ ...this.#shown(visited, said, ACCOUNT_SETTINGS), hasAccount });
   }
 
@@ -297,7 +297,7 @@ export class Sections {
     if (!(await this.#isSure(visited, form))) {
       return page(401, this.#account(visited, { fault: words.againWrong }));
     }
-    const tried = await this.#ports.plugs.tryAccount({ username, password }, visited.language);
+    const tried = await this.#deps.plugs.tryAccount({ username, password }, visited.language);
     if (tried.kind === 'refused') {
       const fault = `${words.accountRefused} ${tried.stateHint}`;
       return page(422, this.#account(visited, { fault }));
@@ -311,7 +311,7 @@ export class Sections {
   }
 
   #plugs(visited: Visited, said: Said): string {
-    const { plugs } = this.#ports;
+    const { plugs } = this.#deps;
     const { hasAccount } = plugs;
     const shown = this.#shown(visited, said, []);
     return plugsPage({ ...shown, hasAccount, plugs: plugs.list(visited.language) });
@@ -319,7 +319,7 @@ export class Sections {
 
   async #takePlugs(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
     const words = WORDS.of(visited.language).setup;
-    const { plugs } = this.#ports;
+    const { plugs } = this.#deps;
     if (form.get('do') === 'find') {
       if (this.#asks.take('plugs').kind !== 'go') {
         return page(429, this.#plugs(visited, { fault: words.tooOften }));
@@ -343,7 +343,7 @@ export class Sections {
   }
 
   #namePlugs({ language }: Visited, form: URLSearchParams): void {
-    const { plugs } = this.#ports;
+    const { plugs } = this.#deps;
     const feeds = form.get('feeds');
     for (const { id, role, name } of plugs.list(language)) {
       const given = form.get(`name-${id}`)?.trim() ?? name;
@@ -369,19 +369,19 @@ export class Sections {
     if (kept.kind === 'faults') {
       return page(422, this.#price(visited, { fault: kept.faults.join(' ') }));
     }
-    if (kept.kind === 'kept') this.#ports.usePrice(cents);
+    if (kept.kind === 'kept') this.#deps.usePrice(cents);
     const place = `/dashboard/setup/${after('price')}`;
     if (visited.base === 'setup') return { kind: 'next', place };
     return page(200, this.#price(visited, { good: words.priceSaved }));
   }
 
   #keys(visited: Visited, said: Said): string {
-    return keysPage({ ...this.#shown(visited, said, []), keys: this.#ports.keys.list() });
+    return keysPage({ ...this.#shown(visited, said, []), keys: this.#deps.keys.list() });
   }
 
   async #takeKeys(visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
     const words = WORDS.of(visited.language).setup;
-    const { keys } = this.#ports;
+    const { keys } = this.#deps;
     const [username, secret] = [trimmed(form, 'username'), trimmed(form, 'secret')];
     const isStore = form.get('do') === 'store';
     const isWhole = username !== '' && (!isStore || secret !== '');
@@ -401,7 +401,7 @@ export class Sections {
   }
 
   async #storeKey(visited: Visited, username: string, secret: string): Promise<TakeOutcome> {
-    const stored = await this.#ports.keys.store(username, secret);
+    const stored = await this.#deps.keys.store(username, secret);
     if (stored.kind === 'stored') {
       const good = WORDS.of(visited.language).setup.keyStored;
       return page(200, this.#keys(visited, { good }));
@@ -422,7 +422,7 @@ export class Sections {
   async #isSure({ user, asksAgain, address }: Visited, form: URLSearchParams): Promise<boolean> {
     if (!asksAgain) return true;
     if (user === null) return false;
-    const { accounts } = this.#ports;
+    const { accounts } = this.#deps;
     const { username } = user;
     const password = form.get('password') ?? '';
     if (password === '') return false;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { ConnectionRoom } from '../../host/connection-room.ts';
-import { type ListenerOptions, Listeners } from '../../host/listeners.ts';
+import { type ListenerDeps, Listeners } from '../../host/listeners.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
 describe('The listeners', () => {
@@ -22,7 +22,7 @@ describe('The listeners', () => {
     return new ConnectionRoom({ most, clock: new ManualClock() });
   }
 
-  async function open(options: Partial<ListenerOptions> = {}): Promise<Listeners> {
+  async function open(options: Partial<ListenerDeps> = {}): Promise<Listeners> {
     const listeners = new Listeners({
       host: '127.0.0.1',
       ports: [0],

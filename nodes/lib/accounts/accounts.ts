@@ -58,7 +58,7 @@ export type { PageOutcome, SignInOutcome, SignInRefusal } from './caller.ts';
 export type { OpenedPage } from './page-sessions.ts';
 export { NewestTimeRows } from './page-session-rows.ts';
 
-interface AccountsParts {
+interface AccountsDeps {
   /** The queue database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -90,7 +90,7 @@ export class Accounts {
   readonly signIns: SignIns;
   /** How phones and desktops get their tokens. */
   readonly pairing: Pairing;
-  readonly #parts: AccountsParts;
+  readonly #parts: AccountsDeps;
   readonly #book: UserBook;
   readonly #authenticator: Authenticator;
   readonly #signIn: SignIn;
@@ -108,7 +108,7 @@ export class Accounts {
   #unlisten: () => void = () => undefined;
   #telling: Promise<void> = Promise.resolve();
 
-  constructor(parts: AccountsParts) {
+  constructor(parts: AccountsDeps) {
     this.#parts = parts;
     const events = (this.#events = new AccountEvents(parts.log));
     const { store, clock, time, nas, presence, secretKey, log, budget } = parts;
@@ -436,7 +436,7 @@ function unknownNow(store: Store, { state }: NasPresence): AuthVerdict | null {
   return { kind: 'cannot_ask', code: silentCode(state) };
 }
 
-interface PairingParts {
+interface PairingDeps {
   readonly nas: Pick<NasClient, 'me'>;
   readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
@@ -473,14 +473,14 @@ type Said =
  * the Pi knows user, token, refresh token and device from that moment on.
  */
 class Pairing {
-  readonly #parts: PairingParts;
+  readonly #parts: PairingDeps;
   readonly #registrations: AddressRate;
   readonly #codes: AddressRate;
   readonly #polls: AddressRate;
   /** By the hash of the code a desktop polls with. */
   readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
 
-  constructor(parts: PairingParts) {
+  constructor(parts: PairingDeps) {
     this.#parts = parts;
     this.#registrations = new AddressRate(parts.clock, REGISTRATIONS);
     this.#codes = new AddressRate(parts.clock, CODES);
@@ -597,7 +597,7 @@ function keyOf(code: string): string {
   return hashToken(code).toString('base64');
 }
 
-interface ProfileParts {
+interface ProfileDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -609,9 +609,9 @@ interface ProfileParts {
 
 /** `GET /api/auth/me` and `POST /api/auth/logout`. */
 class Profile {
-  readonly #parts: ProfileParts;
+  readonly #parts: ProfileDeps;
 
-  constructor(parts: ProfileParts) {
+  constructor(parts: ProfileDeps) {
     this.#parts = parts;
   }
 
@@ -823,7 +823,7 @@ function idOf(kind: SignedIn['kind'], key: string): string {
 /** Who may wake changes rarely, and the apps' own asks are kept as well. */
 const PERMISSIONS_FRESH_MS = 6 * 3_600_000;
 
-interface BackgroundLearningParts {
+interface BackgroundLearningDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -837,11 +837,11 @@ interface BackgroundLearningParts {
  * BaluDesk must get at its start, and whether they may wake. Where no caller waits the budget rules.
  */
 class BackgroundLearning {
-  readonly #parts: BackgroundLearningParts;
+  readonly #parts: BackgroundLearningDeps;
   readonly #running = new Map<number, Promise<void>>();
   #stopped = false;
 
-  constructor(parts: BackgroundLearningParts) {
+  constructor(parts: BackgroundLearningDeps) {
     this.#parts = parts;
   }
 

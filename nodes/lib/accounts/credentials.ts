@@ -27,7 +27,7 @@ const ROW_ID_BYTES = 9;
 const ROUND_MS = 61_000;
 const MOST_ROUNDS = 8;
 
-interface CredentialsParts {
+interface CredentialsDeps {
   /** The queue database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -77,7 +77,7 @@ export type KeyStored =
  * for anybody but whom the NAS says it belongs to.
  */
 export class Credentials {
-  readonly #parts: CredentialsParts;
+  readonly #deps: CredentialsDeps;
   readonly #vault: CredentialVault;
   readonly #keys: KeyCredentials;
   readonly #devices: DeviceCredentials;
@@ -89,11 +89,11 @@ export class Credentials {
   /** By user: the minute in which the NAS takes another registration is waited for. */
   readonly #later = new Map<number, Cancel>();
 
-  constructor(parts: CredentialsParts) {
-    this.#parts = parts;
-    const { nas, clock, time, secretKey, randomBytes, isOver } = parts;
-    const rows = new CredentialRows(parts.store, (userId) => {
-      if (!this.#enrolment.isSuspect(userId)) parts.onEnded(userId);
+  constructor(deps: CredentialsDeps) {
+    this.#deps = deps;
+    const { nas, clock, time, secretKey, randomBytes, isOver } = deps;
+    const rows = new CredentialRows(deps.store, (userId) => {
+      if (!this.#enrolment.isSuspect(userId)) deps.onEnded(userId);
     });
     const cipher = new CredentialCipher(secretKey, randomBytes);
     const newId = (): string => randomBytes(ROW_ID_BYTES).toString('base64url');
@@ -101,9 +101,9 @@ export class Credentials {
     const calls = new DeviceCalls(nas, `BaluPi ${piMark(secretKey)}`);
     const devices = new DeviceCredentials({
       ...{ vault, nas, calls, clock, time },
-      takeRefresh: parts.takeRefresh,
+      takeRefresh: deps.takeRefresh,
     });
-    this.#inTurn = new InTurn(parts.log);
+    this.#inTurn = new InTurn(deps.log);
     this.#vault = vault;
     this.#calls = calls;
     this.#devices = devices;
@@ -113,7 +113,7 @@ export class Credentials {
 
   /** Finds what a changed SECRET_KEY made unreadable, and listens for the NAS. */
   start(): void {
-    const { log, presence } = this.#parts;
+    const { log, presence } = this.#deps;
     const unreadable = this.#vault.inspect();
     if (unreadable > 0) {
       log.warn(`${unreadable} stored credentials cannot be read: SECRET_KEY was changed.`);
@@ -131,12 +131,12 @@ export class Credentials {
 
   /** A token of that very user, best first, or null where there is none now. Never wakes the NAS. */
   async credentialFor(userId: number): Promise<string | null> {
-    return (await this.storedFor(userId)) ?? this.#parts.liveToken(userId);
+    return (await this.storedFor(userId)) ?? this.#deps.liveToken(userId);
   }
 
   /** As {@link credentialFor}, by what is stored alone. */
   async storedFor(userId: number): Promise<string | null> {
-    const { presence, userOf } = this.#parts;
+    const { presence, userOf } = this.#deps;
     if (!presence.state.awake) return null;
     return await this.#flight.run(String(userId), async () => {
       const username = userOf(userId)?.username ?? null;
@@ -149,7 +149,7 @@ export class Credentials {
    * has no token at this moment: the NAS gave none, and is not asked again at once.
    */
   holdsFor(userId: number): boolean {
-    const username = this.#parts.userOf(userId)?.username;
+    const username = this.#deps.userOf(userId)?.username;
     return this.#vault.rows.all().some((row) => {
       const isTheirs = row.userId === null ? row.username === username : row.userId === userId;
       return isTheirs && (row.state === 'ok' || row.state === 'unchecked');
@@ -164,15 +164,15 @@ export class Credentials {
         return;
       }
       if (row.kind !== 'device' || !this.#devices.forget(row, token)) continue;
-      if (row.userId !== null) this.#parts.onEnded(row.userId);
+      if (row.userId !== null) this.#deps.onEnded(row.userId);
       return;
     }
-    this.#parts.refusedElsewhere(token);
+    this.#deps.refusedElsewhere(token);
   }
 
   /** The NAS just confirmed a token of that user. */
   confirmed(user: User, token: string): void {
-    const { enrol, presence } = this.#parts;
+    const { enrol, presence } = this.#deps;
     if (enrol === 'off' || !presence.state.awake) return;
     this.#inTurn.add(() => this.#enrol(user, token));
   }
@@ -201,7 +201,7 @@ export class Credentials {
 
   /** Stores an admin's key for a user; while the NAS cannot be asked it is kept and not used. */
   async storeKey(username: string, apiKey: string): Promise<KeyStored> {
-    const { nas, presence, onReady } = this.#parts;
+    const { nas, presence, onReady } = this.#deps;
     if (readTokenForm(apiKey).kind !== 'api_key') {
       return { kind: 'refused', detail: 'This is no API key of the NAS; one begins with balu_.' };
     }
@@ -262,9 +262,9 @@ export class Credentials {
       const rows = this.#vault.rows.all().filter(isRegistered);
       for (const row of rows) if (await this.#unregister(row)) removed += 1;
       const left = this.#vault.rows.all().filter(isRegistered).length;
-      const goesOn = left > 0 && left < rows.length && this.#parts.presence.state.reachable;
+      const goesOn = left > 0 && left < rows.length && this.#deps.presence.state.reachable;
       if (!goesOn || rounds === MOST_ROUNDS) return { removed, left };
-      await this.#parts.clock.sleep(ROUND_MS);
+      await this.#deps.clock.sleep(ROUND_MS);
     }
   }
 
@@ -281,14 +281,14 @@ export class Credentials {
       rows.delete(row.id);
       return;
     }
-    const token = this.#parts.presence.state.awake ? await this.#devices.access(row) : null;
+    const token = this.#deps.presence.state.awake ? await this.#devices.access(row) : null;
     this.#devices.doubt(row);
     rows.setState(row.id, 'removed', 'An admin removed it.');
     if (token !== null && row.deviceId !== null) await this.#calls.remove(token, row.deviceId);
   }
 
   async #enrol(user: User, token: string): Promise<void> {
-    const { clock, onReady } = this.#parts;
+    const { clock, onReady } = this.#deps;
     this.#later.get(user.id)?.();
     this.#later.delete(user.id);
     const considered = await this.#enrolment.consider(user, token);
@@ -305,7 +305,7 @@ export class Credentials {
       if (row.kind !== 'api_key' || row.state !== 'unchecked') continue;
       const checked = await this.#keys.check(row);
       if (checked?.userId !== null && checked?.userId !== undefined) {
-        this.#parts.onReady(checked.userId);
+        this.#deps.onReady(checked.userId);
       }
     }
   }
@@ -339,7 +339,7 @@ type Considered =
 
 const NOTHING: Considered = { kind: 'nothing' };
 
-interface EnrolmentParts {
+interface EnrolmentDeps {
   readonly vault: CredentialVault;
   readonly devices: DeviceCredentials;
   readonly calls: DeviceCalls;
@@ -354,16 +354,16 @@ interface EnrolmentParts {
  * for them while they are away. A user who removed that device is never asked for again.
  */
 class Enrolment {
-  readonly #parts: EnrolmentParts;
+  readonly #deps: EnrolmentDeps;
   readonly #pace: CallPace;
   readonly #suspects = new Set<number>();
   /** Whose suspected registration is being looked at. */
   readonly #looking = new Set<number>();
   readonly #notBeforeMs = new Map<number, number>();
 
-  constructor(parts: EnrolmentParts) {
-    this.#parts = parts;
-    this.#pace = new CallPace(parts.clock, PER_MINUTE);
+  constructor(deps: EnrolmentDeps) {
+    this.#deps = deps;
+    this.#pace = new CallPace(deps.clock, PER_MINUTE);
   }
 
   /** A logout revokes that user's refresh tokens on the NAS (measured on 1.38). */
@@ -385,7 +385,7 @@ class Enrolment {
 
   /** @param token of that user, good at this moment */
   async consider(user: User, token: string): Promise<Considered> {
-    const { vault, clock, isOver } = this.#parts;
+    const { vault, clock, isOver } = this.#deps;
     // It may have waited its turn, and its user may have signed out with it meanwhile.
     if (isOver(token)) return NOTHING;
     const nowMs = clock.monotonicMs();
@@ -394,7 +394,7 @@ class Enrolment {
     if (row !== null && !(await this.#isWanted(row))) return NOTHING;
     if (!this.#pace.take()) return { kind: 'later', inMs: this.#pace.freeInMs() };
     this.#notBeforeMs.set(user.id, nowMs + AGAIN_AFTER_MS);
-    const listed = await this.#parts.calls.list(token);
+    const listed = await this.#deps.calls.list(token);
     if (listed === null || (row !== null && !this.#stillThere(row, listed))) return NOTHING;
     return isOver(token) ? NOTHING : await this.#register(user, token, row, listed);
   }
@@ -405,7 +405,7 @@ class Enrolment {
     before: CredentialRow | null,
     listed: readonly NasDevice[],
   ): Promise<Considered> {
-    const { vault, devices, calls } = this.#parts;
+    const { vault, devices, calls } = this.#deps;
     const made = await calls.register(token);
     if (made?.userId !== user.id) return NOTHING;
     const kept = vault.keep({
@@ -425,7 +425,7 @@ class Enrolment {
   }
 
   async #isWanted(row: CredentialRow): Promise<boolean> {
-    const { vault, devices, time } = this.#parts;
+    const { vault, devices, time } = this.#deps;
     switch (row.state) {
       case 'removed':
         return false;
@@ -453,7 +453,7 @@ class Enrolment {
   /** A device that is gone from the list was taken off it by its user: that is a no for good. */
   #stillThere(row: CredentialRow, listed: readonly NasDevice[]): boolean {
     if (row.deviceId === null || listed.some(({ id }) => id === row.deviceId)) return true;
-    this.#parts.vault.rows.setState(row.id, 'removed', 'Its user removed the device on the NAS.');
+    this.#deps.vault.rows.setState(row.id, 'removed', 'Its user removed the device on the NAS.');
     return false;
   }
 
@@ -464,7 +464,7 @@ class Enrolment {
     listed: readonly NasDevice[],
     token: string,
   ): Promise<void> {
-    const { calls } = this.#parts;
+    const { calls } = this.#deps;
     for (const device of listed) {
       const old = device.id === before?.deviceId || calls.isOwn(device, userId);
       if (old) await calls.remove(token, device.id);

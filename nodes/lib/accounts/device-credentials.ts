@@ -27,7 +27,7 @@ interface Access {
   readonly expiresAtMs: number;
 }
 
-interface DeviceCredentialsParts {
+interface DeviceCredentialsDeps {
   readonly vault: CredentialVault;
   readonly nas: Pick<NasClient, 'refresh' | 'me'>;
   readonly calls: DeviceCalls;
@@ -39,21 +39,21 @@ interface DeviceCredentialsParts {
 
 /** The Pi's own registrations: a refresh token each, exchanged for access tokens of 15 minutes. */
 export class DeviceCredentials {
-  readonly #parts: DeviceCredentialsParts;
+  readonly #deps: DeviceCredentialsDeps;
   readonly #pace: CallPace;
   readonly #access = new Map<string, Access>();
   readonly #proven = new Set<string>();
   readonly #notBeforeMs = new Map<string, number>();
   readonly #listedAtMs = new Map<string, number>();
 
-  constructor(parts: DeviceCredentialsParts) {
-    this.#parts = parts;
-    this.#pace = new CallPace(parts.clock, REFRESHES_PER_MINUTE);
+  constructor(deps: DeviceCredentialsDeps) {
+    this.#deps = deps;
+    this.#pace = new CallPace(deps.clock, REFRESHES_PER_MINUTE);
   }
 
   /** @returns an access token of this very user, or null where there is none now */
   async usable(userId: number): Promise<string | null> {
-    const { vault } = this.#parts;
+    const { vault } = this.#deps;
     const row = vault.rows.ofUser(userId, 'device');
     const token = row === null ? null : await this.access(row);
     if (row !== null && token !== null) vault.used(row);
@@ -66,14 +66,14 @@ export class DeviceCredentials {
    */
   async access(row: CredentialRow): Promise<string | null> {
     const kept = this.#access.get(row.id);
-    const nowMs = this.#parts.time.nowMs();
+    const nowMs = this.#deps.time.nowMs();
     if (row.state !== 'ok') return null;
     if (kept !== undefined && nowMs < kept.expiresAtMs - NEARLY_OVER_MS) {
       return (await this.#isListed(row, kept.token)) ? kept.token : null;
     }
-    const secret = this.#parts.vault.secretOf(row);
+    const secret = this.#deps.vault.secretOf(row);
     if (secret === null || !this.#mayAsk(row)) return null;
-    const access = this.#read(row, await this.#parts.nas.refresh(secret));
+    const access = this.#read(row, await this.#deps.nas.refresh(secret));
     if (access === null || !(await this.#isListed(row, access.token))) return null;
     if (!(await this.#isOwn(row, access.token))) return null;
     this.#access.set(row.id, access);
@@ -85,7 +85,7 @@ export class DeviceCredentials {
     const form = readTokenForm(token);
     if (form.kind !== 'jwt') return;
     this.#proven.add(row.id);
-    this.#listedAtMs.set(row.id, this.#parts.clock.monotonicMs());
+    this.#listedAtMs.set(row.id, this.#deps.clock.monotonicMs());
     this.#access.set(row.id, { token, expiresAtMs: form.claims.expiresAtMs });
   }
 
@@ -103,18 +103,18 @@ export class DeviceCredentials {
   }
 
   #mayAsk(row: CredentialRow): boolean {
-    const nowMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs < (this.#notBeforeMs.get(row.id) ?? -Infinity)) return false;
-    return this.#pace.take() && this.#parts.takeRefresh();
+    return this.#pace.take() && this.#deps.takeRefresh();
   }
 
   #later(row: CredentialRow): null {
-    this.#notBeforeMs.set(row.id, this.#parts.clock.monotonicMs() + ASK_AGAIN_MS);
+    this.#notBeforeMs.set(row.id, this.#deps.clock.monotonicMs() + ASK_AGAIN_MS);
     return null;
   }
 
   #read(row: CredentialRow, answer: NasJson): Access | null {
-    const { rows } = this.#parts.vault;
+    const { rows } = this.#deps.vault;
     const fault = refusalIn(answer);
     if (fault?.kind === 'inactive') {
       rows.setState(row.id, 'inactive', 'Its user is switched off on the NAS.');
@@ -136,7 +136,7 @@ export class DeviceCredentials {
   }
 
   async #isListed(row: CredentialRow, token: string): Promise<boolean> {
-    const { calls, clock, vault } = this.#parts;
+    const { calls, clock, vault } = this.#deps;
     const nowMs = clock.monotonicMs();
     if (nowMs - (this.#listedAtMs.get(row.id) ?? -Infinity) < LIST_HOLDS_MS) return true;
     const devices = await calls.list(token);
@@ -154,10 +154,10 @@ export class DeviceCredentials {
   /** Before its first use in this run the NAS itself must say whose token this is. */
   async #isOwn(row: CredentialRow, token: string): Promise<boolean> {
     if (this.#proven.has(row.id)) return true;
-    const whose = await whoseToken(this.#parts.nas, token);
+    const whose = await whoseToken(this.#deps.nas, token);
     if (whose.kind !== 'user') return this.#later(row) !== null;
     if (whose.id !== row.userId) {
-      this.#parts.vault.rows.setState(row.id, 'revoked', 'It is the device of somebody else.');
+      this.#deps.vault.rows.setState(row.id, 'revoked', 'It is the device of somebody else.');
       return false;
     }
     this.#proven.add(row.id);

@@ -39,7 +39,7 @@ const FORMS_REMEMBERED = 200;
 
 const REFUSED: AuthVerdict = { kind: 'refused', code: 'bad_token' };
 
-export interface NasVerdictsParts {
+export interface NasVerdictsDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -57,21 +57,21 @@ export interface NasVerdictsParts {
  * sleep until the token's own end plus the grace.
  */
 export class NasVerdicts {
-  readonly #parts: NasVerdictsParts;
+  readonly #deps: NasVerdictsDeps;
   readonly #flight = new SingleFlight<Asked>();
   readonly #forms = new LruMap<string, ReadToken>(FORMS_REMEMBERED);
   readonly #whys = new Set<Promise<void>>();
   #silentUntilMs = -Infinity;
 
-  constructor(parts: NasVerdictsParts) {
-    this.#parts = parts;
+  constructor(deps: NasVerdictsDeps) {
+    this.#deps = deps;
   }
 
   async judge(token: string): Promise<AuthVerdict> {
     const read = this.#formOf(token);
     if (read === null) return REFUSED;
     const { form, hash } = read;
-    const kept = this.#parts.book.verdicts.find(hash);
+    const kept = this.#deps.book.verdicts.find(hash);
     if (this.#isOver(hash, kept)) return REFUSED;
     if (kept !== null && this.#isFresh(kept)) return this.#letIn(kept, token);
     if (!this.#mayAsk(kept)) return this.#withoutNas(kept, form, token);
@@ -80,7 +80,7 @@ export class NasVerdicts {
     );
     if (asked.kind !== 'silent') return asked;
     // Read again: the token may have been refused while the ask was under way.
-    const now = this.#parts.book.verdicts.find(hash);
+    const now = this.#deps.book.verdicts.find(hash);
     return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
   }
 
@@ -90,8 +90,8 @@ export class NasVerdicts {
    */
   refused(token: string): void {
     const read = this.#formOf(token);
-    const kept = read === null ? null : this.#parts.book.verdicts.find(read.hash);
-    this.#parts.book.refuse(token);
+    const kept = read === null ? null : this.#deps.book.verdicts.find(read.hash);
+    this.#deps.book.refuse(token);
     if (read === null || kept === null || kept.endedAtMs !== null) return;
     const asking = this.#whyRefused(token, read.form).finally(() => {
       this.#whys.delete(asking);
@@ -105,7 +105,7 @@ export class NasVerdicts {
   }
 
   async #whyRefused(token: string, form: Form): Promise<void> {
-    const { nas, presence } = this.#parts;
+    const { nas, presence } = this.#deps;
     if (!mayAsk(presence.state)) return;
     const answer = await nas.preflight(token, { auto: true });
     if (answer.kind === 'answer' && answer.status === 401) this.#end(token, form, answer.body);
@@ -122,11 +122,11 @@ export class NasVerdicts {
   }
 
   #isOver(hash: Buffer, kept: VerdictRow | null): boolean {
-    return (kept !== null && kept.endedAtMs !== null) || this.#parts.book.isRefused(hash);
+    return (kept !== null && kept.endedAtMs !== null) || this.#deps.book.isRefused(hash);
   }
 
   #isFresh(kept: VerdictRow): boolean {
-    const nowMs = this.#parts.time.nowMs();
+    const nowMs = this.#deps.time.nowMs();
     const ended = kept.expiresAtMs !== null && nowMs >= kept.expiresAtMs;
     return !ended && nowMs - kept.confirmedAtMs < FRESH_MS && this.#isHeld(kept);
   }
@@ -136,18 +136,18 @@ export class NasVerdicts {
    * a live token of theirs, and what waits for them goes on at once.
    */
   #isHeld({ userId }: VerdictRow): boolean {
-    const { book, presence } = this.#parts;
+    const { book, presence } = this.#deps;
     return !mayAsk(presence.state) || book.live.ofUser(userId) !== null;
   }
 
   #mayAsk(kept: VerdictRow | null): boolean {
-    const { presence, clock } = this.#parts;
+    const { presence, clock } = this.#deps;
     if (!mayAsk(presence.state)) return false;
     return kept === null || clock.monotonicMs() >= this.#silentUntilMs;
   }
 
   #letIn(kept: VerdictRow, token: string): AuthVerdict {
-    const user = this.#parts.book.userOf(kept.userId);
+    const user = this.#deps.book.userOf(kept.userId);
     if (user === null) return REFUSED;
     const caller = { user, kind: 'nas', nasToken: token, scope: 'all' } as const;
     const device = kept.kind === 'api_key' ? keyDevice(token) : kept.device;
@@ -156,7 +156,7 @@ export class NasVerdicts {
 
   /** By what is kept: until the token's own end plus the grace. */
   #withoutNas(kept: VerdictRow | null, form: Form, token: string): AuthVerdict {
-    const { time, graceMs, presence } = this.#parts;
+    const { time, graceMs, presence } = this.#deps;
     const cannotAsk = { kind: 'cannot_ask', code: silentCode(presence.state) } as const;
     const endMs = form.kind === 'jwt' ? form.claims.expiresAtMs : (kept?.confirmedAtMs ?? 0);
     if (time.nowMs() < endMs + graceMs) {
@@ -173,15 +173,15 @@ export class NasVerdicts {
     const user = await this.#whose(token, hash, form);
     if (user === null) return REFUSED;
     if (user === 'silent') return { kind: 'silent' };
-    const kept = this.#parts.book.verdicts.find(hash);
+    const kept = this.#deps.book.verdicts.find(hash);
     // Refused by another call meanwhile, or its user just switched off.
     if (kept === null || this.#isOver(hash, kept)) return REFUSED;
-    this.#parts.onConfirmed(user, token);
+    this.#deps.onConfirmed(user, token);
     return this.#letIn(kept, token);
   }
 
   async #preflight(token: string): Promise<NasJson> {
-    const { nas, presence, budget } = this.#parts;
+    const { nas, presence, budget } = this.#deps;
     budget.made();
     const answer = await nas.preflight(token, { auto: true });
     const { reachable, awake } = presence.state;
@@ -194,7 +194,7 @@ export class NasVerdicts {
   #read(answer: NasJson, token: string, form: Form): Asked | 'good' {
     // A NAS that is asked too often says nothing of the token: what is kept counts (contract 2).
     if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) {
-      this.#silentUntilMs = this.#parts.clock.monotonicMs() + SILENCE_MS;
+      this.#silentUntilMs = this.#deps.clock.monotonicMs() + SILENCE_MS;
       return { kind: 'silent' };
     }
     const { status, body } = answer;
@@ -204,7 +204,7 @@ export class NasVerdicts {
   }
 
   #end(token: string, form: Form, body: unknown): void {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     const kept = book.verdicts.find(hashToken(token));
     book.refuse(token);
     if (!saysInactive(body)) return;
@@ -215,7 +215,7 @@ export class NasVerdicts {
 
   /** @returns null when the account is switched off, `silent` when a key's owner cannot be learnt */
   async #whose(token: string, hash: Buffer, form: Form): Promise<User | null | 'silent'> {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     const need = form.kind === 'jwt' ? this.#needOfMe(hash, form.claims) : 'must';
     if (need !== 'no') {
       const told = await this.#me(token, form);
@@ -237,7 +237,7 @@ export class NasVerdicts {
    * a person: the id may have been a deleted user's, and the name another's.
    */
   #needOfMe(hash: Buffer, { userId, username }: NasClaims): 'no' | 'should' | 'must' {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     const { users, verdicts } = book;
     if (verdicts.find(hash) !== null) return 'no';
     if (users.namesakes(username, userId).length > 0) return 'must';
@@ -248,7 +248,7 @@ export class NasVerdicts {
   }
 
   async #me(token: string, form: Form): Promise<User | null | 'silent'> {
-    const { book, nas, budget } = this.#parts;
+    const { book, nas, budget } = this.#deps;
     budget.made();
     const answer = await nas.me(token, { auto: true });
     const told =

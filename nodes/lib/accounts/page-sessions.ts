@@ -16,7 +16,7 @@ const COOKIE_BYTES = 32;
 /** What a cookie of ours looks like; anything else is not looked up. */
 const COOKIE_FORM = /^[\w-]{43}$/;
 
-interface PageSessionsParts {
+interface PageSessionsDeps {
   readonly rows: PageSessionRows;
   readonly time: TrustedClock;
   readonly recheck: RoleRecheck;
@@ -38,15 +38,15 @@ export interface OpenedPage {
  * soon as what it stood on is: a logout, an account switched off, a token the NAS refused, the grace.
  */
 export class PageSessions {
-  readonly #parts: PageSessionsParts;
+  readonly #deps: PageSessionsDeps;
 
-  constructor(parts: PageSessionsParts) {
-    this.#parts = parts;
+  constructor(deps: PageSessionsDeps) {
+    this.#deps = deps;
   }
 
   /** @returns null when that user may not be let in at all */
   open(user: User): OpenedPage | null {
-    const { rows, time, recheck, randomBytes, standingOf } = this.#parts;
+    const { rows, time, recheck, randomBytes, standingOf } = this.#deps;
     const standing = standingOf(user.id);
     if (standing === null) return null;
     const cookie = randomBytes(COOKIE_BYTES).toString('base64url');
@@ -67,13 +67,13 @@ export class PageSessions {
   async look(cookie: string): Promise<User | null> {
     const row = this.#row(cookie);
     if (row === null || this.#standing(row) === null) return null;
-    await this.#parts.recheck.run(row.userId);
+    await this.#deps.recheck.run(row.userId);
     return this.find(cookie);
   }
 
   /** Signs that browser out; others of the same user stay. */
   close(cookie: string): void {
-    if (COOKIE_FORM.test(cookie)) this.#parts.rows.drop(hashOf(cookie));
+    if (COOKIE_FORM.test(cookie)) this.#deps.rows.drop(hashOf(cookie));
   }
 
   /** Names that browser's sign-in, to whoever has to know it again. */
@@ -86,7 +86,7 @@ export class PageSessions {
    * @param userId null for everybody's
    */
   standing(userId: number | null): readonly (PageSessionRow & { readonly key: string })[] {
-    return this.#parts.rows
+    return this.#deps.rows
       .all(userId)
       .filter((row) => this.#standing(row) !== null)
       .map(({ hash, ...row }) => ({ ...row, key: hash.toString('hex') }));
@@ -94,15 +94,15 @@ export class PageSessions {
 
   /** Signs a browser out. @param key as {@link standing} told it */
   end(key: string): void {
-    this.#parts.rows.drop(Buffer.from(key, 'hex'));
+    this.#deps.rows.drop(Buffer.from(key, 'hex'));
   }
 
   #row(cookie: string): PageSessionRow | null {
-    return COOKIE_FORM.test(cookie) ? this.#parts.rows.find(hashOf(cookie)) : null;
+    return COOKIE_FORM.test(cookie) ? this.#deps.rows.find(hashOf(cookie)) : null;
   }
 
   #standing(row: PageSessionRow): User | null {
-    const { time, userOf, standingOf } = this.#parts;
+    const { time, userOf, standingOf } = this.#deps;
     if (time.nowMs() >= row.endsAtMs) return null;
     return standingOf(row.userId) === row.standing ? userOf(row.userId) : null;
   }
@@ -133,7 +133,7 @@ interface EditorSignIn {
   readonly endsAtMs: number;
 }
 
-interface EditorSessionsParts {
+interface EditorSessionsDeps {
   readonly book: UserBook;
   readonly clock: Clock;
   readonly log: Log;
@@ -146,18 +146,18 @@ interface EditorSessionsParts {
  * the Pi is a good moment to ask for the password again.
  */
 export class EditorSessions {
-  readonly #parts: EditorSessionsParts;
+  readonly #deps: EditorSessionsDeps;
   readonly #sessions = new Map<string, Session>();
 
-  constructor(parts: EditorSessionsParts) {
-    this.#parts = parts;
+  constructor(deps: EditorSessionsDeps) {
+    this.#deps = deps;
   }
 
   async signIn(given: PersonTry): Promise<PersonOutcome> {
-    const outcome = await this.#parts.personSignIn.signIn(given);
+    const outcome = await this.#deps.personSignIn.signIn(given);
     if (outcome.kind !== 'person') return outcome;
     const { user } = outcome;
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     if (user.role !== 'admin') {
       const who = `${quoted(user.username)} from ${given.address}`;
       log.warn(`sign-in: refused for ${who} at the editor: admin_only.`);
@@ -168,9 +168,9 @@ export class EditorSessions {
     this.#sessions.set(user.username, {
       userId: user.id,
       signedInAtMs: nowMs,
-      endedAtMs: this.#parts.book.users.find(user.id)?.endedAtMs ?? null,
+      endedAtMs: this.#deps.book.users.find(user.id)?.endedAtMs ?? null,
     });
-    this.#parts.recheck.note(user.id);
+    this.#deps.recheck.note(user.id);
     this.#forgetSurplus();
     return outcome;
   }
@@ -179,7 +179,7 @@ export class EditorSessions {
   async user(username: string): Promise<User | null> {
     const session = this.#sessions.get(username);
     if (session === undefined) return null;
-    if (this.#standing(session) !== null) await this.#parts.recheck.run(session.userId);
+    if (this.#standing(session) !== null) await this.#deps.recheck.run(session.userId);
     const user = this.#standing(session);
     if (user === null) this.#sessions.delete(username);
     return user;
@@ -187,7 +187,7 @@ export class EditorSessions {
 
   /** @param userId null for everybody's */
   standing(userId: number | null): readonly EditorSignIn[] {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const [nowMs, nowTickMs] = [clock.nowMs(), clock.monotonicMs()];
     return [...this.#sessions].flatMap(([username, session]) => {
       const isWanted = userId === null || session.userId === userId;
@@ -202,7 +202,7 @@ export class EditorSessions {
   }
 
   #standing(session: Session): User | null {
-    const { clock, book } = this.#parts;
+    const { clock, book } = this.#deps;
     if (clock.monotonicMs() - session.signedInAtMs >= EDITOR_SESSION_MS) return null;
     const row = book.users.find(session.userId);
     if (row === null || !row.isActive || row.role !== 'admin') return null;
@@ -221,7 +221,7 @@ export class EditorSessions {
 const RECHECK_MS = 300_000;
 const REMEMBERED_USERS = 1_000;
 
-interface RoleRecheckParts {
+interface RoleRecheckDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -234,22 +234,22 @@ interface RoleRecheckParts {
  * asked about them, and what was last known stands until the grace ends it.
  */
 export class RoleRecheck {
-  readonly #parts: RoleRecheckParts;
+  readonly #deps: RoleRecheckDeps;
   readonly #checkedAtMs = new LruMap<number, number>(REMEMBERED_USERS);
   readonly #flight = new SingleFlight<undefined>();
 
-  constructor(parts: RoleRecheckParts) {
-    this.#parts = parts;
+  constructor(deps: RoleRecheckDeps) {
+    this.#deps = deps;
   }
 
   /** They just signed in, so the NAS or their password said who they are. */
   note(userId: number): void {
-    this.#checkedAtMs.set(userId, this.#parts.clock.monotonicMs());
+    this.#checkedAtMs.set(userId, this.#deps.clock.monotonicMs());
   }
 
   /** Asks where five minutes have passed since it was last known. The book learns the answer. */
   async run(userId: number): Promise<void> {
-    const { clock, presence, book } = this.#parts;
+    const { clock, presence, book } = this.#deps;
     const checkedAtMs = this.#checkedAtMs.get(userId) ?? -Infinity;
     if (clock.monotonicMs() - checkedAtMs < RECHECK_MS || !mayAsk(presence.state)) return;
     const live = book.live.ofUser(userId);
@@ -261,7 +261,7 @@ export class RoleRecheck {
   }
 
   async #ask(userId: number, token: string): Promise<void> {
-    const { nas, book } = this.#parts;
+    const { nas, book } = this.#deps;
     const answer = await nas.me(token, { auto: true });
     if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) return;
     if (answer.status === 401) {

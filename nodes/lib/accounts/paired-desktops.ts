@@ -16,7 +16,7 @@ export interface StoredCredentials {
   refused(token: string): Promise<void>;
 }
 
-export interface PairedDesktopsParts {
+export interface PairedDesktopsDeps {
   readonly nas: Pick<NasClient, 'me'>;
   readonly api: Pick<NasApi, 'call'>;
   readonly stored: StoredCredentials;
@@ -52,12 +52,12 @@ export function saysRevoked(status: number, body: unknown): boolean {
  * and act by its user's stored credential, as long as nothing speaks against it: see docs/adr.
  */
 export class PairedDesktops {
-  readonly #parts: PairedDesktopsParts;
+  readonly #deps: PairedDesktopsDeps;
   /** By user, monotonic: when the NAS last confirmed their stored credential. */
   readonly #confirmedAtMs = new Map<number, number>();
 
-  constructor(parts: PairedDesktopsParts) {
-    this.#parts = parts;
+  constructor(deps: PairedDesktopsDeps) {
+    this.#deps = deps;
   }
 
   /** An approved pairing. `raw` is what the NAS says of its user at this moment. */
@@ -69,7 +69,7 @@ export class PairedDesktops {
     readonly userId: number;
     readonly raw: Readonly<Record<string, unknown>>;
   }): void {
-    const { book, time, mode } = this.#parts;
+    const { book, time, mode } = this.#deps;
     const userState = userStateIn(given.raw);
     if (mode === 'off' || userState === null) return;
     const { refreshHash, deviceId, deviceName, userId } = given;
@@ -84,19 +84,19 @@ export class PairedDesktops {
 
   /** Whether it has run out, which needs no NAS to tell. */
   isOver(refreshHash: Buffer): boolean {
-    const row = this.#parts.book.desktops.find(refreshHash);
-    return row !== null && row.endsAtMs <= this.#parts.time.nowMs();
+    const row = this.#deps.book.desktops.find(refreshHash);
+    return row !== null && row.endsAtMs <= this.#deps.time.nowMs();
   }
 
   /** Whether it may go on as far as is known without the NAS. */
   goesOn(refreshHash: Buffer): boolean {
-    const isKnown = this.#parts.book.desktops.find(refreshHash) !== null;
-    return this.#parts.mode === 'auto' && isKnown && !this.isOver(refreshHash);
+    const isKnown = this.#deps.book.desktops.find(refreshHash) !== null;
+    return this.#deps.mode === 'auto' && isKnown && !this.isOver(refreshHash);
   }
 
   /** The NAS, awake, has just refused that refresh token as revoked. */
   async standing(refreshHash: Buffer): Promise<DesktopStanding> {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     const row = this.goesOn(refreshHash) ? book.desktops.find(refreshHash) : null;
     if (row === null) return OVER;
     const confirmed = await this.#confirm(row);
@@ -107,18 +107,18 @@ export class PairedDesktops {
   }
 
   list(userId: number | null): readonly DesktopRow[] {
-    const nowMs = this.#parts.time.nowMs();
-    return this.#parts.book.desktops.standing(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
+    const nowMs = this.#deps.time.nowMs();
+    return this.#deps.book.desktops.standing(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
   }
 
   /** The stored credential of that user is over: whoever leaned on it is, too. */
   credentialEnded(userId: number): void {
     this.#confirmedAtMs.delete(userId);
-    this.#parts.book.endDesktopsOf(userId, 'credential_refused');
+    this.#deps.book.endDesktopsOf(userId, 'credential_refused');
   }
 
   async #confirm(row: DesktopRow): Promise<'confirmed' | 'unsure' | 'over'> {
-    const { stored, clock, time } = this.#parts;
+    const { stored, clock, time } = this.#deps;
     const { userId } = row;
     const confirmedAtMs = this.#confirmedAtMs.get(userId) ?? -Infinity;
     const isConfirmed = clock.monotonicMs() - confirmedAtMs < CONFIRMED_FOR_MS;
@@ -135,7 +135,7 @@ export class PairedDesktops {
 
   /** The NAS's word on the credential, and on its user, whose change ends what was paired before. */
   async #askWhose(userId: number, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
-    const { nas, book, stored, clock } = this.#parts;
+    const { nas, book, stored, clock } = this.#deps;
     const answer = await nas.me(token, { auto: true });
     if (answer.kind !== 'answer') return 'unsure';
     if (answer.status === 401) {
@@ -153,7 +153,7 @@ export class PairedDesktops {
 
   /** An approved pairing makes the desktop one that syncs, and its user may take it off that list. */
   async #askListed(row: DesktopRow, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
-    const { api, book, stored, time } = this.#parts;
+    const { api, book, stored, time } = this.#deps;
     const path = `/api/sync/status/${encodeURIComponent(row.deviceId)}`;
     const answer = await api.call({ method: 'GET', path, token, auto: true });
     if (answer.kind !== 'answer') return 'unsure';

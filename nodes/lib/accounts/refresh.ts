@@ -7,7 +7,7 @@ import { type PairedDesktops, saysRevoked } from './paired-desktops.ts';
 import type { PiTokens } from './pi-tokens.ts';
 import type { UserBook } from './user-book.ts';
 
-interface RefreshParts {
+interface RefreshDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -25,11 +25,11 @@ const SIGNED_OUT = refused('bad_token', { detail: 'You were signed out. Sign in 
 
 /** `POST /api/auth/refresh`, where any honest failure but 504 signs the apps out for good. */
 export class Refresh {
-  readonly #parts: RefreshParts;
+  readonly #deps: RefreshDeps;
   readonly #flight = new SingleFlight<SignInOutcome>();
 
-  constructor(parts: RefreshParts) {
-    this.#parts = parts;
+  constructor(deps: RefreshDeps) {
+    this.#deps = deps;
   }
 
   /** @param address where it comes from, as the guard saw it */
@@ -41,7 +41,7 @@ export class Refresh {
   }
 
   async #refresh(refreshToken: string, hash: Buffer, address: string): Promise<SignInOutcome> {
-    const { nas, presence, shares, book } = this.#parts;
+    const { nas, presence, shares, book } = this.#deps;
     if (!mayAsk(presence.state)) return this.#asleep(hash);
     // Signed out here, also where the NAS was asleep then and would still take it.
     if (book.refreshTokens.isEnded(hash)) return SIGNED_OUT;
@@ -67,7 +67,7 @@ export class Refresh {
 
   /** A desktop's own, where it may go on; null for what is refused as the NAS says. */
   async #forDesktop(hash: Buffer): Promise<SignInOutcome | null> {
-    const { desktops, piSignIn, presence } = this.#parts;
+    const { desktops, piSignIn, presence } = this.#deps;
     // Asleep it is let in as anybody is, though soft sleep answers.
     if (!presence.state.awake && desktops.goesOn(hash)) return this.#asleep(hash);
     const standing = await desktops.standing(hash);
@@ -82,7 +82,7 @@ export class Refresh {
   }
 
   #passRefusal(status: number, body: unknown, hash: Buffer): SignInOutcome {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     if (status === 401 || status === 403) {
       const row = book.refreshTokens.find(hash);
       book.refuseRefresh(hash);
@@ -92,18 +92,18 @@ export class Refresh {
   }
 
   #passGood(status: number, body: unknown, refreshToken: string): SignInOutcome {
-    const learnt = this.#parts.book.learnSignIn(body, refreshToken);
+    const learnt = this.#deps.book.learnSignIn(body, refreshToken);
     if (learnt.kind === 'ended') return SIGNED_OUT;
     if (learnt.kind === 'inactive') {
       return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
     }
     if (learnt.kind === 'nobody') return { kind: 'passed', status, body, user: null };
-    this.#parts.onConfirmed(learnt.user, learnt.token);
+    this.#deps.onConfirmed(learnt.user, learnt.token);
     return { kind: 'passed', status, body, user: learnt.user };
   }
 
   #asleep(hash: Buffer): SignInOutcome {
-    const { book, time, piSignIn, desktops } = this.#parts;
+    const { book, time, piSignIn, desktops } = this.#deps;
     if (desktops.isOver(hash)) return KEEP_TOKENS;
     const kept = book.refreshTokens.find(hash);
     const row = kept === null ? null : book.users.find(kept.userId);

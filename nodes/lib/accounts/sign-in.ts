@@ -62,7 +62,7 @@ export type Checked =
   /** The kept verifier's. `wake`: a known admin after the grace. */
   | { readonly kind: 'by_verifier'; readonly user: User; readonly scope: Caller['scope'] };
 
-interface SignInParts {
+interface SignInDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -93,19 +93,19 @@ const PENDING_REMEMBERED = 1_000;
 
 /** Passwords and second factors: shown to the NAS while it answers, else to the kept verifier. */
 export class SignIn {
-  readonly #parts: SignInParts;
+  readonly #deps: SignInDeps;
   readonly #flight = new SingleFlight<Checked>();
   /** Hashes of the pending tokens the NAS gave out through here: whoever has one knew a password. */
   readonly #pending = new LruMap<string, true>(PENDING_REMEMBERED);
   readonly #refused: RefusedSignIns;
 
-  constructor(parts: SignInParts) {
-    this.#parts = parts;
-    this.#refused = new RefusedSignIns(parts.clock, parts.log);
+  constructor(deps: SignInDeps) {
+    this.#deps = deps;
+    this.#refused = new RefusedSignIns(deps.clock, deps.log);
   }
 
   async password(given: LoginTry): Promise<Checked> {
-    const row = this.#parts.book.users.findByName(given.username);
+    const row = this.#deps.book.users.findByName(given.username);
     const checked = await this.#password(given, row);
     this.#refused.note(checked, row?.username ?? null, given.address);
     return checked;
@@ -116,13 +116,13 @@ export class SignIn {
     const subject = readUserId(decodeJwt(given.pendingToken)?.claims['sub']);
     const isOurs = this.#pending.get(keyOfPending(given.pendingToken)) === true;
     const checked = await this.#secondFactor(given, subject, isOurs);
-    const row = subject !== null && isOurs ? this.#parts.book.users.find(subject) : null;
+    const row = subject !== null && isOurs ? this.#deps.book.users.find(subject) : null;
     this.#refused.note(checked, row?.username ?? null, given.address);
     return checked;
   }
 
   async #password(given: LoginTry, row: UserRow | null): Promise<Checked> {
-    const { limits, book, time } = this.#parts;
+    const { limits, book, time } = this.#deps;
     const leave = limits.tryAt(given.address, given.username);
     if (leave.kind === 'wait') return tooMany(leave);
     const isKnown = row !== null && book.places.isKnown(row.id, given.address, time.nowMs());
@@ -140,7 +140,7 @@ export class SignIn {
     subject: number | null,
     isOurs: boolean,
   ): Promise<CheckedByNas> {
-    const { limits, presence, nas, book, shares } = this.#parts;
+    const { limits, presence, nas, book, shares } = this.#deps;
     const leave = limits.tryAt(given.address, `second factor of ${subject ?? 'nobody'}`);
     if (leave.kind === 'wait') return tooMany(leave);
     if (!mayAsk(presence.state)) return refused(silentCode(presence.state));
@@ -159,7 +159,7 @@ export class SignIn {
    * tells a right password from a guess before any of the NAS's few sign-ins is spent on it.
    */
   async #check(given: LoginTry, row: UserRow | null, isKnown: boolean): Promise<Checked> {
-    const { presence, verifiers, shares, nas } = this.#parts;
+    const { presence, verifiers, shares, nas } = this.#deps;
     const turn = isKnown ? 'known' : 'stranger';
     const match = await verifiers.check(row?.id ?? null, given.password, turn);
     const weighed: Weighed = { ...given, row, isKnown, match };
@@ -174,7 +174,7 @@ export class SignIn {
   }
 
   async #learn(given: Weighed, answer: NasJson): Promise<Checked> {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     if (answer.kind === 'unreachable') return this.#byVerifier(given);
     if (answer.status === 429) return this.#known(given) ?? this.#read(answer);
     const checked = this.#read(answer);
@@ -192,7 +192,7 @@ export class SignIn {
   }
 
   async #keep({ row, match, password }: Weighed, userId: number): Promise<void> {
-    const { verifiers, time } = this.#parts;
+    const { verifiers, time } = this.#deps;
     const wasKept = match === 'match' && row?.id === userId;
     if (wasKept && verifiers.isCurrent(userId)) return;
     await verifiers.keep(userId, password, time.nowMs());
@@ -207,21 +207,21 @@ export class SignIn {
     if (answer.kind === 'bad_answer' || answer.status >= 500) return refused('nas_bad_answer');
     const { status, body } = answer;
     if (status >= 300) return { kind: 'by_nas', status, body, user: null };
-    const learnt = this.#parts.book.learnSignIn(body);
+    const learnt = this.#deps.book.learnSignIn(body);
     if (learnt.kind === 'inactive') return INACTIVE;
     if (learnt.kind !== 'user') return { kind: 'by_nas', status, body, user: null };
-    this.#parts.onConfirmed(learnt.user, learnt.token);
+    this.#deps.onConfirmed(learnt.user, learnt.token);
     return { kind: 'by_nas', status, body, user: learnt.user };
   }
 
   /** Whether the NAS refused the very password that is kept. */
   async #matches({ row, password, match }: Weighed): Promise<boolean> {
     if (match !== 'busy' || row === null) return match === 'match';
-    return (await this.#parts.verifiers.check(row.id, password, 'known')) === 'match';
+    return (await this.#deps.verifiers.check(row.id, password, 'known')) === 'match';
   }
 
   #byVerifier(given: Weighed): Checked {
-    const { presence } = this.#parts;
+    const { presence } = this.#deps;
     const { row, match } = given;
     if (!presence.state.everSeen) return refused('nas_never_seen');
     if (match === 'busy') return refused('too_many_tries', { retryAfterSeconds: BUSY_SECONDS });
@@ -232,7 +232,7 @@ export class SignIn {
 
   /** By the kept verifier; null where it does not match. */
   #known({ row: kept, match }: Weighed): Checked | null {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     // Read anew: what the NAS said while the password was looked at counts.
     const row = kept === null || match !== 'match' ? null : book.users.find(kept.id);
     if (row === null) return null;
@@ -247,7 +247,7 @@ export class SignIn {
 
   #noteIn(checked: Checked, address: string): void {
     if (checked.kind === 'refused' || checked.user === null) return;
-    const { book, time, onNews } = this.#parts;
+    const { book, time, onNews } = this.#deps;
     const { user } = checked;
     const isNew = !book.places.isKnown(user.id, address, time.nowMs());
     book.places.note(user.id, address, time.nowMs());

@@ -9,7 +9,7 @@ import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.
 import { CopyRows, type KeptCopy } from './entries/entry-rows.ts';
 import { PieceShelf, Shelf } from './entries/entry-store.ts';
 import { PieceRows } from './entries/segment-rows.ts';
-import { type CachePorts, type FilledFile, type FillTarget, Room } from './entries/space.ts';
+import { type CacheDeps, type FilledFile, type FillTarget, Room } from './entries/space.ts';
 import { CachePolicy } from './policy/policy.ts';
 import { Background } from './prefetch/background.ts';
 import { CareRows } from './scrub/scrub-rows.ts';
@@ -49,7 +49,7 @@ export type { CopyTicket, QueuedFile } from './verify/freshness.ts';
 export class Cache {
   /** What goes on beside the answers: pins, fetching ahead, counts by day. */
   readonly background: Background;
-  readonly #ports: CachePorts;
+  readonly #ports: CacheDeps;
   readonly #copies: CopyRows;
   readonly #blobs: BlobStore;
   readonly #shelf: Shelf;
@@ -63,9 +63,9 @@ export class Cache {
   readonly #scrub: Scrub;
   readonly #server: CopyServer;
   readonly #pool: BufferPool;
-  readonly #publish: CacheParts['publish'];
+  readonly #publish: Assembled['publish'];
 
-  constructor(ports: CachePorts) {
+  constructor(ports: CacheDeps) {
     this.#ports = ports;
     const parts = assemble(ports);
     this.#copies = parts.copies;
@@ -336,7 +336,7 @@ export class Cache {
 }
 
 /** What a cache is made of. */
-interface CacheParts {
+interface Assembled {
   readonly copies: CopyRows;
   readonly pieceRows: PieceRows;
   readonly blobs: BlobStore;
@@ -356,7 +356,7 @@ interface CacheParts {
 }
 
 /** Builds the parts of a cache from what it is given. */
-function assemble(ports: CachePorts): CacheParts {
+function assemble(ports: CacheDeps): Assembled {
   const { store, clock, files } = ports;
   const copies = new CopyRows(store);
   const pieceRows = new PieceRows(store);
@@ -402,7 +402,7 @@ function roomFor(room: Room): (target: FillTarget) => ReturnType<Room['reserve']
     room.reserve(version.sizeBytes, isAhead === true ? null : path);
 }
 
-function failureTeller({ diskHealth, log }: CachePorts): (cause: unknown) => void {
+function failureTeller({ diskHealth, log }: CacheDeps): (cause: unknown) => void {
   return (cause) => {
     diskHealth.failed(cause);
     log.warn(`The cache could not write to its disk: ${codeOf(cause)}.`);

@@ -316,7 +316,7 @@ export type ShownBelow =
   /** Never listed by this user, or not every folder below it was, or there is too much. */
   | { readonly kind: 'unlisted' };
 
-interface ShownTreesPorts {
+interface ShownTreesDeps {
   readonly rows: ListingRows;
   readonly changed: ChangedView;
   readonly queued: QueuedItems;
@@ -329,14 +329,14 @@ interface ShownTreesPorts {
  * were not shown it.
  */
 export class ShownTrees {
-  readonly #ports: ShownTreesPorts;
+  readonly #deps: ShownTreesDeps;
 
-  constructor(ports: ShownTreesPorts) {
-    this.#ports = ports;
+  constructor(deps: ShownTreesDeps) {
+    this.#deps = deps;
   }
 
   place(userId: number, path: string): 'file' | 'folder' | 'absent' | 'unknown' {
-    const origin = this.#ports.changed.origin(userId, path);
+    const origin = this.#deps.changed.origin(userId, path);
     if (origin.kind === 'upload') return 'file';
     if (origin.kind === 'made' || this.#isOnTheWay(userId, path)) return 'folder';
     if (origin.kind === 'gone') return 'absent';
@@ -364,7 +364,7 @@ export class ShownTrees {
   }
 
   #rootOf(userId: number, path: string): ShownEntryBelow | 'absent' | 'unlisted' {
-    const entry = this.#entryOf(userId, '', this.#ports.changed.origin(userId, path));
+    const entry = this.#entryOf(userId, '', this.#deps.changed.origin(userId, path));
     if (entry === 'unknown') return 'unlisted';
     if (entry !== 'absent') return entry;
     return this.#isOnTheWay(userId, path) ? folderEntry('') : 'absent';
@@ -372,9 +372,9 @@ export class ShownTrees {
 
   /** @returns null where not all of it is known, or there is too much */
   #childrenOf(userId: number, folder: string, most: number): readonly ShownEntryBelow[] | null {
-    const here = this.#ports.changed.folder(userId, folder);
+    const here = this.#deps.changed.folder(userId, folder);
     const children = new Map<string, ShownEntryBelow>();
-    for (const name of this.#ports.queued.foldersIn(userId, folder).keys()) {
+    for (const name of this.#deps.queued.foldersIn(userId, folder).keys()) {
       children.set(nameOf(name), folderEntry(nameOf(name)));
     }
     const listed = this.#listedOf(userId, folder, here);
@@ -406,7 +406,7 @@ export class ShownTrees {
     here: ChangedFolder | null,
     children: Map<string, ShownEntryBelow>,
   ): boolean {
-    const uploads = here === null ? this.#ports.pending.inFolder(userId, folder) : [];
+    const uploads = here === null ? this.#deps.pending.inFolder(userId, folder) : [];
     for (const upload of uploads) {
       const name = nameOf(upload.path);
       children.set(name, queuedEntry(name, upload));
@@ -436,7 +436,7 @@ export class ShownTrees {
 
   /** What a user was shown of a path that the NAS has. */
   #itemAt(userId: number, path: string): StoredItem | 'absent' | 'unknown' {
-    const { rows } = this.#ports;
+    const { rows } = this.#deps;
     const folder = parentOf(path);
     const row = folder === null ? null : rows.find(userId, folder);
     if (row === null) return 'unknown';
@@ -446,30 +446,30 @@ export class ShownTrees {
 
   /** @returns null where this user never listed it */
   #listed(userId: number, folder: string): Iterable<StoredItem> | null {
-    const { rows } = this.#ports;
+    const { rows } = this.#deps;
     const row = rows.find(userId, folder);
     return row === null ? null : this.#seenOf(row.id);
   }
 
   *#seenOf(listingId: number): Iterable<StoredItem> {
-    for (const item of this.#ports.rows.items(listingId)) {
+    for (const item of this.#deps.rows.items(listingId)) {
       if (!this.#isUnseen(listingId, item)) yield item;
     }
   }
 
   #isUnseen(listingId: number, item: StoredItem): boolean {
-    return !item.isDirectory && this.#ports.rows.isUnseen(listingId, item.path);
+    return !item.isDirectory && this.#deps.rows.isUnseen(listingId, item.path);
   }
 
   /** Whether uploads of this user are queued below a path. */
   #isOnTheWay(userId: number, path: string): boolean {
     const parent = parentOf(path);
-    return parent !== null && this.#ports.queued.foldersIn(userId, parent).has(path);
+    return parent !== null && this.#deps.queued.foldersIn(userId, parent).has(path);
   }
 
   /** A folder that the NAS is known not to have, and that uploads will make. */
   #isOnlyQueued(userId: number, folder: string): boolean {
-    const origin = this.#ports.changed.below(userId, folder);
+    const origin = this.#deps.changed.below(userId, folder);
     const isAbsent = origin.kind === 'nas' && this.#itemAt(userId, origin.path) === 'absent';
     return (isAbsent || origin.kind === 'gone') && this.#isOnTheWay(userId, folder);
   }

@@ -51,7 +51,7 @@ export { pathNow, type QueuedChange } from './queued-change.ts';
 export type { StoredItem } from './stored-item.ts';
 export { versionOf } from './stored-item.ts';
 
-interface FilesPorts {
+interface FilesDeps {
   /** The cache database. */
   readonly store: Store;
   readonly nas: Pick<NasClient, 'list' | 'sharedWithMe' | 'download'>;
@@ -116,25 +116,25 @@ export class Files {
   readonly #changed: ChangedView;
   readonly #trees: ShownTrees;
 
-  constructor(ports: FilesPorts) {
-    const { store, nas, clock, pending, tokenRefused, trustedNowMs } = ports;
+  constructor(deps: FilesDeps) {
+    const { store, nas, clock, pending, tokenRefused, trustedNowMs } = deps;
     this.#pending = pending;
     this.#followers = new SyncFollowers(clock);
-    this.#diskRefuses = ports.diskRefuses ?? (() => false);
+    this.#diskRefuses = deps.diskRefuses ?? (() => false);
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
     const grantRows = new GrantRows(store);
     this.#grants = new ShareGrants({ rows: grantRows, nas, clock, trustedNowMs, tokenRefused });
     const [rows, grants] = [this.#rows, this.#grants];
-    const storage = new NasStorage({ rows, nas, clock, presence: ports.presence });
+    const storage = new NasStorage({ rows, nas, clock, presence: deps.presence });
     this.#storage = storage;
     const refusals = new RefusalRows(store);
     this.#listings = new Listings({ rows, refusals, grants, nas, storage, clock, tokenRefused });
     const listings = this.#listings;
-    this.#views = new FolderViews({ ...ports, rows, refusals, listings, grants });
+    this.#views = new FolderViews({ ...deps, rows, refusals, listings, grants });
     this.#probe = new ShareProbe({ nas, clock, tokenRefused, grants });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
-    const { isKept } = ports;
+    const { isKept } = deps;
     this.#changed = new ChangedView(pending);
     const changed = this.#changed;
     const readable = { views, grants, isKept, storage };
@@ -476,7 +476,7 @@ function isNext(page: PageWish | undefined): boolean {
   return (page?.after ?? null) !== null;
 }
 
-interface ListingAnswersPorts {
+interface ListingAnswersDeps {
   readonly rows: ListingRows;
   readonly grants: ShareGrants;
   readonly queued: QueuedItems;
@@ -484,10 +484,10 @@ interface ListingAnswersPorts {
 
 /** What a caller is told of a folder: the NAS's items they may read, and their own queued ones. */
 class ListingAnswers {
-  readonly #ports: ListingAnswersPorts;
+  readonly #deps: ListingAnswersDeps;
 
-  constructor(ports: ListingAnswersPorts) {
-    this.#ports = ports;
+  constructor(deps: ListingAnswersDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -503,7 +503,7 @@ class ListingAnswers {
   ): ListOutcome {
     const isFault = view.kind !== 'view' && view.kind !== 'unlisted' && view.kind !== 'not_found';
     if (isFault) return view;
-    const queued = this.#ports.queued.in(user.id, path, rowOf(view), changed);
+    const queued = this.#deps.queued.in(user.id, path, rowOf(view), changed);
     switch (view.kind) {
       case 'view': {
         const { source, ageSeconds, row } = view;
@@ -553,7 +553,7 @@ class ListingAnswers {
     changed: ChangedFolder | null,
     from: { readonly after: ItemCursor | null; readonly batch: number } | null = null,
   ): Generator<StoredItem> {
-    const { rows, queued } = this.#ports;
+    const { rows, queued } = this.#deps;
     const base = changed?.base ?? folder;
     const after = from?.after ?? null;
     const cursor = after === null ? null : { ...after, path: moved(after.path, folder, base) };
@@ -567,7 +567,7 @@ class ListingAnswers {
   /** What of a kept listing its user may still read. */
   *readable(user: User, items: Iterable<StoredItem>): Generator<StoredItem> {
     for (const item of items) {
-      if (this.#ports.grants.mayRead(user, item.path, item.ownerId)) yield item;
+      if (this.#deps.grants.mayRead(user, item.path, item.ownerId)) yield item;
     }
   }
 }

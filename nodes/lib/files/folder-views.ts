@@ -42,7 +42,7 @@ function isKeptFor({ kind }: Asked): boolean {
 
 const CANNOT_ASK: Asked = { kind: 'cannot_ask' };
 
-interface FolderViewsPorts {
+interface FolderViewsDeps {
   readonly rows: ListingRows;
   readonly listings: Listings;
   readonly grants: ShareGrants;
@@ -57,25 +57,25 @@ interface FolderViewsPorts {
 
 /** Permission first, then the NAS while it is awake, then what is kept. */
 export class FolderViews {
-  readonly #ports: FolderViewsPorts;
+  readonly #deps: FolderViewsDeps;
   readonly #patience: Patience;
 
-  constructor(ports: FolderViewsPorts) {
-    this.#ports = ports;
-    this.#patience = new Patience(ports.clock);
+  constructor(deps: FolderViewsDeps) {
+    this.#deps = deps;
+    this.#patience = new Patience(deps.clock);
   }
 
-  /** @param options.patient `false`: as asleep when the NAS takes long to give a token */
+  /** @param deps.patient `false`: as asleep when the NAS takes long to give a token */
   async access(caller: Caller, options: Patient = {}): Promise<Access> {
-    if (!this.#ports.presence.state.awake) return { kind: 'asleep' };
-    const asking = this.#ports.tokenOf(caller);
+    if (!this.#deps.presence.state.awake) return { kind: 'asleep' };
+    const asking = this.#deps.tokenOf(caller);
     const token = await (options.patient === false
       ? this.#patience.for<string | null | symbol>(asking, TOO_LONG)
       : asking);
     if (typeof token === 'symbol') return { kind: 'asleep' };
     if (token !== null) return { kind: 'awake', token };
     // It went while it was asked for a token, or gives none now: no fault of the caller's.
-    const mayCome = !this.#ports.presence.state.awake || this.#ports.holdsCredential(caller);
+    const mayCome = !this.#deps.presence.state.awake || this.#deps.holdsCredential(caller);
     return mayCome ? { kind: 'asleep' } : { kind: 'needs_nas_token' };
   }
 
@@ -86,17 +86,17 @@ export class FolderViews {
    */
   async mayRead(user: User, path: string, access: Access): Promise<boolean> {
     if (access.kind === 'awake') {
-      const { grants } = this.#ports;
+      const { grants } = this.#deps;
       const asking = grants.refresh(user, access.token, path === SHARED_WITH_ME);
       const wasLetIn = grants.mayRead(user, path, this.ownerOf(user, path));
       await (wasLetIn ? this.#patience.for(asking, undefined) : asking);
     }
-    return this.#ports.grants.mayRead(user, path, this.ownerOf(user, path));
+    return this.#deps.grants.mayRead(user, path, this.ownerOf(user, path));
   }
 
   /**
    * The folder itself; the caller must have been let in before.
-   * @param options.patient `false`: what is kept will do when the NAS takes long to answer
+   * @param deps.patient `false`: what is kept will do when the NAS takes long to answer
    */
   async view(
     user: User,
@@ -106,7 +106,7 @@ export class FolderViews {
   ): Promise<FolderView> {
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'awake') {
-      const asking = this.#ports.listings.ask(user, access.token, path, options);
+      const asking = this.#deps.listings.ask(user, access.token, path, options);
       const asked = await (options.patient === false ? this.soon(asking, CANNOT_ASK) : asking);
       if (asked.kind === 'listed') {
         return { kind: 'view', row: asked.row, source: 'fresh', ageSeconds: 0 };
@@ -125,7 +125,7 @@ export class FolderViews {
 
   /** Whether this user ever listed a folder. */
   isListed(user: User, folder: string): boolean {
-    return this.#ports.rows.find(user.id, folder) !== null;
+    return this.#deps.rows.find(user.id, folder) !== null;
   }
 
   /** The owner of a path as this user's listing of its folder tells it. */
@@ -142,28 +142,28 @@ export class FolderViews {
 
   /** The entry of a path in one of this user's kept listings. */
   entryIn(user: User, folder: string, path: string): StoredItem | null {
-    const row = this.#ports.rows.find(user.id, folder);
-    return row === null ? null : this.#ports.rows.shows(row.id, path);
+    const row = this.#deps.rows.find(user.id, folder);
+    return row === null ? null : this.#deps.rows.shows(row.id, path);
   }
 
   #stored(user: User, path: string): FolderView | null {
-    const row = this.#ports.rows.find(user.id, path);
+    const row = this.#deps.rows.find(user.id, path);
     if (row === null) return null;
-    const ageMs = this.#ports.clock.nowMs() - row.listedAtMs;
+    const ageMs = this.#deps.clock.nowMs() - row.listedAtMs;
     const ageSeconds = Math.max(0, Math.floor(ageMs / 1000));
     return { kind: 'view', row, source: 'stored', ageSeconds };
   }
 
   /** The nearest kept folder above may rule the path out; else only the NAS knows. */
   #neverListed(user: User, path: string): FolderView {
-    if (this.#ports.refusals.covers(user.id, path)) return { kind: 'not_found' };
+    if (this.#deps.refusals.covers(user.id, path)) return { kind: 'not_found' };
     let below = path;
-    while (!this.#ports.grants.sharesFolder(user, below)) {
+    while (!this.#deps.grants.sharesFolder(user, below)) {
       const parent = parentOf(below);
       if (parent === null) break;
-      const row = this.#ports.rows.find(user.id, parent);
+      const row = this.#deps.rows.find(user.id, parent);
       if (row !== null) {
-        const shown = this.#ports.rows.shows(row.id, below)?.isDirectory === true;
+        const shown = this.#deps.rows.shows(row.id, below)?.isDirectory === true;
         return shown ? { kind: 'unlisted' } : { kind: 'not_found' };
       }
       below = parent;

@@ -61,7 +61,7 @@ interface Asking {
 /** A folder in which things are deleted as fast as it is listed is shown as it was last told. */
 const MOST_ROUNDS = 3;
 
-interface ListingsPorts {
+interface ListingsDeps {
   readonly rows: ListingRows;
   readonly refusals: RefusalRows;
   readonly grants: ShareGrants;
@@ -73,7 +73,7 @@ interface ListingsPorts {
 
 /** Folders as the NAS lists them, per user: one question at a time, and none too soon again. */
 export class Listings {
-  readonly #ports: ListingsPorts;
+  readonly #ports: ListingsDeps;
   readonly #asked: Recent<'stored' | 'unconfirmed'>;
   readonly #running = new Map<string, Promise<Asked>>();
   readonly #next = new Map<string, Promise<Asked>>();
@@ -81,7 +81,7 @@ export class Listings {
   readonly #late = new Set<Asking>();
   #generation = 0;
 
-  constructor(ports: ListingsPorts) {
+  constructor(ports: ListingsDeps) {
     this.#ports = ports;
     this.#asked = new Recent(ports.clock, MOST_FOLDERS);
   }

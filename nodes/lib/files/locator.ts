@@ -9,7 +9,7 @@ import type { PendingUploads } from './queued-change.ts';
 import type { Probed, ShareGrants, ShareProbe } from './share-grants.ts';
 import { type StoredItem, versionOf } from './stored-item.ts';
 
-interface LocatorPorts {
+interface LocatorDeps {
   readonly items: ItemRows;
   readonly views: FolderViews;
   readonly grants: ShareGrants;
@@ -27,10 +27,10 @@ const CANNOT_ASK: Probed = { kind: 'cannot_ask' };
 
 /** Finds the file a caller means, and which version of it, never saying more than they may know. */
 export class Locator {
-  readonly #ports: LocatorPorts;
+  readonly #deps: LocatorDeps;
 
-  constructor(ports: LocatorPorts) {
-    this.#ports = ports;
+  constructor(deps: LocatorDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -46,8 +46,8 @@ export class Locator {
       .map((candidate) => this.#pathOf(caller.user, candidate))
       .filter((path) => path !== null);
     const hasToken = caller.nasToken !== null;
-    const patient = hasToken || !paths.some((path) => this.#ports.isKept(path));
-    const access = await this.#ports.views.access(caller, { patient });
+    const patient = hasToken || !paths.some((path) => this.#deps.isKept(path));
+    const access = await this.#deps.views.access(caller, { patient });
     let possible: LocateOutcome = NOT_FOUND;
     for (const path of paths) {
       const outcome = await this.#locatePath(caller.user, path, access, options);
@@ -60,10 +60,10 @@ export class Locator {
 
   /** Looks again at a file just fetched, with a question begun after now when `force` is set. */
   async relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
-    const access = await this.#ports.views.access(caller);
+    const access = await this.#deps.views.access(caller);
     if (access.kind !== 'awake') return { kind: 'unknown' };
-    if (!(await this.#ports.views.mayRead(caller.user, path, access))) return { kind: 'gone' };
-    if (this.#ports.pending.find(caller.user.id, path) !== null) {
+    if (!(await this.#deps.views.mayRead(caller.user, path, access))) return { kind: 'gone' };
+    if (this.#deps.pending.find(caller.user.id, path) !== null) {
       return this.#unqueuedVersion(caller.user, path, access, force);
     }
     const outcome = await this.#onNas(caller.user, path, access, { force, auto: true });
@@ -76,7 +76,7 @@ export class Locator {
   #pathOf(user: User, candidate: DownloadCandidate): string | null {
     switch (candidate.kind) {
       case 'pi_id':
-        return this.#followed(user, this.#ports.items.pathOfPiId(candidate.id));
+        return this.#followed(user, this.#deps.items.pathOfPiId(candidate.id));
       case 'nas_file_id':
         return this.#pathOfNasId(user, candidate.id);
       case 'path':
@@ -86,17 +86,17 @@ export class Locator {
 
   /** Where a user sees what the Pi, else the NAS, knows by that number. */
   pathOfId(user: User, id: number): string | null {
-    return this.#followed(user, this.#ports.items.pathOfPiId(id)) ?? this.#pathOfNasId(user, id);
+    return this.#followed(user, this.#deps.items.pathOfPiId(id)) ?? this.#pathOfNasId(user, id);
   }
 
   #pathOfNasId(user: User, id: number): string | null {
-    const path = this.#ports.items.pathOfNasId(user.id, id);
-    return path === null ? null : this.#ports.changed.shownAt(user.id, path);
+    const path = this.#deps.items.pathOfNasId(user.id, id);
+    return path === null ? null : this.#deps.changed.shownAt(user.id, path);
   }
 
   /** An id goes on meaning its file where its user moved that and the NAS did not yet. */
   #followed(user: User, path: string | null): string | null {
-    const { changed } = this.#ports;
+    const { changed } = this.#deps;
     if (path === null || changed.origin(user.id, path).kind !== 'gone') return path;
     return changed.shownAt(user.id, path);
   }
@@ -107,12 +107,12 @@ export class Locator {
     access: Access,
     options: AskOptions,
   ): Promise<LocateOutcome> {
-    if (!(await this.#ports.views.mayRead(user, path, access))) return NOT_FOUND;
-    const origin = this.#ports.changed.origin(user.id, path);
+    if (!(await this.#deps.views.mayRead(user, path, access))) return NOT_FOUND;
+    const origin = this.#deps.changed.origin(user.id, path);
     if (origin.kind === 'upload') return { kind: 'queued', upload: origin.upload };
     if (origin.kind !== 'nas') return NOT_FOUND;
     if (origin.path === path) return this.#onNas(user, path, access, options);
-    if (!(await this.#ports.views.mayRead(user, origin.path, access))) return NOT_FOUND;
+    if (!(await this.#deps.views.mayRead(user, origin.path, access))) return NOT_FOUND;
     const outcome = await this.#onNas(user, origin.path, access, options);
     if (outcome.kind !== 'located') return outcome;
     return { ...outcome, file: { ...outcome.file, name: nameOf(path), shownPath: path } };
@@ -133,8 +133,8 @@ export class Locator {
   #onNas(user: User, path: string, access: Access, options: AskOptions): Promise<LocateOutcome> {
     const parent = parentOf(path);
     if (parent === null) return Promise.resolve(NOT_FOUND);
-    const owner = this.#ports.views.ownerOf(user, parent);
-    return this.#ports.grants.mayRead(user, parent, owner)
+    const owner = this.#deps.views.ownerOf(user, parent);
+    return this.#deps.grants.mayRead(user, parent, owner)
       ? this.#inFolder(user, parent, path, access, options)
       : this.#sharedFile(user, path, access, options);
   }
@@ -146,7 +146,7 @@ export class Locator {
     access: Access,
     options: AskOptions,
   ): Promise<LocateOutcome> {
-    const { views, isKept } = this.#ports;
+    const { views, isKept } = this.#deps;
     const isEnough = views.isListed(user, parent) || isKept(path);
     const patient = options.force === true || !isEnough;
     const asked = await views.view(user, parent, access, { ...options, patient });
@@ -162,9 +162,9 @@ export class Locator {
     view: Extract<FolderView, { kind: 'view' }>,
     access: Access,
   ): LocateOutcome {
-    const item = view.row === null ? null : this.#ports.views.entryIn(user, parent, path);
+    const item = view.row === null ? null : this.#deps.views.entryIn(user, parent, path);
     if (item === null || item.isDirectory) return NOT_FOUND;
-    if (!this.#ports.grants.mayRead(user, path, item.ownerId)) return NOT_FOUND;
+    if (!this.#deps.grants.mayRead(user, path, item.ownerId)) return NOT_FOUND;
     const known = view.source;
     if (known === 'stored' && this.#isOut(path, access)) return { kind: 'storage_missing' };
     return located(user, path, item, known, view.row?.listedAtMs ?? null, versionOf(item));
@@ -176,14 +176,14 @@ export class Locator {
     access: Access,
     options: AskOptions,
   ): Promise<LocateOutcome> {
-    const item = this.#ports.views.entryIn(user, SHARED_WITH_ME, path);
-    if (item?.isDirectory === true || this.#ports.grants.sharesFolder(user, path)) return NOT_FOUND;
+    const item = this.#deps.views.entryIn(user, SHARED_WITH_ME, path);
+    if (item?.isDirectory === true || this.#deps.grants.sharesFolder(user, path)) return NOT_FOUND;
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'awake') {
       const force = options.force === true;
-      const asking = this.#ports.probe.probe(user, access.token, path, force);
-      const isEnough = !force && this.#ports.isKept(path);
-      const probed = await (isEnough ? this.#ports.views.soon(asking, CANNOT_ASK) : asking);
+      const asking = this.#deps.probe.probe(user, access.token, path, force);
+      const isEnough = !force && this.#deps.isKept(path);
+      const probed = await (isEnough ? this.#deps.views.soon(asking, CANNOT_ASK) : asking);
       if (probed.kind === 'version') {
         return located(user, path, item, 'fresh', null, probed.version);
       }
@@ -195,13 +195,13 @@ export class Locator {
 
   /** It is there, but not to be had: that the NAS gives nothing of it now is no 404. */
   #isOut(path: string, { kind }: Access): boolean {
-    const { storage, isKept } = this.#ports;
+    const { storage, isKept } = this.#deps;
     return kind === 'awake' && storage.isMissing && !isKept(path);
   }
 
   /** A NAS that is asked too often, or has no disk, says nothing of a file: what is kept is served, as asleep. */
   #isKeptFrom({ kind }: { readonly kind: string }, path: string): boolean {
-    return (kind === 'nas_busy' || kind === 'storage_missing') && this.#ports.isKept(path);
+    return (kind === 'nas_busy' || kind === 'storage_missing') && this.#deps.isKept(path);
   }
 }
 

@@ -11,7 +11,7 @@ const REFRESH_MS = 10 * 60_000;
 const LOOKED_AT_MS = 10_000;
 const MOST_USERS = 1_000;
 
-interface ShareGrantsPorts {
+interface ShareGrantsDeps {
   readonly rows: GrantRows;
   readonly nas: Pick<NasClient, 'sharedWithMe'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
@@ -22,37 +22,37 @@ interface ShareGrantsPorts {
 
 /** What each user was given by others, and the permission rule over it. */
 export class ShareGrants {
-  readonly #ports: ShareGrantsPorts;
+  readonly #deps: ShareGrantsDeps;
   /** `false`: asked in vain, so it is asked again soon. */
   readonly #asked: Recent<boolean>;
   readonly #running = new Map<number, Promise<void>>();
   /** Raised by each change of shares. */
   #epoch = 0;
 
-  constructor(ports: ShareGrantsPorts) {
-    this.#ports = ports;
-    this.#asked = new Recent(ports.clock, MOST_USERS);
+  constructor(deps: ShareGrantsDeps) {
+    this.#deps = deps;
+    this.#asked = new Recent(deps.clock, MOST_USERS);
   }
 
   /** The trusted time was put right. */
   clockPutRight(fromMs: number, toMs: number): void {
-    this.#ports.rows.clockPutRight(fromMs, toMs);
+    this.#deps.rows.clockPutRight(fromMs, toMs);
   }
 
   mayRead(user: User, path: string, ownerId: string | null): boolean {
     // Most paths are decided by the user's name alone; only the rest costs a look at the shares.
     if (mayRead(user, path, ownerId, [], 0)) return true;
-    return mayRead(user, path, ownerId, this.#ports.rows.of(user.id), this.#ports.trustedNowMs());
+    return mayRead(user, path, ownerId, this.#deps.rows.of(user.id), this.#deps.trustedNowMs());
   }
 
   mayWrite(user: User, path: string): boolean {
     if (mayWrite(user, path, [], 0)) return true;
-    return mayWrite(user, path, this.#ports.rows.of(user.id), this.#ports.trustedNowMs());
+    return mayWrite(user, path, this.#deps.rows.of(user.id), this.#deps.trustedNowMs());
   }
 
   /** The share that is exactly this path and a folder. */
   sharesFolder(user: User, path: string): boolean {
-    return this.#ports.rows.of(user.id).some((grant) => grant.isDirectory && grant.path === path);
+    return this.#deps.rows.of(user.id).some((grant) => grant.isDirectory && grant.path === path);
   }
 
   /**
@@ -82,9 +82,9 @@ export class ShareGrants {
     this.#asked.forget((key) => key === String(user.id));
     await this.refresh(user, token, false);
     if (this.#asked.get(String(user.id), REFRESH_MS) === true) return;
-    for (const grant of this.#ports.rows.of(user.id)) {
+    for (const grant of this.#deps.rows.of(user.id)) {
       const opens = grant.isDirectory ? isWithin(path, grant.path) : path === grant.path;
-      if (opens) this.#ports.rows.drop(user.id, grant.path);
+      if (opens) this.#deps.rows.drop(user.id, grant.path);
     }
   }
 
@@ -97,12 +97,12 @@ export class ShareGrants {
   changed(path: string): readonly number[] {
     this.#epoch += 1;
     this.#asked.forget(() => true);
-    return this.#ports.rows.end(path);
+    return this.#deps.rows.end(path);
   }
 
   /** What lay at and below a path is gone from there, and with it what was shared of it. */
   gone(path: string): readonly number[] {
-    const holders = this.#ports.rows.end(path);
+    const holders = this.#deps.rows.end(path);
     if (holders.length === 0) return holders;
     // An answer under way may be older.
     this.#epoch += 1;
@@ -112,23 +112,23 @@ export class ShareGrants {
   }
 
   dropUser(userId: number): void {
-    this.#ports.rows.clear(userId);
+    this.#deps.rows.clear(userId);
     this.#asked.forget((key) => key === String(userId));
   }
 
   async #ask(user: User, token: string): Promise<void> {
     const epoch = this.#epoch;
-    const outcome = await this.#ports.nas.sharedWithMe(token, { auto: true });
+    const outcome = await this.#deps.nas.sharedWithMe(token, { auto: true });
     if (epoch !== this.#epoch) return this.#ask(user, token);
     if (outcome.kind === 'unreachable') return;
     const said = outcome.kind === 'answer' && outcome.status === 200;
     this.#asked.set(String(user.id), said);
     if (outcome.kind === 'bad_answer') return;
-    if (outcome.status === 401) this.#ports.tokenRefused(token);
+    if (outcome.status === 401) this.#deps.tokenRefused(token);
     if (outcome.status !== 200 || !Array.isArray(outcome.body)) return;
-    const fetchedAtMs = this.#ports.trustedNowMs();
+    const fetchedAtMs = this.#deps.trustedNowMs();
     const grants = outcome.body.flatMap((row: unknown) => grantOf(row, fetchedAtMs));
-    this.#ports.rows.replace(user.id, grants);
+    this.#deps.rows.replace(user.id, grants);
   }
 }
 
@@ -174,7 +174,7 @@ export type Probed =
   | { readonly kind: 'nas_bad_answer' }
   | { readonly kind: 'cannot_ask' };
 
-interface ShareProbePorts {
+interface ShareProbeDeps {
   readonly nas: Pick<NasClient, 'download'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly tokenRefused: (token: string) => void;
@@ -187,22 +187,22 @@ interface ShareProbePorts {
  * first byte tells size and entity tag.
  */
 export class ShareProbe {
-  readonly #ports: ShareProbePorts;
+  readonly #deps: ShareProbeDeps;
   readonly #recent: Recent<Probed>;
 
-  constructor(ports: ShareProbePorts) {
-    this.#ports = ports;
-    this.#recent = new Recent(ports.clock, MOST_FILES);
+  constructor(deps: ShareProbeDeps) {
+    this.#deps = deps;
+    this.#recent = new Recent(deps.clock, MOST_FILES);
   }
 
   async probe(user: User, token: string, path: string, force: boolean): Promise<Probed> {
     const key = `${user.id}\0${path}`;
     const known = force ? undefined : this.#recent.get(key, PROBE_EVERY_MS);
     if (known !== undefined) return known;
-    const answer = await this.#ports.nas.download(token, path, { firstByte: 0, lastByte: 0 });
+    const answer = await this.#deps.nas.download(token, path, { firstByte: 0, lastByte: 0 });
     const probed = probedOf(answer);
-    if (probed.kind === 'token_refused') this.#ports.tokenRefused(token);
-    if (probed.kind === 'not_found') await this.#ports.grants.refused(user, token, path);
+    if (probed.kind === 'token_refused') this.#deps.tokenRefused(token);
+    if (probed.kind === 'not_found') await this.#deps.grants.refused(user, token, path);
     if (probed.kind === 'version' || probed.kind === 'not_found') this.#recent.set(key, probed);
     return probed;
   }

@@ -29,7 +29,7 @@ export type Verdict =
   | { readonly kind: 'too_many_tries'; readonly waitMs: number }
   | { readonly kind: 'refused'; readonly reason: string };
 
-interface HandshakeParts {
+interface HandshakeDeps {
   /** The queue database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -40,14 +40,14 @@ interface HandshakeParts {
 
 /** The NAS's goodbye and hello, as far as they are words: who said them, and what came with them. */
 export class Handshake {
-  readonly #parts: HandshakeParts;
+  readonly #deps: HandshakeDeps;
   readonly #rows: HandshakeRows;
   readonly #wrong: WrongTries;
 
-  constructor(parts: HandshakeParts) {
-    this.#parts = parts;
-    this.#rows = new HandshakeRows(parts.store);
-    this.#wrong = new WrongTries(parts.clock);
+  constructor(deps: HandshakeDeps) {
+    this.#deps = deps;
+    this.#rows = new HandshakeRows(deps.store);
+    this.#wrong = new WrongTries(deps.clock);
   }
 
   /** Whether the NAS says hello now. Its body, if any, is not kept. */
@@ -57,7 +57,7 @@ export class Handshake {
 
   /** Whether the NAS says goodbye now; keeps its snapshot before it is acknowledged. */
   goodbye(call: ClaimedCall): Verdict {
-    return this.#judge(call, (text) => ({ text, receivedAtMs: this.#parts.time.nowMs() }));
+    return this.#judge(call, (text) => ({ text, receivedAtMs: this.#deps.time.nowMs() }));
   }
 
   /** What the last goodbye told; null when none came or none told anything. */
@@ -71,7 +71,7 @@ export class Handshake {
   }
 
   #judge(call: ClaimedCall, snapshotOf: (text: string) => Snapshot | null): Verdict {
-    const { secret } = this.#parts;
+    const { secret } = this.#deps;
     if (secret === null || secret === '') return { kind: 'switched_off' };
     const waitMs = this.#wrong.waitMs(call.address);
     if (waitMs > 0) return { kind: 'too_many_tries', waitMs };
@@ -90,7 +90,7 @@ export class Handshake {
 
   #timeFault(timestamp: string): Verdict | null {
     if (!/^\d{1,12}$/.test(timestamp)) return refused('Invalid HMAC timestamp');
-    const { time } = this.#parts;
+    const { time } = this.#deps;
     const ageS = Math.trunc(time.nowMs() / 1_000 - Number(timestamp));
     if (Math.abs(ageS) <= WINDOW_S) return null;
     if (time.unsynced) return { kind: 'clock_unsynced' };
@@ -106,7 +106,7 @@ export class Handshake {
     const text = textOf(body);
     if (text === null || (text !== '' && !isObject(text))) return { kind: 'malformed' };
     const snapshot = text === '' ? null : snapshotOf(text);
-    const { time } = this.#parts;
+    const { time } = this.#deps;
     // A clock that is ahead must not make room for the same signature again.
     const forgetBeforeS = time.isProved ? Math.floor(time.nowMs() / 1_000) - REMEMBERED_S : 0;
     const isFirst = this.#rows.accept(signature, signedS, forgetBeforeS, snapshot);

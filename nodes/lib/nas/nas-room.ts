@@ -20,7 +20,7 @@ import {
 import { ServerRows } from './server-rows.ts';
 import { NasWakes } from './wake.ts';
 
-export interface NasRoomOptions {
+export interface NasRoomDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** The queue database. */
@@ -58,7 +58,7 @@ export class NasRoom {
   readonly wake: NasWakes;
   readonly budget: BackgroundBudget;
   readonly need: CallerNeed;
-  readonly #options: NasRoomOptions;
+  readonly #deps: NasRoomDeps;
   readonly #neighbours: NeighbourTable;
   readonly #identityOf: IdentityCheck | null;
   readonly #transport: NasTransport;
@@ -72,27 +72,27 @@ export class NasRoom {
   #unsubscribe: () => void = () => undefined;
   #asking: Promise<void> = Promise.resolve();
 
-  constructor(options: NasRoomOptions) {
-    const { clock, log, store, url, plug, macAddress } = options;
-    this.#options = options;
+  constructor(deps: NasRoomDeps) {
+    const { clock, log, store, url, plug, macAddress } = deps;
+    this.#deps = deps;
     this.#news = new Listeners(log);
-    this.#neighbours = new NeighbourTable(options.readNeighbours);
+    this.#neighbours = new NeighbourTable(deps.readNeighbours);
     // Over https the certificate tells who answers, and the MAC may be a router's.
     this.#identityOf =
       macAddress === null || url.protocol === 'https:'
         ? null
         : identityCheck(this.#neighbours, macAddress);
     this.#transport = this.#openTransport(url);
-    this.#direct = new DirectAddress(url, options.directUrl, (at) => this.#askAt(at), clock);
+    this.#direct = new DirectAddress(url, deps.directUrl, (at) => this.#askAt(at), clock);
     this.#book = new ServerProfileBook(new ServerRows(store), url.href, clock, log);
     this.need = new CallerNeed(clock);
-    this.budget = new BackgroundBudget(clock, options.probeIntervalSeconds);
+    this.budget = new BackgroundBudget(clock, deps.probeIntervalSeconds);
     this.presence = new Presence({
       clock,
       log,
       book: this.#book,
       nasPlugWatts: () => plug.watts(),
-      powerThresholdWatts: options.powerThresholdWatts,
+      powerThresholdWatts: deps.powerThresholdWatts,
       onGoodbyeOver: () => void (this.#asking = this.#lookAfterGoodbye()),
     });
     const calls = new NasCalls(this.#transport, this.presence, clock);
@@ -101,8 +101,8 @@ export class NasRoom {
       client: this.client,
       presence: this.presence,
       budget: this.budget,
-      liveToken: options.liveToken,
-      tokenRefused: options.tokenRefused,
+      liveToken: deps.liveToken,
+      tokenRefused: deps.tokenRefused,
     });
     this.wake = this.#newWake();
     this.#arrival = new Arrival({
@@ -110,7 +110,7 @@ export class NasRoom {
       log,
       isAwake: () => this.presence.state.awake,
       probe: () => this.#probe.probe(true),
-      bootTimeoutSeconds: options.bootTimeoutSeconds,
+      bootTimeoutSeconds: deps.bootTimeoutSeconds,
     });
   }
 
@@ -162,7 +162,7 @@ export class NasRoom {
   }
 
   status(): NasStatus {
-    const { plug, url } = this.#options;
+    const { plug, url } = this.#deps;
     return nasStatus(this.presence.state, this.wake.status, plug, url);
   }
 
@@ -179,11 +179,11 @@ export class NasRoom {
 
   /** From the settings, else as last seen in the neighbour table. */
   get macAddress(): string | null {
-    return this.#options.macAddress ?? this.#book.profile.macAddress;
+    return this.#deps.macAddress ?? this.#book.profile.macAddress;
   }
 
   #newWake(): NasWakes {
-    const { clock, log, packet, wakeTargets, bootTimeoutSeconds } = this.#options;
+    const { clock, log, packet, wakeTargets, bootTimeoutSeconds } = this.#deps;
     return new NasWakes({
       clock,
       log,
@@ -211,7 +211,7 @@ export class NasRoom {
   }
 
   #openTransport(url: URL, maxSockets?: number): NasTransport {
-    const { clock, fingerprint, heardDate } = this.#options;
+    const { clock, fingerprint, heardDate } = this.#deps;
     return new NasTransport({
       url,
       clock,
@@ -225,8 +225,8 @@ export class NasRoom {
   async #openLink(): Promise<ChannelLink> {
     const url = await this.#direct.resolve();
     const transport = this.#openTransport(url, 1);
-    const sameAddress = url.host === this.#options.url.host;
-    const calls = new NasCalls(transport, this.presence, this.#options.clock, sameAddress);
+    const sameAddress = url.host === this.#deps.url.host;
+    const calls = new NasCalls(transport, this.presence, this.#deps.clock, sameAddress);
     return {
       json: (wanted) => calls.json(wanted),
       close: () => {
@@ -240,7 +240,7 @@ export class NasRoom {
     try {
       const headers = { 'X-Sync-Trigger': 'auto' };
       const exchange = await transport.send({ method: 'GET', path: '/api/system/info', headers });
-      return await readNasJson(exchange, this.#options.clock);
+      return await readNasJson(exchange, this.#deps.clock);
     } finally {
       transport.close();
     }
@@ -262,7 +262,7 @@ export class NasRoom {
 
   #learnMac(): void {
     const address = this.#transport.address;
-    if (this.#options.macAddress !== null || address === null) return;
+    if (this.#deps.macAddress !== null || address === null) return;
     const [mac, ...others] = this.#neighbours.macsOf(address);
     if (mac !== undefined && others.length === 0) this.#book.learnMac(mac);
   }
@@ -270,7 +270,7 @@ export class NasRoom {
 
 const PROBE_EVERY_MS = 1_000;
 
-interface ArrivalOptions {
+interface ArrivalDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly isAwake: () => boolean;
@@ -284,13 +284,13 @@ interface ArrivalOptions {
  * code). So it is looked for once a second, until it is awake or a boot would have been over.
  */
 export class Arrival {
-  readonly #options: ArrivalOptions;
+  readonly #deps: ArrivalDeps;
   #turn = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(options: ArrivalOptions) {
-    this.#options = options;
+  constructor(deps: ArrivalDeps) {
+    this.#deps = deps;
   }
 
   /** Begins to look; a further hello begins the time anew. */
@@ -303,7 +303,7 @@ export class Arrival {
       () => undefined,
       (error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);
-        this.#options.log.error(`Looking for the NAS broke off: ${reason}`);
+        this.#deps.log.error(`Looking for the NAS broke off: ${reason}`);
       },
     );
   }
@@ -320,7 +320,7 @@ export class Arrival {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { clock, isAwake, probe, bootTimeoutSeconds } = this.#options;
+    const { clock, isAwake, probe, bootTimeoutSeconds } = this.#deps;
     const deadlineMs = clock.monotonicMs() + bootTimeoutSeconds * 1_000;
     while (!signal.aborted) {
       await probe();

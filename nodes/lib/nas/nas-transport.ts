@@ -20,7 +20,7 @@ import {
 } from './nas-client.ts';
 import type { IdentityCheck } from './server-profile.ts';
 
-interface NasTransportOptions {
+interface NasTransportDeps {
   readonly url: URL;
   readonly clock: Clock;
   /** SHA-256 of the NAS's certificate in hex, with or without colons; null for none. */
@@ -49,21 +49,21 @@ export class NasTransport {
   readonly #host: string;
   readonly #heardDate: ((date: string) => void) | null;
 
-  constructor(options: NasTransportOptions) {
-    const { url, clock, fingerprint, identityOf } = options;
+  constructor(deps: NasTransportDeps) {
+    const { url, clock, fingerprint, identityOf } = deps;
     this.#clock = clock;
     this.#identityOf = identityOf;
     this.#basePath = url.pathname.replace(/\/+$/, '');
     this.#host = url.host;
-    this.#heardDate = options.heardDate ?? null;
+    this.#heardDate = deps.heardDate ?? null;
     this.#agent = new NasAgent({
       url,
       clock,
       fingerprint: fingerprint?.replaceAll(':', '').toLowerCase() ?? null,
       identityOf,
       connectMs: CONNECT_MS,
-      maxSockets: options.maxSockets ?? Infinity,
-      idleMs: options.idleSocketMs ?? IDLE_SOCKET_MS,
+      maxSockets: deps.maxSockets ?? Infinity,
+      idleMs: deps.idleSocketMs ?? IDLE_SOCKET_MS,
     });
   }
 
@@ -405,7 +405,7 @@ class AnswerBody extends Readable {
  */
 const IDLE_SOCKET_MS = 4_000;
 
-interface NasAgentOptions {
+interface NasAgentDeps {
   readonly url: URL;
   readonly clock: Clock;
   /** SHA-256 of the certificate, 64 hex digits in lower case; null trusts the system's CAs. */
@@ -424,13 +424,13 @@ type Connected = (error: Error | null, socket: Duplex) => void;
  * (https) and the machine behind the address (http) were checked, so a wrong one gets no byte.
  */
 class NasAgent extends Agent {
-  readonly #options: NasAgentOptions;
+  readonly #deps: NasAgentDeps;
   readonly #idle = new WeakMap<Duplex, Cancel>();
   #address: string | null = null;
 
-  constructor(options: NasAgentOptions) {
-    super({ keepAlive: true, maxSockets: options.maxSockets, maxFreeSockets: 4 });
-    this.#options = options;
+  constructor(deps: NasAgentDeps) {
+    super({ keepAlive: true, maxSockets: deps.maxSockets, maxFreeSockets: 4 });
+    this.#deps = deps;
   }
 
   /** The IP address the last connection went to. */
@@ -449,7 +449,7 @@ class NasAgent extends Agent {
       if (error !== null) socket.destroy();
       report(error, socket);
     };
-    const stopTimer = this.#options.clock.after(this.#options.connectMs, () => {
+    const stopTimer = this.#deps.clock.after(this.#deps.connectMs, () => {
       settle(new NasCallError('timeout'));
     });
     socket.on('error', settle);
@@ -464,7 +464,7 @@ class NasAgent extends Agent {
   override keepSocketAlive(socket: Duplex): boolean {
     const kept: unknown = super.keepSocketAlive(socket);
     if (kept !== true) return false;
-    const { clock, idleMs } = this.#options;
+    const { clock, idleMs } = this.#deps;
     const cancel = clock.after(idleMs, () => {
       socket.destroy();
     });
@@ -488,7 +488,7 @@ class NasAgent extends Agent {
   }
 
   #open(): Socket {
-    const { url, fingerprint } = this.#options;
+    const { url, fingerprint } = this.#deps;
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     if (url.protocol !== 'https:') {
       return connectTcp({ host, port: Number(url.port || 80), noDelay: true });
@@ -505,7 +505,7 @@ class NasAgent extends Agent {
   }
 
   #fault(socket: Socket): NasCallError | null {
-    const { fingerprint, identityOf } = this.#options;
+    const { fingerprint, identityOf } = this.#deps;
     if (socket instanceof TLSSocket && fingerprint !== null) {
       const shown = socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '');
       if (shown?.toLowerCase() !== fingerprint) return new NasCallError('tls');

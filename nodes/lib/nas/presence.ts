@@ -77,7 +77,7 @@ export interface NasMissWake {
 /** After an accepted goodbye the NAS counts as asleep for this long, ms (contract 3). */
 export const GOODBYE_MS = 2 * 60_000;
 
-interface PresenceOptions {
+interface PresenceDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly book: ServerProfileBook;
@@ -97,7 +97,7 @@ type Standing = Pick<NasState, 'awake' | 'reachable'>;
  * silence without a word counts as awake, because whatever ended the silence woke it.
  */
 export class Presence implements NasPresence {
-  readonly #options: PresenceOptions;
+  readonly #deps: PresenceDeps;
   readonly #listeners = new Set<(state: NasState) => void>();
   #alive = false;
   #asked = false;
@@ -112,19 +112,19 @@ export class Presence implements NasPresence {
   #sinceMs: number;
   #sinceTickMs: number;
 
-  constructor(options: PresenceOptions) {
-    this.#options = options;
-    this.#sinceMs = options.clock.nowMs();
-    this.#sinceTickMs = options.clock.monotonicMs();
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps;
+    this.#sinceMs = deps.clock.nowMs();
+    this.#sinceTickMs = deps.clock.monotonicMs();
   }
 
   /** For how long it stands as it does, whatever the wall clock did meanwhile. */
   get unchangedMs(): number {
-    return this.#options.clock.monotonicMs() - this.#sinceTickMs;
+    return this.#deps.clock.monotonicMs() - this.#sinceTickMs;
   }
 
   get state(): NasState {
-    const { profile } = this.#options.book;
+    const { profile } = this.#deps.book;
     return {
       ...this.#standing,
       sleepState: this.#sleepState(),
@@ -146,7 +146,7 @@ export class Presence implements NasPresence {
   /** Monotonic ms since the last accepted goodbye; null when there was none since the start. */
   get sinceGoodbyeMs(): number | null {
     if (this.#goodbyeAtMs === null) return null;
-    return this.#options.clock.monotonicMs() - this.#goodbyeAtMs;
+    return this.#deps.clock.monotonicMs() - this.#goodbyeAtMs;
   }
 
   heard(told: Parameters<NasPresence['heard']>[0] = {}): void {
@@ -157,7 +157,7 @@ export class Presence implements NasPresence {
     if (told.sleepState !== undefined) this.#word = told.sleepState;
     // It went and came back, so the goodbye is history.
     if (cameBack && this.#holding && this.#wentSilentInHold) this.#endHold();
-    this.#options.book.seen({
+    this.#deps.book.seen({
       ...(told.version === undefined ? {} : { version: told.version }),
       ...(told.nextWakeAt === undefined ? {} : { nextWakeAt: told.nextWakeAt }),
       ...(told.sleepSchedule === undefined
@@ -178,7 +178,7 @@ export class Presence implements NasPresence {
 
   /** The NAS said that it goes: asleep from now on, and for two minutes even if it still answers. */
   goodbye(): void {
-    const { clock } = this.#options;
+    const { clock } = this.#deps;
     this.#stopHold();
     this.#goodbyeAtMs = clock.monotonicMs();
     this.#noteAsked();
@@ -189,7 +189,7 @@ export class Presence implements NasPresence {
     this.#stopHold = clock.after(GOODBYE_MS, () => {
       this.#endHold();
       this.#settle();
-      if (!this.#alive) this.#options.onGoodbyeOver?.();
+      if (!this.#alive) this.#deps.onGoodbyeOver?.();
     });
     this.#settle();
   }
@@ -228,8 +228,8 @@ export class Presence implements NasPresence {
     const awake = reachable && (this.#word === null || /^(awake|waking)$/.test(this.#word));
     if (awake === this.#standing.awake && reachable === this.#standing.reachable) return;
     this.#standing = { awake, reachable };
-    this.#sinceMs = this.#options.clock.nowMs();
-    this.#sinceTickMs = this.#options.clock.monotonicMs();
+    this.#sinceMs = this.#deps.clock.nowMs();
+    this.#sinceTickMs = this.#deps.clock.monotonicMs();
     const { state } = this;
     for (const listener of [...this.#listeners]) this.#tell(listener, state);
   }
@@ -240,7 +240,7 @@ export class Presence implements NasPresence {
       listener(state);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#options.log.error(`A listener to the state of the NAS failed: ${reason}`);
+      this.#deps.log.error(`A listener to the state of the NAS failed: ${reason}`);
     }
   }
 
@@ -253,8 +253,8 @@ export class Presence implements NasPresence {
 
   #reachableBy(): NasState['reachableBy'] {
     if (this.#alive) return 'http';
-    const watts = this.#options.nasPlugWatts();
-    return watts !== null && watts >= this.#options.powerThresholdWatts ? 'power' : 'none';
+    const watts = this.#deps.nasPlugWatts();
+    return watts !== null && watts >= this.#deps.powerThresholdWatts ? 'power' : 'none';
   }
 }
 

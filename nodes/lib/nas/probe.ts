@@ -5,7 +5,7 @@ import type { NasPresence } from './presence.ts';
 /** `told`: it said how it sleeps; `alive`: it only answered; `skipped`: the budget is used up. */
 export type ProbeOutcome = 'told' | 'alive' | 'silent' | 'skipped';
 
-interface ProbeOptions {
+interface ProbeDeps {
   readonly client: Pick<NasClient, 'preflight' | 'systemInfo'>;
   readonly presence: Pick<NasPresence, 'silent'>;
   readonly budget: BackgroundBudget;
@@ -17,11 +17,11 @@ interface ProbeOptions {
 
 /** Asks whether the NAS lives and how it sleeps, by routes that do not wake it (measured). */
 export class NasProbe {
-  readonly #options: ProbeOptions;
+  readonly #deps: ProbeDeps;
   #running: Promise<ProbeOutcome> | null = null;
 
-  constructor(options: ProbeOptions) {
-    this.#options = options;
+  constructor(deps: ProbeDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -30,7 +30,7 @@ export class NasProbe {
    */
   probe(awaited = false): Promise<ProbeOutcome> {
     if (this.#running !== null) return this.#running;
-    if (!awaited && !this.#options.budget.take('probe')) return Promise.resolve('skipped');
+    if (!awaited && !this.#deps.budget.take('probe')) return Promise.resolve('skipped');
     this.#running = this.#ask().finally(() => {
       this.#running = null;
     });
@@ -38,12 +38,12 @@ export class NasProbe {
   }
 
   async #ask(): Promise<ProbeOutcome> {
-    const { client, liveToken } = this.#options;
+    const { client, liveToken } = this.#deps;
     const token = liveToken();
     if (token === null) return this.#alive(await client.systemInfo());
     const result = await client.preflight(token, { auto: true });
     if (result.kind !== 'answer') return this.#alive(result);
-    if (result.status === 401 || result.status === 403) this.#options.tokenRefused?.(token);
+    if (result.status === 401 || result.status === 403) this.#deps.tokenRefused?.(token);
     return result.status === 200 ? 'told' : 'alive';
   }
 
@@ -56,7 +56,7 @@ export class NasProbe {
       case 'bad_answer':
         // The proxy lives and says that the NAS behind it does not.
         if (result.status !== 502 && result.status !== 504) return 'alive';
-        this.#options.presence.silent();
+        this.#deps.presence.silent();
         return 'silent';
     }
   }

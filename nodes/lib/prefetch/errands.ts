@@ -15,7 +15,7 @@ const YIELD_MS = 250;
 /** What the NAS says with its 429 (docs/NAS.md). */
 const BUSY_MS = 60_000;
 
-interface ErrandsPorts {
+interface ErrandsDeps {
   readonly clock: Clock;
   readonly presence: Pick<NasPresence, 'state' | 'onChange'>;
   readonly need: Pick<CallerNeed, 'idleMs'>;
@@ -34,7 +34,7 @@ interface Cost {
  * five minutes of the last need, one request at a time, behind the callers' own, below its limits.
  */
 export class Errands {
-  readonly #ports: ErrandsPorts;
+  readonly #deps: ErrandsDeps;
   readonly #lists: Pace;
   readonly #downloads: Pace;
   #turn: Promise<unknown> = Promise.resolve();
@@ -43,15 +43,15 @@ export class Errands {
   #unsubscribe: () => void = () => undefined;
   #stopped = false;
 
-  constructor(ports: ErrandsPorts) {
-    this.#ports = ports;
-    this.#lists = new Pace(ports.clock, LISTS_PER_MINUTE);
-    this.#downloads = new Pace(ports.clock, DOWNLOADS_PER_MINUTE);
+  constructor(deps: ErrandsDeps) {
+    this.#deps = deps;
+    this.#lists = new Pace(deps.clock, LISTS_PER_MINUTE);
+    this.#downloads = new Pace(deps.clock, DOWNLOADS_PER_MINUTE);
   }
 
   /** From here on what runs ends at once when the NAS goes. */
   start(): void {
-    this.#unsubscribe = this.#ports.presence.onChange(({ awake }) => {
+    this.#unsubscribe = this.#deps.presence.onChange(({ awake }) => {
       if (awake) return;
       this.#ending.abort();
       this.#ending = new AbortController();
@@ -68,7 +68,7 @@ export class Errands {
 
   /** Whether an errand may begin now. */
   get isOpen(): boolean {
-    const { presence, need, clock } = this.#ports;
+    const { presence, need, clock } = this.#deps;
     if (this.#stopped || !presence.state.awake) return false;
     if (clock.monotonicMs() < this.#busyUntilMs) return false;
     const { idleMs } = need;
@@ -77,7 +77,7 @@ export class Errands {
 
   /** The NAS answered that it is asked too much: a minute of silence. */
   tooMuch(): void {
-    this.#busyUntilMs = this.#ports.clock.monotonicMs() + BUSY_MS;
+    this.#busyUntilMs = this.#deps.clock.monotonicMs() + BUSY_MS;
   }
 
   /** Notes what an errand asked of the NAS. */
@@ -99,8 +99,8 @@ export class Errands {
 
   /** A pause for whoever reads along a stream, while callers want the NAS for themselves. */
   yieldToCallers(signal: AbortSignal): Promise<void> | undefined {
-    if (!this.#ports.isServingCallers()) return undefined;
-    return this.#ports.clock.sleep(YIELD_MS, signal);
+    if (!this.#deps.isServingCallers()) return undefined;
+    return this.#deps.clock.sleep(YIELD_MS, signal);
   }
 
   async #run<T>(most: Cost, errand: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
@@ -114,13 +114,13 @@ export class Errands {
   }
 
   #waitMs({ lists, downloads }: Cost): number {
-    if (this.#ports.isServingCallers()) return YIELD_MS;
+    if (this.#deps.isServingCallers()) return YIELD_MS;
     return Math.max(this.#lists.waitMs(lists), this.#downloads.waitMs(downloads));
   }
 
   async #slept(ms: number, signal: AbortSignal): Promise<boolean> {
     try {
-      await this.#ports.clock.sleep(ms, signal);
+      await this.#deps.clock.sleep(ms, signal);
       return true;
     } catch (error) {
       if (signal.aborted) return false;
@@ -159,7 +159,7 @@ class Pace {
   }
 }
 
-interface FetchForPorts {
+interface FetchForDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly errands: Errands;
   readonly background: Pick<Background, 'fetch'>;
@@ -196,17 +196,17 @@ const MOST = { lists: 2, downloads: 2 };
 
 /** Fetches a file for one user with that user's own token, through permission and all. */
 export class FetchFor {
-  readonly #ports: FetchForPorts;
+  readonly #deps: FetchForDeps;
   #listed: { readonly key: string; readonly atMs: number } | null = null;
 
-  constructor(ports: FetchForPorts) {
-    this.#ports = ports;
+  constructor(deps: FetchForDeps) {
+    this.#deps = deps;
   }
 
   /** Who a user is to the other rooms when they are not here themselves. */
   async caller(userId: number): Promise<Caller | null> {
-    const user = this.#ports.userOf(userId);
-    const nasToken = user === null ? null : await this.#ports.tokenOf(userId);
+    const user = this.#deps.userOf(userId);
+    const nasToken = user === null ? null : await this.#deps.tokenOf(userId);
     return user === null || nasToken === null
       ? null
       : { user, kind: 'nas', nasToken, scope: 'all' };
@@ -222,7 +222,7 @@ export class FetchFor {
     occasion: Occasion | null,
     mostBytes: number,
   ): Promise<Fetched> {
-    const outcome = await this.#ports.errands.run(MOST, (signal) =>
+    const outcome = await this.#deps.errands.run(MOST, (signal) =>
       this.#fetch(userId, path, occasion, mostBytes, signal),
     );
     return outcome ?? 'closed';
@@ -237,7 +237,7 @@ export class FetchFor {
     folder: string,
     force: boolean,
   ): Promise<Awaited<ReturnType<Files['list']>> | null> {
-    const { errands, files } = this.#ports;
+    const { errands, files } = this.#deps;
     return errands.run({ lists: 1, downloads: 0 }, async () => {
       const caller = await this.caller(userId);
       if (caller === null) return null;
@@ -257,7 +257,7 @@ export class FetchFor {
     mostBytes: number,
     signal: AbortSignal,
   ): Promise<Fetched> {
-    const { files, background, errands } = this.#ports;
+    const { files, background, errands } = this.#deps;
     const caller = await this.caller(userId);
     if (caller === null) return 'no_token';
     this.#lists(userId, parentOf(path) ?? '');
@@ -280,13 +280,13 @@ export class FetchFor {
 
   #told(outcome: Awaited<ReturnType<Background['fetch']>>): Fetched {
     if (outcome.kind === 'kept') return outcome.usedMeanwhile ? 'used_meanwhile' : 'fetched';
-    if (outcome.kind === 'nas_busy') this.#ports.errands.tooMuch();
+    if (outcome.kind === 'nas_busy') this.#deps.errands.tooMuch();
     return TOLD[outcome.kind];
   }
 
   /** Counts a look at a folder where the files room will ask for it. */
   #lists(userId: number, folder: string): void {
-    const { clock, errands } = this.#ports;
+    const { clock, errands } = this.#deps;
     const key = `${userId}\0${folder}`;
     const nowMs = clock.monotonicMs();
     if (this.#listed?.key === key && nowMs - this.#listed.atMs < LISTED_ANEW_MS) return;

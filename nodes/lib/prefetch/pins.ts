@@ -15,7 +15,7 @@ import type { FetchFor } from './errands.ts';
 /** A folder is asked for so that it is kept; what is in it is read from there. */
 const SHORTEST = { limit: 1, after: null };
 
-interface PinDeskPorts {
+interface PinDeskDeps {
   readonly pins: Pins;
   readonly files: Pick<Files, 'list' | 'shownIn' | 'lastShown' | 'mayRead'>;
   readonly presence: Pick<NasPresence, 'state'>;
@@ -46,10 +46,10 @@ const FOLDERS_AT_ONCE = 32;
 
 /** Pins as their users set, see and remove them. */
 export class PinDesk {
-  readonly #ports: PinDeskPorts;
+  readonly #deps: PinDeskDeps;
 
-  constructor(ports: PinDeskPorts) {
-    this.#ports = ports;
+  constructor(deps: PinDeskDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -64,7 +64,7 @@ export class PinDesk {
     if (path === '' || path === SHARED_WITH_ME) return { kind: 'not_a_folder' };
     const fault = await this.#faultOf(caller, path, auto);
     if (fault !== null) return fault;
-    const { pins } = this.#ports;
+    const { pins } = this.#deps;
     const { id: userId } = caller.user;
     const isNew = !pins.isPinned(userId, path);
     pins.put(userId, path);
@@ -84,11 +84,11 @@ export class PinDesk {
   unpin(caller: Caller, pathText: string): 'unpinned' | 'not_found' {
     const parsed = parseNasPath(pathText);
     const isPath = parsed.kind === 'path';
-    return isPath && this.#ports.pins.drop(caller.user.id, parsed.path) ? 'unpinned' : 'not_found';
+    return isPath && this.#deps.pins.drop(caller.user.id, parsed.path) ? 'unpinned' : 'not_found';
   }
 
   list(caller: Caller): PinList {
-    const { pins } = this.#ports;
+    const { pins } = this.#deps;
     const { user } = caller;
     return {
       pins: pins.ofUser(user.id).map((pin) => this.#seen(user, pin)),
@@ -99,7 +99,7 @@ export class PinDesk {
 
   /** What speaks against pinning a path; null for nothing. */
   async #faultOf(caller: Caller, path: string, auto: boolean): Promise<PinOutcome | null> {
-    const { files, presence } = this.#ports;
+    const { files, presence } = this.#deps;
     const { user } = caller;
     const parent = parentOf(path);
     // The folder above tells a file from a folder, and how large a folder is.
@@ -119,7 +119,7 @@ export class PinDesk {
 
   /** @returns whether all of the folder is known now */
   async #lookThrough(caller: Caller, path: string, auto: boolean): Promise<boolean> {
-    const { pins, files, presence } = this.#ports;
+    const { pins, files, presence } = this.#deps;
     const pin = { userId: caller.user.id, path };
     const kept = lookAtKept(files, caller.user);
     const look = presence.state.awake
@@ -132,7 +132,7 @@ export class PinDesk {
   }
 
   async #look(caller: Caller, folder: string, auto: boolean): Promise<Look> {
-    const { files } = this.#ports;
+    const { files } = this.#deps;
     const listed = await files.list(caller, folder, { auto, page: SHORTEST });
     if (listed.kind === 'not_found') return { kind: 'missing' };
     if (listed.kind !== 'listing' || listed.listing.source !== 'fresh') return { kind: 'unknown' };
@@ -141,7 +141,7 @@ export class PinDesk {
 
   /** What the user's pins hold with this one, as far as it can be told. */
   #bytesWith(user: User, path: string, isWhole: boolean): number {
-    const { pins, files } = this.#ports;
+    const { pins, files } = this.#deps;
     const known = pins.knownBytes(user.id);
     if (isWhole) return known;
     // The NAS tells a folder's size with all below it (docs/NAS.md).
@@ -152,7 +152,7 @@ export class PinDesk {
 
   /** A folder its user may not read any more shows that and nothing else. */
   #seen(user: User, pin: Pin): Pin {
-    const { files } = this.#ports;
+    const { files } = this.#deps;
     const owner = files.lastShown(user, pin.path)?.ownerId ?? null;
     if (files.mayRead(user, pin.path, owner)) return pin;
     return { ...pin, ...NOTHING, state: 'no_access' };
@@ -169,7 +169,7 @@ const NOTHING = {
   leftOutFiles: 0,
 };
 
-interface PinKeeperPorts {
+interface PinKeeperDeps {
   readonly pins: Pins;
   readonly fetchFor: FetchFor;
   readonly files: Pick<Files, 'shownIn' | 'mayRead' | 'lastShown'>;
@@ -189,7 +189,7 @@ interface Cursor {
 
 /** Keeps pinned folders fresh: looks through them, then fetches what is wanted and not here. */
 export class PinKeeper {
-  readonly #ports: PinKeeperPorts;
+  readonly #deps: PinKeeperDeps;
   readonly #walkedAtMs = new Map<string, number>();
   readonly #brokenOff = new Set<string>();
   readonly #touched = new Map<string, { readonly userId: number; readonly folder: string }>();
@@ -197,8 +197,8 @@ export class PinKeeper {
   readonly #tried = new Map<number, Cursor>();
   #lastServed = 0;
 
-  constructor(ports: PinKeeperPorts) {
-    this.#ports = ports;
+  constructor(deps: PinKeeperDeps) {
+    this.#deps = deps;
   }
 
   /** The NAS is awake again: everything is to be looked at anew. */
@@ -210,7 +210,7 @@ export class PinKeeper {
 
   /** Something can be asked for a user again, who may have been waited for. */
   credentialArrived(userId: number): void {
-    for (const pin of this.#ports.pins.all()) {
+    for (const pin of this.#deps.pins.all()) {
       const key = keyOf(pin);
       if (pin.userId === userId && this.#brokenOff.has(key)) this.#walkedAtMs.delete(key);
     }
@@ -228,7 +228,7 @@ export class PinKeeper {
    * copies are then no better than others.
    */
   tidy(): void {
-    const { pins } = this.#ports;
+    const { pins } = this.#deps;
     for (const pin of pins.all()) {
       if (this.#mayRead(pin) || pin.state === 'no_access') continue;
       pins.forget(pin.userId, pin.path);
@@ -248,7 +248,7 @@ export class PinKeeper {
   }
 
   #learnShown(userId: number, folder: string): void {
-    const { pins, files, userOf } = this.#ports;
+    const { pins, files, userOf } = this.#deps;
     const user = userOf(userId);
     const items = user === null ? null : files.shownIn(user, folder);
     if (items === null || !pins.covers(userId, folder)) return;
@@ -258,15 +258,15 @@ export class PinKeeper {
   }
 
   #mayRead({ userId, path }: PinRow): boolean {
-    const { files, userOf } = this.#ports;
+    const { files, userOf } = this.#deps;
     const user = userOf(userId);
     if (user === null) return false;
     return files.mayRead(user, path, files.lastShown(user, path)?.ownerId ?? null);
   }
 
   #due(): PinRow | null {
-    const nowMs = this.#ports.clock.monotonicMs();
-    for (const pin of this.#ports.pins.all()) {
+    const nowMs = this.#deps.clock.monotonicMs();
+    for (const pin of this.#deps.pins.all()) {
       const walkedAtMs = this.#walkedAtMs.get(keyOf(pin));
       const isDue = walkedAtMs === undefined || nowMs - walkedAtMs >= WALK_EVERY_MS;
       if (isDue) return pin;
@@ -275,7 +275,7 @@ export class PinKeeper {
   }
 
   async #walk(pin: PinRow): Promise<boolean> {
-    const { pins, clock } = this.#ports;
+    const { pins, clock } = this.#deps;
     // What was answered before a sleep is not how things are after it.
     const force = !this.#walkedAtMs.has(keyOf(pin));
     const look = (folder: string): Promise<Look> => this.#look(pin.userId, folder, force);
@@ -294,7 +294,7 @@ export class PinKeeper {
   }
 
   async #look(userId: number, folder: string, force: boolean): Promise<Look> {
-    const { fetchFor, files, userOf } = this.#ports;
+    const { fetchFor, files, userOf } = this.#deps;
     const listed = await fetchFor.list(userId, folder, force);
     if (listed === null) return { kind: 'unknown' };
     if (listed.kind === 'not_found') return { kind: 'missing' };
@@ -307,14 +307,14 @@ export class PinKeeper {
 
   /** The next waiting file, users in turn. */
   async #fetchNext(): Promise<boolean> {
-    const users = [...new Set(this.#ports.pins.all().map(({ userId }) => userId))];
+    const users = [...new Set(this.#deps.pins.all().map(({ userId }) => userId))];
     const later = users.filter((userId) => userId > this.#lastServed);
     const inTurn = [...later, ...users.filter((userId) => userId <= this.#lastServed)];
     for (const userId of inTurn) {
-      const [file] = this.#ports.pins.pending(userId, this.#tried.get(userId) ?? null, PAGE);
+      const [file] = this.#deps.pins.pending(userId, this.#tried.get(userId) ?? null, PAGE);
       if (file === undefined) continue;
       this.#lastServed = userId;
-      const fetched = await this.#ports.fetchFor.file(userId, file.path, null, Infinity);
+      const fetched = await this.#deps.fetchFor.file(userId, file.path, null, Infinity);
       if (fetched === 'closed') return false;
       // Each file is tried once until the next look; what cannot be had must not be tried for ever.
       const isStuck = fetched === 'no_token';
@@ -344,7 +344,7 @@ type Look =
 /** `whole`: every folder was looked into. `broken_off`: come back later. */
 type Walked = 'whole' | 'cut_short' | 'missing' | 'broken_off' | 'unpinned';
 
-interface PinWalkPorts {
+interface PinWalkDeps {
   readonly pins: Pins;
   /** Looks into a folder as the user of the pin sees it. */
   readonly look: (folder: string) => Promise<Look> | Look;
@@ -360,26 +360,26 @@ interface Step {
 /** Goes through a pinned folder and all below it, and notes which files lie there. */
 async function walkPin(
   pin: { readonly userId: number; readonly path: string },
-  ports: PinWalkPorts,
+  deps: PinWalkDeps,
 ): Promise<Walked> {
-  return new Walk(pin, ports).run();
+  return new Walk(pin, deps).run();
 }
 
 class Walk {
   readonly #pin: { readonly userId: number; readonly path: string };
-  readonly #ports: PinWalkPorts;
+  readonly #deps: PinWalkDeps;
   readonly #walked = new Set<string>();
   readonly #ahead: Step[];
   #isWhole = true;
 
-  constructor(pin: { readonly userId: number; readonly path: string }, ports: PinWalkPorts) {
+  constructor(pin: { readonly userId: number; readonly path: string }, deps: PinWalkDeps) {
     this.#pin = pin;
-    this.#ports = ports;
+    this.#deps = deps;
     this.#ahead = [{ folder: pin.path, level: 0 }];
   }
 
   async run(): Promise<Walked> {
-    const { mostFolders } = this.#ports;
+    const { mostFolders } = this.#deps;
     for (let step = this.#ahead.shift(); step !== undefined; step = this.#ahead.shift()) {
       if (this.#walked.size >= mostFolders) {
         return mostFolders < MOST_FOLDERS ? 'broken_off' : 'cut_short';
@@ -394,7 +394,7 @@ class Walk {
 
   /** @returns how the walk ended, null where it goes on */
   async #take(step: Step): Promise<Walked | null> {
-    const { pins, look } = this.#ports;
+    const { pins, look } = this.#deps;
     const { userId, path } = this.#pin;
     const seen = await look(step.folder);
     if (!pins.isPinned(userId, path)) return 'unpinned';
@@ -415,7 +415,7 @@ class Walk {
   }
 
   #forgetVanished(): void {
-    const { pins } = this.#ports;
+    const { pins } = this.#deps;
     for (const folder of pins.foldersOf(this.#pin)) {
       if (!this.#walked.has(folder)) pins.forgetFiles(this.#pin.userId, folder);
     }

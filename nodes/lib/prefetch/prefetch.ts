@@ -19,7 +19,7 @@ import { PinDesk, PinKeeper, type PinList, type PinOutcome } from './pins.ts';
 
 export type { PinOutcome } from './pins.ts';
 
-interface PrefetchPorts {
+interface PrefetchDeps {
   /** The cache database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -55,22 +55,22 @@ interface Doing {
  */
 export class Prefetch {
   readonly #pins: PinDesk;
-  readonly #ports: PrefetchPorts;
+  readonly #deps: PrefetchDeps;
   readonly #errands: Errands;
   readonly #desk: NeighbourDesk;
   readonly #keeper: PinKeeper;
   readonly #running = new Set<'neighbours' | 'pins'>();
   readonly #unsubscribe: (() => void)[] = [];
 
-  constructor(ports: PrefetchPorts) {
-    this.#ports = ports;
-    const { clock, presence, need, files, background, userOf, tokenOf } = ports;
+  constructor(deps: PrefetchDeps) {
+    this.#deps = deps;
+    const { clock, presence, need, files, background, userOf, tokenOf } = deps;
     // What nobody waits for takes no memory from what somebody waits for either.
-    const isServingCallers = (): boolean => background.isServingCallers || ports.isShortOfMemory();
+    const isServingCallers = (): boolean => background.isServingCallers || deps.isShortOfMemory();
     this.#errands = new Errands({ clock, presence, need, isServingCallers });
     const errands = this.#errands;
     const fetchFor = new FetchFor({ clock, errands, background, files, userOf, tokenOf });
-    const depths = new DepthRows(ports.store);
+    const depths = new DepthRows(deps.store);
     this.#desk = new NeighbourDesk({ fetchFor, depths, background, files, userOf });
     const { pins } = background;
     this.#keeper = new PinKeeper({ pins, fetchFor, files, clock, userOf });
@@ -78,7 +78,7 @@ export class Prefetch {
   }
 
   start(): void {
-    const { presence, background } = this.#ports;
+    const { presence, background } = this.#deps;
     this.#errands.start();
     this.#unsubscribe.push(
       presence.onChange(({ awake }) => {
@@ -109,7 +109,7 @@ export class Prefetch {
 
   /** A caller was shown a folder. */
   listed({ caller, path, auto, fromHere }: Doing): void {
-    const { awake } = this.#ports.presence.state;
+    const { awake } = this.#deps.presence.state;
     if (awake) this.#keeper.shown(caller.user.id, path);
     if (auto) return;
     if (this.#needed(fromHere)) this.#desk.listed(caller.user.id, path);
@@ -129,17 +129,17 @@ export class Prefetch {
 
   /** Files that still wait: beside what is being read (users), and of pins. */
   get waiting(): { readonly users: number; readonly pinnedFiles: number } {
-    const pinnedFiles = this.#ports.background.pins.pendingCount(null);
+    const pinnedFiles = this.#deps.background.pins.pendingCount(null);
     return { users: this.#desk.count, pinnedFiles };
   }
 
   /** Files of one user's pins, or of all, that are not kept yet. */
   pendingDownloads(userId: number | null): number {
-    return this.#ports.background.pins.pendingCount(userId);
+    return this.#deps.background.pins.pendingCount(userId);
   }
 
   pin(caller: Caller, path: string, auto: boolean): Promise<PinOutcome> {
-    if (!auto && this.#ports.presence.state.awake) this.#ports.need.needed();
+    if (!auto && this.#deps.presence.state.awake) this.#deps.need.needed();
     return this.#pins.pin(caller, path, auto);
   }
 
@@ -153,7 +153,7 @@ export class Prefetch {
 
   /** @returns whether the NAS was there for it */
   #needed(fromHere: boolean): boolean {
-    const { presence, need, background } = this.#ports;
+    const { presence, need, background } = this.#deps;
     if (presence.state.awake) {
       need.needed();
       return true;
@@ -173,7 +173,7 @@ export class Prefetch {
   }
 }
 
-interface NeighbourDeskPorts {
+interface NeighbourDeskDeps {
   readonly fetchFor: FetchFor;
   readonly depths: DepthRows;
   readonly background: Pick<Background, 'has' | 'limitBytes'>;
@@ -201,12 +201,12 @@ const SHARE_OF_CACHE = 0.25;
 
 /** The folders people browse, and the files beside where they are. One interest a user: the latest. */
 class NeighbourDesk {
-  readonly #ports: NeighbourDeskPorts;
+  readonly #deps: NeighbourDeskDeps;
   readonly #interests = new Map<number, Interest>();
   readonly #lastRead = new Map<number, string>();
 
-  constructor(ports: NeighbourDeskPorts) {
-    this.#ports = ports;
+  constructor(deps: NeighbourDeskDeps) {
+    this.#deps = deps;
   }
 
   /** How many users have files waiting to be fetched beside where they are. */
@@ -233,7 +233,7 @@ class NeighbourDesk {
 
   /** A copy fetched ahead was read: it was worth it. */
   used({ userId, after, round }: FirstUse): void {
-    const { depths } = this.#ports;
+    const { depths } = this.#deps;
     const key = { userId, after };
     depths.put(key, afterUsed(depths.of(key), round));
   }
@@ -249,7 +249,7 @@ class NeighbourDesk {
   }
 
   async #fetch(interest: Interest, path: string): Promise<boolean> {
-    const { depths, fetchFor } = this.#ports;
+    const { depths, fetchFor } = this.#deps;
     const { userId, after } = interest;
     const { round } = depths.of(interest);
     const occasion = { userId, after, round };
@@ -265,7 +265,7 @@ class NeighbourDesk {
   }
 
   #planOf({ userId, after, folder, path, readBefore }: Interest): string[] {
-    const { files, background, depths, userOf } = this.#ports;
+    const { files, background, depths, userOf } = this.#deps;
     const user = userOf(userId);
     if (user === null) return [];
     const depth = depths.of({ userId, after }).files;

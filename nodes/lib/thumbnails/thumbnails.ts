@@ -21,7 +21,7 @@ export type Thumbnail =
   /** Others are before it, or memory is short: ask again in a moment. */
   | { readonly kind: 'busy' };
 
-interface ThumbnailsPorts {
+interface ThumbnailsDeps {
   readonly rows: Pick<ThumbnailRows, 'find' | 'keep'>;
   readonly process: {
     make(order: PictureOrder): Promise<Picture>;
@@ -57,22 +57,22 @@ const BUSY: Thumbnail = { kind: 'busy' };
  * nothing.
  */
 export class Thumbnails {
-  readonly #ports: ThumbnailsPorts;
+  readonly #deps: ThumbnailsDeps;
   readonly #waiting = new Map<string, Job>();
   /** A process died of these once, which may have had other causes. */
   readonly #suspects = new Set<string>();
   #now: { readonly key: string; readonly job: Job } | null = null;
   #isStopped = false;
 
-  constructor(ports: ThumbnailsPorts) {
-    this.#ports = ports;
+  constructor(deps: ThumbnailsDeps) {
+    this.#deps = deps;
   }
 
   stop(): void {
     this.#isStopped = true;
     for (const job of this.#waiting.values()) tell(job, BUSY);
     this.#waiting.clear();
-    this.#ports.process.stop();
+    this.#deps.process.stop();
   }
 
   /**
@@ -88,9 +88,9 @@ export class Thumbnails {
     signal: AbortSignal,
   ): Promise<Thumbnail> {
     if (!NAMES.test(name) || copy.sizeBytes > MOST_BYTES || copy.sizeBytes === 0) return NONE;
-    const known = this.#ports.rows.find(copy, widthPx);
+    const known = this.#deps.rows.find(copy, widthPx);
     if (known !== null) return known.length === 0 ? NONE : { kind: 'image', bytes: known };
-    if (this.#isStopped || signal.aborted || this.#ports.isShortOfMemory()) return BUSY;
+    if (this.#isStopped || signal.aborted || this.#deps.isShortOfMemory()) return BUSY;
     return await this.#wait(copy, widthPx, signal);
   }
 
@@ -154,7 +154,7 @@ export class Thumbnails {
   }
 
   async #make(key: string, { copy, widthPx }: Job): Promise<Thumbnail> {
-    const { process, isShortOfMemory } = this.#ports;
+    const { process, isShortOfMemory } = this.#deps;
     if (isShortOfMemory()) {
       process.stop();
       return BUSY;
@@ -182,7 +182,7 @@ export class Thumbnails {
   }
 
   async #keep(copy: KeptCopy, widthPx: number, image: Buffer): Promise<void> {
-    const { rows, settle, diskRefuses } = this.#ports;
+    const { rows, settle, diskRefuses } = this.#deps;
     if (diskRefuses()) return;
     rows.keep(copy, widthPx, image);
     await settle();
@@ -205,7 +205,7 @@ type Picture =
 
 type PictureChild = ChildProcessByStdio<Writable, Readable, null>;
 
-interface PictureProcessParts {
+interface PictureProcessDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly start: () => PictureChild;
@@ -263,13 +263,13 @@ interface Running {
  * comes. What it sends is believed to be bytes and nothing else.
  */
 export class PictureProcess {
-  readonly #parts: PictureProcessParts;
+  readonly #deps: PictureProcessDeps;
   #running: Running | null = null;
   #cancel: Cancel = () => undefined;
   #isMissing = false;
 
-  constructor(parts: PictureProcessParts) {
-    this.#parts = parts;
+  constructor(deps: PictureProcessDeps) {
+    this.#deps = deps;
   }
 
   /** One at a time: the next only after this one has come. */
@@ -279,13 +279,13 @@ export class PictureProcess {
     const running = (this.#running ??= this.#begin());
     const picture = await new Promise<Picture>((resolve) => {
       running.done = resolve;
-      this.#cancel = this.#parts.clock.after(MOST_MS, () => {
+      this.#cancel = this.#deps.clock.after(MOST_MS, () => {
         this.#end(running, { kind: 'died' });
       });
       if (!running.isOver) running.child.stdin.write(`${JSON.stringify(order)}\n`);
     });
     this.#cancel();
-    if (this.#running !== null) this.#cancel = this.#parts.clock.after(IDLE_MS, () => this.stop());
+    if (this.#running !== null) this.#cancel = this.#deps.clock.after(IDLE_MS, () => this.stop());
     return picture;
   }
 
@@ -296,7 +296,7 @@ export class PictureProcess {
   }
 
   #begin(): Running {
-    const child = this.#parts.start();
+    const child = this.#deps.start();
     const running: Running = {
       ...{ child, done: null, received: [], receivedBytes: 0 },
       ...{ isOver: false, isReady: false },
@@ -320,7 +320,7 @@ export class PictureProcess {
     if (running.isOver) return;
     if (!running.isReady && running.child.signalCode === null) {
       this.#isMissing = true;
-      this.#parts.log.warn(
+      this.#deps.log.warn(
         'There are no small pictures on this machine: their process needs Linux on arm64 or x64 ' +
           'with Perl, and a kernel with seccomp.',
       );

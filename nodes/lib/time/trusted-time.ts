@@ -233,7 +233,7 @@ export interface ClockMarks {
   readonly uptimeMs: number;
 }
 
-interface ClockEvidenceParts {
+interface ClockEvidenceDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** When this program was built, epoch ms. */
@@ -273,12 +273,12 @@ export interface ClockProofs {
  * once wrong by years must not end the metering until that year comes.
  */
 export class ClockEvidence {
-  readonly #parts: ClockEvidenceParts;
+  readonly #parts: ClockEvidenceDeps;
   #isBelieved = false;
   /** What the NAS told last, and when by the monotonic clock. */
   #nas: { readonly toldMs: number; readonly tickMs: number } | null = null;
 
-  constructor(parts: ClockEvidenceParts) {
+  constructor(parts: ClockEvidenceDeps) {
     this.#parts = parts;
   }
 

@@ -5,7 +5,7 @@ import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Random } from './delivery/backoff.ts';
-import type { FlushWakeParts } from './delivery/flush-wake.ts';
+import type { FlushWakeDeps } from './delivery/flush-wake.ts';
 import type { ChangeKind } from './rows/change-rows.ts';
 import type { Disk } from './spool/disk.ts';
 import type { FileHashing } from './spool/hashing.ts';
@@ -118,7 +118,7 @@ export interface PlainUpload {
   send(token: string, path: string, file: string, sizeBytes: number): Promise<NasJson>;
 }
 
-export interface UploadParts {
+export interface UploadDeps {
   /** The queue database, opened with synchronous=FULL. */
   readonly store: Store;
   /** The queue's own folder inside the data folder, on the disk the bytes stay on. */
@@ -159,7 +159,7 @@ export interface UploadParts {
   /** CHANGES_ASLEEP. */
   readonly takesChanges: boolean;
   /** FLUSH_WAKE, and what it takes to follow it. */
-  readonly flushWake: Pick<FlushWakeParts, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
+  readonly flushWake: Pick<FlushWakeDeps, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
   /** False while a version is on trial after an update; always true when left out. */
   readonly mayDeliver?: () => boolean;
   readonly clock: Clock;

@@ -52,7 +52,7 @@ import type { Disk } from './spool/disk.ts';
 import { EmptiedArray } from './spool/emptied-array.ts';
 import type { FileHashing } from './spool/hashing.ts';
 import { Intents } from './spool/intents.ts';
-import type { ShownListings, UploadNews, UploadParts } from './upload-deps.ts';
+import type { ShownListings, UploadDeps, UploadNews } from './upload-deps.ts';
 import {
   type ConflictItem,
   toChangeConflict,
@@ -82,7 +82,7 @@ export {
 } from './resumable/resumable-uploads.ts';
 export { PlainSend } from './delivery/send.ts';
 export { parsePath as parseNewPath } from './receive/target.ts';
-export type { UploadParts } from './upload-deps.ts';
+export type { UploadDeps } from './upload-deps.ts';
 export type { UploadNews };
 export type * from './upload-deps.ts';
 
@@ -128,43 +128,43 @@ export class Upload {
   /** Uploads in chunks, in BaluHost's words. */
   readonly resumable: ResumableUploads;
 
-  constructor(parts: UploadParts) {
-    const { store, disk, clock, log, folder } = parts;
+  constructor(deps: UploadDeps) {
+    const { store, disk, clock, log, folder } = deps;
     this.#folder = folder;
     this.#incomingFolder = join(folder, 'incoming');
     this.#disk = disk;
-    this.#hashing = parts.hashing;
-    [this.#log, this.#mayDeliver] = [log, parts.mayDeliver ?? (() => true)];
+    this.#hashing = deps.hashing;
+    [this.#log, this.#mayDeliver] = [log, deps.mayDeliver ?? (() => true)];
     const news = (this.#news = new Listeners(log));
     const { rows, places, recovery, overviewRows, drops, ...changes } = tablesIn(store);
-    [this.#places, this.#listings] = [places, parts.listings];
+    [this.#places, this.#listings] = [places, deps.listings];
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
     const shares = (this.#shares = new ShareRows(store));
-    const room = new RoomKeeper({ ...parts, rows: shares });
-    this.#admission = admissionOf(parts, { places, room, slots: this.#slots });
-    const intents = new Intents(parts);
-    this.#branches = new Branches({ ...parts, ...changes, rows, places });
-    const enqueue = new Enqueue({ ...parts, ...changes, rows, branches: this.#branches });
+    const room = new RoomKeeper({ ...deps, rows: shares });
+    this.#admission = admissionOf(deps, { places, room, slots: this.#slots });
+    const intents = new Intents(deps);
+    this.#branches = new Branches({ ...deps, ...changes, rows, places });
+    const enqueue = new Enqueue({ ...deps, ...changes, rows, branches: this.#branches });
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log, news }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
     const doors = { admission: this.#admission, slots: this.#slots, room, publisher };
-    this.#intake = new Intake({ ...parts, ...doors, incomingFolder });
+    this.#intake = new Intake({ ...deps, ...doors, incomingFolder });
     const shared = { rows, recovery, intents, room, fileOf, news, ...changes };
-    const assembled = assembleDelivery(parts, shared);
+    const assembled = assembleDelivery(deps, shared);
     this.#delivery = assembled.delivery;
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
     [this.#changed, this.#locks] = [assembled.changed, assembled.locks];
-    const queue = { ...parts, ...changes, drops, intents, uploads: rows };
+    const queue = { ...deps, ...changes, drops, intents, uploads: rows };
     this.#overview = new Overview({ ...queue, rows: overviewRows, fileOf });
     this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
     const { changes: delivery } = assembled;
     this.#changes = new ChangeQueue({ ...queue, ...doors, overviewRows, delivery });
     const recovering = { rows: recovery, changes: this.#changes.recovery };
     this.#recovery = new Recovery({ ...queue, ...recovering, incomingFolder });
-    this.resumable = buildResumable(parts, doors, () => {
+    this.resumable = buildResumable(deps, doors, () => {
       this.#delivery.kick();
     });
   }
@@ -482,7 +482,7 @@ function asUpload(done: ChangeDone): Done {
 }
 
 function buildResumable(
-  parts: UploadParts,
+  deps: UploadDeps,
   shared: {
     readonly admission: Admission;
     readonly room: RoomKeeper;
@@ -491,13 +491,13 @@ function buildResumable(
   },
   onQueued: () => void,
 ): ResumableUploads {
-  const rows = new ResumableRows(parts.store);
-  const spool = new ResumableSpool({ ...parts, rows });
-  return new ResumableUploads({ ...parts, ...shared, rows, spool, onQueued });
+  const rows = new ResumableRows(deps.store);
+  const spool = new ResumableSpool({ ...deps, rows });
+  return new ResumableUploads({ ...deps, ...shared, rows, spool, onQueued });
 }
 
 function admissionOf(
-  { maxFileBytes, mayWrite, listings }: UploadParts,
+  { maxFileBytes, mayWrite, listings }: UploadDeps,
   shared: { readonly places: PlaceRows; readonly room: RoomKeeper; readonly slots: BodySlots },
 ): Admission {
   const isFile = (userId: number, path: string): boolean =>

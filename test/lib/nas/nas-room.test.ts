@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
+import type { NasRoomDeps } from '../../../nodes/lib/nas/nas-room.ts';
 import { NasRoom } from '../../../nodes/lib/nas/nas.ts';
-import type { NasRoomOptions } from '../../../nodes/lib/nas/nas-room.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -18,7 +18,7 @@ describe('The nas room', () => {
   let packets: string[];
   let neighbours: string;
 
-  async function open(changes: Partial<NasRoomOptions> = {}): Promise<void> {
+  async function open(changes: Partial<NasRoomDeps> = {}): Promise<void> {
     clock = new ManualClock();
     room = new NasRoom({
       clock,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
-import { libraryLogins, plugHint, Tapo, type TapoOptions } from '../../../nodes/lib/tapo/tapo.ts';
+import { libraryLogins, plugHint, Tapo, type TapoDeps } from '../../../nodes/lib/tapo/tapo.ts';
 import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
 import {
   type DriverChoice,
@@ -125,7 +125,7 @@ export class Bench {
     });
   }
 
-  tapo(plugs: readonly PracticePlug[], change: Partial<TapoOptions> = {}): Tapo {
+  tapo(plugs: readonly PracticePlug[], change: Partial<TapoDeps> = {}): Tapo {
     const tapo = new Tapo({
       store: this.store,
       clock: this.clock,

@@ -16,7 +16,7 @@ import {
   type DeliveredFile,
   type ShownEntry,
   Upload,
-  type UploadParts,
+  type UploadDeps,
 } from '../../../nodes/lib/upload/upload.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { FakePresence, MemoryNas } from './memory-nas.ts';
@@ -107,10 +107,10 @@ export class House {
   who: Caller = ALICE;
   data: DataFolder;
   upload: Upload;
-  parts: UploadParts;
+  parts: UploadDeps;
   #server: Server | null = null;
 
-  constructor(over: Partial<UploadParts> = {}) {
+  constructor(over: Partial<UploadDeps> = {}) {
     this.data = DataFolder.open(this.path);
     this.parts = this.#partsOf(over);
     this.upload = new Upload(this.parts);
@@ -263,7 +263,7 @@ export class House {
    * @param onOpened called when its databases are open again, before the queue starts
    */
   async restart(
-    over: Partial<UploadParts> = {},
+    over: Partial<UploadDeps> = {},
     meanwhile: (house: House) => void = () => undefined,
     onOpened: () => void = () => undefined,
   ): Promise<void> {
@@ -303,7 +303,7 @@ export class House {
     rmSync(this.path, { recursive: true, force: true });
   }
 
-  #partsOf(over: Partial<UploadParts>): UploadParts {
+  #partsOf(over: Partial<UploadDeps>): UploadDeps {
     return {
       store: this.data.queue,
       folder: this.queueFolder,

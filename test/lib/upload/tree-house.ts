@@ -1,6 +1,6 @@
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Files, type StoredItem } from '../../../nodes/lib/files/files.ts';
-import type { QueuedWish, UploadParts } from '../../../nodes/lib/upload/upload.ts';
+import type { QueuedWish, UploadDeps } from '../../../nodes/lib/upload/upload.ts';
 import { keepDelivered, pendingUploads, shownEntry } from '../../../host/room-ports.ts';
 import { ALICE, House } from './house.ts';
 
@@ -10,10 +10,10 @@ export type SeenTree = ReadonlyMap<string, string | null>;
 /** A {@link House} whose uploads meet the files room, so that what users see is what they change. */
 export class TreeHouse {
   readonly house: House;
-  readonly #over: Partial<UploadParts>;
+  readonly #over: Partial<UploadDeps>;
   files: Files;
 
-  constructor(over: Partial<UploadParts> = {}) {
+  constructor(over: Partial<UploadDeps> = {}) {
     this.#over = over;
     this.house = new House(this.#ports());
     this.files = this.#filesOf();
@@ -25,7 +25,7 @@ export class TreeHouse {
 
   /** Throws the process away and starts another over the same folder. */
   async restart(
-    over: Partial<UploadParts> = {},
+    over: Partial<UploadDeps> = {},
     meanwhile: (house: House) => void = () => undefined,
   ): Promise<void> {
     const ports = { ...this.#ports(), ...over };
@@ -118,7 +118,7 @@ export class TreeHouse {
     return listed.uploads.map(({ kind = 'upload', state }) => `${kind} ${state}`).reverse();
   }
 
-  #ports(): Partial<UploadParts> {
+  #ports(): Partial<UploadDeps> {
     return {
       listings: { shows: (userId, path) => shownEntry(this.files, userId, path) },
       shownPlaces: {

@@ -1,5 +1,5 @@
 import type { SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
-import { NodeDisk, type UploadParts } from '../../../nodes/lib/upload/upload.ts';
+import { NodeDisk, type UploadDeps } from '../../../nodes/lib/upload/upload.ts';
 import type { House } from '../../lib/upload/house.ts';
 
 type Method = (...given: unknown[]) => unknown;
@@ -47,7 +47,7 @@ export class MortalProcess {
   }
 
   /** Its ways to the outside. */
-  partsOf(house: House): Partial<UploadParts> {
+  partsOf(house: House): Partial<UploadDeps> {
     return {
       nas: this.#gated(house.nas.client()),
       api: this.#gated(house.nas.api()),

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { type FileVersion, isWithin, sameVersion } from '../../files/files.ts';
 import type { TempFile } from '../entries/blob-store.ts';
-import type { FillOpened, FillPorts, FillTarget, Reservation } from '../entries/space.ts';
+import type { FillDeps, FillOpened, FillTarget, Reservation } from '../entries/space.ts';
 import type { Availability, Extent } from '../serve/extent.ts';
 import {
   faultOf,
@@ -27,7 +27,7 @@ export class Fill {
   readonly opened: Promise<FillOpened>;
   /** Resolves when the fill is over and its file gone or published. Never rejects. */
   readonly finished: Promise<void>;
-  readonly #ports: FillPorts;
+  readonly #deps: FillDeps;
   readonly #origin: Origin;
   readonly #growth: Growth;
   #head: FillHead | null = null;
@@ -39,8 +39,8 @@ export class Fill {
   #keep = true;
   #idle: (() => void) | null = null;
 
-  constructor(ports: FillPorts, origin: Origin, target: FillTarget) {
-    this.#ports = ports;
+  constructor(deps: FillDeps, origin: Origin, target: FillTarget) {
+    this.#deps = deps;
     this.#origin = origin;
     this.target = target;
     this.#growth = new Growth(target.version.sizeBytes);
@@ -119,7 +119,7 @@ export class Fill {
       if (outcome.kind !== 'open') return;
       await this.#pump();
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
       opened({ kind: 'no_storage' });
       this.#growth.become(this.#growth.state === 'running' ? 'unstored' : 'failed');
     } finally {
@@ -129,10 +129,10 @@ export class Fill {
 
   async #open(): Promise<FillOpened> {
     const { sizeBytes } = this.target.version;
-    this.#reservation = await this.#ports.reserve(this.target);
+    this.#reservation = await this.#deps.reserve(this.target);
     if (this.#reservation === null) return this.#failed({ kind: 'no_storage' });
     if (this.#reservation.isPassing) this.doom();
-    this.#temp = await this.#ports.blobs.createTemp();
+    this.#temp = await this.#deps.blobs.createTemp();
     const answer = await this.#origin.open();
     if (answer.kind !== 'stream') return this.#failed(faultOf(answer));
     this.#body = answer.body;
@@ -206,13 +206,13 @@ export class Fill {
     try {
       await sync(temp.fd);
       if (!this.#keep) return;
-      const file = this.#ports.blobs.tempPath(temp);
+      const file = this.#deps.blobs.tempPath(temp);
       const kept = { ...version, etag: this.#head?.etag ?? version.etag };
       const type = mimeType ?? this.#head?.mimeType ?? null;
-      await this.#ports.publish({ path, version: kept, sha256, mimeType: type, ownerId, file });
+      await this.#deps.publish({ path, version: kept, sha256, mimeType: type, ownerId, file });
     } catch (error) {
       // Its readers have every byte; only keeping it failed.
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
     }
   }
 
@@ -229,9 +229,9 @@ export class Fill {
     this.#growth.become('failed');
     if (this.#temp === null) return;
     try {
-      await this.#ports.blobs.dropTemp(this.#temp);
+      await this.#deps.blobs.dropTemp(this.#temp);
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
     }
   }
 }

@@ -26,7 +26,7 @@ export type FetchOutcome =
   | { readonly kind: 'answered'; readonly label: CacheLabel; readonly whole: boolean }
   | Exclude<OriginFault, { kind: 'changed' }>;
 
-export interface FetcherPorts {
+export interface FetcherDeps {
   readonly fills: Fills;
   readonly pieces: PieceCache;
   readonly room: Room;
@@ -44,11 +44,11 @@ const WORTH_WAITING_BYTES = 256 * 1024;
 
 /** Serves what is not kept, in one pass to the callers and into the cache. */
 export class Fetcher {
-  readonly #ports: FetcherPorts;
+  readonly #deps: FetcherDeps;
   readonly #answering = new Set<ServerResponse>();
 
-  constructor(ports: FetcherPorts) {
-    this.#ports = ports;
+  constructor(deps: FetcherDeps) {
+    this.#deps = deps;
   }
 
   /** How many callers are answered by the NAS at this moment. */
@@ -69,7 +69,7 @@ export class Fetcher {
     response: ServerResponse,
   ): Promise<FetchOutcome> {
     const isWhole = request.method !== 'HEAD' && !isPieced(version.sizeBytes);
-    if (isWhole) this.#ports.policy.used(file.path, version.sizeBytes);
+    if (isWhole) this.#deps.policy.used(file.path, version.sizeBytes);
     const first = await this.#attempt(file, version, origin, request, response);
     if (first.kind !== 'changed') return this.#counted(first);
     // The listing was older than the file. One fresh look, one more try.
@@ -82,7 +82,7 @@ export class Fetcher {
 
   #counted(outcome: Exclude<Answered, { kind: 'changed' }>): FetchOutcome {
     if (outcome.kind !== 'answered') return outcome;
-    this.#ports.tally.miss(outcome.plan.fileBytes);
+    this.#deps.tally.miss(outcome.plan.fileBytes);
     const label = outcome.plan.headers['X-Balupi-Cache'] as CacheLabel;
     return { kind: 'answered', label, whole: outcome.whole };
   }
@@ -116,7 +116,7 @@ export class Fetcher {
 
   /** What is larger than the room streams through, and a HEAD fetches nothing worth keeping. */
   #isForPieces({ sizeBytes }: FileVersion, request: IncomingMessage): boolean {
-    const fits = sizeBytes <= this.#ports.room.limitBytes();
+    const fits = sizeBytes <= this.#deps.room.limitBytes();
     return isPieced(sizeBytes) && fits && request.method !== 'HEAD';
   }
 
@@ -129,7 +129,7 @@ export class Fetcher {
   ): Promise<Answered> {
     this.#answering.add(response);
     try {
-      const { pieces } = this.#ports;
+      const { pieces } = this.#deps;
       const answered = await pieces.answer(file, version, origin, request, response);
       if (answered.kind !== 'no_storage') return answered;
       return await this.#past(file, version, origin, request, response);
@@ -145,7 +145,7 @@ export class Fetcher {
     origin: Origin,
     request: IncomingMessage,
   ): Fill | null {
-    const { fills, room } = this.#ports;
+    const { fills, room } = this.#deps;
     const running = fills.find(file.path, version);
     const position = likelyRange(request, version.sizeBytes)?.first ?? 0;
     const isFar = position > (running?.writtenBytes ?? 0) + WORTH_WAITING_BYTES;
@@ -164,7 +164,7 @@ export class Fetcher {
     response: ServerResponse,
   ): Promise<Answered> {
     return servePast(request, response, origin, version, (etag, mimeType) =>
-      headOf(file, version, { etag, mimeType }, 'bypass', this.#ports.clock.nowMs()),
+      headOf(file, version, { etag, mimeType }, 'bypass', this.#deps.clock.nowMs()),
     );
   }
 
@@ -177,17 +177,14 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered> {
-    const plan = planAnswer(
-      request,
-      headOf(file, version, said, 'miss', this.#ports.clock.nowMs()),
-    );
+    const plan = planAnswer(request, headOf(file, version, said, 'miss', this.#deps.clock.nowMs()));
     const source = this.#growing(fill, said.etag, version, origin);
     const whole = await respond(request, response, plan, source);
     return { kind: 'answered', plan, whole };
   }
 
   #growing(fill: Fill, etag: string | null, version: FileVersion, origin: Origin): PartSource {
-    const { pool } = this.#ports;
+    const { pool } = this.#deps;
     return {
       send: async (outlet, range) => {
         if (range.first > fill.writtenBytes + WORTH_WAITING_BYTES) {

@@ -16,15 +16,15 @@ import { Arrivals, type OpenPiece, type Span, Spans } from './ranges.ts';
 export class PresentPieces {
   readonly arrivals = new Arrivals();
   readonly growing: GrowingPieces;
-  readonly #ports: PiecedPorts;
+  readonly #deps: PiecedDeps;
   readonly #target: FillTarget;
   readonly #sizeBytes: number;
 
-  constructor(ports: PiecedPorts, target: FillTarget) {
-    this.#ports = ports;
+  constructor(deps: PiecedDeps, target: FillTarget) {
+    this.#deps = deps;
     this.#target = target;
     this.#sizeBytes = target.version.sizeBytes;
-    this.growing = new GrowingPieces(ports, this.#sizeBytes);
+    this.growing = new GrowingPieces(deps, this.#sizeBytes);
   }
 
   get missingBytes(): number {
@@ -37,9 +37,9 @@ export class PresentPieces {
    */
   takeUp(): FillHead | null {
     const { path, version } = this.#target;
-    const file = this.#ports.shelf.find(path);
+    const file = this.#deps.shelf.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
-    for (const number of this.#ports.shelf.numbers(file.id)) {
+    for (const number of this.#deps.shelf.numbers(file.id)) {
       this.arrivals.present.add(pieceStart(number), pieceEnd(number, this.#sizeBytes));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
@@ -83,7 +83,7 @@ export class PresentPieces {
       return { fd: growing.fd, start, end, id: null, close: () => growing.release() };
     }
     const { path, version } = this.#target;
-    const kept = await this.#ports.shelf.open(path, version, number);
+    const kept = await this.#deps.shelf.open(path, version, number);
     if (kept === null) {
       if (this.growing.get(number) === undefined) this.arrivals.present.remove(start, end);
       return null;
@@ -122,14 +122,14 @@ export class PresentPieces {
 
 /** The pieces of one file that are on their way: made when their first byte comes. */
 class GrowingPieces {
-  readonly #ports: PiecedPorts;
+  readonly #deps: PiecedDeps;
   readonly #sizeBytes: number;
   readonly #pieces = new Map<number, GrowingPiece>();
   readonly #making = new Map<number, Promise<GrowingPiece | null>>();
 
   /** @param sizeBytes of the whole file */
-  constructor(ports: PiecedPorts, sizeBytes: number) {
-    this.#ports = ports;
+  constructor(deps: PiecedDeps, sizeBytes: number) {
+    this.#deps = deps;
     this.#sizeBytes = sizeBytes;
   }
 
@@ -158,7 +158,7 @@ class GrowingPieces {
     try {
       await piece?.release();
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
     }
   }
 
@@ -168,11 +168,11 @@ class GrowingPieces {
 
   async #make(number: number): Promise<GrowingPiece | null> {
     const sizeBytes = pieceSize(number, this.#sizeBytes);
-    const room = await this.#ports.reserve(sizeBytes);
+    const room = await this.#deps.reserve(sizeBytes);
     if (room === null) return null;
     try {
-      const temp = await this.#ports.blobs.createTemp();
-      const piece = new GrowingPiece(this.#ports.blobs, temp, room, number, sizeBytes);
+      const temp = await this.#deps.blobs.createTemp();
+      const piece = new GrowingPiece(this.#deps.blobs, temp, room, number, sizeBytes);
       this.#pieces.set(number, piece);
       return piece;
     } catch (error) {
@@ -269,7 +269,7 @@ export class GrowingPiece {
 }
 
 /** What the fill of a file held in pieces works with. */
-export interface PiecedPorts {
+export interface PiecedDeps {
   readonly blobs: BlobStore;
   readonly shelf: PieceShelf;
   readonly clock: Pick<Clock, 'monotonicMs'>;

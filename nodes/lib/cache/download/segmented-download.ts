@@ -5,7 +5,7 @@ import { pieceAt, pieceCount, pieceEnd } from '../entries/segment-rows.ts';
 import type { FillOpened, FillTarget } from '../entries/space.ts';
 import { PieceProofs } from '../verify/version-check.ts';
 import { faultOf, type FillHead, isOfVersion, isWorthFinishing, type Origin } from './origin.ts';
-import { type PiecedPorts, PresentPieces } from './partial-segments.ts';
+import { type PiecedDeps, PresentPieces } from './partial-segments.ts';
 import type { Arrival, NotOpened, OpenPiece, PieceReader, Span, Spans } from './ranges.ts';
 
 /**
@@ -23,7 +23,7 @@ export class PiecedFill {
   readonly here: PresentPieces;
   /** Whether it is of one version. */
   readonly proofs: PieceProofs;
-  readonly #ports: PiecedPorts;
+  readonly #deps: PiecedDeps;
   readonly #sizeBytes: number;
   readonly #runs: PieceRuns;
   readonly #readers = new Set<PieceReader>();
@@ -36,13 +36,13 @@ export class PiecedFill {
   #areEdgesWanted = false;
   #isClosing = false;
 
-  constructor(ports: PiecedPorts, origin: Origin, target: FillTarget) {
-    this.#ports = ports;
+  constructor(deps: PiecedDeps, origin: Origin, target: FillTarget) {
+    this.#deps = deps;
     this.#origin = origin;
     this.target = target;
     this.#sizeBytes = target.version.sizeBytes;
     this.finished = this.#over.promise;
-    this.here = new PresentPieces(ports, target);
+    this.here = new PresentPieces(deps, target);
     this.#head = this.here.takeUp();
     const facts = { head: () => this.#head, origin: () => this.#origin };
     this.#runs = new PieceRuns({
@@ -51,7 +51,7 @@ export class PiecedFill {
       version: () => this.version,
       drive: (run) => void this.#drive(run),
     });
-    this.proofs = new PieceProofs(ports, {
+    this.proofs = new PieceProofs(deps, {
       ...facts,
       target,
       isWhole: () => this.here.missingBytes === 0,
@@ -156,7 +156,7 @@ export class PiecedFill {
         end = await run.pump((position, chunk) => this.#take(run, position, chunk));
       }
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
     } finally {
       this.#runs.ended(run);
       this.#ended(run, end);
@@ -194,7 +194,7 @@ export class PiecedFill {
         return end < run.end;
       });
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
       return false;
     }
   }
@@ -242,7 +242,7 @@ export class PiecedFill {
         await this.proofs.prove();
       await this.proofs.settled();
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
     }
     this.#isClosing = false;
     if (this.#readers.size > 0 || this.#runs.count > 0) return;

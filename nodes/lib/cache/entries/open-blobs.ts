@@ -169,7 +169,7 @@ function isWhole(fd: number, sizeBytes: number): boolean {
 /** Reads into `into` from `position` on; a number where the bytes were in memory already. */
 export type ReadAt = (into: Buffer, length: number, position: number) => number | Promise<number>;
 
-interface WarmPorts {
+interface WarmDeps {
   readonly monotonicMs: () => number;
   /** Memory the system could give out, the page cache included, in bytes. */
   readonly availableBytes: () => number;
@@ -198,7 +198,7 @@ const PAUSE_MS = 5_000;
  * was slow ends all trust for a while.
  */
 export class WarmReads {
-  readonly #ports: WarmPorts;
+  readonly #deps: WarmDeps;
   /** Bytes that came through the thread pool so far: the clock that the stamps are of. */
   #flowBytes = 0;
   #trustedBytes = 0;
@@ -207,13 +207,13 @@ export class WarmReads {
   /** Stamps of before a slow read say nothing any more. */
   #voidBelowBytes = 0;
 
-  constructor(ports: WarmPorts) {
-    this.#ports = ports;
+  constructor(deps: WarmDeps) {
+    this.#deps = deps;
   }
 
   /** Whether anything at all may be read on the spot now. */
   get isPaused(): boolean {
-    return this.#ports.monotonicMs() < this.#pausedUntilMs;
+    return this.#deps.monotonicMs() < this.#pausedUntilMs;
   }
 
   /** The stamp of something read at this moment. */
@@ -233,9 +233,9 @@ export class WarmReads {
 
   /** Runs a read on the spot, and takes note of how long it took. */
   timed(read: () => number): number {
-    const beganMs = this.#ports.monotonicMs();
+    const beganMs = this.#deps.monotonicMs();
     const count = read();
-    const nowMs = this.#ports.monotonicMs();
+    const nowMs = this.#deps.monotonicMs();
     if (nowMs - beganMs >= SLOW_MS) {
       this.#pausedUntilMs = nowMs + PAUSE_MS;
       this.#flowBytes += 1;
@@ -245,10 +245,10 @@ export class WarmReads {
   }
 
   #budgetBytes(): number {
-    const nowMs = this.#ports.monotonicMs();
+    const nowMs = this.#deps.monotonicMs();
     if (nowMs - this.#measuredAtMs >= MEASURED_FOR_MS) {
       this.#measuredAtMs = nowMs;
-      const share = this.#ports.availableBytes() * TRUSTED_SHARE;
+      const share = this.#deps.availableBytes() * TRUSTED_SHARE;
       this.#trustedBytes = Math.min(MOST_TRUSTED_BYTES, share);
     }
     return this.#trustedBytes;

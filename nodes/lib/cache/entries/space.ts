@@ -17,7 +17,7 @@ interface DiskSpace {
   readonly freeBytes: number;
 }
 
-interface RoomPorts {
+interface RoomDeps {
   readonly copies: CopyRows;
   readonly pieces: PieceRows;
   readonly policy: Pick<CachePolicy, 'admits'>;
@@ -55,27 +55,27 @@ interface Held {
  * so that the limit is not passed even while many fills run.
  */
 export class Room {
-  readonly #ports: RoomPorts;
+  readonly #deps: RoomDeps;
   readonly #reserved = new Map<symbol, Held>();
   #evicting: Promise<unknown> = Promise.resolve();
 
-  constructor(ports: RoomPorts) {
-    this.#ports = ports;
+  constructor(deps: RoomDeps) {
+    this.#deps = deps;
   }
 
   /** The least of the setting and what the disk leaves (contract 3), in bytes. */
   capacityBytes(): number {
-    const { disk, maxBytes, minFreeBytes, queuedBytes } = this.#ports;
+    const { disk, maxBytes, minFreeBytes, queuedBytes } = this.#deps;
     const { totalBytes, freeBytes } = disk();
     const byDisk = totalBytes - minFreeBytes - queuedBytes();
     // Other things live on the disk too: what is free and what is ours is all there can be.
-    const byFree = this.#ports.copies.totals().totalBytes + this.#sum('written') + freeBytes;
+    const byFree = this.#deps.copies.totals().totalBytes + this.#sum('written') + freeBytes;
     return Math.max(0, Math.min(maxBytes, byDisk, byFree - minFreeBytes));
   }
 
   /** What the copies are kept below. */
   limitBytes(): number {
-    return Math.floor(this.capacityBytes() * this.#ports.threshold);
+    return Math.floor(this.capacityBytes() * this.#deps.threshold);
   }
 
   /**
@@ -87,7 +87,7 @@ export class Room {
   async reserve(bytes: number, path: string | null): Promise<Reservation | null> {
     if (bytes > this.limitBytes()) return null;
     if (path !== null && !this.#isWorthIt(bytes, path)) {
-      const used = this.#ports.copies.totals().totalBytes + this.#sum('bytes');
+      const used = this.#deps.copies.totals().totalBytes + this.#sum('bytes');
       return used + bytes <= this.capacityBytes() ? this.#hold(bytes, true) : null;
     }
     const reservation = this.#hold(bytes, false);
@@ -116,10 +116,10 @@ export class Room {
   #isWorthIt(sizeBytes: number, path: string): boolean {
     const neededBytes = this.#overBytes() + sizeBytes;
     if (neededBytes <= 0) return true;
-    const { policy, flushUses } = this.#ports;
+    const { policy, flushUses } = this.#deps;
     // What was used a moment ago must not look unused.
     flushUses();
-    const candidates = new Candidates(this.#ports);
+    const candidates = new Candidates(this.#deps);
     const applicant = { path, sizeBytes, neededBytes, limitBytes: this.limitBytes() };
     return policy.admits(applicant, () => {
       const next = candidates.next();
@@ -141,18 +141,18 @@ export class Room {
   async makeRoom(bytes: number): Promise<boolean> {
     const missing = this.#missingFor(bytes);
     if (missing <= 0) return true;
-    if (missing > this.#ports.copies.totals().totalBytes) return false;
+    if (missing > this.#deps.copies.totals().totalBytes) return false;
     await this.#evict(missing);
     return this.#missingFor(bytes) <= 0;
   }
 
   #missingFor(bytes: number): number {
     const promised = this.#sum('bytes') - this.#sum('written');
-    return bytes + this.#ports.minFreeBytes + promised - this.#ports.disk().freeBytes;
+    return bytes + this.#deps.minFreeBytes + promised - this.#deps.disk().freeBytes;
   }
 
   #overBytes(): number {
-    let keptBytes = this.#ports.copies.totals().totalBytes;
+    let keptBytes = this.#deps.copies.totals().totalBytes;
     for (const held of this.#reserved.values()) if (!held.isPassing) keptBytes += held.bytes;
     return keptBytes - this.limitBytes();
   }
@@ -174,10 +174,10 @@ export class Room {
   }
 
   async #evictNow(bytes: number): Promise<void> {
-    const { blobs, flushUses } = this.#ports;
+    const { blobs, flushUses } = this.#deps;
     // What was used a moment ago must not look unused.
     flushUses();
-    const candidates = new Candidates(this.#ports);
+    const candidates = new Candidates(this.#deps);
     let freed = 0;
     while (freed < bytes) {
       const victim = candidates.next();
@@ -196,18 +196,18 @@ interface Candidate extends Omit<Victim, 'id'> {
 
 /** Whole copies and single pieces, what is worth least first and what is pinned last. */
 class Candidates {
-  readonly #ports: Pick<RoomPorts, 'copies' | 'pieces'>;
+  readonly #deps: Pick<RoomDeps, 'copies' | 'pieces'>;
   #copy: Victim | null;
   #piece: ReturnType<PieceRows['lowest']>;
 
-  constructor(ports: Pick<RoomPorts, 'copies' | 'pieces'>) {
-    this.#ports = ports;
-    this.#copy = ports.copies.lowest(null);
-    this.#piece = ports.pieces.lowest(null);
+  constructor(deps: Pick<RoomDeps, 'copies' | 'pieces'>) {
+    this.#deps = deps;
+    this.#copy = deps.copies.lowest(null);
+    this.#piece = deps.pieces.lowest(null);
   }
 
   next(): Candidate | null {
-    const { copies, pieces } = this.#ports;
+    const { copies, pieces } = this.#deps;
     const [copy, piece] = [this.#copy, this.#piece];
     if (copy !== null && (piece === null || goesBefore(copy, piece))) {
       this.#copy = copies.lowest(copy);
@@ -233,7 +233,7 @@ export interface DiskHealth {
   failed(error: unknown): boolean;
 }
 
-export interface CachePorts {
+export interface CacheDeps {
   /** The cache database. */
   readonly store: Store;
   /** The cache's own folder. */
@@ -276,7 +276,7 @@ export interface FilledFile {
   readonly file: string;
 }
 
-export interface FillPorts {
+export interface FillDeps {
   readonly blobs: BlobStore;
   /** Holds room for the whole file; null when it cannot fit. */
   readonly reserve: (target: FillTarget) => Promise<Reservation | null>;

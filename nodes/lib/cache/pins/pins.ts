@@ -19,7 +19,7 @@ import {
 /** A pinned folder with what is known of its files. */
 export interface Pin extends PinRow, PinCounts {}
 
-interface PinsPorts {
+interface PinsDeps {
   /** The cache database. */
   readonly store: Store;
   readonly clock: Pick<Clock, 'nowMs'>;
@@ -37,14 +37,14 @@ const PAGE = 500;
  * goes to their newest files first.
  */
 export class Pins {
-  readonly #ports: PinsPorts;
+  readonly #deps: PinsDeps;
   readonly #pins: PinRows;
   readonly #files: PinnedFileRows;
 
-  constructor(ports: PinsPorts) {
-    this.#ports = ports;
-    this.#pins = new PinRows(ports.store);
-    this.#files = new PinnedFileRows(ports.store);
+  constructor(deps: PinsDeps) {
+    this.#deps = deps;
+    this.#pins = new PinRows(deps.store);
+    this.#files = new PinnedFileRows(deps.store);
   }
 
   /** Everybody's, for the refresh alone: what one user pins is nobody else's business. */
@@ -78,7 +78,7 @@ export class Pins {
 
   /** Pins a folder. Its files are wanted after {@link share}. */
   put(userId: number, path: string): void {
-    this.#pins.put(userId, path, this.#ports.clock.nowMs());
+    this.#pins.put(userId, path, this.#deps.clock.nowMs());
   }
 
   /** Unpins a folder; files below another pin of the user stay pinned. @returns whether it was */
@@ -128,7 +128,7 @@ export class Pins {
   }
 
   checked(pin: Pick<PinRow, 'userId' | 'path'>, state: PinState): void {
-    this.#pins.checked(pin, state, this.#ports.clock.nowMs());
+    this.#pins.checked(pin, state, this.#deps.clock.nowMs());
   }
 
   /**
@@ -159,7 +159,7 @@ export class Pins {
 
   /** What every user who pins may keep, `userId` counted among them, in bytes. */
   shareBytes(userId: number): number {
-    const { capacityBytes, limitBytes } = this.#ports;
+    const { capacityBytes, limitBytes } = this.#deps;
     const users = new Set([...this.#pins.users(), userId]);
     return Math.floor(Math.min(capacityBytes() / 2, limitBytes()) / users.size);
   }

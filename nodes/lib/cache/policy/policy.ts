@@ -13,7 +13,7 @@ import {
   worthOf,
 } from './worth.ts';
 
-interface CachePolicyPorts {
+interface CachePolicyDeps {
   readonly store: Store;
   /** What the copies are kept below, in bytes. */
   readonly limitBytes: () => number;
@@ -35,22 +35,22 @@ interface Applicant {
 
 /** What is worth keeping: the rules of the policy folder over the cache's own rows. */
 export class CachePolicy {
-  readonly #ports: CachePolicyPorts;
+  readonly #deps: CachePolicyDeps;
   readonly #rows: PolicyRows;
   #tournament: Tournament | null = null;
   #limitBytes = 0;
   #uses = 0;
 
-  constructor(ports: CachePolicyPorts) {
-    this.#ports = ports;
-    this.#rows = new PolicyRows(ports.store);
+  constructor(deps: CachePolicyDeps) {
+    this.#deps = deps;
+    this.#rows = new PolicyRows(deps.store);
   }
 
   /** A caller asked for a file, kept or not. */
   used(path: string, sizeBytes: number): void {
     const tournament = this.#running();
     if (!tournament.see(keyOf(path), sizeBytes)) return;
-    this.#ports.beforeChange();
+    this.#deps.beforeChange();
     this.#rows.lead(tournament.temper);
   }
 
@@ -67,7 +67,7 @@ export class CachePolicy {
     const uses = usesOnReturn(temper, floor, this.#rows.recall(key));
     const worth = worthOf(temper, floor, uses, weight);
     if (mayEnter(temper, { sizeBytes, worth, neededBytes, limitBytes }, next)) return true;
-    this.#ports.store.transaction(() => {
+    this.#deps.store.transaction(() => {
       this.#rows.raiseFloor(worth);
       this.#rows.remember(key, { uses, floor: this.#rows.leaning().floor, weight });
     });
@@ -78,7 +78,7 @@ export class CachePolicy {
     const isDue = this.#uses % LOOK_EVERY_USES === 0;
     this.#uses += 1;
     if (this.#tournament !== null && !isDue) return this.#tournament;
-    const limitBytes = this.#ports.limitBytes();
+    const limitBytes = this.#deps.limitBytes();
     this.#tournament ??= new Tournament(this.#rows.leaning().temper.name, limitBytes);
     if (limitBytes !== this.#limitBytes) this.#tournament.resize(limitBytes);
     this.#limitBytes = limitBytes;

@@ -9,15 +9,15 @@ import type { PieceReader } from '../download/ranges.ts';
 import type { PiecedFill } from '../download/segmented-download.ts';
 import { type CopyRows, holds } from '../entries/entry-rows.ts';
 import { isPieced } from '../entries/segment-rows.ts';
-import type { CachePorts, Room } from '../entries/space.ts';
+import type { CacheDeps, Room } from '../entries/space.ts';
 import { Holdings, Pins } from '../pins/pins.ts';
 import type { PieceCache } from '../serve/segmented.ts';
 import type { CountedDay } from '../stats/stats-rows.ts';
 import type { Tally } from '../stats/stats.ts';
 import { AheadRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
 
-interface BackgroundPorts {
-  readonly cache: Pick<CachePorts, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
+interface BackgroundDeps {
+  readonly cache: Pick<CacheDeps, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
   readonly copies: CopyRows;
   readonly fills: Fills;
   readonly pieces: PieceCache;
@@ -31,13 +31,13 @@ export class Background {
   readonly pins: Pins;
   /** Who has how much here. */
   readonly holdings: Holdings;
-  readonly #ports: BackgroundPorts;
+  readonly #deps: BackgroundDeps;
   readonly #ahead: Ahead;
 
-  constructor(ports: BackgroundPorts) {
-    this.#ports = ports;
-    const { fills, pieces, copies, tally, room } = ports;
-    const { store, clock } = ports.cache;
+  constructor(deps: BackgroundDeps) {
+    this.#deps = deps;
+    const { fills, pieces, copies, tally, room } = deps;
+    const { store, clock } = deps.cache;
     const limitBytes = (): number => room.limitBytes();
     const capacityBytes = (): number => room.capacityBytes();
     this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
@@ -47,12 +47,12 @@ export class Background {
 
   /** Whether the NAS gives bytes to a caller at this moment. */
   get isServingCallers(): boolean {
-    return this.#ports.fetcher.answeringCount > 0;
+    return this.#deps.fetcher.answeringCount > 0;
   }
 
   /** What the copies are kept below, in bytes. */
   limitBytes(): number {
-    return this.#ports.room.limitBytes();
+    return this.#deps.room.limitBytes();
   }
 
   /** Whether this version of a file is here or on its way. */
@@ -66,7 +66,7 @@ export class Background {
     file: LocatedFile,
     options: AheadOptions,
   ): Promise<AheadOutcome | { readonly kind: 'needs_nas_token' }> {
-    const { nas, files, tokenRefused } = this.#ports.cache;
+    const { nas, files, tokenRefused } = this.#deps.cache;
     const access = await files.access(caller);
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'asleep') return { kind: 'unreachable' };
@@ -85,12 +85,12 @@ export class Background {
 
   /** A request that would have needed the NAS was answered from here while it slept. */
   spared(): void {
-    this.#ports.tally.spared();
+    this.#deps.tally.spared();
   }
 
   /** Calls back when a copy fetched ahead is read for the first time. Returns how to stop that. */
   onFirstUse(listener: (use: FirstUse) => void): () => void {
-    return this.#ports.tally.onFirstUse(listener);
+    return this.#deps.tally.onFirstUse(listener);
   }
 
   /**
@@ -98,7 +98,7 @@ export class Background {
    * on which nothing happened are left out.
    */
   days(count: number): { readonly today: string; readonly days: readonly CountedDay[] } {
-    return this.#ports.tally.days(count);
+    return this.#deps.tally.days(count);
   }
 }
 
@@ -122,7 +122,7 @@ interface AheadOptions {
   readonly yieldToCallers: () => Promise<void> | undefined;
 }
 
-interface AheadPorts {
+interface AheadDeps {
   readonly store: Store;
   readonly fills: Fills;
   readonly pieces: PieceCache;
@@ -133,19 +133,19 @@ interface AheadPorts {
 
 /** Fills without a reader: what is fetched before a caller asks for it. */
 class Ahead {
-  readonly #ports: AheadPorts;
+  readonly #deps: AheadDeps;
   readonly #rows: AheadRows;
 
-  constructor(ports: AheadPorts) {
-    this.#ports = ports;
-    this.#rows = new AheadRows(ports.store);
+  constructor(deps: AheadDeps) {
+    this.#deps = deps;
+    this.#rows = new AheadRows(deps.store);
   }
 
   /** Whether this version of a path is here or on its way. */
   has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
     const { path, version } = file;
     if (version === null) return false;
-    const { copies, fills } = this.#ports;
+    const { copies, fills } = this.#deps;
     const copy = copies.find(path);
     if (copy !== null && holds(copy, version)) return true;
     return fills.find(path, version) !== null || this.#holdsPieces(path, version);
@@ -155,7 +155,7 @@ class Ahead {
   async fetch(file: LocatedFile, origin: Origin, options: AheadOptions): Promise<AheadOutcome> {
     const { version } = file;
     if (options.signal.aborted) return { kind: 'ended' };
-    if (version === null || version.sizeBytes > this.#ports.limitBytes()) {
+    if (version === null || version.sizeBytes > this.#deps.limitBytes()) {
       return { kind: 'not_kept' };
     }
     if (this.has(file)) return { kind: 'here' };
@@ -170,7 +170,7 @@ class Ahead {
     origin: Origin,
     options: AheadOptions,
   ): Promise<AheadOutcome> {
-    const { pieces } = this.#ports;
+    const { pieces } = this.#deps;
     const quiet = (hasReaders: () => boolean): Origin => gentle(origin, hasReaders, options);
     const came = await fetchPieces(pieces, file, version, quiet, options.signal);
     if (options.signal.aborted) return { kind: 'ended' };
@@ -181,7 +181,7 @@ class Ahead {
   }
 
   #holdsPieces(path: string, version: FileVersion): boolean {
-    const { pieces } = this.#ports;
+    const { pieces } = this.#deps;
     const pieced = pieces.find(path);
     return pieced !== null && holds(pieced, version) && pieces.isWhole(path);
   }
@@ -195,7 +195,7 @@ class Ahead {
     const { path, mimeType, ownerId } = file;
     const hasReaders = (): boolean => fill.readerCount > 1;
     const target = { path, version, mimeType, ownerId, isAhead: true } as const;
-    const fill: Fill = this.#ports.fills.start(gentle(origin, hasReaders, options), target);
+    const fill: Fill = this.#deps.fills.start(gentle(origin, hasReaders, options), target);
     fill.join();
     const end = (): void => {
       // A caller who reads along keeps it going.
@@ -218,11 +218,11 @@ class Ahead {
     const last = await fill.extent().available(sizeBytes - 1);
     if (last.kind !== 'upto') return { kind: options.signal.aborted ? 'ended' : 'not_kept' };
     const version = fill.version;
-    const copy = this.#ports.copies.find(file.path);
+    const copy = this.#deps.copies.find(file.path);
     if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
     if (options.occasion !== null && !fill.wasRead) {
       this.#rows.mark(file.path, options.occasion);
-      this.#ports.tally.prefetched(sizeBytes);
+      this.#deps.tally.prefetched(sizeBytes);
     }
     return { kind: 'kept', usedMeanwhile: fill.wasRead };
   }

@@ -8,7 +8,7 @@ import { pieceCount, type PiecedFile, type PieceRows } from '../entries/segment-
 import type { DiskHealth } from '../entries/space.ts';
 import type { CareRows, CheckedBlob } from './scrub-rows.ts';
 
-export interface ScrubPorts {
+export interface ScrubDeps {
   readonly rows: CareRows;
   readonly copies: CopyRows;
   readonly pieceRows: PieceRows;
@@ -45,7 +45,7 @@ const READ_BYTES = 256 * 1024;
  * folders in its first round.
  */
 export class Scrub {
-  readonly #ports: ScrubPorts;
+  readonly #deps: ScrubDeps;
   #suspects: CheckedBlob[] = [];
   /** Bytes that may be read; below zero after a large file, until rounds have made up for it. */
   #creditBytes = 0;
@@ -53,12 +53,12 @@ export class Scrub {
   #isStopped = false;
   #foldersDue = FOLDERS_A_ROUND;
 
-  constructor(ports: ScrubPorts) {
-    this.#ports = ports;
+  constructor(deps: ScrubDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
-    const { rows } = this.#ports;
+    const { rows } = this.#deps;
     if (rows.begin()) return;
     this.#suspects = rows.hottest(HOT_BLOBS);
     this.#foldersDue = FOLDERS;
@@ -67,7 +67,7 @@ export class Scrub {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
-    this.#ports.rows.end();
+    this.#deps.rows.end();
   }
 
   /** One round; a second call joins the one that runs. */
@@ -80,7 +80,7 @@ export class Scrub {
 
   /** What stands in for the rows while the disk refuses knows of no file, and none may go for that. */
   get #mayGoOn(): boolean {
-    return !this.#isStopped && this.#ports.health.refuses === null;
+    return !this.#isStopped && this.#deps.health.refuses === null;
   }
 
   async #round(): Promise<ScrubReport> {
@@ -105,7 +105,7 @@ export class Scrub {
   }
 
   async #checkShare(): Promise<Omit<ScrubReport, 'orphans'>> {
-    const { totalBytes } = this.#ports.copies.totals();
+    const { totalBytes } = this.#deps.copies.totals();
     this.#creditBytes = Math.min(this.#creditBytes, 0) + totalBytes * SHARE_A_ROUND;
     let [checked, damaged] = [0, 0];
     while (this.#creditBytes > 0 && this.#mayGoOn) {
@@ -120,7 +120,7 @@ export class Scrub {
 
   /** Copies first, then pieces, then from the beginning. */
   #next(): CheckedBlob | null {
-    const { rows } = this.#ports;
+    const { rows } = this.#deps;
     for (const kind of ['copy', 'piece'] as const) {
       const next = rows.next(kind, rows.cursor(kind));
       if (next === null) continue;
@@ -133,7 +133,7 @@ export class Scrub {
   }
 
   async #dropIfDamaged(kept: CheckedBlob): Promise<boolean> {
-    const { blobs, rows, shelf, pieceShelf } = this.#ports;
+    const { blobs, rows, shelf, pieceShelf } = this.#deps;
     // It may have been evicted or replaced since it was listed.
     if (!rows.isKnown(kept.blob)) return false;
     const blob = await blobs.openBlob(kept.blob, kept.sizeBytes);
@@ -151,7 +151,7 @@ export class Scrub {
 
   /** A file that came together in any order, against the checksum the NAS has of it. */
   async #hashWhole(): Promise<void> {
-    const { pieceRows, pieceShelf } = this.#ports;
+    const { pieceRows, pieceShelf } = this.#deps;
     const file = pieceRows.files.unhashed();
     if (file === null || !this.#mayGoOn) return;
     const sha256 = await this.#hashOf(file);
@@ -165,7 +165,7 @@ export class Scrub {
     const hash = createHash('sha256');
     const { sizeBytes } = file.version;
     for (let number = 0; number < pieceCount(sizeBytes); number += 1) {
-      const opened = await this.#ports.pieceShelf.open(file.path, file.version, number);
+      const opened = await this.#deps.pieceShelf.open(file.path, file.version, number);
       if (opened === null || !this.#mayGoOn) return null;
       try {
         const isRead = await readAll(opened.blob, opened.piece.sizeBytes, (bytes) => {
@@ -180,7 +180,7 @@ export class Scrub {
   }
 
   async #dropOrphans(): Promise<number> {
-    const { rows, blobs } = this.#ports;
+    const { rows, blobs } = this.#deps;
     let orphans = 0;
     const due = this.#foldersDue;
     for (let count = 0; count < due && this.#mayGoOn; count += 1) {

@@ -40,7 +40,7 @@ import {
   validatorsOf,
 } from './respond.ts';
 
-interface PieceCachePorts {
+interface PieceCacheDeps {
   readonly store: Store;
   readonly rows: PieceRows;
   readonly shelf: PieceShelf;
@@ -55,24 +55,24 @@ interface PieceCachePorts {
 
 /** Files held in pieces: served from what is here, fetched where it is not. */
 export class PieceCache {
-  readonly #ports: PieceCachePorts;
+  readonly #deps: PieceCacheDeps;
   readonly #fills: Fills<PiecedFill>;
   /** By path, how many answers are made of it now. */
   readonly #answering = new Map<string, number>();
   /** Emptied while it was read: its pieces go with the last reader. */
   readonly #owed = new Set<string>();
 
-  constructor(ports: PieceCachePorts) {
-    this.#ports = ports;
-    this.#fills = new Fills((origin, target) => new PiecedFill(ports, origin, target));
+  constructor(deps: PieceCacheDeps) {
+    this.#deps = deps;
+    this.#fills = new Fills((origin, target) => new PiecedFill(deps, origin, target));
   }
 
   find(path: string): PiecedFile | null {
-    return this.#ports.rows.find(path);
+    return this.#deps.rows.find(path);
   }
 
   isWhole(path: string): boolean {
-    return this.#ports.rows.isWhole(path);
+    return this.#deps.rows.isWhole(path);
   }
 
   /** A ticket when every byte that a request asks for is here; a HEAD or a 304 needs none. */
@@ -83,13 +83,11 @@ export class PieceCache {
     request: IncomingMessage,
   ): PiecedTicket | null {
     const ticket = { file, pieced, ...freshness };
-    const { rows } = this.#ports;
-    const isAllHere = planOf(ticket, request, this.#ports.clock.nowMs()).parts.every(
-      ({ range }) => {
-        const { first, last } = piecesOf(range);
-        return rows.covers(pieced.id, first, last);
-      },
-    );
+    const { rows } = this.#deps;
+    const isAllHere = planOf(ticket, request, this.#deps.clock.nowMs()).parts.every(({ range }) => {
+      const { first, last } = piecesOf(range);
+      return rows.covers(pieced.id, first, last);
+    });
     return isAllHere ? ticket : null;
   }
 
@@ -108,8 +106,8 @@ export class PieceCache {
     response: ServerResponse,
   ): Promise<ServeOutcome> {
     const { pieced, heldAtMs } = ticket;
-    const { tally, touches, pool } = this.#ports;
-    const plan = planOf(ticket, request, this.#ports.clock.nowMs());
+    const { tally, touches, pool } = this.#deps;
+    const plan = planOf(ticket, request, this.#deps.clock.nowMs());
     const [part] = plan.parts;
     // Opened once before the head is sent, while it can still be said that it is gone.
     const first = part === undefined ? undefined : piecesOf(part.range).first;
@@ -152,7 +150,7 @@ export class PieceCache {
     try {
       const opened = await fill.begin(reader);
       if (opened.kind !== 'open') return opened;
-      const nowMs = this.#ports.clock.nowMs();
+      const nowMs = this.#deps.clock.nowMs();
       const plan = planAnswer(request, headOf(file, version, opened.head, 'miss', nowMs));
       const source = this.#growing(fill, reader, opened.head);
       return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
@@ -179,13 +177,13 @@ export class PieceCache {
   /** What lies at or below a path goes, and what of it is being fetched is not kept. */
   drop(path: string): Promise<void> {
     this.#fills.doom(path);
-    return this.#ports.shelf.discardBelow(path);
+    return this.#deps.shelf.discardBelow(path);
   }
 
   /** What lay at or below a path lies at another now, where nothing is kept. */
   move(from: string, to: string): void {
     this.#fills.doom(from);
-    this.#ports.rows.files.move(from, to);
+    this.#deps.rows.files.move(from, to);
   }
 
   /**
@@ -193,7 +191,7 @@ export class PieceCache {
    * read goes with its last reader.
    */
   async empty(path: string): Promise<void> {
-    const { rows, shelf } = this.#ports;
+    const { rows, shelf } = this.#deps;
     const read = new Set<number>();
     for (const reading of this.#answering.keys()) {
       const file = isWithin(reading, path) ? rows.find(reading) : null;
@@ -207,7 +205,7 @@ export class PieceCache {
   /** Cuts off what is being fetched and waits until its temporary files are gone. */
   async stop(): Promise<void> {
     await this.#fills.stop();
-    this.#ports.touches.flush();
+    this.#deps.touches.flush();
   }
 
   async #reading<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -229,17 +227,17 @@ export class PieceCache {
   }
 
   async #open({ path, version }: PiecedFile, number: number): Promise<OpenPiece | null> {
-    const kept = await this.#ports.shelf.open(path, version, number);
+    const kept = await this.#deps.shelf.open(path, version, number);
     if (kept === null) return null;
     const { piece, blob } = kept;
-    this.#ports.touches.used(piece.id);
+    this.#deps.touches.used(piece.id);
     const [start, end] = [pieceStart(number), pieceEnd(number, version.sizeBytes)];
     const { fd, read } = blob;
     return { fd, read, start, end, id: piece.id, close: () => blob.close() };
   }
 
   #growing(fill: PiecedFill, reader: PieceReader, head: FillHead): PartSource {
-    const { pool, touches } = this.#ports;
+    const { pool, touches } = this.#deps;
     const { version } = fill;
     return growingSource(
       fill,

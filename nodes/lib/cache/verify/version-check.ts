@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileVersion } from '../../files/files.ts';
 import { type FillHead, hashAgain, type Origin, standsStill } from '../download/origin.ts';
-import type { GrowingPiece, PiecedPorts } from '../download/partial-segments.ts';
+import type { GrowingPiece, PiecedDeps } from '../download/partial-segments.ts';
 import type { OpenPiece } from '../download/ranges.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import type { FillTarget } from '../entries/space.ts';
@@ -36,7 +36,7 @@ interface ProofFacts {
  * A file that came whole is proved by its SHA-256 where the NAS knows one.
  */
 export class PieceProofs {
-  readonly #ports: PiecedPorts;
+  readonly #deps: PiecedDeps;
   readonly #facts: ProofFacts;
   readonly #hash = new WholeHash();
   #unproved: GrowingPiece[] = [];
@@ -48,10 +48,10 @@ export class PieceProofs {
   #lastAtMs: number;
   #keep = true;
 
-  constructor(ports: PiecedPorts, facts: ProofFacts) {
-    this.#ports = ports;
+  constructor(deps: PiecedDeps, facts: ProofFacts) {
+    this.#deps = deps;
     this.#facts = facts;
-    this.#lastAtMs = ports.clock.monotonicMs();
+    this.#lastAtMs = deps.clock.monotonicMs();
   }
 
   get hasUnproved(): boolean {
@@ -80,7 +80,7 @@ export class PieceProofs {
     if (this.#added.has(piece)) return;
     this.#added.add(piece);
     this.#unproved.push(piece);
-    const isDue = this.#ports.clock.monotonicMs() - this.#lastAtMs >= PROVE_EVERY_MS;
+    const isDue = this.#deps.clock.monotonicMs() - this.#lastAtMs >= PROVE_EVERY_MS;
     if (isDue && this.#running === null) void this.prove();
   }
 
@@ -106,7 +106,7 @@ export class PieceProofs {
 
   #start(): Promise<Proof> {
     const full = this.#unproved;
-    this.#lastAtMs = this.#ports.clock.monotonicMs();
+    this.#lastAtMs = this.#deps.clock.monotonicMs();
     const asking = this.#judged().then((proof) => {
       this.#running = null;
       if (proof === 'changed') this.#facts.spoiled();
@@ -124,7 +124,7 @@ export class PieceProofs {
     try {
       return await this.#judge();
     } catch (error) {
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
       return 'unknown';
     }
   }
@@ -160,7 +160,7 @@ export class PieceProofs {
     const proof = await standsStill(origin(), version, head());
     if (proof !== 'same') return proof;
     if ((await hashAgain(origin(), version.sizeBytes)) === sha256) return 'same';
-    await this.#ports.shelf.discardBelow(target.path);
+    await this.#deps.shelf.discardBelow(target.path);
     return 'changed';
   }
 
@@ -194,14 +194,14 @@ export class PieceProofs {
         const crc32 = await piece.seal();
         if (!this.#keep) return;
         const { number, path: file } = piece;
-        await this.#ports.shelf.keep({ target, version, mimeType, number, crc32, file });
+        await this.#deps.shelf.keep({ target, version, mimeType, number, crc32, file });
         piece.releaseRoom();
         await this.#facts.published(number);
       }
-      if (this.#sha256 !== null) this.#ports.shelf.hashed(target.path, this.#sha256);
+      if (this.#sha256 !== null) this.#deps.shelf.hashed(target.path, this.#sha256);
     } catch (error) {
       // Their readers have every byte; only keeping them failed.
-      this.#ports.storageFailed(error);
+      this.#deps.storageFailed(error);
     }
   }
 }

@@ -23,12 +23,7 @@ import {
 import type { SyncLogRows } from '../rows/delivery-rows.ts';
 import { compareBase, FOUND_WAITING, NO_BASE } from '../rows/upload-rows.ts';
 import type { Intents } from '../spool/intents.ts';
-import {
-  type CarriedOut,
-  newsOfChange,
-  type UploadNews,
-  type UploadParts,
-} from '../upload-deps.ts';
+import { type CarriedOut, newsOfChange, type UploadDeps, type UploadNews } from '../upload-deps.ts';
 
 /** A token refused more often in one run is none. */
 const MOST_REFUSALS = 3;
@@ -38,10 +33,7 @@ const LOCKED_MS = 2_000;
 const NEXT: Next = { kind: 'next' };
 const BUILT_ON = 'A change that this one builds on was not carried out.';
 
-interface ChangeDeliveryParts extends Pick<
-  UploadParts,
-  'credentials' | 'storageStands' | 'changed'
-> {
+interface ChangeDeliveryDeps extends Pick<UploadDeps, 'credentials' | 'storageStands' | 'changed'> {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly changeStep: ChangeStep;
@@ -56,16 +48,16 @@ interface ChangeDeliveryParts extends Pick<
 
 /** Has the NAS carry queued changes out, one at a time, each behind all that was wanted before it. */
 export class ChangeDelivery {
-  readonly #parts: ChangeDeliveryParts;
+  readonly #deps: ChangeDeliveryDeps;
   #refusals = new Map<number, number>();
 
-  constructor(parts: ChangeDeliveryParts) {
-    this.#parts = parts;
+  constructor(deps: ChangeDeliveryDeps) {
+    this.#deps = deps;
   }
 
   /** Tells everybody's listings what was carried out right before the last process ended. */
   async start(): Promise<void> {
-    for (const row of this.#parts.changeDeliveryRows.unshown()) await this.#show(row);
+    for (const row of this.#deps.changeDeliveryRows.unshown()) await this.#show(row);
   }
 
   /** A new run: what was refused in the last one may be good again. */
@@ -78,7 +70,7 @@ export class ChangeDelivery {
    * @returns null when nothing is due
    */
   async take(signal: AbortSignal, onDone: () => void): Promise<Next | null> {
-    const { changeDeliveryRows: rows, clock, locks } = this.#parts;
+    const { changeDeliveryRows: rows, clock, locks } = this.#deps;
     const row = rows.claim(clock.monotonicMs());
     if (row === null) return null;
     const unlock = locks.take(placesOf(row));
@@ -95,7 +87,7 @@ export class ChangeDelivery {
   }
 
   async #carryOut(row: ChangeRow, signal: AbortSignal, onDone: () => void): Promise<Next> {
-    const { changeStep, changeRows, storageStands } = this.#parts;
+    const { changeStep, changeRows, storageStands } = this.#deps;
     const token = await this.#tokenOf(row);
     if (token === null) return this.#noCredential(row);
     if (!(await storageStands(row.userId, token))) {
@@ -107,7 +99,7 @@ export class ChangeDelivery {
       outcome = await changeStep.carryOut(row, changeRows.seenBy(row.id), token, signal);
     } catch (error) {
       if (!signal.aborted) {
-        this.#parts.log.error(`Carrying out a change failed unexpectedly: ${errorKind(error)}.`);
+        this.#deps.log.error(`Carrying out a change failed unexpectedly: ${errorKind(error)}.`);
         this.#wait(row, 'Something went wrong here.');
         return NEXT;
       }
@@ -119,7 +111,7 @@ export class ChangeDelivery {
 
   async #tokenOf({ userId }: ChangeRow): Promise<string | null> {
     const isRefused = (this.#refusals.get(userId) ?? 0) >= MOST_REFUSALS;
-    return isRefused ? null : await this.#parts.credentials.credentialFor(userId);
+    return isRefused ? null : await this.#deps.credentials.credentialFor(userId);
   }
 
   async #settle(
@@ -138,7 +130,7 @@ export class ChangeDelivery {
         return NEXT;
       case 'refused':
         this.#end(row, 'failed', outcome.detail);
-        this.#parts.news.tell(newsOfChange('upload_failed', row, outcome.detail));
+        this.#deps.news.tell(newsOfChange('upload_failed', row, outcome.detail));
         this.orphan(row);
         return NEXT;
       case 'trouble':
@@ -160,7 +152,7 @@ export class ChangeDelivery {
 
   /** That it is over is told beside the row before the row says so. */
   async #done(row: ChangeRow): Promise<void> {
-    const { changeDeliveryRows: rows, changeRows, intents, clock } = this.#parts;
+    const { changeDeliveryRows: rows, changeRows, intents, clock } = this.#deps;
     const atMs = clock.nowMs();
     await intents.end([endOfChange(row, 'delivered', atMs)]);
     this.#commit(row, 'synced', null, () => {
@@ -173,7 +165,7 @@ export class ChangeDelivery {
   }
 
   async #show(row: ChangeRow): Promise<void> {
-    const { changed, changeDeliveryRows: rows, log } = this.#parts;
+    const { changed, changeDeliveryRows: rows, log } = this.#deps;
     try {
       await changed(carriedOut(row), { userId: row.userId, mark: row.seq });
       rows.shown(row.id);
@@ -188,38 +180,38 @@ export class ChangeDelivery {
     row: ChangeRow,
     { detail, found }: Extract<ChangeOutcome, { readonly kind: 'changed' }>,
   ): void {
-    const { changeDeliveryRows: rows, clock } = this.#parts;
+    const { changeDeliveryRows: rows, clock } = this.#deps;
     if (row.found) {
       this.#end(row, FOUND_WAITING, detail);
     } else {
       this.#commit(row, 'conflict', detail, () => {
         rows.conflict(row.id, detail, found, clock.nowMs());
       });
-      this.#parts.news.tell(newsOfChange('conflict', row, detail));
+      this.#deps.news.tell(newsOfChange('conflict', row, detail));
     }
     this.orphan(row);
   }
 
   /** What builds on a change that is not carried out would be done to something else. */
   orphan(row: ChangeRow): void {
-    const { changeDeliveryRows: rows, changeRows, clock } = this.#parts;
+    const { changeDeliveryRows: rows, changeRows, clock } = this.#deps;
     for (const id of rows.builtOn(row)) {
       const later = changeRows.byId(id);
       rows.conflict(id, BUILT_ON, null, clock.nowMs());
       if (later === null) continue;
-      this.#parts.news.tell(newsOfChange('conflict', later, BUILT_ON));
+      this.#deps.news.tell(newsOfChange('conflict', later, BUILT_ON));
       this.orphan(later);
     }
   }
 
   #released(row: ChangeRow): Next {
-    this.#parts.changeDeliveryRows.settle(row.id, 'queued', row.detail);
+    this.#deps.changeDeliveryRows.settle(row.id, 'queued', row.detail);
     return { kind: 'stop' };
   }
 
   #noCredential(row: ChangeRow): Next {
     this.#commit(row, 'no_credential', null, () => {
-      const { changeDeliveryRows: rows } = this.#parts;
+      const { changeDeliveryRows: rows } = this.#deps;
       rows.waitForCredential(row.userId, 'Waiting for its user to sign in.');
     });
     return NEXT;
@@ -227,17 +219,17 @@ export class ChangeDelivery {
 
   /** A short-lived token may simply have run out: a new one is tried once, at once. */
   async #credentialRefused(row: ChangeRow, token: string): Promise<Next> {
-    const { credentials } = this.#parts;
+    const { credentials } = this.#deps;
     this.#refusals.set(row.userId, (this.#refusals.get(row.userId) ?? 0) + 1);
     await credentials.refused(row.userId, token);
     const another = await credentials.credentialFor(row.userId);
     if (another === null || another === token) return this.#noCredential(row);
-    this.#parts.changeDeliveryRows.settle(row.id, 'queued', null);
+    this.#deps.changeDeliveryRows.settle(row.id, 'queued', null);
     return NEXT;
   }
 
   #wait(row: ChangeRow, detail: string): void {
-    const { changeDeliveryRows: rows, clock, random } = this.#parts;
+    const { changeDeliveryRows: rows, clock, random } = this.#deps;
     const delayMs = backoffMs(row.attempts, random);
     const due = { tickMs: clock.monotonicMs() + delayMs, atMs: clock.nowMs() + delayMs };
     this.#commit(row, 'waiting', detail, () => {
@@ -247,12 +239,12 @@ export class ChangeDelivery {
 
   #end(row: ChangeRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {
     this.#commit(row, state, detail, () => {
-      this.#parts.changeDeliveryRows.settle(row.id, state, detail);
+      this.#deps.changeDeliveryRows.settle(row.id, state, detail);
     });
   }
 
   #commit(row: ChangeRow, outcome: string, detail: string | null, work: () => void): void {
-    const { changeRows, syncLog, clock } = this.#parts;
+    const { changeRows, syncLog, clock } = this.#deps;
     changeRows.transaction(() => {
       work();
       syncLog.add(row, outcome, detail, clock.nowMs());
@@ -290,7 +282,7 @@ type ChangeOutcome =
     }
   | Interruption;
 
-interface ChangeStepParts {
+interface ChangeStepDeps {
   readonly nas: NasClient;
   readonly folders: NasFolder;
   readonly moves: NasMoves;
@@ -321,12 +313,12 @@ const CHANGED = 'It changed on the NAS.';
  * write.
  */
 export class ChangeStep {
-  readonly #parts: ChangeStepParts;
+  readonly #deps: ChangeStepDeps;
   readonly #deletePace: Pacer;
 
-  constructor(parts: ChangeStepParts) {
-    this.#parts = parts;
-    this.#deletePace = new Pacer(parts.clock, DELETE_PACE);
+  constructor(deps: ChangeStepDeps) {
+    this.#deps = deps;
+    this.#deletePace = new Pacer(deps.clock, DELETE_PACE);
   }
 
   /** @param seen what its user saw, the target first */
@@ -352,9 +344,9 @@ export class ChangeStep {
     const before = await this.#look(path, run);
     if (before.kind !== 'seen') return before;
     if (before.item !== null) return this.#made(path, before.item);
-    const fault = await this.#parts.folders.ensure(run.token, path, run.signal);
+    const fault = await this.#deps.folders.ensure(run.token, path, run.signal);
     if (fault !== null) return fault;
-    this.#parts.folders.forget();
+    this.#deps.folders.forget();
     const after = await this.#look(path, run);
     if (after.kind !== 'seen') return after;
     if (after.item !== null) return this.#made(path, after.item);
@@ -373,8 +365,8 @@ export class ChangeStep {
     const differs = await this.#compare(path, looked.item, seen, true, run);
     if (differs !== null) return differs;
     await this.#deletePace.turn(run.signal);
-    const fault = await this.#parts.moves.remove(run.token, path);
-    this.#parts.folders.forget();
+    const fault = await this.#deps.moves.remove(run.token, path);
+    this.#deps.folders.forget();
     if (fault === null) return DONE;
     return await this.#afterFault(fault, async () => {
       const again = await this.#look(path, run);
@@ -398,7 +390,7 @@ export class ChangeStep {
     const differs = await this.#compare(path, source.item, seen, false, run);
     if (differs !== null) return differs;
     const fault = await this.#rebase(path, toPath, run);
-    this.#parts.folders.forget();
+    this.#deps.folders.forget();
     if (fault === null) return DONE;
     return await this.#afterFault(fault, async () => {
       const [from, to] = [await this.#look(path, run), await this.#look(toPath, run)];
@@ -423,7 +415,7 @@ export class ChangeStep {
   }
 
   async #rebase(path: string, toPath: string, run: Run): Promise<Interruption | null> {
-    const { folders, moves } = this.#parts;
+    const { folders, moves } = this.#deps;
     const folder = folderOf(toPath);
     if (folder === folderOf(path)) {
       await folders.turnToWrite(run.signal);
@@ -511,7 +503,7 @@ export class ChangeStep {
   ): Promise<'same' | 'changed' | Interruption> {
     const verdict = judgeEntry(entry, item, isForGood);
     if (verdict !== 'doubtful') return verdict;
-    const content = await readBack(this.#parts.nas, token, item, signal);
+    const content = await readBack(this.#deps.nas, token, item, signal);
     if (content.kind === 'unsteady') return 'changed';
     if (content.kind !== 'hash') return content;
     return content.sha256 === entry.checksum ? 'same' : 'changed';
@@ -522,7 +514,7 @@ export class ChangeStep {
     const folders = [''];
     for (const inside of folders) {
       const folder = inside === '' ? path : `${path}/${inside}`;
-      const listed = await this.#parts.folders.list(token, folder, signal);
+      const listed = await this.#deps.folders.list(token, folder, signal);
       if (listed.kind !== 'items') return listed;
       for (const item of listed.items) {
         const at = inside === '' ? item.name : `${inside}/${item.name}`;
@@ -536,7 +528,7 @@ export class ChangeStep {
 
   /** With a listing of this moment, or, where that is too long to read, by the name alone. */
   async #look(path: string, { token, signal }: Run): Promise<Look> {
-    const { folders } = this.#parts;
+    const { folders } = this.#deps;
     const [folder, name] = [folderOf(path), nameOf(path)];
     const listed = await folders.list(token, folder, signal);
     if (listed.kind === 'items') {

@@ -16,11 +16,11 @@ import type { OverviewRows } from '../rows/queue-view-rows.ts';
 import type { UploadRow, UploadRows } from '../rows/upload-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
 import type { Intents } from '../spool/intents.ts';
-import { type MayWrite, type ShownTreeEntry, uploadId, type UploadParts } from '../upload-deps.ts';
+import { type MayWrite, type ShownTreeEntry, type UploadDeps, uploadId } from '../upload-deps.ts';
 import { type ChangeDelivery, endOfChange, MOST_ENTRIES } from './change-delivery.ts';
 import { ChangeRecovery, Withdrawals } from './withdrawals.ts';
 
-interface ChangeQueueParts extends UploadParts {
+interface ChangeQueueDeps extends UploadDeps {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly uploads: UploadRows;
@@ -41,13 +41,13 @@ export class ChangeQueue {
   readonly desk: ChangeDesk;
   readonly recovery: ChangeRecovery;
 
-  constructor(parts: ChangeQueueParts) {
-    this.#rows = parts.changeRows;
-    this.#delivery = parts.delivery;
-    const withdrawals = new Withdrawals({ ...parts, keptRows: new KeptRows(parts.store) });
-    this.#intake = new ChangeIntake({ ...parts, withdrawals });
-    this.desk = new ChangeDesk(parts);
-    this.recovery = new ChangeRecovery({ ...parts, withdrawals });
+  constructor(deps: ChangeQueueDeps) {
+    this.#rows = deps.changeRows;
+    this.#delivery = deps.delivery;
+    const withdrawals = new Withdrawals({ ...deps, keptRows: new KeptRows(deps.store) });
+    this.#intake = new ChangeIntake({ ...deps, withdrawals });
+    this.desk = new ChangeDesk(deps);
+    this.recovery = new ChangeRecovery({ ...deps, withdrawals });
   }
 
   /** After {@link recovery}: tells everybody's listings what was carried out before. */
@@ -103,8 +103,8 @@ export type ChangeTaken =
   | { readonly kind: 'asleep' }
   | Refused;
 
-interface ChangeIntakeParts extends Pick<
-  UploadParts,
+interface ChangeIntakeDeps extends Pick<
+  UploadDeps,
   'shownPlaces' | 'listings' | 'bornAt' | 'randomBytes' | 'takesChanges'
 > {
   readonly changeRows: ChangeRows;
@@ -142,11 +142,11 @@ const NOTHING_LEFT: ChangeTaken = { kind: 'taken', id: null };
  * held against the NAS when it is up.
  */
 class ChangeIntake {
-  readonly #parts: ChangeIntakeParts;
+  readonly #deps: ChangeIntakeDeps;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(parts: ChangeIntakeParts) {
-    this.#parts = parts;
+  constructor(deps: ChangeIntakeDeps) {
+    this.#deps = deps;
   }
 
   /** Waits for what is being taken. */
@@ -169,7 +169,7 @@ class ChangeIntake {
    * before it at, above or below one of its places.
    */
   isInLine(caller: Caller, wish: QueuedWish): boolean {
-    const { changeRows, overviewRows, takesChanges } = this.#parts;
+    const { changeRows, overviewRows, takesChanges } = this.#deps;
     if (!takesChanges) return false;
     const places = [wish.path, ...('target' in wish ? [wish.target] : [])];
     if ('name' in wish) places.push(joined(folderOf(wish.path), wish.name));
@@ -185,7 +185,7 @@ class ChangeIntake {
   }
 
   async #accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
-    if (!this.#parts.takesChanges) return ASLEEP;
+    if (!this.#deps.takesChanges) return ASLEEP;
     try {
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
         const plan = await this.#plan(caller, wish);
@@ -210,7 +210,7 @@ class ChangeIntake {
   /** Without waiting for anything, so that it can be held against the plan in a transaction. */
   #planOf(caller: Caller, wish: QueuedWish, toPath: string | null): Plan | ChangeTaken {
     if (wish.kind === 'mkdir') return this.#planNewFolder(caller, wish.path);
-    const { shownPlaces } = this.#parts;
+    const { shownPlaces } = this.#deps;
     const { id: userId } = caller.user;
     const shown = shownPlaces.treeShown(userId, wish.path, MOST_ENTRIES);
     if (shown.kind === 'unlisted') return ASLEEP;
@@ -223,7 +223,7 @@ class ChangeIntake {
   }
 
   #planNewFolder(caller: Caller, path: string): Plan | ChangeTaken {
-    const shown = this.#parts.shownPlaces.placeShown(caller.user.id, path);
+    const shown = this.#deps.shownPlaces.placeShown(caller.user.id, path);
     if (shown === 'unknown') return ASLEEP;
     if (shown === 'folder') return NOTHING_LEFT;
     if (shown === 'file') return refused('conflict', `There is a file ${path} already.`);
@@ -233,7 +233,7 @@ class ChangeIntake {
 
   /** Asked again as the answer was lost, it is taken already. */
   #again(userId: number, wish: QueuedWish, toPath: string | null): ChangeTaken {
-    const same = this.#parts.changeRows
+    const same = this.#deps.changeRows
       .openOf(userId)
       .findLast((row) => row.kind === wish.kind && row.path === wish.path && row.toPath === toPath);
     return same === undefined ? ASLEEP : { kind: 'taken', id: same.id };
@@ -245,7 +245,7 @@ class ChangeIntake {
    * shall be deleted. What is being sent, or is nobody knows what, goes first.
    */
   #planDelete(caller: Caller, path: string, entries: readonly ShownTreeEntry[]): Plan {
-    const { overviewRows, changeRows } = this.#parts;
+    const { overviewRows, changeRows } = this.#deps;
     const userId = caller.user.id;
     const changes = changeRows.openOf(userId).map(asQueued);
     const withdrawn: UploadRow[] = [];
@@ -290,7 +290,7 @@ class ChangeIntake {
       const { sizeBytes, modifiedAt, checksum } = base;
       return { path: '', isFolder: false, sizeBytes, modifiedAt, checksum };
     }
-    return this.#parts.listings.shows(userId, at).kind === 'absent' ? null : 'unknown';
+    return this.#deps.listings.shows(userId, at).kind === 'absent' ? null : 'unknown';
   }
 
   #plain(
@@ -301,7 +301,7 @@ class ChangeIntake {
     seen: readonly SeenEntry[],
   ): Plan {
     const { id: userId, username } = caller.user;
-    const ownerCreatedAt = this.#parts.bornAt(userId);
+    const ownerCreatedAt = this.#deps.bornAt(userId);
     const change = { userId, username, ownerCreatedAt, kind, path, toPath, seen };
     return { kind: 'plan', change, withdrawn: [] };
   }
@@ -312,7 +312,7 @@ class ChangeIntake {
     if (wish.kind !== 'move') return null;
     const { target, path } = wish;
     const isFolder =
-      parentOf(target) === '' || this.#parts.shownPlaces.placeShown(user.id, target) === 'folder';
+      parentOf(target) === '' || this.#deps.shownPlaces.placeShown(user.id, target) === 'folder';
     return isFolder ? joined(target, nameOf(path)) : target;
   }
 
@@ -320,7 +320,7 @@ class ChangeIntake {
     if (isWithin(toPath, path)) {
       return refused('conflict', `${path} cannot be put into itself.`);
     }
-    const shown = this.#parts.shownPlaces.placeShown(userId, toPath);
+    const shown = this.#deps.shownPlaces.placeShown(userId, toPath);
     if (shown === 'unknown') return ASLEEP;
     if (shown !== 'absent') return refused('conflict', `There is a ${shown} ${toPath} already.`);
     return this.#folderFault(userId, folderOf(toPath));
@@ -328,13 +328,13 @@ class ChangeIntake {
 
   /** What is not there for its user takes nothing; that its own listing is kept shows a folder too. */
   #folderFault(userId: number, folder: string): ChangeTaken | null {
-    const shown = this.#parts.shownPlaces.placeShown(userId, folder);
+    const shown = this.#deps.shownPlaces.placeShown(userId, folder);
     if (shown === 'folder' || shown === 'unknown') return null;
     return refused('conflict', `There is no folder ${folder} to put it into.`);
   }
 
   async #refusal(caller: Caller, wish: QueuedWish, toPath: string | null): Promise<Refused | null> {
-    const { admission, mayWrite, room } = this.#parts;
+    const { admission, mayWrite, room } = this.#deps;
     for (const place of [wish.path, toPath]) {
       // Homes, Shared and all that lies beside them are the NAS's.
       if (place !== null && !place.includes('/')) return refused('not_yours');
@@ -347,7 +347,7 @@ class ChangeIntake {
 
   /** @returns null where something came in between that makes it another change */
   async #commit(caller: Caller, wish: QueuedWish, plan: Plan): Promise<ChangeTaken | null> {
-    const { intents, withdrawals, changeRows, disk, clock, folder, randomBytes } = this.#parts;
+    const { intents, withdrawals, changeRows, disk, clock, folder, randomBytes } = this.#deps;
     const { change: planned, withdrawn } = plan;
     const createdAtMs = clock.nowMs();
     const id = uploadId(createdAtMs, randomBytes);
@@ -410,7 +410,7 @@ export type ChangeDone = { readonly kind: 'done'; readonly change: ChangeRow } |
 /** Conflicts of changes are numbered behind all that uploads may ever have. */
 const CONFLICTS_FROM = 1_000_000_000_000;
 
-interface ChangeDeskParts {
+interface ChangeDeskDeps {
   readonly changeRows: ChangeRows;
   readonly delivery: Pick<ChangeDelivery, 'orphan'>;
   readonly intents: Intents;
@@ -430,10 +430,10 @@ export function isChangeConflict(id: number): boolean {
 
 /** What a person may do to a queued change. */
 class ChangeDesk {
-  readonly #parts: ChangeDeskParts;
+  readonly #deps: ChangeDeskDeps;
 
-  constructor(parts: ChangeDeskParts) {
-    this.#parts = parts;
+  constructor(deps: ChangeDeskDeps) {
+    this.#deps = deps;
   }
 
   /** Whether an id is that of a change which this caller may see. */
@@ -443,7 +443,7 @@ class ChangeDesk {
 
   /** Makes a failed or waiting change due at once. */
   retry(caller: Caller, id: string): ChangeDone {
-    const { changeRows } = this.#parts;
+    const { changeRows } = this.#deps;
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
     if (row.state === 'synced') return refused('conflict', 'This change is done already.');
@@ -464,12 +464,12 @@ class ChangeDesk {
 
   /** The caller's changes that met something else, newest first. */
   conflicts(caller: Caller): readonly ChangeRow[] {
-    return this.#parts.changeRows.list(caller.user.id, 'conflict');
+    return this.#deps.changeRows.list(caller.user.id, 'conflict');
   }
 
   /** Whether a conflict is of one of the caller's changes, settled or not. */
   hasConflict(caller: Caller, id: number): boolean {
-    return this.#parts.changeRows.bySeq(id - CONFLICTS_FROM)?.userId === caller.user.id;
+    return this.#deps.changeRows.bySeq(id - CONFLICTS_FROM)?.userId === caller.user.id;
   }
 
   /**
@@ -478,7 +478,7 @@ class ChangeDesk {
    * @returns the change as it stood in the conflict
    */
   async settle(caller: Caller, id: number, resolution: ChangeResolution): Promise<ChangeDone> {
-    const { changeRows } = this.#parts;
+    const { changeRows } = this.#deps;
     const row = changeRows.bySeq(id - CONFLICTS_FROM);
     if (row === null || row.userId !== caller.user.id) return refused('not_found');
     if (row.state !== 'conflict') return refused('conflict', 'This conflict is settled already.');
@@ -488,7 +488,7 @@ class ChangeDesk {
   }
 
   async #drop(row: ChangeRow): Promise<ChangeDone> {
-    const { changeRows, delivery, intents, clock } = this.#parts;
+    const { changeRows, delivery, intents, clock } = this.#deps;
     const busy = refused('conflict', 'This change is being carried out right now.');
     if (!changeRows.freeze(row.id)) return busy;
     try {
@@ -507,7 +507,7 @@ class ChangeDesk {
 
   /** What the disk refuses here the next start does. */
   async #discard({ intentFile }: ChangeRow): Promise<void> {
-    const { changeRows, intents, log } = this.#parts;
+    const { changeRows, intents, log } = this.#deps;
     if (intentFile === null || changeRows.isIntentNeeded(intentFile)) return;
     try {
       await intents.discard(intentFile);
@@ -517,7 +517,7 @@ class ChangeDesk {
   }
 
   #own(caller: Caller, id: string): ChangeRow | null {
-    const row = this.#parts.changeRows.byId(id);
+    const row = this.#deps.changeRows.byId(id);
     const heldForAdmins = row?.state === 'held' && caller.user.role === 'admin';
     return heldForAdmins || row?.userId === caller.user.id ? row : null;
   }

@@ -14,7 +14,7 @@ import type { Disk } from '../spool/disk.ts';
 import type { End, Intents } from '../spool/intents.ts';
 import type { BornAt } from '../upload-deps.ts';
 
-interface WithdrawalsParts {
+interface WithdrawalsDeps {
   readonly drops: DropRows;
   readonly keptRows: KeptRows;
   readonly uploads: UploadRows;
@@ -36,10 +36,10 @@ const NO_CONFLICT = 0;
  * left of that.
  */
 export class Withdrawals {
-  readonly #parts: WithdrawalsParts;
+  readonly #deps: WithdrawalsDeps;
 
-  constructor(parts: WithdrawalsParts) {
-    this.#parts = parts;
+  constructor(deps: WithdrawalsDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -48,7 +48,7 @@ export class Withdrawals {
    * @throws the disk's error; they are then in line again
    */
   async prepare(rows: readonly UploadRow[]): Promise<void> {
-    const { drops, intents, clock } = this.#parts;
+    const { drops, intents, clock } = this.#deps;
     for (const { id } of rows) drops.freeze(id);
     const atMs = clock.nowMs();
     try {
@@ -66,7 +66,7 @@ export class Withdrawals {
 
   /** Inside a transaction. */
   take(rows: readonly UploadRow[]): void {
-    const { drops, keptRows, clock } = this.#parts;
+    const { drops, keptRows, clock } = this.#deps;
     for (const row of rows) {
       // Its user dropped it, or had it sent, in this very moment.
       if (!drops.take(row)) continue;
@@ -86,7 +86,7 @@ export class Withdrawals {
 
   /** Their bodies go where kept bytes lie. What the disk refuses here the next start does. */
   async finish(rows: readonly Pick<UploadRow, 'id' | 'intentFile'>[]): Promise<void> {
-    const { disk, uploads, intents, folder, log } = this.#parts;
+    const { disk, uploads, intents, folder, log } = this.#deps;
     try {
       for (const { id } of rows) await keepBody(disk, folder, id);
       for (const { intentFile } of rows) {
@@ -112,7 +112,7 @@ export async function keepBody(disk: Disk, folder: string, id: string): Promise<
 /** They are on the NAS, or an admin's to settle. */
 const STAYING: ReadonlySet<UploadState> = new Set(['synced', 'conflict', 'held']);
 
-interface ChangeRecoveryParts {
+interface ChangeRecoveryDeps {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly uploads: UploadRows;
@@ -126,17 +126,17 @@ interface ChangeRecoveryParts {
  * uploads: what is over stays over, and what no row knows is rebuilt.
  */
 export class ChangeRecovery {
-  readonly #parts: ChangeRecoveryParts;
+  readonly #deps: ChangeRecoveryDeps;
   /** Uploads that changes which were rebuilt make needless. */
   #needless: string[] = [];
 
-  constructor(parts: ChangeRecoveryParts) {
-    this.#parts = parts;
+  constructor(deps: ChangeRecoveryDeps) {
+    this.#deps = deps;
   }
 
   /** Everything that an end may say something new of. */
   async unsettled(files: readonly string[]): Promise<readonly string[]> {
-    const { changeRows, intents } = this.#parts;
+    const { changeRows, intents } = this.#deps;
     const ids = changeRows.unfinished().map(({ id }) => id);
     for (const file of files) {
       for await (const { id } of intents.readChanges(file)) {
@@ -148,7 +148,7 @@ export class ChangeRecovery {
 
   /** What a process that died was at is to be done again, and what is over is over. */
   settle(ends: ReadonlyMap<string, End>): void {
-    const { changeRows, changeDeliveryRows } = this.#parts;
+    const { changeRows, changeDeliveryRows } = this.#deps;
     changeDeliveryRows.releaseLeases();
     for (const row of changeRows.unfinished()) this.#end(row, ends.get(row.id));
   }
@@ -161,7 +161,7 @@ export class ChangeRecovery {
     file: string,
     { ends, isRestored }: { ends: ReadonlyMap<string, End>; isRestored: boolean },
   ): Promise<number> {
-    const { changeRows, intents } = this.#parts;
+    const { changeRows, intents } = this.#deps;
     let found = 0;
     for await (const change of intents.readChanges(file)) {
       if (changeRows.byId(change.id) !== null || ends.has(change.id)) continue;
@@ -180,7 +180,7 @@ export class ChangeRecovery {
    * @returns their ids
    */
   async withdraw(): Promise<ReadonlySet<string>> {
-    const { uploads, changeRows, withdrawals } = this.#parts;
+    const { uploads, changeRows, withdrawals } = this.#deps;
     const rows = this.#needless
       .map((id) => uploads.byId(id))
       .filter((row) => row !== null)
@@ -196,17 +196,17 @@ export class ChangeRecovery {
   }
 
   isIntentNeeded(file: string): boolean {
-    return this.#parts.changeRows.isIntentNeeded(file);
+    return this.#deps.changeRows.isIntentNeeded(file);
   }
 
   /** The database is older than this end, or the process died right after writing it. */
   #end(row: ChangeRow, end: End | undefined): void {
-    if (end?.end === 'delivered') this.#parts.changeDeliveryRows.done(row.id, end.atMs);
-    else if (end !== undefined) this.#parts.changeRows.delete(row.id);
+    if (end?.end === 'delivered') this.#deps.changeDeliveryRows.done(row.id, end.atMs);
+    else if (end !== undefined) this.#deps.changeRows.delete(row.id);
   }
 
   #standing({ userId, username, ownerCreatedAt }: NewChange, isRestored: boolean): InsertedAs {
-    const bornAt = this.#parts.bornAt(userId);
+    const bornAt = this.#deps.bornAt(userId);
     const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
     if (isAnother || userId < 0) {
       return { state: 'held', found: true, detail: `Its user ${username} is gone.` };

@@ -15,7 +15,7 @@ export type KeepOutcome =
   | { readonly kind: 'unsteady' }
   | Interruption;
 
-export interface KeptCopiesParts {
+export interface KeptCopiesDeps {
   readonly rows: KeptRows;
   readonly disk: Disk;
   readonly nas: NasClient;
@@ -28,15 +28,15 @@ export interface KeptCopiesParts {
 
 /** Brings conflict copies from the NAS to the Pi before they are removed there. */
 export class KeptCopies {
-  readonly #parts: KeptCopiesParts;
+  readonly #deps: KeptCopiesDeps;
 
-  constructor(parts: KeptCopiesParts) {
-    this.#parts = parts;
+  constructor(deps: KeptCopiesDeps) {
+    this.#deps = deps;
   }
 
   /** Removes what a crash left half; what is whole stays, row or no row. */
   async start(): Promise<void> {
-    const { disk, folder } = this.#parts;
+    const { disk, folder } = this.#deps;
     for (const name of await this.#names()) {
       const isHalf = name.endsWith('.part') && isUploadId(name.slice(0, -'.part'.length));
       if (isHalf) await disk.remove(join(folder, name));
@@ -50,7 +50,7 @@ export class KeptCopies {
     token: string,
     signal: AbortSignal,
   ): Promise<KeepOutcome> {
-    const { rows, room } = this.#parts;
+    const { rows, room } = this.#deps;
     const known = item.checksum?.toLowerCase() ?? '';
     if (rows.holds(conflict.id, known, item.size)) return { kind: 'kept' };
     const reserved = await room.reserve(conflict.userId, item.size);
@@ -82,7 +82,7 @@ export class KeptCopies {
     },
     file: string,
   ): Promise<void> {
-    const { disk, folder, rows, clock } = this.#parts;
+    const { disk, folder, rows, clock } = this.#deps;
     await disk.makeFolder(folder);
     await disk.rename(file, join(folder, id));
     await disk.syncFolder(folder);
@@ -92,7 +92,7 @@ export class KeptCopies {
 
   /** Removes what was kept for its 30 days, by a time that no jump of the clock makes. */
   async prune(nowMs: number): Promise<void> {
-    const { rows, disk, folder } = this.#parts;
+    const { rows, disk, folder } = this.#deps;
     rows.keepNoLonger(nowMs + KEPT_MS);
     for (const id of rows.over(nowMs)) {
       await disk.remove(join(folder, id));
@@ -109,7 +109,7 @@ export class KeptCopies {
   async #names(): Promise<readonly string[]> {
     const names: string[] = [];
     try {
-      for await (const name of this.#parts.disk.names(this.#parts.folder)) names.push(name);
+      for await (const name of this.#deps.disk.names(this.#deps.folder)) names.push(name);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
     }
@@ -122,7 +122,7 @@ export class KeptCopies {
     token: string,
     signal: AbortSignal,
   ): Promise<KeepOutcome> {
-    const { nas, disk, folder, clock, randomBytes } = this.#parts;
+    const { nas, disk, folder, clock, randomBytes } = this.#deps;
     await disk.makeFolder(folder);
     await disk.syncFolder(dirname(folder));
     const download = await nas.download(token, item.path, undefined, { signal });
@@ -136,7 +136,7 @@ export class KeptCopies {
     }
     await disk.rename(part, join(folder, id));
     await disk.syncFolder(folder);
-    this.#parts.rows.insert({
+    this.#deps.rows.insert({
       id,
       conflictId: conflict.id,
       userId: conflict.userId,
@@ -155,7 +155,7 @@ export class KeptCopies {
     file: string,
     body: AsyncIterable<Buffer>,
   ): Promise<{ readonly sizeBytes: number; readonly sha256: string } | null> {
-    const handle = await this.#parts.disk.create(file);
+    const handle = await this.#deps.disk.create(file);
     const hash = createHash('sha256');
     let sizeBytes = 0;
     try {

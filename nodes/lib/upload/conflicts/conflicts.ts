@@ -27,7 +27,7 @@ type Resolved =
 type Done =
   SwapOutcome | Exclude<KeepOutcome, { readonly kind: 'kept' }> | { readonly kind: 'removed' };
 
-interface ConflictsParts {
+interface ConflictsDeps {
   readonly rows: ConflictRows;
   readonly swap: ConflictSwap;
   readonly kept: KeptCopies;
@@ -43,20 +43,20 @@ interface ConflictsParts {
 
 /** Conflicts as their owners see and settle them. Whatever happens, no version is lost. */
 export class Conflicts {
-  readonly #parts: ConflictsParts;
+  readonly #deps: ConflictsDeps;
   readonly #stopping = new AbortController();
 
-  constructor(parts: ConflictsParts) {
-    this.#parts = parts;
+  constructor(deps: ConflictsDeps) {
+    this.#deps = deps;
   }
 
   list(caller: Caller): readonly Conflict[] {
-    return this.#parts.rows.openOf(caller.user.id);
+    return this.#deps.rows.openOf(caller.user.id);
   }
 
   /** Whether a conflict is one of the caller's, settled or not. */
   hasConflict(caller: Caller, id: number): boolean {
-    return this.#parts.rows.byId(id)?.userId === caller.user.id;
+    return this.#deps.rows.byId(id)?.userId === caller.user.id;
   }
 
   /**
@@ -66,7 +66,7 @@ export class Conflicts {
    * @throws the Pi's disk's error
    */
   async resolve(caller: Caller, id: number, resolution: Resolution): Promise<Resolved> {
-    const { rows, presence, locks } = this.#parts;
+    const { rows, presence, locks } = this.#deps;
     const conflict = rows.byId(id);
     if (conflict?.userId !== caller.user.id) return refused('not_found');
     if (conflict.resolution !== null) return this.#settledBefore(conflict, resolution);
@@ -94,7 +94,7 @@ export class Conflicts {
   }
 
   async #settle(caller: Caller, conflict: Conflict, resolution: Resolution): Promise<Resolved> {
-    const { credentials, rows, clock } = this.#parts;
+    const { credentials, rows, clock } = this.#deps;
     const { id: userId, username } = caller.user;
     const token = caller.nasToken ?? (await credentials.credentialFor(userId));
     if (token === null) return refused('refresh_token_now');
@@ -102,9 +102,9 @@ export class Conflicts {
       const { signal } = this.#stopping;
       const done =
         resolution === 'local'
-          ? await this.#parts.swap.swap(conflict, username, token, signal)
+          ? await this.#deps.swap.swap(conflict, username, token, signal)
           : await this.#remove(conflict, token, signal);
-      await this.#parts.touched(userId, touchedBy(conflict, done));
+      await this.#deps.touched(userId, touchedBy(conflict, done));
       if (done.kind === 'credential_refused') await credentials.refused(userId, token);
       if (done.kind !== 'swapped' && done.kind !== 'removed') return refusalOf(done);
     }
@@ -114,7 +114,7 @@ export class Conflicts {
 
   /** The bytes are safe on the Pi before the NAS is told to delete; gone already is as good. */
   async #remove(conflict: Conflict, token: string, signal: AbortSignal): Promise<Done> {
-    const { folders, kept, moves } = this.#parts;
+    const { folders, kept, moves } = this.#deps;
     const look = () => folders.list(token, folderOf(conflict.conflictPath), signal);
     const seen = await look();
     if (seen.kind !== 'items') return seen;
@@ -188,7 +188,7 @@ type Step =
   | { readonly kind: 'done' }
   | { readonly kind: 'changed'; readonly detail: string };
 
-interface ConflictSwapParts {
+interface ConflictSwapDeps {
   readonly rows: ConflictRows;
   readonly folders: NasFolder;
   readonly moves: NasMoves;
@@ -205,10 +205,10 @@ interface ConflictSwapParts {
  * moment both versions are there.
  */
 export class ConflictSwap {
-  readonly #parts: ConflictSwapParts;
+  readonly #deps: ConflictSwapDeps;
 
-  constructor(parts: ConflictSwapParts) {
-    this.#parts = parts;
+  constructor(deps: ConflictSwapDeps) {
+    this.#deps = deps;
   }
 
   /** @param username names the place aside, should anybody see it */
@@ -221,7 +221,7 @@ export class ConflictSwap {
     let conflict = given;
     let faults = 0;
     for (let count = 0; count < MOST_STEPS; count += 1) {
-      const listed = await this.#parts.folders.list(token, folderOf(conflict.path), signal);
+      const listed = await this.#deps.folders.list(token, folderOf(conflict.path), signal);
       if (listed.kind !== 'items') return listed;
       const places = placesOf(conflict, listed.items);
       const content = await this.#ours(conflict, places, token, signal);
@@ -232,10 +232,10 @@ export class ConflictSwap {
       const step = stepOf(conflict, places, content);
       if (step.kind === 'done') return { kind: 'swapped', now: touched(conflict, places) };
       if (step.kind === 'changed') {
-        this.#parts.rows.setSwapPath(conflict.id, null);
+        this.#deps.rows.setSwapPath(conflict.id, null);
         return step;
       }
-      const fault = await this.#parts.moves.rename(token, step.from, nameOf(step.to));
+      const fault = await this.#deps.moves.rename(token, step.from, nameOf(step.to));
       if (fault === null) continue;
       faults += 1;
       const unknown = fault.kind === 'trouble' || fault.kind === 'gone';
@@ -254,13 +254,13 @@ export class ConflictSwap {
     if (place === null || place.type === 'directory') return false;
     if (place.size !== conflict.sizeBytes) return false;
     if (place.checksum?.toLowerCase() === conflict.sha256) return true;
-    const content = await readBack(this.#parts.nas, token, place, signal);
+    const content = await readBack(this.#deps.nas, token, place, signal);
     if (content.kind === 'hash') return content.sha256 === conflict.sha256;
     return content.kind === 'unsteady' ? false : content;
   }
 
   #chooseSwapPath(conflict: Conflict, username: string, items: readonly NasFileItem[]): Conflict {
-    const { rows, timezone, isPathTaken } = this.#parts;
+    const { rows, timezone, isPathTaken } = this.#deps;
     const taken = new Set(items.map(({ name }) => name));
     const filename = nameOf(conflict.path);
     const folder = folderOf(conflict.path);

@@ -36,7 +36,7 @@ export type StepOutcome =
   | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
   | Interruption;
 
-interface DeliveryStepParts {
+interface DeliveryStepDeps {
   readonly rows: DeliveryRows;
   readonly uploads: UploadRows;
   readonly check: TargetCheck;
@@ -58,10 +58,10 @@ interface InFolder {
 
 /** One row's way to the NAS, from the first look to the proof. */
 export class DeliveryStep {
-  readonly #parts: DeliveryStepParts;
+  readonly #deps: DeliveryStepDeps;
 
-  constructor(parts: DeliveryStepParts) {
-    this.#parts = parts;
+  constructor(deps: DeliveryStepDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -89,7 +89,7 @@ export class DeliveryStep {
     signal: AbortSignal,
   ): Promise<StepOutcome> {
     if (outcome.kind !== 'trouble' && outcome.kind !== 'refused') return outcome;
-    const file = await this.#parts.folders.fileInTheWay(token, row.folder, signal);
+    const file = await this.#deps.folders.fileInTheWay(token, row.folder, signal);
     if (file === null) return outcome;
     return {
       kind: 'refused',
@@ -104,13 +104,13 @@ export class DeliveryStep {
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<StepOutcome> {
-    const standing = standingOf(row, this.#parts.uploads);
+    const standing = standingOf(row, this.#deps.uploads);
     let path = this.#placeOf(row, standing);
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       const beside = path !== row.path;
       const { sizeBytes, sha256 } = row;
       const wanted: Wanted = { path, sizeBytes, sha256, base: baseAt(path, row, standing) };
-      const seen = await this.#parts.check.look(token, wanted, round === 0, signal);
+      const seen = await this.#deps.check.look(token, wanted, round === 0, signal);
       if (seen.kind === 'ours') return { kind: 'delivered', path, item: seen.item, beside };
       if (seen.kind === 'changed') {
         const next = await this.#nextName(row, token, signal);
@@ -135,7 +135,7 @@ export class DeliveryStep {
   ): Promise<UploadRow | StepOutcome> {
     const row = await this.#decide(claimed, token, signal);
     if ('kind' in row || !row.found) return row;
-    const { base } = standingOf(row, this.#parts.uploads);
+    const { base } = standingOf(row, this.#deps.uploads);
     return (await this.#doubtOf(row, base, token, signal)) ?? row;
   }
 
@@ -150,7 +150,7 @@ export class DeliveryStep {
     token: string,
     signal: AbortSignal,
   ): Promise<StepOutcome | null> {
-    const { check, listings } = this.#parts;
+    const { check, listings } = this.#deps;
     const { path, sizeBytes, sha256 } = row;
     const seen = await check.look(token, { path, sizeBytes, sha256, base }, true, signal);
     if (seen.kind === 'ours' || (seen.kind === 'free' && seen.item !== null)) return null;
@@ -167,7 +167,7 @@ export class DeliveryStep {
   /** Where a row goes first: a copy is written down before anything is sent to it. */
   #placeOf(row: UploadRow, { copyPath }: Standing): string {
     if (row.conflictPath !== null || copyPath === null) return row.conflictPath ?? row.path;
-    this.#parts.rows.setConflictPath(row.id, copyPath);
+    this.#deps.rows.setConflictPath(row.id, copyPath);
     return copyPath;
   }
 
@@ -178,16 +178,16 @@ export class DeliveryStep {
     signal: AbortSignal,
   ): Promise<UploadRow | Interruption> {
     if (row.secondPath === null) return row;
-    const listed = await this.#parts.folders.listLately(token, row.folder, signal);
+    const listed = await this.#deps.folders.listLately(token, row.folder, signal);
     if (listed.kind !== 'items') return listed;
     const named = listed.items.find(({ name }) => name === nameOf(row.path));
     // Two names for what is not there yet: it can only be meant as a folder.
     const isFolder =
-      named === undefined ? this.#parts.rows.isSharedAsFolder(row) : named.type === 'directory';
+      named === undefined ? this.#deps.rows.isSharedAsFolder(row) : named.type === 'directory';
     const path = isFolder ? row.secondPath : row.path;
     const folder = folderOf(path);
     const filename = nameOf(path);
-    this.#parts.rows.decide(row.id, path, folder, filename);
+    this.#deps.rows.decide(row.id, path, folder, filename);
     return { ...row, path, folder, filename, secondPath: null };
   }
 
@@ -197,7 +197,7 @@ export class DeliveryStep {
     token: string,
     signal: AbortSignal,
   ): Promise<{ readonly kind: 'name'; readonly path: string } | Interruption> {
-    const { rows, timezone, chunked, folders } = this.#parts;
+    const { rows, timezone, chunked, folders } = this.#deps;
     const { filename, username, createdAtMs: acceptedAtMs, folder } = row;
     for (let first = 1; first <= MOST_NAMES; first += NAMES_AT_ONCE) {
       const names = Array.from({ length: NAMES_AT_ONCE }, (_, index) =>
@@ -222,7 +222,7 @@ export class DeliveryStep {
     seen: Extract<Seen, { kind: 'free' }>,
     run: { readonly token: string; readonly signal: AbortSignal; readonly onProgress: () => void },
   ): Promise<Sent> {
-    const { check, folders, chunked, fallback, fileOf } = this.#parts;
+    const { check, folders, chunked, fallback, fileOf } = this.#deps;
     const { token, signal, onProgress } = run;
     if (seen.folderEmpty) {
       const interruption = await folders.ensure(token, folderOf(wanted.path), signal);
@@ -259,7 +259,7 @@ export class DeliveryStep {
     const folder = folderOf(path);
     const sent = await send();
     if (sent.kind !== 'refused' || sent.status !== 403) return sent;
-    const adopted = await this.#parts.folders.adopt(token, folder, signal);
+    const adopted = await this.#deps.folders.adopt(token, folder, signal);
     if (typeof adopted !== 'boolean') return adopted;
     const again = adopted ? await send() : sent;
     if (again.kind !== 'refused' || again.status !== 403) return again;
@@ -274,7 +274,7 @@ export class DeliveryStep {
     token: string,
     signal: AbortSignal,
   ): Promise<StepOutcome> {
-    const { folders } = this.#parts;
+    const { folders } = this.#deps;
     const name = nameOf(wanted.path);
     folders.changed();
     const seen = await folders.look(token, folderOf(wanted.path), [name], false, signal);
@@ -292,7 +292,7 @@ export class DeliveryStep {
   ): Promise<StepOutcome> {
     if (found === null || found.size !== wanted.sizeBytes) return { kind: 'mismatch', found };
     const asBefore: Wanted = { ...wanted, base: NO_BASE };
-    const verdict = await this.#parts.check.judge(token, asBefore, found, signal);
+    const verdict = await this.#deps.check.judge(token, asBefore, found, signal);
     if (verdict === 'ours') return { kind: 'delivered', path: wanted.path, item: found, beside };
     return typeof verdict === 'string' ? { kind: 'mismatch', found } : verdict;
   }

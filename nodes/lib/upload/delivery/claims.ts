@@ -3,7 +3,7 @@ import type { NasFileItem } from '../../nas/nas-client.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { DeliveryRows } from '../rows/delivery-rows.ts';
 import { standingOf, type UploadRow, type UploadRows } from '../rows/upload-rows.ts';
-import type { UploadCredentials, UploadParts } from '../upload-deps.ts';
+import type { UploadCredentials, UploadDeps } from '../upload-deps.ts';
 import type { DeliveryStep, StepOutcome, TargetCheck, Wanted } from './attempt.ts';
 import type { Interruption, NamesSeen, NasFolder } from './nas-calls.ts';
 import type { HandOver, Next, Settle } from './outcome.ts';
@@ -23,14 +23,14 @@ const TOGETHER = {
 /** A path that is being moved about on the NAS is looked at again after this, ms. */
 const LOCKED_MS = 2_000;
 
-interface DeliveryTurnParts {
+interface DeliveryTurnDeps {
   readonly rows: DeliveryRows;
   readonly step: DeliveryStep;
   readonly batch: DeliveryBatch;
   readonly settle: Settle;
   readonly locks: PathLocks;
   readonly credentials: UploadCredentials;
-  readonly storageStands: UploadParts['storageStands'];
+  readonly storageStands: UploadDeps['storageStands'];
   readonly handOver: HandOver;
   readonly clock: Clock;
   readonly log: Log;
@@ -42,14 +42,14 @@ type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
 
 /** One turn of the delivery: a user's oldest row that is due, and what may travel with it. */
 export class DeliveryTurn {
-  readonly #parts: DeliveryTurnParts;
+  readonly #deps: DeliveryTurnDeps;
   #renewAtTickMs = 0;
   /** Users take turns, so that one user's thousands of files hold nobody else up. */
   #lastUser = -1;
   #refusals = new Map<number, number>();
 
-  constructor(parts: DeliveryTurnParts) {
-    this.#parts = parts;
+  constructor(deps: DeliveryTurnDeps) {
+    this.#deps = deps;
   }
 
   /** A new run: what was refused in the last one may be good again. */
@@ -62,7 +62,7 @@ export class DeliveryTurn {
    * @returns null when nothing is due
    */
   async take(signal: AbortSignal, onDelivered: () => void): Promise<Next | null> {
-    const { rows, clock, owner, locks } = this.#parts;
+    const { rows, clock, owner, locks } = this.#deps;
     const nowMs = clock.monotonicMs();
     const first = rows.claim(this.#lastUser, owner, nowMs, nowMs + LEASE_MS);
     if (first === null) return null;
@@ -84,11 +84,11 @@ export class DeliveryTurn {
   async #locked(first: UploadRow, signal: AbortSignal, onDelivered: () => void): Promise<Next> {
     const token = await this.#tokenOf(first);
     if (token === null) {
-      this.#parts.settle.noCredential(first);
+      this.#deps.settle.noCredential(first);
       return { kind: 'next' };
     }
-    if (!(await this.#parts.storageStands(first.userId, token))) {
-      return this.#parts.settle.storageMissing(first);
+    if (!(await this.#deps.storageStands(first.userId, token))) {
+      return this.#deps.settle.storageMissing(first);
     }
     const { others, unlock } = this.#alongside(first);
     try {
@@ -104,7 +104,7 @@ export class DeliveryTurn {
     const refusals = this.#refusals.get(row.userId) ?? 0;
     return refusals >= MOST_REFUSALS
       ? null
-      : await this.#parts.credentials.credentialFor(row.userId);
+      : await this.#deps.credentials.credentialFor(row.userId);
   }
 
   /** What may travel with it, each with its place locked. */
@@ -112,7 +112,7 @@ export class DeliveryTurn {
     readonly others: readonly UploadRow[];
     readonly unlock: () => void;
   } {
-    const { rows, clock, owner, locks, settle } = this.#parts;
+    const { rows, clock, owner, locks, settle } = this.#deps;
     const odd =
       first.secondPath !== null || first.conflictPath !== null || first.resends > 0 || first.found;
     const isAlone = odd || first.sizeBytes > TOGETHER.fileBytes;
@@ -142,7 +142,7 @@ export class DeliveryTurn {
     signal: AbortSignal,
     onDelivered: () => void,
   ): Promise<Next> {
-    const { settle, step } = this.#parts;
+    const { settle, step } = this.#deps;
     let outcome: StepOutcome;
     try {
       outcome = await step.deliver(row, token, signal, () => {
@@ -166,7 +166,7 @@ export class DeliveryTurn {
     signal: AbortSignal,
     onDelivered: () => void,
   ): Promise<Next> {
-    const { settle, batch } = this.#parts;
+    const { settle, batch } = this.#deps;
     let outcomes: ReadonlyMap<string, BatchOutcome>;
     try {
       outcomes = await batch.deliver(rows, token, signal, () => {
@@ -175,7 +175,7 @@ export class DeliveryTurn {
     } catch (error) {
       // One file of them cannot be read: each finds out for itself.
       if (!signal.aborted) {
-        this.#parts.log.warn(`Files cannot travel together: ${errorKind(error)}.`);
+        this.#deps.log.warn(`Files cannot travel together: ${errorKind(error)}.`);
       }
       outcomes = new Map(rows.map(({ id }) => [id, { kind: 'alone' }]));
     }
@@ -195,7 +195,7 @@ export class DeliveryTurn {
     outcomes: ReadonlyMap<string, BatchOutcome>,
     run: { readonly token: string; readonly signal: AbortSignal; readonly onDelivered: () => void },
   ): Promise<Next> {
-    const { settle } = this.#parts;
+    const { settle } = this.#deps;
     const { token, signal, onDelivered } = run;
     let next: Next = { kind: 'next' };
     for (const row of rows) {
@@ -221,7 +221,7 @@ export class DeliveryTurn {
     if (outcome.kind === 'credential_refused') {
       this.#refusals.set(row.userId, (this.#refusals.get(row.userId) ?? 0) + 1);
     }
-    const next = await this.#parts.settle.settle(row, token, outcome);
+    const next = await this.#deps.settle.settle(row, token, outcome);
     if (outcome.kind === 'delivered') {
       onDelivered();
       await this.#letGo([{ row, outcome }]);
@@ -231,16 +231,16 @@ export class DeliveryTurn {
 
   /** A renewal costs a commit, so only when half the lease is gone. */
   #renew(rows: readonly UploadRow[]): void {
-    const nowMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs < this.#renewAtTickMs) return;
     this.#renewAtTickMs = nowMs + LEASE_MS / 2;
-    for (const { id } of rows) this.#parts.rows.renewLease(id, nowMs + LEASE_MS);
+    for (const { id } of rows) this.#deps.rows.renewLease(id, nowMs + LEASE_MS);
   }
 
   async #letGo(
     delivered: readonly { readonly row: UploadRow; readonly outcome: Delivered }[],
   ): Promise<void> {
-    await this.#parts.handOver.give(
+    await this.#deps.handOver.give(
       delivered.map(({ row, outcome }) => ({
         id: row.id,
         userId: row.userId,
@@ -267,7 +267,7 @@ type BatchOutcome =
   /** Nothing was tried for it. */
   | { readonly kind: 'untouched' };
 
-interface DeliveryBatchParts {
+interface DeliveryBatchDeps {
   readonly uploads: UploadRows;
   readonly check: TargetCheck;
   readonly folders: NasFolder;
@@ -298,10 +298,10 @@ interface Flying {
  * looking (200 a minute) is far below what it can take. Anything out of the ordinary goes alone.
  */
 export class DeliveryBatch {
-  readonly #parts: DeliveryBatchParts;
+  readonly #deps: DeliveryBatchDeps;
 
-  constructor(parts: DeliveryBatchParts) {
-    this.#parts = parts;
+  constructor(deps: DeliveryBatchDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -333,7 +333,7 @@ export class DeliveryBatch {
     if (!Array.isArray(looked)) return looked;
     const ready: Flying[] = [];
     for (const flying of looked) {
-      const prepared = await this.#parts.chunked.prepare(run.token, this.#sending(flying, run));
+      const prepared = await this.#deps.chunked.prepare(run.token, this.#sending(flying, run));
       if (prepared.kind === 'ready') ready.push(flying);
       else if (prepared.kind === 'no_sessions' || prepared.kind === 'refused') {
         run.outcomes.set(flying.row.id, ALONE);
@@ -345,7 +345,7 @@ export class DeliveryBatch {
 
   /** The look before the first step. @returns what may be sent */
   async #look(rows: readonly UploadRow[], run: Run): Promise<Flying[] | Interruption> {
-    const { folders, check, uploads } = this.#parts;
+    const { folders, check, uploads } = this.#deps;
     const seen = await this.#see(rows, true, run);
     if (seen.kind !== 'seen') return seen;
     if (seen.folderEmpty) {
@@ -374,7 +374,7 @@ export class DeliveryBatch {
 
   /** The look right before the last step, the last step itself, and the proof. */
   async #finish(ready: readonly Flying[], run: Run): Promise<Interruption | null> {
-    const { clock, chunked, folders } = this.#parts;
+    const { clock, chunked, folders } = this.#deps;
     const sent: Flying[] = [];
     let seen: NamesSeen | null = null;
     let seenAtMs = -Infinity;
@@ -417,13 +417,13 @@ export class DeliveryBatch {
   ): Promise<'yes' | 'no'> {
     if (item === null) return 'yes';
     const { token, signal } = run;
-    const verdict = await this.#parts.check.judge(token, { ...wanted, seenFree }, item, signal);
+    const verdict = await this.#deps.check.judge(token, { ...wanted, seenFree }, item, signal);
     return verdict === 'unchanged' ? 'yes' : 'no';
   }
 
   async #prove(sent: readonly Flying[], run: Run): Promise<Interruption | null> {
     if (sent.length === 0) return null;
-    const { step } = this.#parts;
+    const { step } = this.#deps;
     const seen = await this.#see(
       sent.map(({ row }) => row),
       false,
@@ -440,13 +440,13 @@ export class DeliveryBatch {
 
   async #see(rows: readonly UploadRow[], lately: boolean, run: Run): Promise<NamesSeen> {
     const names = rows.map(({ filename }) => filename);
-    return await this.#parts.folders.look(run.token, run.folder, names, lately, run.signal);
+    return await this.#deps.folders.look(run.token, run.folder, names, lately, run.signal);
   }
 
   #sending({ row }: Flying, run: Run): Sending {
     return {
       uploadId: row.id,
-      file: this.#parts.fileOf(row.id),
+      file: this.#deps.fileOf(row.id),
       sizeBytes: row.sizeBytes,
       path: row.path,
       onProgress: run.onProgress,

@@ -15,9 +15,9 @@ import type { UploadRows } from '../rows/upload-rows.ts';
 import type { Intents } from '../spool/intents.ts';
 import {
   type UploadCredentials,
+  type UploadDeps,
   uploadId,
   type UploadNews,
-  type UploadParts,
 } from '../upload-deps.ts';
 import { DeliveryStep, TargetCheck } from './attempt.ts';
 import { Hold, type Random } from './backoff.ts';
@@ -33,7 +33,7 @@ const OWED_AGAIN_MS = 60_000;
 /** Of 1,000 lines each. */
 const MOST_SLICES = 10;
 
-interface DeliveryParts {
+interface DeliveryDeps {
   readonly turn: DeliveryTurn;
   readonly changes: ChangeDelivery;
   readonly changeDeliveryRows: ChangeDeliveryRows;
@@ -62,7 +62,7 @@ interface DeliveryParts {
  * so that whatever became of the attempt before, nothing is sent twice.
  */
 export class Delivery {
-  readonly #parts: DeliveryParts;
+  readonly #deps: DeliveryDeps;
   readonly #stopping = new AbortController();
   #run: Promise<void> | null = null;
   #again = false;
@@ -71,16 +71,16 @@ export class Delivery {
   #unlisten: (() => void) | null = null;
   readonly #daily: DailyLook;
 
-  constructor(parts: DeliveryParts) {
-    this.#parts = parts;
-    this.#hold = new Hold(parts.clock, parts.random);
-    this.#daily = new DailyLook(parts.clock);
+  constructor(deps: DeliveryDeps) {
+    this.#deps = deps;
+    this.#hold = new Hold(deps.clock, deps.random);
+    this.#daily = new DailyLook(deps.clock);
   }
 
   /** Listens for the NAS, and begins if it is awake. */
   start(): void {
-    let wasAwake = this.#parts.presence.state.awake;
-    this.#unlisten = this.#parts.presence.onChange((state) => {
+    let wasAwake = this.#deps.presence.state.awake;
+    this.#unlisten = this.#deps.presence.onChange((state) => {
       if (state.awake && !wasAwake) this.#nasIsBack();
       wasAwake = state.awake;
     });
@@ -92,12 +92,12 @@ export class Delivery {
     this.#unlisten?.();
     this.#timer?.();
     this.#stopping.abort(new Error('The delivery was stopped.'));
-    this.#parts.chunked.close();
+    this.#deps.chunked.close();
     try {
       await this.#run;
-      await this.#parts.handOver.finish();
+      await this.#deps.handOver.finish();
     } catch (error) {
-      this.#parts.log.warn(
+      this.#deps.log.warn(
         `The delivery ended unfinished; the next start goes on: ${errorKind(error)}.`,
       );
     }
@@ -106,7 +106,7 @@ export class Delivery {
   /** Begins a run soon, unless one is under way, which then looks again. */
   kick(): void {
     this.flush().catch((error: unknown) => {
-      this.#parts.log.error(`The delivery broke off: ${errorKind(error)}.`);
+      this.#deps.log.error(`The delivery broke off: ${errorKind(error)}.`);
     });
   }
 
@@ -118,7 +118,7 @@ export class Delivery {
 
   /** A user can be acted for again. */
   credentialArrived(userId: number): void {
-    const isReleased = [this.#parts.waits, this.#parts.changeDeliveryRows].map((rows) =>
+    const isReleased = [this.#deps.waits, this.#deps.changeDeliveryRows].map((rows) =>
       rows.releaseUser(userId),
     );
     if (isReleased.includes(true)) this.kick();
@@ -126,7 +126,7 @@ export class Delivery {
 
   /** Delivers what is due while the NAS is awake. One run at a time; who joins waits for its end. */
   async flush(): Promise<void> {
-    if (this.#parts.mayDeliver?.() === false) return undefined;
+    if (this.#deps.mayDeliver?.() === false) return undefined;
     if (this.#run !== null) {
       this.#again = true;
       return this.#run;
@@ -141,16 +141,16 @@ export class Delivery {
 
   #nasIsBack(): void {
     this.#hold.end();
-    this.#parts.waits.releaseWaiting();
-    this.#parts.changeDeliveryRows.releaseWaiting();
+    this.#deps.waits.releaseWaiting();
+    this.#deps.changeDeliveryRows.releaseWaiting();
     this.kick();
   }
 
   async #runs(): Promise<void> {
     try {
-      this.#parts.waits.releaseStrays();
-      this.#parts.changeDeliveryRows.releaseStrays();
-      await this.#parts.handOver.finish();
+      this.#deps.waits.releaseStrays();
+      this.#deps.changeDeliveryRows.releaseStrays();
+      await this.#deps.handOver.finish();
       do {
         this.#again = false;
         await this.#once();
@@ -160,10 +160,10 @@ export class Delivery {
       this.#hold.begin('broken', 0);
       throw error;
     } finally {
-      this.#parts.chunked.close();
-      this.#parts.folders.forget();
-      this.#parts.turn.forget();
-      this.#parts.changes.forget();
+      this.#deps.chunked.close();
+      this.#deps.folders.forget();
+      this.#deps.turn.forget();
+      this.#deps.changes.forget();
       this.#schedule();
     }
   }
@@ -172,8 +172,8 @@ export class Delivery {
     await this.#releaseUsers();
     while (!this.#isHeld()) {
       // Changes and uploads take turns: each waits for those that were wanted before it.
-      const isChange = await this.#turnOf(this.#parts.changes);
-      const isUpload = !this.#isHeld() && (await this.#turnOf(this.#parts.turn));
+      const isChange = await this.#turnOf(this.#deps.changes);
+      const isUpload = !this.#isHeld() && (await this.#turnOf(this.#deps.turn));
       if (!isChange && !isUpload) break;
     }
     await this.#prune();
@@ -189,12 +189,12 @@ export class Delivery {
   }
 
   #isHeld(): boolean {
-    const { presence } = this.#parts;
+    const { presence } = this.#deps;
     return this.#stopping.signal.aborted || !presence.state.awake || this.#hold.isOn;
   }
 
   async #releaseUsers(): Promise<void> {
-    const { waits, changeDeliveryRows: changes, credentials, presence } = this.#parts;
+    const { waits, changeDeliveryRows: changes, credentials, presence } = this.#deps;
     if (!presence.state.awake) return;
     const waiting = [waits, changes].flatMap((rows) => rows.usersWaitingForCredential());
     for (const userId of new Set(waiting)) {
@@ -206,8 +206,8 @@ export class Delivery {
 
   #follow(next: Next): void {
     if (next.kind !== 'hold') return;
-    if (next.reason === 'gone') this.#parts.presence.silent();
-    if (next.reason === 'busy') this.#parts.folders.slowDown();
+    if (next.reason === 'gone') this.#deps.presence.silent();
+    if (next.reason === 'busy') this.#deps.folders.slowDown();
     this.#hold.begin(next.reason, next.atLeastMs);
   }
 
@@ -215,7 +215,7 @@ export class Delivery {
   #schedule(): void {
     this.#timer?.();
     this.#timer = null;
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     if (this.#stopping.signal.aborted) return;
     const dueTickMs = this.#dueTickMs();
     if (dueTickMs === null) return;
@@ -227,7 +227,7 @@ export class Delivery {
 
   /** What is owed on the Pi's own disk needs no NAS. */
   #dueTickMs(): number | null {
-    const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#parts;
+    const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#deps;
     const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
     const queued = presence.state.awake ? [waits.nextDueTickMs(), changes.nextDueTickMs()] : [];
     const due = [owed, ...queued].filter((tickMs) => tickMs !== null);
@@ -236,7 +236,7 @@ export class Delivery {
 
   /** Once a day, in slices: no commit of it holds a delivery up for long. */
   async #prune(): Promise<void> {
-    const { syncLog, kept, intents, changeDeliveryRows, isClockProved } = this.#parts;
+    const { syncLog, kept, intents, changeDeliveryRows, isClockProved } = this.#deps;
     if (!isClockProved()) return;
     const nowMs = this.#daily.due();
     if (nowMs === null) return;
@@ -273,21 +273,21 @@ interface AssembledDelivery {
 }
 
 /** Everything on the way from the queue to the NAS, put together. */
-export function assembleDelivery(parts: UploadParts, shared: SharedParts): AssembledDelivery {
-  const { store, nas, api, disk, clock, randomBytes } = parts;
+export function assembleDelivery(deps: UploadDeps, shared: SharedParts): AssembledDelivery {
+  const { store, nas, api, disk, clock, randomBytes } = deps;
   const { rows: uploads, room } = shared;
   const locks = new PathLocks(clock);
-  const folder = join(parts.folder, 'kept');
-  const kept = new KeptCopies({ ...parts, rows: new KeptRows(store), room, folder });
+  const folder = join(deps.folder, 'kept');
+  const kept = new KeptCopies({ ...deps, rows: new KeptRows(store), room, folder });
   const rows = new DeliveryRows(store);
   const waits = new WaitRows(store);
   const syncLog = new SyncLogRows(store);
   const folders = new NasFolder(nas, api, clock);
   const chunked = new ChunkedSend(nas, disk);
   const check = new TargetCheck(nas, folders);
-  const handOver = new HandOver({ ...parts, ...shared });
+  const handOver = new HandOver({ ...deps, ...shared });
   const queues = { uploads, rows, waits, syncLog, handOver };
-  const common = { ...parts, ...shared, ...queues, folders, chunked, check };
+  const common = { ...deps, ...shared, ...queues, folders, chunked, check };
   const step = new DeliveryStep(common);
   const turn = new DeliveryTurn({
     ...common,
@@ -304,21 +304,21 @@ export function assembleDelivery(parts: UploadParts, shared: SharedParts): Assem
   return {
     delivery: new Delivery({ ...common, turn, changes, kept }),
     changes,
-    conflicts: assembleConflicts(parts, rows, { uploads, locks, kept }),
+    conflicts: assembleConflicts(deps, rows, { uploads, locks, kept }),
     kept,
-    flushWake: assembleFlushWake(parts),
+    flushWake: assembleFlushWake(deps),
     changed: new ChangedPaths({ ...common, ...changed, kept }),
     locks,
   };
 }
 
-function assembleFlushWake(parts: UploadParts): FlushWake {
-  return new FlushWake({ ...parts, ...parts.flushWake, rows: new FlushWakeRows(parts.store) });
+function assembleFlushWake(deps: UploadDeps): FlushWake {
+  return new FlushWake({ ...deps, ...deps.flushWake, rows: new FlushWakeRows(deps.store) });
 }
 
 /** With a look of its own at the NAS: the delivery's run forgets and slows down by itself. */
 function assembleConflicts(
-  parts: UploadParts,
+  deps: UploadDeps,
   delivery: DeliveryRows,
   shared: {
     readonly uploads: UploadRows;
@@ -326,12 +326,12 @@ function assembleConflicts(
     readonly kept: KeptCopies;
   },
 ): Conflicts {
-  const rows = new ConflictRows(parts.store, shared.uploads, new DropRows(parts.store));
-  const folders = new NasFolder(parts.nas, parts.api, parts.clock);
-  const moves = new NasMoves(parts.api);
+  const rows = new ConflictRows(deps.store, shared.uploads, new DropRows(deps.store));
+  const folders = new NasFolder(deps.nas, deps.api, deps.clock);
+  const moves = new NasMoves(deps.api);
   const isPathTaken = (id: string, path: string): boolean => delivery.isPathTaken(id, path);
-  const swap = new ConflictSwap({ ...parts, rows, folders, moves, isPathTaken });
-  return new Conflicts({ ...parts, ...shared, rows, folders, moves, swap });
+  const swap = new ConflictSwap({ ...deps, rows, folders, moves, isPathTaken });
+  return new Conflicts({ ...deps, ...shared, rows, folders, moves, swap });
 }
 
 const DAY_MS = 86_400_000;

@@ -9,7 +9,7 @@ export type FlushWakeRule =
   | { readonly kind: 'daily'; readonly hour: number; readonly minute: number }
   | { readonly kind: 'age'; readonly hours: number };
 
-export interface FlushWakeParts {
+export interface FlushWakeDeps {
   readonly rows: FlushWakeRows;
   readonly rule: FlushWakeRule;
   /** IANA name. */
@@ -36,18 +36,18 @@ const GOODBYE_MS = 120_000;
  * made up for; one at which the NAS was awake anyway is met by that.
  */
 export class FlushWake {
-  readonly #parts: FlushWakeParts;
+  readonly #deps: FlushWakeDeps;
   #running: Promise<void> | null = null;
   #failures = 0;
   #notBeforeMs = -Infinity;
 
-  constructor(parts: FlushWakeParts) {
-    this.#parts = parts;
+  constructor(deps: FlushWakeDeps) {
+    this.#deps = deps;
   }
 
   /** To be called every few seconds; begins a wake when it is time. */
   tick(): void {
-    const { rows, presence, clock } = this.#parts;
+    const { rows, presence, clock } = this.#deps;
     const dueMs = this.#due();
     if (dueMs === null || this.#running !== null) return;
     if (presence.state.awake) {
@@ -67,7 +67,7 @@ export class FlushWake {
 
   /** @returns up to when the wish will be met by a wake now, epoch ms; null when nothing is due */
   #due(): number | null {
-    const { rule, rows, clock, timezone, isClockTrusted, sinceGoodbyeMs } = this.#parts;
+    const { rule, rows, clock, timezone, isClockTrusted, sinceGoodbyeMs } = this.#deps;
     if (rule.kind === 'never' || !isClockTrusted()) return null;
     const goodbyeMs = sinceGoodbyeMs();
     if (goodbyeMs !== null && goodbyeMs < GOODBYE_MS) return null;
@@ -84,7 +84,7 @@ export class FlushWake {
   }
 
   async #wake(dueMs: number): Promise<void> {
-    const { rows, wake, log } = this.#parts;
+    const { rows, wake, log } = this.#deps;
     const outcome = wake.wake({ kind: 'queue', by: null });
     if (outcome.kind === 'no_mac') log.warn('FLUSH_WAKE: no MAC address of the NAS is known.');
     const ended = 'done' in outcome ? await outcome.done : outcome.kind;
@@ -99,7 +99,7 @@ export class FlushWake {
   }
 
   #failed(): void {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
     this.#failures += 1;
     this.#notBeforeMs = clock.monotonicMs() + waitMs;

@@ -29,7 +29,7 @@ export type Next =
 
 const NEXT: Next = { kind: 'next' };
 
-interface SettleParts {
+interface SettleDeps {
   readonly rows: DeliveryRows;
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
@@ -48,10 +48,10 @@ interface SettleParts {
  * it was the last one is told beside the row too, before the row says so.
  */
 export class Settle {
-  readonly #parts: SettleParts;
+  readonly #deps: SettleDeps;
 
-  constructor(parts: SettleParts) {
-    this.#parts = parts;
+  constructor(deps: SettleDeps) {
+    this.#deps = deps;
   }
 
   async settle(row: UploadRow, token: string, outcome: StepOutcome): Promise<Next> {
@@ -63,17 +63,15 @@ export class Settle {
         this.#mismatch(row, outcome);
         return NEXT;
       case 'refused':
-        this.#parts.log.warn(
-          `delivery: ${nameOf(row)} was refused by the NAS (${outcome.status}).`,
-        );
+        this.#deps.log.warn(`delivery: ${nameOf(row)} was refused by the NAS (${outcome.status}).`);
         this.#commit(row, 'failed', outcome.detail, () => {
-          this.#parts.rows.settle(row.id, 'failed', outcome.detail);
-          if (outcome.needsFolder === true) this.#parts.rows.markNeedsFolder(row.id);
+          this.#deps.rows.settle(row.id, 'failed', outcome.detail);
+          if (outcome.needsFolder === true) this.#deps.rows.markNeedsFolder(row.id);
         });
         this.#tellFailed(row, outcome.detail);
         return NEXT;
       case 'awaits_owner':
-        this.#parts.log.info(`delivery: ${nameOf(row)} waits for its owner to decide.`);
+        this.#deps.log.info(`delivery: ${nameOf(row)} waits for its owner to decide.`);
         this.#end(row, FOUND_WAITING, outcome.detail);
         return NEXT;
       case 'trouble':
@@ -95,14 +93,14 @@ export class Settle {
 
   /** The process stops: the row is as if it had never been claimed. */
   released(row: UploadRow): void {
-    this.#parts.rows.settle(row.id, 'queued', row.detail);
+    this.#deps.rows.settle(row.id, 'queued', row.detail);
   }
 
   /** Nobody can act for that user now; all of the user's rows wait. */
   noCredential(row: UploadRow): void {
-    this.#parts.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
+    this.#deps.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
     this.#commit(row, 'no_credential', null, () => {
-      this.#parts.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
+      this.#deps.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
     });
   }
 
@@ -116,22 +114,22 @@ export class Settle {
   readFailed(row: UploadRow, error: unknown): Next {
     const fault = diskFaultOf(error);
     const code = error instanceof Error && 'code' in error ? error.code : null;
-    if (code === 'ENOENT' && this.#parts.disk.isWell()) {
-      this.#parts.log.error('An accepted upload has lost its file. Its row is kept as failed.');
+    if (code === 'ENOENT' && this.#deps.disk.isWell()) {
+      this.#deps.log.error('An accepted upload has lost its file. Its row is kept as failed.');
       this.#commit(row, 'lost', null, () => {
-        this.#parts.recovery.markLost(row.id, 'Its file on the Pi is lost.');
+        this.#deps.recovery.markLost(row.id, 'Its file on the Pi is lost.');
       });
       this.#tellFailed(row, 'Its file on the Pi is lost.');
       return NEXT;
     }
-    if (fault === null) this.#parts.log.error('Delivering an upload failed unexpectedly.');
+    if (fault === null) this.#deps.log.error('Delivering an upload failed unexpectedly.');
     this.#wait(row, fault === null ? 'Something went wrong here.' : 'The disk cannot be read.');
     return NEXT;
   }
 
   /** Several that were proved together, in one commit. */
   async deliveredTogether(rows: readonly UploadRow[]): Promise<void> {
-    const { rows: table, syncLog, clock, intents } = this.#parts;
+    const { rows: table, syncLog, clock, intents } = this.#deps;
     const nowMs = clock.nowMs();
     await intents.end(rows.map((row) => endOf(row, row.path, nowMs)));
     table.transaction(() => {
@@ -144,7 +142,7 @@ export class Settle {
   }
 
   async #delivered(row: UploadRow, path: string, beside: boolean): Promise<void> {
-    const { rows, clock, intents } = this.#parts;
+    const { rows, clock, intents } = this.#deps;
     const nowMs = clock.nowMs();
     await intents.end([endOf(row, path, nowMs)]);
     const state = beside ? 'conflict' : 'synced';
@@ -154,28 +152,28 @@ export class Settle {
     });
     this.#tellArrived(row, path);
     if (!beside) return;
-    this.#parts.news.tell(newsOfUpload('conflict', row, { conflictPath: path }));
+    this.#deps.news.tell(newsOfUpload('conflict', row, { conflictPath: path }));
     const why = 'as the file on the NAS had changed; its owner decides';
-    this.#parts.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
+    this.#deps.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
   }
 
   #tellFailed(row: UploadRow, detail: string): void {
-    this.#parts.news.tell(newsOfUpload('upload_failed', row, { detail }));
+    this.#deps.news.tell(newsOfUpload('upload_failed', row, { detail }));
   }
 
   #tellArrived(row: UploadRow, path: string): void {
-    this.#parts.news.tell(newsOfUpload('upload_delivered', row, { path }));
-    this.#parts.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
+    this.#deps.news.tell(newsOfUpload('upload_delivered', row, { path }));
+    this.#deps.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
   }
 
   /** Nothing goes through for a while. */
   #pause(row: UploadRow, why: string): void {
-    this.#parts.log.info(`delivery: pauses. ${why}`);
+    this.#deps.log.info(`delivery: pauses. ${why}`);
     this.#end(row, 'waiting', why);
   }
 
   #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
-    const { rows, log } = this.#parts;
+    const { rows, log } = this.#deps;
     const detail = 'What the NAS shows is not what was sent.';
     const isLast = row.resends >= MOST_RESENDS;
     const next = isLast ? 'kept as failed' : 'sent again';
@@ -196,10 +194,10 @@ export class Settle {
   }
 
   #wait(row: UploadRow, detail: string): void {
-    const { rows, clock, random } = this.#parts;
+    const { rows, clock, random } = this.#deps;
     const delayMs = backoffMs(row.attempts, random);
     const seconds = Math.round(delayMs / 1_000);
-    this.#parts.log.info(`delivery: ${nameOf(row)} did not go through; again in ${seconds} s.`);
+    this.#deps.log.info(`delivery: ${nameOf(row)} did not go through; again in ${seconds} s.`);
     const due = { tickMs: clock.monotonicMs() + delayMs, atMs: clock.nowMs() + delayMs };
     this.#commit(row, 'waiting', detail, () => {
       rows.settle(row.id, 'waiting', detail, due);
@@ -208,13 +206,13 @@ export class Settle {
 
   #end(row: UploadRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {
     this.#commit(row, state, detail, () => {
-      this.#parts.rows.settle(row.id, state, detail);
+      this.#deps.rows.settle(row.id, state, detail);
     });
   }
 
   /** A short-lived token may simply have run out: a new one is tried once, at once. */
   async #credentialRefused(row: UploadRow, token: string): Promise<Next> {
-    const { credentials, rows } = this.#parts;
+    const { credentials, rows } = this.#deps;
     await credentials.refused(row.userId, token);
     const another = await credentials.credentialFor(row.userId);
     if (another === null || another === token) {
@@ -228,7 +226,7 @@ export class Settle {
   }
 
   #commit(row: UploadRow, outcome: string, detail: string | null, work: () => void): void {
-    const { rows, syncLog, clock } = this.#parts;
+    const { rows, syncLog, clock } = this.#deps;
     rows.transaction(() => {
       work();
       syncLog.add(row, outcome, detail, clock.nowMs());
@@ -245,7 +243,7 @@ function endOf({ id, sizeBytes, sha256 }: UploadRow, path: string, atMs: number)
   return { id, end: 'delivered', atMs, path, sizeBytes, sha256, base: null };
 }
 
-interface HandOverParts {
+interface HandOverDeps {
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
   readonly keep: KeepDelivered;
@@ -263,12 +261,12 @@ type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
  * has bytes where none are left would count against the room for ever.
  */
 export class HandOver {
-  readonly #parts: HandOverParts;
+  readonly #deps: HandOverDeps;
   /** Ids whose file is still to be removed or whose row is still to be told so. */
   readonly #owed = new Set<string>();
 
-  constructor(parts: HandOverParts) {
-    this.#parts = parts;
+  constructor(deps: HandOverDeps) {
+    this.#deps = deps;
   }
 
   /** Whether {@link finish} has something left to do. */
@@ -278,7 +276,7 @@ export class HandOver {
 
   /** @throws the database's error; everything is then still owed */
   async give(delivered: readonly HandedOver[]): Promise<void> {
-    const { keep, log, fileOf } = this.#parts;
+    const { keep, log, fileOf } = this.#deps;
     for (const { id } of delivered) this.#owed.add(id);
     // All are shown before the first is kept: the disk takes its time.
     const keeping = delivered.map(async ({ id, ...file }) => {
@@ -297,7 +295,7 @@ export class HandOver {
    * @throws the database's error; everything is then still owed
    */
   async finish(): Promise<void> {
-    const { disk, recovery, log, fileOf } = this.#parts;
+    const { disk, recovery, log, fileOf } = this.#deps;
     const gone: string[] = [];
     for (const id of this.#owed) {
       try {
@@ -315,9 +313,9 @@ export class HandOver {
   /** What the disk refuses here the next start does. */
   async #discard(file: string): Promise<void> {
     try {
-      await this.#parts.intents.discard(file);
+      await this.#deps.intents.discard(file);
     } catch (error) {
-      this.#parts.log.warn(`Intents that are done with could not be removed: ${errorKind(error)}.`);
+      this.#deps.log.warn(`Intents that are done with could not be removed: ${errorKind(error)}.`);
     }
   }
 }

@@ -34,7 +34,7 @@ export interface Recovered {
   readonly strangers: number;
 }
 
-export interface RecoveryParts {
+export interface RecoveryDeps {
   readonly disk: Disk;
   readonly rows: RecoveryRows;
   readonly uploads: UploadRows;
@@ -55,30 +55,30 @@ export interface RecoveryParts {
  * an older one, what it does not know is rebuilt, and what is over stays over.
  */
 export class Recovery {
-  readonly #parts: RecoveryParts;
+  readonly #deps: RecoveryDeps;
 
-  constructor(parts: RecoveryParts) {
-    this.#parts = parts;
+  constructor(deps: RecoveryDeps) {
+    this.#deps = deps;
   }
 
   async run(): Promise<Recovered> {
-    const { rows, log, disk, folder } = this.#parts;
+    const { rows, log, disk, folder } = this.#deps;
     rows.releaseLeases();
     const halves = await this.#clearIncoming();
     const bodies = await this.#bodies();
-    const files = await this.#parts.intents.files();
-    const ends = await this.#parts.intents.endsOf(await this.#unsettled(bodies, files));
+    const files = await this.#deps.intents.files();
+    const ends = await this.#deps.intents.endsOf(await this.#unsettled(bodies, files));
     this.#endRows(ends);
-    this.#parts.changes.settle(ends);
+    this.#deps.changes.settle(ends);
     const found =
       (await this.#takeBackLost(bodies, ends)) + (await this.#rebuild(bodies, files, ends));
-    const withdrawn = await this.#parts.changes.withdraw();
+    const withdrawn = await this.#deps.changes.withdraw();
     const left = new Set([...bodies].filter((id) => !withdrawn.has(id)));
     const { orphans, strangers } = await this.#clearOrphans(left, ends);
     const lost = await this.#findLost();
     await this.#writeMissingIntents();
     for (const file of files) {
-      if (!this.#isIntentNeeded(file)) await this.#parts.intents.discard(file);
+      if (!this.#isIntentNeeded(file)) await this.#deps.intents.discard(file);
     }
     await disk.remove(join(folder, RESTORED_MARK));
     const removed = halves + orphans;
@@ -92,12 +92,12 @@ export class Recovery {
   }
 
   #isIntentNeeded(file: string): boolean {
-    const { uploads, changes } = this.#parts;
+    const { uploads, changes } = this.#deps;
     return uploads.isIntentNeeded(file) || changes.isIntentNeeded(file);
   }
 
   async #clearIncoming(): Promise<number> {
-    const { disk, incomingFolder } = this.#parts;
+    const { disk, incomingFolder } = this.#deps;
     let removed = 0;
     for await (const name of disk.names(incomingFolder)) {
       await disk.remove(join(incomingFolder, name));
@@ -109,7 +109,7 @@ export class Recovery {
   /** Only files that look like ours count: what a person put there is theirs. */
   async #bodies(): Promise<ReadonlySet<string>> {
     const bodies = new Set<string>();
-    for await (const name of this.#parts.disk.names(this.#parts.folder)) {
+    for await (const name of this.#deps.disk.names(this.#deps.folder)) {
       if (isUploadId(name)) bodies.add(name);
     }
     return bodies;
@@ -120,8 +120,8 @@ export class Recovery {
     bodies: ReadonlySet<string>,
     files: readonly string[],
   ): Promise<ReadonlySet<string>> {
-    const { intents, uploads } = this.#parts;
-    const ids = new Set([...bodies, ...(await this.#parts.changes.unsettled(files))]);
+    const { intents, uploads } = this.#deps;
+    const ids = new Set([...bodies, ...(await this.#deps.changes.unsettled(files))]);
     for (const row of this.#unfinishedRows()) ids.add(row.id);
     for (const file of files) {
       for await (const { id, base } of intents.read(file)) {
@@ -136,7 +136,7 @@ export class Recovery {
   *#unfinishedRows(): Iterable<UploadRow> {
     let seq = 0;
     for (;;) {
-      const rows = this.#parts.rows.withBytesAfter(seq);
+      const rows = this.#deps.rows.withBytesAfter(seq);
       for (const row of rows) {
         seq = row.seq;
         if (row.state !== 'synced' && row.state !== 'conflict') yield row;
@@ -147,7 +147,7 @@ export class Recovery {
 
   /** The database is older than these ends, or the process died right after writing them. */
   #endRows(ends: ReadonlyMap<string, End>): void {
-    const { rows, drops } = this.#parts;
+    const { rows, drops } = this.#deps;
     for (const row of [...this.#unfinishedRows()]) {
       const end = ends.get(row.id);
       if (end?.end === 'delivered') rows.setDelivered(row, end.path, end.atMs);
@@ -160,7 +160,7 @@ export class Recovery {
     bodies: ReadonlySet<string>,
     ends: ReadonlyMap<string, End>,
   ): Promise<number> {
-    const { disk, rows, folder } = this.#parts;
+    const { disk, rows, folder } = this.#deps;
     const isRestored = (await disk.sizeOf(join(folder, RESTORED_MARK))) !== null;
     let found = 0;
     for (const row of rows.lost()) {
@@ -173,7 +173,7 @@ export class Recovery {
   }
 
   async #isWhole({ id, sizeBytes, sha256 }: UploadRow): Promise<boolean> {
-    const { disk, folder } = this.#parts;
+    const { disk, folder } = this.#deps;
     const file = join(folder, id);
     if ((await disk.sizeOf(file)) !== sizeBytes) return false;
     const hash = createHash('sha256');
@@ -188,7 +188,7 @@ export class Recovery {
     files: readonly string[],
     ends: ReadonlyMap<string, End>,
   ): Promise<number> {
-    const { disk, intents, uploads, rows, changes, folder } = this.#parts;
+    const { disk, intents, uploads, rows, changes, folder } = this.#deps;
     const isRestored = (await disk.sizeOf(join(folder, RESTORED_MARK))) !== null;
     const rebuilt = new Set<string>();
     let foundChanges = 0;
@@ -220,7 +220,7 @@ export class Recovery {
     file: string,
     of: { readonly isRestored: boolean; readonly ends: ReadonlyMap<string, End> },
   ): void {
-    const { uploads, drops } = this.#parts;
+    const { uploads, drops } = this.#deps;
     // An admin gave it to somebody else: the later intent counts.
     const earlier = uploads.byId(upload.id);
     if (earlier !== null) drops.take(earlier);
@@ -232,7 +232,7 @@ export class Recovery {
     { userId, username, ownerCreatedAt }: Pick<NewUpload, 'userId' | 'username' | 'ownerCreatedAt'>,
     isRestored: boolean,
   ): InsertedAs {
-    const bornAt = this.#parts.bornAt(userId);
+    const bornAt = this.#deps.bornAt(userId);
     const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
     if (isAnother || userId < 0) {
       return { state: 'held', found: true, detail: `Its user ${username} is gone.` };
@@ -247,7 +247,7 @@ export class Recovery {
     bodies: ReadonlySet<string>,
     ends: ReadonlyMap<string, End>,
   ): Promise<{ readonly orphans: number; readonly strangers: number }> {
-    const { disk, uploads, folder } = this.#parts;
+    const { disk, uploads, folder } = this.#deps;
     let [orphans, strangers] = [0, 0];
     for (const id of bodies) {
       const row = uploads.byId(id);
@@ -262,7 +262,7 @@ export class Recovery {
   }
 
   async #findLost(): Promise<number> {
-    const { disk, rows, folder } = this.#parts;
+    const { disk, rows, folder } = this.#deps;
     let lost = 0;
     let seq = 0;
     for (;;) {
@@ -285,7 +285,7 @@ export class Recovery {
 
   /** Rows of an older BaluPi have none. */
   async #writeMissingIntents(): Promise<void> {
-    const { rows, intents, disk, folder } = this.#parts;
+    const { rows, intents, disk, folder } = this.#deps;
     for (let some = rows.withoutIntent(); some.length > 0; some = rows.withoutIntent()) {
       const file = await intents.write(some.map(intentOf));
       await disk.syncFolder(folder);

@@ -38,7 +38,7 @@ export type AcceptOutcome =
   /** The caller went away before the end of the body; nothing was kept. */
   | { readonly kind: 'gone' };
 
-interface IntakeParts {
+interface IntakeDeps {
   readonly admission: Admission;
   readonly slots: BodySlots;
   readonly room: RoomKeeper;
@@ -59,12 +59,12 @@ const KEY_REUSED = {
 
 /** From a request to rows in the queue: everything before the answer 200. */
 export class Intake {
-  readonly #parts: IntakeParts;
+  readonly #deps: IntakeDeps;
   readonly #running = new Map<IncomingMessage, Promise<unknown>>();
   #closed = false;
 
-  constructor(parts: IntakeParts) {
-    this.#parts = parts;
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -93,7 +93,7 @@ export class Intake {
     const running = [...this.#running];
     for (const [request] of running) if (!request.complete) request.destroy();
     await Promise.allSettled(running.map(([, work]) => work));
-    await this.#parts.publisher.idle();
+    await this.#deps.publisher.idle();
   }
 
   async #accept(
@@ -102,7 +102,7 @@ export class Intake {
     path: string | null,
   ): Promise<AcceptOutcome> {
     const call: UploadCall = { caller, headers: request.headers, path };
-    const admitted = await this.#parts.admission.check(call);
+    const admitted = await this.#deps.admission.check(call);
     if (admitted.kind === 'refused') return admitted;
     const gone = new AbortController();
     const onClose = (): void => {
@@ -111,7 +111,7 @@ export class Intake {
     request.once('close', onClose);
     try {
       if (request.destroyed && !request.complete) return { kind: 'gone' };
-      const giveBack = await this.#parts.slots.take(caller.user.id, gone.signal);
+      const giveBack = await this.#deps.slots.take(caller.user.id, gone.signal);
       if (giveBack === 'gone') return { kind: 'gone' };
       if (giveBack === 'crowded') return refused('too_many_tries');
       try {
@@ -131,7 +131,7 @@ export class Intake {
   ): Promise<AcceptOutcome> {
     let reservation: Reservation | null = null;
     try {
-      const reserved = await this.#parts.room.reserve(call.caller.user.id, headers.lengthBytes);
+      const reserved = await this.#deps.room.reserve(call.caller.user.id, headers.lengthBytes);
       if ('code' in reserved) return reserved;
       reservation = reserved;
       return await this.#receive(call, request, headers, reservation);
@@ -150,9 +150,9 @@ export class Intake {
     headers: UploadHeaders,
     reservation: Reservation,
   ): Promise<AcceptOutcome> {
-    const { admission, clock, randomBytes } = this.#parts;
+    const { admission, clock, randomBytes } = this.#deps;
     const received = await new MultipartIntake({
-      ...this.#parts,
+      ...this.#deps,
       reservation,
       queryPath: call.path,
       newId: () => uploadId(clock.nowMs(), randomBytes),
@@ -167,7 +167,7 @@ export class Intake {
     } finally {
       if (aimed === null || 'code' in aimed) await this.#discard(received.files);
     }
-    const enqueued = await this.#parts.publisher.publish({
+    const enqueued = await this.#deps.publisher.publish({
       user: call.caller.user,
       sender: senderOf(call.caller),
       files: aimed,
@@ -186,10 +186,10 @@ export class Intake {
     files: readonly ReceivedFile[],
     headers: UploadHeaders,
   ): Promise<readonly AimedFile[] | Refused> {
-    const { room } = this.#parts;
+    const { room } = this.#deps;
     const wrong = faultOf(files, headers) ?? (await room.rowsRefusal(caller.user.id, files.length));
     if (wrong !== null) return wrong;
-    const { listings, admission } = this.#parts;
+    const { listings, admission } = this.#deps;
     const aimed: AimedFile[] = [];
     for (const { filename, staged } of files) {
       const read = readTarget({ path, filename, several: files.length > 1 }, (shown) =>
@@ -207,7 +207,7 @@ export class Intake {
   }
 
   async #discard(files: readonly ReceivedFile[]): Promise<void> {
-    for (const { staged } of files) await this.#parts.disk.remove(staged.partFile);
+    for (const { staged } of files) await this.#deps.disk.remove(staged.partFile);
   }
 }
 
@@ -258,7 +258,7 @@ type Received =
   /** The caller went away before the end. */
   | { readonly kind: 'gone' };
 
-interface MultipartIntakeParts extends BodyFilesParts {
+interface MultipartIntakeDeps extends BodyFilesDeps {
   /** The query's `path`; null where it has none. */
   readonly queryPath: string | null;
   /** Says no to a `path` field as soon as it is read. */
@@ -286,10 +286,10 @@ class MultipartIntake {
   #path: string | null = null;
   #wake: () => void = () => undefined;
 
-  constructor(parts: MultipartIntakeParts) {
-    this.#checkPlace = parts.checkPlace;
-    this.#queryPath = parts.queryPath;
-    this.#files = new BodyFiles(parts, () => {
+  constructor(deps: MultipartIntakeDeps) {
+    this.#checkPlace = deps.checkPlace;
+    this.#queryPath = deps.queryPath;
+    this.#files = new BodyFiles(deps, () => {
       this.#wake();
     });
   }
@@ -454,7 +454,7 @@ interface ReceivedFile {
 type BodyEnd =
   Refused | { readonly kind: 'gone' } | { readonly kind: 'surprise'; readonly error: unknown };
 
-interface BodyFilesParts {
+interface BodyFilesDeps {
   readonly disk: Disk;
   readonly hashing: FileHashing;
   readonly incomingFolder: string;
@@ -471,7 +471,7 @@ interface Incoming {
 
 /** The files of one body on their way to the disk, and all else that goes on beside its parsing. */
 class BodyFiles {
-  readonly #parts: BodyFilesParts;
+  readonly #deps: BodyFilesDeps;
   readonly #onChange: () => void;
   readonly #files: Incoming[] = [];
   readonly #tasks = new Set<Promise<void>>();
@@ -481,8 +481,8 @@ class BodyFiles {
   #end: BodyEnd | null = null;
 
   /** @param onChange called when there is room for more, and when the body ends */
-  constructor(parts: BodyFilesParts, onChange: () => void) {
-    this.#parts = parts;
+  constructor(deps: BodyFilesDeps, onChange: () => void) {
+    this.#deps = deps;
     this.#onChange = onChange;
   }
 
@@ -506,7 +506,7 @@ class BodyFiles {
 
   /** The next file of the body begins. */
   begin(filename: string): void {
-    const { disk, hashing, incomingFolder, newId, reservation } = this.#parts;
+    const { disk, hashing, incomingFolder, newId, reservation } = this.#deps;
     const id = newId();
     const part = new PartFile(id, join(incomingFolder, `${id}.part`), {
       disk,
@@ -529,7 +529,7 @@ class BodyFiles {
   push(bytes: Buffer): void {
     if (this.#current === null || this.#end !== null) return;
     const { part } = this.#current;
-    const { maxFileBytes } = this.#parts;
+    const { maxFileBytes } = this.#deps;
     if (part.sizeBytes + bytes.length > maxFileBytes) this.refuse(tooLarge(maxFileBytes));
     else part.push(bytes);
   }

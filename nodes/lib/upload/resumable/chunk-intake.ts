@@ -22,7 +22,7 @@ export type ChunkReceived =
   /** The caller went away before the end; none of the chunk counts. */
   | { readonly kind: 'gone' };
 
-export interface ChunkIntakeParts {
+export interface ChunkIntakeDeps {
   readonly disk: Disk;
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
@@ -38,14 +38,14 @@ interface Running {
 
 /** Receives chunks of resumable uploads: of each upload one at a time, and that in its order. */
 export class ChunkIntake {
-  readonly #parts: ChunkIntakeParts;
+  readonly #deps: ChunkIntakeDeps;
   readonly #drop: (upload: ResumableUpload) => Promise<void>;
   readonly #running = new Map<string, Running>();
   #closed = false;
 
   /** @param drop ends an upload that its caller has spoilt */
-  constructor(parts: ChunkIntakeParts, drop: (upload: ResumableUpload) => Promise<void>) {
-    this.#parts = parts;
+  constructor(deps: ChunkIntakeDeps, drop: (upload: ResumableUpload) => Promise<void>) {
+    this.#deps = deps;
     this.#drop = drop;
   }
 
@@ -92,13 +92,13 @@ export class ChunkIntake {
     if (this.#closed) return refused('restarting');
     if (upload === null) return noSuchUpload();
     const { nextIndex, totalBytes, userId } = upload;
-    const firstByte = this.#parts.spool.firstByteOf(upload, index);
+    const firstByte = this.#deps.spool.firstByteOf(upload, index);
     if (firstByte === null) {
       return refused('malformed', `Expected chunk ${nextIndex}, got ${index}`);
     }
     const length = Number(request.headers['content-length'] ?? 0);
     if (firstByte + length > totalBytes) return 'too much';
-    if (this.#parts.slots.isCrowded(userId)) {
+    if (this.#deps.slots.isCrowded(userId)) {
       return refused('too_many_tries', 'Too many uploads at once. Send fewer at a time.');
     }
     return null;
@@ -117,7 +117,7 @@ export class ChunkIntake {
       if (upload === null) return noSuchUpload();
       const refusal = this.admit(request, upload, index);
       if (refusal !== null) return refusal === 'too much' ? this.spoilt(upload) : refusal;
-      const receivedBytes = this.#parts.spool.firstByteOf(upload, index) ?? upload.receivedBytes;
+      const receivedBytes = this.#deps.spool.firstByteOf(upload, index) ?? upload.receivedBytes;
       return this.#inTurn(request, { ...upload, receivedBytes, nextIndex: index });
     };
     return this.alone(known.id, work, request);
@@ -139,7 +139,7 @@ export class ChunkIntake {
     request.once('close', onClose);
     try {
       if (request.destroyed) return { kind: 'gone' };
-      const giveBack = await this.#parts.slots.take(upload.userId, gone.signal);
+      const giveBack = await this.#deps.slots.take(upload.userId, gone.signal);
       if (giveBack === 'gone') return { kind: 'gone' };
       if (giveBack === 'crowded') return refused('too_many_tries');
       try {
@@ -156,7 +156,7 @@ export class ChunkIntake {
   async #withRoom(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
     const length = request.headers['content-length'];
     const bytes = length === undefined ? null : Number(length);
-    const reserved = await this.#parts.room.reserve(upload.userId, bytes);
+    const reserved = await this.#deps.room.reserve(upload.userId, bytes);
     if ('code' in reserved) return reserved;
     try {
       return await this.#store(request, upload, reserved);
@@ -170,7 +170,7 @@ export class ChunkIntake {
     upload: ResumableUpload,
     reservation: Reservation,
   ): Promise<ChunkReceived> {
-    const { disk, spool, rows, clock } = this.#parts;
+    const { disk, spool, rows, clock } = this.#deps;
     const { id, receivedBytes, nextIndex } = upload;
     const file = spool.fileOf(id);
     if (((await disk.sizeOf(file)) ?? -1) < receivedBytes) {

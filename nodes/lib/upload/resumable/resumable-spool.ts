@@ -188,7 +188,7 @@ function textOrNull(value: unknown): string | null {
 const MOST_FOLLOWED = 32;
 const AT_FIRST: ChunkMark = { nextIndex: 0, receivedBytes: 0, chunkBytes: CHUNK_BYTES };
 
-interface SpoolParts {
+interface SpoolDeps {
   readonly disk: Disk;
   readonly hashing: FileHashing;
   readonly rows: ResumableRows;
@@ -201,14 +201,14 @@ interface SpoolParts {
 
 /** The files of unfinished resumable uploads, their room and their hashes. */
 export class ResumableSpool {
-  readonly #parts: SpoolParts;
+  readonly #parts: SpoolDeps;
   readonly #folder: string;
   readonly #intents: ResumableIntents;
   readonly #followed = new Map<string, FollowedHash>();
   /** Taken up further than a row said: where the chunks begin that may come once more. */
   readonly #unsure = new Map<string, ChunkMark>();
 
-  constructor(parts: SpoolParts) {
+  constructor(parts: SpoolDeps) {
     this.#parts = parts;
     this.#folder = join(parts.folder, 'resumable');
     this.#intents = new ResumableIntents({ ...parts, folder: this.#folder });

@@ -39,7 +39,7 @@ type Begun = { readonly kind: 'begun'; readonly id: string; readonly chunkBytes:
 
 type Completed = { readonly kind: 'completed'; readonly file: AcceptedFile } | Refused;
 
-interface ResumableParts {
+interface ResumableDeps {
   readonly disk: Disk;
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
@@ -64,20 +64,20 @@ interface ResumableParts {
  * phone. Complete, they are in the queue like any other.
  */
 export class ResumableUploads {
-  readonly #parts: ResumableParts;
+  readonly #deps: ResumableDeps;
   readonly #book: ResumableBook;
   readonly #chunks: ChunkIntake;
   #cancel: Cancel = () => undefined;
 
-  constructor(parts: ResumableParts) {
-    this.#parts = parts;
-    this.#book = new ResumableBook(parts);
-    this.#chunks = new ChunkIntake(parts, (upload) => this.#book.drop(upload));
+  constructor(deps: ResumableDeps) {
+    this.#deps = deps;
+    this.#book = new ResumableBook(deps);
+    this.#chunks = new ChunkIntake(deps, (upload) => this.#book.drop(upload));
   }
 
   /** @returns how many uploads had lost their file since the last run */
   async start(): Promise<number> {
-    const lost = await this.#parts.spool.recover();
+    const lost = await this.#deps.spool.recover();
     await this.#expire();
     return lost;
   }
@@ -88,7 +88,7 @@ export class ResumableUploads {
   }
 
   async begin(caller: Caller, wish: ResumableWish): Promise<Begun> {
-    const { clock, spool, randomBytes, maxFileBytes, bornAt } = this.#parts;
+    const { clock, spool, randomBytes, maxFileBytes, bornAt } = this.#deps;
     const aimed = await this.#aim(caller, wish.folder, wish.filename);
     if ('code' in aimed) return aimed;
     if (wish.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
@@ -100,7 +100,7 @@ export class ResumableUploads {
       const nowMs = clock.nowMs();
       const id = uploadId(nowMs, randomBytes);
       // Nothing is set aside for what may never come; what cannot fit is told before it is sent.
-      const refusal = await this.#parts.room.refusal(caller.user.id, wish.totalBytes);
+      const refusal = await this.#deps.room.refusal(caller.user.id, wish.totalBytes);
       if (refusal !== null) return refusal;
       const { folder, filename } = aimed;
       const { id: userId, username } = caller.user;
@@ -183,7 +183,7 @@ export class ResumableUploads {
 
   /** Bytes on the disk. */
   storedBytes(): number {
-    return this.#parts.rows.receivedBytes();
+    return this.#deps.rows.receivedBytes();
   }
 
   async #publish(
@@ -191,7 +191,7 @@ export class ResumableUploads {
     upload: ResumableUpload,
     content: ContentHeaders,
   ): Promise<Completed> {
-    const { publisher, spool, rows } = this.#parts;
+    const { publisher, spool, rows } = this.#deps;
     const aimed = await this.#aim(caller, upload.folder, upload.filename);
     if ('code' in aimed) return aimed;
     const sha256 = await spool.hashOf(upload);
@@ -212,7 +212,7 @@ export class ResumableUploads {
       },
     });
     await spool.completed(id);
-    this.#parts.onQueued();
+    this.#deps.onQueued();
     const file = enqueued.kind === 'enqueued' ? enqueued.files[0] : undefined;
     if (file === undefined) throw new Error('A complete upload came to no row.');
     return { kind: 'completed', file };
@@ -229,12 +229,12 @@ export class ResumableUploads {
     const aimed = readTarget({ path, filename, several: true }, () => ({ kind: 'unknown' }));
     if (aimed.kind === 'bad_path') return refused('bad_path', aimed.reason);
     const { target } = aimed;
-    const refusal = await this.#parts.admission.checkTarget(caller, target.path);
+    const refusal = await this.#deps.admission.checkTarget(caller, target.path);
     return refusal ?? { folder: path, filename, target };
   }
 
   async #expire(): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     for (const upload of this.#book.overdue()) {
       await this.#chunks.alone(upload.id, () => this.#book.drop(upload));
     }
@@ -265,7 +265,7 @@ const MOVING_MS = 600_000;
 /** One that nothing has come of for so long is given up, as on the NAS. */
 const KEPT_MS = 86_400_000;
 
-interface BookParts {
+interface BookDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly clock: Clock;
@@ -275,28 +275,28 @@ interface BookParts {
 
 /** Which unfinished uploads there are, whose, and how many and how old they may be. */
 class ResumableBook {
-  readonly #parts: BookParts;
+  readonly #deps: BookDeps;
 
-  constructor(parts: BookParts) {
-    this.#parts = parts;
+  constructor(deps: BookDeps) {
+    this.#deps = deps;
   }
 
   /** @returns null for what never was, is over, or is somebody else's */
   own(caller: Caller, id: string): ResumableUpload | null {
-    const upload = this.#parts.rows.byId(id);
+    const upload = this.#deps.rows.byId(id);
     return upload?.userId === caller.user.id && !this.#isOver(upload) ? upload : null;
   }
 
   /** What moved last first. */
   unfinished(caller: Caller): readonly ResumableUpload[] {
-    const uploads = this.#parts.rows.ofUser(caller.user.id);
+    const uploads = this.#deps.rows.ofUser(caller.user.id);
     return uploads.filter((upload) => !this.#isOver(upload)).reverse();
   }
 
   /** @throws the database's error; nothing is left of it then */
   async add(upload: ResumableUpload): Promise<void> {
     try {
-      this.#parts.rows.insert(upload);
+      this.#deps.rows.insert(upload);
     } catch (error) {
       await this.drop(upload);
       throw error;
@@ -305,7 +305,7 @@ class ResumableBook {
 
   /** @throws the disk's error when its file cannot be deleted; it is there again after a start, for a day */
   async drop({ id }: ResumableUpload): Promise<void> {
-    const { rows, spool } = this.#parts;
+    const { rows, spool } = this.#deps;
     rows.remove(id);
     await spool.discard(id);
   }
@@ -315,7 +315,7 @@ class ResumableBook {
    * run out: the one longest idle makes place.
    */
   async hasPlace(userId: number): Promise<boolean> {
-    const uploads = this.#parts.rows.ofUser(userId);
+    const uploads = this.#deps.rows.ofUser(userId);
     const [idlest] = uploads;
     if (idlest === undefined || uploads.length < MOST_OF_USER) return true;
     if (this.#idleMs(idlest) < IDLE_MS) return false;
@@ -325,12 +325,12 @@ class ResumableBook {
 
   /** Whether one of that user began or moved lately; what was abandoned never arrives by itself. */
   isMoving(userId: number): boolean {
-    return this.#parts.rows.ofUser(userId).some((upload) => this.#idleMs(upload) < MOVING_MS);
+    return this.#deps.rows.ofUser(userId).some((upload) => this.#idleMs(upload) < MOVING_MS);
   }
 
   /** None before the time is known; what was touched when the clock was ahead is as if of now. */
   overdue(): readonly ResumableUpload[] {
-    const { rows, clock, isClockProved } = this.#parts;
+    const { rows, clock, isClockProved } = this.#deps;
     if (!isClockProved()) return [];
     const nowMs = clock.nowMs();
     rows.touchedNoLater(nowMs);
@@ -338,12 +338,12 @@ class ResumableBook {
   }
 
   #isOver({ touchedAtMs }: ResumableUpload): boolean {
-    const { clock, isClockProved } = this.#parts;
+    const { clock, isClockProved } = this.#deps;
     return clock.nowMs() - touchedAtMs >= KEPT_MS && isClockProved();
   }
 
   #idleMs({ touchedAtMs }: ResumableUpload): number {
-    return Math.abs(this.#parts.clock.nowMs() - touchedAtMs);
+    return Math.abs(this.#deps.clock.nowMs() - touchedAtMs);
   }
 }
 

@@ -30,7 +30,7 @@ export interface End {
   readonly keep?: true;
 }
 
-interface IntentsParts {
+interface IntentsDeps {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,14 +49,14 @@ interface IntentsParts {
  * with it.
  */
 export class Intents {
-  readonly #parts: IntentsParts;
+  readonly #deps: IntentsDeps;
   readonly #ends: GroupCommit<readonly End[], true>;
   /** Sizes of the files of ends that may be gone on with: all of their lines are whole. */
   readonly #endBytes = new Map<string, number>();
   #order = 0;
 
-  constructor(parts: IntentsParts) {
-    this.#parts = parts;
+  constructor(deps: IntentsDeps) {
+    this.#deps = deps;
     this.#ends = new GroupCommit((groups) => this.#append(groups));
   }
 
@@ -79,7 +79,7 @@ export class Intents {
   }
 
   async #write(intents: readonly object[], inOrder?: string): Promise<string> {
-    const { disk, clock, folder, randomBytes } = this.#parts;
+    const { disk, clock, folder, randomBytes } = this.#deps;
     if (inOrder === undefined) this.#order += 1;
     const order = inOrder ?? String(this.#order).padStart(12, '0');
     const name = `${order}-${uploadId(clock.nowMs(), randomBytes)}.intents`;
@@ -98,7 +98,7 @@ export class Intents {
 
   /** No upload of that file is still to be delivered. */
   async discard(name: string): Promise<void> {
-    await this.#parts.disk.remove(join(this.#parts.folder, name));
+    await this.#deps.disk.remove(join(this.#deps.folder, name));
   }
 
   /**
@@ -112,7 +112,7 @@ export class Intents {
   /** Names of all files of intents, oldest first. Once, before the first {@link write}. */
   async files(): Promise<readonly string[]> {
     const found: string[] = [];
-    for await (const name of this.#parts.disk.names(this.#parts.folder)) {
+    for await (const name of this.#deps.disk.names(this.#deps.folder)) {
       const order = INTENTS.exec(name)?.[1];
       if (order === undefined) continue;
       found.push(name);
@@ -163,14 +163,14 @@ export class Intents {
 
   async #endFiles(): Promise<readonly string[]> {
     const found: string[] = [];
-    for await (const name of this.#parts.disk.names(this.#parts.folder)) {
+    for await (const name of this.#deps.disk.names(this.#deps.folder)) {
       if (ENDS.test(name)) found.push(name);
     }
     return found.sort();
   }
 
   async #append(groups: readonly (readonly End[])[]): Promise<readonly true[]> {
-    const { disk, clock, folder } = this.#parts;
+    const { disk, clock, folder } = this.#deps;
     const { name, bytes } = await this.#endFile(new Date(clock.nowMs()).toISOString().slice(0, 7));
     const file = join(folder, name);
     const lines = Buffer.from(groups.flat().map(sealedLine).join(''));
@@ -194,7 +194,7 @@ export class Intents {
       const name = `ends-${month}${count === 1 ? '' : `-${count}`}.log`;
       const bytes = this.#endBytes.get(name) ?? null;
       if (bytes !== null) return { name, bytes };
-      if ((await this.#parts.disk.sizeOf(join(this.#parts.folder, name))) === null) {
+      if ((await this.#deps.disk.sizeOf(join(this.#deps.folder, name))) === null) {
         return { name, bytes };
       }
     }
@@ -202,7 +202,7 @@ export class Intents {
 
   /** The lines of a file that are what they were when they were written. */
   async *#lines(name: string): AsyncIterable<unknown> {
-    const { disk, folder, log } = this.#parts;
+    const { disk, folder, log } = this.#deps;
     const file = join(folder, name);
     const sizeBytes = (await disk.sizeOf(file)) ?? 0;
     const input = disk.read(file, 0, sizeBytes);

@@ -11,7 +11,7 @@ export interface StagedFile {
 }
 
 /** What a file on its way to the disk asks of others. */
-export interface PartFileParts {
+export interface PartFileDeps {
   readonly disk: Disk;
   readonly hashing: FileHashing;
   /** Asked before each write. False ends the file: there is no room for it. */
@@ -24,16 +24,16 @@ export interface PartFileParts {
 export class PartFile {
   readonly id: string;
   readonly #file: string;
-  readonly #parts: PartFileParts;
+  readonly #deps: PartFileDeps;
   readonly #hash: ContentHash;
   readonly #writes = new GatheredWrites();
   #handle: SpoolHandle | null = null;
 
-  constructor(id: string, file: string, parts: PartFileParts) {
+  constructor(id: string, file: string, deps: PartFileDeps) {
     this.id = id;
     this.#file = file;
-    this.#parts = parts;
-    this.#hash = new ContentHash(parts.hashing, file);
+    this.#deps = deps;
+    this.#hash = new ContentHash(deps.hashing, file);
   }
 
   get sizeBytes(): number {
@@ -68,7 +68,7 @@ export class PartFile {
    * @throws the disk's error
    */
   async store(): Promise<StagedFile | null> {
-    const { disk, takeRoom, onWritten } = this.#parts;
+    const { disk, takeRoom, onWritten } = this.#deps;
     this.#handle = await disk.create(this.#file);
     const whole = await this.#writes.writeTo(this.#handle, {
       takeRoom,
@@ -91,7 +91,7 @@ export class PartFile {
     try {
       await handle?.close();
     } finally {
-      await this.#parts.disk.remove(this.#file);
+      await this.#deps.disk.remove(this.#file);
     }
   }
 

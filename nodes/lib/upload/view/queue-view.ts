@@ -47,7 +47,7 @@ export interface QueuedFile extends PendingUpload {
 
 export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refused;
 
-interface OverviewParts {
+interface OverviewDeps {
   readonly rows: OverviewRows;
   readonly changeRows: ChangeRows;
   readonly drops: DropRows;
@@ -63,10 +63,10 @@ interface OverviewParts {
 
 /** What people and other rooms see of the queue, and the two things a person may do to a row. */
 export class Overview {
-  readonly #parts: OverviewParts;
+  readonly #deps: OverviewDeps;
 
-  constructor(parts: OverviewParts) {
-    this.#parts = parts;
+  constructor(deps: OverviewDeps) {
+    this.#deps = deps;
   }
 
   status(
@@ -75,7 +75,7 @@ export class Overview {
   ): { readonly kind: 'status'; readonly status: SyncStatus } | Refused {
     if (all && caller.user.role !== 'admin') return refused('admin_only');
     const userId = all ? null : caller.user.id;
-    const { rows, changeRows, presence, pendingDownloads } = this.#parts;
+    const { rows, changeRows, presence, pendingDownloads } = this.#deps;
     const counts = rows.counts(userId);
     const waiting = [...counts.waitingForCredential, ...changeRows.waitingForCredential(userId)];
     const both = { ...counts, waitingForCredential: [...new Set(waiting)].sort() };
@@ -91,7 +91,7 @@ export class Overview {
     if (state !== null && !isUploadState(state)) {
       return refusedAt(['query', 'state'], 'There is no such state of an upload.');
     }
-    const { rows, changeRows } = this.#parts;
+    const { rows, changeRows } = this.#deps;
     const own = state === 'held' ? [] : this.#ofUser(caller.user.id, state);
     const seesHeld = caller.user.role === 'admin' && (state === null || state === 'held');
     const held = [...rows.held().map(toUploadItem), ...changeRows.held().map(toChangeItem)];
@@ -100,7 +100,7 @@ export class Overview {
 
   /** Uploads and changes in one order, the newest first. */
   #ofUser(userId: number, state: UploadState | null): readonly UploadItem[] {
-    const { rows, changeRows } = this.#parts;
+    const { rows, changeRows } = this.#deps;
     const uploads = rows.list(userId, state);
     const changes = changeRows.list(userId, state);
     if (changes.length === 0) return uploads.map(toUploadItem);
@@ -113,7 +113,7 @@ export class Overview {
 
   /** What the NAS does not have yet, oldest first, as the app shows a queue. */
   deviceQueue(caller: Caller, deviceId: string): readonly DeviceQueueEntry[] {
-    const { rows } = this.#parts;
+    const { rows } = this.#deps;
     return rows.unfinished(caller.user.id).map((row) => toDeviceEntry(row, deviceId));
   }
 
@@ -129,8 +129,8 @@ export class Overview {
     }
     if (!row.hasBytes)
       return refused('conflict', 'The file of this upload is lost. Send it again.');
-    this.#parts.uploads.requeue(id);
-    return this.#done(this.#parts.uploads.byId(id) ?? row);
+    this.#deps.uploads.requeue(id);
+    return this.#done(this.#deps.uploads.byId(id) ?? row);
   }
 
   /** Takes an upload out of the queue and its bytes off the disk. */
@@ -140,7 +140,7 @@ export class Overview {
     if (row.state === 'conflict') {
       return refused('conflict', 'It lies on the NAS beside another version. Settle that first.');
     }
-    const { drops, disk, fileOf, uploads, intents } = this.#parts;
+    const { drops, disk, fileOf, uploads, intents } = this.#deps;
     const beingSent = refused('conflict', 'This upload is being sent right now.');
     if (!drops.freeze(id)) return beingSent;
     const fault = await this.#writeEnd(row);
@@ -155,7 +155,7 @@ export class Overview {
     } catch (error) {
       // The row is gone for good; the file goes at the next start.
       const kind = errorKind(error);
-      this.#parts.log.warn(`The file of a dropped upload could not be removed: ${kind}.`);
+      this.#deps.log.warn(`The file of a dropped upload could not be removed: ${kind}.`);
     }
     return this.#done(row);
   }
@@ -163,7 +163,7 @@ export class Overview {
   /** A user's undelivered uploads in a folder, the newest version of each name. */
   pendingInFolder(userId: number, folder: string, within?: Span): readonly PendingUpload[] {
     const newest = new Map<string, PendingUpload>();
-    for (const row of this.#parts.rows.pendingInFolder(userId, folder)) {
+    for (const row of this.#deps.rows.pendingInFolder(userId, folder)) {
       const counts = within === undefined || (row.seq > within.after && row.seq < within.before);
       if (counts) newest.set(row.filename, toPending(row));
     }
@@ -172,27 +172,27 @@ export class Overview {
 
   /** The folders such uploads lie right in, each once. */
   pendingFolders(userId: number): readonly PendingFolder[] {
-    return this.#parts.rows.pendingFolders(userId);
+    return this.#deps.rows.pendingFolders(userId);
   }
 
   /** The newest undelivered version of a path, for its user to read back. */
   queuedFile(userId: number, path: string, within?: Span): QueuedFile | null {
-    const { rows } = this.#parts;
+    const { rows } = this.#deps;
     const isWhole = within === undefined || isEver(within);
     const row = isWhole ? rows.pendingAt(userId, path) : rows.pendingWithin(userId, path, within);
-    return row === null ? null : { ...toPending(row), file: this.#parts.fileOf(row.id) };
+    return row === null ? null : { ...toPending(row), file: this.#deps.fileOf(row.id) };
   }
 
   /** Before its row is gone: an older database must not bring it back. */
   async #writeEnd(row: UploadRow): Promise<Refused | null> {
     const { id, path, sizeBytes, sha256, base, state } = row;
     if (state === 'synced') return null;
-    const atMs = this.#parts.clock.nowMs();
+    const atMs = this.#deps.clock.nowMs();
     try {
-      await this.#parts.intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);
+      await this.#deps.intents.end([{ id, end: 'dropped', atMs, path, sizeBytes, sha256, base }]);
       return null;
     } catch (error) {
-      this.#parts.drops.thaw(id);
+      this.#deps.drops.thaw(id);
       const fault = diskFaultOf(error);
       if (fault === null) throw error;
       return refused(fault);
@@ -200,7 +200,7 @@ export class Overview {
   }
 
   #own(caller: Caller, id: string): UploadRow | null {
-    const row = this.#parts.uploads.byId(id);
+    const row = this.#deps.uploads.byId(id);
     const heldForAdmins = row?.state === 'held' && caller.user.role === 'admin';
     return heldForAdmins || row?.userId === caller.user.id ? row : null;
   }
@@ -235,7 +235,7 @@ export interface TakeUpWish {
 
 type TakenUp = { readonly kind: 'done'; readonly upload: UploadRow } | Refused;
 
-interface HeldUploadsParts {
+interface HeldUploadsDeps {
   readonly rows: HeldRows;
   readonly changeRows: ChangeRows;
   readonly uploads: UploadRows;
@@ -253,10 +253,10 @@ interface HeldUploadsParts {
 
 /** Uploads of people who are gone: kept from who has their id now, until an admin gives them away. */
 export class HeldUploads {
-  readonly #parts: HeldUploadsParts;
+  readonly #deps: HeldUploadsDeps;
 
-  constructor(parts: HeldUploadsParts) {
-    this.#parts = parts;
+  constructor(deps: HeldUploadsDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -264,7 +264,7 @@ export class HeldUploads {
    * @returns how many uploads are held for it
    */
   hold(userId: number): number {
-    const { rows, changeRows, log } = this.#parts;
+    const { rows, changeRows, log } = this.#deps;
     const held = rows.hold(userId);
     const changes = changeRows.hold(userId);
     if (held > 0) log.warn(`${held} uploads are held, as their user is gone.`);
@@ -274,10 +274,10 @@ export class HeldUploads {
 
   /** The NAS said who has that id: what was rebuilt for who had it before is not theirs. */
   confirmed(userId: number): void {
-    const bornAt = this.#parts.bornAt(userId);
-    const held = bornAt === null ? 0 : this.#parts.rows.holdOthers(userId, bornAt);
-    if (bornAt !== null) this.#parts.changeRows.holdOthers(userId, bornAt);
-    if (held > 0) this.#parts.log.warn(`${held} found uploads are held: their user is gone.`);
+    const bornAt = this.#deps.bornAt(userId);
+    const held = bornAt === null ? 0 : this.#deps.rows.holdOthers(userId, bornAt);
+    if (bornAt !== null) this.#deps.changeRows.holdOthers(userId, bornAt);
+    if (held > 0) this.#deps.log.warn(`${held} found uploads are held: their user is gone.`);
   }
 
   /** Makes a held upload a new one of a user, at a path that user may write. */
@@ -286,12 +286,12 @@ export class HeldUploads {
     const row = this.#held(id);
     if (row === null) return refused('not_found');
     if (!row.hasBytes) return refused('conflict', 'The file of this upload is lost.');
-    const user = this.#parts.userNamed(wish.username);
+    const user = this.#deps.userNamed(wish.username);
     if (user === null) return refusedAt(['body', 'username'], 'There is no such user here.');
     const parsed = parsePath(wish.path);
     if (parsed.kind === 'bad_path') return refused('bad_path', parsed.reason);
     const whose: Caller = { user, kind: 'pi', nasToken: null, scope: 'all' };
-    if (!(await this.#parts.mayWrite(whose, parsed.path))) {
+    if (!(await this.#deps.mayWrite(whose, parsed.path))) {
       return refused('not_yours', `${user.username} cannot write to this place.`);
     }
     try {
@@ -305,7 +305,7 @@ export class HeldUploads {
 
   /** Its bytes stay where they are, so it keeps its id; the later of two intents is the one. */
   async #give(row: UploadRow, user: User, path: string): Promise<TakenUp> {
-    const { uploads, drops, intents, disk, folder, bornAt, clock } = this.#parts;
+    const { uploads, drops, intents, disk, folder, bornAt, clock } = this.#deps;
     const { id, sizeBytes, sha256, intentFile } = row;
     const upload: NewUpload = {
       id,
@@ -342,7 +342,7 @@ export class HeldUploads {
   }
 
   #held(id: string): UploadRow | null {
-    const row = this.#parts.uploads.byId(id);
+    const row = this.#deps.uploads.byId(id);
     return row?.state === 'held' ? row : null;
   }
 }

@@ -34,7 +34,7 @@ export interface Costs {
   readonly byTariff: readonly TariffCost[];
 }
 
-interface CostsParts {
+interface CostsDeps {
   readonly histories: Histories;
   readonly prices: Prices;
   readonly time: LocalTime;
@@ -43,16 +43,16 @@ interface CostsParts {
 }
 
 /** What a plug, or the household, cost in a stretch of time. */
-export function costsOf(parts: CostsParts, wish: CostsWish): Costs | WishRefusal {
-  const { time, prices } = parts;
-  const subject = parts.histories.subject(wish.deviceId);
+export function costsOf(deps: CostsDeps, wish: CostsWish): Costs | WishRefusal {
+  const { time, prices } = deps;
+  const subject = deps.histories.subject(wish.deviceId);
   if (subject.kind !== 'subject') return subject;
-  const nowS = parts.nowS();
+  const nowS = deps.nowS();
   const range = rangeOf(wish, 'month', nowS, time);
   if (range.kind !== 'range') return range;
   const { number } = subject;
-  const { fromS, toS } = parts.histories.whole(number, range.fromS, range.toS);
-  const view = parts.view();
+  const { fromS, toS } = deps.histories.whole(number, range.fromS, range.toS);
+  const view = deps.view();
   const shares = view.shares(number, fromS, toS);
   const nameOf = prices.nameOf();
   const energyMwh = shares.reduce((sum, share) => sum + share.energyMwh, 0);

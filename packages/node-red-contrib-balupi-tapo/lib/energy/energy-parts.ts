@@ -34,7 +34,7 @@ export interface EnergySettings {
   readonly co2GPerKwh: number | null;
 }
 
-export interface EnergyParts {
+export interface EnergyDeps {
   /** The energy database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -78,11 +78,11 @@ const JOINED_S = 95;
  * @param onWritten called after each commit
  */
 export function assembleEnergy(
-  parts: EnergyParts,
+  deps: EnergyDeps,
   nasNumber: () => number | null,
   onWritten: () => void,
 ): AssembledEnergy {
-  const { store, settings, devices } = parts;
+  const { store, settings, devices } = deps;
   const sampleIntervalS = settings.sampleIntervalSeconds;
   const longestS = Math.max(JOINED_S, 3 * sampleIntervalS + 5);
   const borders = nasBorders(settings.nasPowerThresholdWatts);
@@ -103,7 +103,7 @@ export function assembleEnergy(
   const shared = { ...past, time, samples, buckets, nasHours, pruning, prices, latest };
   const { commitSeconds, timeZone } = settings;
   const metering: Metering = new Metering({
-    ...{ ...parts, ...shared, calendar: new CalendarRows(store), timeZone },
+    ...{ ...deps, ...shared, calendar: new CalendarRows(store), timeZone },
     ...{ longestS, borders, nasNumber, commitSeconds, onWritten },
   });
   const present = { view: () => metering.view(), nowS: () => metering.nowS() };
@@ -118,7 +118,7 @@ export function assembleEnergy(
   return { corrections, time, nasHours, prices, metering, borders, ...answering };
 }
 
-function retentionOf(settings: EnergyParts['settings']): {
+function retentionOf(settings: EnergyDeps['settings']): {
   readonly rawDays: number;
   readonly hourlyDays: number;
 } {

@@ -17,7 +17,7 @@ import {
   type StretchUse,
   useInStretch,
 } from './dashboard.ts';
-import { assembleEnergy, type EnergyParts } from './energy-parts.ts';
+import { assembleEnergy, type EnergyDeps } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 import { type Current, type Latest, ReadingsAside } from './latest.ts';
 import type { LocalTime } from './local-time.ts';
@@ -116,17 +116,17 @@ export class Energy {
   readonly #present = { view: () => this.#metering.view(), nowS: () => this.#metering.nowS() };
   #nasNumber: number | null = null;
 
-  constructor(parts: EnergyParts) {
+  constructor(deps: EnergyDeps) {
     const assembled = assembleEnergy(
-      parts,
+      deps,
       () => this.#nas()?.number ?? null,
       () => {
         this.#forgetAside();
       },
     );
-    this.#devices = parts.devices;
-    this.#clock = parts.clock;
-    this.#sampleIntervalS = parts.settings.sampleIntervalSeconds;
+    this.#devices = deps.devices;
+    this.#clock = deps.clock;
+    this.#sampleIntervalS = deps.settings.sampleIntervalSeconds;
     this.#time = assembled.time;
     this.#nasHours = assembled.nasHours;
     this.#latest = assembled.latest;
@@ -138,10 +138,10 @@ export class Energy {
     this.#borders = assembled.borders;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
-    this.#corrected = new Listeners(parts.log);
-    const { trial } = parts;
+    this.#corrected = new Listeners(deps.log);
+    const { trial } = deps;
     this.#isOnTrial = trial?.isOn ?? (() => false);
-    this.#aside = trial === undefined ? null : new ReadingsAside(trial.file, parts.clock);
+    this.#aside = trial === undefined ? null : new ReadingsAside(trial.file, deps.clock);
   }
 
   /**

@@ -15,8 +15,8 @@ import {
   resolutionFor,
   RESOLUTIONS,
 } from './periods.ts';
-import type { EnergyDevice, EnergyDevices, Sample } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
+import type { EnergyDevice, EnergyDevices, Sample } from './sample.ts';
 import { fedInMj, MJ_PER_MWH, usedMj } from './slots.ts';
 
 export interface HistoryWish extends RangeWish {
@@ -51,7 +51,7 @@ export interface HistoryPages extends HistoryHead {
   readonly pages: AsyncIterable<readonly Bucket[]>;
 }
 
-interface HistoryParts {
+interface HistoryDeps {
   readonly buckets: BucketRows;
   readonly samples: SampleRows;
   readonly devices: EnergyDevices;
@@ -82,10 +82,10 @@ const PAGE_S: Readonly<Record<Resolution, number>> = {
 
 /** Questions about the past. */
 export class Histories {
-  readonly #parts: HistoryParts;
+  readonly #deps: HistoryDeps;
 
-  constructor(parts: HistoryParts) {
-    this.#parts = parts;
+  constructor(deps: HistoryDeps) {
+    this.#deps = deps;
   }
 
   /** At most {@link MOST_POINTS} points; a finer wish is coarsened. */
@@ -107,7 +107,7 @@ export class Histories {
   /** Who a question is about; without an id the household. */
   subject(deviceId: string | undefined): Subject {
     if (deviceId === undefined) return { kind: 'subject', number: HOUSEHOLD, device: null };
-    const { devices } = this.#parts;
+    const { devices } = this.#deps;
     const isIt = ({ id }: EnergyDevice): boolean => id === deviceId;
     const device = devices.list().find(isIt) ?? devices.forgotten().find(isIt);
     if (device === undefined) return { kind: 'unknown_device' };
@@ -116,7 +116,7 @@ export class Histories {
 
   /** A range in whole hours, and in whole days where their hours are no longer kept. */
   whole(number: number, fromS: number, toS: number): { fromS: number; toS: number } {
-    const { time, nowS } = this.#parts;
+    const { time, nowS } = this.#deps;
     const unitAt = (atS: number): Resolution => (this.#hasDayAlone(number, atS) ? 'day' : 'hour');
     return {
       fromS: bucketStart(unitAt(fromS), fromS, time),
@@ -125,7 +125,7 @@ export class Histories {
   }
 
   #hasDayAlone(number: number, atS: number): boolean {
-    const { buckets, time } = this.#parts;
+    const { buckets, time } = this.#deps;
     const oldestS = buckets.oldestHourS(number);
     if (oldestS !== null && atS >= time.dayStart(oldestS)) return false;
     const day = time.date(atS);
@@ -133,7 +133,7 @@ export class Histories {
   }
 
   #plan(wish: HistoryWish, mostPoints: number): Plan {
-    const { time, sampleIntervalS, nowS } = this.#parts;
+    const { time, sampleIntervalS, nowS } = this.#deps;
     const subject = this.subject(wish.deviceId);
     if (subject.kind !== 'subject') return subject;
     const range = rangeOf(wish, 'day', nowS(), time);
@@ -156,14 +156,14 @@ export class Histories {
   }
 
   #knownS(number: number, fromS: number, toS: number): number {
-    const nowS = this.#parts.nowS();
-    const oldestS = this.#parts.buckets.oldestDayS(number) ?? nowS - 86_400;
+    const nowS = this.#deps.nowS();
+    const oldestS = this.#deps.buckets.oldestDayS(number) ?? nowS - 86_400;
     return Math.max(0, Math.min(toS, nowS) - Math.max(fromS, oldestS));
   }
 
   /** Whether nothing that fine was pruned from the range already. */
   #exists(number: number, resolution: Resolution, fromS: number): boolean {
-    const { buckets, samples, time } = this.#parts;
+    const { buckets, samples, time } = this.#deps;
     if (resolution === 'raw') {
       if (number === HOUSEHOLD) return false;
       return fromS >= (samples.oldestS() ?? 0) || !this.#hasHourBefore(number, samples.oldestS());
@@ -180,17 +180,17 @@ export class Histories {
   }
 
   #hasHourBefore(number: number, oldestS: number | null): boolean {
-    const hourS = this.#parts.buckets.oldestHourS(number);
+    const hourS = this.#deps.buckets.oldestHourS(number);
     return oldestS !== null && hourS !== null && hourS + HOUR_S < oldestS;
   }
 
   #hasDayBefore(number: number, fromS: number, oldestHourS: number): boolean {
-    const { buckets, time } = this.#parts;
+    const { buckets, time } = this.#deps;
     return buckets.days(number, time.date(fromS), time.date(oldestHourS)).length > 0;
   }
 
   #points(number: number, resolution: Resolution, fromS: number, toS: number): Bucket[] {
-    const { time, view } = this.#parts;
+    const { time, view } = this.#deps;
     switch (resolution) {
       case 'raw':
         return this.#raw(number, fromS, toS);
@@ -211,7 +211,7 @@ export class Histories {
 
   /** Each sample with the straight line to the next one, as it was measured. */
   #raw(number: number, fromS: number, toS: number): Bucket[] {
-    const { samples, longestS } = this.#parts;
+    const { samples, longestS } = this.#deps;
     const all = samples.ofDevice(number, fromS, toS + longestS);
     return all
       .map((sample, index) => rawBucket(sample, all[index + 1], longestS))
@@ -219,7 +219,7 @@ export class Histories {
   }
 
   async *#pages(number: number, head: HistoryHead): AsyncGenerator<readonly Bucket[]> {
-    const { time, nowS, samples, buckets } = this.#parts;
+    const { time, nowS, samples, buckets } = this.#deps;
     const { resolution } = head;
     const oldestS =
       resolution === 'raw' ? samples.oldestS() : (buckets.oldestDayS(number) ?? nowS() - 86_400);

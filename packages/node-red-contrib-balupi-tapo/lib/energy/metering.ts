@@ -25,7 +25,7 @@ import { type CalendarRows, CounterRows, MisplacedRows, type SampleRows } from '
 import type { HourlyHistory, Reading, SeenPlugs } from './sample.ts';
 import type { HandOverOutcome, Succession } from './succession.ts';
 
-interface MeteringParts {
+interface MeteringDeps {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -68,7 +68,7 @@ const REPLAY_S = 7_200;
  * state. A transaction that fails loses nothing; the next one tries again.
  */
 export class Metering {
-  readonly #parts: MeteringParts;
+  readonly #deps: MeteringDeps;
   readonly #anchor: WallAnchor;
   readonly #book: MeterBook;
   readonly #recorder: Recorder;
@@ -80,20 +80,20 @@ export class Metering {
   #storedUntilS: number | null = null;
   #isFailing = false;
 
-  constructor(parts: MeteringParts) {
-    const { clock, latest, history, log, time } = parts;
-    this.#parts = parts;
-    this.#misplaced = new MisplacedRows(parts.store);
-    const [rows, live] = [new CounterRows(parts.store), () => this.#live()];
-    this.#counters = new Counters({ rows, buckets: parts.buckets, live });
-    this.#anchor = new WallAnchor(parts.isClockTrusted);
-    this.#book = new MeterBook(parts.time, parts.longestS);
+  constructor(deps: MeteringDeps) {
+    const { clock, latest, history, log, time } = deps;
+    this.#deps = deps;
+    this.#misplaced = new MisplacedRows(deps.store);
+    const [rows, live] = [new CounterRows(deps.store), () => this.#live()];
+    this.#counters = new Counters({ rows, buckets: deps.buckets, live });
+    this.#anchor = new WallAnchor(deps.isClockTrusted);
+    this.#book = new MeterBook(deps.time, deps.longestS);
     const [anchor, book] = [this.#anchor, this.#book];
     this.#recorder = new Recorder({ clock, anchor, book, latest, history, time, log });
   }
 
   start(): void {
-    const { samples, log, clock } = this.#parts;
+    const { samples, log, clock } = this.#deps;
     this.#settleZone();
     if (this.#book.load(samples, this.#hasHour).length > 0) {
       log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
@@ -126,17 +126,17 @@ export class Metering {
 
   /** @returns whether more is due */
   prune(): boolean {
-    if (!this.#parts.isClockProved()) return false;
-    return this.#parts.store.transaction(() => this.#parts.pruning.slice());
+    if (!this.#deps.isClockProved()) return false;
+    return this.#deps.store.transaction(() => this.#deps.pruning.slice());
   }
 
   nowS(): number {
-    return Math.floor(this.wallMs(this.#parts.clock.monotonicMs()) / 1_000);
+    return Math.floor(this.wallMs(this.#deps.clock.monotonicMs()) / 1_000);
   }
 
   /** The wall-clock time of a monotonic one; by the wall clock as it is while that is not trusted. */
   wallMs(monotonicMs: number): number {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const placed = this.#anchor.place(monotonicMs);
     if (placed.kind === 'placed') return placed.atMs;
     return clock.nowMs() + monotonicMs - clock.monotonicMs();
@@ -144,9 +144,9 @@ export class Metering {
 
   /** How right a plug's own clock is now; null while nobody knows the time. */
   judgePlugClock(plugLocalTime: string): PlugClock | null {
-    const placed = this.#anchor.place(this.#parts.clock.monotonicMs());
+    const placed = this.#anchor.place(this.#deps.clock.monotonicMs());
     if (placed.kind === 'untrusted') return null;
-    return judgePlugClock(plugLocalTime, Math.floor(placed.atMs / 1_000), this.#parts.time);
+    return judgePlugClock(plugLocalTime, Math.floor(placed.atMs / 1_000), this.#deps.time);
   }
 
   /**
@@ -154,7 +154,7 @@ export class Metering {
    * @throws what the database throws; nothing is changed then
    */
   handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
-    const { store, succession, prices } = this.#parts;
+    const { store, succession, prices } = this.#deps;
     this.#recorder.release();
     this.#commit(false);
     const refusal = succession.refusal(fromNumber, toNumber, this.#book);
@@ -195,7 +195,7 @@ export class Metering {
 
   /** The stored buckets with what only memory has on top. */
   view(): BucketView {
-    return new BucketView(this.#parts.buckets, this.#parts.time, this.#live());
+    return new BucketView(this.#deps.buckets, this.#deps.time, this.#live());
   }
 
   /** The NAS's hours that only memory has. */
@@ -204,7 +204,7 @@ export class Metering {
   }
 
   #live(): DeviceHour[] {
-    const { prices, overlay } = this.#parts;
+    const { prices, overlay } = this.#deps;
     return this.#book
       .live()
       .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs))
@@ -213,15 +213,15 @@ export class Metering {
   }
 
   readonly #hasHour = (deviceNumber: number, startS: number): boolean =>
-    this.#parts.buckets.hours(deviceNumber, startS, startS + 1).length > 0;
+    this.#deps.buckets.hours(deviceNumber, startS, startS + 1).length > 0;
 
   /** Hours stay what they are in another zone; the days are those of the new calendar. */
   #settleZone(): void {
-    const { calendar, store, rollUp, log, timeZone } = this.#parts;
+    const { calendar, store, rollUp, log, timeZone } = this.#deps;
     const before = calendar.zone();
     if (before === timeZone) return;
     const days = store.transaction(() => {
-      calendar.put(timeZone, Math.floor(this.#parts.clock.nowMs() / 1_000));
+      calendar.put(timeZone, Math.floor(this.#deps.clock.nowMs() / 1_000));
       return before === null ? 0 : rollUp.rebuildDays();
     });
     if (before === null) return;
@@ -237,7 +237,7 @@ export class Metering {
    * dropped.
    */
   #putRight(): void {
-    const { clock, isClockProved, store, samples, time, log } = this.#parts;
+    const { clock, isClockProved, store, samples, time, log } = this.#deps;
     if (!this.#anchor.isSettled || !isClockProved()) return;
     const [nowMs, tickMs] = [clock.nowMs(), clock.monotonicMs()];
     const misplaced = this.#anchor.misplacedBy(nowMs, tickMs);
@@ -268,7 +268,7 @@ export class Metering {
     nowMs: number,
     lastS: number,
   ): { readonly anewS: number; readonly beforeS: number } {
-    const { store, time, buckets, rollUp } = this.#parts;
+    const { store, time, buckets, rollUp } = this.#deps;
     if (misplaced === null) {
       store.transaction(() => {
         this.#misplaced.drop(lastS);
@@ -293,14 +293,14 @@ export class Metering {
   }
 
   #schedule(): void {
-    this.#cancel = this.#parts.clock.after(this.#parts.commitSeconds * 1_000, () => {
+    this.#cancel = this.#deps.clock.after(this.#deps.commitSeconds * 1_000, () => {
       this.#schedule();
       this.#tick();
     });
   }
 
   #tick(): void {
-    const { clock, log } = this.#parts;
+    const { clock, log } = this.#deps;
     try {
       this.rollUp();
       if (clock.monotonicMs() >= this.#pruneDueMs && !this.prune()) {
@@ -319,7 +319,7 @@ export class Metering {
   }
 
   #commit(isFinal: boolean): void {
-    const { store, samples, prices, rollUp, nasHours, seen } = this.#parts;
+    const { store, samples, prices, rollUp, nasHours, seen } = this.#deps;
     const draft = this.#book.draft(this.nowS(), isFinal);
     const hours = draft.hours.map(({ deviceNumber, metered }) =>
       deviceHour(deviceNumber, metered, prices.tariffs),
@@ -344,11 +344,11 @@ export class Metering {
     });
     written();
     draft.done();
-    this.#parts.onWritten();
+    this.#deps.onWritten();
   }
 
   #nasHoursOf(hours: readonly DeviceHour[]): NasHour[] {
-    const { nasNumber, prices, borders, time } = this.#parts;
+    const { nasNumber, prices, borders, time } = this.#deps;
     const number = nasNumber();
     return hours
       .filter(({ deviceNumber }) => deviceNumber === number)

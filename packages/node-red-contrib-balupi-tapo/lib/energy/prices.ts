@@ -52,7 +52,7 @@ interface Span {
   readonly toS: number;
 }
 
-interface PricesParts {
+interface PricesDeps {
   readonly store: Store;
   readonly rows: PriceRows;
   readonly buckets: BucketRows;
@@ -65,17 +65,17 @@ interface PricesParts {
 
 /** The prices of the household, and what they make of stored hours when somebody asks for it. */
 export class Prices {
-  readonly #parts: PricesParts;
+  readonly #deps: PricesDeps;
   #defaultUcPerKwh: number;
   #tariffs: Tariffs | null = null;
 
-  constructor(parts: PricesParts) {
-    this.#parts = parts;
-    this.#defaultUcPerKwh = parts.defaultUcPerKwh;
+  constructor(deps: PricesDeps) {
+    this.#deps = deps;
+    this.#defaultUcPerKwh = deps.defaultUcPerKwh;
   }
 
   get tariffs(): Tariffs {
-    const { rows, time } = this.#parts;
+    const { rows, time } = this.#deps;
     this.#tariffs ??= new Tariffs(rows.all(), this.#defaultUcPerKwh, time, rows.slots());
     return this.#tariffs;
   }
@@ -87,13 +87,13 @@ export class Prices {
   }
 
   list(): Price[] {
-    return this.#parts.rows.all();
+    return this.#deps.rows.all();
   }
 
   create(wish: PriceWish, nowS: number): PriceOutcome {
-    const checked = checkedPrice(wish, null, this.#parts.time);
+    const checked = checkedPrice(wish, null, this.#deps.time);
     if (checked.kind === 'invalid') return checked;
-    const id = this.#parts.rows.insert(checked.price, nowS);
+    const id = this.#deps.rows.insert(checked.price, nowS);
     this.#tariffs = null;
     return { kind: 'price', price: { ...checked.price, id } };
   }
@@ -102,10 +102,10 @@ export class Prices {
   update(id: number, wish: PriceWish): PriceOutcome {
     const known = this.list().find((price) => price.id === id);
     if (known === undefined) return { kind: 'unknown_price' };
-    const checked = checkedPrice(wish, known, this.#parts.time);
+    const checked = checkedPrice(wish, known, this.#deps.time);
     if (checked.kind === 'invalid') return checked;
     const price = { ...checked.price, id };
-    this.#parts.rows.update(price);
+    this.#deps.rows.update(price);
     this.#tariffs = null;
     return { kind: 'price', price, before: known };
   }
@@ -115,7 +115,7 @@ export class Prices {
    * The same again changes nothing.
    */
   putSlots(name: string, wishes: readonly SlotWish[], nowS: number): SlotsOutcome {
-    const { store, rows, time } = this.#parts;
+    const { store, rows, time } = this.#deps;
     const checked = checkedSlots(wishes, time);
     if (checked.kind === 'invalid') return checked;
     const named = checkedPrice({ name, pricePerKwhCents: 0 }, null, time);
@@ -141,7 +141,7 @@ export class Prices {
    * was changed.
    */
   costed(price: Price, before: Price | undefined, nowS: number): Costed {
-    const { buckets } = this.#parts;
+    const { buckets } = this.#deps;
     const spanOf = ({ validFromS, validToS }: Price): Span => ({
       fromS: validFromS ?? 0,
       toS: validToS ?? nowS + 1,
@@ -162,14 +162,14 @@ export class Prices {
   }
 
   remove(id: number, nowS: number): RemovalOutcome {
-    const isGone = this.#parts.rows.delete(id, nowS);
+    const isGone = this.#deps.rows.delete(id, nowS);
     this.#tariffs = null;
     return { kind: isGone ? 'removed' : 'unknown_price' };
   }
 
   /** The name of a price, also of one that was deleted. */
   nameOf(): (priceId: number) => string {
-    const names = this.#parts.rows.names();
+    const names = this.#deps.rows.names();
     return (priceId) =>
       priceId === DEFAULT_PRICE_ID
         ? DEFAULT_PRICE_NAME
@@ -181,7 +181,7 @@ export class Prices {
    * short, it leaves whole days; asked again, it finishes.
    */
   async recalculate(fromS: number, nowS: number): Promise<Recalculated> {
-    const { store, buckets, time, aside } = this.#parts;
+    const { store, buckets, time, aside } = this.#deps;
     const devices = buckets.devices();
     const oldest = devices.map((device) => buckets.oldestHourS(device) ?? nowS);
     let startS = Math.max(time.hourStart(fromS), Math.min(nowS, ...oldest));
@@ -197,7 +197,7 @@ export class Prices {
   }
 
   #repriceDay(devices: readonly number[], fromS: number, toS: number): number {
-    const { buckets, rollUp, time } = this.#parts;
+    const { buckets, rollUp, time } = this.#deps;
     const priced = new Map<number, HourBucket[]>();
     this.#repriceNas(fromS, toS);
     let changed = 0;
@@ -224,7 +224,7 @@ export class Prices {
 
   /** What the NAS saved asleep is worth what a kWh costs now. */
   #repriceNas(fromS: number, toS: number): void {
-    const { nasHours, time } = this.#parts;
+    const { nasHours, time } = this.#deps;
     for (const hour of nasHours.range(fromS, toS)) {
       const priceUcPerKwh = this.tariffs.meanUcPerKwh(hour.startS, time.hourEnd(hour.startS));
       if (priceUcPerKwh !== hour.priceUcPerKwh) nasHours.put({ ...hour, priceUcPerKwh });
@@ -233,7 +233,7 @@ export class Prices {
 
   /** By the mean of its prices where what is finer is no longer kept, and then estimated. */
   #priced(device: number, hour: HourBucket): HourBucket {
-    const { buckets, time } = this.#parts;
+    const { buckets, time } = this.#deps;
     // An hour of a zone whose hours begin at another minute is an hour all the same.
     const isOurs = time.hourStart(hour.startS) === hour.startS;
     const endS = isOurs ? time.hourEnd(hour.startS) : hour.startS + 3_600;

@@ -20,7 +20,7 @@ const SAMPLES_A_SLICE = 2_000;
 const FINE_DAYS_A_SLICE = 0.25;
 const HOURLY_DAYS_A_SLICE = 14;
 
-interface PruningParts {
+interface PruningDeps {
   readonly samples: SampleRows;
   readonly buckets: BucketRows;
   readonly nasHours: NasHourRows;
@@ -34,10 +34,10 @@ interface PruningParts {
  * makes one more day, and wipes nothing.
  */
 export class Pruning {
-  readonly #parts: PruningParts;
+  readonly #deps: PruningDeps;
 
-  constructor(parts: PruningParts) {
-    this.#parts = parts;
+  constructor(deps: PruningDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -45,7 +45,7 @@ export class Pruning {
    * @returns whether more is due
    */
   slice(): boolean {
-    const { samples, retention } = this.#parts;
+    const { samples, retention } = this.#deps;
     const rawS = this.#rawCut();
     const isMoreRaw = rawS !== null && samples.deleteBefore(rawS, SAMPLES_A_SLICE);
     if (rawS !== null) samples.deleteHoursBefore(rawS);
@@ -57,7 +57,7 @@ export class Pruning {
 
   /** Slides with the time of day, in steps. */
   #rawCut(): number | null {
-    const { samples, buckets, retention } = this.#parts;
+    const { samples, buckets, retention } = this.#deps;
     const baseS = this.#dayWithData(Math.ceil(retention.rawDays));
     const newestDayS = buckets.dayWithData(0);
     const newestS = samples.newestS();
@@ -67,11 +67,11 @@ export class Pruning {
   }
 
   #dayWithData(back: number): number | null {
-    return this.#parts.buckets.dayWithData(back);
+    return this.#deps.buckets.dayWithData(back);
   }
 
   #pruneBuckets(fineS: number | null, hourS: number | null): boolean {
-    const { buckets, nasHours } = this.#parts;
+    const { buckets, nasHours } = this.#deps;
     const fine = sliced(fineS, buckets.oldestFineS(), FINE_DAYS_A_SLICE);
     if (fine !== null) buckets.pruneFine(fine);
     let isMore = fine !== fineS;

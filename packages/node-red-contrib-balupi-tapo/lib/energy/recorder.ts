@@ -13,7 +13,7 @@ import {
   sampleAt,
 } from './sample.ts';
 
-interface RecorderParts {
+interface RecorderDeps {
   readonly clock: Clock;
   readonly anchor: WallAnchor;
   readonly book: MeterBook;
@@ -39,7 +39,7 @@ const DAY_S = 86_400;
  * Takes readings in, places them in time, feeds the meters, and keeps what the next commit writes.
  */
 export class Recorder {
-  readonly #parts: RecorderParts;
+  readonly #deps: RecorderDeps;
   #unplaced: Reading[] = [];
   #samples: Sample[] = [];
   #hours: { deviceNumber: number; hours: readonly HistoryHour[] }[] = [];
@@ -49,12 +49,12 @@ export class Recorder {
   #storedUntilS: number | null = null;
   readonly #frozen = new Set<number>();
 
-  constructor(parts: RecorderParts) {
-    this.#parts = parts;
+  constructor(deps: RecorderDeps) {
+    this.#deps = deps;
   }
 
   record(readings: readonly Reading[]): void {
-    const { clock, anchor, latest } = this.#parts;
+    const { clock, anchor, latest } = this.#deps;
     const hasSettled = anchor.observe(clock.nowMs(), clock.monotonicMs());
     if (hasSettled) this.#settle(clock.nowMs());
     for (const given of readings) {
@@ -108,7 +108,7 @@ export class Recorder {
   }
 
   #settle(nowMs: number): void {
-    const { book, log } = this.#parts;
+    const { book, log } = this.#deps;
     const forgotten = book.forgetFuture(Math.floor(nowMs / 1_000));
     if (forgotten.length > 0) {
       log.warn(
@@ -121,13 +121,13 @@ export class Recorder {
   /** As far as its plug's clock can be judged, which nobody can who does not know the time. */
   #honest(reading: Reading): Reading {
     const { plugLocalTime, monotonicMs } = reading;
-    const placed = this.#parts.anchor.place(monotonicMs);
+    const placed = this.#deps.anchor.place(monotonicMs);
     if (plugLocalTime === undefined || placed.kind === 'untrusted') return reading;
     return withHonestCounters(reading, this.#judge(plugLocalTime, placed.atMs));
   }
 
   #judge(plugLocalTime: string, atMs: number): PlugClock {
-    return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#parts.time);
+    return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#deps.time);
   }
 
   /** By what an earlier run stored the clock is behind. It may be put right, and this with it. */
@@ -137,7 +137,7 @@ export class Recorder {
   }
 
   #place(reading: Reading): void {
-    const placed = this.#parts.anchor.place(reading.monotonicMs);
+    const placed = this.#deps.anchor.place(reading.monotonicMs);
     if (placed.kind === 'untrusted') {
       this.#unplaced.push(reading);
       return;
@@ -158,12 +158,12 @@ export class Recorder {
   }
 
   #wantsHistory(sample: Sample): boolean {
-    const { book, history } = this.#parts;
+    const { book, history } = this.#deps;
     return history !== null && book.wantsHistory(sample.deviceNumber, sample.atS);
   }
 
   #feed(sample: Sample, hours: readonly HistoryHour[]): void {
-    const { book, log } = this.#parts;
+    const { book, log } = this.#deps;
     const { deviceNumber } = sample;
     if (!book.add(sample, hours)) return;
     this.#samples.push(sample);
@@ -177,7 +177,7 @@ export class Recorder {
   }
 
   #hold(sample: Sample): void {
-    const { clock, history, book, time } = this.#parts;
+    const { clock, history, book, time } = this.#deps;
     const { deviceNumber, atS } = sample;
     const samples = [sample];
     const ending = new AbortController();
@@ -210,7 +210,7 @@ export class Recorder {
       },
       (error: unknown) => {
         const reason = error instanceof Error ? error.name : 'no reason given';
-        this.#parts.log.warn(`Plug ${deviceNumber} did not tell its own history: ${reason}.`);
+        this.#deps.log.warn(`Plug ${deviceNumber} did not tell its own history: ${reason}.`);
         finish([]);
       },
     );
@@ -219,7 +219,7 @@ export class Recorder {
   #reject(deviceNumber: number): void {
     this.#rejected += 1;
     if (this.#rejected % 100 !== 1) return;
-    this.#parts.log.warn(`Plug ${deviceNumber} told a power no plug can have; it was not counted.`);
+    this.#deps.log.warn(`Plug ${deviceNumber} told a power no plug can have; it was not counted.`);
   }
 }
 

@@ -30,7 +30,7 @@ export interface DeviceStandby {
   readonly yearlyUc: number | null;
 }
 
-interface SummaryParts {
+interface SummaryDeps {
   readonly view: BucketView;
   readonly nasHours: NasHourRows;
   readonly time: LocalTime;
@@ -51,8 +51,8 @@ type Costs = Pick<
   'avgDailyMwh' | 'monthlyCostEstimateUc' | 'monthToDateUc' | 'feedInMwhMonth' | 'standbyMw'
 >;
 
-export function householdSummary(parts: SummaryParts): Costs {
-  const { view, time, nowS } = parts;
+export function householdSummary(deps: SummaryDeps): Costs {
+  const { view, time, nowS } = deps;
   const todayS = time.dayStart(nowS);
   const complete = view
     .days(HOUSEHOLD, nowS - WEEKDAYS_BASIS_S, nowS)
@@ -88,13 +88,13 @@ export interface NasPlug {
   readonly corrected: readonly { readonly fromS: number; readonly toS: number }[];
 }
 
-export function nasSummary(parts: SummaryParts, nas: NasPlug): Sleep {
-  const { time, nowS } = parts;
+export function nasSummary(deps: SummaryDeps, nas: NasPlug): Sleep {
+  const { time, nowS } = deps;
   const monthS = time.monthStart(nowS);
   const todayS = time.dayStart(nowS);
   const basisS = Math.min(monthS, nowS - IDLE_BASIS_S);
-  const stored = parts.nasHours.range(basisS, nowS);
-  const hours = mergedHours(putRight(stored, basisS, parts, nas), parts.liveNasHours);
+  const stored = deps.nasHours.range(basisS, nowS);
+  const hours = mergedHours(putRight(stored, basisS, deps, nas), deps.liveNasHours);
   const today = hours.filter(({ startS }) => startS >= todayS);
   const month = hours.filter(({ startS }) => startS >= monthS);
   const savings = nasSavings(month, hours);
@@ -140,7 +140,7 @@ function standbyOf(buckets: readonly Bucket[]): number | null {
 function putRight(
   stored: readonly NasHour[],
   basisS: number,
-  { view, time, nowS }: SummaryParts,
+  { view, time, nowS }: SummaryDeps,
   { number, borders, corrected }: NasPlug,
 ): readonly NasHour[] {
   const hours = new Map(stored.map((hour) => [hour.startS, hour]));

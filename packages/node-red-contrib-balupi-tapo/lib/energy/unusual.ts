@@ -83,7 +83,7 @@ interface Subject {
   readonly deviceName: string | null;
 }
 
-interface WatchParts {
+interface WatchDeps {
   readonly devices: () => readonly EnergyDevice[];
   readonly view: () => BucketView;
   readonly time: LocalTime;
@@ -92,13 +92,13 @@ interface WatchParts {
 
 /** Looks at each plug's last complete hour once, and tells when its level changes. */
 export class UnusualWatch {
-  readonly #parts: WatchParts;
+  readonly #deps: WatchDeps;
   readonly #listeners = new Set<OnUnusual>();
   /** Start of the hour that was judged last, and what came of it, by plug. */
   readonly #judged = new Map<number, { hourS: number; level: HourVerdict['level'] }>();
 
-  constructor(parts: WatchParts) {
-    this.#parts = parts;
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
   }
 
   listen(listener: OnUnusual): () => void {
@@ -110,7 +110,7 @@ export class UnusualWatch {
 
   /** Judges the hour of one plug that has not been judged yet: eight weeks of hours are read. */
   look(): void {
-    const { time, nowS } = this.#parts;
+    const { time, nowS } = this.#deps;
     const hourS = time.hourStart(time.hourStart(nowS()) - 1);
     const next = this.#subjects().find(({ number }) => this.#judged.get(number)?.hourS !== hourS);
     if (next === undefined) return;
@@ -124,12 +124,12 @@ export class UnusualWatch {
   }
 
   #verdict(number: number, hourS: number): HourVerdict | null {
-    const hours = this.#parts.view().hours(number, hourS - BASIS_S, hourS + 1);
-    return hours.at(-1)?.startS === hourS ? judgeHour(hours, this.#parts.time) : null;
+    const hours = this.#deps.view().hours(number, hourS - BASIS_S, hourS + 1);
+    return hours.at(-1)?.startS === hourS ? judgeHour(hours, this.#deps.time) : null;
   }
 
   #subjects(): readonly Subject[] {
-    const plugs = this.#parts.devices().map(({ number, id, name }) => ({
+    const plugs = this.#deps.devices().map(({ number, id, name }) => ({
       number,
       deviceId: id,
       deviceName: name,

@@ -23,7 +23,7 @@ export interface FoundPlug extends PlugAnnouncement {
   readonly ip: string;
 }
 
-interface DiscoveryOptions {
+interface DiscoveryDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly openUdp: OpenUdp;
@@ -45,12 +45,12 @@ export class Discovery {
   readonly #makePublicPem: () => Promise<string>;
   #publicPem: Promise<string> | null = null;
 
-  constructor(options: DiscoveryOptions) {
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#openUdp = options.openUdp;
-    this.#addresses = options.addresses;
-    this.#makePublicPem = options.makePublicPem ?? makePublicPem;
+  constructor(deps: DiscoveryDeps) {
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#openUdp = deps.openUdp;
+    this.#addresses = deps.addresses;
+    this.#makePublicPem = deps.makePublicPem ?? makePublicPem;
   }
 
   /** All plugs that answer within {@link SEARCH_MS}, one entry per MAC address. */

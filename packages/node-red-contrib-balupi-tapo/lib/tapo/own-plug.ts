@@ -40,7 +40,7 @@ const ASK_AGAIN_MS = 3_600_000;
 /** For a whole call with its login, however slowly a plug trickles. */
 const CALL_LIMIT_MS = 10_000;
 
-interface OwnPlugOptions {
+interface OwnPlugDeps {
   readonly clock: Clock;
   readonly target: Pick<PlugTarget, 'deviceId' | 'mac'>;
   /** Null when no account is configured: the plug is never asked then. */
@@ -77,11 +77,11 @@ export class OwnPlug implements Plug {
   /** Who answered in this session, where it was asked. */
   #info: PlugInfo | null = null;
 
-  constructor(options: OwnPlugOptions) {
-    this.#clock = options.clock;
-    this.#target = options.target;
-    this.#login = options.login;
-    this.#pause = new PlugPause(options.clock);
+  constructor(deps: OwnPlugDeps) {
+    this.#clock = deps.clock;
+    this.#target = deps.target;
+    this.#login = deps.login;
+    this.#pause = new PlugPause(deps.clock);
   }
 
   async read(signal?: AbortSignal): Promise<PlugReadOutcome> {

@@ -26,7 +26,7 @@ export type OtherLogins = (http: PlugHttp) => {
   readonly aes: AesLogin;
 };
 
-export interface PlugDriverOptions {
+export interface PlugDriverDeps {
   readonly clock: Clock;
   readonly http: PlugHttp;
   readonly identify: IdentifyPlug;
@@ -49,18 +49,18 @@ const OWN = {
 const NONE: PlugLogins = { klap: null, tpap: null, aes: null };
 
 /** Opens plugs with the driver that was chosen. The library is loaded when first needed. */
-export function plugDriver(options: PlugDriverOptions): OpenPlug {
-  const logins = loginsOf(options);
-  const guesses = new GuessLimit(options.clock);
+export function plugDriver(deps: PlugDriverDeps): OpenPlug {
+  const logins = loginsOf(deps);
+  const guesses = new GuessLimit(deps.clock);
   return (target) => {
     const endpoint = {
       host: target.ip,
       port: target.port,
-      http: options.http,
-      randomBytes: options.randomBytes ?? randomBytes,
+      http: deps.http,
+      randomBytes: deps.randomBytes ?? randomBytes,
     };
-    const { clock, identify } = options;
-    const credentials = options.credentials();
+    const { clock, identify } = deps;
+    const credentials = deps.credentials();
     const login =
       credentials === null
         ? null
@@ -69,7 +69,7 @@ export function plugDriver(options: PlugDriverOptions): OpenPlug {
   };
 }
 
-function loginsOf({ choice, http, otherLogins }: PlugDriverOptions): PlugLogins {
+function loginsOf({ choice, http, otherLogins }: PlugDriverDeps): PlugLogins {
   if (choice === 'klap' || choice === 'tpap') return { ...NONE, [choice]: OWN[choice] };
   if (otherLogins === undefined) return OWN;
   const theirs = otherLogins(http);

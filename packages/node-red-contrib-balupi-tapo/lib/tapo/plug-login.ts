@@ -37,7 +37,7 @@ export interface PlugLogins {
   readonly aes: AesLogin | null;
 }
 
-interface PlugLoginOptions extends PlugLogins {
+interface PlugLoginDeps extends PlugLogins {
   readonly target: PlugTarget;
   readonly endpoint: PlugEndpoint;
   readonly credentials: PlugCredentials;
@@ -74,16 +74,16 @@ type Spoken =
  * (see `own-plug.ts`).
  */
 export class PlugLogin {
-  readonly #options: PlugLoginOptions;
+  readonly #deps: PlugLoginDeps;
   /** The best it spoke, kept over restarts. */
   #best: PlugProtocolName | null;
   #last: Spoken | null = null;
   /** The password was taken before, and not refused since. */
   #hasWorked = false;
 
-  constructor(options: PlugLoginOptions) {
-    this.#options = options;
-    this.#best = options.target.protocol;
+  constructor(deps: PlugLoginDeps) {
+    this.#deps = deps;
+    this.#best = deps.target.protocol;
   }
 
   async login(signal: AbortSignal): Promise<ChosenLogin> {
@@ -98,7 +98,7 @@ export class PlugLogin {
   async #choose(signal: AbortSignal): Promise<ChosenLogin> {
     const again = this.#last === null ? null : await this.#again(this.#last, signal);
     if (again !== null && again.kind !== 'unreachable') return again;
-    const { target, identify } = this.#options;
+    const { target, identify } = this.#deps;
     // The question wakes a plug that opened no port after a power cut.
     const found = await identify(target.ip, target.port, signal);
     if (again !== null && (found === null || signal.aborted)) return again;
@@ -128,7 +128,7 @@ export class PlugLogin {
   }
 
   async #asNamed(found: FoundPlug, signal: AbortSignal): Promise<ChosenLogin> {
-    if (this.#options.tpap === null) return unsupported('The plug speaks TPAP.', 'tpap');
+    if (this.#deps.tpap === null) return unsupported('The plug speaks TPAP.', 'tpap');
     const outcome =
       found.tpap === null ? await this.#ifOffered(signal) : await this.#byTpap(found.tpap, signal);
     return outcome === null || outcome.kind === 'not_spoken'
@@ -138,7 +138,7 @@ export class PlugLogin {
 
   /** Null when the plug, asked over HTTP, offers no TPAP. */
   async #ifOffered(signal: AbortSignal): Promise<ChosenLogin | null> {
-    const { endpoint, tpap } = this.#options;
+    const { endpoint, tpap } = this.#deps;
     const told = tpap === null ? null : await tpap.discover(endpoint, signal);
     if (told === null || told.kind === 'not_offered' || told.kind === 'unreachable') return null;
     if (told.kind !== 'offered') return told;
@@ -148,7 +148,7 @@ export class PlugLogin {
   }
 
   async #byKlap(signal: AbortSignal): Promise<LoginOutcome> {
-    const { endpoint, credentials, klap } = this.#options;
+    const { endpoint, credentials, klap } = this.#deps;
     if (klap === null) return { kind: 'not_spoken' };
     const outcome = await klap(endpoint, credentials, signal);
     if (outcome.kind === 'channel') this.#note('klap', { protocol: 'klap' });
@@ -156,7 +156,7 @@ export class PlugLogin {
   }
 
   async #byTpap(offer: TpapOffer, signal: AbortSignal): Promise<LoginOutcome> {
-    const { endpoint, credentials, tpap, target, guesses } = this.#options;
+    const { endpoint, credentials, tpap, target, guesses } = this.#deps;
     if (tpap === null) return { kind: 'not_spoken' };
     const plug = target.mac ?? `${target.ip}:${target.port}`;
     if (guesses.isSpent(plug)) return SPENT;
@@ -169,7 +169,7 @@ export class PlugLogin {
   }
 
   async #byAes(found: FoundPlug, signal: AbortSignal): Promise<ChosenLogin> {
-    const { endpoint, credentials, aes, target } = this.#options;
+    const { endpoint, credentials, aes, target } = this.#deps;
     if (aes === null) return unsupported('The plug speaks AES, and the driver is set to another.');
     if (this.#best === 'klap' || this.#best === 'tpap') {
       return unsupported('The plug spoke a better protocol before than AES.', 'downgrade');
@@ -187,11 +187,11 @@ export class PlugLogin {
     this.#last = last;
     if (this.#best === protocol) return;
     this.#best = protocol;
-    this.#options.target.onProtocol?.(protocol);
+    this.#deps.target.onProtocol?.(protocol);
   }
 
   #isOther(mac: string): boolean {
-    const { target } = this.#options;
+    const { target } = this.#deps;
     return target.mac !== null && target.mac !== mac;
   }
 }

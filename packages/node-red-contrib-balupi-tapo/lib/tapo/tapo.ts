@@ -415,7 +415,7 @@ export { parseDiscoveryAddresses } from './discovery.ts';
 export type * from './plug.ts';
 export type { PlugNews, SwitchedBy } from './poller.ts';
 export type { PlugSample } from './poller.ts';
-export interface TapoOptions {
+export interface TapoDeps {
   /** The energy database. */
   readonly store: Store;
   readonly clock: Clock;
@@ -465,7 +465,7 @@ export class Tapo {
   readonly #running = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
 
-  constructor(options: TapoOptions) {
+  constructor(options: TapoDeps) {
     const { clock, log, driver } = options;
     const openUdp = options.openUdp ?? openNodeUdp;
     const discovery = new Discovery({ clock, log, openUdp, addresses: options.discoveryAddresses });
