@@ -3,8 +3,10 @@
  * enough), installs and builds what is missing where that is asked for, and hands over to the Node
  * that BaluPi itself wants. `start` and `wake` change nothing: what is missing or stale is a sentence.
  */
+import { Buffer } from 'node:buffer';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { builtFrom, sourcesHash } from './build.mjs';
@@ -143,15 +145,43 @@ function hand(args, { heap = [], isService = false } = {}) {
   }
 }
 
-const checks = () => {
-  for (const config of ['tsconfig.json', join('pages', 'tsconfig.json')]) {
-    must(ownNode(), [join(bin, '..', 'typescript', 'bin', 'tsc'), '-p', config]);
-  }
-  must(ownNode(), [join(bin, '..', 'vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json']);
-  must(ownNode(), [join(bin, '..', 'prettier', 'bin', 'prettier.cjs'), '--check', '.']);
-  must(ownNode(), [join(bin, '..', 'eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.']);
-  must(ownNode(), [join(root, 'dist', 'deploy', 'lint-house.js')]);
-};
+const tool = (...place) => join(bin, '..', ...place);
+
+/** What a lint runs, the slow ones first, so that none of them runs alone at the end. */
+const CHECKS = [
+  [tool('eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.'],
+  [join(root, 'dist', 'deploy', 'lint-house.js')],
+  [tool('typescript', 'bin', 'tsc'), '-p', 'tsconfig.json'],
+  [tool('prettier', 'bin', 'prettier.cjs'), '--check', '.'],
+  [tool('vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json'],
+  [tool('typescript', 'bin', 'tsc'), '-p', join('pages', 'tsconfig.json')],
+];
+
+/** Runs one check and tells all it says at once, so that no two mix their lines. */
+const check = (args) =>
+  new Promise((resolve) => {
+    const child = spawn(ownNode(), args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => said.push(part));
+    child.on('error', (error) => said.push(Buffer.from(`${error.message}\n`)));
+    child.on('close', (code) => {
+      process.stdout.write(Buffer.concat(said));
+      resolve(code === 0);
+    });
+  });
+
+/** Runs all checks, one for each core at a time, and ends the process where one of them fails. */
+async function checks() {
+  const waiting = [...CHECKS];
+  let isFine = true;
+  const lane = async () => {
+    for (let args = waiting.shift(); args !== undefined; args = waiting.shift()) {
+      isFine = (await check(args)) && isFine;
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, lane));
+  if (!isFine) process.exit(1);
+}
 
 const TASKS = {
   build: () => build({ force: true }),
@@ -168,8 +198,8 @@ const TASKS = {
   lint: () => checks(),
   cover: (args) =>
     hand([join('node_modules', 'c8', 'bin', 'c8.js'), ownNode(), 'dist/test/run.js', ...args]),
-  check: (args) => {
-    checks();
+  check: async (args) => {
+    await checks();
     hand(['dist/test/run.js', ...args]);
   },
 };
@@ -186,4 +216,4 @@ if (task === 'start' || task === 'wake') {
   install();
   if (task !== 'build') build();
 }
-run(args);
+await run(args);
