@@ -8,7 +8,7 @@ import { CachePolicy } from '../../nodes/lib/cache/policy/policy.ts';
 import { Tally } from '../../nodes/lib/cache/stats/stats.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
-import { localDays } from '../../nodes/lib/time/clock.ts';
+import { localDays } from '../../nodes/lib/time/zoned-time.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { BaluPiPolicy } from './policies/balupi.ts';
 

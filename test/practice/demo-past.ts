@@ -3,6 +3,7 @@ import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import type { Store } from '../../nodes/lib/store/store.ts';
 import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
+import { LocalTime } from '../../nodes/lib/time/zoned-time.ts';
 import { BucketRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';
 import {
   type Bucket,
@@ -11,7 +12,6 @@ import {
 } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
 import { CorrectionRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/correction-rows.ts';
 import { Overlay } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/hour-slots.ts';
-import { LocalTime } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { NasHourRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/nas-hour-rows.ts';
 import {
   type DeviceHour,

@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { LocalTime } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
+import { LocalTime } from '../../nodes/lib/time/zoned-time.ts';
+import { LoadWithPast, PAST_DAYS, type PastPlug, writePast } from './demo-past.ts';
 import { PRACTICE_USERS, type PracticeUser } from './nas/options.ts';
 import { PracticeNas } from './nas/practice-nas.ts';
 import { seedDemo } from './nas/seed-demo.ts';
-import { LoadWithPast, PAST_DAYS, type PastPlug, writePast } from './demo-past.ts';
 import { fridge, type LoadCurve, NasLoad } from './plug/load-curve.ts';
 import { PracticePlug } from './plug/practice-plug.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../files/files.ts';
-import { localDays } from '../time/clock.ts';
+import { localDays } from '../time/zoned-time.ts';
 import { Fill, Fills } from './download/download.ts';
 import { Fetcher, type FetchOutcome } from './download/fetcher.ts';
 import type { Origin } from './download/origin.ts';

@@ -4,6 +4,7 @@ import type { Audience, Told } from '../events/events.ts';
 import { errorKind, type Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
+import { LocalTime } from '../time/zoned-time.ts';
 import {
   type Choices,
   type DeviceRow,
@@ -93,7 +94,7 @@ export class Notices {
   readonly #rows: NoticeRows;
   readonly #outbox: Outbox;
   readonly #push: Sender;
-  readonly #minuteOf: Intl.DateTimeFormat;
+  readonly #zone: LocalTime;
   readonly #stopping = new AbortController();
   readonly #testedTickMs = new Map<number, number>();
   #cancelTurn: Cancel = () => undefined;
@@ -110,13 +111,7 @@ export class Notices {
     const own = new OwnKeys(this.#rows, cipher);
     const keys = () => own.get();
     this.#push = deps.push ?? new PushService({ keys, contact, nowMs });
-    const format = {
-      timeZone: zone,
-      hourCycle: 'h23',
-      hour: '2-digit',
-      minute: '2-digit',
-    } as const;
-    this.#minuteOf = new Intl.DateTimeFormat('en-GB', format);
+    this.#zone = new LocalTime(zone);
   }
 
   start(): void {
@@ -365,7 +360,7 @@ export class Notices {
   #isQuiet(userId: number): boolean {
     const { quietFrom, quietTo } = this.#rows.choices(userId);
     if (quietFrom === null || quietTo === null || quietFrom === quietTo) return false;
-    const now = this.#minuteOf.format(this.#deps.clock.nowMs());
+    const now = this.#zone.timeOfDay(Math.floor(this.#deps.clock.nowMs() / 1_000));
     // Over midnight where they end before they begin.
     return quietFrom < quietTo
       ? quietFrom <= now && now < quietTo

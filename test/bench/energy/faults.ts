@@ -1,4 +1,4 @@
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import { Bench } from '../../lib/energy/energy-bench.ts';
 import {

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
+import { WORDS } from '../../../nodes/lib/viewers/viewers.ts';
 import { BucketRows } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';
 import {
   dayOf,
@@ -10,8 +12,6 @@ import {
   historyCsv,
   reportJson,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
-import { WORDS } from '../../../nodes/lib/viewers/viewers.ts';
 import type { Goals } from '../report/goals.ts';
 import { percentile } from '../report/stats.ts';
 import { short, Table } from '../report/table.ts';

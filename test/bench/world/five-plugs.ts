@@ -1,5 +1,5 @@
 import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import { LoadWithPast, PAST_DAYS, type PastPlug, writePast } from '../../practice/demo-past.ts';
 import { steady } from '../../practice/plug/load-curve.ts';
 import { PracticePlug } from '../../practice/plug/practice-plug.ts';

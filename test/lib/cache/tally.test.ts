@@ -3,7 +3,7 @@ import { wireDays } from '../../../nodes/lib/cache/cache.ts';
 import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
 import { Tally } from '../../../nodes/lib/cache/stats/stats.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
-import { localDays } from '../../../nodes/lib/time/clock.ts';
+import { localDays } from '../../../nodes/lib/time/zoned-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openStore } from '../files/files-bench.ts';
 

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import { Bench, type Weather } from './energy-bench.ts';
 import { runRandomWorld } from './random-world.ts';
-import { type CounterFaults, fridge, generator, kettle, type Load, nas } from './simulated-plug.ts';
-import { SimulatedPlug, steady } from './simulated-plug.ts';
+import {
+  type CounterFaults,
+  fridge,
+  generator,
+  kettle,
+  type Load,
+  nas,
+  SimulatedPlug,
+  steady,
+} from './simulated-plug.ts';
 
 const berlin = new LocalTime('Europe/Berlin');
 const HOUR = 3_600;

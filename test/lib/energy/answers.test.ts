@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import {
   costsJson,
   currentJson,
@@ -9,12 +10,11 @@ import {
   priceWish,
   summaryJson,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
-import { resolutionFor } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/periods.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import {
   nasBorders,
   NasWatts,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/nas-watts.ts';
+import { resolutionFor } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/periods.ts';
 import {
   type Price,
   Tariffs,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import type { Reading } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { Bench } from './energy-bench.ts';
 import { fridge, generator, kettle, nas, SimulatedPlug, steady } from './simulated-plug.ts';
 

@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Energy } from '../../../nodes/lib/energy/energy.ts';
+import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
+import { Store } from '../../../nodes/lib/store/store.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
+import type { EnergySettings } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-parts.ts';
 import type {
   EnergyDevices,
   HourlyHistory,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
-import type { EnergySettings } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-parts.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
-import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
-import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { devicesOf, generator, type SimulatedPlug } from './simulated-plug.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import {
   judgePlugClock,
   withHonestCounters,

@@ -1,5 +1,5 @@
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import type { HistoryHour } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { Bench, type Weather } from './energy-bench.ts';
 import { type CounterFaults, generator, Load, SimulatedPlug } from './simulated-plug.ts';
 

@@ -1,9 +1,9 @@
 import type { EnergyDevice } from '../../../nodes/lib/energy/energy.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import type {
   EnergyDevices,
   Reading,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 
 /** Small seeded generator (mulberry32), so that every run sees the same world. */
 export function generator(seed: number): () => number {

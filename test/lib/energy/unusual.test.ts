@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { Bucket } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
 import type { UnusualHour } from '../../../nodes/lib/energy/energy.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
+import type { Bucket } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
 import { unusualJson } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
-import { LocalTime } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/local-time.ts';
 import { judgeHour } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/unusual.ts';
 import { Bench } from './energy-bench.ts';
 import { generator } from './simulated-plug.ts';

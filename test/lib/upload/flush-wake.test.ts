@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  FlushWake,
-  type FlushWakeRule,
-  latestTimeOfDay,
-} from '../../../nodes/lib/upload/delivery/flush-wake.ts';
+import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
+import { FlushWake, type FlushWakeRule } from '../../../nodes/lib/upload/delivery/flush-wake.ts';
 import type { FlushWakeRows } from '../../../nodes/lib/upload/rows/queue-view-rows.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { CountingLog } from './house.ts';
@@ -184,7 +181,9 @@ describe('waking the NAS for the queue', () => {
 
   it('knows the time of day in zones of all kinds', () => {
     const latest = (now: string, hour: number, minute: number, zone: string): string =>
-      new Date(latestTimeOfDay(Date.parse(now), { hour, minute }, zone)).toISOString();
+      new Date(
+        new LocalTime(zone).latestTimeOfDay(Date.parse(now) / 1_000, { hour, minute }) * 1_000,
+      ).toISOString();
     assert.equal(latest('2026-07-01T00:30:00Z', 3, 0, 'Europe/Berlin'), '2026-06-30T01:00:00.000Z');
     assert.equal(latest('2026-07-01T01:00:00Z', 3, 0, 'Europe/Berlin'), '2026-07-01T01:00:00.000Z');
     assert.equal(

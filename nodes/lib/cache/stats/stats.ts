@@ -1,5 +1,6 @@
 import type { Store } from '../../store/store.ts';
-import { type Cancel, type Clock, type DayOf, daysBefore } from '../../time/clock.ts';
+import type { Cancel, Clock } from '../../time/clock.ts';
+import { type DayOf, daysBefore } from '../../time/zoned-time.ts';
 import type { CopyRows } from '../entries/entry-rows.ts';
 import { AheadRows, type FirstUse } from '../prefetch/prefetch-rows.ts';
 import { addCounts, type CountedDay, type Counts, NO_COUNTS, TallyRows } from './stats-rows.ts';

@@ -1,5 +1,6 @@
 import { nameOf } from '../../files/files.ts';
 import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
+import { LocalTime } from '../../time/zoned-time.ts';
 import { folderOf } from '../receive/target.ts';
 import type { DeliveryRows } from '../rows/delivery-rows.ts';
 import {
@@ -440,18 +441,9 @@ function splitName(filename: string): { readonly stem: string; readonly extensio
 
 /** `2026-02-22 14-30` as the clocks in that zone show it. */
 function localMinute(atMs: number, timezone: string): string {
-  const format = new Intl.DateTimeFormat('en-CA', {
-    timeZone: timezone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-  });
-  const parts = new Map(format.formatToParts(atMs).map(({ type, value }) => [type, value]));
-  const part = (type: Intl.DateTimeFormatPartTypes): string => parts.get(type) ?? '';
-  return `${part('year')}-${part('month')}-${part('day')} ${part('hour')}-${part('minute')}`;
+  const zone = new LocalTime(timezone);
+  const atS = Math.floor(atMs / 1_000);
+  return `${zone.date(atS)} ${zone.timeOfDay(atS).replace(':', '-')}`;
 }
 
 function cutToBytes(text: string, bytes: number): string {

@@ -1,3 +1,4 @@
+import { dateOf, type LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import {
   addHour,
@@ -12,7 +13,6 @@ import {
   sharesOf,
   type TariffShare,
 } from './buckets.ts';
-import { dateOf, type LocalTime } from './local-time.ts';
 import { byStart, type DeviceHour } from './roll-up.ts';
 
 /**

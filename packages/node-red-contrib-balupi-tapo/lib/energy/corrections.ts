@@ -1,9 +1,9 @@
 import type { Store } from '../../../../nodes/lib/store/store.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { HOUSEHOLD } from './buckets.ts';
 import type { Correction, CorrectionRows, KnownHour } from './correction-rows.ts';
 import { knownMwh, type Overlay } from './hour-slots.ts';
-import type { LocalTime } from './local-time.ts';
 import type { RollUp } from './roll-up.ts';
 import { MAX_POWER_MW } from './sample.ts';
 

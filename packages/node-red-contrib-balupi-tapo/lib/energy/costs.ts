@@ -1,6 +1,6 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketView } from './bucket-view.ts';
 import type { Histories, WishRefusal } from './history.ts';
-import type { LocalTime } from './local-time.ts';
 import { type Period, rangeOf, type RangeWish } from './periods.ts';
 import type { Prices } from './prices.ts';
 

@@ -1,6 +1,6 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketView } from './bucket-view.ts';
 import { type Bucket, type HourBucket, HOUSEHOLD, inTime } from './buckets.ts';
-import type { LocalTime } from './local-time.ts';
 import { rangeOf, type RangeOutcome, type RangeWish } from './periods.ts';
 import type { Tariffs } from './tariff.ts';
 

@@ -1,13 +1,13 @@
 import type { Log } from '../../../../nodes/lib/log/log.ts';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
+import { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import { BucketRows } from './bucket-rows.ts';
 import { CorrectionRows, SuccessorRows } from './correction-rows.ts';
 import { type Aside, Corrections } from './corrections.ts';
 import { Histories } from './history.ts';
 import { Overlay } from './hour-slots.ts';
 import { Latest } from './latest.ts';
-import { LocalTime } from './local-time.ts';
 import { Metering } from './metering.ts';
 import { NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasBorders } from './nas-watts.ts';

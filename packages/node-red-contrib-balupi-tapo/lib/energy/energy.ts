@@ -1,5 +1,6 @@
 import { Listeners } from '../../../../nodes/lib/log/log.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketView } from './bucket-view.ts';
 import type {
   CorrectionOutcome,
@@ -20,7 +21,6 @@ import {
 import { assembleEnergy, type EnergyDeps } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 import { type Current, type Latest, ReadingsAside } from './latest.ts';
-import type { LocalTime } from './local-time.ts';
 import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';

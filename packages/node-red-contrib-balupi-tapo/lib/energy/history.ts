@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import type { BucketView } from './bucket-view.ts';
 import { type Bucket, fedIn, grouped, HOUSEHOLD, inTime } from './buckets.ts';
-import type { LocalTime } from './local-time.ts';
 import {
   bucketStart,
   endOfBuckets,

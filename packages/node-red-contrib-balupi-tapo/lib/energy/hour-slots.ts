@@ -1,3 +1,4 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import {
   addShare,
   type Bucket,
@@ -9,7 +10,6 @@ import {
   type TariffShare,
 } from './buckets.ts';
 import type { Correction, CorrectionRows, KnownHour } from './correction-rows.ts';
-import type { LocalTime } from './local-time.ts';
 import { SLOT_S } from './slots.ts';
 import { costUc, type Rate, type Tariffs } from './tariff.ts';
 

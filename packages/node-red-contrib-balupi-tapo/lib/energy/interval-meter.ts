@@ -1,5 +1,5 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import { type BandState, type Counter, CounterBand, counterMove, wireMj } from './counter-band.ts';
-import type { LocalTime } from './local-time.ts';
 import { type HistoryHour, MAX_POWER_MW, type Sample } from './sample.ts';
 import {
   addToSlot,

@@ -1,8 +1,8 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { Bucket } from './buckets.ts';
 import { IntervalMeter, type MeteredHour, type MeterState } from './interval-meter.ts';
-import type { LocalTime } from './local-time.ts';
-import type { HistoryHour, Sample } from './sample.ts';
 import type { SampleRows } from './sample-rows.ts';
+import type { HistoryHour, Sample } from './sample.ts';
 import { joinSlots } from './slots.ts';
 
 interface Entry {

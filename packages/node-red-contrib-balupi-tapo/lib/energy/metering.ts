@@ -1,13 +1,13 @@
 import type { Log } from '../../../../nodes/lib/log/log.ts';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
 import type { Cancel, Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { BucketView } from './bucket-view.ts';
 import { HOUSEHOLD } from './buckets.ts';
 import { Counters } from './counters.ts';
 import type { Overlay } from './hour-slots.ts';
 import type { Latest } from './latest.ts';
-import type { LocalTime } from './local-time.ts';
 import { MeterBook } from './meter-book.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf } from './nas-watts.ts';

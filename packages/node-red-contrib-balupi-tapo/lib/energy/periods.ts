@@ -1,4 +1,4 @@
-import { dayNumberOf, type LocalTime } from './local-time.ts';
+import { dayNumberOf, type LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 
 export const PERIODS = ['day', 'week', 'month', 'year'] as const;
 export type Period = (typeof PERIODS)[number];

@@ -1,4 +1,4 @@
-import type { LocalTime } from './local-time.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import { parseMoment } from './periods.ts';
 import { type Price, type PriceSlot, UC_PER_CENT } from './tariff.ts';
 

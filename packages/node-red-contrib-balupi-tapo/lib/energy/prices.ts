@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { type HourBucket, HOUSEHOLD, householdHour, inTime } from './buckets.ts';
 import type { Aside } from './corrections.ts';
 import { pricedHour } from './hour-slots.ts';
-import type { LocalTime } from './local-time.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import type { PriceRows } from './price-rows.ts';
 import {

@@ -1,6 +1,6 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { HOUSEHOLD } from './buckets.ts';
-import type { LocalTime } from './local-time.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import type { SampleRows } from './sample-rows.ts';
 

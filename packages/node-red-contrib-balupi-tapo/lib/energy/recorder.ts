@@ -1,7 +1,7 @@
 import type { Log } from '../../../../nodes/lib/log/log.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { Latest } from './latest.ts';
-import type { LocalTime } from './local-time.ts';
 import type { MeterBook } from './meter-book.ts';
 import type { SampleRows } from './sample-rows.ts';
 import {

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { dateOf, dayNumberOf, type LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import type { BucketView } from './bucket-view.ts';
 import { type Bucket, HOUSEHOLD } from './buckets.ts';
 import type { TariffCost } from './costs.ts';
 import type { Histories } from './history.ts';
-import { dateOf, dayNumberOf, type LocalTime } from './local-time.ts';
 import { momentS, type Period } from './periods.ts';
 import type { Prices } from './prices.ts';
 import type { EnergyDevice, EnergyDevices } from './sample.ts';

@@ -1,3 +1,4 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import {
   addShare,
@@ -18,7 +19,6 @@ import {
 import type { KnownHour } from './correction-rows.ts';
 import { type Overlay, pricedHour } from './hour-slots.ts';
 import type { MeteredHour } from './interval-meter.ts';
-import type { LocalTime } from './local-time.ts';
 import type { Tariffs } from './tariff.ts';
 
 export type { DeviceHour } from './buckets.ts';

@@ -1,7 +1,7 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { type Bucket, inTime, overDevices, priceOf, sharesOf } from './buckets.ts';
 import type { CorrectionRows, KnownHour, SuccessorRows } from './correction-rows.ts';
-import type { LocalTime } from './local-time.ts';
 import type { MeterBook } from './meter-book.ts';
 import type { DeviceHour, RollUp } from './roll-up.ts';
 import type { SampleRows } from './sample-rows.ts';

@@ -1,6 +1,6 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketView } from './bucket-view.ts';
 import { type Bucket, type DayBucket, grouped, HOUSEHOLD, usedMw } from './buckets.ts';
-import type { LocalTime } from './local-time.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf, type NasPowerState, nasSavings } from './nas-watts.ts';
 import type { Prices } from './prices.ts';

@@ -1,4 +1,4 @@
-import type { LocalTime } from './local-time.ts';
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 
 /** A price of a kWh, for some time and perhaps only in a weekly window. */
 export interface Price {

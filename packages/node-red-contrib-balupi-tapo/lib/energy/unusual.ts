@@ -1,6 +1,6 @@
+import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketView } from './bucket-view.ts';
 import { type Bucket, HOUSEHOLD, usedMw } from './buckets.ts';
-import type { LocalTime } from './local-time.ts';
 import type { EnergyDevice } from './sample.ts';
 
 /** How an hour stands to what is usual at this hour of this weekday. */

@@ -97,6 +97,28 @@ export class LocalTime {
     return Math.floor(modulo(atS + this.offsetS(atS), DAY_S) / 60);
   }
 
+  /** `HH:MM`, as the clocks of the zone show it. */
+  timeOfDay(atS: number): string {
+    const minute = this.minuteOfDay(atS);
+    const two = (value: number): string => String(value).padStart(2, '0');
+    return `${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
+  }
+
+  /**
+   * The latest instant at or before `nowS` when the clocks showed this time of day. A time that a
+   * day skips counts at the instant just after; one that it has twice counts once.
+   */
+  latestTimeOfDay(nowS: number, time: { readonly hour: number; readonly minute: number }): number {
+    const shown = this.dayNumber(nowS) * DAY_S + time.hour * HOUR_S + time.minute * 60;
+    const candidate = this.#instantOf(shown);
+    return candidate <= nowS ? candidate : this.#instantOf(shown - DAY_S);
+  }
+
+  /** @param shownS what the clocks show, written as if it were UTC */
+  #instantOf(shownS: number): number {
+    return shownS - this.offsetS(shownS - this.offsetS(shownS));
+  }
+
   /** 1 Monday to 7 Sunday (ISO 8601). */
   weekday(atS: number): number {
     return weekdayOf(this.dayNumber(atS));
@@ -196,4 +218,22 @@ function bisect(fromS: number, toS: number, holds: (atS: number) => boolean): nu
     else low = middle;
   }
   return high;
+}
+
+/** The calendar day of an instant, epoch ms, as `YYYY-MM-DD` in one time zone. */
+export type DayOf = (atMs: number) => string;
+
+/**
+ * @param timeZone IANA name
+ * @throws RangeError for a name the runtime does not know
+ */
+export function localDays(timeZone: string): DayOf {
+  const zone = new LocalTime(timeZone);
+  return (atMs) => zone.date(Math.floor(atMs / 1_000));
+}
+
+/** The day so many days before (or, negative, after) another. */
+export function daysBefore(day: string, days: number): string {
+  const moved = new Date(Date.parse(`${day}T00:00:00Z`) - days * 86_400_000);
+  return moved.toISOString().slice(0, 10);
 }
