@@ -199,10 +199,14 @@ function nodesOf(name: string, text: string): readonly FlowNode[] {
   return asNodes(name, parsed(name, text));
 }
 
-/** Whatever the order of its keys. */
+/**
+ * Whatever the order of its keys. The box of a group is none of it: the editor draws it around the
+ * nodes anew, by the fonts of whoever looks, and a deploy would take that for a change.
+ */
 function hashOf(node: FlowNode): string {
+  const box = { x: undefined, y: undefined, w: undefined, h: undefined };
   return createHash('sha256')
-    .update(flowText([node]))
+    .update(flowText([node.type === 'group' ? { ...node, ...box } : node]))
     .digest('hex')
     .slice(0, 16);
 }
@@ -242,10 +246,13 @@ function merged(shipped: string, overlay: Overlay, name: string): string {
 /** What the owner touched and an update changed after that. */
 function changedByBoth({ base, changed, hidden }: Overlay, shipped: readonly FlowNode[]): string[] {
   const own = new Map(changed.map((node) => [node.id, hashOf(node)]));
-  return shipped
+  const still = new Set(shipped.map(({ id }) => id));
+  const dropped = changed.filter(({ id }) => base[id] !== undefined && !still.has(id));
+  return [...dropped, ...shipped]
     .filter((node) => {
       const hash = hashOf(node);
       const before = base[node.id];
+      if (!still.has(node.id)) return true;
       if (hidden) return before !== hash;
       return before !== undefined && before !== hash && own.get(node.id) !== hash;
     })

@@ -9,7 +9,7 @@ import {
   type FlowNode,
   flowText,
 } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
-import { LayeredFlowFolder } from '../../flows/flow-layers.ts';
+import { LayeredFlowFolder, tellOfLayers } from '../../flows/flow-layers.ts';
 
 const tab = (id: string, label: string): FlowNode => ({ id, type: 'tab', label });
 const node = (id: string, z: string, more: object = {}): FlowNode => ({
@@ -181,5 +181,39 @@ describe("the owner's flows over the shipped ones", () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('takes another box of a group for no change, as the editor draws it by its own fonts', async () => {
+    const group = { id: 'both', type: 'group', z: 'files', name: 'Read', nodes: ['look', 'serve'] };
+    const box = { x: 15, y: 60, w: 300, h: 120 };
+    await ship('api-files.json', [...FILES, { ...group, ...box }]);
+    const become = (more: object) => (nodes: readonly FlowNode[]) =>
+      nodes.map((one) => (one.id === 'both' ? { ...one, ...more } : one));
+    await deploy(become({ w: 312, h: 131 }));
+    assert.deepEqual(await owners(), []);
+    await deploy(become({ w: 312, name: 'mine' }));
+    assert.deepEqual(await owners(), ['api-files.json']);
+  });
+
+  it('runs over a tab that got groups meanwhile, and tells that both changed it', async () => {
+    await deploy(renamed('look'));
+    const grouped = FILES.slice(1).map((one) => ({ ...one, g: 'both', x: 80, y: 120 }));
+    const group = { id: 'both', type: 'group', z: 'files', nodes: ['look', 'serve'], x: 1, y: 1 };
+    await ship('api-files.json', [FILES[0] as FlowNode, ...grouped, { ...group, w: 99, h: 99 }]);
+    open();
+    const nodes = await running();
+    assert.equal(nodes.find(({ id }) => id === 'look')?.['name'], 'mine');
+    assert.equal(nodes.find(({ id }) => id === 'serve')?.['g'], 'both');
+    const lines: string[] = [];
+    await tellOfLayers(layered, (line) => lines.push(line));
+    assert.match(lines.join(), /This version changed 1 nodes of the tab api-files .*look/);
+  });
+
+  it('tells of a node that its owner changed and an update took away', async () => {
+    await deploy(renamed('look'));
+    await ship('api-files.json', [FILES[0] as FlowNode, FILES[2] as FlowNode]);
+    open();
+    assert.equal((await running()).find(({ id }) => id === 'look')?.['name'], 'mine');
+    assert.deepEqual((await layered.changes())[0]?.both, ['mine']);
   });
 });
