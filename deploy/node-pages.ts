@@ -183,13 +183,14 @@ function definition(declaration: NodeDeclaration): object {
         ...(was === undefined ? {} : { was }),
       };
     });
-    const { isSource = false } = operation;
+    const { isSource = false, hadOneOutput = false } = operation;
     return [
       op,
       {
         outputs: outputsOf(operation).length,
         ...(fields.length === 0 ? {} : { fields }),
         ...(isUsers(operation) ? { isUsers: true } : {}),
+        ...(hadOneOutput ? { hadOneOutput } : {}),
         ...(isSource ? { isSource } : {}),
       },
     ];

@@ -42,6 +42,7 @@
         return this.name ? 'node_label_italic' : '';
       },
       outputLabels(index) {
+        if (isBeforeOutcomes(this, acts[this.op])) return '';
         const label = `${key}.output.${this.op}-${index + 1}`;
         const text = this._(label);
         return text === label ? '' : text;
@@ -65,8 +66,12 @@
         show();
       },
       oneditsave() {
-        this.outputs = acts[globalThis.$('#node-input-op').val()].outputs;
-        keep(this, this.balupiForm.fields, formerOf(acts), version);
+        const op = globalThis.$('#node-input-op').val();
+        const isOther = op !== (this.op || first);
+        const isAsBefore = !isOther && isBeforeOutcomes(this, acts[op]);
+        if (!isAsBefore) this.outputs = acts[op].outputs;
+        keep(this, this.balupiForm.fields, formerOf(acts), isAsBefore ? 1 : version);
+        if (isOther) this.version = version;
         this.balupiForm.close();
         delete this.balupiForm;
       },
@@ -76,6 +81,11 @@
       },
     });
   };
+
+  /** All of the act leaves such a node at its one output, which its wires are for. */
+  function isBeforeOutcomes(node, act) {
+    return act !== undefined && act.hadOneOutput === true && !(node.version >= 2);
+  }
 
   /** Names of the node's own properties that held a field's value before there were fields. */
   function formerOf(acts) {

@@ -66,9 +66,20 @@ function sampleIn(payload: unknown): PlugSample {
   return told as PlugSample;
 }
 
-/** The tick goes on at the first output; what is unusual leaves the second (see below). */
+/** What is unusual leaves by itself (see below). */
+function lookForUnusual({ energy }: Rooms): void {
+  energy.lookForUnusual();
+}
+
+/** One slice: the next tick goes on where more is due. */
+function prune({ energy }: Rooms): void {
+  energy.prune();
+}
+
+/** The message goes on at the first output; what is unusual leaves the second. */
 function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
   energy.rollUp();
+  energy.prune();
   energy.lookForUnusual();
   return message;
 }
@@ -102,6 +113,8 @@ const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   'app-history': plugHistory,
   'mqtt-sensors': announce,
   'mqtt-states': publishStates,
+  unusual: lookForUnusual,
+  prune,
   'roll-up': rollUp,
   ...PAGE_ACTS,
 });
@@ -126,14 +139,19 @@ export default function register(RED: NodeAPI): void {
     const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(rooms()) : {}));
     let stopListening: (() => void) | null = null;
     const tell = guard.callback((hour: UnusualHour) => {
-      this.send([null, { topic: 'unusual', payload: unusualJson(hour) }]);
+      const message = { topic: 'unusual', payload: unusualJson(hour) };
+      this.send(config.op === 'unusual' ? message : [null, message]);
     });
+    const listening =
+      <Out>(act: (given: Rooms, message: ApiMessage) => Out) =>
+      (given: Rooms, message: ApiMessage): Out => {
+        stopListening ??= given.energy.onUnusual(tell);
+        return act(given, message);
+      };
     const acts: Acts<Rooms> = {
       ...ACTS,
-      'roll-up': (given, message) => {
-        stopListening ??= given.energy.onUnusual(tell);
-        return rollUp(given, message);
-      },
+      unusual: listening(lookForUnusual),
+      'roll-up': listening(rollUp),
     };
     guard.onInput((message) => actOf(acts, config.op, '', fields)(rooms(), message));
     this.on('close', () => {

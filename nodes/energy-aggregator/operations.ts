@@ -1,4 +1,6 @@
-import { declare } from '../lib/operations/operations.ts';
+import { declare, type Words } from '../lib/operations/operations.ts';
+
+const UNUSUAL: Words = { en: 'unusual consumption', de: 'ungewöhnlicher Verbrauch' };
 
 /** What this node can do, and every word about it: dialog, help and locales are made of it. */
 export const DECLARATION = declare({
@@ -58,6 +60,11 @@ export const DECLARATION = declare({
       words: { en: 'publish what the plugs show', de: 'Werte der Steckdosen veröffentlichen' },
       for: 'flow',
     },
+    unusual: {
+      words: { en: 'tell of unusual consumption', de: 'ungewöhnlichen Verbrauch melden' },
+      for: 'flow',
+      outputs: [UNUSUAL],
+    },
     record: {
       words: { en: 'record readings', de: 'Messwerte aufzeichnen' },
       for: 'house',
@@ -72,13 +79,15 @@ export const DECLARATION = declare({
         },
       },
     },
-    'roll-up': {
-      words: { en: 'roll up and prune', de: 'verdichten und aufräumen' },
+    prune: {
+      words: { en: 'forget what is too old', de: 'Altes vergessen' },
       for: 'house',
-      outputs: [
-        { en: 'after it is written', de: 'nach dem Schreiben' },
-        { en: 'unusual consumption', de: 'ungewöhnlicher Verbrauch' },
-      ],
+      outputs: 0,
+    },
+    'roll-up': {
+      words: { en: 'write now, forget, tell', de: 'jetzt schreiben, vergessen, melden' },
+      for: 'house',
+      outputs: [{ en: 'after it is written', de: 'nach dem Schreiben' }, UNUSUAL],
     },
     correct: {
       words: { en: 'put the past right', de: 'Vergangenes berichtigen' },
@@ -191,8 +200,8 @@ export const DECLARATION = declare({
     {
       name: 'payload',
       type: 'object, array',
-      en: 'the outcome, as the API gives it; from {{roll-up}} at its second output the unusual hour',
-      de: 'das Ergebnis, wie die API es gibt; am zweiten Ausgang von {{roll-up}} die ungewöhnliche Stunde',
+      en: 'the outcome, as the API gives it; from {{unusual}} the unusual hour',
+      de: 'das Ergebnis, wie die API es gibt; von {{unusual}} die ungewöhnliche Stunde',
     },
     {
       name: 'topic',
@@ -204,9 +213,13 @@ export const DECLARATION = declare({
   details: {
     en: `{{record}} takes the messages of *tapo meter: read the plugs that are due*, one for each plug; one without a reading books nothing. Energy is the trapezoid between readings, kept inside the plug's own counter; a gap is filled from that counter and marked *estimated*, or left uncovered.
 
-{{roll-up}} writes whole hours and days and drops old samples in small slices.
+What was measured is written by itself every \`BALUPI_ENERGY_COMMIT_SECONDS\`, hours and days with it, whatever the flows do.
 
-{{roll-up}} has two outputs. The first passes the tick on once everything is written. The second tells of **unusual consumption**: \`payload\` is \`{device_id, device_name, hour, level, power_w, usual_power_w, margin_w, weeks}\`, where \`level\` is \`high\`, \`low\`, or \`usual\` when it is over. Each plug's last complete hour, and the household's, is held against the median of the same hour of the same weekday in the last eight weeks; nothing is told before there are four such hours. Wire anything behind it: a mail, a push message, a lamp.
+{{unusual}} looks at each message whether an hour was out of the ordinary: \`payload\` is \`{device_id, device_name, hour, level, power_w, usual_power_w, margin_w, weeks}\`, where \`level\` is \`high\`, \`low\`, or \`usual\` when it is over. Each plug's last complete hour, and the household's, is held against the median of the same hour of the same weekday in the last eight weeks; nothing is told before there are four such hours. Wire anything behind it: a mail, a push message, a lamp.
+
+{{prune}} drops one small slice of what is older than its retention (\`BALUPI_ENERGY_RAW_RETENTION_DAYS\`, \`BALUPI_ENERGY_HOURLY_RETENTION_DAYS\`) at each message. Without it nothing is dropped, and the database grows with every reading.
+
+{{roll-up}} is all of that at one message, for flows that want to go on once everything is written: the message goes on at the first output, an unusual hour leaves at the second.
 
 {{mqtt-sensors}} and {{mqtt-states}} send messages for an *mqtt out* node: the first the retained descriptions that Home Assistant's MQTT discovery reads, the second the values of power, energy since it was first metered, and where there are any voltage, current and energy fed in. Energy never falls, not by a restart or a correction either; where the past was put right, there is the sensor *Energy with corrections*, which Home Assistant shows once it is asked to. A value that is not known is not sent, and Home Assistant shows it as unavailable after two minutes. The example *Plugs in Home Assistant* has both.
 
@@ -217,9 +230,13 @@ export const DECLARATION = declare({
 Those **for a page** answer nobody: they put what a gauge, a table or a template of the Dashboard shows into \`payload\`.`,
     de: `{{record}} nimmt die Nachrichten von *Steckdosen: fällige Steckdosen lesen*, eine je Steckdose; eine ohne Messwert bucht nichts. Energie ist das Trapez zwischen den Messwerten, gehalten im Zähler der Steckdose; eine Lücke wird aus diesem Zähler gefüllt und als *geschätzt* markiert oder bleibt unbelegt.
 
-{{roll-up}} schreibt ganze Stunden und Tage und löscht alte Messwerte in kleinen Stücken.
+Was gemessen wurde, wird alle \`BALUPI_ENERGY_COMMIT_SECONDS\` von selbst geschrieben, Stunden und Tage mit ihm, was auch immer die Flows tun.
 
-{{roll-up}} hat zwei Ausgänge. Der erste gibt den Takt weiter, sobald alles geschrieben ist. Der zweite meldet **ungewöhnlichen Verbrauch**: \`payload\` ist \`{device_id, device_name, hour, level, power_w, usual_power_w, margin_w, weeks}\`; \`level\` ist \`high\` (hoch), \`low\` (niedrig) oder \`usual\` (wieder üblich). Die letzte volle Stunde jeder Steckdose und des Haushalts wird am Median derselben Stunde desselben Wochentags in den letzten acht Wochen gemessen; bevor es vier solche Stunden gibt, wird nichts gemeldet. Dahinter passt alles: eine Mail, eine Push-Nachricht, eine Lampe.
+{{unusual}} sieht bei jeder Nachricht nach, ob eine Stunde aus der Reihe fiel: \`payload\` ist \`{device_id, device_name, hour, level, power_w, usual_power_w, margin_w, weeks}\`; \`level\` ist \`high\` (hoch), \`low\` (niedrig) oder \`usual\` (wieder üblich). Die letzte volle Stunde jeder Steckdose und des Haushalts wird am Median derselben Stunde desselben Wochentags in den letzten acht Wochen gemessen; bevor es vier solche Stunden gibt, wird nichts gemeldet. Dahinter passt alles: eine Mail, eine Push-Nachricht, eine Lampe.
+
+{{prune}} löscht bei jeder Nachricht ein kleines Stück dessen, was älter ist als seine Aufbewahrung (\`BALUPI_ENERGY_RAW_RETENTION_DAYS\`, \`BALUPI_ENERGY_HOURLY_RETENTION_DAYS\`). Ohne es wird nichts gelöscht, und die Datenbank wächst mit jeder Messung.
+
+{{roll-up}} ist all das bei einer Nachricht, für Flows, die weitermachen wollen, sobald alles geschrieben ist: die Nachricht geht am ersten Ausgang weiter, eine ungewöhnliche Stunde kommt am zweiten heraus.
 
 {{mqtt-sensors}} und {{mqtt-states}} senden Nachrichten für einen Knoten *mqtt out*: das erste die dauerhaften Beschreibungen, die Home Assistant per MQTT-Discovery liest, das zweite Leistung, Energie seit der ersten Messung und, wo es sie gibt, Spannung, Strom und eingespeiste Energie. Die Energie fällt nie, auch nicht durch einen Neustart oder eine Berichtigung; wo berichtigt wurde, gibt es den Sensor *Energy with corrections*, den Home Assistant erst auf Wunsch zeigt. Ein unbekannter Wert wird nicht gesendet; Home Assistant zeigt ihn nach zwei Minuten als nicht verfügbar. Das Beispiel *Plugs in Home Assistant* hat beides.
 

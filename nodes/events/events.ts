@@ -1,11 +1,5 @@
-import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import {
-  EVENT_KINDS,
-  type EventLanguage,
-  hear,
-  sentence,
-  type Told,
-} from '../lib/events/events.ts';
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { EVENT_KINDS, eventMessage, hear, type Told } from '../lib/events/events.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds } from '../lib/http/http.ts';
 import { roomsBehind } from '../lib/rooms/rooms.ts';
@@ -25,13 +19,6 @@ function isWanted({ kind, to }: Told, { kinds = [], username = '' }: EventsConfi
   return username === '' || to.audience !== 'user' || to.username === username;
 }
 
-/** The message for a flow. */
-function messageOf({ kind, to, fields }: Told, at: string, language: EventLanguage): NodeMessage {
-  const text = sentence(kind, fields, language);
-  // Beside the message too: a table keeps its rows alone.
-  return { topic: kind, payload: { event: kind, at, text, ...fields, ...to }, ...to };
-}
-
 /** Node `balupi-events`. */
 export default function register(RED: NodeAPI): void {
   function Events(this: Node, config: EventsConfig): void {
@@ -47,7 +34,7 @@ export default function register(RED: NodeAPI): void {
       const rooms = roomsBehind(RED.nodes.getNode(config.store));
       const pass = guard.callback((told: Told) => {
         const at = isoSeconds(rooms.clock.nowMs());
-        this.send(messageOf(told, at, language));
+        this.send(eventMessage(told, at, language));
       });
       stop = hear(rooms, (told) => {
         if (isWanted(told, config)) pass(told);

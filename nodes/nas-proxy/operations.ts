@@ -106,7 +106,11 @@ export const DECLARATION = declare({
     probe: {
       words: { en: 'probe when due', de: 'nachsehen, wenn fällig' },
       for: 'house',
-      outputs: 0,
+      outputs: [
+        { en: 'awake', de: 'wach' },
+        { en: 'asleep', de: 'schläft' },
+        { en: 'no answer', de: 'keine Antwort' },
+      ],
     },
     credentials: {
       words: { en: 'stored credentials', de: 'hinterlegte Zugänge' },
@@ -182,7 +186,7 @@ export const DECLARATION = declare({
 
 {{status}} answers from memory and needs no caller.
 
-{{probe}} looks whether the NAS is awake in a way that never wakes it.
+{{probe}} looks whether the NAS is awake in a way that never wakes it, once it is time (\`BALUPI_NAS_PROBE_INTERVAL_SECONDS\`), and then sends what \`GET /api/nas/status\` says at one of three outputs: 1 *awake*; 2 *asleep*, it answers and sleeps; 3 *no answer*. A message before that time is taken and nothing comes of it.
 
 {{credentials}} shows what lets the Pi act for users later, never the secrets; {{credentials-put}} has the NAS check the key while it is awake; {{credentials-drop}} also takes the Pi off the user's devices.
 
@@ -205,7 +209,7 @@ export const DECLARATION = declare({
 
 {{status}} antwortet aus dem Gedächtnis und braucht keinen Aufrufer.
 
-{{probe}} prüft, ob das NAS wach ist, ohne es je zu wecken.
+{{probe}} prüft, ob das NAS wach ist, ohne es je zu wecken, sobald es Zeit ist (\`BALUPI_NAS_PROBE_INTERVAL_SECONDS\`), und sendet dann, was \`GET /api/nas/status\` sagt, an einem von drei Ausgängen: 1 *wach*; 2 *schläft*, es antwortet und schläft; 3 *keine Antwort*. Eine Nachricht vor dieser Zeit bewirkt nichts.
 
 {{credentials}} zeigt, womit der Pi später für Benutzer handeln kann, nie die Geheimnisse; {{credentials-put}} prüft den Schlüssel beim NAS, solange es wach ist; {{credentials-drop}} nimmt den Pi auch aus der Geräteliste.
 

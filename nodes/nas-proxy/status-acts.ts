@@ -4,9 +4,13 @@ import { answer, isoSeconds } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `GET /api/nas/status`: from memory, never waits for the NAS. */
-export function status({ nas, files }: Rooms, message: ApiMessage): ApiMessage {
+export function status(rooms: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(statusNow(rooms)));
+}
+
+function statusNow({ nas, files }: Rooms): NasStatus {
   const known = nas.status();
-  const payload: NasStatus = {
+  return {
     online: known.online,
     version: known.version,
     url: known.url,
@@ -24,10 +28,15 @@ export function status({ nas, files }: Rooms, message: ApiMessage): ApiMessage {
       attempts: known.wake.attempts,
     },
   };
-  return withAnswer(message, answer(payload));
 }
 
-/** Looks whether the NAS is awake, when it is time to. */
-export async function probe({ nas, schedule }: Rooms): Promise<void> {
-  if (schedule.probe.due()) await nas.probe();
+/** Looks whether the NAS is awake, when it is time to, and says so at one of three outputs. */
+export async function probe(rooms: Rooms, message: ApiMessage): Promise<unknown> {
+  const { nas, schedule } = rooms;
+  if (!schedule.probe.due()) return null;
+  if ((await nas.probe()) === 'skipped') return null;
+  message.payload = statusNow(rooms);
+  const { awake, reachable } = nas.presence.state;
+  if (awake) return [message, null, null];
+  return reachable ? [null, message, null] : [null, null, message];
 }

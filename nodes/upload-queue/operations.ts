@@ -1,4 +1,7 @@
-import { declare } from '../lib/operations/operations.ts';
+import { declare, type Words } from '../lib/operations/operations.ts';
+
+const ACCEPTED: Words = { en: 'accepted', de: 'angenommen' };
+const REFUSED: Words = { en: 'refused', de: 'abgelehnt' };
 
 /** What this node can do, and every word about it: dialog, help and locales are made of it. */
 export const DECLARATION = declare({
@@ -17,6 +20,8 @@ export const DECLARATION = declare({
       for: 'flow',
       serves: ['files-upload'],
       belongsTo: 'user',
+      outputs: [ACCEPTED, REFUSED],
+      hadOneOutput: true,
       takes: {
         path: {
           kind: 'text',
@@ -69,8 +74,23 @@ export const DECLARATION = declare({
         },
       },
     },
+    due: {
+      words: { en: 'when something can be delivered', de: 'wenn etwas geliefert werden kann' },
+      for: 'house',
+      isSource: true,
+    },
     flush: {
       words: { en: 'deliver to the NAS', de: 'an das NAS liefern' },
+      for: 'house',
+      outputs: [
+        { en: 'delivered', de: 'geliefert' },
+        { en: 'later', de: 'später' },
+        { en: 'conflict', de: 'Konflikt' },
+        { en: 'failed', de: 'gescheitert' },
+      ],
+    },
+    'wake-for-queue': {
+      words: { en: 'wake the NAS for what waits', de: 'das NAS für Wartendes wecken' },
       for: 'house',
       outputs: 0,
     },
@@ -88,6 +108,8 @@ export const DECLARATION = declare({
       words: { en: 'complete it', de: 'abschließen' },
       for: 'house',
       serves: ['files-chunked-complete'],
+      outputs: [ACCEPTED, REFUSED],
+      hadOneOutput: true,
     },
     abort: {
       words: { en: 'give it up', de: 'abbrechen' },
@@ -124,16 +146,20 @@ export const DECLARATION = declare({
     {
       name: 'payload',
       type: 'object, array',
-      en: 'the outcome, as the API gives it',
-      de: 'das Ergebnis, wie die API es gibt',
+      en: 'the outcome, as the API gives it; from {{flush}} one upload or change, as the node *events* tells it',
+      de: 'das Ergebnis, wie die API es gibt; von {{flush}} ein Upload oder eine Änderung, wie der Knoten *Ereignisse* es meldet',
     },
   ],
   details: {
-    en: `{{accept}} streams the body of an \`http in\` POST to disk; when it answers 200 the file survives a power cut that instant. Without a request it takes \`payload\` (bytes or text) as the file \`msg.filename\` in the folder \`msg.path\`, as the user named under *As*.
+    en: `{{accept}} streams the body of an \`http in\` POST to disk; when it answers 200 the file survives a power cut that instant. Without a request it takes \`payload\` (bytes or text) as the file \`msg.filename\` in the folder \`msg.path\`, as the user named under *As*. Output 1 when it is safe on the Pi, output 2 when it was refused, with \`code\` in \`msg.payload\`; {{complete}} has the same two. A body that is refused in its middle is answered at once, and nothing leaves the node.
 
-{{flush}} sends what waits, in order, as its owner, and believes nothing it has not verified. It does nothing while the NAS sleeps.`,
-    de: `{{accept}} streamt den Rumpf eines POST aus \`http in\` auf die Platte; antwortet es 200, übersteht die Datei einen Stromausfall in diesem Augenblick. Ohne Anfrage nimmt es \`payload\` (Bytes oder Text) als Datei \`msg.filename\` im Ordner \`msg.path\`, als der unter *Als* genannte Benutzer.
+{{due}} needs no message: it sends one whenever there is something to deliver, or when it may get through again (an upload came in, the NAS woke, a pause is over, somebody pressed *try again*). {{flush}} sends what waits, in order, as its owner, and believes nothing it has not verified. It does nothing while the NAS sleeps, and nothing is delivered without it: the messages that reach it decide when. It tells of each upload at one of its four outputs, with \`audience\` and \`username\` in the message as *events* has them: 1 *delivered*; 2 *later*, with the reason in \`payload.detail\`; 3 *conflict*, both versions are kept; 4 *failed*, its owner has to try again or drop it.
 
-{{flush}} sendet, was wartet, in der Reihenfolge und als sein Besitzer, und glaubt nichts, was es nicht geprüft hat. Solange das NAS schläft, tut es nichts.`,
+{{wake-for-queue}} wakes the NAS once what waits is due by \`BALUPI_FLUSH_WAKE\`, and never where that is not set.`,
+    de: `{{accept}} streamt den Rumpf eines POST aus \`http in\` auf die Platte; antwortet es 200, übersteht die Datei einen Stromausfall in diesem Augenblick. Ohne Anfrage nimmt es \`payload\` (Bytes oder Text) als Datei \`msg.filename\` im Ordner \`msg.path\`, als der unter *Als* genannte Benutzer. Ausgang 1, wenn es sicher auf dem Pi liegt, Ausgang 2, wenn es abgelehnt wurde, mit \`code\` in \`msg.payload\`; {{complete}} hat dieselben zwei. Ein Rumpf, der mittendrin abgelehnt wird, wird sofort beantwortet, und nichts verlässt den Knoten.
+
+{{due}} braucht keine Nachricht: es sendet eine, sobald es etwas zu liefern gibt oder etwas wieder durchkommen kann (ein Upload kam an, das NAS ist wach, eine Pause ist um, jemand hat *erneut versuchen* gedrückt). {{flush}} sendet, was wartet, in der Reihenfolge und als sein Besitzer, und glaubt nichts, was es nicht geprüft hat. Solange das NAS schläft, tut es nichts, und ohne es wird nichts geliefert: die Nachrichten, die es bekommt, entscheiden, wann. Jeden Upload meldet es an einem von vier Ausgängen, mit \`audience\` und \`username\` in der Nachricht wie bei *Ereignisse*: 1 *geliefert*; 2 *später*, mit dem Grund in \`payload.detail\`; 3 *Konflikt*, beide Fassungen sind erhalten; 4 *gescheitert*, sein Besitzer muss es erneut versuchen oder verwerfen.
+
+{{wake-for-queue}} weckt das NAS, sobald Wartendes nach \`BALUPI_FLUSH_WAKE\` dran ist, und nie, wo das nicht gesetzt ist.`,
   },
 });

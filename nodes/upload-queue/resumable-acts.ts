@@ -29,10 +29,11 @@ async function chunk({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage
   return null;
 }
 
-async function complete({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function complete({ upload }: Rooms, message: ApiMessage): Promise<unknown> {
   const { headers } = requestOf(message);
   const done = await upload.resumable.complete(callerOf(message), idOf(message), headers);
-  return withAnswer(message, completedAnswer(done));
+  const out = withAnswer(message, completedAnswer(done));
+  return done.kind === 'refused' ? [null, out] : [out, null];
 }
 
 async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {

@@ -1,4 +1,4 @@
-import type { Node, NodeAPI, NodeDef } from 'node-red';
+import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type {
@@ -9,13 +9,20 @@ import type {
   UploadListQuery,
   UploadRow,
 } from '../lib/api/api.ts';
-import { actOf, actsOf } from '../lib/guard/acts.ts';
+import { eventMessage, ofUpload } from '../lib/events/events.ts';
+import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
-import { answer, answerNow } from '../lib/http/http.ts';
-import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
+import { answer, answerNow, isoSeconds } from '../lib/http/http.ts';
+import {
+  FieldReader,
+  type Given,
+  isBeforeOutcomes,
+  type StoredNode,
+  textIn,
+} from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { acceptAnswer, refusedAnswer } from '../lib/upload/upload.ts';
+import { acceptAnswer, refusedAnswer, type UploadNews } from '../lib/upload/upload.ts';
 import { conflicts, resolveConflict } from './conflict-acts.ts';
 import { DECLARATION } from './operations.ts';
 import { RESUMABLE_ACTS } from './resumable-acts.ts';
@@ -34,7 +41,8 @@ async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> 
   const taken = await upload.accept(callerOf(message), request, { path: path ?? null });
   const given = acceptAnswer(taken);
   if (given === null) return null;
-  if (taken.kind !== 'refused' || request.complete) return withAnswer(message, given);
+  if (taken.kind !== 'refused') return [withAnswer(message, given), null];
+  if (request.complete) return [null, withAnswer(message, given)];
   // The rest of the refused body still comes, which the reply node knows nothing of.
   answerNow(request, responseOf(message), given);
   return null;
@@ -45,7 +53,7 @@ async function acceptPayload(
   { upload }: Rooms,
   message: ApiMessage,
   sent: Given,
-): Promise<ApiMessage> {
+): Promise<unknown> {
   const { payload } = sent;
   const filename = textIn(sent, 'filename');
   if (filename === '') {
@@ -70,7 +78,8 @@ async function acceptPayload(
   const taken = await upload.accept(callerOf(message), request, { path: folder });
   const given = acceptAnswer(taken);
   if (given === null) throw new Error('The upload was cut off.');
-  return withAnswer(message, given);
+  const out = withAnswer(message, given);
+  return taken.kind === 'refused' ? [null, out] : [out, null];
 }
 
 function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
@@ -124,9 +133,34 @@ function deviceRetry({ upload }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 async function flush({ upload }: Rooms): Promise<void> {
-  upload.wakeIfDue();
   await upload.flush();
 }
+
+function wakeForQueue({ upload }: Rooms): void {
+  upload.wakeIfDue();
+}
+
+/** As a node of before did both at its one tick. */
+async function wakeAndFlush(rooms: Rooms): Promise<void> {
+  wakeForQueue(rooms);
+  await flush(rooms);
+}
+
+/** What became of an upload or a change, at its own output of `deliver`; null for what is not out yet. */
+function outcomeOf(news: UploadNews, atMs: number): readonly (object | null)[] | null {
+  const at = OUTCOMES.indexOf(news.kind);
+  if (at === -1) return null;
+  const message = eventMessage(ofUpload(news), isoSeconds(atMs), 'en');
+  return OUTCOMES.map((_kind, output) => (output === at ? message : null));
+}
+
+/** In the order of the outputs. */
+const OUTCOMES: readonly UploadNews['kind'][] = [
+  'upload_delivered',
+  'upload_waits',
+  'conflict',
+  'upload_failed',
+];
 
 const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   ...RESUMABLE_ACTS,
@@ -136,7 +170,10 @@ const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   retry,
   'take-up': takeUp,
   drop,
+  // It sends by itself, and nothing for a message that somebody wires to it.
+  due: () => undefined,
   flush,
+  'wake-for-queue': wakeForQueue,
   conflicts,
   'conflicts-resolve': resolveConflict,
   'device-queue': deviceQueue,
@@ -152,6 +189,14 @@ function statusOf({ upload }: Rooms): NodeStatus {
   return { fill: 'grey', shape: 'dot', ...words('empty') };
 }
 
+/** Sends at the outputs of `deliver` what becomes of uploads. @returns how to stop that */
+function tellOutcomes({ upload, clock }: Rooms, send: (message: unknown) => void): () => void {
+  return upload.onNews((news) => {
+    const outcome = outcomeOf(news, clock.nowMs());
+    if (outcome !== null) send(outcome);
+  });
+}
+
 /** Node `balupi-upload-queue`. */
 export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
@@ -164,8 +209,27 @@ export default function register(RED: NodeAPI): void {
       config,
     });
     const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(rooms(), message));
+    const send = guard.callback((message: unknown) => {
+      this.send(message as NodeMessage);
+    });
+    let stop: (() => void) | null = null;
+    const deliver = isBeforeOutcomes(config) ? wakeAndFlush : flush;
+    const acts: Acts<Rooms> = {
+      ...ACTS,
+      flush: (given) => {
+        stop ??= tellOutcomes(given, send);
+        return deliver(given);
+      },
+    };
+    guard.onInput((message) => actOf(acts, config.op, config.as, fields)(rooms(), message));
     guard.follow((again) => rooms().upload.onNews(again));
+    const listen = guard.callback(() => {
+      stop = rooms().upload.onDue(() => {
+        send({ topic: 'due' });
+      });
+    });
+    if (config.op === 'due') listen();
+    this.on('close', () => stop?.());
   }
   RED.nodes.registerType('balupi-upload-queue', UploadQueue);
 }

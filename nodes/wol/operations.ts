@@ -1,4 +1,10 @@
-import { declare } from '../lib/operations/operations.ts';
+import { declare, type Words } from '../lib/operations/operations.ts';
+
+const WAKE_OUTCOMES: readonly Words[] = [
+  { en: 'the answer, at once', de: 'die Antwort, sofort' },
+  { en: 'woken', de: 'geweckt' },
+  { en: 'did not wake', de: 'nicht aufgewacht' },
+];
 
 /** What this node can do, and every word about it: dialog, help and locales are made of it. */
 export const DECLARATION = declare({
@@ -13,6 +19,7 @@ export const DECLARATION = declare({
       words: { en: 'wake the NAS', de: 'NAS wecken' },
       for: 'flow',
       serves: ['nas-wol'],
+      outputs: WAKE_OUTCOMES,
     },
     hold: {
       words: { en: 'wake once and hold the reader', de: 'einmal wecken und Leser halten' },
@@ -27,6 +34,7 @@ export const DECLARATION = declare({
       words: { en: 'wake, answered as the NAS does', de: 'wecken, Antwort wie vom NAS' },
       for: 'house',
       serves: ['system-sleep-wake'],
+      outputs: WAKE_OUTCOMES,
     },
   },
   status: {
@@ -39,8 +47,8 @@ export const DECLARATION = declare({
     {
       name: 'payload',
       type: 'object',
-      en: '`success`, `wol_sent`, `nas_previous_state`, `estimated_boot_time_s`',
-      de: '`success`, `wol_sent`, `nas_previous_state`, `estimated_boot_time_s`',
+      en: '`success`, `wol_sent`, `nas_previous_state`, `estimated_boot_time_s`; at outputs 2 and 3 `state`, `attempts` and `started_at` of the wake',
+      de: '`success`, `wol_sent`, `nas_previous_state`, `estimated_boot_time_s`; an den Ausgängen 2 und 3 `state`, `attempts` und `started_at` des Weckens',
     },
     {
       name: 'code',
@@ -50,14 +58,14 @@ export const DECLARATION = declare({
     },
   ],
   details: {
-    en: `{{wake}} answers at once and goes on looking every second until the NAS answers or its time is over; the outcome is in \`GET /api/nas/status\`. At most one burst of packets in 30 s.
+    en: `{{wake}} answers at once, at output 1, and goes on looking every second until the NAS answers or its time is over. How it ended leaves at output 2 (*woken*) or 3 (*did not wake*), as a message of its own that answers nobody, and is in \`GET /api/nas/status\`. At most one burst of packets in 30 s.
 
 {{wake-app}} is the same in the words of BaluHost's \`POST /api/system/sleep/wake\`.
 
 {{hold}} is for a file that is not kept: one wake for all who wait. Output 1 when the NAS is awake, output 2 with a 503 when it did not come in time. In a flow without a request the message goes on at 1 or at 2 as it came.
 
 {{wake}} works in any flow, as the Pi itself: the outcome is in \`payload\`, and a refusal (\`already_awake\`, \`no_mac\`) goes to a Catch node with \`msg.code\`.`,
-    de: `{{wake}} antwortet sofort und sieht dann jede Sekunde nach, bis das NAS antwortet oder die Zeit um ist; wie es ausging, steht in \`GET /api/nas/status\`. Höchstens ein Schwung Pakete in 30 s.
+    de: `{{wake}} antwortet sofort, an Ausgang 1, und sieht dann jede Sekunde nach, bis das NAS antwortet oder die Zeit um ist. Wie es ausging, kommt an Ausgang 2 (*geweckt*) oder 3 (*nicht aufgewacht*) heraus, als eigene Nachricht, die niemandem antwortet, und steht in \`GET /api/nas/status\`. Höchstens ein Schwung Pakete in 30 s.
 
 {{wake-app}} ist dasselbe in den Worten von BaluHosts \`POST /api/system/sleep/wake\`.
 

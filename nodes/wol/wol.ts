@@ -1,12 +1,13 @@
-import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { actOf, actsOf } from '../lib/guard/acts.ts';
+import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
+import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
-import { answer, refuse } from '../lib/http/http.ts';
+import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { WakeCause } from '../lib/nas/nas.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import type { WakeEnd } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { holdForWake } from './hold.ts';
 import { DECLARATION } from './operations.ts';
 
@@ -20,10 +21,17 @@ function senderOf({ req }: ApiMessage): WakeCause['by'] {
   return req?.call?.caller?.user ?? null;
 }
 
-/** Wakes at once; how it ends is in `GET /api/nas/status`. */
-function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessage {
+type Began = ReturnType<Rooms['nas']['wake']['wake']>;
+
+/** Told how a wake that somebody asked for began. */
+type Follow = (outcome: Began, rooms: Rooms) => void;
+
+/** Answers at once; how it ends follows, and is in `GET /api/nas/status`. */
+function wake(rooms: Rooms, message: ApiMessage, follow: Follow): ApiMessage {
+  const { nas, bootTimeoutSeconds } = rooms;
   const before = nas.status();
   const outcome = nas.wake.wake({ kind: 'call', by: senderOf(message) });
+  follow(outcome, rooms);
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') return withAnswer(message, refuse('already_awake'));
   const payload = {
@@ -37,8 +45,9 @@ function wake({ nas, bootTimeoutSeconds }: Rooms, message: ApiMessage): ApiMessa
 }
 
 /** The same, in the words of the NAS's own `POST /api/system/sleep/wake`. */
-function wakeForApp({ nas }: Rooms, message: ApiMessage): ApiMessage {
-  const outcome = nas.wake.wake({ kind: 'call', by: senderOf(message) });
+function wakeForApp(rooms: Rooms, message: ApiMessage, follow: Follow): ApiMessage {
+  const outcome = rooms.nas.wake.wake({ kind: 'call', by: senderOf(message) });
+  follow(outcome, rooms);
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') {
     return withAnswer(
@@ -71,11 +80,24 @@ async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> 
   return held.kind === 'awake' ? [message, null] : [null, message];
 }
 
-const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
-  wake,
-  'wake-app': wakeForApp,
-  hold: { run: hold, forFlows: { run: wakeAndWait, owner: 'pi' } },
-});
+function actsWith(follow: Follow): Acts<Rooms> {
+  return actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
+    wake: (rooms, message) => [wake(rooms, message, follow), null, null],
+    'wake-app': (rooms, message) => [wakeForApp(rooms, message, follow), null, null],
+    hold: { run: hold, forFlows: { run: wakeAndWait, owner: 'pi' } },
+  });
+}
+
+/** How a wake ended, at the second or the third output: nobody's request, so it answers nobody. */
+function ending({ nas }: Rooms, ended: WakeEnd): readonly (object | null)[] {
+  const { attempts, startedAtMs } = nas.wake.status;
+  const startedAt = startedAtMs === null ? null : isoSeconds(startedAtMs);
+  const message = {
+    topic: 'wake',
+    payload: { state: ended, attempts, started_at: startedAt },
+  };
+  return ended === 'awake' ? [null, message, null] : [null, null, message];
+}
 
 /** How the NAS is by now, whatever came of the last wake. */
 function statusOf({ nas }: Rooms): NodeStatus {
@@ -98,7 +120,20 @@ export default function register(RED: NodeAPI): void {
       config,
     });
     const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op, '', fields)(rooms(), message));
+    let isClosed = false;
+    this.on('close', () => {
+      isClosed = true;
+    });
+    const tell = guard.callback((rooms: Rooms, ended: WakeEnd) => {
+      if (!isClosed) this.send(ending(rooms, ended) as NodeMessage[]);
+    });
+    const acts = actsWith((outcome, given) => {
+      if ('done' in outcome)
+        void outcome.done.then((ended) => {
+          tell(given, ended);
+        });
+    });
+    guard.onInput((message) => actOf(acts, config.op, '', fields)(rooms(), message));
     guard.follow((again) => {
       const { nas } = rooms();
       const stops = [nas.presence.onChange(again), nas.onNews(again)];

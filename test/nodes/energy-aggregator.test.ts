@@ -195,25 +195,50 @@ describe('The node balupi-energy-aggregator', () => {
     }
   });
 
-  it('rolls up at a tick, looks for the unusual, and passes the tick on', async () => {
+  it('writes, forgets and looks for the unusual at one message where it is to do all, and passes it on', async () => {
     const done: string[] = [];
     const stage = await opened('roll-up', {
       rollUp: () => done.push('rolled up'),
+      prune: () => {
+        done.push('pruned');
+        return false;
+      },
       lookForUnusual: () => done.push('looked'),
       onUnusual: () => () => undefined,
     });
     await stage.send({ topic: 'minute' });
-    assert.deepEqual(done, ['rolled up', 'looked']);
+    assert.deepEqual(done, ['rolled up', 'pruned', 'looked']);
     assert.deepEqual(
       stage.out.map((messages) => messages.map(({ topic }) => topic)),
       [['minute'], [], [], []],
     );
   });
 
-  it('tells of unusual consumption at its second output, until the flow ends', async () => {
+  it('forgets a slice of what is too old at a message, and sends nothing on', async () => {
+    let slices = 0;
+    const prune = (): boolean => {
+      slices += 1;
+      return true;
+    };
+    const stage = await opened('prune', { prune });
+    await stage.send();
+    assert.deepEqual([slices, stage.out.flat().length], [1, 0]);
+  });
+
+  for (const [op, output] of [
+    ['unusual', 0],
+    ['roll-up', 1],
+  ] as const) {
+    it(`tells of unusual consumption at output ${output + 1} of ${op}, until the flow ends`, async () => {
+      await tellsOfUnusual(op, output);
+    });
+  }
+
+  async function tellsOfUnusual(op: string, output: number): Promise<void> {
     const listeners = new Set<OnUnusual>();
-    const stage = await opened('roll-up', {
+    const stage = await opened(op, {
       rollUp: () => undefined,
+      prune: () => false,
       lookForUnusual: () => {
         for (const listener of listeners) listener(UNUSUAL);
       },
@@ -225,14 +250,14 @@ describe('The node balupi-energy-aggregator', () => {
     await stage.send();
     await stage.send();
     assert.equal(listeners.size, 1);
-    assert.equal(stage.out[1]?.length, 2);
-    assert.partialDeepStrictEqual(stage.out[1]?.[0], {
+    assert.equal(stage.out[output]?.filter(({ topic }) => topic === 'unusual').length, 2);
+    assert.partialDeepStrictEqual(stage.out[output][0], {
       topic: 'unusual',
       payload: { device_id: 'a', level: 'high', power_w: 260, usual_power_w: 40, weeks: 6 },
     });
     await stage.endFlows();
     assert.equal(listeners.size, 0);
-  });
+  }
 
   it('tells what the plugs draw now', async () => {
     const stage = await opened('current', { current: () => ({ devices: [], totalPowerW: null }) });

@@ -205,6 +205,22 @@ describe('A node in any flow', () => {
       assert.match(String(seen[2]), /filename="note\.txt"[^]*a note/);
       assert.equal(stage.caught[0]?.['code'], 'no_room');
     });
+
+    it('sends a refusal on where that has an output of its own', async () => {
+      const rooms: FakeRooms = {
+        ...PEOPLE,
+        upload: {
+          accept: () => Promise.resolve({ kind: 'refused', code: 'no_room' } as never),
+          queuedCount: () => 0,
+          failedCount: () => 0,
+        },
+      };
+      const more = { as: 'alice', version: 2 };
+      const stage = await open({ type: 'balupi-upload-queue', op: 'accept', rooms, more });
+      await stage.send({ filename: 'note.txt', path: 'alice/Notes', payload: 'a note' });
+      assert.deepEqual([stage.caught.length, stage.out[0]?.length], [0, 0]);
+      assert.partialDeepStrictEqual(stage.out[1]?.[0], { code: 'no_room', statusCode: 507 });
+    });
   });
 
   describe('switching a plug', () => {

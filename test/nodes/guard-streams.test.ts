@@ -139,6 +139,7 @@ describe('The guard around callbacks and streams', () => {
     const rooms: FakeRooms = {
       upload: {
         wakeIfDue: () => undefined,
+        onNews: () => () => undefined,
         flush: () => Promise.resolve(),
         failedCount: throwing,
       },

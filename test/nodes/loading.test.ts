@@ -68,6 +68,7 @@ describe('Every node', () => {
     const rooms = {
       upload: {
         wakeIfDue: () => undefined,
+        onNews: () => () => undefined,
         flush: () => Promise.resolve(),
         queuedCount: () => 2,
         failedCount: () => 0,

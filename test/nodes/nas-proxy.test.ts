@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { SignInOutcome } from '../../nodes/lib/accounts/accounts.ts';
 import type { Listing, LocatedFile } from '../../nodes/lib/files/files.ts';
+import type { NasStatus } from '../../nodes/lib/nas/nas-room.ts';
 import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
@@ -19,6 +20,28 @@ const FILE: LocatedFile = {
 const LISTING: Listing = { path: 'alice', items: [], queued: [], source: 'stored', ageSeconds: 60 };
 const NAS_AWAKE = { presence: { state: AWAKE } };
 const NAS_ASLEEP = { presence: { state: ASLEEP } };
+
+/** A NAS that did not wake, as it is known. */
+const STATUS: NasStatus = {
+  online: false,
+  version: '1.38.0',
+  url: 'http://nas.example',
+  powerState: 'standby',
+  sleepState: 'unreachable',
+  reachableBy: 'none',
+  powerW: 1.5,
+  sinceMs: Date.parse('2026-02-22T14:00:00Z'),
+  lastSeenMs: null,
+  nextWakeAt: null,
+  everSeen: true,
+  fault: 'nas_mismatch',
+  wake: {
+    state: 'failed',
+    startedAtMs: Date.parse('2026-02-22T14:10:00Z'),
+    attempts: 2,
+    cause: { kind: 'call', by: ALICE.user },
+  },
+};
 
 describe('The node balupi-nas-proxy', () => {
   const open = stages();
@@ -198,26 +221,7 @@ describe('The node balupi-nas-proxy', () => {
   it('tells how the NAS is, from memory', async () => {
     const nas: FakeRooms['nas'] = {
       ...NAS_ASLEEP,
-      status: () => ({
-        online: false,
-        version: '1.38.0',
-        url: 'http://nas.example',
-        powerState: 'standby',
-        sleepState: 'unreachable',
-        reachableBy: 'none',
-        powerW: 1.5,
-        sinceMs: Date.parse('2026-02-22T14:00:00Z'),
-        lastSeenMs: null,
-        nextWakeAt: null,
-        everSeen: true,
-        fault: 'nas_mismatch',
-        wake: {
-          state: 'failed',
-          startedAtMs: Date.parse('2026-02-22T14:10:00Z'),
-          attempts: 2,
-          cause: { kind: 'call', by: ALICE.user },
-        },
-      }),
+      status: () => STATUS,
     };
     const stage = await opened('status', { nas, files: { isStorageMissing: true } });
     assert.partialDeepStrictEqual(await answerOf(stage, 'nas-status'), {
@@ -230,21 +234,41 @@ describe('The node balupi-nas-proxy', () => {
     });
   });
 
-  it('probes when it is due, and sends nothing on', async () => {
-    let [probes, due] = [0, false];
-    const probe = () => {
-      probes += 1;
-      return Promise.resolve({ kind: 'silent' } as never);
-    };
+  for (const [output, what, state] of [
+    [0, 'awake', AWAKE],
+    [1, 'asleep', { ...ASLEEP, reachable: true }],
+    [2, 'silent', { ...ASLEEP, reachable: false }],
+  ] as const) {
+    it(`probes when it is due, and tells of a NAS that is ${what} at output ${output + 1}`, async () => {
+      let [probes, due] = [0, false];
+      const probe = () => {
+        probes += 1;
+        return Promise.resolve('told' as const);
+      };
+      const nas = { presence: { state, onChange: () => () => undefined }, status: () => STATUS };
+      const stage = await opened('probe', {
+        nas: { ...nas, probe },
+        files: { isStorageMissing: false },
+        schedule: { probe: { due: () => due } },
+      });
+      await stage.send();
+      assert.deepEqual([probes, stage.out.flat().length], [0, 0]);
+      due = true;
+      await stage.send();
+      assert.deepEqual([probes, stage.out.flat().length], [1, 1]);
+      assert.partialDeepStrictEqual(stage.out[output]?.[0], {
+        payload: { sleep_state: STATUS.sleepState },
+      });
+    });
+  }
+
+  it('tells nothing of a probe that the budget leaves out', async () => {
     const stage = await opened('probe', {
-      nas: { ...NAS_AWAKE, probe },
-      schedule: { probe: { due: () => due } },
+      nas: { ...NAS_AWAKE, probe: () => Promise.resolve('skipped' as const) },
+      schedule: { probe: { due: () => true } },
     });
     await stage.send();
-    assert.equal(probes, 0);
-    due = true;
-    await stage.send();
-    assert.deepEqual([probes, stage.out.flat().length], [1, 0]);
+    assert.equal(stage.out.flat().length, 0);
   });
 });
 

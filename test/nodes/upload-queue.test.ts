@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { AcceptOutcome } from '../../nodes/lib/upload/receive/intake.ts';
+import type { UploadNews } from '../../nodes/lib/upload/upload.ts';
 import type { UploadItem } from '../../nodes/lib/upload/view/answers.ts';
 import { ALICE, ASLEEP, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -26,13 +28,57 @@ const ITEM: UploadItem = {
   detail: null,
 };
 
+/** A queue that delivers when it is asked to, and tells what a test wants told. */
+class Queue {
+  readonly done: string[] = [];
+  readonly #news = new Set<(news: UploadNews) => void>();
+  readonly #due = new Set<() => void>();
+
+  readonly port: FakeRooms['upload'] = {
+    queuedCount: () => 0,
+    flush: () => {
+      this.done.push('flushed');
+      return Promise.resolve();
+    },
+    wakeIfDue: () => {
+      this.done.push('looked whether to wake');
+    },
+    onNews: (listener) => heard(this.#news, listener),
+    onDue: (listener) => heard(this.#due, listener),
+  };
+
+  get listening(): number {
+    return this.#due.size;
+  }
+
+  due(): void {
+    for (const listener of this.#due) listener();
+  }
+
+  tell(kind: UploadNews['kind']): void {
+    const { id, path, sizeBytes } = FILE;
+    const of = { id, path, sizeBytes, userId: 1, username: 'alice', what: 'upload' } as const;
+    const detail = kind === 'upload_waits' ? 'The NAS went away.' : null;
+    for (const listener of this.#news) listener({ kind, ...of, conflictPath: null, detail });
+  }
+}
+
+function heard<Listener>(listeners: Set<Listener>, listener: Listener): () => void {
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+  };
+}
+
 describe('The node balupi-upload-queue', () => {
   const open = stages();
-  const opened = (op: string, upload: FakeRooms['upload']): Promise<Stage> =>
+  const opened = (op: string, upload: FakeRooms['upload'], more: object = {}): Promise<Stage> =>
     open({
-      type,
-      op,
-      rooms: { upload: { queuedCount: () => 1, failedCount: () => 0, ...upload } },
+      ...{ type, op, more: { ...more } },
+      rooms: {
+        clock: new ManualClock(),
+        upload: { queuedCount: () => 1, failedCount: () => 0, ...upload },
+      },
     });
 
   it('takes a body and answers with what is queued', async () => {
@@ -58,6 +104,20 @@ describe('The node balupi-upload-queue', () => {
     assert.equal(status, 507);
     assert.partialDeepStrictEqual(payload, { code: 'no_room' });
   });
+
+  for (const version of [undefined, 2]) {
+    it(`parts accepted from refused ${version === 2 ? 'at two outputs' : 'at none in a flow of before'}`, async () => {
+      const outcomes: AcceptOutcome[] = [
+        { kind: 'accepted', files: [FILE] },
+        { kind: 'refused', code: 'no_room' },
+      ];
+      const accept = () => Promise.resolve(outcomes.shift() ?? ({ kind: 'gone' } as const));
+      const stage = await opened('accept', { accept }, { version });
+      assert.deepEqual([(await stage.ask()).status, (await stage.ask()).status], [200, 507]);
+      const sent = stage.out.map(({ length }) => length);
+      assert.deepEqual(sent, version === 2 ? [1, 1, 0, 0] : [2, 0, 0, 0]);
+    });
+  }
 
   it('answers nobody when the caller went away', async () => {
     const gone: AcceptOutcome = { kind: 'gone' };
@@ -127,19 +187,60 @@ describe('The node balupi-upload-queue', () => {
     assert.equal(await codeOf(stage, 'files-uploads-drop', call, 409), 'conflict');
   });
 
-  it('delivers at a tick, and sends nothing on', async () => {
-    let flushes = 0;
-    const flush = (): Promise<void> => {
-      flushes += 1;
-      return Promise.resolve();
-    };
-    const wakeIfDue = (): undefined => undefined;
-    const stage = await opened('flush', { flush, wakeIfDue, queuedCount: () => 0 });
+  it('delivers at a tick, and sends nothing on by itself', async () => {
+    const queue = new Queue();
+    const stage = await opened('flush', queue.port, { version: 2 });
     await stage.send();
-    assert.deepEqual([flushes, stage.out.flat().length], [1, 0]);
+    assert.deepEqual([queue.done, stage.out.flat().length], [['flushed'], 0]);
     assert.deepEqual(stage.statuses, [
       { fill: 'grey', shape: 'dot', text: 'upload-queue.status.empty' },
     ]);
+  });
+
+  it('tells of each upload at the output of its outcome, and of whom it is', async () => {
+    const queue = new Queue();
+    const stage = await opened('flush', queue.port, { version: 2 });
+    await stage.send();
+    await stage.send();
+    const kinds = ['upload_delivered', 'upload_waits', 'conflict', 'upload_failed'] as const;
+    for (const kind of ['upload_accepted', ...kinds] as const) queue.tell(kind);
+    await stage.turn();
+    assert.deepEqual(
+      stage.out.map((messages) => messages.map(({ topic }) => topic)),
+      kinds.map((kind) => [kind]),
+    );
+    assert.partialDeepStrictEqual(stage.out[1]?.[0], {
+      audience: 'user',
+      username: 'alice',
+      payload: { path: FILE.path, detail: 'The NAS went away.' },
+    });
+  });
+
+  it('wakes for what waits at a tick of its own', async () => {
+    const queue = new Queue();
+    const stage = await opened('wake-for-queue', queue.port, { version: 2 });
+    await stage.send();
+    assert.deepEqual(queue.done, ['looked whether to wake']);
+  });
+
+  it('goes on as it was in a flow of before: one tick wakes and delivers', async () => {
+    const queue = new Queue();
+    const stage = await opened('flush', queue.port, { outputs: 0 });
+    await stage.send();
+    assert.deepEqual(queue.done, ['looked whether to wake', 'flushed']);
+  });
+
+  it('sends a message whenever something can be delivered, until the flow ends', async () => {
+    const queue = new Queue();
+    const stage = await opened('due', queue.port, { version: 2 });
+    queue.due();
+    await stage.turn();
+    assert.deepEqual(
+      stage.out.map(({ length }) => length),
+      [1, 0, 0, 0],
+    );
+    await stage.endFlows();
+    assert.equal(queue.listening, 0);
   });
 
   it('shows what failed before what waits', async () => {

@@ -91,6 +91,28 @@ describe('The node balupi-wol', () => {
     ]);
   });
 
+  for (const [ended, output] of [
+    ['awake', 1],
+    ['failed', 2],
+  ] as const) {
+    it(`tells later how a wake ended that is ${ended}, in a message that answers nobody`, async () => {
+      const over = Promise.withResolvers<'awake' | 'failed'>();
+      const rooms = waking({ kind: 'started', packetSent: true, done: over.promise }, ended);
+      const stage = await open({ type, op: 'wake', rooms });
+      await stage.ask();
+      assert.deepEqual(
+        stage.out.map(({ length }) => length),
+        [1, 0, 0, 0],
+      );
+      over.resolve(ended);
+      while (stage.out[output]?.length === 0) await stage.turn();
+      assert.deepEqual(
+        stage.out[output]?.map(({ req, payload }) => [req, payload]),
+        [[undefined, { state: ended, attempts: 1, started_at: '1970-01-01T00:00:00Z' }]],
+      );
+    });
+  }
+
   it('says that it joined a wake that runs already', async () => {
     const stage = await open({ type, op: 'wake', rooms: waking(JOINED) });
     const payload = await answerOf(stage, 'nas-wol');

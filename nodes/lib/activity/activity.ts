@@ -358,7 +358,7 @@ class UploadRuns {
   note(news: UploadNews, nowMs: number): void {
     const { kind, userId, username, path, what, conflictPath, sizeBytes, detail } = news;
     // Nothing became of it yet.
-    if (kind === 'upload_accepted') return;
+    if (kind === 'upload_accepted' || kind === 'upload_waits') return;
     const folder = parentOf(path) ?? '';
     const key = JSON.stringify([kind, userId, what, folder, detail]);
     const run = this.#runs.get(key);

@@ -22,7 +22,7 @@ export interface Told {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-function ofUpload(news: UploadNews): Told {
+export function ofUpload(news: UploadNews): Told {
   const { kind, username, path, id, what, conflictPath, sizeBytes, detail } = news;
   return {
     kind,
@@ -77,6 +77,7 @@ function ofCorrection({ kind, isUndone, correction, by }: CorrectionNews): Told 
 export const EVENT_KINDS = [
   'upload_accepted',
   'upload_delivered',
+  'upload_waits',
   'upload_failed',
   'conflict',
   'nas_awake',
@@ -100,6 +101,13 @@ interface TellingRooms {
   readonly tapo: Pick<Tapo, 'onNews'>;
   readonly energy: Pick<Energy, 'onUnusual' | 'onCorrection'>;
   readonly system: Pick<System, 'onNews'>;
+}
+
+/** An event as a message of a flow. */
+export function eventMessage({ kind, to, fields }: Told, at: string, language: EventLanguage) {
+  const text = sentence(kind, fields, language);
+  // Beside the message too: a table keeps its rows alone.
+  return { topic: kind, payload: { event: kind, at, text, ...fields, ...to }, ...to };
 }
 
 /** Hears what each room tells of itself. @returns how to stop that */
@@ -143,6 +151,10 @@ const SENTENCES: Readonly<Record<Exclude<EventKind, 'disk' | 'unusual' | 'correc
   upload_delivered: {
     en: 'On the NAS: {path} ({username}).',
     de: 'Auf dem NAS: {path} ({username}).',
+  },
+  upload_waits: {
+    en: 'Not on the NAS yet: {path} ({username}). {detail}',
+    de: 'Noch nicht auf dem NAS: {path} ({username}). {detail}',
   },
   upload_failed: {
     en: 'Did not get through to the NAS: {path} ({username}). {detail}',

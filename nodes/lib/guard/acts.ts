@@ -88,8 +88,8 @@ export function actOf<Context extends FlowActors>(
   fields: FieldReader | null = null,
 ): (context: Context, message: ApiMessage) => unknown {
   const act = named(acts, op);
-  const { run, endpoints, forFlows }: Served<Context> =
-    typeof act === 'function' ? { run: act, endpoints: [] } : act;
+  const served: Served<Context> = typeof act === 'function' ? { run: act, endpoints: [] } : act;
+  const { run, endpoints, forFlows } = fields?.hasOneOutput === true ? joined(served) : served;
   return (context, message) => {
     const [endpoint] = endpoints;
     if (message.req === undefined && endpoint !== undefined) {
@@ -99,6 +99,20 @@ export function actOf<Context extends FlowActors>(
     }
     if (!isAdmitted(message, endpoints)) return turnAway(message, op ?? '');
     return withGiven(fields, message, (given) => run(context, message, given));
+  };
+}
+
+/** The same with whatever leaves it at its first output. */
+function joined<Context>({ run, endpoints, forFlows }: Served<Context>): Served<Context> {
+  const join =
+    (parted: Act<Context>): Act<Context> =>
+    async (context, message, given) => {
+      const out: unknown = await parted(context, message, given);
+      return Array.isArray(out) ? (out.find((one) => one !== null) as unknown) : out;
+    };
+  return {
+    ...{ run: join(run), endpoints },
+    ...(forFlows === undefined ? {} : { forFlows: { ...forFlows, run: join(forFlows.run) } }),
   };
 }
 
@@ -194,11 +208,12 @@ async function runFromFlow<Context extends FlowActors>(
     req: { call, headers: {}, method: endpoint.method } as never,
   };
   const out = await (forFlows?.run ?? run)(context, shadow, given);
-  return Array.isArray(out)
-    ? out.map((one) => (one === shadow ? settled(shadow, message) : (one as unknown)))
-    : out === shadow
-      ? settled(shadow, message)
-      : out;
+  if (!Array.isArray(out)) return out === shadow ? settled(shadow, message) : out;
+  // A refusal that has an output of its own leaves there.
+  return out.map((one, output) => {
+    if (one !== shadow) return one as unknown;
+    return output === 0 ? settled(shadow, message) : told(shadow, message);
+  });
 }
 
 /** @throws Error in words for whoever wired the node */
@@ -286,12 +301,17 @@ function placeOf([where, ...rest]: readonly unknown[]): string {
 /** @returns the message with the outcome. @throws Error for a refusal */
 function settled(shadow: ApiMessage, message: ApiMessage): ApiMessage {
   const { statusCode = 200, payload } = shadow;
-  if (statusCode >= 400) {
-    const { code = 'failed', detail } = payload as { code?: string; detail?: unknown };
-    const words = typeof detail === 'string' ? detail : (detail as { message?: string }).message;
-    throw refused(message, code, statusCode, words ?? code);
-  }
-  return Object.assign(message, { payload });
+  if (statusCode < 400) return told(shadow, message);
+  const { code = 'failed', detail } = payload as { code?: string; detail?: unknown };
+  const words = typeof detail === 'string' ? detail : (detail as { message?: string }).message;
+  throw refused(message, code, statusCode, words ?? code);
+}
+
+/** @returns the message with the outcome, of a refusal with its code too */
+function told({ statusCode = 200, payload }: ApiMessage, message: ApiMessage): ApiMessage {
+  if (statusCode < 400) return Object.assign(message, { payload });
+  const { code = 'failed' } = payload as { code?: string };
+  return Object.assign(message, { payload, code, statusCode });
 }
 
 function refused(message: object, code: string, statusCode: number, words: string): Error {

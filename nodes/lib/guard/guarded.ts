@@ -210,8 +210,9 @@ function shortened(text: string): string {
 function answerPastClosedFlow(message: ApiMessage, out: unknown): void {
   const response = message.res?._res;
   if (response === undefined || message.req === undefined || !canAnswer(response)) return;
-  const { statusCode, payload, headers = {} } = out as ApiMessage;
-  const isAnswer = out === message && statusCode !== undefined;
+  const { statusCode, payload, headers = {} } = message;
+  const isOut = out === message || (Array.isArray(out) && out.includes(message));
+  const isAnswer = isOut && statusCode !== undefined;
   const given = isAnswer ? { statusCode, payload, headers } : refuse('restarting');
   answerNow(message.req, response, given);
 }

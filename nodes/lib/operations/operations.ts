@@ -50,6 +50,8 @@ export interface Operation {
   readonly takes?: Readonly<Record<string, OwnField>>;
   /** A word for each output; one without a word where this is left out. */
   readonly outputs?: readonly Words[] | 0;
+  /** All of it left at one output in nodes of before version 2, and does so in these still. */
+  readonly hadOneOutput?: boolean;
   /** Whose it is in a flow where no endpoint of its tells. */
   readonly belongsTo?: 'user';
   /** It speaks by itself, so what it takes is set once. */
@@ -240,8 +242,14 @@ interface Deps {
 }
 
 export const NOTHING_GIVEN: Given = {};
-/** The version of what a dialog keeps now. */
-export const NODE_VERSION = 1;
+/**
+ * The version of what a dialog keeps now. 1: its values are in `fields`. 2: outcomes that left
+ * together have outputs of their own. A node of before goes on as it was until its owner chooses
+ * another operation.
+ */
+export const NODE_VERSION = 2;
+const FIELDS_SINCE = 1;
+const OUTCOMES_SINCE = 2;
 
 /** What the types of a typed input of ours are called by Node-RED. */
 const FIXED: Readonly<Record<string, string>> = { plug: 'str', choice: 'str', code: 'str' };
@@ -264,7 +272,14 @@ export class FieldReader {
     const operation = declaration.operations[config.op ?? ''];
     this.#fields = operation === undefined ? [] : fieldsOf(operation);
     this.#stored = storedFields(config, this.#fields);
-    this.#isOfMessageFirst = versionOf(config) < NODE_VERSION;
+    this.#isOfMessageFirst = versionOf(config) < FIELDS_SINCE;
+  }
+
+  /** Whether all outcomes of the operation leave at the one output the node has. */
+  get hasOneOutput(): boolean {
+    const { declaration, config } = this.#deps;
+    const { hadOneOutput = false } = declaration.operations[config.op ?? ''] ?? {};
+    return hadOneOutput && isBeforeOutcomes(config);
   }
 
   /** Whether every value is the message's own. */
@@ -328,6 +343,11 @@ function reasonOf(error: unknown): string {
   return typeof message === 'string' ? message : String(error);
 }
 
+/** Whether a node is of a version in which what is told apart now was one. */
+export function isBeforeOutcomes(config: StoredNode): boolean {
+  return versionOf(config) < OUTCOMES_SINCE;
+}
+
 function versionOf({ version = 0 }: StoredNode): number {
   return version;
 }
@@ -335,7 +355,7 @@ function versionOf({ version = 0 }: StoredNode): number {
 /** What a node of an earlier version kept elsewhere is a fixed value. */
 function storedFields(config: StoredNode, fields: readonly Field[]): Record<string, StoredField> {
   const stored: Record<string, StoredField> = { ...config.fields };
-  if (versionOf(config) >= NODE_VERSION) return stored;
+  if (versionOf(config) >= FIELDS_SINCE) return stored;
   const older = config as Readonly<Record<string, unknown>>;
   for (const { name, kind, was } of fields) {
     const value = was === undefined ? undefined : older[was];

@@ -215,7 +215,8 @@ export function isUploadId(text: string): boolean {
 
 /** What happened to an upload or a change of somebody's. Nobody else may hear of it but an admin. */
 export interface UploadNews {
-  readonly kind: 'upload_accepted' | 'upload_delivered' | 'upload_failed' | 'conflict';
+  readonly kind:
+    'upload_accepted' | 'upload_delivered' | 'upload_waits' | 'upload_failed' | 'conflict';
   readonly userId: number;
   readonly username: string;
   /** The upload's or the change's id. */
@@ -228,7 +229,7 @@ export interface UploadNews {
   readonly conflictPath: string | null;
   /** Null of a change. */
   readonly sizeBytes: number | null;
-  /** Why it failed or differs, in an English sentence. */
+  /** Why it waits, failed or differs, in an English sentence. */
   readonly detail: string | null;
 }
 

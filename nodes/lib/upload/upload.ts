@@ -218,6 +218,15 @@ export class Upload {
     return outcome;
   }
 
+  /**
+   * Tells when there is something to deliver, or when it may get through again: {@link flush} is of
+   * use then. Nothing is delivered unless somebody calls it.
+   * @returns how to stop that
+   */
+  onDue(listener: () => void): () => void {
+    return this.#delivery.onDue(listener);
+  }
+
   /** Delivers what is due, if the NAS is awake. Resolves when nothing more can be done now. */
   async flush(): Promise<void> {
     await this.#delivery.flush();

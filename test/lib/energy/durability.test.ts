@@ -485,6 +485,17 @@ describe('energy durability', function () {
     assert.equal(bench.sum('SELECT count(*) FROM energy_samples'), 3);
   });
 
+  it('prunes nothing unless it is asked to, however long it runs', async () => {
+    const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
+    bench.run([plug], fromS, fromS + 10 * 86_400, { intervalS: 90 });
+    bench.isClockProved = true;
+    const oldestS = bench.sum('SELECT min(at_s) FROM energy_samples');
+    await bench.clock.advance(6 * HOUR * 1_000);
+    assert.equal(bench.sum('SELECT min(at_s) FROM energy_samples'), oldestS);
+    bench.prune();
+    assert.ok(bench.sum('SELECT min(at_s) FROM energy_samples') > oldestS);
+  });
+
   it('prunes raw samples after their days in slices, and never for a clock that jumps', async () => {
     const days = 10;
     const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);

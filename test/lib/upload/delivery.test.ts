@@ -586,6 +586,25 @@ describe('delivering the queue', () => {
     assert.deepEqual(house.states(), ['synced', 'synced']);
   });
 
+  it('says when it is of use, and delivers nothing that nobody asks it to', async () => {
+    house.hasFlow = false;
+    let due = 0;
+    const stop = house.upload.onDue(() => {
+      due += 1;
+    });
+    await house.send('alice', 'a.txt', 'x');
+    assert.equal(due, 1, 'an upload came in');
+    house.presence.set(true);
+    assert.equal(due, 2, 'the NAS woke');
+    await house.clock.advance(86_400_000);
+    assert.deepEqual(house.states(), ['queued']);
+    stop();
+    await house.send('alice', 'b.txt', 'y');
+    assert.equal(due, 2);
+    await house.flushed();
+    assert.deepEqual(house.states(), ['synced', 'synced']);
+  });
+
   it('ends in the middle when the NAS goes, and loses nothing', async () => {
     await house.send('alice', 'a.txt', 'x'.repeat(300));
     await house.send('alice', 'b.txt', 'y');

@@ -105,6 +105,8 @@ export class House {
   readonly touched: string[] = [];
   outcomes: AcceptOutcome[] = [];
   who: Caller = ALICE;
+  /** Something delivers once there is something to deliver. */
+  hasFlow = true;
   data: DataFolder;
   upload: Upload;
   parts: UploadDeps;
@@ -129,6 +131,13 @@ export class House {
   }
 
   async start(): Promise<void> {
+    // As the tab schedule-upload does.
+    this.upload.onDue(() => {
+      if (!this.hasFlow) return;
+      this.upload.flush().catch((error: unknown) => {
+        this.log.error(String(error));
+      });
+    });
     await this.upload.start();
     this.#server = createServer((request, response) => {
       void this.#serve(request).then(({ status, body }) => {

@@ -53,6 +53,17 @@ describe('what is told of uploads', () => {
     assert.ok((failed.detail ?? '').length > 0);
   });
 
+  it('is that one waits, and why', async () => {
+    house.tokens.clear();
+    await house.send('alice', 'a.txt', 'one');
+    await house.deliver();
+    const waits = told.filter(({ kind }) => kind === 'upload_waits');
+    assert.deepEqual(
+      waits.map(({ path, detail }) => [path, detail]),
+      [['alice/a.txt', 'Waiting for its user to sign in.']],
+    );
+  });
+
   it('goes on to the others where a listener fails', async () => {
     const more: UploadNews[] = [];
     house.upload.onNews(() => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { errorKind, type Listeners, type Log } from '../../log/log.ts';
+import { errorKind, Listeners, type Log } from '../../log/log.ts';
 import type { NasPresence } from '../../nas/presence.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
 import { ChangeDelivery, ChangeStep } from '../changes/change-delivery.ts';
@@ -58,8 +58,10 @@ interface DeliveryDeps {
 /**
  * Empties the queue while the NAS is awake: the users in turn, each user's oldest first, small
  * neighbours together, each version of a path after the one before it, changes and uploads of one
- * place in the order in which they were wanted. It never wakes the NAS. Every claim begins by asking the NAS what it has,
- * so that whatever became of the attempt before, nothing is sent twice.
+ * place in the order in which they were wanted. When it runs is up to whoever calls
+ * {@link Delivery.flush}, and {@link Delivery.onDue} says when that is of use. It never wakes the
+ * NAS. Every claim begins by asking the NAS what it has, so that whatever became of the attempt
+ * before, nothing is sent twice.
  */
 export class Delivery {
   readonly #deps: DeliveryDeps;
@@ -67,6 +69,7 @@ export class Delivery {
   #run: Promise<void> | null = null;
   #again = false;
   readonly #hold: Hold;
+  readonly #due: Listeners<void>;
   #timer: Cancel | null = null;
   #unlisten: (() => void) | null = null;
   readonly #daily: DailyLook;
@@ -75,9 +78,19 @@ export class Delivery {
     this.#deps = deps;
     this.#hold = new Hold(deps.clock, deps.random);
     this.#daily = new DailyLook(deps.clock);
+    this.#due = new Listeners(deps.log);
   }
 
-  /** Listens for the NAS, and begins if it is awake. */
+  /**
+   * Tells when a run may get something through: whoever listens begins it ({@link flush}). Nothing
+   * here begins one by itself.
+   * @returns how to stop that
+   */
+  onDue(listener: () => void): () => void {
+    return this.#due.listen(listener);
+  }
+
+  /** Listens for the NAS. */
   start(): void {
     let wasAwake = this.#deps.presence.state.awake;
     this.#unlisten = this.#deps.presence.onChange((state) => {
@@ -103,14 +116,12 @@ export class Delivery {
     }
   }
 
-  /** Begins a run soon, unless one is under way, which then looks again. */
+  /** Something is there to be delivered, or may get through again. */
   kick(): void {
-    this.flush().catch((error: unknown) => {
-      this.#deps.log.error(`The delivery broke off: ${errorKind(error)}.`);
-    });
+    this.#due.tell();
   }
 
-  /** Begins a run for somebody who does not want to wait until it would come by itself. */
+  /** For somebody who does not want to wait until it would be tried by itself. */
   tryNow(): void {
     this.#hold.lift();
     this.kick();

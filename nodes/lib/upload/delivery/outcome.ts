@@ -28,6 +28,7 @@ export type Next =
   | { readonly kind: 'stop' };
 
 const NEXT: Next = { kind: 'next' };
+const WAITS_FOR_SIGN_IN = 'Waiting for its user to sign in.';
 
 interface SettleDeps {
   readonly rows: DeliveryRows;
@@ -73,6 +74,7 @@ export class Settle {
       case 'awaits_owner':
         this.#deps.log.info(`delivery: ${nameOf(row)} waits for its owner to decide.`);
         this.#end(row, FOUND_WAITING, outcome.detail);
+        this.#tellWaits(row, outcome.detail);
         return NEXT;
       case 'trouble':
         this.#wait(row, outcome.detail);
@@ -100,8 +102,9 @@ export class Settle {
   noCredential(row: UploadRow): void {
     this.#deps.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
     this.#commit(row, 'no_credential', null, () => {
-      this.#deps.waits.waitForCredential(row.userId, 'Waiting for its user to sign in.');
+      this.#deps.waits.waitForCredential(row.userId, WAITS_FOR_SIGN_IN);
     });
+    this.#tellWaits(row, WAITS_FOR_SIGN_IN);
   }
 
   /** What is sent now would lie hidden under the disk of the NAS once that is back. */
@@ -161,6 +164,10 @@ export class Settle {
     this.#deps.news.tell(newsOfUpload('upload_failed', row, { detail }));
   }
 
+  #tellWaits(row: UploadRow, detail: string): void {
+    this.#deps.news.tell(newsOfUpload('upload_waits', row, { detail }));
+  }
+
   #tellArrived(row: UploadRow, path: string): void {
     this.#deps.news.tell(newsOfUpload('upload_delivered', row, { path }));
     this.#deps.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
@@ -170,6 +177,7 @@ export class Settle {
   #pause(row: UploadRow, why: string): void {
     this.#deps.log.info(`delivery: pauses. ${why}`);
     this.#end(row, 'waiting', why);
+    this.#tellWaits(row, why);
   }
 
   #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
@@ -191,6 +199,7 @@ export class Settle {
       rows.settle(row.id, 'queued', detail);
     });
     if (isLast) this.#tellFailed(row, detail);
+    else this.#tellWaits(row, detail);
   }
 
   #wait(row: UploadRow, detail: string): void {
@@ -202,6 +211,7 @@ export class Settle {
     this.#commit(row, 'waiting', detail, () => {
       rows.settle(row.id, 'waiting', detail, due);
     });
+    this.#tellWaits(row, detail);
   }
 
   #end(row: UploadRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {

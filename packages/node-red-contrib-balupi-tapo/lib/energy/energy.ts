@@ -188,10 +188,12 @@ export class Energy {
   }
 
   /**
-   * Forgets one slice of what is older than its retention. Called by itself once an hour.
+   * Forgets one slice of what is older than its retention. Nothing is forgotten unless somebody
+   * calls it.
    * @returns whether more is due
    */
   prune(): boolean {
+    if (this.#isOnTrial()) return false;
     return this.#metering.prune();
   }
 

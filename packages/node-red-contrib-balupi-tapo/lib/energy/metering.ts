@@ -56,7 +56,6 @@ interface MeteringDeps {
   readonly onWritten: () => void;
 }
 
-const PRUNE_MS = 3_600_000;
 /** What is stored no further ahead is left alone. */
 const AHEAD_S = 3_600;
 /** What is metered anew begins so long before what was moved. */
@@ -75,7 +74,6 @@ export class Metering {
   readonly #misplaced: MisplacedRows;
   readonly #counters: Counters;
   #cancel: Cancel | null = null;
-  #pruneDueMs = 0;
   /** What an earlier run stored last, epoch seconds. */
   #storedUntilS: number | null = null;
   #isFailing = false;
@@ -93,7 +91,7 @@ export class Metering {
   }
 
   start(): void {
-    const { samples, log, clock } = this.#deps;
+    const { samples, log } = this.#deps;
     this.#settleZone();
     if (this.#book.load(samples, this.#hasHour).length > 0) {
       log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
@@ -102,7 +100,6 @@ export class Metering {
     this.#storedUntilS = samples.newestS();
     this.#recorder.waitBefore(this.#storedUntilS);
     this.#recorder.observe();
-    this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
     this.#schedule();
   }
 
@@ -300,12 +297,9 @@ export class Metering {
   }
 
   #tick(): void {
-    const { clock, log } = this.#deps;
+    const { log } = this.#deps;
     try {
       this.rollUp();
-      if (clock.monotonicMs() >= this.#pruneDueMs && !this.prune()) {
-        this.#pruneDueMs = clock.monotonicMs() + PRUNE_MS;
-      }
       if (this.#isFailing) log.info('Energy samples are written again.');
       this.#isFailing = false;
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { Log } from '../../../../nodes/lib/log/log.ts';
 import type { Store } from '../../../../nodes/lib/store/store.ts';
-import type { Clock } from '../../../../nodes/lib/time/clock.ts';
+import type { Cancel, Clock } from '../../../../nodes/lib/time/clock.ts';
 import { SystemClock } from '../../../../nodes/lib/time/system-clock.ts';
 import type { EnergySettings } from '../../lib/energy/energy-parts.ts';
 import { Energy } from '../../lib/energy/energy.ts';
@@ -32,6 +32,8 @@ export interface EnergyStoreNode extends Node {
 /** A wall clock before that was never set, and places nothing in time. */
 const NOT_SET_MS = Date.parse('2025-01-01T00:00:00Z');
 const COMMIT_S = 60;
+/** A slice of what is too old goes at a time. */
+const PRUNE_EVERY_MS = 60_000;
 
 function number(value: string | number, usual: number, least: number): number {
   const given = Number(value);
@@ -69,10 +71,13 @@ function settingsOf(config: EnergyStoreConfig, log: Log): EnergySettings {
 class RunningStore {
   readonly energy: Energy;
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #sources: Sources;
+  #cancel: Cancel;
 
   constructor(store: Store, clock: Clock, log: Log, settings: EnergySettings) {
     this.#store = store;
+    this.#clock = clock;
     const sources = new Sources(store, clock, settings.sampleIntervalSeconds);
     this.#sources = sources;
     const isSet = (): boolean => clock.nowMs() >= NOT_SET_MS;
@@ -84,6 +89,7 @@ class RunningStore {
       isClockProved: isSet,
     });
     this.energy.start();
+    this.#cancel = this.#pruneLater();
   }
 
   /** @throws CodedError */
@@ -95,7 +101,15 @@ class RunningStore {
     this.energy.record(readings);
   }
 
+  #pruneLater(): Cancel {
+    return this.#clock.after(PRUNE_EVERY_MS, () => {
+      this.#cancel = this.#pruneLater();
+      this.energy.prune();
+    });
+  }
+
   async stop(): Promise<void> {
+    this.#cancel();
     try {
       await this.energy.stop();
     } finally {
