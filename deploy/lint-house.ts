@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { FlowFiles } from '../packages/node-red-flow-files/lib/flow-storage.ts';
+import { FlowFiles, type FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
+import { type FlowFault, flowFaults } from '../flows/flow-check.ts';
 import { ShippedFlowFolder } from '../flows/shipped-flows.ts';
 import { textFaults, trackedFiles } from './lint-text.ts';
 import { unusedIn } from './lint-unused.ts';
@@ -69,9 +70,17 @@ export function cruise(places: readonly string[], folder = process.cwd()): Cruis
   };
 }
 
-/** Joins the flow files as Node-RED would get them. */
-async function joinedFlows(folder: string): Promise<unknown[]> {
-  return (await new FlowFiles(new ShippedFlowFolder(folder), () => 'unknown').load()).nodes;
+/** Joins the flow files as Node-RED would get them, with what is optional or without it. */
+async function joinedFlows(folder: string, loads = true): Promise<FlowNode[]> {
+  const shipped = new ShippedFlowFolder(folder, () => loads);
+  return (await new FlowFiles(shipped, () => 'unknown').load()).nodes;
+}
+
+/** Of the flows in either form, each once. */
+async function faultsOfFlows(folder: string): Promise<readonly FlowFault[]> {
+  const forms = await Promise.all([true, false].map((loads) => joinedFlows(folder, loads)));
+  const faults = forms.flatMap(flowFaults);
+  return [...new Map(faults.map((fault) => [`${fault.rule} ${fault.node}`, fault])).values()];
 }
 
 /** Runs Node-RED's own linter over the flows as a whole: links cross files. */
@@ -100,9 +109,11 @@ async function main(): Promise<number> {
   }
   const texts = textFaults(trackedFiles());
   for (const { rule, file } of texts) console.error(`${rule}: ${file}`);
+  const untrue = await faultsOfFlows('flows');
+  for (const { rule, node } of untrue) console.error(`${rule}: ${node}`);
   const flows = await lintFlows('flows');
   if (!flows.ok) console.error(flows.output);
-  const violations = report.violations.length + unused.length + texts.length;
+  const violations = report.violations.length + unused.length + texts.length + untrue.length;
   console.log(
     `House rules: ${report.modules} modules, ${violations} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
   );

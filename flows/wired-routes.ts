@@ -63,7 +63,7 @@ class Wiring {
 }
 
 /** A link call goes on at its target and, when that returns, behind itself; so does a subflow. */
-function nextOf(node: FlowNode): string[] {
+export function nextOf(node: FlowNode): string[] {
   const wires = (node['wires'] as readonly (readonly string[])[] | undefined) ?? [];
   const isOut = node.type === 'link out' || node.type === 'link call';
   const links = isOut ? ((node['links'] as readonly string[] | undefined) ?? []) : [];

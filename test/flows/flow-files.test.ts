@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FlowNode, flowText } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ENDPOINTS, PASSED } from '../../nodes/lib/api/api.ts';
+import { type FlowFault, flowFaults } from '../../flows/flow-check.ts';
 import { refuse } from '../../nodes/lib/http/http.ts';
 import {
   flowTexts,
@@ -181,4 +182,118 @@ describe('The flow files', () => {
       assert.deepEqual(set, { statusCode, headers: {}, payload });
     }
   });
+});
+
+describe('The check of lines and groups', () => {
+  type Change = (node: FlowNode) => FlowNode | null;
+  const FILES_TAB = FILES.find(({ name }) => name === 'api-files.json')?.nodes ?? [];
+
+  /** What the check finds in api-files once some nodes of it were changed, or are gone for null. */
+  function found(changes: Readonly<Record<string, Change>>): readonly FlowFault[] {
+    const nodes = FILES_TAB.map((node) => {
+      const change = changes[node.id.replace('api-files-', '')];
+      return change === undefined ? node : change(node);
+    });
+    return flowFaults(nodes.filter((node) => node !== null));
+  }
+  const set =
+    (more: object): Change =>
+    (node) => ({ ...node, ...more });
+  const inNone: Change = ({ g: _g, ...node }) => node;
+
+  it('finds nothing in the shipped flows, in either of their forms', () => {
+    assert.deepEqual(flowFaults(ALL), []);
+    for (const lacked of readdirSync('flows/without')) {
+      for (const { nodes } of flowTexts(`flows/without/${lacked}`)) {
+        assert.deepEqual(flowFaults(nodes), []);
+      }
+    }
+  });
+
+  it('looks at every line, every group and every tick', () => {
+    const kinds = ['http in', 'group', 'comment', 'inject', 'catch'];
+    const counts = kinds.map((type) => typed(ALL, type).length);
+    assert.ok(
+      counts.every((count) => count > 10),
+      counts.join(' '),
+    );
+  });
+
+  for (const [what, changes, ...faults] of [
+    [
+      'a Catch that answers by the reply of another line',
+      { failed: set({ wires: [['api-files-drop-reply']] }) },
+      ['catch-without-own-reply', 'catch'],
+      ['reply-without-line', 'failed-reply'],
+    ],
+    [
+      'a Catch that leads to no reply',
+      { failed: set({ wires: [[]] }) },
+      ['catch-without-own-reply', 'catch'],
+      ['reply-without-line', 'failed-reply'],
+    ],
+    [
+      'a line with a node that no Catch covers',
+      { catch: set({ scope: FILES_TAB.map(({ id }) => id).filter((id) => !/-list$/.test(id)) }) },
+      ['line-without-catch', 'list-in'],
+    ],
+    [
+      'lines that only a Catch of another group is for',
+      { catch: set({ scope: 'group' }), 'upload-in': () => null, 'upload-reply': () => null },
+      ...['conflicts', 'conflicts-resolve', 'device-drop', 'device-queue', 'device-retry'],
+      ...['download', 'download-query', 'drop', 'list', 'retry', 'sync-status', 'take-up'],
+      'uploads',
+    ],
+    [
+      'a line that leads to no reply',
+      { list: set({ wires: [[]] }) },
+      ['line-without-reply', 'list-in'],
+      ['reply-without-line', 'list-reply'],
+    ],
+    [
+      'a node in no group, though one lists it',
+      { serve: inNone },
+      ['group-misses-node', 'serve'],
+      ['group-misses-node', 'read-group'],
+    ],
+    [
+      'a group that misses a node of its own',
+      { 'folder-group': set({ nodes: ['api-files-folder-note'] }) },
+      ['group-misses-node', 'list'],
+      ['group-misses-node', 'list-in'],
+      ['group-misses-node', 'list-reply'],
+    ],
+    [
+      'a node outside the box of its group',
+      { serve: set({ y: 5_000 }) },
+      ['group-misses-node', 'serve'],
+    ],
+    [
+      'a group without a title',
+      { 'read-group': set({ name: '' }) },
+      ['group-without-title', 'read-group'],
+    ],
+    [
+      'a group whose comment says nothing in German',
+      { 'folder-note': set({ info: 'From the NAS while it is awake, else as it was last seen.' }) },
+      ['group-without-comment', 'folder-group'],
+    ],
+    [
+      'a tick that names another interval',
+      { 'list-in': set({ type: 'inject', name: 'look, every 5 s', repeat: '60' }) },
+      ['tick-named-otherwise', 'list-in'],
+      ['reply-without-line', 'list-reply'],
+    ],
+  ] as const) {
+    it(`finds ${what}`, () => {
+      const told = found(changes as Readonly<Record<string, Change>>).map(
+        ({ rule, node }) => `${rule} ${node.replace('api-files-', '')}`,
+      );
+      const expected = faults.map((fault) =>
+        typeof fault === 'string' ? `line-without-catch ${fault}-in` : fault.join(' '),
+      );
+      for (const fault of expected)
+        assert.ok(told.includes(fault), `${fault} in ${told.join(', ')}`);
+    });
+  }
 });

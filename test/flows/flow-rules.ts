@@ -31,6 +31,7 @@ const STOCK_TYPES = [
   'comment',
   'debug',
   'function',
+  'group',
   'http in',
   'http request',
   'http response',

@@ -41,6 +41,18 @@ async function boxes(page: Page): Promise<readonly Box[]> {
   })()`);
 }
 
+/** Ids of nodes that are drawn outside their group, or inside another one. */
+async function strayNodes(page: Page): Promise<readonly string[]> {
+  return await page.evaluate<readonly string[]>(`(() => {
+    const groups = RED.nodes.groups(RED.workspaces.active());
+    const holds = ({ x, y, w, h }, node) =>
+      node.x > x && node.x < x + w && node.y > y && node.y < y + h;
+    return RED.nodes.filterNodes({ z: RED.workspaces.active() })
+      .filter((node) => groups.some((group) => holds(group, node) !== (group.id === node.g)))
+      .map(({ id }) => id);
+  })()`);
+}
+
 function overlap(a: Box, b: Box): boolean {
   return Math.abs(a.x - b.x) < (a.w + b.w) / 2 && Math.abs(a.y - b.y) < (a.h + b.h) / 2;
 }
@@ -107,6 +119,11 @@ describe('The editor', function () {
         const over = drawn.slice(index + 1).find((other) => overlap(one, other));
         assert.equal(over?.id, undefined, `${one.id} lies over ${over?.id ?? ''}`);
       }
+      assert.deepEqual(
+        await strayNodes(page),
+        [],
+        'each group is drawn around its own nodes alone',
+      );
       await page.evaluate(`RED.sidebar.isClosed?.() || RED.actions.invoke('core:toggle-sidebar')`);
       await picture(page, `editor-${tab}`);
       await page.evaluate(`RED.actions.invoke('core:toggle-sidebar')`);
