@@ -91,6 +91,12 @@ export interface Viewer {
   readonly user: () => User | null;
 }
 
+/** What a page was answered, under the name that it gave its question. */
+interface Answered {
+  readonly name: string;
+  readonly value: unknown;
+}
+
 /** A person has a phone, a tablet and a few forgotten tabs; more is a fault or a flood. */
 const MOST_PAGES_PER_USER = 20;
 
@@ -100,6 +106,8 @@ const MOST_PAGES_PER_USER = 20;
  */
 export class Viewers {
   readonly #viewers = new Map<string, Viewer>();
+  /** By socket and by who answers. They end with the socket, so after a lost one all is told anew. */
+  readonly #answered = new Map<string, Map<string, Answered>>();
 
   /** Open pages. */
   get count(): number {
@@ -117,6 +125,21 @@ export class Viewers {
 
   remove(socketId: string): void {
     this.#viewers.delete(socketId);
+    this.#answered.delete(socketId);
+  }
+
+  /**
+   * Keeps what a page that will ask again is answered, in place of what it was answered before.
+   * @param by who answers, as one page asks many things
+   * @returns what the page has under the name `known`, or undefined where that is not what was kept
+   */
+  exchange(socketId: string, by: string, known: string, answered: Answered): unknown {
+    if (!this.#viewers.has(socketId)) return undefined;
+    const theirs = this.#answered.get(socketId) ?? new Map<string, Answered>();
+    this.#answered.set(socketId, theirs);
+    const before = theirs.get(by);
+    theirs.set(by, answered);
+    return before?.name === known ? before.value : undefined;
   }
 
   /** @returns null for a page that is gone, or whose sign-in is over */
@@ -129,4 +152,64 @@ export class Viewers {
     const caller: Caller = { user, kind: 'pi', nasToken: null, scope: 'all', device };
     return { caller, language: viewer.language };
   }
+}
+
+/** One step from what a page has to what is: JSON Patch (RFC 6902), without its moves and tests. */
+export type Change =
+  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
+
+/** @returns what leads from one JSON value to the other, in the order in which it is done */
+export function changesOf(before: unknown, after: unknown): readonly Change[] {
+  const changes: Change[] = [];
+  compare('', before, after, changes);
+  return changes;
+}
+
+function compare(path: string, before: unknown, after: unknown, changes: Change[]): void {
+  if (Array.isArray(before) && Array.isArray(after)) {
+    compareLists(path, before, after, changes);
+  } else if (isRecord(before) && isRecord(after)) {
+    compareRecords(path, before, after, changes);
+  } else if (before !== after) {
+    changes.push({ op: 'replace', path, value: after });
+  }
+}
+
+/** A list grows and shrinks at its end, as time does; what moves within it is told entry by entry. */
+function compareLists(
+  path: string,
+  before: readonly unknown[],
+  after: readonly unknown[],
+  changes: Change[],
+): void {
+  for (let at = before.length - 1; at >= after.length; at -= 1) {
+    changes.push({ op: 'remove', path: `${path}/${at}` });
+  }
+  after.forEach((value, at) => {
+    const here = `${path}/${at}`;
+    if (at < before.length) compare(here, before[at], value, changes);
+    else changes.push({ op: 'add', path: here, value });
+  });
+}
+
+function compareRecords(
+  path: string,
+  before: Readonly<Record<string, unknown>>,
+  after: Readonly<Record<string, unknown>>,
+  changes: Change[],
+): void {
+  const place = (name: string): string =>
+    `${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  for (const name of Object.keys(before)) {
+    if (!Object.hasOwn(after, name)) changes.push({ op: 'remove', path: place(name) });
+  }
+  for (const [name, value] of Object.entries(after)) {
+    if (Object.hasOwn(before, name)) compare(place(name), before[name], value, changes);
+    else changes.push({ op: 'add', path: place(name), value });
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,6 +5,7 @@ import {
   type Asked,
   type Asker,
   callAs,
+  changesOf,
   type Viewer,
   Viewers,
 } from '../../../nodes/lib/viewers/viewers.ts';
@@ -50,6 +51,71 @@ describe('The viewers', () => {
     }
     assert.equal(viewers.add(viewer('alice-20', () => ALICE)), false);
     assert.ok(viewers.add(viewer('admin-0', () => ADMIN)));
+  });
+});
+
+describe('What a viewer was answered', () => {
+  const answered = (name: string): { name: string; value: string } => ({
+    name,
+    value: `of ${name}`,
+  });
+  let viewers: Viewers;
+
+  beforeEach(() => {
+    viewers = new Viewers();
+    viewers.add(viewer('s1', () => ALICE));
+    viewers.add(viewer('s2', () => ADMIN));
+  });
+
+  it('is known to the page that says its name, and to nobody else', () => {
+    assert.equal(viewers.exchange('s1', 'past', '', answered('1')), undefined);
+    assert.equal(viewers.exchange('s2', 'past', '1', answered('1')), undefined);
+    assert.equal(viewers.exchange('s1', 'plugs', '1', answered('1')), undefined);
+    assert.equal(viewers.exchange('s1', 'past', '1', answered('2')), 'of 1');
+    assert.equal(viewers.exchange('s1', 'past', '1', answered('3')), undefined);
+    assert.equal(viewers.exchange('s1', 'past', '3', answered('4')), 'of 3');
+  });
+
+  it('ends with its socket', () => {
+    viewers.exchange('s1', 'past', '', answered('1'));
+    viewers.remove('s1');
+    assert.equal(viewers.exchange('s1', 'past', '1', answered('2')), undefined);
+    viewers.add(viewer('s1', () => ALICE));
+    assert.equal(viewers.exchange('s1', 'past', '2', answered('3')), undefined);
+  });
+});
+
+describe('The changes from one answer to the next', () => {
+  it('are what is other, and no more', () => {
+    const before = {
+      total: 1,
+      points: [
+        { at: 1, w: 5 },
+        { at: 2, w: 6 },
+      ],
+      old: true,
+      same: 'x',
+    };
+    const after = {
+      total: 2,
+      points: [
+        { at: 1, w: 5 },
+        { at: 2, w: 7 },
+        { at: 3, w: 8 },
+      ],
+      same: 'x',
+    };
+    assert.deepEqual(changesOf(before, after), [
+      { op: 'remove', path: '/old' },
+      { op: 'replace', path: '/total', value: 2 },
+      { op: 'replace', path: '/points/1/w', value: 7 },
+      { op: 'add', path: '/points/2', value: { at: 3, w: 8 } },
+    ]);
+    assert.deepEqual(changesOf(after, after), []);
+    assert.deepEqual(changesOf([1, 2, 3], [1]), [
+      { op: 'remove', path: '/2' },
+      { op: 'remove', path: '/1' },
+    ]);
   });
 });
 
