@@ -63,6 +63,19 @@ const PAGE_SCRIPT = `((language, timeZone, languages) => {
       const [year, month] = day.split('-').map(Number);
       return iso(new Date(Date.UTC(year, month - 1 + months, 1)));
     },
+    /** A value with changes (JSON Patch, RFC 6902), as an answer that a page has already is told anew. */
+    changed: (value, changes) => {
+      const whole = structuredClone(value);
+      for (const { op, path, value: put } of changes) {
+        const names = path.split('/').slice(1).map((name) => name.replace(/~1/g, '/').replace(/~0/g, '~'));
+        const last = names.pop();
+        const place = names.reduce((at, name) => at[name], whole);
+        if (op !== 'remove') place[last] = put;
+        else if (Array.isArray(place)) place.splice(Number(last), 1);
+        else delete place[last];
+      }
+      return whole;
+    },
     /** A calendar day in words of the options, whatever the zone. */
     dayText: (day, options) => formatOf(Intl.DateTimeFormat, { timeZone: 'UTC', ...options }).format(utc(day))
   };

@@ -33,6 +33,8 @@ interface BalupiPage {
   addDays(day: string, days: number): string;
   addMonths(day: string, months: number): string;
   dayText(day: string, options: Intl.DateTimeFormatOptions): string;
+  /** A plain value with the changes of a message; the value itself stays as it is. */
+  changed(value: any, changes: readonly object[]): any;
 }
 
 /** A page as its flow has it. */
@@ -52,6 +54,8 @@ interface PartMessage {
   readonly action?: string;
   readonly ok?: boolean;
   readonly text?: string;
+  /** In place of the payload, where the question said that it knows the answer before. */
+  readonly changes?: readonly object[];
 }
 
 declare global {

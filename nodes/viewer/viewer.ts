@@ -5,7 +5,15 @@ import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/c
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { type Asked, type Asker, callAs, type Language, WORDS } from '../lib/viewers/viewers.ts';
+import {
+  type Asked,
+  type Asker,
+  callAs,
+  type Change,
+  changesOf,
+  type Language,
+  WORDS,
+} from '../lib/viewers/viewers.ts';
 
 interface ViewerConfig extends NodeDef {
   readonly op: string;
@@ -20,6 +28,12 @@ interface ViewerConfig extends NodeDef {
 interface PageMessage extends ApiMessage {
   /** Set by the Dashboard, from the socket. */
   _client?: { readonly socketId?: unknown };
+  /** How the page calls its question; it comes back with the answer. */
+  readonly action?: unknown;
+  /** Of a page that will ask the same again: under which name it has an answer; empty: none yet. */
+  known?: string;
+  /** From that answer to this one, in place of the payload. */
+  changes?: readonly Change[];
   /** What a page says about an answer; empty where there is nothing to say. */
   text?: string;
   ok?: boolean;
@@ -40,25 +54,45 @@ function ask(rooms: Rooms, message: PageMessage, endpointId: string): unknown {
   // The page is gone, or its sign-in is over: there is nobody to say no to.
   if (asker === null) return null;
   const { payload } = message;
-  const asked: Asked = typeof payload === 'object' && payload !== null ? payload : {};
+  const asked: Asked & { readonly known?: unknown } =
+    typeof payload === 'object' && payload !== null ? payload : {};
+  if (typeof asked.known === 'string') message.known = asked.known;
   const outcome = callAs(asker, endpoint, asked, (caller) => rooms.accounts.mayWake(caller));
   if (outcome.kind === 'refused') return [null, withAnswer(message, outcome.answer)];
   message.req = { call: outcome.call, headers: {} } as GuardedRequest;
   return [message, null];
 }
 
-/** Makes an API answer one for the page that asked, and for no other. */
-function answer(rooms: Rooms, message: PageMessage, done = ''): PageMessage | null {
+/**
+ * Makes an API answer one for the page that asked, and for no other.
+ * @param by this node, as a page asks many
+ */
+function answer(rooms: Rooms, message: PageMessage, by: string, done = ''): PageMessage | null {
   const asker = askerOf(rooms, message);
   if (asker === null) return null;
   const { language } = asker;
   const ok = (message.statusCode ?? 200) < 400;
   message.ok = ok;
   message.text = ok ? WORDS.text(language, done) : WORDS.told(language, detailOf(message.payload));
-  if (ok) message.payload = withDetailsIn(language, message.payload);
+  if (ok) {
+    message.payload = withDetailsIn(language, message.payload);
+    tellChanges(rooms, message, by);
+  }
   delete message.req;
   delete message.headers;
   return message;
+}
+
+/** To a page that has an answer to the same question goes what is other now. */
+function tellChanges({ viewers }: Rooms, message: PageMessage, by: string): void {
+  const { known, action, payload, _client: client } = message;
+  delete message.known;
+  if (known === undefined || typeof action !== 'string') return;
+  const answered = { name: action, value: payload };
+  const before = viewers.exchange(String(client?.socketId), by, known, answered);
+  if (before === undefined) return;
+  message.changes = changesOf(before, payload);
+  delete message.payload;
 }
 
 function detailOf(payload: unknown): string {
@@ -103,7 +137,7 @@ function look({ viewers }: Rooms, message: PageMessage): PageMessage | null {
 function actsOf(config: ViewerConfig): Readonly<Record<string, Act<Rooms>>> {
   return {
     ask: (rooms, message) => ask(rooms, message, config.endpoint),
-    answer: (rooms, message) => answer(rooms, message, config.done),
+    answer: (rooms, message) => answer(rooms, message, config.id, config.done),
     who,
     look,
   };

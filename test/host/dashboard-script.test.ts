@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { runInNewContext } from 'node:vm';
+import fc from 'fast-check';
 import { pageScript } from '../../host/dashboard-script.ts';
+import { changesOf } from '../../nodes/lib/viewers/viewers.ts';
 
 interface PageWriting {
   readonly locale: string;
@@ -14,16 +16,20 @@ interface PageWriting {
   readonly momentOf: (local: string) => string;
   readonly addDays: (day: string, days: number) => string;
   readonly addMonths: (day: string, months: number) => string;
+  readonly changed: (value: unknown, changes: readonly object[]) => unknown;
 }
 
 /** What a page gets whose reader speaks `language` in a browser with these languages. */
 function writing(language: 'en' | 'de', languages: readonly string[]): PageWriting {
   const window: { balupi?: PageWriting } = {};
-  runInNewContext(pageScript(language, 'Europe/Berlin'), { window, navigator: { languages } });
+  runInNewContext(pageScript(language, 'Europe/Berlin'), {
+    ...{ window, structuredClone, navigator: { languages } },
+  });
   assert.ok(window.balupi);
   return window.balupi;
 }
 
+const plainOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
 const plain = (text: string): string => text.replaceAll(/[\u00A0\u202F]/g, ' ');
 
 describe('What pages write with', () => {
@@ -74,5 +80,34 @@ describe('What pages write with', () => {
     assert.equal(addDays('2026-03-29', 1), '2026-03-30');
     assert.equal(addMonths('2026-01-31', 1), '2026-02-01');
     assert.equal(addMonths('2026-01-31', -12), '2025-01-01');
+  });
+
+  it('makes of an answer and its changes the next one, and leaves the first as it was', () => {
+    const { changed } = writing('en', ['en-GB']);
+    // A field of JSON called `__proto__` would be none of an answer of ours.
+    const key = fc.oneof(
+      fc.constantFrom('a', 'b', '0', 'a/b', '~1', ''),
+      fc.string({ maxLength: 3 }),
+    );
+    const answers = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        ...[fc.constantFrom(null, true, 0, 1, 'a', ''), tie('list'), tie('record')],
+      ),
+      list: fc.array(tie('value'), { maxLength: 5 }),
+      record: fc.dictionary(
+        key.filter((name) => name !== '__proto__'),
+        tie('value'),
+        { maxKeys: 5, noNullPrototype: true },
+      ),
+    }));
+    fc.assert(
+      fc.property(answers.record, answers.record, (before, after) => {
+        const kept = JSON.stringify(before);
+        const sent = JSON.parse(JSON.stringify(changesOf(before, after))) as object[];
+        assert.deepEqual(plainOf(changed(before, sent)), plainOf(after));
+        assert.equal(JSON.stringify(before), kept);
+      }),
+    );
   });
 });

@@ -39,7 +39,7 @@ export class BrokenLine {
   }
 
   async close(): Promise<void> {
-    this.#cut();
+    this.cut();
     this.#server.close();
     await once(this.#server, 'close');
   }
@@ -61,12 +61,12 @@ export class BrokenLine {
     }
     near.on('data', (piece) => {
       this.#bytes += piece.length;
-      if (this.#bytes >= this.#cutAtBytes) this.#cut();
+      if (this.#bytes >= this.#cutAtBytes) this.cut();
     });
     near.pipe(far).pipe(near);
   }
 
-  #cut(): void {
+  cut(): void {
     this.#isCut = true;
     this.#cutAtBytes = Infinity;
     for (const socket of this.#open) socket.destroy();

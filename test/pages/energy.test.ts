@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Locator, Page } from 'playwright-core';
 import { ESTIMATED_HOURS_AGO } from '../practice/demo-past.ts';
+import { BrokenLine } from './broken-line.ts';
 import { browserOf, picture } from './browser.ts';
 import { DRAWN, type Reader, type ReaderOptions, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld, ZONE } from './dashboard-world.ts';
@@ -127,6 +128,49 @@ describe('The past on the page Energy, in a browser', function () {
     const reports = sent.filter((frame) => frame.includes('widget-send'));
     assert.equal(reports.length, 1, reports.join('\n'));
     await page.context().close();
+  });
+
+  it('is told what changed where it asks the same again, and all of it after a break', async () => {
+    const line = await BrokenLine.to(balupi.port);
+    const { page } = await signIn('alice', {}, '/dashboard/energy');
+    const told: string[] = [];
+    page.on('websocket', (socket) => {
+      socket.on('framereceived', ({ payload }) => {
+        const text = String(payload);
+        if (text.includes('"topic":"report"')) told.push(text);
+      });
+    });
+    const answered = async (act: () => Promise<unknown>): Promise<string> => {
+      const before = told.length;
+      const frame = page.waitForEvent('console', (message) => message.text() === 'drawn');
+      await page.evaluate(`{
+        const box = document.querySelector('.bp-past');
+        new MutationObserver((_, own) => {
+          own.disconnect();
+          console.log('drawn');
+        }).observe(box, { subtree: true, childList: true, characterData: true, attributes: true });
+      }`);
+      await Promise.all([frame, act()]);
+      return told[before] ?? '';
+    };
+    const again = (): Promise<unknown> =>
+      page.evaluate("window.dispatchEvent(new CustomEvent('balupi-energy-changed'))");
+    await page.goto(`${line.url}/dashboard/energy`);
+    await page.waitForSelector('.bp-title');
+    const [whole = ''] = told;
+    const changed = await answered(again);
+    assert.match(changed, /"changes":\[/);
+    assert.doesNotMatch(changed, /"payload"/);
+    assert.ok(changed.length < whole.length / 10, `${changed.length} of ${whole.length}`);
+    line.cut();
+    await page.waitForSelector('.bp-lost:not(:empty)');
+    line.mend();
+    await page.waitForSelector('.bp-lost:empty', { state: 'attached' });
+    const anew = await answered(again);
+    assert.match(anew, /"payload":\{"device_id"/);
+    assert.match(await textOf(page, '[data-tile=energy] b'), /Wh$/);
+    await page.context().close();
+    await line.close();
   });
 
   it('goes by arrows and by its picker, and not beyond now', async () => {
