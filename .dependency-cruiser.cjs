@@ -125,7 +125,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^pages/' },
       to: {
-        pathNot: '^pages/|(^|node_modules/)preact(/|$)',
+        pathNot: '^pages/|(^|node_modules/)(preact|vue)(/|$)',
         dependencyTypesNot: ['type-only'],
       },
     },

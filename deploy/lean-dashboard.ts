@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { dashboardFolder } from '../host/dashboard-files.ts';
 import type { LeanFiles } from '../host/dashboard-lean.ts';
+import { lightSources, makeLight } from './light-page.ts';
 
 /**
  * A lean copy of the Dashboard's page, for a house whose pages use none of what is left out (ADR 0049):
@@ -147,6 +148,8 @@ interface Style {
   readonly text: string;
   readonly font: string;
   readonly icons: readonly string[];
+  /** The font and its icons alone. */
+  readonly signs: string;
 }
 
 /** @param put lays the font down, and tells its address */
@@ -156,8 +159,8 @@ async function style(
 ): Promise<Style> {
   const { default: subsetFont } = await import('subset-font');
   const whole = readFileSync(join(assets, sheet), 'utf8');
-  const [face] = must(ICON_FONT.exec(whole), 'icon font');
-  const [, font = ''] = must(/url\(([^)?]+\.woff2)[^)]*\)/.exec(face), 'woff2 of the icons');
+  const [wholeFace] = must(ICON_FONT.exec(whole), 'icon font');
+  const [, font = ''] = must(/url\(([^)?]+\.woff2)[^)]*\)/.exec(wholeFace), 'woff2 of the icons');
   const icons = new Map<string, string>();
   const without = whole.replace(ICON_RULE, (rule, icon: string, sign: string) => {
     if (!used.has(icon)) return '';
@@ -170,11 +173,14 @@ async function style(
     { targetFormat: 'woff2' },
   );
   const fontFile = put(bytes);
-  const text = without.replace(
-    ICON_FONT,
-    `@font-face{font-family:"Material Design Icons";src:url("/dashboard/${fontFile}") format("woff2");font-weight:400;font-style:normal;font-display:block}`,
-  );
-  return { text, font: fontFile, icons: [...icons.keys()].sort() };
+  const face = `@font-face{font-family:"Material Design Icons";src:url("/dashboard/${fontFile}") format("woff2");font-weight:400;font-style:normal;font-display:block}`;
+  const rules = [...icons].map(([name, sign]) => `.${name}::before{content:"${sign}"}`);
+  return {
+    text: without.replace(ICON_FONT, face),
+    font: fontFile,
+    icons: [...icons.keys()].sort(),
+    signs: face + rules.join(''),
+  };
 }
 
 interface Sources {
@@ -200,6 +206,7 @@ function sources(): Sources {
 /** What the copy is made from; their names hold a hash of what is in them. */
 function keyOf({ script, sheet, icons }: Sources): string {
   const hash = createHash('sha256').update(readFileSync(import.meta.filename));
+  for (const file of lightSources()) hash.update(readFileSync(file));
   return hash.update(JSON.stringify([script, sheet, [...icons].sort()])).digest('hex');
 }
 
@@ -242,11 +249,14 @@ export async function makeLean(target: string): Promise<void> {
     if (isMade(target, key)) return;
     clear(target);
     const script = await bundled(from.assets, from.script);
-    const { text, font, icons } = await style(from, (bytes) => put(target, 'icons.woff2', bytes));
+    const { text, font, icons, signs } = await style(from, (bytes) =>
+      put(target, 'icons.woff2', bytes),
+    );
     const lean: LeanFiles = {
       script: put(target, 'page.js', Buffer.from(script)),
       style: put(target, 'page.css', Buffer.from(text)),
       ...{ font, icons },
+      light: await makeLight(signs, (name, text) => put(target, name, Buffer.from(text))),
     };
     writeFileSync(join(target, 'lean.json'), JSON.stringify({ ...lean, key }));
   } catch (error) {

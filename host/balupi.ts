@@ -107,6 +107,7 @@ export class BaluPiHost {
   readonly #editor: Listeners | null;
   readonly #remotes: RemoteAddresses;
   readonly #guard: ApiGuard;
+  readonly #files: DashboardFiles;
   readonly #sockets: DashboardSockets;
   readonly #dashboard: DashboardDoor;
   readonly #passing: Passing;
@@ -128,9 +129,9 @@ export class BaluPiHost {
     makeNodeRedFolder(userFolder);
     this.#room = connectionRoom(parts, MOST_CONNECTIONS);
     this.#watch = new RequestWatch({ clock: parts.clock, answerWithinMs, room: this.#room });
-    this.#guard = this.#apiGuard(parts);
+    [this.#guard, this.#files] = [this.#apiGuard(parts), this.#dashboardFiles()];
     this.#passing = new Passing(parts.log);
-    this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock);
+    this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock, this.#files.told);
     this.#dashboard = this.#dashboardDoor(parts);
     this.#nodeRed = new NodeRedHost(
       nodeRedSettings({
@@ -231,7 +232,7 @@ export class BaluPiHost {
         addressOf: this.#ownerOf,
         isSecure: (request) => this.#remotes.isSecure(request),
       }),
-      files: this.#dashboardFiles(),
+      files: this.#files,
       filesPage: this.#filesPage(),
       thumbnail,
       mayWake: (caller) => keepers.mayWake(caller),

@@ -278,14 +278,15 @@ export class DashboardDoor {
   }
 
   /** The page is one, whatever follows its name; what it shows it reads from its own address. */
-  #page({ request, response }: Visit): void {
+  #page(visit: Visit): void {
+    const { request, response } = visit;
     // `_setup` and the rest are named relative to the page, so it needs its slash.
     const [path = '', query] = (request.url ?? '').split('?');
     if (path.toLowerCase() === '/dashboard') {
       const mark = query === undefined ? '' : `?${query}`;
       response.writeHead(302, { Location: `/dashboard/${mark}`, 'Content-Length': 0 });
       response.end();
-    } else this.#deps.files.sendIndex(request, response);
+    } else this.#deps.files.sendIndex(visit);
   }
 
   #socket(visit: Visit): void {

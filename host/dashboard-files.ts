@@ -221,11 +221,19 @@ export class DashboardFiles {
     return true;
   }
 
-  sendIndex(request: IncomingMessage, response: ServerResponse): void {
+  /**
+   * The Dashboard's configuration as a page is told it.
+   * @param script the script of that page, as it tells it itself
+   */
+  readonly told = (config: unknown, script: unknown, language: Language): unknown =>
+    this.#lean?.named(config, script, language) ?? config;
+
+  sendIndex({ request, response, language }: FileVisit): void {
     response.setHeader('Content-Security-Policy', DASHBOARD_CONTENT_SECURITY_POLICY);
     response.setHeader('Referrer-Policy', 'same-origin');
-    const isLean = this.#lean?.isEnoughFor(this.#nodes()) === true;
-    const text = isLean ? (this.#lean?.index(this.#index) ?? '') : this.#index;
+    const nodes = [...this.#nodes()];
+    const lean = this.#lean?.isEnoughFor(nodes) === true ? this.#lean : null;
+    const text = lean?.index(this.#index, nodes, language) ?? this.#index;
     this.#text(request, response, { text, type: TYPES['.html'] ?? '' });
   }
 

@@ -10,7 +10,11 @@ import { inLook, withoutAdmins } from './dashboard-look.ts';
 /** What is used of a socket of socket.io. */
 export interface DashboardSocket {
   readonly id: string;
-  readonly handshake: { readonly headers: IncomingHttpHeaders };
+  readonly handshake: {
+    readonly headers: IncomingHttpHeaders;
+    /** What the page told of itself as it opened the socket. */
+    readonly query?: Readonly<Record<string, unknown>>;
+  };
   readonly conn: {
     /** What waits until its reader takes it. */
     readonly writeBuffer: readonly { readonly data?: unknown }[];
@@ -29,6 +33,8 @@ export interface SocketAccounts {
   /** @returns how to stop hearing */
   onLogout(listener: () => void): () => void;
 }
+
+type Told = (config: unknown, script: unknown, language: Language) => unknown;
 
 interface Open {
   readonly socket: DashboardSocket;
@@ -58,12 +64,15 @@ export class DashboardSockets {
   readonly #accounts: SocketAccounts;
   readonly #viewers: Viewers;
   readonly #clock: Clock;
+  readonly #told: Told;
   readonly #open = new Map<string, Open>();
   readonly #opened = new Map<number, { fromMs: number; count: number }>();
   #cancel: Cancel | null = null;
   #stopHearing: () => void = () => undefined;
 
-  constructor(accounts: SocketAccounts, viewers: Viewers, clock: Clock) {
+  /** @param told what of the Dashboard's configuration a page with that script is sent */
+  constructor(accounts: SocketAccounts, viewers: Viewers, clock: Clock, told: Told) {
+    this.#told = told;
     this.#accounts = accounts;
     this.#viewers = viewers;
     this.#clock = clock;
@@ -198,7 +207,8 @@ export class DashboardSockets {
         const config = inLook(look, theirs);
         learnTypes(shown.types, config);
         // The flows are ours to word; what a message brings is data, whatever it looks like.
-        return emit(event, args[0], WORDS.inTemplate(shown.language, config));
+        const told = this.#told(config, socket.handshake.query?.['script'], shown.language);
+        return emit(event, args[0], WORDS.inTemplate(shown.language, told));
       }
       return emit(event, ...args.map((argument) => WORDS.spoken(shown.language, argument)));
     };

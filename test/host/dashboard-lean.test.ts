@@ -27,7 +27,7 @@ describe('The lean copy of the Dashboard’s page', () => {
   });
 
   it('is made by the build, small as it comes over the network of a home', () => {
-    const index = lean().index(INDEX);
+    const index = lean().index(INDEX, shipped, 'en');
     const named = [...index.matchAll(/\/dashboard\/(assets\/lean-[\w-]+\.(?:js|css|woff2))/g)];
     const files = [...new Set(named.map(([, file = '']) => file))];
     assert.equal(files.length, 3);
@@ -58,6 +58,50 @@ describe('The lean copy of the Dashboard’s page', () => {
       assert.ok(!lean().isEnoughFor([...shipped, node]));
     });
   }
+
+  it('is the light page for our own pages, a fifth of it, with all of our parts', () => {
+    assert.ok(lean().isLightEnoughFor(shipped));
+    const index = lean().index(INDEX, shipped, 'de');
+    const [script = ''] = /assets\/lean-[\w-]+-light-de\.js/.exec(index) ?? [];
+    const [style = ''] = /assets\/lean-[\w-]+-light\.css/.exec(index) ?? [];
+    const sizes = [script, style].map((file) => statSync(join(PACKED, `${file}.gz`)).size);
+    assert.ok((sizes[0] ?? 0) + (sizes[1] ?? 0) < 110_000, sizes.join());
+    const widgets = Object.fromEntries(
+      shipped
+        .filter(({ type }) => type === 'ui-template')
+        .map((node) => [String(node['id']), { props: { format: node['format'] } }]),
+    );
+    const told = (of: unknown, to: string): string =>
+      JSON.stringify(lean().named({ widgets: of }, to, 'de'));
+    assert.doesNotMatch(told(widgets, script), /"format"/);
+    // Of an owner's own, and to a page of before an update, each part goes as it stands.
+    const own = { mine: { props: { format: '<template><b>mine</b></template>' } } };
+    assert.equal(told(own, script), JSON.stringify({ widgets: own }));
+    assert.equal(told(widgets, 'assets/lean-of-before-light-de.js'), JSON.stringify({ widgets }));
+  });
+
+  for (const [what, node] of [
+    ['a button', { type: 'ui-button' }],
+    ['a component of Vuetify', { type: 'ui-template', format: '<v-btn>Go</v-btn>' }],
+    ['a script from elsewhere', { type: 'ui-template', format: '<script src="/a.js"></script>' }],
+    ['the Dashboard’s store', { type: 'ui-template', format: '{{ $store.state.data.values }}' }],
+    ['another layout', { type: 'ui-page', layout: 'flex' }],
+    ['a dialog', { type: 'ui-group', groupType: 'dialog' }],
+    ['a drawer', { type: 'ui-base', navigationStyle: 'icon' }],
+  ] as const) {
+    it(`gives way to the lean one for ${what}`, () => {
+      assert.ok(lean().isEnoughFor([...shipped, node]));
+      assert.ok(!lean().isLightEnoughFor([...shipped, node]));
+      assert.match(lean().index(INDEX, [...shipped, node], 'de'), /assets\/lean-[\w-]+-page\.js/);
+    });
+  }
+
+  it('is the light page for a part of an owner’s with an icon, a field and a message', () => {
+    const format =
+      '<template><v-icon size="20">mdi-power</v-icon><b @click="send({ topic: `x` })">{{ msg.payload }} ${1}</b></template>' +
+      '<script>export default { mounted() { this.$socket.on("x", () => this.$nextTick()) } }</script>';
+    assert.ok(lean().isLightEnoughFor([...shipped, { type: 'ui-template', format }]));
+  });
 
   it('is enough for an owner’s page with what it can draw', () => {
     const own = { type: 'ui-button', icon: 'mdi-power' };

@@ -51,7 +51,7 @@ describe('The sockets of the Dashboard', () => {
       deviceOf: () => 'page:1',
       onLogout: () => () => undefined,
     };
-    sockets = new DashboardSockets(accounts, new Viewers(), clock);
+    sockets = new DashboardSockets(accounts, new Viewers(), clock, (config) => config);
     sockets.start();
     page = new Page();
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();

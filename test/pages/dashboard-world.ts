@@ -26,7 +26,8 @@ export class DashboardWorld {
     this.#folder = folder;
   }
 
-  static async start(): Promise<DashboardWorld> {
+  /** @param change does to the flows, in a folder of their own, what an owner does to them */
+  static async start(change: (flows: string) => void = () => undefined): Promise<DashboardWorld> {
     const clock = new SystemClock((problem) => {
       throw problem;
     });
@@ -34,7 +35,7 @@ export class DashboardWorld {
     const world = new DemoWorld(clock, folder, ZONE);
     await world.start();
     const started = new DashboardWorld(world, folder);
-    await started.#boot();
+    await started.#boot(change);
     return started;
   }
 
@@ -93,9 +94,10 @@ export class DashboardWorld {
     return join(this.#folder, 'balupi');
   }
 
-  async #boot(): Promise<void> {
+  async #boot(change: (flows: string) => void): Promise<void> {
     const flows = join(this.#folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (file) => !file.endsWith('.ts') });
+    change(flows);
     await this.world.past(this.#dataFolder);
     await this.#begin();
   }
