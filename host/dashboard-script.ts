@@ -18,10 +18,12 @@ const PAGE_SCRIPT = `((language, timeZone, languages) => {
   const date = (moment, options) => formatOf(Intl.DateTimeFormat, { timeZone, ...options }).format(at(moment));
   const number = (value, digits) =>
     formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
-  const inZone = new Intl.DateTimeFormat('en-US', {
+  // Whatever is first of Intl in a browser costs a slow phone 150 ms: not before the page is there.
+  let inZone = null;
+  const zoned = () => (inZone ??= new Intl.DateTimeFormat('en-US', {
     timeZone, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit'
-  });
-  const parts = (moment) => Object.fromEntries(inZone.formatToParts(at(moment)).map(({ type, value }) => [type, value]));
+  }));
+  const parts = (moment) => Object.fromEntries(zoned().formatToParts(at(moment)).map(({ type, value }) => [type, value]));
   const dayOf = (moment) => { const { year, month, day } = parts(moment); return year + '-' + month + '-' + day };
   const clockOf = (moment) => { const { hour, minute } = parts(moment); return hour + ':' + minute };
   const utc = (day) => new Date(day + 'T00:00:00Z');
