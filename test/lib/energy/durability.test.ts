@@ -488,6 +488,7 @@ describe('energy durability', function () {
   it('prunes nothing unless it is asked to, however long it runs', async () => {
     const plug = new SimulatedPlug(1, steady(fromS, 60), fromS, bench.time);
     bench.run([plug], fromS, fromS + 10 * 86_400, { intervalS: 90 });
+    await bench.restart(fromS + 10 * 86_400);
     bench.isClockProved = true;
     const oldestS = bench.sum('SELECT min(at_s) FROM energy_samples');
     await bench.clock.advance(6 * HOUR * 1_000);
