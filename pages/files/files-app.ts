@@ -373,7 +373,11 @@ export class FilesApp {
   }
 
   async #takePins(): Promise<void> {
+    const before = this.pins;
     this.pins = new Map((await pins()).map((one) => [one.path, one]));
+    // What is pinned is fetched between two looks; which files are here is told by the list alone.
+    const isFetched = this.sync !== null && fetched(before) !== fetched(this.pins);
+    if (isFetched) void this.#load(false);
     this.#draw();
   }
 
@@ -408,6 +412,10 @@ function waiting({
   pending_downloads,
 }: SyncStatus): string {
   return [pending_uploads, pending_changes, conflicts, pending_downloads].join();
+}
+
+function fetched(pins: ReadonlyMap<string, CachePin>): string {
+  return [...pins.values()].map(({ path, kept_bytes: bytes }) => `${path} ${bytes}`).join('\n');
 }
 
 function isSignInOver({ code }: Refused): boolean {

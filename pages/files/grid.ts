@@ -313,10 +313,11 @@ interface NameCellProps {
 }
 
 function NameCell({ entry, where, isMoving }: NameCellProps): JSX.Element {
+  // A phone has room for the first of them.
   const details = [
+    ...(where === null ? [] : [where.text]),
     ...(entry.isFolder ? [] : [sizeText(entry.sizeBytes)]),
     whenText(entry.modifiedMs),
-    ...(where === null ? [] : [where.text]),
   ];
   const name = h(Name, { name: entry.name });
   // A folder is a link of its own, for a second tab; what a plain click does, the row does.
