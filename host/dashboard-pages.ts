@@ -31,6 +31,7 @@ button.other{color:var(--text);background:transparent;border:1px solid var(--lin
 dl{margin:0 0 16px;display:grid;grid-template-columns:auto 1fr;gap:4px 14px}
 dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
+@media (max-width:440px){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:6px}}
 .good,.note{padding:10px 12px;border-radius:10px;background:var(--page);color:var(--text);border-left:4px solid var(--main)}
 .note{border-left-color:var(--soft)}
 ul.list{list-style:none;margin:18px 0 0;padding:0}
@@ -169,7 +170,7 @@ export function codePage(shown: SignInShown & { readonly step: string }): string
 <form method="post" action="/dashboard/sign-in">${hidden('next', shown.next)}${hidden('step', shown.step)}
 <label>${escaped(words.code)}<input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="32" required autofocus></label>
 <button>${escaped(words.goOn)}</button></form>
-<a href="/dashboard/sign-in">${escaped(words.startOver)}</a>`;
+<a href="/dashboard/sign-in?next=${encodeURIComponent(shown.next)}">${escaped(words.startOver)}</a>`;
   return page({ language: shown.language, body });
 }
 

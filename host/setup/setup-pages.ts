@@ -120,7 +120,6 @@ function candidates(shown: NasShown, words: Catalogue['setup']): string {
   const several = found.length === 0 ? '' : `<p class="good" role="status">${escaped(lead)}</p>`;
   const forms = found.map((nas) => {
     const told = facts([
-      [words.nasAddress, nas.url],
       [words.nasVersion, nas.version],
       [words.nasState, words.nasAwake],
       [words.nasMac, nas.macAddress ?? words.nasMacUnknown],
