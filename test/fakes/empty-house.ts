@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { randomInt } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
@@ -16,6 +18,16 @@ const SERVER = resolve('dist', 'server.js');
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 /** What a service manager starts again on (host/start-fault.ts). */
 const AGAIN = 75;
+const NEIGHBOURS = pathToFileURL(join(import.meta.dirname, 'neighbours.js')).href;
+/** Where a BaluHost answers without a proxy of its own. */
+const NAS_PORT = 8000;
+
+export interface EmptyHouseOptions {
+  /** Settings that were said all the same. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** The NAS answers where a BaluHost does, and the machine has spoken to it: it can be found. */
+  readonly isNasNear?: boolean;
+}
 
 /**
  * A BaluPi of which nobody said anything yet, beside a practice NAS and two practice plugs that it
@@ -30,6 +42,9 @@ export class EmptyHouse {
   output = '';
   readonly #plugs: readonly PracticePlug[];
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #isNasNear: boolean;
+  /** Says `start` when it is up. */
+  readonly #news = new EventEmitter();
   #process: ChildProcess | null = null;
   #isStopping = false;
 
@@ -38,16 +53,17 @@ export class EmptyHouse {
     plugs: readonly PracticePlug[],
     folder: string,
     port: number,
-    environment: Readonly<Record<string, string>>,
+    { environment = {}, isNasNear = false }: EmptyHouseOptions,
   ) {
     this.nas = nas;
     this.#plugs = plugs;
     this.folder = folder;
     this.port = port;
     this.#environment = environment;
+    this.#isNasNear = isNasNear;
   }
 
-  static async start(environment: Readonly<Record<string, string>> = {}): Promise<EmptyHouse> {
+  static async start(options: EmptyHouseOptions = {}): Promise<EmptyHouse> {
     const folder = mkdtempSync(join(tmpdir(), 'balupi-empty-'));
     const clock = new SystemClock((problem) => {
       throw problem;
@@ -55,7 +71,9 @@ export class EmptyHouse {
     const storageFolder = join(folder, 'nas');
     mkdirSync(storageFolder);
     const nas = new PracticeNas({ clock, storageFolder });
-    await nas.start();
+    // An address of this machine that nobody else uses: the port is not ours to choose.
+    const near = { host: `127.${randomInt(1, 255)}.${randomInt(255)}.7`, port: NAS_PORT };
+    await nas.start(options.isNasNear === true ? near : {});
     const plugs = [1, 2].map((serial) => {
       const nickname = serial === 1 ? 'Kitchen' : 'Corner';
       return new PracticePlug({ clock, load: steady(20 * serial), ...TAPO, serial, nickname });
@@ -65,7 +83,7 @@ export class EmptyHouse {
       recursive: true,
       filter: (name) => !name.endsWith('.ts'),
     });
-    const house = new EmptyHouse(nas, plugs, folder, await freePort(), environment);
+    const house = new EmptyHouse(nas, plugs, folder, await freePort(), options);
     await house.#begin();
     return house;
   }
@@ -85,7 +103,7 @@ export class EmptyHouse {
 
   /** Waits for the start of that number. */
   async started(count: number): Promise<void> {
-    while (!(this.starts >= count && (await this.#isUp()))) await pause();
+    while (this.starts < count) await once(this.#news, 'start');
   }
 
   async stop(): Promise<void> {
@@ -104,14 +122,18 @@ export class EmptyHouse {
     const { promise, resolve: ready, reject } = Promise.withResolvers<undefined>();
     const child = spawn(
       process.execPath,
-      [...SMALL_HEAP, SERVER, '--no-env-file', '--flows', join(this.folder, 'flows')],
+      [
+        ...[...SMALL_HEAP, ...(this.#isNasNear ? ['--import', NEIGHBOURS] : [])],
+        ...[SERVER, '--no-env-file', '--flows', join(this.folder, 'flows')],
+      ],
       { env: this.#settings(), stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#process = child;
+    const before = this.output.length;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {
         this.output += chunk.toString();
-        if (/^BaluPi ready on /m.test(this.output)) ready(undefined);
+        if (/^BaluPi ready on /m.test(this.output.slice(before))) ready(undefined);
       });
     }
     child.once('exit', (code) => {
@@ -120,16 +142,7 @@ export class EmptyHouse {
     });
     await promise;
     this.starts += 1;
-  }
-
-  async #isUp(): Promise<boolean> {
-    try {
-      return (await fetch(`${this.url}/api/ping`)).ok;
-    } catch (error) {
-      // Between two starts nobody listens.
-      if (error instanceof TypeError) return false;
-      throw error;
-    }
+    this.#news.emit('start');
   }
 
   #settings(): NodeJS.ProcessEnv {
@@ -146,13 +159,11 @@ export class EmptyHouse {
       BALUPI_TAPO_DISCOVERY_ADDRESS: this.#plugs
         .map((plug) => `127.0.0.1:${plug.udpPort}`)
         .join(','),
+      // No setting of BaluPi: what its machine's neighbour table shall say.
+      NEIGHBOUR: `${new URL(this.nas.url).hostname} ${this.nas.macAddress}`,
       ...this.#environment,
     };
   }
-}
-
-async function pause(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 async function freePort(): Promise<number> {

@@ -329,8 +329,10 @@ describe('The settings, where the environment says them', function () {
 
   before(async () => {
     house = await EmptyHouse.start({
-      BALUPI_TIMEZONE: 'Europe/Vienna',
-      BALUPI_NAS_URL: 'http://127.0.0.1:9',
+      environment: {
+        BALUPI_TIMEZONE: 'Europe/Vienna',
+        BALUPI_NAS_URL: 'http://127.0.0.1:9',
+      },
     });
   });
 

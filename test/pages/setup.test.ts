@@ -114,7 +114,7 @@ describe('The first start in a browser', function () {
     await picture(page, 'setup-nas');
     await press('Dieses NAS verwenden');
     await page.waitForURL('**/dashboard/setup/admin');
-    assert.equal(house.starts, 2);
+    await house.started(2);
     await wellMade();
   });
 
@@ -190,6 +190,91 @@ describe('The first start in a browser', function () {
       (line) => !/ERR_(?:CONNECTION_\w+|EMPTY_RESPONSE)|status of (?:401|422|503)/.test(line),
     );
     assert.deepEqual(odd, []);
+  });
+});
+
+describe('A second factor at the pages, where the NAS was found', function () {
+  this.timeout(120_000);
+  const browser = browserOf(this);
+  const ERNA = { username: 'erna', password: 'Practice-erna-1', twoFactorCode: '135791' } as const;
+  let house: EmptyHouse;
+  let reader: Reader;
+  let page: Page;
+
+  before(async () => {
+    house = await EmptyHouse.start({ isNasNear: true });
+    await house.nas.addUser({ id: 31, role: 'admin', ...ERNA });
+    const context = await browser().newContext({
+      ...{ locale: 'de-DE', viewport: { width: 390, height: 844 } },
+    });
+    reader = await readerIn(context, house.url);
+    ({ page } = reader);
+  });
+
+  after(async () => {
+    await house.stop();
+  });
+
+  const press = (name: string): Promise<void> => page.getByRole('button', { name }).click();
+
+  async function password(text: string): Promise<void> {
+    await page.getByLabel('Benutzername').fill(ERNA.username);
+    await page.getByLabel('Passwort').fill(text);
+    await press('Anmelden');
+  }
+
+  /** Types a code, by the keyboard alone: the field is where the cursor is. */
+  async function code(text: string): Promise<void> {
+    await page.getByLabel('Code mit sechs Ziffern').waitFor();
+    await page.keyboard.type(text);
+    await page.keyboard.press('Enter');
+  }
+
+  it('begins with a NAS that is found by itself, with its MAC address', async () => {
+    await page.goto(house.url);
+    await page.getByLabel('Einrichtungscode').fill(house.code);
+    await press('Weiter');
+    await page.waitForURL('**/dashboard/setup/house');
+    await press('Weiter');
+    await press('Im Netz suchen');
+    const found = page.locator('fieldset', { hasText: house.nas.url });
+    await found.waitFor();
+    assert.match((await found.textContent()) ?? '', /Version1\.38.*Zustandwach/);
+    assert.equal(await found.getByLabel(/MAC/).inputValue(), house.nas.macAddress);
+    assert.equal(await page.evaluate(TOO_WIDE), false);
+    assert.deepEqual(await seriousFaults(page), []);
+    await found.getByRole('button').click();
+    await page.waitForURL('**/dashboard/setup/admin');
+  });
+
+  it('is asked for in the guided start, which goes on behind it', async () => {
+    await password(ERNA.password);
+    await code('000000');
+    assert.match(await textOf(page, '[role=alert]'), /stimmt nicht/);
+    assert.equal(await page.evaluate(TOO_WIDE), false);
+    assert.deepEqual(await seriousFaults(page), []);
+    await picture(page, 'second-factor');
+    await page.getByRole('link', { name: 'Von vorn' }).click();
+    await password(ERNA.password);
+    await code(ERNA.twoFactorCode);
+    await page.waitForURL('**/dashboard/setup/account');
+  });
+
+  it('is asked for at the sign-in of the dashboard, which then shows what was asked for', async () => {
+    await page.goto(`${house.url}/dashboard/plugs`);
+    await page.waitForSelector(DRAWN);
+    await press('Abmelden');
+    await page.waitForURL('**/dashboard/sign-in');
+    await page.goto(`${house.url}/dashboard/plugs`);
+    await password(ERNA.password);
+    await page.getByLabel('Code mit sechs Ziffern').waitFor();
+    await page.goto(`${house.url}/dashboard/plugs`);
+    assert.match(page.url(), /sign-in/, 'a password alone opens nothing');
+    await password(ERNA.password);
+    await code(` ${ERNA.twoFactorCode} `);
+    await page.waitForSelector(DRAWN);
+    assert.equal(new URL(page.url()).pathname, '/dashboard/plugs');
+    assert.deepEqual(reader.foreign, []);
   });
 });
 
