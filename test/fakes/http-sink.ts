@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -17,6 +17,8 @@ export class HttpSink {
   readonly taken: Taken[] = [];
   readonly #status: number;
   readonly #server: Server;
+  /** Says `taken`. */
+  readonly #news = new EventEmitter();
 
   constructor(status = 200) {
     this.#status = status;
@@ -28,6 +30,7 @@ export class HttpSink {
         this.taken.push({ method, path: url, headers, body: Buffer.concat(chunks).toString() });
         response.statusCode = this.#status;
         response.end();
+        this.#news.emit('taken');
       });
     });
   }
@@ -41,16 +44,16 @@ export class HttpSink {
 
   /** Waits until something of that kind was taken. @returns the first. @throws Error after 30 s */
   async took(isIt: (taken: Taken) => boolean): Promise<Taken> {
-    const endMs = performance.now() + LONGEST_MS;
+    const signal = AbortSignal.timeout(LONGEST_MS);
     for (;;) {
       const found = this.taken.find(isIt);
       if (found !== undefined) return found;
-      if (performance.now() > endMs) {
-        throw new Error(`Nothing like that was sent: ${JSON.stringify(this.taken)}`);
+      try {
+        await once(this.#news, 'taken', { signal });
+      } catch (cause) {
+        const all = JSON.stringify(this.taken);
+        throw new Error(`Nothing like that was sent: ${all}`, { cause });
       }
-      await new Promise((next) => {
-        setTimeout(next, 50);
-      });
     }
   }
 
