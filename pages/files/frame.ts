@@ -1,7 +1,7 @@
 import { h, type JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { FilesApp } from './files-app.ts';
-import { IconButton, Modal } from './parts.ts';
+import { IconButton } from './parts.ts';
 import { Icon } from './show.ts';
 import { type Key, say } from './words.ts';
 
@@ -9,7 +9,7 @@ interface Props {
   readonly app: FilesApp;
 }
 
-/** The pages of the house, in the order of their drawer. */
+/** The pages of the house, in the order of their menu. */
 const PAGES: readonly {
   readonly path: string;
   readonly name: Key;
@@ -25,14 +25,28 @@ const PAGES: readonly {
   { path: '/dashboard/system', name: 'system' },
 ];
 
+/** From here up the head has room for the menu, as on the other pages. */
+const WIDE = matchMedia('(min-width: 1181px)');
+
+/** Whether the menu is in the head; else it is below the thumb. */
+export function useIsWide(): boolean {
+  const [isWide, setWide] = useState(WIDE.matches);
+  useEffect(() => {
+    const measure = (): void => setWide(WIDE.matches);
+    WIDE.addEventListener('change', measure);
+    return () => WIDE.removeEventListener('change', measure);
+  }, []);
+  return isWide;
+}
+
 /** The head that all pages have. */
-export function Head({ app }: Props): JSX.Element {
-  const [isOpen, setOpen] = useState(false);
+export function Head({ app, isWide }: Props & { readonly isWide: boolean }): JSX.Element {
   return h(
     'header',
     { class: 'top' },
-    h(IconButton, { icon: 'menu', label: say('pages'), onClick: () => setOpen(true) }),
+    h('button', { type: 'button', class: 'skip', onClick: skip }, say('toContent')),
     h('h1', {}, say('files')),
+    isWide ? h(Menu, {}) : null,
     h('span', { class: 'user' }, app.reader.username),
     app.reader.isAdmin
       ? h(
@@ -62,29 +76,25 @@ export function Head({ app }: Props): JSX.Element {
         h(Icon, { name: 'leave' }),
       ),
     ),
-    isOpen ? h(Drawer, { onClose: () => setOpen(false) }) : null,
   );
 }
 
-function Drawer({ onClose }: { readonly onClose: () => void }): JSX.Element {
+/** Past the menu, for whoever goes by the keyboard. */
+function skip(): void {
+  document.querySelector('main')?.focus();
+}
+
+/** The way to the other pages. */
+export function Menu(): JSX.Element {
+  const here = useRef<HTMLAnchorElement>(null);
+  useEffect(() => here.current?.scrollIntoView({ block: 'nearest', inline: 'center' }), []);
   return h(
-    Modal,
-    { label: say('pages'), kind: 'drawer', onClose },
-    h(
-      'nav',
-      { 'aria-label': say('pages') },
-      PAGES.map(({ path, name }) =>
-        h(
-          'a',
-          {
-            key: path,
-            href: path,
-            ...(name === 'files' ? { 'aria-current': 'page' as const } : {}),
-          },
-          say(name),
-        ),
-      ),
-    ),
+    'nav',
+    { class: 'menu', 'aria-label': say('pages') },
+    PAGES.map(({ path, name }) => {
+      const mark = name === 'files' ? { 'aria-current': 'page' as const, ref: here } : {};
+      return h('a', { key: path, href: path, ...mark }, say(name));
+    }),
   );
 }
 

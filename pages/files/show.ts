@@ -49,7 +49,6 @@ const DRAWN = {
   text: 'M6 3.5h8l4 4v13H6zM9 12h6M9 15.5h6M14 3.5v4h4',
   archive: 'M5 4h14v4H5zM6 8v12h12V8M10 12h4',
   file: 'M6 3.5h8l4 4v13H6zM14 3.5v4h4',
-  menu: 'M4 7h16M4 12h16M4 17h16',
   more: 'M12 5.5h.01M12 12h.01M12 18.5h.01',
   up: 'M12 19V6M6 12l6-6 6 6',
   close: 'M6 6l12 12M18 6L6 18',

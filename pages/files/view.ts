@@ -4,7 +4,7 @@ import { Dialogs, Viewer } from './dialogs.ts';
 import { droppedFiles, pickedFiles } from './dropped.ts';
 import type { FilesApp } from './files-app.ts';
 import { viewOf } from './folder.ts';
-import { Head } from './frame.ts';
+import { Head, Menu, useIsWide } from './frame.ts';
 import { Grid } from './grid.ts';
 import { Notes, Problem } from './notes.ts';
 import { Button, IconButton } from './parts.ts';
@@ -21,13 +21,15 @@ export interface AppProps {
 export function Page({ app }: AppProps): JSX.Element {
   const { viewed } = app;
   const kind = viewed === null ? null : viewOf(viewed);
+  const isWide = useIsWide();
   useTitle(app);
   return h(
     'div',
     { class: 'page' },
-    h(Head, { app }),
+    h(Head, { app, isWide }),
     h(DropPlace, { app }),
     h(UploadPanel, { app }),
+    isWide ? null : h(Menu, {}),
     h('div', { class: 'hidden', role: 'status', 'aria-live': 'polite', id: 'spoken' }, app.spoken),
     h(Dialogs, { app }),
     viewed === null || kind === null
@@ -67,6 +69,7 @@ function DropPlace({ app }: AppProps): JSX.Element {
     'main',
     {
       class: depth > 0 ? 'dropping' : '',
+      tabIndex: -1,
       onDragEnter: moved(1),
       onDragLeave: moved(-1),
       onDragOver: (event: DragEvent) => takes(event) && event.preventDefault(),

@@ -13,7 +13,7 @@ import {
 } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
-const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'system'];
+const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'activity', 'people', 'notices', 'system'];
 
 describe('The Dashboard in a browser', function () {
   this.timeout(120_000);

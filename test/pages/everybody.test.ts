@@ -1,12 +1,57 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
-import { type AxeFault, seriousFaults } from './axe.ts';
+import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { type Reader, signedIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1400, height: 900 };
+/** Both looks in both languages, one after the other on one page. */
+const WAYS = [
+  ['en', 'light'],
+  ['en', 'dark'],
+  ['de', 'dark'],
+  ['de', 'light'],
+] as const;
+
+/** The page has taken its new size, and shown what follows from it. */
+const DRAWN_ANEW = `new Promise((drawn) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(drawn))))`;
+
+type States = Readonly<Record<string, readonly ((page: Page) => Promise<unknown>)[]>>;
+
+/** How somebody comes to what a page does not show at once. */
+const STATES: States = {
+  '/dashboard/energy': [
+    (page) => page.click('[data-table=energy] summary'),
+    async (page) => {
+      await page.locator('.bp-hit[tabindex="0"]').first().press('Enter');
+      await page.waitForSelector('.bp-detail');
+    },
+  ],
+  '/dashboard/uploads': [
+    async (page) => {
+      await page.locator('main .bp-btn', { hasText: /Conflicts|Konflikte/ }).click();
+      await page.waitForSelector('[data-conflict]');
+    },
+    (page) => page.locator('main .bp-btn', { hasText: /Delivered|Zugestellt/ }).click(),
+  ],
+  '/dashboard/people': [(page) => page.locator('[data-sign-in] button').first().click()],
+};
+
+/** … and to what an admin alone is offered. */
+const STATES_OF_ADMINS: States = {
+  '/dashboard/energy': [(page) => page.locator('[data-price] button').first().click()],
+  '/dashboard/nas': [(page) => page.locator('main .bp-btn', { hasText: /leeren|Empty/ }).click()],
+  '/dashboard/plugs': [
+    (page) => page.locator('[data-plug="Fridge"] .bp-icon').click(),
+    async (page) => {
+      await page.locator('[data-plug="NAS"] .bp-btn.main').click();
+      await page.waitForSelector('[role=alertdialog]');
+    },
+  ],
+};
 
 /** Every page that the house has, as its menu names them. */
 async function placesOf(page: Page): Promise<string[]> {
@@ -34,34 +79,85 @@ describe('The pages for everybody, in a browser', function () {
 
   before(async () => {
     balupi = await DashboardWorld.start();
+    await conflict('alice', 'alice/Documents', 'Shopping list.txt');
+    await conflict('admin', 'Shared', 'Welcome.txt');
   });
 
   after(async () => {
     await balupi.stop();
   });
 
-  for (const [username, locale, look] of [
-    ['admin', 'en-GB', 'light'],
-    ['admin', 'de-DE', 'dark'],
-    ['alice', 'en-GB', 'dark'],
-    ['alice', 'de-DE', 'light'],
-  ] as const) {
-    it(`keep nobody out and log no error, phone and desktop (${username}, ${locale}, ${look})`, async () => {
-      const reader = await signedIn(browser(), balupi, username, { locale, look });
-      const { page } = reader;
-      const faults: Record<string, readonly AxeFault[]> = {};
-      for (const place of await placesOf(page)) {
-        for (const size of [DESKTOP, PHONE]) {
-          await page.setViewportSize(size);
-          await open(page, place);
-          const found = await seriousFaults(page);
-          if (found.length > 0) faults[`${place} ${size.width}`] = found;
-        }
+  /** Uploads what does not fit what is there. */
+  async function conflict(username: string, folder: string, name: string): Promise<void> {
+    const body = new FormData();
+    body.set('file', new Blob([`of ${username}`]), name);
+    const token = await balupi.token(username);
+    const headers = { 'X-Base-Checksum': '0'.repeat(64) };
+    const path = `/api/files/upload?path=${encodeURIComponent(folder)}`;
+    const answered = await balupi.call(token, path, { method: 'POST', body, headers });
+    assert.equal(answered.status, 200);
+  }
+
+  for (const username of ['admin', 'alice']) {
+    const ways = username === 'admin' ? [STATES, STATES_OF_ADMINS] : [STATES];
+    describe(`keep nobody out and log no error (${username})`, () => {
+      let reader: Reader;
+
+      before(async () => {
+        reader = await signedIn(browser(), balupi, username);
+      });
+
+      after(async () => {
+        await reader.page.context().close();
+      });
+
+      /** What is wrong with a page as it is now, and that one sees in the menu where one is. */
+      async function faultsOf(page: Page): Promise<readonly string[]> {
+        await page.evaluate(DRAWN_ANEW);
+        const here = await page.locator('.bp-nav [aria-current=page]').boundingBox();
+        const width = page.viewportSize()?.width ?? 0;
+        const isSeen = here !== null && here.x >= 0 && here.x + here.width <= width;
+        const found = (await seriousFaults(page)).map(
+          ({ id, nodes }) => `${id} ${JSON.stringify(nodes[0]?.target)}`,
+        );
+        return [...found, ...(isSeen ? [] : ['where one is cannot be seen in the menu'])];
       }
-      assert.deepEqual(faults, {});
-      assert.deepEqual([reader.complaints, reader.foreign], [[], []]);
-      await page.context().close();
+
+      for (const [language, look] of WAYS) {
+        it(`${language}, ${look}, phone and desktop`, async () => {
+          const { page } = reader;
+          await chosen(page, balupi.url, language, look);
+          const faults: Record<string, readonly string[]> = {};
+          for (const place of await placesOf(page)) {
+            await open(page, place);
+            for (const size of [DESKTOP, PHONE]) {
+              await page.setViewportSize(size);
+              const found = await faultsOf(page);
+              if (found.length > 0) faults[`${place} ${size.width}`] = found;
+            }
+            for (const [at, come] of ways.flatMap((states) => states[place] ?? []).entries()) {
+              await come(page);
+              const found = await faultsOf(page);
+              if (found.length > 0) faults[`${place}, state ${at}`] = found;
+            }
+            await page.setViewportSize(DESKTOP);
+          }
+          assert.deepEqual(faults, {});
+          assert.deepEqual([reader.complaints, reader.foreign], [[], []]);
+        });
+      }
     });
+  }
+
+  /** Reads the same pages in another language and look, as the buttons in their head do. */
+  async function chosen(page: Page, url: string, language: string, look: string): Promise<void> {
+    await page.context().addCookies([
+      { url: `${url}/dashboard`, name: 'balupi_language', value: language },
+      { url: `${url}/dashboard`, name: 'balupi_look', value: look },
+    ]);
+    await page.goto(`${url}/dashboard/energy`);
+    await page.waitForSelector(DRAWN);
+    assert.equal(await page.getAttribute('html', 'lang'), language);
   }
 
   describe('of somebody with a keyboard or a screen reader', () => {

@@ -409,10 +409,10 @@ describe('The page Files in a browser', function () {
 
   describe('for somebody who does not see it, or not well', () => {
     const WAYS: readonly FilesReaderOptions[] = [
-      { locale: 'en-GB', look: 'light', width: 1200 },
-      { locale: 'de-DE', look: 'dark', width: 1200 },
-      { locale: 'en-GB', look: 'dark', width: 390, isTouch: true },
-      { locale: 'de-DE', look: 'light', width: 390, isTouch: true },
+      { locale: 'en-GB', width: 1200 },
+      { locale: 'de-DE', width: 1200 },
+      { locale: 'en-GB', width: 390, isTouch: true },
+      { locale: 'de-DE', width: 390, isTouch: true },
     ];
 
     before(async () => {
@@ -457,7 +457,6 @@ describe('The page Files in a browser', function () {
       move: ['alice/Photos', (page) => viaMenu(page, 3)],
       delete: ['alice/Photos', (page) => viaMenu(page, 4)],
       viewer: ['alice/Photos', (page) => page.locator('.rows .row').first().click()],
-      drawer: ['alice/Photos', (page) => page.locator('.top button').first().click()],
       uploading: [
         'alice/Photos',
         async (page) => {
@@ -493,9 +492,12 @@ describe('The page Files in a browser', function () {
       ],
     };
 
+    /** What appears has appeared. */
+    const STILL = 'Promise.all(document.getAnimations().map(({ finished }) => finished))';
+
     for (const way of WAYS) {
-      const { locale, look, width } = way;
-      it(`has no serious fault in any state: ${locale}, ${look}, ${width} px`, async () => {
+      const { locale, width } = way;
+      it(`has no serious fault in any state, light and dark: ${locale}, ${width} px`, async () => {
         const faults: string[] = [];
         const { context } = await open('alice', '', way);
         for (const [state, [path, come]] of Object.entries(STATES)) {
@@ -503,16 +505,18 @@ describe('The page Files in a browser', function () {
           await page.goto(`${balupi.url}${address(path)}`);
           await page.waitForSelector(SHOWN);
           await come(page);
-          await page.waitForTimeout(200);
-          const found = await seriousFaults(page);
-          faults.push(
-            ...found.map(({ id, nodes }) => `${state}: ${id} ${JSON.stringify(nodes[0]?.target)}`),
-          );
+          for (const look of ['light', 'dark'] as const) {
+            await page.emulateMedia({ colorScheme: look });
+            await page.evaluate(STILL);
+            for (const { id, nodes } of await seriousFaults(page)) {
+              faults.push(`${state}, ${look}: ${id} ${JSON.stringify(nodes[0]?.target)}`);
+            }
+            await picture(page, `files ${state} ${locale} ${look} ${width}`.replaceAll(' ', '-'));
+          }
           const isWide = await page.evaluate<boolean>(
             'document.documentElement.scrollWidth > innerWidth',
           );
           if (isWide) faults.push(`${state}: wider than the screen`);
-          await picture(page, `files ${state} ${locale} ${look} ${width}`.replaceAll(' ', '-'));
           await page.close();
         }
         assert.deepEqual(faults, []);
@@ -523,9 +527,9 @@ describe('The page Files in a browser', function () {
 
   it('is one of the pages, and names them as they do', async () => {
     const { page, context, complaints } = await open('alice', 'alice');
-    await page.locator('.top button').first().click();
-    const own = await page.locator('dialog.drawer a').allTextContents();
-    await page.click('dialog.drawer a:has-text("Plugs")');
+    const own = await page.locator('.menu a').allTextContents();
+    assert.equal(await textOf(page, '.menu [aria-current=page]'), 'Files');
+    await page.click('.menu a:has-text("Plugs")');
     await page.waitForSelector('.nrdb-ui-group');
     const others = page.locator('.bp-nav a');
     await others.first().waitFor();

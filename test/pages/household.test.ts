@@ -83,7 +83,7 @@ describe('The pages of a household, in a browser', function () {
       await page.waitForSelector('[data-activity=nas_asleep]:has-text("it stopped answering")');
       await page.waitForSelector('[data-activity=upload_delivered]:has-text("Photos · 2 files")');
       await page.waitForSelector('[data-activity=upload_delivered]:has-text("bob/tax.pdf")');
-      assert.match(await textOf(page, '[data-activity=nas_awake]'), /is awake, for \d+.* Wh/s);
+      assert.match(await textOf(page, '[data-activity=nas_awake]'), /is awake, for \d+.*\sWh/s);
       await wellMade(reader);
       await picture(page, 'dashboard-activity');
       await page.context().close();

@@ -170,8 +170,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
   });
 
   it('says on the other pages too that the NAS sleeps, and what is kept', async () => {
-    await press('Pages');
-    await page.locator('dialog.drawer').getByRole('link', { name: 'NAS' }).click();
+    await page.locator('.menu').getByRole('link', { name: 'NAS' }).click();
     await page.waitForSelector('.bp-tile:has-text("asleep or off")');
     await page.locator(`[data-pin="${TRIP}"]`).waitFor();
     assert.match(await textOf(page, `[data-pin="${TRIP}"]`), /kept/);
