@@ -18,13 +18,14 @@ const ROOMS = {
   upload: ['files', 'nas', 'accounts', 'http'],
   changes: ['files', 'cache', 'upload', 'pass', 'guard', 'nas', 'accounts', 'http'],
   kept: ['files', 'pass', 'guard', 'nas', 'accounts', 'http'],
-  tapo: [],
+  words: [],
+  tapo: ['words'],
   energy: ['tapo'],
   system: [],
-  events: ['upload', 'nas', 'tapo', 'energy', 'system'],
-  notices: ['accounts', 'events'],
+  events: ['upload', 'nas', 'tapo', 'energy', 'system', 'words'],
+  notices: ['accounts', 'events', 'words'],
   setup: [],
-  viewers: ['accounts', 'api', 'guard', 'http'],
+  viewers: ['accounts', 'api', 'guard', 'http', 'words'],
   rooms: ['.+'],
 };
 const EVERYONE_MAY_USE = ['time', 'log', 'store'];
@@ -131,12 +132,12 @@ module.exports = {
     },
     {
       name: 'pages-know-the-api-alone',
-      comment: 'The types that a page takes are those of what it is answered.',
+      comment: 'The types that a page takes are those of what it is answered, and of its words.',
       severity: 'error',
       from: { path: '^pages/' },
       to: {
         path: '^(nodes|host|flows|test|deploy|server|settings|compose)',
-        pathNot: '^nodes/lib/api/api\\.ts$',
+        pathNot: '^nodes/lib/(api/api\\.ts|words/en\\.json)$',
       },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },

@@ -20,6 +20,7 @@ import {
   text,
   timeZone,
 } from './host/setting-parsers.ts';
+import { WORDS } from './nodes/lib/words/words.ts';
 
 /** One setting: how its text is read, what holds without it, and what it is for. */
 interface Setting<T, Missing> {
@@ -165,7 +166,11 @@ export const SETTINGS = {
     contact,
     'Whom a browser maker asks when messages of this Pi make trouble: mailto:… or https://….',
   ),
-  NOTICE_LANGUAGE: setting('en', oneOf('en', 'de'), 'Language of what goes to NOTICE_URL.'),
+  NOTICE_LANGUAGE: setting(
+    'en',
+    oneOf(...WORDS.languages.map(({ id }) => id)),
+    'Language of what goes to NOTICE_URL.',
+  ),
   NOTICE_URL: optional(
     httpUrl,
     'Where the flow `notices-house` posts what everybody may know, such as a topic of ntfy.',

@@ -8,7 +8,7 @@ import {
 } from '../host/doctor.ts';
 import { askNas } from '../host/nas-finder.ts';
 import type { Finding } from '../nodes/lib/system/system.ts';
-import { WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { WORDS } from '../nodes/lib/words/words.ts';
 import type { Settings } from '../settings.ts';
 import { knownMac } from './known-mac.ts';
 

@@ -5,7 +5,7 @@ import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import { Target } from '../nodes/lib/api/api.ts';
 import { type Answer, answerNow, type FileRequest, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import type { DashboardFiles } from './dashboard-files.ts';
 import { onceMorePage, startingPage, WAITING_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';

@@ -2,7 +2,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync, statSync } fro
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, extname, join, relative } from 'node:path';
-import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import { LeanPage, type SetNode } from './dashboard-lean.ts';
 import { pageScript } from './dashboard-script.ts';
 

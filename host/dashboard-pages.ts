@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { filled, type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../nodes/lib/words/words.ts';
 import { HEAD_OF_ALL } from './dashboard-files.ts';
 
 const STYLE = `

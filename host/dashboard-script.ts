@@ -1,4 +1,4 @@
-import { type Language, type Words, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, type Words, WORDS } from '../nodes/lib/words/words.ts';
 
 /**
  * How every page writes numbers, money, dates and times, as `window.balupi`: in the reader's

@@ -8,7 +8,7 @@ import type {
 } from '../nodes/lib/accounts/accounts.ts';
 import { type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
-import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import {
   codePage,
   PAGE_CONTENT_SECURITY_POLICY,

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import { type Language, type Viewers, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { type Viewers } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import { admitPacket, isFor, type Reader } from './dashboard-packet.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';

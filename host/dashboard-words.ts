@@ -1,5 +1,5 @@
 import type { RefusalCode } from '../nodes/lib/http/http.ts';
-import { filled, type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../nodes/lib/words/words.ts';
 
 /** A refusal as a person in front of the sign-in page reads it. */
 export function refusalWords(

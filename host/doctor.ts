@@ -4,7 +4,7 @@ import { open, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Finding as FindingIn } from '../nodes/lib/system/system.ts';
-import { type Said, said, saidNumber } from '../nodes/lib/viewers/viewers.ts';
+import { type Said, said, saidNumber } from '../nodes/lib/words/words.ts';
 import {
   type BackupWish,
   type Destination,

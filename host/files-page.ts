@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join } from 'node:path';
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import { filesIn, HEAD_OF_ALL } from './dashboard-files.ts';
 import { escaped } from './dashboard-pages.ts';
 import { cookieOf } from './dashboard-request.ts';
@@ -79,7 +79,7 @@ export class FilesPage {
     if (this.#index === null) return false;
     const html = this.#index
       .replace(HTML_TAG, () => this.#htmlTag(request, reader))
-      .replace('</head>', () => `${HEAD_OF_ALL}\n</head>`);
+      .replace('</head>', () => `${HEAD_OF_ALL}\n${wordsOf(reader.language)}\n</head>`);
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     response.setHeader('Content-Length', Buffer.byteLength(html));
     response.setHeader('Content-Security-Policy', FILES_CONTENT_SECURITY_POLICY);
@@ -139,4 +139,10 @@ export class FilesPage {
     const words = Object.entries(told).map(([name, value]) => `${name}="${escaped(value)}"`);
     return `<html ${words.join(' ')}>`;
   }
+}
+
+/** What the page says, as data: a script of this type is none, and nothing in it ends it. */
+function wordsOf(language: Language): string {
+  const words = JSON.stringify(WORDS.of(language).files).replaceAll('<', '\\u003c');
+  return `<script type="application/json" id="words">${words}</script>`;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { User } from '../../nodes/lib/accounts/accounts.ts';
 import { answerNow, refuse } from '../../nodes/lib/http/http.ts';
 import type { Setup } from '../../nodes/lib/setup/setup.ts';
-import { filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { sentencePage, WAITING_CONTENT_SECURITY_POLICY } from '../dashboard-pages.ts';
 import { cookieOf } from '../dashboard-request.ts';
 import { DASHBOARD_COOKIE, goTo, send } from '../dashboard-sign-in.ts';

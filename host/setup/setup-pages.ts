@@ -1,6 +1,6 @@
 import type { CredentialView } from '../../nodes/lib/accounts/accounts.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
-import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
+import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { escaped, fault, hidden, page } from '../dashboard-pages.ts';
 import type { FoundNas } from '../nas-finder.ts';
 

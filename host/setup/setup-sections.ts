@@ -13,7 +13,7 @@ import type {
   TapoDevice,
 } from '../../nodes/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
-import { filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
+import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import type { AskedNas, FoundNas } from '../nas-finder.ts';
 import type { HouseSettings, PageSetting } from './house-settings.ts';
 import {

@@ -6,7 +6,7 @@ import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { type Said, said, WORDS } from '../lib/viewers/viewers.ts';
+import { type Said, said, WORDS } from '../lib/words/words.ts';
 import { listActivity } from './activity-act.ts';
 import { metricsText } from './metrics.ts';
 import { DECLARATION } from './operations.ts';

@@ -3,6 +3,7 @@ import { EVENT_KINDS, eventMessage, hear, type Told } from '../lib/events/events
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds } from '../lib/http/http.ts';
 import { roomsBehind } from '../lib/rooms/rooms.ts';
+import { WORDS } from '../lib/words/words.ts';
 
 interface EventsConfig extends NodeDef {
   readonly store: string;
@@ -23,7 +24,7 @@ function isWanted({ kind, to }: Told, { kinds = [], username = '' }: EventsConfi
 export default function register(RED: NodeAPI): void {
   function Events(this: Node, config: EventsConfig): void {
     RED.nodes.createNode(this, config);
-    const language = config.language === 'de' ? 'de' : 'en';
+    const language = WORDS.languageOf(config.language, undefined);
     const guard = new NodeGuard(this);
     let stop = (): void => undefined;
     const begin = guard.callback(() => {

@@ -14,6 +14,7 @@ import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { TestOutcome } from '../lib/notices/notices.ts';
 import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { WORDS } from '../lib/words/words.ts';
 import { DECLARATION } from './operations.ts';
 
 interface NoticesConfig extends NodeDef, StoredNode {
@@ -55,7 +56,7 @@ function add({ notices }: Rooms, message: ApiMessage): ApiMessage {
   const target = { endpoint, p256dh, auth };
   const outcome = notices.add(user, {
     ...{ target, name, signIn },
-    language: language === 'de' ? 'de' : 'en',
+    language: WORDS.languageOf(language, undefined),
   });
   if (outcome.kind === 'not_allowed') return withAnswer(message, refuse('not_allowed'));
   if (outcome.kind === 'invalid') {

@@ -5,15 +5,8 @@ import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/c
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import {
-  type Asked,
-  type Asker,
-  callAs,
-  type Change,
-  changesOf,
-  type Language,
-  WORDS,
-} from '../lib/viewers/viewers.ts';
+import { type Asked, type Asker, callAs, type Change, changesOf } from '../lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../lib/words/words.ts';
 
 interface ViewerConfig extends NodeDef {
   readonly op: string;

@@ -1,9 +1,8 @@
 import { h, render } from 'preact';
 import { FilesApp } from './files-app.ts';
 import { Page } from './view.ts';
-import { loadWords } from './words.ts';
 
-const { lang, dataset } = document.documentElement;
+const { dataset } = document.documentElement;
 const reader = {
   username: dataset['username'] ?? '',
   isAdmin: dataset['isAdmin'] === 'true',
@@ -25,7 +24,6 @@ function drawSoon(draw: () => void): () => void {
   };
 }
 
-await loadWords(lang);
 const app = new FilesApp(reader, window.balupi.locale, drawSoon(draw));
 
 function draw(): void {

@@ -1,29 +1,19 @@
-import type ENGLISH from './words/en.json';
+import type ENGLISH from '../../nodes/lib/words/en.json';
+
+/** What of the catalogue the page is told with its document. */
+type Catalogue = (typeof ENGLISH)['files'];
 
 /** Names one of the page's words; a code of the API is one for the sentence that it stands for. */
-export type Key = keyof typeof ENGLISH;
+export type Key = keyof Catalogue;
 
 /** A thing that is counted: `found` for several, `foundOne` for one. */
 type Counted = { [K in Key]: `${K}One` extends Key ? K : never }[Key];
 
 type Values = Readonly<Record<string, string | number>>;
 
-let words: Readonly<Record<string, string>> = {};
-
-/**
- * Fetches what the page says; what a language lacks is English.
- *
- * @param language as the document says it
- */
-export async function loadWords(language: string): Promise<void> {
-  const [english, own] = await Promise.all(['en', language].map(catalogue));
-  words = { ...english, ...own };
-}
-
-async function catalogue(language: string): Promise<Readonly<Record<string, string>>> {
-  const answered = await fetch(new URL(`./words/${language}.json`, import.meta.url));
-  return answered.ok ? ((await answered.json()) as Readonly<Record<string, string>>) : {};
-}
+const words = JSON.parse(document.getElementById('words')?.textContent ?? '{}') as Readonly<
+  Record<string, string>
+>;
 
 export function isKey(text: string): text is Key {
   return Object.hasOwn(words, text);

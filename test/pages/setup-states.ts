@@ -1,5 +1,5 @@
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
-import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/viewers/viewers.ts';
+import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import {
   asleepPage,
   sentencePage,

@@ -359,9 +359,7 @@ export const NoticeList = Type.Object(
         {
           id: DeviceId,
           name: textField('What the caller calls it.'),
-          language: Type.Union([Type.Literal('en'), Type.Literal('de')], {
-            description: 'The language of its messages.',
-          }),
+          language: textField('The language of its messages, as `en`.'),
           created_at: instant('When it was added.'),
           sent_at: nullable(
             instant(),

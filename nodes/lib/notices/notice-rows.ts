@@ -1,4 +1,5 @@
 import { prepareAll, type Store } from '../store/store.ts';
+import type { Language } from '../words/words.ts';
 import { type Facts, isNoticeKind, type NoticeKind } from './notice-text.ts';
 
 /** What a person wants to hear of, and when not. */
@@ -117,7 +118,7 @@ export interface DeviceRow {
   readonly userId: number;
   readonly name: string;
   /** What its reader read in when it was added. */
-  readonly language: 'en' | 'de';
+  readonly language: Language;
   /** The sign-in of the page it was added on; null where it came over the API. */
   readonly signIn: string | null;
   /** What that user's sign-ins stood on then. */
@@ -215,7 +216,7 @@ function deviceIn(raw: Readonly<Record<string, unknown>>): DeviceRow {
     id: String(raw['id']),
     userId: Number(raw['user_id']),
     name: String(raw['name']),
-    language: raw['language'] === 'de' ? 'de' : 'en',
+    language: String(raw['language']),
     signIn: typeof raw['sign_in'] === 'string' ? raw['sign_in'] : null,
     standing: Number(raw['standing']),
     secret: Buffer.from(raw['secret'] as Uint8Array),

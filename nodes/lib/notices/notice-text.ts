@@ -1,32 +1,8 @@
-import { type EventKind, type EventLanguage, sentence, type Told } from '../events/events.ts';
+import { type EventKind, sentence, type Told } from '../events/events.ts';
+import { filled, type Language, WORDS } from '../words/words.ts';
 
-type Words = Readonly<Record<EventLanguage, string>>;
-
-const TITLES: Readonly<Record<Exclude<NoticeKind, 'flow'>, Words>> = {
-  wake_failed: { en: 'The NAS does not wake', de: 'Das NAS wacht nicht auf' },
-  conflict: { en: 'Conflict', de: 'Konflikt' },
-  upload_failed: { en: 'Upload failed', de: 'Upload gescheitert' },
-  plug_lost: { en: 'Plug lost', de: 'Steckdose verloren' },
-  unusual: { en: 'Unusual consumption', de: 'Ungewöhnlicher Verbrauch' },
-  disk: { en: 'Disk of the Pi', de: 'Platte des Pi' },
-  update_ready: { en: 'Update ready', de: 'Aktualisierung bereit' },
-};
-const MORE: Words = { en: 'And {n} more.', de: 'Und {n} weitere.' };
-const AGAIN: Words = { en: '{n} times since the last message.', de: '{n}-mal seit der letzten.' };
 /** A plug or the disk is one thing; conflicts and uploads are several. */
 const SEVERAL: ReadonlySet<NoticeKind> = new Set(['conflict', 'upload_failed']);
-
-const TEST: Readonly<Record<'title' | 'body', Words>> = {
-  title: { en: 'A test', de: 'Ein Test' },
-  body: { en: 'Messages of BaluPi arrive here.', de: 'Nachrichten von BaluPi kommen hier an.' },
-};
-const ENDED: Readonly<Record<'title' | 'body', Words>> = {
-  title: { en: 'No more messages here', de: 'Keine Nachrichten mehr' },
-  body: {
-    en: 'You were signed out. Sign in and open the page Notifications to get them again.',
-    de: 'Du wurdest abgemeldet. Melde dich an und öffne die Seite Nachrichten, um sie wieder zu bekommen.',
-  },
-};
 
 /** A screen shows three lines; a push service takes 4 KB. */
 const LONGEST = 400;
@@ -36,7 +12,7 @@ const NOTICES_PAGE = '/dashboard/notices';
 interface Shown {
   readonly title: string;
   readonly body: string;
-  readonly lang: EventLanguage;
+  readonly lang: Language;
   /** A later one of the same takes its place on the screen. */
   readonly tag: string;
   /** Which page opens at a click. */
@@ -44,15 +20,12 @@ interface Shown {
 }
 
 /** @param count how often it happened since the last message of the same */
-export function noticeText(
-  { kind, facts, topic, count }: NoticeOf,
-  language: EventLanguage,
-): string {
+export function noticeText({ kind, facts, topic, count }: NoticeOf, language: Language): string {
   const said = kind === 'flow' ? String(facts['text']) : sentence(kind, facts, language);
-  const title = kind === 'flow' ? String(facts['title']) : TITLES[kind][language];
-  const words = SEVERAL.has(kind) ? MORE[language] : AGAIN[language];
+  const words = WORDS.of(language).notices;
+  const title = kind === 'flow' ? String(facts['title']) : words[kind];
   const n = SEVERAL.has(kind) ? count - 1 : count;
-  const more = count > 1 ? ` ${words.replace('{n}', String(n))}` : '';
+  const more = count > 1 ? ` ${filled(SEVERAL.has(kind) ? words.more : words.again, { n })}` : '';
   const body = cut(said, LONGEST - more.length) + more;
   return json({ title, body, tag: topic, url: PAGE_OF[kind] }, language);
 }
@@ -64,25 +37,18 @@ interface NoticeOf {
   readonly count: number;
 }
 
-export function testText(language: EventLanguage): string {
-  return own(TEST, 'test', language);
+export function testText(language: Language): string {
+  const { test_title: title, test_body: body } = WORDS.of(language).notices;
+  return json({ title, body, tag: 'test', url: NOTICES_PAGE }, language);
 }
 
 /** The last thing a browser hears whose user was signed out elsewhere. */
-export function endedText(language: EventLanguage): string {
-  return own(ENDED, 'ended', language);
+export function endedText(language: Language): string {
+  const { ended_title: title, ended_body: body } = WORDS.of(language).notices;
+  return json({ title, body, tag: 'ended', url: NOTICES_PAGE }, language);
 }
 
-function own(
-  words: Readonly<Record<'title' | 'body', Words>>,
-  tag: string,
-  language: EventLanguage,
-): string {
-  const [title, body] = [words.title[language], words.body[language]];
-  return json({ title, body, tag, url: NOTICES_PAGE }, language);
-}
-
-function json(shown: Omit<Shown, 'lang'>, lang: EventLanguage): string {
+function json(shown: Omit<Shown, 'lang'>, lang: Language): string {
   return JSON.stringify({ ...shown, lang } satisfies Shown);
 }
 

@@ -5,6 +5,7 @@ import { errorKind, type Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import { LocalTime } from '../time/zoned-time.ts';
+import type { Language } from '../words/words.ts';
 import {
   type Choices,
   type DeviceRow,
@@ -53,7 +54,7 @@ type Sender = Pick<PushService, 'publicKey' | 'faultOf' | 'send'>;
 interface NewDevice {
   readonly target: PushTarget;
   readonly name: string;
-  readonly language: 'en' | 'de';
+  readonly language: Language;
   readonly signIn: string | null;
 }
 

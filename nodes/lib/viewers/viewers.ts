@@ -4,7 +4,7 @@ import { type Endpoint, validateBody, validateParams } from '../api/api.ts';
 import type { Call } from '../guard/call.ts';
 import { roleFault } from '../guard/guarded.ts';
 import { type Answer, refuse } from '../http/http.ts';
-import type { Language } from './words.ts';
+import type { Language } from '../words/words.ts';
 
 /** What a page sends to have something done: as an API request would, without its address. */
 export interface Asked {
@@ -76,9 +76,6 @@ export interface Asker {
   readonly caller: Caller;
   readonly language: Language;
 }
-
-export { type Said, said, saidNumber } from './words.ts';
-export { type Catalogue, filled, type Language, Words, WORDS } from './words.ts';
 
 /** One open page. */
 export interface Viewer {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
-import { WORDS } from '../../../nodes/lib/viewers/viewers.ts';
+import { WORDS } from '../../../nodes/lib/words/words.ts';
 import { BucketRows } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';
 import {
   dayOf,

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type ENGLISH from './words/en.json';
+import type ENGLISH from './en.json';
 
 /** A language that a catalogue is there for, as `Accept-Language` names it: `en`, `de`. */
 export type Language = string;
 
 /**
  * All words of one language, by section: `pages` for what stands in a template as `[[key]]`,
- * `answers` for sentences of the API, the others for the pages in front of the Dashboard.
+ * `answers` for sentences of the API, `files` for the page Files, `events`, `notices` and `hints` for
+ * what is told of the house and its plugs, the others for the pages in front of the Dashboard.
  */
 export type Catalogue = typeof ENGLISH;
 
@@ -19,7 +20,7 @@ const MARKED = /\[\[([A-Za-z][A-Za-z0-9]*)\]\]/g;
 const GAP = /\{(\w+)\}/g;
 
 /**
- * What the pages say, in every language that a file in `words/` is there for.
+ * What people read, in every language that a file lies here for.
  *
  * Templates are ours: their marked words are shown in the reader's language. A message is data: a
  * plug or a file may be called `[[energy]]`, so in messages only what {@link said} made is words.
@@ -169,7 +170,9 @@ function isPlain(value: unknown): value is object {
 type Sections = Readonly<Record<string, string | Readonly<Record<string, string>>>>;
 
 function readCatalogue(folder: URL, name: string): Sections {
-  const read: unknown = JSON.parse(readFileSync(new URL(name, `${folder.href}/`), 'utf8'));
+  const read: unknown = JSON.parse(
+    readFileSync(new URL(name, folder.href.replace(/\/*$/, '/')), 'utf8'),
+  );
   const isText = (value: unknown): boolean => typeof value === 'string';
   const isSection = (value: unknown): boolean =>
     isPlain(value) && Object.values(value).every(isText);
@@ -192,7 +195,7 @@ function over(english: Sections, own: Sections): Catalogue {
 }
 
 /** The languages of this program. */
-export const WORDS = Words.read(new URL('./words', import.meta.url));
+export const WORDS = Words.read(new URL('.', import.meta.url));
 
 /**
  * Words in a message, put together by {@link said}: pages of every language get the same message, and
