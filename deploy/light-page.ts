@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { dashboardFolder } from '../host/dashboard-files.ts';
 import { type LightFiles, partHash } from '../host/dashboard-lean.ts';
-import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
+import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 
 /**
  * Builds the light page (ADR 0069): the script of `pages/dashboard` with Vue and the socket that the
@@ -14,7 +14,7 @@ import { type Language, WORDS } from '../nodes/lib/viewers/viewers.ts';
 
 const SOURCE = join('pages', 'dashboard');
 const PARTS = join('flows', 'parts');
-const WORD_FILES = join('nodes', 'lib', 'viewers', 'words');
+const WORD_FILES = join('nodes', 'lib', 'words');
 const PART =
   /^<template>([^]*)<\/template>\s*<script>\s*export default (\{[^]*\});\s*<\/script>\s*$/;
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Language } from '../nodes/lib/viewers/viewers.ts';
+import type { Language } from '../nodes/lib/words/words.ts';
 import { isDrawn } from '../pages/dashboard/drawn.ts';
 
 /** What the build made of the Dashboard's page without what our pages use none of (ADR 0049). */
