@@ -41,6 +41,7 @@ process.umask(0o077);
 
 /** Compiled, this file lies in `dist/`; the flows, the locales and package.json lie above. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
+const WATCH_PROGRAM = join(PACKAGE_FOLDER, 'deploy', 'watch-loop.pl');
 /** Beyond the hold of a reader: the NAS still has to answer, and its answer to come through. */
 const ANSWER_MARGIN_MS = 35_000;
 /** The contract gives a stop 10 s in all. */
@@ -158,7 +159,7 @@ async function start(): Promise<(why: string) => Promise<void>> {
   prepareForFlows(settings);
   const clock = systemClock(log);
   const trial = new UpdateTrial({ dataFolder: resolve(settings.DATA_DIR), clock, log });
-  const loop = new LoopWatch({ clock, log, errorMark: MARKS.error });
+  const loop = new LoopWatch({ clock, log, errorMark: MARKS.error, program: WATCH_PROGRAM });
   const flows = new FlowState({
     log,
     dataFolder: resolve(settings.DATA_DIR),

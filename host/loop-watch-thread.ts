@@ -1,14 +1,13 @@
 import { readFileSync, writeSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
-import { BEATS, DISK_WAITS, type LoopWatchOrder } from './loop-watch-order.ts';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LoopWatchOrder } from './loop-watch.ts';
 
 /** Linux tells times in hundredths of a second on every machine BaluPi runs on (proc(5)). */
 const MS_A_TICK = 10;
 const STANDARD_ERROR = 2;
 
 const order = workerData as LoopWatchOrder;
-let beats = Atomics.load(order.counts, BEATS);
-let [sinceMs, sinceCpuMs, isWaitCounted] = [performance.now(), mainThread().cpuMs, false];
+let [sinceMs, sinceCpuMs, isTold] = [performance.now(), mainThread().cpuMs, false];
 
 /** The main thread, whose number is the process's: its CPU time, and whether it wants any (R). */
 function mainThread(): { readonly cpuMs: number; readonly isRunning: boolean } {
@@ -25,14 +24,12 @@ function end(sentence: string): void {
   process.kill(order.pid, 'SIGKILL');
 }
 
+parentPort?.on('message', () => {
+  [sinceMs, sinceCpuMs, isTold] = [performance.now(), mainThread().cpuMs, false];
+});
+
 setInterval(() => {
   const { cpuMs, isRunning } = mainThread();
-  const seen = Atomics.load(order.counts, BEATS);
-  if (seen !== beats) {
-    beats = seen;
-    [sinceMs, sinceCpuMs, isWaitCounted] = [performance.now(), cpuMs, false];
-    return;
-  }
   const [waitedMs, burnedMs] = [performance.now() - sinceMs, cpuMs - sinceCpuMs];
   if (burnedMs >= order.burnedMs) {
     end(
@@ -41,8 +38,8 @@ setInterval(() => {
     );
   } else if (waitedMs >= order.stalledMs && !isRunning) {
     end(`Everything waited ${(waitedMs / 1_000).toFixed(0)} s for the disk: BaluPi ends.`);
-  } else if (waitedMs >= order.slowMs && !isRunning && !isWaitCounted) {
-    isWaitCounted = true;
-    Atomics.add(order.counts, DISK_WAITS, 1);
+  } else if (waitedMs >= order.slowMs && !isRunning && !isTold) {
+    isTold = true;
+    parentPort?.postMessage('slow');
   }
 }, order.lookEveryMs);

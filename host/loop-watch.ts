@@ -1,37 +1,60 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import { BEATS, DISK_WAITS, type LoopWatchOrder } from './loop-watch-order.ts';
 
 /** See {@link LoopWatchOrder}. systemd's own watch ends a service that stays silent for a minute. */
 const LIMITS_MS = { lookEveryMs: 1_000, slowMs: 5_000, burnedMs: 15_000, stalledMs: 60_000 };
 /** How long health tells of a slow disk. */
 const TOLD_MS = 60_000;
 
-const PROGRAM = new URL(`./loop-watch-thread${extname(import.meta.url)}`, import.meta.url);
+const PERL = '/usr/bin/perl';
+const THREAD = new URL(`./loop-watch-thread${extname(import.meta.url)}`, import.meta.url);
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
+
+/** What a watcher is told at its start. */
+export interface LoopWatchOrder {
+  readonly pid: number;
+  /** How an error begins in this log. */
+  readonly errorMark: string;
+  readonly lookEveryMs: number;
+  /** A wait for the disk of this length is told. */
+  readonly slowMs: number;
+  /** CPU time of the main thread without a beat, after which the process is ended. */
+  readonly burnedMs: number;
+  /** Time without a beat, after which a main thread that waits is ended. */
+  readonly stalledMs: number;
+}
 
 interface Deps {
   readonly clock: Clock;
   readonly log: Log;
-  /** How an error begins in this log. */
   readonly errorMark: string;
+  /** deploy/watch-loop.pl. */
+  readonly program: string;
+  readonly perl?: string;
   readonly limitsMs?: typeof LIMITS_MS;
 }
 
+interface Watcher {
+  /** The loop has come round. */
+  readonly beat: () => void;
+  readonly stop: () => Promise<unknown>;
+}
+
 /**
- * Watches the event loop from a thread of its own. A flow may hold the loop for good (`while (true)`),
- * and then nobody answers, not even a signal: the thread ends the process with a line that says so,
- * and the service starts it anew. A loop that waits for a slow disk is let wait for a minute.
+ * Watches the event loop from outside. A flow may hold the loop for good (`while (true)`), and then
+ * nobody answers, not even a signal: the watcher ends the process with a line that says so, and the
+ * service starts it anew. A loop that waits for a slow disk is let wait for a minute. The watcher is a
+ * small process, or a thread, which takes three times the memory, where that does not run (ADR 0045).
  */
 export class LoopWatch {
   readonly #deps: Deps;
-  /** Beats of the loop, and waits for the disk that the thread saw. */
-  readonly #counts = new Int32Array(new SharedArrayBuffer(8));
-  #worker: Worker | null = null;
+  #watcher: Watcher | null = null;
   #cancel: Cancel | null = null;
-  #waits = 0;
   #slowUntilMs = -Infinity;
 
   constructor(deps: Deps) {
@@ -39,30 +62,16 @@ export class LoopWatch {
   }
 
   start(): void {
-    const { errorMark, log, limitsMs = LIMITS_MS } = this.#deps;
-    const order: LoopWatchOrder = {
-      ...{ counts: this.#counts, pid: process.pid, errorMark },
-      ...limitsMs,
-    };
-    const worker = new Worker(PROGRAM, {
-      ...{ workerData: order, resourceLimits: THREAD_LIMITS, name: 'loop-watch' },
-      // The secrets of the settings are none of its business.
-      env: {},
-      execArgv: [],
-    });
-    worker.unref();
-    worker.on('error', (error: Error) => {
-      log.error(`The watch of the event loop ended: ${error.message}`);
-    });
-    this.#worker = worker;
+    this.#watcher = this.#process();
     this.#beat();
   }
 
   async stop(): Promise<void> {
     this.#cancel?.();
     this.#cancel = null;
-    await this.#worker?.terminate();
-    this.#worker = null;
+    const watcher = this.#watcher;
+    this.#watcher = null;
+    await watcher?.stop();
   }
 
   /** The loop waited for the disk for seconds, within the last minute. */
@@ -70,17 +79,76 @@ export class LoopWatch {
     return this.#deps.clock.monotonicMs() < this.#slowUntilMs;
   }
 
+  get #order(): LoopWatchOrder {
+    const { errorMark, limitsMs = LIMITS_MS } = this.#deps;
+    return { ...limitsMs, pid: process.pid, errorMark };
+  }
+
+  #process(): Watcher {
+    const { log, program, perl = PERL } = this.#deps;
+    const { pid, lookEveryMs, slowMs, burnedMs, stalledMs, errorMark } = this.#order;
+    const args = [pid, lookEveryMs, slowMs, burnedMs, stalledMs, errorMark].map(String);
+    // The secrets of the settings are none of its business.
+    const child = spawn(perl, [program, ...args], {
+      ...{ cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'inherit'] },
+    });
+    const ended = once(child, 'exit').catch(() => undefined);
+    const watcher: Watcher = {
+      beat: () => child.stdin.write('.'),
+      stop: () => {
+        child.ref();
+        child.kill('SIGKILL');
+        return ended;
+      },
+    };
+    const instead = (): void => {
+      if (this.#watcher !== watcher) return;
+      log.warn('The watch of the event loop goes on as a thread: its process, by Perl, ended.');
+      this.#watcher = this.#thread();
+    };
+    child.on('error', instead);
+    child.on('exit', instead);
+    // It ended; that is told above.
+    child.stdin.on('error', () => undefined);
+    child.stdout.on('data', () => {
+      this.#sayWait();
+    });
+    for (const held of [child, child.stdin as Socket, child.stdout as Socket]) held.unref();
+    return watcher;
+  }
+
+  #thread(): Watcher {
+    const worker = new Worker(THREAD, {
+      ...{ workerData: this.#order, resourceLimits: THREAD_LIMITS, name: 'loop-watch' },
+      env: {},
+      execArgv: [],
+    });
+    worker.unref();
+    worker.on('error', (error: Error) => {
+      this.#deps.log.error(`The watch of the event loop ended: ${error.message}`);
+    });
+    worker.on('message', () => {
+      this.#sayWait();
+    });
+    return {
+      beat: () => {
+        worker.postMessage('beat');
+      },
+      stop: () => worker.terminate(),
+    };
+  }
+
   #beat(): void {
-    const { clock, log, limitsMs = LIMITS_MS } = this.#deps;
-    Atomics.add(this.#counts, BEATS, 1);
-    const waits = Atomics.load(this.#counts, DISK_WAITS);
-    if (waits !== this.#waits) {
-      this.#waits = waits;
-      this.#slowUntilMs = clock.monotonicMs() + TOLD_MS;
-      log.warn(`Everything waited for the disk, for more than ${limitsMs.slowMs / 1_000} s.`);
-    }
+    const { clock, limitsMs = LIMITS_MS } = this.#deps;
+    this.#watcher?.beat();
     this.#cancel = clock.after(limitsMs.lookEveryMs, () => {
       this.#beat();
     });
+  }
+
+  #sayWait(): void {
+    const { clock, log, limitsMs = LIMITS_MS } = this.#deps;
+    this.#slowUntilMs = clock.monotonicMs() + TOLD_MS;
+    log.warn(`Everything waited for the disk, for more than ${limitsMs.slowMs / 1_000} s.`);
   }
 }
