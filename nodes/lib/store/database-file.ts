@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { backup, DatabaseSync, type SQLInputValue, StatementSync } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 
 /** One numbered step of a schema. Steps are only ever appended. */
@@ -376,12 +376,6 @@ export class DatabaseFile {
       return faultOf(error) === null ? 'other_file' : 'refused';
     }
   }
-}
-
-/** Past what the statement's own names lead to, which is a redirect ({@link Store.prepare}). */
-export function perform(statement: StatementSync, method: Method, values: Values): unknown {
-  const plain: unknown = Reflect.get(StatementSync.prototype, method, statement);
-  return Reflect.apply(plain as (...values: Values) => unknown, statement, values);
 }
 
 function openHandle(options: StoreOptions, file: string): DatabaseSync {

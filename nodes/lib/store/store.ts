@@ -8,7 +8,6 @@ import {
   faultOf,
   type Looked,
   type Method,
-  perform,
   type StoreOptions,
   type Values,
 } from './database-file.ts';
@@ -23,13 +22,14 @@ const ONLY_READS = /^\s*(?:select|pragma)\b/i;
 interface Prepared {
   readonly sql: string;
   readonly isRead: boolean;
-  statement: StatementSync;
+  /** Null before the first call. */
+  statement: StatementSync | null;
   epoch: number;
 }
 
 /**
  * One SQLite file in WAL mode with its migrations applied. Calls are synchronous and short; a
- * statement is prepared once and kept by the `*-rows.ts` that owns its table.
+ * statement is kept by the `*-rows.ts` that owns its table.
  *
  * While the disk refuses, what was accepted for good is refused with {@link DiskRefusedError};
  * a store made {@link forgiving} goes on in memory instead.
@@ -99,16 +99,20 @@ export class Store {
     return this.#file.heal();
   }
 
+  /**
+   * Prepared when it is called first: of a house's 570 statements most are for what it seldom does,
+   * and together they took 4 MB. `test/lib/store/statements.test.ts` prepares every one.
+   */
   prepare(sql: string): StatementSync {
-    const statement = this.#file.database.prepare(sql);
-    const isRead = ONLY_READS.test(sql);
-    const prepared = { sql, isRead, statement, epoch: this.#file.epoch };
-    // The caller keeps this one for good; its calls go to the one that is prepared at that moment.
-    for (const name of ['run', 'get', 'all', 'iterate'] as const) {
-      const value = (...values: Values): unknown => this.#call(prepared, name, values);
-      Object.defineProperty(statement, name, { value });
-    }
-    return statement;
+    const prepared: Prepared = { sql, isRead: ONLY_READS.test(sql), statement: null, epoch: 0 };
+    const call =
+      (name: Method) =>
+      (...values: Values): unknown =>
+        this.#call(prepared, name, values);
+    const calls: Readonly<Record<Method, unknown>> = {
+      ...{ run: call('run'), get: call('get'), all: call('all'), iterate: call('iterate') },
+    };
+    return calls as StatementSync;
   }
 
   /** Runs statements that need no values, once, such as what follows an opening. */
@@ -232,11 +236,10 @@ export class Store {
 
   #perform(prepared: Prepared, method: Method, values: Values): unknown {
     const { database, epoch } = this.#file;
-    if (prepared.epoch !== epoch) {
-      prepared.statement = database.prepare(prepared.sql);
-      prepared.epoch = epoch;
-    }
-    const result = perform(prepared.statement, method, values);
+    if (prepared.epoch !== epoch) prepared.statement = null;
+    prepared.statement ??= database.prepare(prepared.sql);
+    prepared.epoch = epoch;
+    const result: unknown = prepared.statement[method](...values);
     if (!prepared.isRead) this.#file.wrote({ sql: prepared.sql, method, values });
     return result;
   }
