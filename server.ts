@@ -355,7 +355,6 @@ function hostOptions(
       nas: () => house.rooms.nas.presence.state,
       timeZone: settings.TIMEZONE,
     },
-    version: ownVersion(),
     host: settings.HOST,
     ports: settings.PORT,
     corsOrigins: settings.CORS_ORIGINS,

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
 import { makeLean } from './lean-dashboard.ts';
-import { docsAsset } from '../nodes/lib/api/api.ts';
+import { docsAsset, ENDPOINTS, openApiDocument } from '../nodes/lib/api/api.ts';
 
 /**
  * Lays beside the compiled nodes what Node-RED reads there: the editor's HTML, icons, labels and
@@ -97,8 +97,17 @@ function indexOf(html: string, folder: string, names: readonly string[]): string
     .replaceAll(address, `/dashboard/files/${folder}/`);
 }
 
-/** The same for what the page /docs is made of. */
+/**
+ * The same for what the page /docs is made of. The description is laid beside it, as making it takes a
+ * Pi's start a while, and every house memory for what few ever ask for.
+ */
 function packDocs(): void {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  const description = JSON.stringify(openApiDocument(ENDPOINTS, version));
+  const file = join('dist', 'docs', 'openapi.json');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, description);
+  writeFileSync(`${file}.gz`, gzipSync(description, { level: 9 }));
   for (const name of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
     const asset = docsAsset(name);
     if (asset?.kind === 'file') pack(asset.filePath, join('dist', 'docs', `${name}.gz`));

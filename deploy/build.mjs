@@ -27,6 +27,8 @@ const PLACES = {
     'flows',
     'host',
     'nodes',
+    // Its version stands in the description of the API.
+    'package.json',
     'packages',
     'pages',
     'server.ts',
@@ -44,7 +46,7 @@ const LOCAL_IMPORT = /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.{1,2}
 function filesIn(root, place) {
   const from = join(root, place);
   if (!existsSync(from)) return [];
-  if (place.endsWith('.ts')) return [place];
+  if (/\.(?:ts|json)$/.test(place)) return [place];
   return readdirSync(from, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))

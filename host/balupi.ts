@@ -37,7 +37,6 @@ import type { Sections } from './setup/setup-sections.ts';
 import type { UpdateTrial } from './update-trial.ts';
 
 export interface HostOptions {
-  readonly version: string;
   readonly host: string;
   readonly ports: readonly number[];
   readonly corsOrigins: readonly string[];
@@ -279,9 +278,8 @@ export class BaluPiHost {
   #apiListeners({ log, live: keeper, web }: HostParts): Listeners {
     const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
-      ...{ version: this.#options.version, watch: this.#watch },
-      packedFolder: join(this.#options.packageFolder, 'dist', 'docs'),
-      ...{ clock: this.#clock, shareOf: this.#ownerOf },
+      builtFolder: join(this.#options.packageFolder, 'dist', 'docs'),
+      ...{ watch: this.#watch, clock: this.#clock, shareOf: this.#ownerOf },
     });
     const live = new LiveDoor({ keeper, log, ownerOf: this.#ownerOf });
     const cors = new Cors(this.#options.corsOrigins);

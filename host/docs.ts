@@ -1,14 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { basename, join } from 'node:path';
 import {
   DOCS_CONTENT_SECURITY_POLICY,
   DOCS_PAGE,
   docsAsset,
-  ENDPOINTS,
-  openApiDocument,
   Target,
 } from '../nodes/lib/api/api.ts';
 import { answer, answerNow, codingFor, refuse } from '../nodes/lib/http/http.ts';
@@ -31,28 +28,28 @@ const TOO_MANY = refuse('too_many_tries', {
 });
 
 interface Deps {
-  readonly version: string;
-  /** Where the build laid the page's scripts and styles, packed, each as `<name>.gz`. */
-  readonly packedFolder: string;
+  /** Where the build laid the description, and packed as `<name>.gz` what the page is made of. */
+  readonly builtFolder: string;
   readonly watch: RequestWatch;
   readonly clock: Pick<Clock, 'after'>;
   /** Whose share a request counts in. */
   readonly shareOf: (request: IncomingMessage) => string;
 }
 
+interface FileToSend {
+  readonly filePath: string;
+  readonly contentType: string;
+}
+
 /** Serves the description of the API and the page to read it; both open to all, nothing remote. */
 export class Docs {
   readonly #deps: Deps;
-  readonly #document: Buffer;
-  readonly #packedDocument: Buffer;
   readonly #files = new Map<string, SharedFile>();
   /** How many answers each address is being sent. */
   readonly #sending = new Map<string, number>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#document = Buffer.from(JSON.stringify(openApiDocument(ENDPOINTS, deps.version)));
-    this.#packedDocument = gzipSync(this.#document);
   }
 
   /** Express middleware. */
@@ -70,8 +67,8 @@ export class Docs {
     if (request.method !== 'GET' && request.method !== 'HEAD') refuseMethod(request, response);
     else if (!this.#begin(request, response)) answerNow(request, response, TOO_MANY);
     else if (path === '/api/openapi.json') {
-      const bytes = takesPacked(request, response) ? this.#packedDocument : this.#document;
-      this.#send(request, response, { type: 'application/json', bytes });
+      const filePath = join(this.#deps.builtFolder, 'openapi.json');
+      this.#packable(request, response, { filePath, contentType: 'application/json' });
     } else if (path === '/docs') this.#page(request, response);
     else this.#asset(request, response, path.slice('/docs/'.length));
   };
@@ -108,7 +105,11 @@ export class Docs {
       return;
     }
     response.setHeader('Cache-Control', 'max-age=86400');
-    const packed = join(this.#deps.packedFolder, `${name}.gz`);
+    this.#packable(request, response, asset);
+  }
+
+  #packable(request: IncomingMessage, response: ServerResponse, asset: FileToSend): void {
+    const packed = join(this.#deps.builtFolder, `${basename(asset.filePath)}.gz`);
     const isPacked = existsSync(packed) && takesPacked(request, response);
     const file = isPacked ? { ...asset, filePath: packed } : asset;
     this.#file(request, response, file).catch(() => {
@@ -119,7 +120,7 @@ export class Docs {
   async #file(
     request: IncomingMessage,
     response: ServerResponse,
-    { filePath, contentType }: { readonly filePath: string; readonly contentType: string },
+    { filePath, contentType }: FileToSend,
   ): Promise<void> {
     if (response.destroyed) return;
     const file = this.#files.get(filePath) ?? new SharedFile(filePath, this.#deps.clock);

@@ -6,7 +6,7 @@ import { Goals } from './report/goals.ts';
 import { short, Table } from './report/table.ts';
 import { BaluPiProcess } from './world/balupi.ts';
 import type { BenchWorld } from './world/bench-nas.ts';
-import { rssBytes } from './world/proc.ts';
+import { wholeBytes } from './world/proc.ts';
 
 const MB = 1_000_000;
 /** Until what a start leaves behind has been collected. */
@@ -16,13 +16,13 @@ const PAGES = 5;
 
 /** What an idle BaluPi takes without the Dashboard, with it, and while pages of it are open. */
 export async function benchPages(world: BenchWorld, print: (line: string) => void): Promise<void> {
-  const table = new Table('idle', 'RSS');
+  const table = new Table('idle', 'memory');
   const without = await idleBytes(world, 'without', flowsWithout(world.workFolder('flows')));
   table.add('without the flows of the Dashboard', `${short(without / MB)} MB`);
   const balupi = await BaluPiProcess.start(world.nas, world.workFolder('with'));
   try {
     await rest(REST_MS);
-    const idle = rssBytes(balupi.pids);
+    const idle = wholeBytes(balupi.pids);
     table.add('with them, nobody looks', `${short(idle / MB)} MB`);
     const looked = await lookedAtBytes(balupi);
     table.add(`with ${PAGES} pages open`, `${short(looked / MB)} MB`);
@@ -40,7 +40,7 @@ async function idleBytes(world: BenchWorld, name: string, flows: string): Promis
   const balupi = await BaluPiProcess.start(world.nas, world.workFolder(name), {}, flows);
   try {
     await rest(REST_MS);
-    return rssBytes(balupi.pids);
+    return wholeBytes(balupi.pids);
   } finally {
     await balupi.stop();
   }
@@ -52,7 +52,7 @@ async function lookedAtBytes(balupi: BaluPiProcess): Promise<number> {
   const pages = Array.from({ length: PAGES }, () => new RawPage(balupi.url, cookie));
   for (const page of pages) await page.open();
   await Promise.all(pages.map((page) => page.listen(() => false, LOOK_MS)));
-  return rssBytes(balupi.pids);
+  return wholeBytes(balupi.pids);
 }
 
 /** The project's flows without the pages and what belongs to them. */

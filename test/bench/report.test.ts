@@ -7,7 +7,7 @@ import { withSection } from './report/document.ts';
 import { Goals } from './report/goals.ts';
 import { percentile } from './report/stats.ts';
 import { short, Table } from './report/table.ts';
-import { HEAP_FLAGS } from './world/balupi.ts';
+import { HEAP_ENVIRONMENT, HEAP_FLAGS } from './world/balupi.ts';
 
 describe("The bench's tables", () => {
   it('are Markdown, aligned, with bars in cells escaped', () => {
@@ -119,9 +119,15 @@ describe("The bench's command line", () => {
     for (const args of wrong) assert.throws(() => readBenchOptions(args), BenchUsageError);
   });
 
-  it('runs BaluPi with the heap that npm start gives it', () => {
+  it('runs BaluPi with the heap that npm start and the service give it', () => {
     const door = readFileSync(join(PROJECT_FOLDER, 'deploy', 'run.mjs'), 'utf8');
     const flags = /SMALL_HEAP = \[([^\]]*)\]/.exec(door)?.[1]?.match(/--[^']+/g);
     assert.deepEqual(flags, HEAP_FLAGS);
+    const more = /FEW_HEAPS = \{ (\w+): '(\d+)' \}/.exec(door)?.slice(1) ?? [];
+    assert.deepEqual(Object.entries(HEAP_ENVIRONMENT), [more]);
+    const service = readFileSync(join(PROJECT_FOLDER, 'deploy', 'balupi.service'), 'utf8');
+    for (const said of [...HEAP_FLAGS, `Environment=${more.join('=')}`]) {
+      assert.ok(service.includes(said), said);
+    }
   });
 });

@@ -1,6 +1,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { cpus, loadavg, uptime } from 'node:os';
-import { mem } from 'systeminformation';
+// Not by the package's door, which loads all of it: 2 MB, for one look at a file.
+import { mem } from 'systeminformation/lib/memory.js';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 

@@ -23,6 +23,19 @@ interface Snapshot {
   readonly texts: ReadonlyMap<string, string>;
 }
 
+interface KeptIds {
+  /** Of the tab or subflow of a file that was left out whole. */
+  readonly containers: ReadonlySet<string>;
+  readonly nodes: ReadonlySet<string>;
+}
+
+function idsOf({ keptFiles, keptNodes }: Sifted): KeptIds {
+  return {
+    containers: new Set(keptFiles.map(({ container }) => container?.id ?? '')),
+    nodes: new Set(keptNodes.map(({ id }) => id)),
+  };
+}
+
 /**
  * Flows as one file a tab: joins them for Node-RED and splits a deploy back. What a deploy does not
  * change stays byte for byte; a file name sticks to the id of its tab, so renaming a tab moves no
@@ -31,8 +44,8 @@ interface Snapshot {
 export class FlowFiles {
   readonly #folder: FlowFolder;
   readonly #installedTypes: InstalledTypes;
-  /** What the last load left out; null before the first. */
-  #sifted: Sifted | null = null;
+  /** Ids of what the last load left out; null before the first. */
+  #keptIds: KeptIds | null = null;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(folder: FlowFolder, installedTypes: InstalledTypes) {
@@ -55,8 +68,9 @@ export class FlowFiles {
   async load(): Promise<{ readonly nodes: FlowNode[]; readonly leftOut: readonly LeftOut[] }> {
     return this.#inTurn(async () => {
       const { files, order } = await this.#read();
-      this.#sifted = sift(files, this.#installedTypes());
-      return { nodes: join(this.#sifted.files, order), leftOut: this.#sifted.leftOut };
+      const sifted = sift(files, this.#installedTypes());
+      this.#keptIds = idsOf(sifted);
+      return { nodes: join(sifted.files, order), leftOut: sifted.leftOut };
     });
   }
 
@@ -87,24 +101,18 @@ export class FlowFiles {
 
   /** A deploy that brings the id of what was left out takes it over. */
   #stillKept(nodes: readonly FlowNode[], files: readonly FlowFile[]) {
-    const { keptFiles, keptNodes } = this.#sifted ?? this.#siftNow(files);
+    this.#keptIds ??= idsOf(sift(files, this.#installedTypes()));
+    const { containers, nodes: nodeIds } = this.#keptIds;
     const brought = new Set(nodes.map(({ id }) => id));
-    const nodeIds = new Set(keptNodes.map(({ id }) => id));
-    const ids = new Set(keptFiles.map(({ container }) => container?.id ?? ''));
     return {
       keptFiles: files.filter(({ container }) => {
         const id = container?.id ?? '';
-        return ids.has(id) && !brought.has(id);
+        return containers.has(id) && !brought.has(id);
       }),
       keptNodes: files
         .flatMap(({ container, nodes: inFile }) => (container === null ? inFile : []))
         .filter(({ id }) => nodeIds.has(id) && !brought.has(id)),
     };
-  }
-
-  #siftNow(files: readonly FlowFile[]): Sifted {
-    this.#sifted = sift(files, this.#installedTypes());
-    return this.#sifted;
   }
 
   async #read(): Promise<Snapshot> {

@@ -10,6 +10,7 @@ import { until } from './until.ts';
 
 /** As deploy/run.mjs starts it; a test holds the two together. */
 export const HEAP_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=4'];
+export const HEAP_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' };
 
 export interface BenchNas {
   readonly url: string;
@@ -133,7 +134,7 @@ export class BaluPiProcess implements Target {
 function environment(nas: BenchNas, workFolder: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
   return {
-    ...Object.fromEntries(kept),
+    ...{ ...Object.fromEntries(kept), ...HEAP_ENVIRONMENT },
     BALUPI_HOST: '127.0.0.1',
     BALUPI_PORT: '0',
     BALUPI_DATA_DIR: join(workFolder, 'data'),

@@ -24,6 +24,14 @@ export function rssBytes(pids: readonly number[]): number {
   }, 0);
 }
 
+/** Resident bytes, and of what the processes began beside them the share that is theirs alone. */
+export function wholeBytes(pids: readonly number[]): number {
+  return pids.flatMap(childrenOf).reduce((sum, pid) => {
+    const maps = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+    return sum + Number(/^Pss:\s+(\d+) kB$/m.exec(maps)?.[1] ?? NaN) * 1024;
+  }, rssBytes(pids));
+}
+
 /** The processes a process has started and that still run. */
 export function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
