@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { AWAKE } from '../fakes/fake-rooms.ts';
+import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import type { PiLoad } from '../../nodes/lib/system/pi-load.ts';
 import { type Stage, stages } from './stage.ts';
 import { NODE_FILES } from './stage-flow.ts';
 
@@ -16,7 +17,135 @@ function offeredActs(type: string): readonly string[] {
   );
 }
 
+/** The editor says it in its reader's language. */
+const ERROR = { fill: 'red', shape: 'ring', text: 'node-red:common.status.error' };
+
+interface Curable {
+  readonly op: string;
+  /** @param step throws as long as what the act needs is broken */
+  readonly rooms: (step: () => void) => FakeRooms;
+  readonly message?: Readonly<Record<string, unknown>>;
+  /** What is shown once it is cured. */
+  readonly then: object;
+}
+
+const NAS = { presence: { state: AWAKE, onChange: () => () => undefined } };
+
+const LOAD: PiLoad = {
+  ...{ cpuPercent: 12.5, cpuTempCelsius: null, uptimeSeconds: 60, loadAvg: [0, 0, 0] },
+  ...{ memoryTotalMb: 1_000, memoryUsedMb: 100, memoryPercent: 10 },
+  ...{ diskTotalGb: 32, diskUsedGb: 8, diskPercent: 25 },
+};
+
+const notNow = (step: () => void) => (): boolean => {
+  step();
+  return false;
+};
+
+/** An act of each node that fails by what it asks for, and goes well once that is mended. */
+const CURABLE: Readonly<Record<string, Curable>> = {
+  'balupi-system': {
+    op: 'load',
+    rooms: (step) => ({
+      system: {
+        hostname: 'pi',
+        load: () => {
+          step();
+          return LOAD;
+        },
+      },
+    }),
+    then: {},
+  },
+  'balupi-tapo-meter': {
+    op: 'sample',
+    rooms: (step) => ({
+      tapo: { onSample: () => () => undefined },
+      schedule: { sampling: { due: notNow(step) } },
+    }),
+    then: {},
+  },
+  'balupi-energy-aggregator': {
+    op: 'record',
+    rooms: (step) => ({
+      energy: { record: step, current: () => ({ devices: [], totalPowerW: 30.5 }) },
+    }),
+    message: {
+      payload: {
+        ...{ id: 'a', deviceNumber: 1, atMonotonicMs: 5_000 },
+        outcome: {
+          ...{ kind: 'reading', isContested: false },
+          reading: { powerMw: 30_500, todayEnergyWh: 120, isOn: true },
+        },
+      },
+    },
+    then: { fill: 'green', shape: 'dot', text: '30.5 W' },
+  },
+  'balupi-lru-cache-store': {
+    op: 'fetch-ahead',
+    rooms: (step) => ({
+      prefetch: {
+        waiting: { users: 2, pinnedFiles: 0 },
+        fetchNeighbours: () => Promise.resolve().then(step),
+      },
+    }),
+    then: { fill: 'blue', shape: 'dot', text: '2' },
+  },
+  'balupi-nas-proxy': {
+    op: 'probe',
+    rooms: (step) => ({ nas: NAS, schedule: { probe: { due: notNow(step) } } }),
+    then: { fill: 'green', shape: 'dot', text: 'nas-proxy.status.awake' },
+  },
+  'balupi-upload-queue': {
+    op: 'flush',
+    rooms: (step) => ({
+      upload: {
+        ...{ wakeIfDue: step, flush: () => Promise.resolve() },
+        ...{ queuedCount: () => 2, failedCount: () => 0, onNews: () => () => undefined },
+      },
+    }),
+    then: { fill: 'blue', shape: 'dot', text: 'upload-queue.status.waiting|2' },
+  },
+  'balupi-wol': {
+    op: 'hold',
+    rooms: (step) => ({
+      nas: {
+        presence: { state: ASLEEP, onChange: () => () => undefined },
+        onNews: () => () => undefined,
+        wake: { status: { state: 'idle', startedAtMs: null, attempts: 0 } },
+      },
+      missRule: {
+        get wakeOnMiss() {
+          step();
+          return false;
+        },
+      },
+    }),
+    message: { id: 1 },
+    then: { fill: 'grey', shape: 'ring', text: 'wol.status.asleep' },
+  },
+  'balupi-viewer': {
+    op: 'look',
+    rooms: (step) => ({
+      viewers: {
+        get count() {
+          step();
+          return 2;
+        },
+      },
+    }),
+    then: { fill: 'green', shape: 'dot', text: '2' },
+  },
+  'balupi-notices': {
+    op: 'tell',
+    rooms: (step) => ({ notices: { say: step } }),
+    message: { payload: 'The washing is done.' },
+    then: {},
+  },
+};
+
 const errorOf = (stage: Stage): string => stage.caught[0]?.error.message ?? '';
+const errorsOf = ({ caught }: Stage): string => caught.map(({ error }) => error.message).join('; ');
 
 describe('Every node', () => {
   const open = stages();
@@ -46,9 +175,33 @@ describe('Every node', () => {
         const stage = await open({ type, op, rooms: {}, withConfig: false });
         await stage.send();
         assert.match(errorOf(stage), /Choose the Pi or the NAS in this node/);
-        assert.deepEqual(stage.statuses, [
-          { fill: 'red', shape: 'ring', text: 'node-red:common.status.error' },
-        ]);
+        assert.deepEqual(stage.statuses, [ERROR]);
+      });
+
+      it('shows an error until it is cured, and not beyond it', async () => {
+        const curable = CURABLE[type];
+        assert.ok(curable !== undefined);
+        let isBroken = true;
+        const step = (): void => {
+          if (isBroken) throw new Error('The disk is gone.');
+        };
+        const stage = await open({ type, op: curable.op, rooms: curable.rooms(step) });
+        await stage.send(curable.message);
+        assert.deepEqual(stage.statuses.at(-1), ERROR);
+        isBroken = false;
+        await stage.send(curable.message);
+        assert.deepEqual(stage.statuses.at(-1), curable.then, errorsOf(stage));
+      });
+
+      it('shows none after a deploy that cures it, before any message comes', async () => {
+        const curable = CURABLE[type];
+        assert.ok(curable !== undefined);
+        const rooms = curable.rooms(() => undefined);
+        const stage = await open({ type, op: 'fly', rooms });
+        await stage.send();
+        assert.deepEqual(stage.statuses.at(-1), ERROR);
+        await stage.redeploy({ type, op: curable.op, rooms });
+        assert.deepEqual(stage.statuses.at(-1), curable.then, errorsOf(stage));
       });
     });
   }

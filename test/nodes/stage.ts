@@ -20,6 +20,7 @@ interface Helper {
   load(nodes: readonly unknown[], flow: readonly object[]): Promise<void>;
   unload(): Promise<void>;
   clearFlows(): Promise<void>;
+  setFlows(flow: readonly object[], type: 'nodes'): Promise<void>;
   getNode(id: string): RunningNode | null;
 }
 
@@ -109,6 +110,11 @@ export class Stage {
   /** As a deploy does that takes the node away. */
   async endFlows(): Promise<void> {
     await helper.clearFlows();
+  }
+
+  /** As a deploy does that changes the node: what stands there from then on has the same id. */
+  async redeploy(options: StageOptions): Promise<void> {
+    await helper.setFlows(flowAround(options), 'nodes');
   }
 
   /** What the messages of requests carry from the nodes before this one. */
