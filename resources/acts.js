@@ -64,6 +64,7 @@
         };
         op.on('change', show);
         show();
+        if (hasUsers) offerUsers(config);
       },
       oneditsave() {
         const op = globalThis.$('#node-input-op').val();
@@ -85,6 +86,17 @@
   /** All of the act leaves such a node at its one output, which its wires are for. */
   function isBeforeOutcomes(node, act) {
     return act !== undefined && act.hadOneOutput === true && !(node.version >= 2);
+  }
+
+  /** Whoever has a credential stored; another name may be typed, as theirs may be stored later. */
+  function offerUsers(config) {
+    const { $ } = globalThis;
+    const input = $('#node-input-as').attr({ list: 'balupi-users', autocomplete: 'off' });
+    const list = $('<datalist id="balupi-users">').insertAfter(input);
+    const chosen = $(`#node-input-${config}`).val();
+    $.getJSON(`balupi/users/${encodeURIComponent(chosen)}`, (names) => {
+      for (const name of names) $('<option>').val(name).appendTo(list);
+    });
   }
 
   /** Names of the node's own properties that held a field's value before there were fields. */

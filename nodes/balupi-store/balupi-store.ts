@@ -1,8 +1,23 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Rooms, roomsInSettings } from '../lib/rooms/rooms.ts';
+import { type Rooms, roomsBehind, roomsInSettings } from '../lib/rooms/rooms.ts';
 
 interface StoreNode extends Node {
   rooms?: Rooms;
+}
+
+/** For *As* in the dialogs: who may be acted as at this moment. Only an admin gets into the editor. */
+function offerUsers(RED: NodeAPI): void {
+  RED.httpAdmin.get(
+    '/balupi/users/:config',
+    RED.auth.needsPermission('flows.write'),
+    (request, response) => {
+      const config: unknown = RED.nodes.getNode(request.params['config'] ?? '');
+      const isThere = config !== null && config !== undefined;
+      const stored = isThere ? roomsBehind(config).credentials.list() : [];
+      const usable = stored.filter(({ state }) => state === 'ok' || state === 'unchecked');
+      response.json([...new Set(usable.map(({ username }) => username))].sort());
+    },
+  );
 }
 
 /** Config node: hands the Pi's own databases, cache, queue and meters to the nodes that name it. */
@@ -13,4 +28,5 @@ export default function register(RED: NodeAPI): void {
     if (rooms !== undefined) this.rooms = rooms;
   }
   RED.nodes.registerType('balupi-store', Store);
+  offerUsers(RED);
 }

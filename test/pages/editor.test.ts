@@ -241,6 +241,42 @@ describe('The editor', function () {
     await page.evaluate(`RED.nodes.remove('a-new-meter')`);
   });
 
+  it('offers as whom a node acts: the users whose credential is stored, or any name', async () => {
+    await balupi.storeKey('alice');
+    for (const [{ page }, label, hint] of [
+      [english, 'As', 'a user whose credential is stored'],
+      [german, 'Als', 'ein Benutzer mit hinterlegtem Zugang'],
+    ] as const) {
+      await show(page, 'api-cache');
+      const id = 'an-own-pin';
+      await page.evaluate(`RED.view.importNodes([{
+        id: '${id}', type: 'balupi-lru-cache-store', z: 'api-cache', name: '', op: 'pin', as: '',
+        store: 'this-balupi', outputs: 1, fields: {}, version: 1, x: 100, y: 900, wires: [[]],
+      }], { addFlow: false, generateIds: false, notify: false })`);
+      await edit(page, id, async () => {
+        const as = page.locator('#node-input-as');
+        assert.equal(await page.locator('.balupi-as label').textContent(), ` ${label}`);
+        assert.equal(await as.getAttribute('placeholder'), hint);
+        const offered = page.locator('#balupi-users option');
+        await offered.first().waitFor({ state: 'attached' });
+        const names = await offered.evaluateAll((all) =>
+          all.map((one) => one.getAttribute('value')),
+        );
+        // The admin's own is stored some time after the sign-in.
+        assert.deepEqual(
+          names.filter((name) => name !== 'admin'),
+          ['alice'],
+        );
+        await as.fill('somebody else');
+      });
+      const as = await page.evaluate(`RED.nodes.node('${id}').as`);
+      assert.equal(as, 'somebody else');
+      await page.evaluate(`RED.nodes.remove('${id}')`);
+    }
+    const asked = await fetch(`${balupi.editorUrl}/balupi/users/this-balupi`);
+    assert.equal(asked.status, 401);
+  });
+
   it('says under a node how it stands, in the language of the reader', async () => {
     for (const [{ page }, words] of [
       [english, ['empty', '7 waiting']],

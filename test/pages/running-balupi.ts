@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -56,6 +57,19 @@ export class RunningBaluPi {
     });
     const { access_token: token } = (await answered.json()) as { readonly access_token: string };
     return token;
+  }
+
+  /** As an admin stores a key of the NAS for somebody. */
+  async storeKey(username: string): Promise<void> {
+    const answered = await fetch(`${this.url}/api/nas/credentials/${username}`, {
+      method: 'PUT',
+      headers: {
+        Authorization: `Bearer ${await this.token()}`,
+        'Content-Type': 'application/json',
+      },
+      body: JSON.stringify({ api_key: this.#nas.accounts.apiKey(username) }),
+    });
+    assert.equal(answered.status, 200, await answered.text());
   }
 
   async stop(): Promise<void> {
