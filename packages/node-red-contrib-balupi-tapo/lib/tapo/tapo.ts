@@ -409,7 +409,7 @@ function untilOf(
   );
 }
 
-export type { Hints, HintTopic } from './tapo-rows.ts';
+export type { Hints } from './tapo-rows.ts';
 export type { DriverChoice } from './plug-driver.ts';
 export { parseDiscoveryAddresses } from './discovery.ts';
 export type * from './plug.ts';
