@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { activity, beginActivity } from './compose/activity.ts';
-import { passedRooms } from './compose/changes.ts';
-import { dns } from './compose/dns.ts';
-import { energy, tapo } from './compose/meters.ts';
-import { handshake, nasRoom } from './compose/nas.ts';
-import { notices } from './compose/notices.ts';
+import { cache, files, prefetch, thumbnails, upload } from './compose/files.ts';
+import {
+  activity,
+  beginActivity,
+  energy,
+  type HostState,
+  notices,
+  system,
+  tapo,
+} from './compose/meters.ts';
+import { dns, handshake, nasRoom, passedRooms } from './compose/nas.ts';
 import { accounts, credentials } from './compose/people.ts';
-import { cache, files, prefetch, thumbnails } from './compose/shelves.ts';
 import type { Site } from './compose/site.ts';
-import { type HostState, system } from './compose/system.ts';
-import { upload } from './compose/upload.ts';
 import { SetupFile } from './host/setup/setup-file.ts';
 import type { UpdateTrial } from './host/update-trial.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';

@@ -3,18 +3,16 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ComposeDeps, House } from './compose.ts';
 import { createFlowStorage } from './flows/flow-storage.ts';
-import { ownersFlows } from './flows/owners-flows.ts';
 import { loadedTypes } from './flows/node-types.ts';
-import { BaluPiHost } from './host/balupi.ts';
+import { ownersFlows } from './flows/owners-flows.ts';
 import { ControlSocket } from './host/backup/control-socket.ts';
 import { HouseBackup } from './host/backup/house-backup.ts';
+import { NAS_STAGING } from './host/backup/last-backup.ts';
 import { NasCopy } from './host/backup/nas-copy.ts';
-import { NAS_STAGING } from './host/backup/places.ts';
-import { FlowState } from './host/flow-state.ts';
-import { LoopWatch } from './host/loop-watch.ts';
-import { ownersPalette } from './host/palette.ts';
-import { installedNodeSets } from './host/node-red-host.ts';
+import { BaluPiHost } from './host/balupi.ts';
 import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
+import { gatherEnvironment, openToOthers, ownValues } from './host/environment.ts';
+import { FlowState } from './host/flow-state.ts';
 import {
   doorKeepers,
   editorSignIn,
@@ -23,13 +21,13 @@ import {
   thumbnailKeeper,
   webKeeper,
 } from './host/keepers.ts';
-import { gatherEnvironment, openToOthers, ownValues } from './host/environment.ts';
-import { KeptSettings } from './host/kept-settings.ts';
-import { openedValues, unreadableIn } from './host/sealed-settings.ts';
-import { housePorts } from './host/setup/house-ports.ts';
-import { HouseSettings } from './host/setup/house-settings.ts';
-import { Sections } from './host/setup/setup-sections.ts';
+import { KeptSettings, openedValues, unreadableIn } from './host/kept-settings.ts';
+import { LoopWatch } from './host/loop-watch.ts';
+import { installedNodeSets } from './host/node-red-host.ts';
+import { ownersPalette } from './host/palette.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
+import { HouseSettings } from './host/setup/house-settings.ts';
+import { housePorts, Sections } from './host/setup/setup-sections.ts';
 import { EXIT, exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
 import { isOnTrial, UpdateTrial } from './host/update-trial.ts';
 import type { Log } from './nodes/lib/log/log.ts';

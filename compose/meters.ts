@@ -1,6 +1,25 @@
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { type BackupWish, nightlyWord, readLastBackup } from '../host/backup/last-backup.ts';
+import { examine, type Patient } from '../host/doctor.ts';
+import { newerRelease, newerVersion } from '../host/drop-folder.ts';
+import { type FlowsState, healthChecks } from '../host/health-checks.ts';
+import { NewestTimeRows } from '../nodes/lib/accounts/accounts.ts';
+import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
+import { Activity } from '../nodes/lib/activity/activity.ts';
 import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/energy.ts';
+import { Notices } from '../nodes/lib/notices/notices.ts';
 import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import {
+  DiskState,
+  MemoryPressure,
+  memoryReader,
+  piLoadReader,
+  PiLoadSampler,
+  System,
+  type SystemCare,
+  UpdateWatch,
+} from '../nodes/lib/system/system.ts';
 import {
   type ForgottenPlug,
   libraryLogins,
@@ -9,7 +28,7 @@ import {
   Tapo,
   type TapoDevice,
 } from '../nodes/lib/tapo/tapo.ts';
-import type { Site } from './site.ts';
+import { GB, type Site } from './site.ts';
 
 /** A NAS counts as off when it was silent and without power for so long (contract 5, toggle). */
 const OFF_MS = 60_000;
@@ -90,4 +109,152 @@ function energyDevice(plug: TapoDevice): EnergyDevice {
 function forgottenDevice({ id, name, deviceNumber, forgottenMs }: ForgottenPlug): EnergyDevice {
   const standing = { role: 'generic', isOnline: false } as const;
   return { id, name, number: deviceNumber, addedAtMs: forgottenMs, ...standing };
+}
+
+const MB = 1_000_000;
+
+/** What the host knows of itself and health asks for. */
+export interface HostState {
+  readonly flows: () => FlowsState;
+  readonly isDiskSlow: () => boolean;
+  /** Packages of nodes that the owner added, with their versions. */
+  readonly palette: () => readonly string[];
+}
+
+export function system(site: Site, version: string, host: HostState): System {
+  const { settings, clock, log, data, disk, time, clockEvidence, rooms } = site;
+  const memory = new MemoryPressure(clock, log, memoryReader(settings.MEMORY_HIGH_MB * MB));
+  const checks = healthChecks({
+    data,
+    nas: () => rooms().nas.presence.state,
+    isStorageMissing: () => rooms().files.isStorageMissing,
+    isClockUnsynced: () => time.unsynced || clockEvidence.isAhead,
+    diskFault: () => disk.fault,
+    freeBytes: () => disk.space().freeBytes,
+    minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
+    isShortOfMemory: () => memory.isOver(),
+    uploads: () => rooms().upload.recoveryWord(),
+    backup: backups(site),
+    isOnTrial: () => site.trial.isOn,
+    newerRelease: () => newerRelease(data.path, version),
+    dnsFault: settings.DNS_NAME === null ? null : () => rooms().dns.fault,
+    ...host,
+  });
+  const load = new PiLoadSampler(clock, piLoadReader(data.path), log);
+  const diskState = new DiskState(log, () => ({
+    state: checks.find(({ name }) => name === 'disk')?.run() ?? 'ok',
+    freeBytes: disk.space().freeBytes,
+  }));
+  const update = new UpdateWatch(clock, log, () => newerVersion(data.path, version));
+  const visit = () => examine(patient(site));
+  const care = (): SystemCare => careOf(site, version);
+  const watched = { load, memory, disk: diskState, update };
+  return new System({ ...watched, version, checks, clock, visit, care });
+}
+
+/** What the doctor cannot see from outside of the house, without asking the NAS. */
+function patient({ settings, clock, data, rooms }: Site): Patient {
+  const { nas, system: ours } = rooms();
+  const { reachable, version } = nas.presence.state;
+  return {
+    dataFolder: resolve(data.path),
+    nasUrl: settings.NAS_URL,
+    nas: () => Promise.resolve(reachable ? { kind: 'answers', version } : { kind: 'silent' }),
+    macAddress: nas.macAddress,
+    port: settings.PORT[0] ?? 0,
+    health: () => Promise.resolve(ours.health()),
+    hasPlugAccount: settings.TAPO_USERNAME !== null,
+    backups: wishOf(settings),
+    nowMs: clock.nowMs(),
+  };
+}
+
+function careOf({ settings, data, trial }: Site, version: string): SystemCare {
+  const { toDisk, toNas } = wishOf(settings);
+  const places = [...(toDisk ? (['disk'] as const) : []), ...(toNas ? (['nas'] as const) : [])];
+  return {
+    isOnTrial: trial.isOn,
+    newer: newerRelease(data.path, version),
+    backups: places.map((to) => ({ to, ...readLastBackup(data.path, to) })),
+  };
+}
+
+function wishOf({ BACKUP_DIR, BACKUP_USER }: Site['settings']): BackupWish {
+  return { toDisk: BACKUP_DIR !== null, toNas: BACKUP_USER !== null };
+}
+
+function backups({ settings, clock, data }: Site): () => string {
+  const startedMs = clock.monotonicMs();
+  const wish = wishOf(settings);
+  return () =>
+    nightlyWord(data.path, wish, {
+      nowMs: clock.nowMs(),
+      runningMs: clock.monotonicMs() - startedMs,
+    });
+}
+
+export function activity({ data, clock, time, log, rooms }: Site): Activity {
+  return new Activity({
+    ...{ clock, time, log },
+    store: data.people,
+    lastSeenMs: new NewestTimeRows(data.queue, 0).read().newestMs,
+    nas: () => nasNow(rooms()),
+    nasUse: (fromMs, toMs) => rooms().energy.nasUse(fromMs, toMs),
+    isPlugOnline: (id) =>
+      rooms()
+        .tapo.list()
+        .find((plug) => plug.id === id)?.isOnline ?? null,
+  });
+}
+
+/** Begins the log, which hears what the rooms tell. @returns how to stop that */
+export function beginActivity(rooms: Rooms): () => void {
+  const { activity: log, nas, upload, tapo, accounts } = rooms;
+  log.start();
+  const stops = [
+    nas.presence.onChange(() => {
+      log.nasChanged();
+    }),
+    nas.onNews(({ kind }) => {
+      if (kind === 'wake_failed') log.wakeFailed(nas.wake.status.cause);
+    }),
+    upload.onNews((news) => {
+      log.upload(news);
+    }),
+    tapo.onNews((news) => {
+      log.plug(news);
+    }),
+    accounts.onReplaced((userId) => {
+      log.dropUser(userId);
+    }),
+    accounts.onNews((news) => {
+      log.account(news);
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+function nasNow({ nas }: Rooms) {
+  const { presence, wake } = nas;
+  const { awake, sleepState } = presence.state;
+  if (sleepState === 'unknown') return null;
+  const { state, cause } = wake.status;
+  return { awake, sleepState, cause: state === 'waking' ? cause : null };
+}
+
+export function notices({ settings, clock, log, data, time, rooms }: Site): Notices {
+  return new Notices({
+    ...{ clock, log },
+    store: data.people,
+    nowMs: () => time.nowMs(),
+    cipher: new CredentialCipher(settings.SECRET_KEY, randomBytes),
+    people: {
+      userOf: (userId) => rooms().accounts.userOf(userId),
+      standingOf: (userId) => rooms().accounts.standingOf(userId),
+    },
+    contact: settings.PUSH_CONTACT,
+    timeZone: settings.TIMEZONE,
+  });
 }

@@ -1,14 +1,39 @@
 import { once } from 'node:events';
-import { constants, createReadStream, existsSync, rmSync } from 'node:fs';
+import {
+  constants,
+  createReadStream,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { open, rename, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { isArchive, readArchive, type About, type Summary } from '../host/backup/archive.ts';
-import { BackupFault } from '../host/backup/backup-fault.ts';
-import { ByteReader } from '../host/backup/byte-reader.ts';
+import {
+  type About,
+  BackupFault,
+  ByteReader,
+  isArchive,
+  readArchive,
+  type Summary,
+} from '../host/backup/archive.ts';
 import { ANSWERS, type BackupRequest, controlSocketIn } from '../host/backup/control-socket.ts';
+import {
+  type BackupProblem,
+  type Destination,
+  isNightName,
+  NAS_STAGING,
+  nightName,
+  outlived,
+  readLastBackup,
+  tellLastBackup,
+} from '../host/backup/last-backup.ts';
 import { Restore, type Restored } from '../host/backup/restore.ts';
 import { isSealed, opened, sealed, SEALED_MARK_BYTES } from '../host/backup/seal.ts';
 import { UsageFault } from './usage-fault.ts';
@@ -23,7 +48,7 @@ export class NotRunning extends Error {
   override readonly name = 'NotRunning';
 }
 
-export interface BackupWish {
+interface BackupWish {
   readonly dataFolder: string;
   /** A folder, or `-` for standard output. */
   readonly target: string;
@@ -37,7 +62,7 @@ export interface BackupWish {
 }
 
 /** What was written and found right. */
-export interface Made extends Summary {
+interface Made extends Summary {
   /** Null for standard output. */
   readonly file: string | null;
   readonly sizeBytes: number;
@@ -75,7 +100,7 @@ export async function makeBackup(wish: BackupWish): Promise<Made> {
   }
 }
 
-export interface PutBackWish {
+interface PutBackWish {
   readonly backup: string;
   readonly dataFolder: string;
   /** Asked for where the backup is sealed. */
@@ -187,4 +212,187 @@ async function isFolder(path: string): Promise<boolean> {
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path);
   await handle.sync().finally(() => handle.close());
+}
+
+interface NightWish {
+  readonly dataFolder: string;
+  /** BACKUP_DIR. */
+  readonly folder: string | null;
+  /** BACKUP_USER is set. */
+  readonly goesToNas: boolean;
+  /** Null leaves everything out that is secret. */
+  readonly passphrase: () => string | null;
+  /** That none of the backups made before is there is as it should be. */
+  readonly isNewDisk: boolean;
+  readonly nowMs: number;
+  readonly say: (line: string) => void;
+}
+
+/** The disk for the backups is not there, and what lies in its place is the system's own. */
+class NotMounted extends UsageFault {
+  override readonly name = 'NotMounted';
+}
+
+/**
+ * The nightly backup: to the disk of BACKUP_DIR, of which what is too old goes once the new one was
+ * found right, and one to be taken to the NAS by the running house. What came of it is kept beside
+ * the data, for health, doctor and the page System.
+ * @throws what the first one that failed throws, once all were tried
+ */
+export async function backUpByNight(wish: NightWish): Promise<void> {
+  const { folder, goesToNas, say } = wish;
+  if (folder === null && !goesToNas) {
+    say('Neither BALUPI_BACKUP_DIR nor BALUPI_BACKUP_USER says where to: nothing was done.');
+    return;
+  }
+  const faults: unknown[] = [];
+  if (folder !== null) faults.push(...(await attempt(wish, 'disk', () => toDisk(wish, folder))));
+  if (goesToNas) faults.push(...(await attempt(wish, 'nas', () => forNas(wish))));
+  if (faults.length > 0) throw faults[0];
+}
+
+async function attempt(
+  { dataFolder }: NightWish,
+  destination: Destination,
+  work: () => Promise<void>,
+): Promise<readonly unknown[]> {
+  try {
+    await work();
+    return [];
+  } catch (error) {
+    tellLastBackup(dataFolder, destination, { problem: problemOf(error) });
+    return [error];
+  }
+}
+
+async function toDisk(wish: NightWish, given: string): Promise<void> {
+  const folder = resolve(given);
+  checkPlace(folder, wish);
+  for (const name of readdirSync(folder)) {
+    // Of one that a power cut ended.
+    if (isNightName(name.replace(/\.part$/, '')) && name.endsWith('.part')) {
+      rmSync(join(folder, name));
+    }
+  }
+  const name = nightName(wish.nowMs);
+  const made = await make(wish, folder, name, 'backup whole');
+  const gone = outlived(readdirSync(folder), name);
+  for (const old of gone) rmSync(join(folder, old));
+  const { dataFolder, nowMs } = wish;
+  const at = new Date(nowMs).toISOString();
+  const told = { at, where: folder, sizeBytes: made.sizeBytes };
+  tellLastBackup(dataFolder, 'disk', { problem: null, made: told });
+  wish.say(`ok, ${made.entries} files: ${join(folder, name)}`);
+  for (const old of gone) wish.say(`Taken away, as newer ones are enough: ${old}`);
+}
+
+/** Laid where the running house looks for it, and takes it to the NAS once that is awake. */
+async function forNas(wish: NightWish): Promise<void> {
+  const folder = join(wish.dataFolder, NAS_STAGING);
+  if (!existsSync(folder)) throw new NotRunning('BaluPi runs without BALUPI_BACKUP_USER yet.');
+  // The one of last night, if the NAS slept: the new one stands for both.
+  for (const old of readdirSync(folder)) rmSync(join(folder, old), { recursive: true });
+  const name = nightName(wish.nowMs);
+  await make(wish, folder, name, 'backup own');
+  const { uid, gid } = statSync(wish.dataFolder);
+  if (process.getuid?.() === 0) lchownSync(join(folder, name), uid, gid);
+  wish.say('ok, one waits to be taken to the NAS.');
+}
+
+async function make(
+  { dataFolder, passphrase: read, nowMs }: NightWish,
+  target: string,
+  name: string,
+  sealed: 'backup whole' | 'backup own',
+): Promise<Made> {
+  const passphrase = read();
+  const made = await makeBackup({ dataFolder, target, passphrase, nowMs, name, sealed });
+  if (made.faults.length === 0) return made;
+  throw new UsageFault(`The disk does not give ${made.faults.join(', ')} as it once was.`);
+}
+
+/**
+ * Where a disk is not mounted, its folder is one of the system's own disk: filling that would end
+ * the house one night. So the folder has to lie on another file system than the system's and the
+ * data's; and where one was made before, it has to be there.
+ */
+function checkPlace(folder: string, { dataFolder, isNewDisk }: NightWish): void {
+  let place = folder;
+  while (!existsSync(place) && place !== dirname(place)) place = dirname(place);
+  const { dev } = statSync(place);
+  if (dev === statSync('/').dev || dev === statSync(dataFolder).dev) {
+    throw new NotMounted(
+      `${folder} lies on the disk of the system or of the data: its own disk is not mounted. Nothing was written.`,
+    );
+  }
+  const { made } = readLastBackup(dataFolder, 'disk');
+  const wasUsed = made?.where === folder;
+  const isAsLeft = place === folder && readdirSync(folder).some(isNightName);
+  if (wasUsed && !isAsLeft && !isNewDisk) {
+    throw new NotMounted(
+      `None of the backups made before is in ${folder}: another disk is mounted, or none. For a new disk begin with \`balupi backup --nightly --new-disk\`.`,
+    );
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+function problemOf(error: unknown): BackupProblem {
+  if (error instanceof NotMounted) return 'not_mounted';
+  if (error instanceof NotRunning) return 'not_running';
+  const { cause } = error as Error;
+  const { code = '' } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? 'no_room' : 'failed';
+}
+
+const ENTER = /[\r\n]/;
+const [CANCEL, BACKSPACE, DELETE] = ['\u0003', '\b', '\u007f'];
+
+/** What the file of BACKUP_PASSPHRASE_FILE holds; one line feed at its end is the editor's. */
+export function passphraseIn(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new UsageFault(`The file of BALUPI_BACKUP_PASSPHRASE_FILE cannot be read (${code}).`);
+  }
+  if (text === '') throw new UsageFault('The file of BALUPI_BACKUP_PASSPHRASE_FILE is empty.');
+  return text;
+}
+
+/** @returns null where nobody sits at a terminal, or who does wants none */
+export async function askNewPassphrase(): Promise<string | null> {
+  if (!process.stdin.isTTY) return null;
+  const first = await askPassphrase('Passphrase (empty: leave keys, credentials and uploads out)');
+  if (first === null || first === '') return null;
+  if ((await askPassphrase('The same again')) === first) return first;
+  throw new UsageFault('These were two different passphrases.');
+}
+
+/** Asks without showing what is typed. @returns null where nobody sits at a terminal */
+export async function askPassphrase(question: string): Promise<string | null> {
+  const { stdin, stderr } = process;
+  if (!stdin.isTTY) return null;
+  stderr.write(`${question}: `);
+  stdin.setRawMode(true);
+  stdin.setEncoding('utf8');
+  // The question before this one has paused it.
+  stdin.resume();
+  try {
+    let typed = '';
+    // Listened to and not iterated: an iterator would end the terminal with its first answer.
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      stdin.once('data', resolve);
+      for (const letter of await promise) {
+        if (letter === CANCEL) throw new UsageFault('Nothing was done.');
+        if (ENTER.test(letter)) return typed;
+        typed = letter === BACKSPACE || letter === DELETE ? typed.slice(0, -1) : typed + letter;
+      }
+    }
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+    stderr.write('\n');
+  }
 }

@@ -15,13 +15,12 @@ import { checkFlows } from '../flows/flow-check.ts';
 import { differenceOf } from '../flows/flow-difference.ts';
 import { LayeredFlowFolder, type OwnersChange } from '../flows/flow-layers.ts';
 import { ShippedFlowFolder } from '../flows/shipped-flows.ts';
-import { BackupFault } from '../host/backup/backup-fault.ts';
+import { BackupFault } from '../host/backup/archive.ts';
 import type { Restored } from '../host/backup/restore.ts';
 import { DROP_FOLDER, newerRelease } from '../host/drop-folder.ts';
 import { gatherEnvironment, letKeyHold, readEnvironment } from '../host/environment.ts';
-import { KeptSettings } from '../host/kept-settings.ts';
+import { KeptSettings, SEALED, sealedValue } from '../host/kept-settings.ts';
 import { askNas, findNas } from '../host/nas-finder.ts';
-import { SEALED, sealedValue } from '../host/sealed-settings.ts';
 import { SetupFile } from '../host/setup/setup-file.ts';
 import { exitCodeOf, StartFault, wordsOfFault } from '../host/start-fault.ts';
 import { isGood, newCode, spokenCode } from '../nodes/lib/setup/setup.ts';
@@ -31,11 +30,17 @@ import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import { OverviewRows } from '../nodes/lib/upload/rows/queue-view-rows.ts';
 import { DiskFlowFolder } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
-import { makeBackup, NotRunning, putBack } from './backup.ts';
+import {
+  askNewPassphrase,
+  askPassphrase,
+  backUpByNight,
+  makeBackup,
+  NotRunning,
+  passphraseIn,
+  putBack,
+} from './backup.ts';
 import { dataDisk, examine, type Finding } from './doctor.ts';
 import { Move, SERVICE } from './move.ts';
-import { backUpByNight } from './nightly.ts';
-import { askNewPassphrase, askPassphrase, passphraseIn } from './passphrase.ts';
 import { faultOfRelease, keysIn, readRelease } from './release-file.ts';
 import { type Installation, Updater, UpdateRefused } from './update.ts';
 import { UsageFault } from './usage-fault.ts';

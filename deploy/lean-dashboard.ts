@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
-import { dashboardFolder } from '../host/dashboard-files.ts';
-import type { LeanFiles } from '../host/dashboard-lean.ts';
+import { dashboardFolder, type LeanFiles } from '../host/dashboard-files.ts';
 import { lightSources, makeLight } from './light-page.ts';
 
 /**

@@ -1,9 +1,8 @@
+import type { Plugin } from 'esbuild';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import type { Plugin } from 'esbuild';
-import { dashboardFolder } from '../host/dashboard-files.ts';
-import { type LightFiles, partHash } from '../host/dashboard-lean.ts';
+import { dashboardFolder, type LightFiles, partHash } from '../host/dashboard-files.ts';
 import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 
 /**

@@ -3,20 +3,21 @@ import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import {
   encodeSegment,
   type Endpoint,
+  literalPathIn,
   type Match,
   type Matcher,
   Target,
+  validateParams,
+  validateQuery,
 } from '../nodes/lib/api/api.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
 import { type Answer, answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import type { Accel } from './accel.ts';
 import { requestIdOf } from './common-headers.ts';
-import { type RemoteAddresses, shareOf } from './remote-address.ts';
-import { codingFault, takeBody } from './request-body.ts';
+import { codingFault, takeBody } from './read-body.ts';
+import { type Accel, type RemoteAddresses, shareOf } from './remote-address.ts';
 import { type DoorKeepers, enter, enterAs, type Entry } from './request-door.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
-import { checkWords, elsewhere, type Found } from './request-words.ts';
 
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
 interface ParsedRequest extends GuardedRequest {
@@ -280,4 +281,41 @@ function withAgent(
   address: string,
 ): Caller | null {
   return caller === null ? null : { ...caller, agent: `${headers['user-agent'] ?? ''} ${address}` };
+}
+
+/** A request that a description fits. */
+type Found = Extract<Match, { kind: 'endpoint' }>;
+
+/** What a request asks for in its address, checked. */
+type Words =
+  | {
+      readonly kind: 'words';
+      readonly query: unknown;
+      /** Another reading of the query's `path`; see `Call`. */
+      readonly literalPath?: string | undefined;
+    }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+/** An address without a description: the NAS's, or a tinkerer's own. */
+function elsewhere({ match }: { match: Match }): Words {
+  if (match.kind === 'never_passed') {
+    return { kind: 'refused', answer: refuse('not_through_the_pi') };
+  }
+  return { kind: 'words', query: {} };
+}
+
+function checkWords(found: Found, target: Target): Words {
+  const { endpoint, params } = found;
+  const query = validateQuery(endpoint.query, target.query);
+  if (query.kind === 'invalid') {
+    return { kind: 'refused', answer: refuse('invalid', { errors: query.errors }) };
+  }
+  const literalPath = literalPathIn(target.query);
+  const words: Words = { kind: 'words', query: query.value, literalPath };
+  // The rest of a download is a path on the NAS, which the files room reads in its own way.
+  if (endpoint.rest === 'raw') return words;
+  const checked = validateParams(endpoint.params, params);
+  // An id of a form that no id has is an id nobody knows.
+  if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
+  return words;
 }

@@ -1,42 +1,40 @@
-import { join } from 'node:path';
+import express from 'express';
+import type { Express } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
+import { join } from 'node:path';
 import { unansweredRoutes } from '../flows/wired-routes.ts';
 import { ENDPOINTS, Matcher } from '../nodes/lib/api/api.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Setup } from '../nodes/lib/setup/setup.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
-import { Accel } from './accel.ts';
 import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
-import { apiApp } from './api-app.ts';
+import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ApiGuard } from './api-guard.ts';
+import { Cors, HostCheck, lastResort, nobodyAnswered, setCommonHeaders } from './common-headers.ts';
 import { ConnectionRoom } from './connection-room.ts';
-import { Cors } from './cors.ts';
 import { DashboardDoor } from './dashboard-door.ts';
 import { DashboardFiles } from './dashboard-files.ts';
 import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
 import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
-import { FilesPage } from './files-page.ts';
-import type { ThumbnailKeeper } from './files-thumbnail.ts';
 import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
+import { FilesPage, type ThumbnailKeeper } from './files-page.ts';
 import { FrontPage, type WebKeeper } from './front-page.ts';
-import { HostCheck } from './host-check.ts';
 import { Listeners } from './listeners.ts';
 import { LiveDoor, type LiveKeeper } from './live-door.ts';
-import { Passing } from './passing.ts';
 import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
 import { makeNodeRedFolder } from './palette.ts';
-import { RemoteAddresses, shareOf } from './remote-address.ts';
+import { Passing } from './passing.ts';
+import { Accel, RemoteAddresses, shareOf } from './remote-address.ts';
 import type { DoorKeepers } from './request-door.ts';
 import { RequestWatch } from './request-watch.ts';
 import { SetupDoor } from './setup/setup-door.ts';
 import type { Sections } from './setup/setup-sections.ts';
 import type { UpdateTrial } from './update-trial.ts';
 
-export interface HostOptions {
+interface HostOptions {
   readonly host: string;
   readonly ports: readonly number[];
   readonly corsOrigins: readonly string[];
@@ -57,7 +55,7 @@ export interface HostOptions {
   readonly editor: { readonly host: string; readonly port: number } | null;
 }
 
-export interface HostParts {
+interface HostParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly keepers: DoorKeepers;
@@ -337,4 +335,38 @@ function connectionRoom({ clock, log }: HostParts, most: number): ConnectionRoom
       );
     },
   });
+}
+
+/**
+ * The app of the API listeners: docs, the Dashboard's door, guard, Node-RED's `http in` routes, once
+ * more for what goes to the NAS, and behind them what nobody answered.
+ */
+function apiApp(parts: {
+  readonly cors: Cors;
+  readonly docs: Docs;
+  readonly front: FrontPage;
+  readonly dashboard: DashboardDoor;
+  readonly guard: ApiGuard;
+  readonly passing: Passing;
+  readonly flows: Express;
+  readonly log: Log;
+}): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.use((request, response, next) => {
+    setCommonHeaders(response);
+    parts.cors.apply(request, response);
+    next();
+  });
+  app.use(parts.front.handle);
+  app.use(parts.docs.handle);
+  app.use(parts.dashboard.handle);
+  app.use(parts.guard.handle);
+  app.use(parts.flows);
+  app.use(parts.passing.again);
+  app.use(parts.flows);
+  app.use(nobodyAnswered);
+  app.use(lastResort(parts.log));
+  return app;
 }

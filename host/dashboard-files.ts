@@ -1,10 +1,102 @@
+import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, extname, join, relative } from 'node:path';
-import { type Language, WORDS } from '../nodes/lib/words/words.ts';
-import { LeanPage, type SetNode } from './dashboard-lean.ts';
-import { pageScript } from './dashboard-script.ts';
+import { type Language, type Words, WORDS } from '../nodes/lib/words/words.ts';
+import { isDrawn } from '../pages/dashboard/drawn.ts';
+
+/**
+ * How every page writes numbers, money, dates and times, as `window.balupi`: in the reader's
+ * language and region, and in the zone of this house, wherever the browser is. The region is the
+ * browser's own where it speaks the language (an en-GB reader gets British dates).
+ */
+const PAGE_SCRIPT = `((language, timeZone, languages) => {
+  const known = (navigator.languages || []).find((tag) => tag.toLowerCase().split('-')[0] === language);
+  const locale = known || { de: 'de-DE', en: 'en-GB' }[language] || language;
+  const formats = new Map();
+  const formatOf = (Kind, options) => {
+    const key = Kind.name + JSON.stringify(options);
+    if (!formats.has(key)) formats.set(key, new Kind(locale, options));
+    return formats.get(key);
+  };
+  const at = (moment) => (typeof moment === 'string' ? new Date(moment) : moment);
+  const date = (moment, options) => formatOf(Intl.DateTimeFormat, { timeZone, ...options }).format(at(moment));
+  const number = (value, digits) =>
+    formatOf(Intl.NumberFormat, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  // Whatever is first of Intl in a browser costs a slow phone 150 ms: not before the page is there.
+  let inZone = null;
+  const zoned = () => (inZone ??= new Intl.DateTimeFormat('en-US', {
+    timeZone, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit'
+  }));
+  const parts = (moment) => Object.fromEntries(zoned().formatToParts(at(moment)).map(({ type, value }) => [type, value]));
+  const dayOf = (moment) => { const { year, month, day } = parts(moment); return year + '-' + month + '-' + day };
+  const clockOf = (moment) => { const { hour, minute } = parts(moment); return hour + ':' + minute };
+  const utc = (day) => new Date(day + 'T00:00:00Z');
+  const iso = (moment) => moment.toISOString().slice(0, 10);
+  window.balupi = {
+    language, locale, timeZone, languages, number, date,
+    atMost: (value, digits) => formatOf(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value),
+    money: (euro) => formatOf(Intl.NumberFormat, { style: 'currency', currency: 'EUR' }).format(euro),
+    /** How long ago, of seconds: the largest unit that counts at least two. */
+    ago: (seconds) => {
+      const [size, unit] = [[86400, 'day'], [3600, 'hour'], [60, 'minute']].find(([one]) => seconds >= 2 * one) || [1, 'second'];
+      return formatOf(Intl.RelativeTimeFormat, { style: 'narrow' }).format(-Math.round(seconds / size), unit);
+    },
+    when: (moment) => date(moment, { dateStyle: 'short', timeStyle: 'short' }),
+    time: (moment) => date(moment, { timeStyle: 'short' }),
+    /** A number as somebody writes it into a form; NaN where it is none. */
+    read: (text) => {
+      const plain = String(text).trim().replace(/\\u2212/g, '-').replace(/[\\s\\u00A0\\u202F']/g, '');
+      const mark = Math.max(plain.lastIndexOf(','), plain.lastIndexOf('.'));
+      const isOne = mark >= 0 && plain.indexOf(plain[mark]) === mark;
+      const whole = isOne ? plain.slice(0, mark) : plain;
+      const rest = isOne ? plain.slice(mark + 1) : '';
+      const isNumber = /^-?(\\d*|\\d{1,3}([.,]\\d{3})+)$/.test(whole) && /^\\d*$/.test(rest) && /\\d/.test(plain);
+      return isNumber ? Number(whole.replace(/[.,]/g, '') + '.' + rest) : NaN;
+    },
+    /** A number for a form, with all its digits. */
+    written: (value) => formatOf(Intl.NumberFormat, { useGrouping: false, maximumFractionDigits: 6 }).format(value),
+    /** The local calendar day of a moment, YYYY-MM-DD, and its time, HH:MM. */
+    dayOf, clockOf,
+    /** The moment of a local time, YYYY-MM-DDTHH:MM, in UTC. */
+    momentOf: (local) => {
+      const wantedMs = Date.parse(local + ':00Z');
+      const shownMs = (ms) => Date.parse(dayOf(ms) + 'T' + clockOf(ms) + ':00Z');
+      const nearMs = 2 * wantedMs - shownMs(wantedMs);
+      return new Date(nearMs + wantedMs - shownMs(nearMs)).toISOString().replace('.000Z', 'Z');
+    },
+    addDays: (day, days) => { const moved = utc(day); moved.setUTCDate(moved.getUTCDate() + days); return iso(moved) },
+    addMonths: (day, months) => {
+      const [year, month] = day.split('-').map(Number);
+      return iso(new Date(Date.UTC(year, month - 1 + months, 1)));
+    },
+    /** A value with changes (JSON Patch, RFC 6902), as an answer that a page has already is told anew. */
+    changed: (value, changes) => {
+      const whole = structuredClone(value);
+      for (const { op, path, value: put } of changes) {
+        const names = path.split('/').slice(1).map((name) => name.replace(/~1/g, '/').replace(/~0/g, '~'));
+        const last = names.pop();
+        const place = names.reduce((at, name) => at[name], whole);
+        if (op !== 'remove') place[last] = put;
+        else if (Array.isArray(place)) place.splice(Number(last), 1);
+        else delete place[last];
+      }
+      return whole;
+    },
+    /** A calendar day in words of the options, whatever the zone. */
+    dayText: (day, options) => formatOf(Intl.DateTimeFormat, { timeZone: 'UTC', ...options }).format(utc(day))
+  };
+})`;
+
+/**
+ * @param timeZone IANA name of the house's zone
+ * @param words whose languages the page offers
+ */
+export function pageScript(language: Language, timeZone: string, words: Words = WORDS): string {
+  const given = [language, timeZone, words.languages].map((one) => JSON.stringify(one));
+  return `${PAGE_SCRIPT}(${given.join(', ')});\n`;
+}
 
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -26,7 +118,7 @@ const OTHERS = 'private, max-age=86400';
  * What the Dashboard's page may do: its own scripts, styles and sockets, nothing from elsewhere.
  * Vue compiles the templates of the flows in the browser, which is what `unsafe-eval` is for.
  */
-export const DASHBOARD_CONTENT_SECURITY_POLICY = [
+const DASHBOARD_CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self' 'unsafe-eval'",
   "style-src 'self' 'unsafe-inline'",
@@ -309,4 +401,148 @@ function indexPage(html: string): string {
     .replace('</head>', `${HEAD_OF_ALL}\n  </head>`)
     .replaceAll('="./', '="/dashboard/')
     .replace('<script type="module"', `${OWN_SCRIPTS}$&`);
+}
+
+/** What the build made of the Dashboard's page without what our pages use none of (ADR 0049). */
+export interface LeanFiles {
+  /** What follows `/dashboard/`. */
+  readonly script: string;
+  readonly style: string;
+  readonly font: string;
+  /** Names of the icons that the font still has. */
+  readonly icons: readonly string[];
+  readonly light: LightFiles;
+}
+
+/** The page of our own, for flows that put templates alone on a page (ADR 0069). */
+export interface LightFiles {
+  /** One for each language, with our parts in its words. */
+  readonly scripts: Readonly<Record<Language, string>>;
+  readonly style: string;
+  /** Fetched by a page with a part that is not ours. */
+  readonly compiler: string;
+  /** The parts in the scripts: the hash of each one's text, and its name there. */
+  readonly parts: Readonly<Record<string, string>>;
+}
+
+/** A node of the running flows, as it is set. */
+export interface SetNode {
+  readonly type: string;
+  readonly [property: string]: unknown;
+}
+
+interface Shown {
+  readonly widgets?: Readonly<
+    Record<string, { readonly props?: Readonly<Record<string, unknown>> }>
+  >;
+}
+
+/** Tells the text of a part that was compiled from every other. */
+export function partHash(format: string): string {
+  return createHash('sha256').update(format).digest('base64url');
+}
+
+/** The Dashboard's own that the lean page can draw; charts, gauges, Markdown and others' it cannot. */
+const DRAWN: ReadonlySet<string> = new Set(
+  (
+    'audio base button button-group control dropdown event file-input form group iframe link ' +
+    'notification number-input page progress radio-group slider spacer switch table template text ' +
+    'text-input theme'
+  )
+    .split(' ')
+    .map((name) => `ui-${name}`),
+);
+
+/** Their icons stand in the Dashboard's own menu, which we do not show. */
+const IN_MENU: ReadonlySet<string> = new Set(['ui-page', 'ui-link']);
+
+const ICON = /\bmdi-[a-z0-9-]+/g;
+
+/** The lean copy of the Dashboard's page, and for whom it is enough. */
+export class LeanPage {
+  readonly #files: LeanFiles;
+  readonly #icons: ReadonlySet<string>;
+
+  private constructor(files: LeanFiles) {
+    this.#files = files;
+    this.#icons = new Set(files.icons);
+  }
+
+  /** @returns null where the build made none */
+  static read(packedFolder: string): LeanPage | null {
+    const file = join(packedFolder, 'lean.json');
+    if (!existsSync(file)) return null;
+    return new LeanPage(JSON.parse(readFileSync(file, 'utf8')) as LeanFiles);
+  }
+
+  has(name: string): boolean {
+    const { script, style, font, light } = this.#files;
+    const { scripts, compiler } = light;
+    const all = [script, style, font, light.style, compiler, ...Object.values(scripts)];
+    return all.includes(name);
+  }
+
+  /** Whether it shows all that these flows put on a page. */
+  isEnoughFor(nodes: Iterable<SetNode>): boolean {
+    for (const node of nodes) {
+      if (!node.type.startsWith('ui-')) continue;
+      if (!DRAWN.has(node.type) || !this.#hasIconsOf(node)) return false;
+    }
+    return true;
+  }
+
+  /** Whether the light page draws all of it. */
+  isLightEnoughFor(nodes: Iterable<SetNode>): boolean {
+    for (const node of nodes) {
+      if (!isDrawn(node)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * @param html the Dashboard's page as it is sent otherwise
+   * @param nodes those of the running flows
+   */
+  index(html: string, nodes: Iterable<SetNode>, language: Language): string {
+    const { font, light } = this.#files;
+    const ours = this.isLightEnoughFor(nodes) ? light.scripts[language] : undefined;
+    const { script, style } =
+      ours === undefined ? this.#files : { script: ours, style: light.style };
+    return html
+      .replace(/[ \t]*<link rel="modulepreload"[^>]*>\n/g, '')
+      .replace(/src="[^"]*assets\/index-[^"]+\.js"/, `src="/dashboard/${script}"`)
+      .replace(
+        /<link rel="stylesheet"[^>]*>/,
+        `<link rel="preload" as="font" type="font/woff2" crossorigin href="/dashboard/${font}">\n    ` +
+          `<link rel="stylesheet" crossorigin href="/dashboard/${style}">`,
+      );
+  }
+
+  /**
+   * The Dashboard's configuration for a light page: by name what that page has of our parts, so that
+   * they are neither sent nor compiled again.
+   * @param script the script of the page, as it tells it; of another version or language it is sent all
+   */
+  named(config: unknown, script: unknown, language: Language): unknown {
+    const { scripts, parts } = this.#files.light;
+    if (script !== scripts[language] || typeof config !== 'object' || config === null)
+      return config;
+    const { widgets = {} } = config as Shown;
+    const named = Object.entries(widgets).map(([id, widget]) => {
+      const { format, ...props } = widget.props ?? {};
+      const part = typeof format === 'string' ? parts[partHash(format)] : undefined;
+      return [id, part === undefined ? widget : { ...widget, props: { ...props, part } }];
+    });
+    return { ...config, widgets: Object.fromEntries(named) as unknown };
+  }
+
+  /** An icon is named with `mdi-` before it or without. */
+  #hasIconsOf(node: SetNode): boolean {
+    const { icon, type } = node;
+    const named = JSON.stringify(node).match(ICON) ?? [];
+    const own = typeof icon === 'string' && icon !== '' && !IN_MENU.has(type) ? [icon] : [];
+    return [...named, ...own.map((name) => (name.startsWith('mdi-') ? name : `mdi-${name}`))].every(
+      (name) => this.#icons.has(name),
+    );
+  }
 }

@@ -8,7 +8,7 @@ import type {
 } from '../nodes/lib/accounts/accounts.ts';
 import { type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
-import { type Language, WORDS } from '../nodes/lib/words/words.ts';
+import { filled, type Language, WORDS } from '../nodes/lib/words/words.ts';
 import {
   codePage,
   PAGE_CONTENT_SECURITY_POLICY,
@@ -17,8 +17,6 @@ import {
   wakePage,
 } from './dashboard-pages.ts';
 import { cookieOf, isSameOrigin, safeNext } from './dashboard-request.ts';
-import { refusalWords } from './dashboard-words.ts';
-import { OneTime } from './one-time.ts';
 import { readBody } from './read-body.ts';
 
 /** Names the browser's sign-in. It is sent to the Dashboard's addresses and to no other. */
@@ -236,4 +234,67 @@ export function send(
     'Referrer-Policy': 'same-origin',
   });
   response.end(request.method === 'HEAD' ? undefined : html);
+}
+
+const NAME_BYTES = 32;
+
+/** Things kept for a few minutes under a name that nobody can guess, in memory and bounded. */
+class OneTime<T> {
+  readonly #parts: {
+    readonly clock: Clock;
+    readonly randomBytes: (count: number) => Buffer;
+    readonly lifeMs: number;
+    /** The oldest goes when there are more. */
+    readonly most: number;
+  };
+  readonly #kept = new Map<string, { readonly thing: T; readonly endsAtMs: number }>();
+
+  constructor(parts: {
+    readonly clock: Clock;
+    readonly randomBytes: (count: number) => Buffer;
+    readonly lifeMs: number;
+    readonly most: number;
+  }) {
+    this.#parts = parts;
+  }
+
+  /** @returns its name */
+  keep(thing: T): string {
+    const { clock, randomBytes, lifeMs, most } = this.#parts;
+    const name = randomBytes(NAME_BYTES).toString('base64url');
+    this.#kept.set(name, { thing, endsAtMs: clock.monotonicMs() + lifeMs });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > most && oldest !== undefined) this.#kept.delete(oldest);
+    return name;
+  }
+
+  /** What is kept under a name; null when nothing is, or not any more. */
+  see(name: string): T | null {
+    const kept = this.#kept.get(name);
+    if (kept === undefined) return null;
+    if (this.#parts.clock.monotonicMs() < kept.endsAtMs) return kept.thing;
+    this.#kept.delete(name);
+    return null;
+  }
+
+  /** As {@link see}, and gone afterwards. */
+  take(name: string): T | null {
+    const thing = this.see(name);
+    this.#kept.delete(name);
+    return thing;
+  }
+}
+
+/** A refusal as a person in front of the sign-in page reads it. */
+export function refusalWords(
+  language: Language,
+  code: RefusalCode,
+  retryAfterSeconds: number | undefined,
+): string {
+  const { refused, signIn } = WORDS.of(language);
+  const sentence = Object.hasOwn(refused, code)
+    ? refused[code as keyof typeof refused]
+    : refused.otherwise;
+  if (retryAfterSeconds === undefined) return sentence;
+  return `${sentence} ${filled(signIn.retryIn, { seconds: retryAfterSeconds })}`;
 }

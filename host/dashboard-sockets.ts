@@ -1,12 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import { type Viewers } from '../nodes/lib/viewers/viewers.ts';
+import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
 import { type Language, WORDS } from '../nodes/lib/words/words.ts';
-import { admitPacket, isFor, type Reader } from './dashboard-packet.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';
-import { inLook, withoutAdmins } from './dashboard-look.ts';
 
 /** What is used of a socket of socket.io. */
 export interface DashboardSocket {
@@ -239,4 +237,179 @@ function learnTypes(types: Map<string, string>, config: unknown): void {
   const { widgets } = config as { widgets?: Record<string, { type?: string } | undefined> };
   types.clear();
   for (const [id, widget] of Object.entries(widgets ?? {})) types.set(id, widget?.type ?? '');
+}
+
+interface Themed {
+  readonly theme?: string;
+  readonly className?: string;
+}
+
+interface Placed {
+  readonly className?: string;
+  readonly page?: string;
+  readonly props?: { readonly group?: string; readonly page?: string };
+}
+
+interface PageConfig {
+  readonly pages?: Readonly<Record<string, Themed>>;
+  readonly groups?: Readonly<Record<string, Placed>>;
+  readonly widgets?: Readonly<Record<string, Placed>>;
+  readonly themes?: Readonly<Record<string, unknown>>;
+}
+
+/** The class of a page or group that nobody but an admin is to know of. */
+const FOR_ADMINS = /(?:^|\s)for-admins(?:\s|$)/;
+
+/**
+ * The Dashboard's configuration with the dark twin of each page's theme, for a reader who likes it
+ * dark. A theme's twin has the same id with `-dark` behind it; without one the page stays as it is.
+ */
+export function inLook(look: 'dark' | 'light', config: unknown): unknown {
+  if (look === 'light' || typeof config !== 'object' || config === null) return config;
+  const { pages = {}, themes = {} } = config as PageConfig;
+  const darkened = Object.entries(pages).map(([id, page]) => {
+    const twin = `${page.theme ?? ''}-dark`;
+    return [id, Object.hasOwn(themes, twin) ? { ...page, theme: twin } : page];
+  });
+  return { ...config, pages: Object.fromEntries(darkened) as unknown };
+}
+
+/** The Dashboard's configuration without the pages and groups of class `for-admins`. */
+export function withoutAdmins(config: unknown): unknown {
+  if (typeof config !== 'object' || config === null) return config;
+  const { pages = {}, groups = {}, widgets = {} } = config as PageConfig;
+  const keptPages = kept(pages, ({ className }) => !isForAdmins(className));
+  const has = (all: object, id: string | undefined): boolean =>
+    id === undefined || id === '' || Object.hasOwn(all, id);
+  const keptGroups = kept(
+    groups,
+    ({ className, page }) => !isForAdmins(className) && has(keptPages, page),
+  );
+  const keptWidgets = kept(
+    widgets,
+    ({ props }) => has(keptGroups, props?.group) && has(keptPages, props?.page),
+  );
+  return { ...config, pages: keptPages, groups: keptGroups, widgets: keptWidgets };
+}
+
+function isForAdmins(className: string | undefined): boolean {
+  return FOR_ADMINS.test(className ?? '');
+}
+
+function kept<T>(
+  all: Readonly<Record<string, T>>,
+  keeps: (one: T) => boolean,
+): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(all).filter(([, one]) => keeps(one)));
+}
+
+/** What the widgets of a page may send. Everything else a browser makes up goes nowhere. */
+const EVENTS = new Set([
+  'widget-load',
+  'widget-action',
+  'widget-send',
+  'widget-change',
+  'ui-event',
+]);
+const PAGE_TOPICS = new Set(['$pageview', '$pageleave']);
+/** These only show. A page that "changes" one would be faking what everybody sees. */
+const SHOWN_ONLY = new Set([
+  'ui-chart',
+  'ui-control',
+  'ui-event',
+  'ui-gauge',
+  'ui-markdown',
+  'ui-notification',
+  'ui-progress',
+  'ui-spacer',
+  'ui-table',
+  'ui-text',
+]);
+/** What of a message a flow may read. Who sent it is not among it: that is added here. */
+const KEPT = ['payload', 'topic', 'action', 'column', '_event'];
+
+/** The type of a widget by its id, as the page was told; undefined for one it was not told of. */
+type TypeOf = (widgetId: string) => string | undefined;
+
+/**
+ * Checks and cleans, in place, what a page sent.
+ * @param packet the event's name, the widget's id, and what it says
+ * @returns whether it may go on to the Dashboard
+ */
+export function admitPacket(packet: unknown[], typeOf: TypeOf): boolean {
+  const [event, id] = packet;
+  if (typeof event !== 'string' || !EVENTS.has(event) || typeof id !== 'string') return false;
+  packet.length = Math.min(packet.length, 3);
+  // The Dashboard's own notices have a name and no widget behind it.
+  if (event === 'widget-load' && /^ui-[a-z-]+$/.test(id)) return ended(packet);
+  const type = typeOf(id);
+  if (type === undefined) return false;
+  if (event === 'widget-load') return ended(packet);
+  packet[2] = event === 'ui-event' ? pageEvent(packet[2]) : cleaned(packet[2]);
+  if (event === 'ui-event') return type === 'ui-event' && packet[2] !== null;
+  return event === 'widget-action' || !SHOWN_ONLY.has(type);
+}
+
+function ended(packet: unknown[]): true {
+  packet.length = 2;
+  return true;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function cleaned(message: unknown): unknown {
+  if (Array.isArray(message)) return { payload: message as unknown[] };
+  if (!isRecord(message)) return message;
+  return Object.fromEntries(
+    KEPT.filter((name) => Object.hasOwn(message, name)).map((name) => [name, message[name]]),
+  );
+}
+
+/** Which page was opened or left; the rest of it is the page's own business. */
+function pageEvent(message: unknown): unknown {
+  if (!isRecord(message)) return null;
+  const { topic, payload } = message;
+  if (typeof topic !== 'string' || !PAGE_TOPICS.has(topic)) return null;
+  const page = isRecord(payload) && isRecord(payload['page']) ? payload['page'] : {};
+  const id = page['id'];
+  return { topic, payload: { page: typeof id === 'string' ? id.slice(0, 64) : '' } };
+}
+
+/** Whose page a socket is. */
+interface Reader {
+  readonly socketId: string;
+  readonly username: string;
+  readonly isAdmin: boolean;
+}
+
+/**
+ * Whether a message may be shown at a socket. The Dashboard sends what is for one page to all of
+ * them, and replays it to later ones, where a flow's widget is not set to keep them apart. What says
+ * who may know it, as the events do, is shown to nobody else.
+ */
+export function isFor(reader: Reader, args: readonly unknown[]): boolean {
+  return args.every((argument) => {
+    const messages: readonly unknown[] = Array.isArray(argument) ? argument : [argument];
+    return messages.every((message) => {
+      if (!isRecord(message)) return true;
+      const client = message['_client'];
+      const addressee = isRecord(client) ? client['socketId'] : undefined;
+      if (addressee !== undefined && addressee !== reader.socketId) return false;
+      // A table keeps rows of many messages under a message of its own.
+      return [message, ...rowsOf(message['payload'])].every((one) => mayKnow(reader, one));
+    });
+  });
+}
+
+function rowsOf(payload: unknown): readonly Record<string, unknown>[] {
+  const rows: readonly unknown[] = Array.isArray(payload) ? payload : [payload];
+  return rows.filter(isRecord);
+}
+
+function mayKnow(reader: Reader, message: Readonly<Record<string, unknown>>): boolean {
+  const { audience, username } = message;
+  if (audience === 'admins') return reader.isAdmin;
+  return audience !== 'user' || username === reader.username;
 }

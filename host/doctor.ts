@@ -8,11 +8,11 @@ import { type Said, said, saidNumber } from '../nodes/lib/words/words.ts';
 import {
   type BackupWish,
   type Destination,
+  isNightName,
+  NAS_STAGING,
   readLastBackup,
   wordOfLast,
 } from './backup/last-backup.ts';
-import { isNightName } from './backup/outlived.ts';
-import { NAS_STAGING } from './backup/places.ts';
 import { PASSING_WORDS } from './health-checks.ts';
 
 /** Words of the pages, or what is the same in all languages. */

@@ -1,10 +1,10 @@
+import express from 'express';
+import type { Express, RequestHandler } from 'express';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import express, { type Express, type RequestHandler } from 'express';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import type { HostCheck } from './host-check.ts';
-import { lastResort, nobodyAnswered } from './last-resort.ts';
+import { type HostCheck, lastResort, nobodyAnswered } from './common-headers.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 import type { RequestWatch } from './request-watch.ts';
 

@@ -10,8 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { KeptSettings } from './kept-settings.ts';
-import { openedValues } from './sealed-settings.ts';
+import { KeptSettings, openedValues } from './kept-settings.ts';
 import { StartFault } from './start-fault.ts';
 
 /**

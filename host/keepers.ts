@@ -7,10 +7,10 @@ import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
 import type { PageAccounts } from './dashboard-sign-in.ts';
 import type { SocketAccounts } from './dashboard-sockets.ts';
-import type { WebKeeper } from './front-page.ts';
-import type { ThumbnailKeeper } from './files-thumbnail.ts';
-import type { LiveKeeper } from './live-door.ts';
 import type { EditorSignIn } from './editor.ts';
+import type { ThumbnailKeeper } from './files-page.ts';
+import type { WebKeeper } from './front-page.ts';
+import type { LiveKeeper } from './live-door.ts';
 import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
 
 /** The guard's questions, answered by the rooms. */

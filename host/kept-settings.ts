@@ -1,7 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fchownSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { keepFile, keptText } from './kept-file.ts';
+import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
 import { StartFault } from './start-fault.ts';
 
 /** Read beside the data, so that whoever moves the folder moves its settings too. */
@@ -17,7 +28,7 @@ const PREFIX = 'BALUPI_';
 const ENVIRONMENT_ONLY =
   /^(?:DATA_DIR|HOST|PORT|TRUSTED_PROXIES|SECRET_KEY|HANDSHAKE_SECRET|PALETTE|BACKUP.*|EDITOR.*)$/;
 
-export type KeptValues = Readonly<Record<string, string>>;
+type KeptValues = Readonly<Record<string, string>>;
 
 /** The settings that are kept in a data folder, and the key that is made there. */
 export class KeptSettings {
@@ -102,4 +113,92 @@ function parsed(text: string): Record<string, string> | null {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
+}
+
+/**
+ * Writes a small file of the data folder whole or not at all, for its owner only. Survives a power
+ * cut once it returns.
+ */
+export function keepFile(folder: string, name: string, text: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, name);
+  // Root at the shell writes for the service, which must be able to read it.
+  const { uid, gid } = statSync(folder);
+  const handle = openSync(`${file}.next`, 'w', 0o600);
+  try {
+    if (process.getuid?.() === 0) fchownSync(handle, uid, gid);
+    writeSync(handle, text);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(`${file}.next`, file);
+  syncFolder(folder);
+}
+
+/** @returns null where there is no such file */
+export function keptText(folder: string, name: string): string | null {
+  try {
+    return readFileSync(join(folder, name), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Kept settings that nobody may read from the file, nor from a backup of it. */
+export const SEALED: ReadonlySet<string> = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
+
+const MARK = 'sealed:';
+
+/**
+ * @param name without its prefix; bound to it, so that one secret cannot be read as another
+ * @param key SECRET_KEY
+ * @returns the value as it is kept, whatever of it is secret sealed
+ */
+export function sealedValue(name: string, value: string, key: string): string {
+  if (!SEALED.has(name)) return value;
+  const cipher = new CredentialCipher(key, randomBytes);
+  return MARK + cipher.seal(rowOf(name), value).toString('base64');
+}
+
+/**
+ * Opens what is sealed. What another key sealed is left out, and with a password its account, as one
+ * is nothing without the other: the start goes on (contract 0, SECRET_KEY).
+ * @param kept names with their prefix
+ */
+export function openedValues(kept: KeptValues, key: string | null): KeptValues {
+  const closed = new Set(unreadableIn(kept, key));
+  if (closed.has('TAPO_PASSWORD')) closed.add('TAPO_USERNAME');
+  const readable = Object.entries(kept).filter(([name]) => !closed.has(name.slice(PREFIX.length)));
+  return Object.fromEntries(
+    readable.map(([name, text]) => [name, opened(name.slice(PREFIX.length), text, key) ?? text]),
+  );
+}
+
+/** @returns names, without the prefix, of what that key does not open */
+export function unreadableIn(kept: KeptValues, key: string | null): readonly string[] {
+  const names = Object.keys(kept).map((name) => name.slice(PREFIX.length));
+  return names.filter((name) => opened(name, kept[PREFIX + name] ?? '', key) === null);
+}
+
+/** Null where the key does not open it. What was kept open before stays as it is. */
+function opened(name: string, text: string, key: string | null): string | null {
+  if (!SEALED.has(name) || !text.startsWith(MARK)) return text;
+  if (key === null) return null;
+  const sealed = Buffer.from(text.slice(MARK.length), 'base64');
+  return new CredentialCipher(key, randomBytes).open(rowOf(name), sealed);
+}
+
+function rowOf(name: string): string {
+  return `setting ${name}`;
 }

@@ -7,9 +7,8 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
-import { setCommonHeaders } from './common-headers.ts';
+import { endWith, setCommonHeaders } from './common-headers.ts';
 import { ConnectionRoom } from './connection-room.ts';
-import { endWith } from './socket-answer.ts';
 
 /** Headers must be here within 10 s; a slow-header attack holds nothing for long. */
 const HEADERS_TIMEOUT_MS = 10_000;

@@ -3,7 +3,7 @@ import { ENDPOINTS, PASSED } from '../nodes/lib/api/api.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
 import { answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import { takeOwnBody } from './request-body.ts';
+import { takeOwnBody } from './read-body.ts';
 
 /** A request inside the route of an `http in` node, as Express hands it over. */
 interface RoutedRequest extends GuardedRequest {

@@ -1,7 +1,7 @@
-import { BlockList, isIPv6 } from 'node:net';
 import type { IncomingMessage } from 'node:http';
+import { BlockList, isIPv6 } from 'node:net';
 
-export interface RemoteAddress {
+interface RemoteAddress {
   readonly address: string;
   /** From this very machine, and not through anybody's proxy. */
   readonly loopback: boolean;
@@ -99,4 +99,25 @@ function plain(address: string): string {
 
 function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.');
+}
+
+/**
+ * Whether the nginx a request came through may send a file's bytes for us (deploy/nginx.conf). It
+ * says so by a header, which counts from a trusted proxy alone: anybody else would be given the
+ * name of a blob where they asked for a file.
+ */
+export class Accel {
+  readonly #isOn: boolean;
+  readonly #remotes: RemoteAddresses;
+
+  /** @param mode the setting ACCEL */
+  constructor(mode: 'off' | 'nginx', remotes: RemoteAddresses) {
+    this.#isOn = mode === 'nginx';
+    this.#remotes = remotes;
+  }
+
+  allows(request: IncomingMessage): boolean {
+    if (!this.#isOn || request.headers['x-balupi-accel'] !== 'nginx') return false;
+    return this.#remotes.isFromProxy(request);
+  }
 }

@@ -11,8 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { CODE, cruise, RUNNING } from '../deploy/lint-house.ts';
-import { textFaults, trackedFiles } from '../deploy/lint-text.ts';
+import { CODE, cruise, RUNNING, textFaults, trackedFiles } from '../deploy/lint-house.ts';
 import { unusedIn } from '../deploy/lint-unused.ts';
 
 /** A rule, and the smallest tree that breaks it and nothing else of interest. */

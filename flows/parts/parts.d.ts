@@ -1,5 +1,5 @@
 /**
- * What the Dashboard gives each part, and what BaluPi gives each page (host/dashboard-script.ts), for
+ * What the Dashboard gives each part, and what BaluPi gives each page (host/dashboard-files.ts), for
  * the type check of the parts (`npm run lint`).
  */
 import 'vue';

@@ -10,7 +10,15 @@ import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { RecoveryRows } from '../../nodes/lib/upload/rows/delivery-rows.ts';
 import { nodeRedFolder } from '../node-red-settings.ts';
 import { archiveOf, type OutgoingEntry } from './archive.ts';
-import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SECRET_SETTING, SETTINGS } from './places.ts';
+import {
+  FLOWS,
+  KEY,
+  NODE_RED,
+  NODE_RED_FILES,
+  QUEUE,
+  SECRET_SETTING,
+  SETTINGS,
+} from './last-backup.ts';
 
 /** Where copies of the databases lie while one runs. */
 const SCRATCH = 'backup-running';

@@ -1,5 +1,14 @@
-import { closeSync, fchownSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const FILE = 'last-backup.json';
@@ -11,7 +20,7 @@ const LONGEST_AGE_MS = 36 * HOUR_MS;
 export type BackupProblem = 'not_mounted' | 'no_room' | 'not_running' | 'failed';
 
 /** A nightly backup that was written, read again and found right. */
-export interface MadeBackup {
+interface MadeBackup {
   /** ISO 8601. */
   readonly at: string;
   /** The folder; for the NAS its path there. */
@@ -20,7 +29,7 @@ export interface MadeBackup {
 }
 
 /** How the last nightly backup went. Each part is null where there is nothing to tell. */
-export interface LastBackup {
+interface LastBackup {
   readonly problem: BackupProblem | null;
   readonly made: MadeBackup | null;
 }
@@ -82,7 +91,7 @@ export interface BackupWish {
 }
 
 /** @param runningMs since when somebody could have made one; Infinity for always */
-export interface BackupLook {
+interface BackupLook {
   readonly nowMs: number;
   readonly runningMs: number;
 }
@@ -110,3 +119,62 @@ export function wordOfLast(
   if (Math.min(ageMs, runningMs) > LONGEST_AGE_MS) return 'old';
   return made === null ? 'not_yet' : 'ok';
 }
+
+const DAY_MS = 86_400_000;
+const DAYS = 7;
+const WEEKS = 4;
+/** As {@link nightName} gives them. Nothing else is ever taken away. */
+const NIGHT = /^balupi-night-(\d{4}-\d{2}-\d{2})T\d{2}-\d{2}-\d{2}Z\.backup$/;
+
+/** The name of a nightly backup: a name of its own, so that none made by hand is counted among them. */
+export function nightName(atMs: number): string {
+  const time = new Date(atMs).toISOString().slice(0, 19).replaceAll(':', '-');
+  return `balupi-night-${time}Z.backup`;
+}
+
+export function isNightName(name: string): boolean {
+  return NIGHT.test(name);
+}
+
+/**
+ * Which nightly backups are not needed any more: the newest of each of the last seven days that have
+ * one stay, and the newest of each of the last four weeks (from Monday) that have one.
+ * @param names of all that lies there; others than nightly backups are passed over
+ * @param newest stays in any case, though the clock may have been wrong when it was named
+ */
+export function outlived(names: readonly string[], newest: string): readonly string[] {
+  const nights = names.filter(isNightName).sort().reverse();
+  const kept = new Set([newest]);
+  const days = new Set<string>();
+  const weeks = new Set<number>();
+  for (const name of nights) {
+    const [, day = ''] = NIGHT.exec(name) ?? [];
+    const week = mondayOf(day);
+    if (!days.has(day) && days.size < DAYS) kept.add(name);
+    if (!weeks.has(week) && weeks.size < WEEKS) kept.add(name);
+    days.add(day);
+    weeks.add(week);
+  }
+  return nights.filter((name) => !kept.has(name));
+}
+
+/** Days since 1970-01-01, a Thursday, of the Monday before or on a day. */
+function mondayOf(day: string): number {
+  const days = Math.floor(Date.parse(`${day}T00:00:00Z`) / DAY_MS);
+  return days - ((days + 3) % 7);
+}
+
+/** Where in a backup things lie: as in the data folder. */
+export const QUEUE = 'queue';
+export const FLOWS = 'flows';
+export const NODE_RED = 'node-red';
+export const SETTINGS = 'settings.json';
+export const KEY = 'secret.key';
+/** Sealed under the first, the second; the one is nothing without the other. */
+export const NODE_RED_FILES = ['credential.key', 'flows_cred.json'] as const;
+/** Settings that a backup without a passphrase leaves out. */
+export const SECRET_SETTING = /KEY|PASSWORD|SECRET|USERNAME/;
+/** Inside the data folder: what waits to be taken to the NAS. No part of any backup. */
+export const NAS_STAGING = 'backup-for-nas';
+/** Its folder in the home of BACKUP_USER. */
+export const NAS_FOLDER = 'BaluPi backups';

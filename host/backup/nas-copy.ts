@@ -12,9 +12,7 @@ import {
   type Sent,
 } from '../../nodes/lib/upload/delivery/send.ts';
 import { HashThread } from '../../nodes/lib/upload/spool/hashing.ts';
-import { tellLastBackup } from './last-backup.ts';
-import { isNightName, outlived } from './outlived.ts';
-import { NAS_FOLDER, NAS_STAGING } from './places.ts';
+import { isNightName, NAS_FOLDER, NAS_STAGING, outlived, tellLastBackup } from './last-backup.ts';
 
 const LOOK_EVERY_MS = 60_000;
 /** After a refusal; what was done up to there is done again then. */

@@ -26,9 +26,8 @@ import {
 import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
 import { RESTORED_MARK } from '../../nodes/lib/upload/delivery/recovery.ts';
-import { type About, readArchive, type Summary } from './archive.ts';
-import { BackupFault } from './backup-fault.ts';
-import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SETTINGS } from './places.ts';
+import { type About, BackupFault, readArchive, type Summary } from './archive.ts';
+import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SETTINGS } from './last-backup.ts';
 
 /** Where all of a backup lies until it was checked. */
 const INCOMING = 'restore-running';

@@ -6,8 +6,7 @@ import {
   type ScryptOptions,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import { BackupFault } from './backup-fault.ts';
-import { ByteReader } from './byte-reader.ts';
+import { BackupFault, ByteReader } from './archive.ts';
 
 const MAGIC = Buffer.from('BALUPI-SEALED-1\n');
 const SALT_BYTES = 16;

@@ -1,5 +1,4 @@
-import type { KeptSettings } from '../kept-settings.ts';
-import { sealedValue } from '../sealed-settings.ts';
+import { type KeptSettings, sealedValue } from '../kept-settings.ts';
 
 /** What the pages may set; all else is the environment's or `balupi set`'s. */
 export type PageSetting =

@@ -4,23 +4,22 @@ import { answerNow, refuse } from '../../nodes/lib/http/http.ts';
 import type { Setup } from '../../nodes/lib/setup/setup.ts';
 import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { sentencePage, WAITING_CONTENT_SECURITY_POLICY } from '../dashboard-pages.ts';
-import { cookieOf } from '../dashboard-request.ts';
-import { DASHBOARD_COOKIE, goTo, send } from '../dashboard-sign-in.ts';
-import { refusalWords } from '../dashboard-words.ts';
-import { readForm } from '../page-form.ts';
+import { cookieOf, isSameOrigin } from '../dashboard-request.ts';
+import { DASHBOARD_COOKIE, goTo, refusalWords, send } from '../dashboard-sign-in.ts';
+import { readBody } from '../read-body.ts';
 import {
   adminPage,
   type Base,
   codePage,
   donePage,
   restartPage,
-  SECTIONS,
   type Section,
+  SECTIONS,
 } from './setup-pages.ts';
 import type { Sections, Visited } from './setup-sections.ts';
 
 /** Names the browser that entered the code. */
-export const SETUP_COOKIE = 'balupi_setup';
+const SETUP_COOKIE = 'balupi_setup';
 /** What the code opens while no admin is known, beside the sign-in itself. */
 const BEFORE_ADMIN: ReadonlySet<string> = new Set(['house', 'nas']);
 /** … and what the guided start leaves to the settings. */
@@ -40,7 +39,7 @@ interface Deps {
   readonly restart: () => void;
 }
 
-export interface SetupVisit {
+interface SetupVisit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly language: Language;
@@ -236,4 +235,22 @@ export class SetupDoor {
     send(place, refuse(code).statusCode, sentencePage(language, sentence));
     return null;
   }
+}
+
+/** A form's worth of names, passwords and choices. */
+const FORM_BYTES = 32 * 1_024;
+
+type FormRead =
+  | { readonly kind: 'form'; readonly form: URLSearchParams }
+  /** Another site's page sent it. */
+  | { readonly kind: 'foreign' }
+  | { readonly kind: 'too_large' }
+  | { readonly kind: 'cut' };
+
+/** Reads what a page of ours sent. */
+async function readForm(request: IncomingMessage): Promise<FormRead> {
+  if (!isSameOrigin(request)) return { kind: 'foreign' };
+  const read = await readBody(request, FORM_BYTES);
+  if (read.kind !== 'body') return read;
+  return { kind: 'form', form: new URLSearchParams(read.bytes.toString('utf8')) };
 }

@@ -1,5 +1,5 @@
 import type { GivenCode, SetupRecord, SetupStore } from '../../nodes/lib/setup/setup.ts';
-import { keepFile, keptText } from '../kept-file.ts';
+import { keepFile, keptText } from '../kept-settings.ts';
 
 const FILE = 'setup.json';
 const NOTHING: SetupRecord = { isOver: false, given: null };

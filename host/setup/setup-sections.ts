@@ -5,6 +5,7 @@ import type {
   User,
 } from '../../nodes/lib/accounts/accounts.ts';
 import { AddressRate } from '../../nodes/lib/accounts/login-limits.ts';
+import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
 import type {
   AccountOutcome,
   DeviceChange,
@@ -14,7 +15,7 @@ import type {
 } from '../../nodes/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
-import type { AskedNas, FoundNas } from '../nas-finder.ts';
+import { type AskedNas, askNearNas, findNas, type FoundNas } from '../nas-finder.ts';
 import type { HouseSettings, PageSetting } from './house-settings.ts';
 import {
   accountPage,
@@ -34,7 +35,7 @@ import {
 } from './setup-pages.ts';
 
 /** What the pages set up, each as its room does it. */
-export interface HouseDeps {
+interface HouseDeps {
   readonly nas: {
     now(): { readonly state: string; readonly version: string | null; readonly mac: string | null };
     ask(typed: string): Promise<AskedNas>;
@@ -75,7 +76,7 @@ export interface Visited {
   readonly address: string;
 }
 
-export type TakeOutcome =
+type TakeOutcome =
   | { readonly kind: 'page'; readonly statusCode: number; readonly html: string }
   | { readonly kind: 'next'; readonly place: string; readonly language?: Language }
   /** As `next`, once BaluPi has started again with what was set. */
@@ -453,4 +454,40 @@ function page(statusCode: number, html: string): TakeOutcome {
 
 function trimmed(form: URLSearchParams, name: string): string {
   return (form.get(name) ?? '').trim();
+}
+
+/** What the settings' pages do, done by the rooms. */
+export function housePorts({ accounts, credentials, nas, tapo, energy }: Rooms): HouseDeps {
+  return {
+    nas: {
+      now: () => {
+        const { awake, everSeen, version } = nas.presence.state;
+        const asleep = everSeen ? 'asleep' : 'never_seen';
+        return { state: awake ? 'awake' : asleep, version, mac: nas.macAddress };
+      },
+      ask: askNearNas,
+      find: findNas,
+    },
+    plugs: {
+      get hasAccount() {
+        return tapo.hasAccount;
+      },
+      tryAccount: (account, language) => tapo.tryAccount(account, language),
+      list: (language) => tapo.list(language),
+      discover: (language) => tapo.discover(language),
+      update: (id, change) => tapo.update(id, change),
+    },
+    keys: {
+      list: () => credentials.list(),
+      store: (username, apiKey) => credentials.storeKey(username, apiKey),
+      drop: (username) => credentials.remove(username, 'api_key'),
+    },
+    usePrice: (cents) => {
+      energy.useDefaultPrice(cents);
+    },
+    accounts: {
+      signIn: (given) => accounts.pageSignIn(given),
+      secondFactor: (given) => accounts.pageSecondFactor(given),
+    },
+  };
 }

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type UnusualHour, unusualJson } from '../lib/energy/energy.ts';
-import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
+import { actOf, type Acts, actsOf } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
@@ -9,26 +9,38 @@ import type { PlugSample } from '../lib/tapo/tapo.ts';
 import {
   dashboard,
   deviceTypes,
+  growthOfAll,
   hourly,
   oneSmartDevice,
   periodStats,
+  plugCost,
+  plugGrowth,
+  plugHistory,
   powerSummary,
   smartDevices,
 } from './app-acts.ts';
-import { growthOfAll, plugCost, plugGrowth, plugHistory } from './app-past-acts.ts';
-import { correct, corrections, undoCorrection } from './correction-acts.ts';
-import { announce, publishStates } from './home-assistant-acts.ts';
-import { PAGE_ACTS } from './page-acts.ts';
+import { DECLARATION } from './operations.ts';
 import {
   addPrice,
+  correct,
+  corrections,
   listPrices,
   putSlots,
   recalculate,
   removePrice,
+  undoCorrection,
   updatePrice,
 } from './price-acts.ts';
-import { costs, current, history, report, summary } from './query-acts.ts';
-import { DECLARATION } from './operations.ts';
+import {
+  announce,
+  costs,
+  current,
+  history,
+  PAGE_ACTS,
+  publishStates,
+  report,
+  summary,
+} from './query-acts.ts';
 
 interface EnergyConfig extends NodeDef, StoredNode {
   readonly op: string;

@@ -9,11 +9,19 @@ import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/
 import { answer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { check, days, fetchAhead, keepPins, settle } from './ahead-acts.ts';
 import { DECLARATION } from './operations.ts';
-import { listPins, pin, unpin } from './pin-acts.ts';
-import { rawReference } from './raw-reference.ts';
-import { usage } from './usage-act.ts';
+import {
+  check,
+  days,
+  fetchAhead,
+  keepPins,
+  listPins,
+  pin,
+  rawReference,
+  settle,
+  unpin,
+  usage,
+} from './pin-acts.ts';
 
 interface CacheConfig extends NodeDef, StoredNode {
   readonly op: string;

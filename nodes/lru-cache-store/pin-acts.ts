@@ -1,5 +1,13 @@
-import type { CachePin, CachePinBody, CachePins } from '../lib/api/api.ts';
-import type { Pin } from '../lib/cache/cache.ts';
+import type { User } from '../lib/accounts/accounts.ts';
+import type {
+  CacheDays,
+  CacheDaysQuery,
+  CachePin,
+  CachePinBody,
+  CachePins,
+  CacheUsage,
+} from '../lib/api/api.ts';
+import { type Pin, wireDays } from '../lib/cache/cache.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
@@ -90,4 +98,107 @@ function stateOf(pin: Pin): CachePin['state'] {
   if (pin.state === 'no_access' || pin.state === 'missing') return pin.state;
   if (pin.state === 'unchecked' || pin.pendingFiles > 0) return 'pending';
   return pin.state === 'cut_short' || pin.leftOutFiles > 0 ? 'partly_kept' : 'kept';
+}
+
+/** `GET /api/cache/days`. */
+export function days({ cache }: Rooms, message: ApiMessage): ApiMessage {
+  const { days: count } = callOf(message).query as CacheDaysQuery;
+  const counted = cache.background.days(count);
+  const payload: CacheDays = wireDays(counted.days, counted.today, count);
+  return withAnswer(message, answer(payload));
+}
+
+/** Fetches beside what is being read. Comes back when there is nothing left to fetch. */
+export async function fetchAhead({ prefetch }: Rooms): Promise<void> {
+  await prefetch.fetchNeighbours();
+}
+
+/** Looks through the pinned folders and fetches what is missing of them. */
+export async function keepPins({ prefetch }: Rooms): Promise<void> {
+  await prefetch.keepPins();
+}
+
+/** Reads a part of what is kept again, and drops what changed on the disk. */
+export async function check({ cache }: Rooms): Promise<void> {
+  await cache.check();
+}
+
+/** Evicts back to the limit: the queue may have grown, or the disk filled, since the last fill. */
+export async function settle({ cache }: Rooms): Promise<void> {
+  await cache.settle();
+}
+
+/** Copies that are named. */
+const MOST_UNREAD = 20;
+const COUNTED_DAYS = 30;
+/** Everybody's folder. */
+const SHARED = 'Shared';
+
+/** `GET /api/cache/usage`: an admin's everybody, anybody else's their own. */
+export async function usage(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { accounts, cache, files } = rooms;
+  const caller = callerOf(message);
+  const isAdmin = accounts.isAdmin(caller);
+  const users = isAdmin ? accounts.everybody() : [caller.user];
+  const { holdings } = cache.background;
+  const byTop = await holdings.byTop();
+  const whose = isAdmin ? null : caller.user.id;
+  const unread = holdings.unreadSum(whose);
+  const named = holdings
+    .unread(whose, MOST_UNREAD)
+    .filter(({ path, ownerId }) => files.mayRead(caller.user, path, ownerId));
+  const payload: CacheUsage = {
+    users: users.map((user) => {
+      const { files: homeFiles, bytes: homeBytes } = byTop.get(user.username) ?? NOTHING;
+      return { ...pinsOf(rooms, user), home_files: homeFiles, home_bytes: homeBytes };
+    }),
+    shared: {
+      files: byTop.get(SHARED)?.files ?? 0,
+      size_bytes: byTop.get(SHARED)?.bytes ?? 0,
+    },
+    unread_files: unread.files,
+    unread_bytes: unread.bytes,
+    unread: named.map(({ path, sizeBytes, fetchedAtMs }) => ({
+      path,
+      size_bytes: sizeBytes,
+      fetched_at: isoSeconds(fetchedAtMs),
+    })),
+    ...fetchedAhead(rooms),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+const NOTHING = { files: 0, bytes: 0 };
+
+function pinsOf({ cache, upload }: Rooms, { id, username }: User) {
+  const { pins } = cache.background;
+  const queued = upload.usageOf(id);
+  return {
+    username,
+    pins: pins.ofUser(id).length,
+    pinned_bytes: pins.wantedBytes(id),
+    share_bytes: pins.shareBytes(id),
+    queued_bytes: queued.bytes,
+  };
+}
+
+function fetchedAhead({ cache }: Rooms) {
+  const sums = { prefetched_files: 0, prefetched_used_files: 0 };
+  for (const day of cache.background.days(COUNTED_DAYS).days) {
+    sums.prefetched_files += day.prefetchedFiles;
+    sums.prefetched_used_files += day.usedFiles;
+  }
+  return { days: COUNTED_DAYS, ...sums };
+}
+
+/**
+ * The words a download was asked with, undecoded: what follows `/download/`, or the query's `path`.
+ * The files room decodes them itself, as names with a bare `%` or `+` have two readings.
+ */
+export function rawReference(message: ApiMessage): string {
+  const { rest } = callOf(message);
+  if (rest !== null) return rest;
+  const query = (message.req?.url ?? '').split('?').slice(1).join('?');
+  const pair = query.split('&').find((part) => part.startsWith('path='));
+  return pair?.slice('path='.length) ?? '';
 }

@@ -1,7 +1,33 @@
-import type { LocateOutcome } from '../lib/files/files.ts';
-import { callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { troubleAnswer } from '../lib/guard/fault-answers.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setImmediate } from 'node:timers/promises';
+import type { FileListQuery } from '../lib/api/api.ts';
+import {
+  type Listing,
+  listingHeaders,
+  type ListOutcome,
+  type LocateOutcome,
+  type PageWish,
+  readCursor,
+  wireListing,
+} from '../lib/files/files.ts';
+import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import { asleepAnswer, nasRefusal, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/guarded.ts';
+import {
+  answer,
+  type Answer,
+  answerNow,
+  codingFor,
+  isoSeconds,
+  packed,
+  refuse,
+  TextAnswer,
+} from '../lib/http/http.ts';
+import { MOST_TEXT_BYTES } from '../lib/kept/kept.ts';
+import { type NasExchange, readNasJson } from '../lib/nas/nas.ts';
+import type { Given } from '../lib/operations/operations.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /**
@@ -45,4 +71,322 @@ async function wantedFile({ files }: Rooms, message: FileMessage): Promise<Wante
   const path = file.kind === 'missing' ? (file.file.shownPath ?? file.file.path) : file.path;
   const found = await files.locatePath(callerOf(message), path, { auto: callOf(message).auto });
   return found.kind === 'queued' ? { kind: 'not_found' } : found;
+}
+
+/** A folder of more entries goes out in pieces, past Node-RED, which would hold all of it. */
+const MOST_AT_ONCE = 1_000;
+/** Entries of one piece. */
+const PIECE_ITEMS = 125;
+
+/** `GET /api/files/list`. */
+export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+  const { files, nas, prefetch } = rooms;
+  const { query, auto, literalPath } = callOf(message);
+  const { path, ...asked } = query as FileListQuery;
+  const page = pageWish(asked);
+  if (page === 'bad_cursor')
+    return withAnswer(message, refuse('invalid', { errors: [BAD_CURSOR] }));
+  const first = page ?? { limit: MOST_AT_ONCE, after: null };
+  const listed = await files.list(callerOf(message), path, { auto, page: first, literalPath });
+  if (listed.kind !== 'listing') {
+    return withAnswer(message, troubleAnswer(listed, nas.presence.state));
+  }
+  const { listing } = listed;
+  const fromHere = listing.source === 'stored';
+  prefetch.listed({ caller: callerOf(message), path: listing.path, auto, fromHere });
+  if (page === undefined && listing.page !== undefined && listing.page.end !== null) {
+    await sendInPieces(rooms, message, listing);
+    return null;
+  }
+  return atOnce(rooms, message, page === undefined ? unpaged(listing) : listing);
+}
+
+const BAD_CURSOR = {
+  loc: ['query', 'cursor'],
+  msg: 'wanted the next_cursor of the page before, together with limit',
+};
+
+function pageWish({ limit, cursor }: Omit<FileListQuery, 'path'>) {
+  if (limit === undefined) return cursor === undefined ? undefined : 'bad_cursor';
+  const after = cursor === undefined ? null : readCursor(cursor);
+  return cursor !== undefined && after === null ? 'bad_cursor' : { limit, after };
+}
+
+function unpaged(listing: Listing): Listing {
+  const { page, ...rest } = listing;
+  return page === undefined ? listing : rest;
+}
+
+async function atOnce(
+  { cache }: Rooms,
+  message: ApiMessage,
+  listing: Listing,
+): Promise<ApiMessage> {
+  const wire = wireListing(listing, (kept) => cache.isKept(kept));
+  const headers = listingHeaders(listing);
+  const coding = codingFor(message.req?.headers ?? {});
+  const bytes = coding === null ? null : await packed(JSON.stringify(wire), coding);
+  if (bytes === null || coding === null) return withAnswer(message, answer(wire, 200, headers));
+  return withAnswer(message, answer(bytes, 200, { ...headers, ...packedHeaders(message, coding) }));
+}
+
+function packedHeaders(message: ApiMessage, coding: string): Record<string, string> {
+  const vary = [message.res?._res.getHeader('Vary'), 'Accept-Encoding'].filter(Boolean).join(', ');
+  return { ...JSON_TYPE, 'Content-Encoding': coding, Vary: vary };
+}
+
+const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
+
+/**
+ * The same answer as a small folder's, a piece at a time, so that nobody waits for it. What cannot
+ * be finished is cut: half a listing would read as deletions.
+ */
+async function sendInPieces(rooms: Rooms, message: ApiMessage, begin: Listing): Promise<void> {
+  const response = responseOf(message);
+  const coding = codingFor(message.req?.headers ?? {});
+  const packing = coding === null ? JSON_TYPE : packedHeaders(message, coding);
+  const out = new TextAnswer(response, { ...listingHeaders(begin), ...packing }, coding);
+  if (message.req?.method === 'HEAD') {
+    out.end();
+    return;
+  }
+  let isGoingOn = await out.write(`{"path":${JSON.stringify(begin.path)},"files":[`);
+  try {
+    for await (const text of pieces(rooms, message, begin)) {
+      isGoingOn &&= await out.write(text);
+      if (!isGoingOn) return;
+    }
+  } catch (error) {
+    out.cut();
+    throw error;
+  }
+  if (await out.write(']}')) out.end();
+}
+
+async function* pieces(rooms: Rooms, message: ApiMessage, begin: Listing): AsyncGenerator<string> {
+  const { files, cache } = rooms;
+  const [caller, { auto }] = [callerOf(message), callOf(message)];
+  let divider = '';
+  let listing = begin;
+  for (;;) {
+    const entries = wireListing(listing, (kept) => cache.isKept(kept)).files;
+    const texts = entries.map((entry) => JSON.stringify(entry));
+    if (texts.length > 0) {
+      yield divider + texts.join(',');
+      divider = ',';
+    }
+    const end = listing.page?.end ?? null;
+    if (end === null) return;
+    await setImmediate();
+    const page: PageWish = { limit: PIECE_ITEMS, after: end };
+    const next = await files.list(caller, begin.path, { auto, page });
+    listing = goesOn(next, begin);
+  }
+}
+
+/** @throws Error where the folder is not what it was */
+function goesOn(next: ListOutcome, begin: Listing): Listing {
+  if (next.kind === 'listing' && next.listing.page?.isListed === begin.page?.isListed) {
+    return next.listing;
+  }
+  throw new Error(`A listing ended in the middle: ${next.kind}.`);
+}
+
+const USUAL_COUNT = 10;
+const MOST_COUNT = 1_000;
+
+/** From what is kept of its user's folders: it asks the NAS nothing and wakes nobody. */
+export async function largestFiles(
+  { files }: Rooms,
+  message: ApiMessage,
+  { count: asked }: Given,
+): Promise<ApiMessage> {
+  const { path = '' } = callOf(message).query as Partial<FileListQuery>;
+  const folder = path.replace(/^\/+|\/+$/g, '');
+  const wanted = Math.floor(Number(asked ?? USUAL_COUNT));
+  const count = wanted >= 1 ? Math.min(wanted, MOST_COUNT) : USUAL_COUNT;
+  const found = await files.largest(callerOf(message).user, folder, count);
+  if (found === null) {
+    const detail = 'This folder was never listed through the Pi by this user.';
+    return withAnswer(message, refuse('not_found', { detail }));
+  }
+  const payload = {
+    files: found.files.map((file) => ({
+      path: file.path,
+      size: file.sizeBytes,
+      modified_at: isoSeconds(file.modifiedAtMs),
+    })),
+    unlisted_folders: found.unlistedFolders,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+type Response = Extract<NasExchange, { readonly kind: 'response' }>;
+
+/** A desktop's first list holds every file it knows; the NAS compares them all before it answers. */
+const COMPARING_MS = 120_000;
+/** As much of a question is held against the one before; with its length it tells them apart. */
+const BEGIN_BYTES = 1024 * 1024;
+/** When a desktop is told to ask again where nothing could be kept for it. */
+const TURN_SECONDS = 60;
+
+/**
+ * `POST /api/sync/changes`, passed on in both directions as it streams. The NAS answers with the
+ * paths a desktop should delete because it does not know them, and compares its own storage paths
+ * with folder-relative ones (measured), so these are the family's files: `to_delete` is always
+ * emptied. Nobody may ask while an upload of theirs is on its way; looked at before the question and
+ * again before the answer goes out.
+ *
+ * A desktop asks every 30 s for each of its folders, and the NAS counts each question against its
+ * sleep: one that was answered before waits for its turn, and meanwhile gets that answer with its age.
+ */
+export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+  const [request, response] = [requestOf(message), responseOf(message)];
+  const caller = callerOf(message);
+  const say = (given: Answer): ApiMessage | null => {
+    if (request.complete) return withAnswer(message, given);
+    // The rest of the refused body still comes, which the reply node knows nothing of.
+    answerNow(request, response, given);
+    return null;
+  };
+  const no = refusalFor(rooms, caller.user.id);
+  if (no !== null) return say(no);
+  const token = caller.nasToken ?? (await rooms.credentials.credentialFor(caller.user.id));
+  if (token === null) return say(refuse('refresh_token_now'));
+  const question = await readQuestion(request);
+  if (question === null) return null;
+  const key = rooms.kept.deltas.keyOf(caller.user.id, question.begin, question.lengthBytes);
+  if (!rooms.kept.mayAskForDelta(key)) {
+    rooms.files.syncAsked(caller, false);
+    return say(await keptDelta(rooms, key));
+  }
+  const exchange = await ask(rooms, message, token, question.body);
+  if (exchange.kind === 'failed') return say(asleepAnswer(rooms.nas.presence.state));
+  if (exchange.status === 401) await rooms.credentials.refused(token);
+  const late = refusalFor(rooms, caller.user.id) ?? (await refusalOf(rooms, exchange));
+  if (late === null) {
+    await passOn(exchange, response, rooms, (text) => {
+      rooms.files.syncAsked(caller, rooms.kept.deltas.keep(key, text));
+    });
+    return null;
+  }
+  exchange.body.destroy();
+  return say(late);
+}
+
+async function ask(
+  { nas }: Rooms,
+  message: ApiMessage,
+  token: string,
+  body: Question['body'],
+): Promise<NasExchange> {
+  return await nas.client.relay({
+    method: 'POST',
+    path: '/api/sync/changes',
+    headers: {
+      Authorization: `Bearer ${token}`,
+      Accept: 'application/json',
+      'Content-Type': requestOf(message).headers['content-type'] ?? 'application/json',
+      'X-Sync-Trigger': 'auto',
+    },
+    body,
+    firstByteMs: COMPARING_MS,
+    signal: callOf(message).signal,
+  });
+}
+
+interface Question {
+  readonly begin: Buffer;
+  /** Null where it is not told. */
+  readonly lengthBytes: number | null;
+  readonly body: Buffer | { readonly stream: Readable; readonly sizeBytes: number | null };
+}
+
+/** Reads the begin of the body, mostly all of it. Null when the caller is gone. */
+async function readQuestion(request: IncomingMessage): Promise<Question | null> {
+  const { 'content-length': length } = request.headers;
+  const lengthBytes = length === undefined ? null : Number(length);
+  const pieces: Buffer[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const piece of request.iterator({ destroyOnReturn: false })) {
+      pieces.push(piece as Buffer);
+      sizeBytes += (piece as Buffer).length;
+      if (sizeBytes >= BEGIN_BYTES) break;
+    }
+  } catch (error) {
+    if (request.destroyed || request.errored !== null) return null;
+    throw error;
+  }
+  const begin = Buffer.concat(pieces);
+  if (sizeBytes < BEGIN_BYTES) return { begin, lengthBytes: sizeBytes, body: begin };
+  const rest = async function* (): AsyncGenerator<Buffer> {
+    yield begin;
+    // An answer may come before all of it was read; the connection stays for it.
+    for await (const piece of request.iterator({ destroyOnReturn: false })) yield piece as Buffer;
+  };
+  return { begin, lengthBytes, body: { stream: Readable.from(rest()), sizeBytes: lengthBytes } };
+}
+
+async function keptDelta({ kept }: Rooms, key: string): Promise<Answer> {
+  const found = await kept.deltas.find(key);
+  if (found === null || found.text === null) {
+    return refuse('nas_left_alone', { retryAfterSeconds: TURN_SECONDS });
+  }
+  return answer(JSON.parse(found.text), 200, { Age: String(found.ageSeconds) });
+}
+
+function refusalFor({ nas, upload }: Rooms, userId: number): Answer | null {
+  if (!nas.presence.state.awake) return asleepAnswer(nas.presence.state);
+  return upload.hasUnfinished(userId) ? refuse('uploads_waiting') : null;
+}
+
+/** The NAS's no, and what the apps could not read, put into the contract's words. */
+async function refusalOf(rooms: Rooms, exchange: Response): Promise<Answer | null> {
+  const { nas, clock } = rooms;
+  const { status, headers } = exchange;
+  if (status === 429) return refuse('nas_busy', { retryAfterSeconds: 60 });
+  if (status === 503) return asleepAnswer(nas.presence.state);
+  const isJson = /^application\/json\b/i.test(headers['content-type'] ?? '');
+  if (!isJson || status >= 500) return refuse('nas_bad_answer');
+  if (status < 400) return null;
+  const told = await readNasJson(exchange, clock);
+  if (told.kind !== 'answer') return refuse('nas_bad_answer');
+  return nasRefusal(status, told.body, 'bad_token');
+}
+
+/** @param told hears what was answered right before its end goes out; null where it was too long */
+async function passOn(
+  exchange: Response,
+  response: ServerResponse,
+  { upload }: Rooms,
+  told: (text: string | null) => void,
+): Promise<void> {
+  const { status, headers, body } = exchange;
+  response.writeHead(status, { 'Content-Type': headers['content-type'] ?? 'application/json' });
+  try {
+    await pipeline(body, upload.withoutDeletes(), tap(told), response);
+  } catch (error) {
+    // Cut on either side: the caller sees a broken answer, never a short one that looks whole.
+    if (!response.destroyed) response.destroy();
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+/** Hands everything on, and tells at its end what it was. */
+function tap(told: (text: string | null) => void): Transform {
+  let pieces: Buffer[] = [];
+  let sizeBytes = 0;
+  return new Transform({
+    transform(piece: Buffer, _encoding, next) {
+      sizeBytes += piece.length;
+      if (sizeBytes <= MOST_TEXT_BYTES) pieces.push(piece);
+      else pieces = [];
+      next(null, piece);
+    },
+    flush(next) {
+      told(sizeBytes <= MOST_TEXT_BYTES ? Buffer.concat(pieces).toString() : null);
+      next();
+    },
+  });
 }

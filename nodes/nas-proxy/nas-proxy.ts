@@ -4,24 +4,32 @@ import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { credentials, dropCredentials, putCredential } from './credential-acts.ts';
-import { fetchFile } from './file-acts.ts';
-import { goodbye, handshakeSnapshot, handshakeStatus, hello } from './handshake-acts.ts';
-import { largestFiles } from './largest-act.ts';
-import { listFolder } from './list-act.ts';
+import { fetchFile, largestFiles, listFolder, syncChanges } from './file-acts.ts';
+import { DECLARATION } from './operations.ts';
+import { pass } from './pass-act.ts';
 import {
+  credentials,
   desktops,
   deviceCode,
+  dropCredentials,
   endDesktop,
+  endSignIn,
+  goodbye,
+  handshakeSnapshot,
+  handshakeStatus,
+  hello,
+  login,
+  logout,
+  me,
+  people,
   poll,
+  probe,
+  putCredential,
+  refresh,
   register as registerPhone,
-} from './pairing-acts.ts';
-import { pass } from './pass-act.ts';
-import { login, logout, me, refresh, verifyTwoFactor } from './sign-in-acts.ts';
-import { endSignIn, people } from './people-acts.ts';
-import { probe, status } from './status-acts.ts';
-import { syncChanges } from './sync-acts.ts';
-import { DECLARATION } from './operations.ts';
+  status,
+  verifyTwoFactor,
+} from './sign-in-acts.ts';
 
 interface NasProxyConfig extends NodeDef, StoredNode {
   readonly op: string;

@@ -1,8 +1,26 @@
-import type { SignInOutcome } from '../lib/accounts/accounts.ts';
-import type { LoginBody, RefreshBody, VerifyTwoFactorBody } from '../lib/api/api.ts';
+import type { CredentialView, SignInOutcome, User } from '../lib/accounts/accounts.ts';
+import {
+  type Credential,
+  type CredentialBody,
+  type CredentialDropQuery,
+  type CredentialList,
+  endpointById,
+  type EndpointId,
+  type GoodbyeAnswer,
+  type HandshakeStatus,
+  type HelloAnswer,
+  type LoginBody,
+  type NasStatus,
+  type PairedDesktopList,
+  type People,
+  type RefreshBody,
+  type VerifyTwoFactorBody,
+} from '../lib/api/api.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { nasRefusal } from '../lib/guard/fault-answers.ts';
-import { answer, refuse, type RefusalCode } from '../lib/http/http.ts';
+import { requestOf } from '../lib/guard/guarded.ts';
+import type { ClaimedCall, Verdict } from '../lib/handshake/handshake.ts';
+import { answer, type Answer, isoSeconds, type RefusalCode, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `POST /api/auth/login`. */
@@ -43,7 +61,7 @@ export async function logout({ accounts, nas }: Rooms, message: ApiMessage): Pro
 const WRONG = 'bad_credentials';
 
 /** Puts what came of a sign-in into the message. */
-export function told(
+function told(
   message: ApiMessage,
   outcome: SignInOutcome,
   nas: Rooms['nas'],
@@ -69,4 +87,274 @@ export function told(
       return withAnswer(message, refuse(code, { ...details, ...sleep }));
     }
   }
+}
+
+/** `GET /api/nas/credentials`. */
+export function credentials({ credentials: stored }: Rooms, message: ApiMessage): ApiMessage {
+  const payload: CredentialList = { credentials: stored.list().map(wireCredential) };
+  return withAnswer(message, answer(payload));
+}
+
+/** `PUT /api/nas/credentials/{username}`. */
+export async function putCredential(
+  { credentials: stored }: Rooms,
+  message: ApiMessage,
+): Promise<ApiMessage> {
+  const { body, params } = callOf(message);
+  const { api_key: apiKey } = body as CredentialBody;
+  const done = await stored.storeKey(params['username'] ?? '', apiKey);
+  if (done.kind === 'stored') return withAnswer(message, answer(wireCredential(done.credential)));
+  const { detail } = done;
+  const errors = [{ loc: ['body', 'api_key'], msg: detail }];
+  return withAnswer(message, refuse('invalid', { detail, errors }));
+}
+
+/** `DELETE /api/nas/credentials/{username}`. */
+export async function dropCredentials(
+  { credentials: stored }: Rooms,
+  message: ApiMessage,
+): Promise<ApiMessage> {
+  const { query, params } = callOf(message);
+  const { kind } = query as CredentialDropQuery;
+  const found = await stored.remove(params['username'] ?? '', kind ?? null);
+  return withAnswer(message, found ? answer({ message: 'Forgotten' }) : refuse('not_found'));
+}
+
+/** Never its secret. */
+function wireCredential(view: CredentialView): Credential {
+  return {
+    username: view.username,
+    kind: view.kind,
+    state: view.state,
+    last_used: view.lastUsedMs === null ? null : isoSeconds(view.lastUsedMs),
+    expires_at: view.expiresAtMs === null ? null : isoSeconds(view.expiresAtMs),
+    created_at: isoSeconds(view.createdAtMs),
+    detail: view.detail,
+  };
+}
+
+/** `POST /api/mobile/register`. */
+export function register(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  return asked(rooms, message, (body, address) => rooms.accounts.pairing.register(body, address));
+}
+
+/** `POST /api/desktop-pairing/device-code`. */
+export function deviceCode(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  return asked(rooms, message, (body, address) => rooms.accounts.pairing.deviceCode(body, address));
+}
+
+/** `POST /api/desktop-pairing/poll`. */
+export function poll(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  return asked(rooms, message, (body, address) => rooms.accounts.pairing.poll(body, address));
+}
+
+/** `GET /api/auth/desktops`. */
+export function desktops({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+  const rows = accounts.pairedDesktops(callerOf(message));
+  const payload: PairedDesktopList = {
+    desktops: rows.map(({ deviceId, deviceName, userId, pairedAtMs, endsAtMs }) => ({
+      device_id: deviceId,
+      device_name: deviceName,
+      username: accounts.userOf(userId)?.username ?? null,
+      paired_at: isoSeconds(pairedAtMs),
+      valid_until: isoSeconds(endsAtMs),
+    })),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `DELETE /api/auth/desktops/{device_id}`. */
+export function endDesktop({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+  const { device_id: deviceId = '' } = callOf(message).params;
+  const found = accounts.endPairedDesktop(callerOf(message), deviceId);
+  return withAnswer(message, found ? answer({ message: 'Ended' }) : refuse('not_found'));
+}
+
+/** The NAS says what it wants in there; that it is JSON is all that is looked at here. */
+async function asked(
+  { nas }: Rooms,
+  message: ApiMessage,
+  ask: (body: unknown, address: string) => Promise<SignInOutcome>,
+): Promise<ApiMessage> {
+  const { body: bytes, address } = callOf(message);
+  if (!(bytes instanceof Uint8Array)) throw new Error('The guard handed no bytes on.');
+  let body: unknown;
+  try {
+    body = JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
+  } catch {
+    return withAnswer(message, refuse('malformed', { detail: 'The body is no JSON.' }));
+  }
+  return told(message, await ask(body, address), nas, 'bad_credentials');
+}
+
+const MB = 1024 * 1024;
+/** The NAS waits a second for the whole answer (contract 6). */
+const NAME_WITHIN_MS = 700;
+
+/** `POST /api/handshake/nas-going-offline`: asleep from this moment on. */
+export async function goodbye(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { handshake, nas, dns } = rooms;
+  const no = refusalOf(handshake.goodbye(claimed(message, 'handshake-goodbye')));
+  if (no !== null) return withAnswer(message, no);
+  nas.goodbye();
+  const dns_switched = await dns.isSwitched(NAME_WITHIN_MS);
+  const payload: GoodbyeAnswer = { acknowledged: true, dns_switched };
+  return withAnswer(message, answer(payload));
+}
+
+/**
+ * `POST /api/handshake/nas-coming-online`. The NAS serves only after this answer, so nothing is
+ * waited for; the delivery begins by itself when the NAS answers.
+ */
+export function hello({ handshake, nas, upload }: Rooms, message: ApiMessage): ApiMessage {
+  const no = refusalOf(handshake.hello(claimed(message, 'handshake-hello')));
+  if (no !== null) return withAnswer(message, no);
+  nas.hello();
+  const payload: HelloAnswer = {
+    acknowledged: true,
+    inbox_flushed: upload.inbox().files === 0,
+    files_transferred: 0,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/handshake/status`: from memory and the queue, over all users. */
+export function handshakeStatus(rooms: Rooms, message: ApiMessage): ApiMessage {
+  const { awake, sinceMs } = rooms.nas.presence.state;
+  const snapshotAtMs = rooms.handshake.snapshotAtMs();
+  const { files, bytes } = rooms.upload.inbox();
+  const payload: HandshakeStatus = {
+    nas_state: awake ? 'online' : 'offline',
+    since: isoSeconds(sinceMs),
+    last_snapshot: snapshotAtMs === null ? null : isoSeconds(snapshotAtMs),
+    inbox_size_mb: Math.round((bytes / MB) * 100) / 100,
+    inbox_files: files,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `GET /api/handshake/snapshot`: in the letters it came in, as large numbers would not survive. */
+export function handshakeSnapshot({ handshake }: Rooms, message: ApiMessage): ApiMessage {
+  const snapshot = handshake.snapshot();
+  if (snapshot === null) {
+    return withAnswer(message, refuse('not_found', { detail: 'No snapshot available' }));
+  }
+  const headers = { 'Content-Type': 'application/json; charset=utf-8' };
+  return withAnswer(message, answer(snapshot.text, 200, headers));
+}
+
+function claimed(message: ApiMessage, id: EndpointId): ClaimedCall {
+  const { headers } = requestOf(message);
+  const { body, address } = callOf(message);
+  const { method, path } = endpointById(id);
+  if (!(body instanceof Uint8Array)) throw new Error('The guard handed no bytes on.');
+  return {
+    method,
+    path,
+    body,
+    address,
+    timestamp: one(headers['x-balupi-timestamp']),
+    signature: one(headers['x-balupi-signature']),
+  };
+}
+
+function one(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join(', ') : header;
+}
+
+function refusalOf(verdict: Verdict): Answer | null {
+  switch (verdict.kind) {
+    case 'accepted':
+      return null;
+    case 'malformed':
+      return refuse('malformed', { detail: 'The body is no JSON object.' });
+    case 'switched_off':
+      return refuse('handshake_off');
+    case 'clock_unsynced':
+      return refuse('clock_unsynced');
+    case 'too_many_tries':
+      return refuse('too_many_tries', { retryAfterSeconds: verdict.waitMs / 1_000 });
+    case 'refused':
+      return refuse('bad_signature', { detail: verdict.reason });
+  }
+}
+
+/** `GET /api/people`: an admin's everybody, anybody else's themselves. */
+export function people(rooms: Rooms, message: ApiMessage): ApiMessage {
+  const { accounts, credentials } = rooms;
+  const caller = callerOf(message);
+  const isAdmin = accounts.isAdmin(caller);
+  const users = isAdmin ? accounts.everybody() : [caller.user];
+  const signIns = accounts.signIns.list(isAdmin ? null : caller.user.id);
+  const stored = credentials.list();
+  const payload: People = {
+    users: users.map((user) => ({
+      ...whoIs(rooms, user),
+      credentials: stored.filter(({ username }) => username === user.username).map(wireCredential),
+      sign_ins: signIns
+        .filter(({ userId }) => userId === user.id)
+        .map(({ id, kind, name, sinceMs, endsAtMs }) => ({
+          ...{ id, kind, name },
+          since: isoSeconds(sinceMs),
+          ends_at: endsAtMs === null ? null : isoSeconds(endsAtMs),
+        })),
+    })),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `DELETE /api/people/sign-ins/{id}`. */
+export function endSignIn({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+  const caller = callerOf(message);
+  const whose = accounts.isAdmin(caller) ? null : caller.user.id;
+  const isDone = accounts.signIns.end(callOf(message).params['id'] ?? '', whose);
+  return withAnswer(message, isDone ? answer({ message: 'Ended' }) : refuse('not_found'));
+}
+
+function whoIs({ accounts }: Rooms, user: User) {
+  const { username, role } = user;
+  const mayWake = accounts.mayWake({ user, kind: 'pi', nasToken: null, scope: 'all' });
+  return {
+    ...{ username, role },
+    may_wake: mayWake,
+    answered_at: isoSeconds(accounts.answeredAtMs(user.id)),
+  };
+}
+
+/** `GET /api/nas/status`: from memory, never waits for the NAS. */
+export function status(rooms: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(statusNow(rooms)));
+}
+
+function statusNow({ nas, files }: Rooms): NasStatus {
+  const known = nas.status();
+  return {
+    online: known.online,
+    version: known.version,
+    url: known.url,
+    nas_state: known.powerState,
+    sleep_state: known.sleepState,
+    reachable_by: known.reachableBy,
+    power_w: known.powerW,
+    since: isoSeconds(known.sinceMs),
+    last_seen: known.lastSeenMs === null ? null : isoSeconds(known.lastSeenMs),
+    ...(known.fault === null ? {} : { nas_mismatch: true }),
+    ...(files.isStorageMissing ? { nas_storage_missing: true } : {}),
+    wake: {
+      state: known.wake.state,
+      started_at: known.wake.startedAtMs === null ? null : isoSeconds(known.wake.startedAtMs),
+      attempts: known.wake.attempts,
+    },
+  };
+}
+
+/** Looks whether the NAS is awake, when it is time to, and says so at one of three outputs. */
+export async function probe(rooms: Rooms, message: ApiMessage): Promise<unknown> {
+  const { nas, schedule } = rooms;
+  if (!schedule.probe.due()) return null;
+  if ((await nas.probe()) === 'skipped') return null;
+  message.payload = statusNow(rooms);
+  const { awake, reachable } = nas.presence.state;
+  if (awake) return [message, null, null];
+  return reachable ? [null, message, null] : [null, null, message];
 }

@@ -10,7 +10,7 @@ import type {
   UploadRow,
 } from '../lib/api/api.ts';
 import { eventMessage, ofUpload } from '../lib/events/events.ts';
-import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
+import { actOf, type Acts, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
 import { answer, answerNow, isoSeconds } from '../lib/http/http.ts';
@@ -23,9 +23,8 @@ import {
 } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { acceptAnswer, refusedAnswer, type UploadNews } from '../lib/upload/upload.ts';
-import { conflicts, resolveConflict } from './conflict-acts.ts';
+import { conflicts, resolveConflict, RESUMABLE_ACTS } from './conflict-acts.ts';
 import { DECLARATION } from './operations.ts';
-import { RESUMABLE_ACTS } from './resumable-acts.ts';
 
 interface UploadConfig extends NodeDef, StoredNode {
   readonly op: string;

@@ -1,6 +1,6 @@
 /**
  * What the light page draws. Everything else of an owner's gets the Dashboard's own page, for
- * everybody: at the Pi by the flows that run (`host/dashboard-lean.ts`), in a page that is open by
+ * everybody: at the Pi by the flows that run (`host/dashboard-files.ts`), in a page that is open by
  * what it is told after a deploy.
  */
 

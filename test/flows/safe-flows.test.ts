@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { deployedOverSafe } from '../../flows/flow-storage.ts';
 import type { FlowNode } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
-import { deployedOverSafe } from '../../flows/safe-flows.ts';
 
 const tab = (id: string, more: object = {}): FlowNode => ({ id, type: 'tab', label: id, ...more });
 const node = (id: string, z: string, more: object = {}): FlowNode => ({

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
 import { mkdirSync, readdirSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { Accel } from '../../host/accel.ts';
-import { RemoteAddresses } from '../../host/remote-address.ts';
-import { startNginxFront, type NginxFront } from '../bench/world/nginx-front.ts';
+import { Accel, RemoteAddresses } from '../../host/remote-address.ts';
+import { type NginxFront, startNginxFront } from '../bench/world/nginx-front.ts';
 import { findProgram } from '../bench/world/programs.ts';
 import { until } from '../bench/world/until.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';

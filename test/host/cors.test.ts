@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Cors } from '../../host/cors.ts';
+import { Cors } from '../../host/common-headers.ts';
 
 const PAGE = 'http://good.example';
 

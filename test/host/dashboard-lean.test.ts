@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { dashboardFolder } from '../../host/dashboard-files.ts';
-import { LeanPage, type SetNode } from '../../host/dashboard-lean.ts';
-import { FlowFiles } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ShippedFlowFolder } from '../../flows/shipped-flows.ts';
+import { dashboardFolder, LeanPage, type SetNode } from '../../host/dashboard-files.ts';
+import { FlowFiles } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 
 const PACKED = join('dist', 'dashboard');
 const INDEX = readFileSync(join(dashboardFolder(), 'index.html'), 'utf8').replaceAll(

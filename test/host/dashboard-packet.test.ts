@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { inLook, withoutAdmins } from '../../host/dashboard-look.ts';
-import { admitPacket, isFor } from '../../host/dashboard-packet.ts';
 import { isDashboard, isSameOrigin, safeNext } from '../../host/dashboard-request.ts';
+import { admitPacket, inLook, isFor, withoutAdmins } from '../../host/dashboard-sockets.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   'plugs-list': 'ui-template',

@@ -1,7 +1,7 @@
+import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { runInNewContext } from 'node:vm';
-import fc from 'fast-check';
-import { pageScript } from '../../host/dashboard-script.ts';
+import { pageScript } from '../../host/dashboard-files.ts';
 import { changesOf } from '../../nodes/lib/viewers/viewers.ts';
 
 interface PageWriting {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { hostname } from 'node:os';
-import { HostCheck } from '../../host/host-check.ts';
+import { HostCheck } from '../../host/common-headers.ts';
 
 function request(host: string | undefined, origin?: string): IncomingMessage {
   return { headers: { host, origin } } as unknown as IncomingMessage;

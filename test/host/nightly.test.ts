@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nightName, outlived } from '../../host/backup/outlived.ts';
+import { nightName, outlived } from '../../host/backup/last-backup.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const DAY_MS = 86_400_000;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RunEnds } from '../../host/run-ends.ts';
+import { RunEnds } from '../../host/flow-state.ts';
 
 const MINUTE_MS = 60_000;
 

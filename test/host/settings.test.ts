@@ -11,8 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gatherEnvironment, letKeyHold, openToOthers } from '../../host/environment.ts';
-import { KeptSettings } from '../../host/kept-settings.ts';
-import { sealedValue, unreadableIn } from '../../host/sealed-settings.ts';
+import { KeptSettings, sealedValue, unreadableIn } from '../../host/kept-settings.ts';
 import { readSettings, SETTINGS, type Settings } from '../../settings.ts';
 
 const SECRET = '3f9c1d7be5a84602c7d1e9f0ab34cd56';

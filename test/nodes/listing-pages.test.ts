@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ApiMessage } from '../../nodes/lib/guard/call.ts';
 import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
-import { listFolder } from '../../nodes/nas-proxy/list-act.ts';
+import { listFolder } from '../../nodes/nas-proxy/file-acts.ts';
 import { FilesBench } from '../lib/files/files-bench.ts';
 
 describe('Listing a folder in pages', () => {

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { pageScript } from '../../../host/dashboard-script.ts';
+import { pageScript } from '../../../host/dashboard-files.ts';
 import { EVENT_KINDS, sentence } from '../../../nodes/lib/events/events.ts';
 import { said, saidNumber, Words, WORDS } from '../../../nodes/lib/words/words.ts';
 

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { keepDelivered, shownEntry, showTouched } from '../host/room-ports.ts';
+import { join } from 'node:path';
+import { keepDelivered, pendingUploads, shownEntry, showTouched } from '../host/room-ports.ts';
+import { Cache } from '../nodes/lib/cache/cache.ts';
+import { Files } from '../nodes/lib/files/files.ts';
 import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import { Prefetch } from '../nodes/lib/prefetch/prefetch.ts';
+import {
+  PictureProcess,
+  startPictureProgram,
+  ThumbnailRows,
+  Thumbnails,
+} from '../nodes/lib/thumbnails/thumbnails.ts';
 import {
   HashThread,
   NodeDisk,
@@ -8,7 +18,82 @@ import {
   Upload,
   type UploadDeps,
 } from '../nodes/lib/upload/upload.ts';
+import { refused, tokenOf } from './people.ts';
 import { GB, type Site } from './site.ts';
+
+export function files(site: Site, nas: NasRoom): Files {
+  const { clock, data, time, rooms } = site;
+  return new Files({
+    store: data.cache,
+    nas: nas.client,
+    presence: nas.presence,
+    clock,
+    trustedNowMs: () => time.nowMs(),
+    tokenOf: (caller) => tokenOf(site, caller),
+    holdsCredential: ({ user }) => rooms().credentials.holdsFor(user.id),
+    tokenRefused: (token) => {
+      refused(site, token);
+    },
+    pending: pendingUploads(() => rooms().upload),
+    isKept: (path) => rooms().cache.isKept(path),
+    diskRefuses: () => site.disk.refuses !== null,
+  });
+}
+
+export function cache(site: Site, nas: NasRoom, filesRoom: Files): Cache {
+  const { settings, clock, log, data, disk, rooms } = site;
+  return new Cache({
+    store: data.cache,
+    folder: data.folder('cache'),
+    clock,
+    isClockProved: () => site.time.isProved,
+    log,
+    nas: nas.client,
+    files: filesRoom,
+    tokenRefused: (token) => {
+      refused(site, token);
+    },
+    disk: () => disk.space(),
+    diskHealth: disk,
+    maxBytes: settings.CACHE_MAX_SIZE_GB * GB,
+    minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
+    evictionThreshold: settings.CACHE_EVICTION_THRESHOLD,
+    queuedBytes: () => rooms().upload.queuedBytes(),
+    timeZone: settings.TIMEZONE,
+  });
+}
+
+export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: Cache): Prefetch {
+  const { clock, data, rooms } = site;
+  return new Prefetch({
+    store: data.cache,
+    clock,
+    presence: nas.presence,
+    need: nas.need,
+    files: filesRoom,
+    background: cacheRoom.background,
+    isShortOfMemory: () => rooms().system.isShortOfMemory(),
+    userOf: (userId) => rooms().accounts.userOf(userId),
+    // The one they just came with costs the NAS no sign-in; a stored one serves those away.
+    tokenOf: async (userId) =>
+      rooms().accounts.liveTokenOf(userId)?.token ??
+      (await rooms().credentials.credentialFor(userId)),
+  });
+}
+
+/** Beside the compiled program, whose folder this one lies in. */
+const CONFINE = join(import.meta.dirname, '..', '..', 'deploy', 'confine.pl');
+
+export function thumbnails(site: Site, cacheRoom: Cache): Thumbnails {
+  const { clock, log, data, disk, rooms } = site;
+  return new Thumbnails({
+    rows: new ThumbnailRows(data.cache),
+    process: new PictureProcess({ clock, log, start: () => startPictureProgram(CONFINE) }),
+    diskRefuses: () => disk.refuses !== null,
+    isShortOfMemory: () => rooms().system.isShortOfMemory(),
+    settle: () => cacheRoom.settle(),
+  });
+}
 
 export function upload(site: Site, nas: NasRoom): Upload {
   const { settings, clock, log, data, trial, rooms } = site;
