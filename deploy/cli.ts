@@ -27,7 +27,7 @@ import { isGood, newCode, spokenCode } from '../nodes/lib/setup/setup.ts';
 import { checkSchemas, QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { Store } from '../nodes/lib/store/store.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
-import { OverviewRows } from '../nodes/lib/upload/rows/queue-view-rows.ts';
+import { QueueViewRows } from '../nodes/lib/upload/rows/queue-view-rows.ts';
 import { DiskFlowFolder } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import {
@@ -649,7 +649,7 @@ function undelivered(folder: string): number {
     migrations: QUEUE_MIGRATIONS,
   });
   try {
-    return new OverviewRows(store).inbox().files;
+    return new QueueViewRows(store).inbox().files;
   } finally {
     store.close();
   }

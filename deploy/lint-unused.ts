@@ -24,7 +24,7 @@ const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] 
     why: 'The settings.js of any Node-RED calls it.',
   },
   {
-    what: /^nodes\/lib\/cache\/policy\/simulated-cache\.ts ShadowCache\.(?:has|heldBytes|keepAhead)$/,
+    what: /^nodes\/lib\/cache\/policy\/simulated-cache\.ts SimulatedCache\.(?:has|heldBytes|keepAhead)$/,
     why: '`npm run bench` plays other policies against this one and has to see what it holds.',
   },
   {

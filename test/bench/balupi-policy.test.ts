@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import type { BlobStore } from '../../nodes/lib/cache/entries/blob-store.ts';
-import { CopyRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
-import { PieceRows } from '../../nodes/lib/cache/entries/segment-rows.ts';
+import { EntryRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
+import { SegmentRows } from '../../nodes/lib/cache/entries/segment-rows.ts';
 import { Room } from '../../nodes/lib/cache/entries/space.ts';
 import { PolicyRows } from '../../nodes/lib/cache/policy/policy-rows.ts';
 import { CachePolicy } from '../../nodes/lib/cache/policy/policy.ts';
-import { Tally } from '../../nodes/lib/cache/stats/stats.ts';
+import { CacheCounters } from '../../nodes/lib/cache/stats/stats.ts';
 import { CACHE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
 import { localDays } from '../../nodes/lib/time/zoned-time.ts';
@@ -23,8 +23,8 @@ class RealCache {
     synchronous: 'NORMAL',
     migrations: CACHE_MIGRATIONS,
   });
-  readonly #copies = new CopyRows(this.#store);
-  readonly #tally = new Tally({
+  readonly #copies = new EntryRows(this.#store);
+  readonly #tally = new CacheCounters({
     store: this.#store,
     copies: this.#copies,
     clock: new ManualClock(),
@@ -41,7 +41,7 @@ class RealCache {
   readonly #room = new Room({
     copies: this.#copies,
     policy: this.#policy,
-    pieces: new PieceRows(this.#store),
+    pieces: new SegmentRows(this.#store),
     flushUses: () => this.#tally.flush(),
     blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
     disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),

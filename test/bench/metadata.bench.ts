@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CopyRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
+import { EntryRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
 import { type ItemCursor, ItemRows } from '../../nodes/lib/files/item-rows.ts';
 import { ListingRows } from '../../nodes/lib/files/listing-rows.ts';
 import type { ListedItem } from '../../nodes/lib/files/stored-item.ts';
@@ -87,7 +87,7 @@ function measureAt(rows: number): Rung {
     filling.close();
     const beganMs = performance.now();
     const store = openStore(file);
-    const copies = new CopyRows(store);
+    const copies = new EntryRows(store);
     copies.totals();
     const openMs = performance.now() - beganMs;
     const of = new Map<Act, Spread>([
@@ -200,11 +200,11 @@ function measurePages(store: Store, flat: number, rows: number): [Act, Spread][]
 }
 
 function fillCopies(store: Store, rows: number): void {
-  const copies = new CopyRows(store);
+  const copies = new EntryRows(store);
   for (let index = 0; index < rows; index += 1) keep(copies, index);
 }
 
-function keep(copies: CopyRows, index: number): void {
+function keep(copies: EntryRows, index: number): void {
   const blob = index.toString(16).padStart(32, '0');
   const sizeBytes = 5_000 + ((index * 7_919) % 9_000_000);
   const version = {
@@ -219,7 +219,7 @@ function keep(copies: CopyRows, index: number): void {
   copies.replace({ path, version, ...about, blob, validatedAtMs: AT_MS }, AT_MS);
 }
 
-function measureCopies(store: Store, copies: CopyRows, rows: number): [Act, Spread][] {
+function measureCopies(store: Store, copies: EntryRows, rows: number): [Act, Spread][] {
   let next = rows;
   const decision = spreadOf(() => copies.lowest(null));
   const eviction = spreadOf(() => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { CopyTicket, Pin } from '../../nodes/lib/cache/cache.ts';
+import type { EntryTicket, Pin } from '../../nodes/lib/cache/cache.ts';
 import type { CacheStats } from '../../nodes/lib/cache/stats/stats.ts';
 import type { Lookup } from '../../nodes/lib/cache/verify/freshness.ts';
 import type { LocatedFile, LocateOutcome } from '../../nodes/lib/files/files.ts';
@@ -29,7 +29,7 @@ const QUEUED = {
   mimeType: null,
   file: 'somewhere',
 };
-const TICKET = { file: FILE, label: 'hit', heldAtMs: 0, ageSeconds: 0 } as CopyTicket;
+const TICKET = { file: FILE, label: 'hit', heldAtMs: 0, ageSeconds: 0 } as EntryTicket;
 const STATS: CacheStats = {
   fileCount: 5,
   totalBytes: 5_000_000,

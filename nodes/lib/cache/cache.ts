@@ -2,21 +2,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../files/files.ts';
 import { localDays } from '../time/zoned-time.ts';
-import { Fill, Fills } from './download/download.ts';
+import { Download, Downloads } from './download/download.ts';
 import { Fetcher, type FetchOutcome } from './download/fetcher.ts';
 import type { Origin } from './download/origin.ts';
 import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.ts';
-import { CopyRows, type KeptCopy } from './entries/entry-rows.ts';
-import { PieceShelf, Shelf } from './entries/entry-store.ts';
-import { PieceRows } from './entries/segment-rows.ts';
-import { type CacheDeps, type FilledFile, type FillTarget, Room } from './entries/space.ts';
+import { EntryRows, type KeptEntry } from './entries/entry-rows.ts';
+import { SegmentStore, EntryStore } from './entries/entry-store.ts';
+import { SegmentRows } from './entries/segment-rows.ts';
+import { type CacheDeps, type DownloadedFile, type DownloadTarget, Room } from './entries/space.ts';
 import { CachePolicy } from './policy/policy.ts';
 import { Background } from './prefetch/background.ts';
-import { CareRows } from './scrub/scrub-rows.ts';
+import { ScrubRows } from './scrub/scrub-rows.ts';
 import { Scrub, type ScrubReport } from './scrub/scrub.ts';
 import { type BufferPool, servingPool } from './serve/extent.ts';
 import {
-  CopyServer,
+  EntryServer,
   type FileHead,
   fileSource,
   headOf,
@@ -25,10 +25,10 @@ import {
   respond,
   validatorsOf,
 } from './serve/respond.ts';
-import { PieceCache, PieceTouches } from './serve/segmented.ts';
-import { type CacheStats, Tally } from './stats/stats.ts';
+import { SegmentedFiles, SegmentTouches } from './serve/segmented.ts';
+import { type CacheStats, CacheCounters } from './stats/stats.ts';
 import {
-  type CopyTicket,
+  type EntryTicket,
   type DeliveredFile,
   type Lookup,
   type QueuedFile,
@@ -36,32 +36,32 @@ import {
   Standing,
 } from './verify/freshness.ts';
 
-export type { KeptCopy } from './entries/entry-rows.ts';
+export type { KeptEntry } from './entries/entry-rows.ts';
 export type { FirstUse, Occasion } from './prefetch/prefetch-rows.ts';
 export type { Background } from './prefetch/background.ts';
 export * from './prefetch/neighbours.ts';
 export type { PinRow } from './pins/pin-rows.ts';
 export type { Pin, Pins } from './pins/pins.ts';
 export { wireDays, wireStats } from './stats/stats.ts';
-export type { CopyTicket, QueuedFile } from './verify/freshness.ts';
+export type { EntryTicket, QueuedFile } from './verify/freshness.ts';
 
 /** Copies of the NAS's files: looked up, served, filled, evicted. */
 export class Cache {
   /** What goes on beside the answers: pins, fetching ahead, counts by day. */
   readonly background: Background;
   readonly #ports: CacheDeps;
-  readonly #copies: CopyRows;
+  readonly #copies: EntryRows;
   readonly #blobs: BlobStore;
-  readonly #shelf: Shelf;
-  readonly #tally: Tally;
+  readonly #shelf: EntryStore;
+  readonly #tally: CacheCounters;
   readonly #room: Room;
   readonly #policy: CachePolicy;
-  readonly #fills: Fills;
-  readonly #pieces: PieceCache;
+  readonly #fills: Downloads;
+  readonly #pieces: SegmentedFiles;
   readonly #standing: Standing;
   readonly #fetcher: Fetcher;
   readonly #scrub: Scrub;
-  readonly #server: CopyServer;
+  readonly #server: EntryServer;
   readonly #pool: BufferPool;
   readonly #publish: Assembled['publish'];
 
@@ -80,7 +80,7 @@ export class Cache {
     this.#fetcher = parts.fetcher;
     this.#pool = parts.pool;
     this.#scrub = parts.scrub;
-    this.#server = new CopyServer(parts.blobs, parts.pool);
+    this.#server = new EntryServer(parts.blobs, parts.pool);
     this.#publish = parts.publish;
     this.background = new Background({ cache: ports, ...parts });
   }
@@ -137,7 +137,7 @@ export class Cache {
    * @param options `offload`: the nginx in front may be told to send the bytes
    */
   async serve(
-    ticket: CopyTicket,
+    ticket: EntryTicket,
     request: IncomingMessage,
     response: ServerResponse,
     options: { readonly offload?: boolean } = {},
@@ -156,7 +156,7 @@ export class Cache {
   }
 
   async #serveWhole(
-    ticket: Exclude<CopyTicket, { pieced: unknown }>,
+    ticket: Exclude<EntryTicket, { pieced: unknown }>,
     request: IncomingMessage,
     response: ServerResponse,
     options: { readonly offload?: boolean },
@@ -271,7 +271,7 @@ export class Cache {
    * The whole copy of a file, once files has decided that the caller may read it.
    * @returns null where there is none, or one of another version
    */
-  copyOf(file: LocatedFile): KeptCopy | null {
+  copyOf(file: LocatedFile): KeptEntry | null {
     const copy = this.#copies.find(file.path);
     if (copy === null || this.#standing.of(file, copy) === null) return null;
     const { id, blob, version } = copy;
@@ -337,34 +337,34 @@ export class Cache {
 
 /** What a cache is made of. */
 interface Assembled {
-  readonly copies: CopyRows;
-  readonly pieceRows: PieceRows;
+  readonly copies: EntryRows;
+  readonly pieceRows: SegmentRows;
   readonly blobs: BlobStore;
-  readonly shelf: Shelf;
-  readonly pieceShelf: PieceShelf;
-  readonly tally: Tally;
+  readonly shelf: EntryStore;
+  readonly pieceShelf: SegmentStore;
+  readonly tally: CacheCounters;
   readonly room: Room;
   readonly policy: CachePolicy;
-  readonly fills: Fills;
-  readonly pieces: PieceCache;
+  readonly fills: Downloads;
+  readonly pieces: SegmentedFiles;
   readonly standing: Standing;
   readonly fetcher: Fetcher;
   readonly pool: BufferPool;
   readonly scrub: Scrub;
   /** Keeps a whole, synced file in place of what its path had. */
-  readonly publish: (file: FilledFile) => Promise<void>;
+  readonly publish: (file: DownloadedFile) => Promise<void>;
 }
 
 /** Builds the parts of a cache from what it is given. */
 function assemble(ports: CacheDeps): Assembled {
   const { store, clock, files } = ports;
-  const copies = new CopyRows(store);
-  const pieceRows = new PieceRows(store);
+  const copies = new EntryRows(store);
+  const pieceRows = new SegmentRows(store);
   const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
-  const shelf = new Shelf(copies, blobs, clock);
-  const pieceShelf = new PieceShelf(pieceRows, blobs, clock, shelf, ports.diskHealth);
-  const tally = new Tally({ ...ports, copies, dayOf: localDays(ports.timeZone) });
-  const touches = new PieceTouches(store, pieceRows, clock);
+  const shelf = new EntryStore(copies, blobs, clock);
+  const pieceShelf = new SegmentStore(pieceRows, blobs, clock, shelf, ports.diskHealth);
+  const tally = new CacheCounters({ ...ports, copies, dayOf: localDays(ports.timeZone) });
+  const touches = new SegmentTouches(store, pieceRows, clock);
   const pool = servingPool();
   const flushUses = (): void => {
     tally.flush();
@@ -381,23 +381,23 @@ function assemble(ports: CacheDeps): Assembled {
     storageFailed: failureTeller(ports),
   };
   // Of a path there is a whole copy or pieces, never both: the newer goes in place of the older.
-  const publish = async (file: FilledFile): Promise<void> => {
+  const publish = async (file: DownloadedFile): Promise<void> => {
     await shelf.keep(file);
     await pieceShelf.discardFile(file.path);
   };
   const wholePorts = { ...fillPorts, reserve: roomFor(room), publish };
-  const fills = new Fills((origin, target) => new Fill(wholePorts, origin, target));
+  const fills = new Downloads((origin, target) => new Download(wholePorts, origin, target));
   const common = { ...fillPorts, store, clock, pool, tally, touches };
-  const pieces = new PieceCache({ ...common, rows: pieceRows, shelf: pieceShelf });
+  const pieces = new SegmentedFiles({ ...common, rows: pieceRows, shelf: pieceShelf });
   const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool, clock });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
   const stock = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room, policy };
-  const scrub = new Scrub({ ...stock, rows: new CareRows(store), health: ports.diskHealth });
+  const scrub = new Scrub({ ...stock, rows: new ScrubRows(store), health: ports.diskHealth });
   return { ...stock, scrub, fills, pieces, standing, fetcher, pool, publish };
 }
 
 /** Room for a whole file, whose worth is weighed where somebody asked for it. */
-function roomFor(room: Room): (target: FillTarget) => ReturnType<Room['reserve']> {
+function roomFor(room: Room): (target: DownloadTarget) => ReturnType<Room['reserve']> {
   return ({ path, version, isAhead }) =>
     room.reserve(version.sizeBytes, isAhead === true ? null : path);
 }

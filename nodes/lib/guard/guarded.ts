@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
-import type { CopyTicket, QueuedFile } from '../cache/cache.ts';
+import type { EntryTicket, QueuedFile } from '../cache/cache.ts';
 import type { LocatedFile } from '../files/files.ts';
 import { answerNow, type RefusalCode, refuse } from '../http/http.ts';
 import { faultOf } from '../store/database-file.ts';
@@ -286,7 +286,7 @@ export function roleFault(
 
 /** What a download message carries between its nodes: tickets, never bytes. */
 type FileTicket =
-  | { readonly kind: 'copy'; readonly ticket: CopyTicket }
+  | { readonly kind: 'copy'; readonly ticket: EntryTicket }
   | { readonly kind: 'queued'; readonly path: string; readonly file: QueuedFile }
   /** It left the queue for the NAS between the look and the reading. */
   | { readonly kind: 'delivered'; readonly path: string }

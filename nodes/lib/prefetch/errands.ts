@@ -15,7 +15,7 @@ const YIELD_MS = 250;
 /** What the NAS says with its 429 (docs/NAS.md). */
 const BUSY_MS = 60_000;
 
-interface ErrandsDeps {
+interface BackgroundSchedulerDeps {
   readonly clock: Clock;
   readonly presence: Pick<NasPresence, 'state' | 'onChange'>;
   readonly need: Pick<CallerNeed, 'idleMs'>;
@@ -33,8 +33,8 @@ interface Cost {
  * When the NAS may be asked for what no caller waits for (contract 6): while it is awake, within
  * five minutes of the last need, one request at a time, behind the callers' own, below its limits.
  */
-export class Errands {
-  readonly #deps: ErrandsDeps;
+export class BackgroundScheduler {
+  readonly #deps: BackgroundSchedulerDeps;
   readonly #lists: Pace;
   readonly #downloads: Pace;
   #turn: Promise<unknown> = Promise.resolve();
@@ -43,7 +43,7 @@ export class Errands {
   #unsubscribe: () => void = () => undefined;
   #stopped = false;
 
-  constructor(deps: ErrandsDeps) {
+  constructor(deps: BackgroundSchedulerDeps) {
     this.#deps = deps;
     this.#lists = new Pace(deps.clock, LISTS_PER_MINUTE);
     this.#downloads = new Pace(deps.clock, DOWNLOADS_PER_MINUTE);
@@ -161,7 +161,7 @@ class Pace {
 
 interface FetchForDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly errands: Errands;
+  readonly errands: BackgroundScheduler;
   readonly background: Pick<Background, 'fetch'>;
   readonly files: Pick<Files, 'locatePath' | 'list'>;
   /** As last known; null when unknown or switched off. */

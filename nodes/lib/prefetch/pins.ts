@@ -15,7 +15,7 @@ import type { FetchFor } from './errands.ts';
 /** A folder is asked for so that it is kept; what is in it is read from there. */
 const SHORTEST = { limit: 1, after: null };
 
-interface PinDeskDeps {
+interface PinSchedulerDeps {
   readonly pins: Pins;
   readonly files: Pick<Files, 'list' | 'shownIn' | 'lastShown' | 'mayRead'>;
   readonly presence: Pick<NasPresence, 'state'>;
@@ -45,10 +45,10 @@ export interface PinList {
 const FOLDERS_AT_ONCE = 32;
 
 /** Pins as their users set, see and remove them. */
-export class PinDesk {
-  readonly #deps: PinDeskDeps;
+export class PinScheduler {
+  readonly #deps: PinSchedulerDeps;
 
-  constructor(deps: PinDeskDeps) {
+  constructor(deps: PinSchedulerDeps) {
     this.#deps = deps;
   }
 

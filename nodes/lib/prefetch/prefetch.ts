@@ -14,8 +14,8 @@ import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { DepthRows } from './depth-rows.ts';
-import { Errands, FetchFor } from './errands.ts';
-import { PinDesk, PinKeeper, type PinList, type PinOutcome } from './pins.ts';
+import { BackgroundScheduler, FetchFor } from './errands.ts';
+import { PinScheduler, PinKeeper, type PinList, type PinOutcome } from './pins.ts';
 
 export type { PinOutcome } from './pins.ts';
 
@@ -54,10 +54,10 @@ interface Doing {
  * the NAS goes, and goes out with the token of the user it is for (contract 6).
  */
 export class Prefetch {
-  readonly #pins: PinDesk;
+  readonly #pins: PinScheduler;
   readonly #deps: PrefetchDeps;
-  readonly #errands: Errands;
-  readonly #desk: NeighbourDesk;
+  readonly #errands: BackgroundScheduler;
+  readonly #desk: NeighbourScheduler;
   readonly #keeper: PinKeeper;
   readonly #running = new Set<'neighbours' | 'pins'>();
   readonly #unsubscribe: (() => void)[] = [];
@@ -67,14 +67,14 @@ export class Prefetch {
     const { clock, presence, need, files, background, userOf, tokenOf } = deps;
     // What nobody waits for takes no memory from what somebody waits for either.
     const isServingCallers = (): boolean => background.isServingCallers || deps.isShortOfMemory();
-    this.#errands = new Errands({ clock, presence, need, isServingCallers });
+    this.#errands = new BackgroundScheduler({ clock, presence, need, isServingCallers });
     const errands = this.#errands;
     const fetchFor = new FetchFor({ clock, errands, background, files, userOf, tokenOf });
     const depths = new DepthRows(deps.store);
-    this.#desk = new NeighbourDesk({ fetchFor, depths, background, files, userOf });
+    this.#desk = new NeighbourScheduler({ fetchFor, depths, background, files, userOf });
     const { pins } = background;
     this.#keeper = new PinKeeper({ pins, fetchFor, files, clock, userOf });
-    this.#pins = new PinDesk({ pins, files, presence });
+    this.#pins = new PinScheduler({ pins, files, presence });
   }
 
   start(): void {
@@ -173,7 +173,7 @@ export class Prefetch {
   }
 }
 
-interface NeighbourDeskDeps {
+interface NeighbourSchedulerDeps {
   readonly fetchFor: FetchFor;
   readonly depths: DepthRows;
   readonly background: Pick<Background, 'has' | 'limitBytes'>;
@@ -200,12 +200,12 @@ const LISTED_BURST_BYTES = 40_000_000;
 const SHARE_OF_CACHE = 0.25;
 
 /** The folders people browse, and the files beside where they are. One interest a user: the latest. */
-class NeighbourDesk {
-  readonly #deps: NeighbourDeskDeps;
+class NeighbourScheduler {
+  readonly #deps: NeighbourSchedulerDeps;
   readonly #interests = new Map<number, Interest>();
   readonly #lastRead = new Map<number, string>();
 
-  constructor(deps: NeighbourDeskDeps) {
+  constructor(deps: NeighbourSchedulerDeps) {
     this.#deps = deps;
   }
 

@@ -1,5 +1,5 @@
 import type { StatementSync } from 'node:sqlite';
-import type { KeptCopy } from '../cache/cache.ts';
+import type { KeptEntry } from '../cache/cache.ts';
 import type { Store } from '../store/store.ts';
 
 /** The table `thumbnails`: what was made of a copy, as long as that copy is kept. */
@@ -18,12 +18,12 @@ export class ThumbnailRows {
   }
 
   /** @returns null where nothing was tried yet; an empty one where none can be made */
-  find({ id }: KeptCopy, widthPx: number): Buffer | null {
+  find({ id }: KeptEntry, widthPx: number): Buffer | null {
     const image = this.#find.get(id, widthPx)?.['image'];
     return image instanceof Uint8Array ? Buffer.from(image) : null;
   }
 
-  keep({ id, blob }: KeptCopy, widthPx: number, image: Buffer): void {
+  keep({ id, blob }: KeptEntry, widthPx: number, image: Buffer): void {
     this.#keep.run(id, widthPx, image, blob);
   }
 }

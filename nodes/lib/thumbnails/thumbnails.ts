@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { extname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { KeptCopy } from '../cache/cache.ts';
+import type { KeptEntry } from '../cache/cache.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import { LENGTH_BYTES, type PictureOrder, READY } from './picture-words.ts';
@@ -43,7 +43,7 @@ const MOST_WAITING = 200;
 const MOST_SUSPECTS = 1_000;
 
 interface Job {
-  readonly copy: KeptCopy;
+  readonly copy: KeptEntry;
   readonly widthPx: number;
   readonly waiters: Set<(thumbnail: Thumbnail) => void>;
 }
@@ -82,7 +82,7 @@ export class Thumbnails {
    * @param signal ends the wait; what nobody waits for is not made
    */
   async of(
-    copy: KeptCopy,
+    copy: KeptEntry,
     name: string,
     widthPx: (typeof WIDTHS_PX)[number],
     signal: AbortSignal,
@@ -94,7 +94,7 @@ export class Thumbnails {
     return await this.#wait(copy, widthPx, signal);
   }
 
-  async #wait(copy: KeptCopy, widthPx: number, signal: AbortSignal): Promise<Thumbnail> {
+  async #wait(copy: KeptEntry, widthPx: number, signal: AbortSignal): Promise<Thumbnail> {
     const key = `${copy.blob} ${widthPx}`;
     const { promise, resolve } = Promise.withResolvers<Thumbnail>();
     const job = this.#jobFor(key, { copy, widthPx, waiters: new Set() });
@@ -181,7 +181,7 @@ export class Thumbnails {
     return NONE;
   }
 
-  async #keep(copy: KeptCopy, widthPx: number, image: Buffer): Promise<void> {
+  async #keep(copy: KeptEntry, widthPx: number, image: Buffer): Promise<void> {
     const { rows, settle, diskRefuses } = this.#deps;
     if (diskRefuses()) return;
     rows.keep(copy, widthPx, image);

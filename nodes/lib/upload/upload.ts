@@ -14,7 +14,7 @@ import {
   type QueuedWish,
 } from './changes/change-queue.ts';
 import type { ChangedPaths } from './changes/changed-paths.ts';
-import type { KeptCopies } from './conflicts/backups.ts';
+import type { ConflictBackups } from './conflicts/backups.ts';
 import type { Conflicts } from './conflicts/conflicts.ts';
 import { assembleDelivery, type Delivery } from './delivery/delivery.ts';
 import type { FlushWake } from './delivery/flush-wake.ts';
@@ -27,7 +27,7 @@ import {
   refused,
   type Refused,
   refusedAt,
-  RoomKeeper,
+  UploadQuota,
   type UploadCall,
 } from './receive/admission.ts';
 import { Branches, Enqueue } from './receive/enqueue.ts';
@@ -41,7 +41,7 @@ import { DropRows, type Resolution } from './rows/conflict-rows.ts';
 import { RecoveryRows } from './rows/delivery-rows.ts';
 import {
   HeldRows,
-  OverviewRows,
+  QueueViewRows,
   type PendingFolder,
   PlaceRows,
   ShareRows,
@@ -63,7 +63,7 @@ import {
 import {
   type Done,
   HeldUploads,
-  Overview,
+  QueueView,
   type PendingUpload,
   type QueuedFile,
   type TakeUpWish,
@@ -110,17 +110,17 @@ export class Upload {
   readonly #places: PlaceRows;
   readonly #listings: ShownListings;
   readonly #recoveryRows: RecoveryRows;
-  readonly #overviewRows: OverviewRows;
+  readonly #overviewRows: QueueViewRows;
   readonly #admission: Admission;
   readonly #intake: Intake;
   readonly #delivery: Delivery;
   readonly #conflicts: Conflicts;
-  readonly #kept: KeptCopies;
+  readonly #kept: ConflictBackups;
   readonly #flushWake: FlushWake;
   readonly #changed: ChangedPaths;
   readonly #locks: PathLocks;
   readonly #mayDeliver: () => boolean;
-  readonly #overview: Overview;
+  readonly #overview: QueueView;
   readonly #held: HeldUploads;
   readonly #recovery: Recovery;
   readonly #changes: ChangeQueue;
@@ -140,7 +140,7 @@ export class Upload {
     [this.#places, this.#listings] = [places, deps.listings];
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
     const shares = (this.#shares = new ShareRows(store));
-    const room = new RoomKeeper({ ...deps, rows: shares });
+    const room = new UploadQuota({ ...deps, rows: shares });
     this.#admission = admissionOf(deps, { places, room, slots: this.#slots });
     const intents = new Intents(deps);
     this.#branches = new Branches({ ...deps, ...changes, rows, places });
@@ -158,7 +158,7 @@ export class Upload {
     this.#flushWake = assembled.flushWake;
     [this.#changed, this.#locks] = [assembled.changed, assembled.locks];
     const queue = { ...deps, ...changes, drops, intents, uploads: rows };
-    this.#overview = new Overview({ ...queue, rows: overviewRows, fileOf });
+    this.#overview = new QueueView({ ...queue, rows: overviewRows, fileOf });
     this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
     const { changes: delivery } = assembled;
     this.#changes = new ChangeQueue({ ...queue, ...doors, overviewRows, delivery });
@@ -360,15 +360,15 @@ export class Upload {
     return own.map((folder) => this.#places.requeueInto(userId, folder)).includes(true);
   }
 
-  status(caller: Caller, all: boolean): ReturnType<Overview['status']> {
+  status(caller: Caller, all: boolean): ReturnType<QueueView['status']> {
     return this.#overview.status(caller, all);
   }
 
-  list(caller: Caller, state: string | null): ReturnType<Overview['list']> {
+  list(caller: Caller, state: string | null): ReturnType<QueueView['list']> {
     return this.#overview.list(caller, state);
   }
 
-  deviceQueue(caller: Caller, deviceId: string): ReturnType<Overview['deviceQueue']> {
+  deviceQueue(caller: Caller, deviceId: string): ReturnType<QueueView['deviceQueue']> {
     return this.#overview.deviceQueue(caller, deviceId);
   }
 
@@ -479,7 +479,7 @@ function tablesIn(store: Store) {
     rows: new UploadRows(store),
     places: new PlaceRows(store),
     recovery: new RecoveryRows(store),
-    overviewRows: new OverviewRows(store),
+    overviewRows: new QueueViewRows(store),
     drops: new DropRows(store),
     changeRows: new ChangeRows(store),
     changeDeliveryRows: new ChangeDeliveryRows(store),
@@ -494,7 +494,7 @@ function buildResumable(
   deps: UploadDeps,
   shared: {
     readonly admission: Admission;
-    readonly room: RoomKeeper;
+    readonly room: UploadQuota;
     readonly publisher: Publisher;
     readonly slots: BodySlots;
   },
@@ -507,7 +507,7 @@ function buildResumable(
 
 function admissionOf(
   { maxFileBytes, mayWrite, listings }: UploadDeps,
-  shared: { readonly places: PlaceRows; readonly room: RoomKeeper; readonly slots: BodySlots },
+  shared: { readonly places: PlaceRows; readonly room: UploadQuota; readonly slots: BodySlots },
 ): Admission {
   const isFile = (userId: number, path: string): boolean =>
     listings.shows(userId, path).kind === 'file' || shared.places.isFileQueued(userId, path);

@@ -1,5 +1,5 @@
 import { Tournament } from '../../../nodes/lib/cache/policy/policy.ts';
-import { ShadowCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
+import { SimulatedCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
 import { keyOf, TEMPERS } from '../../../nodes/lib/cache/policy/worth.ts';
 import type { Policy, Use } from './policy.ts';
 
@@ -9,12 +9,12 @@ import type { Policy, Use } from './policy.ts';
  * themselves.
  */
 export class BaluPiPolicy implements Policy {
-  readonly #cache: ShadowCache;
+  readonly #cache: SimulatedCache;
   readonly #tournament: Tournament;
 
   /** @param limitBytes what the copies are kept below */
   constructor(limitBytes: number) {
-    this.#cache = new ShadowCache(TEMPERS.even, limitBytes);
+    this.#cache = new SimulatedCache(TEMPERS.even, limitBytes);
     this.#tournament = new Tournament('even', limitBytes);
   }
 

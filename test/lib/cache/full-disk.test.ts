@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
-import { Fill } from '../../../nodes/lib/cache/download/download.ts';
+import { Download } from '../../../nodes/lib/cache/download/download.ts';
 import type { Origin } from '../../../nodes/lib/cache/download/origin.ts';
-import { PiecedFill } from '../../../nodes/lib/cache/download/segmented-download.ts';
+import { SegmentedDownload } from '../../../nodes/lib/cache/download/segmented-download.ts';
 import type { BlobStore } from '../../../nodes/lib/cache/entries/blob-store.ts';
-import type { PieceShelf } from '../../../nodes/lib/cache/entries/entry-store.ts';
+import type { SegmentStore } from '../../../nodes/lib/cache/entries/entry-store.ts';
 import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 
 describe('A fill on a full disk', () => {
@@ -28,7 +28,7 @@ describe('A fill on a full disk', () => {
       checksum: null,
       etag: null,
     };
-    const fill = new Fill(
+    const fill = new Download(
       {
         blobs,
         reserve: () =>
@@ -79,10 +79,10 @@ describe('A fill on a full disk', () => {
         createTemp: () => Promise.resolve({ name: 'full', fd: openSync('/dev/full', 'r+') }),
         dropTemp: (temp: { fd: number }) => Promise.resolve(closeSync(temp.fd)),
       } as unknown as BlobStore;
-      const fill = new PiecedFill(
+      const fill = new SegmentedDownload(
         {
           blobs,
-          shelf: { find: () => null } as unknown as PieceShelf,
+          shelf: { find: () => null } as unknown as SegmentStore,
           clock: { monotonicMs: () => 0 },
           reserve: () => Promise.resolve(hasRoom ? room : null),
           storageFailed: (cause) => faults.push(cause),

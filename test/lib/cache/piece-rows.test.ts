@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
+import { EntryRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
 import {
-  type NewPiece,
+  type NewSegment,
   PIECE_BYTES,
-  PieceRows,
+  SegmentRows,
 } from '../../../nodes/lib/cache/entries/segment-rows.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
 import { openStore } from '../files/files-bench.ts';
@@ -12,20 +12,20 @@ const SIZE = 20 * PIECE_BYTES + 5;
 
 describe('The rows of pieces', () => {
   let store: Store;
-  let pieces: PieceRows;
-  let copies: CopyRows;
+  let pieces: SegmentRows;
+  let copies: EntryRows;
 
   beforeEach(() => {
     store = openStore(':memory:');
-    pieces = new PieceRows(store);
-    copies = new CopyRows(store);
+    pieces = new SegmentRows(store);
+    copies = new EntryRows(store);
   });
 
   afterEach(() => {
     store.close();
   });
 
-  function piece(number: number, blob: string, modifiedAtText = 'then'): NewPiece {
+  function piece(number: number, blob: string, modifiedAtText = 'then'): NewSegment {
     const modifiedAtMs = 1;
     const version = { sizeBytes: SIZE, modifiedAtText, modifiedAtMs, checksum: null, etag: null };
     const file = { path: 'alice/v.mp4', version, mimeType: null, ownerId: null, validatedAtMs: 1 };

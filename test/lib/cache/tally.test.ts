@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { wireDays } from '../../../nodes/lib/cache/cache.ts';
-import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
-import { Tally } from '../../../nodes/lib/cache/stats/stats.ts';
+import { EntryRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
+import { CacheCounters } from '../../../nodes/lib/cache/stats/stats.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
 import { localDays } from '../../../nodes/lib/time/zoned-time.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -13,13 +13,13 @@ const DAY_MS = 86_400_000;
 describe('Counting what the cache did', () => {
   let store: Store;
   let clock: ManualClock;
-  let tally: Tally;
+  let tally: CacheCounters;
   let isProved = true;
 
-  function opened(): Tally {
+  function opened(): CacheCounters {
     const dayOf = localDays('Europe/Berlin');
     const isClockProved = (): boolean => isProved;
-    return new Tally({ store, copies: new CopyRows(store), clock, dayOf, isClockProved });
+    return new CacheCounters({ store, copies: new EntryRows(store), clock, dayOf, isClockProved });
   }
 
   beforeEach(() => {

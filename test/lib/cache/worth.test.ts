@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Tournament } from '../../../nodes/lib/cache/policy/policy.ts';
-import { LowestFirst, ShadowCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
+import { LowestFirst, SimulatedCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
 import {
   type Displaced,
   keyOf,
@@ -62,7 +62,7 @@ describe('What a kept file is worth', () => {
 
 describe('A shadow cache', () => {
   it('is not flushed by files that would fill most of it', () => {
-    const cache = new ShadowCache(even, 60 * MB);
+    const cache = new SimulatedCache(even, 60 * MB);
     for (let round = 0; round < 3; round += 1) {
       for (let key = 0; key < 100; key += 1) cache.use(key, 100_000);
     }
@@ -71,7 +71,7 @@ describe('A shadow cache', () => {
   });
 
   it('still answers from a loop larger than itself when it holds on', () => {
-    const [holding, aging] = [new ShadowCache(steady, 50), new ShadowCache(even, 50)];
+    const [holding, aging] = [new SimulatedCache(steady, 50), new SimulatedCache(even, 50)];
     let [held, aged] = [0, 0];
     for (let turn = 0; turn < 20; turn += 1) {
       for (let key = 0; key < 80; key += 1) {
@@ -84,7 +84,7 @@ describe('A shadow cache', () => {
   });
 
   it('never holds more than its limit, also when that shrinks', () => {
-    const cache = new ShadowCache(even, 1_000);
+    const cache = new SimulatedCache(even, 1_000);
     for (let key = 0; key < 50; key += 1) cache.use(key, 30 + key);
     assert.ok(cache.heldBytes <= 1_000);
     cache.resize(400, (key) => key % 2 === 0);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { KeptCopy } from '../../../nodes/lib/cache/cache.ts';
-import { CopyRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
+import type { KeptEntry } from '../../../nodes/lib/cache/cache.ts';
+import { EntryRows } from '../../../nodes/lib/cache/entries/entry-rows.ts';
 import { CACHE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import {
@@ -18,7 +18,7 @@ type Made = { kind: 'image'; bytes: Buffer } | { kind: 'unreadable' | 'died' | '
 describe('Small pictures', () => {
   let folder = '';
   let store: Store;
-  let copies: CopyRows;
+  let copies: EntryRows;
   let orders: { file: string; done: (made: Made) => void }[] = [];
   let isShort = false;
   let refuses = false;
@@ -29,7 +29,7 @@ describe('Small pictures', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'balupi-thumbnails-'));
     store = openStore();
-    copies = new CopyRows(store);
+    copies = new EntryRows(store);
     [orders, isShort, refuses, stops] = [[], false, false, 0];
     thumbnails = begin();
   });
@@ -63,7 +63,7 @@ describe('Small pictures', () => {
     });
   }
 
-  function keep(name: string): KeptCopy {
+  function keep(name: string): KeptEntry {
     const version = { sizeBytes: 1_000, modifiedAtText: 'x', modifiedAtMs: 1, checksum: null };
     const blob = Buffer.from(name.padEnd(16, '-')).toString('hex');
     const copy = { version: { ...version, etag: null }, blob, path: `alice/${name}` };
@@ -73,7 +73,7 @@ describe('Small pictures', () => {
     return { id, blob, file: name, sizeBytes: 1_000 };
   }
 
-  const ask = (copy: KeptCopy, signal = never): Promise<Thumbnail> =>
+  const ask = (copy: KeptEntry, signal = never): Promise<Thumbnail> =>
     thumbnails.of(copy, 'a.jpg', 320, signal);
   const turn = (): Promise<void> =>
     new Promise((resolve) => {
@@ -209,11 +209,11 @@ describe('Small pictures', () => {
     rmSync(folder, { recursive: true });
     folder = mkdtempSync(join(tmpdir(), 'balupi-thumbnails-'));
     store = openStore(CACHE_MIGRATIONS.slice(0, 1));
-    copies = new CopyRows(store);
+    copies = new EntryRows(store);
     keep('old');
     store.close();
     store = openStore();
-    copies = new CopyRows(store);
+    copies = new EntryRows(store);
     new ThumbnailRows(store).keep({ ...copy, id: 1 }, 160, Buffer.alloc(7));
     assert.equal(copies.totals().totalBytes, 1_007);
   });

@@ -4,11 +4,16 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { type FileVersion, isWithin, sameVersion } from '../../files/files.ts';
 import type { TempFile } from '../entries/blob-store.ts';
-import type { FillDeps, FillOpened, FillTarget, Reservation } from '../entries/space.ts';
+import type {
+  DownloadDeps,
+  DownloadOpened,
+  DownloadTarget,
+  Reservation,
+} from '../entries/space.ts';
 import type { Availability, Extent } from '../serve/extent.ts';
 import {
   faultOf,
-  type FillHead,
+  type DownloadHead,
   isOfVersion,
   isWorthFinishing,
   judge,
@@ -22,15 +27,15 @@ const sync = promisify(fdatasync);
  * grows. Its last byte is held back until the whole is judged, so that bytes that turn out torn
  * never end cleanly.
  */
-export class Fill {
-  readonly target: FillTarget;
-  readonly opened: Promise<FillOpened>;
+export class Download {
+  readonly target: DownloadTarget;
+  readonly opened: Promise<DownloadOpened>;
   /** Resolves when the fill is over and its file gone or published. Never rejects. */
   readonly finished: Promise<void>;
-  readonly #deps: FillDeps;
+  readonly #deps: DownloadDeps;
   readonly #origin: Origin;
   readonly #growth: Growth;
-  #head: FillHead | null = null;
+  #head: DownloadHead | null = null;
   #temp: TempFile | null = null;
   #reservation: Reservation | null = null;
   #body: Readable | null = null;
@@ -39,12 +44,12 @@ export class Fill {
   #keep = true;
   #idle: (() => void) | null = null;
 
-  constructor(deps: FillDeps, origin: Origin, target: FillTarget) {
+  constructor(deps: DownloadDeps, origin: Origin, target: DownloadTarget) {
     this.#deps = deps;
     this.#origin = origin;
     this.target = target;
     this.#growth = new Growth(target.version.sizeBytes);
-    const { promise, resolve } = Promise.withResolvers<FillOpened>();
+    const { promise, resolve } = Promise.withResolvers<DownloadOpened>();
     this.opened = promise;
     this.finished = this.#run(resolve);
   }
@@ -112,7 +117,7 @@ export class Fill {
     return this.#growth.extent(temp.fd);
   }
 
-  async #run(opened: (outcome: FillOpened) => void): Promise<void> {
+  async #run(opened: (outcome: DownloadOpened) => void): Promise<void> {
     try {
       const outcome = await this.#open();
       opened(outcome);
@@ -127,7 +132,7 @@ export class Fill {
     }
   }
 
-  async #open(): Promise<FillOpened> {
+  async #open(): Promise<DownloadOpened> {
     const { sizeBytes } = this.target.version;
     this.#reservation = await this.#deps.reserve(this.target);
     if (this.#reservation === null) return this.#failed({ kind: 'no_storage' });
@@ -150,7 +155,7 @@ export class Fill {
     return { kind: 'open', head: this.#head };
   }
 
-  #failed(outcome: FillOpened): FillOpened {
+  #failed(outcome: DownloadOpened): DownloadOpened {
     this.#growth.become('failed');
     return outcome;
   }
@@ -237,7 +242,7 @@ export class Fill {
 }
 
 /** What a fill has, whether of a file in one or of one in pieces. */
-interface RunningFill {
+interface RunningDownload {
   readonly version: FileVersion;
   readonly isJoinable: boolean;
   readonly finished: Promise<void>;
@@ -246,11 +251,11 @@ interface RunningFill {
 }
 
 /** The fills that run: at most one for each version of a file. */
-export class Fills<F extends RunningFill = Fill> {
-  readonly #make: (origin: Origin, target: FillTarget) => F;
+export class Downloads<F extends RunningDownload = Download> {
+  readonly #make: (origin: Origin, target: DownloadTarget) => F;
   readonly #running = new Map<string, Set<F>>();
 
-  constructor(make: (origin: Origin, target: FillTarget) => F) {
+  constructor(make: (origin: Origin, target: DownloadTarget) => F) {
     this.#make = make;
   }
 
@@ -262,7 +267,7 @@ export class Fills<F extends RunningFill = Fill> {
     return null;
   }
 
-  start(origin: Origin, target: FillTarget): F {
+  start(origin: Origin, target: DownloadTarget): F {
     const fill = this.#make(origin, target);
     const { path } = target;
     const fills = this.#running.get(path) ?? new Set<F>();

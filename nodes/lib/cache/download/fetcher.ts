@@ -16,10 +16,10 @@ import {
   sendFromOrigin,
   servePast,
 } from '../serve/respond.ts';
-import type { PieceCache } from '../serve/segmented.ts';
-import type { Tally } from '../stats/stats.ts';
-import type { Fill, Fills } from './download.ts';
-import type { FillHead, Origin, OriginFault } from './origin.ts';
+import type { SegmentedFiles } from '../serve/segmented.ts';
+import type { CacheCounters } from '../stats/stats.ts';
+import type { Download, Downloads } from './download.ts';
+import type { DownloadHead, Origin, OriginFault } from './origin.ts';
 
 /** How a miss was answered, or why it could not be. Nothing was written in the second case. */
 export type FetchOutcome =
@@ -27,11 +27,11 @@ export type FetchOutcome =
   | Exclude<OriginFault, { kind: 'changed' }>;
 
 export interface FetcherDeps {
-  readonly fills: Fills;
-  readonly pieces: PieceCache;
+  readonly fills: Downloads;
+  readonly pieces: SegmentedFiles;
   readonly room: Room;
   readonly policy: Pick<CachePolicy, 'used'>;
-  readonly tally: Tally;
+  readonly tally: CacheCounters;
   readonly pool: BufferPool;
   readonly clock: Pick<Clock, 'nowMs'>;
 }
@@ -144,7 +144,7 @@ export class Fetcher {
     version: FileVersion,
     origin: Origin,
     request: IncomingMessage,
-  ): Fill | null {
+  ): Download | null {
     const { fills, room } = this.#deps;
     const running = fills.find(file.path, version);
     const position = likelyRange(request, version.sizeBytes)?.first ?? 0;
@@ -169,8 +169,8 @@ export class Fetcher {
   }
 
   async #follow(
-    fill: Fill,
-    said: FillHead,
+    fill: Download,
+    said: DownloadHead,
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
@@ -183,7 +183,7 @@ export class Fetcher {
     return { kind: 'answered', plan, whole };
   }
 
-  #growing(fill: Fill, etag: string | null, version: FileVersion, origin: Origin): PartSource {
+  #growing(fill: Download, etag: string | null, version: FileVersion, origin: Origin): PartSource {
     const { pool } = this.#deps;
     return {
       send: async (outlet, range) => {

@@ -10,7 +10,7 @@ export interface Origin {
 }
 
 /** What the NAS said with the first byte. */
-export interface FillHead {
+export interface DownloadHead {
   readonly etag: string | null;
   readonly mimeType: string | null;
 }
@@ -52,7 +52,11 @@ type Stream = Extract<NasDownload, { kind: 'stream' }>;
  * the time to the second where no tag is known yet.
  * @param head of an earlier answer of that version
  */
-export function isOfVersion(answer: Stream, version: FileVersion, head: FillHead | null): boolean {
+export function isOfVersion(
+  answer: Stream,
+  version: FileVersion,
+  head: DownloadHead | null,
+): boolean {
   if (answer.sizeBytes !== version.sizeBytes) return false;
   const known = head?.etag ?? version.etag;
   if (known !== null && answer.etag !== null) return known === answer.etag;
@@ -70,7 +74,7 @@ export function isOfVersion(answer: Stream, version: FileVersion, head: FillHead
 export async function standsStill(
   origin: Origin,
   version: FileVersion,
-  head: FillHead | null,
+  head: DownloadHead | null,
 ): Promise<'same' | 'changed' | 'unknown'> {
   if (head?.etag != null && version.sizeBytes > 0) {
     const answer = await origin.open({ firstByte: 0, lastByte: 0 });
@@ -104,7 +108,7 @@ type Verdict =
 export async function judge(
   origin: Origin,
   version: FileVersion,
-  head: FillHead | null,
+  head: DownloadHead | null,
   sha256: string,
 ): Promise<Verdict> {
   if (version.checksum === sha256) {

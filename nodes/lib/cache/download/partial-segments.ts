@@ -4,27 +4,27 @@ import { crc32 } from 'node:zlib';
 import { sameVersion } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, TempFile } from '../entries/blob-store.ts';
-import type { PieceShelf } from '../entries/entry-store.ts';
+import type { SegmentStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import { pieceAt, pieceEnd, pieceSize, pieceStart } from '../entries/segment-rows.ts';
-import type { FillTarget, Reservation } from '../entries/space.ts';
+import type { DownloadTarget, Reservation } from '../entries/space.ts';
 import { writeSome } from './download.ts';
-import type { FillHead } from './origin.ts';
-import { Arrivals, type OpenPiece, type Span, Spans } from './ranges.ts';
+import type { DownloadHead } from './origin.ts';
+import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
 
 /** What of one version of a file lies on the disk: kept pieces, and those on their way. */
-export class PresentPieces {
+export class PresentSegments {
   readonly arrivals = new Arrivals();
-  readonly growing: GrowingPieces;
-  readonly #deps: PiecedDeps;
-  readonly #target: FillTarget;
+  readonly growing: PartialSegments;
+  readonly #deps: SegmentedDeps;
+  readonly #target: DownloadTarget;
   readonly #sizeBytes: number;
 
-  constructor(deps: PiecedDeps, target: FillTarget) {
+  constructor(deps: SegmentedDeps, target: DownloadTarget) {
     this.#deps = deps;
     this.#target = target;
     this.#sizeBytes = target.version.sizeBytes;
-    this.growing = new GrowingPieces(deps, this.#sizeBytes);
+    this.growing = new PartialSegments(deps, this.#sizeBytes);
   }
 
   get missingBytes(): number {
@@ -35,7 +35,7 @@ export class PresentPieces {
    * Takes up what was kept before, by an earlier reader or before a restart.
    * @returns what the NAS said of that version; null where nothing is kept of it
    */
-  takeUp(): FillHead | null {
+  takeUp(): DownloadHead | null {
     const { path, version } = this.#target;
     const file = this.#deps.shelf.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
@@ -75,7 +75,7 @@ export class PresentPieces {
   }
 
   /** Opens a piece; null where it was evicted or spoiled since, and so is missing again. */
-  async open(number: number): Promise<OpenPiece | null> {
+  async open(number: number): Promise<OpenSegment | null> {
     const [start, end] = [pieceStart(number), pieceEnd(number, this.#sizeBytes)];
     const growing = this.growing.get(number);
     if (growing !== undefined) {
@@ -121,19 +121,19 @@ export class PresentPieces {
 }
 
 /** The pieces of one file that are on their way: made when their first byte comes. */
-class GrowingPieces {
-  readonly #deps: PiecedDeps;
+class PartialSegments {
+  readonly #deps: SegmentedDeps;
   readonly #sizeBytes: number;
-  readonly #pieces = new Map<number, GrowingPiece>();
-  readonly #making = new Map<number, Promise<GrowingPiece | null>>();
+  readonly #pieces = new Map<number, PartialSegment>();
+  readonly #making = new Map<number, Promise<PartialSegment | null>>();
 
   /** @param sizeBytes of the whole file */
-  constructor(deps: PiecedDeps, sizeBytes: number) {
+  constructor(deps: SegmentedDeps, sizeBytes: number) {
     this.#deps = deps;
     this.#sizeBytes = sizeBytes;
   }
 
-  get(number: number): GrowingPiece | undefined {
+  get(number: number): PartialSegment | undefined {
     return this.#pieces.get(number);
   }
 
@@ -142,7 +142,7 @@ class GrowingPieces {
   }
 
   /** The piece to write to; null when there is no room for it. */
-  make(number: number): Promise<GrowingPiece | null> {
+  make(number: number): Promise<PartialSegment | null> {
     const known = this.#making.get(number);
     if (known !== undefined) return known;
     const making = this.#make(number);
@@ -166,13 +166,13 @@ class GrowingPieces {
     for (const number of [...this.#pieces.keys()]) await this.letGo(number);
   }
 
-  async #make(number: number): Promise<GrowingPiece | null> {
+  async #make(number: number): Promise<PartialSegment | null> {
     const sizeBytes = pieceSize(number, this.#sizeBytes);
     const room = await this.#deps.reserve(sizeBytes);
     if (room === null) return null;
     try {
       const temp = await this.#deps.blobs.createTemp();
-      const piece = new GrowingPiece(this.#deps.blobs, temp, room, number, sizeBytes);
+      const piece = new PartialSegment(this.#deps.blobs, temp, room, number, sizeBytes);
       this.#pieces.set(number, piece);
       return piece;
     } catch (error) {
@@ -190,7 +190,7 @@ const READ_BACK_BYTES = 256 * 1024;
  * A piece on its way: a temporary file that fills from any place on. It stays open, and so
  * readable, until the last who uses it lets go, published or not.
  */
-export class GrowingPiece {
+export class PartialSegment {
   readonly number: number;
   readonly sizeBytes: number;
   readonly #blobs: BlobStore;
@@ -269,9 +269,9 @@ export class GrowingPiece {
 }
 
 /** What the fill of a file held in pieces works with. */
-export interface PiecedDeps {
+export interface SegmentedDeps {
   readonly blobs: BlobStore;
-  readonly shelf: PieceShelf;
+  readonly shelf: SegmentStore;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Holds room for one piece; null when there is none. */
   readonly reserve: (bytes: number) => Promise<Reservation | null>;

@@ -125,7 +125,7 @@ export class Arrivals {
 }
 
 /** One who reads a part of a file, from where they are to where they want to go. */
-export interface PieceReader {
+export interface SegmentReader {
   readonly origin: Origin;
   position: number;
   last: number;
@@ -134,7 +134,7 @@ export interface PieceReader {
 }
 
 /** A piece, or what there is of it, opened for one reader. */
-export interface OpenPiece {
+export interface OpenSegment {
   readonly fd: number;
   /** How a piece that is kept is read, which may be from memory on the spot. */
   readonly read?: ReadAt;

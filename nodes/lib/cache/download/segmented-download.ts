@@ -2,11 +2,17 @@ import type { Readable } from 'node:stream';
 import type { FileVersion } from '../../files/files.ts';
 import type { NasRange } from '../../nas/nas-client.ts';
 import { pieceAt, pieceCount, pieceEnd } from '../entries/segment-rows.ts';
-import type { FillOpened, FillTarget } from '../entries/space.ts';
-import { PieceProofs } from '../verify/version-check.ts';
-import { faultOf, type FillHead, isOfVersion, isWorthFinishing, type Origin } from './origin.ts';
-import { type PiecedDeps, PresentPieces } from './partial-segments.ts';
-import type { Arrival, NotOpened, OpenPiece, PieceReader, Span, Spans } from './ranges.ts';
+import type { DownloadOpened, DownloadTarget } from '../entries/space.ts';
+import { VersionChecks } from '../verify/version-check.ts';
+import {
+  faultOf,
+  type DownloadHead,
+  isOfVersion,
+  isWorthFinishing,
+  type Origin,
+} from './origin.ts';
+import { type SegmentedDeps, PresentSegments } from './partial-segments.ts';
+import type { Arrival, NotOpened, OpenSegment, SegmentReader, Span, Spans } from './ranges.ts';
 
 /**
  * One version of a large file while somebody reads it: which bytes are here, which streams from the
@@ -15,43 +21,43 @@ import type { Arrival, NotOpened, OpenPiece, PieceReader, Span, Spans } from './
  * fetched once. Pieces are published only full, and only once the NAS showed, after their last byte
  * came, that the file still is the version it was before their first.
  */
-export class PiecedFill {
-  readonly target: FillTarget;
+export class SegmentedDownload {
+  readonly target: DownloadTarget;
   /** Resolves when nobody reads, nothing runs and all temporary files are gone. Never rejects. */
   readonly finished: Promise<void>;
   /** What of it is here. */
-  readonly here: PresentPieces;
+  readonly here: PresentSegments;
   /** Whether it is of one version. */
-  readonly proofs: PieceProofs;
-  readonly #deps: PiecedDeps;
+  readonly proofs: VersionChecks;
+  readonly #deps: SegmentedDeps;
   readonly #sizeBytes: number;
-  readonly #runs: PieceRuns;
-  readonly #readers = new Set<PieceReader>();
+  readonly #runs: SegmentRuns;
+  readonly #readers = new Set<SegmentReader>();
   readonly #over = Promise.withResolvers<void>();
   #state: 'running' | 'unstored' | 'failed' | 'over' = 'running';
-  #head: FillHead | null = null;
+  #head: DownloadHead | null = null;
   #origin: Origin;
   #keep = true;
   #isNasSilent = false;
   #areEdgesWanted = false;
   #isClosing = false;
 
-  constructor(deps: PiecedDeps, origin: Origin, target: FillTarget) {
+  constructor(deps: SegmentedDeps, origin: Origin, target: DownloadTarget) {
     this.#deps = deps;
     this.#origin = origin;
     this.target = target;
     this.#sizeBytes = target.version.sizeBytes;
     this.finished = this.#over.promise;
-    this.here = new PresentPieces(deps, target);
+    this.here = new PresentSegments(deps, target);
     this.#head = this.here.takeUp();
     const facts = { head: () => this.#head, origin: () => this.#origin };
-    this.#runs = new PieceRuns({
+    this.#runs = new SegmentRuns({
       ...facts,
       present: this.here.arrivals.present,
       version: () => this.version,
       drive: (run) => void this.#drive(run),
     });
-    this.proofs = new PieceProofs(deps, {
+    this.proofs = new VersionChecks(deps, {
       ...facts,
       target,
       isWhole: () => this.here.missingBytes === 0,
@@ -77,20 +83,20 @@ export class PiecedFill {
   }
 
   /** Counts a reader in; the fill does not go away before {@link leave}. */
-  join(reader: PieceReader): void {
+  join(reader: SegmentReader): void {
     this.#origin = reader.origin;
     this.#isNasSilent = false;
     this.#readers.add(reader);
   }
 
-  leave(reader: PieceReader): void {
+  leave(reader: SegmentReader): void {
     this.#readers.delete(reader);
     this.here.arrivals.cancel(reader);
     this.#goOn();
   }
 
   /** Makes sure that the first byte a reader wants is here or on its way. */
-  async begin(reader: PieceReader): Promise<FillOpened> {
+  async begin(reader: SegmentReader): Promise<DownloadOpened> {
     const opened = await this.#opened(reader);
     // Not before the reader's own first byte came, so as not to hold that up.
     if (opened.kind === 'open' && reader.isPartial) this.#areEdgesWanted = true;
@@ -109,7 +115,10 @@ export class PiecedFill {
   }
 
   /** Opens the piece a byte lies in, once the byte is there. */
-  async open(reader: { readonly last: number }, position: number): Promise<OpenPiece | NotOpened> {
+  async open(
+    reader: { readonly last: number },
+    position: number,
+  ): Promise<OpenSegment | NotOpened> {
     for (;;) {
       const arrival = await this.whenThere(reader, position);
       if (arrival !== 'there') return arrival;
@@ -132,7 +141,7 @@ export class PiecedFill {
     this.#goOn();
   }
 
-  #opened(reader: PieceReader): FillOpened | Promise<FillOpened> {
+  #opened(reader: SegmentReader): DownloadOpened | Promise<DownloadOpened> {
     const head = this.#head;
     const isThere = this.here.arrivals.isThere(reader.position);
     if (head !== null && isThere) return { kind: 'open', head };
@@ -140,11 +149,11 @@ export class PiecedFill {
     return this.#demand(reader.position, reader.last).opened;
   }
 
-  #demand(position: number, last: number): PieceRun {
+  #demand(position: number, last: number): SegmentRun {
     return this.#runs.toward(position, pieceEnd(pieceAt(last), this.#sizeBytes));
   }
 
-  async #drive(run: PieceRun): Promise<void> {
+  async #drive(run: SegmentRun): Promise<void> {
     let end: RunEnd = 'cut';
     try {
       const opened = await run.opened;
@@ -163,7 +172,7 @@ export class PiecedFill {
     }
   }
 
-  #ended(run: PieceRun, end: RunEnd): void {
+  #ended(run: SegmentRun, end: RunEnd): void {
     if (end === 'unstored' && this.#state === 'running') {
       this.#state = 'unstored';
       this.#runs.stopAll();
@@ -181,7 +190,7 @@ export class PiecedFill {
     this.#goOn();
   }
 
-  async #take(run: PieceRun, position: number, chunk: Buffer): Promise<boolean> {
+  async #take(run: SegmentRun, position: number, chunk: Buffer): Promise<boolean> {
     try {
       return await this.here.take(position, chunk, (at, part, number) => {
         if (this.#state !== 'running') return false;
@@ -204,7 +213,7 @@ export class PiecedFill {
     return this.#keep && isWorthFinishing(this.#sizeBytes, this.here.missingBytes);
   }
 
-  #isWanted(run: PieceRun, position: number): boolean {
+  #isWanted(run: SegmentRun, position: number): boolean {
     for (const reader of this.#readers) {
       if (reader.last >= position && reader.position < run.end) return true;
     }
@@ -270,15 +279,15 @@ interface RunFacts {
   readonly present: Spans;
   readonly origin: () => Origin;
   readonly version: () => FileVersion;
-  readonly head: () => FillHead | null;
+  readonly head: () => DownloadHead | null;
   /** Runs it to its end. */
-  readonly drive: (run: PieceRun) => void;
+  readonly drive: (run: SegmentRun) => void;
 }
 
 /** The streams that fetch one file: disjoint, each over a stretch that is missing. */
-class PieceRuns {
+class SegmentRuns {
   readonly #facts: RunFacts;
-  readonly #runs = new Set<PieceRun>();
+  readonly #runs = new Set<SegmentRun>();
 
   constructor(facts: RunFacts) {
     this.#facts = facts;
@@ -289,7 +298,7 @@ class PieceRuns {
   }
 
   /** The run that brings a byte soon, or a new one that goes on to `end` where nobody else does. */
-  toward(position: number, end: number): PieceRun {
+  toward(position: number, end: number): SegmentRun {
     for (const run of this.#runs) {
       const isAhead = run.position <= position && position < run.end;
       if (isAhead && position - run.position <= WORTH_WAITING_BYTES) return run;
@@ -298,14 +307,14 @@ class PieceRuns {
   }
 
   /** A new run; one on its way there ends where this begins. */
-  start(start: number, wantedEnd: number): PieceRun {
+  start(start: number, wantedEnd: number): SegmentRun {
     let end = this.#facts.present.nextFrom(start, wantedEnd);
     for (const run of this.#runs) {
       if (run.position > start) end = Math.min(end, run.position);
       else if (start < run.end) run.endAt(start);
     }
     const { origin, version, head, drive } = this.#facts;
-    const run = new PieceRun(origin(), version(), start, end, head());
+    const run = new SegmentRun(origin(), version(), start, end, head());
     this.#runs.add(run);
     drive(run);
     return run;
@@ -317,7 +326,7 @@ class PieceRuns {
     return false;
   }
 
-  ended(run: PieceRun): void {
+  ended(run: SegmentRun): void {
     run.stop();
     this.#runs.delete(run);
   }
@@ -346,8 +355,8 @@ type RunSink = (position: number, chunk: Buffer) => Promise<boolean>;
 const PART_BYTES = 128 * 1024;
 
 /** One stream from the NAS over a stretch of a file that is missing here. */
-class PieceRun {
-  readonly opened: Promise<FillOpened>;
+class SegmentRun {
+  readonly opened: Promise<DownloadOpened>;
   readonly #sizeBytes: number;
   #position: number;
   #end: number;
@@ -363,7 +372,7 @@ class PieceRun {
     version: FileVersion,
     start: number,
     end: number,
-    head: FillHead | null,
+    head: DownloadHead | null,
   ) {
     this.#sizeBytes = version.sizeBytes;
     this.#position = start;
@@ -415,7 +424,11 @@ class PieceRun {
     return this.#isStopped || this.#position >= this.#end;
   }
 
-  async #open(origin: Origin, version: FileVersion, head: FillHead | null): Promise<FillOpened> {
+  async #open(
+    origin: Origin,
+    version: FileVersion,
+    head: DownloadHead | null,
+  ): Promise<DownloadOpened> {
     const [start, end] = [this.#position, this.#end];
     const answer = await origin.open(this.#rangeOf(start, end, head));
     if (answer.kind !== 'stream') return faultOf(answer);
@@ -431,7 +444,7 @@ class PieceRun {
     return { kind: 'open', head: { etag: answer.etag, mimeType: answer.contentType } };
   }
 
-  #rangeOf(start: number, end: number, head: FillHead | null): NasRange | undefined {
+  #rangeOf(start: number, end: number, head: DownloadHead | null): NasRange | undefined {
     if (start === 0 && end === this.#sizeBytes) return undefined;
     const range = { firstByte: start, lastByte: end - 1 };
     const etag = head?.etag ?? null;

@@ -27,9 +27,9 @@ const MOVE = `UPDATE cached_files SET path = :to || substr(path, length(:from) +
                WHERE path = :from OR (path > :low AND path < :high) LIMIT :limit)`;
 
 /** The table `cached_files`, and the counts over it in `cache_totals`. */
-export class CopyRows {
+export class EntryRows {
   readonly #store: Store;
-  readonly #found: Remembered<string, CachedCopy | null>;
+  readonly #found: Remembered<string, CacheEntry | null>;
   readonly #find: StatementSync;
   readonly #isKept: StatementSync;
   readonly #insert: StatementSync;
@@ -84,7 +84,7 @@ export class CopyRows {
     );
   }
 
-  find(path: string): CachedCopy | null {
+  find(path: string): CacheEntry | null {
     return this.#found.get(path, () => {
       const row = this.#find.get(path);
       return row === undefined ? null : copyOf(row);
@@ -104,7 +104,7 @@ export class CopyRows {
    * Keeps a copy in place of the one its path had.
    * @returns the blob that is no longer needed, if there was one
    */
-  replace(copy: NewCopy, nowMs: number): string | null {
+  replace(copy: NewEntry, nowMs: number): string | null {
     return this.#store.transaction(() => {
       const before = this.find(copy.path);
       const left = before === null ? null : this.#leaving(before);
@@ -162,7 +162,7 @@ export class CopyRows {
   }
 
   /** @param before what is known of the copy it replaces */
-  #add(copy: NewCopy, before: Memory | null, nowMs: number): void {
+  #add(copy: NewEntry, before: Memory | null, nowMs: number): void {
     const { version } = copy;
     const weight = weightOf(version.sizeBytes);
     const key = keyOf(copy.path);
@@ -209,7 +209,7 @@ export class CopyRows {
   }
 }
 
-function copyOf(row: Record<string, SQLOutputValue>): CachedCopy {
+function copyOf(row: Record<string, SQLOutputValue>): CacheEntry {
   return {
     id: Number(row['id']),
     path: String(row['path']),
@@ -243,7 +243,7 @@ function textIn(value: SQLOutputValue | undefined): string | null {
 }
 
 /** A kept copy: which version of which path, and the blob that holds it. */
-export interface CachedCopy {
+export interface CacheEntry {
   readonly id: number;
   readonly path: string;
   readonly version: FileVersion;
@@ -263,7 +263,7 @@ export interface HeldVersion {
 }
 
 /** A whole copy as a file of the Pi's own, for what is made of it. */
-export interface KeptCopy {
+export interface KeptEntry {
   readonly id: number;
   readonly blob: string;
   /** Where it lies. */
@@ -272,7 +272,7 @@ export interface KeptCopy {
 }
 
 /** A copy about to be kept. */
-type NewCopy = Omit<CachedCopy, 'id'>;
+type NewEntry = Omit<CacheEntry, 'id'>;
 
 /** A strong tag as RFC 9110 spells it; anything else is not passed on. */
 const STRONG_TAG = /^"[\x21\x23-\x7e]{1,128}"$/;

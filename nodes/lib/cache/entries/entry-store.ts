@@ -2,21 +2,21 @@ import { setImmediate } from 'node:timers/promises';
 import { type FileVersion, sameVersion } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
-import type { CopyRows, Victim } from './entry-rows.ts';
-import type { KeptPiece, PiecedFile, PieceRows } from './segment-rows.ts';
-import type { DiskHealth, FilledFile, FillTarget } from './space.ts';
+import type { EntryRows, Victim } from './entry-rows.ts';
+import type { KeptSegment, SegmentedFile, SegmentRows } from './segment-rows.ts';
+import type { DiskHealth, DownloadedFile, DownloadTarget } from './space.ts';
 
 const DROP_BATCH = 200;
 /** A row and an entry of an index each. */
 const MOVE_BATCH = 500;
 
 /** Rows and blobs, put up and taken down together. */
-export class Shelf {
-  readonly #copies: CopyRows;
+export class EntryStore {
+  readonly #copies: EntryRows;
   readonly #blobs: BlobStore;
   readonly #clock: Pick<Clock, 'nowMs'>;
 
-  constructor(copies: CopyRows, blobs: BlobStore, clock: Pick<Clock, 'nowMs'>) {
+  constructor(copies: EntryRows, blobs: BlobStore, clock: Pick<Clock, 'nowMs'>) {
     this.#copies = copies;
     this.#blobs = blobs;
     this.#clock = clock;
@@ -27,7 +27,7 @@ export class Shelf {
    * a row without a file, which is found out at the first open, where the reverse would leave a
    * file nobody knows of.
    */
-  async keep(file: FilledFile): Promise<void> {
+  async keep(file: DownloadedFile): Promise<void> {
     const { path, version, sha256, mimeType, ownerId } = file;
     const blob = this.#blobs.newName();
     const nowMs = this.#clock.nowMs();
@@ -73,8 +73,8 @@ export class Shelf {
 }
 
 /** A full, proved and synced piece on its way into the cache. */
-interface SealedPiece {
-  readonly target: FillTarget;
+interface SealedSegment {
+  readonly target: DownloadTarget;
   /** With the tag the NAS sent. */
   readonly version: FileVersion;
   readonly mimeType: string | null;
@@ -85,19 +85,19 @@ interface SealedPiece {
 }
 
 /** Rows and blobs of pieces, put up and taken down together. */
-export class PieceShelf {
-  readonly #rows: PieceRows;
+export class SegmentStore {
+  readonly #rows: SegmentRows;
   readonly #blobs: BlobStore;
   readonly #clock: Pick<Clock, 'nowMs'>;
-  readonly #whole: Pick<Shelf, 'discardCopy'>;
+  readonly #whole: Pick<EntryStore, 'discardCopy'>;
   readonly #health: DiskHealth;
 
   /** @param whole where copies in one lie: of a path there is one or pieces, never both */
   constructor(
-    rows: PieceRows,
+    rows: SegmentRows,
     blobs: BlobStore,
     clock: Pick<Clock, 'nowMs'>,
-    whole: Pick<Shelf, 'discardCopy'>,
+    whole: Pick<EntryStore, 'discardCopy'>,
     health: DiskHealth,
   ) {
     this.#rows = rows;
@@ -107,7 +107,7 @@ export class PieceShelf {
     this.#health = health;
   }
 
-  find(path: string): PiecedFile | null {
+  find(path: string): SegmentedFile | null {
     return this.#rows.find(path);
   }
 
@@ -116,7 +116,7 @@ export class PieceShelf {
   }
 
   /** Keeps a piece: the row first, then the rename, in one turn, as whole copies are kept. */
-  async keep(piece: SealedPiece): Promise<void> {
+  async keep(piece: SealedSegment): Promise<void> {
     const { path, ownerId } = piece.target;
     const blob = this.#blobs.newName();
     const nowMs = this.#clock.nowMs();
@@ -148,7 +148,7 @@ export class PieceShelf {
     path: string,
     version: FileVersion,
     number: number,
-  ): Promise<{ readonly piece: KeptPiece; readonly blob: OpenBlob } | null> {
+  ): Promise<{ readonly piece: KeptSegment; readonly blob: OpenBlob } | null> {
     const file = this.#rows.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
     const piece = this.#rows.piece(file.id, number);
@@ -160,7 +160,7 @@ export class PieceShelf {
     return null;
   }
 
-  async #openBlob({ blob, sizeBytes }: KeptPiece): Promise<OpenBlob | null> {
+  async #openBlob({ blob, sizeBytes }: KeptSegment): Promise<OpenBlob | null> {
     try {
       return await this.#blobs.openBlob(blob, sizeBytes);
     } catch (error) {
@@ -169,7 +169,7 @@ export class PieceShelf {
     }
   }
 
-  async discard(piece: Pick<KeptPiece, 'id' | 'blob'>): Promise<void> {
+  async discard(piece: Pick<KeptSegment, 'id' | 'blob'>): Promise<void> {
     await this.#blobs.remove(piece.blob);
     this.#rows.remove(piece);
   }
@@ -203,7 +203,7 @@ export class PieceShelf {
     if (this.#rows.find(path) !== null) await this.discardBelow(path);
   }
 
-  #pieceOf(path: string, number: number): KeptPiece | null {
+  #pieceOf(path: string, number: number): KeptSegment | null {
     const file = this.#rows.find(path);
     return file === null ? null : this.#rows.piece(file.id, number);
   }

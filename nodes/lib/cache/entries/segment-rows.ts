@@ -11,7 +11,7 @@ const BELOW = `
   WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? AND piece.id > ?
   ORDER BY piece.id LIMIT ?`;
 
-export interface KeptPiece {
+export interface KeptSegment {
   readonly id: number;
   readonly fileId: number;
   /** From 0. */
@@ -25,28 +25,28 @@ export interface KeptPiece {
 }
 
 /** A piece about to be kept. */
-export interface NewPiece {
-  readonly file: NewPiecedFile;
+export interface NewSegment {
+  readonly file: NewSegmentedFile;
   readonly number: number;
   readonly blob: string;
   readonly crc32: number;
 }
 
 /** The tables `pieced_files` and `cached_pieces`, counted in `cache_totals` as all copies are. */
-export class PieceRows {
+export class SegmentRows {
   readonly #store: Store;
   readonly #sql: ReturnType<typeof statements>;
-  readonly files: PiecedFileRows;
+  readonly files: SegmentedFileRows;
   readonly #policy: PolicyRows;
 
   constructor(store: Store) {
     this.#store = store;
     this.#sql = statements(store);
-    this.files = new PiecedFileRows(store);
+    this.files = new SegmentedFileRows(store);
     this.#policy = new PolicyRows(store);
   }
 
-  find(path: string): PiecedFile | null {
+  find(path: string): SegmentedFile | null {
     return this.files.find(path);
   }
 
@@ -56,7 +56,7 @@ export class PieceRows {
     return file !== null && file.heldBytes === file.version.sizeBytes;
   }
 
-  piece(fileId: number, number: number): KeptPiece | null {
+  piece(fileId: number, number: number): KeptSegment | null {
     const row = this.#sql.piece.get(fileId, number);
     return row === undefined ? null : pieceOf(row);
   }
@@ -76,7 +76,7 @@ export class PieceRows {
    * Keeps a piece. Pieces of another version of the path go.
    * @returns the blobs that are no longer needed
    */
-  keep(piece: NewPiece, nowMs: number): string[] {
+  keep(piece: NewSegment, nowMs: number): string[] {
     return this.#store.transaction(() => {
       const before = this.find(piece.file.path);
       const isSame = before !== null && sameVersion(before.version, piece.file.version);
@@ -90,12 +90,12 @@ export class PieceRows {
   }
 
   /** Forgets a piece, and its file with the last one. Says whether it was still there. */
-  remove(piece: Pick<KeptPiece, 'id' | 'blob'>): boolean {
+  remove(piece: Pick<KeptSegment, 'id' | 'blob'>): boolean {
     return this.#store.transaction(() => this.#removeNow(piece, 0));
   }
 
   /** As {@link remove}, for room: what it was worth becomes the floor for all used later. */
-  evict(piece: Pick<KeptPiece, 'id' | 'blob' | 'priority'>): boolean {
+  evict(piece: Pick<KeptSegment, 'id' | 'blob' | 'priority'>): boolean {
     return this.#store.transaction(() => {
       const gone = this.#removeNow(piece, 1);
       if (gone) this.#policy.raiseFloor(piece.priority);
@@ -104,7 +104,7 @@ export class PieceRows {
   }
 
   /** The piece worth least among those after `after`, pinned ones last; one seek in the index. */
-  lowest(after: Pick<KeptPiece, 'pinned' | 'priority' | 'id'> | null): KeptPiece | null {
+  lowest(after: Pick<KeptSegment, 'pinned' | 'priority' | 'id'> | null): KeptSegment | null {
     const row = this.#sql.lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
     return row === undefined ? null : pieceOf(row);
   }
@@ -113,7 +113,7 @@ export class PieceRows {
    * Some pieces of files at or below a path with an id above `afterId`, in order of their ids;
    * pinned ones too unless `pinned` is 0.
    */
-  below(path: string, limit: number, pinned: 0 | 1 = 1, afterId = 0): KeptPiece[] {
+  below(path: string, limit: number, pinned: 0 | 1 = 1, afterId = 0): KeptSegment[] {
     const { low, high } = belowBounds(path);
     const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
     return this.#sql.below.all(path, ...bounds, pinned, afterId, limit).map(pieceOf);
@@ -123,7 +123,7 @@ export class PieceRows {
     this.#sql.touch.run(pieceId, uses, atMs);
   }
 
-  #addPiece(fileId: number, { file, number, blob, crc32 }: NewPiece, nowMs: number): void {
+  #addPiece(fileId: number, { file, number, blob, crc32 }: NewSegment, nowMs: number): void {
     const sizeBytes = pieceSize(number, file.version.sizeBytes);
     const weight = weightOf(sizeBytes);
     const { floor, temper } = this.#policy.leaning();
@@ -133,7 +133,7 @@ export class PieceRows {
     this.#sql.count.run(sizeBytes, 0);
   }
 
-  #removeNow(piece: Pick<KeptPiece, 'id' | 'blob'>, evictions: 0 | 1): boolean {
+  #removeNow(piece: Pick<KeptSegment, 'id' | 'blob'>, evictions: 0 | 1): boolean {
     const row = this.#sql.byId.get(piece.id, piece.blob);
     if (row === undefined) return false;
     const stored = pieceOf(row);
@@ -142,7 +142,7 @@ export class PieceRows {
     return true;
   }
 
-  #dropPiece(piece: KeptPiece, evictions: 0 | 1): void {
+  #dropPiece(piece: KeptSegment, evictions: 0 | 1): void {
     this.#sql.dropPiece.run(piece.id);
     this.files.hold(piece.fileId, -piece.sizeBytes);
     this.#sql.count.run(-piece.sizeBytes, evictions);
@@ -193,7 +193,7 @@ function statements(store: Store) {
   };
 }
 
-function pieceOf(row: Record<string, SQLOutputValue>): KeptPiece {
+function pieceOf(row: Record<string, SQLOutputValue>): KeptSegment {
   return {
     id: Number(row['id']),
     fileId: Number(row['file_id']),
@@ -207,7 +207,7 @@ function pieceOf(row: Record<string, SQLOutputValue>): KeptPiece {
 }
 
 /** A file of which at least one piece is kept. All its pieces are of this one version. */
-export interface PiecedFile {
+export interface SegmentedFile {
   readonly id: number;
   readonly path: string;
   readonly version: FileVersion;
@@ -219,10 +219,10 @@ export interface PiecedFile {
   readonly validatedAtMs: number;
 }
 
-type NewPiecedFile = Omit<PiecedFile, 'id' | 'sha256' | 'heldBytes'>;
+type NewSegmentedFile = Omit<SegmentedFile, 'id' | 'sha256' | 'heldBytes'>;
 
 /** The table `pieced_files`, and its share of the file count in `cache_totals`. */
-class PiecedFileRows {
+class SegmentedFileRows {
   readonly #find: StatementSync;
   readonly #unhashed: StatementSync;
   readonly #add: StatementSync;
@@ -261,19 +261,19 @@ class PiecedFileRows {
     this.#count = store.prepare('UPDATE cache_totals SET file_count = file_count + ?');
   }
 
-  find(path: string): PiecedFile | null {
+  find(path: string): SegmentedFile | null {
     const row = this.#find.get(path);
     return row === undefined ? null : fileOf(row);
   }
 
   /** A file that is whole and was never hashed as a whole, though the NAS knows its checksum. */
-  unhashed(): PiecedFile | null {
+  unhashed(): SegmentedFile | null {
     const row = this.#unhashed.get();
     return row === undefined ? null : fileOf(row);
   }
 
   /** @returns the id */
-  add(file: NewPiecedFile, nowMs: number): number {
+  add(file: NewSegmentedFile, nowMs: number): number {
     const { version } = file;
     const { lastInsertRowid } = this.#add.run(
       file.path,
@@ -316,7 +316,7 @@ class PiecedFileRows {
   }
 }
 
-function fileOf(row: Record<string, SQLOutputValue>): PiecedFile {
+function fileOf(row: Record<string, SQLOutputValue>): SegmentedFile {
   return {
     id: Number(row['id']),
     path: String(row['path']),

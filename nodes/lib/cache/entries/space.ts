@@ -4,11 +4,11 @@ import type { NasClient } from '../../nas/nas-client.ts';
 import type { DiskFault } from '../../store/database-file.ts';
 import type { Store } from '../../store/store.ts';
 import type { Clock } from '../../time/clock.ts';
-import type { FillHead, OriginFault } from '../download/origin.ts';
+import type { DownloadHead, OriginFault } from '../download/origin.ts';
 import type { CachePolicy } from '../policy/policy.ts';
 import type { BlobStore } from './blob-store.ts';
-import type { CopyRows, Victim } from './entry-rows.ts';
-import type { PieceRows } from './segment-rows.ts';
+import type { EntryRows, Victim } from './entry-rows.ts';
+import type { SegmentRows } from './segment-rows.ts';
 
 /** The disk the data folder lies on, in bytes. */
 interface DiskSpace {
@@ -18,8 +18,8 @@ interface DiskSpace {
 }
 
 interface RoomDeps {
-  readonly copies: CopyRows;
-  readonly pieces: PieceRows;
+  readonly copies: EntryRows;
+  readonly pieces: SegmentRows;
   readonly policy: Pick<CachePolicy, 'admits'>;
   readonly blobs: BlobStore;
   /** Writes down what was used a moment ago. */
@@ -198,7 +198,7 @@ interface Candidate extends Omit<Victim, 'id'> {
 class Candidates {
   readonly #deps: Pick<RoomDeps, 'copies' | 'pieces'>;
   #copy: Victim | null;
-  #piece: ReturnType<PieceRows['lowest']>;
+  #piece: ReturnType<SegmentRows['lowest']>;
 
   constructor(deps: Pick<RoomDeps, 'copies' | 'pieces'>) {
     this.#deps = deps;
@@ -259,14 +259,14 @@ export interface CacheDeps {
   readonly memoryBytes?: number;
 }
 
-export type FillOpened =
-  | { readonly kind: 'open'; readonly head: FillHead }
+export type DownloadOpened =
+  | { readonly kind: 'open'; readonly head: DownloadHead }
   /** The disk would not take it; the NAS may still be read past the cache. */
   | { readonly kind: 'no_storage' }
   | OriginFault;
 
 /** A fetched, judged and synced file on its way into the cache. */
-export interface FilledFile {
+export interface DownloadedFile {
   readonly path: string;
   readonly version: FileVersion;
   readonly sha256: string;
@@ -276,17 +276,17 @@ export interface FilledFile {
   readonly file: string;
 }
 
-export interface FillDeps {
+export interface DownloadDeps {
   readonly blobs: BlobStore;
   /** Holds room for the whole file; null when it cannot fit. */
-  readonly reserve: (target: FillTarget) => Promise<Reservation | null>;
+  readonly reserve: (target: DownloadTarget) => Promise<Reservation | null>;
   /** Moves the file in and writes its row. */
-  readonly publish: (file: FilledFile) => Promise<void>;
+  readonly publish: (file: DownloadedFile) => Promise<void>;
   /** A disk fault, for the log. */
   readonly storageFailed: (cause: unknown) => void;
 }
 
-export interface FillTarget {
+export interface DownloadTarget {
   readonly path: string;
   /** Nobody asked for it: whoever fetches it has judged its worth. */
   readonly isAhead?: true;

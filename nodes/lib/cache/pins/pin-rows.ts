@@ -385,7 +385,7 @@ export interface Held {
 }
 
 /** A copy that was fetched before anybody asked, and that nobody has read yet. */
-export interface UnreadCopy {
+export interface UnreadEntry {
   readonly path: string;
   readonly sizeBytes: number;
   readonly ownerId: string | null;
@@ -445,7 +445,7 @@ export class HeldRows {
   }
 
   /** The newest first. @param userId null for everybody's */
-  unread(userId: number | null, limit: number): UnreadCopy[] {
+  unread(userId: number | null, limit: number): UnreadEntry[] {
     return this.#unread.all({ user: userId, limit }).map((row) => ({
       path: String(row['path']),
       sizeBytes: Number(row['size_bytes']),

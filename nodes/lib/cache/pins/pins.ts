@@ -13,7 +13,7 @@ import {
   type PinState,
   type SharedFile,
   type TimeCursor,
-  type UnreadCopy,
+  type UnreadEntry,
 } from './pin-rows.ts';
 
 /** A pinned folder with what is known of its files. */
@@ -249,7 +249,7 @@ export class Holdings {
   }
 
   /** Fetched ahead and not read yet, the newest first. @param userId null for everybody's */
-  unread(userId: number | null, limit: number): readonly UnreadCopy[] {
+  unread(userId: number | null, limit: number): readonly UnreadEntry[] {
     return this.#rows.unread(userId, limit);
   }
 

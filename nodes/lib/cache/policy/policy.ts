@@ -1,6 +1,6 @@
 import type { Store } from '../../store/store.ts';
 import { PolicyRows } from './policy-rows.ts';
-import { ShadowCache } from './simulated-cache.ts';
+import { SimulatedCache } from './simulated-cache.ts';
 import {
   type Displaced,
   keyOf,
@@ -101,7 +101,7 @@ const MOST_SIZES = 30;
 
 interface Contender {
   readonly temper: Temper;
-  readonly shadow: ShadowCache;
+  readonly shadow: SimulatedCache;
   score: number;
 }
 
@@ -123,7 +123,7 @@ export class Tournament {
   constructor(leader: TemperName, limitBytes: number) {
     this.#limitBytes = limitBytes;
     this.#contenders = Object.values(TEMPERS).map((temper) => {
-      return { temper, shadow: new ShadowCache(temper, limitBytes), score: 0 };
+      return { temper, shadow: new SimulatedCache(temper, limitBytes), score: 0 };
     });
     this.#leader = this.#contenders.find(({ temper }) => temper.name === leader) as Contender;
   }

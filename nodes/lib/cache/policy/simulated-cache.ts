@@ -29,7 +29,7 @@ const UNREAD_SHARE = 0.99;
  * A cache of keys and sizes that holds no bytes: what the real one would do under a temper. The
  * tournament runs a few over a sample of the keys, and the bench one over all.
  */
-export class ShadowCache {
+export class SimulatedCache {
   temper: Temper;
   readonly #held = new Map<number, Held>();
   readonly #ghosts = new Map<number, Ghost>();

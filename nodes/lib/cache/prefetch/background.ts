@@ -2,28 +2,28 @@ import { Readable } from 'node:stream';
 import type { Caller } from '../../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../../files/files.ts';
 import type { Store } from '../../store/store.ts';
-import type { Fill, Fills } from '../download/download.ts';
+import type { Download, Downloads } from '../download/download.ts';
 import type { Fetcher } from '../download/fetcher.ts';
 import type { Origin, OriginFault } from '../download/origin.ts';
-import type { PieceReader } from '../download/ranges.ts';
-import type { PiecedFill } from '../download/segmented-download.ts';
-import { type CopyRows, holds } from '../entries/entry-rows.ts';
+import type { SegmentReader } from '../download/ranges.ts';
+import type { SegmentedDownload } from '../download/segmented-download.ts';
+import { type EntryRows, holds } from '../entries/entry-rows.ts';
 import { isPieced } from '../entries/segment-rows.ts';
 import type { CacheDeps, Room } from '../entries/space.ts';
 import { Holdings, Pins } from '../pins/pins.ts';
-import type { PieceCache } from '../serve/segmented.ts';
+import type { SegmentedFiles } from '../serve/segmented.ts';
 import type { CountedDay } from '../stats/stats-rows.ts';
-import type { Tally } from '../stats/stats.ts';
-import { AheadRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
+import type { CacheCounters } from '../stats/stats.ts';
+import { PrefetchRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
 
 interface BackgroundDeps {
   readonly cache: Pick<CacheDeps, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
-  readonly copies: CopyRows;
-  readonly fills: Fills;
-  readonly pieces: PieceCache;
+  readonly copies: EntryRows;
+  readonly fills: Downloads;
+  readonly pieces: SegmentedFiles;
   readonly fetcher: Fetcher;
   readonly room: Room;
-  readonly tally: Tally;
+  readonly tally: CacheCounters;
 }
 
 /** What the cache does that no caller waits for, and what it counts over days. */
@@ -124,21 +124,21 @@ interface AheadOptions {
 
 interface AheadDeps {
   readonly store: Store;
-  readonly fills: Fills;
-  readonly pieces: PieceCache;
-  readonly copies: CopyRows;
-  readonly tally: Tally;
+  readonly fills: Downloads;
+  readonly pieces: SegmentedFiles;
+  readonly copies: EntryRows;
+  readonly tally: CacheCounters;
   readonly limitBytes: () => number;
 }
 
 /** Fills without a reader: what is fetched before a caller asks for it. */
 class Ahead {
   readonly #deps: AheadDeps;
-  readonly #rows: AheadRows;
+  readonly #rows: PrefetchRows;
 
   constructor(deps: AheadDeps) {
     this.#deps = deps;
-    this.#rows = new AheadRows(deps.store);
+    this.#rows = new PrefetchRows(deps.store);
   }
 
   /** Whether this version of a path is here or on its way. */
@@ -195,7 +195,7 @@ class Ahead {
     const { path, mimeType, ownerId } = file;
     const hasReaders = (): boolean => fill.readerCount > 1;
     const target = { path, version, mimeType, ownerId, isAhead: true } as const;
-    const fill: Fill = this.#deps.fills.start(gentle(origin, hasReaders, options), target);
+    const fill: Download = this.#deps.fills.start(gentle(origin, hasReaders, options), target);
     fill.join();
     const end = (): void => {
       // A caller who reads along keeps it going.
@@ -210,7 +210,7 @@ class Ahead {
     }
   }
 
-  async #follow(fill: Fill, file: LocatedFile, options: AheadOptions): Promise<AheadOutcome> {
+  async #follow(fill: Download, file: LocatedFile, options: AheadOptions): Promise<AheadOutcome> {
     const first = await fill.opened;
     if (first.kind === 'no_storage') return { kind: 'not_kept' };
     if (first.kind !== 'open') return options.signal.aborted ? { kind: 'ended' } : first;
@@ -237,13 +237,13 @@ function gentle(origin: Origin, hasReaders: () => boolean, options: AheadOptions
     open: async (range) => {
       const answer = await origin.open(range);
       if (answer.kind !== 'stream') return answer;
-      return { ...answer, body: new GentleBody(answer.body, wait) };
+      return { ...answer, body: new ThrottledStream(answer.body, wait) };
     },
   };
 }
 
 /** What came of fetching all pieces of a file that no caller waits for. */
-type PiecesAhead =
+type SegmentPrefetch =
   | { readonly kind: 'came' }
   | { readonly kind: 'cut' }
   | { readonly kind: 'no_storage' }
@@ -254,12 +254,12 @@ type PiecesAhead =
  * @param signal aborted when it is to end; what was proved until then stays
  */
 async function fetchPieces(
-  pieces: PieceCache,
+  pieces: SegmentedFiles,
   file: LocatedFile,
   version: FileVersion,
   origin: (hasReaders: () => boolean) => Origin,
   signal: AbortSignal,
-): Promise<PiecesAhead> {
+): Promise<SegmentPrefetch> {
   const hasReaders = (): boolean => joined.fill.readerCount > 1;
   const joined = pieces.joinAll(file, version, origin(hasReaders));
   const { fill, reader } = joined;
@@ -277,10 +277,10 @@ async function fetchPieces(
 }
 
 async function readThrough(
-  fill: PiecedFill,
-  reader: PieceReader,
+  fill: SegmentedDownload,
+  reader: SegmentReader,
   signal: AbortSignal,
-): Promise<PiecesAhead> {
+): Promise<SegmentPrefetch> {
   const opened = await fill.begin(reader);
   if (opened.kind !== 'open') return opened;
   while (reader.position <= reader.last) {
@@ -299,7 +299,7 @@ async function readThrough(
  * fetches for nobody in particular leaves the network to those who wait. Destroying it destroys the
  * source at once, also in the middle of a wait.
  */
-class GentleBody extends Readable {
+class ThrottledStream extends Readable {
   readonly #source: Readable;
   readonly #wait: () => Promise<void> | undefined;
 

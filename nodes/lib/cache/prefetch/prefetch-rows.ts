@@ -16,7 +16,7 @@ export interface FirstUse extends Occasion {
 }
 
 /** The table `prefetched_copies`, and the marks of its rows in `cached_files`. */
-export class AheadRows {
+export class PrefetchRows {
   readonly #mark: StatementSync;
   readonly #note: StatementSync;
   readonly #use: StatementSync;

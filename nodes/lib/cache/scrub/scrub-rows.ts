@@ -24,7 +24,7 @@ const COPY = "'copy' AS kind, id, blob, size_bytes, sha256, 0 AS crc32, pinned, 
 const PIECE = "'piece' AS kind, id, blob, size_bytes, '' AS sha256, crc32, pinned, priority";
 
 /** The table `cache_care`, and what the slow check reads of the copies. */
-export class CareRows {
+export class ScrubRows {
   readonly #begin: StatementSync;
   readonly #end: StatementSync;
   readonly #read: StatementSync;

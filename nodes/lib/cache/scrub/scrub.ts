@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { BlobStore, OpenBlob } from '../entries/blob-store.ts';
-import type { CopyRows } from '../entries/entry-rows.ts';
-import type { PieceShelf, Shelf } from '../entries/entry-store.ts';
+import type { EntryRows } from '../entries/entry-rows.ts';
+import type { SegmentStore, EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import { pieceCount, type PiecedFile, type PieceRows } from '../entries/segment-rows.ts';
+import { pieceCount, type SegmentedFile, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DiskHealth } from '../entries/space.ts';
-import type { CareRows, CheckedBlob } from './scrub-rows.ts';
+import type { ScrubRows, CheckedBlob } from './scrub-rows.ts';
 
 export interface ScrubDeps {
-  readonly rows: CareRows;
-  readonly copies: CopyRows;
-  readonly pieceRows: PieceRows;
-  readonly shelf: Shelf;
-  readonly pieceShelf: PieceShelf;
+  readonly rows: ScrubRows;
+  readonly copies: EntryRows;
+  readonly pieceRows: SegmentRows;
+  readonly shelf: EntryStore;
+  readonly pieceShelf: SegmentStore;
   readonly blobs: BlobStore;
   readonly health: DiskHealth;
 }
@@ -161,7 +161,7 @@ export class Scrub {
   }
 
   /** Null where a piece went meanwhile. */
-  async #hashOf(file: PiecedFile): Promise<string | null> {
+  async #hashOf(file: SegmentedFile): Promise<string | null> {
     const hash = createHash('sha256');
     const { sizeBytes } = file.version;
     for (let number = 0; number < pieceCount(sizeBytes); number += 1) {

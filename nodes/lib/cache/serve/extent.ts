@@ -31,7 +31,7 @@ const CUT: SendOutcome = { kind: 'cut' };
 
 /** Sends part of a file: one that is all there, or one that still grows. */
 export async function sendExtent(
-  outlet: Outlet,
+  outlet: ResponseWriter,
   extent: Extent,
   range: ByteRange,
   pool: BufferPool,
@@ -48,7 +48,7 @@ export async function sendExtent(
  * the work per CPU second of a pipe for small files, half more for large).
  */
 async function sendGrowing(
-  outlet: Outlet,
+  outlet: ResponseWriter,
   extent: Extent,
   range: ByteRange,
   pool: BufferPool,
@@ -107,7 +107,7 @@ const MOST_AT_ONCE = 4;
  * @returns false where the caller is gone, or the file is shorter than it should be
  */
 export async function sendWhole(
-  outlet: Pick<Outlet, 'writeAll'>,
+  outlet: Pick<ResponseWriter, 'writeAll'>,
   read: ReadAt,
   range: ByteRange,
   pool: BufferPool,
@@ -206,7 +206,7 @@ function nextTurn(): Promise<void> {
 }
 
 /** The caller's end of a transfer: written with back-pressure, ended whole or cut. */
-export class Outlet {
+export class ResponseWriter {
   readonly #response: ServerResponse;
   #isOpen = true;
   #onClose: () => void = () => undefined;

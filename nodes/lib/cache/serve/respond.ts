@@ -18,7 +18,7 @@ import {
 import type { NasRange } from '../../nas/nas-client.ts';
 import {
   faultOf,
-  type FillHead,
+  type DownloadHead,
   isOfVersion,
   type Origin,
   type OriginFault,
@@ -27,12 +27,12 @@ import {
 import { type BlobStore, SMALL_FILE_BYTES } from '../entries/blob-store.ts';
 import { etagOf } from '../entries/entry-rows.ts';
 import { type ReadAt, readLater } from '../entries/open-blobs.ts';
-import { type BufferPool, type Extent, Outlet, readExactly, sendExtent } from './extent.ts';
+import { type BufferPool, type Extent, ResponseWriter, readExactly, sendExtent } from './extent.ts';
 
 /** Where the bytes of an answer come from. */
 export interface PartSource {
   /** Sends one stretch; false where the caller is gone or must be cut off. */
-  send(outlet: Outlet, range: ByteRange): Promise<boolean>;
+  send(outlet: ResponseWriter, range: ByteRange): Promise<boolean>;
   /** Reads a short stretch; null where it is not there. Missing where bytes come as a stream. */
   readonly small?: (range: ByteRange) => Buffer | null | Promise<Buffer | null>;
 }
@@ -51,7 +51,7 @@ export async function respond(
   if (only !== undefined && source.small !== undefined && plan.fileBytes <= SMALL_FILE_BYTES) {
     return await respondAtOnce(response, plan, source.small(only.range));
   }
-  const outlet = new Outlet(response);
+  const outlet = new ResponseWriter(response);
   response.writeHead(plan.statusCode, plan.headers);
   if (request.method === 'HEAD') {
     outlet.end();
@@ -127,7 +127,7 @@ function memorySource(bytes: Buffer): PartSource {
  * @returns whether exactly `lengthBytes` came and went
  */
 async function sendStream(
-  outlet: Outlet,
+  outlet: ResponseWriter,
   body: Readable,
   lengthBytes: number,
   mayEnd: () => Promise<boolean>,
@@ -356,7 +356,7 @@ export async function servePast(
 
 /** Sends one stretch by an own request to the NAS. */
 export async function sendFromOrigin(
-  outlet: Outlet,
+  outlet: ResponseWriter,
   origin: Origin,
   range: ByteRange,
   version: FileVersion,
@@ -462,7 +462,7 @@ type BlobServed =
 const GONE: BlobServed = { kind: 'gone' };
 
 /** Sends kept files to callers who were found to be allowed them. */
-export class CopyServer {
+export class EntryServer {
   readonly #blobs: BlobStore;
   readonly #pool: BufferPool;
 
@@ -534,7 +534,7 @@ export function validatorsOf(
 export function headOf(
   file: LocatedFile,
   version: FileVersion,
-  said: FillHead,
+  said: DownloadHead,
   label: CacheLabel,
   nowMs: number,
 ): FileHead {

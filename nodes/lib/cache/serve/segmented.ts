@@ -3,28 +3,28 @@ import { type FileVersion, isWithin, type LocatedFile } from '../../files/files.
 import type { ByteRange } from '../../http/http.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
-import { Fills } from '../download/download.ts';
-import type { FillHead, Origin } from '../download/origin.ts';
-import type { OpenPiece, PieceReader } from '../download/ranges.ts';
-import { PiecedFill } from '../download/segmented-download.ts';
+import { Downloads } from '../download/download.ts';
+import type { DownloadHead, Origin } from '../download/origin.ts';
+import type { OpenSegment, SegmentReader } from '../download/ranges.ts';
+import { SegmentedDownload } from '../download/segmented-download.ts';
 import type { BlobStore } from '../entries/blob-store.ts';
-import type { PieceShelf } from '../entries/entry-store.ts';
+import type { SegmentStore } from '../entries/entry-store.ts';
 import {
   pieceAt,
-  type PiecedFile,
+  type SegmentedFile,
   pieceEnd,
-  type PieceRows,
+  type SegmentRows,
   piecesOf,
   pieceStart,
 } from '../entries/segment-rows.ts';
 import type { Reservation } from '../entries/space.ts';
-import type { Tally } from '../stats/stats.ts';
-import type { Freshness, PiecedTicket, ServeOutcome } from '../verify/freshness.ts';
+import type { CacheCounters } from '../stats/stats.ts';
+import type { Freshness, SegmentedTicket, ServeOutcome } from '../verify/freshness.ts';
 import {
   type Availability,
   type BufferPool,
   type Extent,
-  type Outlet,
+  type ResponseWriter,
   sendExtent,
   type SendOutcome,
 } from './extent.ts';
@@ -40,34 +40,34 @@ import {
   validatorsOf,
 } from './respond.ts';
 
-interface PieceCacheDeps {
+interface SegmentedFilesDeps {
   readonly store: Store;
-  readonly rows: PieceRows;
-  readonly shelf: PieceShelf;
+  readonly rows: SegmentRows;
+  readonly shelf: SegmentStore;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly pool: BufferPool;
-  readonly tally: Tally;
-  readonly touches: PieceTouches;
+  readonly tally: CacheCounters;
+  readonly touches: SegmentTouches;
   readonly reserve: (bytes: number) => Promise<Reservation | null>;
   readonly storageFailed: (cause: unknown) => void;
 }
 
 /** Files held in pieces: served from what is here, fetched where it is not. */
-export class PieceCache {
-  readonly #deps: PieceCacheDeps;
-  readonly #fills: Fills<PiecedFill>;
+export class SegmentedFiles {
+  readonly #deps: SegmentedFilesDeps;
+  readonly #fills: Downloads<SegmentedDownload>;
   /** By path, how many answers are made of it now. */
   readonly #answering = new Map<string, number>();
   /** Emptied while it was read: its pieces go with the last reader. */
   readonly #owed = new Set<string>();
 
-  constructor(deps: PieceCacheDeps) {
+  constructor(deps: SegmentedFilesDeps) {
     this.#deps = deps;
-    this.#fills = new Fills((origin, target) => new PiecedFill(deps, origin, target));
+    this.#fills = new Downloads((origin, target) => new SegmentedDownload(deps, origin, target));
   }
 
-  find(path: string): PiecedFile | null {
+  find(path: string): SegmentedFile | null {
     return this.#deps.rows.find(path);
   }
 
@@ -78,10 +78,10 @@ export class PieceCache {
   /** A ticket when every byte that a request asks for is here; a HEAD or a 304 needs none. */
   ticketFor(
     file: LocatedFile,
-    pieced: PiecedFile,
+    pieced: SegmentedFile,
     freshness: Freshness,
     request: IncomingMessage,
-  ): PiecedTicket | null {
+  ): SegmentedTicket | null {
     const ticket = { file, pieced, ...freshness };
     const { rows } = this.#deps;
     const isAllHere = planOf(ticket, request, this.#deps.clock.nowMs()).parts.every(({ range }) => {
@@ -93,7 +93,7 @@ export class PieceCache {
 
   /** Sends what a ticket is for. Nothing is written when it is `gone`. */
   serve(
-    ticket: PiecedTicket,
+    ticket: SegmentedTicket,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<ServeOutcome> {
@@ -101,7 +101,7 @@ export class PieceCache {
   }
 
   async #serve(
-    ticket: PiecedTicket,
+    ticket: SegmentedTicket,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<ServeOutcome> {
@@ -140,7 +140,7 @@ export class PieceCache {
   ): Promise<Answered | { readonly kind: 'no_storage' }> {
     const fill = this.#fillOf(file, version, origin);
     const wanted = likelyRange(request, version.sizeBytes);
-    const reader: PieceReader = {
+    const reader: SegmentReader = {
       origin,
       position: wanted?.first ?? 0,
       last: wanted?.last ?? version.sizeBytes - 1,
@@ -161,13 +161,13 @@ export class PieceCache {
 
   /**
    * Joins the fill of a file as one who reads all of it and is nobody. What came is kept when its
-   * reader leaves and on the way; to be left with {@link PiecedFill.leave}.
+   * reader leaves and on the way; to be left with {@link SegmentedDownload.leave}.
    */
   joinAll(
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
-  ): { readonly fill: PiecedFill; readonly reader: PieceReader } {
+  ): { readonly fill: SegmentedDownload; readonly reader: SegmentReader } {
     const fill = this.#fillOf(file, version, origin);
     const reader = { origin, position: 0, last: version.sizeBytes - 1, isPartial: false };
     fill.join(reader);
@@ -220,13 +220,13 @@ export class PieceCache {
     }
   }
 
-  #fillOf(file: LocatedFile, version: FileVersion, origin: Origin): PiecedFill {
+  #fillOf(file: LocatedFile, version: FileVersion, origin: Origin): SegmentedDownload {
     const { path, mimeType, ownerId } = file;
     const running = this.#fills.find(path, version);
     return running ?? this.#fills.start(origin, { path, version, mimeType, ownerId });
   }
 
-  async #open({ path, version }: PiecedFile, number: number): Promise<OpenPiece | null> {
+  async #open({ path, version }: SegmentedFile, number: number): Promise<OpenSegment | null> {
     const kept = await this.#deps.shelf.open(path, version, number);
     if (kept === null) return null;
     const { piece, blob } = kept;
@@ -236,7 +236,7 @@ export class PieceCache {
     return { fd, read, start, end, id: piece.id, close: () => blob.close() };
   }
 
-  #growing(fill: PiecedFill, reader: PieceReader, head: FillHead): PartSource {
+  #growing(fill: SegmentedDownload, reader: SegmentReader, head: DownloadHead): PartSource {
     const { pool, touches } = this.#deps;
     const { version } = fill;
     return growingSource(
@@ -251,7 +251,7 @@ export class PieceCache {
   }
 }
 
-function planOf(ticket: PiecedTicket, request: IncomingMessage, nowMs: number): AnswerPlan {
+function planOf(ticket: SegmentedTicket, request: IncomingMessage, nowMs: number): AnswerPlan {
   const { file, pieced, label, ageSeconds } = ticket;
   const { version } = pieced;
   return planAnswer(request, {
@@ -265,7 +265,7 @@ function planOf(ticket: PiecedTicket, request: IncomingMessage, nowMs: number): 
 }
 
 /** What a piece is opened with; null where it is gone. */
-type OpenKept = (number: number) => Promise<OpenPiece | null>;
+type OpenKept = (number: number) => Promise<OpenSegment | null>;
 
 /** A file whose wanted pieces are all kept. One that is gone meanwhile cuts its reader off. */
 function keptSource(open: OpenKept, pool: BufferPool): PartSource {
@@ -291,13 +291,13 @@ function keptSource(open: OpenKept, pool: BufferPool): PartSource {
  * @param past sends the rest of a stretch from the NAS, where the disk took no more
  */
 function growingSource(
-  fill: PiecedFill,
-  reader: PieceReader,
+  fill: SegmentedDownload,
+  reader: SegmentReader,
   pool: BufferPool,
   used: (pieceId: number) => void,
-  past: (outlet: Outlet, rest: ByteRange) => Promise<boolean>,
+  past: (outlet: ResponseWriter, rest: ByteRange) => Promise<boolean>,
 ): PartSource {
-  const send = async (outlet: Outlet, range: ByteRange): Promise<boolean> => {
+  const send = async (outlet: ResponseWriter, range: ByteRange): Promise<boolean> => {
     const outcome = await follow(outlet, fill, reader, range, pool, used);
     if (outcome.kind === 'sent') return true;
     return outcome.kind === 'unstored' && past(outlet, { ...range, first: outcome.position });
@@ -321,9 +321,9 @@ function growingSource(
 }
 
 async function follow(
-  outlet: Outlet,
-  fill: PiecedFill,
-  reader: PieceReader,
+  outlet: ResponseWriter,
+  fill: SegmentedDownload,
+  reader: SegmentReader,
   range: ByteRange,
   pool: BufferPool,
   used: (pieceId: number) => void,
@@ -349,8 +349,8 @@ async function follow(
 
 /** Sends part of a piece and closes it. @param stretch in positions of the file, as the outcome */
 async function sendPiece(
-  outlet: Outlet,
-  piece: OpenPiece,
+  outlet: ResponseWriter,
+  piece: OpenSegment,
   extent: Extent,
   stretch: ByteRange,
   pool: BufferPool,
@@ -365,7 +365,7 @@ async function sendPiece(
   }
 }
 
-function wholePiece(piece: OpenPiece): Extent {
+function wholePiece(piece: OpenSegment): Extent {
   return {
     fd: piece.fd,
     ...(piece.read === undefined ? {} : { read: piece.read }),
@@ -375,7 +375,7 @@ function wholePiece(piece: OpenPiece): Extent {
 }
 
 /** A piece on its way, in positions of its own. */
-function growingPiece(fill: PiecedFill, reader: PieceReader, piece: OpenPiece): Extent {
+function growingPiece(fill: SegmentedDownload, reader: SegmentReader, piece: OpenSegment): Extent {
   const upto = (position: number): Availability => ({
     kind: 'upto',
     bytes: Math.min(fill.here.arrivals.present.endFrom(position), piece.end) - piece.start,
@@ -401,15 +401,15 @@ const FLUSH_AFTER_MS = 1_000;
 const FLUSH_AT = 256;
 
 /** Uses of pieces, gathered and written together, as those of whole copies are. */
-export class PieceTouches {
+export class SegmentTouches {
   readonly #store: Store;
-  readonly #rows: PieceRows;
+  readonly #rows: SegmentRows;
   readonly #clock: Pick<Clock, 'nowMs' | 'after'>;
   readonly #uses = new Map<number, number>();
   readonly #confirmed = new Map<number, number>();
   #timer: Cancel | null = null;
 
-  constructor(store: Store, rows: PieceRows, clock: Pick<Clock, 'nowMs' | 'after'>) {
+  constructor(store: Store, rows: SegmentRows, clock: Pick<Clock, 'nowMs' | 'after'>) {
     this.#store = store;
     this.#rows = rows;
     this.#clock = clock;

@@ -72,7 +72,7 @@ export interface CountedDay extends Counts {
 }
 
 /** The counters of the table `cache_totals`, and the table `cache_days`. */
-export class TallyRows {
+export class CacheCounterRows {
   readonly #add: StatementSync;
   readonly #addDay: StatementSync;
   readonly #read: StatementSync;

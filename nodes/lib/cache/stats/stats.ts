@@ -1,9 +1,15 @@
 import type { Store } from '../../store/store.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
 import { type DayOf, daysBefore } from '../../time/zoned-time.ts';
-import type { CopyRows } from '../entries/entry-rows.ts';
-import { AheadRows, type FirstUse } from '../prefetch/prefetch-rows.ts';
-import { addCounts, type CountedDay, type Counts, NO_COUNTS, TallyRows } from './stats-rows.ts';
+import type { EntryRows } from '../entries/entry-rows.ts';
+import { PrefetchRows, type FirstUse } from '../prefetch/prefetch-rows.ts';
+import {
+  addCounts,
+  type CountedDay,
+  type Counts,
+  NO_COUNTS,
+  CacheCounterRows,
+} from './stats-rows.ts';
 
 const FLUSH_AFTER_MS = 1_000;
 const FLUSH_AT_TOUCHES = 256;
@@ -19,7 +25,7 @@ interface Touch {
 
 interface Deps {
   readonly store: Store;
-  readonly copies: CopyRows;
+  readonly copies: EntryRows;
   readonly clock: Clock;
   readonly dayOf: DayOf;
   /** Both proofs of the time stand, so that old days may be forgotten. */
@@ -30,12 +36,12 @@ interface Deps {
  * Uses and counts, gathered in memory and written together: a commit per hit would cost more than
  * the hit and wear the card. A crash forgets the last second of them, and no file.
  */
-export class Tally {
+export class CacheCounters {
   readonly #store: Store;
   readonly #isClockProved: () => boolean;
-  readonly #copies: CopyRows;
-  readonly #rows: TallyRows;
-  readonly #ahead: AheadRows;
+  readonly #copies: EntryRows;
+  readonly #rows: CacheCounterRows;
+  readonly #ahead: PrefetchRows;
   readonly #clock: Clock;
   readonly #dayOf: DayOf;
   readonly #touches = new Map<number, Touch>();
@@ -48,8 +54,8 @@ export class Tally {
     this.#store = store;
     this.#isClockProved = isClockProved;
     this.#copies = copies;
-    this.#rows = new TallyRows(store);
-    this.#ahead = new AheadRows(store);
+    this.#rows = new CacheCounterRows(store);
+    this.#ahead = new PrefetchRows(store);
     this.#clock = clock;
     this.#dayOf = dayOf;
   }

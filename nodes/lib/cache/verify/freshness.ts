@@ -1,8 +1,8 @@
 import type { User } from '../../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
-import { type CachedCopy, type HeldVersion, holds } from '../entries/entry-rows.ts';
-import type { PiecedFile } from '../entries/segment-rows.ts';
+import { type CacheEntry, type HeldVersion, holds } from '../entries/entry-rows.ts';
+import type { SegmentedFile } from '../entries/segment-rows.ts';
 
 /** What is kept of a path, in one or in pieces. */
 interface Kept extends HeldVersion {
@@ -74,22 +74,22 @@ interface Ticket {
 
 /** A copy kept in one. */
 interface WholeTicket extends Ticket {
-  readonly copy: CachedCopy;
+  readonly copy: CacheEntry;
 }
 
 /** A file kept in pieces, of which all that was asked for is here. */
-export interface PiecedTicket extends Ticket {
-  readonly pieced: PiecedFile;
+export interface SegmentedTicket extends Ticket {
+  readonly pieced: SegmentedFile;
 }
 
 /** A kept copy as one caller may have it. */
-export type CopyTicket = WholeTicket | PiecedTicket;
+export type EntryTicket = WholeTicket | SegmentedTicket;
 
 export type Lookup =
   /** The NAS's listing of a moment ago shows this very version. */
-  | { readonly kind: 'hit'; readonly ticket: CopyTicket }
+  | { readonly kind: 'hit'; readonly ticket: EntryTicket }
   /** The NAS was not asked. */
-  | { readonly kind: 'stale'; readonly ticket: CopyTicket }
+  | { readonly kind: 'stale'; readonly ticket: EntryTicket }
   | { readonly kind: 'miss' };
 
 export type ServeOutcome =

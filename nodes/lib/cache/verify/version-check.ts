@@ -1,10 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileVersion } from '../../files/files.ts';
-import { type FillHead, hashAgain, type Origin, standsStill } from '../download/origin.ts';
-import type { GrowingPiece, PiecedDeps } from '../download/partial-segments.ts';
-import type { OpenPiece } from '../download/ranges.ts';
+import { type DownloadHead, hashAgain, type Origin, standsStill } from '../download/origin.ts';
+import type { PartialSegment, SegmentedDeps } from '../download/partial-segments.ts';
+import type { OpenSegment } from '../download/ranges.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import type { FillTarget } from '../entries/space.ts';
+import type { DownloadTarget } from '../entries/space.ts';
 
 /** What the NAS says of the version being fetched, asked after the bytes came. */
 type Proof = 'same' | 'changed' | 'unknown';
@@ -18,12 +18,12 @@ const CATCH_UP_BYTES = 8 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 
 interface ProofFacts {
-  readonly target: FillTarget;
-  readonly head: () => FillHead | null;
+  readonly target: DownloadTarget;
+  readonly head: () => DownloadHead | null;
   readonly origin: () => Origin;
   /** Whether every byte of the file is here. */
   readonly isWhole: () => boolean;
-  readonly open: (position: number) => Promise<OpenPiece | string>;
+  readonly open: (position: number) => Promise<OpenSegment | string>;
   /** A piece is kept; its temporary file is needed no more. */
   readonly published: (number: number) => Promise<void>;
   /** What came is of more than one version, or of an old one. */
@@ -35,12 +35,12 @@ interface ProofFacts {
  * answered with the tag the stream began with, proves that byte; one question serves all who wait.
  * A file that came whole is proved by its SHA-256 where the NAS knows one.
  */
-export class PieceProofs {
-  readonly #deps: PiecedDeps;
+export class VersionChecks {
+  readonly #deps: SegmentedDeps;
   readonly #facts: ProofFacts;
   readonly #hash = new WholeHash();
-  #unproved: GrowingPiece[] = [];
-  readonly #added = new WeakSet<GrowingPiece>();
+  #unproved: PartialSegment[] = [];
+  readonly #added = new WeakSet<PartialSegment>();
   #running: Promise<Proof> | null = null;
   #next: Promise<Proof> | null = null;
   #publishing: Promise<void> = Promise.resolve();
@@ -48,7 +48,7 @@ export class PieceProofs {
   #lastAtMs: number;
   #keep = true;
 
-  constructor(deps: PiecedDeps, facts: ProofFacts) {
+  constructor(deps: SegmentedDeps, facts: ProofFacts) {
     this.#deps = deps;
     this.#facts = facts;
     this.#lastAtMs = deps.clock.monotonicMs();
@@ -76,7 +76,7 @@ export class PieceProofs {
   }
 
   /** A piece is full. Two streams that meet in it both say so, and it is sealed once. */
-  add(piece: GrowingPiece): void {
+  add(piece: PartialSegment): void {
     if (this.#added.has(piece)) return;
     this.#added.add(piece);
     this.#unproved.push(piece);
@@ -184,7 +184,7 @@ export class PieceProofs {
     return true;
   }
 
-  async #publish(pieces: readonly GrowingPiece[]): Promise<void> {
+  async #publish(pieces: readonly PartialSegment[]): Promise<void> {
     const { target, head } = this.#facts;
     const version = { ...target.version, etag: head()?.etag ?? target.version.etag };
     const mimeType = target.mimeType ?? head()?.mimeType ?? null;

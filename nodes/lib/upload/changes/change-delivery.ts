@@ -36,7 +36,7 @@ const BUILT_ON = 'A change that this one builds on was not carried out.';
 interface ChangeDeliveryDeps extends Pick<UploadDeps, 'credentials' | 'storageStands' | 'changed'> {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
-  readonly changeStep: ChangeStep;
+  readonly changeStep: ChangeAttempt;
   readonly intents: Intents;
   readonly syncLog: SyncLogRows;
   readonly locks: PathLocks;
@@ -282,7 +282,7 @@ type ChangeOutcome =
     }
   | Interruption;
 
-interface ChangeStepDeps {
+interface ChangeAttemptDeps {
   readonly nas: NasClient;
   readonly folders: NasFolder;
   readonly moves: NasMoves;
@@ -312,11 +312,11 @@ const CHANGED = 'It changed on the NAS.';
  * what its user saw; a change of the very last moment cannot be seen, as the NAS has no conditional
  * write.
  */
-export class ChangeStep {
-  readonly #deps: ChangeStepDeps;
+export class ChangeAttempt {
+  readonly #deps: ChangeAttemptDeps;
   readonly #deletePace: Pacer;
 
-  constructor(deps: ChangeStepDeps) {
+  constructor(deps: ChangeAttemptDeps) {
     this.#deps = deps;
     this.#deletePace = new Pacer(deps.clock, DELETE_PACE);
   }

@@ -2,7 +2,7 @@ import type { Caller } from '../../accounts/caller.ts';
 import { isWithin, nameOf, parentOf, pathNow, type QueuedChange } from '../../files/files.ts';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
-import { type Admission, refused, type Refused, type RoomKeeper } from '../receive/admission.ts';
+import { type Admission, refused, type Refused, type UploadQuota } from '../receive/admission.ts';
 import { folderOf } from '../receive/target.ts';
 import type {
   ChangeDeliveryRows,
@@ -11,8 +11,8 @@ import type {
   NewChange,
   SeenEntry,
 } from '../rows/change-rows.ts';
-import { type DropRows, KeptRows } from '../rows/conflict-rows.ts';
-import type { OverviewRows } from '../rows/queue-view-rows.ts';
+import { type DropRows, ConflictBackupRows } from '../rows/conflict-rows.ts';
+import type { QueueViewRows } from '../rows/queue-view-rows.ts';
 import type { UploadRow, UploadRows } from '../rows/upload-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
 import type { Intents } from '../spool/intents.ts';
@@ -24,11 +24,11 @@ interface ChangeQueueDeps extends UploadDeps {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly uploads: UploadRows;
-  readonly overviewRows: OverviewRows;
+  readonly overviewRows: QueueViewRows;
   readonly drops: DropRows;
   readonly intents: Intents;
   readonly admission: Admission;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly delivery: ChangeDelivery;
 }
 
@@ -44,7 +44,7 @@ export class ChangeQueue {
   constructor(deps: ChangeQueueDeps) {
     this.#rows = deps.changeRows;
     this.#delivery = deps.delivery;
-    const withdrawals = new Withdrawals({ ...deps, keptRows: new KeptRows(deps.store) });
+    const withdrawals = new Withdrawals({ ...deps, keptRows: new ConflictBackupRows(deps.store) });
     this.#intake = new ChangeIntake({ ...deps, withdrawals });
     this.desk = new ChangeDesk(deps);
     this.recovery = new ChangeRecovery({ ...deps, withdrawals });
@@ -108,12 +108,12 @@ interface ChangeIntakeDeps extends Pick<
   'shownPlaces' | 'listings' | 'bornAt' | 'randomBytes' | 'takesChanges'
 > {
   readonly changeRows: ChangeRows;
-  readonly overviewRows: OverviewRows;
+  readonly overviewRows: QueueViewRows;
   readonly withdrawals: Withdrawals;
   readonly intents: Intents;
   readonly admission: Admission;
   readonly mayWrite: MayWrite;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly disk: Disk;
   readonly clock: Clock;
   /** The queue's own folder. */

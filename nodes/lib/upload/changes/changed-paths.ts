@@ -1,7 +1,7 @@
 import { isWithin, movedPath, nameOf } from '../../files/files.ts';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
-import type { KeptCopies } from '../conflicts/backups.ts';
+import type { ConflictBackups } from '../conflicts/backups.ts';
 import { intentOf } from '../delivery/recovery.ts';
 import type { ChunkedSend } from '../delivery/send.ts';
 import { folderOf } from '../receive/target.ts';
@@ -18,7 +18,7 @@ interface ChangedPathsDeps {
   readonly changes: Pick<FollowedChanges, 'follow'>;
   readonly drops: DropRows;
   readonly intents: Intents;
-  readonly kept: Pick<KeptCopies, 'keepBody'>;
+  readonly kept: Pick<ConflictBackups, 'keepBody'>;
   readonly chunked: Pick<ChunkedSend, 'forget'>;
   readonly disk: Disk;
   readonly clock: Pick<Clock, 'nowMs'>;

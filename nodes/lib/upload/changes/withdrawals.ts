@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { ChangeDeliveryRows, ChangeRow, ChangeRows, NewChange } from '../rows/change-rows.ts';
-import { type DropRows, KEPT_MS, type KeptRows } from '../rows/conflict-rows.ts';
+import { type DropRows, KEPT_MS, type ConflictBackupRows } from '../rows/conflict-rows.ts';
 import {
   FOUND_WAITING,
   type InsertedAs,
@@ -16,7 +16,7 @@ import type { BornAt } from '../upload-deps.ts';
 
 interface WithdrawalsDeps {
   readonly drops: DropRows;
-  readonly keptRows: KeptRows;
+  readonly keptRows: ConflictBackupRows;
   readonly uploads: UploadRows;
   readonly intents: Intents;
   readonly disk: Disk;

@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
 import type { Clock } from '../../time/clock.ts';
 import { type Interruption, interruptionOf } from '../delivery/nas-calls.ts';
-import type { RoomKeeper } from '../receive/admission.ts';
-import { type Conflict, KEPT_MS, type KeptRows } from '../rows/conflict-rows.ts';
+import type { UploadQuota } from '../receive/admission.ts';
+import { type Conflict, KEPT_MS, type ConflictBackupRows } from '../rows/conflict-rows.ts';
 import { type Disk, writeAll } from '../spool/disk.ts';
 import { isUploadId, type RandomBytes, timeOfId, uploadId } from '../upload-deps.ts';
 
@@ -15,11 +15,11 @@ export type KeepOutcome =
   | { readonly kind: 'unsteady' }
   | Interruption;
 
-export interface KeptCopiesDeps {
-  readonly rows: KeptRows;
+export interface ConflictBackupsDeps {
+  readonly rows: ConflictBackupRows;
   readonly disk: Disk;
   readonly nas: NasClient;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   /** `kept` inside the queue's folder. */
@@ -27,10 +27,10 @@ export interface KeptCopiesDeps {
 }
 
 /** Brings conflict copies from the NAS to the Pi before they are removed there. */
-export class KeptCopies {
-  readonly #deps: KeptCopiesDeps;
+export class ConflictBackups {
+  readonly #deps: ConflictBackupsDeps;
 
-  constructor(deps: KeptCopiesDeps) {
+  constructor(deps: ConflictBackupsDeps) {
     this.#deps = deps;
   }
 

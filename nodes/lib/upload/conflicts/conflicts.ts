@@ -16,7 +16,7 @@ import { folderOf } from '../receive/target.ts';
 import type { Conflict, ConflictRows, Resolution } from '../rows/conflict-rows.ts';
 import { isSameItem } from '../rows/upload-rows.ts';
 import type { TouchedPlace, UploadCredentials } from '../upload-deps.ts';
-import type { KeepOutcome, KeptCopies } from './backups.ts';
+import type { KeepOutcome, ConflictBackups } from './backups.ts';
 
 type Resolved =
   | { readonly kind: 'resolved'; readonly conflict: Conflict }
@@ -30,7 +30,7 @@ type Done =
 interface ConflictsDeps {
   readonly rows: ConflictRows;
   readonly swap: ConflictSwap;
-  readonly kept: KeptCopies;
+  readonly kept: ConflictBackups;
   readonly folders: NasFolder;
   readonly moves: NasMoves;
   readonly locks: PathLocks;

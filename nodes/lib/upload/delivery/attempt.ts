@@ -37,7 +37,7 @@ export type StepOutcome =
   | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
   | Interruption;
 
-interface DeliveryStepDeps {
+interface DeliveryAttemptDeps {
   readonly rows: DeliveryRows;
   readonly uploads: UploadRows;
   readonly check: TargetCheck;
@@ -58,10 +58,10 @@ interface InFolder {
 }
 
 /** One row's way to the NAS, from the first look to the proof. */
-export class DeliveryStep {
-  readonly #deps: DeliveryStepDeps;
+export class DeliveryAttempt {
+  readonly #deps: DeliveryAttemptDeps;
 
-  constructor(deps: DeliveryStepDeps) {
+  constructor(deps: DeliveryAttemptDeps) {
     this.#deps = deps;
   }
 

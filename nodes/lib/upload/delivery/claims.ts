@@ -4,9 +4,9 @@ import type { Clock } from '../../time/clock.ts';
 import type { DeliveryRows } from '../rows/delivery-rows.ts';
 import { standingOf, type UploadRow, type UploadRows } from '../rows/upload-rows.ts';
 import type { UploadCredentials, UploadDeps } from '../upload-deps.ts';
-import type { DeliveryStep, StepOutcome, TargetCheck, Wanted } from './attempt.ts';
+import type { DeliveryAttempt, StepOutcome, TargetCheck, Wanted } from './attempt.ts';
 import type { Interruption, NamesSeen, NasFolder } from './nas-calls.ts';
-import type { HandOver, Next, Settle } from './outcome.ts';
+import type { PendingCleanup, Next, Settle } from './outcome.ts';
 import type { PathLocks } from './path-locks.ts';
 import type { ChunkedSend, Sending } from './send.ts';
 
@@ -23,15 +23,15 @@ const TOGETHER = {
 /** A path that is being moved about on the NAS is looked at again after this, ms. */
 const LOCKED_MS = 2_000;
 
-interface DeliveryTurnDeps {
+interface DeliveryClaimsDeps {
   readonly rows: DeliveryRows;
-  readonly step: DeliveryStep;
+  readonly step: DeliveryAttempt;
   readonly batch: DeliveryBatch;
   readonly settle: Settle;
   readonly locks: PathLocks;
   readonly credentials: UploadCredentials;
   readonly storageStands: UploadDeps['storageStands'];
-  readonly handOver: HandOver;
+  readonly handOver: PendingCleanup;
   readonly clock: Clock;
   readonly log: Log;
   /** Names this process in leases. */
@@ -41,14 +41,14 @@ interface DeliveryTurnDeps {
 type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
 
 /** One turn of the delivery: a user's oldest row that is due, and what may travel with it. */
-export class DeliveryTurn {
-  readonly #deps: DeliveryTurnDeps;
+export class DeliveryClaims {
+  readonly #deps: DeliveryClaimsDeps;
   #renewAtTickMs = 0;
   /** Users take turns, so that one user's thousands of files hold nobody else up. */
   #lastUser = -1;
   #refusals = new Map<number, number>();
 
-  constructor(deps: DeliveryTurnDeps) {
+  constructor(deps: DeliveryClaimsDeps) {
     this.#deps = deps;
   }
 
@@ -262,7 +262,7 @@ const LOOK_HOLDS_MS = 1_000;
 
 type BatchOutcome =
   | StepOutcome
-  /** It needs the longer way of {@link DeliveryStep}. */
+  /** It needs the longer way of {@link DeliveryAttempt}. */
   | { readonly kind: 'alone' }
   /** Nothing was tried for it. */
   | { readonly kind: 'untouched' };
@@ -272,7 +272,7 @@ interface DeliveryBatchDeps {
   readonly check: TargetCheck;
   readonly folders: NasFolder;
   readonly chunked: ChunkedSend;
-  readonly step: DeliveryStep;
+  readonly step: DeliveryAttempt;
   readonly clock: Clock;
   readonly fileOf: (id: string) => string;
 }

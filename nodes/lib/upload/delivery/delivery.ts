@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { errorKind, Listeners, type Log } from '../../log/log.ts';
 import type { NasPresence } from '../../nas/presence.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
-import { ChangeDelivery, ChangeStep } from '../changes/change-delivery.ts';
+import { ChangeDelivery, ChangeAttempt } from '../changes/change-delivery.ts';
 import { ChangedPaths, FollowedChanges } from '../changes/changed-paths.ts';
-import { KeptCopies } from '../conflicts/backups.ts';
+import { ConflictBackups } from '../conflicts/backups.ts';
 import { Conflicts, ConflictSwap } from '../conflicts/conflicts.ts';
-import type { RoomKeeper } from '../receive/admission.ts';
+import type { UploadQuota } from '../receive/admission.ts';
 import type { ChangeDeliveryRows, ChangeRows } from '../rows/change-rows.ts';
-import { ConflictRows, DropRows, KeptRows } from '../rows/conflict-rows.ts';
+import { ConflictRows, DropRows, ConflictBackupRows } from '../rows/conflict-rows.ts';
 import { DeliveryRows, type RecoveryRows, SyncLogRows, WaitRows } from '../rows/delivery-rows.ts';
 import { ChangedRows, FlushWakeRows } from '../rows/queue-view-rows.ts';
 import type { UploadRows } from '../rows/upload-rows.ts';
@@ -19,12 +19,12 @@ import {
   uploadId,
   type UploadNews,
 } from '../upload-deps.ts';
-import { DeliveryStep, TargetCheck } from './attempt.ts';
+import { DeliveryAttempt, TargetCheck } from './attempt.ts';
 import { Hold, type Random } from './backoff.ts';
-import { DeliveryBatch, DeliveryTurn } from './claims.ts';
+import { DeliveryBatch, DeliveryClaims } from './claims.ts';
 import { FlushWake } from './flush-wake.ts';
 import { NasFolder, NasMoves } from './nas-calls.ts';
-import { HandOver, type Next, Settle } from './outcome.ts';
+import { PendingCleanup, type Next, Settle } from './outcome.ts';
 import { PathLocks } from './path-locks.ts';
 import { ChunkedSend } from './send.ts';
 
@@ -34,13 +34,13 @@ const OWED_AGAIN_MS = 60_000;
 const MOST_SLICES = 10;
 
 interface DeliveryDeps {
-  readonly turn: DeliveryTurn;
+  readonly turn: DeliveryClaims;
   readonly changes: ChangeDelivery;
   readonly changeDeliveryRows: ChangeDeliveryRows;
-  readonly handOver: HandOver;
+  readonly handOver: PendingCleanup;
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
-  readonly kept: KeptCopies;
+  readonly kept: ConflictBackups;
   readonly intents: Intents;
   readonly folders: NasFolder;
   readonly chunked: ChunkedSend;
@@ -191,7 +191,7 @@ export class Delivery {
   }
 
   /** @returns whether anything was due */
-  async #turnOf(turn: Pick<DeliveryTurn, 'take'>): Promise<boolean> {
+  async #turnOf(turn: Pick<DeliveryClaims, 'take'>): Promise<boolean> {
     const next = await turn.take(this.#stopping.signal, () => {
       this.#hold.succeeded();
     });
@@ -266,7 +266,7 @@ interface SharedParts {
   readonly rows: UploadRows;
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly fileOf: (id: string) => string;
@@ -277,7 +277,7 @@ interface AssembledDelivery {
   readonly delivery: Delivery;
   readonly changes: ChangeDelivery;
   readonly conflicts: Conflicts;
-  readonly kept: KeptCopies;
+  readonly kept: ConflictBackups;
   readonly flushWake: FlushWake;
   readonly changed: ChangedPaths;
   readonly locks: PathLocks;
@@ -289,18 +289,18 @@ export function assembleDelivery(deps: UploadDeps, shared: SharedParts): Assembl
   const { rows: uploads, room } = shared;
   const locks = new PathLocks(clock);
   const folder = join(deps.folder, 'kept');
-  const kept = new KeptCopies({ ...deps, rows: new KeptRows(store), room, folder });
+  const kept = new ConflictBackups({ ...deps, rows: new ConflictBackupRows(store), room, folder });
   const rows = new DeliveryRows(store);
   const waits = new WaitRows(store);
   const syncLog = new SyncLogRows(store);
   const folders = new NasFolder(nas, api, clock);
   const chunked = new ChunkedSend(nas, disk);
   const check = new TargetCheck(nas, folders);
-  const handOver = new HandOver({ ...deps, ...shared });
+  const handOver = new PendingCleanup({ ...deps, ...shared });
   const queues = { uploads, rows, waits, syncLog, handOver };
   const common = { ...deps, ...shared, ...queues, folders, chunked, check };
-  const step = new DeliveryStep(common);
-  const turn = new DeliveryTurn({
+  const step = new DeliveryAttempt(common);
+  const turn = new DeliveryClaims({
     ...common,
     step,
     batch: new DeliveryBatch({ ...common, step }),
@@ -310,7 +310,7 @@ export function assembleDelivery(deps: UploadDeps, shared: SharedParts): Assembl
   });
   const drops = new DropRows(store);
   const changed = { rows: new ChangedRows(store), drops, changes: new FollowedChanges(common) };
-  const changeStep = new ChangeStep({ nas, folders, moves: new NasMoves(api), clock });
+  const changeStep = new ChangeAttempt({ nas, folders, moves: new NasMoves(api), clock });
   const changes = new ChangeDelivery({ ...common, changeStep, locks });
   return {
     delivery: new Delivery({ ...common, turn, changes, kept }),
@@ -334,7 +334,7 @@ function assembleConflicts(
   shared: {
     readonly uploads: UploadRows;
     readonly locks: PathLocks;
-    readonly kept: KeptCopies;
+    readonly kept: ConflictBackups;
   },
 ): Conflicts {
   const rows = new ConflictRows(deps.store, shared.uploads, new DropRows(deps.store));

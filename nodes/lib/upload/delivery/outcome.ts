@@ -253,7 +253,7 @@ function endOf({ id, sizeBytes, sha256 }: UploadRow, path: string, atMs: number)
   return { id, end: 'delivered', atMs, path, sizeBytes, sha256, base: null };
 }
 
-interface HandOverDeps {
+interface PendingCleanupDeps {
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
   readonly keep: KeepDelivered;
@@ -270,12 +270,12 @@ type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
  * that they are on the NAS. What the disk refuses stays owed until it is done: a row that says it
  * has bytes where none are left would count against the room for ever.
  */
-export class HandOver {
-  readonly #deps: HandOverDeps;
+export class PendingCleanup {
+  readonly #deps: PendingCleanupDeps;
   /** Ids whose file is still to be removed or whose row is still to be told so. */
   readonly #owed = new Set<string>();
 
-  constructor(deps: HandOverDeps) {
+  constructor(deps: PendingCleanupDeps) {
     this.#deps = deps;
   }
 

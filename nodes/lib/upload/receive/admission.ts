@@ -57,14 +57,14 @@ type IsFile = (userId: number, path: string) => boolean;
 export class Admission {
   readonly #maxFileBytes: number;
   readonly #mayWrite: MayWrite;
-  readonly #room: RoomKeeper;
+  readonly #room: UploadQuota;
   readonly #slots: BodySlots;
   readonly #isFile: IsFile;
 
   constructor(
     maxFileBytes: number,
     mayWrite: MayWrite,
-    room: RoomKeeper,
+    room: UploadQuota,
     slots: BodySlots,
     isFile: IsFile,
   ) {
@@ -218,7 +218,7 @@ export interface Reservation {
   release(): void;
 }
 
-interface RoomKeeperDeps {
+interface UploadQuotaDeps {
   readonly disk: Disk;
   /** The queue's own folder. */
   readonly folder: string;
@@ -239,15 +239,15 @@ interface RoomKeeperDeps {
  * into its user's even share. Cached copies are evicted first. Room is taken by bytes that come,
  * never by what somebody says will come.
  */
-export class RoomKeeper {
-  readonly #deps: RoomKeeperDeps;
+export class UploadQuota {
+  readonly #deps: UploadQuotaDeps;
   /** What of each user's share is used by bodies that are coming in. */
   readonly #charged = new Map<number, number>();
   #promisedBytes = 0;
   #sharers: ReadonlySet<number> = new Set();
   #countedAtMs = -Infinity;
 
-  constructor(deps: RoomKeeperDeps) {
+  constructor(deps: UploadQuotaDeps) {
     this.#deps = deps;
   }
 

@@ -14,7 +14,7 @@ import {
   type Refused,
   refusedAt,
   type Reservation,
-  type RoomKeeper,
+  type UploadQuota,
   tooLarge,
   type UploadCall,
   type UploadHeaders,
@@ -41,7 +41,7 @@ export type AcceptOutcome =
 interface IntakeDeps {
   readonly admission: Admission;
   readonly slots: BodySlots;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly publisher: Publisher;
   readonly disk: Disk;
   readonly hashing: FileHashing;

@@ -5,7 +5,7 @@ import {
   refused,
   type Refused,
   type Reservation,
-  type RoomKeeper,
+  type UploadQuota,
 } from '../receive/admission.ts';
 import { feedBody } from '../receive/multipart.ts';
 import { type Disk, GatheredWrites, type SpoolHandle } from '../spool/disk.ts';
@@ -27,7 +27,7 @@ export interface ChunkIntakeDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly clock: Clock;
 }
 

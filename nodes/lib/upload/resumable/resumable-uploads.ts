@@ -11,7 +11,7 @@ import {
   refused,
   type Refused,
   refusedAt,
-  type RoomKeeper,
+  type UploadQuota,
   tooLarge,
   WRONG_HASH,
 } from '../receive/admission.ts';
@@ -44,7 +44,7 @@ interface ResumableDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
-  readonly room: RoomKeeper;
+  readonly room: UploadQuota;
   readonly publisher: Publisher;
   readonly admission: Admission;
   readonly bornAt: BornAt;

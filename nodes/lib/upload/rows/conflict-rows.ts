@@ -138,7 +138,7 @@ interface Kept {
 }
 
 /** `kept_bytes`. */
-export class KeptRows {
+export class ConflictBackupRows {
   readonly #insert: StatementSync;
   readonly #has: StatementSync;
   readonly #ofConflict: StatementSync;

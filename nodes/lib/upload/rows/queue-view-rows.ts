@@ -75,7 +75,7 @@ const HELD = `
   WHERE state = 'held' ORDER BY seq DESC LIMIT ${LONGEST_LIST}`;
 
 /** What people and other rooms ask of the queue. `user_id` null means everybody's. */
-export class OverviewRows {
+export class QueueViewRows {
   readonly #newest: Remembered<string, UploadRow | null>;
   readonly #counts: StatementSync;
   readonly #waiting: StatementSync;

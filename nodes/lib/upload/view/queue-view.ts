@@ -7,7 +7,7 @@ import { refused, type Refused, refusedAt } from '../receive/admission.ts';
 import { folderOf, parsePath } from '../receive/target.ts';
 import type { ChangeRows } from '../rows/change-rows.ts';
 import type { DropRows } from '../rows/conflict-rows.ts';
-import type { HeldRows, OverviewRows, PendingFolder } from '../rows/queue-view-rows.ts';
+import type { HeldRows, QueueViewRows, PendingFolder } from '../rows/queue-view-rows.ts';
 import {
   isUploadState,
   type NewUpload,
@@ -47,8 +47,8 @@ export interface QueuedFile extends PendingUpload {
 
 export type Done = { readonly kind: 'done'; readonly upload: UploadItem } | Refused;
 
-interface OverviewDeps {
-  readonly rows: OverviewRows;
+interface QueueViewDeps {
+  readonly rows: QueueViewRows;
   readonly changeRows: ChangeRows;
   readonly drops: DropRows;
   readonly intents: Intents;
@@ -62,10 +62,10 @@ interface OverviewDeps {
 }
 
 /** What people and other rooms see of the queue, and the two things a person may do to a row. */
-export class Overview {
-  readonly #deps: OverviewDeps;
+export class QueueView {
+  readonly #deps: QueueViewDeps;
 
-  constructor(deps: OverviewDeps) {
+  constructor(deps: QueueViewDeps) {
     this.#deps = deps;
   }
 
