@@ -41,7 +41,7 @@ class RealCache {
   readonly #room = new Room({
     copies: this.#copies,
     policy: this.#policy,
-    pieces: new SegmentRows(this.#store),
+    segments: new SegmentRows(this.#store),
     flushUses: () => this.#tally.flush(),
     blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
     disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),

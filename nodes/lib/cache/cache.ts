@@ -56,8 +56,8 @@ export class Cache {
   readonly #tally: CacheCounters;
   readonly #room: Room;
   readonly #policy: CachePolicy;
-  readonly #fills: Downloads;
-  readonly #pieces: SegmentedFiles;
+  readonly #downloads: Downloads;
+  readonly #segments: SegmentedFiles;
   readonly #standing: Standing;
   readonly #fetcher: Fetcher;
   readonly #scrub: Scrub;
@@ -74,8 +74,8 @@ export class Cache {
     this.#tally = parts.tally;
     this.#room = parts.room;
     this.#policy = parts.policy;
-    this.#fills = parts.fills;
-    this.#pieces = parts.pieces;
+    this.#downloads = parts.downloads;
+    this.#segments = parts.segments;
     this.#standing = parts.standing;
     this.#fetcher = parts.fetcher;
     this.#pool = parts.pool;
@@ -85,16 +85,16 @@ export class Cache {
     this.background = new Background({ cache: ports, ...parts });
   }
 
-  /** Removes what was being filled when the process ended. Takes no longer with more copies. */
+  /** Removes what was being downloaded when the process ended. Takes no longer with more copies. */
   async start(): Promise<void> {
     await this.#blobs.start();
     this.#scrub.start();
   }
 
-  /** Cuts off what is being filled and writes the counts down. */
+  /** Cuts off what is being downloaded and writes the counts down. */
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
-    await Promise.all([this.#fills.stop(), this.#pieces.stop(), this.#scrub.stop()]);
+    await Promise.all([this.#downloads.stop(), this.#segments.stop(), this.#scrub.stop()]);
     await this.#blobs.stop();
     this.#tally.flush();
   }
@@ -117,7 +117,7 @@ export class Cache {
 
   /**
    * Whether what is kept answers a request, once files has decided that the caller may read the
-   * file. Of a file held in pieces all that is asked for must be here.
+   * file. Of a file held in segments all that is asked for must be here.
    */
   lookup(file: LocatedFile, request: IncomingMessage): Lookup {
     const copy = this.#copies.find(file.path);
@@ -125,10 +125,10 @@ export class Cache {
     if (copy !== null && freshness !== null) {
       return { kind: freshness.label, ticket: { file, copy, ...freshness } };
     }
-    const pieced = this.#pieces.find(file.path);
-    const standing = pieced === null ? null : this.#standing.of(file, pieced);
-    if (pieced === null || standing === null) return { kind: 'miss' };
-    const ticket = this.#pieces.ticketFor(file, pieced, standing, request);
+    const segmented = this.#segments.find(file.path);
+    const standing = segmented === null ? null : this.#standing.of(file, segmented);
+    if (segmented === null || standing === null) return { kind: 'miss' };
+    const ticket = this.#segments.ticketFor(file, segmented, standing, request);
     return ticket === null ? { kind: 'miss' } : { kind: ticket.label, ticket };
   }
 
@@ -144,8 +144,8 @@ export class Cache {
   ): Promise<ServeOutcome> {
     try {
       const served =
-        'pieced' in ticket
-          ? await this.#pieces.serve(ticket, request, response)
+        'segmented' in ticket
+          ? await this.#segments.serve(ticket, request, response)
           : await this.#serveWhole(ticket, request, response, options);
       return served;
     } catch (error) {
@@ -156,7 +156,7 @@ export class Cache {
   }
 
   async #serveWhole(
-    ticket: Exclude<EntryTicket, { pieced: unknown }>,
+    ticket: Exclude<EntryTicket, { segmented: unknown }>,
     request: IncomingMessage,
     response: ServerResponse,
     options: { readonly offload?: boolean },
@@ -204,7 +204,7 @@ export class Cache {
     return { kind: 'answered', whole: await respond(request, response, plan, none) };
   }
 
-  /** Answers a miss from the NAS and keeps what comes, joining a fill that runs already. */
+  /** Answers a miss from the NAS and keeps what comes, joining a download that runs already. */
   async fetch(
     caller: Caller,
     file: LocatedFile,
@@ -279,14 +279,14 @@ export class Cache {
   }
 
   isKept(path: string): boolean {
-    return this.#copies.isKept(path) || this.#pieces.isWhole(path);
+    return this.#copies.isKept(path) || this.#segments.isWhole(path);
   }
 
   /** Drops the copies at and below a path, as after a delete, rename or move; `''` drops all. */
   async drop(path: string): Promise<void> {
-    this.#fills.doom(path);
+    this.#downloads.doom(path);
     await this.#shelf.discardBelow(path);
-    await this.#pieces.drop(path);
+    await this.#segments.drop(path);
   }
 
   /** A file or folder was deleted on the NAS: its copies go, and nothing of it is pinned. */
@@ -298,16 +298,16 @@ export class Cache {
   /** A file or folder lies elsewhere on the NAS now: its copies and pins follow it. */
   async moved(from: string, to: string): Promise<void> {
     await this.drop(to);
-    this.#fills.doom(from);
+    this.#downloads.doom(from);
     await this.#shelf.move(from, to);
-    this.#pieces.move(from, to);
+    this.#segments.move(from, to);
     this.background.pins.moved(from, to);
   }
 
   /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
   async empty(path: string): Promise<void> {
     await this.#shelf.discardBelow(path, 'unpinned');
-    await this.#pieces.empty(path);
+    await this.#segments.empty(path);
   }
 
   /** Makes room on the disk for an upload of so many bytes, giving up copies. */
@@ -338,15 +338,15 @@ export class Cache {
 /** What a cache is made of. */
 interface Assembled {
   readonly copies: EntryRows;
-  readonly pieceRows: SegmentRows;
+  readonly segmentRows: SegmentRows;
   readonly blobs: BlobStore;
   readonly shelf: EntryStore;
-  readonly pieceShelf: SegmentStore;
+  readonly segmentShelf: SegmentStore;
   readonly tally: CacheCounters;
   readonly room: Room;
   readonly policy: CachePolicy;
-  readonly fills: Downloads;
-  readonly pieces: SegmentedFiles;
+  readonly downloads: Downloads;
+  readonly segments: SegmentedFiles;
   readonly standing: Standing;
   readonly fetcher: Fetcher;
   readonly pool: BufferPool;
@@ -359,12 +359,12 @@ interface Assembled {
 function assemble(ports: CacheDeps): Assembled {
   const { store, clock, files } = ports;
   const copies = new EntryRows(store);
-  const pieceRows = new SegmentRows(store);
+  const segmentRows = new SegmentRows(store);
   const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
   const shelf = new EntryStore(copies, blobs, clock);
-  const pieceShelf = new SegmentStore(pieceRows, blobs, clock, shelf, ports.diskHealth);
+  const segmentShelf = new SegmentStore(segmentRows, blobs, clock, shelf, ports.diskHealth);
   const tally = new CacheCounters({ ...ports, copies, dayOf: localDays(ports.timeZone) });
-  const touches = new SegmentTouches(store, pieceRows, clock);
+  const touches = new SegmentTouches(store, segmentRows, clock);
   const pool = servingPool();
   const flushUses = (): void => {
     tally.flush();
@@ -373,27 +373,27 @@ function assemble(ports: CacheDeps): Assembled {
   const threshold = ports.evictionThreshold;
   const limitBytes = (): number => room.limitBytes();
   const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
-  const kept = { copies, pieces: pieceRows, blobs };
+  const kept = { copies, segments: segmentRows, blobs };
   const room: Room = new Room({ ...ports, ...kept, policy, flushUses, threshold });
-  const fillPorts = {
+  const downloadPorts = {
     blobs,
     reserve: (bytes: number) => room.reserve(bytes, null),
     storageFailed: failureTeller(ports),
   };
-  // Of a path there is a whole copy or pieces, never both: the newer goes in place of the older.
+  // Of a path there is a whole copy or segments, never both: the newer goes in place of the older.
   const publish = async (file: DownloadedFile): Promise<void> => {
     await shelf.keep(file);
-    await pieceShelf.discardFile(file.path);
+    await segmentShelf.discardFile(file.path);
   };
-  const wholePorts = { ...fillPorts, reserve: roomFor(room), publish };
-  const fills = new Downloads((origin, target) => new Download(wholePorts, origin, target));
-  const common = { ...fillPorts, store, clock, pool, tally, touches };
-  const pieces = new SegmentedFiles({ ...common, rows: pieceRows, shelf: pieceShelf });
-  const fetcher = new Fetcher({ fills, pieces, room, policy, tally, pool, clock });
+  const wholePorts = { ...downloadPorts, reserve: roomFor(room), publish };
+  const downloads = new Downloads((origin, target) => new Download(wholePorts, origin, target));
+  const common = { ...downloadPorts, store, clock, pool, tally, touches };
+  const segments = new SegmentedFiles({ ...common, rows: segmentRows, shelf: segmentShelf });
+  const fetcher = new Fetcher({ downloads, segments, room, policy, tally, pool, clock });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
-  const stock = { copies, pieceRows, blobs, shelf, pieceShelf, tally, room, policy };
+  const stock = { copies, segmentRows, blobs, shelf, segmentShelf, tally, room, policy };
   const scrub = new Scrub({ ...stock, rows: new ScrubRows(store), health: ports.diskHealth });
-  return { ...stock, scrub, fills, pieces, standing, fetcher, pool, publish };
+  return { ...stock, scrub, downloads, segments, standing, fetcher, pool, publish };
 }
 
 /** Room for a whole file, whose worth is weighed where somebody asked for it. */

@@ -363,7 +363,7 @@ describe('Cache', function () {
       body.write(large.subarray(MB, 5 * MB));
       await until(() => body.destroyed && bench.onDisk('fills').length === 0);
       assert.equal(bench.cache.isKept('alice/large.bin'), false);
-      // The piece it had begun is kept, and nothing beyond it.
+      // The segment it had begun is kept, and nothing beyond it.
       assert.equal(bench.cache.keptBytes(), MB + 4 * MB);
     });
 

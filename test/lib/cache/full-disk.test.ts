@@ -28,7 +28,7 @@ describe('A fill on a full disk', () => {
       checksum: null,
       etag: null,
     };
-    const fill = new Download(
+    const download = new Download(
       {
         blobs,
         reserve: () =>
@@ -43,12 +43,12 @@ describe('A fill on a full disk', () => {
       origin,
       { path: 'alice/a.bin', version, mimeType: null, ownerId: null },
     );
-    fill.join();
-    assert.equal((await fill.opened).kind, 'open');
-    assert.deepEqual(await fill.extent().available(0), { kind: 'unstored' });
-    assert.equal(fill.isJoinable, false);
-    fill.leave();
-    await fill.finished;
+    download.join();
+    assert.equal((await download.opened).kind, 'open');
+    assert.deepEqual(await download.extent().available(0), { kind: 'unstored' });
+    assert.equal(download.isJoinable, false);
+    download.leave();
+    await download.finished;
     assert.equal((faults[0] as { code?: string }).code, 'ENOSPC');
     assert.equal(released, 1);
   });
@@ -79,7 +79,7 @@ describe('A fill on a full disk', () => {
         createTemp: () => Promise.resolve({ name: 'full', fd: openSync('/dev/full', 'r+') }),
         dropTemp: (temp: { fd: number }) => Promise.resolve(closeSync(temp.fd)),
       } as unknown as BlobStore;
-      const fill = new SegmentedDownload(
+      const download = new SegmentedDownload(
         {
           blobs,
           shelf: { find: () => null } as unknown as SegmentStore,
@@ -91,12 +91,12 @@ describe('A fill on a full disk', () => {
         { path: 'alice/v.mp4', version, mimeType: null, ownerId: null },
       );
       const reader = { origin, position: 0, last: version.sizeBytes - 1, isPartial: false };
-      fill.join(reader);
-      assert.equal((await fill.begin(reader)).kind, 'open');
-      assert.equal(await fill.open(reader, 0), 'unstored');
-      assert.equal(fill.isJoinable, false);
-      fill.leave(reader);
-      await fill.finished;
+      download.join(reader);
+      assert.equal((await download.begin(reader)).kind, 'open');
+      assert.equal(await download.open(reader, 0), 'unstored');
+      assert.equal(download.isJoinable, false);
+      download.leave(reader);
+      await download.finished;
       assert.deepEqual(
         faults.map((fault) => (fault as { code?: string }).code),
         hasRoom ? ['ENOSPC'] : [],

@@ -75,9 +75,9 @@ describe('The slow check', function () {
     await keep('alice/small.bin', small);
     const [smallBlob] = bench.onDisk('blobs');
     await keep('alice/large.bin', large);
-    const pieceBlob = bench.onDisk('blobs').find((file) => file !== smallBlob);
+    const segmentBlob = bench.onDisk('blobs').find((file) => file !== smallBlob);
     flip(smallBlob ?? '', 77_777);
-    flip(pieceBlob ?? '', 123_456);
+    flip(segmentBlob ?? '', 123_456);
     // As after a crash, so that all of it is looked at in one round.
     await bench.reopen();
     assert.equal((await bench.cache.check()).damaged, 2);
@@ -149,8 +149,8 @@ describe('The slow check', function () {
       bench.nas.put(path, bytes, { checksum });
       await bench.clock.advance(10_001);
       // Backwards, so that nothing can be hashed on its way.
-      for (let piece = 22; piece >= 0; piece -= 1) {
-        const first = piece * 4 * MB;
+      for (let segment = 22; segment >= 0; segment -= 1) {
+        const first = segment * 4 * MB;
         await bench.get(path, { range: `bytes=${first}-${Math.min(first + 4, bytes.length - 1)}` });
       }
       await bench.until(() => bench.cache.isKept(path) && bench.onDisk('fills').length === 0);

@@ -29,9 +29,10 @@ class SlowOutlet {
 const reader =
   (warm: readonly boolean[], lastByte = SIZE) =>
   (into: Buffer, length: number, position: number): number | Promise<number> => {
-    const fill = (): number => BYTES.copy(into, 0, position, Math.min(position + length, lastByte));
+    const download = (): number =>
+      BYTES.copy(into, 0, position, Math.min(position + length, lastByte));
     const block = Math.floor(position / BLOCK_BYTES);
-    return warm[block] === true ? fill() : turn().then(fill);
+    return warm[block] === true ? download() : turn().then(download);
   };
 
 /** Knows what is out, so that nothing stays there. */

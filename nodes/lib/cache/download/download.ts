@@ -30,7 +30,7 @@ const sync = promisify(fdatasync);
 export class Download {
   readonly target: DownloadTarget;
   readonly opened: Promise<DownloadOpened>;
-  /** Resolves when the fill is over and its file gone or published. Never rejects. */
+  /** Resolves when the download is over and its file gone or published. Never rejects. */
   readonly finished: Promise<void>;
   readonly #deps: DownloadDeps;
   readonly #origin: Origin;
@@ -73,12 +73,12 @@ export class Download {
     return this.#readers;
   }
 
-  /** Whether more than one ever read at once: of a fill begun for nobody, whether a caller came. */
+  /** Whether more than one ever read at once: of a download begun for nobody, whether a caller came. */
   get wasRead(): boolean {
     return this.#mostReaders > 1;
   }
 
-  /** Counts a reader in; the fill does not go away before {@link leave}. */
+  /** Counts a reader in; the download does not go away before {@link leave}. */
   join(): void {
     this.#readers += 1;
     this.#mostReaders = Math.max(this.#mostReaders, this.#readers);
@@ -141,7 +141,7 @@ export class Download {
     const answer = await this.#origin.open();
     if (answer.kind !== 'stream') return this.#failed(faultOf(answer));
     this.#body = answer.body;
-    // Whoever stops the fill destroys the stream; that it was cut short is told where it is read.
+    // Whoever stops the download destroys the stream; that it was cut short is told where it is read.
     answer.body.on('error', () => undefined);
     const isAsked = answer.status === 200 && answer.lengthBytes === sizeBytes;
     if (!isAsked || !isOfVersion(answer, this.target.version, null)) {
@@ -241,7 +241,7 @@ export class Download {
   }
 }
 
-/** What a fill has, whether of a file in one or of one in pieces. */
+/** What a download has, whether of a file in one or of one in segments. */
 interface RunningDownload {
   readonly version: FileVersion;
   readonly isJoinable: boolean;
@@ -250,7 +250,7 @@ interface RunningDownload {
   stop(): void;
 }
 
-/** The fills that run: at most one for each version of a file. */
+/** The downloads that run: at most one for each version of a file. */
 export class Downloads<F extends RunningDownload = Download> {
   readonly #make: (origin: Origin, target: DownloadTarget) => F;
   readonly #running = new Map<string, Set<F>>();
@@ -259,39 +259,39 @@ export class Downloads<F extends RunningDownload = Download> {
     this.#make = make;
   }
 
-  /** The fill of exactly this version, if one runs. */
+  /** The download of exactly this version, if one runs. */
   find(path: string, version: FileVersion): F | null {
-    for (const fill of this.#running.get(path) ?? []) {
-      if (fill.isJoinable && sameVersion(fill.version, version)) return fill;
+    for (const download of this.#running.get(path) ?? []) {
+      if (download.isJoinable && sameVersion(download.version, version)) return download;
     }
     return null;
   }
 
   start(origin: Origin, target: DownloadTarget): F {
-    const fill = this.#make(origin, target);
+    const download = this.#make(origin, target);
     const { path } = target;
-    const fills = this.#running.get(path) ?? new Set<F>();
-    fills.add(fill);
-    this.#running.set(path, fills);
-    void fill.finished.then(() => {
-      fills.delete(fill);
-      if (fills.size === 0 && this.#running.get(path) === fills) this.#running.delete(path);
+    const downloads = this.#running.get(path) ?? new Set<F>();
+    downloads.add(download);
+    this.#running.set(path, downloads);
+    void download.finished.then(() => {
+      downloads.delete(download);
+      if (downloads.size === 0 && this.#running.get(path) === downloads) this.#running.delete(path);
     });
-    return fill;
+    return download;
   }
 
   /** What runs at or below a path is not to be kept. */
   doom(path: string): void {
-    for (const [filled, fills] of this.#running) {
-      if (isWithin(filled, path)) for (const fill of fills) fill.doom();
+    for (const [filled, downloads] of this.#running) {
+      if (isWithin(filled, path)) for (const download of downloads) download.doom();
     }
   }
 
   /** Cuts all off and waits until their files are gone. */
   async stop(): Promise<void> {
-    const all = [...this.#running.values()].flatMap((fills) => [...fills]);
-    for (const fill of all) fill.stop();
-    await Promise.all(all.map((fill) => fill.finished));
+    const all = [...this.#running.values()].flatMap((downloads) => [...downloads]);
+    for (const download of all) download.stop();
+    await Promise.all(all.map((download) => download.finished));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FileVersion, LocatedFile } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
-import { isPieced } from '../entries/segment-rows.ts';
+import { isSegmented } from '../entries/segment-rows.ts';
 import type { Room } from '../entries/space.ts';
 import type { CachePolicy } from '../policy/policy.ts';
 import { type BufferPool, sendExtent } from '../serve/extent.ts';
@@ -27,8 +27,8 @@ export type FetchOutcome =
   | Exclude<OriginFault, { kind: 'changed' }>;
 
 export interface FetcherDeps {
-  readonly fills: Downloads;
-  readonly pieces: SegmentedFiles;
+  readonly downloads: Downloads;
+  readonly segments: SegmentedFiles;
   readonly room: Room;
   readonly policy: Pick<CachePolicy, 'used'>;
   readonly tally: CacheCounters;
@@ -37,7 +37,7 @@ export interface FetcherDeps {
 }
 
 /**
- * A range that begins further ahead of the fill than this gets its own stream: waiting for the fill
+ * A range that begins further ahead of the download than this gets its own stream: waiting for the download
  * would take longer than asking (256 KB is 7 ms of a Pi's network).
  */
 const WORTH_WAITING_BYTES = 256 * 1024;
@@ -68,7 +68,7 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<FetchOutcome> {
-    const isWhole = request.method !== 'HEAD' && !isPieced(version.sizeBytes);
+    const isWhole = request.method !== 'HEAD' && !isSegmented(version.sizeBytes);
     if (isWhole) this.#deps.policy.used(file.path, version.sizeBytes);
     const first = await this.#attempt(file, version, origin, request, response);
     if (first.kind !== 'changed') return this.#counted(first);
@@ -94,33 +94,33 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered> {
-    if (this.#isForPieces(version, request)) {
-      return this.#inPieces(file, version, origin, request, response);
+    if (this.#isForSegments(version, request)) {
+      return this.#inSegments(file, version, origin, request, response);
     }
-    const fill = this.#fillFor(file, version, origin, request);
-    fill?.join();
+    const download = this.#downloadFor(file, version, origin, request);
+    download?.join();
     this.#answering.add(response);
     try {
-      if (fill === null) return await this.#past(file, version, origin, request, response);
-      const opened = await fill.opened;
+      if (download === null) return await this.#past(file, version, origin, request, response);
+      const opened = await download.opened;
       if (opened.kind === 'no_storage') {
         return await this.#past(file, version, origin, request, response);
       }
       if (opened.kind !== 'open') return opened;
-      return await this.#follow(fill, opened.head, file, version, origin, request, response);
+      return await this.#follow(download, opened.head, file, version, origin, request, response);
     } finally {
       this.#answering.delete(response);
-      fill?.leave();
+      download?.leave();
     }
   }
 
   /** What is larger than the room streams through, and a HEAD fetches nothing worth keeping. */
-  #isForPieces({ sizeBytes }: FileVersion, request: IncomingMessage): boolean {
+  #isForSegments({ sizeBytes }: FileVersion, request: IncomingMessage): boolean {
     const fits = sizeBytes <= this.#deps.room.limitBytes();
-    return isPieced(sizeBytes) && fits && request.method !== 'HEAD';
+    return isSegmented(sizeBytes) && fits && request.method !== 'HEAD';
   }
 
-  async #inPieces(
+  async #inSegments(
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
@@ -129,8 +129,8 @@ export class Fetcher {
   ): Promise<Answered> {
     this.#answering.add(response);
     try {
-      const { pieces } = this.#deps;
-      const answered = await pieces.answer(file, version, origin, request, response);
+      const { segments } = this.#deps;
+      const answered = await segments.answer(file, version, origin, request, response);
       if (answered.kind !== 'no_storage') return answered;
       return await this.#past(file, version, origin, request, response);
     } finally {
@@ -138,22 +138,22 @@ export class Fetcher {
     }
   }
 
-  /** The fill to read from; null for what is served past the cache. No await: one fill a version. */
-  #fillFor(
+  /** The download to read from; null for what is served past the cache. No await: one download a version. */
+  #downloadFor(
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
     request: IncomingMessage,
   ): Download | null {
-    const { fills, room } = this.#deps;
-    const running = fills.find(file.path, version);
+    const { downloads, room } = this.#deps;
+    const running = downloads.find(file.path, version);
     const position = likelyRange(request, version.sizeBytes)?.first ?? 0;
     const isFar = position > (running?.writtenBytes ?? 0) + WORTH_WAITING_BYTES;
     if (isFar) return null;
     if (running !== null) return running;
     if (request.method === 'HEAD' || version.sizeBytes > room.limitBytes()) return null;
     const { path, mimeType, ownerId } = file;
-    return fills.start(origin, { path, version, mimeType, ownerId });
+    return downloads.start(origin, { path, version, mimeType, ownerId });
   }
 
   #past(
@@ -169,7 +169,7 @@ export class Fetcher {
   }
 
   async #follow(
-    fill: Download,
+    download: Download,
     said: DownloadHead,
     file: LocatedFile,
     version: FileVersion,
@@ -178,19 +178,24 @@ export class Fetcher {
     response: ServerResponse,
   ): Promise<Answered> {
     const plan = planAnswer(request, headOf(file, version, said, 'miss', this.#deps.clock.nowMs()));
-    const source = this.#growing(fill, said.etag, version, origin);
+    const source = this.#growing(download, said.etag, version, origin);
     const whole = await respond(request, response, plan, source);
     return { kind: 'answered', plan, whole };
   }
 
-  #growing(fill: Download, etag: string | null, version: FileVersion, origin: Origin): PartSource {
+  #growing(
+    download: Download,
+    etag: string | null,
+    version: FileVersion,
+    origin: Origin,
+  ): PartSource {
     const { pool } = this.#deps;
     return {
       send: async (outlet, range) => {
-        if (range.first > fill.writtenBytes + WORTH_WAITING_BYTES) {
+        if (range.first > download.writtenBytes + WORTH_WAITING_BYTES) {
           return sendFromOrigin(outlet, origin, range, version, etag);
         }
-        const outcome = await sendExtent(outlet, fill.extent(), range, pool);
+        const outcome = await sendExtent(outlet, download.extent(), range, pool);
         if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
         const rest = { first: outcome.position, last: range.last };
         return sendFromOrigin(outlet, origin, rest, version, etag);

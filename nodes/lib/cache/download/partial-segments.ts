@@ -6,13 +6,13 @@ import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, TempFile } from '../entries/blob-store.ts';
 import type { SegmentStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import { pieceAt, pieceEnd, pieceSize, pieceStart } from '../entries/segment-rows.ts';
+import { segmentAt, segmentEnd, segmentSize, segmentStart } from '../entries/segment-rows.ts';
 import type { DownloadTarget, Reservation } from '../entries/space.ts';
 import { writeSome } from './download.ts';
 import type { DownloadHead } from './origin.ts';
 import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
 
-/** What of one version of a file lies on the disk: kept pieces, and those on their way. */
+/** What of one version of a file lies on the disk: kept segments, and those on their way. */
 export class PresentSegments {
   readonly arrivals = new Arrivals();
   readonly growing: PartialSegments;
@@ -40,27 +40,27 @@ export class PresentSegments {
     const file = this.#deps.shelf.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
     for (const number of this.#deps.shelf.numbers(file.id)) {
-      this.arrivals.present.add(pieceStart(number), pieceEnd(number, this.#sizeBytes));
+      this.arrivals.present.add(segmentStart(number), segmentEnd(number, this.#sizeBytes));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
   }
 
-  /** Whether a stretch lies in pieces that are published already. */
+  /** Whether a stretch lies in segments that are published already. */
   isKept(first: number, last: number): boolean {
     if (this.arrivals.present.endFrom(first) <= last) return false;
-    for (let number = pieceAt(first); number <= pieceAt(last); number += 1) {
+    for (let number = segmentAt(first); number <= segmentAt(last); number += 1) {
       if (this.growing.get(number) !== undefined) return false;
     }
     return true;
   }
 
-  /** What is missing of one piece first. */
+  /** What is missing of one segment first. */
   gapIn(number: number): Span | null {
-    const end = pieceEnd(number, this.#sizeBytes);
-    return this.arrivals.present.firstGap(pieceStart(number), end);
+    const end = segmentEnd(number, this.#sizeBytes);
+    return this.arrivals.present.firstGap(segmentStart(number), end);
   }
 
-  /** What is missing of a piece that is begun. */
+  /** What is missing of a segment that is begun. */
   gapInGrowing(): Span | null {
     for (const number of this.growing.numbers()) {
       const gap = this.gapIn(number);
@@ -74,9 +74,9 @@ export class PresentSegments {
     return this.arrivals.present.firstGap(0, this.#sizeBytes);
   }
 
-  /** Opens a piece; null where it was evicted or spoiled since, and so is missing again. */
+  /** Opens a segment; null where it was evicted or spoiled since, and so is missing again. */
   async open(number: number): Promise<OpenSegment | null> {
-    const [start, end] = [pieceStart(number), pieceEnd(number, this.#sizeBytes)];
+    const [start, end] = [segmentStart(number), segmentEnd(number, this.#sizeBytes)];
     const growing = this.growing.get(number);
     if (growing !== undefined) {
       growing.retain();
@@ -88,15 +88,15 @@ export class PresentSegments {
       if (this.growing.get(number) === undefined) this.arrivals.present.remove(start, end);
       return null;
     }
-    const { piece, blob } = kept;
+    const { segment, blob } = kept;
     const { fd, read } = blob;
-    return { fd, read, start, end, id: piece.id, close: () => blob.close() };
+    return { fd, read, start, end, id: segment.id, close: () => blob.close() };
   }
 
   /**
-   * Writes what came, piece by piece.
+   * Writes what came, segment by segment.
    * @param written told after each part; says whether to go on
-   * @returns false where there is no room for a piece
+   * @returns false where there is no room for a segment
    */
   async take(
     position: number,
@@ -106,25 +106,25 @@ export class PresentSegments {
     const end = position + chunk.length;
     let at = this.arrivals.present.endFrom(position);
     while (at < end) {
-      const piece = await this.growing.make(pieceAt(at));
-      if (piece === null) return false;
-      const start = pieceStart(piece.number);
-      const stop = Math.min(end, start + piece.sizeBytes);
+      const segment = await this.growing.make(segmentAt(at));
+      if (segment === null) return false;
+      const start = segmentStart(segment.number);
+      const stop = Math.min(end, start + segment.sizeBytes);
       const part = chunk.subarray(at - position, stop - position);
-      await piece.write(part, at - start);
+      await segment.write(part, at - start);
       this.arrivals.arrived(at, stop);
-      if (!written(at, part, piece.number)) return true;
+      if (!written(at, part, segment.number)) return true;
       at = stop;
     }
     return true;
   }
 }
 
-/** The pieces of one file that are on their way: made when their first byte comes. */
+/** The segments of one file that are on their way: made when their first byte comes. */
 class PartialSegments {
   readonly #deps: SegmentedDeps;
   readonly #sizeBytes: number;
-  readonly #pieces = new Map<number, PartialSegment>();
+  readonly #segments = new Map<number, PartialSegment>();
   readonly #making = new Map<number, Promise<PartialSegment | null>>();
 
   /** @param sizeBytes of the whole file */
@@ -134,14 +134,14 @@ class PartialSegments {
   }
 
   get(number: number): PartialSegment | undefined {
-    return this.#pieces.get(number);
+    return this.#segments.get(number);
   }
 
   numbers(): Iterable<number> {
-    return this.#pieces.keys();
+    return this.#segments.keys();
   }
 
-  /** The piece to write to; null when there is no room for it. */
+  /** The segment to write to; null when there is no room for it. */
   make(number: number): Promise<PartialSegment | null> {
     const known = this.#making.get(number);
     if (known !== undefined) return known;
@@ -150,31 +150,31 @@ class PartialSegments {
     return making;
   }
 
-  /** A piece is published or given up. */
+  /** A segment is published or given up. */
   async letGo(number: number): Promise<void> {
-    const piece = this.#pieces.get(number);
-    this.#pieces.delete(number);
+    const segment = this.#segments.get(number);
+    this.#segments.delete(number);
     this.#making.delete(number);
     try {
-      await piece?.release();
+      await segment?.release();
     } catch (error) {
       this.#deps.storageFailed(error);
     }
   }
 
   async letAllGo(): Promise<void> {
-    for (const number of [...this.#pieces.keys()]) await this.letGo(number);
+    for (const number of [...this.#segments.keys()]) await this.letGo(number);
   }
 
   async #make(number: number): Promise<PartialSegment | null> {
-    const sizeBytes = pieceSize(number, this.#sizeBytes);
+    const sizeBytes = segmentSize(number, this.#sizeBytes);
     const room = await this.#deps.reserve(sizeBytes);
     if (room === null) return null;
     try {
       const temp = await this.#deps.blobs.createTemp();
-      const piece = new PartialSegment(this.#deps.blobs, temp, room, number, sizeBytes);
-      this.#pieces.set(number, piece);
-      return piece;
+      const segment = new PartialSegment(this.#deps.blobs, temp, room, number, sizeBytes);
+      this.#segments.set(number, segment);
+      return segment;
     } catch (error) {
       room.release();
       throw error;
@@ -187,7 +187,7 @@ const sync = promisify(fdatasync);
 const READ_BACK_BYTES = 256 * 1024;
 
 /**
- * A piece on its way: a temporary file that fills from any place on. It stays open, and so
+ * A segment on its way: a temporary file that fills from any place on. It stays open, and so
  * readable, until the last who uses it lets go, published or not.
  */
 export class PartialSegment {
@@ -226,7 +226,7 @@ export class PartialSegment {
     return this.#spans.endFrom(0) >= this.sizeBytes;
   }
 
-  /** @param offset within the piece */
+  /** @param offset within the segment */
   async write(chunk: Buffer, offset: number): Promise<void> {
     let done = 0;
     while (done < chunk.length)
@@ -235,7 +235,7 @@ export class PartialSegment {
     this.#room.wroteBytes(this.#spans.totalBytes);
   }
 
-  /** Puts a full piece on the disk for good. @returns its CRC-32, of what lies there */
+  /** Puts a full segment on the disk for good. @returns its CRC-32, of what lies there */
   async seal(): Promise<number> {
     await sync(this.fd);
     const buffer = Buffer.allocUnsafe(READ_BACK_BYTES);
@@ -243,7 +243,7 @@ export class PartialSegment {
     for (let at = 0; at < this.sizeBytes;) {
       const wanted = Math.min(buffer.length, this.sizeBytes - at);
       const count = await readLater(this.fd, buffer, wanted, at);
-      if (count === 0) throw new Error('A piece just written is shorter than what was written.');
+      if (count === 0) throw new Error('A segment just written is shorter than what was written.');
       sum = crc32(buffer.subarray(0, count), sum);
       at += count;
     }
@@ -268,12 +268,12 @@ export class PartialSegment {
   }
 }
 
-/** What the fill of a file held in pieces works with. */
+/** What the download of a file held in segments works with. */
 export interface SegmentedDeps {
   readonly blobs: BlobStore;
   readonly shelf: SegmentStore;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Holds room for one piece; null when there is none. */
+  /** Holds room for one segment; null when there is none. */
   readonly reserve: (bytes: number) => Promise<Reservation | null>;
   /** A disk fault, for the log. */
   readonly storageFailed: (cause: unknown) => void;

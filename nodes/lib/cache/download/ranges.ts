@@ -133,12 +133,12 @@ export interface SegmentReader {
   readonly isPartial: boolean;
 }
 
-/** A piece, or what there is of it, opened for one reader. */
+/** A segment, or what there is of it, opened for one reader. */
 export interface OpenSegment {
   readonly fd: number;
-  /** How a piece that is kept is read, which may be from memory on the spot. */
+  /** How a segment that is kept is read, which may be from memory on the spot. */
   readonly read?: ReadAt;
-  /** Where the piece begins in the file. */
+  /** Where the segment begins in the file. */
   readonly start: number;
   /** The position after its last byte. */
   readonly end: number;

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FileVersion } from '../../files/files.ts';
 import type { NasRange } from '../../nas/nas-client.ts';
-import { pieceAt, pieceCount, pieceEnd } from '../entries/segment-rows.ts';
+import { segmentAt, segmentCount, segmentEnd } from '../entries/segment-rows.ts';
 import type { DownloadOpened, DownloadTarget } from '../entries/space.ts';
 import { VersionChecks } from '../verify/version-check.ts';
 import {
@@ -18,7 +18,7 @@ import type { Arrival, NotOpened, OpenSegment, SegmentReader, Span, Spans } from
  * One version of a large file while somebody reads it: which bytes are here, which streams from the
  * NAS bring more, and who waits. A stream runs over what is missing only; one who seeks gets a
  * stream of their own at once, and the one before it ends where that begins, so that every byte is
- * fetched once. Pieces are published only full, and only once the NAS showed, after their last byte
+ * fetched once. Segments are published only full, and only once the NAS showed, after their last byte
  * came, that the file still is the version it was before their first.
  */
 export class SegmentedDownload {
@@ -82,7 +82,7 @@ export class SegmentedDownload {
     return this.#readers.size;
   }
 
-  /** Counts a reader in; the fill does not go away before {@link leave}. */
+  /** Counts a reader in; the download does not go away before {@link leave}. */
   join(reader: SegmentReader): void {
     this.#origin = reader.origin;
     this.#isNasSilent = false;
@@ -114,7 +114,7 @@ export class SegmentedDownload {
     return arrival;
   }
 
-  /** Opens the piece a byte lies in, once the byte is there. */
+  /** Opens the segment a byte lies in, once the byte is there. */
   async open(
     reader: { readonly last: number },
     position: number,
@@ -122,7 +122,7 @@ export class SegmentedDownload {
     for (;;) {
       const arrival = await this.whenThere(reader, position);
       if (arrival !== 'there') return arrival;
-      const opened = await this.here.open(pieceAt(position));
+      const opened = await this.here.open(segmentAt(position));
       if (opened !== null) return opened;
       // It was evicted or spoiled meanwhile: fetched again, like any that is missing.
     }
@@ -150,7 +150,7 @@ export class SegmentedDownload {
   }
 
   #demand(position: number, last: number): SegmentRun {
-    return this.#runs.toward(position, pieceEnd(pieceAt(last), this.#sizeBytes));
+    return this.#runs.toward(position, segmentEnd(segmentAt(last), this.#sizeBytes));
   }
 
   async #drive(run: SegmentRun): Promise<void> {
@@ -197,9 +197,10 @@ export class SegmentedDownload {
         this.proofs.offer(at, part);
         this.#fetchEdges();
         const end = at + part.length;
-        const piece = this.here.growing.get(number);
-        if (piece?.isFull === true) this.proofs.add(piece);
-        if (end === pieceEnd(number, this.#sizeBytes) && !this.#isWanted(run, end)) run.endAt(end);
+        const segment = this.here.growing.get(number);
+        if (segment?.isFull === true) this.proofs.add(segment);
+        if (end === segmentEnd(number, this.#sizeBytes) && !this.#isWanted(run, end))
+          run.endAt(end);
         return end < run.end;
       });
     } catch (error) {
@@ -220,17 +221,17 @@ export class SegmentedDownload {
     return this.#isForAll;
   }
 
-  /** The first and the last piece, which a player reads before anything else. */
+  /** The first and the last segment, which a player reads before anything else. */
   #fetchEdges(): void {
     if (!this.#areEdgesWanted || this.#state !== 'running') return;
     this.#areEdgesWanted = false;
-    for (const number of [0, pieceCount(this.#sizeBytes) - 1]) {
+    for (const number of [0, segmentCount(this.#sizeBytes) - 1]) {
       const gap = this.here.gapIn(number);
       if (gap !== null && !this.#runs.isIn(number)) this.#runs.start(gap.start, gap.end);
     }
   }
 
-  /** What is fetched though nobody waits: the rest of pieces begun, and of a file worth it. */
+  /** What is fetched though nobody waits: the rest of segments begun, and of a file worth it. */
   #nextUnasked(): Span | null {
     if (!this.#keep || this.#isNasSilent || this.#state !== 'running') return null;
     return this.here.gapInGrowing() ?? (this.#isForAll ? this.here.firstGap() : null);
@@ -320,9 +321,9 @@ class SegmentRuns {
     return run;
   }
 
-  /** Whether one is within a piece now. */
+  /** Whether one is within a segment now. */
   isIn(number: number): boolean {
-    for (const run of this.#runs) if (pieceAt(run.position) === number) return true;
+    for (const run of this.#runs) if (segmentAt(run.position) === number) return true;
     return false;
   }
 

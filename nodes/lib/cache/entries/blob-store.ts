@@ -13,7 +13,7 @@ export type { OpenBlob } from './open-blobs.ts';
 const openFile = promisify(open);
 const closeFile = promisify(close);
 
-/** A file still being filled. */
+/** A file still being downloaded. */
 export interface TempFile {
   readonly name: string;
   readonly fd: number;
@@ -21,7 +21,7 @@ export interface TempFile {
 
 const BLOB_NAME = /^[0-9a-f]{32}$/;
 
-/** A household's hot files, and a video's pieces; Linux gives a process 1024 descriptors. */
+/** A household's hot files, and a video's segments; Linux gives a process 1024 descriptors. */
 const MOST_IDLE = 96;
 
 /**
@@ -31,7 +31,7 @@ const MOST_IDLE = 96;
  */
 export class BlobStore {
   readonly #blobs: string;
-  readonly #fills: string;
+  readonly #downloads: string;
   readonly #open: OpenBlobs;
   readonly #small: SmallFiles;
 
@@ -41,7 +41,7 @@ export class BlobStore {
    */
   constructor(folder: string, clock: Pick<Clock, 'monotonicMs'>, memoryBytes: number) {
     this.#blobs = join(folder, 'blobs');
-    this.#fills = join(folder, 'fills');
+    this.#downloads = join(folder, 'fills');
     const monotonicMs = (): number => clock.monotonicMs();
     const warm = new WarmReads({ monotonicMs, availableBytes: freemem });
     this.#open = new OpenBlobs(warm, MOST_IDLE);
@@ -49,21 +49,21 @@ export class BlobStore {
   }
 
   async start(): Promise<void> {
-    await rm(this.#fills, { recursive: true, force: true });
-    await mkdir(this.#fills, { recursive: true, mode: 0o700 });
+    await rm(this.#downloads, { recursive: true, force: true });
+    await mkdir(this.#downloads, { recursive: true, mode: 0o700 });
     await mkdir(this.#blobs, { recursive: true, mode: 0o700 });
   }
 
   async createTemp(): Promise<TempFile> {
     const name = randomBytes(16).toString('hex');
-    const fd = await openFile(join(this.#fills, name), 'wx+', 0o600);
+    const fd = await openFile(join(this.#downloads, name), 'wx+', 0o600);
     return { name, fd };
   }
 
   /** Closes a filled or given-up file, and deletes it unless it was published. */
   async dropTemp(temp: TempFile): Promise<void> {
     await closeFile(temp.fd);
-    await removeIfThere(join(this.#fills, temp.name));
+    await removeIfThere(join(this.#downloads, temp.name));
   }
 
   newName(): string {
@@ -72,7 +72,7 @@ export class BlobStore {
 
   /** Where a temporary file lies, for {@link moveIn}. */
   tempPath(temp: TempFile): string {
-    return join(this.#fills, temp.name);
+    return join(this.#downloads, temp.name);
   }
 
   /** Makes a whole, synced file the blob of that name. One rename, in place at once or not. */

@@ -72,7 +72,7 @@ export class EntryStore {
   }
 }
 
-/** A full, proved and synced piece on its way into the cache. */
+/** A full, proved and synced segment on its way into the cache. */
 interface SealedSegment {
   readonly target: DownloadTarget;
   /** With the tag the NAS sent. */
@@ -84,7 +84,7 @@ interface SealedSegment {
   readonly file: string;
 }
 
-/** Rows and blobs of pieces, put up and taken down together. */
+/** Rows and blobs of segments, put up and taken down together. */
 export class SegmentStore {
   readonly #rows: SegmentRows;
   readonly #blobs: BlobStore;
@@ -92,7 +92,7 @@ export class SegmentStore {
   readonly #whole: Pick<EntryStore, 'discardCopy'>;
   readonly #health: DiskHealth;
 
-  /** @param whole where copies in one lie: of a path there is one or pieces, never both */
+  /** @param whole where copies in one lie: of a path there is one or segments, never both */
   constructor(
     rows: SegmentRows,
     blobs: BlobStore,
@@ -115,18 +115,18 @@ export class SegmentStore {
     return this.#rows.numbers(fileId);
   }
 
-  /** Keeps a piece: the row first, then the rename, in one turn, as whole copies are kept. */
-  async keep(piece: SealedSegment): Promise<void> {
-    const { path, ownerId } = piece.target;
+  /** Keeps a segment: the row first, then the rename, in one turn, as whole copies are kept. */
+  async keep(segment: SealedSegment): Promise<void> {
+    const { path, ownerId } = segment.target;
     const blob = this.#blobs.newName();
     const nowMs = this.#clock.nowMs();
-    const { version, mimeType, number, crc32 } = piece;
+    const { version, mimeType, number, crc32 } = segment;
     const file = { path, version, mimeType, ownerId, validatedAtMs: nowMs };
     const replaced = this.#rows.keep({ file, number, blob, crc32 }, nowMs);
     try {
-      this.#blobs.moveIn(piece.file, blob);
+      this.#blobs.moveIn(segment.file, blob);
     } catch (error) {
-      const row = this.#pieceOf(path, number);
+      const row = this.#segmentOf(path, number);
       if (row?.blob === blob) this.#rows.remove(row);
       throw error;
     } finally {
@@ -143,20 +143,20 @@ export class SegmentStore {
     }
   }
 
-  /** Opens a piece of one version; null when it is not there, or not as it was kept. */
+  /** Opens a segment of one version; null when it is not there, or not as it was kept. */
   async open(
     path: string,
     version: FileVersion,
     number: number,
-  ): Promise<{ readonly piece: KeptSegment; readonly blob: OpenBlob } | null> {
+  ): Promise<{ readonly segment: KeptSegment; readonly blob: OpenBlob } | null> {
     const file = this.#rows.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
-    const piece = this.#rows.piece(file.id, number);
-    if (piece === null) return null;
-    const blob = await this.#openBlob(piece);
-    if (blob !== null) return { piece, blob };
+    const segment = this.#rows.segment(file.id, number);
+    if (segment === null) return null;
+    const blob = await this.#openBlob(segment);
+    if (blob !== null) return { segment, blob };
     // On a disk that is gone for now nothing is lost that is missing.
-    if (this.#health.refuses === null) await this.discard(piece);
+    if (this.#health.refuses === null) await this.discard(segment);
     return null;
   }
 
@@ -169,9 +169,9 @@ export class SegmentStore {
     }
   }
 
-  async discard(piece: Pick<KeptSegment, 'id' | 'blob'>): Promise<void> {
-    await this.#blobs.remove(piece.blob);
-    this.#rows.remove(piece);
+  async discard(segment: Pick<KeptSegment, 'id' | 'blob'>): Promise<void> {
+    await this.#blobs.remove(segment.blob);
+    this.#rows.remove(segment);
   }
 
   /** Discards what lies at or below a path. */
@@ -191,20 +191,20 @@ export class SegmentStore {
   ): Promise<void> {
     let afterId = 0;
     for (;;) {
-      const pieces = this.#rows.below(path, DROP_BATCH, pinned, afterId);
-      for (const piece of pieces) if (!isSpared(piece.fileId)) await this.discard(piece);
-      if (pieces.length < DROP_BATCH) return;
-      afterId = pieces.at(-1)?.id ?? afterId;
+      const segments = this.#rows.below(path, DROP_BATCH, pinned, afterId);
+      for (const segment of segments) if (!isSpared(segment.fileId)) await this.discard(segment);
+      if (segments.length < DROP_BATCH) return;
+      afterId = segments.at(-1)?.id ?? afterId;
     }
   }
 
-  /** Discards the pieces of one path. */
+  /** Discards the segments of one path. */
   async discardFile(path: string): Promise<void> {
     if (this.#rows.find(path) !== null) await this.discardBelow(path);
   }
 
-  #pieceOf(path: string, number: number): KeptSegment | null {
+  #segmentOf(path: string, number: number): KeptSegment | null {
     const file = this.#rows.find(path);
-    return file === null ? null : this.#rows.piece(file.id, number);
+    return file === null ? null : this.#rows.segment(file.id, number);
   }
 }

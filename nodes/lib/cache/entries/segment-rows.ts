@@ -24,7 +24,7 @@ export interface KeptSegment {
   readonly pinned: 0 | 1;
 }
 
-/** A piece about to be kept. */
+/** A segment about to be kept. */
 export interface NewSegment {
   readonly file: NewSegmentedFile;
   readonly number: number;
@@ -56,129 +56,129 @@ export class SegmentRows {
     return file !== null && file.heldBytes === file.version.sizeBytes;
   }
 
-  piece(fileId: number, number: number): KeptSegment | null {
-    const row = this.#sql.piece.get(fileId, number);
-    return row === undefined ? null : pieceOf(row);
+  segment(fileId: number, number: number): KeptSegment | null {
+    const row = this.#sql.segment.get(fileId, number);
+    return row === undefined ? null : segmentOf(row);
   }
 
-  /** Whether all pieces from `first` to `last` are here. */
+  /** Whether all segments from `first` to `last` are here. */
   covers(fileId: number, first: number, last: number): boolean {
     const row = this.#sql.countBetween.get(fileId, first, last);
     return Number(row?.['count']) === last - first + 1;
   }
 
-  /** The numbers of a file's pieces in order. */
+  /** The numbers of a file's segments in order. */
   *numbers(fileId: number): Generator<number> {
     for (const row of this.#sql.numbers.iterate(fileId)) yield Number(row['number']);
   }
 
   /**
-   * Keeps a piece. Pieces of another version of the path go.
+   * Keeps a segment. Segments of another version of the path go.
    * @returns the blobs that are no longer needed
    */
-  keep(piece: NewSegment, nowMs: number): string[] {
+  keep(segment: NewSegment, nowMs: number): string[] {
     return this.#store.transaction(() => {
-      const before = this.find(piece.file.path);
-      const isSame = before !== null && sameVersion(before.version, piece.file.version);
+      const before = this.find(segment.file.path);
+      const isSame = before !== null && sameVersion(before.version, segment.file.version);
       const gone = before === null || isSame ? [] : this.#dropFile(before.id);
-      const fileId = isSame ? before.id : this.files.add(piece.file, nowMs);
-      const replaced = this.piece(fileId, piece.number);
-      if (replaced !== null) this.#dropPiece(replaced, 0);
-      this.#addPiece(fileId, piece, nowMs);
+      const fileId = isSame ? before.id : this.files.add(segment.file, nowMs);
+      const replaced = this.segment(fileId, segment.number);
+      if (replaced !== null) this.#dropSegment(replaced, 0);
+      this.#addSegment(fileId, segment, nowMs);
       return replaced === null ? gone : [...gone, replaced.blob];
     });
   }
 
-  /** Forgets a piece, and its file with the last one. Says whether it was still there. */
-  remove(piece: Pick<KeptSegment, 'id' | 'blob'>): boolean {
-    return this.#store.transaction(() => this.#removeNow(piece, 0));
+  /** Forgets a segment, and its file with the last one. Says whether it was still there. */
+  remove(segment: Pick<KeptSegment, 'id' | 'blob'>): boolean {
+    return this.#store.transaction(() => this.#removeNow(segment, 0));
   }
 
   /** As {@link remove}, for room: what it was worth becomes the floor for all used later. */
-  evict(piece: Pick<KeptSegment, 'id' | 'blob' | 'priority'>): boolean {
+  evict(segment: Pick<KeptSegment, 'id' | 'blob' | 'priority'>): boolean {
     return this.#store.transaction(() => {
-      const gone = this.#removeNow(piece, 1);
-      if (gone) this.#policy.raiseFloor(piece.priority);
+      const gone = this.#removeNow(segment, 1);
+      if (gone) this.#policy.raiseFloor(segment.priority);
       return gone;
     });
   }
 
-  /** The piece worth least among those after `after`, pinned ones last; one seek in the index. */
+  /** The segment worth least among those after `after`, pinned ones last; one seek in the index. */
   lowest(after: Pick<KeptSegment, 'pinned' | 'priority' | 'id'> | null): KeptSegment | null {
     const row = this.#sql.lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
-    return row === undefined ? null : pieceOf(row);
+    return row === undefined ? null : segmentOf(row);
   }
 
   /**
-   * Some pieces of files at or below a path with an id above `afterId`, in order of their ids;
+   * Some segments of files at or below a path with an id above `afterId`, in order of their ids;
    * pinned ones too unless `pinned` is 0.
    */
   below(path: string, limit: number, pinned: 0 | 1 = 1, afterId = 0): KeptSegment[] {
     const { low, high } = belowBounds(path);
     const bounds = path === '' ? ['', '\u{10ffff}'] : [low, high];
-    return this.#sql.below.all(path, ...bounds, pinned, afterId, limit).map(pieceOf);
+    return this.#sql.below.all(path, ...bounds, pinned, afterId, limit).map(segmentOf);
   }
 
-  touch(pieceId: number, uses: number, atMs: number): void {
-    this.#sql.touch.run(pieceId, uses, atMs);
+  touch(segmentId: number, uses: number, atMs: number): void {
+    this.#sql.touch.run(segmentId, uses, atMs);
   }
 
-  #addPiece(fileId: number, { file, number, blob, crc32 }: NewSegment, nowMs: number): void {
-    const sizeBytes = pieceSize(number, file.version.sizeBytes);
+  #addSegment(fileId: number, { file, number, blob, crc32 }: NewSegment, nowMs: number): void {
+    const sizeBytes = segmentSize(number, file.version.sizeBytes);
     const weight = weightOf(sizeBytes);
     const { floor, temper } = this.#policy.leaning();
     const priority = worthOf(temper, floor, 1, weight);
-    this.#sql.addPiece.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
+    this.#sql.addSegment.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
     this.files.hold(fileId, sizeBytes);
     this.#sql.count.run(sizeBytes, 0);
   }
 
-  #removeNow(piece: Pick<KeptSegment, 'id' | 'blob'>, evictions: 0 | 1): boolean {
-    const row = this.#sql.byId.get(piece.id, piece.blob);
+  #removeNow(segment: Pick<KeptSegment, 'id' | 'blob'>, evictions: 0 | 1): boolean {
+    const row = this.#sql.byId.get(segment.id, segment.blob);
     if (row === undefined) return false;
-    const stored = pieceOf(row);
-    this.#dropPiece(stored, evictions);
+    const stored = segmentOf(row);
+    this.#dropSegment(stored, evictions);
     this.files.dropIfEmpty(stored.fileId);
     return true;
   }
 
-  #dropPiece(piece: KeptSegment, evictions: 0 | 1): void {
-    this.#sql.dropPiece.run(piece.id);
-    this.files.hold(piece.fileId, -piece.sizeBytes);
-    this.#sql.count.run(-piece.sizeBytes, evictions);
+  #dropSegment(segment: KeptSegment, evictions: 0 | 1): void {
+    this.#sql.dropSegment.run(segment.id);
+    this.files.hold(segment.fileId, -segment.sizeBytes);
+    this.#sql.count.run(-segment.sizeBytes, evictions);
   }
 
   #dropFile(fileId: number): string[] {
-    const pieces = this.#sql.all.all(fileId).map(pieceOf);
-    for (const piece of pieces) this.#dropPiece(piece, 0);
+    const segments = this.#sql.all.all(fileId).map(segmentOf);
+    for (const segment of segments) this.#dropSegment(segment, 0);
     this.files.dropIfEmpty(fileId);
-    return pieces.map(({ blob }) => blob);
+    return segments.map(({ blob }) => blob);
   }
 }
 
-const PIECE = 'id, file_id, number, size_bytes, blob, crc32, priority, pinned';
+const SEGMENT = 'id, file_id, number, size_bytes, blob, crc32, priority, pinned';
 
 function statements(store: Store) {
   const sql = (text: string): StatementSync => store.prepare(text);
   return {
-    piece: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ? AND number = ?`),
-    byId: sql(`SELECT ${PIECE} FROM cached_pieces WHERE id = ? AND blob = ?`),
-    all: sql(`SELECT ${PIECE} FROM cached_pieces WHERE file_id = ?`),
+    segment: sql(`SELECT ${SEGMENT} FROM cached_pieces WHERE file_id = ? AND number = ?`),
+    byId: sql(`SELECT ${SEGMENT} FROM cached_pieces WHERE id = ? AND blob = ?`),
+    all: sql(`SELECT ${SEGMENT} FROM cached_pieces WHERE file_id = ?`),
     numbers: sql('SELECT number FROM cached_pieces WHERE file_id = ? ORDER BY number'),
     countBetween: sql(
       `SELECT count(*) AS count FROM cached_pieces WHERE file_id = ? AND number BETWEEN ? AND ?`,
     ),
     lowest: sql(
-      `SELECT ${PIECE} FROM cached_pieces WHERE (pinned, priority, id) > (?, ?, ?)
+      `SELECT ${SEGMENT} FROM cached_pieces WHERE (pinned, priority, id) > (?, ?, ?)
        ORDER BY pinned, priority, id LIMIT 1`,
     ),
     below: sql(BELOW),
-    addPiece: sql(
+    addSegment: sql(
       `INSERT INTO cached_pieces
          (file_id, number, size_bytes, blob, crc32, access_count, accessed_at_ms, weight, priority)
        VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)`,
     ),
-    dropPiece: sql('DELETE FROM cached_pieces WHERE id = ?'),
+    dropSegment: sql('DELETE FROM cached_pieces WHERE id = ?'),
     touch: sql(
       `UPDATE cached_pieces
        SET access_count = access_count + ?2, accessed_at_ms = ?3,
@@ -193,7 +193,7 @@ function statements(store: Store) {
   };
 }
 
-function pieceOf(row: Record<string, SQLOutputValue>): KeptSegment {
+function segmentOf(row: Record<string, SQLOutputValue>): KeptSegment {
   return {
     id: Number(row['id']),
     fileId: Number(row['file_id']),
@@ -206,7 +206,7 @@ function pieceOf(row: Record<string, SQLOutputValue>): KeptSegment {
   };
 }
 
-/** A file of which at least one piece is kept. All its pieces are of this one version. */
+/** A file of which at least one segment is kept. All its segments are of this one version. */
 export interface SegmentedFile {
   readonly id: number;
   readonly path: string;
@@ -310,7 +310,7 @@ class SegmentedFileRows {
     this.#move.run({ from, to, ...belowBounds(from) });
   }
 
-  /** Forgets a file of which no piece is left. */
+  /** Forgets a file of which no segment is left. */
   dropIfEmpty(id: number): void {
     if (this.#dropEmpty.run(id).changes > 0) this.#count.run(-1);
   }
@@ -339,39 +339,39 @@ function textIn(value: SQLOutputValue | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Files above this size are held in pieces, so that one video never flushes the cache. */
-const PIECED_ABOVE_BYTES = 64 * 1024 * 1024;
-/** A piece: small enough to be fetched for a seek, large enough to keep the rows few. */
-export const PIECE_BYTES = 4 * 1024 * 1024;
+/** Files above this size are held in segments, so that one video never flushes the cache. */
+const SEGMENTED_ABOVE_BYTES = 64 * 1024 * 1024;
+/** A segment: small enough to be fetched for a seek, large enough to keep the rows few. */
+export const SEGMENT_BYTES = 4 * 1024 * 1024;
 
-export function isPieced(sizeBytes: number): boolean {
-  return sizeBytes > PIECED_ABOVE_BYTES;
+export function isSegmented(sizeBytes: number): boolean {
+  return sizeBytes > SEGMENTED_ABOVE_BYTES;
 }
 
-/** The number of the piece a position lies in, from 0. */
-export function pieceAt(position: number): number {
-  return Math.floor(position / PIECE_BYTES);
+/** The number of the segment a position lies in, from 0. */
+export function segmentAt(position: number): number {
+  return Math.floor(position / SEGMENT_BYTES);
 }
 
-export function pieceCount(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / PIECE_BYTES);
+export function segmentCount(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / SEGMENT_BYTES);
 }
 
-/** Where a piece begins in its file, in bytes. */
-export function pieceStart(number: number): number {
-  return number * PIECE_BYTES;
+/** Where a segment begins in its file, in bytes. */
+export function segmentStart(number: number): number {
+  return number * SEGMENT_BYTES;
 }
 
-/** The position after a piece's last byte. */
-export function pieceEnd(number: number, sizeBytes: number): number {
-  return Math.min(pieceStart(number) + PIECE_BYTES, sizeBytes);
+/** The position after a segment's last byte. */
+export function segmentEnd(number: number, sizeBytes: number): number {
+  return Math.min(segmentStart(number) + SEGMENT_BYTES, sizeBytes);
 }
 
-export function pieceSize(number: number, sizeBytes: number): number {
-  return pieceEnd(number, sizeBytes) - pieceStart(number);
+export function segmentSize(number: number, sizeBytes: number): number {
+  return segmentEnd(number, sizeBytes) - segmentStart(number);
 }
 
-/** First and last piece of a stretch. */
-export function piecesOf(range: ByteRange): { readonly first: number; readonly last: number } {
-  return { first: pieceAt(range.first), last: pieceAt(range.last) };
+/** First and last segment of a stretch. */
+export function segmentsOf(range: ByteRange): { readonly first: number; readonly last: number } {
+  return { first: segmentAt(range.first), last: segmentAt(range.last) };
 }

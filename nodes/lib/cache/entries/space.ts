@@ -19,7 +19,7 @@ interface DiskSpace {
 
 interface RoomDeps {
   readonly copies: EntryRows;
-  readonly pieces: SegmentRows;
+  readonly segments: SegmentRows;
   readonly policy: Pick<CachePolicy, 'admits'>;
   readonly blobs: BlobStore;
   /** Writes down what was used a moment ago. */
@@ -35,7 +35,7 @@ interface RoomDeps {
   readonly queuedBytes: () => number;
 }
 
-/** Room held for a file that is being filled. */
+/** Room held for a file that is being downloaded. */
 export interface Reservation {
   /** How much of it lies on the disk already. */
   wroteBytes(bytes: number): void;
@@ -52,7 +52,7 @@ interface Held {
 
 /**
  * How much the cache may hold, and what must go for more. Room is held before a byte is written,
- * so that the limit is not passed even while many fills run.
+ * so that the limit is not passed even while many downloads run.
  */
 export class Room {
   readonly #deps: RoomDeps;
@@ -194,28 +194,28 @@ interface Candidate extends Omit<Victim, 'id'> {
   readonly evict: () => boolean;
 }
 
-/** Whole copies and single pieces, what is worth least first and what is pinned last. */
+/** Whole copies and single segments, what is worth least first and what is pinned last. */
 class Candidates {
-  readonly #deps: Pick<RoomDeps, 'copies' | 'pieces'>;
+  readonly #deps: Pick<RoomDeps, 'copies' | 'segments'>;
   #copy: Victim | null;
-  #piece: ReturnType<SegmentRows['lowest']>;
+  #segment: ReturnType<SegmentRows['lowest']>;
 
-  constructor(deps: Pick<RoomDeps, 'copies' | 'pieces'>) {
+  constructor(deps: Pick<RoomDeps, 'copies' | 'segments'>) {
     this.#deps = deps;
     this.#copy = deps.copies.lowest(null);
-    this.#piece = deps.pieces.lowest(null);
+    this.#segment = deps.segments.lowest(null);
   }
 
   next(): Candidate | null {
-    const { copies, pieces } = this.#deps;
-    const [copy, piece] = [this.#copy, this.#piece];
-    if (copy !== null && (piece === null || goesBefore(copy, piece))) {
+    const { copies, segments } = this.#deps;
+    const [copy, segment] = [this.#copy, this.#segment];
+    if (copy !== null && (segment === null || goesBefore(copy, segment))) {
       this.#copy = copies.lowest(copy);
       return { ...copy, evict: () => copies.evict(copy) };
     }
-    if (piece === null) return null;
-    this.#piece = pieces.lowest(piece);
-    return { ...piece, evict: () => pieces.evict(piece) };
+    if (segment === null) return null;
+    this.#segment = segments.lowest(segment);
+    return { ...segment, evict: () => segments.evict(segment) };
   }
 }
 

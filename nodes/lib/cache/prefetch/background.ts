@@ -8,7 +8,7 @@ import type { Origin, OriginFault } from '../download/origin.ts';
 import type { SegmentReader } from '../download/ranges.ts';
 import type { SegmentedDownload } from '../download/segmented-download.ts';
 import { type EntryRows, holds } from '../entries/entry-rows.ts';
-import { isPieced } from '../entries/segment-rows.ts';
+import { isSegmented } from '../entries/segment-rows.ts';
 import type { CacheDeps, Room } from '../entries/space.ts';
 import { Holdings, Pins } from '../pins/pins.ts';
 import type { SegmentedFiles } from '../serve/segmented.ts';
@@ -19,8 +19,8 @@ import { PrefetchRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
 interface BackgroundDeps {
   readonly cache: Pick<CacheDeps, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
   readonly copies: EntryRows;
-  readonly fills: Downloads;
-  readonly pieces: SegmentedFiles;
+  readonly downloads: Downloads;
+  readonly segments: SegmentedFiles;
   readonly fetcher: Fetcher;
   readonly room: Room;
   readonly tally: CacheCounters;
@@ -36,13 +36,13 @@ export class Background {
 
   constructor(deps: BackgroundDeps) {
     this.#deps = deps;
-    const { fills, pieces, copies, tally, room } = deps;
+    const { downloads, segments, copies, tally, room } = deps;
     const { store, clock } = deps.cache;
     const limitBytes = (): number => room.limitBytes();
     const capacityBytes = (): number => room.capacityBytes();
     this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
     this.holdings = new Holdings({ store, clock });
-    this.#ahead = new Ahead({ store, fills, pieces, copies, tally, limitBytes });
+    this.#ahead = new Ahead({ store, downloads, segments, copies, tally, limitBytes });
   }
 
   /** Whether the NAS gives bytes to a caller at this moment. */
@@ -124,8 +124,8 @@ interface AheadOptions {
 
 interface AheadDeps {
   readonly store: Store;
-  readonly fills: Downloads;
-  readonly pieces: SegmentedFiles;
+  readonly downloads: Downloads;
+  readonly segments: SegmentedFiles;
   readonly copies: EntryRows;
   readonly tally: CacheCounters;
   readonly limitBytes: () => number;
@@ -145,10 +145,10 @@ class Ahead {
   has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
     const { path, version } = file;
     if (version === null) return false;
-    const { copies, fills } = this.#deps;
+    const { copies, downloads } = this.#deps;
     const copy = copies.find(path);
     if (copy !== null && holds(copy, version)) return true;
-    return fills.find(path, version) !== null || this.#holdsPieces(path, version);
+    return downloads.find(path, version) !== null || this.#holdsSegments(path, version);
   }
 
   /** @param origin asks with the token of the user it is fetched for */
@@ -159,31 +159,31 @@ class Ahead {
       return { kind: 'not_kept' };
     }
     if (this.has(file)) return { kind: 'here' };
-    return isPieced(version.sizeBytes)
-      ? this.#inPieces(file, version, origin, options)
+    return isSegmented(version.sizeBytes)
+      ? this.#inSegments(file, version, origin, options)
       : this.#inOne(file, version, origin, options);
   }
 
-  async #inPieces(
+  async #inSegments(
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
     options: AheadOptions,
   ): Promise<AheadOutcome> {
-    const { pieces } = this.#deps;
+    const { segments } = this.#deps;
     const quiet = (hasReaders: () => boolean): Origin => gentle(origin, hasReaders, options);
-    const came = await fetchPieces(pieces, file, version, quiet, options.signal);
+    const came = await fetchSegments(segments, file, version, quiet, options.signal);
     if (options.signal.aborted) return { kind: 'ended' };
     if (came.kind !== 'came' && came.kind !== 'cut' && came.kind !== 'no_storage') return came;
-    return this.#holdsPieces(file.path, version)
+    return this.#holdsSegments(file.path, version)
       ? { kind: 'kept', usedMeanwhile: false }
       : { kind: 'not_kept' };
   }
 
-  #holdsPieces(path: string, version: FileVersion): boolean {
-    const { pieces } = this.#deps;
-    const pieced = pieces.find(path);
-    return pieced !== null && holds(pieced, version) && pieces.isWhole(path);
+  #holdsSegments(path: string, version: FileVersion): boolean {
+    const { segments } = this.#deps;
+    const segmented = segments.find(path);
+    return segmented !== null && holds(segmented, version) && segments.isWhole(path);
   }
 
   async #inOne(
@@ -193,38 +193,45 @@ class Ahead {
     options: AheadOptions,
   ): Promise<AheadOutcome> {
     const { path, mimeType, ownerId } = file;
-    const hasReaders = (): boolean => fill.readerCount > 1;
+    const hasReaders = (): boolean => download.readerCount > 1;
     const target = { path, version, mimeType, ownerId, isAhead: true } as const;
-    const fill: Download = this.#deps.fills.start(gentle(origin, hasReaders, options), target);
-    fill.join();
+    const download: Download = this.#deps.downloads.start(
+      gentle(origin, hasReaders, options),
+      target,
+    );
+    download.join();
     const end = (): void => {
       // A caller who reads along keeps it going.
-      if (!hasReaders()) fill.stop();
+      if (!hasReaders()) download.stop();
     };
     options.signal.addEventListener('abort', end, { once: true });
     try {
-      return await this.#follow(fill, file, options);
+      return await this.#follow(download, file, options);
     } finally {
       options.signal.removeEventListener('abort', end);
-      fill.leave();
+      download.leave();
     }
   }
 
-  async #follow(fill: Download, file: LocatedFile, options: AheadOptions): Promise<AheadOutcome> {
-    const first = await fill.opened;
+  async #follow(
+    download: Download,
+    file: LocatedFile,
+    options: AheadOptions,
+  ): Promise<AheadOutcome> {
+    const first = await download.opened;
     if (first.kind === 'no_storage') return { kind: 'not_kept' };
     if (first.kind !== 'open') return options.signal.aborted ? { kind: 'ended' } : first;
-    const { sizeBytes } = fill.version;
-    const last = await fill.extent().available(sizeBytes - 1);
+    const { sizeBytes } = download.version;
+    const last = await download.extent().available(sizeBytes - 1);
     if (last.kind !== 'upto') return { kind: options.signal.aborted ? 'ended' : 'not_kept' };
-    const version = fill.version;
+    const version = download.version;
     const copy = this.#deps.copies.find(file.path);
     if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
-    if (options.occasion !== null && !fill.wasRead) {
+    if (options.occasion !== null && !download.wasRead) {
       this.#rows.mark(file.path, options.occasion);
       this.#deps.tally.prefetched(sizeBytes);
     }
-    return { kind: 'kept', usedMeanwhile: fill.wasRead };
+    return { kind: 'kept', usedMeanwhile: download.wasRead };
   }
 }
 
@@ -242,7 +249,7 @@ function gentle(origin: Origin, hasReaders: () => boolean, options: AheadOptions
   };
 }
 
-/** What came of fetching all pieces of a file that no caller waits for. */
+/** What came of fetching all segments of a file that no caller waits for. */
 type SegmentPrefetch =
   | { readonly kind: 'came' }
   | { readonly kind: 'cut' }
@@ -250,47 +257,47 @@ type SegmentPrefetch =
   | OriginFault;
 
 /**
- * Fetches what is missing of a file held in pieces, beside those who read it.
+ * Fetches what is missing of a file held in segments, beside those who read it.
  * @param signal aborted when it is to end; what was proved until then stays
  */
-async function fetchPieces(
-  pieces: SegmentedFiles,
+async function fetchSegments(
+  segments: SegmentedFiles,
   file: LocatedFile,
   version: FileVersion,
   origin: (hasReaders: () => boolean) => Origin,
   signal: AbortSignal,
 ): Promise<SegmentPrefetch> {
-  const hasReaders = (): boolean => joined.fill.readerCount > 1;
-  const joined = pieces.joinAll(file, version, origin(hasReaders));
-  const { fill, reader } = joined;
+  const hasReaders = (): boolean => joined.download.readerCount > 1;
+  const joined = segments.joinAll(file, version, origin(hasReaders));
+  const { download, reader } = joined;
   const end = (): void => {
-    if (!hasReaders()) fill.stop();
-    else fill.here.arrivals.cancel(reader);
+    if (!hasReaders()) download.stop();
+    else download.here.arrivals.cancel(reader);
   };
   signal.addEventListener('abort', end, { once: true });
   try {
-    return await readThrough(fill, reader, signal);
+    return await readThrough(download, reader, signal);
   } finally {
     signal.removeEventListener('abort', end);
-    fill.leave(reader);
+    download.leave(reader);
   }
 }
 
 async function readThrough(
-  fill: SegmentedDownload,
+  download: SegmentedDownload,
   reader: SegmentReader,
   signal: AbortSignal,
 ): Promise<SegmentPrefetch> {
-  const opened = await fill.begin(reader);
+  const opened = await download.begin(reader);
   if (opened.kind !== 'open') return opened;
   while (reader.position <= reader.last) {
-    const arrival = await fill.whenThere(reader, reader.position);
+    const arrival = await download.whenThere(reader, reader.position);
     if (arrival === 'unstored') return { kind: 'no_storage' };
     if (arrival === 'cut' || signal.aborted) return { kind: 'cut' };
-    reader.position = fill.here.arrivals.present.endFrom(reader.position);
+    reader.position = download.here.arrivals.present.endFrom(reader.position);
   }
-  await fill.proofs.prove();
-  await fill.proofs.settled();
+  await download.proofs.prove();
+  await download.proofs.settled();
   return { kind: 'came' };
 }
 

@@ -1,7 +1,7 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 
-/** A kept blob to be looked at: a whole copy with its SHA-256, or a piece with its CRC-32. */
+/** A kept blob to be looked at: a whole copy with its SHA-256, or a segment with its CRC-32. */
 export type CheckedBlob =
   | {
       readonly kind: 'copy';
@@ -11,24 +11,24 @@ export type CheckedBlob =
       readonly sha256: string;
     }
   | {
-      readonly kind: 'piece';
+      readonly kind: 'segment';
       readonly id: number;
       readonly blob: string;
       readonly sizeBytes: number;
       readonly crc32: number;
     };
 
-export type Cursor = 'copy' | 'piece' | 'folder';
+export type Cursor = 'copy' | 'segment' | 'folder';
 
 const COPY = "'copy' AS kind, id, blob, size_bytes, sha256, 0 AS crc32, pinned, priority";
-const PIECE = "'piece' AS kind, id, blob, size_bytes, '' AS sha256, crc32, pinned, priority";
+const SEGMENT = "'segment' AS kind, id, blob, size_bytes, '' AS sha256, crc32, pinned, priority";
 
 /** The table `cache_care`, and what the slow check reads of the copies. */
 export class ScrubRows {
   readonly #begin: StatementSync;
   readonly #end: StatementSync;
   readonly #read: StatementSync;
-  readonly #next: Readonly<Record<'copy' | 'piece', StatementSync>>;
+  readonly #next: Readonly<Record<'copy' | 'segment', StatementSync>>;
   readonly #move: Readonly<Record<Cursor, StatementSync>>;
   readonly #hottest: StatementSync;
   readonly #known: StatementSync;
@@ -39,11 +39,13 @@ export class ScrubRows {
     this.#read = store.prepare('SELECT * FROM cache_care');
     this.#next = {
       copy: store.prepare(`SELECT ${COPY} FROM cached_files WHERE id > ? ORDER BY id LIMIT 1`),
-      piece: store.prepare(`SELECT ${PIECE} FROM cached_pieces WHERE id > ? ORDER BY id LIMIT 1`),
+      segment: store.prepare(
+        `SELECT ${SEGMENT} FROM cached_pieces WHERE id > ? ORDER BY id LIMIT 1`,
+      ),
     };
     this.#move = {
       copy: store.prepare('UPDATE cache_care SET copy_cursor = ?'),
-      piece: store.prepare('UPDATE cache_care SET piece_cursor = ?'),
+      segment: store.prepare('UPDATE cache_care SET piece_cursor = ?'),
       folder: store.prepare('UPDATE cache_care SET folder_cursor = ?'),
     };
     this.#hottest = store.prepare(
@@ -51,7 +53,7 @@ export class ScrubRows {
          SELECT * FROM (SELECT ${COPY} FROM cached_files
                         ORDER BY pinned DESC, priority DESC, id DESC LIMIT ?1)
          UNION ALL
-         SELECT * FROM (SELECT ${PIECE} FROM cached_pieces
+         SELECT * FROM (SELECT ${SEGMENT} FROM cached_pieces
                         ORDER BY pinned DESC, priority DESC, id DESC LIMIT ?1))
        ORDER BY pinned DESC, priority DESC LIMIT ?1`,
     );
@@ -82,7 +84,7 @@ export class ScrubRows {
   }
 
   /** The blob after one, in the order of their ids. */
-  next(kind: 'copy' | 'piece', afterId: number): CheckedBlob | null {
+  next(kind: 'copy' | 'segment', afterId: number): CheckedBlob | null {
     const row = this.#next[kind].get(afterId);
     return row === undefined ? null : blobOf(row);
   }
@@ -105,5 +107,5 @@ function blobOf(row: Record<string, SQLOutputValue>): CheckedBlob {
   };
   return row['kind'] === 'copy'
     ? { ...common, kind: 'copy', sha256: String(row['sha256']) }
-    : { ...common, kind: 'piece', crc32: Number(row['crc32']) };
+    : { ...common, kind: 'segment', crc32: Number(row['crc32']) };
 }

@@ -4,23 +4,23 @@ import type { BlobStore, OpenBlob } from '../entries/blob-store.ts';
 import type { EntryRows } from '../entries/entry-rows.ts';
 import type { SegmentStore, EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import { pieceCount, type SegmentedFile, type SegmentRows } from '../entries/segment-rows.ts';
+import { segmentCount, type SegmentedFile, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DiskHealth } from '../entries/space.ts';
 import type { ScrubRows, CheckedBlob } from './scrub-rows.ts';
 
 export interface ScrubDeps {
   readonly rows: ScrubRows;
   readonly copies: EntryRows;
-  readonly pieceRows: SegmentRows;
+  readonly segmentRows: SegmentRows;
   readonly shelf: EntryStore;
-  readonly pieceShelf: SegmentStore;
+  readonly segmentShelf: SegmentStore;
   readonly blobs: BlobStore;
   readonly health: DiskHealth;
 }
 
 /** What one round found. */
 export interface ScrubReport {
-  /** Copies and pieces read. */
+  /** Copies and segments read. */
   readonly checked: number;
   /** Those that were not what they were when they were kept; they are gone. */
   readonly damaged: number;
@@ -40,7 +40,7 @@ const READ_BYTES = 256 * 1024;
 
 /**
  * The slow check: reads kept bytes again and drops what changed on the disk, drops files that a
- * crash or a lost database left without a row, and hashes files that came together piece by piece.
+ * crash or a lost database left without a row, and hashes files that came together segment by segment.
  * After a run that did not end in order it begins with what is read most, and looks through all
  * folders in its first round.
  */
@@ -118,22 +118,22 @@ export class Scrub {
     return { checked, damaged };
   }
 
-  /** Copies first, then pieces, then from the beginning. */
+  /** Copies first, then segments, then from the beginning. */
   #next(): CheckedBlob | null {
     const { rows } = this.#deps;
-    for (const kind of ['copy', 'piece'] as const) {
+    for (const kind of ['copy', 'segment'] as const) {
       const next = rows.next(kind, rows.cursor(kind));
       if (next === null) continue;
       rows.moveCursor(kind, next.id);
       return next;
     }
     rows.moveCursor('copy', 0);
-    rows.moveCursor('piece', 0);
+    rows.moveCursor('segment', 0);
     return null;
   }
 
   async #dropIfDamaged(kept: CheckedBlob): Promise<boolean> {
-    const { blobs, rows, shelf, pieceShelf } = this.#deps;
+    const { blobs, rows, shelf, segmentShelf } = this.#deps;
     // It may have been evicted or replaced since it was listed.
     if (!rows.isKnown(kept.blob)) return false;
     const blob = await blobs.openBlob(kept.blob, kept.sizeBytes);
@@ -145,30 +145,30 @@ export class Scrub {
       }
       if (!rows.isKnown(kept.blob)) return false;
     }
-    await (kept.kind === 'copy' ? shelf.discard(kept) : pieceShelf.discard(kept));
+    await (kept.kind === 'copy' ? shelf.discard(kept) : segmentShelf.discard(kept));
     return true;
   }
 
   /** A file that came together in any order, against the checksum the NAS has of it. */
   async #hashWhole(): Promise<void> {
-    const { pieceRows, pieceShelf } = this.#deps;
-    const file = pieceRows.files.unhashed();
+    const { segmentRows, segmentShelf } = this.#deps;
+    const file = segmentRows.files.unhashed();
     if (file === null || !this.#mayGoOn) return;
     const sha256 = await this.#hashOf(file);
     if (sha256 === null) return;
-    if (sha256 === file.version.checksum) pieceShelf.hashed(file.path, sha256);
-    else await pieceShelf.discardFile(file.path);
+    if (sha256 === file.version.checksum) segmentShelf.hashed(file.path, sha256);
+    else await segmentShelf.discardFile(file.path);
   }
 
-  /** Null where a piece went meanwhile. */
+  /** Null where a segment went meanwhile. */
   async #hashOf(file: SegmentedFile): Promise<string | null> {
     const hash = createHash('sha256');
     const { sizeBytes } = file.version;
-    for (let number = 0; number < pieceCount(sizeBytes); number += 1) {
-      const opened = await this.#deps.pieceShelf.open(file.path, file.version, number);
+    for (let number = 0; number < segmentCount(sizeBytes); number += 1) {
+      const opened = await this.#deps.segmentShelf.open(file.path, file.version, number);
       if (opened === null || !this.#mayGoOn) return null;
       try {
-        const isRead = await readAll(opened.blob, opened.piece.sizeBytes, (bytes) => {
+        const isRead = await readAll(opened.blob, opened.segment.sizeBytes, (bytes) => {
           hash.update(bytes);
         });
         if (!isRead) return null;

@@ -166,7 +166,7 @@ class Sending {
     for (let slot = this.#slot; ; slot += 1) {
       const buffer = this.#bufferAt(slot);
       if (buffer === null) return batch;
-      const reading = this.#fill(buffer);
+      const reading = this.#download(buffer);
       const isFromDisk = typeof reading !== 'number';
       const count = isFromDisk ? await reading : reading;
       if (count === 0) return null;
@@ -192,7 +192,7 @@ class Sending {
   }
 
   /** Up to the next block, as what is known to be in memory is known by blocks. */
-  #fill(buffer: Buffer): number | Promise<number> {
+  #download(buffer: Buffer): number | Promise<number> {
     const toBlock = BLOCK_BYTES - (this.#position % BLOCK_BYTES);
     const length = Math.min(buffer.length, toBlock, this.#end - this.#position);
     return this.#read(buffer, length, this.#position);
@@ -235,7 +235,7 @@ export class ResponseWriter {
   }
 
   /**
-   * Writes one piece.
+   * Writes one segment.
    * @returns once `chunk` may be used again: whether the caller is still there
    */
   write(chunk: Buffer | string): Promise<boolean> {
@@ -248,7 +248,7 @@ export class ResponseWriter {
     return promise;
   }
 
-  /** As {@link write} for several pieces, which go out together. */
+  /** As {@link write} for several segments, which go out together. */
   writeAll(chunks: readonly Buffer[]): Promise<boolean> {
     const last = chunks.at(-1);
     if (!this.#isOpen || last === undefined) return Promise.resolve(this.#isOpen);

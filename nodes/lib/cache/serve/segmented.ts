@@ -10,12 +10,12 @@ import { SegmentedDownload } from '../download/segmented-download.ts';
 import type { BlobStore } from '../entries/blob-store.ts';
 import type { SegmentStore } from '../entries/entry-store.ts';
 import {
-  pieceAt,
+  segmentAt,
   type SegmentedFile,
-  pieceEnd,
+  segmentEnd,
   type SegmentRows,
-  piecesOf,
-  pieceStart,
+  segmentsOf,
+  segmentStart,
 } from '../entries/segment-rows.ts';
 import type { Reservation } from '../entries/space.ts';
 import type { CacheCounters } from '../stats/stats.ts';
@@ -53,18 +53,20 @@ interface SegmentedFilesDeps {
   readonly storageFailed: (cause: unknown) => void;
 }
 
-/** Files held in pieces: served from what is here, fetched where it is not. */
+/** Files held in segments: served from what is here, fetched where it is not. */
 export class SegmentedFiles {
   readonly #deps: SegmentedFilesDeps;
-  readonly #fills: Downloads<SegmentedDownload>;
+  readonly #downloads: Downloads<SegmentedDownload>;
   /** By path, how many answers are made of it now. */
   readonly #answering = new Map<string, number>();
-  /** Emptied while it was read: its pieces go with the last reader. */
+  /** Emptied while it was read: its segments go with the last reader. */
   readonly #owed = new Set<string>();
 
   constructor(deps: SegmentedFilesDeps) {
     this.#deps = deps;
-    this.#fills = new Downloads((origin, target) => new SegmentedDownload(deps, origin, target));
+    this.#downloads = new Downloads(
+      (origin, target) => new SegmentedDownload(deps, origin, target),
+    );
   }
 
   find(path: string): SegmentedFile | null {
@@ -78,15 +80,15 @@ export class SegmentedFiles {
   /** A ticket when every byte that a request asks for is here; a HEAD or a 304 needs none. */
   ticketFor(
     file: LocatedFile,
-    pieced: SegmentedFile,
+    segmented: SegmentedFile,
     freshness: Freshness,
     request: IncomingMessage,
   ): SegmentedTicket | null {
-    const ticket = { file, pieced, ...freshness };
+    const ticket = { file, segmented, ...freshness };
     const { rows } = this.#deps;
     const isAllHere = planOf(ticket, request, this.#deps.clock.nowMs()).parts.every(({ range }) => {
-      const { first, last } = piecesOf(range);
-      return rows.covers(pieced.id, first, last);
+      const { first, last } = segmentsOf(range);
+      return rows.covers(segmented.id, first, last);
     });
     return isAllHere ? ticket : null;
   }
@@ -105,22 +107,22 @@ export class SegmentedFiles {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<ServeOutcome> {
-    const { pieced, heldAtMs } = ticket;
+    const { segmented, heldAtMs } = ticket;
     const { tally, touches, pool } = this.#deps;
     const plan = planOf(ticket, request, this.#deps.clock.nowMs());
     const [part] = plan.parts;
     // Opened once before the head is sent, while it can still be said that it is gone.
-    const first = part === undefined ? undefined : piecesOf(part.range).first;
-    const opened = first === undefined ? undefined : await this.#open(pieced, first);
+    const first = part === undefined ? undefined : segmentsOf(part.range).first;
+    const opened = first === undefined ? undefined : await this.#open(segmented, first);
     if (opened === null) return { kind: 'gone' };
     await opened?.close();
     tally.answered(plan.fileBytes);
-    touches.confirmed(pieced.id, heldAtMs);
-    const source = keptSource((number) => this.#open(pieced, number), pool);
+    touches.confirmed(segmented.id, heldAtMs);
+    const source = keptSource((number) => this.#open(segmented, number), pool);
     return { kind: 'answered', whole: await respond(request, response, plan, source) };
   }
 
-  /** Answers from what is here and fetches the rest, joining a fill that runs already. */
+  /** Answers from what is here and fetches the rest, joining a download that runs already. */
   answer(
     file: LocatedFile,
     version: FileVersion,
@@ -138,7 +140,7 @@ export class SegmentedFiles {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered | { readonly kind: 'no_storage' }> {
-    const fill = this.#fillOf(file, version, origin);
+    const download = this.#downloadOf(file, version, origin);
     const wanted = likelyRange(request, version.sizeBytes);
     const reader: SegmentReader = {
       origin,
@@ -146,43 +148,43 @@ export class SegmentedFiles {
       last: wanted?.last ?? version.sizeBytes - 1,
       isPartial: wanted !== null,
     };
-    fill.join(reader);
+    download.join(reader);
     try {
-      const opened = await fill.begin(reader);
+      const opened = await download.begin(reader);
       if (opened.kind !== 'open') return opened;
       const nowMs = this.#deps.clock.nowMs();
       const plan = planAnswer(request, headOf(file, version, opened.head, 'miss', nowMs));
-      const source = this.#growing(fill, reader, opened.head);
+      const source = this.#growing(download, reader, opened.head);
       return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
     } finally {
-      fill.leave(reader);
+      download.leave(reader);
     }
   }
 
   /**
-   * Joins the fill of a file as one who reads all of it and is nobody. What came is kept when its
+   * Joins the download of a file as one who reads all of it and is nobody. What came is kept when its
    * reader leaves and on the way; to be left with {@link SegmentedDownload.leave}.
    */
   joinAll(
     file: LocatedFile,
     version: FileVersion,
     origin: Origin,
-  ): { readonly fill: SegmentedDownload; readonly reader: SegmentReader } {
-    const fill = this.#fillOf(file, version, origin);
+  ): { readonly download: SegmentedDownload; readonly reader: SegmentReader } {
+    const download = this.#downloadOf(file, version, origin);
     const reader = { origin, position: 0, last: version.sizeBytes - 1, isPartial: false };
-    fill.join(reader);
-    return { fill, reader };
+    download.join(reader);
+    return { download, reader };
   }
 
   /** What lies at or below a path goes, and what of it is being fetched is not kept. */
   drop(path: string): Promise<void> {
-    this.#fills.doom(path);
+    this.#downloads.doom(path);
     return this.#deps.shelf.discardBelow(path);
   }
 
   /** What lay at or below a path lies at another now, where nothing is kept. */
   move(from: string, to: string): void {
-    this.#fills.doom(from);
+    this.#downloads.doom(from);
     this.#deps.rows.files.move(from, to);
   }
 
@@ -204,7 +206,7 @@ export class SegmentedFiles {
 
   /** Cuts off what is being fetched and waits until its temporary files are gone. */
   async stop(): Promise<void> {
-    await this.#fills.stop();
+    await this.#downloads.stop();
     this.#deps.touches.flush();
   }
 
@@ -220,31 +222,31 @@ export class SegmentedFiles {
     }
   }
 
-  #fillOf(file: LocatedFile, version: FileVersion, origin: Origin): SegmentedDownload {
+  #downloadOf(file: LocatedFile, version: FileVersion, origin: Origin): SegmentedDownload {
     const { path, mimeType, ownerId } = file;
-    const running = this.#fills.find(path, version);
-    return running ?? this.#fills.start(origin, { path, version, mimeType, ownerId });
+    const running = this.#downloads.find(path, version);
+    return running ?? this.#downloads.start(origin, { path, version, mimeType, ownerId });
   }
 
   async #open({ path, version }: SegmentedFile, number: number): Promise<OpenSegment | null> {
     const kept = await this.#deps.shelf.open(path, version, number);
     if (kept === null) return null;
-    const { piece, blob } = kept;
-    this.#deps.touches.used(piece.id);
-    const [start, end] = [pieceStart(number), pieceEnd(number, version.sizeBytes)];
+    const { segment, blob } = kept;
+    this.#deps.touches.used(segment.id);
+    const [start, end] = [segmentStart(number), segmentEnd(number, version.sizeBytes)];
     const { fd, read } = blob;
-    return { fd, read, start, end, id: piece.id, close: () => blob.close() };
+    return { fd, read, start, end, id: segment.id, close: () => blob.close() };
   }
 
-  #growing(fill: SegmentedDownload, reader: SegmentReader, head: DownloadHead): PartSource {
+  #growing(download: SegmentedDownload, reader: SegmentReader, head: DownloadHead): PartSource {
     const { pool, touches } = this.#deps;
-    const { version } = fill;
+    const { version } = download;
     return growingSource(
-      fill,
+      download,
       reader,
       pool,
-      (pieceId) => {
-        touches.used(pieceId);
+      (segmentId) => {
+        touches.used(segmentId);
       },
       (outlet, rest) => sendFromOrigin(outlet, reader.origin, rest, version, head.etag),
     );
@@ -252,33 +254,33 @@ export class SegmentedFiles {
 }
 
 function planOf(ticket: SegmentedTicket, request: IncomingMessage, nowMs: number): AnswerPlan {
-  const { file, pieced, label, ageSeconds } = ticket;
-  const { version } = pieced;
+  const { file, segmented, label, ageSeconds } = ticket;
+  const { version } = segmented;
   return planAnswer(request, {
     name: file.name,
     sizeBytes: version.sizeBytes,
     ...validatorsOf(version, version.etag, nowMs),
-    mimeType: file.mimeType ?? pieced.mimeType,
+    mimeType: file.mimeType ?? segmented.mimeType,
     label,
     ageSeconds,
   });
 }
 
-/** What a piece is opened with; null where it is gone. */
+/** What a segment is opened with; null where it is gone. */
 type OpenKept = (number: number) => Promise<OpenSegment | null>;
 
-/** A file whose wanted pieces are all kept. One that is gone meanwhile cuts its reader off. */
+/** A file whose wanted segments are all kept. One that is gone meanwhile cuts its reader off. */
 function keptSource(open: OpenKept, pool: BufferPool): PartSource {
   return {
     send: async (outlet, range) => {
       let position = range.first;
       while (position <= range.last) {
-        const piece = await open(pieceAt(position));
-        if (piece === null) return false;
-        const stretch = { first: position, last: Math.min(range.last, piece.end - 1) };
-        const outcome = await sendPiece(outlet, piece, wholePiece(piece), stretch, pool);
+        const segment = await open(segmentAt(position));
+        if (segment === null) return false;
+        const stretch = { first: position, last: Math.min(range.last, segment.end - 1) };
+        const outcome = await sendSegment(outlet, segment, wholeSegment(segment), stretch, pool);
         if (outcome.kind !== 'sent') return false;
-        position = piece.end;
+        position = segment.end;
       }
       return true;
     },
@@ -291,14 +293,14 @@ function keptSource(open: OpenKept, pool: BufferPool): PartSource {
  * @param past sends the rest of a stretch from the NAS, where the disk took no more
  */
 function growingSource(
-  fill: SegmentedDownload,
+  download: SegmentedDownload,
   reader: SegmentReader,
   pool: BufferPool,
-  used: (pieceId: number) => void,
+  used: (segmentId: number) => void,
   past: (outlet: ResponseWriter, rest: ByteRange) => Promise<boolean>,
 ): PartSource {
   const send = async (outlet: ResponseWriter, range: ByteRange): Promise<boolean> => {
-    const outcome = await follow(outlet, fill, reader, range, pool, used);
+    const outcome = await follow(outlet, download, reader, range, pool, used);
     if (outcome.kind === 'sent') return true;
     return outcome.kind === 'unstored' && past(outlet, { ...range, first: outcome.position });
   };
@@ -306,12 +308,12 @@ function growingSource(
     send: async (outlet, range) => {
       reader.position = range.first;
       reader.last = range.last;
-      if (fill.here.isKept(range.first, range.last)) return send(outlet, range);
+      if (download.here.isKept(range.first, range.last)) return send(outlet, range);
       const { first, last } = range;
       if (last > first && !(await send(outlet, { first, last: last - 1 }))) return false;
       if (
-        (await fill.whenThere(reader, last)) === 'there' &&
-        (await fill.proofs.prove()) === 'changed'
+        (await download.whenThere(reader, last)) === 'there' &&
+        (await download.proofs.prove()) === 'changed'
       ) {
         return false;
       }
@@ -322,77 +324,82 @@ function growingSource(
 
 async function follow(
   outlet: ResponseWriter,
-  fill: SegmentedDownload,
+  download: SegmentedDownload,
   reader: SegmentReader,
   range: ByteRange,
   pool: BufferPool,
-  used: (pieceId: number) => void,
+  used: (segmentId: number) => void,
 ): Promise<SendOutcome> {
   let position = range.first;
   while (position <= range.last) {
     reader.position = position;
     outlet.whenClosed(() => {
-      fill.here.arrivals.cancel(reader);
+      download.here.arrivals.cancel(reader);
     });
-    const piece = await fill.open(reader, position);
-    if (piece === 'cut') return { kind: 'cut' };
-    if (piece === 'unstored') return { kind: 'unstored', position };
-    if (piece.id !== null) used(piece.id);
-    const stretch = { first: position, last: Math.min(range.last, piece.end - 1) };
-    const extent = piece.id === null ? growingPiece(fill, reader, piece) : wholePiece(piece);
-    const outcome = await sendPiece(outlet, piece, extent, stretch, pool);
+    const segment = await download.open(reader, position);
+    if (segment === 'cut') return { kind: 'cut' };
+    if (segment === 'unstored') return { kind: 'unstored', position };
+    if (segment.id !== null) used(segment.id);
+    const stretch = { first: position, last: Math.min(range.last, segment.end - 1) };
+    const extent =
+      segment.id === null ? growingSegment(download, reader, segment) : wholeSegment(segment);
+    const outcome = await sendSegment(outlet, segment, extent, stretch, pool);
     if (outcome.kind !== 'sent') return outcome;
     position = stretch.last + 1;
   }
   return { kind: 'sent' };
 }
 
-/** Sends part of a piece and closes it. @param stretch in positions of the file, as the outcome */
-async function sendPiece(
+/** Sends part of a segment and closes it. @param stretch in positions of the file, as the outcome */
+async function sendSegment(
   outlet: ResponseWriter,
-  piece: OpenSegment,
+  segment: OpenSegment,
   extent: Extent,
   stretch: ByteRange,
   pool: BufferPool,
 ): Promise<SendOutcome> {
   try {
-    const within = { first: stretch.first - piece.start, last: stretch.last - piece.start };
+    const within = { first: stretch.first - segment.start, last: stretch.last - segment.start };
     const outcome = await sendExtent(outlet, extent, within, pool);
     if (outcome.kind !== 'unstored') return outcome;
-    return { ...outcome, position: outcome.position + piece.start };
+    return { ...outcome, position: outcome.position + segment.start };
   } finally {
-    await piece.close();
+    await segment.close();
   }
 }
 
-function wholePiece(piece: OpenSegment): Extent {
+function wholeSegment(segment: OpenSegment): Extent {
   return {
-    fd: piece.fd,
-    ...(piece.read === undefined ? {} : { read: piece.read }),
-    available: () => ({ kind: 'upto', bytes: piece.end - piece.start }),
+    fd: segment.fd,
+    ...(segment.read === undefined ? {} : { read: segment.read }),
+    available: () => ({ kind: 'upto', bytes: segment.end - segment.start }),
     cancel: () => undefined,
   };
 }
 
-/** A piece on its way, in positions of its own. */
-function growingPiece(fill: SegmentedDownload, reader: SegmentReader, piece: OpenSegment): Extent {
+/** A segment on its way, in positions of its own. */
+function growingSegment(
+  download: SegmentedDownload,
+  reader: SegmentReader,
+  segment: OpenSegment,
+): Extent {
   const upto = (position: number): Availability => ({
     kind: 'upto',
-    bytes: Math.min(fill.here.arrivals.present.endFrom(position), piece.end) - piece.start,
+    bytes: Math.min(download.here.arrivals.present.endFrom(position), segment.end) - segment.start,
   });
   return {
-    fd: piece.fd,
+    fd: segment.fd,
     available: (within) => {
-      const position = within + piece.start;
+      const position = within + segment.start;
       reader.position = position;
-      const arrival = fill.whenThere(reader, position);
+      const arrival = download.whenThere(reader, position);
       if (arrival === 'there') return upto(position);
       return Promise.resolve(arrival).then((how) =>
         how === 'there' ? upto(position) : { kind: how },
       );
     },
     cancel: () => {
-      fill.here.arrivals.cancel(reader);
+      download.here.arrivals.cancel(reader);
     },
   };
 }
@@ -400,7 +407,7 @@ function growingPiece(fill: SegmentedDownload, reader: SegmentReader, piece: Ope
 const FLUSH_AFTER_MS = 1_000;
 const FLUSH_AT = 256;
 
-/** Uses of pieces, gathered and written together, as those of whole copies are. */
+/** Uses of segments, gathered and written together, as those of whole copies are. */
 export class SegmentTouches {
   readonly #store: Store;
   readonly #rows: SegmentRows;
@@ -415,9 +422,9 @@ export class SegmentTouches {
     this.#clock = clock;
   }
 
-  /** A piece was read. */
-  used(pieceId: number): void {
-    this.#uses.set(pieceId, (this.#uses.get(pieceId) ?? 0) + 1);
+  /** A segment was read. */
+  used(segmentId: number): void {
+    this.#uses.set(segmentId, (this.#uses.get(segmentId) ?? 0) + 1);
     this.#soon();
   }
 

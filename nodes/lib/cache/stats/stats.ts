@@ -73,7 +73,7 @@ export class CacheCounters {
     this.#add({ hits: 1, hitBytes: bytes });
   }
 
-  /** A file held in pieces was served; its pieces are counted where they are read. */
+  /** A file held in segments was served; its segments are counted where they are read. */
   answered(bytes: number): void {
     this.#add({ hits: 1, hitBytes: bytes });
   }

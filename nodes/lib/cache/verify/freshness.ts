@@ -4,7 +4,7 @@ import type { Clock } from '../../time/clock.ts';
 import { type CacheEntry, type HeldVersion, holds } from '../entries/entry-rows.ts';
 import type { SegmentedFile } from '../entries/segment-rows.ts';
 
-/** What is kept of a path, in one or in pieces. */
+/** What is kept of a path, in one or in segments. */
 interface Kept extends HeldVersion {
   readonly path: string;
   readonly ownerId: string | null;
@@ -77,9 +77,9 @@ interface WholeTicket extends Ticket {
   readonly copy: CacheEntry;
 }
 
-/** A file kept in pieces, of which all that was asked for is here. */
+/** A file kept in segments, of which all that was asked for is here. */
 export interface SegmentedTicket extends Ticket {
-  readonly pieced: SegmentedFile;
+  readonly segmented: SegmentedFile;
 }
 
 /** A kept copy as one caller may have it. */

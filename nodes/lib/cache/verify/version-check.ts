@@ -24,14 +24,14 @@ interface ProofFacts {
   /** Whether every byte of the file is here. */
   readonly isWhole: () => boolean;
   readonly open: (position: number) => Promise<OpenSegment | string>;
-  /** A piece is kept; its temporary file is needed no more. */
+  /** A segment is kept; its temporary file is needed no more. */
   readonly published: (number: number) => Promise<void>;
   /** What came is of more than one version, or of an old one. */
   readonly spoiled: () => void;
 }
 
 /**
- * Decides when pieces may be published. A question to the NAS that was put after a byte came, and
+ * Decides when segments may be published. A question to the NAS that was put after a byte came, and
  * answered with the tag the stream began with, proves that byte; one question serves all who wait.
  * A file that came whole is proved by its SHA-256 where the NAS knows one.
  */
@@ -75,11 +75,11 @@ export class VersionChecks {
     if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position);
   }
 
-  /** A piece is full. Two streams that meet in it both say so, and it is sealed once. */
-  add(piece: PartialSegment): void {
-    if (this.#added.has(piece)) return;
-    this.#added.add(piece);
-    this.#unproved.push(piece);
+  /** A segment is full. Two streams that meet in it both say so, and it is sealed once. */
+  add(segment: PartialSegment): void {
+    if (this.#added.has(segment)) return;
+    this.#added.add(segment);
+    this.#unproved.push(segment);
     const isDue = this.#deps.clock.monotonicMs() - this.#lastAtMs >= PROVE_EVERY_MS;
     if (isDue && this.#running === null) void this.prove();
   }
@@ -111,7 +111,7 @@ export class VersionChecks {
       this.#running = null;
       if (proof === 'changed') this.#facts.spoiled();
       if (proof === 'same') {
-        this.#unproved = this.#unproved.filter((piece) => !full.includes(piece));
+        this.#unproved = this.#unproved.filter((segment) => !full.includes(segment));
         this.#publishing = this.#publishing.then(() => this.#publish(full));
       }
       return proof;
@@ -184,18 +184,18 @@ export class VersionChecks {
     return true;
   }
 
-  async #publish(pieces: readonly PartialSegment[]): Promise<void> {
+  async #publish(segments: readonly PartialSegment[]): Promise<void> {
     const { target, head } = this.#facts;
     const version = { ...target.version, etag: head()?.etag ?? target.version.etag };
     const mimeType = target.mimeType ?? head()?.mimeType ?? null;
     try {
-      for (const piece of pieces) {
+      for (const segment of segments) {
         if (!this.#keep) return;
-        const crc32 = await piece.seal();
+        const crc32 = await segment.seal();
         if (!this.#keep) return;
-        const { number, path: file } = piece;
+        const { number, path: file } = segment;
         await this.#deps.shelf.keep({ target, version, mimeType, number, crc32, file });
-        piece.releaseRoom();
+        segment.releaseRoom();
         await this.#facts.published(number);
       }
       if (this.#sha256 !== null) this.#deps.shelf.hashed(target.path, this.#sha256);

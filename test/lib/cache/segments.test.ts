@@ -6,8 +6,8 @@ import { sha256, streamOf } from '../../fakes/file-nas.ts';
 import { CacheBench, patterned, type Got } from './cache-bench.ts';
 
 const MB = 1024 * 1024;
-const PIECE = 4 * MB;
-/** More than 64 MB missing after one piece, so that nothing is finished unasked; odd on purpose. */
+const SEGMENT = 4 * MB;
+/** More than 64 MB missing after one segment, so that nothing is finished unasked; odd on purpose. */
 const SIZE = 84 * MB + 12_345;
 const TAIL = 21;
 const PATH = 'alice/video.mp4';
@@ -93,10 +93,10 @@ describe('A file held in pieces', function () {
     assert.deepEqual([labelOf(later), later.headers.age], ['206 hit', '9']);
     await bench.clock.advance(21_000);
     bench.awake = false;
-    const part = await range(PIECE - 3, 3 * PIECE + 2);
+    const part = await range(SEGMENT - 3, 3 * SEGMENT + 2);
     assert.equal(labelOf(part), '206 stale');
     assert.equal(part.headers.age, '30');
-    assert.ok(part.body.equals(bytes.subarray(PIECE - 3, 3 * PIECE + 3)));
+    assert.ok(part.body.equals(bytes.subarray(SEGMENT - 3, 3 * SEGMENT + 3)));
     assert.equal(bench.cache.stats().fileCount, 1);
     assert.equal(bench.cache.stats().totalBytes, SIZE);
   });
@@ -107,10 +107,10 @@ describe('A file held in pieces', function () {
     assert.equal(labelOf(got), '206 miss');
     assert.ok(got.body.equals(bytes.subarray(first, first + 1000)));
     await quiet();
-    // The stream began where the reader wanted to, not at the head of the piece.
+    // The stream began where the reader wanted to, not at the head of the segment.
     assert.equal(streams()[0], `${first}-${72 * MB - 1}`);
     assert.equal(bench.onDisk('blobs').length, 3);
-    assert.equal(bench.cache.keptBytes(), 2 * PIECE + 12_345);
+    assert.equal(bench.cache.keptBytes(), 2 * SEGMENT + 12_345);
     const fetched = streams().map((text) => {
       const [from = 0, to = 0] = text.split('-').map(Number);
       return to - from + 1;
@@ -122,7 +122,7 @@ describe('A file held in pieces', function () {
     bench.awake = false;
     for (const [from, to] of [
       [0, 99],
-      [PIECE - 10, PIECE - 1],
+      [SEGMENT - 10, SEGMENT - 1],
       [68 * MB, 72 * MB - 1],
       [SIZE - 100, SIZE - 1],
     ] as const) {
@@ -130,7 +130,7 @@ describe('A file held in pieces', function () {
       assert.equal(labelOf(kept), '206 stale');
       assert.ok(kept.body.equals(bytes.subarray(from, to + 1)));
     }
-    assert.equal((await range(PIECE - 10, PIECE)).status, 503);
+    assert.equal((await range(SEGMENT - 10, SEGMENT)).status, 503);
     assert.equal((await bench.get(PATH)).status, 503);
     const head = await bench.get(PATH, {}, 'HEAD');
     assert.equal(labelOf(head), '200 stale');
@@ -144,7 +144,7 @@ describe('A file held in pieces', function () {
     await quiet();
     const before = streams().length;
     await fetchWhole();
-    assert.deepEqual(streams().slice(before), [`${PIECE}-${TAIL * PIECE - 1}`]);
+    assert.deepEqual(streams().slice(before), [`${SEGMENT}-${TAIL * SEGMENT - 1}`]);
     const hashed = bench.store.prepare('SELECT sha256 FROM pieced_files');
     await bench.until(() => hashed.get()?.['sha256'] !== null);
     assert.equal(hashed.get()?.['sha256'], hash);
@@ -180,7 +180,7 @@ describe('A file held in pieces', function () {
     for (const got of [a, b, c]) assert.ok(got?.body.equals(bytes));
     assert.ok(d?.body.equals(bytes.subarray(5 * MB)));
     // The tail went ahead for the one that asked for a part.
-    assert.deepEqual(streams(), ['whole', `${TAIL * PIECE}-${SIZE - 1}`]);
+    assert.deepEqual(streams(), ['whole', `${TAIL * SEGMENT}-${SIZE - 1}`]);
   });
 
   it('gives a range far ahead its own stream at once, where the first stream then ends', async () => {
@@ -198,7 +198,7 @@ describe('A file held in pieces', function () {
   for (const [what, at] of [
     ['before a byte', 0],
     ['within the first piece', 1000],
-    ['at the end of a piece', 2 * PIECE],
+    ['at the end of a piece', 2 * SEGMENT],
     ['at its last byte', SIZE - 1],
   ] as const) {
     it(`cuts its readers off when the NAS dies ${what}, and keeps nothing that was not proved`, async () => {
@@ -206,7 +206,7 @@ describe('A file held in pieces', function () {
       const readers = [bench.get(PATH), bench.get(PATH)];
       await bench.until(() => streams().length === 1);
       body.write(bytes.subarray(0, at));
-      await bench.until(() => bench.onDisk('fills').length >= Math.floor(at / PIECE));
+      await bench.until(() => bench.onDisk('fills').length >= Math.floor(at / SEGMENT));
       body.destroy(new Error('reset'));
       bench.nas.gone = true;
       for (const got of await Promise.all(readers)) {
@@ -230,14 +230,14 @@ describe('A file held in pieces', function () {
     await bench.until(() => bench.onDisk('fills').length === 2);
     await bench.clock.advance(10_000);
     body.write(bytes.subarray(5 * MB, 13 * MB));
-    await bench.until(() => bench.cache.keptBytes() >= 2 * PIECE);
+    await bench.until(() => bench.cache.keptBytes() >= 2 * SEGMENT);
     bench.nas.gone = true;
     body.destroy(new Error('reset'));
     assert.equal((await reading).cut, true);
     await quiet();
     bench.awake = false;
-    assert.ok((await range(0, 2 * PIECE - 1)).body.equals(bytes.subarray(0, 2 * PIECE)));
-    assert.equal((await range(0, 4 * PIECE)).status, 503);
+    assert.ok((await range(0, 2 * SEGMENT - 1)).body.equals(bytes.subarray(0, 2 * SEGMENT)));
+    assert.equal((await range(0, 4 * SEGMENT)).status, 503);
   });
 
   it('keeps nothing of a file overwritten during the fetch, and never mixes two versions', async () => {
@@ -248,11 +248,11 @@ describe('A file held in pieces', function () {
     const reading = bench.get(PATH);
     const before = streams().length;
     await bench.until(() => streams().length > before);
-    body.write(bytes.subarray(PIECE, 50 * MB));
+    body.write(bytes.subarray(SEGMENT, 50 * MB));
     await bench.until(() => bench.onDisk('fills').length > 5);
     const next = patterned(SIZE, 3);
     put(next, { checksum: null, modifiedAt: '2026-02-21T11:00:00.000001Z' });
-    body.end(next.subarray(50 * MB, TAIL * PIECE));
+    body.end(next.subarray(50 * MB, TAIL * SEGMENT));
     const torn = await reading;
     assert.equal(torn.cut, true);
     await bench.clock.advance(10_001);
