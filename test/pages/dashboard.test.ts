@@ -248,7 +248,7 @@ describe('The Dashboard in a browser', function () {
     await picture(page, 'dashboard-conflicts');
     await row('keep.txt').locator('button:has-text("Keep both")').click();
     await row('keep.txt').waitFor({ state: 'detached' });
-    assert.equal(await textOf(page, '[role=status]'), 'Settled.');
+    assert.equal(await textOf(page, '.bp-note[role=status]'), 'Settled.');
     await row('mine.txt').locator('button:has-text("Mine gets the name")').click();
     await row('mine.txt').waitFor({ state: 'detached' });
     await row('theirs.txt').locator('button:has-text("Remove mine")').click();
@@ -304,7 +304,7 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('[role=alert]:has-text("There is no such user here.")');
     await give('alice', 'alice/From walter/inherited.txt');
     await row.waitFor({ state: 'detached' });
-    assert.equal(await textOf(page, '[role=status]'), 'Given.');
+    assert.equal(await textOf(page, '.bp-note[role=status]'), 'Given.');
     await alice.page.click('button:has-text("Delivered")');
     await alice.page.waitForSelector('.bp-row:has-text("alice/From walter/inherited.txt")');
     assert.equal(await alice.page.locator('button:has-text("Give to a user")').count(), 0);
