@@ -141,14 +141,16 @@ export class Storage {
     return bytes;
   }
 
-  /** All files with their true hashes, for tests and the demo. */
+  /**
+   * All files with their true hashes, for tests and the demo; without what is deleted or renamed
+   * while the tree is walked.
+   */
   async *files(path = ''): AsyncGenerator<Entry & { readonly sha256: string }> {
-    for (const child of await this.children(path)) {
+    for (const child of (await this.children(path).catch(unlessMissing)) ?? []) {
       if (child.path === '.tmp') continue;
       if (child.isDirectory) yield* this.files(child.path);
       else {
         const sha256 = await this.sha256(child.path).catch(unlessMissing);
-        // It was deleted or renamed while the tree is walked.
         if (sha256 !== null) yield { ...child, sha256 };
       }
     }
