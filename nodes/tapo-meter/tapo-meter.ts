@@ -23,8 +23,10 @@ const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   off: (rooms, message, given) => switchTo('off', rooms, message, given),
   flip: (rooms, message, given) => switchTo(null, rooms, message, given),
   read: readNow,
-  // It speaks by itself; a message that comes in changes nothing.
-  readings: () => undefined,
+  // A request that came here would wait for ever.
+  readings: () => {
+    throw new Error("'readings' takes no message: it sends them by itself.");
+  },
   sample,
   devices,
   discover,

@@ -169,8 +169,10 @@ const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
   retry,
   'take-up': takeUp,
   drop,
-  // It sends by itself, and nothing for a message that somebody wires to it.
-  due: () => undefined,
+  // A request that came here would wait for ever.
+  due: () => {
+    throw new Error("'due' takes no message: it sends them by itself.");
+  },
   flush,
   'wake-for-queue': wakeForQueue,
   conflicts,
