@@ -36,7 +36,9 @@ export function start({ connect, parts, compiler, script }: Built): void {
   let isMounted = false;
   socket.on('ui-config', (_id: string, config: Config) => {
     if (!isAllDrawn(config)) {
-      location.reload();
+      // The Pi sends the Dashboard's own page then. Should it send this one all the same, it is asked
+      // again and again, but in peace.
+      setTimeout(() => location.reload(), isMounted ? 0 : WAITS[0]);
       return;
     }
     told.configure(config);

@@ -96,6 +96,8 @@ interface Answered {
 
 /** A person has a phone, a tablet and a few forgotten tabs; more is a fault or a flood. */
 const MOST_PAGES_PER_USER = 20;
+/** A page asks one or two things again and again. Whoever asks everything so fills no memory. */
+const MOST_ANSWERS_PER_PAGE = 4;
 
 /**
  * Who looks at the pages of the Pi right now. Who a message comes from is looked up here by its
@@ -135,7 +137,10 @@ export class Viewers {
     const theirs = this.#answered.get(socketId) ?? new Map<string, Answered>();
     this.#answered.set(socketId, theirs);
     const before = theirs.get(by);
+    theirs.delete(by);
     theirs.set(by, answered);
+    const [oldest] = theirs.keys();
+    if (theirs.size > MOST_ANSWERS_PER_PAGE && oldest !== undefined) theirs.delete(oldest);
     return before?.name === known ? before.value : undefined;
   }
 

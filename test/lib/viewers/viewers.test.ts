@@ -76,6 +76,12 @@ describe('What a viewer was answered', () => {
     assert.equal(viewers.exchange('s1', 'past', '3', answered('4')), 'of 3');
   });
 
+  it('is let go, the oldest first, for a page that asks everything', () => {
+    for (const by of ['a', 'b', 'c', 'd', 'a', 'e']) viewers.exchange('s1', by, '', answered('1'));
+    assert.equal(viewers.exchange('s1', 'a', '1', answered('2')), 'of 1');
+    assert.equal(viewers.exchange('s1', 'b', '1', answered('2')), undefined);
+  });
+
   it('ends with its socket', () => {
     viewers.exchange('s1', 'past', '', answered('1'));
     viewers.remove('s1');
