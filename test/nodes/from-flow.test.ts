@@ -40,7 +40,7 @@ describe('A node in any flow', () => {
         // The fakes have no more than alice: where that is what was missing, the node was at work.
         const wasAtWork = /No fake of|is not a function|is not iterable/.test(error.message);
         const says =
-          /request; wire it behind|msg\.\w+|Choose|holds no reading|Only an admin|no endpoint|addresses of the NAS/.test(
+          /request; wire it behind|msg\.\w+|Choose|sends them by itself|holds no reading|Only an admin|no endpoint|addresses of the NAS/.test(
             error.message,
           );
         assert.ok(wasAtWork || says, error.message);
