@@ -2,6 +2,7 @@
 const ROOMS = {
   time: [],
   log: [],
+  limits: [],
   store: [],
   http: [],
   guard: ['http', 'api', 'operations', 'accounts', 'files', 'cache'],
@@ -28,7 +29,7 @@ const ROOMS = {
   viewers: ['accounts', 'api', 'guard', 'http', 'words'],
   rooms: ['.+'],
 };
-const EVERYONE_MAY_USE = ['time', 'log', 'store'];
+const EVERYONE_MAY_USE = ['time', 'log', 'limits', 'store'];
 
 const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
   name: `room-${room}`,

@@ -1,6 +1,6 @@
 /**
  * Makes `packages/<name>/dist/` of each package that others install: its own modules, what it uses of
- * the rooms `time`, `log` and `store` under `dist/shared/`, and beside its nodes what the editor
+ * the rooms `time`, `log`, `limits` and `store` under `dist/shared/`, and beside its nodes what the editor
  * reads. Only what a package loads goes in, so none can reach BaluPi by accident.
  */
 import {

@@ -4,7 +4,7 @@ import type {
   PageOutcome,
   User,
 } from '../../nodes/lib/accounts/accounts.ts';
-import { AddressRate } from '../../nodes/lib/accounts/login-limits.ts';
+import { RateLimiter } from '../../nodes/lib/limits/limits.ts';
 import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
 import type {
   AccountOutcome,
@@ -100,18 +100,18 @@ const LONGEST_KEY = 8_192;
 export class Sections {
   readonly #settings: HouseSettings;
   readonly #deps: HouseDeps;
-  readonly #asks: AddressRate;
-  readonly #accounts: AddressRate;
-  readonly #keyTries: AddressRate;
+  readonly #asks: RateLimiter;
+  readonly #accounts: RateLimiter;
+  readonly #keyTries: RateLimiter;
   /** Something was set in the guided start that counts from the next start on. */
   #isStartDue = false;
 
   constructor(settings: HouseSettings, deps: HouseDeps, clock: Clock) {
     this.#settings = settings;
     this.#deps = deps;
-    this.#asks = new AddressRate(clock, ASKS_A_MINUTE);
-    this.#accounts = new AddressRate(clock, ACCOUNTS_A_MINUTE);
-    this.#keyTries = new AddressRate(clock, KEYS_A_MINUTE);
+    this.#asks = new RateLimiter(clock, { most: ASKS_A_MINUTE });
+    this.#accounts = new RateLimiter(clock, { most: ACCOUNTS_A_MINUTE });
+    this.#keyTries = new RateLimiter(clock, { most: KEYS_A_MINUTE });
   }
 
   /** Whether anybody said where the NAS is. */

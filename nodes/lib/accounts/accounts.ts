@@ -22,7 +22,8 @@ import {
   type User,
 } from './caller.ts';
 import type { DesktopRow } from './desktop-rows.ts';
-import { AddressRate, type CallBudget, LoginLimits, LruMap, NasShares } from './login-limits.ts';
+import { LruMap, RateLimiter } from '../limits/limits.ts';
+import { type CallBudget, LoginLimits, NasShares } from './login-limits.ts';
 import {
   expiryOf,
   hashToken,
@@ -474,17 +475,17 @@ type Said =
  */
 class Pairing {
   readonly #parts: PairingDeps;
-  readonly #registrations: AddressRate;
-  readonly #codes: AddressRate;
-  readonly #polls: AddressRate;
+  readonly #registrations: RateLimiter;
+  readonly #codes: RateLimiter;
+  readonly #polls: RateLimiter;
   /** By the hash of the code a desktop polls with. */
   readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
 
   constructor(parts: PairingDeps) {
     this.#parts = parts;
-    this.#registrations = new AddressRate(parts.clock, REGISTRATIONS);
-    this.#codes = new AddressRate(parts.clock, CODES);
-    this.#polls = new AddressRate(parts.clock, POLLS);
+    this.#registrations = new RateLimiter(parts.clock, { most: REGISTRATIONS });
+    this.#codes = new RateLimiter(parts.clock, { most: CODES });
+    this.#polls = new RateLimiter(parts.clock, { most: POLLS });
   }
 
   /** `POST /api/mobile/register`. */
@@ -563,7 +564,7 @@ class Pairing {
     });
   }
 
-  async #ask(path: string, body: unknown, rate: AddressRate, address: string): Promise<Said> {
+  async #ask(path: string, body: unknown, rate: RateLimiter, address: string): Promise<Said> {
     const { presence, api } = this.#parts;
     const no = (refusal: SignInRefusal): Said => ({ kind: 'no', refusal });
     const { awake, sleepState } = presence.state;

@@ -2,7 +2,7 @@ import passport from 'passport';
 import { ExtractJwt, Strategy as JwtStrategy } from 'passport-jwt';
 import { Strategy } from 'passport-strategy';
 import type { AuthVerdict, Caller } from './caller.ts';
-import { LruMap } from './login-limits.ts';
+import { LruMap } from '../limits/limits.ts';
 import { bearerOf, hasForm } from './nas-answers.ts';
 import type { PiTokens } from './pi-tokens.ts';
 

@@ -19,7 +19,7 @@ import {
   type Whose,
   whoseToken,
 } from './device-credentials.ts';
-import { CallPace } from './login-limits.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import { readTokenForm, SingleFlight } from './nas-answers.ts';
 
 const ROW_ID_BYTES = 9;
@@ -355,7 +355,7 @@ interface EnrolmentDeps {
  */
 class Enrolment {
   readonly #deps: EnrolmentDeps;
-  readonly #pace: CallPace;
+  readonly #pace: RateLimiter;
   readonly #suspects = new Set<number>();
   /** Whose suspected registration is being looked at. */
   readonly #looking = new Set<number>();
@@ -363,7 +363,7 @@ class Enrolment {
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
-    this.#pace = new CallPace(deps.clock, PER_MINUTE);
+    this.#pace = new RateLimiter(deps.clock, { most: PER_MINUTE });
   }
 
   /** A logout revokes that user's refresh tokens on the NAS (measured on 1.38). */
@@ -392,7 +392,9 @@ class Enrolment {
     if (nowMs < (this.#notBeforeMs.get(user.id) ?? -Infinity)) return NOTHING;
     const row = vault.rows.ofUser(user.id, 'device');
     if (row !== null && !(await this.#isWanted(row))) return NOTHING;
-    if (!this.#pace.take()) return { kind: 'later', inMs: this.#pace.freeInMs() };
+    const inMs = this.#pace.waitMs();
+    if (inMs > 0) return { kind: 'later', inMs };
+    this.#pace.add();
     this.#notBeforeMs.set(user.id, nowMs + AGAIN_AFTER_MS);
     const listed = await this.#deps.calls.list(token);
     if (listed === null || (row !== null && !this.#stillThere(row, listed))) return NOTHING;

@@ -3,7 +3,7 @@ import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { CredentialRow } from './credential-rows.ts';
 import type { CredentialVault } from './credential-vault.ts';
-import { CallPace } from './login-limits.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import {
   expiryOf,
   isRecord,
@@ -40,7 +40,7 @@ interface DeviceCredentialsDeps {
 /** The Pi's own registrations: a refresh token each, exchanged for access tokens of 15 minutes. */
 export class DeviceCredentials {
   readonly #deps: DeviceCredentialsDeps;
-  readonly #pace: CallPace;
+  readonly #pace: RateLimiter;
   readonly #access = new Map<string, Access>();
   readonly #proven = new Set<string>();
   readonly #notBeforeMs = new Map<string, number>();
@@ -48,7 +48,7 @@ export class DeviceCredentials {
 
   constructor(deps: DeviceCredentialsDeps) {
     this.#deps = deps;
-    this.#pace = new CallPace(deps.clock, REFRESHES_PER_MINUTE);
+    this.#pace = new RateLimiter(deps.clock, { most: REFRESHES_PER_MINUTE });
   }
 
   /** @returns an access token of this very user, or null where there is none now */
@@ -105,7 +105,7 @@ export class DeviceCredentials {
   #mayAsk(row: CredentialRow): boolean {
     const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs < (this.#notBeforeMs.get(row.id) ?? -Infinity)) return false;
-    return this.#pace.take() && this.#deps.takeRefresh();
+    return this.#pace.take().kind === 'go' && this.#deps.takeRefresh();
   }
 
   #later(row: CredentialRow): null {

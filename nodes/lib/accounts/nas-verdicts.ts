@@ -2,7 +2,8 @@ import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { AuthVerdict, User } from './caller.ts';
-import { type CallBudget, LruMap } from './login-limits.ts';
+import { LruMap } from '../limits/limits.ts';
+import type { CallBudget } from './login-limits.ts';
 import {
   hashToken,
   mayAsk,

@@ -4,7 +4,7 @@ import type { NasClient, NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import { type PersonOutcome, refused, type User } from './caller.ts';
-import { LruMap } from './login-limits.ts';
+import { LruMap } from '../limits/limits.ts';
 import { mayAsk, readNasUser, saysInactive, SingleFlight } from './nas-answers.ts';
 import type { PageSessionRow, PageSessionRows } from './page-session-rows.ts';
 import type { PersonSignIn, PersonTry } from './sign-in.ts';

@@ -1,3 +1,4 @@
+import { type Leave, LruMap, RateLimiter } from '../limits/limits.ts';
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { type Log, quoted } from '../log/log.ts';
 import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
@@ -12,13 +13,7 @@ import {
   type SignInRefusal,
   type User,
 } from './caller.ts';
-import {
-  type Claimant,
-  type Leave,
-  type LoginLimits,
-  LruMap,
-  type NasShares,
-} from './login-limits.ts';
+import type { Claimant, LoginLimits, NasShares } from './login-limits.ts';
 import {
   decodeJwt,
   hashToken,
@@ -296,19 +291,17 @@ type Ended =
 
 /** Whoever guesses all day fills no disk with it. */
 const MOST_A_MINUTE = 10;
-const MINUTE_MS = 60_000;
 /** Nobody did anything wrong: only the NAS could tell. */
 const NO_ALARM = new Set(['nas_asleep', 'nas_never_seen', 'nas_busy', 'nas_bad_answer']);
 
 /** Tells the log which sign-ins were refused: whose, from where and why, at most ten a minute. */
 export class RefusedSignIns {
-  readonly #clock: Clock;
+  readonly #rate: RateLimiter;
   readonly #log: Log;
-  #fromMs = -Infinity;
-  #count = 0;
+  #untold = 0;
 
   constructor(clock: Clock, log: Log) {
-    this.#clock = clock;
+    this.#rate = new RateLimiter(clock, { most: MOST_A_MINUTE });
     this.#log = log;
   }
 
@@ -326,15 +319,15 @@ export class RefusedSignIns {
   }
 
   #mayTell(): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#fromMs >= MINUTE_MS) {
-      const untold = this.#count - MOST_A_MINUTE;
-      if (untold > 0) this.#log.warn(`sign-in: refused ${untold} times more than was told here.`);
-      this.#fromMs = nowMs;
-      this.#count = 0;
+    if (this.#rate.take().kind === 'wait') {
+      this.#untold += 1;
+      return false;
     }
-    this.#count += 1;
-    return this.#count <= MOST_A_MINUTE;
+    if (this.#untold > 0) {
+      this.#log.warn(`sign-in: refused ${this.#untold} times more than was told here.`);
+      this.#untold = 0;
+    }
+    return true;
   }
 }
 

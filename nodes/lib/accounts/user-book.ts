@@ -2,7 +2,7 @@ import type { Store } from '../store/store.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
 import { type DesktopEnd, type DesktopRow, DesktopRows } from './desktop-rows.ts';
-import { LruMap } from './login-limits.ts';
+import { LruMap } from '../limits/limits.ts';
 import {
   expiryOf,
   hashToken,
@@ -467,7 +467,7 @@ const MAX_USERS = 1_000;
  */
 class LiveTokens {
   readonly #time: TrustedClock;
-  readonly #ofUser = new Map<number, LiveToken>();
+  readonly #ofUser = new LruMap<number, LiveToken>(MAX_USERS);
 
   constructor(time: TrustedClock) {
     this.#time = time;
@@ -477,12 +477,7 @@ class LiveTokens {
   keep(live: LiveToken): void {
     const before = this.ofUser(live.userId);
     if (before !== null && before.expiresAtMs > live.expiresAtMs) return;
-    this.#ofUser.delete(live.userId);
     this.#ofUser.set(live.userId, live);
-    if (this.#ofUser.size > MAX_USERS) {
-      const oldest = this.#ofUser.keys().next();
-      if (oldest.done !== true) this.#ofUser.delete(oldest.value);
-    }
   }
 
   ofUser(userId: number): LiveToken | null {
@@ -496,7 +491,7 @@ class LiveTokens {
   /** The one that lasts longest, whoever's it is. */
   any(): LiveToken | null {
     let best: LiveToken | null = null;
-    for (const userId of [...this.#ofUser.keys()]) {
+    for (const [userId] of [...this.#ofUser]) {
       const live = this.ofUser(userId);
       if (live !== null && (best === null || live.expiresAtMs > best.expiresAtMs)) best = live;
     }

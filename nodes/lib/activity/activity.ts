@@ -1,3 +1,4 @@
+import { LruMap } from '../limits/limits.ts';
 import type { AccountNews } from '../accounts/accounts.ts';
 import { parentOf } from '../files/files.ts';
 import { errorKind, type Log } from '../log/log.ts';
@@ -349,7 +350,7 @@ const MOST_RUNS = 200;
 /** What became of uploads and changes: one entry for what goes the same way, however much it is. */
 class UploadRuns {
   readonly #unwritten: Unwritten;
-  readonly #runs = new Map<string, Entry>();
+  readonly #runs = new LruMap<string, Entry>(MOST_RUNS);
 
   constructor(unwritten: Unwritten) {
     this.#unwritten = unwritten;
@@ -373,10 +374,7 @@ class UploadRuns {
     const facts = { what, path, conflictPath, files: 1, sizeBytes, detail };
     const entry = entryOf(kind, nowMs, facts, { id: userId, username });
     this.#unwritten.put(entry);
-    this.#runs.delete(key);
     this.#runs.set(key, entry);
-    const [oldest] = this.#runs.keys();
-    if (this.#runs.size > MOST_RUNS && oldest !== undefined) this.#runs.delete(oldest);
   }
 
   forgetUser(userId: number): void {

@@ -1,3 +1,4 @@
+import { LruMap } from '../limits/limits.ts';
 import { setImmediate } from 'node:timers/promises';
 import type { Caller, User } from '../accounts/caller.ts';
 import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
@@ -100,7 +101,7 @@ interface ListOptions extends AskOptions {
 
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
-  readonly #references = new Map<string, DownloadReference>();
+  readonly #references = new LruMap<string, DownloadReference>(MOST_REFERENCES);
   readonly #diskRefuses: () => boolean;
   readonly #items: ItemRows;
   readonly #rows: ListingRows;
@@ -465,7 +466,6 @@ export class Files {
     const known = this.#references.get(raw);
     if (known !== undefined) return known;
     const reference = parseDownloadReference(raw);
-    if (this.#references.size >= MOST_REFERENCES) this.#references.clear();
     if (raw.length <= LONGEST_REMEMBERED) this.#references.set(raw, reference);
     return reference;
   }

@@ -1,3 +1,4 @@
+import { LruMap } from '../limits/limits.ts';
 import type { Caller, User } from '../accounts/caller.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ItemCursor } from './item-rows.ts';
@@ -106,7 +107,7 @@ interface Follower {
  */
 export class SyncFollowers {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #followers = new Map<string, Follower>();
+  readonly #followers = new LruMap<string, Follower>(MOST_CALLERS);
 
   constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#clock = clock;
@@ -118,10 +119,7 @@ export class SyncFollowers {
     const nowMs = this.#clock.monotonicMs();
     const before = this.#followers.get(key);
     const newsAtMs = isNews || before === undefined ? nowMs : before.newsAtMs;
-    this.#followers.delete(key);
     this.#followers.set(key, { askedAtMs: nowMs, newsAtMs });
-    const [oldest] = this.#followers.keys();
-    if (this.#followers.size > MOST_CALLERS && oldest !== undefined) this.#followers.delete(oldest);
   }
 
   /** Since when the caller's delta told nothing new, monotonic ms; null for one who follows none. */

@@ -1,3 +1,4 @@
+import { LruMap } from '../limits/limits.ts';
 import type { User } from '../accounts/caller.ts';
 import type { NasClient, NasDownload } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
@@ -249,26 +250,19 @@ function found(
 
 /**
  * When something was last asked, by key, in monotonic time. Holds a bounded number of keys: the
- * one set longest ago is forgotten, which costs one question too many and nothing else.
+ * one longest untouched is forgotten, which costs one question too many and nothing else.
  */
 export class Recent<T> {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #most: number;
-  readonly #seen = new Map<string, { readonly atMs: number; readonly value: T }>();
+  readonly #seen: LruMap<string, { readonly atMs: number; readonly value: T }>;
 
   constructor(clock: Pick<Clock, 'monotonicMs'>, most: number) {
     this.#clock = clock;
-    this.#most = most;
+    this.#seen = new LruMap(most);
   }
 
   set(key: string, value: T): void {
-    this.#seen.delete(key);
     this.#seen.set(key, { atMs: this.#clock.monotonicMs(), value });
-    if (this.#seen.size <= this.#most) return;
-    for (const oldest of this.#seen.keys()) {
-      this.#seen.delete(oldest);
-      return;
-    }
   }
 
   /** What was set for `key` less than `withinMs` ago. */

@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { RateLimiter } from '../limits/limits.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
@@ -8,6 +9,8 @@ import { HandshakeRows, type Snapshot } from './handshake-rows.ts';
 const WINDOW_S = 60;
 /** Kept a little longer than the window, so that no rounding lets a signature count twice. */
 const REMEMBERED_S = 2 * WINDOW_S;
+/** Wrong signatures per address: each may cost the hashing and sorting of a whole body. */
+const WRONG_PER_MINUTE = 20;
 
 /** A call that says it comes from the NAS. Nothing of it is believed yet. */
 export interface ClaimedCall extends Omit<SignedCall, 'timestamp'> {
@@ -42,12 +45,12 @@ interface HandshakeDeps {
 export class Handshake {
   readonly #deps: HandshakeDeps;
   readonly #rows: HandshakeRows;
-  readonly #wrong: WrongTries;
+  readonly #wrong: RateLimiter;
 
   constructor(deps: HandshakeDeps) {
     this.#deps = deps;
     this.#rows = new HandshakeRows(deps.store);
-    this.#wrong = new WrongTries(deps.clock);
+    this.#wrong = new RateLimiter(deps.clock, { most: WRONG_PER_MINUTE });
   }
 
   /** Whether the NAS says hello now. Its body, if any, is not kept. */
@@ -125,41 +128,6 @@ function isObject(text: string): boolean {
   } catch (error) {
     if (error instanceof SyntaxError) return false;
     throw error;
-  }
-}
-
-const PER_MINUTE = 20;
-const MINUTE_MS = 60_000;
-/** A home has fewer addresses; an attacker with more of them gains a fresh count, no memory. */
-const MOST_ADDRESSES = 256;
-
-/** Wrong signatures per address: each may cost the hashing and sorting of a whole body. */
-class WrongTries {
-  readonly #clock: Clock;
-  readonly #counts = new Map<string, { readonly sinceMs: number; readonly count: number }>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  /** @returns ms until that address may try again; 0 when it may now */
-  waitMs(address: string): number {
-    const known = this.#counts.get(address);
-    if (known === undefined || known.count < PER_MINUTE) return 0;
-    return Math.max(0, known.sinceMs + MINUTE_MS - this.#clock.monotonicMs());
-  }
-
-  add(address: string): void {
-    const nowMs = this.#clock.monotonicMs();
-    const known = this.#counts.get(address);
-    const isFresh = known === undefined || nowMs - known.sinceMs >= MINUTE_MS;
-    this.#counts.delete(address);
-    this.#counts.set(
-      address,
-      isFresh ? { sinceMs: nowMs, count: 1 } : { ...known, count: known.count + 1 },
-    );
-    const [oldest] = this.#counts.keys();
-    if (this.#counts.size > MOST_ADDRESSES && oldest !== undefined) this.#counts.delete(oldest);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { StatementSync } from 'node:sqlite';
+import { LruMap } from '../limits/limits.ts';
 import type { Store } from '../store/store.ts';
 
 /** An answer of the NAS, as its JSON text. */
@@ -27,7 +28,7 @@ export class AnswerRows {
   readonly #dropScope: StatementSync;
   readonly #addresses: StatementSync;
   readonly #cap: StatementSync;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new LruMap<string, Held>(MOST_HELD);
 
   constructor(store: Store) {
     this.#find = store.prepare(
@@ -75,14 +76,13 @@ export class AnswerRows {
     const isSame = before?.body === answer.body || isPoll;
     const isDue = answer.toldAtMs - writtenAtMs >= WRITE_EVERY_MS;
     const isWritten = !isSame || isDue || answer.toldAtMs < writtenAtMs;
-    this.#held.delete(key);
-    this.#held.set(key, {
+    const forgotten = this.#held.set(key, {
       ...answer,
       isWritten,
       writtenAtMs: isWritten ? answer.toldAtMs : writtenAtMs,
     });
     if (isWritten) this.#write(scope, address, answer);
-    if (this.#held.size > MOST_HELD) this.#letOneGo();
+    if (forgotten !== undefined) this.#writeHeld(...forgotten);
   }
 
   drop(scope: string, address: string): void {
@@ -91,7 +91,7 @@ export class AnswerRows {
   }
 
   dropScope(scope: string): void {
-    for (const key of this.#held.keys()) {
+    for (const [key] of this.#held) {
       if (key.startsWith(keyOf(scope, ''))) this.#held.delete(key);
     }
     this.#dropScope.run(scope);
@@ -99,10 +99,9 @@ export class AnswerRows {
 
   /** Writes down what is in memory alone. */
   flush(): void {
-    for (const [key, held] of this.#held) {
+    for (const [key, held] of [...this.#held]) {
       if (held.isWritten) continue;
-      const [scope = '', address = ''] = key.split('\n');
-      this.#write(scope, address, held);
+      this.#writeHeld(key, held);
       this.#held.set(key, { ...held, isWritten: true, writtenAtMs: held.toldAtMs });
     }
   }
@@ -112,13 +111,10 @@ export class AnswerRows {
     this.#cap.run(scope);
   }
 
-  #letOneGo(): void {
-    for (const [key, held] of this.#held) {
-      const [scope = '', address = ''] = key.split('\n');
-      if (!held.isWritten) this.#write(scope, address, held);
-      this.#held.delete(key);
-      return;
-    }
+  #writeHeld(key: string, held: Held): void {
+    if (held.isWritten) return;
+    const [scope = '', address = ''] = key.split('\n');
+    this.#write(scope, address, held);
   }
 }
 

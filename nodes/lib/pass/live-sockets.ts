@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { AddressRate } from '../accounts/login-limits.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import type { NasPresence, NasSocket } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 
@@ -56,13 +56,13 @@ interface Line {
  */
 export class LiveSockets {
   readonly #deps: LiveSocketsDeps;
-  readonly #rate: AddressRate;
+  readonly #rate: RateLimiter;
   readonly #lines = new Set<Line>();
   #unlisten: () => void = () => undefined;
 
   constructor(deps: LiveSocketsDeps) {
     this.#deps = deps;
-    this.#rate = new AddressRate(deps.clock, OPENED_PER_MINUTE);
+    this.#rate = new RateLimiter(deps.clock, { most: OPENED_PER_MINUTE });
   }
 
   start(): void {

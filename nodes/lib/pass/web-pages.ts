@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { AddressRate } from '../accounts/login-limits.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import { Target } from '../api/api.ts';
 import type { NasApi, NasExchange, NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
@@ -73,11 +73,11 @@ export function pagePathOf(url: string, wantsPage: boolean): string | null {
  */
 export class WebPages {
   readonly #deps: WebPagesDeps;
-  readonly #rate: AddressRate;
+  readonly #rate: RateLimiter;
 
   constructor(deps: WebPagesDeps) {
     this.#deps = deps;
-    this.#rate = new AddressRate(deps.clock, ASKED_PER_MINUTE);
+    this.#rate = new RateLimiter(deps.clock, { most: ASKED_PER_MINUTE });
   }
 
   async page({ path, headers, address, signal }: WebPageAsked): Promise<WebPageOutcome> {

@@ -1,6 +1,7 @@
 import type { Caller, User } from '../accounts/caller.ts';
 import type { Background, Occasion } from '../cache/cache.ts';
 import { type Files, parentOf } from '../files/files.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import type { CallerNeed } from '../nas/nas-room.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
@@ -35,8 +36,8 @@ interface Cost {
  */
 export class BackgroundScheduler {
   readonly #deps: BackgroundSchedulerDeps;
-  readonly #lists: Pace;
-  readonly #downloads: Pace;
+  readonly #lists: RateLimiter;
+  readonly #downloads: RateLimiter;
   #turn: Promise<unknown> = Promise.resolve();
   #ending = new AbortController();
   #busyUntilMs = -Infinity;
@@ -45,8 +46,8 @@ export class BackgroundScheduler {
 
   constructor(deps: BackgroundSchedulerDeps) {
     this.#deps = deps;
-    this.#lists = new Pace(deps.clock, LISTS_PER_MINUTE);
-    this.#downloads = new Pace(deps.clock, DOWNLOADS_PER_MINUTE);
+    this.#lists = new RateLimiter(deps.clock, { most: LISTS_PER_MINUTE });
+    this.#downloads = new RateLimiter(deps.clock, { most: DOWNLOADS_PER_MINUTE });
   }
 
   /** From here on what runs ends at once when the NAS goes. */
@@ -82,8 +83,8 @@ export class BackgroundScheduler {
 
   /** Notes what an errand asked of the NAS. */
   spent({ lists, downloads }: Cost): void {
-    this.#lists.note(lists);
-    this.#downloads.note(downloads);
+    this.#lists.add('', lists);
+    this.#downloads.add('', downloads);
   }
 
   /**
@@ -115,7 +116,7 @@ export class BackgroundScheduler {
 
   #waitMs({ lists, downloads }: Cost): number {
     if (this.#deps.isServingCallers()) return YIELD_MS;
-    return Math.max(this.#lists.waitMs(lists), this.#downloads.waitMs(downloads));
+    return Math.max(this.#lists.waitMs('', lists), this.#downloads.waitMs('', downloads));
   }
 
   async #slept(ms: number, signal: AbortSignal): Promise<boolean> {
@@ -126,36 +127,6 @@ export class BackgroundScheduler {
       if (signal.aborted) return false;
       throw error;
     }
-  }
-}
-
-const WINDOW_MS = 60_000;
-
-/** How often a kind of request is made in any minute, so that the NAS's own limit stays far. */
-class Pace {
-  readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #perMinute: number;
-  #takenAtMs: readonly number[] = [];
-
-  constructor(clock: Pick<Clock, 'monotonicMs'>, perMinute: number) {
-    this.#clock = clock;
-    this.#perMinute = perMinute;
-  }
-
-  /** How long to wait until `count` more fit into the minute, ms; 0 for not at all. */
-  waitMs(count: number): number {
-    const nowMs = this.#clock.monotonicMs();
-    this.#takenAtMs = this.#takenAtMs.filter((atMs) => nowMs - atMs < WINDOW_MS);
-    const over = this.#takenAtMs.length + count - this.#perMinute;
-    if (over <= 0) return 0;
-    const oldest = this.#takenAtMs[over - 1] ?? nowMs;
-    return Math.max(1, oldest + WINDOW_MS - nowMs);
-  }
-
-  /** So many were made just now. */
-  note(count: number): void {
-    const nowMs = this.#clock.monotonicMs();
-    this.#takenAtMs = [...this.#takenAtMs, ...Array.from({ length: count }, () => nowMs)];
   }
 }
 

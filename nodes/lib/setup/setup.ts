@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { RateLimiter } from '../limits/limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
@@ -91,7 +92,6 @@ interface Deps {
 const CODE_LIVES_MS = 86_400_000;
 const TRIES_A_MINUTE = 5;
 const TRIES_IN_ALL = 50;
-const MINUTE_MS = 60_000;
 /** How soon a code that the shell made is seen. */
 const LOOK_MS = 5_000;
 const PASS_BYTES = 32;
@@ -108,7 +108,7 @@ const JUST_DONE_MS = 1_800_000;
  */
 export class Setup {
   readonly #deps: Deps;
-  #triedAtMs: readonly number[] = [];
+  readonly #tries: RateLimiter;
   #isOver = false;
   /** The passes that were good when it ended in this run, and when that was, on the monotonic clock. */
   #done: { readonly browsers: readonly string[]; readonly atMs: number } | null = null;
@@ -116,6 +116,7 @@ export class Setup {
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#tries = new RateLimiter(deps.clock, { most: TRIES_A_MINUTE });
   }
 
   /** Makes a code where one is wanted and none is good, and tells it in the log. */
@@ -149,8 +150,10 @@ export class Setup {
     if (!this.isOpen) return { kind: 'setup_over' };
     const given = this.#seen();
     if (given === null || !this.#isGood(given)) return { kind: 'code_over' };
-    const retryAfterSeconds = this.#wait();
-    if (retryAfterSeconds > 0) return { kind: 'too_many_tries', retryAfterSeconds };
+    const leave = this.#tries.take();
+    if (leave.kind === 'wait') {
+      return { kind: 'too_many_tries', retryAfterSeconds: leave.retryAfterSeconds };
+    }
     // Counted before it is looked at: a process that is cut in between gives no free try.
     const counted = { ...given, tries: given.tries + 1 };
     this.#write(counted);
@@ -192,7 +195,7 @@ export class Setup {
     if (given === null || given.seenAtMs !== null) return given;
     const seen = { ...given, seenAtMs: this.#deps.time.nowMs() };
     this.#write(seen);
-    this.#triedAtMs = [];
+    this.#tries.forget();
     this.#tell(seen);
     return seen;
   }
@@ -227,17 +230,5 @@ export class Setup {
 
   #isOld({ seenAtMs }: GivenCode): boolean {
     return seenAtMs !== null && this.#deps.time.nowMs() - seenAtMs >= CODE_LIVES_MS;
-  }
-
-  /** Takes one of this minute's tries. @returns seconds to wait instead, 0 for none */
-  #wait(): number {
-    const nowMs = this.#deps.clock.monotonicMs();
-    const recent = this.#triedAtMs.filter((atMs) => nowMs - atMs < MINUTE_MS);
-    this.#triedAtMs = recent;
-    if (recent.length >= TRIES_A_MINUTE) {
-      return Math.max(1, Math.ceil(((recent[0] ?? nowMs) + MINUTE_MS - nowMs) / 1_000));
-    }
-    this.#triedAtMs = [...recent, nowMs];
-    return 0;
   }
 }

@@ -1,3 +1,4 @@
+import { LruMap } from '../limits/limits.ts';
 import { randomUUID } from 'node:crypto';
 import type { Caller, User } from '../accounts/caller.ts';
 import { type Endpoint, validateBody, validateParams } from '../api/api.ts';
@@ -106,7 +107,7 @@ const MOST_ANSWERS_PER_PAGE = 4;
 export class Viewers {
   readonly #viewers = new Map<string, Viewer>();
   /** By socket and by who answers. They end with the socket, so after a lost one all is told anew. */
-  readonly #answered = new Map<string, Map<string, Answered>>();
+  readonly #answered = new Map<string, LruMap<string, Answered>>();
 
   /** Open pages. */
   get count(): number {
@@ -134,13 +135,10 @@ export class Viewers {
    */
   exchange(socketId: string, by: string, known: string, answered: Answered): unknown {
     if (!this.#viewers.has(socketId)) return undefined;
-    const theirs = this.#answered.get(socketId) ?? new Map<string, Answered>();
+    const theirs = this.#answered.get(socketId) ?? new LruMap(MOST_ANSWERS_PER_PAGE);
     this.#answered.set(socketId, theirs);
     const before = theirs.get(by);
-    theirs.delete(by);
     theirs.set(by, answered);
-    const [oldest] = theirs.keys();
-    if (theirs.size > MOST_ANSWERS_PER_PAGE && oldest !== undefined) theirs.delete(oldest);
     return before?.name === known ? before.value : undefined;
   }
 

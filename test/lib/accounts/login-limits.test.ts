@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type Leave, LoginLimits } from '../../../nodes/lib/accounts/login-limits.ts';
+import { LoginLimits } from '../../../nodes/lib/accounts/login-limits.ts';
+import type { Leave } from '../../../nodes/lib/limits/limits.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { MINUTE_MS } from './accounts-stage.ts';
 

@@ -1,3 +1,4 @@
+import { LruMap } from '../../limits/limits.ts';
 import { createHash } from 'node:crypto';
 import { encodeNasPath } from '../../nas/http-nas-client.ts';
 import type {
@@ -40,10 +41,10 @@ export class NasFolder {
   readonly #clock: Clock;
   readonly #listPace: Pacer;
   readonly #mkdirPace: Pacer;
-  readonly #made = new Set<string>();
-  readonly #adopted = new Set<string>();
+  readonly #made = new LruMap<string, true>(MOST_FOLDERS);
+  readonly #adopted = new LruMap<string, true>(MOST_FOLDERS);
   /** Folders that were seen not to be empty in this run, with the folders in them. */
-  readonly #known = new Map<string, ReadonlyMap<string, NasFileItem>>();
+  readonly #known = new LruMap<string, ReadonlyMap<string, NasFileItem>>(MOST_KNOWN);
   #last: {
     readonly key: string;
     readonly atMs: number;
@@ -141,12 +142,11 @@ export class NasFolder {
     // Nobody makes homes or Shared; a single level is either of these, or an admin's own folder.
     for (let depth = Math.min(2, names.length); depth <= names.length; depth += 1) {
       const level = names.slice(0, depth).join('/');
-      if (level === '' || this.#made.has(`${token}\n${level}`)) continue;
+      if (level === '' || this.#made.get(`${token}\n${level}`) === true) continue;
       await this.#mkdirPace.turn(signal);
       const interruption = interruptionOf(await this.#nas.mkdir(token, level));
       if (interruption === null) {
-        if (this.#made.size >= MOST_FOLDERS) this.#made.clear();
-        this.#made.add(`${token}\n${level}`);
+        this.#made.set(`${token}\n${level}`, true);
       } else if (interruption.kind !== 'refused') {
         return this.#slowed(interruption);
       }
@@ -161,11 +161,10 @@ export class NasFolder {
    */
   async adopt(token: string, folder: string, signal: AbortSignal): Promise<boolean | Interruption> {
     const key = `${token}\n${folder}`;
-    if (this.#adopted.has(key)) return false;
-    if (this.#adopted.size >= MOST_FOLDERS) this.#adopted.clear();
-    this.#adopted.add(key);
+    if (this.#adopted.get(key) === true) return false;
+    this.#adopted.set(key, true);
     const interruption = await this.ensure(token, folder, signal);
-    return interruption ?? this.#made.has(key);
+    return interruption ?? this.#made.get(key) === true;
   }
 
   /**
@@ -206,7 +205,6 @@ export class NasFolder {
 
   #learn(key: string, items: readonly NasFileItem[]): void {
     const folders = items.filter(({ type }) => type === 'directory');
-    if (this.#known.size >= MOST_KNOWN) this.#known.clear();
     this.#known.set(key, new Map(folders.map((item) => [item.name, item])));
   }
 

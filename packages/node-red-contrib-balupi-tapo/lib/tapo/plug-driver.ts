@@ -4,7 +4,7 @@ import { loginByAes } from './aes/aes-protocol.ts';
 import { loginByKlap } from './klap/klap-protocol.ts';
 import { OwnPlug } from './own-plug.ts';
 import type { PlugHttp } from './plug-http.ts';
-import { GuessLimit, type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
+import { guessLimit, type IdentifyPlug, PlugLogin, type PlugLogins } from './plug-login.ts';
 import type { AesLogin, KlapLogin } from './plug-protocol.ts';
 import type { OpenPlug, PlugCredentials } from './plug.ts';
 import { discoverTpap, loginByTpap } from './tpap/tpap-protocol.ts';
@@ -51,7 +51,7 @@ const NONE: PlugLogins = { klap: null, tpap: null, aes: null };
 /** Opens plugs with the driver that was chosen. The library is loaded when first needed. */
 export function plugDriver(deps: PlugDriverDeps): OpenPlug {
   const logins = loginsOf(deps);
-  const guesses = new GuessLimit(deps.clock);
+  const guesses = guessLimit(deps.clock);
   return (target) => {
     const endpoint = {
       host: target.ip,

@@ -1,3 +1,4 @@
+import { RateLimiter } from '../../../../nodes/lib/limits/limits.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { FoundPlug } from './discovery.ts';
 import type {
@@ -43,7 +44,7 @@ interface PlugLoginDeps extends PlugLogins {
   readonly credentials: PlugCredentials;
   readonly identify: IdentifyPlug;
   /** Shared by all plugs, and kept when one moves. */
-  readonly guesses: GuessLimit;
+  readonly guesses: RateLimiter;
 }
 
 type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } | PlugFailure;
@@ -159,12 +160,12 @@ export class PlugLogin {
     const { endpoint, credentials, tpap, target, guesses } = this.#deps;
     if (tpap === null) return { kind: 'not_spoken' };
     const plug = target.mac ?? `${target.ip}:${target.port}`;
-    if (guesses.isSpent(plug)) return SPENT;
+    if (guesses.waitMs(plug) > 0) return SPENT;
     const outcome = await tpap.login(endpoint, credentials, offer, signal);
     if (outcome.kind === 'channel') {
-      guesses.proven(plug);
+      guesses.forget(plug);
       this.#note('tpap', { protocol: 'tpap', offer });
-    } else if (outcome.kind !== 'not_spoken' && outcome.gaveGuess === true) guesses.failed(plug);
+    } else if (outcome.kind !== 'not_spoken' && outcome.gaveGuess === true) guesses.add(plug);
     return outcome;
   }
 
@@ -241,39 +242,16 @@ function unsupported(detail: string, cause?: PlugFailure['cause']): PlugFailure 
   return { kind: 'unsupported_protocol', detail, ...(cause === undefined ? {} : { cause }) };
 }
 
-const WINDOW_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 /** A right password is never this unlucky in a day, and a wrong one is paused long before. */
 const MOST_GUESSES = 12;
 
 /**
- * How often a login that came to nothing may have tested a guess. Whoever plays a plug learns by
- * each login whether one guess at the password was right; it may drop the line then and be asked
- * again at the next poll. So failed logins are counted by plug, whatever became of them and wherever
- * it moved, and beyond the limit none is begun for a day.
+ * How often a login that came to nothing may have tested a guess, by plug. Whoever plays a plug
+ * learns by each login whether one guess at the password was right; it may drop the line then and be
+ * asked again at the next poll. So failed logins are counted by plug, whatever became of them and
+ * wherever it moved, and beyond the limit none is begun for a day.
  */
-export class GuessLimit {
-  readonly #clock: Clock;
-  readonly #failedAtMs = new Map<string, readonly number[]>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  isSpent(plug: string): boolean {
-    return this.#recent(plug).length >= MOST_GUESSES;
-  }
-
-  failed(plug: string): void {
-    this.#failedAtMs.set(plug, [...this.#recent(plug), this.#clock.monotonicMs()]);
-  }
-
-  /** It showed that it knows the password itself. */
-  proven(plug: string): void {
-    this.#failedAtMs.delete(plug);
-  }
-
-  #recent(plug: string): readonly number[] {
-    const sinceMs = this.#clock.monotonicMs() - WINDOW_MS;
-    return (this.#failedAtMs.get(plug) ?? []).filter((atMs) => atMs > sinceMs);
-  }
+export function guessLimit(clock: Pick<Clock, 'monotonicMs'>): RateLimiter {
+  return new RateLimiter(clock, { most: MOST_GUESSES, windowMs: DAY_MS });
 }
