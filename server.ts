@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { type ComposeDeps, House } from './compose.ts';
 import { createFlowStorage } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
-import { ownersFlows } from './flows/owners-flows.ts';
+import { ownersFlows } from './flows/flow-layers.ts';
 import { ControlSocket } from './host/backup/control-socket.ts';
 import { HouseBackup } from './host/backup/house-backup.ts';
 import { NAS_STAGING } from './host/backup/last-backup.ts';

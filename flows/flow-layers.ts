@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   asNodes,
+  DiskFlowFolder,
   FlowFileError,
   type FlowFolder,
   type FlowNode,
@@ -8,6 +9,8 @@ import {
   ORDER_FILE,
   parseFlowText,
 } from '../packages/node-red-flow-files/lib/flow-storage.ts';
+import { differenceOf } from './flow-difference.ts';
+import { ShippedFlowFolder } from './shipped-flows.ts';
 
 /**
  * What an owner changed in one shipped file: nodes that are other or new, and ids that are gone.
@@ -278,4 +281,43 @@ function readOverlay(name: string, text: string): Overlay {
   if (!Array.isArray(removed) || typeof hidden !== 'boolean') throw wrong;
   if (typeof base !== 'object' || base === null || !Array.isArray(changed)) throw wrong;
   return { changed: asNodes(name, changed), removed, hidden, base };
+}
+
+/** What the owner deployed over the shipped flows, for the editor. */
+interface OwnersFlows {
+  /** @throws FlowFileError naming the first file that is broken */
+  list(): Promise<readonly OwnersChange[]>;
+  /** @returns the changed lines of a shipped tab; null where there is no such tab */
+  difference(tab: string): Promise<string | null>;
+  /** Takes the change of a shipped tab back, and starts the flows anew. @returns false where there is none */
+  reset(tab: string): Promise<boolean>;
+}
+
+/**
+ * @param flowsFolder the shipped flows
+ * @param ownerFolder what was deployed over them
+ * @param reload starts the flows anew
+ */
+export function ownersFlows(
+  flowsFolder: string,
+  ownerFolder: string,
+  reload: () => Promise<void>,
+): OwnersFlows {
+  const layered = new LayeredFlowFolder(
+    new ShippedFlowFolder(flowsFolder),
+    new DiskFlowFolder(ownerFolder),
+  );
+  const fileOf = (tab: string): string => `${tab}.json`;
+  return {
+    list: () => layered.changes(),
+    async difference(tab) {
+      const texts = await layered.bothTexts(fileOf(tab));
+      return texts === null ? null : differenceOf(texts.shipped, texts.running);
+    },
+    async reset(tab) {
+      if (!(await layered.reset(fileOf(tab)))) return false;
+      await reload();
+      return true;
+    },
+  };
 }

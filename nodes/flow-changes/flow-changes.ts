@@ -1,6 +1,6 @@
 import type { NodeAPI } from 'node-red';
 
-/** What the host hands over in Node-RED's settings (`flows/owners-flows.ts`). */
+/** What the host hands over in Node-RED's settings (`flows/flow-layers.ts`). */
 interface OwnersFlows {
   list(): Promise<unknown>;
   difference(tab: string): Promise<string | null>;

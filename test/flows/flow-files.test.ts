@@ -32,7 +32,7 @@ function route(method: string, path: string): string {
 }
 
 const routeOf = (node: FlowNode): string => route(node['method'] as string, node['url'] as string);
-/** What goes to the NAS as it comes, which describes it; see `host/passing.ts`. */
+/** What goes to the NAS as it comes, which describes it; see `host/api-guard.ts`. */
 const PASSED_ON = ['get', 'post', 'put', 'patch', 'delete'].map((method) =>
   route(method, PASSED.path),
 );

@@ -1,7 +1,7 @@
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Files, type StoredItem } from '../../../nodes/lib/files/files.ts';
 import type { QueuedWish, UploadDeps } from '../../../nodes/lib/upload/upload.ts';
-import { keepDelivered, pendingUploads, shownEntry } from '../../../host/room-ports.ts';
+import { keepDelivered, pendingUploads, shownEntry } from '../../../compose/files.ts';
 import { ALICE, House } from './house.ts';
 
 /** What a user sees of a folder and all below it: a hash for a file, null for a folder. */
