@@ -3,7 +3,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { nasRefusal, troubleAnswer, wordlessRefusal } from '../lib/guard/fault-answers.ts';
 import { requestOf } from '../lib/guard/guarded.ts';
-import { type Answer, answerNow, giveBack, refuse } from '../lib/http/http.ts';
+import { type Answer, answerNow, giveBack, hasBody, refuse } from '../lib/http/http.ts';
 import type { PassedAnswer, PassOutcome } from '../lib/pass/pass.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
@@ -120,9 +120,4 @@ function bodyOf(request: IncomingMessage, response: ServerResponse): Readable {
   });
   request.pipe(body);
   return body;
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': coding } = headers;
-  return coding !== undefined || (length !== undefined && Number(length) > 0);
 }

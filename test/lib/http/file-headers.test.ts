@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
-import type { RangeRequest } from '../../../nodes/lib/http/file-headers.ts';
 import {
   fileHeaders,
   type FileRequest,
   parseRange,
   preconditionOf,
   rangeApplies,
+  type RangeRequest,
 } from '../../../nodes/lib/http/http.ts';
 
 function attachment(name: string): string {
