@@ -1,27 +1,26 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type { CacheEmptyAnswer, CacheEmptyBody } from '../lib/api/api.ts';
-import { wireDays, wireStats } from '../lib/cache/cache.ts';
+import type { User } from '../lib/accounts/accounts.ts';
+import type {
+  CacheDays,
+  CacheDaysQuery,
+  CacheEmptyAnswer,
+  CacheEmptyBody,
+  CachePin,
+  CachePinBody,
+  CachePins,
+  CacheUsage,
+} from '../lib/api/api.ts';
+import { type Pin, wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
 import { actOf, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
-import { answer, refuse } from '../lib/http/http.ts';
+import { answer, type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
+import type { PinOutcome } from '../lib/prefetch/prefetch.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { DECLARATION } from './operations.ts';
-import {
-  check,
-  days,
-  fetchAhead,
-  keepPins,
-  listPins,
-  pin,
-  rawReference,
-  settle,
-  unpin,
-  usage,
-} from './pin-acts.ts';
 
 interface CacheConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -132,6 +131,195 @@ async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage>
     removed_bytes: Math.max(0, before.totalBytes - after.totalBytes),
   };
   return withAnswer(message, answer(payload));
+}
+
+const NOT_A_FOLDER = 'Only a folder can be pinned, and not the root: name a folder below it.';
+const WANTED = { loc: ['body', 'path'], msg: 'must be a folder below the root' };
+
+/** `GET /api/cache/pins`: the caller's own. */
+function listPins({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
+  const { pins, shareBytes, wantedBytes } = prefetch.pinned(callerOf(message));
+  const payload: CachePins = {
+    pins: pins.map(wirePin),
+    share_bytes: shareBytes,
+    used_bytes: wantedBytes,
+  };
+  return withAnswer(message, answer(payload));
+}
+
+/** `PUT /api/cache/pins`. */
+async function pin(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { auto } = callOf(message);
+  const outcome = await rooms.prefetch.pin(callerOf(message), pathIn(message), auto);
+  return withAnswer(message, pinAnswer(rooms, outcome));
+}
+
+/** `DELETE /api/cache/pins`: what is pinned under the literal name goes before the other reading. */
+function unpin({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
+  const caller = callerOf(message);
+  const { literalPath } = callOf(message);
+  const isDone =
+    (literalPath !== undefined && prefetch.unpin(caller, literalPath) !== 'not_found') ||
+    prefetch.unpin(caller, pathIn(message)) !== 'not_found';
+  return withAnswer(message, isDone ? answer({ message: 'Unpinned' }) : refuse('not_found'));
+}
+
+/** Clients that send no body with DELETE put the path into the query. */
+function pathIn(message: ApiMessage): string {
+  const { query, body } = callOf(message);
+  return (
+    (body as Partial<CachePinBody> | null)?.path ?? (query as Partial<CachePinBody>).path ?? ''
+  );
+}
+
+function pinAnswer({ nas }: Rooms, outcome: PinOutcome): Answer {
+  switch (outcome.kind) {
+    case 'pinned':
+      return answer(wirePin(outcome.pin));
+    case 'not_a_folder':
+      return refuse('invalid', { detail: NOT_A_FOLDER, errors: [WANTED] });
+    case 'too_large': {
+      const detail = `This folder and your other pins hold ${megabytes(outcome.wantedBytes)}; your share of the cache is ${megabytes(outcome.shareBytes)}.`;
+      return refuse('pin_too_large', { detail });
+    }
+    case 'bad_path':
+    case 'not_found':
+    case 'needs_nas_token':
+    case 'token_refused':
+    case 'nas_busy':
+    case 'nas_bad_answer':
+    case 'storage_missing':
+      return troubleAnswer(outcome, nas.presence.state);
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 0)} MB`;
+}
+
+function wirePin(pin: Pin): CachePin {
+  return {
+    path: pin.path,
+    state: stateOf(pin),
+    files: pin.files,
+    size_bytes: pin.sizeBytes,
+    kept_files: pin.keptFiles,
+    kept_bytes: pin.keptBytes,
+    pending_files: pin.pendingFiles,
+    pending_bytes: pin.pendingBytes,
+    left_out_files: pin.leftOutFiles,
+    created_at: isoSeconds(pin.createdAtMs),
+    checked_at: pin.checkedAtMs === null ? null : isoSeconds(pin.checkedAtMs),
+  };
+}
+
+function stateOf(pin: Pin): CachePin['state'] {
+  if (pin.state === 'no_access' || pin.state === 'missing') return pin.state;
+  if (pin.state === 'unchecked' || pin.pendingFiles > 0) return 'pending';
+  return pin.state === 'cut_short' || pin.leftOutFiles > 0 ? 'partly_kept' : 'kept';
+}
+
+/** `GET /api/cache/days`. */
+function days({ cache }: Rooms, message: ApiMessage): ApiMessage {
+  const { days: count } = callOf(message).query as CacheDaysQuery;
+  const counted = cache.background.days(count);
+  const payload: CacheDays = wireDays(counted.days, counted.today, count);
+  return withAnswer(message, answer(payload));
+}
+
+/** Fetches beside what is being read. Comes back when there is nothing left to fetch. */
+async function fetchAhead({ prefetch }: Rooms): Promise<void> {
+  await prefetch.fetchNeighbours();
+}
+
+/** Looks through the pinned folders and fetches what is missing of them. */
+async function keepPins({ prefetch }: Rooms): Promise<void> {
+  await prefetch.keepPins();
+}
+
+/** Reads a part of what is kept again, and drops what changed on the disk. */
+async function check({ cache }: Rooms): Promise<void> {
+  await cache.check();
+}
+
+/** Evicts back to the limit: the queue may have grown, or the disk filled, since the last fill. */
+async function settle({ cache }: Rooms): Promise<void> {
+  await cache.settle();
+}
+
+/** Copies that are named. */
+const MOST_UNREAD = 20;
+const COUNTED_DAYS = 30;
+/** Everybody's folder. */
+const SHARED = 'Shared';
+
+/** `GET /api/cache/usage`: an admin's everybody, anybody else's their own. */
+async function usage(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { accounts, cache, files } = rooms;
+  const caller = callerOf(message);
+  const isAdmin = accounts.isAdmin(caller);
+  const users = isAdmin ? accounts.everybody() : [caller.user];
+  const { holdings } = cache.background;
+  const byTop = await holdings.byTop();
+  const whose = isAdmin ? null : caller.user.id;
+  const unread = holdings.unreadSum(whose);
+  const named = holdings
+    .unread(whose, MOST_UNREAD)
+    .filter(({ path, ownerId }) => files.mayRead(caller.user, path, ownerId));
+  const payload: CacheUsage = {
+    users: users.map((user) => {
+      const { files: homeFiles, bytes: homeBytes } = byTop.get(user.username) ?? NOTHING;
+      return { ...pinsOf(rooms, user), home_files: homeFiles, home_bytes: homeBytes };
+    }),
+    shared: {
+      files: byTop.get(SHARED)?.files ?? 0,
+      size_bytes: byTop.get(SHARED)?.bytes ?? 0,
+    },
+    unread_files: unread.files,
+    unread_bytes: unread.bytes,
+    unread: named.map(({ path, sizeBytes, fetchedAtMs }) => ({
+      path,
+      size_bytes: sizeBytes,
+      fetched_at: isoSeconds(fetchedAtMs),
+    })),
+    ...fetchedAhead(rooms),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+const NOTHING = { files: 0, bytes: 0 };
+
+function pinsOf({ cache, upload }: Rooms, { id, username }: User) {
+  const { pins } = cache.background;
+  const queued = upload.usageOf(id);
+  return {
+    username,
+    pins: pins.ofUser(id).length,
+    pinned_bytes: pins.wantedBytes(id),
+    share_bytes: pins.shareBytes(id),
+    queued_bytes: queued.bytes,
+  };
+}
+
+function fetchedAhead({ cache }: Rooms) {
+  const sums = { prefetched_files: 0, prefetched_used_files: 0 };
+  for (const day of cache.background.days(COUNTED_DAYS).days) {
+    sums.prefetched_files += day.prefetchedFiles;
+    sums.prefetched_used_files += day.usedFiles;
+  }
+  return { days: COUNTED_DAYS, ...sums };
+}
+
+/**
+ * The words a download was asked with, undecoded: what follows `/download/`, or the query's `path`.
+ * The files room decodes them itself, as names with a bare `%` or `+` have two readings.
+ */
+function rawReference(message: ApiMessage): string {
+  const { rest } = callOf(message);
+  if (rest !== null) return rest;
+  const query = (message.req?.url ?? '').split('?').slice(1).join('?');
+  const pair = query.split('&').find((part) => part.startsWith('path='));
+  return pair?.slice('path='.length) ?? '';
 }
 
 const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {

@@ -1,12 +1,28 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
+import type {
+  ForgottenPlug,
+  NewTapoDeviceBody,
+  TapoDevice as WireDevice,
+  TapoDeviceChangeBody,
+  TapoDiscovery,
+  TapoMergeBody,
+  TapoToggleAnswer,
+  TapoToggleBody,
+} from '../lib/api/api.ts';
 import { type Acts, actOf, actsOf } from '../lib/guard/acts.ts';
+import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
-import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
+import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import type { PlugSample } from '../lib/tapo/tapo.ts';
-import { add, devices, discover, forgotten, merge, remove, toggle, update } from './device-acts.ts';
+import type {
+  DeviceWish,
+  PlugReading,
+  PlugSample,
+  SwitchedBy,
+  TapoDevice,
+} from '../lib/tapo/tapo.ts';
 import { DECLARATION } from './operations.ts';
-import { readNow, switchTo, toldReading } from './plug-acts.ts';
 
 interface TapoConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -16,6 +32,274 @@ interface TapoConfig extends NodeDef, StoredNode {
 /** Starts the reads that are due. What comes of each leaves the node when it is there. */
 async function sample({ tapo, schedule }: Rooms): Promise<void> {
   if (schedule.sampling.due()) await tapo.pollAll();
+}
+
+const BAD_ADDRESS =
+  'A plug is added by an IPv4 address of the home network, and not that of the NAS; a port may follow.';
+
+const NO_SUCCESSOR = {
+  loc: ['body', 'into'],
+  msg: 'into must be the id of another plug that is in the list',
+};
+
+const NOT_HANDED_OVER = {
+  side_by_side:
+    'Both plugs were metered at the same time for more than an hour, so neither succeeds the other.',
+  successor_not_read: 'The successor was not read since the other plug was. Try again when it was.',
+};
+
+const NOT_ASKED =
+  'The plug at this address has not asked for the old protocol, or has spoken a better one.';
+
+function devices({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answer(tapo.list(callOf(message).language).map(wire)));
+}
+
+async function discover({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const found = await tapo.discover(callOf(message).language);
+  const payload: TapoDiscovery = {
+    discovered: found.discovered,
+    new_devices: found.newDevices,
+    devices: found.devices.map(wire),
+  };
+  return withAnswer(message, answer(payload));
+}
+
+async function add({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { body, language } = callOf(message);
+  const { ip_address: address, ...rest } = body as NewTapoDeviceBody;
+  const outcome = await tapo.add({ address, ...wishOf(rest) }, language);
+  switch (outcome.kind) {
+    case 'added':
+      return withAnswer(message, answer(wire(outcome.device), 201));
+    case 'known':
+      return withAnswer(message, answer(wire(outcome.device)));
+    case 'bad_address':
+      return withAnswer(message, refuseAddress());
+    case 'full':
+      return withAnswer(message, refuse('conflict', { detail: 'BaluPi keeps up to 64 plugs.' }));
+  }
+}
+
+function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+  const { body, params, language } = callOf(message);
+  const {
+    ip_address: address,
+    confirm_old_protocol: confirmed,
+    ...rest
+  } = body as TapoDeviceChangeBody;
+  const wish = {
+    ...wishOf(rest),
+    ...(address === undefined ? {} : { address }),
+    ...(confirmed === undefined ? {} : { confirmOldProtocol: confirmed }),
+  };
+  const outcome = tapo.update(params['id'] ?? '', wish, language);
+  switch (outcome.kind) {
+    case 'updated':
+      return withAnswer(message, answer(wire(outcome.device)));
+    case 'unknown_device':
+      return withAnswer(message, refuse('not_found'));
+    case 'bad_address':
+      return withAnswer(message, refuseAddress());
+    case 'old_protocol_not_asked':
+      return withAnswer(message, refuse('conflict', { detail: NOT_ASKED }));
+  }
+}
+
+function forgotten({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+  const payload: ForgottenPlug[] = tapo.forgotten().map((plug) => ({
+    id: plug.id,
+    name: plug.name,
+    mac_address: plug.macAddress,
+    model: plug.model,
+    device_number: plug.deviceNumber,
+    forgotten_at: isoSeconds(plug.forgottenMs),
+  }));
+  return withAnswer(message, answer(payload));
+}
+
+function remove({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+  const known = tapo.remove(callOf(message).params['id'] ?? '');
+  return withAnswer(message, known ? answer({ message: 'Forgotten' }) : refuse('not_found'));
+}
+
+/** The history first: an old plug that is still there can be merged again, a lost one not. */
+function merge({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+  const { body, params, language } = callOf(message);
+  const { into } = body as TapoMergeBody;
+  const old = [...tapo.list(language), ...tapo.forgotten()].find(({ id }) => id === params['id']);
+  const successor = tapo.list(language).find(({ id }) => id === into);
+  if (old === undefined) return withAnswer(message, refuse('not_found'));
+  if (successor === undefined || successor.id === old.id) {
+    return withAnswer(message, refuse('invalid', { errors: [NO_SUCCESSOR] }));
+  }
+  const by = callerOf(message).user.username;
+  const { kind } = energy.handOver(old.deviceNumber, successor.deviceNumber, by);
+  if (kind !== 'handed_over') {
+    return withAnswer(message, refuse('conflict', { detail: NOT_HANDED_OVER[kind] }));
+  }
+  tapo.erase(old.id);
+  return withAnswer(message, answer(wire(successor)));
+}
+
+/** A flow that acts as the Pi itself is nobody in particular. */
+function switcher({ req }: ApiMessage): SwitchedBy {
+  const caller = req?.call?.caller ?? null;
+  const isPerson = caller !== null && caller.user.id !== 0;
+  return isPerson ? { how: 'user', username: caller.user.username } : { how: 'flow' };
+}
+
+async function toggle({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { body, params, language } = callOf(message);
+  const { force } = body as TapoToggleBody;
+  const outcome = await tapo.toggle(params['id'] ?? '', { force, language, by: switcher(message) });
+  switch (outcome.kind) {
+    case 'switched': {
+      const new_state = outcome.isOn ? 'on' : 'off';
+      const payload: TapoToggleAnswer = { success: true, device_id: outcome.id, new_state };
+      return withAnswer(message, answer(payload));
+    }
+    case 'unknown_device':
+      return withAnswer(message, refuse('not_found'));
+    case 'guarded':
+      return withAnswer(message, refuse('nas_plug_guard'));
+    case 'failed':
+      return withAnswer(message, refuse('plug_unreachable', { detail: outcome.hint }));
+  }
+}
+
+function refuseAddress(): Answer {
+  const errors = [{ loc: ['body', 'ip_address'], msg: BAD_ADDRESS }];
+  return refuse('invalid', { detail: BAD_ADDRESS, errors });
+}
+
+/** Leaves out what was not wished for; an absent name changes nothing. */
+function wishOf(body: Pick<TapoDeviceChangeBody, 'name' | 'role'>): DeviceWish {
+  return {
+    ...(body.name === undefined ? {} : { name: body.name }),
+    ...(body.role === undefined ? {} : { role: body.role }),
+  };
+}
+
+function wire(device: TapoDevice): WireDevice {
+  return {
+    id: device.id,
+    name: device.name,
+    ip_address: device.ipAddress,
+    mac_address: device.macAddress,
+    model: device.model,
+    role: device.role,
+    is_online: device.isOnline,
+    is_on: device.isOn,
+    firmware: device.firmware,
+    last_seen: device.lastSeenMs === null ? null : isoSeconds(device.lastSeenMs),
+    state: device.state,
+    state_hint: device.stateHint,
+    old_protocol: device.oldProtocol,
+    device_number: device.deviceNumber,
+  };
+}
+
+type PlugMessage = ApiMessage & { code?: string };
+
+/**
+ * Switches a plug.
+ * @param to null: to the other side
+ * @param given `device`, by id or name; `force` cuts the plug of a NAS that is not off
+ * @throws Error in words for a Catch node, with the code in the message
+ */
+async function switchTo(
+  to: 'on' | 'off' | null,
+  { tapo }: Rooms,
+  message: PlugMessage,
+  given: Given,
+): Promise<ApiMessage> {
+  const plug = chosen(tapo.list(), message, given);
+  const by = switcher(message);
+  const outcome = await tapo.toggle(plug.id, {
+    ...(to === null ? {} : { to }),
+    force: given['force'] === true,
+    by,
+  });
+  switch (outcome.kind) {
+    case 'switched':
+      message.payload = { device_id: outcome.id, name: plug.name, is_on: outcome.isOn };
+      return message;
+    case 'unknown_device':
+      throw refused(message, 'not_found', `The plug ${plug.name} is no longer there.`);
+    case 'guarded':
+      throw refused(
+        message,
+        'nas_plug_guard',
+        'This plug feeds the NAS, which is not off. It was left on.',
+      );
+    case 'failed':
+      throw refused(message, 'plug_unreachable', outcome.hint);
+  }
+}
+
+/**
+ * Reads a plug, now.
+ * @param given `device`, by id or name
+ * @throws Error as {@link switchTo} does
+ */
+async function readNow({ tapo }: Rooms, message: PlugMessage, given: Given): Promise<ApiMessage> {
+  const plug = chosen(tapo.list(), message, given);
+  const outcome = await tapo.read(plug.id);
+  if (outcome === null) {
+    throw refused(message, 'not_found', `The plug ${plug.name} is no longer there.`);
+  }
+  if (outcome.kind !== 'reading') throw refused(message, 'plug_unreachable', outcome.detail);
+  message.payload = readingOf(plug, outcome.reading);
+  return message;
+}
+
+/**
+ * A reading for a flow; null for one that did not come, or of another plug than the chosen.
+ * @param given `device`, by id or name; without it every plug is chosen
+ */
+function toldReading({ tapo }: Rooms, { id, outcome }: PlugSample, given: Given): object | null {
+  if (outcome.kind !== 'reading') return null;
+  const plugs = tapo.list();
+  const plug = plugs.find((one) => one.id === id);
+  const device = textIn(given, 'device');
+  const isOther = device !== '' && plugCalled(plugs, device) !== plug;
+  return plug === undefined || isOther ? null : readingOf(plug, outcome.reading);
+}
+
+function readingOf({ id, name }: Pick<TapoDevice, 'id' | 'name'>, reading: PlugReading): object {
+  const { powerMw, voltageMv, currentMa, todayEnergyWh, monthEnergyWh, isOn } = reading;
+  return {
+    ...{ device_id: id, name, is_on: isOn, power_w: thousandth(powerMw) },
+    ...{ voltage_v: thousandth(voltageMv), current_a: thousandth(currentMa) },
+    ...{ energy_today_wh: todayEnergyWh, energy_month_wh: monthEnergyWh },
+  };
+}
+
+/** What a plug does not tell is null, never 0. */
+function thousandth(value: number | null): number | null {
+  return value === null ? null : value / 1_000;
+}
+
+function chosen(plugs: readonly TapoDevice[], message: PlugMessage, given: Given): TapoDevice {
+  const wanted = textIn(given, 'device');
+  const plug = plugCalled(plugs, wanted);
+  if (plug !== undefined) return plug;
+  throw refused(
+    message,
+    'not_found',
+    wanted === '' ? 'Choose a plug, or name it in msg.device.' : `There is no plug ${wanted}.`,
+  );
+}
+
+/** By id first: somebody may call a plug like another one's id. */
+function plugCalled(plugs: readonly TapoDevice[], wanted: string): TapoDevice | undefined {
+  return plugs.find(({ id }) => id === wanted) ?? plugs.find(({ name }) => name === wanted);
+}
+
+function refused(message: PlugMessage, code: string, words: string): Error {
+  message.code = code;
+  return new Error(words);
 }
 
 const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {

@@ -1,7 +1,12 @@
-import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type {
+  ChunkedInit,
+  ChunkQuery,
+  Conflict,
+  ConflictBody,
+  ConflictList,
   DeviceQueue,
   SyncStatusQuery,
   TakeUpBody,
@@ -12,6 +17,7 @@ import type {
 import { eventMessage, ofUpload } from '../lib/events/events.ts';
 import { actOf, type Acts, actsOf } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
+import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
 import { answer, answerNow, isoSeconds } from '../lib/http/http.ts';
 import {
@@ -22,8 +28,15 @@ import {
   textIn,
 } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { acceptAnswer, refusedAnswer, type UploadNews } from '../lib/upload/upload.ts';
-import { conflicts, resolveConflict, RESUMABLE_ACTS } from './conflict-acts.ts';
+import {
+  acceptAnswer,
+  begunAnswer,
+  chunkAnswer,
+  completedAnswer,
+  refusedAnswer,
+  unfinishedAnswer,
+  type UploadNews,
+} from '../lib/upload/upload.ts';
 import { DECLARATION } from './operations.ts';
 
 interface UploadConfig extends NodeDef, StoredNode {
@@ -161,8 +174,76 @@ const OUTCOMES: readonly UploadNews['kind'][] = [
   'upload_failed',
 ];
 
+/** `GET /api/files/conflicts`. */
+function conflicts({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  const open = upload.conflicts(callerOf(message));
+  const payload: ConflictList = { conflicts: open.map((conflict) => ({ ...conflict })) };
+  return withAnswer(message, answer(payload));
+}
+
+/** `POST /api/files/conflicts/{id}`. */
+async function resolveConflict({ upload, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { body, params } = callOf(message);
+  const { resolution } = body as ConflictBody;
+  const done = await upload.resolveConflict(callerOf(message), Number(params['id']), resolution);
+  switch (done.kind) {
+    case 'resolved': {
+      const payload: Conflict = { ...done.conflict };
+      return withAnswer(message, answer(payload));
+    }
+    case 'asleep':
+      return withAnswer(message, asleepAnswer(nas.presence.state));
+    case 'refused':
+      return withAnswer(message, refusedAnswer(done));
+  }
+}
+
+async function begin({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const { filename, total_size: totalBytes, target_path } = callOf(message).body as ChunkedInit;
+  const wish = { filename, totalBytes, folder: target_path ?? '' };
+  return withAnswer(message, begunAnswer(await upload.resumable.begin(callerOf(message), wish)));
+}
+
+async function chunk({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+  const request = requestOf(message);
+  const { chunk_index: index } = callOf(message).query as ChunkQuery;
+  const received = await upload.resumable.chunk(callerOf(message), request, idOf(message), index);
+  const given = chunkAnswer(received);
+  if (given === null) return null;
+  if (received.kind !== 'refused' || request.complete) return withAnswer(message, given);
+  // The rest of the refused chunk still comes, which the reply node knows nothing of.
+  answerNow(request, responseOf(message), given);
+  return null;
+}
+
+async function complete({ upload }: Rooms, message: ApiMessage): Promise<unknown> {
+  const { headers } = requestOf(message);
+  const done = await upload.resumable.complete(callerOf(message), idOf(message), headers);
+  const out = withAnswer(message, completedAnswer(done));
+  return done.kind === 'refused' ? [null, out] : [out, null];
+}
+
+async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+  const done = await upload.resumable.abort(callerOf(message), idOf(message));
+  const given =
+    done.kind === 'refused' ? refusedAnswer(done) : answer({ message: 'Upload aborted' });
+  return withAnswer(message, given);
+}
+
+function unfinished({ upload }: Rooms, message: ApiMessage): ApiMessage {
+  return withAnswer(message, unfinishedAnswer(upload.resumable.unfinished(callerOf(message))));
+}
+
+function idOf(message: ApiMessage): string {
+  return callOf(message).params['upload_id'] ?? '';
+}
+
 const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
-  ...RESUMABLE_ACTS,
+  begin,
+  chunk,
+  complete,
+  abort,
+  unfinished,
   accept: { run: accept, forFlows: { run: acceptPayload, owner: 'user' } },
   status,
   list,
