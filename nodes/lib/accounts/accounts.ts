@@ -5,7 +5,7 @@ import type { NasApi, NasClient, NasJson, NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import { Authenticator } from './authenticator.ts';
+import { Authenticator, NasVerdicts } from './authenticator.ts';
 import {
   AccountEvents,
   type AccountNews,
@@ -34,18 +34,18 @@ import {
   saysInactive,
   silentCode,
 } from './nas-answers.ts';
-import { NasVerdicts } from './nas-verdicts.ts';
 import { PageSessionRows } from './page-session-rows.ts';
 import { EditorSessions, PageSessions, RoleRecheck } from './page-sessions.ts';
 import { PairedDesktops, type StoredCredentials } from './paired-desktops.ts';
 import { PiTokens } from './pi-tokens.ts';
-import { PiSignIn, Refresh } from './refresh.ts';
 import {
   type Checked,
   type LoginTry,
   PageSignIn,
   PasswordVerifiers,
   PersonSignIn,
+  PiSignIn,
+  Refresh,
   SCRYPT_COST,
   type SecondFactorTry,
   SignIn,

@@ -1,10 +1,28 @@
 import passport from 'passport';
 import { ExtractJwt, Strategy as JwtStrategy } from 'passport-jwt';
 import { Strategy } from 'passport-strategy';
-import type { AuthVerdict, Caller } from './caller.ts';
 import { LruMap } from '../limits/limits.ts';
-import { bearerOf, hasForm } from './nas-answers.ts';
+import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import type { AuthVerdict, Caller, User } from './caller.ts';
+import type { CallBudget } from './login-limits.ts';
+import {
+  bearerOf,
+  hasForm,
+  hashToken,
+  mayAsk,
+  type NasClaims,
+  readNasUser,
+  readTokenForm,
+  saysInactive,
+  silentCode,
+  SingleFlight,
+  type TokenForm,
+} from './nas-answers.ts';
 import type { PiTokens } from './pi-tokens.ts';
+import type { UserBook } from './user-book.ts';
+import type { VerdictRow } from './user-rows.ts';
 
 /** What Passport calls back with; challenges in the order of the strategies. */
 type PassportCallback = (
@@ -164,4 +182,251 @@ function piTokenStrategy(tokens: PiTokens): JwtStrategy {
 /** All that the strategies read of a request. */
 interface PlainRequest {
   readonly headers: { readonly authorization?: string | undefined };
+}
+
+/** Contract 2: at most 5 minutes while the NAS answers. */
+const FRESH_MS = 300_000;
+
+/** How long a user object that the NAS told stands for further tokens of that user. */
+const TOLD_FRESH_MS = 3_600_000;
+
+/** After a silent ask, kept verdicts do not ask again this long: each would wait for a timeout. */
+const SILENCE_MS = 5_000;
+
+type Form = Exclude<TokenForm, { kind: 'none' }>;
+type Asked = AuthVerdict | { readonly kind: 'silent' };
+
+/** What a token says of itself, which is the same each time it is shown. */
+interface ReadToken {
+  readonly form: Form;
+  readonly hash: Buffer;
+}
+
+const FORMS_REMEMBERED = 200;
+
+const REFUSED: AuthVerdict = { kind: 'refused', code: 'bad_token' };
+
+interface NasVerdictsDeps {
+  readonly nas: NasClient;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly graceMs: number;
+  readonly budget: Pick<CallBudget, 'made'>;
+  /** Hears of each token right after the NAS confirmed it. */
+  readonly onConfirmed: (user: User, token: string) => void;
+}
+
+/**
+ * Whether the NAS vouches for a token. The Pi never owns the NAS's key, so it asks, by a route that
+ * wakes nothing, and keeps the answer: a short while as long as it could ask again, and through the
+ * sleep until the token's own end plus the grace.
+ */
+export class NasVerdicts {
+  readonly #deps: NasVerdictsDeps;
+  readonly #flight = new SingleFlight<Asked>();
+  readonly #forms = new LruMap<string, ReadToken>(FORMS_REMEMBERED);
+  readonly #whys = new Set<Promise<void>>();
+  #silentUntilMs = -Infinity;
+
+  constructor(deps: NasVerdictsDeps) {
+    this.#deps = deps;
+  }
+
+  async judge(token: string): Promise<AuthVerdict> {
+    const read = this.#formOf(token);
+    if (read === null) return REFUSED;
+    const { form, hash } = read;
+    const kept = this.#deps.book.verdicts.find(hash);
+    if (this.#isOver(hash, kept)) return REFUSED;
+    if (kept !== null && this.#isFresh(kept)) return this.#letIn(kept, token);
+    if (!this.#mayAsk(kept)) return this.#withoutNas(kept, form, token);
+    const asked = await this.#flight.run(hash.toString('base64'), () =>
+      this.#ask(token, hash, form),
+    );
+    if (asked.kind !== 'silent') return asked;
+    // Read again: the token may have been refused while the ask was under way.
+    const now = this.#deps.book.verdicts.find(hash);
+    return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
+  }
+
+  /**
+   * Some call came back 401: that token is over. Only the words of a 401 tell that its whole account
+   * is switched off, and not every call reads them, so the NAS is asked once more.
+   */
+  refused(token: string): void {
+    const read = this.#formOf(token);
+    const kept = read === null ? null : this.#deps.book.verdicts.find(read.hash);
+    this.#deps.book.refuse(token);
+    if (read === null || kept === null || kept.endedAtMs !== null) return;
+    const asking = this.#whyRefused(token, read.form).finally(() => {
+      this.#whys.delete(asking);
+    });
+    this.#whys.add(asking);
+  }
+
+  /** Waits for what is being asked. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#whys);
+  }
+
+  async #whyRefused(token: string, form: Form): Promise<void> {
+    const { nas, presence } = this.#deps;
+    if (!mayAsk(presence.state)) return;
+    const answer = await nas.preflight(token, { auto: true });
+    if (answer.kind === 'answer' && answer.status === 401) this.#end(token, form, answer.body);
+  }
+
+  #formOf(token: string): ReadToken | null {
+    const known = this.#forms.get(token);
+    if (known !== undefined) return known;
+    const form = readTokenForm(token);
+    if (form.kind === 'none') return null;
+    const read = { form, hash: hashToken(token) };
+    this.#forms.set(token, read);
+    return read;
+  }
+
+  #isOver(hash: Buffer, kept: VerdictRow | null): boolean {
+    return (kept !== null && kept.endedAtMs !== null) || this.#deps.book.isRefused(hash);
+  }
+
+  #isFresh(kept: VerdictRow): boolean {
+    const nowMs = this.#deps.time.nowMs();
+    const ended = kept.expiresAtMs !== null && nowMs >= kept.expiresAtMs;
+    return !ended && nowMs - kept.confirmedAtMs < FRESH_MS && this.#isHeld(kept);
+  }
+
+  /**
+   * After a start a kept verdict knows its user and nothing to act with: asked once, the NAS makes
+   * a live token of theirs, and what waits for them goes on at once.
+   */
+  #isHeld({ userId }: VerdictRow): boolean {
+    const { book, presence } = this.#deps;
+    return !mayAsk(presence.state) || book.live.ofUser(userId) !== null;
+  }
+
+  #mayAsk(kept: VerdictRow | null): boolean {
+    const { presence, clock } = this.#deps;
+    if (!mayAsk(presence.state)) return false;
+    return kept === null || clock.monotonicMs() >= this.#silentUntilMs;
+  }
+
+  #letIn(kept: VerdictRow, token: string): AuthVerdict {
+    const user = this.#deps.book.userOf(kept.userId);
+    if (user === null) return REFUSED;
+    const caller = { user, kind: 'nas', nasToken: token, scope: 'all' } as const;
+    const device = kept.kind === 'api_key' ? keyDevice(token) : kept.device;
+    return { kind: 'caller', caller: device === null ? caller : { ...caller, device } };
+  }
+
+  /** By what is kept: until the token's own end plus the grace. */
+  #withoutNas(kept: VerdictRow | null, form: Form, token: string): AuthVerdict {
+    const { time, graceMs, presence } = this.#deps;
+    const cannotAsk = { kind: 'cannot_ask', code: silentCode(presence.state) } as const;
+    const endMs = form.kind === 'jwt' ? form.claims.expiresAtMs : (kept?.confirmedAtMs ?? 0);
+    if (time.nowMs() < endMs + graceMs) {
+      return kept === null ? cannotAsk : this.#letIn(kept, token);
+    }
+    // A JWT that long expired is over whoever is asked; a key may well be good still.
+    return form.kind === 'jwt' ? REFUSED : cannotAsk;
+  }
+
+  async #ask(token: string, hash: Buffer, form: Form): Promise<Asked> {
+    const answer = await this.#preflight(token);
+    const said = this.#read(answer, token, form);
+    if (said !== 'good') return said;
+    const user = await this.#whose(token, hash, form);
+    if (user === null) return REFUSED;
+    if (user === 'silent') return { kind: 'silent' };
+    const kept = this.#deps.book.verdicts.find(hash);
+    // Refused by another call meanwhile, or its user just switched off.
+    if (kept === null || this.#isOver(hash, kept)) return REFUSED;
+    this.#deps.onConfirmed(user, token);
+    return this.#letIn(kept, token);
+  }
+
+  async #preflight(token: string): Promise<NasJson> {
+    const { nas, presence, budget } = this.#deps;
+    budget.made();
+    const answer = await nas.preflight(token, { auto: true });
+    const { reachable, awake } = presence.state;
+    const shut = answer.kind === 'answer' && answer.status === 503 && reachable && !awake;
+    // Some sync routes answer 503 to `auto` in soft sleep; a plain preflight was measured to be
+    // answered then, and to wake nothing.
+    return shut ? nas.preflight(token) : answer;
+  }
+
+  #read(answer: NasJson, token: string, form: Form): Asked | 'good' {
+    // A NAS that is asked too often says nothing of the token: what is kept counts (contract 2).
+    if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) {
+      this.#silentUntilMs = this.#deps.clock.monotonicMs() + SILENCE_MS;
+      return { kind: 'silent' };
+    }
+    const { status, body } = answer;
+    if (status >= 200 && status < 300) return 'good';
+    if (status === 401 || status === 403) this.#end(token, form, body);
+    return REFUSED;
+  }
+
+  #end(token: string, form: Form, body: unknown): void {
+    const { book } = this.#deps;
+    const kept = book.verdicts.find(hashToken(token));
+    book.refuse(token);
+    if (!saysInactive(body)) return;
+    // The NAS says so only after it has found the signature good, so the claim can be believed.
+    const userId = kept?.userId ?? (form.kind === 'jwt' ? form.claims.userId : null);
+    if (userId !== null && book.users.find(userId) !== null) book.deactivate(userId);
+  }
+
+  /** @returns null when the account is switched off, `silent` when a key's owner cannot be learnt */
+  async #whose(token: string, hash: Buffer, form: Form): Promise<User | null | 'silent'> {
+    const { book } = this.#deps;
+    const need = form.kind === 'jwt' ? this.#needOfMe(hash, form.claims) : 'must';
+    if (need !== 'no') {
+      const told = await this.#me(token, form);
+      if (told !== 'silent') return told;
+    }
+    if (form.kind === 'jwt') {
+      if (need === 'must') return 'silent';
+      const { userId, username, role, issuedAtS } = form.claims;
+      return book.confirm(token, { id: userId, username, role, iatS: issuedAtS, profile: null });
+    }
+    const kept = book.verdicts.find(hash);
+    const user = kept === null ? null : book.userOf(kept.userId);
+    if (user === null) return 'silent';
+    return book.confirm(token, { ...user, iatS: 0, profile: null });
+  }
+
+  /**
+   * Whether `me` has to tell whose an unseen token is. A claim gives id and name, and neither makes
+   * a person: the id may have been a deleted user's, and the name another's.
+   */
+  #needOfMe(hash: Buffer, { userId, username }: NasClaims): 'no' | 'should' | 'must' {
+    const { book } = this.#deps;
+    const { users, verdicts } = book;
+    if (verdicts.find(hash) !== null) return 'no';
+    if (users.namesakes(username, userId).length > 0) return 'must';
+    const known = users.find(userId);
+    if (typeof known?.createdAtS === 'number' && known.username !== username) return 'must';
+    // Ids come back, and only what `me` tells, `created_at`, sets two people apart.
+    return book.wasToldLately(userId, TOLD_FRESH_MS) ? 'no' : 'should';
+  }
+
+  async #me(token: string, form: Form): Promise<User | null | 'silent'> {
+    const { book, nas, budget } = this.#deps;
+    budget.made();
+    const answer = await nas.me(token, { auto: true });
+    const told =
+      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    if (told !== null) return book.learnMe(told, token);
+    if (answer.kind !== 'answer' || answer.status !== 401) return 'silent';
+    this.#end(token, form, answer.body);
+    return null;
+  }
+}
+
+function keyDevice(apiKey: string): string {
+  return `key:${hashToken(apiKey).toString('base64url')}`;
 }
