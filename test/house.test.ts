@@ -77,8 +77,8 @@ const PLANTED: readonly Planted[] = [
   {
     rule: 'packages-by-their-door',
     files: {
-      'host/bad.ts': using('../packages/node-red-flow-files/lib/flow-text.ts'),
-      'packages/node-red-flow-files/lib/flow-text.ts': EMPTY,
+      'host/bad.ts': using('../packages/node-red-flow-files/lib/flow-set.ts'),
+      'packages/node-red-flow-files/lib/flow-set.ts': EMPTY,
     },
   },
   { rule: 'no-unresolved', files: { 'host/bad.ts': using('./nowhere.ts') } },

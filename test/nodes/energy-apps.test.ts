@@ -5,7 +5,7 @@ import type { Costs } from '../../packages/node-red-contrib-balupi-tapo/lib/ener
 import type {
   Dashboard,
   HoursOf,
-} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/dashboard.ts';
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/summary.ts';
 import type { History } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/history.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';

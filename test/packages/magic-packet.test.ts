@@ -4,9 +4,9 @@ import type { NetworkInterfaceInfo } from 'node:os';
 import {
   broadcastAddresses,
   parseWakeAddress,
+  udpMagicPacket,
   wakeTargets,
-} from '../../packages/node-red-contrib-balupi-wol/lib/broadcast-addresses.ts';
-import { udpMagicPacket } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+} from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 
 function network(address: string, netmask: string, internal = false): NetworkInterfaceInfo {
   return { address, netmask, internal, family: 'IPv4', mac: '02:00:00:00:00:01', cidr: null };

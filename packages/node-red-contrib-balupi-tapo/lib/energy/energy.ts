@@ -10,14 +10,6 @@ import type {
 } from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import type { Counted, CountedCost } from './counters.ts';
-import {
-  type Dashboard,
-  dashboardOf,
-  type HoursOf,
-  hoursOf,
-  type StretchUse,
-  useInStretch,
-} from './dashboard.ts';
 import { assembleEnergy, type EnergyDeps } from './energy-parts.ts';
 import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
 import { type Current, type Latest, ReadingsAside } from './latest.ts';
@@ -39,20 +31,26 @@ import type { Report, ReportLines, ReportRefusal, Reports, ReportWish } from './
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import type { HandOverOutcome } from './succession.ts';
 import {
+  type Dashboard,
+  dashboardOf,
   type DeviceStandby,
+  type HoursOf,
+  hoursOf,
   householdSummary,
   type NasPlug,
   nasSummary,
   NO_NAS,
   standbyOfDevices,
+  type StretchUse,
   type Summary,
+  useInStretch,
 } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { OnUnusual, UnusualWatch } from './unusual.ts';
 
 export type { Costs } from './costs.ts';
 export type { Counted } from './counters.ts';
-export type { Dashboard, PeriodStats } from './dashboard.ts';
+export type { Dashboard, PeriodStats } from './summary.ts';
 export * from './energy-wire.ts';
 export {
   homeAssistantFarewells,

@@ -72,7 +72,7 @@ type Spoken =
  *   firmware only moves away from AES and going back would be how a forger gets the password.
  *
  * Which of the owner's own plugs it is, is checked by `get_device_info` right after the login
- * (see `own-plug.ts`).
+ * (see `plug-driver.ts`).
  */
 export class PlugLogin {
   readonly #deps: PlugLoginDeps;
