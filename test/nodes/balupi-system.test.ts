@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { PiLoad } from '../../nodes/lib/system/pi-load.ts';
+import type { PiLoad } from '../../nodes/lib/system/system.ts';
 import { AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
-import type { PiLoad } from '../../nodes/lib/system/pi-load.ts';
+import type { PiLoad } from '../../nodes/lib/system/system.ts';
 import { type Stage, stages } from './stage.ts';
 import { NODE_FILES } from './stage-flow.ts';
 

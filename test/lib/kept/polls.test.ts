@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Polls } from '../../../nodes/lib/kept/kept-answers.ts';
+import { Polls } from '../../../nodes/lib/kept/kept.ts';
 import { BackgroundBudget } from '../../../nodes/lib/nas/probe.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
