@@ -3,12 +3,35 @@ import {
   beginChunks,
   type ChunkedList,
   completeChunks,
+  joined,
   Refused,
   sendChunk,
   sendWhole,
   unfinished,
 } from './api.ts';
-import { remembered } from './remembered.ts';
+
+/** Of unfinished uploads, by their ids: the version of the file. No name is kept in a browser. */
+const PREFIX = 'balupi-upload-';
+
+/** What this browser knows of uploads that a page before this one began. */
+const remembered = {
+  /** @param lastModified of the file, epoch ms: another version must not go on where this one broke off */
+  keep(id: string, lastModified: number): void {
+    try {
+      localStorage.setItem(`${PREFIX}${id}`, String(lastModified));
+    } catch (problem) {
+      // A browser that keeps nothing begins anew after a reload, and loses no more than that.
+      if (!(problem instanceof DOMException)) throw problem;
+    }
+  },
+  versionOf(id: string): number | null {
+    const kept = localStorage.getItem(`${PREFIX}${id}`);
+    return kept === null ? null : Number(kept);
+  },
+  forget(id: string): void {
+    localStorage.removeItem(`${PREFIX}${id}`);
+  },
+};
 
 /** A file that somebody chose, and where it goes. */
 export interface Chosen {
@@ -299,4 +322,65 @@ function isPassing({ status, code }: Refused): boolean {
 function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Deeper than any family's folders, and no end for a link that leads into itself. */
+const MOST_DEPTH = 32;
+
+/**
+ * What was dropped on the page, with the folders it lay in.
+ *
+ * @param into the folder it was dropped on
+ */
+export async function droppedFiles(transfer: DataTransfer, into: string): Promise<Chosen[]> {
+  // Both are gone once the event is over, so they are taken before anything is waited for.
+  const files = [...transfer.files];
+  const entries = [...transfer.items]
+    .map((item) => item.webkitGetAsEntry())
+    .filter((entry) => entry !== null);
+  if (entries.length === 0) return files.map((file) => ({ file, folder: into, name: file.name }));
+  const found = await Promise.all(entries.map((entry) => filesOf(entry, into, 0)));
+  return found.flat();
+}
+
+/** What a picker gave, also one for whole folders. */
+export function pickedFiles(files: Iterable<File>, into: string): Chosen[] {
+  return [...files].map((file) => {
+    const [, ...above] = file.webkitRelativePath.split('/').reverse();
+    return { file, folder: above.reverse().reduce(joined, into), name: file.name };
+  });
+}
+
+async function filesOf(entry: FileSystemEntry, into: string, depth: number): Promise<Chosen[]> {
+  if (isFile(entry)) {
+    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    return [{ file, folder: into, name: file.name }];
+  }
+  if (!isFolder(entry) || depth === MOST_DEPTH) return [];
+  const folder = joined(into, entry.name);
+  const found: Chosen[] = [];
+  for (const child of await childrenOf(entry))
+    found.push(...(await filesOf(child, folder, depth + 1)));
+  return found;
+}
+
+/** A browser gives a hundred at a time, and none at the end. */
+async function childrenOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader();
+  const all: FileSystemEntry[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile;
+}
+
+function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
+  return entry.isDirectory;
 }

@@ -1,17 +1,21 @@
-import { h, type JSX } from 'preact';
+import { type ComponentChildren, h, type JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Refused } from './api.ts';
 import { Dialogs, Viewer } from './dialogs.ts';
-import { droppedFiles, pickedFiles } from './dropped.ts';
 import type { FilesApp } from './files-app.ts';
 import { viewOf } from './folder.ts';
-import { Head, Menu, useIsWide } from './frame.ts';
 import { Grid } from './grid.ts';
-import { Notes, Problem } from './notes.ts';
-import { Button, IconButton } from './parts.ts';
+import { Button, CloseButton, IconButton, Note } from './parts.ts';
 import { addressOf, SHARED_WITH_ME, trailOf } from './place.ts';
-import { Icon, Name, nameText } from './show.ts';
-import { UploadPanel } from './upload-panel.ts';
-import { say, sayCount } from './words.ts';
+import { Icon, Name, nameText, problemText, sizeText, whenText } from './show.ts';
+import {
+  type BrokenOff,
+  droppedFiles,
+  pickedFiles,
+  type Upload,
+  type UploadState,
+} from './uploads.ts';
+import { type Key, say, sayCount, written } from './words.ts';
 
 export interface AppProps {
   readonly app: FilesApp;
@@ -242,5 +246,369 @@ function Empty({ app }: AppProps): JSX.Element {
     h(Icon, { name: 'folder', size: 44 }),
     h('p', {}, say('empty')),
     app.mayPut ? h('p', { class: 'soft' }, say('dropOrChoose')) : null,
+  );
+}
+
+/** The pages of the house, in the order of their menu. */
+const PAGES: readonly {
+  readonly path: string;
+  readonly name: Key;
+}[] = [
+  { path: '/dashboard/energy', name: 'energy' },
+  { path: '/dashboard/nas', name: 'nasAndCache' },
+  { path: '/dashboard/files', name: 'files' },
+  { path: '/dashboard/uploads', name: 'uploads' },
+  { path: '/dashboard/plugs', name: 'plugs' },
+  { path: '/dashboard/activity', name: 'activity' },
+  { path: '/dashboard/people', name: 'people' },
+  { path: '/dashboard/notices', name: 'notifications' },
+  { path: '/dashboard/system', name: 'system' },
+];
+
+/** From here up the head has room for the menu, as on the other pages. */
+const WIDE = matchMedia('(min-width: 1181px)');
+
+/** Whether the menu is in the head; else it is below the thumb. */
+function useIsWide(): boolean {
+  const [isWide, setWide] = useState(WIDE.matches);
+  useEffect(() => {
+    const measure = (): void => setWide(WIDE.matches);
+    WIDE.addEventListener('change', measure);
+    return () => WIDE.removeEventListener('change', measure);
+  }, []);
+  return isWide;
+}
+
+/** The head that all pages have. */
+function Head({ app, isWide }: AppProps & { readonly isWide: boolean }): JSX.Element {
+  return h(
+    'header',
+    { class: 'top' },
+    h('button', { type: 'button', class: 'skip', onClick: skip }, say('toContent')),
+    h('h1', {}, say('files')),
+    isWide ? h(Menu, {}) : null,
+    h('span', { class: 'user' }, app.reader.username),
+    app.reader.isAdmin
+      ? h(
+          'a',
+          {
+            class: 'icon-btn',
+            href: '/dashboard/settings',
+            title: say('settings'),
+            'aria-label': say('settings'),
+          },
+          h(Icon, { name: 'settings' }),
+        )
+      : null,
+    h(Language, {}),
+    h(IconButton, { icon: 'look', label: say('lightOrDark'), onClick: changeLook }),
+    h(
+      'form',
+      { method: 'post', action: '/dashboard/sign-out' },
+      h(
+        'button',
+        {
+          class: 'icon-btn',
+          type: 'submit',
+          title: say('signOut'),
+          'aria-label': say('signOut'),
+        },
+        h(Icon, { name: 'leave' }),
+      ),
+    ),
+  );
+}
+
+/** Past the menu, for whoever goes by the keyboard. */
+function skip(): void {
+  document.querySelector('main')?.focus();
+}
+
+/** The way to the other pages. */
+function Menu(): JSX.Element {
+  const here = useRef<HTMLAnchorElement>(null);
+  useEffect(() => here.current?.scrollIntoView({ block: 'nearest', inline: 'center' }), []);
+  return h(
+    'nav',
+    { class: 'menu', 'aria-label': say('pages') },
+    PAGES.map(({ path, name }) => {
+      const mark = name === 'files' ? { 'aria-current': 'page' as const, ref: here } : {};
+      return h('a', { key: path, href: path, ...mark }, say(name));
+    }),
+  );
+}
+
+/** Every language that there is a catalogue for, under the name it gives itself. */
+function Language(): JSX.Element {
+  const onChange = (event: Event): void => {
+    keep('balupi_language', (event.currentTarget as HTMLSelectElement).value);
+    location.reload();
+  };
+  const label = say('language');
+  const { language, languages } = window.balupi;
+  return h(
+    'select',
+    { class: 'icon-btn', title: label, 'aria-label': label, value: language, onChange },
+    languages.map(({ id, name }) => h('option', { key: id, value: id, lang: id }, name)),
+  );
+}
+
+function changeLook(): void {
+  const root = document.documentElement;
+  const isDark =
+    root.dataset['look'] === 'dark' ||
+    (root.dataset['look'] !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const look = isDark ? 'light' : 'dark';
+  root.dataset['look'] = look;
+  keep('balupi_look', look);
+}
+
+/** As the other pages keep it. */
+function keep(name: string, value: string): void {
+  document.cookie = `${name}=${value}; path=/dashboard; samesite=strict; max-age=31536000`;
+}
+
+/** What is to be known before the list is read; nothing where all is well. */
+function Notes({ app }: AppProps): JSX.Element {
+  const { notice, folder, isSignedOut } = app;
+  // Where nothing of the folder is here, its problem stands in its place.
+  const problem = folder.entries.length > 0 && !isSignedOut ? folder.problem : null;
+  return h(
+    'div',
+    { class: 'notes' },
+    isSignedOut ? h(SignedOut, { app }) : null,
+    problem === null ? null : h(Note, { isBad: true, role: 'status' }, problemText(problem)),
+    h(Asleep, { app }),
+    h(Uploads, { app }),
+    app.uploads.brokenOff.map((upload) => h(Broken, { key: upload.upload_id, app, upload })),
+    notice === null
+      ? null
+      : h(
+          Note,
+          { isBad: notice.isBad, role: notice.isBad ? 'alert' : 'status' },
+          h('span', { class: 'grow' }, notice.text),
+          h(CloseButton, { onClose: () => app.dismiss() }),
+        ),
+  );
+}
+
+function SignedOut({ app }: AppProps): JSX.Element {
+  // In another tab: what is being uploaded here goes on once somebody has signed in there.
+  const target = app.uploads.isBusy ? { target: '_blank', rel: 'opener' } : {};
+  return h(
+    Note,
+    { isBad: true, role: 'alert' },
+    h('span', { class: 'grow' }, say('signInOver')),
+    h('a', { class: 'btn main', href: app.signIn, ...target }, say('signInAgain')),
+  );
+}
+
+/** The NAS sleeps: what that means here, and the way to wake it for whom it lets. */
+function Asleep({ app }: AppProps): JSX.Element | null {
+  const { nas, folder } = app;
+  if (nas === null || nas.online) return null;
+  const told = toldAgo(folder.ageSeconds);
+  const state = app.isWaking ? say('wakingUp') : say('asleep');
+  return h(
+    Note,
+    { role: 'status' },
+    h('span', { class: 'grow' }, [state, ...(told === null ? [] : [told])].join(' ')),
+    app.isWaking ? h('progress', { 'aria-label': say('wakingUp') }) : h(WakeButton, { app }),
+  );
+}
+
+function WakeButton({ app }: AppProps): JSX.Element | null {
+  if (!app.reader.mayWake || app.isWaking || app.isAwake) return null;
+  return h(Button, { label: say('wakeTheNas'), onClick: () => void app.wake() });
+}
+
+/** @param seconds since the NAS last told of the folder */
+function toldAgo(seconds: number | null): string | null {
+  if (seconds === null || seconds < 60) return null;
+  const when = whenText(Date.now() - seconds * 1_000);
+  return say('listOf', { when });
+}
+
+/** What of the queue concerns its owner: the page Uploads has the rest. */
+function Uploads({ app }: AppProps): JSX.Element | null {
+  const { sync } = app;
+  if (sync === null) return null;
+  const waiting = sync.pending_uploads + sync.pending_changes;
+  const said: string[] = [];
+  if (sync.conflicts > 0) {
+    said.push(sayCount(sync.conflicts, 'conflictsWait'));
+  }
+  if (sync.failed_uploads > 0) {
+    said.push(sayCount(sync.failed_uploads, 'haveFailed'));
+  }
+  if (waiting > 0 && !sync.nas_online) {
+    said.push(sayCount(waiting, 'goLater'));
+  }
+  if (said.length === 0) return null;
+  return h(
+    Note,
+    { role: 'status' },
+    h('span', { class: 'grow' }, said.join(' ')),
+    h('a', { class: 'btn', href: '/dashboard/uploads' }, say('toTheUploads')),
+  );
+}
+
+/** An upload that a page before this one began. */
+function Broken({ app, upload }: AppProps & { readonly upload: BrokenOff }): JSX.Element {
+  const { upload_id, filename, target_path, received_bytes, total_size } = upload;
+  const percent = written((100 * received_bytes) / Math.max(1, total_size), 0);
+  const onChange = (event: Event): void => {
+    const [file] = (event.currentTarget as HTMLInputElement).files ?? [];
+    if (file === undefined) return;
+    if (app.uploads.brokenOffLike(file) !== upload) {
+      app.tell(say('otherFile'), true);
+    } else app.upload([{ file, folder: target_path, name: filename }]);
+  };
+  const field = `again-${upload_id}`;
+  return h(
+    Note,
+    {},
+    h(
+      'span',
+      { class: 'grow' },
+      h('strong', {}, h(Name, { name: filename })),
+      ' ',
+      say('brokeOff', {
+        percent,
+        size: sizeText(total_size),
+      }),
+    ),
+    h(
+      'label',
+      { class: 'btn main', for: field },
+      say('chooseIt'),
+      h('input', { id: field, type: 'file', class: 'hidden', onChange }),
+    ),
+    h(Button, {
+      label: say('giveUp'),
+      onClick: () => void app.uploads.dropBrokenOff(upload_id),
+    }),
+  );
+}
+
+/** Why a folder cannot be seen, and what can be done about it. */
+function Problem({ app, problem }: AppProps & { readonly problem: Refused }): JSX.Element | null {
+  if (app.isSignedOut) return null;
+  const isAsleep = problem.code === 'nas_asleep';
+  const ways: ComponentChildren[] = [];
+  if (isAsleep) ways.push(h(WakeButton, { app }));
+  if (app.place.path !== '') {
+    ways.push(
+      h(Button, { label: say('toAllFiles'), onClick: () => app.go({ path: '', shows: null }) }),
+    );
+  }
+  if (problem.code === 'refresh_token_now') {
+    ways.push(h('a', { class: 'btn main', href: app.signIn }, say('signInAgain')));
+  }
+  const sentence = isAsleep ? say('folderNeverSeen') : problemText(problem);
+  return h(
+    'div',
+    { class: 'empty', role: 'alert' },
+    h(Icon, { name: isAsleep ? 'cloud' : 'file', size: 44 }),
+    h('p', {}, sentence),
+    h('div', { class: 'acts' }, ways),
+  );
+}
+
+/** What a list can show without becoming one more thing to scroll through. */
+const MOST_SHOWN = 60;
+/** What somebody wants to see first. */
+const RANK: Readonly<Record<UploadState, number>> = {
+  failed: 0,
+  sending: 1,
+  paused: 1,
+  waiting: 2,
+  done: 3,
+};
+
+/** What is being uploaded, below the list. */
+function UploadPanel({ app }: AppProps): JSX.Element | null {
+  const [isOpen, setOpen] = useState(true);
+  const { all } = app.uploads;
+  if (all.length === 0) return null;
+  const shown = [...all]
+    .sort((one, other) => RANK[one.state] - RANK[other.state])
+    .slice(0, MOST_SHOWN);
+  return h(
+    'section',
+    { class: 'uploads', 'aria-label': say('uploadsFromHere') },
+    h(
+      'div',
+      { class: 'uploads-head' },
+      h(Sum, { all }),
+      app.uploads.isBusy
+        ? null
+        : h(Button, { label: say('clear'), onClick: () => app.uploads.clear() }),
+      h(IconButton, {
+        ...{ icon: isOpen ? ('down' as const) : ('up' as const) },
+        label: isOpen ? say('hideList') : say('showList'),
+        onClick: () => setOpen(!isOpen),
+      }),
+    ),
+    isOpen
+      ? h(
+          'ul',
+          { class: 'uploads-list', tabIndex: 0, 'aria-label': say('uploadsFromHere') },
+          shown.map((upload) => h(Line, { key: upload.key, app, upload })),
+        )
+      : null,
+    isOpen && all.length > shown.length
+      ? h('p', { class: 'soft' }, say('andMore', { count: all.length - shown.length }))
+      : null,
+  );
+}
+
+function Sum({ all }: { readonly all: readonly Upload[] }): JSX.Element {
+  const done = all.filter(({ state }) => state === 'done').length;
+  const failed = all.filter(({ state }) => state === 'failed').length;
+  const totalBytes = all.reduce((sum, { file }) => sum + file.size, 0);
+  const sentBytes = all.reduce((sum, { sentBytes: sent }) => sum + sent, 0);
+  const text = sayCount(all.length, 'doneOf', {
+    done: written(done, 0),
+  });
+  const bad = failed === 0 ? '' : ` · ${sayCount(failed, 'failures')}`;
+  return h(
+    'div',
+    { class: 'sum' },
+    h('strong', {}, text),
+    h('span', { class: 'soft' }, `${sizeText(sentBytes)} / ${sizeText(totalBytes)}${bad}`),
+    h('progress', {
+      max: Math.max(1, totalBytes),
+      value: sentBytes,
+      'aria-label': say('allUploads'),
+    }),
+  );
+}
+
+function Line({ app, upload }: AppProps & { readonly upload: Upload }): JSX.Element {
+  const { key, name, state, sentBytes, file, problem } = upload;
+  const name_ = nameText(name);
+  const text = problem === null ? say(state) : problemText(problem);
+  return h(
+    'li',
+    { class: `line ${state}` },
+    h(
+      'div',
+      { class: 'names' },
+      h('span', { class: 'title' }, h(Name, { name })),
+      h('span', { class: 'details' }, `${sizeText(file.size)} · ${text}`),
+      state === 'sending' || state === 'paused'
+        ? h('progress', { max: Math.max(1, file.size), value: sentBytes, 'aria-label': name_ })
+        : null,
+    ),
+    state === 'failed'
+      ? h(Button, { label: say('tryAgain'), onClick: () => app.uploads.retry(key) })
+      : null,
+    state === 'done'
+      ? null
+      : h(IconButton, {
+          ...{ icon: 'close' as const, label: say('giveUpOf', { name: name_ }) },
+          onClick: () => void app.uploads.drop(key),
+        }),
   );
 }
