@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { dashboardFolder, filesIn } from '../host/dashboard-files.ts';
 import { makeLean } from './lean-dashboard.ts';
-import { docsAsset, ENDPOINTS, openApiDocument } from '../nodes/lib/api/api.ts';
+import { docsAsset, ENDPOINTS } from '../nodes/lib/api/api.ts';
+import { openApiDocument } from '../nodes/lib/api/openapi.ts';
 
 /**
  * Lays beside the compiled nodes what Node-RED reads there: the editor's HTML, icons, labels and

@@ -41,6 +41,7 @@ export const PASSED: Endpoint = endpoint({
   access: 'caller',
   body: 'stream',
   responses: {},
+  example: {},
 });
 
 export type EndpointId = (typeof ENDPOINTS)[number]['id'];
@@ -75,7 +76,6 @@ export type * from './system-endpoints.ts';
 export { encodeSegment, Target } from './normalise.ts';
 export type * from './auth-endpoints.ts';
 export type * from './system-endpoints.ts';
-export { openApiDocument } from './openapi.ts';
 export { type PassedAddress, passedAddress } from './match.ts';
 export { literalPathIn } from './validate.ts';
 export type * from './energy-endpoints.ts';

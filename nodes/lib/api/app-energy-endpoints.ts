@@ -269,6 +269,56 @@ const STATS_PARAMS = Type.Object({
   period: words(['today', 'week', 'month'], { description: CALENDAR }),
 });
 
+const BEGIN = '2026-02-21T23:00:00Z';
+const NOW = '2026-02-22T14:30:00Z';
+const STATS: Static<typeof EnergyPeriodStats> = {
+  device_id: 2,
+  device_name: 'Fridge',
+  start_time: BEGIN,
+  end_time: NOW,
+  samples_count: 11_160,
+  avg_watts: 34.2,
+  min_watts: 1.9,
+  max_watts: 118.4,
+  total_energy_kwh: 0.53,
+  uptime_percentage: 100,
+  downtime_minutes: 0,
+};
+const SMART_DEVICE: SmartDeviceAnswer = {
+  id: 2,
+  name: 'Fridge',
+  plugin_name: 'tapo_smart_plug',
+  device_type_id: 'tapo_p110',
+  address: '192.168.1.42',
+  mac_address: '02:50:4C:00:00:02',
+  capabilities: ['switch', 'power_monitor'],
+  is_active: true,
+  is_online: true,
+  last_seen: NOW,
+  last_error: null,
+  state: {
+    switch: { is_on: true },
+    power_monitor: { watts: 95.7, voltage: 230, current: 0.416, energy_today_kwh: 0.53 },
+  },
+  created_at: BEGIN,
+  updated_at: NOW,
+};
+const CUMULATIVE: Omit<CumulativeEnergy, 'device_id' | 'device_name'> = {
+  period: 'today',
+  cost_per_kwh: 0.339,
+  currency: 'EUR',
+  total_kwh: 0.53,
+  total_cost: 0.18,
+  data_points: [
+    {
+      timestamp: '2026-02-22T00:00:00Z',
+      cumulative_kwh: 0.034,
+      cumulative_cost: 0.01,
+      instant_watts: 34.1,
+    },
+  ],
+};
+
 export const APP_ENERGY_ENDPOINTS = [
   endpoint({
     id: 'smart-devices',
@@ -280,6 +330,7 @@ export const APP_ENERGY_ENDPOINTS = [
     query: SmartDevicesQuery,
     isBaluHosts: true,
     responses: { 200: json(SmartDeviceList, 'The plugs.') },
+    example: { answer: { devices: [SMART_DEVICE], total: 1 } },
   }),
   endpoint({
     id: 'smart-devices-power',
@@ -289,6 +340,13 @@ export const APP_ENERGY_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(PowerSummary, 'The powers.') },
+    example: {
+      answer: {
+        total_watts: 95.7,
+        device_count: 1,
+        devices: [{ device_id: 2, name: 'Fridge', watts: 95.7 }],
+      },
+    },
   }),
   endpoint({
     id: 'energy-dashboard',
@@ -300,6 +358,19 @@ export const APP_ENERGY_ENDPOINTS = [
     params: DASHBOARD_PARAMS,
     responses: { 200: json(EnergyDashboard, 'The plug.') },
     refusals: ['not_found'],
+    example: {
+      answer: {
+        device_id: 2,
+        device_name: 'Fridge',
+        today: STATS,
+        week: null,
+        month: null,
+        hourly_samples: [{ timestamp: BEGIN, avg_watts: 34.1, sample_count: 720 }],
+        current_watts: 95.7,
+        is_online: true,
+        last_updated: NOW,
+      },
+    },
   }),
   endpoint({
     id: 'smart-device-types',
@@ -309,6 +380,19 @@ export const APP_ENERGY_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(SmartDeviceTypes, 'The kinds.') },
+    example: {
+      answer: [
+        {
+          type_id: 'tapo_p110',
+          display_name: 'Tapo P110',
+          manufacturer: 'TP-Link',
+          capabilities: ['switch', 'power_monitor'],
+          config_schema: null,
+          icon: 'plug',
+          plugin_name: 'tapo_smart_plug',
+        },
+      ],
+    },
   }),
   endpoint({
     id: 'smart-device',
@@ -320,6 +404,7 @@ export const APP_ENERGY_ENDPOINTS = [
     params: DASHBOARD_PARAMS,
     responses: { 200: json(SmartDeviceAnswer, 'The plug.') },
     refusals: ['not_found'],
+    example: { answer: SMART_DEVICE },
   }),
   endpoint({
     id: 'energy-stats',
@@ -331,6 +416,7 @@ export const APP_ENERGY_ENDPOINTS = [
     access: 'caller',
     params: STATS_PARAMS,
     responses: { 200: json(EnergyStats, 'What was metered; null while nothing was.') },
+    example: { answer: STATS },
   }),
   endpoint({
     id: 'energy-hourly',
@@ -342,6 +428,7 @@ export const APP_ENERGY_ENDPOINTS = [
     params: DASHBOARD_PARAMS,
     query: HourlyQuery,
     responses: { 200: json(HourlySamples, 'The hours.') },
+    example: { answer: [{ timestamp: BEGIN, avg_watts: 34.1, sample_count: 720 }] },
   }),
   endpoint({
     id: 'energy-cost',
@@ -354,6 +441,17 @@ export const APP_ENERGY_ENDPOINTS = [
     query: EnergyCostQuery,
     responses: { 200: json(EnergyCostEstimate, 'The cost.') },
     refusals: ['not_found'],
+    example: {
+      answer: {
+        device_id: 2,
+        device_name: 'Fridge',
+        period_name: 'today',
+        total_kwh: 0.53,
+        cost_per_kwh: 0.339,
+        estimated_cost: 0.18,
+        currency: 'EUR',
+      },
+    },
   }),
   endpoint({
     id: 'energy-cumulative-total',
@@ -364,6 +462,9 @@ export const APP_ENERGY_ENDPOINTS = [
     access: 'caller',
     query: CumulativeQuery,
     responses: { 200: json(CumulativeEnergy, 'The curve.') },
+    example: {
+      answer: { device_id: 0, device_name: 'All plugs', ...CUMULATIVE },
+    },
   }),
   endpoint({
     id: 'energy-cumulative',
@@ -376,6 +477,7 @@ export const APP_ENERGY_ENDPOINTS = [
     query: CumulativeQuery,
     responses: { 200: json(CumulativeEnergy, 'The curve.') },
     refusals: ['not_found'],
+    example: { answer: { device_id: 2, device_name: 'Fridge', ...CUMULATIVE } },
   }),
   endpoint({
     id: 'smart-device-history',
@@ -388,5 +490,22 @@ export const APP_ENERGY_ENDPOINTS = [
     query: DeviceHistoryQuery,
     responses: { 200: json(DeviceHistory, 'The samples.') },
     refusals: ['not_found'],
+    example: {
+      answer: {
+        device_id: 2,
+        capability: 'power_monitor',
+        samples: [
+          {
+            timestamp: BEGIN,
+            watts: 34.1,
+            voltage: null,
+            current: null,
+            energy_today_kwh: null,
+          },
+        ],
+        period_start: BEGIN,
+        period_end: NOW,
+      },
+    },
   }),
 ] as const;

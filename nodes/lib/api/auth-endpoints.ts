@@ -86,6 +86,22 @@ const LoginAnswer = Type.Union([TokenAnswer, TwoFactorAnswer], {
 
 const ASKS_THE_NAS = ['nas_busy', 'nas_bad_answer', 'nas_asleep', 'nas_never_seen'] as const;
 
+const ALICE: UserAnswer = {
+  id: 2,
+  username: 'alice',
+  email: null,
+  role: 'user',
+  is_active: true,
+  smb_enabled: false,
+  created_at: '2026-02-22T00:30:18',
+  updated_at: null,
+};
+const TOKENS = {
+  access_token: 'an access token',
+  refresh_token: 'a refresh token',
+  token_type: 'bearer',
+};
+
 export const AUTH_ENDPOINTS = [
   endpoint({
     id: 'auth-login',
@@ -99,6 +115,10 @@ export const AUTH_ENDPOINTS = [
     responses: { 200: json(LoginAnswer, 'Signed in, or a code is wanted.') },
     passesRefusals: true,
     refusals: ['bad_credentials', 'too_many_tries', 'clock_unsynced', ...ASKS_THE_NAS],
+    example: {
+      body: { username: 'alice', password: 'a password' },
+      answer: { ...TOKENS, user: ALICE },
+    },
   }),
   endpoint({
     id: 'auth-verify-2fa',
@@ -112,6 +132,10 @@ export const AUTH_ENDPOINTS = [
     responses: { 200: json(TokenAnswer, 'Signed in.') },
     passesRefusals: true,
     refusals: ['bad_credentials', 'too_many_tries', ...ASKS_THE_NAS],
+    example: {
+      body: { pending_token: 'of the first step', code: '123456' },
+      answer: { ...TOKENS, user: ALICE },
+    },
   }),
   endpoint({
     id: 'auth-refresh',
@@ -125,6 +149,10 @@ export const AUTH_ENDPOINTS = [
     responses: { 200: json(TokenAnswer, 'The new token.') },
     passesRefusals: true,
     refusals: ['bad_token', 'nas_asleep', 'gateway_timeout'],
+    example: {
+      body: { refresh_token: 'a refresh token' },
+      answer: { access_token: 'another access token', token_type: 'bearer' },
+    },
   }),
   endpoint({
     id: 'auth-logout',
@@ -134,6 +162,7 @@ export const AUTH_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(MessageAnswer, 'Signed out.') },
+    example: { answer: { message: 'Logged out' } },
   }),
   endpoint({
     id: 'auth-me',
@@ -145,6 +174,7 @@ export const AUTH_ENDPOINTS = [
     responses: { 200: json(UserAnswer, 'The user.') },
     passesRefusals: true,
     refusals: ['nas_bad_answer', 'nas_asleep'],
+    example: { answer: ALICE },
   }),
 ] as const;
 
@@ -256,6 +286,10 @@ export const PAIRING_ENDPOINTS = [
     bodySchema: MobileRegisterBody,
     summary: 'Pair a phone with the one-time token of its QR code. Needs the NAS.',
     responses: { 200: json(MobileRegisterAnswer, 'Paired.') },
+    example: {
+      body: { token: 'of the QR code', device_info: { device_name: 'Phone', platform: 'android' } },
+      answer: { ...TOKENS, user: ALICE, device: { device_name: 'Phone' } },
+    },
   }),
   endpoint({
     ...SHARED,
@@ -264,6 +298,16 @@ export const PAIRING_ENDPOINTS = [
     bodySchema: DeviceCodeBody,
     summary: 'Begin to pair a desktop. Needs the NAS.',
     responses: { 200: json(DeviceCodeAnswer, 'The codes.') },
+    example: {
+      body: { device_id: 'desk-1', device_name: 'Desk', platform: 'linux' },
+      answer: {
+        device_code: 'a device code',
+        user_code: '482913',
+        verification_url: 'nas.lan/devices',
+        expires_in: 600,
+        interval: 5,
+      },
+    },
   }),
   endpoint({
     ...SHARED,
@@ -272,6 +316,10 @@ export const PAIRING_ENDPOINTS = [
     bodySchema: PollBody,
     summary: 'Whether the desktop was let in. 404 means that its code ran out.',
     responses: { 200: json(PollAnswer, 'How it stands.') },
+    example: {
+      body: { device_code: 'a device code' },
+      answer: { status: 'authorization_pending' },
+    },
   }),
   endpoint({
     id: 'auth-desktops',
@@ -281,6 +329,19 @@ export const PAIRING_ENDPOINTS = [
     tags: PAIRING_TAGS,
     access: 'caller',
     responses: { 200: json(PairedDesktopList, 'The desktops.') },
+    example: {
+      answer: {
+        desktops: [
+          {
+            device_id: 'desk-1',
+            device_name: 'Desk',
+            username: 'alice',
+            paired_at: '2026-02-22T14:30:00Z',
+            valid_until: '2026-03-24T14:30:00Z',
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'auth-desktops-end',
@@ -298,6 +359,7 @@ export const PAIRING_ENDPOINTS = [
     }),
     responses: { 200: json(MessageAnswer, 'Ended.') },
     refusals: ['not_found'],
+    example: { answer: { message: 'Ended' } },
   }),
 ] as const;
 
@@ -358,6 +420,14 @@ const SIGNED = {
   refusals: ['bad_signature', 'handshake_off', 'clock_unsynced', 'too_many_tries'],
 } as const;
 
+/** The begin of what the NAS tells of itself as it goes. */
+const SNAPSHOT = {
+  version: 1,
+  generated_at: '2026-02-22T14:29:58Z',
+  baluhost_version: '1.38.0',
+  users: { total: 1, list: [{ username: 'alice', role: 'user' }] },
+};
+
 export const HANDSHAKE_ENDPOINTS = [
   endpoint({
     ...SIGNED,
@@ -365,6 +435,10 @@ export const HANDSHAKE_ENDPOINTS = [
     path: '/api/handshake/nas-going-offline',
     summary: 'The NAS goes, and leaves a snapshot of itself. Signed by the NAS.',
     responses: { 200: json(GoodbyeAnswer, 'It counts as asleep.') },
+    example: {
+      body: SNAPSHOT,
+      answer: { acknowledged: true, dns_switched: true },
+    },
   }),
   endpoint({
     ...SIGNED,
@@ -372,6 +446,10 @@ export const HANDSHAKE_ENDPOINTS = [
     path: '/api/handshake/nas-coming-online',
     summary: 'The NAS comes. Uploads are delivered once it answers. Signed by the NAS.',
     responses: { 200: json(HelloAnswer, 'It is looked for.') },
+    example: {
+      body: {},
+      answer: { acknowledged: true, inbox_flushed: false, files_transferred: 0 },
+    },
   }),
   endpoint({
     id: 'handshake-status',
@@ -381,6 +459,15 @@ export const HANDSHAKE_ENDPOINTS = [
     tags: HANDSHAKE_TAGS,
     access: 'caller',
     responses: { 200: json(HandshakeStatus, 'As known now.') },
+    example: {
+      answer: {
+        nas_state: 'offline',
+        since: '2026-02-22T14:30:00Z',
+        last_snapshot: '2026-02-22T14:29:58Z',
+        inbox_size_mb: 12.5,
+        inbox_files: 3,
+      },
+    },
   }),
   endpoint({
     id: 'handshake-snapshot',
@@ -393,5 +480,6 @@ export const HANDSHAKE_ENDPOINTS = [
       200: json(Type.Object({}, { additionalProperties: true }), 'As the NAS sent it.'),
     },
     refusals: ['not_found'],
+    example: { answer: SNAPSHOT },
   }),
 ] as const;

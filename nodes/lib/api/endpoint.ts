@@ -27,6 +27,16 @@ export interface ResponseShape {
   readonly headers?: readonly HeaderName[];
 }
 
+/** One call of an endpoint, as it may go in the practice house. Published with its description. */
+export interface Example {
+  /** The JSON of the request, or the fields of its form. */
+  readonly body?: unknown;
+  /** The JSON that comes back, where JSON does. */
+  readonly answer?: unknown;
+  /** What else may come back, by media type. */
+  readonly texts?: Readonly<Record<string, string>>;
+}
+
 const NO_FIELDS = Type.Object({});
 type NoFields = typeof NO_FIELDS;
 
@@ -81,6 +91,7 @@ export interface Endpoint<
   readonly passesRefusals: boolean;
   /** Refusals of its own, beside those that its access, query and body bring. */
   readonly refusals: readonly RefusalCode[];
+  readonly example: Example;
 }
 
 /** A JSON body of ours is small; what is larger is not one. */
@@ -90,7 +101,7 @@ const IGNORED_BODY_BYTES = 1024;
 
 type Given<Id extends string, Q extends TObject, B extends TSchema> = Pick<
   Endpoint<Id, Q, B>,
-  'id' | 'method' | 'path' | 'summary' | 'access' | 'responses'
+  'id' | 'method' | 'path' | 'summary' | 'access' | 'responses' | 'example'
 > &
   Partial<Endpoint<Id, Q, B>> & { readonly tags: readonly string[] };
 

@@ -137,6 +137,21 @@ export const RecalculateAnswer = Type.Object(
 );
 export type RecalculateAnswer = Static<typeof RecalculateAnswer>;
 
+const PRICE: EnergyPrice = {
+  id: 2,
+  name: 'Night',
+  price_per_kwh_cents: 26.4,
+  valid_from: null,
+  valid_to: null,
+  weekdays: null,
+  time_from: '22:00',
+  time_to: '06:00',
+  is_active: true,
+  vat_percent: null,
+  base_fee_cents_per_month: null,
+  slots: 0,
+};
+
 export const PRICE_ENDPOINTS = [
   endpoint({
     id: 'energy-prices-list',
@@ -146,6 +161,7 @@ export const PRICE_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(Type.Array(EnergyPrice), 'The prices.') },
+    example: { answer: [PRICE] },
   }),
   endpoint({
     id: 'energy-prices-add',
@@ -156,6 +172,15 @@ export const PRICE_ENDPOINTS = [
     access: 'admin',
     bodySchema: NewEnergyPriceBody,
     responses: { 201: json(EnergyPrice, 'The new price.') },
+    example: {
+      body: {
+        name: 'Night',
+        price_per_kwh_cents: 26.4,
+        time_from: '22:00',
+        time_to: '06:00',
+      },
+      answer: PRICE,
+    },
   }),
   endpoint({
     id: 'energy-prices-change',
@@ -168,6 +193,15 @@ export const PRICE_ENDPOINTS = [
     bodySchema: EnergyPriceChangeBody,
     responses: { 200: json(EnergyPrice, 'The price as it is now.') },
     refusals: ['not_found'],
+    example: {
+      body: { price_per_kwh_cents: 27.1 },
+      answer: {
+        ...PRICE,
+        price_per_kwh_cents: 27.1,
+        already_costed_hours: 176,
+        recalculate_from: '2026-01-31T23:00:00Z',
+      },
+    },
   }),
   endpoint({
     id: 'energy-prices-delete',
@@ -179,6 +213,7 @@ export const PRICE_ENDPOINTS = [
     params: PARAMS,
     responses: { 200: json(MessageAnswer, 'It is gone.') },
     refusals: ['not_found'],
+    example: { answer: { message: 'Deleted' } },
   }),
   endpoint({
     id: 'energy-prices-slots',
@@ -191,6 +226,23 @@ export const PRICE_ENDPOINTS = [
     bodySchema: PriceSlotsBody,
     maxBodyBytes: SLOTS_BODY_BYTES,
     responses: { 200: json(EnergyPrice, 'The tariff as it is now.') },
+    example: {
+      body: {
+        name: 'Dynamic',
+        slots: [
+          { from: '2026-02-23T00:00:00Z', to: '2026-02-23T01:00:00Z', price_per_kwh_cents: 21.3 },
+        ],
+      },
+      answer: {
+        ...PRICE,
+        id: 4,
+        name: 'Dynamic',
+        price_per_kwh_cents: 21.3,
+        time_from: null,
+        time_to: null,
+        slots: 4,
+      },
+    },
   }),
   endpoint({
     id: 'energy-prices-recalculate',
@@ -201,6 +253,10 @@ export const PRICE_ENDPOINTS = [
     access: 'admin',
     bodySchema: RecalculateBody,
     responses: { 200: json(RecalculateAnswer, 'Done.') },
+    example: {
+      body: { from: '2026-02-01' },
+      answer: { message: 'Recalculated', recalculated_hours: 518 },
+    },
   }),
 ] as const;
 
@@ -259,6 +315,9 @@ export const CorrectionsQuery = Type.Object({
 });
 export type CorrectionsQuery = Static<typeof CorrectionsQuery>;
 
+const FRIDGE = '8eecfdd1-33e3-46ae-bc43-e2f761966aa6';
+const NOW = '2026-02-22T14:30:00Z';
+
 export const CORRECTION_ENDPOINTS = [
   endpoint({
     id: 'energy-history-correct',
@@ -270,6 +329,16 @@ export const CORRECTION_ENDPOINTS = [
     bodySchema: CorrectionBody,
     responses: { 200: json(CorrectionAnswer, 'It is corrected.') },
     refusals: ['not_found', 'conflict'],
+    example: {
+      body: {
+        device_id: FRIDGE,
+        from: '2026-02-20T10:00:00Z',
+        to: '2026-02-20T12:00:00Z',
+        energy_wh: 70,
+        why: 'The plug fed a heater for two hours.',
+      },
+      answer: { id: 3 },
+    },
   }),
   endpoint({
     id: 'energy-corrections-list',
@@ -280,6 +349,25 @@ export const CORRECTION_ENDPOINTS = [
     access: 'caller',
     query: CorrectionsQuery,
     responses: { 200: json(Type.Array(EnergyCorrection), 'The corrections, oldest first.') },
+    example: {
+      answer: [
+        {
+          id: 3,
+          device_id: FRIDGE,
+          device_name: 'Fridge',
+          from: '2026-02-20T10:00:00Z',
+          to: '2026-02-20T12:00:00Z',
+          energy_wh: 70,
+          clear: false,
+          original_energy_wh: 412.5,
+          why: 'The plug fed a heater for two hours.',
+          corrected_by: 'admin',
+          corrected_at: NOW,
+          undone_by: null,
+          undone_at: null,
+        },
+      ],
+    },
   }),
   endpoint({
     id: 'energy-corrections-undo',
@@ -291,6 +379,7 @@ export const CORRECTION_ENDPOINTS = [
     params: CORRECTION_PARAMS,
     responses: { 200: json(MessageAnswer, 'It is undone.') },
     refusals: ['not_found', 'conflict'],
+    example: { answer: { message: 'Undone' } },
   }),
 ] as const;
 
@@ -549,6 +638,8 @@ export const EnergySummary = Type.Object(
 );
 export type EnergySummary = Static<typeof EnergySummary>;
 
+const BEGIN = '2026-02-21T23:00:00Z';
+
 export const ENERGY_ENDPOINTS = [
   endpoint({
     id: 'energy-current',
@@ -558,6 +649,37 @@ export const ENERGY_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(EnergyCurrent, 'The plugs.') },
+    example: {
+      answer: {
+        devices: [
+          {
+            device_id: FRIDGE,
+            device_name: 'Fridge',
+            name: 'Fridge',
+            power_w: 95.7,
+            voltage_v: 230,
+            current_a: 0.416,
+            energy_today_wh: 530.2,
+            is_online: true,
+            is_stale: false,
+            timestamp: NOW,
+          },
+          {
+            device_id: 'c31e7fb1-4454-4fc8-ab71-e7404f753f33',
+            device_name: 'NAS',
+            name: 'NAS',
+            power_w: null,
+            voltage_v: null,
+            current_a: null,
+            energy_today_wh: 36,
+            is_online: false,
+            is_stale: true,
+            timestamp: BEGIN,
+          },
+        ],
+        total_power_w: 95.7,
+      },
+    },
   }),
   endpoint({
     id: 'energy-history',
@@ -575,6 +697,34 @@ export const ENERGY_ENDPOINTS = [
       },
     },
     refusals: ['not_found'],
+    example: {
+      answer: {
+        device_id: null,
+        device_name: null,
+        period: 'day',
+        from: BEGIN,
+        to: NOW,
+        resolution: 'hour',
+        data: [
+          {
+            timestamp: BEGIN,
+            avg_power_w: 72.4,
+            max_power_w: 140.9,
+            min_power_w: 3.4,
+            energy_wh: 72.4,
+            covered_seconds: 3_600,
+            estimated: false,
+            quality: 'measured',
+            feed_in_wh: 0,
+          },
+        ],
+      },
+      texts: {
+        'text/csv':
+          'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated,quality,feed_in_wh\n' +
+          `${BEGIN},72.4,140.9,3.4,72.4,3600,false,measured,0\n`,
+      },
+    },
   }),
   endpoint({
     id: 'energy-report',
@@ -592,6 +742,65 @@ export const ENERGY_ENDPOINTS = [
       },
     },
     refusals: ['not_found'],
+    example: {
+      answer: {
+        device_id: null,
+        device_name: null,
+        period: 'day',
+        from: BEGIN,
+        to: '2026-02-22T23:00:00Z',
+        unit: 'hour',
+        first_at: '2026-01-12T23:00:00Z',
+        total: {
+          energy_wh: 72.4,
+          cost_cents: 2.45,
+          estimated_wh: 0,
+          feed_in_wh: 0,
+          base_fee_cents: 40,
+          co2_g: null,
+          covered_seconds: 3_600,
+          elapsed_seconds: 3_600,
+        },
+        by_tariff: [{ price_id: 2, name: 'Night', energy_wh: 72.4, cost_cents: 2.45 }],
+        compared: null,
+        buckets: [
+          {
+            from: BEGIN,
+            to: '2026-02-22T00:00:00Z',
+            energy_wh: 72.4,
+            cost_cents: 2.45,
+            estimated_wh: 0,
+            feed_in_wh: 0,
+            corrected: false,
+            covered_seconds: 3_600,
+            elapsed_seconds: 3_600,
+            compared: null,
+            devices_wh: [38.3, 34.1],
+          },
+        ],
+        devices: [
+          {
+            device_id: FRIDGE,
+            device_name: 'Fridge',
+            forgotten: false,
+            energy_wh: 34.1,
+            cost_cents: 1.16,
+            feed_in_wh: 0,
+            estimated: false,
+            corrected: false,
+            covered_seconds: 3_600,
+            compared: null,
+          },
+        ],
+        power_step_seconds: 300,
+        power: [{ device_id: FRIDGE, points: [{ timestamp: BEGIN, avg_power_w: 34.1 }] }],
+      },
+      texts: {
+        'text/csv':
+          'local_time,utc,minutes,plug_id,plug,energy_kwh,cost_eur,covered_minutes,quality,feed_in_kwh\n' +
+          `2026-02-22 00:00,${BEGIN},60,${FRIDGE},Fridge,0.034100,0.011600,60,measured,0.000000\n`,
+      },
+    },
   }),
   endpoint({
     id: 'energy-costs',
@@ -603,6 +812,24 @@ export const ENERGY_ENDPOINTS = [
     query: EnergyCostsQuery,
     responses: { 200: json(EnergyCosts, 'The costs.') },
     refusals: ['not_found'],
+    example: {
+      answer: {
+        device_id: null,
+        device_name: null,
+        period: 'month',
+        from: '2026-01-31T23:00:00Z',
+        to: NOW,
+        total_kwh: 18.3,
+        feed_in_kwh: 0,
+        cost_cents: 590.4,
+        price_per_kwh_cents: 32.26,
+        base_fee_cents: 880,
+        by_tariff: [
+          { name: 'Day', kwh: 14.3, cost_cents: 484.8 },
+          { name: 'Night', kwh: 4, cost_cents: 105.6 },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'energy-summary',
@@ -612,6 +839,21 @@ export const ENERGY_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(EnergySummary, 'The summary.') },
+    example: {
+      answer: {
+        total_devices: 2,
+        total_power_w: 95.7,
+        avg_daily_kwh: 0.83,
+        monthly_cost_estimate_cents: 792.9,
+        month_to_date_cents: 590.4,
+        feed_in_kwh_month: 0,
+        standby_w: 2.7,
+        nas_state: 'standby',
+        nas_asleep_hours_today: 13.2,
+        saved_kwh_month: 25.4,
+        saved_cents_month: 788.6,
+      },
+    },
   }),
   ...CORRECTION_ENDPOINTS,
   ...PRICE_ENDPOINTS,

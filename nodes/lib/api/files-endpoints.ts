@@ -153,6 +153,21 @@ export type CacheUsage = Static<typeof CacheUsage>;
 export const CachePinBody = Type.Object({ path: nasPath() }, { title: 'CachePinBody' });
 export type CachePinBody = Static<typeof CachePinBody>;
 
+const AT = '2026-02-22T14:30:00Z';
+const PIN: CachePin = {
+  path: 'alice/Photos',
+  state: 'kept',
+  files: 120,
+  size_bytes: 480_000_000,
+  kept_files: 120,
+  kept_bytes: 480_000_000,
+  pending_files: 0,
+  pending_bytes: 0,
+  left_out_files: 0,
+  created_at: AT,
+  checked_at: AT,
+};
+
 export const CACHE_ENDPOINTS = [
   endpoint({
     id: 'cache-stats',
@@ -162,6 +177,19 @@ export const CACHE_ENDPOINTS = [
     tags: CACHE_TAGS,
     access: 'caller',
     responses: { 200: json(CacheStats, 'The counters.') },
+    example: {
+      answer: {
+        total_files: 4_210,
+        total_size_mb: 18_300.5,
+        max_size_gb: 32,
+        usage_percent: 57.2,
+        dirty_files: 3,
+        hit_rate_percent: 91.4,
+        byte_hit_rate_percent: 84.2,
+        evictions: 120,
+        nas_wakes_avoided: 310,
+      },
+    },
   }),
   endpoint({
     id: 'cache-days',
@@ -172,6 +200,26 @@ export const CACHE_ENDPOINTS = [
     access: 'caller',
     query: CacheDaysQuery,
     responses: { 200: json(CacheDays, 'The days.') },
+    example: {
+      answer: {
+        days: [
+          {
+            date: '2026-02-22',
+            hits: 240,
+            misses: 12,
+            hit_rate_percent: 95.2,
+            hit_bytes: 812_000_000,
+            miss_bytes: 40_000_000,
+            byte_hit_rate_percent: 95.3,
+            nas_wakes_avoided: 14,
+            prefetched_files: 30,
+            prefetched_bytes: 90_000_000,
+            prefetched_used_files: 11,
+            prefetched_used_bytes: 33_000_000,
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'cache-usage',
@@ -181,6 +229,34 @@ export const CACHE_ENDPOINTS = [
     tags: CACHE_TAGS,
     access: 'caller',
     responses: { 200: json(CacheUsage, 'As of a minute ago at most.') },
+    example: {
+      answer: {
+        users: [
+          {
+            username: 'alice',
+            pins: 1,
+            pinned_bytes: 480_000_000,
+            share_bytes: 16_000_000_000,
+            home_files: 1_204,
+            home_bytes: 6_200_000_000,
+            queued_bytes: 93_482_117,
+          },
+        ],
+        shared: { files: 310, size_bytes: 2_100_000_000 },
+        unread_files: 19,
+        unread_bytes: 57_000_000,
+        unread: [
+          {
+            path: 'alice/Photos/IMG_0131.jpg',
+            size_bytes: 3_011_200,
+            fetched_at: '2026-02-22T14:02:11Z',
+          },
+        ],
+        days: 30,
+        prefetched_files: 410,
+        prefetched_used_files: 187,
+      },
+    },
   }),
   endpoint({
     id: 'cache-pins',
@@ -190,6 +266,9 @@ export const CACHE_ENDPOINTS = [
     tags: CACHE_TAGS,
     access: 'caller',
     responses: { 200: json(CachePins, 'The pins.') },
+    example: {
+      answer: { pins: [PIN], share_bytes: 16_000_000_000, used_bytes: 480_000_000 },
+    },
   }),
   endpoint({
     id: 'cache-pin',
@@ -209,6 +288,7 @@ export const CACHE_ENDPOINTS = [
       'nas_storage_missing',
       'pin_too_large',
     ],
+    example: { body: { path: 'alice/Photos' }, answer: PIN },
   }),
   endpoint({
     id: 'cache-unpin',
@@ -221,6 +301,7 @@ export const CACHE_ENDPOINTS = [
     bodySchema: CacheEmptyBody,
     responses: { 200: json(MessageAnswer, 'It is unpinned.') },
     refusals: ['bad_path', 'not_found'],
+    example: { body: { path: 'alice/Photos' }, answer: { message: 'Unpinned' } },
   }),
   endpoint({
     id: 'cache-empty',
@@ -233,6 +314,10 @@ export const CACHE_ENDPOINTS = [
     bodySchema: CacheEmptyBody,
     responses: { 200: json(CacheEmptyAnswer, 'It is empty.') },
     refusals: ['bad_path'],
+    example: {
+      body: { path: 'alice/Photos' },
+      answer: { message: 'Emptied', removed_files: 120, removed_bytes: 480_000_000 },
+    },
   }),
 ] as const;
 
@@ -271,6 +356,8 @@ export const DeviceQueue = Type.Object(
 );
 export type DeviceQueue = Static<typeof DeviceQueue>;
 
+const PATH = 'alice/Photos/a.jpg';
+
 /** The app's own upload queue, which shows ours. */
 export const DEVICE_QUEUE_ENDPOINTS = [
   endpoint({
@@ -283,6 +370,26 @@ export const DEVICE_QUEUE_ENDPOINTS = [
     access: 'caller',
     params: DEVICE,
     responses: { 200: json(DeviceQueue, 'The queue.') },
+    example: {
+      answer: {
+        items: [
+          {
+            id: '01M8MXXKFYACTC22ZVQXSSNSKW',
+            device_id: 'phone',
+            folder_id: null,
+            filename: 'a.jpg',
+            remote_path: PATH,
+            file_size: 2_048,
+            file_size_bytes: 2_048,
+            uploaded_bytes: 0,
+            status: 'pending',
+            error_message: null,
+            retry_count: 0,
+            created_at: AT,
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'mobile-upload-queue-retry',
@@ -294,6 +401,7 @@ export const DEVICE_QUEUE_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(MessageAnswer, 'It is due.') },
     refusals: ['not_found', 'conflict'],
+    example: { answer: { message: 'Queued again' } },
   }),
   endpoint({
     id: 'mobile-upload-queue-drop',
@@ -305,6 +413,7 @@ export const DEVICE_QUEUE_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(MessageAnswer, 'It is dropped.') },
     refusals: ['not_found', 'conflict'],
+    example: { answer: { message: 'Dropped' } },
   }),
 ] as const;
 
@@ -439,6 +548,31 @@ export const FILES_ENDPOINTS = [
       'nas_asleep',
       'busy',
     ],
+    example: {
+      answer: {
+        path: 'alice/Photos',
+        files: [
+          {
+            name: 'a.jpg',
+            path: PATH,
+            size: 2_048,
+            type: 'file',
+            modified_at: AT,
+            owner_id: '2',
+            owner_name: 'alice',
+            mime_type: 'image/jpeg',
+            file_id: 41,
+            checksum: null,
+            id: 1_000_000_041,
+            filename: 'a.jpg',
+            relative_path: PATH,
+            size_bytes: 2_048,
+            is_directory: false,
+            is_cached: true,
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'files-download-query',
@@ -451,6 +585,7 @@ export const FILES_ENDPOINTS = [
     headers: DOWNLOAD_HEADERS,
     responses: DOWNLOAD_RESPONSES,
     refusals: DOWNLOAD_REFUSALS,
+    example: { texts: { '*/*': 'the bytes of the file' } },
   }),
   endpoint({
     id: 'files-download',
@@ -469,6 +604,7 @@ export const FILES_ENDPOINTS = [
     headers: DOWNLOAD_HEADERS,
     responses: DOWNLOAD_RESPONSES,
     refusals: DOWNLOAD_REFUSALS,
+    example: { texts: { '*/*': 'the bytes of the file' } },
   }),
   ...UPLOAD_ENDPOINTS,
   ...CONFLICT_ENDPOINTS,

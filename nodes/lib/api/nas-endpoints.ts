@@ -124,6 +124,20 @@ export const NAS_ENDPOINTS = [
     access: 'caller',
     wakeScope: true,
     responses: { 200: json(NasStatus, 'Its state.') },
+    example: {
+      answer: {
+        online: false,
+        version: '1.38.0',
+        url: 'http://nas.lan',
+        nas_state: 'standby',
+        sleep_state: 'true_suspend',
+        reachable_by: 'power',
+        power_w: 1.5,
+        since: '2026-02-22T14:30:00Z',
+        last_seen: '2026-02-22T14:29:55Z',
+        wake: { state: 'idle', started_at: null, attempts: 0 },
+      },
+    },
   }),
   endpoint({
     id: 'nas-wol',
@@ -135,6 +149,15 @@ export const NAS_ENDPOINTS = [
     wakeScope: true,
     responses: { 200: json(WolAnswer, 'It is being woken.') },
     refusals: ['no_mac', 'already_awake'],
+    example: {
+      answer: {
+        success: true,
+        mac_address: '02:50:4C:00:00:10',
+        wol_sent: true,
+        nas_previous_state: 'true_suspend',
+        estimated_boot_time_s: 90,
+      },
+    },
   }),
   endpoint({
     id: 'system-sleep-wake',
@@ -145,6 +168,7 @@ export const NAS_ENDPOINTS = [
     access: 'wake',
     responses: { 200: json(SleepWakeAnswer, 'It is being woken.') },
     refusals: ['no_mac', 'already_awake'],
+    example: { answer: { success: true, message: 'The NAS is being woken.' } },
   }),
   endpoint({
     id: 'nas-credentials',
@@ -154,6 +178,21 @@ export const NAS_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     responses: { 200: json(CredentialList, 'The credentials.') },
+    example: {
+      answer: {
+        credentials: [
+          {
+            username: 'alice',
+            kind: 'device',
+            state: 'ok',
+            last_used: null,
+            expires_at: '2026-08-21T00:30:29Z',
+            created_at: '2026-02-22T00:30:29Z',
+            detail: null,
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'nas-credentials-put',
@@ -165,6 +204,18 @@ export const NAS_ENDPOINTS = [
     params: USERNAME,
     bodySchema: CredentialBody,
     responses: { 200: json(Credential, 'It is stored.') },
+    example: {
+      body: { api_key: 'an API key of the NAS' },
+      answer: {
+        username: 'alice',
+        kind: 'api_key',
+        state: 'ok',
+        last_used: null,
+        expires_at: null,
+        created_at: '2026-02-22T14:30:00Z',
+        detail: null,
+      },
+    },
   }),
   endpoint({
     id: 'nas-credentials-drop',
@@ -177,5 +228,6 @@ export const NAS_ENDPOINTS = [
     query: CredentialDropQuery,
     responses: { 200: json(MessageAnswer, 'It is forgotten.') },
     refusals: ['not_found'],
+    example: { answer: { message: 'Forgotten' } },
   }),
 ] as const;

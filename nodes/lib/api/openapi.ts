@@ -12,7 +12,6 @@ import {
   partsOf,
   wordsOf,
 } from './endpoint.ts';
-import { EXAMPLES } from './examples/examples.ts';
 
 type Json = Record<string, unknown>;
 
@@ -152,29 +151,30 @@ function isRequired(fields: TObject, name: string, schema: TSchema): boolean {
 }
 
 function requestBody(endpoint: Endpoint, book: SchemaBook): Json {
-  const { body, bodySchema, streamType } = endpoint;
+  const { body, bodySchema, streamType, example } = endpoint;
   const mediaType = body === 'stream' ? streamType : 'application/json';
   const published = book.use(bodySchema);
-  const example = EXAMPLES[endpoint.id]?.body;
   return {
     required: body === 'stream' || book.hasRequired(bodySchema),
-    content: { [mediaType]: { schema: published, ...(example === undefined ? {} : { example }) } },
+    content: { [mediaType]: { schema: published, ...shown(example.body) } },
   };
 }
 
-function exampleOf({ id }: Endpoint, mediaType: string): Json {
-  const { answer = null, texts = {} } = EXAMPLES[id] ?? {};
-  const example = mediaType === 'application/json' ? answer : (texts[mediaType] ?? null);
-  return example === null ? {} : { example };
+function shown(example: unknown): Json {
+  return example === undefined ? {} : { example };
 }
 
 function answersOf(endpoint: Endpoint, book: SchemaBook): Json {
   const answers: Json = {};
-  for (const [status, shape] of Object.entries(endpoint.responses)) {
+  const { responses, example } = endpoint;
+  for (const [status, shape] of Object.entries(responses)) {
     const { description, content, headers = [] } = shape;
     const media = Object.entries(content).map(([type, schema]) => [
       type,
-      { schema: book.use(schema), ...exampleOf(endpoint, type) },
+      {
+        schema: book.use(schema),
+        ...shown(type === 'application/json' ? example.answer : example.texts?.[type]),
+      },
     ]);
     answers[status] = {
       description,

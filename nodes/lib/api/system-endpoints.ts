@@ -134,6 +134,31 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     responses: { 200: json(Health, 'It runs.') },
+    example: {
+      answer: {
+        status: 'ok',
+        version: '0.1.0',
+        service: 'balupi',
+        cache_enabled: true,
+        energy_enabled: true,
+        api_version: '1',
+        min_api_version: '1',
+        hostname: 'balupi',
+        checks: {
+          queue_db: 'ok',
+          cache_db: 'ok',
+          energy_db: 'ok',
+          nas: 'asleep',
+          clock: 'ok',
+          disk: 'ok',
+          memory: 'ok',
+          uploads: 'ok',
+          backup: 'ok',
+          flows: 'ok',
+          update: 'ok',
+        },
+      },
+    },
   }),
   endpoint({
     id: 'ping',
@@ -143,6 +168,7 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'open',
     responses: { 200: json(Ping, 'Yes.') },
+    example: { answer: { status: 'ok' } },
   }),
   endpoint({
     id: 'system-status',
@@ -152,6 +178,22 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(SystemStatus, 'The last sample.') },
+    example: {
+      answer: {
+        cpu_percent: 7.5,
+        cpu_temp_celsius: 48.3,
+        temperature_c: 48.3,
+        hostname: 'balupi',
+        memory_total_mb: 905.3,
+        memory_used_mb: 312.6,
+        memory_percent: 34.5,
+        disk_total_gb: 62.19,
+        disk_used_gb: 18.4,
+        disk_percent: 29.6,
+        uptime_seconds: 86_400,
+        load_avg: [0.12, 0.18, 0.15],
+      },
+    },
   }),
   endpoint({
     id: 'system-doctor',
@@ -161,6 +203,19 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     responses: { 200: json(Doctor, 'One finding a subject.') },
+    example: {
+      answer: {
+        findings: [
+          { level: 'ok', subject: 'Data disk', found: '43.8 GB free', advice: '' },
+          {
+            level: 'warn',
+            subject: 'Backup',
+            found: 'The last one is 9 days old.',
+            advice: 'Look at the log of balupi-backup.service.',
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'system-care',
@@ -170,6 +225,22 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     responses: { 200: json(Care, 'As of now.') },
+    example: {
+      answer: {
+        version: '0.1.0',
+        on_trial: false,
+        newer: null,
+        backups: [
+          {
+            to: 'disk',
+            problem: null,
+            made_at: '2026-02-22T02:10:44Z',
+            where: '/mnt/backup/balupi',
+            size_bytes: 184211456,
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'metrics',
@@ -179,6 +250,12 @@ export const SYSTEM_ENDPOINTS = [
     tags: TAGS,
     access: 'caller_or_loopback',
     responses: { 200: textBody('text/plain', 'Prometheus text.') },
+    example: {
+      texts: {
+        'text/plain':
+          '# HELP balupi_power_watts Power now.\n# TYPE balupi_power_watts gauge\nbalupi_power_watts{device="fridge"} 95.7\n',
+      },
+    },
   }),
   endpoint({
     id: 'openapi',
@@ -191,6 +268,7 @@ export const SYSTEM_ENDPOINTS = [
       200: json(Type.Record(Type.String(), Type.Unknown()), 'OpenAPI 3.1.', PACKED),
     },
     refusals: ['too_many_tries'],
+    example: { answer: { openapi: '3.1.0' } },
   }),
   endpoint({
     id: 'docs',
@@ -203,6 +281,7 @@ export const SYSTEM_ENDPOINTS = [
       200: { ...textBody('text/html', 'The page.'), headers: ['Content-Security-Policy'] },
     },
     refusals: ['too_many_tries'],
+    example: { texts: { 'text/html': '<!doctype html>\n<title>BaluPi API</title>\n' } },
   }),
   endpoint({
     id: 'docs-asset',
@@ -214,6 +293,7 @@ export const SYSTEM_ENDPOINTS = [
     params: Type.Object({ name: textField('Name of a file that the page names.') }),
     responses: { 200: { ...textBody('*/*', 'The asset.'), headers: PACKED } },
     refusals: ['not_found', 'too_many_tries'],
+    example: { texts: { '*/*': 'window.SwaggerUIBundle({});\n' } },
   }),
 ] as const;
 
@@ -308,6 +388,53 @@ export const ACTIVITY_ENDPOINTS = [
     access: 'caller',
     query: ActivityQuery,
     responses: { 200: json(ActivityAnswer, 'The entries.') },
+    example: {
+      answer: {
+        entries: [
+          {
+            id: 812,
+            kind: 'upload_delivered',
+            at: '2026-02-22T14:01:10Z',
+            ended_at: '2026-02-22T14:04:42Z',
+            username: 'alice',
+            cause: null,
+            sleep_state: null,
+            energy_wh: null,
+            cost_cents: null,
+            path: 'alice/Photos',
+            conflict_path: null,
+            what: 'upload',
+            files: 31,
+            size_bytes: 93482117,
+            detail: null,
+            device_id: null,
+            device_name: null,
+            address: null,
+          },
+          {
+            id: 811,
+            kind: 'nas_awake',
+            at: '2026-02-22T14:00:31Z',
+            ended_at: '2026-02-22T14:25:02Z',
+            username: 'alice',
+            cause: 'user',
+            sleep_state: null,
+            energy_wh: 18.4,
+            cost_cents: 0.59,
+            path: null,
+            conflict_path: null,
+            what: null,
+            files: null,
+            size_bytes: null,
+            detail: null,
+            device_id: null,
+            device_name: null,
+            address: null,
+          },
+        ],
+        next_before: 811,
+      },
+    },
   }),
 ] as const;
 
@@ -412,6 +539,8 @@ export const NoticeTestBody = Type.Object(
 );
 export type NoticeTestBody = Static<typeof NoticeTestBody>;
 
+const BROWSER = 'jXz0yq1R6bYw2m4C8tK5dA';
+
 export const NOTICE_ENDPOINTS = [
   endpoint({
     id: 'notices',
@@ -421,6 +550,32 @@ export const NOTICE_ENDPOINTS = [
     tags: NOTICE_TAGS,
     access: 'caller',
     responses: { 200: json(NoticeList, 'The choices and the browsers.') },
+    example: {
+      answer: {
+        public_key:
+          'BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8',
+        kinds: [
+          { kind: 'wake_failed', is_wanted: true },
+          { kind: 'conflict', is_wanted: true },
+          { kind: 'upload_failed', is_wanted: true },
+          { kind: 'plug_lost', is_wanted: false },
+          { kind: 'unusual', is_wanted: true },
+          { kind: 'flow', is_wanted: true },
+        ],
+        quiet_from: '22:00',
+        quiet_to: '07:00',
+        devices: [
+          {
+            id: BROWSER,
+            name: 'Chrome, Android',
+            language: 'de',
+            created_at: '2026-02-22T14:30:00Z',
+            sent_at: '2026-02-23T06:12:09Z',
+            problem: null,
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'notices-choose',
@@ -431,6 +586,10 @@ export const NOTICE_ENDPOINTS = [
     access: 'caller',
     bodySchema: NoticeChoicesBody,
     responses: { 200: json(MessageAnswer, 'Chosen.') },
+    example: {
+      body: { wanted: ['wake_failed', 'conflict'], quiet_from: null, quiet_to: null },
+      answer: { message: 'Chosen' },
+    },
   }),
   endpoint({
     id: 'notices-device-add',
@@ -442,6 +601,16 @@ export const NOTICE_ENDPOINTS = [
     bodySchema: NoticeDeviceBody,
     responses: { 200: json(NoticeDeviceAnswer, 'Added.') },
     refusals: ['not_allowed'],
+    example: {
+      body: {
+        name: 'Chrome, Android',
+        endpoint: 'as the subscription of the browser tells it',
+        p256dh:
+          'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4',
+        auth: 'BTBZMqHH6r4Tts7J_aSIgg',
+      },
+      answer: { id: BROWSER },
+    },
   }),
   endpoint({
     id: 'notices-device-remove',
@@ -453,6 +622,7 @@ export const NOTICE_ENDPOINTS = [
     params: Type.Object({ id: DeviceId }),
     responses: { 200: json(MessageAnswer, 'Removed.') },
     refusals: ['not_found'],
+    example: { answer: { message: 'Removed' } },
   }),
   endpoint({
     id: 'notices-test',
@@ -464,6 +634,7 @@ export const NOTICE_ENDPOINTS = [
     bodySchema: NoticeTestBody,
     responses: { 200: json(MessageAnswer, 'Handed to the push service.') },
     refusals: ['not_found', 'too_many_tries', 'push_failed'],
+    example: { body: { device_id: BROWSER }, answer: { message: 'Sent' } },
   }),
 ] as const;
 
@@ -510,6 +681,38 @@ export const PEOPLE_ENDPOINTS = [
     tags: PEOPLE_TAGS,
     access: 'caller',
     responses: { 200: json(People, 'The people.') },
+    example: {
+      answer: {
+        users: [
+          {
+            username: 'alice',
+            role: 'user',
+            may_wake: true,
+            answered_at: '2026-02-22T14:30:00Z',
+            credentials: [
+              {
+                username: 'alice',
+                kind: 'device',
+                state: 'ok',
+                last_used: '2026-02-22T14:01:10Z',
+                expires_at: '2026-08-21T00:30:29Z',
+                created_at: '2026-02-22T00:30:29Z',
+                detail: null,
+              },
+            ],
+            sign_ins: [
+              {
+                id: 'page-3f0c7a4be19d2865',
+                kind: 'page',
+                name: null,
+                since: '2026-02-20T18:12:00Z',
+                ends_at: '2026-03-22T18:12:00Z',
+              },
+            ],
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'people-sign-in-end',
@@ -523,5 +726,6 @@ export const PEOPLE_ENDPOINTS = [
     }),
     responses: { 200: json(MessageAnswer, 'It is over.') },
     refusals: ['not_found'],
+    example: { answer: { message: 'Ended' } },
   }),
 ] as const;

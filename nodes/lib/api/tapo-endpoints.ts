@@ -137,6 +137,24 @@ export const TapoToggleAnswer = Type.Object(
 );
 export type TapoToggleAnswer = Static<typeof TapoToggleAnswer>;
 
+const PLUG_ID = '8eecfdd1-33e3-46ae-bc43-e2f761966aa6';
+const PLUG: TapoDevice = {
+  id: PLUG_ID,
+  name: 'Fridge',
+  ip_address: '192.168.1.42',
+  mac_address: '02:50:4C:00:00:02',
+  model: 'P110M',
+  role: 'monitor',
+  is_online: true,
+  is_on: true,
+  firmware: '1.2.3 Build 240617 Rel.153525',
+  last_seen: '2026-02-22T14:30:00Z',
+  state: 'ok',
+  state_hint: '',
+  old_protocol: null,
+  device_number: 2,
+};
+
 export const TAPO_ENDPOINTS = [
   endpoint({
     id: 'tapo-devices-list',
@@ -146,6 +164,7 @@ export const TAPO_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(Type.Array(TapoDevice), 'The plugs.') },
+    example: { answer: [PLUG] },
   }),
   endpoint({
     id: 'tapo-devices-forgotten',
@@ -155,6 +174,18 @@ export const TAPO_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(Type.Array(ForgottenPlug), 'The forgotten plugs.') },
+    example: {
+      answer: [
+        {
+          id: 'f0a1c2d3-5e6f-4a7b-8c9d-0e1f2a3b4c5d',
+          name: 'Old fridge',
+          mac_address: '02:50:4C:00:00:03',
+          model: 'P110',
+          device_number: 3,
+          forgotten_at: '2026-02-01T09:00:00Z',
+        },
+      ],
+    },
   }),
   endpoint({
     id: 'tapo-devices-add',
@@ -169,6 +200,10 @@ export const TAPO_ENDPOINTS = [
       201: json(TapoDevice, 'The new plug.'),
     },
     refusals: ['conflict', 'plug_unreachable'],
+    example: {
+      body: { ip_address: '192.168.1.42', name: 'Fridge', role: 'monitor' },
+      answer: PLUG,
+    },
   }),
   endpoint({
     id: 'tapo-devices-discover',
@@ -178,6 +213,7 @@ export const TAPO_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     responses: { 200: json(TapoDiscovery, 'What was found.') },
+    example: { answer: { discovered: 1, new_devices: 0, devices: [PLUG] } },
   }),
   endpoint({
     id: 'tapo-devices-change',
@@ -191,6 +227,7 @@ export const TAPO_ENDPOINTS = [
     bodySchema: TapoDeviceChangeBody,
     responses: { 200: json(TapoDevice, 'The plug as it is now.') },
     refusals: ['not_found', 'conflict'],
+    example: { body: { name: 'Fridge' }, answer: PLUG },
   }),
   endpoint({
     id: 'tapo-devices-delete',
@@ -202,6 +239,7 @@ export const TAPO_ENDPOINTS = [
     params: PARAMS,
     responses: { 200: json(MessageAnswer, 'It is forgotten.') },
     refusals: ['not_found'],
+    example: { answer: { message: 'Forgotten' } },
   }),
   endpoint({
     id: 'tapo-devices-merge',
@@ -215,6 +253,7 @@ export const TAPO_ENDPOINTS = [
     bodySchema: TapoMergeBody,
     responses: { 200: json(TapoDevice, 'The successor.') },
     refusals: ['not_found', 'conflict'],
+    example: { body: { into: PLUG_ID }, answer: PLUG },
   }),
   endpoint({
     id: 'tapo-devices-toggle',
@@ -227,5 +266,9 @@ export const TAPO_ENDPOINTS = [
     bodySchema: TapoToggleBody,
     responses: { 200: json(TapoToggleAnswer, 'It is switched.') },
     refusals: ['not_found', 'nas_plug_guard', 'plug_unreachable'],
+    example: {
+      body: { force: false },
+      answer: { success: true, device_id: PLUG_ID, new_state: 'off' },
+    },
   }),
 ] as const;

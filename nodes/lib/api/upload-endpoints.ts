@@ -158,6 +158,22 @@ export const TakeUpBody = Type.Object(
 );
 export type TakeUpBody = Static<typeof TakeUpBody>;
 
+const SHA256 = '98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4';
+const ID = '01M8MXXKFYACTC22ZVQXSSNSKW';
+const PATH = 'alice/Photos/a.jpg';
+const AT = '2026-02-22T14:30:00Z';
+const UPLOAD: UploadRow = {
+  id: ID,
+  path: PATH,
+  size_bytes: 2_048,
+  sha256: SHA256,
+  state: 'queued',
+  attempts: 0,
+  created_at: AT,
+  next_attempt_at: null,
+  detail: null,
+};
+
 export const UPLOAD_ENDPOINTS = [
   endpoint({
     id: 'files-upload',
@@ -184,6 +200,28 @@ export const UPLOAD_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    example: {
+      body: { file: 'the bytes of the file', path: 'alice/Photos' },
+      answer: {
+        message: 'Files uploaded',
+        uploaded: 1,
+        upload_ids: [ID],
+        id: ID,
+        filename: 'a.jpg',
+        size_bytes: 2_048,
+        status: 'queued',
+        files: [
+          {
+            id: ID,
+            filename: 'a.jpg',
+            path: PATH,
+            size_bytes: 2_048,
+            sha256: SHA256,
+            status: 'queued',
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'files-sync-status',
@@ -195,6 +233,21 @@ export const UPLOAD_ENDPOINTS = [
     query: SyncStatusQuery,
     responses: { 200: json(SyncStatus, 'The queue.') },
     refusals: ['admin_only'],
+    example: {
+      answer: {
+        is_syncing: false,
+        pending_uploads: 3,
+        pending_changes: 0,
+        waiting_for_owner: 0,
+        pending_downloads: 0,
+        conflicts: 1,
+        nas_online: false,
+        failed_uploads: 0,
+        waiting_for_credential: [],
+        oldest_pending_at: AT,
+        last_sync: '2026-02-22T09:12:40Z',
+      },
+    },
   }),
   endpoint({
     id: 'files-uploads-list',
@@ -206,6 +259,7 @@ export const UPLOAD_ENDPOINTS = [
     access: 'caller',
     query: UploadListQuery,
     responses: { 200: json(UploadList, 'The uploads.') },
+    example: { answer: { uploads: [UPLOAD] } },
   }),
   endpoint({
     id: 'files-uploads-retry',
@@ -217,6 +271,7 @@ export const UPLOAD_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(UploadRow, 'The upload as it is now.') },
     refusals: ['not_found', 'conflict'],
+    example: { answer: UPLOAD },
   }),
   endpoint({
     id: 'files-uploads-drop',
@@ -228,6 +283,7 @@ export const UPLOAD_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(MessageAnswer, 'It is dropped.') },
     refusals: ['not_found', 'conflict'],
+    example: { answer: { message: 'Dropped' } },
   }),
   endpoint({
     id: 'files-uploads-take-up',
@@ -249,6 +305,10 @@ export const UPLOAD_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    example: {
+      body: { username: 'alice', path: 'alice/Photos/a.jpg' },
+      answer: UPLOAD,
+    },
   }),
   endpoint({
     id: 'sync-changes',
@@ -269,6 +329,10 @@ export const UPLOAD_ENDPOINTS = [
       'nas_bad_answer',
       'refresh_token_now',
     ],
+    example: {
+      body: { device_id: 'desk-1', file_list: [] },
+      answer: { to_download: [], to_delete: [], conflicts: [], change_token: 'of the NAS' },
+    },
   }),
 ] as const;
 
@@ -314,6 +378,17 @@ export const ConflictBody = Type.Object(
 );
 export type ConflictBody = Static<typeof ConflictBody>;
 
+const OPEN_CONFLICT: Conflict = {
+  id: 7,
+  upload_id: ID,
+  path: 'alice/notes.txt',
+  conflict_path: 'alice/notes (conflict 2026-02-22 14-30 alice).txt',
+  size_bytes: 2_048,
+  sha256: SHA256,
+  found_at: AT,
+  resolution: null,
+};
+
 export const CONFLICT_ENDPOINTS = [
   endpoint({
     id: 'files-conflicts',
@@ -323,6 +398,7 @@ export const CONFLICT_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(ConflictList, 'The conflicts.') },
+    example: { answer: { conflicts: [OPEN_CONFLICT] } },
   }),
   endpoint({
     id: 'files-conflicts-resolve',
@@ -346,6 +422,10 @@ export const CONFLICT_ENDPOINTS = [
       'refresh_token_now',
       'no_room',
     ],
+    example: {
+      body: { resolution: 'renamed' },
+      answer: { ...OPEN_CONFLICT, resolution: 'renamed' },
+    },
   }),
 ] as const;
 
@@ -422,6 +502,22 @@ export const RESUMABLE_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(ChunkedList, 'The uploads.') },
+    example: {
+      answer: {
+        uploads: [
+          {
+            upload_id: ID,
+            filename: 'film.mp4',
+            target_path: 'alice/Films',
+            total_size: 734_003_200,
+            received_bytes: 25_165_824,
+            next_chunk_index: 3,
+            chunk_size: 8_388_608,
+            touched_at: '2026-02-22T14:30:00Z',
+          },
+        ],
+      },
+    },
   }),
   endpoint({
     id: 'files-chunked-init',
@@ -443,6 +539,10 @@ export const RESUMABLE_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    example: {
+      body: { filename: 'film.mp4', total_size: 734_003_200, target_path: 'alice/Films' },
+      answer: { upload_id: ID, chunk_size: 10_485_760 },
+    },
   }),
   endpoint({
     id: 'files-chunked-chunk',
@@ -466,6 +566,10 @@ export const RESUMABLE_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    example: {
+      body: 'the bytes of the chunk',
+      answer: { received_bytes: 10_485_760 },
+    },
   }),
   endpoint({
     id: 'files-chunked-complete',
@@ -494,6 +598,15 @@ export const RESUMABLE_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    example: {
+      answer: {
+        path: 'alice/Films/film.mp4',
+        size: 734_003_200,
+        id: ID,
+        sha256: SHA256,
+        status: 'queued',
+      },
+    },
   }),
   endpoint({
     id: 'files-chunked-abort',
@@ -505,5 +618,6 @@ export const RESUMABLE_ENDPOINTS = [
     params: PARAMS,
     responses: { 200: json(MessageAnswer, 'Nothing of it is left.') },
     refusals: ['not_found', 'disk_failing'],
+    example: { answer: { message: 'Upload aborted' } },
   }),
 ] as const;

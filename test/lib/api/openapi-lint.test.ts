@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { ENDPOINTS, openApiDocument } from '../../../nodes/lib/api/api.ts';
+import { ENDPOINTS } from '../../../nodes/lib/api/api.ts';
+import { openApiDocument } from '../../../nodes/lib/api/openapi.ts';
 
 /** What is used of Redocly's linter. */
 interface Redocly {

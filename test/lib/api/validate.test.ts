@@ -186,6 +186,7 @@ describe('a JSON body', () => {
       tags: [],
       access: 'caller',
       responses: {},
+      example: {},
       bodySchema: Type.Object({ list: Type.Array(Type.Object({ a: Type.Optional(rowId()) })) }),
     }).bodySchema;
     assert.deepEqual(faults(validateBody(deep, { list: [{ a: 1 }, { b: 1 }] })), [
