@@ -82,9 +82,7 @@ interface HostParts {
   readonly onMissing: (endpoints: readonly string[]) => void;
 }
 
-/** Answered by {@link Docs}, in front of the flows. */
-const BY_THE_HOST: ReadonlySet<string> = new Set(['openapi', 'docs', 'docs-asset']);
-const IN_FLOWS = ENDPOINTS.filter(({ id }) => !BY_THE_HOST.has(id));
+const IN_FLOWS = ENDPOINTS.filter(({ answeredBy }) => answeredBy === 'flow');
 
 const MOST_CONNECTIONS = 400;
 /** A browser opens six. */

@@ -341,30 +341,6 @@ type FilesPlace =
 
 const NOWHERE: FilesPlace = { kind: 'nowhere' };
 
-/** What of the API the page is let do, by the ids of its descriptions. */
-const OPERATIONS: ReadonlySet<string> = new Set([
-  'files-list',
-  'files-download',
-  'files-download-query',
-  'files-upload',
-  'files-chunked-list',
-  'files-chunked-init',
-  'files-chunked-chunk',
-  'files-chunked-complete',
-  'files-chunked-abort',
-  'files-sync-status',
-  'files-uploads-list',
-  'files-uploads-retry',
-  'files-uploads-drop',
-  'files-conflicts',
-  'files-conflicts-resolve',
-  'cache-pins',
-  'cache-pin',
-  'cache-unpin',
-  'nas-status',
-  'nas-wol',
-]);
-
 /** What of the NAS, which has it from here: a new folder, a rename, a move, and a delete by path. */
 const PASSED: ReadonlySet<string> = new Set([
   'POST files/folder',
@@ -376,7 +352,8 @@ const matcher = new Matcher(ENDPOINTS);
 
 /**
  * Reads an address of the page Files. What runs for `/dashboard/files/api/…` is found out as for the
- * API itself, in every spelling, and is nothing else than what stands in the lists above.
+ * API itself, in every spelling, and is nothing else than what a description lets the page do or
+ * {@link PASSED} names.
  * @returns null for what is not below `/dashboard/files` in any case
  */
 function filesPlace(method: string, target: Target): FilesPlace | null {
@@ -398,7 +375,7 @@ function operation(method: string, target: Target): FilesPlace {
 }
 
 function isLetDo(method: string, match: Match): boolean {
-  if (match.kind === 'endpoint') return OPERATIONS.has(match.endpoint.id);
+  if (match.kind === 'endpoint') return match.endpoint.isForFilesPage;
   // It names no file, which the API says better.
   if (match.kind === 'bad_path') return true;
   if (match.kind !== 'passed') return false;

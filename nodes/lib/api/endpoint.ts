@@ -91,6 +91,12 @@ export interface Endpoint<
   readonly passesRefusals: boolean;
   /** Refusals of its own, beside those that its access, query and body bring. */
   readonly refusals: readonly RefusalCode[];
+  /** `host`: it is answered in front of the flows, as the page /docs is. */
+  readonly answeredBy: 'flow' | 'host';
+  /** Whether the page Files may ask for it, with the cookie's user as the caller. */
+  readonly isForFilesPage: boolean;
+  /** It is somebody's own, so a flow that does it names a user (contract 7). */
+  readonly isUsers: boolean;
   readonly example: Example;
 }
 
@@ -104,6 +110,9 @@ type Given<Id extends string, Q extends TObject, B extends TSchema> = Pick<
   'id' | 'method' | 'path' | 'summary' | 'access' | 'responses' | 'example'
 > &
   Partial<Endpoint<Id, Q, B>> & { readonly tags: readonly string[] };
+
+/** All of these groups is somebody's own. */
+const GROUPS_OF_USERS: ReadonlySet<string> = new Set(['files', 'notices', 'uploads']);
 
 /** Fills in what most endpoints share. */
 export function endpoint<
@@ -123,6 +132,9 @@ export function endpoint<
     streamType: 'multipart/form-data',
     passesRefusals: false,
     refusals: [],
+    answeredBy: 'flow',
+    isForFilesPage: false,
+    isUsers: given.tags.some((tag) => GROUPS_OF_USERS.has(tag)),
     ...given,
     body,
     isBaluHosts,

@@ -266,6 +266,8 @@ export const CACHE_ENDPOINTS = [
     tags: CACHE_TAGS,
     access: 'caller',
     responses: { 200: json(CachePins, 'The pins.') },
+    isForFilesPage: true,
+    isUsers: true,
     example: {
       answer: { pins: [PIN], share_bytes: 16_000_000_000, used_bytes: 480_000_000 },
     },
@@ -288,6 +290,8 @@ export const CACHE_ENDPOINTS = [
       'nas_storage_missing',
       'pin_too_large',
     ],
+    isForFilesPage: true,
+    isUsers: true,
     example: { body: { path: 'alice/Photos' }, answer: PIN },
   }),
   endpoint({
@@ -301,6 +305,8 @@ export const CACHE_ENDPOINTS = [
     bodySchema: CacheEmptyBody,
     responses: { 200: json(MessageAnswer, 'It is unpinned.') },
     refusals: ['bad_path', 'not_found'],
+    isForFilesPage: true,
+    isUsers: true,
     example: { body: { path: 'alice/Photos' }, answer: { message: 'Unpinned' } },
   }),
   endpoint({
@@ -548,6 +554,7 @@ export const FILES_ENDPOINTS = [
       'nas_asleep',
       'busy',
     ],
+    isForFilesPage: true,
     example: {
       answer: {
         path: 'alice/Photos',
@@ -585,6 +592,7 @@ export const FILES_ENDPOINTS = [
     headers: DOWNLOAD_HEADERS,
     responses: DOWNLOAD_RESPONSES,
     refusals: DOWNLOAD_REFUSALS,
+    isForFilesPage: true,
     example: { texts: { '*/*': 'the bytes of the file' } },
   }),
   endpoint({
@@ -604,6 +612,7 @@ export const FILES_ENDPOINTS = [
     headers: DOWNLOAD_HEADERS,
     responses: DOWNLOAD_RESPONSES,
     refusals: DOWNLOAD_REFUSALS,
+    isForFilesPage: true,
     example: { texts: { '*/*': 'the bytes of the file' } },
   }),
   ...UPLOAD_ENDPOINTS,

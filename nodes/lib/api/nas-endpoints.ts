@@ -124,6 +124,7 @@ export const NAS_ENDPOINTS = [
     access: 'caller',
     wakeScope: true,
     responses: { 200: json(NasStatus, 'Its state.') },
+    isForFilesPage: true,
     example: {
       answer: {
         online: false,
@@ -149,6 +150,7 @@ export const NAS_ENDPOINTS = [
     wakeScope: true,
     responses: { 200: json(WolAnswer, 'It is being woken.') },
     refusals: ['no_mac', 'already_awake'],
+    isForFilesPage: true,
     example: {
       answer: {
         success: true,
@@ -178,6 +180,7 @@ export const NAS_ENDPOINTS = [
     tags: TAGS,
     access: 'admin',
     responses: { 200: json(CredentialList, 'The credentials.') },
+    isUsers: true,
     example: {
       answer: {
         credentials: [
@@ -204,6 +207,7 @@ export const NAS_ENDPOINTS = [
     params: USERNAME,
     bodySchema: CredentialBody,
     responses: { 200: json(Credential, 'It is stored.') },
+    isUsers: true,
     example: {
       body: { api_key: 'an API key of the NAS' },
       answer: {
@@ -228,6 +232,7 @@ export const NAS_ENDPOINTS = [
     query: CredentialDropQuery,
     responses: { 200: json(MessageAnswer, 'It is forgotten.') },
     refusals: ['not_found'],
+    isUsers: true,
     example: { answer: { message: 'Forgotten' } },
   }),
 ] as const;

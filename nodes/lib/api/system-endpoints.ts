@@ -268,6 +268,7 @@ export const SYSTEM_ENDPOINTS = [
       200: json(Type.Record(Type.String(), Type.Unknown()), 'OpenAPI 3.1.', PACKED),
     },
     refusals: ['too_many_tries'],
+    answeredBy: 'host',
     example: { answer: { openapi: '3.1.0' } },
   }),
   endpoint({
@@ -281,6 +282,7 @@ export const SYSTEM_ENDPOINTS = [
       200: { ...textBody('text/html', 'The page.'), headers: ['Content-Security-Policy'] },
     },
     refusals: ['too_many_tries'],
+    answeredBy: 'host',
     example: { texts: { 'text/html': '<!doctype html>\n<title>BaluPi API</title>\n' } },
   }),
   endpoint({
@@ -293,6 +295,7 @@ export const SYSTEM_ENDPOINTS = [
     params: Type.Object({ name: textField('Name of a file that the page names.') }),
     responses: { 200: { ...textBody('*/*', 'The asset.'), headers: PACKED } },
     refusals: ['not_found', 'too_many_tries'],
+    answeredBy: 'host',
     example: { texts: { '*/*': 'window.SwaggerUIBundle({});\n' } },
   }),
 ] as const;

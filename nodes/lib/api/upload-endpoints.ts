@@ -200,6 +200,7 @@ export const UPLOAD_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    isForFilesPage: true,
     example: {
       body: { file: 'the bytes of the file', path: 'alice/Photos' },
       answer: {
@@ -233,6 +234,7 @@ export const UPLOAD_ENDPOINTS = [
     query: SyncStatusQuery,
     responses: { 200: json(SyncStatus, 'The queue.') },
     refusals: ['admin_only'],
+    isForFilesPage: true,
     example: {
       answer: {
         is_syncing: false,
@@ -259,6 +261,7 @@ export const UPLOAD_ENDPOINTS = [
     access: 'caller',
     query: UploadListQuery,
     responses: { 200: json(UploadList, 'The uploads.') },
+    isForFilesPage: true,
     example: { answer: { uploads: [UPLOAD] } },
   }),
   endpoint({
@@ -271,6 +274,7 @@ export const UPLOAD_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(UploadRow, 'The upload as it is now.') },
     refusals: ['not_found', 'conflict'],
+    isForFilesPage: true,
     example: { answer: UPLOAD },
   }),
   endpoint({
@@ -283,6 +287,7 @@ export const UPLOAD_ENDPOINTS = [
     params: UPLOAD_ID,
     responses: { 200: json(MessageAnswer, 'It is dropped.') },
     refusals: ['not_found', 'conflict'],
+    isForFilesPage: true,
     example: { answer: { message: 'Dropped' } },
   }),
   endpoint({
@@ -398,6 +403,7 @@ export const CONFLICT_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(ConflictList, 'The conflicts.') },
+    isForFilesPage: true,
     example: { answer: { conflicts: [OPEN_CONFLICT] } },
   }),
   endpoint({
@@ -422,6 +428,7 @@ export const CONFLICT_ENDPOINTS = [
       'refresh_token_now',
       'no_room',
     ],
+    isForFilesPage: true,
     example: {
       body: { resolution: 'renamed' },
       answer: { ...OPEN_CONFLICT, resolution: 'renamed' },
@@ -502,6 +509,7 @@ export const RESUMABLE_ENDPOINTS = [
     tags: TAGS,
     access: 'caller',
     responses: { 200: json(ChunkedList, 'The uploads.') },
+    isForFilesPage: true,
     example: {
       answer: {
         uploads: [
@@ -539,6 +547,7 @@ export const RESUMABLE_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    isForFilesPage: true,
     example: {
       body: { filename: 'film.mp4', total_size: 734_003_200, target_path: 'alice/Films' },
       answer: { upload_id: ID, chunk_size: 10_485_760 },
@@ -566,6 +575,7 @@ export const RESUMABLE_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    isForFilesPage: true,
     example: {
       body: 'the bytes of the chunk',
       answer: { received_bytes: 10_485_760 },
@@ -598,6 +608,7 @@ export const RESUMABLE_ENDPOINTS = [
       'no_room',
       'share_used',
     ],
+    isForFilesPage: true,
     example: {
       answer: {
         path: 'alice/Films/film.mp4',
@@ -618,6 +629,7 @@ export const RESUMABLE_ENDPOINTS = [
     params: PARAMS,
     responses: { 200: json(MessageAnswer, 'Nothing of it is left.') },
     refusals: ['not_found', 'disk_failing'],
+    isForFilesPage: true,
     example: { answer: { message: 'Upload aborted' } },
   }),
 ] as const;

@@ -111,18 +111,15 @@ export function declare<const Declaration extends NodeDeclaration>(
 export function ownerOf(endpoint: Endpoint): 'pi' | 'user' | 'request' {
   const [tag = ''] = endpoint.tags;
   if (endpoint.access === 'open' && tag !== 'system') return 'request';
-  if (tag === 'auth' || endpoint.body === 'stream' || endpoint.body === 'bytes') return 'request';
-  if (ONLY_STREAMS.has(endpoint.id)) return 'request';
-  if (OF_A_USER.has(tag) || endpoint.id.startsWith('cache-pin')) return 'user';
-  return endpoint.id === 'cache-unpin' || endpoint.id.startsWith('nas-credentials') ? 'user' : 'pi';
+  if (tag === 'auth' || isStream(endpoint)) return 'request';
+  return endpoint.isUsers ? 'user' : 'pi';
 }
 
-const ONLY_STREAMS: ReadonlySet<string> = new Set([
-  'files-download',
-  'files-download-query',
-  'sync-changes',
-]);
-const OF_A_USER: ReadonlySet<string> = new Set(['files', 'notices', 'uploads']);
+/** Whether it makes sense as the answer to a request alone: it takes or gives a stream. */
+function isStream({ body, responses }: Endpoint): boolean {
+  if (body === 'stream' || body === 'bytes' || body === 'relay') return true;
+  return Object.values(responses).some(({ content }) => '*/*' in content);
+}
 
 interface Schema {
   readonly type?: string;
@@ -132,7 +129,6 @@ interface Schema {
 
 /** Whose value is a plug, whatever the endpoint calls it. */
 const PLUGS: ReadonlySet<string> = new Set(['device_id', 'into']);
-const PLUG_ENDPOINTS = /^tapo-devices-/;
 const KIND_OF_TYPE: Readonly<Record<string, FieldKind>> = {
   ...{ integer: 'number', number: 'number', boolean: 'flag', array: 'json', object: 'json' },
 };
@@ -156,14 +152,15 @@ export function fieldsOf(operation: Operation): readonly Field[] {
 
 function describedFields(id: EndpointId): readonly Field[] {
   if (ownerOf(endpointById(id)) === 'request') return [];
-  const { params, query, bodySchema, body } = endpointById(id) as {
+  const { tags, params, query, bodySchema, body } = endpointById(id) as {
+    readonly tags: readonly string[];
     readonly params: Schema;
     readonly query: Schema;
     readonly bodySchema: Schema;
     readonly body: string;
   };
   const isPlug = (name: string): boolean =>
-    PLUGS.has(name) || (name === 'id' && PLUG_ENDPOINTS.test(id));
+    PLUGS.has(name) || (name === 'id' && tags.includes('tapo'));
   const from = ({ properties = {} }: Schema, place: string): readonly Field[] =>
     Object.entries(properties).map(([name, schema]) => ({
       ...{ name, property: `${place}${name}`, isDescribed: true },
