@@ -1,14 +1,14 @@
 /** What the editor shows of each node, written from its declaration: dialog, words and help. */
-import { DECLARATION as CACHE } from '../nodes/lru-cache-store/operations.ts';
-import { DECLARATION as ENERGY } from '../nodes/energy-aggregator/operations.ts';
-import { DECLARATION as NAS } from '../nodes/nas-proxy/operations.ts';
-import { DECLARATION as NOTICES } from '../nodes/notices/operations.ts';
-import { DECLARATION as SQL } from '../nodes/sql/operations.ts';
-import { DECLARATION as SYSTEM } from '../nodes/balupi-system/operations.ts';
-import { DECLARATION as TAPO } from '../nodes/tapo-meter/operations.ts';
-import { DECLARATION as UPLOAD } from '../nodes/upload-queue/operations.ts';
-import { DECLARATION as VIEWER } from '../nodes/viewer/operations.ts';
-import { DECLARATION as WOL } from '../nodes/wol/operations.ts';
+import { DECLARATION as CACHE } from '../nodes/lru-cache-store/lru-cache-store.ts';
+import { DECLARATION as ENERGY } from '../nodes/energy-aggregator/energy-aggregator.ts';
+import { DECLARATION as NAS } from '../nodes/nas-proxy/nas-proxy.ts';
+import { DECLARATION as NOTICES } from '../nodes/notices/notices.ts';
+import { DECLARATION as SQL } from '../nodes/sql/sql.ts';
+import { DECLARATION as SYSTEM } from '../nodes/balupi-system/balupi-system.ts';
+import { DECLARATION as TAPO } from '../nodes/tapo-meter/tapo-meter.ts';
+import { DECLARATION as UPLOAD } from '../nodes/upload-queue/upload-queue.ts';
+import { DECLARATION as VIEWER } from '../nodes/viewer/viewer.ts';
+import { DECLARATION as WOL } from '../nodes/wol/wol.ts';
 import {
   type Field,
   type FieldKind,
@@ -141,7 +141,7 @@ function dialog(declaration: NodeDeclaration): string {
     row(config, 'hdd-o', text(config)),
     row('name', 'tag', text('name')),
   ];
-  return `<!-- Written by npm run docs from operations.ts; not by hand. -->
+  return `<!-- Written by npm run docs from ${key}.ts; not by hand. -->
 <script type="text/html" data-template-name="${type}">
 ${rows.join('\n')}
 </script>

@@ -10,14 +10,13 @@ import type {
   SystemStatus,
 } from '../lib/api/api.ts';
 import type { Counted } from '../lib/energy/energy.ts';
-import { actOf, actsOf } from '../lib/guard/acts.ts';
+import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { type Said, said, WORDS } from '../lib/words/words.ts';
-import { DECLARATION } from './operations.ts';
 
 /** `GET /api/activity`: an admin's all, anybody else's what is everybody's and their own. */
 function listActivity({ activity, accounts }: Rooms, message: ApiMessage): ApiMessage {
@@ -209,16 +208,122 @@ async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMe
   return withAnswer(message, answer(payload));
 }
 
-const ACTS = actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
-  activity: listActivity,
-  care,
-  doctor,
-  'page-doctor': pageDoctor,
-  health,
-  load,
-  'page-checks': pageChecks,
-  metrics,
-});
+/** What this node can do, and every word about it: dialog, help and locales are made of it. */
+export const DECLARATION = {
+  key: 'balupi-system',
+  type: 'balupi-system',
+  color: '#d9d9d9',
+  config: 'store',
+  title: { en: 'system', de: 'System' },
+  about: { en: 'How the Pi itself is.', de: 'Wie es dem Pi selbst geht.' },
+  operations: {
+    health: {
+      words: { en: 'run the checks', de: 'Prüfungen ausführen' },
+      for: 'flow',
+      serves: ['health'],
+      run: health,
+    },
+    load: {
+      words: { en: 'how busy the Pi is', de: 'Auslastung des Pi' },
+      for: 'flow',
+      serves: ['system-status'],
+      run: load,
+    },
+    doctor: {
+      words: { en: 'ask the doctor', de: 'den Doktor fragen' },
+      for: 'flow',
+      serves: ['system-doctor'],
+      run: doctor,
+    },
+    activity: {
+      words: { en: 'what happened in the house', de: 'was im Haus geschah' },
+      for: 'flow',
+      serves: ['activity'],
+      fieldWords: {
+        kind: {
+          label: { en: 'Kind', de: 'Art' },
+          about: { en: 'one kind alone, such as `conflict`', de: 'nur eine Art, etwa `conflict`' },
+        },
+        days: {
+          label: { en: 'Days', de: 'Tage' },
+          about: { en: 'of the last so many days', de: 'der letzten so vielen Tage' },
+        },
+        before: {
+          label: { en: 'Older than', de: 'Älter als' },
+          about: {
+            en: 'only what is older than the entry of this id',
+            de: 'nur was älter ist als der Eintrag mit dieser Id',
+          },
+        },
+        limit: {
+          label: { en: 'At most', de: 'Höchstens' },
+          about: { en: 'how many entries at most', de: 'wie viele Einträge höchstens' },
+        },
+      },
+      run: listActivity,
+    },
+    care: {
+      words: { en: 'backups and updates', de: 'Backups und Updates' },
+      for: 'flow',
+      serves: ['system-care'],
+      run: care,
+    },
+    metrics: {
+      words: { en: 'write metrics', de: 'Messwerte für Prometheus' },
+      for: 'flow',
+      serves: ['metrics'],
+      run: metrics,
+    },
+    'page-checks': {
+      words: { en: 'the checks, for a table', de: 'die Prüfungen, für eine Tabelle' },
+      for: 'house',
+      run: pageChecks,
+    },
+    'page-doctor': {
+      words: {
+        en: 'the doctor’s findings, for a table',
+        de: 'die Befunde des Doktors, für eine Tabelle',
+      },
+      for: 'house',
+      serves: ['system-doctor'],
+      run: pageDoctor,
+    },
+  },
+  gives: [
+    {
+      name: 'payload',
+      type: 'object, array, string',
+      en: 'the outcome, as the API gives it; of the tables an array of rows; of {{metrics}} a text',
+      de: 'das Ergebnis, wie die API es gibt; bei den Tabellen ein Array von Zeilen; bei {{metrics}} ein Text',
+    },
+  ],
+  details: {
+    en: `{{health}} looks at this moment and asks nobody outside the process.
+
+{{load}} gives the last look taken in the background.
+
+{{metrics}} answers in the text format of Prometheus.
+
+{{page-checks}} answers nobody: it puts a row for each check into \`payload\`, for a page of the Dashboard.
+
+{{doctor}} answers an admin with what \`balupi doctor\` finds. {{page-doctor}} puts the same into \`payload\` as rows, for the page that asked.
+
+{{activity}} gives the log of the last 90 days: to an admin all of it, to others what is everybody’s and their own.`,
+    de: `{{health}} sieht in diesem Augenblick nach und fragt niemanden außerhalb des Prozesses.
+
+{{load}} gibt den letzten Blick aus dem Hintergrund.
+
+{{metrics}} antwortet in dessen Textformat.
+
+{{page-checks}} antwortet niemandem: es legt eine Zeile je Prüfung in \`payload\`, für eine Seite des Dashboards.
+
+{{doctor}} antwortet einem Admin mit dem, was \`balupi doctor\` findet. {{page-doctor}} legt dasselbe als Zeilen in \`payload\`, für die Seite, die gefragt hat.
+
+{{activity}} gibt das Protokoll der letzten 90 Tage: einem Admin alles, anderen was alle angeht und was ihres ist.`,
+  },
+} as const satisfies Declared<Rooms>;
+
+const ACTS = actsOf<Rooms>(DECLARATION);
 
 /** Node `balupi-system`. */
 export default function register(RED: NodeAPI): void {

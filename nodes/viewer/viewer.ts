@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Endpoint, ENDPOINTS } from '../lib/api/api.ts';
-import { type Act, named } from '../lib/guard/acts.ts';
+import { type Act, named, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
@@ -32,6 +32,12 @@ interface PageMessage extends ApiMessage {
   ok?: boolean;
 }
 
+/** The rooms, and how one node of this kind is set. */
+interface Viewing {
+  readonly rooms: Rooms;
+  readonly config: ViewerConfig;
+}
+
 function askerOf({ viewers }: Rooms, message: PageMessage): Asker | null {
   return viewers.askerAt(message._client?.socketId);
 }
@@ -40,9 +46,9 @@ function askerOf({ viewers }: Rooms, message: PageMessage): Asker | null {
  * Lets a page's wish on as the call that it would be over the API.
  * @throws Error for a node set to an endpoint that is none
  */
-function ask(rooms: Rooms, message: PageMessage, endpointId: string): unknown {
-  const endpoint = (ENDPOINTS as readonly Endpoint[]).find(({ id }) => id === endpointId);
-  if (endpoint === undefined) throw new Error(`There is no endpoint '${endpointId}'.`);
+function ask({ rooms, config }: Viewing, message: PageMessage): unknown {
+  const endpoint = (ENDPOINTS as readonly Endpoint[]).find(({ id }) => id === config.endpoint);
+  if (endpoint === undefined) throw new Error(`There is no endpoint '${config.endpoint}'.`);
   const asker = askerOf(rooms, message);
   // The page is gone, or its sign-in is over: there is nobody to say no to.
   if (asker === null) return null;
@@ -56,27 +62,29 @@ function ask(rooms: Rooms, message: PageMessage, endpointId: string): unknown {
   return [message, null];
 }
 
-/**
- * Makes an API answer one for the page that asked, and for no other.
- * @param by this node, as a page asks many
- */
-function answer(rooms: Rooms, message: PageMessage, by: string, done = ''): PageMessage | null {
+/** Makes an API answer one for the page that asked, and for no other. */
+function answer({ rooms, config }: Viewing, message: PageMessage): PageMessage | null {
   const asker = askerOf(rooms, message);
   if (asker === null) return null;
   const { language } = asker;
   const ok = (message.statusCode ?? 200) < 400;
   message.ok = ok;
-  message.text = ok ? WORDS.text(language, done) : WORDS.told(language, detailOf(message.payload));
+  message.text = ok
+    ? WORDS.text(language, config.done ?? '')
+    : WORDS.told(language, detailOf(message.payload));
   if (ok) {
     message.payload = withDetailsIn(language, message.payload);
-    tellChanges(rooms, message, by);
+    tellChanges(rooms, message, config.id);
   }
   delete message.req;
   delete message.headers;
   return message;
 }
 
-/** To a page that has an answer to the same question goes what is other now. */
+/**
+ * To a page that has an answer to the same question goes what is other now.
+ * @param by the id of this node, as a page asks many
+ */
 function tellChanges({ viewers }: Rooms, message: PageMessage, by: string): void {
   const { known, action, payload, _client: client } = message;
   delete message.known;
@@ -110,7 +118,7 @@ function withDetailsIn(language: Language, payload: unknown): unknown {
 }
 
 /** Tells a page who has it open. */
-function who(rooms: Rooms, message: PageMessage): PageMessage | null {
+function who({ rooms }: Viewing, message: PageMessage): PageMessage | null {
   const asker = askerOf(rooms, message);
   if (asker === null) return null;
   const { caller, language } = asker;
@@ -123,17 +131,8 @@ function who(rooms: Rooms, message: PageMessage): PageMessage | null {
   return message;
 }
 
-function look({ viewers }: Rooms, message: PageMessage): PageMessage | null {
-  return viewers.count > 0 ? message : null;
-}
-
-function actsOf(config: ViewerConfig): Readonly<Record<string, Act<Rooms>>> {
-  return {
-    ask: (rooms, message) => ask(rooms, message, config.endpoint),
-    answer: (rooms, message) => answer(rooms, message, config.id, config.done),
-    who,
-    look,
-  };
+function look({ rooms }: Viewing, message: PageMessage): PageMessage | null {
+  return rooms.viewers.count > 0 ? message : null;
 }
 
 function statusOf({ viewers }: Rooms): NodeStatus {
@@ -141,15 +140,111 @@ function statusOf({ viewers }: Rooms): NodeStatus {
   return { fill: count > 0 ? 'green' : 'grey', shape: 'dot', text: String(count) };
 }
 
+/** What this node can do, and every word about it: dialog, help and locales are made of it. */
+export const DECLARATION = {
+  key: 'viewer',
+  type: 'balupi-viewer',
+  color: '#c9b8e8',
+  config: 'store',
+  title: { en: 'viewer', de: 'Betrachter' },
+  about: {
+    en: 'Stands between a page of the Dashboard and what it may do. Who a message comes from is looked up by its socket and never read from the message, as a page can send whatever it likes.',
+    de: 'Steht zwischen einer Seite des Dashboards und dem, was sie darf. Von wem eine Nachricht kommt, wird an ihrer Verbindung nachgesehen und nie aus der Nachricht gelesen, denn eine Seite kann senden, was sie will.',
+  },
+  operations: {
+    ask: {
+      words: { en: 'ask as the viewer', de: 'als Betrachter fragen' },
+      for: 'flow',
+      outputs: [
+        { en: 'allowed', de: 'erlaubt' },
+        { en: 'refused', de: 'abgelehnt' },
+      ],
+      run: ask,
+    },
+    answer: {
+      words: { en: 'answer the viewer', de: 'dem Betrachter antworten' },
+      for: 'flow',
+      run: answer,
+    },
+    who: {
+      words: { en: 'say who looks', de: 'sagen, wer schaut' },
+      for: 'flow',
+      run: who,
+    },
+    look: {
+      words: { en: 'only while somebody looks', de: 'nur solange jemand schaut' },
+      for: 'flow',
+      run: look,
+    },
+  },
+  settings: {
+    endpoint: { label: { en: 'As endpoint', de: 'Wie Endpunkt' }, for: ['ask'] },
+    done: { label: { en: 'Says then', de: 'Sagt danach' }, for: ['answer'] },
+  },
+  gives: [
+    {
+      name: 'payload',
+      type: 'object',
+      en: 'for a page',
+      de: 'für eine Seite',
+    },
+    {
+      name: 'ok',
+      type: 'boolean',
+      en: 'whether it went well',
+      de: 'ob es gut ging',
+    },
+    {
+      name: 'changes',
+      type: 'object',
+      en: 'from the answer that a page has to this one',
+      de: 'von der Antwort, die eine Seite hat, zu dieser',
+    },
+    {
+      name: 'text',
+      type: 'string',
+      en: 'what to say about it',
+      de: 'was dazu zu sagen ist',
+    },
+  ],
+  details: {
+    en: `{{ask}} lets a wish on as the call that it would be over the API, after the same check of role and form. *As endpoint* names the endpoint, such as \`tapo-devices-toggle\`. \`payload\` holds \`params\`, \`query\` and \`body\` as that endpoint takes them. The second output gets refusals.
+
+{{answer}} makes what an act answered one for the page that asked, and for no other. \`ok\` tells whether it went well; \`text\` is what *Says then* holds, or why not. A page that asks the same again puts \`known\`, the \`action\` of the answer it has, into its \`payload\`; where that was the last one, \`changes\` (JSON Patch, RFC 6902) stand in place of the \`payload\`.
+
+{{who}} puts \`username\`, \`is_admin\`, \`may_wake\` and \`language\` into \`payload\`.
+
+{{look}} lets messages through while a page is open, so that a Pi does not count for nobody.
+
+Words in double brackets, such as \`[[energy]]\`, are keys of the catalogues and shown in the reader's language.`,
+    de: `{{ask}} lässt einen Wunsch als den Aufruf weiter, der er über die API wäre, nach derselben Prüfung von Rolle und Form. *Wie Endpunkt* nennt den Endpunkt, etwa \`tapo-devices-toggle\`. \`payload\` enthält \`params\`, \`query\` und \`body\`, wie der Endpunkt sie nimmt. Der zweite Ausgang bekommt Ablehnungen.
+
+{{answer}} macht aus der Antwort eine für die Seite, die gefragt hat, und für keine andere. \`ok\` sagt, ob es gelang; \`text\` ist, was in *Sagt danach* steht, oder der Grund. Eine Seite, die dasselbe wieder fragt, legt \`known\`, die \`action\` der Antwort, die sie hat, in ihre \`payload\`; war das die letzte, stehen \`changes\` (JSON Patch, RFC 6902) statt der \`payload\` da.
+
+{{who}} legt \`username\`, \`is_admin\`, \`may_wake\` und \`language\` in \`payload\`.
+
+{{look}} lässt Nachrichten durch, solange eine Seite offen ist, damit ein Pi nicht für niemanden rechnet.
+
+Wörter in doppelten Klammern, etwa \`[[energy]]\`, sind Schlüssel der Kataloge und erscheinen in der Sprache des Lesers.`,
+  },
+} as const satisfies Declared<Viewing>;
+
+/** Answers no endpoint, so nothing lets a request in to it. */
+const RUNS = Object.fromEntries(
+  Object.entries(DECLARATION.operations).map(([op, { run }]) => [op, run]),
+);
+
 /** Node `balupi-viewer`. */
 export default function register(RED: NodeAPI): void {
   function ViewerNode(this: Node, config: ViewerConfig): void {
     RED.nodes.createNode(this, config);
     const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
     const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(rooms()) : {}));
-    const acts = actsOf(config);
     // Whose page it is tells the socket, not the request a message may carry.
-    guard.onInput((message) => named(acts, config.op)(rooms(), message, NOTHING_GIVEN));
+    guard.onInput((message) => {
+      const viewing = { rooms: rooms(), config };
+      return named<Act<Viewing>>(RUNS, config.op)(viewing, message, NOTHING_GIVEN);
+    });
   }
   RED.nodes.registerType('balupi-viewer', ViewerNode);
 }

@@ -1,14 +1,13 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { WakeEnd } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
-import { actOf, type Acts, actsOf } from '../lib/guard/acts.ts';
+import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { WakeCause } from '../lib/nas/nas.ts';
-import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
+import { FieldReader, type StoredNode, type Words } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
-import { DECLARATION } from './operations.ts';
 
 interface WolConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -22,15 +21,16 @@ function senderOf({ req }: ApiMessage): WakeCause['by'] {
 
 type Began = ReturnType<Rooms['nas']['wake']['wake']>;
 
-/** Told how a wake that somebody asked for began. */
-type Follow = (outcome: Began, rooms: Rooms) => void;
+/** The rooms, and who is told how a wake that somebody asked for began. */
+interface Waking extends Rooms {
+  readonly follow: (outcome: Began) => void;
+}
 
 /** Answers at once; how it ends follows, and is in `GET /api/nas/status`. */
-function wake(rooms: Rooms, message: ApiMessage, follow: Follow): ApiMessage {
-  const { nas, bootTimeoutSeconds } = rooms;
+function wake({ nas, bootTimeoutSeconds, follow }: Waking, message: ApiMessage): ApiMessage {
   const before = nas.status();
   const outcome = nas.wake.wake({ kind: 'call', by: senderOf(message) });
-  follow(outcome, rooms);
+  follow(outcome);
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') return withAnswer(message, refuse('already_awake'));
   const payload = {
@@ -44,9 +44,9 @@ function wake(rooms: Rooms, message: ApiMessage, follow: Follow): ApiMessage {
 }
 
 /** The same, in the words of the NAS's own `POST /api/system/sleep/wake`. */
-function wakeForApp(rooms: Rooms, message: ApiMessage, follow: Follow): ApiMessage {
-  const outcome = rooms.nas.wake.wake({ kind: 'call', by: senderOf(message) });
-  follow(outcome, rooms);
+function wakeForApp({ nas, follow }: Waking, message: ApiMessage): ApiMessage {
+  const outcome = nas.wake.wake({ kind: 'call', by: senderOf(message) });
+  follow(outcome);
   if (outcome.kind === 'no_mac') return withAnswer(message, refuse('no_mac'));
   if (outcome.kind === 'already_awake') {
     return withAnswer(
@@ -79,14 +79,6 @@ async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> 
   return held.kind === 'awake' ? [message, null] : [null, message];
 }
 
-function actsWith(follow: Follow): Acts<Rooms> {
-  return actsOf<typeof DECLARATION, Rooms>(DECLARATION, {
-    wake: (rooms, message) => [wake(rooms, message, follow), null, null],
-    'wake-app': (rooms, message) => [wakeForApp(rooms, message, follow), null, null],
-    hold: { run: hold, forFlows: { run: wakeAndWait, owner: 'pi' } },
-  });
-}
-
 /** How a wake ended, at the second or the third output: nobody's request, so it answers nobody. */
 function ending({ nas }: Rooms, ended: WakeEnd): readonly (object | null)[] {
   const { attempts, startedAtMs } = nas.wake.status;
@@ -107,6 +99,87 @@ function statusOf({ nas }: Rooms): NodeStatus {
   return { fill: 'grey', shape: 'ring', words: 'wol.status.asleep' };
 }
 
+const WAKE_OUTCOMES: readonly Words[] = [
+  { en: 'the answer, at once', de: 'die Antwort, sofort' },
+  { en: 'woken', de: 'geweckt' },
+  { en: 'did not wake', de: 'nicht aufgewacht' },
+];
+
+/** What this node can do, and every word about it: dialog, help and locales are made of it. */
+export const DECLARATION = {
+  key: 'wol',
+  type: 'balupi-wol',
+  color: '#f7c8da',
+  config: 'nas',
+  title: { en: 'wol', de: 'NAS wecken' },
+  about: { en: 'Wakes the NAS.', de: 'Weckt das NAS.' },
+  operations: {
+    wake: {
+      words: { en: 'wake the NAS', de: 'NAS wecken' },
+      for: 'flow',
+      serves: ['nas-wol'],
+      outputs: WAKE_OUTCOMES,
+      run: (waking, message) => [wake(waking, message), null, null],
+    },
+    hold: {
+      words: { en: 'wake once and hold the reader', de: 'einmal wecken und Leser halten' },
+      for: 'flow',
+      serves: ['files-download', 'files-download-query'],
+      outputs: [
+        { en: 'awake', de: 'wach' },
+        { en: 'still asleep', de: 'schläft noch' },
+      ],
+      run: hold,
+      forFlows: { run: wakeAndWait, owner: 'pi' },
+    },
+    'wake-app': {
+      words: { en: 'wake, answered as the NAS does', de: 'wecken, Antwort wie vom NAS' },
+      for: 'house',
+      serves: ['system-sleep-wake'],
+      outputs: WAKE_OUTCOMES,
+      run: (waking, message) => [wakeForApp(waking, message), null, null],
+    },
+  },
+  status: {
+    awake: { en: 'awake', de: 'wach' },
+    waking: { en: 'waking', de: 'wird geweckt' },
+    failed: { en: 'did not wake', de: 'nicht aufgewacht' },
+    asleep: { en: 'asleep', de: 'schläft' },
+  },
+  gives: [
+    {
+      name: 'payload',
+      type: 'object',
+      en: '`success`, `wol_sent`, `nas_previous_state`, `estimated_boot_time_s`; at outputs 2 and 3 `state`, `attempts` and `started_at` of the wake',
+      de: '`success`, `wol_sent`, `nas_previous_state`, `estimated_boot_time_s`; an den Ausgängen 2 und 3 `state`, `attempts` und `started_at` des Weckens',
+    },
+    {
+      name: 'code',
+      type: 'string',
+      en: 'at a Catch node: `already_awake` or `no_mac`',
+      de: 'an einem Catch-Knoten: `already_awake` oder `no_mac`',
+    },
+  ],
+  details: {
+    en: `{{wake}} answers at once, at output 1, and goes on looking every second until the NAS answers or its time is over. How it ended leaves at output 2 (*woken*) or 3 (*did not wake*), as a message of its own that answers nobody, and is in \`GET /api/nas/status\`. At most one burst of packets in 30 s.
+
+{{wake-app}} is the same in the words of BaluHost's \`POST /api/system/sleep/wake\`.
+
+{{hold}} is for a file that is not kept: one wake for all who wait. Output 1 when the NAS is awake, output 2 with a 503 when it did not come in time. In a flow without a request the message goes on at 1 or at 2 as it came.
+
+{{wake}} works in any flow, as the Pi itself: the outcome is in \`payload\`, and a refusal (\`already_awake\`, \`no_mac\`) goes to a Catch node with \`msg.code\`.`,
+    de: `{{wake}} antwortet sofort, an Ausgang 1, und sieht dann jede Sekunde nach, bis das NAS antwortet oder die Zeit um ist. Wie es ausging, kommt an Ausgang 2 (*geweckt*) oder 3 (*nicht aufgewacht*) heraus, als eigene Nachricht, die niemandem antwortet, und steht in \`GET /api/nas/status\`. Höchstens ein Schwung Pakete in 30 s.
+
+{{wake-app}} ist dasselbe in den Worten von BaluHosts \`POST /api/system/sleep/wake\`.
+
+{{hold}} ist für eine Datei, die nicht vorliegt: ein Wecken für alle, die warten. Ausgang 1, wenn das NAS wach ist, Ausgang 2 mit 503, wenn es nicht rechtzeitig kam. In einem Flow ohne Anfrage geht die Nachricht an 1 oder 2 weiter, wie sie kam.
+
+{{wake}} geht in jedem Flow, als der Pi selbst: das Ergebnis steht in \`payload\`, und eine Ablehnung (\`already_awake\`, \`no_mac\`) geht mit \`msg.code\` an einen Catch-Knoten.`,
+  },
+} as const satisfies Declared<Waking>;
+
+const ACTS = actsOf<Waking>(DECLARATION);
+
 /** Node `balupi-wol`. */
 export default function register(RED: NodeAPI): void {
   function Wol(this: Node, config: WolConfig): void {
@@ -126,13 +199,16 @@ export default function register(RED: NodeAPI): void {
     const tell = guard.callback((rooms: Rooms, ended: WakeEnd) => {
       if (!isClosed) this.send(ending(rooms, ended) as NodeMessage[]);
     });
-    const acts = actsWith((outcome, given) => {
-      if ('done' in outcome)
-        void outcome.done.then((ended) => {
-          tell(given, ended);
-        });
-    });
-    guard.onInput((message) => actOf(acts, config.op, '', fields)(rooms(), message));
+    const waking = (given: Rooms): Waking => {
+      const follow = (outcome: Began): void => {
+        if ('done' in outcome)
+          void outcome.done.then((ended) => {
+            tell(given, ended);
+          });
+      };
+      return Object.create(given, { follow: { value: follow } }) as Waking;
+    };
+    guard.onInput((message) => actOf(ACTS, config.op, '', fields)(waking(rooms()), message));
     guard.follow((again) => {
       const { nas } = rooms();
       const stops = [nas.presence.onChange(again), nas.onNews(again)];

@@ -12,6 +12,7 @@ import {
   type Given,
   type NodeDeclaration,
   NOTHING_GIVEN,
+  type Operation,
   ownerOf,
 } from '../operations/operations.ts';
 import type { ApiMessage, Call } from './call.ts';
@@ -23,33 +24,32 @@ import type { ApiMessage, Call } from './call.ts';
 export type Act<Context> = (context: Context, message: ApiMessage, given: Given) => unknown;
 
 /** An act that answers requests, with the endpoints whose description lets one in. */
-interface Served<Context> {
-  readonly run: Act<Context>;
+interface Served<Context> extends Runs<Context> {
   readonly endpoints: readonly Endpoint[];
-  /** Does it for a message that carries no request, where {@link run} wants one for its stream. */
-  readonly forFlows?: ForFlows<Context>;
 }
 
 /** What a node can be set to. A bare act answers no endpoint: a tick, or a page's own. */
 export type Acts<Context> = Readonly<Record<string, Act<Context> | Served<Context>>>;
 
-/** What an operation runs: the act, and another one where it wants a request for its stream. */
-type Runs<Context> = Act<Context> | Partial<Served<Context>>;
+/** What an operation runs. */
+interface Runs<Context> {
+  readonly run: Act<Context>;
+  /** Does it for a message that carries no request, where {@link run} wants one for its stream. */
+  readonly forFlows?: ForFlows<Context>;
+  /** Instead of those it serves, for what no description is published of. */
+  readonly endpoints?: readonly Endpoint[];
+}
 
-/** The acts of all operations a node declares. */
-type Runners<Declaration extends NodeDeclaration, Context> = Readonly<
-  Record<keyof Declaration['operations'], Runs<Context>>
->;
+/** A node's operations, each with its words and with what it runs. */
+export interface Declared<Context> extends NodeDeclaration {
+  readonly operations: Readonly<Record<string, Operation & Runs<Context>>>;
+}
 
-/** Joins each operation with what it runs. An act lets in what its declaration says it serves. */
-export function actsOf<Declaration extends NodeDeclaration, Context>(
-  { operations }: Declaration,
-  runners: Runners<Declaration, Context>,
-): Acts<Context> {
-  const acts = Object.entries(operations).map(([op, { serves = [] }]) => {
-    const runs = runners[op as keyof Declaration['operations']];
-    const endpoints = serves.map((id) => endpointById(id));
-    return [op, typeof runs === 'function' ? { run: runs, endpoints } : { endpoints, ...runs }];
+/** What a node does. An act lets in what its declaration says it serves. */
+export function actsOf<Context>({ operations }: Declared<Context>): Acts<Context> {
+  const acts = Object.entries(operations).map(([op, { serves = [], ...runs }]) => {
+    const { run, forFlows, endpoints = serves.map((id) => endpointById(id)) } = runs;
+    return [op, { run, endpoints, ...(forFlows === undefined ? {} : { forFlows }) }];
   });
   return Object.fromEntries(acts) as Acts<Context>;
 }

@@ -95,13 +95,6 @@ export interface NodeDeclaration {
   readonly details: Words;
 }
 
-/** Keeps the names of the operations for the compiler. */
-export function declare<const Declaration extends NodeDeclaration>(
-  declaration: Declaration,
-): Declaration {
-  return declaration;
-}
-
 /**
  * Whose operation an endpoint is, where no request says who calls. `pi`: the house's own, such as
  * plugs, wake, energy and counts. `user`: somebody's files, uploads, pins or credentials, so a user
