@@ -8,6 +8,7 @@ import type {
   EnergyCostsQuery,
   EnergyHistoryQuery,
   EnergyReportQuery,
+  EnergyStandby,
   PriceSlotsBody,
   RecalculateAnswer,
   RecalculateBody,
@@ -99,6 +100,19 @@ function sampleIn(payload: unknown): PlugSample {
     throw new Error('This message holds no reading; wire record behind read the plugs.');
   }
   return told as PlugSample;
+}
+
+/** `GET /api/energy/standby`. */
+function standbyByPlug({ energy }: Rooms, message: ApiMessage): ApiMessage {
+  const payload: EnergyStandby = {
+    devices: energy.standby().map(({ deviceId, deviceName, standbyMw, yearlyUc }) => ({
+      device_id: deviceId,
+      device_name: deviceName,
+      standby_w: standbyMw === null ? null : standbyMw / 1_000,
+      yearly_cost_cents: yearlyUc === null ? null : Math.round(yearlyUc / 1_000_000),
+    })),
+  };
+  return withAnswer(message, answer(payload));
 }
 
 /** What is unusual leaves by itself (see below). */
@@ -523,6 +537,12 @@ export const DECLARATION = {
       for: 'flow',
       serves: ['energy-summary'],
       run: summary,
+    },
+    standby: {
+      words: { en: 'standby of each plug', de: 'Standby je Steckdose' },
+      for: 'flow',
+      serves: ['energy-standby'],
+      run: standbyByPlug,
     },
     history: {
       words: { en: 'look back', de: 'Verlauf' },

@@ -373,4 +373,18 @@ describe('The node balupi-energy-aggregator', () => {
     const known = { nas_state: 'unknown', avg_daily_kwh: null, nas_asleep_hours_today: 1.5 };
     assert.partialDeepStrictEqual(payload, known);
   });
+
+  it('tells the standby of each plug and its price, and null for a plug that is new', async () => {
+    const plugs = [
+      { deviceId: 'a', deviceName: 'Fridge', standbyMw: 1_900, yearlyUc: 564_220_000 },
+      { deviceId: 'b', deviceName: 'New', standbyMw: null, yearlyUc: null },
+    ];
+    const stage = await opened('standby', { standby: () => plugs });
+    assert.deepEqual(await answerOf(stage, 'energy-standby'), {
+      devices: [
+        { device_id: 'a', device_name: 'Fridge', standby_w: 1.9, yearly_cost_cents: 564 },
+        { device_id: 'b', device_name: 'New', standby_w: null, yearly_cost_cents: null },
+      ],
+    });
+  });
 });

@@ -638,6 +638,24 @@ export const EnergySummary = Type.Object(
 );
 export type EnergySummary = Static<typeof EnergySummary>;
 
+export const EnergyStandby = Type.Object(
+  {
+    devices: Type.Array(
+      Type.Object({
+        device_id: text('Id of the plug.'),
+        device_name: text('Name of the plug.'),
+        standby_w: measured(
+          'What it always draws, in watts: 5 % of the last seven days were below. Null before half a day was metered.',
+        ),
+        yearly_cost_cents: measured('What that costs in a year, in cents; null as standby_w is.'),
+      }),
+      { description: 'The plugs.' },
+    ),
+  },
+  { title: 'EnergyStandby' },
+);
+export type EnergyStandby = Static<typeof EnergyStandby>;
+
 const BEGIN = '2026-02-21T23:00:00Z';
 
 export const ENERGY_ENDPOINTS = [
@@ -852,6 +870,27 @@ export const ENERGY_ENDPOINTS = [
         nas_asleep_hours_today: 13.2,
         saved_kwh_month: 25.4,
         saved_cents_month: 788.6,
+      },
+    },
+  }),
+  endpoint({
+    id: 'energy-standby',
+    method: 'GET',
+    path: '/api/energy/standby',
+    summary: 'What each plug draws even when nobody uses what is behind it, and what that costs.',
+    tags: TAGS,
+    access: 'caller',
+    responses: { 200: json(EnergyStandby, 'The plugs.') },
+    example: {
+      answer: {
+        devices: [
+          {
+            device_id: FRIDGE,
+            device_name: 'Fridge',
+            standby_w: 1.9,
+            yearly_cost_cents: 564,
+          },
+        ],
       },
     },
   }),
