@@ -16,7 +16,7 @@ const ROOMS = {
   cache: ['files', 'nas', 'accounts', 'http'],
   pass: ['nas', 'accounts', 'api', 'http'],
   prefetch: ['cache', 'files', 'nas', 'accounts', 'http'],
-  upload: ['files', 'nas', 'accounts', 'http'],
+  upload: ['files', 'nas', 'accounts', 'api', 'http'],
   changes: ['files', 'cache', 'upload', 'pass', 'guard', 'nas', 'accounts', 'http'],
   kept: ['files', 'pass', 'guard', 'nas', 'accounts', 'http'],
   words: [],

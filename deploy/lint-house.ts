@@ -35,6 +35,12 @@ const RULES: readonly TextRule[] = [
       !/^nodes\/lib\/store\/|-rows\.ts$/.test(file),
     breaks: (text) => /\.prepare\(\s*['"`]/.test(text),
   },
+  {
+    // What a node answers itself is typed by its description: `answerTo`.
+    rule: 'no-untyped-answer',
+    looksAt: (file) => /^nodes\/(?!lib\/)[\w-]+\/.*\.ts$/.test(file),
+    breaks: (text) => /\bplainAnswer\(\s*[{[]/.test(text),
+  },
 ];
 
 /** Every file that git knows. @throws Error where this is no checkout */

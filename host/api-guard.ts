@@ -13,7 +13,7 @@ import {
   validateQuery,
 } from '../nodes/lib/api/api.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
-import { type Answer, answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import { type Answer, plainAnswer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { requestIdOf } from './common-headers.ts';
 import { codingFault, takeBody, takeOwnBody } from './read-body.ts';
@@ -247,7 +247,7 @@ function describeCall(
 function answerFromTable(match: Match): Answer | null {
   if (match.kind === 'no_address') return refuse('not_found');
   if (match.kind === 'bad_path') return refuse('bad_path');
-  if (match.kind === 'options') return answer(null, 204, { Allow: match.allow });
+  if (match.kind === 'options') return plainAnswer(null, 204, { Allow: match.allow });
   if (match.kind !== 'method_not_allowed') return null;
   const given = refuse('method_not_allowed');
   return { ...given, headers: { ...given.headers, Allow: match.allow } };

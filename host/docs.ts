@@ -8,7 +8,7 @@ import {
   docsAsset,
   Target,
 } from '../nodes/lib/api/api.ts';
-import { answer, answerNow, codingFor, refuse } from '../nodes/lib/http/http.ts';
+import { plainAnswer, answerNow, codingFor, refuse } from '../nodes/lib/http/http.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 import type { RequestWatch } from './request-watch.ts';
 
@@ -208,7 +208,7 @@ function isOurs(path: string): boolean {
 function refuseMethod(request: IncomingMessage, response: ServerResponse): void {
   const allow = { Allow: 'GET, HEAD, OPTIONS' };
   if (request.method === 'OPTIONS') {
-    answerNow(request, response, answer(null, 204, allow));
+    answerNow(request, response, plainAnswer(null, 204, allow));
     return;
   }
   const given = refuse('method_not_allowed');

@@ -201,6 +201,13 @@ describe('The lint of the house', function () {
       );
     });
 
+    it('finds a planted answer of a node that no description types', () => {
+      const made = "plainAnswer({ status: 'ok' });\n";
+      assert.deepEqual(told({ 'nodes/wol/bad.ts': made, 'nodes/lib/changes/fine.ts': made }), [
+        'no-untyped-answer nodes/wol/bad.ts',
+      ]);
+    });
+
     it('is nothing in this tree', () => {
       const files = trackedFiles();
       assert.ok(files.length > 500);

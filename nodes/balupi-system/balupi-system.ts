@@ -1,19 +1,20 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { Entry } from '../lib/activity/activity.ts';
-import type {
-  ActivityAnswer,
-  ActivityEntry,
-  ActivityQuery,
-  Care,
-  Doctor,
-  Health,
-  SystemStatus,
+import {
+  type ActivityAnswer,
+  type ActivityEntry,
+  type ActivityQuery,
+  answerTo,
+  type Care,
+  type Doctor,
+  type Health,
+  type SystemStatus,
 } from '../lib/api/api.ts';
 import type { Counted } from '../lib/energy/energy.ts';
 import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
-import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { isoSeconds, plainAnswer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import { type Said, said, WORDS } from '../lib/words/words.ts';
@@ -32,7 +33,7 @@ function listActivity({ activity, accounts }: Rooms, message: ApiMessage): ApiMe
     entries: page.entries.map(wire),
     next_before: page.nextBeforeId,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('activity', payload));
 }
 
 /** What an entry has nothing to tell of. */
@@ -87,7 +88,7 @@ function health({ system }: Rooms, message: ApiMessage): ApiMessage {
     hostname: report.hostname,
     checks: report.checks,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('health', payload));
 }
 
 function load({ system }: Rooms, message: ApiMessage): ApiMessage {
@@ -110,11 +111,14 @@ function load({ system }: Rooms, message: ApiMessage): ApiMessage {
     uptime_seconds: last.uptimeSeconds,
     load_avg: [...last.loadAvg],
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('system-status', payload));
 }
 
 function metrics(rooms: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE }));
+  return withAnswer(
+    message,
+    plainAnswer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE }),
+  );
 }
 
 /** What a page calls the checks. */
@@ -178,7 +182,7 @@ function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
 async function doctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const findings = WORDS.spoken('en', await system.doctor()) as Doctor['findings'];
   const payload: Doctor = { findings };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('system-doctor', payload));
 }
 
 /** `GET /api/system/care`. */
@@ -193,7 +197,7 @@ function care({ system }: Rooms, message: ApiMessage): ApiMessage {
       size_bytes: made?.sizeBytes ?? null,
     })),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('system-care', payload));
 }
 
 const LEVEL_MARKS = { ok: '✓', warn: '⚠', fail: '✗' } as const;
@@ -205,7 +209,7 @@ async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMe
     ...{ found, advice },
     subject: said`${LEVEL_MARKS[level]} ${subject as Said}`,
   }));
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, plainAnswer(payload));
 }
 
 /** What this node can do, and every word about it: dialog, help and locales are made of it. */

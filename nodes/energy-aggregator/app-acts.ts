@@ -1,4 +1,5 @@
 import {
+  answerTo,
   type CumulativeEnergy,
   type CumulativeQuery,
   type DeviceHistory,
@@ -18,7 +19,7 @@ import {
 } from '../lib/api/api.ts';
 import type { CurrentDevice, Dashboard, PeriodStats } from '../lib/energy/energy.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
-import { answer, type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 import type { TapoDevice } from '../lib/tapo/tapo.ts';
 
@@ -43,7 +44,7 @@ export function smartDevices({ tapo, energy }: Rooms, message: ApiMessage): ApiM
   const readings = new Map(energy.current().devices.map((device) => [device.deviceNumber, device]));
   const devices = plugs.map((plug) => smartDevice(plug, readings.get(plug.deviceNumber)));
   const payload: SmartDeviceList = { devices, total: devices.length };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('smart-devices', payload));
 }
 
 /** `GET /api/smart-devices/power/summary`; a plug whose power nobody knows is not in it. */
@@ -59,7 +60,7 @@ export function powerSummary({ energy }: Rooms, message: ApiMessage): ApiMessage
     device_count: known.length,
     devices: known,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('smart-devices-power', payload));
 }
 
 /** `GET /api/energy/dashboard/{device_number}`. */
@@ -81,12 +82,12 @@ export function dashboard({ energy, clock }: Rooms, message: ApiMessage): ApiMes
     is_online: shown.isOnline,
     last_updated: isoSeconds(shown.atMs ?? clock.nowMs()),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('energy-dashboard', payload));
 }
 
 /** `GET /api/smart-devices/types`. */
 export function deviceTypes(_rooms: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(TYPES));
+  return withAnswer(message, answerTo('smart-device-types', TYPES));
 }
 
 /** `GET /api/smart-devices/{device_number}`. */
@@ -96,7 +97,7 @@ export function oneSmartDevice({ tapo, energy }: Rooms, message: ApiMessage): Ap
   if (plug === undefined) return noPlug(message, number);
   const reading = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
   const payload: SmartDeviceAnswer = smartDevice(plug, reading);
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('smart-device', payload));
 }
 
 /** `GET /api/energy/stats/{device_number}/{period}`; of a plug that is none too, nothing was metered. */
@@ -106,7 +107,7 @@ export function periodStats(rooms: Rooms, message: ApiMessage): ApiMessage {
   const period = callOf(message).params['period'] as 'today' | 'week' | 'month';
   const payload: EnergyStats =
     told === null ? null : stats(number, nameOf(rooms, number), told[period]);
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('energy-stats', payload));
 }
 
 /** `GET /api/energy/hourly/{device_number}`. */
@@ -114,7 +115,7 @@ export function hourly({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const told = energy.dashboard(number, (callOf(message).query as HourlyQuery).hours);
   const payload: HourlySamples = told?.hours.map(hour) ?? [];
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('energy-hourly', payload));
 }
 
 function numberIn(message: ApiMessage): number {
@@ -230,7 +231,7 @@ export function plugCost({ energy }: Rooms, message: ApiMessage): ApiMessage {
       estimated_cost: given === undefined ? costs.costUc / UC_PER_EURO : kwh * given,
       currency: given === undefined ? CURRENCY : currency,
     };
-    return answer(payload);
+    return answerTo('energy-cost', payload);
   });
 }
 
@@ -256,7 +257,7 @@ export function plugHistory({ energy, clock }: Rooms, message: ApiMessage): ApiM
       period_start: isoSeconds(from),
       period_end: isoSeconds(to),
     };
-    return answer(payload);
+    return answerTo('smart-device-history', payload);
   });
 }
 
@@ -297,7 +298,7 @@ function growth(energy: Rooms['energy'], message: ApiMessage, plug: Plug | null)
     total_cost: cost,
     data_points: points,
   };
-  return answer(payload);
+  return answerTo('energy-cumulative', payload);
 }
 
 type Hours = Extract<ReturnType<Rooms['energy']['hours']>, { kind: 'hours' }>['hours'];

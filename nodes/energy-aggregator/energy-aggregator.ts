@@ -1,17 +1,18 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type {
-  CorrectionAnswer,
-  CorrectionBody,
-  CorrectionsQuery,
-  EnergyCostsQuery,
-  EnergyHistoryQuery,
-  EnergyReportQuery,
-  EnergyStandby,
-  PriceSlotsBody,
-  RecalculateAnswer,
-  RecalculateBody,
+import {
+  answerTo,
+  type CorrectionAnswer,
+  type CorrectionBody,
+  type CorrectionsQuery,
+  type EnergyCostsQuery,
+  type EnergyHistoryQuery,
+  type EnergyReportQuery,
+  type EnergyStandby,
+  type PriceSlotsBody,
+  type RecalculateAnswer,
+  type RecalculateBody,
 } from '../lib/api/api.ts';
 import {
   type CorrectionFault,
@@ -43,7 +44,7 @@ import {
 import { actOf, type Acts, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
-import { type Answer, answer, refuse } from '../lib/http/http.ts';
+import { type Answer, refuse } from '../lib/http/http.ts';
 import {
   FieldReader,
   type Given,
@@ -112,7 +113,7 @@ function standbyByPlug({ energy }: Rooms, message: ApiMessage): ApiMessage {
       yearly_cost_cents: yearlyUc === null ? null : Math.round(yearlyUc / 1_000_000),
     })),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('energy-standby', payload));
 }
 
 /** What is unusual leaves by itself (see below). */
@@ -136,7 +137,7 @@ function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
 const UNKNOWN = 'There is no price with this id.';
 
 function listPrices({ energy }: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(energy.prices().map(priceJson)));
+  return withAnswer(message, answerTo('energy-prices-list', energy.prices().map(priceJson)));
 }
 
 function addPrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
@@ -152,7 +153,7 @@ function updatePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
 
 function removePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const { kind } = energy.removePrice(idOf(message));
-  const gone = answer({ message: 'Deleted' });
+  const gone = answerTo('energy-prices-delete', { message: 'Deleted' });
   return withAnswer(message, kind === 'removed' ? gone : refuse('not_found', { detail: UNKNOWN }));
 }
 
@@ -172,7 +173,7 @@ async function recalculate({ energy }: Rooms, message: ApiMessage): Promise<ApiM
     message: 'Recalculated',
     recalculated_hours: done.changedHours,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('energy-prices-recalculate', payload));
 }
 
 /**
@@ -195,7 +196,7 @@ function putSlots({ energy }: Rooms, message: ApiMessage): ApiMessage {
   }
   const given =
     outcome.kind === 'price'
-      ? answer(changedJson(energy, outcome))
+      ? answerTo('energy-prices-slots', changedJson(energy, outcome))
       : refuse('invalid', { errors: slotErrors(outcome.faults) });
   return withAnswer(message, given);
 }
@@ -238,7 +239,7 @@ function outcomeAnswer(
 ): Answer {
   switch (outcome.kind) {
     case 'price':
-      return answer(changedJson(energy, outcome), statusCode);
+      return answerTo('energy-prices-add', changedJson(energy, outcome), statusCode);
     case 'invalid':
       return refuse('invalid', { errors: priceErrors(outcome.faults) });
     case 'unknown_price':
@@ -268,7 +269,7 @@ function correct({ energy }: Rooms, message: ApiMessage): ApiMessage {
   switch (outcome.kind) {
     case 'corrected': {
       const payload: CorrectionAnswer = { id: outcome.id };
-      return withAnswer(message, answer(payload));
+      return withAnswer(message, answerTo('energy-history-correct', payload));
     }
     case 'unknown_device':
       return withAnswer(message, refuse('not_found', { detail: 'There is no plug with this id.' }));
@@ -282,14 +283,14 @@ function correct({ energy }: Rooms, message: ApiMessage): ApiMessage {
 function corrections({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const { undone } = callOf(message).query as CorrectionsQuery;
   const known = energy.corrections().filter(({ undoneAtS }) => undone || undoneAtS === null);
-  return withAnswer(message, answer(known.map(correctionJson)));
+  return withAnswer(message, answerTo('energy-corrections-list', known.map(correctionJson)));
 }
 
 function undoCorrection({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const id = Number(callOf(message).params['id']);
   switch (energy.undoCorrection(id, callerOf(message).user.username).kind) {
     case 'undone':
-      return withAnswer(message, answer({ message: 'Undone' }));
+      return withAnswer(message, answerTo('energy-corrections-undo', { message: 'Undone' }));
     case 'unknown_correction':
       return withAnswer(
         message,
@@ -314,17 +315,20 @@ const REPORT_RANGE = {
 };
 
 function current({ energy }: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(currentJson(energy.current())));
+  return withAnswer(message, answerTo('energy-current', currentJson(energy.current())));
 }
 
 function summary({ energy }: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(summaryJson(energy.summary())));
+  return withAnswer(message, answerTo('energy-summary', summaryJson(energy.summary())));
 }
 
 function costs({ energy }: Rooms, message: ApiMessage): ApiMessage {
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyCostsQuery;
   const found = energy.costs({ deviceId, ...rest });
-  return withAnswer(message, found.kind === 'costs' ? answer(costsJson(found)) : refusal(found));
+  return withAnswer(
+    message,
+    found.kind === 'costs' ? answerTo('energy-costs', costsJson(found)) : refusal(found),
+  );
 }
 
 /** JSON, or with `Accept: text/csv` all points as a stream. */
@@ -339,7 +343,7 @@ async function history({ energy }: Rooms, message: ApiMessage): Promise<unknown>
   const found = energy.history(wish);
   return withAnswer(
     message,
-    found.kind === 'history' ? answer(historyJson(found)) : refusal(found),
+    found.kind === 'history' ? answerTo('energy-history', historyJson(found)) : refusal(found),
   );
 }
 
@@ -357,7 +361,7 @@ async function report({ energy }: Rooms, message: ApiMessage): Promise<unknown> 
   const found = energy.report(wish);
   return withAnswer(
     message,
-    found.kind === 'report' ? answer(reportJson(found)) : reportRefusal(found),
+    found.kind === 'report' ? answerTo('energy-report', reportJson(found)) : reportRefusal(found),
   );
 }
 

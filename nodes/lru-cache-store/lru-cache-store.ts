@@ -1,14 +1,15 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import type { User } from '../lib/accounts/accounts.ts';
-import type {
-  CacheDays,
-  CacheDaysQuery,
-  CacheEmptyAnswer,
-  CacheEmptyBody,
-  CachePin,
-  CachePinBody,
-  CachePins,
-  CacheUsage,
+import {
+  answerTo,
+  type CacheDays,
+  type CacheDaysQuery,
+  type CacheEmptyAnswer,
+  type CacheEmptyBody,
+  type CachePin,
+  type CachePinBody,
+  type CachePins,
+  type CacheUsage,
 } from '../lib/api/api.ts';
 import { type Pin, wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
@@ -16,7 +17,7 @@ import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
-import { answer, type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import type { PinOutcome } from '../lib/prefetch/prefetch.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -111,7 +112,7 @@ function pageDays({ cache }: Rooms, message: ApiMessage): ApiMessage {
 
 function stats({ cache, upload }: Rooms, message: ApiMessage): ApiMessage {
   const dirty = upload.queuedCount();
-  return withAnswer(message, answer(wireStats(cache.stats(), dirty)));
+  return withAnswer(message, answerTo('cache-stats', wireStats(cache.stats(), dirty)));
 }
 
 async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage> {
@@ -129,7 +130,7 @@ async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage>
     removed_files: Math.max(0, before.fileCount - after.fileCount),
     removed_bytes: Math.max(0, before.totalBytes - after.totalBytes),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('cache-empty', payload));
 }
 
 const NOT_A_FOLDER = 'Only a folder can be pinned, and not the root: name a folder below it.';
@@ -143,7 +144,7 @@ function listPins({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
     share_bytes: shareBytes,
     used_bytes: wantedBytes,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('cache-pins', payload));
 }
 
 /** `PUT /api/cache/pins`. */
@@ -160,7 +161,10 @@ function unpin({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
   const isDone =
     (literalPath !== undefined && prefetch.unpin(caller, literalPath) !== 'not_found') ||
     prefetch.unpin(caller, pathIn(message)) !== 'not_found';
-  return withAnswer(message, isDone ? answer({ message: 'Unpinned' }) : refuse('not_found'));
+  return withAnswer(
+    message,
+    isDone ? answerTo('cache-unpin', { message: 'Unpinned' }) : refuse('not_found'),
+  );
 }
 
 /** Clients that send no body with DELETE put the path into the query. */
@@ -174,7 +178,7 @@ function pathIn(message: ApiMessage): string {
 function pinAnswer({ nas }: Rooms, outcome: PinOutcome): Answer {
   switch (outcome.kind) {
     case 'pinned':
-      return answer(wirePin(outcome.pin));
+      return answerTo('cache-pin', wirePin(outcome.pin));
     case 'not_a_folder':
       return refuse('invalid', { detail: NOT_A_FOLDER, errors: [WANTED] });
     case 'too_large': {
@@ -223,7 +227,7 @@ function days({ cache }: Rooms, message: ApiMessage): ApiMessage {
   const { days: count } = callOf(message).query as CacheDaysQuery;
   const counted = cache.background.days(count);
   const payload: CacheDays = wireDays(counted.days, counted.today, count);
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('cache-days', payload));
 }
 
 /** Fetches beside what is being read. Comes back when there is nothing left to fetch. */
@@ -283,7 +287,7 @@ async function usage(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
     })),
     ...fetchedAhead(rooms),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('cache-usage', payload));
 }
 
 const NOTHING = { files: 0, bytes: 0 };

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
-import type { FileListQuery } from '../lib/api/api.ts';
+import { answerTo, type FileListQuery } from '../lib/api/api.ts';
 import {
   type Listing,
   listingHeaders,
@@ -16,12 +16,12 @@ import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../li
 import { asleepAnswer, nasRefusal, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, requestOf } from '../lib/guard/guarded.ts';
 import {
-  answer,
   type Answer,
   answerNow,
   codingFor,
   isoSeconds,
   packed,
+  plainAnswer,
   refuse,
   TextAnswer,
 } from '../lib/http/http.ts';
@@ -126,8 +126,12 @@ async function atOnce(
   const headers = listingHeaders(listing);
   const coding = codingFor(message.req?.headers ?? {});
   const bytes = coding === null ? null : await packed(JSON.stringify(wire), coding);
-  if (bytes === null || coding === null) return withAnswer(message, answer(wire, 200, headers));
-  return withAnswer(message, answer(bytes, 200, { ...headers, ...packedHeaders(message, coding) }));
+  if (bytes === null || coding === null)
+    return withAnswer(message, answerTo('files-list', wire, 200, headers));
+  return withAnswer(
+    message,
+    plainAnswer(bytes, 200, { ...headers, ...packedHeaders(message, coding) }),
+  );
 }
 
 function packedHeaders(message: ApiMessage, coding: string): Record<string, string> {
@@ -218,7 +222,7 @@ export async function largestFiles(
     })),
     unlisted_folders: found.unlistedFolders,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, plainAnswer(payload));
 }
 
 type Response = Extract<NasExchange, { readonly kind: 'response' }>;
@@ -333,7 +337,7 @@ async function keptDelta({ kept }: Rooms, key: string): Promise<Answer> {
   if (found === null || found.text === null) {
     return refuse('nas_left_alone', { retryAfterSeconds: TURN_SECONDS });
   }
-  return answer(JSON.parse(found.text), 200, { Age: String(found.ageSeconds) });
+  return plainAnswer(JSON.parse(found.text), 200, { Age: String(found.ageSeconds) });
 }
 
 function refusalFor({ nas, upload }: Rooms, userId: number): Answer | null {

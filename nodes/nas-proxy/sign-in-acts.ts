@@ -1,5 +1,6 @@
 import type { CredentialView, SignInOutcome, User } from '../lib/accounts/accounts.ts';
 import {
+  answerTo,
   type Credential,
   type CredentialBody,
   type CredentialDropQuery,
@@ -20,7 +21,13 @@ import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call
 import { nasRefusal } from '../lib/guard/fault-answers.ts';
 import { requestOf } from '../lib/guard/guarded.ts';
 import type { ClaimedCall, Verdict } from '../lib/handshake/handshake.ts';
-import { answer, type Answer, isoSeconds, type RefusalCode, refuse } from '../lib/http/http.ts';
+import {
+  type Answer,
+  isoSeconds,
+  plainAnswer,
+  type RefusalCode,
+  refuse,
+} from '../lib/http/http.ts';
 import type { Rooms } from '../lib/rooms/rooms.ts';
 
 /** `POST /api/auth/login`. */
@@ -70,11 +77,11 @@ function told(
   switch (outcome.kind) {
     case 'passed': {
       const { status, body } = outcome;
-      const given = status < 400 ? answer(body, status) : nasRefusal(status, body, denied);
+      const given = status < 400 ? plainAnswer(body, status) : nasRefusal(status, body, denied);
       return withAnswer(message, given);
     }
     case 'issued':
-      return withAnswer(message, answer(outcome.body));
+      return withAnswer(message, plainAnswer(outcome.body));
     case 'refused': {
       const { code, retryAfterSeconds, detail } = outcome;
       const details = {
@@ -92,7 +99,7 @@ function told(
 /** `GET /api/nas/credentials`. */
 export function credentials({ credentials: stored }: Rooms, message: ApiMessage): ApiMessage {
   const payload: CredentialList = { credentials: stored.list().map(wireCredential) };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('nas-credentials', payload));
 }
 
 /** `PUT /api/nas/credentials/{username}`. */
@@ -103,7 +110,8 @@ export async function putCredential(
   const { body, params } = callOf(message);
   const { api_key: apiKey } = body as CredentialBody;
   const done = await stored.storeKey(params['username'] ?? '', apiKey);
-  if (done.kind === 'stored') return withAnswer(message, answer(wireCredential(done.credential)));
+  if (done.kind === 'stored')
+    return withAnswer(message, answerTo('nas-credentials-put', wireCredential(done.credential)));
   const { detail } = done;
   const errors = [{ loc: ['body', 'api_key'], msg: detail }];
   return withAnswer(message, refuse('invalid', { detail, errors }));
@@ -117,7 +125,10 @@ export async function dropCredentials(
   const { query, params } = callOf(message);
   const { kind } = query as CredentialDropQuery;
   const found = await stored.remove(params['username'] ?? '', kind ?? null);
-  return withAnswer(message, found ? answer({ message: 'Forgotten' }) : refuse('not_found'));
+  return withAnswer(
+    message,
+    found ? answerTo('nas-credentials-drop', { message: 'Forgotten' }) : refuse('not_found'),
+  );
 }
 
 /** Never its secret. */
@@ -160,14 +171,17 @@ export function desktops({ accounts }: Rooms, message: ApiMessage): ApiMessage {
       valid_until: isoSeconds(endsAtMs),
     })),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('auth-desktops', payload));
 }
 
 /** `DELETE /api/auth/desktops/{device_id}`. */
 export function endDesktop({ accounts }: Rooms, message: ApiMessage): ApiMessage {
   const { device_id: deviceId = '' } = callOf(message).params;
   const found = accounts.endPairedDesktop(callerOf(message), deviceId);
-  return withAnswer(message, found ? answer({ message: 'Ended' }) : refuse('not_found'));
+  return withAnswer(
+    message,
+    found ? answerTo('auth-desktops-end', { message: 'Ended' }) : refuse('not_found'),
+  );
 }
 
 /** The NAS says what it wants in there; that it is JSON is all that is looked at here. */
@@ -199,7 +213,7 @@ export async function goodbye(rooms: Rooms, message: ApiMessage): Promise<ApiMes
   nas.goodbye();
   const dns_switched = await dns.isSwitched(NAME_WITHIN_MS);
   const payload: GoodbyeAnswer = { acknowledged: true, dns_switched };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('handshake-goodbye', payload));
 }
 
 /**
@@ -215,7 +229,7 @@ export function hello({ handshake, nas, upload }: Rooms, message: ApiMessage): A
     inbox_flushed: upload.inbox().files === 0,
     files_transferred: 0,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('handshake-hello', payload));
 }
 
 /** `GET /api/handshake/status`: from memory and the queue, over all users. */
@@ -230,7 +244,7 @@ export function handshakeStatus(rooms: Rooms, message: ApiMessage): ApiMessage {
     inbox_size_mb: Math.round((bytes / MB) * 100) / 100,
     inbox_files: files,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('handshake-status', payload));
 }
 
 /** `GET /api/handshake/snapshot`: in the letters it came in, as large numbers would not survive. */
@@ -240,7 +254,7 @@ export function handshakeSnapshot({ handshake }: Rooms, message: ApiMessage): Ap
     return withAnswer(message, refuse('not_found', { detail: 'No snapshot available' }));
   }
   const headers = { 'Content-Type': 'application/json; charset=utf-8' };
-  return withAnswer(message, answer(snapshot.text, 200, headers));
+  return withAnswer(message, plainAnswer(snapshot.text, 200, headers));
 }
 
 function claimed(message: ApiMessage, id: EndpointId): ClaimedCall {
@@ -300,7 +314,7 @@ export function people(rooms: Rooms, message: ApiMessage): ApiMessage {
         })),
     })),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('people', payload));
 }
 
 /** `DELETE /api/people/sign-ins/{id}`. */
@@ -308,7 +322,10 @@ export function endSignIn({ accounts }: Rooms, message: ApiMessage): ApiMessage 
   const caller = callerOf(message);
   const whose = accounts.isAdmin(caller) ? null : caller.user.id;
   const isDone = accounts.signIns.end(callOf(message).params['id'] ?? '', whose);
-  return withAnswer(message, isDone ? answer({ message: 'Ended' }) : refuse('not_found'));
+  return withAnswer(
+    message,
+    isDone ? answerTo('people-sign-in-end', { message: 'Ended' }) : refuse('not_found'),
+  );
 }
 
 function whoIs({ accounts }: Rooms, user: User) {
@@ -323,7 +340,7 @@ function whoIs({ accounts }: Rooms, user: User) {
 
 /** `GET /api/nas/status`: from memory, never waits for the NAS. */
 export function status(rooms: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(statusNow(rooms)));
+  return withAnswer(message, answerTo('nas-status', statusNow(rooms)));
 }
 
 function statusNow({ nas, files }: Rooms): NasStatus {

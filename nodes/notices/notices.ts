@@ -1,16 +1,17 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type {
-  NoticeChoicesBody,
-  NoticeDeviceAnswer,
-  NoticeDeviceBody,
-  NoticeList,
-  NoticeTestBody,
+import {
+  answerTo,
+  type NoticeChoicesBody,
+  type NoticeDeviceAnswer,
+  type NoticeDeviceBody,
+  type NoticeList,
+  type NoticeTestBody,
 } from '../lib/api/api.ts';
 import type { Audience } from '../lib/events/events.ts';
 import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
-import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { TestOutcome } from '../lib/notices/notices.ts';
 import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -38,14 +39,14 @@ function show({ notices }: Rooms, message: ApiMessage): ApiMessage {
       sent_at: sentAtMs === null ? null : isoSeconds(sentAtMs),
     })),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('notices', payload));
 }
 
 function choose({ notices }: Rooms, message: ApiMessage): ApiMessage {
   const body = callOf(message).body as NoticeChoicesBody;
   const { wanted, quiet_from: quietFrom, quiet_to: quietTo } = body;
   notices.choose(callerOf(message).user, { wanted, quietFrom, quietTo });
-  return withAnswer(message, answer({ message: 'Chosen' }));
+  return withAnswer(message, answerTo('notices-choose', { message: 'Chosen' }));
 }
 
 function add({ notices }: Rooms, message: ApiMessage): ApiMessage {
@@ -63,13 +64,16 @@ function add({ notices }: Rooms, message: ApiMessage): ApiMessage {
     return withAnswer(message, refuse('invalid', { detail: outcome.why, errors }));
   }
   const payload: NoticeDeviceAnswer = { id: outcome.id };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('notices-device-add', payload));
 }
 
 function remove({ notices }: Rooms, message: ApiMessage): ApiMessage {
   const { id = '' } = callOf(message).params;
   const had = notices.remove(callerOf(message).user, id);
-  return withAnswer(message, had ? answer({ message: 'Removed' }) : refuse('not_found'));
+  return withAnswer(
+    message,
+    had ? answerTo('notices-device-remove', { message: 'Removed' }) : refuse('not_found'),
+  );
 }
 
 async function test({ notices }: Rooms, message: ApiMessage): Promise<ApiMessage> {
@@ -83,7 +87,7 @@ function tested(outcome: TestOutcome): Answer {
   if (outcome.kind === 'too_soon') {
     return refuse('too_many_tries', { retryAfterSeconds: outcome.retryAfterSeconds });
   }
-  return outcome.sent === 0 ? refuse('push_failed') : answer({ message: 'Sent' });
+  return outcome.sent === 0 ? refuse('push_failed') : answerTo('notices-test', { message: 'Sent' });
 }
 
 /** What a flow says: to everybody, or to whom the message is for (`audience`, `username`). */

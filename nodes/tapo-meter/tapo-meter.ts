@@ -1,18 +1,19 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import type {
-  ForgottenPlug,
-  NewTapoDeviceBody,
-  TapoDevice as WireDevice,
-  TapoDeviceChangeBody,
-  TapoDiscovery,
-  TapoMergeBody,
-  TapoToggleAnswer,
-  TapoToggleBody,
+import {
+  answerTo,
+  type ForgottenPlug,
+  type NewTapoDeviceBody,
+  type TapoDevice as WireDevice,
+  type TapoDeviceChangeBody,
+  type TapoDiscovery,
+  type TapoMergeBody,
+  type TapoToggleAnswer,
+  type TapoToggleBody,
 } from '../lib/api/api.ts';
 import { type Acts, actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
-import { type Answer, answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type {
@@ -51,7 +52,10 @@ const NOT_ASKED =
   'The plug at this address has not asked for the old protocol, or has spoken a better one.';
 
 function devices({ tapo }: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answer(tapo.list(callOf(message).language).map(wire)));
+  return withAnswer(
+    message,
+    answerTo('tapo-devices-list', tapo.list(callOf(message).language).map(wire)),
+  );
 }
 
 async function discover({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
@@ -61,7 +65,7 @@ async function discover({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessag
     new_devices: found.newDevices,
     devices: found.devices.map(wire),
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('tapo-devices-discover', payload));
 }
 
 async function add({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
@@ -70,9 +74,9 @@ async function add({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const outcome = await tapo.add({ address, ...wishOf(rest) }, language);
   switch (outcome.kind) {
     case 'added':
-      return withAnswer(message, answer(wire(outcome.device), 201));
+      return withAnswer(message, answerTo('tapo-devices-add', wire(outcome.device), 201));
     case 'known':
-      return withAnswer(message, answer(wire(outcome.device)));
+      return withAnswer(message, answerTo('tapo-devices-add', wire(outcome.device)));
     case 'bad_address':
       return withAnswer(message, refuseAddress());
     case 'full':
@@ -95,7 +99,7 @@ function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   const outcome = tapo.update(params['id'] ?? '', wish, language);
   switch (outcome.kind) {
     case 'updated':
-      return withAnswer(message, answer(wire(outcome.device)));
+      return withAnswer(message, answerTo('tapo-devices-change', wire(outcome.device)));
     case 'unknown_device':
       return withAnswer(message, refuse('not_found'));
     case 'bad_address':
@@ -114,12 +118,15 @@ function forgotten({ tapo }: Rooms, message: ApiMessage): ApiMessage {
     device_number: plug.deviceNumber,
     forgotten_at: isoSeconds(plug.forgottenMs),
   }));
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('tapo-devices-forgotten', payload));
 }
 
 function remove({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   const known = tapo.remove(callOf(message).params['id'] ?? '');
-  return withAnswer(message, known ? answer({ message: 'Forgotten' }) : refuse('not_found'));
+  return withAnswer(
+    message,
+    known ? answerTo('tapo-devices-delete', { message: 'Forgotten' }) : refuse('not_found'),
+  );
 }
 
 /** The history first: an old plug that is still there can be merged again, a lost one not. */
@@ -138,7 +145,7 @@ function merge({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
     return withAnswer(message, refuse('conflict', { detail: NOT_HANDED_OVER[kind] }));
   }
   tapo.erase(old.id);
-  return withAnswer(message, answer(wire(successor)));
+  return withAnswer(message, answerTo('tapo-devices-merge', wire(successor)));
 }
 
 /** A flow that acts as the Pi itself is nobody in particular. */
@@ -156,7 +163,7 @@ async function toggle({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage>
     case 'switched': {
       const new_state = outcome.isOn ? 'on' : 'off';
       const payload: TapoToggleAnswer = { success: true, device_id: outcome.id, new_state };
-      return withAnswer(message, answer(payload));
+      return withAnswer(message, answerTo('tapo-devices-toggle', payload));
     }
     case 'unknown_device':
       return withAnswer(message, refuse('not_found'));

@@ -1,25 +1,26 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import type {
-  ChunkedInit,
-  ChunkQuery,
-  Conflict,
-  ConflictBody,
-  ConflictList,
-  DeviceQueue,
-  SyncStatusQuery,
-  TakeUpBody,
-  UploadList,
-  UploadListQuery,
-  UploadRow,
+import {
+  answerTo,
+  type ChunkedInit,
+  type ChunkQuery,
+  type Conflict,
+  type ConflictBody,
+  type ConflictList,
+  type DeviceQueue,
+  type SyncStatusQuery,
+  type TakeUpBody,
+  type UploadList,
+  type UploadListQuery,
+  type UploadRow,
 } from '../lib/api/api.ts';
 import { eventMessage, ofUpload } from '../lib/events/events.ts';
 import { actOf, type Acts, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
-import { answer, answerNow, isoSeconds } from '../lib/http/http.ts';
+import { answerNow, isoSeconds } from '../lib/http/http.ts';
 import {
   FieldReader,
   type Given,
@@ -97,7 +98,10 @@ async function acceptPayload(
 function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const { all } = callOf(message).query as SyncStatusQuery;
   const seen = upload.status(callerOf(message), all);
-  return withAnswer(message, seen.kind === 'status' ? answer(seen.status) : refusedAnswer(seen));
+  return withAnswer(
+    message,
+    seen.kind === 'status' ? answerTo('files-sync-status', seen.status) : refusedAnswer(seen),
+  );
 }
 
 function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
@@ -105,14 +109,14 @@ function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const seen = upload.list(callerOf(message), state ?? null);
   if (seen.kind === 'refused') return withAnswer(message, refusedAnswer(seen));
   const payload: UploadList = { uploads: seen.uploads.map((row) => ({ ...row })) };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('files-uploads-list', payload));
 }
 
 function retry({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const done = upload.retry(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
   const payload: UploadRow = { ...done.upload };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('files-uploads-retry', payload));
 }
 
 /** `POST /api/files/uploads/{id}/take-up`. */
@@ -121,27 +125,27 @@ async function takeUp({ upload }: Rooms, message: ApiMessage): Promise<ApiMessag
   const done = await upload.takeUp(callerOf(message), params['id'] ?? '', body as TakeUpBody);
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
   const payload: UploadRow = { ...done.upload };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('files-uploads-take-up', payload));
 }
 
 async function drop({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const done = await upload.drop(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
-  return withAnswer(message, answer({ message: 'Dropped' }));
+  return withAnswer(message, answerTo('files-uploads-drop', { message: 'Dropped' }));
 }
 
 /** `GET /api/mobile/upload/queue/{device_id}`. */
 function deviceQueue({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const items = upload.deviceQueue(callerOf(message), callOf(message).params['device_id'] ?? '');
   const payload: DeviceQueue = { items: items.map((item) => ({ ...item })) };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('mobile-upload-queue', payload));
 }
 
 /** `POST /api/mobile/upload/queue/{id}/retry`. */
 function deviceRetry({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const done = upload.retry(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
-  return withAnswer(message, answer({ message: 'Queued again' }));
+  return withAnswer(message, answerTo('mobile-upload-queue-retry', { message: 'Queued again' }));
 }
 
 async function flush({ upload }: Rooms): Promise<void> {
@@ -178,7 +182,7 @@ const OUTCOMES: readonly UploadNews['kind'][] = [
 function conflicts({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const open = upload.conflicts(callerOf(message));
   const payload: ConflictList = { conflicts: open.map((conflict) => ({ ...conflict })) };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('files-conflicts', payload));
 }
 
 /** `POST /api/files/conflicts/{id}`. */
@@ -189,7 +193,7 @@ async function resolveConflict({ upload, nas }: Rooms, message: ApiMessage): Pro
   switch (done.kind) {
     case 'resolved': {
       const payload: Conflict = { ...done.conflict };
-      return withAnswer(message, answer(payload));
+      return withAnswer(message, answerTo('files-conflicts-resolve', payload));
     }
     case 'asleep':
       return withAnswer(message, asleepAnswer(nas.presence.state));
@@ -226,7 +230,9 @@ async function complete({ upload }: Rooms, message: ApiMessage): Promise<unknown
 async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const done = await upload.resumable.abort(callerOf(message), idOf(message));
   const given =
-    done.kind === 'refused' ? refusedAnswer(done) : answer({ message: 'Upload aborted' });
+    done.kind === 'refused'
+      ? refusedAnswer(done)
+      : answerTo('files-chunked-abort', { message: 'Upload aborted' });
   return withAnswer(message, given);
 }
 

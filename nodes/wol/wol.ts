@@ -1,10 +1,11 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { WakeEnd } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+import { answerTo } from '../lib/api/api.ts';
 import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
-import { answer, isoSeconds, refuse } from '../lib/http/http.ts';
+import { isoSeconds, refuse } from '../lib/http/http.ts';
 import type { WakeCause } from '../lib/nas/nas.ts';
 import { FieldReader, type StoredNode, type Words } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
@@ -40,7 +41,7 @@ function wake({ nas, bootTimeoutSeconds, follow }: Waking, message: ApiMessage):
     nas_previous_state: before.sleepState,
     estimated_boot_time_s: bootTimeoutSeconds,
   };
-  return withAnswer(message, answer(payload));
+  return withAnswer(message, answerTo('nas-wol', payload));
 }
 
 /** The same, in the words of the NAS's own `POST /api/system/sleep/wake`. */
@@ -55,7 +56,7 @@ function wakeForApp({ nas, follow }: Waking, message: ApiMessage): ApiMessage {
     );
   }
   const told = outcome.kind === 'joined' ? 'The NAS is waking already.' : 'The NAS is being woken.';
-  return withAnswer(message, answer({ success: true, message: told }));
+  return withAnswer(message, answerTo('system-sleep-wake', { success: true, message: told }));
 }
 
 async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {

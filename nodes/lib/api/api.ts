@@ -1,6 +1,7 @@
 import { APP_ENERGY_ENDPOINTS } from './app-energy-endpoints.ts';
 import { AUTH_ENDPOINTS, HANDSHAKE_ENDPOINTS, PAIRING_ENDPOINTS } from './auth-endpoints.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
+import { type Answer, plainAnswer } from '../http/http.ts';
+import { type Endpoint, endpoint, type JsonOf, type Only } from './endpoint.ts';
 import { ENERGY_ENDPOINTS } from './energy-endpoints.ts';
 import { FILES_ENDPOINTS } from './files-endpoints.ts';
 import { NAS_ENDPOINTS } from './nas-endpoints.ts';
@@ -54,6 +55,23 @@ const BY_ID: ReadonlyMap<string, Endpoint> = new Map(
 /** The description of one endpoint, with the types of its query and body. */
 export function endpointById<const Id extends EndpointId>(id: Id): EndpointOf<Id> {
   return BY_ID.get(id) as EndpointOf<Id>;
+}
+
+/** The JSON of an endpoint's answers. */
+export type AnswerOf<Id extends EndpointId> = JsonOf<EndpointOf<Id>['responses']>;
+
+/**
+ * Answers with what an endpoint describes: a field that its description does not name does not
+ * compile, and fails whatever test gets it.
+ * @param statusCode the first that is described, unless another of them is meant
+ */
+export function answerTo<const Id extends EndpointId, V extends AnswerOf<Id>>(
+  id: Id,
+  value: V & Only<V, AnswerOf<Id>>,
+  statusCode = Number(Object.keys(BY_ID.get(id)?.responses ?? {})[0]),
+  headers: Answer['headers'] = {},
+): Answer {
+  return plainAnswer(value, statusCode, headers);
 }
 
 export type * from './system-endpoints.ts';

@@ -19,20 +19,57 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
  */
 export type Access = 'open' | 'caller' | 'caller_or_loopback' | 'admin' | 'wake';
 
+type Content = Readonly<Record<string, TSchema>>;
+
 /** An answer that is not a refusal: what it holds by media type. */
-export interface ResponseShape {
+export interface ResponseShape<C extends Content = Content> {
   readonly description: string;
-  readonly content: Readonly<Record<string, TSchema>>;
+  readonly content: C;
   /** Beside those that every answer carries. */
   readonly headers?: readonly HeaderName[];
 }
 
+type Responses = Readonly<Record<number, ResponseShape>>;
+type JsonIn<C> = C extends { readonly 'application/json': infer S extends TSchema }
+  ? Static<S>
+  : never;
+
+/** As who only reads it takes it: a list may be anybody's. */
+type Frozen<T> = T extends readonly (infer E)[]
+  ? readonly Frozen<E>[]
+  : T extends object
+    ? { readonly [Name in keyof T]: Frozen<T[Name]> }
+    : T;
+
+/** The JSON that these answers hold. */
+export type JsonOf<R extends Responses> = {
+  [Status in keyof R]: R[Status] extends ResponseShape<infer C> ? Frozen<JsonIn<C>> : never;
+}[keyof R];
+
+type NameIn<S> = S extends unknown ? keyof S : never;
+type FieldIn<S, Name extends PropertyKey> = S extends { readonly [N in Name]?: infer F }
+  ? F
+  : never;
+type EntryIn<S> = S extends readonly (infer E)[] ? E : never;
+
+/**
+ * A value with `never` in the place of each field that its shape does not name, at every depth. The
+ * compiler asks for named fields alone where a literal stands at once; this holds for the rest.
+ */
+export type Only<V, S> = unknown extends S
+  ? V
+  : V extends readonly (infer E)[]
+    ? readonly Only<E, EntryIn<S>>[]
+    : V extends object
+      ? { readonly [N in keyof V]: N extends NameIn<S> ? Only<V[N], FieldIn<S, N>> : never }
+      : V;
+
 /** One call of an endpoint, as it may go in the practice house. Published with its description. */
-export interface Example {
+export interface Example<Body = unknown, Json = unknown> {
   /** The JSON of the request, or the fields of its form. */
-  readonly body?: unknown;
+  readonly body?: Body;
   /** The JSON that comes back, where JSON does. */
-  readonly answer?: unknown;
+  readonly answer?: Json;
   /** What else may come back, by media type. */
   readonly texts?: Readonly<Record<string, string>>;
 }
@@ -45,6 +82,7 @@ export interface Endpoint<
   Id extends string = string,
   Q extends TObject = TObject,
   B extends TSchema = TSchema,
+  R extends Responses = Responses,
 > {
   readonly id: Id;
   readonly method: Method;
@@ -86,7 +124,7 @@ export interface Endpoint<
    * tomorrow's, and these are let go. Other methods of that address are the NAS's.
    */
   readonly isBaluHosts: boolean;
-  readonly responses: Readonly<Record<number, ResponseShape>>;
+  readonly responses: R;
   /** Whether the NAS's own refusals below 500 go on to the caller. */
   readonly passesRefusals: boolean;
   /** Refusals of its own, beside those that its access, query and body bring. */
@@ -105,11 +143,14 @@ const JSON_BODY_BYTES = 64 * 1024;
 /** Clients send `{}` or a form's empty line where nothing is wanted; it is read past. */
 const IGNORED_BODY_BYTES = 1024;
 
-type Given<Id extends string, Q extends TObject, B extends TSchema> = Pick<
-  Endpoint<Id, Q, B>,
-  'id' | 'method' | 'path' | 'summary' | 'access' | 'responses' | 'example'
+type Given<Id extends string, Q extends TObject, B extends TSchema, R extends Responses> = Pick<
+  Endpoint<Id, Q, B, R>,
+  'id' | 'method' | 'path' | 'summary' | 'access' | 'responses'
 > &
-  Partial<Endpoint<Id, Q, B>> & { readonly tags: readonly string[] };
+  Partial<Omit<Endpoint<Id, Q, B, R>, 'example'>> & {
+    readonly tags: readonly string[];
+    readonly example: Example<Static<B>, JsonOf<R>>;
+  };
 
 /** All of these groups is somebody's own. */
 const GROUPS_OF_USERS: ReadonlySet<string> = new Set(['files', 'notices', 'uploads']);
@@ -119,7 +160,8 @@ export function endpoint<
   const Id extends string,
   Q extends TObject = NoFields,
   B extends TSchema = TNull,
->(given: Given<Id, Q, B>): Endpoint<Id, Q, B> {
+  R extends Responses = Responses,
+>(given: Given<Id, Q, B, R>): Endpoint<Id, Q, B, R> {
   const body = given.body ?? (given.bodySchema === undefined ? 'none' : 'json');
   const { isBaluHosts = false, bodySchema = Type.Null() as unknown as B } = given;
   return {
@@ -146,11 +188,11 @@ export function endpoint<
 }
 
 /** The usual answer. It holds what its schema names and nothing else. */
-export function json(
-  schema: TSchema,
+export function json<S extends TSchema>(
+  schema: S,
   description = 'Done.',
   headers: readonly HeaderName[] = [],
-): ResponseShape {
+): ResponseShape<{ 'application/json': S }> {
   return { description, content: { 'application/json': closed(schema) }, headers };
 }
 

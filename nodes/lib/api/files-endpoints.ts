@@ -508,7 +508,7 @@ const VERSION_HEADERS = [
 ] as const;
 const FILE_HEADERS = [...VERSION_HEADERS, 'Content-Disposition', 'Content-Length'] as const;
 
-const DOWNLOAD_RESPONSES: Readonly<Record<number, ResponseShape>> = {
+const DOWNLOAD_RESPONSES = {
   200: { description: 'The file.', content: BYTES, headers: FILE_HEADERS },
   206: {
     description: 'The part that was asked for.',
@@ -516,7 +516,7 @@ const DOWNLOAD_RESPONSES: Readonly<Record<number, ResponseShape>> = {
     headers: [...FILE_HEADERS, 'Content-Range'],
   },
   304: { description: 'The caller has it already.', content: {}, headers: VERSION_HEADERS },
-};
+} as const satisfies Readonly<Record<number, ResponseShape>>;
 
 const DOWNLOAD_REFUSALS = [
   'bad_path',

@@ -1,6 +1,6 @@
 import type { Caller } from '../accounts/caller.ts';
 import { type Files, type NasPath, parseNasPath } from '../files/files.ts';
-import { type Answer, answer, refuse } from '../http/http.ts';
+import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
 import { parseNewPath, type QueuedWish, refusedAnswer, type Upload } from '../upload/upload.ts';
@@ -63,7 +63,7 @@ export class ChangesAsleep implements PassHook {
     const taken = await this.#deps.upload().acceptChange(caller, wish);
     if (taken.kind === 'asleep') return undefined;
     if (taken.kind === 'refused') return refusedAnswer(taken);
-    return answer({ message: SAYS[wish.kind] }, 200, { 'X-Balupi-Cache': 'queued' });
+    return plainAnswer({ message: SAYS[wish.kind] }, 200, { 'X-Balupi-Cache': 'queued' });
   }
 }
 

@@ -9,7 +9,7 @@ import {
   placesOf,
 } from '../files/files.ts';
 import { asleepAnswer, nasRefusal } from '../guard/fault-answers.ts';
-import { type Answer, answer, refuse } from '../http/http.ts';
+import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import { encodeNasPath } from '../nas/http-nas-client.ts';
 import type { NasApi, NasJson } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
@@ -178,7 +178,7 @@ export class PassedChanges implements PassHook {
     if (said.status === 429) return refuse('nas_busy', { retryAfterSeconds: 60 });
     if (said.kind === 'bad_answer' || said.status >= 500) return refuse('nas_bad_answer');
     const { status, body } = said;
-    return status < 400 ? answer(body, status) : nasRefusal(status, body, 'bad_token');
+    return status < 400 ? plainAnswer(body, status) : nasRefusal(status, body, 'bad_token');
   }
 
   async #other(request: PassRequest, wish: OtherWish): Promise<PassBefore> {

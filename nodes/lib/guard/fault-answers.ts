@@ -1,4 +1,4 @@
-import { type Answer, answer, refuse, type RefusalCode } from '../http/http.ts';
+import { type Answer, plainAnswer, refuse, type RefusalCode } from '../http/http.ts';
 
 /** Why a room could not do what a caller wanted of the NAS. */
 export type NasTrouble =
@@ -76,16 +76,17 @@ const CODE_OF_STATUS: Readonly<Record<number, RefusalCode>> = {
  * @param denied what a 401 means there
  */
 export function nasRefusal(status: number, body: unknown, denied: RefusalCode): Answer {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return answer(body, status);
-  if ('code' in body && typeof body.code === 'string') return answer(body, status);
-  return answer({ ...body, code: nasCode(status, denied) }, status);
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    return plainAnswer(body, status);
+  if ('code' in body && typeof body.code === 'string') return plainAnswer(body, status);
+  return plainAnswer({ ...body, code: nasCode(status, denied) }, status);
 }
 
 /** A refusal of the NAS that has no words of its own: none at all, or a page of its proxy. */
 export function wordlessRefusal(status: number): Answer {
   const code = nasCode(status, 'bad_token');
   const { payload, headers } = refuse(code);
-  return answer(payload, status, headers);
+  return plainAnswer(payload, status, headers);
 }
 
 function nasCode(status: number, denied: RefusalCode): RefusalCode {

@@ -36,7 +36,11 @@ interface RefusalDetails {
 /** What a sleeping NAS's caller is told to wait when nothing better is known, in seconds. */
 const DEFAULT_RETRY_SECONDS = 30;
 
-export function answer(
+/**
+ * An answer that no description types: a text, bytes, nothing, or the NAS's own JSON. What an
+ * endpoint describes is answered by `answerTo` of the room `api`.
+ */
+export function plainAnswer(
   payload: unknown,
   statusCode = 200,
   headers: Readonly<Record<string, string>> = {},

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { Caller, User } from '../accounts/caller.ts';
 import { type Files, parseNasPath } from '../files/files.ts';
-import { type Answer, answer, refuse } from '../http/http.ts';
+import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import { errorKind, type Log } from '../log/log.ts';
 import type { NasApi } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
@@ -301,7 +301,7 @@ class KeptAnswers implements PassHook {
 
   #told({ body, toldAtMs }: KeptAnswer): Answer {
     const ageMs = Math.max(0, this.#deps.clock.nowMs() - toldAtMs);
-    return answer(JSON.parse(body), 200, { Age: String(Math.floor(ageMs / 1_000)) });
+    return plainAnswer(JSON.parse(body), 200, { Age: String(Math.floor(ageMs / 1_000)) });
   }
 
   /** Asleep, uploads are taken into the queue, so a phone may sync where it can list. */
@@ -344,7 +344,7 @@ class KeptAnswers implements PassHook {
       remotePathsIn(JSON.parse(body)),
     );
     const remote = folders.length === 0 ? null : folders.flat();
-    return answer(preflightAsleep(this.#deps, user, remote, told));
+    return plainAnswer(preflightAsleep(this.#deps, user, remote, told));
   }
 
   /** Asleep a desktop that was registered once is so still. */
@@ -356,7 +356,7 @@ class KeptAnswers implements PassHook {
     const [scope, address] = [scopeOfUser(userId), DESKTOP + encodeURIComponent(device)];
     const kept = this.#rows.find(scope, address);
     const known = kept === null ? null : alreadyRegistered(kept);
-    if (!presence.state.awake) return known === null ? { kind: 'go' } : instead(answer(known));
+    if (!presence.state.awake) return known === null ? { kind: 'go' } : instead(plainAnswer(known));
     const after = (result: PassResult): Answer | undefined => {
       if (result.kind === 'answered' && result.status === 200 && isObject(result.body)) {
         this.#keep(scope, address, result.body);
@@ -364,7 +364,7 @@ class KeptAnswers implements PassHook {
         return undefined;
       }
       const isUnable = result.kind !== 'answered' || result.status >= 500;
-      return isUnable && known !== null ? answer(known) : undefined;
+      return isUnable && known !== null ? plainAnswer(known) : undefined;
     };
     return { kind: 'go', auto: true, readsAnswer: true, after };
   }

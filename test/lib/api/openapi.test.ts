@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { type Endpoint, endpointById, ENDPOINTS } from '../../../nodes/lib/api/api.ts';
+import {
+  type AnswerOf,
+  answerTo,
+  type Endpoint,
+  endpointById,
+  ENDPOINTS,
+} from '../../../nodes/lib/api/api.ts';
 import { GLOSSARY, openApiDocument } from '../../../nodes/lib/api/openapi.ts';
 import { faultsOf } from '../../../nodes/lib/api/validate.ts';
 import { answerFaults } from '../../fakes/answer-faults.ts';
@@ -339,6 +345,56 @@ describe('the published description', () => {
 
   it('names no other machine and no machine path', () => {
     assert.doesNotMatch(text.replaceAll('http://nas.lan', ''), /https?:\/\/|\/home\/|node_modules/);
+  });
+});
+
+describe('an answer of an endpoint', () => {
+  const plug = { device_id: 2, name: 'Fridge', watts: 95.7 };
+  const answers = {
+    rightOne: () =>
+      answerTo('smart-devices-power', { total_watts: 95.7, device_count: 1, devices: [plug] }),
+    // @ts-expect-error: nobody described `also`.
+    inventedField: () => answerTo('ping', { status: 'ok', also: 1 }),
+    inventedDeep: () =>
+      answerTo('smart-devices-power', {
+        total_watts: 95.7,
+        device_count: 1,
+        // @ts-expect-error: nor there.
+        devices: [{ ...plug, also: 1 }],
+      }),
+    inventedBefore: () => {
+      const made = { total_watts: 95.7, device_count: 1, devices: [{ ...plug, also: 1 }] };
+      // @ts-expect-error: nor in what was made elsewhere, which the compiler alone lets go.
+      return answerTo('smart-devices-power', made);
+    },
+    // @ts-expect-error: it is said what it is.
+    missingField: () => answerTo('ping', {}),
+    // @ts-expect-error: a word of its own.
+    inventedWord: () => answerTo('ping', { status: 'yes' }),
+    // @ts-expect-error: it answers no JSON.
+    noJson: () => answerTo('metrics', 'a text'),
+  };
+
+  it('compiles where it is what its description says, and goes out with its status', () => {
+    const { statusCode, payload } = answers.rightOne();
+    assert.equal(statusCode, 200);
+    assert.deepEqual(answerFaults(endpointById('smart-devices-power'), statusCode, payload), []);
+    const price = endpointById('energy-prices-add').example.answer;
+    const added = answerTo('energy-prices-add', price as AnswerOf<'energy-prices-add'>);
+    assert.equal(added.statusCode, 201);
+  });
+
+  it('does not compile with a field that nobody described, and fails every test that gets it', () => {
+    for (const [name, endpoint] of [
+      ['inventedField', endpointById('ping')],
+      ['inventedDeep', endpointById('smart-devices-power')],
+      ['inventedBefore', endpointById('smart-devices-power')],
+      ['missingField', endpointById('ping')],
+      ['inventedWord', endpointById('ping')],
+    ] as const) {
+      const { statusCode, payload } = answers[name]();
+      assert.equal(answerFaults(endpoint, statusCode, payload).length, 1, name);
+    }
   });
 });
 

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ApiMessage, type Call, withAnswer } from '../../../nodes/lib/guard/call.ts';
 import { type Handler, NodeGuard } from '../../../nodes/lib/guard/guarded.ts';
-import { answer } from '../../../nodes/lib/http/http.ts';
+import { plainAnswer } from '../../../nodes/lib/http/http.ts';
 
 /** As much of a Node-RED node as the guard uses. */
 class FakeNode extends EventEmitter {
@@ -56,7 +56,7 @@ describe('A guarded node whose flow is exchanged while it works', () => {
     const asked = ask(async (message) => {
       node.emit('close');
       await Promise.resolve();
-      return withAnswer(message, answer({ message: 'safe' }));
+      return withAnswer(message, plainAnswer({ message: 'safe' }));
     });
     const answered = await asked;
     assert.deepEqual([answered.status, await answered.json()], [200, { message: 'safe' }]);
@@ -79,7 +79,7 @@ describe('A guarded node whose flow is exchanged while it works', () => {
       seen.push(holders.count);
       await work.promise;
       node.emit('close');
-      return withAnswer(message, answer({}));
+      return withAnswer(message, plainAnswer({}));
     });
     work.resolve(undefined);
     await (await asked).text();

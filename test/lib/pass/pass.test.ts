@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { passedAddress, Target } from '../../../nodes/lib/api/api.ts';
-import { answer } from '../../../nodes/lib/http/http.ts';
+import { plainAnswer } from '../../../nodes/lib/http/http.ts';
 import {
   NasCallError,
   type NasExchange,
@@ -330,7 +330,7 @@ describe('Passing a request on to the NAS', () => {
       const told: PassResult[] = [];
       const kept: PassHook = {
         concerns: ({ segments }) => segments[0] === 'notifications',
-        before: () => ({ kind: 'answer', answer: answer({ kept: true }) }),
+        before: () => ({ kind: 'answer', answer: plainAnswer({ kept: true }) }),
       };
       const rig = new Rig(noting(told), kept, noting(told));
       rig.awake = false;
@@ -422,7 +422,7 @@ describe('Passing a request on to the NAS', () => {
         concerns: () => true,
         before: () => ({
           kind: 'go',
-          after: ({ kind }) => (kind === 'no_answer' ? answer({ kept: 1 }) : undefined),
+          after: ({ kind }) => (kind === 'no_answer' ? plainAnswer({ kept: 1 }) : undefined),
         }),
       };
       const rig = new Rig(hook);

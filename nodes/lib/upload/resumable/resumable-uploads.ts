@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Caller } from '../../accounts/caller.ts';
-import { answer, type Answer, isoSeconds } from '../../http/http.ts';
+import { answerTo } from '../../api/api.ts';
+import { type Answer, isoSeconds } from '../../http/http.ts';
 import type { Log } from '../../log/log.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
 import {
@@ -351,26 +352,32 @@ class ResumableBook {
 /** `{upload_id, chunk_size}`, as BaluHost answers (docs/NAS.md). */
 export function begunAnswer(begun: Begun): Answer {
   if (begun.kind === 'refused') return refusedAnswer(begun);
-  return answer({ upload_id: begun.id, chunk_size: begun.chunkBytes });
+  return answerTo('files-chunked-init', { upload_id: begun.id, chunk_size: begun.chunkBytes });
 }
 
 /** @returns null when nobody is left to answer */
 export function chunkAnswer(received: ChunkReceived): Answer | null {
   if (received.kind === 'gone') return null;
   if (received.kind === 'refused') return refusedAnswer(received);
-  return answer({ received_bytes: received.receivedBytes });
+  return answerTo('files-chunked-chunk', { received_bytes: received.receivedBytes });
 }
 
 /** BaluHost's `{path, size}`, and what the Pi's own upload route tells of a file. */
 export function completedAnswer(completed: Completed): Answer {
   if (completed.kind === 'refused') return refusedAnswer(completed);
   const { id, path, sizeBytes, sha256 } = completed.file;
-  return answer({ path, size: sizeBytes, id, sha256, status: 'queued' });
+  return answerTo('files-chunked-complete', {
+    path,
+    size: sizeBytes,
+    id,
+    sha256,
+    status: 'queued',
+  });
 }
 
 /** For somebody who lost the id, or the count, of what broke off. */
 export function unfinishedAnswer(uploads: readonly ResumableUpload[]): Answer {
-  return answer({
+  return answerTo('files-chunked-list', {
     uploads: uploads.map((upload) => ({
       upload_id: upload.id,
       filename: upload.filename,

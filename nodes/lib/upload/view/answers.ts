@@ -1,5 +1,6 @@
+import { answerTo } from '../../api/api.ts';
 import { nameOf } from '../../files/files.ts';
-import { answer, type Answer, refuse } from '../../http/http.ts';
+import { type Answer, refuse } from '../../http/http.ts';
 import { type ChangeResolution, conflictIdOf } from '../changes/change-queue.ts';
 import type { Refused } from '../receive/admission.ts';
 import type { AcceptedFile } from '../receive/enqueue.ts';
@@ -90,13 +91,13 @@ export function acceptAnswer(outcome: AcceptOutcome): Answer | null {
     case 'accepted': {
       const files = outcome.files.map(toFile);
       const [first] = files;
-      return answer({
+      return answerTo('files-upload', {
         message: 'Files uploaded',
         uploaded: files.length,
         upload_ids: files.map(({ id }) => id),
-        id: first?.id,
-        filename: first?.filename,
-        size_bytes: first?.size_bytes,
+        id: first?.id ?? '',
+        filename: first?.filename ?? '',
+        size_bytes: first?.size_bytes ?? 0,
         status: 'queued',
         files,
       });
