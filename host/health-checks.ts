@@ -93,9 +93,9 @@ function updateWord({ isOnTrial, newerRelease }: HealthSources): string {
 
 function databaseWord(data: DataFolder, name: 'queue' | 'cache' | 'energy'): string {
   const store = data[name];
-  if (store.refuses !== null) return store.refuses;
+  if (store.file.fault !== null) return store.file.fault;
   if (!store.answers()) return 'failing';
-  if (store.isDamaged) return 'damaged';
+  if (store.file.isDamaged) return 'damaged';
   return data.hasSetAside(name) ? 'set_aside' : 'ok';
 }
 

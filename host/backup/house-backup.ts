@@ -199,10 +199,10 @@ export class HouseBackup {
     // The copy, its check, and as much again for everybody else.
     if (bavail * bsize < size * 3) throw new CannotBackUp(`No room to copy ${name}.db.`);
     const file = join(this.#scratch, `${name}.db`);
-    await data[name].copyTo(file);
+    await data[name].file.copyTo(file);
     const fault = await faultOfCopy(file);
     if (fault === null) return file;
-    data[name].foundDamaged();
+    data[name].file.foundDamaged();
     throw new CannotBackUp(`The ${name} database is damaged (${fault}). Start BaluPi again.`);
   }
 

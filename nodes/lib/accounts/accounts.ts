@@ -433,7 +433,7 @@ export class Accounts {
 
 /** What a token is that nothing is known of, where neither the disk nor the NAS can tell. */
 function unknownNow(store: Store, { state }: NasPresence): AuthVerdict | null {
-  if (store.isWhole || mayAsk(state)) return null;
+  if (store.file.isWhole || mayAsk(state)) return null;
   return { kind: 'cannot_ask', code: silentCode(state) };
 }
 

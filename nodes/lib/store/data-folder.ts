@@ -169,12 +169,12 @@ export class DataFolder {
    */
   heal(): boolean {
     if (!this.#holdsLock()) return false;
-    return this.#stores.map((store) => store.heal()).every((isServing) => isServing);
+    return this.#stores.map((store) => store.file.heal()).every((isServing) => isServing);
   }
 
   /** Whether all files serve, and nothing stands in for one. */
   get isWell(): boolean {
-    return this.#stores.every(({ refuses }) => refuses === null);
+    return this.#stores.every(({ file }) => file.fault === null);
   }
 
   get #stores(): readonly Store[] {
@@ -194,7 +194,7 @@ export class DataFolder {
   }
 
   close(): void {
-    const isInOrder = this.isWell && this.#stores.every(({ isDamaged }) => !isDamaged);
+    const isInOrder = this.isWell && this.#stores.every(({ file }) => !file.isDamaged);
     this.energy.close();
     this.cache.close();
     this.queue.close();

@@ -87,7 +87,7 @@ export class DiskWatch {
   get fault(): DiskFault | null {
     this.#countFailures();
     const { queue, cache, energy } = this.#deps.data;
-    const standing = queue.refuses ?? cache.refuses ?? energy.refuses ?? this.#looked;
+    const standing = queue.file.fault ?? cache.file.fault ?? energy.file.fault ?? this.#looked;
     if (standing !== null) return standing;
     const isRecent = this.#deps.clock.monotonicMs() - this.#failedAtMs < TOLD_FOR_MS;
     return isRecent ? this.#lastFault : null;
@@ -96,7 +96,7 @@ export class DiskWatch {
   /** Whether what is written now is refused, as far as is known. */
   get refuses(): DiskFault | null {
     const { queue, cache } = this.#deps.data;
-    return queue.refuses ?? cache.refuses ?? this.#looked;
+    return queue.file.fault ?? cache.file.fault ?? this.#looked;
   }
 
   /** Nothing is free on a disk that cannot be written. */
@@ -130,7 +130,7 @@ export class DiskWatch {
     const { data, clock } = this.#deps;
     this.#looked = this.#seen();
     if (this.#looked !== 'failing' && !data.isWell && data.heal()) this.#healed();
-    const commits = data.queue.commits + data.energy.commits;
+    const commits = data.queue.file.commits + data.energy.file.commits;
     if (commits !== this.#commits) this.#proved(commits);
     if (clock.monotonicMs() - this.#provedAtMs >= PROVE_EVERY_MS) this.#prove();
     this.#tell();
@@ -153,7 +153,7 @@ export class DiskWatch {
     } catch (error) {
       if (!this.failed(error)) throw error;
     }
-    this.#proved(data.queue.commits + data.energy.commits);
+    this.#proved(data.queue.file.commits + data.energy.file.commits);
   }
 
   /** It proved itself by more than a write that went well: what was refused before is history. */
@@ -184,10 +184,10 @@ export class DiskWatch {
     const { queue, cache, energy } = this.#deps.data;
     for (const store of [queue, cache, energy]) {
       const known = this.#failures.get(store) ?? 0;
-      if (store.failures === known) continue;
-      this.#failures.set(store, store.failures);
+      if (store.file.failures === known) continue;
+      this.#failures.set(store, store.file.failures);
       this.#failedAtMs = this.#deps.clock.monotonicMs();
-      this.#lastFault = store.lastFault;
+      this.#lastFault = store.file.lastFault;
     }
   }
 
@@ -294,7 +294,7 @@ export class IntegrityWatch {
     const { clock, data } = this.#deps;
     const lastMs = this.#read()[name] ?? -Infinity;
     const sinceMs = clock.nowMs() - lastMs;
-    return !data[name].isDamaged && (sinceMs >= WEEK_MS || sinceMs < 0);
+    return !data[name].file.isDamaged && (sinceMs >= WEEK_MS || sinceMs < 0);
   }
 
   #note(name: DatabaseName): void {

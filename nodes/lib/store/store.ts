@@ -3,7 +3,6 @@ import { open, rename, rm } from 'node:fs/promises';
 import type { StatementSync } from 'node:sqlite';
 import {
   DatabaseFile,
-  type DiskFault,
   DiskRefusedError,
   faultOf,
   type Looked,
@@ -35,11 +34,12 @@ interface Prepared {
  * a store made {@link forgiving} goes on in memory instead.
  */
 export class Store {
-  readonly #file: DatabaseFile;
+  /** What it lies in, and how that fares: whether the disk takes it, whether it is whole. */
+  readonly file: DatabaseFile;
   readonly #isForgiving: boolean;
 
   private constructor(file: DatabaseFile, isForgiving: boolean) {
-    this.#file = file;
+    this.file = file;
     this.#isForgiving = isForgiving;
   }
 
@@ -53,50 +53,7 @@ export class Store {
 
   /** The same file, for tables that may live in memory while the disk refuses. */
   forgiving(): Store {
-    return new Store(this.#file, true);
-  }
-
-  /**
-   * Another number whenever something may have been written since: an answer of a query holds as
-   * long as this stays. The file has one owner, so nobody writes past this.
-   */
-  get version(): number {
-    return this.#file.version;
-  }
-
-  /** Why the disk does not take what is written; null while it does. */
-  get refuses(): DiskFault | null {
-    return this.#file.fault;
-  }
-
-  /** False while the disk is gone and what was on it is not known: no row then means nothing. */
-  get isWhole(): boolean {
-    return this.#file.isWhole;
-  }
-
-  /** Why the disk refused an operation last, as far as any was refused. */
-  get lastFault(): DiskFault {
-    return this.#file.lastFault;
-  }
-
-  /** How many operations the disk refused since the start. */
-  get failures(): number {
-    return this.#file.failures;
-  }
-
-  /** How many commits the disk took since the start. */
-  get commits(): number {
-    return this.#file.commits;
-  }
-
-  /** Something in the file turned out to be damaged since the start. */
-  get isDamaged(): boolean {
-    return this.#file.isDamaged;
-  }
-
-  /** Goes back to the file if it takes writes again. @returns whether it does */
-  heal(): boolean {
-    return this.#file.heal();
+    return new Store(this.file, true);
   }
 
   /**
@@ -117,7 +74,7 @@ export class Store {
 
   /** Runs statements that need no values, once, such as what follows an opening. */
   exec(sql: string): void {
-    this.#file.database.exec(sql);
+    this.file.database.exec(sql);
   }
 
   /** Runs `work` in one transaction: all of it is committed, or none when it throws. */
@@ -125,32 +82,32 @@ export class Store {
     try {
       return this.#attempt(work);
     } catch (error) {
-      if (!this.#file.failed(error) || !this.#isForgiving) throw error;
+      if (!this.file.failed(error) || !this.#isForgiving) throw error;
     }
     try {
       return this.#attempt(work);
     } catch (error) {
       const fault = faultOf(error);
-      if (fault === null || this.#file.fault !== null) throw error;
-      this.#file.standIn(fault);
+      if (fault === null || this.file.fault !== null) throw error;
+      this.file.standIn(fault);
       return this.#attempt(work);
     }
   }
 
   /** What `work` would come to in a transaction; nothing of it is kept, and nothing is synced. */
   rehearse<T>(work: () => T): T {
-    this.#file.begin();
+    this.file.begin();
     try {
       return work();
     } finally {
-      this.#file.rollBack();
+      this.file.rollBack();
     }
   }
 
   /** What SQLite finds wrong with the file; null where it is sound. Reads all of it. */
   fault(): string | null {
     const found = String(
-      this.#file.database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'],
+      this.file.database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'],
     );
     return found === 'ok' ? null : found;
   }
@@ -162,63 +119,50 @@ export class Store {
    * @throws what reading the file threw; the reason of the signal
    */
   async lookThrough(signal: AbortSignal): Promise<Looked> {
-    return await this.#file.lookThrough((file) => faultInUse(file, signal));
-  }
-
-  /** A copy of it was found damaged, and a copy is what the file is. */
-  foundDamaged(): void {
-    this.#file.foundDamaged();
+    return await this.file.lookThrough((file) => faultInUse(file, signal));
   }
 
   /** Whether any of these tables has a row. */
   holdsAnyOf(tables: readonly string[]): boolean {
     return tables.some(
-      (table) => this.#file.database.prepare(`SELECT 1 FROM ${table} LIMIT 1`).get() !== undefined,
+      (table) => this.file.database.prepare(`SELECT 1 FROM ${table} LIMIT 1`).get() !== undefined,
     );
-  }
-
-  /**
-   * Copies the database as it is at one moment of this call, while it goes on being used.
-   * @throws DiskRefusedError while the disk refuses
-   */
-  async copyTo(file: string): Promise<void> {
-    await this.#file.copyTo(file);
   }
 
   /** Whether the file can be read at this moment. */
   answers(): boolean {
-    return this.#file.database.prepare('PRAGMA schema_version').get() !== undefined;
+    return this.file.database.prepare('PRAGMA schema_version').get() !== undefined;
   }
 
   /** Folds the WAL back and closes. Statements prepared here are dead afterwards. */
   close(): void {
-    this.#file.close();
+    this.file.close();
   }
 
   #attempt<T>(work: () => T): T {
     this.#refuseOnStandIn();
-    this.#file.begin();
+    this.file.begin();
     try {
       const result = work();
-      this.#file.commit();
+      this.file.commit();
       return result;
     } catch (error) {
-      this.#file.rollBack();
+      this.file.rollBack();
       throw error;
     }
   }
 
   #call(prepared: Prepared, method: Method, values: Values): unknown {
     if (!prepared.isRead) {
-      this.#file.changed();
+      this.file.changed();
       this.#refuseOnStandIn();
     }
-    if (this.#file.database.isTransaction) return this.#perform(prepared, method, values);
+    if (this.file.database.isTransaction) return this.#perform(prepared, method, values);
     try {
       return this.#perform(prepared, method, values);
     } catch (error) {
       const mayRetry = prepared.isRead || this.#isForgiving;
-      if (!this.#file.failed(error) || !mayRetry) throw error;
+      if (!this.file.failed(error) || !mayRetry) throw error;
       return this.#again(prepared, method, values);
     }
   }
@@ -228,24 +172,24 @@ export class Store {
       return this.#perform(prepared, method, values);
     } catch (error) {
       const fault = faultOf(error);
-      if (fault === null || this.#file.fault !== null) throw error;
-      this.#file.standIn(fault);
+      if (fault === null || this.file.fault !== null) throw error;
+      this.file.standIn(fault);
       return this.#perform(prepared, method, values);
     }
   }
 
   #perform(prepared: Prepared, method: Method, values: Values): unknown {
-    const { database, epoch } = this.#file;
+    const { database, epoch } = this.file;
     if (prepared.epoch !== epoch) prepared.statement = null;
     prepared.statement ??= database.prepare(prepared.sql);
     prepared.epoch = epoch;
     const result: unknown = prepared.statement[method](...values);
-    if (!prepared.isRead) this.#file.wrote({ sql: prepared.sql, method, values });
+    if (!prepared.isRead) this.file.wrote({ sql: prepared.sql, method, values });
     return result;
   }
 
   #refuseOnStandIn(): void {
-    const { fault, name } = this.#file;
+    const { fault, name } = this.file;
     if (fault !== null && !this.#isForgiving) throw new DiskRefusedError(name, fault);
   }
 }
@@ -279,7 +223,7 @@ export class Remembered<K extends string | number, V extends NonNullable<unknown
 
   /** @param ask only reads */
   get(key: K, ask: () => V): V {
-    if (this.#version !== this.#store.version) this.#forget();
+    if (this.#version !== this.#store.file.version) this.#forget();
     const known = this.#answers.get(key);
     if (known !== undefined) return known;
     const answer = ask();
@@ -289,13 +233,13 @@ export class Remembered<K extends string | number, V extends NonNullable<unknown
   }
 
   #forget(): void {
-    this.#version = this.#store.version;
+    this.#version = this.#store.file.version;
     this.#answers.clear();
   }
 }
 
 interface Deps {
-  readonly store: Pick<Store, 'version' | 'copyTo'>;
+  readonly store: { readonly file: Pick<DatabaseFile, 'version' | 'copyTo'> };
   /** The database's own file. */
   readonly source: string;
   /** Where the copy lies. */
@@ -346,11 +290,11 @@ export class SideCopy {
   }
 
   async #refresh(): Promise<boolean> {
-    const { version } = this.#store;
+    const { version } = this.#store.file;
     if (version === this.#version && existsSync(this.file)) return false;
     const next = `${this.file}.next`;
     await rm(next, { force: true });
-    await this.#store.copyTo(next);
+    await this.#store.file.copyTo(next);
     await closeOff(next);
     await rename(next, this.file);
     this.#version = version;

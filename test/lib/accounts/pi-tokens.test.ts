@@ -56,12 +56,12 @@ describe('Pi tokens', () => {
       .prepare('DELETE FROM pi_sessions WHERE jti = ?')
       .run(String(open(ended).claims['jti']));
     assert.equal(await verdict(ended), 'bad_token');
-    Object.defineProperty(stage.store, 'isWhole', { value: false, configurable: true });
+    Object.defineProperty(stage.store.file, 'isWhole', { value: false, configurable: true });
     try {
       assert.equal(await verdict(ended), 'nas_asleep');
       assert.equal(await verdict(good), 'alice');
     } finally {
-      Reflect.deleteProperty(stage.store, 'isWhole');
+      Reflect.deleteProperty(stage.store.file, 'isWhole');
     }
   });
 

@@ -248,14 +248,14 @@ describe('The activity of a house', () => {
   });
 
   it('costs no commit of its own, however much happens in a minute', async () => {
-    const before = house.store.commits;
+    const before = house.store.file.commits;
     for (let n = 0; n < 150; n += 1) house.activity.upload(upload(`alice/${n}/photo.jpg`));
     house.nas(true);
     house.nas(false);
     await house.pass(10 * MINUTE_MS);
-    assert.equal(house.store.commits, before);
+    assert.equal(house.store.file.commits, before);
     house.store.transaction(() => house.activity.write())();
-    assert.equal(house.store.commits, before + 1);
+    assert.equal(house.store.file.commits, before + 1);
   });
 
   it('makes one entry of what comes to one folder one after the other', async () => {

@@ -50,7 +50,9 @@ describe('A copy of a database in use', function () {
       let turn = 0;
       for (; turn < PAIRS; turn += 1) write(turn);
       const state = { isDone: false };
-      const copied = store.copyTo(join(folder, 'copy.db')).finally(() => (state.isDone = true));
+      const copied = store.file
+        .copyTo(join(folder, 'copy.db'))
+        .finally(() => (state.isDone = true));
       const before = turn;
       while (!state.isDone) {
         for (let each = 0; each < 20; each += 1) write((turn += 1));
@@ -76,7 +78,7 @@ describe('A copy of a database in use', function () {
     const store = Store.open({ file, name: 'live', synchronous: 'NORMAL', migrations: MIGRATIONS });
     const insert = store.prepare('INSERT INTO pairs VALUES (?, ?, ?)');
     for (let place = 0; place < 200; place += 1) insert.run(place, place, 'y'.repeat(500));
-    await store.copyTo(join(folder, 'copy.db'));
+    await store.file.copyTo(join(folder, 'copy.db'));
     store.close();
     assert.equal(await faultOfCopy(join(folder, 'copy.db')), null);
     const handle = openSync(join(folder, 'copy.db'), 'r+');

@@ -269,7 +269,7 @@ describe('A damaged database', () => {
     asOf('energy', mtimeMs);
     reopen();
     assert.throws(() => hoursOf(data.energy), /malformed/);
-    assert.equal(data.energy.isDamaged, true);
+    assert.equal(data.energy.file.isDamaged, true);
     data.close();
     reopen();
     assert.deepEqual(asideNames(), ['energy']);

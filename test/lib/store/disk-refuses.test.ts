@@ -54,7 +54,7 @@ describe('A database whose disk takes nothing more', () => {
     const durable = strict.prepare('INSERT INTO notes (text) VALUES (?)');
     limitPages(2);
     insert.run(LONG);
-    assert.equal(strict.refuses, 'full');
+    assert.equal(strict.file.fault, 'full');
     assert.deepEqual(texts(forgiving), ['before', 'xxxxxxxxxx']);
     assert.throws(
       () => durable.run('accepted'),
@@ -79,8 +79,8 @@ describe('A database whose disk takes nothing more', () => {
     limitPages(2);
     forgiving.transaction(() => insert.run(LONG));
     insert.run('later');
-    assert.equal(strict.heal(), false);
-    assert.equal(strict.refuses, 'full');
+    assert.equal(strict.file.heal(), false);
+    assert.equal(strict.file.fault, 'full');
     // As after a power cut: what was only in memory is gone, and nothing else.
     strict.close();
     strict = Store.open({
@@ -97,9 +97,9 @@ describe('A database whose disk takes nothing more', () => {
     const insert = strict.prepare('INSERT INTO notes (text) VALUES (?)');
     limitPages(2);
     assert.throws(() => insert.run(LONG), /full/);
-    assert.equal(strict.refuses, null);
-    assert.equal(strict.failures, 1);
-    assert.equal(strict.lastFault, 'full');
+    assert.equal(strict.file.fault, null);
+    assert.equal(strict.file.failures, 1);
+    assert.equal(strict.file.lastFault, 'full');
     insert.run('short');
     assert.deepEqual(texts(strict), ['before', 'short']);
   });

@@ -108,7 +108,7 @@ describe('A database in use', function () {
     assert.ok(wal > 1_000 * PAGE, `the log held ${String(wal)} bytes`);
     assert.equal(data.energy.fault(), null);
     assert.deepEqual(await data.energy.lookThrough(signal), { kind: 'sound' });
-    assert.equal(data.energy.isDamaged, false);
+    assert.equal(data.energy.file.isDamaged, false);
   });
 
   it('that is damaged is told at once, and put right by the next start', async () => {
@@ -121,8 +121,8 @@ describe('A database in use', function () {
     await clock.advance(QUARTER_HOUR_MS);
     await looked();
     assert.match(said.at(-1) ?? '', /^error The energy database is damaged \(.+\)\. Start BaluPi/);
-    assert.equal(data.energy.isDamaged, true);
-    assert.equal(data.queue.isDamaged, false);
+    assert.equal(data.energy.file.isDamaged, true);
+    assert.equal(data.queue.file.isDamaged, false);
     await watch.stop();
     data.close();
     reopen();
@@ -138,7 +138,7 @@ describe('A database in use', function () {
     aborter.abort();
     await assert.rejects(look);
     write(0, 10);
-    assert.equal(data.energy.isDamaged, false);
+    assert.equal(data.energy.file.isDamaged, false);
   });
 });
 
