@@ -331,7 +331,7 @@ function nasCopyOf({ data, rooms }: House, settings: Settings, log: Log): NasCop
     username,
     nas: rooms.nas.client,
     presence: rooms.nas.presence,
-    isStorageMissing: () => rooms.files.isStorageMissing,
+    isStorageMissing: () => rooms.files.storage.isMissing,
     userNamed: (name) => rooms.accounts.userNamed(name),
     credentialFor: (userId) => rooms.credentials.credentialFor(userId),
   });

@@ -79,7 +79,7 @@ export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: 
     userOf: (userId) => rooms().accounts.userOf(userId),
     // The one they just came with costs the NAS no sign-in; a stored one serves those away.
     tokenOf: async (userId) =>
-      rooms().accounts.liveTokenOf(userId)?.token ??
+      rooms().accounts.liveTokens.ofUser(userId)?.token ??
       (await rooms().credentials.credentialFor(userId)),
   });
 }
@@ -152,8 +152,8 @@ function whatIsShown({ rooms }: Site): Pick<UploadDeps, 'listings' | 'shownPlace
   return {
     listings: { shows: (userId, path) => shownEntry(files(), userId, path) },
     shownPlaces: {
-      treeShown: (userId, path, most) => files().treeShown(userId, path, most),
-      placeShown: (userId, path) => files().placeShown(userId, path),
+      treeShown: (userId, path, most) => files().trees.tree(userId, path, most),
+      placeShown: (userId, path) => files().trees.place(userId, path),
       uploadShown: (userId, path) => files().uploadShown(userId, path),
     },
   };
@@ -162,7 +162,7 @@ function whatIsShown({ rooms }: Site): Pick<UploadDeps, 'listings' | 'shownPlace
 function storageStands({ rooms }: Site): UploadDeps['storageStands'] {
   return async (userId, token) => {
     const user = rooms().accounts.userOf(userId);
-    return user === null || (await rooms().files.storageStands(user, token));
+    return user === null || (await rooms().files.storage.stands(user, token));
   };
 }
 
@@ -180,14 +180,14 @@ export function pendingUploads(upload: () => Upload): PendingUploads {
   return {
     inFolder: (userId, folder, within) =>
       upload()
-        .pendingInFolder(userId, folder, within)
+        .view.pendingInFolder(userId, folder, within)
         .map((queued) => pending(queued, '')),
-    folders: (userId) => upload().pendingFolders(userId),
+    folders: (userId) => upload().view.pendingFolders(userId),
     find: (userId, path, within) => {
-      const queued = upload().queuedFile(userId, path, within);
+      const queued = upload().view.queuedFile(userId, path, within);
       return queued === null ? null : pending(queued, queued.file);
     },
-    changes: (userId) => upload().changes(userId),
+    changes: (userId) => upload().changes.openOf(userId),
     shown: (caller, folder) => {
       upload().shown(caller, folder);
     },

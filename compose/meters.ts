@@ -127,7 +127,7 @@ export function system(site: Site, version: string, host: HostState): System {
   const checks = healthChecks({
     data,
     nas: () => rooms().nas.presence.state,
-    isStorageMissing: () => rooms().files.isStorageMissing,
+    isStorageMissing: () => rooms().files.storage.isMissing,
     isClockUnsynced: () => time.unsynced || clockEvidence.isAhead,
     diskFault: () => disk.fault,
     freeBytes: () => disk.space().freeBytes,

@@ -46,7 +46,7 @@ export function nasRoom(site: Site): NasRoom {
       watts: () => nasWatts(rooms()),
       powerState: () => rooms().energy.nasState() ?? 'unknown',
     },
-    liveToken: () => rooms().accounts.anyLiveToken()?.token ?? null,
+    liveToken: () => rooms().accounts.liveTokens.any()?.token ?? null,
     tokenRefused: (token) => {
       rooms().accounts.refusedByNas(token);
     },
@@ -184,7 +184,7 @@ function changesOf(site: Site, nas: NasRoom, files: Files, cache: Cache): Change
     presence: nas.presence,
     userOf: (userId) => rooms().accounts.userOf(userId),
     tokenOf: async (userId) =>
-      rooms().accounts.liveTokenOf(userId)?.token ??
+      rooms().accounts.liveTokens.ofUser(userId)?.token ??
       (await rooms().credentials.credentialFor(userId)),
     log,
   });

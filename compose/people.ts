@@ -39,7 +39,7 @@ export function credentials(site: Site, nas: NasRoom): Credentials {
     enrol: settings.ENROL,
     randomBytes,
     userOf: (userId) => rooms().accounts.userOf(userId),
-    liveToken: (userId) => rooms().accounts.liveTokenOf(userId)?.token ?? null,
+    liveToken: (userId) => rooms().accounts.liveTokens.ofUser(userId)?.token ?? null,
     isOver: (token) => rooms().accounts.isOver(token),
     takeRefresh: () => rooms().accounts.takeRefresh(),
     refusedElsewhere: (token) => {

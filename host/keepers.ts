@@ -52,7 +52,7 @@ async function admitUpload(
     return refusal === null ? null : refusedAnswer(refusal);
   }
   const { path } = query as { readonly path?: string };
-  const admitted = await upload.admission({
+  const admitted = await upload.admission.check({
     caller,
     headers: request.headers,
     path: path ?? null,
@@ -63,8 +63,8 @@ async function admitUpload(
 /** The Dashboard's sign-in, answered by the accounts and, for a wake, by the NAS's room. */
 export function pageAccounts({ accounts, nas, notices }: Rooms): PageAccounts & SocketAccounts {
   return {
-    signIn: (given) => accounts.pageSignIn(given),
-    secondFactor: (given) => accounts.pageSecondFactor(given),
+    signIn: (given) => accounts.pageSignIn.password(given),
+    secondFactor: (given) => accounts.pageSignIn.secondFactor(given),
     open: (user) => accounts.pages.open(user),
     close: (cookie) => {
       accounts.pages.close(cookie);
@@ -139,11 +139,11 @@ export function webKeeper({ web, nas }: Rooms): WebKeeper {
 export function editorSignIn({ accounts, nas }: Rooms): EditorSignIn {
   return {
     editorSignIn: async (username, password, address) => {
-      const outcome = await accounts.editorSignIn(username, password, address);
+      const outcome = await accounts.editor.signIn({ username, password, address });
       if (outcome.kind === 'person') return null;
       const asleep = outcome.code === 'nas_asleep' || outcome.code === 'nas_never_seen';
       return refuse(outcome.code, asleep ? { ...outcome, sleep: nas.presence.state } : outcome);
     },
-    editorUser: async (username) => (await accounts.editorUser(username)) !== null,
+    editorUser: async (username) => (await accounts.editor.user(username)) !== null,
   };
 }

@@ -486,8 +486,8 @@ export function housePorts({ accounts, credentials, nas, tapo, energy }: Rooms):
       energy.useDefaultPrice(cents);
     },
     accounts: {
-      signIn: (given) => accounts.pageSignIn(given),
-      secondFactor: (given) => accounts.pageSecondFactor(given),
+      signIn: (given) => accounts.pageSignIn.password(given),
+      secondFactor: (given) => accounts.pageSignIn.secondFactor(given),
     },
   };
 }

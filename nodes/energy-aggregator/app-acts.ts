@@ -267,7 +267,7 @@ function samples(
   from: number,
   to: number,
 ): DeviceHistory['samples'] {
-  const found = energy.history({ deviceId, from, to, resolution: '5m' });
+  const found = energy.histories.history({ deviceId, from, to, resolution: '5m' });
   if (found.kind !== 'history') return [];
   return found.points.map(({ startS, avgMw }) => ({
     timestamp: isoSeconds(startS * 1_000),

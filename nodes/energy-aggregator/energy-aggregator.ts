@@ -336,11 +336,11 @@ async function history({ energy }: Rooms, message: ApiMessage): Promise<unknown>
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyHistoryQuery;
   const wish: HistoryWish = { deviceId, ...rest };
   if (takesCsv(message.req?.headers.accept ?? '')) {
-    const pages = energy.historyPages(wish);
+    const pages = energy.histories.pages(wish);
     if (pages.kind !== 'pages') return withAnswer(message, refusal(pages));
     return await sendCsv(message, 'energy.csv', historyCsv(pages));
   }
-  const found = energy.history(wish);
+  const found = energy.histories.history(wish);
   return withAnswer(
     message,
     found.kind === 'history' ? answerTo('energy-history', historyJson(found)) : refusal(found),
@@ -353,12 +353,12 @@ async function report({ energy }: Rooms, message: ApiMessage): Promise<unknown> 
   const { device_id: deviceId, resolution, language, ...rest } = query as EnergyReportQuery;
   const wish = { deviceId, ...rest };
   if (takesCsv(message.req?.headers.accept ?? '')) {
-    const lines = energy.reportLines({ ...wish, byDay: resolution === 'day' });
+    const lines = energy.reports.lines({ ...wish, byDay: resolution === 'day' });
     if (lines.kind !== 'lines') return withAnswer(message, reportRefusal(lines));
     const name = [...new Set([lines.firstDay, lines.lastDay])].join('_');
     return await sendCsv(message, `energy-${name}.csv`, reportCsv(lines, language));
   }
-  const found = energy.report(wish);
+  const found = energy.reports.report(wish);
   return withAnswer(
     message,
     found.kind === 'report' ? answerTo('energy-report', reportJson(found)) : reportRefusal(found),

@@ -56,12 +56,12 @@ export async function refresh({ accounts, nas }: Rooms, message: ApiMessage): Pr
 
 /** `GET /api/auth/me`. */
 export async function me({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  return told(message, await accounts.me(callerOf(message)), nas);
+  return told(message, await accounts.profile.me(callerOf(message)), nas);
 }
 
 /** `POST /api/auth/logout`. */
 export async function logout({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  return told(message, await accounts.logout(callerOf(message)), nas);
+  return told(message, await accounts.profile.logout(callerOf(message)), nas);
 }
 
 /** What the NAS's 401 means where somebody signs in. */
@@ -356,7 +356,7 @@ function statusNow({ nas, files }: Rooms): NasStatus {
     since: isoSeconds(known.sinceMs),
     last_seen: known.lastSeenMs === null ? null : isoSeconds(known.lastSeenMs),
     ...(known.fault === null ? {} : { nas_mismatch: true }),
-    ...(files.isStorageMissing ? { nas_storage_missing: true } : {}),
+    ...(files.storage.isMissing ? { nas_storage_missing: true } : {}),
     wake: {
       state: known.wake.state,
       started_at: known.wake.startedAtMs === null ? null : isoSeconds(known.wake.startedAtMs),

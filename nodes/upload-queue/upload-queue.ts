@@ -97,7 +97,7 @@ async function acceptPayload(
 
 function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const { all } = callOf(message).query as SyncStatusQuery;
-  const seen = upload.status(callerOf(message), all);
+  const seen = upload.view.status(callerOf(message), all);
   return withAnswer(
     message,
     seen.kind === 'status' ? answerTo('files-sync-status', seen.status) : refusedAnswer(seen),
@@ -106,7 +106,7 @@ function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
 
 function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
   const { state } = callOf(message).query as UploadListQuery;
-  const seen = upload.list(callerOf(message), state ?? null);
+  const seen = upload.view.list(callerOf(message), state ?? null);
   if (seen.kind === 'refused') return withAnswer(message, refusedAnswer(seen));
   const payload: UploadList = { uploads: seen.uploads.map((row) => ({ ...row })) };
   return withAnswer(message, answerTo('files-uploads-list', payload));
@@ -136,7 +136,10 @@ async function drop({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage>
 
 /** `GET /api/mobile/upload/queue/{device_id}`. */
 function deviceQueue({ upload }: Rooms, message: ApiMessage): ApiMessage {
-  const items = upload.deviceQueue(callerOf(message), callOf(message).params['device_id'] ?? '');
+  const items = upload.view.deviceQueue(
+    callerOf(message),
+    callOf(message).params['device_id'] ?? '',
+  );
   const payload: DeviceQueue = { items: items.map((item) => ({ ...item })) };
   return withAnswer(message, answerTo('mobile-upload-queue', payload));
 }

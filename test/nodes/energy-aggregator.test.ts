@@ -270,7 +270,7 @@ describe('The node balupi-energy-aggregator', () => {
       wished = wish;
       return HISTORY;
     };
-    const stage = await opened('history', { history });
+    const stage = await opened('history', { histories: { history } });
     const query = { device_id: 'a', period: 'day', resolution: 'auto' };
     const payload = await answerOf(stage, 'energy-history', { query });
     assert.partialDeepStrictEqual(payload, { resolution: 'hour', data: [{ energy_wh: 30.5 }] });
@@ -281,8 +281,8 @@ describe('The node balupi-energy-aggregator', () => {
     const page = async function* () {
       yield await Promise.resolve([BUCKET]);
     };
-    const historyPages = (): HistoryPages => ({ kind: 'pages', ...HEAD, pages: page() });
-    const stage = await opened('history', { historyPages });
+    const pages = (): HistoryPages => ({ kind: 'pages', ...HEAD, pages: page() });
+    const stage = await opened('history', { histories: { pages } });
     for (const no of ['text/csv;q=0, application/json', 'application/json, text/csv ; q=0.00']) {
       const plain = await stage.ask({}, { headers: { Accept: no } });
       assert.doesNotMatch(plain.headers.get('content-type') ?? '', /csv/, no);
@@ -301,7 +301,7 @@ describe('The node balupi-energy-aggregator', () => {
       wished = wish;
       return REPORT;
     };
-    const stage = await opened('report', { report });
+    const stage = await opened('report', { reports: { report } });
     const query = { device_id: 'a', period: 'day', date: '2026-02-22', compare: 'year' };
     const payload = await answerOf(stage, 'energy-report', { query });
     assert.partialDeepStrictEqual(payload, {
@@ -325,8 +325,8 @@ describe('The node balupi-energy-aggregator', () => {
     };
     const days = { firstDay: '2026-02-01', lastDay: '2026-02-28' };
     const query = { resolution: 'hour', language: 'en' };
-    const reportLines = (): ReportLines => ({ kind: 'lines', ...days, pages: pages() });
-    const stage = await opened('report', { reportLines });
+    const lines = (): ReportLines => ({ kind: 'lines', ...days, pages: pages() });
+    const stage = await opened('report', { reports: { lines } });
     const { payload, headers } = await stage.ask({ query }, { headers: { Accept: 'text/csv' } });
     assert.equal(
       headers.get('content-disposition'),
@@ -342,7 +342,7 @@ describe('The node balupi-energy-aggregator', () => {
   ] as const) {
     it(`refuses a report with ${refusal.kind} by ${status}, and its export`, async () => {
       const no = () => refusal;
-      const stage = await opened('report', { report: no, reportLines: no });
+      const stage = await opened('report', { reports: { report: no, lines: no } });
       assert.equal(await codeOf(stage, 'energy-report', {}, status), code);
       const csv = await stage.ask({}, { headers: { Accept: 'text/csv' } });
       assert.equal(csv.status, status);
@@ -358,7 +358,7 @@ describe('The node balupi-energy-aggregator', () => {
   for (const [refusal, status, code] of WRONG) {
     it(`refuses ${refusal.kind} with ${status}, for history, its export and costs`, async () => {
       const no = () => refusal;
-      const history = await opened('history', { history: no, historyPages: no });
+      const history = await opened('history', { histories: { history: no, pages: no } });
       assert.equal(await codeOf(history, 'energy-history', {}, status), code);
       const csv = await history.ask({}, { headers: { Accept: 'text/csv' } });
       assert.equal(csv.status, status);

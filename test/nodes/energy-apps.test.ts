@@ -101,7 +101,7 @@ describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
       dashboard: (number) => (number === 3 || number === 4 ? DASHBOARD : null),
       costs: () => COSTS,
       hours: (number, { from }) => (from === undefined ? hoursOf(number) : BAD_RANGE),
-      history: () => HISTORY,
+      histories: { history: () => HISTORY },
     },
   };
   const opened = (op: string): Promise<Stage> => open({ type, op, rooms });

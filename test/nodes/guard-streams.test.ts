@@ -73,16 +73,18 @@ describe('The guard around callbacks and streams', () => {
   it('balupi-energy-aggregator cuts an export that breaks off', async () => {
     const rooms: FakeRooms = {
       energy: {
-        historyPages: () => ({
-          kind: 'pages',
-          deviceId: null,
-          deviceName: null,
-          period: 'day',
-          fromS: 0,
-          toS: 1,
-          resolution: 'hour',
-          pages: breaking([]),
-        }),
+        histories: {
+          pages: () => ({
+            kind: 'pages',
+            deviceId: null,
+            deviceName: null,
+            period: 'day',
+            fromS: 0,
+            toS: 1,
+            resolution: 'hour',
+            pages: breaking([]),
+          }),
+        },
       },
     };
     const stage = await open({ type: 'balupi-energy-aggregator', op: 'history', rooms });

@@ -160,9 +160,8 @@ describe('The node balupi-nas-proxy', () => {
       login: yes,
       verifyTwoFactor: yes,
       refresh: yes,
-      me: yes,
-      logout: yes,
-      liveTokenOf: () => null,
+      profile: { me: yes, logout: yes },
+      liveTokens: { ofUser: () => null },
     };
 
     for (const op of ['login', 'verify-2fa', 'refresh']) {
@@ -223,7 +222,7 @@ describe('The node balupi-nas-proxy', () => {
       ...NAS_ASLEEP,
       status: () => STATUS,
     };
-    const stage = await opened('status', { nas, files: { isStorageMissing: true } });
+    const stage = await opened('status', { nas, files: { storage: { isMissing: true } } });
     assert.partialDeepStrictEqual(await answerOf(stage, 'nas-status'), {
       nas_state: 'standby',
       since: '2026-02-22T14:00:00Z',
@@ -248,7 +247,7 @@ describe('The node balupi-nas-proxy', () => {
       const nas = { presence: { state, onChange: () => () => undefined }, status: () => STATUS };
       const stage = await opened('probe', {
         nas: { ...nas, probe },
-        files: { isStorageMissing: false },
+        files: { storage: { isMissing: false } },
         schedule: { probe: { due: () => due } },
       });
       await stage.send();

@@ -129,19 +129,21 @@ describe('The node balupi-upload-queue', () => {
   it('counts the queue of the caller, or of everybody for an admin who asks', async () => {
     const asked: boolean[] = [];
     const stage = await opened('status', {
-      status: (_caller, all) => {
-        asked.push(all);
-        if (all) return { kind: 'refused', code: 'admin_only' };
-        const waiting = {
-          pending_uploads: 1,
-          pending_changes: 0,
-          waiting_for_owner: 0,
-          pending_downloads: 0,
-          conflicts: 0,
-        };
-        const more = { nas_online: false, failed_uploads: 0, waiting_for_credential: [] };
-        const times = { oldest_pending_at: ITEM.created_at, last_sync: null };
-        return { kind: 'status', status: { is_syncing: false, ...waiting, ...more, ...times } };
+      view: {
+        status: (_caller, all) => {
+          asked.push(all);
+          if (all) return { kind: 'refused', code: 'admin_only' };
+          const waiting = {
+            pending_uploads: 1,
+            pending_changes: 0,
+            waiting_for_owner: 0,
+            pending_downloads: 0,
+            conflicts: 0,
+          };
+          const more = { nas_online: false, failed_uploads: 0, waiting_for_credential: [] };
+          const times = { oldest_pending_at: ITEM.created_at, last_sync: null };
+          return { kind: 'status', status: { is_syncing: false, ...waiting, ...more, ...times } };
+        },
       },
     });
     const payload = await answerOf(stage, 'files-sync-status', { query: { all: false } });
@@ -154,9 +156,11 @@ describe('The node balupi-upload-queue', () => {
   it('lists the queue by state', async () => {
     const states: unknown[] = [];
     const stage = await opened('list', {
-      list: (_caller, state) => {
-        states.push(state);
-        return { kind: 'uploads', uploads: [ITEM] };
+      view: {
+        list: (_caller, state) => {
+          states.push(state);
+          return { kind: 'uploads', uploads: [ITEM] };
+        },
       },
     });
     assert.deepEqual(await answerOf(stage, 'files-uploads-list'), { uploads: [ITEM] });
@@ -246,8 +250,10 @@ describe('The node balupi-upload-queue', () => {
   it('shows what failed before what waits', async () => {
     const stage = await opened('status', {
       failedCount: () => 2,
-      deviceQueue: () => [],
-      status: () => ({ kind: 'refused', code: 'admin_only' }),
+      view: {
+        deviceQueue: () => [],
+        status: () => ({ kind: 'refused', code: 'admin_only' }),
+      },
     });
     await stage.ask({ query: { all: true } });
     assert.deepEqual(stage.statuses, [
@@ -270,7 +276,7 @@ describe('The node balupi-upload-queue', () => {
       retry_count: 0,
       created_at: '2026-02-22T14:30:00Z',
     } as const;
-    const stage = await opened('device-queue', { deviceQueue: () => [item] });
+    const stage = await opened('device-queue', { view: { deviceQueue: () => [item] } });
     const params = { device_id: 'phone' };
     const payload = await answerOf(stage, 'mobile-upload-queue', { params });
     assert.deepEqual(payload, { items: [item] });

@@ -13,8 +13,6 @@ import {
   type Caller,
   type ConfirmedListener,
   type LogoutListener,
-  type PageOutcome,
-  type PersonOutcome,
   refused,
   type ReplacedListener,
   type SignInOutcome,
@@ -50,7 +48,7 @@ import {
   type SecondFactorTry,
   SignIn,
 } from './sign-in.ts';
-import { type LiveToken, UserBook } from './user-book.ts';
+import { type LiveTokens, UserBook } from './user-book.ts';
 
 export type { AccountNews } from './caller.ts';
 export type { Caller, User } from './caller.ts';
@@ -85,6 +83,14 @@ interface AccountsDeps {
 
 /** Who is calling: tokens, passwords, roles. The door of this room. */
 export class Accounts {
+  /** What a caller is told of themselves, and their way out. */
+  readonly profile: Profile;
+  /** Signs a person in to a page that asks for the second factor by itself. */
+  readonly pageSignIn: PageSignIn;
+  /** Signs admins in to the editor, for 12 hours. */
+  readonly editor: EditorSessions;
+  /** The newest token of each user that the NAS said is good, for delivery while they are here. */
+  readonly liveTokens: Pick<LiveTokens, 'ofUser' | 'any'>;
   /** Who has the pages of the Pi open. */
   readonly pages: PageSessions;
   /** Where everybody is signed in. */
@@ -97,10 +103,7 @@ export class Accounts {
   readonly #signIn: SignIn;
   readonly #piSignIn: PiSignIn;
   readonly #refresh: Refresh;
-  readonly #profile: Profile;
   readonly #persons: PersonSignIn;
-  readonly #pageSignIn: PageSignIn;
-  readonly #editor: EditorSessions;
   readonly #learning: BackgroundLearning;
   readonly #events: AccountEvents;
   readonly #shares: NasShares;
@@ -127,7 +130,7 @@ export class Accounts {
     const own = { nas, presence, book, time, clock, graceMs, onConfirmed, onNews };
     const common = { ...own, shares, log, budget };
     const verdicts = (this.#verdicts = new NasVerdicts(common));
-    this.#book = book;
+    [this.#book, this.liveTokens] = [book, book.live];
     const unknown = (): AuthVerdict | null => unknownNow(store, presence);
     this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
     const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
@@ -140,12 +143,12 @@ export class Accounts {
     const desktops = (this.#desktops = new PairedDesktops({ ...common, api, stored, mode }));
     this.#refresh = new Refresh({ ...common, desktops, piSignIn });
     this.pairing = new Pairing({ ...common, api, desktops });
-    this.#profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
+    this.profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
     this.#persons = new PersonSignIn(this.#signIn, presence);
     const recheck = new RoleRecheck(common);
-    this.#editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
+    this.editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
     this.#learning = new BackgroundLearning(common);
-    this.#pageSignIn = this.#pageDoor();
+    this.pageSignIn = this.#pageDoor();
     this.pages = this.#pageSessions(recheck);
     this.signIns = this.#allSignIns();
   }
@@ -190,16 +193,6 @@ export class Accounts {
     return this.#shares.refreshes.take('pi', 'known').kind === 'go';
   }
 
-  /** `GET /api/auth/me`. */
-  me(caller: Caller): Promise<SignInOutcome> {
-    return this.#profile.me(caller);
-  }
-
-  /** `POST /api/auth/logout`: always ends in 200. */
-  logout(caller: Caller): Promise<SignInOutcome> {
-    return this.#profile.logout(caller);
-  }
-
   /** Any call to the NAS with this token came back 401: it is over at once and for good. */
   refusedByNas(token: string): void {
     this.#verdicts.refused(token);
@@ -227,19 +220,9 @@ export class Accounts {
     this.#book.users.keepPermissions(userId, told, this.#parts.time.nowMs());
   }
 
-  /** The newest token of that user the NAS said is good, for delivery while they are here. */
-  liveTokenOf(userId: number): LiveToken | null {
-    return this.#book.live.ofUser(userId);
-  }
-
   /** Whether that token lets nobody in any more: the NAS refused it, or its user signed out. */
   isOver(token: string): boolean {
     return this.#book.isOver(token);
-  }
-
-  /** Anybody's, for the probe. */
-  anyLiveToken(): LiveToken | null {
-    return this.#book.live.any();
   }
 
   /** The paired desktops that may go on: the caller's own, for an admin everybody's. */
@@ -321,30 +304,6 @@ export class Accounts {
     return row.endedAtMs ?? 0;
   }
 
-  /** Signs a person in to a page that asks for the second factor by itself. */
-  pageSignIn(given: LoginTry): Promise<PageOutcome> {
-    return this.#pageSignIn.password(given);
-  }
-
-  /** The second step of {@link pageSignIn}. */
-  pageSecondFactor(given: SecondFactorTry): Promise<PageOutcome> {
-    return this.#pageSignIn.secondFactor(given);
-  }
-
-  /** Signs an admin in to the editor, for 12 hours. */
-  editorSignIn(
-    username: string,
-    passwordWithOptionalCode: string,
-    address = 'editor',
-  ): Promise<PersonOutcome> {
-    return this.#editor.signIn({ username, password: passwordWithOptionalCode, address });
-  }
-
-  /** Whether that admin's editor session still stands. */
-  editorUser(username: string): Promise<User | null> {
-    return this.#editor.user(username);
-  }
-
   /** @returns how to stop hearing */
   onConfirmed(listener: ConfirmedListener): () => void {
     return this.#events.onConfirmed(listener);
@@ -385,7 +344,7 @@ export class Accounts {
 
   #tellLogouts(): void {
     this.#telling = this.#telling
-      .then(() => this.#profile.tellLogouts())
+      .then(() => this.profile.tellLogouts())
       .catch((error: unknown) => {
         this.#parts.log.error(`The NAS could not be told of a logout: ${String(error)}`);
       });
@@ -421,7 +380,7 @@ export class Accounts {
 
   #allSignIns(): SignIns {
     const { pages } = this;
-    const [book, desktops, editor] = [this.#book, this.#desktops, this.#editor];
+    const [book, desktops, editor] = [this.#book, this.#desktops, this.editor];
     return new SignIns({ time: this.#parts.time, pages, book, desktops, editor });
   }
 

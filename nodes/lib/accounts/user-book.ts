@@ -465,7 +465,7 @@ const MAX_USERS = 1_000;
  * Per user the newest token the NAS just said is good: what the queue may deliver with while its
  * user is here, and what the probe may ask with. In memory only.
  */
-class LiveTokens {
+export class LiveTokens {
   readonly #time: TrustedClock;
   readonly #ofUser = new LruMap<number, LiveToken>(MAX_USERS);
 

@@ -6,7 +6,9 @@ import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass
 import { parseNewPath, type QueuedWish, refusedAnswer, type Upload } from '../upload/upload.ts';
 
 interface ChangesAsleepDeps {
-  readonly upload: () => Pick<Upload, 'acceptChange' | 'isChangeInLine'>;
+  readonly upload: () => Pick<Upload, 'acceptChange'> & {
+    readonly changes: { readonly intake: Pick<Upload['changes']['intake'], 'isInLine'> };
+  };
   readonly files: () => Pick<Files, 'pathOfId'>;
   readonly presence: Pick<NasPresence, 'state'>;
 }
@@ -45,7 +47,7 @@ export class ChangesAsleep implements PassHook {
       return isOver ? { kind: 'go' } : { kind: 'answer', answer: faultAnswer(read) };
     }
     const { wish } = read;
-    if (!presence.state.awake || upload().isChangeInLine(caller, wish)) {
+    if (!presence.state.awake || upload().changes.intake.isInLine(caller, wish)) {
       const given = await this.#take(caller, wish);
       return given === undefined ? { kind: 'go' } : { kind: 'answer', answer: given };
     }

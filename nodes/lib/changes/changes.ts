@@ -17,7 +17,7 @@ export interface ChangedBy {
 export interface ChangesDeps {
   readonly files: Pick<Files, 'changed' | 'doubted' | 'lookAt' | 'seenAt' | 'lookAtShares'>;
   readonly cache: Pick<Cache, 'gone' | 'moved' | 'drop'>;
-  readonly upload: () => Pick<Upload, 'lockPlaces' | 'mark' | 'followMove' | 'dropOwn'>;
+  readonly upload: () => Pick<Upload, 'locks' | 'mark' | 'changedPaths'>;
   readonly presence: Pick<NasPresence, 'state'>;
   /** A user as last known; null when unknown or switched off. */
   readonly userOf: (userId: number) => User | null;
@@ -51,7 +51,7 @@ export class Changes {
    * @returns how to give them back; null where somebody is at work there still
    */
   lock(paths: readonly string[]): Promise<(() => void) | null> {
-    return this.#deps.upload().lockPlaces(paths, LOCK_MS);
+    return this.#deps.upload().locks.takeSoon(paths, LOCK_MS);
   }
 
   /** The newest of what was queued until now: to be taken before a change goes to the NAS. */
@@ -131,8 +131,9 @@ export class Changes {
   async #queue(change: Change, { userId, mark }: ChangedBy): Promise<void> {
     const upload = this.#deps.upload();
     try {
-      if (change.kind === 'moved') await upload.followMove(change.from, change.to, mark);
-      if (change.kind === 'deleted') await upload.dropOwn(userId, change.path, mark);
+      if (change.kind === 'moved')
+        await upload.changedPaths.followMove(change.from, change.to, mark);
+      if (change.kind === 'deleted') await upload.changedPaths.dropOwn(userId, change.path, mark);
     } catch (error) {
       this.#deps.log.error(`Queued uploads could not follow a change: ${errorKind(error)}.`);
     }

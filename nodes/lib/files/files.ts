@@ -5,13 +5,7 @@ import type { NasClient, NasFileItem } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
-import {
-  type ChangedFolder,
-  ChangedView,
-  QueuedItems,
-  type ShownBelow,
-  ShownTrees,
-} from './changed-view.ts';
+import { type ChangedFolder, ChangedView, QueuedItems, ShownTrees } from './changed-view.ts';
 import { type Access, type FolderView, FolderViews } from './folder-views.ts';
 import { GrantRows, RefusalRows } from './grant-rows.ts';
 import { type ItemCursor, ItemRows } from './item-rows.ts';
@@ -101,6 +95,10 @@ interface ListOptions extends AskOptions {
 
 /** Paths, who may see what, folders as each user was shown them, and stable ids. */
 export class Files {
+  /** Whether the disk behind the NAS is there. */
+  readonly storage: NasStorage;
+  /** What lies below a place, as its user sees it, without asking the NAS. */
+  readonly trees: ShownTrees;
   readonly #references = new LruMap<string, DownloadReference>(MOST_REFERENCES);
   readonly #diskRefuses: () => boolean;
   readonly #items: ItemRows;
@@ -112,10 +110,8 @@ export class Files {
   readonly #locator: Locator;
   readonly #answers: ListingAnswers;
   readonly #pending: PendingUploads;
-  readonly #storage: NasStorage;
   readonly #followers: SyncFollowers;
   readonly #changed: ChangedView;
-  readonly #trees: ShownTrees;
 
   constructor(deps: FilesDeps) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = deps;
@@ -128,7 +124,7 @@ export class Files {
     this.#grants = new ShareGrants({ rows: grantRows, nas, clock, trustedNowMs, tokenRefused });
     const [rows, grants] = [this.#rows, this.#grants];
     const storage = new NasStorage({ rows, nas, clock, presence: deps.presence });
-    this.#storage = storage;
+    this.storage = storage;
     const refusals = new RefusalRows(store);
     this.#listings = new Listings({ rows, refusals, grants, nas, storage, clock, tokenRefused });
     const listings = this.#listings;
@@ -141,7 +137,7 @@ export class Files {
     const readable = { views, grants, isKept, storage };
     this.#locator = new Locator({ ...readable, items, probe, pending, changed });
     const queued = new QueuedItems(pending, items, rows);
-    this.#trees = new ShownTrees({ rows, changed, queued, pending });
+    this.trees = new ShownTrees({ rows, changed, queued, pending });
     this.#answers = new ListingAnswers({ rows, grants, queued });
   }
 
@@ -268,16 +264,6 @@ export class Files {
     return this.#locator.relist(caller, path, force);
   }
 
-  /** The NAS lists nothing at all any more, as of the last question. */
-  get isStorageMissing(): boolean {
-    return this.#storage.isMissing;
-  }
-
-  /** Whether the disk behind the NAS is there to be written to, as of the last 10 s. */
-  storageStands(user: User, token: string): Promise<boolean> {
-    return this.#storage.stands(user, token);
-  }
-
   /** Whether the NAS can be asked for a caller now, and with which token. */
   access(caller: Caller): Promise<Access> {
     return this.#views.access(caller);
@@ -322,11 +308,6 @@ export class Files {
       : { kind: 'item', item, listedAtMs: row.listedAtMs };
   }
 
-  /** A place with all below it as its user sees it, without asking the NAS. */
-  treeShown(userId: number, path: string, most: number): ShownBelow {
-    return this.#trees.tree(userId, path, most);
-  }
-
   /** The path of a file or folder that a caller names by the Pi's number or the NAS's. */
   pathOfId(user: User, id: number): string | null {
     const path = this.#locator.pathOfId(user, id);
@@ -338,11 +319,6 @@ export class Files {
   uploadShown(userId: number, path: string): string | null {
     const origin = this.#changed.origin(userId, path);
     return origin.kind === 'upload' ? origin.upload.uploadId : null;
-  }
-
-  /** What a user sees at a place, without asking the NAS. */
-  placeShown(userId: number, path: string): ReturnType<ShownTrees['place']> {
-    return this.#trees.place(userId, path);
   }
 
   /**

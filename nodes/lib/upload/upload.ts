@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Transform } from 'node:stream';
 import type { Caller } from '../accounts/caller.ts';
-import { parentOf, type QueuedChange, type Span } from '../files/files.ts';
+import { parentOf } from '../files/files.ts';
 import { Listeners, type Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import {
@@ -22,13 +22,11 @@ import type { PathLocks } from './delivery/path-locks.ts';
 import { type Recovered, Recovery } from './delivery/recovery.ts';
 import {
   Admission,
-  type Admitted,
   BodySlots,
   refused,
   type Refused,
   refusedAt,
   UploadQuota,
-  type UploadCall,
 } from './receive/admission.ts';
 import { Branches, Enqueue } from './receive/enqueue.ts';
 import { type AcceptOutcome, Intake } from './receive/intake.ts';
@@ -42,7 +40,6 @@ import { RecoveryRows } from './rows/delivery-rows.ts';
 import {
   HeldRows,
   QueueViewRows,
-  type PendingFolder,
   PlaceRows,
   ShareRows,
   type Usage,
@@ -65,7 +62,6 @@ import {
   HeldUploads,
   QueueView,
   type PendingUpload,
-  type QueuedFile,
   type TakeUpWish,
 } from './view/queue-view.ts';
 
@@ -98,6 +94,18 @@ export type Settled =
  * overwrites nothing its sender had not seen.
  */
 export class Upload {
+  /** What is in the queue, as its owners are shown it. */
+  readonly view: Omit<QueueView, 'retry' | 'drop'>;
+  /** Uploads in chunks, in BaluHost's words. */
+  readonly resumable: ResumableUploads;
+  /** Says, from the headers alone, whether a body should be read at all. */
+  readonly admission: Admission;
+  /** Keeps deliveries and conflicts away from places of the NAS. */
+  readonly locks: PathLocks;
+  /** What was moved or deleted on the NAS, followed in the queue. */
+  readonly changedPaths: ChangedPaths;
+  /** Deletes, renames, moves and new folders that wait for the NAS; see {@link acceptChange}. */
+  readonly changes: ChangeQueue;
   readonly #folder: string;
   readonly #incomingFolder: string;
   readonly #disk: Disk;
@@ -111,22 +119,16 @@ export class Upload {
   readonly #listings: ShownListings;
   readonly #recoveryRows: RecoveryRows;
   readonly #overviewRows: QueueViewRows;
-  readonly #admission: Admission;
   readonly #intake: Intake;
   readonly #delivery: Delivery;
   readonly #conflicts: Conflicts;
   readonly #kept: ConflictBackups;
   readonly #flushWake: FlushWake;
-  readonly #changed: ChangedPaths;
-  readonly #locks: PathLocks;
   readonly #mayDeliver: () => boolean;
   readonly #overview: QueueView;
   readonly #held: HeldUploads;
   readonly #recovery: Recovery;
-  readonly #changes: ChangeQueue;
   #recovered: Recovered = { orphans: 0, lost: 0, found: 0, strangers: 0 };
-  /** Uploads in chunks, in BaluHost's words. */
-  readonly resumable: ResumableUploads;
 
   constructor(deps: UploadDeps) {
     const { store, disk, clock, log, folder } = deps;
@@ -141,14 +143,14 @@ export class Upload {
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
     const shares = (this.#shares = new ShareRows(store));
     const room = new UploadQuota({ ...deps, rows: shares });
-    this.#admission = admissionOf(deps, { places, room, slots: this.#slots });
+    this.admission = admissionOf(deps, { places, room, slots: this.#slots });
     const intents = new Intents(deps);
     this.#branches = new Branches({ ...deps, ...changes, rows, places });
     const enqueue = new Enqueue({ ...deps, ...changes, rows, branches: this.#branches });
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log, news }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
-    const doors = { admission: this.#admission, slots: this.#slots, room, publisher };
+    const doors = { admission: this.admission, slots: this.#slots, room, publisher };
     this.#intake = new Intake({ ...deps, ...doors, incomingFolder });
     const shared = { rows, recovery, intents, room, fileOf, news, ...changes };
     const assembled = assembleDelivery(deps, shared);
@@ -156,13 +158,13 @@ export class Upload {
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
-    [this.#changed, this.#locks] = [assembled.changed, assembled.locks];
+    [this.changedPaths, this.locks] = [assembled.changed, assembled.locks];
     const queue = { ...deps, ...changes, drops, intents, uploads: rows };
-    this.#overview = new QueueView({ ...queue, rows: overviewRows, fileOf });
+    this.view = this.#overview = new QueueView({ ...queue, rows: overviewRows, fileOf });
     this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
     const { changes: delivery } = assembled;
-    this.#changes = new ChangeQueue({ ...queue, ...doors, overviewRows, delivery });
-    const recovering = { rows: recovery, changes: this.#changes.recovery };
+    this.changes = new ChangeQueue({ ...queue, ...doors, overviewRows, delivery });
+    const recovering = { rows: recovery, changes: this.changes.recovery };
     this.#recovery = new Recovery({ ...queue, ...recovering, incomingFolder });
     this.resumable = buildResumable(deps, doors, () => {
       this.#delivery.kick();
@@ -178,7 +180,7 @@ export class Upload {
     const cutShort = await this.resumable.start();
     const recovered = await this.#recovery.run();
     await this.#kept.start();
-    await this.#changes.start();
+    await this.changes.start();
     this.#delivery.start();
     this.#recovered = { ...recovered, lost: recovered.lost + cutShort };
     return this.#recovered;
@@ -188,7 +190,7 @@ export class Upload {
   async stop(): Promise<void> {
     this.#conflicts.stop();
     const { resumable } = this;
-    await this.#changes.idle();
+    await this.changes.intake.idle();
     await Promise.all([this.#intake.stop(), resumable.stop(), this.#delivery.stop()]);
     await this.#flushWake.stop();
     await this.#hashing.stop();
@@ -197,11 +199,6 @@ export class Upload {
   /** Tells what happens to everybody's uploads and changes from now on. @returns how to stop that */
   onNews(listener: (news: UploadNews) => void): () => void {
     return this.#news.listen(listener);
-  }
-
-  /** Says, from the headers alone, whether a body should be read at all. */
-  async admission(call: UploadCall): Promise<Admitted> {
-    return this.#admission.check(call);
   }
 
   /**
@@ -242,24 +239,14 @@ export class Upload {
    * then on, is shown to its user at once, and carried out when the NAS is up.
    */
   async acceptChange(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
-    const taken = await this.#changes.accept(caller, wish);
+    const taken = await this.changes.intake.accept(caller, wish);
     if (taken.kind === 'taken') this.#delivery.kick();
     return taken;
   }
 
-  /** Whether a change has to wait behind others of its user, though the NAS is awake. */
-  isChangeInLine(caller: Caller, wish: QueuedWish): boolean {
-    return this.#changes.isInLine(caller, wish);
-  }
-
-  /** What a user changed that the NAS did not carry out yet, in its order. */
-  changes(userId: number): readonly QueuedChange[] {
-    return this.#changes.openOf(userId);
-  }
-
   /** The caller's open conflicts, of uploads and of changes. */
   conflicts(caller: Caller): readonly ConflictItem[] {
-    const ofChanges = this.#changes.desk.conflicts(caller);
+    const ofChanges = this.changes.desk.conflicts(caller);
     return [
       ...ofChanges.map((row) => toChangeConflict(row, null)),
       ...this.#conflicts.list(caller).map(toConflictItem),
@@ -273,7 +260,7 @@ export class Upload {
     resolution: Resolution | ChangeResolution,
   ): Promise<Settled> {
     const isOfChange = resolution === 'done' || resolution === 'dropped';
-    const rows = isChangeConflict(id) ? this.#changes.desk : this.#conflicts;
+    const rows = isChangeConflict(id) ? this.changes.desk : this.#conflicts;
     if (!rows.hasConflict(caller, id)) return refused('not_found');
     if (isOfChange !== isChangeConflict(id)) {
       const ways = isChangeConflict(id) ? 'done or dropped' : 'renamed, local or remote';
@@ -284,34 +271,15 @@ export class Upload {
       if (resolved.kind !== 'resolved') return resolved;
       return { kind: 'resolved', conflict: toConflictItem(resolved.conflict) };
     }
-    const settled = await this.#changes.desk.settle(caller, id, resolution);
+    const settled = await this.changes.desk.settle(caller, id, resolution);
     if (settled.kind === 'refused') return settled;
     this.#delivery.kick();
     return { kind: 'resolved', conflict: toChangeConflict(settled.change, resolution) };
   }
 
-  /**
-   * Keeps deliveries and conflicts away from places of the NAS, and from all above and below them.
-   * @param withinMs how long whoever is at work there is waited for
-   * @returns how to give them back; null where somebody is at work there still
-   */
-  lockPlaces(paths: readonly string[], withinMs: number): Promise<(() => void) | null> {
-    return this.#locks.takeSoon(paths, withinMs);
-  }
-
   /** The newest of what was accepted until now. */
   mark(): number {
-    return Math.max(this.#places.newestSeq(), this.#changes.newestSeq());
-  }
-
-  /** Something was moved on the NAS: what waits, uploads and changes, follows; see {@link ChangedPaths.followMove}. */
-  async followMove(from: string, to: string, mark: number): Promise<number> {
-    return await this.#changed.followMove(from, to, mark);
-  }
-
-  /** A user deleted something on the NAS; see {@link ChangedPaths.dropOwn}. */
-  async dropOwn(userId: number, path: string, mark: number): Promise<number> {
-    return await this.#changed.dropOwn(userId, path, mark);
+    return Math.max(this.#places.newestSeq(), this.changes.newestSeq());
   }
 
   /** A user can be acted for again: what waited for that goes on. */
@@ -360,21 +328,9 @@ export class Upload {
     return own.map((folder) => this.#places.requeueInto(userId, folder)).includes(true);
   }
 
-  status(caller: Caller, all: boolean): ReturnType<QueueView['status']> {
-    return this.#overview.status(caller, all);
-  }
-
-  list(caller: Caller, state: string | null): ReturnType<QueueView['list']> {
-    return this.#overview.list(caller, state);
-  }
-
-  deviceQueue(caller: Caller, deviceId: string): ReturnType<QueueView['deviceQueue']> {
-    return this.#overview.deviceQueue(caller, deviceId);
-  }
-
   /** Makes a failed or waiting upload or change due at once. */
   retry(caller: Caller, id: string): Done {
-    const { desk } = this.#changes;
+    const { desk } = this.changes;
     const done = desk.knows(caller, id)
       ? asUpload(desk.retry(caller, id))
       : this.#overview.retry(caller, id);
@@ -384,25 +340,12 @@ export class Upload {
 
   /** Takes an upload, with its bytes, or a change out of the queue. */
   async drop(caller: Caller, id: string): Promise<Done> {
-    const { desk } = this.#changes;
+    const { desk } = this.changes;
     if (!desk.knows(caller, id)) return await this.#overview.drop(caller, id);
     const dropped = asUpload(await desk.drop(caller, id));
     // What waited behind it need not any more.
     if (dropped.kind === 'done') this.#delivery.kick();
     return dropped;
-  }
-
-  pendingInFolder(userId: number, path: string, within?: Span): readonly PendingUpload[] {
-    return this.#overview.pendingInFolder(userId, path, within);
-  }
-
-  /** Every folder with undelivered uploads of a user right in it, each once. */
-  pendingFolders(userId: number): readonly PendingFolder[] {
-    return this.#overview.pendingFolders(userId);
-  }
-
-  queuedFile(userId: number, path: string, within?: Span): QueuedFile | null {
-    return this.#overview.queuedFile(userId, path, within);
   }
 
   /** What one user has in the queue. */
@@ -452,7 +395,7 @@ export class Upload {
   hasUnfinished(userId: number): boolean {
     const { pending, waitingForOwner } = this.#overviewRows.counts(userId);
     if (pending > waitingForOwner || this.#slots.running(userId) > 0) return true;
-    if (this.#changes.hasUnfinished(userId)) return true;
+    if (this.changes.hasUnfinished(userId)) return true;
     return this.resumable.isMoving(userId);
   }
 

@@ -111,7 +111,7 @@ function measure(world: World, spanS: number, table: Table): Measured {
     for (const device of [1, 5, 9, 13, 17]) {
       const before = process.threadCpuUsage();
       const wish = { deviceId: `plug-${device}`, from: (toS - spanS) * 1_000, to: toS * 1_000 };
-      const outcome = world.energy.history(wish);
+      const outcome = world.energy.histories.history(wish);
       if (outcome.kind === 'history') most = Math.max(most, outcome.points.length);
       single.push(cpuMsSince(before));
     }
@@ -170,7 +170,7 @@ function rollUpMs(world: World): number {
 
 /** The most CPU time between two turns of the event loop during an export. */
 async function csvHoldMs(world: World): Promise<number> {
-  const pages = world.energy.historyPages({
+  const pages = world.energy.histories.pages({
     deviceId: 'plug-1',
     from: (START_S + (DAYS - 6) * DAY_S) * 1_000,
     to: (START_S + DAYS * DAY_S) * 1_000,
@@ -229,7 +229,7 @@ export async function benchYear(print: (line: string) => void, goals: Goals): Pr
     const iso = (atMs: number): string => new Date(atMs).toISOString();
     const page = (): void => {
       for (const wish of [{ from: iso(from), to: iso(to) }, { period: 'year' }] as const) {
-        const report = world.energy.report({ ...wish, compare: 'year' });
+        const report = world.energy.reports.report({ ...wish, compare: 'year' });
         if (report.kind !== 'report') throw new Error(report.kind);
         JSON.stringify(WORDS.spoken('de', reportJson(report)));
       }
@@ -280,7 +280,7 @@ function yearDay(startS: number, time: LocalTime, index: number) {
 
 /** @returns how many lines */
 async function csvRows(world: World, from: number, to: number): Promise<number> {
-  const pages = world.energy.historyPages({ deviceId: 'plug-1', from, to, resolution: 'hour' });
+  const pages = world.energy.histories.pages({ deviceId: 'plug-1', from, to, resolution: 'hour' });
   if (pages.kind !== 'pages') throw new Error(pages.kind);
   let lines = 0;
   for await (const piece of historyCsv(pages)) lines += piece.split('\n').length - 1;

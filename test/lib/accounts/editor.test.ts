@@ -16,9 +16,9 @@ describe('the editor', () => {
   const inOneWord = (outcome: PersonOutcome): string =>
     outcome.kind === 'person' ? outcome.user.username : outcome.code;
   const signIn = async (name: string, password: string): Promise<string> =>
-    inOneWord(await stage.accounts.editorSignIn(name, password));
+    inOneWord(await stage.accounts.editor.signIn({ username: name, password, address: 'editor' }));
   const user = async (name = 'admin'): Promise<string | null> =>
-    (await stage.accounts.editorUser(name))?.username ?? null;
+    (await stage.accounts.editor.user(name))?.username ?? null;
 
   it('lets a NAS admin in, and nobody else', async () => {
     assert.equal(await signIn('admin', 'admin-password'), 'admin');
@@ -35,7 +35,9 @@ describe('the editor', () => {
 
   it('wants the second factor behind the password', async () => {
     stage.nas.account('admin').secondFactor = true;
-    const without = await stage.accounts.editorSignIn('admin', 'admin-password');
+    const without = await stage.accounts.editor.signIn({
+      ...{ username: 'admin', password: 'admin-password', address: 'editor' },
+    });
     assert.equal(inOneWord(without), 'bad_credentials');
     assert.match((without.kind === 'refused' && without.detail) || '', /six digits/);
     assert.equal(await user(), null);
@@ -129,7 +131,7 @@ describe('the editor', () => {
 
   it('ends with the logout, and with what any other call learns of the admin', async () => {
     await signIn('admin', 'admin-password');
-    await stage.accounts.logout(await stage.caller(stage.nas.token('admin')));
+    await stage.accounts.profile.logout(await stage.caller(stage.nas.token('admin')));
     assert.equal(await user(), null);
     await stage.clock.advance(1_000);
     await signIn('admin', 'admin-password');

@@ -170,7 +170,7 @@ describe('verdicts on NAS tokens', () => {
       });
       for (let call = 0; call < 3; call += 1) assert.equal(await verdict(token), 'alice');
       assert.deepEqual(heard, ['alice']);
-      assert.equal(stage.accounts.liveTokenOf(4)?.token, token);
+      assert.equal(stage.accounts.liveTokens.ofUser(4)?.token, token);
       assert.equal(stage.nas.asked('preflight'), 2);
     });
 
@@ -526,7 +526,7 @@ describe('verdicts on NAS tokens', () => {
       const caller = await stage.caller(old);
       assert.equal(caller.user.role, 'admin');
       stage.nas.account('bob').role = 'user';
-      await stage.accounts.me(caller);
+      await stage.accounts.profile.me(caller);
       await stage.clock.advance(5 * MINUTE_MS);
       assert.equal((await stage.caller(old)).user.role, 'user');
       stage.nas.account('bob').role = 'admin';
@@ -555,22 +555,22 @@ describe('verdicts on NAS tokens', () => {
       const second = stage.nas.token('alice');
       await stage.caller(second);
       await stage.caller(first);
-      assert.equal(stage.accounts.liveTokenOf(4)?.token, second);
-      assert.equal(stage.accounts.anyLiveToken()?.token, second);
+      assert.equal(stage.accounts.liveTokens.ofUser(4)?.token, second);
+      assert.equal(stage.accounts.liveTokens.any()?.token, second);
     });
 
     it('are gone once expired, refused or logged out', async () => {
       const token = stage.nas.token('alice');
       await stage.caller(token);
       await stage.clock.advance(15 * MINUTE_MS);
-      assert.equal(stage.accounts.liveTokenOf(4), null);
+      assert.equal(stage.accounts.liveTokens.ofUser(4), null);
       const next = stage.nas.token('alice');
       await stage.caller(next);
       stage.accounts.refusedByNas(next);
-      assert.equal(stage.accounts.anyLiveToken(), null);
+      assert.equal(stage.accounts.liveTokens.any(), null);
       await stage.clock.advance(1_000);
-      await stage.accounts.logout(await stage.caller(stage.nas.token('alice')));
-      assert.equal(stage.accounts.liveTokenOf(4), null);
+      await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
+      assert.equal(stage.accounts.liveTokens.ofUser(4), null);
     });
 
     it('are not made of a kept verdict while the NAS sleeps', async () => {
@@ -579,7 +579,7 @@ describe('verdicts on NAS tokens', () => {
       stage.sleep();
       stage.restart();
       await stage.caller(token);
-      assert.equal(stage.accounts.liveTokenOf(4), null);
+      assert.equal(stage.accounts.liveTokens.ofUser(4), null);
     });
 
     it('do not come back by a me that was under way when the NAS refused the token', async () => {
@@ -589,8 +589,8 @@ describe('verdicts on NAS tokens', () => {
         stage.accounts.refusedByNas(token);
         return Promise.resolve();
       };
-      await stage.accounts.me(caller);
-      assert.equal(stage.accounts.liveTokenOf(4), null);
+      await stage.accounts.profile.me(caller);
+      assert.equal(stage.accounts.liveTokens.ofUser(4), null);
       assert.equal(await verdict(token), 'bad_token');
     });
 

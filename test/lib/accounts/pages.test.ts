@@ -16,7 +16,7 @@ describe('the pages of the Pi', () => {
   });
 
   const enter = (username: string, password = `${username}-password`): Promise<PageOutcome> =>
-    stage.accounts.pageSignIn({ username, password, address: '192.168.1.10' });
+    stage.accounts.pageSignIn.password({ username, password, address: '192.168.1.10' });
   const inOneWord = (outcome: PageOutcome): string =>
     outcome.kind === 'refused' ? outcome.code : outcome.kind;
 
@@ -78,7 +78,7 @@ describe('the pages of the Pi', () => {
     ];
     stage.accounts.pages.close(one);
     assert.deepEqual([nameOf(one), nameOf(two)], [null, 'alice']);
-    await stage.accounts.logout(await stage.caller(stage.nas.token('alice')));
+    await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
     assert.deepEqual([nameOf(two), nameOf(admin)], [null, 'admin']);
   });
 
@@ -109,7 +109,7 @@ describe('the pages of the Pi', () => {
     const first = await enter('admin');
     assert.ok(first.kind === 'second_factor');
     const step = (code: string): Promise<PageOutcome> =>
-      stage.accounts.pageSecondFactor({
+      stage.accounts.pageSignIn.secondFactor({
         pendingToken: first.pendingToken,
         code,
         address: '192.168.1.10',

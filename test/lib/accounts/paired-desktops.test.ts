@@ -60,7 +60,7 @@ describe('A desktop whose pairing was seen', () => {
   it('is told who it is, as a refresh would bring it no token of the NAS', async () => {
     const verdict = await stage.accounts.authenticate(tokenOf(await stage.refresh(token)));
     assert.ok(verdict.kind === 'caller');
-    assert.equal(outcomeWord(await stage.accounts.me(verdict.caller)), 'issued');
+    assert.equal(outcomeWord(await stage.accounts.profile.me(verdict.caller)), 'issued');
   });
 
   it('is no other whose refresh token the NAS refuses', async () => {
@@ -128,7 +128,7 @@ describe('A desktop whose pairing was seen', () => {
   describe('is over for good', () => {
     const ends: Readonly<Record<string, () => Promise<void> | void>> = {
       'with a logout': async () => {
-        await stage.accounts.logout(await callerOf('alice'));
+        await stage.accounts.profile.logout(await callerOf('alice'));
       },
       'with a password that was changed through the Pi': () => {
         stage.accounts.passwordChanged(ALICE);

@@ -172,7 +172,7 @@ describe('a person', () => {
       await stage.clock.advance(MINUTE_MS);
       stage.nas.reuse('alice', 'carol');
       // The NAS looks at nothing but the id, and takes it for carol's.
-      const outcome = await stage.accounts.me(caller);
+      const outcome = await stage.accounts.profile.me(caller);
       assert.equal(outcomeWord(outcome), 'bad_token');
       assert.equal(await verdict(old), 'bad_token');
       assert.equal(await verdict(unseen), 'bad_token');
@@ -213,7 +213,7 @@ describe('a person', () => {
       const second = stage.nas.token('admin');
       await stage.clock.advance(MINUTE_MS);
       stage.nas.account('admin').role = 'user';
-      await stage.accounts.me(await stage.caller(first));
+      await stage.accounts.profile.me(await stage.caller(first));
       // Younger than the one the NAS was asked with, and older than its answer.
       const caller = await stage.caller(second);
       assert.equal(caller.user.role, 'user');
@@ -271,7 +271,7 @@ describe('a logout at night', () => {
     await stage.refresh(refresh);
     stage.sleep();
     const caller = await stage.caller(tokenOf(await stage.refresh(refresh)));
-    await stage.accounts.logout(caller);
+    await stage.accounts.profile.logout(caller);
   }
 
   it('stays in the morning, though the NAS would still take the token', async () => {
@@ -347,7 +347,7 @@ describe('a logout at night', () => {
     const held = Promise.withResolvers<undefined>();
     stage.nas.before = (call) => (call === 'refresh' ? held.promise : Promise.resolve());
     const refreshing = stage.refresh(refresh);
-    await stage.accounts.logout(caller);
+    await stage.accounts.profile.logout(caller);
     stage.nas.brokenCalls.set('refresh', ok({ access_token: stage.nas.token('alice') }));
     held.resolve(undefined);
     assert.equal(outcomeWord(await refreshing), 'bad_token');
@@ -360,7 +360,7 @@ describe('a logout at night', () => {
     stage.stored.set(4, stage.nas.token('alice', { exp: 2_000_000_000 }));
     stage.wake();
     await stage.clock.advance(MINUTE_MS);
-    assert.equal(outcomeWord(await stage.accounts.logout(caller)), 'passed 200');
+    assert.equal(outcomeWord(await stage.accounts.profile.logout(caller)), 'passed 200');
     assert.equal(stage.nas.asked('logout'), 1);
   });
 });

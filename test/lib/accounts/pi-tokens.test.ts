@@ -351,7 +351,7 @@ describe('Pi tokens', () => {
     it('end with the logout of their user, and nobody else’s', async () => {
       const alice = await fresh();
       const bob = await fresh('bob');
-      await own.accounts.logout(await own.caller(alice));
+      await own.accounts.profile.logout(await own.caller(alice));
       assert.equal(await check(alice), 'bad_token');
       assert.equal(await check(bob), 'bob');
     });

@@ -210,7 +210,7 @@ describe('me', () => {
   });
 
   it('is the NAS’s answer while it is awake, unchanged', async () => {
-    const outcome = await stage.accounts.me(await stage.caller(stage.nas.token('alice')));
+    const outcome = await stage.accounts.profile.me(await stage.caller(stage.nas.token('alice')));
     assert.equal(outcomeWord(outcome), 'passed 200');
     const body = (outcome.kind === 'passed' ? outcome.body : {}) as Record<string, unknown>;
     assert.equal(body['created_at'], '2026-01-23T15:57:59');
@@ -220,16 +220,16 @@ describe('me', () => {
   it('goes to a soft-sleeping NAS with X-Sync-Trigger auto', async () => {
     const caller = await stage.caller(stage.nas.token('alice'));
     stage.softSleep();
-    await stage.accounts.me(caller);
+    await stage.accounts.profile.me(caller);
     assert.equal(stage.nas.asks.at(-1)?.auto, true);
   });
 
   it('is the last answer for that user while it sleeps, with times the app can read', async () => {
     const token = stage.nas.token('alice');
-    await stage.accounts.me(await stage.caller(token));
+    await stage.accounts.profile.me(await stage.caller(token));
     stage.sleep();
     stage.restart();
-    const outcome = await stage.accounts.me(await stage.caller(token));
+    const outcome = await stage.accounts.profile.me(await stage.caller(token));
     assert.equal(outcome.kind, 'issued');
     const body = (outcome.kind === 'issued' ? outcome.body : {}) as Record<string, unknown>;
     assert.deepEqual([body['id'], body['created_at']], [4, '2026-01-23T15:57:59Z']);
@@ -240,7 +240,10 @@ describe('me', () => {
     stage.nas.brokenCalls.set('me', said(500, 'x'));
     await stage.caller(token);
     stage.sleep();
-    assert.equal(outcomeWord(await stage.accounts.me(await stage.caller(token))), 'nas_asleep');
+    assert.equal(
+      outcomeWord(await stage.accounts.profile.me(await stage.caller(token))),
+      'nas_asleep',
+    );
   });
 
   const failures: Record<string, NasJson> = {
@@ -252,9 +255,9 @@ describe('me', () => {
   for (const [name, answer] of Object.entries(failures)) {
     it(`is the last answer on ${name}, as BaluDesk forgets its tokens on errors`, async () => {
       const caller = await stage.caller(stage.nas.token('alice'));
-      await stage.accounts.me(caller);
+      await stage.accounts.profile.me(caller);
       stage.nas.broken = answer;
-      assert.equal(outcomeWord(await stage.accounts.me(caller)), 'issued');
+      assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'issued');
     });
   }
 
@@ -262,16 +265,16 @@ describe('me', () => {
     stage.nas.brokenCalls.set('me', said(500, 'x'));
     const caller = await stage.caller(stage.nas.token('alice'));
     stage.nas.broken = said(429, 'x');
-    assert.equal(outcomeWord(await stage.accounts.me(caller)), 'nas_busy');
+    assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'nas_busy');
     stage.nas.broken = said(502, 'x');
-    assert.equal(outcomeWord(await stage.accounts.me(caller)), 'nas_bad_answer');
+    assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'nas_bad_answer');
   });
 
   it('ends the verdict when the NAS says 401', async () => {
     const token = stage.nas.token('alice');
     const caller = await stage.caller(token);
     stage.nas.broken = said(401, 'Could not validate credentials');
-    assert.equal(outcomeWord(await stage.accounts.me(caller)), 'passed 401');
+    assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'passed 401');
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
   });
 
@@ -279,7 +282,7 @@ describe('me', () => {
     const token = stage.nas.token('alice');
     const caller = await stage.caller(token);
     stage.nas.broken = ok({ id: 4, username: 'alice', role: 'user', is_active: false });
-    assert.equal(outcomeWord(await stage.accounts.me(caller)), 'bad_token');
+    assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'bad_token');
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
   });
 
@@ -288,13 +291,13 @@ describe('me', () => {
       await stage.login('alice', 'alice-password');
       stage.sleep();
       const caller = await stage.caller(tokenOf(await stage.login('alice', 'alice-password')));
-      assert.equal(outcomeWord(await stage.accounts.me(caller)), 'issued');
+      assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'issued');
       stage.softSleep();
-      assert.equal(outcomeWord(await stage.accounts.me(caller)), 'issued');
+      assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'issued');
       stage.wake();
       await stage.caller(stage.nas.token('alice'));
       const asked = stage.nas.asks.length;
-      const told = outcomeWord(await stage.accounts.me(caller));
+      const told = outcomeWord(await stage.accounts.profile.me(caller));
       assert.equal(told, 'refresh_token_now', 'another device’s token acts for none');
       assert.equal(stage.nas.asks.length, asked);
     });
@@ -314,7 +317,7 @@ describe('logout', () => {
 
   it('is the NAS’s answer while it is awake', async () => {
     const caller = await stage.caller(stage.nas.token('alice'));
-    const outcome = await stage.accounts.logout(caller);
+    const outcome = await stage.accounts.profile.logout(caller);
     assert.equal(outcomeWord(outcome), 'passed 200');
     assert.equal(stage.nas.asked('logout'), 1);
   });
@@ -323,11 +326,11 @@ describe('logout', () => {
     const token = stage.nas.token('alice');
     const caller = await stage.caller(token);
     stage.nas.broken = said(500, 'x');
-    assert.equal(outcomeWord(await stage.accounts.logout(caller)), 'issued');
+    assert.equal(outcomeWord(await stage.accounts.profile.logout(caller)), 'issued');
     stage.wake();
     const again = await stage.caller(stage.nas.token('alice', { nonce: 1 }));
     stage.sleep();
-    assert.equal(outcomeWord(await stage.accounts.logout(again)), 'issued');
+    assert.equal(outcomeWord(await stage.accounts.profile.logout(again)), 'issued');
   });
 
   it('is one device through every exchange of its refresh token, asleep and awake', async () => {
@@ -368,7 +371,7 @@ describe('logout', () => {
     await stage.caller(other);
     stage.sleep();
     const piToken = tokenOf(await stage.refresh(refresh));
-    await stage.accounts.logout(await stage.caller(nasToken));
+    await stage.accounts.profile.logout(await stage.caller(nasToken));
     for (const [token, expected] of [
       [nasToken, 'bad_token'],
       [other, 'nas_asleep'],
@@ -382,7 +385,7 @@ describe('logout', () => {
 
   it('ends the token it came with for good, awake, asleep and after a restart', async () => {
     const token = stage.nas.token('alice', { nonce: 7 });
-    await stage.accounts.logout(await stage.caller(token));
+    await stage.accounts.profile.logout(await stage.caller(token));
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
     assert.ok(stage.accounts.isOver(token));
     stage.sleep();
@@ -392,7 +395,7 @@ describe('logout', () => {
     const asked = stage.nas.asks.length;
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
     assert.equal(stage.nas.asks.length, asked);
-    assert.equal(stage.accounts.liveTokenOf(4), null);
+    assert.equal(stage.accounts.liveTokens.ofUser(4), null);
   });
 
   it('ends what is being asked about at that moment', async () => {
@@ -400,7 +403,7 @@ describe('logout', () => {
     const caller = await stage.caller(token);
     await stage.clock.advance(6 * MINUTE_MS);
     stage.nas.before = async (call) => {
-      if (call === 'preflight') await stage.accounts.logout(caller);
+      if (call === 'preflight') await stage.accounts.profile.logout(caller);
     };
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
     stage.nas.before = () => Promise.resolve();
@@ -413,7 +416,7 @@ describe('logout', () => {
     const elsewhere = stage.nas.token('alice', { nonce: 8 });
     await stage.caller(elsewhere);
     stage.sleep();
-    await stage.accounts.logout(await stage.caller(tokenOf(await stage.refresh(refresh))));
+    await stage.accounts.profile.logout(await stage.caller(tokenOf(await stage.refresh(refresh))));
     stage.wake();
     assert.equal(word(await stage.accounts.authenticate(access)), 'bad_token');
     await stage.caller(elsewhere);
@@ -421,13 +424,13 @@ describe('logout', () => {
 
   it('leaves an API key, which is no sign-in', async () => {
     stage.nas.apiKeys.set('balu_key_of_alice_1', 4);
-    await stage.accounts.logout(await stage.caller('balu_key_of_alice_1'));
+    await stage.accounts.profile.logout(await stage.caller('balu_key_of_alice_1'));
     await stage.caller('balu_key_of_alice_1');
   });
 
   it('does not end a new sign-in of the same second, whose token is the same text', async () => {
     const token = tokenOf(await stage.login('alice', 'alice-password'));
-    await stage.accounts.logout(await stage.caller(token));
+    await stage.accounts.profile.logout(await stage.caller(token));
     const again = tokenOf(await stage.login('alice', 'alice-password'));
     assert.equal(again, token);
     await stage.caller(again);
@@ -442,7 +445,7 @@ describe('logout', () => {
     const caller = await stage.caller(tokenOf(await stage.login('alice', 'alice-password')));
     stage.wake();
     const asked = stage.nas.asks.length;
-    assert.equal(outcomeWord(await stage.accounts.logout(caller)), 'issued');
+    assert.equal(outcomeWord(await stage.accounts.profile.logout(caller)), 'issued');
     assert.equal(stage.nas.asks.length, asked);
   });
 
@@ -450,7 +453,7 @@ describe('logout', () => {
     const refusedToken = stage.nas.token('alice', { nonce: 3 });
     await stage.caller(refusedToken);
     stage.accounts.refusedByNas(refusedToken);
-    await stage.accounts.logout(await stage.caller(stage.nas.token('alice')));
+    await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
     assert.equal(word(await stage.accounts.authenticate(refusedToken)), 'bad_token');
   });
 
@@ -459,9 +462,9 @@ describe('logout', () => {
     const stop = stage.accounts.onLogout((userId) => {
       heard.push(userId);
     });
-    await stage.accounts.logout(await stage.caller(stage.nas.token('alice')));
+    await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
     stop();
-    await stage.accounts.logout(await stage.caller(stage.nas.token('bob')));
+    await stage.accounts.profile.logout(await stage.caller(stage.nas.token('bob')));
     assert.deepEqual(heard, [4]);
   });
 
@@ -472,7 +475,7 @@ describe('logout', () => {
     await stage.clock.advance(MINUTE_MS);
     const caller = await stage.caller(stage.nas.token('alice'));
     assert.equal(stage.accounts.standingOf(4), standing);
-    await stage.accounts.logout(caller);
+    await stage.accounts.profile.logout(caller);
     assert.notEqual(stage.accounts.standingOf(4), standing);
   });
 

@@ -64,11 +64,13 @@ describe('the sign-ins of a house', () => {
   });
 
   it('show an admin at the editor, until that is ended', async () => {
-    await stage.accounts.editorSignIn('admin', 'admin-password', '10.0.0.7');
+    await stage.accounts.editor.signIn({
+      ...{ username: 'admin', password: 'admin-password', address: '10.0.0.7' },
+    });
     const [editor] = stage.accounts.signIns.list(1).filter(({ kind }) => kind === 'editor');
     assert.equal((editor?.endsAtMs ?? 0) - (editor?.sinceMs ?? 0), 12 * HOUR_MS);
     assert.ok(stage.accounts.signIns.end(editor?.id ?? '', null));
-    assert.equal(await stage.accounts.editorUser('admin'), null);
+    assert.equal(await stage.accounts.editor.user('admin'), null);
   });
 
   it('from a new place are told, a known one not again', async () => {

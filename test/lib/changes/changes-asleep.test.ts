@@ -23,7 +23,7 @@ describe('a change on its way to the NAS', () => {
           wishes.push(wish);
           return Promise.resolve(taken);
         },
-        isChangeInLine: () => isInLine,
+        changes: { intake: { isInLine: () => isInLine } },
       }),
       files: () => ({ pathOfId: (_user, id) => (id === 7 ? 'alice/seven.txt' : null) }),
       presence: {

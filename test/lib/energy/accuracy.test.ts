@@ -76,7 +76,7 @@ describe('energy accuracy', function () {
     try {
       const plug = new SimulatedPlug(1, steady(fromS, 100), fromS, bench.time);
       bench.run([plug], fromS, fromS + 24 * HOUR + 60);
-      const hours = bench.energy.history({
+      const hours = bench.energy.histories.history({
         deviceId: 'plug-1',
         from: fromS * 1_000,
         to: (fromS + 24 * HOUR) * 1_000,

@@ -56,13 +56,19 @@ describe('energy answers', () => {
 
   it('tells unknown devices, periods and ranges apart', () => {
     const { energy } = bench;
-    assert.equal(energy.history({ deviceId: 'nobody' }).kind, 'unknown_device');
+    assert.equal(energy.histories.history({ deviceId: 'nobody' }).kind, 'unknown_device');
     assert.equal(energy.costs({ deviceId: 'nobody' }).kind, 'unknown_device');
-    assert.equal(energy.history({ period: 'decade' }).kind, 'unknown_period');
-    assert.equal(energy.history({ resolution: 'second' }).kind, 'unknown_resolution');
-    assert.equal(energy.history({ from: 'yesterday' }).kind, 'bad_range');
-    assert.equal(energy.history({ from: '2026-05-12', to: '2026-05-11' }).kind, 'bad_range');
-    assert.equal(energy.history({ from: '1890-05-12', to: '1890-05-12' }).kind, 'bad_range');
+    assert.equal(energy.histories.history({ period: 'decade' }).kind, 'unknown_period');
+    assert.equal(energy.histories.history({ resolution: 'second' }).kind, 'unknown_resolution');
+    assert.equal(energy.histories.history({ from: 'yesterday' }).kind, 'bad_range');
+    assert.equal(
+      energy.histories.history({ from: '2026-05-12', to: '2026-05-11' }).kind,
+      'bad_range',
+    );
+    assert.equal(
+      energy.histories.history({ from: '1890-05-12', to: '1890-05-12' }).kind,
+      'bad_range',
+    );
   });
 
   it('answers for a beginning that lies before all clocks, and says which it was', async () => {
@@ -72,7 +78,7 @@ describe('energy answers', () => {
     const moments = { '1900-01-01': '1899-12-31T23:00:00Z', '0001-01-01T00:00:00Z': undefined };
     for (const [from, told] of Object.entries(moments)) {
       const [found, costs] = [
-        energy.history({ from, to: '2026-05-11' }),
+        energy.histories.history({ from, to: '2026-05-11' }),
         energy.costs({ from, to: '2026-05-11' }),
       ];
       assert.ok(found.kind === 'history' && costs.kind === 'costs', from);
@@ -80,7 +86,7 @@ describe('energy answers', () => {
       if (told !== undefined) assert.equal(costsJson(costs).from, told);
     }
     for (const from of ['0000-05-01', '0000-12-30T00:00:00Z', '9999-05-01']) {
-      assert.equal(energy.history({ from }).kind, 'bad_range', from);
+      assert.equal(energy.histories.history({ from }).kind, 'bad_range', from);
     }
   });
 
@@ -90,7 +96,7 @@ describe('energy answers', () => {
     const range = { from: '2026-05-11T10:30:00Z', to: '2026-05-11T12:10:00Z' };
     const whole = { from: '2026-05-11T10:00:00Z', to: '2026-05-11T13:00:00Z' };
     const answers = ['plug-1', undefined].flatMap((deviceId) => {
-      const hours = bench.energy.history({ ...range, deviceId, resolution: 'hour' });
+      const hours = bench.energy.histories.history({ ...range, deviceId, resolution: 'hour' });
       const costs = bench.energy.costs({ ...range, deviceId });
       assert.ok(hours.kind === 'history' && costs.kind === 'costs');
       const energyMwh = hours.points.reduce((sum, point) => sum + point.energyMwh, 0);
@@ -99,7 +105,7 @@ describe('energy answers', () => {
     });
     for (const { from, to } of answers) assert.deepEqual({ from, to }, whole);
     const told = (resolution: string): readonly string[] => {
-      const found = bench.energy.history({ ...range, deviceId: 'plug-1', resolution });
+      const found = bench.energy.histories.history({ ...range, deviceId: 'plug-1', resolution });
       assert.equal(found.kind, 'history');
       const { from, to } = historyJson(found);
       return [from, to];
@@ -129,7 +135,7 @@ describe('energy answers', () => {
     await bench.moveTo(nowS);
     const toldTo = (toS: number): readonly (string | undefined)[] => {
       const wish = { from: fromS * 1_000, to: toS * 1_000 };
-      const hours = bench.energy.history({ ...wish, resolution: 'hour' });
+      const hours = bench.energy.histories.history({ ...wish, resolution: 'hour' });
       const costs = bench.energy.costs(wish);
       assert.ok(hours.kind === 'history' && costs.kind === 'costs');
       return [historyJson(hours).to, costsJson(costs).to];
@@ -148,7 +154,11 @@ describe('energy answers', () => {
     bench.prune();
     const range = { from: '2026-05-11T10:30:00Z', to: '2026-05-12T12:10:00Z' };
     const costs = bench.energy.costs({ ...range, deviceId: 'plug-1' });
-    const days = bench.energy.history({ ...range, deviceId: 'plug-1', resolution: 'hour' });
+    const days = bench.energy.histories.history({
+      ...range,
+      deviceId: 'plug-1',
+      resolution: 'hour',
+    });
     assert.ok(costs.kind === 'costs' && days.kind === 'history');
     assert.equal(days.resolution, 'day');
     assert.equal(
@@ -196,7 +206,7 @@ describe('energy answers', () => {
     await bench.moveTo(fromS + 30 * HOUR);
     const day = { deviceId: 'plug-1', from: fromS * 1_000, to: (fromS + 24 * HOUR) * 1_000 };
     const resolutionOf = (wish: object): string => {
-      const outcome = bench.energy.history({ ...day, ...wish });
+      const outcome = bench.energy.histories.history({ ...day, ...wish });
       assert.equal(outcome.kind, 'history');
       assert.ok(outcome.points.length <= 1_000);
       return outcome.resolution;
@@ -217,7 +227,7 @@ describe('energy answers', () => {
     await bench.moveTo(fromS + 30 * HOUR);
     for (const resolution of ['5m', 'day', 'auto']) {
       const long = { deviceId: 'plug-1', from: '1990-01-01', to: '2050-01-01' };
-      const outcome = bench.energy.history({ ...long, resolution });
+      const outcome = bench.energy.histories.history({ ...long, resolution });
       assert.equal(outcome.kind, 'history');
       assert.deepEqual([outcome.resolution, outcome.points.length], ['day', 2]);
     }
@@ -237,7 +247,7 @@ describe('energy answers', () => {
     await bench.moveTo(fromS + 5 * HOUR + 1_240);
     const sums = ['5m', 'hour', 'day'].flatMap((resolution) =>
       ['plug-1', undefined].map((deviceId) => {
-        const outcome = bench.energy.history({ deviceId, resolution });
+        const outcome = bench.energy.histories.history({ deviceId, resolution });
         assert.equal(outcome.kind, 'history');
         return outcome.points.reduce((sum, point) => sum + point.energyMwh, 0);
       }),
@@ -249,7 +259,7 @@ describe('energy answers', () => {
     assert.equal(costs.costUc, (sums[0] ?? 0) * 32);
     assert.deepEqual(costsJson(costs).price_per_kwh_cents, 32);
     const json = historyJson(
-      bench.energy.history({ deviceId: 'plug-1', resolution: 'hour' }) as never,
+      bench.energy.histories.history({ deviceId: 'plug-1', resolution: 'hour' }) as never,
     );
     assert.equal(json.data[0]?.timestamp, '2026-05-10T22:00:00Z');
     assert.equal(json.data[0]?.energy_wh, 100);
@@ -258,7 +268,7 @@ describe('energy answers', () => {
   it('streams CSV without the limit', async () => {
     bench.run([plug], fromS, fromS + 12 * HOUR);
     await bench.moveTo(fromS + 12 * HOUR);
-    const pages = bench.energy.historyPages({ deviceId: 'plug-1', resolution: 'raw' });
+    const pages = bench.energy.histories.pages({ deviceId: 'plug-1', resolution: 'raw' });
     assert.equal(pages.kind, 'pages');
     let text = '';
     for await (const piece of historyCsv(pages)) text += piece;

@@ -92,7 +92,7 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
     await bench.clock.advance(5 * HOUR_MS);
     const after = metering();
     await sampled(after, 4);
-    const day = after.history({ resolution: 'day' });
+    const day = after.histories.history({ resolution: 'day' });
     assert.ok(day.kind === 'history');
     const totalWh = (day.points[0]?.energyMwh ?? 0) / 1_000;
     const exactWh = plug.energyWhBetween(START_S * 1_000, plug.nowMs() - 30_000) - 5;

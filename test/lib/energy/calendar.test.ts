@@ -94,7 +94,7 @@ describe('Another time zone', function () {
     const plug = new SimulatedPlug(2, steady(fromS, 50), fromS, bench.time);
     bench.run([plug], toS, toS + 12 * HOUR);
     await bench.moveTo(toS + 12 * HOUR);
-    const may = bench.energy.history({
+    const may = bench.energy.histories.history({
       ...{ deviceId: 'plug-2', resolution: 'day', from: '2026-05-01', to: '2026-06-01' },
     });
     assert.equal(may.kind, 'history');

@@ -41,7 +41,7 @@ describe('Corrections of the past', () => {
   }
 
   function points(deviceId: string | undefined, resolution: string) {
-    const outcome = bench.energy.history({
+    const outcome = bench.energy.histories.history({
       deviceId,
       resolution,
       from: iso(fromS),

@@ -60,7 +60,7 @@ describe('counters that fall and jump', function () {
   });
 
   function booked(fromS: number, toS: number): { wh: number; coveredS: number; mostW: number } {
-    const told = bench.energy.history({
+    const told = bench.energy.histories.history({
       deviceId: 'plug-1',
       from: fromS * 1_000,
       to: toS * 1_000,

@@ -286,7 +286,11 @@ describe('energy durability', function () {
       await bench.clock.advance(HOUR * 1_000);
     }
     bench.energy.rollUp();
-    const history = bench.energy.history({ deviceId: 'plug-1', from: 0, resolution: 'day' });
+    const history = bench.energy.histories.history({
+      deviceId: 'plug-1',
+      from: 0,
+      resolution: 'day',
+    });
     assert.ok(history.kind === 'history');
     const totalWh = history.points.reduce((sum, { energyMwh }) => sum + energyMwh, 0) / 1_000;
     const exactWh = 90 * 24 * days;

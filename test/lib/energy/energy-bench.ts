@@ -128,7 +128,7 @@ export class Bench {
 
   /** Wh of one plug on a local day, as stored and in memory. */
   dayWh(number: number, atS: number): number {
-    const outcome = this.energy.history({
+    const outcome = this.energy.histories.history({
       deviceId: `plug-${number}`,
       from: this.time.dayStart(atS) * 1_000,
       to: this.time.nextDayStart(atS) * 1_000,

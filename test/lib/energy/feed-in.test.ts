@@ -55,7 +55,7 @@ describe('A plug through which a solar inverter feeds in', () => {
   }
 
   function day(deviceId: string | undefined, resolution = 'day') {
-    const outcome = bench.energy.history({
+    const outcome = bench.energy.histories.history({
       ...{ deviceId, resolution, from: iso(fromS), to: iso(fromS + 24 * HOUR) },
     });
     assert.equal(outcome.kind, 'history');
@@ -97,7 +97,7 @@ describe('A plug through which a solar inverter feeds in', () => {
     await meter(fromS + 12 * HOUR);
     const [shown] = currentJson(bench.energy.current()).devices;
     assert.equal(shown?.power_w, -300);
-    const raw = bench.energy.history({
+    const raw = bench.energy.histories.history({
       ...{ deviceId: 'plug-1', resolution: 'raw' },
       ...{ from: iso(fromS + 11 * HOUR), to: iso(fromS + 12 * HOUR) },
     });
@@ -115,7 +115,7 @@ describe('A plug through which a solar inverter feeds in', () => {
     bench = new Bench(fromS);
     countedWh = 0;
     await meter(fromS + 48 * HOUR, fromS + 25 * HOUR, fromS + 47 * HOUR);
-    const outcome = bench.energy.history({
+    const outcome = bench.energy.histories.history({
       ...{ deviceId: 'plug-1', resolution: 'hour' },
       ...{ from: iso(fromS + 24 * HOUR), to: iso(fromS + 48 * HOUR) },
     });

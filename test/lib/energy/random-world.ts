@@ -139,7 +139,7 @@ function counterDrift(bench: Bench): number {
   const monthS = bench.time.monthStart(last?.atS ?? 0);
   const first = sample('ASC', monthS);
   if (last === null || first === null || last.atS - first.atS < DAY_S) return 0;
-  const metered = bench.energy.history({
+  const metered = bench.energy.histories.history({
     deviceId: 'plug-1',
     from: bench.time.hourStart(first.atS) * 1_000,
     to: (last.atS + 1) * 1_000,

@@ -17,13 +17,13 @@ const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
 const iso = (atS: number): string => new Date(atS * 1_000).toISOString();
 
 function reported(bench: Bench, wish: ReportWish): Report {
-  const outcome = bench.energy.report(wish);
+  const outcome = bench.energy.reports.report(wish);
   assert.equal(outcome.kind, 'report');
   return outcome;
 }
 
 async function csvOf(bench: Bench, wish: object, language: 'en' | 'de'): Promise<string[]> {
-  const outcome = bench.energy.reportLines({ byDay: false, ...wish });
+  const outcome = bench.energy.reports.lines({ byDay: false, ...wish });
   assert.equal(outcome.kind, 'lines');
   const pieces: string[] = [];
   for await (const piece of reportCsv(outcome, language)) pieces.push(piece);
@@ -153,7 +153,7 @@ describe('A report of a period', () => {
   });
 
   it('refuses what is no stretch of time', () => {
-    const kind = (wish: ReportWish): string => bench.energy.report(wish).kind;
+    const kind = (wish: ReportWish): string => bench.energy.reports.report(wish).kind;
     assert.equal(kind({ date: 'yesterday' }), 'bad_date');
     assert.equal(kind({ date: '2026-02-30' }), 'bad_date');
     assert.equal(kind({ from: '2026-05-13', to: '2026-05-13' }), 'bad_range');
@@ -161,7 +161,7 @@ describe('A report of a period', () => {
     assert.equal(kind({ from: 'x' }), 'bad_range');
     assert.equal(kind({ deviceId: 'nobody' }), 'unknown_device');
     const field = (wish: ReportWish): string => {
-      const refused = bench.energy.report(wish);
+      const refused = bench.energy.reports.report(wish);
       assert.equal(refused.kind, 'bad_range');
       return refused.field;
     };
@@ -183,7 +183,11 @@ describe('A report of a period', () => {
     assert.match(from ?? '', /^0098-12-31T23:/);
     for (const period of ['day', 'week', 'month', 'year'] as const) {
       told({ period, date: '0002-01-01', compare: 'year' });
-      assert.equal(bench.energy.report({ period, date: '0001-12-31' }).kind, 'bad_date', period);
+      assert.equal(
+        bench.energy.reports.report({ period, date: '0001-12-31' }).kind,
+        'bad_date',
+        period,
+      );
     }
   });
 

@@ -25,7 +25,12 @@ describe('A plug that takes the place of another', () => {
   });
 
   function wh(deviceId: string | undefined, resolution = 'hour', endS = toS): number {
-    const outcome = bench.energy.history({ deviceId, resolution, from: iso(fromS), to: iso(endS) });
+    const outcome = bench.energy.histories.history({
+      deviceId,
+      resolution,
+      from: iso(fromS),
+      to: iso(endS),
+    });
     assert.equal(outcome.kind, 'history');
     return outcome.points.reduce((sum, point) => sum + point.energyMwh, 0) / 1_000;
   }

@@ -316,7 +316,7 @@ describe('accepting an upload', () => {
     const headers = { 'content-type': 'multipart/form-data; boundary=x', 'content-length': '100' };
     const admit = async (over: object, path: string | null = null): Promise<string> => {
       const call = { caller: ALICE, headers: { ...headers, ...over }, path };
-      const admitted = await house.upload.admission(call);
+      const admitted = await house.upload.admission.check(call);
       return admitted.kind === 'refused' ? admitted.code : admitted.kind;
     };
     assert.equal(await admit({}), 'admitted');
@@ -439,13 +439,13 @@ describe('accepting an upload', () => {
       kind: 'refused',
       code: 'not_found',
     });
-    const own = house.upload.status(ALICE, false);
+    const own = house.upload.view.status(ALICE, false);
     assert.equal(own.kind === 'status' && own.status.pending_uploads, 1);
-    const all = house.upload.status(ADMIN, true);
+    const all = house.upload.view.status(ADMIN, true);
     assert.equal(all.kind === 'status' && all.status.pending_uploads, 2);
-    assert.equal(house.upload.status(ALICE, true).kind, 'refused');
-    assert.equal(house.upload.list(ALICE, 'nonsense').kind, 'refused');
-    const listed = house.upload.list(BOB, 'queued');
+    assert.equal(house.upload.view.status(ALICE, true).kind, 'refused');
+    assert.equal(house.upload.view.list(ALICE, 'nonsense').kind, 'refused');
+    const listed = house.upload.view.list(BOB, 'queued');
     assert.deepEqual(listed.kind === 'uploads' && listed.uploads, [
       {
         id: bobs.body['id'],
@@ -474,18 +474,18 @@ describe('accepting an upload', () => {
     await house.send('alice', 'a.txt', 'one');
     await house.send('alice', 'a.txt', 'three');
     await house.send('alice/sub', 'b.txt', 'x');
-    const folders = house.upload.pendingFolders(1).map(({ path }) => path);
+    const folders = house.upload.view.pendingFolders(1).map(({ path }) => path);
     assert.deepEqual(folders.sort(), ['alice', 'alice/sub']);
-    assert.deepEqual(house.upload.pendingFolders(99), []);
-    const pending = house.upload.pendingInFolder(1, 'alice');
+    assert.deepEqual(house.upload.view.pendingFolders(99), []);
+    const pending = house.upload.view.pendingInFolder(1, 'alice');
     assert.deepEqual(
       pending.map(({ name, sizeBytes }) => [name, sizeBytes]),
       [['a.txt', 5]],
     );
-    assert.deepEqual(house.upload.pendingInFolder(2, 'alice'), []);
-    const file = house.upload.queuedFile(1, 'alice/a.txt');
+    assert.deepEqual(house.upload.view.pendingInFolder(2, 'alice'), []);
+    const file = house.upload.view.queuedFile(1, 'alice/a.txt');
     assert.equal(readFileSync(file?.file ?? '', 'utf8'), 'three');
-    assert.equal(house.upload.queuedFile(2, 'alice/a.txt'), null);
+    assert.equal(house.upload.view.queuedFile(2, 'alice/a.txt'), null);
     assert.equal(house.upload.hasUnfinished(1), true);
     assert.equal(house.upload.hasUnfinished(2), false);
   });

@@ -184,7 +184,7 @@ describe('two devices that save one file', () => {
     house.who = DESK;
     await save(DESK, 'desk', 'v0');
     await save(PHONE, 'phone', 'v0');
-    const listed = house.upload.list(ALICE, null);
+    const listed = house.upload.view.list(ALICE, null);
     const id = listed.kind === 'uploads' ? (listed.uploads.at(-1)?.id ?? '') : '';
     await house.upload.drop(ALICE, id);
     await house.deliver();

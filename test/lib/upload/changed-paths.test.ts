@@ -17,7 +17,7 @@ describe('The queue after a change on the NAS', () => {
   });
 
   function paths(who = ALICE): string[] {
-    const listed = house.upload.list(who, null);
+    const listed = house.upload.view.list(who, null);
     if (listed.kind !== 'uploads') throw new Error('no list');
     return listed.uploads.map(({ path }) => path).sort();
   }
@@ -33,7 +33,11 @@ describe('The queue after a change on the NAS', () => {
     await sendAs(ALICE, 'Shared/trip', 'a.txt', 'one');
     await sendAs(BOB, 'Shared/trip/day 2', 'b.txt', 'two');
     await sendAs(ALICE, 'Shared', 'trip.txt', 'beside');
-    const moved = await house.upload.followMove('Shared/trip', 'Shared/2026', house.upload.mark());
+    const moved = await house.upload.changedPaths.followMove(
+      'Shared/trip',
+      'Shared/2026',
+      house.upload.mark(),
+    );
     assert.equal(moved, 2);
     assert.deepEqual(paths(), ['Shared/2026/a.txt', 'Shared/trip.txt']);
     assert.deepEqual(paths(BOB), ['Shared/2026/day 2/b.txt']);
@@ -46,16 +50,20 @@ describe('The queue after a change on the NAS', () => {
     await sendAs(ALICE, 'alice/docs', 'a.txt', 'before');
     const mark = house.upload.mark();
     await sendAs(ALICE, 'alice/docs', 'b.txt', 'after');
-    await house.upload.followMove('alice/docs', 'alice/papers', mark);
+    await house.upload.changedPaths.followMove('alice/docs', 'alice/papers', mark);
     assert.deepEqual(paths(), ['alice/docs/b.txt', 'alice/papers/a.txt']);
-    assert.equal(await house.upload.dropOwn(1, 'alice/docs', mark), 0);
+    assert.equal(await house.upload.changedPaths.dropOwn(1, 'alice/docs', mark), 0);
     assert.equal(paths().length, 2);
   });
 
   it('still knows the new place when the database is lost', async () => {
     await sendAs(ALICE, 'alice/docs', 'a.txt', 'one');
     await sendAs(ALICE, 'alice/else', 'b.txt', 'two');
-    await house.upload.followMove('alice/docs/a.txt', 'alice/z.txt', house.upload.mark());
+    await house.upload.changedPaths.followMove(
+      'alice/docs/a.txt',
+      'alice/z.txt',
+      house.upload.mark(),
+    );
     await house.restart({}, ({ path }) => {
       for (const name of ['queue.db', 'queue.db-wal', 'queue.db-shm']) {
         rmSync(join(path, name), { force: true });
@@ -68,7 +76,7 @@ describe('The queue after a change on the NAS', () => {
     await sendAs(ALICE, 'Shared/docs', 'a.txt', 'mine');
     await sendAs(ALICE, 'Shared/docs/deep', 'b.txt', 'mine too');
     await sendAs(BOB, 'Shared/docs', 'c.txt', 'his');
-    const dropped = await house.upload.dropOwn(1, 'Shared/docs', house.upload.mark());
+    const dropped = await house.upload.changedPaths.dropOwn(1, 'Shared/docs', house.upload.mark());
     assert.equal(dropped, 2);
     assert.deepEqual([paths(), paths(BOB)], [[], ['Shared/docs/c.txt']]);
     assert.equal(readdirSync(join(house.queueFolder, 'kept')).length, 2);
@@ -87,17 +95,17 @@ describe('The queue after a change on the NAS', () => {
     await sendAs(ALICE, 'alice/docs', 'a.txt', 'mine');
     await house.deliver();
     assert.equal(house.upload.conflicts(ALICE).length, 1);
-    await house.upload.followMove('alice/docs', 'alice/papers', house.upload.mark());
+    await house.upload.changedPaths.followMove('alice/docs', 'alice/papers', house.upload.mark());
     const [conflict] = house.upload.conflicts(ALICE);
     assert.equal(conflict?.path, 'alice/papers/a.txt');
     assert.match(conflict?.conflict_path ?? '', /^alice\/papers\/a \(conflict /);
-    await house.upload.dropOwn(1, 'alice/papers', house.upload.mark());
+    await house.upload.changedPaths.dropOwn(1, 'alice/papers', house.upload.mark());
     assert.deepEqual(house.upload.conflicts(ALICE), []);
   });
 
   it('is not delivered to, above or below a place that somebody is at work on', async () => {
     await sendAs(ALICE, 'alice/docs', 'a.txt', 'one');
-    const release = await house.upload.lockPlaces(['alice/docs'], 1_000);
+    const release = await house.upload.locks.takeSoon(['alice/docs'], 1_000);
     assert.ok(release !== null);
     house.presence.set(true);
     for (let turn = 0; turn < 20; turn += 1) await house.clock.advance(500);

@@ -153,7 +153,7 @@ describe('changes while the NAS sleeps', function () {
       const [open] = conflicts();
       assert.match(open?.detail ?? '', /alice\/c\.txt: It changed on the NAS/);
       assert.ok((await seen()).includes('alice/c.txt'));
-      const status = tree.house.upload.status(ALICE, false);
+      const status = tree.house.upload.view.status(ALICE, false);
       assert.equal(status.kind === 'status' && status.status.conflicts, 1);
     });
   }
@@ -481,8 +481,11 @@ describe('changes while the NAS sleeps', function () {
       house.nas.moveTree('Shared/trip', 'Shared/2026/trip');
       const mark = house.upload.mark();
       assert.equal(await tree.mkdir('Shared/trip/later'), 'taken');
-      assert.equal(await house.upload.followMove('Shared/trip', 'Shared/2026/trip', mark), 3);
-      const listed = house.upload.list(ALICE, null);
+      assert.equal(
+        await house.upload.changedPaths.followMove('Shared/trip', 'Shared/2026/trip', mark),
+        3,
+      );
+      const listed = house.upload.view.list(ALICE, null);
       assert.deepEqual(
         listed.kind === 'uploads' && listed.uploads.map(({ path, to_path: to }) => [path, to]),
         [
@@ -577,7 +580,7 @@ describe('changes while the NAS sleeps', function () {
     await tree.restart({ disk: new FullDisk() });
     const { body } = await tree.house.send('alice', 'new.txt', 'new');
     await tree.delete('alice/c.txt');
-    const listed = tree.house.upload.list(ALICE, null);
+    const listed = tree.house.upload.view.list(ALICE, null);
     const ids = listed.kind === 'uploads' ? listed.uploads.map(({ id }) => id) : [];
     assert.equal(ids.length, 2);
     assert.equal(await tree.delete('alice/new.txt'), 'no_room');
@@ -609,7 +612,7 @@ describe('changes while the NAS sleeps', function () {
     tree.house.nas.put('alice/c.txt', 'theirs');
     await tree.house.deliver();
     assert.deepEqual(tree.states(), ['delete found']);
-    const status = tree.house.upload.status(ALICE, false);
+    const status = tree.house.upload.view.status(ALICE, false);
     assert.equal(status.kind === 'status' && status.status.waiting_for_owner, 1);
     assert.equal(tree.house.nas.text('alice/c.txt'), 'theirs');
   });
@@ -642,7 +645,7 @@ describe('changes while the NAS sleeps', function () {
 
   it('counts as the last thing that reached the NAS once it is carried out', async () => {
     const last = (): string | null => {
-      const status = tree.house.upload.status(ALICE, false);
+      const status = tree.house.upload.view.status(ALICE, false);
       assert.ok(status.kind === 'status');
       return status.status.last_sync;
     };
@@ -656,7 +659,7 @@ describe('changes while the NAS sleeps', function () {
     await tree.house.send('alice', 'u.txt', 'u');
     await tree.house.flushed();
     assert.ok((last() ?? '') > (first ?? ''));
-    const others = upload.status(BOB, false);
+    const others = upload.view.status(BOB, false);
     assert.equal(others.kind === 'status' && others.status.last_sync, null);
   });
 
@@ -687,7 +690,7 @@ describe('changes while the NAS sleeps', function () {
   it('is dropped and tried again as an upload is', async () => {
     await tree.delete('alice/c.txt');
     await tree.rename('alice/A', 'Z');
-    const listed = tree.house.upload.list(ALICE, null);
+    const listed = tree.house.upload.view.list(ALICE, null);
     assert.ok(listed.kind === 'uploads');
     const [rename, gone] = listed.uploads;
     assert.ok(rename !== undefined && gone !== undefined);
@@ -703,7 +706,7 @@ describe('changes while the NAS sleeps', function () {
       [ALICE, false],
       [ADMIN, true],
     ] as const) {
-      const status = tree.house.upload.status(who, all);
+      const status = tree.house.upload.view.status(who, all);
       assert.ok(status.kind === 'status');
       assert.deepEqual([status.status.failed_uploads, status.status.pending_changes], [1, 0]);
     }
@@ -722,7 +725,7 @@ describe('changes while the NAS sleeps', function () {
     tree.house.tokens.delete(1);
     await tree.house.deliver();
     assert.deepEqual(tree.states(), ['delete waiting_for_credential']);
-    const status = tree.house.upload.status(ALICE, false);
+    const status = tree.house.upload.view.status(ALICE, false);
     assert.ok(status.kind === 'status');
     assert.deepEqual(
       [status.status.pending_changes, status.status.waiting_for_credential],
@@ -740,12 +743,21 @@ describe('changes while the NAS sleeps', function () {
   it('waits in line while the NAS is awake where something of its user is still to happen', async () => {
     await tree.rename('alice/A', 'Z');
     const { upload } = tree.house;
-    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/Z/a.txt' }), true);
-    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/A' }), true);
-    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/c.txt' }), false);
-    assert.equal(upload.isChangeInLine(BOB, { kind: 'delete', path: 'alice/A' }), false);
+    assert.equal(
+      upload.changes.intake.isInLine(ALICE, { kind: 'delete', path: 'alice/Z/a.txt' }),
+      true,
+    );
+    assert.equal(upload.changes.intake.isInLine(ALICE, { kind: 'delete', path: 'alice/A' }), true);
+    assert.equal(
+      upload.changes.intake.isInLine(ALICE, { kind: 'delete', path: 'alice/c.txt' }),
+      false,
+    );
+    assert.equal(upload.changes.intake.isInLine(BOB, { kind: 'delete', path: 'alice/A' }), false);
     await tree.house.send('alice', 'c.txt', 'new');
-    assert.equal(upload.isChangeInLine(ALICE, { kind: 'delete', path: 'alice/c.txt' }), true);
+    assert.equal(
+      upload.changes.intake.isInLine(ALICE, { kind: 'delete', path: 'alice/c.txt' }),
+      true,
+    );
   });
 
   it('lets an id go on meaning its file', async () => {

@@ -27,7 +27,7 @@ describe('delivering the queue', () => {
     assert.equal(house.nas.count('chunk'), 4);
     assert.equal(house.nas.count('download'), 0);
     assert.deepEqual(house.onDisk(), []);
-    const status = house.upload.status(ALICE, false);
+    const status = house.upload.view.status(ALICE, false);
     assert.match(
       String(status.kind === 'status' && status.status.last_sync),
       /^2026-02-22T14:\d\d:\d\dZ$/,
@@ -98,7 +98,7 @@ describe('delivering the queue', () => {
     for (const name of ['a.txt', 'b.txt']) await house.send('alice/x', name, 'new');
     await house.deliver();
     assert.deepEqual(house.states(), ['failed', 'failed']);
-    const listed = house.upload.list(ALICE, 'failed');
+    const listed = house.upload.view.list(ALICE, 'failed');
     assert.match(
       String(listed.kind === 'uploads' && listed.uploads[0]?.detail),
       /403.*Its folder alice\/x may not be/,
@@ -120,7 +120,7 @@ describe('delivering the queue', () => {
     await house.send('alice/f', 'b.txt', 'y');
     await house.deliver();
     assert.deepEqual(house.states(), ['failed', 'failed']);
-    const listed = house.upload.list(ALICE, 'failed');
+    const listed = house.upload.view.list(ALICE, 'failed');
     assert.ok(listed.kind === 'uploads');
     for (const { detail } of listed.uploads) {
       assert.equal(detail, 'alice/f is a file on the NAS, so nothing can be put into it.');
@@ -159,7 +159,7 @@ describe('delivering the queue', () => {
     await house.deliver();
     assert.deepEqual(house.states(), ['failed', 'synced']);
     assert.equal(house.nas.text('alice/a.txt'), 'three');
-    const listed = house.upload.list(ALICE, 'failed');
+    const listed = house.upload.view.list(ALICE, 'failed');
     assert.equal(listed.kind === 'uploads' && listed.uploads[0]?.id, first.body['id']);
     assert.match(String(listed.kind === 'uploads' && listed.uploads[0]?.detail), /413: too large/);
   });
@@ -240,7 +240,7 @@ describe('delivering the queue', () => {
       assert.equal(house.nas.text('alice/a.txt'), prepare === 'none' ? 'old' : 'theirs');
       assert.equal(house.nas.text('alice/a (conflict 2026-02-22 15-30 alice).txt'), 'mine');
       assert.deepEqual(house.states(), ['conflict']);
-      const status = house.upload.status(ALICE, false);
+      const status = house.upload.view.status(ALICE, false);
       assert.equal(status.kind === 'status' && status.status.conflicts, 1);
     });
   }
@@ -557,7 +557,7 @@ describe('delivering the queue', () => {
     assert.equal(house.nas.files.has('bob/b.txt'), false);
     assert.deepEqual(house.states(BOB), ['waiting_for_credential']);
     assert.deepEqual(house.states(ALICE), ['synced']);
-    const status = house.upload.status(BOB, false);
+    const status = house.upload.view.status(BOB, false);
     assert.deepEqual(status.kind === 'status' && status.status.waiting_for_credential, ['bob']);
     house.tokens.set(2, 'token-bob');
     house.upload.credentialArrived(2);
@@ -677,7 +677,7 @@ describe('delivering the queue', () => {
     detail: string | null;
     next_attempt_at: string | null;
   }[] {
-    const listed = house.upload.list(ALICE, null);
+    const listed = house.upload.view.list(ALICE, null);
     return listed.kind === 'uploads' ? listed.uploads : [];
   }
 

@@ -23,7 +23,7 @@ describe('uploads of a person who is gone', () => {
     const { body } = await house.send('alice', 'a.txt', 'private');
     assert.equal(house.upload.hold(1), 1);
     assert.deepEqual(house.states(NEW_ALICE), []);
-    assert.equal(house.upload.queuedFile(1, 'alice/a.txt'), null);
+    assert.equal(house.upload.view.queuedFile(1, 'alice/a.txt'), null);
     assert.equal(house.upload.hasUnfinished(1), false);
     await house.deliver();
     assert.equal(house.nas.text('alice/a.txt'), null);
@@ -61,7 +61,7 @@ describe('uploads of a person who is gone', () => {
   });
 
   function list(who: typeof ADMIN, state: string) {
-    const listed = house.upload.list(who, state);
+    const listed = house.upload.view.list(who, state);
     return listed.kind === 'uploads' ? listed.uploads : [];
   }
 });

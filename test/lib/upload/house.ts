@@ -261,7 +261,7 @@ export class House {
   }
 
   states(who: Caller = ALICE): string[] {
-    const listed = this.upload.list(who, null);
+    const listed = this.upload.view.list(who, null);
     if (listed.kind !== 'uploads') throw new Error('no list');
     return listed.uploads.map(({ state }) => state).reverse();
   }

@@ -359,7 +359,7 @@ describe('a queue whose database is lost', () => {
   }
 
   function items(state: string) {
-    const found = house.upload.list(ALICE, state);
+    const found = house.upload.view.list(ALICE, state);
     return found.kind === 'uploads' ? found.uploads : [];
   }
 

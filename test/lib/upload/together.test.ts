@@ -133,7 +133,7 @@ describe('delivering small files together', () => {
     house.nas.deadTokens.add('token-alice');
     await house.deliver();
     assert.deepEqual(new Set(house.states()), new Set(['waiting_for_credential']));
-    const status = house.upload.status(ALICE, false);
+    const status = house.upload.view.status(ALICE, false);
     assert.partialDeepStrictEqual(status, { status: { waiting_for_credential: ['alice'] } });
   });
 

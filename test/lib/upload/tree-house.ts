@@ -113,7 +113,7 @@ export class TreeHouse {
 
   /** States of all that is in the queue, oldest first: uploads by name, changes by kind. */
   states(who: Caller = ALICE): string[] {
-    const listed = this.house.upload.list(who, null);
+    const listed = this.house.upload.view.list(who, null);
     if (listed.kind !== 'uploads') throw new Error('no list');
     return listed.uploads.map(({ kind = 'upload', state }) => `${kind} ${state}`).reverse();
   }
@@ -122,8 +122,8 @@ export class TreeHouse {
     return {
       listings: { shows: (userId, path) => shownEntry(this.files, userId, path) },
       shownPlaces: {
-        treeShown: (userId, path, most) => this.files.treeShown(userId, path, most),
-        placeShown: (userId, path) => this.files.placeShown(userId, path),
+        treeShown: (userId, path, most) => this.files.trees.tree(userId, path, most),
+        placeShown: (userId, path) => this.files.trees.place(userId, path),
         uploadShown: (userId, path) => this.files.uploadShown(userId, path),
       },
       keep: (delivered) =>

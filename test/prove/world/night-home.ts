@@ -222,7 +222,7 @@ export class NightHome {
     const seen = await this.#seen(who);
     const after = view.copy();
     after.apply(want);
-    const listed = this.#house.upload.list(who, null);
+    const listed = this.#house.upload.view.list(who, null);
     const rows = listed.kind === 'uploads' ? listed.uploads : [];
     const hash = want.kind === 'upload' ? sha256(want.content) : null;
     // Where the NAS tells no checksum one version looks like the other.
@@ -314,7 +314,7 @@ export class NightHome {
         if (isAt(at, path)) this.#fate(content).movedBy.add(STRANGER);
       }
       const { upload } = this.#house;
-      await this.#process.outlives(upload.followMove(path, to, upload.mark()));
+      await this.#process.outlives(upload.changedPaths.followMove(path, to, upload.mark()));
     }
   }
 
@@ -364,7 +364,7 @@ export class NightHome {
   /** What was found again, and changed meanwhile, waits for a word of its owner: they want it. */
   #retryFound(): void {
     for (const who of USERS) {
-      const listed = this.#house.upload.list(who, 'found');
+      const listed = this.#house.upload.view.list(who, 'found');
       if (listed.kind !== 'uploads') continue;
       for (const { id, kind, detail } of listed.uploads) {
         if (detail === null) continue;
@@ -513,7 +513,7 @@ export class NightHome {
 
   #stateOf(id: string): string | null {
     for (const who of USERS) {
-      const listed = this.#house.upload.list(who, null);
+      const listed = this.#house.upload.view.list(who, null);
       const row = listed.kind === 'uploads' ? listed.uploads.find((one) => one.id === id) : null;
       if (row !== null && row !== undefined) return row.state;
     }
@@ -523,7 +523,7 @@ export class NightHome {
   /** Hashes of what waits for a word of somebody, or is kept for its time. */
   *#onPi(): Iterable<string> {
     for (const who of USERS) {
-      const listed = this.#house.upload.list(who, null);
+      const listed = this.#house.upload.view.list(who, null);
       if (listed.kind !== 'uploads') continue;
       for (const { state, sha256: hash } of listed.uploads) if (state !== 'synced') yield hash;
     }

@@ -34,9 +34,10 @@ interface ChangeQueueDeps extends UploadDeps {
 
 /** Deletes, renames, moves and new folders for a NAS that sleeps (docs/CHANGES-ASLEEP.md). */
 export class ChangeQueue {
+  /** Takes changes for a NAS that sleeps. */
+  readonly intake: ChangeIntake;
   readonly #rows: ChangeRows;
   readonly #delivery: ChangeDelivery;
-  readonly #intake: ChangeIntake;
   /** What a person may do to one. */
   readonly desk: ChangeDesk;
   readonly recovery: ChangeRecovery;
@@ -45,7 +46,7 @@ export class ChangeQueue {
     this.#rows = deps.changeRows;
     this.#delivery = deps.delivery;
     const withdrawals = new Withdrawals({ ...deps, keptRows: new ConflictBackupRows(deps.store) });
-    this.#intake = new ChangeIntake({ ...deps, withdrawals });
+    this.intake = new ChangeIntake({ ...deps, withdrawals });
     this.desk = new ChangeDesk(deps);
     this.recovery = new ChangeRecovery({ ...deps, withdrawals });
   }
@@ -53,20 +54,6 @@ export class ChangeQueue {
   /** After {@link recovery}: tells everybody's listings what was carried out before. */
   async start(): Promise<void> {
     await this.#delivery.start();
-  }
-
-  /** Waits for what is being taken. */
-  async idle(): Promise<void> {
-    await this.#intake.idle();
-  }
-
-  accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
-    return this.#intake.accept(caller, wish);
-  }
-
-  /** Whether it has to wait behind others of its user though the NAS is awake. */
-  isInLine(caller: Caller, wish: QueuedWish): boolean {
-    return this.#intake.isInLine(caller, wish);
   }
 
   /** 0 where none was ever taken. */

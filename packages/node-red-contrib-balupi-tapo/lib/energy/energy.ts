@@ -11,7 +11,7 @@ import type {
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
 import type { Counted, CountedCost } from './counters.ts';
 import { assembleEnergy, type EnergyDeps } from './energy-parts.ts';
-import type { Histories, History, HistoryPages, HistoryWish, WishRefusal } from './history.ts';
+import type { Histories, WishRefusal } from './history.ts';
 import { type Current, type Latest, ReadingsAside } from './latest.ts';
 import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
@@ -27,7 +27,7 @@ import type {
   SlotsOutcome,
 } from './prices.ts';
 import type { PlugClock } from './recorder.ts';
-import type { Report, ReportLines, ReportRefusal, Reports, ReportWish } from './report.ts';
+import type { Reports } from './report.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
 import type { HandOverOutcome } from './succession.ts';
 import {
@@ -92,6 +92,10 @@ export interface CorrectionRefusal {
 
 /** Meters the plugs around the clock and answers what they used and cost. */
 export class Energy {
+  /** The past of a plug or of the household, in points; in pages without a limit on points for an export. */
+  readonly histories: Histories;
+  /** Any stretch of the past in bars and by plug, beside another one; in lines for an export. */
+  readonly reports: Reports;
   readonly #devices: EnergyDevices;
   readonly #clock: Clock;
   readonly #time: LocalTime;
@@ -100,8 +104,6 @@ export class Energy {
   readonly #prices: Prices;
   readonly #metering: Metering;
   readonly #corrections: Corrections;
-  readonly #histories: Histories;
-  readonly #reports: Reports;
   readonly #nasWatts: NasWatts;
   readonly #borders: NasBorders;
   readonly #sampleIntervalS: number;
@@ -131,8 +133,8 @@ export class Energy {
     this.#prices = assembled.prices;
     this.#metering = assembled.metering;
     this.#corrections = assembled.corrections;
-    this.#histories = assembled.histories;
-    this.#reports = assembled.reports;
+    this.histories = assembled.histories;
+    this.reports = assembled.reports;
     this.#borders = assembled.borders;
     this.#nasWatts = new NasWatts(assembled.borders);
     this.#watch = assembled.watch;
@@ -206,27 +208,8 @@ export class Energy {
     );
   }
 
-  history(wish: HistoryWish): History | WishRefusal {
-    return this.#histories.history(wish);
-  }
-
-  /** Any stretch of the past in bars and by plug, beside another one. */
-  report(wish: ReportWish): Report | ReportRefusal {
-    return this.#reports.report(wish);
-  }
-
-  /** The same hour by hour, or day by day, for an export. */
-  reportLines(wish: ReportWish & { readonly byDay: boolean }): ReportLines | ReportRefusal {
-    return this.#reports.lines(wish);
-  }
-
-  /** The history without the limit on points, for an export. */
-  historyPages(wish: HistoryWish): HistoryPages | WishRefusal {
-    return this.#histories.pages(wish);
-  }
-
   costs(wish: CostsWish): Costs | WishRefusal {
-    const parts = { histories: this.#histories, prices: this.#prices, time: this.#time };
+    const parts = { histories: this.histories, prices: this.#prices, time: this.#time };
     return costsOf({ ...parts, ...this.#present }, wish);
   }
 
@@ -335,7 +318,7 @@ export class Energy {
    * @param by who says so
    */
   correct(wish: RangeCorrection, by: string): CorrectionOutcome | CorrectionRefusal {
-    const subject = this.#histories.subject(wish.deviceId);
+    const subject = this.histories.subject(wish.deviceId);
     if (subject.kind !== 'subject') return subject;
     const fromS = momentS(wish.from, this.#time);
     const toS = momentS(wish.to, this.#time);

@@ -44,7 +44,7 @@ function asked(energy: Energy, message: EnergyMessage, config: EnergyConfig): un
     return costsJson(costs);
   }
   if (config.op === 'history') {
-    const history = energy.history(wish);
+    const history = energy.histories.history(wish);
     if (history.kind !== 'history') throw refused(history);
     return historyJson(history);
   }
