@@ -133,7 +133,7 @@ export class House {
         // Twice, after a crash in between, makes grants older, never younger.
         this.rooms.files.clockPutRight(fromMs, toMs);
         rows.putRight(fromMs, toMs, refutedBuildMs);
-        this.rooms.accounts.clockPutRight();
+        this.rooms.accounts.users.clockPutRight();
       },
     };
     const proofs = (): ClockProofs | null => clockEvidence.proofs;

@@ -76,7 +76,7 @@ export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: 
     files: filesRoom,
     background: cacheRoom.background,
     isShortOfMemory: () => rooms().system.isShortOfMemory(),
-    userOf: (userId) => rooms().accounts.userOf(userId),
+    userOf: (userId) => rooms().accounts.users.userOf(userId),
     // The one they just came with costs the NAS no sign-in; a stored one serves those away.
     tokenOf: async (userId) =>
       rooms().accounts.liveTokens.ofUser(userId)?.token ??
@@ -161,7 +161,7 @@ function whatIsShown({ rooms }: Site): Pick<UploadDeps, 'listings' | 'shownPlace
 
 function storageStands({ rooms }: Site): UploadDeps['storageStands'] {
   return async (userId, token) => {
-    const user = rooms().accounts.userOf(userId);
+    const user = rooms().accounts.users.userOf(userId);
     return user === null || (await rooms().files.storage.stands(user, token));
   };
 }

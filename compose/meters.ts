@@ -81,7 +81,7 @@ export function energy(site: Site): Energy {
       list: () => rooms().tapo.list().map(energyDevice),
       forgotten: () => rooms().tapo.forgotten().map(forgottenDevice),
     },
-    seen: { flush: (isFull) => rooms().tapo.flushSeen(isFull) },
+    seen: { flush: (isFull) => rooms().tapo.devices.flush(isFull) },
     isClockTrusted: () => clockEvidence.isTrusted,
     isClockProved: () => time.isProved,
     history: {
@@ -251,7 +251,7 @@ export function notices({ settings, clock, log, data, time, rooms }: Site): Noti
     nowMs: () => time.nowMs(),
     cipher: new CredentialCipher(settings.SECRET_KEY, randomBytes),
     people: {
-      userOf: (userId) => rooms().accounts.userOf(userId),
+      userOf: (userId) => rooms().accounts.users.userOf(userId),
       standingOf: (userId) => rooms().accounts.standingOf(userId),
     },
     contact: settings.PUSH_CONTACT,

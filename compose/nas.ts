@@ -182,7 +182,7 @@ function changesOf(site: Site, nas: NasRoom, files: Files, cache: Cache): Change
     cache,
     upload: () => rooms().upload,
     presence: nas.presence,
-    userOf: (userId) => rooms().accounts.userOf(userId),
+    userOf: (userId) => rooms().accounts.users.userOf(userId),
     tokenOf: async (userId) =>
       rooms().accounts.liveTokens.ofUser(userId)?.token ??
       (await rooms().credentials.credentialFor(userId)),

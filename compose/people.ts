@@ -38,9 +38,9 @@ export function credentials(site: Site, nas: NasRoom): Credentials {
     secretKey: settings.SECRET_KEY,
     enrol: settings.ENROL,
     randomBytes,
-    userOf: (userId) => rooms().accounts.userOf(userId),
+    userOf: (userId) => rooms().accounts.users.userOf(userId),
     liveToken: (userId) => rooms().accounts.liveTokens.ofUser(userId)?.token ?? null,
-    isOver: (token) => rooms().accounts.isOver(token),
+    isOver: (token) => rooms().accounts.users.isOver(token),
     takeRefresh: () => rooms().accounts.takeRefresh(),
     refusedElsewhere: (token) => {
       rooms().accounts.refusedByNas(token);

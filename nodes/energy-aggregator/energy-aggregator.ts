@@ -493,7 +493,10 @@ function announce({ tapo, energy }: Rooms): unknown {
     const known = { hasVolts, feedsIn: feedInMwh > 0, isPutRight: storedMwh !== energyMwh };
     return { id, name, model, firmware, ...known };
   });
-  const descriptions = [...homeAssistantSensors(plugs), ...homeAssistantFarewells(tapo.goneIds())];
+  const descriptions = [
+    ...homeAssistantSensors(plugs),
+    ...homeAssistantFarewells(tapo.devices.goneIds()),
+  ];
   return [descriptions];
 }
 

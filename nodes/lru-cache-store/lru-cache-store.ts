@@ -138,7 +138,7 @@ const WANTED = { loc: ['body', 'path'], msg: 'must be a folder below the root' }
 
 /** `GET /api/cache/pins`: the caller's own. */
 function listPins({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
-  const { pins, shareBytes, wantedBytes } = prefetch.pinned(callerOf(message));
+  const { pins, shareBytes, wantedBytes } = prefetch.pins.list(callerOf(message));
   const payload: CachePins = {
     pins: pins.map(wirePin),
     share_bytes: shareBytes,
@@ -159,8 +159,8 @@ function unpin({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
   const caller = callerOf(message);
   const { literalPath } = callOf(message);
   const isDone =
-    (literalPath !== undefined && prefetch.unpin(caller, literalPath) !== 'not_found') ||
-    prefetch.unpin(caller, pathIn(message)) !== 'not_found';
+    (literalPath !== undefined && prefetch.pins.unpin(caller, literalPath) !== 'not_found') ||
+    prefetch.pins.unpin(caller, pathIn(message)) !== 'not_found';
   return withAnswer(
     message,
     isDone ? answerTo('cache-unpin', { message: 'Unpinned' }) : refuse('not_found'),

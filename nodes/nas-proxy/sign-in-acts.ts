@@ -166,7 +166,7 @@ export function desktops({ accounts }: Rooms, message: ApiMessage): ApiMessage {
     desktops: rows.map(({ deviceId, deviceName, userId, pairedAtMs, endsAtMs }) => ({
       device_id: deviceId,
       device_name: deviceName,
-      username: accounts.userOf(userId)?.username ?? null,
+      username: accounts.users.userOf(userId)?.username ?? null,
       paired_at: isoSeconds(pairedAtMs),
       valid_until: isoSeconds(endsAtMs),
     })),

@@ -144,7 +144,7 @@ function merge({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
   if (kind !== 'handed_over') {
     return withAnswer(message, refuse('conflict', { detail: NOT_HANDED_OVER[kind] }));
   }
-  tapo.erase(old.id);
+  tapo.devices.erase(old.id);
   return withAnswer(message, answerTo('tapo-devices-merge', wire(successor)));
 }
 

@@ -248,7 +248,7 @@ describe('The node balupi-lru-cache-store', () => {
 
     it('lists the caller’s pins with their share', async () => {
       const rooms: FakeRooms = {
-        prefetch: { pinned: () => ({ pins: [PIN], shareBytes: 9, wantedBytes: 6 }) },
+        prefetch: { pins: { list: () => ({ pins: [PIN], shareBytes: 9, wantedBytes: 6 }) } },
       };
       const stage = await open({ type, op: 'pins', rooms });
       const payload = await answerOf(stage, 'cache-pins');
@@ -257,7 +257,9 @@ describe('The node balupi-lru-cache-store', () => {
 
     it('unpins by body or query, and tells what was not pinned', async () => {
       const rooms: FakeRooms = {
-        prefetch: { unpin: (_caller, path) => (path === 'alice' ? 'unpinned' : 'not_found') },
+        prefetch: {
+          pins: { unpin: (_caller, path) => (path === 'alice' ? 'unpinned' : 'not_found') },
+        },
       };
       const stage = await open({ type, op: 'unpin', rooms });
       await answerOf(stage, 'cache-unpin', { body: { path: 'alice' } });

@@ -89,6 +89,8 @@ export class Accounts {
   readonly pageSignIn: PageSignIn;
   /** Signs admins in to the editor, for 12 hours. */
   readonly editor: EditorSessions;
+  /** Who is known here, also while they are away, and which of their tokens are over. */
+  readonly users: Pick<UserBook, 'userOf' | 'isOver' | 'clockPutRight'>;
   /** The newest token of each user that the NAS said is good, for delivery while they are here. */
   readonly liveTokens: Pick<LiveTokens, 'ofUser' | 'any'>;
   /** Who has the pages of the Pi open. */
@@ -130,7 +132,7 @@ export class Accounts {
     const own = { nas, presence, book, time, clock, graceMs, onConfirmed, onNews };
     const common = { ...own, shares, log, budget };
     const verdicts = (this.#verdicts = new NasVerdicts(common));
-    [this.#book, this.liveTokens] = [book, book.live];
+    [this.#book, this.users, this.liveTokens] = [book, book, book.live];
     const unknown = (): AuthVerdict | null => unknownNow(store, presence);
     this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
     const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
@@ -151,11 +153,6 @@ export class Accounts {
     this.pageSignIn = this.#pageDoor();
     this.pages = this.#pageSessions(recheck);
     this.signIns = this.#allSignIns();
-  }
-
-  /** The trusted time was put right, in what is stored too. */
-  clockPutRight(): void {
-    this.#book.clockPutRight();
   }
 
   /** @param bearer the token as it stands behind `Bearer` (see {@link bearerOf}) */
@@ -220,11 +217,6 @@ export class Accounts {
     this.#book.users.keepPermissions(userId, told, this.#parts.time.nowMs());
   }
 
-  /** Whether that token lets nobody in any more: the NAS refused it, or its user signed out. */
-  isOver(token: string): boolean {
-    return this.#book.isOver(token);
-  }
-
   /** The paired desktops that may go on: the caller's own, for an admin everybody's. */
   pairedDesktops(caller: Caller): readonly DesktopRow[] {
     return this.#desktops.list(this.isAdmin(caller) ? null : caller.user.id);
@@ -258,11 +250,6 @@ export class Accounts {
   /** The NAS said that this user has that device; whose it is already it stays. */
   learnDevice(deviceId: string, userId: number): void {
     this.#book.devices.learn(deviceId, userId, this.#parts.time.nowMs());
-  }
-
-  /** A user as last known, also while they are away; null when unknown or switched off. */
-  userOf(userId: number): User | null {
-    return this.#book.userOf(userId);
   }
 
   /** When the NAS made that user, ISO 8601: with the id it says who it is. Null until it told. */
@@ -373,7 +360,7 @@ export class Accounts {
       time: this.#parts.time,
       recheck,
       randomBytes,
-      userOf: (userId) => this.userOf(userId),
+      userOf: (userId) => this.users.userOf(userId),
       standingOf: (userId) => this.standingOf(userId),
     });
   }

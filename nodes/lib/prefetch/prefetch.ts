@@ -15,7 +15,7 @@ import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { DepthRows } from './depth-rows.ts';
 import { BackgroundScheduler, FetchFor } from './errands.ts';
-import { PinScheduler, PinKeeper, type PinList, type PinOutcome } from './pins.ts';
+import { PinScheduler, PinKeeper, type PinOutcome } from './pins.ts';
 
 export type { PinOutcome } from './pins.ts';
 
@@ -54,10 +54,12 @@ interface Doing {
  * the NAS goes, and goes out with the token of the user it is for (contract 6).
  */
 export class Prefetch {
-  readonly #pins: PinScheduler;
+  /** Folders that somebody wants here whatever is read; a new one by {@link pin}. */
+  readonly pins: Omit<PinScheduler, 'pin'>;
   readonly #deps: PrefetchDeps;
   readonly #errands: BackgroundScheduler;
   readonly #desk: NeighbourScheduler;
+  readonly #pins: PinScheduler;
   readonly #keeper: PinKeeper;
   readonly #running = new Set<'neighbours' | 'pins'>();
   readonly #unsubscribe: (() => void)[] = [];
@@ -74,7 +76,7 @@ export class Prefetch {
     this.#desk = new NeighbourScheduler({ fetchFor, depths, background, files, userOf });
     const { pins } = background;
     this.#keeper = new PinKeeper({ pins, fetchFor, files, clock, userOf });
-    this.#pins = new PinScheduler({ pins, files, presence });
+    this.pins = this.#pins = new PinScheduler({ pins, files, presence });
   }
 
   start(): void {
@@ -141,14 +143,6 @@ export class Prefetch {
   pin(caller: Caller, path: string, auto: boolean): Promise<PinOutcome> {
     if (!auto && this.#deps.presence.state.awake) this.#deps.need.needed();
     return this.#pins.pin(caller, path, auto);
-  }
-
-  unpin(caller: Caller, path: string): 'unpinned' | 'not_found' {
-    return this.#pins.unpin(caller, path);
-  }
-
-  pinned(caller: Caller): PinList {
-    return this.#pins.list(caller);
   }
 
   /** @returns whether the NAS was there for it */

@@ -419,7 +419,7 @@ export class Stage {
       },
       putRight: (fromMs, toMs, refutedBuildMs) => {
         rows.putRight(fromMs, toMs, refutedBuildMs);
-        this.accounts.clockPutRight();
+        this.accounts.users.clockPutRight();
       },
     };
   }

@@ -102,7 +102,7 @@ describe('login', () => {
       });
       const outcome = await stage.login('alice', 'alice-password');
       assert.equal(outcome.kind === 'passed' && outcome.user, null);
-      assert.equal(stage.accounts.userOf(1), null);
+      assert.equal(stage.accounts.users.userOf(1), null);
     });
 
     it('costs the NAS one call for the same try twice at once', async () => {

@@ -84,7 +84,7 @@ describe('a person', () => {
       assert.equal(await verdict(alices), 'nas_asleep');
       stage.wake();
       assert.equal(await verdict(alices), 'alicia');
-      assert.equal(stage.accounts.userOf(5)?.username, 'alice');
+      assert.equal(stage.accounts.users.userOf(5)?.username, 'alice');
     });
   });
 

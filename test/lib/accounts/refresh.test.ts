@@ -387,7 +387,7 @@ describe('logout', () => {
     const token = stage.nas.token('alice', { nonce: 7 });
     await stage.accounts.profile.logout(await stage.caller(token));
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
-    assert.ok(stage.accounts.isOver(token));
+    assert.ok(stage.accounts.users.isOver(token));
     stage.sleep();
     assert.equal(word(await stage.accounts.authenticate(token)), 'bad_token');
     stage.restart();

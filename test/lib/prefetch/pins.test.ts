@@ -29,7 +29,7 @@ describe('Pinned folders', () => {
   }
 
   function pinOf(path: string, caller: Caller = bench.alice): Pin {
-    const found = bench.prefetch.pinned(caller).pins.find((each) => each.path === path);
+    const found = bench.prefetch.pins.list(caller).pins.find((each) => each.path === path);
     assert.ok(found !== undefined, path);
     return found;
   }
@@ -179,13 +179,13 @@ describe('Pinned folders', () => {
       assert.equal(await pin('alice/../bob'), 'bad_path');
       bench.turn(false);
       assert.equal(await pin('bob'), 'not_found');
-      assert.deepEqual(bench.prefetch.pinned(bench.alice).pins, []);
+      assert.deepEqual(bench.prefetch.pins.list(bench.alice).pins, []);
     });
 
     it('are each user’s own', async () => {
       await pin('alice/d');
-      assert.deepEqual(bench.prefetch.pinned(bench.bob).pins, []);
-      assert.equal(bench.prefetch.unpin(bench.bob, 'alice/d'), 'not_found');
+      assert.deepEqual(bench.prefetch.pins.list(bench.bob).pins, []);
+      assert.equal(bench.prefetch.pins.unpin(bench.bob, 'alice/d'), 'not_found');
       assert.equal(bench.prefetch.pendingDownloads(5), 0);
       assert.equal(bench.prefetch.pendingDownloads(null), 3);
     });
@@ -240,7 +240,7 @@ describe('Pinned folders', () => {
         wantedBytes: 51 * KB,
       });
       assert.deepEqual(
-        bench.prefetch.pinned(bench.alice).pins.map(({ path }) => path),
+        bench.prefetch.pins.list(bench.alice).pins.map(({ path }) => path),
         ['alice/a'],
       );
       assert.equal(bench.prefetch.pendingDownloads(4), 4);
@@ -256,8 +256,8 @@ describe('Pinned folders', () => {
       bench.nas.files.delete('bob/b/1');
       bench.nas.files.delete('bob/b/2');
       assert.equal(await pin('bob/b', bench.bob), 'pinned');
-      assert.equal(bench.prefetch.pinned(bench.alice).shareBytes, 25 * KB);
-      assert.equal(bench.prefetch.pinned(bench.alice).wantedBytes, 20 * KB);
+      assert.equal(bench.prefetch.pins.list(bench.alice).shareBytes, 25 * KB);
+      assert.equal(bench.prefetch.pins.list(bench.alice).wantedBytes, 20 * KB);
       assert.equal(pinOf('alice/a').leftOutFiles, 2);
       await bench.tick();
       assert.equal(pinOf('bob/b', bench.bob).keptFiles, 2);
@@ -273,8 +273,8 @@ describe('Pinned folders', () => {
         true,
         true,
       ]);
-      assert.equal(bench.prefetch.unpin(bench.bob, 'bob/b'), 'unpinned');
-      assert.equal(bench.prefetch.pinned(bench.alice).wantedBytes, 40 * KB);
+      assert.equal(bench.prefetch.pins.unpin(bench.bob, 'bob/b'), 'unpinned');
+      assert.equal(bench.prefetch.pins.list(bench.alice).wantedBytes, 40 * KB);
     });
 
     it('keep a folder that outgrows its share newest first', async () => {
@@ -325,11 +325,11 @@ describe('Pinned folders', () => {
       await pin('alice/d');
       await pin('alice/d/e');
       await bench.tick();
-      assert.equal(bench.prefetch.unpin(bench.alice, '/alice/d/'), 'unpinned');
+      assert.equal(bench.prefetch.pins.unpin(bench.alice, '/alice/d/'), 'unpinned');
       assert.deepEqual(kept('alice/d/1.txt', 'alice/d/e/f/3.txt'), [true, true]);
       await bench.cache.empty('');
       assert.deepEqual(kept('alice/d/1.txt', 'alice/d/e/f/3.txt'), [false, true]);
-      assert.equal(bench.prefetch.unpin(bench.alice, 'alice/d'), 'not_found');
+      assert.equal(bench.prefetch.pins.unpin(bench.alice, 'alice/d'), 'not_found');
     });
   });
 

@@ -267,12 +267,12 @@ describe('the registry of plugs', () => {
     const tapo = bench.tapo(plugs);
     for (const { address } of plugs) await bench.until(tapo.add({ address }));
     const [one = '', two = ''] = tapo.list().map(({ id }) => id);
-    assert.deepEqual(tapo.goneIds(), []);
+    assert.deepEqual(tapo.devices.goneIds(), []);
     tapo.remove(one);
-    tapo.erase(two);
-    assert.deepEqual(tapo.goneIds(), [one, two]);
+    tapo.devices.erase(two);
+    assert.deepEqual(tapo.devices.goneIds(), [one, two]);
     await bench.until(tapo.add({ address: plugs[0]?.address ?? '' }));
-    assert.deepEqual(bench.tapo(plugs).goneIds(), [two]);
+    assert.deepEqual(bench.tapo(plugs).devices.goneIds(), [two]);
   });
 
   it('changes, forgets and never gives a number twice', async () => {
@@ -302,7 +302,7 @@ describe('the registry of plugs', () => {
     await bench.until(tapo.add({ address: practice.address }));
     const stored = bench.store.prepare('SELECT last_seen_at AS at FROM tapo_devices');
     const flush = (isFull: boolean): void => {
-      bench.store.transaction(() => tapo.flushSeen(isFull))();
+      bench.store.transaction(() => tapo.devices.flush(isFull))();
     };
     flush(false);
     const flushed = stored.get()?.['at'];
@@ -315,7 +315,7 @@ describe('the registry of plugs', () => {
     assert.equal(stored.get()?.['at'], tapo.list()[0]?.lastSeenMs);
     await bench.clock.advance(30_000);
     await tapo.pollAll();
-    tapo.flushSeen(true);
+    tapo.devices.flush(true);
     const seenMs = tapo.list()[0]?.lastSeenMs ?? 0;
     assert.ok(seenMs >= Number(flushed) + 60_000);
     bench.store.prepare('UPDATE tapo_devices SET last_seen_at = 1').run();

@@ -457,6 +457,8 @@ export class Tapo {
   #account: PlugCredentials | null;
   readonly #isNas: (address: PlugAddress) => boolean;
   readonly #discovery: Discovery;
+  /** What the history of the plugs and their states hang on. */
+  readonly devices: Pick<Devices, 'erase' | 'goneIds' | 'flush'>;
   readonly #devices: Devices;
   readonly #poller: Poller;
   readonly #finder: Finder;
@@ -487,7 +489,8 @@ export class Tapo {
     this.#isNas = options.isNas ?? (() => false);
     this.#discovery = discovery;
     const rows = new TapoRows(options.store);
-    this.#devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
+    const devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
+    [this.#devices, this.devices] = [devices, devices];
     this.#poller = new Poller(clock, log, this.#devices, options.judgeClock);
     this.#finder = new Finder(clock, log, this.#devices, discovery);
     this.#watch = new PlugWatch(clock, log, (id) => this.#devices.get(id)?.row.name ?? '');
@@ -639,16 +642,6 @@ export class Tapo {
     return true;
   }
 
-  /** Lets go of a plug, kept or forgotten, for good: its history is its successor's now. */
-  erase(id: string): void {
-    this.#devices.erase(id);
-  }
-
-  /** Ids that were given once and are no plug's that is kept: others may know of them. */
-  goneIds(): readonly string[] {
-    return this.#devices.goneIds();
-  }
-
   /** Plugs that were forgotten and have a history, in the order they were added. */
   forgotten(): readonly ForgottenPlug[] {
     return this.#devices.forgotten().map(({ row, forgottenMs }) => {
@@ -679,16 +672,6 @@ export class Tapo {
     const device = this.#devices.all().find(({ row }) => row.deviceNumber === deviceNumber);
     if (device === undefined) return null;
     return await this.#track(tellHours(device.plug, fromMs / 1_000, toMs / 1_000, signal));
-  }
-
-  /**
-   * Writes how the plugs stand. Has no transaction of its own; called within the one that commits
-   * the samples.
-   * @param isFull also when each was seen last, not only what changed of its state
-   * @returns to be called once that transaction is through
-   */
-  flushSeen(isFull: boolean): () => void {
-    return this.#devices.flush(isFull);
   }
 
   async #discoverNow(language: HintLanguage): Promise<DiscoverOutcome> {

@@ -85,7 +85,7 @@ class RunningAccount {
     });
     for (const { id } of this.tapo.list()) this.allowOldProtocol(id);
     await this.tapo.pollAll();
-    this.tapo.flushSeen(false)();
+    this.tapo.devices.flush(false)();
   }
 }
 
