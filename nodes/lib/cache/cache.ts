@@ -8,7 +8,7 @@ import type { Origin } from './download/origin.ts';
 import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.ts';
 import { EntryRows, type KeptEntry } from './entries/entry-rows.ts';
 import { SegmentStore, EntryStore } from './entries/entry-store.ts';
-import { SegmentRows } from './entries/segment-rows.ts';
+import { isSegmented, SegmentRows } from './entries/segment-rows.ts';
 import { type CacheDeps, type DownloadedFile, type DownloadTarget, Room } from './entries/space.ts';
 import { CachePolicy } from './policy/policy.ts';
 import { Background } from './prefetch/background.ts';
@@ -63,6 +63,7 @@ export class Cache {
   readonly #scrub: Scrub;
   readonly #server: EntryServer;
   readonly #pool: BufferPool;
+  readonly #flushUses: () => void;
   readonly #publish: Assembled['publish'];
 
   constructor(ports: CacheDeps) {
@@ -81,6 +82,7 @@ export class Cache {
     this.#pool = parts.pool;
     this.#scrub = parts.scrub;
     this.#server = new EntryServer(parts.blobs, parts.pool);
+    this.#flushUses = parts.flushUses;
     this.#publish = parts.publish;
     this.background = new Background({ cache: ports, ...parts });
   }
@@ -94,9 +96,9 @@ export class Cache {
   /** Cuts off what is being downloaded and writes the counts down. */
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
-    await Promise.all([this.#downloads.stop(), this.#segments.stop(), this.#scrub.stop()]);
+    await Promise.all([this.#downloads.stop(), this.#scrub.stop()]);
     await this.#blobs.stop();
-    this.#tally.flush();
+    this.#flushUses();
   }
 
   /** Its disk went or came back: files held open may be of one that is gone. */
@@ -351,6 +353,8 @@ interface Assembled {
   readonly fetcher: Fetcher;
   readonly pool: BufferPool;
   readonly scrub: Scrub;
+  /** Writes down what was used a moment ago. */
+  readonly flushUses: () => void;
   /** Keeps a whole, synced file in place of what its path had. */
   readonly publish: (file: DownloadedFile) => Promise<void>;
 }
@@ -375,31 +379,35 @@ function assemble(ports: CacheDeps): Assembled {
   const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
   const kept = { copies, segments: segmentRows, blobs };
   const room: Room = new Room({ ...ports, ...kept, policy, flushUses, threshold });
-  const downloadPorts = {
-    blobs,
-    reserve: (bytes: number) => room.reserve(bytes, null),
-    storageFailed: failureTeller(ports),
-  };
   // Of a path there is a whole copy or segments, never both: the newer goes in place of the older.
   const publish = async (file: DownloadedFile): Promise<void> => {
     await shelf.keep(file);
     await segmentShelf.discardFile(file.path);
   };
-  const wholePorts = { ...downloadPorts, reserve: roomFor(room), publish };
-  const downloads = new Downloads((origin, target) => new Download(wholePorts, origin, target));
-  const common = { ...downloadPorts, store, clock, pool, tally, touches };
+  const storageFailed = failureTeller(ports);
+  const toDownload = { blobs, shelf: segmentShelf, clock, publish, storageFailed };
+  const deps = { ...toDownload, reserve: reserveIn(room) };
+  const downloads = new Downloads((origin, target) => new Download(deps, origin, target));
+  const common = { clock, pool, tally, touches };
   const segments = new SegmentedFiles({ ...common, rows: segmentRows, shelf: segmentShelf });
-  const fetcher = new Fetcher({ downloads, segments, room, policy, tally, pool, clock });
+  const fetcher = new Fetcher({ ...common, downloads, segments, room, policy });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
   const stock = { copies, segmentRows, blobs, shelf, segmentShelf, tally, room, policy };
   const scrub = new Scrub({ ...stock, rows: new ScrubRows(store), health: ports.diskHealth });
-  return { ...stock, scrub, downloads, segments, standing, fetcher, pool, publish };
+  return { ...stock, scrub, downloads, segments, standing, fetcher, pool, publish, flushUses };
 }
 
-/** Room for a whole file, whose worth is weighed where somebody asked for it. */
-function roomFor(room: Room): (target: DownloadTarget) => ReturnType<Room['reserve']> {
-  return ({ path, version, isAhead }) =>
-    room.reserve(version.sizeBytes, isAhead === true ? null : path);
+/**
+ * Room for a segment. A file kept in one is weighed as a whole, where somebody asked for it; a
+ * segment of a larger one costs so little that it is let in, and proves its worth later.
+ */
+function reserveIn(
+  room: Room,
+): (target: DownloadTarget, bytes: number) => ReturnType<Room['reserve']> {
+  return ({ path, version, isAhead }, bytes) => {
+    const isWeighed = isAhead !== true && !isSegmented(version.sizeBytes);
+    return room.reserve(bytes, isWeighed ? path : null);
+  };
 }
 
 function failureTeller({ diskHealth, log }: CacheDeps): (cause: unknown) => void {

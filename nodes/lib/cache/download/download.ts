@@ -1,57 +1,89 @@
-import { createHash } from 'node:crypto';
-import { fdatasync, write } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 import { type FileVersion, isWithin, sameVersion } from '../../files/files.ts';
-import type { TempFile } from '../entries/blob-store.ts';
-import type {
-  DownloadDeps,
-  DownloadOpened,
-  DownloadTarget,
-  Reservation,
-} from '../entries/space.ts';
-import type { Availability, Extent } from '../serve/extent.ts';
+import type { NasRange } from '../../nas/nas-client.ts';
+import type { Layout } from '../entries/segment-rows.ts';
+import type { DownloadOpened, DownloadTarget } from '../entries/space.ts';
+import { VersionChecks } from '../verify/version-check.ts';
 import {
   faultOf,
   type DownloadHead,
   isOfVersion,
   isWorthFinishing,
-  judge,
   type Origin,
 } from './origin.ts';
-
-const sync = promisify(fdatasync);
+import { type DownloadDeps, PresentSegments } from './partial-segments.ts';
+import type { Arrival, NotOpened, OpenSegment, Reader, Span, Spans } from './ranges.ts';
 
 /**
- * One stream from the NAS into one file, for any number of readers. They follow the file as it
- * grows. Its last byte is held back until the whole is judged, so that bytes that turn out torn
- * never end cleanly.
+ * One version of a file while somebody reads it: which bytes are here, which streams from the NAS
+ * bring more, and who waits. What holds of it (docs/adr/0071):
+ *
+ * - A stream runs over what is missing only. One who seeks further ahead gets a stream of their own
+ *   at once, and the one before it ends where that begins, so that every byte is fetched once.
+ * - Segments are published only full, and only once the NAS showed, after their last byte came, that
+ *   the file still is the version it was before their first. A file of one segment is published with
+ *   the hash of all of it; its row and the rename are one turn, after the sync (EntryStore).
+ * - No reader has the last byte of what they asked for before that, so that bytes that turn out torn
+ *   never end cleanly. The end of a file of one segment waits until it is kept as well: who asks
+ *   again the moment they have it finds it here.
+ * - Room is held before a byte is written, and for a file of one segment before the NAS is asked:
+ *   where there is none, the caller is served past the cache. Where there is room only in passing,
+ *   readers share the stream and nothing is kept.
+ * - What breaks off costs a file of one segment: its readers are cut, and the next begins anew. Of a
+ *   larger one the segments that were proved stay, and the next stream goes on from there.
+ * - Where the disk takes no more, readers have the rest from the NAS.
  */
 export class Download {
   readonly target: DownloadTarget;
-  readonly opened: Promise<DownloadOpened>;
-  /** Resolves when the download is over and its file gone or published. Never rejects. */
+  /** Resolves when nobody reads, nothing runs and all temporary files are gone. Never rejects. */
   readonly finished: Promise<void>;
+  /** What of it is here. */
+  readonly here: PresentSegments;
+  /** Whether it is of one version. */
+  readonly checks: VersionChecks;
   readonly #deps: DownloadDeps;
-  readonly #origin: Origin;
-  readonly #growth: Growth;
+  readonly #layout: Layout;
+  readonly #runs: Runs;
+  readonly #readers = new Set<Reader>();
+  readonly #over = Promise.withResolvers<void>();
+  #state: 'running' | 'unstored' | 'failed' | 'over' = 'running';
   #head: DownloadHead | null = null;
-  #temp: TempFile | null = null;
-  #reservation: Reservation | null = null;
-  #body: Readable | null = null;
-  #readers = 0;
+  #origin: Origin;
   #mostReaders = 0;
   #keep = true;
-  #idle: (() => void) | null = null;
+  #isNasSilent = false;
+  #areEdgesWanted = false;
+  #isClosing = false;
 
   constructor(deps: DownloadDeps, origin: Origin, target: DownloadTarget) {
     this.#deps = deps;
     this.#origin = origin;
     this.target = target;
-    this.#growth = new Growth(target.version.sizeBytes);
-    const { promise, resolve } = Promise.withResolvers<DownloadOpened>();
-    this.opened = promise;
-    this.finished = this.#run(resolve);
+    this.finished = this.#over.promise;
+    this.here = new PresentSegments(deps, target, () => {
+      this.doom();
+    });
+    this.#layout = this.here.layout;
+    this.#head = this.here.takeUp();
+    const facts = { head: () => this.#head, origin: () => this.#origin };
+    this.#runs = new Runs({
+      ...facts,
+      present: this.here.arrivals.present,
+      version: () => this.version,
+      prepare: (position) => this.#prepare(position),
+      drive: (run) => void this.#drive(run),
+    });
+    this.checks = new VersionChecks(deps, {
+      ...facts,
+      target,
+      isOneSegment: this.#layout.isOneSegment,
+      isWhole: () => this.here.missingBytes === 0,
+      open: (position) => this.open({ last: position }, position),
+      published: (number) => this.#published(number),
+      spoiled: () => {
+        this.#fail();
+      },
+    });
   }
 
   /** The version with the tag the NAS sent, once it did. */
@@ -59,218 +91,287 @@ export class Download {
     return { ...this.target.version, etag: this.#head?.etag ?? this.target.version.etag };
   }
 
-  /** Whether a new reader may still join. */
-  get isJoinable(): boolean {
-    return this.#growth.state !== 'failed' && this.#growth.state !== 'unstored';
+  /** What the NAS said of it; null before its first byte. */
+  get head(): DownloadHead | null {
+    return this.#head;
   }
 
-  /** Bytes on disk. */
-  get writtenBytes(): number {
-    return this.#growth.writtenBytes;
+  /** Whether a new reader may still join. */
+  get isJoinable(): boolean {
+    return this.#state === 'running';
   }
 
   get readerCount(): number {
-    return this.#readers;
+    return this.#readers.size;
   }
 
-  /** Whether more than one ever read at once: of a download begun for nobody, whether a caller came. */
+  /** Whether more than one ever read at once: of one begun for nobody, whether a caller came. */
   get wasRead(): boolean {
     return this.#mostReaders > 1;
   }
 
   /** Counts a reader in; the download does not go away before {@link leave}. */
-  join(): void {
-    this.#readers += 1;
-    this.#mostReaders = Math.max(this.#mostReaders, this.#readers);
+  join(reader: Reader): void {
+    this.#origin = reader.origin;
+    this.#isNasSilent = false;
+    this.#readers.add(reader);
+    this.#mostReaders = Math.max(this.#mostReaders, this.#readers.size);
   }
 
   /** Counts a reader out. After the last, what is not worth finishing is stopped. */
-  leave(): void {
-    this.#readers -= 1;
-    this.#idle?.();
-    this.#stopIfAbandoned();
+  leave(reader: Reader): void {
+    this.#readers.delete(reader);
+    this.here.arrivals.cancel(reader);
+    this.#stopIfUseless();
+    this.#goOn();
   }
 
-  #stopIfAbandoned(): void {
-    if (this.#readers > 0) return;
-    const { sizeBytes } = this.target.version;
-    const isWorthIt = isWorthFinishing(sizeBytes, sizeBytes - this.#growth.writtenBytes);
-    if (this.#growth.state === 'running' && !(this.#keep && isWorthIt)) this.stop();
+  /** Makes sure that the first byte a reader wants is here or on its way. */
+  async begin(reader: Reader): Promise<DownloadOpened> {
+    const opened = await this.#opened(reader);
+    // Not before the reader's own first byte came, so as not to hold that up.
+    if (opened.kind === 'open' && reader.isPartial) this.#areEdgesWanted = true;
+    if (this.here.arrivals.isThere(reader.position)) this.#fetchEdges();
+    return opened;
+  }
+
+  /** Waits for a byte, and sees to it that it is fetched. */
+  whenThere(reader: { readonly last: number }, position: number): Arrival | Promise<Arrival> {
+    if (this.#state === 'failed' || this.#state === 'over') return 'cut';
+    if (this.here.arrivals.isThere(position)) return 'there';
+    if (this.#state === 'unstored') return 'unstored';
+    const arrival = this.here.arrivals.wait(reader, position, reader.last);
+    this.#demand(position, reader.last);
+    return arrival;
+  }
+
+  /**
+   * Waits until a reader may have the last byte they asked for.
+   * @returns false where what came is not of one version
+   */
+  async mayEnd(reader: Reader, last: number): Promise<boolean> {
+    // Whoever reads on is told why it is not there.
+    if ((await this.whenThere(reader, last)) !== 'there') return true;
+    if ((await this.checks.prove()) === 'changed') return false;
+    const isEnd = last === this.#layout.sizeBytes - 1;
+    if (isEnd && this.#layout.isOneSegment) await this.checks.settled();
+    return true;
+  }
+
+  /** Opens the segment a byte lies in, once the byte is there. */
+  async open(
+    reader: { readonly last: number },
+    position: number,
+  ): Promise<OpenSegment | NotOpened> {
+    for (;;) {
+      const arrival = await this.whenThere(reader, position);
+      if (arrival !== 'there') return arrival;
+      const opened = await this.here.open(this.#layout.at(position));
+      if (opened !== null) return opened;
+      // It was evicted or spoiled meanwhile: fetched again, like any that is missing.
+    }
   }
 
   /** What is being fetched was deleted or replaced: it may be read to its end, not kept. */
   doom(): void {
     this.#keep = false;
+    this.checks.stopKeeping();
+    this.#stopIfUseless();
   }
 
   /** Ends it now; its readers are cut off. */
   stop(): void {
-    this.#keep = false;
-    this.#growth.become('failed');
-    this.#body?.destroy();
+    this.doom();
+    this.#fail();
+    this.#goOn();
   }
 
-  /** The growing file for one reader. Only after `opened` said `open`, between join and leave. */
-  extent(): Extent {
-    const temp = this.#temp;
-    if (temp === null) throw new Error('A fill was read before it was open.');
-    return this.#growth.extent(temp.fd);
+  /** Nobody reads it, and it is not to be kept. */
+  #stopIfUseless(): void {
+    if (this.#readers.size === 0 && !this.#keep) this.#fail();
   }
 
-  async #run(opened: (outcome: DownloadOpened) => void): Promise<void> {
+  #opened(reader: Reader): DownloadOpened | Promise<DownloadOpened> {
+    const head = this.#head;
+    const isThere = this.here.arrivals.isThere(reader.position);
+    if (head !== null && (isThere || this.#layout.sizeBytes === 0)) return { kind: 'open', head };
+    if (this.#state !== 'running') return { kind: 'no_storage' };
+    return this.#demand(reader.position, reader.last).opened;
+  }
+
+  #demand(position: number, last: number): Run {
+    return this.#runs.toward(position, this.#layout.end(this.#layout.at(last)));
+  }
+
+  /** Whether a stream that is to begin at a position has room for what it brings first. */
+  async #prepare(position: number): Promise<boolean> {
+    // A larger file goes on past a segment there is no room for; of this one all were in vain.
+    if (!this.#layout.isOneSegment) return true;
     try {
-      const outcome = await this.#open();
-      opened(outcome);
-      if (outcome.kind !== 'open') return;
-      await this.#pump();
+      return (await this.here.growing.make(this.#layout.at(position))) !== null;
     } catch (error) {
       this.#deps.storageFailed(error);
-      opened({ kind: 'no_storage' });
-      this.#growth.become(this.#growth.state === 'running' ? 'unstored' : 'failed');
-    } finally {
-      await this.#close();
+      return false;
     }
   }
 
-  async #open(): Promise<DownloadOpened> {
-    const { sizeBytes } = this.target.version;
-    this.#reservation = await this.#deps.reserve(this.target);
-    if (this.#reservation === null) return this.#failed({ kind: 'no_storage' });
-    if (this.#reservation.isPassing) this.doom();
-    this.#temp = await this.#deps.blobs.createTemp();
-    const answer = await this.#origin.open();
-    if (answer.kind !== 'stream') return this.#failed(faultOf(answer));
-    this.#body = answer.body;
-    // Whoever stops the download destroys the stream; that it was cut short is told where it is read.
-    answer.body.on('error', () => undefined);
-    const isAsked = answer.status === 200 && answer.lengthBytes === sizeBytes;
-    if (!isAsked || !isOfVersion(answer, this.target.version, null)) {
-      answer.body.destroy();
-      return this.#failed({ kind: 'changed' });
-    }
-    if (this.#growth.state === 'failed') return { kind: 'unreachable' };
-    this.#head = { etag: answer.etag, mimeType: answer.contentType };
-    this.#growth.become('running');
-    this.#stopIfAbandoned();
-    return { kind: 'open', head: this.#head };
-  }
-
-  #failed(outcome: DownloadOpened): DownloadOpened {
-    this.#growth.become('failed');
-    return outcome;
-  }
-
-  async #pump(): Promise<void> {
-    const hash = createHash('sha256');
-    if (!(await this.#copy((chunk) => hash.update(chunk)))) return;
-    const sha256 = hash.digest('hex');
-    const verdict = await judge(this.#origin, this.target.version, this.#head, sha256);
-    if (verdict === 'cut') {
-      this.#growth.become('failed');
-      return;
-    }
-    // After stop() its readers are gone already, and what was dropped must not come back.
-    if (this.#growth.state !== 'running') return;
-    if (verdict === 'keep' && this.#keep) await this.#publish(sha256);
-    this.#growth.become('whole');
-  }
-
-  /** @returns whether every byte came and is on disk */
-  async #copy(digest: (chunk: Buffer) => void): Promise<boolean> {
-    const { sizeBytes } = this.target.version;
-    const chunks = (this.#body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-    for (;;) {
-      const chunk = await nextOf(chunks);
-      if (chunk === 'cut' || this.#growth.state !== 'running') break;
-      if (chunk === 'end') {
-        if (this.#growth.writtenBytes === sizeBytes) return true;
-        break;
+  async #drive(run: Run): Promise<void> {
+    let end: RunEnd = 'cut';
+    try {
+      const opened = await run.opened;
+      if (opened.kind === 'no_storage') end = 'unstored';
+      if (opened.kind === 'changed') this.#fail();
+      if (opened.kind === 'open' && this.#state === 'running') {
+        this.#head ??= opened.head;
+        if (this.#layout.sizeBytes === 0) this.#full(0);
+        const isThere = this.here.arrivals.present.endFrom(0) >= run.position;
+        await this.checks.catchUp(run.position, isThere);
+        end = await run.pump((position, chunk) => this.#take(run, position, chunk));
       }
-      if (this.#growth.writtenBytes + chunk.length > sizeBytes) break;
-      digest(chunk);
-      await this.#writeAll(chunk);
-      this.#reservation?.wroteBytes(this.#growth.writtenBytes);
-    }
-    this.#growth.become('failed');
-    return false;
-  }
-
-  async #writeAll(chunk: Buffer): Promise<void> {
-    const { fd } = this.#temp as TempFile;
-    let done = 0;
-    while (done < chunk.length) {
-      const count = await writeSome(fd, chunk.subarray(done), this.#growth.writtenBytes + done);
-      done += count;
-    }
-    this.#growth.add(done);
-  }
-
-  async #publish(sha256: string): Promise<void> {
-    const temp = this.#temp as TempFile;
-    const { path, version, ownerId, mimeType } = this.target;
-    try {
-      await sync(temp.fd);
-      if (!this.#keep) return;
-      const file = this.#deps.blobs.tempPath(temp);
-      const kept = { ...version, etag: this.#head?.etag ?? version.etag };
-      const type = mimeType ?? this.#head?.mimeType ?? null;
-      await this.#deps.publish({ path, version: kept, sha256, mimeType: type, ownerId, file });
     } catch (error) {
-      // Its readers have every byte; only keeping it failed.
       this.#deps.storageFailed(error);
+    } finally {
+      this.#runs.ended(run);
+      this.#ended(run, end);
     }
   }
 
-  /** Waits for the last reader, then lets go of file and room. */
-  async #close(): Promise<void> {
-    this.#body?.destroy();
-    this.#reservation?.release();
-    while (this.#readers > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
+  #ended(run: Run, end: RunEnd): void {
+    if (end === 'unstored' && this.#state === 'running') {
+      this.#state = 'unstored';
+      this.#runs.stopAll();
+      this.here.arrivals.giveUp(0, this.#layout.sizeBytes, 'unstored');
+    }
+    if (end === 'cut') {
+      this.#isNasSilent = true;
+      if (this.#layout.isOneSegment) this.#fail();
+      else this.here.arrivals.giveUp(run.position, run.end, 'cut');
+    }
+    // Who waited for what this run was told not to bring any more needs another one.
+    if (this.#state === 'running') {
+      for (const { position, last } of [...this.here.arrivals.waiters])
+        this.#demand(position, last);
+    }
+    this.#goOn();
+  }
+
+  async #take(run: Run, position: number, chunk: Buffer): Promise<boolean> {
+    try {
+      return await this.here.take(position, chunk, (at, part, number) => {
+        if (this.#state !== 'running') return false;
+        this.checks.offer(at, part);
+        this.#fetchEdges();
+        const end = at + part.length;
+        this.#full(number);
+        if (end === this.#layout.end(number) && !this.#isWanted(run, end)) run.endAt(end);
+        return end < run.end;
       });
+    } catch (error) {
+      this.#deps.storageFailed(error);
+      return false;
     }
-    // From here on nobody may join: the file is about to go.
-    this.#growth.become('failed');
-    if (this.#temp === null) return;
+  }
+
+  /** Has a segment judged once it is full, and the file as soon as all of it came. */
+  #full(number: number): void {
+    const segment = this.here.growing.get(number);
+    if (segment?.isFull !== true) return;
+    this.checks.add(segment);
+    if (this.here.missingBytes === 0) void this.checks.prove();
+  }
+
+  async #published(number: number): Promise<void> {
+    // Who reads a file of one segment goes on with the file they have open.
+    if (!this.#layout.isOneSegment) await this.here.growing.letGo(number);
+  }
+
+  /** Whether all of it is fetched, whoever reads. */
+  get #isForAll(): boolean {
+    return this.#keep && isWorthFinishing(this.#layout.sizeBytes, this.here.missingBytes);
+  }
+
+  #isWanted(run: Run, position: number): boolean {
+    for (const reader of this.#readers) {
+      if (reader.last >= position && reader.position < run.end) return true;
+    }
+    return this.#isForAll;
+  }
+
+  /** The first and the last segment, which a player reads before anything else. */
+  #fetchEdges(): void {
+    if (!this.#areEdgesWanted || this.#state !== 'running') return;
+    this.#areEdgesWanted = false;
+    for (const number of [0, this.#layout.count - 1]) {
+      const gap = this.here.gapIn(number);
+      if (gap !== null && !this.#runs.isIn(number, this.#layout))
+        this.#runs.start(gap.start, gap.end);
+    }
+  }
+
+  /** What is fetched though nobody waits: the rest of segments begun, and of a file worth it. */
+  #nextUnasked(): Span | null {
+    if (!this.#keep || this.#isNasSilent || this.#state !== 'running') return null;
+    return this.here.gapInGrowing() ?? (this.#isForAll ? this.here.firstGap() : null);
+  }
+
+  #goOn(): void {
+    if (this.#runs.count > 0 || this.#state === 'over') return;
+    const gap = this.#nextUnasked();
+    if (gap !== null) this.#runs.start(gap.start, gap.end);
+    else if (this.#readers.size === 0 && !this.#isClosing) void this.#close();
+  }
+
+  /** Publishes what can be proved and lets go of the rest, unless somebody came meanwhile. */
+  async #close(): Promise<void> {
+    this.#isClosing = true;
     try {
-      await this.#deps.blobs.dropTemp(this.#temp);
+      if (this.checks.hasUnproved && this.#state !== 'failed' && this.#keep)
+        await this.checks.prove();
+      await this.checks.settled();
     } catch (error) {
       this.#deps.storageFailed(error);
     }
+    this.#isClosing = false;
+    if (this.#readers.size > 0 || this.#runs.count > 0) return;
+    this.#state = 'over';
+    await this.here.growing.letAllGo();
+    this.#over.resolve();
   }
-}
 
-/** What a download has, whether of a file in one or of one in segments. */
-interface RunningDownload {
-  readonly version: FileVersion;
-  readonly isJoinable: boolean;
-  readonly finished: Promise<void>;
-  doom(): void;
-  stop(): void;
+  #fail(): void {
+    if (this.#state === 'over') return;
+    this.#state = 'failed';
+    this.#runs.stopAll();
+    this.here.arrivals.giveUp(0, this.#layout.sizeBytes, 'cut');
+  }
 }
 
 /** The downloads that run: at most one for each version of a file. */
-export class Downloads<F extends RunningDownload = Download> {
-  readonly #make: (origin: Origin, target: DownloadTarget) => F;
-  readonly #running = new Map<string, Set<F>>();
+export class Downloads {
+  readonly #make: (origin: Origin, target: DownloadTarget) => Download;
+  readonly #running = new Map<string, Set<Download>>();
 
-  constructor(make: (origin: Origin, target: DownloadTarget) => F) {
+  constructor(make: (origin: Origin, target: DownloadTarget) => Download) {
     this.#make = make;
   }
 
+  /** The download of exactly this version: the one that runs, or a new one. */
+  of(origin: Origin, target: DownloadTarget): Download {
+    return this.find(target.path, target.version) ?? this.start(origin, target);
+  }
+
   /** The download of exactly this version, if one runs. */
-  find(path: string, version: FileVersion): F | null {
+  find(path: string, version: FileVersion): Download | null {
     for (const download of this.#running.get(path) ?? []) {
       if (download.isJoinable && sameVersion(download.version, version)) return download;
     }
     return null;
   }
 
-  start(origin: Origin, target: DownloadTarget): F {
+  start(origin: Origin, target: DownloadTarget): Download {
     const download = this.#make(origin, target);
     const { path } = target;
-    const downloads = this.#running.get(path) ?? new Set<F>();
+    const downloads = this.#running.get(path) ?? new Set<Download>();
     downloads.add(download);
     this.#running.set(path, downloads);
     void download.finished.then(() => {
@@ -295,105 +396,225 @@ export class Downloads<F extends RunningDownload = Download> {
   }
 }
 
-/** The next chunk of an answer, its end, or that it was cut short. */
-async function nextOf(chunks: AsyncIterator<Buffer>): Promise<Buffer | 'end' | 'cut'> {
-  try {
-    const next = await chunks.next();
-    return next.done === true ? 'end' : next.value;
-  } catch {
-    // The NAS cut the stream short. What that means is decided by whoever called.
-    return 'cut';
+/**
+ * A byte further ahead of a run than this gets a run of its own: waiting would take longer than
+ * asking (256 KB is 7 ms of a Pi's network).
+ */
+const WORTH_WAITING_BYTES = 256 * 1024;
+
+interface RunFacts {
+  /** What is on the disk. */
+  readonly present: Spans;
+  readonly origin: () => Origin;
+  readonly version: () => FileVersion;
+  readonly head: () => DownloadHead | null;
+  /** Whether there is room for what is brought first. Never rejects. */
+  readonly prepare: (position: number) => Promise<boolean>;
+  /** Runs it to its end. */
+  readonly drive: (run: Run) => void;
+}
+
+/** The streams that fetch one file: disjoint, each over a stretch that is missing. */
+class Runs {
+  readonly #facts: RunFacts;
+  readonly #runs = new Set<Run>();
+
+  constructor(facts: RunFacts) {
+    this.#facts = facts;
+  }
+
+  get count(): number {
+    return this.#runs.size;
+  }
+
+  /** The run that brings a byte soon, or a new one that goes on to `end` where nobody else does. */
+  toward(position: number, end: number): Run {
+    for (const run of this.#runs) {
+      const isAhead = run.position <= position && position < Math.max(run.end, 1);
+      if (isAhead && position - run.position <= WORTH_WAITING_BYTES) return run;
+    }
+    return this.start(position, end);
+  }
+
+  /** A new run; one on its way there ends where this begins. */
+  start(start: number, wantedEnd: number): Run {
+    let end = this.#facts.present.nextFrom(start, wantedEnd);
+    for (const run of this.#runs) {
+      if (run.position > start) end = Math.min(end, run.position);
+      else if (start < run.end) run.endAt(start);
+    }
+    const { origin, version, head, drive, prepare } = this.#facts;
+    const run = new Run(origin(), version(), start, end, head(), prepare);
+    this.#runs.add(run);
+    drive(run);
+    return run;
+  }
+
+  /** Whether one is within a segment now. */
+  isIn(number: number, layout: Layout): boolean {
+    for (const run of this.#runs) if (layout.at(run.position) === number) return true;
+    return false;
+  }
+
+  ended(run: Run): void {
+    run.stop();
+    this.#runs.delete(run);
+  }
+
+  stopAll(): void {
+    for (const run of this.#runs) run.stop();
   }
 }
 
-/** @returns how many bytes went to the disk, which may be fewer than all */
-export function writeSome(fd: number, chunk: Buffer, position: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  write(fd, chunk, 0, chunk.length, position, (error, count) => {
-    if (error === null) resolve(count);
-    else reject(error);
-  });
-  return promise;
-}
+/** How a run ended. */
+type RunEnd =
+  /** It brought all it was to bring, or was told to stop. */
+  | 'done'
+  /** The NAS ended it before. */
+  | 'cut'
+  /** The disk took no more. */
+  | 'unstored';
+
+/** Takes what a run brings; false where the disk takes no more. Never rejects. */
+type RunSink = (position: number, chunk: Buffer) => Promise<boolean>;
 
 /**
- * `whole`: all is there and judged good. `unstored`: the disk took no more. `failed`: what is there
- * is good for nothing.
+ * A run's position must not lag far behind what lies on the disk: who waits for the byte after that
+ * would think it far away and begin another stream.
  */
-type GrowthState = 'opening' | 'running' | 'whole' | 'unstored' | 'failed';
+const PART_BYTES = 128 * 1024;
 
-interface Waiter {
-  readonly position: number;
-  readonly resolve: (availability: Availability) => void;
+const NOTHING = Buffer.alloc(0);
+
+/** One stream from the NAS over a stretch of a file that is missing here. */
+class Run {
+  readonly opened: Promise<DownloadOpened>;
+  readonly #sizeBytes: number;
+  /** The position after the last byte the NAS was asked for. */
+  #askedEnd: number;
+  #position: number;
+  #end: number;
+  #body: Readable | null = null;
+  /** What came last of what was asked for. */
+  #last: Buffer = NOTHING;
+  #isStopped = false;
+
+  /**
+   * @param end the position after the last byte to be fetched
+   * @param head what the NAS said of this version before, which it must say again
+   * @param prepare whether there is room, asked before the NAS is
+   */
+  constructor(
+    origin: Origin,
+    version: FileVersion,
+    start: number,
+    end: number,
+    head: DownloadHead | null,
+    prepare: (position: number) => Promise<boolean>,
+  ) {
+    this.#sizeBytes = version.sizeBytes;
+    this.#position = start;
+    this.#end = end;
+    this.#askedEnd = end;
+    this.opened = this.#open(origin, version, head, prepare);
+  }
+
+  /** The next byte it brings. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** The position after the last byte it brings. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** It need not come further than this: somebody else brings the rest. */
+  endAt(position: number): void {
+    this.#end = Math.min(this.#end, position);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#body?.destroy();
+  }
+
+  /**
+   * Hands over what comes, to its end. Only once `opened` said `open`. The last of what was asked
+   * for is handed over when the answer ended with it: one that is longer is no answer.
+   */
+  async pump(sink: RunSink): Promise<RunEnd> {
+    try {
+      for await (const chunk of this.#body as AsyncIterable<Buffer>) {
+        if (this.#position + this.#last.length + chunk.length > this.#askedEnd) return 'cut';
+        if (!(await this.#takeChunk(chunk, sink))) return 'unstored';
+        if (this.#isOver) return 'done';
+      }
+      if (!this.#isStopped && !(await this.#hand(this.#last, sink))) return 'unstored';
+    } catch {
+      // The NAS went away, or stop() let it go.
+    } finally {
+      this.#body?.destroy();
+    }
+    return this.#isOver ? 'done' : 'cut';
+  }
+
+  async #takeChunk(chunk: Buffer, sink: RunSink): Promise<boolean> {
+    for (const part of partsOf(chunk)) {
+      if (this.#position + part.length === this.#askedEnd) this.#last = part;
+      else if (!(await this.#hand(part, sink))) return false;
+      if (this.#isOver) return true;
+    }
+    return true;
+  }
+
+  /** @returns false where the disk takes no more */
+  async #hand(part: Buffer, sink: RunSink): Promise<boolean> {
+    const wanted = part.subarray(0, Math.max(0, this.#end - this.#position));
+    if (wanted.length > 0 && !(await sink(this.#position, wanted))) return false;
+    this.#position += wanted.length;
+    return true;
+  }
+
+  get #isOver(): boolean {
+    return this.#isStopped || this.#position >= this.#end;
+  }
+
+  async #open(
+    origin: Origin,
+    version: FileVersion,
+    head: DownloadHead | null,
+    prepare: (position: number) => Promise<boolean>,
+  ): Promise<DownloadOpened> {
+    if (!(await prepare(this.#position))) return { kind: 'no_storage' };
+    // Whoever stopped it meanwhile wants nothing of the NAS.
+    if (this.#isStopped) return { kind: 'unreachable' };
+    const [start, end] = [this.#position, this.#end];
+    this.#askedEnd = end;
+    const answer = await origin.open(this.#rangeOf(start, end, head));
+    if (answer.kind !== 'stream') return faultOf(answer);
+    const { body } = answer;
+    // Whoever stops the run destroys the stream; that it was cut short is told where it is read.
+    body.on('error', () => undefined);
+    const isAsked = answer.lengthBytes === end - start && isOfVersion(answer, version, head);
+    if (!isAsked || this.#isStopped) {
+      body.destroy();
+      return isAsked ? { kind: 'unreachable' } : { kind: 'changed' };
+    }
+    this.#body = body;
+    return { kind: 'open', head: { etag: answer.etag, mimeType: answer.contentType } };
+  }
+
+  #rangeOf(start: number, end: number, head: DownloadHead | null): NasRange | undefined {
+    if (start === 0 && end === this.#sizeBytes) return undefined;
+    const range = { firstByte: start, lastByte: end - 1 };
+    const etag = head?.etag ?? null;
+    return etag === null ? range : { ...range, ifRange: etag };
+  }
 }
 
-/** How much of a file is there, and who waits for more. */
-class Growth {
-  readonly #sizeBytes: number;
-  readonly #waiters = new Set<Waiter>();
-  #state: GrowthState = 'opening';
-  #writtenBytes = 0;
-
-  constructor(sizeBytes: number) {
-    this.#sizeBytes = sizeBytes;
-  }
-
-  get state(): GrowthState {
-    return this.#state;
-  }
-
-  get writtenBytes(): number {
-    return this.#writtenBytes;
-  }
-
-  /** So many more bytes lie on the disk. */
-  add(bytes: number): void {
-    this.#writtenBytes += bytes;
-    this.#wake();
-  }
-
-  /** Nothing comes after `failed`. */
-  become(state: GrowthState): void {
-    if (this.#state === 'failed') return;
-    this.#state = state;
-    this.#wake();
-  }
-
-  /** The file for one reader, who waits where it has not grown to yet. */
-  extent(fd: number): Extent {
-    let waiting: Waiter | null = null;
-    return {
-      fd,
-      available: (position) => {
-        const now = this.#at(position);
-        if (now !== null) return now;
-        return new Promise((resolve) => {
-          waiting = { position, resolve };
-          this.#waiters.add(waiting);
-        });
-      },
-      cancel: () => {
-        if (waiting === null || !this.#waiters.delete(waiting)) return;
-        waiting.resolve({ kind: 'cut' });
-      },
-    };
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters) {
-      const now = this.#at(waiter.position);
-      if (now === null) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve(now);
-    }
-  }
-
-  #at(position: number): Availability | null {
-    if (this.#state === 'failed') return { kind: 'cut' };
-    // The last byte waits for the judgement, so that a torn file never ends cleanly.
-    const heldBack = this.#state === 'whole' ? 0 : 1;
-    const bytes = Math.min(this.#writtenBytes, this.#sizeBytes - heldBack);
-    if (bytes > position) return { kind: 'upto', bytes };
-    return this.#state === 'unstored' ? { kind: 'unstored' } : null;
-  }
+function* partsOf(chunk: Buffer): Generator<Buffer> {
+  if (chunk.length <= PART_BYTES) yield chunk;
+  else
+    for (let at = 0; at < chunk.length; at += PART_BYTES) yield chunk.subarray(at, at + PART_BYTES);
 }

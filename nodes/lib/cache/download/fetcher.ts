@@ -4,7 +4,8 @@ import type { Clock } from '../../time/clock.ts';
 import { isSegmented } from '../entries/segment-rows.ts';
 import type { Room } from '../entries/space.ts';
 import type { CachePolicy } from '../policy/policy.ts';
-import { type BufferPool, sendExtent } from '../serve/extent.ts';
+import type { BufferPool } from '../serve/extent.ts';
+import { growingSource } from '../serve/follow.ts';
 import {
   type Answered,
   type CacheLabel,
@@ -16,10 +17,11 @@ import {
   sendFromOrigin,
   servePast,
 } from '../serve/respond.ts';
-import type { SegmentedFiles } from '../serve/segmented.ts';
+import type { SegmentedFiles, SegmentTouches } from '../serve/segmented.ts';
 import type { CacheCounters } from '../stats/stats.ts';
 import type { Download, Downloads } from './download.ts';
 import type { DownloadHead, Origin, OriginFault } from './origin.ts';
+import type { Reader } from './ranges.ts';
 
 /** How a miss was answered, or why it could not be. Nothing was written in the second case. */
 export type FetchOutcome =
@@ -29,18 +31,13 @@ export type FetchOutcome =
 export interface FetcherDeps {
   readonly downloads: Downloads;
   readonly segments: SegmentedFiles;
+  readonly touches: SegmentTouches;
   readonly room: Room;
   readonly policy: Pick<CachePolicy, 'used'>;
   readonly tally: CacheCounters;
   readonly pool: BufferPool;
   readonly clock: Pick<Clock, 'nowMs'>;
 }
-
-/**
- * A range that begins further ahead of the download than this gets its own stream: waiting for the download
- * would take longer than asking (256 KB is 7 ms of a Pi's network).
- */
-const WORTH_WAITING_BYTES = 256 * 1024;
 
 /** Serves what is not kept, in one pass to the callers and into the cache. */
 export class Fetcher {
@@ -94,112 +91,81 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered> {
-    if (this.#isForSegments(version, request)) {
-      return this.#inSegments(file, version, origin, request, response);
-    }
-    const download = this.#downloadFor(file, version, origin, request);
-    download?.join();
     this.#answering.add(response);
     try {
-      if (download === null) return await this.#past(file, version, origin, request, response);
-      const opened = await download.opened;
-      if (opened.kind === 'no_storage') {
-        return await this.#past(file, version, origin, request, response);
-      }
-      if (opened.kind !== 'open') return opened;
-      return await this.#follow(download, opened.head, file, version, origin, request, response);
-    } finally {
-      this.#answering.delete(response);
-      download?.leave();
-    }
-  }
-
-  /** What is larger than the room streams through, and a HEAD fetches nothing worth keeping. */
-  #isForSegments({ sizeBytes }: FileVersion, request: IncomingMessage): boolean {
-    const fits = sizeBytes <= this.#deps.room.limitBytes();
-    return isSegmented(sizeBytes) && fits && request.method !== 'HEAD';
-  }
-
-  async #inSegments(
-    file: LocatedFile,
-    version: FileVersion,
-    origin: Origin,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<Answered> {
-    this.#answering.add(response);
-    try {
-      const { segments } = this.#deps;
-      const answered = await segments.answer(file, version, origin, request, response);
+      const answered =
+        request.method === 'HEAD'
+          ? await this.#headOfRunning(file, version, request, response)
+          : await this.#follow(file, version, origin, request, response);
       if (answered.kind !== 'no_storage') return answered;
-      return await this.#past(file, version, origin, request, response);
+      return await servePast(request, response, origin, version, (etag, mimeType) =>
+        headOf(file, version, { etag, mimeType }, 'bypass', this.#deps.clock.nowMs()),
+      );
     } finally {
       this.#answering.delete(response);
     }
   }
 
-  /** The download to read from; null for what is served past the cache. No await: one download a version. */
-  #downloadFor(
+  /** A HEAD fetches nothing worth keeping; where somebody fetches it, its head is known. */
+  async #headOfRunning(
     file: LocatedFile,
     version: FileVersion,
-    origin: Origin,
-    request: IncomingMessage,
-  ): Download | null {
-    const { downloads, room } = this.#deps;
-    const running = downloads.find(file.path, version);
-    const position = likelyRange(request, version.sizeBytes)?.first ?? 0;
-    const isFar = position > (running?.writtenBytes ?? 0) + WORTH_WAITING_BYTES;
-    if (isFar) return null;
-    if (running !== null) return running;
-    if (request.method === 'HEAD' || version.sizeBytes > room.limitBytes()) return null;
-    const { path, mimeType, ownerId } = file;
-    return downloads.start(origin, { path, version, mimeType, ownerId });
-  }
-
-  #past(
-    file: LocatedFile,
-    version: FileVersion,
-    origin: Origin,
     request: IncomingMessage,
     response: ServerResponse,
-  ): Promise<Answered> {
-    return servePast(request, response, origin, version, (etag, mimeType) =>
-      headOf(file, version, { etag, mimeType }, 'bypass', this.#deps.clock.nowMs()),
-    );
-  }
-
-  async #follow(
-    download: Download,
-    said: DownloadHead,
-    file: LocatedFile,
-    version: FileVersion,
-    origin: Origin,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<Answered> {
+  ): Promise<Answered | { readonly kind: 'no_storage' }> {
+    const said = this.#deps.downloads.find(file.path, version)?.head ?? null;
+    if (said === null) return { kind: 'no_storage' };
     const plan = planAnswer(request, headOf(file, version, said, 'miss', this.#deps.clock.nowMs()));
-    const source = this.#growing(download, said.etag, version, origin);
-    const whole = await respond(request, response, plan, source);
-    return { kind: 'answered', plan, whole };
+    const none = { send: () => Promise.resolve(false) };
+    return { kind: 'answered', plan, whole: await respond(request, response, plan, none) };
   }
 
-  #growing(
-    download: Download,
-    etag: string | null,
+  /** Follows the download of a file, one that runs or a new one. */
+  #follow(
+    file: LocatedFile,
     version: FileVersion,
     origin: Origin,
-  ): PartSource {
-    const { pool } = this.#deps;
-    return {
-      send: async (outlet, range) => {
-        if (range.first > download.writtenBytes + WORTH_WAITING_BYTES) {
-          return sendFromOrigin(outlet, origin, range, version, etag);
-        }
-        const outcome = await sendExtent(outlet, download.extent(), range, pool);
-        if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
-        const rest = { first: outcome.position, last: range.last };
-        return sendFromOrigin(outlet, origin, rest, version, etag);
-      },
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Answered | { readonly kind: 'no_storage' }> {
+    const { downloads, room, segments } = this.#deps;
+    const { path, mimeType, ownerId } = file;
+    // No await from here until it is joined: one download a version.
+    const running = downloads.find(path, version);
+    if (running === null && version.sizeBytes > room.limitBytes()) {
+      return Promise.resolve({ kind: 'no_storage' });
+    }
+    const download = running ?? downloads.start(origin, { path, version, mimeType, ownerId });
+    const wanted = likelyRange(request, version.sizeBytes);
+    const reader: Reader = {
+      origin,
+      position: wanted?.first ?? 0,
+      last: wanted?.last ?? version.sizeBytes - 1,
+      isPartial: wanted !== null,
     };
+    download.join(reader);
+    return segments.reading(path, async () => {
+      try {
+        const opened = await download.begin(reader);
+        if (opened.kind !== 'open') return opened;
+        const nowMs = this.#deps.clock.nowMs();
+        const plan = planAnswer(request, headOf(file, version, opened.head, 'miss', nowMs));
+        const source = this.#growing(download, reader, opened.head);
+        return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
+      } finally {
+        download.leave(reader);
+      }
+    });
+  }
+
+  #growing(download: Download, reader: Reader, { etag }: DownloadHead): PartSource {
+    const { pool, touches } = this.#deps;
+    return growingSource(download, reader, {
+      pool,
+      used: (segmentId) => {
+        touches.used(segmentId);
+      },
+      past: (outlet, rest) => sendFromOrigin(outlet, reader.origin, rest, download.version, etag),
+    });
   }
 }

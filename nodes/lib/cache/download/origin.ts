@@ -66,6 +66,15 @@ export function isOfVersion(
   return Math.floor(version.modifiedAtMs / 1000) === Math.floor(modifiedAtMs / 1000);
 }
 
+/** What the NAS says, asked after the bytes came, of the version they are to be. */
+export type Verdict =
+  /** They are of it, and it is there still: they may be kept, and readers have their end. */
+  | 'same'
+  /** Good enough for readers, as far as can be told, but not to be kept. */
+  | 'unknown'
+  /** Not one version of the file: readers are cut off. */
+  | 'changed';
+
 /**
  * Whether a file still is the version a fetch began with, asked after this call. The head of a
  * one-byte read tells size and entity tag, a digest of time and size (docs/NAS.md); the folder is
@@ -75,7 +84,7 @@ export async function standsStill(
   origin: Origin,
   version: FileVersion,
   head: DownloadHead | null,
-): Promise<'same' | 'changed' | 'unknown'> {
+): Promise<Verdict> {
   if (head?.etag != null && version.sizeBytes > 0) {
     const answer = await origin.open({ firstByte: 0, lastByte: 0 });
     if (answer.kind === 'stream') {
@@ -90,39 +99,30 @@ export async function standsStill(
   return sameVersion({ ...now.version, checksum: null }, version) ? 'same' : 'changed';
 }
 
-/** What may be done with a file fetched whole. */
-type Verdict =
-  /** Keep it, and let its readers have the end. */
-  | 'keep'
-  /** Good enough for its readers, as far as can be told, but not to be kept. */
-  | 'let_go'
-  /** Not one version of the file: cut its readers off. */
-  | 'cut';
-
 /**
- * Judges a fetched file. Torn reads with a clean 200 and full length are real (docs/NAS.md), so the
- * length alone proves nothing.
+ * Judges a file that came whole. Torn reads with a clean 200 and full length are real (docs/NAS.md),
+ * so the length alone proves nothing.
  * @param head of the answer they came with
  * @param sha256 of the bytes as they came
+ * @returns `torn`: it stands still on the NAS, and these are not its bytes
  */
 export async function judge(
   origin: Origin,
   version: FileVersion,
   head: DownloadHead | null,
   sha256: string,
-): Promise<Verdict> {
+): Promise<Verdict | 'torn'> {
   if (version.checksum === sha256) {
     // One whole version for certain. A newer one there makes it not worth keeping, not wrong.
-    return (await isListed(origin, version)) ? 'keep' : 'let_go';
+    return (await isListed(origin, version)) ? 'same' : 'unknown';
   }
   const again = await standsStill(origin, version, head);
-  if (again === 'changed') return 'cut';
-  if (version.checksum === null) return again === 'same' ? 'keep' : 'let_go';
+  if (again === 'changed' || version.checksum === null) return again;
   // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind,
   // docs/NAS.md): only a second read tells, and torn twice to the same bytes is not to be expected.
   const second = await hashAgain(origin, version.sizeBytes);
-  if (second !== sha256) return 'cut';
-  return again === 'same' ? 'keep' : 'let_go';
+  if (second === sha256) return again;
+  return again === 'same' ? 'torn' : 'changed';
 }
 
 /** Whether the folder, as it was listed within the last 10 s, still shows this version. */
@@ -133,7 +133,7 @@ async function isListed(origin: Origin, version: FileVersion): Promise<boolean> 
 }
 
 /** Reads the file once more without keeping it; null when that did not come to its end. */
-export async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | null> {
+async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | null> {
   const answer = await origin.open();
   if (answer.kind !== 'stream') return null;
   const hash = createHash('sha256');

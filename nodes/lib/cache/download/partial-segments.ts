@@ -1,4 +1,4 @@
-import { fdatasync } from 'node:fs';
+import { fdatasync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { sameVersion } from '../../files/files.ts';
@@ -6,9 +6,8 @@ import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, TempFile } from '../entries/blob-store.ts';
 import type { SegmentStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import { segmentAt, segmentEnd, segmentSize, segmentStart } from '../entries/segment-rows.ts';
-import type { DownloadTarget, Reservation } from '../entries/space.ts';
-import { writeSome } from './download.ts';
+import { Layout } from '../entries/segment-rows.ts';
+import type { DownloadedFile, DownloadTarget, Reservation } from '../entries/space.ts';
 import type { DownloadHead } from './origin.ts';
 import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
 
@@ -16,31 +15,34 @@ import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
 export class PresentSegments {
   readonly arrivals = new Arrivals();
   readonly growing: PartialSegments;
-  readonly #deps: SegmentedDeps;
+  readonly layout: Layout;
+  readonly #deps: DownloadDeps;
   readonly #target: DownloadTarget;
-  readonly #sizeBytes: number;
 
-  constructor(deps: SegmentedDeps, target: DownloadTarget) {
+  /** @param passing told when there is room for it only while somebody reads */
+  constructor(deps: DownloadDeps, target: DownloadTarget, passing: () => void) {
     this.#deps = deps;
     this.#target = target;
-    this.#sizeBytes = target.version.sizeBytes;
-    this.growing = new PartialSegments(deps, this.#sizeBytes);
+    this.layout = new Layout(target.version.sizeBytes);
+    this.growing = new PartialSegments(deps, target, this.layout, passing);
   }
 
   get missingBytes(): number {
-    return this.#sizeBytes - this.arrivals.present.totalBytes;
+    return this.layout.sizeBytes - this.arrivals.present.totalBytes;
   }
 
   /**
-   * Takes up what was kept before, by an earlier reader or before a restart.
+   * Takes up what was kept before, by an earlier reader or before a restart. A file of one segment
+   * is kept whole or not at all, and then it was no miss.
    * @returns what the NAS said of that version; null where nothing is kept of it
    */
   takeUp(): DownloadHead | null {
+    if (this.layout.isOneSegment) return null;
     const { path, version } = this.#target;
     const file = this.#deps.shelf.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
     for (const number of this.#deps.shelf.numbers(file.id)) {
-      this.arrivals.present.add(segmentStart(number), segmentEnd(number, this.#sizeBytes));
+      this.arrivals.present.add(this.layout.start(number), this.layout.end(number));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
   }
@@ -48,7 +50,8 @@ export class PresentSegments {
   /** Whether a stretch lies in segments that are published already. */
   isKept(first: number, last: number): boolean {
     if (this.arrivals.present.endFrom(first) <= last) return false;
-    for (let number = segmentAt(first); number <= segmentAt(last); number += 1) {
+    const { layout } = this;
+    for (let number = layout.at(first); number <= layout.at(last); number += 1) {
       if (this.growing.get(number) !== undefined) return false;
     }
     return true;
@@ -56,8 +59,7 @@ export class PresentSegments {
 
   /** What is missing of one segment first. */
   gapIn(number: number): Span | null {
-    const end = segmentEnd(number, this.#sizeBytes);
-    return this.arrivals.present.firstGap(segmentStart(number), end);
+    return this.arrivals.present.firstGap(this.layout.start(number), this.layout.end(number));
   }
 
   /** What is missing of a segment that is begun. */
@@ -71,12 +73,12 @@ export class PresentSegments {
 
   /** What is missing of the file first. */
   firstGap(): Span | null {
-    return this.arrivals.present.firstGap(0, this.#sizeBytes);
+    return this.arrivals.present.firstGap(0, this.layout.sizeBytes);
   }
 
   /** Opens a segment; null where it was evicted or spoiled since, and so is missing again. */
   async open(number: number): Promise<OpenSegment | null> {
-    const [start, end] = [segmentStart(number), segmentEnd(number, this.#sizeBytes)];
+    const [start, end] = [this.layout.start(number), this.layout.end(number)];
     const growing = this.growing.get(number);
     if (growing !== undefined) {
       growing.retain();
@@ -106,9 +108,9 @@ export class PresentSegments {
     const end = position + chunk.length;
     let at = this.arrivals.present.endFrom(position);
     while (at < end) {
-      const segment = await this.growing.make(segmentAt(at));
+      const segment = await this.growing.make(this.layout.at(at));
       if (segment === null) return false;
-      const start = segmentStart(segment.number);
+      const start = this.layout.start(segment.number);
       const stop = Math.min(end, start + segment.sizeBytes);
       const part = chunk.subarray(at - position, stop - position);
       await segment.write(part, at - start);
@@ -122,15 +124,18 @@ export class PresentSegments {
 
 /** The segments of one file that are on their way: made when their first byte comes. */
 class PartialSegments {
-  readonly #deps: SegmentedDeps;
-  readonly #sizeBytes: number;
+  readonly #deps: DownloadDeps;
+  readonly #target: DownloadTarget;
+  readonly #layout: Layout;
+  readonly #passing: () => void;
   readonly #segments = new Map<number, PartialSegment>();
   readonly #making = new Map<number, Promise<PartialSegment | null>>();
 
-  /** @param sizeBytes of the whole file */
-  constructor(deps: SegmentedDeps, sizeBytes: number) {
+  constructor(deps: DownloadDeps, target: DownloadTarget, layout: Layout, passing: () => void) {
     this.#deps = deps;
-    this.#sizeBytes = sizeBytes;
+    this.#target = target;
+    this.#layout = layout;
+    this.#passing = passing;
   }
 
   get(number: number): PartialSegment | undefined {
@@ -167,9 +172,10 @@ class PartialSegments {
   }
 
   async #make(number: number): Promise<PartialSegment | null> {
-    const sizeBytes = segmentSize(number, this.#sizeBytes);
-    const room = await this.#deps.reserve(sizeBytes);
+    const sizeBytes = this.#layout.bytesOf(number);
+    const room = await this.#deps.reserve(this.#target, sizeBytes);
     if (room === null) return null;
+    if (room.isPassing) this.#passing();
     try {
       const temp = await this.#deps.blobs.createTemp();
       const segment = new PartialSegment(this.#deps.blobs, temp, room, number, sizeBytes);
@@ -235,9 +241,13 @@ export class PartialSegment {
     this.#room.wroteBytes(this.#spans.totalBytes);
   }
 
-  /** Puts a full segment on the disk for good. @returns its CRC-32, of what lies there */
-  async seal(): Promise<number> {
-    await sync(this.fd);
+  /** Puts a full segment on the disk for good. */
+  sync(): Promise<void> {
+    return sync(this.fd);
+  }
+
+  /** The CRC-32 of what lies on the disk. */
+  async crc32(): Promise<number> {
     const buffer = Buffer.allocUnsafe(READ_BACK_BYTES);
     let sum = 0;
     for (let at = 0; at < this.sizeBytes;) {
@@ -268,13 +278,25 @@ export class PartialSegment {
   }
 }
 
-/** What the download of a file held in segments works with. */
-export interface SegmentedDeps {
+/** @returns how many bytes went to the disk, which may be fewer than all */
+function writeSome(fd: number, chunk: Buffer, position: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  write(fd, chunk, 0, chunk.length, position, (error, count) => {
+    if (error === null) resolve(count);
+    else reject(error);
+  });
+  return promise;
+}
+
+/** What downloads work with. */
+export interface DownloadDeps {
   readonly blobs: BlobStore;
   readonly shelf: SegmentStore;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Holds room for one segment; null when there is none. */
-  readonly reserve: (bytes: number) => Promise<Reservation | null>;
+  /** Holds room for one segment of a file; null when there is none. */
+  readonly reserve: (target: DownloadTarget, bytes: number) => Promise<Reservation | null>;
+  /** Keeps a file of one segment. */
+  readonly publish: (file: DownloadedFile) => Promise<void>;
   /** A disk fault, for the log. */
   readonly storageFailed: (cause: unknown) => void;
 }

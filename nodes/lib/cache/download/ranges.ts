@@ -125,7 +125,7 @@ export class Arrivals {
 }
 
 /** One who reads a part of a file, from where they are to where they want to go. */
-export interface SegmentReader {
+export interface Reader {
   readonly origin: Origin;
   position: number;
   last: number;

@@ -124,7 +124,7 @@ export class SegmentRows {
   }
 
   #addSegment(fileId: number, { file, number, blob, crc32 }: NewSegment, nowMs: number): void {
-    const sizeBytes = segmentSize(number, file.version.sizeBytes);
+    const sizeBytes = new Layout(file.version.sizeBytes).bytesOf(number);
     const weight = weightOf(sizeBytes);
     const { floor, temper } = this.#policy.leaning();
     const priority = worthOf(temper, floor, 1, weight);
@@ -348,30 +348,48 @@ export function isSegmented(sizeBytes: number): boolean {
   return sizeBytes > SEGMENTED_ABOVE_BYTES;
 }
 
-/** The number of the segment a position lies in, from 0. */
-export function segmentAt(position: number): number {
-  return Math.floor(position / SEGMENT_BYTES);
-}
+/**
+ * How a file is cut: up to 64 MB it is one segment, above that segments of 4 MB. Segments are
+ * numbered from 0, and an empty file has one too, of no bytes.
+ */
+export class Layout {
+  readonly sizeBytes: number;
+  readonly #segmentBytes: number;
 
-export function segmentCount(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / SEGMENT_BYTES);
-}
+  constructor(sizeBytes: number) {
+    this.sizeBytes = sizeBytes;
+    this.#segmentBytes = isSegmented(sizeBytes) ? SEGMENT_BYTES : Math.max(1, sizeBytes);
+  }
 
-/** Where a segment begins in its file, in bytes. */
-export function segmentStart(number: number): number {
-  return number * SEGMENT_BYTES;
-}
+  get isOneSegment(): boolean {
+    return !isSegmented(this.sizeBytes);
+  }
 
-/** The position after a segment's last byte. */
-export function segmentEnd(number: number, sizeBytes: number): number {
-  return Math.min(segmentStart(number) + SEGMENT_BYTES, sizeBytes);
-}
+  get count(): number {
+    return Math.max(1, Math.ceil(this.sizeBytes / this.#segmentBytes));
+  }
 
-export function segmentSize(number: number, sizeBytes: number): number {
-  return segmentEnd(number, sizeBytes) - segmentStart(number);
-}
+  /** The number of the segment a position lies in. */
+  at(position: number): number {
+    return Math.max(0, Math.floor(position / this.#segmentBytes));
+  }
 
-/** First and last segment of a stretch. */
-export function segmentsOf(range: ByteRange): { readonly first: number; readonly last: number } {
-  return { first: segmentAt(range.first), last: segmentAt(range.last) };
+  /** Where a segment begins in its file, in bytes. */
+  start(number: number): number {
+    return number * this.#segmentBytes;
+  }
+
+  /** The position after a segment's last byte. */
+  end(number: number): number {
+    return Math.min(this.start(number) + this.#segmentBytes, this.sizeBytes);
+  }
+
+  bytesOf(number: number): number {
+    return this.end(number) - this.start(number);
+  }
+
+  /** First and last segment of a stretch. */
+  of(range: ByteRange): { readonly first: number; readonly last: number } {
+    return { first: this.at(range.first), last: this.at(range.last) };
+  }
 }

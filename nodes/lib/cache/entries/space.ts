@@ -276,16 +276,6 @@ export interface DownloadedFile {
   readonly file: string;
 }
 
-export interface DownloadDeps {
-  readonly blobs: BlobStore;
-  /** Holds room for the whole file; null when it cannot fit. */
-  readonly reserve: (target: DownloadTarget) => Promise<Reservation | null>;
-  /** Moves the file in and writes its row. */
-  readonly publish: (file: DownloadedFile) => Promise<void>;
-  /** A disk fault, for the log. */
-  readonly storageFailed: (cause: unknown) => void;
-}
-
 export interface DownloadTarget {
   readonly path: string;
   /** Nobody asked for it: whoever fetches it has judged its worth. */

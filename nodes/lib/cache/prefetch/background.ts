@@ -5,8 +5,7 @@ import type { Store } from '../../store/store.ts';
 import type { Download, Downloads } from '../download/download.ts';
 import type { Fetcher } from '../download/fetcher.ts';
 import type { Origin, OriginFault } from '../download/origin.ts';
-import type { SegmentReader } from '../download/ranges.ts';
-import type { SegmentedDownload } from '../download/segmented-download.ts';
+import type { Reader } from '../download/ranges.ts';
 import { type EntryRows, holds } from '../entries/entry-rows.ts';
 import { isSegmented } from '../entries/segment-rows.ts';
 import type { CacheDeps, Room } from '../entries/space.ts';
@@ -148,7 +147,9 @@ class Ahead {
     const { copies, downloads } = this.#deps;
     const copy = copies.find(path);
     if (copy !== null && holds(copy, version)) return true;
-    return downloads.find(path, version) !== null || this.#holdsSegments(path, version);
+    // A file of one segment is fetched to its end whoever asked for it; a larger one may not be.
+    if (!isSegmented(version.sizeBytes)) return downloads.find(path, version) !== null;
+    return this.#holdsSegments(path, version);
   }
 
   /** @param origin asks with the token of the user it is fetched for */
@@ -159,79 +160,47 @@ class Ahead {
       return { kind: 'not_kept' };
     }
     if (this.has(file)) return { kind: 'here' };
-    return isSegmented(version.sizeBytes)
-      ? this.#inSegments(file, version, origin, options)
-      : this.#inOne(file, version, origin, options);
+    const { path, mimeType, ownerId } = file;
+    const hasReaders = (): boolean => download.readerCount > 1;
+    const quiet = gentle(origin, hasReaders, options);
+    const target = { path, version, mimeType, ownerId, isAhead: true } as const;
+    const download: Download = this.#deps.downloads.of(quiet, target);
+    const last = version.sizeBytes - 1;
+    const reader: Reader = { origin: quiet, position: 0, last, isPartial: false };
+    download.join(reader);
+    const end = (): void => {
+      // A caller who reads along keeps it going.
+      if (!hasReaders()) download.stop();
+      else download.here.arrivals.cancel(reader);
+    };
+    options.signal.addEventListener('abort', end, { once: true });
+    try {
+      const came = await readThrough(download, reader, options.signal);
+      if (options.signal.aborted && came !== 'came') return { kind: 'ended' };
+      if (typeof came !== 'string') return came;
+      return this.#outcome(download, path, options.occasion);
+    } finally {
+      options.signal.removeEventListener('abort', end);
+      download.leave(reader);
+    }
   }
 
-  async #inSegments(
-    file: LocatedFile,
-    version: FileVersion,
-    origin: Origin,
-    options: AheadOptions,
-  ): Promise<AheadOutcome> {
-    const { segments } = this.#deps;
-    const quiet = (hasReaders: () => boolean): Origin => gentle(origin, hasReaders, options);
-    const came = await fetchSegments(segments, file, version, quiet, options.signal);
-    if (options.signal.aborted) return { kind: 'ended' };
-    if (came.kind !== 'came' && came.kind !== 'cut' && came.kind !== 'no_storage') return came;
-    return this.#holdsSegments(file.path, version)
-      ? { kind: 'kept', usedMeanwhile: false }
-      : { kind: 'not_kept' };
+  #outcome(download: Download, path: string, occasion: Occasion | null): AheadOutcome {
+    const { version, wasRead } = download;
+    if (this.#holdsSegments(path, version)) return { kind: 'kept', usedMeanwhile: false };
+    const copy = this.#deps.copies.find(path);
+    if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
+    if (occasion !== null && !wasRead) {
+      this.#rows.mark(path, occasion);
+      this.#deps.tally.prefetched(version.sizeBytes);
+    }
+    return { kind: 'kept', usedMeanwhile: wasRead };
   }
 
   #holdsSegments(path: string, version: FileVersion): boolean {
     const { segments } = this.#deps;
     const segmented = segments.find(path);
     return segmented !== null && holds(segmented, version) && segments.isWhole(path);
-  }
-
-  async #inOne(
-    file: LocatedFile,
-    version: FileVersion,
-    origin: Origin,
-    options: AheadOptions,
-  ): Promise<AheadOutcome> {
-    const { path, mimeType, ownerId } = file;
-    const hasReaders = (): boolean => download.readerCount > 1;
-    const target = { path, version, mimeType, ownerId, isAhead: true } as const;
-    const download: Download = this.#deps.downloads.start(
-      gentle(origin, hasReaders, options),
-      target,
-    );
-    download.join();
-    const end = (): void => {
-      // A caller who reads along keeps it going.
-      if (!hasReaders()) download.stop();
-    };
-    options.signal.addEventListener('abort', end, { once: true });
-    try {
-      return await this.#follow(download, file, options);
-    } finally {
-      options.signal.removeEventListener('abort', end);
-      download.leave();
-    }
-  }
-
-  async #follow(
-    download: Download,
-    file: LocatedFile,
-    options: AheadOptions,
-  ): Promise<AheadOutcome> {
-    const first = await download.opened;
-    if (first.kind === 'no_storage') return { kind: 'not_kept' };
-    if (first.kind !== 'open') return options.signal.aborted ? { kind: 'ended' } : first;
-    const { sizeBytes } = download.version;
-    const last = await download.extent().available(sizeBytes - 1);
-    if (last.kind !== 'upto') return { kind: options.signal.aborted ? 'ended' : 'not_kept' };
-    const version = download.version;
-    const copy = this.#deps.copies.find(file.path);
-    if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
-    if (options.occasion !== null && !download.wasRead) {
-      this.#rows.mark(file.path, options.occasion);
-      this.#deps.tally.prefetched(sizeBytes);
-    }
-    return { kind: 'kept', usedMeanwhile: download.wasRead };
   }
 }
 
@@ -249,56 +218,27 @@ function gentle(origin: Origin, hasReaders: () => boolean, options: AheadOptions
   };
 }
 
-/** What came of fetching all segments of a file that no caller waits for. */
-type SegmentPrefetch =
-  | { readonly kind: 'came' }
-  | { readonly kind: 'cut' }
-  | { readonly kind: 'no_storage' }
-  | OriginFault;
-
 /**
- * Fetches what is missing of a file held in segments, beside those who read it.
+ * Reads all of a file beside those who read it, for nobody.
  * @param signal aborted when it is to end; what was proved until then stays
+ * @returns `cut`: it did not come to its end
  */
-async function fetchSegments(
-  segments: SegmentedFiles,
-  file: LocatedFile,
-  version: FileVersion,
-  origin: (hasReaders: () => boolean) => Origin,
-  signal: AbortSignal,
-): Promise<SegmentPrefetch> {
-  const hasReaders = (): boolean => joined.download.readerCount > 1;
-  const joined = segments.joinAll(file, version, origin(hasReaders));
-  const { download, reader } = joined;
-  const end = (): void => {
-    if (!hasReaders()) download.stop();
-    else download.here.arrivals.cancel(reader);
-  };
-  signal.addEventListener('abort', end, { once: true });
-  try {
-    return await readThrough(download, reader, signal);
-  } finally {
-    signal.removeEventListener('abort', end);
-    download.leave(reader);
-  }
-}
-
 async function readThrough(
-  download: SegmentedDownload,
-  reader: SegmentReader,
+  download: Download,
+  reader: Reader,
   signal: AbortSignal,
-): Promise<SegmentPrefetch> {
+): Promise<'came' | 'cut' | OriginFault> {
   const opened = await download.begin(reader);
+  if (opened.kind === 'no_storage') return 'cut';
   if (opened.kind !== 'open') return opened;
   while (reader.position <= reader.last) {
     const arrival = await download.whenThere(reader, reader.position);
-    if (arrival === 'unstored') return { kind: 'no_storage' };
-    if (arrival === 'cut' || signal.aborted) return { kind: 'cut' };
+    if (arrival !== 'there' || signal.aborted) return 'cut';
     reader.position = download.here.arrivals.present.endFrom(reader.position);
   }
-  await download.proofs.prove();
-  await download.proofs.settled();
-  return { kind: 'came' };
+  await download.checks.prove();
+  await download.checks.settled();
+  return 'came';
 }
 
 /**

@@ -4,7 +4,7 @@ import type { BlobStore, OpenBlob } from '../entries/blob-store.ts';
 import type { EntryRows } from '../entries/entry-rows.ts';
 import type { SegmentStore, EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import { segmentCount, type SegmentedFile, type SegmentRows } from '../entries/segment-rows.ts';
+import { Layout, type SegmentedFile, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DiskHealth } from '../entries/space.ts';
 import type { ScrubRows, CheckedBlob } from './scrub-rows.ts';
 
@@ -163,8 +163,8 @@ export class Scrub {
   /** Null where a segment went meanwhile. */
   async #hashOf(file: SegmentedFile): Promise<string | null> {
     const hash = createHash('sha256');
-    const { sizeBytes } = file.version;
-    for (let number = 0; number < segmentCount(sizeBytes); number += 1) {
+    const { count } = new Layout(file.version.sizeBytes);
+    for (let number = 0; number < count; number += 1) {
       const opened = await this.#deps.segmentShelf.open(file.path, file.version, number);
       if (opened === null || !this.#mayGoOn) return null;
       try {

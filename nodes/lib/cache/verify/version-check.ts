@@ -1,13 +1,16 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileVersion } from '../../files/files.ts';
-import { type DownloadHead, hashAgain, type Origin, standsStill } from '../download/origin.ts';
-import type { PartialSegment, SegmentedDeps } from '../download/partial-segments.ts';
+import {
+  type DownloadHead,
+  judge,
+  type Origin,
+  standsStill,
+  type Verdict,
+} from '../download/origin.ts';
+import type { DownloadDeps, PartialSegment } from '../download/partial-segments.ts';
 import type { OpenSegment } from '../download/ranges.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import type { DownloadTarget } from '../entries/space.ts';
-
-/** What the NAS says of the version being fetched, asked after the bytes came. */
-type Proof = 'same' | 'changed' | 'unknown';
 
 /** While a long stream runs, what it brought is proved and published this often. */
 const PROVE_EVERY_MS = 10_000;
@@ -17,14 +20,16 @@ const READ_AGAIN_BYTES = 64 * 1024 * 1024;
 const CATCH_UP_BYTES = 8 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 
-interface ProofFacts {
+interface CheckFacts {
   readonly target: DownloadTarget;
+  /** It is kept in one, with the hash of all of it. */
+  readonly isOneSegment: boolean;
   readonly head: () => DownloadHead | null;
   readonly origin: () => Origin;
   /** Whether every byte of the file is here. */
   readonly isWhole: () => boolean;
   readonly open: (position: number) => Promise<OpenSegment | string>;
-  /** A segment is kept; its temporary file is needed no more. */
+  /** A segment is kept. */
   readonly published: (number: number) => Promise<void>;
   /** What came is of more than one version, or of an old one. */
   readonly spoiled: () => void;
@@ -33,22 +38,24 @@ interface ProofFacts {
 /**
  * Decides when segments may be published. A question to the NAS that was put after a byte came, and
  * answered with the tag the stream began with, proves that byte; one question serves all who wait.
- * A file that came whole is proved by its SHA-256 where the NAS knows one.
+ * A file that came whole is judged by its SHA-256 where the NAS knows one.
  */
 export class VersionChecks {
-  readonly #deps: SegmentedDeps;
-  readonly #facts: ProofFacts;
+  readonly #deps: DownloadDeps;
+  readonly #facts: CheckFacts;
   readonly #hash = new WholeHash();
   #unproved: PartialSegment[] = [];
   readonly #added = new WeakSet<PartialSegment>();
-  #running: Promise<Proof> | null = null;
-  #next: Promise<Proof> | null = null;
+  #running: Promise<Verdict> | null = null;
+  /** The one that runs is of all bytes: nothing can come after it began. */
+  #isLast = false;
+  #next: Promise<Verdict> | null = null;
   #publishing: Promise<void> = Promise.resolve();
   #sha256: string | null = null;
   #lastAtMs: number;
   #keep = true;
 
-  constructor(deps: SegmentedDeps, facts: ProofFacts) {
+  constructor(deps: DownloadDeps, facts: CheckFacts) {
     this.#deps = deps;
     this.#facts = facts;
     this.#lastAtMs = deps.clock.monotonicMs();
@@ -60,7 +67,7 @@ export class VersionChecks {
 
   /** Bytes that came, for the hash of the whole. */
   offer(position: number, chunk: Buffer): void {
-    this.#hash.offer(position, chunk);
+    if (this.#wantsHash) this.#hash.offer(position, chunk);
   }
 
   /**
@@ -71,7 +78,7 @@ export class VersionChecks {
    */
   async catchUp(position: number, isThere: boolean): Promise<void> {
     const missing = position - this.#hash.next;
-    if (this.#facts.target.version.checksum === null || !isThere) return;
+    if (!this.#wantsHash || !isThere) return;
     if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position);
   }
 
@@ -89,9 +96,10 @@ export class VersionChecks {
     this.#keep = false;
   }
 
-  /** Asks, or joins those who are about to; one that is under way began too early. */
-  prove(): Promise<Proof> {
+  /** Asks, or joins those who are about to; one that began before all bytes were here is too early. */
+  prove(): Promise<Verdict> {
     if (this.#running === null) return this.#start();
+    if (this.#isLast) return this.#running;
     this.#next ??= this.#running.then(() => {
       this.#next = null;
       return this.#start();
@@ -104,9 +112,10 @@ export class VersionChecks {
     return this.#publishing;
   }
 
-  #start(): Promise<Proof> {
+  #start(): Promise<Verdict> {
     const full = this.#unproved;
     this.#lastAtMs = this.#deps.clock.monotonicMs();
+    this.#isLast = this.#facts.isWhole();
     const asking = this.#judged().then((proof) => {
       this.#running = null;
       if (proof === 'changed') this.#facts.spoiled();
@@ -120,7 +129,7 @@ export class VersionChecks {
     return asking;
   }
 
-  async #judged(): Promise<Proof> {
+  async #judged(): Promise<Verdict> {
     try {
       return await this.#judge();
     } catch (error) {
@@ -129,42 +138,39 @@ export class VersionChecks {
     }
   }
 
-  async #judge(): Promise<Proof> {
-    const { target, head, origin, isWhole } = this.#facts;
-    if (isWhole()) {
+  async #judge(): Promise<Verdict> {
+    const { target, head, origin } = this.#facts;
+    if (this.#isLast) {
       if (this.#sha256 !== null) return 'same';
-      const proof = await this.#judgeWhole();
-      if (proof !== null) return proof;
+      const verdict = await this.#judgeWhole();
+      if (verdict !== null) return verdict;
     }
     return standsStill(origin(), target.version, head());
   }
 
-  /** Null where the NAS knows no checksum, or too much would have to be read again. */
-  async #judgeWhole(): Promise<Proof | null> {
-    const { version } = this.#facts.target;
-    if (version.checksum === null) return null;
-    if (version.sizeBytes - this.#hash.next > READ_AGAIN_BYTES) return null;
-    if (!(await this.#hashUpto(version.sizeBytes))) return null;
-    const sha256 = this.#hash.digest();
-    if (sha256 !== version.checksum) {
-      const doubt = await this.#doubt(version, sha256);
-      if (doubt !== 'same') return doubt;
-    }
-    this.#sha256 = sha256;
-    return 'same';
+  /** Where nobody compares it, it is not made: but what is kept in one is checked by it later. */
+  get #wantsHash(): boolean {
+    const { target, isOneSegment } = this.#facts;
+    return isOneSegment || target.version.checksum !== null;
   }
 
-  /** Either the bytes are torn or the NAS's checksum is old; only a second read tells. */
-  async #doubt(version: FileVersion, sha256: string): Promise<Proof> {
-    const { origin, head, target } = this.#facts;
-    const proof = await standsStill(origin(), version, head());
-    if (proof !== 'same') return proof;
-    if ((await hashAgain(origin(), version.sizeBytes)) === sha256) return 'same';
-    await this.#deps.shelf.discardBelow(target.path);
+  /** Null where nobody needs the hash, or too much would have to be read again. */
+  async #judgeWhole(): Promise<Verdict | null> {
+    const { target, origin, head } = this.#facts;
+    const { version, path } = target;
+    if (!this.#wantsHash || version.sizeBytes - this.#hash.next > READ_AGAIN_BYTES) return null;
+    if (!(await this.#hashUpto(version.sizeBytes))) return null;
+    const sha256 = this.#hash.digest();
+    const verdict = await judge(origin(), version, head(), sha256);
+    if (verdict === 'same') this.#sha256 = sha256;
+    if (verdict !== 'torn') return verdict;
+    // Nobody knows which of them it is; those that were kept already may be the torn ones.
+    await this.#deps.shelf.discardFile(path);
     return 'changed';
   }
 
   async #hashUpto(position: number): Promise<boolean> {
+    if (this.#hash.next >= position) return true;
     const buffer = Buffer.allocUnsafe(READ_BYTES);
     while (this.#hash.next < position) {
       const opened = await this.#facts.open(this.#hash.next);
@@ -185,24 +191,47 @@ export class VersionChecks {
   }
 
   async #publish(segments: readonly PartialSegment[]): Promise<void> {
-    const { target, head } = this.#facts;
-    const version = { ...target.version, etag: head()?.etag ?? target.version.etag };
-    const mimeType = target.mimeType ?? head()?.mimeType ?? null;
     try {
       for (const segment of segments) {
         if (!this.#keep) return;
-        const crc32 = await segment.seal();
-        if (!this.#keep) return;
-        const { number, path: file } = segment;
-        await this.#deps.shelf.keep({ target, version, mimeType, number, crc32, file });
+        await segment.sync();
+        const isKept = await (this.#facts.isOneSegment
+          ? this.#keepWhole(segment)
+          : this.#keepSegment(segment));
+        if (!isKept) return;
         segment.releaseRoom();
-        await this.#facts.published(number);
+        await this.#facts.published(segment.number);
       }
-      if (this.#sha256 !== null) this.#deps.shelf.hashed(target.path, this.#sha256);
+      const { target, isOneSegment } = this.#facts;
+      if (this.#sha256 !== null && !isOneSegment)
+        this.#deps.shelf.hashed(target.path, this.#sha256);
     } catch (error) {
       // Their readers have every byte; only keeping them failed.
       this.#deps.storageFailed(error);
     }
+  }
+
+  async #keepWhole({ path: file }: PartialSegment): Promise<boolean> {
+    const { path, ownerId } = this.#facts.target;
+    if (!this.#keep || this.#sha256 === null) return false;
+    await this.#deps.publish({ path, ownerId, ...this.#said, sha256: this.#sha256, file });
+    return true;
+  }
+
+  async #keepSegment(segment: PartialSegment): Promise<boolean> {
+    const crc32 = await segment.crc32();
+    if (!this.#keep) return false;
+    const { target } = this.#facts;
+    const { number, path: file } = segment;
+    await this.#deps.shelf.keep({ target, ...this.#said, number, crc32, file });
+    return true;
+  }
+
+  /** What is kept of the answer the bytes came with. */
+  get #said(): { readonly version: FileVersion; readonly mimeType: string | null } {
+    const { target, head } = this.#facts;
+    const version = { ...target.version, etag: head()?.etag ?? target.version.etag };
+    return { version, mimeType: target.mimeType ?? head()?.mimeType ?? null };
   }
 }
 
