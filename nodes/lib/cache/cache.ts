@@ -7,25 +7,23 @@ import { Fetcher, type FetchOutcome } from './download/fetcher.ts';
 import type { Origin } from './download/origin.ts';
 import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.ts';
 import { EntryRows, type KeptEntry } from './entries/entry-rows.ts';
-import { SegmentStore, EntryStore } from './entries/entry-store.ts';
+import { EntryStore } from './entries/entry-store.ts';
 import { isSegmented, SegmentRows } from './entries/segment-rows.ts';
-import { type CacheDeps, type DownloadedFile, type DownloadTarget, Room } from './entries/space.ts';
+import { type CacheDeps, type DownloadTarget, Room } from './entries/space.ts';
 import { CachePolicy } from './policy/policy.ts';
 import { Background } from './prefetch/background.ts';
 import { ScrubRows } from './scrub/scrub-rows.ts';
 import { Scrub, type ScrubReport } from './scrub/scrub.ts';
 import { type BufferPool, servingPool } from './serve/extent.ts';
+import { KeptEntries, SegmentTouches } from './serve/kept.ts';
 import {
-  EntryServer,
   type FileHead,
   fileSource,
   headOf,
   plainFile,
   planAnswer,
   respond,
-  validatorsOf,
 } from './serve/respond.ts';
-import { SegmentedFiles, SegmentTouches } from './serve/segmented.ts';
 import { type CacheStats, CacheCounters } from './stats/stats.ts';
 import {
   type EntryTicket,
@@ -52,38 +50,30 @@ export class Cache {
   readonly #ports: CacheDeps;
   readonly #copies: EntryRows;
   readonly #blobs: BlobStore;
-  readonly #shelf: EntryStore;
+  readonly #entries: EntryStore;
+  readonly #kept: KeptEntries;
   readonly #tally: CacheCounters;
   readonly #room: Room;
-  readonly #policy: CachePolicy;
   readonly #downloads: Downloads;
-  readonly #segments: SegmentedFiles;
-  readonly #standing: Standing;
   readonly #fetcher: Fetcher;
   readonly #scrub: Scrub;
-  readonly #server: EntryServer;
   readonly #pool: BufferPool;
   readonly #flushUses: () => void;
-  readonly #publish: Assembled['publish'];
 
   constructor(ports: CacheDeps) {
     this.#ports = ports;
     const parts = assemble(ports);
     this.#copies = parts.copies;
     this.#blobs = parts.blobs;
-    this.#shelf = parts.shelf;
+    this.#entries = parts.entries;
+    this.#kept = parts.kept;
     this.#tally = parts.tally;
     this.#room = parts.room;
-    this.#policy = parts.policy;
     this.#downloads = parts.downloads;
-    this.#segments = parts.segments;
-    this.#standing = parts.standing;
     this.#fetcher = parts.fetcher;
     this.#pool = parts.pool;
     this.#scrub = parts.scrub;
-    this.#server = new EntryServer(parts.blobs, parts.pool);
     this.#flushUses = parts.flushUses;
-    this.#publish = parts.publish;
     this.background = new Background({ cache: ports, ...parts });
   }
 
@@ -122,60 +112,20 @@ export class Cache {
    * file. Of a file held in segments all that is asked for must be here.
    */
   lookup(file: LocatedFile, request: IncomingMessage): Lookup {
-    const copy = this.#copies.find(file.path);
-    const freshness = copy === null ? null : this.#standing.of(file, copy);
-    if (copy !== null && freshness !== null) {
-      return { kind: freshness.label, ticket: { file, copy, ...freshness } };
-    }
-    const segmented = this.#segments.find(file.path);
-    const standing = segmented === null ? null : this.#standing.of(file, segmented);
-    if (segmented === null || standing === null) return { kind: 'miss' };
-    const ticket = this.#segments.ticketFor(file, segmented, standing, request);
-    return ticket === null ? { kind: 'miss' } : { kind: ticket.label, ticket };
+    return this.#kept.lookup(file, request);
   }
 
   /**
    * Sends a copy: whole, in ranges, or only its head. Nothing is written when it is `gone`.
    * @param options `offload`: the nginx in front may be told to send the bytes
    */
-  async serve(
+  serve(
     ticket: EntryTicket,
     request: IncomingMessage,
     response: ServerResponse,
     options: { readonly offload?: boolean } = {},
   ): Promise<ServeOutcome> {
-    try {
-      const served =
-        'segmented' in ticket
-          ? await this.#segments.serve(ticket, request, response)
-          : await this.#serveWhole(ticket, request, response, options);
-      return served;
-    } catch (error) {
-      // The NAS may have what cannot be read here; what was begun can only be cut.
-      if (response.headersSent || !this.#ports.diskHealth.failed(error)) throw error;
-      return { kind: 'gone' };
-    }
-  }
-
-  async #serveWhole(
-    ticket: Exclude<EntryTicket, { segmented: unknown }>,
-    request: IncomingMessage,
-    response: ServerResponse,
-    options: { readonly offload?: boolean },
-  ): Promise<ServeOutcome> {
-    const { copy, file, label, heldAtMs, ageSeconds } = ticket;
-    const { sizeBytes } = copy.version;
-    const validators = validatorsOf(copy.version, copy.version.etag, this.#ports.clock.nowMs());
-    const mimeType = file.mimeType ?? copy.mimeType;
-    const head = { ...validators, name: file.name, sizeBytes, mimeType, label, ageSeconds };
-    const exchange = { request, response, offload: options.offload === true };
-    const served = await this.#server.serve(copy.blob, head, exchange, (plan) => {
-      this.#policy.used(file.path, sizeBytes);
-      this.#tally.hit(copy.id, plan.fileBytes, heldAtMs);
-    });
-    if (served.kind === 'answered' || this.#ports.diskHealth.refuses !== null) return served;
-    await this.#shelf.discard({ id: copy.id, blob: copy.blob, sizeBytes });
-    return served;
+    return this.#kept.serve(ticket, { request, response, offload: options.offload === true });
   }
 
   /**
@@ -257,7 +207,7 @@ export class Cache {
     const reservation = await this.#room.reserve(delivered.version.sizeBytes, null);
     if (reservation === null) return 'no_room';
     try {
-      await this.#publish(delivered);
+      await this.#entries.keepWhole(delivered);
       return 'admitted';
     } finally {
       reservation.release();
@@ -274,21 +224,17 @@ export class Cache {
    * @returns null where there is none, or one of another version
    */
   copyOf(file: LocatedFile): KeptEntry | null {
-    const copy = this.#copies.find(file.path);
-    if (copy === null || this.#standing.of(file, copy) === null) return null;
-    const { id, blob, version } = copy;
-    return { id, blob, file: this.#blobs.pathOf(blob), sizeBytes: version.sizeBytes };
+    return this.#kept.copyOf(file);
   }
 
   isKept(path: string): boolean {
-    return this.#copies.isKept(path) || this.#segments.isWhole(path);
+    return this.#entries.isKept(path);
   }
 
   /** Drops the copies at and below a path, as after a delete, rename or move; `''` drops all. */
   async drop(path: string): Promise<void> {
     this.#downloads.doom(path);
-    await this.#shelf.discardBelow(path);
-    await this.#segments.drop(path);
+    await this.#entries.discardBelow(path);
   }
 
   /** A file or folder was deleted on the NAS: its copies go, and nothing of it is pinned. */
@@ -301,15 +247,13 @@ export class Cache {
   async moved(from: string, to: string): Promise<void> {
     await this.drop(to);
     this.#downloads.doom(from);
-    await this.#shelf.move(from, to);
-    this.#segments.move(from, to);
+    await this.#entries.move(from, to);
     this.background.pins.moved(from, to);
   }
 
   /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
-  async empty(path: string): Promise<void> {
-    await this.#shelf.discardBelow(path, 'unpinned');
-    await this.#segments.empty(path);
+  empty(path: string): Promise<void> {
+    return this.#kept.empty(path);
   }
 
   /** Makes room on the disk for an upload of so many bytes, giving up copies. */
@@ -342,21 +286,17 @@ interface Assembled {
   readonly copies: EntryRows;
   readonly segmentRows: SegmentRows;
   readonly blobs: BlobStore;
-  readonly shelf: EntryStore;
-  readonly segmentShelf: SegmentStore;
+  readonly entries: EntryStore;
   readonly tally: CacheCounters;
   readonly room: Room;
   readonly policy: CachePolicy;
   readonly downloads: Downloads;
-  readonly segments: SegmentedFiles;
-  readonly standing: Standing;
+  readonly kept: KeptEntries;
   readonly fetcher: Fetcher;
   readonly pool: BufferPool;
   readonly scrub: Scrub;
   /** Writes down what was used a moment ago. */
   readonly flushUses: () => void;
-  /** Keeps a whole, synced file in place of what its path had. */
-  readonly publish: (file: DownloadedFile) => Promise<void>;
 }
 
 /** Builds the parts of a cache from what it is given. */
@@ -365,8 +305,8 @@ function assemble(ports: CacheDeps): Assembled {
   const copies = new EntryRows(store);
   const segmentRows = new SegmentRows(store);
   const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
-  const shelf = new EntryStore(copies, blobs, clock);
-  const segmentShelf = new SegmentStore(segmentRows, blobs, clock, shelf, ports.diskHealth);
+  const { diskHealth } = ports;
+  const entries = new EntryStore({ copies, segments: segmentRows, blobs, clock, diskHealth });
   const tally = new CacheCounters({ ...ports, copies, dayOf: localDays(ports.timeZone) });
   const touches = new SegmentTouches(store, segmentRows, clock);
   const pool = servingPool();
@@ -377,24 +317,18 @@ function assemble(ports: CacheDeps): Assembled {
   const threshold = ports.evictionThreshold;
   const limitBytes = (): number => room.limitBytes();
   const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
-  const kept = { copies, segments: segmentRows, blobs };
-  const room: Room = new Room({ ...ports, ...kept, policy, flushUses, threshold });
-  // Of a path there is a whole copy or segments, never both: the newer goes in place of the older.
-  const publish = async (file: DownloadedFile): Promise<void> => {
-    await shelf.keep(file);
-    await segmentShelf.discardFile(file.path);
-  };
+  const rows = { copies, segments: segmentRows, blobs };
+  const room: Room = new Room({ ...ports, ...rows, policy, flushUses, threshold });
   const storageFailed = failureTeller(ports);
-  const toDownload = { blobs, shelf: segmentShelf, clock, publish, storageFailed };
-  const deps = { ...toDownload, reserve: reserveIn(room) };
+  const deps = { blobs, entries, clock, reserve: reserveIn(room), storageFailed };
   const downloads = new Downloads((origin, target) => new Download(deps, origin, target));
-  const common = { clock, pool, tally, touches };
-  const segments = new SegmentedFiles({ ...common, rows: segmentRows, shelf: segmentShelf });
-  const fetcher = new Fetcher({ ...common, downloads, segments, room, policy });
   const standing = new Standing((...which) => files.mayRead(...which), clock);
-  const stock = { copies, segmentRows, blobs, shelf, segmentShelf, tally, room, policy };
-  const scrub = new Scrub({ ...stock, rows: new ScrubRows(store), health: ports.diskHealth });
-  return { ...stock, scrub, downloads, segments, standing, fetcher, pool, publish, flushUses };
+  const stock = { copies, segmentRows, blobs, entries, tally, room, policy };
+  const serving = { ...stock, clock, pool, touches, diskHealth };
+  const kept = new KeptEntries({ ...serving, standing });
+  const fetcher = new Fetcher({ ...serving, downloads, kept });
+  const scrub = new Scrub({ ...stock, rows: new ScrubRows(store), health: diskHealth });
+  return { ...stock, scrub, downloads, kept, fetcher, pool, flushUses };
 }
 
 /**

@@ -262,6 +262,54 @@ describe('Cache', function () {
       assert.equal(labelOf(await bench.get('alice/v.bin')), '200 hit');
     });
 
+    it('keeps all of a file of which somebody reads a part far within', async () => {
+      const bytes = patterned(2 * MB);
+      bench.nas.put('alice/v.bin', bytes);
+      const far = await bench.get('alice/v.bin', { range: 'bytes=2000000-2000099' });
+      assert.equal(labelOf(far), '206 miss');
+      assert.ok(far.body.equals(bytes.subarray(2_000_000, 2_000_100)));
+      await until(() => bench.cache.isKept('alice/v.bin'));
+      const asked = bench.nas.calls.filter((call) => call.startsWith('download'));
+      assert.deepEqual(
+        asked.map((call) => call.split(' ')[3]).filter((stretch) => stretch !== '0-0'),
+        [`2000000-${2 * MB - 1}`, '0-1999999'],
+      );
+      assert.ok((await bench.get('alice/v.bin')).body.equals(bytes));
+    });
+
+    it('ends a part of a file that still comes only where its version stands', async () => {
+      const bytes = patterned(MB);
+      bench.nas.put('alice/v.bin', bytes, { checksum: null });
+      const body = byHand('alice/v.bin');
+      const whole = bench.get('alice/v.bin');
+      await until(() => bench.downloads() === 1);
+      body.write(bytes.subarray(0, MB / 2));
+      await settled();
+      const good = await bench.get('alice/v.bin', { range: 'bytes=0-99' });
+      assert.deepEqual([good.cut, good.body.length], [false, 100]);
+      const before = { checksum: null, modifiedAt: '2026-02-21T11:00:00.000001Z' };
+      const part = bench.get('alice/v.bin', { range: 'bytes=100-199' });
+      bench.nas.put('alice/v.bin', patterned(MB, 3), before);
+      const torn = await part;
+      assert.ok(torn.cut && torn.body.length < 100, `${torn.body.length} bytes`);
+      assert.equal((await whole).cut, true);
+      body.destroy();
+    });
+
+    it('ends a fetch at once that nobody reads and nobody may keep', async () => {
+      const bytes = patterned(MB);
+      bench.nas.put('alice/v.bin', bytes);
+      const body = byHand('alice/v.bin');
+      const reader = bench.begin('alice/v.bin');
+      await until(() => bench.downloads() === 1);
+      body.write(bytes.subarray(0, MB / 4));
+      (await reader).abort();
+      await settled();
+      await bench.cache.drop('alice');
+      await until(() => body.destroyed && bench.onDisk('fills').length === 0);
+      assert.equal(bench.cache.isKept('alice/v.bin'), false);
+    });
+
     for (const [what, at] of [
       ['at once', 0],
       ['in the middle', MB],

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { Download } from '../../../nodes/lib/cache/download/download.ts';
 import type { Origin } from '../../../nodes/lib/cache/download/origin.ts';
 import type { BlobStore } from '../../../nodes/lib/cache/entries/blob-store.ts';
-import type { SegmentStore } from '../../../nodes/lib/cache/entries/entry-store.ts';
+import type { EntryStore } from '../../../nodes/lib/cache/entries/entry-store.ts';
 import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 
 const MB = 1024 * 1024;
@@ -41,10 +41,9 @@ function onFullDisk(sizeBytes: number, hasRoom: boolean) {
   const download = new Download(
     {
       blobs,
-      shelf: { find: () => null } as unknown as SegmentStore,
+      entries: { segmented: () => null } as unknown as EntryStore,
       clock: { monotonicMs: () => 0 },
       reserve: () => Promise.resolve(hasRoom ? room : null),
-      publish: () => Promise.reject(new Error('must not be published')),
       storageFailed: (cause) => faults.push((cause as { code?: string }).code),
     },
     origin,

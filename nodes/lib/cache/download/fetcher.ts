@@ -17,7 +17,7 @@ import {
   sendFromOrigin,
   servePast,
 } from '../serve/respond.ts';
-import type { SegmentedFiles, SegmentTouches } from '../serve/segmented.ts';
+import type { KeptEntries, SegmentTouches } from '../serve/kept.ts';
 import type { CacheCounters } from '../stats/stats.ts';
 import type { Download, Downloads } from './download.ts';
 import type { DownloadHead, Origin, OriginFault } from './origin.ts';
@@ -30,7 +30,7 @@ export type FetchOutcome =
 
 export interface FetcherDeps {
   readonly downloads: Downloads;
-  readonly segments: SegmentedFiles;
+  readonly kept: KeptEntries;
   readonly touches: SegmentTouches;
   readonly room: Room;
   readonly policy: Pick<CachePolicy, 'used'>;
@@ -128,7 +128,7 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered | { readonly kind: 'no_storage' }> {
-    const { downloads, room, segments } = this.#deps;
+    const { downloads, room, kept } = this.#deps;
     const { path, mimeType, ownerId } = file;
     // No await from here until it is joined: one download a version.
     const running = downloads.find(path, version);
@@ -144,7 +144,7 @@ export class Fetcher {
       isPartial: wanted !== null,
     };
     download.join(reader);
-    return segments.reading(path, async () => {
+    return kept.reading(path, async () => {
       try {
         const opened = await download.begin(reader);
         if (opened.kind !== 'open') return opened;

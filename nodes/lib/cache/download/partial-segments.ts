@@ -4,10 +4,10 @@ import { crc32 } from 'node:zlib';
 import { sameVersion } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, TempFile } from '../entries/blob-store.ts';
-import type { SegmentStore } from '../entries/entry-store.ts';
+import type { EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import { Layout } from '../entries/segment-rows.ts';
-import type { DownloadedFile, DownloadTarget, Reservation } from '../entries/space.ts';
+import type { DownloadTarget, Reservation } from '../entries/space.ts';
 import type { DownloadHead } from './origin.ts';
 import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
 
@@ -39,9 +39,9 @@ export class PresentSegments {
   takeUp(): DownloadHead | null {
     if (this.layout.isOneSegment) return null;
     const { path, version } = this.#target;
-    const file = this.#deps.shelf.find(path);
+    const file = this.#deps.entries.segmented(path);
     if (file === null || !sameVersion(file.version, version)) return null;
-    for (const number of this.#deps.shelf.numbers(file.id)) {
+    for (const number of this.#deps.entries.numbers(file.id)) {
       this.arrivals.present.add(this.layout.start(number), this.layout.end(number));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
@@ -85,7 +85,7 @@ export class PresentSegments {
       return { fd: growing.fd, start, end, id: null, close: () => growing.release() };
     }
     const { path, version } = this.#target;
-    const kept = await this.#deps.shelf.open(path, version, number);
+    const kept = await this.#deps.entries.openSegment(path, version, number);
     if (kept === null) {
       if (this.growing.get(number) === undefined) this.arrivals.present.remove(start, end);
       return null;
@@ -291,12 +291,10 @@ function writeSome(fd: number, chunk: Buffer, position: number): Promise<number>
 /** What downloads work with. */
 export interface DownloadDeps {
   readonly blobs: BlobStore;
-  readonly shelf: SegmentStore;
+  readonly entries: EntryStore;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Holds room for one segment of a file; null when there is none. */
   readonly reserve: (target: DownloadTarget, bytes: number) => Promise<Reservation | null>;
-  /** Keeps a file of one segment. */
-  readonly publish: (file: DownloadedFile) => Promise<void>;
   /** A disk fault, for the log. */
   readonly storageFailed: (cause: unknown) => void;
 }

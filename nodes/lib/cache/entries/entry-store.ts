@@ -10,68 +10,6 @@ const DROP_BATCH = 200;
 /** A row and an entry of an index each. */
 const MOVE_BATCH = 500;
 
-/** Rows and blobs, put up and taken down together. */
-export class EntryStore {
-  readonly #copies: EntryRows;
-  readonly #blobs: BlobStore;
-  readonly #clock: Pick<Clock, 'nowMs'>;
-
-  constructor(copies: EntryRows, blobs: BlobStore, clock: Pick<Clock, 'nowMs'>) {
-    this.#copies = copies;
-    this.#blobs = blobs;
-    this.#clock = clock;
-  }
-
-  /**
-   * Keeps a whole, synced file. The row first, then the rename, in one turn: a crash between leaves
-   * a row without a file, which is found out at the first open, where the reverse would leave a
-   * file nobody knows of.
-   */
-  async keep(file: DownloadedFile): Promise<void> {
-    const { path, version, sha256, mimeType, ownerId } = file;
-    const blob = this.#blobs.newName();
-    const nowMs = this.#clock.nowMs();
-    const copy = { path, version, sha256, mimeType, ownerId, blob, validatedAtMs: nowMs };
-    const replaced = this.#copies.replace(copy, nowMs);
-    try {
-      this.#blobs.moveIn(file.file, blob);
-    } catch (error) {
-      const row = this.#copies.find(path);
-      if (row?.blob === blob)
-        this.#copies.remove({ id: row.id, blob, sizeBytes: version.sizeBytes });
-      throw error;
-    } finally {
-      if (replaced !== null) await this.#blobs.remove(replaced);
-    }
-  }
-
-  async discard(entry: Pick<Victim, 'id' | 'blob' | 'sizeBytes'>): Promise<void> {
-    await this.#blobs.remove(entry.blob);
-    this.#copies.remove(entry);
-  }
-
-  /** Discards the copy of one path, if there is one. */
-  async discardCopy(path: string): Promise<void> {
-    const copy = this.#copies.find(path);
-    if (copy === null) return;
-    await this.discard({ id: copy.id, blob: copy.blob, sizeBytes: copy.version.sizeBytes });
-  }
-
-  /** What lay at or below a path lies at another now, where nothing is kept. */
-  async move(from: string, to: string): Promise<void> {
-    while (this.#copies.move(from, to, MOVE_BATCH) === MOVE_BATCH) await setImmediate();
-  }
-
-  /** Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned. */
-  async discardBelow(path: string, which: 'all' | 'unpinned' = 'all'): Promise<void> {
-    for (;;) {
-      const entries = this.#copies.below(path, DROP_BATCH, which === 'all' ? 1 : 0);
-      for (const entry of entries) await this.discard(entry);
-      if (entries.length < DROP_BATCH) return;
-    }
-  }
-}
-
 /** A full, proved and synced segment on its way into the cache. */
 interface SealedSegment {
   readonly target: DownloadTarget;
@@ -84,127 +22,188 @@ interface SealedSegment {
   readonly file: string;
 }
 
-/** Rows and blobs of segments, put up and taken down together. */
-export class SegmentStore {
-  readonly #rows: SegmentRows;
-  readonly #blobs: BlobStore;
-  readonly #clock: Pick<Clock, 'nowMs'>;
-  readonly #whole: Pick<EntryStore, 'discardCopy'>;
-  readonly #health: DiskHealth;
+interface EntryStoreDeps {
+  readonly copies: EntryRows;
+  readonly segments: SegmentRows;
+  readonly blobs: BlobStore;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly diskHealth: DiskHealth;
+}
 
-  /** @param whole where copies in one lie: of a path there is one or segments, never both */
-  constructor(
-    rows: SegmentRows,
-    blobs: BlobStore,
-    clock: Pick<Clock, 'nowMs'>,
-    whole: Pick<EntryStore, 'discardCopy'>,
-    health: DiskHealth,
-  ) {
-    this.#rows = rows;
-    this.#blobs = blobs;
-    this.#clock = clock;
-    this.#whole = whole;
-    this.#health = health;
+/**
+ * Rows and blobs of all that is kept, put up and taken down together.
+ *
+ * - What is kept was synced before. Then the row, then the rename, in one turn: a crash between
+ *   leaves a row without a file, which is found out at the first open, where the reverse would leave
+ *   a file nobody knows of. What goes loses its file first, for the same reason.
+ * - Of a path there is one entry, whole or in segments, and of one version: the newer goes in place
+ *   of the older.
+ * - A blob's name is random and belongs to one version for ever; it is learnt from the row.
+ */
+export class EntryStore {
+  readonly #deps: EntryStoreDeps;
+
+  constructor(deps: EntryStoreDeps) {
+    this.#deps = deps;
   }
 
-  find(path: string): SegmentedFile | null {
-    return this.#rows.find(path);
+  /** Keeps a whole, synced file. */
+  async keepWhole(file: DownloadedFile): Promise<void> {
+    const { copies, blobs, clock } = this.#deps;
+    const { path, version, sha256, mimeType, ownerId } = file;
+    const blob = blobs.newName();
+    const nowMs = clock.nowMs();
+    const copy = { path, version, sha256, mimeType, ownerId, blob, validatedAtMs: nowMs };
+    const replaced = copies.replace(copy, nowMs);
+    await this.#moveIn(file.file, blob, replaced === null ? [] : [replaced], () => {
+      const row = copies.find(path);
+      if (row?.blob === blob) copies.remove({ id: row.id, blob, sizeBytes: version.sizeBytes });
+    });
+    await this.discardSegmentsOf(path);
+  }
+
+  /** Keeps a segment of a larger file. */
+  async keepSegment(segment: SealedSegment): Promise<void> {
+    const { segments, blobs, clock } = this.#deps;
+    const { path, ownerId } = segment.target;
+    const blob = blobs.newName();
+    const nowMs = clock.nowMs();
+    const { version, mimeType, number, crc32 } = segment;
+    const file = { path, version, mimeType, ownerId, validatedAtMs: nowMs };
+    const replaced = segments.keep({ file, number, blob, crc32 }, nowMs);
+    await this.#moveIn(segment.file, blob, replaced, () => {
+      const kept = segments.find(path);
+      const row = kept === null ? null : segments.segment(kept.id, number);
+      if (row?.blob === blob) segments.remove(row);
+    });
+    await this.#discardWholeOf(path);
+  }
+
+  /** @param undo forgets the row, where the file could not be moved */
+  async #moveIn(
+    file: string,
+    blob: string,
+    replaced: readonly string[],
+    undo: () => void,
+  ): Promise<void> {
+    const { blobs } = this.#deps;
+    try {
+      blobs.moveIn(file, blob);
+    } catch (error) {
+      undo();
+      throw error;
+    } finally {
+      for (const old of replaced) await blobs.remove(old);
+    }
+  }
+
+  /** What is kept of a path in segments. */
+  segmented(path: string): SegmentedFile | null {
+    return this.#deps.segments.find(path);
   }
 
   numbers(fileId: number): Iterable<number> {
-    return this.#rows.numbers(fileId);
+    return this.#deps.segments.numbers(fileId);
   }
 
-  /** Keeps a segment: the row first, then the rename, in one turn, as whole copies are kept. */
-  async keep(segment: SealedSegment): Promise<void> {
-    const { path, ownerId } = segment.target;
-    const blob = this.#blobs.newName();
-    const nowMs = this.#clock.nowMs();
-    const { version, mimeType, number, crc32 } = segment;
-    const file = { path, version, mimeType, ownerId, validatedAtMs: nowMs };
-    const replaced = this.#rows.keep({ file, number, blob, crc32 }, nowMs);
-    try {
-      this.#blobs.moveIn(segment.file, blob);
-    } catch (error) {
-      const row = this.#segmentOf(path, number);
-      if (row?.blob === blob) this.#rows.remove(row);
-      throw error;
-    } finally {
-      for (const old of replaced) await this.#blobs.remove(old);
-    }
-    await this.#whole.discardCopy(path);
+  /** Whether every byte of a path is here. */
+  isKept(path: string): boolean {
+    return this.#deps.copies.isKept(path) || this.#deps.segments.isWhole(path);
   }
 
-  /** The whole file was hashed, where all of it is here. */
+  /** A file kept in segments was hashed as a whole, where all of it is here. */
   hashed(path: string, sha256: string): void {
-    const file = this.#rows.find(path);
+    const { segments } = this.#deps;
+    const file = segments.find(path);
     if (file !== null && file.heldBytes === file.version.sizeBytes) {
-      this.#rows.files.hashed(file.id, sha256);
+      segments.files.hashed(file.id, sha256);
     }
   }
 
   /** Opens a segment of one version; null when it is not there, or not as it was kept. */
-  async open(
+  async openSegment(
     path: string,
     version: FileVersion,
     number: number,
   ): Promise<{ readonly segment: KeptSegment; readonly blob: OpenBlob } | null> {
-    const file = this.#rows.find(path);
+    const { segments, diskHealth } = this.#deps;
+    const file = segments.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
-    const segment = this.#rows.segment(file.id, number);
+    const segment = segments.segment(file.id, number);
     if (segment === null) return null;
     const blob = await this.#openBlob(segment);
     if (blob !== null) return { segment, blob };
     // On a disk that is gone for now nothing is lost that is missing.
-    if (this.#health.refuses === null) await this.discard(segment);
+    if (diskHealth.refuses === null) await this.discardSegment(segment);
     return null;
   }
 
   async #openBlob({ blob, sizeBytes }: KeptSegment): Promise<OpenBlob | null> {
     try {
-      return await this.#blobs.openBlob(blob, sizeBytes);
+      return await this.#deps.blobs.openBlob(blob, sizeBytes);
     } catch (error) {
-      if (!this.#health.failed(error)) throw error;
+      if (!this.#deps.diskHealth.failed(error)) throw error;
       return null;
     }
   }
 
-  async discard(segment: Pick<KeptSegment, 'id' | 'blob'>): Promise<void> {
-    await this.#blobs.remove(segment.blob);
-    this.#rows.remove(segment);
+  async discardWhole(entry: Pick<Victim, 'id' | 'blob' | 'sizeBytes'>): Promise<void> {
+    await this.#deps.blobs.remove(entry.blob);
+    this.#deps.copies.remove(entry);
   }
 
-  /** Discards what lies at or below a path. */
-  discardBelow(path: string): Promise<void> {
-    return this.#discard(path, 1, () => false);
+  async discardSegment(segment: Pick<KeptSegment, 'id' | 'blob'>): Promise<void> {
+    await this.#deps.blobs.remove(segment.blob);
+    this.#deps.segments.remove(segment);
   }
 
-  /** As {@link discardBelow} without what somebody pinned, and without some files. */
-  discardUnpinned(path: string, isSpared: (fileId: number) => boolean): Promise<void> {
-    return this.#discard(path, 0, isSpared);
+  /** What lay at or below a path lies at another now, where nothing is kept. */
+  async move(from: string, to: string): Promise<void> {
+    const { copies, segments } = this.#deps;
+    while (copies.move(from, to, MOVE_BATCH) === MOVE_BATCH) await setImmediate();
+    segments.files.move(from, to);
   }
 
-  async #discard(
+  /**
+   * Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned.
+   * @param isSpared whether a file kept in segments stays too, by its id
+   */
+  async discardBelow(
+    path: string,
+    which: 'all' | 'unpinned' = 'all',
+    isSpared: (fileId: number) => boolean = () => false,
+  ): Promise<void> {
+    const pinned = which === 'all' ? 1 : 0;
+    for (;;) {
+      const entries = this.#deps.copies.below(path, DROP_BATCH, pinned);
+      for (const entry of entries) await this.discardWhole(entry);
+      if (entries.length < DROP_BATCH) break;
+    }
+    await this.#discardSegments(path, pinned, isSpared);
+  }
+
+  /** Discards the segments of one path, if there are any. */
+  async discardSegmentsOf(path: string): Promise<void> {
+    if (this.segmented(path) !== null) await this.#discardSegments(path, 1, () => false);
+  }
+
+  async #discardWholeOf(path: string): Promise<void> {
+    const copy = this.#deps.copies.find(path);
+    if (copy === null) return;
+    await this.discardWhole({ id: copy.id, blob: copy.blob, sizeBytes: copy.version.sizeBytes });
+  }
+
+  async #discardSegments(
     path: string,
     pinned: 0 | 1,
     isSpared: (fileId: number) => boolean,
   ): Promise<void> {
     let afterId = 0;
     for (;;) {
-      const segments = this.#rows.below(path, DROP_BATCH, pinned, afterId);
-      for (const segment of segments) if (!isSpared(segment.fileId)) await this.discard(segment);
+      const segments = this.#deps.segments.below(path, DROP_BATCH, pinned, afterId);
+      for (const one of segments) if (!isSpared(one.fileId)) await this.discardSegment(one);
       if (segments.length < DROP_BATCH) return;
       afterId = segments.at(-1)?.id ?? afterId;
     }
-  }
-
-  /** Discards the segments of one path. */
-  async discardFile(path: string): Promise<void> {
-    if (this.#rows.find(path) !== null) await this.discardBelow(path);
-  }
-
-  #segmentOf(path: string, number: number): KeptSegment | null {
-    const file = this.#rows.find(path);
-    return file === null ? null : this.#rows.segment(file.id, number);
   }
 }

@@ -7,10 +7,10 @@ import type { Fetcher } from '../download/fetcher.ts';
 import type { Origin, OriginFault } from '../download/origin.ts';
 import type { Reader } from '../download/ranges.ts';
 import { type EntryRows, holds } from '../entries/entry-rows.ts';
+import type { EntryStore } from '../entries/entry-store.ts';
 import { isSegmented } from '../entries/segment-rows.ts';
 import type { CacheDeps, Room } from '../entries/space.ts';
 import { Holdings, Pins } from '../pins/pins.ts';
-import type { SegmentedFiles } from '../serve/segmented.ts';
 import type { CountedDay } from '../stats/stats-rows.ts';
 import type { CacheCounters } from '../stats/stats.ts';
 import { PrefetchRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
@@ -19,7 +19,7 @@ interface BackgroundDeps {
   readonly cache: Pick<CacheDeps, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
   readonly copies: EntryRows;
   readonly downloads: Downloads;
-  readonly segments: SegmentedFiles;
+  readonly entries: EntryStore;
   readonly fetcher: Fetcher;
   readonly room: Room;
   readonly tally: CacheCounters;
@@ -35,13 +35,13 @@ export class Background {
 
   constructor(deps: BackgroundDeps) {
     this.#deps = deps;
-    const { downloads, segments, copies, tally, room } = deps;
+    const { downloads, entries, copies, tally, room } = deps;
     const { store, clock } = deps.cache;
     const limitBytes = (): number => room.limitBytes();
     const capacityBytes = (): number => room.capacityBytes();
     this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
     this.holdings = new Holdings({ store, clock });
-    this.#ahead = new Ahead({ store, downloads, segments, copies, tally, limitBytes });
+    this.#ahead = new Ahead({ store, downloads, entries, copies, tally, limitBytes });
   }
 
   /** Whether the NAS gives bytes to a caller at this moment. */
@@ -124,7 +124,7 @@ interface AheadOptions {
 interface AheadDeps {
   readonly store: Store;
   readonly downloads: Downloads;
-  readonly segments: SegmentedFiles;
+  readonly entries: EntryStore;
   readonly copies: EntryRows;
   readonly tally: CacheCounters;
   readonly limitBytes: () => number;
@@ -198,9 +198,9 @@ class Ahead {
   }
 
   #holdsSegments(path: string, version: FileVersion): boolean {
-    const { segments } = this.#deps;
-    const segmented = segments.find(path);
-    return segmented !== null && holds(segmented, version) && segments.isWhole(path);
+    const { entries } = this.#deps;
+    const segmented = entries.segmented(path);
+    return segmented !== null && holds(segmented, version) && entries.isKept(path);
   }
 }
 

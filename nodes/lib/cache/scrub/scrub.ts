@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { BlobStore, OpenBlob } from '../entries/blob-store.ts';
 import type { EntryRows } from '../entries/entry-rows.ts';
-import type { SegmentStore, EntryStore } from '../entries/entry-store.ts';
+import type { EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import { Layout, type SegmentedFile, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DiskHealth } from '../entries/space.ts';
@@ -12,8 +12,7 @@ export interface ScrubDeps {
   readonly rows: ScrubRows;
   readonly copies: EntryRows;
   readonly segmentRows: SegmentRows;
-  readonly shelf: EntryStore;
-  readonly segmentShelf: SegmentStore;
+  readonly entries: EntryStore;
   readonly blobs: BlobStore;
   readonly health: DiskHealth;
 }
@@ -133,7 +132,7 @@ export class Scrub {
   }
 
   async #dropIfDamaged(kept: CheckedBlob): Promise<boolean> {
-    const { blobs, rows, shelf, segmentShelf } = this.#deps;
+    const { blobs, rows, entries } = this.#deps;
     // It may have been evicted or replaced since it was listed.
     if (!rows.isKnown(kept.blob)) return false;
     const blob = await blobs.openBlob(kept.blob, kept.sizeBytes);
@@ -145,19 +144,19 @@ export class Scrub {
       }
       if (!rows.isKnown(kept.blob)) return false;
     }
-    await (kept.kind === 'copy' ? shelf.discard(kept) : segmentShelf.discard(kept));
+    await (kept.kind === 'copy' ? entries.discardWhole(kept) : entries.discardSegment(kept));
     return true;
   }
 
   /** A file that came together in any order, against the checksum the NAS has of it. */
   async #hashWhole(): Promise<void> {
-    const { segmentRows, segmentShelf } = this.#deps;
+    const { segmentRows, entries } = this.#deps;
     const file = segmentRows.files.unhashed();
     if (file === null || !this.#mayGoOn) return;
     const sha256 = await this.#hashOf(file);
     if (sha256 === null) return;
-    if (sha256 === file.version.checksum) segmentShelf.hashed(file.path, sha256);
-    else await segmentShelf.discardFile(file.path);
+    if (sha256 === file.version.checksum) entries.hashed(file.path, sha256);
+    else await entries.discardSegmentsOf(file.path);
   }
 
   /** Null where a segment went meanwhile. */
@@ -165,7 +164,7 @@ export class Scrub {
     const hash = createHash('sha256');
     const { count } = new Layout(file.version.sizeBytes);
     for (let number = 0; number < count; number += 1) {
-      const opened = await this.#deps.segmentShelf.open(file.path, file.version, number);
+      const opened = await this.#deps.entries.openSegment(file.path, file.version, number);
       if (opened === null || !this.#mayGoOn) return null;
       try {
         const isRead = await readAll(opened.blob, opened.segment.sizeBytes, (bytes) => {

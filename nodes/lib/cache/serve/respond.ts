@@ -24,7 +24,7 @@ import {
   type OriginFault,
   standsStill,
 } from '../download/origin.ts';
-import { type BlobStore, SMALL_FILE_BYTES } from '../entries/blob-store.ts';
+import { SMALL_FILE_BYTES } from '../entries/blob-store.ts';
 import { etagOf } from '../entries/entry-rows.ts';
 import { type ReadAt, readLater } from '../entries/open-blobs.ts';
 import { type BufferPool, type Extent, ResponseWriter, readExactly, sendExtent } from './extent.ts';
@@ -112,13 +112,6 @@ export function fileSource(
     send: async (outlet, range) => (await sendExtent(outlet, extent, range, pool)).kind === 'sent',
     small: ({ first, last }) => readExactly(file.read, first, Buffer.allocUnsafe(last - first + 1)),
   };
-}
-
-/** A whole file in memory. */
-function memorySource(bytes: Buffer): PartSource {
-  const stretch = ({ first, last }: ByteRange): Buffer =>
-    first === 0 && last === bytes.length - 1 ? bytes : bytes.subarray(first, last + 1);
-  return { send: (outlet, range) => outlet.write(stretch(range)), small: stretch };
 }
 
 /**
@@ -412,106 +405,6 @@ function lengthOf(range: ByteRange): number {
 
 function isSame(a: ByteRange, b: ByteRange): boolean {
   return a.first === b.first && a.last === b.last;
-}
-
-/** One request, and whether the nginx it came through may send the bytes of its answer. */
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly offload: boolean;
-}
-
-/** Where deploy/nginx.conf lets nginx find the blobs, and nobody else. */
-const BLOBS_LOCATION = '/_balupi/blobs';
-
-/** What nginx knows better, as it sends the bytes. */
-const NGINX_SETS: readonly string[] = ['Content-Length', 'Content-Range'];
-
-/** Conditions nginx would judge again, by a file whose time and tag are not the NAS's. */
-const JUDGED_AGAIN = ['if-match', 'if-unmodified-since'] as const;
-
-/**
- * Whether nginx can send exactly what was planned: the whole file, or the one range that it reads
- * from the request as well. All else, such as several ranges, is sent from here.
- */
-function nginxCanSend({ request, offload }: Exchange, plan: AnswerPlan): boolean {
-  if (!offload || request.method !== 'GET' || plan.parts.length !== 1) return false;
-  if (JUDGED_AGAIN.some((name) => request.headers[name] !== undefined)) return false;
-  return plan.statusCode === 206 || request.headers.range === undefined;
-}
-
-/** Tells nginx which file to send (its `X-Accel-Redirect`), with all headers but its own. */
-function handToNginx(response: ServerResponse, plan: AnswerPlan, blob: string): void {
-  const headers: OutgoingHttpHeaders = {
-    'X-Accel-Redirect': `${BLOBS_LOCATION}/${blob.slice(0, 2)}/${blob}`,
-  };
-  for (const [name, value] of Object.entries(plan.headers)) {
-    if (!NGINX_SETS.includes(name)) headers[name] = value;
-  }
-  // With a whole file nginx says it by itself, with a range it does not (measured on 1.22).
-  if (plan.statusCode === 200) delete headers['Accept-Ranges'];
-  response.writeHead(200, headers);
-  response.end();
-}
-
-/** `gone`: the blob is missing or damaged, and nothing was written. */
-type BlobServed =
-  | { readonly kind: 'answered'; readonly plan: AnswerPlan; readonly whole: boolean }
-  | { readonly kind: 'gone' };
-
-const GONE: BlobServed = { kind: 'gone' };
-
-/** Sends kept files to callers who were found to be allowed them. */
-export class EntryServer {
-  readonly #blobs: BlobStore;
-  readonly #pool: BufferPool;
-
-  constructor(blobs: BlobStore, pool: BufferPool) {
-    this.#blobs = blobs;
-    this.#pool = pool;
-  }
-
-  /** @param onPlan told what will be sent, before the first byte of it */
-  async serve(
-    blob: string,
-    head: FileHead,
-    exchange: Exchange,
-    onPlan: (plan: AnswerPlan) => void,
-  ): Promise<BlobServed> {
-    const { sizeBytes } = head;
-    if (sizeBytes > SMALL_FILE_BYTES) return this.#fromDisk(blob, head, exchange, onPlan);
-    const { request, response } = exchange;
-    const held = this.#blobs.inMemory(blob);
-    const bytes = held ?? (await this.#blobs.readSmall(blob, sizeBytes));
-    if (bytes === null) return GONE;
-    const plan = planAnswer(request, head);
-    onPlan(plan);
-    const whole = await respond(request, response, plan, memorySource(bytes));
-    return { kind: 'answered', plan, whole };
-  }
-
-  async #fromDisk(
-    blob: string,
-    head: FileHead,
-    exchange: Exchange,
-    onPlan: (plan: AnswerPlan) => void,
-  ): Promise<BlobServed> {
-    const { request, response } = exchange;
-    const file = await this.#blobs.openBlob(blob, head.sizeBytes);
-    if (file === null) return GONE;
-    try {
-      const plan = planAnswer(request, head);
-      onPlan(plan);
-      if (nginxCanSend(exchange, plan)) {
-        handToNginx(response, plan, blob);
-        return { kind: 'answered', plan, whole: true };
-      }
-      const source = fileSource(file, head.sizeBytes, this.#pool);
-      return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
-    } finally {
-      await file.close();
-    }
-  }
 }
 
 /**

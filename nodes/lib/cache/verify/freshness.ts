@@ -73,7 +73,7 @@ interface Ticket {
 }
 
 /** A copy kept in one. */
-interface WholeTicket extends Ticket {
+export interface WholeTicket extends Ticket {
   readonly copy: CacheEntry;
 }
 

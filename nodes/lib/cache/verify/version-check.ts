@@ -165,7 +165,7 @@ export class VersionChecks {
     if (verdict === 'same') this.#sha256 = sha256;
     if (verdict !== 'torn') return verdict;
     // Nobody knows which of them it is; those that were kept already may be the torn ones.
-    await this.#deps.shelf.discardFile(path);
+    await this.#deps.entries.discardSegmentsOf(path);
     return 'changed';
   }
 
@@ -204,7 +204,7 @@ export class VersionChecks {
       }
       const { target, isOneSegment } = this.#facts;
       if (this.#sha256 !== null && !isOneSegment)
-        this.#deps.shelf.hashed(target.path, this.#sha256);
+        this.#deps.entries.hashed(target.path, this.#sha256);
     } catch (error) {
       // Their readers have every byte; only keeping them failed.
       this.#deps.storageFailed(error);
@@ -214,7 +214,8 @@ export class VersionChecks {
   async #keepWhole({ path: file }: PartialSegment): Promise<boolean> {
     const { path, ownerId } = this.#facts.target;
     if (!this.#keep || this.#sha256 === null) return false;
-    await this.#deps.publish({ path, ownerId, ...this.#said, sha256: this.#sha256, file });
+    const sha256 = this.#sha256;
+    await this.#deps.entries.keepWhole({ path, ownerId, ...this.#said, sha256, file });
     return true;
   }
 
@@ -223,7 +224,7 @@ export class VersionChecks {
     if (!this.#keep) return false;
     const { target } = this.#facts;
     const { number, path: file } = segment;
-    await this.#deps.shelf.keep({ target, ...this.#said, number, crc32, file });
+    await this.#deps.entries.keepSegment({ target, ...this.#said, number, crc32, file });
     return true;
   }
 
