@@ -104,7 +104,17 @@ function widgetOf(
   });
 }
 
-type Put = (widget: Widget, style?: Readonly<Record<string, string>>) => VNode;
+type Style = Readonly<Record<string, string>>;
+/** @param rows how high the widget is; 0 is as high as it grows */
+type Put = (widget: Widget, rows?: number) => VNode;
+
+/** One object for each height: with another each time, every widget would be drawn anew. */
+const heights = new Map<number, Style>();
+
+function heightOf(rows: number): Style | undefined {
+  if (rows > 0 && !heights.has(rows)) heights.set(rows, { gridRowEnd: `span ${rows}` });
+  return heights.get(rows);
+}
 
 /** How many columns there are for a page, as wide as the window is now. */
 function useColumns(page: () => UiPage | undefined): () => number {
@@ -126,7 +136,8 @@ export function layoutOf(
 ): Component {
   const drawn = { 'ui-template': template, 'ui-event': eventWidget(told, place, socket) };
   const Placed = widgetOf(told, socket, drawn);
-  const put: Put = (widget, style) => h(Placed, { key: widget.id, widget, style });
+  const put: Put = (widget, rows = 0) =>
+    h(Placed, { key: widget.id, widget, style: heightOf(rows) });
   return defineComponent({
     setup() {
       const page = computed(() => told.config.pages[place.route.meta.id]);
@@ -220,6 +231,6 @@ function widgetNode(told: Told, group: Group, widget: Widget, put: Put): VNode {
   };
   const classes = ['nrdb-ui-widget', `nrdb-${widget.type}`, className, state['class']];
   return h('div', { key: widget.id, id: `nrdb-ui-widget-${widget.id}`, class: classes, style }, [
-    put(widget, rows > 0 ? { gridRowEnd: `span ${rows}` } : {}),
+    put(widget, rows),
   ]);
 }

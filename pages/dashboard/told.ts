@@ -88,8 +88,11 @@ export class Told {
     if (message) this.messages[id] = { ...this.messages[id], ...message };
   }
 
+  /** A state that says nothing new draws nothing anew; one comes with every widget that is loaded. */
   #change(id: string, state: Message | null | undefined): void {
-    if (state) this.states[id] = { ...this.states[id], ...state };
+    const now = this.states[id];
+    const changed = Object.entries(state ?? {}).filter(([name, value]) => now?.[name] !== value);
+    if (changed.length > 0) this.states[id] = { ...now, ...Object.fromEntries(changed) };
   }
 
   groupsOf(pageId: string): readonly Group[] {
