@@ -26,8 +26,6 @@ export function start({ connect, parts, compiler, script }: Built): void {
   // The Pi sends by name what this very script has of the parts.
   const socket = connect({ script: new URL(script).pathname.replace('/dashboard/', '') });
   const place = new Place();
-  // Its first use takes long, and there is nothing else to do until the Pi answers.
-  window.balupi.when(Date.now());
   const app = createApp(
     layoutOf(told, place, socket, templateWidget({ told, socket, parts, compiler })),
   );

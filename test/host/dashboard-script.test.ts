@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { runInNewContext } from 'node:vm';
-import { pageScript } from '../../host/dashboard-files.ts';
+import { intlScript, pageScript } from '../../host/dashboard-files.ts';
 import { changesOf } from '../../nodes/lib/viewers/viewers.ts';
 
 interface PageWriting {
@@ -43,6 +43,22 @@ describe('What pages write with', () => {
       [german.number(1_234.5, 2), plain(german.money(-0.5)), german.locale],
       ['1.234,50', '-0,50 €', 'de-DE'],
     );
+  });
+
+  it('has a worker do the first of it, which begins no other and ends', () => {
+    const begun: string[] = [];
+    class Worker {
+      constructor(address: string) {
+        begun.push(address);
+      }
+    }
+    const navigator = { languages: ['en-GB'] };
+    runInNewContext(pageScript('en', 'UTC'), { window: { Worker }, navigator });
+    assert.deepEqual(begun, ['/dashboard/balupi-intl.js']);
+    let ends = 0;
+    const self = { close: () => (ends += 1) };
+    runInNewContext(intlScript('en', 'UTC'), { self, navigator, Worker });
+    assert.deepEqual([begun.length, ends], [1, 1]);
   });
 
   it('reads numbers as anybody writes them', () => {

@@ -21,6 +21,7 @@ const PLACES = [
   '/dashboard/_debug/statestore/dashboard-uploads-uploads',
   '/dashboard/energy.csv?period=day',
   '/dashboard/pwa-192x192.png',
+  '/dashboard/balupi-intl.js',
   '/dashboard/balupi-look.js',
   '/dashboard/balupi-page.js',
   '/dashboard/socket.io/?EIO=4&transport=polling',
@@ -361,6 +362,12 @@ describe('The Dashboard’s door', function () {
       }
       const page = await (await get('/dashboard/', { ...DOCUMENT, Cookie: cookie })).text();
       assert.ok(page.indexOf('balupi-page.js') < page.indexOf('type="module"'));
+    });
+
+    it('gives the worker beside its page a policy of its own, which lets it load nothing', async () => {
+      const sent = await get('/dashboard/balupi-intl.js', { Cookie: cookie });
+      assert.match(sent.headers.get('content-type') ?? '', /javascript/);
+      assert.equal(sent.headers.get('content-security-policy'), "default-src 'none'");
     });
 
     it('gives the energy as CSV, which the API gives over a token', async () => {
