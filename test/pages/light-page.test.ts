@@ -40,9 +40,11 @@ describe('The light page, in a browser', function () {
 
   const ours = (): readonly string[] => fetched.filter((path) => path.includes('/assets/lean-'));
 
-  it('draws our parts with one script and one style, and fetches no compiler for them', async () => {
+  it('draws our parts with one script and one style beside a worker, and fetches no compiler for them', async () => {
+    const worker = page.waitForEvent('worker');
     await page.goto(`${balupi.url}/dashboard/energy`);
     await page.waitForSelector('.bp-measured', { state: 'attached' });
+    assert.equal(new URL((await worker).url()).pathname, '/dashboard/balupi-intl.js');
     const kinds = ours().map((path) => /[^-/]+(?:-\w\w)?\.\w+$/.exec(path)?.[0]);
     assert.deepEqual(kinds.sort(), ['icons.woff2', 'light-de.js', 'light.css']);
   });
