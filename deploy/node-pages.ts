@@ -1,14 +1,5 @@
 /** What the editor shows of each node, written from its declaration: dialog, words and help. */
-import { DECLARATION as CACHE } from '../nodes/lru-cache-store/lru-cache-store.ts';
-import { DECLARATION as ENERGY } from '../nodes/energy-aggregator/energy-aggregator.ts';
-import { DECLARATION as NAS } from '../nodes/nas-proxy/nas-proxy.ts';
-import { DECLARATION as NOTICES } from '../nodes/notices/notices.ts';
-import { DECLARATION as SQL } from '../nodes/sql/sql.ts';
-import { DECLARATION as SYSTEM } from '../nodes/balupi-system/balupi-system.ts';
-import { DECLARATION as TAPO } from '../nodes/tapo-meter/tapo-meter.ts';
-import { DECLARATION as UPLOAD } from '../nodes/upload-queue/upload-queue.ts';
-import { DECLARATION as VIEWER } from '../nodes/viewer/viewer.ts';
-import { DECLARATION as WOL } from '../nodes/wol/wol.ts';
+import { readFileSync } from 'node:fs';
 import {
   type Field,
   type FieldKind,
@@ -22,10 +13,19 @@ import {
 
 type Language = keyof Words;
 
-/** Every node that does one of several things. */
-export const DECLARATIONS: readonly NodeDeclaration[] = [
-  ...[SYSTEM, ENERGY, CACHE, NAS, NOTICES, SQL, TAPO, UPLOAD, VIEWER, WOL],
-];
+const ROOT = new URL('../../', import.meta.url);
+
+/** Every node of package.json that does one of several things, which its file exports. */
+export const DECLARATIONS: readonly NodeDeclaration[] = (
+  await Promise.all(nodeFiles().map((file) => import(new URL(file, ROOT).href)))
+).flatMap(({ DECLARATION }: { DECLARATION?: NodeDeclaration }) => DECLARATION ?? []);
+
+function nodeFiles(): readonly string[] {
+  const { 'node-red': told } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as {
+    'node-red': { nodes: Readonly<Record<string, string>> };
+  };
+  return Object.values(told.nodes);
+}
 
 const LANGUAGES: Readonly<Record<Language, string>> = { en: 'en-US', de: 'de' };
 const GROUPS = ['flow', 'house'] as const;
