@@ -53,6 +53,7 @@ import {
 } from '../lib/operations/operations.ts';
 import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
+import { WORDS } from '../lib/words/words.ts';
 import {
   dashboard,
   deviceTypes,
@@ -356,7 +357,7 @@ async function report({ energy }: Rooms, message: ApiMessage): Promise<unknown> 
     const lines = energy.reports.lines({ ...wish, byDay: resolution === 'day' });
     if (lines.kind !== 'lines') return withAnswer(message, reportRefusal(lines));
     const name = [...new Set([lines.firstDay, lines.lastDay])].join('_');
-    return await sendCsv(message, `energy-${name}.csv`, reportCsv(lines, language));
+    return await sendCsv(message, `energy-${name}.csv`, reportCsv(lines, WORDS.of(language).csv));
   }
   const found = energy.reports.report(wish);
   return withAnswer(

@@ -7,7 +7,7 @@ export type Language = string;
 /**
  * All words of one language, by section: `pages` for what stands in a template as `[[key]]`,
  * `answers` for sentences of the API, `files` for the page Files, `events`, `notices` and `hints` for
- * what is told of the house and its plugs, the others for the pages in front of the Dashboard.
+ * what is told of the house and its plugs, `csv` for how spreadsheets read it, the others for the pages in front of the Dashboard.
  */
 export type Catalogue = typeof ENGLISH;
 

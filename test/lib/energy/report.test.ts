@@ -7,6 +7,7 @@ import type {
   Report,
   ReportWish,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/report.ts';
+import { WORDS } from '../../../nodes/lib/words/words.ts';
 import { Bench } from './energy-bench.ts';
 import { devicesOf, SimulatedPlug, steady } from './simulated-plug.ts';
 
@@ -26,7 +27,7 @@ async function csvOf(bench: Bench, wish: object, language: 'en' | 'de'): Promise
   const outcome = bench.energy.reports.lines({ byDay: false, ...wish });
   assert.equal(outcome.kind, 'lines');
   const pieces: string[] = [];
-  for await (const piece of reportCsv(outcome, language)) pieces.push(piece);
+  for await (const piece of reportCsv(outcome, WORDS.of(language).csv)) pieces.push(piece);
   return pieces.join('').trimEnd().split('\r\n');
 }
 

@@ -271,47 +271,30 @@ function csvLine(bucket: Bucket): string {
   return `${Object.values(pointJson(bucket)).join(',')}\r\n`;
 }
 
-interface CsvWords {
-  readonly head: readonly string[];
-  readonly between: string;
-  /** Tells a spreadsheet that what follows is UTF-8. */
-  readonly mark: string;
-  readonly quality: Readonly<Record<ReturnType<typeof qualityOf>, string>>;
-  readonly number: (value: string) => string;
-  readonly day: (date: string) => string;
-}
+/** The columns, in their order. */
+const CSV_COLUMNS = [
+  ...(['localTime', 'utc', 'minutes', 'plugId', 'plug', 'energy', 'cost'] as const),
+  ...(['coveredMinutes', 'quality', 'feedIn'] as const),
+];
 
-/** The CSV of the plugs in the two ways that spreadsheets read it. */
-const CSV_WORDS: Readonly<Record<'en' | 'de', CsvWords>> = {
-  en: {
-    head: 'local_time,utc,minutes,plug_id,plug,energy_kwh,cost_eur,covered_minutes,quality,feed_in_kwh'.split(
-      ',',
-    ),
-    between: ',',
-    mark: '',
-    quality: { measured: 'measured', estimated: 'estimated', corrected: 'corrected' },
-    number: (value) => value,
-    day: (date) => date,
-  },
-  de: {
-    head: 'Ortszeit;UTC;Minuten;Kennung;Steckdose;Energie (kWh);Kosten (EUR);erfasste Minuten;Qualität;Einspeisung (kWh)'.split(
-      ';',
-    ),
-    between: ';',
-    mark: '\uFEFF',
-    quality: { measured: 'gemessen', estimated: 'geschätzt', corrected: 'berichtigt' },
-    number: (value) => value.replace('.', ','),
-    day: (date) => date.split('-').reverse().join('.'),
-  },
-};
+/**
+ * How a spreadsheet of one language reads a CSV: the names of the columns and qualities, what stands
+ * between two fields and before decimals, and a date with `YYYY`, `MM` and `DD`.
+ */
+export type CsvWords = Readonly<
+  Record<
+    (typeof CSV_COLUMNS)[number] | ReturnType<typeof qualityOf> | 'between' | 'decimal' | 'date',
+    string
+  >
+>;
+
+/** Tells a spreadsheet that what follows is UTF-8; where commas part the fields, programs read it. */
+const UTF8_MARK = '\uFEFF';
 
 /** Hours or days of plugs as CSV (RFC 4180), a piece at a time. */
-export async function* reportCsv(
-  { pages }: ReportLines,
-  language: 'en' | 'de',
-): AsyncGenerator<string> {
-  const words = CSV_WORDS[language];
-  yield `${words.mark}${words.head.join(words.between)}\r\n`;
+export async function* reportCsv({ pages }: ReportLines, words: CsvWords): AsyncGenerator<string> {
+  const mark = words.between === ',' ? '' : UTF8_MARK;
+  yield `${mark}${CSV_COLUMNS.map((column) => words[column]).join(words.between)}\r\n`;
   for await (const page of pages) {
     yield page.map((line) => `${plugLine(line, words).join(words.between)}\r\n`).join('');
   }
@@ -319,9 +302,10 @@ export async function* reportCsv(
 
 function plugLine({ device, bucket, endS, date, minute }: ReportLine, words: CsvWords): string[] {
   const { startS, energyMwh, costUc, coveredS } = bucket;
-  const number = (value: number, digits: number): string => words.number(value.toFixed(digits));
+  const number = (value: number, digits: number): string =>
+    value.toFixed(digits).replace('.', words.decimal);
   return [
-    `${words.day(date)} ${clockTime(minute)}`,
+    `${csvDate(date, words.date)} ${clockTime(minute)}`,
     isoS(startS),
     number((endS - startS) / 60, 0),
     csvText(device.id, words.between),
@@ -329,9 +313,15 @@ function plugLine({ device, bucket, endS, date, minute }: ReportLine, words: Csv
     number(kwh(energyMwh), 6),
     number(cents(costUc) / 100, 6),
     number(coveredS / 60, 1),
-    words.quality[qualityOf(bucket)],
+    words[qualityOf(bucket)],
     number(kwh(bucket.feedInMwh ?? 0), 6),
   ];
+}
+
+/** @param date YYYY-MM-DD */
+function csvDate(date: string, form: string): string {
+  const [year = '', month = '', day = ''] = date.split('-');
+  return form.replace('YYYY', year).replace('MM', month).replace('DD', day);
 }
 
 /** A name is nobody's formula, whatever it begins with, and keeps its separators to itself. */
