@@ -1,5 +1,5 @@
 /** The house rules of docs/ARCHITECTURE.md. test/house.test.ts plants a violation of each. */
-const ROOMS = {
+const MODULES = {
   time: [],
   log: [],
   limits: [],
@@ -27,18 +27,18 @@ const ROOMS = {
   notices: ['accounts', 'events', 'words'],
   setup: [],
   viewers: ['accounts', 'api', 'guard', 'http', 'words'],
-  rooms: ['.+'],
+  services: ['.+'],
 };
 const EVERYONE_MAY_USE = ['time', 'log', 'limits', 'store'];
 
-const roomRules = Object.entries(ROOMS).map(([room, allowed]) => ({
-  name: `room-${room}`,
-  comment: `nodes/lib/${room} may use: ${[...allowed, ...EVERYONE_MAY_USE].join(', ')}`,
+const moduleRules = Object.entries(MODULES).map(([module, allowed]) => ({
+  name: `module-${module}`,
+  comment: `nodes/lib/${module} may use: ${[...allowed, ...EVERYONE_MAY_USE].join(', ')}`,
   severity: 'error',
-  from: { path: `^nodes/lib/${room}/` },
+  from: { path: `^nodes/lib/${module}/` },
   to: {
     path: '^(nodes|host|flows|test|deploy|server|settings|compose)',
-    pathNot: `^nodes/lib/(${[room, ...allowed, ...EVERYONE_MAY_USE].join('|')})/`,
+    pathNot: `^nodes/lib/(${[module, ...allowed, ...EVERYONE_MAY_USE].join('|')})/`,
   },
 }));
 
@@ -62,7 +62,7 @@ const packageRules = Object.keys(PACKAGES).map((name) => ({
 
 module.exports = {
   forbidden: [
-    ...roomRules,
+    ...moduleRules,
     ...packageRules,
     {
       name: 'packages-by-their-door',
@@ -78,7 +78,7 @@ module.exports = {
     },
     {
       name: 'lib-knows-no-framework',
-      comment: 'The rooms know neither Node-RED nor Express.',
+      comment: 'The services know neither Node-RED nor Express.',
       severity: 'error',
       from: { path: '^(nodes|packages/[^/]+)/lib/' },
       to: {
@@ -87,7 +87,7 @@ module.exports = {
     },
     {
       name: 'no-node-to-node',
-      comment: 'Nodes meet in a flow; each imports its own folder and the rooms.',
+      comment: 'Nodes meet in a flow; each imports its own folder and the services.',
       severity: 'error',
       from: { path: '^nodes/(?!lib/)([^/]+)/' },
       to: {

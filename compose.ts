@@ -10,15 +10,15 @@ import {
   system,
   tapo,
 } from './compose/meters.ts';
-import { dns, handshake, nasRoom, passedRooms } from './compose/nas.ts';
+import { dns, handshake, nasService, passedServices } from './compose/nas.ts';
 import { accounts, credentials } from './compose/people.ts';
-import type { Site } from './compose/site.ts';
+import type { BuildContext } from './compose/build-context.ts';
 import { SetupFile } from './host/setup/setup-file.ts';
 import type { UpdateTrial } from './host/update-trial.ts';
 import { NewestTimeRows } from './nodes/lib/accounts/accounts.ts';
 import { hear } from './nodes/lib/events/events.ts';
 import type { Log } from './nodes/lib/log/log.ts';
-import type { Rooms } from './nodes/lib/rooms/rooms.ts';
+import type { Services } from './nodes/lib/services/services.ts';
 import { Setup } from './nodes/lib/setup/setup.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
 import { DiskRefusedError, faultOf } from './nodes/lib/store/database-file.ts';
@@ -52,12 +52,12 @@ export interface ComposeDeps {
 }
 
 /**
- * Every room of a BaluPi, built from its settings: the one place that knows them all. Rooms that
+ * Every service of a BaluPi, built from its settings: the one place that knows them all. Services that
  * need each other get a function that asks when it is called, as some are built later.
  */
-export class House {
+export class App {
   readonly data: DataFolder;
-  readonly rooms: Rooms;
+  readonly services: Services;
   /** The first start in a browser. */
   readonly setup: Setup;
   readonly #time: TrustedTime;
@@ -78,29 +78,29 @@ export class House {
     this.#disk = new DiskWatch({ clock, log, data, prove: () => void time.keep() });
     this.#integrity = new IntegrityWatch({ clock, log, data });
     const ground = { settings, clock, log, data, disk: this.#disk, time, clockEvidence };
-    const site = { ...ground, trial, rooms: (): Rooms => this.rooms };
-    const nas = nasRoom(site);
-    const filesRoom = files(site, nas);
-    const cacheRoom = cache(site, nas, filesRoom);
-    this.rooms = {
+    const context = { ...ground, trial, services: (): Services => this.services };
+    const nas = nasService(context);
+    const filesService = files(context, nas);
+    const cacheService = cache(context, nas, filesService);
+    this.services = {
       clock,
       nas,
-      accounts: accounts(site, nas),
-      credentials: credentials(site, nas),
-      handshake: handshake(site),
-      ...passedRooms(site, nas, filesRoom, cacheRoom),
-      dns: dns(site),
-      files: filesRoom,
-      cache: cacheRoom,
-      prefetch: prefetch(site, nas, filesRoom, cacheRoom),
-      thumbnails: thumbnails(site, cacheRoom),
-      upload: upload(site, nas),
-      tapo: tapo(site),
-      energy: energy(site),
+      accounts: accounts(context, nas),
+      credentials: credentials(context, nas),
+      handshake: handshake(context),
+      ...passedServices(context, nas, filesService, cacheService),
+      dns: dns(context),
+      files: filesService,
+      cache: cacheService,
+      prefetch: prefetch(context, nas, filesService, cacheService),
+      thumbnails: thumbnails(context, cacheService),
+      upload: upload(context, nas),
+      tapo: tapo(context),
+      energy: energy(context),
       energyCopy: energyCopy(data),
-      system: system(site, version, host),
-      notices: notices(site),
-      activity: activity(site),
+      system: system(context, version, host),
+      notices: notices(context),
+      activity: activity(context),
       viewers: new Viewers(),
       missRule: { wakeOnMiss: settings.WAKE_ON_MISS, holdMs: settings.WAKE_HOLD_SECONDS * 1_000 },
       bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
@@ -109,11 +109,11 @@ export class House {
     this.setup = this.#setupOf(ground);
   }
 
-  #setupOf({ clock, log, data, time }: Omit<Site, 'trial' | 'rooms'>): Setup {
+  #setupOf({ clock, log, data, time }: Omit<BuildContext, 'trial' | 'services'>): Setup {
     return new Setup({
       ...{ clock, log, time, randomBytes },
       store: new SetupFile(data.path),
-      knowsAdmin: () => this.rooms.accounts.knowsAdmin(),
+      knowsAdmin: () => this.services.accounts.knowsAdmin(),
     });
   }
 
@@ -125,15 +125,15 @@ export class House {
       write: (newestMs, acceptedMs) => {
         const settle = this.data.queue.transaction(() => {
           rows.write(newestMs, acceptedMs);
-          return this.rooms.activity.write();
+          return this.services.activity.write();
         });
         settle();
       },
       putRight: (fromMs, toMs, refutedBuildMs) => {
         // Twice, after a crash in between, makes grants older, never younger.
-        this.rooms.files.clockPutRight(fromMs, toMs);
+        this.services.files.clockPutRight(fromMs, toMs);
         rows.putRight(fromMs, toMs, refutedBuildMs);
-        this.rooms.accounts.users.clockPutRight();
+        this.services.accounts.users.clockPutRight();
       },
     };
     const proofs = (): ClockProofs | null => clockEvidence.proofs;
@@ -143,19 +143,19 @@ export class House {
     return { time, clockEvidence };
   }
 
-  /** Starts the rooms in the order they lean on each other. Asks nobody outside yet. */
+  /** Starts the services in the order they lean on each other. Asks nobody outside yet. */
   async start(): Promise<void> {
-    const { accounts, credentials, nas, cache, prefetch, upload } = this.rooms;
-    const { tapo, energy, system } = this.rooms;
+    const { accounts, credentials, nas, cache, prefetch, upload } = this.services;
+    const { tapo, energy, system } = this.services;
     this.#time.start();
     this.#disk.onChange(() => {
       cache.diskChanged();
     });
     this.#disk.start();
     this.#beginNotices();
-    this.#unhear = beginActivity(this.rooms);
+    this.#unhear = beginActivity(this.services);
     nas.start();
-    this.rooms.live.start();
+    this.services.live.start();
     this.#followPeople();
     if (!this.#trial.isUndecided) credentials.start();
     accounts.start();
@@ -168,12 +168,12 @@ export class House {
     await system.start();
     await this.#beginCopy();
     this.#integrity.start();
-    this.rooms.dns.start();
+    this.services.dns.start();
   }
 
   /** What becomes of what is stored for somebody when they sign in, sign out, or are gone. */
   #followPeople(): void {
-    const { accounts, credentials, files, cache, prefetch, upload, kept } = this.rooms;
+    const { accounts, credentials, files, cache, prefetch, upload, kept } = this.services;
     accounts.onConfirmed((user, token) => {
       // A device registered at the NAS would be known to nobody once its secret is taken back.
       if (this.#trial.isUndecided) return;
@@ -196,7 +196,7 @@ export class House {
   /** Without it the tab explore-energy alone has nothing to ask. */
   async #beginCopy(): Promise<void> {
     try {
-      await this.rooms.energyCopy.begin();
+      await this.services.energyCopy.begin();
     } catch (error) {
       if (!(error instanceof DiskRefusedError) && faultOf(error) === null) throw error;
     }
@@ -204,7 +204,7 @@ export class House {
 
   /** What a version on trial has not begun; to be called once the trial is over. */
   async takeUp(): Promise<void> {
-    const { credentials, upload, energy } = this.rooms;
+    const { credentials, upload, energy } = this.services;
     energy.start();
     credentials.start();
     await upload.start();
@@ -212,10 +212,10 @@ export class House {
 
   /** Before anything can happen that somebody wants to hear of. */
   #beginNotices(): void {
-    const { accounts, notices } = this.rooms;
+    const { accounts, notices } = this.services;
     notices.start();
     const stops = [
-      hear(this.rooms, (told) => {
+      hear(this.services, (told) => {
         notices.told(told);
       }),
       accounts.onLogout(() => {
@@ -232,28 +232,28 @@ export class House {
 
   /** Ends what runs, writes what is in memory, closes the databases. */
   async stop(): Promise<void> {
-    const { accounts, credentials, nas, cache, prefetch, upload } = this.rooms;
-    const { changes, kept, tapo, energy, system } = this.rooms;
+    const { accounts, credentials, nas, cache, prefetch, upload } = this.services;
+    const { changes, kept, tapo, energy, system } = this.services;
     await this.#integrity.stop();
     this.#stopTelling();
-    await this.rooms.notices.stop();
+    await this.services.notices.stop();
     this.setup.stop();
     system.stop();
-    this.rooms.live.stop();
-    await this.rooms.dns.stop();
+    this.services.live.stop();
+    await this.services.dns.stop();
     await tapo.stop();
     await energy.stop();
     await changes.stop();
     kept.stop();
     await upload.stop();
     await prefetch.stop();
-    this.rooms.thumbnails.stop();
+    this.services.thumbnails.stop();
     await cache.stop();
     await credentials.stop();
     await accounts.stop();
     await nas.stop();
     this.#unhear();
-    this.rooms.activity.stop();
+    this.services.activity.stop();
     this.#disk.stop();
     this.#time.stop();
     this.data.close();
@@ -268,7 +268,7 @@ function energyCopy({ energy: store, path }: DataFolder): SideCopy {
   });
 }
 
-function schedule(clock: Clock, settings: Settings): Rooms['schedule'] {
+function schedule(clock: Clock, settings: Settings): Services['schedule'] {
   return {
     sampling: new Grid(clock, settings.ENERGY_SAMPLE_INTERVAL_SECONDS),
     probe: new Grid(clock, settings.NAS_PROBE_INTERVAL_SECONDS),

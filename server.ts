@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type ComposeDeps, House } from './compose.ts';
+import { type ComposeDeps, App } from './compose.ts';
 import { createFlowStorage } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { ownersFlows } from './flows/flow-layers.ts';
@@ -14,13 +14,13 @@ import { ConsoleLog, lineMarks, oneLine } from './host/console-log.ts';
 import { gatherEnvironment, openToOthers, ownValues } from './host/environment.ts';
 import { FlowState } from './host/flow-state.ts';
 import {
-  doorKeepers,
+  authHooks,
   editorSignIn,
-  liveKeeper,
+  liveHooks,
   pageAccounts,
-  thumbnailKeeper,
-  webKeeper,
-} from './host/keepers.ts';
+  thumbnailHook,
+  webHooks,
+} from './host/auth-hooks.ts';
 import { KeptSettings, openedValues, unreadableIn } from './host/kept-settings.ts';
 import { LoopWatch } from './host/loop-watch.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
@@ -106,12 +106,12 @@ function ownVersion(): string {
   return (JSON.parse(text) as { readonly version: string }).version;
 }
 
-function openHouse(
+function openApp(
   settings: Settings,
   given: Pick<ComposeDeps, 'log' | 'clock' | 'trial' | 'host'>,
-): House {
+): App {
   const buildDateMs = Math.floor(statSync(import.meta.filename).mtimeMs);
-  return new House({ ...given, settings, version: ownVersion(), buildDateMs });
+  return new App({ ...given, settings, version: ownVersion(), buildDateMs });
 }
 
 function systemClock(log: Log): SystemClock {
@@ -164,18 +164,18 @@ async function start(): Promise<(why: string) => Promise<void>> {
     isForced: settings.SAFE_MODE === 'on',
     reload: () => host.reloadFlows(),
   });
-  const house = openHouse(settings, { log, clock, trial, host: forHealth(flows, loop) });
+  const app = openApp(settings, { log, clock, trial, host: forHealth(flows, loop) });
   flows.begin();
-  const host = hostOf(settings, { log, house, flows, trial, kept: read.kept });
+  const host = hostOf(settings, { log, app, flows, trial, kept: read.kept });
   loop.start();
-  await startBoth(house, host, flows);
-  const control = await openControl(house, settings, log);
-  const nasCopy = nasCopyOf(house, settings, log);
+  await startBoth(app, host, flows);
+  const control = await openControl(app, settings, log);
+  const nasCopy = nasCopyOf(app, settings, log);
   if (!trial.isOn) nasCopy?.start();
-  const manager = serviceManager(house, log);
+  const manager = serviceManager(app, log);
   manager.ready(announce(settings, host));
-  sayStarted(house, log);
-  watchTrial(trial, house, host, nasCopy);
+  sayStarted(app, log);
+  watchTrial(trial, app, host, nasCopy);
   return async (why) => {
     await saying(log, why, async () => {
       flows.end();
@@ -183,7 +183,7 @@ async function start(): Promise<(why: string) => Promise<void>> {
       manager.stopping();
       await Promise.all([control.stop(), nasCopy?.stop()]);
       await host.stop();
-      await house.stop();
+      await app.stop();
       await loop.stop();
     });
   };
@@ -199,32 +199,32 @@ async function saying(log: Log, why: string, stop: () => Promise<void>): Promise
 /** What the start has made so far. */
 interface Begun {
   readonly log: Log;
-  readonly house: House;
+  readonly app: App;
   readonly flows: FlowState;
   readonly trial: UpdateTrial;
   readonly kept: HouseSettings;
 }
 
-function hostOf(settings: Settings, { log, house, flows, trial, kept }: Begun): BaluPiHost {
+function hostOf(settings: Settings, { log, app, flows, trial, kept }: Begun): BaluPiHost {
   const deployed = ownersFlows(ARGUMENTS.flows, ownerFolder(settings), () => host.reloadFlows());
   // By this name nodes with a SQLite of their own find what they may open, which is a copy.
-  process.env['BALUPI_ENERGY_DATABASE'] = house.rooms.energyCopy.file;
-  const host = new BaluPiHost(hostOptions(settings, house), {
-    ...{ clock: house.rooms.clock, log, trial },
-    keepers: doorKeepers(house.rooms),
-    signIn: editorSignIn(house.rooms),
-    pages: pageAccounts(house.rooms),
-    live: liveKeeper(house.rooms),
-    thumbnail: thumbnailKeeper(house.rooms),
-    web: webKeeper(house.rooms),
-    viewers: house.rooms.viewers,
+  process.env['BALUPI_ENERGY_DATABASE'] = app.services.energyCopy.file;
+  const host = new BaluPiHost(hostOptions(settings, app), {
+    ...{ clock: app.services.clock, log, trial },
+    hooks: authHooks(app.services),
+    signIn: editorSignIn(app.services),
+    pages: pageAccounts(app.services),
+    live: liveHooks(app.services),
+    thumbnail: thumbnailHook(app.services),
+    web: webHooks(app.services),
+    viewers: app.services.viewers,
     setup: {
-      setup: house.setup,
-      sections: new Sections(kept, housePorts(house.rooms), house.rooms.clock),
+      setup: app.setup,
+      sections: new Sections(kept, housePorts(app.services), app.services.clock),
       restart: startAgain,
     },
     storage: flowStorage(settings, log, flows.storageHooks),
-    rooms: house.rooms,
+    services: app.services,
     ownersFlows: deployed,
     onMissing: (missing) => {
       flows.setMissing(missing);
@@ -233,14 +233,14 @@ function hostOf(settings: Settings, { log, house, flows, trial, kept }: Begun): 
   return host;
 }
 
-/** The rooms first, as callers need them; they do not stay where the ports cannot be opened. */
-async function startBoth(house: House, host: BaluPiHost, flows: FlowState): Promise<void> {
+/** The services first, as callers need them; they do not stay where the ports cannot be opened. */
+async function startBoth(app: App, host: BaluPiHost, flows: FlowState): Promise<void> {
   try {
-    await house.start();
+    await app.start();
     try {
       await host.start();
     } catch (error) {
-      await house.stop();
+      await app.stop();
       throw error;
     }
   } catch (error) {
@@ -251,7 +251,7 @@ async function startBoth(house: House, host: BaluPiHost, flows: FlowState): Prom
 }
 
 /** A run that was cut says nothing of it itself, so the next one does. */
-function sayStarted({ data }: House, log: Log): void {
+function sayStarted({ data }: App, log: Log): void {
   const ready = `BaluPi ${ownVersion()}, Node.js ${process.versions.node}, ready after ${secondsSince(0)} s`;
   const { lastEnd } = data;
   if (lastEnd === 'cut') log.warn(`start: ${ready}; the run before did not end in order.`);
@@ -263,15 +263,10 @@ function secondsSince(fromMs: number): string {
   return ((performance.now() - fromMs) / 1_000).toFixed(1);
 }
 
-function watchTrial(
-  trial: UpdateTrial,
-  house: House,
-  host: BaluPiHost,
-  nasCopy: NasCopy | null,
-): void {
+function watchTrial(trial: UpdateTrial, app: App, host: BaluPiHost, nasCopy: NasCopy | null): void {
   trial.watch({
     onKept: async () => {
-      await house.takeUp();
+      await app.takeUp();
       await host.takeUp();
       nasCopy?.start();
     },
@@ -299,16 +294,16 @@ function flowStorage(
   });
 }
 
-async function openControl(house: House, settings: Settings, log: Log): Promise<ControlSocket> {
+async function openControl(app: App, settings: Settings, log: Log): Promise<ControlSocket> {
   const backup = new HouseBackup({
-    data: house.data,
-    clock: house.rooms.clock,
+    data: app.data,
+    clock: app.services.clock,
     version: ownVersion(),
     secretKey: settings.SECRET_KEY,
     ownUser: settings.BACKUP_USER,
-    userNamed: (username) => house.rooms.accounts.userNamed(username),
+    userNamed: (username) => app.services.accounts.userNamed(username),
     writeSamples: () => {
-      house.rooms.energy.rollUp();
+      app.services.energy.rollUp();
     },
   });
   const control = new ControlSocket({ backup, log, dataFolder: resolve(settings.DATA_DIR) });
@@ -317,7 +312,7 @@ async function openControl(house: House, settings: Settings, log: Log): Promise<
 }
 
 /** @returns null where BACKUP_USER is not set, and what waited for the NAS is gone then */
-function nasCopyOf({ data, rooms }: House, settings: Settings, log: Log): NasCopy | null {
+function nasCopyOf({ data, services }: App, settings: Settings, log: Log): NasCopy | null {
   const { BACKUP_USER: username } = settings;
   if (username === null) {
     rmSync(join(data.path, NAS_STAGING), { recursive: true, force: true });
@@ -325,32 +320,29 @@ function nasCopyOf({ data, rooms }: House, settings: Settings, log: Log): NasCop
   }
   data.folder(NAS_STAGING);
   return new NasCopy({
-    clock: rooms.clock,
+    clock: services.clock,
     log,
     dataFolder: data.path,
     username,
-    nas: rooms.nas.client,
-    presence: rooms.nas.presence,
-    isStorageMissing: () => rooms.files.storage.isMissing,
-    userNamed: (name) => rooms.accounts.userNamed(name),
-    credentialFor: (userId) => rooms.credentials.credentialFor(userId),
+    nas: services.nas.client,
+    presence: services.nas.presence,
+    isStorageMissing: () => services.files.storage.isMissing,
+    userNamed: (name) => services.accounts.userNamed(name),
+    credentialFor: (userId) => services.credentials.credentialFor(userId),
   });
 }
 
-function serviceManager(house: House, log: Log): ServiceManager {
-  const { clock } = house.rooms;
+function serviceManager(app: App, log: Log): ServiceManager {
+  const { clock } = app.services;
   return new ServiceManager({ clock, log, environment: process.env, send: sendDatagram });
 }
 
-function hostOptions(
-  settings: Settings,
-  house: House,
-): ConstructorParameters<typeof BaluPiHost>[0] {
+function hostOptions(settings: Settings, app: App): ConstructorParameters<typeof BaluPiHost>[0] {
   return {
     front: {
       dnsName: settings.DNS_NAME,
       nasHost: new URL(settings.NAS_URL).host,
-      nas: () => house.rooms.nas.presence.state,
+      nas: () => app.services.nas.presence.state,
       timeZone: settings.TIMEZONE,
     },
     host: settings.HOST,

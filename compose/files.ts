@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Cache } from '../nodes/lib/cache/cache.ts';
 import { Files, type PendingUpload, type PendingUploads } from '../nodes/lib/files/files.ts';
-import type { NasRoom } from '../nodes/lib/nas/nas.ts';
+import type { NasService } from '../nodes/lib/nas/nas.ts';
 import { Prefetch } from '../nodes/lib/prefetch/prefetch.ts';
 import {
   PictureProcess,
@@ -22,85 +22,90 @@ import {
   type UploadDeps,
 } from '../nodes/lib/upload/upload.ts';
 import { refused, tokenOf } from './people.ts';
-import { GB, type Site } from './site.ts';
+import { GB, type BuildContext } from './build-context.ts';
 
-export function files(site: Site, nas: NasRoom): Files {
-  const { clock, data, time, rooms } = site;
+export function files(context: BuildContext, nas: NasService): Files {
+  const { clock, data, time, services } = context;
   return new Files({
     store: data.cache,
     nas: nas.client,
     presence: nas.presence,
     clock,
     trustedNowMs: () => time.nowMs(),
-    tokenOf: (caller) => tokenOf(site, caller),
-    holdsCredential: ({ user }) => rooms().credentials.holdsFor(user.id),
+    tokenOf: (caller) => tokenOf(context, caller),
+    holdsCredential: ({ user }) => services().credentials.holdsFor(user.id),
     tokenRefused: (token) => {
-      refused(site, token);
+      refused(context, token);
     },
-    pending: pendingUploads(() => rooms().upload),
-    isKept: (path) => rooms().cache.isKept(path),
-    diskRefuses: () => site.disk.refuses !== null,
+    pending: pendingUploads(() => services().upload),
+    isKept: (path) => services().cache.isKept(path),
+    diskRefuses: () => context.disk.refuses !== null,
   });
 }
 
-export function cache(site: Site, nas: NasRoom, filesRoom: Files): Cache {
-  const { settings, clock, log, data, disk, rooms } = site;
+export function cache(context: BuildContext, nas: NasService, filesService: Files): Cache {
+  const { settings, clock, log, data, disk, services } = context;
   return new Cache({
     store: data.cache,
     folder: data.folder('cache'),
     clock,
-    isClockProved: () => site.time.isProved,
+    isClockProved: () => context.time.isProved,
     log,
     nas: nas.client,
-    files: filesRoom,
+    files: filesService,
     tokenRefused: (token) => {
-      refused(site, token);
+      refused(context, token);
     },
     disk: () => disk.space(),
     diskHealth: disk,
     maxBytes: settings.CACHE_MAX_SIZE_GB * GB,
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     evictionThreshold: settings.CACHE_EVICTION_THRESHOLD,
-    queuedBytes: () => rooms().upload.queuedBytes(),
+    queuedBytes: () => services().upload.queuedBytes(),
     timeZone: settings.TIMEZONE,
   });
 }
 
-export function prefetch(site: Site, nas: NasRoom, filesRoom: Files, cacheRoom: Cache): Prefetch {
-  const { clock, data, rooms } = site;
+export function prefetch(
+  context: BuildContext,
+  nas: NasService,
+  filesService: Files,
+  cacheService: Cache,
+): Prefetch {
+  const { clock, data, services } = context;
   return new Prefetch({
     store: data.cache,
     clock,
     presence: nas.presence,
     need: nas.need,
-    files: filesRoom,
-    background: cacheRoom.background,
-    isShortOfMemory: () => rooms().system.isShortOfMemory(),
-    userOf: (userId) => rooms().accounts.users.userOf(userId),
+    files: filesService,
+    background: cacheService.background,
+    isShortOfMemory: () => services().system.isShortOfMemory(),
+    userOf: (userId) => services().accounts.users.userOf(userId),
     // The one they just came with costs the NAS no sign-in; a stored one serves those away.
     tokenOf: async (userId) =>
-      rooms().accounts.liveTokens.ofUser(userId)?.token ??
-      (await rooms().credentials.credentialFor(userId)),
+      services().accounts.liveTokens.ofUser(userId)?.token ??
+      (await services().credentials.credentialFor(userId)),
   });
 }
 
 /** Beside the compiled program, whose folder this one lies in. */
 const CONFINE = join(import.meta.dirname, '..', '..', 'deploy', 'confine.pl');
 
-export function thumbnails(site: Site, cacheRoom: Cache): Thumbnails {
-  const { clock, log, data, disk, rooms } = site;
+export function thumbnails(context: BuildContext, cacheService: Cache): Thumbnails {
+  const { clock, log, data, disk, services } = context;
   return new Thumbnails({
     rows: new ThumbnailRows(data.cache),
     process: new PictureProcess({ clock, log, start: () => startPictureProgram(CONFINE) }),
     diskRefuses: () => disk.refuses !== null,
-    isShortOfMemory: () => rooms().system.isShortOfMemory(),
-    settle: () => cacheRoom.settle(),
+    isShortOfMemory: () => services().system.isShortOfMemory(),
+    settle: () => cacheService.settle(),
   });
 }
 
-export function upload(site: Site, nas: NasRoom): Upload {
-  const { settings, clock, log, data, trial, rooms } = site;
-  const disk = new NodeDisk(site.disk);
+export function upload(context: BuildContext, nas: NasService): Upload {
+  const { settings, clock, log, data, trial, services } = context;
+  const disk = new NodeDisk(context.disk);
   return new Upload({
     store: data.queue,
     folder: data.folder('queue'),
@@ -108,27 +113,27 @@ export function upload(site: Site, nas: NasRoom): Upload {
     hashing: new HashThread(),
     ...{ nas: nas.client, api: nas.client },
     presence: nas.presence,
-    storageStands: storageStands(site),
+    storageStands: storageStands(context),
     credentials: {
-      credentialFor: (userId) => rooms().credentials.credentialFor(userId),
-      refused: (_userId, token) => rooms().credentials.refused(token),
+      credentialFor: (userId) => services().credentials.credentialFor(userId),
+      refused: (_userId, token) => services().credentials.refused(token),
     },
-    bornAt: (userId) => rooms().accounts.bornAt(userId),
-    userNamed: (username) => rooms().accounts.userNamed(username),
-    ...whatIsShown(site),
-    mayWrite: (caller, path) => rooms().files.mayWrite(caller.user, path),
-    ...roomOfCopies(site),
-    signedInSince: (sinceMs) => rooms().accounts.signedInSince(sinceMs),
-    keep: (delivered) => keepDelivered(rooms(), delivered),
-    pendingDownloads: (userId) => rooms().prefetch.pendingDownloads(userId),
+    bornAt: (userId) => services().accounts.bornAt(userId),
+    userNamed: (username) => services().accounts.userNamed(username),
+    ...whatIsShown(context),
+    mayWrite: (caller, path) => services().files.mayWrite(caller.user, path),
+    ...roomOfCopies(context),
+    signedInSince: (sinceMs) => services().accounts.signedInSince(sinceMs),
+    keep: (delivered) => keepDelivered(services(), delivered),
+    pendingDownloads: (userId) => services().prefetch.pendingDownloads(userId),
     fallback: new PlainSend(nas.client, disk),
-    touched: (userId, places) => showTouched(rooms(), userId, places),
-    changed: (change, by) => rooms().changes.happened(change, by),
+    touched: (userId, places) => showTouched(services(), userId, places),
+    changed: (change, by) => services().changes.happened(change, by),
     takesChanges: settings.CHANGES_ASLEEP === 'on',
-    flushWake: flushWake(site, nas),
+    flushWake: flushWake(context, nas),
     mayDeliver: () => !trial.isOn,
     clock,
-    isClockProved: () => site.time.isProved,
+    isClockProved: () => context.time.isProved,
     log,
     random: Math.random,
     randomBytes,
@@ -138,17 +143,17 @@ export function upload(site: Site, nas: NasRoom): Upload {
   });
 }
 
-function roomOfCopies({ rooms }: Site): Pick<UploadDeps, 'makeRoom' | 'evictableBytes'> {
+function roomOfCopies({ services }: BuildContext): Pick<UploadDeps, 'makeRoom' | 'evictableBytes'> {
   return {
     makeRoom: async (bytes) => {
-      await rooms().cache.makeRoom(bytes);
+      await services().cache.makeRoom(bytes);
     },
-    evictableBytes: () => rooms().cache.keptBytes(),
+    evictableBytes: () => services().cache.keptBytes(),
   };
 }
 
-function whatIsShown({ rooms }: Site): Pick<UploadDeps, 'listings' | 'shownPlaces'> {
-  const files = () => rooms().files;
+function whatIsShown({ services }: BuildContext): Pick<UploadDeps, 'listings' | 'shownPlaces'> {
+  const files = () => services().files;
   return {
     listings: { shows: (userId, path) => shownEntry(files(), userId, path) },
     shownPlaces: {
@@ -159,14 +164,14 @@ function whatIsShown({ rooms }: Site): Pick<UploadDeps, 'listings' | 'shownPlace
   };
 }
 
-function storageStands({ rooms }: Site): UploadDeps['storageStands'] {
+function storageStands({ services }: BuildContext): UploadDeps['storageStands'] {
   return async (userId, token) => {
-    const user = rooms().accounts.users.userOf(userId);
-    return user === null || (await rooms().files.storage.stands(user, token));
+    const user = services().accounts.users.userOf(userId);
+    return user === null || (await services().files.storage.stands(user, token));
   };
 }
 
-function flushWake({ settings, time }: Site, nas: NasRoom): UploadDeps['flushWake'] {
+function flushWake({ settings, time }: BuildContext, nas: NasService): UploadDeps['flushWake'] {
   return {
     rule: settings.FLUSH_WAKE ?? { kind: 'never' },
     wake: nas.wake,
@@ -175,7 +180,7 @@ function flushWake({ settings, time }: Site, nas: NasRoom): UploadDeps['flushWak
   };
 }
 
-/** How the files room sees the queue. Rooms meet here and not in each other. */
+/** How the files module sees the queue. Modules meet here and not in each other. */
 export function pendingUploads(upload: () => Upload): PendingUploads {
   return {
     inFolder: (userId, folder, within) =>

@@ -9,7 +9,7 @@ import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
 import { Activity } from '../nodes/lib/activity/activity.ts';
 import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/energy.ts';
 import { Notices } from '../nodes/lib/notices/notices.ts';
-import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import type { Services } from '../nodes/lib/services/services.ts';
 import {
   DiskState,
   MemoryPressure,
@@ -28,12 +28,12 @@ import {
   Tapo,
   type TapoDevice,
 } from '../nodes/lib/tapo/tapo.ts';
-import { GB, type Site } from './site.ts';
+import { GB, type BuildContext } from './build-context.ts';
 
 /** A NAS counts as off when it was silent and without power for so long (contract 5, toggle). */
 const OFF_MS = 60_000;
 
-export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
+export function tapo({ settings, clock, log, data, services }: BuildContext): Tapo {
   const { TAPO_USERNAME: username, TAPO_PASSWORD: password } = settings;
   const search = settings.TAPO_DISCOVERY_ADDRESS;
   return new Tapo({
@@ -46,14 +46,14 @@ export function tapo({ settings, clock, log, data, rooms }: Site): Tapo {
     hints: plugHint,
     timeZone: settings.TIMEZONE,
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
-    judgeClock: (plugLocalTime) => isClockRight(rooms().energy.judgePlugClock(plugLocalTime)),
-    isNasOff: () => isNasOff(rooms()),
+    judgeClock: (plugLocalTime) => isClockRight(services().energy.judgePlugClock(plugLocalTime)),
+    isNasOff: () => isNasOff(services()),
     isNas: ({ ip, port }) => isNasAt(settings, ip, port),
   });
 }
 
 /** No plug answers where the NAS does; on this machine itself, as in a demo, the port tells. */
-function isNasAt(settings: Site['settings'], ip: string, port: number): boolean {
+function isNasAt(settings: BuildContext['settings'], ip: string, port: number): boolean {
   const urls = [settings.NAS_URL, settings.NAS_DIRECT_URL].filter((url) => url !== null);
   return urls.some((url) => {
     const { hostname, port: nasPort } = new URL(url);
@@ -61,8 +61,8 @@ function isNasAt(settings: Site['settings'], ip: string, port: number): boolean 
   });
 }
 
-export function energy(site: Site): Energy {
-  const { settings, clock, log, data, time, clockEvidence, trial, rooms } = site;
+export function energy(context: BuildContext): Energy {
+  const { settings, clock, log, data, time, clockEvidence, trial, services } = context;
   return new Energy({
     store: data.energy,
     clock,
@@ -78,14 +78,14 @@ export function energy(site: Site): Energy {
       co2GPerKwh: settings.ENERGY_CO2_G_PER_KWH,
     },
     devices: {
-      list: () => rooms().tapo.list().map(energyDevice),
-      forgotten: () => rooms().tapo.forgotten().map(forgottenDevice),
+      list: () => services().tapo.list().map(energyDevice),
+      forgotten: () => services().tapo.forgotten().map(forgottenDevice),
     },
-    seen: { flush: (isFull) => rooms().tapo.devices.flush(isFull) },
+    seen: { flush: (isFull) => services().tapo.devices.flush(isFull) },
     isClockTrusted: () => clockEvidence.isTrusted,
     isClockProved: () => time.isProved,
     history: {
-      hours: (number, fromMs, toMs, signal) => rooms().tapo.hours(number, fromMs, toMs, signal),
+      hours: (number, fromMs, toMs, signal) => services().tapo.hours(number, fromMs, toMs, signal),
     },
     trial: { isOn: () => trial.isUndecided, file: join(data.path, 'readings-aside.jsonl') },
   });
@@ -95,7 +95,7 @@ function isClockRight(clock: PlugClock | null): boolean | null {
   return clock === null ? null : clock === 'right';
 }
 
-function isNasOff({ nas, energy: meters }: Rooms): boolean {
+function isNasOff({ nas, energy: meters }: Services): boolean {
   const { state, unchangedMs } = nas.presence;
   const unpoweredMs = meters.nasUnpoweredMs() ?? 0;
   return !state.reachable && unchangedMs >= OFF_MS && unpoweredMs >= OFF_MS;
@@ -121,23 +121,23 @@ export interface HostState {
   readonly palette: () => readonly string[];
 }
 
-export function system(site: Site, version: string, host: HostState): System {
-  const { settings, clock, log, data, disk, time, clockEvidence, rooms } = site;
+export function system(context: BuildContext, version: string, host: HostState): System {
+  const { settings, clock, log, data, disk, time, clockEvidence, services } = context;
   const memory = new MemoryPressure(clock, log, memoryReader(settings.MEMORY_HIGH_MB * MB));
   const checks = healthChecks({
     data,
-    nas: () => rooms().nas.presence.state,
-    isStorageMissing: () => rooms().files.storage.isMissing,
+    nas: () => services().nas.presence.state,
+    isStorageMissing: () => services().files.storage.isMissing,
     isClockUnsynced: () => time.unsynced || clockEvidence.isAhead,
     diskFault: () => disk.fault,
     freeBytes: () => disk.space().freeBytes,
     minFreeBytes: settings.CACHE_MIN_FREE_GB * GB,
     isShortOfMemory: () => memory.isOver(),
-    uploads: () => rooms().upload.recoveryWord(),
-    backup: backups(site),
-    isOnTrial: () => site.trial.isOn,
+    uploads: () => services().upload.recoveryWord(),
+    backup: backups(context),
+    isOnTrial: () => context.trial.isOn,
     newerRelease: () => newerRelease(data.path, version),
-    dnsFault: settings.DNS_NAME === null ? null : () => rooms().dns.fault,
+    dnsFault: settings.DNS_NAME === null ? null : () => services().dns.fault,
     ...host,
   });
   const load = new PiLoadSampler(clock, piLoadReader(data.path), log);
@@ -146,15 +146,15 @@ export function system(site: Site, version: string, host: HostState): System {
     freeBytes: disk.space().freeBytes,
   }));
   const update = new UpdateWatch(clock, log, () => newerVersion(data.path, version));
-  const visit = () => examine(patient(site));
-  const care = (): SystemCare => careOf(site, version);
+  const visit = () => examine(patient(context));
+  const care = (): SystemCare => careOf(context, version);
   const watched = { load, memory, disk: diskState, update };
   return new System({ ...watched, version, checks, clock, visit, care });
 }
 
 /** What the doctor cannot see from outside of the house, without asking the NAS. */
-function patient({ settings, clock, data, rooms }: Site): Patient {
-  const { nas, system: ours } = rooms();
+function patient({ settings, clock, data, services }: BuildContext): Patient {
+  const { nas, system: ours } = services();
   const { reachable, version } = nas.presence.state;
   return {
     dataFolder: resolve(data.path),
@@ -169,7 +169,7 @@ function patient({ settings, clock, data, rooms }: Site): Patient {
   };
 }
 
-function careOf({ settings, data, trial }: Site, version: string): SystemCare {
+function careOf({ settings, data, trial }: BuildContext, version: string): SystemCare {
   const { toDisk, toNas } = wishOf(settings);
   const places = [...(toDisk ? (['disk'] as const) : []), ...(toNas ? (['nas'] as const) : [])];
   return {
@@ -179,11 +179,11 @@ function careOf({ settings, data, trial }: Site, version: string): SystemCare {
   };
 }
 
-function wishOf({ BACKUP_DIR, BACKUP_USER }: Site['settings']): BackupWish {
+function wishOf({ BACKUP_DIR, BACKUP_USER }: BuildContext['settings']): BackupWish {
   return { toDisk: BACKUP_DIR !== null, toNas: BACKUP_USER !== null };
 }
 
-function backups({ settings, clock, data }: Site): () => string {
+function backups({ settings, clock, data }: BuildContext): () => string {
   const startedMs = clock.monotonicMs();
   const wish = wishOf(settings);
   return () =>
@@ -193,23 +193,23 @@ function backups({ settings, clock, data }: Site): () => string {
     });
 }
 
-export function activity({ data, clock, time, log, rooms }: Site): Activity {
+export function activity({ data, clock, time, log, services }: BuildContext): Activity {
   return new Activity({
     ...{ clock, time, log },
     store: data.people,
     lastSeenMs: new NewestTimeRows(data.queue, 0).read().newestMs,
-    nas: () => nasNow(rooms()),
-    nasUse: (fromMs, toMs) => rooms().energy.nasUse(fromMs, toMs),
+    nas: () => nasNow(services()),
+    nasUse: (fromMs, toMs) => services().energy.nasUse(fromMs, toMs),
     isPlugOnline: (id) =>
-      rooms()
+      services()
         .tapo.list()
         .find((plug) => plug.id === id)?.isOnline ?? null,
   });
 }
 
-/** Begins the log, which hears what the rooms tell. @returns how to stop that */
-export function beginActivity(rooms: Rooms): () => void {
-  const { activity: log, nas, upload, tapo, accounts } = rooms;
+/** Begins the log, which hears what the services tell. @returns how to stop that */
+export function beginActivity(services: Services): () => void {
+  const { activity: log, nas, upload, tapo, accounts } = services;
   log.start();
   const stops = [
     nas.presence.onChange(() => {
@@ -236,7 +236,7 @@ export function beginActivity(rooms: Rooms): () => void {
   };
 }
 
-function nasNow({ nas }: Rooms) {
+function nasNow({ nas }: Services) {
   const { presence, wake } = nas;
   const { awake, sleepState } = presence.state;
   if (sleepState === 'unknown') return null;
@@ -244,15 +244,15 @@ function nasNow({ nas }: Rooms) {
   return { awake, sleepState, cause: state === 'waking' ? cause : null };
 }
 
-export function notices({ settings, clock, log, data, time, rooms }: Site): Notices {
+export function notices({ settings, clock, log, data, time, services }: BuildContext): Notices {
   return new Notices({
     ...{ clock, log },
     store: data.people,
     nowMs: () => time.nowMs(),
     cipher: new CredentialCipher(settings.SECRET_KEY, randomBytes),
     people: {
-      userOf: (userId) => rooms().accounts.users.userOf(userId),
-      standingOf: (userId) => rooms().accounts.standingOf(userId),
+      userOf: (userId) => services().accounts.users.userOf(userId),
+      standingOf: (userId) => services().accounts.standingOf(userId),
     },
     contact: settings.PUSH_CONTACT,
     timeZone: settings.TIMEZONE,

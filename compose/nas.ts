@@ -9,12 +9,12 @@ import { DnsName, NoDnsName, PiHole } from '../nodes/lib/dns/dns.ts';
 import type { Files } from '../nodes/lib/files/files.ts';
 import { Handshake } from '../nodes/lib/handshake/handshake.ts';
 import { Kept, NasSleeps } from '../nodes/lib/kept/kept.ts';
-import { NasRoom, readNeighbourFile } from '../nodes/lib/nas/nas.ts';
+import { NasService, readNeighbourFile } from '../nodes/lib/nas/nas.ts';
 import { LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
 import { DeviceHook, type PassHook, PasswordHook } from '../nodes/lib/pass/pass-hook.ts';
 import { PassThrough } from '../nodes/lib/pass/pass.ts';
 import { WebPages } from '../nodes/lib/pass/web-pages.ts';
-import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import type { Services } from '../nodes/lib/services/services.ts';
 import {
   normaliseMac,
   parseWakeAddress,
@@ -22,13 +22,13 @@ import {
   wakeTargets,
 } from '../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { tokenOf } from './people.ts';
-import type { Site } from './site.ts';
+import type { BuildContext } from './build-context.ts';
 
-export function nasRoom(site: Site): NasRoom {
-  const { settings, clock, log, data, rooms, clockEvidence, time } = site;
+export function nasService(context: BuildContext): NasService {
+  const { settings, clock, log, data, services, clockEvidence, time } = context;
   const wakeTo = settings.NAS_WAKE_ADDRESS;
   const target = wakeTo === null ? null : parseWakeAddress(wakeTo);
-  return new NasRoom({
+  return new NasService({
     clock,
     log,
     store: data.people,
@@ -43,12 +43,12 @@ export function nasRoom(site: Site): NasRoom {
     powerThresholdWatts: settings.NAS_POWER_THRESHOLD_WATTS,
     bootTimeoutSeconds: settings.NAS_BOOT_TIMEOUT_SECONDS,
     plug: {
-      watts: () => nasWatts(rooms()),
-      powerState: () => rooms().energy.nasState() ?? 'unknown',
+      watts: () => nasWatts(services()),
+      powerState: () => services().energy.nasState() ?? 'unknown',
     },
-    liveToken: () => rooms().accounts.liveTokens.any()?.token ?? null,
+    liveToken: () => services().accounts.liveTokens.any()?.token ?? null,
     tokenRefused: (token) => {
-      rooms().accounts.refusedByNas(token);
+      services().accounts.refusedByNas(token);
     },
     heardDate: (date) => {
       clockEvidence.heardFromNas(date);
@@ -57,11 +57,11 @@ export function nasRoom(site: Site): NasRoom {
   });
 }
 
-export function handshake({ settings, clock, data, time }: Site): Handshake {
+export function handshake({ settings, clock, data, time }: BuildContext): Handshake {
   return new Handshake({ store: data.people, clock, time, secret: settings.HANDSHAKE_SECRET });
 }
 
-function nasWatts({ tapo, energy }: Rooms): number | null {
+function nasWatts({ tapo, energy }: Services): number | null {
   const plug = tapo.list().find(({ role }) => role === 'nas');
   if (plug === undefined) return null;
   const shown = energy.current().devices.find(({ deviceId }) => deviceId === plug.id);
@@ -69,7 +69,7 @@ function nasWatts({ tapo, energy }: Rooms): number | null {
 }
 
 /** The name of the house, where a Pi-hole knows one and the Pi may stand in for the NAS by it. */
-export function dns({ settings, clock, log, rooms }: Site): DnsName | NoDnsName {
+export function dns({ settings, clock, log, services }: BuildContext): DnsName | NoDnsName {
   const { PIHOLE_URL: url, DNS_NAME: name } = settings;
   if (url === null || name === null) return new NoDnsName(null);
   const nasUrl = new URL(settings.NAS_URL);
@@ -86,8 +86,8 @@ export function dns({ settings, clock, log, rooms }: Site): DnsName | NoDnsName 
     mode: settings.DNS_MODE,
     piAddress: () => addressOfPi(nasUrl.hostname),
     nasAddress: () => addressOf(nasUrl.hostname),
-    isAwake: () => rooms().nas.presence.state.awake,
-    onChange: (listener) => rooms().nas.presence.onChange(listener),
+    isAwake: () => services().nas.presence.state.awake,
+    onChange: (listener) => services().nas.presence.onChange(listener),
   });
 }
 
@@ -130,9 +130,13 @@ function numberOf(address: string): number {
   return address.split('.').reduce((sum, part) => (sum << 8) | Number(part), 0);
 }
 
-/** @param hooked what other rooms have to do with what passes, in the order in which they are asked */
-function passThrough(site: Site, nas: NasRoom, hooked: readonly PassHook[]): PassThrough {
-  const { settings, clock, log, rooms } = site;
+/** @param hooked what other modules have to do with what passes, in the order in which they are asked */
+function passThrough(
+  context: BuildContext,
+  nas: NasService,
+  hooked: readonly PassHook[],
+): PassThrough {
+  const { settings, clock, log, services } = context;
   return new PassThrough({
     clock,
     log,
@@ -142,13 +146,13 @@ function passThrough(site: Site, nas: NasRoom, hooked: readonly PassHook[]): Pas
     needed: () => {
       nas.need.needed();
     },
-    storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
-    refused: (token) => rooms().credentials.refused(token),
-    hooks: [deviceHook(site), passwordHook(site), ...hooked],
+    storedTokenOf: (userId) => services().credentials.credentialFor(userId),
+    refused: (token) => services().credentials.refused(token),
+    hooks: [deviceHook(context), passwordHook(context), ...hooked],
   });
 }
 
-function liveSockets({ clock }: Site, nas: NasRoom): LiveSockets {
+function liveSockets({ clock }: BuildContext, nas: NasService): LiveSockets {
   return new LiveSockets({
     clock,
     presence: nas.presence,
@@ -156,42 +160,42 @@ function liveSockets({ clock }: Site, nas: NasRoom): LiveSockets {
   });
 }
 
-function webPages({ clock }: Site, nas: NasRoom): WebPages {
+function webPages({ clock }: BuildContext, nas: NasService): WebPages {
   return new WebPages({ clock, presence: nas.presence, nas: nas.client });
 }
 
-function deviceHook({ rooms }: Site): PassHook {
+function deviceHook({ services }: BuildContext): PassHook {
   return new DeviceHook({
-    ownerOf: (deviceId) => rooms().accounts.deviceOwner(deviceId),
+    ownerOf: (deviceId) => services().accounts.deviceOwner(deviceId),
     learn: (deviceId, userId) => {
-      rooms().accounts.learnDevice(deviceId, userId);
+      services().accounts.learnDevice(deviceId, userId);
     },
   });
 }
 
-function passwordHook({ rooms }: Site): PassHook {
+function passwordHook({ services }: BuildContext): PassHook {
   return new PasswordHook((userId) => {
-    rooms().accounts.passwordChanged(userId);
+    services().accounts.passwordChanged(userId);
   });
 }
 
-function changesOf(site: Site, nas: NasRoom, files: Files, cache: Cache): Changes {
-  const { log, rooms } = site;
+function changesOf(context: BuildContext, nas: NasService, files: Files, cache: Cache): Changes {
+  const { log, services } = context;
   return new Changes({
     files,
     cache,
-    upload: () => rooms().upload,
+    upload: () => services().upload,
     presence: nas.presence,
-    userOf: (userId) => rooms().accounts.users.userOf(userId),
+    userOf: (userId) => services().accounts.users.userOf(userId),
     tokenOf: async (userId) =>
-      rooms().accounts.liveTokens.ofUser(userId)?.token ??
-      (await rooms().credentials.credentialFor(userId)),
+      services().accounts.liveTokens.ofUser(userId)?.token ??
+      (await services().credentials.credentialFor(userId)),
     log,
   });
 }
 
-function keptOf(site: Site, nas: NasRoom, files: Files): Kept {
-  const { clock, data, log, rooms } = site;
+function keptOf(context: BuildContext, nas: NasService, files: Files): Kept {
+  const { clock, data, log, services } = context;
   return new Kept({
     store: data.cache,
     clock,
@@ -202,39 +206,42 @@ function keptOf(site: Site, nas: NasRoom, files: Files): Kept {
     budget: nas.budget,
     idleMs: () => nas.need.idleMs,
     sleepSchedule: () => nas.sleepSchedule,
-    tokenOf: (caller) => tokenOf(site, caller),
-    deviceOwner: (deviceId) => rooms().accounts.deviceOwner(deviceId),
+    tokenOf: (caller) => tokenOf(context, caller),
+    deviceOwner: (deviceId) => services().accounts.deviceOwner(deviceId),
     learnDevice: (deviceId, userId) => {
-      rooms().accounts.learnDevice(deviceId, userId);
+      services().accounts.learnDevice(deviceId, userId);
     },
     permissionsTold: (userId, told) => {
-      rooms().accounts.permissionsTold(userId, told);
+      services().accounts.permissionsTold(userId, told);
     },
   });
 }
 
-/** What passes to the NAS, and the rooms that have to do with it. */
-export function passedRooms(
-  site: Site,
-  nas: NasRoom,
+/** What passes to the NAS, and the services that have to do with it. */
+export function passedServices(
+  context: BuildContext,
+  nas: NasService,
   files: Files,
   cache: Cache,
-): Pick<Rooms, 'changes' | 'kept' | 'pass' | 'live' | 'web'> {
-  const rooms = { changes: changesOf(site, nas, files, cache), kept: keptOf(site, nas, files) };
-  const pass = passThrough(site, nas, changeHooks(site, nas, { ...rooms, files }));
-  return { ...rooms, pass, live: liveSockets(site, nas), web: webPages(site, nas) };
+): Pick<Services, 'changes' | 'kept' | 'pass' | 'live' | 'web'> {
+  const services = {
+    changes: changesOf(context, nas, files, cache),
+    kept: keptOf(context, nas, files),
+  };
+  const pass = passThrough(context, nas, changeHooks(context, nas, { ...services, files }));
+  return { ...services, pass, live: liveSockets(context, nas), web: webPages(context, nas) };
 }
 
-/** What these rooms have to do with requests that are passed on. */
+/** What these services have to do with requests that are passed on. */
 function changeHooks(
-  site: Site,
-  nas: NasRoom,
-  rooms: { readonly changes: Changes; readonly kept: Kept; readonly files: Files },
+  context: BuildContext,
+  nas: NasService,
+  services: { readonly changes: Changes; readonly kept: Kept; readonly files: Files },
 ): readonly PassHook[] {
-  const { changes, kept, files } = rooms;
+  const { changes, kept, files } = services;
   return [
     new ChangesAsleep({
-      upload: () => site.rooms().upload,
+      upload: () => context.services().upload,
       files: () => files,
       presence: nas.presence,
     }),
@@ -243,8 +250,8 @@ function changeHooks(
       files,
       nas: nas.client,
       presence: nas.presence,
-      tokenOf: (caller) => tokenOf(site, caller),
-      refused: (token) => site.rooms().credentials.refused(token),
+      tokenOf: (caller) => tokenOf(context, caller),
+      refused: (token) => context.services().credentials.refused(token),
     }),
     kept.answers,
     new NasSleeps({

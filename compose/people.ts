@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Accounts, type Caller, Credentials } from '../nodes/lib/accounts/accounts.ts';
-import type { NasRoom } from '../nodes/lib/nas/nas.ts';
-import type { Site } from './site.ts';
+import type { NasService } from '../nodes/lib/nas/nas.ts';
+import type { BuildContext } from './build-context.ts';
 
-export function accounts(site: Site, nas: NasRoom): Accounts {
-  const { settings, clock, log, data, time, rooms } = site;
+export function accounts(context: BuildContext, nas: NasService): Accounts {
+  const { settings, clock, log, data, time, services } = context;
   return new Accounts({
     store: data.people,
     clock,
@@ -14,11 +14,11 @@ export function accounts(site: Site, nas: NasRoom): Accounts {
     api: nas.client,
     presence: nas.presence,
     budget: nas.budget,
-    storedTokenOf: (userId) => rooms().credentials.credentialFor(userId),
+    storedTokenOf: (userId) => services().credentials.credentialFor(userId),
     stored: {
-      tokenOf: (userId) => rooms().credentials.storedFor(userId),
-      holdsFor: (userId) => rooms().credentials.holdsFor(userId),
-      refused: (token) => rooms().credentials.refused(token),
+      tokenOf: (userId) => services().credentials.storedFor(userId),
+      holdsFor: (userId) => services().credentials.holdsFor(userId),
+      refused: (token) => services().credentials.refused(token),
     },
     desktopRefresh: settings.DESKTOP_REFRESH,
     secretKey: settings.SECRET_KEY,
@@ -26,8 +26,8 @@ export function accounts(site: Site, nas: NasRoom): Accounts {
   });
 }
 
-export function credentials(site: Site, nas: NasRoom): Credentials {
-  const { settings, clock, log, data, time, rooms } = site;
+export function credentials(context: BuildContext, nas: NasService): Credentials {
+  const { settings, clock, log, data, time, services } = context;
   return new Credentials({
     store: data.people,
     clock,
@@ -38,31 +38,31 @@ export function credentials(site: Site, nas: NasRoom): Credentials {
     secretKey: settings.SECRET_KEY,
     enrol: settings.ENROL,
     randomBytes,
-    userOf: (userId) => rooms().accounts.users.userOf(userId),
-    liveToken: (userId) => rooms().accounts.liveTokens.ofUser(userId)?.token ?? null,
-    isOver: (token) => rooms().accounts.users.isOver(token),
-    takeRefresh: () => rooms().accounts.takeRefresh(),
+    userOf: (userId) => services().accounts.users.userOf(userId),
+    liveToken: (userId) => services().accounts.liveTokens.ofUser(userId)?.token ?? null,
+    isOver: (token) => services().accounts.users.isOver(token),
+    takeRefresh: () => services().accounts.takeRefresh(),
     refusedElsewhere: (token) => {
-      rooms().accounts.refusedByNas(token);
+      services().accounts.refusedByNas(token);
     },
     onEnded: (userId) => {
-      rooms().accounts.storedCredentialEnded(userId);
+      services().accounts.storedCredentialEnded(userId);
     },
     onReady: (userId) => {
-      rooms().upload.credentialArrived(userId);
-      rooms().prefetch.credentialArrived(userId);
+      services().upload.credentialArrived(userId);
+      services().prefetch.credentialArrived(userId);
     },
   });
 }
 
 /** A caller's own token, else one the Pi may show for them. */
-export async function tokenOf({ rooms }: Site, caller: Caller): Promise<string | null> {
-  return caller.nasToken ?? (await rooms().credentials.credentialFor(caller.user.id));
+export async function tokenOf({ services }: BuildContext, caller: Caller): Promise<string | null> {
+  return caller.nasToken ?? (await services().credentials.credentialFor(caller.user.id));
 }
 
 /** The NAS answered 401 to a token. */
-export function refused({ rooms, log }: Site, token: string): void {
-  rooms()
+export function refused({ services, log }: BuildContext, token: string): void {
+  services()
     .credentials.refused(token)
     .catch((error: unknown) => {
       log.error(`A refused token could not be put away: ${String(error)}`);

@@ -1,6 +1,6 @@
 /**
  * Makes `packages/<name>/dist/` of each package that others install: its own modules, what it uses of
- * the rooms `time`, `log`, `limits` and `store` under `dist/shared/`, and beside its nodes what the editor
+ * the modules `time`, `log`, `limits` and `store` under `dist/shared/`, and beside its nodes what the editor
  * reads. Only what a package loads goes in, so none can reach BaluPi by accident.
  */
 import {
@@ -68,5 +68,5 @@ function buildPackage(root, place) {
 function placeOf(place, source) {
   if (source.startsWith(`${place}/`)) return relative(place, source);
   if (source.startsWith(ROOMS)) return join('shared', relative(ROOMS, source));
-  throw new Error(`${place} uses ${source}, which is of no package and no room.`);
+  throw new Error(`${place} uses ${source}, which is of no package and no module.`);
 }

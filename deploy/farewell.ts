@@ -1,6 +1,6 @@
 import { lchownSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { House } from '../compose.ts';
+import { App } from '../compose.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import type { Settings } from '../settings.ts';
 
@@ -33,8 +33,8 @@ export async function unregister(
   };
   // The clock's timers do not keep a process alive; this one is here to wait.
   const alive = setInterval(() => undefined, 60_000);
-  const house = new House(parts);
-  const { nas, credentials } = house.rooms;
+  const house = new App(parts);
+  const { nas, credentials } = house.services;
   try {
     nas.start();
     await nas.probe();

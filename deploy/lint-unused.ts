@@ -231,8 +231,8 @@ type Taken = (asked: ts.Node, given: ts.Node) => void;
 const DEEPEST = 6;
 
 /**
- * Follows values to where another type is asked for: a room handed over as a port, a class that
- * implements an interface. Whoever calls the port's member calls the room's.
+ * Follows values to where another type is asked for: a service handed over as a port, a class that
+ * implements an interface. Whoever calls the port's member calls the service's.
  */
 class TypeFlow {
   readonly #checker: ts.TypeChecker;

@@ -18,7 +18,7 @@ import type { Log } from '../nodes/lib/log/log.ts';
 import { requestIdOf } from './common-headers.ts';
 import { codingFault, takeBody, takeOwnBody } from './read-body.ts';
 import { type Accel, type RemoteAddresses, shareOf } from './remote-address.ts';
-import { type DoorKeepers, enter, enterAs, type Entry } from './request-door.ts';
+import { type AuthHooks, enter, enterAs, type Entry } from './request-auth.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
 
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
@@ -30,7 +30,7 @@ interface ParsedRequest extends GuardedRequest {
 
 interface GuardDeps {
   readonly matcher: Matcher;
-  readonly keepers: DoorKeepers;
+  readonly hooks: AuthHooks;
   readonly watch: RequestWatch;
   readonly remotes: RemoteAddresses;
   readonly accel: Accel;
@@ -185,7 +185,7 @@ export class ApiGuard {
 
   /** Nobody waits for it: the caller says so, or it follows a desktop's look for changes. */
   #isAuto(request: IncomingMessage, caller: Caller | null): boolean {
-    return (caller !== null && this.#deps.keepers.followsSync(caller)) || isAuto(request);
+    return (caller !== null && this.#deps.hooks.followsSync(caller)) || isAuto(request);
   }
 
   async #enter(
@@ -194,15 +194,15 @@ export class ApiGuard {
     loopback: boolean,
   ): Promise<Entry> {
     const known = this.#known.get(request);
-    if (known !== undefined) return enterAs(this.#deps.keepers, endpoint, known);
+    if (known !== undefined) return enterAs(this.#deps.hooks, endpoint, known);
     const { authorization } = request.headers;
-    return await enter(this.#deps.keepers, endpoint, authorization, loopback);
+    return await enter(this.#deps.hooks, endpoint, authorization, loopback);
   }
 
   /** Whatever its description says may be refused as `busy` is begun only while there is memory. */
   #isBusyFor(found: Found | null): boolean {
     const mayYield = found?.endpoint.refusals.includes('busy') === true;
-    return mayYield && this.#deps.keepers.isShortOfMemory();
+    return mayYield && this.#deps.hooks.isShortOfMemory();
   }
 
   async #admit(
@@ -220,7 +220,7 @@ export class ApiGuard {
     if (found?.endpoint.body !== 'stream' || caller === null) return null;
     const { endpoint, params } = found;
     const asked = { endpointId: endpoint.id, params, query };
-    return await this.#deps.keepers.admitUpload(request, caller, asked);
+    return await this.#deps.hooks.admitUpload(request, caller, asked);
   }
 }
 
@@ -314,7 +314,7 @@ function checkWords(found: Found, target: Target): Words {
   }
   const literalPath = literalPathIn(target.query);
   const words: Words = { kind: 'words', query: query.value, literalPath };
-  // The rest of a download is a path on the NAS, which the files room reads in its own way.
+  // The rest of a download is a path on the NAS, which the files module reads in its own way.
   if (endpoint.rest === 'raw') return words;
   const checked = validateParams(endpoint.params, params);
   // An id of a form that no id has is an id nobody knows.

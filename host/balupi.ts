@@ -12,24 +12,24 @@ import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
 import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { ApiGuard, Passing } from './api-guard.ts';
 import { Cors, HostCheck, lastResort, nobodyAnswered, setCommonHeaders } from './common-headers.ts';
-import { ConnectionRoom } from './connection-room.ts';
-import { DashboardDoor } from './dashboard-door.ts';
+import { ConnectionLimit } from './connection-limit.ts';
+import { DashboardAuth } from './dashboard-auth.ts';
 import { DashboardFiles } from './dashboard-files.ts';
 import { DashboardSignIn, type PageAccounts } from './dashboard-sign-in.ts';
 import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
-import { editorApp, EditorDoor, type EditorSignIn } from './editor.ts';
-import { FilesPage, type ThumbnailKeeper } from './files-page.ts';
-import { FrontPage, type WebKeeper } from './front-page.ts';
+import { editorApp, EditorAuth, type EditorSignIn } from './editor.ts';
+import { FilesPage, type ThumbnailHook } from './files-page.ts';
+import { FrontPage, type WebHooks } from './front-page.ts';
 import { Listeners } from './listeners.ts';
-import { LiveDoor, type LiveKeeper } from './live-door.ts';
+import { LiveAuth, type LiveHooks } from './live-auth.ts';
 import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
 import { makeNodeRedFolder } from './palette.ts';
 import { Accel, RemoteAddresses, shareOf } from './remote-address.ts';
-import type { DoorKeepers } from './request-door.ts';
+import type { AuthHooks } from './request-auth.ts';
 import { RequestWatch } from './request-watch.ts';
-import { SetupDoor } from './setup/setup-door.ts';
+import { SetupAuth } from './setup/setup-door.ts';
 import type { Sections } from './setup/setup-sections.ts';
 import type { UpdateTrial } from './update-trial.ts';
 
@@ -54,15 +54,15 @@ interface HostOptions {
   readonly editor: { readonly host: string; readonly port: number } | null;
 }
 
-interface HostParts {
+interface HostDeps {
   readonly clock: Clock;
   readonly log: Log;
-  readonly keepers: DoorKeepers;
+  readonly hooks: AuthHooks;
   readonly signIn: EditorSignIn;
   readonly pages: PageAccounts & SocketAccounts;
-  readonly live: LiveKeeper;
-  readonly thumbnail: ThumbnailKeeper;
-  readonly web: WebKeeper;
+  readonly live: LiveHooks;
+  readonly thumbnail: ThumbnailHook;
+  readonly web: WebHooks;
   readonly viewers: Viewers;
   /** For the guided start and the settings; `restart` ends the process so that it starts again. */
   readonly setup: {
@@ -73,7 +73,7 @@ interface HostParts {
   /** Node-RED's storage module. */
   readonly storage: unknown;
   /** What the nodes get. */
-  readonly rooms: unknown;
+  readonly services: unknown;
   /** Whether this version is on trial after an update: then it takes no change. */
   readonly trial: Pick<UpdateTrial, 'isOn'>;
   /** What the owner deployed over the shipped flows, for the editor. */
@@ -90,11 +90,11 @@ const MOST_EDITOR_CONNECTIONS = 100;
 /** How long running transfers may go on after a stop, in ms; 10 s is the contract's whole. */
 const STOP_GRACE_MS = 5_000;
 
-/** The listeners and Node-RED between them: everything of a running BaluPi but its rooms. */
+/** The listeners and Node-RED between them: everything of a running BaluPi but its services. */
 export class BaluPiHost {
   readonly #options: HostOptions;
   readonly #clock: Clock;
-  readonly #room: ConnectionRoom;
+  readonly #connections: ConnectionLimit;
   readonly #watch: RequestWatch;
   readonly #nodeRed: NodeRedHost;
   readonly #api: Listeners;
@@ -103,12 +103,12 @@ export class BaluPiHost {
   readonly #guard: ApiGuard;
   readonly #files: DashboardFiles;
   readonly #sockets: DashboardSockets;
-  readonly #dashboard: DashboardDoor;
+  readonly #dashboard: DashboardAuth;
   readonly #passing: Passing;
-  readonly #trial: HostParts['trial'];
+  readonly #trial: HostDeps['trial'];
   #missing: ReadonlySet<string> = new Set();
 
-  constructor(options: HostOptions, parts: HostParts) {
+  constructor(options: HostOptions, parts: HostDeps) {
     this.#options = options;
     [this.#clock, this.#trial] = [parts.clock, parts.trial];
     this.#remotes = new RemoteAddresses(options.trustedProxies, (peer) => {
@@ -118,15 +118,19 @@ export class BaluPiHost {
       );
     });
     const { editor, answerWithinMs } = options;
-    const door = editor === null ? null : new EditorDoor(parts.signIn);
+    const door = editor === null ? null : new EditorAuth(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     makeNodeRedFolder(userFolder);
-    this.#room = connectionRoom(parts, MOST_CONNECTIONS);
-    this.#watch = new RequestWatch({ clock: parts.clock, answerWithinMs, room: this.#room });
+    this.#connections = connectionLimit(parts, MOST_CONNECTIONS);
+    this.#watch = new RequestWatch({
+      clock: parts.clock,
+      answerWithinMs,
+      connections: this.#connections,
+    });
     [this.#guard, this.#files] = [this.#apiGuard(parts), this.#dashboardFiles()];
     this.#passing = new Passing(parts.log);
     this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock, this.#files.told);
-    this.#dashboard = this.#dashboardDoor(parts);
+    this.#dashboard = this.#dashboardAuth(parts);
     this.#nodeRed = new NodeRedHost(
       nodeRedSettings({
         ...{ packageFolder: options.packageFolder, palette: options.palette },
@@ -135,7 +139,7 @@ export class BaluPiHost {
         logLevel: options.logLevel,
         log: parts.log,
         editor: door,
-        rooms: parts.rooms,
+        services: parts.services,
         inRoute: this.#passing.inRoute,
         ownersFlows: parts.ownersFlows,
         dashboard: this.#dashboard.settings,
@@ -149,7 +153,7 @@ export class BaluPiHost {
       editor === null || door === null ? null : this.#editorListeners(editor, door, parts);
   }
 
-  #flowsStarted(nodes: readonly FlowNode[], onMissing: HostParts['onMissing']): void {
+  #flowsStarted(nodes: readonly FlowNode[], onMissing: HostDeps['onMissing']): void {
     const missing = unansweredRoutes(nodes, IN_FLOWS);
     this.#missing = new Set(missing.map(({ id }) => id));
     onMissing(missing.map(({ method, path }) => `${method} ${path}`));
@@ -205,10 +209,10 @@ export class BaluPiHost {
     await this.#nodeRed.stop();
   }
 
-  #apiGuard({ log, keepers, trial }: HostParts): ApiGuard {
+  #apiGuard({ log, hooks, trial }: HostDeps): ApiGuard {
     return new ApiGuard({
       matcher: new Matcher(ENDPOINTS),
-      keepers,
+      hooks,
       watch: this.#watch,
       remotes: this.#remotes,
       accel: new Accel(this.#options.accel, this.#remotes),
@@ -219,9 +223,9 @@ export class BaluPiHost {
     });
   }
 
-  #dashboardDoor(parts: HostParts): DashboardDoor {
-    const { pages, clock, log, trial, setup, keepers, thumbnail } = parts;
-    return new DashboardDoor({
+  #dashboardAuth(parts: HostDeps): DashboardAuth {
+    const { pages, clock, log, trial, setup, hooks, thumbnail } = parts;
+    return new DashboardAuth({
       signIn: new DashboardSignIn(pages, clock, {
         addressOf: this.#ownerOf,
         isSecure: (request) => this.#remotes.isSecure(request),
@@ -229,9 +233,9 @@ export class BaluPiHost {
       files: this.#files,
       filesPage: this.#filesPage(),
       thumbnail,
-      mayWake: (caller) => keepers.mayWake(caller),
+      mayWake: (caller) => hooks.mayWake(caller),
       sockets: this.#sockets,
-      setup: new SetupDoor({
+      setup: new SetupAuth({
         ...setup,
         look: (cookie) => pages.look(cookie),
         isSecure: (request) => this.#remotes.isSecure(request),
@@ -270,17 +274,17 @@ export class BaluPiHost {
   readonly #ownerOf = (request: IncomingMessage): string =>
     shareOf(this.#remotes.of(request).address);
 
-  #apiListeners({ log, live: keeper, web }: HostParts): Listeners {
+  #apiListeners({ log, live: hooks, web }: HostDeps): Listeners {
     const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
       builtFolder: join(this.#options.packageFolder, 'dist', 'docs'),
       ...{ watch: this.#watch, clock: this.#clock, shareOf: this.#ownerOf },
     });
-    const live = new LiveDoor({ keeper, log, ownerOf: this.#ownerOf });
+    const live = new LiveAuth({ hooks, log, ownerOf: this.#ownerOf });
     const cors = new Cors(this.#options.corsOrigins);
     const flows = this.#nodeRed.api;
     const front = new FrontPage(this.#options.front, {
-      ...{ keeper: web, watch: this.#watch, ownerOf: this.#ownerOf },
+      ...{ hooks: web, watch: this.#watch, ownerOf: this.#ownerOf },
     });
     const app = apiApp({ cors, docs, front, dashboard, guard, passing, flows, log });
     return new Listeners({
@@ -292,15 +296,15 @@ export class BaluPiHost {
         if (!live.upgrade(request, socket, head)) dashboard.upgrade(request, socket, head);
       },
       takesUpgrade: (request) => live.takesUpgrade(request) ?? dashboard.takesUpgrade(request),
-      room: this.#room,
+      connections: this.#connections,
       ownerOf: this.#ownerOf,
     });
   }
 
   #editorListeners(
     editor: { readonly host: string; readonly port: number },
-    door: EditorDoor,
-    parts: HostParts,
+    door: EditorAuth,
+    parts: HostDeps,
   ): Listeners {
     const check = new HostCheck([editor.host]);
     return new Listeners({
@@ -310,7 +314,7 @@ export class BaluPiHost {
         ...{ editor: this.#nodeRed.editor, door, check, addressOf: this.#ownerOf },
         ...{ watch: this.#watch, log: parts.log },
       }),
-      room: connectionRoom(parts, MOST_EDITOR_CONNECTIONS),
+      connections: connectionLimit(parts, MOST_EDITOR_CONNECTIONS),
       ownerOf: this.#ownerOf,
       onUpgrade: (request, socket: Socket, head) => {
         const ours = check.allows(request) && /^\/comms(?:[/?]|$)/.test(request.url ?? '');
@@ -321,8 +325,8 @@ export class BaluPiHost {
   }
 }
 
-function connectionRoom({ clock, log }: HostParts, most: number): ConnectionRoom {
-  return new ConnectionRoom({
+function connectionLimit({ clock, log }: HostDeps, most: number): ConnectionLimit {
+  return new ConnectionLimit({
     most,
     clock,
     onCrowd: (owner, held) => {
@@ -342,7 +346,7 @@ function apiApp(parts: {
   readonly cors: Cors;
   readonly docs: Docs;
   readonly front: FrontPage;
-  readonly dashboard: DashboardDoor;
+  readonly dashboard: DashboardAuth;
   readonly guard: ApiGuard;
   readonly passing: Passing;
   readonly flows: Express;

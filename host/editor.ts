@@ -36,7 +36,7 @@ interface EditorUser {
  * the accounts are asked first, and Node-RED hears of the right tries alone: they reach it with a
  * ticket in place of the password, good once.
  */
-export class EditorDoor {
+export class EditorAuth {
   readonly #signIn: EditorSignIn;
   /** Name by ticket. */
   readonly #tickets = new Map<string, string>();
@@ -88,7 +88,7 @@ export class EditorDoor {
 /** The app of the editor's own listener. */
 export function editorApp(parts: {
   readonly editor: Express;
-  readonly door: EditorDoor;
+  readonly door: EditorAuth;
   readonly check: HostCheck;
   readonly addressOf: (request: IncomingMessage) => string;
   readonly watch: RequestWatch;

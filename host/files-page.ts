@@ -160,10 +160,10 @@ interface FoundPicture {
 }
 
 /**
- * The rooms' part in it.
+ * The services' part in it.
  * @param path as it was sent, undecoded
  */
-export type ThumbnailKeeper = (caller: Caller, path: string) => Promise<FoundPicture | Answer>;
+export type ThumbnailHook = (caller: Caller, path: string) => Promise<FoundPicture | Answer>;
 
 interface ThumbnailVisit {
   readonly request: IncomingMessage;
@@ -181,7 +181,7 @@ const WRONG_WIDTH = refuse('invalid', {
 export async function sendThumbnail(
   { request, response, query, signal }: ThumbnailVisit,
   caller: Caller,
-  keeper: ThumbnailKeeper,
+  hooks: ThumbnailHook,
 ): Promise<void> {
   const say = (given: Answer): void => {
     answerNow(request, response, given);
@@ -196,7 +196,7 @@ export async function sendThumbnail(
     say(WRONG_WIDTH);
     return;
   }
-  const found = await keeper(caller, rawPathIn(query));
+  const found = await hooks(caller, rawPathIn(query));
   if ('statusCode' in found) {
     say(found);
     return;
@@ -234,7 +234,7 @@ function sendImage(
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
-/** The words a file is asked by, which the files room decodes by itself, as for a download. */
+/** The words a file is asked by, which the files module decodes by itself, as for a download. */
 function rawPathIn(query: string): string {
   const pair = query.split('&').find((part) => part.startsWith('path='));
   return pair?.slice('path='.length) ?? '';

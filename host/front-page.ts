@@ -7,7 +7,7 @@ import { asleepPage, WAITING_CONTENT_SECURITY_POLICY } from './dashboard-pages.t
 import type { RequestWatch } from './request-watch.ts';
 
 /** The NAS's own web pages. */
-export interface WebKeeper {
+export interface WebHooks {
   /** An answer says no. */
   page(asked: WebPageAsked): Promise<WebPage | Answer>;
 }
@@ -22,7 +22,7 @@ interface Deps {
 }
 
 interface Parts {
-  readonly keeper: WebKeeper;
+  readonly hooks: WebHooks;
   readonly watch: RequestWatch;
   readonly ownerOf: (request: IncomingMessage) => string;
 }
@@ -93,12 +93,12 @@ export class FrontPage {
     response: ServerResponse,
     { path, wantsPage }: { path: string; wantsPage: boolean },
   ): Promise<void> {
-    const { keeper, watch, ownerOf } = this.#parts;
+    const { hooks, watch, ownerOf } = this.#parts;
     const life = watch.watch(request, response);
     life.belongsTo(null);
     const { headers } = request;
     const address = ownerOf(request);
-    const page = await keeper.page({ path, headers, address, signal: life.signal });
+    const page = await hooks.page({ path, headers, address, signal: life.signal });
     if ('statusCode' in page) {
       // It fell asleep a moment ago.
       if (wantsPage && page.statusCode === 503) this.#sayAsleep(request, response);

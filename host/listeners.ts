@@ -8,7 +8,7 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import { endWith, setCommonHeaders } from './common-headers.ts';
-import { ConnectionRoom } from './connection-room.ts';
+import { ConnectionLimit } from './connection-limit.ts';
 
 /** Headers must be here within 10 s; a slow-header attack holds nothing for long. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -37,7 +37,7 @@ export interface ListenerDeps {
    */
   readonly takesUpgrade?: (request: IncomingMessage) => string | null;
   /** Shares out the places for connections, on all ports together. */
-  readonly room: ConnectionRoom;
+  readonly connections: ConnectionLimit;
   /** Whose share a request counts in before it is known who sends it. */
   readonly ownerOf: (request: IncomingMessage) => string;
 }
@@ -51,12 +51,12 @@ export class PortError extends Error {
 export class Listeners {
   readonly #deps: ListenerDeps;
   readonly #servers: Server[] = [];
-  readonly #room: ConnectionRoom;
+  readonly #connections: ConnectionLimit;
   readonly #answering = new WeakMap<Socket, ServerResponse>();
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
-    this.#room = deps.room;
+    this.#connections = deps.connections;
   }
 
   /** The first port that was opened, as the system gave it. */
@@ -89,13 +89,13 @@ export class Listeners {
       });
       return promise;
     });
-    this.#room.close();
+    this.#connections.close();
     await Promise.all(closed);
   }
 
   /** Cuts what still runs, so that {@link close} comes to its end. */
   cut(): void {
-    this.#room.cut();
+    this.#connections.cut();
   }
 
   #server(): Server {
@@ -112,7 +112,7 @@ export class Listeners {
     });
     server.maxHeadersCount = MAX_HEADERS;
     server.on('connection', (socket) => {
-      this.#room.add(socket);
+      this.#connections.add(socket);
     });
     const serve: RequestListener = (request, response) => {
       this.#serve(request, response);
@@ -129,7 +129,10 @@ export class Listeners {
     if (onUpgrade !== null && (takesUpgrade === undefined || canAsk(server))) {
       server.on('upgrade', (request, socket, head) => {
         const isCounted = takesUpgrade !== undefined;
-        if (isCounted || this.#room.takeSocket(socket as Socket, this.#deps.ownerOf(request)))
+        if (
+          isCounted ||
+          this.#connections.takeSocket(socket as Socket, this.#deps.ownerOf(request))
+        )
           onUpgrade(request, socket as Socket, head);
         else socket.destroy();
       });
@@ -146,18 +149,18 @@ export class Listeners {
     return {
       shouldUpgradeCallback: (request) => {
         const owner = takesUpgrade(request);
-        return owner !== null && this.#room.takeSocket(request.socket, owner);
+        return owner !== null && this.#connections.takeSocket(request.socket, owner);
       },
     };
   }
 
   #serve(...[request, response]: Parameters<RequestListener>): void {
     const { socket } = request;
-    if (!this.#room.serve(request, response, this.#deps.ownerOf(request))) return;
+    if (!this.#connections.serve(request, response, this.#deps.ownerOf(request))) return;
     this.#answering.set(socket, response);
     response.once('close', () => {
       if (this.#answering.get(socket) === response) this.#answering.delete(socket);
-      this.#room.rest(socket);
+      this.#connections.rest(socket);
     });
     const fault = headerFault(request);
     if (fault === null) {

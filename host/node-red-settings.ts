@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { nodeRedLogHandler } from './console-log.ts';
-import type { EditorDoor } from './editor.ts';
+import type { EditorAuth } from './editor.ts';
 import type { NodeRedSettings } from './node-red-host.ts';
 
 const FUNCTION_TIMEOUT_SECONDS = 5;
@@ -29,8 +29,8 @@ interface Parts {
   /** BALUPI_PALETTE: whether the editor may install nodes of others. */
   readonly palette: boolean;
   /** Null keeps the editor shut. */
-  readonly editor: EditorDoor | null;
-  readonly rooms: unknown;
+  readonly editor: EditorAuth | null;
+  readonly services: unknown;
   /** In front of each `http in` node. */
   readonly inRoute: unknown;
   /** What the owner deployed over the shipped flows, for the editor. */
@@ -84,7 +84,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     logging: { balupi: logging(parts) },
     dashboard: parts.dashboard,
     // What the config nodes `balupi-store` and `balupi-nas` hand to the nodes.
-    balupi: parts.rooms,
+    balupi: parts.services,
     balupiFlows: parts.ownersFlows,
   };
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { refuse, answerNow } from '../nodes/lib/http/http.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
-import { type ConnectionRoom, movedBytes } from './connection-room.ts';
+import { type ConnectionLimit, movedBytes } from './connection-limit.ts';
 import { shareOf } from './remote-address.ts';
 
 /** How often the running requests are looked at, in ms. */
@@ -15,7 +15,7 @@ const OPEN_READ_MS = 10_000;
 const BODY_IDLE_MS = 60_000;
 /**
  * Who is signed in may pause a film. While the places for connections last only a reader that is
- * surely gone is cut; where they do not, the room takes the slowest.
+ * surely gone is cut; where they do not, the limit takes the slowest.
  */
 const READ_IDLE_MS = 3_600_000;
 /** Below this mean over the window a body is not worth a place: 1 KB/s (as BaluDesk sees it, too). */
@@ -87,7 +87,7 @@ interface Deps {
   readonly clock: Clock;
   /** From the end of the request's body to the first byte of the answer. */
   readonly answerWithinMs: number;
-  readonly room: Pick<ConnectionRoom, 'belongsTo'>;
+  readonly connections: Pick<ConnectionLimit, 'belongsTo'>;
 }
 
 /**
@@ -97,14 +97,14 @@ interface Deps {
 export class RequestWatch {
   readonly #clock: Clock;
   readonly #answerWithinMs: number;
-  readonly #room: Deps['room'];
+  readonly #connections: Deps['connections'];
   readonly #watched = new Set<Watched>();
   #cancel: Cancel | null = null;
 
-  constructor({ clock, answerWithinMs, room }: Deps) {
+  constructor({ clock, answerWithinMs, connections }: Deps) {
     this.#clock = clock;
     this.#answerWithinMs = answerWithinMs;
-    this.#room = room;
+    this.#connections = connections;
   }
 
   start(): void {
@@ -149,7 +149,7 @@ export class RequestWatch {
 
   #learnOwner(watched: Watched, userId: number | null): void {
     watched.owner = { userId };
-    if (userId !== null) this.#room.belongsTo(watched.socket, userShare(userId));
+    if (userId !== null) this.#connections.belongsTo(watched.socket, userShare(userId));
     else if (!watched.request.complete) this.#boundOpenBody(watched);
   }
 

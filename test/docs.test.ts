@@ -77,7 +77,7 @@ describe('The pages', () => {
     }
   });
 
-  it('name every room with its door', () => {
+  it('name every module with its entry', () => {
     const told = rows(read('docs/ARCHITECTURE.md'));
     for (const room of readdirSync(join('nodes', 'lib'))) {
       const row = told.find(([name]) => name === `\`${room}\``);

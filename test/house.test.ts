@@ -34,14 +34,14 @@ const PLANTED: readonly Planted[] = [
     files: { 'nodes/lib/http/bad.ts': using('express') },
   },
   {
-    rule: 'room-http',
+    rule: 'module-http',
     files: {
       'nodes/lib/http/bad.ts': using('../cache/cache.ts'),
       'nodes/lib/cache/cache.ts': EMPTY,
     },
   },
   {
-    rule: 'room-energy',
+    rule: 'module-energy',
     files: { 'nodes/lib/energy/bad.ts': using('../../wol/wol.ts'), 'nodes/wol/wol.ts': EMPTY },
   },
   {

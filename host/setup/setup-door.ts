@@ -57,7 +57,7 @@ interface Place extends SetupVisit {
  * while no flow runs. The code opens the first steps while no admin of the NAS is known; from then on
  * everything here is for admins, by the cookie of the Dashboard.
  */
-export class SetupDoor {
+export class SetupAuth {
   readonly #deps: Deps;
 
   constructor(deps: Deps) {

@@ -5,7 +5,7 @@ import type {
   User,
 } from '../../nodes/lib/accounts/accounts.ts';
 import { RateLimiter } from '../../nodes/lib/limits/limits.ts';
-import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
+import type { Services } from '../../nodes/lib/services/services.ts';
 import type {
   AccountOutcome,
   DeviceChange,
@@ -34,7 +34,7 @@ import {
   written,
 } from './setup-pages.ts';
 
-/** What the pages set up, each as its room does it. */
+/** What the pages set up, each as its module does it. */
 interface HouseDeps {
   readonly nas: {
     now(): { readonly state: string; readonly version: string | null; readonly mac: string | null };
@@ -456,8 +456,8 @@ function trimmed(form: URLSearchParams, name: string): string {
   return (form.get(name) ?? '').trim();
 }
 
-/** What the settings' pages do, done by the rooms. */
-export function housePorts({ accounts, credentials, nas, tapo, energy }: Rooms): HouseDeps {
+/** What the settings' pages do, done by the services. */
+export function housePorts({ accounts, credentials, nas, tapo, energy }: Services): HouseDeps {
   return {
     nas: {
       now: () => {

@@ -1,16 +1,16 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Rooms, roomsInSettings } from '../lib/rooms/rooms.ts';
+import { type Services, servicesInSettings } from '../lib/services/services.ts';
 
 interface NasNode extends Node {
-  rooms?: Rooms;
+  services?: Services;
 }
 
 /** Config node: hands the NAS to the nodes that name it. */
 export default function register(RED: NodeAPI): void {
   function Nas(this: NasNode, config: NodeDef): void {
     RED.nodes.createNode(this, config);
-    const rooms = roomsInSettings(RED.settings);
-    if (rooms !== undefined) this.rooms = rooms;
+    const services = servicesInSettings(RED.settings);
+    if (services !== undefined) this.services = services;
   }
   RED.nodes.registerType('balupi-nas', Nas);
 }

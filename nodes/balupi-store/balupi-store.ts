@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { type Rooms, roomsBehind, roomsInSettings } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind, servicesInSettings } from '../lib/services/services.ts';
 
 interface StoreNode extends Node {
-  rooms?: Rooms;
+  services?: Services;
 }
 
 /** For *As* in the dialogs: who may be acted as at this moment. Only an admin gets into the editor. */
@@ -13,7 +13,7 @@ function offerUsers(RED: NodeAPI): void {
     (request, response) => {
       const config: unknown = RED.nodes.getNode(request.params['config'] ?? '');
       const isThere = config !== null && config !== undefined;
-      const stored = isThere ? roomsBehind(config).credentials.list() : [];
+      const stored = isThere ? servicesBehind(config).credentials.list() : [];
       const usable = stored.filter(({ state }) => state === 'ok' || state === 'unchecked');
       response.json([...new Set(usable.map(({ username }) => username))].sort());
     },
@@ -24,8 +24,8 @@ function offerUsers(RED: NodeAPI): void {
 export default function register(RED: NodeAPI): void {
   function Store(this: StoreNode, config: NodeDef): void {
     RED.nodes.createNode(this, config);
-    const rooms = roomsInSettings(RED.settings);
-    if (rooms !== undefined) this.rooms = rooms;
+    const services = servicesInSettings(RED.settings);
+    if (services !== undefined) this.services = services;
   }
   RED.nodes.registerType('balupi-store', Store);
   offerUsers(RED);

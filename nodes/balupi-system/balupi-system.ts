@@ -16,11 +16,11 @@ import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds, plainAnswer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { type Said, said, WORDS } from '../lib/words/words.ts';
 
 /** `GET /api/activity`: an admin's all, anybody else's what is everybody's and their own. */
-function listActivity({ activity, accounts }: Rooms, message: ApiMessage): ApiMessage {
+function listActivity({ activity, accounts }: Services, message: ApiMessage): ApiMessage {
   const caller = callerOf(message);
   const { kind, days, before, limit } = callOf(message).query as ActivityQuery;
   const page = activity.list({
@@ -75,7 +75,7 @@ interface SystemConfig extends NodeDef, StoredNode {
 /** The content type Prometheus's text format is known by (exposition format 0.0.4). */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-function health({ system }: Rooms, message: ApiMessage): ApiMessage {
+function health({ system }: Services, message: ApiMessage): ApiMessage {
   const report = system.health();
   const payload: Health = {
     status: report.status,
@@ -91,7 +91,7 @@ function health({ system }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('health', payload));
 }
 
-function load({ system }: Rooms, message: ApiMessage): ApiMessage {
+function load({ system }: Services, message: ApiMessage): ApiMessage {
   const last = system.load();
   if (last === null) {
     const detail = 'The Pi has not looked at itself yet. Try again in a moment.';
@@ -114,10 +114,10 @@ function load({ system }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('system-status', payload));
 }
 
-function metrics(rooms: Rooms, message: ApiMessage): ApiMessage {
+function metrics(services: Services, message: ApiMessage): ApiMessage {
   return withAnswer(
     message,
-    plainAnswer(metricsText(rooms), 200, { 'Content-Type': METRICS_TYPE }),
+    plainAnswer(metricsText(services), 200, { 'Content-Type': METRICS_TYPE }),
   );
 }
 
@@ -170,7 +170,7 @@ const STATE_WORDS: Readonly<Record<string, Said>> = {
 };
 
 /** A row of a page's table for each check. */
-function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
+function pageChecks({ system }: Services, message: ApiMessage): ApiMessage {
   const { checks } = system.health();
   message.payload = Object.entries(checks).map(([name, result]) => ({
     check: CHECK_WORDS[name] ?? name,
@@ -179,14 +179,14 @@ function pageChecks({ system }: Rooms, message: ApiMessage): ApiMessage {
   return message;
 }
 
-async function doctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function doctor({ system }: Services, message: ApiMessage): Promise<ApiMessage> {
   const findings = WORDS.spoken('en', await system.doctor()) as Doctor['findings'];
   const payload: Doctor = { findings };
   return withAnswer(message, answerTo('system-doctor', payload));
 }
 
 /** `GET /api/system/care`. */
-function care({ system }: Rooms, message: ApiMessage): ApiMessage {
+function care({ system }: Services, message: ApiMessage): ApiMessage {
   const { version, isOnTrial, newer, backups } = system.care();
   const payload: Care = {
     ...{ version, newer, on_trial: isOnTrial },
@@ -203,7 +203,7 @@ function care({ system }: Rooms, message: ApiMessage): ApiMessage {
 const LEVEL_MARKS = { ok: '✓', warn: '⚠', fail: '✗' } as const;
 
 /** A row of a page's table for each finding, in words that are marked for its reader. */
-async function pageDoctor({ system }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function pageDoctor({ system }: Services, message: ApiMessage): Promise<ApiMessage> {
   const findings = await system.doctor();
   const payload = findings.map(({ level, subject, found, advice }) => ({
     ...{ found, advice },
@@ -325,9 +325,9 @@ export const DECLARATION = {
 
 {{activity}} gibt das Protokoll der letzten 90 Tage: einem Admin alles, anderen was alle angeht und was ihres ist.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
 /** Node `balupi-system`. */
 export default function register(RED: NodeAPI): void {
@@ -340,7 +340,7 @@ export default function register(RED: NodeAPI): void {
       config,
     });
     new NodeGuard(this).onInput((message) =>
-      actOf(ACTS, config.op, '', fields)(roomsBehind(RED.nodes.getNode(config.store)), message),
+      actOf(ACTS, config.op, '', fields)(servicesBehind(RED.nodes.getNode(config.store)), message),
     );
   }
   RED.nodes.registerType('balupi-system', SystemNode);
@@ -374,7 +374,7 @@ function valuesOf(reading: Reading): readonly Value[] {
   return typeof reading === 'number' ? [{ value: reading }] : reading;
 }
 
-function powerMetrics({ energy }: Rooms): readonly Metric[] {
+function powerMetrics({ energy }: Services): readonly Metric[] {
   const { devices, totalPowerW } = energy.current();
   const fresh = devices.flatMap((device) =>
     device.powerW === null || device.isStale
@@ -401,7 +401,7 @@ function powerMetrics({ energy }: Rooms): readonly Metric[] {
  * Counters go on for ever and never fall: not by a restart, not when the past is put right, not by
  * prices below zero. What is stored now is a gauge beside them.
  */
-function energyMetrics({ energy }: Rooms): readonly Metric[] {
+function energyMetrics({ energy }: Services): readonly Metric[] {
   const plugs = energy.current().devices.map((device) => {
     return { labels: labelsOf(device), counted: energy.counted(device.deviceNumber) };
   });
@@ -448,7 +448,7 @@ function namesOf({ deviceId, deviceName }: { deviceId: string; deviceName: strin
   return { device: deviceId, name: deviceName };
 }
 
-function cacheMetrics({ cache }: Rooms): readonly Metric[] {
+function cacheMetrics({ cache }: Services): readonly Metric[] {
   const stats = cache.stats();
   const { fileCount, totalBytes, hits, misses, evictions, nasWakesAvoided } = stats;
   const avoided = 'Times a sleeping NAS would have been woken for what was answered from here.';
@@ -472,14 +472,14 @@ function cacheMetrics({ cache }: Rooms): readonly Metric[] {
   ];
 }
 
-function queueMetrics({ upload }: Rooms): readonly Metric[] {
+function queueMetrics({ upload }: Services): readonly Metric[] {
   return [
     gauge('upload_queue_files', 'Uploads the NAS does not have yet.', upload.queuedCount()),
     gauge('upload_queue_bytes', 'Their bytes.', upload.queuedBytes()),
   ];
 }
 
-function machineMetrics({ nas, system }: Rooms): readonly Metric[] {
+function machineMetrics({ nas, system }: Services): readonly Metric[] {
   const load = system.load();
   return [
     gauge('nas_awake', '1 while the NAS is awake.', nas.presence.state.awake ? 1 : 0),
@@ -500,9 +500,9 @@ function line(name: string, { labels, value }: Value): string {
 }
 
 /** Everything there is to count, in the text format of Prometheus. */
-function metricsText(rooms: Rooms): string {
+function metricsText(services: Services): string {
   const metrics = [powerMetrics, energyMetrics, cacheMetrics, queueMetrics, machineMetrics].flatMap(
-    (of) => of(rooms),
+    (of) => of(services),
   );
   const lines = metrics.flatMap(({ name, help, type, values }) => [
     `# HELP ${name} ${help}`,

@@ -20,7 +20,7 @@ import {
 import type { CurrentDevice, Dashboard, PeriodStats } from '../lib/energy/energy.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
-import type { Rooms } from '../lib/rooms/rooms.ts';
+import type { Services } from '../lib/services/services.ts';
 import type { TapoDevice } from '../lib/tapo/tapo.ts';
 
 const CAPABILITIES = ['switch', 'power_monitor'];
@@ -37,7 +37,7 @@ const TYPES: SmartDeviceTypes = ['P110', 'P115'].map((model) => ({
 }));
 
 /** `GET /api/smart-devices`, as BaluHost 1.38 answers it. */
-export function smartDevices({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+export function smartDevices({ tapo, energy }: Services, message: ApiMessage): ApiMessage {
   const { query, language } = callOf(message);
   const { plugin_name: plugin = TAPO_PLUGIN } = query as SmartDevicesQuery;
   const plugs = plugin === TAPO_PLUGIN ? tapo.list(language) : [];
@@ -48,7 +48,7 @@ export function smartDevices({ tapo, energy }: Rooms, message: ApiMessage): ApiM
 }
 
 /** `GET /api/smart-devices/power/summary`; a plug whose power nobody knows is not in it. */
-export function powerSummary({ energy }: Rooms, message: ApiMessage): ApiMessage {
+export function powerSummary({ energy }: Services, message: ApiMessage): ApiMessage {
   const { devices, totalPowerW } = energy.current();
   const known = devices.flatMap(({ deviceNumber, deviceName, powerW, isStale }) =>
     powerW === null || isStale
@@ -64,7 +64,7 @@ export function powerSummary({ energy }: Rooms, message: ApiMessage): ApiMessage
 }
 
 /** `GET /api/energy/dashboard/{device_number}`. */
-export function dashboard({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
+export function dashboard({ energy, clock }: Services, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const shown = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
   const told = energy.dashboard(number);
@@ -86,12 +86,12 @@ export function dashboard({ energy, clock }: Rooms, message: ApiMessage): ApiMes
 }
 
 /** `GET /api/smart-devices/types`. */
-export function deviceTypes(_rooms: Rooms, message: ApiMessage): ApiMessage {
+export function deviceTypes(_services: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('smart-device-types', TYPES));
 }
 
 /** `GET /api/smart-devices/{device_number}`. */
-export function oneSmartDevice({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+export function oneSmartDevice({ tapo, energy }: Services, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const plug = tapo.list(callOf(message).language).find((one) => one.deviceNumber === number);
   if (plug === undefined) return noPlug(message, number);
@@ -101,17 +101,17 @@ export function oneSmartDevice({ tapo, energy }: Rooms, message: ApiMessage): Ap
 }
 
 /** `GET /api/energy/stats/{device_number}/{period}`; of a plug that is none too, nothing was metered. */
-export function periodStats(rooms: Rooms, message: ApiMessage): ApiMessage {
+export function periodStats(services: Services, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
-  const told = rooms.energy.dashboard(number);
+  const told = services.energy.dashboard(number);
   const period = callOf(message).params['period'] as 'today' | 'week' | 'month';
   const payload: EnergyStats =
-    told === null ? null : stats(number, nameOf(rooms, number), told[period]);
+    told === null ? null : stats(number, nameOf(services, number), told[period]);
   return withAnswer(message, answerTo('energy-stats', payload));
 }
 
 /** `GET /api/energy/hourly/{device_number}`. */
-export function hourly({ energy }: Rooms, message: ApiMessage): ApiMessage {
+export function hourly({ energy }: Services, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const told = energy.dashboard(number, (callOf(message).query as HourlyQuery).hours);
   const payload: HourlySamples = told?.hours.map(hour) ?? [];
@@ -122,7 +122,7 @@ function numberIn(message: ApiMessage): number {
   return Number(callOf(message).params['device_number']);
 }
 
-function nameOf({ energy }: Rooms, number: number): string {
+function nameOf({ energy }: Services, number: number): string {
   const shown = energy.current().devices.find(({ deviceNumber }) => deviceNumber === number);
   return shown?.deviceName ?? '';
 }
@@ -215,7 +215,7 @@ interface Plug {
 }
 
 /** `GET /api/energy/cost/{device_number}`: by the price that is named, else by what was paid. */
-export function plugCost({ energy }: Rooms, message: ApiMessage): ApiMessage {
+export function plugCost({ energy }: Services, message: ApiMessage): ApiMessage {
   return ofPlug(energy, message, ({ id, number, name }) => {
     const query = callOf(message).query as EnergyCostQuery;
     const { period, cost_per_kwh: given, currency } = query;
@@ -236,17 +236,17 @@ export function plugCost({ energy }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `GET /api/energy/cumulative/{device_number}`. */
-export function plugGrowth({ energy }: Rooms, message: ApiMessage): ApiMessage {
+export function plugGrowth({ energy }: Services, message: ApiMessage): ApiMessage {
   return ofPlug(energy, message, (plug) => growth(energy, message, plug));
 }
 
 /** `GET /api/energy/cumulative/total`; BaluHost gives all plugs the number 0. */
-export function growthOfAll({ energy }: Rooms, message: ApiMessage): ApiMessage {
+export function growthOfAll({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, growth(energy, message, null));
 }
 
 /** `GET /api/smart-devices/{device_number}/history`. */
-export function plugHistory({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
+export function plugHistory({ energy, clock }: Services, message: ApiMessage): ApiMessage {
   return ofPlug(energy, message, ({ id, number }) => {
     const { capability, hours } = callOf(message).query as DeviceHistoryQuery;
     const [from, to] = [clock.nowMs() - hours * HOUR_MS, clock.nowMs()];
@@ -262,7 +262,7 @@ export function plugHistory({ energy, clock }: Rooms, message: ApiMessage): ApiM
 }
 
 function samples(
-  energy: Rooms['energy'],
+  energy: Services['energy'],
   deviceId: string,
   from: number,
   to: number,
@@ -277,7 +277,7 @@ function samples(
   }));
 }
 
-function growth(energy: Rooms['energy'], message: ApiMessage, plug: Plug | null): Answer {
+function growth(energy: Services['energy'], message: ApiMessage, plug: Plug | null): Answer {
   const query = callOf(message).query as CumulativeQuery;
   const { period, start, end } = query;
   const fault = faultOf(query);
@@ -301,7 +301,7 @@ function growth(energy: Rooms['energy'], message: ApiMessage, plug: Plug | null)
   return answerTo('energy-cumulative', payload);
 }
 
-type Hours = Extract<ReturnType<Rooms['energy']['hours']>, { kind: 'hours' }>['hours'];
+type Hours = Extract<ReturnType<Services['energy']['hours']>, { kind: 'hours' }>['hours'];
 
 /** A curve that begins at 0 with the first hour and rises to the end of each. */
 function pointsOf(hours: Hours): CumulativeEnergy['data_points'] {
@@ -332,7 +332,7 @@ function faultOf({ start, end }: CumulativeQuery): Answer | null {
 }
 
 function ofPlug(
-  energy: Rooms['energy'],
+  energy: Services['energy'],
   message: ApiMessage,
   tell: (plug: Plug) => Answer,
 ): ApiMessage {

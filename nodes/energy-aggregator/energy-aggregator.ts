@@ -51,7 +51,7 @@ import {
   type StoredNode,
   type Words,
 } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import type { PlugSample } from '../lib/tapo/tapo.ts';
 import { WORDS } from '../lib/words/words.ts';
 import {
@@ -77,7 +77,7 @@ interface EnergyConfig extends NodeDef, StoredNode {
  * Books what a plug told; one that did not answer is no reading, and never 0 W.
  * @throws Error for a message that is not the tapo meter's
  */
-function record({ energy }: Rooms, _message: ApiMessage, { payload }: Given): void {
+function record({ energy }: Services, _message: ApiMessage, { payload }: Given): void {
   const { deviceNumber, atMonotonicMs, outcome } = sampleIn(payload);
   if (outcome.kind !== 'reading') return;
   const { reading } = outcome;
@@ -105,7 +105,7 @@ function sampleIn(payload: unknown): PlugSample {
 }
 
 /** `GET /api/energy/standby`. */
-function standbyByPlug({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function standbyByPlug({ energy }: Services, message: ApiMessage): ApiMessage {
   const payload: EnergyStandby = {
     devices: energy.standby().map(({ deviceId, deviceName, standbyMw, yearlyUc }) => ({
       device_id: deviceId,
@@ -118,17 +118,17 @@ function standbyByPlug({ energy }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** What is unusual leaves by itself (see below). */
-function lookForUnusual({ energy }: Rooms): void {
+function lookForUnusual({ energy }: Services): void {
   energy.lookForUnusual();
 }
 
 /** One slice: the next tick goes on where more is due. */
-function prune({ energy }: Rooms): void {
+function prune({ energy }: Services): void {
   energy.prune();
 }
 
 /** The message goes on at the first output; what is unusual leaves the second. */
-function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function rollUp({ energy }: Services, message: ApiMessage): ApiMessage {
   energy.rollUp();
   energy.prune();
   energy.lookForUnusual();
@@ -137,28 +137,28 @@ function rollUp({ energy }: Rooms, message: ApiMessage): ApiMessage {
 
 const UNKNOWN = 'There is no price with this id.';
 
-function listPrices({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function listPrices({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('energy-prices-list', energy.prices().map(priceJson)));
 }
 
-function addPrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function addPrice({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, outcomeAnswer(energy, energy.createPrice(wishOf(message)), 201));
 }
 
-function updatePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function updatePrice({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(
     message,
     outcomeAnswer(energy, energy.updatePrice(idOf(message), wishOf(message)), 200),
   );
 }
 
-function removePrice({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function removePrice({ energy }: Services, message: ApiMessage): ApiMessage {
   const { kind } = energy.removePrice(idOf(message));
   const gone = answerTo('energy-prices-delete', { message: 'Deleted' });
   return withAnswer(message, kind === 'removed' ? gone : refuse('not_found', { detail: UNKNOWN }));
 }
 
-async function recalculate({ energy }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function recalculate({ energy }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { from } = callOf(message).body as RecalculateBody;
   const done = await energy.recalculate(from);
   if (done.kind === 'bad_range') {
@@ -181,7 +181,7 @@ async function recalculate({ energy }: Rooms, message: ApiMessage): Promise<ApiM
  * Takes the slots of a request or, where there is none, of the Pi's own flow in the payload.
  * @throws Error for slots of a flow that are not right, naming their places
  */
-function putSlots({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function putSlots({ energy }: Services, message: ApiMessage): ApiMessage {
   const isOwn = message.req === undefined;
   const { name, slots } = isOwn
     ? slotsIn(message.payload)
@@ -216,7 +216,7 @@ function faultsText(errors: readonly { loc: readonly (string | number)[]; msg: s
 }
 
 /** With how much of its time has a cost already, which this change leaves as it is. */
-function changedJson(energy: Pick<Rooms['energy'], 'costed'>, { price, before }: Changed) {
+function changedJson(energy: Pick<Services['energy'], 'costed'>, { price, before }: Changed) {
   return { ...priceJson(price), ...costedJson(energy.costed(price, before)) };
 }
 
@@ -234,7 +234,7 @@ function wishOf(message: ApiMessage): ReturnType<typeof priceWish> {
 }
 
 function outcomeAnswer(
-  energy: Pick<Rooms['energy'], 'costed'>,
+  energy: Pick<Services['energy'], 'costed'>,
   outcome: PriceOutcome,
   statusCode: 200 | 201,
 ): Answer {
@@ -259,7 +259,7 @@ const FAULTS: Readonly<Record<CorrectionFault, readonly [string, string]>> = {
   too_much: ['energy_wh', 'is more than 4 kW carry from begin to end'],
 };
 
-function correct({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function correct({ energy }: Services, message: ApiMessage): ApiMessage {
   const body = callOf(message).body as CorrectionBody;
   const { device_id: deviceId, energy_wh: energyWh, clear = false, from, to, why } = body;
   if (clear === (energyWh !== undefined)) {
@@ -281,13 +281,13 @@ function correct({ energy }: Rooms, message: ApiMessage): ApiMessage {
   }
 }
 
-function corrections({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function corrections({ energy }: Services, message: ApiMessage): ApiMessage {
   const { undone } = callOf(message).query as CorrectionsQuery;
   const known = energy.corrections().filter(({ undoneAtS }) => undone || undoneAtS === null);
   return withAnswer(message, answerTo('energy-corrections-list', known.map(correctionJson)));
 }
 
-function undoCorrection({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function undoCorrection({ energy }: Services, message: ApiMessage): ApiMessage {
   const id = Number(callOf(message).params['id']);
   switch (energy.undoCorrection(id, callerOf(message).user.username).kind) {
     case 'undone':
@@ -315,15 +315,15 @@ const REPORT_RANGE = {
   to: 'must be a day of the years 2 to 9998',
 };
 
-function current({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function current({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('energy-current', currentJson(energy.current())));
 }
 
-function summary({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function summary({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('energy-summary', summaryJson(energy.summary())));
 }
 
-function costs({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function costs({ energy }: Services, message: ApiMessage): ApiMessage {
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyCostsQuery;
   const found = energy.costs({ deviceId, ...rest });
   return withAnswer(
@@ -333,7 +333,7 @@ function costs({ energy }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** JSON, or with `Accept: text/csv` all points as a stream. */
-async function history({ energy }: Rooms, message: ApiMessage): Promise<unknown> {
+async function history({ energy }: Services, message: ApiMessage): Promise<unknown> {
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyHistoryQuery;
   const wish: HistoryWish = { deviceId, ...rest };
   if (takesCsv(message.req?.headers.accept ?? '')) {
@@ -349,7 +349,7 @@ async function history({ energy }: Rooms, message: ApiMessage): Promise<unknown>
 }
 
 /** JSON, or with `Accept: text/csv` each plug's hours as a stream. */
-async function report({ energy }: Rooms, message: ApiMessage): Promise<unknown> {
+async function report({ energy }: Services, message: ApiMessage): Promise<unknown> {
   const { query } = callOf(message);
   const { device_id: deviceId, resolution, language, ...rest } = query as EnergyReportQuery;
   const wish = { deviceId, ...rest };
@@ -431,7 +431,7 @@ function show(message: ApiMessage, payload: unknown): ApiMessage {
 }
 
 /** Each plug now, and how old that is. */
-function now({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
+function now({ energy, clock }: Services, message: ApiMessage): ApiMessage {
   const { devices, totalPowerW } = energy.current();
   const nowMs = clock.nowMs();
   return show(message, {
@@ -449,25 +449,25 @@ function now({ energy, clock }: Rooms, message: ApiMessage): ApiMessage {
   });
 }
 
-function costsOf({ energy }: Rooms, period: string): Costs | null {
+function costsOf({ energy }: Services, period: string): Costs | null {
   const found = energy.costs({ period });
   return found.kind === 'costs' ? found : null;
 }
 
 const NOTHING = { kwh: null, euro: null } as const;
 
-function glance(rooms: Rooms, message: ApiMessage): ApiMessage {
-  const summary = rooms.energy.summary();
+function glance(services: Services, message: ApiMessage): ApiMessage {
+  const summary = services.energy.summary();
   const euros = (uc: number | null): number | null => (uc === null ? null : euro(uc));
   const periods = PERIODS.map((period) => {
-    const costs = costsOf(rooms, period);
+    const costs = costsOf(services, period);
     // Nothing was booked is not nothing was used.
     if (costs === null || costs.byTariff.length === 0) return [period, NOTHING] as const;
     return [period, { kwh: kwh(costs.energyMwh), euro: euro(costs.costUc) }] as const;
   });
   return show(message, {
     ...Object.fromEntries(periods),
-    price_cents: rounded(costsOf(rooms, 'day')?.pricePerKwhCents ?? 0, 1),
+    price_cents: rounded(costsOf(services, 'day')?.pricePerKwhCents ?? 0, 1),
     forecast_euro: euros(summary.monthlyCostEstimateUc),
     daily_kwh: summary.avgDailyMwh === null ? null : kwh(summary.avgDailyMwh),
     standby_w: summary.standbyMw === null ? null : summary.standbyMw / 1_000,
@@ -475,7 +475,7 @@ function glance(rooms: Rooms, message: ApiMessage): ApiMessage {
   });
 }
 
-function standby({ energy }: Rooms, message: ApiMessage): ApiMessage {
+function standby({ energy }: Services, message: ApiMessage): ApiMessage {
   const rows = energy.standby().map(({ deviceId, deviceName: name, standbyMw, yearlyUc }) => ({
     device_id: deviceId,
     name,
@@ -486,7 +486,7 @@ function standby({ energy }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** Descriptions of all sensors, and of none for plugs that are gone, a message each, for an `mqtt out` node. */
-function announce({ tapo, energy }: Rooms): unknown {
+function announce({ tapo, energy }: Services): unknown {
   const now = new Map(energy.current().devices.map((device) => [device.deviceId, device]));
   const plugs = tapo.list().map(({ id, name, model, firmware, deviceNumber }) => {
     const hasVolts = (now.get(id)?.voltageV ?? null) !== null;
@@ -502,7 +502,7 @@ function announce({ tapo, energy }: Rooms): unknown {
 }
 
 /** What the sensors show now, a message each. */
-function publishStates({ energy }: Rooms): unknown {
+function publishStates({ energy }: Services): unknown {
   const states = energy.current().devices.map((device) => {
     const { deviceId: id, isStale } = device;
     const { energyMwh, feedInMwh, storedMwh } = energy.counted(device.deviceNumber);
@@ -806,11 +806,11 @@ Was gemessen wurde, wird alle \`BALUPI_ENERGY_COMMIT_SECONDS\` von selbst geschr
 
 Die **für eine Seite** antworten niemandem: sie legen in \`payload\`, was eine Anzeige, eine Tabelle oder ein Template des Dashboards zeigt.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
-function statusOf({ energy }: Rooms): NodeStatus {
+function statusOf({ energy }: Services): NodeStatus {
   const { totalPowerW } = energy.current();
   const text = totalPowerW === null ? '–' : `${totalPowerW.toFixed(1)} W`;
   return { fill: 'green', shape: 'dot', text };
@@ -820,31 +820,31 @@ function statusOf({ energy }: Rooms): NodeStatus {
 export default function register(RED: NodeAPI): void {
   function EnergyAggregator(this: Node, config: EnergyConfig): void {
     RED.nodes.createNode(this, config);
-    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const fields = new FieldReader({
       util: RED.util,
       node: this,
       declaration: DECLARATION,
       config,
     });
-    const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(rooms()) : {}));
+    const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(services()) : {}));
     let stopListening: (() => void) | null = null;
     const tell = guard.callback((hour: UnusualHour) => {
       const message = { topic: 'unusual', payload: unusualJson(hour) };
       this.send(config.op === 'unusual' ? message : [null, message]);
     });
     const listening =
-      <Out>(act: (given: Rooms, message: ApiMessage) => Out) =>
-      (given: Rooms, message: ApiMessage): Out => {
+      <Out>(act: (given: Services, message: ApiMessage) => Out) =>
+      (given: Services, message: ApiMessage): Out => {
         stopListening ??= given.energy.onUnusual(tell);
         return act(given, message);
       };
-    const acts: Acts<Rooms> = {
+    const acts: Acts<Services> = {
       ...ACTS,
       unusual: listening(lookForUnusual),
       'roll-up': listening(rollUp),
     };
-    guard.onInput((message) => actOf(acts, config.op, '', fields)(rooms(), message));
+    guard.onInput((message) => actOf(acts, config.op, '', fields)(services(), message));
     this.on('close', () => {
       stopListening?.();
     });

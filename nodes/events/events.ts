@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { EVENT_KINDS, eventMessage, hear, type Told } from '../lib/events/events.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds } from '../lib/http/http.ts';
-import { roomsBehind } from '../lib/rooms/rooms.ts';
+import { servicesBehind } from '../lib/services/services.ts';
 import { WORDS } from '../lib/words/words.ts';
 
 interface EventsConfig extends NodeDef {
@@ -32,12 +32,12 @@ export default function register(RED: NodeAPI): void {
         (kind) => !(EVENT_KINDS as readonly string[]).includes(kind),
       );
       if (unknown !== undefined) throw new Error(`There is no event '${unknown}'.`);
-      const rooms = roomsBehind(RED.nodes.getNode(config.store));
+      const services = servicesBehind(RED.nodes.getNode(config.store));
       const pass = guard.callback((told: Told) => {
-        const at = isoSeconds(rooms.clock.nowMs());
+        const at = isoSeconds(services.clock.nowMs());
         this.send(eventMessage(told, at, language));
       });
-      stop = hear(rooms, (told) => {
+      stop = hear(services, (told) => {
         if (isWanted(told, config)) pass(told);
       });
     });

@@ -20,7 +20,7 @@ import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import type { PinOutcome } from '../lib/prefetch/prefetch.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 
 interface CacheConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -38,8 +38,8 @@ const missing = (message: FileMessage): unknown => [null, message, null, null];
 const asleep = (message: FileMessage): unknown => [null, null, message, null];
 const refused = (message: FileMessage): unknown => [null, null, null, message];
 
-async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
-  const { files, cache, nas } = rooms;
+async function lookUp(services: Services, message: FileMessage): Promise<unknown> {
+  const { files, cache, nas } = services;
   const { auto } = callOf(message);
   const found = await files.locate(callerOf(message), rawReference(message), { auto });
   if (found.kind === 'queued') {
@@ -73,8 +73,8 @@ async function lookUp(rooms: Rooms, message: FileMessage): Promise<unknown> {
 }
 
 /** Ends the request, unless the bytes turn out to be gone: then the message goes on as a miss. */
-async function serve(rooms: Rooms, message: FileMessage): Promise<unknown> {
-  const { cache } = rooms;
+async function serve(services: Services, message: FileMessage): Promise<unknown> {
+  const { cache } = services;
   const { file } = message;
   if (file?.kind !== 'queued' && file?.kind !== 'copy') {
     throw new Error('There is no file in this message; wire serve behind look up.');
@@ -82,26 +82,26 @@ async function serve(rooms: Rooms, message: FileMessage): Promise<unknown> {
   const [request, response] = [requestOf(message), responseOf(message)];
   if (file.kind === 'queued') {
     const sent = await cache.serveQueued(file.file, request, response);
-    if (sent.kind === 'answered') return noteRead(rooms, message, file.path);
+    if (sent.kind === 'answered') return noteRead(services, message, file.path);
     message.file = { kind: 'delivered', path: file.path };
     return message;
   }
   const { offload = false } = callOf(message);
   const outcome = await cache.serve(file.ticket, request, response, { offload });
-  if (outcome.kind === 'answered') return noteRead(rooms, message, file.ticket.file.path);
+  if (outcome.kind === 'answered') return noteRead(services, message, file.ticket.file.path);
   message.file = { kind: 'missing', file: file.ticket.file };
   return message;
 }
 
 /** Reading on from here is likely, and was possible without the NAS. */
-function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null {
+function noteRead({ prefetch }: Services, message: FileMessage, path: string): null {
   const { auto } = callOf(message);
   prefetch.read({ caller: callerOf(message), path, auto, fromHere: true });
   return null;
 }
 
 /** What a page's chart shows of the last two weeks. */
-function pageDays({ cache }: Rooms, message: ApiMessage): ApiMessage {
+function pageDays({ cache }: Services, message: ApiMessage): ApiMessage {
   const { today, days } = cache.background.days(SHOWN_DAYS);
   message.payload = wireDays(days, today, SHOWN_DAYS).days.map(({ date, nas_wakes_avoided }) => ({
     date,
@@ -110,12 +110,12 @@ function pageDays({ cache }: Rooms, message: ApiMessage): ApiMessage {
   return message;
 }
 
-function stats({ cache, upload }: Rooms, message: ApiMessage): ApiMessage {
+function stats({ cache, upload }: Services, message: ApiMessage): ApiMessage {
   const dirty = upload.queuedCount();
   return withAnswer(message, answerTo('cache-stats', wireStats(cache.stats(), dirty)));
 }
 
-async function clear({ cache }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function clear({ cache }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { query, body } = callOf(message);
   const wanted = (body as CacheEmptyBody).path ?? (query as CacheEmptyBody).path ?? '';
   const parsed = parseNasPath(wanted);
@@ -137,7 +137,7 @@ const NOT_A_FOLDER = 'Only a folder can be pinned, and not the root: name a fold
 const WANTED = { loc: ['body', 'path'], msg: 'must be a folder below the root' };
 
 /** `GET /api/cache/pins`: the caller's own. */
-function listPins({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
+function listPins({ prefetch }: Services, message: ApiMessage): ApiMessage {
   const { pins, shareBytes, wantedBytes } = prefetch.pins.list(callerOf(message));
   const payload: CachePins = {
     pins: pins.map(wirePin),
@@ -148,14 +148,14 @@ function listPins({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `PUT /api/cache/pins`. */
-async function pin(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function pin(services: Services, message: ApiMessage): Promise<ApiMessage> {
   const { auto } = callOf(message);
-  const outcome = await rooms.prefetch.pin(callerOf(message), pathIn(message), auto);
-  return withAnswer(message, pinAnswer(rooms, outcome));
+  const outcome = await services.prefetch.pin(callerOf(message), pathIn(message), auto);
+  return withAnswer(message, pinAnswer(services, outcome));
 }
 
 /** `DELETE /api/cache/pins`: what is pinned under the literal name goes before the other reading. */
-function unpin({ prefetch }: Rooms, message: ApiMessage): ApiMessage {
+function unpin({ prefetch }: Services, message: ApiMessage): ApiMessage {
   const caller = callerOf(message);
   const { literalPath } = callOf(message);
   const isDone =
@@ -175,7 +175,7 @@ function pathIn(message: ApiMessage): string {
   );
 }
 
-function pinAnswer({ nas }: Rooms, outcome: PinOutcome): Answer {
+function pinAnswer({ nas }: Services, outcome: PinOutcome): Answer {
   switch (outcome.kind) {
     case 'pinned':
       return answerTo('cache-pin', wirePin(outcome.pin));
@@ -223,7 +223,7 @@ function stateOf(pin: Pin): CachePin['state'] {
 }
 
 /** `GET /api/cache/days`. */
-function days({ cache }: Rooms, message: ApiMessage): ApiMessage {
+function days({ cache }: Services, message: ApiMessage): ApiMessage {
   const { days: count } = callOf(message).query as CacheDaysQuery;
   const counted = cache.background.days(count);
   const payload: CacheDays = wireDays(counted.days, counted.today, count);
@@ -231,22 +231,22 @@ function days({ cache }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** Fetches beside what is being read. Comes back when there is nothing left to fetch. */
-async function fetchAhead({ prefetch }: Rooms): Promise<void> {
+async function fetchAhead({ prefetch }: Services): Promise<void> {
   await prefetch.fetchNeighbours();
 }
 
 /** Looks through the pinned folders and fetches what is missing of them. */
-async function keepPins({ prefetch }: Rooms): Promise<void> {
+async function keepPins({ prefetch }: Services): Promise<void> {
   await prefetch.keepPins();
 }
 
 /** Reads a part of what is kept again, and drops what changed on the disk. */
-async function check({ cache }: Rooms): Promise<void> {
+async function check({ cache }: Services): Promise<void> {
   await cache.check();
 }
 
 /** Evicts back to the limit: the queue may have grown, or the disk filled, since the last fill. */
-async function settle({ cache }: Rooms): Promise<void> {
+async function settle({ cache }: Services): Promise<void> {
   await cache.settle();
 }
 
@@ -257,8 +257,8 @@ const COUNTED_DAYS = 30;
 const SHARED = 'Shared';
 
 /** `GET /api/cache/usage`: an admin's everybody, anybody else's their own. */
-async function usage(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const { accounts, cache, files } = rooms;
+async function usage(services: Services, message: ApiMessage): Promise<ApiMessage> {
+  const { accounts, cache, files } = services;
   const caller = callerOf(message);
   const isAdmin = accounts.isAdmin(caller);
   const users = isAdmin ? accounts.everybody() : [caller.user];
@@ -272,7 +272,7 @@ async function usage(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
   const payload: CacheUsage = {
     users: users.map((user) => {
       const { files: homeFiles, bytes: homeBytes } = byTop.get(user.username) ?? NOTHING;
-      return { ...pinsOf(rooms, user), home_files: homeFiles, home_bytes: homeBytes };
+      return { ...pinsOf(services, user), home_files: homeFiles, home_bytes: homeBytes };
     }),
     shared: {
       files: byTop.get(SHARED)?.files ?? 0,
@@ -285,14 +285,14 @@ async function usage(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
       size_bytes: sizeBytes,
       fetched_at: isoSeconds(fetchedAtMs),
     })),
-    ...fetchedAhead(rooms),
+    ...fetchedAhead(services),
   };
   return withAnswer(message, answerTo('cache-usage', payload));
 }
 
 const NOTHING = { files: 0, bytes: 0 };
 
-function pinsOf({ cache, upload }: Rooms, { id, username }: User) {
+function pinsOf({ cache, upload }: Services, { id, username }: User) {
   const { pins } = cache.background;
   const queued = upload.usageOf(id);
   return {
@@ -304,7 +304,7 @@ function pinsOf({ cache, upload }: Rooms, { id, username }: User) {
   };
 }
 
-function fetchedAhead({ cache }: Rooms) {
+function fetchedAhead({ cache }: Services) {
   const sums = { prefetched_files: 0, prefetched_used_files: 0 };
   for (const day of cache.background.days(COUNTED_DAYS).days) {
     sums.prefetched_files += day.prefetchedFiles;
@@ -315,7 +315,7 @@ function fetchedAhead({ cache }: Rooms) {
 
 /**
  * The words a download was asked with, undecoded: what follows `/download/`, or the query's `path`.
- * The files room decodes them itself, as names with a bare `%` or `+` have two readings.
+ * The files module decodes them itself, as names with a bare `%` or `+` have two readings.
  */
 function rawReference(message: ApiMessage): string {
   const { rest } = callOf(message);
@@ -471,13 +471,13 @@ No file content ever travels in a message: \`msg.file\` is a ticket.`,
 
 Dateiinhalt reist nie in einer Nachricht: \`msg.file\` ist ein Abholschein.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
-function statusOf(rooms: Rooms, op: string): NodeStatus {
+function statusOf(services: Services, op: string): NodeStatus {
   if (op !== 'fetch-ahead' && op !== 'keep-pins') return {};
-  const { users, pinnedFiles } = rooms.prefetch.waiting;
+  const { users, pinnedFiles } = services.prefetch.waiting;
   const waiting = op === 'fetch-ahead' ? users : pinnedFiles;
   return { fill: waiting > 0 ? 'blue' : 'grey', shape: 'dot', text: String(waiting) };
 }
@@ -486,15 +486,15 @@ function statusOf(rooms: Rooms, op: string): NodeStatus {
 export default function register(RED: NodeAPI): void {
   function LruCacheStore(this: Node, config: CacheConfig): void {
     RED.nodes.createNode(this, config);
-    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const fields = new FieldReader({
       util: RED.util,
       node: this,
       declaration: DECLARATION,
       config,
     });
-    const guard = new NodeGuard(this, () => statusOf(rooms(), config.op));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(rooms(), message));
+    const guard = new NodeGuard(this, () => statusOf(services(), config.op));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(services(), message));
   }
   RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);
 }

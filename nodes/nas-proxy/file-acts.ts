@@ -28,15 +28,15 @@ import {
 import { MOST_TEXT_BYTES } from '../lib/kept/kept.ts';
 import { type NasExchange, readNasJson } from '../lib/nas/nas.ts';
 import type { Given } from '../lib/operations/operations.ts';
-import type { Rooms } from '../lib/rooms/rooms.ts';
+import type { Services } from '../lib/services/services.ts';
 
 /**
  * Brings a missing file from the NAS to the caller and into the cache in one pass. Ends the
  * request; only a refusal goes on.
  */
-export async function fetchFile(rooms: Rooms, message: FileMessage): Promise<unknown> {
-  const { cache, nas } = rooms;
-  const wanted = await wantedFile(rooms, message);
+export async function fetchFile(services: Services, message: FileMessage): Promise<unknown> {
+  const { cache, nas } = services;
+  const wanted = await wantedFile(services, message);
   if (wanted.kind !== 'located') {
     return withAnswer(message, troubleAnswer(wanted, nas.presence.state));
   }
@@ -44,14 +44,14 @@ export async function fetchFile(rooms: Rooms, message: FileMessage): Promise<unk
   const looked = cache.lookup(wanted.file, request);
   if (looked.kind !== 'miss') {
     const served = await cache.serve(looked.ticket, request, response);
-    if (served.kind === 'answered') return noteRead(rooms, message, wanted.file.path);
+    if (served.kind === 'answered') return noteRead(services, message, wanted.file.path);
   }
   const outcome = await cache.fetch(callerOf(message), wanted.file, request, response);
-  if (outcome.kind === 'answered') return noteRead(rooms, message, wanted.file.path);
+  if (outcome.kind === 'answered') return noteRead(services, message, wanted.file.path);
   return withAnswer(message, troubleAnswer(outcome, nas.presence.state));
 }
 
-function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null {
+function noteRead({ prefetch }: Services, message: FileMessage, path: string): null {
   const { auto } = callOf(message);
   prefetch.read({ caller: callerOf(message), path, auto, fromHere: false });
   return null;
@@ -60,7 +60,7 @@ function noteRead({ prefetch }: Rooms, message: FileMessage, path: string): null
 type Wanted = Exclude<LocateOutcome, { kind: 'queued' }>;
 
 /** The file as it is now: what was looked up while the NAS slept is looked up again. */
-async function wantedFile({ files }: Rooms, message: FileMessage): Promise<Wanted> {
+async function wantedFile({ files }: Services, message: FileMessage): Promise<Wanted> {
   const { file } = message;
   if (file?.kind !== 'missing' && file?.kind !== 'delivered') {
     throw new Error('No file is missing in this message; wire fetch behind look up.');
@@ -79,8 +79,11 @@ const MOST_AT_ONCE = 1_000;
 const PIECE_ITEMS = 125;
 
 /** `GET /api/files/list`. */
-export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
-  const { files, nas, prefetch } = rooms;
+export async function listFolder(
+  services: Services,
+  message: ApiMessage,
+): Promise<ApiMessage | null> {
+  const { files, nas, prefetch } = services;
   const { query, auto, literalPath } = callOf(message);
   const { path, ...asked } = query as FileListQuery;
   const page = pageWish(asked);
@@ -95,10 +98,10 @@ export async function listFolder(rooms: Rooms, message: ApiMessage): Promise<Api
   const fromHere = listing.source === 'stored';
   prefetch.listed({ caller: callerOf(message), path: listing.path, auto, fromHere });
   if (page === undefined && listing.page !== undefined && listing.page.end !== null) {
-    await sendInPieces(rooms, message, listing);
+    await sendInPieces(services, message, listing);
     return null;
   }
-  return atOnce(rooms, message, page === undefined ? unpaged(listing) : listing);
+  return atOnce(services, message, page === undefined ? unpaged(listing) : listing);
 }
 
 const BAD_CURSOR = {
@@ -118,7 +121,7 @@ function unpaged(listing: Listing): Listing {
 }
 
 async function atOnce(
-  { cache }: Rooms,
+  { cache }: Services,
   message: ApiMessage,
   listing: Listing,
 ): Promise<ApiMessage> {
@@ -145,7 +148,11 @@ const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
  * The same answer as a small folder's, a piece at a time, so that nobody waits for it. What cannot
  * be finished is cut: half a listing would read as deletions.
  */
-async function sendInPieces(rooms: Rooms, message: ApiMessage, begin: Listing): Promise<void> {
+async function sendInPieces(
+  services: Services,
+  message: ApiMessage,
+  begin: Listing,
+): Promise<void> {
   const response = responseOf(message);
   const coding = codingFor(message.req?.headers ?? {});
   const packing = coding === null ? JSON_TYPE : packedHeaders(message, coding);
@@ -156,7 +163,7 @@ async function sendInPieces(rooms: Rooms, message: ApiMessage, begin: Listing): 
   }
   let isGoingOn = await out.write(`{"path":${JSON.stringify(begin.path)},"files":[`);
   try {
-    for await (const text of pieces(rooms, message, begin)) {
+    for await (const text of pieces(services, message, begin)) {
       isGoingOn &&= await out.write(text);
       if (!isGoingOn) return;
     }
@@ -167,8 +174,12 @@ async function sendInPieces(rooms: Rooms, message: ApiMessage, begin: Listing): 
   if (await out.write(']}')) out.end();
 }
 
-async function* pieces(rooms: Rooms, message: ApiMessage, begin: Listing): AsyncGenerator<string> {
-  const { files, cache } = rooms;
+async function* pieces(
+  services: Services,
+  message: ApiMessage,
+  begin: Listing,
+): AsyncGenerator<string> {
+  const { files, cache } = services;
   const [caller, { auto }] = [callerOf(message), callOf(message)];
   let divider = '';
   let listing = begin;
@@ -201,7 +212,7 @@ const MOST_COUNT = 1_000;
 
 /** From what is kept of its user's folders: it asks the NAS nothing and wakes nobody. */
 export async function largestFiles(
-  { files }: Rooms,
+  { files }: Services,
   message: ApiMessage,
   { count: asked }: Given,
 ): Promise<ApiMessage> {
@@ -244,7 +255,10 @@ const TURN_SECONDS = 60;
  * A desktop asks every 30 s for each of its folders, and the NAS counts each question against its
  * sleep: one that was answered before waits for its turn, and meanwhile gets that answer with its age.
  */
-export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+export async function syncChanges(
+  services: Services,
+  message: ApiMessage,
+): Promise<ApiMessage | null> {
   const [request, response] = [requestOf(message), responseOf(message)];
   const caller = callerOf(message);
   const say = (given: Answer): ApiMessage | null => {
@@ -253,24 +267,24 @@ export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<Ap
     answerNow(request, response, given);
     return null;
   };
-  const no = refusalFor(rooms, caller.user.id);
+  const no = refusalFor(services, caller.user.id);
   if (no !== null) return say(no);
-  const token = caller.nasToken ?? (await rooms.credentials.credentialFor(caller.user.id));
+  const token = caller.nasToken ?? (await services.credentials.credentialFor(caller.user.id));
   if (token === null) return say(refuse('refresh_token_now'));
   const question = await readQuestion(request);
   if (question === null) return null;
-  const key = rooms.kept.deltas.keyOf(caller.user.id, question.begin, question.lengthBytes);
-  if (!rooms.kept.mayAskForDelta(key)) {
-    rooms.files.syncAsked(caller, false);
-    return say(await keptDelta(rooms, key));
+  const key = services.kept.deltas.keyOf(caller.user.id, question.begin, question.lengthBytes);
+  if (!services.kept.mayAskForDelta(key)) {
+    services.files.syncAsked(caller, false);
+    return say(await keptDelta(services, key));
   }
-  const exchange = await ask(rooms, message, token, question.body);
-  if (exchange.kind === 'failed') return say(asleepAnswer(rooms.nas.presence.state));
-  if (exchange.status === 401) await rooms.credentials.refused(token);
-  const late = refusalFor(rooms, caller.user.id) ?? (await refusalOf(rooms, exchange));
+  const exchange = await ask(services, message, token, question.body);
+  if (exchange.kind === 'failed') return say(asleepAnswer(services.nas.presence.state));
+  if (exchange.status === 401) await services.credentials.refused(token);
+  const late = refusalFor(services, caller.user.id) ?? (await refusalOf(services, exchange));
   if (late === null) {
-    await passOn(exchange, response, rooms, (text) => {
-      rooms.files.syncAsked(caller, rooms.kept.deltas.keep(key, text));
+    await passOn(exchange, response, services, (text) => {
+      services.files.syncAsked(caller, services.kept.deltas.keep(key, text));
     });
     return null;
   }
@@ -279,7 +293,7 @@ export async function syncChanges(rooms: Rooms, message: ApiMessage): Promise<Ap
 }
 
 async function ask(
-  { nas }: Rooms,
+  { nas }: Services,
   message: ApiMessage,
   token: string,
   body: Question['body'],
@@ -332,7 +346,7 @@ async function readQuestion(request: IncomingMessage): Promise<Question | null> 
   return { begin, lengthBytes, body: { stream: Readable.from(rest()), sizeBytes: lengthBytes } };
 }
 
-async function keptDelta({ kept }: Rooms, key: string): Promise<Answer> {
+async function keptDelta({ kept }: Services, key: string): Promise<Answer> {
   const found = await kept.deltas.find(key);
   if (found === null || found.text === null) {
     return refuse('nas_left_alone', { retryAfterSeconds: TURN_SECONDS });
@@ -340,14 +354,14 @@ async function keptDelta({ kept }: Rooms, key: string): Promise<Answer> {
   return plainAnswer(JSON.parse(found.text), 200, { Age: String(found.ageSeconds) });
 }
 
-function refusalFor({ nas, upload }: Rooms, userId: number): Answer | null {
+function refusalFor({ nas, upload }: Services, userId: number): Answer | null {
   if (!nas.presence.state.awake) return asleepAnswer(nas.presence.state);
   return upload.hasUnfinished(userId) ? refuse('uploads_waiting') : null;
 }
 
 /** The NAS's no, and what the apps could not read, put into the contract's words. */
-async function refusalOf(rooms: Rooms, exchange: Response): Promise<Answer | null> {
-  const { nas, clock } = rooms;
+async function refusalOf(services: Services, exchange: Response): Promise<Answer | null> {
+  const { nas, clock } = services;
   const { status, headers } = exchange;
   if (status === 429) return refuse('nas_busy', { retryAfterSeconds: 60 });
   if (status === 503) return asleepAnswer(nas.presence.state);
@@ -363,7 +377,7 @@ async function refusalOf(rooms: Rooms, exchange: Response): Promise<Answer | nul
 async function passOn(
   exchange: Response,
   response: ServerResponse,
-  { upload }: Rooms,
+  { upload }: Services,
   told: (text: string | null) => void,
 ): Promise<void> {
   const { status, headers, body } = exchange;

@@ -9,7 +9,7 @@ import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
 import { type Answer, answerNow, giveBack, hasBody, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import type { PassedAnswer, PassOutcome } from '../lib/pass/pass.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { fetchFile, largestFiles, listFolder, syncChanges } from './file-acts.ts';
 import {
   credentials,
@@ -44,14 +44,14 @@ interface NasProxyConfig extends NodeDef, StoredNode {
 
 /**
  * Passes a request on to the NAS and its answer back, both as they stream. Ends the request; only a
- * refusal, and what another room answers, goes on.
+ * refusal, and what another module answers, goes on.
  */
-async function pass(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+async function pass(services: Services, message: ApiMessage): Promise<ApiMessage | null> {
   const [request, response] = [requestOf(message), responseOf(message)];
   const { passed, auto, signal } = callOf(message);
   if (passed === undefined) throw new Error('Wire this node behind the addresses of the NAS.');
   const { method = 'GET', headers } = request;
-  const outcome = await rooms.pass.pass({
+  const outcome = await services.pass.pass({
     ...{ method, address: passed, caller: callerOf(message), auto, headers, signal },
     openBody: hasBody(request) ? () => bodyOf(request, response) : null,
   });
@@ -63,7 +63,7 @@ async function pass(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | nul
     await sendOn(outcome, response);
     return null;
   }
-  const given = answerFor(outcome, rooms);
+  const given = answerFor(outcome, services);
   if (request.complete) return withAnswer(message, given);
   // The rest of the refused body still comes, which the reply node knows nothing of.
   answerNow(request, response, given);
@@ -72,7 +72,7 @@ async function pass(rooms: Rooms, message: ApiMessage): Promise<ApiMessage | nul
 
 function answerFor(
   outcome: Exclude<PassOutcome, PassedAnswer | { kind: 'gone' }>,
-  { nas }: Rooms,
+  { nas }: Services,
 ): Answer {
   switch (outcome.kind) {
     case 'answer':
@@ -404,9 +404,9 @@ export const DECLARATION = {
 
 {{goodbye}} und {{hello}} nehmen die signierten Worte des NAS entgegen: es gilt sofort als schlafend, oder es wird jede Sekunde gesucht, bis es antwortet. {{handshake-status}} und {{handshake-snapshot}} zeigen, was es zuletzt gesagt hat.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
 /** What the NAS or the presence calls it; another word of the NAS's is shown as it is. */
 const SLEEP_WORDS: ReadonlySet<string> = new Set([
@@ -414,7 +414,7 @@ const SLEEP_WORDS: ReadonlySet<string> = new Set([
   ...['entering_suspend', 'going_offline', 'unreachable', 'unknown', 'nas_mismatch', 'nas_tls'],
 ]);
 
-function statusOf({ nas }: Rooms): NodeStatus {
+function statusOf({ nas }: Services): NodeStatus {
   const { awake, reachable, sleepState } = nas.presence.state;
   const said = SLEEP_WORDS.has(sleepState)
     ? { words: `nas-proxy.status.${sleepState}` }
@@ -427,16 +427,16 @@ function statusOf({ nas }: Rooms): NodeStatus {
 export default function register(RED: NodeAPI): void {
   function NasProxy(this: Node, config: NasProxyConfig): void {
     RED.nodes.createNode(this, config);
-    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
+    const services = (): Services => servicesBehind(RED.nodes.getNode(config.nas));
     const fields = new FieldReader({
       util: RED.util,
       node: this,
       declaration: DECLARATION,
       config,
     });
-    const guard = new NodeGuard(this, () => statusOf(rooms()));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(rooms(), message));
-    guard.follow((again) => rooms().nas.presence.onChange(again));
+    const guard = new NodeGuard(this, () => statusOf(services()));
+    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(services(), message));
+    guard.follow((again) => services().nas.presence.onChange(again));
   }
   RED.nodes.registerType('balupi-nas-proxy', NasProxy);
 }

@@ -28,10 +28,10 @@ import {
   type RefusalCode,
   refuse,
 } from '../lib/http/http.ts';
-import type { Rooms } from '../lib/rooms/rooms.ts';
+import type { Services } from '../lib/services/services.ts';
 
 /** `POST /api/auth/login`. */
-export async function login({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+export async function login({ accounts, nas }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { body, address } = callOf(message);
   const { username, password } = body as LoginBody;
   return told(message, await accounts.login({ username, password, address }), nas, WRONG);
@@ -39,7 +39,7 @@ export async function login({ accounts, nas }: Rooms, message: ApiMessage): Prom
 
 /** `POST /api/auth/verify-2fa`. */
 export async function verifyTwoFactor(
-  { accounts, nas }: Rooms,
+  { accounts, nas }: Services,
   message: ApiMessage,
 ): Promise<ApiMessage> {
   const { body, address } = callOf(message);
@@ -48,19 +48,25 @@ export async function verifyTwoFactor(
 }
 
 /** `POST /api/auth/refresh`. */
-export async function refresh({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+export async function refresh(
+  { accounts, nas }: Services,
+  message: ApiMessage,
+): Promise<ApiMessage> {
   const { body, address } = callOf(message);
   const { refresh_token: refreshToken } = body as RefreshBody;
   return told(message, await accounts.refresh(refreshToken, address), nas);
 }
 
 /** `GET /api/auth/me`. */
-export async function me({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+export async function me({ accounts, nas }: Services, message: ApiMessage): Promise<ApiMessage> {
   return told(message, await accounts.profile.me(callerOf(message)), nas);
 }
 
 /** `POST /api/auth/logout`. */
-export async function logout({ accounts, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+export async function logout(
+  { accounts, nas }: Services,
+  message: ApiMessage,
+): Promise<ApiMessage> {
   return told(message, await accounts.profile.logout(callerOf(message)), nas);
 }
 
@@ -71,7 +77,7 @@ const WRONG = 'bad_credentials';
 function told(
   message: ApiMessage,
   outcome: SignInOutcome,
-  nas: Rooms['nas'],
+  nas: Services['nas'],
   denied: RefusalCode = 'bad_token',
 ): ApiMessage {
   switch (outcome.kind) {
@@ -97,14 +103,14 @@ function told(
 }
 
 /** `GET /api/nas/credentials`. */
-export function credentials({ credentials: stored }: Rooms, message: ApiMessage): ApiMessage {
+export function credentials({ credentials: stored }: Services, message: ApiMessage): ApiMessage {
   const payload: CredentialList = { credentials: stored.list().map(wireCredential) };
   return withAnswer(message, answerTo('nas-credentials', payload));
 }
 
 /** `PUT /api/nas/credentials/{username}`. */
 export async function putCredential(
-  { credentials: stored }: Rooms,
+  { credentials: stored }: Services,
   message: ApiMessage,
 ): Promise<ApiMessage> {
   const { body, params } = callOf(message);
@@ -119,7 +125,7 @@ export async function putCredential(
 
 /** `DELETE /api/nas/credentials/{username}`. */
 export async function dropCredentials(
-  { credentials: stored }: Rooms,
+  { credentials: stored }: Services,
   message: ApiMessage,
 ): Promise<ApiMessage> {
   const { query, params } = callOf(message);
@@ -145,22 +151,26 @@ function wireCredential(view: CredentialView): Credential {
 }
 
 /** `POST /api/mobile/register`. */
-export function register(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  return asked(rooms, message, (body, address) => rooms.accounts.pairing.register(body, address));
+export function register(services: Services, message: ApiMessage): Promise<ApiMessage> {
+  return asked(services, message, (body, address) =>
+    services.accounts.pairing.register(body, address),
+  );
 }
 
 /** `POST /api/desktop-pairing/device-code`. */
-export function deviceCode(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  return asked(rooms, message, (body, address) => rooms.accounts.pairing.deviceCode(body, address));
+export function deviceCode(services: Services, message: ApiMessage): Promise<ApiMessage> {
+  return asked(services, message, (body, address) =>
+    services.accounts.pairing.deviceCode(body, address),
+  );
 }
 
 /** `POST /api/desktop-pairing/poll`. */
-export function poll(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  return asked(rooms, message, (body, address) => rooms.accounts.pairing.poll(body, address));
+export function poll(services: Services, message: ApiMessage): Promise<ApiMessage> {
+  return asked(services, message, (body, address) => services.accounts.pairing.poll(body, address));
 }
 
 /** `GET /api/auth/desktops`. */
-export function desktops({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+export function desktops({ accounts }: Services, message: ApiMessage): ApiMessage {
   const rows = accounts.pairedDesktops(callerOf(message));
   const payload: PairedDesktopList = {
     desktops: rows.map(({ deviceId, deviceName, userId, pairedAtMs, endsAtMs }) => ({
@@ -175,7 +185,7 @@ export function desktops({ accounts }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `DELETE /api/auth/desktops/{device_id}`. */
-export function endDesktop({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+export function endDesktop({ accounts }: Services, message: ApiMessage): ApiMessage {
   const { device_id: deviceId = '' } = callOf(message).params;
   const found = accounts.endPairedDesktop(callerOf(message), deviceId);
   return withAnswer(
@@ -186,7 +196,7 @@ export function endDesktop({ accounts }: Rooms, message: ApiMessage): ApiMessage
 
 /** The NAS says what it wants in there; that it is JSON is all that is looked at here. */
 async function asked(
-  { nas }: Rooms,
+  { nas }: Services,
   message: ApiMessage,
   ask: (body: unknown, address: string) => Promise<SignInOutcome>,
 ): Promise<ApiMessage> {
@@ -206,8 +216,8 @@ const MB = 1024 * 1024;
 const NAME_WITHIN_MS = 700;
 
 /** `POST /api/handshake/nas-going-offline`: asleep from this moment on. */
-export async function goodbye(rooms: Rooms, message: ApiMessage): Promise<ApiMessage> {
-  const { handshake, nas, dns } = rooms;
+export async function goodbye(services: Services, message: ApiMessage): Promise<ApiMessage> {
+  const { handshake, nas, dns } = services;
   const no = refusalOf(handshake.goodbye(claimed(message, 'handshake-goodbye')));
   if (no !== null) return withAnswer(message, no);
   nas.goodbye();
@@ -220,7 +230,7 @@ export async function goodbye(rooms: Rooms, message: ApiMessage): Promise<ApiMes
  * `POST /api/handshake/nas-coming-online`. The NAS serves only after this answer, so nothing is
  * waited for; the delivery begins by itself when the NAS answers.
  */
-export function hello({ handshake, nas, upload }: Rooms, message: ApiMessage): ApiMessage {
+export function hello({ handshake, nas, upload }: Services, message: ApiMessage): ApiMessage {
   const no = refusalOf(handshake.hello(claimed(message, 'handshake-hello')));
   if (no !== null) return withAnswer(message, no);
   nas.hello();
@@ -233,10 +243,10 @@ export function hello({ handshake, nas, upload }: Rooms, message: ApiMessage): A
 }
 
 /** `GET /api/handshake/status`: from memory and the queue, over all users. */
-export function handshakeStatus(rooms: Rooms, message: ApiMessage): ApiMessage {
-  const { awake, sinceMs } = rooms.nas.presence.state;
-  const snapshotAtMs = rooms.handshake.snapshotAtMs();
-  const { files, bytes } = rooms.upload.inbox();
+export function handshakeStatus(services: Services, message: ApiMessage): ApiMessage {
+  const { awake, sinceMs } = services.nas.presence.state;
+  const snapshotAtMs = services.handshake.snapshotAtMs();
+  const { files, bytes } = services.upload.inbox();
   const payload: HandshakeStatus = {
     nas_state: awake ? 'online' : 'offline',
     since: isoSeconds(sinceMs),
@@ -248,7 +258,7 @@ export function handshakeStatus(rooms: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `GET /api/handshake/snapshot`: in the letters it came in, as large numbers would not survive. */
-export function handshakeSnapshot({ handshake }: Rooms, message: ApiMessage): ApiMessage {
+export function handshakeSnapshot({ handshake }: Services, message: ApiMessage): ApiMessage {
   const snapshot = handshake.snapshot();
   if (snapshot === null) {
     return withAnswer(message, refuse('not_found', { detail: 'No snapshot available' }));
@@ -294,8 +304,8 @@ function refusalOf(verdict: Verdict): Answer | null {
 }
 
 /** `GET /api/people`: an admin's everybody, anybody else's themselves. */
-export function people(rooms: Rooms, message: ApiMessage): ApiMessage {
-  const { accounts, credentials } = rooms;
+export function people(services: Services, message: ApiMessage): ApiMessage {
+  const { accounts, credentials } = services;
   const caller = callerOf(message);
   const isAdmin = accounts.isAdmin(caller);
   const users = isAdmin ? accounts.everybody() : [caller.user];
@@ -303,7 +313,7 @@ export function people(rooms: Rooms, message: ApiMessage): ApiMessage {
   const stored = credentials.list();
   const payload: People = {
     users: users.map((user) => ({
-      ...whoIs(rooms, user),
+      ...whoIs(services, user),
       credentials: stored.filter(({ username }) => username === user.username).map(wireCredential),
       sign_ins: signIns
         .filter(({ userId }) => userId === user.id)
@@ -318,7 +328,7 @@ export function people(rooms: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `DELETE /api/people/sign-ins/{id}`. */
-export function endSignIn({ accounts }: Rooms, message: ApiMessage): ApiMessage {
+export function endSignIn({ accounts }: Services, message: ApiMessage): ApiMessage {
   const caller = callerOf(message);
   const whose = accounts.isAdmin(caller) ? null : caller.user.id;
   const isDone = accounts.signIns.end(callOf(message).params['id'] ?? '', whose);
@@ -328,7 +338,7 @@ export function endSignIn({ accounts }: Rooms, message: ApiMessage): ApiMessage 
   );
 }
 
-function whoIs({ accounts }: Rooms, user: User) {
+function whoIs({ accounts }: Services, user: User) {
   const { username, role } = user;
   const mayWake = accounts.mayWake({ user, kind: 'pi', nasToken: null, scope: 'all' });
   return {
@@ -339,11 +349,11 @@ function whoIs({ accounts }: Rooms, user: User) {
 }
 
 /** `GET /api/nas/status`: from memory, never waits for the NAS. */
-export function status(rooms: Rooms, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answerTo('nas-status', statusNow(rooms)));
+export function status(services: Services, message: ApiMessage): ApiMessage {
+  return withAnswer(message, answerTo('nas-status', statusNow(services)));
 }
 
-function statusNow({ nas, files }: Rooms): NasStatus {
+function statusNow({ nas, files }: Services): NasStatus {
   const known = nas.status();
   return {
     online: known.online,
@@ -366,11 +376,11 @@ function statusNow({ nas, files }: Rooms): NasStatus {
 }
 
 /** Looks whether the NAS is awake, when it is time to, and says so at one of three outputs. */
-export async function probe(rooms: Rooms, message: ApiMessage): Promise<unknown> {
-  const { nas, schedule } = rooms;
+export async function probe(services: Services, message: ApiMessage): Promise<unknown> {
+  const { nas, schedule } = services;
   if (!schedule.probe.due()) return null;
   if ((await nas.probe()) === 'skipped') return null;
-  message.payload = statusNow(rooms);
+  message.payload = statusNow(services);
   const { awake, reachable } = nas.presence.state;
   if (awake) return [message, null, null];
   return reachable ? [null, message, null] : [null, null, message];

@@ -14,7 +14,7 @@ import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { TestOutcome } from '../lib/notices/notices.ts';
 import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { WORDS } from '../lib/words/words.ts';
 
 interface NoticesConfig extends NodeDef, StoredNode {
@@ -26,7 +26,7 @@ interface NoticesConfig extends NodeDef, StoredNode {
 
 const LONGEST_TITLE = 80;
 
-function show({ notices }: Rooms, message: ApiMessage): ApiMessage {
+function show({ notices }: Services, message: ApiMessage): ApiMessage {
   const view = notices.view(callerOf(message).user);
   const payload: NoticeList = {
     public_key: view.publicKey,
@@ -42,14 +42,14 @@ function show({ notices }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('notices', payload));
 }
 
-function choose({ notices }: Rooms, message: ApiMessage): ApiMessage {
+function choose({ notices }: Services, message: ApiMessage): ApiMessage {
   const body = callOf(message).body as NoticeChoicesBody;
   const { wanted, quiet_from: quietFrom, quiet_to: quietTo } = body;
   notices.choose(callerOf(message).user, { wanted, quietFrom, quietTo });
   return withAnswer(message, answerTo('notices-choose', { message: 'Chosen' }));
 }
 
-function add({ notices }: Rooms, message: ApiMessage): ApiMessage {
+function add({ notices }: Services, message: ApiMessage): ApiMessage {
   const { language, body } = callOf(message);
   const { name, endpoint, p256dh, auth } = body as NoticeDeviceBody;
   const { user, device: signIn = null } = callerOf(message);
@@ -67,7 +67,7 @@ function add({ notices }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('notices-device-add', payload));
 }
 
-function remove({ notices }: Rooms, message: ApiMessage): ApiMessage {
+function remove({ notices }: Services, message: ApiMessage): ApiMessage {
   const { id = '' } = callOf(message).params;
   const had = notices.remove(callerOf(message).user, id);
   return withAnswer(
@@ -76,7 +76,7 @@ function remove({ notices }: Rooms, message: ApiMessage): ApiMessage {
   );
 }
 
-async function test({ notices }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function test({ notices }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { device_id: deviceId = null } = callOf(message).body as NoticeTestBody;
   const outcome = await notices.test(callerOf(message).user, deviceId);
   return withAnswer(message, tested(outcome));
@@ -91,7 +91,7 @@ function tested(outcome: TestOutcome): Answer {
 }
 
 /** What a flow says: to everybody, or to whom the message is for (`audience`, `username`). */
-function tell({ notices }: Rooms, message: ApiMessage, given: Given): ApiMessage {
+function tell({ notices }: Services, message: ApiMessage, given: Given): ApiMessage {
   const { payload, topic, audience = 'everybody', username } = given;
   const text = typeof payload === 'string' ? payload.trim() : '';
   if (text === '') throw new Error('A message needs words: msg.payload was none.');
@@ -216,9 +216,9 @@ export const DECLARATION = {
 
 {{show}}, {{choose}}, {{device-add}}, {{device-remove}} und {{test}} sind für den, der fragt, über die API oder auf seiner Seite, und betreffen nur die eigenen.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
 /** Node `balupi-notices`. */
 export default function register(RED: NodeAPI): void {
@@ -236,7 +236,7 @@ export default function register(RED: NodeAPI): void {
         config.op,
         config.as,
         fields,
-      )(roomsBehind(RED.nodes.getNode(config.store)), message),
+      )(servicesBehind(RED.nodes.getNode(config.store)), message),
     );
   }
   RED.nodes.registerType('balupi-notices', NoticesNode);

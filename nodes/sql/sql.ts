@@ -3,7 +3,7 @@ import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { askReadOnly } from '../lib/store/read-only-query.ts';
 
 interface SqlConfig extends NodeDef, StoredNode {
@@ -28,8 +28,8 @@ interface ForeignDatabase {
   doConnect?(): void;
 }
 
-/** The rooms, and what one node of this kind has beside them. */
-interface Asking extends Rooms {
+/** The services, and what one node of this kind has beside them. */
+interface Asking extends Services {
   /** Aborts when the node is taken away. */
   readonly closed: AbortSignal;
   /** The databases that nodes of others have open, by their file. */
@@ -183,13 +183,13 @@ export default function register(RED: NodeAPI): void {
       config: { ...config, op },
     });
     const guard = new NodeGuard(this);
-    const asking = (rooms: Rooms): Asking =>
-      Object.create(rooms, {
+    const asking = (services: Services): Asking =>
+      Object.create(services, {
         closed: { value: closed.signal },
         foreign: { value: (file: string) => foreignDatabases(RED, file) },
       }) as Asking;
     guard.onInput((message) =>
-      actOf(ACTS, op, '', fields)(asking(roomsBehind(RED.nodes.getNode(config.store))), message),
+      actOf(ACTS, op, '', fields)(asking(servicesBehind(RED.nodes.getNode(config.store))), message),
     );
     this.on('close', () => {
       closed.abort();

@@ -15,7 +15,7 @@ import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import type {
   DeviceWish,
   PlugReading,
@@ -30,7 +30,7 @@ interface TapoConfig extends NodeDef, StoredNode {
 }
 
 /** Starts the reads that are due. What comes of each leaves the node when it is there. */
-async function sample({ tapo, schedule }: Rooms): Promise<void> {
+async function sample({ tapo, schedule }: Services): Promise<void> {
   if (schedule.sampling.due()) await tapo.pollAll();
 }
 
@@ -51,14 +51,14 @@ const NOT_HANDED_OVER = {
 const NOT_ASKED =
   'The plug at this address has not asked for the old protocol, or has spoken a better one.';
 
-function devices({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+function devices({ tapo }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(
     message,
     answerTo('tapo-devices-list', tapo.list(callOf(message).language).map(wire)),
   );
 }
 
-async function discover({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function discover({ tapo }: Services, message: ApiMessage): Promise<ApiMessage> {
   const found = await tapo.discover(callOf(message).language);
   const payload: TapoDiscovery = {
     discovered: found.discovered,
@@ -68,7 +68,7 @@ async function discover({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessag
   return withAnswer(message, answerTo('tapo-devices-discover', payload));
 }
 
-async function add({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function add({ tapo }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { body, language } = callOf(message);
   const { ip_address: address, ...rest } = body as NewTapoDeviceBody;
   const outcome = await tapo.add({ address, ...wishOf(rest) }, language);
@@ -84,7 +84,7 @@ async function add({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
   }
 }
 
-function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+function update({ tapo }: Services, message: ApiMessage): ApiMessage {
   const { body, params, language } = callOf(message);
   const {
     ip_address: address,
@@ -109,7 +109,7 @@ function update({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   }
 }
 
-function forgotten({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+function forgotten({ tapo }: Services, message: ApiMessage): ApiMessage {
   const payload: ForgottenPlug[] = tapo.forgotten().map((plug) => ({
     id: plug.id,
     name: plug.name,
@@ -121,7 +121,7 @@ function forgotten({ tapo }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('tapo-devices-forgotten', payload));
 }
 
-function remove({ tapo }: Rooms, message: ApiMessage): ApiMessage {
+function remove({ tapo }: Services, message: ApiMessage): ApiMessage {
   const known = tapo.remove(callOf(message).params['id'] ?? '');
   return withAnswer(
     message,
@@ -130,7 +130,7 @@ function remove({ tapo }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** The history first: an old plug that is still there can be merged again, a lost one not. */
-function merge({ tapo, energy }: Rooms, message: ApiMessage): ApiMessage {
+function merge({ tapo, energy }: Services, message: ApiMessage): ApiMessage {
   const { body, params, language } = callOf(message);
   const { into } = body as TapoMergeBody;
   const old = [...tapo.list(language), ...tapo.forgotten()].find(({ id }) => id === params['id']);
@@ -155,7 +155,7 @@ function switcher({ req }: ApiMessage): SwitchedBy {
   return isPerson ? { how: 'user', username: caller.user.username } : { how: 'flow' };
 }
 
-async function toggle({ tapo }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function toggle({ tapo }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { body, params, language } = callOf(message);
   const { force } = body as TapoToggleBody;
   const outcome = await tapo.toggle(params['id'] ?? '', { force, language, by: switcher(message) });
@@ -216,7 +216,7 @@ type PlugMessage = ApiMessage & { code?: string };
  */
 async function switchTo(
   to: 'on' | 'off' | null,
-  { tapo }: Rooms,
+  { tapo }: Services,
   message: PlugMessage,
   given: Given,
 ): Promise<ApiMessage> {
@@ -249,7 +249,11 @@ async function switchTo(
  * @param given `device`, by id or name
  * @throws Error as {@link switchTo} does
  */
-async function readNow({ tapo }: Rooms, message: PlugMessage, given: Given): Promise<ApiMessage> {
+async function readNow(
+  { tapo }: Services,
+  message: PlugMessage,
+  given: Given,
+): Promise<ApiMessage> {
   const plug = chosen(tapo.list(), message, given);
   const outcome = await tapo.read(plug.id);
   if (outcome === null) {
@@ -264,7 +268,7 @@ async function readNow({ tapo }: Rooms, message: PlugMessage, given: Given): Pro
  * A reading for a flow; null for one that did not come, or of another plug than the chosen.
  * @param given `device`, by id or name; without it every plug is chosen
  */
-function toldReading({ tapo }: Rooms, { id, outcome }: PlugSample, given: Given): object | null {
+function toldReading({ tapo }: Services, { id, outcome }: PlugSample, given: Given): object | null {
   if (outcome.kind !== 'reading') return null;
   const plugs = tapo.list();
   const plug = plugs.find((one) => one.id === id);
@@ -321,7 +325,7 @@ export const DECLARATION = {
       words: { en: 'switch on', de: 'einschalten' },
       for: 'flow',
       takes: { device: { kind: 'plug', was: 'device' } },
-      run: (rooms, message, given) => switchTo('on', rooms, message, given),
+      run: (services, message, given) => switchTo('on', services, message, given),
     },
     off: {
       words: { en: 'switch off', de: 'ausschalten' },
@@ -330,7 +334,7 @@ export const DECLARATION = {
         device: { kind: 'plug', was: 'device' },
         force: { kind: 'flag', property: null, was: 'force' },
       },
-      run: (rooms, message, given) => switchTo('off', rooms, message, given),
+      run: (services, message, given) => switchTo('off', services, message, given),
     },
     flip: {
       words: { en: 'switch over', de: 'umschalten' },
@@ -339,7 +343,7 @@ export const DECLARATION = {
         device: { kind: 'plug', was: 'device' },
         force: { kind: 'flag', property: null, was: 'force' },
       },
-      run: (rooms, message, given) => switchTo(null, rooms, message, given),
+      run: (services, message, given) => switchTo(null, services, message, given),
     },
     read: {
       words: { en: 'read now', de: 'jetzt ablesen' },
@@ -451,17 +455,17 @@ export const DECLARATION = {
 
 {{toggle}} liest die Steckdose frisch und trennt die mit der Rolle \`nas\` nicht, solange das NAS nicht aus ist – außer der Rumpf sagt \`force: true\`.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
 /** Tells each reading, whoever asked for it, from the deploy on. */
-function tellReadings(node: Node, guard: NodeGuard, rooms: Rooms, given: Given): () => void {
+function tellReadings(node: Node, guard: NodeGuard, services: Services, given: Given): () => void {
   const tell = guard.callback((sample: PlugSample) => {
-    const payload = toldReading(rooms, sample, given);
+    const payload = toldReading(services, sample, given);
     if (payload !== null) node.send({ payload });
   });
-  return rooms.tapo.onSample(tell);
+  return services.tapo.onSample(tell);
 }
 
 /** For the list in the dialog, which shows names and keeps ids. */
@@ -471,7 +475,7 @@ function offerPlugs(RED: NodeAPI): void {
     RED.auth.needsPermission('flows.read'),
     (request, response) => {
       const store: unknown = RED.nodes.getNode(request.params['store'] ?? '');
-      const plugs = store === null || store === undefined ? [] : roomsBehind(store).tapo.list();
+      const plugs = store === null || store === undefined ? [] : servicesBehind(store).tapo.list();
       response.json(plugs.map(({ id, name }) => ({ id, name })));
     },
   );
@@ -489,15 +493,15 @@ export default function register(RED: NodeAPI): void {
       config,
     });
     const guard = new NodeGuard(this);
-    const store = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const store = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const pass = guard.callback((payload: unknown) => {
       this.send({ payload });
     });
-    const acts: Acts<Rooms> = {
+    const acts: Acts<Services> = {
       ...ACTS,
-      sample: (rooms) => {
-        stopListening ??= rooms.tapo.onSample(pass);
-        return sample(rooms);
+      sample: (services) => {
+        stopListening ??= services.tapo.onSample(pass);
+        return sample(services);
       },
     };
     guard.onInput((message) => actOf(acts, config.op, '', fields)(store(), message));

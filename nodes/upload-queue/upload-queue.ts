@@ -29,7 +29,7 @@ import {
   textIn,
   type Words,
 } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import {
   acceptAnswer,
   begunAnswer,
@@ -48,7 +48,7 @@ interface UploadConfig extends NodeDef, StoredNode {
 }
 
 /** `POST /api/files/upload`: on the disk and in the queue before the answer. */
-async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> {
+async function accept({ upload }: Services, message: ApiMessage): Promise<unknown> {
   const { path } = callOf(message).query as { readonly path?: string };
   const request = requestOf(message);
   const taken = await upload.accept(callerOf(message), request, { path: path ?? null });
@@ -63,7 +63,7 @@ async function accept({ upload }: Rooms, message: ApiMessage): Promise<unknown> 
 
 /** What a flow made: `payload` (bytes or text) as `msg.filename` into the folder `msg.path`. */
 async function acceptPayload(
-  { upload }: Rooms,
+  { upload }: Services,
   message: ApiMessage,
   sent: Given,
 ): Promise<unknown> {
@@ -95,7 +95,7 @@ async function acceptPayload(
   return taken.kind === 'refused' ? [null, out] : [out, null];
 }
 
-function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function status({ upload }: Services, message: ApiMessage): ApiMessage {
   const { all } = callOf(message).query as SyncStatusQuery;
   const seen = upload.view.status(callerOf(message), all);
   return withAnswer(
@@ -104,7 +104,7 @@ function status({ upload }: Rooms, message: ApiMessage): ApiMessage {
   );
 }
 
-function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function list({ upload }: Services, message: ApiMessage): ApiMessage {
   const { state } = callOf(message).query as UploadListQuery;
   const seen = upload.view.list(callerOf(message), state ?? null);
   if (seen.kind === 'refused') return withAnswer(message, refusedAnswer(seen));
@@ -112,7 +112,7 @@ function list({ upload }: Rooms, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('files-uploads-list', payload));
 }
 
-function retry({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function retry({ upload }: Services, message: ApiMessage): ApiMessage {
   const done = upload.retry(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
   const payload: UploadRow = { ...done.upload };
@@ -120,7 +120,7 @@ function retry({ upload }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `POST /api/files/uploads/{id}/take-up`. */
-async function takeUp({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function takeUp({ upload }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { body, params } = callOf(message);
   const done = await upload.takeUp(callerOf(message), params['id'] ?? '', body as TakeUpBody);
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
@@ -128,14 +128,14 @@ async function takeUp({ upload }: Rooms, message: ApiMessage): Promise<ApiMessag
   return withAnswer(message, answerTo('files-uploads-take-up', payload));
 }
 
-async function drop({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function drop({ upload }: Services, message: ApiMessage): Promise<ApiMessage> {
   const done = await upload.drop(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
   return withAnswer(message, answerTo('files-uploads-drop', { message: 'Dropped' }));
 }
 
 /** `GET /api/mobile/upload/queue/{device_id}`. */
-function deviceQueue({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function deviceQueue({ upload }: Services, message: ApiMessage): ApiMessage {
   const items = upload.view.deviceQueue(
     callerOf(message),
     callOf(message).params['device_id'] ?? '',
@@ -145,24 +145,24 @@ function deviceQueue({ upload }: Rooms, message: ApiMessage): ApiMessage {
 }
 
 /** `POST /api/mobile/upload/queue/{id}/retry`. */
-function deviceRetry({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function deviceRetry({ upload }: Services, message: ApiMessage): ApiMessage {
   const done = upload.retry(callerOf(message), callOf(message).params['id'] ?? '');
   if (done.kind === 'refused') return withAnswer(message, refusedAnswer(done));
   return withAnswer(message, answerTo('mobile-upload-queue-retry', { message: 'Queued again' }));
 }
 
-async function flush({ upload }: Rooms): Promise<void> {
+async function flush({ upload }: Services): Promise<void> {
   await upload.flush();
 }
 
-function wakeForQueue({ upload }: Rooms): void {
+function wakeForQueue({ upload }: Services): void {
   upload.wakeIfDue();
 }
 
 /** As a node of before did both at its one tick. */
-async function wakeAndFlush(rooms: Rooms): Promise<void> {
-  wakeForQueue(rooms);
-  await flush(rooms);
+async function wakeAndFlush(services: Services): Promise<void> {
+  wakeForQueue(services);
+  await flush(services);
 }
 
 /** What became of an upload or a change, at its own output of `deliver`; null for what is not out yet. */
@@ -182,14 +182,17 @@ const OUTCOMES: readonly UploadNews['kind'][] = [
 ];
 
 /** `GET /api/files/conflicts`. */
-function conflicts({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function conflicts({ upload }: Services, message: ApiMessage): ApiMessage {
   const open = upload.conflicts(callerOf(message));
   const payload: ConflictList = { conflicts: open.map((conflict) => ({ ...conflict })) };
   return withAnswer(message, answerTo('files-conflicts', payload));
 }
 
 /** `POST /api/files/conflicts/{id}`. */
-async function resolveConflict({ upload, nas }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function resolveConflict(
+  { upload, nas }: Services,
+  message: ApiMessage,
+): Promise<ApiMessage> {
   const { body, params } = callOf(message);
   const { resolution } = body as ConflictBody;
   const done = await upload.resolveConflict(callerOf(message), Number(params['id']), resolution);
@@ -205,13 +208,13 @@ async function resolveConflict({ upload, nas }: Rooms, message: ApiMessage): Pro
   }
 }
 
-async function begin({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function begin({ upload }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { filename, total_size: totalBytes, target_path } = callOf(message).body as ChunkedInit;
   const wish = { filename, totalBytes, folder: target_path ?? '' };
   return withAnswer(message, begunAnswer(await upload.resumable.begin(callerOf(message), wish)));
 }
 
-async function chunk({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage | null> {
+async function chunk({ upload }: Services, message: ApiMessage): Promise<ApiMessage | null> {
   const request = requestOf(message);
   const { chunk_index: index } = callOf(message).query as ChunkQuery;
   const received = await upload.resumable.chunk(callerOf(message), request, idOf(message), index);
@@ -223,14 +226,14 @@ async function chunk({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage
   return null;
 }
 
-async function complete({ upload }: Rooms, message: ApiMessage): Promise<unknown> {
+async function complete({ upload }: Services, message: ApiMessage): Promise<unknown> {
   const { headers } = requestOf(message);
   const done = await upload.resumable.complete(callerOf(message), idOf(message), headers);
   const out = withAnswer(message, completedAnswer(done));
   return done.kind === 'refused' ? [null, out] : [out, null];
 }
 
-async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage> {
+async function abort({ upload }: Services, message: ApiMessage): Promise<ApiMessage> {
   const done = await upload.resumable.abort(callerOf(message), idOf(message));
   const given =
     done.kind === 'refused'
@@ -239,7 +242,7 @@ async function abort({ upload }: Rooms, message: ApiMessage): Promise<ApiMessage
   return withAnswer(message, given);
 }
 
-function unfinished({ upload }: Rooms, message: ApiMessage): ApiMessage {
+function unfinished({ upload }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, unfinishedAnswer(upload.resumable.unfinished(callerOf(message))));
 }
 
@@ -431,11 +434,11 @@ export const DECLARATION = {
 
 {{wake-for-queue}} weckt das NAS, sobald Wartendes nach \`BALUPI_FLUSH_WAKE\` dran ist, und nie, wo das nicht gesetzt ist.`,
   },
-} as const satisfies Declared<Rooms>;
+} as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Rooms>(DECLARATION);
+const ACTS = actsOf<Services>(DECLARATION);
 
-function statusOf({ upload }: Rooms): NodeStatus {
+function statusOf({ upload }: Services): NodeStatus {
   const failed = upload.failedCount();
   const waiting = upload.queuedCount();
   const words = (key: string) => ({ words: `upload-queue.status.${key}` });
@@ -445,7 +448,7 @@ function statusOf({ upload }: Rooms): NodeStatus {
 }
 
 /** Sends at the outputs of `deliver` what becomes of uploads. @returns how to stop that */
-function tellOutcomes({ upload, clock }: Rooms, send: (message: unknown) => void): () => void {
+function tellOutcomes({ upload, clock }: Services, send: (message: unknown) => void): () => void {
   return upload.onNews((news) => {
     const outcome = outcomeOf(news, clock.nowMs());
     if (outcome !== null) send(outcome);
@@ -456,30 +459,30 @@ function tellOutcomes({ upload, clock }: Rooms, send: (message: unknown) => void
 export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
     RED.nodes.createNode(this, config);
-    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
+    const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const fields = new FieldReader({
       util: RED.util,
       node: this,
       declaration: DECLARATION,
       config,
     });
-    const guard = new NodeGuard(this, () => statusOf(rooms()));
+    const guard = new NodeGuard(this, () => statusOf(services()));
     const send = guard.callback((message: unknown) => {
       this.send(message as NodeMessage);
     });
     let stop: (() => void) | null = null;
     const deliver = isBeforeOutcomes(config) ? wakeAndFlush : flush;
-    const acts: Acts<Rooms> = {
+    const acts: Acts<Services> = {
       ...ACTS,
       flush: (given) => {
         stop ??= tellOutcomes(given, send);
         return deliver(given);
       },
     };
-    guard.onInput((message) => actOf(acts, config.op, config.as, fields)(rooms(), message));
-    guard.follow((again) => rooms().upload.onNews(again));
+    guard.onInput((message) => actOf(acts, config.op, config.as, fields)(services(), message));
+    guard.follow((again) => services().upload.onNews(again));
     const listen = guard.callback(() => {
-      stop = rooms().upload.onDue(() => {
+      stop = services().upload.onDue(() => {
         send({ topic: 'due' });
       });
     });

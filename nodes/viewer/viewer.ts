@@ -4,7 +4,7 @@ import { type Act, named, type Declared } from '../lib/guard/acts.ts';
 import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { type Asked, type Asker, callAs, type Change, changesOf } from '../lib/viewers/viewers.ts';
 import { type Language, WORDS } from '../lib/words/words.ts';
 
@@ -32,13 +32,13 @@ interface PageMessage extends ApiMessage {
   ok?: boolean;
 }
 
-/** The rooms, and how one node of this kind is set. */
+/** The services, and how one node of this kind is set. */
 interface Viewing {
-  readonly rooms: Rooms;
+  readonly services: Services;
   readonly config: ViewerConfig;
 }
 
-function askerOf({ viewers }: Rooms, message: PageMessage): Asker | null {
+function askerOf({ viewers }: Services, message: PageMessage): Asker | null {
   return viewers.askerAt(message._client?.socketId);
 }
 
@@ -46,25 +46,25 @@ function askerOf({ viewers }: Rooms, message: PageMessage): Asker | null {
  * Lets a page's wish on as the call that it would be over the API.
  * @throws Error for a node set to an endpoint that is none
  */
-function ask({ rooms, config }: Viewing, message: PageMessage): unknown {
+function ask({ services, config }: Viewing, message: PageMessage): unknown {
   const endpoint = (ENDPOINTS as readonly Endpoint[]).find(({ id }) => id === config.endpoint);
   if (endpoint === undefined) throw new Error(`There is no endpoint '${config.endpoint}'.`);
-  const asker = askerOf(rooms, message);
+  const asker = askerOf(services, message);
   // The page is gone, or its sign-in is over: there is nobody to say no to.
   if (asker === null) return null;
   const { payload } = message;
   const asked: Asked & { readonly known?: unknown } =
     typeof payload === 'object' && payload !== null ? payload : {};
   if (typeof asked.known === 'string') message.known = asked.known;
-  const outcome = callAs(asker, endpoint, asked, (caller) => rooms.accounts.mayWake(caller));
+  const outcome = callAs(asker, endpoint, asked, (caller) => services.accounts.mayWake(caller));
   if (outcome.kind === 'refused') return [null, withAnswer(message, outcome.answer)];
   message.req = { call: outcome.call, headers: {} } as GuardedRequest;
   return [message, null];
 }
 
 /** Makes an API answer one for the page that asked, and for no other. */
-function answer({ rooms, config }: Viewing, message: PageMessage): PageMessage | null {
-  const asker = askerOf(rooms, message);
+function answer({ services, config }: Viewing, message: PageMessage): PageMessage | null {
+  const asker = askerOf(services, message);
   if (asker === null) return null;
   const { language } = asker;
   const ok = (message.statusCode ?? 200) < 400;
@@ -74,7 +74,7 @@ function answer({ rooms, config }: Viewing, message: PageMessage): PageMessage |
     : WORDS.told(language, detailOf(message.payload));
   if (ok) {
     message.payload = withDetailsIn(language, message.payload);
-    tellChanges(rooms, message, config.id);
+    tellChanges(services, message, config.id);
   }
   delete message.req;
   delete message.headers;
@@ -85,7 +85,7 @@ function answer({ rooms, config }: Viewing, message: PageMessage): PageMessage |
  * To a page that has an answer to the same question goes what is other now.
  * @param by the id of this node, as a page asks many
  */
-function tellChanges({ viewers }: Rooms, message: PageMessage, by: string): void {
+function tellChanges({ viewers }: Services, message: PageMessage, by: string): void {
   const { known, action, payload, _client: client } = message;
   delete message.known;
   if (known === undefined || typeof action !== 'string') return;
@@ -118,24 +118,24 @@ function withDetailsIn(language: Language, payload: unknown): unknown {
 }
 
 /** Tells a page who has it open. */
-function who({ rooms }: Viewing, message: PageMessage): PageMessage | null {
-  const asker = askerOf(rooms, message);
+function who({ services }: Viewing, message: PageMessage): PageMessage | null {
+  const asker = askerOf(services, message);
   if (asker === null) return null;
   const { caller, language } = asker;
   message.payload = {
     username: caller.user.username,
-    is_admin: rooms.accounts.isAdmin(caller),
-    may_wake: rooms.accounts.mayWake(caller),
+    is_admin: services.accounts.isAdmin(caller),
+    may_wake: services.accounts.mayWake(caller),
     language,
   };
   return message;
 }
 
-function look({ rooms }: Viewing, message: PageMessage): PageMessage | null {
-  return rooms.viewers.count > 0 ? message : null;
+function look({ services }: Viewing, message: PageMessage): PageMessage | null {
+  return services.viewers.count > 0 ? message : null;
 }
 
-function statusOf({ viewers }: Rooms): NodeStatus {
+function statusOf({ viewers }: Services): NodeStatus {
   const { count } = viewers;
   return { fill: count > 0 ? 'green' : 'grey', shape: 'dot', text: String(count) };
 }
@@ -238,11 +238,11 @@ const RUNS = Object.fromEntries(
 export default function register(RED: NodeAPI): void {
   function ViewerNode(this: Node, config: ViewerConfig): void {
     RED.nodes.createNode(this, config);
-    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.store));
-    const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(rooms()) : {}));
+    const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
+    const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(services()) : {}));
     // Whose page it is tells the socket, not the request a message may carry.
     guard.onInput((message) => {
-      const viewing = { rooms: rooms(), config };
+      const viewing = { services: services(), config };
       return named<Act<Viewing>>(RUNS, config.op)(viewing, message, NOTHING_GIVEN);
     });
   }

@@ -8,7 +8,7 @@ import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { isoSeconds, refuse } from '../lib/http/http.ts';
 import type { WakeCause } from '../lib/nas/nas.ts';
 import { FieldReader, type StoredNode, type Words } from '../lib/operations/operations.ts';
-import { type Rooms, roomsBehind } from '../lib/rooms/rooms.ts';
+import { type Services, servicesBehind } from '../lib/services/services.ts';
 
 interface WolConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -20,10 +20,10 @@ function senderOf({ req }: ApiMessage): WakeCause['by'] {
   return req?.call?.caller?.user ?? null;
 }
 
-type Began = ReturnType<Rooms['nas']['wake']['wake']>;
+type Began = ReturnType<Services['nas']['wake']['wake']>;
 
-/** The rooms, and who is told how a wake that somebody asked for began. */
-interface Waking extends Rooms {
+/** The services, and who is told how a wake that somebody asked for began. */
+interface Waking extends Services {
   readonly follow: (outcome: Began) => void;
 }
 
@@ -59,21 +59,21 @@ function wakeForApp({ nas, follow }: Waking, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('system-sleep-wake', { success: true, message: told }));
 }
 
-async function hold(rooms: Rooms, message: ApiMessage): Promise<unknown> {
+async function hold(services: Services, message: ApiMessage): Promise<unknown> {
   const call = callOf(message);
-  const held = await holdForWake(rooms, {
+  const held = await holdForWake(services, {
     by: senderOf(message),
     auto: call.auto,
     signal: call.signal,
   });
   if (held.kind === 'awake') return [message, null];
-  const given = asleepAnswer(rooms.nas.presence.state, held.retryAfterSeconds);
+  const given = asleepAnswer(services.nas.presence.state, held.retryAfterSeconds);
   return [null, withAnswer(message, given)];
 }
 
 /** A flow that asks for it needs the NAS: the message goes on as it came, at 1 once it is awake. */
-async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> {
-  const held = await holdForWake(rooms, {
+async function wakeAndWait(services: Services, message: ApiMessage): Promise<unknown> {
+  const held = await holdForWake(services, {
     ...{ by: senderOf(message), auto: false },
     signal: callOf(message).signal,
   });
@@ -81,7 +81,7 @@ async function wakeAndWait(rooms: Rooms, message: ApiMessage): Promise<unknown> 
 }
 
 /** How a wake ended, at the second or the third output: nobody's request, so it answers nobody. */
-function ending({ nas }: Rooms, ended: WakeEnd): readonly (object | null)[] {
+function ending({ nas }: Services, ended: WakeEnd): readonly (object | null)[] {
   const { attempts, startedAtMs } = nas.wake.status;
   const startedAt = startedAtMs === null ? null : isoSeconds(startedAtMs);
   const message = {
@@ -92,7 +92,7 @@ function ending({ nas }: Rooms, ended: WakeEnd): readonly (object | null)[] {
 }
 
 /** How the NAS is by now, whatever came of the last wake. */
-function statusOf({ nas }: Rooms): NodeStatus {
+function statusOf({ nas }: Services): NodeStatus {
   if (nas.presence.state.awake) return { fill: 'green', shape: 'dot', words: 'wol.status.awake' };
   const { state } = nas.wake.status;
   if (state === 'waking') return { fill: 'blue', shape: 'dot', words: 'wol.status.waking' };
@@ -185,22 +185,22 @@ const ACTS = actsOf<Waking>(DECLARATION);
 export default function register(RED: NodeAPI): void {
   function Wol(this: Node, config: WolConfig): void {
     RED.nodes.createNode(this, config);
-    const rooms = (): Rooms => roomsBehind(RED.nodes.getNode(config.nas));
+    const services = (): Services => servicesBehind(RED.nodes.getNode(config.nas));
     const fields = new FieldReader({
       util: RED.util,
       node: this,
       declaration: DECLARATION,
       config,
     });
-    const guard = new NodeGuard(this, () => statusOf(rooms()));
+    const guard = new NodeGuard(this, () => statusOf(services()));
     let isClosed = false;
     this.on('close', () => {
       isClosed = true;
     });
-    const tell = guard.callback((rooms: Rooms, ended: WakeEnd) => {
-      if (!isClosed) this.send(ending(rooms, ended) as NodeMessage[]);
+    const tell = guard.callback((services: Services, ended: WakeEnd) => {
+      if (!isClosed) this.send(ending(services, ended) as NodeMessage[]);
     });
-    const waking = (given: Rooms): Waking => {
+    const waking = (given: Services): Waking => {
       const follow = (outcome: Began): void => {
         if ('done' in outcome)
           void outcome.done.then((ended) => {
@@ -209,9 +209,9 @@ export default function register(RED: NodeAPI): void {
       };
       return Object.create(given, { follow: { value: follow } }) as Waking;
     };
-    guard.onInput((message) => actOf(ACTS, config.op, '', fields)(waking(rooms()), message));
+    guard.onInput((message) => actOf(ACTS, config.op, '', fields)(waking(services()), message));
     guard.follow((again) => {
-      const { nas } = rooms();
+      const { nas } = services();
       const stops = [nas.presence.onChange(again), nas.onNews(again)];
       return () => {
         for (const stop of stops) stop();
@@ -234,7 +234,7 @@ const ASLEEP_RETRY_SECONDS = 300;
  * reader while it boots (contract 3: wake on miss).
  */
 async function holdForWake(
-  { nas, missRule, clock }: Pick<Rooms, 'nas' | 'missRule' | 'clock'>,
+  { nas, missRule, clock }: Pick<Services, 'nas' | 'missRule' | 'clock'>,
   caller: { readonly by: WakeCause['by']; readonly auto: boolean; readonly signal: AbortSignal },
 ): Promise<Held> {
   if (nas.presence.state.awake) return { kind: 'awake' };

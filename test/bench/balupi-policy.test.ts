@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { BlobStore } from '../../nodes/lib/cache/entries/blob-store.ts';
 import { EntryRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
 import { SegmentRows } from '../../nodes/lib/cache/entries/segment-rows.ts';
-import { Room } from '../../nodes/lib/cache/entries/space.ts';
+import { CacheSpace } from '../../nodes/lib/cache/entries/space.ts';
 import { PolicyRows } from '../../nodes/lib/cache/policy/policy-rows.ts';
 import { CachePolicy } from '../../nodes/lib/cache/policy/policy.ts';
 import { CacheCounters } from '../../nodes/lib/cache/stats/stats.ts';
@@ -24,7 +24,7 @@ class RealCache {
     migrations: CACHE_MIGRATIONS,
   });
   readonly #copies = new EntryRows(this.#store);
-  readonly #tally = new CacheCounters({
+  readonly #counters = new CacheCounters({
     store: this.#store,
     copies: this.#copies,
     clock: new ManualClock(),
@@ -35,14 +35,14 @@ class RealCache {
     store: this.#store,
     limitBytes: () => LIMIT,
     beforeChange: () => {
-      this.#tally.flush();
+      this.#counters.flush();
     },
   });
-  readonly #room = new Room({
+  readonly #space = new CacheSpace({
     copies: this.#copies,
     policy: this.#policy,
     segments: new SegmentRows(this.#store),
-    flushUses: () => this.#tally.flush(),
+    flushUses: () => this.#counters.flush(),
     blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
     disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
     maxBytes: LIMIT,
@@ -57,10 +57,10 @@ class RealCache {
     this.#policy.used(path, sizeBytes);
     const copy = this.#copies.find(path);
     if (copy !== null) {
-      this.#tally.hit(copy.id, sizeBytes, 0);
+      this.#counters.hit(copy.id, sizeBytes, 0);
       return true;
     }
-    const reservation = await this.#room.reserve(sizeBytes, path);
+    const reservation = await this.#space.reserve(sizeBytes, path);
     if (reservation === null || reservation.isPassing) return false;
     const at = { modifiedAtText: '', modifiedAtMs: 0, checksum: null, etag: null };
     const blob = String((this.#blob += 1));
@@ -75,7 +75,7 @@ class RealCache {
   }
 
   close(): void {
-    this.#tally.flush();
+    this.#counters.flush();
     this.#store.close();
   }
 }

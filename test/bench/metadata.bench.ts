@@ -34,7 +34,7 @@ interface Rung {
   readonly of: ReadonlyMap<Act, Spread>;
 }
 
-/** List pages and eviction decisions by the rooms' own rows, at growing numbers of entries. */
+/** List pages and eviction decisions by the services' own rows, at growing numbers of entries. */
 export function benchMetadata(print: (line: string) => void, options: BenchOptions): void {
   const counts = [...LADDER.filter((rows) => rows < options.rows), Math.floor(options.rows)];
   const rungs = counts.map(measureAt);

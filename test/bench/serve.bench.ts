@@ -59,7 +59,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
 const measuredIn = (targets: readonly Target[], { file }: Case): Target[] =>
   targets.filter(({ name }) => ONLY_IN[name]?.includes(file) ?? true);
 
-/** Hits, by the serving room alone, the whole BaluPi, and what of their kind is on the machine. */
+/** Hits, by the cache alone, the whole BaluPi, and what of their kind is on the machine. */
 export async function benchServe(
   print: (line: string) => void,
   options: BenchOptions,

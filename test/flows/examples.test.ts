@@ -120,10 +120,10 @@ describe('The examples', () => {
       it('sets each node to an act that works where it stands', async () => {
         for (const node of own(nodes).filter(({ type }) => !WITHOUT_ACTS.includes(type))) {
           const op = String(node['op']);
-          const stage = await open({ type: node.type, op, rooms: {} });
+          const stage = await open({ type: node.type, op, services: {} });
           await stage.send();
           const said = stage.caught[0]?.error.message ?? '';
-          // It came as far as the rooms, or says what it wants of the message; it needs no request.
+          // It came as far as the services, or says what it wants of the message; it needs no request.
           assert.match(said, /No fake of|msg\.\w+|name one in the node, under "as"/);
         }
       });

@@ -5,7 +5,7 @@ import {
   type FlowNode,
   parseFlowText,
 } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
-import { AWAKE, type FakeRooms, fakeRooms } from '../fakes/fake-rooms.ts';
+import { AWAKE, type FakeServices, fakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { registers } from '../nodes/stage-flow.ts';
 import { targets } from './flow-rules.ts';
@@ -57,7 +57,7 @@ function tabOf(tick: string): readonly FlowNode[] {
 describe('The ticks of the schedules', () => {
   let done: string[];
   let due: () => void;
-  let rooms: FakeRooms;
+  let services: FakeServices;
 
   beforeEach(() => {
     done = [];
@@ -68,7 +68,7 @@ describe('The ticks of the schedules', () => {
         return given;
       };
     const later = Promise.resolve();
-    rooms = {
+    services = {
       clock: new ManualClock(),
       prefetch: {
         fetchNeighbours: does('fetch ahead', later),
@@ -107,7 +107,7 @@ describe('The ticks of the schedules', () => {
 
   /** Runs the tab in Node-RED's own runtime and lets one tick of it come. */
   async function after(tick: string, nodes: readonly FlowNode[]): Promise<readonly string[]> {
-    helper.settings({ balupi: fakeRooms(rooms) });
+    helper.settings({ balupi: fakeServices(services) });
     await helper.load([...(await registers()), ...STOCK], [...CONFIG, ...nodes]);
     assert.deepEqual(done, [], 'nothing happens before a tick');
     if (tick === 'schedule-upload-due') due();

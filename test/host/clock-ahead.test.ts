@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { House } from '../../compose.ts';
+import { App } from '../../compose.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { readSettings, type Settings } from '../../settings.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
@@ -16,7 +16,7 @@ describe('A house whose clock was once ahead', () => {
   const warnings: string[] = [];
   let nas: PracticeNas;
   let clock: ManualClock;
-  let house: House;
+  let house: App;
   let isSynchronized = false;
   let startsFromGuess = true;
 
@@ -35,7 +35,7 @@ describe('A house whose clock was once ahead', () => {
   const open = async (startMs: number): Promise<void> => {
     clock = new ManualClock(startMs);
     const quiet = (): void => {};
-    house = new House({
+    house = new App({
       settings: settings(),
       clock,
       log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
@@ -76,7 +76,7 @@ describe('A house whose clock was once ahead', () => {
         ...{ deviceNumber: 1, monotonicMs, powerMw: 60_000, voltageMv: null, currentMa: null },
         ...{ todayWh: null, monthWh: null, relay: 'on' as const },
       };
-      house.rooms.energy.record([reading]);
+      house.services.energy.record([reading]);
       await clock.advance(MINUTE_MS);
     }
     const [toMs, fromMs] = [clock.nowMs(), clock.nowMs() - 3_600_000];
@@ -86,8 +86,8 @@ describe('A house whose clock was once ahead', () => {
     return Number(stored?.['n']);
   };
   const verdict = async (token: string): Promise<string> =>
-    (await house.rooms.accounts.authenticate(token)).kind;
-  const clockWord = (): unknown => house.rooms.system.health().checks['clock'];
+    (await house.services.accounts.authenticate(token)).kind;
+  const clockWord = (): unknown => house.services.system.health().checks['clock'];
 
   it('says so, and believes in no time that only one of the two tells', async () => {
     assert.equal(clockWord(), 'clock_unsynced');

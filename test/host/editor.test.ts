@@ -5,7 +5,7 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { EditorDoor } from '../../host/editor.ts';
+import { EditorAuth } from '../../host/editor.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { uncheckedFetch } from '../fakes/checked-answers.ts';
 
@@ -17,7 +17,7 @@ interface FlowNode {
 
 describe("The editor's door", () => {
   it('takes no password that it did not give out itself as a ticket', async () => {
-    const door = new EditorDoor({
+    const door = new EditorAuth({
       editorSignIn: () => Promise.resolve(null),
       editorUser: () => Promise.resolve(true),
     });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { ConnectionRoom } from '../../host/connection-room.ts';
+import { ConnectionLimit } from '../../host/connection-limit.ts';
 import { type ListenerDeps, Listeners } from '../../host/listeners.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
@@ -18,8 +18,8 @@ describe('The listeners', () => {
     }
   });
 
-  function roomFor(most: number): ConnectionRoom {
-    return new ConnectionRoom({ most, clock: new ManualClock() });
+  function roomFor(most: number): ConnectionLimit {
+    return new ConnectionLimit({ most, clock: new ManualClock() });
   }
 
   async function open(options: Partial<ListenerDeps> = {}): Promise<Listeners> {
@@ -29,7 +29,7 @@ describe('The listeners', () => {
       onRequest: (request, response) =>
         response.end(`${request.method ?? ''} ${request.url ?? ''}`),
       onUpgrade: null,
-      room: roomFor(400),
+      connections: roomFor(400),
       ownerOf: (request) => request.socket.remoteAddress ?? '',
       ...options,
     });
@@ -145,7 +145,7 @@ describe('The listeners', () => {
 
   it('make room for a newcomer by closing whoever has asked for nothing the longest', async () => {
     const room = roomFor(20);
-    const listeners = await open({ room });
+    const listeners = await open({ connections: room });
     const first = await socketTo(listeners);
     const gone = once(first.resume(), 'close');
     for (let count = 0; count < 40; count += 1)
@@ -159,7 +159,7 @@ describe('The listeners', () => {
   it('never close a connection that is being served to make that room', async () => {
     const waiting = Promise.withResolvers<() => void>();
     const listeners = await open({
-      room: roomFor(5),
+      connections: roomFor(5),
       onRequest: (request, response) => {
         if (request.url !== '/long') response.end('short');
         else waiting.resolve(() => response.end('long'));
@@ -177,7 +177,7 @@ describe('The listeners', () => {
     const room = roomFor(40);
     const upgraded: string[] = [];
     const listeners = await open({
-      room,
+      connections: room,
       takesUpgrade: (request) => String(request.headers['x-user']),
       onUpgrade: (request, socket) => {
         upgraded.push(String(request.headers['x-user']));

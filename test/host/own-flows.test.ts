@@ -153,7 +153,7 @@ describe('The palette of others', () => {
     nodeRedSettings({
       ...{ packageFolder: folder, userFolder: folder, storage: null, logLevel: 'warn' },
       log: { debug: none, info: none, warn: none, error: none },
-      ...{ editor: null, rooms: null, inRoute: null, ownersFlows: null, dashboard: {}, palette },
+      ...{ editor: null, services: null, inRoute: null, ownersFlows: null, dashboard: {}, palette },
     }) as {
       readonly externalModules: { readonly palette: object };
       readonly editorTheme: { readonly palette?: object };

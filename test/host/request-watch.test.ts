@@ -58,8 +58,8 @@ class Exchange {
 }
 
 function watchOf(clock: ManualClock, owned: string[] = []): RequestWatch {
-  const room = { belongsTo: (_socket: unknown, owner: string) => owned.push(owner) };
-  return new RequestWatch({ clock, answerWithinMs: ANSWER_WITHIN_MS, room });
+  const connections = { belongsTo: (_socket: unknown, owner: string) => owned.push(owner) };
+  return new RequestWatch({ clock, answerWithinMs: ANSWER_WITHIN_MS, connections });
 }
 
 describe('The watch over requests', () => {

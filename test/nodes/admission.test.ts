@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Caller } from '../../nodes/lib/accounts/caller.ts';
 import { type Endpoint, endpointById, type EndpointId } from '../../nodes/lib/api/api.ts';
-import { ALICE } from '../fakes/fake-rooms.ts';
+import { ALICE } from '../fakes/fake-services.ts';
 import { stages } from './stage.ts';
 import { endpointBehind } from './stage-flow.ts';
 
 const ADMIN: Caller = { ...ALICE, user: { id: 1, username: 'admin', role: 'admin' } };
 const REFUSED = 403;
-/** What needs rooms before it is set to anything. */
+/** What needs services before it is set to anything. */
 const OF_A_PAGE = 'balupi-viewer';
 /** Acts of an endpoint that no `http in` of ours leads to: a page's, and what passes to the NAS. */
 const WITHOUT_A_LINE = new Set(['pass', 'page-doctor']);
@@ -38,7 +38,7 @@ function isOpenToRead({ method, access }: Endpoint): boolean {
   return method === 'GET' && access !== 'admin' && access !== 'wake';
 }
 
-/** The rooms of these tests have nothing: what runs fails, and what is refused does not. */
+/** The services of these tests have nothing: what runs fails, and what is refused does not. */
 describe('Which request runs which act', () => {
   const open = stages();
 
@@ -48,7 +48,7 @@ describe('Which request runs which act', () => {
     const isReading = endpoint !== null && isOpenToRead(endpoint);
 
     it(`${type} ${op}: ${id ?? 'no endpoint'}${isReading ? ', also for own routes' : ''}`, async () => {
-      const stage = await open({ type, op, rooms: {} });
+      const stage = await open({ type, op, services: {} });
       const statusFor = async (endpointId: string | null, caller: Caller | null) =>
         (await stage.ask({ endpointId, caller, body: {}, query: {} })).status;
       const other = id === 'nas-status' ? 'health' : 'nas-status';
@@ -65,7 +65,7 @@ describe('Which request runs which act', () => {
   }
 
   it('runs for nothing that came past the guard', async () => {
-    const stage = await open({ type: 'balupi-energy-aggregator', op: 'current', rooms: {} });
+    const stage = await open({ type: 'balupi-energy-aggregator', op: 'current', services: {} });
     stage.withoutCall();
     const told = await stage.ask();
     assert.equal(told.status, REFUSED);
@@ -73,7 +73,7 @@ describe('Which request runs which act', () => {
   });
 
   it('fails where there is nobody to say no to', async () => {
-    const stage = await open({ type: 'balupi-tapo-meter', op: 'toggle', rooms: {} });
+    const stage = await open({ type: 'balupi-tapo-meter', op: 'toggle', services: {} });
     await stage.send({ req: { call: stage.callOf({ endpointId: 'nas-status', caller: ADMIN }) } });
     assert.match(stage.caught[0]?.error.message ?? '', /No description of 'toggle'/);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PiLoad } from '../../nodes/lib/system/system.ts';
-import { AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';
 
@@ -27,7 +27,7 @@ const DEVICE = {
   atMs: 0,
 } as const;
 
-const COUNTED: FakeRooms = {
+const COUNTED: FakeServices = {
   energy: {
     current: () => ({
       devices: [
@@ -73,15 +73,15 @@ describe('The node balupi-system', () => {
   it('runs the checks and asks nobody else', async () => {
     const report = { status: 'degraded', checks: { disk: 'full' }, version: '0.1.0' } as const;
     const versions = { apiVersion: '1', minApiVersion: '1', hostname: 'pi' };
-    const rooms: FakeRooms = { system: { health: () => ({ ...report, ...versions }) } };
-    const stage = await open({ type, op: 'health', rooms });
+    const services: FakeServices = { system: { health: () => ({ ...report, ...versions }) } };
+    const stage = await open({ type, op: 'health', services });
     const payload = await answerOf(stage, 'health', { caller: null });
     assert.partialDeepStrictEqual(payload, { status: 'degraded', checks: { disk: 'full' } });
   });
 
   it('gives the last look at the Pi', async () => {
-    const rooms: FakeRooms = { system: { load: () => LOAD, hostname: 'pi' } };
-    const stage = await open({ type, op: 'load', rooms });
+    const services: FakeServices = { system: { load: () => LOAD, hostname: 'pi' } };
+    const stage = await open({ type, op: 'load', services });
     const payload = await answerOf(stage, 'system-status');
     assert.partialDeepStrictEqual(payload, {
       cpu_percent: 12.5,
@@ -92,12 +92,12 @@ describe('The node balupi-system', () => {
   });
 
   it('asks to come again before the first look', async () => {
-    const stage = await open({ type, op: 'load', rooms: { system: { load: () => null } } });
+    const stage = await open({ type, op: 'load', services: { system: { load: () => null } } });
     assert.equal(await codeOf(stage, 'system-status', {}, 503), 'restarting');
   });
 
   it('writes metrics with escaped names, and no line for what is unknown or stale', async () => {
-    const stage = await open({ type, op: 'metrics', rooms: COUNTED });
+    const stage = await open({ type, op: 'metrics', services: COUNTED });
     const { status, payload, headers } = await stage.ask();
     assert.equal(status, 200);
     const words = new Set(headers.get('content-type')?.split('; '));

@@ -18,7 +18,7 @@ import type { OnUnusual } from '../../packages/node-red-contrib-balupi-tapo/lib/
 import type { Reading } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import type { Summary } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/summary.ts';
 import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
-import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -156,12 +156,12 @@ const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
 
 describe('The node balupi-energy-aggregator', () => {
   const open = stages();
-  const opened = (op: string, energy: FakeRooms['energy']): Promise<Stage> =>
-    open({ type, op, rooms: { energy: energy ?? {} } });
+  const opened = (op: string, energy: FakeServices['energy']): Promise<Stage> =>
+    open({ type, op, services: { energy: energy ?? {} } });
 
   describe('recording', () => {
     const recorded: Reading[] = [];
-    const energy: FakeRooms['energy'] = {
+    const energy: FakeServices['energy'] = {
       record: (readings) => recorded.push(...readings),
       current: () => ({ devices: [], totalPowerW: 30.5 }),
     };

@@ -9,7 +9,7 @@ import type {
 import type { History } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/history.ts';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
-import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -93,7 +93,7 @@ function hoursOf(number: number | null): HoursOf {
 
 describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
   const open = stages();
-  const rooms: FakeRooms = {
+  const services: FakeServices = {
     clock: new ManualClock(),
     tapo: { list: () => [PLUG, { ...GONE, state: 'unreachable', stateHint: 'It is gone.' }] },
     energy: {
@@ -104,7 +104,7 @@ describe('The node balupi-energy-aggregator for the apps of BaluHost', () => {
       histories: { history: () => HISTORY },
     },
   };
-  const opened = (op: string): Promise<Stage> => open({ type, op, rooms });
+  const opened = (op: string): Promise<Stage> => open({ type, op, services });
   const answered = async (op: string, id: EndpointId, call: object, status = 200) =>
     answerOf(await opened(op), id, call, status);
 

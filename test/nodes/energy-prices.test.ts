@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Price } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/tariff.ts';
-import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -22,8 +22,8 @@ const PRICE: Price = {
 
 describe('The prices of the node balupi-energy-aggregator', () => {
   const open = stages();
-  const opened = (op: string, energy: FakeRooms['energy']): Promise<Stage> =>
-    open({ type, op, rooms: { energy: energy ?? {} } });
+  const opened = (op: string, energy: FakeServices['energy']): Promise<Stage> =>
+    open({ type, op, services: { energy: energy ?? {} } });
 
   const body = { name: 'Night', price_per_kwh_cents: 28 };
   const costed = () => ({ hours: 12, fromS: 7_200 });
@@ -90,7 +90,7 @@ describe('The prices of the node balupi-energy-aggregator', () => {
   });
 
   it('recalculates from a time on, and refuses one that is none', async () => {
-    const recalculate: NonNullable<FakeRooms['energy']>['recalculate'] = (from) =>
+    const recalculate: NonNullable<FakeServices['energy']>['recalculate'] = (from) =>
       Promise.resolve(
         from === 'tomorrow' ? { kind: 'bad_range' } : { kind: 'recalculated', changedHours: 24 },
       );

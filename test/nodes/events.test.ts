@@ -4,15 +4,15 @@ import type { NasNews } from '../../nodes/lib/nas/nas.ts';
 import type { SystemNews } from '../../nodes/lib/system/system.ts';
 import type { PlugNews } from '../../nodes/lib/tapo/tapo.ts';
 import type { UploadNews } from '../../nodes/lib/upload/upload.ts';
-import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import type { FakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { type Stage, stages } from './stage.ts';
 
-/** Rooms that tell what a test wants told. */
+/** Services that tell what a test wants told. */
 class Telling {
   readonly #listeners = new Map<string, Set<(news: never) => void>>();
 
-  readonly rooms: FakeRooms = {
+  readonly services: FakeServices = {
     clock: new ManualClock(),
     upload: { onNews: this.#port('upload') },
     nas: { onNews: this.#port('nas') },
@@ -67,8 +67,8 @@ describe('The node balupi-events', () => {
     more: Readonly<Record<string, unknown>> = {},
   ): Promise<Stage> {
     const telling = new Telling();
-    const { rooms } = telling;
-    const stage = await open({ type, op: '', rooms, more: { kinds, ...more } });
+    const { services } = telling;
+    const stage = await open({ type, op: '', services, more: { kinds, ...more } });
     tell(telling);
     await stage.turn();
     return stage;
@@ -184,7 +184,7 @@ describe('The node balupi-events', () => {
   it('hears nothing any more after a deploy took it away', async () => {
     const telling = new Telling();
     const stage = await open({
-      ...{ type, op: '', rooms: telling.rooms },
+      ...{ type, op: '', services: telling.services },
       more: { kinds: ['conflict'] },
     });
     assert.equal(telling.count, 6);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { DECLARATIONS } from '../../deploy/node-pages.ts';
 import { fieldsOf } from '../../nodes/lib/operations/operations.ts';
-import { ALICE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, type FakeServices } from '../fakes/fake-services.ts';
 import { stages } from './stage.ts';
 
 const TAPO = 'balupi-tapo-meter';
@@ -19,12 +19,12 @@ describe('The values of an operation', () => {
     message: object = {},
   ): Promise<{ asked: readonly unknown[]; said: string }> {
     const asked: unknown[] = [];
-    const toggle: NonNullable<FakeRooms['tapo']>['toggle'] = (id, options) => {
+    const toggle: NonNullable<FakeServices['tapo']>['toggle'] = (id, options) => {
       asked.push(id, options?.force);
       return Promise.resolve({ kind: 'switched', id, isOn: false });
     };
     const tapo = { toggle, list: () => PLUGS };
-    const stage = await open({ type: TAPO, op: 'off', rooms: { tapo }, more });
+    const stage = await open({ type: TAPO, op: 'off', services: { tapo }, more });
     await stage.send({ ...message });
     return { asked, said: stage.caught[0]?.error.message ?? '' };
   }
@@ -35,12 +35,12 @@ describe('The values of an operation', () => {
 
   it('come from where the dialog says, whatever the message has under their name', async () => {
     process.env['SOME_PLUG'] = 'Fridge';
-    const sent = { device: 'Lamp', payload: { which: 'p2' }, rooms: ['p2'] };
+    const sent = { device: 'Lamp', payload: { which: 'p2' }, services: ['p2'] };
     for (const device of [
       { type: 'plug', value: 'p2' },
       { type: 'str', value: 'Fridge' },
       { type: 'msg', value: 'payload.which' },
-      { type: 'jsonata', value: 'rooms[0]' },
+      { type: 'jsonata', value: 'services[0]' },
       { type: 'env', value: 'SOME_PLUG' },
     ]) {
       const { asked, said } = await switched({ version: 1, fields: { device } }, sent);
@@ -51,7 +51,7 @@ describe('The values of an operation', () => {
 
   it('come from a context', async () => {
     const asked: unknown[] = [];
-    const tapo: FakeRooms['tapo'] = {
+    const tapo: FakeServices['tapo'] = {
       list: () => PLUGS,
       toggle: (id) => {
         asked.push(id);
@@ -61,7 +61,7 @@ describe('The values of an operation', () => {
     for (const place of ['flow', 'global'] as const) {
       const fields = { device: { type: place, value: 'plug' } };
       const more = { version: 1, fields };
-      const stage = await open({ type: TAPO, op: 'off', rooms: { tapo }, more });
+      const stage = await open({ type: TAPO, op: 'off', services: { tapo }, more });
       const contexts = stage.node as unknown as {
         context(): Record<string, { set(key: string, value: unknown): void }>;
       };
@@ -89,7 +89,7 @@ describe('The values of an operation', () => {
   it('are held against the endpoint’s own description', async () => {
     const type = 'balupi-energy-aggregator';
     const fields = { period: { type: 'choice', value: 'fortnight' } };
-    const stage = await open({ type, op: 'costs', rooms: {}, more: { version: 1, fields } });
+    const stage = await open({ type, op: 'costs', services: {}, more: { version: 1, fields } });
     await stage.send();
     assert.equal(stage.caught[0]?.['code'], 'invalid');
     assert.match(stage.caught[0]?.error.message ?? '', /msg\.period/);
@@ -97,7 +97,7 @@ describe('The values of an operation', () => {
 
   it('fill a body, beside what the message’s payload has of it', async () => {
     const seen: unknown[] = [];
-    const add: NonNullable<FakeRooms['tapo']>['add'] = (wish) => {
+    const add: NonNullable<FakeServices['tapo']>['add'] = (wish) => {
       seen.push(wish);
       return Promise.resolve({ kind: 'full' });
     };
@@ -106,7 +106,7 @@ describe('The values of an operation', () => {
       name: { type: 'jsonata', value: '"Lamp " & topic' },
     };
     const more = { version: 1, fields };
-    const stage = await open({ type: TAPO, op: 'add', rooms: { tapo: { add } }, more });
+    const stage = await open({ type: TAPO, op: 'add', services: { tapo: { add } }, more });
     await stage.send({ topic: 'two', payload: { role: 'monitor' } });
     assert.partialDeepStrictEqual(seen, [
       { address: '192.168.178.20', name: 'Lamp two', role: 'monitor' },
@@ -115,7 +115,7 @@ describe('The values of an operation', () => {
 
   it('are a named user’s path for what belongs to somebody', async () => {
     const seen: unknown[] = [];
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       accounts: { userNamed: () => ALICE.user },
       credentials: { holdsFor: () => true, credentialFor: () => Promise.resolve('a token') },
       files: {
@@ -130,7 +130,7 @@ describe('The values of an operation', () => {
       count: { type: 'num', value: '3' },
     };
     const more = { version: 1, as: 'alice', fields };
-    const stage = await open({ type: 'balupi-nas-proxy', op: 'largest', rooms, more });
+    const stage = await open({ type: 'balupi-nas-proxy', op: 'largest', services, more });
     await stage.send({ path: 'elsewhere' });
     assert.deepEqual(seen, ['alice', 'alice/Photos', 3]);
   });

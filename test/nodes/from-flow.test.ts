@@ -3,14 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ENDPOINTS } from '../../nodes/lib/api/api.ts';
 import { ownerOf } from '../../nodes/lib/operations/operations.ts';
-import { ALICE, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { stages } from './stage.ts';
 
 const { user } = ALICE;
 const TOKEN = 'a stored token of alice';
 
 /** Alice and her stored credential, and nobody else. */
-const PEOPLE: FakeRooms = {
+const PEOPLE: FakeServices = {
   accounts: { userNamed: (name) => (name === 'alice' ? user : null) },
   credentials: {
     holdsFor: (userId) => userId === user.id,
@@ -34,7 +34,7 @@ describe('A node in any flow', () => {
 
   for (const { type, op } of offered()) {
     it(`${type} ${op} does its work for a plain inject, or says in words what it wants`, async () => {
-      const stage = await open({ type, op, rooms: PEOPLE, more: { as: 'alice' } });
+      const stage = await open({ type, op, services: PEOPLE, more: { as: 'alice' } });
       await stage.send({ topic: '', payload: 1_700_000_000_000 });
       for (const { error } of stage.caught) {
         // The fakes have no more than alice: where that is what was missing, the node was at work.
@@ -70,12 +70,12 @@ describe('A node in any flow', () => {
   describe('as the Pi itself', () => {
     it('takes parameters from the message, and lays the outcome into its payload', async () => {
       const asked: unknown[] = [];
-      const toggle: NonNullable<FakeRooms['tapo']>['toggle'] = (...given) => {
+      const toggle: NonNullable<FakeServices['tapo']>['toggle'] = (...given) => {
         asked.push(...given);
         return Promise.resolve({ kind: 'switched', id: 'plug-1', isOn: false });
       };
       const type = 'balupi-tapo-meter';
-      const stage = await open({ type, op: 'toggle', rooms: { ...PEOPLE, tapo: { toggle } } });
+      const stage = await open({ type, op: 'toggle', services: { ...PEOPLE, tapo: { toggle } } });
       await stage.send({ id: 'plug-1', payload: { force: true }, kept: 'yes' });
       assert.deepEqual(asked, ['plug-1', { force: true, language: 'en', by: { how: 'flow' } }]);
       const [message] = stage.out[0] ?? [];
@@ -90,7 +90,7 @@ describe('A node in any flow', () => {
     it('gives a refusal to a Catch node, with its code', async () => {
       const toggle = () => Promise.resolve({ kind: 'guarded' } as const);
       const type = 'balupi-tapo-meter';
-      const stage = await open({ type, op: 'toggle', rooms: { ...PEOPLE, tapo: { toggle } } });
+      const stage = await open({ type, op: 'toggle', services: { ...PEOPLE, tapo: { toggle } } });
       await stage.send({ id: 'plug-1' });
       assert.deepEqual(stage.out[0], []);
       const [caught] = stage.caught;
@@ -100,7 +100,7 @@ describe('A node in any flow', () => {
 
     it('checks what a flow sends as it checks a request, and names the place', async () => {
       const type = 'balupi-tapo-meter';
-      const stage = await open({ type, op: 'update', rooms: PEOPLE });
+      const stage = await open({ type, op: 'update', services: PEOPLE });
       await stage.send({ id: 'plug-1', payload: { role: 'king' } });
       const [caught] = stage.caught;
       assert.equal(caught?.['code'], 'invalid');
@@ -108,7 +108,7 @@ describe('A node in any flow', () => {
     });
 
     it('does nothing that belongs to a user', async () => {
-      const stage = await open({ type: 'balupi-nas-proxy', op: 'list', rooms: PEOPLE });
+      const stage = await open({ type: 'balupi-nas-proxy', op: 'list', services: PEOPLE });
       await stage.send({ path: 'alice' });
       assert.match(stage.caught[0]?.error.message ?? '', /belongs to a user/);
     });
@@ -119,7 +119,7 @@ describe('A node in any flow', () => {
       const stage = await open({
         type: 'balupi-nas-proxy',
         op: 'list',
-        rooms: PEOPLE,
+        services: PEOPLE,
         more: { as },
       });
       await stage.send({ path: 'alice' });
@@ -128,7 +128,7 @@ describe('A node in any flow', () => {
 
     it('lists as them, by their stored credential, and leaves the NAS asleep', async () => {
       const seen: unknown[] = [];
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         ...PEOPLE,
         nas: { presence: { state: AWAKE } },
         files: {
@@ -141,7 +141,7 @@ describe('A node in any flow', () => {
       const stage = await open({
         type: 'balupi-nas-proxy',
         op: 'list',
-        rooms,
+        services,
         more: { as: 'alice' },
       });
       await stage.send({ path: 'alice/Photos' });
@@ -154,7 +154,7 @@ describe('A node in any flow', () => {
 
     it('may do no more than they may', async () => {
       const stage = await open({
-        ...{ type: 'balupi-nas-proxy', op: 'credentials', rooms: PEOPLE },
+        ...{ type: 'balupi-nas-proxy', op: 'credentials', services: PEOPLE },
         more: { as: 'alice' },
       });
       await stage.send();
@@ -163,15 +163,15 @@ describe('A node in any flow', () => {
 
     it('finds the largest files of that user', async () => {
       const asked: unknown[] = [];
-      const largest: NonNullable<FakeRooms['files']>['largest'] = (user, folder, count) => {
+      const largest: NonNullable<FakeServices['files']>['largest'] = (user, folder, count) => {
         asked.push(user.username, folder, count);
         const files = [{ path: 'alice/a', sizeBytes: 9, modifiedAtMs: 0 }] as never[];
         return Promise.resolve(folder === 'alice' ? { files, unlistedFolders: 2 } : null);
       };
       const presence = { state: AWAKE, onChange: () => () => undefined };
-      const rooms = { ...PEOPLE, files: { largest }, nas: { presence } };
+      const services = { ...PEOPLE, files: { largest }, nas: { presence } };
       const type = 'balupi-nas-proxy';
-      const stage = await open({ type, op: 'largest', rooms, more: { as: 'alice' } });
+      const stage = await open({ type, op: 'largest', services, more: { as: 'alice' } });
       await stage.send({ path: '/alice/', count: 3 });
       await stage.send({ path: 'alice/never' });
       assert.deepEqual(asked, ['alice', 'alice', 3, 'alice', 'alice/never', 10]);
@@ -184,7 +184,7 @@ describe('A node in any flow', () => {
 
     it('uploads what a flow made', async () => {
       const seen: unknown[] = [];
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         ...PEOPLE,
         upload: {
           accept: async (caller, request, { path }) => {
@@ -199,7 +199,7 @@ describe('A node in any flow', () => {
         },
       };
       const type = 'balupi-upload-queue';
-      const stage = await open({ type, op: 'accept', rooms, more: { as: 'alice' } });
+      const stage = await open({ type, op: 'accept', services, more: { as: 'alice' } });
       await stage.send({ filename: 'note.txt', path: 'alice/Notes', payload: 'a note' });
       assert.deepEqual(seen.slice(0, 2), ['alice', 'alice/Notes']);
       assert.match(String(seen[2]), /filename="note\.txt"[^]*a note/);
@@ -207,7 +207,7 @@ describe('A node in any flow', () => {
     });
 
     it('sends a refusal on where that has an output of its own', async () => {
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         ...PEOPLE,
         upload: {
           accept: () => Promise.resolve({ kind: 'refused', code: 'no_room' } as never),
@@ -216,7 +216,7 @@ describe('A node in any flow', () => {
         },
       };
       const more = { as: 'alice', version: 2 };
-      const stage = await open({ type: 'balupi-upload-queue', op: 'accept', rooms, more });
+      const stage = await open({ type: 'balupi-upload-queue', op: 'accept', services, more });
       await stage.send({ filename: 'note.txt', path: 'alice/Notes', payload: 'a note' });
       assert.deepEqual([stage.caught.length, stage.out[0]?.length], [0, 0]);
       assert.partialDeepStrictEqual(stage.out[1]?.[0], { code: 'no_room', statusCode: 507 });
@@ -228,7 +228,7 @@ describe('A node in any flow', () => {
 
     const switched = async (more: Record<string, unknown>, message: object, op = 'on') => {
       const asked: unknown[] = [];
-      const toggle: NonNullable<FakeRooms['tapo']>['toggle'] = (id, options) => {
+      const toggle: NonNullable<FakeServices['tapo']>['toggle'] = (id, options) => {
         asked.push(id, options?.to, options?.force);
         return Promise.resolve(
           id === 'plug-1' ? { kind: 'switched', id, isOn: true } : { kind: 'unknown_device' },
@@ -236,7 +236,7 @@ describe('A node in any flow', () => {
       };
       const tapo = { toggle, list: () => [plug as never] };
       const type = 'balupi-tapo-meter';
-      const stage = await open({ type, op, rooms: { ...PEOPLE, tapo }, more });
+      const stage = await open({ type, op, services: { ...PEOPLE, tapo }, more });
       await stage.send({ ...message });
       return { asked, stage };
     };
@@ -290,7 +290,7 @@ describe('A node in any flow', () => {
 
     it('tells what it shows now, of the plug with that id rather than that name', async () => {
       const tapo = { list, read: () => Promise.resolve(outcome) };
-      const stage = await open({ type, op: 'read', rooms: { tapo } });
+      const stage = await open({ type, op: 'read', services: { tapo } });
       await stage.send({ device: 'p1' });
       assert.deepEqual(stage.out[0]?.[0]?.['payload'], LAMP);
     });
@@ -298,19 +298,19 @@ describe('A node in any flow', () => {
     it('says that it does not answer', async () => {
       const silent = { kind: 'unreachable', detail: 'Nobody is there.' } as const;
       const tapo = { list, read: () => Promise.resolve(silent) };
-      const stage = await open({ type, op: 'read', rooms: { tapo }, more: { device: 'p1' } });
+      const stage = await open({ type, op: 'read', services: { tapo }, more: { device: 'p1' } });
       await stage.send();
       assert.equal(stage.caught[0]?.['code'], 'plug_unreachable');
     });
 
     it('tells every reading by itself, of the chosen plug alone, until a deploy takes it away', async () => {
       const listeners = new Set<(sample: never) => void>();
-      const onSample: NonNullable<FakeRooms['tapo']>['onSample'] = (listener) => {
+      const onSample: NonNullable<FakeServices['tapo']>['onSample'] = (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
       };
-      const rooms = { tapo: { list, onSample } };
-      const stage = await open({ type, op: 'readings', rooms, more: { device: 'p1' } });
+      const services = { tapo: { list, onSample } };
+      const stage = await open({ type, op: 'readings', services, more: { device: 'p1' } });
       for (const id of ['p2', 'p1']) {
         for (const listener of listeners) listener({ id, deviceNumber: 1, outcome } as never);
       }

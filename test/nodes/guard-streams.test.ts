@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
-import { ALICE, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { type Stage, stages } from './stage.ts';
 
 const BOOM = new Error('boom');
@@ -28,7 +28,7 @@ describe('The guard around callbacks and streams', () => {
 
   it('balupi-tapo-meter survives a throw where it passes on what a plug told', async () => {
     let tell: (sample: PlugSample) => void = () => undefined;
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       schedule: { sampling: { due: () => false } },
       tapo: {
         onSample: (listener) => {
@@ -37,7 +37,7 @@ describe('The guard around callbacks and streams', () => {
         },
       },
     };
-    const stage = await open({ type: 'balupi-tapo-meter', op: 'sample', rooms });
+    const stage = await open({ type: 'balupi-tapo-meter', op: 'sample', services });
     await stage.send();
     const { send } = stage.node;
     stage.node.send = throwing;
@@ -53,7 +53,7 @@ describe('The guard around callbacks and streams', () => {
   });
 
   it('balupi-lru-cache-store cuts a copy that cannot be read to its end', async () => {
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       cache: {
         serveQueued: async (_file, _request, response) => {
           response.writeHead(200, { 'Content-Length': '1000000' });
@@ -62,7 +62,7 @@ describe('The guard around callbacks and streams', () => {
         },
       },
     };
-    const stage = await open({ type: 'balupi-lru-cache-store', op: 'serve', rooms });
+    const stage = await open({ type: 'balupi-lru-cache-store', op: 'serve', services });
     stage.carry({ file: { kind: 'queued', path: 'alice/a.jpg', file: {} } });
     await assert.rejects(stage.ask());
     await stage.next('caught');
@@ -71,7 +71,7 @@ describe('The guard around callbacks and streams', () => {
   });
 
   it('balupi-energy-aggregator cuts an export that breaks off', async () => {
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       energy: {
         histories: {
           pages: () => ({
@@ -87,14 +87,14 @@ describe('The guard around callbacks and streams', () => {
         },
       },
     };
-    const stage = await open({ type: 'balupi-energy-aggregator', op: 'history', rooms });
+    const stage = await open({ type: 'balupi-energy-aggregator', op: 'history', services });
     await assert.rejects(stage.ask({}, { headers: { Accept: 'text/csv' } }));
     await stage.next('caught');
     assert.match(stage.caught[0]?.error.message ?? '', /boom/);
   });
 
   it('drops the headers of the answer that came to nothing', async () => {
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       upload: {
         queuedCount: () => 0,
         accept: () => {
@@ -105,7 +105,7 @@ describe('The guard around callbacks and streams', () => {
         },
       },
     };
-    const stage = await open({ type: 'balupi-upload-queue', op: 'accept', rooms });
+    const stage = await open({ type: 'balupi-upload-queue', op: 'accept', services });
     const { status, payload, headers } = await stage.ask();
     assert.equal(status, 500);
     assert.deepEqual(payload, FAILED);
@@ -113,8 +113,8 @@ describe('The guard around callbacks and streams', () => {
   });
 
   it('answers by itself within about a second where no Catch node is wired', async () => {
-    const rooms: FakeRooms = { files: { list: throwing }, nas: { presence: PRESENCE } };
-    const stage = await open({ type: 'balupi-nas-proxy', op: 'list', rooms, withCatch: false });
+    const services: FakeServices = { files: { list: throwing }, nas: { presence: PRESENCE } };
+    const stage = await open({ type: 'balupi-nas-proxy', op: 'list', services, withCatch: false });
     const startedMs = performance.now();
     const { status, payload, headers } = await stage.ask({ caller: ALICE });
     assert.ok(performance.now() - startedMs < 2_000);
@@ -130,15 +130,15 @@ describe('The guard around callbacks and streams', () => {
       stage?.response?.write('half of it');
       throw BOOM;
     };
-    const rooms: FakeRooms = { files: { list: half }, nas: { presence: PRESENCE } };
-    stage = await open({ type: 'balupi-nas-proxy', op: 'list', rooms, withCatch: false });
+    const services: FakeServices = { files: { list: half }, nas: { presence: PRESENCE } };
+    stage = await open({ type: 'balupi-nas-proxy', op: 'list', services, withCatch: false });
     const startedMs = performance.now();
     await assert.rejects(stage.ask());
     assert.ok(performance.now() - startedMs < 900);
   });
 
   it('counts a message as done although its words in the editor could not be made', async () => {
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       upload: {
         wakeIfDue: () => undefined,
         onNews: () => () => undefined,
@@ -146,7 +146,7 @@ describe('The guard around callbacks and streams', () => {
         failedCount: throwing,
       },
     };
-    const stage = await open({ type: 'balupi-upload-queue', op: 'flush', rooms });
+    const stage = await open({ type: 'balupi-upload-queue', op: 'flush', services });
     await stage.send();
     await stage.next('caught');
     assert.match(stage.caught[0]?.error.message ?? '', /boom/);

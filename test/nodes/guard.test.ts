@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
-import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ASLEEP, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { type Stage, stages } from './stage.ts';
 
 const BOOM = new Error('boom');
 const FAILED = { detail: 'Something went wrong here. It was logged.', code: 'failed' };
 
-/** An act of a node over rooms whose `fail` stands where something can go wrong, and then not. */
+/** An act of a node over services whose `fail` stands where something can go wrong, and then not. */
 interface Subject {
   readonly type: string;
   readonly op: string;
   /** What `fail` returns where nothing goes wrong. */
   readonly well: unknown;
-  readonly rooms: (fail: () => never) => FakeRooms;
+  readonly services: (fail: () => never) => FakeServices;
 }
 
 const LISTED = {
@@ -26,25 +26,25 @@ const WAITING: readonly Subject[] = [
     type: 'balupi-tapo-meter',
     op: 'discover',
     well: { discovered: 0, newDevices: 0, devices: [] },
-    rooms: (fail) => ({ tapo: { discover: fail } }),
+    services: (fail) => ({ tapo: { discover: fail } }),
   },
   {
     type: 'balupi-energy-aggregator',
     op: 'recalculate',
     well: { kind: 'recalculated', changedHours: 0 },
-    rooms: (fail) => ({ energy: { recalculate: fail } }),
+    services: (fail) => ({ energy: { recalculate: fail } }),
   },
   {
     type: 'balupi-lru-cache-store',
     op: 'lookup',
     well: { kind: 'not_found' },
-    rooms: (fail) => ({ files: { locate: fail }, nas: { presence: PRESENCE } }),
+    services: (fail) => ({ files: { locate: fail }, nas: { presence: PRESENCE } }),
   },
   {
     type: 'balupi-nas-proxy',
     op: 'list',
     well: LISTED,
-    rooms: (fail) => ({
+    services: (fail) => ({
       files: { list: fail },
       nas: { presence: PRESENCE },
       cache: {},
@@ -55,13 +55,13 @@ const WAITING: readonly Subject[] = [
     type: 'balupi-upload-queue',
     op: 'accept',
     well: { kind: 'accepted', files: [] },
-    rooms: (fail) => ({ upload: { accept: fail, queuedCount: () => 0, failedCount: () => 0 } }),
+    services: (fail) => ({ upload: { accept: fail, queuedCount: () => 0, failedCount: () => 0 } }),
   },
   {
     type: 'balupi-wol',
     op: 'hold',
     well: 'awake',
-    rooms: (fail) => ({
+    services: (fail) => ({
       clock: new ManualClock(),
       missRule: { wakeOnMiss: true, holdMs: 25_000 },
       nas: {
@@ -84,7 +84,7 @@ const SUBJECTS: readonly Subject[] = [
     type: 'balupi-system',
     op: 'health',
     well: { status: 'ok', checks: {} },
-    rooms: (fail) => ({ system: { health: fail } }),
+    services: (fail) => ({ system: { health: fail } }),
   },
 ];
 
@@ -119,7 +119,7 @@ describe('The guard around', () => {
   async function failsOnce(subject: Subject, how: () => unknown): Promise<void> {
     const fault = new Fault(how);
     const { type, op } = subject;
-    const stage = await open({ type, op, rooms: subject.rooms(fault.run) });
+    const stage = await open({ type, op, services: subject.services(fault.run) });
     const { status, payload, headers } = await stage.ask({ body: { from: '2026-01-01' } });
     assert.equal(status, 500);
     assert.deepEqual(payload, FAILED);
@@ -155,7 +155,7 @@ describe('The guard around', () => {
         const opening = open({
           type: subject.type,
           op: subject.op,
-          rooms: subject.rooms(() => fault()),
+          services: subject.services(() => fault()),
         });
         stage = await opening;
         await assert.rejects(stage.ask({ body: { from: '2026-01-01' } }));

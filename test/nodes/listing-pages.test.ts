@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ApiMessage } from '../../nodes/lib/guard/call.ts';
-import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
+import type { Services } from '../../nodes/lib/services/services.ts';
 import { listFolder } from '../../nodes/nas-proxy/file-acts.ts';
 import { FilesBench } from '../lib/files/files-bench.ts';
 
@@ -17,14 +17,14 @@ describe('Listing a folder in pages', () => {
   });
 
   async function asked(query: object): Promise<ApiMessage> {
-    const rooms = {
+    const services = {
       files: bench.files,
       cache: { isKept: () => false },
       nas: { presence: { state: { awake: true } } },
       prefetch: { listed: () => undefined },
-    } as unknown as Rooms;
+    } as unknown as Services;
     const call = { caller: bench.alice, auto: false, query: { path: 'alice', ...query } };
-    return (await listFolder(rooms, { req: { call } } as unknown as ApiMessage)) as ApiMessage;
+    return (await listFolder(services, { req: { call } } as unknown as ApiMessage)) as ApiMessage;
   }
 
   const names = ({ payload }: ApiMessage): string[] =>

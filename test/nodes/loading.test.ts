@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ASLEEP, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import type { PiLoad } from '../../nodes/lib/system/system.ts';
 import { type Stage, stages } from './stage.ts';
 import { NODE_FILES } from './stage-flow.ts';
@@ -23,7 +23,7 @@ const ERROR = { fill: 'red', shape: 'ring', text: 'node-red:common.status.error'
 interface Curable {
   readonly op: string;
   /** @param step throws as long as what the act needs is broken */
-  readonly rooms: (step: () => void) => FakeRooms;
+  readonly services: (step: () => void) => FakeServices;
   readonly message?: Readonly<Record<string, unknown>>;
   /** What is shown once it is cured. */
   readonly then: object;
@@ -46,7 +46,7 @@ const notNow = (step: () => void) => (): boolean => {
 const CURABLE: Readonly<Record<string, Curable>> = {
   'balupi-system': {
     op: 'load',
-    rooms: (step) => ({
+    services: (step) => ({
       system: {
         hostname: 'pi',
         load: () => {
@@ -59,7 +59,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-tapo-meter': {
     op: 'sample',
-    rooms: (step) => ({
+    services: (step) => ({
       tapo: { onSample: () => () => undefined },
       schedule: { sampling: { due: notNow(step) } },
     }),
@@ -67,7 +67,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-energy-aggregator': {
     op: 'record',
-    rooms: (step) => ({
+    services: (step) => ({
       energy: { record: step, current: () => ({ devices: [], totalPowerW: 30.5 }) },
     }),
     message: {
@@ -83,7 +83,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-lru-cache-store': {
     op: 'fetch-ahead',
-    rooms: (step) => ({
+    services: (step) => ({
       prefetch: {
         waiting: { users: 2, pinnedFiles: 0 },
         fetchNeighbours: () => Promise.resolve().then(step),
@@ -93,12 +93,12 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-nas-proxy': {
     op: 'probe',
-    rooms: (step) => ({ nas: NAS, schedule: { probe: { due: notNow(step) } } }),
+    services: (step) => ({ nas: NAS, schedule: { probe: { due: notNow(step) } } }),
     then: { fill: 'green', shape: 'dot', text: 'nas-proxy.status.awake' },
   },
   'balupi-upload-queue': {
     op: 'flush',
-    rooms: (step) => ({
+    services: (step) => ({
       upload: {
         ...{ wakeIfDue: step, flush: () => Promise.resolve() },
         ...{ queuedCount: () => 2, failedCount: () => 0, onNews: () => () => undefined },
@@ -108,7 +108,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-wol': {
     op: 'hold',
-    rooms: (step) => ({
+    services: (step) => ({
       nas: {
         presence: { state: ASLEEP, onChange: () => () => undefined },
         onNews: () => () => undefined,
@@ -126,7 +126,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-viewer': {
     op: 'look',
-    rooms: (step) => ({
+    services: (step) => ({
       viewers: {
         get count() {
           step();
@@ -138,7 +138,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
   },
   'balupi-notices': {
     op: 'tell',
-    rooms: (step) => ({ notices: { say: step } }),
+    services: (step) => ({ notices: { say: step } }),
     message: { payload: 'The washing is done.' },
     then: {},
   },
@@ -158,21 +158,21 @@ describe('Every node', () => {
   for (const type of WORKING) {
     describe(type, () => {
       it('names the acts it knows when it is set to another, and they are those of its form', async () => {
-        const stage = await open({ type, op: 'fly', rooms: {} });
+        const stage = await open({ type, op: 'fly', services: {} });
         await stage.send();
         const [, known] = /This node is set to 'fly'; it can: (.*)\.$/.exec(errorOf(stage)) ?? [];
         assert.deepEqual(known?.split(', ').sort(), [...offeredActs(type)].sort());
       });
 
       it('takes no name that every object has for an act', async () => {
-        const stage = await open({ type, op: 'constructor', rooms: {} });
+        const stage = await open({ type, op: 'constructor', services: {} });
         await stage.send();
         assert.match(errorOf(stage), /This node is set to 'constructor'/);
       });
 
       it('says what to do when its config node is missing', async () => {
         const [op = ''] = offeredActs(type);
-        const stage = await open({ type, op, rooms: {}, withConfig: false });
+        const stage = await open({ type, op, services: {}, withConfig: false });
         await stage.send();
         assert.match(errorOf(stage), /Choose the Pi or the NAS in this node/);
         assert.deepEqual(stage.statuses, [ERROR]);
@@ -185,7 +185,7 @@ describe('Every node', () => {
         const step = (): void => {
           if (isBroken) throw new Error('The disk is gone.');
         };
-        const stage = await open({ type, op: curable.op, rooms: curable.rooms(step) });
+        const stage = await open({ type, op: curable.op, services: curable.services(step) });
         await stage.send(curable.message);
         assert.deepEqual(stage.statuses.at(-1), ERROR);
         isBroken = false;
@@ -196,11 +196,11 @@ describe('Every node', () => {
       it('shows none after a deploy that cures it, before any message comes', async () => {
         const curable = CURABLE[type];
         assert.ok(curable !== undefined);
-        const rooms = curable.rooms(() => undefined);
-        const stage = await open({ type, op: 'fly', rooms });
+        const services = curable.services(() => undefined);
+        const stage = await open({ type, op: 'fly', services });
         await stage.send();
         assert.deepEqual(stage.statuses.at(-1), ERROR);
-        await stage.redeploy({ type, op: curable.op, rooms });
+        await stage.redeploy({ type, op: curable.op, services });
         assert.deepEqual(stage.statuses.at(-1), curable.then, errorsOf(stage));
       });
     });
@@ -209,8 +209,8 @@ describe('Every node', () => {
   it('keeps its words in the editor under 20 characters, whatever the NAS says', async () => {
     const state = { ...AWAKE, sleepState: 'in a state that nobody ever heard of' };
     const presence = { state, onChange: () => () => undefined };
-    const rooms = { nas: { presence }, schedule: { probe: { due: () => false } } };
-    const stage = await open({ type: 'balupi-nas-proxy', op: 'probe', rooms });
+    const services = { nas: { presence }, schedule: { probe: { due: () => false } } };
+    const stage = await open({ type: 'balupi-nas-proxy', op: 'probe', services });
     await stage.send();
     assert.deepEqual(stage.statuses, [
       { fill: 'green', shape: 'dot', text: 'in a state that no…' },
@@ -218,7 +218,7 @@ describe('Every node', () => {
   });
 
   it('shows the same words once', async () => {
-    const rooms = {
+    const services = {
       upload: {
         wakeIfDue: () => undefined,
         onNews: () => () => undefined,
@@ -227,7 +227,7 @@ describe('Every node', () => {
         failedCount: () => 0,
       },
     };
-    const stage = await open({ type: 'balupi-upload-queue', op: 'flush', rooms });
+    const stage = await open({ type: 'balupi-upload-queue', op: 'flush', services });
     await stage.send();
     await stage.send();
     assert.deepEqual(stage.statuses, [

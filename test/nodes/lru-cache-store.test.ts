@@ -4,7 +4,7 @@ import type { CacheStats } from '../../nodes/lib/cache/stats/stats.ts';
 import type { Lookup } from '../../nodes/lib/cache/verify/freshness.ts';
 import type { LocatedFile, LocateOutcome } from '../../nodes/lib/files/files.ts';
 import type { PinOutcome } from '../../nodes/lib/prefetch/prefetch.ts';
-import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, ASLEEP, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';
 
@@ -62,7 +62,7 @@ const PIN: Pin = {
   leftOutFiles: 0,
 };
 
-function looking(located: LocateOutcome, looked: Lookup, awake: boolean): FakeRooms {
+function looking(located: LocateOutcome, looked: Lookup, awake: boolean): FakeServices {
   return {
     files: { locate: () => Promise.resolve(located) },
     cache: { lookup: () => looked },
@@ -79,7 +79,7 @@ describe('The node balupi-lru-cache-store', () => {
     const hit: Lookup = { kind: 'hit', ticket: TICKET };
     const stale: Lookup = { kind: 'stale', ticket: { ...TICKET, label: 'stale' } };
 
-    for (const [what, rooms, output, kind] of [
+    for (const [what, services, output, kind] of [
       ['1 for a copy', looking(located, hit, true), 0, 'copy'],
       ['1 for a copy of a sleeping NAS', looking(located, stale, false), 0, 'copy'],
       [
@@ -92,7 +92,7 @@ describe('The node balupi-lru-cache-store', () => {
       ['3 for a miss while it sleeps', looking(located, miss, false), 2, 'missing'],
     ] as const) {
       it(`sends on output ${what}`, async () => {
-        const stage = await open({ type, op: 'lookup', rooms });
+        const stage = await open({ type, op: 'lookup', services });
         await stage.ask({ rest: 'alice/a.jpg' });
         assert.deepEqual(
           stage.out.map((messages) => messages.length),
@@ -106,7 +106,7 @@ describe('The node balupi-lru-cache-store', () => {
       const stage = await open({
         type,
         op: 'lookup',
-        rooms: looking({ kind: 'not_found' }, miss, true),
+        services: looking({ kind: 'not_found' }, miss, true),
       });
       assert.equal(await codeOf(stage, 'files-download', { rest: 'bob/b.jpg' }, 404), 'not_found');
       assert.equal(stage.out[3]?.length, 1);
@@ -114,7 +114,7 @@ describe('The node balupi-lru-cache-store', () => {
 
     it('takes the words as they were sent, from the address or the query', async () => {
       const asked: unknown[] = [];
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         ...looking(located, miss, true),
         files: {
           locate: (caller, raw, options) => {
@@ -123,7 +123,7 @@ describe('The node balupi-lru-cache-store', () => {
           },
         },
       };
-      const stage = await open({ type, op: 'lookup', rooms });
+      const stage = await open({ type, op: 'lookup', services });
       await stage.ask({ rest: 'alice/100%25+1.txt', auto: true });
       await stage.ask({}, { url: '/api/files/download?x=1&path=alice%2Fa+b.txt' });
       assert.deepEqual(asked, [
@@ -136,7 +136,7 @@ describe('The node balupi-lru-cache-store', () => {
   describe('serving', () => {
     it('ends the request with the bytes of the copy, and tells what was read', async () => {
       const read: unknown[] = [];
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         prefetch: { read: (doing) => read.push(doing) },
         cache: {
           serve: (ticket, _request, response) => {
@@ -145,7 +145,7 @@ describe('The node balupi-lru-cache-store', () => {
           },
         },
       };
-      const stage = await open({ type, op: 'serve', rooms });
+      const stage = await open({ type, op: 'serve', services });
       stage.carry({ file: { kind: 'copy', ticket: TICKET } });
       assert.equal((await stage.ask()).payload, 'bytes of alice/a.jpg');
       assert.equal(stage.out.flat().length, 0);
@@ -155,8 +155,8 @@ describe('The node balupi-lru-cache-store', () => {
 
     it('sends a copy that turned out to be gone on as a miss', async () => {
       const gone = () => Promise.resolve({ kind: 'gone' } as const);
-      const rooms: FakeRooms = { cache: { serve: gone, serveQueued: gone } };
-      const stage = await open({ type, op: 'serve', rooms });
+      const services: FakeServices = { cache: { serve: gone, serveQueued: gone } };
+      const stage = await open({ type, op: 'serve', services });
       stage.carry({ file: { kind: 'copy', ticket: TICKET } });
       await stage.ask();
       assert.deepEqual(stage.out[0]?.[0]?.['file'], { kind: 'missing', file: FILE });
@@ -166,15 +166,18 @@ describe('The node balupi-lru-cache-store', () => {
     });
 
     it('says where to wire it when no file was looked up', async () => {
-      const stage = await open({ type, op: 'serve', rooms: {} });
+      const stage = await open({ type, op: 'serve', services: {} });
       assert.equal((await stage.ask()).status, 500);
       assert.match(stage.caught[0]?.error.message ?? '', /wire serve behind look up/);
     });
   });
 
   it('counts', async () => {
-    const rooms: FakeRooms = { cache: { stats: () => STATS }, upload: { queuedCount: () => 4 } };
-    const stage = await open({ type, op: 'stats', rooms });
+    const services: FakeServices = {
+      cache: { stats: () => STATS },
+      upload: { queuedCount: () => 4 },
+    };
+    const stage = await open({ type, op: 'stats', services });
     const payload = await answerOf(stage, 'cache-stats');
     const counted = { total_files: 5, usage_percent: 50, dirty_files: 4, hit_rate_percent: 75 };
     assert.partialDeepStrictEqual(payload, counted);
@@ -182,10 +185,10 @@ describe('The node balupi-lru-cache-store', () => {
 
   it('counts by day, with zeros where nothing happened', async () => {
     const day = { ...STATS, day: '2026-02-22' };
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       cache: { background: { days: () => ({ today: '2026-02-22', days: [day] }) } },
     };
-    const stage = await open({ type, op: 'days', rooms });
+    const stage = await open({ type, op: 'days', services });
     const payload = await answerOf(stage, 'cache-days', { query: { days: 2 } });
     assert.partialDeepStrictEqual(payload, {
       days: [
@@ -197,7 +200,7 @@ describe('The node balupi-lru-cache-store', () => {
 
   describe('pinning', () => {
     const asked: unknown[] = [];
-    function pinning(outcome: PinOutcome): FakeRooms {
+    function pinning(outcome: PinOutcome): FakeServices {
       return {
         nas: { presence: { state: ASLEEP } },
         prefetch: {
@@ -222,8 +225,8 @@ describe('The node balupi-lru-cache-store', () => {
       ['no_access', { state: 'no_access' }],
     ] as const) {
       it(`answers with the pin, ${state} where it is ${JSON.stringify(change)}`, async () => {
-        const rooms = pinning({ kind: 'pinned', pin: { ...PIN, ...change } });
-        const stage = await open({ type, op: 'pin', rooms });
+        const services = pinning({ kind: 'pinned', pin: { ...PIN, ...change } });
+        const stage = await open({ type, op: 'pin', services });
         const call = { body: { path: '/alice/Photos' }, auto: true };
         const payload = await answerOf(stage, 'cache-pin', call);
         assert.partialDeepStrictEqual(payload, { path: 'alice/Photos', state, files: 3 });
@@ -240,28 +243,28 @@ describe('The node balupi-lru-cache-store', () => {
       [{ kind: 'nas_busy' }, 429, 'nas_busy'],
     ] as const) {
       it(`refuses with ${status} ${code}`, async () => {
-        const stage = await open({ type, op: 'pin', rooms: pinning(outcome) });
+        const stage = await open({ type, op: 'pin', services: pinning(outcome) });
         const call = { body: { path: 'alice' } };
         assert.equal(await codeOf(stage, 'cache-pin', call, status), code);
       });
     }
 
     it('lists the caller’s pins with their share', async () => {
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         prefetch: { pins: { list: () => ({ pins: [PIN], shareBytes: 9, wantedBytes: 6 }) } },
       };
-      const stage = await open({ type, op: 'pins', rooms });
+      const stage = await open({ type, op: 'pins', services });
       const payload = await answerOf(stage, 'cache-pins');
       assert.partialDeepStrictEqual(payload, { share_bytes: 9, used_bytes: 6 });
     });
 
     it('unpins by body or query, and tells what was not pinned', async () => {
-      const rooms: FakeRooms = {
+      const services: FakeServices = {
         prefetch: {
           pins: { unpin: (_caller, path) => (path === 'alice' ? 'unpinned' : 'not_found') },
         },
       };
-      const stage = await open({ type, op: 'unpin', rooms });
+      const stage = await open({ type, op: 'unpin', services });
       await answerOf(stage, 'cache-unpin', { body: { path: 'alice' } });
       await answerOf(stage, 'cache-unpin', { query: { path: 'alice' }, body: {} });
       assert.equal(await codeOf(stage, 'cache-unpin', { body: { path: 'bob' } }, 404), 'not_found');
@@ -275,14 +278,14 @@ describe('The node balupi-lru-cache-store', () => {
     ] as const) {
       it(`does ${op}, and shows how much waits`, async () => {
         const done: string[] = [];
-        const rooms: FakeRooms = {
+        const services: FakeServices = {
           prefetch: {
             waiting: { users: 2, pinnedFiles: 7 },
             fetchNeighbours: () => Promise.resolve(void done.push('fetch-ahead')),
             keepPins: () => Promise.resolve(void done.push('keep-pins')),
           },
         };
-        const stage = await open({ type, op, rooms });
+        const stage = await open({ type, op, services });
         await stage.send({});
         assert.deepEqual(done, [op]);
         assert.equal(stage.statuses.at(-1)?.['text'], text);
@@ -292,7 +295,7 @@ describe('The node balupi-lru-cache-store', () => {
 
   describe('emptying', () => {
     const dropped: string[] = [];
-    const rooms: FakeRooms = {
+    const services: FakeServices = {
       cache: {
         stats: () => (dropped.length === 0 ? STATS : { ...STATS, fileCount: 2, totalBytes: 0 }),
         empty: (path) => {
@@ -311,7 +314,7 @@ describe('The node balupi-lru-cache-store', () => {
       ['the folder of the query', { query: { path: 'alice' } }, 'alice'],
     ] as const) {
       it(`drops ${what}, and tells how much that was`, async () => {
-        const stage = await open({ type, op: 'clear', rooms });
+        const stage = await open({ type, op: 'clear', services });
         const payload = await answerOf(stage, 'cache-empty', call);
         assert.partialDeepStrictEqual(payload, { removed_files: 3, removed_bytes: 5_000_000 });
         assert.deepEqual(dropped, [path]);
@@ -319,7 +322,7 @@ describe('The node balupi-lru-cache-store', () => {
     }
 
     it('refuses a path that leads out', async () => {
-      const stage = await open({ type, op: 'clear', rooms });
+      const stage = await open({ type, op: 'clear', services });
       const call = { body: { path: 'alice/../bob' } };
       assert.equal(await codeOf(stage, 'cache-empty', call, 400), 'bad_path');
       assert.deepEqual(dropped, []);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { SignInOutcome } from '../../nodes/lib/accounts/accounts.ts';
 import type { Listing, LocatedFile } from '../../nodes/lib/files/files.ts';
-import type { NasStatus } from '../../nodes/lib/nas/nas-room.ts';
-import { ALICE, ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import type { NasStatus } from '../../nodes/lib/nas/nas-service.ts';
+import { ALICE, ASLEEP, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -45,8 +45,8 @@ const STATUS: NasStatus = {
 
 describe('The node balupi-nas-proxy', () => {
   const open = stages();
-  const opened = (op: string, rooms: FakeRooms): Promise<Stage> =>
-    open({ type, op, rooms: { nas: NAS_AWAKE, ...rooms } });
+  const opened = (op: string, services: FakeServices): Promise<Stage> =>
+    open({ type, op, services: { nas: NAS_AWAKE, ...services } });
 
   describe('listing a folder', () => {
     it('shows the last listing of a sleeping NAS as stale', async () => {
@@ -87,7 +87,7 @@ describe('The node balupi-nas-proxy', () => {
     const missing = { kind: 'missing', file: FILE };
 
     it('ends the request with what comes from the NAS', async () => {
-      const cache: FakeRooms['cache'] = {
+      const cache: FakeServices['cache'] = {
         lookup: () => ({ kind: 'miss' }),
         fetch: (_caller, file, _request, response) => {
           response.end(`fetched ${file.path}`);
@@ -107,7 +107,7 @@ describe('The node balupi-nas-proxy', () => {
     });
 
     it('serves what another reader has fetched meanwhile', async () => {
-      const cache: FakeRooms['cache'] = {
+      const cache: FakeServices['cache'] = {
         lookup: () => ({ kind: 'hit', ticket: { label: 'hit' } as never }),
         serve: (_ticket, _request, response) => {
           response.end('kept');
@@ -122,7 +122,7 @@ describe('The node balupi-nas-proxy', () => {
 
     it('looks a file up again that was looked up while the NAS slept', async () => {
       const paths: string[] = [];
-      const locatePath: NonNullable<FakeRooms['files']>['locatePath'] = (_caller, path) => {
+      const locatePath: NonNullable<FakeServices['files']>['locatePath'] = (_caller, path) => {
         paths.push(path);
         return Promise.resolve({ kind: 'not_found' });
       };
@@ -135,7 +135,7 @@ describe('The node balupi-nas-proxy', () => {
     });
 
     it('sends a refusal on with its answer', async () => {
-      const cache: FakeRooms['cache'] = {
+      const cache: FakeServices['cache'] = {
         lookup: () => ({ kind: 'miss' }),
         fetch: () => Promise.resolve({ kind: 'unreachable' }),
       };
@@ -156,7 +156,7 @@ describe('The node balupi-nas-proxy', () => {
     const call = { body: { ...body, refresh_token: 'r' }, caller: null };
     const told: SignInOutcome = { kind: 'passed', status: 200, body: { from: 'nas' }, user: null };
     const yes = () => Promise.resolve(told);
-    const accounts: FakeRooms['accounts'] = {
+    const accounts: FakeServices['accounts'] = {
       login: yes,
       verifyTwoFactor: yes,
       refresh: yes,
@@ -182,7 +182,7 @@ describe('The node balupi-nas-proxy', () => {
 
     it('hands over what was sent, and from where', async () => {
       const seen: unknown[] = [];
-      const login: NonNullable<FakeRooms['accounts']>['login'] = (given) => {
+      const login: NonNullable<FakeServices['accounts']>['login'] = (given) => {
         seen.push(given);
         return yes();
       };
@@ -218,7 +218,7 @@ describe('The node balupi-nas-proxy', () => {
   });
 
   it('tells how the NAS is, from memory', async () => {
-    const nas: FakeRooms['nas'] = {
+    const nas: FakeServices['nas'] = {
       ...NAS_ASLEEP,
       status: () => STATUS,
     };
@@ -271,7 +271,7 @@ describe('The node balupi-nas-proxy', () => {
   });
 });
 
-describe('The node balupi-nas-proxy, as the keeper of credentials', () => {
+describe('The node balupi-nas-proxy, as the hooks of credentials', () => {
   const open = stages();
   const VIEW = {
     username: 'alice',
@@ -284,8 +284,8 @@ describe('The node balupi-nas-proxy, as the keeper of credentials', () => {
   } as const;
 
   it('lists them without their secrets', async () => {
-    const rooms = { nas: NAS_AWAKE, credentials: { list: () => [VIEW] } };
-    const stage = await open({ type, op: 'credentials', rooms });
+    const services = { nas: NAS_AWAKE, credentials: { list: () => [VIEW] } };
+    const stage = await open({ type, op: 'credentials', services });
     assert.partialDeepStrictEqual(await answerOf(stage, 'nas-credentials'), {
       credentials: [{ username: 'alice', kind: 'api_key', state: 'ok', last_used: null }],
     });
@@ -303,7 +303,7 @@ describe('The node balupi-nas-proxy, as the keeper of credentials', () => {
     const stage = await open({
       type,
       op: 'credentials-put',
-      rooms: { nas: NAS_AWAKE, credentials },
+      services: { nas: NAS_AWAKE, credentials },
     });
     const body = { api_key: 'balu_x' };
     await answerOf(stage, 'nas-credentials-put', { params: { username: 'alice' }, body });
@@ -316,7 +316,7 @@ describe('The node balupi-nas-proxy, as the keeper of credentials', () => {
     const stage = await open({
       type,
       op: 'credentials-drop',
-      rooms: { nas: NAS_AWAKE, credentials },
+      services: { nas: NAS_AWAKE, credentials },
     });
     const [alice, bob] = ['alice', 'bob'].map((username) => ({ params: { username }, query: {} }));
     await answerOf(stage, 'nas-credentials-drop', alice);

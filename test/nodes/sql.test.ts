@@ -15,8 +15,8 @@ describe('The node balupi-sql', () => {
     ...{ source: file, file: join(folder, 'copy.db') },
     refresh: () => Promise.resolve(copied.push('copied') > 0),
   };
-  const rooms = { clock: new ManualClock(), energyCopy };
-  const node = { type: 'balupi-sql', op: 'ask', rooms };
+  const services = { clock: new ManualClock(), energyCopy };
+  const node = { type: 'balupi-sql', op: 'ask', services };
 
   before(() => {
     const database = new DatabaseSync(file);

@@ -3,14 +3,14 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ENDPOINTS, Matcher, Target } from '../../nodes/lib/api/api.ts';
-import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import type { FakeServices } from '../fakes/fake-services.ts';
 
 export interface StageOptions {
   /** What else the node is set to. */
   readonly more?: Readonly<Record<string, unknown>>;
   readonly type: string;
   readonly op: string;
-  readonly rooms: FakeRooms;
+  readonly services: FakeServices;
   /** Without: nobody answers for a node that failed. */
   readonly withCatch?: boolean;
   /** Without: the node names a config node that is not there. */

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import type { Call, GuardedRequest } from '../../nodes/lib/guard/call.ts';
-import { ALICE, fakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, fakeServices } from '../fakes/fake-services.ts';
 import { endpointBehind, flowAround, OUTPUTS, registers, type StageOptions } from './stage-flow.ts';
 
 /** A node of a running flow, as far as a test touches it. */
@@ -80,7 +80,7 @@ export class Stage {
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    helper.settings({ balupi: fakeRooms(options.rooms) });
+    helper.settings({ balupi: fakeServices(options.services) });
     const statuses = shownUnder('the-node');
     await helper.load(await registers(), flowAround(options));
     const server = createServer();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
 import type { OnPlugSample } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/poller.ts';
-import type { FakeRooms } from '../fakes/fake-rooms.ts';
+import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';
 
@@ -31,7 +31,7 @@ class Meter {
   polls = 0;
   due = true;
 
-  readonly rooms: FakeRooms = {
+  readonly services: FakeServices = {
     schedule: { sampling: { due: () => this.due } },
     tapo: {
       pollAll: () => {
@@ -59,7 +59,7 @@ describe('The node balupi-tapo-meter', () => {
   describe('reading the plugs that are due', () => {
     it('sends one message for each plug that was read', async () => {
       const meter = new Meter();
-      const stage = await open({ type, op: 'sample', rooms: meter.rooms });
+      const stage = await open({ type, op: 'sample', services: meter.services });
       await stage.send();
       assert.equal(meter.polls, 1);
       for (const listener of meter.listeners) listener(SAMPLE);
@@ -70,14 +70,14 @@ describe('The node balupi-tapo-meter', () => {
     it('reads nothing before it is time', async () => {
       const meter = new Meter();
       meter.due = false;
-      const stage = await open({ type, op: 'sample', rooms: meter.rooms });
+      const stage = await open({ type, op: 'sample', services: meter.services });
       await stage.send();
       assert.equal(meter.polls, 0);
     });
 
     it('listens once, however many ticks come, and not after a deploy took it away', async () => {
       const meter = new Meter();
-      const stage = await open({ type, op: 'sample', rooms: meter.rooms });
+      const stage = await open({ type, op: 'sample', services: meter.services });
       await stage.send();
       await stage.send();
       assert.equal(meter.listeners.size, 1);
@@ -90,14 +90,14 @@ describe('The node balupi-tapo-meter', () => {
     const list = (language?: 'en' | 'de'): readonly TapoDevice[] => [
       { ...DEVICE, stateHint: language ?? '' },
     ];
-    const stage = await open({ type, op: 'devices', rooms: { tapo: { list } } });
+    const stage = await open({ type, op: 'devices', services: { tapo: { list } } });
     const payload = await answerOf(stage, 'tapo-devices-list', { language: 'de' });
     assert.partialDeepStrictEqual(payload, [{ ...WIRE, state_hint: 'de' }]);
   });
 
   it('searches the network', async () => {
     const discover = () => Promise.resolve({ discovered: 2, newDevices: 1, devices: [DEVICE] });
-    const stage = await open({ type, op: 'discover', rooms: { tapo: { discover } } });
+    const stage = await open({ type, op: 'discover', services: { tapo: { discover } } });
     const payload = await answerOf(stage, 'tapo-devices-discover');
     assert.partialDeepStrictEqual(payload, { discovered: 2, new_devices: 1, devices: [WIRE] });
   });
@@ -107,11 +107,11 @@ describe('The node balupi-tapo-meter', () => {
 
     it('passes the wish on and answers 201', async () => {
       let wished: object = {};
-      const add: NonNullable<FakeRooms['tapo']>['add'] = (wish) => {
+      const add: NonNullable<FakeServices['tapo']>['add'] = (wish) => {
         wished = wish;
         return Promise.resolve({ kind: 'added', device: DEVICE });
       };
-      const stage = await open({ type, op: 'add', rooms: { tapo: { add } } });
+      const stage = await open({ type, op: 'add', services: { tapo: { add } } });
       assert.partialDeepStrictEqual(await answerOf(stage, 'tapo-devices-add', { body }, 201), WIRE);
       assert.deepEqual(wished, { address: '192.168.178.60:8080', name: 'NAS', role: 'nas' });
     });
@@ -122,14 +122,14 @@ describe('The node balupi-tapo-meter', () => {
     ] as const) {
       it(`refuses ${kind} with ${status}`, async () => {
         const add = () => Promise.resolve({ kind });
-        const stage = await open({ type, op: 'add', rooms: { tapo: { add } } });
+        const stage = await open({ type, op: 'add', services: { tapo: { add } } });
         assert.equal(await codeOf(stage, 'tapo-devices-add', { body }, status), code);
       });
     }
 
     it('answers 200 for a plug that is known already', async () => {
       const add = () => Promise.resolve({ kind: 'known', device: DEVICE } as const);
-      const stage = await open({ type, op: 'add', rooms: { tapo: { add } } });
+      const stage = await open({ type, op: 'add', services: { tapo: { add } } });
       await answerOf(stage, 'tapo-devices-add', { body });
     });
   });
@@ -139,11 +139,11 @@ describe('The node balupi-tapo-meter', () => {
 
     it('changes what the body names and nothing else', async () => {
       const seen: unknown[] = [];
-      const update: NonNullable<FakeRooms['tapo']>['update'] = (...given) => {
+      const update: NonNullable<FakeServices['tapo']>['update'] = (...given) => {
         seen.push(...given);
         return { kind: 'updated', device: DEVICE };
       };
-      const stage = await open({ type, op: 'update', rooms: { tapo: { update } } });
+      const stage = await open({ type, op: 'update', services: { tapo: { update } } });
       await answerOf(stage, 'tapo-devices-change', { params, body: { name: 'NAS' } });
       assert.deepEqual(seen, [DEVICE.id, { name: 'NAS' }, 'en']);
     });
@@ -154,7 +154,7 @@ describe('The node balupi-tapo-meter', () => {
     ] as const) {
       it(`refuses ${kind} with ${status}`, async () => {
         const update = () => ({ kind });
-        const stage = await open({ type, op: 'update', rooms: { tapo: { update } } });
+        const stage = await open({ type, op: 'update', services: { tapo: { update } } });
         const call = { params, body: {} };
         assert.equal(await codeOf(stage, 'tapo-devices-change', call, status), code);
       });
@@ -163,7 +163,7 @@ describe('The node balupi-tapo-meter', () => {
     it('lists those that were forgotten', async () => {
       const plug = { id: 'a', name: 'A', macAddress: null, model: 'P110', deviceNumber: 3 };
       const forgotten = () => [{ ...plug, forgottenMs: 1_000 }];
-      const stage = await open({ type, op: 'forgotten', rooms: { tapo: { forgotten } } });
+      const stage = await open({ type, op: 'forgotten', services: { tapo: { forgotten } } });
       const payload = await answerOf(stage, 'tapo-devices-forgotten');
       assert.partialDeepStrictEqual(payload, [{ id: 'a', forgotten_at: '1970-01-01T00:00:01Z' }]);
     });
@@ -171,7 +171,7 @@ describe('The node balupi-tapo-meter', () => {
     it('forgets a plug, and knows none twice', async () => {
       const known = new Set([DEVICE.id]);
       const remove = (id: string): boolean => known.delete(id);
-      const stage = await open({ type, op: 'remove', rooms: { tapo: { remove } } });
+      const stage = await open({ type, op: 'remove', services: { tapo: { remove } } });
       await answerOf(stage, 'tapo-devices-delete', { params });
       assert.equal(await codeOf(stage, 'tapo-devices-delete', { params }, 404), 'not_found');
     });
@@ -182,11 +182,11 @@ describe('The node balupi-tapo-meter', () => {
 
     it('tells the new state, and passes force on', async () => {
       let forced: unknown = null;
-      const toggle: NonNullable<FakeRooms['tapo']>['toggle'] = (id, options) => {
+      const toggle: NonNullable<FakeServices['tapo']>['toggle'] = (id, options) => {
         forced = options?.force;
         return Promise.resolve({ kind: 'switched', id, isOn: false });
       };
-      const stage = await open({ type, op: 'toggle', rooms: { tapo: { toggle } } });
+      const stage = await open({ type, op: 'toggle', services: { tapo: { toggle } } });
       assert.deepEqual(await answerOf(stage, 'tapo-devices-toggle', call), {
         success: true,
         device_id: DEVICE.id,
@@ -206,7 +206,7 @@ describe('The node balupi-tapo-meter', () => {
     ] as const) {
       it(`refuses ${outcome.kind} with ${status}`, async () => {
         const toggle = () => Promise.resolve(outcome);
-        const stage = await open({ type, op: 'toggle', rooms: { tapo: { toggle } } });
+        const stage = await open({ type, op: 'toggle', services: { tapo: { toggle } } });
         assert.equal(await codeOf(stage, 'tapo-devices-toggle', call, status), code);
       });
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { AcceptOutcome } from '../../nodes/lib/upload/receive/intake.ts';
 import type { UploadNews } from '../../nodes/lib/upload/upload.ts';
 import type { UploadItem } from '../../nodes/lib/upload/view/answers.ts';
-import { ALICE, ASLEEP, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, ASLEEP, type FakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
@@ -34,7 +34,7 @@ class Queue {
   readonly #news = new Set<(news: UploadNews) => void>();
   readonly #due = new Set<() => void>();
 
-  readonly port: FakeRooms['upload'] = {
+  readonly port: FakeServices['upload'] = {
     queuedCount: () => 0,
     flush: () => {
       this.done.push('flushed');
@@ -72,10 +72,10 @@ function heard<Listener>(listeners: Set<Listener>, listener: Listener): () => vo
 
 describe('The node balupi-upload-queue', () => {
   const open = stages();
-  const opened = (op: string, upload: FakeRooms['upload'], more: object = {}): Promise<Stage> =>
+  const opened = (op: string, upload: FakeServices['upload'], more: object = {}): Promise<Stage> =>
     open({
       ...{ type, op, more: { ...more } },
-      rooms: {
+      services: {
         clock: new ManualClock(),
         upload: { queuedCount: () => 1, failedCount: () => 0, ...upload },
       },
@@ -309,7 +309,7 @@ describe('The node balupi-upload-queue', () => {
     const asleep = await open({
       type,
       op: 'conflicts-resolve',
-      rooms: {
+      services: {
         nas: { presence: { state: ASLEEP } },
         upload: {
           queuedCount: () => 0,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Refused } from '../../nodes/lib/upload/receive/admission.ts';
-import { ALICE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ALICE, type FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';
 
@@ -12,10 +12,10 @@ const params = { upload_id: ID };
 describe('The node balupi-upload-queue, for uploads in chunks', () => {
   const open = stages();
   const opened = (op: string, resumable: object): Promise<Stage> => {
-    const rooms = {
+    const services = {
       upload: { queuedCount: () => 0, failedCount: () => 0, resumable },
-    } as FakeRooms;
-    return open({ type, op, rooms });
+    } as FakeServices;
+    return open({ type, op, services });
   };
 
   it('begins one', async () => {

@@ -11,7 +11,7 @@ const FROM = { _client: { socketId: 's1' } };
 describe('balupi-viewer', () => {
   const open = stages();
 
-  function rooms(user: User | null) {
+  function services(user: User | null) {
     const viewers = new Viewers();
     viewers.add({ socketId: 's1', language: 'de', device: 'page:1', user: () => user });
     return { viewers, accounts: { mayWake: () => false, isAdmin: () => user === ADMIN } };
@@ -24,14 +24,19 @@ describe('balupi-viewer', () => {
   ] as const) {
     it(`lets ${user?.username ?? 'nobody'} empty the cache by role`, async () => {
       const more = { endpoint: 'cache-empty' };
-      const stage = await open({ type, op: 'ask', rooms: rooms(user), more });
+      const stage = await open({ type, op: 'ask', services: services(user), more });
       await stage.send({ ...FROM, payload: { body: {} } });
       assert.deepEqual([stage.out[0]?.length, stage.out[1]?.length], outputs);
     });
   }
 
   it('answers the page that asked, and drops what no page asked for', async () => {
-    const stage = await open({ type, op: 'answer', rooms: rooms(BOB), more: { done: 'Done.' } });
+    const stage = await open({
+      type,
+      op: 'answer',
+      services: services(BOB),
+      more: { done: 'Done.' },
+    });
     await stage.send({ ...FROM, statusCode: 200, payload: {} });
     await stage.send({ statusCode: 200, payload: {} });
     await stage.send({ _client: { socketId: 'gone' }, statusCode: 200, payload: {} });
@@ -44,7 +49,7 @@ describe('balupi-viewer', () => {
   });
 
   it('says why an upload waits in the words of the reader', async () => {
-    const stage = await open({ type, op: 'answer', rooms: rooms(BOB) });
+    const stage = await open({ type, op: 'answer', services: services(BOB) });
     const uploads = [
       { id: 'a', detail: 'The NAS went away.' },
       { id: 'b', detail: 'Said by nobody here.' },
@@ -57,7 +62,7 @@ describe('balupi-viewer', () => {
   });
 
   it('says who looks, from the socket alone', async () => {
-    const stage = await open({ type, op: 'who', rooms: rooms(BOB) });
+    const stage = await open({ type, op: 'who', services: services(BOB) });
     await stage.send({ ...FROM, payload: { username: 'admin', is_admin: true } });
     assert.deepEqual(stage.out[0]?.[0]?.['payload'], {
       username: 'bob',

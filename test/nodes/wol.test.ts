@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import type { NasStatus } from '../../nodes/lib/nas/nas-room.ts';
+import type { NasStatus } from '../../nodes/lib/nas/nas-service.ts';
 import type { MissWakeOutcome, NasState } from '../../nodes/lib/nas/presence.ts';
 import type {
   WakeOutcome,
   WakeStatus,
 } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
-import { ASLEEP, AWAKE, type FakeRooms } from '../fakes/fake-rooms.ts';
+import { ASLEEP, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { answerOf, codeOf } from './described.ts';
 import { stages } from './stage.ts';
@@ -36,7 +36,7 @@ function standing(state: NasState) {
   return { presence: { state, onChange: nothing }, onNews: nothing };
 }
 
-function waking(outcome: WakeOutcome, state: WakeStatus['state'] = 'waking'): FakeRooms {
+function waking(outcome: WakeOutcome, state: WakeStatus['state'] = 'waking'): FakeServices {
   return {
     bootTimeoutSeconds: 180,
     nas: {
@@ -55,7 +55,7 @@ describe('The node balupi-wol', () => {
   const open = stages();
 
   it('wakes the NAS and answers at once', async () => {
-    const stage = await open({ type, op: 'wake', rooms: waking(STARTED) });
+    const stage = await open({ type, op: 'wake', services: waking(STARTED) });
     assert.deepEqual(await answerOf(stage, 'nas-wol'), {
       success: true,
       mac_address: 'AA:BB:CC:DD:EE:FF',
@@ -81,8 +81,8 @@ describe('The node balupi-wol', () => {
       },
     };
     const { nas } = waking(STARTED, 'failed');
-    const rooms = { nas: { ...nas, presence, onNews: () => () => undefined } };
-    const stage = await open({ type, op: 'wake', rooms });
+    const services = { nas: { ...nas, presence, onNews: () => () => undefined } };
+    const stage = await open({ type, op: 'wake', services });
     state = AWAKE;
     again();
     assert.deepEqual(stage.statuses, [
@@ -97,8 +97,8 @@ describe('The node balupi-wol', () => {
   ] as const) {
     it(`tells later how a wake ended that is ${ended}, in a message that answers nobody`, async () => {
       const over = Promise.withResolvers<'awake' | 'failed'>();
-      const rooms = waking({ kind: 'started', packetSent: true, done: over.promise }, ended);
-      const stage = await open({ type, op: 'wake', rooms });
+      const services = waking({ kind: 'started', packetSent: true, done: over.promise }, ended);
+      const stage = await open({ type, op: 'wake', services });
       await stage.ask();
       assert.deepEqual(
         stage.out.map(({ length }) => length),
@@ -114,7 +114,7 @@ describe('The node balupi-wol', () => {
   }
 
   it('says that it joined a wake that runs already', async () => {
-    const stage = await open({ type, op: 'wake', rooms: waking(JOINED) });
+    const stage = await open({ type, op: 'wake', services: waking(JOINED) });
     const payload = await answerOf(stage, 'nas-wol');
     assert.partialDeepStrictEqual(payload, { success: true, wol_sent: false });
   });
@@ -124,18 +124,18 @@ describe('The node balupi-wol', () => {
     ['no_mac', 400, 'no_mac'],
   ] as const) {
     it(`refuses with ${code}, in its own words and in those of the app`, async () => {
-      const stage = await open({ type, op: 'wake', rooms: waking({ kind }, 'awake') });
+      const stage = await open({ type, op: 'wake', services: waking({ kind }, 'awake') });
       assert.equal(await codeOf(stage, 'nas-wol', {}, status), code);
     });
 
     it(`refuses the app with ${code}`, async () => {
-      const stage = await open({ type, op: 'wake-app', rooms: waking({ kind }, 'awake') });
+      const stage = await open({ type, op: 'wake-app', services: waking({ kind }, 'awake') });
       assert.equal(await codeOf(stage, 'system-sleep-wake', {}, status), code);
     });
   }
 
   it("wakes in the words of the NAS's own route", async () => {
-    const stage = await open({ type, op: 'wake-app', rooms: waking(JOINED) });
+    const stage = await open({ type, op: 'wake-app', services: waking(JOINED) });
     const payload = await answerOf(stage, 'system-sleep-wake');
     assert.deepEqual(payload, { success: true, message: 'The NAS is waking already.' });
   });
@@ -143,7 +143,7 @@ describe('The node balupi-wol', () => {
   describe('holding a reader', () => {
     const clock = new ManualClock();
 
-    function holding(outcome: MissWakeOutcome, awake = false, wakeOnMiss = true): FakeRooms {
+    function holding(outcome: MissWakeOutcome, awake = false, wakeOnMiss = true): FakeServices {
       return {
         clock,
         missRule: { wakeOnMiss, holdMs: HOLD_MS },
@@ -159,21 +159,21 @@ describe('The node balupi-wol', () => {
 
     it('lets it through on output 1 when the NAS wakes', async () => {
       const done = Promise.resolve('awake' as const);
-      const rooms = holding({ kind: 'started', packetSent: true, done });
-      const stage = await open({ type, op: 'hold', rooms });
+      const services = holding({ kind: 'started', packetSent: true, done });
+      const stage = await open({ type, op: 'hold', services });
       await stage.ask();
       assert.deepEqual([stage.out[0]?.length, stage.out[1]?.length], [1, 0]);
     });
 
     it('lets it through while the NAS is awake, and wakes nobody', async () => {
-      const stage = await open({ type, op: 'hold', rooms: holding({ kind: 'no_mac' }, true) });
+      const stage = await open({ type, op: 'hold', services: holding({ kind: 'no_mac' }, true) });
       await stage.ask();
       assert.equal(stage.out[0]?.length, 1);
     });
 
     it('gives up on output 2 with a 503 when the hold is over', async () => {
-      const rooms = holding({ kind: 'joined', packetSent: false, done: never });
-      const stage = await open({ type, op: 'hold', rooms });
+      const services = holding({ kind: 'joined', packetSent: false, done: never });
+      const stage = await open({ type, op: 'hold', services });
       const asking = stage.ask();
       while (clock.pending === 0) await stage.turn();
       await clock.advance(HOLD_MS);
@@ -191,8 +191,8 @@ describe('The node balupi-wol', () => {
     });
 
     it('ends with the caller who goes away', async () => {
-      const rooms = holding({ kind: 'joined', packetSent: false, done: never });
-      const stage = await open({ type, op: 'hold', rooms });
+      const services = holding({ kind: 'joined', packetSent: false, done: never });
+      const stage = await open({ type, op: 'hold', services });
       const gone = new AbortController();
       const asking = stage.ask({ signal: gone.signal });
       while (clock.pending === 0) await stage.turn();
@@ -201,14 +201,14 @@ describe('The node balupi-wol', () => {
       assert.equal(clock.pending, 0, 'no timer is left behind');
     });
 
-    for (const [what, rooms, call, retryAfter] of [
+    for (const [what, services, call, retryAfter] of [
       ['for a call that must not wake', holding({ kind: 'no_mac' }), { auto: true }, '300'],
       ['where waking is switched off', holding({ kind: 'no_mac' }, false, false), {}, '300'],
       ['without a MAC address', holding({ kind: 'no_mac' }), {}, '300'],
       ['while it is held back', holding({ kind: 'held_back', retryAfterMs: 61_500 }), {}, '62'],
     ] as const) {
       it(`wakes nobody ${what}`, async () => {
-        const stage = await open({ type, op: 'hold', rooms });
+        const stage = await open({ type, op: 'hold', services });
         const { status, headers } = await stage.ask(call);
         assert.equal(status, 503);
         assert.equal(headers.get('retry-after'), retryAfter);

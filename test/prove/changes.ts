@@ -9,7 +9,7 @@ const MOST_NIGHTS = 2;
 
 /**
  * Random users, trees, uploads, changes, nights, deaths and people at the NAS, held against a tree
- * that does what it is told. The rooms are the real ones over a real data folder; the NAS has the
+ * that does what it is told. The services are the real ones over a real data folder; the NAS has the
  * manners of BaluHost 1.38 and lives in memory, so that thousands of nights are minutes.
  */
 export const changes: Proof = {

@@ -81,7 +81,7 @@ interface AccountsDeps {
   readonly log: Log;
 }
 
-/** Who is calling: tokens, passwords, roles. The door of this room. */
+/** Who is calling: tokens, passwords, roles. The door of this module. */
 export class Accounts {
   /** What a caller is told of themselves, and their way out. */
   readonly profile: Profile;
@@ -99,7 +99,7 @@ export class Accounts {
   readonly signIns: SignIns;
   /** How phones and desktops get their tokens. */
   readonly pairing: Pairing;
-  readonly #parts: AccountsDeps;
+  readonly #deps: AccountsDeps;
   readonly #book: UserBook;
   readonly #authenticator: Authenticator;
   readonly #signIn: SignIn;
@@ -114,11 +114,11 @@ export class Accounts {
   #unlisten: () => void = () => undefined;
   #telling: Promise<void> = Promise.resolve();
 
-  constructor(parts: AccountsDeps) {
-    this.#parts = parts;
-    const events = (this.#events = new AccountEvents(parts.log));
-    const { store, clock, time, nas, presence, secretKey, log, budget } = parts;
-    const graceMs = parts.offlineGraceHours * 3_600_000;
+  constructor(deps: AccountsDeps) {
+    this.#deps = deps;
+    const events = (this.#events = new AccountEvents(deps.log));
+    const { store, clock, time, nas, presence, secretKey, log, budget } = deps;
+    const graceMs = deps.offlineGraceHours * 3_600_000;
     const shares = (this.#shares = new NasShares(clock));
     const onReplaced: ReplacedListener = (userId) => {
       this.#replaced(userId);
@@ -138,10 +138,10 @@ export class Accounts {
     const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
     this.#signIn = new SignIn({
       ...common,
-      verifiers: new PasswordVerifiers(book.verifiers, parts.scryptCost ?? SCRYPT_COST),
+      verifiers: new PasswordVerifiers(book.verifiers, deps.scryptCost ?? SCRYPT_COST),
       limits: new LoginLimits(clock),
     });
-    const { api, stored, desktopRefresh: mode, storedTokenOf } = parts;
+    const { api, stored, desktopRefresh: mode, storedTokenOf } = deps;
     const desktops = (this.#desktops = new PairedDesktops({ ...common, api, stored, mode }));
     this.#refresh = new Refresh({ ...common, desktops, piSignIn });
     this.pairing = new Pairing({ ...common, api, desktops });
@@ -150,7 +150,7 @@ export class Accounts {
     const recheck = new RoleRecheck(common);
     this.editor = new EditorSessions({ ...common, personSignIn: this.#persons, recheck });
     this.#learning = new BackgroundLearning(common);
-    this.pageSignIn = this.#pageDoor();
+    this.pageSignIn = this.#pageAuth();
     this.pages = this.#pageSessions(recheck);
     this.signIns = this.#allSignIns();
   }
@@ -214,7 +214,7 @@ export class Accounts {
 
   /** The NAS told a user what they may do with its sleep (`my-permissions`). */
   permissionsTold(userId: number, told: Readonly<Record<string, unknown>>): void {
-    this.#book.users.keepPermissions(userId, told, this.#parts.time.nowMs());
+    this.#book.users.keepPermissions(userId, told, this.#deps.time.nowMs());
   }
 
   /** The paired desktops that may go on: the caller's own, for an admin everybody's. */
@@ -249,7 +249,7 @@ export class Accounts {
 
   /** The NAS said that this user has that device; whose it is already it stays. */
   learnDevice(deviceId: string, userId: number): void {
-    this.#book.devices.learn(deviceId, userId, this.#parts.time.nowMs());
+    this.#book.devices.learn(deviceId, userId, this.#deps.time.nowMs());
   }
 
   /** When the NAS made that user, ISO 8601: with the id it says who it is. Null until it told. */
@@ -318,7 +318,7 @@ export class Accounts {
   /** Ends what the last run left open, and tells the NAS of logouts once it is up. */
   start(): void {
     for (const userId of this.#book.users.replacedOpen()) this.#replaced(userId);
-    this.#unlisten = this.#parts.presence.onChange((state) => {
+    this.#unlisten = this.#deps.presence.onChange((state) => {
       if (state.awake) this.#tellLogouts();
     });
   }
@@ -333,12 +333,12 @@ export class Accounts {
     this.#telling = this.#telling
       .then(() => this.profile.tellLogouts())
       .catch((error: unknown) => {
-        this.#parts.log.error(`The NAS could not be told of a logout: ${String(error)}`);
+        this.#deps.log.error(`The NAS could not be told of a logout: ${String(error)}`);
       });
   }
 
   #replaced(userId: number): void {
-    this.#parts.log.warn(`The NAS gave the id ${userId} to another person. Nothing is theirs yet.`);
+    this.#deps.log.warn(`The NAS gave the id ${userId} to another person. Nothing is theirs yet.`);
     if (this.#events.replaced(userId)) this.#book.users.closeReplacement(userId);
   }
 
@@ -350,14 +350,14 @@ export class Accounts {
     return { ...checked, kind: 'passed' };
   }
 
-  #pageDoor(): PageSignIn {
+  #pageAuth(): PageSignIn {
     return new PageSignIn(this.#signIn, (user, token) => this.#learning.atSignIn(user, token));
   }
 
   #pageSessions(recheck: RoleRecheck): PageSessions {
     return new PageSessions({
-      rows: new PageSessionRows(this.#parts.store),
-      time: this.#parts.time,
+      rows: new PageSessionRows(this.#deps.store),
+      time: this.#deps.time,
       recheck,
       randomBytes,
       userOf: (userId) => this.users.userOf(userId),
@@ -368,7 +368,7 @@ export class Accounts {
   #allSignIns(): SignIns {
     const { pages } = this;
     const [book, desktops, editor] = [this.#book, this.#desktops, this.editor];
-    return new SignIns({ time: this.#parts.time, pages, book, desktops, editor });
+    return new SignIns({ time: this.#deps.time, pages, book, desktops, editor });
   }
 
   #confirmed(user: User, token: string): void {
@@ -420,18 +420,18 @@ type Said =
  * the Pi knows user, token, refresh token and device from that moment on.
  */
 class Pairing {
-  readonly #parts: PairingDeps;
+  readonly #deps: PairingDeps;
   readonly #registrations: RateLimiter;
   readonly #codes: RateLimiter;
   readonly #polls: RateLimiter;
   /** By the hash of the code a desktop polls with. */
   readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
 
-  constructor(parts: PairingDeps) {
-    this.#parts = parts;
-    this.#registrations = new RateLimiter(parts.clock, { most: REGISTRATIONS });
-    this.#codes = new RateLimiter(parts.clock, { most: CODES });
-    this.#polls = new RateLimiter(parts.clock, { most: POLLS });
+  constructor(deps: PairingDeps) {
+    this.#deps = deps;
+    this.#registrations = new RateLimiter(deps.clock, { most: REGISTRATIONS });
+    this.#codes = new RateLimiter(deps.clock, { most: CODES });
+    this.#polls = new RateLimiter(deps.clock, { most: POLLS });
   }
 
   /** `POST /api/mobile/register`. */
@@ -439,13 +439,13 @@ class Pairing {
     const said = await this.#ask('/api/mobile/register', body, this.#registrations, address);
     if (said.kind === 'no') return said.refusal;
     const { status, body: told } = said;
-    const learnt = status < 300 ? this.#parts.book.learnSignIn(told) : null;
+    const learnt = status < 300 ? this.#deps.book.learnSignIn(told) : null;
     if (learnt?.kind === 'inactive') {
       return refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
     }
     if (learnt?.kind !== 'user') return { kind: 'passed', status, body: told, user: null };
     const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
-    const { book, time, onConfirmed, onNews } = this.#parts;
+    const { book, time, onConfirmed, onNews } = this.#deps;
     if (typeof device['id'] === 'string') {
       book.devices.take(device['id'], learnt.user.id, time.nowMs());
     }
@@ -476,7 +476,7 @@ class Pairing {
     const { status, body: told } = said;
     const passed = { kind: 'passed', status, body: told, user: null } as const;
     const isApproved = status < 300 && isRecord(told) && told['status'] === 'approved';
-    const learnt = isApproved ? this.#parts.book.learnSignIn(told) : null;
+    const learnt = isApproved ? this.#deps.book.learnSignIn(told) : null;
     if (learnt?.kind !== 'user') return passed;
     const code = isRecord(body) ? body['device_code'] : undefined;
     const asking = typeof code === 'string' ? this.#asking.get(keyOf(code)) : undefined;
@@ -484,9 +484,9 @@ class Pairing {
     if (asking !== undefined && typeof refreshToken === 'string') {
       await this.#paired(learnt.user, learnt.token, refreshToken, asking);
       const { deviceName } = asking;
-      this.#parts.onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
+      this.#deps.onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
     }
-    this.#parts.onConfirmed(learnt.user, learnt.token);
+    this.#deps.onConfirmed(learnt.user, learnt.token);
     return { ...passed, user: learnt.user };
   }
 
@@ -497,7 +497,7 @@ class Pairing {
     refreshToken: string,
     { deviceId, deviceName }: Asking,
   ): Promise<void> {
-    const { nas, book, time, desktops } = this.#parts;
+    const { nas, book, time, desktops } = this.#deps;
     const answer = await nas.me(token, { auto: true });
     const told =
       answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
@@ -511,7 +511,7 @@ class Pairing {
   }
 
   async #ask(path: string, body: unknown, rate: RateLimiter, address: string): Promise<Said> {
-    const { presence, api } = this.#parts;
+    const { presence, api } = this.#deps;
     const no = (refusal: SignInRefusal): Said => ({ kind: 'no', refusal });
     const { awake, sleepState } = presence.state;
     // Right after a start nobody has asked yet.
@@ -556,10 +556,10 @@ interface ProfileDeps {
 
 /** `GET /api/auth/me` and `POST /api/auth/logout`. */
 class Profile {
-  readonly #parts: ProfileDeps;
+  readonly #deps: ProfileDeps;
 
-  constructor(parts: ProfileDeps) {
-    this.#parts = parts;
+  constructor(deps: ProfileDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -567,7 +567,7 @@ class Profile {
    * sent to refresh. A paired desktop would get another of the Pi's there, and is told from memory.
    */
   async me(caller: Caller): Promise<SignInOutcome> {
-    const { nas, presence } = this.#parts;
+    const { nas, presence } = this.#deps;
     const { state } = presence;
     if (!mayAsk(state)) return this.#kept(caller);
     const { nasToken: token, isPaired } = caller;
@@ -579,7 +579,7 @@ class Profile {
   }
 
   async logout(caller: Caller): Promise<SignInOutcome> {
-    const { presence, book, events, storedTokenOf } = this.#parts;
+    const { presence, book, events, storedTokenOf } = this.#deps;
     const { user } = caller;
     book.logOut(caller);
     events.loggedOut(user.id);
@@ -596,7 +596,7 @@ class Profile {
 
   /** Tells the NAS, now that it is up, of those who signed out here while it was not. */
   async tellLogouts(): Promise<void> {
-    const { book, storedTokenOf } = this.#parts;
+    const { book, storedTokenOf } = this.#deps;
     for (const userId of book.users.owingLogout()) {
       const token = await storedTokenOf(userId);
       if (token !== null) await this.#tell(userId, token);
@@ -604,7 +604,7 @@ class Profile {
   }
 
   async #tell(userId: number, token: string): Promise<NasJson> {
-    const { nas, book } = this.#parts;
+    const { nas, book } = this.#deps;
     const answer = await nas.logout(token);
     if (answer.kind === 'answer' && answer.status < 300) book.users.settleLogout(userId);
     return answer;
@@ -615,7 +615,7 @@ class Profile {
    * error but 401 and 429 (read in BaluDesk), so the kept answer stands in.
    */
   #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
-    const { book } = this.#parts;
+    const { book } = this.#deps;
     if (answer.kind === 'unreachable') return this.#kept(caller);
     const { status } = answer;
     const unable = answer.kind === 'bad_answer' || status === 429 || status >= 500;
@@ -633,7 +633,7 @@ class Profile {
   }
 
   #unable(answer: Exclude<NasJson, { kind: 'unreachable' }>, caller: Caller): SignInOutcome {
-    const kept = this.#parts.piSignIn.me(caller.user.id);
+    const kept = this.#deps.piSignIn.me(caller.user.id);
     if (kept !== null) return { kind: 'issued', body: kept, user: caller.user };
     if (answer.status !== 429) return refused('nas_bad_answer');
     const body = answer.kind === 'answer' ? answer.body : null;
@@ -641,8 +641,8 @@ class Profile {
   }
 
   #kept(caller: Caller): SignInOutcome {
-    const body = this.#parts.piSignIn.me(caller.user.id);
-    if (body === null) return refused(silentCode(this.#parts.presence.state));
+    const body = this.#deps.piSignIn.me(caller.user.id);
+    if (body === null) return refused(silentCode(this.#deps.presence.state));
     return { kind: 'issued', body, user: caller.user };
   }
 }
@@ -784,18 +784,18 @@ interface BackgroundLearningDeps {
  * BaluDesk must get at its start, and whether they may wake. Where no caller waits the budget rules.
  */
 class BackgroundLearning {
-  readonly #parts: BackgroundLearningDeps;
+  readonly #deps: BackgroundLearningDeps;
   readonly #running = new Map<number, Promise<void>>();
   #stopped = false;
 
-  constructor(parts: BackgroundLearningDeps) {
-    this.#parts = parts;
+  constructor(deps: BackgroundLearningDeps) {
+    this.#deps = deps;
   }
 
   /** The NAS just confirmed `token`; asks for what is missing, if anything may be asked. */
   wanted(user: User, token: string): void {
     if (this.#running.has(user.id)) return;
-    void this.#begin(user, token, (kind) => this.#parts.budget.take(kind));
+    void this.#begin(user, token, (kind) => this.#deps.budget.take(kind));
   }
 
   /**
@@ -814,10 +814,10 @@ class BackgroundLearning {
   }
 
   #begin(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
-    if (this.#stopped || !this.#parts.presence.state.awake) return Promise.resolve();
+    if (this.#stopped || !this.#deps.presence.state.awake) return Promise.resolve();
     const learning = this.#learn(user, token, mayAsk)
       .catch((error: unknown) => {
-        this.#parts.log.warn(`What the NAS knows of a user could not be kept: ${String(error)}`);
+        this.#deps.log.warn(`What the NAS knows of a user could not be kept: ${String(error)}`);
       })
       .finally(() => {
         this.#running.delete(user.id);
@@ -827,7 +827,7 @@ class BackgroundLearning {
   }
 
   async #learn(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
-    const { nas, book, time } = this.#parts;
+    const { nas, book, time } = this.#deps;
     const row = book.users.find(user.id);
     if (row === null) return;
     if (row.me === null && mayAsk('other')) {
@@ -844,7 +844,7 @@ class BackgroundLearning {
 
   #bodyOf(answer: NasJson, token: string): unknown {
     if (answer.kind !== 'answer') return null;
-    if (answer.status === 401) this.#parts.book.refuse(token);
+    if (answer.status === 401) this.#deps.book.refuse(token);
     return answer.status === 200 ? answer.body : null;
   }
 }

@@ -99,7 +99,7 @@ export type AccountNews =
       readonly deviceName: string;
     };
 
-/** Tells other rooms what happened to an account. */
+/** Tells other modules what happened to an account. */
 export class AccountEvents {
   readonly #log: Log;
   readonly #confirmed = new Set<ConfirmedListener>();

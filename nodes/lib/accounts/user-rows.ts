@@ -140,7 +140,7 @@ export class UserRows {
     this.#replace.run(username, role, createdAtS, atMs, id);
   }
 
-  /** Ids whose former person the other rooms have not put away yet. */
+  /** Ids whose former person the other modules have not put away yet. */
   replacedOpen(): readonly number[] {
     return this.#replacedOpen.all().map((row) => Number(row['id']));
   }

@@ -105,12 +105,12 @@ export interface Endpoint<
    * `bytes`: JSON whose very bytes count, as they are signed or the NAS's to read; handed on unread.
    */
   readonly body: 'none' | 'json' | 'stream' | 'relay' | 'bytes';
-  /** Most the body may hold. Null: the room that takes the stream has a limit of its own. */
+  /** Most the body may hold. Null: the module that takes the stream has a limit of its own. */
   readonly maxBodyBytes: number | null;
   readonly params: TObject;
   /** Shut where something is deleted, as left out means all there is; else what is odd is let go. */
   readonly query: Q;
-  /** Request headers with a meaning of their own. Published; read by the room. */
+  /** Request headers with a meaning of their own. Published; read by the module. */
   readonly headers: TObject;
   /** What a `stream` is made of. */
   readonly streamType: 'multipart/form-data' | 'application/octet-stream';
@@ -484,7 +484,7 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   /** A calendar day in TIMEZONE, or an instant. */
   moment: (text) => isCalendarDay(text) || isInstant(text),
   'one-line': isOneLine,
-  /** A path on the NAS; whether it is one is for the files room to say. */
+  /** A path on the NAS; whether it is one is for the files module to say. */
   'nas-path': () => true,
   /** Marks what is never echoed, logged or shown. */
   password: () => true,

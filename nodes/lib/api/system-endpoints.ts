@@ -443,7 +443,7 @@ export const ACTIVITY_ENDPOINTS = [
 
 const NOTICE_TAGS = ['notices'];
 
-/** As the room has them (`notices/notice-text.ts`). */
+/** As the module has them (`notices/notice-text.ts`). */
 const NoticeKindWord = words([
   'wake_failed',
   'conflict',

@@ -62,7 +62,7 @@ const bytes = (description: string) => Type.String({ contentEncoding: 'binary', 
 
 const TARGET = 'Folder to put it into; of one file also its whole path. Here or in the query.';
 
-/** Parts of the multipart body. Read by the upload room as they stream in, never validated whole. */
+/** Parts of the multipart body. Read by the upload module as they stream in, never validated whole. */
 const UploadForm = Type.Object(
   {
     file: Type.Optional(bytes('The file.')),

@@ -368,7 +368,7 @@ function toBoolean(text: string): unknown {
   return FALSE.has(word) ? false : text;
 }
 
-/** An instant in any zone becomes one in UTC; a calendar day stays for the room to place. */
+/** An instant in any zone becomes one in UTC; a calendar day stays for the module to place. */
 function toMoment(text: string): string {
   const whole = text.replace(LOST_PLUS, '$1+$2');
   return isInstant(whole) ? new Date(whole).toISOString() : whole;

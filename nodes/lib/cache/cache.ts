@@ -9,7 +9,7 @@ import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.
 import { EntryRows, type KeptEntry } from './entries/entry-rows.ts';
 import { EntryStore } from './entries/entry-store.ts';
 import { isSegmented, SegmentRows } from './entries/segment-rows.ts';
-import { type CacheDeps, type DownloadTarget, Room } from './entries/space.ts';
+import { type CacheDeps, type DownloadTarget, CacheSpace } from './entries/space.ts';
 import { CachePolicy } from './policy/policy.ts';
 import { Background } from './prefetch/background.ts';
 import { ScrubRows } from './scrub/scrub-rows.ts';
@@ -47,34 +47,34 @@ export type { EntryTicket, QueuedFile } from './verify/freshness.ts';
 export class Cache {
   /** What goes on beside the answers: pins, fetching ahead, counts by day. */
   readonly background: Background;
-  readonly #ports: CacheDeps;
+  readonly #deps: CacheDeps;
   readonly #copies: EntryRows;
   readonly #blobs: BlobStore;
   readonly #entries: EntryStore;
   readonly #kept: KeptEntries;
-  readonly #tally: CacheCounters;
-  readonly #room: Room;
+  readonly #counters: CacheCounters;
+  readonly #space: CacheSpace;
   readonly #downloads: Downloads;
   readonly #fetcher: Fetcher;
   readonly #scrub: Scrub;
   readonly #pool: BufferPool;
   readonly #flushUses: () => void;
 
-  constructor(ports: CacheDeps) {
-    this.#ports = ports;
-    const parts = assemble(ports);
+  constructor(deps: CacheDeps) {
+    this.#deps = deps;
+    const parts = assemble(deps);
     this.#copies = parts.copies;
     this.#blobs = parts.blobs;
     this.#entries = parts.entries;
     this.#kept = parts.kept;
-    this.#tally = parts.tally;
-    this.#room = parts.room;
+    this.#counters = parts.counters;
+    this.#space = parts.space;
     this.#downloads = parts.downloads;
     this.#fetcher = parts.fetcher;
     this.#pool = parts.pool;
     this.#scrub = parts.scrub;
     this.#flushUses = parts.flushUses;
-    this.background = new Background({ cache: ports, ...parts });
+    this.background = new Background({ cache: deps, ...parts });
   }
 
   /** Removes what was being downloaded when the process ended. Takes no longer with more copies. */
@@ -94,7 +94,7 @@ export class Cache {
   /** Its disk went or came back: files held open may be of one that is gone. */
   diskChanged(): void {
     this.#blobs.stop().catch((error: unknown) => {
-      this.#ports.log.warn(`Files of a disk that went could not be closed: ${String(error)}`);
+      this.#deps.log.warn(`Files of a disk that went could not be closed: ${String(error)}`);
     });
   }
 
@@ -102,7 +102,7 @@ export class Cache {
   async check(): Promise<ScrubReport> {
     const report = await this.#scrub.round();
     if (report.damaged > 0) {
-      this.#ports.log.warn(`${report.damaged} kept files had changed on the disk; they are gone.`);
+      this.#deps.log.warn(`${report.damaged} kept files had changed on the disk; they are gone.`);
     }
     return report;
   }
@@ -144,7 +144,7 @@ export class Cache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<ServeOutcome> {
-    const nowMs = this.#ports.clock.nowMs();
+    const nowMs = this.#deps.clock.nowMs();
     const isFresh = file.known === 'fresh';
     const said = { etag: version.etag, mimeType: null };
     const told = headOf(file, version, said, isFresh ? 'miss' : 'stale', nowMs);
@@ -163,15 +163,15 @@ export class Cache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<FetchOutcome | { readonly kind: 'needs_nas_token' }> {
-    const access = await this.#ports.files.access(caller);
+    const access = await this.#deps.files.access(caller);
     if (access.kind === 'needs_nas_token') return access;
     const { version } = file;
     if (access.kind === 'asleep' || version === null) return { kind: 'unreachable' };
     const { token } = access;
     const origin = this.#originOf(caller, file.path, token);
     const outcome = await this.#fetcher.fetch(file, version, origin, request, response);
-    if (outcome.kind === 'token_refused') this.#ports.tokenRefused(token);
-    if (outcome.kind === 'not_found') await this.#ports.files.refused(caller, token, file.path);
+    if (outcome.kind === 'token_refused') this.#deps.tokenRefused(token);
+    if (outcome.kind === 'not_found') await this.#deps.files.refused(caller, token, file.path);
     return outcome;
   }
 
@@ -190,7 +190,7 @@ export class Cache {
         sizeBytes,
         mimeType,
         etag: `"${sha256.slice(0, 32)}"`,
-        lastModifiedMs: Math.min(acceptedAtMs, this.#ports.clock.nowMs()),
+        lastModifiedMs: Math.min(acceptedAtMs, this.#deps.clock.nowMs()),
         label: 'queued',
         ageSeconds: null,
       };
@@ -204,7 +204,7 @@ export class Cache {
 
   /** Keeps a delivered upload as a copy. `no_room`: its file was left where it is. */
   async admit(delivered: DeliveredFile): Promise<'admitted' | 'no_room'> {
-    const reservation = await this.#room.reserve(delivered.version.sizeBytes, null);
+    const reservation = await this.#space.reserve(delivered.version.sizeBytes, null);
     if (reservation === null) return 'no_room';
     try {
       await this.#entries.keepWhole(delivered);
@@ -258,22 +258,22 @@ export class Cache {
 
   /** Makes room on the disk for an upload of so many bytes, giving up copies. */
   makeRoom(bytes: number): Promise<boolean> {
-    return this.#room.makeRoom(bytes);
+    return this.#space.makeRoom(bytes);
   }
 
   /** Evicts back to the limit; to be called every minute, as the queue and the disk grow. */
   settle(): Promise<void> {
-    return this.#room.settle();
+    return this.#space.settle();
   }
 
   stats(): CacheStats {
-    const capacityBytes = this.#room.capacityBytes();
-    const { maxBytes } = this.#ports;
-    return { ...this.#copies.totals(), ...this.#tally.totals(), maxBytes, capacityBytes };
+    const capacityBytes = this.#space.capacityBytes();
+    const { maxBytes } = this.#deps;
+    return { ...this.#copies.totals(), ...this.#counters.totals(), maxBytes, capacityBytes };
   }
 
   #originOf(caller: Caller, path: string, token: string): Origin {
-    const { nas, files } = this.#ports;
+    const { nas, files } = this.#deps;
     return {
       open: (range) => nas.download(token, path, range),
       relist: (force) => files.relist(caller, path, force),
@@ -287,8 +287,8 @@ interface Assembled {
   readonly segmentRows: SegmentRows;
   readonly blobs: BlobStore;
   readonly entries: EntryStore;
-  readonly tally: CacheCounters;
-  readonly room: Room;
+  readonly counters: CacheCounters;
+  readonly space: CacheSpace;
   readonly policy: CachePolicy;
   readonly downloads: Downloads;
   readonly kept: KeptEntries;
@@ -300,30 +300,30 @@ interface Assembled {
 }
 
 /** Builds the parts of a cache from what it is given. */
-function assemble(ports: CacheDeps): Assembled {
-  const { store, clock, files } = ports;
+function assemble(deps: CacheDeps): Assembled {
+  const { store, clock, files } = deps;
   const copies = new EntryRows(store);
   const segmentRows = new SegmentRows(store);
-  const blobs = new BlobStore(ports.folder, clock, ports.memoryBytes ?? SMALL_FILES_BYTES);
-  const { diskHealth } = ports;
+  const blobs = new BlobStore(deps.folder, clock, deps.memoryBytes ?? SMALL_FILES_BYTES);
+  const { diskHealth } = deps;
   const entries = new EntryStore({ copies, segments: segmentRows, blobs, clock, diskHealth });
-  const tally = new CacheCounters({ ...ports, copies, dayOf: localDays(ports.timeZone) });
+  const counters = new CacheCounters({ ...deps, copies, dayOf: localDays(deps.timeZone) });
   const touches = new SegmentTouches(store, segmentRows, clock);
   const pool = servingPool();
   const flushUses = (): void => {
-    tally.flush();
+    counters.flush();
     touches.flush();
   };
-  const threshold = ports.evictionThreshold;
-  const limitBytes = (): number => room.limitBytes();
+  const threshold = deps.evictionThreshold;
+  const limitBytes = (): number => space.limitBytes();
   const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
   const rows = { copies, segments: segmentRows, blobs };
-  const room: Room = new Room({ ...ports, ...rows, policy, flushUses, threshold });
-  const storageFailed = failureTeller(ports);
-  const deps = { blobs, entries, clock, reserve: reserveIn(room), storageFailed };
-  const downloads = new Downloads((origin, target) => new Download(deps, origin, target));
+  const space: CacheSpace = new CacheSpace({ ...deps, ...rows, policy, flushUses, threshold });
+  const storageFailed = failureTeller(deps);
+  const downloadDeps = { blobs, entries, clock, reserve: reserveIn(space), storageFailed };
+  const downloads = new Downloads((origin, target) => new Download(downloadDeps, origin, target));
   const standing = new Standing((...which) => files.mayRead(...which), clock);
-  const stock = { copies, segmentRows, blobs, entries, tally, room, policy };
+  const stock = { copies, segmentRows, blobs, entries, counters, space, policy };
   const serving = { ...stock, clock, pool, touches, diskHealth };
   const kept = new KeptEntries({ ...serving, standing });
   const fetcher = new Fetcher({ ...serving, downloads, kept });
@@ -336,11 +336,11 @@ function assemble(ports: CacheDeps): Assembled {
  * segment of a larger one costs so little that it is let in, and proves its worth later.
  */
 function reserveIn(
-  room: Room,
-): (target: DownloadTarget, bytes: number) => ReturnType<Room['reserve']> {
+  space: CacheSpace,
+): (target: DownloadTarget, bytes: number) => ReturnType<CacheSpace['reserve']> {
   return ({ path, version, isAhead }, bytes) => {
     const isWeighed = isAhead !== true && !isSegmented(version.sizeBytes);
-    return room.reserve(bytes, isWeighed ? path : null);
+    return space.reserve(bytes, isWeighed ? path : null);
   };
 }
 

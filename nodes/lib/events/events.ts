@@ -5,7 +5,7 @@ import {
   type UnusualHour,
   unusualJson,
 } from '../energy/energy.ts';
-import type { NasNews, NasRoom } from '../nas/nas.ts';
+import type { NasNews, NasService } from '../nas/nas.ts';
 import type { System, SystemNews } from '../system/system.ts';
 import type { PlugNews, Tapo } from '../tapo/tapo.ts';
 import type { Upload, UploadNews } from '../upload/upload.ts';
@@ -95,10 +95,10 @@ export const EVENT_KINDS = [
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-/** The rooms that tell what happens in them. */
-interface TellingRooms {
+/** The services that tell what happens in them. */
+interface TellingServices {
   readonly upload: Pick<Upload, 'onNews'>;
-  readonly nas: Pick<NasRoom, 'onNews'>;
+  readonly nas: Pick<NasService, 'onNews'>;
   readonly tapo: Pick<Tapo, 'onNews'>;
   readonly energy: Pick<Energy, 'onUnusual' | 'onCorrection'>;
   readonly system: Pick<System, 'onNews'>;
@@ -112,9 +112,9 @@ export function eventMessage({ kind, to, fields }: Told, at: string, language: L
   return { topic: kind, payload: { event: kind, at, ...about, ...fields, ...to }, ...to };
 }
 
-/** Hears what each room tells of itself. @returns how to stop that */
-export function hear(rooms: TellingRooms, tell: (told: Told) => void): () => void {
-  const { upload, nas, tapo, energy, system } = rooms;
+/** Hears what each module tells of itself. @returns how to stop that */
+export function hear(services: TellingServices, tell: (told: Told) => void): () => void {
+  const { upload, nas, tapo, energy, system } = services;
   const stops = [
     upload.onNews((news) => {
       tell(ofUpload(news));

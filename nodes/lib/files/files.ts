@@ -75,7 +75,7 @@ type ShownPath =
   /** A folder that this user made and the NAS does not have yet. */
   | { readonly kind: 'made' };
 
-/** What of a change the files room cannot know by itself. */
+/** What of a change the files module cannot know by itself. */
 export interface AfterChange {
   /** What lies there now only the NAS can tell. */
   readonly unknown: readonly string[];

@@ -38,7 +38,7 @@ export class ListingRows {
   readonly #dropBelow: StatementSync;
   readonly #dropAll: StatementSync;
   readonly #moveBelow: StatementSync;
-  readonly #keepers: StatementSync;
+  readonly #hooks: StatementSync;
   readonly #isListed: StatementSync;
   readonly #dropUser: StatementSync;
   readonly #usersAbove: StatementSync;
@@ -74,9 +74,7 @@ export class ListingRows {
     this.#dropAll = store.prepare('DELETE FROM listings WHERE path = ?');
     this.#moveBelow = store.prepare(MOVE_BELOW);
     this.#isListed = store.prepare('SELECT 1 FROM listings WHERE path = ? LIMIT 1');
-    this.#keepers = store.prepare(
-      'SELECT id, user_id FROM listings WHERE path = ? AND is_whole = 1',
-    );
+    this.#hooks = store.prepare('SELECT id, user_id FROM listings WHERE path = ? AND is_whole = 1');
     this.#dropUser = store.prepare('DELETE FROM listings WHERE user_id = ?');
     this.#usersAbove = store.prepare(
       `SELECT DISTINCT user_id FROM listings WHERE path IN (SELECT value FROM json_each(?))`,
@@ -265,7 +263,7 @@ export class ListingRows {
     if (known === undefined) return false;
     const rights = { canRead: null, canWrite: null, canDelete: null };
     const moved = { ...known.item, ...rights, path: to, name: nameOf(to) };
-    for (const row of this.#keepers.all(parentOf(to) ?? '')) {
+    for (const row of this.#hooks.all(parentOf(to) ?? '')) {
       this.#put(Number(row['id']), moved, Number(row['user_id']) === byUserId);
     }
     return true;

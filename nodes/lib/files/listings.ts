@@ -73,7 +73,7 @@ interface ListingsDeps {
 
 /** Folders as the NAS lists them, per user: one question at a time, and none too soon again. */
 export class Listings {
-  readonly #ports: ListingsDeps;
+  readonly #deps: ListingsDeps;
   readonly #asked: Recent<'stored' | 'unconfirmed'>;
   readonly #running = new Map<string, Promise<Asked>>();
   readonly #next = new Map<string, Promise<Asked>>();
@@ -81,9 +81,9 @@ export class Listings {
   readonly #late = new Set<Asking>();
   #generation = 0;
 
-  constructor(ports: ListingsDeps) {
-    this.#ports = ports;
-    this.#asked = new Recent(ports.clock, MOST_FOLDERS);
+  constructor(deps: ListingsDeps) {
+    this.#deps = deps;
+    this.#asked = new Recent(deps.clock, MOST_FOLDERS);
   }
 
   /** Asks the NAS, unless it was asked for this less than 10 s ago. */
@@ -104,7 +104,7 @@ export class Listings {
    * listed: a program that looks for dozens of missing files would ask for each of their folders.
    */
   async #isMissing(user: User, token: string, path: string, options: AskOptions): Promise<boolean> {
-    const { rows, grants } = this.#ports;
+    const { rows, grants } = this.#deps;
     const parent = parentOf(path);
     if (options.newSinceMs === undefined || parent === null || parent === '') return false;
     if (rows.find(user.id, path) !== null || grants.sharesFolder(user, path)) return false;
@@ -117,8 +117,8 @@ export class Listings {
   /** Forgets a path after a delete, rename or move, for every user. */
   forget(path: string): void {
     this.#outdated(path);
-    this.#ports.rows.forget(path);
-    this.#ports.refusals.forget(path);
+    this.#deps.rows.forget(path);
+    this.#deps.refusals.forget(path);
   }
 
   /**
@@ -128,9 +128,9 @@ export class Listings {
   moved(from: string, to: string, byUserId: number): boolean {
     this.#outdated(from);
     this.#outdated(to);
-    this.#ports.refusals.forget(from);
-    this.#ports.refusals.forget(to);
-    return this.#ports.rows.moved(from, to, byUserId);
+    this.#deps.refusals.forget(from);
+    this.#deps.refusals.forget(to);
+    return this.#deps.rows.moved(from, to, byUserId);
   }
 
   /** Something may lie otherwise at a path than any answer told: it is asked for anew. */
@@ -141,18 +141,18 @@ export class Listings {
   /** Nobody knows what lies at a path: its folder is not shown any more before the NAS lists it. */
   doubted(path: string): void {
     this.forget(path);
-    this.#ports.rows.dropAll(parentOf(path) ?? '');
+    this.#deps.rows.dropAll(parentOf(path) ?? '');
   }
 
   /** A folder was made there. Where the kept listing above did not show it, nothing is in it. */
   folderMade(userId: number, path: string): void {
-    const { rows, clock } = this.#ports;
+    const { rows, clock } = this.#deps;
     const above = rows.find(userId, parentOf(path) ?? '');
     const isNew = above !== null && rows.shows(above.id, path) === null;
     const nowMs = clock.nowMs();
     const modifiedAtText = new Date(nowMs).toISOString();
     const about = { name: nameOf(path), path, modifiedAtText, modifiedAtMs: nowMs };
-    this.#ports.refusals.forget(path);
+    this.#deps.refusals.forget(path);
     this.delivered(userId, folderItem(about, String(userId)));
     if (isNew && rows.find(userId, path) === null) rows.begin(userId, path, nowMs, []);
   }
@@ -174,14 +174,14 @@ export class Listings {
     for (const late of this.#late) late.files.push(delivered);
     // What was listed as empty is not any more, or exists by now.
     this.#asked.forget((key, kind) => kind === 'unconfirmed' && isWithin(file.path, folderIn(key)));
-    for (const userId of this.#ports.rows.usersAbove(file.path)) this.#show(userId, delivered);
+    for (const userId of this.#deps.rows.usersAbove(file.path)) this.#show(userId, delivered);
   }
 
   dropUser(userId: number): void {
     this.#generation += 1;
     this.#asked.forget((key) => key.startsWith(keyOf(userId, '')));
-    this.#ports.rows.dropUser(userId);
-    this.#ports.refusals.dropUser(userId);
+    this.#deps.rows.dropUser(userId);
+    this.#deps.refusals.dropUser(userId);
   }
 
   /** What the NAS said lately; undefined where it is to be asked. */
@@ -191,11 +191,11 @@ export class Listings {
     path: string,
     { isNextPage, newSinceMs }: AskOptions,
   ): ListingRow | null | undefined {
-    const nowMs = this.#ports.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     const holdsMs = Math.max(ASK_EVERY_MS, newSinceMs === undefined ? 0 : nowMs - newSinceMs + 1);
     const known = this.#asked.get(key, holdsMs);
     if (known === 'unconfirmed') return null;
-    const row = this.#ports.rows.find(user.id, path);
+    const row = this.#deps.rows.find(user.id, path);
     if (row === null) return undefined;
     const isReadOn = isNextPage === true && row.itemCount >= LARGE_FOLDER;
     const kept = isReadOn ? this.#asked.get(key, READ_ON_MS) : known;
@@ -203,7 +203,7 @@ export class Listings {
   }
 
   #show(userId: number, { senderId, file }: Delivered): void {
-    const { rows } = this.#ports;
+    const { rows } = this.#deps;
     const isOwn = userId === senderId;
     const made: ListedItem[] = [];
     // To the others it belongs to who sent it until the NAS says so: that shows it to fewer.
@@ -280,9 +280,9 @@ export class Listings {
       const asking = keyOf(user.id, path);
       this.#asked.forget((key) => key === asking);
       // It was empty when the NAS was asked, whether it existed or not.
-      if (asked.row === null) this.#ports.rows.begin(user.id, path, this.#ports.clock.nowMs(), []);
+      if (asked.row === null) this.#deps.rows.begin(user.id, path, this.#deps.clock.nowMs(), []);
       for (const delivered of inHere) this.#show(user.id, delivered);
-      return { kind: 'listed', row: this.#ports.rows.find(user.id, path) };
+      return { kind: 'listed', row: this.#deps.rows.find(user.id, path) };
     } finally {
       this.#late.delete(late);
     }
@@ -295,7 +295,7 @@ export class Listings {
     options: AskOptions,
     confirmEmpty: boolean,
   ): Promise<Asked> {
-    const { rows, nas, clock, storage } = this.#ports;
+    const { rows, nas, clock, storage } = this.#deps;
     if (storage.isMissing && !(await storage.stands(user, token))) return STORAGE_MISSING;
     const generation = this.#generation;
     const askedAtMs = clock.nowMs();
@@ -316,7 +316,7 @@ export class Listings {
       }
     }
     await writer.finish(clock.nowMs());
-    this.#ports.refusals.clear(user.id, path);
+    this.#deps.refusals.clear(user.id, path);
     // A delete or a rename in the meantime may have outdated this answer: the next call asks anew.
     if (generation === this.#generation) this.#asked.set(key, 'stored');
     return { kind: 'listed', row: rows.find(user.id, path) };
@@ -327,7 +327,7 @@ export class Listings {
    * may as well be a disk of the NAS that is not mounted.
    */
   async #isBelievable(user: User, token: string, path: string, count: number): Promise<boolean> {
-    const { rows, storage } = this.#ports;
+    const { rows, storage } = this.#deps;
     if (count > 0 && path !== '') {
       if (path !== SHARED_WITH_ME) storage.seen();
       return true;
@@ -343,15 +343,15 @@ export class Listings {
    */
   async #isShown(user: User, token: string, path: string, options: AskOptions): Promise<boolean> {
     const parent = parentOf(path);
-    if (parent === null || this.#ports.grants.sharesFolder(user, path)) return true;
-    if (!this.#ports.grants.mayRead(user, parent, null)) return false;
+    if (parent === null || this.#deps.grants.sharesFolder(user, path)) return true;
+    if (!this.#deps.grants.mayRead(user, parent, null)) return false;
     const key = keyOf(user.id, parent);
     const known = this.#asked.get(key, ASK_EVERY_MS);
     const running = this.#running.get(key);
     if (running !== undefined) await running;
     else if (known === undefined) await this.#start(key, user, token, parent, options, false);
-    const row = this.#ports.rows.find(user.id, parent);
-    return row !== null && this.#ports.rows.shows(row.id, path)?.isDirectory === true;
+    const row = this.#deps.rows.find(user.id, parent);
+    return row !== null && this.#deps.rows.shows(row.id, path)?.isDirectory === true;
   }
 
   async #notListed(
@@ -365,17 +365,17 @@ export class Listings {
       return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
     }
     if (answer.status === 401) {
-      this.#ports.tokenRefused(token);
+      this.#deps.tokenRefused(token);
       return { kind: 'token_refused' };
     }
     if (answer.status === 429) return { kind: 'nas_busy' };
     if (answer.status >= 500) return { kind: 'cannot_ask' };
     if (path === '' || (answer.status !== 403 && answer.status !== 404)) {
-      this.#ports.rows.drop(user.id, path);
+      this.#deps.rows.drop(user.id, path);
       return { kind: 'not_found' };
     }
-    this.#ports.refusals.add(user.id, path);
-    await this.#ports.grants.refused(user, token, path);
+    this.#deps.refusals.add(user.id, path);
+    await this.#deps.grants.refused(user, token, path);
     return { kind: 'not_found' };
   }
 }

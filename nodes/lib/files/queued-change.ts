@@ -110,7 +110,7 @@ export interface Span {
   readonly before: number;
 }
 
-/** The queue as the files room sees it. Only ever asked for the caller's own. */
+/** The queue as the files module sees it. Only ever asked for the caller's own. */
 export interface PendingUploads {
   /** The newest undelivered version of each file this user queued right in this folder. */
   inFolder(userId: number, folder: string, within?: Span): readonly PendingUpload[];

@@ -154,7 +154,7 @@ function turnAway(message: ApiMessage, op: string): null {
   return null;
 }
 
-/** The part of the rooms that says who a flow may act as. */
+/** The part of the services that says who a flow may act as. */
 interface FlowActors {
   readonly accounts: { userNamed(username: string): User | null };
   readonly credentials: {
@@ -220,7 +220,7 @@ async function runFromFlow<Context extends FlowActors>(
 async function actorOf(
   owner: ReturnType<typeof ownerOf>,
   endpoint: Endpoint,
-  rooms: FlowActors,
+  services: FlowActors,
   as: string,
 ): Promise<Caller> {
   if (owner === 'request') {
@@ -228,15 +228,15 @@ async function actorOf(
   }
   if (as === '' && owner === 'pi') return THE_PI;
   if (as === '') throw new Error('This belongs to a user: name one in the node, under "as".');
-  const user = rooms.accounts.userNamed(as);
+  const user = services.accounts.userNamed(as);
   if (user === null) throw new Error(`No user ${as} has signed in through this Pi yet.`);
-  if (!rooms.credentials.holdsFor(user.id)) {
+  if (!services.credentials.holdsFor(user.id)) {
     throw new Error(`No credential of ${as} is stored, so nothing may be done as them.`);
   }
   if (endpoint.access === 'admin' && user.role !== 'admin') {
     throw new Error(`Only an admin may do this, and ${as} is none.`);
   }
-  const nasToken = await rooms.credentials.credentialFor(user.id);
+  const nasToken = await services.credentials.credentialFor(user.id);
   return { user, kind: nasToken === null ? 'pi' : 'nas', nasToken, scope: 'all' };
 }
 

@@ -1,6 +1,6 @@
 import { type Answer, plainAnswer, refuse, type RefusalCode } from '../http/http.ts';
 
-/** Why a room could not do what a caller wanted of the NAS. */
+/** Why a service could not do what a caller wanted of the NAS. */
 export type NasTrouble =
   | { readonly kind: 'bad_path'; readonly reason: string }
   | {

@@ -246,7 +246,7 @@ function answerForDisk(error: Error, message: ApiMessage, response: ServerRespon
 }
 
 function answerIfNobodyDoes(response: ServerResponse): void {
-  // A plain timer: the grace is for the flow engine's own turn, not for anything the rooms time.
+  // A plain timer: the grace is for the flow engine's own turn, not for anything the services time.
   setTimeout(() => {
     if (!canAnswer(response)) return;
     const { statusCode, payload, headers } = refuse('failed');

@@ -135,7 +135,7 @@ function discardRest(request: IncomingMessage, response: ServerResponse): void {
     clearTimeout(timer);
     response.end();
   };
-  // A plain timer: it bounds what a stranger may send, whatever the rooms' clock does.
+  // A plain timer: it bounds what a stranger may send, whatever the services' clock does.
   const timer = setTimeout(finish, DISCARD_MS);
   timer.unref();
   request.once('end', finish);

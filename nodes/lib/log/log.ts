@@ -1,5 +1,5 @@
 /**
- * Where a room tells its operator something. The lines are plain sentences; no secret, token,
+ * Where a module tells its operator something. The lines are plain sentences; no secret, token,
  * file name or machine path goes in (contract 1), a person's name only as `quoted` gives it. What
  * happens as a matter of course begins with its word: `start:`, `stop:`, `wake:`, `delivery:`,
  * `conflict:`, `sign-in:`.
@@ -20,7 +20,7 @@ export function errorKind(error: unknown): string {
   return 'code' in error ? String(error.code) : error.name;
 }
 
-/** Who wants to hear what a room has to tell. Each room has its own, of its own type. */
+/** Who wants to hear what a module has to tell. Each module has its own, of its own type. */
 export class Listeners<News> {
   readonly #log: Log;
   readonly #listeners = new Set<(news: News) => void>();

@@ -97,7 +97,7 @@ export interface NasUploadChannel {
   close(): void;
 }
 
-/** Every call the rooms make. No call throws for what a NAS or a network may do. */
+/** Every call the services make. No call throws for what a NAS or a network may do. */
 export interface NasClient {
   login(username: string, password: string): Promise<NasJson>;
   verifyTwoFactor(pendingToken: string, code: string): Promise<NasJson>;

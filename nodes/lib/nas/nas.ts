@@ -2,7 +2,7 @@ export { readNasJson } from './nas-calls.ts';
 export type { NasNews } from './presence.ts';
 export type { NasApi, NasClient, NasJson } from './nas-client.ts';
 export type { NasExchange } from './nas-client.ts';
-export { NasRoom } from './nas-room.ts';
+export { NasService } from './nas-service.ts';
 export type { NasSocket } from './nas-transport.ts';
 export { readNeighbourFile } from './server-profile.ts';
 export type { NasPresence, NasState, NasWake, WakeCause } from './presence.ts';

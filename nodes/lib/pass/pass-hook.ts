@@ -47,7 +47,7 @@ export type PassBefore =
       readonly after?: (result: PassResult) => Answer | undefined | Promise<Answer | undefined>;
     };
 
-/** What another room has to do with requests that are passed on. */
+/** What another module has to do with requests that are passed on. */
 export interface PassHook {
   /** By method and segments alone. `with_body`: the body is read first, at most 64 KB of it. */
   concerns(address: Pick<PassRequest, 'method' | 'segments'>): boolean | 'with_body';

@@ -39,7 +39,7 @@ interface PassAsked {
 }
 
 export type PassOutcome =
-  /** Another room's answer in the place of the NAS's. */
+  /** Another module's answer in the place of the NAS's. */
   | { readonly kind: 'answer'; readonly answer: Answer }
   | { readonly kind: 'asleep' | 'needs_nas_token' | 'nas_bad_answer' | 'nas_busy' }
   /** The body is larger than what is read of it here. */
@@ -87,7 +87,7 @@ const NEEDS_NAS_TOKEN: PassOutcome = { kind: 'needs_nas_token' };
 /**
  * Everything below `/api` that the Pi does not answer itself, passed to the NAS as it streams, both
  * ways, with the caller's own token (contract 6). There is no list of known routes: what the NAS has
- * is the NAS's to say. Other rooms look at what passes by {@link PassHook}.
+ * is the NAS's to say. Other modules look at what passes by {@link PassHook}.
  */
 export class PassThrough {
   readonly #deps: PassDeps;
@@ -282,7 +282,7 @@ function isNothingToGiveOn(exchange: Response): boolean {
   return (isRedirect(exchange.status) && !BODILESS.has(exchange.status)) || isPage(exchange);
 }
 
-/** Reads an answer that another room wants to know, as far as it is small. */
+/** Reads an answer that another module wants to know, as far as it is small. */
 async function readFirst(
   { status, body, lengthBytes }: Response,
   hooks: RunningHooks,

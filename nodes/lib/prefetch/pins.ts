@@ -10,7 +10,7 @@ import {
 } from '../files/files.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
-import type { FetchFor } from './errands.ts';
+import type { FetchFor } from './background-scheduler.ts';
 
 /** A folder is asked for so that it is kept; what is in it is read from there. */
 const SHORTEST = { limit: 1, after: null };

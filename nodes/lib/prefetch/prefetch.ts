@@ -9,12 +9,12 @@ import {
   type Occasion,
 } from '../cache/cache.ts';
 import { type Files, parentOf, versionOf } from '../files/files.ts';
-import type { CallerNeed } from '../nas/nas-room.ts';
+import type { CallerNeed } from '../nas/nas-service.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { DepthRows } from './depth-rows.ts';
-import { BackgroundScheduler, FetchFor } from './errands.ts';
+import { BackgroundScheduler, FetchFor } from './background-scheduler.ts';
 import { PinScheduler, PinKeeper, type PinOutcome } from './pins.ts';
 
 export type { PinOutcome } from './pins.ts';
@@ -57,10 +57,10 @@ export class Prefetch {
   /** Folders that somebody wants here whatever is read; a new one by {@link pin}. */
   readonly pins: Omit<PinScheduler, 'pin'>;
   readonly #deps: PrefetchDeps;
-  readonly #errands: BackgroundScheduler;
+  readonly #scheduler: BackgroundScheduler;
   readonly #desk: NeighbourScheduler;
   readonly #pins: PinScheduler;
-  readonly #keeper: PinKeeper;
+  readonly #hooks: PinKeeper;
   readonly #running = new Set<'neighbours' | 'pins'>();
   readonly #unsubscribe: (() => void)[] = [];
 
@@ -69,22 +69,22 @@ export class Prefetch {
     const { clock, presence, need, files, background, userOf, tokenOf } = deps;
     // What nobody waits for takes no memory from what somebody waits for either.
     const isServingCallers = (): boolean => background.isServingCallers || deps.isShortOfMemory();
-    this.#errands = new BackgroundScheduler({ clock, presence, need, isServingCallers });
-    const errands = this.#errands;
-    const fetchFor = new FetchFor({ clock, errands, background, files, userOf, tokenOf });
+    this.#scheduler = new BackgroundScheduler({ clock, presence, need, isServingCallers });
+    const scheduler = this.#scheduler;
+    const fetchFor = new FetchFor({ clock, scheduler, background, files, userOf, tokenOf });
     const depths = new DepthRows(deps.store);
     this.#desk = new NeighbourScheduler({ fetchFor, depths, background, files, userOf });
     const { pins } = background;
-    this.#keeper = new PinKeeper({ pins, fetchFor, files, clock, userOf });
+    this.#hooks = new PinKeeper({ pins, fetchFor, files, clock, userOf });
     this.pins = this.#pins = new PinScheduler({ pins, files, presence });
   }
 
   start(): void {
     const { presence, background } = this.#deps;
-    this.#errands.start();
+    this.#scheduler.start();
     this.#unsubscribe.push(
       presence.onChange(({ awake }) => {
-        if (awake) this.#keeper.renew();
+        if (awake) this.#hooks.renew();
       }),
       background.onFirstUse((use) => {
         this.#desk.used(use);
@@ -95,12 +95,12 @@ export class Prefetch {
   /** Ends what runs. */
   async stop(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    await this.#errands.stop();
+    await this.#scheduler.stop();
   }
 
   /** The NAS just took a token of that user. */
   credentialArrived(userId: number): void {
-    this.#keeper.credentialArrived(userId);
+    this.#hooks.credentialArrived(userId);
   }
 
   /** A caller was given a file. */
@@ -112,7 +112,7 @@ export class Prefetch {
   /** A caller was shown a folder. */
   listed({ caller, path, auto, fromHere }: Doing): void {
     const { awake } = this.#deps.presence.state;
-    if (awake) this.#keeper.shown(caller.user.id, path);
+    if (awake) this.#hooks.shown(caller.user.id, path);
     if (auto) return;
     if (this.#needed(fromHere)) this.#desk.listed(caller.user.id, path);
   }
@@ -124,9 +124,9 @@ export class Prefetch {
 
   /** Looks through the pinned folders and fetches what is missing of them. */
   async keepPins(): Promise<void> {
-    this.#keeper.tidy();
+    this.#hooks.tidy();
     // Whoever browses goes first: they wait, a pin does not.
-    await this.#run('pins', () => this.#keeper.step());
+    await this.#run('pins', () => this.#hooks.step());
   }
 
   /** Files that still wait: beside what is being read (users), and of pins. */
@@ -160,7 +160,7 @@ export class Prefetch {
     if (this.#running.has(what)) return;
     this.#running.add(what);
     try {
-      while (this.#errands.isOpen && (await step()));
+      while (this.#scheduler.isOpen && (await step()));
     } finally {
       this.#running.delete(what);
     }

@@ -136,7 +136,7 @@ export class DataFolder {
 
   /**
    * Creates what is missing and takes the folder for this process. A damaged database is set aside,
-   * each for itself: what was accepted is told beside the queue's too, and the upload room rebuilds
+   * each for itself: what was accepted is told beside the queue's too, and the upload module rebuilds
    * it; the cache begins empty; of the energy's what can be read is taken over.
    * @param nowMs epoch ms, for the name of what is set aside
    * @throws DataFolderInUseError

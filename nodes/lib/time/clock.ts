@@ -2,7 +2,7 @@
 export type Cancel = () => void;
 
 /**
- * Time as the rooms see it. Backoff, leases, holds and sampling use the monotonic reading,
+ * Time as the services see it. Backoff, leases, holds and sampling use the monotonic reading,
  * because a Pi without a clock battery may see its wall clock jump by decades (contract 1, Time).
  */
 export interface Clock {

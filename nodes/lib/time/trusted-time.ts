@@ -273,56 +273,56 @@ export interface ClockProofs {
  * once wrong by years must not end the metering until that year comes.
  */
 export class ClockEvidence {
-  readonly #parts: ClockEvidenceDeps;
+  readonly #deps: ClockEvidenceDeps;
   #isBelieved = false;
   /** What the NAS told last, and when by the monotonic clock. */
   #nas: { readonly toldMs: number; readonly tickMs: number } | null = null;
 
-  constructor(parts: ClockEvidenceDeps) {
-    this.#parts = parts;
+  constructor(deps: ClockEvidenceDeps) {
+    this.#deps = deps;
   }
 
   /** Takes the `Date` of an answer of the NAS (RFC 9110); anything else is ignored. */
   heardFromNas(date: string): void {
     const toldMs = Date.parse(date);
     if (Number.isNaN(toldMs)) return;
-    this.#nas = { toldMs, tickMs: this.#parts.clock.monotonicMs() };
+    this.#nas = { toldMs, tickMs: this.#deps.clock.monotonicMs() };
   }
 
   /** Null while one of them is missing, or tells another time. */
   get proofs(): ClockProofs | null {
     const [aheadMs, nasMs] = [this.#aheadOfNasMs(), this.#nasMs()];
     if (aheadMs === null || nasMs === null || Math.abs(aheadMs) > PROOFS_AGREE_MS) return null;
-    if (!this.#parts.readMarks().isSynchronized) return null;
-    return { wallMs: this.#parts.clock.nowMs(), nasMs };
+    if (!this.#deps.readMarks().isSynchronized) return null;
+    return { wallMs: this.#deps.clock.nowMs(), nasMs };
   }
 
   /** Nobody set the wall clock, and the NAS tells an earlier time. */
   get isAhead(): boolean {
     const aheadMs = this.#aheadOfNasMs();
     const isFar = aheadMs !== null && aheadMs > PROOFS_AGREE_MS;
-    return isFar && !this.#parts.readMarks().isSynchronized;
+    return isFar && !this.#deps.readMarks().isSynchronized;
   }
 
   get isTrusted(): boolean {
-    if (this.#parts.isBehind()) return this.#isConfirmed() || this.#isPlausibleAtLast();
+    if (this.#deps.isBehind()) return this.#isConfirmed() || this.#isPlausibleAtLast();
     this.#isBelieved ||= this.#mayBelieve();
     return this.#isBelieved;
   }
 
   /** By something that knows the time of its own: then it is the floor that lies ahead. */
   #isConfirmed(): boolean {
-    return this.#parts.readMarks().isSynchronized || this.#doesNasAgree() === true;
+    return this.#deps.readMarks().isSynchronized || this.#doesNasAgree() === true;
   }
 
   #nasMs(): number | null {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     return this.#nas === null ? null : this.#nas.toldMs + clock.monotonicMs() - this.#nas.tickMs;
   }
 
   #aheadOfNasMs(): number | null {
     const nasMs = this.#nasMs();
-    return nasMs === null ? null : this.#parts.clock.nowMs() - nasMs;
+    return nasMs === null ? null : this.#deps.clock.nowMs() - nasMs;
   }
 
   #doesNasAgree(): boolean | null {
@@ -331,16 +331,16 @@ export class ClockEvidence {
   }
 
   #isPlausibleAtLast(): boolean {
-    const { clock, buildDateMs, readMarks } = this.#parts;
+    const { clock, buildDateMs, readMarks } = this.#deps;
     return clock.nowMs() >= buildDateMs && readMarks().uptimeMs >= LONGEST_DOUBT_MS;
   }
 
   #mayBelieve(): boolean {
-    const { isSynchronized, startsFromGuess, uptimeMs } = this.#parts.readMarks();
+    const { isSynchronized, startsFromGuess, uptimeMs } = this.#deps.readMarks();
     if (isSynchronized) return true;
     if (this.#doesNasAgree() ?? !startsFromGuess) return true;
     if (uptimeMs < LONGEST_DOUBT_MS) return false;
-    this.#parts.log.warn(
+    this.#deps.log.warn(
       'Nothing confirms the clock of this machine; energy is metered by it all the same. Check its network time.',
     );
     return true;

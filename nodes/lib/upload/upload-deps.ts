@@ -28,7 +28,7 @@ export type ShownEntry =
   /** No stored listing tells. */
   | { readonly kind: 'unknown' };
 
-/** The stored listings of the files room, per user. */
+/** The stored listings of the files module, per user. */
 export interface ShownListings {
   shows(userId: number, path: string): ShownEntry;
 }
@@ -146,7 +146,7 @@ export interface UploadDeps {
   readonly pendingDownloads: (userId: number | null) => number;
   /** For a NAS neither of whose addresses keeps a chunk session; null without that way. */
   readonly fallback: PlainUpload | null;
-  /** Files of the NAS changed at these paths through this room. */
+  /** Files of the NAS changed at these paths through this module. */
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
   /**
    * A queued change was carried out: everybody's listings, copies and queued rows up to `mark`, a

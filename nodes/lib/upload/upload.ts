@@ -89,7 +89,7 @@ export type Settled =
   | Refused;
 
 /**
- * The door of the room: uploads that are never lost. What {@link Upload.accept} has accepted is on
+ * The entry of the module: uploads that are never lost. What {@link Upload.accept} has accepted is on
  * the disk for good; the delivery brings it to the NAS as its own user, once and unharmed, and
  * overwrites nothing its sender had not seen.
  */
@@ -142,17 +142,17 @@ export class Upload {
     [this.#places, this.#listings] = [places, deps.listings];
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
     const shares = (this.#shares = new ShareRows(store));
-    const room = new UploadQuota({ ...deps, rows: shares });
-    this.admission = admissionOf(deps, { places, room, slots: this.#slots });
+    const quota = new UploadQuota({ ...deps, rows: shares });
+    this.admission = admissionOf(deps, { places, quota, slots: this.#slots });
     const intents = new Intents(deps);
     this.#branches = new Branches({ ...deps, ...changes, rows, places });
     const enqueue = new Enqueue({ ...deps, ...changes, rows, branches: this.#branches });
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log, news }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
-    const doors = { admission: this.admission, slots: this.#slots, room, publisher };
+    const doors = { admission: this.admission, slots: this.#slots, quota, publisher };
     this.#intake = new Intake({ ...deps, ...doors, incomingFolder });
-    const shared = { rows, recovery, intents, room, fileOf, news, ...changes };
+    const shared = { rows, recovery, intents, quota, fileOf, news, ...changes };
     const assembled = assembleDelivery(deps, shared);
     this.#delivery = assembled.delivery;
     this.#conflicts = assembled.conflicts;
@@ -437,7 +437,7 @@ function buildResumable(
   deps: UploadDeps,
   shared: {
     readonly admission: Admission;
-    readonly room: UploadQuota;
+    readonly quota: UploadQuota;
     readonly publisher: Publisher;
     readonly slots: BodySlots;
   },
@@ -450,9 +450,9 @@ function buildResumable(
 
 function admissionOf(
   { maxFileBytes, mayWrite, listings }: UploadDeps,
-  shared: { readonly places: PlaceRows; readonly room: UploadQuota; readonly slots: BodySlots },
+  shared: { readonly places: PlaceRows; readonly quota: UploadQuota; readonly slots: BodySlots },
 ): Admission {
   const isFile = (userId: number, path: string): boolean =>
     listings.shows(userId, path).kind === 'file' || shared.places.isFileQueued(userId, path);
-  return new Admission(maxFileBytes, mayWrite, shared.room, shared.slots, isFile);
+  return new Admission(maxFileBytes, mayWrite, shared.quota, shared.slots, isFile);
 }

@@ -44,7 +44,7 @@ interface Speaking {
   error(line: string): void;
 }
 
-/** What a room has to say, in the log of the Node-RED it runs in. */
+/** What a module has to say, in the log of the Node-RED it runs in. */
 export function logOf(node: Speaking): Log {
   return {
     debug: (line) => {

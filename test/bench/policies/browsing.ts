@@ -82,13 +82,13 @@ function linesOf(file: string): string[] {
 /** Plays reads against a cache in front of a NAS that sleeps, without fetching anything ahead. */
 export function browseWithout(reads: readonly Read[], policy: Policy): Browsed {
   const nas = new SleepingNas();
-  const tally = new Hits();
+  const counters = new Hits();
   for (const { atSeconds, key, sizeBytes } of reads) {
     const hit = policy.use({ key, sizeBytes, nextUse: Infinity });
-    tally.count(hit, sizeBytes);
+    counters.count(hit, sizeBytes);
     if (!hit) nas.give(atSeconds, sizeBytes);
   }
-  return { ...tally.ratios(), nasWakes: nas.wakes, nasBytes: nas.bytes, usedRatio: 1 };
+  return { ...counters.ratios(), nasWakes: nas.wakes, nasBytes: nas.bytes, usedRatio: 1 };
 }
 
 /** The same with our own cache, which fetches neighbours while the NAS is awake anyway. */
@@ -99,12 +99,12 @@ export function browseAhead(
 ): Browsed {
   const cache = new BaluPiPolicy(limitBytes);
   const nas = new SleepingNas();
-  const tally = new Hits();
+  const counters = new Hits();
   const ahead = new Ahead();
   let last: { readonly folder: number; readonly key: number } | null = null;
   for (const { atSeconds, key, sizeBytes } of reads) {
     const hit = cache.use({ key, sizeBytes });
-    tally.count(hit, sizeBytes);
+    counters.count(hit, sizeBytes);
     if (hit) {
       ahead.read(key, sizeBytes);
       nas.look(atSeconds);
@@ -132,7 +132,7 @@ export function browseAhead(
     last = { folder, key };
   }
   const { wakes: nasWakes, bytes: nasBytes } = nas;
-  return { ...tally.ratios(), nasWakes, nasBytes, usedRatio: ahead.usedRatio };
+  return { ...counters.ratios(), nasWakes, nasBytes, usedRatio: ahead.usedRatio };
 }
 
 class Hits {

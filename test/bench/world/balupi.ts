@@ -24,7 +24,7 @@ export function startServingRoom(
   workFolder: string,
   mode: 'from-memory' | 'from-disk' = 'from-memory',
 ): Promise<Target> {
-  return startServer('serving room alone', 'serving-room-process', [files, workFolder, mode]);
+  return startServer('cache alone', 'serving-room-process', [files, workFolder, mode]);
 }
 
 /** A bare `node:http` server in a process of its own. */

@@ -8,8 +8,8 @@ import type { Target } from './target.ts';
 
 export const NGINX = 'nginx sendfile';
 export const BARE = 'bare node:http, one buffer';
-export const ROOM = 'serving room alone';
-export const ROOM_FROM_DISK = 'serving room alone, from disk';
+export const ROOM = 'cache alone';
+export const ROOM_FROM_DISK = 'cache alone, from disk';
 export const WHOLE = 'BaluPi, whole';
 export const BEHIND_NGINX = 'BaluPi behind nginx (ACCEL)';
 export const FASTAPI = 'FastAPI FileResponse';
@@ -26,7 +26,11 @@ export async function startServingTargets(
   targets.push({ ...(await startBareNode(world.files)), name: BARE });
   const room = await startServingRoom(world.files, world.workFolder('room'));
   targets.push({ ...room, name: ROOM });
-  const fromDisk = await startServingRoom(world.files, world.workFolder('room-disk'), 'from-disk');
+  const fromDisk = await startServingRoom(
+    world.files,
+    world.workFolder('module-disk'),
+    'from-disk',
+  );
   targets.push({ ...fromDisk, name: ROOM_FROM_DISK });
   const work = world.workFolder('balupi');
   const balupi = await BaluPiProcess.start(world.nas, work, {

@@ -179,7 +179,7 @@ describe('a person', () => {
       assert.equal(await verdict(stage.nas.token('carol')), 'carol');
     });
 
-    it('is told of again after a power cut, until every room has done its part', async () => {
+    it('is told of again after a power cut, until every service has done its part', async () => {
       await stage.login('alice', 'alice-password');
       stage.accounts.onReplaced(() => {
         throw new Error('The power goes here.');

@@ -21,7 +21,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const NO_LOG = { error: () => undefined, warn: () => undefined, info: () => undefined };
 
-/** A house whose rooms tell what a test says. */
+/** A house whose services tell what a test says. */
 class House {
   readonly clock = new ManualClock();
   readonly online = new Map<string, boolean>();

@@ -27,7 +27,7 @@ export interface Got {
 
 const MB = 1024 * 1024;
 
-/** Files and cache rooms behind a plain HTTP server, over a fake NAS. */
+/** Files and cache services behind a plain HTTP server, over a fake NAS. */
 export class CacheBench {
   readonly folder: string;
   readonly nas = new FakeFileNas();
@@ -73,7 +73,7 @@ export class CacheBench {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
   }
 
-  /** New rooms over the same folder, as after the process died. */
+  /** New services over the same folder, as after the process died. */
   async reopen(): Promise<void> {
     const common = {
       store: this.store,

@@ -16,7 +16,7 @@ describe('What is kept of a place that changed', () => {
     await bench.close();
   });
 
-  /** Moves a file of the NAS, and tells both rooms. */
+  /** Moves a file of the NAS, and tells both services. */
   async function moved(from: string, to: string): Promise<void> {
     for (const [path, file] of [...bench.nas.files]) {
       if (path !== from && !path.startsWith(`${from}/`)) continue;

@@ -101,7 +101,7 @@ describe('The slow check', function () {
     await bench.reopen();
     assert.equal((await bench.cache.check()).damaged, 0);
     flip(hot ?? '', 1);
-    // New rooms over the same folder, and nobody stopped the old ones.
+    // New services over the same folder, and nobody stopped the old ones.
     await bench.reopen();
     const report = await bench.cache.check();
     assert.ok(report.checked >= 31);

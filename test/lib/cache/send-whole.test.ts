@@ -60,9 +60,9 @@ describe('Sending a file that is all there', () => {
     await fc.assert(
       fc.asyncProperty(stretch, warmth, fc.nat(10), async ([one, other], warm, most) => {
         const range = { first: Math.min(one, other), last: Math.max(one, other) };
-        const [outlet, buffers] = [new SlowOutlet(), pool(most)];
-        assert.equal(await sendWhole(outlet, reader(warm), range, buffers), true);
-        const sent = Buffer.concat(outlet.taken);
+        const [writer, buffers] = [new SlowOutlet(), pool(most)];
+        assert.equal(await sendWhole(writer, reader(warm), range, buffers), true);
+        const sent = Buffer.concat(writer.taken);
         assert.ok(sent.equals(BYTES.subarray(range.first, range.last + 1)));
         assert.equal(buffers.out.size, 0);
       }),
@@ -90,9 +90,9 @@ describe('Sending a file that is all there', () => {
       }
     };
     const counting = count();
-    const outlet = { writeAll: () => Promise.resolve(true) };
+    const writer = { writeAll: () => Promise.resolve(true) };
     const warm = Array.from({ length: 10 }, () => true);
-    await sendWhole(outlet, reader(warm), { first: 0, last: SIZE - 1 }, pool(16));
+    await sendWhole(writer, reader(warm), { first: 0, last: SIZE - 1 }, pool(16));
     isOver = true;
     await counting;
     assert.ok(turns >= 2, `${turns} turns`);

@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 describe('Counting what the cache did', () => {
   let store: Store;
   let clock: ManualClock;
-  let tally: CacheCounters;
+  let counters: CacheCounters;
   let isProved = true;
 
   function opened(): CacheCounters {
@@ -25,7 +25,7 @@ describe('Counting what the cache did', () => {
   beforeEach(() => {
     store = openStore(':memory:');
     clock = new ManualClock(Date.parse('2026-02-22T12:00:00Z'));
-    tally = opened();
+    counters = opened();
   });
 
   afterEach(() => {
@@ -35,60 +35,60 @@ describe('Counting what the cache did', () => {
   describe('of wakes avoided', () => {
     it('counts requests that one waking would have served as one', async () => {
       for (let minute = 0; minute < 40; minute += 10) {
-        tally.spared();
+        counters.spared();
         await clock.advance(10 * MINUTE_MS);
       }
-      assert.equal(tally.totals().nasWakesAvoided, 1);
+      assert.equal(counters.totals().nasWakesAvoided, 1);
     });
 
     it('counts another after 15 minutes without any', async () => {
-      tally.spared();
+      counters.spared();
       await clock.advance(15 * MINUTE_MS - 1);
-      tally.spared();
+      counters.spared();
       await clock.advance(15 * MINUTE_MS);
-      tally.spared();
-      assert.equal(tally.totals().nasWakesAvoided, 2);
+      counters.spared();
+      assert.equal(counters.totals().nasWakesAvoided, 2);
     });
 
     it('does not begin anew with a restart', async () => {
-      tally.spared();
-      tally.flush();
+      counters.spared();
+      counters.flush();
       await clock.advance(5 * MINUTE_MS);
-      tally = opened();
-      tally.spared();
-      assert.equal(tally.totals().nasWakesAvoided, 1);
+      counters = opened();
+      counters.spared();
+      assert.equal(counters.totals().nasWakesAvoided, 1);
     });
 
     it('counts no read of an awake NAS', () => {
-      tally.hit(1, 10, 0);
-      assert.equal(tally.totals().nasWakesAvoided, 0);
+      counters.hit(1, 10, 0);
+      assert.equal(counters.totals().nasWakesAvoided, 0);
     });
   });
 
   describe('by day', () => {
     it('forgets the oldest only while the time is proved', async () => {
       isProved = false;
-      tally.miss(30);
-      tally.flush();
+      counters.miss(30);
+      counters.flush();
       await clock.advance(401 * DAY_MS);
-      tally.miss(30);
-      tally.flush();
+      counters.miss(30);
+      counters.flush();
       const count = (): unknown =>
         store.prepare('SELECT count(*) AS n FROM cache_days').get()?.['n'];
       assert.equal(count(), 2);
       isProved = true;
-      tally.miss(30);
-      tally.flush();
+      counters.miss(30);
+      counters.flush();
       assert.equal(count(), 1);
     });
 
     it('begins a day at midnight of the time zone, and keeps days over a restart', async () => {
-      tally.hit(1, 10, clock.nowMs());
-      tally.miss(30);
+      counters.hit(1, 10, clock.nowMs());
+      counters.miss(30);
       await clock.advance(11 * 60 * MINUTE_MS + 1); // 23:00 UTC is midnight in Berlin
-      tally.hit(1, 5, 0);
-      tally.prefetched(7);
-      tally.flush();
+      counters.hit(1, 5, 0);
+      counters.prefetched(7);
+      counters.flush();
       const { today, days } = opened().days(30);
       assert.equal(today, '2026-02-23');
       assert.deepEqual(
@@ -104,9 +104,9 @@ describe('Counting what the cache did', () => {
     });
 
     it('shows every day asked for, oldest first, with its ratios', () => {
-      tally.hit(1, 75, clock.nowMs());
-      tally.miss(25);
-      const { today, days } = tally.days(3);
+      counters.hit(1, 75, clock.nowMs());
+      counters.miss(25);
+      const { today, days } = counters.days(3);
       const wire = wireDays(days, today, 3);
       assert.deepEqual(
         wire.days.map(({ date, hits, byte_hit_rate_percent }) => [
@@ -123,15 +123,15 @@ describe('Counting what the cache did', () => {
     });
 
     it('forgets days after 400', async () => {
-      tally.miss(1);
-      tally.flush();
+      counters.miss(1);
+      counters.flush();
       await clock.advance(399 * DAY_MS);
-      tally.miss(1);
-      tally.flush();
-      assert.equal(tally.days(1000).days.length, 2);
+      counters.miss(1);
+      counters.flush();
+      assert.equal(counters.days(1000).days.length, 2);
       await clock.advance(DAY_MS);
-      tally.miss(1);
-      assert.equal(tally.days(1000).days.length, 2);
+      counters.miss(1);
+      assert.equal(counters.days(1000).days.length, 2);
     });
   });
 });

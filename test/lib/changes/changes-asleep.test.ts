@@ -3,7 +3,7 @@ import { ChangesAsleep } from '../../../nodes/lib/changes/changes-asleep.ts';
 import type { PassRequest } from '../../../nodes/lib/pass/pass-hook.ts';
 import type { ChangeTaken } from '../../../nodes/lib/upload/changes/change-queue.ts';
 import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
-import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-rooms.ts';
+import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-services.ts';
 
 describe('a change on its way to the NAS', () => {
   let isAwake: boolean;

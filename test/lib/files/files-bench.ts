@@ -9,7 +9,7 @@ import { Store } from '../../../nodes/lib/store/store.ts';
 import { FakeFileNas } from '../../fakes/file-nas.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
-/** The files room over a fake NAS, a real SQLite file and a clock that a test moves. */
+/** The files module over a fake NAS, a real SQLite file and a clock that a test moves. */
 export class FilesBench {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-files-'));
   readonly nas = new FakeFileNas();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Arrival } from '../../../nodes/lib/nas/nas-room.ts';
+import { Arrival } from '../../../nodes/lib/nas/nas-service.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 describe('A NAS that said hello', () => {

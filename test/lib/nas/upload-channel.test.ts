@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
 import { NasCallError, type NasJson } from '../../../nodes/lib/nas/nas-client.ts';
-import { DirectAddress } from '../../../nodes/lib/nas/nas-room.ts';
+import { DirectAddress } from '../../../nodes/lib/nas/nas-service.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { clientFor, type ClientRig } from './client-rig.ts';
 import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';

@@ -10,7 +10,7 @@ import {
 } from '../../../nodes/lib/nas/nas-client.ts';
 import type { PassHook, PassResult } from '../../../nodes/lib/pass/pass-hook.ts';
 import { type PassOutcome, PassThrough } from '../../../nodes/lib/pass/pass.ts';
-import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-rooms.ts';
+import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-services.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const PI_TOKEN = { ...ALICE, kind: 'pi', nasToken: null } as const;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { DepthRows } from '../../../nodes/lib/prefetch/depth-rows.ts';
-import { NEED_LASTS_MS } from '../../../nodes/lib/prefetch/errands.ts';
+import { NEED_LASTS_MS } from '../../../nodes/lib/prefetch/background-scheduler.ts';
 import { streamOf } from '../../fakes/file-nas.ts';
 import { MINUTE_MS, PrefetchBench } from './prefetch-bench.ts';
 

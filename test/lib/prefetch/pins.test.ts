@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { Pin } from '../../../nodes/lib/cache/cache.ts';
-import { NEED_LASTS_MS } from '../../../nodes/lib/prefetch/errands.ts';
+import { NEED_LASTS_MS } from '../../../nodes/lib/prefetch/background-scheduler.ts';
 import { streamOf } from '../../fakes/file-nas.ts';
 import { MINUTE_MS, PrefetchBench } from './prefetch-bench.ts';
 

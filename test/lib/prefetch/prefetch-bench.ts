@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Caller, User } from '../../../nodes/lib/accounts/caller.ts';
-import { CallerNeed } from '../../../nodes/lib/nas/nas-room.ts';
+import { CallerNeed } from '../../../nodes/lib/nas/nas-service.ts';
 import type { NasState } from '../../../nodes/lib/nas/presence.ts';
 import { Prefetch } from '../../../nodes/lib/prefetch/prefetch.ts';
 import { CacheBench } from '../cache/cache-bench.ts';
@@ -8,7 +8,7 @@ import { CacheBench } from '../cache/cache-bench.ts';
 export const MB = 1_000_000;
 export const MINUTE_MS = 60_000;
 
-/** The prefetch room over real files and cache rooms, a fake NAS and a clock that a test moves. */
+/** The prefetch room over real files and cache modules, a fake NAS and a clock that a test moves. */
 export class PrefetchBench extends CacheBench {
   readonly need = new CallerNeed(this.clock);
   readonly tokens = new Map<number, string>();

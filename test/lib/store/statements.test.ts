@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mock } from 'node:test';
-import { House } from '../../../compose.ts';
+import { App } from '../../../compose.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { readSettings } from '../../../settings.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -25,7 +25,7 @@ describe('The statements of a house', () => {
       BALUPI_SECRET_KEY: 'a secret of thirty-two characters',
     });
     assert.ok(read.kind === 'settings');
-    const house = new House({
+    const house = new App({
       settings: read.settings,
       clock: new ManualClock(Date.parse('2026-07-01T12:00:00Z')),
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },

@@ -7,7 +7,7 @@ import { ALICE, House } from './house.ts';
 /** What a user sees of a folder and all below it: a hash for a file, null for a folder. */
 export type SeenTree = ReadonlyMap<string, string | null>;
 
-/** A {@link House} whose uploads meet the files room, so that what users see is what they change. */
+/** A {@link House} whose uploads meet the files module, so that what users see is what they change. */
 export class TreeHouse {
   readonly house: House;
   readonly #over: Partial<UploadDeps>;

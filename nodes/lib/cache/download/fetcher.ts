@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FileVersion, LocatedFile } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
 import { isSegmented } from '../entries/segment-rows.ts';
-import type { Room } from '../entries/space.ts';
+import type { CacheSpace } from '../entries/space.ts';
 import type { CachePolicy } from '../policy/policy.ts';
 import type { BufferPool } from '../serve/extent.ts';
 import { growingSource } from '../serve/follow.ts';
@@ -32,9 +32,9 @@ export interface FetcherDeps {
   readonly downloads: Downloads;
   readonly kept: KeptEntries;
   readonly touches: SegmentTouches;
-  readonly room: Room;
+  readonly space: CacheSpace;
   readonly policy: Pick<CachePolicy, 'used'>;
-  readonly tally: CacheCounters;
+  readonly counters: CacheCounters;
   readonly pool: BufferPool;
   readonly clock: Pick<Clock, 'nowMs'>;
 }
@@ -79,7 +79,7 @@ export class Fetcher {
 
   #counted(outcome: Exclude<Answered, { kind: 'changed' }>): FetchOutcome {
     if (outcome.kind !== 'answered') return outcome;
-    this.#deps.tally.miss(outcome.plan.fileBytes);
+    this.#deps.counters.miss(outcome.plan.fileBytes);
     const label = outcome.plan.headers['X-Balupi-Cache'] as CacheLabel;
     return { kind: 'answered', label, whole: outcome.whole };
   }
@@ -128,11 +128,11 @@ export class Fetcher {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answered | { readonly kind: 'no_storage' }> {
-    const { downloads, room, kept } = this.#deps;
+    const { downloads, space, kept } = this.#deps;
     const { path, mimeType, ownerId } = file;
     // No await from here until it is joined: one download a version.
     const running = downloads.find(path, version);
-    if (running === null && version.sizeBytes > room.limitBytes()) {
+    if (running === null && version.sizeBytes > space.limitBytes()) {
       return Promise.resolve({ kind: 'no_storage' });
     }
     const download = running ?? downloads.start(origin, { path, version, mimeType, ownerId });
@@ -165,7 +165,7 @@ export class Fetcher {
       used: (segmentId) => {
         touches.used(segmentId);
       },
-      past: (outlet, rest) => sendFromOrigin(outlet, reader.origin, rest, download.version, etag),
+      past: (writer, rest) => sendFromOrigin(writer, reader.origin, rest, download.version, etag),
     });
   }
 }

@@ -173,16 +173,16 @@ class PartialSegments {
 
   async #make(number: number): Promise<PartialSegment | null> {
     const sizeBytes = this.#layout.bytesOf(number);
-    const room = await this.#deps.reserve(this.#target, sizeBytes);
-    if (room === null) return null;
-    if (room.isPassing) this.#passing();
+    const reservation = await this.#deps.reserve(this.#target, sizeBytes);
+    if (reservation === null) return null;
+    if (reservation.isPassing) this.#passing();
     try {
       const temp = await this.#deps.blobs.createTemp();
-      const segment = new PartialSegment(this.#deps.blobs, temp, room, number, sizeBytes);
+      const segment = new PartialSegment(this.#deps.blobs, temp, reservation, number, sizeBytes);
       this.#segments.set(number, segment);
       return segment;
     } catch (error) {
-      room.release();
+      reservation.release();
       throw error;
     }
   }
@@ -201,20 +201,20 @@ export class PartialSegment {
   readonly sizeBytes: number;
   readonly #blobs: BlobStore;
   readonly #temp: TempFile;
-  readonly #room: Reservation;
+  readonly #reservation: Reservation;
   readonly #spans = new Spans();
   #users = 1;
 
   constructor(
     blobs: BlobStore,
     temp: TempFile,
-    room: Reservation,
+    reservation: Reservation,
     number: number,
     sizeBytes: number,
   ) {
     this.#blobs = blobs;
     this.#temp = temp;
-    this.#room = room;
+    this.#reservation = reservation;
     this.number = number;
     this.sizeBytes = sizeBytes;
   }
@@ -238,7 +238,7 @@ export class PartialSegment {
     while (done < chunk.length)
       done += await writeSome(this.fd, chunk.subarray(done), offset + done);
     this.#spans.add(offset, offset + chunk.length);
-    this.#room.wroteBytes(this.#spans.totalBytes);
+    this.#reservation.wroteBytes(this.#spans.totalBytes);
   }
 
   /** Puts a full segment on the disk for good. */
@@ -262,7 +262,7 @@ export class PartialSegment {
 
   /** It counts as a copy, or never will. */
   releaseRoom(): void {
-    this.#room.release();
+    this.#reservation.release();
   }
 
   retain(): void {
@@ -273,7 +273,7 @@ export class PartialSegment {
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
-    this.#room.release();
+    this.#reservation.release();
     await this.#blobs.dropTemp(this.#temp);
   }
 }

@@ -17,7 +17,7 @@ interface DiskSpace {
   readonly freeBytes: number;
 }
 
-interface RoomDeps {
+interface SpaceDeps {
   readonly copies: EntryRows;
   readonly segments: SegmentRows;
   readonly policy: Pick<CachePolicy, 'admits'>;
@@ -54,12 +54,12 @@ interface Held {
  * How much the cache may hold, and what must go for more. Room is held before a byte is written,
  * so that the limit is not passed even while many downloads run.
  */
-export class Room {
-  readonly #deps: RoomDeps;
+export class CacheSpace {
+  readonly #deps: SpaceDeps;
   readonly #reserved = new Map<symbol, Held>();
   #evicting: Promise<unknown> = Promise.resolve();
 
-  constructor(deps: RoomDeps) {
+  constructor(deps: SpaceDeps) {
     this.#deps = deps;
   }
 
@@ -196,11 +196,11 @@ interface Candidate extends Omit<Victim, 'id'> {
 
 /** Whole copies and single segments, what is worth least first and what is pinned last. */
 class Candidates {
-  readonly #deps: Pick<RoomDeps, 'copies' | 'segments'>;
+  readonly #deps: Pick<SpaceDeps, 'copies' | 'segments'>;
   #copy: Victim | null;
   #segment: ReturnType<SegmentRows['lowest']>;
 
-  constructor(deps: Pick<RoomDeps, 'copies' | 'segments'>) {
+  constructor(deps: Pick<SpaceDeps, 'copies' | 'segments'>) {
     this.#deps = deps;
     this.#copy = deps.copies.lowest(null);
     this.#segment = deps.segments.lowest(null);

@@ -9,7 +9,7 @@ import type { Reader } from '../download/ranges.ts';
 import { type EntryRows, holds } from '../entries/entry-rows.ts';
 import type { EntryStore } from '../entries/entry-store.ts';
 import { isSegmented } from '../entries/segment-rows.ts';
-import type { CacheDeps, Room } from '../entries/space.ts';
+import type { CacheDeps, CacheSpace } from '../entries/space.ts';
 import { Holdings, Pins } from '../pins/pins.ts';
 import type { CountedDay } from '../stats/stats-rows.ts';
 import type { CacheCounters } from '../stats/stats.ts';
@@ -21,8 +21,8 @@ interface BackgroundDeps {
   readonly downloads: Downloads;
   readonly entries: EntryStore;
   readonly fetcher: Fetcher;
-  readonly room: Room;
-  readonly tally: CacheCounters;
+  readonly space: CacheSpace;
+  readonly counters: CacheCounters;
 }
 
 /** What the cache does that no caller waits for, and what it counts over days. */
@@ -35,13 +35,13 @@ export class Background {
 
   constructor(deps: BackgroundDeps) {
     this.#deps = deps;
-    const { downloads, entries, copies, tally, room } = deps;
+    const { downloads, entries, copies, counters, space } = deps;
     const { store, clock } = deps.cache;
-    const limitBytes = (): number => room.limitBytes();
-    const capacityBytes = (): number => room.capacityBytes();
+    const limitBytes = (): number => space.limitBytes();
+    const capacityBytes = (): number => space.capacityBytes();
     this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
     this.holdings = new Holdings({ store, clock });
-    this.#ahead = new Ahead({ store, downloads, entries, copies, tally, limitBytes });
+    this.#ahead = new Ahead({ store, downloads, entries, copies, counters, limitBytes });
   }
 
   /** Whether the NAS gives bytes to a caller at this moment. */
@@ -51,7 +51,7 @@ export class Background {
 
   /** What the copies are kept below, in bytes. */
   limitBytes(): number {
-    return this.#deps.room.limitBytes();
+    return this.#deps.space.limitBytes();
   }
 
   /** Whether this version of a file is here or on its way. */
@@ -84,12 +84,12 @@ export class Background {
 
   /** A request that would have needed the NAS was answered from here while it slept. */
   spared(): void {
-    this.#deps.tally.spared();
+    this.#deps.counters.spared();
   }
 
   /** Calls back when a copy fetched ahead is read for the first time. Returns how to stop that. */
   onFirstUse(listener: (use: FirstUse) => void): () => void {
-    return this.#deps.tally.onFirstUse(listener);
+    return this.#deps.counters.onFirstUse(listener);
   }
 
   /**
@@ -97,7 +97,7 @@ export class Background {
    * on which nothing happened are left out.
    */
   days(count: number): { readonly today: string; readonly days: readonly CountedDay[] } {
-    return this.#deps.tally.days(count);
+    return this.#deps.counters.days(count);
   }
 }
 
@@ -126,7 +126,7 @@ interface AheadDeps {
   readonly downloads: Downloads;
   readonly entries: EntryStore;
   readonly copies: EntryRows;
-  readonly tally: CacheCounters;
+  readonly counters: CacheCounters;
   readonly limitBytes: () => number;
 }
 
@@ -192,7 +192,7 @@ class Ahead {
     if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
     if (occasion !== null && !wasRead) {
       this.#rows.mark(path, occasion);
-      this.#deps.tally.prefetched(version.sizeBytes);
+      this.#deps.counters.prefetched(version.sizeBytes);
     }
     return { kind: 'kept', usedMeanwhile: wasRead };
   }

@@ -31,16 +31,16 @@ const CUT: SendOutcome = { kind: 'cut' };
 
 /** Sends part of a file: one that is all there, or one that still grows. */
 export async function sendExtent(
-  outlet: ResponseWriter,
+  writer: ResponseWriter,
   extent: Extent,
   range: ByteRange,
   pool: BufferPool,
 ): Promise<SendOutcome> {
-  outlet.whenClosed(() => {
+  writer.whenClosed(() => {
     extent.cancel();
   });
-  if (extent.read === undefined) return sendGrowing(outlet, extent, range, pool);
-  return (await sendWhole(outlet, extent.read, range, pool)) ? { kind: 'sent' } : CUT;
+  if (extent.read === undefined) return sendGrowing(writer, extent, range, pool);
+  return (await sendWhole(writer, extent.read, range, pool)) ? { kind: 'sent' } : CUT;
 }
 
 /**
@@ -48,7 +48,7 @@ export async function sendExtent(
  * the work per CPU second of a pipe for small files, half more for large).
  */
 async function sendGrowing(
-  outlet: ResponseWriter,
+  writer: ResponseWriter,
   extent: Extent,
   range: ByteRange,
   pool: BufferPool,
@@ -60,13 +60,13 @@ async function sendGrowing(
     for (let turn = 0; position <= range.last; turn += 1) {
       const upto = await extent.available(position);
       if (upto.kind === 'unstored') return (await writing) ? { ...upto, position } : CUT;
-      if (upto.kind === 'cut' || !outlet.isOpen) return CUT;
+      if (upto.kind === 'cut' || !writer.isOpen) return CUT;
       const buffer = turn % 2 === 0 ? front : back;
       const wanted = Math.min(buffer.length, range.last + 1 - position, upto.bytes - position);
       const count = await readLater(extent.fd, buffer, wanted, position);
       // A file shorter than its row: what is missing must not look like the end.
       if (count === 0 || !(await writing)) return CUT;
-      writing = outlet.write(count === buffer.length ? buffer : buffer.subarray(0, count));
+      writing = writer.write(count === buffer.length ? buffer : buffer.subarray(0, count));
       position += count;
     }
     return (await writing) ? { kind: 'sent' } : CUT;
@@ -107,7 +107,7 @@ const MOST_AT_ONCE = 4;
  * @returns false where the caller is gone, or the file is shorter than it should be
  */
 export async function sendWhole(
-  outlet: Pick<ResponseWriter, 'writeAll'>,
+  writer: Pick<ResponseWriter, 'writeAll'>,
   read: ReadAt,
   range: ByteRange,
   pool: BufferPool,
@@ -120,7 +120,7 @@ export async function sendWhole(
       const batch = await sending.next();
       // A file shorter than its row: what is missing must not look like the end.
       if (batch === null || !(await writing)) return false;
-      writing = outlet.writeAll(batch);
+      writing = writer.writeAll(batch);
       if (!sending.overlaps && !sending.isDone) await nextTurn();
     }
     return await writing;

@@ -22,13 +22,13 @@ export function keptSource(
   pool: BufferPool,
 ): PartSource {
   return {
-    send: async (outlet, range) => {
+    send: async (writer, range) => {
       let position = range.first;
       while (position <= range.last) {
         const segment = await open(layout.at(position));
         if (segment === null) return false;
         const stretch = { first: position, last: Math.min(range.last, segment.end - 1) };
-        const outcome = await sendSegment(outlet, segment, wholeSegment(segment), stretch, pool);
+        const outcome = await sendSegment(writer, segment, wholeSegment(segment), stretch, pool);
         if (outcome.kind !== 'sent') return false;
         position = segment.end;
       }
@@ -43,7 +43,7 @@ interface FollowDeps {
   /** A kept segment was read. */
   readonly used: (segmentId: number) => void;
   /** Sends a stretch from the NAS, where the disk takes no more. */
-  readonly past: (outlet: ResponseWriter, rest: ByteRange) => Promise<boolean>;
+  readonly past: (writer: ResponseWriter, rest: ByteRange) => Promise<boolean>;
 }
 
 /**
@@ -52,25 +52,25 @@ interface FollowDeps {
  */
 export function growingSource(download: Download, reader: Reader, deps: FollowDeps): PartSource {
   return {
-    send: async (outlet, range) => {
+    send: async (writer, range) => {
       const { first, last } = range;
       reader.position = first;
       reader.last = last;
       const isKept = download.here.isKept(first, last);
       const freeLast = isKept ? last : last - 1;
-      let outcome = await follow(outlet, download, reader, { first, last: freeLast }, deps);
+      let outcome = await follow(writer, download, reader, { first, last: freeLast }, deps);
       if (outcome.kind === 'sent' && !isKept) {
         if (!(await download.mayEnd(reader, last))) return false;
-        outcome = await follow(outlet, download, reader, { first: last, last }, deps);
+        outcome = await follow(writer, download, reader, { first: last, last }, deps);
       }
       if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
-      return deps.past(outlet, { first: outcome.position, last });
+      return deps.past(writer, { first: outcome.position, last });
     },
   };
 }
 
 async function follow(
-  outlet: ResponseWriter,
+  writer: ResponseWriter,
   download: Download,
   reader: Reader,
   range: ByteRange,
@@ -79,7 +79,7 @@ async function follow(
   let position = range.first;
   while (position <= range.last) {
     reader.position = position;
-    outlet.whenClosed(() => {
+    writer.whenClosed(() => {
       download.here.arrivals.cancel(reader);
     });
     const segment = await download.open(reader, position);
@@ -89,7 +89,7 @@ async function follow(
     const stretch = { first: position, last: Math.min(range.last, segment.end - 1) };
     const extent =
       segment.id === null ? growingSegment(download, reader, segment) : wholeSegment(segment);
-    const outcome = await sendSegment(outlet, segment, extent, stretch, pool);
+    const outcome = await sendSegment(writer, segment, extent, stretch, pool);
     if (outcome.kind !== 'sent') return outcome;
     position = stretch.last + 1;
   }
@@ -98,7 +98,7 @@ async function follow(
 
 /** Sends part of a segment and closes it. @param stretch in positions of the file, as the outcome */
 async function sendSegment(
-  outlet: ResponseWriter,
+  writer: ResponseWriter,
   segment: OpenSegment,
   extent: Extent,
   stretch: ByteRange,
@@ -106,7 +106,7 @@ async function sendSegment(
 ): Promise<SendOutcome> {
   try {
     const within = { first: stretch.first - segment.start, last: stretch.last - segment.start };
-    const outcome = await sendExtent(outlet, extent, within, pool);
+    const outcome = await sendExtent(writer, extent, within, pool);
     if (outcome.kind !== 'unstored') return outcome;
     return { ...outcome, position: outcome.position + segment.start };
   } finally {

@@ -40,7 +40,7 @@ interface KeptDeps {
   readonly policy: Pick<CachePolicy, 'used'>;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly pool: BufferPool;
-  readonly tally: CacheCounters;
+  readonly counters: CacheCounters;
   readonly touches: SegmentTouches;
   readonly diskHealth: DiskHealth;
 }
@@ -158,13 +158,13 @@ export class KeptEntries {
     const { copy, file, heldAtMs } = ticket;
     const plan = planAnswer(request, this.#headOf(ticket, copy));
     this.#deps.policy.used(file.path, copy.version.sizeBytes);
-    this.#deps.tally.hit(copy.id, plan.fileBytes, heldAtMs);
+    this.#deps.counters.hit(copy.id, plan.fileBytes, heldAtMs);
     return plan;
   }
 
   async #serveSegments(ticket: SegmentedTicket, exchange: Exchange): Promise<ServeOutcome> {
     const { segmented, heldAtMs } = ticket;
-    const { tally, touches, pool } = this.#deps;
+    const { counters, touches, pool } = this.#deps;
     const plan = planAnswer(exchange.request, this.#headOf(ticket, segmented));
     const [part] = plan.parts;
     // Opened once before the head is sent, while it can still be said that it is gone.
@@ -173,7 +173,7 @@ export class KeptEntries {
     const opened = first === undefined ? undefined : await this.#open(segmented, first);
     if (opened === null) return { kind: 'gone' };
     await opened?.close();
-    tally.answered(plan.fileBytes);
+    counters.answered(plan.fileBytes);
     touches.confirmed(segmented.id, heldAtMs);
     const source = keptSource((number) => this.#open(segmented, number), layout, pool);
     return {
@@ -239,7 +239,7 @@ export class KeptEntries {
 function memorySource(bytes: Buffer): PartSource {
   const stretch = ({ first, last }: ByteRange): Buffer =>
     first === 0 && last === bytes.length - 1 ? bytes : bytes.subarray(first, last + 1);
-  return { send: (outlet, range) => outlet.write(stretch(range)), small: stretch };
+  return { send: (writer, range) => writer.write(stretch(range)), small: stretch };
 }
 
 /** One request, and whether the nginx it came through may send the bytes of its answer. */

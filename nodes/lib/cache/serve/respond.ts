@@ -32,7 +32,7 @@ import { type BufferPool, type Extent, ResponseWriter, readExactly, sendExtent }
 /** Where the bytes of an answer come from. */
 export interface PartSource {
   /** Sends one stretch; false where the caller is gone or must be cut off. */
-  send(outlet: ResponseWriter, range: ByteRange): Promise<boolean>;
+  send(writer: ResponseWriter, range: ByteRange): Promise<boolean>;
   /** Reads a short stretch; null where it is not there. Missing where bytes come as a stream. */
   readonly small?: (range: ByteRange) => Buffer | null | Promise<Buffer | null>;
 }
@@ -51,25 +51,25 @@ export async function respond(
   if (only !== undefined && source.small !== undefined && plan.fileBytes <= SMALL_FILE_BYTES) {
     return await respondAtOnce(response, plan, source.small(only.range));
   }
-  const outlet = new ResponseWriter(response);
+  const writer = new ResponseWriter(response);
   response.writeHead(plan.statusCode, plan.headers);
   if (request.method === 'HEAD') {
-    outlet.end();
+    writer.end();
     return true;
   }
   try {
     for (const part of plan.parts) {
-      if (part.preamble !== '' && !(await outlet.write(part.preamble))) return false;
-      if (!(await source.send(outlet, part.range))) {
-        outlet.cut();
+      if (part.preamble !== '' && !(await writer.write(part.preamble))) return false;
+      if (!(await source.send(writer, part.range))) {
+        writer.cut();
         return false;
       }
     }
   } catch (error) {
-    outlet.cut();
+    writer.cut();
     throw error;
   }
-  outlet.end(plan.epilogue === '' ? undefined : plan.epilogue);
+  writer.end(plan.epilogue === '' ? undefined : plan.epilogue);
   return true;
 }
 
@@ -109,7 +109,7 @@ export function fileSource(
     cancel: () => undefined,
   };
   return {
-    send: async (outlet, range) => (await sendExtent(outlet, extent, range, pool)).kind === 'sent',
+    send: async (writer, range) => (await sendExtent(writer, extent, range, pool)).kind === 'sent',
     small: ({ first, last }) => readExactly(file.read, first, Buffer.allocUnsafe(last - first + 1)),
   };
 }
@@ -120,20 +120,20 @@ export function fileSource(
  * @returns whether exactly `lengthBytes` came and went
  */
 async function sendStream(
-  outlet: ResponseWriter,
+  writer: ResponseWriter,
   body: Readable,
   lengthBytes: number,
   mayEnd: () => Promise<boolean>,
 ): Promise<boolean> {
-  outlet.whenClosed(() => body.destroy());
+  writer.whenClosed(() => body.destroy());
   let count = 0;
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       count += chunk.length;
       if (count > lengthBytes) return false;
       const isLast = count === lengthBytes;
-      if (!(await outlet.write(isLast ? chunk.subarray(0, -1) : chunk))) return false;
-      if (isLast && !((await mayEnd()) && (await outlet.write(chunk.subarray(-1))))) return false;
+      if (!(await writer.write(isLast ? chunk.subarray(0, -1) : chunk))) return false;
+      if (isLast && !((await mayEnd()) && (await writer.write(chunk.subarray(-1))))) return false;
     }
   } catch {
     // The NAS or the caller went away; either way the answer cannot be finished.
@@ -332,13 +332,13 @@ export async function servePast(
   let opened = first?.body ?? null;
   try {
     const whole = await respond(request, response, plan, {
-      send: async (outlet, range) => {
+      send: async (writer, range) => {
         const isThere = opened !== null && likely !== null && isSame(range, likely);
         const body = isThere ? opened : null;
         opened = isThere ? null : opened;
         const etag = first?.etag ?? null;
-        if (body === null) return sendFromOrigin(outlet, origin, range, version, etag);
-        return sendStream(outlet, body, lengthOf(range), () => stands(origin, version, etag));
+        if (body === null) return sendFromOrigin(writer, origin, range, version, etag);
+        return sendStream(writer, body, lengthOf(range), () => stands(origin, version, etag));
       },
     });
     return { kind: 'answered', plan, whole };
@@ -349,7 +349,7 @@ export async function servePast(
 
 /** Sends one stretch by an own request to the NAS. */
 export async function sendFromOrigin(
-  outlet: ResponseWriter,
+  writer: ResponseWriter,
   origin: Origin,
   range: ByteRange,
   version: FileVersion,
@@ -358,7 +358,7 @@ export async function sendFromOrigin(
   const opened = await openStretch(origin, range, version, etag);
   if (opened.kind !== 'stretch') return false;
   const mayEnd = (): Promise<boolean> => stands(origin, version, etag ?? opened.etag);
-  return sendStream(outlet, opened.body, lengthOf(range), mayEnd);
+  return sendStream(writer, opened.body, lengthOf(range), mayEnd);
 }
 
 /** Whether what was read is of one version, as far as the NAS can still be asked. */

@@ -28,7 +28,7 @@ interface ChangeQueueDeps extends UploadDeps {
   readonly drops: DropRows;
   readonly intents: Intents;
   readonly admission: Admission;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly delivery: ChangeDelivery;
 }
 
@@ -100,7 +100,7 @@ interface ChangeIntakeDeps extends Pick<
   readonly intents: Intents;
   readonly admission: Admission;
   readonly mayWrite: MayWrite;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly disk: Disk;
   readonly clock: Clock;
   /** The queue's own folder. */
@@ -321,7 +321,7 @@ class ChangeIntake {
   }
 
   async #refusal(caller: Caller, wish: QueuedWish, toPath: string | null): Promise<Refused | null> {
-    const { admission, mayWrite, room } = this.#deps;
+    const { admission, mayWrite, quota } = this.#deps;
     for (const place of [wish.path, toPath]) {
       // Homes, Shared and all that lies beside them are the NAS's.
       if (place !== null && !place.includes('/')) return refused('not_yours');
@@ -329,7 +329,7 @@ class ChangeIntake {
     const made = wish.kind === 'mkdir' ? wish.path : toPath;
     if (!(await mayWrite(caller, wish.path))) return refused('not_yours');
     const fault = made === null ? null : await admission.checkTarget(caller, made);
-    return fault ?? (await room.rowsRefusal(caller.user.id, 1));
+    return fault ?? (await quota.rowsRefusal(caller.user.id, 1));
   }
 
   /** @returns null where something came in between that makes it another change */

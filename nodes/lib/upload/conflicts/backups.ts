@@ -19,7 +19,7 @@ export interface ConflictBackupsDeps {
   readonly rows: ConflictBackupRows;
   readonly disk: Disk;
   readonly nas: NasClient;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   /** `kept` inside the queue's folder. */
@@ -50,10 +50,10 @@ export class ConflictBackups {
     token: string,
     signal: AbortSignal,
   ): Promise<KeepOutcome> {
-    const { rows, room } = this.#deps;
+    const { rows, quota } = this.#deps;
     const known = item.checksum?.toLowerCase() ?? '';
     if (rows.holds(conflict.id, known, item.size)) return { kind: 'kept' };
-    const reserved = await room.reserve(conflict.userId, item.size);
+    const reserved = await quota.reserve(conflict.userId, item.size);
     if ('code' in reserved) return { kind: 'no_room' };
     try {
       return await this.#fetch(conflict, item, token, signal);

@@ -266,7 +266,7 @@ interface SharedParts {
   readonly rows: UploadRows;
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly fileOf: (id: string) => string;
@@ -286,10 +286,10 @@ interface AssembledDelivery {
 /** Everything on the way from the queue to the NAS, put together. */
 export function assembleDelivery(deps: UploadDeps, shared: SharedParts): AssembledDelivery {
   const { store, nas, api, disk, clock, randomBytes } = deps;
-  const { rows: uploads, room } = shared;
+  const { rows: uploads, quota } = shared;
   const locks = new PathLocks(clock);
   const folder = join(deps.folder, 'kept');
-  const kept = new ConflictBackups({ ...deps, rows: new ConflictBackupRows(store), room, folder });
+  const kept = new ConflictBackups({ ...deps, rows: new ConflictBackupRows(store), quota, folder });
   const rows = new DeliveryRows(store);
   const waits = new WaitRows(store);
   const syncLog = new SyncLogRows(store);

@@ -57,21 +57,21 @@ type IsFile = (userId: number, path: string) => boolean;
 export class Admission {
   readonly #maxFileBytes: number;
   readonly #mayWrite: MayWrite;
-  readonly #room: UploadQuota;
+  readonly #quota: UploadQuota;
   readonly #slots: BodySlots;
   readonly #isFile: IsFile;
 
   constructor(
     maxFileBytes: number,
     mayWrite: MayWrite,
-    room: UploadQuota,
+    quota: UploadQuota,
     slots: BodySlots,
     isFile: IsFile,
   ) {
     this.#isFile = isFile;
     this.#maxFileBytes = maxFileBytes;
     this.#mayWrite = mayWrite;
-    this.#room = room;
+    this.#quota = quota;
     this.#slots = slots;
   }
 
@@ -86,7 +86,7 @@ export class Admission {
       return refused('too_many_tries', 'Too many uploads at once. Send fewer at a time.');
     }
     try {
-      const refusal = await this.#room.refusal(call.caller.user.id, length);
+      const refusal = await this.#quota.refusal(call.caller.user.id, length);
       if (refusal !== null) return refusal;
     } catch (error) {
       const fault = diskFaultOf(error);

@@ -41,7 +41,7 @@ export type AcceptOutcome =
 interface IntakeDeps {
   readonly admission: Admission;
   readonly slots: BodySlots;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly publisher: Publisher;
   readonly disk: Disk;
   readonly hashing: FileHashing;
@@ -131,7 +131,7 @@ export class Intake {
   ): Promise<AcceptOutcome> {
     let reservation: Reservation | null = null;
     try {
-      const reserved = await this.#deps.room.reserve(call.caller.user.id, headers.lengthBytes);
+      const reserved = await this.#deps.quota.reserve(call.caller.user.id, headers.lengthBytes);
       if ('code' in reserved) return reserved;
       reservation = reserved;
       return await this.#receive(call, request, headers, reservation);
@@ -186,8 +186,9 @@ export class Intake {
     files: readonly ReceivedFile[],
     headers: UploadHeaders,
   ): Promise<readonly AimedFile[] | Refused> {
-    const { room } = this.#deps;
-    const wrong = faultOf(files, headers) ?? (await room.rowsRefusal(caller.user.id, files.length));
+    const { quota } = this.#deps;
+    const wrong =
+      faultOf(files, headers) ?? (await quota.rowsRefusal(caller.user.id, files.length));
     if (wrong !== null) return wrong;
     const { listings, admission } = this.#deps;
     const aimed: AimedFile[] = [];

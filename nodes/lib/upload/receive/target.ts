@@ -83,7 +83,7 @@ const UNFIT: readonly (readonly [RegExp, string])[] = [
 // eslint-disable-next-line no-control-regex
 const UNSHOWABLE = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
-/** Reads a target path: the files room's rule, and no characters that make a name lie. */
+/** Reads a target path: the files module's rule, and no characters that make a name lie. */
 export function parsePath(text: string): ReturnType<typeof parseNasPath> {
   const fault = UNFIT.find(([unfit]) => unfit.test(text));
   if (fault === undefined) return parseNasPath(text);

@@ -201,17 +201,17 @@ interface SpoolDeps {
 
 /** The files of unfinished resumable uploads, their room and their hashes. */
 export class ResumableSpool {
-  readonly #parts: SpoolDeps;
+  readonly #deps: SpoolDeps;
   readonly #folder: string;
   readonly #intents: ResumableIntents;
   readonly #followed = new Map<string, FollowedHash>();
   /** Taken up further than a row said: where the chunks begin that may come once more. */
   readonly #unsure = new Map<string, ChunkMark>();
 
-  constructor(parts: SpoolDeps) {
-    this.#parts = parts;
-    this.#folder = join(parts.folder, 'resumable');
-    this.#intents = new ResumableIntents({ ...parts, folder: this.#folder });
+  constructor(deps: SpoolDeps) {
+    this.#deps = deps;
+    this.#folder = join(deps.folder, 'resumable');
+    this.#intents = new ResumableIntents({ ...deps, folder: this.#folder });
   }
 
   fileOf(id: string): string {
@@ -223,7 +223,7 @@ export class ResumableSpool {
    * @throws the disk's error; nothing is left then
    */
   async open(intent: ResumableIntent): Promise<void> {
-    const { disk } = this.#parts;
+    const { disk } = this.#deps;
     const { id } = intent;
     try {
       await this.#intents.write(intent, AT_FIRST);
@@ -280,14 +280,14 @@ export class ResumableSpool {
       await this.#intents.remove(id);
     } catch (error) {
       // The next start removes it, as its file is not there any more.
-      this.#parts.log.warn(`A done intent could not be removed (${errorKind(error)}).`);
+      this.#deps.log.warn(`A done intent could not be removed (${errorKind(error)}).`);
     }
   }
 
   /** @throws the disk's error */
   async discard(id: string): Promise<void> {
     this.#forget(id);
-    await this.#parts.disk.remove(this.fileOf(id));
+    await this.#deps.disk.remove(this.fileOf(id));
     await this.#intents.remove(id);
   }
 
@@ -297,7 +297,7 @@ export class ResumableSpool {
    * @returns how many uploads had lost their file
    */
   async recover(): Promise<number> {
-    const { disk, rows, folder, log } = this.#parts;
+    const { disk, rows, folder, log } = this.#deps;
     await disk.makeFolder(this.#folder);
     await disk.syncFolder(folder);
     let lost = 0;
@@ -316,7 +316,7 @@ export class ResumableSpool {
 
   /** @returns false where acknowledged bytes are missing */
   async #check(row: ResumableUpload): Promise<boolean> {
-    const { disk, rows, folder } = this.#parts;
+    const { disk, rows, folder } = this.#deps;
     const { id } = row;
     const file = this.fileOf(id);
     if ((await disk.sizeOf(file)) === null && (await disk.sizeOf(join(folder, id))) !== null) {
@@ -351,12 +351,12 @@ export class ResumableSpool {
     const progress = progressAt(mark, sizeBytes, totalBytes);
     if (progress.nextIndex <= nextIndex) return;
     await this.#goOn(id, mark, progress);
-    this.#parts.rows.advance(id, progress, this.#parts.clock.nowMs());
+    this.#deps.rows.advance(id, progress, this.#deps.clock.nowMs());
   }
 
   /** @returns whether it can go on */
   async #takeUp(id: string): Promise<boolean> {
-    const { disk, rows, log, clock, bornAt } = this.#parts;
+    const { disk, rows, log, clock, bornAt } = this.#deps;
     const sizeBytes = await disk.sizeOf(this.fileOf(id));
     const known = await this.#intents.read(id);
     if (sizeBytes === null || (known === null && sizeBytes === 0)) {
@@ -384,7 +384,7 @@ export class ResumableSpool {
     mark: ChunkMark,
     { receivedBytes }: { readonly receivedBytes: number },
   ): Promise<void> {
-    const handle = await this.#parts.disk.goOn(this.fileOf(id), receivedBytes);
+    const handle = await this.#deps.disk.goOn(this.fileOf(id), receivedBytes);
     try {
       await handle.sync();
     } finally {
@@ -403,7 +403,7 @@ export class ResumableSpool {
   #follow(id: string): FollowedHash {
     const known = this.#followed.get(id);
     this.#followed.delete(id);
-    const followed = known ?? this.#parts.hashing.follow(this.fileOf(id));
+    const followed = known ?? this.#deps.hashing.follow(this.fileOf(id));
     this.#followed.set(id, followed);
     for (const [oldest, hash] of this.#followed) {
       if (this.#followed.size <= MOST_FOLLOWED) break;

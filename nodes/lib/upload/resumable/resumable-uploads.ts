@@ -46,7 +46,7 @@ interface ResumableDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly publisher: Publisher;
   readonly admission: Admission;
   readonly bornAt: BornAt;
@@ -102,7 +102,7 @@ export class ResumableUploads {
       const nowMs = clock.nowMs();
       const id = uploadId(nowMs, randomBytes);
       // Nothing is set aside for what may never come; what cannot fit is told before it is sent.
-      const refusal = await this.#deps.room.refusal(caller.user.id, wish.totalBytes);
+      const refusal = await this.#deps.quota.refusal(caller.user.id, wish.totalBytes);
       if (refusal !== null) return refusal;
       const { folder, filename } = aimed;
       const { id: userId, username } = caller.user;
@@ -406,7 +406,7 @@ interface ChunkIntakeDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly slots: BodySlots;
-  readonly room: UploadQuota;
+  readonly quota: UploadQuota;
   readonly clock: Clock;
 }
 
@@ -535,7 +535,7 @@ class ChunkIntake {
   async #withRoom(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
     const length = request.headers['content-length'];
     const bytes = length === undefined ? null : Number(length);
-    const reserved = await this.#deps.room.reserve(upload.userId, bytes);
+    const reserved = await this.#deps.quota.reserve(upload.userId, bytes);
     if ('code' in reserved) return reserved;
     try {
       return await this.#store(request, upload, reserved);

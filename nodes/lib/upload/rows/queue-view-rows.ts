@@ -74,7 +74,7 @@ const HELD = `
   SELECT * FROM upload_queue INDEXED BY upload_queue_by_state
   WHERE state = 'held' ORDER BY seq DESC LIMIT ${LONGEST_LIST}`;
 
-/** What people and other rooms ask of the queue. `user_id` null means everybody's. */
+/** What people and other modules ask of the queue. `user_id` null means everybody's. */
 export class QueueViewRows {
   readonly #newest: Remembered<string, UploadRow | null>;
   readonly #counts: StatementSync;
@@ -210,7 +210,7 @@ export class QueueViewRows {
   }
 }
 
-/** Every table of this room that says whose a row is. */
+/** Every table of this module that says whose a row is. */
 const OWNED = ['upload_queue', 'conflicts', 'kept_bytes', 'resumable_uploads'] as const;
 
 /** All that is kept of a person who is gone. */
@@ -339,7 +339,7 @@ export interface Usage {
 
 const MOST_SHARES = 200;
 
-/** The tables of this room as far as users share its room. */
+/** The tables of this module as far as users share its room. */
 export class ShareRows {
   readonly #usage: Remembered<number, Usage>;
   readonly #ofUser: StatementSync;

@@ -22,7 +22,7 @@ export interface SpoolHandle {
   close(): Promise<void>;
 }
 
-/** The file system as this room needs it: small enough to inject any fault (goal R3). */
+/** The file system as this module needs it: small enough to inject any fault (goal R3). */
 export interface Disk {
   /** Creates `file` with mode 0600; fails when it exists. */
   create(file: string): Promise<SpoolHandle>;

@@ -105,7 +105,7 @@ export function acceptAnswer(outcome: AcceptOutcome): Answer | null {
   }
 }
 
-/** A refusal of this room in the contract's shape. */
+/** A refusal of this module in the contract's shape. */
 export function refusedAnswer({ code, detail, loc }: Refused): Answer {
   const fault = { loc: loc ?? ['body'], msg: detail ?? 'is not valid' };
   return refuse(code, {

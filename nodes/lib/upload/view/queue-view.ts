@@ -61,7 +61,7 @@ interface QueueViewDeps {
   readonly fileOf: (id: string) => string;
 }
 
-/** What people and other rooms see of the queue, and the two things a person may do to a row. */
+/** What people and other modules see of the queue, and the two things a person may do to a row. */
 export class QueueView {
   readonly #deps: QueueViewDeps;
 

@@ -56,7 +56,7 @@ export interface EnergyDeps {
   };
 }
 
-/** What the room is made of. */
+/** What the module is made of. */
 export interface AssembledEnergy {
   readonly corrections: Corrections;
   readonly time: LocalTime;

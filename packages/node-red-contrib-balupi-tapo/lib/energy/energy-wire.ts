@@ -10,7 +10,7 @@ import type { Summary } from './summary.ts';
 import { type Price, UC_PER_CENT } from './tariff.ts';
 import type { UnusualHour } from './unusual.ts';
 
-/** The contract's shapes (section 5), from the room's own. Nothing here decides anything. */
+/** The contract's shapes (section 5), from the module's own. Nothing here decides anything. */
 
 export function currentJson(current: Current) {
   return {

@@ -1,4 +1,4 @@
-/** What the energy room needs to know of the plugs; the tapo room's list fits it. */
+/** What the energy module needs to know of the plugs; the tapo module's list fits it. */
 export interface EnergyDevices {
   list(): readonly EnergyDevice[];
   /** Those that were forgotten and have a history. */

@@ -57,7 +57,7 @@ function problemOf(one: unknown): string | null {
     : `${unlike[0]} is ${JSON.stringify(unlike[1])}, wanted a number or null.`;
 }
 
-/** Everything that was ever told of, as the energy room takes it. */
+/** Everything that was ever told of, as the energy module takes it. */
 export class Sources {
   readonly #rows: SourceRows;
   readonly #clock: Clock;

@@ -139,7 +139,7 @@ export class TapoRows {
   }
 
   /**
-   * Writes state and last seen only. No transaction of its own: the energy room calls it within
+   * Writes state and last seen only. No transaction of its own: the energy module calls it within
    * the one that commits the samples.
    */
   markSeen(row: Pick<DeviceRow, 'id' | 'state' | 'lastSeenMs'>): void {

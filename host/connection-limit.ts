@@ -43,7 +43,7 @@ const TELL_EVERY_MS = 60_000;
  * can so never shut another out, and a house behind a proxy or a VPN is not capped as one, as
  * signed-in requests count for their user.
  */
-export class ConnectionRoom {
+export class ConnectionLimit {
   readonly #deps: Deps;
   readonly #places = new Map<Socket, Place>();
   readonly #held = new Map<string, Set<Place>>();

@@ -1,5 +1,5 @@
 import type { Caller } from '../../nodes/lib/accounts/caller.ts';
-import type { Rooms } from '../../nodes/lib/rooms/rooms.ts';
+import type { Services } from '../../nodes/lib/services/services.ts';
 import type { NasState } from '../../nodes/lib/nas/nas.ts';
 
 /** Any part of `T`; what a test writes must have the type the real room gives it. */
@@ -9,14 +9,14 @@ type Fake<T> = T extends (...args: never[]) => unknown
     ? { readonly [Key in keyof T]?: Fake<T[Key]> }
     : T;
 
-export type FakeRooms = { readonly [Room in keyof Rooms]?: Fake<Rooms[Room]> };
+export type FakeServices = { readonly [Room in keyof Services]?: Fake<Services[Room]> };
 
 /**
- * Rooms that are there as far as a test wrote them.
+ * Services that are there as far as a test wrote them.
  * @throws Error at the first touch of anything else, naming it
  */
-export function fakeRooms(parts: FakeRooms): Rooms {
-  return strict(parts, 'rooms') as unknown as Rooms;
+export function fakeServices(parts: FakeServices): Services {
+  return strict(parts, 'services') as unknown as Services;
 }
 
 /** A room nobody wrote is there, and has nothing. */
@@ -25,7 +25,7 @@ function strict(parts: object, place: string): object {
     get(target, key): unknown {
       const value: unknown = Reflect.get(target, key);
       const name = `${place}.${String(key)}`;
-      if (place === 'rooms') return strictRoom(value ?? {}, name);
+      if (place === 'services') return strictRoom(value ?? {}, name);
       if (value === undefined) throw new Error(`No fake of ${name}.`);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },

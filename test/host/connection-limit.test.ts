@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { ConnectionRoom } from '../../host/connection-room.ts';
+import { ConnectionLimit } from '../../host/connection-limit.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
 const MOST = 100;
@@ -35,13 +35,13 @@ class Line extends EventEmitter {
 
 describe('The room for connections', () => {
   let clock: ManualClock;
-  let room: ConnectionRoom;
+  let room: ConnectionLimit;
   let told: string[];
 
   beforeEach(() => {
     clock = new ManualClock();
     told = [];
-    room = new ConnectionRoom({
+    room = new ConnectionLimit({
       most: MOST,
       clock,
       onCrowd: (owner, held, most) => told.push(`${owner} ${held}/${most}`),

@@ -8,7 +8,7 @@ import { commonHeaders, endWith } from './common-headers.ts';
 
 type Opened = Extract<LiveOutcome, { kind: 'open' }>;
 
-export interface LiveKeeper {
+export interface LiveHooks {
   /** Asks the NAS. An answer says no. */
   open(
     token: string | null,
@@ -19,7 +19,7 @@ export interface LiveKeeper {
 }
 
 interface Deps {
-  readonly keeper: LiveKeeper;
+  readonly hooks: LiveHooks;
   readonly ownerOf: (request: IncomingMessage) => string;
   readonly log: Log;
 }
@@ -27,7 +27,7 @@ interface Deps {
 const ADDRESS = '/api/notifications/ws';
 
 /** Lets the websocket of the NAS's notifications through, in every spelling of its address. */
-export class LiveDoor {
+export class LiveAuth {
   readonly #deps: Deps;
 
   constructor(deps: Deps) {
@@ -53,9 +53,9 @@ export class LiveDoor {
   }
 
   async #open(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { keeper, ownerOf } = this.#deps;
+    const { hooks, ownerOf } = this.#deps;
     const token = new URLSearchParams(new Target(request.url ?? '').query).getAll('token').at(-1);
-    const opened = await keeper.open(token ?? null, request.headers, ownerOf(request));
+    const opened = await hooks.open(token ?? null, request.headers, ownerOf(request));
     if ('statusCode' in opened) {
       endWith(socket, opened);
       return;
@@ -69,7 +69,7 @@ export class LiveDoor {
     const start = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade'];
     socket.write([...start, ...lines, '', ''].join('\r\n'));
     if (head.length > 0) socket.unshift(head);
-    keeper.join(socket, opened.socket, opened.first);
+    hooks.join(socket, opened.socket, opened.first);
   }
 }
 

@@ -16,8 +16,8 @@ export interface AskedUpload {
   readonly query: unknown;
 }
 
-/** The rooms' part in letting a request in. */
-export interface DoorKeepers {
+/** The services' part in letting a request in. */
+export interface AuthHooks {
   authenticate(bearer: string): Promise<Authentication>;
   /** Admins, and users whom the NAS allows it. */
   mayWake(caller: Caller): boolean;
@@ -40,7 +40,7 @@ const BEARER = /^Bearer +(\S+) *$/i;
  * @param endpoint null for an address nobody described, which needs a signed-in caller
  */
 export async function enter(
-  keepers: DoorKeepers,
+  hooks: AuthHooks,
   endpoint: Endpoint | null,
   authorization: string | undefined,
   loopback: boolean,
@@ -50,16 +50,16 @@ export async function enter(
   if (authorization === undefined) return refused('no_token');
   const bearer = BEARER.exec(authorization)?.[1];
   if (bearer === undefined) return refused('bad_token');
-  const found = await keepers.authenticate(bearer);
+  const found = await hooks.authenticate(bearer);
   if (found.kind === 'refused') return found;
-  return enterAs(keepers, endpoint, found.caller);
+  return enterAs(hooks, endpoint, found.caller);
 }
 
 /** The same for a caller whom another door knows: the role decides all the same. */
-export function enterAs(keepers: DoorKeepers, endpoint: Endpoint | null, caller: Caller): Entry {
+export function enterAs(hooks: AuthHooks, endpoint: Endpoint | null, caller: Caller): Entry {
   const access = endpoint?.access ?? 'caller';
   const wanted = { access, wakeScope: endpoint?.wakeScope ?? false };
-  const code = roleFault(caller, wanted, (known) => keepers.mayWake(known));
+  const code = roleFault(caller, wanted, (known) => hooks.mayWake(known));
   return code === null ? { kind: 'in', caller } : refused(code);
 }
 

@@ -2,7 +2,7 @@ import type { Caller, User } from '../accounts/caller.ts';
 import type { Background, Occasion } from '../cache/cache.ts';
 import { type Files, parentOf } from '../files/files.ts';
 import { RateLimiter } from '../limits/limits.ts';
-import type { CallerNeed } from '../nas/nas-room.ts';
+import type { CallerNeed } from '../nas/nas-service.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
 
@@ -24,7 +24,7 @@ interface BackgroundSchedulerDeps {
   readonly isServingCallers: () => boolean;
 }
 
-/** The most an errand may ask of the NAS. */
+/** The most a job may ask of the NAS. */
 interface Cost {
   readonly lists: number;
   readonly downloads: number;
@@ -67,7 +67,7 @@ export class BackgroundScheduler {
     await this.#turn;
   }
 
-  /** Whether an errand may begin now. */
+  /** Whether a job may begin now. */
   get isOpen(): boolean {
     const { presence, need, clock } = this.#deps;
     if (this.#stopped || !presence.state.awake) return false;
@@ -81,19 +81,19 @@ export class BackgroundScheduler {
     this.#busyUntilMs = this.#deps.clock.monotonicMs() + BUSY_MS;
   }
 
-  /** Notes what an errand asked of the NAS. */
+  /** Notes what a job asked of the NAS. */
   spent({ lists, downloads }: Cost): void {
     this.#lists.add('', lists);
     this.#downloads.add('', downloads);
   }
 
   /**
-   * Runs an errand when its turn has come.
+   * Runs a job when its turn has come.
    * @param most it may ask of the NAS; what it did ask is told by {@link spent}
    * @returns null when it may not begin any more
    */
-  run<T>(most: Cost, errand: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
-    const turn = this.#turn.then(() => this.#run(most, errand));
+  run<T>(most: Cost, job: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
+    const turn = this.#turn.then(() => this.#run(most, job));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -104,11 +104,11 @@ export class BackgroundScheduler {
     return this.#deps.clock.sleep(YIELD_MS, signal);
   }
 
-  async #run<T>(most: Cost, errand: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
+  async #run<T>(most: Cost, job: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
     const { signal } = this.#ending;
     while (this.isOpen && !signal.aborted) {
       const waitMs = this.#waitMs(most);
-      if (waitMs === 0) return errand(signal);
+      if (waitMs === 0) return job(signal);
       if (!(await this.#slept(waitMs, signal))) return null;
     }
     return null;
@@ -132,7 +132,7 @@ export class BackgroundScheduler {
 
 interface FetchForDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly errands: BackgroundScheduler;
+  readonly scheduler: BackgroundScheduler;
   readonly background: Pick<Background, 'fetch'>;
   readonly files: Pick<Files, 'locatePath' | 'list'>;
   /** As last known; null when unknown or switched off. */
@@ -160,7 +160,7 @@ const TOLD: Readonly<
   nas_bad_answer: 'not_fetched',
 };
 
-/** The files room asks for a folder again after this. */
+/** The files module asks for a folder again after this. */
 const LISTED_ANEW_MS = 10_000;
 /** A look at the file's folder before, and one after where the NAS knows no checksum. */
 const MOST = { lists: 2, downloads: 2 };
@@ -174,7 +174,7 @@ export class FetchFor {
     this.#deps = deps;
   }
 
-  /** Who a user is to the other rooms when they are not here themselves. */
+  /** Who a user is to the other modules when they are not here themselves. */
   async caller(userId: number): Promise<Caller | null> {
     const user = this.#deps.userOf(userId);
     const nasToken = user === null ? null : await this.#deps.tokenOf(userId);
@@ -193,7 +193,7 @@ export class FetchFor {
     occasion: Occasion | null,
     mostBytes: number,
   ): Promise<Fetched> {
-    const outcome = await this.#deps.errands.run(MOST, (signal) =>
+    const outcome = await this.#deps.scheduler.run(MOST, (signal) =>
       this.#fetch(userId, path, occasion, mostBytes, signal),
     );
     return outcome ?? 'closed';
@@ -208,15 +208,15 @@ export class FetchFor {
     folder: string,
     force: boolean,
   ): Promise<Awaited<ReturnType<Files['list']>> | null> {
-    const { errands, files } = this.#deps;
-    return errands.run({ lists: 1, downloads: 0 }, async () => {
+    const { scheduler, files } = this.#deps;
+    return scheduler.run({ lists: 1, downloads: 0 }, async () => {
       const caller = await this.caller(userId);
       if (caller === null) return null;
       this.#lists(userId, folder);
       // It is to be stored; nobody reads what comes back.
       const page = { limit: 1, after: null };
       const outcome = await files.list(caller, folder, { auto: true, force, page });
-      if (outcome.kind === 'nas_busy') errands.tooMuch();
+      if (outcome.kind === 'nas_busy') scheduler.tooMuch();
       return outcome;
     });
   }
@@ -228,40 +228,40 @@ export class FetchFor {
     mostBytes: number,
     signal: AbortSignal,
   ): Promise<Fetched> {
-    const { files, background, errands } = this.#deps;
+    const { files, background, scheduler } = this.#deps;
     const caller = await this.caller(userId);
     if (caller === null) return 'no_token';
     this.#lists(userId, parentOf(path) ?? '');
     const found = await files.locatePath(caller, path, { auto: true });
-    if (found.kind === 'nas_busy') errands.tooMuch();
+    if (found.kind === 'nas_busy') scheduler.tooMuch();
     if (found.kind !== 'located')
       return found.kind === 'token_refused' ? 'no_token' : 'not_fetched';
     const { version, known } = found.file;
     if (version === null || known !== 'fresh' || version.sizeBytes > mostBytes)
       return 'not_fetched';
     if (signal.aborted) return 'closed';
-    errands.spent({ lists: version.checksum === null ? 1 : 0, downloads: 1 });
+    scheduler.spent({ lists: version.checksum === null ? 1 : 0, downloads: 1 });
     const outcome = await background.fetch(caller, found.file, {
       signal,
       occasion,
-      yieldToCallers: () => errands.yieldToCallers(signal),
+      yieldToCallers: () => scheduler.yieldToCallers(signal),
     });
     return this.#told(outcome);
   }
 
   #told(outcome: Awaited<ReturnType<Background['fetch']>>): Fetched {
     if (outcome.kind === 'kept') return outcome.usedMeanwhile ? 'used_meanwhile' : 'fetched';
-    if (outcome.kind === 'nas_busy') this.#deps.errands.tooMuch();
+    if (outcome.kind === 'nas_busy') this.#deps.scheduler.tooMuch();
     return TOLD[outcome.kind];
   }
 
-  /** Counts a look at a folder where the files room will ask for it. */
+  /** Counts a look at a folder where the files module will ask for it. */
   #lists(userId: number, folder: string): void {
-    const { clock, errands } = this.#deps;
+    const { clock, scheduler } = this.#deps;
     const key = `${userId}\0${folder}`;
     const nowMs = clock.monotonicMs();
     if (this.#listed?.key === key && nowMs - this.#listed.atMs < LISTED_ANEW_MS) return;
     this.#listed = { key, atMs: nowMs };
-    errands.spent({ lists: 1, downloads: 0 });
+    scheduler.spent({ lists: 1, downloads: 0 });
   }
 }

@@ -7,7 +7,7 @@ import type { Energy } from '../energy/energy.ts';
 import type { Files } from '../files/files.ts';
 import type { Handshake } from '../handshake/handshake.ts';
 import type { Kept } from '../kept/kept.ts';
-import type { NasRoom } from '../nas/nas.ts';
+import type { NasService } from '../nas/nas.ts';
 import type { Notices } from '../notices/notices.ts';
 import type { LiveSockets } from '../pass/live-sockets.ts';
 import type { PassThrough } from '../pass/pass.ts';
@@ -34,14 +34,14 @@ export interface Schedule {
 }
 
 /**
- * Every room of a running BaluPi. They live as long as the process, so that a deploy of the flows
+ * Every service of a running BaluPi. They live as long as the process, so that a deploy of the flows
  * interrupts no transfer, no delivery and no sampling.
  */
-export interface Rooms {
+export interface Services {
   readonly clock: Clock;
   readonly accounts: Accounts;
   readonly credentials: Credentials;
-  readonly nas: NasRoom;
+  readonly nas: NasService;
   readonly handshake: Handshake;
   /** What goes to the NAS as it comes. */
   readonly pass: PassThrough;
@@ -74,34 +74,34 @@ export interface Rooms {
   readonly schedule: Schedule;
 }
 
-/** The name under which the host hands the rooms to Node-RED. */
-interface SettingsWithRooms {
-  readonly balupi?: Rooms;
+/** The name under which the host hands the services to Node-RED. */
+interface SettingsWithServices {
+  readonly balupi?: Services;
 }
 
-/** A config node that hands the rooms on. */
-interface RoomsNode {
-  readonly rooms?: Rooms;
+/** A config node that hands the services on. */
+interface ServicesNode {
+  readonly services?: Services;
 }
 
 /**
- * The rooms out of Node-RED's settings, for the config nodes.
+ * The services out of Node-RED's settings, for the config nodes.
  * @returns undefined in a Node-RED that BaluPi did not start
  */
-export function roomsInSettings(settings: unknown): Rooms | undefined {
-  return (settings as SettingsWithRooms).balupi;
+export function servicesInSettings(settings: unknown): Services | undefined {
+  return (settings as SettingsWithServices).balupi;
 }
 
 /**
- * The rooms behind the config node a node names.
+ * The services behind the config node a node names.
  * @throws Error that tells a tinkerer what to do
  */
-export function roomsBehind(configNode: unknown): Rooms {
-  const rooms = (configNode as RoomsNode | null | undefined)?.rooms;
-  if (rooms === undefined) {
+export function servicesBehind(configNode: unknown): Services {
+  const services = (configNode as ServicesNode | null | undefined)?.services;
+  if (services === undefined) {
     throw new Error(
       'Choose the Pi or the NAS in this node; it works inside a running BaluPi only.',
     );
   }
-  return rooms;
+  return services;
 }

@@ -3,28 +3,28 @@ import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import type { ChunkQuery } from '../nodes/lib/api/api.ts';
 import { asleepAnswer, troubleAnswer, wordlessRefusal } from '../nodes/lib/guard/fault-answers.ts';
 import { type Answer, refuse } from '../nodes/lib/http/http.ts';
-import type { Rooms } from '../nodes/lib/rooms/rooms.ts';
+import type { Services } from '../nodes/lib/services/services.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
 import type { PageAccounts } from './dashboard-sign-in.ts';
 import type { SocketAccounts } from './dashboard-sockets.ts';
 import type { EditorSignIn } from './editor.ts';
-import type { ThumbnailKeeper } from './files-page.ts';
-import type { WebKeeper } from './front-page.ts';
-import type { LiveKeeper } from './live-door.ts';
-import type { AskedUpload, Authentication, DoorKeepers } from './request-door.ts';
+import type { ThumbnailHook } from './files-page.ts';
+import type { WebHooks } from './front-page.ts';
+import type { LiveHooks } from './live-auth.ts';
+import type { AskedUpload, Authentication, AuthHooks } from './request-auth.ts';
 
-/** The guard's questions, answered by the rooms. */
-export function doorKeepers(rooms: Rooms): DoorKeepers {
+/** The guard's questions, answered by the services. */
+export function authHooks(services: Services): AuthHooks {
   return {
-    authenticate: (bearer) => authenticate(rooms, bearer),
-    mayWake: (caller) => rooms.accounts.mayWake(caller),
-    isShortOfMemory: () => rooms.system.isShortOfMemory(),
-    followsSync: (caller) => rooms.files.followsSync(caller),
-    admitUpload: (request, caller, asked) => admitUpload(rooms, request, caller, asked),
+    authenticate: (bearer) => authenticate(services, bearer),
+    mayWake: (caller) => services.accounts.mayWake(caller),
+    isShortOfMemory: () => services.system.isShortOfMemory(),
+    followsSync: (caller) => services.files.followsSync(caller),
+    admitUpload: (request, caller, asked) => admitUpload(services, request, caller, asked),
   };
 }
 
-async function authenticate({ accounts, nas }: Rooms, bearer: string): Promise<Authentication> {
+async function authenticate({ accounts, nas }: Services, bearer: string): Promise<Authentication> {
   const verdict = await accounts.authenticate(bearer);
   switch (verdict.kind) {
     case 'caller':
@@ -40,7 +40,7 @@ async function authenticate({ accounts, nas }: Rooms, bearer: string): Promise<A
 }
 
 async function admitUpload(
-  { upload }: Rooms,
+  { upload }: Services,
   request: IncomingMessage,
   caller: Caller,
   { endpointId, params, query }: AskedUpload,
@@ -60,8 +60,8 @@ async function admitUpload(
   return admitted.kind === 'admitted' ? null : refusedAnswer(admitted);
 }
 
-/** The Dashboard's sign-in, answered by the accounts and, for a wake, by the NAS's room. */
-export function pageAccounts({ accounts, nas, notices }: Rooms): PageAccounts & SocketAccounts {
+/** The Dashboard's sign-in, answered by the accounts and, for a wake, by the `nas` module. */
+export function pageAccounts({ accounts, nas, notices }: Services): PageAccounts & SocketAccounts {
   return {
     signIn: (given) => accounts.pageSignIn.password(given),
     secondFactor: (given) => accounts.pageSignIn.secondFactor(given),
@@ -82,7 +82,7 @@ export function pageAccounts({ accounts, nas, notices }: Rooms): PageAccounts & 
 }
 
 /** Small pictures of what is kept, for who may read it. */
-export function thumbnailKeeper({ files, cache, thumbnails, nas }: Rooms): ThumbnailKeeper {
+export function thumbnailHook({ files, cache, thumbnails, nas }: Services): ThumbnailHook {
   return async (caller, path) => {
     // Nothing of it may wake the NAS, or keep it awake.
     const found = await files.locate(caller, path, { auto: true });
@@ -99,7 +99,7 @@ export function thumbnailKeeper({ files, cache, thumbnails, nas }: Rooms): Thumb
 }
 
 /** The websocket of the NAS's notifications. */
-export function liveKeeper({ live, nas }: Rooms): LiveKeeper {
+export function liveHooks({ live, nas }: Services): LiveHooks {
   return {
     open: async (token, headers, address) => {
       const outcome = await live.open(token, headers, address);
@@ -124,7 +124,7 @@ export function liveKeeper({ live, nas }: Rooms): LiveKeeper {
 }
 
 /** The NAS's web pages, for who came by its name. */
-export function webKeeper({ web, nas }: Rooms): WebKeeper {
+export function webHooks({ web, nas }: Services): WebHooks {
   return {
     page: async (asked) => {
       const outcome = await web.page(asked);
@@ -136,7 +136,7 @@ export function webKeeper({ web, nas }: Rooms): WebKeeper {
 }
 
 /** The editor's sign-in, answered by the accounts. */
-export function editorSignIn({ accounts, nas }: Rooms): EditorSignIn {
+export function editorSignIn({ accounts, nas }: Services): EditorSignIn {
   return {
     editorSignIn: async (username, password, address) => {
       const outcome = await accounts.editor.signIn({ username, password, address });

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
-import type { NasRoomDeps } from '../../../nodes/lib/nas/nas-room.ts';
-import { NasRoom } from '../../../nodes/lib/nas/nas.ts';
+import type { NasServiceDeps } from '../../../nodes/lib/nas/nas-service.ts';
+import { NasService } from '../../../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { LogSpy } from './log-spy.ts';
 import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
 
-describe('The nas room', () => {
+describe('The nas module', () => {
   let nas: LoopbackNas;
-  let room: NasRoom;
+  let room: NasService;
   let store: Store;
   let clock: ManualClock;
   let answer: RequestListener;
@@ -18,9 +18,9 @@ describe('The nas room', () => {
   let packets: string[];
   let neighbours: string;
 
-  async function open(changes: Partial<NasRoomDeps> = {}): Promise<void> {
+  async function open(changes: Partial<NasServiceDeps> = {}): Promise<void> {
     clock = new ManualClock();
-    room = new NasRoom({
+    room = new NasService({
       clock,
       log: new LogSpy(),
       store,

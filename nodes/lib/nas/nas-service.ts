@@ -20,13 +20,13 @@ import {
 import { ServerRows } from './server-rows.ts';
 import { NasWakes } from './wake.ts';
 
-export interface NasRoomDeps {
+export interface NasServiceDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** The queue database. */
   readonly store: Store;
   readonly url: URL;
-  /** NAS_DIRECT_URL; null lets the room find it. */
+  /** NAS_DIRECT_URL; null lets the service find it. */
   readonly directUrl: URL | null;
   /** NAS_TLS_FINGERPRINT; null trusts the system's CAs. */
   readonly fingerprint: string | null;
@@ -51,14 +51,14 @@ export interface NasRoomDeps {
 /** A channel may pause between its chunks; what it loses by an idle cut is the whole session. */
 const CHANNEL_IDLE_MS = 60_000;
 
-/** The nas room put together: one client, one presence, one wake, one budget. */
-export class NasRoom {
+/** The nas module put together: one client, one presence, one wake, one budget. */
+export class NasService {
   readonly client: HttpNasClient;
   readonly presence: Presence;
   readonly wake: NasWakes;
   readonly budget: BackgroundBudget;
   readonly need: CallerNeed;
-  readonly #deps: NasRoomDeps;
+  readonly #deps: NasServiceDeps;
   readonly #neighbours: NeighbourTable;
   readonly #identityOf: IdentityCheck | null;
   readonly #transport: NasTransport;
@@ -72,7 +72,7 @@ export class NasRoom {
   #unsubscribe: () => void = () => undefined;
   #asking: Promise<void> = Promise.resolve();
 
-  constructor(deps: NasRoomDeps) {
+  constructor(deps: NasServiceDeps) {
     const { clock, log, store, url, plug, macAddress } = deps;
     this.#deps = deps;
     this.#news = new Listeners(log);

@@ -11,18 +11,18 @@ import { onceMorePage, startingPage, WAITING_CONTENT_SECURITY_POLICY } from './d
 import { cookieOf, isDashboard, isDocument, isSameOrigin, safeNext } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE, type DashboardSignIn, goTo, send } from './dashboard-sign-in.ts';
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
-import { type FilesPage, sendThumbnail, type ThumbnailKeeper } from './files-page.ts';
+import { type FilesPage, sendThumbnail, type ThumbnailHook } from './files-page.ts';
 import { type RequestWatch, userShare } from './request-watch.ts';
-import type { SetupDoor } from './setup/setup-door.ts';
+import type { SetupAuth } from './setup/setup-door.ts';
 
-interface DoorDeps {
+interface AuthDeps {
   readonly signIn: DashboardSignIn;
   readonly files: DashboardFiles;
   readonly filesPage: FilesPage;
-  readonly thumbnail: ThumbnailKeeper;
+  readonly thumbnail: ThumbnailHook;
   readonly sockets: DashboardSockets;
   /** The guided start and the settings. */
-  readonly setup: SetupDoor;
+  readonly setup: SetupAuth;
   readonly watch: RequestWatch;
   /** Whose cookie it is, asking the NAS where that is due. */
   readonly look: (cookie: string) => Promise<User | null>;
@@ -66,12 +66,12 @@ const SIGN_IN_FIRST = refuse('no_token', { detail: 'Sign in at /dashboard/sign-i
  * Stands in front of everything below `/dashboard`, for HTTP and for its socket: nothing of it is
  * shown without a sign-in of its own, which opens this and never `/api`.
  */
-export class DashboardDoor {
-  readonly #deps: DoorDeps;
+export class DashboardAuth {
+  readonly #deps: AuthDeps;
   /** What came through here. The Dashboard itself asks once more; see {@link settings}. */
   readonly #passed = new WeakSet<IncomingMessage>();
 
-  constructor(deps: DoorDeps) {
+  constructor(deps: AuthDeps) {
     this.#deps = deps;
   }
 
