@@ -7,7 +7,7 @@ const MODULES = {
   http: [],
   guard: ['http', 'api', 'operations', 'accounts', 'files', 'cache'],
   operations: ['api'],
-  api: ['http'],
+  api: ['http', 'words'],
   nas: ['http'],
   handshake: [],
   dns: [],

@@ -10,6 +10,7 @@ const FRENCH = {
   signIn: { signIn: 'Se connecter' },
   files: { files: 'Fichiers' },
   events: { brief_conflict: 'Un conflit attend.' },
+  csv: { energy: 'energie_kwh', between: ';' },
   hints: { no_credentials: 'Aucun compte TP-Link.' },
 };
 

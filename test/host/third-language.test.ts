@@ -57,6 +57,13 @@ describe('A third language, of which there is a file and nothing else', function
     assert.match(html, /Aucun compte TP-Link\./);
   });
 
+  it('is spoken by the spreadsheets of the energy', async () => {
+    const Accept = 'text/csv';
+    const path = '/api/energy/report?language=fr';
+    const csv = await (await call('alice', path, { headers: { Accept } })).text();
+    assert.match(csv, /;energie_kwh;cost_eur;/, 'what it lacks is English');
+  });
+
   it('is spoken of what happens', async () => {
     await pi.nas.putFile('alice/plan.txt', Buffer.from('somebody else’s plan'), 'alice');
     const body = new FormData();

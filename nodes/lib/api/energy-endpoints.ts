@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { WORDS } from '../words/words.ts';
 import {
   count,
   endpoint,
@@ -518,10 +519,14 @@ export const EnergyReportQuery = Type.Object({
     description: 'With the stretch before it, or with the same a year earlier.',
   }),
   resolution: words(['hour', 'day'], { default: 'hour', description: 'Of the CSV.' }),
-  language: words(['en', 'de'], {
-    default: 'en',
-    description: 'Of the CSV; de: semicolons, decimal commas and German words.',
-  }),
+  language: words(
+    WORDS.languages.map(({ id }) => id),
+    {
+      default: 'en',
+      description:
+        'Of the CSV, any that BaluPi has a catalogue of: its words, and how its spreadsheets write numbers and dates. de: semicolons and decimal commas.',
+    },
+  ),
 });
 export type EnergyReportQuery = Static<typeof EnergyReportQuery>;
 
