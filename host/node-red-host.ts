@@ -37,6 +37,8 @@ export class NodeRedHost {
   readonly #inner: Server = createServer();
   readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
+  /** Who waits until the flows run again, or cannot. */
+  readonly #waiting: (() => void)[] = [];
   #isLeavingOut = false;
   #flowNodes: readonly FlowNode[] = [];
   #onStarted: (nodes: readonly FlowNode[]) => void = () => undefined;
@@ -51,11 +53,14 @@ export class NodeRedHost {
       this.#flowsRun = true;
       this.#isLeavingOut = false;
       this.#firstStart.resolve(undefined);
+      this.#tellWaiting();
     });
     events.on('flows:stopping', () => (this.#flowsRun = false));
     events.on('runtime-event', (told) => {
       const { id, payload } = told as RuntimeTold;
-      if (id === 'runtime-state' && payload?.error === 'missing-types') this.#leaveOut();
+      if (id !== 'runtime-state' || payload?.error !== 'missing-types') return;
+      this.#tellWaiting();
+      this.#leaveOut();
     });
     // Express would answer `?callback=` with a script; no request can carry this name.
     this.api.set('jsonp callback name', '\0');
@@ -101,9 +106,20 @@ export class NodeRedHost {
     await this.#firstStart.promise;
   }
 
-  /** Reads the flows anew and starts them, behind a deploy that is under way. */
+  /**
+   * Reads the flows anew and starts them, behind a deploy that is under way. Resolves once they run,
+   * or cannot: Node-RED's own word comes while they still start.
+   */
   async reload(): Promise<void> {
     await (RED as unknown as Runtime).runtime.flows.setFlows({ deploymentType: 'reload' });
+    if (this.#flowsRun) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  #tellWaiting(): void {
+    for (const tell of this.#waiting.splice(0)) tell();
   }
 
   /**
@@ -122,6 +138,7 @@ export class NodeRedHost {
   async stop(): Promise<void> {
     this.#flowsRun = false;
     await RED.stop();
+    this.#tellWaiting();
   }
 }
 

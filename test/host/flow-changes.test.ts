@@ -118,6 +118,7 @@ describe('What is deployed over the shipped flows, in the editor', function () {
   it('is taken back, and the flows run as they were shipped at once', async () => {
     const { status } = await ask('/balupi/flow-changes/api-health', { method: 'DELETE' });
     assert.equal(status, 200);
+    assert.equal((await fetch(`${pi.url}/api/health`)).status, 200, 'they run when it says so');
     assert.equal(existsSync(join(pi.dataFolder, 'flows', 'api-health.json')), false);
     const { flows } = await flowsIn(ask);
     const reply = flows.find(({ id }) => id === 'api-health-ping-reply');

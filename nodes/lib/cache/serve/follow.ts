@@ -60,7 +60,10 @@ export function growingSource(download: Download, reader: Reader, deps: FollowDe
       const freeLast = isKept ? last : last - 1;
       let outcome = await follow(writer, download, reader, { first, last: freeLast }, deps);
       if (outcome.kind === 'sent' && !isKept) {
-        if (!(await download.mayEnd(reader, last))) return false;
+        writer.whenClosed(() => {
+          download.here.arrivals.cancel(reader);
+        });
+        if (!writer.isOpen || !(await download.mayEnd(reader, last))) return false;
         outcome = await follow(writer, download, reader, { first: last, last }, deps);
       }
       if (outcome.kind !== 'unstored') return outcome.kind === 'sent';
@@ -82,6 +85,7 @@ async function follow(
     writer.whenClosed(() => {
       download.here.arrivals.cancel(reader);
     });
+    if (!writer.isOpen) return { kind: 'cut' };
     const segment = await download.open(reader, position);
     if (segment === 'cut') return { kind: 'cut' };
     if (segment === 'unstored') return { kind: 'unstored', position };
