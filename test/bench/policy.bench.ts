@@ -52,7 +52,7 @@ export function benchPolicy(print: (line: string) => void, options: BenchOptions
   return [
     ...tablesOf(shipped, sizes),
     '',
-    'The same on traces made up for the purpose, with other parameters than those the policy was chosen by; one of its four tempers was compared on them too (ADR 0021):',
+    'The same on traces made up for the purpose, with other parameters than those the policy was chosen by; one of its four variants was compared on them too (ADR 0021):',
     '',
     ...madeTable(made).lines(),
     '',

@@ -1,6 +1,6 @@
 import { Tournament } from '../../../nodes/lib/cache/policy/policy.ts';
 import { SimulatedCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
-import { keyOf, TEMPERS } from '../../../nodes/lib/cache/policy/worth.ts';
+import { keyOf, VARIANTS } from '../../../nodes/lib/cache/policy/worth.ts';
 import type { Policy, Use } from './policy.ts';
 
 /**
@@ -14,7 +14,7 @@ export class BaluPiPolicy implements Policy {
 
   /** @param limitBytes what the copies are kept below */
   constructor(limitBytes: number) {
-    this.#cache = new SimulatedCache(TEMPERS.even, limitBytes);
+    this.#cache = new SimulatedCache(VARIANTS.even, limitBytes);
     this.#tournament = new Tournament('even', limitBytes);
   }
 
@@ -33,7 +33,7 @@ export class BaluPiPolicy implements Policy {
 
   use({ key, sizeBytes }: Pick<Use, 'key' | 'sizeBytes'>): boolean {
     const number = keyOf(String(key));
-    if (this.#tournament.see(number, sizeBytes)) this.#cache.temper = this.#tournament.temper;
+    if (this.#tournament.see(number, sizeBytes)) this.#cache.variant = this.#tournament.variant;
     return this.#cache.use(number, sizeBytes);
   }
 }

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
 import { Tournament } from '../../../nodes/lib/cache/policy/policy.ts';
 import { LowestFirst, SimulatedCache } from '../../../nodes/lib/cache/policy/simulated-cache.ts';
 import {
   type Displaced,
   keyOf,
+  liftSql,
   mayEnter,
   mostRemembered,
-  TEMPERS,
+  VARIANTS,
   usesOnReturn,
   worthOf,
 } from '../../../nodes/lib/cache/policy/worth.ts';
 
 const MB = 1_000_000;
-const { even, fresh, steady } = TEMPERS;
+const { even, fresh, steady } = VARIANTS;
 
 function nextOf(entries: readonly Displaced[]): () => Displaced | null {
   let at = 0;
@@ -23,6 +25,20 @@ describe('What a kept file is worth', () => {
   it('is its uses per byte above the floor', () => {
     assert.equal(worthOf(even, 0, 2, 4096), 2 / 4096);
     assert.equal(worthOf(even, 1, 2, 4096), 1 + 2 / 4096);
+  });
+
+  it('is the same where SQLite ranks many at once', () => {
+    const database = new DatabaseSync(':memory:');
+    for (const variant of Object.values(VARIANTS)) {
+      const told = database
+        .prepare(
+          `SELECT ${liftSql('3 + ?2')} AS lift
+           FROM (SELECT 40960 AS weight), (SELECT ?1 AS use_exponent) AS now`,
+        )
+        .get(variant.useExponent, 4);
+      assert.equal(told?.['lift'], worthOf(variant, 0, 7, 40_960), variant.name);
+    }
+    database.close();
   });
 
   it('grows more slowly with old fame where the cache leans to what is fresh', () => {
@@ -99,16 +115,16 @@ describe('The tournament', () => {
     for (let turn = 0; turn < 12; turn += 1) {
       for (let key = 0; key < 800; key += 1) tournament.see(key, 4096);
     }
-    assert.equal(tournament.temper.name, 'steady');
+    assert.equal(tournament.variant.name, 'steady');
     for (let at = 200; at < 10_000; at += 1) {
       tournament.see(10_000 + at, 4096);
       tournament.see(10_000 + at - 200, 4096);
     }
-    assert.notEqual(tournament.temper.name, 'steady');
+    assert.notEqual(tournament.variant.name, 'steady');
   });
 
   it('begins with the leader it is told', () => {
-    assert.equal(new Tournament('slow', 1_000).temper.name, 'slow');
+    assert.equal(new Tournament('slow', 1_000).variant.name, 'slow');
   });
 
   it('holds on to its leader while all do alike', () => {

@@ -3,7 +3,7 @@ import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { belowBounds, type FileVersion, sameVersion } from '../../files/files.ts';
 import { Remembered, type Store } from '../../store/store.ts';
 import { PolicyRows } from '../policy/policy-rows.ts';
-import { keyOf, type Memory, usesOnReturn, weightOf, worthOf } from '../policy/worth.ts';
+import { keyOf, liftSql, type Memory, usesOnReturn, weightOf, worthOf } from '../policy/worth.ts';
 
 /** What the eviction needs of an entry. */
 export interface Victim {
@@ -69,7 +69,7 @@ export class EntryRows {
       `UPDATE cached_files
        SET access_count = access_count + ?2, accessed_at_ms = ?3, uses = uses + ?2,
            ranked_at = now.inflation,
-           priority = now.inflation + pow(uses + ?2, now.use_exponent) / weight,
+           priority = now.inflation + ${liftSql('uses + ?2')},
            validated_at_ms = max(validated_at_ms, ?4)
        FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
        WHERE id = ?1`,
@@ -166,8 +166,8 @@ export class EntryRows {
     const { version } = copy;
     const weight = weightOf(version.sizeBytes);
     const key = keyOf(copy.path);
-    const { floor, temper } = this.#policy.leaning();
-    const uses = usesOnReturn(temper, floor, before ?? this.#policy.recall(key));
+    const { floor, variant } = this.#policy.state();
+    const uses = usesOnReturn(variant, floor, before ?? this.#policy.recall(key));
     this.#policy.forget(key);
     this.#insert.run(
       copy.path,
@@ -184,7 +184,7 @@ export class EntryRows {
       uses,
       floor,
       weight,
-      worthOf(temper, floor, uses, weight),
+      worthOf(variant, floor, uses, weight),
       copy.validatedAtMs,
       nowMs,
     );

@@ -3,7 +3,7 @@ import { belowBounds, type FileVersion, sameVersion } from '../../files/files.ts
 import type { ByteRange } from '../../http/http.ts';
 import type { Store } from '../../store/store.ts';
 import { PolicyRows } from '../policy/policy-rows.ts';
-import { weightOf, worthOf } from '../policy/worth.ts';
+import { liftSql, weightOf, worthOf } from '../policy/worth.ts';
 
 const BELOW = `
   SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
@@ -126,8 +126,8 @@ export class SegmentRows {
   #addSegment(fileId: number, { file, number, blob, crc32 }: NewSegment, nowMs: number): void {
     const sizeBytes = new Layout(file.version.sizeBytes).bytesOf(number);
     const weight = weightOf(sizeBytes);
-    const { floor, temper } = this.#policy.leaning();
-    const priority = worthOf(temper, floor, 1, weight);
+    const { floor, variant } = this.#policy.state();
+    const priority = worthOf(variant, floor, 1, weight);
     this.#sql.addSegment.run(fileId, number, sizeBytes, blob, crc32, nowMs, weight, priority);
     this.files.hold(fileId, sizeBytes);
     this.#sql.count.run(sizeBytes, 0);
@@ -182,7 +182,7 @@ function statements(store: Store) {
     touch: sql(
       `UPDATE cached_pieces
        SET access_count = access_count + ?2, accessed_at_ms = ?3,
-           priority = now.inflation + pow(access_count + ?2, now.use_exponent) / weight
+           priority = now.inflation + ${liftSql('access_count + ?2')}
        FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
        WHERE id = ?1`,
     ),

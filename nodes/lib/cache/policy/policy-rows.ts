@@ -1,17 +1,17 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
-import { type Memory, mostRemembered, type Temper, TEMPERS } from './worth.ts';
+import { type Memory, mostRemembered, type PolicyVariant, VARIANTS } from './worth.ts';
 
 /** What an entry's rank is reckoned from. */
 export interface Leaning {
   /** Worth of the last victim. */
   readonly floor: number;
-  readonly temper: Temper;
+  readonly variant: PolicyVariant;
 }
 
 /** The table `cache_ghosts`, and how the cache leans in `cache_totals`. */
 export class PolicyRows {
-  readonly #leaning: StatementSync;
+  readonly #state: StatementSync;
   readonly #raise: StatementSync;
   readonly #lead: StatementSync;
   readonly #recall: StatementSync;
@@ -21,7 +21,7 @@ export class PolicyRows {
   readonly #keptCount: StatementSync;
 
   constructor(store: Store) {
-    this.#leaning = store.prepare('SELECT inflation, temper FROM cache_totals');
+    this.#state = store.prepare('SELECT inflation, temper FROM cache_totals');
     this.#raise = store.prepare(
       'UPDATE cache_totals SET inflation = inflation + ages * max(0, ? - inflation)',
     );
@@ -37,11 +37,11 @@ export class PolicyRows {
     this.#keptCount = store.prepare('SELECT file_count FROM cache_totals');
   }
 
-  leaning(): Leaning {
-    const row = this.#leaning.get();
+  state(): Leaning {
+    const row = this.#state.get();
     const name = String(row?.['temper']);
-    const temper = Object.values(TEMPERS).find((one) => one.name === name) ?? TEMPERS.even;
-    return { floor: Number(row?.['inflation']), temper };
+    const variant = Object.values(VARIANTS).find((one) => one.name === name) ?? VARIANTS.even;
+    return { floor: Number(row?.['inflation']), variant };
   }
 
   /** Entries used from now on begin nearer to what the last victim was worth. */
@@ -49,8 +49,8 @@ export class PolicyRows {
     this.#raise.run(worth);
   }
 
-  lead(temper: Temper): void {
-    this.#lead.run(temper.name, temper.useExponent, temper.ages);
+  lead(variant: PolicyVariant): void {
+    this.#lead.run(variant.name, variant.useExponent, variant.ages);
   }
 
   recall(key: number): Memory | null {

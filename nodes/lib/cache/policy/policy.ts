@@ -5,9 +5,9 @@ import {
   type Displaced,
   keyOf,
   mayEnter,
-  type Temper,
-  type TemperName,
-  TEMPERS,
+  type PolicyVariant,
+  type VariantName,
+  VARIANTS,
   usesOnReturn,
   weightOf,
   worthOf,
@@ -51,7 +51,7 @@ export class CachePolicy {
     const tournament = this.#running();
     if (!tournament.see(keyOf(path), sizeBytes)) return;
     this.#deps.beforeChange();
-    this.#rows.lead(tournament.temper);
+    this.#rows.lead(tournament.variant);
   }
 
   /**
@@ -61,15 +61,15 @@ export class CachePolicy {
    */
   admits(applicant: Applicant, next: () => Displaced | null): boolean {
     const { path, sizeBytes, neededBytes, limitBytes } = applicant;
-    const { floor, temper } = this.#rows.leaning();
+    const { floor, variant } = this.#rows.state();
     const key = keyOf(path);
     const weight = weightOf(sizeBytes);
-    const uses = usesOnReturn(temper, floor, this.#rows.recall(key));
-    const worth = worthOf(temper, floor, uses, weight);
-    if (mayEnter(temper, { sizeBytes, worth, neededBytes, limitBytes }, next)) return true;
+    const uses = usesOnReturn(variant, floor, this.#rows.recall(key));
+    const worth = worthOf(variant, floor, uses, weight);
+    if (mayEnter(variant, { sizeBytes, worth, neededBytes, limitBytes }, next)) return true;
     this.#deps.store.transaction(() => {
       this.#rows.raiseFloor(worth);
-      this.#rows.remember(key, { uses, floor: this.#rows.leaning().floor, weight });
+      this.#rows.remember(key, { uses, floor: this.#rows.state().floor, weight });
     });
     return false;
   }
@@ -79,14 +79,14 @@ export class CachePolicy {
     this.#uses += 1;
     if (this.#tournament !== null && !isDue) return this.#tournament;
     const limitBytes = this.#deps.limitBytes();
-    this.#tournament ??= new Tournament(this.#rows.leaning().temper.name, limitBytes);
+    this.#tournament ??= new Tournament(this.#rows.state().variant.name, limitBytes);
     if (limitBytes !== this.#limitBytes) this.#tournament.resize(limitBytes);
     this.#limitBytes = limitBytes;
     return this.#tournament;
   }
 }
 
-/** Entries a shadow holds at most; above, every other key is left out of the sample. */
+/** Entries a simulated cache holds at most; above, every other key is left out of the sample. */
 const SAMPLE_ENTRIES = 1024;
 /** After so many uses of sampled keys a hit counts half. */
 const HALF_LIFE_USES = 1000;
@@ -100,14 +100,14 @@ const BYTES_COUNT = 0.5;
 const MOST_SIZES = 30;
 
 interface Contender {
-  readonly temper: Temper;
-  readonly shadow: SimulatedCache;
+  readonly variant: PolicyVariant;
+  readonly simulated: SimulatedCache;
   score: number;
 }
 
 /**
- * Shadow caches of keys and sizes, one for each temper, run on a sample of the real requests; the
- * cache takes on the temper whose shadow would have answered most of late. Sampling is by key, so
+ * Shadow caches of keys and sizes, one for each variant, run on a sample of the real requests; the
+ * cache takes on the variant whose simulated cache would have answered most of late. Sampling is by key, so
  * that a sampled file is seen at every use. Bounded in memory and gone with the process: after a
  * start the last leader leads until a new one is found.
  */
@@ -120,28 +120,28 @@ export class Tournament {
   #seen = 0;
 
   /** @param limitBytes what the real cache is kept below */
-  constructor(leader: TemperName, limitBytes: number) {
+  constructor(leader: VariantName, limitBytes: number) {
     this.#limitBytes = limitBytes;
-    this.#contenders = Object.values(TEMPERS).map((temper) => {
-      return { temper, shadow: new SimulatedCache(temper, limitBytes), score: 0 };
+    this.#contenders = Object.values(VARIANTS).map((variant) => {
+      return { variant, simulated: new SimulatedCache(variant, limitBytes), score: 0 };
     });
-    this.#leader = this.#contenders.find(({ temper }) => temper.name === leader) as Contender;
+    this.#leader = this.#contenders.find(({ variant }) => variant.name === leader) as Contender;
   }
 
-  get temper(): Temper {
-    return this.#leader.temper;
+  get variant(): PolicyVariant {
+    return this.#leader.variant;
   }
 
   /** The real cache's limit moved. */
   resize(limitBytes: number): void {
     this.#limitBytes = limitBytes;
     const stays = (key: number): boolean => key % this.#everyNth === 0;
-    for (const { shadow } of this.#contenders) {
-      shadow.resize(Math.floor(limitBytes / this.#everyNth), stays);
+    for (const { simulated } of this.#contenders) {
+      simulated.resize(Math.floor(limitBytes / this.#everyNth), stays);
     }
   }
 
-  /** Takes one request. @returns whether another temper leads now */
+  /** Takes one request. @returns whether another variant leads now */
   see(key: number, sizeBytes: number): boolean {
     if (key % this.#everyNth !== 0) return false;
     this.#seen = Math.min(HALF_LIFE_USES, this.#seen + 1);
@@ -149,9 +149,9 @@ export class Tournament {
     const sizes = Math.min(MOST_SIZES, sizeBytes / Math.max(1, this.#meanBytes));
     for (const contender of this.#contenders) {
       contender.score *= KEPT_PER_USE;
-      if (contender.shadow.use(key, sizeBytes)) contender.score += 1 + BYTES_COUNT * sizes;
+      if (contender.simulated.use(key, sizeBytes)) contender.score += 1 + BYTES_COUNT * sizes;
     }
-    if (this.#contenders.some(({ shadow }) => shadow.heldCount > SAMPLE_ENTRIES)) {
+    if (this.#contenders.some(({ simulated }) => simulated.heldCount > SAMPLE_ENTRIES)) {
       this.#everyNth *= 2;
       this.resize(this.#limitBytes);
     }

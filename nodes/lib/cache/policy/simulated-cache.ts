@@ -3,7 +3,7 @@ import {
   mayEnter,
   type Memory,
   mostRemembered,
-  type Temper,
+  type PolicyVariant,
   usesOnReturn,
   weightOf,
   worthOf,
@@ -26,11 +26,11 @@ interface Ghost extends Memory {
 const UNREAD_SHARE = 0.99;
 
 /**
- * A cache of keys and sizes that holds no bytes: what the real one would do under a temper. The
+ * A cache of keys and sizes that holds no bytes: what the real one would do under a variant. The
  * tournament runs a few over a sample of the keys, and the bench one over all.
  */
 export class SimulatedCache {
-  temper: Temper;
+  variant: PolicyVariant;
   readonly #held = new Map<number, Held>();
   readonly #ghosts = new Map<number, Ghost>();
   readonly #queue = new LowestFirst();
@@ -41,8 +41,8 @@ export class SimulatedCache {
   #heldBytes = 0;
 
   /** @param limitBytes what it is kept below */
-  constructor(temper: Temper, limitBytes: number) {
-    this.temper = temper;
+  constructor(variant: PolicyVariant, limitBytes: number) {
+    this.variant = variant;
     this.#limitBytes = limitBytes;
   }
 
@@ -79,9 +79,9 @@ export class SimulatedCache {
     this.#evictDownTo(this.#limitBytes - sizeBytes);
     const held = this.#keep(key, sizeBytes);
     this.#queue.delete(key);
-    const lowest = this.temper.ages < 1 ? (this.#queue.lowest()?.rank ?? 0) : 0;
+    const lowest = this.variant.ages < 1 ? (this.#queue.lowest()?.rank ?? 0) : 0;
     const base = Math.max(held.floor, lowest);
-    const worth = worthOf(this.temper, base, Math.max(1, held.uses), held.weight);
+    const worth = worthOf(this.variant, base, Math.max(1, held.uses), held.weight);
     held.uses = Math.max(0, held.uses - 1);
     this.#queue.set(key, base + UNREAD_SHARE * (worth - base), held.turn);
     return true;
@@ -100,7 +100,7 @@ export class SimulatedCache {
     const neededBytes = this.#heldBytes + sizeBytes - this.#limitBytes;
     if (neededBytes > 0) {
       const uses = this.#usesOf(key);
-      const worth = worthOf(this.temper, this.#floor, uses, weight);
+      const worth = worthOf(this.variant, this.#floor, uses, weight);
       if (!this.#mayEnter({ sizeBytes, worth, neededBytes, limitBytes: this.#limitBytes })) {
         this.#raiseFloor(worth);
         this.#remember(key, { uses, floor: this.#floor, weight });
@@ -123,7 +123,7 @@ export class SimulatedCache {
   }
 
   #usesOf(key: number): number {
-    return usesOnReturn(this.temper, this.#floor, this.#ghosts.get(key) ?? null);
+    return usesOnReturn(this.variant, this.#floor, this.#ghosts.get(key) ?? null);
   }
 
   /** Looks at those that would go, one by one, and puts them back. */
@@ -136,7 +136,7 @@ export class SimulatedCache {
       seen.push(lowest);
       return { worth: lowest.rank, sizeBytes: this.#held.get(lowest.key)?.sizeBytes ?? 0 };
     };
-    const may = mayEnter(this.temper, newcomer, next);
+    const may = mayEnter(this.variant, newcomer, next);
     for (const { key, rank } of seen) this.#queue.set(key, rank, this.#held.get(key)?.turn ?? 0);
     return may;
   }
@@ -153,7 +153,7 @@ export class SimulatedCache {
   }
 
   #raiseFloor(worth: number): void {
-    this.#floor += this.temper.ages * Math.max(0, worth - this.#floor);
+    this.#floor += this.variant.ages * Math.max(0, worth - this.#floor);
   }
 
   #remember(key: number, { uses, floor, weight }: Memory): void {
@@ -175,7 +175,7 @@ export class SimulatedCache {
 
   #rank(key: number, held: Held): void {
     held.floor = this.#floor;
-    this.#queue.set(key, worthOf(this.temper, held.floor, held.uses, held.weight), held.turn);
+    this.#queue.set(key, worthOf(this.variant, held.floor, held.uses, held.weight), held.turn);
   }
 }
 

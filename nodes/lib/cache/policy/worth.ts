@@ -5,11 +5,11 @@
  */
 
 /**
- * How the cache leans at present; a tournament of shadows picks (policy.ts). All share one
+ * One way for the cache to rank; a tournament of simulated caches picks the present one (policy.ts). All share one
  * scale, so that entries ranked under one stand in order with those ranked under another.
  */
-export interface Temper {
-  readonly name: TemperName;
+export interface PolicyVariant {
+  readonly name: VariantName;
   /** The power of the uses that counts: below 1 recency outweighs fame. */
   readonly useExponent: number;
   /** What the first use counts. */
@@ -23,9 +23,9 @@ export interface Temper {
   readonly judges: 'all' | 'large';
 }
 
-export type TemperName = 'even' | 'fresh' | 'slow' | 'steady';
+export type VariantName = 'even' | 'fresh' | 'slow' | 'steady';
 
-export const TEMPERS: Readonly<Record<TemperName, Temper>> = {
+export const VARIANTS: Readonly<Record<VariantName, PolicyVariant>> = {
   even: { name: 'even', useExponent: 1, firstUse: 1, ages: 1, judges: 'large' },
   slow: { name: 'slow', useExponent: 1, firstUse: 1, ages: 0.02, judges: 'large' },
   fresh: { name: 'fresh', useExponent: 0.5, firstUse: 1, ages: 1, judges: 'large' },
@@ -45,8 +45,22 @@ export function weightOf(sizeBytes: number): number {
 }
 
 /** @param uses as counted, with what was remembered; may be a fraction */
-export function worthOf(temper: Temper, floor: number, uses: number, weight: number): number {
-  return floor + uses ** temper.useExponent / weight;
+export function worthOf(
+  variant: PolicyVariant,
+  floor: number,
+  uses: number,
+  weight: number,
+): number {
+  return floor + uses ** variant.useExponent / weight;
+}
+
+/**
+ * What {@link worthOf} adds to the floor, as an expression of SQL over a row with `weight` and over
+ * `now.use_exponent`: many are ranked anew at once, and none is read for it.
+ * @param uses an expression of SQL
+ */
+export function liftSql(uses: string): string {
+  return `pow(${uses}, now.use_exponent) / weight`;
 }
 
 /** What is known of an entry that is kept no more, or as it was when last ranked. */
@@ -58,12 +72,12 @@ export interface Memory {
 }
 
 /** The uses a returning entry begins with: its first one, and what time has left of the others. */
-export function usesOnReturn(temper: Temper, floor: number, memory: Memory | null): number {
-  if (memory === null || memory.uses <= 0) return temper.firstUse;
+export function usesOnReturn(variant: PolicyVariant, floor: number, memory: Memory | null): number {
+  if (memory === null || memory.uses <= 0) return variant.firstUse;
   const { uses, weight } = memory;
   // 1 when the floor has risen by just as much as the entry was worth above it.
-  const age = ((floor - memory.floor) * weight) / uses ** temper.useExponent;
-  return temper.firstUse + uses * FADING ** Math.max(0, age);
+  const age = ((floor - memory.floor) * weight) / uses ** variant.useExponent;
+  return variant.firstUse + uses * FADING ** Math.max(0, age);
 }
 
 interface Newcomer {
@@ -87,12 +101,12 @@ export interface Displaced {
  * @param next the next entry that would go; null when there is none left
  */
 export function mayEnter(
-  temper: Temper,
+  variant: PolicyVariant,
   newcomer: Newcomer,
   next: () => Displaced | null,
 ): boolean {
   const { sizeBytes, worth, neededBytes, limitBytes } = newcomer;
-  const judgesAll = temper.judges === 'all';
+  const judgesAll = variant.judges === 'all';
   if (!judgesAll && sizeBytes <= LARGE_SHARE * limitBytes) return true;
   let freedBytes = 0;
   while (freedBytes < neededBytes) {

@@ -1,3 +1,4 @@
+import { liftSql } from '../policy/worth.ts';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 
@@ -29,7 +30,7 @@ export class PrefetchRows {
       `UPDATE cached_files
        SET prefetched = 1, access_count = 0, uses = max(0, uses - 1),
            priority = max(now.inflation, coalesce(now.lowest, 0))
-                      + 0.99 * pow(max(1, uses), now.use_exponent) / weight
+                      + 0.99 * ${liftSql('max(1, uses)')}
        FROM (SELECT inflation, use_exponent,
                     (SELECT priority FROM cached_files WHERE ages < 1 AND pinned = 0 AND path <> ?1
                      ORDER BY priority, id LIMIT 1) AS lowest
