@@ -408,7 +408,7 @@ describe('The past on the page Energy, in a browser', function () {
     assert.equal(name, `energy-${date}.csv`);
     assert.equal(english.length, 1 + 2 * 24);
     assert.match(english[1] ?? '', new RegExp(`^${date} 00:00,.*Z,60,.*,measured,0\\.0+$`));
-    await page.click('.bp-csv input[type=checkbox]');
+    await page.selectOption('.bp-csv select', 'de');
     const [, german] = await lines();
     assert.match(german[1] ?? '', /^\d\d\.\d\d\.\d{4} 00:00;.*;0,\d+;.*;gemessen;0,0+$/);
     assert.equal(german.length, english.length);
