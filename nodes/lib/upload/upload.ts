@@ -452,7 +452,10 @@ function admissionOf(
   { maxFileBytes, mayWrite, listings }: UploadDeps,
   shared: { readonly places: PlaceRows; readonly quota: UploadQuota; readonly slots: BodySlots },
 ): Admission {
-  const isFile = (userId: number, path: string): boolean =>
-    listings.shows(userId, path).kind === 'file' || shared.places.isFileQueued(userId, path);
-  return new Admission(maxFileBytes, mayWrite, shared.quota, shared.slots, isFile);
+  const kindAt = (userId: number, path: string): 'file' | 'folder' | null => {
+    if (shared.places.isFileQueued(userId, path)) return 'file';
+    const { kind } = listings.shows(userId, path);
+    return kind === 'file' || kind === 'folder' ? kind : null;
+  };
+  return new Admission(maxFileBytes, mayWrite, shared.quota, shared.slots, kindAt);
 }

@@ -137,6 +137,17 @@ describe('accepting an upload', () => {
     assert.equal((await house.send('Shared/f/sub', 'a.txt', 'x')).status, 200);
   });
 
+  it('refuses a file with the name of a folder that is known, which it would hide', async () => {
+    house.listed.set('1 alice/Photos', { kind: 'folder' });
+    const { status, body } = await house.send('alice', 'Photos', 'no folder');
+    assert.deepEqual([status, body['code']], [409, 'conflict']);
+    assert.match(String(body['detail']), /^alice\/Photos is a folder/);
+    const wish = { filename: 'Photos', totalBytes: 1, folder: 'alice' };
+    const begun = await house.upload.resumable.begin(ALICE, wish);
+    assert.partialDeepStrictEqual(begun, { kind: 'refused', code: 'conflict' });
+    assert.equal((await house.send('alice/Photos', 'late.jpg', 'a photo')).status, 200);
+  });
+
   it('takes names with marks of direction, and names what it refuses', async () => {
     for (const name of ['a\u200eb.txt', 'שלום\u200f.txt', 'c\u061c.txt']) {
       const { status, body } = await house.send('alice', name, name);

@@ -50,8 +50,8 @@ export interface UploadHeaders extends ContentHeaders {
 
 export type Admitted = { readonly kind: 'admitted'; readonly headers: UploadHeaders } | Refused;
 
-/** Whether a user's listing shows a file there, or one is queued for that place. */
-type IsFile = (userId: number, path: string) => boolean;
+/** What a user's listing shows at a path, or what is queued for it; null where neither tells. */
+type KindAt = (userId: number, path: string) => 'file' | 'folder' | null;
 
 /** Everything that can be refused before a byte of the body is read (contract 4). */
 export class Admission {
@@ -59,16 +59,16 @@ export class Admission {
   readonly #mayWrite: MayWrite;
   readonly #quota: UploadQuota;
   readonly #slots: BodySlots;
-  readonly #isFile: IsFile;
+  readonly #kindAt: KindAt;
 
   constructor(
     maxFileBytes: number,
     mayWrite: MayWrite,
     quota: UploadQuota,
     slots: BodySlots,
-    isFile: IsFile,
+    kindAt: KindAt,
   ) {
-    this.#isFile = isFile;
+    this.#kindAt = kindAt;
     this.#maxFileBytes = maxFileBytes;
     this.#mayWrite = mayWrite;
     this.#quota = quota;
@@ -113,10 +113,20 @@ export class Admission {
   async checkTarget(caller: Caller, path: string): Promise<Refused | null> {
     if (!(await this.#mayWrite(caller, path))) return refused('not_yours');
     for (let above = parentOf(path); above !== null && above !== ''; above = parentOf(above)) {
-      if (!this.#isFile(caller.user.id, above)) continue;
+      if (this.#kindAt(caller.user.id, above) !== 'file') continue;
       return refused('conflict', `${above} is a file, so nothing can be put into it.`);
     }
     return null;
+  }
+
+  /**
+   * As {@link checkTarget} for a file, which no folder may be shown in the place of: it would hide
+   * that folder and what is put into it until the NAS has refused it.
+   */
+  async checkFile(caller: Caller, path: string): Promise<Refused | null> {
+    const refusal = await this.checkTarget(caller, path);
+    if (refusal !== null || this.#kindAt(caller.user.id, path) !== 'folder') return refusal;
+    return refused('conflict', `${path} is a folder, so no file can have its name.`);
   }
 }
 

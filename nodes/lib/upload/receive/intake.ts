@@ -199,7 +199,7 @@ export class Intake {
       if (read.kind === 'bad_path') return refused('bad_path', read.reason);
       const { target } = read;
       for (const reading of [target.path, target.secondPath]) {
-        const refusal = reading === null ? null : await admission.checkTarget(caller, reading);
+        const refusal = reading === null ? null : await admission.checkFile(caller, reading);
         if (refusal !== null) return refusal;
       }
       aimed.push({ staged, target });

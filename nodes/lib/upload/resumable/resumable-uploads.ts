@@ -231,7 +231,7 @@ export class ResumableUploads {
     const aimed = readTarget({ path, filename, several: true }, () => ({ kind: 'unknown' }));
     if (aimed.kind === 'bad_path') return refused('bad_path', aimed.reason);
     const { target } = aimed;
-    const refusal = await this.#deps.admission.checkTarget(caller, target.path);
+    const refusal = await this.#deps.admission.checkFile(caller, target.path);
     return refusal ?? { folder: path, filename, target };
   }
 
