@@ -117,16 +117,12 @@ export class BaluPiHost {
           'whoever is behind it counts as one address.',
       );
     });
-    const { editor, answerWithinMs } = options;
+    const { editor } = options;
     const door = editor === null ? null : new EditorAuth(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     makeNodeRedFolder(userFolder);
     this.#connections = connectionLimit(parts, MOST_CONNECTIONS);
-    this.#watch = new RequestWatch({
-      clock: parts.clock,
-      answerWithinMs,
-      connections: this.#connections,
-    });
+    this.#watch = this.#requestWatch();
     [this.#guard, this.#files] = [this.#apiGuard(parts), this.#dashboardFiles()];
     this.#passing = new Passing(parts.log);
     this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock, this.#files.told);
@@ -151,6 +147,12 @@ export class BaluPiHost {
     this.#api = this.#apiListeners(parts);
     this.#editor =
       editor === null || door === null ? null : this.#editorListeners(editor, door, parts);
+  }
+
+  #requestWatch(): RequestWatch {
+    const { answerWithinMs } = this.#options;
+    const [clock, connections] = [this.#clock, this.#connections];
+    return new RequestWatch({ clock, answerWithinMs, connections });
   }
 
   #flowsStarted(nodes: readonly FlowNode[], onMissing: HostDeps['onMissing']): void {
