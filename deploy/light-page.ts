@@ -106,11 +106,7 @@ async function bundle(
  */
 const COMPILED_AT_ONCE = '//# allFunctionsCalledOnLoad';
 
-/**
- * It starts when the script has run through: what watches a page (DevTools, the bench) asks where in
- * the script a socket was opened, and for a script that still runs the browser reads it all once more.
- * @param compiler where the page fetches the compiler from, when it needs it
- */
+/** @param compiler where the page fetches the compiler from, when it needs it */
 function entry(socket: string, files: readonly string[], compiler: string): string {
   const parts = files.map((file, at) => `import part${at} from ${JSON.stringify(`part:${file}`)};`);
   const named = files.map((file, at) => `${JSON.stringify(file)}: part${at}`);
@@ -118,7 +114,7 @@ function entry(socket: string, files: readonly string[], compiler: string): stri
 import { io } from ${JSON.stringify(socket)};
 import { start } from ${JSON.stringify(resolve('dist', SOURCE, 'main.js'))};
 ${parts.join('\n')}
-queueMicrotask(() => start({
+start({
   connect: (query) => io({
     path: '/dashboard/socket.io', query, reconnection: false,
     transports: ['websocket', 'polling'], tryAllTransports: true,
@@ -126,7 +122,7 @@ queueMicrotask(() => start({
   parts: { ${named.join(', ')} },
   compiler: () => import(${JSON.stringify(compiler)}),
   script: import.meta.url,
-}));`;
+});`;
 }
 
 /**

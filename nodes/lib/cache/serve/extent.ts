@@ -58,7 +58,7 @@ async function sendGrowing(
   try {
     let position = range.first;
     for (let turn = 0; position <= range.last; turn += 1) {
-      // Whoever went while a block was read is told of no more: nobody would end the wait.
+      // A caller who left while a block was read has been reported already: nobody would end a wait.
       if (!writer.isOpen) return CUT;
       const upto = await extent.available(position);
       if (upto.kind === 'unstored') return (await writing) ? { ...upto, position } : CUT;
