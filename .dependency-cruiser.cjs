@@ -147,6 +147,7 @@ module.exports = {
   options: {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node'] },
     doNotFollow: { path: 'node_modules' },
     exclude: { path: ['^dist/', '^packages/[^/]+/dist/'] },
   },

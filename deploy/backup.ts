@@ -124,7 +124,11 @@ export async function putBack(wish: PutBackWish): Promise<Restored> {
   if (!existsSync(wish.backup)) throw new UsageFault(`There is no file ${wish.backup}.`);
   const handle = await open(wish.backup);
   const beginning = Buffer.alloc(SEALED_MARK_BYTES);
-  await handle.read(beginning, 0, beginning.length, 0).finally(() => handle.close());
+  try {
+    await handle.read(beginning, 0, beginning.length, 0);
+  } finally {
+    await handle.close();
+  }
   if (!isSealed(beginning) && !isArchive(beginning)) throw new BackupFault('strange');
   const passphrase = isSealed(beginning) ? await wish.passphrase() : null;
   if (isSealed(beginning) && passphrase === null) throw new BackupFault('sealed');
@@ -218,7 +222,11 @@ async function isFolder(path: string): Promise<boolean> {
 
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path);
-  await handle.sync().finally(() => handle.close());
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 interface NightWish {

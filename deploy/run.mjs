@@ -152,12 +152,13 @@ const tool = (...place) => join(bin, '..', ...place);
 
 /** What a lint runs, the slow ones first, so that none of them runs alone at the end. */
 const CHECKS = [
-  [tool('eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.'],
-  [join(root, 'dist', 'deploy', 'lint-house.js')],
-  [tool('typescript', 'bin', 'tsc'), '-p', 'tsconfig.json'],
   [tool('prettier', 'bin', 'prettier.cjs'), '--check', '.'],
+  [join(root, 'dist', 'deploy', 'lint-house.js')],
+  [tool('oxlint', 'bin', 'oxlint'), '.'],
+  [tool('typescript-native', 'bin', 'tsc'), '-p', 'tsconfig.json'],
   [tool('vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json'],
-  [tool('typescript', 'bin', 'tsc'), '-p', join('pages', 'tsconfig.json')],
+  [tool('typescript-native', 'bin', 'tsc'), '-p', join('pages', 'tsconfig.json')],
+  [tool('eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.'],
 ];
 
 /** Runs one check and tells all it says at once, so that no two mix their lines. */

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { CODE, cruise, RUNNING, textFaults, trackedFiles } from '../deploy/lint-house.ts';
+import { cruise, RUNNING, textFaults } from '../deploy/lint-house.ts';
 import { unusedIn } from '../deploy/lint-unused.ts';
 
 /** A rule, and the smallest tree that breaks it and nothing else of interest. */
@@ -107,22 +99,16 @@ describe('The lint of the house', function () {
   };
 
   PLANTED.forEach(({ rule, files }) => {
-    it(`finds a planted violation of ${rule} (${Object.keys(files)[0]})`, () => {
+    it(`finds a planted violation of ${rule} (${Object.keys(files)[0]})`, async () => {
       plant(files);
       const tops = [...new Set(Object.keys(files).map((name) => name.split('/')[0] ?? name))];
-      const report = cruise(tops, folder);
+      const report = await cruise(tops, folder);
       assert.ok(report.modules > 0);
       assert.ok(
         report.violations.some((violation) => violation.rule === rule),
         `expected ${rule}, found ${JSON.stringify(report.violations)}`,
       );
     });
-  });
-
-  it('looks at every module of the tree and finds nothing to complain about', () => {
-    const report = cruise(CODE.filter((place) => existsSync(place)));
-    assert.ok(report.modules > 100, `only ${report.modules} modules were looked at`);
-    assert.deepEqual(report.violations, []);
   });
 
   describe('of what nobody uses', () => {
@@ -174,10 +160,6 @@ describe('The lint of the house', function () {
       };
       assert.deepEqual(found(files), ['member host/room.ts Room.settle']);
     });
-
-    it('is nothing in this tree', () => {
-      assert.deepEqual(unusedIn(RUNNING.filter((place) => existsSync(place))), []);
-    });
   });
 
   describe('of what files say', () => {
@@ -207,29 +189,24 @@ describe('The lint of the house', function () {
         'no-untyped-answer nodes/wol/bad.ts',
       ]);
     });
-
-    it('is nothing in this tree', () => {
-      const files = trackedFiles();
-      assert.ok(files.length > 500);
-      assert.deepEqual(textFaults(files), []);
-    });
   });
 
   it('refuses a promise nobody waits for', () => {
-    const done = spawnSync(
-      process.execPath,
-      [
-        join('node_modules', 'eslint', 'bin', 'eslint.js'),
-        '--stdin',
-        '--stdin-filename',
-        'host/read-body.ts',
-      ],
-      {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-lint-'));
+    try {
+      writeFileSync(join(folder, 'tsconfig.json'), '{"compilerOptions":{"strict":true}}');
+      writeFileSync(
+        join(folder, 'bad.ts'),
+        'async function work(): Promise<void> { await Promise.resolve(); }\nwork();\n',
+      );
+      const oxlint = join('node_modules', 'oxlint', 'bin', 'oxlint');
+      const done = spawnSync(process.execPath, [oxlint, '-c', '.oxlintrc.json', folder], {
         encoding: 'utf8',
-        input: 'async function work(): Promise<void> { await Promise.resolve(); }\nwork();\n',
-      },
-    );
-    assert.equal(done.status, 1, done.stderr);
-    assert.match(done.stdout, /no-floating-promises/);
+      });
+      assert.equal(done.status, 1, done.stderr);
+      assert.match(done.stdout, /no-floating-promises/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

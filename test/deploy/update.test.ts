@@ -234,7 +234,7 @@ describe('An update', function () {
         assert.ok(world.running !== null, `${where}: none runs`);
         // And after whatever starts it next: a crash, the end of the trial, the morning's reboot.
         assert.ok(world.start(), `${where}: none starts`);
-        const { running = '' } = world;
+        const { running } = world;
         assert.ok(world.isWhole(), `${where}: ${running} is not whole`);
         const wanted = running === '1.1.0' ? 'accepted 1.0.0 1.1.0' : 'accepted 1.0.0';
         assert.equal(world.queue, wanted, where);

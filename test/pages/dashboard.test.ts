@@ -325,7 +325,8 @@ describe('The Dashboard in a browser', function () {
     await alice.listen(() => alice.to(widget).length > 0);
     const [listed] = alice.to(widget);
     assert.match(JSON.stringify(listed), /hidden of alice/);
-    const { socketId } = listed?.['_client'] as { readonly socketId: string };
+    assert.ok(listed);
+    const { socketId } = listed['_client'] as { readonly socketId: string };
     const wish = { topic: 'list', payload: { query: {}, params: {} } };
     for (const forged of [
       { ...wish, _client: { socketId } },

@@ -384,7 +384,7 @@ describe('changes while the NAS sleeps', function () {
             call.startsWith('rename') ? json(403, { detail: 'Operation not permitted' }) : null;
         },
       ],
-      ['finds its new name taken', () => void tree.house.nas.put('alice/A/z.txt', 'theirs')],
+      ['finds its new name taken', () => tree.house.nas.put('alice/A/z.txt', 'theirs')],
     ] as const) {
       it(`goes beside where the move ${how}`, async () => {
         await tree.rename('alice/A/a.txt', 'z.txt');

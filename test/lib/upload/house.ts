@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request as httpRequest, type Server } from 'node:http';
@@ -183,7 +184,8 @@ export class House {
   }
 
   get port(): number {
-    return (this.#server?.address() as AddressInfo).port;
+    assert.ok(this.#server, 'This is not started.');
+    return (this.#server.address() as AddressInfo).port;
   }
 
   /** Sends raw bytes as a body. */
