@@ -21,6 +21,7 @@ export const flap: Proof = {
   title: 'a NAS that flaps, resets, swallows, truncates, crawls and restarts',
   counts: 'troubles of 2 s',
   shortCount: 12,
+  isPatient: true,
   run: proveFlapping,
 };
 

@@ -24,5 +24,7 @@ export interface Proof {
   readonly shortCount: number;
   /** Left out where no proof is named: it takes minutes and a machine of its own. */
   readonly onlyByName?: true;
+  /** Most of its time it waits, and nothing it says depends on having the machine to itself. */
+  readonly isPatient?: true;
   readonly run: (options: ProofOptions) => Promise<Verdict>;
 }

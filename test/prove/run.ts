@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { arm64 } from './arm64.ts';
 import { changes } from './changes.ts';
@@ -48,8 +50,16 @@ class ProveUsageError extends Error {
   override readonly name = 'ProveUsageError';
 }
 
+interface Tally {
+  readonly held: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
 interface Wish {
   readonly names: readonly string[];
+  /** All that a whole run of the checks tries, the patient ones beside the others. */
+  readonly isWhole: boolean;
   readonly count: number | null;
   readonly seed: number;
 }
@@ -61,6 +71,7 @@ function readWish(args: readonly string[]): Wish {
   }
   return {
     names: positionals.length > 0 ? positionals : UNNAMED,
+    isWhole: positionals.length === 0,
     count: values.n === undefined ? null : whole('-n', values.n, 1),
     seed: values.seed === undefined ? Date.now() % 1_000_000 : whole('--seed', values.seed, 0),
   };
@@ -84,8 +95,13 @@ function whole(name: string, text: string, least: number): number {
   throw new ProveUsageError(`${name} is '${text}', wanted a whole number from ${least} up.`);
 }
 
-async function tryOne(name: string, proof: Proof, { count, seed }: Wish): Promise<Verdict> {
+async function tryOne(
+  name: string,
+  proof: Proof,
+  { count, seed }: Omit<Wish, 'isWhole'>,
+): Promise<Verdict> {
   const rounds = count ?? proof.shortCount;
+  const beganMs = performance.now();
   console.log(`${name}: ${proof.title}, ${rounds} ${proof.counts}, seed ${seed}`);
   const verdict = await proof.run({
     count: rounds,
@@ -97,7 +113,43 @@ async function tryOne(name: string, proof: Proof, { count, seed }: Wish): Promis
   for (const [what, figure] of Object.entries(verdict.figures)) console.log(`  ${what}: ${figure}`);
   for (const failure of verdict.failures) console.log(`  FAILED: ${failure}`);
   if (verdict.skipped !== undefined) console.log(`  skipped: ${verdict.skipped}`);
+  console.log(`  took, s: ${Math.round((performance.now() - beganMs) / 1_000)}`);
   return verdict;
+}
+
+async function tryAll({ names, ...wish }: Omit<Wish, 'isWhole'>): Promise<Tally> {
+  const tally = { held: 0, failed: 0, skipped: 0 };
+  for (const name of names) {
+    const proof = PROOFS[name];
+    if (proof === undefined) continue;
+    const { failures, skipped: why } = await tryOne(name, proof, { names, ...wish });
+    if (why !== undefined) tally.skipped += 1;
+    else if (failures.length > 0) tally.failed += 1;
+    else tally.held += 1;
+  }
+  return tally;
+}
+
+/** Tries them in a process beside this one, and tells what it said once it ends. */
+async function tryBeside(names: readonly string[], { count, seed }: Wish): Promise<Tally> {
+  const wish = [...(count === null ? [] : ['-n', String(count)]), '--seed', String(seed)];
+  const here = fileURLToPath(import.meta.url);
+  const args = [...process.execArgv, here, ...names, ...wish];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  process.on('exit', () => child.kill());
+  const { promise, resolve, reject } = Promise.withResolvers<Tally>();
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (part: Buffer) => said.push(part));
+  }
+  let tally: Tally = { held: 0, failed: names.length, skipped: 0 };
+  child.on('message', (told) => (tally = told as Tally));
+  child.on('error', reject);
+  child.on('close', () => {
+    process.stdout.write(Buffer.concat(said));
+    resolve(tally);
+  });
+  return await promise;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -107,16 +159,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 try {
   const wish = readWish(process.argv.slice(2));
-  let [held, failed, skipped] = [0, 0, 0];
-  for (const name of wish.names) {
-    const proof = PROOFS[name];
-    if (proof === undefined) continue;
-    const { failures, skipped: why } = await tryOne(name, proof, wish);
-    if (why !== undefined) skipped += 1;
-    else if (failures.length > 0) failed += 1;
-    else held += 1;
+  const isPatient = (name: string): boolean => PROOFS[name]?.isPatient === true;
+  const beside = wish.isWhole ? wish.names.filter(isPatient) : [];
+  const names = wish.names.filter((name) => !beside.includes(name));
+  const tallies = await Promise.all([
+    tryAll({ ...wish, names }),
+    ...(beside.length > 0 ? [tryBeside(beside, wish)] : []),
+  ]);
+  const sum = (of: keyof Tally): number => tallies.reduce((all, tally) => all + tally[of], 0);
+  const [held, failed, skipped] = [sum('held'), sum('failed'), sum('skipped')];
+  process.send?.({ held, failed, skipped });
+  if (process.send === undefined) {
+    console.log(
+      `proofs: ${held} held, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`,
+    );
   }
-  console.log(`proofs: ${held} held, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   process.exitCode = failed > 0 ? 1 : 0;
 } catch (error) {
   if (!(error instanceof ProveUsageError)) throw error;

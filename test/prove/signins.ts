@@ -39,6 +39,7 @@ export const signins: Proof = {
   title: 'one stranger guesses, and everybody signs in from where they did before',
   counts: 'rounds of 40 s',
   shortCount: 2,
+  isPatient: true,
   run: proveSignIns,
 };
 

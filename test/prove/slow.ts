@@ -17,6 +17,7 @@ export const slow: Proof = {
   title: 'slow connections: headers, bodies and readers that crawl, and the others go on',
   counts: 'connections',
   shortCount: 120,
+  isPatient: true,
   run: proveSlow,
 };
 

@@ -28,6 +28,7 @@ export const soak: Proof = {
   title: 'mixed load at an accelerated schedule',
   counts: 'seconds',
   shortCount: 60,
+  isPatient: true,
   run: proveSoak,
 };
 
