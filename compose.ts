@@ -131,7 +131,7 @@ export class App {
       },
       putRight: (fromMs, toMs, refutedBuildMs) => {
         // Twice, after a crash in between, makes grants older, never younger.
-        this.services.files.clockPutRight(fromMs, toMs);
+        this.services.files.grants.clockPutRight(fromMs, toMs);
         rows.putRight(fromMs, toMs, refutedBuildMs);
         this.services.accounts.users.clockPutRight();
       },

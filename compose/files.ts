@@ -80,7 +80,7 @@ export function prefetch(
     need: nas.need,
     files: filesService,
     background: cacheService.background,
-    isShortOfMemory: () => services().system.isShortOfMemory(),
+    isShortOfMemory: () => services().system.memory.isOver(),
     userOf: (userId) => services().accounts.users.userOf(userId),
     // The one they just came with costs the NAS no sign-in; a stored one serves those away.
     tokenOf: async (userId) =>
@@ -98,8 +98,8 @@ export function thumbnails(context: BuildContext, cacheService: Cache): Thumbnai
     rows: new ThumbnailRows(data.cache),
     process: new PictureProcess({ clock, log, start: () => startPictureProgram(CONFINE) }),
     diskRefuses: () => disk.refuses !== null,
-    isShortOfMemory: () => services().system.isShortOfMemory(),
-    settle: () => cacheService.settle(),
+    isShortOfMemory: () => services().system.memory.isOver(),
+    settle: () => cacheService.space.settle(),
   });
 }
 
@@ -121,11 +121,11 @@ export function upload(context: BuildContext, nas: NasService): Upload {
     bornAt: (userId) => services().accounts.bornAt(userId),
     userNamed: (username) => services().accounts.userNamed(username),
     ...whatIsShown(context),
-    mayWrite: (caller, path) => services().files.mayWrite(caller.user, path),
+    mayWrite: (caller, path) => services().files.grants.mayWrite(caller.user, path),
     ...roomOfCopies(context),
     signedInSince: (sinceMs) => services().accounts.signedInSince(sinceMs),
     keep: (delivered) => keepDelivered(services(), delivered),
-    pendingDownloads: (userId) => services().prefetch.pendingDownloads(userId),
+    pendingDownloads: (userId) => services().cache.background.pins.pendingCount(userId),
     fallback: new PlainSend(nas.client, disk),
     touched: (userId, places) => showTouched(services(), userId, places),
     changed: (change, by) => services().changes.happened(change, by),
@@ -146,7 +146,7 @@ export function upload(context: BuildContext, nas: NasService): Upload {
 function roomOfCopies({ services }: BuildContext): Pick<UploadDeps, 'makeRoom' | 'evictableBytes'> {
   return {
     makeRoom: async (bytes) => {
-      await services().cache.makeRoom(bytes);
+      await services().cache.space.makeRoom(bytes);
     },
     evictableBytes: () => services().cache.keptBytes(),
   };

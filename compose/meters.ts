@@ -46,7 +46,8 @@ export function tapo({ settings, clock, log, data, services }: BuildContext): Ta
     hints: plugHint,
     timeZone: settings.TIMEZONE,
     discoveryAddresses: search === null ? null : parseDiscoveryAddresses(search.join(',')),
-    judgeClock: (plugLocalTime) => isClockRight(services().energy.judgePlugClock(plugLocalTime)),
+    judgeClock: (plugLocalTime) =>
+      isClockRight(services().energy.metering.judgePlugClock(plugLocalTime)),
     isNasOff: () => isNasOff(services()),
     isNas: ({ ip, port }) => isNasAt(settings, ip, port),
   });

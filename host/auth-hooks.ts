@@ -18,7 +18,7 @@ export function authHooks(services: Services): AuthHooks {
   return {
     authenticate: (bearer) => authenticate(services, bearer),
     mayWake: (caller) => services.accounts.mayWake(caller),
-    isShortOfMemory: () => services.system.isShortOfMemory(),
+    isShortOfMemory: () => services.system.memory.isOver(),
     followsSync: (caller) => services.files.followsSync(caller),
     admitUpload: (request, caller, asked) => admitUpload(services, request, caller, asked),
   };
@@ -88,7 +88,7 @@ export function thumbnailHook({ files, cache, thumbnails, nas }: Services): Thum
     const found = await files.locate(caller, path, { auto: true });
     if (found.kind === 'queued') return refuse('no_thumbnail');
     if (found.kind !== 'located') return troubleAnswer(found, nas.presence.state);
-    const copy = cache.copyOf(found.file);
+    const copy = cache.kept.copyOf(found.file);
     if (copy === null) return refuse('no_thumbnail');
     const { name } = found.file;
     return {

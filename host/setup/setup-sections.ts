@@ -483,7 +483,7 @@ export function housePorts({ accounts, credentials, nas, tapo, energy }: Service
       drop: (username) => credentials.remove(username, 'api_key'),
     },
     usePrice: (cents) => {
-      energy.useDefaultPrice(cents);
+      energy.prices.useDefault(cents);
     },
     accounts: {
       signIn: (given) => accounts.pageSignIn.password(given),

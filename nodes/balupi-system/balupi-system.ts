@@ -403,11 +403,11 @@ function powerMetrics({ energy }: Services): readonly Metric[] {
  */
 function energyMetrics({ energy }: Services): readonly Metric[] {
   const plugs = energy.current().devices.map((device) => {
-    return { labels: labelsOf(device), counted: energy.counted(device.deviceNumber) };
+    return { labels: labelsOf(device), counted: energy.counters.of(device.deviceNumber) };
   });
   const wattHours = (of: (counted: Counted) => number): readonly Value[] =>
     plugs.map(({ labels, counted }) => ({ labels, value: of(counted) / 1_000 }));
-  const { costUc, creditUc, storedUc } = energy.countedCost();
+  const { costUc, creditUc, storedUc } = energy.counters.cost;
   const cents = (uc: number): number => uc / 1_000_000;
   return [
     counter(

@@ -119,7 +119,7 @@ function standbyByPlug({ energy }: Services, message: ApiMessage): ApiMessage {
 
 /** What is unusual leaves by itself (see below). */
 function lookForUnusual({ energy }: Services): void {
-  energy.lookForUnusual();
+  energy.unusual.look();
 }
 
 /** One slice: the next tick goes on where more is due. */
@@ -131,36 +131,36 @@ function prune({ energy }: Services): void {
 function rollUp({ energy }: Services, message: ApiMessage): ApiMessage {
   energy.rollUp();
   energy.prune();
-  energy.lookForUnusual();
+  energy.unusual.look();
   return message;
 }
 
 const UNKNOWN = 'There is no price with this id.';
 
 function listPrices({ energy }: Services, message: ApiMessage): ApiMessage {
-  return withAnswer(message, answerTo('energy-prices-list', energy.prices().map(priceJson)));
+  return withAnswer(message, answerTo('energy-prices-list', energy.prices.list().map(priceJson)));
 }
 
 function addPrice({ energy }: Services, message: ApiMessage): ApiMessage {
-  return withAnswer(message, outcomeAnswer(energy, energy.createPrice(wishOf(message)), 201));
+  return withAnswer(message, outcomeAnswer(energy, energy.prices.create(wishOf(message)), 201));
 }
 
 function updatePrice({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(
     message,
-    outcomeAnswer(energy, energy.updatePrice(idOf(message), wishOf(message)), 200),
+    outcomeAnswer(energy, energy.prices.update(idOf(message), wishOf(message)), 200),
   );
 }
 
 function removePrice({ energy }: Services, message: ApiMessage): ApiMessage {
-  const { kind } = energy.removePrice(idOf(message));
+  const { kind } = energy.prices.remove(idOf(message));
   const gone = answerTo('energy-prices-delete', { message: 'Deleted' });
   return withAnswer(message, kind === 'removed' ? gone : refuse('not_found', { detail: UNKNOWN }));
 }
 
 async function recalculate({ energy }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { from } = callOf(message).body as RecalculateBody;
-  const done = await energy.recalculate(from);
+  const done = await energy.prices.recalculate(from);
   if (done.kind === 'bad_range') {
     const errors = [
       {
@@ -189,7 +189,7 @@ function putSlots({ energy }: Services, message: ApiMessage): ApiMessage {
   const wishes = slots.map(({ price_per_kwh_cents: pricePerKwhCents, from, to }) => ({
     ...{ from, to, pricePerKwhCents },
   }));
-  const outcome = energy.putSlots(name, wishes);
+  const outcome = energy.prices.putSlots(name, wishes);
   if (isOwn) {
     if (outcome.kind === 'invalid') throw new Error(faultsText(slotErrors(outcome.faults)));
     message.payload = changedJson(energy, outcome);
@@ -216,8 +216,8 @@ function faultsText(errors: readonly { loc: readonly (string | number)[]; msg: s
 }
 
 /** With how much of its time has a cost already, which this change leaves as it is. */
-function changedJson(energy: Pick<Services['energy'], 'costed'>, { price, before }: Changed) {
-  return { ...priceJson(price), ...costedJson(energy.costed(price, before)) };
+function changedJson({ prices }: Services['energy'], { price, before }: Changed) {
+  return { ...priceJson(price), ...costedJson(prices.costed(price, before)) };
 }
 
 interface Changed {
@@ -234,7 +234,7 @@ function wishOf(message: ApiMessage): ReturnType<typeof priceWish> {
 }
 
 function outcomeAnswer(
-  energy: Pick<Services['energy'], 'costed'>,
+  energy: Services['energy'],
   outcome: PriceOutcome,
   statusCode: 200 | 201,
 ): Answer {
@@ -490,7 +490,7 @@ function announce({ tapo, energy }: Services): unknown {
   const now = new Map(energy.current().devices.map((device) => [device.deviceId, device]));
   const plugs = tapo.list().map(({ id, name, model, firmware, deviceNumber }) => {
     const hasVolts = (now.get(id)?.voltageV ?? null) !== null;
-    const { energyMwh, feedInMwh, storedMwh } = energy.counted(deviceNumber);
+    const { energyMwh, feedInMwh, storedMwh } = energy.counters.of(deviceNumber);
     const known = { hasVolts, feedsIn: feedInMwh > 0, isPutRight: storedMwh !== energyMwh };
     return { id, name, model, firmware, ...known };
   });
@@ -505,7 +505,7 @@ function announce({ tapo, energy }: Services): unknown {
 function publishStates({ energy }: Services): unknown {
   const states = energy.current().devices.map((device) => {
     const { deviceId: id, isStale } = device;
-    const { energyMwh, feedInMwh, storedMwh } = energy.counted(device.deviceNumber);
+    const { energyMwh, feedInMwh, storedMwh } = energy.counters.of(device.deviceNumber);
     const isRead = device.atMs !== null;
     return {
       id,
@@ -836,7 +836,7 @@ export default function register(RED: NodeAPI): void {
     const listening =
       <Out>(act: (given: Services, message: ApiMessage) => Out) =>
       (given: Services, message: ApiMessage): Out => {
-        stopListening ??= given.energy.onUnusual(tell);
+        stopListening ??= given.energy.unusual.listen(tell);
         return act(given, message);
       };
     const acts: Acts<Services> = {

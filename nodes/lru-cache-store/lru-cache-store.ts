@@ -51,7 +51,7 @@ async function lookUp(services: Services, message: FileMessage): Promise<unknown
   if (found.kind !== 'located') {
     return refused(withAnswer(message, troubleAnswer(found, nas.presence.state)));
   }
-  const looked = cache.lookup(found.file, requestOf(message));
+  const looked = cache.kept.lookup(found.file, requestOf(message));
   if (looked.kind !== 'miss') {
     message.file = { kind: 'copy', ticket: looked.ticket };
     return kept(message);
@@ -87,7 +87,7 @@ async function serve(services: Services, message: FileMessage): Promise<unknown>
     return message;
   }
   const { offload = false } = callOf(message);
-  const outcome = await cache.serve(file.ticket, request, response, { offload });
+  const outcome = await cache.kept.serve(file.ticket, { request, response, offload });
   if (outcome.kind === 'answered') return noteRead(services, message, file.ticket.file.path);
   message.file = { kind: 'missing', file: file.ticket.file };
   return message;
@@ -102,7 +102,7 @@ function noteRead({ prefetch }: Services, message: FileMessage, path: string): n
 
 /** What a page's chart shows of the last two weeks. */
 function pageDays({ cache }: Services, message: ApiMessage): ApiMessage {
-  const { today, days } = cache.background.days(SHOWN_DAYS);
+  const { today, days } = cache.background.counters.days(SHOWN_DAYS);
   message.payload = wireDays(days, today, SHOWN_DAYS).days.map(({ date, nas_wakes_avoided }) => ({
     date,
     nas_wakes_avoided,
@@ -123,7 +123,7 @@ async function clear({ cache }: Services, message: ApiMessage): Promise<ApiMessa
     return withAnswer(message, refuse('bad_path', { detail: parsed.reason }));
   }
   const before = cache.stats();
-  await cache.empty(parsed.path);
+  await cache.kept.empty(parsed.path);
   const after = cache.stats();
   const payload: CacheEmptyAnswer = {
     message: 'Emptied',
@@ -225,7 +225,7 @@ function stateOf(pin: Pin): CachePin['state'] {
 /** `GET /api/cache/days`. */
 function days({ cache }: Services, message: ApiMessage): ApiMessage {
   const { days: count } = callOf(message).query as CacheDaysQuery;
-  const counted = cache.background.days(count);
+  const counted = cache.background.counters.days(count);
   const payload: CacheDays = wireDays(counted.days, counted.today, count);
   return withAnswer(message, answerTo('cache-days', payload));
 }
@@ -247,7 +247,7 @@ async function check({ cache }: Services): Promise<void> {
 
 /** Evicts back to the limit: the queue may have grown, or the disk filled, since the last fill. */
 async function settle({ cache }: Services): Promise<void> {
-  await cache.settle();
+  await cache.space.settle();
 }
 
 /** Copies that are named. */
@@ -268,7 +268,7 @@ async function usage(services: Services, message: ApiMessage): Promise<ApiMessag
   const unread = holdings.unreadSum(whose);
   const named = holdings
     .unread(whose, MOST_UNREAD)
-    .filter(({ path, ownerId }) => files.mayRead(caller.user, path, ownerId));
+    .filter(({ path, ownerId }) => files.grants.mayRead(caller.user, path, ownerId));
   const payload: CacheUsage = {
     users: users.map((user) => {
       const { files: homeFiles, bytes: homeBytes } = byTop.get(user.username) ?? NOTHING;
@@ -306,7 +306,7 @@ function pinsOf({ cache, upload }: Services, { id, username }: User) {
 
 function fetchedAhead({ cache }: Services) {
   const sums = { prefetched_files: 0, prefetched_used_files: 0 };
-  for (const day of cache.background.days(COUNTED_DAYS).days) {
+  for (const day of cache.background.counters.days(COUNTED_DAYS).days) {
     sums.prefetched_files += day.prefetchedFiles;
     sums.prefetched_used_files += day.usedFiles;
   }

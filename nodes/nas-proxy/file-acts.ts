@@ -41,9 +41,9 @@ export async function fetchFile(services: Services, message: FileMessage): Promi
     return withAnswer(message, troubleAnswer(wanted, nas.presence.state));
   }
   const [request, response] = [requestOf(message), responseOf(message)];
-  const looked = cache.lookup(wanted.file, request);
+  const looked = cache.kept.lookup(wanted.file, request);
   if (looked.kind !== 'miss') {
-    const served = await cache.serve(looked.ticket, request, response);
+    const served = await cache.kept.serve(looked.ticket, { request, response });
     if (served.kind === 'answered') return noteRead(services, message, wanted.file.path);
   }
   const outcome = await cache.fetch(callerOf(message), wanted.file, request, response);

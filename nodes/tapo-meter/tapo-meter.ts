@@ -140,7 +140,7 @@ function merge({ tapo, energy }: Services, message: ApiMessage): ApiMessage {
     return withAnswer(message, refuse('invalid', { errors: [NO_SUCCESSOR] }));
   }
   const by = callerOf(message).user.username;
-  const { kind } = energy.handOver(old.deviceNumber, successor.deviceNumber, by);
+  const { kind } = energy.metering.handOver(old.deviceNumber, successor.deviceNumber, by);
   if (kind !== 'handed_over') {
     return withAnswer(message, refuse('conflict', { detail: NOT_HANDED_OVER[kind] }));
   }

@@ -75,11 +75,13 @@ describe('The ticks of the schedules', () => {
         keepPins: does('keep pins', later),
         waiting: { users: 0, pinnedFiles: 0 },
       },
-      cache: { check: does('check', later) as never, settle: does('stay below the limit', later) },
+      cache: {
+        check: does('check', later) as never,
+        space: { settle: does('stay below the limit', later) },
+      },
       tapo: { onSample: nothing, pollAll: does('read the plugs', later) },
       energy: {
-        lookForUnusual: does('look for the unusual', undefined),
-        onUnusual: nothing,
+        unusual: { look: does('look for the unusual', undefined), listen: nothing },
         prune: does('forget', false),
       },
       schedule: { probe: { due: () => true }, sampling: { due: () => true } },

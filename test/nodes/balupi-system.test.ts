@@ -37,12 +37,14 @@ const COUNTED: FakeServices = {
       ],
       totalPowerW: 30.5,
     }),
-    counted: (number) => ({
-      energyMwh: 1_250_000,
-      feedInMwh: number === 2 ? 500_000 : 0,
-      storedMwh: 1_000_000,
-    }),
-    countedCost: () => ({ costUc: 40_500_000, creditUc: 1_500_000, storedUc: -2_000_000 }),
+    counters: {
+      of: (number) => ({
+        energyMwh: 1_250_000,
+        feedInMwh: number === 2 ? 500_000 : 0,
+        storedMwh: 1_000_000,
+      }),
+      cost: { costUc: 40_500_000, creditUc: 1_500_000, storedUc: -2_000_000 },
+    },
   },
   cache: {
     stats: () => ({

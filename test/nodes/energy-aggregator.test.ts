@@ -203,8 +203,7 @@ describe('The node balupi-energy-aggregator', () => {
         done.push('pruned');
         return false;
       },
-      lookForUnusual: () => done.push('looked'),
-      onUnusual: () => () => undefined,
+      unusual: { look: () => done.push('looked'), listen: () => () => undefined },
     });
     await stage.send({ topic: 'minute' });
     assert.deepEqual(done, ['rolled up', 'pruned', 'looked']);
@@ -239,12 +238,14 @@ describe('The node balupi-energy-aggregator', () => {
     const stage = await opened(op, {
       rollUp: () => undefined,
       prune: () => false,
-      lookForUnusual: () => {
-        for (const listener of listeners) listener(UNUSUAL);
-      },
-      onUnusual: (listener) => {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
+      unusual: {
+        look: () => {
+          for (const listener of listeners) listener(UNUSUAL);
+        },
+        listen: (listener) => {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
       },
     });
     await stage.send();

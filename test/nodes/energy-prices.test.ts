@@ -20,24 +20,26 @@ const PRICE: Price = {
   slots: 0,
 };
 
+type Prices = NonNullable<NonNullable<FakeServices['energy']>['prices']>;
+
 describe('The prices of the node balupi-energy-aggregator', () => {
   const open = stages();
-  const opened = (op: string, energy: FakeServices['energy']): Promise<Stage> =>
-    open({ type, op, services: { energy: energy ?? {} } });
+  const opened = (op: string, prices: Prices): Promise<Stage> =>
+    open({ type, op, services: { energy: { prices } } });
 
   const body = { name: 'Night', price_per_kwh_cents: 28 };
   const costed = () => ({ hours: 12, fromS: 7_200 });
   const priced = () => ({ kind: 'price', price: PRICE }) as const;
 
   it('lists them', async () => {
-    const stage = await opened('prices', { prices: () => [PRICE] });
+    const stage = await opened('prices', { list: () => [PRICE] });
     const payload = await answerOf(stage, 'energy-prices-list');
     const shown = { id: 1, price_per_kwh_cents: 28, time_from: '22:00', time_to: '06:00' };
     assert.partialDeepStrictEqual(payload, [shown]);
   });
 
   it('adds one with 201', async () => {
-    const stage = await opened('add-price', { createPrice: priced, costed });
+    const stage = await opened('add-price', { create: priced, costed });
     const payload = await answerOf(stage, 'energy-prices-add', { body }, 201);
     const told = { already_costed_hours: 12, recalculate_from: '1970-01-01T02:00:00Z' };
     assert.partialDeepStrictEqual(payload, told);
@@ -45,29 +47,29 @@ describe('The prices of the node balupi-energy-aggregator', () => {
 
   it('changes the one of the address', async () => {
     let changed = 0;
-    const updatePrice = (id: number) => {
+    const update = (id: number) => {
       changed = id;
       return priced();
     };
-    const stage = await opened('update-price', { updatePrice, costed });
+    const stage = await opened('update-price', { update, costed });
     await answerOf(stage, 'energy-prices-change', { params: { id: '7' }, body });
     assert.equal(changed, 7);
   });
 
   it('names the fields that are wrong', async () => {
     const faults = [{ field: 'timeFrom', message: 'must be a whole hour' }] as const;
-    const createPrice = () => ({ kind: 'invalid', faults }) as const;
-    const stage = await opened('add-price', { createPrice });
+    const create = () => ({ kind: 'invalid', faults }) as const;
+    const stage = await opened('add-price', { create });
     const payload = await answerOf(stage, 'energy-prices-add', { body }, 422);
     assert.partialDeepStrictEqual(payload, { errors: [{ loc: ['body', 'time_from'] }] });
   });
 
   it('knows none that is not there', async () => {
     const unknown = () => ({ kind: 'unknown_price' }) as const;
-    const change = await opened('update-price', { updatePrice: unknown });
+    const change = await opened('update-price', { update: unknown });
     const call = { params: { id: '7' }, body };
     assert.equal(await codeOf(change, 'energy-prices-change', call, 404), 'not_found');
-    const remove = await opened('remove-price', { removePrice: unknown });
+    const remove = await opened('remove-price', { remove: unknown });
     assert.equal(await codeOf(remove, 'energy-prices-delete', call, 404), 'not_found');
   });
 
@@ -85,12 +87,12 @@ describe('The prices of the node balupi-energy-aggregator', () => {
   });
 
   it('removes one', async () => {
-    const stage = await opened('remove-price', { removePrice: () => ({ kind: 'removed' }) });
+    const stage = await opened('remove-price', { remove: () => ({ kind: 'removed' }) });
     await answerOf(stage, 'energy-prices-delete', { params: { id: '1' } });
   });
 
   it('recalculates from a time on, and refuses one that is none', async () => {
-    const recalculate: NonNullable<FakeServices['energy']>['recalculate'] = (from) =>
+    const recalculate: Prices['recalculate'] = (from) =>
       Promise.resolve(
         from === 'tomorrow' ? { kind: 'bad_range' } : { kind: 'recalculated', changedHours: 24 },
       );

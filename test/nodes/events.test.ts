@@ -17,7 +17,7 @@ class Telling {
     upload: { onNews: this.#port('upload') },
     nas: { onNews: this.#port('nas') },
     tapo: { onNews: this.#port('tapo') },
-    energy: { onUnusual: this.#port('unusual'), onCorrection: this.#port('correction') },
+    energy: { unusual: { listen: this.#port('unusual') }, onCorrection: this.#port('correction') },
     system: { onNews: this.#port('system') },
   };
 

@@ -32,7 +32,7 @@ const WAITING: readonly Subject[] = [
     type: 'balupi-energy-aggregator',
     op: 'recalculate',
     well: { kind: 'recalculated', changedHours: 0 },
-    services: (fail) => ({ energy: { recalculate: fail } }),
+    services: (fail) => ({ energy: { prices: { recalculate: fail } } }),
   },
   {
     type: 'balupi-lru-cache-store',

@@ -65,7 +65,7 @@ const PIN: Pin = {
 function looking(located: LocateOutcome, looked: Lookup, awake: boolean): FakeServices {
   return {
     files: { locate: () => Promise.resolve(located) },
-    cache: { lookup: () => looked },
+    cache: { kept: { lookup: () => looked } },
     nas: { presence: { state: awake ? AWAKE : ASLEEP } },
   };
 }
@@ -139,9 +139,11 @@ describe('The node balupi-lru-cache-store', () => {
       const services: FakeServices = {
         prefetch: { read: (doing) => read.push(doing) },
         cache: {
-          serve: (ticket, _request, response) => {
-            response.end(`bytes of ${ticket.file.path}`);
-            return Promise.resolve({ kind: 'answered', whole: true });
+          kept: {
+            serve: (ticket, { response }) => {
+              response.end(`bytes of ${ticket.file.path}`);
+              return Promise.resolve({ kind: 'answered', whole: true });
+            },
           },
         },
       };
@@ -155,7 +157,7 @@ describe('The node balupi-lru-cache-store', () => {
 
     it('sends a copy that turned out to be gone on as a miss', async () => {
       const gone = () => Promise.resolve({ kind: 'gone' } as const);
-      const services: FakeServices = { cache: { serve: gone, serveQueued: gone } };
+      const services: FakeServices = { cache: { kept: { serve: gone }, serveQueued: gone } };
       const stage = await open({ type, op: 'serve', services });
       stage.carry({ file: { kind: 'copy', ticket: TICKET } });
       await stage.ask();
@@ -186,7 +188,9 @@ describe('The node balupi-lru-cache-store', () => {
   it('counts by day, with zeros where nothing happened', async () => {
     const day = { ...STATS, day: '2026-02-22' };
     const services: FakeServices = {
-      cache: { background: { days: () => ({ today: '2026-02-22', days: [day] }) } },
+      cache: {
+        background: { counters: { days: () => ({ today: '2026-02-22', days: [day] }) } },
+      },
     };
     const stage = await open({ type, op: 'days', services });
     const payload = await answerOf(stage, 'cache-days', { query: { days: 2 } });
@@ -298,9 +302,11 @@ describe('The node balupi-lru-cache-store', () => {
     const services: FakeServices = {
       cache: {
         stats: () => (dropped.length === 0 ? STATS : { ...STATS, fileCount: 2, totalBytes: 0 }),
-        empty: (path) => {
-          dropped.push(path);
-          return Promise.resolve();
+        kept: {
+          empty: (path) => {
+            dropped.push(path);
+            return Promise.resolve();
+          },
         },
       },
     };

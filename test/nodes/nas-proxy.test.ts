@@ -88,7 +88,7 @@ describe('The node balupi-nas-proxy', () => {
 
     it('ends the request with what comes from the NAS', async () => {
       const cache: FakeServices['cache'] = {
-        lookup: () => ({ kind: 'miss' }),
+        kept: { lookup: () => ({ kind: 'miss' }) },
         fetch: (_caller, file, _request, response) => {
           response.end(`fetched ${file.path}`);
           return Promise.resolve({ kind: 'answered', label: 'miss', whole: true });
@@ -108,10 +108,12 @@ describe('The node balupi-nas-proxy', () => {
 
     it('serves what another reader has fetched meanwhile', async () => {
       const cache: FakeServices['cache'] = {
-        lookup: () => ({ kind: 'hit', ticket: { label: 'hit' } as never }),
-        serve: (_ticket, _request, response) => {
-          response.end('kept');
-          return Promise.resolve({ kind: 'answered', whole: true });
+        kept: {
+          lookup: () => ({ kind: 'hit', ticket: { label: 'hit' } as never }),
+          serve: (_ticket, { response }) => {
+            response.end('kept');
+            return Promise.resolve({ kind: 'answered', whole: true });
+          },
         },
       };
       const stage = await opened('fetch', { cache, prefetch: { read: () => undefined } });
@@ -136,7 +138,7 @@ describe('The node balupi-nas-proxy', () => {
 
     it('sends a refusal on with its answer', async () => {
       const cache: FakeServices['cache'] = {
-        lookup: () => ({ kind: 'miss' }),
+        kept: { lookup: () => ({ kind: 'miss' }) },
         fetch: () => Promise.resolve({ kind: 'unreachable' }),
       };
       const stage = await opened('fetch', { cache, nas: NAS_ASLEEP });

@@ -106,7 +106,7 @@ export async function writePast(parts: PastParts): Promise<void> {
     const energy = energyRoom(parts, data.energy);
     addPrices(energy);
     writeHours(parts, data.energy, { time, numbers });
-    await energy.recalculate((parts.endS - (PAST_DAYS + 1) * DAY_S) * 1_000);
+    await energy.prices.recalculate((parts.endS - (PAST_DAYS + 1) * DAY_S) * 1_000);
   } finally {
     data.close();
   }
@@ -161,8 +161,8 @@ function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
 }
 
 function addPrices(energy: Energy): void {
-  energy.createPrice({ name: 'Day', pricePerKwhCents: 33.9 });
-  energy.createPrice({
+  energy.prices.create({ name: 'Day', pricePerKwhCents: 33.9 });
+  energy.prices.create({
     name: 'Night',
     pricePerKwhCents: 26.4,
     timeFrom: '22:00',

@@ -6,7 +6,7 @@ import { Download, Downloads } from './download/download.ts';
 import { Fetcher, type FetchOutcome } from './download/fetcher.ts';
 import type { Origin } from './download/origin.ts';
 import { BlobStore, openIfThere, SMALL_FILES_BYTES } from './entries/blob-store.ts';
-import { EntryRows, type KeptEntry } from './entries/entry-rows.ts';
+import { EntryRows } from './entries/entry-rows.ts';
 import { EntryStore } from './entries/entry-store.ts';
 import { isSegmented, SegmentRows } from './entries/segment-rows.ts';
 import { type CacheDeps, type DownloadTarget, CacheSpace } from './entries/space.ts';
@@ -26,9 +26,7 @@ import {
 } from './serve/respond.ts';
 import { type CacheStats, CacheCounters } from './stats/stats.ts';
 import {
-  type EntryTicket,
   type DeliveredFile,
-  type Lookup,
   type QueuedFile,
   type ServeOutcome,
   Standing,
@@ -47,11 +45,14 @@ export type { EntryTicket, QueuedFile } from './verify/freshness.ts';
 export class Cache {
   /** What goes on beside the answers: pins, fetching ahead, counts by day. */
   readonly background: Background;
+  /** What is here already, for whom files has decided that they may read it. */
+  readonly kept: Pick<KeptEntries, 'lookup' | 'copyOf' | 'serve' | 'empty'>;
+  /** The room that the copies take, which uploads need too. */
+  readonly space: Pick<CacheSpace, 'makeRoom' | 'settle'>;
   readonly #deps: CacheDeps;
   readonly #copies: EntryRows;
   readonly #blobs: BlobStore;
   readonly #entries: EntryStore;
-  readonly #kept: KeptEntries;
   readonly #counters: CacheCounters;
   readonly #space: CacheSpace;
   readonly #downloads: Downloads;
@@ -66,9 +67,9 @@ export class Cache {
     this.#copies = parts.copies;
     this.#blobs = parts.blobs;
     this.#entries = parts.entries;
-    this.#kept = parts.kept;
+    this.kept = parts.kept;
     this.#counters = parts.counters;
-    this.#space = parts.space;
+    this.space = this.#space = parts.space;
     this.#downloads = parts.downloads;
     this.#fetcher = parts.fetcher;
     this.#pool = parts.pool;
@@ -87,13 +88,13 @@ export class Cache {
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
     await Promise.all([this.#downloads.stop(), this.#scrub.stop()]);
-    await this.#blobs.stop();
+    await this.#blobs.open.close();
     this.#flushUses();
   }
 
   /** Its disk went or came back: files held open may be of one that is gone. */
   diskChanged(): void {
-    this.#blobs.stop().catch((error: unknown) => {
+    this.#blobs.open.close().catch((error: unknown) => {
       this.#deps.log.warn(`Files of a disk that went could not be closed: ${String(error)}`);
     });
   }
@@ -105,27 +106,6 @@ export class Cache {
       this.#deps.log.warn(`${report.damaged} kept files had changed on the disk; they are gone.`);
     }
     return report;
-  }
-
-  /**
-   * Whether what is kept answers a request, once files has decided that the caller may read the
-   * file. Of a file held in segments all that is asked for must be here.
-   */
-  lookup(file: LocatedFile, request: IncomingMessage): Lookup {
-    return this.#kept.lookup(file, request);
-  }
-
-  /**
-   * Sends a copy: whole, in ranges, or only its head. Nothing is written when it is `gone`.
-   * @param options `offload`: the nginx in front may be told to send the bytes
-   */
-  serve(
-    ticket: EntryTicket,
-    request: IncomingMessage,
-    response: ServerResponse,
-    options: { readonly offload?: boolean } = {},
-  ): Promise<ServeOutcome> {
-    return this.#kept.serve(ticket, { request, response, offload: options.offload === true });
   }
 
   /**
@@ -219,14 +199,6 @@ export class Cache {
     return this.#copies.totals().totalBytes;
   }
 
-  /**
-   * The whole copy of a file, once files has decided that the caller may read it.
-   * @returns null where there is none, or one of another version
-   */
-  copyOf(file: LocatedFile): KeptEntry | null {
-    return this.#kept.copyOf(file);
-  }
-
   isKept(path: string): boolean {
     return this.#entries.isKept(path);
   }
@@ -251,21 +223,6 @@ export class Cache {
     this.background.pins.moved(from, to);
   }
 
-  /** As {@link drop} for whoever empties the cache: what somebody pinned stays. */
-  empty(path: string): Promise<void> {
-    return this.#kept.empty(path);
-  }
-
-  /** Makes room on the disk for an upload of so many bytes, giving up copies. */
-  makeRoom(bytes: number): Promise<boolean> {
-    return this.#space.makeRoom(bytes);
-  }
-
-  /** Evicts back to the limit; to be called every minute, as the queue and the disk grow. */
-  settle(): Promise<void> {
-    return this.#space.settle();
-  }
-
   stats(): CacheStats {
     const capacityBytes = this.#space.capacityBytes();
     const { maxBytes } = this.#deps;
@@ -284,7 +241,7 @@ export class Cache {
 /** What a cache is made of. */
 interface Assembled {
   readonly copies: EntryRows;
-  readonly segmentRows: SegmentRows;
+  readonly segments: SegmentRows;
   readonly blobs: BlobStore;
   readonly entries: EntryStore;
   readonly counters: CacheCounters;
@@ -303,12 +260,12 @@ interface Assembled {
 function assemble(deps: CacheDeps): Assembled {
   const { store, clock, files } = deps;
   const copies = new EntryRows(store);
-  const segmentRows = new SegmentRows(store);
+  const segments = new SegmentRows(store);
   const blobs = new BlobStore(deps.folder, clock, deps.memoryBytes ?? SMALL_FILES_BYTES);
   const { diskHealth } = deps;
-  const entries = new EntryStore({ copies, segments: segmentRows, blobs, clock, diskHealth });
+  const entries = new EntryStore({ copies, segments, blobs, clock, diskHealth });
   const counters = new CacheCounters({ ...deps, copies, dayOf: localDays(deps.timeZone) });
-  const touches = new SegmentTouches(store, segmentRows, clock);
+  const touches = new SegmentTouches(store, segments, clock);
   const pool = servingPool();
   const flushUses = (): void => {
     counters.flush();
@@ -317,13 +274,22 @@ function assemble(deps: CacheDeps): Assembled {
   const threshold = deps.evictionThreshold;
   const limitBytes = (): number => space.limitBytes();
   const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
-  const rows = { copies, segments: segmentRows, blobs };
-  const space: CacheSpace = new CacheSpace({ ...deps, ...rows, policy, flushUses, threshold });
+  const space: CacheSpace = new CacheSpace({
+    ...{ ...deps, copies, segments, blobs },
+    ...{ policy, flushUses, threshold },
+  });
   const storageFailed = failureTeller(deps);
-  const downloadDeps = { blobs, entries, clock, reserve: reserveIn(space), storageFailed };
+  const downloadDeps = {
+    blobs,
+    entries,
+    segments,
+    clock,
+    reserve: reserveIn(space),
+    storageFailed,
+  };
   const downloads = new Downloads((origin, target) => new Download(downloadDeps, origin, target));
-  const standing = new Standing((...which) => files.mayRead(...which), clock);
-  const stock = { copies, segmentRows, blobs, entries, counters, space, policy };
+  const standing = new Standing((...which) => files.grants.mayRead(...which), clock);
+  const stock = { copies, segments, blobs, entries, counters, space, policy };
   const serving = { ...stock, clock, pool, touches, diskHealth };
   const kept = new KeptEntries({ ...serving, standing });
   const fetcher = new Fetcher({ ...serving, downloads, kept });

@@ -100,7 +100,9 @@ interface TellingServices {
   readonly upload: Pick<Upload, 'onNews'>;
   readonly nas: Pick<NasService, 'onNews'>;
   readonly tapo: Pick<Tapo, 'onNews'>;
-  readonly energy: Pick<Energy, 'onUnusual' | 'onCorrection'>;
+  readonly energy: Pick<Energy, 'onCorrection'> & {
+    readonly unusual: Pick<Energy['unusual'], 'listen'>;
+  };
   readonly system: Pick<System, 'onNews'>;
 }
 
@@ -125,7 +127,7 @@ export function hear(services: TellingServices, tell: (told: Told) => void): () 
     tapo.onNews((news) => {
       tell(ofPlug(news));
     }),
-    energy.onUnusual((hour) => {
+    energy.unusual.listen((hour) => {
       tell(ofUnusual(hour));
     }),
     energy.onCorrection((news) => {

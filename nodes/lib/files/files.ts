@@ -99,6 +99,8 @@ export class Files {
   readonly storage: NasStorage;
   /** What lies below a place, as its user sees it, without asking the NAS. */
   readonly trees: ShownTrees;
+  /** Who may read and write what, by what is known without asking. */
+  readonly grants: Pick<ShareGrants, 'mayRead' | 'mayWrite' | 'clockPutRight'>;
   readonly #references = new LruMap<string, DownloadReference>(MOST_REFERENCES);
   readonly #diskRefuses: () => boolean;
   readonly #items: ItemRows;
@@ -121,7 +123,13 @@ export class Files {
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
     const grantRows = new GrantRows(store);
-    this.#grants = new ShareGrants({ rows: grantRows, nas, clock, trustedNowMs, tokenRefused });
+    this.grants = this.#grants = new ShareGrants({
+      rows: grantRows,
+      nas,
+      clock,
+      trustedNowMs,
+      tokenRefused,
+    });
     const [rows, grants] = [this.#rows, this.#grants];
     const storage = new NasStorage({ rows, nas, clock, presence: deps.presence });
     this.storage = storage;
@@ -139,11 +147,6 @@ export class Files {
     const queued = new QueuedItems(pending, items, rows);
     this.trees = new ShownTrees({ rows, changed, queued, pending });
     this.#answers = new ListingAnswers({ rows, grants, queued });
-  }
-
-  /** The trusted time was put right, and with it how old each grant is. */
-  clockPutRight(fromMs: number, toMs: number): void {
-    this.#grants.clockPutRight(fromMs, toMs);
   }
 
   /**
@@ -269,19 +272,9 @@ export class Files {
     return this.#views.access(caller);
   }
 
-  /** The permission rule for one path, by what is known without asking. */
-  mayRead(user: User, path: string, ownerId: string | null): boolean {
-    return this.#grants.mayRead(user, path, ownerId);
-  }
-
   /** The NAS gave that caller no bytes of a file it let them see before. */
   async refused(caller: Caller, token: string, path: string): Promise<void> {
     await this.#grants.refused(caller.user, token, path);
-  }
-
-  /** Whether a user may put a file at this path, the same whether anything is there or not. */
-  mayWrite(user: User, path: string): boolean {
-    return this.#grants.mayWrite(user, path);
   }
 
   /** What a user's kept listing shows at a path, without asking the NAS. */

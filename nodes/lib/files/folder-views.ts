@@ -57,12 +57,13 @@ interface FolderViewsDeps {
 
 /** Permission first, then the NAS while it is awake, then what is kept. */
 export class FolderViews {
+  /** For questions to the NAS where something kept will do. */
+  readonly patience: Patience;
   readonly #deps: FolderViewsDeps;
-  readonly #patience: Patience;
 
   constructor(deps: FolderViewsDeps) {
     this.#deps = deps;
-    this.#patience = new Patience(deps.clock);
+    this.patience = new Patience(deps.clock);
   }
 
   /** @param deps.patient `false`: as asleep when the NAS takes long to give a token */
@@ -70,7 +71,7 @@ export class FolderViews {
     if (!this.#deps.presence.state.awake) return { kind: 'asleep' };
     const asking = this.#deps.tokenOf(caller);
     const token = await (options.patient === false
-      ? this.#patience.for<string | null | symbol>(asking, TOO_LONG)
+      ? this.patience.for<string | null | symbol>(asking, TOO_LONG)
       : asking);
     if (typeof token === 'symbol') return { kind: 'asleep' };
     if (token !== null) return { kind: 'awake', token };
@@ -89,7 +90,7 @@ export class FolderViews {
       const { grants } = this.#deps;
       const asking = grants.refresh(user, access.token, path === SHARED_WITH_ME);
       const wasLetIn = grants.mayRead(user, path, this.ownerOf(user, path));
-      await (wasLetIn ? this.#patience.for(asking, undefined) : asking);
+      await (wasLetIn ? this.patience.for(asking, undefined) : asking);
     }
     return this.#deps.grants.mayRead(user, path, this.ownerOf(user, path));
   }
@@ -107,7 +108,9 @@ export class FolderViews {
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'awake') {
       const asking = this.#deps.listings.ask(user, access.token, path, options);
-      const asked = await (options.patient === false ? this.soon(asking, CANNOT_ASK) : asking);
+      const asked = await (options.patient === false
+        ? this.patience.for(asking, CANNOT_ASK)
+        : asking);
       if (asked.kind === 'listed') {
         return { kind: 'view', row: asked.row, source: 'fresh', ageSeconds: 0 };
       }
@@ -116,11 +119,6 @@ export class FolderViews {
       if (asked.kind !== 'cannot_ask') return asked;
     }
     return this.#stored(user, path) ?? this.#neverListed(user, path);
-  }
-
-  /** The NAS's answer, or `otherwise` when it takes long and something kept will do. */
-  soon<T>(answer: Promise<T>, otherwise: T): Promise<T> {
-    return this.#patience.for(answer, otherwise);
   }
 
   /** Whether this user ever listed a folder. */

@@ -183,7 +183,7 @@ export class Locator {
       const force = options.force === true;
       const asking = this.#deps.probe.probe(user, access.token, path, force);
       const isEnough = !force && this.#deps.isKept(path);
-      const probed = await (isEnough ? this.#deps.views.soon(asking, CANNOT_ASK) : asking);
+      const probed = await (isEnough ? this.#deps.views.patience.for(asking, CANNOT_ASK) : asking);
       if (probed.kind === 'version') {
         return located(user, path, item, 'fresh', null, probed.version);
       }

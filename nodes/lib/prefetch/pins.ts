@@ -17,7 +17,7 @@ const SHORTEST = { limit: 1, after: null };
 
 interface PinSchedulerDeps {
   readonly pins: Pins;
-  readonly files: Pick<Files, 'list' | 'shownIn' | 'lastShown' | 'mayRead'>;
+  readonly files: Pick<Files, 'list' | 'shownIn' | 'lastShown' | 'grants'>;
   readonly presence: Pick<NasPresence, 'state'>;
 }
 
@@ -106,7 +106,7 @@ export class PinScheduler {
     if (presence.state.awake && parent !== null)
       await files.list(caller, parent, { auto, page: SHORTEST });
     const shown = files.lastShown(user, path);
-    const isShown = shown !== null && files.mayRead(user, path, shown.ownerId);
+    const isShown = shown !== null && files.grants.mayRead(user, path, shown.ownerId);
     if (isShown && !shown.isDirectory) return { kind: 'not_a_folder' };
     const listed = await files.list(caller, path, { auto, page: SHORTEST });
     if (listed.kind === 'asleep') return null;
@@ -154,7 +154,7 @@ export class PinScheduler {
   #seen(user: User, pin: Pin): Pin {
     const { files } = this.#deps;
     const owner = files.lastShown(user, pin.path)?.ownerId ?? null;
-    if (files.mayRead(user, pin.path, owner)) return pin;
+    if (files.grants.mayRead(user, pin.path, owner)) return pin;
     return { ...pin, ...NOTHING, state: 'no_access' };
   }
 }
@@ -172,7 +172,7 @@ const NOTHING = {
 interface PinKeeperDeps {
   readonly pins: Pins;
   readonly fetchFor: FetchFor;
-  readonly files: Pick<Files, 'shownIn' | 'mayRead' | 'lastShown'>;
+  readonly files: Pick<Files, 'shownIn' | 'grants' | 'lastShown'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly userOf: (userId: number) => User | null;
 }
@@ -261,7 +261,7 @@ export class PinKeeper {
     const { files, userOf } = this.#deps;
     const user = userOf(userId);
     if (user === null) return false;
-    return files.mayRead(user, path, files.lastShown(user, path)?.ownerId ?? null);
+    return files.grants.mayRead(user, path, files.lastShown(user, path)?.ownerId ?? null);
   }
 
   #due(): PinRow | null {

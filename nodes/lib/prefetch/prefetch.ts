@@ -27,7 +27,7 @@ interface PrefetchDeps {
   readonly need: Pick<CallerNeed, 'idleMs' | 'needed'>;
   readonly files: Pick<
     Files,
-    'list' | 'locatePath' | 'shownIn' | 'shownBeside' | 'lastShown' | 'mayRead'
+    'list' | 'locatePath' | 'shownIn' | 'shownBeside' | 'lastShown' | 'grants'
   >;
   readonly background: Background;
   /** Memory is short on the Pi. */
@@ -86,7 +86,7 @@ export class Prefetch {
       presence.onChange(({ awake }) => {
         if (awake) this.#hooks.renew();
       }),
-      background.onFirstUse((use) => {
+      background.counters.onFirstUse((use) => {
         this.#desk.used(use);
       }),
     );
@@ -135,11 +135,6 @@ export class Prefetch {
     return { users: this.#desk.count, pinnedFiles };
   }
 
-  /** Files of one user's pins, or of all, that are not kept yet. */
-  pendingDownloads(userId: number | null): number {
-    return this.#deps.background.pins.pendingCount(userId);
-  }
-
   pin(caller: Caller, path: string, auto: boolean): Promise<PinOutcome> {
     if (!auto && this.#deps.presence.state.awake) this.#deps.need.needed();
     return this.#pins.pin(caller, path, auto);
@@ -152,7 +147,7 @@ export class Prefetch {
       need.needed();
       return true;
     }
-    if (fromHere) background.spared();
+    if (fromHere) background.counters.spared();
     return false;
   }
 
@@ -170,7 +165,7 @@ export class Prefetch {
 interface NeighbourSchedulerDeps {
   readonly fetchFor: FetchFor;
   readonly depths: DepthRows;
-  readonly background: Pick<Background, 'has' | 'limitBytes'>;
+  readonly background: Pick<Background, 'has' | 'space'>;
   readonly files: Pick<Files, 'shownBeside'>;
   readonly userOf: (userId: number) => User | null;
 }
@@ -266,7 +261,7 @@ class NeighbourScheduler {
     const beside = files.shownBeside(user, folder, path, 4 * depth + 16);
     const versions = new Map(beside.map((item) => [item.path, versionOf(item)]));
     const named = beside.map((item) => ({ key: item.path, sizeBytes: item.sizeBytes }));
-    const most = Math.floor(background.limitBytes() * SHARE_OF_CACHE);
+    const most = Math.floor(background.space.limitBytes() * SHARE_OF_CACHE);
     const isListed = after === 'listed';
     return neighboursToFetch({
       files: isListed ? [{ key: path, sizeBytes: 0 }, ...named] : named,

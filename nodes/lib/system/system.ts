@@ -269,6 +269,8 @@ interface Deps {
 
 /** The Pi itself: how it is, and how busy. */
 export class System {
+  /** Whether what may wait should not be begun now. */
+  readonly memory: Pick<MemoryPressure, 'isOver'>;
   readonly #deps: Deps;
   #visit: {
     readonly atMs: number;
@@ -277,6 +279,7 @@ export class System {
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.memory = deps.memory;
   }
 
   /** True at this moment; asks nobody outside the process. */
@@ -313,11 +316,6 @@ export class System {
   /** Backups and updates; asks nobody outside. */
   care(): SystemCare & { readonly version: string } {
     return { ...this.#deps.care(), version: this.#deps.version };
-  }
-
-  /** Whether what may wait should not be begun now. */
-  isShortOfMemory(): boolean {
-    return this.#deps.memory.isOver();
   }
 
   /**

@@ -72,7 +72,7 @@ export async function benchStorage(print: (line: string) => void, goals: Goals):
       ['one history', Math.max(...p95s.map((m) => m.longestMs))],
       ['a commit with the roll-up of an hour, 20 plugs', rollUpMs(world)],
       ['a slice of pruning', timed(20, () => world.energy.prune())],
-      ['the look for the unusual, one plug', timed(20, () => world.energy.lookForUnusual())],
+      ['the look for the unusual, one plug', timed(20, () => world.energy.unusual.look())],
       ['the summary', timed(20, () => world.energy.summary())],
       ['a page of the CSV of raw samples', await csvHoldMs(world)],
     ] as const;

@@ -36,7 +36,7 @@ const cache = new Cache({
     access: () => Promise.resolve({ kind: 'asleep' }),
     relist: () => Promise.resolve({ kind: 'unknown' }),
     refused: () => Promise.resolve(),
-    mayRead: () => true,
+    grants: { mayRead: () => true, mayWrite: () => true, clockPutRight: () => undefined },
   },
   tokenRefused: () => undefined,
   diskHealth: STEADY_DISK,
@@ -73,9 +73,9 @@ async function admit(name: string): Promise<LocatedFile> {
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const file = located.get(request.url ?? '');
-  const found = file === undefined ? null : cache.lookup(file, request);
+  const found = file === undefined ? null : cache.kept.lookup(file, request);
   if (found === null || found.kind === 'miss') response.writeHead(404).end();
-  else await cache.serve(found.ticket, request, response);
+  else await cache.kept.serve(found.ticket, { request, response });
 }
 
 const server = createServer((request, response) => {

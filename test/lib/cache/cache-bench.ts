@@ -3,6 +3,8 @@ import {
   createServer,
   type IncomingHttpHeaders,
   type Server,
+  type IncomingMessage,
+  type ServerResponse,
 } from 'node:http';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -203,17 +205,17 @@ export class CacheBench {
 
   async #answerFile(
     caller: Caller,
-    request: Parameters<Cache['serve']>[1],
-    response: Parameters<Cache['serve']>[2],
+    request: IncomingMessage,
+    response: ServerResponse,
     say: (status: number, body: string) => void,
   ): Promise<void> {
     const located = await this.files.locate(caller, (request.url ?? '').slice(1));
     if (located.kind !== 'located') return say(404, located.kind);
-    const found = this.cache.lookup(located.file, request);
+    const found = this.cache.kept.lookup(located.file, request);
     if (found.kind !== 'miss') {
-      const served = await this.cache.serve(found.ticket, request, response);
+      const served = await this.cache.kept.serve(found.ticket, { request, response });
       if (served.kind === 'answered') {
-        if (!this.awake) this.cache.background.spared();
+        if (!this.awake) this.cache.background.counters.spared();
         return;
       }
     }
@@ -232,11 +234,7 @@ export class CacheBench {
     return this.diskBytes - this.otherBytes - this.cache.keptBytes();
   }
 
-  async #answer(
-    caller: Caller,
-    request: Parameters<Cache['serve']>[1],
-    response: Parameters<Cache['serve']>[2],
-  ): Promise<void> {
+  async #answer(caller: Caller, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const say = (status: number, body: string): void => {
       response.writeHead(status, { 'Content-Length': Buffer.byteLength(body) }).end(body);
     };

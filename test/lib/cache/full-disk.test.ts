@@ -4,6 +4,7 @@ import { Download } from '../../../nodes/lib/cache/download/download.ts';
 import type { Origin } from '../../../nodes/lib/cache/download/origin.ts';
 import type { BlobStore } from '../../../nodes/lib/cache/entries/blob-store.ts';
 import type { EntryStore } from '../../../nodes/lib/cache/entries/entry-store.ts';
+import type { SegmentRows } from '../../../nodes/lib/cache/entries/segment-rows.ts';
 import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 
 const MB = 1024 * 1024;
@@ -41,7 +42,8 @@ function onFullDisk(sizeBytes: number, hasRoom: boolean) {
   const download = new Download(
     {
       blobs,
-      entries: { segmented: () => null } as unknown as EntryStore,
+      entries: {} as unknown as EntryStore,
+      segments: { find: () => null } as unknown as SegmentRows,
       clock: { monotonicMs: () => 0 },
       reserve: () => Promise.resolve(hasRoom ? room : null),
       storageFailed: (cause) => faults.push((cause as { code?: string }).code),

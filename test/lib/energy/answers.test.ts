@@ -287,12 +287,12 @@ describe('energy answers', () => {
       return outcome.costUc;
     };
     assert.equal(costUc(), 2_400_000 * 32);
-    const made = bench.energy.createPrice(
+    const made = bench.energy.prices.create(
       priceWish({ name: 'Night', price_per_kwh_cents: 20.5, time_from: '22:00', time_to: '06:00' }),
     );
     assert.equal(made.kind, 'price');
     assert.equal(costUc(), 2_400_000 * 32);
-    const outcome = await bench.energy.recalculate('2026-05-11T02:00:00+02:00');
+    const outcome = await bench.energy.prices.recalculate('2026-05-11T02:00:00+02:00');
     assert.deepEqual(outcome, { kind: 'recalculated', changedHours: 6 });
     assert.equal(costUc(), 100_000 * (18 * 32 + 6 * 20.5));
     const costs = bench.energy.costs({ ...day, deviceId: 'plug-1' });
@@ -304,7 +304,7 @@ describe('energy answers', () => {
   });
 
   it('refuses prices that make no sense, and names each fault', () => {
-    const outcome = bench.energy.createPrice(
+    const outcome = bench.energy.prices.create(
       priceWish({
         name: '',
         price_per_kwh_cents: -100_001,
@@ -318,12 +318,12 @@ describe('energy answers', () => {
       priceErrors(outcome.faults).map(({ loc }) => loc.at(-1)),
       ['name', 'price_per_kwh_cents', 'valid_from', 'weekdays', 'time_from'],
     );
-    assert.equal(bench.energy.updatePrice(7, {}).kind, 'unknown_price');
-    assert.equal(bench.energy.removePrice(7).kind, 'unknown_price');
+    assert.equal(bench.energy.prices.update(7, {}).kind, 'unknown_price');
+    assert.equal(bench.energy.prices.remove(7).kind, 'unknown_price');
   });
 
   it('changes what is named, keeps the rest, and forgets a removed price but not its name', () => {
-    const made = bench.energy.createPrice(
+    const made = bench.energy.prices.create(
       priceWish({
         name: 'Day',
         price_per_kwh_cents: 30,
@@ -332,7 +332,10 @@ describe('energy answers', () => {
       }),
     );
     assert.equal(made.kind, 'price');
-    const changed = bench.energy.updatePrice(made.price.id, priceWish({ price_per_kwh_cents: 31 }));
+    const changed = bench.energy.prices.update(
+      made.price.id,
+      priceWish({ price_per_kwh_cents: 31 }),
+    );
     assert.equal(changed.kind, 'price');
     assert.deepEqual(priceJson(changed.price), {
       id: made.price.id,
@@ -348,8 +351,8 @@ describe('energy answers', () => {
       base_fee_cents_per_month: null,
       slots: 0,
     });
-    assert.equal(bench.energy.removePrice(made.price.id).kind, 'removed');
-    assert.deepEqual(bench.energy.prices(), []);
+    assert.equal(bench.energy.prices.remove(made.price.id).kind, 'removed');
+    assert.deepEqual(bench.energy.prices.list(), []);
   });
 
   it('knows nothing in the summary until there is a basis, then the average household day', async () => {
@@ -413,10 +416,10 @@ describe('energy answers', () => {
     await bench.moveTo(fromS + 16 * HOUR);
     const saved = (): number => summaryJson(bench.energy.summary()).saved_cents_month ?? 0;
     const before = saved();
-    bench.energy.createPrice(priceWish({ name: 'Half', price_per_kwh_cents: 16 }));
+    bench.energy.prices.create(priceWish({ name: 'Half', price_per_kwh_cents: 16 }));
     // The hour that runs has no stored cost.
     assert.ok(saved() < before && saved() > before * 0.9, `${saved()} of ${before}`);
-    await bench.energy.recalculate('2026-05-01');
+    await bench.energy.prices.recalculate('2026-05-01');
     assert.ok(Math.abs(saved() - before / 2) < 0.01, `${saved()} of ${before}`);
     // Three quarters of each hour cost nothing now.
     const slots = Array.from({ length: 10 * 4 }, (_, index) => ({
@@ -424,8 +427,8 @@ describe('energy answers', () => {
       to: new Date((fromS + 6 * HOUR + (index + 1) * 900) * 1_000).toISOString(),
       pricePerKwhCents: index % 4 === 0 ? 16 : 0,
     }));
-    bench.energy.putSlots('Dynamic', slots);
-    await bench.energy.recalculate('2026-05-01');
+    bench.energy.prices.putSlots('Dynamic', slots);
+    await bench.energy.prices.recalculate('2026-05-01');
     assert.ok(Math.abs(saved() - before / 8) < 0.2, `${saved()} of ${before}`);
   });
 });

@@ -17,7 +17,7 @@ describe('Another time zone', function () {
     const loads = [nas(fromS, toS, generator(5)), steady(fromS, 50)];
     const plugs = loads.map((load, at) => new SimulatedPlug(at + 1, load, fromS, bench.time));
     const night = { timeFrom: '22:00', timeTo: '06:00' };
-    bench.energy.createPrice({ name: 'Night', pricePerKwhCents: 20, ...night });
+    bench.energy.prices.create({ name: 'Night', pricePerKwhCents: 20, ...night });
     bench.run(plugs, fromS, toS);
     await bench.moveTo(toS);
     bench.energy.rollUp();
@@ -107,9 +107,9 @@ describe('Another time zone', function () {
     await bench.restart(toS);
     const before = sums('energy_hourly');
     await bench.restartIn('Asia/Kolkata', toS);
-    const [price] = bench.energy.prices();
-    bench.energy.removePrice(price?.id ?? 0);
-    await bench.energy.recalculate(fromS * 1_000);
+    const [price] = bench.energy.prices.list();
+    bench.energy.prices.remove(price?.id ?? 0);
+    await bench.energy.prices.recalculate(fromS * 1_000);
     const energy = (told: unknown): unknown => (told as { mwh: number }[]).map(({ mwh }) => mwh);
     assert.deepEqual(energy(sums('energy_hourly')), energy(before));
     const wrong = bench.sum(

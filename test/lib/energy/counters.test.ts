@@ -28,10 +28,10 @@ describe('The counters for others', function () {
   });
 
   const values = (): number[] => [
-    ...[1, 2].map((number) => bench.energy.counted(number).energyMwh),
-    ...[1, 2].map((number) => bench.energy.counted(number).feedInMwh),
-    bench.energy.countedCost().costUc,
-    bench.energy.countedCost().creditUc,
+    ...[1, 2].map((number) => bench.energy.counters.of(number).energyMwh),
+    ...[1, 2].map((number) => bench.energy.counters.of(number).feedInMwh),
+    bench.energy.counters.cost.costUc,
+    bench.energy.counters.cost.creditUc,
   ];
 
   /** Looks as Prometheus does. */
@@ -74,7 +74,7 @@ describe('The counters for others', function () {
     await meter(3 * HOUR);
     const [all] = look('in the new year');
     assert.ok((all ?? 0) > storedMwh() * 0.9 && (all ?? 0) > 500_000);
-    assert.equal(bench.energy.countedCost().creditUc, 0);
+    assert.equal(bench.energy.counters.cost.creditUc, 0);
   });
 
   it('stand when the past is put right, and when that is taken back; what is stored is told beside', async () => {
@@ -88,23 +88,23 @@ describe('The counters for others', function () {
       const [one = 0] = look('corrected');
       assert.ok(one - (before[0] ?? 0) < 60_000, 'no 4 kWh in a moment');
       await meter(300);
-      const { energyMwh, storedMwh: stored } = bench.energy.counted(1);
+      const { energyMwh, storedMwh: stored } = bench.energy.counters.of(1);
       assert.ok(energyWh === 4_000 ? stored > energyMwh + 3_000_000 : stored < energyMwh);
       bench.crash(nowS);
       look('after a kill');
       assert.equal(bench.energy.undoCorrection(made.id, 'anna').kind, 'undone');
       await meter(600);
     }
-    const { energyMwh, storedMwh: stored } = bench.energy.counted(1);
+    const { energyMwh, storedMwh: stored } = bench.energy.counters.of(1);
     assert.equal(stored, energyMwh);
   });
 
   it('stand when costs are recalculated', async () => {
     await meter(4 * HOUR);
-    bench.energy.createPrice({ name: 'Cheap', pricePerKwhCents: 1 });
-    await bench.energy.recalculate(fromS * 1_000);
+    bench.energy.prices.create({ name: 'Cheap', pricePerKwhCents: 1 });
+    await bench.energy.prices.recalculate(fromS * 1_000);
     await meter(900);
-    const { costUc, storedUc } = bench.energy.countedCost();
+    const { costUc, storedUc } = bench.energy.counters.cost;
     assert.ok(storedUc < costUc / 5, `${storedUc} of ${costUc}`);
     bench.crash(nowS);
     look('after a kill');
@@ -112,14 +112,14 @@ describe('The counters for others', function () {
 
   it('let the credit grow, and the cost stand, while a price is below zero', async () => {
     await meter(HOUR);
-    bench.energy.createPrice({ name: 'Wind', pricePerKwhCents: -20 });
+    bench.energy.prices.create({ name: 'Wind', pricePerKwhCents: -20 });
     await meter(2 * HOUR);
-    const { costUc, creditUc, storedUc } = bench.energy.countedCost();
+    const { costUc, creditUc, storedUc } = bench.energy.counters.cost;
     assert.ok(creditUc > 1_000_000 && storedUc < costUc, `${creditUc}`);
     bench.crash(nowS);
     look('after a kill');
     await meter(900);
-    assert.equal(bench.energy.countedCost().costUc, costUc);
+    assert.equal(bench.energy.counters.cost.costUc, costUc);
   });
 
   it('of a plug that takes the place of another go on from its own', async () => {
@@ -130,10 +130,10 @@ describe('The counters for others', function () {
     plugs = [successor];
     await meter(2 * HOUR);
     const [, two = 0, , , cost = 0] = look('before');
-    assert.equal(bench.energy.handOver(1, 2, 'anna').kind, 'handed_over');
+    assert.equal(bench.energy.metering.handOver(1, 2, 'anna').kind, 'handed_over');
     await meter(900);
     const [, after = 0, , , costAfter = 0] = look('handed over');
     assert.ok(after - two < 60_000 && costAfter - cost < 3_000_000, `${after - two} mWh`);
-    assert.ok(bench.energy.counted(2).storedMwh > after + 50_000);
+    assert.ok(bench.energy.counters.of(2).storedMwh > after + 50_000);
   });
 });

@@ -42,7 +42,7 @@ describe('energy durability', function () {
 
   it('keeps sums exact: hours make days, plugs make the household, and so do costs', () => {
     const toS = fromS + 50 * HOUR;
-    bench.energy.createPrice({
+    bench.energy.prices.create({
       name: 'Night',
       pricePerKwhCents: 21.55,
       timeFrom: '22:00',

@@ -201,8 +201,8 @@ function remember(bench: Bench, load: Load): void {
 
 function randomPrices(bench: Bench, random: () => number): void {
   const window = { timeFrom: '22:00', timeTo: '06:00', weekdays: [1, 2, 3, 4, 5] };
-  bench.energy.createPrice({ name: 'Day', pricePerKwhCents: 20 + 30 * random() });
-  bench.energy.createPrice({ name: 'Night', pricePerKwhCents: 10 + 10 * random(), ...window });
+  bench.energy.prices.create({ name: 'Day', pricePerKwhCents: 20 + 30 * random() });
+  bench.energy.prices.create({ name: 'Night', pricePerKwhCents: 10 + 10 * random(), ...window });
 }
 
 function randomOutages(

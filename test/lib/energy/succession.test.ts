@@ -45,7 +45,7 @@ describe('A plug that takes the place of another', () => {
     const [one, two, all] = [wh('plug-1'), wh('plug-2'), wh(undefined)];
     const [costs, cents] = [cost(), cost('plug-1') + cost('plug-2')];
     assert.ok(two > 45 && one > 3_000);
-    assert.deepEqual(bench.energy.handOver(1, 2, 'anna'), { kind: 'handed_over' });
+    assert.deepEqual(bench.energy.metering.handOver(1, 2, 'anna'), { kind: 'handed_over' });
     for (const resolution of ['hour', 'day']) {
       assert.ok(Math.abs(wh('plug-2', resolution) - one - two) < 0.01, resolution);
       assert.ok(Math.abs(wh(undefined, resolution) - all) < 0.01, resolution);
@@ -58,7 +58,7 @@ describe('A plug that takes the place of another', () => {
 
   it('keeps it over a crash, and when the hour of the exchange is over', async () => {
     const [two, all] = [wh('plug-1') + wh('plug-2'), wh(undefined)];
-    assert.equal(bench.energy.handOver(1, 2, 'anna').kind, 'handed_over');
+    assert.equal(bench.energy.metering.handOver(1, 2, 'anna').kind, 'handed_over');
     bench.crash(toS + 30);
     assert.ok(Math.abs(wh('plug-2') - two) < 2, `${wh('plug-2')} ${two}`);
     assert.ok(Math.abs(wh(undefined) - all) < 2);
@@ -75,14 +75,14 @@ describe('A plug that takes the place of another', () => {
     const made = bench.energy.correct({ ...wish, energyWh: 500 }, 'anna');
     assert.ok(made.kind === 'corrected');
     const whole = wh('plug-1') + wh('plug-2');
-    bench.energy.handOver(1, 2, 'anna');
+    bench.energy.metering.handOver(1, 2, 'anna');
     assert.equal(bench.energy.corrections()[0]?.deviceId, 'plug-2');
     assert.equal(bench.energy.undoCorrection(made.id, 'anna').kind, 'undone');
     assert.ok(Math.abs(wh('plug-2') - (whole - 400)) < 0.1);
     const third = new SimulatedPlug(4, steady(fromS, 10), fromS, bench.time);
     bench.run([third], toS, toS + 300);
     await bench.moveTo(toS + 330);
-    assert.equal(bench.energy.handOver(2, 4, 'anna').kind, 'handed_over');
+    assert.equal(bench.energy.metering.handOver(2, 4, 'anna').kind, 'handed_over');
     const raw = bench.store.prepare('SELECT successor_number AS n FROM energy_successors');
     assert.deepEqual(
       raw.all().map(({ n }) => n),
@@ -92,9 +92,9 @@ describe('A plug that takes the place of another', () => {
 
   it('is refused for plugs side by side, and for one that was not read since', () => {
     const before = bench.rows('energy_hourly');
-    assert.equal(bench.energy.handOver(1, 3, 'anna').kind, 'side_by_side');
-    assert.equal(bench.energy.handOver(2, 1, 'anna').kind, 'successor_not_read');
-    assert.equal(bench.energy.handOver(1, 5, 'anna').kind, 'successor_not_read');
+    assert.equal(bench.energy.metering.handOver(1, 3, 'anna').kind, 'side_by_side');
+    assert.equal(bench.energy.metering.handOver(2, 1, 'anna').kind, 'successor_not_read');
+    assert.equal(bench.energy.metering.handOver(1, 5, 'anna').kind, 'successor_not_read');
     assert.equal(bench.rows('energy_hourly'), before);
     assert.ok(wh('plug-1') > 3_000);
   });

@@ -45,8 +45,8 @@ describe('Tariffs as they are sold', () => {
     return costsJson(outcome);
   }
 
-  function create(wish: object): ReturnType<typeof bench.energy.createPrice> {
-    return bench.energy.createPrice({ name: 'A', pricePerKwhCents: 30, ...wish });
+  function create(wish: object): ReturnType<typeof bench.energy.prices.create> {
+    return bench.energy.prices.create({ name: 'A', pricePerKwhCents: 30, ...wish });
   }
 
   it('begin and end on the local quarter hour, or are refused with their place', () => {
@@ -105,12 +105,12 @@ describe('Tariffs as they are sold', () => {
   it('come by the slot, one tariff and one row however many, costed exactly', async () => {
     create({ name: 'Day' });
     const quarters = [10, 20, -30, 40];
-    const outcome = bench.energy.putSlots('Spot', slots(fromS, QUARTER, quarters));
+    const outcome = bench.energy.prices.putSlots('Spot', slots(fromS, QUARTER, quarters));
     assert.equal(outcome.kind, 'price');
-    bench.energy.putSlots('Spot', slots(fromS + HOUR, HOUR, [60]));
+    bench.energy.prices.putSlots('Spot', slots(fromS + HOUR, HOUR, [60]));
     await meter(4);
     assert.deepEqual(
-      bench.energy.prices().map(({ name, slots: count }) => [name, count]),
+      bench.energy.prices.list().map(({ name, slots: count }) => [name, count]),
       [
         ['Day', 0],
         ['Spot', 5],
@@ -124,7 +124,7 @@ describe('Tariffs as they are sold', () => {
   });
 
   it('replace their range by the slot, the same again changing nothing', () => {
-    bench.energy.putSlots('Spot', slots(fromS, HOUR, [10, 20, 30]));
+    bench.energy.prices.putSlots('Spot', slots(fromS, HOUR, [10, 20, 30]));
     const rows = (): string => bench.rows('energy_price_slots');
     const told = (): (string | number | null)[][] =>
       bench.store
@@ -134,7 +134,7 @@ describe('Tariffs as they are sold', () => {
         .all(fromS, fromS)
         .map((row) => Object.values(row).map(Number));
     const middle = slots(fromS + 3 * QUARTER, QUARTER, [1, 2]);
-    bench.energy.putSlots('Spot', [...middle].reverse());
+    bench.energy.prices.putSlots('Spot', [...middle].reverse());
     const after = [
       [0, 3, 10],
       [3, 4, 1],
@@ -144,11 +144,11 @@ describe('Tariffs as they are sold', () => {
     ];
     assert.deepEqual(told(), after);
     const before = rows();
-    bench.energy.putSlots('Spot', middle);
+    bench.energy.prices.putSlots('Spot', middle);
     assert.equal(rows(), before);
-    assert.equal(bench.energy.prices().length, 1);
-    const [price] = bench.energy.prices();
-    assert.equal(bench.energy.removePrice(price?.id ?? 0).kind, 'removed');
+    assert.equal(bench.energy.prices.list().length, 1);
+    const [price] = bench.energy.prices.list();
+    assert.equal(bench.energy.prices.remove(price?.id ?? 0).kind, 'removed');
     assert.equal(rows(), '[]');
   });
 
@@ -164,13 +164,16 @@ describe('Tariffs as they are sold', () => {
       [{ ...first, pricePerKwhCents: 1e9 }, 'price_per_kwh_cents'],
     ];
     for (const [slot, field] of wrong) {
-      const outcome = bench.energy.putSlots('Spot', [...good.slice(1), slot]);
+      const outcome = bench.energy.prices.putSlots('Spot', [...good.slice(1), slot]);
       assert.equal(outcome.kind, 'invalid');
       assert.partialDeepStrictEqual(outcome.faults, [{ index: 1, field }]);
     }
-    const twice = bench.energy.putSlots('Spot', [...good, ...slots(fromS + QUARTER, QUARTER, [1])]);
+    const twice = bench.energy.prices.putSlots('Spot', [
+      ...good,
+      ...slots(fromS + QUARTER, QUARTER, [1]),
+    ]);
     assert.equal(twice.kind, 'invalid');
-    assert.deepEqual(bench.energy.prices(), []);
+    assert.deepEqual(bench.energy.prices.list(), []);
   });
 
   it('are taken by the hundred thousand', () => {
@@ -179,18 +182,21 @@ describe('Tariffs as they are sold', () => {
       QUARTER,
       Array.from({ length: 100_000 }, (_, index) => index % 50),
     );
-    const outcome = bench.energy.putSlots('Spot', many);
+    const outcome = bench.energy.prices.putSlots('Spot', many);
     assert.equal(outcome.kind === 'price' && outcome.price.slots, 100_000);
   });
 
   it('change stored costs by recalculation alone, and say how much has a cost already', async () => {
     await meter(6);
     const before = costs(fromS + 6 * HOUR).cost_cents;
-    const outcome = bench.energy.putSlots('Spot', slots(fromS + HOUR, QUARTER, [0, 0, 0, 100]));
+    const outcome = bench.energy.prices.putSlots(
+      'Spot',
+      slots(fromS + HOUR, QUARTER, [0, 0, 0, 100]),
+    );
     assert.ok(outcome.kind === 'price');
-    assert.deepEqual(bench.energy.costed(outcome.price), { hours: 1, fromS: fromS + HOUR });
+    assert.deepEqual(bench.energy.prices.costed(outcome.price), { hours: 1, fromS: fromS + HOUR });
     assert.equal(costs(fromS + 6 * HOUR).cost_cents, before);
-    const done = await bench.energy.recalculate(iso(fromS));
+    const done = await bench.energy.prices.recalculate(iso(fromS));
     assert.deepEqual(done, { kind: 'recalculated', changedHours: 1 });
     const after = costs(fromS + 6 * HOUR).cost_cents;
     assert.ok(before !== null && after !== null);

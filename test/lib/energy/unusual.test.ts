@@ -94,7 +94,7 @@ describe('unusual consumption', () => {
     beforeEach(() => {
       bench = new Bench(NOW_S + 60);
       told = [];
-      bench.energy.onUnusual((hour) => told.push(hour));
+      bench.energy.unusual.listen((hour) => told.push(hour));
     });
 
     afterEach(() => {
@@ -108,7 +108,7 @@ describe('unusual consumption', () => {
     }
 
     function lookAtAll(): void {
-      for (let minute = 0; minute < 6; minute += 1) bench.energy.lookForUnusual();
+      for (let minute = 0; minute < 6; minute += 1) bench.energy.unusual.look();
     }
 
     it('is told once when it begins and once when it is over', async () => {
@@ -141,7 +141,7 @@ describe('unusual consumption', () => {
 
     it('says nothing more to who has stopped listening', () => {
       const others: UnusualHour[] = [];
-      const stop = bench.energy.onUnusual((hour) => others.push(hour));
+      const stop = bench.energy.unusual.listen((hour) => others.push(hour));
       stop();
       for (let atS = LAST_S - 6 * WEEK; atS < LAST_S; atS += HOUR) store(atS, 40);
       store(LAST_S, 260);

@@ -330,7 +330,7 @@ describe('Files', () => {
     bench.nas.shares.push({ path: 'alice/docs', isDirectory: true, toUserId: 5 });
     assert.deepEqual(await names(bench.bob, 'alice/docs'), ['b.txt']);
     assert.equal((await bench.files.list(bench.bob, 'alice')).kind, 'not_found');
-    assert.equal(bench.files.mayWrite(bench.bob.user, 'alice/docs/new.txt'), false);
+    assert.equal(bench.files.grants.mayWrite(bench.bob.user, 'alice/docs/new.txt'), false);
     bench.awake = false;
     assert.deepEqual(await names(bench.bob, 'alice/docs'), ['b.txt']);
     await bench.clock.advance(24 * 3_600_000 + 1_000);
@@ -344,11 +344,11 @@ describe('Files', () => {
       { path: 'alice/a.txt', isDirectory: false, toUserId: 5, expiresAt: '2026-02-22T15:00:00' },
     );
     assert.equal(await located(bench.bob, 'alice/a.txt'), 'fresh alice/a.txt');
-    assert.equal(bench.files.mayWrite(bench.bob.user, 'alice/docs/x'), true);
+    assert.equal(bench.files.grants.mayWrite(bench.bob.user, 'alice/docs/x'), true);
     bench.nas.shares = [];
     await bench.clock.advance(10 * 60_000 + 1);
     assert.equal(await located(bench.bob, 'alice/docs/b.txt'), 'not_found');
-    assert.equal(bench.files.mayWrite(bench.bob.user, 'alice/docs/x'), false);
+    assert.equal(bench.files.grants.mayWrite(bench.bob.user, 'alice/docs/x'), false);
     assert.equal(bench.nas.count('shares token-5'), 2);
   });
 

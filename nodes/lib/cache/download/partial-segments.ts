@@ -6,7 +6,7 @@ import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, TempFile } from '../entries/blob-store.ts';
 import type { EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import { Layout } from '../entries/segment-rows.ts';
+import { Layout, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DownloadTarget, Reservation } from '../entries/space.ts';
 import type { DownloadHead } from './origin.ts';
 import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
@@ -39,9 +39,9 @@ export class PresentSegments {
   takeUp(): DownloadHead | null {
     if (this.layout.isOneSegment) return null;
     const { path, version } = this.#target;
-    const file = this.#deps.entries.segmented(path);
+    const file = this.#deps.segments.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
-    for (const number of this.#deps.entries.numbers(file.id)) {
+    for (const number of this.#deps.segments.numbers(file.id)) {
       this.arrivals.present.add(this.layout.start(number), this.layout.end(number));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
@@ -199,9 +199,11 @@ const READ_BACK_BYTES = 256 * 1024;
 export class PartialSegment {
   readonly number: number;
   readonly sizeBytes: number;
+  readonly fd: number;
+  /** Of its room on the disk: given back once it counts as a copy, or never will. */
+  readonly reservation: Reservation;
   readonly #blobs: BlobStore;
   readonly #temp: TempFile;
-  readonly #reservation: Reservation;
   readonly #spans = new Spans();
   #users = 1;
 
@@ -214,13 +216,10 @@ export class PartialSegment {
   ) {
     this.#blobs = blobs;
     this.#temp = temp;
-    this.#reservation = reservation;
+    this.fd = temp.fd;
+    this.reservation = reservation;
     this.number = number;
     this.sizeBytes = sizeBytes;
-  }
-
-  get fd(): number {
-    return this.#temp.fd;
   }
 
   /** Where it lies until it is published. */
@@ -238,7 +237,7 @@ export class PartialSegment {
     while (done < chunk.length)
       done += await writeSome(this.fd, chunk.subarray(done), offset + done);
     this.#spans.add(offset, offset + chunk.length);
-    this.#reservation.wroteBytes(this.#spans.totalBytes);
+    this.reservation.wroteBytes(this.#spans.totalBytes);
   }
 
   /** Puts a full segment on the disk for good. */
@@ -260,11 +259,6 @@ export class PartialSegment {
     return sum;
   }
 
-  /** It counts as a copy, or never will. */
-  releaseRoom(): void {
-    this.#reservation.release();
-  }
-
   retain(): void {
     this.#users += 1;
   }
@@ -273,7 +267,7 @@ export class PartialSegment {
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
-    this.#reservation.release();
+    this.reservation.release();
     await this.#blobs.dropTemp(this.#temp);
   }
 }
@@ -292,6 +286,7 @@ function writeSome(fd: number, chunk: Buffer, position: number): Promise<number>
 export interface DownloadDeps {
   readonly blobs: BlobStore;
   readonly entries: EntryStore;
+  readonly segments: SegmentRows;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Holds room for one segment of a file; null when there is none. */
   readonly reserve: (target: DownloadTarget, bytes: number) => Promise<Reservation | null>;

@@ -30,10 +30,12 @@ const MOST_IDLE = 96;
  * start, where what lies there is at most what ran when the process died.
  */
 export class BlobStore {
+  /** What is open for whoever reads it now or next: deleting that frees no room yet. */
+  readonly open: OpenBlobs;
+  /** Small blobs that memory holds. */
+  readonly small: SmallFiles;
   readonly #blobs: string;
   readonly #downloads: string;
-  readonly #open: OpenBlobs;
-  readonly #small: SmallFiles;
 
   /**
    * @param folder the cache's own folder, on one file system
@@ -44,8 +46,8 @@ export class BlobStore {
     this.#downloads = join(folder, 'fills');
     const monotonicMs = (): number => clock.monotonicMs();
     const warm = new WarmReads({ monotonicMs, availableBytes: freemem });
-    this.#open = new OpenBlobs(warm, MOST_IDLE);
-    this.#small = new SmallFiles(memoryBytes);
+    this.open = new OpenBlobs(warm, MOST_IDLE);
+    this.small = new SmallFiles(memoryBytes);
   }
 
   async start(): Promise<void> {
@@ -92,15 +94,10 @@ export class BlobStore {
    * @returns null when it is not there, is no plain file, or has another size
    */
   async openBlob(blob: string, sizeBytes: number): Promise<OpenBlob | null> {
-    const known = this.#open.borrow(blob, sizeBytes);
+    const known = this.open.borrow(blob, sizeBytes);
     if (known !== null) return known;
     const fd = await this.#openPlain(this.pathOf(blob));
-    return fd === null ? null : this.#open.take(blob, fd, sizeBytes);
-  }
-
-  /** The bytes of a small blob, where memory holds them. */
-  inMemory(blob: string): Buffer | null {
-    return this.#small.get(blob);
+    return fd === null ? null : this.open.take(blob, fd, sizeBytes);
   }
 
   /**
@@ -111,25 +108,20 @@ export class BlobStore {
     const file = await this.openBlob(blob, sizeBytes);
     if (file === null) return null;
     try {
-      const isHeld = this.#small.takes(sizeBytes);
+      const isHeld = this.small.takes(sizeBytes);
       // What stays must be of its own size, not a corner of Node's shared 8 KB.
       const into = isHeld ? Buffer.allocUnsafeSlow(sizeBytes) : Buffer.allocUnsafe(sizeBytes);
       const bytes = await readExactly(file.read, 0, into);
-      if (bytes !== null && isHeld) this.#small.put(blob, bytes);
+      if (bytes !== null && isHeld) this.small.put(blob, bytes);
       return bytes;
     } finally {
       await file.close();
     }
   }
 
-  /** Whether somebody reads it now; deleting it would free no room yet. */
-  isOpen(blob: string): boolean {
-    return this.#open.isRead(blob);
-  }
-
   async remove(blob: string): Promise<void> {
-    this.#small.drop(blob);
-    await this.#open.forget(blob);
+    this.small.drop(blob);
+    await this.open.forget(blob);
     await removeIfThere(this.pathOf(blob));
   }
 
@@ -142,11 +134,6 @@ export class BlobStore {
       if (codeOf(error) === 'ENOENT') return [];
       throw error;
     }
-  }
-
-  /** Closes what stayed open for the next reader. */
-  stop(): Promise<void> {
-    return this.#open.close();
   }
 
   async #openPlain(path: string): Promise<number | null> {

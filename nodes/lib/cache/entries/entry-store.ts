@@ -3,7 +3,7 @@ import { type FileVersion, sameVersion } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, OpenBlob } from './blob-store.ts';
 import type { EntryRows, Victim } from './entry-rows.ts';
-import type { KeptSegment, SegmentedFile, SegmentRows } from './segment-rows.ts';
+import type { KeptSegment, SegmentRows } from './segment-rows.ts';
 import type { DiskHealth, DownloadedFile, DownloadTarget } from './space.ts';
 
 const DROP_BATCH = 200;
@@ -97,15 +97,6 @@ export class EntryStore {
     }
   }
 
-  /** What is kept of a path in segments. */
-  segmented(path: string): SegmentedFile | null {
-    return this.#deps.segments.find(path);
-  }
-
-  numbers(fileId: number): Iterable<number> {
-    return this.#deps.segments.numbers(fileId);
-  }
-
   /** Whether every byte of a path is here. */
   isKept(path: string): boolean {
     return this.#deps.copies.isKept(path) || this.#deps.segments.isWhole(path);
@@ -184,7 +175,7 @@ export class EntryStore {
 
   /** Discards the segments of one path, if there are any. */
   async discardSegmentsOf(path: string): Promise<void> {
-    if (this.segmented(path) !== null) await this.#discardSegments(path, 1, () => false);
+    if (this.#deps.segments.find(path) !== null) await this.#discardSegments(path, 1, () => false);
   }
 
   async #discardWholeOf(path: string): Promise<void> {

@@ -182,7 +182,7 @@ export class CacheSpace {
     while (freed < bytes) {
       const victim = candidates.next();
       if (victim === null) return;
-      if (blobs.isOpen(victim.blob)) continue;
+      if (blobs.open.isRead(victim.blob)) continue;
       // The file first: a row without its file is found out when it is opened, the reverse never.
       await blobs.remove(victim.blob);
       if (victim.evict()) freed += victim.sizeBytes;
@@ -243,7 +243,7 @@ export interface CacheDeps {
   readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly nas: Pick<NasClient, 'download'>;
-  readonly files: Pick<Files, 'access' | 'relist' | 'mayRead' | 'refused'>;
+  readonly files: Pick<Files, 'access' | 'relist' | 'grants' | 'refused'>;
   readonly tokenRefused: (token: string) => void;
   readonly disk: () => DiskSpace;
   /** Whether its disk takes what is written; told what it refused. */

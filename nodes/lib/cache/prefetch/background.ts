@@ -1,104 +1,27 @@
 import { Readable } from 'node:stream';
 import type { Caller } from '../../accounts/caller.ts';
 import type { FileVersion, LocatedFile } from '../../files/files.ts';
-import type { Store } from '../../store/store.ts';
 import type { Download, Downloads } from '../download/download.ts';
 import type { Fetcher } from '../download/fetcher.ts';
 import type { Origin, OriginFault } from '../download/origin.ts';
 import type { Reader } from '../download/ranges.ts';
 import { type EntryRows, holds } from '../entries/entry-rows.ts';
 import type { EntryStore } from '../entries/entry-store.ts';
-import { isSegmented } from '../entries/segment-rows.ts';
+import { isSegmented, type SegmentRows } from '../entries/segment-rows.ts';
 import type { CacheDeps, CacheSpace } from '../entries/space.ts';
 import { Holdings, Pins } from '../pins/pins.ts';
-import type { CountedDay } from '../stats/stats-rows.ts';
 import type { CacheCounters } from '../stats/stats.ts';
-import { PrefetchRows, type FirstUse, type Occasion } from './prefetch-rows.ts';
+import { PrefetchRows, type Occasion } from './prefetch-rows.ts';
 
 interface BackgroundDeps {
   readonly cache: Pick<CacheDeps, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
   readonly copies: EntryRows;
   readonly downloads: Downloads;
   readonly entries: EntryStore;
+  readonly segments: SegmentRows;
   readonly fetcher: Fetcher;
   readonly space: CacheSpace;
   readonly counters: CacheCounters;
-}
-
-/** What the cache does that no caller waits for, and what it counts over days. */
-export class Background {
-  readonly pins: Pins;
-  /** Who has how much here. */
-  readonly holdings: Holdings;
-  readonly #deps: BackgroundDeps;
-  readonly #ahead: Ahead;
-
-  constructor(deps: BackgroundDeps) {
-    this.#deps = deps;
-    const { downloads, entries, copies, counters, space } = deps;
-    const { store, clock } = deps.cache;
-    const limitBytes = (): number => space.limitBytes();
-    const capacityBytes = (): number => space.capacityBytes();
-    this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
-    this.holdings = new Holdings({ store, clock });
-    this.#ahead = new Ahead({ store, downloads, entries, copies, counters, limitBytes });
-  }
-
-  /** Whether the NAS gives bytes to a caller at this moment. */
-  get isServingCallers(): boolean {
-    return this.#deps.fetcher.answeringCount > 0;
-  }
-
-  /** What the copies are kept below, in bytes. */
-  limitBytes(): number {
-    return this.#deps.space.limitBytes();
-  }
-
-  /** Whether this version of a file is here or on its way. */
-  has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
-    return this.#ahead.has(file);
-  }
-
-  /** Fetches a file that `caller` may read, with their own token, for nobody in particular. */
-  async fetch(
-    caller: Caller,
-    file: LocatedFile,
-    options: AheadOptions,
-  ): Promise<AheadOutcome | { readonly kind: 'needs_nas_token' }> {
-    const { nas, files, tokenRefused } = this.#deps.cache;
-    const access = await files.access(caller);
-    if (access.kind === 'needs_nas_token') return access;
-    if (access.kind === 'asleep') return { kind: 'unreachable' };
-    const { token } = access;
-    const { path } = file;
-    const origin = {
-      open: (range?: Parameters<typeof nas.download>[2]) =>
-        nas.download(token, path, range, { auto: true }),
-      relist: (force: boolean) => files.relist(caller, path, force),
-    };
-    const outcome = await this.#ahead.fetch(file, origin, options);
-    if (outcome.kind === 'token_refused') tokenRefused(token);
-    if (outcome.kind === 'not_found') await files.refused(caller, token, path);
-    return outcome;
-  }
-
-  /** A request that would have needed the NAS was answered from here while it slept. */
-  spared(): void {
-    this.#deps.counters.spared();
-  }
-
-  /** Calls back when a copy fetched ahead is read for the first time. Returns how to stop that. */
-  onFirstUse(listener: (use: FirstUse) => void): () => void {
-    return this.#deps.counters.onFirstUse(listener);
-  }
-
-  /**
-   * What was counted on the last `count` calendar days in TIMEZONE up to today, oldest first. Days
-   * on which nothing happened are left out.
-   */
-  days(count: number): { readonly today: string; readonly days: readonly CountedDay[] } {
-    return this.#deps.counters.days(count);
-  }
 }
 
 /** What came of fetching a file that no caller waits for. */
@@ -121,23 +44,34 @@ interface AheadOptions {
   readonly yieldToCallers: () => Promise<void> | undefined;
 }
 
-interface AheadDeps {
-  readonly store: Store;
-  readonly downloads: Downloads;
-  readonly entries: EntryStore;
-  readonly copies: EntryRows;
-  readonly counters: CacheCounters;
-  readonly limitBytes: () => number;
-}
-
-/** Fills without a reader: what is fetched before a caller asks for it. */
-class Ahead {
-  readonly #deps: AheadDeps;
+/** What the cache does that no caller waits for, and what it counts over days. */
+export class Background {
+  readonly pins: Pins;
+  /** Who has how much here. */
+  readonly holdings: Holdings;
+  /** What is counted of the answers, by day. */
+  readonly counters: Pick<CacheCounters, 'days' | 'onFirstUse' | 'spared'>;
+  /** The room that the copies may take. */
+  readonly space: Pick<CacheSpace, 'limitBytes'>;
+  readonly #deps: BackgroundDeps;
   readonly #rows: PrefetchRows;
 
-  constructor(deps: AheadDeps) {
+  constructor(deps: BackgroundDeps) {
     this.#deps = deps;
-    this.#rows = new PrefetchRows(deps.store);
+    const { space } = deps;
+    const { store, clock } = deps.cache;
+    const limitBytes = (): number => space.limitBytes();
+    const capacityBytes = (): number => space.capacityBytes();
+    this.pins = new Pins({ store, clock, limitBytes, capacityBytes });
+    this.holdings = new Holdings({ store, clock });
+    this.counters = deps.counters;
+    this.space = space;
+    this.#rows = new PrefetchRows(store);
+  }
+
+  /** Whether the NAS gives bytes to a caller at this moment. */
+  get isServingCallers(): boolean {
+    return this.#deps.fetcher.answeringCount > 0;
   }
 
   /** Whether this version of a path is here or on its way. */
@@ -152,11 +86,34 @@ class Ahead {
     return this.#holdsSegments(path, version);
   }
 
+  /** Fetches a file that `caller` may read, with their own token, for nobody in particular. */
+  async fetch(
+    caller: Caller,
+    file: LocatedFile,
+    options: AheadOptions,
+  ): Promise<AheadOutcome | { readonly kind: 'needs_nas_token' }> {
+    const { nas, files, tokenRefused } = this.#deps.cache;
+    const access = await files.access(caller);
+    if (access.kind === 'needs_nas_token') return access;
+    if (access.kind === 'asleep') return { kind: 'unreachable' };
+    const { token } = access;
+    const { path } = file;
+    const origin = {
+      open: (range?: Parameters<typeof nas.download>[2]) =>
+        nas.download(token, path, range, { auto: true }),
+      relist: (force: boolean) => files.relist(caller, path, force),
+    };
+    const outcome = await this.#fetch(file, origin, options);
+    if (outcome.kind === 'token_refused') tokenRefused(token);
+    if (outcome.kind === 'not_found') await files.refused(caller, token, path);
+    return outcome;
+  }
+
   /** @param origin asks with the token of the user it is fetched for */
-  async fetch(file: LocatedFile, origin: Origin, options: AheadOptions): Promise<AheadOutcome> {
+  async #fetch(file: LocatedFile, origin: Origin, options: AheadOptions): Promise<AheadOutcome> {
     const { version } = file;
     if (options.signal.aborted) return { kind: 'ended' };
-    if (version === null || version.sizeBytes > this.#deps.limitBytes()) {
+    if (version === null || version.sizeBytes > this.space.limitBytes()) {
       return { kind: 'not_kept' };
     }
     if (this.has(file)) return { kind: 'here' };
@@ -198,8 +155,8 @@ class Ahead {
   }
 
   #holdsSegments(path: string, version: FileVersion): boolean {
-    const { entries } = this.#deps;
-    const segmented = entries.segmented(path);
+    const { entries, segments } = this.#deps;
+    const segmented = segments.find(path);
     return segmented !== null && holds(segmented, version) && entries.isKept(path);
   }
 }

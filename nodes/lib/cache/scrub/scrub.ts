@@ -11,7 +11,7 @@ import type { ScrubRows, CheckedBlob } from './scrub-rows.ts';
 export interface ScrubDeps {
   readonly rows: ScrubRows;
   readonly copies: EntryRows;
-  readonly segmentRows: SegmentRows;
+  readonly segments: SegmentRows;
   readonly entries: EntryStore;
   readonly blobs: BlobStore;
   readonly health: DiskHealth;
@@ -150,8 +150,8 @@ export class Scrub {
 
   /** A file that came together in any order, against the checksum the NAS has of it. */
   async #hashWhole(): Promise<void> {
-    const { segmentRows, entries } = this.#deps;
-    const file = segmentRows.files.unhashed();
+    const { segments, entries } = this.#deps;
+    const file = segments.files.unhashed();
     if (file === null || !this.#mayGoOn) return;
     const sha256 = await this.#hashOf(file);
     if (sha256 === null) return;

@@ -259,15 +259,6 @@ export class ResponseWriter {
     return this.write(last);
   }
 
-  end(chunk?: Buffer | string): void {
-    this.#response.end(chunk);
-  }
-
-  /** Breaks the connection, so that what was sent can never be taken for the whole. */
-  cut(): void {
-    this.#response.destroy();
-  }
-
   #settle(isOpen: boolean): void {
     const resolve = this.#writing;
     this.#writing = null;

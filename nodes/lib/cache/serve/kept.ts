@@ -33,7 +33,7 @@ import {
 
 interface KeptDeps {
   readonly copies: EntryRows;
-  readonly segmentRows: SegmentRows;
+  readonly segments: SegmentRows;
   readonly entries: EntryStore;
   readonly blobs: BlobStore;
   readonly standing: Standing;
@@ -62,13 +62,13 @@ export class KeptEntries {
    * file. Of a file held in segments all that is asked for must be here.
    */
   lookup(file: LocatedFile, request: IncomingMessage): Lookup {
-    const { copies, entries, standing } = this.#deps;
+    const { copies, segments, standing } = this.#deps;
     const copy = copies.find(file.path);
     const freshness = copy === null ? null : standing.of(file, copy);
     if (copy !== null && freshness !== null) {
       return { kind: freshness.label, ticket: { file, copy, ...freshness } };
     }
-    const segmented = entries.segmented(file.path);
+    const segmented = segments.find(file.path);
     const fresh = segmented === null ? null : standing.of(file, segmented);
     if (segmented === null || fresh === null) return { kind: 'miss' };
     const ticket = { file, segmented, ...fresh };
@@ -81,7 +81,7 @@ export class KeptEntries {
     const layout = new Layout(version.sizeBytes);
     return planAnswer(request, this.#headOf(ticket, ticket.segmented)).parts.every(({ range }) => {
       const { first, last } = layout.of(range);
-      return this.#deps.segmentRows.covers(id, first, last);
+      return this.#deps.segments.covers(id, first, last);
     });
   }
 
@@ -123,7 +123,7 @@ export class KeptEntries {
         }
       }
     } else {
-      const bytes = blobs.inMemory(blob) ?? (await blobs.readSmall(blob, sizeBytes));
+      const bytes = blobs.small.get(blob) ?? (await blobs.readSmall(blob, sizeBytes));
       if (bytes !== null) {
         const plan = this.#planOf(ticket, exchange);
         return {
@@ -199,10 +199,10 @@ export class KeptEntries {
    * read goes with its last reader.
    */
   async empty(path: string): Promise<void> {
-    const { entries } = this.#deps;
+    const { entries, segments } = this.#deps;
     const read = new Set<number>();
     for (const reading of this.#answering.keys()) {
-      const file = isWithin(reading, path) ? entries.segmented(reading) : null;
+      const file = isWithin(reading, path) ? segments.find(reading) : null;
       if (file === null) continue;
       this.#owed.add(reading);
       read.add(file.id);
@@ -246,7 +246,8 @@ function memorySource(bytes: Buffer): PartSource {
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly offload: boolean;
+  /** The nginx in front may be told to send the bytes. */
+  readonly offload?: boolean;
 }
 
 /** Where deploy/nginx.conf lets nginx find the blobs, and nobody else. */
@@ -263,7 +264,7 @@ const JUDGED_AGAIN = ['if-match', 'if-unmodified-since'] as const;
  * from the request as well. All else, such as several ranges, is sent from here.
  */
 function nginxCanSend({ request, offload }: Exchange, plan: AnswerPlan): boolean {
-  if (!offload || request.method !== 'GET' || plan.parts.length !== 1) return false;
+  if (offload !== true || request.method !== 'GET' || plan.parts.length !== 1) return false;
   if (JUDGED_AGAIN.some((name) => request.headers[name] !== undefined)) return false;
   return plan.statusCode === 206 || request.headers.range === undefined;
 }

@@ -54,22 +54,23 @@ export async function respond(
   const writer = new ResponseWriter(response);
   response.writeHead(plan.statusCode, plan.headers);
   if (request.method === 'HEAD') {
-    writer.end();
+    response.end();
     return true;
   }
   try {
     for (const part of plan.parts) {
       if (part.preamble !== '' && !(await writer.write(part.preamble))) return false;
       if (!(await source.send(writer, part.range))) {
-        writer.cut();
+        response.destroy();
         return false;
       }
     }
   } catch (error) {
-    writer.cut();
+    // Cut, so that what was sent can never be taken for the whole.
+    response.destroy();
     throw error;
   }
-  writer.end(plan.epilogue === '' ? undefined : plan.epilogue);
+  response.end(plan.epilogue === '' ? undefined : plan.epilogue);
   return true;
 }
 

@@ -199,7 +199,7 @@ export class VersionChecks {
           ? this.#keepWhole(segment)
           : this.#keepSegment(segment));
         if (!isKept) return;
-        segment.releaseRoom();
+        segment.reservation.release();
         await this.#facts.published(segment.number);
       }
       const { target, isOneSegment } = this.#facts;

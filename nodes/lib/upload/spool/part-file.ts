@@ -20,45 +20,25 @@ export interface PartFileDeps {
   readonly onWritten: () => void;
 }
 
-/** One file on its way from a socket to the disk. */
-export class PartFile {
+/** One file on its way from a socket to the disk, hashed as it goes. */
+export class PartFile extends GatheredWrites {
   readonly id: string;
   readonly #file: string;
   readonly #deps: PartFileDeps;
   readonly #hash: ContentHash;
-  readonly #writes = new GatheredWrites();
   #handle: SpoolHandle | null = null;
 
   constructor(id: string, file: string, deps: PartFileDeps) {
+    super();
     this.id = id;
     this.#file = file;
     this.#deps = deps;
     this.#hash = new ContentHash(deps.hashing, file);
   }
 
-  get sizeBytes(): number {
-    return this.#writes.sizeBytes;
-  }
-
-  /** Memory held by what was given and is not written yet. */
-  get heldBytes(): number {
-    return this.#writes.heldBytes;
-  }
-
-  /** Takes the next bytes. They are this file's from now on: once written, they are gone. */
-  push(bytes: Uint8Array): void {
+  override push(bytes: Uint8Array): void {
     this.#hash.update(bytes);
-    this.#writes.push(bytes);
-  }
-
-  /** There are no more bytes. */
-  end(): void {
-    this.#writes.end();
-  }
-
-  /** Lets {@link store} come to its end without a result. */
-  giveUp(): void {
-    this.#writes.giveUp();
+    super.push(bytes);
   }
 
   /**
@@ -70,7 +50,7 @@ export class PartFile {
   async store(): Promise<StagedFile | null> {
     const { disk, takeRoom, onWritten } = this.#deps;
     this.#handle = await disk.create(this.#file);
-    const whole = await this.#writes.writeTo(this.#handle, {
+    const whole = await this.writeTo(this.#handle, {
       takeRoom,
       written: async (sizeBytes) => {
         onWritten();

@@ -19,7 +19,7 @@ import { RollUp } from './roll-up.ts';
 import { CalendarRows, SampleRows } from './sample-rows.ts';
 import type { EnergyDevices, HourlyHistory, SeenPlugs } from './sample.ts';
 import { Succession } from './succession.ts';
-import { type Tariffs, UC_PER_CENT } from './tariff.ts';
+import type { Tariffs } from './tariff.ts';
 import { UnusualWatch } from './unusual.ts';
 
 export interface EnergySettings {
@@ -90,14 +90,14 @@ export function assembleEnergy(
   const samples = new SampleRows(store);
   const buckets = new BucketRows(store);
   const nasHours = new NasHourRows(store);
-  const aside: Aside = (work) => metering.aside(work);
+  const aside: Aside = (work) => metering.counters.aside(work);
   const past = assemblePast(store, { buckets, samples, time, aside }, () => prices.tariffs);
   const { rollUp, corrections } = past;
   const latest = new Latest(sampleIntervalS);
-  const defaultUcPerKwh = Math.round(settings.defaultPriceCents * UC_PER_CENT);
   const rows = new PriceRows(store);
-  const priced = { store, rows, buckets, nasHours, rollUp, time, aside };
-  const prices: Prices = new Prices({ ...priced, defaultUcPerKwh });
+  const nowS = (): number => metering.nowS();
+  const priced = { store, rows, buckets, nasHours, rollUp, time, aside, nowS };
+  const prices: Prices = new Prices({ ...priced, defaultCents: settings.defaultPriceCents });
   const retention = retentionOf(settings);
   const pruning = new Pruning({ samples, buckets, nasHours, time, retention });
   const shared = { ...past, time, samples, buckets, nasHours, pruning, prices, latest };
@@ -106,7 +106,7 @@ export function assembleEnergy(
     ...{ ...deps, ...shared, calendar: new CalendarRows(store), timeZone },
     ...{ longestS, borders, nasNumber, commitSeconds, onWritten },
   });
-  const present = { view: () => metering.view(), nowS: () => metering.nowS() };
+  const present = { view: () => metering.view(), nowS };
   const histories = new Histories({
     ...{ buckets, samples, devices, time, sampleIntervalS, longestS },
     ...present,

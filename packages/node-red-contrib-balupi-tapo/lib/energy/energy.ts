@@ -9,7 +9,6 @@ import type {
   UndoOutcome,
 } from './corrections.ts';
 import { type Costs, costsOf, type CostsWish } from './costs.ts';
-import type { Counted, CountedCost } from './counters.ts';
 import { assembleEnergy, type EnergyDeps } from './energy-parts.ts';
 import type { Histories, WishRefusal } from './history.ts';
 import { type Current, type Latest, ReadingsAside } from './latest.ts';
@@ -17,19 +16,9 @@ import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';
 import { momentS, type RangeWish } from './periods.ts';
-import type { PriceWish, SlotWish } from './price-wish.ts';
-import type {
-  Costed,
-  PriceOutcome,
-  Prices,
-  Recalculated,
-  RemovalOutcome,
-  SlotsOutcome,
-} from './prices.ts';
-import type { PlugClock } from './recorder.ts';
+import type { Prices } from './prices.ts';
 import type { Reports } from './report.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
-import type { HandOverOutcome } from './succession.ts';
 import {
   type Dashboard,
   dashboardOf,
@@ -45,8 +34,7 @@ import {
   type Summary,
   useInStretch,
 } from './summary.ts';
-import { type Price, UC_PER_CENT } from './tariff.ts';
-import type { OnUnusual, UnusualWatch } from './unusual.ts';
+import type { UnusualWatch } from './unusual.ts';
 
 export type { Costs } from './costs.ts';
 export type { Counted } from './counters.ts';
@@ -96,18 +84,23 @@ export class Energy {
   readonly histories: Histories;
   /** Any stretch of the past in bars and by plug, beside another one; in lines for an export. */
   readonly reports: Reports;
+  readonly prices: Prices;
+  /** Judges each plug's hours; whoever listens hears of one that is unusual, and of its end. */
+  readonly unusual: UnusualWatch;
+  /** What each plug counted since it was first metered, as of a commit that nothing takes back. */
+  readonly counters: Pick<Metering['counters'], 'of' | 'cost'>;
+  /** A plug's own clock beside ours, and its history handed on; readings come by {@link record}. */
+  readonly metering: Pick<Metering, 'judgePlugClock' | 'handOver'>;
   readonly #devices: EnergyDevices;
+  readonly #metering: Metering;
   readonly #clock: Clock;
   readonly #time: LocalTime;
   readonly #nasHours: NasHourRows;
   readonly #latest: Latest;
-  readonly #prices: Prices;
-  readonly #metering: Metering;
   readonly #corrections: Corrections;
   readonly #nasWatts: NasWatts;
   readonly #borders: NasBorders;
   readonly #sampleIntervalS: number;
-  readonly #watch: UnusualWatch;
   readonly #isOnTrial: () => boolean;
   readonly #aside: ReadingsAside | null;
   readonly #corrected: Listeners<CorrectionNews>;
@@ -130,14 +123,15 @@ export class Energy {
     this.#time = assembled.time;
     this.#nasHours = assembled.nasHours;
     this.#latest = assembled.latest;
-    this.#prices = assembled.prices;
-    this.#metering = assembled.metering;
+    this.prices = assembled.prices;
+    this.counters = assembled.metering.counters;
+    this.metering = this.#metering = assembled.metering;
     this.#corrections = assembled.corrections;
     this.histories = assembled.histories;
     this.reports = assembled.reports;
     this.#borders = assembled.borders;
     this.#nasWatts = new NasWatts(assembled.borders);
-    this.#watch = assembled.watch;
+    this.unusual = assembled.watch;
     this.#corrected = new Listeners(deps.log);
     const { trial } = deps;
     this.#isOnTrial = trial?.isOn ?? (() => false);
@@ -209,18 +203,8 @@ export class Energy {
   }
 
   costs(wish: CostsWish): Costs | WishRefusal {
-    const parts = { histories: this.histories, prices: this.#prices, time: this.#time };
+    const parts = { histories: this.histories, prices: this.prices, time: this.#time };
     return costsOf({ ...parts, ...this.#present }, wish);
-  }
-
-  /** What a plug counted since it was first metered, as of a commit that nothing takes back. */
-  counted(deviceNumber: number): Counted {
-    return this.#metering.counters.of(deviceNumber);
-  }
-
-  /** What all plugs cost since then. */
-  countedCost(): CountedCost {
-    return this.#metering.counters.cost;
   }
 
   summary(): Summary {
@@ -259,20 +243,7 @@ export class Energy {
   /** Always-on watts per plug and what a year of them costs. */
   standby(): DeviceStandby[] {
     const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
-    return standbyOfDevices(this.#devices.list(), view, this.#prices, nowS, this.#time);
-  }
-
-  /**
-   * Looks at one plug's last complete hour that was not looked at yet. Call it every minute.
-   * What it finds goes to those who {@link onUnusual listen}.
-   */
-  lookForUnusual(): void {
-    this.#watch.look();
-  }
-
-  /** Tells when a plug's consumption becomes unusual and when it is usual again. */
-  onUnusual(listener: OnUnusual): () => void {
-    return this.#watch.listen(listener);
+    return standbyOfDevices(this.#devices.list(), view, this.prices, nowS, this.#time);
   }
 
   /** Tells of each correction and each that is undone. @returns how to stop that */
@@ -303,14 +274,9 @@ export class Energy {
   nasUse(fromMs: number, toMs: number): StretchUse | null {
     const deviceNumber = this.#nas()?.number;
     if (deviceNumber === undefined) return null;
-    const [view, { tariffs }] = [this.#metering.view(), this.#prices];
+    const [view, { tariffs }] = [this.#metering.view(), this.prices];
     const [fromS, toS] = [Math.floor(fromMs / 1_000), Math.ceil(toMs / 1_000)];
     return useInStretch({ deviceNumber, fromS, toS, view, tariffs });
-  }
-
-  /** How right a plug's own clock is now; null while nobody knows the time. */
-  judgePlugClock(plugLocalTime: string): PlugClock | null {
-    return this.#metering.judgePlugClock(plugLocalTime);
   }
 
   /**
@@ -336,11 +302,6 @@ export class Energy {
     return outcome;
   }
 
-  /** Hands the history of one plug to its successor; the caller lets go of the old one. */
-  handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
-    return this.#metering.handOver(fromNumber, toNumber, by);
-  }
-
   /** What was put right, oldest first, also what was undone. */
   corrections(): NamedCorrection[] {
     const known = [...this.#devices.list(), ...this.#devices.forgotten()];
@@ -357,49 +318,6 @@ export class Energy {
     const outcome = this.#corrections.undo(id, by, this.#metering.nowS());
     if (outcome.kind === 'undone') this.#tellCorrected(id, by, true);
     return outcome;
-  }
-
-  /** As {@link Prices.useDefault}. @param cents of a kWh, fractions allowed */
-  useDefaultPrice(cents: number): void {
-    this.#prices.useDefault(Math.round(cents * UC_PER_CENT));
-  }
-
-  prices(): Price[] {
-    return this.#prices.list();
-  }
-
-  putSlots(name: string, slots: readonly SlotWish[]): SlotsOutcome {
-    return this.#prices.putSlots(name, slots, this.#metering.nowS());
-  }
-
-  /**
-   * Which stored hours lie where a price is valid; they keep their cost until recalculated.
-   * @param before what it was, where it was changed
-   */
-  costed(price: Price, before?: Price): Costed {
-    return this.#prices.costed(price, before, this.#metering.nowS());
-  }
-
-  createPrice(wish: PriceWish): PriceOutcome {
-    return this.#prices.create(wish, this.#metering.nowS());
-  }
-
-  updatePrice(id: number, wish: PriceWish): PriceOutcome {
-    return this.#prices.update(id, wish);
-  }
-
-  removePrice(id: number): RemovalOutcome {
-    return this.#prices.remove(id, this.#metering.nowS());
-  }
-
-  /**
-   * Prices stored hours anew.
-   * @param from epoch ms, or a time or date as text
-   */
-  async recalculate(from: number | string): Promise<Recalculated | { readonly kind: 'bad_range' }> {
-    const fromS = momentS(from, this.#time);
-    if (fromS === null) return { kind: 'bad_range' };
-    return await this.#prices.recalculate(fromS, this.#metering.nowS());
   }
 
   #tellCorrected(id: number, by: string, isUndone: boolean): void {

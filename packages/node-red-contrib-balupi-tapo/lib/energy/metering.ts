@@ -67,12 +67,13 @@ const REPLAY_S = 7_200;
  * state. A transaction that fails loses nothing; the next one tries again.
  */
 export class Metering {
+  /** What the plugs counted, for those who keep books of their own. */
+  readonly counters: Counters;
   readonly #deps: MeteringDeps;
   readonly #anchor: WallAnchor;
   readonly #book: MeterBook;
   readonly #recorder: Recorder;
   readonly #misplaced: MisplacedRows;
-  readonly #counters: Counters;
   #cancel: Cancel | null = null;
   /** What an earlier run stored last, epoch seconds. */
   #storedUntilS: number | null = null;
@@ -83,7 +84,7 @@ export class Metering {
     this.#deps = deps;
     this.#misplaced = new MisplacedRows(deps.store);
     const [rows, live] = [new CounterRows(deps.store), () => this.#live()];
-    this.#counters = new Counters({ rows, buckets: deps.buckets, live });
+    this.counters = new Counters({ rows, buckets: deps.buckets, live });
     this.#anchor = new WallAnchor(deps.isClockTrusted);
     this.#book = new MeterBook(deps.time, deps.longestS);
     const [anchor, book] = [this.#anchor, this.#book];
@@ -96,7 +97,7 @@ export class Metering {
     if (this.#book.load(samples, this.#hasHour).length > 0) {
       log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
     }
-    this.#counters.load();
+    this.counters.load();
     this.#storedUntilS = samples.newestS();
     this.#recorder.waitBefore(this.#storedUntilS);
     this.#recorder.observe();
@@ -166,7 +167,7 @@ export class Metering {
     });
     try {
       store.transaction(() => {
-        this.#counters.aside(() => {
+        this.counters.aside(() => {
           succession.hand(fromNumber, toNumber, this.#book, left, made);
           this.#book.drop(fromNumber);
         });
@@ -178,16 +179,6 @@ export class Metering {
       throw error;
     }
     return { kind: 'handed_over' };
-  }
-
-  /** What the plugs counted, for those who keep books of their own. */
-  get counters(): Pick<Counters, 'of' | 'cost'> {
-    return this.#counters;
-  }
-
-  /** Changes the past inside a transaction of the caller; the counters stay where they are. */
-  aside<T>(work: () => T): T {
-    return this.#counters.aside(work);
   }
 
   /** The stored buckets with what only memory has on top. */
@@ -243,7 +234,7 @@ export class Metering {
     if (misplaced === null && (this.#misplaced.newestS() ?? 0) <= lastS) return;
     this.#recorder.release();
     this.#commit(false);
-    const keepCounters = this.#counters.mark();
+    const keepCounters = this.counters.mark();
     const { anewS, beforeS } = this.#dropMisplaced(misplaced, nowMs, lastS);
     if (misplaced !== null) this.#anchor.settleAnew(nowMs, tickMs);
     this.#book.reload(samples, time.hourStart(anewS) - REPLAY_S, this.#hasHour, beforeS);
@@ -320,7 +311,7 @@ export class Metering {
     );
     const written = store.transaction(() => {
       // Also where a transaction before this one was rolled back.
-      if (draft.hours.length > 0) this.#counters.forget();
+      if (draft.hours.length > 0) this.counters.forget();
       const done = this.#recorder.write(samples);
       // When each plug was seen last changes all the time; once an hour spares the card.
       const seenDone = seen.flush(draft.hours.length > 0 || isFinal);
@@ -329,7 +320,7 @@ export class Metering {
       for (const { deviceNumber, atS, state } of draft.meters) {
         samples.saveMeter(deviceNumber, atS, state);
       }
-      const followed = this.#counters.follow();
+      const followed = this.counters.follow();
       return () => {
         done();
         seenDone();

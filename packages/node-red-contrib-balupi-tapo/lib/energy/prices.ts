@@ -16,7 +16,14 @@ import {
   type SlotWish,
 } from './price-wish.ts';
 import type { RollUp } from './roll-up.ts';
-import { DEFAULT_PRICE_ID, DEFAULT_PRICE_NAME, type Price, Tariffs } from './tariff.ts';
+import { momentS } from './periods.ts';
+import {
+  DEFAULT_PRICE_ID,
+  DEFAULT_PRICE_NAME,
+  type Price,
+  Tariffs,
+  UC_PER_CENT,
+} from './tariff.ts';
 
 export type PriceOutcome =
   | {
@@ -60,29 +67,35 @@ interface PricesDeps {
   readonly rollUp: RollUp;
   readonly time: LocalTime;
   readonly aside: Aside;
-  readonly defaultUcPerKwh: number;
+  /** Of a kWh, fractions allowed. */
+  readonly defaultCents: number;
+  readonly nowS: () => number;
 }
 
 /** The prices of the household, and what they make of stored hours when somebody asks for it. */
 export class Prices {
   readonly #deps: PricesDeps;
-  #defaultUcPerKwh: number;
+  #defaultCents: number;
   #tariffs: Tariffs | null = null;
 
   constructor(deps: PricesDeps) {
     this.#deps = deps;
-    this.#defaultUcPerKwh = deps.defaultUcPerKwh;
+    this.#defaultCents = deps.defaultCents;
   }
 
   get tariffs(): Tariffs {
     const { rows, time } = this.#deps;
-    this.#tariffs ??= new Tariffs(rows.all(), this.#defaultUcPerKwh, time, rows.slots());
+    const defaultUcPerKwh = Math.round(this.#defaultCents * UC_PER_CENT);
+    this.#tariffs ??= new Tariffs(rows.all(), defaultUcPerKwh, time, rows.slots());
     return this.#tariffs;
   }
 
-  /** What a kWh costs without a tariff, for what is booked from now on. Stored costs stay. */
-  useDefault(ucPerKwh: number): void {
-    this.#defaultUcPerKwh = ucPerKwh;
+  /**
+   * What a kWh costs without a tariff, for what is booked from now on. Stored costs stay.
+   * @param cents fractions allowed
+   */
+  useDefault(cents: number): void {
+    this.#defaultCents = cents;
     this.#tariffs = null;
   }
 
@@ -90,10 +103,10 @@ export class Prices {
     return this.#deps.rows.all();
   }
 
-  create(wish: PriceWish, nowS: number): PriceOutcome {
+  create(wish: PriceWish): PriceOutcome {
     const checked = checkedPrice(wish, null, this.#deps.time);
     if (checked.kind === 'invalid') return checked;
-    const id = this.#deps.rows.insert(checked.price, nowS);
+    const id = this.#deps.rows.insert(checked.price, this.#deps.nowS());
     this.#tariffs = null;
     return { kind: 'price', price: { ...checked.price, id } };
   }
@@ -114,8 +127,8 @@ export class Prices {
    * Takes prices by the slot, in the place of all that the tariff of that name has in their range.
    * The same again changes nothing.
    */
-  putSlots(name: string, wishes: readonly SlotWish[], nowS: number): SlotsOutcome {
-    const { store, rows, time } = this.#deps;
+  putSlots(name: string, wishes: readonly SlotWish[]): SlotsOutcome {
+    const { store, rows, time, nowS } = this.#deps;
     const checked = checkedSlots(wishes, time);
     if (checked.kind === 'invalid') return checked;
     const named = checkedPrice({ name, pricePerKwhCents: 0 }, null, time);
@@ -127,7 +140,7 @@ export class Prices {
     }
     const id = store.transaction(() => {
       const slotted = { ...named.price, slots: checked.slots.length };
-      const priceId = rows.slotted(name) ?? rows.insert(slotted, nowS);
+      const priceId = rows.slotted(name) ?? rows.insert(slotted, nowS());
       rows.putSlots(priceId, checked.slots);
       return priceId;
     });
@@ -138,10 +151,12 @@ export class Prices {
 
   /**
    * How many hours of the household have a cost already that a price is for, or was for before it
-   * was changed.
+   * was changed; they keep it until recalculated.
+   * @param before what it was, where it was changed
    */
-  costed(price: Price, before: Price | undefined, nowS: number): Costed {
+  costed(price: Price, before?: Price): Costed {
     const { buckets } = this.#deps;
+    const nowS = this.#deps.nowS();
     const spanOf = ({ validFromS, validToS }: Price): Span => ({
       fromS: validFromS ?? 0,
       toS: validToS ?? nowS + 1,
@@ -161,8 +176,8 @@ export class Prices {
     };
   }
 
-  remove(id: number, nowS: number): RemovalOutcome {
-    const isGone = this.#deps.rows.delete(id, nowS);
+  remove(id: number): RemovalOutcome {
+    const isGone = this.#deps.rows.delete(id, this.#deps.nowS());
     this.#tariffs = null;
     return { kind: isGone ? 'removed' : 'unknown_price' };
   }
@@ -177,11 +192,15 @@ export class Prices {
   }
 
   /**
-   * Prices every stored hour from `fromS` on anew, a day at a time with other work in between. Cut
+   * Prices every stored hour from there on anew, a day at a time with other work in between. Cut
    * short, it leaves whole days; asked again, it finishes.
+   * @param from epoch ms, or a time or date as text
    */
-  async recalculate(fromS: number, nowS: number): Promise<Recalculated> {
+  async recalculate(from: number | string): Promise<Recalculated | { readonly kind: 'bad_range' }> {
     const { store, buckets, time, aside } = this.#deps;
+    const fromS = momentS(from, time);
+    if (fromS === null) return { kind: 'bad_range' };
+    const nowS = this.#deps.nowS();
     const devices = buckets.devices();
     const oldest = devices.map((device) => buckets.oldestHourS(device) ?? nowS);
     let startS = Math.max(time.hourStart(fromS), Math.min(nowS, ...oldest));
