@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KnownRequest, Middleware } from '../nodes/lib/accounts/accounts.ts';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import {
   encodeSegment,
@@ -13,16 +14,52 @@ import {
   validateQuery,
 } from '../nodes/lib/api/api.ts';
 import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
-import { type Answer, plainAnswer, answerNow, refuse } from '../nodes/lib/http/http.ts';
+import { roleFault } from '../nodes/lib/guard/guarded.ts';
+import {
+  type Answer,
+  plainAnswer,
+  answerNow,
+  type RefusalCode,
+  refuse,
+} from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
 import { requestIdOf } from './common-headers.ts';
 import { codingFault, takeBody, takeOwnBody } from './read-body.ts';
 import { type Accel, type RemoteAddresses, shareOf } from './remote-address.ts';
-import { type AuthHooks, enter, enterAs, type Entry } from './request-auth.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
 
+/** What an upload says before its body, checked against its description. */
+export interface AskedUpload {
+  readonly endpointId: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: unknown;
+}
+
+/** The services' part in letting a request in. */
+export interface AuthHooks {
+  /** Passport's: puts whom the bearer token lets in on the request, and answers everybody else. */
+  readonly authenticate: Middleware;
+  /** Admins, and users whom the NAS allows it. */
+  mayWake(caller: Caller): boolean;
+  /** Memory is short: what may be refused as `busy` is. */
+  isShortOfMemory(): boolean;
+  /** Whether what that caller asks follows by itself from the delta of a sync, so that nobody waits. */
+  followsSync(caller: Caller): boolean;
+  /** Judges an upload by its headers, address and query alone. Null lets its body come. */
+  admitUpload(request: IncomingMessage, caller: Caller, asked: AskedUpload): Promise<Answer | null>;
+}
+
+/** What is known of a request before its caller is. */
+interface Arrival {
+  readonly life: RequestLife;
+  readonly target: Target;
+  readonly match: Match;
+  readonly remote: ReturnType<RemoteAddresses['of']>;
+}
+
 /** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
-interface ParsedRequest extends GuardedRequest {
+interface ParsedRequest extends GuardedRequest, KnownRequest {
+  arrival?: Arrival;
   body?: unknown;
   _body?: boolean;
   skipRawBodyParser?: boolean;
@@ -66,16 +103,9 @@ export class ApiGuard {
   readonly #deps: GuardDeps;
   /** What was handed to Node-RED and has no answer yet. */
   readonly #inFlows = new Set<Handed>();
-  /** Who another door found out about already. */
-  readonly #known = new WeakMap<IncomingMessage, Caller>();
 
   constructor(deps: GuardDeps) {
     this.#deps = deps;
-  }
-
-  /** Another door in front of this one knows who sends that request, which carries no token. */
-  letOn(request: IncomingMessage, caller: Caller): void {
-    this.#known.set(request, caller);
   }
 
   /**
@@ -90,20 +120,8 @@ export class ApiGuard {
     }
   }
 
-  /** Express middleware; `next` goes to Node-RED. */
-  readonly handle = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    next: () => void,
-  ): void => {
-    this.#pass(request, response, next).catch((problem: unknown) => {
-      this.#deps.log.error(`A request failed in the guard: ${describe(problem)}`);
-      answerNow(request, response, refuse('failed'));
-    });
-  };
-
-  async #pass(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
-    const id = requestIdOf(response);
+  /** Before it is known who calls: what is asked for, and whether it can be asked for now. */
+  readonly receive = (request: ParsedRequest, response: ServerResponse, next: () => void): void => {
     const life = this.#deps.watch.watch(request, response);
     const target = new Target(request.url ?? '/');
     if (!this.#deps.flowsRun()) {
@@ -117,7 +135,41 @@ export class ApiGuard {
       answerNow(request, response, isRefresh ? KEEP_TOKENS : RESTARTING);
       return;
     }
-    const call = await this.#judge(request, response, { id, life, target, match });
+    const known = answerFromTable(match);
+    if (known !== null) {
+      answerNow(request, response, known);
+      return;
+    }
+    request.arrival = { life, target, match, remote: this.#deps.remotes.of(request) };
+    next();
+  };
+
+  /** Passport, before every route but those open to all, and for whom no other door let on. */
+  readonly authenticate: Middleware = (request: ParsedRequest, response, next): void => {
+    const { match, remote } = arrivalOf(request);
+    const isKnown = request.caller !== undefined || isOpen(endpointOf(match), remote.loopback);
+    if (isKnown) next();
+    else this.#deps.hooks.authenticate(request, response, next);
+  };
+
+  /** By its role, its words, its size and its body; `next` goes to Node-RED. */
+  readonly admit = (request: ParsedRequest, response: ServerResponse, next: () => void): void => {
+    this.#admit(request, response, next).catch((problem: unknown) => {
+      this.#deps.log.error(`A request failed in the guard: ${describe(problem)}`);
+      answerNow(request, response, refuse('failed'));
+    });
+  };
+
+  async #admit(request: ParsedRequest, response: ServerResponse, next: () => void): Promise<void> {
+    const arrival = arrivalOf(request);
+    const { caller = null } = request;
+    const fault = this.#callerFault(caller, arrival);
+    if (fault !== null) {
+      answerNow(request, response, refuse(fault));
+      return;
+    }
+    arrival.life.belongsTo(caller?.user.id ?? null);
+    const call = await this.#judge(request, response, arrival, caller);
     if (call === null) return;
     // A deploy may have begun meanwhile; its half-built routes would answer 404.
     if (!this.#deps.flowsRun()) {
@@ -125,7 +177,7 @@ export class ApiGuard {
       return;
     }
     this.#hand(request, response, call);
-    request.url = plainUrl(target, match);
+    request.url = plainUrl(arrival.target, arrival.match);
     request.call = call;
     request.body = call.body;
     request._body = true;
@@ -145,36 +197,31 @@ export class ApiGuard {
   async #judge(
     request: ParsedRequest,
     response: ServerResponse,
-    seen: { id: string; life: RequestLife; target: Target; match: Match },
+    seen: Arrival,
+    known: Caller | null,
   ): Promise<Call | null> {
     const say = (given: Answer): null => {
       answerNow(request, response, given);
       return null;
     };
-    const known = answerFromTable(seen.match);
-    if (known !== null) return say(known);
     const found = seen.match.kind === 'endpoint' ? seen.match : null;
     const endpoint = found?.endpoint ?? null;
-    const remote = this.#deps.remotes.of(request);
-    const entry = await this.#enter(request, endpoint, remote.loopback);
-    if (entry.kind === 'refused') return say(entry.answer);
-    seen.life.belongsTo(userIdOf(entry.caller));
     const asked = found === null ? elsewhere(seen) : checkWords(found, seen.target);
     if (asked.kind === 'refused') return say(asked.answer);
-    const no = await this.#admit(request, found, entry.caller, asked.query);
+    const no = await this.#refusal(request, found, known, asked.query);
     if (no !== null) return say(no);
     const taken = await takeBody(request, response, endpoint, asked);
     if (!('body' in taken)) return taken.kind === 'cut' ? null : say(taken.answer);
-    const caller = withAgent(entry.caller, request, remote.address);
+    const caller = withAgent(known, request, seen.remote.address);
     return {
       ...describeCall(request, seen.match),
       auto: this.#isAuto(request, caller),
-      id: seen.id,
+      id: requestIdOf(response),
       caller,
       query: asked.query,
       literalPath: asked.literalPath,
       body: taken.body,
-      address: shareOf(remote.address),
+      address: shareOf(seen.remote.address),
       get signal() {
         return seen.life.signal;
       },
@@ -188,15 +235,12 @@ export class ApiGuard {
     return (caller !== null && this.#deps.hooks.followsSync(caller)) || isAuto(request);
   }
 
-  async #enter(
-    request: IncomingMessage,
-    endpoint: Endpoint | null,
-    loopback: boolean,
-  ): Promise<Entry> {
-    const known = this.#known.get(request);
-    if (known !== undefined) return enterAs(this.#deps.hooks, endpoint, known);
-    const { authorization } = request.headers;
-    return await enter(this.#deps.hooks, endpoint, authorization, loopback);
+  /** Nobody comes in without a caller either, should Passport not stand where it has to. */
+  #callerFault(caller: Caller | null, { match, remote }: Arrival): RefusalCode | null {
+    const endpoint = endpointOf(match);
+    if (caller === null) return isOpen(endpoint, remote.loopback) ? null : 'no_token';
+    const wanted = { access: accessOf(endpoint), wakeScope: endpoint?.wakeScope ?? false };
+    return roleFault(caller, wanted, (known) => this.#deps.hooks.mayWake(known));
   }
 
   /** Whatever its description says may be refused as `busy` is begun only while there is memory. */
@@ -205,7 +249,7 @@ export class ApiGuard {
     return mayYield && this.#deps.hooks.isShortOfMemory();
   }
 
-  async #admit(
+  async #refusal(
     request: IncomingMessage,
     found: Found | null,
     caller: Caller | null,
@@ -224,8 +268,25 @@ export class ApiGuard {
   }
 }
 
-function userIdOf(caller: Caller | null): number | null {
-  return caller?.user.id ?? null;
+/** @throws Error for a request that did not come through {@link ApiGuard.receive} */
+function arrivalOf({ arrival }: ParsedRequest): Arrival {
+  if (arrival === undefined) throw new Error('A request came past the front of the guard.');
+  return arrival;
+}
+
+function endpointOf(match: Match): Endpoint | null {
+  return match.kind === 'endpoint' ? match.endpoint : null;
+}
+
+/** Whom an address lets in; one nobody described needs a signed-in caller. */
+function accessOf(endpoint: Endpoint | null): Endpoint['access'] {
+  return endpoint?.access ?? 'caller';
+}
+
+/** Whether a request needs no caller. */
+function isOpen(endpoint: Endpoint | null, isLoopback: boolean): boolean {
+  const access = accessOf(endpoint);
+  return access === 'open' || (access === 'caller_or_loopback' && isLoopback);
 }
 
 /** What only repeats the request: everything but who sent it and what it holds. */

@@ -1,22 +1,24 @@
 import type { IncomingMessage } from 'node:http';
-import type { Caller } from '../nodes/lib/accounts/caller.ts';
+import type { AuthVerdict, Caller } from '../nodes/lib/accounts/caller.ts';
 import type { ChunkQuery } from '../nodes/lib/api/api.ts';
 import { asleepAnswer, troubleAnswer, wordlessRefusal } from '../nodes/lib/guard/fault-answers.ts';
-import { type Answer, refuse } from '../nodes/lib/http/http.ts';
+import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Services } from '../nodes/lib/services/services.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';
+import type { AskedUpload, AuthHooks } from './api-guard.ts';
 import type { PageAccounts } from './dashboard-sign-in.ts';
 import type { SocketAccounts } from './dashboard-sockets.ts';
 import type { EditorSignIn } from './editor.ts';
 import type { ThumbnailHook } from './files-page.ts';
 import type { WebHooks } from './front-page.ts';
 import type { LiveHooks } from './live-auth.ts';
-import type { AskedUpload, Authentication, AuthHooks } from './request-auth.ts';
 
 /** The guard's questions, answered by the services. */
 export function authHooks(services: Services): AuthHooks {
   return {
-    authenticate: (bearer) => authenticate(services, bearer),
+    authenticate: services.accounts.authenticator.before((request, response, why) => {
+      answerNow(request, response, turnedAway(services, why));
+    }),
     mayWake: (caller) => services.accounts.mayWake(caller),
     isShortOfMemory: () => services.system.memory.isOver(),
     followsSync: (caller) => services.files.followsSync(caller),
@@ -24,19 +26,10 @@ export function authHooks(services: Services): AuthHooks {
   };
 }
 
-async function authenticate({ accounts, nas }: Services, bearer: string): Promise<Authentication> {
-  const verdict = await accounts.authenticate(bearer);
-  switch (verdict.kind) {
-    case 'caller':
-      return verdict;
-    case 'refused': {
-      const given = refuse(verdict.code);
-      const headers = { ...given.headers, 'WWW-Authenticate': 'Bearer' };
-      return { kind: 'refused', answer: { ...given, headers } };
-    }
-    case 'cannot_ask':
-      return { kind: 'refused', answer: asleepAnswer(nas.presence.state) };
-  }
+function turnedAway({ nas }: Services, why: Exclude<AuthVerdict, { kind: 'caller' }>): Answer {
+  if (why.kind === 'cannot_ask') return asleepAnswer(nas.presence.state);
+  const given = refuse(why.code);
+  return { ...given, headers: { ...given.headers, 'WWW-Authenticate': 'Bearer' } };
 }
 
 async function admitUpload(

@@ -10,7 +10,7 @@ import type { Setup } from '../nodes/lib/setup/setup.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
 import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
-import { ApiGuard, Passing } from './api-guard.ts';
+import { ApiGuard, type AuthHooks, Passing } from './api-guard.ts';
 import { Cors, HostCheck, lastResort, nobodyAnswered, setCommonHeaders } from './common-headers.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { DashboardAuth } from './dashboard-auth.ts';
@@ -27,7 +27,6 @@ import { NodeRedHost } from './node-red-host.ts';
 import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
 import { makeNodeRedFolder } from './palette.ts';
 import { Accel, RemoteAddresses, shareOf } from './remote-address.ts';
-import type { AuthHooks } from './request-auth.ts';
 import { RequestWatch } from './request-watch.ts';
 import { SetupAuth } from './setup/setup-door.ts';
 import type { Sections } from './setup/setup-sections.ts';
@@ -246,9 +245,6 @@ export class BaluPiHost {
       watch: this.#watch,
       look: (cookie) => pages.look(cookie),
       find: (cookie) => pages.find(cookie),
-      letOn: (request, caller) => {
-        this.#guard.letOn(request, caller);
-      },
       // Its pages do by a socket what they do, so they wait as a whole.
       flowsRun: () => this.#nodeRed.flowsRun && !trial.isOn,
       takesChanges: () => !trial.isOn,
@@ -341,8 +337,8 @@ function connectionLimit({ clock, log }: HostDeps, most: number): ConnectionLimi
 }
 
 /**
- * The app of the API listeners: docs, the Dashboard's door, guard, Node-RED's `http in` routes, once
- * more for what goes to the NAS, and behind them what nobody answered.
+ * The app of the API listeners: docs, the Dashboard's door, the guard around Passport, Node-RED's
+ * `http in` routes, once more for what goes to the NAS, and behind them what nobody answered.
  */
 function apiApp(parts: {
   readonly cors: Cors;
@@ -365,7 +361,7 @@ function apiApp(parts: {
   app.use(parts.front.handle);
   app.use(parts.docs.handle);
   app.use(parts.dashboard.handle);
-  app.use(parts.guard.handle);
+  app.use(parts.guard.receive, parts.guard.authenticate, parts.guard.admit);
   app.use(parts.flows);
   app.use(parts.passing.again);
   app.use(parts.flows);

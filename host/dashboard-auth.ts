@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { User } from '../nodes/lib/accounts/accounts.ts';
+import type { KnownRequest, User } from '../nodes/lib/accounts/accounts.ts';
 import type { Caller } from '../nodes/lib/accounts/caller.ts';
 import { ENDPOINTS, type Match, Matcher, Target } from '../nodes/lib/api/api.ts';
 import { type Answer, answerNow, type FileRequest, refuse } from '../nodes/lib/http/http.ts';
@@ -28,8 +28,6 @@ interface AuthDeps {
   readonly look: (cookie: string) => Promise<User | null>;
   /** The same from memory. */
   readonly find: (cookie: string) => User | null;
-  /** Lets one request on to the API as that caller, without a token. */
-  readonly letOn: (request: IncomingMessage, caller: Caller) => void;
   readonly mayWake: (caller: Caller) => boolean;
   readonly flowsRun: () => boolean;
   /** False while a version is on trial after an update. */
@@ -40,7 +38,7 @@ interface AuthDeps {
 }
 
 interface Visit {
-  readonly request: IncomingMessage;
+  readonly request: KnownRequest;
   readonly response: ServerResponse;
   readonly language: Language;
   /** What follows `/dashboard/`. */
@@ -305,8 +303,9 @@ export class DashboardAuth {
     this.#letOn(visit, user);
   }
 
+  /** To the API as that user, without a token. */
   #letOn({ request, next }: Visit, user: User): void {
-    this.#deps.letOn(request, callerOf(user));
+    request.caller = callerOf(user);
     next();
   }
 }

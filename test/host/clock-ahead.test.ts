@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { App } from '../../compose.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { readSettings, type Settings } from '../../settings.ts';
+import { verdictOf } from '../fakes/verdict.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 
@@ -86,7 +87,7 @@ describe('A house whose clock was once ahead', () => {
     return Number(stored?.['n']);
   };
   const verdict = async (token: string): Promise<string> =>
-    (await house.services.accounts.authenticate(token)).kind;
+    (await verdictOf(house.services.accounts, token)).kind;
   const clockWord = (): unknown => house.services.system.health().checks['clock'];
 
   it('says so, and believes in no time that only one of the two tells', async () => {

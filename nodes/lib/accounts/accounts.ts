@@ -50,6 +50,7 @@ import {
 } from './sign-in.ts';
 import { type LiveTokens, UserBook } from './user-book.ts';
 
+export type { KnownRequest, Middleware } from './authenticator.ts';
 export type { AccountNews } from './caller.ts';
 export type { Caller, User } from './caller.ts';
 export { Credentials, type CredentialView, type KeyStored } from './credentials.ts';
@@ -83,6 +84,8 @@ interface AccountsDeps {
 
 /** Who is calling: tokens, passwords, roles. The door of this module. */
 export class Accounts {
+  /** Stands before every route that is not open to all. */
+  readonly authenticator: Authenticator;
   /** What a caller is told of themselves, and their way out. */
   readonly profile: Profile;
   /** Signs a person in to a page that asks for the second factor by itself. */
@@ -101,7 +104,6 @@ export class Accounts {
   readonly pairing: Pairing;
   readonly #deps: AccountsDeps;
   readonly #book: UserBook;
-  readonly #authenticator: Authenticator;
   readonly #signIn: SignIn;
   readonly #piSignIn: PiSignIn;
   readonly #refresh: Refresh;
@@ -133,8 +135,8 @@ export class Accounts {
     const common = { ...own, shares, log, budget };
     const verdicts = (this.#verdicts = new NasVerdicts(common));
     [this.#book, this.users, this.liveTokens] = [book, book, book.live];
-    const unknown = (): AuthVerdict | null => unknownNow(store, presence);
-    this.#authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
+    const unknown = (): CannotAsk | null => unknownNow(store, presence);
+    this.authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
     const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
     this.#signIn = new SignIn({
       ...common,
@@ -153,11 +155,6 @@ export class Accounts {
     this.pageSignIn = this.#pageAuth();
     this.pages = this.#pageSessions(recheck);
     this.signIns = this.#allSignIns();
-  }
-
-  /** @param bearer the token as it stands behind `Bearer` (see {@link bearerOf}) */
-  authenticate(bearer: string): Promise<AuthVerdict> {
-    return this.#authenticator.authenticate(bearer);
   }
 
   /** `POST /api/auth/login`. */
@@ -377,8 +374,10 @@ export class Accounts {
   }
 }
 
+type CannotAsk = Extract<AuthVerdict, { kind: 'cannot_ask' }>;
+
 /** What a token is that nothing is known of, where neither the disk nor the NAS can tell. */
-function unknownNow(store: Store, { state }: NasPresence): AuthVerdict | null {
+function unknownNow(store: Store, { state }: NasPresence): CannotAsk | null {
   if (store.file.isWhole || mayAsk(state)) return null;
   return { kind: 'cannot_ask', code: silentCode(state) };
 }

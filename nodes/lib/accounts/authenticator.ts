@@ -1,5 +1,6 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import passport from 'passport';
-import { ExtractJwt, Strategy as JwtStrategy } from 'passport-jwt';
+import { Strategy as JwtStrategy } from 'passport-jwt';
 import { Strategy } from 'passport-strategy';
 import { LruMap } from '../limits/limits.ts';
 import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
@@ -24,18 +25,35 @@ import type { PiTokens } from './pi-tokens.ts';
 import type { UserBook } from './user-book.ts';
 import type { VerdictRow } from './user-rows.ts';
 
-/** What Passport calls back with; challenges in the order of the strategies. */
+/** A request with its caller on it, once it went through {@link Authenticator.before}. */
+export interface KnownRequest extends IncomingMessage {
+  caller?: Caller;
+}
+
+/** Express middleware. */
+export type Middleware = (
+  request: KnownRequest,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** Why a token opens nothing. */
+type Refused = Exclude<AuthVerdict, { kind: 'caller' }>;
+
+/** What a failed strategy hands to passport, so that the reason is not lost on the way. */
+interface VerdictChallenge {
+  readonly verdict: Refused;
+}
+
+/** What Passport calls back with; the challenge is the one of the single strategy that was asked. */
 type PassportCallback = (
   error: unknown,
   caller: Caller | false,
   challenges?: readonly (VerdictChallenge | Error | undefined)[],
 ) => void;
 
-type PassportMiddleware = (
-  request: PlainRequest,
-  response: object,
-  next: (error?: unknown) => void,
-) => void;
+const PI_TOKEN = 'pi-token';
+const NAS_VERDICT = 'nas-verdict';
 
 /** Which of the two ways a token takes; it is written in the token, so it never changes. */
 type Way = typeof PI_TOKEN | typeof NAS_VERDICT;
@@ -43,13 +61,14 @@ type Way = typeof PI_TOKEN | typeof NAS_VERDICT;
 const WAYS_REMEMBERED = 200;
 
 /**
- * The two ways in: a token that claims to be the Pi's own, else one the NAS vouches for. A
- * Passport of its own, without sessions, so that nothing is shared with the editor's.
+ * The two ways in, as strategies of Passport: a token that claims to be the Pi's own, else one the
+ * NAS vouches for. A Passport of its own, without sessions, so that nothing is shared with the
+ * editor's.
  */
 export class Authenticator {
   readonly #passport = new passport.Passport();
   readonly #tokens: PiTokens;
-  readonly #unknown: () => AuthVerdict | null;
+  readonly #unknown: () => Refused | null;
   readonly #ways = new LruMap<string, Way>(WAYS_REMEMBERED);
 
   /**
@@ -59,7 +78,7 @@ export class Authenticator {
   constructor(
     tokens: PiTokens,
     judge: (token: string) => Promise<AuthVerdict>,
-    unknown: () => AuthVerdict | null,
+    unknown: () => Refused | null,
   ) {
     this.#tokens = tokens;
     this.#unknown = unknown;
@@ -67,31 +86,46 @@ export class Authenticator {
     this.#passport.use(NAS_VERDICT, new NasVerdictStrategy(judge));
   }
 
-  /** @param token as it stands behind `Bearer` */
-  async authenticate(token: string): Promise<AuthVerdict> {
-    if (token === '') return { kind: 'refused', code: 'no_token' };
-    const way = this.#wayOf(token);
-    if (way === null) return { kind: 'refused', code: 'bad_token' };
-    const { promise, resolve, reject } = Promise.withResolvers<AuthVerdict>();
-    const callback: PassportCallback = (error, caller, challenges) => {
-      if (error !== null && error !== undefined) {
-        reject(new Error('A token could not be judged.', { cause: error }));
-      } else if (caller !== false) resolve({ kind: 'caller', caller });
-      else {
-        const verdict = lastVerdict(challenges ?? []);
-        resolve(way === PI_TOKEN ? (this.#unknown() ?? verdict) : verdict);
+  /**
+   * Middleware to stand before what it guards: `request.caller` is who the bearer token lets in, and
+   * no other request goes on.
+   * @param turnAway answers all others
+   */
+  before(
+    turnAway: (request: IncomingMessage, response: ServerResponse, why: Refused) => void,
+  ): Middleware {
+    return (request, response, next) => {
+      const { authorization } = request.headers;
+      const token = bearerOf(authorization);
+      const way = token === null ? null : this.#wayOf(token);
+      if (way === null) {
+        const code = authorization === undefined ? 'no_token' : 'bad_token';
+        turnAway(request, response, { kind: 'refused', code });
+        return;
       }
-    };
-    const middleware = this.#passport.authenticate(
+      const callback: PassportCallback = (error, caller, challenges) => {
+        if (error !== null && error !== undefined) {
+          next(new Error('A token could not be judged.', { cause: error }));
+        } else if (caller === false) turnAway(request, response, this.#why(way, challenges));
+        else {
+          request.caller = caller;
+          next();
+        }
+      };
       // One way each: what claims to be ours and is not let in as such is a forgery, and taking a
       // token of the NAS for ours first cost a sixth of a small download (measured).
-      [way],
-      { session: false },
-      callback,
-    ) as PassportMiddleware;
-    // Passport hangs its helpers on the request, so it gets one that nobody else sees.
-    middleware({ headers: { authorization: `Bearer ${token}` } }, {}, reject);
-    return await promise;
+      const middleware = this.#passport.authenticate(
+        [way],
+        { session: false },
+        callback,
+      ) as Middleware;
+      middleware(request, response, next);
+    };
+  }
+
+  #why(way: Way, [challenge]: Parameters<PassportCallback>[2] = []): Refused {
+    if (challenge !== undefined && 'verdict' in challenge) return challenge.verdict;
+    return (way === PI_TOKEN ? this.#unknown() : null) ?? { kind: 'refused', code: 'bad_token' };
   }
 
   #wayOf(token: string): Way | null {
@@ -103,20 +137,6 @@ export class Authenticator {
     this.#ways.set(token, way);
     return way;
   }
-}
-
-function lastVerdict(challenges: readonly (VerdictChallenge | Error | undefined)[]): AuthVerdict {
-  const last = challenges.at(-1);
-  return last !== undefined && 'verdict' in last
-    ? last.verdict
-    : { kind: 'refused', code: 'bad_token' };
-}
-
-const NAS_VERDICT = 'nas-verdict';
-
-/** What a failed strategy hands to passport, so that the reason is not lost on the way. */
-interface VerdictChallenge {
-  readonly verdict: AuthVerdict;
 }
 
 /**
@@ -132,14 +152,8 @@ class NasVerdictStrategy extends Strategy {
     this.judge = judge;
   }
 
-  override authenticate(request: PlainRequest): void {
-    const token = bearerOf(request.headers.authorization);
-    if (token === null) {
-      const verdict: AuthVerdict = { kind: 'refused', code: 'no_token' };
-      this.fail({ verdict } satisfies VerdictChallenge, 401);
-      return;
-    }
-    this.judge(token).then(
+  override authenticate(request: IncomingMessage): void {
+    this.judge(bearerOf(request.headers.authorization) ?? '').then(
       (verdict) => {
         if (verdict.kind === 'caller') this.success(verdict.caller);
         else this.fail({ verdict } satisfies VerdictChallenge, 401);
@@ -151,18 +165,17 @@ class NasVerdictStrategy extends Strategy {
   }
 }
 
-const PI_TOKEN = 'pi-token';
-
 /**
  * passport-jwt checks signature, algorithm and issuer; {@link PiTokens} all the rest. The end of a
  * token is left to the latter, since jsonwebtoken would measure it on the wall clock, which may say
  * 1970 on a Pi.
  */
 function piTokenStrategy(tokens: PiTokens): JwtStrategy {
-  const fromHeader = ExtractJwt.fromAuthHeaderAsBearerToken();
+  const jwtFromRequest = ({ headers }: IncomingMessage): string | null =>
+    bearerOf(headers.authorization);
   return new JwtStrategy(
     {
-      jwtFromRequest: fromHeader,
+      jwtFromRequest,
       // Passed on to jsonwebtoken as it is, which takes key objects; the types do not know.
       secretOrKey: tokens.key as unknown as Buffer,
       algorithms: ['HS256'],
@@ -171,17 +184,12 @@ function piTokenStrategy(tokens: PiTokens): JwtStrategy {
       jsonWebTokenOptions: { ignoreNotBefore: true },
       passReqToCallback: true,
     },
-    (request: PlainRequest, _claims: unknown, done) => {
-      const token = (fromHeader as (from: PlainRequest) => string | null)(request);
+    (request: IncomingMessage, _claims: unknown, done) => {
+      const token = jwtFromRequest(request);
       const caller = token === null ? null : tokens.judge(token);
       done(null, caller ?? false);
     },
   );
-}
-
-/** All that the strategies read of a request. */
-interface PlainRequest {
-  readonly headers: { readonly authorization?: string | undefined };
 }
 
 /** Contract 2: at most 5 minutes while the NAS answers. */

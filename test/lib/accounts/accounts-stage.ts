@@ -22,6 +22,7 @@ import type {
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { type NewestTimeStore, TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
+import { verdictOf } from '../../fakes/verdict.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 export const HOUR_MS = 3_600_000;
@@ -505,8 +506,13 @@ export class Stage {
     return this.accounts.refresh(token, address);
   }
 
+  /** What becomes of a request with that bearer token; with none where it is empty. */
+  verdict(token: string): Promise<AuthVerdict> {
+    return verdictOf(this.accounts, token);
+  }
+
   async caller(token: string): Promise<Caller> {
-    const verdict = await this.accounts.authenticate(token);
+    const verdict = await this.verdict(token);
     if (verdict.kind !== 'caller') throw new Error(`not let in: ${verdict.code}`);
     return verdict.caller;
   }

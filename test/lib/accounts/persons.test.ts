@@ -35,8 +35,7 @@ describe('a person', () => {
   const login = async (name: string, password = `${name}-password`): Promise<string> =>
     outcomeWord(await stage.login(name, password));
 
-  const verdict = async (token: string): Promise<string> =>
-    word(await stage.accounts.authenticate(token));
+  const verdict = async (token: string): Promise<string> => word(await stage.verdict(token));
 
   /** All that alice may come in by, as of now. */
   async function everythingOf(name: string): Promise<{ refresh: string; cookie: string }> {

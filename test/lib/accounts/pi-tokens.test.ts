@@ -47,8 +47,7 @@ describe('Pi tokens', () => {
     await stage.close();
   });
 
-  const verdict = async (token: string): Promise<string> =>
-    word(await stage.accounts.authenticate(token));
+  const verdict = async (token: string): Promise<string> => word(await stage.verdict(token));
 
   it('of which nothing is known are no refused ones while the disk with the sign-ins is gone', async () => {
     const ended = tokenOf(await stage.login('alice', 'alice-password'));
@@ -239,7 +238,7 @@ describe('Pi tokens', () => {
         const awake = await verdict(forged);
         stage.sleep();
         assert.equal(awake, 'bad_token');
-        assert.notEqual((await stage.accounts.authenticate(forged)).kind, 'caller');
+        assert.notEqual((await stage.verdict(forged)).kind, 'caller');
       });
     }
 
@@ -251,7 +250,7 @@ describe('Pi tokens', () => {
       for (const [name, forge] of Object.entries(forgeries)) {
         const forged = forge();
         plant.run(createHash('sha256').update(forged).digest());
-        const answer = await stage.accounts.authenticate(forged);
+        const answer = await stage.verdict(forged);
         if (answer.kind === 'caller' && !harmless.has(name)) accepted.push(name);
       }
       plant.run(createHash('sha256').update(good).digest());
@@ -287,7 +286,7 @@ describe('Pi tokens', () => {
             token = token.slice(0, at) + put.join('') + token.slice(at + cut);
           }
           if (token === good) return;
-          if ((await stage.accounts.authenticate(token)).kind === 'caller') accepted += 1;
+          if ((await stage.verdict(token)).kind === 'caller') accepted += 1;
         }),
         { numRuns: 10_000 },
       );
@@ -312,8 +311,7 @@ describe('Pi tokens', () => {
       await own.close();
     });
 
-    const check = async (token: string): Promise<string> =>
-      word(await own.accounts.authenticate(token));
+    const check = async (token: string): Promise<string> => word(await own.verdict(token));
 
     it('end after 15 minutes', async () => {
       const token = await fresh();
@@ -367,7 +365,7 @@ describe('Pi tokens', () => {
     it('end with another SECRET_KEY', async () => {
       const token = await fresh();
       const other = new Stage({ secretKey: 'another secret of the Pi, also long enough 42' });
-      assert.equal(word(await other.accounts.authenticate(token)), 'bad_token');
+      assert.equal(word(await other.verdict(token)), 'bad_token');
       await other.close();
     });
 

@@ -1,0 +1,19 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Accounts, KnownRequest } from '../../nodes/lib/accounts/accounts.ts';
+import type { AuthVerdict } from '../../nodes/lib/accounts/caller.ts';
+
+/** What becomes of a request that comes with a bearer token, or with none where it is empty. */
+export function verdictOf(accounts: Accounts, token: string): Promise<AuthVerdict> {
+  const { promise, resolve, reject } = Promise.withResolvers<AuthVerdict>();
+  const headers = token === '' ? {} : { authorization: `Bearer ${token}` };
+  const request = { headers } as IncomingMessage as KnownRequest;
+  const middleware = accounts.authenticator.before((_request, _response, why) => {
+    resolve(why);
+  });
+  middleware(request, {} as ServerResponse, (error) => {
+    if (error !== undefined) reject(error);
+    else if (request.caller === undefined) reject(new Error('It went on without a caller.'));
+    else resolve({ kind: 'caller', caller: request.caller });
+  });
+  return promise;
+}
