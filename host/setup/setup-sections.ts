@@ -1,9 +1,4 @@
-import type {
-  CredentialView,
-  KeyStored,
-  PageOutcome,
-  User,
-} from '../../nodes/lib/accounts/accounts.ts';
+import type { CredentialView, KeyStored, User } from '../../nodes/lib/accounts/accounts.ts';
 import { RateLimiter } from '../../nodes/lib/limits/limits.ts';
 import type { Services } from '../../nodes/lib/services/services.ts';
 import type {
@@ -16,6 +11,7 @@ import type {
 import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { type AskedNas, askNearNas, findNas, type FoundNas } from '../nas-finder.ts';
+import type { PageAccounts } from '../dashboard-sign-in.ts';
 import type { HouseSettings, PageSetting } from './house-settings.ts';
 import {
   accountPage,
@@ -56,14 +52,7 @@ interface HouseDeps {
   };
   /** Counts from now on, without a start. */
   readonly usePrice: (cents: number) => void;
-  readonly accounts: {
-    signIn(given: { username: string; password: string; address: string }): Promise<PageOutcome>;
-    secondFactor(given: {
-      pendingToken: string;
-      code: string;
-      address: string;
-    }): Promise<PageOutcome>;
-  };
+  readonly accounts: Pick<PageAccounts, 'signIn' | 'secondFactor'>;
 }
 
 /** Who visits a section, and where. */

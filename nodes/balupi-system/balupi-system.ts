@@ -333,12 +333,7 @@ const ACTS = actsOf<Services>(DECLARATION);
 export default function register(RED: NodeAPI): void {
   function SystemNode(this: Node, config: SystemConfig): void {
     RED.nodes.createNode(this, config);
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     new NodeGuard(this).onInput((message) =>
       actOf(ACTS, config.op, '', fields)(servicesBehind(RED.nodes.getNode(config.store)), message),
     );

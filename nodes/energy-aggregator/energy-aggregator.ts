@@ -821,12 +821,7 @@ export default function register(RED: NodeAPI): void {
   function EnergyAggregator(this: Node, config: EnergyConfig): void {
     RED.nodes.createNode(this, config);
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => (config.op === 'record' ? statusOf(services()) : {}));
     let stopListening: (() => void) | null = null;
     const tell = guard.callback((hour: UnusualHour) => {

@@ -487,12 +487,7 @@ export default function register(RED: NodeAPI): void {
   function LruCacheStore(this: Node, config: CacheConfig): void {
     RED.nodes.createNode(this, config);
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services(), config.op));
     guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(services(), message));
   }

@@ -428,12 +428,7 @@ export default function register(RED: NodeAPI): void {
   function NasProxy(this: Node, config: NasProxyConfig): void {
     RED.nodes.createNode(this, config);
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.nas));
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services()));
     guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(services(), message));
     guard.follow((again) => services().nas.presence.onChange(again));

@@ -224,12 +224,7 @@ const ACTS = actsOf<Services>(DECLARATION);
 export default function register(RED: NodeAPI): void {
   function NoticesNode(this: Node, config: NoticesConfig): void {
     RED.nodes.createNode(this, config);
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     new NodeGuard(this).onInput((message) =>
       actOf(
         ACTS,

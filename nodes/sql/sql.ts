@@ -178,10 +178,7 @@ export default function register(RED: NodeAPI): void {
     const closed = new AbortController();
     // Nodes of before name no act: they ask.
     const { op = 'ask' } = config;
-    const fields = new FieldReader({
-      ...{ util: RED.util, node: this, declaration: DECLARATION },
-      config: { ...config, op },
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, { ...config, op });
     const guard = new NodeGuard(this);
     const asking = (services: Services): Asking =>
       Object.create(services, {

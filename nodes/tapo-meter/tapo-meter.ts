@@ -486,12 +486,7 @@ export default function register(RED: NodeAPI): void {
   function TapoMeter(this: Node, config: TapoConfig): void {
     RED.nodes.createNode(this, config);
     let stopListening: (() => void) | null = null;
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this);
     const store = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const pass = guard.callback((payload: unknown) => {

@@ -460,12 +460,7 @@ export default function register(RED: NodeAPI): void {
   function UploadQueue(this: Node, config: UploadConfig): void {
     RED.nodes.createNode(this, config);
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services()));
     const send = guard.callback((message: unknown) => {
       this.send(message as NodeMessage);

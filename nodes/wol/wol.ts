@@ -186,12 +186,7 @@ export default function register(RED: NodeAPI): void {
   function Wol(this: Node, config: WolConfig): void {
     RED.nodes.createNode(this, config);
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.nas));
-    const fields = new FieldReader({
-      util: RED.util,
-      node: this,
-      declaration: DECLARATION,
-      config,
-    });
+    const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services()));
     let isClosed = false;
     this.on('close', () => {

@@ -256,9 +256,13 @@ export class FieldReader {
   /** As a node of version 0 has it: what the message names goes before what the dialog says. */
   readonly #isOfMessageFirst: boolean;
 
-  constructor(deps: Deps) {
-    this.#deps = deps;
-    const { declaration, config } = deps;
+  constructor(
+    { util }: Pick<Deps, 'util'>,
+    node: Deps['node'],
+    declaration: NodeDeclaration,
+    config: StoredNode,
+  ) {
+    this.#deps = { util, node, declaration, config };
     const operation = declaration.operations[config.op ?? ''];
     this.#fields = operation === undefined ? [] : fieldsOf(operation);
     this.#stored = storedFields(config, this.#fields);
