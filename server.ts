@@ -301,7 +301,7 @@ async function openControl(app: App, settings: Settings, log: Log): Promise<Cont
     version: ownVersion(),
     secretKey: settings.SECRET_KEY,
     ownUser: settings.BACKUP_USER,
-    userNamed: (username) => app.services.accounts.userNamed(username),
+    userNamed: (username) => app.services.accounts.users.userNamed(username),
     writeSamples: () => {
       app.services.energy.rollUp();
     },
@@ -327,7 +327,7 @@ function nasCopyOf({ data, services }: App, settings: Settings, log: Log): NasCo
     nas: services.nas.client,
     presence: services.nas.presence,
     isStorageMissing: () => services.files.storage.isMissing,
-    userNamed: (name) => services.accounts.userNamed(name),
+    userNamed: (name) => services.accounts.users.userNamed(name),
     credentialFor: (userId) => services.credentials.credentialFor(userId),
   });
 }

@@ -261,7 +261,7 @@ async function usage(services: Services, message: ApiMessage): Promise<ApiMessag
   const { accounts, cache, files } = services;
   const caller = callerOf(message);
   const isAdmin = accounts.isAdmin(caller);
-  const users = isAdmin ? accounts.everybody() : [caller.user];
+  const users = isAdmin ? accounts.users.everybody() : [caller.user];
   const { holdings } = cache.background;
   const byTop = await holdings.byTop();
   const whose = isAdmin ? null : caller.user.id;

@@ -308,7 +308,7 @@ export function people(services: Services, message: ApiMessage): ApiMessage {
   const { accounts, credentials } = services;
   const caller = callerOf(message);
   const isAdmin = accounts.isAdmin(caller);
-  const users = isAdmin ? accounts.everybody() : [caller.user];
+  const users = isAdmin ? accounts.users.everybody() : [caller.user];
   const signIns = accounts.signIns.list(isAdmin ? null : caller.user.id);
   const stored = credentials.list();
   const payload: People = {
@@ -344,7 +344,7 @@ function whoIs({ accounts }: Services, user: User) {
   return {
     ...{ username, role },
     may_wake: mayWake,
-    answered_at: isoSeconds(accounts.answeredAtMs(user.id)),
+    answered_at: isoSeconds(accounts.users.answeredAtMs(user.id)),
   };
 }
 

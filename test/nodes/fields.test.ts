@@ -116,7 +116,7 @@ describe('The values of an operation', () => {
   it('are a named user’s path for what belongs to somebody', async () => {
     const seen: unknown[] = [];
     const services: FakeServices = {
-      accounts: { userNamed: () => ALICE.user },
+      accounts: { users: { userNamed: () => ALICE.user } },
       credentials: { holdsFor: () => true, credentialFor: () => Promise.resolve('a token') },
       files: {
         largest: (user, folder, count) => {

@@ -11,7 +11,7 @@ const TOKEN = 'a stored token of alice';
 
 /** Alice and her stored credential, and nobody else. */
 const PEOPLE: FakeServices = {
-  accounts: { userNamed: (name) => (name === 'alice' ? user : null) },
+  accounts: { users: { userNamed: (name) => (name === 'alice' ? user : null) } },
   credentials: {
     holdsFor: (userId) => userId === user.id,
     credentialFor: () => Promise.resolve(TOKEN),

@@ -1,5 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { isoSeconds } from '../http/http.ts';
+import { randomBytes } from 'node:crypto';
 import type { Log } from '../log/log.ts';
 import type { NasApi, NasClient, NasJson, NasPresence } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
@@ -16,15 +15,11 @@ import {
   refused,
   type ReplacedListener,
   type SignInOutcome,
-  type SignInRefusal,
   type User,
 } from './caller.ts';
 import type { DesktopRow } from './desktop-rows.ts';
-import { LruMap, RateLimiter } from '../limits/limits.ts';
 import { type CallBudget, LoginLimits, NasShares } from './login-limits.ts';
 import {
-  expiryOf,
-  hashToken,
   isRecord,
   mayAsk,
   readNasUser,
@@ -33,8 +28,7 @@ import {
   silentCode,
 } from './nas-answers.ts';
 import { PageSessionRows } from './page-session-rows.ts';
-import { EditorSessions, PageSessions, RoleRecheck } from './page-sessions.ts';
-import { PairedDesktops, type StoredCredentials } from './paired-desktops.ts';
+import { PairedDesktops, Pairing, type StoredCredentials } from './pairing.ts';
 import { PiTokens } from './pi-tokens.ts';
 import {
   type Checked,
@@ -48,6 +42,7 @@ import {
   type SecondFactorTry,
   SignIn,
 } from './sign-in.ts';
+import { EditorSessions, PageSessions, RoleRecheck, SignIns } from './sessions.ts';
 import { type LiveTokens, UserBook } from './user-book.ts';
 
 export type { KnownRequest, Middleware } from './authenticator.ts';
@@ -55,8 +50,21 @@ export type { AccountNews } from './caller.ts';
 export type { Caller, User } from './caller.ts';
 export { Credentials, type CredentialView, type KeyStored } from './credentials.ts';
 export type { PageOutcome, SignInOutcome, SignInRefusal } from './caller.ts';
-export type { OpenedPage } from './page-sessions.ts';
+export type { OpenedPage } from './sessions.ts';
 export { NewestTimeRows } from './page-session-rows.ts';
+
+/** What of the user registry others may ask. */
+type UserReader = Pick<
+  UserBook,
+  | 'userOf'
+  | 'userNamed'
+  | 'everybody'
+  | 'bornAt'
+  | 'answeredAtMs'
+  | 'standingOf'
+  | 'isOver'
+  | 'clockPutRight'
+>;
 
 interface AccountsDeps {
   /** The queue database. */
@@ -84,6 +92,8 @@ interface AccountsDeps {
 
 /** Who is calling: tokens, passwords, roles. The door of this module. */
 export class Accounts {
+  /** What the NAS said of tokens; hears of each that it refused. */
+  readonly verdicts: NasVerdicts;
   /** Stands before every route that is not open to all. */
   readonly authenticator: Authenticator;
   /** What a caller is told of themselves, and their way out. */
@@ -93,7 +103,7 @@ export class Accounts {
   /** Signs admins in to the editor, for 12 hours. */
   readonly editor: EditorSessions;
   /** Who is known here, also while they are away, and which of their tokens are over. */
-  readonly users: Pick<UserBook, 'userOf' | 'isOver' | 'clockPutRight'>;
+  readonly users: UserReader;
   /** The newest token of each user that the NAS said is good, for delivery while they are here. */
   readonly liveTokens: Pick<LiveTokens, 'ofUser' | 'any'>;
   /** Who has the pages of the Pi open. */
@@ -111,7 +121,6 @@ export class Accounts {
   readonly #learning: BackgroundLearning;
   readonly #events: AccountEvents;
   readonly #shares: NasShares;
-  readonly #verdicts: NasVerdicts;
   readonly #desktops: PairedDesktops;
   #unlisten: () => void = () => undefined;
   #telling: Promise<void> = Promise.resolve();
@@ -133,7 +142,7 @@ export class Accounts {
     const onNews = events.news.bind(events);
     const own = { nas, presence, book, time, clock, graceMs, onConfirmed, onNews };
     const common = { ...own, shares, log, budget };
-    const verdicts = (this.#verdicts = new NasVerdicts(common));
+    const verdicts = (this.verdicts = new NasVerdicts(common));
     [this.#book, this.users, this.liveTokens] = [book, book, book.live];
     const unknown = (): CannotAsk | null => unknownNow(store, presence);
     this.authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
@@ -185,11 +194,6 @@ export class Accounts {
    */
   takeRefresh(): boolean {
     return this.#shares.refreshes.take('pi', 'known').kind === 'go';
-  }
-
-  /** Any call to the NAS with this token came back 401: it is over at once and for good. */
-  refusedByNas(token: string): void {
-    this.#verdicts.refused(token);
   }
 
   /** Whether an admin of the NAS is known here at all. */
@@ -249,43 +253,9 @@ export class Accounts {
     this.#book.devices.learn(deviceId, userId, this.#deps.time.nowMs());
   }
 
-  /** When the NAS made that user, ISO 8601: with the id it says who it is. Null until it told. */
-  bornAt(userId: number): string | null {
-    const createdAtS = this.#book.users.find(userId)?.createdAtS ?? null;
-    return createdAtS === null ? null : isoSeconds(createdAtS * 1_000);
-  }
-
   /** Ids of the active users for whom the NAS answered since then. */
   signedInSince(sinceMs: number): readonly number[] {
     return this.#book.users.answeredSince(sinceMs);
-  }
-
-  /** Everybody whom the NAS let in here and has not switched off, by name. */
-  everybody(): readonly User[] {
-    const users = this.#book.users.answeredSince(0).map((id) => this.#book.userOf(id));
-    const known = users.filter((user) => user !== null);
-    return known.sort((a, b) => (a.username < b.username ? -1 : 1));
-  }
-
-  /** When the NAS last answered for that user, epoch ms; 0 for one who is unknown. */
-  answeredAtMs(userId: number): number {
-    return this.#book.users.find(userId)?.answeredAtMs ?? 0;
-  }
-
-  /** As {@link userOf}, by the name the NAS last gave. */
-  userNamed(username: string): User | null {
-    const row = this.#book.users.findByName(username);
-    return row === null ? null : this.#book.userOf(row.id);
-  }
-
-  /**
-   * What a page's session of that user stands on: remember it at the sign-in and compare it later.
-   * Another number, or null, means that the session is over (logout, switched off, refused, grace).
-   */
-  standingOf(userId: number): number | null {
-    const row = this.#book.users.find(userId);
-    if (row === null || !row.isActive || !this.#book.withinGrace(row)) return null;
-    return row.endedAtMs ?? 0;
   }
 
   /** @returns how to stop hearing */
@@ -323,7 +293,7 @@ export class Accounts {
   /** Waits for what runs in the background. */
   async stop(): Promise<void> {
     this.#unlisten();
-    await Promise.all([this.#learning.stop(), this.#verdicts.stop(), this.#telling]);
+    await Promise.all([this.#learning.stop(), this.verdicts.stop(), this.#telling]);
   }
 
   #tellLogouts(): void {
@@ -358,7 +328,7 @@ export class Accounts {
       recheck,
       randomBytes,
       userOf: (userId) => this.users.userOf(userId),
-      standingOf: (userId) => this.standingOf(userId),
+      standingOf: (userId) => this.users.standingOf(userId),
     });
   }
 
@@ -380,167 +350,6 @@ type CannotAsk = Extract<AuthVerdict, { kind: 'cannot_ask' }>;
 function unknownNow(store: Store, { state }: NasPresence): CannotAsk | null {
   if (store.file.isWhole || mayAsk(state)) return null;
   return { kind: 'cannot_ask', code: silentCode(state) };
-}
-
-interface PairingDeps {
-  readonly nas: Pick<NasClient, 'me'>;
-  readonly api: Pick<NasApi, 'call'>;
-  readonly presence: NasPresence;
-  readonly book: UserBook;
-  readonly desktops: PairedDesktops;
-  readonly clock: Clock;
-  readonly time: TrustedClock;
-  readonly onConfirmed: (user: User, token: string) => void;
-  readonly onNews: (news: AccountNews) => void;
-}
-
-/** What a device says when it asks for a code. */
-interface Asking {
-  readonly deviceId: string;
-  readonly deviceName: string;
-}
-
-/**
- * Below what BaluHost 1.38 takes a minute from one address, which is the Pi's for all who come
- * through it: 3 registrations, 3 codes, 12 polls. A desktop polls every 5 s.
- */
-const REGISTRATIONS = 2;
-const CODES = 2;
-const POLLS = 12;
-/** Codes run out after ten minutes. */
-const CODES_KEPT = 1_000;
-
-type Said =
-  | { readonly kind: 'said'; readonly status: number; readonly body: unknown }
-  | { readonly kind: 'no'; readonly refusal: SignInRefusal };
-
-/**
- * How phones and desktops get their tokens: open to all, answered by the NAS alone, and by its 200
- * the Pi knows user, token, refresh token and device from that moment on.
- */
-class Pairing {
-  readonly #deps: PairingDeps;
-  readonly #registrations: RateLimiter;
-  readonly #codes: RateLimiter;
-  readonly #polls: RateLimiter;
-  /** By the hash of the code a desktop polls with. */
-  readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
-
-  constructor(deps: PairingDeps) {
-    this.#deps = deps;
-    this.#registrations = new RateLimiter(deps.clock, { most: REGISTRATIONS });
-    this.#codes = new RateLimiter(deps.clock, { most: CODES });
-    this.#polls = new RateLimiter(deps.clock, { most: POLLS });
-  }
-
-  /** `POST /api/mobile/register`. */
-  async register(body: unknown, address: string): Promise<SignInOutcome> {
-    const said = await this.#ask('/api/mobile/register', body, this.#registrations, address);
-    if (said.kind === 'no') return said.refusal;
-    const { status, body: told } = said;
-    const learnt = status < 300 ? this.#deps.book.learnSignIn(told) : null;
-    if (learnt?.kind === 'inactive') {
-      return refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
-    }
-    if (learnt?.kind !== 'user') return { kind: 'passed', status, body: told, user: null };
-    const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
-    const { book, time, onConfirmed, onNews } = this.#deps;
-    if (typeof device['id'] === 'string') {
-      book.devices.take(device['id'], learnt.user.id, time.nowMs());
-    }
-    onConfirmed(learnt.user, learnt.token);
-    const deviceName = nameIn(device);
-    onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
-    return { kind: 'passed', status, body: told, user: learnt.user };
-  }
-
-  /** `POST /api/desktop-pairing/device-code`. */
-  async deviceCode(body: unknown, address: string): Promise<SignInOutcome> {
-    const said = await this.#ask('/api/desktop-pairing/device-code', body, this.#codes, address);
-    if (said.kind === 'no') return said.refusal;
-    const { status, body: told } = said;
-    const code = isRecord(told) ? told['device_code'] : undefined;
-    const { device_id: deviceId, device_name: name } = isRecord(body) ? body : {};
-    if (status < 300 && typeof code === 'string' && typeof deviceId === 'string') {
-      const deviceName = typeof name === 'string' ? name.slice(0, 100) : deviceId;
-      this.#asking.set(keyOf(code), { deviceId, deviceName });
-    }
-    return { kind: 'passed', status, body: told, user: null };
-  }
-
-  /** `POST /api/desktop-pairing/poll`. */
-  async poll(body: unknown, address: string): Promise<SignInOutcome> {
-    const said = await this.#ask('/api/desktop-pairing/poll', body, this.#polls, address);
-    if (said.kind === 'no') return said.refusal;
-    const { status, body: told } = said;
-    const passed = { kind: 'passed', status, body: told, user: null } as const;
-    const isApproved = status < 300 && isRecord(told) && told['status'] === 'approved';
-    const learnt = isApproved ? this.#deps.book.learnSignIn(told) : null;
-    if (learnt?.kind !== 'user') return passed;
-    const code = isRecord(body) ? body['device_code'] : undefined;
-    const asking = typeof code === 'string' ? this.#asking.get(keyOf(code)) : undefined;
-    const refreshToken = isRecord(told) ? told['refresh_token'] : undefined;
-    if (asking !== undefined && typeof refreshToken === 'string') {
-      await this.#paired(learnt.user, learnt.token, refreshToken, asking);
-      const { deviceName } = asking;
-      this.#deps.onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
-    }
-    this.#deps.onConfirmed(learnt.user, learnt.token);
-    return { ...passed, user: learnt.user };
-  }
-
-  /** The NAS's answer to a desktop names its user and no more, so the rest is asked for. */
-  async #paired(
-    user: User,
-    token: string,
-    refreshToken: string,
-    { deviceId, deviceName }: Asking,
-  ): Promise<void> {
-    const { nas, book, time, desktops } = this.#deps;
-    const answer = await nas.me(token, { auto: true });
-    const told =
-      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
-    book.devices.learn(deviceId, user.id, time.nowMs());
-    if (told?.id !== user.id || book.learnMe(told, token) === null) return;
-    desktops.paired({
-      ...{ deviceId, deviceName, userId: user.id, raw: told.raw },
-      refreshHash: hashToken(refreshToken),
-      refreshEndsAtMs: expiryOf(refreshToken),
-    });
-  }
-
-  async #ask(path: string, body: unknown, rate: RateLimiter, address: string): Promise<Said> {
-    const { presence, api } = this.#deps;
-    const no = (refusal: SignInRefusal): Said => ({ kind: 'no', refusal });
-    const { awake, sleepState } = presence.state;
-    // Right after a start nobody has asked yet.
-    const mayTry = awake || sleepState === 'unknown';
-    if (!mayTry) return no(refused(silentCode(presence.state)));
-    const leave = rate.take(address);
-    if (leave.kind === 'wait') {
-      return no(refused('too_many_tries', { retryAfterSeconds: leave.retryAfterSeconds }));
-    }
-    // Anybody may ask, and nobody who is not signed in keeps the NAS awake.
-    const answer = await api.call({ method: 'POST', path, body, auto: true });
-    if (answer.kind === 'unreachable') return no(refused(silentCode(presence.state)));
-    const { status } = answer;
-    if (status === 429 || (answer.kind === 'bad_answer' && status === 503)) {
-      const told = answer.kind === 'answer' ? answer.body : null;
-      return no(refused('nas_busy', { retryAfterSeconds: retryAfterOf(told) }));
-    }
-    if (answer.kind === 'bad_answer' || status >= 500) return no(refused('nas_bad_answer'));
-    return { kind: 'said', status, body: answer.body };
-  }
-}
-
-/** What its user called it. */
-function nameIn(device: Readonly<Record<string, unknown>>): string {
-  const name = device['device_name'];
-  return typeof name === 'string' ? name.slice(0, 100) : '';
-}
-
-function keyOf(code: string): string {
-  return hashToken(code).toString('base64');
 }
 
 interface ProfileDeps {
@@ -644,126 +453,6 @@ class Profile {
     if (body === null) return refused(silentCode(this.#deps.presence.state));
     return { kind: 'issued', body, user: caller.user };
   }
-}
-
-/**
- * Where somebody is signed in. `page`: a browser, at the pages. `app`: whoever holds refresh tokens
- * that came through this Pi. `desktop`: a paired one that goes on with tokens of the Pi. `editor`: at
- * the editor.
- */
-interface SignedIn {
-  /** Tells nothing of a token or a cookie. */
-  readonly id: string;
-  readonly kind: 'page' | 'app' | 'desktop' | 'editor';
-  readonly userId: number;
-  /** What a desktop is called; null of the others. */
-  readonly name: string | null;
-  /** Of a page and of the editor the sign-in, of an app its last refresh. */
-  readonly sinceMs: number;
-  /** Null where nothing says. */
-  readonly endsAtMs: number | null;
-}
-
-interface Deps {
-  readonly book: UserBook;
-  readonly time: TrustedClock;
-  readonly pages: PageSessions;
-  readonly desktops: PairedDesktops;
-  readonly editor: EditorSessions;
-}
-
-/** Ends one of the sign-ins. */
-type End = () => void;
-
-/** Every place where people are signed in here, to be looked at and ended one by one. */
-class SignIns {
-  readonly #deps: Deps;
-
-  constructor(deps: Deps) {
-    this.#deps = deps;
-  }
-
-  /** The newest first. @param userId null for everybody's */
-  list(userId: number | null): readonly SignedIn[] {
-    return [...this.#all(userId).keys()].sort((a, b) => b.sinceMs - a.sinceMs);
-  }
-
-  /**
-   * Ends one: its cookie or tokens let nobody in here any more.
-   * @param userId whose it has to be; null for anybody's
-   * @returns whether there was one
-   */
-  end(id: string, userId: number | null): boolean {
-    for (const [signedIn, end] of this.#all(userId)) {
-      if (signedIn.id !== id) continue;
-      end();
-      return true;
-    }
-    return false;
-  }
-
-  #all(userId: number | null): ReadonlyMap<SignedIn, End> {
-    return new Map([
-      ...this.#pages(userId),
-      ...this.#apps(userId),
-      ...this.#desktops(userId),
-      ...this.#editors(userId),
-    ]);
-  }
-
-  #pages(userId: number | null): [SignedIn, End][] {
-    const { pages } = this.#deps;
-    return pages.standing(userId).map(({ key, ...row }) => {
-      const name = null;
-      const { userId: id, signedInAtMs: sinceMs, endsAtMs } = row;
-      const end = (): void => {
-        pages.end(key);
-      };
-      return [{ id: idOf('page', key), kind: 'page', userId: id, name, sinceMs, endsAtMs }, end];
-    });
-  }
-
-  #apps(userId: number | null): [SignedIn, End][] {
-    const { book, time } = this.#deps;
-    const nowMs = time.nowMs();
-    return book.refreshTokens.devices(userId).flatMap((device): [SignedIn, End][] => {
-      const { userId: id, device: lineage, acceptedAtMs: sinceMs, expiresAtMs: endsAtMs } = device;
-      const isOver = endsAtMs !== null && endsAtMs <= nowMs;
-      if (isOver || book.userOf(id) === null) return [];
-      const end = (): void => {
-        book.endDevice(id, lineage);
-      };
-      const app = { id: idOf('app', `${id} ${lineage}`), kind: 'app', name: null } as const;
-      return [[{ ...app, userId: id, sinceMs, endsAtMs }, end]];
-    });
-  }
-
-  #desktops(userId: number | null): [SignedIn, End][] {
-    const { book, desktops } = this.#deps;
-    return desktops.list(userId).map((row) => {
-      const { deviceName: name, pairedAtMs: sinceMs, endsAtMs, userId: id } = row;
-      const end = (): void => {
-        book.endDesktop(row, 'taken_away');
-      };
-      const key = idOf('desktop', row.refreshHash.toString('hex'));
-      return [{ id: key, kind: 'desktop', userId: id, name, sinceMs, endsAtMs }, end];
-    });
-  }
-
-  #editors(userId: number | null): [SignedIn, End][] {
-    const { editor } = this.#deps;
-    return editor.standing(userId).map(({ username, ...rest }) => {
-      const end = (): void => {
-        editor.end(username);
-      };
-      return [{ id: idOf('editor', username), kind: 'editor', name: null, ...rest }, end];
-    });
-  }
-}
-
-function idOf(kind: SignedIn['kind'], key: string): string {
-  const hash = createHash('sha256').update(`${kind} ${key}`).digest('hex');
-  return `${kind}-${hash.slice(0, 16)}`;
 }
 
 /** Who may wake changes rarely, and the apps' own asks are kept as well. */

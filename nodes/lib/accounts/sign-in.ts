@@ -28,7 +28,7 @@ import {
   SingleFlight,
   withZones,
 } from './nas-answers.ts';
-import { type PairedDesktops, saysRevoked } from './paired-desktops.ts';
+import { type PairedDesktops, saysRevoked } from './pairing.ts';
 import type { PiTokens } from './pi-tokens.ts';
 import type { UserBook } from './user-book.ts';
 import type { UserRow, VerifierRow, VerifierRows } from './user-rows.ts';

@@ -1,3 +1,4 @@
+import { isoSeconds } from '../http/http.ts';
 import type { Store } from '../store/store.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
@@ -104,6 +105,40 @@ export class UserBook {
   /** Whether the NAS answered for this user lately enough to let them in without it. */
   withinGrace(row: UserRow): boolean {
     return this.#time.nowMs() < row.answeredAtMs + this.#graceMs;
+  }
+
+  /** When the NAS made that user, ISO 8601: with the id it says who it is. Null until it told. */
+  bornAt(userId: number): string | null {
+    const createdAtS = this.users.find(userId)?.createdAtS ?? null;
+    return createdAtS === null ? null : isoSeconds(createdAtS * 1_000);
+  }
+
+  /** Everybody whom the NAS let in here and has not switched off, by name. */
+  everybody(): readonly User[] {
+    const users = this.users.answeredSince(0).map((id) => this.userOf(id));
+    const known = users.filter((user) => user !== null);
+    return known.sort((a, b) => (a.username < b.username ? -1 : 1));
+  }
+
+  /** When the NAS last answered for that user, epoch ms; 0 for one who is unknown. */
+  answeredAtMs(userId: number): number {
+    return this.users.find(userId)?.answeredAtMs ?? 0;
+  }
+
+  /** As {@link userOf}, by the name the NAS last gave. */
+  userNamed(username: string): User | null {
+    const row = this.users.findByName(username);
+    return row === null ? null : this.userOf(row.id);
+  }
+
+  /**
+   * What a page's session of that user stands on: remember it at the sign-in and compare it later.
+   * Another number, or null, means that the session is over (logout, switched off, refused, grace).
+   */
+  standingOf(userId: number): number | null {
+    const row = this.users.find(userId);
+    if (row === null || !row.isActive || !this.withinGrace(row)) return null;
+    return row.endedAtMs ?? 0;
   }
 
   /** The trusted time went back: what memory measured on it is learnt anew. */

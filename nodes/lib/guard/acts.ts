@@ -156,7 +156,7 @@ function turnAway(message: ApiMessage, op: string): null {
 
 /** The part of the services that says who a flow may act as. */
 interface FlowActors {
-  readonly accounts: { userNamed(username: string): User | null };
+  readonly accounts: { readonly users: { userNamed(username: string): User | null } };
   readonly credentials: {
     holdsFor(userId: number): boolean;
     credentialFor(userId: number): Promise<string | null>;
@@ -228,7 +228,7 @@ async function actorOf(
   }
   if (as === '' && owner === 'pi') return THE_PI;
   if (as === '') throw new Error('This belongs to a user: name one in the node, under "as".');
-  const user = services.accounts.userNamed(as);
+  const user = services.accounts.users.userNamed(as);
   if (user === null) throw new Error(`No user ${as} has signed in through this Pi yet.`);
   if (!services.credentials.holdsFor(user.id)) {
     throw new Error(`No credential of ${as} is stored, so nothing may be done as them.`);

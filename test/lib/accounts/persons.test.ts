@@ -42,7 +42,7 @@ describe('a person', () => {
     await stage.login(name, `${name}-password`);
     const refresh = stage.nas.refreshToken(name);
     await stage.refresh(refresh);
-    const user = stage.accounts.userNamed(name);
+    const user = stage.accounts.users.userNamed(name);
     assert.ok(user !== null);
     const cookie = stage.accounts.pages.open(user)?.cookie ?? '';
     assert.equal(stage.accounts.pages.find(cookie)?.username, name);
@@ -93,7 +93,7 @@ describe('a person', () => {
     await stage.login('alice', 'alice-password');
     assert.deepEqual(replaced, []);
     assert.notEqual(stage.accounts.pages.find(cookie), null);
-    assert.equal(stage.accounts.bornAt(4), '2026-01-23T15:57:59Z');
+    assert.equal(stage.accounts.users.bornAt(4), '2026-01-23T15:57:59Z');
   });
 
   describe('who has the id of one who was deleted', () => {
@@ -232,7 +232,7 @@ describe('a person', () => {
       await stage.caller(other);
       stage.nas.account('alice').isActive = false;
       // A listing came back 401: what it said was not read there.
-      stage.accounts.refusedByNas(one);
+      stage.accounts.verdicts.refused(one);
       await stage.accounts.stop();
       stage.sleep();
       assert.equal(await verdict(other), 'bad_token');
@@ -246,7 +246,7 @@ describe('a person', () => {
       const one = stage.nas.token('alice', { nonce: 1 });
       await stage.caller(one);
       stage.nas.brokenCalls.set('preflight', said(401, 'Could not validate credentials'));
-      stage.accounts.refusedByNas(one);
+      stage.accounts.verdicts.refused(one);
       await stage.accounts.stop();
       stage.sleep();
       assert.equal(outcomeWord(await stage.refresh(refresh)), 'issued');

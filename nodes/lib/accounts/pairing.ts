@@ -1,0 +1,351 @@
+import { LruMap, RateLimiter } from '../limits/limits.ts';
+import type { NasApi, NasClient, NasPresence } from '../nas/nas.ts';
+import type { Clock } from '../time/clock.ts';
+import type { TrustedClock } from '../time/trusted-time.ts';
+import {
+  type AccountNews,
+  refused,
+  type SignInOutcome,
+  type SignInRefusal,
+  type User,
+} from './caller.ts';
+import type { DesktopRow } from './desktop-rows.ts';
+import {
+  expiryOf,
+  hashToken,
+  isRecord,
+  readNasUser,
+  retryAfterOf,
+  silentCode,
+  userStateIn,
+} from './nas-answers.ts';
+import type { UserBook } from './user-book.ts';
+
+/** What is stored to act for users, as far as paired desktops lean on it. */
+export interface StoredCredentials {
+  /** A token of that user's stored credential; never one the user came with. Null: none now. */
+  tokenOf(userId: number): Promise<string | null>;
+  /** Whether there is one, though it may have no token at this moment. */
+  holdsFor(userId: number): boolean;
+  /** The NAS answered 401 to it. */
+  refused(token: string): Promise<void>;
+}
+
+export interface PairedDesktopsDeps {
+  readonly nas: Pick<NasClient, 'me'>;
+  readonly api: Pick<NasApi, 'call'>;
+  readonly stored: StoredCredentials;
+  readonly book: UserBook;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  /** DESKTOP_REFRESH. */
+  readonly mode: 'auto' | 'off';
+}
+
+/** Whether a desktop may go on. `unsure`: the NAS could not say, and the desktop keeps its tokens. */
+export type DesktopStanding =
+  | { readonly kind: 'stands'; readonly user: User }
+  | { readonly kind: 'unsure' }
+  | { readonly kind: 'over' };
+
+/** Contract 2: at most 30 days. */
+const MOST_MS = 30 * 86_400_000;
+const CONFIRMED_FOR_MS = 3_600_000;
+const LISTED_FOR_MS = 86_400_000;
+
+const OVER: DesktopStanding = { kind: 'over' };
+const UNSURE: DesktopStanding = { kind: 'unsure' };
+
+/** The NAS's exact words for a refresh token that it never stored (measured on 1.38). */
+export function saysRevoked(status: number, body: unknown): boolean {
+  return status === 401 && isRecord(body) && body['detail'] === 'Refresh token has been revoked';
+}
+
+/**
+ * BaluHost 1.38 refuses the refresh token of each desktop it paired, as it never stored it. A desktop
+ * whose approved pairing was seen here goes on all the same with tokens of the Pi, which open this Pi
+ * and act by its user's stored credential, as long as nothing speaks against it: see docs/adr.
+ */
+export class PairedDesktops {
+  readonly #deps: PairedDesktopsDeps;
+  /** By user, monotonic: when the NAS last confirmed their stored credential. */
+  readonly #confirmedAtMs = new Map<number, number>();
+
+  constructor(deps: PairedDesktopsDeps) {
+    this.#deps = deps;
+  }
+
+  /** An approved pairing. `raw` is what the NAS says of its user at this moment. */
+  paired(given: {
+    readonly refreshHash: Buffer;
+    readonly refreshEndsAtMs: number | null;
+    readonly deviceId: string;
+    readonly deviceName: string;
+    readonly userId: number;
+    readonly raw: Readonly<Record<string, unknown>>;
+  }): void {
+    const { book, time, mode } = this.#deps;
+    const userState = userStateIn(given.raw);
+    if (mode === 'off' || userState === null) return;
+    const { refreshHash, deviceId, deviceName, userId } = given;
+    const nowMs = time.nowMs();
+    const endsAtMs = Math.min(nowMs + MOST_MS, given.refreshEndsAtMs ?? Infinity);
+    const times = { pairedAtMs: nowMs, endsAtMs, listedAtMs: nowMs };
+    for (const before of book.desktops.standing(userId)) {
+      if (before.deviceId === deviceId) book.endDesktop(before, 'paired_anew');
+    }
+    book.desktops.keep({ refreshHash, deviceId, deviceName, userId, ...times }, userState);
+  }
+
+  /** Whether it has run out, which needs no NAS to tell. */
+  isOver(refreshHash: Buffer): boolean {
+    const row = this.#deps.book.desktops.find(refreshHash);
+    return row !== null && row.endsAtMs <= this.#deps.time.nowMs();
+  }
+
+  /** Whether it may go on as far as is known without the NAS. */
+  goesOn(refreshHash: Buffer): boolean {
+    const isKnown = this.#deps.book.desktops.find(refreshHash) !== null;
+    return this.#deps.mode === 'auto' && isKnown && !this.isOver(refreshHash);
+  }
+
+  /** The NAS, awake, has just refused that refresh token as revoked. */
+  async standing(refreshHash: Buffer): Promise<DesktopStanding> {
+    const { book } = this.#deps;
+    const row = this.goesOn(refreshHash) ? book.desktops.find(refreshHash) : null;
+    if (row === null) return OVER;
+    const confirmed = await this.#confirm(row);
+    if (confirmed !== 'confirmed') return confirmed === 'unsure' ? UNSURE : OVER;
+    // Read again: any of the answers may have ended it.
+    const user = book.desktops.find(refreshHash) === null ? null : book.userOf(row.userId);
+    return user === null ? OVER : { kind: 'stands', user };
+  }
+
+  list(userId: number | null): readonly DesktopRow[] {
+    const nowMs = this.#deps.time.nowMs();
+    return this.#deps.book.desktops.standing(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
+  }
+
+  /** The stored credential of that user is over: whoever leaned on it is, too. */
+  credentialEnded(userId: number): void {
+    this.#confirmedAtMs.delete(userId);
+    this.#deps.book.endDesktopsOf(userId, 'credential_refused');
+  }
+
+  async #confirm(row: DesktopRow): Promise<'confirmed' | 'unsure' | 'over'> {
+    const { stored, clock, time } = this.#deps;
+    const { userId } = row;
+    const confirmedAtMs = this.#confirmedAtMs.get(userId) ?? -Infinity;
+    const isConfirmed = clock.monotonicMs() - confirmedAtMs < CONFIRMED_FOR_MS;
+    const isListed = time.nowMs() - row.listedAtMs < LISTED_FOR_MS;
+    if (isConfirmed && isListed) return 'confirmed';
+    const token = await stored.tokenOf(userId);
+    if (token === null) return stored.holdsFor(userId) ? 'unsure' : 'over';
+    if (!isConfirmed) {
+      const asked = await this.#askWhose(userId, token);
+      if (asked !== 'confirmed') return asked;
+    }
+    return isListed ? 'confirmed' : await this.#askListed(row, token);
+  }
+
+  /** The NAS's word on the credential, and on its user, whose change ends what was paired before. */
+  async #askWhose(userId: number, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
+    const { nas, book, stored, clock } = this.#deps;
+    const answer = await nas.me(token, { auto: true });
+    if (answer.kind !== 'answer') return 'unsure';
+    if (answer.status === 401) {
+      await stored.refused(token);
+      this.credentialEnded(userId);
+      return 'over';
+    }
+    const told = answer.status === 200 ? readNasUser(answer.body) : null;
+    if (told?.id !== userId) return 'unsure';
+    if (!told.isActive) return 'over';
+    book.lookAtDesktops(told);
+    this.#confirmedAtMs.set(userId, clock.monotonicMs());
+    return 'confirmed';
+  }
+
+  /** An approved pairing makes the desktop one that syncs, and its user may take it off that list. */
+  async #askListed(row: DesktopRow, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
+    const { api, book, stored, time } = this.#deps;
+    const path = `/api/sync/status/${encodeURIComponent(row.deviceId)}`;
+    const answer = await api.call({ method: 'GET', path, token, auto: true });
+    if (answer.kind !== 'answer') return 'unsure';
+    switch (answer.status) {
+      case 200:
+        book.desktops.listed(row.refreshHash, time.nowMs());
+        return 'confirmed';
+      case 404:
+        book.endDesktop(row, 'not_listed');
+        return 'over';
+      case 401:
+        await stored.refused(token);
+        this.credentialEnded(row.userId);
+        return 'over';
+      default:
+        return 'unsure';
+    }
+  }
+}
+
+interface PairingDeps {
+  readonly nas: Pick<NasClient, 'me'>;
+  readonly api: Pick<NasApi, 'call'>;
+  readonly presence: NasPresence;
+  readonly book: UserBook;
+  readonly desktops: PairedDesktops;
+  readonly clock: Clock;
+  readonly time: TrustedClock;
+  readonly onConfirmed: (user: User, token: string) => void;
+  readonly onNews: (news: AccountNews) => void;
+}
+
+/** What a device says when it asks for a code. */
+interface Asking {
+  readonly deviceId: string;
+  readonly deviceName: string;
+}
+
+/**
+ * Below what BaluHost 1.38 takes a minute from one address, which is the Pi's for all who come
+ * through it: 3 registrations, 3 codes, 12 polls. A desktop polls every 5 s.
+ */
+const REGISTRATIONS = 2;
+const CODES = 2;
+const POLLS = 12;
+/** Codes run out after ten minutes. */
+const CODES_KEPT = 1_000;
+
+type Said =
+  | { readonly kind: 'said'; readonly status: number; readonly body: unknown }
+  | { readonly kind: 'no'; readonly refusal: SignInRefusal };
+
+/**
+ * How phones and desktops get their tokens: open to all, answered by the NAS alone, and by its 200
+ * the Pi knows user, token, refresh token and device from that moment on.
+ */
+export class Pairing {
+  readonly #deps: PairingDeps;
+  readonly #registrations: RateLimiter;
+  readonly #codes: RateLimiter;
+  readonly #polls: RateLimiter;
+  /** By the hash of the code a desktop polls with. */
+  readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
+
+  constructor(deps: PairingDeps) {
+    this.#deps = deps;
+    this.#registrations = new RateLimiter(deps.clock, { most: REGISTRATIONS });
+    this.#codes = new RateLimiter(deps.clock, { most: CODES });
+    this.#polls = new RateLimiter(deps.clock, { most: POLLS });
+  }
+
+  /** `POST /api/mobile/register`. */
+  async register(body: unknown, address: string): Promise<SignInOutcome> {
+    const said = await this.#ask('/api/mobile/register', body, this.#registrations, address);
+    if (said.kind === 'no') return said.refusal;
+    const { status, body: told } = said;
+    const learnt = status < 300 ? this.#deps.book.learnSignIn(told) : null;
+    if (learnt?.kind === 'inactive') {
+      return refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
+    }
+    if (learnt?.kind !== 'user') return { kind: 'passed', status, body: told, user: null };
+    const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
+    const { book, time, onConfirmed, onNews } = this.#deps;
+    if (typeof device['id'] === 'string') {
+      book.devices.take(device['id'], learnt.user.id, time.nowMs());
+    }
+    onConfirmed(learnt.user, learnt.token);
+    const deviceName = nameIn(device);
+    onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
+    return { kind: 'passed', status, body: told, user: learnt.user };
+  }
+
+  /** `POST /api/desktop-pairing/device-code`. */
+  async deviceCode(body: unknown, address: string): Promise<SignInOutcome> {
+    const said = await this.#ask('/api/desktop-pairing/device-code', body, this.#codes, address);
+    if (said.kind === 'no') return said.refusal;
+    const { status, body: told } = said;
+    const code = isRecord(told) ? told['device_code'] : undefined;
+    const { device_id: deviceId, device_name: name } = isRecord(body) ? body : {};
+    if (status < 300 && typeof code === 'string' && typeof deviceId === 'string') {
+      const deviceName = typeof name === 'string' ? name.slice(0, 100) : deviceId;
+      this.#asking.set(keyOf(code), { deviceId, deviceName });
+    }
+    return { kind: 'passed', status, body: told, user: null };
+  }
+
+  /** `POST /api/desktop-pairing/poll`. */
+  async poll(body: unknown, address: string): Promise<SignInOutcome> {
+    const said = await this.#ask('/api/desktop-pairing/poll', body, this.#polls, address);
+    if (said.kind === 'no') return said.refusal;
+    const { status, body: told } = said;
+    const passed = { kind: 'passed', status, body: told, user: null } as const;
+    const isApproved = status < 300 && isRecord(told) && told['status'] === 'approved';
+    const learnt = isApproved ? this.#deps.book.learnSignIn(told) : null;
+    if (learnt?.kind !== 'user') return passed;
+    const code = isRecord(body) ? body['device_code'] : undefined;
+    const asking = typeof code === 'string' ? this.#asking.get(keyOf(code)) : undefined;
+    const refreshToken = isRecord(told) ? told['refresh_token'] : undefined;
+    if (asking !== undefined && typeof refreshToken === 'string') {
+      await this.#paired(learnt.user, learnt.token, refreshToken, asking);
+      const { deviceName } = asking;
+      this.#deps.onNews({ kind: 'device_paired', user: learnt.user, address, deviceName });
+    }
+    this.#deps.onConfirmed(learnt.user, learnt.token);
+    return { ...passed, user: learnt.user };
+  }
+
+  /** The NAS's answer to a desktop names its user and no more, so the rest is asked for. */
+  async #paired(
+    user: User,
+    token: string,
+    refreshToken: string,
+    { deviceId, deviceName }: Asking,
+  ): Promise<void> {
+    const { nas, book, time, desktops } = this.#deps;
+    const answer = await nas.me(token, { auto: true });
+    const told =
+      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    book.devices.learn(deviceId, user.id, time.nowMs());
+    if (told?.id !== user.id || book.learnMe(told, token) === null) return;
+    desktops.paired({
+      ...{ deviceId, deviceName, userId: user.id, raw: told.raw },
+      refreshHash: hashToken(refreshToken),
+      refreshEndsAtMs: expiryOf(refreshToken),
+    });
+  }
+
+  async #ask(path: string, body: unknown, rate: RateLimiter, address: string): Promise<Said> {
+    const { presence, api } = this.#deps;
+    const no = (refusal: SignInRefusal): Said => ({ kind: 'no', refusal });
+    const { awake, sleepState } = presence.state;
+    // Right after a start nobody has asked yet.
+    const mayTry = awake || sleepState === 'unknown';
+    if (!mayTry) return no(refused(silentCode(presence.state)));
+    const leave = rate.take(address);
+    if (leave.kind === 'wait') {
+      return no(refused('too_many_tries', { retryAfterSeconds: leave.retryAfterSeconds }));
+    }
+    // Anybody may ask, and nobody who is not signed in keeps the NAS awake.
+    const answer = await api.call({ method: 'POST', path, body, auto: true });
+    if (answer.kind === 'unreachable') return no(refused(silentCode(presence.state)));
+    const { status } = answer;
+    if (status === 429 || (answer.kind === 'bad_answer' && status === 503)) {
+      const told = answer.kind === 'answer' ? answer.body : null;
+      return no(refused('nas_busy', { retryAfterSeconds: retryAfterOf(told) }));
+    }
+    if (answer.kind === 'bad_answer' || status >= 500) return no(refused('nas_bad_answer'));
+    return { kind: 'said', status, body: answer.body };
+  }
+}
+
+/** What its user called it. */
+function nameIn(device: Readonly<Record<string, unknown>>): string {
+  const name = device['device_name'];
+  return typeof name === 'string' ? name.slice(0, 100) : '';
+}
+
+function keyOf(code: string): string {
+  return hashToken(code).toString('base64');
+}
