@@ -193,18 +193,31 @@ function readObject(json: unknown): Readonly<Record<string, unknown>> | null {
   return isRecord(value) ? value : null;
 }
 
+/** A table whose rows are each somebody's. */
+class RowsOfUsers {
+  readonly #dropOfUser: Statement;
+
+  constructor(store: Store, table: string) {
+    this.#dropOfUser = store.prepare(`DELETE FROM ${table} WHERE user_id = ?`);
+  }
+
+  dropOfUser(userId: number): void {
+    this.#dropOfUser.run(userId);
+  }
+}
+
 /** More devices than anybody has, so that made-up ids do not pile up. */
 const MOST_DEVICES = 200;
 
 /** All SQL of `known_devices`. */
-export class DeviceRows {
+export class DeviceRows extends RowsOfUsers {
   readonly #owner: StatementSync;
   readonly #learn: StatementSync;
   readonly #take: StatementSync;
   readonly #cap: StatementSync;
-  readonly #dropOfUser: StatementSync;
 
   constructor(store: Store) {
+    super(store, 'known_devices');
     this.#owner = store.prepare('SELECT user_id FROM known_devices WHERE device_id = ?');
     this.#learn = store.prepare(`
       INSERT INTO known_devices (device_id, user_id, learnt_at_ms) VALUES (?1, ?2, ?3)
@@ -216,12 +229,10 @@ export class DeviceRows {
       DELETE FROM known_devices WHERE user_id = ?1 AND device_id IN (
         SELECT device_id FROM known_devices WHERE user_id = ?1
         ORDER BY learnt_at_ms DESC LIMIT -1 OFFSET ${MOST_DEVICES})`);
-    this.#dropOfUser = store.prepare('DELETE FROM known_devices WHERE user_id = ?');
   }
 
   ownerOf(deviceId: string): number | null {
-    const owner = this.#owner.get(deviceId)?.['user_id'];
-    return typeof owner === 'number' ? owner : null;
+    return readNumber(this.#owner.get(deviceId)?.['user_id']);
   }
 
   /** The device named itself, so whose it is already it stays. */
@@ -235,10 +246,6 @@ export class DeviceRows {
     this.#take.run(deviceId, userId, atMs);
     this.#cap.run(userId);
   }
-
-  dropOfUser(userId: number): void {
-    this.#dropOfUser.run(userId);
-  }
 }
 
 /** A person's devices and the addresses they were given, with room for those that changed. */
@@ -249,13 +256,13 @@ const FORGOTTEN_AFTER_MS = 90 * 86_400_000;
 const AGAIN_AFTER_MS = 86_400_000;
 
 /** All SQL of `sign_in_places`: from where somebody has signed in before. */
-export class PlaceRows {
+export class PlaceRows extends RowsOfUsers {
   readonly #find: Statement;
   readonly #note: Statement;
   readonly #cap: Statement;
-  readonly #dropOfUser: Statement;
 
   constructor(store: Store) {
+    super(store, 'sign_in_places');
     this.#find = store.prepare('SELECT seen_at_ms FROM sign_in_places WHERE place_hash = ?');
     this.#note = store.prepare(`
       INSERT INTO sign_in_places (place_hash, user_id, seen_at_ms) VALUES (?, ?, ?)
@@ -264,7 +271,6 @@ export class PlaceRows {
       DELETE FROM sign_in_places WHERE place_hash IN (
         SELECT place_hash FROM sign_in_places WHERE user_id = ?
         ORDER BY seen_at_ms DESC LIMIT -1 OFFSET ${MOST_PLACES})`);
-    this.#dropOfUser = store.prepare('DELETE FROM sign_in_places WHERE user_id = ?');
   }
 
   /** Whether that user signed in from that address lately. */
@@ -280,10 +286,6 @@ export class PlaceRows {
     if (seenAtMs !== null && Math.abs(nowMs - seenAtMs) < AGAIN_AFTER_MS) return;
     this.#note.run(hash, userId, nowMs);
     this.#cap.run(userId);
-  }
-
-  dropOfUser(userId: number): void {
-    this.#dropOfUser.run(userId);
   }
 
   #seenAtMs(hash: Buffer): number | null {
@@ -310,14 +312,14 @@ interface PiSessionRow {
 }
 
 /** All SQL of `pi_sessions`. */
-export class PiSessionRows {
+export class PiSessionRows extends RowsOfUsers {
   readonly #find: Statement;
   readonly #add: Statement;
   readonly #prune: Statement;
-  readonly #dropOfUser: Statement;
   readonly #dropOfRefresh: Statement;
 
   constructor(store: Store) {
+    super(store, 'pi_sessions');
     this.#find = store.prepare(`
       SELECT jti, token_hash, user_id, scope, refresh_hash, issued_at_ms, expires_at_ms
       FROM pi_sessions WHERE jti = ?`);
@@ -326,7 +328,6 @@ export class PiSessionRows {
         (jti, token_hash, user_id, scope, refresh_hash, issued_at_ms, expires_at_ms)
       VALUES (?, ?, ?, ?, ?, ?, ?)`);
     this.#prune = store.prepare('DELETE FROM pi_sessions WHERE expires_at_ms <= ?');
-    this.#dropOfUser = store.prepare('DELETE FROM pi_sessions WHERE user_id = ?');
     this.#dropOfRefresh = store.prepare('DELETE FROM pi_sessions WHERE refresh_hash = ?');
   }
 
@@ -360,10 +361,6 @@ export class PiSessionRows {
     );
   }
 
-  dropOfUser(userId: number): void {
-    this.#dropOfUser.run(userId);
-  }
-
   dropOfRefresh(refreshHash: Uint8Array): void {
     this.#dropOfRefresh.run(refreshHash);
   }
@@ -395,19 +392,19 @@ const MOST_REFRESH_TOKENS = 50;
 const MAX_ENDED = 10_000;
 
 /** All SQL of `refresh_tokens` and of those a logout ended here, `ended_refresh_tokens`. */
-export class RefreshRows {
+export class RefreshRows extends RowsOfUsers {
   readonly #find: Statement;
   readonly #all: Statement;
   readonly #end: Statement;
   readonly #keep: Statement;
   readonly #cap: Statement;
   readonly #drop: Statement;
-  readonly #dropOfUser: Statement;
   readonly #endOfUser: Statement;
   readonly #capEnded: Statement;
   readonly #isEnded: Statement;
 
   constructor(store: Store) {
+    super(store, 'refresh_tokens');
     this.#find = store.prepare(
       'SELECT user_id, expires_at_ms, device FROM refresh_tokens WHERE token_hash = ?',
     );
@@ -427,7 +424,6 @@ export class RefreshRows {
         SELECT token_hash FROM refresh_tokens WHERE user_id = ?1
         ORDER BY accepted_at_ms DESC LIMIT -1 OFFSET ${MOST_REFRESH_TOKENS}))`);
     this.#drop = store.prepare('DELETE FROM refresh_tokens WHERE token_hash = ?');
-    this.#dropOfUser = store.prepare('DELETE FROM refresh_tokens WHERE user_id = ?');
     this.#endOfUser = store.prepare(`
       INSERT OR IGNORE INTO ended_refresh_tokens (token_hash, expires_at_ms, ended_at_ms)
       SELECT token_hash, expires_at_ms, ? FROM refresh_tokens WHERE user_id = ?`);
@@ -444,7 +440,7 @@ export class RefreshRows {
     const { expires_at_ms: expiresAtMs, device } = row;
     return {
       userId: Number(row['user_id']),
-      expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      expiresAtMs: readNumber(expiresAtMs),
       device: typeof device === 'string' ? device : lineageFrom(hash),
     };
   }
@@ -467,17 +463,13 @@ export class RefreshRows {
     this.#drop.run(hash);
   }
 
-  dropOfUser(userId: number): void {
-    this.#dropOfUser.run(userId);
-  }
-
   /**
    * They are over for good, though the NAS may not know it yet.
    * @param overBeforeMs what says that it ends earlier needs not be remembered
    */
   endOfUser(userId: number, atMs: number, overBeforeMs: number): void {
     this.#endOfUser.run(atMs, userId);
-    this.#dropOfUser.run(userId);
+    this.dropOfUser(userId);
     this.#capEnded.run(overBeforeMs);
   }
 
@@ -512,7 +504,7 @@ export class RefreshRows {
         userId: Number(row['user_id']),
         device: typeof device === 'string' ? device : lineageFrom(hash),
         acceptedAtMs: Number(row['accepted_at_ms']),
-        expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+        expiresAtMs: readNumber(expiresAtMs),
       };
     });
   }
@@ -655,9 +647,9 @@ export class VerdictRows {
     return {
       userId: Number(row['user_id']),
       kind: row['kind'] === 'jwt' ? 'jwt' : 'api_key',
-      expiresAtMs: typeof expiresAtMs === 'number' ? expiresAtMs : null,
+      expiresAtMs: readNumber(expiresAtMs),
       confirmedAtMs: Number(row['confirmed_at_ms']),
-      endedAtMs: typeof endedAtMs === 'number' ? endedAtMs : null,
+      endedAtMs: readNumber(endedAtMs),
       device: typeof device === 'string' ? device : null,
     };
   }
