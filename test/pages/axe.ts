@@ -9,7 +9,10 @@ export interface AxeFault {
   readonly nodes: readonly { readonly target: readonly string[] }[];
 }
 
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const AXE = readFileSync(
+  createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
+  'utf8',
+);
 
 /**
  * What keeps people who cannot see or point from using a page as it is now.
@@ -20,7 +23,7 @@ export async function seriousFaults(
   page: Page,
   exclude: readonly string[] = [],
 ): Promise<readonly AxeFault[]> {
-  await page.evaluate(readFileSync(AXE, 'utf8'));
+  if (!(await page.evaluate<boolean>(`'axe' in window`))) await page.evaluate(AXE);
   const { violations } = await page.evaluate<{ violations: readonly AxeFault[] }>(
     `axe.run({ exclude: ${JSON.stringify(exclude)} }, { resultTypes: ['violations'] })`,
   );

@@ -74,6 +74,8 @@ export async function openPage(
 export async function picture(page: Page, name: string, fullPage = false): Promise<void> {
   const folder = process.env['BALUPI_PICTURES'];
   if (folder !== undefined) {
+    // Bars and needles come to rest.
+    await page.waitForTimeout(1_500);
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
   }
 }

@@ -4,6 +4,20 @@ import type { DashboardWorld } from './dashboard-world.ts';
 /** Tells that a page drew something. */
 export const DRAWN = '.nrdb-ui-group';
 
+/** Nothing changed for a moment, or what changes does so for ever, as a clock. */
+const UNCHANGED = `new Promise((unchanged) => {
+  const end = () => { seen.disconnect(); clearTimeout(last); unchanged(); };
+  let quiet = setTimeout(end, 250);
+  const last = setTimeout(end, 3000);
+  const seen = new MutationObserver(() => { clearTimeout(quiet); quiet = setTimeout(end, 250); });
+  seen.observe(document, { subtree: true, childList: true, characterData: true });
+})`;
+
+/** Waits until a page has drawn what it asked for. */
+export async function settled(page: Page): Promise<void> {
+  await page.evaluate(UNCHANGED);
+}
+
 /** What of a page's words and tables is wider than its place. */
 export const CUT_OFF = `[...document.querySelectorAll(
   '.nrdb-ui-group .v-card-title, .bp-tile b, .nrdb-ui-group .v-table__wrapper'

@@ -8,6 +8,7 @@ import {
   type Reader,
   readerIn,
   type ReaderOptions,
+  settled,
   signedIn,
   textOf,
 } from './dashboard-reader.ts';
@@ -205,7 +206,7 @@ describe('The Dashboard in a browser', function () {
   /** Lets uploads of theirs go beside files of theirs that had changed meanwhile. */
   async function conflicts(username: string, names: readonly string[]): Promise<void> {
     const token = await balupi.token(username);
-    const settled = async (field: 'pending_uploads' | 'conflicts', count: number) => {
+    const counted = async (field: 'pending_uploads' | 'conflicts', count: number) => {
       for (let look = 0; look < 200; look += 1) {
         const answered = await balupi.call(token, '/api/files/sync/status');
         const status = (await answered.json()) as Record<typeof field, number>;
@@ -215,7 +216,7 @@ describe('The Dashboard in a browser', function () {
       assert.fail(`${field} of ${username} did not become ${count}`);
     };
     for (const name of names) await upload(username, name);
-    await settled('pending_uploads', 0);
+    await counted('pending_uploads', 0);
     for (const name of names) {
       const body = new FormData();
       body.set('file', new Blob([`mine, ${name}`]), name);
@@ -223,7 +224,7 @@ describe('The Dashboard in a browser', function () {
       const headers = { 'X-Base-Checksum': '0'.repeat(64) };
       await balupi.call(token, path, { method: 'POST', body, headers });
     }
-    await settled('conflicts', names.length);
+    await counted('conflicts', names.length);
   }
 
   async function fileOf(username: string, path: string): Promise<string> {
@@ -244,7 +245,6 @@ describe('The Dashboard in a browser', function () {
     const row = (name: string) => page.locator(`[data-conflict="alice/${name}"]`);
     await row('keep.txt').waitFor();
     assert.match((await row('keep.txt').textContent()) ?? '', /keep \(conflict .* alice\)\.txt/);
-    await page.waitForTimeout(300);
     await picture(page, 'dashboard-conflicts');
     await row('keep.txt').locator('button:has-text("Keep both")').click();
     await row('keep.txt').waitFor({ state: 'detached' });
@@ -433,8 +433,6 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('.bp-tile:has-text("awake")', { timeout: 30_000 });
     await show(page, 'nas');
     await page.waitForSelector('.bp-tile:has-text("wakes avoided"):has-text("1")');
-    // The needles come to rest.
-    await page.waitForTimeout(1_500);
     await picture(page, 'dashboard-nas');
   });
 
@@ -455,7 +453,6 @@ describe('The Dashboard in a browser', function () {
     await show(page, 'system');
     await page.waitForSelector('tr:has-text("Queue database")');
     assert.match(await textOf(page, 'tr:has-text("Clock")'), /all right/);
-    await page.waitForTimeout(700);
     await picture(page, 'dashboard-system');
   });
 
@@ -464,7 +461,7 @@ describe('The Dashboard in a browser', function () {
     const { page } = phone;
     for (const name of PAGES) {
       await show(page, name);
-      await page.waitForTimeout(700);
+      await settled(page);
       const width = await page.evaluate<number>('document.documentElement.scrollWidth');
       assert.ok(width <= 400, `${name} is ${width} px wide`);
       assert.deepEqual(await page.evaluate<string[]>(CUT_OFF), [], name);

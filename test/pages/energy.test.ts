@@ -3,7 +3,7 @@ import type { Locator, Page } from 'playwright-core';
 import { ESTIMATED_HOURS_AGO } from '../practice/demo-past.ts';
 import { BrokenLine } from './broken-line.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, type ReaderOptions, signedIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, type ReaderOptions, settled, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld, ZONE } from './dashboard-world.ts';
 
 const HOUR_MS = 3_600_000;
@@ -120,11 +120,11 @@ describe('The past on the page Energy, in a browser', function () {
     });
     await page.reload();
     await page.waitForSelector('.bp-title');
-    await page.waitForTimeout(500);
+    await settled(page);
     sent.length = 0;
     await page.click('.bp-pick button:has-text("Year")');
     await page.waitForFunction('location.search.includes("year")');
-    await page.waitForTimeout(700);
+    await settled(page);
     const reports = sent.filter((frame) => frame.includes('widget-send'));
     assert.equal(reports.length, 1, reports.join('\n'));
     await page.context().close();
@@ -206,10 +206,9 @@ describe('The past on the page Energy, in a browser', function () {
     assert.match((await detail.textContent()) ?? '', /Fridge: /);
     await detail.locator('button:has-text("Show this day")').click();
     await page.waitForFunction('location.search.includes("period=day")');
-    await page.waitForTimeout(500);
+    await settled(page);
     await show(page, '?period=month&compare=previous');
     await page.waitForSelector('rect[data-bar^=energy].bp-measured');
-    await page.waitForTimeout(700);
     await picture(page, 'dashboard-energy', true);
   });
 
@@ -423,7 +422,7 @@ describe('The past on the page Energy, in a browser', function () {
       const week = `/dashboard/energy?period=week&date=${dayOf(Date.now() - 2 * DAY_MS)}&compare=previous`;
       const { page, complaints } = await signIn('alice', { locale, look, width }, week);
       await page.waitForSelector('rect.bp-measured');
-      await page.waitForTimeout(700);
+      await settled(page);
       const wide = await page.evaluate<number>('document.documentElement.scrollWidth');
       assert.ok(wide <= width, `${wide} px wide`);
       if (locale === 'de-DE') {

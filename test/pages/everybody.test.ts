@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, signedIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, settled, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 const PHONE = { width: 390, height: 844 };
@@ -69,7 +69,7 @@ async function open(page: Page, place: string): Promise<void> {
   await page.click(`.bp-nav a[href="${place}"]`);
   await page.waitForSelector(`.bp-nav a[href="${place}"][aria-current=page]`);
   await page.waitForSelector('.nrdb-ui-widget .bp');
-  await page.waitForTimeout(1_000);
+  await settled(page);
 }
 
 describe('The pages for everybody, in a browser', function () {
