@@ -361,6 +361,7 @@ export class Listings {
     path: string,
   ): Promise<Asked> {
     if (answer.kind === 'unreachable') return { kind: 'cannot_ask' };
+    if (answer.status === 429) return { kind: 'nas_busy' };
     if (answer.kind === 'bad_answer') {
       return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
     }
@@ -368,7 +369,6 @@ export class Listings {
       this.#deps.tokenRefused(token);
       return { kind: 'token_refused' };
     }
-    if (answer.status === 429) return { kind: 'nas_busy' };
     if (answer.status >= 500) return { kind: 'cannot_ask' };
     if (path === '' || (answer.status !== 403 && answer.status !== 404)) {
       this.#deps.rows.drop(user.id, path);

@@ -215,7 +215,7 @@ export class ShareProbe {
 
 function probedOf(answer: NasDownload): Probed {
   if (answer.kind === 'unreachable') return { kind: 'cannot_ask' };
-  if (answer.kind === 'bad_answer') {
+  if (answer.kind === 'bad_answer' && answer.status !== 429) {
     return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
   }
   if (answer.kind === 'stream') {

@@ -363,7 +363,7 @@ class KeptAnswers implements PassHook {
         learnDevice(device, userId);
         return undefined;
       }
-      const isUnable = result.kind !== 'answered' || result.status >= 500;
+      const isUnable = result.kind !== 'answered' || result.status >= 500 || result.status === 429;
       return isUnable && known !== null ? plainAnswer(known) : undefined;
     };
     return { kind: 'go', auto: true, readsAnswer: true, after };

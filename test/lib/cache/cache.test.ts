@@ -461,6 +461,7 @@ describe('Cache', function () {
         [{ kind: 'refused', status: 429 }, 'nas_busy'],
         [{ kind: 'refused', status: 503 }, 'unreachable'],
         [{ kind: 'bad_answer', status: 200 }, 'nas_bad_answer'],
+        [{ kind: 'bad_answer', status: 429 }, 'nas_busy'],
         [{ kind: 'unreachable', cause: new Error('gone') }, 'unreachable'],
       ];
       for (const [answer, expected] of table) {

@@ -326,6 +326,16 @@ describe('Files', () => {
     assert.equal((await listing(bench.alice, 'alice')).source, 'stored');
   });
 
+  it('knows a busy NAS by the page of its proxy too', async () => {
+    const page = { kind: 'bad_answer', status: 429 } as const;
+    bench.nas.listings.push(page);
+    assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'nas_busy');
+    await names(bench.alice, 'alice');
+    await bench.nextListing();
+    bench.nas.listings.push(page);
+    assert.equal((await listing(bench.alice, 'alice')).source, 'stored');
+  });
+
   it('opens a shared folder to its user for 24 h without the NAS', async () => {
     bench.nas.shares.push({ path: 'alice/docs', isDirectory: true, toUserId: 5 });
     assert.deepEqual(await names(bench.bob, 'alice/docs'), ['b.txt']);

@@ -249,6 +249,18 @@ describe('Answers kept for the sleep', () => {
     assert.equal(await bench.ask(line, BOB, 'must not be asked', desk), 'asleep');
   });
 
+  it('call a desktop registered that was so once, where the NAS cannot say', async () => {
+    const line = 'POST sync/register-desktop';
+    const desk = { device_id: 'desk-1', device_name: 'desk' };
+    await bench.ask(line, ALICE, told({ ...desk, status: 'registered', change_token: null }), desk);
+    for (const failed of [told(undefined, 500), told({}, 429), { kind: 'no_answer' } as const]) {
+      assert.partialDeepStrictEqual(await bench.ask(line, ALICE, failed, desk), {
+        payload: { device_id: 'desk-1', status: 'already_registered' },
+      });
+    }
+    assert.equal(await bench.ask(line, ALICE, told({ detail: 'no' }, 403), desk), 'passed');
+  });
+
   it('tell who may wake the NAS', async () => {
     await bench.ask('GET system/sleep/my-permissions', ALICE, told({ can_wake: true }));
     assert.deepEqual(bench.permissions, [[4, { can_wake: true }]]);

@@ -475,6 +475,19 @@ describe('delivering the queue', () => {
     });
   }
 
+  it('leaves the NAS alone for an hour at most, whatever it asks for', async () => {
+    await house.send('alice', 'a.txt', 'x');
+    let busy = true;
+    const forever = json(429, { detail: 'slow down', retry_after: 1_000_000_000 });
+    house.nas.trouble = (call) => (busy && call.startsWith('init') ? forever : null);
+    await house.deliver();
+    assert.deepEqual(house.states(), ['waiting']);
+    busy = false;
+    await house.clock.advance(3_600_000);
+    await house.flushed();
+    assert.deepEqual(house.states(), ['synced']);
+  });
+
   it('pauses the whole queue when the NAS is full', async () => {
     await house.send('alice', 'a.txt', 'x');
     await house.send('alice', 'b.txt', 'y');

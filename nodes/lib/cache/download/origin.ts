@@ -29,7 +29,7 @@ export type OriginFault =
 export function faultOf(answer: Exclude<NasDownload, { kind: 'stream' }>): OriginFault {
   if (answer.kind === 'unreachable') return { kind: 'unreachable' };
   if (answer.status >= 500) return { kind: 'unreachable' };
-  if (answer.kind === 'bad_answer') return { kind: 'nas_bad_answer' };
+  if (answer.kind === 'bad_answer' && answer.status !== 429) return { kind: 'nas_bad_answer' };
   switch (answer.status) {
     case 401:
       return { kind: 'token_refused' };

@@ -315,6 +315,8 @@ export type Interruption =
       readonly needsFolder?: true;
     };
 
+/** The longest backoff (contract 4). */
+const LONGEST_WAIT_SECONDS = 3_600;
 const MISSING_SPEED = [429, 502, 503, 504];
 const MOST_DETAIL = 200;
 
@@ -346,7 +348,8 @@ function byStatus(status: number, body: unknown): Interruption {
   if (status === 507) return { kind: 'nas_full' };
   if (MISSING_SPEED.includes(status)) {
     const seconds = fieldOf(body, 'retry_after');
-    const retryAfterMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1_000 : null;
+    const isWait = typeof seconds === 'number' && seconds >= 1 && seconds <= LONGEST_WAIT_SECONDS;
+    const retryAfterMs = isWait ? seconds * 1_000 : null;
     return { kind: 'busy', status, retryAfterMs };
   }
   const detail = detailOf(body);
