@@ -26,7 +26,7 @@ import {
   TextAnswer,
 } from '../lib/http/http.ts';
 import { MOST_TEXT_BYTES } from '../lib/kept/kept.ts';
-import { type NasExchange, readNasJson } from '../lib/nas/nas.ts';
+import { failureOfStatus, isCannotAsk, type NasExchange, readNasJson } from '../lib/nas/nas.ts';
 import type { Given } from '../lib/operations/operations.ts';
 import type { Services } from '../lib/services/services.ts';
 
@@ -280,7 +280,8 @@ export async function syncChanges(
   }
   const exchange = await ask(services, message, token, question.body);
   if (exchange.kind === 'failed') return say(asleepAnswer(services.nas.presence.state));
-  if (exchange.status === 401) await services.credentials.refused(token);
+  const isRefused = failureOfStatus(exchange.status)?.kind === 'token_refused';
+  if (isRefused) await services.credentials.refused(token);
   const late = refusalFor(services, caller.user.id) ?? (await refusalOf(services, exchange));
   if (late === null) {
     await passOn(exchange, response, services, (text) => {
@@ -363,11 +364,12 @@ function refusalFor({ nas, upload }: Services, userId: number): Answer | null {
 async function refusalOf(services: Services, exchange: Response): Promise<Answer | null> {
   const { nas, clock } = services;
   const { status, headers } = exchange;
-  if (status === 429) return refuse('nas_busy', { retryAfterSeconds: 60 });
-  if (status === 503) return asleepAnswer(nas.presence.state);
+  const failure = failureOfStatus(status);
+  if (failure?.kind === 'throttled') return refuse('nas_busy', { retryAfterSeconds: 60 });
+  if (failure?.kind === 'unavailable') return asleepAnswer(nas.presence.state);
   const isJson = /^application\/json\b/i.test(headers['content-type'] ?? '');
-  if (!isJson || status >= 500) return refuse('nas_bad_answer');
-  if (status < 400) return null;
+  if (!isJson || isCannotAsk(failure)) return refuse('nas_bad_answer');
+  if (failure === null) return null;
   const told = await readNasJson(exchange, clock);
   if (told.kind !== 'answer') return refuse('nas_bad_answer');
   return nasRefusal(status, told.body, 'bad_token');

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Log } from '../log/log.ts';
-import type { NasApi, NasClient, NasJson, NasPresence } from '../nas/nas.ts';
+import {
+  failureOf,
+  goodBodyOf,
+  isCannotAsk,
+  isGood,
+  type NasApi,
+  type NasClient,
+  type NasFailure,
+  type NasJson,
+  type NasPresence,
+} from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
@@ -394,7 +404,7 @@ class Profile {
     if (mayAsk(presence.state)) {
       const token = caller.nasToken ?? (await storedTokenOf(user.id));
       const answer = token === null ? null : await this.#tell(user.id, token);
-      if (answer?.kind === 'answer' && answer.status < 300) {
+      if (answer !== null && isGood(answer)) {
         return { kind: 'passed', status: answer.status, body: answer.body, user };
       }
     }
@@ -414,7 +424,7 @@ class Profile {
   async #tell(userId: number, token: string): Promise<NasJson> {
     const { nas, book } = this.#deps;
     const answer = await nas.logout(token);
-    if (answer.kind === 'answer' && answer.status < 300) book.users.settleLogout(userId);
+    if (isGood(answer)) book.users.settleLogout(userId);
     return answer;
   }
 
@@ -425,27 +435,24 @@ class Profile {
   #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
     const { book } = this.#deps;
     if (answer.kind === 'unreachable') return this.#kept(caller);
-    const { status } = answer;
-    const unable = answer.kind === 'bad_answer' || status === 429 || status >= 500;
-    if (unable) return this.#unable(answer, caller);
-    const { body } = answer;
-    if (status === 401) {
+    const failure = failureOf(answer);
+    if (answer.kind === 'bad_answer' || isCannotAsk(failure)) return this.#unable(failure, caller);
+    if (failure?.kind === 'token_refused') {
       book.refuse(token);
-      if (saysInactive(body)) book.deactivate(caller.user.id);
+      if (saysInactive(failure)) book.deactivate(caller.user.id);
     }
-    const told = status === 200 ? readNasUser(body) : null;
+    const told = readNasUser(goodBodyOf(answer));
     if (told?.id === caller.user.id && book.learnMe(told, token) === null) {
       return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
     }
-    return { kind: 'passed', status, body, user: caller.user };
+    return { kind: 'passed', status: answer.status, body: answer.body, user: caller.user };
   }
 
-  #unable(answer: Exclude<NasJson, { kind: 'unreachable' }>, caller: Caller): SignInOutcome {
+  #unable(failure: NasFailure | null, caller: Caller): SignInOutcome {
     const kept = this.#deps.piSignIn.me(caller.user.id);
     if (kept !== null) return { kind: 'issued', body: kept, user: caller.user };
-    if (answer.status !== 429) return refused('nas_bad_answer');
-    const body = answer.kind === 'answer' ? answer.body : null;
-    return refused('nas_busy', { retryAfterSeconds: retryAfterOf(body) });
+    if (failure?.kind !== 'throttled') return refused('nas_bad_answer');
+    return refused('nas_busy', { retryAfterSeconds: retryAfterOf(failure) });
   }
 
   #kept(caller: Caller): SignInOutcome {
@@ -531,8 +538,7 @@ class BackgroundLearning {
   }
 
   #bodyOf(answer: NasJson, token: string): unknown {
-    if (answer.kind !== 'answer') return null;
-    if (answer.status === 401) this.#deps.book.refuse(token);
-    return answer.status === 200 ? answer.body : null;
+    if (failureOf(answer)?.kind === 'token_refused') this.#deps.book.refuse(token);
+    return goodBodyOf(answer);
   }
 }

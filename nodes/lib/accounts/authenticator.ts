@@ -3,7 +3,16 @@ import passport from 'passport';
 import { Strategy as JwtStrategy } from 'passport-jwt';
 import { Strategy } from 'passport-strategy';
 import { LruMap } from '../limits/limits.ts';
-import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
+import {
+  failureOf,
+  goodBodyOf,
+  isCannotAsk,
+  isSignInRefused,
+  type NasClient,
+  type NasJson,
+  type NasPresence,
+  type NasRefusal,
+} from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { AuthVerdict, Caller, User } from './caller.ts';
@@ -283,7 +292,8 @@ export class NasVerdicts {
     const { nas, presence } = this.#deps;
     if (!mayAsk(presence.state)) return;
     const answer = await nas.preflight(token, { auto: true });
-    if (answer.kind === 'answer' && answer.status === 401) this.#end(token, form, answer.body);
+    const failure = failureOf(answer);
+    if (failure?.kind === 'token_refused') this.#end(token, form, failure);
   }
 
   #formOf(token: string): ReadToken | null {
@@ -360,29 +370,29 @@ export class NasVerdicts {
     budget.made();
     const answer = await nas.preflight(token, { auto: true });
     const { reachable, awake } = presence.state;
-    const shut = answer.kind === 'answer' && answer.status === 503 && reachable && !awake;
+    const isShut = answer.kind === 'answer' && failureOf(answer)?.kind === 'unavailable';
     // Some sync routes answer 503 to `auto` in soft sleep; a plain preflight was measured to be
     // answered then, and to wake nothing.
-    return shut ? nas.preflight(token) : answer;
+    return isShut && reachable && !awake ? nas.preflight(token) : answer;
   }
 
   #read(answer: NasJson, token: string, form: Form): Asked | 'good' {
+    const failure = failureOf(answer);
     // A NAS that is asked too often says nothing of the token: what is kept counts (contract 2).
-    if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) {
+    if (answer.kind !== 'answer' || isCannotAsk(failure)) {
       this.#silentUntilMs = this.#deps.clock.monotonicMs() + SILENCE_MS;
       return { kind: 'silent' };
     }
-    const { status, body } = answer;
-    if (status >= 200 && status < 300) return 'good';
-    if (status === 401 || status === 403) this.#end(token, form, body);
+    if (failure === null) return 'good';
+    if (isSignInRefused(failure)) this.#end(token, form, failure);
     return REFUSED;
   }
 
-  #end(token: string, form: Form, body: unknown): void {
+  #end(token: string, form: Form, failure: NasRefusal): void {
     const { book } = this.#deps;
     const kept = book.verdicts.find(hashToken(token));
     book.refuse(token);
-    if (!saysInactive(body)) return;
+    if (!saysInactive(failure)) return;
     // The NAS says so only after it has found the signature good, so the claim can be believed.
     const userId = kept?.userId ?? (form.kind === 'jwt' ? form.claims.userId : null);
     if (userId !== null && book.users.find(userId) !== null) book.deactivate(userId);
@@ -426,11 +436,11 @@ export class NasVerdicts {
     const { book, nas, budget } = this.#deps;
     budget.made();
     const answer = await nas.me(token, { auto: true });
-    const told =
-      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    const told = readNasUser(goodBodyOf(answer));
     if (told !== null) return book.learnMe(told, token);
-    if (answer.kind !== 'answer' || answer.status !== 401) return 'silent';
-    this.#end(token, form, answer.body);
+    const failure = failureOf(answer);
+    if (failure?.kind !== 'token_refused') return 'silent';
+    this.#end(token, form, failure);
     return null;
   }
 }

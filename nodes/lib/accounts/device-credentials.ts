@@ -1,4 +1,4 @@
-import type { NasApi, NasClient, NasJson } from '../nas/nas.ts';
+import { failureOf, goodBodyOf, type NasApi, type NasClient, type NasJson } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { CredentialRow } from './credential-rows.ts';
@@ -124,8 +124,7 @@ export class DeviceCredentials {
       rows.setState(row.id, 'revoked', fault.detail);
       return null;
     }
-    if (answer.kind !== 'answer' || answer.status >= 300) return this.#later(row);
-    const token = readSignIn(answer.body)?.accessToken ?? '';
+    const token = readSignIn(goodBodyOf(answer))?.accessToken ?? '';
     const form = readTokenForm(token);
     if (form.kind !== 'jwt') return this.#later(row);
     if (form.claims.userId === row.userId) {
@@ -199,16 +198,11 @@ export class DeviceCalls {
 
   /** @returns null when the NAS cannot say; an admin sees everybody's */
   async list(token: string): Promise<readonly NasDevice[] | null> {
-    const answer = await this.#nas.call({
-      method: 'GET',
-      path: '/api/mobile/devices',
-      token,
-      auto: true,
-    });
-    if (answer.kind !== 'answer' || answer.status !== 200 || !Array.isArray(answer.body)) {
-      return null;
-    }
-    return (answer.body as readonly unknown[]).flatMap((raw) => {
+    const told = goodBodyOf(
+      await this.#nas.call({ method: 'GET', path: '/api/mobile/devices', token, auto: true }),
+    );
+    if (!Array.isArray(told)) return null;
+    return (told as readonly unknown[]).flatMap((raw) => {
       const device = toDevice(raw);
       return device === null ? [] : [device];
     });
@@ -245,15 +239,17 @@ export class DeviceCalls {
         tokenValidityDays: VALIDITY_DAYS,
       },
     });
-    return answer.kind === 'answer' && answer.status < 300 ? readRegistered(answer.body) : null;
+    return readRegistered(goodBodyOf(answer));
   }
 
   /** @returns whether it is off the list; one that was not on it is */
   async remove(token: string, deviceId: string): Promise<boolean> {
     const path = `/api/mobile/devices/${encodeURIComponent(deviceId)}`;
     const answered = await this.#nas.call({ method: 'DELETE', path, token, auto: true });
+    const failure = failureOf(answered);
     // An empty answer is none of JSON, and says so too.
-    return answered.kind !== 'unreachable' && (answered.status < 300 || answered.status === 404);
+    const isEmpty = failure?.kind === 'bad_answer' && failure.status < 300;
+    return failure === null || isEmpty || failure.kind === 'not_found';
   }
 }
 
@@ -295,10 +291,9 @@ export type Whose =
 /** Asks the NAS whose a token is; never wakes it. */
 export async function whoseToken(nas: Pick<NasClient, 'me'>, token: string): Promise<Whose> {
   const answer = await nas.me(token, { auto: true });
-  if (answer.kind !== 'answer') return { kind: 'silent' };
   const fault = refusalIn(answer);
   if (fault !== null) return fault;
-  const user = answer.status === 200 ? readNasUser(answer.body) : null;
+  const user = readNasUser(goodBodyOf(answer));
   if (user === null) return { kind: 'silent' };
   if (!user.isActive) return { kind: 'inactive' };
   return { kind: 'user', id: user.id, username: user.username };
@@ -306,8 +301,8 @@ export async function whoseToken(nas: Pick<NasClient, 'me'>, token: string): Pro
 
 /** What a 401 means for the credential it answers; null for any other answer. */
 function refusalIn(answer: NasJson): Extract<Whose, { kind: 'refused' | 'inactive' }> | null {
-  if (answer.kind !== 'answer' || answer.status !== 401) return null;
-  if (saysInactive(answer.body)) return { kind: 'inactive' };
-  const said = isRecord(answer.body) ? answer.body['detail'] : null;
-  return { kind: 'refused', detail: typeof said === 'string' ? said.slice(0, 200) : 'Refused.' };
+  const failure = failureOf(answer);
+  if (failure?.kind !== 'token_refused') return null;
+  if (saysInactive(failure)) return { kind: 'inactive' };
+  return { kind: 'refused', detail: failure.detail?.slice(0, 200) ?? 'Refused.' };
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { NasState } from '../nas/nas.ts';
+import type { NasRefusal, NasState } from '../nas/nas.ts';
 
 /** A user as login, refresh and me of the NAS tell them. */
 export interface NasUser {
@@ -66,15 +66,13 @@ export function pendingTokenOf(body: unknown): string | null {
 }
 
 /** Whether a 401 says that the account itself is switched off (two of the NAS's four texts). */
-export function saysInactive(body: unknown): boolean {
-  const detail = isRecord(body) ? body['detail'] : undefined;
-  return typeof detail === 'string' && /\binactive$/i.test(detail);
+export function saysInactive({ detail }: NasRefusal): boolean {
+  return /\binactive$/i.test(detail ?? '');
 }
 
 /** How long the NAS's own limiter wants one to wait, in seconds. */
-export function retryAfterOf(body: unknown): number {
-  const seconds = isRecord(body) ? body['retry_after'] : undefined;
-  return typeof seconds === 'number' && seconds >= 1 && seconds <= 3_600 ? seconds : 60;
+export function retryAfterOf({ retryAfterMs }: NasRefusal): number {
+  return (retryAfterMs ?? 60_000) / 1_000;
 }
 
 /**

@@ -1,5 +1,14 @@
 import { LruMap, RateLimiter } from '../limits/limits.ts';
-import type { NasApi, NasClient, NasPresence } from '../nas/nas.ts';
+import {
+  failureOf,
+  goodBodyOf,
+  isCannotAsk,
+  isGood,
+  type NasApi,
+  type NasClient,
+  type NasFailure,
+  type NasPresence,
+} from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import {
@@ -57,8 +66,9 @@ const OVER: DesktopStanding = { kind: 'over' };
 const UNSURE: DesktopStanding = { kind: 'unsure' };
 
 /** The NAS's exact words for a refresh token that it never stored (measured on 1.38). */
-export function saysRevoked(status: number, body: unknown): boolean {
-  return status === 401 && isRecord(body) && body['detail'] === 'Refresh token has been revoked';
+export function saysRevoked(failure: NasFailure): boolean {
+  const isOver = failure.kind === 'token_refused';
+  return isOver && failure.detail === 'Refresh token has been revoked';
 }
 
 /**
@@ -152,13 +162,12 @@ export class PairedDesktops {
   async #askWhose(userId: number, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
     const { nas, book, stored, clock } = this.#deps;
     const answer = await nas.me(token, { auto: true });
-    if (answer.kind !== 'answer') return 'unsure';
-    if (answer.status === 401) {
+    if (failureOf(answer)?.kind === 'token_refused') {
       await stored.refused(token);
       this.credentialEnded(userId);
       return 'over';
     }
-    const told = answer.status === 200 ? readNasUser(answer.body) : null;
+    const told = readNasUser(goodBodyOf(answer));
     if (told?.id !== userId) return 'unsure';
     if (!told.isActive) return 'over';
     book.lookAtDesktops(told);
@@ -171,21 +180,19 @@ export class PairedDesktops {
     const { api, book, stored, time } = this.#deps;
     const path = `/api/sync/status/${encodeURIComponent(row.deviceId)}`;
     const answer = await api.call({ method: 'GET', path, token, auto: true });
-    if (answer.kind !== 'answer') return 'unsure';
-    switch (answer.status) {
-      case 200:
-        book.desktops.listed(row.refreshHash, time.nowMs());
-        return 'confirmed';
-      case 404:
-        book.endDesktop(row, 'not_listed');
-        return 'over';
-      case 401:
-        await stored.refused(token);
-        this.credentialEnded(row.userId);
-        return 'over';
-      default:
-        return 'unsure';
+    if (isGood(answer)) {
+      book.desktops.listed(row.refreshHash, time.nowMs());
+      return 'confirmed';
     }
+    const failure = failureOf(answer)?.kind;
+    if (failure === 'not_found') {
+      book.endDesktop(row, 'not_listed');
+      return 'over';
+    }
+    if (failure !== 'token_refused') return 'unsure';
+    await stored.refused(token);
+    this.credentialEnded(row.userId);
+    return 'over';
   }
 }
 
@@ -218,7 +225,13 @@ const POLLS = 12;
 const CODES_KEPT = 1_000;
 
 type Said =
-  | { readonly kind: 'said'; readonly status: number; readonly body: unknown }
+  /** `told`: undefined unless the NAS did it. */
+  | {
+      readonly kind: 'said';
+      readonly status: number;
+      readonly body: unknown;
+      readonly told: unknown;
+    }
   | { readonly kind: 'no'; readonly refusal: SignInRefusal };
 
 /**
@@ -244,12 +257,12 @@ export class Pairing {
   async register(body: unknown, address: string): Promise<SignInOutcome> {
     const said = await this.#ask('/api/mobile/register', body, this.#registrations, address);
     if (said.kind === 'no') return said.refusal;
-    const { status, body: told } = said;
-    const learnt = status < 300 ? this.#deps.book.learnSignIn(told) : null;
-    if (learnt?.kind === 'inactive') {
+    const { status, told } = said;
+    const learnt = this.#deps.book.learnSignIn(told);
+    if (learnt.kind === 'inactive') {
       return refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
     }
-    if (learnt?.kind !== 'user') return { kind: 'passed', status, body: told, user: null };
+    if (learnt.kind !== 'user') return { kind: 'passed', status, body: said.body, user: null };
     const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
     const { book, time, onConfirmed, onNews } = this.#deps;
     if (typeof device['id'] === 'string') {
@@ -265,23 +278,23 @@ export class Pairing {
   async deviceCode(body: unknown, address: string): Promise<SignInOutcome> {
     const said = await this.#ask('/api/desktop-pairing/device-code', body, this.#codes, address);
     if (said.kind === 'no') return said.refusal;
-    const { status, body: told } = said;
+    const { status, told } = said;
     const code = isRecord(told) ? told['device_code'] : undefined;
     const { device_id: deviceId, device_name: name } = isRecord(body) ? body : {};
-    if (status < 300 && typeof code === 'string' && typeof deviceId === 'string') {
+    if (typeof code === 'string' && typeof deviceId === 'string') {
       const deviceName = typeof name === 'string' ? name.slice(0, 100) : deviceId;
       this.#asking.set(keyOf(code), { deviceId, deviceName });
     }
-    return { kind: 'passed', status, body: told, user: null };
+    return { kind: 'passed', status, body: said.body, user: null };
   }
 
   /** `POST /api/desktop-pairing/poll`. */
   async poll(body: unknown, address: string): Promise<SignInOutcome> {
     const said = await this.#ask('/api/desktop-pairing/poll', body, this.#polls, address);
     if (said.kind === 'no') return said.refusal;
-    const { status, body: told } = said;
-    const passed = { kind: 'passed', status, body: told, user: null } as const;
-    const isApproved = status < 300 && isRecord(told) && told['status'] === 'approved';
+    const { status, told } = said;
+    const passed = { kind: 'passed', status, body: said.body, user: null } as const;
+    const isApproved = isRecord(told) && told['status'] === 'approved';
     const learnt = isApproved ? this.#deps.book.learnSignIn(told) : null;
     if (learnt?.kind !== 'user') return passed;
     const code = isRecord(body) ? body['device_code'] : undefined;
@@ -304,9 +317,7 @@ export class Pairing {
     { deviceId, deviceName }: Asking,
   ): Promise<void> {
     const { nas, book, time, desktops } = this.#deps;
-    const answer = await nas.me(token, { auto: true });
-    const told =
-      answer.kind === 'answer' && answer.status === 200 ? readNasUser(answer.body) : null;
+    const told = readNasUser(goodBodyOf(await nas.me(token, { auto: true })));
     book.devices.learn(deviceId, user.id, time.nowMs());
     if (told?.id !== user.id || book.learnMe(told, token) === null) return;
     desktops.paired({
@@ -330,13 +341,13 @@ export class Pairing {
     // Anybody may ask, and nobody who is not signed in keeps the NAS awake.
     const answer = await api.call({ method: 'POST', path, body, auto: true });
     if (answer.kind === 'unreachable') return no(refused(silentCode(presence.state)));
-    const { status } = answer;
-    if (status === 429 || (answer.kind === 'bad_answer' && status === 503)) {
-      const told = answer.kind === 'answer' ? answer.body : null;
-      return no(refused('nas_busy', { retryAfterSeconds: retryAfterOf(told) }));
+    const failure = failureOf(answer);
+    const isPage = answer.kind === 'bad_answer';
+    if (failure?.kind === 'throttled' || (isPage && failure?.kind === 'unavailable')) {
+      return no(refused('nas_busy', { retryAfterSeconds: retryAfterOf(failure) }));
     }
-    if (answer.kind === 'bad_answer' || status >= 500) return no(refused('nas_bad_answer'));
-    return { kind: 'said', status, body: answer.body };
+    if (isPage || isCannotAsk(failure)) return no(refused('nas_bad_answer'));
+    return { ...answer, kind: 'said', told: goodBodyOf(answer) };
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Log, quoted } from '../log/log.ts';
-import type { NasClient, NasPresence } from '../nas/nas.ts';
+import { failureOf, goodBodyOf, type NasClient, type NasPresence } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import { type PersonOutcome, refused, type User } from './caller.ts';
@@ -264,12 +264,12 @@ export class RoleRecheck {
   async #ask(userId: number, token: string): Promise<void> {
     const { nas, book } = this.#deps;
     const answer = await nas.me(token, { auto: true });
-    if (answer.kind !== 'answer' || answer.status >= 500 || answer.status === 429) return;
-    if (answer.status === 401) {
+    const failure = failureOf(answer);
+    if (failure?.kind === 'token_refused') {
       book.refuse(token);
-      if (saysInactive(answer.body)) book.deactivate(userId);
+      if (saysInactive(failure)) book.deactivate(userId);
     }
-    const told = answer.status === 200 ? readNasUser(answer.body) : null;
+    const told = readNasUser(goodBodyOf(answer));
     if (told?.id !== userId) return;
     book.learnMe(told, token);
     this.note(userId);

@@ -1,7 +1,16 @@
 import { type Leave, LruMap, RateLimiter } from '../limits/limits.ts';
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { type Log, quoted } from '../log/log.ts';
-import type { NasClient, NasJson, NasPresence } from '../nas/nas.ts';
+import {
+  failureOf,
+  failureOfStatus,
+  isCannotAsk,
+  isSignInRefused,
+  type NasClient,
+  type NasFailure,
+  type NasJson,
+  type NasPresence,
+} from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import {
@@ -168,15 +177,15 @@ export class SignIn {
     const share = shares.logins.take(given.address, claimant);
     if (share.kind === 'wait') return this.#known(weighed) ?? shareUsedUp(share);
     const checked = await this.#learn(weighed, await nas.login(given.username, given.password));
-    const wasRight = checked.kind === 'by_nas' && checked.status < 300;
-    if (claimant === 'stranger' && wasRight) shares.logins.wasRight(given.address);
+    if (claimant === 'stranger' && isTaken(checked)) shares.logins.wasRight(given.address);
     return checked;
   }
 
   async #learn(given: Weighed, answer: NasJson): Promise<Checked> {
     const { book } = this.#deps;
     if (answer.kind === 'unreachable') return this.#byVerifier(given);
-    if (answer.status === 429) return this.#known(given) ?? this.#read(answer);
+    const failure = failureOf(answer);
+    if (failure?.kind === 'throttled') return this.#known(given) ?? this.#read(answer);
     const checked = this.#read(answer);
     if (checked.kind !== 'by_nas') return checked;
     const pendingToken = pendingTokenOf(checked.body);
@@ -185,7 +194,7 @@ export class SignIn {
     } else if (pendingToken !== null) {
       this.#pending.set(keyOfPending(pendingToken), true);
       book.dropVerifierOf(given.username);
-    } else if (isRefusal(answer) && (await this.#matches(given))) {
+    } else if (isSignInRefused(failure) && (await this.#matches(given))) {
       book.dropVerifierOf(given.username);
     }
     return checked;
@@ -200,13 +209,13 @@ export class SignIn {
 
   /** Reads a NAS that answered something. */
   #read(answer: Exclude<NasJson, { kind: 'unreachable' }>): CheckedByNas {
-    if (answer.status === 429) {
-      const body = answer.kind === 'answer' ? answer.body : null;
-      return refused('nas_busy', { retryAfterSeconds: retryAfterOf(body) });
+    const failure = failureOf(answer);
+    if (failure?.kind === 'throttled') {
+      return refused('nas_busy', { retryAfterSeconds: retryAfterOf(failure) });
     }
-    if (answer.kind === 'bad_answer' || answer.status >= 500) return refused('nas_bad_answer');
+    if (answer.kind === 'bad_answer' || isCannotAsk(failure)) return refused('nas_bad_answer');
     const { status, body } = answer;
-    if (status >= 300) return { kind: 'by_nas', status, body, user: null };
+    if (failure !== null) return { kind: 'by_nas', status, body, user: null };
     const learnt = this.#deps.book.learnSignIn(body);
     if (learnt.kind === 'inactive') return INACTIVE;
     if (learnt.kind !== 'user') return { kind: 'by_nas', status, body, user: null };
@@ -261,13 +270,13 @@ function claimantOf({ isKnown, match, row }: Weighed): Claimant {
   return isKnown && match === 'none_kept' && row !== null ? 'known' : 'stranger';
 }
 
-function isRefusal(answer: NasJson): boolean {
-  return answer.kind === 'answer' && (answer.status === 401 || answer.status === 403);
+/** The NAS itself took what it was given, be it that it wants a second factor too. */
+function isTaken(checked: Checked): boolean {
+  return checked.kind === 'by_nas' && failureOfStatus(checked.status) === null;
 }
 
 function letsIn(checked: Checked): boolean {
-  if (checked.kind === 'by_verifier') return true;
-  return checked.kind === 'by_nas' && checked.status < 300;
+  return checked.kind === 'by_verifier' || isTaken(checked);
 }
 
 function tooMany(leave: Extract<Leave, { kind: 'wait' }>): SignInRefusal {
@@ -339,10 +348,9 @@ export class RefusedSignIns {
 /** A word of the API's for what went wrong; null where nothing did, as when a code is wanted next. */
 function whyRefused(ended: Ended): string | null {
   if (ended.kind === 'refused') return ended.code;
-  if (ended.kind === 'by_verifier' || ended.status < 400) return null;
-  return ended.status === 401 || ended.status === 403
-    ? 'bad_credentials'
-    : `the NAS said ${ended.status}`;
+  const failure = ended.kind === 'by_verifier' ? null : failureOfStatus(ended.status);
+  if (failure === null) return null;
+  return isSignInRefused(failure) ? 'bad_credentials' : `the NAS said ${failure.status}`;
 }
 
 export interface PersonTry {
@@ -382,8 +390,8 @@ export class PersonSignIn {
       return read(await this.#signIn.secondFactor({ pendingToken, code, address: given.address }));
     }
     // The digits may belong to the password itself.
-    const wrong = checked.kind === 'by_nas' && checked.status >= 300;
-    if (wrong) return read(await this.#signIn.password(given));
+    if (checked.kind === 'by_nas' && !isTaken(checked))
+      return read(await this.#signIn.password(given));
     return checked.kind === 'refused' ? checked : refused('bad_credentials');
   }
 }
@@ -581,20 +589,12 @@ export class Refresh {
     const claimant = book.refreshTokens.find(hash) === null ? 'stranger' : 'known';
     if (shares.refreshes.take(address, claimant).kind === 'wait') return KEEP_TOKENS;
     const answer = await nas.refresh(refreshToken);
-    if (answer.kind === 'unreachable') {
-      // Gone goes on as asleep; merely slow is a NAS whose answer may still matter.
-      const gone = !presence.state.reachable && !isTimeout(answer.cause);
-      return gone ? this.#asleep(hash) : KEEP_TOKENS;
-    }
-    const { status } = answer;
-    if (answer.kind === 'bad_answer' || status === 429 || status >= 500) return KEEP_TOKENS;
-    if (status >= 300) return await this.#refused(status, answer.body, hash);
-    return this.#passGood(status, answer.body, refreshToken);
-  }
-
-  async #refused(status: number, body: unknown, hash: Buffer): Promise<SignInOutcome> {
-    const forDesktop = saysRevoked(status, body) ? await this.#forDesktop(hash) : null;
-    return forDesktop ?? this.#passRefusal(status, body, hash);
+    const failure = failureOf(answer);
+    if (isGone(failure) && !presence.state.reachable) return this.#asleep(hash);
+    if (answer.kind !== 'answer' || isCannotAsk(failure)) return KEEP_TOKENS;
+    const { status, body } = answer;
+    if (failure === null) return this.#passGood(status, body, refreshToken);
+    return (await this.#refused(failure, hash)) ?? { kind: 'passed', status, body, user: null };
   }
 
   /** A desktop's own, where it may go on; null for what is refused as the NAS says. */
@@ -613,14 +613,15 @@ export class Refresh {
     }
   }
 
-  #passRefusal(status: number, body: unknown, hash: Buffer): SignInOutcome {
+  /** @returns what a desktop that may go on gets instead; null: the refusal is passed */
+  async #refused(failure: NasFailure, hash: Buffer): Promise<SignInOutcome | null> {
     const { book } = this.#deps;
-    if (status === 401 || status === 403) {
-      const row = book.refreshTokens.find(hash);
-      book.refuseRefresh(hash);
-      if (row !== null && saysInactive(body)) book.deactivate(row.userId);
-    }
-    return { kind: 'passed', status, body, user: null };
+    const forDesktop = saysRevoked(failure) ? await this.#forDesktop(hash) : null;
+    if (forDesktop !== null || !isSignInRefused(failure)) return forDesktop;
+    const row = book.refreshTokens.find(hash);
+    book.refuseRefresh(hash);
+    if (row !== null && saysInactive(failure)) book.deactivate(row.userId);
+    return null;
   }
 
   #passGood(status: number, body: unknown, refreshToken: string): SignInOutcome {
@@ -646,8 +647,10 @@ export class Refresh {
   }
 }
 
-function isTimeout(cause: Error): boolean {
-  return 'code' in cause && cause.code === 'timeout';
+/** Gone goes on as asleep; merely slow is a NAS whose answer may still matter. */
+function isGone(failure: NasFailure | null): boolean {
+  if (failure?.kind !== 'unreachable') return false;
+  return !('code' in failure.cause) || failure.cause.code !== 'timeout';
 }
 
 /** The Pi's own answers in the NAS's shapes, for while it sleeps. */

@@ -11,9 +11,17 @@ import {
 import { asleepAnswer, nasRefusal } from '../guard/fault-answers.ts';
 import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import { encodeNasPath } from '../nas/http-nas-client.ts';
+import { failureOf, goodBodyOf, isCannotAsk } from '../nas/nas.ts';
 import type { NasApi, NasJson } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
-import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
+import {
+  fateOf,
+  type PassBefore,
+  type PassHook,
+  type PassRequest,
+  type PassResult,
+  toldIn,
+} from '../pass/pass-hook.ts';
 import { parseNewPath } from '../upload/upload.ts';
 import type { ChangedBy, Changes } from './changes.ts';
 
@@ -133,15 +141,15 @@ export class PassedChanges implements PassHook {
     result: PassResult,
   ): Promise<void> {
     const { changes, tokenOf } = this.#deps;
-    if (result.kind === 'not_sent') return;
-    const isSure = result.kind === 'answered' && result.status < 500;
-    if (isSure && result.status >= 400) return;
+    const fate = fateOf(result);
+    if (fate === 'not_sent' || fate === 'refused') return;
+    const isSure = fate === 'done';
     const token = isSure ? null : await tokenOf(caller);
     for (const change of wanted) {
       if (isSure) await changes.happened(change, by);
       else await changes.inDoubt(change, by, token ?? '');
     }
-    const to = isSure ? pathIn(result.body, 'new_path') : null;
+    const to = pathIn(toldIn(result), 'new_path');
     if (to !== null) await changes.happened({ kind: 'unknown', path: to }, by);
   }
 
@@ -165,7 +173,7 @@ export class PassedChanges implements PassHook {
       if (said.kind !== 'unreachable') {
         const body = said.kind === 'answer' ? said.body : undefined;
         result = { kind: 'answered', status: said.status, body };
-        if (said.status === 401) await this.#deps.refused(token);
+        if (failureOf(said)?.kind === 'token_refused') await this.#deps.refused(token);
       }
       return instead(this.#answerOf(said));
     } finally {
@@ -175,10 +183,11 @@ export class PassedChanges implements PassHook {
 
   #answerOf(said: NasJson): Answer {
     if (said.kind === 'unreachable') return asleepAnswer(this.#deps.presence.state);
-    if (said.status === 429) return refuse('nas_busy', { retryAfterSeconds: 60 });
-    if (said.kind === 'bad_answer' || said.status >= 500) return refuse('nas_bad_answer');
+    const failure = failureOf(said);
+    if (failure?.kind === 'throttled') return refuse('nas_busy', { retryAfterSeconds: 60 });
+    if (said.kind === 'bad_answer' || isCannotAsk(failure)) return refuse('nas_bad_answer');
     const { status, body } = said;
-    return status < 400 ? plainAnswer(body, status) : nasRefusal(status, body, 'bad_token');
+    return failure === null ? plainAnswer(body, status) : nasRefusal(status, body, 'bad_token');
   }
 
   async #other(request: PassRequest, wish: OtherWish): Promise<PassBefore> {
@@ -193,8 +202,8 @@ export class PassedChanges implements PassHook {
         ? files.pathOfId(user, wish.fileId)
         : null;
     const after = async (result: PassResult): Promise<undefined> => {
-      if (result.kind === 'not_sent') return;
-      if (result.kind === 'answered' && result.status >= 400 && result.status < 500) return;
+      const fate = fateOf(result);
+      if (fate === 'not_sent' || fate === 'refused') return;
       const body = result.kind === 'answered' ? result.body : undefined;
       const told = pathIn(body, 'file_path') ?? this.#pathById(caller, body) ?? known;
       const kind = wish.kind === 'restore' ? 'unknown' : 'shares';
@@ -213,8 +222,9 @@ export class PassedChanges implements PassHook {
     const token = await this.#deps.tokenOf(caller);
     if (token === null) return null;
     const said = await this.#deps.nas.call({ method: 'GET', path: SHARES, token, auto: true });
-    if (said.kind !== 'answer' || !Array.isArray(said.body)) return null;
-    const share: unknown = said.body.find((one: unknown) => String(fieldOf(one, 'id')) === shareId);
+    const told = goodBodyOf(said);
+    if (!Array.isArray(told)) return null;
+    const share: unknown = told.find((one: unknown) => String(fieldOf(one, 'id')) === shareId);
     return pathIn(share, 'file_path');
   }
 }

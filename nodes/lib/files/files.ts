@@ -40,6 +40,7 @@ export type {
   NasFault,
   RelistOutcome,
 } from './outcomes.ts';
+export { readFaultOf } from './outcomes.ts';
 export type { PendingUpload, PendingUploads, Span } from './queued-change.ts';
 export { SHARED_WITH_ME } from './nas-path.ts';
 export { pathNow, type QueuedChange } from './queued-change.ts';

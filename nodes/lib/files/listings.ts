@@ -1,10 +1,12 @@
 import type { User } from '../accounts/caller.ts';
+import { failureOf } from '../nas/nas.ts';
 import type { NasClient, NasFileItem, NasListing } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
 import type { RefusalRows } from './grant-rows.ts';
 import type { ListingRow, ListingRows } from './listing-rows.ts';
 import { isWithin, nameOf, parentOf, SHARED_FOLDER, SHARED_WITH_ME } from './nas-path.ts';
+import { type ReadFault, readFaultOf } from './outcomes.ts';
 import { Recent, type ShareGrants } from './share-grants.ts';
 import { listedItem, type ListedItem } from './stored-item.ts';
 
@@ -20,13 +22,9 @@ const MOST_FOLDERS = 2_000;
 export type Asked =
   /** `row` is null for an empty answer that no parent folder confirms, which is not stored. */
   | { readonly kind: 'listed'; readonly row: ListingRow | null }
-  | { readonly kind: 'not_found' }
-  | { readonly kind: 'token_refused' }
-  | { readonly kind: 'nas_busy' }
-  | { readonly kind: 'nas_bad_answer' }
   /** The NAS lists nothing at all any more; what is kept stays. */
   | { readonly kind: 'storage_missing' }
-  | { readonly kind: 'cannot_ask' };
+  | ReadFault;
 
 export interface AskOptions {
   /** The caller wants the NAS to stay in its soft sleep. */
@@ -360,23 +358,17 @@ export class Listings {
     token: string,
     path: string,
   ): Promise<Asked> {
-    if (answer.kind === 'unreachable') return { kind: 'cannot_ask' };
-    if (answer.status === 429) return { kind: 'nas_busy' };
-    if (answer.kind === 'bad_answer') {
-      return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
-    }
-    if (answer.status === 401) {
-      this.#deps.tokenRefused(token);
-      return { kind: 'token_refused' };
-    }
-    if (answer.status >= 500) return { kind: 'cannot_ask' };
-    if (path === '' || (answer.status !== 403 && answer.status !== 404)) {
+    const failure = failureOf(answer);
+    const fault = readFaultOf(failure);
+    if (fault.kind === 'token_refused') this.#deps.tokenRefused(token);
+    if (fault.kind !== 'not_found') return fault;
+    if (path === '' || failure.kind === 'refused') {
       this.#deps.rows.drop(user.id, path);
-      return { kind: 'not_found' };
+    } else {
+      this.#deps.refusals.add(user.id, path);
+      await this.#deps.grants.refused(user, token, path);
     }
-    this.#deps.refusals.add(user.id, path);
-    await this.#deps.grants.refused(user, token, path);
-    return { kind: 'not_found' };
+    return fault;
   }
 }
 
@@ -520,7 +512,7 @@ export class NasStorage {
     });
     if (holds) return true;
     if (answer.kind === 'listing') return answer.items.length > 0;
-    return answer.kind === 'refused' && answer.status === 404 ? false : null;
+    return failureOf(answer).kind === 'not_found' ? false : null;
   }
 }
 

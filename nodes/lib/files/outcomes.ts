@@ -1,5 +1,6 @@
 import { LruMap } from '../limits/limits.ts';
 import type { Caller, User } from '../accounts/caller.ts';
+import type { NasFailure } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ItemCursor } from './item-rows.ts';
 import type { PendingUpload } from './queued-change.ts';
@@ -15,6 +16,33 @@ export type NasFault =
   | { readonly kind: 'nas_bad_answer' }
   /** The NAS shows nothing of its storage any more, and this was never kept here. */
   | { readonly kind: 'storage_missing' };
+
+/** Why the NAS did not show a folder or a file. */
+export type ReadFault =
+  | { readonly kind: 'not_found' | 'token_refused' | 'nas_busy' | 'nas_bad_answer' }
+  /** It tells nothing now, and what is kept counts on. */
+  | { readonly kind: 'cannot_ask' };
+
+/** 403 is how the NAS hides what a user may not see. */
+const READ_FAULT: Readonly<Record<NasFailure['kind'], ReadFault['kind']>> = {
+  unreachable: 'cannot_ask',
+  bad_answer: 'nas_bad_answer',
+  gateway: 'cannot_ask',
+  unavailable: 'cannot_ask',
+  throttled: 'nas_busy',
+  failing: 'cannot_ask',
+  full: 'cannot_ask',
+  token_refused: 'token_refused',
+  forbidden: 'not_found',
+  not_found: 'not_found',
+  bad_range: 'not_found',
+  not_now: 'cannot_ask',
+  refused: 'not_found',
+};
+
+export function readFaultOf(failure: NasFailure): ReadFault {
+  return { kind: READ_FAULT[failure.kind] };
+}
 
 /** A folder for one caller. */
 export interface Listing {

@@ -1,9 +1,11 @@
 import { LruMap } from '../limits/limits.ts';
 import type { User } from '../accounts/caller.ts';
+import { failureOf, goodBodyOf, isGood } from '../nas/nas.ts';
 import type { NasClient, NasDownload } from '../nas/nas-client.ts';
 import type { Clock } from '../time/clock.ts';
 import type { GrantRows } from './grant-rows.ts';
 import { isWithin, mayRead, mayWrite, parseNasPath, type ShareGrant } from './nas-path.ts';
+import { type ReadFault, readFaultOf } from './outcomes.ts';
 import { type FileVersion, normaliseTime } from './stored-item.ts';
 
 /** How often a user's shares are asked for while the NAS is awake (unsharing acts at once there). */
@@ -122,13 +124,12 @@ export class ShareGrants {
     const outcome = await this.#deps.nas.sharedWithMe(token, { auto: true });
     if (epoch !== this.#epoch) return this.#ask(user, token);
     if (outcome.kind === 'unreachable') return;
-    const said = outcome.kind === 'answer' && outcome.status === 200;
-    this.#asked.set(String(user.id), said);
-    if (outcome.kind === 'bad_answer') return;
-    if (outcome.status === 401) this.#deps.tokenRefused(token);
-    if (outcome.status !== 200 || !Array.isArray(outcome.body)) return;
+    this.#asked.set(String(user.id), isGood(outcome));
+    if (failureOf(outcome)?.kind === 'token_refused') this.#deps.tokenRefused(token);
+    const told = goodBodyOf(outcome);
+    if (!Array.isArray(told)) return;
     const fetchedAtMs = this.#deps.trustedNowMs();
-    const grants = outcome.body.flatMap((row: unknown) => grantOf(row, fetchedAtMs));
+    const grants = told.flatMap((row: unknown) => grantOf(row, fetchedAtMs));
     this.#deps.rows.replace(user.id, grants);
   }
 }
@@ -169,11 +170,7 @@ const MOST_FILES = 500;
 /** What a one-byte read told of a file. */
 export type Probed =
   | { readonly kind: 'version'; readonly version: FileVersion; readonly mimeType: string | null }
-  | { readonly kind: 'not_found' }
-  | { readonly kind: 'token_refused' }
-  | { readonly kind: 'nas_busy' }
-  | { readonly kind: 'nas_bad_answer' }
-  | { readonly kind: 'cannot_ask' };
+  | ReadFault;
 
 interface ShareProbeDeps {
   readonly nas: Pick<NasClient, 'download'>;
@@ -214,25 +211,13 @@ export class ShareProbe {
 }
 
 function probedOf(answer: NasDownload): Probed {
-  if (answer.kind === 'unreachable') return { kind: 'cannot_ask' };
-  if (answer.kind === 'bad_answer' && answer.status !== 429) {
-    return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'nas_bad_answer' };
-  }
   if (answer.kind === 'stream') {
     answer.body.on('error', () => undefined).destroy();
     return found(answer.sizeBytes, answer.etag, answer.lastModified, answer.contentType);
   }
-  switch (answer.status) {
-    case 401:
-      return { kind: 'token_refused' };
-    case 429:
-      return { kind: 'nas_busy' };
-    case 416:
-      // An empty file refuses every range (measured).
-      return found(0, null, null, null);
-    default:
-      return answer.status >= 500 ? { kind: 'cannot_ask' } : { kind: 'not_found' };
-  }
+  const failure = failureOf(answer);
+  // An empty file refuses every range (measured).
+  return failure.kind === 'bad_range' ? found(0, null, null, null) : readFaultOf(failure);
 }
 
 function found(

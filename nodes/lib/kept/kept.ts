@@ -5,9 +5,18 @@ import type { Caller, User } from '../accounts/caller.ts';
 import { type Files, parseNasPath } from '../files/files.ts';
 import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import { errorKind, type Log } from '../log/log.ts';
+import { goodBodyOf } from '../nas/nas.ts';
 import type { NasApi } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
-import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
+import {
+  fateOf,
+  isUnable,
+  type PassBefore,
+  type PassHook,
+  type PassRequest,
+  type PassResult,
+  toldIn,
+} from '../pass/pass-hook.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { AnswerRows, type KeptAnswer } from './answer-rows.ts';
@@ -175,7 +184,7 @@ export class NasSleeps implements PassHook {
   before({ segments }: PassRequest): PassBefore {
     const isSoft = segments.at(-1) === 'soft';
     const after = (result: PassResult): undefined => {
-      const isDone = result.kind === 'answered' && result.status < 300;
+      const isDone = fateOf(result) === 'done';
       if (isDone && isSoft) this.#deps.softly();
       // It may be gone before its answer is out.
       if (!isSoft && (isDone || result.kind === 'no_answer')) this.#deps.suspended();
@@ -281,11 +290,9 @@ class KeptAnswers implements PassHook {
    */
   #go(kept: KeptAnswer | null, told: (body: unknown) => Promise<Answer | undefined>): PassBefore {
     const after = async (result: PassResult): Promise<Answer | undefined> => {
-      if (result.kind === 'answered' && result.status === 200 && result.body !== undefined) {
-        return await told(result.body);
-      }
-      const isUnable = result.kind !== 'answered' || result.status >= 500 || result.status === 429;
-      return isUnable && kept !== null ? this.#told(kept) : undefined;
+      const body = toldIn(result);
+      if (body !== undefined) return await told(body);
+      return isUnable(result) && kept !== null ? this.#told(kept) : undefined;
     };
     return { kind: 'go', auto: true, readsAnswer: true, after };
   }
@@ -310,12 +317,9 @@ class KeptAnswers implements PassHook {
     const { caller } = request;
     const { awake, reachable } = presence.state;
     const after = (result: PassResult): Answer | undefined => {
-      if (result.kind === 'answered' && result.status === 200 && isObject(result.body)) {
-        this.#heard(result.body);
-        return undefined;
-      }
-      const isUnable = result.kind !== 'answered' || result.status >= 500 || result.status === 429;
-      return isUnable ? this.#asleep(caller, null) : undefined;
+      const told = toldIn(result);
+      if (isObject(told)) this.#heard(told);
+      return isUnable(result) ? this.#asleep(caller, null) : undefined;
     };
     if (awake) {
       budget.made();
@@ -324,8 +328,8 @@ class KeptAnswers implements PassHook {
     const token = reachable && budget.take('other') ? await tokenOf(caller) : null;
     if (token === null) return instead(this.#asleep(caller, null));
     const said = await nas.call({ method: 'GET', path: '/api/sync/preflight', token, auto: true });
-    const isTold = said.kind === 'answer' && said.status === 200 && isObject(said.body);
-    return instead(this.#asleep(caller, isTold ? said.body : null));
+    const told = goodBodyOf(said);
+    return instead(this.#asleep(caller, isObject(told) ? told : null));
   }
 
   #heard(told: JsonObject): void {
@@ -358,13 +362,12 @@ class KeptAnswers implements PassHook {
     const known = kept === null ? null : alreadyRegistered(kept);
     if (!presence.state.awake) return known === null ? { kind: 'go' } : instead(plainAnswer(known));
     const after = (result: PassResult): Answer | undefined => {
-      if (result.kind === 'answered' && result.status === 200 && isObject(result.body)) {
-        this.#keep(scope, address, result.body);
+      const told = toldIn(result);
+      if (isObject(told)) {
+        this.#keep(scope, address, told);
         learnDevice(device, userId);
-        return undefined;
       }
-      const isUnable = result.kind !== 'answered' || result.status >= 500 || result.status === 429;
-      return isUnable && known !== null ? plainAnswer(known) : undefined;
+      return isUnable(result) && known !== null ? plainAnswer(known) : undefined;
     };
     return { kind: 'go', auto: true, readsAnswer: true, after };
   }
@@ -391,8 +394,9 @@ class KeptAnswers implements PassHook {
   /** What an app does to its folders shows in what is kept of them. */
   #changesFolders(method: string, scope: string, id: string): PassBefore {
     const after = (result: PassResult): undefined => {
-      if (result.kind !== 'answered' || result.status >= 300) return;
-      const row = isObject(result.body) ? result.body : null;
+      if (fateOf(result) !== 'done') return;
+      const told = toldIn(result);
+      const row = isObject(told) ? told : null;
       if (method === 'POST') this.#putFolder(scope, FOLDERS + encodeURIComponent(id), row);
       else this.#replaceFolder(scope, id, method === 'DELETE' ? null : row);
     };
@@ -426,8 +430,9 @@ class KeptAnswers implements PassHook {
     const token = await tokenOf(caller);
     if (token === null) return false;
     const said = await nas.call({ method: 'GET', path: '/api/mobile/devices', token, auto: true });
-    if (said.kind !== 'answer' || said.status !== 200 || !Array.isArray(said.body)) return false;
-    const isOwn = said.body.some(
+    const told = goodBodyOf(said);
+    if (!Array.isArray(told)) return false;
+    const isOwn = told.some(
       (one: unknown) => isObject(one) && one['id'] === device && isOfUser(one, userId),
     );
     if (isOwn) learnDevice(device, userId);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Clock } from '../time/clock.ts';
+import { isGood } from './failure.ts';
 import { isEncoded, type NasCalls, readNasJson } from './nas-calls.ts';
 import {
   asRecord,
@@ -97,7 +98,7 @@ export class HttpNasClient implements NasClient, NasApi {
     });
     if (json.kind !== 'answer') return json;
     const { status, body } = json;
-    if (status >= 400) return { kind: 'refused', status };
+    if (!isGood(json)) return { kind: 'refused', status };
     const isWhole = status === 200 && isListing(body);
     return isWhole ? { kind: 'listing', items } : { kind: 'bad_answer', status };
   }
@@ -217,7 +218,7 @@ async function readDownload(
   }
   const json = await readNasJson(exchange, clock);
   if (json.kind !== 'answer') return json;
-  return { kind: json.status >= 400 ? 'refused' : 'bad_answer', status: json.status };
+  return { kind: isGood(json) ? 'bad_answer' : 'refused', status: json.status };
 }
 
 function fileAnswer(exchange: Response, range: NasRange | undefined): NasDownload {

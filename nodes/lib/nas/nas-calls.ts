@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../time/clock.ts';
+import { failureOf, failureOfStatus, goodBodyOf } from './failure.ts';
 import {
   asNasCallError,
   asRecord,
@@ -58,7 +59,7 @@ export class NasCalls {
     const exchange = await this.#sender.send(wanted);
     const result = await read(exchange);
     if (result.kind === 'unreachable') this.#failed(result.cause, startedAtMs);
-    else this.#answered(result.status, result.kind === 'answer' ? result.body : undefined);
+    else this.#answered(result);
     return result;
   }
 
@@ -70,8 +71,7 @@ export class NasCalls {
       this.#failed(exchange.cause, startedAtMs);
       return exchange;
     }
-    // A proxy's 502 or 504 says that the NAS behind it does not answer.
-    if (exchange.status !== 502 && exchange.status !== 504) this.#heard({});
+    if (failureOfStatus(exchange.status)?.kind !== 'gateway') this.#heard({});
     exchange.body.once('error', (error) => {
       // A cut may be one worker's death; the next call finds out. Only silence is the NAS's.
       const silent = error instanceof NasCallError && error.code === 'timeout';
@@ -106,9 +106,10 @@ export class NasCalls {
   }
 
   /** JSON, and the refusals of the proxy in front of a living NAS, prove life; other pages do not. */
-  #answered(status: number, body: unknown): void {
-    if (body === undefined && status !== 429 && status !== 503) return;
-    this.#heard(status === 200 ? newsIn(body) : {});
+  #answered(answer: NasJson): void {
+    const kind = failureOf(answer)?.kind;
+    if (answer.kind !== 'answer' && kind !== 'throttled' && kind !== 'unavailable') return;
+    this.#heard(newsIn(goodBodyOf(answer)));
   }
 
   #heard(news: Parameters<NasPresence['heard']>[0]): void {

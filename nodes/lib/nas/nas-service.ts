@@ -5,6 +5,7 @@ import type {
 import { Listeners, type Log } from '../log/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
+import { failureOf, isGood } from './failure.ts';
 import { type ChannelLink, HttpNasClient } from './http-nas-client.ts';
 import { NasCalls, readNasJson } from './nas-calls.ts';
 import type { NasJson } from './nas-client.ts';
@@ -396,7 +397,7 @@ export class DirectAddress {
 function isNas(result: NasJson): boolean {
   if (result.kind !== 'answer') return false;
   const isOurs = typeof result.body === 'object' && result.body !== null && 'code' in result.body;
-  return !isOurs && (result.status === 401 || result.status === 200);
+  return !isOurs && (isGood(result) || failureOf(result)?.kind === 'token_refused');
 }
 
 function candidateFor(nasUrl: URL): URL | null {

@@ -1,3 +1,14 @@
+export {
+  failureOf,
+  failureOfStatus,
+  goodBodyOf,
+  isCannotAsk,
+  isGood,
+  isInDoubt,
+  isSignInRefused,
+  type NasFailure,
+  type NasRefusal,
+} from './failure.ts';
 export { readNasJson } from './nas-calls.ts';
 export type { NasNews } from './presence.ts';
 export type { NasApi, NasClient, NasJson } from './nas-client.ts';

@@ -1,5 +1,6 @@
 import { SlidingLog } from '../limits/limits.ts';
 import type { Clock } from '../time/clock.ts';
+import { failureOf, isGood, isSignInRefused } from './failure.ts';
 import type { NasClient, NasJson } from './nas-client.ts';
 import type { NasPresence } from './presence.ts';
 
@@ -43,23 +44,16 @@ export class NasProbe {
     const token = liveToken();
     if (token === null) return this.#alive(await client.systemInfo());
     const result = await client.preflight(token, { auto: true });
-    if (result.kind !== 'answer') return this.#alive(result);
-    if (result.status === 401 || result.status === 403) this.#deps.tokenRefused?.(token);
-    return result.status === 200 ? 'told' : 'alive';
+    if (isSignInRefused(failureOf(result))) this.#deps.tokenRefused?.(token);
+    return isGood(result) ? 'told' : this.#alive(result);
   }
 
   #alive(result: NasJson): ProbeOutcome {
-    switch (result.kind) {
-      case 'answer':
-        return 'alive';
-      case 'unreachable':
-        return 'silent';
-      case 'bad_answer':
-        // The proxy lives and says that the NAS behind it does not.
-        if (result.status !== 502 && result.status !== 504) return 'alive';
-        this.#deps.presence.silent();
-        return 'silent';
-    }
+    if (result.kind === 'unreachable') return 'silent';
+    const isPage = result.kind === 'bad_answer';
+    if (!isPage || failureOf(result)?.kind !== 'gateway') return 'alive';
+    this.#deps.presence.silent();
+    return 'silent';
   }
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../accounts/caller.ts';
 import { type Answer, refuse } from '../http/http.ts';
+import { failureOfStatus, isCannotAsk, isInDoubt } from '../nas/nas.ts';
 
 /** A request below `/api` that neither BaluPi nor a tinkerer's flow answers. */
 export interface PassRequest {
@@ -29,6 +30,26 @@ export type PassResult =
   | { readonly kind: 'no_answer' }
   /** Nothing of it reached the NAS. */
   | { readonly kind: 'not_sent' };
+
+/** What became of a change that was passed. `in_doubt`: it may have been made all the same. */
+export function fateOf(result: PassResult): 'done' | 'refused' | 'in_doubt' | 'not_sent' {
+  if (result.kind === 'not_sent') return 'not_sent';
+  if (result.kind === 'no_answer') return 'in_doubt';
+  const failure = failureOfStatus(result.status);
+  if (failure === null) return 'done';
+  return isInDoubt(failure) ? 'in_doubt' : 'refused';
+}
+
+/** What a good answer says; undefined for any other, and where nobody read it. */
+export function toldIn(result: PassResult): unknown {
+  const isGood = result.kind === 'answered' && failureOfStatus(result.status) === null;
+  return isGood ? result.body : undefined;
+}
+
+/** Whether the NAS could not say, so that what is kept stands in. A refusal is an answer. */
+export function isUnable(result: PassResult): boolean {
+  return result.kind !== 'answered' || isCannotAsk(failureOfStatus(result.status));
+}
 
 export type PassBefore =
   /** Nothing goes to the NAS, awake or asleep. */
@@ -99,8 +120,7 @@ export class DeviceHook implements PassHook {
 
   #learning(read: (body: unknown) => readonly { id: string; userId: number }[]): PassBefore {
     const after = (result: PassResult): undefined => {
-      if (result.kind !== 'answered' || result.status !== 200) return;
-      for (const { id, userId } of read(result.body)) this.#deps.learn(id, userId);
+      for (const { id, userId } of read(toldIn(result))) this.#deps.learn(id, userId);
     };
     return { kind: 'go', readsAnswer: true, after };
   }
@@ -147,7 +167,9 @@ export class PasswordHook implements PassHook {
   before({ method, segments, caller }: PassRequest): PassBefore {
     const userId = isOwn(method, segments) ? caller.user.id : userIn(method, segments);
     const after = (result: PassResult): undefined => {
-      if (userId !== null && mayHaveHappened(result)) this.#changed(userId);
+      // Also where the NAS broke off after having done it.
+      const mayBe = fateOf(result) === 'done' || fateOf(result) === 'in_doubt';
+      if (userId !== null && mayBe) this.#changed(userId);
     };
     return { kind: 'go', after };
   }
@@ -162,10 +184,4 @@ function userIn(method: string, segments: readonly string[]): number | null {
   const [users, id = '', ...more] = segments;
   if (users !== 'users' || more.length > 0 || (method !== 'PUT' && method !== 'PATCH')) return null;
   return /^[1-9]\d{0,14}$/.test(id) ? Number(id) : null;
-}
-
-/** Also where the NAS broke off after having done it. */
-function mayHaveHappened(result: PassResult): boolean {
-  if (result.kind === 'answered') return result.status < 300 || result.status >= 500;
-  return result.kind === 'no_answer';
 }

@@ -4,7 +4,14 @@ import type { Caller } from '../accounts/caller.ts';
 import { isNeverPassed, type PassedAddress, passedAddress, Target } from '../api/api.ts';
 import type { Answer } from '../http/http.ts';
 import type { Log } from '../log/log.ts';
-import { type NasApi, type NasExchange, type NasPresence, readNasJson } from '../nas/nas.ts';
+import {
+  failureOfStatus,
+  type NasApi,
+  type NasExchange,
+  type NasPresence,
+  type NasRefusal,
+  readNasJson,
+} from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { PassBefore, PassHook, PassRequest, PassResult } from './pass-hook.ts';
 import { givenHeaders, sentHeaders } from './web-pages.ts';
@@ -140,13 +147,19 @@ export class PassThrough {
     const exchange = await this.#exchange(asked, hooks, { token, auto, bytes });
     if (exchange.kind === 'failed') return failed(exchange, hooks);
     hooks.ended({ kind: 'answered', status: exchange.status, body: undefined });
-    if (exchange.status === 401) await refused(token);
-    if (exchange.status === 401 && caller.nasToken === null) {
-      exchange.body.destroy();
-      return NEEDS_NAS_TOKEN;
+    const failure = failureOfStatus(exchange.status);
+    // A redirect that leads nowhere is told from a 304 there.
+    if (failure === null || failure.kind === 'bad_answer') {
+      return await answerOf(exchange, asked.method, hooks);
     }
-    if (exchange.status >= 400) return await this.#refusal(exchange, hooks);
-    return await answerOf(exchange, asked.method, hooks);
+    if (failure.kind === 'token_refused') {
+      await refused(token);
+      if (caller.nasToken === null) {
+        exchange.body.destroy();
+        return NEEDS_NAS_TOKEN;
+      }
+    }
+    return await this.#refusal(exchange, failure, hooks);
   }
 
   async #storedToken({ method, address, caller }: PassAsked): Promise<string | null> {
@@ -192,7 +205,11 @@ export class PassThrough {
     return found.kind === 'address' ? found.address.url : null;
   }
 
-  async #refusal(exchange: Response, hooks: RunningHooks): Promise<PassOutcome> {
+  async #refusal(
+    exchange: Response,
+    { kind }: NasRefusal,
+    hooks: RunningHooks,
+  ): Promise<PassOutcome> {
     const { status } = exchange;
     const headers = wordHeaders(givenHeaders(exchange.headers, status));
     if (isJson(exchange)) {
@@ -204,8 +221,8 @@ export class PassThrough {
     }
     exchange.body.destroy();
     // The pages of its proxy: it lets nobody in so fast, or finds no NAS behind it.
-    if (status === 429 || status === 503) return { kind: 'nas_busy' };
-    if (status === 502 || status === 504) return ASLEEP;
+    if (kind === 'throttled' || kind === 'unavailable') return { kind: 'nas_busy' };
+    if (kind === 'gateway') return ASLEEP;
     return { kind: 'refused', status, body: undefined, headers };
   }
 }

@@ -316,8 +316,10 @@ describe('Files', () => {
   });
 
   it('reports nonsense and a busy NAS as such, but keeps serving what it has when busy', async () => {
-    bench.nas.listings.push({ kind: 'bad_answer', status: 200 });
-    assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'nas_bad_answer');
+    for (const status of [200, 204]) {
+      bench.nas.listings.push({ kind: 'bad_answer', status });
+      assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'nas_bad_answer');
+    }
     bench.nas.listings.push({ kind: 'refused', status: 429 });
     assert.equal((await bench.files.list(bench.alice, 'alice')).kind, 'nas_busy');
     await names(bench.alice, 'alice');

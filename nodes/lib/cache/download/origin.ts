@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type FileVersion, type RelistOutcome, sameVersion } from '../../files/files.ts';
+import {
+  type FileVersion,
+  readFaultOf,
+  type RelistOutcome,
+  sameVersion,
+} from '../../files/files.ts';
+import { failureOf } from '../../nas/nas.ts';
 import type { NasDownload, NasRange } from '../../nas/nas-client.ts';
 
 /** One file on the NAS as one caller may fetch it. */
@@ -17,32 +23,19 @@ export interface DownloadHead {
 
 /** Why the NAS gave no bytes. */
 export type OriginFault =
-  | { readonly kind: 'not_found' }
-  | { readonly kind: 'token_refused' }
-  | { readonly kind: 'nas_busy' }
-  | { readonly kind: 'nas_bad_answer' }
-  | { readonly kind: 'unreachable' }
+  | {
+      readonly kind: 'not_found' | 'token_refused' | 'nas_busy' | 'nas_bad_answer' | 'unreachable';
+    }
   /** It is another version than the listing showed. */
   | { readonly kind: 'changed' };
 
-/** Reads an answer that is no stream. 403 is how the NAS hides what a user may not see. */
+/** A byte read of what a listing shows: what is refused there without a reason makes no sense. */
 export function faultOf(answer: Exclude<NasDownload, { kind: 'stream' }>): OriginFault {
-  if (answer.kind === 'unreachable') return { kind: 'unreachable' };
-  if (answer.status >= 500) return { kind: 'unreachable' };
-  if (answer.kind === 'bad_answer' && answer.status !== 429) return { kind: 'nas_bad_answer' };
-  switch (answer.status) {
-    case 401:
-      return { kind: 'token_refused' };
-    case 403:
-    case 404:
-      return { kind: 'not_found' };
-    case 416:
-      return { kind: 'changed' };
-    case 429:
-      return { kind: 'nas_busy' };
-    default:
-      return { kind: 'nas_bad_answer' };
-  }
+  const failure = failureOf(answer);
+  if (failure.kind === 'bad_range') return { kind: 'changed' };
+  if (failure.kind === 'refused') return { kind: 'nas_bad_answer' };
+  const { kind } = readFaultOf(failure);
+  return { kind: kind === 'cannot_ask' ? 'unreachable' : kind };
 }
 
 type Stream = Extract<NasDownload, { kind: 'stream' }>;

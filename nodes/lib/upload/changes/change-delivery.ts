@@ -534,7 +534,7 @@ export class ChangeAttempt {
     if (listed.kind === 'items') {
       return { kind: 'seen', item: listed.items.find((item) => item.name === name) ?? null };
     }
-    if (listed.kind !== 'busy' || listed.status !== 200) return listed;
+    if (listed.kind !== 'busy' || listed.isUnread !== true) return listed;
     const seen = await folders.look(token, folder, [name], false, signal);
     return seen.kind === 'seen' ? { kind: 'seen', item: seen.items.get(name) ?? null } : seen;
   }

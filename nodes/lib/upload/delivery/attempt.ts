@@ -259,11 +259,11 @@ export class DeliveryAttempt {
   async #withFolder({ token, path, signal }: InFolder, send: () => Promise<Sent>): Promise<Sent> {
     const folder = folderOf(path);
     const sent = await send();
-    if (sent.kind !== 'refused' || sent.status !== 403) return sent;
+    if (sent.kind !== 'refused' || sent.isForbidden !== true) return sent;
     const adopted = await this.#deps.folders.adopt(token, folder, signal);
     if (typeof adopted !== 'boolean') return adopted;
     const again = adopted ? await send() : sent;
-    if (again.kind !== 'refused' || again.status !== 403) return again;
+    if (again.kind !== 'refused' || again.isForbidden !== true) return again;
     const detail = `${again.detail} Its folder ${folder} may not be this user's on the NAS.`;
     return { ...again, detail, needsFolder: true };
   }

@@ -1,6 +1,13 @@
 import { LruMap } from '../../limits/limits.ts';
 import { createHash } from 'node:crypto';
 import { encodeNasPath } from '../../nas/http-nas-client.ts';
+import {
+  failureOf,
+  failureOfStatus,
+  goodBodyOf,
+  type NasFailure,
+  type NasRefusal,
+} from '../../nas/nas.ts';
 import type {
   NasApi,
   NasClient,
@@ -66,7 +73,7 @@ export class NasFolder {
     if (listing.kind !== 'listing') {
       this.#last = null;
       // A folder that is not there yet is as good as an empty one.
-      if (listing.kind === 'refused' && listing.status === 404) return { kind: 'items', items: [] };
+      if (failureOf(listing).kind === 'not_found') return { kind: 'items', items: [] };
       return this.#slowed(interruptionOf(listing) ?? { kind: 'gone' });
     }
     const { items } = listing;
@@ -98,7 +105,7 @@ export class NasFolder {
     const listed = await (lately
       ? this.listLately(token, folder, signal)
       : this.list(token, folder, signal));
-    if (listed.kind === 'busy' && listed.status === 200 && folders === undefined) {
+    if (listed.kind === 'busy' && listed.isUnread === true && folders === undefined) {
       // An answer too long to read is a folder full of files.
       this.#learn(key, []);
       return (await this.#exist(token, folder, names, new Map(), signal)) ?? listed;
@@ -230,7 +237,7 @@ export class NasFolder {
     const interruption = interruptionOf(answered);
     if (interruption?.kind === 'refused') return null;
     if (interruption !== null) return this.#slowed(interruption);
-    const files = answered.kind === 'answer' ? readExisting(answered.body, folder) : null;
+    const files = readExisting(goodBodyOf(answered), folder);
     if (files === null) return null;
     const items = new Map(files.map((item) => [item.name, item]));
     for (const name of names) {
@@ -299,7 +306,13 @@ export type Interruption =
   /** The NAS is gone; what the last call did is unknown. */
   | { readonly kind: 'gone' }
   /** The NAS, or its proxy, wants to be left alone for a while. */
-  | { readonly kind: 'busy'; readonly status: number; readonly retryAfterMs: number | null }
+  | {
+      readonly kind: 'busy';
+      readonly status: number;
+      readonly retryAfterMs: number | null;
+      /** What it answered could not be read, as where a listing is too long. */
+      readonly isUnread?: true;
+    }
   /** It failed on this upload, maybe not for good. */
   | { readonly kind: 'trouble'; readonly detail: string }
   /** The NAS has no room (507): nothing will go through for a while. */
@@ -311,57 +324,66 @@ export type Interruption =
       readonly kind: 'refused';
       readonly status: number;
       readonly detail: string;
+      readonly isForbidden?: true;
       /** Its folder is not the user's, as far as the NAS knows; that may change. */
       readonly needsFolder?: true;
     };
 
-/** The longest backoff (contract 4). */
-const LONGEST_WAIT_SECONDS = 3_600;
-const MISSING_SPEED = [429, 502, 503, 504];
 const MOST_DETAIL = 200;
 
 /**
- * Sorts an answer of the NAS by what it means for the queue. Its proxy answers 429 and 503 with
- * HTML pages (docs/NAS.md), which arrive as `bad_answer`.
+ * What an answer of the NAS means for the queue. Pages of its proxy are believed here by their
+ * status: a body over its limit never reaches the NAS, and will not with the next try.
  * @returns null where the call succeeded
  */
 export function interruptionOf(answered: NasJson | NasListing | NasDownload): Interruption | null {
-  switch (answered.kind) {
-    case 'unreachable':
-      return { kind: 'gone' };
-    case 'listing':
-    case 'stream':
-      return null;
-    case 'answer':
-      return answered.status < 300 ? null : byStatus(answered.status, answered.body);
-    case 'refused':
-      return byStatus(answered.status, null);
-    case 'bad_answer':
-      return answered.status < 400
-        ? { kind: 'busy', status: answered.status, retryAfterMs: null }
-        : byStatus(answered.status, null);
+  const failure = failureOf(answered);
+  if (failure === null) return null;
+  const isPage = failure.kind === 'bad_answer';
+  return interruption((isPage ? failureOfStatus(failure.status) : null) ?? failure);
+}
+
+const MEANING: Readonly<Record<NasFailure['kind'], Interruption['kind']>> = {
+  unreachable: 'gone',
+  bad_answer: 'busy',
+  gateway: 'busy',
+  unavailable: 'busy',
+  throttled: 'busy',
+  failing: 'trouble',
+  full: 'nas_full',
+  token_refused: 'credential_refused',
+  forbidden: 'refused',
+  not_found: 'refused',
+  bad_range: 'refused',
+  not_now: 'trouble',
+  refused: 'refused',
+};
+
+function interruption(failure: NasFailure): Interruption {
+  if (failure.kind === 'unreachable') return { kind: 'gone' };
+  const { status, retryAfterMs } = failure;
+  const kind = MEANING[failure.kind];
+  switch (kind) {
+    case 'busy': {
+      const isUnread = failure.kind === 'bad_answer';
+      return { kind, status, retryAfterMs, ...(isUnread ? { isUnread } : {}) };
+    }
+    case 'trouble':
+      return { kind, detail: `The NAS answered ${inWords(failure)}.` };
+    case 'refused': {
+      const detail = `The NAS refused it with ${inWords(failure)}.`;
+      const isForbidden = failure.kind === 'forbidden';
+      return { kind, status, detail, ...(isForbidden ? { isForbidden } : {}) };
+    }
+    case 'gone':
+    case 'nas_full':
+    case 'credential_refused':
+      return { kind };
   }
 }
 
-function byStatus(status: number, body: unknown): Interruption {
-  if (status === 401) return { kind: 'credential_refused' };
-  if (status === 507) return { kind: 'nas_full' };
-  if (MISSING_SPEED.includes(status)) {
-    const seconds = fieldOf(body, 'retry_after');
-    const isWait = typeof seconds === 'number' && seconds >= 1 && seconds <= LONGEST_WAIT_SECONDS;
-    const retryAfterMs = isWait ? seconds * 1_000 : null;
-    return { kind: 'busy', status, retryAfterMs };
-  }
-  const detail = detailOf(body);
-  if (status === 408 || status >= 500) {
-    return { kind: 'trouble', detail: `The NAS answered ${status}${detail}.` };
-  }
-  return { kind: 'refused', status, detail: `The NAS refused it with ${status}${detail}.` };
-}
-
-function detailOf(body: unknown): string {
-  const detail = fieldOf(body, 'detail');
-  return typeof detail === 'string' && detail !== '' ? `: ${detail.slice(0, MOST_DETAIL)}` : '';
+function inWords({ status, detail }: NasRefusal): string {
+  return detail === null ? String(status) : `${status}: ${detail.slice(0, MOST_DETAIL)}`;
 }
 
 /** A field of a JSON object; undefined where there is none. */
@@ -433,7 +455,7 @@ export async function readBack(
   const download = await nas.download(token, item.path, undefined, { signal });
   if (download.kind !== 'stream') {
     // A file that is listed and cannot be found is being moved right now.
-    if (download.kind === 'refused' && download.status === 404) return { kind: 'unsteady' };
+    if (failureOf(download).kind === 'not_found') return { kind: 'unsteady' };
     return interruptionOf(download) ?? { kind: 'gone' };
   }
   if (download.lengthBytes !== item.size) {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { nameOf } from '../../files/files.ts';
+import { failureOf, goodBodyOf, isGood } from '../../nas/nas.ts';
 import type { NasClient, NasJson, NasUploadChannel } from '../../nas/nas-client.ts';
 import { folderOf } from '../receive/target.ts';
 import type { Disk } from '../spool/disk.ts';
@@ -120,11 +121,12 @@ export class ChunkedSend {
     });
     const interruption = interruptionOf(answered);
     if (interruption !== null) return this.#interrupted(interruption);
-    const nasId = fieldOf(bodyOf(answered), 'upload_id');
+    const told = goodBodyOf(answered);
+    const nasId = fieldOf(told, 'upload_id');
     if (typeof nasId !== 'string') return { kind: 'trouble', detail: 'The NAS gave no session.' };
-    const told = fieldOf(bodyOf(answered), 'chunk_size');
+    const wanted = fieldOf(told, 'chunk_size');
     const chunkBytes =
-      typeof told === 'number' && told > 0 ? Math.min(told, CHUNK_BYTES) : CHUNK_BYTES;
+      typeof wanted === 'number' && wanted > 0 ? Math.min(wanted, CHUNK_BYTES) : CHUNK_BYTES;
     const session: Session = { nasId, path: sending.path, chunkBytes, nextIndex: 0, jumps: 0 };
     this.#sessions.set(sending.uploadId, session);
     for (const oldest of this.#sessions.keys()) {
@@ -162,7 +164,7 @@ export class ChunkedSend {
     const answered = await this.#open(token).chunk(session.nasId, index, body, length);
     // The Pi's own disk failed, whatever the NAS made of the end of the body.
     if (readError !== null) throw readError as Error;
-    if (answered.kind === 'answer' && answered.status < 300) {
+    if (isGood(answered)) {
       session.nextIndex += 1;
       // More or less than was sent: a chunk was taken twice or in part, and the file is spoilt.
       const received = fieldOf(answered.body, 'received_bytes');
@@ -179,7 +181,7 @@ export class ChunkedSend {
     }
     if (may !== 'yes') return may;
     const answered = await this.#open(token).complete(session.nasId);
-    const lost = answered.kind === 'answer' && answered.status === 404;
+    const lost = failureOf(answered)?.kind === 'not_found';
     const interruption = interruptionOf(answered);
     // A complete that is sent again may find its own work done: only the folder can tell.
     if (interruption === null || lost || interruption.kind === 'gone') {
@@ -197,10 +199,10 @@ export class ChunkedSend {
 
 /** What a refused chunk means: jump to the one expected, begin anew, or give way. */
 function chunkFault(answered: NasJson, session: Session, chunks: number): Step {
-  if (answered.kind === 'answer' && answered.status === 404) return 'restart';
-  if (answered.kind === 'answer' && answered.status === 400) {
-    const detail = fieldOf(answered.body, 'detail');
-    const match = typeof detail === 'string' ? /expected chunk (\d+)/i.exec(detail) : null;
+  const failure = failureOf(answered);
+  if (failure?.kind === 'not_found') return 'restart';
+  if (failure?.kind === 'refused' && failure.status === 400) {
+    const match = /expected chunk (\d+)/i.exec(failure.detail ?? '');
     const expected = match === null ? NaN : Number(match[1]);
     session.jumps += 1;
     if (!(expected <= chunks) || expected === session.nextIndex) return 'restart';
@@ -209,10 +211,6 @@ function chunkFault(answered: NasJson, session: Session, chunks: number): Step {
     return 'done';
   }
   return interruptionOf(answered) ?? 'restart';
-}
-
-function bodyOf(answered: NasJson): unknown {
-  return answered.kind === 'answer' ? answered.body : null;
 }
 
 /** A multipart upload as the NAS takes it; `HttpNasClient` in BaluPi. */

@@ -1,0 +1,141 @@
+import { asRecord, type NasDownload, type NasJson, type NasListing } from './nas-client.ts';
+
+/**
+ * Why the NAS did not do what it was asked, sorted once for whoever asks. What follows from it is
+ * each caller's own, over all kinds, so that a new one does not compile until all have thought of it.
+ */
+export type NasFailure =
+  /** No answer, or not all of one. What it did is unknown. */
+  { readonly kind: 'unreachable'; readonly cause: Error } | NasRefusal;
+
+export interface NasRefusal {
+  readonly kind: RefusalKind;
+  readonly status: number;
+  /** The NAS's own words, as they came; null where it has none, as on a page of its proxy. */
+  readonly detail: string | null;
+  /** How long it wants to be left alone, 1 s to 1 h; null where it does not say. */
+  readonly retryAfterMs: number | null;
+}
+
+type RefusalKind =
+  /** Not understood: a redirect, or a page or nothing at all where JSON was expected. */
+  | 'bad_answer'
+  /** 502, 504: its proxy finds no NAS behind it. */
+  | 'gateway'
+  /** 503, also as a page of its proxy. */
+  | 'unavailable'
+  /** 429, also as a page of its proxy: it was asked too often. */
+  | 'throttled'
+  /** Any other 5xx. */
+  | 'failing'
+  /** 507: it has no room. */
+  | 'full'
+  /** 401: it does not know this token any more. */
+  | 'token_refused'
+  /** 403: not for this user, or, of a file, not to be known by them. */
+  | 'forbidden'
+  /** 404. */
+  | 'not_found'
+  /** 416: the file has no such bytes. */
+  | 'bad_range'
+  /** 408, 425: not this time. */
+  | 'not_now'
+  /** Any other 4xx: it said no, and will say so again. */
+  | 'refused';
+
+const KIND_OF_STATUS: Readonly<Record<number, RefusalKind>> = {
+  401: 'token_refused',
+  403: 'forbidden',
+  404: 'not_found',
+  408: 'not_now',
+  416: 'bad_range',
+  425: 'not_now',
+  429: 'throttled',
+  502: 'gateway',
+  503: 'unavailable',
+  504: 'gateway',
+  507: 'full',
+};
+
+/**
+ * Sorts what came of a call. Of a page only what its proxy says with one is believed (429 and 5xx,
+ * docs/NAS.md); any other is `bad_answer`, whatever its status.
+ * @returns null where the NAS did it and said so
+ */
+export function failureOf(answer: Unread): NasFailure;
+export function failureOf(answer: NasJson | NasListing | NasDownload): NasFailure | null;
+export function failureOf(answer: NasJson | NasListing | NasDownload): NasFailure | null {
+  switch (answer.kind) {
+    case 'listing':
+    case 'stream':
+      return null;
+    case 'unreachable':
+      return answer;
+    case 'answer':
+      return failureOfStatus(answer.status, answer.body);
+    case 'refused':
+      return failureOfStatus(answer.status) ?? refusal('bad_answer', answer.status);
+    case 'bad_answer': {
+      const { status } = answer;
+      const isOfProxy = status === 429 || status >= 500;
+      return (isOfProxy ? failureOfStatus(status) : null) ?? refusal('bad_answer', status);
+    }
+  }
+}
+
+type Unread = Exclude<NasListing, { kind: 'listing' }> | Exclude<NasDownload, { kind: 'stream' }>;
+
+/**
+ * As {@link failureOf}, of an answer that is believed by its status whatever came with it.
+ * @param body the JSON that came with it
+ * @returns null below 300
+ */
+export function failureOfStatus(status: number, body?: unknown): NasRefusal | null {
+  if (status < 300) return null;
+  if (status < 400) return refusal('bad_answer', status);
+  return refusal(KIND_OF_STATUS[status] ?? (status < 500 ? 'refused' : 'failing'), status, body);
+}
+
+/** The longest backoff of the queue (contract 4); who wants more does not mean it. */
+const LONGEST_WAIT_SECONDS = 3_600;
+
+function refusal(kind: RefusalKind, status: number, body?: unknown): NasRefusal {
+  const { detail, retry_after: seconds } = asRecord(body) ?? {};
+  const isWait = typeof seconds === 'number' && seconds >= 1 && seconds <= LONGEST_WAIT_SECONDS;
+  return {
+    ...{ kind, status },
+    detail: typeof detail === 'string' && detail !== '' ? detail : null,
+    retryAfterMs: isWait ? seconds * 1_000 : null,
+  };
+}
+
+/** Whether the NAS did what it was asked and said so in JSON. */
+export function isGood(answer: NasJson): answer is Extract<NasJson, { kind: 'answer' }> {
+  return answer.kind === 'answer' && failureOf(answer) === null;
+}
+
+/** What a good answer says; undefined for any other. */
+export function goodBodyOf(answer: NasJson): unknown {
+  return isGood(answer) ? answer.body : undefined;
+}
+
+/**
+ * Whether nothing follows from it but that the NAS could not be asked (contract 2): what is kept
+ * counts on. A refusal is an answer, and so is none at all.
+ */
+export function isCannotAsk(failure: NasFailure | null): boolean {
+  if (failure === null) return false;
+  return isInDoubt(failure) || failure.kind === 'bad_answer' || failure.kind === 'throttled';
+}
+
+/** Whether the NAS may have done it all the same: it was silent, or failed in the middle. */
+export function isInDoubt(failure: NasFailure): boolean {
+  return failure.kind === 'unreachable' || failure.status >= 500;
+}
+
+/** Whether what signs in, a password or a token, is refused: there a 403 says so as a 401 does. */
+export function isSignInRefused(
+  failure: NasFailure | null,
+): failure is NasRefusal & { readonly kind: 'token_refused' | 'forbidden' } {
+  return failure?.kind === 'token_refused' || failure?.kind === 'forbidden';
+}
