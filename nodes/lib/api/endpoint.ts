@@ -350,7 +350,9 @@ type Literals<T extends readonly string[]> = T extends readonly [
   ...infer Rest extends readonly string[],
 ]
   ? [TLiteral<Head>, ...Literals<Rest>]
-  : [];
+  : T extends readonly []
+    ? []
+    : [TLiteral<T[number]>];
 
 /** One of the given words. Published as an `enum`. */
 export function words<const T extends readonly string[]>(

@@ -16,20 +16,26 @@ import {
 
 const TAGS = ['uploads'];
 
-export const UPLOAD_STATES = [
-  'queued',
-  'sending',
-  'waiting',
-  'waiting_for_credential',
-  'found',
-  'held',
-  'synced',
-  'conflict',
-  'failed',
-] as const;
+/** The words of contract 4. What each means for a row stands in `upload/rows/upload-rows.ts`. */
+const STATE_WORDS = {
+  queued: 'it waits for the NAS',
+  sending: 'it is on its way',
+  waiting: 'it is tried again later',
+  waiting_for_credential: 'its user has to sign in',
+  found: 'it was rebuilt after a loss',
+  held: 'its user is gone',
+  synced: 'the NAS has it',
+  conflict: 'it lies beside another version',
+  failed: 'retry or drop it',
+} as const;
 
-const STATES =
-  'queued: it waits for the NAS. sending: it is on its way. waiting: it is tried again later. waiting_for_credential: its user has to sign in. found: it was rebuilt after a loss. held: its user is gone. synced: the NAS has it. conflict: it lies beside another version. failed: retry or drop it.';
+export type UploadState = keyof typeof STATE_WORDS;
+
+const UPLOAD_STATES = Object.keys(STATE_WORDS) as readonly UploadState[];
+
+const STATES = Object.entries(STATE_WORDS)
+  .map(([state, meaning]) => `${state}: ${meaning}.`)
+  .join(' ');
 
 export const CHANGE_KINDS = ['delete', 'rename', 'move', 'mkdir'] as const;
 

@@ -1,12 +1,24 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { QUEUE_SCHEMA } from '../../../nodes/lib/store/schema/queue-schema.ts';
 import { conflictName } from '../../../nodes/lib/upload/delivery/attempt.ts';
 import { backoffMs } from '../../../nodes/lib/upload/delivery/backoff.ts';
 import { Pacer } from '../../../nodes/lib/upload/delivery/nas-calls.ts';
 import { readTarget } from '../../../nodes/lib/upload/receive/target.ts';
 import {
+  CLAIMABLE,
   compareBase,
+  DELIVERED,
+  FOUND,
+  FOUND_WAITING,
+  isUploadState,
   NO_BASE,
+  PENDING,
+  REQUEUABLE,
+  toState,
+  UNDELIVERED,
+  UNFINISHED,
   type UploadBase,
 } from '../../../nodes/lib/upload/rows/upload-rows.ts';
 import { GroupCommit } from '../../../nodes/lib/upload/spool/intents.ts';
@@ -21,6 +33,62 @@ const FILE: ShownEntry = {
   checksum: null,
   listedAtMs: 0,
 };
+
+describe('the states of the queue', () => {
+  const statesIn = (sql: string): string[] =>
+    [...sql.matchAll(/'(\w+)'/g)].map(([, state]) => `${state}`);
+  const wordsIn = (text: string): string[] => text.match(/\w+/g) ?? [];
+  const contract = /`state` is one of `([^`]+)`/.exec(
+    readFileSync('docs/CONTRACT.md', 'utf8'),
+  )?.[1];
+  const words = wordsIn(contract ?? '');
+
+  it('are the words of the contract, and one more in the tables', () => {
+    assert.equal(words.length, 9);
+    for (const word of words) {
+      assert.ok(isUploadState(word));
+      assert.equal(toState(word), word);
+    }
+    assert.equal(isUploadState(FOUND_WAITING), false);
+    assert.equal(toState(FOUND_WAITING), 'found');
+    for (const other of ['lost', 'toString', '']) {
+      assert.equal(isUploadState(other), false);
+      assert.throws(() => toState(other), /unknown state/);
+    }
+    const all = [...statesIn(UNFINISHED), 'held', ...statesIn(DELIVERED)];
+    assert.deepEqual(all.sort(), [...words, FOUND_WAITING].sort());
+  });
+
+  it('are each further from the NAS than the list before', () => {
+    assert.equal(CLAIMABLE, "('queued', 'sending', 'waiting', 'found')");
+    assert.equal(
+      UNDELIVERED,
+      "('queued', 'sending', 'waiting', 'waiting_for_credential', 'found')",
+    );
+    assert.deepEqual(statesIn(PENDING), [...statesIn(UNDELIVERED), FOUND_WAITING]);
+    assert.deepEqual(statesIn(UNFINISHED), [...statesIn(PENDING), 'failed']);
+    assert.deepEqual(statesIn(DELIVERED), ['conflict', 'synced']);
+    assert.deepEqual(statesIn(FOUND), ['found', FOUND_WAITING]);
+    const requeuable = ['waiting', 'waiting_for_credential', 'found', FOUND_WAITING, 'failed'];
+    assert.deepEqual(statesIn(REQUEUABLE), requeuable);
+  });
+
+  it('stand in the partial indices in the very words of the statements', () => {
+    const indexed = [...QUEUE_SCHEMA.matchAll(/WHERE state IN (\([^)]*\))/g)].map(
+      ([, list]) => list,
+    );
+    assert.deepEqual(indexed, [CLAIMABLE, UNDELIVERED]);
+  });
+
+  it('have each a word on the page', () => {
+    const page = readFileSync('flows/parts/dashboard-uploads-uploads.vue', 'utf8');
+    const shown = /\n {6}states: \{([^}]*)\}/.exec(page)?.[1] ?? '';
+    assert.deepEqual(
+      [...shown.matchAll(/^ +(\w+):/gm)].map(([, word]) => word),
+      words,
+    );
+  });
+});
 
 describe('the meaning of an upload’s path', () => {
   const read = (

@@ -21,7 +21,7 @@ import {
   type SeenEntry,
 } from '../rows/change-rows.ts';
 import type { SyncLogRows } from '../rows/delivery-rows.ts';
-import { compareBase, FOUND_WAITING, NO_BASE } from '../rows/upload-rows.ts';
+import { compareBase, FOUND_WAITING, NO_BASE, type PutBackState } from '../rows/upload-rows.ts';
 import type { Intents } from '../spool/intents.ts';
 import { type CarriedOut, newsOfChange, type UploadDeps, type UploadNews } from '../upload-deps.ts';
 
@@ -237,7 +237,7 @@ export class ChangeDelivery {
     });
   }
 
-  #end(row: ChangeRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {
+  #end(row: ChangeRow, state: Exclude<PutBackState, 'queued'>, detail: string): void {
     this.#commit(row, state, detail, () => {
       this.#deps.changeDeliveryRows.settle(row.id, state, detail);
     });

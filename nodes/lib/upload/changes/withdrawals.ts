@@ -6,9 +6,9 @@ import { type DropRows, KEPT_MS, type ConflictBackupRows } from '../rows/conflic
 import {
   FOUND_WAITING,
   type InsertedAs,
+  isDelivered,
   type UploadRow,
   type UploadRows,
-  type UploadState,
 } from '../rows/upload-rows.ts';
 import type { Disk } from '../spool/disk.ts';
 import type { End, Intents } from '../spool/intents.ts';
@@ -109,9 +109,6 @@ export async function keepBody(disk: Disk, folder: string, id: string): Promise<
   await disk.syncFolder(dirname(kept));
 }
 
-/** They are on the NAS, or an admin's to settle. */
-const STAYING: ReadonlySet<UploadState> = new Set(['synced', 'conflict', 'held']);
-
 interface ChangeRecoveryDeps {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
@@ -184,7 +181,8 @@ export class ChangeRecovery {
     const rows = this.#needless
       .map((id) => uploads.byId(id))
       .filter((row) => row !== null)
-      .filter(({ state, hasBytes }) => hasBytes && !STAYING.has(state));
+      // Held ones are an admin's to settle.
+      .filter((row) => row.hasBytes && !isDelivered(row) && row.state !== 'held');
     this.#needless = [];
     if (rows.length === 0) return new Set();
     await withdrawals.prepare(rows);

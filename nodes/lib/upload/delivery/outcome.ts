@@ -1,7 +1,7 @@
 import { errorKind, type Listeners, type Log, quoted } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { DeliveryRows, RecoveryRows, SyncLogRows, WaitRows } from '../rows/delivery-rows.ts';
-import { FOUND_WAITING, type UploadRow } from '../rows/upload-rows.ts';
+import { FOUND_WAITING, type PutBackState, type UploadRow } from '../rows/upload-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
 import type { End, Intents } from '../spool/intents.ts';
 import {
@@ -214,7 +214,7 @@ export class Settle {
     this.#tellWaits(row, detail);
   }
 
-  #end(row: UploadRow, state: 'waiting' | 'failed' | typeof FOUND_WAITING, detail: string): void {
+  #end(row: UploadRow, state: Exclude<PutBackState, 'queued'>, detail: string): void {
     this.#commit(row, state, detail, () => {
       this.#deps.rows.settle(row.id, state, detail);
     });

@@ -7,6 +7,7 @@ import type { RecoveryRows } from '../rows/delivery-rows.ts';
 import {
   FOUND_WAITING,
   type InsertedAs,
+  isDelivered,
   type NewUpload,
   NO_BASE,
   type UploadBase,
@@ -139,7 +140,7 @@ export class Recovery {
       const rows = this.#deps.rows.withBytesAfter(seq);
       for (const row of rows) {
         seq = row.seq;
-        if (row.state !== 'synced' && row.state !== 'conflict') yield row;
+        if (!isDelivered(row)) yield row;
       }
       if (rows.length === 0) return;
     }
@@ -271,7 +272,7 @@ export class Recovery {
         seq = row.seq;
         const size = await disk.sizeOf(join(folder, row.id));
         if (size === row.sizeBytes) continue;
-        if (row.state === 'synced' || row.state === 'conflict') {
+        if (isDelivered(row)) {
           rows.bytesGone([row.id]);
           continue;
         }
@@ -298,7 +299,7 @@ export class Recovery {
 }
 
 function isDone(row: UploadRow): boolean {
-  return !row.hasBytes || row.state === 'synced' || row.state === 'conflict';
+  return !row.hasBytes || isDelivered(row);
 }
 
 /** What an upload stands on where the version before it is over and its row is gone. */

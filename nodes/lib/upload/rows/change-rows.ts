@@ -1,3 +1,4 @@
+import type { UploadState } from '../../api/api.ts';
 import { belowBounds, parentOf } from '../../files/files.ts';
 import { prepareAll, Remembered, type Store } from '../../store/store.ts';
 import {
@@ -8,14 +9,15 @@ import {
   IN_LINE,
   type InsertedAs,
   IS_FROZEN,
-  isUploadState,
   numberOf,
   PENDING,
+  type PutBackState,
   REQUEUABLE,
+  storedAs,
   textOf,
+  toState,
   UNDELIVERED,
   UNFINISHED,
-  type UploadState,
 } from './upload-rows.ts';
 
 /** More than anybody reads; the newest come first. */
@@ -201,8 +203,7 @@ export class ChangeRows {
 
   list(userId: number, state: UploadState | null): readonly ChangeRow[] {
     if (state === null) return this.#sql.list.all(userId).map(toChangeRow);
-    const alike = state === 'found' ? FOUND_WAITING : state;
-    return this.#sql.listState.all(userId, state, alike).map(toChangeRow);
+    return this.#sql.listState.all(userId, ...storedAs(state)).map(toChangeRow);
   }
 
   /** What belongs to nobody any more, newest first. */
@@ -350,8 +351,6 @@ type Raw = Readonly<Record<string, unknown>>;
 
 /** Reads a row of `queued_changes`, without what was seen: that may be much. */
 function toChangeRow(raw: Raw): ChangeRow {
-  const state = raw['state'] === FOUND_WAITING ? 'found' : String(raw['state']);
-  if (!isUploadState(state)) throw new Error(`The queue holds an unknown state: ${state}.`);
   const kind = kindOf(raw['kind']);
   if (kind === null) throw new Error('The queue holds an unknown kind of change.');
   return {
@@ -365,7 +364,7 @@ function toChangeRow(raw: Raw): ChangeRow {
     isFolder: raw['is_folder'] === 1,
     sizeBytes: Number(raw['size_bytes']),
     checksum: textOf(raw['checksum']),
-    state,
+    state: toState(raw['state']),
     found: raw['found'] === 1,
     attempts: Number(raw['attempts']),
     nextAttemptMs: numberOf(raw['next_attempt_ms']),
@@ -540,7 +539,7 @@ export class ChangeDeliveryRows {
   /** Back to `queued` or `waiting`, or on to `failed`. */
   settle(
     id: string,
-    state: 'queued' | 'waiting' | 'failed' | typeof FOUND_WAITING,
+    state: PutBackState,
     detail: string | null,
     due: { readonly tickMs: number; readonly atMs: number } | null = null,
   ): void {

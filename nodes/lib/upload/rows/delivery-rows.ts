@@ -3,9 +3,11 @@ import type { Store } from '../../store/store.ts';
 import { meets } from './change-rows.ts';
 import {
   CLAIMABLE,
-  FOUND_WAITING,
+  DELIVERED,
+  FOUND,
   FREED,
   IN_LINE,
+  type PutBackState,
   toUploadRow,
   UNDELIVERED,
   type UploadBase,
@@ -63,7 +65,7 @@ const REPLACED = `
     WHERE user_id = ? AND path = ? AND conflict_path = ? AND resolution IS NULL)`;
 
 const UNLEASED = 'lease_owner = NULL, lease_until_tick_ms = NULL';
-const DELIVERED = `
+const SET_DELIVERED = `
   UPDATE upload_queue SET state = ?, detail = NULL, delivered_path = ?, synced_at_ms = ?,
     next_attempt_ms = NULL, ${UNLEASED} WHERE id = ?`;
 
@@ -107,7 +109,7 @@ export class DeliveryRows {
       UPDATE upload_queue SET state = iif(?1 = 'queued', ${IN_LINE}, ?1), detail = ?2,
         due_tick_ms = ?3, next_attempt_ms = ?4, ${UNLEASED}
       WHERE id = ?5 AND state <> 'held'`);
-    this.#delivered = store.prepare(DELIVERED);
+    this.#delivered = store.prepare(SET_DELIVERED);
     this.#mismatch = store.prepare(`
       UPDATE upload_queue SET resends = resends + 1, base_source = 'own', base_upload_id = NULL,
         base_size_bytes = ?, base_modified_at = ?, base_checksum = ? WHERE id = ?`);
@@ -226,7 +228,7 @@ export class DeliveryRows {
   /** Back to `queued` or `waiting`, or on to `failed`; the lease ends. */
   settle(
     id: string,
-    state: 'queued' | 'waiting' | 'failed' | typeof FOUND_WAITING,
+    state: PutBackState,
     detail: string | null,
     due: { readonly tickMs: number; readonly atMs: number } | null = null,
   ): void {
@@ -310,7 +312,7 @@ export class RecoveryRows {
     this.#setIntent = store.prepare('UPDATE upload_queue SET intent_file = ? WHERE id = ?');
     this.#withoutIntent = store.prepare(`
       SELECT * FROM upload_queue WHERE has_bytes = 1 AND intent_file IS NULL
-        AND state NOT IN ('synced', 'conflict') ORDER BY seq LIMIT 500`);
+        AND state NOT IN ${DELIVERED} ORDER BY seq LIMIT 500`);
     this.#setDelivered = store.prepare(`
       UPDATE upload_queue SET state = iif(path = :path, 'synced', 'conflict'), found = 0,
         detail = NULL, delivered_path = :path, synced_at_ms = :at, next_attempt_ms = NULL
@@ -322,8 +324,8 @@ export class RecoveryRows {
       WHERE id = :id AND path <> :path
         AND NOT EXISTS (SELECT 1 FROM conflicts WHERE upload_id = :id)`);
     this.#countFound = store.prepare(`
-      SELECT (SELECT count(*) FROM upload_queue WHERE state IN ('found', '${FOUND_WAITING}'))
-        + (SELECT count(*) FROM queued_changes WHERE state IN ('found', '${FOUND_WAITING}')) AS n`);
+      SELECT (SELECT count(*) FROM upload_queue WHERE state IN ${FOUND})
+        + (SELECT count(*) FROM queued_changes WHERE state IN ${FOUND}) AS n`);
   }
 
   /** Up to 500 rows whose file should lie on the disk, oldest first. */
@@ -488,7 +490,7 @@ export class SyncLogRows {
         SELECT q.seq FROM upload_queue q INDEXED BY upload_queue_by_synced
         WHERE q.synced_at_ms < ? AND q.state = 'synced' AND q.has_bytes = 0
           AND NOT EXISTS (SELECT 1 FROM upload_queue n WHERE n.base_upload_id = q.id
-            AND n.state NOT IN ('synced', 'conflict'))
+            AND n.state NOT IN ${DELIVERED})
         ORDER BY q.synced_at_ms LIMIT ${MOST_PRUNED})`);
   }
 

@@ -1,4 +1,5 @@
 import type { StatementSync } from 'node:sqlite';
+import type { UploadState } from '../../api/api.ts';
 import { belowBounds, type Span } from '../../files/files.ts';
 import { Remembered, type Store } from '../../store/store.ts';
 import {
@@ -6,11 +7,11 @@ import {
   FOUND_WAITING,
   numberOf,
   PENDING,
+  storedAs,
   toUploadRow,
   UNDELIVERED,
   UNFINISHED,
   type UploadRow,
-  type UploadState,
 } from './upload-rows.ts';
 
 /** A folder that undelivered uploads of a user lie right in. */
@@ -150,8 +151,7 @@ export class QueueViewRows {
 
   list(userId: number, state: UploadState | null): readonly UploadRow[] {
     if (state === null) return this.#list.all(userId).map(toUploadRow);
-    const alike = state === 'found' ? FOUND_WAITING : state;
-    return this.#listState.all(userId, state, alike).map(toUploadRow);
+    return this.#listState.all(userId, ...storedAs(state)).map(toUploadRow);
   }
 
   /** What belongs to nobody any more, newest first. */

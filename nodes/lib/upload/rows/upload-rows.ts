@@ -1,4 +1,5 @@
 import type { StatementSync } from 'node:sqlite';
+import type { UploadState } from '../../api/api.ts';
 import type { NasFileItem } from '../../nas/nas-client.ts';
 import type { Store } from '../../store/store.ts';
 
@@ -337,7 +338,8 @@ function toBase(raw: Raw): UploadBase {
   return base;
 }
 
-function toState(value: unknown): UploadState {
+/** @throws Error for a word that is none of a row's */
+export function toState(value: unknown): UploadState {
   const state = value === FOUND_WAITING ? 'found' : String(value);
   if (!isUploadState(state)) throw new Error(`The queue holds an unknown state: ${state}.`);
   return state;
@@ -351,49 +353,95 @@ export function numberOf(value: unknown): number | null {
   return value === null || value === undefined ? null : Number(value);
 }
 
-/** The words of contract 4. */
-const UPLOAD_STATES = [
-  'queued',
-  'sending',
-  'waiting',
-  'waiting_for_credential',
-  'found',
-  'held',
-  'synced',
-  'conflict',
-  'failed',
-] as const;
-
-export type UploadState = (typeof UPLOAD_STATES)[number];
-
-/** Whether a text is one of the contract's states. */
-export function isUploadState(text: string): text is UploadState {
-  return UPLOAD_STATES.some((state) => state === text);
-}
-
 /**
  * A `found` row that waits until its owner says deliver or drop. People read `found` for both; in
  * the table they are two words, so that every statement knows by the state alone what goes by itself.
  */
 export const FOUND_WAITING = 'found_waiting';
 
-/** As SQL: what the delivery may claim, in the very words of the index `upload_queue_claimable`. */
-export const CLAIMABLE = `('queued', 'sending', 'waiting', 'found')`;
+/** As the tables hold it; people read {@link UploadState}. */
+type StoredState = UploadState | typeof FOUND_WAITING;
+
+/** How far a row is. */
+type Stage =
+  /** The delivery may claim it. */
+  | 'claimable'
+  /** It goes by itself, once its user came by. */
+  | 'unclaimed'
+  /** It goes once its owner says so. */
+  | 'undecided'
+  /** It is not on the NAS, and stays where it is. */
+  | 'stuck'
+  /** Its user is gone. */
+  | 'held'
+  /** It is on the NAS. */
+  | 'delivered';
+
+/**
+ * The states, of uploads and of changes alike, in the order in which the lists below name them: that
+ * of the partial indices `upload_queue_claimable` and `queued_changes_open`, which serve a statement
+ * with the very same words alone.
+ */
+const STATES: Readonly<Record<StoredState, { stage: Stage; mayBeRequeued: boolean }>> = {
+  queued: { stage: 'claimable', mayBeRequeued: false },
+  sending: { stage: 'claimable', mayBeRequeued: false },
+  waiting: { stage: 'claimable', mayBeRequeued: true },
+  waiting_for_credential: { stage: 'unclaimed', mayBeRequeued: true },
+  found: { stage: 'claimable', mayBeRequeued: true },
+  [FOUND_WAITING]: { stage: 'undecided', mayBeRequeued: true },
+  failed: { stage: 'stuck', mayBeRequeued: true },
+  held: { stage: 'held', mayBeRequeued: false },
+  conflict: { stage: 'delivered', mayBeRequeued: false },
+  synced: { stage: 'delivered', mayBeRequeued: false },
+};
+
+/** How an attempt leaves a row that it did not deliver. */
+export type PutBackState = 'queued' | 'waiting' | 'failed' | typeof FOUND_WAITING;
+
+/** Whether a text is one of the contract's states. */
+export function isUploadState(text: string): text is UploadState {
+  return text !== FOUND_WAITING && Object.hasOwn(STATES, text);
+}
+
+/** Whether the NAS has it, be it beside another version. */
+export function isDelivered({ state }: { readonly state: UploadState }): boolean {
+  return STATES[state].stage === 'delivered';
+}
+
+/** The two words of the table that people read as that state. */
+export function storedAs(state: UploadState): readonly [StoredState, StoredState] {
+  return [state, state === 'found' ? FOUND_WAITING : state];
+}
+
+function listed(has: (state: StoredState) => boolean): string {
+  const states = (Object.keys(STATES) as StoredState[]).filter(has);
+  return `(${states.map((state) => `'${state}'`).join(', ')})`;
+}
+
+function inStages(...stages: readonly Stage[]): string {
+  return listed((state) => stages.includes(STATES[state].stage));
+}
+
+/** As SQL: what the delivery may claim. */
+export const CLAIMABLE = inStages('claimable');
 
 /** As SQL: what reaches the NAS without anybody doing anything more here. */
-export const UNDELIVERED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found')`;
+export const UNDELIVERED = inStages('claimable', 'unclaimed');
 
 /** As SQL: what is to reach the NAS, by itself or once its owner says so. */
-export const PENDING = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found',
-  '${FOUND_WAITING}')`;
+export const PENDING = inStages('claimable', 'unclaimed', 'undecided');
 
 /** As SQL: what is not on the NAS and belongs to somebody. */
-export const UNFINISHED = `('queued', 'sending', 'waiting', 'waiting_for_credential', 'found',
-  '${FOUND_WAITING}', 'failed')`;
+export const UNFINISHED = inStages('claimable', 'unclaimed', 'undecided', 'stuck');
+
+/** As SQL: what the NAS has. */
+export const DELIVERED = inStages('delivered');
 
 /** As SQL: what a person may put back in line. */
-export const REQUEUABLE = `('failed', 'waiting', 'waiting_for_credential', 'found',
-  '${FOUND_WAITING}')`;
+export const REQUEUABLE = listed((state) => STATES[state].mayBeRequeued);
+
+/** As SQL: what was rebuilt and did not go yet, whether or not it goes by itself. */
+export const FOUND = listed((state) => storedAs('found').includes(state));
 
 /** What a row says that stays where it is until its end is written. */
 const BEING_DROPPED = 'It is being dropped.';
@@ -479,7 +527,7 @@ export function standingOf(row: UploadRow, uploads: UploadRows): Standing {
   while (base.source === 'queue' && base.uploadId !== null) {
     const before = uploads.byId(base.uploadId);
     if (before === null) return { base: NO_BASE, copyPath: null };
-    if (before.state === 'synced' || before.state === 'conflict') {
+    if (isDelivered(before)) {
       const { sizeBytes, sha256: checksum } = before;
       return {
         base: { ...NO_BASE, source: 'own', sizeBytes, checksum },

@@ -1,4 +1,5 @@
 import type { Caller, User } from '../../accounts/caller.ts';
+import type { UploadState } from '../../api/api.ts';
 import { nameOf, type Span } from '../../files/files.ts';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { NasPresence } from '../../nas/presence.ts';
@@ -9,12 +10,12 @@ import type { ChangeRows } from '../rows/change-rows.ts';
 import type { DropRows } from '../rows/conflict-rows.ts';
 import type { HeldRows, QueueViewRows, PendingFolder } from '../rows/queue-view-rows.ts';
 import {
+  isDelivered,
   isUploadState,
   type NewUpload,
   NO_BASE,
   type UploadRow,
   type UploadRows,
-  type UploadState,
 } from '../rows/upload-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
 import type { Intents } from '../spool/intents.ts';
@@ -121,7 +122,7 @@ export class QueueView {
   retry(caller: Caller, id: string): Done {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
-    if (row.state === 'synced' || row.state === 'conflict') {
+    if (isDelivered(row)) {
       return refused('conflict', 'This upload is on the NAS already.');
     }
     if (row.state === 'held') {
