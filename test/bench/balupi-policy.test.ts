@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { BlobStore } from '../../nodes/lib/cache/entries/blob-store.ts';
 import { EntryRows } from '../../nodes/lib/cache/entries/entry-rows.ts';
 import { SegmentRows } from '../../nodes/lib/cache/entries/segment-rows.ts';
 import { CacheSpace } from '../../nodes/lib/cache/entries/space.ts';
@@ -43,7 +42,7 @@ class RealCache {
     policy: this.#policy,
     segments: new SegmentRows(this.#store),
     flushUses: () => this.#counters.flush(),
-    blobs: { isOpen: () => false, remove: () => Promise.resolve() } as unknown as BlobStore,
+    blobs: { open: { isRead: () => false }, remove: () => Promise.resolve() },
     disk: () => ({ totalBytes: PLENTY, freeBytes: PLENTY }),
     maxBytes: LIMIT,
     minFreeBytes: 0,

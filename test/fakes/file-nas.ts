@@ -169,7 +169,7 @@ export class FakeFileNas implements FileNas {
 }
 
 export function streamOf(
-  file: FakeFile,
+  file: Pick<FakeFile, 'bytes' | 'modifiedAt'>,
   range?: NasRange,
   body?: Readable,
 ): Extract<NasDownload, { kind: 'stream' }> | { kind: 'refused'; status: number } {
@@ -190,7 +190,7 @@ export function streamOf(
   };
 }
 
-export function etagOf(file: FakeFile): string {
+export function etagOf(file: Pick<FakeFile, 'bytes' | 'modifiedAt'>): string {
   const text = `${file.modifiedAt}-${file.bytes.length}`;
   return `"${createHash('md5').update(text).digest('hex')}"`;
 }

@@ -8,9 +8,11 @@ import type {
   NasFileItem,
   NasJson,
   NasListing,
+  NasRange,
   NasUploadChannel,
 } from '../../../nodes/lib/nas/nas-client.ts';
 import type { NasPresence, NasState } from '../../../nodes/lib/nas/presence.ts';
+import { streamOf } from '../../fakes/file-nas.ts';
 
 export interface StoredFile {
   bytes: Buffer;
@@ -37,7 +39,7 @@ const GONE: NasJson = { kind: 'unreachable', cause: new Error('connection reset'
 /**
  * A small NAS with the manners of BaluHost 1.38: unknown folders list as empty, an upload into a
  * missing folder is refused, chunks are strictly sequential, a session is lost with `loseSessions`,
- * complete publishes whatever has come. Tokens are `token-<username>`.
+ * complete publishes whatever has come. Tokens are `token-<username>`, with any number behind it.
  */
 export class MemoryNas {
   readonly files = new Map<string, StoredFile>();
@@ -103,7 +105,7 @@ export class MemoryNas {
       sharedWithMe: () => Promise.resolve(json(200, [])),
       myPermissions: unused,
       list: (token, path) => this.#list(token, path),
-      download: (token, path) => this.#download(token, path),
+      download: (token, path, range) => this.#download(token, path, range),
       mkdir: (token, path) => this.#mkdir(token, path),
       openUpload: (token) => this.#channel(token),
     };
@@ -214,7 +216,8 @@ export class MemoryNas {
     this.calls.push(call);
     const troubled = await this.trouble(call);
     if (troubled !== null) return troubled;
-    if (this.deadTokens.has(token)) return json(401, { detail: 'Invalid API key' });
+    const isKnown = token.startsWith('token-') && !this.deadTokens.has(token);
+    if (!isKnown) return json(401, { detail: 'Invalid API key' });
     return null;
   }
 
@@ -228,7 +231,12 @@ export class MemoryNas {
     const troubled = await this.#begin(`list ${path}`, token);
     if (troubled?.kind === 'answer') return { kind: 'refused', status: troubled.status };
     if (troubled !== null) return troubled;
+    if (isOfAnother(path, token)) return { kind: 'refused', status: 403 };
     if (this.files.has(path)) return { kind: 'refused', status: 500 };
+    return { kind: 'listing', items: this.#children(path) };
+  }
+
+  #children(path: string): NasFileItem[] {
     const items: NasFileItem[] = [];
     const prefix = path === '' ? '' : `${path}/`;
     for (const folder of this.folders) {
@@ -239,25 +247,16 @@ export class MemoryNas {
       const item = isChild(name, prefix) ? this.item(name) : undefined;
       if (item !== undefined) items.push(item);
     }
-    return { kind: 'listing', items };
+    return items;
   }
 
-  async #download(token: string, path: string): Promise<NasDownload> {
+  async #download(token: string, path: string, range?: NasRange): Promise<NasDownload> {
     const troubled = await this.#begin(`download ${path}`, token);
     if (troubled?.kind === 'answer') return { kind: 'refused', status: troubled.status };
     if (troubled !== null) return troubled;
     const file = this.files.get(path);
     if (file === undefined) return { kind: 'refused', status: 404 };
-    return {
-      kind: 'stream',
-      status: 200,
-      lengthBytes: file.bytes.length,
-      sizeBytes: file.bytes.length,
-      etag: null,
-      lastModified: null,
-      contentType: null,
-      body: Readable.from([file.bytes]),
-    };
+    return streamOf(file, range);
   }
 
   async #mkdir(token: string, path: string): Promise<NasJson> {
@@ -348,6 +347,13 @@ export function gone(): NasJson {
 
 export function sha256(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Whether that is in the home of somebody else than the token's. */
+function isOfAnother(path: string, token: string): boolean {
+  const home = path.split('/')[0] ?? '';
+  const user = token.replace(/^token-|\d+$/g, '');
+  return home in USER_IDS && user !== home && user !== 'root';
 }
 
 function isChild(path: string, prefix: string): boolean {

@@ -8,6 +8,7 @@ import type { DownloadHead, OriginFault } from '../download/origin.ts';
 import type { CachePolicy } from '../policy/policy.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { EntryRows, Victim } from './entry-rows.ts';
+import type { OpenBlobs } from './open-blobs.ts';
 import type { SegmentRows } from './segment-rows.ts';
 
 /** The disk the data folder lies on, in bytes. */
@@ -21,7 +22,7 @@ interface SpaceDeps {
   readonly copies: EntryRows;
   readonly segments: SegmentRows;
   readonly policy: Pick<CachePolicy, 'admits'>;
-  readonly blobs: BlobStore;
+  readonly blobs: Pick<BlobStore, 'remove'> & { readonly open: Pick<OpenBlobs, 'isRead'> };
   /** Writes down what was used a moment ago. */
   readonly flushUses: () => void;
   readonly disk: () => DiskSpace;
