@@ -251,4 +251,21 @@ describe('settling a conflict', () => {
     await house.deliver();
     assert.equal((await resolve('remote')).kind, 'resolved');
   });
+
+  it('waits for the delivery that met it, and goes by what another call settled meanwhile', async () => {
+    const places = ['alice/a.txt', COPY];
+    const id = idOf();
+    for (const [resolution, expected] of [
+      ['renamed', 'resolved'],
+      ['renamed', 'resolved'],
+      ['local', 'refused'],
+    ] as const) {
+      const letGo = house.upload.locks.take(places);
+      const settled = house.upload.resolveConflict(ALICE, id, resolution);
+      await new Promise((next) => setImmediate(next));
+      letGo?.();
+      assert.equal((await settled).kind, expected);
+    }
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs', [COPY]: 'mine' });
+  });
 });

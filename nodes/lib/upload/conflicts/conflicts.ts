@@ -41,6 +41,9 @@ interface ConflictsDeps {
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
 }
 
+/** How long a call waits for whoever is at work on the same places. */
+const LOCK_MS = 10_000;
+
 /** Conflicts as their owners see and settle them. Whatever happens, no version is lost. */
 export class Conflicts {
   readonly #deps: ConflictsDeps;
@@ -67,17 +70,21 @@ export class Conflicts {
    */
   async resolve(caller: Caller, id: number, resolution: Resolution): Promise<Resolved> {
     const { rows, presence, locks } = this.#deps;
-    const conflict = rows.byId(id);
-    if (conflict?.userId !== caller.user.id) return refused('not_found');
-    if (conflict.resolution !== null) return this.#settledBefore(conflict, resolution);
+    const seen = rows.byId(id);
+    if (seen?.userId !== caller.user.id) return refused('not_found');
+    if (seen.resolution !== null) return this.#settledBefore(seen, resolution);
     if (!presence.state.awake) return { kind: 'asleep' };
-    if (rows.isBusy(conflict)) {
+    if (rows.isBusy(seen)) {
       return refused('conflict', 'An upload to one of these places is on its way. Wait for it.');
     }
-    const unlock = locks.take([conflict.path, conflict.conflictPath]);
+    // The delivery that met the conflict may not have let go yet; another call may settle it first.
+    const unlock = await locks.takeSoon([seen.path, seen.conflictPath], LOCK_MS);
     if (unlock === null) return refused('conflict', 'This conflict is being settled right now.');
     try {
-      return await this.#settle(caller, conflict, resolution);
+      const conflict = rows.byId(id) ?? seen;
+      return conflict.resolution === null
+        ? await this.#settle(caller, conflict, resolution)
+        : this.#settledBefore(conflict, resolution);
     } finally {
       unlock();
     }
